@@ -1,0 +1,118 @@
+"""Errors of the language: what went wrong, where, and the line itself.
+
+The codes are OPA's (https://www.openpolicyagent.org/docs/latest/rest-api/#errors): tools that read
+OPA's errors read these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+PARSE_ERROR = "rego_parse_error"
+COMPILE_ERROR = "rego_compile_error"
+TYPE_ERROR = "rego_type_error"
+UNSAFE_VAR_ERROR = "rego_unsafe_var_error"
+RECURSION_ERROR = "rego_recursion_error"
+
+EVAL_TYPE_ERROR = "eval_type_error"
+EVAL_BUILTIN_ERROR = "eval_builtin_error"
+EVAL_CONFLICT_ERROR = "eval_conflict_error"
+EVAL_WITH_MERGE_ERROR = "eval_with_merge_error"
+EVAL_INTERNAL_ERROR = "eval_internal_error"
+EVAL_CANCEL_ERROR = "eval_cancel_error"
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """A place in a source: row and column count from 1, the column in characters.
+
+    `end` is the offset just past the text the place covers, `offset` the one of its start; both count
+    characters from the start of the source.
+    """
+
+    file: str
+    row: int
+    col: int
+    offset: int = 0
+    end: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.row}:{self.col}"
+
+
+NOWHERE = Location("", 0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """One error in a source: OPA's code, what is wrong, the place, and the source line there."""
+
+    code: str
+    message: str
+    location: Location
+    line: str = ""
+    hint: str = ""
+
+    @property
+    def file(self) -> str:
+        return self.location.file
+
+    @property
+    def row(self) -> int:
+        return self.location.row
+
+    @property
+    def col(self) -> int:
+        return self.location.col
+
+    def __str__(self) -> str:
+        head = f"{self.location}: {self.code}: {self.message}"
+        parts = [head]
+        if self.line:
+            shown = self.line.expandtabs(4)
+            caret = len(self.line[: max(self.col - 1, 0)].expandtabs(4))
+            parts += [f"    {shown}", f"    {' ' * caret}^"]
+        if self.hint:
+            parts.append(f"    {self.hint}")
+        return "\n".join(parts)
+
+
+class CompileError(Exception):
+    """Every error of a policy set, in the order of files and places. Never empty."""
+
+    def __init__(self, errors: Iterable[Diagnostic]) -> None:
+        self.errors: Sequence[Diagnostic] = tuple(
+            sorted(errors, key=lambda e: (e.location.file, e.location.row, e.location.col))
+        )
+        if not self.errors:
+            raise ValueError("a CompileError needs at least one error")
+        super().__init__("\n".join(str(error) for error in self.errors))
+
+
+class EvalError(Exception):
+    """An evaluation that ended without a result, with OPA's code and the place where known."""
+
+    def __init__(self, code: str, message: str, location: Location = NOWHERE) -> None:
+        self.code = code
+        self.message = message
+        self.location = location
+        super().__init__(str(self))
+
+    def __str__(self) -> str:
+        where = f"{self.location}: " if self.location is not NOWHERE else ""
+        return f"{where}{self.code}: {self.message}"
+
+
+class BuiltinError(Exception):
+    """What a builtin raises for operands it cannot work on.
+
+    By default the call is then undefined; under strict builtin errors it becomes an `EvalError` with
+    `code`. `fatal` errors (a budget, a refused network call) end the evaluation in either mode.
+    """
+
+    def __init__(self, message: str, code: str = EVAL_BUILTIN_ERROR, *, fatal: bool = False) -> None:
+        self.code = code
+        self.message = message
+        self.fatal = fatal
+        super().__init__(message)
