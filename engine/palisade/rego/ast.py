@@ -21,7 +21,7 @@ from typing import TypeAlias
 
 from palisade.rego.errors import NOWHERE, Location
 
-ScalarValue: TypeAlias = None | bool | int | float | Decimal | str
+ScalarValue: TypeAlias = bool | int | float | Decimal | str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -310,7 +310,7 @@ class Import(Node):
 
 @dataclass(frozen=True, slots=True)
 class Annotation(Node):
-    """A `# METADATA` block: its YAML as a value, the scope, and the rule (by index) or package it annotates."""
+    """A `# METADATA` block: its YAML as a value, its scope, and where what it annotates starts."""
 
     scope: str
     value: object

@@ -23,7 +23,12 @@ def dumps(value: Value, *, indent: int | None = None) -> str:
         )
     # The standard encoder has no hook for a number's digits: each Decimal travels as a marked string.
     marked = json.dumps(
-        _mark(plain), sort_keys=True, ensure_ascii=False, separators=separators, indent=indent, allow_nan=False
+        _mark(plain),
+        sort_keys=True,
+        ensure_ascii=False,
+        separators=separators,
+        indent=indent,
+        allow_nan=False,
     )
     return _unmark(marked)
 

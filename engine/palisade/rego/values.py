@@ -141,15 +141,13 @@ def compare(a: Value, b: Value) -> int:
     if kind is type(b) and kind is not list and kind is not dict and kind is not Set:
         if kind is type(None):
             return 0
-        if kind is str:
-            # OPA compares UTF-8 bytes; so does Python's order of code points.
-            return (a > b) - (a < b)
-        return (a > b) - (a < b)
+        # For strings OPA compares UTF-8 bytes, which is Python's order of code points.
+        return int(a > b) - int(a < b)
     rank, other = _RANK[kind], _RANK[type(b)]
     if rank != other:
         return -1 if rank < other else 1
     if rank == 2:
-        return (a > b) - (a < b)
+        return int(a > b) - int(a < b)
     if kind is list:
         for left, right in zip(a, b, strict=False):
             order = compare(left, right)

@@ -3,11 +3,11 @@
     @builtin("count")
     def count(ctx: Context, collection: Value) -> int: ...
 
-A builtin takes a `Context` and its operands as values (see `values`), never UNDEFINED, and returns a value. It
-raises `BuiltinError` for operands it cannot work on; it returns UNDEFINED where OPA leaves the result undefined
-without an error. It never changes an operand. A builtin that needs nothing of the evaluation is declared
-`pure=True` and takes the operands alone: the generated code calls it directly, and a call of it on constants is
-made once, when compiled.
+A builtin takes a `Context` and its operands as values (see `values`), never UNDEFINED, and returns a
+value. It raises `BuiltinError` for operands it cannot work on; it returns UNDEFINED where OPA leaves the
+result undefined without an error. It never changes an operand. A builtin that needs nothing of the
+evaluation is declared `pure=True` and takes the operands alone: the generated code calls it directly, and
+a call of it on constants is made once, when compiled.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Function: TypeAlias = Callable[..., Value]
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """What `http.send` and `net.lookup_ip_addr` may reach: host names, `*.name` for those below; none by default."""
+    """What `http.send` and `net.lookup_ip_addr` may reach: hosts, `*.name` for those below; none by default."""
 
     hosts: tuple[str, ...] = ()
 
