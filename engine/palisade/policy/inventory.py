@@ -1,0 +1,110 @@
+"""The inventory: which functions exist and how they are guarded. See `inventory_file`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+
+from palisade.policy.source import did_you_mean
+from palisade.rego.errors import Diagnostic
+
+DEFAULT_DECISION = "palisade/identity/allow"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Address:
+    """A TCP address. `host` is an IP address or a DNS name, without the brackets of an IPv6 URL."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """HTTP statuses a sidecar answers with where no decision can be had."""
+
+    no_engine: int = 403
+    """A residual request while no engine answers."""
+    no_revision: int = 503
+    """Any request before the sidecar has its first revision."""
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A workload and the sidecar before it."""
+
+    name: str
+    upstream: Address
+    """Where the function itself serves."""
+    listen: Address
+    """Where its sidecar serves; port 0 lets the system pick a free one."""
+    failure: Failure = Failure()
+    labels: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.upstream, self.listen, self.failure, tuple(sorted(self.labels.items()))))
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSettings:
+    """Where the engine serves: `listen` for sidecars (gRPC over mTLS), `admin` for people (HTTP)."""
+
+    listen: Address = Address("127.0.0.1", 18000)
+    admin: Address = Address("127.0.0.1", 18001)
+    state: Path = Path(".palisade")
+    """A folder for what must outlive the process: the certificate authority and the sidecars' files."""
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionLogSettings:
+    """Where decisions are logged, one JSON line each."""
+
+    path: Path | None = None
+    """A file to append to; None is standard output."""
+    mask: tuple[str, ...] = ()
+    """JSON pointers of what is removed from each entry, beside tokens and bodies, which always are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """All of one `palisade.yaml`. Paths are absolute."""
+
+    file: Path
+    policies: Path
+    functions: Mapping[str, Function]
+    decision: str = DEFAULT_DECISION
+    """The entry point, a path below `data` with slashes."""
+    rego_version: int = 1
+    """The language of modules that do not `import rego.v1`: 0 or 1."""
+    engine: EngineSettings = EngineSettings()
+    decision_log: DecisionLogSettings = DecisionLogSettings()
+
+    def function(self, name: str) -> Function:
+        """The function of that name. Raises UnknownFunctionError, which names the nearest."""
+        try:
+            return self.functions[name]
+        except KeyError:
+            raise UnknownFunctionError(name, self.functions) from None
+
+
+class UnknownFunctionError(LookupError):
+    """A name that no function of the inventory has."""
+
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        self.name = name
+        super().__init__(f"no function '{name}' in the inventory: {did_you_mean(name, known)}")
+
+
+class InventoryError(Exception):
+    """Everything that is wrong with an inventory, in the order of the file. Never empty."""
+
+    def __init__(self, errors: Iterable[Diagnostic]) -> None:
+        self.errors = tuple(sorted(errors, key=lambda e: (e.location.row, e.location.col)))
+        if not self.errors:
+            raise ValueError("an InventoryError needs at least one error")
+        super().__init__("\n".join(map(str, self.errors)))

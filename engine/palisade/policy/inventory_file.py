@@ -1,0 +1,379 @@
+"""Reading palisade.yaml: one method a setting, and every error at once."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from types import MappingProxyType
+from typing import TypeVar
+
+from palisade.policy.inventory import (
+    DEFAULT_DECISION,
+    Address,
+    DecisionLogSettings,
+    EngineSettings,
+    Failure,
+    Function,
+    Inventory,
+    InventoryError,
+)
+from palisade.policy.source import (
+    Mapping,
+    Scalar,
+    Sequence,
+    Source,
+    Tree,
+    did_you_mean,
+    nearest,
+    read_text,
+)
+from palisade.rego.errors import Diagnostic, Location
+
+T = TypeVar("T")
+
+# A function's name becomes a segment of a SPIFFE ID, which allows these characters (SPIFFE-ID, section 2.2).
+_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
+_HOST = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9_-]{1,63}(?<!-))*\.?")
+_SEGMENT = re.compile(r"[^/\s\"]+")
+
+_EXAMPLE = "127.0.0.1:8081"
+
+
+def load(file: Path | str) -> Inventory:
+    """The inventory in a file; relative paths in it are relative to its folder.
+
+    Raises InventoryError with every error of the file.
+    """
+    path = Path(os.path.abspath(file))
+    text = read_text(path, os.fspath(file))
+    if isinstance(text, Diagnostic):
+        raise InventoryError([text])
+    return parse(text, path, shown=os.fspath(file))
+
+
+def parse(text: str, path: Path, shown: str = "palisade.yaml") -> Inventory:
+    """The inventory that `text` spells, as if it stood at `path`; errors call the file `shown`.
+
+    Raises InventoryError with every error of the text.
+    """
+    source = Source(shown, text)
+    tree = source.parse()
+    if isinstance(tree, Diagnostic):
+        raise InventoryError([tree])
+    reader = _Reader(source, path)
+    inventory = reader.inventory(tree)
+    if reader.errors:
+        raise InventoryError(reader.errors)
+    return inventory
+
+
+class _Reader:
+    """Reads each setting of a tree. A wrong one is noted in `errors` and read as its default."""
+
+    def __init__(self, source: Source, path: Path) -> None:
+        self._source = source
+        self._path = path
+        self.errors: list[Diagnostic] = []
+        self._bound: list[tuple[str, Address, Location]] = []
+
+    def inventory(self, tree: Tree) -> Inventory:
+        known = {"policies", "functions", "decision", "rego", "engine", "decision_log"}
+        top = self._settings(tree, "the inventory", known, required=("policies", "functions"))
+        inventory = Inventory(
+            file=self._path,
+            policies=self._read(top, "policies", self._folder, self._path.parent),
+            functions=MappingProxyType(self._read(top, "functions", self._functions, {})),
+            decision=self._read(top, "decision", self._decision, DEFAULT_DECISION),
+            rego_version=self._read(top, "rego", self._rego_version, 1),
+            engine=self._read(top, "engine", self._engine, self._default_engine()),
+            decision_log=self._read(top, "decision_log", self._decision_log, DecisionLogSettings()),
+        )
+        if "engine" not in top:
+            self._bind("engine.listen", inventory.engine.listen, tree.at)
+            self._bind("engine.admin", inventory.engine.admin, tree.at)
+        self._check_addresses()
+        return inventory
+
+    # Settings ---------------------------------------------------------------------------------------
+
+    def _functions(self, tree: Tree, name: str) -> dict[str, Function]:
+        if not isinstance(tree, Mapping):
+            self._error(tree.at, f"{name} must be a mapping of names to functions", _FUNCTIONS_EXAMPLE)
+            return {}
+        if not tree.entries:
+            self._error(tree.at, "no functions", _FUNCTIONS_EXAMPLE)
+        functions = {}
+        for key, value in tree:
+            title = str(key.value)
+            if not isinstance(key.value, str) or not _NAME.fullmatch(title) or len(title) > 63:
+                hint = "use up to 63 letters, digits, '-', '_' and '.', a letter or digit at both ends"
+                self._error(key.at, f"'{title}' cannot name a function", hint)
+                continue
+            functions[title] = self._function(title, value, key.at)
+        return functions
+
+    def _function(self, name: str, tree: Tree, at: Location) -> Function:
+        known = {"upstream", "listen", "failure", "labels"}
+        what = f"functions.{name}"
+        settings = self._settings(tree, what, known, required=("upstream", "listen"), at=at)
+        upstream = self._read(settings, "upstream", self._upstream, Address("", 0), within=what)
+        listen = self._read(settings, "listen", self._listen, Address("", 0), within=what)
+        if upstream.port and upstream == listen:
+            hint = "the sidecar would call itself: give one of the two another port"
+            self._error(settings["listen"].at, f"{what}.listen is its upstream, {listen}", hint)
+        return Function(
+            name=name,
+            upstream=upstream,
+            listen=listen,
+            failure=self._read(settings, "failure", self._failure, Failure(), within=what),
+            labels=MappingProxyType(self._read(settings, "labels", self._labels, {}, within=what)),
+        )
+
+    def _failure(self, tree: Tree, name: str) -> Failure:
+        settings = self._settings(tree, name, {"no_engine", "no_revision"})
+        default = Failure()
+        return Failure(
+            no_engine=self._read(settings, "no_engine", self._status, default.no_engine, within=name),
+            no_revision=self._read(settings, "no_revision", self._status, default.no_revision, within=name),
+        )
+
+    def _labels(self, tree: Tree, name: str) -> dict[str, str]:
+        if not isinstance(tree, Mapping):
+            self._error(tree.at, f"{name} must be a mapping of strings", "such as {team: payments}")
+            return {}
+        labels = {}
+        for key, value in tree:
+            if isinstance(key.value, str) and isinstance(value, Scalar) and isinstance(value.value, str):
+                labels[key.value] = value.value
+            else:
+                shown = value.value if isinstance(value, Scalar) else "..."
+                hint = f'quote it: {key.value}: "{shown}"' if isinstance(value, Scalar) else ""
+                self._error(value.at, f"{name}.{key.value} must be a string", hint)
+        return labels
+
+    def _engine(self, tree: Tree, name: str) -> EngineSettings:
+        settings = self._settings(tree, name, {"listen", "admin", "state"})
+        default = self._default_engine()
+        for key in ("listen", "admin"):
+            if key not in settings:
+                self._bind(f"{name}.{key}", getattr(default, key), tree.at)
+        return EngineSettings(
+            listen=self._read(settings, "listen", self._listen, default.listen, within=name),
+            admin=self._read(settings, "admin", self._listen, default.admin, within=name),
+            state=self._read(settings, "state", self._path_of, default.state, within=name),
+        )
+
+    def _default_engine(self) -> EngineSettings:
+        return EngineSettings(state=self._path.parent / ".palisade")
+
+    def _decision_log(self, tree: Tree, name: str) -> DecisionLogSettings:
+        settings = self._settings(tree, name, {"path", "mask"})
+        return DecisionLogSettings(
+            path=self._read(settings, "path", self._log_path, None, within=name),
+            mask=self._read(settings, "mask", self._pointers, (), within=name),
+        )
+
+    # Values -----------------------------------------------------------------------------------------
+
+    def _folder(self, tree: Tree, name: str) -> Path:
+        path = self._path_of(tree, name)
+        if isinstance(tree, Scalar) and isinstance(tree.value, str) and tree.value and not path.is_dir():
+            what = "is not a folder" if path.exists() else "does not exist"
+            hint = f"make it, or name the folder that holds your .rego files (looked for {path})"
+            self._error(tree.at, f"{name}: {tree.value} {what}", hint)
+        return path
+
+    def _path_of(self, tree: Tree, name: str) -> Path:
+        text = self._text(tree, name, "a path")
+        return Path(os.path.normpath(self._path.parent / Path(text).expanduser()))
+
+    def _log_path(self, tree: Tree, name: str) -> Path | None:
+        if isinstance(tree, Scalar) and tree.value == "-":
+            return None
+        return self._path_of(tree, name)
+
+    def _pointers(self, tree: Tree, name: str) -> tuple[str, ...]:
+        if not isinstance(tree, Sequence):
+            self._error(
+                tree.at, f"{name} must be a list of JSON pointers", "such as [/input/identity/claims]"
+            )
+            return ()
+        pointers = []
+        for item in tree.items:
+            if isinstance(item, Scalar) and isinstance(item.value, str) and item.value.startswith("/"):
+                pointers.append(item.value)
+            else:
+                hint = "a pointer starts with a slash: /input/identity/claims (RFC 6901)"
+                self._error(item.at, f"{name} holds what is no JSON pointer", hint)
+        return tuple(pointers)
+
+    def _decision(self, tree: Tree, name: str) -> str:
+        text = self._text(tree, name, "an entry point")
+        if not text:
+            return DEFAULT_DECISION
+        parts = text.split("/")
+        if len(parts) > 1 and parts[0] != "data" and all(map(_SEGMENT.fullmatch, parts)):
+            return text
+        bare = text.removeprefix("data").strip("./").replace(".", "/")
+        right = bare if "/" in bare else f"{bare or 'envoy/authz'}/allow"
+        self._error(tree.at, f"{name}: '{text}' is no entry point", f"write the rule's path: {right}")
+        return DEFAULT_DECISION
+
+    def _rego_version(self, tree: Tree, name: str) -> int:
+        text = self._text(tree, name, "v0 or v1")
+        if text not in ("v0", "v1", ""):
+            self._error(tree.at, f"{name}: no version '{text}' of Rego", "write v1, or v0 for old policies")
+        return 0 if text == "v0" else 1
+
+    def _status(self, tree: Tree, name: str) -> int:
+        value = tree.value if isinstance(tree, Scalar) else None
+        if isinstance(value, int) and not isinstance(value, bool) and 400 <= value <= 599:
+            return value
+        shown = value if isinstance(tree, Scalar) else "this"
+        hint = "a request without a decision is never let through: write a status from 400 to 599"
+        self._error(tree.at, f"{name}: {shown} is no HTTP status of a refusal", hint)
+        return 503
+
+    def _upstream(self, tree: Tree, name: str) -> Address:
+        return self._address(tree, name, lowest_port=1)
+
+    def _listen(self, tree: Tree, name: str) -> Address:
+        address = self._address(tree, name, lowest_port=0)
+        if address.host == "localhost":
+            address = Address("127.0.0.1", address.port)
+        if address.host:
+            try:
+                ipaddress.ip_address(address.host)
+            except ValueError:
+                hint = f"127.0.0.1:{address.port} for this machine, 0.0.0.0:{address.port} for all interfaces"
+                self._error(tree.at, f"{name}: '{address.host}' is no IP address to listen on", hint)
+                return Address("", 0)
+            self._bind(name, address, tree.at)
+        return address
+
+    def _address(self, tree: Tree, name: str, lowest_port: int) -> Address:
+        nothing = Address("", 0)
+        if isinstance(tree, Scalar) and isinstance(tree.value, int) and not isinstance(tree.value, bool):
+            hint = f"write host and port: 127.0.0.1:{tree.value}"
+            self._error(tree.at, f"{name} must be an address, not {tree.value}", hint)
+            return nothing
+        text = self._text(tree, name, f"an address such as {_EXAMPLE}")
+        if not text:
+            return nothing
+        host, colon, port = text.rpartition(":")
+        if "://" in text:
+            bare = text.split("://", 1)[1].split("/", 1)[0]
+            hint = f"write {bare}" if ":" in bare else f"write {bare}:80"
+            self._error(tree.at, f"{name} must be an address, not a URL: {text}", hint)
+            return nothing
+        if not colon or not host:
+            hint = f"127.0.0.1{text}" if colon else f"{text}:8081"
+            self._error(tree.at, f"{name}: '{text}' lacks a {'host' if colon else 'port'}", f"write {hint}")
+            return nothing
+        if not port.isascii() or not port.isdigit() or not lowest_port <= int(port) <= 65535:
+            self._error(
+                tree.at, f"{name}: '{port}' is no port", f"write a number from {lowest_port} to 65535"
+            )
+            return nothing
+        return self._host(tree, name, host, int(port))
+
+    def _host(self, tree: Tree, name: str, host: str, port: int) -> Address:
+        bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+        try:
+            version = ipaddress.ip_address(bare).version
+        except ValueError:
+            looks_numeric = re.fullmatch(r"[\d.]+", bare) is not None
+            if bare == host and not looks_numeric and len(host) <= 253 and _HOST.fullmatch(host):
+                return Address(host, port)
+            hint = f"write an IP address or a DNS name, such as {_EXAMPLE}"
+            self._error(tree.at, f"{name}: '{host}' is no host", hint)
+            return Address("", 0)
+        if version == 6 and bare == host:
+            hint = f"put an IPv6 address into brackets: [{host}]:{port}"
+            self._error(tree.at, f"{name}: '{host}:{port}' is ambiguous", f'{hint}, in quotes: "[::1]:80"')
+            return Address("", 0)
+        return Address(bare, port)
+
+    # Addresses that collide -------------------------------------------------------------------------
+
+    def _bind(self, name: str, address: Address, at: Location) -> None:
+        self._bound.append((name, address, at))
+
+    def _check_addresses(self) -> None:
+        bound = sorted(self._bound, key=lambda each: (each[2].row, each[2].col))
+        for index, (name, address, at) in enumerate(bound):
+            for other, taken, place in bound[:index]:
+                if _collide(address, taken):
+                    hint = f"{other} in line {place.row} has it; choose another port, or 0 for a free one"
+                    self._error(at, f"{name}: {address} is taken", hint)
+                    break
+
+    # Trees ------------------------------------------------------------------------------------------
+
+    def _settings(
+        self,
+        tree: Tree,
+        what: str,
+        known: set[str],
+        required: tuple[str, ...] = (),
+        at: Location | None = None,
+    ) -> dict[str, Tree]:
+        """The known settings of a mapping; unknown and missing ones are noted."""
+        if not isinstance(tree, Mapping):
+            hint = f"with {', '.join(required or sorted(known))}"
+            self._error(tree.at, f"{what} must be a mapping", hint)
+            return {}
+        settings = {}
+        for key, value in tree:
+            if isinstance(key.value, str) and key.value in known:
+                settings[key.value] = value
+            else:
+                self._error(
+                    key.at, f"unknown key '{key.value}' in {what}", did_you_mean(str(key.value), known)
+                )
+        for name in required:
+            if name not in settings:
+                hint = f"add {_MISSING[name]}"
+                self._error(at or tree.at, f"{what} lacks '{name}'", hint)
+        return settings
+
+    def _read(
+        self,
+        settings: dict[str, Tree],
+        key: str,
+        read: Callable[[Tree, str], T],
+        default: T,
+        within: str = "",
+    ) -> T:
+        if key not in settings:
+            return default
+        return read(settings[key], f"{within}.{key}" if within else key)
+
+    def _text(self, tree: Tree, name: str, what: str) -> str:
+        if isinstance(tree, Scalar) and isinstance(tree.value, str) and tree.value:
+            return tree.value
+        shown = "empty" if isinstance(tree, Scalar) and tree.value in (None, "") else "something else"
+        self._error(tree.at, f"{name} must be {what}, but is {shown}")
+        return ""
+
+    def _error(self, at: Location, message: str, hint: str = "") -> None:
+        self.errors.append(self._source.error(at, message, hint))
+
+
+_FUNCTIONS_EXAMPLE = "such as {hello: {upstream: 127.0.0.1:8081, listen: 127.0.0.1:9081}}"
+_MISSING = {
+    "policies": "policies: ./policies",
+    "functions": f"functions: {_FUNCTIONS_EXAMPLE.removeprefix('such as ')}",
+    "upstream": f"upstream: {_EXAMPLE}, where the function itself serves",
+    "listen": "listen: 127.0.0.1:9081, where its sidecar serves; port 0 picks a free one",
+}
+
+
+def _collide(a: Address, b: Address) -> bool:
+    """Whether two listeners cannot stand side by side. Port 0 is never the same port twice."""
+    if not a.port or a.port != b.port:
+        return False
+    return a.host == b.host or any(ipaddress.ip_address(host).is_unspecified for host in (a.host, b.host))
