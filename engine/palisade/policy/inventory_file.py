@@ -327,15 +327,16 @@ class _Reader:
             self._error(tree.at, f"{what} must be a mapping", hint)
             return {}
         settings = {}
+        misspelt = set()
         for key, value in tree:
-            if isinstance(key.value, str) and key.value in known:
-                settings[key.value] = value
+            word = str(key.value)
+            if word in known:
+                settings[word] = value
             else:
-                self._error(
-                    key.at, f"unknown key '{key.value}' in {what}", did_you_mean(str(key.value), known)
-                )
+                misspelt.add(nearest(word, known))
+                self._error(key.at, f"unknown key '{word}' in {what}", did_you_mean(word, known))
         for name in required:
-            if name not in settings:
+            if name not in settings and name not in misspelt:
                 hint = f"add {_MISSING[name]}"
                 self._error(at or tree.at, f"{what} lacks '{name}'", hint)
         return settings
