@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
-from palisade.policy.source import did_you_mean
-from palisade.rego.errors import Diagnostic
+from palisade.policy.source import SourceError, did_you_mean
 
 DEFAULT_DECISION = "palisade/identity/allow"
 
@@ -100,11 +99,5 @@ class UnknownFunctionError(LookupError):
         super().__init__(f"no function '{name}' in the inventory: {did_you_mean(name, known)}")
 
 
-class InventoryError(Exception):
-    """Everything that is wrong with an inventory, in the order of the file. Never empty."""
-
-    def __init__(self, errors: Iterable[Diagnostic]) -> None:
-        self.errors = tuple(sorted(errors, key=lambda e: (e.location.row, e.location.col)))
-        if not self.errors:
-            raise ValueError("an InventoryError needs at least one error")
-        super().__init__("\n".join(map(str, self.errors)))
+class InventoryError(SourceError):
+    """Everything that is wrong with an inventory, in the order of the file."""

@@ -18,12 +18,25 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from palisade.rego.errors import Diagnostic, Location
 
 CONFIG_ERROR = "config_error"
+LOAD_ERROR = "load_error"
 
-# Aliases make a small text a huge tree ("billion laughs"); no settings file comes near this many values.
-_MOST_VALUES = 100_000
-_MOST_DEPTH = 100
+# Aliases make a small text a huge tree ("billion laughs"). No file that people keep comes near these.
+_MOST_VALUES = 2_000_000
+_MOST_DEPTH = 200
 
 _TAG = "tag:yaml.org,2002:"
+
+
+class SourceError(Exception):
+    """Everything that is wrong with what was read, by file and place. Never empty."""
+
+    def __init__(self, errors: Iterable[Diagnostic]) -> None:
+        self.errors = tuple(
+            sorted(errors, key=lambda e: (e.location.file, e.location.row, e.location.col, e.message))
+        )
+        if not self.errors:
+            raise ValueError("a SourceError needs at least one error")
+        super().__init__("\n".join(map(str, self.errors)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,21 +69,27 @@ Tree: TypeAlias = Scalar | Sequence | Mapping
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A text and the name its diagnostics show."""
+    """A text and the name its diagnostics show, and the code they carry."""
 
     name: str
     text: str
+    code: str = CONFIG_ERROR
 
     def error(self, at: Location, message: str, hint: str = "") -> Diagnostic:
         """A diagnostic at a place of this text, with the line there."""
         lines = self.text.splitlines()
         line = lines[at.row - 1] if 0 < at.row <= len(lines) else ""
-        return Diagnostic(CONFIG_ERROR, message, at, line, hint)
+        return Diagnostic(self.code, message, at, line, hint)
 
-    def parse(self) -> Tree | Diagnostic:
-        """The one document of the text, or what keeps it from being read. An empty text is a null."""
+    def parse(self, version: tuple[int, int] = (1, 2)) -> Tree | Diagnostic:
+        """The one document of the text, or what keeps it from being read. An empty text is a null.
+
+        `version` is the version of YAML: in 1.1 `yes` and `on` are booleans.
+        """
+        yaml = YAML(pure=True)
+        yaml.version = version
         try:
-            node = YAML(pure=True).compose(self.text)
+            node = yaml.compose(self.text)
         except MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             at = self._at(mark) if mark is not None else Location(self.name, 1, 1)
@@ -106,7 +125,7 @@ class _Builder:
         self._count += 1
         at = self._source._at(node.start_mark)
         if self._count > _MOST_VALUES or depth > _MOST_DEPTH:
-            raise _RefusedError(self._source.error(at, "too deep or too large for a settings file"))
+            raise _RefusedError(self._source.error(at, "nested too deep or too large to be read"))
         if isinstance(node, MappingNode):
             return Mapping(tuple(self._entries(node, depth)), at)
         if isinstance(node, SequenceNode):
@@ -116,17 +135,38 @@ class _Builder:
 
     def _entries(self, node: MappingNode, depth: int) -> Iterator[tuple[Scalar, Tree]]:
         seen: dict[object, Location] = {}
+        merged: list[tuple[Scalar, Tree]] = []
         for key_node, value_node in node.value:
             key = self.build(key_node, depth + 1)
             if not isinstance(key, Scalar):
                 raise _RefusedError(self._source.error(key.at, "a key must be a plain word"))
-            if key.value in seen:
-                first = seen[key.value]
-                message = f"duplicate key '{key.value}'"
-                hint = f"it stands in line {first.row} already; keep one of the two"
+            value = self.build(value_node, depth + 1)
+            if key_node.tag == f"{_TAG}merge":
+                merged += self._merged(key.at, value)
+                continue
+            # 1 and True are equal in Python.
+            identity = (type(key.value), key.value)
+            if identity in seen:
+                message = f"duplicate key '{key_node.value}'"
+                hint = f"it stands in line {seen[identity].row} already; keep one of the two"
                 raise _RefusedError(self._source.error(key.at, message, hint))
-            seen[key.value] = key.at
-            yield key, self.build(value_node, depth + 1)
+            seen[identity] = key.at
+            yield key, value
+        # Own keys win over merged ones, and earlier merges over later ones (yaml.org/type/merge.html).
+        for key, value in merged:
+            identity = (type(key.value), key.value)
+            if identity not in seen:
+                seen[identity] = key.at
+                yield key, value
+
+    def _merged(self, at: Location, value: Tree) -> list[tuple[Scalar, Tree]]:
+        parts = value.items if isinstance(value, Sequence) else (value,)
+        entries: list[tuple[Scalar, Tree]] = []
+        for part in parts:
+            if not isinstance(part, Mapping):
+                raise _RefusedError(self._source.error(at, "'<<' merges mappings only"))
+            entries += part.entries
+        return entries
 
 
 def _scalar(node: ScalarNode) -> str | int | float | bool | None:
@@ -135,7 +175,7 @@ def _scalar(node: ScalarNode) -> str | int | float | bool | None:
         case "null":
             return None
         case "bool":
-            return text.lower() == "true"
+            return text.lower() in ("true", "yes", "y", "on")
         case "int":
             return _integer(text)
         case "float":
@@ -145,11 +185,13 @@ def _scalar(node: ScalarNode) -> str | int | float | bool | None:
 
 
 def _integer(text: str) -> int | str:
-    digits = text.replace("_", "")
+    digits = text.replace("_", "").lower()
+    unsigned = digits.lstrip("+-")
     for prefix, base in (("0x", 16), ("0o", 8), ("0b", 2)):
-        if digits.lower().lstrip("+-").startswith(prefix):
+        if unsigned.startswith(prefix):
             return int(digits, base)
-    return int(digits) if digits.lstrip("+-").isdigit() else text
+    # What YAML 1.1 calls sexagesimal (12:30:00) stays a string, as in every parser people use today.
+    return int(digits) if unsigned.isdigit() else text
 
 
 def _float(text: str) -> float | str:
@@ -174,15 +216,14 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f"known here: {', '.join(words)}" if words else ""
 
 
-def read_text(path: Path, name: str) -> str | Diagnostic:
+def read_text(path: Path, name: str, code: str = CONFIG_ERROR) -> str | Diagnostic:
     """The text of a UTF-8 file, or why it cannot be read."""
-    at = Location(name, 1, 1)
     try:
         raw = path.read_bytes()
     except FileNotFoundError:
-        return Diagnostic(CONFIG_ERROR, "no such file", Location(name, 0, 0), hint="check the path")
+        return Diagnostic(code, "no such file", Location(name, 1, 1), hint="check the path")
     except OSError as error:
-        return Diagnostic(CONFIG_ERROR, f"cannot be read: {error.strerror or error}", Location(name, 0, 0))
+        return Diagnostic(code, f"cannot be read: {error.strerror or error}", Location(name, 1, 1))
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -190,6 +231,4 @@ def read_text(path: Path, name: str) -> str | Diagnostic:
         row = before.count(b"\n") + 1
         column = len(before[before.rfind(b"\n") + 1 :].decode("utf-8", "replace")) + 1
         message = f"not UTF-8: byte 0x{raw[error.start]:02x}"
-        return Diagnostic(
-            CONFIG_ERROR, message, Location(at.file, row, column), hint="save the file as UTF-8"
-        )
+        return Diagnostic(code, message, Location(name, row, column), hint="save the file as UTF-8")

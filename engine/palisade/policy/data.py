@@ -1,0 +1,129 @@
+"""Base documents: data.json and data.yaml as Rego values, merged where their folders mount them.
+
+As OPA does for a bundle (https://www.openpolicyagent.org/docs/latest/management-bundles/#bundle-file-format):
+the document in `roles/data.json` stands at `data.roles`, and two files may not both define one value.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+
+from palisade.policy.source import LOAD_ERROR, Mapping, Sequence, Source, Tree
+from palisade.rego import text as rego_text
+from palisade.rego.errors import Diagnostic, Location
+from palisade.rego.values import Value, number, type_name
+
+FILE_NAMES = frozenset({"data.json", "data.yaml", "data.yml"})
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One file's value and where it mounts, as the path below `data`."""
+
+    name: str
+    mount: tuple[str, ...]
+    value: Value
+
+
+# Reading YAML costs a millisecond for each kilobyte, and a reload may not: a file that did not change is not
+# read again. Values are never changed, so sharing them is safe.
+@lru_cache(maxsize=64)
+def read(name: str, text: str) -> Value | Diagnostic:
+    """The value of a JSON or YAML text, or what is wrong with it."""
+    try:
+        return _json(name, text) if name.endswith(".json") else _yaml(name, text)
+    except RecursionError:
+        return Diagnostic(LOAD_ERROR, "nested too deep to be read", Location(name, 1, 1))
+
+
+def _json(name: str, text: str) -> Value | Diagnostic:
+    source = Source(name, text, LOAD_ERROR)
+    try:
+        return rego_text.loads(text)
+    except json.JSONDecodeError as error:
+        at = Location(name, error.lineno, error.colno, error.pos)
+        return source.error(at, f"not JSON: {error.msg[:1].lower()}{error.msg[1:]}")
+    except ValueError as error:  # NaN, Infinity, and integers beyond Python's limit of digits
+        return source.error(Location(name, 1, 1), f"not JSON: {error}")
+
+
+def _yaml(name: str, text: str) -> Value | Diagnostic:
+    source = Source(name, text, LOAD_ERROR)
+    # OPA reads YAML with a parser of version 1.1, where `yes` and `on` are booleans.
+    tree = source.parse(version=(1, 1))
+    return tree if isinstance(tree, Diagnostic) else _value(tree)
+
+
+def _value(tree: Tree) -> Value:
+    if isinstance(tree, Mapping):
+        return {_key(key.value): _value(value) for key, value in tree}
+    if isinstance(tree, Sequence):
+        return [_value(item) for item in tree.items]
+    if isinstance(tree.value, float):
+        return _float(tree.value)
+    return tree.value
+
+
+def _key(value: str | int | float | bool | None) -> str:
+    """The key as JSON has it, whose keys are strings."""
+    return value if isinstance(value, str) else rego_text.dumps(value)
+
+
+def _float(value: float) -> Value:
+    try:
+        return number(repr(value))
+    except ValueError:  # .inf and .nan have no counterpart in Rego
+        return str(value)
+
+
+def merge(documents: Iterable[Document]) -> tuple[Value, list[Diagnostic]]:
+    """One object of all documents, and what conflicts. No document is changed."""
+    root: dict[str, Value] = {}
+    owners: dict[tuple[str, ...], str] = {}
+    errors: list[Diagnostic] = []
+    for document in documents:
+        value = document.value
+        if not document.mount and not isinstance(value, dict):
+            message = f"the document at the top must be an object, but is of type {type_name(value)}"
+            errors.append(Diagnostic(LOAD_ERROR, message, Location(document.name, 1, 1)))
+            continue
+        for part in reversed(document.mount):
+            value = {part: value}
+        errors += _merge_into(root, value, (), document.name, owners)
+    return root, errors
+
+
+def _merge_into(
+    target: dict[str, Value],
+    addition: dict[str, Value],
+    path: tuple[str, ...],
+    name: str,
+    owners: dict[tuple[str, ...], str],
+) -> list[Diagnostic]:
+    """Merges in place; `target` is an object that this module made. `owners` tells who set which path."""
+    errors: list[Diagnostic] = []
+    for key, value in addition.items():
+        here = (*path, key)
+        if key not in target:
+            target[key] = value
+            owners[here] = name
+            continue
+        existing = target[key]
+        if isinstance(existing, dict) and isinstance(value, dict):
+            target[key] = dict(existing)
+            errors += _merge_into(target[key], value, here, name, owners)
+            continue
+        message = f"data.{'.'.join(map(str, here))} is defined twice"
+        other = _owner(here, owners)
+        hint = f"{other} defines it too: keep one of the two" if other else "keep one of the two"
+        errors.append(Diagnostic(LOAD_ERROR, message, Location(name, 1, 1), hint=hint))
+    return errors
+
+
+def _owner(path: tuple[str, ...], owners: dict[tuple[str, ...], str]) -> str:
+    while path and path not in owners:
+        path = path[:-1]
+    return owners.get(path, "")

@@ -1,0 +1,168 @@
+"""Policy sets: a folder of Rego modules and their base documents, read at one moment.
+
+Modules are all `*.rego` files at any depth, `*_test.rego` apart; documents are `data.json`, `data.yaml` and
+`data.yml`. Names that start with a dot are passed over: editors leave such files, and a Kubernetes ConfigMap
+keeps its generations in them (`..data`), beside the links that this module follows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+from palisade.policy import data
+from palisade.policy.source import LOAD_ERROR, SourceError, read_text
+from palisade.rego.errors import Diagnostic, Location
+from palisade.rego.values import Value
+
+TEST_SUFFIX = "_test.rego"
+
+
+class PolicySetError(SourceError):
+    """Every file of a policy set that cannot be read or contradicts another."""
+
+
+@dataclass(frozen=True, slots=True)
+class PolicySet:
+    """What one reading of a folder gave. Two sets with the same digest decide alike."""
+
+    root: Path
+    modules: Mapping[str, str]
+    """Sources by the name that errors show."""
+    tests: Mapping[str, str]
+    """The modules of tests, which are not served."""
+    data: Value
+    """All base documents as one object."""
+    digest: str
+    """SHA-256 over the names (relative to the root) and contents of what is served."""
+    rego_version: int = 1
+    folders: frozenset[Path] = frozenset()
+    """Real paths of all folders that something was read from, those behind symbolic links too."""
+
+
+def load(root: Path | str, *, shown: str | None = None, rego_version: int = 1) -> PolicySet:
+    """The policy set in a folder (or one `.rego` file). `shown` is how errors call the folder.
+
+    Raises PolicySetError with all that cannot be read.
+    """
+    reading = _Reading(Path(root), os.fspath(root) if shown is None else shown)
+    reading.read()
+    documents, conflicts = data.merge(reading.documents)
+    if reading.errors or conflicts:
+        raise PolicySetError([*reading.errors, *conflicts])
+    digest = hashlib.sha256(f"rego v{rego_version}\n".encode())
+    for relative, text in sorted(reading.served.items()):
+        for part in (relative, text):
+            raw = part.encode("utf-8", "surrogateescape")
+            digest.update(len(raw).to_bytes(8, "big") + raw)
+    return PolicySet(
+        root=Path(root),
+        modules=MappingProxyType(reading.modules),
+        tests=MappingProxyType(reading.tests),
+        data=documents,
+        digest=digest.hexdigest(),
+        rego_version=rego_version,
+        folders=frozenset(reading.folders),
+    )
+
+
+class _Reading:
+    """One walk over a folder."""
+
+    def __init__(self, root: Path, shown: str) -> None:
+        self._root = root
+        self._shown = shown
+        self.modules: dict[str, str] = {}
+        self.tests: dict[str, str] = {}
+        self.served: dict[str, str] = {}
+        self.documents: list[data.Document] = []
+        self.folders: set[Path] = set()
+        self.errors: list[Diagnostic] = []
+
+    def read(self) -> None:
+        if self._root.is_file():
+            self._file(self._root, (), self._shown)
+        elif self._root.is_dir():
+            for path, mount in self._walk(self._root, (), ()):
+                self._file(path, mount, os.path.join(self._shown, *mount, path.name))
+        else:
+            what = "is neither a folder nor a file" if self._root.exists() else "does not exist"
+            message = f"the policy set {what}"
+            hint = "name the folder that holds your .rego files"
+            self.errors.append(Diagnostic(LOAD_ERROR, message, Location(self._shown, 1, 1), hint=hint))
+
+    def _walk(
+        self, folder: Path, mount: tuple[str, ...], above: tuple[tuple[int, int], ...]
+    ) -> Iterator[tuple[Path, tuple[str, ...]]]:
+        """The files that belong to the set, with the path of their folder below the root, in order."""
+        try:
+            status = folder.stat()
+            names = sorted(os.listdir(folder))
+        except OSError as error:
+            self._refuse(mount, "", f"the folder cannot be read: {error.strerror or error}")
+            return
+        identity = (status.st_dev, status.st_ino)
+        if identity in above:
+            self._refuse(mount, "", "a symbolic link leads back to a folder above it", "remove the link")
+            return
+        self.folders.add(Path(os.path.realpath(folder)))
+        for name in names:
+            path = folder / name
+            if name.startswith("."):
+                continue
+            try:
+                mode = path.stat().st_mode
+            except OSError as error:
+                if self._belongs(name):
+                    self._refuse(mount, name, _unreachable(path, error))
+                continue
+            if stat.S_ISDIR(mode):
+                yield from self._walk(path, (*mount, name), (*above, identity))
+            elif self._belongs(name):
+                if stat.S_ISREG(mode):
+                    yield path, mount
+                else:
+                    self._refuse(mount, name, "is no regular file", "replace it by one, or rename it")
+
+    def _file(self, path: Path, mount: tuple[str, ...], shown: str) -> None:
+        if path.is_symlink():
+            self.folders.add(Path(os.path.realpath(path)).parent)
+        text = read_text(path, shown, LOAD_ERROR)
+        if isinstance(text, Diagnostic):
+            self.errors.append(text)
+            return
+        name = path.name
+        if name.endswith(TEST_SUFFIX):
+            self.tests[shown] = text
+            return
+        self.served["/".join((*mount, name))] = text
+        if name.endswith(".rego"):
+            self.modules[shown] = text
+            return
+        value = data.read(shown, text)
+        if isinstance(value, Diagnostic):
+            self.errors.append(value)
+        else:
+            self.documents.append(data.Document(shown, mount, value))
+
+    @staticmethod
+    def _belongs(name: str) -> bool:
+        return name.endswith(".rego") or name in data.FILE_NAMES
+
+    def _refuse(self, mount: tuple[str, ...], name: str, message: str, hint: str = "") -> None:
+        shown = os.path.join(self._shown, *mount, name).rstrip("/")
+        self.errors.append(Diagnostic(LOAD_ERROR, message, Location(shown, 1, 1), hint=hint))
+
+
+def _unreachable(path: Path, error: OSError) -> str:
+    if not path.is_symlink():
+        return f"cannot be read: {error.strerror or error}"
+    target = os.readlink(path)
+    if isinstance(error, FileNotFoundError):
+        return f"the symbolic link leads nowhere: {target}"
+    return f"the symbolic link to {target} cannot be followed: {error.strerror or error}"

@@ -1,0 +1,209 @@
+"""palisade.yaml: what it may say, and that each mistake is reported at its place with its remedy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from palisade.policy.inventory import Address, Failure, Function, InventoryError, UnknownFunctionError
+from palisade.policy.inventory_file import load, parse
+
+GOOD = """\
+policies: ./policies
+functions:
+  hello:
+    upstream: 127.0.0.1:8081     # the function
+    listen: 127.0.0.1:9081
+  orders:
+    upstream: orders.internal:8082
+    listen: "[::1]:0"
+    failure: {no_engine: 429}
+    labels: {tier: "1"}
+decision: envoy/authz/allow
+engine: {listen: 127.0.0.1:18000, admin: 127.0.0.1:18001}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "policies").mkdir()
+    return tmp_path
+
+
+def errors_of(text: str, folder: Path) -> list[tuple[int, int, str, str]]:
+    with pytest.raises(InventoryError) as raised:
+        parse(text, folder / "palisade.yaml")
+    return [(e.row, e.col, e.message, e.hint) for e in raised.value.errors]
+
+
+def functions(settings: str) -> str:
+    return f"policies: ./policies\nfunctions:\n  hello: {settings}\n"
+
+
+def test_every_setting_is_read(folder: Path) -> None:
+    (folder / "palisade.yaml").write_text(GOOD)
+    inventory = load(folder / "palisade.yaml")
+    assert inventory.policies == folder / "policies"
+    assert inventory.decision == "envoy/authz/allow"
+    assert inventory.functions["hello"] == Function(
+        "hello", Address("127.0.0.1", 8081), Address("127.0.0.1", 9081)
+    )
+    orders = inventory.functions["orders"]
+    assert orders.upstream == Address("orders.internal", 8082)
+    assert str(orders.listen) == "[::1]:0"
+    assert orders.failure == Failure(no_engine=429, no_revision=503)
+    assert dict(orders.labels) == {"tier": "1"}
+
+
+def test_what_is_not_said_has_the_documented_defaults(folder: Path) -> None:
+    inventory = parse(functions("{upstream: 127.0.0.1:1, listen: 127.0.0.1:2}"), folder / "palisade.yaml")
+    assert inventory.decision == "palisade/identity/allow"
+    assert str(inventory.engine.listen) == "127.0.0.1:18000"
+    assert str(inventory.engine.admin) == "127.0.0.1:18001"
+    assert inventory.engine.state == folder / ".palisade"
+    assert inventory.rego_version == 1
+    assert inventory.decision_log.path is None
+    assert inventory.functions["hello"].failure == Failure(403, 503)
+
+
+def test_paths_are_relative_to_the_file_not_to_the_shell(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "palisade.yaml").write_text(GOOD + "decision_log: {path: log/decisions.jsonl}\n")
+    monkeypatch.chdir("/")
+    inventory = load(folder / "palisade.yaml")
+    assert inventory.policies == folder / "policies"
+    assert inventory.decision_log.path == folder / "log" / "decisions.jsonl"
+
+
+@pytest.mark.parametrize(
+    ("settings", "message", "hint"),
+    [
+        ("{upstream: 127.0.0.1:8081}", "functions.hello lacks 'listen'", "listen: 127.0.0.1:9081"),
+        (
+            "{upstraem: 127.0.0.1:1, listen: 127.0.0.1:2}",
+            "unknown key 'upstraem'",
+            "did you mean 'upstream'?",
+        ),
+        ("{upstream: 127.0.0.1:99999, listen: 127.0.0.1:2}", "'99999' is no port", "1 to 65535"),
+        ("{upstream: 127.0.0.1:0, listen: 127.0.0.1:2}", "'0' is no port", "1 to 65535"),
+        ("{upstream: 8081, listen: 127.0.0.1:2}", "must be an address, not 8081", "127.0.0.1:8081"),
+        ("{upstream: 'http://svc:80/x', listen: 127.0.0.1:2}", "not a URL", "write svc:80"),
+        ("{upstream: svc, listen: 127.0.0.1:2}", "lacks a port", "write svc:8081"),
+        ("{upstream: 127.0.0.1:1, listen: ':90'}", "lacks a host", "write 127.0.0.1:90"),
+        ("{upstream: 127.0.0.1:1, listen: 'me.org:90'}", "is no IP address to listen on", "0.0.0.0:90"),
+        ("{upstream: 300.0.0.1:1, listen: 127.0.0.1:2}", "'300.0.0.1' is no host", "127.0.0.1"),
+        ("{upstream: '::1:80', listen: 127.0.0.1:2}", "ambiguous", "[::1]:80"),
+        ("{upstream: 127.0.0.1:1, listen: 127.0.0.1:1}", "is its upstream", "another port"),
+        ("{upstream: 127.0.0.1:1, listen: 127.0.0.1:18000}", "is taken", "functions.hello.listen"),
+        ("{upstream: 127.0.0.1:1, listen: 127.0.0.1:2, failure: {no_engine: 200}}", "no HTTP status", "400"),
+        ("{upstream: 127.0.0.1:1, listen: 127.0.0.1:2, labels: {a: 1}}", "must be a string", 'a: "1"'),
+        ("8081", "must be a mapping", "upstream"),
+    ],
+)
+def test_a_wrong_setting_of_a_function_tells_what_is_right(
+    folder: Path, settings: str, message: str, hint: str
+) -> None:
+    (row, _, said, advised), *more = errors_of(functions(settings) + "engine: {}\n", folder)
+    assert not more
+    assert row in (3, 4)
+    assert message in said
+    assert hint in said + advised
+
+
+@pytest.mark.parametrize(
+    ("line", "message", "hint"),
+    [
+        ("decision: data.envoy.authz.allow", "is no entry point", "envoy/authz/allow"),
+        ("decision: allow", "is no entry point", "allow/allow"),
+        ("rego: v2", "no version 'v2'", "v0"),
+        ("polices: ./policies", "unknown key 'polices'", "policies"),
+        ("engine: {admin: nowhere}", "lacks a port", "nowhere:8081"),
+        ("engine: {lisen: 127.0.0.1:1}", "unknown key 'lisen' in engine", "listen"),
+        ("decision_log: {mask: [token]}", "no JSON pointer", "/input/identity/claims"),
+        ("decision: [a", "not YAML", "flow sequence"),
+    ],
+)
+def test_a_wrong_setting_at_the_top_tells_what_is_right(
+    folder: Path, line: str, message: str, hint: str
+) -> None:
+    good = functions("{upstream: 127.0.0.1:1, listen: 127.0.0.1:2}")
+    (row, _, said, advised), *_ = errors_of(good + line + "\n", folder)
+    assert row in (4, 5)
+    assert message in said
+    assert hint in advised
+
+
+def test_all_errors_come_at_once_in_the_order_of_the_file(folder: Path) -> None:
+    text = functions("{upstream: nope, listen: 127.0.0.1:70000, retries: 3}") + "rego: v3\n"
+    places = [(row, col) for row, col, _, _ in errors_of(text, folder)]
+    assert places == sorted(places)
+    assert len(places) == 4
+
+
+def test_an_error_shows_the_line_with_a_caret(folder: Path) -> None:
+    with pytest.raises(InventoryError) as raised:
+        parse(functions("{upstream: nope, listen: 127.0.0.1:1}"), folder / "palisade.yaml")
+    assert str(raised.value).splitlines()[:3] == [
+        "palisade.yaml:3:21: config_error: functions.hello.upstream: 'nope' lacks a port",
+        "      hello: {upstream: nope, listen: 127.0.0.1:1}",
+        "                        ^",
+    ]
+
+
+def test_two_functions_cannot_share_a_listener(folder: Path) -> None:
+    text = (
+        "policies: ./policies\nfunctions:\n"
+        "  a: {upstream: 127.0.0.1:1, listen: 127.0.0.1:9081}\n"
+        "  b: {upstream: 127.0.0.1:1, listen: 0.0.0.0:9081}\n"
+        "  c: {upstream: 127.0.0.1:1, listen: 127.0.0.1:0}\n"
+        "  d: {upstream: 127.0.0.1:1, listen: 127.0.0.1:0}\n"
+    )
+    [(row, _, message, hint)] = errors_of(text, folder)
+    assert row == 4
+    assert "0.0.0.0:9081 is taken" in message
+    assert "functions.a.listen in line 3" in hint
+
+
+def test_a_function_defined_twice_is_an_error_and_not_the_last_one(folder: Path) -> None:
+    text = functions("{upstream: 127.0.0.1:1, listen: 127.0.0.1:2}") + "  hello: {}\n"
+    [(row, col, message, hint)] = errors_of(text, folder)
+    assert (row, col, message) == (4, 3, "duplicate key 'hello'")
+    assert "line 3" in hint
+
+
+def test_a_missing_folder_of_policies_is_named_where_it_is_written(tmp_path: Path) -> None:
+    [(row, col, message, _)] = errors_of(functions("{upstream: 127.0.0.1:1, listen: 127.0.0.1:2}"), tmp_path)
+    assert (row, col) == (1, 11)
+    assert "does not exist" in message
+
+
+def test_a_missing_file_is_an_error_of_the_inventory(tmp_path: Path) -> None:
+    with pytest.raises(InventoryError, match="no such file"):
+        load(tmp_path / "palisade.yaml")
+
+
+def test_an_unknown_function_is_answered_with_the_nearest(folder: Path) -> None:
+    inventory = parse(GOOD, folder / "palisade.yaml")
+    with pytest.raises(UnknownFunctionError, match="did you mean 'hello'"):
+        inventory.function("helo")
+
+
+@given(
+    st.text(max_size=80)
+    | st.lists(
+        st.sampled_from(
+            [*GOOD.splitlines(), "  ", "-", ": &a *a", "<<: {}", "{", "functions:", "? x", "a: !!int z"]
+        )
+    ).map("\n".join)
+)
+def test_no_text_crashes_the_reader(text: str) -> None:
+    try:
+        parse(text, Path("/nowhere/palisade.yaml"))
+        errors = []
+    except InventoryError as error:
+        errors = list(error.errors)
+    assert all(e.row >= 1 and e.col >= 1 and e.message for e in errors)

@@ -1,0 +1,176 @@
+"""Policy sets: what belongs to one, where its documents mount, and what is refused."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from palisade.policy import data
+from palisade.policy.sets import PolicySetError, load
+from palisade.rego import text as rego_text
+
+
+def write(root: Path, files: dict[str, str]) -> None:
+    for name, text in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+
+def errors_of(root: Path) -> list[str]:
+    with pytest.raises(PolicySetError) as raised:
+        load(root, shown="p")
+    return [str(error) for error in raised.value.errors]
+
+
+def test_modules_tests_and_documents_are_told_apart(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        {
+            "identity/allow.rego": "package a",
+            "identity/allow_test.rego": "package a_test",
+            "identity/input.json": "{}",
+            "README.md": "no policy",
+            ".hidden.rego": "broken",
+            "data.json": '{"x": 1}',
+        },
+    )
+    loaded = load(tmp_path, shown="p")
+    assert dict(loaded.modules) == {"p/identity/allow.rego": "package a"}
+    assert dict(loaded.tests) == {"p/identity/allow_test.rego": "package a_test"}
+    assert loaded.data == {"x": 1}
+
+
+def test_documents_stand_at_their_folders_path_and_merge(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        {
+            "data.json": '{"roles": {"admin": {"level": 3}}, "pi": 3.14159265358979323846}',
+            "roles/data.yaml": "reader: {level: 1, active: yes}\n",
+            "roles/guest/data.yml": "level: 0\n",
+            "list/data.json": "[1, 2]",
+        },
+    )
+    loaded = load(tmp_path)
+    assert loaded.data["roles"] == {
+        "admin": {"level": 3},
+        "reader": {"level": 1, "active": True},
+        "guest": {"level": 0},
+    }
+    assert loaded.data["list"] == [1, 2]
+    assert rego_text.dumps(loaded.data["pi"]) == "3.14159265358979323846"
+
+
+def test_two_documents_for_one_value_are_an_error_that_names_both(tmp_path: Path) -> None:
+    write(tmp_path, {"data.json": '{"roles": {"admin": 1}}', "roles/data.yaml": "admin: 2\n"})
+    [error] = errors_of(tmp_path)
+    assert "p/roles/data.yaml:1:1: load_error: data.roles.admin is defined twice" in error
+    assert "p/data.json defines it too" in error
+
+
+def test_merging_changes_no_document_that_was_read_before(tmp_path: Path) -> None:
+    """Documents are shared between readings: a merge that wrote into one would haunt the next reading."""
+    write(tmp_path, {"data.json": '{"roles": {"admin": 1}}', "roles/data.json": '{"guest": 2}'})
+    assert load(tmp_path).data == {"roles": {"admin": 1, "guest": 2}}
+    (tmp_path / "roles" / "data.json").unlink()
+    assert load(tmp_path).data == {"roles": {"admin": 1}}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "place"),
+    [
+        ("data.json", '{"a": 1,\n "b": }', ":2:7: load_error: not JSON"),
+        ("data.json", '{"a": NaN}', "load_error: not JSON: NaN"),
+        ("data.json", "[" * 100_000, "load_error"),
+        ("data.yaml", "a: [1\nb: 2", ":2:"),
+        ("data.yaml", "a: 1\na: 2", ":2:1: load_error: duplicate key 'a'"),
+        ("data.yaml", "- 1", ":1:1: load_error: the document at the top must be an object"),
+    ],
+)
+def test_a_broken_document_is_reported_at_its_place(tmp_path: Path, name: str, text: str, place: str) -> None:
+    write(tmp_path, {name: text})
+    [error] = errors_of(tmp_path)
+    assert error.startswith(f"p/{name}")
+    assert place in error
+
+
+def test_all_unreadable_files_are_reported_at_once(tmp_path: Path) -> None:
+    (tmp_path / "a.rego").write_bytes(b"package a\n# caf\xe9\n")
+    (tmp_path / "b.rego").symlink_to(tmp_path / "gone.rego")
+    os.mkfifo(tmp_path / "c.rego")
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "loop").symlink_to(tmp_path)
+    (tmp_path / "e.rego").symlink_to(tmp_path / "e.rego")
+    errors = errors_of(tmp_path)
+    assert len(errors) == 5
+    assert "p/a.rego:2:6: load_error: not UTF-8: byte 0xe9" in errors[0]
+    assert "leads nowhere" in errors[1]
+    assert "no regular file" in errors[2]
+    assert "leads back to a folder above it" in errors[3]
+    assert "cannot be followed" in errors[4]
+
+
+def test_a_configmap_is_read_once_through_its_links(tmp_path: Path) -> None:
+    generation = tmp_path / "..2024_01_01"
+    write(generation, {"allow.rego": "package a"})
+    (tmp_path / "..data").symlink_to("..2024_01_01")
+    (tmp_path / "allow.rego").symlink_to("..data/allow.rego")
+    loaded = load(tmp_path, shown="p")
+    assert dict(loaded.modules) == {"p/allow.rego": "package a"}
+    assert generation.resolve() in loaded.folders
+
+
+def test_a_byte_order_mark_is_no_part_of_the_source(tmp_path: Path) -> None:
+    (tmp_path / "a.rego").write_bytes(b"\xef\xbb\xbfpackage a\n")
+    assert list(load(tmp_path).modules.values()) == ["package a\n"]
+
+
+def test_a_missing_folder_is_an_error(tmp_path: Path) -> None:
+    assert "does not exist" in errors_of(tmp_path / "gone")[0]
+
+
+def test_the_digest_tells_what_is_served_and_nothing_else(tmp_path: Path) -> None:
+    write(tmp_path / "one", {"a.rego": "package a", "a_test.rego": "package t", "x.txt": "1"})
+    write(tmp_path / "two", {"a.rego": "package a"})
+    one = load(tmp_path / "one").digest
+    assert one == load(tmp_path / "two").digest, "neither tests nor the folder's name are served"
+    assert one != load(tmp_path / "one", rego_version=0).digest
+    write(tmp_path / "two", {"a.rego": "package b"})
+    assert one != load(tmp_path / "two").digest
+    write(tmp_path / "one", {"data.json": "{}"})
+    assert one != load(tmp_path / "one").digest
+
+
+scalars = st.none() | st.booleans() | st.integers() | st.text(max_size=8)
+objects = st.recursive(
+    st.dictionaries(st.sampled_from("abc"), scalars, max_size=3),
+    lambda inner: st.dictionaries(st.sampled_from("abc"), scalars | inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(objects, objects)
+def test_merging_is_symmetric_and_loses_nothing(a: dict[str, object], b: dict[str, object]) -> None:
+    one, errors = data.merge([data.Document("a", (), a), data.Document("b", (), b)])
+    other, other_errors = data.merge([data.Document("b", (), b), data.Document("a", (), a)])
+    assert bool(errors) == bool(other_errors)
+    if not errors:
+        assert one == other
+        assert set(one) == set(a) | set(b)
+
+
+@given(
+    st.recursive(
+        scalars,
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+        max_leaves=10,
+    )
+)
+def test_json_is_yaml_that_means_the_same(value: object) -> None:
+    text = rego_text.dumps(value)
+    if all(ch.isprintable() for ch in text):
+        assert data.read("data.yaml", text) == data.read("data.json", text) == value
