@@ -4,8 +4,9 @@
     def count(ctx: Context, collection: Value) -> int: ...
 
 A builtin takes a `Context` and its operands as values (see `values`), never UNDEFINED, and returns a
-value. It raises `BuiltinError` for operands it cannot work on; it returns UNDEFINED where OPA leaves the
-result undefined without an error. It never changes an operand. A builtin that needs nothing of the
+value. It raises `BuiltinError` for operands it cannot work on, with a message that lacks the builtin's name:
+who made the call shows the error as `name: message`. It returns UNDEFINED where OPA leaves the result
+undefined without an error. It never changes an operand. A builtin that needs nothing of the
 evaluation is declared `pure=True` and takes the operands alone: the generated code calls it directly, and
 a call of it on constants is made once, when compiled.
 """
@@ -24,7 +25,7 @@ Function: TypeAlias = Callable[..., Value]
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """What `http.send` and `net.lookup_ip_addr` may reach: hosts, `*.name` for those below; none by default."""
+    """What `http.send` and `net.lookup_ip_addr` may reach: hosts, `*.name` for those below; nothing if empty."""
 
     hosts: tuple[str, ...] = ()
 

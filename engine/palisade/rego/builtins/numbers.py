@@ -1,0 +1,175 @@
+"""Arithmetic, rounding, ranges and random numbers.
+
+Integers are exact whatever their size; other numbers are computed as OPA does (see `bigfloat`).
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal
+
+from palisade.rego.builtins import bigfloat
+from palisade.rego.builtins.operands import (
+    Number,
+    big_integer,
+    integer,
+    is_number,
+    number,
+    operand_error,
+    string,
+    type_error,
+)
+from palisade.rego.builtins.registry import Context, builtin
+from palisade.rego.errors import EVAL_CANCEL_ERROR, BuiltinError
+from palisade.rego.values import Set, Value
+
+
+@builtin("plus", pure=True)
+def plus(a: Value, b: Value) -> Number:
+    if type(a) is int and type(b) is int:
+        return a + b
+    return bigfloat.add(number(a, 1), number(b, 2))
+
+
+@builtin("minus", pure=True)
+def minus(a: Value, b: Value) -> Number | Set:
+    """The difference of two numbers or of two sets."""
+    if type(a) is int and type(b) is int:
+        return a - b
+    if type(a) is Set:
+        if type(b) is Set:
+            return Set(a.forms - b.forms)
+        raise type_error(2, b, "set" if is_number(b) else "number")
+    if not is_number(a):
+        raise type_error(1, a, "number", "set")
+    return bigfloat.subtract(a, number(b, 2))
+
+
+@builtin("mul", pure=True)
+def mul(a: Value, b: Value) -> Number:
+    if type(a) is int and type(b) is int:
+        return a * b
+    return bigfloat.multiply(number(a, 1), number(b, 2))
+
+
+@builtin("div", pure=True)
+def div(a: Value, b: Value) -> Number:
+    dividend, divisor = number(a, 1), number(b, 2)
+    if divisor == 0:
+        raise BuiltinError("divide by zero")
+    if type(dividend) is int and type(divisor) is int and dividend % divisor == 0:
+        return dividend // divisor
+    return bigfloat.divide(dividend, divisor)
+
+
+@builtin("rem", pure=True)
+def rem(a: Value, b: Value) -> int:
+    """The remainder with the sign of the dividend, as Go's `%`."""
+    dividend, divisor = number(a, 1), number(b, 2)
+    if type(dividend) is not int or type(divisor) is not int:
+        raise BuiltinError("modulo on floating-point number")
+    if divisor == 0:
+        raise BuiltinError("modulo by zero")
+    rest = abs(dividend) % abs(divisor)
+    return rest if dividend >= 0 else -rest
+
+
+@builtin("abs", pure=True)
+def abs_(x: Value) -> Number:
+    value = number(x, 1)
+    return -value if value < 0 else value
+
+
+@builtin("round", pure=True)
+def round_(x: Value) -> int:
+    """The nearest integer; halves away from zero."""
+    value = number(x, 1)
+    return value if type(value) is int else int(_integral(value, ROUND_HALF_UP))
+
+
+@builtin("ceil", pure=True)
+def ceil(x: Value) -> int:
+    """The next integer, but 1 for what lies between -1 and 0: OPA's truncation loses the sign there."""
+    value = number(x, 1)
+    if type(value) is int:
+        return value
+    whole = int(_integral(value, ROUND_DOWN))
+    return whole if whole < 0 else whole + 1
+
+
+@builtin("floor", pure=True)
+def floor(x: Value) -> int:
+    """The integer below, but 0 for what lies between -1 and 0: OPA's truncation loses the sign there."""
+    value = number(x, 1)
+    if type(value) is int:
+        return value
+    whole = int(_integral(value, ROUND_DOWN))
+    return whole - 1 if whole < 0 else whole
+
+
+def _integral(value: Number, rounding: str) -> Decimal:
+    exact = bigfloat.exact(value)
+    if exact.adjusted() > 4000:
+        raise BuiltinError("number is too large to be made an integer")
+    return exact.to_integral_value(rounding)
+
+
+@builtin("numbers.range")
+def numbers_range(ctx: Context, first: Value, last: Value) -> list[int]:
+    return _range(ctx, "numbers.range", big_integer(first, 1), big_integer(last, 2), 1)
+
+
+@builtin("numbers.range_step")
+def numbers_range_step(ctx: Context, first: Value, last: Value, step: Value) -> list[int]:
+    low, high, by = big_integer(first, 1), big_integer(last, 2), big_integer(step, 3)
+    if by <= 0:
+        raise BuiltinError("step must be a positive integer")
+    return _range(ctx, "numbers.range_step", low, high, by)
+
+
+_CHUNK = 1 << 16
+
+
+def _range(ctx: Context, name: str, first: int, last: int, step: int) -> list[int]:
+    span = range(first, last + 1, step) if first <= last else range(first, last - 1, -step)
+    if abs(last - first) // step < _CHUNK:
+        return list(span)
+    result: list[int] = []
+    position = first
+    while len(result) <= abs(last - first) // step:
+        if ctx.deadline is not None and time.monotonic() > ctx.deadline:
+            raise BuiltinError(
+                "timed out before generating all numbers in range", EVAL_CANCEL_ERROR, fatal=True
+            )
+        stop = position + _CHUNK * step if first <= last else position - _CHUNK * step
+        chunk = range(position, min(stop, last + 1), step) if first <= last else None
+        result.extend(chunk if chunk is not None else range(position, max(stop, last - 1), -step))
+        position = stop
+    return result
+
+
+@builtin("rand.intn")
+def rand_intn(ctx: Context, seed: Value, n: Value) -> int:
+    """A number from 0 up to `n`, the same for the same operands within a query."""
+    name, limit = string(seed, 1), abs(integer(n, 2))
+    if limit == 0:
+        return 0
+    cached = ctx.cache.get(("rand.intn", name, limit))
+    if cached is None:
+        cached = random.randrange(limit)  # noqa: S311  OPA's is no cryptographic source either
+        ctx.cache["rand.intn", name, limit] = cached
+    return int(cached)
+
+
+_FORMATS: dict[Number, str] = {2: "b", 8: "o", 10: "d", 16: "x"}
+
+
+@builtin("format_int", pure=True)
+def format_int(x: Value, base: Value) -> str:
+    """The digits of a number, its fraction cut off, to the base 2, 8, 10 or 16."""
+    value = number(x, 1)
+    form = _FORMATS.get(number(base, 2))
+    if form is None:
+        raise operand_error(2, "must be one of {2, 8, 10, 16}")
+    return format(value if type(value) is int else int(_integral(value, ROUND_DOWN)), form)

@@ -1,0 +1,134 @@
+"""Checks of operands, with OPA's words for what is wrong with them.
+
+Each check returns the operand, or raises a `BuiltinError` with the code `eval_type_error`. The messages
+lack the builtin's name: who made the call puts it in front. Positions count from 1. A boolean is no
+number here, although Python's `bool` is an `int`.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TypeAlias
+
+from palisade.rego.errors import EVAL_TYPE_ERROR, BuiltinError
+from palisade.rego.values import KeyForm, Set, Value, sorted_values, type_name
+
+Number: TypeAlias = int | float | Decimal
+Object: TypeAlias = dict[KeyForm, Value]
+
+
+def operand_error(position: int, what: str) -> BuiltinError:
+    """`operand 2 must be ...`: `what` follows the position."""
+    return BuiltinError(f"operand {position} {what}", EVAL_TYPE_ERROR)
+
+
+def type_error(position: int, got: Value, *expected: str) -> BuiltinError:
+    """The error for an operand of another type than the expected ones."""
+    wanted = expected[0] if len(expected) == 1 else f"one of {{{', '.join(expected)}}}"
+    return operand_error(position, f"must be {wanted} but got {type_name(got)}")
+
+
+def element_error(position: int, collection: Value, got: Value, *expected: str) -> BuiltinError:
+    """The error for a collection that holds an element of another type than the expected ones."""
+    kind = type_name(collection)
+    wanted = f"{expected[0]}s" if len(expected) == 1 else f"(any of) {{{', '.join(expected)}}}"
+    return operand_error(position, f"must be {kind} of {wanted} but got {kind} containing {type_name(got)}")
+
+
+def is_number(value: Value) -> bool:
+    kind = type(value)
+    return kind is int or kind is float or kind is Decimal
+
+
+def string(value: Value, position: int) -> str:
+    if type(value) is str:
+        return value
+    raise type_error(position, value, "string")
+
+
+def number(value: Value, position: int) -> Number:
+    kind = type(value)
+    if kind is int or kind is float or kind is Decimal:
+        return value  # type: ignore[no-any-return]  # just checked
+    raise type_error(position, value, "number")
+
+
+def integer(value: Value, position: int) -> int:
+    if type(value) is int:
+        return value
+    number(value, position)
+    raise operand_error(position, "must be integer number but got floating-point number")
+
+
+def big_integer(value: Value, position: int) -> int:
+    """As `integer`; OPA names the type differently for the builtins that take integers of any size."""
+    if type(value) is int:
+        return value
+    if is_number(value):
+        raise operand_error(position, "must be integer number but got floating-point number")
+    raise type_error(position, value, "integer")
+
+
+def boolean(value: Value, position: int) -> bool:
+    if type(value) is bool:
+        return value
+    raise type_error(position, value, "boolean")
+
+
+def array(value: Value, position: int) -> list[Value]:
+    if type(value) is list:
+        return value
+    raise type_error(position, value, "array")
+
+
+def object_(value: Value, position: int) -> Object:
+    if type(value) is dict:
+        return value
+    raise type_error(position, value, "object")
+
+
+def set_(value: Value, position: int) -> Set:
+    if type(value) is Set:
+        return value
+    raise type_error(position, value, "set")
+
+
+def collection(value: Value, position: int) -> list[Value]:
+    """The members of an array, or of a set in no order."""
+    if type(value) is list:
+        return value
+    if type(value) is Set:
+        return list(value)
+    raise type_error(position, value, "set", "array")
+
+
+def strings(value: Value, position: int, *, order: tuple[str, ...] = ("array", "set")) -> list[str]:
+    """The members of an array or set of strings; `order` is how the message lists the types."""
+    if type(value) is list:
+        members = value
+    elif type(value) is Set:
+        members = sorted_values(value)
+    else:
+        raise type_error(position, value, *order)
+    for member in members:
+        if type(member) is not str:
+            raise element_error(position, value, member, "string")
+    return members
+
+
+def to_bytes(text: str) -> bytes:
+    """The UTF-8 of a string; bytes that are no UTF-8 stand in it as surrogates, as `from_bytes` makes them.
+
+    OPA's strings are bytes, so that `hex.encode(base64.decode(x))` loses nothing. Other surrogates, which
+    only JSON escapes can spell, become U+FFFD as Go's decoder makes them.
+    """
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        clean = "".join("\ufffd" if "\ud800" <= c < "\udc80" or "\udcff" < c <= "\udfff" else c for c in text)
+        return clean.encode("utf-8", "surrogateescape")
+
+
+def from_bytes(data: bytes) -> str:
+    """The string of some bytes; those that are no UTF-8 become surrogates."""
+    return data.decode("utf-8", "surrogateescape")

@@ -1,0 +1,254 @@
+"""Strings. Positions count characters (code points), not bytes."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from functools import lru_cache
+
+import re2
+
+from palisade.rego.builtins.gofmt import Argument
+from palisade.rego.builtins.gofmt import sprintf as _sprintf
+from palisade.rego.builtins.operands import (
+    array,
+    integer,
+    object_,
+    operand_error,
+    string,
+    strings,
+    type_error,
+)
+from palisade.rego.builtins.registry import builtin
+from palisade.rego.builtins.terms import show, show_number
+from palisade.rego.errors import BuiltinError
+from palisade.rego.values import Set, Value, sorted_keys
+
+
+@builtin("contains", pure=True)
+def contains(haystack: Value, needle: Value) -> bool:
+    return string(needle, 2) in string(haystack, 1)
+
+
+@builtin("startswith", pure=True)
+def startswith(search: Value, base: Value) -> bool:
+    return string(search, 1).startswith(string(base, 2))
+
+
+@builtin("endswith", pure=True)
+def endswith(search: Value, base: Value) -> bool:
+    return string(search, 1).endswith(string(base, 2))
+
+
+@builtin("strings.any_prefix_match", pure=True)
+def any_prefix_match(search: Value, base: Value) -> bool:
+    """Whether any of the strings starts with any of the prefixes."""
+    texts, prefixes = _one_or_many(search, 1), tuple(_one_or_many(base, 2))
+    return any(text.startswith(prefixes) for text in texts)
+
+
+@builtin("strings.any_suffix_match", pure=True)
+def any_suffix_match(search: Value, base: Value) -> bool:
+    """Whether any of the strings ends with any of the suffixes."""
+    texts, suffixes = _one_or_many(search, 1), tuple(_one_or_many(base, 2))
+    return any(text.endswith(suffixes) for text in texts)
+
+
+def _one_or_many(value: Value, position: int) -> list[str]:
+    if type(value) is str:
+        return [value]
+    return strings(value, position, order=("string", "set", "array"))
+
+
+@builtin("concat", pure=True)
+def concat(delimiter: Value, collection: Value) -> str:
+    """The strings of an array, or of a set in Rego's order, with the delimiter between them."""
+    return string(delimiter, 1).join(strings(collection, 2, order=("set", "array")))
+
+
+@builtin("indexof", pure=True)
+def indexof(haystack: Value, needle: Value) -> int:
+    """The position of the first match, -1 where there is none."""
+    return string(haystack, 1).find(_needle(needle))
+
+
+@builtin("indexof_n", pure=True)
+def indexof_n(haystack: Value, needle: Value) -> list[int]:
+    """The positions of all matches, overlapping ones too."""
+    text, searched = string(haystack, 1), _needle(needle)
+    found: list[int] = []
+    at = text.find(searched)
+    while at >= 0:
+        found.append(at)
+        at = text.find(searched, at + 1)
+    return found
+
+
+def _needle(value: Value) -> str:
+    needle = string(value, 2)
+    if not needle:
+        raise BuiltinError("empty search character")
+    return needle
+
+
+@builtin("substring", pure=True)
+def substring(value: Value, offset: Value, length: Value) -> str:
+    """The part from `offset`; a negative length takes all that is left."""
+    text, start, size = string(value, 1), integer(offset, 2), integer(length, 3)
+    if start < 0:
+        raise BuiltinError("negative offset")
+    return text[start:] if size < 0 else text[start : start + size]
+
+
+@builtin("strings.count", pure=True)
+def strings_count(search: Value, part: Value) -> int:
+    return string(search, 1).count(string(part, 2))
+
+
+@builtin("strings.reverse", pure=True)
+def strings_reverse(x: Value) -> str:
+    return string(x, 1)[::-1]
+
+
+@builtin("lower", pure=True)
+def lower(x: Value) -> str:
+    # Go maps each character for itself; Python's special cases would make İ two characters and ς of a last Σ.
+    text = string(x, 1)
+    return text.lower() if text.isascii() else "".join(map(_lower, text))
+
+
+@builtin("upper", pure=True)
+def upper(x: Value) -> str:
+    text = string(x, 1)
+    return text.upper() if text.isascii() else "".join(map(_upper, text))
+
+
+def _lower(char: str) -> str:
+    mapped = char.lower()
+    return mapped if len(mapped) == 1 else mapped[0]
+
+
+def _upper(char: str) -> str:
+    mapped = char.upper()
+    return mapped if len(mapped) == 1 else char
+
+
+@builtin("split", pure=True)
+def split(x: Value, delimiter: Value) -> list[str]:
+    """The parts between the delimiters; the characters where the delimiter is empty."""
+    text, mark = string(x, 1), string(delimiter, 2)
+    if mark:
+        return text.split(mark)
+    # Go finds the empty delimiter in an empty string too, and splits it into nothing.
+    return list(text)
+
+
+@builtin("replace", pure=True)
+def replace(x: Value, old: Value, new: Value) -> str:
+    return string(x, 1).replace(string(old, 2), string(new, 3))
+
+
+@builtin("strings.replace_n", pure=True)
+def replace_n(patterns: Value, value: Value) -> str:
+    """Replaces in one pass, from left to right; of patterns that match at one place the first wins."""
+    table = object_(patterns, 1)
+    text = string(value, 2)
+    pairs: list[tuple[str, str]] = []
+    for old in sorted_keys(table):
+        if type(old) is not str:
+            raise operand_error(1, "non-string key found in pattern object")
+        if type(table[old]) is not str:
+            raise operand_error(1, "non-string value found in pattern object")
+        pairs.append((old, table[old]))
+    if not pairs:
+        return text
+    new = dict(pairs)
+    return "".join(
+        new[part] if index % 2 else part
+        for index, part in enumerate(_alternatives(tuple(new)).split(text))  # the odd parts are what matched
+    )
+
+
+@lru_cache(maxsize=256)
+def _alternatives(words: tuple[str, ...]) -> re2._Regexp:
+    return re2.compile(f"({'|'.join(map(re2.escape, words))})")
+
+
+@builtin("trim", pure=True)
+def trim(value: Value, cutset: Value) -> str:
+    return _cut(string(value, 1), string(cutset, 2), left=True, right=True)
+
+
+@builtin("trim_left", pure=True)
+def trim_left(value: Value, cutset: Value) -> str:
+    return _cut(string(value, 1), string(cutset, 2), left=True, right=False)
+
+
+@builtin("trim_right", pure=True)
+def trim_right(value: Value, cutset: Value) -> str:
+    return _cut(string(value, 1), string(cutset, 2), left=False, right=True)
+
+
+def _cut(text: str, cutset: str, *, left: bool, right: bool) -> str:
+    if not cutset:
+        return text
+    text = text.lstrip(cutset) if left else text
+    return text.rstrip(cutset) if right else text
+
+
+@builtin("trim_prefix", pure=True)
+def trim_prefix(value: Value, prefix: Value) -> str:
+    return string(value, 1).removeprefix(string(prefix, 2))
+
+
+@builtin("trim_suffix", pure=True)
+def trim_suffix(value: Value, suffix: Value) -> str:
+    return string(value, 1).removesuffix(string(suffix, 2))
+
+
+# Unicode's White_Space. Python's own notion has the separators U+001C to U+001F besides.
+_SPACE = (
+    "\t\n\v\f\r \x85\xa0\u1680"
+    "\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
+)
+
+
+@builtin("trim_space", pure=True)
+def trim_space(value: Value) -> str:
+    return string(value, 1).strip(_SPACE)
+
+
+@builtin("sprintf", pure=True)
+def sprintf(template: Value, values: Value) -> str:
+    """Go's `fmt.Sprintf`; what is neither number nor string stands as its Rego text."""
+    return _sprintf(string(template, 1), [_argument(value) for value in array(values, 2)])
+
+
+def _argument(value: Value) -> Argument:
+    kind = type(value)
+    if kind is str or kind is int or kind is float:
+        return value  # type: ignore[no-any-return]  # just checked
+    if kind is Decimal:
+        nearest = float(value)
+        return nearest if abs(nearest) != float("inf") else show_number(value)
+    return show(value)
+
+
+@builtin("internal.template_string", pure=True)
+def template_string(parts: Value) -> str:
+    """What the compiler makes of `$"..."`: an expression is the set of its values, empty where undefined."""
+    return "".join(map(_part, array(parts, 1)))
+
+
+def _part(part: Value) -> str:
+    if type(part) is str:
+        return part
+    if type(part) is Set:
+        if len(part) > 1:
+            raise BuiltinError(
+                "template-strings must not produce multiple outputs", "eval_conflict_error", fatal=True
+            )
+        part = next(iter(part), None) if len(part) else "<undefined>"
+        return part if type(part) is str else show(part)
+    if type(part) is list or type(part) is dict:
+        raise type_error(1, part, "set")
+    return show(part)
