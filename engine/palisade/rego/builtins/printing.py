@@ -21,7 +21,7 @@ def print_(ctx: Context, *operands: Value) -> bool:
 
 @builtin("internal.print")
 def internal_print(ctx: Context, operands: Value) -> bool:
-    """As `print`, of the set of values that each operand has: a line for each combination, `<undefined>` for none."""
+    """As `print`, of the set of values that each operand has: a line for each combination of them."""
     if ctx.printed is None:
         return True
     for line in product(*map(_texts, array(operands, 1))):

@@ -25,7 +25,7 @@ Function: TypeAlias = Callable[..., Value]
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """What `http.send` and `net.lookup_ip_addr` may reach: hosts, `*.name` for those below; nothing if empty."""
+    """What builtins may reach: hosts, `*.name` for those below; nothing by default."""
 
     hosts: tuple[str, ...] = ()
 
