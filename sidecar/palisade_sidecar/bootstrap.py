@@ -1,0 +1,313 @@
+"""The bootstrap that Envoy starts from: a pure function from settings to JSON.
+
+The listener is static and stays for the sidecar's whole life; what a policy decides lives in the HTTP
+filters of `SLOTS`, each of which Envoy takes from the engine by ECDS. Until a slot has its first
+configuration it answers 503, so the port is open and closed to all before the engine was ever seen.
+docs/decisions/static-listener.md says why. Fields: https://www.envoyproxy.io/docs/envoy/v1.40.0/api-v3/
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from palisade_sidecar.engine_cluster import engine_cluster, grpc_service
+from palisade_sidecar.settings import Address, Settings, Upstream
+
+Json = dict[str, Any]
+
+_TYPE = "type.googleapis.com/"
+_HTTP_FILTERS = f"{_TYPE}envoy.extensions.filters.http."
+_FAULT = f"{_HTTP_FILTERS}fault.v3.HTTPFault"
+_COMPOSITE = f"{_TYPE}envoy.extensions.common.matching.v3.ExtensionWithMatcher"
+
+LISTENER = "palisade"
+UPSTREAM, UPSTREAM_HTTP2 = "palisade_upstream", "palisade_upstream_http2"
+ACCESS_LOG = "palisade"
+REVISION_STATE = "palisade.revision"
+"""The filter state that `palisade.attributes` sets to the revision; the access log carries it."""
+
+UNREADY_BODY = "This sidecar has no policy yet: it waits for its first revision from the engine.\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A place for one HTTP filter whose configuration is an ECDS resource of the same name."""
+
+    name: str
+    types: tuple[str, ...]
+
+
+SLOTS: tuple[Slot, ...] = (
+    Slot("palisade.identity", (f"{_HTTP_FILTERS}jwt_authn.v3.JwtAuthentication",)),
+    Slot("palisade.attributes", (f"{_HTTP_FILTERS}set_filter_state.v3.Config",)),
+    Slot("palisade.native", (f"{_HTTP_FILTERS}rbac.v3.RBAC",)),
+    Slot("palisade.residual", (f"{_HTTP_FILTERS}ext_authz.v3.ExtAuthz",)),
+)
+"""In the order in which a request passes them; the engine must send all of them."""
+
+
+def bootstrap(settings: Settings) -> Json:
+    """The bootstrap of one sidecar, as what `json.dumps` takes and `envoy --config-path` reads."""
+    return {
+        "node": {
+            "id": settings.function,
+            "cluster": "palisade",
+            "metadata": {"palisade": {"function": settings.function}},
+        },
+        "admin": {"address": {"pipe": {"path": str(settings.run_dir / "admin.sock"), "mode": 0o600}}},
+        "dynamic_resources": _dynamic_resources(),
+        "static_resources": {
+            "listeners": [_listener(settings)],
+            "clusters": [engine_cluster(settings), *_upstream_clusters(settings)],
+        },
+        "overload_manager": _overload_manager(settings),
+        "layered_runtime": {
+            "layers": [
+                {
+                    "name": "palisade",
+                    # Envoy refuses expressions above 100 RE2 instructions by default; the engine bounds them
+                    # itself, and what it compiled must not be refused here.
+                    "static_layer": {
+                        "re2.max_program_size.error_level": 1_000_000,
+                        "re2.max_program_size.warn_level": 1_000_000,
+                    },
+                }
+            ]
+        },
+    }
+
+
+def _ads(initial_fetch_timeout: str) -> Json:
+    return {"ads": {}, "resource_api_version": "V3", "initial_fetch_timeout": initial_fetch_timeout}
+
+
+def _dynamic_resources() -> Json:
+    # Envoy opens no port before the first answer or this timeout for each: without an engine it must still
+    # listen soon, to answer 503. Resources that come later are taken all the same.
+    soon = "0.25s"
+    return {
+        "ads_config": {
+            "api_type": "DELTA_GRPC",
+            "transport_api_version": "V3",
+            "set_node_on_first_message_only": True,
+            "grpc_services": [grpc_service()],
+        },
+        "cds_config": _ads(soon),
+        "lds_config": _ads(soon),
+    }
+
+
+def _listener(settings: Settings) -> Json:
+    return {
+        "name": LISTENER,
+        "address": _socket(settings.listen),
+        "per_connection_buffer_limit_bytes": settings.limits.connection_buffer,
+        "filter_chains": [
+            {
+                "filters": [
+                    {"name": "envoy.filters.network.http_connection_manager", "typed_config": _hcm(settings)}
+                ]
+            }
+        ],
+    }
+
+
+def _hcm(settings: Settings) -> Json:
+    limits = settings.limits
+    return {
+        "@type": f"{_TYPE}envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+        "stat_prefix": "palisade",
+        "codec_type": "AUTO",
+        "server_header_transformation": "PASS_THROUGH",
+        "route_config": _routes(settings.upstream_protocol),
+        "http_filters": [*map(_filter, SLOTS), _router()],
+        "upgrade_configs": [{"upgrade_type": "websocket"}],
+        "access_log": [_access_log()],
+        "local_reply_config": _local_replies(),
+        "max_request_headers_kb": limits.header_kilobytes,
+        "request_headers_timeout": _seconds(limits.request_headers),
+        "stream_idle_timeout": _seconds(limits.stream_idle),
+        "http2_protocol_options": {
+            "allow_connect": True,
+            "max_concurrent_streams": 100,
+            "initial_stream_window_size": 1 << 16,
+            "initial_connection_window_size": 1 << 20,
+        },
+        **_peer_address(settings),
+        **_spelling(settings),
+    }
+
+
+def _peer_address(settings: Settings) -> Json:
+    return {
+        # The client's address is the connection's, and no client may set x-envoy-* headers or choose its
+        # request id. That needs `internal_address_config` absent: an empty one makes Envoy trust loopback.
+        "use_remote_address": True,
+        "xff_num_trusted_hops": settings.trusted_hops,
+    }
+
+
+def _spelling(settings: Settings) -> Json:
+    """One spelling of a request for the policy and the function alike: docs/decisions/static-listener.md."""
+    actions = {
+        "reject": "REJECT_REQUEST",
+        "keep": "KEEP_UNCHANGED",
+        "unescape": "UNESCAPE_AND_FORWARD",
+    }
+    return {
+        "normalize_path": True,
+        "merge_slashes": True,
+        "path_with_escaped_slashes_action": actions[settings.escaped_slashes],
+        "strip_trailing_host_dot": True,
+        # WSGI, CGI and PHP read X_User as X-User: a policy on one must not be passed by the other.
+        "common_http_protocol_options": {"headers_with_underscores_action": "DROP_HEADER"},
+    }
+
+
+def _filter(slot: Slot) -> Json:
+    return {
+        "name": slot.name,
+        "config_discovery": {
+            "config_source": _ads("0s"),
+            "type_urls": [*slot.types, _COMPOSITE, _FAULT],
+            "apply_default_config_without_warming": True,
+            "default_config": {
+                "@type": _FAULT,
+                "abort": {"http_status": 503, "percentage": {"numerator": 100}},
+            },
+        },
+    }
+
+
+def _router() -> Json:
+    return {
+        "name": "envoy.filters.http.router",
+        "typed_config": {"@type": f"{_HTTP_FILTERS}router.v3.Router", "suppress_envoy_headers": True},
+    }
+
+
+def _local_replies() -> Json:
+    return {
+        "mappers": [
+            {
+                "filter": {"response_flag_filter": {"flags": ["FI"]}},
+                "body": {"inline_string": UNREADY_BODY},
+            }
+        ]
+    }
+
+
+def _access_log() -> Json:
+    return {
+        "name": "envoy.access_loggers.http_grpc",
+        "typed_config": {
+            "@type": f"{_TYPE}envoy.extensions.access_loggers.grpc.v3.HttpGrpcAccessLogConfig",
+            "common_config": {
+                "log_name": ACCESS_LOG,
+                "transport_api_version": "V3",
+                "grpc_service": grpc_service(),
+                "buffer_flush_interval": "0.2s",
+                "buffer_size_bytes": 1 << 16,
+                "filter_state_objects_to_log": [REVISION_STATE],
+            },
+            "additional_request_headers_to_log": ["content-type", "content-length"],
+        },
+    }
+
+
+def _routes(protocol: Upstream) -> Json:
+    # A function may answer for as long as it likes; `stream_idle_timeout` ends what is stuck.
+    def to(cluster: str) -> Json:
+        return {
+            "cluster": cluster,
+            "timeout": "0s",
+            # Only what never reached the function is tried again: no request is ever carried out twice.
+            "retry_policy": {
+                "retry_on": "connect-failure,refused-stream,reset-before-request",
+                "num_retries": 2,
+            },
+        }
+
+    first = {"http1": UPSTREAM, "http2": UPSTREAM_HTTP2, "auto": UPSTREAM}[protocol]
+    routes = [{"match": {"prefix": "/"}, "route": to(first)}]
+    if protocol == "auto":
+        routes.insert(0, {"match": {"prefix": "/", "grpc": {}}, "route": to(UPSTREAM_HTTP2)})
+    return {
+        "name": "palisade",
+        "virtual_hosts": [{"name": "function", "domains": ["*"], "routes": routes}],
+    }
+
+
+def _upstream_clusters(settings: Settings) -> list[Json]:
+    options = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+    limits = {"max_connections": 10_000, "max_pending_requests": 10_000, "max_requests": 10_000}
+
+    def cluster(name: str, explicit: Json) -> Json:
+        return {
+            "name": name,
+            "type": "STATIC" if settings.upstream.is_ip else "STRICT_DNS",
+            "connect_timeout": _seconds(settings.limits.upstream_connect),
+            "circuit_breakers": {"thresholds": [limits]},
+            "typed_extension_protocol_options": {
+                options: {
+                    "@type": _TYPE + options,
+                    "explicit_http_config": explicit,
+                    # Node and uvicorn close idle connections after 5 s: leave first, or a request may be
+                    # sent on a connection that is being closed.
+                    "common_http_protocol_options": {"idle_timeout": "4s"},
+                }
+            },
+            "load_assignment": {
+                "cluster_name": name,
+                "endpoints": [{"lb_endpoints": [{"endpoint": {"address": _socket(settings.upstream)}}]}],
+            },
+        }
+
+    return [
+        cluster(UPSTREAM, {"http_protocol_options": {}}),
+        cluster(UPSTREAM_HTTP2, {"http2_protocol_options": {}}),
+    ]
+
+
+def _overload_manager(settings: Settings) -> Json:
+    monitors = f"{_TYPE}envoy.extensions.resource_monitors."
+    heap, connections = (
+        "envoy.resource_monitors.fixed_heap",
+        "envoy.resource_monitors.global_downstream_max_connections",
+    )
+    return {
+        "refresh_interval": "0.25s",
+        "resource_monitors": [
+            {
+                "name": heap,
+                "typed_config": {
+                    "@type": f"{monitors}fixed_heap.v3.FixedHeapConfig",
+                    "max_heap_size_bytes": settings.limits.max_heap,
+                },
+            },
+            {
+                "name": connections,
+                "typed_config": {
+                    "@type": f"{monitors}downstream_connections.v3.DownstreamConnectionsConfig",
+                    "max_active_downstream_connections": settings.limits.max_connections,
+                },
+            },
+        ],
+        "actions": [
+            _action("envoy.overload_actions.shrink_heap", heap, 0.9),
+            _action("envoy.overload_actions.stop_accepting_requests", heap, 0.98),
+        ],
+    }
+
+
+def _action(name: str, monitor: str, value: float) -> Json:
+    return {"name": name, "triggers": [{"name": monitor, "threshold": {"value": value}}]}
+
+
+def _socket(address: Address) -> Json:
+    return {"socket_address": {"address": address.host, "port_value": address.port}}
+
+
+def _seconds(value: float) -> str:
+    return f"{value:g}s"
