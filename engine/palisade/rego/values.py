@@ -219,7 +219,7 @@ def canonical(exact: Decimal) -> int | float | Decimal:
     """The form in which a finite Decimal stands as a value. Raises ValueError for NaN and infinities."""
     if not exact.is_finite():
         raise ValueError("not a finite number")
-    # An exponent in the thousands is legal JSON, but as an int it would fill the memory; and what no float can
+    # An exponent in the thousands is legal JSON, but as an int it would fill the memory; what no float can
     # hold keeps the short text it was written in, as OPA shows it.
     if exact == exact.to_integral_value() and (exact.as_tuple().exponent == 0 or exact.adjusted() < 308):
         return int(exact)
