@@ -20,7 +20,7 @@ _TYPE = "type.googleapis.com/"
 _TLS = f"{_TYPE}envoy.extensions.transport_sockets.tls.v3."
 _OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 
-CERTIFICATE_SECRET, CA_SECRET = "palisade_sidecar", "palisade_ca"  # noqa: S105 -- names of resources
+CERTIFICATE_SECRET, CA_SECRET = "palisade_sidecar", "palisade_ca"
 
 
 def grpc_service() -> Json:

@@ -30,7 +30,7 @@ class Address:
 
     @classmethod
     def parse(cls, text: str, *, what: str, zero: bool = False) -> Address:
-        """The address that `HOST:PORT` or `[IPV6]:PORT` spells. Raises SettingsError, naming `what` it is for."""
+        """The address that `HOST:PORT` or `[IPV6]:PORT` spells. Raises SettingsError, naming `what`."""
         host, colon, port = text.rpartition(":")
         bracketed = host.startswith("[") and host.endswith("]")
         host = host[1:-1] if bracketed else host
