@@ -1,0 +1,286 @@
+"""Telling when policies have changed and are quiet again.
+
+Nobody saves a set of files at one moment: editors truncate and write, or write aside and rename; `git
+checkout` takes hundreds of files in turn; Kubernetes swaps a link. So a change is told when nothing has
+happened for `quiet` seconds, no file is still open for writing, and git holds no lock; but after `patience`
+seconds at the latest, so that a noisy neighbour cannot keep a policy from taking effect.
+
+watchdog gets the events from the operating system; nothing is polled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import os
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from watchdog import events as fs
+from watchdog.events import FileSystemEvent, FileSystemEventHandler
+from watchdog.observers import Observer
+from watchdog.observers.api import BaseObserver, ObservedWatch
+
+from palisade.policy.data import FILE_NAMES
+
+QUIET = 0.03
+PATIENCE = 2.0
+
+# More events than this at once may have overflowed the kernel's queue (16,384 by default), which drops what
+# comes then: so look once more.
+_BURST = 4_000
+_BURST_RECHECK = 1.0
+
+# Opening and reading a file are events too, and this program's own reading must not wake it.
+_KINDS = frozenset({"created", "deleted", "moved", "modified", "attrib", "closed"})
+_EVENTS = [
+    event
+    for name in ("Modified", "Attrib", "Created", "Deleted", "Moved", "Closed")
+    for each in ("File", "Dir")
+    if (event := getattr(fs, f"{each}{name}Event", None)) is not None and event is not fs.DirModifiedEvent
+]
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A folder to watch. The inode tells apart a folder and its successor of the same name."""
+
+    folder: str
+    recursive: bool
+    inode: tuple[int, int]
+
+
+class Watcher:
+    """Watches files and folders, which may be missing, be links, vanish, and come back.
+
+    Belongs to the event loop it is started in. `watch` says what to watch; `changed` waits for a change.
+    """
+
+    def __init__(self, *, quiet: float = QUIET, patience: float = PATIENCE) -> None:
+        self._quiet = quiet
+        self._patience = patience
+        self._observer: BaseObserver = Observer()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._places: dict[_Place, ObservedWatch] = {}
+        self._plan = _Plan()
+        self._touched = asyncio.Event()
+        self._last = 0.0
+        self._count = 0
+        self._writing: set[str] = set()
+        self._git: tuple[Path, ...] = ()
+
+    @property
+    def generation(self) -> int:
+        """Counts events: when it is the same after a reading as before, nothing changed meanwhile."""
+        return self._count
+
+    def start(self) -> None:
+        """Starts watching. Call from the running event loop."""
+        self._loop = asyncio.get_running_loop()
+        _shorten_pairing_of_moves()
+        self._observer.start()
+
+    def close(self) -> None:
+        """Ends watching, and the threads behind it."""
+        self._loop = None
+        if self._observer.is_alive():
+            self._observer.stop()
+            self._observer.join()
+
+    def watch(self, paths: Iterable[Path], folders: Iterable[Path] = ()) -> None:
+        """Watches `paths`, folders with all below them, and the further `folders` they lead to by links.
+
+        Replaces what was watched before. Raises OSError where the system refuses, such as beyond its limit of
+        watches (fs.inotify.max_user_watches).
+        """
+        paths = [Path(os.path.abspath(path)) for path in paths]
+        self._git = tuple({lock for path in paths if (lock := _git_lock(path)) is not None})
+        self._plan = _Plan.of(paths, folders)
+        wanted = self._plan.places
+        for place in self._places.keys() - wanted:
+            self._forget(self._places.pop(place))
+        added = wanted - self._places.keys()
+        for place in sorted(added, key=lambda each: each.folder):
+            try:
+                self._places[place] = self._observer.schedule(
+                    _Handler(self, place), place.folder, recursive=place.recursive, event_filter=_EVENTS
+                )
+            except FileNotFoundError:
+                continue  # gone since it was planned; a folder above it is watched too and tells of it
+        if added:
+            # What changed between the reading and this moment raised no event.
+            self._touch()
+
+    async def changed(self) -> None:
+        """Returns after the next change, once all is quiet."""
+        await self._touched.wait()
+        clock = asyncio.get_running_loop().time
+        first, count = clock(), self._count
+        while clock() - first < self._patience:
+            rest = self._last + self._quiet - clock()
+            if rest > 0:
+                await asyncio.sleep(rest)
+            elif self._writing or any(map(os.path.exists, self._git)):
+                await asyncio.sleep(self._quiet / 3)
+            else:
+                break
+        self._touched.clear()
+        self._writing.clear()
+        if self._count - count > _BURST and self._loop is not None:
+            self._loop.call_later(_BURST_RECHECK, self._touch)
+
+    def _touch(self) -> None:
+        self._last = asyncio.get_running_loop().time()
+        self._count += 1
+        self._touched.set()
+
+    def _note(self, kind: str, path: str) -> None:
+        """An event that matters, in the event loop."""
+        if kind == "modified":
+            self._writing.add(path)
+        elif kind != "attrib":
+            self._writing.discard(path)
+        self._touch()
+
+    def _forget(self, watch: ObservedWatch) -> None:
+        with suppress(KeyError):  # watchdog drops the watch of a deleted folder by itself
+            self._observer.unschedule(watch)
+
+    # In watchdog's thread ---------------------------------------------------------------------------
+
+    def _hear(self, place: _Place, event: FileSystemEvent) -> None:
+        loop = self._loop
+        if loop is None or event.event_type not in _KINDS:
+            return
+        source, target = os.fsdecode(event.src_path), os.fsdecode(event.dest_path or b"")
+        if not any(self._matters(place, event, path) for path in (source, target) if path):
+            return
+        try:
+            loop.call_soon_threadsafe(self._note, event.event_type, source)
+        except RuntimeError:
+            return  # the loop ended between the check and the call
+
+    def _matters(self, place: _Place, event: FileSystemEvent, path: str) -> bool:
+        if path == place.folder:
+            return event.event_type in ("deleted", "moved", "attrib")
+        folder, name = os.path.split(path)
+        if name in self._plan.names.get(folder, ()):
+            return True
+        if not place.recursive and folder not in self._plan.whole:
+            return False
+        if event.is_directory:
+            return event.event_type != "modified"
+        if name.startswith(".") and not name.startswith(".."):
+            return False  # an editor's swap file
+        if event.event_type in ("modified", "closed", "attrib"):
+            return name.endswith(".rego") or name in FILE_NAMES
+        return True
+
+
+class _Handler(FileSystemEventHandler):
+    def __init__(self, watcher: Watcher, place: _Place) -> None:
+        self._watcher = watcher
+        self._place = place
+
+    def on_any_event(self, event: FileSystemEvent) -> None:
+        self._watcher._hear(self._place, event)
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """Which folders to watch; in `names` what matters in each, in `whole` the folders where all does."""
+
+    places: frozenset[_Place] = frozenset()
+    names: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    whole: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, paths: Sequence[Path], folders: Iterable[Path]) -> _Plan:
+        recursive = {os.path.realpath(path) for path in paths if path.is_dir()}
+        names: dict[str, set[str]] = {}
+        for path in paths:
+            for folder, name in _steps(path):
+                names.setdefault(folder, set()).add(name)
+        whole = recursive | set(map(str, folders))
+        places = set()
+        for folder in names.keys() | whole:
+            if folder not in recursive and _below(folder, recursive):
+                continue
+            with suppress(OSError):  # gone by now: then a folder above it is watched, and tells
+                status = os.stat(folder)
+                places.add(_Place(folder, folder in recursive, (status.st_dev, status.st_ino)))
+        return cls(
+            frozenset(places), {key: frozenset(value) for key, value in names.items()}, frozenset(whole)
+        )
+
+
+def _below(folder: str, roots: Iterable[str]) -> bool:
+    return any(folder != root and folder.startswith(root.rstrip(os.sep) + os.sep) for root in roots)
+
+
+def _steps(path: Path) -> list[tuple[str, str]]:
+    """The real folders where a change can make `path` mean something else, with the name that counts there.
+
+    These are the folder of the path itself, of each symbolic link on the way, and of the first part missing.
+    """
+    steps: list[tuple[str, str]] = []
+    rest = list(path.parts[1:])
+    folder = path.anchor
+    links = 0
+    while rest:
+        name = rest.pop(0)
+        here = os.path.join(folder, name)
+        if name == "..":
+            folder = os.path.dirname(folder)
+            continue
+        if os.path.islink(here) and links < 40:
+            links += 1
+            steps.append((folder, name))
+            target = Path(os.readlink(here))
+            if target.is_absolute():
+                folder = target.anchor
+                rest = [*target.parts[1:], *rest]
+            else:
+                rest = [*target.parts, *rest]
+            continue
+        if not rest or not os.path.isdir(here):
+            steps.append((folder, name))
+            break
+        folder = here
+    return steps
+
+
+def _git_lock(path: Path) -> Path | None:
+    """The file that exists while git changes the working tree that `path` stands in."""
+    for folder in (path, *path.parents):
+        git = folder / ".git"
+        if git.is_dir():
+            return git / "index.lock"
+        if git.is_file():  # a worktree or submodule: the file says where the directory is
+            try:
+                word, _, target = git.read_text().strip().partition(": ")
+            except (OSError, UnicodeDecodeError):
+                return None
+            return folder / target / "index.lock" if word == "gitdir" else None
+    return None
+
+
+def _shorten_pairing_of_moves() -> None:
+    """Lets watchdog tell of a moved file at once.
+
+    It holds back each "moved from" for half a second, and all events behind it, in case a "moved to" follows.
+    For a reload it makes no difference whether a file was renamed, or left and another came.
+    """
+    if sys.platform != "linux":
+        return
+    for module, name in (
+        ("inotify_move_event_grouper", "InotifyMoveEventGrouper"),
+        ("inotify_buffer", "InotifyBuffer"),  # before watchdog 7
+    ):
+        try:
+            getattr(importlib.import_module(f"watchdog.observers.{module}"), name).delay = 0.005
+        except (ImportError, AttributeError):
+            continue
