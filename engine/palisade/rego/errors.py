@@ -100,7 +100,8 @@ class EvalError(Exception):
         super().__init__(str(self))
 
     def __str__(self) -> str:
-        where = f"{self.location}: " if self.location is not NOWHERE else ""
+        # As OPA writes it: file and row, no column.
+        where = f"{self.location.file}:{self.location.row}: " if self.location is not NOWHERE else ""
         return f"{where}{self.code}: {self.message}"
 
 
