@@ -1,0 +1,146 @@
+"""A plan becomes Python: `compile_plan` makes functions of the plan's functions and entry points.
+
+lower (statements to tree) -> simplify (fewer jumps) -> render (tree to text) -> the Python compiler. The
+text is kept where `linecache` finds it, so that a traceback shows the line of generated code it stands in.
+"""
+
+from __future__ import annotations
+
+import itertools
+import linecache
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from palisade.rego import ir, runtime
+from palisade.rego.builtins.registry import BUILTINS
+from palisade.rego.codegen.lower import Lowering, Names
+from palisade.rego.codegen.render import render
+from palisade.rego.codegen.simplify import simplify
+from palisade.rego.errors import BuiltinError
+from palisade.rego.values import UNDEFINED, Set, Value, equal, key
+
+_COUNT = itertools.count()
+
+_RUNTIME: dict[str, Any] = {
+    "BuiltinError": BuiltinError,
+    "M": runtime.MISSING,
+    "Set": Set,
+    "U": UNDEFINED,
+    "conflict": runtime.conflict,
+    "dot": runtime.dot,
+    "dynamic": runtime.dynamic,
+    "equal": equal,
+    "failed": runtime.failed,
+    "insert_once": runtime.insert_once,
+    "items": runtime.items,
+    "key": key,
+    "merge": runtime.merge,
+    "sorted_items": runtime.sorted_items,
+    "sorted_values": runtime.sorted_values_of,
+    "upsert": runtime.upsert,
+    "values": runtime.values_of,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A compiled plan: its entry points and functions by name, each taking (input, data, ..., frame)."""
+
+    text: str
+    files: tuple[str, ...]
+    plans: Mapping[str, Callable[..., list[Value]]]
+    functions: Mapping[str, Callable[..., Value]]
+
+
+def compile_plan(policy: ir.Policy) -> Program:
+    """The plan as Python functions."""
+    namespace = dict(_RUNTIME)
+    numbers = {func.name: index for index, func in enumerate(policy.funcs)}
+    names = Names(policy.strings, numbers, _Builtins(namespace), _Constants(namespace))
+    texts = [_function(names, index, func) for index, func in enumerate(policy.funcs)]
+    texts += [_plan(names, index, plan) for index, plan in enumerate(policy.plans)]
+    text = "\n".join(texts)
+    execute(text, namespace)
+    paths = {func.path: namespace[f"f{numbers[func.name]}"] for func in policy.funcs if len(func.params) == 2}
+    namespace["PATHS"] = paths
+    return Program(
+        text,
+        policy.files,
+        MappingProxyType({plan.name: namespace[f"p{i}"] for i, plan in enumerate(policy.plans)}),
+        MappingProxyType({func.name: namespace[f"f{numbers[func.name]}"] for func in policy.funcs}),
+    )
+
+
+def execute(text: str, namespace: dict[str, Any]) -> None:
+    """Runs generated text in a namespace, under a file name that tracebacks can show."""
+    filename = f"<rego {next(_COUNT)}>"
+    code = compile(text, filename, "exec", dont_inherit=True)
+    linecache.cache[filename] = (len(text), None, text.splitlines(True), filename)
+    exec(code, namespace)  # noqa: S102 - the text is what `render` wrote, never a user's
+
+
+def _function(names: Names, number: int, func: ir.Func) -> str:
+    memo = len(func.params) == 2
+
+    def finish(text: str) -> tuple[str, ...]:
+        return (f"m.memo[{number}] = r = {text}", "return r") if memo else (f"return {text}",)
+
+    lowering = Lowering(names, func.params, func.result, func.blocks, finish)
+    nodes = simplify(lowering.lower(func.blocks))
+    head = [f"r = m.memo.get({number}, M)", "if r is not M: return r"] if memo else []
+    unset = sorted(lowering.unset - set(func.params))
+    if unset:
+        head.append(" = ".join(f"l{local}" for local in unset) + " = U")
+    params = [*(f"l{param}" for param in func.params), "m"]
+    return render(f"f{number}", nodes, params, head)
+
+
+def _plan(names: Names, number: int, plan: ir.Plan) -> str:
+    def finish(text: str) -> tuple[str, ...]:
+        return ("return rs",)
+
+    lowering = Lowering(names, (ir.INPUT, ir.DATA), None, plan.blocks, finish)
+    nodes = simplify(lowering.lower(plan.blocks))
+    unset = sorted(lowering.unset)
+    head = [" = ".join(f"l{local}" for local in unset) + " = U"] if unset else []
+    return render(f"p{number}", nodes, ["l0", "l1", "rs", "m"], head)
+
+
+class _Builtins:
+    """Enters builtins in the namespace as the text comes to need them."""
+
+    def __init__(self, namespace: dict[str, Any]) -> None:
+        self._namespace = namespace
+
+    def __call__(self, name: str) -> tuple[str, bool]:
+        text = "b_" + name.replace(".", "_")
+        found = BUILTINS.get(name)
+        if found is None:
+            self._namespace[text] = runtime.missing_builtin(name)
+            return text, True
+        self._namespace[text] = found.function
+        return text, found.pure
+
+
+class _Constants:
+    """The text of a constant; what has no literal is entered in the namespace."""
+
+    def __init__(self, namespace: dict[str, Any]) -> None:
+        self._namespace = namespace
+        self._count = itertools.count()
+
+    def __call__(self, value: Value) -> str:
+        if type(value) in (str, bool, int, float, type(None)) and not (
+            type(value) is int and value.bit_length() > 4096
+        ):
+            return (
+                f"({value!r})" if type(value) is float or (type(value) is int and value < 0) else repr(value)
+            )
+        text = f"K{next(self._count)}"
+        self._namespace[text] = value
+        return text
+
+
+__all__ = ["Program", "compile_plan", "execute"]

@@ -1,0 +1,457 @@
+"""Statements of a plan as the tree: one kind of statement, one method.
+
+What is known of a local on the way (that it is a copy of another, a constant, undefined) is kept in
+`_known`, so that tests whose outcome is certain and copies that nobody needs never reach the Python.
+Knowledge that is won inside a block ends with the block, as the block may have been left early.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from palisade.rego import ir
+from palisade.rego.codegen import facts
+from palisade.rego.codegen.tree import Block, Cond, Jump, Label, Line, Loop, Node, Return
+from palisade.rego.values import Value, number
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What holds for a local: `text` may stand for it; `defined` is None where that is not known."""
+
+    text: str | None = None
+    defined: bool | None = None
+
+
+@dataclass(slots=True)
+class Names:
+    """What the text of a program refers to beside its locals."""
+
+    strings: Sequence[str]
+    functions: dict[str, int]
+    builtins: Callable[[str], tuple[str, bool]]
+    """The name in the text of a builtin, and whether it takes the operands alone."""
+    constant: Callable[[Value], str]
+    """The text of a value, entered among the constants where it has no literal."""
+
+
+class Lowering:
+    """Lowers one function or plan."""
+
+    def __init__(
+        self,
+        names: Names,
+        params: Sequence[int],
+        result: int | None,
+        blocks: Sequence[ir.Block],
+        finish: Callable[[str], tuple[str, ...]],
+    ) -> None:
+        """`finish` makes the lines that return what a text denotes."""
+        self._names = names
+        self._function = len(params) > 2
+        self._facts = facts.analyse(blocks, params, result)
+        self._finish = finish
+        self._known: dict[int, Known] = {}
+        self._labels: list[Label] = []
+        self._withs: list[str] = []
+        self._assigned = set(params)
+        self._saves = 0
+        self.unset: set[int] = set()
+        """The locals that may be read before they are set."""
+        self.used: set[int] = set()
+        """The locals that the text reads."""
+
+    def lower(self, blocks: Sequence[ir.Block]) -> list[Node]:
+        nodes: list[Node] = []
+        for block in blocks:
+            nodes.append(self._block(block))
+        return _without(nodes, self.used)
+
+    # Blocks --------------------------------------------------------------------------------------------
+
+    def _block(self, block: ir.Block) -> Block:
+        label = Label(len(self._withs))
+        return Block(label, self._inside(block, label))
+
+    def _inside(self, block: ir.Block, label: Label, before: Callable[[], None] | None = None) -> list[Node]:
+        """The nodes of a block whose early leaves go to `label`; restores what was known before it."""
+        known, assigned = self._known, self._assigned
+        self._known, self._assigned = dict(known), set(assigned)
+        self._labels.append(label)
+        if before:
+            before()
+        nodes = self._stmts(block.stmts)
+        self._labels.pop()
+        self._known, self._assigned = known, assigned
+        self._forget((block,))
+        return nodes
+
+    def _stmts(self, stmts: Sequence[ir.AnyStmt]) -> list[Node]:
+        nodes: list[Node] = []
+        for stmt in stmts:
+            nodes += _LOWER[type(stmt)](self, stmt)
+            if nodes and isinstance(nodes[-1], Jump | Return):
+                break
+        return nodes
+
+    def _forget(self, blocks: Sequence[ir.Block]) -> None:
+        for stmt in facts.walk(blocks):
+            for local in facts.stores(stmt):
+                self._known.pop(local, None)
+
+    def _leave(self, count: int = 0) -> list[Node]:
+        """The nodes that leave `count` + 1 blocks: each `with` on the way is undone."""
+        label = self._labels[-1 - count]
+        undone: list[Node] = [Line(text) for text in reversed(self._withs[label.depth :])]
+        return [*undone, Jump(label)]
+
+    # Reading and setting -------------------------------------------------------------------------------
+
+    def _local(self, index: int) -> str:
+        """The text for a local that is read."""
+        known = self._known.get(index)
+        if known is not None and known.text is not None:
+            return known.text
+        if index not in self._assigned:
+            self.unset.add(index)
+        self.used.add(index)
+        return f"l{index}"
+
+    def _text(self, operand: ir.Operand) -> str:
+        match operand:
+            case ir.Local(index):
+                return self._local(index)
+            case ir.Bool(value):
+                return "True" if value else "False"
+            case ir.StringIndex(index):
+                return repr(self._names.strings[index])
+
+    def _is_defined(self, index: int) -> bool | None:
+        known = self._known.get(index)
+        return None if known is None else known.defined
+
+    def _set(
+        self, target: int, text: str, *, stands: bool = False, defined: bool | None = True
+    ) -> list[Node]:
+        """Sets a local. `stands`: the text may be used in place of the local from here on."""
+        self._known[target] = Known(text if stands else None, defined)
+        self._assigned.add(target)
+        return [Line(f"l{target} = {text}", target)]
+
+    def _place(self, stmt: ir.Stmt) -> str:
+        return f"({stmt.file}, {stmt.row}, {stmt.col})"
+
+    # One kind of statement, one method -----------------------------------------------------------------
+
+    def array_append(self, stmt: ir.ArrayAppendStmt) -> list[Node]:
+        return [Line(f"{self._local(stmt.array)}.append({self._text(stmt.value)})")]
+
+    def assign_int(self, stmt: ir.AssignIntStmt) -> list[Node]:
+        return self._set(stmt.target, repr(stmt.value), stands=True)
+
+    def assign_var(self, stmt: ir.AssignVarStmt) -> list[Node]:
+        if stmt.target not in self._facts.needed:
+            return []
+        if type(stmt.source) is not ir.Local:
+            return self._set(stmt.target, self._text(stmt.source), stands=True)
+        source = stmt.source.index
+        text = self._local(source)
+        stands = text != f"l{source}" or self._facts.stores[source] == 1
+        return self._set(stmt.target, text, stands=stands, defined=self._is_defined(source))
+
+    def assign_var_once(self, stmt: ir.AssignVarOnceStmt) -> list[Node]:
+        text = self._text(stmt.source)
+        if self._is_defined(stmt.target) is False:
+            return self._set(stmt.target, text)
+        target = self._local(stmt.target)
+        kind = "function" if self._function else "rule"
+        clash = f"raise conflict(m, '{kind}', {self._place(stmt)})"
+        self._known[stmt.target] = Known(None, True)
+        return [
+            Cond(
+                f"{target} is U",
+                [Line(f"l{stmt.target} = {text}")],
+                [Cond(_differ(target, text, stmt.source), [Line(clash)])],
+            )
+        ]
+
+    def block_stmt(self, stmt: ir.BlockStmt) -> list[Node]:
+        return [self._block(block) for block in stmt.blocks]
+
+    def break_stmt(self, stmt: ir.BreakStmt) -> list[Node]:
+        return self._leave(stmt.index)
+
+    def call_dynamic(self, stmt: ir.CallDynamicStmt) -> list[Node]:
+        path = ", ".join(self._text(part) for part in stmt.path)
+        target = f"l{stmt.result}"
+        call = f"{target}({', '.join(map(self._local, stmt.args))}, m)"
+        nodes: list[Node] = [
+            Line(f"{target} = dynamic(PATHS, {path})"),
+            Cond(f"{target} is None", self._leave()),
+            Line(f"{target} = {call}"),
+            # As OPA compiles it: a rule that is there but undefined ends the enclosing blocks as well.
+            Cond(f"{target} is U", self._leave(2)),
+        ]
+        self.used.add(stmt.result)
+        self._set(stmt.result, target)
+        return nodes
+
+    def call(self, stmt: ir.CallStmt) -> list[Node]:
+        args = [self._text(arg) for arg in stmt.args]
+        target = f"l{stmt.result}"
+        number = self._names.functions.get(stmt.func)
+        if number is not None:
+            nodes: list[Node] = [Line(f"{target} = f{number}({', '.join((*args, 'm'))})")]
+        else:
+            name, pure = self._names.builtins(stmt.func)
+            operands = ", ".join(args if pure else ("m.run.context", *args))
+            nodes = [
+                Line(
+                    f"try: {target} = {name}({operands})\n"
+                    f"except BuiltinError as e: {target} = failed(m, e, {stmt.func!r}, {self._place(stmt)})"
+                )
+            ]
+        self.used.add(stmt.result)
+        nodes.append(Cond(f"{target} is U", self._leave()))
+        self._set(stmt.result, target)
+        return nodes
+
+    def dot(self, stmt: ir.DotStmt) -> list[Node]:
+        if type(stmt.source) is not ir.Local:
+            return self._leave()
+        source, key = self._text(stmt.source), self._text(stmt.key)
+        target = f"l{stmt.target}"
+        if type(stmt.key) is ir.StringIndex:
+            got = f"{source}.get({key}, U) if type({source}) is dict else dot({source}, {key})"
+        elif type(stmt.key) is ir.Bool:
+            got = f"dot({source}, {key})"
+        else:
+            got = (
+                f"{source}.get({key}, U) if type({source}) is dict and type({key}) is str "
+                f"else dot({source}, {key})"
+            )
+        self.used.add(stmt.target)
+        fail = Cond(f"{target} is U", self._leave())
+        self._set(stmt.target, target)
+        return [Line(f"{target} = {got}"), fail]
+
+    def equal(self, stmt: ir.EqualStmt) -> list[Node]:
+        if stmt.a == stmt.b:
+            return []
+        return [Cond(self._differ(stmt), self._leave())]
+
+    def not_equal(self, stmt: ir.NotEqualStmt) -> list[Node]:
+        if stmt.a == stmt.b:
+            return self._leave()
+        return [Cond(self._differ(stmt), [], self._leave())]
+
+    def _differ(self, stmt: ir.EqualStmt | ir.NotEqualStmt) -> str:
+        a, b = stmt.a, stmt.b
+        if type(a) is not ir.Local:
+            a, b = b, a
+        return _differ(self._text(a), self._text(b), b)
+
+    def is_array(self, stmt: ir.IsArrayStmt) -> list[Node]:
+        return self._is(stmt.source, "list")
+
+    def is_object(self, stmt: ir.IsObjectStmt) -> list[Node]:
+        return self._is(stmt.source, "dict")
+
+    def is_set(self, stmt: ir.IsSetStmt) -> list[Node]:
+        return self._is(stmt.source, "Set")
+
+    def _is(self, source: ir.Operand, kind: str) -> list[Node]:
+        return [Cond(f"type({self._text(source)}) is not {kind}", self._leave())]
+
+    def is_defined(self, stmt: ir.IsDefinedStmt) -> list[Node]:
+        return self._expect(stmt.source, defined=True)
+
+    def is_undefined(self, stmt: ir.IsUndefinedStmt) -> list[Node]:
+        return self._expect(stmt.source, defined=False)
+
+    def _expect(self, source: int, *, defined: bool) -> list[Node]:
+        known = self._is_defined(source)
+        if known is defined:
+            return []
+        if known is not None:
+            return self._leave()
+        text = self._local(source)
+        node = Cond(f"{text} is {'' if defined else 'not '}U", self._leave())
+        self._known[source] = replace(self._known.get(source, Known()), defined=defined)
+        return [node]
+
+    def len_stmt(self, stmt: ir.LenStmt) -> list[Node]:
+        return self._set(stmt.target, f"len({self._text(stmt.source)})")
+
+    def make_array(self, stmt: ir.MakeArrayStmt) -> list[Node]:
+        return self._set(stmt.target, "[]")
+
+    def make_null(self, stmt: ir.MakeNullStmt) -> list[Node]:
+        return self._set(stmt.target, "None", stands=True)
+
+    def make_number_int(self, stmt: ir.MakeNumberIntStmt) -> list[Node]:
+        return self._set(stmt.target, self._names.constant(stmt.value), stands=True)
+
+    def make_number_ref(self, stmt: ir.MakeNumberRefStmt) -> list[Node]:
+        text = self._names.constant(number(self._names.strings[stmt.index]))
+        return self._set(stmt.target, text, stands=True)
+
+    def make_object(self, stmt: ir.MakeObjectStmt) -> list[Node]:
+        return self._set(stmt.target, "{}")
+
+    def make_set(self, stmt: ir.MakeSetStmt) -> list[Node]:
+        return self._set(stmt.target, "Set()")
+
+    def nop(self, stmt: ir.NopStmt) -> list[Node]:
+        return []
+
+    def not_stmt(self, stmt: ir.NotStmt) -> list[Node]:
+        label = Label(len(self._withs))
+        body = self._inside(stmt.block, label)
+        return [Block(label, [*body, *self._leave()])]
+
+    def object_insert_once(self, stmt: ir.ObjectInsertOnceStmt) -> list[Node]:
+        operands = (self._local(stmt.object), self._text(stmt.key), self._text(stmt.value))
+        return [Line(f"insert_once(m, {', '.join(operands)}, {self._place(stmt)})")]
+
+    def object_insert(self, stmt: ir.ObjectInsertStmt) -> list[Node]:
+        return [Line(f"{self._local(stmt.object)}[{self._key(stmt.key)}] = {self._text(stmt.value)}")]
+
+    def _key(self, operand: ir.Operand) -> str:
+        """The text of the operand's key form."""
+        text = self._text(operand)
+        if type(operand) is ir.StringIndex:
+            return text
+        return f"{text} if type({text}) is str else key({text})"
+
+    def object_merge(self, stmt: ir.ObjectMergeStmt) -> list[Node]:
+        return self._set(stmt.target, f"merge({self._local(stmt.a)}, {self._local(stmt.b)})")
+
+    def reset_local(self, stmt: ir.ResetLocalStmt) -> list[Node]:
+        return self._set(stmt.target, "U", defined=False)
+
+    def result_set_add(self, stmt: ir.ResultSetAddStmt) -> list[Node]:
+        return [Line(f"rs.append({self._local(stmt.value)})")]
+
+    def return_local(self, stmt: ir.ReturnLocalStmt) -> list[Node]:
+        return [Return(self._finish(self._local(stmt.source)))]
+
+    def scan(self, stmt: ir.ScanStmt) -> list[Node]:
+        source = self._local(stmt.source)
+        self._forget((ir.Block((stmt,)),))
+        way = "sorted_" if facts.ordered(stmt) else ""
+        if stmt.key in self._facts.needed:
+            header = f"for l{stmt.key}, l{stmt.value} in {way}items(m, {source}):"
+        else:
+            header = f"for l{stmt.value} in {way}values(m, {source}):"
+
+        def enter() -> None:
+            for local in (stmt.key, stmt.value):
+                self._assigned.add(local)
+                self._known[local] = Known(None, True)
+
+        label = Label(len(self._withs))
+        return [Loop(label, header, self._inside(stmt.block, label, enter))]
+
+    def set_add(self, stmt: ir.SetAddStmt) -> list[Node]:
+        return [Line(f"{self._local(stmt.set)}.forms.add({self._key(stmt.value)})")]
+
+    def with_stmt(self, stmt: ir.WithStmt) -> list[Node]:
+        value = self._text(stmt.value)
+        saved = f"s{self._saves}"
+        self._saves += 1
+        local = f"l{self._local_of(stmt.local)}"
+        path = tuple(self._names.strings[index] for index in stmt.path)
+        changed = f"upsert({local}, {path!r}, {value})" if path else value
+        nodes: list[Node] = [
+            Line(f"{saved}, m = ({local}, m), m.changed({'True' if stmt.local == ir.DATA else 'False'})"),
+            Line(f"{local} = {changed}"),
+        ]
+        undo = f"{local}, m = {saved}"
+        self._known.pop(stmt.local, None)
+        self._withs.append(undo)
+        label = Label(len(self._withs))
+        body = self._inside(stmt.block, label)
+        self._withs.pop()
+        # Left early, the block is undefined, and so is the statement; at its end the change is undone.
+        return [
+            *nodes,
+            Block(
+                end := Label(len(self._withs)),
+                [Block(label, [*body, Line(undo), Jump(end)]), Line(undo), *self._leave()],
+            ),
+        ]
+
+    def _local_of(self, index: int) -> int:
+        """A local by its own name, whatever it is known to equal."""
+        if index not in self._assigned:
+            self.unset.add(index)
+        self.used.add(index)
+        return index
+
+
+def _differ(a: str, b: str, operand: ir.Operand) -> str:
+    """The test that two values differ; `operand` is what `b` stands for."""
+    if type(operand) is ir.StringIndex:
+        return f"{a} != {b}"
+    if type(operand) is ir.Bool:
+        return f"{a} is not {b}"
+    return f"{a} != {b} or not equal({a}, {b})"
+
+
+def _without(nodes: list[Node], used: set[int]) -> list[Node]:
+    """The nodes without the lines that set what nobody reads."""
+    result: list[Node] = []
+    for node in nodes:
+        match node:
+            case Line(_, target) if target is not None and target not in used:
+                continue
+            case Cond(test, then, orelse):
+                result.append(Cond(test, _without(then, used), _without(orelse, used)))
+            case Block(label, body):
+                result.append(Block(label, _without(body, used)))
+            case Loop(label, header, body):
+                result.append(Loop(label, header, _without(body, used)))
+            case _:
+                result.append(node)
+    return result
+
+
+_LOWER: dict[type[Any], Callable[[Lowering, Any], list[Node]]] = {
+    ir.ArrayAppendStmt: Lowering.array_append,
+    ir.AssignIntStmt: Lowering.assign_int,
+    ir.AssignVarOnceStmt: Lowering.assign_var_once,
+    ir.AssignVarStmt: Lowering.assign_var,
+    ir.BlockStmt: Lowering.block_stmt,
+    ir.BreakStmt: Lowering.break_stmt,
+    ir.CallDynamicStmt: Lowering.call_dynamic,
+    ir.CallStmt: Lowering.call,
+    ir.DotStmt: Lowering.dot,
+    ir.EqualStmt: Lowering.equal,
+    ir.IsArrayStmt: Lowering.is_array,
+    ir.IsDefinedStmt: Lowering.is_defined,
+    ir.IsObjectStmt: Lowering.is_object,
+    ir.IsSetStmt: Lowering.is_set,
+    ir.IsUndefinedStmt: Lowering.is_undefined,
+    ir.LenStmt: Lowering.len_stmt,
+    ir.MakeArrayStmt: Lowering.make_array,
+    ir.MakeNullStmt: Lowering.make_null,
+    ir.MakeNumberIntStmt: Lowering.make_number_int,
+    ir.MakeNumberRefStmt: Lowering.make_number_ref,
+    ir.MakeObjectStmt: Lowering.make_object,
+    ir.MakeSetStmt: Lowering.make_set,
+    ir.NopStmt: Lowering.nop,
+    ir.NotEqualStmt: Lowering.not_equal,
+    ir.NotStmt: Lowering.not_stmt,
+    ir.ObjectInsertOnceStmt: Lowering.object_insert_once,
+    ir.ObjectInsertStmt: Lowering.object_insert,
+    ir.ObjectMergeStmt: Lowering.object_merge,
+    ir.ResetLocalStmt: Lowering.reset_local,
+    ir.ResultSetAddStmt: Lowering.result_set_add,
+    ir.ReturnLocalStmt: Lowering.return_local,
+    ir.ScanStmt: Lowering.scan,
+    ir.SetAddStmt: Lowering.set_add,
+    ir.WithStmt: Lowering.with_stmt,
+}
