@@ -1,0 +1,198 @@
+"""Where a parser stands in its tokens: looking, going on, going back, and telling what is wrong."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from typing import NoReturn
+
+from palisade.rego import ast
+from palisade.rego.errors import PARSE_ERROR, Diagnostic, Location
+from palisade.rego.lexer import FUTURE_KEYWORDS, KEYWORDS, NO_GAP, Token, tokenize
+
+# Terms may stand within terms this deep, and the tree of a rule be this high. Every later stage walks the
+# tree by recursion, which Python ends at a thousand calls; people write no policy that comes near.
+MAX_NESTING = 100
+MAX_HEIGHT = 200
+TOO_DEEP = "max parsing recursion depth exceeded"
+
+
+class ParseError(Exception):
+    """A syntax error: it ends the rule at hand, or the attempt that goes back to a `Cursor.mark`."""
+
+    def __init__(self, message: str, token: Token, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.token = token
+        self.hint = hint
+
+
+class Cursor:
+    """A source, its tokens and the place in them: `token` is the one that comes next."""
+
+    def __init__(self, source: str, file: str, keywords: frozenset[str]) -> None:
+        self.source = source
+        self.file = file
+        self.keywords = keywords
+        lexed = tokenize(source, keywords)
+        self.tokens = lexed.tokens
+        self.comments = lexed.comments
+        self.lexical_errors = lexed.errors
+        self.has_bar = "|" in source
+        self.lines = _line_starts(source)
+        self.index = 0
+        self.token = self.tokens[0]
+        # How deep the place is nested, and since the last `check_height` the deepest one and how often a term
+        # was put below another: both tell cheaply that a tree cannot be too high.
+        self.depth = 0
+        self.deepest = 0
+        self.risings = 0
+
+    # Going on and back
+
+    def advance(self) -> Token:
+        """Takes the next token. The last one, eof, stays for ever."""
+        token = self.token
+        if token.kind != "eof":
+            self.index += 1
+            self.token = self.tokens[self.index]
+        return token
+
+    def index_of(self, start: int) -> int:
+        """The index of the token that starts there."""
+        index = self.index
+        while self.tokens[index].start > start:
+            index -= 1
+        return index
+
+    def mark(self) -> tuple[int, int]:
+        """The place to go back to by `rewind`."""
+        return self.index, self.depth
+
+    def rewind(self, mark: tuple[int, int]) -> None:
+        self.index, self.depth = mark
+        self.token = self.tokens[self.index]
+
+    def expect(self, kind: str, note: str) -> Token:
+        """Takes the next token, which must be of this kind."""
+        if self.token.kind != kind:
+            self.unexpected(note)
+        return self.advance()
+
+    def following(self) -> Token:
+        """The token after the next one."""
+        return self.tokens[min(self.index + 1, len(self.tokens) - 1)]
+
+    @property
+    def heads_reference(self) -> bool:
+        """Whether a keyword comes next that is only the first word of a reference, as in `default.x`."""
+        if self.token.kind not in self.keywords:
+            return False
+        after = self.following()
+        return after.gap == NO_GAP and after.kind in (".", "[")
+
+    def take_keyword_as_name(self) -> None:
+        """Makes a name of the keyword that comes next."""
+        self.token = self.tokens[self.index] = self.token._replace(kind="name")
+
+    def enable(self, keywords: frozenset[str]) -> None:
+        """Makes keywords of these words from here on, as an import of `future.keywords` does."""
+        self.keywords |= keywords
+        for index in range(self.index, len(self.tokens)):
+            token = self.tokens[index]
+            if token.kind == "name" and token.text in keywords:
+                self.tokens[index] = token._replace(kind=token.text)
+        self.token = self.tokens[self.index]
+
+    # Nesting
+
+    def enter(self) -> None:
+        """One level deeper; who enters takes one off `depth` on leaving, unless by a failure."""
+        self.depth += 1
+        if self.depth > self.deepest:
+            self.deepest = self.depth
+            if self.depth > MAX_NESTING:
+                self.fail(TOO_DEEP)
+
+    def check_height(self, *nodes: ast.Node) -> None:
+        """Fails where one of the trees is higher than `MAX_HEIGHT`."""
+        # A level of nesting makes a tree three higher at most: collection, statement, operator.
+        suspicious = 3 * self.deepest + self.risings > MAX_HEIGHT
+        self.deepest = self.risings = 0
+        if suspicious and any(_higher(node, MAX_HEIGHT) for node in nodes):
+            self.fail(TOO_DEEP, self.tokens[max(self.index - 1, 0)])
+
+    # Places
+
+    @property
+    def last_end(self) -> int:
+        """The offset just past the token that was taken last."""
+        return self.tokens[self.index - 1].end if self.index else 0
+
+    def location(self, start: int, end: int) -> Location:
+        row = bisect_right(self.lines, start)
+        return Location(self.file, row, start - self.lines[row - 1] + 1, start, end)
+
+    def since(self, start: int) -> Location:
+        """The place from `start` to the token that was taken last."""
+        return self.location(start, self.last_end)
+
+    def at(self, token: Token) -> Location:
+        return self.location(token.start, token.end)
+
+    def line(self, row: int) -> str:
+        """The text of a line, without its end."""
+        begin = self.lines[row - 1]
+        end = self.lines[row] if row < len(self.lines) else len(self.source)
+        return self.source[begin:end].rstrip("\r\n")
+
+    # Errors
+
+    def span(self, node: ast.Node) -> Token:
+        """A token that covers a node, for `fail` to point at."""
+        return Token("", "", node.loc.offset, node.loc.end)
+
+    def fail(self, message: str, token: Token | None = None, hint: str = "") -> NoReturn:
+        raise ParseError(message, token or self.token, hint)
+
+    def unexpected(self, note: str = "", hint: str = "") -> NoReturn:
+        """Fails at the next token, in OPA's words."""
+        if self.token.kind == "illegal":
+            self.fail("illegal token")
+        self.fail(f"unexpected {self.token.title}{': ' if note else ''}{note}", hint=hint)
+
+    def diagnostic(
+        self, message: str, location: Location, hint: str = "", code: str = PARSE_ERROR
+    ) -> Diagnostic:
+        return Diagnostic(code, message, location, self.line(location.row), hint)
+
+    def diagnose(self, failure: ParseError) -> Diagnostic:
+        return self.diagnostic(failure.message, self.at(failure.token), failure.hint)
+
+    def lexical_diagnostics(self) -> list[Diagnostic]:
+        return [
+            self.diagnostic(message, self.location(start, end)) for message, start, end in self.lexical_errors
+        ]
+
+
+def keywords_of(version: int) -> frozenset[str]:
+    """The words that are keywords without any import."""
+    return KEYWORDS | FUTURE_KEYWORDS if version == 1 else KEYWORDS
+
+
+def _line_starts(source: str) -> list[int]:
+    starts = [0]
+    append, find = starts.append, source.find
+    found = find("\n")
+    while found >= 0:
+        append(found + 1)
+        found = find("\n", found + 1)
+    return starts
+
+
+def _higher(node: ast.Node, limit: int) -> bool:
+    level = [node]
+    for _ in range(limit):
+        level = [child for each in level for child in each.children()]
+        if not level:
+            return False
+    return True

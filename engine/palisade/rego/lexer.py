@@ -1,0 +1,269 @@
+"""Text to tokens.
+
+The whole source becomes one list, by one regular expression: a parser that may look at any token cheaply
+needs no rules about how far it may look ahead. Whitespace and comments are no tokens, but Rego minds them
+in two places: `a [0]` is no reference, and a line's end separates statements. So every token knows the
+`gap` before it.
+
+Source: https://www.openpolicyagent.org/docs/policy-reference#grammar
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+NO_GAP = 0
+SPACE = 1
+NEWLINE = 2
+
+KEYWORDS = frozenset(
+    ("package", "import", "as", "default", "else", "not", "some", "with", "null", "true", "false")
+)
+FUTURE_KEYWORDS = frozenset(("contains", "every", "if", "in"))
+
+# What OPA's messages call a token; those that are not here go by their own text.
+_TITLES = {
+    "name": "identifier",
+    "+": "plus",
+    "-": "minus",
+    "*": "mul",
+    "/": "div",
+    "%": "rem",
+    "&": "and",
+    "|": "or",
+    "=": "eq",
+    "==": "equal",
+    ":=": "assign",
+    "!=": "neq",
+    ">": "gt",
+    "<": "lt",
+    ">=": "gte",
+    "<=": "lte",
+}
+
+
+class Token(NamedTuple):
+    """A token: `kind` is the text itself for punctuation and keywords, else the name of a class of texts.
+
+    Those classes are name, number, string, template (a part of a template string that goes on),
+    template-end (its last part), illegal and eof. The text of a template's part has no delimiters.
+    """
+
+    kind: str
+    text: str
+    start: int
+    end: int
+    gap: int = NO_GAP
+    raw: bool = False
+
+    @property
+    def title(self) -> str:
+        """How OPA's messages name it: `identifier token`, `if keyword`."""
+        if self.kind in KEYWORDS or self.kind in FUTURE_KEYWORDS:
+            return f"{self.kind} keyword"
+        return f"{_TITLES.get(self.kind, self.kind)} token"
+
+
+class LexicalError(NamedTuple):
+    message: str
+    start: int
+    end: int
+
+
+@dataclass(slots=True)
+class Tokens:
+    """What a source consists of. The last token is `eof`; comments are (start, text without the sign)."""
+
+    tokens: list[Token] = field(default_factory=list)
+    comments: list[tuple[int, str]] = field(default_factory=list)
+    errors: list[LexicalError] = field(default_factory=list)
+
+
+_TOKEN = re.compile(
+    r"""
+    ([ \t\r\n]*+)
+    (?:
+      ([A-Za-z_][A-Za-z_\d]*+)
+    | (:=|==|!=|<=|>=|[][(),.:;=<>+\-*/%&|])
+    | ("(?:[^"\\\n]++|\\["\\/bfnrtu])*+"|`[^`]*+`)
+    | ([0-9]++(?:\.[0-9]*+)?(?:[eE][+-]?[0-9]*+)?[A-Za-z_\d]*+)
+    | ([{}])
+    | (\#[^\n]*+)
+    | \$(["`])
+    )
+    """,
+    re.VERBOSE,
+)
+_NAME, _OPERATOR, _STRING, _NUMBER, _BRACE, _COMMENT, _TEMPLATE = range(2, 9)
+
+_NUMBER_TEXT = re.compile(r"[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
+_TEMPLATE_PART = re.compile(r'(?:[^"\\{\n]++|\\["\\/bfnrtu{])*+')
+_RAW_TEMPLATE_PART = re.compile(r"(?:[^`\\{]++|\\\{?)*+")
+_LOOSE_STRING = re.compile(r'"(?:[^"\\\n]++|\\[^\n])*+("?)')
+_WHITESPACE = re.compile(r"[ \t\r\n]*")
+# No source may hold these anywhere: a null, a byte-order mark behind the first place, half a surrogate pair.
+_FORBIDDEN = re.compile("[\0\ufeff\ud800-\udfff]")
+_FORBIDDEN_NAMES = {"\0": "illegal null character", "\ufeff": "illegal byte-order mark"}
+
+
+def tokenize(source: str, keywords: frozenset[str] = KEYWORDS | FUTURE_KEYWORDS) -> Tokens:
+    """The tokens of a source, with every lexical error in it. Time is linear in the source's length."""
+    lexer = _Lexer(source, keywords)
+    lexer.run()
+    return lexer.out
+
+
+class _Lexer:
+    def __init__(self, source: str, keywords: frozenset[str]) -> None:
+        self.source = source
+        self.keywords = keywords
+        self.out = Tokens()
+        # The template strings that are open here: whether each is raw, and how many braces are open in it.
+        self.templates: list[tuple[bool, int]] = []
+
+    def run(self) -> None:
+        source, keywords = self.source, self.keywords
+        tokens = self.out.tokens
+        append, match = tokens.append, _TOKEN.match
+        position = 1 if source.startswith("\ufeff") else 0
+        self.forbidden(position)
+        pending = NO_GAP
+        while True:
+            found = match(source, position)
+            if found is None:
+                blank = _WHITESPACE.match(source, position)
+                start = blank.end() if blank else position
+                gap = max(pending, _gap(source[position:start]))
+                if start == len(source):
+                    append(Token("eof", "", start, start, gap))
+                    return
+                position = self.illegal(start, gap)
+                pending = NO_GAP
+                continue
+            space, group = found[1], found.lastindex
+            gap = pending
+            if space:
+                gap = NEWLINE if "\n" in space else max(pending, SPACE)
+            pending = NO_GAP
+            start, position = found.span(group or 0)
+            text = found[group or 0]
+            if group == _NAME:
+                append(Token(text if text in keywords else "name", text, start, position, gap))
+            elif group == _OPERATOR:
+                append(Token(text, text, start, position, gap))
+            elif group == _STRING:
+                append(Token("string", text, start, position, gap))
+            elif group == _NUMBER:
+                self.number(text, start, position, gap)
+            elif group == _BRACE:
+                append(Token(text, text, start, position, gap))
+                if self.templates:
+                    position = self.brace(text, position)
+            elif group == _COMMENT:
+                self.out.comments.append((start, text[1:].removesuffix("\r")))
+                pending = gap
+            else:
+                position = self.template(position, text == "`", start - 1, gap)
+
+    def number(self, text: str, start: int, end: int, gap: int) -> None:
+        if _NUMBER_TEXT.fullmatch(text):
+            self.out.tokens.append(Token("number", text, start, end, gap))
+            return
+        head = text.rstrip("+-")
+        if text.endswith("."):
+            message = "expected fraction"
+        elif head[-1] in "eE" and _NUMBER_TEXT.fullmatch(head[:-1]):
+            message = "expected exponent"
+        else:
+            message = "illegal number format"
+        self.refuse(message, start, end, gap)
+
+    def brace(self, text: str, position: int) -> int:
+        """Counts braces within a template string's expression; the last one leads back into the string."""
+        raw, depth = self.templates.pop()
+        if text == "}" and depth == 0:
+            return self.template(position, raw, position, NO_GAP)
+        self.templates.append((raw, depth + (1 if text == "{" else -1)))
+        return position
+
+    def template(self, position: int, raw: bool, start: int, gap: int) -> int:
+        """One part of a template string, from `position` to a brace or the closing quote."""
+        part = (_RAW_TEMPLATE_PART if raw else _TEMPLATE_PART).match(self.source, position)
+        end = part.end() if part else position
+        text = self.source[position:end]
+        following = self.source[end : end + 1]
+        if following == "{":
+            self.out.tokens.append(Token("template", text, start, end + 1, gap, raw))
+            self.templates.append((raw, 0))
+        elif following == ("`" if raw else '"'):
+            self.out.tokens.append(Token("template-end", text, start, end + 1, gap, raw))
+        elif following == "\\":
+            self.refuse("illegal escape sequence", start, end + 1, gap)
+        else:
+            self.refuse("non-terminated string", start, end, gap)
+            return end
+        return end + 1
+
+    def illegal(self, start: int, gap: int) -> int:
+        """Names what no token starts with, and tells where to go on."""
+        char = self.source[start]
+        end = start + 1
+        message = "illegal token"
+        if char == '"':
+            loose = _LOOSE_STRING.match(self.source, start)
+            if loose is not None:
+                end = loose.end()
+                message = "illegal escape sequence" if loose[1] else "non-terminated string"
+        elif char == "`":
+            end = len(self.source)
+            message = "non-terminated string"
+        elif char in "!$":
+            message = f"illegal {char} character"
+        self.refuse(message, start, end, gap)
+        return end
+
+    def refuse(self, message: str, start: int, end: int, gap: int) -> None:
+        self.out.tokens.append(Token("illegal", self.source[start:end], start, end, gap))
+        if not _FORBIDDEN.match(self.source, start):
+            self.out.errors.append(LexicalError(message, start, end))
+
+    def forbidden(self, position: int) -> None:
+        for found in _FORBIDDEN.finditer(self.source, position):
+            message = _FORBIDDEN_NAMES.get(found[0], "illegal utf-8 character")
+            self.out.errors.append(LexicalError(message, found.start(), found.end()))
+
+
+def _gap(space: str) -> int:
+    if not space:
+        return NO_GAP
+    return NEWLINE if "\n" in space else SPACE
+
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+
+
+def string_value(text: str) -> str:
+    """The string that a literal with its quotes denotes. Raises ValueError for an escape that is no JSON."""
+    inner = text[1:-1]
+    if text[0] == "`" or "\\" not in inner:
+        return inner
+    return _unescape(text)
+
+
+def template_text(token: Token) -> str:
+    """The string that a part of a template string denotes. Raises ValueError as `string_value` does."""
+    text = token.text
+    if "\\" not in text:
+        return text
+    if token.raw:
+        return text.replace("\\{", "{")
+    return _unescape('"' + _ESCAPE.sub(lambda found: "{" if found[1] == "{" else found[0], text) + '"')
+
+
+def _unescape(literal: str) -> str:
+    # Half a surrogate pair is no character; OPA puts the replacement character there.
+    return _SURROGATE.sub("\ufffd", str(json.loads(literal)))

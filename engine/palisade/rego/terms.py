@@ -1,0 +1,412 @@
+"""Terms: everything that denotes a value. One grammar rule, one method.
+
+Infix operators become calls of the builtins that OPA names for them, by precedence climbing.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from decimal import Decimal
+from typing import NamedTuple
+
+from palisade.rego import ast
+from palisade.rego.cursor import Cursor, ParseError
+from palisade.rego.lexer import NO_GAP, string_value, template_text
+from palisade.rego.values import canonical
+
+
+class Infix(NamedTuple):
+    level: int
+    operator: ast.Var
+
+
+_RELATION, _OR, _AND, _SUM, _PRODUCT = range(1, 6)
+
+INFIX: dict[str, Infix] = {
+    sign: Infix(level, ast.Var(name))
+    for level, names in {
+        _RELATION: {"==": "equal", "!=": "neq", "<": "lt", "<=": "lte", ">": "gt", ">=": "gte"},
+        _OR: {"|": "or"},
+        _AND: {"&": "and"},
+        _SUM: {"+": "plus", "-": "minus"},
+        _PRODUCT: {"*": "mul", "/": "div", "%": "rem"},
+    }.items()
+    for sign, name in names.items()
+}
+
+MEMBER = ast.Ref(ast.Var("internal"), (ast.Scalar("member_2"),))
+MEMBER_WITH_KEY = ast.Ref(ast.Var("internal"), (ast.Scalar("member_3"),))
+
+_CONSTANTS: dict[str, bool | None] = {"null": None, "true": True, "false": False}
+_NO_HEADS = (ast.Scalar, ast.Ref, ast.TemplateString)
+# OPA takes no number of which the binary exponent is larger: some of its arithmetic slows down with it.
+_MAX_BINARY_EXPONENT = 100_000
+
+
+class TermParser(Cursor, ABC):
+    """The part of the parser that reads terms."""
+
+    def __init__(self, source: str, file: str, keywords: frozenset[str]) -> None:
+        super().__init__(source, file, keywords)
+        self.wildcards = 0
+        self.collections: dict[int, tuple[ast.Term, int] | ParseError] = {}
+        self.operands: dict[str, Callable[[], ast.Term]] = {
+            "name": self.variable,
+            "contains": self.variable,  # a keyword in the heads of rules only
+            "string": self.string,
+            "number": self.number,
+            "-": self.number,
+            ".": self.number,
+            "null": self.constant,
+            "true": self.constant,
+            "false": self.constant,
+            "[": self.collection,
+            "{": self.collection,
+            "(": self.parenthesized,
+            "template": self.template_string,
+            "template-end": self.template_string,
+        }
+
+    @abstractmethod
+    def body(self, end: str) -> ast.Body:
+        """The statements up to `end`, which is left to be taken."""
+
+    @abstractmethod
+    def template_expression(self) -> ast.Term:
+        """What stands between the braces of a template string."""
+
+    # Operators
+
+    def term(self, *, pair: bool = True) -> ast.Term:
+        """Any term. `pair`: whether a comma may go on to `k, v in xs`, which it may not within a list."""
+        start = self.token.start
+        self.enter()
+        term = self.rest_of_term(self.operand(), start, pair=pair)
+        self.depth -= 1
+        return term
+
+    def rest_of_term(self, left: ast.Term, start: int, *, pair: bool) -> ast.Term:
+        """The operators that follow `left`, and `in`, which binds less tightly than all of them."""
+        if self.token.kind in INFIX:
+            left = self.infix(left, start, _RELATION)
+        if pair and self.token.kind == ",":
+            left = self.member_with_key(left, start)
+        while self.token.kind in self.keywords:
+            if self.heads_reference:
+                self.take_keyword_as_name()
+            if self.token.kind != "in":
+                break
+            self.advance()
+            left = self.call(MEMBER, (left, self.relation()), start)
+        return left
+
+    def member_with_key(self, key: ast.Term, start: int) -> ast.Term:
+        """`k, v in xs`; where the comma turns out to mean something else, the key alone."""
+        mark = self.mark()
+        try:
+            self.advance()
+            value = self.relation()
+            if self.token.kind == "in":
+                self.advance()
+                return self.call(MEMBER_WITH_KEY, (key, value, self.relation()), start)
+        except ParseError:
+            # Whoever called decides what the comma means, and tells what is wrong behind it.
+            self.rewind(mark)
+        self.rewind(mark)
+        return key
+
+    def relation(self) -> ast.Term:
+        """A term without `in`."""
+        start = self.token.start
+        return self.infix(self.operand(), start, _RELATION)
+
+    def infix(self, left: ast.Term, start: int, level: int) -> ast.Term:
+        """The operators that follow `left` and bind at least as tightly as `level`."""
+        while True:
+            found = INFIX.get(self.token.kind)
+            if found is None or found.level < level:
+                return left
+            self.advance()
+            middle = self.token.start
+            right = self.infix(self.operand(), middle, found.level + 1)
+            left = self.call(found.operator, (left, right), start)
+
+    def call(self, operator: ast.Var | ast.Ref, args: tuple[ast.Term, ...], start: int) -> ast.Call:
+        self.risings += 1
+        return ast.Call(operator, args, loc=self.since(start))
+
+    # Operands
+
+    def operand(self) -> ast.Term:
+        """A term without infix operators."""
+        start = self.token.start
+        parse = self.operands.get(self.token.kind)
+        if parse is None:
+            self.unexpected()
+        term = parse()
+        token = self.token
+        if token.gap == NO_GAP and token.kind in (".", "[", "("):
+            return self.reference(term, start)
+        return term
+
+    def reference(self, head: ast.Term, start: int) -> ast.Term:
+        """What follows a head without a gap: `.name`, `[term]`, `(arguments)`."""
+        if isinstance(head, _NO_HEADS):
+            self.fail(f"illegal ref (head cannot be {kind_of(head)})", self.tokens[self.index - 1])
+        path: list[ast.Term] = []
+        while self.token.gap == NO_GAP:
+            kind = self.token.kind
+            if kind == ".":
+                self.advance()
+                path.append(self.dotted_name())
+            elif kind == "[":
+                self.advance()
+                path.append(self.term())
+                self.expect("]", "expected ]")
+            elif kind == "(" and (path or isinstance(head, ast.Var)):
+                operator = ast.Ref(head, tuple(path), loc=self.since(start)) if path else head
+                head, path = self.function_call(operator, start), []
+            else:
+                break
+        return ast.Ref(head, tuple(path), loc=self.since(start)) if path else head
+
+    def dotted_name(self) -> ast.Scalar:
+        """The name behind a dot, which may be a keyword."""
+        token = self.token
+        if token.gap != NO_GAP or (token.kind != "name" and token.kind not in self.keywords):
+            self.unexpected("expected identifier")
+        self.advance()
+        return ast.Scalar(token.text, loc=self.at(token))
+
+    def function_call(self, operator: ast.Term, start: int) -> ast.Term:
+        self.advance()
+        args = self.items(")")
+        self.advance()
+        if not args and operator == ast.Var("set"):
+            return ast.Set((), loc=self.since(start))
+        assert isinstance(operator, ast.Var | ast.Ref)  # noqa: S101 - for the type checker
+        return self.call(operator, args, start)
+
+    def variable(self) -> ast.Var:
+        token = self.advance()
+        name = token.text
+        if name == "_":
+            name = f"${self.wildcards}"
+            self.wildcards += 1
+        return ast.Var(name, loc=self.at(token))
+
+    def constant(self) -> ast.Scalar:
+        token = self.advance()
+        return ast.Scalar(_CONSTANTS[token.kind], loc=self.at(token))
+
+    def string(self) -> ast.Scalar:
+        token = self.token
+        try:
+            value = string_value(token.text)
+        except ValueError:
+            self.fail(f"illegal string literal: {token.text}")
+        self.advance()
+        return ast.Scalar(value, loc=self.at(token))
+
+    def number(self) -> ast.Scalar:
+        """A number, with its sign; `.5` is one too."""
+        start = self.token.start
+        sign = self.advance().text if self.token.kind == "-" else ""
+        point = self.advance().text if self.token.kind == "." else ""
+        if self.token.kind != "number":
+            self.unexpected("expected number")
+        digits = self.token.text
+        if not point and len(digits) > 1 and digits[0] == "0" and digits[1] not in ".eE":
+            self.unexpected("expected number without leading zero")
+        try:
+            exact = Decimal(sign + point + digits)
+        except ArithmeticError:
+            self.unexpected("invalid float")
+        if exact and abs(exact.adjusted()) > _MAX_BINARY_EXPONENT * math.log10(2):
+            self.fail("number too big")
+        self.advance()
+        return ast.Scalar(canonical(exact), loc=self.since(start))
+
+    def parenthesized(self) -> ast.Term:
+        self.advance()
+        term = self.term()
+        if self.token.kind != ")":
+            self.fail("non-terminated expression")
+        self.advance()
+        return term
+
+    def template_string(self) -> ast.TemplateString:
+        start = self.token.start
+        raw = self.token.raw
+        parts: list[str | ast.Term] = []
+        while True:
+            token = self.token
+            if token.kind not in ("template", "template-end"):
+                self.unexpected("expected } to end template string expression")
+            try:
+                text = template_text(token)
+            except ValueError:
+                self.fail(f"illegal template-string part: {token.text}")
+            if text:
+                parts.append(text)
+            self.advance()
+            if token.kind == "template-end":
+                return ast.TemplateString(tuple(parts), raw, loc=self.since(start))
+            self.enter()
+            parts.append(self.template_expression())
+            self.depth -= 1
+            if self.token.kind != "}":
+                self.fail("expected } to end template string expression")
+            self.advance()
+
+    # Collections and comprehensions
+
+    def collection(self) -> ast.Term:
+        """What starts with a brace or bracket.
+
+        `{a | b, c}` is read as a comprehension first and then, at the comma, again as a set. Each collection
+        is kept until the rule ends, so that nested ones are read once and the time stays linear.
+        """
+        at = self.index
+        known = self.collections.get(at)
+        if isinstance(known, ParseError):
+            raise known
+        if known is not None:
+            term, index = known
+            self.rewind((index, self.depth))
+            return term
+        try:
+            term = self.array() if self.token.kind == "[" else self.set_or_object()
+        except ParseError as failure:
+            self.collections[at] = failure
+            raise
+        self.collections[at] = (term, self.index)
+        return term
+
+    def array(self) -> ast.Array | ast.ArrayComprehension:
+        start = self.advance().start
+        if self.token.kind == "]":
+            self.advance()
+            return ast.Array((), loc=self.since(start))
+        comma = self.leading_comma()
+        first_start = self.token.start
+        first = self.operand()
+        if self.token.kind == "|" and not comma:
+            body = self.comprehension_body("]")
+            if body is not None:
+                return ast.ArrayComprehension(first, body, loc=self.since(start))
+        first = self.rest_of_term(first, first_start, pair=False)
+        items = self.more_items(first, "]")
+        self.advance()
+        return ast.Array(items, loc=self.since(start))
+
+    def set_or_object(self) -> ast.Set | ast.SetComprehension | ast.Object | ast.ObjectComprehension:
+        start = self.advance().start
+        if self.token.kind == "}":
+            self.advance()
+            return ast.Object((), loc=self.since(start))
+        comma = self.leading_comma()
+        first_start = self.token.start
+        first = self.operand()
+        if self.token.kind == "|" and not comma:
+            body = self.comprehension_body("}")
+            if body is not None:
+                return ast.SetComprehension(first, body, loc=self.since(start))
+        first = self.rest_of_term(first, first_start, pair=False)
+        if self.token.kind == ":":
+            return self.object(first, start, comma=comma)
+        if self.token.kind not in ("}", ","):
+            self.unexpected("non-terminated set")
+        items = self.more_items(first, "}")
+        self.advance()
+        return ast.Set(items, loc=self.since(start))
+
+    def object(self, key: ast.Term, start: int, *, comma: bool) -> ast.Object | ast.ObjectComprehension:
+        """An object from behind its first key."""
+        self.advance()
+        value_start = self.token.start
+        value = self.operand()
+        if self.token.kind == "|" and not comma:
+            body = self.comprehension_body("}")
+            if body is not None:
+                return ast.ObjectComprehension(key, value, body, loc=self.since(start))
+        value = self.rest_of_term(value, value_start, pair=False)
+        if self.token.kind not in ("}", ","):
+            self.unexpected("non-terminated object")
+        items = [(key, value)]
+        while self.another_item("}"):
+            key = self.term(pair=False)
+            self.expect(":", 'expected ":"')
+            items.append((key, self.term(pair=False)))
+        self.advance()
+        return ast.Object(tuple(items), loc=self.since(start))
+
+    def comprehension_body(self, end: str) -> ast.Body | None:
+        """The body behind a bar; None where the bar turns out to be the operator of a collection's item."""
+        mark = self.mark()
+        self.advance()
+        try:
+            body = self.body(end)
+        except ParseError as failure:
+            if failure.token.kind != ",":
+                raise
+            self.rewind(mark)
+            return None
+        self.advance()
+        return body
+
+    def items(self, end: str) -> tuple[ast.Term, ...]:
+        """Terms with commas between them, up to `end`, which is left to be taken."""
+        if self.token.kind == end:
+            return ()
+        return self.more_items(self.term(pair=False), end)
+
+    def more_items(self, first: ast.Term, end: str) -> tuple[ast.Term, ...]:
+        items = [first]
+        while self.another_item(end):
+            items.append(self.term(pair=False))
+        return tuple(items)
+
+    def another_item(self, end: str) -> bool:
+        """Whether the list goes on behind a comma; a last comma before the end is allowed."""
+        if self.token.kind == ",":
+            self.advance()
+            return self.token.kind != end
+        if self.token.kind != end:
+            self.unexpected(f'expected "," or "{end}"')
+        return False
+
+    def leading_comma(self) -> bool:
+        """`[, x]`: OPA takes it, and no comprehension after it."""
+        if self.token.kind != ",":
+            return False
+        self.advance()
+        return True
+
+
+def kind_of(term: ast.Term) -> str:
+    """OPA's name for what kind of term it is."""
+    if isinstance(term, ast.Scalar):
+        value = term.value
+        if value is None:
+            return "null"
+        if isinstance(value, bool):
+            return "boolean"
+        return "string" if isinstance(value, str) else "number"
+    return _KINDS[type(term)]
+
+
+_KINDS: dict[type[ast.Node], str] = {
+    ast.Var: "var",
+    ast.Ref: "ref",
+    ast.Call: "call",
+    ast.Array: "array",
+    ast.Object: "object",
+    ast.Set: "set",
+    ast.ArrayComprehension: "arraycomprehension",
+    ast.ObjectComprehension: "objectcomprehension",
+    ast.SetComprehension: "setcomprehension",
+    ast.TemplateString: "templatestring",
+}
