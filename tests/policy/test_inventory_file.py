@@ -22,6 +22,8 @@ functions:
     listen: "[::1]:0"
     failure: {no_engine: 429}
     labels: {tier: "1"}
+    protocol: http2
+    trusted_hops: 1
 decision: envoy/authz/allow
 engine: {listen: 127.0.0.1:18000, admin: 127.0.0.1:18001}
 """
@@ -56,6 +58,7 @@ def test_every_setting_is_read(folder: Path) -> None:
     assert str(orders.listen) == "[::1]:0"
     assert orders.failure == Failure(no_engine=429, no_revision=503)
     assert dict(orders.labels) == {"tier": "1"}
+    assert (orders.protocol, orders.escaped_slashes, orders.trusted_hops) == ("http2", "reject", 1)
 
 
 def test_what_is_not_said_has_the_documented_defaults(folder: Path) -> None:
@@ -91,7 +94,7 @@ def test_paths_are_relative_to_the_file_not_to_the_shell(
         ("{upstream: 127.0.0.1:99999, listen: 127.0.0.1:2}", "'99999' is no port", "1 to 65535"),
         ("{upstream: 127.0.0.1:0, listen: 127.0.0.1:2}", "'0' is no port", "1 to 65535"),
         ("{upstream: 8081, listen: 127.0.0.1:2}", "must be an address, not 8081", "127.0.0.1:8081"),
-        ("{upstream: 'http://svc:80/x', listen: 127.0.0.1:2}", "not a URL", "write svc:80"),
+        ("{upstream: 'http://svc:80/x', listen: 127.0.0.1:2}", "is a URL", "write svc:80"),
         ("{upstream: svc, listen: 127.0.0.1:2}", "lacks a port", "write svc:8081"),
         ("{upstream: 127.0.0.1:1, listen: ':90'}", "lacks a host", "write 127.0.0.1:90"),
         ("{upstream: 127.0.0.1:1, listen: 'me.org:90'}", "is no IP address to listen on", "0.0.0.0:90"),
@@ -101,6 +104,8 @@ def test_paths_are_relative_to_the_file_not_to_the_shell(
         ("{upstream: 127.0.0.1:1, listen: 127.0.0.1:18000}", "is taken", "functions.hello.listen"),
         ("{upstream: 127.0.0.1:1, listen: 127.0.0.1:2, failure: {no_engine: 200}}", "no HTTP status", "400"),
         ("{upstream: 127.0.0.1:1, listen: 127.0.0.1:2, labels: {a: 1}}", "must be a string", 'a: "1"'),
+        ("{upstream: 127.0.0.1:1, listen: 127.0.0.1:2, protocol: h2}", "cannot be h2", "auto, http1, http2"),
+        ("{upstream: 127.0.0.1:1, listen: 127.0.0.1:2, trusted_hops: -1}", "0 to 32", "proxies"),
         ("8081", "must be a mapping", "upstream"),
     ],
 )

@@ -6,8 +6,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
+from typing import Literal
 
 from palisade.policy.source import SourceError, did_you_mean
+
+EscapedSlashes = Literal["reject", "keep", "unescape"]
+Protocol = Literal["auto", "http1", "http2"]
 
 DEFAULT_DECISION = "palisade/identity/allow"
 
@@ -44,6 +48,12 @@ class Function:
     """Where its sidecar serves; port 0 lets the system pick a free one."""
     failure: Failure = Failure()
     labels: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    protocol: Protocol = "auto"
+    """What the function speaks; `auto` is HTTP/2 for gRPC requests and HTTP/1.1 for all others."""
+    escaped_slashes: EscapedSlashes = "reject"
+    """What becomes of `%2F` and `%5C` in a path, which functions read in different ways."""
+    trusted_hops: int = 0
+    """How many proxies before the sidecar append to X-Forwarded-For; 0 trusts no such header."""
 
     def __hash__(self) -> int:
         return hash((self.name, self.upstream, self.listen, self.failure, tuple(sorted(self.labels.items()))))

@@ -10,15 +10,18 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TypeVar
 
+from palisade.policy.addresses import EXAMPLE, AddressError, parse_address
 from palisade.policy.inventory import (
     DEFAULT_DECISION,
     Address,
     DecisionLogSettings,
     EngineSettings,
+    EscapedSlashes,
     Failure,
     Function,
     Inventory,
     InventoryError,
+    Protocol,
 )
 from palisade.policy.source import (
     Mapping,
@@ -34,12 +37,14 @@ from palisade.rego.errors import Diagnostic, Location
 
 T = TypeVar("T")
 
-# A function's name becomes a segment of a SPIFFE ID, which allows these characters (SPIFFE-ID, section 2.2).
-_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
-_HOST = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9_-]{1,63}(?<!-))*\.?")
+# A function's name becomes part of a SPIFFE ID and of host names: these characters are right for both.
+_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
 _SEGMENT = re.compile(r"[^/\s\"]+")
 
-_EXAMPLE = "127.0.0.1:8081"
+_PROTOCOLS: tuple[Protocol, ...] = ("auto", "http1", "http2")
+_ESCAPED_SLASHES: tuple[EscapedSlashes, ...] = ("reject", "keep", "unescape")
+
+_NO_ADDRESS = Address("", 0)
 
 
 def load(file: Path | str) -> Inventory:
@@ -109,18 +114,26 @@ class _Reader:
         for key, value in tree:
             title = str(key.value)
             if not isinstance(key.value, str) or not _NAME.fullmatch(title) or len(title) > 63:
-                hint = "use up to 63 letters, digits, '-', '_' and '.', a letter or digit at both ends"
+                hint = "use up to 63 of a-z, 0-9, '-' and '.', with a letter or digit at both ends"
                 self._error(key.at, f"'{title}' cannot name a function", hint)
                 continue
             functions[title] = self._function(title, value, key.at)
         return functions
 
     def _function(self, name: str, tree: Tree, at: Location) -> Function:
-        known = {"upstream", "listen", "failure", "labels"}
+        known = {
+            "upstream",
+            "listen",
+            "failure",
+            "labels",
+            "protocol",
+            "escaped_slashes",
+            "trusted_hops",
+        }
         what = f"functions.{name}"
         settings = self._settings(tree, what, known, required=("upstream", "listen"), at=at)
-        upstream = self._read(settings, "upstream", self._upstream, Address("", 0), within=what)
-        listen = self._read(settings, "listen", self._listen, Address("", 0), within=what)
+        upstream = self._read(settings, "upstream", self._upstream, _NO_ADDRESS, within=what)
+        listen = self._read(settings, "listen", self._listen, _NO_ADDRESS, within=what)
         if upstream.port and upstream == listen:
             hint = "the sidecar would call itself: give one of the two another port"
             self._error(settings["listen"].at, f"{what}.listen is its upstream, {listen}", hint)
@@ -130,6 +143,11 @@ class _Reader:
             listen=listen,
             failure=self._read(settings, "failure", self._failure, Failure(), within=what),
             labels=MappingProxyType(self._read(settings, "labels", self._labels, {}, within=what)),
+            protocol=self._read(settings, "protocol", self._one_of(_PROTOCOLS), "auto", within=what),
+            escaped_slashes=self._read(
+                settings, "escaped_slashes", self._one_of(_ESCAPED_SLASHES), "reject", within=what
+            ),
+            trusted_hops=self._read(settings, "trusted_hops", self._hops, 0, within=what),
         )
 
     def _failure(self, tree: Tree, name: str) -> Failure:
@@ -237,6 +255,28 @@ class _Reader:
         self._error(tree.at, f"{name}: {shown} is no HTTP status of a refusal", hint)
         return 503
 
+    def _one_of(self, choices: tuple[T, ...]) -> Callable[[Tree, str], T]:
+        """Reads one of these words; the first is the default."""
+
+        def read(tree: Tree, name: str) -> T:
+            for choice in choices:
+                if isinstance(tree, Scalar) and tree.value == choice:
+                    return choice
+            shown = tree.value if isinstance(tree, Scalar) else "this"
+            self._error(tree.at, f"{name} cannot be {shown}", f"write one of {', '.join(map(str, choices))}")
+            return choices[0]
+
+        return read
+
+    def _hops(self, tree: Tree, name: str) -> int:
+        value = tree.value if isinstance(tree, Scalar) else None
+        if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 32:
+            return value
+        self._error(
+            tree.at, f"{name} must be a number from 0 to 32", "the number of proxies before the sidecar"
+        )
+        return 0
+
     def _upstream(self, tree: Tree, name: str) -> Address:
         return self._address(tree, name, lowest_port=1)
 
@@ -250,52 +290,23 @@ class _Reader:
             except ValueError:
                 hint = f"127.0.0.1:{address.port} for this machine, 0.0.0.0:{address.port} for all interfaces"
                 self._error(tree.at, f"{name}: '{address.host}' is no IP address to listen on", hint)
-                return Address("", 0)
+                return _NO_ADDRESS
             self._bind(name, address, tree.at)
         return address
 
     def _address(self, tree: Tree, name: str, lowest_port: int) -> Address:
-        nothing = Address("", 0)
         if isinstance(tree, Scalar) and isinstance(tree.value, int) and not isinstance(tree.value, bool):
             hint = f"write host and port: 127.0.0.1:{tree.value}"
             self._error(tree.at, f"{name} must be an address, not {tree.value}", hint)
-            return nothing
-        text = self._text(tree, name, f"an address such as {_EXAMPLE}")
+            return _NO_ADDRESS
+        text = self._text(tree, name, f"an address such as {EXAMPLE}")
         if not text:
-            return nothing
-        host, colon, port = text.rpartition(":")
-        if "://" in text:
-            bare = text.split("://", 1)[1].split("/", 1)[0]
-            hint = f"write {bare}" if ":" in bare else f"write {bare}:80"
-            self._error(tree.at, f"{name} must be an address, not a URL: {text}", hint)
-            return nothing
-        if not colon or not host:
-            hint = f"127.0.0.1{text}" if colon else f"{text}:8081"
-            self._error(tree.at, f"{name}: '{text}' lacks a {'host' if colon else 'port'}", f"write {hint}")
-            return nothing
-        if not port.isascii() or not port.isdigit() or not lowest_port <= int(port) <= 65535:
-            self._error(
-                tree.at, f"{name}: '{port}' is no port", f"write a number from {lowest_port} to 65535"
-            )
-            return nothing
-        return self._host(tree, name, host, int(port))
-
-    def _host(self, tree: Tree, name: str, host: str, port: int) -> Address:
-        bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+            return _NO_ADDRESS
         try:
-            version = ipaddress.ip_address(bare).version
-        except ValueError:
-            looks_numeric = re.fullmatch(r"[\d.]+", bare) is not None
-            if bare == host and not looks_numeric and len(host) <= 253 and _HOST.fullmatch(host):
-                return Address(host, port)
-            hint = f"write an IP address or a DNS name, such as {_EXAMPLE}"
-            self._error(tree.at, f"{name}: '{host}' is no host", hint)
-            return Address("", 0)
-        if version == 6 and bare == host:
-            hint = f"put an IPv6 address into brackets: [{host}]:{port}"
-            self._error(tree.at, f"{name}: '{host}:{port}' is ambiguous", f'{hint}, in quotes: "[::1]:80"')
-            return Address("", 0)
-        return Address(bare, port)
+            return parse_address(text, lowest_port)
+        except AddressError as error:
+            self._error(tree.at, f"{name}: {error}", error.hint)
+            return _NO_ADDRESS
 
     # Addresses that collide -------------------------------------------------------------------------
 
@@ -368,7 +379,7 @@ _FUNCTIONS_EXAMPLE = "such as {hello: {upstream: 127.0.0.1:8081, listen: 127.0.0
 _MISSING = {
     "policies": "policies: ./policies",
     "functions": f"functions: {_FUNCTIONS_EXAMPLE.removeprefix('such as ')}",
-    "upstream": f"upstream: {_EXAMPLE}, where the function itself serves",
+    "upstream": f"upstream: {EXAMPLE}, where the function itself serves",
     "listen": "listen: 127.0.0.1:9081, where its sidecar serves; port 0 picks a free one",
 }
 

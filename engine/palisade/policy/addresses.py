@@ -1,0 +1,52 @@
+"""Addresses as people write them: `127.0.0.1:8081`, `orders.internal:80`, `[::1]:8081`."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+
+from palisade.policy.inventory import Address
+
+EXAMPLE = "127.0.0.1:8081"
+
+_HOST = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9_-]{1,63}(?<!-))*\.?")
+
+
+class AddressError(ValueError):
+    """A text that is no address; `hint` says what would be."""
+
+    def __init__(self, message: str, hint: str) -> None:
+        self.hint = hint
+        super().__init__(message)
+
+
+def parse_address(text: str, lowest_port: int = 1) -> Address:
+    """The address that `HOST:PORT` spells. Raises AddressError."""
+    if "://" in text:
+        bare = text.split("://", 1)[1].split("/", 1)[0]
+        hint = f"write {bare}" if ":" in bare else f"write {bare}:80"
+        raise AddressError(f"{text} is a URL, not an address", hint)
+    host, colon, port = text.rpartition(":")
+    if not colon:
+        raise AddressError(f"'{text}' lacks a port", f"write {text}:8081")
+    if not host:
+        raise AddressError(f"'{text}' lacks a host", f"write 127.0.0.1{text}")
+    if not port.isascii() or not port.isdigit() or not lowest_port <= int(port) <= 65535:
+        raise AddressError(f"'{port}' is no port", f"write a number from {lowest_port} to 65535")
+    return Address(_host(host, port), int(port))
+
+
+def _host(host: str, port: str) -> str:
+    bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    try:
+        version = ipaddress.ip_address(bare).version
+    except ValueError:
+        looks_numeric = re.fullmatch(r"[\d.]+", bare) is not None
+        if bare == host and not looks_numeric and len(host) <= 253 and _HOST.fullmatch(host):
+            return host
+        hint = f"write an IP address or a DNS name, such as {EXAMPLE}"
+        raise AddressError(f"'{host}' is no host", hint) from None
+    if version == 6 and bare == host:
+        hint = f'put an IPv6 address into brackets: [{host}]:{port}, in quotes: "[::1]:80"'
+        raise AddressError(f"'{host}:{port}' is ambiguous", hint)
+    return bare

@@ -1,0 +1,114 @@
+"""The providers document: what it may say, and that a careless one is refused rather than believed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from palisade.policy.providers import (
+    Cookie,
+    Discovery,
+    Header,
+    InlineKeys,
+    Provider,
+    ProvidersError,
+    Query,
+    RemoteKeys,
+    read,
+)
+from palisade.rego.values import Set
+
+
+def corp(**changes: Any) -> dict[str, Any]:
+    return {"corp": {"issuer": "https://login.example", "audiences": ["orders"], **changes}}
+
+
+def test_an_issuer_alone_is_discovered_and_its_bearer_tokens_are_read() -> None:
+    assert read(corp()) == (
+        Provider(
+            "corp",
+            "https://login.example",
+            ("orders",),
+            Discovery("https://login.example/.well-known/openid-configuration"),
+            (Header("authorization", "Bearer "),),
+        ),
+    )
+
+
+def test_keys_come_from_one_of_three_places() -> None:
+    def keys(**given: Any) -> object:
+        return read(corp(**given))[0].keys
+
+    assert keys(jwks_uri="https://k.example/keys") == RemoteKeys("https://k.example/keys")
+    assert keys(discovery_url="http://k.example/oidc") == Discovery("http://k.example/oidc")
+    assert keys(jwks={"keys": [{"kty": "EC", "x": "y"}]}) == InlineKeys('{"keys":[{"kty":"EC","x":"y"}]}')
+
+
+def test_tokens_are_read_from_headers_cookies_and_queries() -> None:
+    tokens = [{"header": "X-Token"}, {"header": "Authorization"}, {"cookie": "sid"}, {"query": "t"}]
+    [provider] = read(corp(tokens=tokens))
+    assert provider.tokens == (
+        Header("x-token", ""),
+        Header("authorization", "Bearer "),
+        Cookie("sid"),
+        Query("t"),
+    )
+
+
+def test_audiences_may_be_a_set() -> None:
+    assert read(corp(audiences=Set.of(["b", "a"])))[0].audiences == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    ("document", "error"),
+    [
+        ([], "providers: must be an object of providers by name, not of type array"),
+        ({"corp": 1}, "providers.corp: must be an object, not of type number"),
+        ({"corp": {"audiences": ["a"], "jwks_uri": "https://k/"}}, "corp.issuer: lacks"),
+        (corp(audiences=[]), "corp.audiences: lacks"),
+        (corp(audiences="orders"), 'must be an array of strings, such as ["orders"]'),
+        (corp(any_audience=True), "contradicts the audiences"),
+        (corp(issuer="accounts.example"), "is no URL to discover keys at"),
+        (corp(jwks_uri="file:///etc/keys"), "is no URL: write https://"),
+        (corp(jwks_uri="https://a/", jwks={"keys": []}), "has jwks and jwks_uri: keep one"),
+        (corp(jwks={"kty": "RSA"}), "must be a JSON Web Key Set"),
+        (corp(jwks={"keys": [{"kty": "EC", "d": "secret"}]}), "holds a private key"),
+        (corp(tokens=[{"header": "a", "cookie": "b"}]), "exactly one of header, cookie, query"),
+        (corp(tokens=[{"cookie": "b", "prefix": "x"}]), "belongs to a header"),
+        (corp(tokens=[{"header": "a b"}]), "cannot name a header"),
+        (corp(clock_skew_seconds=-1), "whole number from 0 to 3600"),
+        (corp(clock_skew_seconds=True), "whole number from 0 to 3600"),
+        (corp(audience=["orders"]), "corp.audience: is unknown: did you mean 'audiences'?"),
+        ({**corp(), "two": corp()["corp"]}, "is the issuer of 'corp' too"),
+    ],
+)
+def test_a_careless_document_is_refused(document: Any, error: str) -> None:
+    with pytest.raises(ProvidersError) as raised:
+        read(document)
+    assert any(error in each for each in raised.value.errors), raised.value.errors
+
+
+def test_a_private_key_is_not_repeated_in_the_error() -> None:
+    with pytest.raises(ProvidersError) as raised:
+        read(corp(jwks={"keys": [{"kty": "EC", "d": "c2VjcmV0"}]}))
+    assert "c2VjcmV0" not in str(raised.value)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=6),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
+    max_leaves=6,
+)
+fields = st.sampled_from(["issuer", "audiences", "jwks", "jwks_uri", "discovery_url", "tokens", "forward"])
+
+
+@given(st.dictionaries(st.text(max_size=4), st.dictionaries(fields, json_values), max_size=3) | json_values)
+def test_no_document_crashes_the_reader(document: Any) -> None:
+    try:
+        providers = read(document)
+    except ProvidersError:
+        return
+    assert all(each.issuer for each in providers)
