@@ -32,8 +32,15 @@ class Node:
 
     def children(self) -> Iterator[Node]:
         """The nodes directly below this one, in source order."""
-        for each in fields(self):
-            yield from _nodes(getattr(self, each.name))
+        kind = type(self)
+        names = _FIELDS.get(kind)
+        if names is None:
+            names = _FIELDS[kind] = tuple(each.name for each in fields(self) if each.name != "loc")
+        for name in names:
+            yield from _nodes(getattr(self, name))
+
+
+_FIELDS: dict[type[Node], tuple[str, ...]] = {}
 
 
 def _nodes(value: object) -> Iterator[Node]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 PARSE_ERROR = "rego_parse_error"
 COMPILE_ERROR = "rego_compile_error"
@@ -23,12 +24,12 @@ EVAL_INTERNAL_ERROR = "eval_internal_error"
 EVAL_CANCEL_ERROR = "eval_cancel_error"
 
 
-@dataclass(frozen=True, slots=True)
-class Location:
+class Location(NamedTuple):
     """A place in a source: row and column count from 1, the column in characters.
 
     `end` is the offset just past the text the place covers, `offset` the one of its start; both count
-    characters from the start of the source.
+    characters from the start of the source. Every node of every tree has one: hence the tuple, which is made
+    in a third of the time of a dataclass.
     """
 
     file: str
