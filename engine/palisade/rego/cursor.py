@@ -123,21 +123,21 @@ class Cursor:
 
     # Places
 
-    @property
-    def last_end(self) -> int:
-        """The offset just past the token that was taken last."""
-        return self.tokens[self.index - 1].end if self.index else 0
-
     def location(self, start: int, end: int) -> Location:
         row = bisect_right(self.lines, start)
         return Location(self.file, row, start - self.lines[row - 1] + 1, start, end)
 
     def since(self, start: int) -> Location:
         """The place from `start` to the token that was taken last."""
-        return self.location(start, self.last_end)
+        row = bisect_right(self.lines, start)
+        return Location(
+            self.file, row, start - self.lines[row - 1] + 1, start, self.tokens[self.index - 1].end
+        )
 
     def at(self, token: Token) -> Location:
-        return self.location(token.start, token.end)
+        start = token.start
+        row = bisect_right(self.lines, start)
+        return Location(self.file, row, start - self.lines[row - 1] + 1, start, token.end)
 
     def line(self, row: int) -> str:
         """The text of a line, without its end."""

@@ -8,6 +8,7 @@ values, `StatementParser` bodies, `RuleParser` rules and `ModuleParser` files.
 from __future__ import annotations
 
 from palisade.rego import ast
+from palisade.rego.collector import collector_paused
 from palisade.rego.cursor import TOO_DEEP, ParseError, keywords_of
 from palisade.rego.errors import CompileError
 from palisade.rego.modules import ModuleParser
@@ -21,7 +22,8 @@ def parse_module(source: str, file: str = "", *, version: int = 1) -> ast.Module
 
     Raises CompileError with every syntax error in it, in OPA's words. Time is linear in the source's length.
     """
-    return ModuleParser(source, file, version).run()
+    with collector_paused():
+        return ModuleParser(source, file, version).run()
 
 
 def parse_query(source: str, file: str = "<query>", *, version: int = 1) -> ast.Body:
