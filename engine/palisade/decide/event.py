@@ -1,0 +1,90 @@
+"""One decision as an event of OPA's decision log.
+
+The keys are OPA's (https://www.openpolicyagent.org/docs/latest/management-decision-logs/); what OPA has no
+word for stands under `palisade`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, Protocol
+
+from palisade.rego.values import UNDEFINED, Value, to_json
+
+Event = dict[str, Any]
+
+
+class Decider(StrEnum):
+    """Where a request was decided."""
+
+    NATIVE = "native"
+    """In the sidecar, by the compiled policy."""
+    RESIDUAL = "residual"
+    """By the engine; or by the sidecar for want of its answer, and then `error` says so."""
+    SIDECAR = "sidecar"
+    """Before any policy was asked: the sidecar has no revision, or the request is malformed."""
+
+
+class Record(Protocol):
+    """A decision that waits to be written. Making its event is put off until then."""
+
+    def event(self) -> Event: ...
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionRecord:
+    """A decision and what it was made from. Times are nanoseconds; empty fields are left out of the event."""
+
+    decision_id: str
+    timestamp: int
+    """When the decision was asked for, since the epoch."""
+    decider: Decider
+    function: str
+    path: str
+    """The decision's path, such as `palisade/identity/allow`."""
+    input: Value | None
+    result: Value = UNDEFINED
+    rule: str = ""
+    revision: str = ""
+    requested_by: str = ""
+    request_id: str = ""
+    status: int = 0
+    """The HTTP status that the client saw, where it is known."""
+    code: str = ""
+    message: str = ""
+    metrics: Mapping[str, int] = field(default_factory=dict)
+
+    def event(self) -> Event:
+        event: Event = {
+            "decision_id": self.decision_id,
+            "timestamp": rfc3339(self.timestamp),
+            "path": self.path,
+        }
+        if self.input is not None:
+            event["input"] = self.input
+        if self.result is not UNDEFINED:
+            event["result"] = to_json(self.result)
+        if self.code:
+            event["error"] = {"code": self.code, "message": self.message}
+        if self.requested_by:
+            event["requested_by"] = self.requested_by
+        if self.revision:
+            event["bundles"] = {"palisade": {"revision": self.revision}}
+        if self.metrics:
+            event["metrics"] = dict(self.metrics)
+        extension: Event = {"function": self.function, "decider": str(self.decider)}
+        for name in ("rule", "revision", "request_id", "status"):
+            value = getattr(self, name)
+            if value:
+                extension[name] = value
+        event["palisade"] = extension
+        return event
+
+
+def rfc3339(nanoseconds: int) -> str:
+    """A time since the epoch as RFC 3339 has it, in UTC, to the nanosecond."""
+    seconds, rest = divmod(nanoseconds, 1_000_000_000)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:09d}Z"
