@@ -1,0 +1,226 @@
+"""Follow a statement from left to right: which variables it needs, and which it binds.
+
+References bind the variables in their path (`data.roles[role]`), `=` and `:=` those of the side that is not
+known yet, `some .. in` its patterns, a call its output argument. Everything else needs its variables bound
+before. `every`, comprehensions, template strings and `not` bind nothing outside of themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Iterable, Mapping
+from typing import Any
+
+from palisade.rego import ast
+from palisade.rego.check.resolve import ROOTS
+from palisade.rego.check.variables import variables
+
+
+class Binder:
+    """What is bound at some point of a body.
+
+    `arity` tells how many arguments a callee takes, None where that is not known. `depths` tells how many
+    scopes are around the one that a variable belongs to, where that is not 0.
+    """
+
+    def __init__(
+        self, arity: Callable[[ast.Call], int | None], builtins: Container[str], depths: Mapping[str, int]
+    ) -> None:
+        self.arity = arity
+        self.builtins = builtins
+        self.depths = depths
+        self.bound: set[str] = set()
+        self.depth = 0
+        self.closures = False
+        self._trail: list[str] = []
+
+    # Going forward and back -----------------------------------------------------------------------------
+
+    def bind(self, name: str) -> None:
+        if name not in self.bound:
+            self.bound.add(name)
+            self._trail.append(name)
+
+    def mark(self) -> int:
+        return len(self._trail)
+
+    def undo(self, mark: int) -> None:
+        while len(self._trail) > mark:
+            self.bound.discard(self._trail.pop())
+
+    def attempt(self, statement: ast.Statement) -> bool:
+        """Whether the statement can stand here; what it binds is bound afterwards, or nothing is."""
+        mark = self.mark()
+        if self.statement(statement):
+            return True
+        self.undo(mark)
+        return False
+
+    # Statements -----------------------------------------------------------------------------------------
+
+    def statement(self, node: ast.Statement) -> bool:
+        mark = self.mark()
+        for each in node.withs:
+            # A value that iterates would have to do so around the statement: see `expand`.
+            if is_function_value(each, self.builtins):
+                continue
+            if not self.value(each.value) or self.mark() != mark:
+                return False
+        ok = _STATEMENTS[type(node)](self, node)
+        return ok and not (node.negated and self.mark() != mark)
+
+    def _expression(self, node: ast.Expression) -> bool:
+        term = node.term
+        if type(term) is not ast.Call:
+            return self.value(term)
+        args = term.args
+        if term.name == "print":
+            return all(map(self._alone, args))
+        if args and self.arity(term) == len(args) - 1:
+            return self.values(args[:-1]) and self.pattern(args[-1])
+        return self.values(args)
+
+    def _unify(self, node: ast.Unify) -> bool:
+        return self.unify(node.left, node.right)
+
+    def unify(self, left: ast.Term, right: ast.Term) -> bool:
+        mark = self.mark()
+        if isinstance(left, ast.Var) and not self.knows(left.name):
+            # A side that is one new variable takes what the other side is.
+            if self.value(right) and not self.knows(left.name):
+                self.bind(left.name)
+                return True
+            self.undo(mark)
+            return False
+        if self.value(left) and self.pattern(right):
+            return True
+        self.undo(mark)
+        if self.value(right) and self.pattern(left):
+            return True
+        self.undo(mark)
+        return False
+
+    def _assign(self, node: ast.Assign) -> bool:
+        return self.value(node.right) and self.pattern(node.left)
+
+    def _some_in(self, node: ast.SomeIn) -> bool:
+        return (
+            self.value(node.collection)
+            and (node.key is None or self.pattern(node.key))
+            and self.pattern(node.value)
+        )
+
+    def _every(self, node: ast.Every) -> bool:
+        mark = self.mark()
+        if not self.value(node.domain) or self.mark() != mark:
+            return False
+        self.closures = True
+        return all(map(self._closed, node.body))
+
+    # Terms ----------------------------------------------------------------------------------------------
+
+    def knows(self, name: str) -> bool:
+        return name in self.bound or name in ROOTS
+
+    def value(self, term: Any) -> bool:
+        """Whether the term can be evaluated here; binds what its references bind."""
+        return _VALUES[type(term)](self, term)
+
+    def values(self, terms: Iterable[ast.Term]) -> bool:
+        return all(_VALUES[type(each)](self, each) for each in terms)
+
+    def _scalar(self, term: ast.Scalar) -> bool:
+        return True
+
+    def _var(self, term: ast.Var) -> bool:
+        return term.name in self.bound or term.name in ROOTS
+
+    def _ref(self, term: ast.Ref) -> bool:
+        head = term.head
+        if type(head) is ast.Var:
+            if head.name not in ROOTS and head.name not in self.bound:
+                return False
+        elif not self.value(head):
+            return False
+        for each in term.path:
+            kind = type(each)
+            if kind is ast.Var:
+                self.bind(each.name)  # type: ignore[union-attr]  # the class was just looked at
+            elif kind is not ast.Scalar and not self.pattern(each):
+                return False
+        return True
+
+    def _items(self, term: ast.Array | ast.Set) -> bool:
+        return self.values(term.items)
+
+    def _object(self, term: ast.Object) -> bool:
+        return all(self.value(key) and self.value(value) for key, value in term.items)
+
+    def _call(self, term: ast.Call) -> bool:
+        return self.values(term.args)
+
+    def _closed(self, node: ast.Node) -> bool:
+        """Whether what a comprehension or the like shares with the scopes around it is bound."""
+        self.closures = True
+        return not any(True for _ in self.missing(node))
+
+    def missing(self, node: ast.Node) -> Iterable[str]:
+        """The variables of scopes around a comprehension or the like that it uses and that are not bound."""
+        for name in variables(node):
+            if name[0] != "$" and name not in self.bound and name not in ROOTS:
+                if self.depths.get(name, 0) <= self.depth:
+                    yield name
+
+    def _template(self, term: ast.TemplateString) -> bool:
+        """Each part stands in a scope of its own, which may bind nothing."""
+        return all(isinstance(each, str) or self._alone(each) for each in term.parts)
+
+    def _alone(self, term: ast.Term) -> bool:
+        """Whether the term can be evaluated here and binds nothing."""
+        mark = self.mark()
+        return self.value(term) and self.mark() == mark
+
+    def pattern(self, term: ast.Term) -> bool:
+        """Whether a value can be matched against the term here; binds the term's new variables."""
+        if isinstance(term, ast.Var):
+            if term.name not in ROOTS:
+                self.bind(term.name)
+            return True
+        if isinstance(term, ast.Array):
+            return all(map(self.pattern, term.items))
+        if isinstance(term, ast.Object):
+            return all(self.value(key) and self.pattern(value) for key, value in term.items)
+        return self.value(term)
+
+
+def is_function_value(each: ast.With, builtins: Container[str]) -> bool:
+    """Whether the modifier puts a builtin function in a function's place: its name is no variable then."""
+    head = each.target.head if isinstance(each.target, ast.Ref) else each.target
+    return (
+        isinstance(each.value, (ast.Var, ast.Ref))
+        and isinstance(head, ast.Var)
+        and head.name != "input"
+        and ast.dotted(each.value) in builtins
+    )
+
+
+_VALUES: dict[type, Callable[[Binder, Any], bool]] = {
+    ast.Scalar: Binder._scalar,
+    ast.Var: Binder._var,
+    ast.Ref: Binder._ref,
+    ast.Array: Binder._items,
+    ast.Set: Binder._items,
+    ast.Object: Binder._object,
+    ast.Call: Binder._call,
+    ast.TemplateString: Binder._template,
+    ast.ArrayComprehension: Binder._closed,
+    ast.SetComprehension: Binder._closed,
+    ast.ObjectComprehension: Binder._closed,
+}
+
+_STATEMENTS: dict[type, Callable[[Binder, Any], bool]] = {
+    ast.Expression: Binder._expression,
+    ast.Unify: Binder._unify,
+    ast.Assign: Binder._assign,
+    ast.SomeIn: Binder._some_in,
+    ast.Every: Binder._every,
+}

@@ -1,0 +1,126 @@
+"""Calls: the function exists and takes that many arguments; `with` puts something sensible in its place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from palisade.rego import ast
+from palisade.rego.check.problems import Problems
+from palisade.rego.check.resolve import ref_text
+from palisade.rego.check.signatures import Signature
+from palisade.rego.check.tree import RuleTree
+from palisade.rego.errors import COMPILE_ERROR, TYPE_ERROR
+
+DEPRECATED = frozenset(
+    (
+        "all any cast_array cast_boolean cast_null cast_object cast_set cast_string "
+        "net.cidr_overlap re_match set_diff"
+    ).split()
+)
+"""Builtins that v1 modules may not call: https://www.openpolicyagent.org/docs/v0-upgrade#deprecated-built-in-functions"""
+
+_NOT_REPLACED = frozenset(("eq", "rego.metadata.chain", "rego.metadata.rule"))
+
+
+class Calls:
+    """Checks calls against the functions there are."""
+
+    def __init__(self, tree: RuleTree, builtins: Mapping[str, Signature]) -> None:
+        self.tree = tree
+        self.builtins = builtins
+
+    def arity(self, call: ast.Call) -> int | None:
+        """How many arguments the callee takes; None where there is no such function."""
+        declared = self.builtins.get(call.name)
+        if declared is not None:
+            return declared.arity
+        rules = self.tree.exact(call.operator)
+        return rules[0].arity if rules and rules[0].arity else None
+
+    def check(self, call: ast.Call, statement: bool, problems: Problems, version: int) -> bool:
+        """Whether the call is right; reports it where it is not."""
+        name = ref_text(call.operator)
+        declared = self.builtins.get(call.name)
+        if declared is not None and declared.variadic is not None:
+            if not statement:
+                problems.add(f"{problems.text(call, name)} used as value", call.loc, TYPE_ERROR)
+            return statement
+        arity = self.arity(call)
+        if arity is None:
+            problems.add(f"undefined function {name}", call.loc, TYPE_ERROR)
+            return False
+        given = len(call.args)
+        if given != arity and not (statement and given == arity + 1):
+            noun = "argument" if given == 1 else "arguments"
+            problems.add(f"function {name} has arity {arity}, got {given} {noun}", call.loc, TYPE_ERROR)
+            return False
+        if version == 1 and declared is not None and declared.name in DEPRECATED:
+            problems.add(
+                f"deprecated built-in function calls in expression: {name}", call.loc, TYPE_ERROR
+            )
+            return False
+        return True
+
+    def check_with(self, each: ast.With, problems: Problems) -> bool:
+        """Whether the modifier's target can be replaced by its value; reports it where it cannot."""
+        target = each.target
+        head = target.head if isinstance(target, ast.Ref) else target
+        root = head.name if isinstance(head, ast.Var) else ""
+        if root == "input":
+            return True
+        if root == "data":
+            return self._check_data(each, problems)
+        declared = self.builtins.get(ast.dotted(target))
+        if declared is None:
+            problems.add(
+                "with keyword target must reference existing input, data, or a function",
+                target.loc,
+                TYPE_ERROR,
+            )
+            return False
+        what = ""
+        if declared.name in _NOT_REPLACED:
+            what = f'replacement of "{declared.name}" invalid'
+        elif declared.name.startswith("internal."):
+            what = f'replacement of internal function "{declared.name}" invalid'
+        elif declared.relation:
+            what = "target must not be a relation"
+        elif declared.result is None:
+            what = "target must not be a void function"
+        if what:
+            problems.add(f"with keyword replacing built-in function: {what}", target.loc, COMPILE_ERROR)
+            return False
+        return self._check_arity(each, declared.arity, problems)
+
+    def _check_data(self, each: ast.With, problems: Problems) -> bool:
+        if not isinstance(each.target, ast.Ref):
+            return True
+        node = self.tree.root
+        for part in each.target.path:
+            if node.rules:
+                problems.add(
+                    "with keyword cannot partially replace virtual document(s)",
+                    each.target.loc,
+                    COMPILE_ERROR,
+                )
+                return False
+            child = node.children.get(part) if isinstance(part, ast.Scalar) else None
+            if child is None:
+                return True
+            node = child
+        arities = {rule.arity for rule in node.rules}
+        return self._check_arity(each, arities.pop(), problems) if len(arities) == 1 else True
+
+    def _check_arity(self, each: ast.With, arity: int, problems: Problems) -> bool:
+        """A function in the place of another takes as many arguments; a value may stand for any."""
+        value = each.value
+        given: int | None = None
+        if isinstance(value, (ast.Var, ast.Ref)):
+            declared = self.builtins.get(ast.dotted(value))
+            rules = self.tree.exact(value)
+            given = declared.arity if declared is not None else rules[0].arity if rules else None
+        if arity and given and given != arity:
+            name = ref_text(each.target)
+            problems.add(f"{name}: arity mismatch", each.loc, TYPE_ERROR)
+            return False
+        return True

@@ -1,0 +1,35 @@
+"""Where checks put what they find, with the source line of each error."""
+
+from __future__ import annotations
+
+from palisade.rego import ast
+from palisade.rego.errors import COMPILE_ERROR, Diagnostic, Location
+
+
+class Problems:
+    """The errors of one module (or query)."""
+
+    def __init__(self, source: str = "") -> None:
+        self.found: list[Diagnostic] = []
+        self._source = source
+        self._lines: list[str] | None = None
+
+    def add(self, message: str, location: Location, code: str = COMPILE_ERROR, hint: str = "") -> None:
+        error = Diagnostic(code, message, location, self._line(location.row), hint)
+        if error not in self.found:
+            self.found.append(error)
+
+    def text(self, node: ast.Node, default: str) -> str:
+        """The node as written, on one line; `default` where the source is not known."""
+        written = self._source[node.loc.offset : node.loc.end]
+        return " ".join(written.split()) or default
+
+    def _line(self, row: int) -> str:
+        if self._lines is None:
+            self._lines = self._source.split("\n")
+        return self._lines[row - 1].rstrip("\r") if 0 < row <= len(self._lines) else ""
+
+
+def shown(name: str) -> str:
+    """A variable as its author wrote it: the parser's `$0` is `_`."""
+    return "_" if name.startswith("$") else name

@@ -1,0 +1,119 @@
+"""Which rules need which; rules that need themselves are refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from palisade.rego import ast
+from palisade.rego.check.model import CheckedRule, Path
+from palisade.rego.check.rules import full_text
+from palisade.rego.check.tree import RuleTree
+from palisade.rego.errors import RECURSION_ERROR, Location
+
+Report = Callable[[str, Location, str], None]
+Reference = ast.Var | ast.Ref
+
+
+def dependencies(
+    tree: RuleTree, references: Sequence[tuple[CheckedRule, Sequence[Reference]]]
+) -> tuple[dict[Path, frozenset[Path]], list[frozenset[Path]]]:
+    """The graph of paths, and what each single rule refers to."""
+    graph: dict[Path, frozenset[Path]] = {}
+    single: list[frozenset[Path]] = []
+    nothing: frozenset[Path] = frozenset()
+    for rule, found in references:
+        needs = nothing
+        for reference in found:
+            meant = tree.meant(reference)
+            if meant:
+                needs = needs | meant if needs else meant
+        single.append(needs)
+        known = graph.get(rule.path)
+        graph[rule.path] = needs if not known else known | needs
+    return graph, single
+
+
+def in_order(graph: Mapping[Path, frozenset[Path]]) -> list[frozenset[Path]]:
+    """The paths in groups that need each other, each group after those that it needs (Tarjan's algorithm)."""
+    index: dict[Path, int] = {}
+    low: dict[Path, int] = {}
+    open_paths: list[Path] = []
+    is_open: set[Path] = set()
+    groups: list[frozenset[Path]] = []
+    for root in graph:
+        if root in index:
+            continue
+        work = [(root, iter(graph[root]))]
+        index[root] = low[root] = len(index)
+        open_paths.append(root)
+        is_open.add(root)
+        while work:
+            path, needed = work[-1]
+            for other in needed:
+                if other not in graph:
+                    continue
+                if other not in index:
+                    index[other] = low[other] = len(index)
+                    open_paths.append(other)
+                    is_open.add(other)
+                    work.append((other, iter(graph[other])))
+                    break
+                if other in is_open:
+                    low[path] = min(low[path], index[other])
+            else:
+                work.pop()
+                if work:
+                    parent = work[-1][0]
+                    low[parent] = min(low[parent], low[path])
+                if low[path] == index[path]:
+                    group = set()
+                    while path not in group:
+                        group.add(open_paths.pop())
+                    is_open -= group
+                    groups.append(frozenset(group))
+    return groups
+
+
+def check_recursion(
+    groups: Sequence[frozenset[Path]],
+    rules: Sequence[CheckedRule],
+    single: Sequence[frozenset[Path]],
+    graph: Mapping[Path, frozenset[Path]],
+    report: Report,
+) -> bool:
+    """Whether no rule needs itself. Reports each that does, with a shortest way back to it."""
+    loops = {path: group for group in groups for path in group if len(group) > 1 or path in graph[path]}
+    if not loops:
+        return True
+    names: dict[Path, str] = {}
+    for rule in rules:
+        names.setdefault(rule.path, full_text(rule))
+    for rule, needs in zip(rules, single, strict=True):
+        group = loops.get(rule.path)
+        if group is None:
+            continue
+        way = _way(needs & group, rule.path, graph, group)
+        if way:
+            own = full_text(rule)
+            steps = [own, *(names[path] for path in way[:-1]), own]
+            report(f"rule {own} is recursive: {' -> '.join(steps)}", rule.rule.loc, RECURSION_ERROR)
+    return False
+
+
+def _way(
+    start: frozenset[Path], goal: Path, graph: Mapping[Path, frozenset[Path]], group: frozenset[Path]
+) -> list[Path]:
+    """A shortest way from one of `start` to `goal`; empty where there is none."""
+    before: dict[Path, Path | None] = {path: None for path in sorted(start)}
+    queue = list(before)
+    for path in queue:
+        if path == goal:
+            way = [path]
+            while (previous := before[way[-1]]) is not None:
+                way.append(previous)
+            return way[::-1]
+        for other in sorted(graph[path] & group):
+            if other not in before:
+                before[other] = path
+                queue.append(other)
+    return []

@@ -1,0 +1,110 @@
+"""Rules that cannot stand beside each other: what one path is defined as must agree."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+from palisade.rego import ast
+from palisade.rego.check.model import CheckedRule
+from palisade.rego.check.resolve import ref_text
+from palisade.rego.check.tree import Node, RuleTree, ground
+from palisade.rego.errors import COMPILE_ERROR, TYPE_ERROR, Location, NOWHERE
+from palisade.rego.values import UNDEFINED, Value
+
+Report = Callable[[str, Location, str], None]
+
+
+def check_rules(tree: RuleTree, modules: Iterable[ast.Module], report: Report) -> None:
+    """Reports paths that are defined in ways that do not agree, and packages that are also rules."""
+    for node in tree.root.below():
+        if node.rules:
+            _check_path(node, report)
+    _check_packages(tree, modules, report)
+
+
+def check_data(tree: RuleTree, data: Mapping[str, Value], report: Report) -> None:
+    """Reports rules at paths where `data` holds a value already."""
+    for node in tree.root.below():
+        if not node.rules:
+            continue
+        value: Value = data
+        for key in node.path:
+            value = value.get(key.value, UNDEFINED) if isinstance(value, Mapping) else UNDEFINED
+        if value is not UNDEFINED and all(isinstance(key.value, str) for key in node.path):
+            path = "/".join(str(key.value) for key in node.path)
+            report(f"conflicting rule for data path {path} found", node.rules[0].rule.loc, COMPILE_ERROR)
+
+
+def full_text(rule: CheckedRule) -> str:
+    """The rule's full path as Rego text, such as `data.a.p[x]`."""
+    head = rule.rule.head
+    path = (*(ast.Scalar(part) for part in rule.package), ast.Scalar(head.name.name), *head.path)
+    return ref_text(_written(ast.Ref(ast.Var("data"), path), rule.names))
+
+
+def _written(ref: ast.Ref, names: Mapping[str, str]) -> ast.Ref:
+    path = tuple(
+        ast.Var(names.get(part.name, part.name)) if isinstance(part, ast.Var) else part for part in ref.path
+    )
+    return ast.Ref(ref.head, path)
+
+
+def _is_ground(rule: CheckedRule) -> bool:
+    return all(isinstance(part, ast.Scalar) for part in rule.rule.head.path)
+
+
+def _check_path(node: Node, report: Report) -> None:
+    rules = node.rules
+    first = rules[0].rule.loc
+    name = full_text(rules[-1])
+    if node.children and any(map(_is_ground, rules)):
+        inner = " ".join(_inner_paths(node))
+        report(f"rule {name} conflicts with [{inner}]", first, TYPE_ERROR)
+        return
+    kinds = {rule.rule.head.is_set for rule in rules}
+    arities = {rule.arity for rule in rules}
+    complete = {not rule.rule.head.is_set and _is_ground(rule) for rule in rules}
+    if len(kinds) > 1 or len(arities) > 1 or len(complete) > 1:
+        report(f"conflicting rules {name} found", first, TYPE_ERROR)
+        return
+    defaults = [rule.rule.loc for rule in rules if rule.rule.default]
+    if len(defaults) > 1:
+        places = ", ".join(f"{loc.file}:{loc.row}" for loc in defaults)
+        report(f"multiple default rules {name} found at {places}", defaults[1], TYPE_ERROR)
+
+
+def _inner_paths(node: Node) -> list[str]:
+    """The paths of the rules below the node; those below another of them are left out."""
+    found: list[str] = []
+    stack = [child for child in reversed(node.children.values())]
+    while stack:
+        each = stack.pop()
+        if each.rules:
+            found.append(full_text(each.rules[0]))
+        else:
+            stack.extend(reversed(each.children.values()))
+    return sorted(found)
+
+
+def _check_packages(tree: RuleTree, modules: Iterable[ast.Module], report: Report) -> None:
+    packages: dict[tuple[str, ...], list[ast.Module]] = {}
+    for module in modules:
+        packages.setdefault(module.package, []).append(module)
+    for package, owners in packages.items():
+        for length in range(1, len(package) + 1):
+            node = tree.find(ast.Scalar(part) for part in package[:length])
+            if node is None or length < len(package):
+                continue
+            for rule in node.rules:
+                if len(ground(rule)) == length and _is_ground(rule):
+                    name = ref_text(ast.Ref(rule.rule.head.name, rule.rule.head.path)) if rule.rule.head.path else rule.rule.head.name.name
+                    at = rule.rule.loc
+                    for owner in owners:
+                        text = "package " + ref_text(
+                            ast.Ref(ast.Var(package[0]), tuple(map(ast.Scalar, package[1:])))
+                        )
+                        report(
+                            f"{text} conflicts with rule {name} defined at {at.file}:{at.row}",
+                            owner.loc if owner.loc is not NOWHERE else at,
+                            TYPE_ERROR,
+                        )

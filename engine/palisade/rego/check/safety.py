@@ -1,0 +1,309 @@
+"""Order the statements of every body so that each variable is bound before it is needed.
+
+Statements keep their order as far as possible: in turns over those that are left, each that can stand is placed.
+Where none can, those that are left are taken apart, once; what then cannot be placed is unsafe.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Iterable
+from typing import Any
+
+from palisade.rego import ast
+from palisade.rego.check.binding import Binder
+from palisade.rego.check.expand import Expander
+from palisade.rego.check.problems import Problems, shown
+from palisade.rego.check.resolve import ROOTS
+from palisade.rego.check.scope import Locals
+from palisade.rego.check.variables import COMPREHENSIONS, level_variables, pattern_variables
+from palisade.rego.errors import COMPILE_ERROR, UNSAFE_VAR_ERROR, Location
+
+_FUTURE = frozenset(("in", "every", "contains", "if"))
+
+
+class Safety:
+    """Orders the bodies of one rule or query."""
+
+    def __init__(
+        self,
+        names: Locals,
+        arity: Callable[[ast.Call], int | None],
+        builtins: Container[str],
+        problems: Problems,
+    ) -> None:
+        self.locals = names
+        self.builtins = builtins
+        self.problems = problems
+        self.binder = Binder(arity, builtins, names.depths)
+        self.expander = Expander(lambda: self.locals.fresh(self.binder.depth), builtins)
+        self.failed = False
+
+    def fresh(self) -> str:
+        return self.locals.fresh(self.binder.depth)
+
+    def rule(self, rule: ast.Rule) -> ast.Rule:
+        """The rule with its bodies in order, for `else` too."""
+        head, binder = rule.head, self.binder
+        for arg in head.args or ():
+            for each in pattern_variables(arg):
+                binder.bind(each.name)
+        start = binder.mark()
+        extra: list[ast.Statement] = []
+        path = tuple(self._moved(each, extra) for each in head.path)
+        keys = () if head.key is None else (head.key,)
+        body, terms = self.body((*rule.body, *extra), (*path, *keys, head.value), rule.loc)
+        binder.undo(start)
+        if terms != (*head.path, *keys, head.value):
+            key = None if head.key is None else terms[-2]
+            head = ast.Head(head.name, path, head.args, key, terms[-1], head.assign, loc=head.loc)
+        branches = []
+        for each in rule.orelse:
+            inner, value = self.body(each.body, (each.value,), each.loc)
+            binder.undo(start)
+            branches.append(ast.Else(value[0], inner, loc=each.loc))
+        return ast.Rule(head, body, tuple(branches), rule.default, loc=rule.loc)
+
+    # Bodies ---------------------------------------------------------------------------------------------
+
+    def body(
+        self, body: ast.Body, heads: tuple[ast.Term, ...], loc: Location
+    ) -> tuple[ast.Body, tuple[ast.Term, ...]]:
+        """The body in order, and the terms to evaluate after it: what the rule or comprehension yields.
+
+        A term that cannot be evaluated from left to right as it stands becomes a variable that the body
+        binds. What the body binds stays bound: the caller undoes it.
+        """
+        start = self.binder.mark()
+        placed, left = self._order(self._split_negated(body))
+        if left:
+            self._unsafe(left)
+            return body, heads
+        self.binder.closures = False
+        if self.binder.values(heads):
+            closed = self.binder.closures
+            ordered = self._finish(placed)
+            return ordered, tuple(map(self._closures, heads)) if closed else heads
+        self.binder.undo(start)
+        parts: list[ast.Statement] = []
+        fresh = tuple(self._moved(each, parts) for each in heads)
+        placed, left = self._order([*self._split_negated(body), *parts])
+        if left or not self.binder.values(fresh):
+            self._unsafe_heads(heads, left, loc)
+            return body, heads
+        return self._finish(placed), fresh
+
+    def _moved(self, term: ast.Term, parts: list[ast.Statement]) -> ast.Term:
+        if isinstance(term, (ast.Scalar, ast.Var)):
+            return term
+        name = ast.Var(self.fresh(), loc=term.loc)
+        parts.append(ast.Unify(name, term, loc=term.loc))
+        return name
+
+    def _split_negated(self, body: Iterable[ast.Statement]) -> list[ast.Statement]:
+        """Calls inside of negated statements stand outside of the negation."""
+        result: list[ast.Statement] = []
+        for each in body:
+            result.extend(self.expander.calls(each) if each.negated else (each,))
+        return result
+
+    def _order(
+        self, body: list[ast.Statement]
+    ) -> tuple[list[tuple[ast.Statement, frozenset[str] | None]], list[ast.Statement]]:
+        """The statements placed, each with what is bound there where that matters, and those left."""
+        placed: list[tuple[ast.Statement, frozenset[str] | None]] = []
+        left = self._turns(body, placed, self._place)
+        if left:
+            apart = [part for each in left for part in self._pieces(each)]
+            left = self._turns(apart, placed, self._place_apart)
+        return placed, left
+
+    def _turns(
+        self,
+        left: list[ast.Statement],
+        placed: list[tuple[ast.Statement, frozenset[str] | None]],
+        place: Callable[[ast.Statement], list[tuple[ast.Statement, frozenset[str] | None]]],
+    ) -> list[ast.Statement]:
+        while left:
+            waiting = []
+            for each in left:
+                parts = place(each)
+                if parts:
+                    placed.extend(parts)
+                else:
+                    waiting.append(each)
+            if len(waiting) == len(left):
+                break
+            left = waiting
+        return left
+
+    def _place(self, node: ast.Statement) -> list[tuple[ast.Statement, frozenset[str] | None]]:
+        self.binder.closures = False
+        if not self.binder.attempt(node):
+            return []
+        return [(node, frozenset(self.binder.bound) if self.binder.closures else None)]
+
+    def _place_apart(self, node: ast.Statement) -> list[tuple[ast.Statement, frozenset[str] | None]]:
+        whole = self._place(node)
+        if whole or node.negated:
+            return whole
+        mark = self.binder.mark()
+        placed: list[tuple[ast.Statement, frozenset[str] | None]] = []
+        if not self._turns(self.expander.references(node), placed, self._place):
+            return placed
+        self.binder.undo(mark)
+        return []
+
+    def _pieces(self, node: ast.Statement) -> list[ast.Statement]:
+        pieces: list[ast.Statement] = []
+        for each in self.expander.calls(node):
+            if isinstance(each, ast.Unify) and not each.negated:
+                pieces.extend(_pairs(each))
+            else:
+                pieces.append(each)
+        return pieces
+
+    def _finish(self, placed: list[tuple[ast.Statement, frozenset[str] | None]]) -> ast.Body:
+        """Orders what stands inside of the statements, and takes references out of negated ones."""
+        result: list[ast.Statement] = []
+        for node, bound in placed:
+            if bound is not None:
+                node = self._inner(node, bound)  # noqa: PLW2901
+            if node.negated:
+                result.extend(self.expander.references(node))
+            else:
+                result.append(node)
+        return tuple(result)
+
+    # Comprehensions and `every` -------------------------------------------------------------------------
+
+    def _inner(self, node: ast.Statement, bound: frozenset[str]) -> ast.Statement:
+        binder = self.binder
+        outside, binder.bound = binder.bound, set(bound)
+        kept = {}
+        for name in node.__dataclass_fields__:
+            kept[name] = self._closures(getattr(node, name)) if name != "body" else getattr(node, name)
+        if isinstance(node, ast.Every):
+            mark = binder.mark()
+            binder.depth += 1
+            for each in (node.key, node.value):
+                if each is not None:
+                    binder.bind(each.name)
+            kept["body"], _ = self.body(node.body, (), node.loc)
+            binder.undo(mark)
+            binder.depth -= 1
+        binder.bound = outside
+        return type(node)(**kept)
+
+    def _closures(self, value: Any) -> Any:
+        """The term, or part of a statement, with the comprehensions inside of it in order."""
+        if isinstance(value, tuple):
+            new = tuple(map(self._closures, value))
+            return value if all(a is b for a, b in zip(new, value, strict=True)) else new
+        if isinstance(value, COMPREHENSIONS):
+            return self._comprehension(value)
+        if not isinstance(value, ast.Node) or isinstance(value, (ast.Scalar, ast.Var)):
+            return value
+        kept = {name: self._closures(getattr(value, name)) for name in value.__dataclass_fields__}
+        if all(kept[name] is getattr(value, name) for name in kept):
+            return value
+        return type(value)(**kept)
+
+    def _comprehension(self, term: Any) -> ast.Term:
+        binder = self.binder
+        heads = (term.key, term.value) if isinstance(term, ast.ObjectComprehension) else (term.term,)
+        mark = binder.mark()
+        binder.depth += 1
+        body, new = self.body(term.body, heads, term.loc)
+        binder.undo(mark)
+        binder.depth -= 1
+        result: ast.Term = type(term)(*new, body, loc=term.loc)
+        return result
+
+    # Unsafe variables -----------------------------------------------------------------------------------
+
+    def _unsafe(self, left: list[ast.Statement]) -> None:
+        self.failed = True
+        first: dict[str, Location] = {}
+        for node in left:
+            for name in self._unbound(node):
+                at = first.get(name)
+                if at is None or (node.loc.row, node.loc.col) < (at.row, at.col):
+                    first[name] = node.loc
+        reported = False
+        for name, loc in first.items():
+            if not name.startswith("term#"):
+                reported = True
+                self._report(name, loc)
+        if not reported:
+            for loc in sorted({each.loc for each in left}, key=lambda each: (each.row, each.col)):
+                self.problems.add("expression is unsafe", loc, UNSAFE_VAR_ERROR)
+
+    def _unsafe_heads(
+        self, heads: tuple[ast.Term, ...], left: list[ast.Statement], loc: Location
+    ) -> None:
+        self.failed = True
+        before = len(self.problems.found)
+        for head in heads:
+            for name in dict.fromkeys((*level_variables((head,)), *self.binder.missing(head))):
+                if not self.binder.knows(name):
+                    self._report(name, loc)
+        if len(self.problems.found) == before:
+            self._unsafe(left)
+
+    def _report(self, name: str, loc: Location) -> None:
+        written = shown(self.locals.written.get(name, name))
+        hint = f" (hint: `import future.keywords.{written}` to import a future keyword)"
+        self.problems.add(
+            f"var {written} is unsafe{hint if written in _FUTURE else ''}", loc, UNSAFE_VAR_ERROR
+        )
+
+    def _unbound(self, node: ast.Statement) -> Iterable[str]:
+        """The variables of a statement that keep it from being placed."""
+        binder = self.binder
+        names = dict.fromkeys(level_variables((node,)))
+        names.update(dict.fromkeys(binder.missing(node)))
+        mark = binder.mark()
+        if not node.negated:
+            self._try_parts(node)
+        unbound = [name for name in names if not binder.knows(name)]
+        binder.undo(mark)
+        return unbound
+
+    def _try_parts(self, node: ast.Statement) -> None:
+        """Binds what parts of a statement that cannot be placed would bind by themselves."""
+        binder = self.binder
+        if isinstance(node, ast.Unify):
+            for side, other in ((node.left, node.right), (node.right, node.left)):
+                mark = binder.mark()
+                if binder.value(side):
+                    for each in pattern_variables(other):
+                        binder.bind(each.name)
+                else:
+                    binder.undo(mark)
+        for each in ast.walk(node):
+            if isinstance(each, ast.Ref):
+                mark = binder.mark()
+                if not binder.value(each):
+                    binder.undo(mark)
+
+
+def _pairs(node: ast.Unify) -> list[ast.Statement]:
+    """`[x, 1] = [2, y]` as `x = 2` and `1 = y`: each may stand elsewhere. Others stay whole."""
+    left, right = node.left, node.right
+    pairs: list[tuple[ast.Term, ast.Term]] = []
+    if isinstance(left, ast.Array) and isinstance(right, ast.Array) and len(left.items) == len(right.items):
+        pairs = list(zip(left.items, right.items, strict=True))
+    elif isinstance(left, ast.Object) and isinstance(right, ast.Object):
+        values = dict(right.items)
+        if len(values) == len(left.items) and all(
+            isinstance(key, ast.Scalar) and key in values for key, _ in left.items
+        ):
+            pairs = [(value, values[key]) for key, value in left.items]
+    if not pairs:
+        return [node]
+    parts: list[ast.Statement] = []
+    for a, b in pairs:
+        parts.extend(_pairs(ast.Unify(a, b, withs=node.withs, loc=node.loc)))
+    return parts
+
+

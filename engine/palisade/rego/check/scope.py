@@ -1,0 +1,455 @@
+"""Give every name its meaning: a global reference, or a local variable with a name of its own.
+
+A rule's arguments and its body are one scope, `else` branches each have their own; comprehensions, bodies of
+`every` and `else` open further ones. `:=`, `some` and `every` declare a variable in the innermost scope, from
+there on. A variable that nothing declares belongs to the outermost scope that mentions it, so a comprehension
+shares it with the body around.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container
+from typing import Any
+
+from palisade.rego import ast
+from palisade.rego.check.binding import is_function_value
+from palisade.rego.check.problems import Problems
+from palisade.rego.check.resolve import ROOTS, Names
+from palisade.rego.check.variables import declared, level_variables, pattern_variables, variables
+
+_SEEN, _ASSIGNED, _DECLARED, _ARGUMENT = range(4)
+
+_TAKEN = {
+    _SEEN: "var {} referenced above",
+    _ASSIGNED: "var {} assigned above",
+    _DECLARED: "var {} declared above",
+    _ARGUMENT: "arg {} redeclared",
+}
+
+_KINDS = {
+    ast.Ref: "ref",
+    ast.Call: "call",
+    ast.Set: "set",
+    ast.TemplateString: "templatestring",
+    ast.ArrayComprehension: "arraycomprehension",
+    ast.SetComprehension: "setcomprehension",
+    ast.ObjectComprehension: "objectcomprehension",
+}
+
+NOTHING: frozenset[str] = frozenset()
+
+
+class Level:
+    """One scope: the variables known so far, and what the text of the scope mentions and declares at all."""
+
+    __slots__ = ("_mentioned", "_nodes", "declared", "kinds", "names", "unused")
+
+    def __init__(self, nodes: tuple[ast.Node, ...], declares: frozenset[str]) -> None:
+        self.names: dict[str, str] = {}
+        self.kinds: dict[str, int] = {}
+        self.declared = declares
+        self.unused: dict[str, ast.Node] = {}
+        self._nodes = nodes
+        self._mentioned: frozenset[str] | None = None
+
+    def mentions(self, name: str) -> bool:
+        """Whether the scope itself, not one within it, uses the name without declaring it."""
+        if self._mentioned is None:
+            self._mentioned = frozenset(level_variables(self._nodes)) - self.declared
+        return name in self._mentioned
+
+
+class Locals:
+    """Hands out the names of a rule's variables: the written one where it is free, else `x#1`, `x#2`..."""
+
+    __slots__ = ("_taken", "depths", "written")
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+        self.written: dict[str, str] = {}
+        self.depths: dict[str, int] = {}
+        """How many scopes enclose the one that a variable belongs to; 0 is not kept."""
+
+    def add(self, name: str, depth: int) -> str:
+        unique = name
+        if name in self._taken:
+            count = 1
+            while (unique := f"{name}#{count}") in self._taken:
+                count += 1
+            self.written[unique] = name
+        self._taken.add(unique)
+        if depth:
+            self.depths[unique] = depth
+        return unique
+
+    def fresh(self, depth: int) -> str:
+        """A variable for a part of a statement, such as `term#1`."""
+        self._taken.add("term")
+        unique = self.add("term", depth)
+        del self.written[unique]
+        return unique
+
+
+class Scope:
+    """Rewrites the terms and statements of one rule or query; what it meets on the way it keeps.
+
+    `locals_seen`: whether there are local variables at all. `negated`: whether a statement is.
+    `globals_seen`: the references into `data`. `calls`: the calls, each with whether it is a statement.
+    `withs`: the `with` modifiers in force somewhere.
+    """
+
+    def __init__(self, names: Names, builtins: Container[str], problems: Problems) -> None:
+        self.globals = names
+        self.builtins = builtins
+        self.problems = problems
+        self.locals = Locals()
+        self.levels: list[Level] = []
+        self.locals_seen = False
+        self.negated = False
+        self.failed = False
+        self.globals_seen: list[ast.Var | ast.Ref] = []
+        self.calls: list[tuple[ast.Call, bool]] = []
+        self.withs: list[ast.With] = []
+
+    # Scopes ---------------------------------------------------------------------------------------------
+
+    def open(self, nodes: tuple[ast.Node, ...], declares: frozenset[str]) -> Level:
+        level = Level(nodes, declares)
+        self.levels.append(level)
+        return level
+
+    def close(self) -> None:
+        level = self.levels.pop()
+        if not self.failed:
+            for name, node in level.unused.items():
+                self._error(f"declared var {name} unused", node)
+
+    def _error(self, message: str, node: ast.Node) -> None:
+        self.failed = True
+        self.problems.add(message, node.loc)
+
+    def declare(self, name: str, kind: int, node: ast.Node) -> str:
+        """Declares the name in the innermost scope and returns its unique name."""
+        level = self.levels[-1]
+        taken = level.kinds.get(name)
+        if name in ROOTS:
+            self._error(f"variables must not shadow {name} (use a different variable name)", node)
+        elif taken is not None:
+            self._error(_TAKEN[taken].format(name), node)
+        self.locals_seen = True
+        unique = self.locals.add(name, len(self.levels) - 1)
+        level.names[name] = unique
+        level.kinds[name] = kind
+        return unique
+
+    def argument(self, name: str) -> str:
+        """The unique name of a function's argument; one name may stand in several places."""
+        level = self.levels[-1]
+        self.locals_seen = True
+        if name not in level.names:
+            level.names[name] = self.locals.add(name, 0)
+            level.kinds[name] = _ARGUMENT
+        return level.names[name]
+
+    def _local(self, name: str) -> str | None:
+        """The unique name of a local variable, None for a global name."""
+        levels = self.levels
+        for level in reversed(levels):
+            unique = level.names.get(name)
+            if unique is not None:
+                level.unused.pop(name, None)
+                return unique
+        if name in self.globals and not any(name in level.declared for level in levels):
+            return None
+        self.locals_seen = True
+        levels[-1].kinds[name] = _SEEN
+        depth = self._home(name)
+        levels[depth].names[name] = unique = self.locals.add(name, depth)
+        return unique
+
+    def _home(self, name: str) -> int:
+        hidden = name not in self.globals
+        for depth, level in enumerate(self.levels[:-1]):
+            hidden = hidden or name in level.declared
+            if hidden and level.mentions(name):
+                return depth
+        return len(self.levels) - 1
+
+    # Statements -----------------------------------------------------------------------------------------
+
+    def body(self, body: ast.Body) -> ast.Body:
+        """The statements without `some` declarations."""
+        return tuple(new for each in body if (new := _STATEMENTS[type(each)](self, each)) is not None)
+
+    def _withs(self, withs: tuple[ast.With, ...]) -> tuple[ast.With, ...]:
+        if not withs:
+            return withs
+        rewritten = tuple(
+            ast.With(self._target(each.target), self._replacement(each), loc=each.loc) for each in withs
+        )
+        self.withs.extend(rewritten)
+        return rewritten
+
+    def _target(self, target: ast.Var | ast.Ref) -> ast.Var | ast.Ref:
+        name = _head_name(target)
+        if name in ROOTS or name in self.globals:
+            found = self.term(target)
+            assert isinstance(found, (ast.Var, ast.Ref))  # noqa: S101  # what a name stands for is one of them
+            return found
+        return target
+
+    def _replacement(self, each: ast.With) -> ast.Term:
+        """The modifier's value; the name of a builtin function is no variable there."""
+        value = each.value
+        if is_function_value(each, self.builtins):
+            name = _head_name(value)  # type: ignore[arg-type]  # function values are variables or references
+            if name not in self.globals and not any(name in level.names for level in self.levels):
+                return value
+        new: ast.Term = self.term(value)
+        return new
+
+    def _expression(self, node: ast.Expression) -> ast.Statement:
+        if node.negated:
+            self.negated = True
+        withs = self._withs(node.withs)
+        term = node.term
+        if type(term) is ast.Call:
+            if term.name == "eq" and len(term.args) == 2 and "eq" not in self.globals:
+                left, right = term.args
+                return self._unify(
+                    ast.Unify(left, right, negated=node.negated, withs=node.withs, loc=node.loc)
+                )
+            new: ast.Term = self.call(term, True)
+        else:
+            new = self.term(term)
+        if new is term and withs is node.withs:
+            return node
+        return ast.Expression(new, negated=node.negated, withs=withs, loc=node.loc)
+
+    def _unify(self, node: ast.Unify) -> ast.Statement:
+        if node.negated:
+            self.negated = True
+        withs = self._withs(node.withs)
+        left, right = self.term(node.left), self.term(node.right)
+        if left is node.left and right is node.right and withs is node.withs:
+            return node
+        return ast.Unify(left, right, negated=node.negated, withs=withs, loc=node.loc)
+
+    def _assign(self, node: ast.Assign) -> ast.Statement:
+        if node.negated:
+            self._error("cannot assign vars inside negated expression", node)
+        right = self.term(node.right)
+        withs = self._withs(node.withs)
+        return ast.Assign(self._assigned(node.left), right, negated=node.negated, withs=withs, loc=node.loc)
+
+    def _assigned(self, term: ast.Term) -> ast.Term:
+        kind = type(term)
+        if isinstance(term, ast.Var):
+            if term.is_wildcard:
+                self.locals_seen = True
+                return term
+            return ast.Var(self.declare(term.name, _ASSIGNED, term), loc=term.loc)
+        if isinstance(term, ast.Array):
+            return ast.Array(tuple(map(self._assigned, term.items)), loc=term.loc)
+        if isinstance(term, ast.Object):
+            items = tuple((self.term(key), self._assigned(value)) for key, value in term.items)
+            return ast.Object(items, loc=term.loc)
+        name = _KINDS.get(kind, "")
+        if isinstance(term, ast.Scalar):
+            value = term.value
+            name = {bool: "boolean", str: "string", type(None): "null"}.get(type(value), "number")
+        self._error(f"cannot assign to {name}", term)
+        return term
+
+    def _some(self, node: ast.Some) -> None:
+        for each in node.names:
+            if each.is_wildcard:
+                continue
+            self.declare(each.name, _DECLARED, node)
+            self.levels[-1].unused[each.name] = node
+
+    def _some_in(self, node: ast.SomeIn) -> ast.Statement:
+        known = frozenset(variables(node.collection))
+        patterns = [node.value] if node.key is None else [node.key, node.value]
+        found = dict.fromkeys(each.name for pattern in patterns for each in pattern_variables(pattern))
+        self.locals_seen = True
+        for name in found:
+            if name[0] != "$" and name not in known:
+                self.declare(name, _DECLARED, node)
+        collection = self.term(node.collection)
+        key = None if node.key is None else self.term(node.key)
+        withs = self._withs(node.withs)
+        value = self.term(node.value)
+        return ast.SomeIn(key, value, collection, negated=node.negated, withs=withs, loc=node.loc)
+
+    def _every(self, node: ast.Every) -> ast.Statement:
+        if node.negated:
+            self.negated = True
+        domain = self.term(node.domain)
+        withs = self._withs(node.withs)
+        names = frozenset(each.name for each in (node.key, node.value) if each is not None)
+        self.open(node.body, declared(node.body) | names)
+        key = None if node.key is None else self._bound(node.key, node)
+        value = self._bound(node.value, node)
+        body = self.body(node.body) or (ast.Expression(ast.Scalar(True), loc=node.loc),)
+        self.close()
+        return ast.Every(key, value, domain, body, negated=node.negated, withs=withs, loc=node.loc)
+
+    def _bound(self, var: ast.Var, node: ast.Every) -> ast.Var:
+        if var.is_wildcard:
+            self.locals_seen = True
+            return var
+        name = self.declare(var.name, _DECLARED, node)
+        self.levels[-1].unused[var.name] = node
+        return var if name == var.name else ast.Var(name, loc=var.loc)
+
+    # Terms ----------------------------------------------------------------------------------------------
+
+    def term(self, term: Any) -> Any:
+        """The term with its names resolved; the same object where nothing changed."""
+        return _TERMS[type(term)](self, term)
+
+    def _scalar(self, term: ast.Scalar) -> ast.Term:
+        return term
+
+    def _var(self, term: ast.Var) -> ast.Term:
+        name = term.name
+        if name[0] == "$":
+            self.locals_seen = True
+            return term
+        if name in ROOTS:
+            if name == "data":
+                self.globals_seen.append(term)
+            return term
+        unique = self._local(name)
+        if unique is not None:
+            return term if unique == name else ast.Var(unique, loc=term.loc)
+        return self._global(name, (), term)
+
+    def _global(self, name: str, rest: tuple[ast.Term, ...], at: ast.Node) -> ast.Var | ast.Ref:
+        found = self.globals[name]
+        head: ast.Term = found
+        if type(found) is ast.Ref:
+            head, rest = found.head, (*found.path, *rest)
+        assert isinstance(head, ast.Var)  # noqa: S101  # imports and rules are paths below data and input
+        new = ast.Ref(head, rest, loc=at.loc) if rest else ast.Var(head.name, loc=at.loc)
+        if head.name == "data":
+            self.globals_seen.append(new)
+        return new
+
+    def _ref(self, term: ast.Ref) -> ast.Term:
+        path = self._items(term.path)
+        head = term.head
+        if type(head) is ast.Var:
+            name = head.name
+            if name in ROOTS:
+                if path is not term.path:
+                    term = ast.Ref(head, path, loc=term.loc)
+                if name == "data":
+                    self.globals_seen.append(term)
+                return term
+            unique = None if name[0] == "$" else self._local(name)
+            if unique is None and name[0] != "$":
+                return self._global(name, path, term)
+            if unique is not None and unique != name:
+                return ast.Ref(ast.Var(unique, loc=head.loc), path, loc=term.loc)
+            return term if path is term.path else ast.Ref(head, path, loc=term.loc)
+        new = self.term(head)
+        if isinstance(new, ast.Ref):
+            return ast.Ref(new.head, (*new.path, *path), loc=term.loc)
+        return term if new is head and path is term.path else ast.Ref(new, path, loc=term.loc)
+
+    def _items(self, items: tuple[ast.Term, ...]) -> tuple[ast.Term, ...]:
+        new = [each if type(each) is ast.Scalar else _TERMS[type(each)](self, each) for each in items]
+        return items if all(map(_same, new, items)) else tuple(new)
+
+    def _array(self, term: ast.Array) -> ast.Term:
+        items = self._items(term.items)
+        return term if items is term.items else ast.Array(items, loc=term.loc)
+
+    def _set(self, term: ast.Set) -> ast.Term:
+        items = self._items(term.items)
+        return term if items is term.items else ast.Set(items, loc=term.loc)
+
+    def _object(self, term: ast.Object) -> ast.Term:
+        items = tuple((self.term(key), self.term(value)) for key, value in term.items)
+        if all(a is c and b is d for (a, b), (c, d) in zip(items, term.items, strict=True)):
+            return term
+        return ast.Object(items, loc=term.loc)
+
+    def _template(self, term: ast.TemplateString) -> ast.Term:
+        parts = tuple(each if isinstance(each, str) else self.term(each) for each in term.parts)
+        return ast.TemplateString(parts, raw=term.raw, loc=term.loc)
+
+    def _call(self, term: ast.Call) -> ast.Term:
+        return self.call(term, False)
+
+    def call(self, term: ast.Call, statement: bool) -> ast.Call:
+        args = self._items(term.args)
+        operator = self._operator(term)
+        if operator is not term.operator or args is not term.args:
+            term = ast.Call(operator, args, loc=term.loc)
+        self.calls.append((term, statement))
+        return term
+
+    def _operator(self, term: ast.Call) -> ast.Var | ast.Ref:
+        operator = term.operator
+        name = _head_name(operator)
+        if name in ROOTS:
+            if isinstance(operator, ast.Ref):
+                self.globals_seen.append(operator)
+            return operator
+        for level in self.levels:
+            if level.kinds.get(name, _SEEN) != _SEEN:
+                self._error(f"called function {ast.dotted(operator)} shadowed", term)
+                return operator
+        if name in self.globals:
+            return self._global(name, operator.path if isinstance(operator, ast.Ref) else (), operator)
+        return operator
+
+    def _comprehension(self, term: Any) -> ast.Term:
+        kind = type(term)
+        heads = (term.key, term.value) if kind is ast.ObjectComprehension else (term.term,)
+        self.open((*term.body, *heads), declared(term.body))
+        body = self.body(term.body) or (ast.Expression(ast.Scalar(True), loc=term.loc),)
+        new = tuple(map(self.term, heads))
+        self.close()
+        return _comprehension(kind, new, body, term)
+
+
+def _comprehension(kind: Any, heads: tuple[ast.Term, ...], body: ast.Body, term: ast.Node) -> ast.Term:
+    new: ast.Term = kind(*heads, body, loc=term.loc)
+    return new
+
+
+def _same(a: object, b: object) -> bool:
+    return a is b
+
+
+def _head_name(operator: ast.Var | ast.Ref) -> str:
+    head = operator.head if isinstance(operator, ast.Ref) else operator
+    return head.name if isinstance(head, ast.Var) else ""
+
+
+_TERMS: dict[type, Callable[[Scope, Any], ast.Term]] = {
+    ast.Scalar: Scope._scalar,
+    ast.Var: Scope._var,
+    ast.Ref: Scope._ref,
+    ast.Array: Scope._array,
+    ast.Set: Scope._set,
+    ast.Object: Scope._object,
+    ast.TemplateString: Scope._template,
+    ast.Call: Scope._call,
+    ast.ArrayComprehension: Scope._comprehension,
+    ast.SetComprehension: Scope._comprehension,
+    ast.ObjectComprehension: Scope._comprehension,
+}
+
+_STATEMENTS: dict[type, Callable[[Scope, Any], ast.Statement | None]] = {
+    ast.Expression: Scope._expression,
+    ast.Unify: Scope._unify,
+    ast.Assign: Scope._assign,
+    ast.Some: Scope._some,
+    ast.SomeIn: Scope._some_in,
+    ast.Every: Scope._every,
+}

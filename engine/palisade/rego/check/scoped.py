@@ -1,0 +1,141 @@
+"""A module's rules with every name resolved: the part of the check that needs one module alone."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Mapping
+from dataclasses import dataclass
+
+from palisade.rego import ast
+from palisade.rego.check.model import CheckedRule
+from palisade.rego.check.problems import Problems
+from palisade.rego.check.resolve import Names, check_reserved, module_names
+from palisade.rego.check.scope import NOTHING, Scope
+from palisade.rego.check.variables import COMPREHENSIONS, declared
+from palisade.rego.errors import Location
+
+TOO_DEEP = "the rule is nested too deeply"
+
+
+@dataclass(slots=True)
+class ScopedRule:
+    """A rule on its way through the check. `failed`: an error in it was reported already."""
+
+    checked: CheckedRule
+    scope: Scope
+    failed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ScopedModule:
+    module: ast.Module
+    problems: Problems
+    rules: tuple[ScopedRule, ...]
+
+
+def scope_module(module: ast.Module, own: Mapping[str, ast.Ref], builtins: Container[str]) -> ScopedModule:
+    """The module's rules with their names resolved; `own` is what its package exports."""
+    problems = Problems(module.source)
+    names = module_names(module.imports, own)
+    rules = tuple(_scope_rule(rule, module, names, builtins, problems) for rule in module.rules)
+    return ScopedModule(module, problems, rules)
+
+
+def _scope_rule(
+    rule: ast.Rule, module: ast.Module, names: Names, builtins: Container[str], problems: Problems
+) -> ScopedRule:
+    scope = Scope(names, builtins, problems)
+    failed = not check_reserved(rule, problems)
+    scoped = rule
+    if not failed:
+        try:
+            scoped = _RuleScope(scope).rule(rule)
+        except RecursionError:
+            problems.add(TOO_DEEP, rule.loc)
+            failed = True
+    path = list(module.package)
+    path.append(rule.head.name.name)
+    for part in scoped.head.path:
+        if not isinstance(part, ast.Scalar) or not isinstance(part.value, str):
+            break
+        path.append(part.value)
+    checked = CheckedRule(scoped, tuple(path), module.package, rule.loc.file, scope.locals.written)
+    return ScopedRule(checked, scope, failed or scope.failed)
+
+
+class _RuleScope:
+    """Scopes one rule: its arguments, its bodies, and its heads in the scopes of their bodies."""
+
+    def __init__(self, scope: Scope) -> None:
+        self.scope = scope
+        # Arguments that have to be looked up are variables in the head and equal to it in every body.
+        self.looked_up: list[ast.Statement] = []
+
+    def rule(self, rule: ast.Rule) -> ast.Rule:
+        scope, head = self.scope, rule.head
+        args: tuple[ast.Term, ...] | None = head.args
+        known: dict[str, str] = {}
+        kinds: dict[str, int] = {}
+        if args:
+            level = scope.open(args, NOTHING)
+            args = tuple(map(self._argument, args))
+            known, kinds = level.names, level.kinds
+            scope.levels.pop()
+        values = (*head.path, *(() if head.key is None else (head.key,)), head.value)
+        body, values = self._branch(rule.body, values, known, kinds, rule.loc)
+        path = values[: len(head.path)]
+        key = None if head.key is None else values[-2]
+        if args is not head.args or path != head.path or key is not head.key or values[-1] is not head.value:
+            head = ast.Head(head.name, path, args, key, values[-1], head.assign, loc=head.loc)
+        branches = []
+        for each in rule.orelse:
+            inner, value = self._branch(each.body, (each.value,), known, kinds, each.loc)
+            branches.append(ast.Else(value[0], inner, loc=each.loc))
+        return ast.Rule(head, body, tuple(branches), rule.default, loc=rule.loc)
+
+    def _branch(
+        self,
+        body: ast.Body,
+        heads: tuple[ast.Term, ...],
+        known: Mapping[str, str],
+        kinds: Mapping[str, int],
+        loc: Location,
+    ) -> tuple[ast.Body, tuple[ast.Term, ...]]:
+        """One body and the terms of the head that are evaluated in its scope."""
+        scope = self.scope
+        level = scope.open((*body, *heads), declared(body))
+        level.names.update(known)
+        level.kinds.update(kinds)
+        new = scope.body(body) if body else body
+        if body and not new:
+            new = (ast.Expression(ast.Scalar(True), loc=loc),)
+        terms = tuple(each if type(each) is ast.Scalar else scope.term(each) for each in heads)
+        scope.close()
+        return (*self.looked_up, *new) if self.looked_up else new, terms
+
+    def _argument(self, term: ast.Term) -> ast.Term:
+        if not any(isinstance(each, (ast.Ref, *COMPREHENSIONS)) for each in ast.walk(term)):
+            return self._pattern(term)
+        name = ast.Var(self.scope.locals.fresh(0), loc=term.loc)
+        self.scope.locals_seen = True
+        self.looked_up.append(ast.Unify(name, self._pattern(term), loc=term.loc))
+        return name
+
+    def _pattern(self, term: ast.Term) -> ast.Term:
+        if isinstance(term, ast.Var):
+            if term.is_wildcard:
+                self.scope.locals_seen = True
+                return term
+            name = self.scope.argument(term.name)
+            return term if name == term.name else ast.Var(name, loc=term.loc)
+        if isinstance(term, ast.Array):
+            return ast.Array(tuple(map(self._pattern, term.items)), loc=term.loc)
+        if isinstance(term, ast.Object):
+            return ast.Object(
+                tuple((self.scope.term(key), self._pattern(value)) for key, value in term.items), loc=term.loc
+            )
+        if isinstance(term, ast.Call):
+            self.scope.failed = True
+            self.scope.problems.add("rule arguments cannot contain calls", term.loc)
+            return term
+        new: ast.Term = self.scope.term(term)
+        return new

@@ -1,0 +1,56 @@
+"""The declared types of the builtin functions.
+
+They come from OPA's capabilities.json (v1.9.0, Apache License 2.0), which is kept beside this module reduced to
+names and types. https://www.openpolicyagent.org/docs/latest/deployments/#capabilities
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+from palisade.rego.check.types import ANY, ANY_ARRAY, STRING, Function, Type, from_json
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """A builtin's declaration. A `relation` may yield many results for one call (`walk`)."""
+
+    name: str
+    args: tuple[Type, ...] = ()
+    result: Type | None = ANY
+    variadic: Type | None = None
+    relation: bool = False
+    nondeterministic: bool = False
+
+    @property
+    def arity(self) -> int:
+        return len(self.args)
+
+    @property
+    def type(self) -> Function:
+        return Function(self.args, self.result, self.variadic)
+
+
+@cache
+def builtin_signatures() -> Mapping[str, Signature]:
+    """OPA's builtins by name."""
+    text = files(__package__).joinpath("capabilities.json").read_text("utf-8")
+    found = {}
+    for each in json.loads(text)["builtins"]:
+        found[each["name"]] = Signature(
+            each["name"],
+            tuple(map(from_json, each.get("args", ()))),
+            from_json(each["result"]) if "result" in each else None,
+            from_json(each["variadic"]) if "variadic" in each else None,
+            each.get("relation", False),
+            each.get("nondeterministic", False),
+        )
+    # Later than v1.9.0: what OPA makes of a template string; a policy cannot usefully call it itself.
+    found.setdefault(
+        "internal.template_string", Signature("internal.template_string", (ANY_ARRAY,), STRING)
+    )
+    return found

@@ -1,0 +1,97 @@
+"""Rules by the path they define, so that a reference finds those it may mean."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TypeAlias
+
+from palisade.rego import ast
+from palisade.rego.check.model import CheckedRule, Path
+
+Key: TypeAlias = ast.Scalar
+
+
+class Node:
+    """A path below `data`: the rules that define it, and the paths that go on from it."""
+
+    __slots__ = ("children", "path", "rules")
+
+    def __init__(self, path: tuple[Key, ...] = ()) -> None:
+        self.path = path
+        self.rules: list[CheckedRule] = []
+        self.children: dict[Key, Node] = {}
+
+    def below(self) -> Iterator[Node]:
+        """This node and all below it, parents first."""
+        stack = [self]
+        while stack:
+            node = stack.pop()
+            yield node
+            stack.extend(reversed(node.children.values()))
+
+
+def ground(rule: CheckedRule) -> tuple[Key, ...]:
+    """The constants that the rule's full path starts with, below `data`."""
+    path: list[Key] = [ast.Scalar(part) for part in rule.package]
+    path.append(ast.Scalar(rule.rule.head.name.name))
+    for part in rule.rule.head.path:
+        if not isinstance(part, ast.Scalar):
+            break
+        path.append(part)
+    return tuple(path)
+
+
+class RuleTree:
+    """All rules of a set. Keys are any constants, as in OPA: `p[1]` is a path of its own."""
+
+    def __init__(self, rules: Iterable[CheckedRule]) -> None:
+        self.root = Node()
+        self._found: dict[tuple[Key | None, ...], frozenset[Path]] = {}
+        for rule in rules:
+            node = self.root
+            for key in ground(rule):
+                child = node.children.get(key)
+                if child is None:
+                    child = node.children[key] = Node((*node.path, key))
+                node = child
+            node.rules.append(rule)
+
+    def find(self, path: Iterable[ast.Term]) -> Node | None:
+        """The node at exactly this path."""
+        node: Node | None = self.root
+        for part in path:
+            node = node.children.get(part) if node is not None and isinstance(part, ast.Scalar) else None
+        return node
+
+    def exact(self, term: ast.Term) -> list[CheckedRule]:
+        """The rules whose full path is this reference into `data`."""
+        if not isinstance(term, ast.Ref) or not isinstance(term.head, ast.Var) or term.head.name != "data":
+            return []
+        node = self.find(term.path)
+        return node.rules if node is not None else []
+
+    def meant(self, term: ast.Var | ast.Ref) -> frozenset[Path]:
+        """The paths of the rules that a reference into `data` may need, variables standing for any key."""
+        keys: list[Key | None] = []
+        for part in term.path if isinstance(term, ast.Ref) else ():
+            keys.append(part if isinstance(part, ast.Scalar) else None)
+        cached = tuple(keys)
+        found = self._found.get(cached)
+        if found is None:
+            found = self._found[cached] = frozenset(self._meant(cached))
+        return found
+
+    def _meant(self, keys: tuple[Key | None, ...]) -> Iterator[Path]:
+        level = [self.root]
+        for key in keys:
+            if not level:
+                return
+            if key is None:
+                level = [child for node in level for child in node.children.values()]
+            else:
+                level = [node.children[key] for node in level if key in node.children]
+            for node in level:
+                yield from {rule.path for rule in node.rules}
+        for node in level:
+            for each in node.below():
+                yield from {rule.path for rule in each.rules}

@@ -1,0 +1,288 @@
+"""The types that values can be told to have before an evaluation, as OPA's type checker knows them.
+
+A type is a set of values: `Any(())` holds all of them, `Any(a, b)` those of either. Arrays and objects have a
+static part, known by position or key, and a dynamic one for the rest. OPA writes them the same way in
+capabilities.json, and `str` prints them as `opa check` does.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any as AnyJson
+from typing import TypeAlias
+
+
+@dataclass(frozen=True, slots=True)
+class Simple:
+    """null, boolean, number or string."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Any:
+    """One of `of`; any value at all where `of` is empty."""
+
+    of: tuple[Type, ...] = ()
+
+    def __str__(self) -> str:
+        return f"any<{', '.join(map(str, self.of))}>" if self.of else "any"
+
+
+@dataclass(frozen=True, slots=True)
+class Array:
+    """The elements at the start, one by one, then any number of `dynamic` ones (None: no more)."""
+
+    static: tuple[Type, ...] = ()
+    dynamic: Type | None = None
+
+    def __str__(self) -> str:
+        parts = [f"<{', '.join(map(str, self.static))}>"] if self.static else []
+        if self.dynamic is not None:
+            parts.append(f"[{self.dynamic}]")
+        return "array" + "".join(parts)
+
+
+Constant: TypeAlias = "tuple[str, AnyJson]"
+"""A constant key: the name of its simple type and its value, so that 1 and true are two keys."""
+
+
+@dataclass(frozen=True, slots=True)
+class Object:
+    """Keys that are known, each with its type, and the types of the other keys and their values."""
+
+    static: tuple[tuple[Constant, Type], ...] = ()
+    dynamic: tuple[Type, Type] | None = None
+
+    def __str__(self) -> str:
+        parts = []
+        if self.static:
+            inner = ", ".join(f"{_constant_text(key)}: {each}" for key, each in self.static)
+            parts.append(f"<{inner}>")
+        if self.dynamic is not None:
+            parts.append(f"[{self.dynamic[0]}: {self.dynamic[1]}]")
+        return "object" + "".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class SetOf:
+    of: Type
+
+    def __str__(self) -> str:
+        return f"set[{self.of}]"
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A function; `result` is None for one that yields no value (`print`)."""
+
+    args: tuple[Type, ...]
+    result: Type | None
+    variadic: Type | None = None
+
+    def __str__(self) -> str:
+        return f"({', '.join(map(str, self.args))}) => {self.result if self.result is not None else 'void'}"
+
+
+Type: TypeAlias = Simple | Any | Array | Object | SetOf | Function
+
+NULL = Simple("null")
+BOOLEAN = Simple("boolean")
+NUMBER = Simple("number")
+STRING = Simple("string")
+ANY = Any()
+ANY_ARRAY = Array((), ANY)
+ANY_OBJECT = Object((), (ANY, ANY))
+ANY_SET = SetOf(ANY)
+
+_SIMPLE = {each.name: each for each in (NULL, BOOLEAN, NUMBER, STRING)}
+
+
+def constant(value: object) -> Constant:
+    """The key that a scalar value is known by."""
+    if value is None:
+        return ("null", None)
+    if isinstance(value, bool):
+        return ("boolean", value)
+    if isinstance(value, str):
+        return ("string", value)
+    return ("number", value)
+
+
+def constant_type(key: Constant) -> Simple:
+    return _SIMPLE[key[0]]
+
+
+def scalar_type(value: object) -> Simple:
+    return _SIMPLE[constant(value)[0]]
+
+
+def _constant_text(key: Constant) -> str:
+    value = key[1]
+    return str(value) if isinstance(value, (str, Decimal)) else json.dumps(value)
+
+
+def from_json(declared: Mapping[str, AnyJson]) -> Type:
+    """A type as capabilities.json writes it. Raises ValueError for a kind that does not exist."""
+    kind = declared["type"]
+    if kind in _SIMPLE:
+        return _SIMPLE[kind]
+    if kind == "any":
+        return Any(tuple(map(from_json, declared.get("of", ()))))
+    if kind == "array":
+        static = tuple(map(from_json, declared.get("static", ())))
+        return Array(static, from_json(declared["dynamic"]) if "dynamic" in declared else None)
+    if kind == "set":
+        return SetOf(from_json(declared["of"]))
+    if kind == "object":
+        keys = tuple((constant(each["key"]), from_json(each["value"])) for each in declared.get("static", ()))
+        rest = declared.get("dynamic")
+        return Object(keys, (from_json(rest["key"]), from_json(rest["value"])) if rest else None)
+    raise ValueError(f"there is no type {kind!r}")
+
+
+def union(first: Type | None, second: Type | None) -> Type | None:
+    """A type that holds the values of both; None is no type."""
+    if first is None or first == second:
+        return second
+    if second is None:
+        return first
+    members: list[Type] = []
+    for each in (first, second):
+        if isinstance(each, Any):
+            if not each.of:
+                return ANY
+            _extend(members, each.of)
+        else:
+            _extend(members, (each,))
+    return Any(tuple(members))
+
+
+def _extend(members: list[Type], more: Iterable[Type]) -> None:
+    for each in more:
+        if each not in members:
+            members.append(each)
+
+
+def keys(of: Type | None) -> Type | None:
+    """What may stand in brackets behind a value of this type; None where nothing may."""
+    if isinstance(of, Any):
+        if not of.of:
+            return ANY
+        found: Type | None = None
+        for each in of.of:
+            found = union(found, keys(each))
+        return found
+    if isinstance(of, Array):
+        return NUMBER
+    if isinstance(of, SetOf):
+        return of.of
+    if isinstance(of, Object):
+        found = None
+        for key, _ in of.static:
+            found = union(found, constant_type(key))
+        return union(found, of.dynamic[0]) if of.dynamic is not None else found
+    return None
+
+
+def values(of: Type | None) -> Type | None:
+    """What stands behind some key of a value of this type."""
+    found: Type | None = None
+    if isinstance(of, Any):
+        if not of.of:
+            return ANY
+        for each in of.of:
+            found = union(found, values(each))
+        return found
+    if isinstance(of, Array):
+        found = of.dynamic
+        for each in of.static:
+            found = union(found, each)
+        return found
+    if isinstance(of, SetOf):
+        return of.of
+    if isinstance(of, Object):
+        found = of.dynamic[1] if of.dynamic is not None else None
+        for _, each in of.static:
+            found = union(found, each)
+        return found
+    return None
+
+
+def select(of: Type | None, key: Constant) -> Type | None:
+    """What stands behind one constant key; None where nothing can."""
+    if isinstance(of, Any):
+        if not of.of:
+            return ANY
+        found: Type | None = None
+        for each in of.of:
+            found = union(found, select(each, key))
+        return found
+    if isinstance(of, Array):
+        value = key[1]
+        if key[0] != "number" or value != int(value) or value < 0:
+            return None
+        return of.static[int(value)] if value < len(of.static) else of.dynamic
+    if isinstance(of, SetOf):
+        return of.of if unifies(of.of, constant_type(key)) else None
+    if isinstance(of, Object):
+        for each, found in of.static:
+            if each == key:
+                return found
+        if of.dynamic is not None and unifies(of.dynamic[0], constant_type(key)):
+            return of.dynamic[1]
+    return None
+
+
+def unifies(first: Type | None, second: Type | None) -> bool:
+    """Whether some value may have both types. A term without a type has none in common with any."""
+    if first is None or second is None:
+        return False
+    if first is second:
+        return True
+    if isinstance(first, Any) or isinstance(second, Any):
+        return _any_unifies(first, second) or _any_unifies(second, first)
+    if isinstance(first, Simple):
+        return first == second
+    if isinstance(first, Array):
+        return isinstance(second, Array) and _arrays_unify(first, second)
+    if isinstance(first, SetOf):
+        return isinstance(second, SetOf) and unifies(first.of, second.of)
+    if isinstance(first, Object):
+        return isinstance(second, Object) and _objects_unify(first, second)
+    return (
+        isinstance(second, Function)
+        and len(first.args) == len(second.args)
+        and all(map(unifies, first.args, second.args))
+    )
+
+
+def _any_unifies(first: Type, second: Type) -> bool:
+    if not isinstance(first, Any) or isinstance(second, Function):
+        return False
+    return not first.of or any(unifies(each, second) for each in first.of)
+
+
+def _arrays_unify(first: Array, second: Array) -> bool:
+    for a, b in ((first, second), (second, first)):
+        for index, each in enumerate(a.static):
+            other = b.static[index] if index < len(b.static) else b.dynamic
+            if not unifies(each, other):
+                return False
+    return first.dynamic is None or second.dynamic is None or unifies(first.dynamic, second.dynamic)
+
+
+def _objects_unify(first: Object, second: Object) -> bool:
+    for a, b in ((first, second), (second, first)):
+        for key, each in a.static:
+            if not unifies(each, select(b, key)):
+                return False
+    if first.dynamic is None or second.dynamic is None:
+        return True
+    return unifies(first.dynamic[1], second.dynamic[1])

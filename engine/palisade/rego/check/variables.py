@@ -1,0 +1,74 @@
+"""Which variables stand in a term or a statement."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from palisade.rego import ast
+
+COMPREHENSIONS = (ast.ArrayComprehension, ast.SetComprehension, ast.ObjectComprehension)
+
+
+def variables(node: ast.Node) -> Iterator[str]:
+    """Every variable of the node, also those inside of comprehensions and `every`; callees are none."""
+    stack: list[ast.Node] = [node]
+    while stack:
+        each = stack.pop()
+        if isinstance(each, ast.Var):
+            yield each.name
+        elif isinstance(each, ast.Call):
+            stack.extend(each.args)
+        elif isinstance(each, ast.With):
+            stack.append(each.value)
+        elif not isinstance(each, ast.Scalar):
+            stack.extend(each.children())
+
+
+def level_variables(nodes: Iterable[ast.Node]) -> Iterator[str]:
+    """The variables of one scope: not those inside of comprehensions and bodies of `every`, nor callees."""
+    stack: list[ast.Node] = list(nodes)
+    while stack:
+        node = stack.pop()
+        kind = type(node)
+        if kind is ast.Var:
+            yield node.name  # type: ignore[attr-defined]  # the class was just looked at
+        elif kind is ast.Scalar or isinstance(node, COMPREHENSIONS):
+            continue
+        elif isinstance(node, ast.Every):
+            stack.append(node.domain)
+            stack.extend(each.value for each in node.withs)
+        elif isinstance(node, ast.Call):
+            stack.extend(node.args)
+        elif isinstance(node, ast.With):
+            stack.append(node.value)
+        else:
+            stack.extend(node.children())
+
+
+def pattern_variables(term: ast.Term) -> Iterator[ast.Var]:
+    """The variables that matching a value against the term binds: of arrays and of objects' values."""
+    stack: list[ast.Term] = [term]
+    while stack:
+        each = stack.pop()
+        if isinstance(each, ast.Var):
+            yield each
+        elif isinstance(each, ast.Array):
+            stack.extend(reversed(each.items))
+        elif isinstance(each, ast.Object):
+            stack.extend(value for _, value in reversed(each.items))
+
+
+def declared(body: ast.Body) -> frozenset[str]:
+    """The names that the statements of a body declare with `:=`, `some` and `some .. in`."""
+    names: set[str] = set()
+    for each in body:
+        kind = type(each)
+        if kind is ast.Assign:
+            names.update(variables(each.left))  # type: ignore[attr-defined]
+        elif kind is ast.Some:
+            names.update(name.name for name in each.names)  # type: ignore[attr-defined]
+        elif kind is ast.SomeIn:
+            names.update(variables(each.value))  # type: ignore[attr-defined]
+            if each.key is not None:  # type: ignore[attr-defined]
+                names.update(variables(each.key))  # type: ignore[attr-defined]
+    return frozenset(names)
