@@ -7,11 +7,12 @@ with the next line that starts in the column of the module's first statement.
 from __future__ import annotations
 
 from palisade.rego import ast
+from palisade.rego.annotations import AnnotationError, Target, annotation, blocks
 from palisade.rego.cursor import TOO_DEEP, ParseError, keywords_of
-from palisade.rego.errors import COMPILE_ERROR, CompileError, Location
+from palisade.rego.errors import COMPILE_ERROR, CompileError
+from palisade.rego.kinds import kind_of
 from palisade.rego.lexer import FUTURE_KEYWORDS, NEWLINE
 from palisade.rego.rules import RuleParser
-from palisade.rego.terms import kind_of
 
 _ROOTS = ("data", "future", "input", "rego")
 _PACKAGE_HINT = "a module starts with `package` and its name"
@@ -26,8 +27,8 @@ class ModuleParser(RuleParser):
         self.package: tuple[str, ...] | None = None
         self.imports: list[ast.Import] = []
         self.rules: list[ast.Rule] = []
-        # What an annotation may stand before, in source order: "package", "import" or "rule", and where.
-        self.targets: list[tuple[str, Location]] = []
+        # Everything at the top level, in source order.
+        self.targets: list[Target] = []
 
     def run(self) -> ast.Module:
         """The module. Raises CompileError with every error found."""
@@ -48,15 +49,17 @@ class ModuleParser(RuleParser):
                 # The nesting limit leaves room on an ordinary stack; a caller may have used up much of it.
                 self.report(ParseError(TOO_DEEP, self.token))
                 self.recover(before, margin)
-        errors = [*self.lexical_diagnostics(), *self.errors]
-        if errors:
-            raise CompileError(errors)
+        self.errors += self.lexical_diagnostics()
+        comments = self.comment_nodes()
+        annotations = self.annotations(comments)
+        if self.errors:
+            raise CompileError(self.errors)
         return ast.Module(
             self.package or (),
             tuple(self.imports),
             tuple(self.rules),
-            (),
-            self.comment_nodes(),
+            annotations,
+            comments,
             self.source,
             self.version,
             loc=self.location(first.start, self.token.end),
@@ -67,6 +70,17 @@ class ModuleParser(RuleParser):
             ast.Comment(text, loc=self.location(start, start + 1 + len(text)))
             for start, text in self.comments
         )
+
+    def annotations(self, comments: tuple[ast.Comment, ...]) -> tuple[ast.Annotation, ...]:
+        if self.errors:
+            return ()  # What could not be read would be missing as a target.
+        annotations: list[ast.Annotation] = []
+        for block in blocks(comments):
+            try:
+                annotations.append(annotation(block, self.targets))
+            except AnnotationError as error:
+                self.errors.append(self.diagnostic(error.message, error.location or block.loc))
+        return tuple(annotations)
 
     def report(self, failure: ParseError) -> None:
         token = failure.token
@@ -103,7 +117,7 @@ class ModuleParser(RuleParser):
         else:
             rules = self.rule()
             self.check_height(*rules)
-            self.targets.append(("rule", rules[0].loc))
+            self.targets += (Target("rule", rule.loc) for rule in rules)
             self.rules += rules
 
     def package_clause(self) -> None:
@@ -115,7 +129,7 @@ class ModuleParser(RuleParser):
             self.fail(f"unexpected {kind_of(head)} token: expecting var", self.span(head))
         package = (head.name, *self.strings(path))
         first = not self.targets
-        self.targets.append(("package", self.since(keyword.start)))
+        self.targets.append(Target("package", self.since(keyword.start)))
         if not first:
             self.fail("unexpected package", keyword, "a module has one `package`, as its first statement")
         self.package = package
@@ -160,7 +174,7 @@ class ModuleParser(RuleParser):
                 self.unexpected("expected var")
             alias = self.variable()
         clause = ast.Import(path, alias, loc=self.since(keyword.start))
-        self.targets.append(("import", clause.loc))
+        self.targets.append(Target("import", clause.loc))
         if root.name == "rego":
             self.rego_import(clause)
         elif root.name == "future":

@@ -8,9 +8,10 @@ from typing import NamedTuple, NoReturn
 from palisade.rego import ast
 from palisade.rego.cursor import ParseError
 from palisade.rego.errors import Diagnostic, Location
+from palisade.rego.kinds import kind_of
 from palisade.rego.lexer import NEWLINE, NO_GAP, SPACE
 from palisade.rego.statements import StatementParser
-from palisade.rego.terms import INFIX, kind_of
+from palisade.rego.terms import INFIX
 
 # Behind the closing brace of `if { .. }` these go on with a term: then the braces held a collection.
 _CONTINUING = frozenset((*INFIX, "=", ":=", "in", "with"))

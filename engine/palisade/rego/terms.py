@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from palisade.rego import ast
 from palisade.rego.cursor import Cursor, ParseError
+from palisade.rego.kinds import kind_of
 from palisade.rego.lexer import NO_GAP, string_value, template_text
 from palisade.rego.values import canonical
 
@@ -384,29 +385,3 @@ class TermParser(Cursor, ABC):
             return False
         self.advance()
         return True
-
-
-def kind_of(term: ast.Term) -> str:
-    """OPA's name for what kind of term it is."""
-    if isinstance(term, ast.Scalar):
-        value = term.value
-        if value is None:
-            return "null"
-        if isinstance(value, bool):
-            return "boolean"
-        return "string" if isinstance(value, str) else "number"
-    return _KINDS[type(term)]
-
-
-_KINDS: dict[type[ast.Node], str] = {
-    ast.Var: "var",
-    ast.Ref: "ref",
-    ast.Call: "call",
-    ast.Array: "array",
-    ast.Object: "object",
-    ast.Set: "set",
-    ast.ArrayComprehension: "arraycomprehension",
-    ast.ObjectComprehension: "objectcomprehension",
-    ast.SetComprehension: "setcomprehension",
-    ast.TemplateString: "templatestring",
-}
