@@ -24,7 +24,7 @@ _ABSENT: Final = ""
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """The client's copy of a resource: its version, and the resource where this stream sent it."""
+    """The client's copy of a resource: its version, and the resource where it is known to have been good."""
 
     version: str
     resource: Resource | None = None
@@ -147,7 +147,7 @@ class Subscription:
         for name in names:
             self.unsettled.add(name)
             if name in self.known:
-                self.known[name] = Known(_UNSURE)
+                self.known[name] = Known(_UNSURE, self.known[name].resource)
 
     def sent(self, update: Update) -> None:
         """Note that an update is on its way; the client answers one at a time."""
@@ -169,7 +169,7 @@ class Subscription:
         for each in update.resources:
             self.known[each.name] = Known(each.version, each)
         for name in self.unsettled & self.known.keys():
-            self.known[name] = Known(_UNSURE)
+            self.known[name] = Known(_UNSURE, self.known[name].resource)
         self._drop_unwanted()
 
     def refused(self) -> None:
