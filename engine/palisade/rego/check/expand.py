@@ -26,19 +26,21 @@ class Expander:
 
     def calls(self, node: ast.Statement) -> list[ast.Statement]:
         """The statement with calls inside of it, the domain of `every` and values of `with` before it."""
-        return self._apart(node, self._without_calls, self._call_args, deep=False)
+        return self._apart(node, self._without_calls, self._without_calls)
 
     def references(self, node: ast.Statement) -> list[ast.Statement]:
-        """The statement with what has to be looked up inside of it before it; it keeps that on the outside."""
-        return self._apart(node, self._inside, self._looked_up, deep=True)
+        """The statement with what has to be looked up before it.
+
+        A negated statement keeps what stands on the outside of it or of one of its two sides: only the
+        arguments of a function are looked up outside of the negation.
+        """
+        return self._apart(node, self._inside if node.negated else self._looked_up, self._looked_up)
 
     def _apart(
         self,
         node: ast.Statement,
         outside: Callable[[ast.Term], ast.Term],
         inside: Callable[[ast.Term], ast.Term],
-        *,
-        deep: bool,
     ) -> list[ast.Statement]:
         self._parts, self._withs = [], ()
         withs = tuple(self._with(each) for each in node.withs)
@@ -48,8 +50,7 @@ class Expander:
         if isinstance(node, ast.Expression):
             term = node.term
             if isinstance(term, ast.Call):
-                equality = deep and term.name == "equal"
-                args = tuple(map(outside if equality else inside, term.args))
+                args = tuple(map(outside if term.name == "equal" else inside, term.args))
                 new: ast.Term = term if _all_same(args, term.args) else _call(term, args)
             else:
                 new = outside(term)
@@ -88,9 +89,6 @@ class Expander:
         return ast.With(each.target, self._part(self._without_calls(value)), loc=each.loc)
 
     # What stands inside: calls -----------------------------------------------------------------------------
-
-    def _call_args(self, term: ast.Term) -> ast.Term:
-        return self._without_calls(term)
 
     def _without_calls(self, term: ast.Term) -> ast.Term:
         if isinstance(term, ast.Call):

@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 from palisade.rego import ast
 from palisade.rego.check.problems import Problems
+from palisade.rego.check.variables import pattern_variables
 
 ROOTS = frozenset(("data", "input"))
 """The two documents that every global reference starts at. No rule, argument or variable may take their names."""
@@ -52,9 +53,9 @@ def check_reserved(rule: ast.Rule, problems: Problems) -> bool:
         problems.add(f"rules must not shadow {name} (use a different rule name)", rule.loc)
         ok = False
     for arg in rule.head.args or ():
-        for node in ast.walk(arg):
-            if isinstance(node, ast.Var) and node.name in ROOTS and not isinstance(arg, ast.Ref):
-                problems.add(f"args must not shadow {node.name} (use a different variable name)", rule.loc)
+        for each in pattern_variables(arg):
+            if each.name in ROOTS:
+                problems.add(f"args must not shadow {each.name} (use a different variable name)", rule.loc)
                 ok = False
     return ok
 

@@ -113,7 +113,7 @@ class _RuleScope:
         return (*self.looked_up, *new) if self.looked_up else new, terms
 
     def _argument(self, term: ast.Term) -> ast.Term:
-        if not any(isinstance(each, (ast.Ref, *COMPREHENSIONS)) for each in ast.walk(term)):
+        if not any(isinstance(each, (ast.Ref, ast.TemplateString, *COMPREHENSIONS)) for each in ast.walk(term)):
             return self._pattern(term)
         name = ast.Var(self.scope.locals.fresh(0), loc=term.loc)
         self.scope.locals_seen = True

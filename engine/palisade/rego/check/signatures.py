@@ -35,9 +35,17 @@ class Signature:
         return Function(self.args, self.result, self.variadic)
 
 
+_LATER = (
+    # OPA v1.13: https://github.com/open-policy-agent/opa/releases/tag/v1.13.0
+    Signature("array.flatten", (ANY_ARRAY,), ANY_ARRAY),
+    # OPA v1.12, what it makes of a template string.
+    Signature("internal.template_string", (ANY_ARRAY,), STRING),
+)
+
+
 @cache
 def builtin_signatures() -> Mapping[str, Signature]:
-    """OPA's builtins by name."""
+    """OPA's builtins by name: those of v1.9.0, and what came later that Palisade has."""
     text = files(__package__).joinpath("capabilities.json").read_text("utf-8")
     found = {}
     for each in json.loads(text)["builtins"]:
@@ -49,8 +57,6 @@ def builtin_signatures() -> Mapping[str, Signature]:
             each.get("relation", False),
             each.get("nondeterministic", False),
         )
-    # Later than v1.9.0: what OPA makes of a template string; a policy cannot usefully call it itself.
-    found.setdefault(
-        "internal.template_string", Signature("internal.template_string", (ANY_ARRAY,), STRING)
-    )
+    for each in _LATER:
+        found.setdefault(each.name, each)
     return found
