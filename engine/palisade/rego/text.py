@@ -13,7 +13,7 @@ def _number(value: Any) -> Any:
     raise TypeError(f"a {type(value).__name__} is no Rego value")
 
 
-def dumps(value: Value, *, indent: int | None = None) -> str:
+def dumps(value: Value, *, indent: int | str | None = None) -> str:
     """JSON text: object keys sorted, sets as sorted arrays, no spaces unless `indent` is given."""
     plain = to_json(value)
     separators = (",", ":") if indent is None else (",", ": ")

@@ -6,10 +6,10 @@ Integers are exact whatever their size; other numbers are computed as OPA does (
 from __future__ import annotations
 
 import random
-import time
 from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal
 
 from palisade.rego.builtins import bigfloat
+from palisade.rego.builtins.budget import check_deadline
 from palisade.rego.builtins.operands import (
     Number,
     big_integer,
@@ -21,7 +21,7 @@ from palisade.rego.builtins.operands import (
     type_error,
 )
 from palisade.rego.builtins.registry import Context, builtin
-from palisade.rego.errors import EVAL_CANCEL_ERROR, BuiltinError
+from palisade.rego.errors import BuiltinError
 from palisade.rego.values import Set, Value
 
 
@@ -117,7 +117,7 @@ def _integral(value: Number, rounding: str) -> Decimal:
 
 @builtin("numbers.range")
 def numbers_range(ctx: Context, first: Value, last: Value) -> list[int]:
-    return _range(ctx, "numbers.range", big_integer(first, 1), big_integer(last, 2), 1)
+    return _range(ctx, big_integer(first, 1), big_integer(last, 2), 1)
 
 
 @builtin("numbers.range_step")
@@ -125,27 +125,18 @@ def numbers_range_step(ctx: Context, first: Value, last: Value, step: Value) -> 
     low, high, by = big_integer(first, 1), big_integer(last, 2), big_integer(step, 3)
     if by <= 0:
         raise BuiltinError("step must be a positive integer")
-    return _range(ctx, "numbers.range_step", low, high, by)
+    return _range(ctx, low, high, by)
 
 
 _CHUNK = 1 << 16
 
 
-def _range(ctx: Context, name: str, first: int, last: int, step: int) -> list[int]:
+def _range(ctx: Context, first: int, last: int, step: int) -> list[int]:
     span = range(first, last + 1, step) if first <= last else range(first, last - 1, -step)
-    if abs(last - first) // step < _CHUNK:
-        return list(span)
     result: list[int] = []
-    position = first
-    while len(result) <= abs(last - first) // step:
-        if ctx.deadline is not None and time.monotonic() > ctx.deadline:
-            raise BuiltinError(
-                "timed out before generating all numbers in range", EVAL_CANCEL_ERROR, fatal=True
-            )
-        stop = position + _CHUNK * step if first <= last else position - _CHUNK * step
-        chunk = range(position, min(stop, last + 1), step) if first <= last else None
-        result.extend(chunk if chunk is not None else range(position, max(stop, last - 1), -step))
-        position = stop
+    for start in range(0, (span.stop - span.start) // span.step + 1, _CHUNK):
+        check_deadline(ctx, "timed out before generating all numbers in range")
+        result.extend(span[start : start + _CHUNK])
     return result
 
 

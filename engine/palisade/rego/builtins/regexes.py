@@ -1,0 +1,210 @@
+"""Regular expressions: RE2, with the rules of Go's `regexp` for what counts as a match.
+
+Patterns and texts go to RE2 as bytes, where matching costs a fifth of what it does through `str`.
+Source: https://pkg.go.dev/regexp and https://github.com/google/re2/wiki/Syntax
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any, TypeAlias
+
+import re2
+
+from palisade.rego.builtins.globs_match import intersects
+from palisade.rego.builtins.operands import from_bytes, integer, string, to_bytes
+from palisade.rego.builtins.registry import builtin
+from palisade.rego.builtins.terms import quote
+from palisade.rego.errors import BuiltinError
+from palisade.rego.values import Value
+
+_Pattern: TypeAlias = Any  # re2 ships no type information
+_Span: TypeAlias = tuple[int, int]
+
+_OPTIONS = re2.Options()
+_OPTIONS.log_errors = False
+
+
+@lru_cache(maxsize=1024)
+def compile_pattern(pattern: str) -> _Pattern:
+    """A compiled pattern that takes bytes. Raises BuiltinError with the words of Go's `regexp`."""
+    try:
+        return re2.compile(to_bytes(pattern), _OPTIONS)
+    except re2.error as error:
+        reason = error.args[0].decode("utf-8", "replace") if error.args else "invalid pattern"
+        what, separator, where = reason.partition(": ")
+        shown = f"{what}: `{where}`" if separator else what
+        raise BuiltinError(f"error parsing regexp: {shown}") from error
+
+
+@builtin("regex.is_valid", pure=True)
+def regex_is_valid(pattern: Value) -> bool:
+    """Whether RE2 takes the pattern; false for what is no string."""
+    if type(pattern) is not str:
+        return False
+    try:
+        compile_pattern(pattern)
+    except BuiltinError:
+        return False
+    return True
+
+
+@builtin("re_match", pure=True)
+@builtin("regex.match", pure=True)
+def regex_match(pattern: Value, value: Value) -> bool:
+    """Whether the pattern matches anywhere in the string."""
+    if type(pattern) is str and type(value) is str:
+        return compile_pattern(pattern).search(to_bytes(value)) is not None
+    string(pattern, 1)
+    string(value, 2)
+    return False
+
+
+@builtin("regex.find_n", pure=True)
+def regex_find_n(pattern: Value, value: Value, number: Value) -> list[str]:
+    """The first `number` matches, all if it is negative."""
+    text, compiled, limit = _search(pattern, value, number)
+    return [from_bytes(text[slice(*spans[0])]) for spans in _matches(compiled, text, limit)]
+
+
+@builtin("regex.find_all_string_submatch_n", pure=True)
+def regex_find_all_string_submatch_n(pattern: Value, value: Value, number: Value) -> list[list[str]]:
+    """The first `number` matches with what their groups caught, the empty string for those without."""
+    text, compiled, limit = _search(pattern, value, number)
+    return [
+        ["" if start < 0 else from_bytes(text[start:end]) for start, end in spans]
+        for spans in _matches(compiled, text, limit)
+    ]
+
+
+def _search(pattern: Value, value: Value, number: Value) -> tuple[bytes, _Pattern, int]:
+    searched, text, limit = string(pattern, 1), string(value, 2), integer(number, 3)
+    return to_bytes(text), compile_pattern(searched), limit
+
+
+@builtin("regex.split", pure=True)
+def regex_split(pattern: Value, value: Value) -> list[str]:
+    """The parts between the matches."""
+    searched, whole = string(pattern, 1), string(value, 2)
+    compiled, text = compile_pattern(searched), to_bytes(whole)
+    if searched and not text:
+        return [""]
+    parts: list[str] = []
+    begin = end = 0
+    for spans in _matches(compiled, text, -1):
+        start, stop = spans[0]
+        if stop == 0:  # an empty match at the very start splits nothing off
+            continue
+        end = start
+        parts.append(from_bytes(text[begin:end]))
+        begin = stop
+    if end != len(text):
+        parts.append(from_bytes(text[begin:]))
+    return parts
+
+
+@builtin("regex.replace", pure=True)
+def regex_replace(value: Value, pattern: Value, replacement: Value) -> str:
+    """Every match replaced; `$1`, `$name` and `${name}` stand for groups, `$$` for a dollar."""
+    whole, searched, new = string(value, 1), string(pattern, 2), string(replacement, 3)
+    text, compiled = to_bytes(whole), compile_pattern(searched)
+    names = {name.decode(): index for name, index in compiled.groupindex.items()}
+    pieces = _expansion(new)
+    out: list[bytes] = []
+    last = 0
+    for spans in _matches(compiled, text, -1):
+        out.append(text[last : spans[0][0]])
+        for piece in pieces:
+            if isinstance(piece, bytes):
+                out.append(piece)
+                continue
+            group = int(piece) if piece.isdigit() else names.get(piece, -1)
+            if 0 <= group < len(spans) and spans[group][0] >= 0:
+                out.append(text[slice(*spans[group])])
+        last = spans[0][1]
+    out.append(text[last:])
+    return from_bytes(b"".join(out))
+
+
+_REFERENCE = re.compile(r"\$(?:\$|(\w+)|\{(\w+)\})")
+
+
+@lru_cache(maxsize=256)
+def _expansion(template: str) -> tuple[bytes | str, ...]:
+    """The template as literal bytes and names of groups. A `$` that names nothing stays as it is."""
+    pieces: list[bytes | str] = []
+    last = 0
+    for match in _REFERENCE.finditer(template):
+        pieces.append(to_bytes(template[last : match.start()]))
+        name = match.group(1) or match.group(2)
+        pieces.append(name if name else b"$")
+        last = match.end()
+    pieces.append(to_bytes(template[last:]))
+    return tuple(pieces)
+
+
+def _matches(compiled: _Pattern, text: bytes, limit: int) -> Iterator[list[_Span]]:
+    """The spans of each match and its groups, -1 for a group without; no empty match right behind another."""
+    at, previous = 0, -1
+    while limit != 0 and at <= len(text):
+        match = compiled.search(text, at)
+        if match is None:
+            return
+        start, end = match.span()
+        accept = end > start or start != previous
+        if end > at:
+            at = end
+        else:
+            at += 1
+            while at < len(text) and text[at] & 0xC0 == 0x80:  # on to the next character
+                at += 1
+        previous = end
+        if accept:
+            limit -= 1
+            yield [match.span(group) for group in range(compiled.groups + 1)]
+
+
+@builtin("regex.globs_match", pure=True)
+def regex_globs_match(glob1: Value, glob2: Value) -> bool:
+    """Whether some string that is not empty is matched by both globs."""
+    return intersects(string(glob1, 1), string(glob2, 2))
+
+
+@builtin("regex.template_match", pure=True)
+def regex_template_match(template: Value, value: Value, start: Value, end: Value) -> bool:
+    """Whether the whole string is matched by the template: literal but for what is delimited."""
+    pattern, text = string(template, 1), string(value, 2)
+    opening, closing = string(start, 3), string(end, 4)
+    for delimiter, which in ((opening, "start"), (closing, "end")):
+        size = len(to_bytes(delimiter))
+        if size != 1:
+            raise BuiltinError(
+                f"{which} delimiter has to be exactly one character long but is {len(to_bytes(opening))} long"
+            )
+    return compile_pattern(_template(pattern, opening, closing)).search(to_bytes(text)) is not None
+
+
+@lru_cache(maxsize=256)
+def _template(template: str, opening: str, closing: str) -> str:
+    out = ["^"]
+    level = last = begin = 0
+    for at, char in enumerate(template):
+        if char == opening:
+            level += 1
+            if level == 1:
+                begin = at
+        elif char == closing:
+            level -= 1
+            if level == 0:
+                inner = template[begin + 1 : at]
+                compile_pattern(f"^{inner}$")
+                out.append(f"{re2.escape(template[last:begin])}({inner})")
+                last = at + 1
+            elif level < 0:
+                break
+    if level != 0:
+        raise BuiltinError(f"unbalanced braces in {quote(template)}")
+    out.append(f"{re2.escape(template[last:])}$")
+    return "".join(out)
