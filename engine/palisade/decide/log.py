@@ -80,7 +80,7 @@ class DecisionLog:
         return LogStats(self._recorded, written, self._dropped, self._failed + lost, waiting)
 
     def record(self, record: Record) -> None:
-        """Hand over a decision. Returns at once; where the queue is full it counts the decision as dropped."""
+        """Hand over a decision. Returns at once; with a full queue it counts the decision as dropped."""
         self._recorded += 1
         if len(self._waiting) >= self._size:
             self._dropped += 1
