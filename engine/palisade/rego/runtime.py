@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, NoReturn
 
-from palisade.rego.builtins.registry import Context
+from palisade.rego.builtins.registry import Context, Network
 from palisade.rego.errors import (
     EVAL_CANCEL_ERROR,
     EVAL_CONFLICT_ERROR,
@@ -38,32 +38,51 @@ _CHUNK = 16_384
 Place = tuple[int, int, int]
 
 
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What the queries of a policy have in common."""
+
+    files: Sequence[str] = ()
+    strict: bool = False
+    limits: Limits = DEFAULT
+    network: Network = Network()
+    env: Mapping[str, str] = field(default_factory=dict)
+    config: Mapping[str, Any] = field(default_factory=dict)
+    printed: Callable[[str, Location], None] | None = None
+    now_ns: Callable[[], int] = time.time_ns
+
+
 class Run:
     """One query: what its builtins may use and what is left of its budget."""
 
-    __slots__ = ("_deadline", "_limits", "_spent", "context", "files", "left", "strict")
+    __slots__ = ("_context", "_deadline", "_spent", "left", "setup")
 
-    def __init__(
-        self,
-        context: Context,
-        files: Sequence[str] = (),
-        *,
-        strict: bool = False,
-        limits: Limits = DEFAULT,
-    ) -> None:
-        self.context = context
-        self.files = files
-        self.strict = strict
-        self._limits = limits
+    def __init__(self, setup: Setup) -> None:
+        self.setup = setup
+        limits = setup.limits
         self._deadline = time.monotonic() + limits.seconds
-        context.deadline = self._deadline
-        self.left = min(_CHUNK, limits.steps)
-        """Steps until the budget is looked at; generated code counts it down."""
-        self._spent = self.left
+        self.left = self._spent = min(_CHUNK, limits.steps)
+        """`left`: the steps until the budget is looked at; generated code counts it down."""
+        self._context: Context | None = None
+
+    @property
+    def context(self) -> Context:
+        """Made where a builtin first asks for it: most queries never do."""
+        if self._context is None:
+            setup = self.setup
+            self._context = Context(
+                setup.now_ns(),
+                network=setup.network,
+                env=setup.env,
+                config=setup.config,
+                deadline=self._deadline,
+                printed=setup.printed,
+            )
+        return self._context
 
     def check(self) -> None:
         """Looks at the whole budget, called where `left` is used up. Raises EvalError where it is spent."""
-        limits = self._limits
+        limits = self.setup.limits
         if self._spent - self.left > limits.steps:
             raise EvalError(
                 EVAL_CANCEL_ERROR,
@@ -82,7 +101,8 @@ class Run:
 
     def location(self, place: Place) -> Location:
         file, row, col = place
-        return Location(self.files[file] if file < len(self.files) else "", row, col)
+        files = self.setup.files
+        return Location(files[file] if file < len(files) else "", row, col)
 
 
 class Frame:
@@ -101,7 +121,7 @@ class Frame:
 def failed(frame: Frame, error: BuiltinError, name: str, place: Place) -> Value:
     """What the error of the builtin `name` means: undefined, or the end where errors are strict."""
     run = frame.run
-    if run.strict or error.fatal:
+    if run.setup.strict or error.fatal:
         message = error.message
         if not message.startswith(f"{name}: "):
             message = f"{name}: {message}"
@@ -251,10 +271,3 @@ def upsert(value: Value, path: Sequence[str], new: Value) -> Value:
         at = below
     at[path[-1]] = new
     return top
-
-
-@dataclass(frozen=True, slots=True)
-class Clock:
-    """Where an evaluation's time comes from: nanoseconds since 1970."""
-
-    now_ns: Callable[[], int] = time.time_ns

@@ -84,8 +84,8 @@ def execute(text: str, namespace: dict[str, Any]) -> None:
 def _function(names: Names, number: int, func: ir.Func) -> str:
     memo = len(func.params) == 2
 
-    def finish(text: str) -> tuple[str, ...]:
-        return (f"m.memo[{number}] = r = {text}", "return r") if memo else (f"return {text}",)
+    def finish(text: str, frame: str) -> tuple[str, ...]:
+        return (f"{frame}.memo[{number}] = r = {text}", "return r") if memo else (f"return {text}",)
 
     lowering = Lowering(names, func.params, func.result, func.blocks, finish)
     nodes = simplify(lowering.lower(func.blocks))
@@ -98,7 +98,7 @@ def _function(names: Names, number: int, func: ir.Func) -> str:
 
 
 def _plan(names: Names, number: int, plan: ir.Plan) -> str:
-    def finish(text: str) -> tuple[str, ...]:
+    def finish(text: str, frame: str) -> tuple[str, ...]:
         return ("return rs",)
 
     lowering = Lowering(names, (ir.INPUT, ir.DATA), None, plan.blocks, finish)

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
-from functools import cache
-from typing import Any
+from typing import Any, get_args
 
 from palisade.rego import ir
 
-_TARGETS = {"target", "result", "key", "value"}
 _READ_INTS: dict[type[ir.Stmt], tuple[str, ...]] = {
     ir.IsDefinedStmt: ("source",),
     ir.IsUndefinedStmt: ("source",),
@@ -27,9 +25,10 @@ _MUTATED: dict[type[ir.Stmt], str] = {
 }
 
 
-@cache
-def _operand_fields(kind: type[Any]) -> tuple[str, ...]:
-    return tuple(f.name for f in fields(kind) if "Operand" in str(f.type))
+_OPERANDS: dict[type[Any], tuple[str, ...]] = {
+    kind: tuple(each.name for each in fields(kind) if "Operand" in str(each.type))
+    for kind in get_args(ir.AnyStmt)
+}
 
 
 def blocks_of(stmt: ir.AnyStmt) -> tuple[ir.Block, ...]:
@@ -52,7 +51,7 @@ def walk(blocks: Sequence[ir.Block]) -> Iterator[ir.AnyStmt]:
 def reads(stmt: ir.AnyStmt) -> Iterator[int]:
     """The locals whose values the statement itself uses (what it changes in place is not among them)."""
     kind: type[Any] = type(stmt)
-    for name in _operand_fields(kind):
+    for name in _OPERANDS[kind]:
         operand = getattr(stmt, name)
         for each in operand if isinstance(operand, tuple) else (operand,):
             if type(each) is ir.Local:
@@ -90,6 +89,8 @@ class Facts:
 
     stores: Counter[int]
     needed: frozenset[int]
+    settled: bool
+    """Whether the result, once it is set, stays what it is: the function may return at once."""
 
 
 def analyse(blocks: Sequence[ir.Block], params: Sequence[int], result: int | None) -> Facts:
@@ -112,12 +113,75 @@ def analyse(blocks: Sequence[ir.Block], params: Sequence[int], result: int | Non
             if copy.target in needed and type(copy.source) is ir.Local and copy.source.index not in needed:
                 needed.add(copy.source.index)
                 changed = True
-    return Facts(set_by, frozenset(needed))
+    return Facts(set_by, frozenset(needed), result is not None and _settled(blocks, result))
+
+
+def _settled(blocks: Sequence[ir.Block], result: int) -> bool:
+    """As OPA's early exit has it: one body sets the result once, or all set it to the same constant."""
+    bodies = [block for block in blocks if not _is_default(block, result)]
+    sets = [stmt for stmt in walk(bodies) if result in stores(stmt)]
+    if not all(isinstance(stmt, ir.AssignVarOnceStmt) for stmt in sets):
+        return False
+    if len(sets) == 1 and not any(sets[0] is stmt for stmt in _in_loops(bodies)):
+        return not any(True for stmt in _in_loops(bodies) if _feeds(stmt, sets[0]))
+    constants = {_constant(bodies, stmt.source) for stmt in sets if isinstance(stmt, ir.AssignVarOnceStmt)}
+    return len(constants) == 1 and None not in constants
+
+
+def _is_default(block: ir.Block, result: int) -> bool:
+    first = block.stmts[0] if block.stmts else None
+    return isinstance(first, ir.IsUndefinedStmt) and first.source == result
+
+
+def _in_loops(blocks: Sequence[ir.Block]) -> Iterator[ir.AnyStmt]:
+    for stmt in walk(blocks):
+        if isinstance(stmt, ir.ScanStmt):
+            yield from walk((stmt.block,))
+
+
+def _feeds(stmt: ir.AnyStmt, last: ir.AnyStmt) -> bool:
+    """Whether the statement sets what `last` hands on as the result."""
+    return (
+        isinstance(stmt, ir.AssignVarOnceStmt)
+        and isinstance(last, ir.AssignVarOnceStmt)
+        and last.source == ir.Local(stmt.target)
+    )
+
+
+def _constant(blocks: Sequence[ir.Block], source: ir.Operand) -> ir.Operand | None:
+    """The constant that the source always is where it is defined, if it is one."""
+    if type(source) is not ir.Local:
+        return source
+    found: set[ir.Operand | None] = set()
+    for stmt in walk(blocks):
+        if source.index in stores(stmt) and not isinstance(stmt, ir.ResetLocalStmt):
+            value = stmt.source if isinstance(stmt, ir.AssignVarOnceStmt) else None
+            found.add(None if isinstance(value, ir.Local) else value)
+    return found.pop() if len(found) == 1 else None
+
+
+_MADE = (ir.MakeArrayStmt, ir.MakeObjectStmt, ir.MakeSetStmt)
+_ORDERED = (ir.ArrayAppendStmt, ir.ResultSetAddStmt, ir.ObjectInsertStmt, ir.CallStmt)
+_SPEAKING = frozenset(("internal.print", "print", "trace"))
+"""Builtins whose calls can be told apart from outside."""
 
 
 def ordered(scan: ir.ScanStmt) -> bool:
-    """Whether the order of a scan can be seen in the result: then it must be Rego's."""
-    return any(type(stmt) in _ORDERED for stmt in walk((scan.block,)))
+    """Whether the order of a scan's rounds can be seen: then it must be Rego's."""
+    return any(isinstance(stmt, _ORDERED) for stmt in _outward(scan))
 
 
-_ORDERED = frozenset((ir.ArrayAppendStmt, ir.ResultSetAddStmt, ir.ObjectInsertStmt))
+def has_effects(scan: ir.ScanStmt) -> bool:
+    """Whether a round of the scan does more than to set locals."""
+    return any(True for _ in _outward(scan))
+
+
+def _outward(scan: ir.ScanStmt) -> Iterator[ir.AnyStmt]:
+    """The statements in a scan that change what is not made in the same round, or speak to the outside."""
+    body = (scan.block,)
+    own = {stmt.target for stmt in walk(body) if isinstance(stmt, _MADE)}
+    for stmt in walk(body):
+        changed = mutates(stmt)
+        speaks = isinstance(stmt, ir.CallStmt) and stmt.func in _SPEAKING
+        if speaks or isinstance(stmt, ir.ResultSetAddStmt) or (changed is not None and changed not in own):
+            yield stmt

@@ -13,16 +13,9 @@ from typing import Any
 
 from palisade.rego import ir
 from palisade.rego.codegen import facts
+from palisade.rego.codegen.flow import Flow, Known, Then, With
 from palisade.rego.codegen.tree import Block, Cond, Jump, Label, Line, Loop, Node, Return
 from palisade.rego.values import Value, number
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What holds for a local: `text` may stand for it; `defined` is None where that is not known."""
-
-    text: str | None = None
-    defined: bool | None = None
 
 
 @dataclass(slots=True)
@@ -37,7 +30,7 @@ class Names:
     """The text of a value, entered among the constants where it has no literal."""
 
 
-class Lowering:
+class Lowering(Flow):
     """Lowers one function or plan."""
 
     def __init__(
@@ -46,17 +39,19 @@ class Lowering:
         params: Sequence[int],
         result: int | None,
         blocks: Sequence[ir.Block],
-        finish: Callable[[str], tuple[str, ...]],
+        finish: Callable[[str, str], tuple[str, ...]],
     ) -> None:
-        """`finish` makes the lines that return what a text denotes."""
+        """`finish` makes the lines that return what a text denotes; it is told the name of the frame."""
+        super().__init__(params)
         self._names = names
         self._function = len(params) > 2
+        self._result = result
         self._facts = facts.analyse(blocks, params, result)
-        self._finish = finish
-        self._known: dict[int, Known] = {}
-        self._labels: list[Label] = []
-        self._withs: list[str] = []
-        self._assigned = set(params)
+        self._lines = finish
+        # Every local starts undefined.
+        self._known.update(dict.fromkeys(self._facts.stores, Known("U", False)))
+        for param in params:
+            self._known.pop(param, None)
         self._saves = 0
         self.unset: set[int] = set()
         """The locals that may be read before they are set."""
@@ -64,48 +59,16 @@ class Lowering:
         """The locals that the text reads."""
 
     def lower(self, blocks: Sequence[ir.Block]) -> list[Node]:
-        nodes: list[Node] = []
-        for block in blocks:
-            nodes.append(self._block(block))
-        return _without(nodes, self.used)
+        return _without(self._blocks(blocks), self.used)
 
-    # Blocks --------------------------------------------------------------------------------------------
-
-    def _block(self, block: ir.Block) -> Block:
-        label = Label(len(self._withs))
-        return Block(label, self._inside(block, label))
-
-    def _inside(self, block: ir.Block, label: Label, before: Callable[[], None] | None = None) -> list[Node]:
-        """The nodes of a block whose early leaves go to `label`; restores what was known before it."""
-        known, assigned = self._known, self._assigned
-        self._known, self._assigned = dict(known), set(assigned)
-        self._labels.append(label)
-        if before:
-            before()
-        nodes = self._stmts(block.stmts)
-        self._labels.pop()
-        self._known, self._assigned = known, assigned
-        self._forget((block,))
-        return nodes
-
-    def _stmts(self, stmts: Sequence[ir.AnyStmt]) -> list[Node]:
-        nodes: list[Node] = []
-        for stmt in stmts:
-            nodes += _LOWER[type(stmt)](self, stmt)
-            if nodes and isinstance(nodes[-1], Jump | Return):
-                break
-        return nodes
-
-    def _forget(self, blocks: Sequence[ir.Block]) -> None:
-        for stmt in facts.walk(blocks):
-            for local in facts.stores(stmt):
-                self._known.pop(local, None)
-
-    def _leave(self, count: int = 0) -> list[Node]:
-        """The nodes that leave `count` + 1 blocks: each `with` on the way is undone."""
-        label = self._labels[-1 - count]
-        undone: list[Node] = [Line(text) for text in reversed(self._withs[label.depth :])]
-        return [*undone, Jump(label)]
+    def _stmt(self, stmt: ir.AnyStmt, then: Then | None) -> list[Node]:
+        nested = _NESTED.get(type(stmt))
+        if nested is not None:
+            return nested(self, stmt, then)
+        nodes = _LOWER[type(stmt)](self, stmt)
+        if then is None or (nodes and isinstance(nodes[-1], Jump | Return)):
+            return nodes
+        return nodes + then()
 
     # Reading and setting -------------------------------------------------------------------------------
 
@@ -163,8 +126,10 @@ class Lowering:
 
     def assign_var_once(self, stmt: ir.AssignVarOnceStmt) -> list[Node]:
         text = self._text(stmt.source)
+        if stmt.target == self._result and self._facts.settled:
+            return [self._finish(text)]
         if self._is_defined(stmt.target) is False:
-            return self._set(stmt.target, text)
+            return self._set(stmt.target, text, stands=type(stmt.source) is not ir.Local)
         target = self._local(stmt.target)
         kind = "function" if self._function else "rule"
         clash = f"raise conflict(m, '{kind}', {self._place(stmt)})"
@@ -177,8 +142,10 @@ class Lowering:
             )
         ]
 
-    def block_stmt(self, stmt: ir.BlockStmt) -> list[Node]:
-        return [self._block(block) for block in stmt.blocks]
+    def block_stmt(self, stmt: ir.BlockStmt, then: Then | None) -> list[Node]:
+        if len(stmt.blocks) == 1:
+            return self._block(stmt.blocks[0], then)
+        return [*self._blocks(stmt.blocks), *(then() if then else ())]
 
     def break_stmt(self, stmt: ir.BreakStmt) -> list[Node]:
         return self._leave(stmt.index)
@@ -307,10 +274,10 @@ class Lowering:
     def nop(self, stmt: ir.NopStmt) -> list[Node]:
         return []
 
-    def not_stmt(self, stmt: ir.NotStmt) -> list[Node]:
+    def not_stmt(self, stmt: ir.NotStmt, then: Then | None) -> list[Node]:
         label = Label(len(self._withs))
         body = self._inside(stmt.block, label)
-        return [Block(label, [*body, *self._leave()])]
+        return [Block(label, [*body, *self._leave()]), *(then() if then else ())]
 
     def object_insert_once(self, stmt: ir.ObjectInsertOnceStmt) -> list[Node]:
         operands = (self._local(stmt.object), self._text(stmt.key), self._text(stmt.value))
@@ -330,15 +297,19 @@ class Lowering:
         return self._set(stmt.target, f"merge({self._local(stmt.a)}, {self._local(stmt.b)})")
 
     def reset_local(self, stmt: ir.ResetLocalStmt) -> list[Node]:
-        return self._set(stmt.target, "U", defined=False)
+        return self._set(stmt.target, "U", stands=True, defined=False)
 
     def result_set_add(self, stmt: ir.ResultSetAddStmt) -> list[Node]:
         return [Line(f"rs.append({self._local(stmt.value)})")]
 
     def return_local(self, stmt: ir.ReturnLocalStmt) -> list[Node]:
-        return [Return(self._finish(self._local(stmt.source)))]
+        return [self._finish(self._local(stmt.source))]
 
-    def scan(self, stmt: ir.ScanStmt) -> list[Node]:
+    def _finish(self, text: str) -> Return:
+        # Under a `with`, the frame that the function was called with is the one saved first.
+        return Return(self._lines(text, f"{self._withs[0].save}[1]" if self._withs else "m"))
+
+    def scan(self, stmt: ir.ScanStmt, then: Then | None) -> list[Node]:
         source = self._local(stmt.source)
         self._forget((ir.Block((stmt,)),))
         way = "sorted_" if facts.ordered(stmt) else ""
@@ -353,12 +324,12 @@ class Lowering:
                 self._known[local] = Known(None, True)
 
         label = Label(len(self._withs))
-        return [Loop(label, header, self._inside(stmt.block, label, enter))]
+        return [Loop(label, header, self._inside(stmt.block, label, then, enter))]
 
     def set_add(self, stmt: ir.SetAddStmt) -> list[Node]:
         return [Line(f"{self._local(stmt.set)}.forms.add({self._key(stmt.value)})")]
 
-    def with_stmt(self, stmt: ir.WithStmt) -> list[Node]:
+    def with_stmt(self, stmt: ir.WithStmt, then: Then | None) -> list[Node]:
         value = self._text(stmt.value)
         saved = f"s{self._saves}"
         self._saves += 1
@@ -369,20 +340,16 @@ class Lowering:
             Line(f"{saved}, m = ({local}, m), m.changed({'True' if stmt.local == ir.DATA else 'False'})"),
             Line(f"{local} = {changed}"),
         ]
-        undo = f"{local}, m = {saved}"
+        undo = Line(f"{local}, m = {saved}")
         self._known.pop(stmt.local, None)
-        self._withs.append(undo)
+        self._withs.append(With(saved, undo))
         label = Label(len(self._withs))
-        body = self._inside(stmt.block, label)
+        body = self._inside(stmt.block, label, then)
         self._withs.pop()
+        end = Label(len(self._withs))
         # Left early, the block is undefined, and so is the statement; at its end the change is undone.
-        return [
-            *nodes,
-            Block(
-                end := Label(len(self._withs)),
-                [Block(label, [*body, Line(undo), Jump(end)]), Line(undo), *self._leave()],
-            ),
-        ]
+        done = Block(label, [*body, undo, Jump(end)])
+        return [*nodes, Block(end, [done, undo, *self._leave()])]
 
     def _local_of(self, index: int) -> int:
         """A local by its own name, whatever it is known to equal."""
@@ -424,7 +391,6 @@ _LOWER: dict[type[Any], Callable[[Lowering, Any], list[Node]]] = {
     ir.AssignIntStmt: Lowering.assign_int,
     ir.AssignVarOnceStmt: Lowering.assign_var_once,
     ir.AssignVarStmt: Lowering.assign_var,
-    ir.BlockStmt: Lowering.block_stmt,
     ir.BreakStmt: Lowering.break_stmt,
     ir.CallDynamicStmt: Lowering.call_dynamic,
     ir.CallStmt: Lowering.call,
@@ -444,14 +410,19 @@ _LOWER: dict[type[Any], Callable[[Lowering, Any], list[Node]]] = {
     ir.MakeSetStmt: Lowering.make_set,
     ir.NopStmt: Lowering.nop,
     ir.NotEqualStmt: Lowering.not_equal,
-    ir.NotStmt: Lowering.not_stmt,
     ir.ObjectInsertOnceStmt: Lowering.object_insert_once,
     ir.ObjectInsertStmt: Lowering.object_insert,
     ir.ObjectMergeStmt: Lowering.object_merge,
     ir.ResetLocalStmt: Lowering.reset_local,
     ir.ResultSetAddStmt: Lowering.result_set_add,
     ir.ReturnLocalStmt: Lowering.return_local,
-    ir.ScanStmt: Lowering.scan,
     ir.SetAddStmt: Lowering.set_add,
+}
+
+_NESTED: dict[type[Any], Callable[[Lowering, Any, Then | None], list[Node]]] = {
+    ir.BlockStmt: Lowering.block_stmt,
+    ir.NotStmt: Lowering.not_stmt,
+    ir.ScanStmt: Lowering.scan,
     ir.WithStmt: Lowering.with_stmt,
 }
+"""The statements with blocks inside, which know where their innermost end is."""
