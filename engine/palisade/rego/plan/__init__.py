@@ -1,0 +1,96 @@
+"""Plan a checked policy: the rules that entry points need, as OPA's intermediate representation.
+
+    policy = plan(checked, [rule_entrypoint(("authz", "allow"))])
+
+`tree` holds the rules by path; `rules` makes a function of each document that something refers to. `search`
+plans bodies; `statements`, `terms`, `refs`, `calls`, `closures` and `unify` plan what stands in them.
+`withs` and `overlay` are about `with`, `forks` about variables that run over packages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from palisade.rego import ast, ir
+from palisade.rego.check.model import CheckedSet
+from palisade.rego.plan import closures, refs, rules, statements, terms, tree
+from palisade.rego.plan.program import PlanError, Program
+from palisade.rego.plan.scope import Scope, term
+from palisade.rego.plan.search import body
+
+__all__ = ["Entrypoint", "PlanError", "plan", "rule_entrypoint"]
+
+_CLOSURES = (ast.ArrayComprehension, ast.SetComprehension, ast.ObjectComprehension)
+_KINDS = (closures, refs, statements, terms)  # Importing them teaches `scope.TERMS` and `search.STATEMENTS`.
+
+
+@dataclass(frozen=True, slots=True)
+class Entrypoint:
+    """A query in checked form. Each of its results is an object of its variables and their values."""
+
+    name: str
+    body: ast.Body
+
+
+def rule_entrypoint(path: Sequence[str], name: str | None = None) -> Entrypoint:
+    """The entry point of the document at a path: its one result is `{"result": value}`, none if undefined.
+
+    Named as `opa build -e` does it, such as `authz/allow`, unless a name is given.
+    """
+    document = ast.Ref(ast.Var("data"), tuple(ast.Scalar(part) for part in path))
+    query = (ast.Unify(ast.Var("result"), document),)
+    return Entrypoint(name or "/".join(path), query)
+
+
+def plan(checked: CheckedSet, entrypoints: Iterable[Entrypoint], *, prints: bool = False) -> ir.Policy:
+    """The plan of the entry points and of all that they need.
+
+    `print` is erased unless `prints` is set. Raises `PlanError` for what no plan exists for.
+    """
+    rules_of = [(found.package, found.rule) for same_path in checked.rules.values() for found in same_path]
+    root = tree.build((module.package for module in checked.modules), rules_of)
+    program = Program(root, checked.builtins, prints)
+    plans = [_query(program, entrypoint) for entrypoint in entrypoints]
+    funcs: list[ir.Func] = []
+    while program.tasks:
+        funcs.append(rules.plan(program, program.tasks.popleft()))
+    return program.policy(plans, funcs)
+
+
+def _query(program: Program, entrypoint: Entrypoint) -> ir.Plan:
+    scope = Scope(program)
+    if entrypoint.body:
+        scope.go_to(entrypoint.body[0].loc)
+
+    names = sorted({name for stmt in entrypoint.body for name in _variables(stmt)})
+
+    def result() -> None:
+        values = [(scope.string(name), term(scope, ast.Var(name))) for name in names]
+        target = scope.local()
+        scope.add(ir.MakeObjectStmt(target, **scope.at))
+        for key, value in values:
+            scope.add(ir.ObjectInsertStmt(key, value, target, **scope.at))
+        scope.add(ir.ResultSetAddStmt(target, **scope.at))
+
+    blocks: list[ir.Block] = []
+    with scope.block(blocks):
+        body(scope, entrypoint.body, result)
+    return ir.Plan(entrypoint.name, tuple(blocks))
+
+
+def _variables(node: ast.Node) -> Iterator[str]:
+    """The variables of a query that its author wrote, but for those of a search within it."""
+    if isinstance(node, ast.Var):
+        if not (node.is_wildcard or "#" in node.name or node.name in ("input", "data")):
+            yield node.name
+    elif isinstance(node, ast.Every):
+        yield from _variables(node.domain)
+    elif isinstance(node, ast.Call):
+        for arg in node.args:
+            yield from _variables(arg)
+    elif isinstance(node, ast.With):
+        yield from _variables(node.value)
+    elif not isinstance(node, _CLOSURES):
+        for child in node.children():
+            yield from _variables(child)

@@ -1,0 +1,111 @@
+"""Terms that search on their own: comprehensions, and the holes of template strings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from palisade.rego import ast, ir
+from palisade.rego.plan.scope import TERMS, Scope, term
+from palisade.rego.plan.search import Statements, body
+
+TEMPLATE = "internal.template_string"
+PRINT = "internal.print"
+
+
+def _search(scope: Scope, statements: Statements, then: Callable[[], None]) -> None:
+    blocks: list[ir.Block] = []
+    with scope.block(blocks):
+        body(scope, statements, then)
+    scope.add_blocks(blocks)
+
+
+def headed(statements: Statements, *heads: ast.Term) -> tuple[Statements, tuple[ast.Term, ...]]:
+    """The body, with the heads that may search too as its last statements, and what stands for them."""
+    named: list[ast.Term] = []
+    for index, head in enumerate(heads):
+        if isinstance(head, ast.Scalar | ast.Var):
+            named.append(head)
+        else:
+            name = ast.Var(f"head#{index}", loc=head.loc)
+            statements = (*statements, ast.Unify(name, head, loc=head.loc))
+            named.append(name)
+    return statements, tuple(named)
+
+
+def _array(scope: Scope, node: ast.ArrayComprehension) -> ir.Operand:
+    target = scope.local()
+    scope.add(ir.MakeArrayStmt(0, target, **scope.at))
+    statements, (item,) = headed(node.body, node.term)
+    _search(scope, statements, lambda: scope.add(ir.ArrayAppendStmt(term(scope, item), target, **scope.at)))
+    return ir.Local(target)
+
+
+def _set(scope: Scope, node: ast.SetComprehension) -> ir.Operand:
+    target = scope.local()
+    scope.add(ir.MakeSetStmt(target, **scope.at))
+    statements, (item,) = headed(node.body, node.term)
+    _search(scope, statements, lambda: scope.add(ir.SetAddStmt(term(scope, item), target, **scope.at)))
+    return ir.Local(target)
+
+
+def _object(scope: Scope, node: ast.ObjectComprehension) -> ir.Operand:
+    target = scope.local()
+    scope.add(ir.MakeObjectStmt(target, **scope.at))
+    statements, (key, value) = headed(node.body, node.key, node.value)
+
+    def insert() -> None:
+        pair = term(scope, key), term(scope, value)
+        scope.add(ir.ObjectInsertOnceStmt(*pair, target, **scope.at))
+
+    _search(scope, statements, insert)
+    return ir.Local(target)
+
+
+# Text with holes ----------------------------------------------------------------------------------------
+
+
+def _template(scope: Scope, node: ast.TemplateString) -> ir.Operand:
+    if all(isinstance(part, str) for part in node.parts):
+        return scope.string("".join(str(part) for part in node.parts))
+    parts = [scope.string(part) if isinstance(part, str) else maybe(scope, part) for part in node.parts]
+    scope.program.builtins.add(TEMPLATE)
+    return scope.call(TEMPLATE, (_list(scope, parts),))
+
+
+def show(scope: Scope, node: ast.Call) -> None:
+    """`print`: erased unless prints are wanted; then it shows its operands, undefined ones too."""
+    if not scope.program.prints:
+        return
+    parts = [maybe(scope, arg) for arg in node.args]
+    scope.program.builtins.add(PRINT)
+    scope.call(PRINT, (_list(scope, parts),))
+
+
+def maybe(scope: Scope, node: ast.Term) -> ir.Operand:
+    """A set that holds the term's value, or nothing where the term is undefined."""
+    target = scope.local()
+    scope.add(ir.MakeSetStmt(target, **scope.at))
+    statements, (value,) = headed((), node)
+
+    def add() -> None:
+        scope.add(ir.SetAddStmt(term(scope, value), target, **scope.at))
+
+    if statements:
+        _search(scope, statements, add)
+    else:
+        add()
+    return ir.Local(target)
+
+
+def _list(scope: Scope, items: list[ir.Operand]) -> ir.Local:
+    target = scope.local()
+    scope.add(ir.MakeArrayStmt(len(items), target, **scope.at))
+    for item in items:
+        scope.add(ir.ArrayAppendStmt(item, target, **scope.at))
+    return ir.Local(target)
+
+
+TERMS[ast.ArrayComprehension] = _array
+TERMS[ast.SetComprehension] = _set
+TERMS[ast.ObjectComprehension] = _object
+TERMS[ast.TemplateString] = _template

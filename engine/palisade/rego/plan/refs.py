@@ -1,0 +1,221 @@
+"""References: steps into values, and the documents below `data`, where rules and base data meet.
+
+A path below `data` leads through packages until it meets a document (a rule) or leaves the rules for base
+data. A step whose key is only known when evaluating may meet any child of a package: `_choose` plans that
+for a reference with one value. One that runs over the children with an unbound variable has many values, and
+what follows it belongs into each: `forks` splits the statement before it gets here.
+"""
+
+from __future__ import annotations
+
+from palisade.rego import ast, ir
+from palisade.rego.plan.scope import DATA, TERMS, Scope, has_unbound, term
+from palisade.rego.plan.tree import Node
+from palisade.rego.plan.unify import match
+
+
+def _ref(scope: Scope, node: ast.Ref) -> ir.Operand:
+    head = node.head
+    if type(head) is not ast.Var:
+        return steps(scope, term(scope, head), node.path)
+    if head.name == "data":
+        return _data(scope, node)
+    if head.name == "input":
+        return steps(scope, ir.Local(ir.INPUT), node.path)
+    return steps(scope, term(scope, head), node.path)
+
+
+def steps(scope: Scope, value: ir.Operand, path: tuple[ast.Term, ...]) -> ir.Operand:
+    """Walks into a value; a step with unbound variables is a loop over its keys."""
+    for key in path:
+        if has_unbound(scope, key):
+            found, value = scope.scan(value)
+            match(scope, found, key)
+        else:
+            value = scope.dot(value, term(scope, key))
+    return value
+
+
+def constant(scope: Scope, key: ast.Term) -> str | None:
+    """The string that the key surely is, None where it is no string or not known before an evaluation."""
+    if type(key) is ast.Scalar:
+        return key.value if isinstance(key.value, str) else None
+    if type(key) is ast.Var:
+        known = scope.vars.get(key.name)
+        if isinstance(known, ir.StringIndex):
+            return scope.program.texts[known.index]
+    return None
+
+
+def meets_rules(scope: Scope, node: Node, key: ast.Term) -> bool:
+    """Whether a key that is not known before an evaluation may be one of the children."""
+    keys = scope.keys(node)
+    if not keys or isinstance(key, ast.Scalar | ast.Array | ast.Object | ast.Set):
+        return False
+    if isinstance(key, ast.Var) and key.name in scope.outside:
+        return not scope.outside[key.name].issuperset(keys)
+    return True
+
+
+def _data(scope: Scope, ref: ast.Ref) -> ir.Operand:
+    node = scope.root
+    for index, key in enumerate(ref.path):
+        if node is None:
+            break
+        known = constant(scope, key)
+        if known is None:
+            if not meets_rules(scope, node, key):
+                break
+            if has_unbound(scope, key):
+                raise scope.error("cannot enumerate packages here; bind the variable first", ref)
+            return _choose(scope, node, ref, index)
+        node = scope.child(node, known)
+        if node is not None and node.is_document:
+            return steps(scope, scope.call_document(node), ref.path[index + 1 :])
+    else:
+        if node is not None:
+            return _extent(scope, node, ref.path)
+    return steps(scope, DATA, ref.path)
+
+
+# Keys that are known only when evaluating ---------------------------------------------------------------
+
+
+def _choose(scope: Scope, node: Node, ref: ast.Ref, index: int) -> ir.Operand:
+    """The value where the key at `index` may be any child of the node: all variables in it are bound."""
+    path = list(ref.path)
+    key = term(scope, path[index])
+    path[index] = _named(scope, key)
+    depth = uniform_depth(scope, node, tuple(path), index)
+    if depth is not None:
+        return _call_by_path(scope, tuple(path), depth)
+    if any(has_unbound(scope, each) for each in path[index + 1 :]):
+        raise scope.error("cannot enumerate documents of several packages here; bind the variable first", ref)
+    target = scope.reset()
+    blocks: list[ir.Block] = []
+    for child in scope.keys(node):
+        with scope.block(blocks):
+            scope.equal(key, scope.string(child))
+            plain = (*path[:index], ast.Scalar(child), *path[index + 1 :])
+            value = term(scope, ast.Ref(ref.head, plain, loc=ref.loc))
+            scope.add(ir.AssignVarStmt(value, target, **scope.at))
+    with scope.block(blocks):
+        exclude(scope, key, scope.keys(node))
+        value = steps(scope, DATA, tuple(path))
+        scope.add(ir.AssignVarStmt(value, target, **scope.at))
+    scope.add_blocks(blocks)
+    scope.add(ir.IsDefinedStmt(target, **scope.at))
+    return ir.Local(target)
+
+
+def _named(scope: Scope, value: ir.Operand) -> ast.Var:
+    """A variable for a value that is used in several places but evaluated once."""
+    name = f"key#{scope.next_local}"
+    scope.next_local += 1
+    scope.bind(name, value)
+    return ast.Var(name)
+
+
+def exclude(scope: Scope, key: ir.Operand, keys: tuple[str, ...]) -> None:
+    """Goes on where the key is none of these."""
+    members = scope.local()
+    scope.add(ir.MakeSetStmt(members, **scope.at))
+    for each in keys:
+        scope.add(ir.SetAddStmt(scope.string(each), members, **scope.at))
+    found = ir.DotStmt(ir.Local(members), key, scope.local(), **scope.at)
+    scope.add(ir.NotStmt(ir.Block((found,)), **scope.at))
+
+
+def uniform_depth(scope: Scope, node: Node, path: tuple[ast.Term, ...], index: int) -> int | None:
+    """The length of the part of the path that names a document, whatever the unknown keys turn out to be.
+
+    None where documents stand at different depths, or where the path may end at a package.
+    """
+    nodes = [node]
+    for at in range(index, len(path)):
+        key = path[at]
+        known = constant(scope, key)
+        if known is None and has_unbound(scope, key):
+            return None
+        keys = [(each, scope.keys(each) if known is None else (known,)) for each in nodes]
+        below = [scope.child(each, name) for each, names in keys for name in names]
+        nodes = [each for each in below if each is not None]
+        if nodes and all(each.is_document for each in nodes):
+            return at + 1
+        if any(each.is_document for each in nodes):
+            return None
+    return None
+
+
+def _call_by_path(scope: Scope, path: tuple[ast.Term, ...], depth: int) -> ir.Operand:
+    """Calls the function that the path spells when evaluating; base data where there is none."""
+    keys = tuple(term(scope, key) for key in path[:depth])
+    _plan_all(scope, path[:depth])
+    target = scope.reset()
+    blocks: list[ir.Block] = []
+    with scope.block(blocks):
+        generation = scope.string(scope.program.generation(scope.overlay))
+        args = tuple(scope.as_local(each) for each in scope.documents())
+        scope.add(ir.CallDynamicStmt(args, (generation, *keys), target, **scope.at))
+    with scope.block(blocks):
+        scope.add(ir.IsUndefinedStmt(target, **scope.at))
+        value: ir.Operand = DATA
+        for key in keys:
+            value = scope.dot(value, key)
+        scope.add(ir.AssignVarStmt(value, target, **scope.at))
+    scope.add_blocks(blocks)
+    scope.add(ir.IsDefinedStmt(target, **scope.at))
+    return steps(scope, ir.Local(target), path[depth:])
+
+
+def _plan_all(scope: Scope, path: tuple[ast.Term, ...]) -> None:
+    root = scope.root
+    nodes = [root] if root is not None else []
+    for key in path:
+        known = constant(scope, key)
+        keys = [(each, scope.keys(each) if known is None else (known,)) for each in nodes]
+        below = [scope.child(each, name) for each, names in keys for name in names]
+        nodes = [each for each in below if each is not None]
+    for node in nodes:
+        scope.program.function(node, scope.overlay)
+
+
+# Whole packages -----------------------------------------------------------------------------------------
+
+
+def _extent(scope: Scope, node: Node, path: tuple[ast.Term, ...]) -> ir.Operand:
+    """All that rules and base data say at the path, as one object."""
+    virtual = _virtual(scope, node)
+    target = scope.reset()
+    blocks: list[ir.Block] = []
+    with scope.block(blocks):
+        base = scope.as_local(steps(scope, DATA, path))
+        scope.add(ir.ObjectMergeStmt(base, virtual, target, **scope.at))
+    with scope.block(blocks):
+        scope.add(ir.IsUndefinedStmt(target, **scope.at))
+        scope.add(ir.AssignVarStmt(ir.Local(virtual), target, **scope.at))
+    scope.add_blocks(blocks)
+    return ir.Local(target)
+
+
+def _virtual(scope: Scope, node: Node) -> int:
+    """The object of all documents below a package."""
+    target = scope.local()
+    scope.add(ir.MakeObjectStmt(target, **scope.at))
+    for key in scope.keys(node):
+        child = scope.child(node, key)
+        if child is None:
+            continue
+        if not child.is_document:
+            below = ir.Local(_virtual(scope, child))
+            scope.add(ir.ObjectInsertStmt(scope.string(key), below, target, **scope.at))
+            continue
+        blocks: list[ir.Block] = []
+        with scope.block(blocks):
+            value = scope.call_document(child)
+            scope.add(ir.ObjectInsertStmt(scope.string(key), value, target, **scope.at))
+        scope.add_blocks(blocks)
+    return target
+
+
+TERMS[ast.Ref] = _ref

@@ -1,0 +1,241 @@
+"""Where planning stands within one function: its locals, its variables, and the block that is being filled.
+
+Rego's bodies are searches: what follows a loop belongs into the loop. So a loop, once opened, stays the block
+that is being filled until the body it belongs to ends; `mark` and `close` are the two ends of a body.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from palisade.rego import ast, ir
+from palisade.rego.errors import Location
+from palisade.rego.plan.overlay import NONE, Overlay
+from palisade.rego.plan.program import Place, PlanError, Program
+from palisade.rego.plan.tree import Node
+
+INPUT = ir.Local(ir.INPUT)
+DATA = ir.Local(ir.DATA)
+TRUE = ir.Bool(True)
+FALSE = ir.Bool(False)
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    frames: int
+    bound: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    outer: list[ir.AnyStmt]
+    wrap: Callable[[ir.Block], ir.AnyStmt]
+
+
+class Scope:
+    """One function (or plan) in the making.
+
+    `vars` says where each bound variable stands: a local, or a constant. `outside` names, for a variable that
+    runs over a package, the keys that it is known not to take. `slots` are the values that replace functions
+    here (see `Overlay.slots`).
+    """
+
+    def __init__(self, program: Program, first_local: int = 2) -> None:
+        self.program = program
+        self.overlay: Overlay = NONE
+        self.slots: dict[str, ir.Operand] = {}
+        self.stmts: list[ir.AnyStmt] = []
+        self.vars: dict[str, ir.Operand] = {}
+        self.outside: dict[str, frozenset[str]] = {}
+        self.at: Place = {"file": 0, "row": 0, "col": 0}
+        self.location: Location | None = None
+        self.next_local = first_local
+        self._frames: list[_Frame] = []
+        self._bound: list[str] = []
+
+    # Places ---------------------------------------------------------------------------------------------
+
+    def go_to(self, location: Location) -> None:
+        """What is added from here on comes from this place of the source."""
+        self.location = location
+        self.at = self.program.place(location)
+
+    def error(self, message: str, node: ast.Node | None = None) -> PlanError:
+        where = node.loc if node is not None and node.loc.row else self.location
+        return PlanError(message, where or Location("", 0, 0))
+
+    # Blocks ---------------------------------------------------------------------------------------------
+
+    def add(self, stmt: ir.AnyStmt) -> None:
+        self.stmts.append(stmt)
+
+    def open(self, wrap: Callable[[ir.Block], ir.AnyStmt]) -> None:
+        """Fills a new block from here on; `wrap` makes the statement around it when it is closed."""
+        self._frames.append(_Frame(self.stmts, wrap))
+        self.stmts = []
+
+    def mark(self) -> Mark:
+        return Mark(len(self._frames), len(self._bound))
+
+    def is_at(self, mark: Mark) -> bool:
+        """Whether no block has been opened since the mark and left open."""
+        return len(self._frames) == mark.frames
+
+    def close(self, mark: Mark) -> None:
+        """Ends a body: the blocks opened since the mark are complete, the variables bound since are free."""
+        self.close_blocks(mark)
+        while len(self._bound) > mark.bound:
+            name = self._bound.pop()
+            del self.vars[name]
+            self.outside.pop(name, None)
+
+    def close_blocks(self, mark: Mark) -> None:
+        while len(self._frames) > mark.frames:
+            frame = self._frames.pop()
+            frame.outer.append(frame.wrap(ir.Block(tuple(self.stmts))))
+            self.stmts = frame.outer
+
+    @contextmanager
+    def block(self, into: list[ir.Block]) -> Iterator[None]:
+        """A body of its own, as a block that is put into the list."""
+        outer, self.stmts = self.stmts, []
+        mark = self.mark()
+        yield
+        self.close(mark)
+        into.append(ir.Block(tuple(self.stmts)))
+        self.stmts = outer
+
+    def add_blocks(self, blocks: list[ir.Block]) -> None:
+        self.add(ir.BlockStmt(tuple(blocks), **self.at))
+
+    # Locals and variables -------------------------------------------------------------------------------
+
+    def local(self) -> int:
+        index = self.next_local
+        self.next_local = index + 1
+        return index
+
+    def bind(self, name: str, operand: ir.Operand) -> None:
+        """Binds a variable until the body ends."""
+        if isinstance(operand, ir.Local) and operand.index <= ir.DATA:
+            # `with` changes these two in place; a variable keeps what it was bound to.
+            operand = self.copied(operand)
+        self.vars[name] = operand
+        self._bound.append(name)
+
+    def copied(self, operand: ir.Operand) -> ir.Local:
+        target = self.local()
+        self.add(ir.AssignVarStmt(operand, target, **self.at))
+        return ir.Local(target)
+
+    def as_local(self, operand: ir.Operand) -> int:
+        """The index of a local that holds the operand."""
+        return operand.index if isinstance(operand, ir.Local) else self.copied(operand).index
+
+    # Statements that many parts need --------------------------------------------------------------------
+
+    def string(self, text: str) -> ir.StringIndex:
+        return ir.StringIndex(self.program.string(text))
+
+    def integer(self, value: int) -> ir.Local:
+        target = self.local()
+        self.add(ir.MakeNumberIntStmt(value, target, **self.at))
+        return ir.Local(target)
+
+    def dot(self, source: ir.Operand, key: ir.Operand) -> ir.Local:
+        target = self.local()
+        self.add(ir.DotStmt(source, key, target, **self.at))
+        return ir.Local(target)
+
+    def call(self, func: str, args: tuple[ir.Operand, ...]) -> ir.Local:
+        result = self.local()
+        self.add(ir.CallStmt(func, args, result, **self.at))
+        return ir.Local(result)
+
+    def reset(self) -> int:
+        """A new local that is undefined until something is assigned to it."""
+        target = self.local()
+        self.add(ir.ResetLocalStmt(target, **self.at))
+        return target
+
+    def scan(self, source: ir.Operand) -> tuple[ir.Local, ir.Local]:
+        """Opens a loop over a collection; returns its key and value."""
+        at, index = self.at, self.as_local(source)
+        key, value = self.local(), self.local()
+        self.open(lambda block: ir.ScanStmt(index, key, value, block, **at))
+        return ir.Local(key), ir.Local(value)
+
+    def equal(self, a: ir.Operand, b: ir.Operand) -> None:
+        """Goes on where the two are equal; a constant stands on the right."""
+        if not isinstance(a, ir.Local):
+            a, b = b, a
+        if a == b:
+            return
+        if isinstance(a, ir.Local):
+            self.add(ir.EqualStmt(a, b, **self.at))
+        else:
+            self.fail()
+
+    def fail(self) -> None:
+        """Ends the block: what follows is never reached."""
+        self.add(ir.BreakStmt(0, **self.at))
+
+    # The rules as the overlay shows them ----------------------------------------------------------------
+
+    def child(self, node: Node, key: str) -> Node | None:
+        """What the rules define there, None for nothing; functions are no documents."""
+        found = node.children.get(key)
+        if found is None or found.is_function or found.path in self.overlay.hidden:
+            return None
+        return found
+
+    def keys(self, node: Node) -> tuple[str, ...]:
+        hidden = self.overlay.hidden
+        if not hidden:
+            return node.keys
+        return tuple(key for key in node.keys if (*node.path, key) not in hidden)
+
+    @property
+    def root(self) -> Node | None:
+        root = self.program.root
+        return None if root.path in self.overlay.hidden else root
+
+    def call_document(self, node: Node) -> ir.Local:
+        """Calls the function that makes the document."""
+        return self.call(self.program.function(node, self.overlay), self.documents())
+
+    def documents(self) -> tuple[ir.Operand, ...]:
+        """What every function gets first: input, data, and the values that replace functions."""
+        if not self.overlay.slots:
+            return (INPUT, DATA)
+        return (INPUT, DATA, *(self.slots[name] for name in self.overlay.slots))
+
+
+# Terms --------------------------------------------------------------------------------------------------
+
+TERMS: dict[type, Callable[[Scope, Any], ir.Operand]] = {}
+"""How each kind of term is planned; the modules of this package put their kinds in here."""
+
+
+def term(scope: Scope, node: ast.Term) -> ir.Operand:
+    """Plans the value of a term. Loops that the term implies are left open."""
+    return TERMS[type(node)](scope, node)
+
+
+def is_unbound(scope: Scope, node: ast.Term) -> bool:
+    return type(node) is ast.Var and node.name not in scope.vars and node.name not in ("input", "data")
+
+
+def has_unbound(scope: Scope, node: ast.Term) -> bool:
+    """Whether the term is a pattern: a variable without a value, or an array or object that holds one."""
+    kind = type(node)
+    if kind is ast.Var:
+        return is_unbound(scope, node)
+    if isinstance(node, ast.Array):
+        return any(has_unbound(scope, item) for item in node.items)
+    if isinstance(node, ast.Object):
+        return any(has_unbound(scope, value) for _, value in node.items)
+    return False

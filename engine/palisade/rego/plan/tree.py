@@ -1,0 +1,138 @@
+"""The rules by path: which documents are virtual, and what is planned as one function.
+
+A path of plain strings has one function. Where a rule's path holds a variable (`p[x].q`), everything below
+the part before it is one document, so the function stands there and builds the whole object, with the rules
+of plain paths below it (`p.a.q`) folded in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from palisade.rego import ast
+
+Path = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A rule of a document; `below` is what its path says below the document's own path."""
+
+    rule: ast.Rule
+    below: tuple[ast.Term, ...] = ()
+
+
+@dataclass(slots=True, eq=False)
+class Node:
+    """A place below `data`: a package where it has no members, else a document or a function."""
+
+    path: Path
+    children: dict[str, Node] = field(default_factory=dict)
+    members: list[Member] = field(default_factory=list)
+    keys: tuple[str, ...] = ()
+    "The names of the children that are no functions, in Rego's order."
+
+    @property
+    def arity(self) -> int:
+        return len(self.members[0].rule.head.args or ()) if self.members else 0
+
+    @property
+    def is_function(self) -> bool:
+        return self.arity > 0
+
+    @property
+    def is_document(self) -> bool:
+        return bool(self.members) and not self.is_function
+
+    @property
+    def is_object(self) -> bool:
+        """Whether the document is built key by key."""
+        return any(member.below for member in self.members)
+
+    def at(self, path: Iterable[str]) -> Node | None:
+        """The node below, None where nothing is defined there."""
+        node: Node | None = self
+        for part in path:
+            node = node.children.get(part) if node is not None else None
+        return node
+
+
+def build(packages: Iterable[Path], rules: Iterable[tuple[Path, ast.Rule]]) -> Node:
+    """The tree of the rules, each with the path of its package.
+
+    A package without rules is there too: its document is the empty object.
+    """
+    root = Node(())
+    for package in packages:
+        _reach(root, package)
+    for package, rule in rules:
+        head = rule.head
+        terms = (*(ast.Scalar(part) for part in package), ast.Scalar(head.name.name), *head.path)
+        plain = _plain(terms)
+        _reach(root, plain).members.append(Member(rule, terms[len(plain) :]))
+    _fold(root)
+    return root
+
+
+def _plain(terms: Iterable[ast.Term]) -> Path:
+    parts: list[str] = []
+    for term in terms:
+        if not isinstance(term, ast.Scalar) or not isinstance(term.value, str):
+            break
+        parts.append(term.value)
+    return tuple(parts)
+
+
+def _reach(root: Node, path: Path) -> Node:
+    node = root
+    for index, part in enumerate(path):
+        child = node.children.get(part)
+        if child is None:
+            child = node.children[part] = Node(path[: index + 1])
+        node = child
+    return node
+
+
+def _fold(root: Node) -> None:
+    stack = [root]
+    while stack:
+        node = stack.pop()
+        if node.is_object:
+            _take_in(node)
+        node.keys = tuple(sorted(key for key, child in node.children.items() if not child.is_function))
+        stack.extend(node.children.values())
+
+
+def _take_in(node: Node) -> None:
+    folded = list(node.members)
+    for below in _descendants(node):
+        if not below.is_function:
+            prefix = tuple(ast.Scalar(part) for part in below.path[len(node.path) :])
+            folded += [Member(member.rule, prefix + member.below) for member in below.members]
+            below.members = []
+    # The longest paths first: a shorter one then meets the whole object that it may conflict with.
+    node.members = sorted(folded, key=lambda member: -len(member.below))
+    # Functions below keep their place, for they are called by their full path.
+    node.children = {key: child for key, child in node.children.items() if _holds_function(child)}
+
+
+def _descendants(node: Node) -> Iterator[Node]:
+    for child in node.children.values():
+        yield child
+        yield from _descendants(child)
+
+
+def _holds_function(node: Node) -> bool:
+    return node.is_function or any(_holds_function(child) for child in node.children.values())
+
+
+def is_name(part: str) -> bool:
+    """Whether a part of a path can be written after a dot."""
+    return part.isidentifier() and part.isascii()
+
+
+def spelled(path: Path) -> str:
+    """The path as Rego spells it: `data.a["b c"]`."""
+    parts = [f".{part}" if is_name(part) else f'["{part}"]' for part in path]
+    return "data" + "".join(parts)
