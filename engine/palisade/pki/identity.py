@@ -45,7 +45,7 @@ def function_id(name: str, trust_domain: str = DEFAULT_TRUST_DOMAIN) -> str:
     """The SPIFFE ID of a function's sidecar. Raises ValueError where the name cannot be part of one."""
     if not _SEGMENT.fullmatch(name) or name in {".", ".."}:
         raise ValueError(
-            f"{name!r} cannot be part of a SPIFFE ID: letters, digits, '.', '-' and '_' can, '.' and '..' cannot"
+            f"{name!r} cannot be part of a SPIFFE ID: use letters, digits, '.', '-', '_', and not '.' or '..'"
         )
     return f"spiffe://{check_trust_domain(trust_domain)}/function/{name}"
 
