@@ -18,6 +18,7 @@ from palisade.rego.builtins.registry import BUILTINS
 from palisade.rego.codegen.lower import Lowering, Names
 from palisade.rego.codegen.render import render
 from palisade.rego.codegen.simplify import simplify
+from palisade.rego.codegen.tree import Return
 from palisade.rego.errors import BuiltinError
 from palisade.rego.values import UNDEFINED, Set, Value, equal, key
 
@@ -51,6 +52,8 @@ class Program:
     text: str
     files: tuple[str, ...]
     plans: Mapping[str, Callable[..., list[Value]]]
+    direct: Mapping[str, Callable[..., Value]]
+    """For entry points that hand on one rule's value as `result`: that rule's function."""
     functions: Mapping[str, Callable[..., Value]]
 
 
@@ -69,6 +72,13 @@ def compile_plan(policy: ir.Policy) -> Program:
         text,
         policy.files,
         MappingProxyType({plan.name: namespace[f"p{i}"] for i, plan in enumerate(policy.plans)}),
+        MappingProxyType(
+            {
+                plan.name: namespace[f"f{numbers[func]}"]
+                for plan in policy.plans
+                if (func := _one_rule(plan)) in numbers
+            }
+        ),
         MappingProxyType({func.name: namespace[f"f{numbers[func.name]}"] for func in policy.funcs}),
     )
 
@@ -102,10 +112,23 @@ def _plan(names: Names, number: int, plan: ir.Plan) -> str:
         return ("return rs",)
 
     lowering = Lowering(names, (ir.INPUT, ir.DATA), None, plan.blocks, finish)
-    nodes = simplify(lowering.lower(plan.blocks))
+    nodes = simplify([*lowering.lower(plan.blocks), Return(finish("", "m"))])
     unset = sorted(lowering.unset)
     head = [" = ".join(f"l{local}" for local in unset) + " = U"] if unset else []
     return render(f"p{number}", nodes, ["l0", "l1", "rs", "m"], head)
+
+
+_ONE_RULE = (ir.CallStmt, ir.AssignVarStmt, ir.MakeObjectStmt, ir.ObjectInsertStmt, ir.ResultSetAddStmt)
+
+
+def _one_rule(plan: ir.Plan) -> str:
+    """The function whose value is all that the plan returns, "" where it does more."""
+    stmts = [stmt for block in plan.blocks for stmt in block.stmts]
+    kinds = [type(stmt) for stmt in stmts]
+    first = stmts[0] if stmts else None
+    if isinstance(first, ir.CallStmt) and kinds in (list(_ONE_RULE), [_ONE_RULE[0], *_ONE_RULE[2:]]):
+        return first.func
+    return ""
 
 
 class _Builtins:

@@ -1,0 +1,194 @@
+"""A compiled policy: from sources to answers.
+
+    policy = compile({"authz.rego": source}, data={"roles": {"alice": ["admin"]}})
+    policy.evaluate("data.authz.allow", {"user": "alice"})
+
+A path is planned and made into Python when it is first asked for, and kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from palisade.rego import ast, codegen, ir
+from palisade.rego.builtins.registry import Network
+from palisade.rego.check import CheckedSet, check, check_query
+from palisade.rego.errors import COMPILE_ERROR, CompileError, Diagnostic, Location
+from palisade.rego.evaluation import guarded
+from palisade.rego.limits import DEFAULT, Limits
+from palisade.rego.parser import parse_module, parse_query
+from palisade.rego.plan import Entrypoint, PlanError, plan, rule_entrypoint
+from palisade.rego.runtime import Frame, Run, Setup
+from palisade.rego.values import UNDEFINED, Value, from_python, to_json
+
+Prepared = Callable[[Value], Value]
+
+
+class Policy:
+    """A checked set of modules with its data. Made by `compile`; it never changes."""
+
+    def __init__(self, checked: CheckedSet, data: Value, setup: Setup) -> None:
+        self._checked = checked
+        self._data = data
+        self._setup = setup
+        self._prepared: dict[str, Prepared] = {}
+        self._queries: dict[tuple[str, tuple[str, ...]], codegen.Program] = {}
+
+    @property
+    def checked(self) -> CheckedSet:
+        """The rules in checked form."""
+        return self._checked
+
+    @property
+    def data(self) -> Value:
+        """The base documents, as a value: see `values`."""
+        return self._data
+
+    def evaluate(self, path: str, input: Value = UNDEFINED) -> Value:  # noqa: A002 - Rego's own word
+        """The document at a path such as `data.authz.allow`, UNDEFINED where there is none.
+
+        `input` is a JSON value as `json.loads` returns it, or UNDEFINED for none. The result is a value as
+        `values` describes it; `to_json` makes plain JSON of it. Builtin errors are undefined. Raises
+        CompileError for a path that is none, and EvalError.
+        """
+        prepared = self._prepared.get(path)
+        if prepared is None:
+            prepared = self._prepared[path] = self.prepare(path)
+        return prepared(input)
+
+    def prepare(self, path: str) -> Prepared:
+        """What `evaluate` calls for the path: a function from an input to the document's value."""
+        parts = _parts(path)
+        program = self._compile([rule_entrypoint(parts, path)])
+        data, setup = self._data, self._setup
+        setup = replace(setup, files=program.files)
+        function = program.direct.get(path)
+        if function is not None:
+            rule = function
+
+            def call(input: Value = UNDEFINED) -> Value:  # noqa: A002 - Rego's own word
+                try:
+                    return rule(input, data, Frame(Run(setup)))
+                except (RecursionError, MemoryError) as error:
+                    return guarded(_again, error)
+
+            return call
+        results = program.plans[path]
+
+        def ask(input: Value = UNDEFINED) -> Value:  # noqa: A002 - Rego's own word
+            found = guarded(results, input, data, [], Frame(Run(setup)))
+            return found[0]["result"] if found else UNDEFINED
+
+        return ask
+
+    def query(
+        self,
+        query: str,
+        input: Value = UNDEFINED,  # noqa: A002 - Rego's own word
+        *,
+        package: Sequence[str] = (),
+        strict_builtin_errors: bool = False,
+        limits: Limits | None = None,
+        plain: bool = True,
+    ) -> list[dict[str, Any]]:
+        """The ways in which a query such as `data.a.p = x; x > 1` holds, each as values by variable.
+
+        An empty list means undefined. Values are plain JSON, sets as sorted lists, or with `plain=False` as
+        `values` describes them. `package` lets the query use the names of that package. Raises CompileError
+        for a query that is wrong, and EvalError.
+        """
+        key = (query, tuple(package))
+        program = self._queries.get(key)
+        if program is None:
+            program = self._queries[key] = self._compile([self._entrypoint(query, package)])
+        setup = replace(
+            self._setup,
+            files=program.files,
+            strict=strict_builtin_errors,
+            limits=limits or self._setup.limits,
+        )
+        results = program.plans["query"]
+        found: list[dict[str, Value]] = guarded(results, input, self._data, [], Frame(Run(setup)))
+        return [guarded(to_json, each) for each in found] if plain else found
+
+    def plan(self, entrypoints: Iterable[str]) -> ir.Policy:
+        """OPA's intermediate representation of the documents at the paths; the plans are named by the paths.
+
+        Each plan's one result is `{"result": value}`, none where the document is undefined.
+        """
+        return self._plan([rule_entrypoint(_parts(path), path) for path in entrypoints])
+
+    def _entrypoint(self, query: str, package: Sequence[str]) -> Entrypoint:
+        body = check_query(parse_query(query), self._checked, package=package, source=query)
+        return Entrypoint("query", body)
+
+    def _plan(self, entrypoints: Sequence[Entrypoint]) -> ir.Policy:
+        try:
+            return plan(self._checked, entrypoints, prints=self._setup.printed is not None)
+        except PlanError as error:
+            raise CompileError([Diagnostic(COMPILE_ERROR, error.message, error.location)]) from error
+
+    def _compile(self, entrypoints: Sequence[Entrypoint]) -> codegen.Program:
+        return codegen.compile_plan(self._plan(entrypoints))
+
+
+def _again(error: BaseException) -> Value:
+    raise error
+
+
+def _parts(path: str) -> tuple[str, ...]:
+    """The parts below `data` of a path. Raises CompileError for what is no such path."""
+    body = parse_query(path)
+    term = body[0].term if len(body) == 1 and isinstance(body[0], ast.Expression) else None
+    if isinstance(term, ast.Var) and term.name == "data":
+        return ()
+    if isinstance(term, ast.Ref) and term.head == ast.Var("data"):
+        parts = tuple(part.value for part in term.path if isinstance(part, ast.Scalar))
+        if len(parts) == len(term.path) and all(isinstance(part, str) for part in parts):
+            return parts  # type: ignore[return-value]  # each was just looked at
+    message = f"{path} is no path of a document: write it as data.package.rule"
+    raise CompileError([Diagnostic(COMPILE_ERROR, message, Location("<query>", 1, 1), path)])
+
+
+def compile(  # noqa: A001 - as `re.compile`
+    modules: Mapping[str, str],
+    data: Any = None,
+    *,
+    version: int = 1,
+    limits: Limits = DEFAULT,
+    network: Network = Network(),  # noqa: B008 - immutable
+    env: Mapping[str, str] | None = None,
+    config: Mapping[str, Any] | None = None,
+    printed: Callable[[str, Location], None] | None = None,
+    previous: Policy | None = None,
+) -> Policy:
+    """The policy that the sources, by file name, make together.
+
+    `data` is what `data` holds beside the rules. `version` 0 reads Rego as it was before v1. `network` names
+    the hosts that `http.send` and `net.lookup_ip_addr` may reach, none by default; `env` and `config` are
+    what `opa.runtime` shows; `printed` receives what `print` writes, which is dropped without it. Files that
+    stand in `previous` as they are now are not parsed again.
+
+    Raises CompileError with every error of every file.
+    """
+    known = {module.loc.file: module for module in previous.checked.modules} if previous else {}
+    parsed: list[ast.Module] = []
+    errors: list[Diagnostic] = []
+    for file, source in modules.items():
+        old = known.get(file)
+        if old is not None and old.source == source and old.version == version:
+            parsed.append(old)
+            continue
+        try:
+            parsed.append(parse_module(source, file, version=version))
+        except CompileError as error:
+            errors += error.errors
+    if errors:
+        raise CompileError(errors)
+    base = from_python({} if data is None else data)
+    if type(base) is not dict:
+        raise TypeError("data is an object: the documents by name")
+    setup = Setup(limits=limits, network=network, env=env or {}, config=config or {}, printed=printed)
+    return Policy(check(parsed, data=base), base, setup)
