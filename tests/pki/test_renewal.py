@@ -67,7 +67,7 @@ def test_a_renewal_that_fails_is_tried_again_while_the_old_one_lives(tmp_path: P
 
 
 def test_keep_fresh_hands_on_every_identity(tmp_path: Path) -> None:
-    authority = Authority.open(tmp_path / "pki", identity_lifetime=timedelta(seconds=2))
+    authority = Authority.open(tmp_path / "pki", identity_lifetime=timedelta(seconds=4))
 
     async def test() -> None:
         seen: asyncio.Queue[Identity] = asyncio.Queue()
