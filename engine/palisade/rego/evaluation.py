@@ -1,4 +1,4 @@
-"""Running a compiled plan: one place where an evaluation starts and where every way that it can end is named."""
+"""Running a compiled plan, and the one place where what would crash an evaluation becomes an error."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class PlanPolicy:
     def run(
         self,
         entrypoint: str,
-        input: Value = UNDEFINED,  # noqa: A002 - Rego's own word
+        input: Value = UNDEFINED,
         *,
         strict_builtin_errors: bool = False,
         limits: Limits | None = None,
@@ -60,7 +60,7 @@ class PlanPolicy:
         return guarded(_results, plan, input, self._data, setup)  # type: ignore[no-any-return]
 
 
-def _results(plan: Callable[..., list[Value]], input: Value, data: Value, setup: Setup) -> list[Any]:  # noqa: A002
+def _results(plan: Callable[..., list[Value]], input: Value, data: Value, setup: Setup) -> list[Any]:
     return [to_json(result) for result in plan(input, data, [], Frame(Run(setup)))]
 
 

@@ -46,7 +46,7 @@ class Policy:
         """The base documents, as a value: see `values`."""
         return self._data
 
-    def evaluate(self, path: str, input: Value = UNDEFINED) -> Value:  # noqa: A002 - Rego's own word
+    def evaluate(self, path: str, input: Value = UNDEFINED) -> Value:
         """The document at a path such as `data.authz.allow`, UNDEFINED where there is none.
 
         `input` is a JSON value as `json.loads` returns it, or UNDEFINED for none. The result is a value as
@@ -68,7 +68,7 @@ class Policy:
         if function is not None:
             rule = function
 
-            def call(input: Value = UNDEFINED) -> Value:  # noqa: A002 - Rego's own word
+            def call(input: Value = UNDEFINED) -> Value:
                 try:
                     return rule(input, data, Frame(Run(setup)))
                 except (RecursionError, MemoryError) as error:
@@ -77,7 +77,7 @@ class Policy:
             return call
         results = program.plans[path]
 
-        def ask(input: Value = UNDEFINED) -> Value:  # noqa: A002 - Rego's own word
+        def ask(input: Value = UNDEFINED) -> Value:
             found = guarded(results, input, data, [], Frame(Run(setup)))
             return found[0]["result"] if found else UNDEFINED
 
@@ -86,7 +86,7 @@ class Policy:
     def query(
         self,
         query: str,
-        input: Value = UNDEFINED,  # noqa: A002 - Rego's own word
+        input: Value = UNDEFINED,
         *,
         package: Sequence[str] = (),
         strict_builtin_errors: bool = False,
@@ -152,7 +152,7 @@ def _parts(path: str) -> tuple[str, ...]:
     raise CompileError([Diagnostic(COMPILE_ERROR, message, Location("<query>", 1, 1), path)])
 
 
-def compile(  # noqa: A001 - as `re.compile`
+def compile(
     modules: Mapping[str, str],
     data: Any = None,
     *,

@@ -45,7 +45,7 @@ class Setup:
     files: Sequence[str] = ()
     strict: bool = False
     limits: Limits = DEFAULT
-    network: Network = Network()
+    network: Network = field(default_factory=Network)
     env: Mapping[str, str] = field(default_factory=dict)
     config: Mapping[str, Any] = field(default_factory=dict)
     printed: Callable[[str, Location], None] | None = None

@@ -1,0 +1,59 @@
+"""OPA's conformance cases as parameters: a test that takes `conformance_case` runs once for each.
+
+They are in the folder PALISADE_CONFORMANCE, or ../shared/conformance beside the repository. Which may fail,
+and why, is in `conformance_exceptions.json` by the test's name and the case's note; one that is listed there
+and passes is an error.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from palisade.rego import text
+
+_ROOT = Path(__file__).resolve().parents[2]
+_EXCEPTIONS = Path(__file__).parent / "conformance_exceptions.json"
+
+
+@cache
+def _cases() -> tuple[dict[str, Any], ...]:
+    named = os.environ.get("PALISADE_CONFORMANCE")
+    folder = Path(named) if named else _ROOT.parent / "shared" / "conformance"
+    files = sorted((folder / "cases").glob("*.json"))
+    if not files and os.environ.get("CI") == "true":
+        raise FileNotFoundError(f"the conformance cases are not at {folder}")
+    return tuple(case for file in files for case in text.loads(file.read_text(encoding="utf-8"))["cases"])
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "conformance_case" not in metafunc.fixturenames:
+        return
+    if not _cases():
+        skip = pytest.mark.skip(reason="no conformance cases: set PALISADE_CONFORMANCE to their folder")
+        metafunc.parametrize("conformance_case", [pytest.param({}, marks=skip)])
+        return
+    allowed: dict[str, str] = json.loads(_EXCEPTIONS.read_text(encoding="utf-8")).get(
+        metafunc.function.__name__, {}
+    )
+    unknown = allowed.keys() - {case["note"] for case in _cases()}
+    if unknown:
+        raise ValueError(f"conformance_exceptions.json names cases that do not exist: {sorted(unknown)}")
+    metafunc.parametrize(
+        "conformance_case",
+        [
+            pytest.param(
+                case,
+                id=case["note"],
+                marks=[pytest.mark.xfail(strict=True, reason=allowed[case["note"]])]
+                if case["note"] in allowed
+                else [],
+            )
+            for case in _cases()
+        ],
+    )
