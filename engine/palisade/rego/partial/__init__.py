@@ -1,0 +1,29 @@
+"""Partial evaluation: a plan with `data` known and `input` unknown becomes conditions on the request.
+
+    outcome = evaluate(policy, ("palisade", "identity", "allow"), data)
+
+gives the cases of a rule in order, each under a `Formula` over atoms such as "the method is GET".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from palisade.rego import ir
+from palisade.rego.partial.execute import Case, Executor, Outcome
+from palisade.rego.values import Value
+
+__all__ = ["Case", "Outcome", "evaluate"]
+
+
+def evaluate(
+    policy: ir.Policy,
+    path: Sequence[str],
+    data: Value,
+    given: Mapping[tuple[str, ...], Value] | None = None,
+) -> Outcome:
+    """The outcome of the rule at a path below data, for every input; those parts of it in `given` are known.
+
+    `policy` is a plan that holds the rule. Raises KeyError where it does not.
+    """
+    return Executor(policy, data, given).rule(path)

@@ -1,0 +1,169 @@
+"""What is known of a builtin's answer when an operand is not: membership, comparison, lookups with defaults.
+
+Each function here gets the operands and answers with the cases that it can tell apart, or None to leave the
+call as a term of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, TypeAlias
+
+from palisade.rego.partial.formula import FALSE, TRUE, Defined, Formula, IsKind, Test
+from palisade.rego.partial.terms import (
+    Apply,
+    ArrayOf,
+    Element,
+    Gathered,
+    Input,
+    Known,
+    ObjectOf,
+    SetOf,
+    Symbol,
+    below,
+)
+from palisade.rego.values import Set, key
+
+if TYPE_CHECKING:
+    from palisade.rego.partial.conditions import Conditions
+
+Cases: TypeAlias = list[tuple[Formula, Symbol]]
+"""Conditions of which at most one holds, with the result there; undefined where none does."""
+
+KNOWN_TRUE = Known(True)
+KNOWN_FALSE = Known(False)
+
+PREDICATES = frozenset(
+    (
+        *("all", "any", "base64.is_valid", "contains", "crypto.hmac.equal", "endswith", "glob.match"),
+        *("graphql.is_valid", "gt", "gte", "is_array", "is_boolean", "is_null", "is_number", "is_object"),
+        *("is_set", "is_string", "json.is_valid", "lt", "lte", "net.cidr_contains", "net.cidr_intersects"),
+        *("net.cidr_is_valid", "object.subset", "re_match", "regex.globs_match", "regex.is_valid"),
+        *("regex.match", "regex.template_match", "semver.is_valid", "startswith", "yaml.is_valid"),
+        *("strings.any_prefix_match", "strings.any_suffix_match", "io.jwt.verify_eddsa"),
+        *(f"io.jwt.verify_{kind}{size}" for kind in ("hs", "rs", "es", "ps") for size in (256, 384, 512)),
+    )
+)
+"""Builtins whose answer is a boolean."""
+
+TOTAL = frozenset(("lt", "lte", "gt", "gte", "type_name"))
+"""Builtins that take operands of any type, so that a call of them is always defined."""
+
+
+def truth(run: Conditions, condition: Formula) -> Cases:
+    """The cases of a call that answers true under the condition and false otherwise."""
+    return [(condition, KNOWN_TRUE), (run.builder.negate(condition), KNOWN_FALSE)]
+
+
+def equal(run: Conditions, args: Sequence[Symbol]) -> Cases:
+    return truth(run, run.equal(args[0], args[1]))
+
+
+def not_equal(run: Conditions, args: Sequence[Symbol]) -> Cases:
+    return truth(run, run.builder.negate(run.equal(args[0], args[1])))
+
+
+def member(run: Conditions, args: Sequence[Symbol]) -> Cases | None:
+    """`x in xs`"""
+    item, collection = args
+    found = _is_member(run, item, collection)
+    return None if found is None else truth(run, found)
+
+
+def _is_member(run: Conditions, item: Symbol, collection: Symbol) -> Formula | None:
+    builder = run.builder
+    if isinstance(collection, Known):
+        members = _members(collection)
+        if isinstance(item, Known | ArrayOf | ObjectOf | SetOf):
+            return builder.any(run.equal(item, Known(each)) for each in members)
+        return run.is_one_of(item, members)
+    if isinstance(collection, ArrayOf | SetOf):
+        return builder.any(run.equal(item, each) for each in collection.items)
+    if isinstance(collection, ObjectOf):
+        return builder.any(run.equal(item, each) for _, each in collection.items)
+    if isinstance(collection, Gathered):
+        return run.has(collection, item)
+    if isinstance(collection, Input | Element | Apply):
+        loop = run.new_loop()
+        return run.exists(collection, loop, run.equal(Element(collection, loop), item))
+    return None
+
+
+def _members(collection: Known) -> Iterable[object]:
+    value = collection.value
+    if isinstance(value, dict):
+        return list(value.values())
+    if isinstance(value, list | Set):
+        return list(value)
+    return []
+
+
+def key_member(run: Conditions, args: Sequence[Symbol]) -> Cases | None:
+    """`k, v in xs`"""
+    index, item, collection = args
+    if not isinstance(collection, Input | Element):
+        return None
+    loop = run.new_loop()
+    body = run.builder.both(
+        run.equal(Element(collection, loop, of_keys=True), index),
+        run.equal(Element(collection, loop), item),
+    )
+    return truth(run, run.exists(collection, loop, body))
+
+
+def object_get(run: Conditions, args: Sequence[Symbol]) -> Cases | None:
+    """`object.get(obj, key, default)` with a constant key, or a constant array of them, into the input."""
+    source, path, default = args
+    if not isinstance(path, Known) or not isinstance(source, Input | Element):
+        return None
+    steps = path.value if isinstance(path.value, list) else [path.value]
+    if not steps:
+        return None
+    term = source
+    for step in steps:
+        term = below(term, key(step))
+    builder = run.builder
+    found = builder.atom(Defined(term))
+    # OPA refuses a source that is no object, and the call is then undefined, not the default.
+    missing = builder.both(builder.atom(IsKind(source, "object")), builder.negate(found))
+    return [(found, term), (missing, default)]
+
+
+def _more_than(run: Conditions, args: Sequence[Symbol]) -> Cases | None:
+    """`count(xs) > 0`"""
+    return _counts(run, args[0], args[1])
+
+
+def _less_than(run: Conditions, args: Sequence[Symbol]) -> Cases | None:
+    """`0 < count(xs)`"""
+    return _counts(run, args[1], args[0])
+
+
+def _counts(run: Conditions, counted: Symbol, limit: Symbol) -> Cases | None:
+    if limit != Known(0) or not isinstance(counted, Apply) or counted.name != "count":
+        return None
+    collection = counted.args[0]
+    return truth(run, run.nonempty(collection)) if isinstance(collection, Gathered) else None
+
+
+def predicate(run: Conditions, name: str, args: Sequence[Symbol]) -> Cases:
+    """A builtin that answers with a boolean: true, false, or undefined for operands it does not take."""
+    builder = run.builder
+    term = Apply(name, tuple(args))
+    holds = builder.atom(Test(term))
+    defined = TRUE if name in TOTAL else builder.atom(Defined(term))
+    return [(holds, KNOWN_TRUE), (builder.both(defined, builder.negate(holds)), KNOWN_FALSE)]
+
+
+SPECIAL: dict[str, Callable[[Conditions, Sequence[Symbol]], Cases | None]] = {
+    "equal": equal,
+    "eq": equal,
+    "neq": not_equal,
+    "internal.member_2": member,
+    "internal.member_3": key_member,
+    "object.get": object_get,
+    "gt": _more_than,
+    "lt": _less_than,
+}
+
+__all__ = ["FALSE", "PREDICATES", "SPECIAL", "TOTAL", "Cases", "predicate", "truth"]

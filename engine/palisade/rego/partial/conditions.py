@@ -1,0 +1,205 @@
+"""When symbols are equal, among others, or found in a collection: conditions on terms of a request."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+
+from palisade.rego.errors import Location
+from palisade.rego.partial.formula import (
+    FALSE,
+    TRUE,
+    Atom,
+    Builder,
+    Exists,
+    Formula,
+    Opaque,
+    Same,
+    Test,
+    substitute,
+)
+from palisade.rego.partial.terms import (
+    Apply,
+    ArrayOf,
+    Element,
+    Gathered,
+    Input,
+    Known,
+    ObjectOf,
+    Part,
+    SetOf,
+    Symbol,
+    Term,
+    Unknown,
+    renamed,
+)
+from palisade.rego.partial.worlds import Unsupported
+from palisade.rego.values import Set, Value, key
+
+
+class Conditions:
+    """Makes the conditions of one run; loops and opaque parts are numbered, so each is itself alone."""
+
+    def __init__(self) -> None:
+        self.builder = Builder()
+        self._serial = 0
+
+    def new_loop(self) -> int:
+        """A number for a loop over an unknown collection."""
+        self._serial += 1
+        return self._serial
+
+    def opaque(self, reason: str, location: Location) -> Formula:
+        self._serial += 1
+        return self.builder.atom(Opaque(reason, location, self._serial))
+
+    def unknown(self, reason: str, location: Location) -> Unknown:
+        self._serial += 1
+        return Unknown(reason, location, self._serial)
+
+    def equal(self, a: Symbol, b: Symbol) -> Formula:
+        """The condition under which two defined symbols denote equal values."""
+        if isinstance(a, Known):
+            a, b = b, a
+        if isinstance(a, Known) and isinstance(b, Known):
+            return TRUE if a == b else FALSE
+        if a == b and not isinstance(a, Unknown):
+            return TRUE
+        if isinstance(a, Unknown):
+            return self.opaque(a.reason, a.location)
+        if isinstance(b, Unknown):
+            return self.opaque(b.reason, b.location)
+        for one, other in ((a, b), (b, a)):
+            if isinstance(one, Gathered):
+                if other == Known(Set() if one.kind == "set" else []):
+                    return self.builder.negate(self.nonempty(one))
+                raise Unsupported("compares a collection whose members depend on the request")
+            counted = isinstance(one, Apply) and one.name == "count" and one.args[0]
+            if isinstance(counted, Gathered) and other == Known(0):
+                return self.builder.negate(self.nonempty(counted))
+        if isinstance(a, ArrayOf | ObjectOf | SetOf):
+            return self._equal_composite(a, b)
+        if isinstance(b, ArrayOf | ObjectOf | SetOf):
+            return self._equal_composite(b, a)
+        if isinstance(b, Known):
+            return self.builder.is_in(_as_term(a), (b.form,))
+        return self.builder.atom(Same(_as_term(a), b))
+
+    def _equal_composite(self, a: Symbol, b: Symbol) -> Formula:
+        if isinstance(a, ArrayOf):
+            if isinstance(b, Known):
+                if not isinstance(b.value, list) or len(b.value) != len(a.items):
+                    return FALSE
+                others: list[Symbol] = [Known(item) for item in b.value]
+                return self.builder.all(map(self.equal, a.items, others))
+            if isinstance(b, ArrayOf):
+                if len(a.items) != len(b.items):
+                    return FALSE
+                return self.builder.all(map(self.equal, a.items, b.items))
+            if isinstance(b, Input | Element | Apply):
+                return self.builder.atom(Same(b, a))
+        if isinstance(a, ObjectOf) and isinstance(b, Known | ObjectOf):
+            mine = dict(a.items)
+            if isinstance(b, Known):
+                if not isinstance(b.value, dict):
+                    return FALSE
+                theirs: dict[object, Symbol] = {form: Known(value) for form, value in b.value.items()}
+            else:
+                theirs = dict(b.items)
+            if mine.keys() != theirs.keys():
+                return FALSE
+            return self.builder.all(self.equal(value, theirs[form]) for form, value in mine.items())
+        if isinstance(b, ArrayOf | ObjectOf | SetOf) and type(a) is not type(b):
+            return FALSE
+        if isinstance(b, Known) and not isinstance(b.value, Set):
+            return FALSE
+        raise Unsupported("compares a set or object whose members depend on the request")
+
+    def nonempty(self, collection: Gathered) -> Formula:
+        """Whether the collection has any member."""
+        return self.builder.any(self.some(part, TRUE) for part in collection.parts)
+
+    def has(self, collection: Gathered, item: Symbol) -> Formula:
+        """Whether the item is a member of the collection."""
+        found = []
+        for part in map(self.fresh, collection.parts):
+            found.append(self.some(part, self.equal(part.item, item)))
+        return self.builder.any(found)
+
+    def some(self, part: Part, body: Formula) -> Formula:
+        """Some choice of members in the part's loops makes its condition and the body hold."""
+        formula = self.builder.both(part.condition, body)
+        for source, loop in reversed(part.over):
+            formula = self.exists(source, loop, formula)
+        return formula
+
+    def fresh(self, part: Part) -> Part:
+        """The part with loops of its own, so that two uses of it do not choose the same members."""
+        condition, item, over = part.condition, part.item, list[tuple[Term, int]]()
+        pending = list(part.over)
+        while pending:
+            source, loop = pending.pop(0)
+            to = self.new_loop()
+            condition = self._renamed(condition, loop, to)
+            item = renamed(item, loop, to)
+            over.append((source, to))
+            pending = [(_as_term(renamed(each, loop, to)), number) for each, number in pending]
+        return Part(condition, tuple(over), item)
+
+    def _renamed(self, formula: Formula, loop: int, to: int) -> Formula:
+        if loop not in formula.loops:
+            return formula
+
+        def replace(atom: Atom) -> Formula:
+            if isinstance(atom, Opaque):
+                return self.builder.atom(atom)
+            if isinstance(atom, Exists):
+                source = _as_term(renamed(atom.source, loop, to))
+                return self.builder.atom(Exists(source, atom.loop, self._renamed(atom.body, loop, to)))
+            if isinstance(atom, Same):
+                left = _as_term(renamed(atom.left, loop, to))
+                return self.builder.atom(Same(left, renamed(atom.right, loop, to)))
+            if isinstance(atom, Test):
+                return self.builder.atom(Test(_as_apply(renamed(atom.term, loop, to))))
+            term = _as_term(renamed(atom.term, loop, to))
+            return self.builder.atom(dataclasses.replace(atom, term=term))
+
+        return substitute(self.builder, formula, replace)
+
+    def is_one_of(self, item: Symbol, values: Iterable[Value]) -> Formula:
+        """The term equals one of the values."""
+        if isinstance(item, Unknown):
+            return self.opaque(item.reason, item.location)
+        if isinstance(item, Input | Element | Apply):
+            return self.builder.is_in(item, (key(value) for value in values))
+        return self.builder.any(self.equal(item, Known(value)) for value in values)
+
+    def exists(self, source: Symbol, loop: int, body: Formula) -> Formula:
+        """Some member of the collection makes the body hold; parts that do not name it stay outside."""
+        builder = self.builder
+        if body is FALSE:
+            return FALSE
+        if isinstance(source, Unknown):
+            return self.opaque(source.reason, source.location)
+        if isinstance(source, Known | ArrayOf | ObjectOf | SetOf | Gathered):
+            raise Unsupported("iterates over a collection that is known in part")
+        if body.kind == "or":
+            return builder.any(self.exists(source, loop, part) for part in body.args)
+        if body.kind == "and":
+            outside = [part for part in body.args if loop not in part.loops]
+            inside = [part for part in body.args if loop in part.loops]
+            if outside:
+                return builder.all((*outside, self.exists(source, loop, builder.all(inside))))
+        return builder.atom(Exists(source, loop, body))
+
+
+def _as_term(symbol: Symbol) -> Term:
+    if isinstance(symbol, Input | Element | Apply | Unknown):
+        return symbol
+    raise TypeError(f"{symbol} is no term")
+
+
+def _as_apply(symbol: Symbol) -> Apply:
+    if isinstance(symbol, Apply):
+        return symbol
+    raise TypeError(f"{symbol} is no call")

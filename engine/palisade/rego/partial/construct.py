@@ -1,0 +1,134 @@
+"""Collections that are known in part: taken apart, added to, put together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from palisade.rego.partial.formula import TRUE, Builder, Formula
+from palisade.rego.partial.terms import ArrayOf, Gathered, Known, ObjectOf, Part, SetOf, Symbol, Term
+from palisade.rego.partial.worlds import Unsupported
+from palisade.rego.values import UNDEFINED, Set, Value, key, sorted_keys, sorted_values, unkey
+
+
+def items_of(symbol: Symbol | None) -> tuple[Symbol, ...]:
+    if isinstance(symbol, ArrayOf | SetOf):
+        return symbol.items
+    if isinstance(symbol, Known) and isinstance(symbol.value, list | Set):
+        return tuple(Known(item) for item in symbol.value)
+    raise Unsupported("adds to a collection that is not known")
+
+
+def parts_of(symbol: Symbol | None) -> tuple[str, tuple[Part, ...]] | None:
+    """What a set or array is put together of, and which of the two it is; None for anything else."""
+    if isinstance(symbol, Gathered):
+        return symbol.kind, symbol.parts
+    if isinstance(symbol, ArrayOf | SetOf):
+        kind = "set" if isinstance(symbol, SetOf) else "array"
+        return kind, tuple(Part(TRUE, (), item) for item in symbol.items)
+    if isinstance(symbol, Known) and isinstance(symbol.value, list | Set):
+        kind = "set" if isinstance(symbol.value, Set) else "array"
+        return kind, tuple(Part(TRUE, (), Known(item)) for item in symbol.value)
+    return None
+
+
+def grown(
+    before: Mapping[int, Symbol],
+    after: Mapping[int, Symbol],
+    builder: Builder,
+    condition: Formula,
+    over: tuple[tuple[Term, int], ...] = (),
+) -> Mapping[int, Symbol] | None:
+    """The environment of a request of which it is not known whether it went from `before` to `after`.
+
+    Only where all that differs are sets and arrays that `after` has more members of: those then stand under
+    the condition, for every member of the loops in `over`. None elsewhere.
+    """
+    if before.keys() != after.keys():
+        return None
+    merged = dict(before)
+    for local, now in after.items():
+        old = before[local]
+        if old == now:
+            continue
+        start, end = parts_of(old), parts_of(now)
+        if start is None or end is None or start[0] != end[0]:
+            return None
+        first = set(start[1]) if start[0] == "set" else None
+        if first is None and end[1][: len(start[1])] != start[1]:
+            return None
+        if first is not None and not first <= set(end[1]):
+            return None
+        added = end[1][len(start[1]) :] if first is None else [p for p in end[1] if p not in first]
+        merged[local] = Gathered(
+            start[0],
+            (
+                *start[1],
+                *(Part(builder.both(condition, p.condition), (*over, *p.over), p.item) for p in added),
+            ),
+        )
+    return merged
+
+
+def insert_into(obj: Symbol | None, form: object, value: Symbol) -> tuple[Symbol, Symbol | None]:
+    """The object with one more entry, and what it held there before."""
+    if isinstance(obj, Known):
+        if isinstance(value, Known):
+            old = obj.value.get(form, UNDEFINED)
+            return Known({**obj.value, form: value.value}), None if old is UNDEFINED else Known(old)
+        items: dict[object, Symbol] = {name: Known(item) for name, item in obj.value.items()}
+    elif isinstance(obj, ObjectOf):
+        items = dict(obj.items)
+    else:
+        raise Unsupported("adds to an object that is not known")
+    before = items.get(form)
+    items[form] = value
+    if all(isinstance(item, Known) for item in items.values()):
+        return Known({name: item.value for name, item in items.items() if isinstance(item, Known)}), before
+    return ObjectOf(tuple(items.items())), before
+
+
+def pairs_of(source: Symbol) -> list[tuple[Symbol, Symbol]] | None:
+    """The keys and values of a collection of known shape in Rego's order, or None for an unknown one."""
+    if isinstance(source, Known):
+        value = source.value
+        if isinstance(value, list):
+            return [(Known(index), Known(item)) for index, item in enumerate(value)]
+        if isinstance(value, dict):
+            return [(Known(name), Known(value[key(name)])) for name in sorted_keys(value)]
+        if isinstance(value, Set):
+            members = [Known(item) for item in sorted_values(value)]
+            return list(zip(members, members, strict=True))
+        return []
+    if isinstance(source, ArrayOf):
+        return [(Known(index), item) for index, item in enumerate(source.items)]
+    if isinstance(source, ObjectOf):
+        return [(Known(unkey(form)), value) for form, value in source.items]
+    if isinstance(source, SetOf):
+        return [(item, item) for item in source.items]
+    return None
+
+
+def lookup(collection: Value, name: Value) -> Value:
+    """What a known collection holds at a key, or UNDEFINED."""
+    if isinstance(collection, dict):
+        return collection.get(key(name), UNDEFINED)
+    if isinstance(collection, list):
+        if isinstance(name, bool) or not isinstance(name, int) or not 0 <= name < len(collection):
+            return UNDEFINED
+        return collection[name]
+    if isinstance(collection, Set):
+        return name if name in collection else UNDEFINED
+    return UNDEFINED
+
+
+def merge(a: Value, b: Value) -> Value:
+    if isinstance(a, dict) and isinstance(b, dict):
+        return {**b, **{form: merge(value, b[form]) if form in b else value for form, value in a.items()}}
+    return a
+
+
+def put(base: Value, path: Sequence[str], value: Value) -> Value:
+    if not path:
+        return value
+    inside = base if isinstance(base, dict) else {}
+    return {**inside, path[0]: put(inside.get(path[0], {}), path[1:], value)}

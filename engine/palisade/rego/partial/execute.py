@@ -1,0 +1,397 @@
+"""Runs a plan with `data` known and `input` unknown, and tells under which condition it ends how.
+
+Every statement is carried out as OPA's IR defines it, only that a test on an unknown value does not decide:
+it splits the state in two, and each part goes on under its condition (see `worlds`). Loops over known
+collections unroll; a loop over an unknown one becomes an `Exists` where all that it does is to hold or not. A
+block that does more than this can follow is *opaque*: its effect stands under a condition that only the
+evaluator can decide, with the reason and the place. So the outcome is never wrong, only less precise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from palisade.rego import ir
+from palisade.rego.errors import NOWHERE, Location
+from palisade.rego.partial.construct import grown, pairs_of, put
+from palisade.rego.partial.flow import Liveness, all_stmts, changed, written
+from palisade.rego.partial.formula import FALSE, TRUE, Builder, Formula
+from palisade.rego.partial.statements import Statements
+from palisade.rego.partial.terms import Apply, Element, Gathered, Input, Known, Part, Symbol, Unknown, loops
+from palisade.rego.partial.worlds import (
+    ERROR,
+    MAX_STATES,
+    NEXT,
+    Env,
+    Result,
+    Step,
+    Unsupported,
+    Worlds,
+    env_key,
+)
+from palisade.rego.values import Value
+
+MAX_STATEMENTS = 20_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """Under `condition` the rule has `value` (None: undefined), given by the rule at `label`."""
+
+    condition: Formula
+    value: Symbol | None
+    label: Location
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The cases of a rule in order: the first whose condition holds decides; the last one's is TRUE.
+
+    `error` holds of the requests on which the evaluation ends in an error, before any case counts.
+    """
+
+    cases: tuple[Case, ...]
+    error: Formula
+    builder: Builder
+
+
+class Executor(Statements):
+    """One policy's symbolic runs. Results of functions are kept, by their arguments."""
+
+    def __init__(
+        self, policy: ir.Policy, data: Value, given: Mapping[tuple[str, ...], Value] | None = None
+    ) -> None:
+        """`given` are parts of the input that are known after all, by their paths."""
+        super().__init__(policy, given or {})
+        self._data = Known(data)
+        self._flow = Liveness()
+        self._kept: dict[object, list[Step]] = {}
+        self._statements = 0
+
+    def rule(self, path: Sequence[str]) -> Outcome:
+        """The outcome of the rule at a path below data. Raises KeyError where the plan has no such rule."""
+        func = self._by_path[("g0", *path)]
+        worlds = self._run_function(func, (Input(()), self._data))
+        builder = self.builder
+        cases: list[Case] = []
+        errors: list[Formula] = []
+        before: list[Formula] = []
+        for state in worlds.states:
+            reached = state.reached(builder)
+            if state.signal == ERROR:
+                here = builder.any(condition for condition, _ in reached)
+                errors.append(builder.both(here, builder.negate(builder.any(before))))
+            else:
+                cases.extend(Case(each, state.env.get(func.result), label) for each, label in reached)
+            before.extend(condition for condition, _ in reached)
+        return Outcome(tuple(cases), builder.any(errors), builder)
+
+    def _run_function(self, func: ir.Func, args: Sequence[Symbol]) -> Worlds:
+        env = dict(zip(func.params, args, strict=True))
+        return self._sequence(func.blocks, env, frozenset((func.result, *func.params)), guard=True)
+
+    def _call_function(self, func: ir.Func, args: tuple[Symbol, ...], target: int, env: Env) -> list[Step]:
+        kept = self._kept.get((func.name, args))
+        if kept is None:
+            kept = self._kept[(func.name, args)] = self._run_function(func, args).disjoint()
+        steps: list[Step] = []
+        for step in kept:
+            if step.signal == ERROR:
+                steps.append(Step(step.condition, env, ERROR))
+            elif func.result in step.env:
+                steps.append(Step(step.condition, {**env, target: step.env[func.result]}))
+        return steps
+
+    def _sequence(
+        self, blocks: Sequence[ir.Block], env: Env, outside: frozenset[int], *, guard: bool = False
+    ) -> Worlds:
+        """Runs blocks in turn. With `guard`, one that cannot be followed becomes opaque by itself."""
+        worlds = Worlds(env, self.builder)
+        blocks = tuple(blocks)
+        for block, live in zip(blocks, self._flow.chain(blocks, outside), strict=True):
+            worlds.advance(
+                partial(self._guarded if guard else self._block, block, live=live), self._label(block)
+            )
+        return worlds
+
+    def _guarded(self, block: ir.Block, env: Env, live: frozenset[int]) -> Result:
+        try:
+            return self._block(block, env, live)
+        except Unsupported as trouble:
+            return self._opaque_block(block, env, live, trouble)
+
+    def _opaque_block(self, block: ir.Block, env: Env, live: frozenset[int], trouble: Unsupported) -> Result:
+        """The block's effect where only the evaluator knows whether it takes place."""
+        condition = self.opaque(trouble.reason, trouble.location)
+        after = {local: value for local, value in env.items() if local in live}
+        rest = dict(after)
+        for target in sorted(self._flow.assigned(block) & live):
+            constant = _only_constant(block, target)
+            old = env.get(target)
+            if constant is None:
+                # It may have been filled in part, so nothing is known of it whichever way the block ends.
+                after[target] = rest[target] = self.unknown(trouble.reason, trouble.location)
+            elif old is not None and old != constant:
+                return Result([Step(condition, after, ERROR)], rest, FALSE)
+            else:
+                after[target] = constant
+        steps = [Step(condition, after)] if env_key(after) != env_key(rest) else []
+        return Result(steps, rest, condition)
+
+    def _block(self, block: ir.Block, env: Env, live: frozenset[int]) -> Result:
+        """Runs the statements of one block. Its steps are disjoint and differ from the rest in effect."""
+        leaving = _Leaving(self.builder, live, env)
+        worlds: list[tuple[Formula, Env]] = [(TRUE, env)]
+        for index, stmt in enumerate(block.stmts):
+            handler = self._handlers[type(stmt)]
+            if isinstance(stmt, _NESTING):
+                handler = partial(handler, live=live | self._flow.behind(block, index))
+            following: list[tuple[Formula, Env]] = []
+            for guard, current in worlds:
+                for condition, step in self._step(handler, stmt, guard, current, leaving):
+                    if step.signal == NEXT:
+                        following.append((condition, step.env))
+                    else:
+                        leaving.add(condition, step.env, _outside(step.signal))
+            worlds = following
+            if not worlds:
+                break
+            if len(worlds) > MAX_STATES:
+                raise Unsupported("has too many different outcomes", self._where(stmt))
+        for guard, current in worlds:
+            leaving.add(guard, current, NEXT)
+        return leaving.result(self.builder.any(guard for guard, _ in worlds))
+
+    def _step(
+        self,
+        handler: Callable[[ir.AnyStmt, Env], list[Step]],
+        stmt: ir.AnyStmt,
+        guard: Formula,
+        env: Env,
+        leaving: _Leaving,
+    ) -> list[tuple[Formula, Step]]:
+        """One statement from one state: its steps with full conditions. What is undefined leaves the block."""
+        self._statements += 1
+        if self._statements > MAX_STATEMENTS:
+            raise Unsupported("is too much work for partial evaluation", self._where(stmt))
+        try:
+            steps = handler(stmt, env)
+        except Unsupported as trouble:
+            if trouble.location is NOWHERE:
+                trouble.location = self._where(stmt)
+            raise
+        if not (steps and steps[0].condition is TRUE):
+            leaving.undefined(guard, (step.condition for step in steps), env)
+        pairs = ((self.builder.both(guard, step.condition), step) for step in steps)
+        return [(condition, step) for condition, step in pairs if condition is not FALSE]
+
+    def _label(self, block: ir.Block) -> Location:
+        """The place that stands for a block: the head of the rule, where its value is assigned."""
+        for stmt in (*block.stmts, *all_stmts(block)):
+            if isinstance(stmt, ir.AssignVarOnceStmt):
+                return self._where(stmt)
+        return self._where(block.stmts[0]) if block.stmts else NOWHERE
+
+    # Statements that hold blocks. `live` is what the statements behind them need. ---------------------------
+
+    def _BlockStmt(self, stmt: ir.BlockStmt, env: Env, live: frozenset[int]) -> list[Step]:  # noqa: N802
+        return self._sequence(stmt.blocks, env, live).disjoint()
+
+    def _NotStmt(self, stmt: ir.NotStmt, env: Env, live: frozenset[int]) -> list[Step]:  # noqa: N802
+        result = self._block(stmt.block, env, frozenset())
+        steps: list[Step] = []
+        failed: list[Formula] = []
+        for step in result.steps:
+            if step.signal == ERROR:
+                steps.append(Step(step.condition, env, ERROR))
+                failed.append(step.condition)
+            elif step.signal != NEXT:
+                raise Unsupported("leaves a negation from within")
+        holds = self.builder.negate(self.builder.any((result.completed, *failed)))
+        return [*steps, Step(holds, env)]
+
+    def _WithStmt(self, stmt: ir.WithStmt, env: Env, live: frozenset[int]) -> list[Step]:  # noqa: N802
+        value, base = self._symbol(stmt.value, env), env.get(stmt.local)
+        if value is None:
+            return []
+        path = [self._policy.strings[index] for index in stmt.path]
+        if not path:
+            replaced: Symbol = value
+        elif isinstance(value, Known) and (base is None or isinstance(base, Known)):
+            replaced = Known(put(base.value if base is not None else {}, path, value.value))
+        else:
+            raise Unsupported("replaces a part of the input by `with`")
+        result = self._block(stmt.block, {**env, stmt.local: replaced}, live | {stmt.local})
+        both, steps = self.builder.both, list[Step]()
+        for step in result.steps:
+            # A block that is undefined makes the whole statement undefined.
+            reached = step.condition if step.signal != NEXT else both(step.condition, result.completed)
+            steps.append(Step(reached, _restore(step.env, stmt.local, base), step.signal))
+        covered = self.builder.any(step.condition for step in result.steps)
+        ended = both(result.completed, self.builder.negate(covered))
+        if ended is not FALSE:
+            steps.append(Step(ended, _restore(result.rest, stmt.local, base)))
+        return steps
+
+    def _ScanStmt(self, stmt: ir.ScanStmt, env: Env, live: frozenset[int]) -> list[Step]:  # noqa: N802
+        source = env.get(stmt.source)
+        if source is None:
+            return []
+        # What one round leaves for the next, or for what stands behind the loop.
+        live = (live | self._flow.exposed(stmt.block)) - {stmt.key, stmt.value}
+        env = {local: value for local, value in env.items() if local in live}
+        worlds = Worlds(env, self.builder)
+        pairs = pairs_of(source)
+        if pairs is not None:
+            for name, item in pairs:
+
+                def run(current: Env, name: Symbol = name, item: Symbol = item) -> Result:
+                    return self._block(stmt.block, {**current, stmt.key: name, stmt.value: item}, live)
+
+                worlds.advance(run, NOWHERE)
+            return worlds.disjoint()
+        for part, name in self._unknown_parts(source):
+            worlds.advance(partial(self._rounds, stmt, part=part, name=name, live=live), NOWHERE)
+        return worlds.disjoint()
+
+    def _unknown_parts(self, source: Symbol) -> Iterator[tuple[Part, Symbol]]:
+        """What a collection that is not known holds, with the key of each."""
+        if isinstance(source, Unknown):
+            raise Unsupported(source.reason, source.location)
+        if isinstance(source, Gathered):
+            for part in map(self.fresh, source.parts):
+                where = self.unknown("the place of a member depends on the request", NOWHERE)
+                yield part, part.item if source.kind == "set" else where
+        elif isinstance(source, Input | Element | Apply):
+            loop = self.new_loop()
+            item = Part(TRUE, ((source, loop),), Element(source, loop))
+            yield item, Element(source, loop, of_keys=True)
+        else:
+            raise Unsupported("iterates over a collection that is known in part")
+
+    def _rounds(self, stmt: ir.ScanStmt, env: Env, part: Part, name: Symbol, live: frozenset[int]) -> Result:
+        """Any number of rounds of a loop, one for each member that there is of `part`.
+
+        They are followed where they only collect members, or where a round can do just one thing, which does
+        not depend on the member and does no more when it is done again.
+        """
+        element = {stmt.key: name, stmt.value: part.item}
+        result = self._block(stmt.block, {**env, **element}, live)
+        steps, rest = result.steps, env
+        if env_key(result.rest) != env_key(env):
+            steps = [Step(TRUE, result.rest)]
+        happening: list[Step] = []
+        for step in sorted(steps, key=lambda step: step.signal != ERROR):
+            more = None
+            if step.signal == NEXT:
+                condition = self.builder.both(part.condition, step.condition)
+                more = grown(rest, step.env, self.builder, condition, part.over)
+            if more is not None:
+                rest = more
+            else:
+                happening.append(step)
+        if (rest is not env and happening) or len([each for each in happening if each.signal != ERROR]) > 1:
+            raise Unsupported("iterates over an unknown collection with results that differ")
+        numbers = {loop for _, loop in part.over}
+        done: list[Step] = []
+        before: list[Formula] = []
+        for step in happening:
+            if step.signal == NEXT:
+                if any(numbers & loops(symbol) for symbol in step.env.values()):
+                    raise Unsupported("collects members of an unknown collection")
+                again = self._block(stmt.block, {**step.env, **element}, live)
+                if env_key(again.rest) != env_key(step.env) or any(
+                    env_key(each.env) != env_key(step.env) for each in again.steps if each.signal != ERROR
+                ):
+                    raise Unsupported("counts members of an unknown collection")
+            happens = self.some(part, step.condition)
+            condition = self.builder.both(happens, self.builder.negate(self.builder.any(before)))
+            done.append(Step(condition, step.env, step.signal))
+            before.append(happens)
+        return Result(done, rest, TRUE)
+
+
+_NESTING = (ir.BlockStmt, ir.NotStmt, ir.ScanStmt, ir.WithStmt)
+
+
+class _Leaving:
+    """Collects the states in which a block is left, by what of them is live behind it."""
+
+    def __init__(self, builder: Builder, live: frozenset[int], env: Env) -> None:
+        self._builder = builder
+        self._live = live
+        self._start = self._kept(env)
+        self._start_key = env_key(self._start)
+        self._groups: dict[object, tuple[Env, int, list[Formula]]] = {}
+
+    def _kept(self, env: Env) -> Env:
+        return {local: value for local, value in env.items() if local in self._live}
+
+    def add(self, condition: Formula, env: Env, signal: int) -> None:
+        """The block is left with a signal; NEXT goes on behind it."""
+        kept = self._kept(env)
+        self._groups.setdefault((env_key(kept), signal), (kept, signal, []))[2].append(condition)
+
+    def undefined(self, guard: Formula, covered: Iterable[Formula], env: Env) -> None:
+        """A statement was undefined. Where nothing live has changed yet, this is the rest anyway."""
+        if env_key(self._kept(env)) == self._start_key:
+            return
+        condition = self._builder.both(guard, self._builder.negate(self._builder.any(covered)))
+        if condition is not FALSE:
+            self.add(condition, env, NEXT)
+
+    def result(self, completed: Formula) -> Result:
+        steps: list[Step] = []
+        for kept, signal, conditions in self._groups.values():
+            if signal == NEXT and env_key(kept) == self._start_key:
+                continue
+            condition = self._builder.any(conditions)
+            if condition is TRUE and signal == NEXT:
+                return Result([], kept, completed)
+            if condition is not FALSE:
+                steps.append(Step(condition, kept, signal))
+        return self._gather(steps, completed)
+
+    def _gather(self, steps: list[Step], completed: Formula) -> Result:
+        """Where a step only adds to sets and arrays, the members stand under its condition, not the state."""
+        rest = self._start
+        if len(steps) == 1 and steps[0].signal == NEXT:
+            more = grown(rest, steps[0].env, self._builder, steps[0].condition)
+            if more is not None:
+                return Result([], more, completed)
+        return Result(steps, rest, completed)
+
+
+def _outside(signal: int) -> int:
+    """What a signal means one block further out."""
+    if signal > 0:
+        return signal - 1
+    return NEXT if signal == 0 else signal
+
+
+def _only_constant(block: ir.Block, target: int) -> Known | None:
+    """The constant that is all the block ever assigns to the local, or None."""
+    found: Known | None = None
+    for stmt in all_stmts(block):
+        if target not in (written(stmt), changed(stmt)) or isinstance(stmt, ir.ResetLocalStmt):
+            continue
+        if not isinstance(stmt, ir.AssignVarOnceStmt | ir.AssignVarStmt) or not isinstance(
+            stmt.source, ir.Bool
+        ):
+            return None
+        constant = Known(stmt.source.value)
+        if found is not None and found != constant:
+            return None
+        found = constant
+    return found
+
+
+def _restore(env: Env, local: int, base: Symbol | None) -> Mapping[int, Symbol]:
+    restored = dict(env)
+    if base is None:
+        restored.pop(local, None)
+    else:
+        restored[local] = base
+    return restored

@@ -1,0 +1,306 @@
+"""Conditions on a request: formulas over atoms, simplified as they are built.
+
+A formula is two-valued: it holds of a request or it does not. What Rego calls undefined shows in the atoms:
+`In` and `Test` hold only where their terms are defined, so "not equal" is `Defined(t)` and not `In(t, ...)`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeAlias
+
+from palisade.rego.errors import Location
+from palisade.rego.partial.terms import Apply, Element, Input, Symbol, Term, loops
+
+
+@dataclass(frozen=True, slots=True)
+class In:
+    """The term is defined and equals one of the values (key forms)."""
+
+    term: Term
+    values: frozenset[object]
+
+
+@dataclass(frozen=True, slots=True)
+class Defined:
+    """The term has a value: the walk leads somewhere, or the builtin takes its operands."""
+
+    term: Term
+
+
+@dataclass(frozen=True, slots=True)
+class Same:
+    """Both terms are defined and equal."""
+
+    left: Term
+    right: Symbol
+
+
+@dataclass(frozen=True, slots=True)
+class Test:
+    """The builtin, one that answers with a boolean, is defined and answers true."""
+
+    term: Apply
+
+
+@dataclass(frozen=True, slots=True)
+class IsKind:
+    """The term is defined and an `array`, `object` or `set`."""
+
+    term: Term
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Exists:
+    """Some member (and its key) of the unknown collection `source` makes `body` hold.
+
+    In `body` the member is `Element(source, loop)`. False where the source is no collection.
+    """
+
+    source: Term
+    loop: int
+    body: Formula
+
+
+@dataclass(frozen=True, slots=True)
+class Opaque:
+    """A condition that only the evaluator can decide, and why."""
+
+    reason: str
+    location: Location
+    serial: int
+
+
+Atom: TypeAlias = In | Defined | Same | Test | IsKind | Exists | Opaque
+
+
+class Formula:
+    """A node of the formula graph. Compared by identity: `Builder` makes each only once."""
+
+    __slots__ = ("__dict__", "__weakref__", "args", "atom", "kind")
+
+    def __init__(self, kind: str, args: tuple[Formula, ...] = (), atom: Atom | None = None) -> None:
+        self.kind = kind
+        self.args = args
+        self.atom = atom
+
+    @cached_property
+    def loops(self) -> frozenset[int]:
+        """The loops whose elements the formula speaks of from outside of their `Exists`."""
+        if self.atom is not None:
+            return _atom_loops(self.atom)
+        return frozenset().union(*(arg.loops for arg in self.args))
+
+    @cached_property
+    def opaque(self) -> bool:
+        """Whether any part of it can be decided by the evaluator only."""
+        if isinstance(self.atom, Opaque):
+            return True
+        if isinstance(self.atom, Exists):
+            return self.atom.body.opaque
+        return any(arg.opaque for arg in self.args)
+
+    def __repr__(self) -> str:
+        if self.kind == "atom":
+            return repr(self.atom)
+        if self.kind in ("true", "false"):
+            return self.kind
+        return f"{self.kind}({', '.join(map(repr, self.args))})"
+
+
+TRUE = Formula("true")
+FALSE = Formula("false")
+
+
+def _atom_loops(atom: Atom) -> frozenset[int]:
+    if isinstance(atom, Opaque):
+        return frozenset()
+    if isinstance(atom, Same):
+        return loops(atom.left) | loops(atom.right)
+    if isinstance(atom, Exists):
+        return loops(atom.source) | (atom.body.loops - {atom.loop})
+    return loops(atom.term)
+
+
+class Builder:
+    """Makes each formula once, and simplifies where that is cheap: equal parts, complements, `In`."""
+
+    def __init__(self) -> None:
+        self._nodes: dict[object, Formula] = {}
+
+    def _node(self, kind: str, args: tuple[Formula, ...]) -> Formula:
+        found = self._nodes.get((kind, args))
+        if found is None:
+            found = self._nodes[(kind, args)] = Formula(kind, args)
+        return found
+
+    def atom(self, atom: Atom) -> Formula:
+        """The formula that is one atom."""
+        if isinstance(atom, In) and not atom.values:
+            return FALSE
+        if isinstance(atom, Exists) and atom.body is FALSE:
+            return FALSE
+        found = self._nodes.get(atom)
+        if found is None:
+            found = self._nodes[atom] = Formula("atom", atom=atom)
+        return found
+
+    def is_in(self, term: Term, values: Iterable[object]) -> Formula:
+        """The term equals one of the key forms."""
+        return self.atom(In(term, frozenset(values)))
+
+    def negate(self, formula: Formula) -> Formula:
+        if formula is TRUE:
+            return FALSE
+        if formula is FALSE:
+            return TRUE
+        if formula.kind == "not":
+            return formula.args[0]
+        return self._node("not", (formula,))
+
+    def both(self, left: Formula, right: Formula) -> Formula:
+        return self.all((left, right))
+
+    def all(self, parts: Iterable[Formula]) -> Formula:
+        """The conjunction."""
+        flat = self._flatten("and", parts, neutral=TRUE, absorbing=FALSE)
+        if flat is None:
+            return FALSE
+        flat = self._merge_in(flat)
+        if any(part is FALSE for part in flat):
+            return FALSE
+        flat = _drop_implied(flat)
+        return self._collect("and", flat, neutral=TRUE, absorbing=FALSE)
+
+    def any(self, parts: Iterable[Formula]) -> Formula:
+        """The disjunction."""
+        flat = self._flatten("or", parts, neutral=FALSE, absorbing=TRUE)
+        if flat is None:
+            return TRUE
+        return self._collect("or", self._union_in(flat), neutral=FALSE, absorbing=TRUE)
+
+    @staticmethod
+    def _flatten(
+        kind: str, parts: Iterable[Formula], *, neutral: Formula, absorbing: Formula
+    ) -> list[Formula] | None:
+        flat: dict[Formula, None] = {}
+        for part in parts:
+            if part is absorbing:
+                return None
+            if part.kind == kind:
+                flat.update(dict.fromkeys(part.args))
+            elif part is not neutral:
+                flat[part] = None
+        return list(flat)
+
+    def _collect(self, kind: str, flat: list[Formula], *, neutral: Formula, absorbing: Formula) -> Formula:
+        present = set(flat)
+        if any(part.kind == "not" and part.args[0] in present for part in flat):
+            return absorbing
+        if not flat:
+            return neutral
+        if len(flat) == 1:
+            return flat[0]
+        return self._node(kind, tuple(flat))
+
+    def _merge_in(self, flat: list[Formula]) -> list[Formula]:
+        """`t in A and t in B` is `t in A & B`; `t in A and not (t in B)` is `t in A - B`."""
+        wanted: dict[Term, frozenset[object]] = {}
+        for part in flat:
+            if isinstance(part.atom, In):
+                values = wanted.get(part.atom.term)
+                wanted[part.atom.term] = part.atom.values if values is None else values & part.atom.values
+        if not wanted:
+            return flat
+        rest: list[Formula] = []
+        for part in flat:
+            inner = part.args[0].atom if part.kind == "not" else None
+            if isinstance(inner, In) and inner.term in wanted:
+                wanted[inner.term] -= inner.values
+            elif not isinstance(part.atom, In):
+                rest.append(part)
+        return [*(self.is_in(term, values) for term, values in wanted.items()), *rest]
+
+    def _union_in(self, flat: list[Formula]) -> list[Formula]:
+        """`t in A or t in B` is `t in A | B`. The union takes the place of the first."""
+        union: dict[Term, set[object]] = {}
+        for part in flat:
+            if isinstance(part.atom, In):
+                union.setdefault(part.atom.term, set()).update(part.atom.values)
+        result: list[Formula] = []
+        done: set[Term] = set()
+        for part in flat:
+            if not isinstance(part.atom, In):
+                result.append(part)
+            elif part.atom.term not in done:
+                done.add(part.atom.term)
+                result.append(self.is_in(part.atom.term, union[part.atom.term]))
+        return result
+
+
+def _drop_implied(flat: list[Formula]) -> list[Formula]:
+    """Leaves out `Defined(t)` where another part cannot hold unless t is defined."""
+    if not any(isinstance(part.atom, Defined) for part in flat):
+        return flat
+    implied: set[Term] = set()
+    for part in flat:
+        atom = part.atom
+        if isinstance(atom, Defined):
+            implied.update(_needed(atom.term, strict=True))
+        elif isinstance(atom, In | IsKind):
+            implied.update(_needed(atom.term))
+        elif isinstance(atom, Exists):
+            implied.update(_needed(atom.source))
+        elif isinstance(atom, Same):
+            implied.update(_needed(atom.left))
+            implied.update(_needed(atom.right))
+        elif isinstance(atom, Test):
+            implied.add(atom.term)
+            for arg in atom.term.args:
+                implied.update(_needed(arg))
+    return [part for part in flat if not (isinstance(part.atom, Defined) and part.atom.term in implied)]
+
+
+def _needed(symbol: Symbol, *, strict: bool = False) -> Iterable[Term]:
+    """The terms that are defined whenever `symbol` is; with `strict` those beside itself."""
+    if isinstance(symbol, Apply):
+        if not strict:
+            yield symbol
+        for arg in symbol.args:
+            yield from _needed(arg)
+    elif isinstance(symbol, Input):
+        for length in range(len(symbol.path) - (1 if strict else 0), -1, -1):
+            yield Input(symbol.path[:length])
+    elif isinstance(symbol, Element):
+        for length in range(len(symbol.path) - (1 if strict else 0), -1, -1):
+            yield Element(symbol.source, symbol.loop, symbol.of_keys, symbol.path[:length])
+
+
+def substitute(builder: Builder, formula: Formula, replace: Callable[[Atom], Formula]) -> Formula:
+    """The formula with every atom replaced, from the leaves up. Shared parts are visited once."""
+    done: dict[Formula, Formula] = {}
+    stack: list[Formula] = [formula]
+    while stack:
+        node = stack[-1]
+        if node in done:
+            stack.pop()
+            continue
+        missing = [arg for arg in node.args if arg not in done]
+        if missing:
+            stack.extend(missing)
+            continue
+        stack.pop()
+        if node.atom is not None:
+            done[node] = replace(node.atom)
+        elif node.kind == "and":
+            done[node] = builder.all(done[arg] for arg in node.args)
+        elif node.kind == "or":
+            done[node] = builder.any(done[arg] for arg in node.args)
+        elif node.kind == "not":
+            done[node] = builder.negate(done[node.args[0]])
+        else:
+            done[node] = node
+    return done[formula]

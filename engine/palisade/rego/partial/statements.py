@@ -1,0 +1,349 @@
+"""The statements that do not hold blocks: values, lookups, tests and calls, on symbols."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from palisade.rego import ir
+from palisade.rego.builtins import BUILTINS
+from palisade.rego.errors import BuiltinError, Location
+from palisade.rego.partial import builtins as symbolic
+from palisade.rego.partial.conditions import Conditions
+from palisade.rego.partial.construct import insert_into, items_of, lookup, merge
+from palisade.rego.partial.formula import FALSE, TRUE, Defined, IsKind
+from palisade.rego.partial.terms import (
+    Apply,
+    ArrayOf,
+    Element,
+    Gathered,
+    Input,
+    Known,
+    ObjectOf,
+    Part,
+    SetOf,
+    Symbol,
+    Unknown,
+    below,
+)
+from palisade.rego.partial.worlds import ERROR, RETURN, Env, Step, Unsupported
+from palisade.rego.values import UNDEFINED, Set, Value, key, number, unkey
+
+
+class Statements(Conditions):
+    """One method a statement of the IR: from an environment to the steps that the statement takes."""
+
+    def __init__(self, policy: ir.Policy, given: Mapping[tuple[str, ...], Value]) -> None:
+        super().__init__()
+        self._given: dict[tuple[object, ...], Symbol] = {path: Known(value) for path, value in given.items()}
+        self._policy = policy
+        self._functions = {func.name: func for func in policy.funcs}
+        self._by_path = {func.path: func for func in policy.funcs}
+        self._handlers: dict[type, Callable[..., list[Step]]] = {
+            getattr(ir, name[1:]): getattr(self, name) for name in dir(self) if name.endswith("Stmt")
+        }
+
+    @abstractmethod
+    def _call_function(self, func: ir.Func, args: tuple[Symbol, ...], target: int, env: Env) -> list[Step]:
+        """The steps of a call of a planned function, whose result goes to the local `target`."""
+
+    def _where(self, stmt: ir.AnyStmt) -> Location:
+        files = self._policy.files
+        name = files[stmt.file] if stmt.file < len(files) else ""
+        return Location(name, stmt.row, stmt.col)
+
+    # Statements: values -------------------------------------------------------------------------------
+
+    def _symbol(self, operand: ir.Operand, env: Env) -> Symbol | None:
+        if isinstance(operand, ir.Local):
+            return env.get(operand.index)
+        if isinstance(operand, ir.Bool):
+            return Known(operand.value)
+        return Known(self._policy.strings[operand.index])
+
+    @staticmethod
+    def _set(env: Env, local: int, symbol: Symbol) -> list[Step]:
+        return [Step(TRUE, {**env, local: symbol})]
+
+    def _ResetLocalStmt(self, stmt: ir.ResetLocalStmt, env: Env) -> list[Step]:  # noqa: N802
+        return [Step(TRUE, {local: value for local, value in env.items() if local != stmt.target})]
+
+    def _NopStmt(self, stmt: ir.NopStmt, env: Env) -> list[Step]:  # noqa: N802
+        return [Step(TRUE, env)]
+
+    def _MakeNullStmt(self, stmt: ir.MakeNullStmt, env: Env) -> list[Step]:  # noqa: N802
+        return self._set(env, stmt.target, Known(None))
+
+    def _MakeNumberIntStmt(self, stmt: ir.MakeNumberIntStmt, env: Env) -> list[Step]:  # noqa: N802
+        return self._set(env, stmt.target, Known(stmt.value))
+
+    def _AssignIntStmt(self, stmt: ir.AssignIntStmt, env: Env) -> list[Step]:  # noqa: N802
+        return self._set(env, stmt.target, Known(stmt.value))
+
+    def _MakeNumberRefStmt(self, stmt: ir.MakeNumberRefStmt, env: Env) -> list[Step]:  # noqa: N802
+        return self._set(env, stmt.target, Known(number(self._policy.strings[stmt.index])))
+
+    def _MakeArrayStmt(self, stmt: ir.MakeArrayStmt, env: Env) -> list[Step]:  # noqa: N802
+        return self._set(env, stmt.target, Known([]))
+
+    def _MakeObjectStmt(self, stmt: ir.MakeObjectStmt, env: Env) -> list[Step]:  # noqa: N802
+        return self._set(env, stmt.target, Known({}))
+
+    def _MakeSetStmt(self, stmt: ir.MakeSetStmt, env: Env) -> list[Step]:  # noqa: N802
+        return self._set(env, stmt.target, Known(Set()))
+
+    def _AssignVarStmt(self, stmt: ir.AssignVarStmt, env: Env) -> list[Step]:  # noqa: N802
+        symbol = self._symbol(stmt.source, env)
+        if symbol is None:
+            return []
+        return self._set(env, stmt.target, symbol)
+
+    def _AssignVarOnceStmt(self, stmt: ir.AssignVarOnceStmt, env: Env) -> list[Step]:  # noqa: N802
+        symbol = self._symbol(stmt.source, env)
+        if symbol is None:
+            return []
+        old = env.get(stmt.target)
+        if old is None:
+            return self._set(env, stmt.target, symbol)
+        same = self.equal(old, symbol)
+        return [Step(same, env), Step(self.builder.negate(same), env, ERROR)]
+
+    def _ArrayAppendStmt(self, stmt: ir.ArrayAppendStmt, env: Env) -> list[Step]:  # noqa: N802
+        array, item = env.get(stmt.array), self._symbol(stmt.value, env)
+        if item is None:
+            return []
+        if isinstance(array, Known) and isinstance(item, Known):
+            return self._set(env, stmt.array, Known([*array.value, item.value]))
+        if isinstance(array, Gathered):
+            return self._set(env, stmt.array, Gathered("array", (*array.parts, Part(TRUE, (), item))))
+        return self._set(env, stmt.array, ArrayOf((*items_of(array), item)))
+
+    def _SetAddStmt(self, stmt: ir.SetAddStmt, env: Env) -> list[Step]:  # noqa: N802
+        collection, item = env.get(stmt.set), self._symbol(stmt.value, env)
+        if item is None:
+            return []
+        if isinstance(collection, Known) and isinstance(item, Known):
+            return self._set(env, stmt.set, Known(Set((*collection.value.forms, key(item.value)))))
+        if isinstance(collection, Gathered):
+            return self._set(env, stmt.set, Gathered("set", (*collection.parts, Part(TRUE, (), item))))
+        members = items_of(collection)
+        return self._set(env, stmt.set, SetOf(members if item in members else (*members, item)))
+
+    def _ObjectInsertStmt(self, stmt: ir.ObjectInsertStmt, env: Env) -> list[Step]:  # noqa: N802
+        return self._insert(stmt, env, once=False)
+
+    def _ObjectInsertOnceStmt(self, stmt: ir.ObjectInsertOnceStmt, env: Env) -> list[Step]:  # noqa: N802
+        return self._insert(stmt, env, once=True)
+
+    def _insert(
+        self, stmt: ir.ObjectInsertStmt | ir.ObjectInsertOnceStmt, env: Env, *, once: bool
+    ) -> list[Step]:
+        obj = env.get(stmt.object)
+        name, value = self._symbol(stmt.key, env), self._symbol(stmt.value, env)
+        if name is None or value is None:
+            return []
+        if not isinstance(name, Known):
+            raise Unsupported("builds an object whose keys depend on the request")
+        built, old = insert_into(obj, key(name.value), value)
+        same = self.equal(old, value) if once and old is not None else TRUE
+        steps = [Step(same, {**env, stmt.object: built})]
+        if same is not TRUE:
+            steps.append(Step(self.builder.negate(same), env, ERROR))
+        return steps
+
+    def _ObjectMergeStmt(self, stmt: ir.ObjectMergeStmt, env: Env) -> list[Step]:  # noqa: N802
+        a, b = env.get(stmt.a), env.get(stmt.b)
+        if not isinstance(a, Known) or not isinstance(b, Known):
+            raise Unsupported("merges documents that depend on the request")
+        return self._set(env, stmt.target, Known(merge(a.value, b.value)))
+
+    # Statements: lookups and tests --------------------------------------------------------------------
+
+    def _DotStmt(self, stmt: ir.DotStmt, env: Env) -> list[Step]:  # noqa: N802
+        source, part = self._symbol(stmt.source, env), self._symbol(stmt.key, env)
+        if source is None or part is None:
+            return []
+        return self._cases(env, stmt.target, self._dot(source, part))
+
+    def _cases(self, env: Env, target: int, cases: symbolic.Cases) -> list[Step]:
+        return [
+            Step(condition, {**env, target: value}) for condition, value in cases if condition is not FALSE
+        ]
+
+    def _dot(self, source: Symbol, part: Symbol) -> symbolic.Cases:
+        for side in (source, part):
+            if isinstance(side, Unknown):
+                return [(self.opaque(side.reason, side.location), side)]
+        if isinstance(source, Known):
+            if isinstance(part, Known):
+                found = lookup(source.value, part.value)
+                return [] if found is UNDEFINED else [(TRUE, Known(found))]
+            return self._dot_known(source, part)
+        if isinstance(source, Input | Element):
+            if isinstance(part, ArrayOf | ObjectOf | SetOf | Gathered):
+                raise Unsupported("looks up a composite key that depends on the request")
+            term = below(source, part.form if isinstance(part, Known) else part)
+            if isinstance(term, Input) and term.path in self._given:
+                return [(TRUE, self._given[term.path])]
+            return [(self.builder.atom(Defined(term)), term)]
+        if isinstance(source, Apply):
+            walked = Apply(".", (source, part))
+            return [(self.builder.atom(Defined(walked)), walked)]
+        if isinstance(source, ObjectOf):
+            return [(self.equal(Known(unkey(form)), part), value) for form, value in source.items]
+        if isinstance(source, ArrayOf):
+            return [(self.equal(Known(index), part), value) for index, value in enumerate(source.items)]
+        if isinstance(source, Gathered):
+            if source.kind != "set":
+                raise Unsupported("counts members of an array that depends on the request")
+            return [(self.has(source, part), part)]
+        if isinstance(source, SetOf):
+            return [(self.builder.any(self.equal(item, part) for item in source.items), part)]
+        raise TypeError(f"{source} cannot be walked")
+
+    def _dot_known(self, source: Known, part: Symbol) -> symbolic.Cases:
+        """A known collection at an unknown key: a case for each different value in it."""
+        value = source.value
+        if isinstance(part, Gathered):
+            raise Unsupported("looks up a collection that depends on the request")
+        if isinstance(part, ArrayOf | ObjectOf | SetOf):
+            if isinstance(value, Set):
+                return [(self.builder.any(self.equal(part, Known(item)) for item in value), part)]
+            if not isinstance(value, dict):
+                return []
+            return [(self.equal(part, Known(unkey(form))), Known(item)) for form, item in value.items()]
+        if isinstance(value, Set):
+            return [(self.is_one_of(part, list(value)), part)]
+        if isinstance(value, dict):
+            pairs: Iterable[tuple[Any, Any]] = ((unkey(form), item) for form, item in value.items())
+        elif isinstance(value, list):
+            pairs = enumerate(value)
+        else:
+            return []
+        groups: dict[object, list[Any]] = {}
+        for name, item in pairs:
+            groups.setdefault(key(item), []).append(name)
+        return [(self.is_one_of(part, names), Known(unkey(form))) for form, names in groups.items()]
+
+    def _EqualStmt(self, stmt: ir.EqualStmt, env: Env) -> list[Step]:  # noqa: N802
+        a, b = self._symbol(stmt.a, env), self._symbol(stmt.b, env)
+        if a is None or b is None:
+            return []
+        return [Step(self.equal(a, b), env)]
+
+    def _NotEqualStmt(self, stmt: ir.NotEqualStmt, env: Env) -> list[Step]:  # noqa: N802
+        a, b = self._symbol(stmt.a, env), self._symbol(stmt.b, env)
+        if a is None or b is None:
+            # As the planner uses it: an undefined operand is not equal to anything, the other side decides.
+            return []
+        return [Step(self.builder.negate(self.equal(a, b)), env)]
+
+    def _IsDefinedStmt(self, stmt: ir.IsDefinedStmt, env: Env) -> list[Step]:  # noqa: N802
+        return [Step(TRUE, env)] if stmt.source in env else []
+
+    def _IsUndefinedStmt(self, stmt: ir.IsUndefinedStmt, env: Env) -> list[Step]:  # noqa: N802
+        return [] if stmt.source in env else [Step(TRUE, env)]
+
+    def _IsArrayStmt(self, stmt: ir.IsArrayStmt, env: Env) -> list[Step]:  # noqa: N802
+        return self._is_kind(stmt.source, env, "array")
+
+    def _IsObjectStmt(self, stmt: ir.IsObjectStmt, env: Env) -> list[Step]:  # noqa: N802
+        return self._is_kind(stmt.source, env, "object")
+
+    def _IsSetStmt(self, stmt: ir.IsSetStmt, env: Env) -> list[Step]:  # noqa: N802
+        return self._is_kind(stmt.source, env, "set")
+
+    def _is_kind(self, operand: ir.Operand, env: Env, kind: str) -> list[Step]:
+        symbol = self._symbol(operand, env)
+        if symbol is None:
+            return []
+        if isinstance(symbol, Unknown):
+            return [Step(self.opaque(symbol.reason, symbol.location), env)]
+        if isinstance(symbol, Known):
+            wanted = {"array": list, "object": dict, "set": Set}[kind]
+            return [Step(TRUE, env)] if isinstance(symbol.value, wanted) else []
+        if isinstance(symbol, Gathered):
+            return [Step(TRUE, env)] if symbol.kind == kind else []
+        if isinstance(symbol, ArrayOf | ObjectOf | SetOf):
+            has = {ArrayOf: "array", ObjectOf: "object", SetOf: "set"}[type(symbol)]
+            return [Step(TRUE, env)] if has == kind else []
+        return [Step(self.builder.atom(IsKind(symbol, kind)), env)]
+
+    def _LenStmt(self, stmt: ir.LenStmt, env: Env) -> list[Step]:  # noqa: N802
+        symbol = self._symbol(stmt.source, env)
+        if symbol is None:
+            return []
+        if isinstance(symbol, Known):
+            return self._set(env, stmt.target, Known(len(symbol.value)))
+        if isinstance(symbol, ArrayOf | ObjectOf):
+            return self._set(env, stmt.target, Known(len(symbol.items)))
+        return self._cases(env, stmt.target, self._builtin("count", (symbol,), stmt))
+
+    # Statements: calls --------------------------------------------------------------------------------
+
+    def _CallStmt(self, stmt: ir.CallStmt, env: Env) -> list[Step]:  # noqa: N802
+        args: list[Symbol] = []
+        for operand in stmt.args:
+            symbol = self._symbol(operand, env)
+            if symbol is None:
+                return []
+            args.append(symbol)
+        func = self._functions.get(stmt.func)
+        if func is not None:
+            return self._call_function(func, tuple(args), stmt.result, env)
+        return self._cases(env, stmt.result, self._builtin(stmt.func, tuple(args), stmt))
+
+    def _CallDynamicStmt(self, stmt: ir.CallDynamicStmt, env: Env) -> list[Step]:  # noqa: N802
+        path: list[str] = []
+        for operand in stmt.path:
+            symbol = self._symbol(operand, env)
+            if symbol is None:
+                return []
+            if not isinstance(symbol, Known):
+                raise Unsupported("chooses a rule by a name that depends on the request")
+            path.append(symbol.value)
+        func = self._by_path.get(tuple(path))
+        if func is None:
+            return []
+        args = tuple(env[local] for local in stmt.args)
+        return self._call_function(func, args, stmt.result, env)
+
+    def _builtin(self, name: str, args: tuple[Symbol, ...], stmt: ir.AnyStmt) -> symbolic.Cases:
+        if all(isinstance(arg, Known) for arg in args):
+            return self._known_builtin(name, [arg.value for arg in args if isinstance(arg, Known)], stmt)
+        for arg in args:
+            if isinstance(arg, Unknown):
+                condition = self.opaque(arg.reason, arg.location)
+                return [(condition, self.unknown(arg.reason, arg.location))]
+        special = symbolic.SPECIAL.get(name)
+        if special is not None:
+            cases = special(self, args)
+            if cases is not None:
+                return cases
+        if name in symbolic.PREDICATES:
+            return symbolic.predicate(self, name, args)
+        term = Apply(name, args)
+        return [(self.builder.atom(Defined(term)), term)]
+
+    def _known_builtin(self, name: str, values: list[Value], stmt: ir.AnyStmt) -> symbolic.Cases:
+        entry = BUILTINS.get(name)
+        if entry is None or not entry.pure:
+            # What the time, chance or the network answers is only known when a request is there.
+            where = self._where(stmt)
+            reason = f"calls {name}, whose answer is not known before the request"
+            return [(self.opaque(reason, where), self.unknown(reason, where))]
+        try:
+            result = entry.function(*values)
+        except BuiltinError:
+            return []
+        return [] if result is UNDEFINED else [(TRUE, Known(result))]
+
+    def _ReturnLocalStmt(self, stmt: ir.ReturnLocalStmt, env: Env) -> list[Step]:  # noqa: N802
+        return [Step(TRUE, env, RETURN)]
+
+    def _BreakStmt(self, stmt: ir.BreakStmt, env: Env) -> list[Step]:  # noqa: N802
+        return [Step(TRUE, env, stmt.index)]
+
+    def _ResultSetAddStmt(self, stmt: ir.ResultSetAddStmt, env: Env) -> list[Step]:  # noqa: N802
+        raise Unsupported("adds to a query's results")

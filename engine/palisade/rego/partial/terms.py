@@ -1,0 +1,232 @@
+"""What a local may hold while a plan runs with `input` unknown.
+
+`Known` is a value as in `values`. A *term* stands for a value that only a request brings: a walk into the
+input, an element of an unknown collection, or a builtin applied to such. A *composite* is an array, object or
+set whose shape is known but not all of its parts. All of them are immutable and hashable: equal ones denote
+the same value in one evaluation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+from palisade.rego.errors import Location
+from palisade.rego.values import Value, key
+
+if TYPE_CHECKING:
+    from palisade.rego.partial.formula import Formula
+
+
+class Known:
+    """A value that does not depend on the request."""
+
+    __slots__ = ("_form", "value")
+
+    def __init__(self, value: Value) -> None:
+        self.value = value
+        self._form: object = None
+
+    @property
+    def form(self) -> object:
+        """The value in key form: what makes two Known the same. Worked out once, when first asked for."""
+        if self._form is None:
+            self._form = key(self.value)
+        return self._form
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Known):
+            return False
+        return self.value is other.value or self.form == other.form
+
+    def __hash__(self) -> int:
+        return hash(self.form)
+
+    def __repr__(self) -> str:
+        return f"Known({self.value!r})"
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """A walk from the input along keys: `Input(("a", 0))` is `input.a[0]`; `Input(())` the input itself.
+
+    A part of the path is a key form, or a term for a key that is unknown itself.
+    """
+
+    path: tuple[object, ...]
+
+    def __str__(self) -> str:
+        return "input" + "".join(f".{p}" if _is_plain(p) else f"[{_show(p)}]" for p in self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class Element:
+    """A member, or with `of_keys` a key, of the unknown collection `source` in the loop numbered `loop`.
+
+    `path` goes on below it, as in `Input`.
+    """
+
+    source: Term
+    loop: int
+    of_keys: bool = False
+    path: tuple[object, ...] = ()
+
+    def __str__(self) -> str:
+        below = "".join(f".{p}" if _is_plain(p) else f"[{_show(p)}]" for p in self.path)
+        return f"{self.source}[{'key' if self.of_keys else '_'}{self.loop}]{below}"
+
+
+@dataclass(frozen=True, slots=True)
+class Apply:
+    """A builtin applied to operands of which at least one is unknown."""
+
+    name: str
+    args: tuple[Symbol, ...]
+
+    def __str__(self) -> str:
+        return f"{self.name}({', '.join(_show(a) for a in self.args)})"
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """A value of which nothing is known but why: nothing can be decided on it outside the evaluator."""
+
+    reason: str
+    location: Location
+    serial: int = 0
+
+    def __str__(self) -> str:
+        return f"<{self.reason}>"
+
+
+@dataclass(frozen=True, slots=True)
+class ArrayOf:
+    """An array with parts that are not all known."""
+
+    items: tuple[Symbol, ...]
+
+    def __str__(self) -> str:
+        return f"[{', '.join(_show(i) for i in self.items)}]"
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectOf:
+    """An object with known keys (key forms) and values that are not all known."""
+
+    items: tuple[tuple[object, Symbol], ...]
+
+    def get(self, form: object) -> Symbol | None:
+        for each, value in self.items:
+            if each == form:
+                return value
+        return None
+
+    def __str__(self) -> str:
+        return "{" + ", ".join(f"{k!r}: {_show(v)}" for k, v in self.items) + "}"
+
+
+@dataclass(frozen=True, slots=True)
+class SetOf:
+    """A set with members that are not all known."""
+
+    items: tuple[Symbol, ...]
+
+    def __str__(self) -> str:
+        return "{" + ", ".join(_show(i) for i in self.items) + "}"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Members of a collection: `item`, for every choice in the loops of `over`, where `condition` holds.
+
+    `over` gives the unknown collections that are looped over, each with the number of its loop, the outermost
+    first.
+    """
+
+    condition: Formula
+    over: tuple[tuple[Term, int], ...]
+    item: Symbol
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """A set or array (`kind`) whose members stand under conditions: what rules and comprehensions collect."""
+
+    kind: str
+    parts: tuple[Part, ...]
+
+    def __str__(self) -> str:
+        return f"<{self.kind} of {', '.join(_show(p.item) for p in self.parts)}>"
+
+
+Term: TypeAlias = Input | Element | Apply | Unknown
+Composite: TypeAlias = ArrayOf | ObjectOf | SetOf | Gathered
+Symbol: TypeAlias = Known | Term | Composite
+
+
+def _is_plain(part: object) -> bool:
+    return isinstance(part, str) and part.isidentifier()
+
+
+def _show(symbol: object) -> str:
+    return repr(symbol.value) if isinstance(symbol, Known) else str(symbol)
+
+
+def below(term: Input | Element, part: object) -> Input | Element:
+    """The term one step further along `part`."""
+    if isinstance(term, Input):
+        return Input((*term.path, part))
+    return Element(term.source, term.loop, term.of_keys, (*term.path, part))
+
+
+def subterms(symbol: Symbol) -> Iterator[Symbol]:
+    """The symbol and all that it is made of."""
+    yield symbol
+    if isinstance(symbol, Apply | ArrayOf | SetOf):
+        for part in symbol.args if isinstance(symbol, Apply) else symbol.items:
+            yield from subterms(part)
+    elif isinstance(symbol, ObjectOf):
+        for _, part in symbol.items:
+            yield from subterms(part)
+    elif isinstance(symbol, Gathered):
+        for piece in symbol.parts:
+            yield from subterms(piece.item)
+    elif isinstance(symbol, Input | Element):
+        if isinstance(symbol, Element):
+            yield from subterms(symbol.source)
+        for step in symbol.path:
+            if isinstance(step, Input | Element | Apply | Unknown):
+                yield from subterms(step)
+
+
+def loops(symbol: Symbol) -> frozenset[int]:
+    """The loops over unknown collections on which the symbol depends."""
+    found = frozenset(part.loop for part in subterms(symbol) if isinstance(part, Element))
+    for part in subterms(symbol):
+        if isinstance(part, Gathered):
+            for piece in part.parts:
+                found |= piece.condition.loops
+                found -= {loop for _, loop in piece.over}
+    return found
+
+
+def renamed(symbol: Symbol, loop: int, to: int) -> Symbol:
+    """The symbol with the elements of one loop taken from another."""
+
+    def step(part: object) -> object:
+        return renamed(part, loop, to) if isinstance(part, Input | Element | Apply) else part
+
+    if isinstance(symbol, Element):
+        source = renamed(symbol.source, loop, to)
+        number = to if symbol.loop == loop else symbol.loop
+        return Element(source, number, symbol.of_keys, tuple(map(step, symbol.path)))  # type: ignore[arg-type]
+    if isinstance(symbol, Input):
+        return Input(tuple(map(step, symbol.path)))
+    if isinstance(symbol, Apply):
+        return Apply(symbol.name, tuple(renamed(arg, loop, to) for arg in symbol.args))
+    if isinstance(symbol, ArrayOf | SetOf):
+        return type(symbol)(tuple(renamed(item, loop, to) for item in symbol.items))
+    if isinstance(symbol, ObjectOf):
+        return ObjectOf(tuple((form, renamed(item, loop, to)) for form, item in symbol.items))
+    return symbol

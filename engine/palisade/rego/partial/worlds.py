@@ -1,0 +1,153 @@
+"""The states that a run with unknown input can be in, each under the condition that leads there.
+
+A `Worlds` is a list read from the top: a request is in the first state whose condition it meets, and in the
+last, which has none, where it meets no other. Most rules only ever know two states, "it holds" and "it does
+not", so states that are the same again are put together, and the list stays short for any number of rules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from palisade.rego.errors import NOWHERE, Location
+from palisade.rego.partial.formula import FALSE, TRUE, Builder, Formula
+from palisade.rego.partial.terms import Symbol
+
+Env: TypeAlias = Mapping[int, Symbol]
+
+NEXT = -1
+"""The signal of a state that goes on with the next statement; n >= 0 leaves n + 1 blocks."""
+MAX_STATES = 50_000
+
+
+class Unsupported(Exception):  # noqa: N818  it is no error of anyone, but the edge of what can be followed
+    """What this run cannot follow: the block it stands in becomes opaque."""
+
+    def __init__(self, reason: str, location: Location = NOWHERE) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.location = location
+
+
+ERROR = -2
+"""The signal of a state in which the evaluation has ended with an error."""
+RETURN = -3
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Where one statement leads: under `condition`, to `env`. What no step covers is undefined."""
+
+    condition: Formula
+    env: Env
+    signal: int = NEXT
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A block's outcome from one environment: disjoint steps with an effect, and the state of all others."""
+
+    steps: list[Step]
+    rest: Env
+    completed: Formula
+    """Under which condition the block runs to its end: what a NotStmt asks for."""
+
+
+@dataclass(slots=True)
+class State:
+    """`reached` holds the conditions, any of which leads here, each with the place of the rule that has it.
+
+    A state that is only a part of another is written down as such, by `origin` (the other's conditions) and
+    `part`, and worked out when asked for: mostly the next block brings both together again.
+    """
+
+    env: Env
+    signal: int
+    key: object
+    origin: list[Reason]
+    part: Formula = TRUE
+    label: Location = NOWHERE
+
+    @classmethod
+    def of(cls, origin: list[Reason], env: Env, signal: int = NEXT) -> State:
+        return cls(env, signal, (env_key(env), signal), origin)
+
+    @classmethod
+    def split(cls, origin: list[Reason], step: Step, label: Location) -> State:
+        return cls(step.env, step.signal, (env_key(step.env), step.signal), origin, step.condition, label)
+
+    def reached(self, builder: Builder) -> list[Reason]:
+        """The conditions that lead here, with their places."""
+        if self.part is TRUE:
+            return self.origin
+        came = builder.any(condition for condition, _ in self.origin)
+        self.origin, self.part = [(builder.both(came, self.part), self.label)], TRUE
+        return self.origin
+
+
+Reason: TypeAlias = tuple[Formula, Location]
+
+
+def env_key(env: Env) -> object:
+    return frozenset(env.items())
+
+
+class Worlds:
+    """Built by one sequence of blocks; `states[-1]` is the state without a condition."""
+
+    def __init__(self, env: Env, builder: Builder) -> None:
+        self._builder = builder
+        self.states: list[State] = [State.of([(TRUE, NOWHERE)], env)]
+
+    def advance(self, run: Callable[[Env], Result], label: Location) -> None:
+        """Takes every state that still goes on through one block. A block runs once for each environment."""
+        states: list[State] = []
+        runs: dict[object, Result] = {}
+        for state in self.states:
+            if state.signal != NEXT:
+                states.append(state)
+                continue
+            result = runs.get(state.key)
+            if result is None:
+                result = runs[state.key] = run(state.env)
+            if result.steps:
+                origin = state.reached(self._builder)
+                states.extend(State.split(origin, step, label) for step in result.steps)
+                states.append(State.of(origin, result.rest))
+            else:
+                state.env, state.key = result.rest, (env_key(result.rest), NEXT)
+                states.append(state)
+        self._join(states)
+        if len(self.states) > MAX_STATES:
+            raise Unsupported("too many different outcomes")
+
+    def _join(self, states: list[State]) -> None:
+        joined: list[State] = []
+        for state in states:
+            if state.part is FALSE:
+                continue
+            if joined and joined[-1].key == state.key:
+                last = joined[-1]
+                if last.origin is state.origin and state.part is TRUE:
+                    joined[-1] = state  # a part of a state and the rest of it: the state again
+                    continue
+                last.reached(self._builder).extend(state.reached(self._builder))
+            else:
+                joined.append(state)
+        self.states = joined
+
+    def disjoint(self) -> list[Step]:
+        """The states as steps of which exactly one applies to any request."""
+        builder = self._builder
+        steps: list[Step] = []
+        before: list[Formula] = []
+        for index, state in enumerate(self.states):
+            last = index == len(self.states) - 1
+            own = TRUE if last else builder.any(condition for condition, _ in state.reached(builder))
+            condition = builder.both(own, builder.negate(builder.any(before))) if before else own
+            before.append(own)
+            if condition is not FALSE:
+                steps.append(Step(condition, state.env, state.signal))
+        return steps
