@@ -7,10 +7,13 @@ from dataclasses import replace
 
 from palisade.rego import ast
 from palisade.rego.check.calls import Calls
+from palisade.rego.check.metadata import Annotations, with_metadata
 from palisade.rego.check.model import CheckedRule, CheckedSet, Path
 from palisade.rego.check.problems import Problems
+from palisade.rego.check.infer import function_types
 from palisade.rego.check.recursion import check_recursion, dependencies, in_order
 from palisade.rego.check.resolve import exports, module_names
+from palisade.rego.check.rule_types import RuleTypes
 from palisade.rego.check.rules import check_data, check_rules
 from palisade.rego.check.safety import Safety
 from palisade.rego.check.scope import Scope
@@ -39,6 +42,7 @@ def check(
     scoped = [scope_module(module, exported[module.package], known) for module in modules]
     everything = [rule for module in scoped for rule in module.rules]
     tree = RuleTree(rule.checked for rule in everything)
+    _annotate(scoped)
     calls = Calls(tree, known)
     finished = [
         _finish_rule(rule, calls, module.problems, module.module.version)
@@ -55,7 +59,10 @@ def check(
         check_data(tree, data, report)
     references = [(rule, each.scope.globals_seen) for rule, each in zip(finished, everything, strict=True)]
     graph, single = dependencies(tree, references)
-    check_recursion(in_order(graph), finished, single, graph, report)
+    groups = in_order(graph)
+    types = RuleTypes(function_types(known))
+    if check_recursion(groups, finished, single, graph, report):
+        _check_types(types, groups, finished, everything, sources)
     errors = _errors(scoped)
     if errors:
         raise CompileError(errors)
@@ -63,8 +70,44 @@ def check(
     for rule in finished:
         rules.setdefault(rule.path, []).append(rule)
     return CheckedSet(
-        {path: tuple(found) for path, found in rules.items()}, tuple(modules), graph, known, tree
+        {path: tuple(found) for path, found in rules.items()}, tuple(modules), graph, known, tree, types
     )
+
+
+def _check_types(
+    types: RuleTypes,
+    groups: Iterable[Iterable[Path]],
+    finished: Sequence[CheckedRule],
+    everything: Sequence[ScopedRule],
+    sources: Mapping[str, Problems],
+) -> None:
+    """Checks the types of all rules, each after those that it needs."""
+    by_path: dict[Path, list[tuple[CheckedRule, ScopedRule]]] = {}
+    for rule, scoped in zip(finished, everything, strict=True):
+        by_path.setdefault(rule.path, []).append((rule, scoped))
+    for group in groups:
+        for path in group:
+            for rule, scoped in by_path[path]:
+                types.check(rule, scoped.failed, sources[rule.file])
+
+
+def _annotate(scoped: Sequence[ScopedModule]) -> None:
+    """Gives the rules their annotations, and what `rego.metadata` says of them."""
+    annotated = any(module.module.annotations for module in scoped)
+    asked = [rule for module in scoped for rule in module.rules if rule.asks_for_metadata]
+    if not (annotated or asked):
+        return
+    annotations = Annotations(module.module for module in scoped)
+    for module in scoped:
+        for rule in module.rules:
+            annotations.enter(rule.checked.rule, rule.checked.path)
+    for module in scoped:
+        for rule in module.rules:
+            checked = rule.checked
+            chain = annotations.chain(checked.rule, checked.path, checked.package)
+            new = with_metadata(checked.rule, chain) if rule.asks_for_metadata else checked.rule
+            found = tuple(link.annotation for link in chain if link.annotation is not None)
+            rule.checked = replace(checked, rule=new, annotations=found)
 
 
 def _errors(scoped: Iterable[ScopedModule]) -> list[Diagnostic]:
@@ -121,7 +164,10 @@ def check_query(
         for each in scope.withs:
             fine &= calls.check_with(each, problems)
         if fine:
-            scoped, _ = Safety(scope.locals, calls.arity, checked.builtins, problems).body(scoped, (), loc)
+            safety = Safety(scope.locals, calls.arity, checked.builtins, problems)
+            scoped, _ = safety.body(scoped, (), loc)
+            if not safety.failed:
+                checked.types.checker(scope.locals.written, problems).body(scoped)
     except RecursionError:
         problems.add(TOO_DEEP, loc)
     if problems.found:

@@ -10,6 +10,7 @@ from palisade.rego import ast
 from palisade.rego.check.signatures import Signature
 
 if TYPE_CHECKING:
+    from palisade.rego.check.rule_types import RuleTypes
     from palisade.rego.check.tree import RuleTree
 
 Path: TypeAlias = tuple[str, ...]
@@ -44,7 +45,7 @@ class CheckedSet:
 
     `rules` holds the rules of each path in source order; `graph` the paths that the rules of a path refer to,
     directly, and only those with rules. `builtins` are the declarations the set was checked against; `tree`
-    finds the rules that a reference means.
+    finds the rules that a reference means, `types` knows what they yield.
     """
 
     rules: Mapping[Path, tuple[CheckedRule, ...]]
@@ -52,3 +53,4 @@ class CheckedSet:
     graph: Mapping[Path, frozenset[Path]]
     builtins: Mapping[str, Signature]
     tree: RuleTree = field(repr=False, compare=False)
+    types: RuleTypes = field(repr=False, compare=False)

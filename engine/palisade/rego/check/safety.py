@@ -196,7 +196,7 @@ class Safety:
 
     def _closures(self, value: Any) -> Any:
         """The term, or part of a statement, with the comprehensions inside of it in order."""
-        if isinstance(value, tuple):
+        if type(value) is tuple:
             new = tuple(map(self._closures, value))
             return value if all(a is b for a, b in zip(new, value, strict=True)) else new
         if isinstance(value, COMPREHENSIONS):

@@ -6,6 +6,7 @@ from collections.abc import Container, Mapping
 from dataclasses import dataclass
 
 from palisade.rego import ast
+from palisade.rego.check.metadata import CALLS
 from palisade.rego.check.model import CheckedRule
 from palisade.rego.check.problems import Problems
 from palisade.rego.check.resolve import Names, check_reserved, module_names
@@ -23,6 +24,10 @@ class ScopedRule:
     checked: CheckedRule
     scope: Scope
     failed: bool
+
+    @property
+    def asks_for_metadata(self) -> bool:
+        return any(call.name in CALLS for call, _ in self.scope.calls)
 
 
 @dataclass(frozen=True, slots=True)

@@ -153,6 +153,8 @@ def union(first: Type | None, second: Type | None) -> Type | None:
         return second
     if second is None:
         return first
+    if isinstance(first, Function) and isinstance(second, Function):
+        return _either_function(first, second)
     members: list[Type] = []
     for each in (first, second):
         if isinstance(each, Any):
@@ -162,6 +164,11 @@ def union(first: Type | None, second: Type | None) -> Type | None:
         else:
             _extend(members, (each,))
     return Any(tuple(members))
+
+
+def _either_function(first: Function, second: Function) -> Function:
+    args = tuple(union(a, b) or ANY for a, b in zip(first.args, second.args, strict=False))
+    return Function(args, union(first.result, second.result))
 
 
 def _extend(members: list[Type], more: Iterable[Type]) -> None:

@@ -1,0 +1,443 @@
+"""Infer the types of terms and refuse what cannot hold: a call on operands the function does not take, a
+comparison of what is never equal, a reference into what has no such key.
+
+Types are known for literals, for what builtins yield, and so for rules; `input` and base documents may hold
+anything unless a schema says more. A variable has the type of what it is bound to first. An argument of a
+function has the type that its first use asks for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any as AnyNode
+
+from palisade.rego import ast
+from palisade.rego.check import types as t
+from palisade.rego.check.problems import Problems, shown
+from palisade.rego.check.resolve import ref_text
+from palisade.rego.check.signatures import Signature
+from palisade.rego.check.type_tree import TypeNode
+from palisade.rego.check.types import ANY, Type
+from palisade.rego.errors import TYPE_ERROR, Location
+
+
+class TypeChecker:
+    """Checks bodies against the types of documents and builtins. One instance a rule or query."""
+
+    def __init__(
+        self,
+        documents: TypeNode,
+        inputs: Type,
+        builtins: Mapping[str, t.Function],
+        names: Mapping[str, str],
+        problems: Problems,
+    ) -> None:
+        self.documents = documents
+        self.inputs = inputs
+        self.builtins = builtins
+        self.names = names
+        self.problems = problems
+        self.vars: dict[str, Type] = {}
+        self.failed = False
+        self._quiet = False
+
+    # Statements -----------------------------------------------------------------------------------------
+
+    def body(self, body: ast.Body) -> None:
+        for each in body:
+            for modifier in each.withs:
+                if isinstance(modifier.value, (ast.Var, ast.Ref)):
+                    continue  # May name a function; what else it names is bound already.
+                self.type_of(modifier.value)
+            _STATEMENTS[type(each)](self, each)
+
+    def _expression(self, node: ast.Expression) -> None:
+        term = node.term
+        if type(term) is not ast.Call:
+            self.type_of(term)
+        elif term.name == "equal" and len(term.args) == 2:
+            self._equal(term.args[0], term.args[1], node.loc)
+        else:
+            self._called(term, node.loc)
+
+    def _unify(self, node: ast.Unify | ast.Assign) -> None:
+        self._equal(node.left, node.right, node.loc)
+
+    def _equal(self, left: ast.Term, right: ast.Term, loc: Location) -> None:
+        before = self.failed
+        self.failed = False
+        first, second = self.type_of(left), self.type_of(right)
+        if not self.failed and not self._both(left, first, right, second):
+            detail = f"left: {_text(self.type_of(left))}, right: {_text(self.type_of(right))}"
+            self._error("match error", loc, detail)
+        self.failed = self.failed or before
+
+    def _some_in(self, node: ast.SomeIn) -> None:
+        found = self.type_of(node.collection)
+        if found is None:
+            found = ANY
+        keys = t.keys(found)
+        if keys is None:
+            self._error(f"undefined ref: {self._shown(node.collection)}[_]", node.loc, f"have: {found}")
+            return
+        values = t.values(found)
+        if node.key is not None:
+            if isinstance(node.key, ast.Scalar):
+                values = t.select(found, t.constant(node.key.value))
+            self._both(node.key, self.type_of(node.key), node.key, keys)
+            if not self._fits(node.key, keys):
+                self._error("match error", node.loc, f"left: {self._shown(node.key)}, right: {keys}")
+                return
+        if values is not None:
+            self._equal_to(node.value, values, node.loc)
+
+    def _equal_to(self, term: ast.Term, found: Type, loc: Location) -> None:
+        known = self.type_of(term)
+        fits = self._fits(term, found) if known is None else t.unifies(known, found)
+        if not fits:
+            self._error("match error", loc, f"left: {_text(known)}, right: {found}")
+
+    def _every(self, node: ast.Every) -> None:
+        self.type_of(node.domain)
+        for each in (node.key, node.value):
+            if each is not None:
+                self.vars[each.name] = ANY
+        # OPA looks at references only here.
+        before, self._quiet = self._quiet, True
+        self.body(node.body)
+        self._quiet = before
+
+    # The type of a term ---------------------------------------------------------------------------------
+
+    def type_of(self, term: AnyNode) -> Type | None:
+        """The term's type; None where it holds variables that nothing is known of yet. Checks all within."""
+        return _TYPES[type(term)](self, term)
+
+    def _scalar(self, term: ast.Scalar) -> Type:
+        value = term.value
+        return t.STRING if type(value) is str else t.scalar_type(value)
+
+    def _var(self, term: ast.Var) -> Type | None:
+        name = term.name
+        found = self.vars.get(name)
+        if found is None:
+            if name == "input":
+                return self.inputs
+            if name == "data":
+                return self.documents.extent()
+        return found
+
+    def _template(self, term: ast.TemplateString) -> Type:
+        for each in term.parts:
+            if not isinstance(each, str):
+                self.type_of(each)
+        return t.STRING
+
+    def _array(self, term: ast.Array) -> Type | None:
+        found = [self.type_of(each) for each in term.items]
+        if not found:
+            return t.ANY_ARRAY
+        known = [each for each in found if each is not None]
+        return t.Array(tuple(known)) if len(known) == len(found) else None
+
+    def _object(self, term: ast.Object) -> Type | None:
+        static: list[tuple[t.Constant, Type]] = []
+        dynamic: tuple[Type, Type] | None = None
+        unknown = False
+        for key, value in term.items:
+            key_type, value_type = self.type_of(key), self.type_of(value)
+            if key_type is None or value_type is None:
+                unknown = True
+            elif isinstance(key, ast.Scalar):
+                static.append((t.constant(key.value), value_type))
+            else:
+                dynamic = (key_type, value_type)
+        if unknown:
+            return None
+        return t.Object(tuple(static), dynamic) if static or dynamic else t.ANY_OBJECT
+
+    def _set(self, term: ast.Set) -> Type | None:
+        found: Type | None = None
+        unknown = False
+        for each in term.items:
+            own = self.type_of(each)
+            unknown = unknown or own is None
+            found = t.union(found, own)
+        return None if unknown else t.SetOf(found or ANY)
+
+    def _array_comprehension(self, term: ast.ArrayComprehension) -> Type:
+        self.body(term.body)
+        return t.Array((), self.type_of(term.term) or ANY)
+
+    def _set_comprehension(self, term: ast.SetComprehension) -> Type:
+        self.body(term.body)
+        return t.SetOf(self.type_of(term.term) or ANY)
+
+    def _object_comprehension(self, term: ast.ObjectComprehension) -> Type:
+        self.body(term.body)
+        return t.Object((), (self.type_of(term.key) or ANY, self.type_of(term.value) or ANY))
+
+    # Calls ----------------------------------------------------------------------------------------------
+
+    def _call(self, term: ast.Call) -> Type | None:
+        return self._called(term, term.loc)
+
+    def _called(self, term: ast.Call, loc: Location) -> Type | None:
+        """The type of what the call yields; a further argument is what its result is matched against."""
+        before = self.failed
+        self.failed = False
+        known = [self.type_of(each) for each in term.args]
+        function = self._function(term)
+        if function is None or self.failed:
+            self.failed = self.failed or before
+            return ANY if function is None else function.result
+        wanted = function.args if function.result is None else (*function.args, function.result)
+        for arg, found, want in zip(term.args, known, wanted, strict=False):
+            fits = self._fits(arg, want) if found is None else self._accepts(arg, found, want)
+            if not fits:
+                have = ", ".join(_text(self.type_of(each)) for each in term.args)
+                want_text = ", ".join(map(str, function.args))
+                detail = f"have: ({have}), want: ({want_text})"
+                self._error(f"{ref_text(term.operator)}: invalid argument(s)", loc, detail)
+                break
+        self.failed = self.failed or before
+        return function.result
+
+    def _function(self, term: ast.Call) -> t.Function | None:
+        name = term.name
+        found: Type | None = self.builtins.get(name)
+        if found is None and isinstance(term.operator, ast.Ref):
+            parts = [part.value if isinstance(part, ast.Scalar) else None for part in term.operator.path]
+            found = self.documents.lookup([t.constant(part) for part in parts])
+        return found if isinstance(found, t.Function) else None
+
+    def _accepts(self, term: ast.Term, found: Type, want: Type) -> bool:
+        """Whether a function that wants a type takes this term: literals are matched part by part."""
+        if isinstance(term, (ast.Array, ast.Object, ast.Set)):
+            return self._fits(term, want)
+        return t.unifies(found, want)
+
+    # References -----------------------------------------------------------------------------------------
+
+    def _ref(self, term: ast.Ref) -> Type | None:
+        head = term.head
+        if isinstance(head, ast.Var):
+            if head.name == "data":
+                return self._document(term)
+            if head.name == "input":
+                start: Type | None = self.inputs
+            else:
+                start = self.vars.setdefault(head.name, ANY)
+        else:
+            start = self.type_of(head) or ANY
+        return self._behind(start, term, 0)
+
+    def _document(self, term: ast.Ref) -> Type | None:
+        node = self.documents
+        for index, part in enumerate(term.path):
+            if node.type is not None:
+                found = self._behind(node.type, term, index)
+                return self._declared(term) if found is not None else None
+            if isinstance(part, ast.Scalar):
+                if index < 2 and not isinstance(part.value, str):
+                    self._undefined(term, index, t.scalar_type(part.value), t.STRING)
+                    return None
+                child = node.children.get(t.constant(part.value))
+                if child is None:
+                    return self._behind(ANY, term, index)
+                node = child
+            else:
+                extent = node.extent()
+                if not self._key(term, part, index, t.keys(extent) or ANY):
+                    return None
+                self._behind(ANY, term, index + 1)
+                return self._declared(term)
+        found = node.extent()
+        if isinstance(found, t.Function):
+            self._undefined(term, len(term.path) - 1, found, None)
+            return None
+        return found
+
+    def _declared(self, term: ast.Ref) -> Type | None:
+        """The type at the path of a reference that was checked."""
+        path = [t.constant(part.value) if isinstance(part, ast.Scalar) else None for part in term.path]
+        return self.documents.lookup(path) or ANY
+
+    def _behind(self, found: Type | None, term: ast.Ref, index: int) -> Type | None:
+        """The type behind the path from `index` on; checks each key against what may stand there."""
+        for at in range(index, len(term.path)):
+            part = term.path[at]
+            keys = t.keys(found)
+            if keys is None:
+                self._undefined(term, at, found, None)
+                return None
+            if isinstance(part, ast.Scalar):
+                below = t.select(found, t.constant(part.value))
+                if below is None:
+                    self._undefined(term, at, t.scalar_type(part.value), keys, found)
+                    return None
+                found = below
+            else:
+                if not self._key(term, part, at, keys):
+                    return None
+                found = t.values(found)
+        return found
+
+    def _key(self, term: ast.Ref, part: ast.Term, index: int, keys: Type) -> bool:
+        """Whether the term may be a key there; a new variable gets the keys' type."""
+        known = self.type_of(part)
+        if known is None:
+            fits = self._fits(part, keys)
+        else:
+            fits = self._accepts(part, known, keys)
+        if not fits:
+            self._undefined(term, index, known, keys)
+        return fits
+
+    def _undefined(
+        self, term: ast.Ref, index: int, have: Type | None, want: Type | None, inside: Type | None = None
+    ) -> None:
+        detail = f"have: {_text(have)}"
+        choices = [key[1] for key, _ in inside.static] if isinstance(inside, t.Object) else []
+        if choices:
+            detail += f", want (one of): {choices}"
+        elif want is not None:
+            detail += f", want (type): {want}"
+        self._error(f"undefined ref: {self._shown(term)}", term.loc, detail, always=True)
+
+    # Matching -------------------------------------------------------------------------------------------
+
+    def _both(self, left: ast.Term, first: Type | None, right: ast.Term, second: Type | None) -> bool:
+        """Whether two terms can be equal; variables without a type get the other side's."""
+        if first is None and second is not None:
+            return self._fits(left, second)
+        if second is None and first is not None:
+            return self._fits(right, first)
+        if first is not None and second is not None:
+            return t.unifies(first, second)
+        if isinstance(left, ast.Array) and isinstance(right, ast.Array):
+            return len(left.items) == len(right.items) and all(
+                self._both(a, self.type_of(a), b, self.type_of(b))
+                for a, b in zip(left.items, right.items, strict=True)
+            )
+        if isinstance(left, ast.Object) and isinstance(right, ast.Object):
+            others = dict(right.items)
+            return len(others) == len(left.items) and all(
+                key in others and self._both(value, self.type_of(value), others[key], self.type_of(others[key]))
+                for key, value in left.items
+            )
+        self._open(left)
+        self._open(right)
+        return True
+
+    def _open(self, term: ast.Term) -> None:
+        """Nothing is known of the term's new variables: they may hold anything."""
+        for each in ast.walk(term):
+            if isinstance(each, ast.Var):
+                self.vars.setdefault(each.name, ANY)
+
+    def _fits(self, term: ast.Term, want: Type | None, either: bool = False) -> bool:
+        """Whether the term may have the type; its new variables get what the type says of them.
+
+        `either`: the type is one of several, so that a variable's type grows instead.
+        """
+        if isinstance(term, ast.Var):
+            known = self.vars.get(term.name)
+            if known is None or either:
+                self.vars[term.name] = t.union(known, want) or ANY
+                return True
+            return t.unifies(known, want)
+        if not isinstance(term, (ast.Array, ast.Object, ast.Set)):
+            return t.unifies(self.type_of(term) or ANY, want)
+        if isinstance(want, t.Any):
+            if not want.of:
+                for part in _parts(term):
+                    self._fits(part, ANY, True)
+                return True
+            return any([self._fits(term, each, True) for each in want.of])
+        if isinstance(term, ast.Array):
+            return isinstance(want, t.Array) and self._array_fits(term, want, either)
+        if isinstance(term, ast.Set):
+            return isinstance(want, t.SetOf) and all(
+                self._fits(each, want.of, either) for each in term.items
+            )
+        return isinstance(want, t.Object) and self._object_fits(term, want, either)
+
+    def _array_fits(self, term: ast.Array, want: t.Array, either: bool) -> bool:
+        if len(term.items) != len(want.static) and want.dynamic is None:
+            return False
+        return all(
+            self._fits(each, want.static[index] if index < len(want.static) else want.dynamic, either)
+            for index, each in enumerate(term.items)
+        )
+
+    def _object_fits(self, term: ast.Object, want: t.Object, either: bool) -> bool:
+        if len(term.items) != len(want.static) and want.dynamic is None:
+            return False
+        for key, value in term.items:
+            if isinstance(key, ast.Scalar):
+                below = t.select(want, t.constant(key.value))
+                if below is None or not self._fits(value, below, either):
+                    return False
+            else:
+                self._fits(value, ANY, either)
+        return True
+
+    # Errors ---------------------------------------------------------------------------------------------
+
+    def _error(self, message: str, loc: Location, detail: str, *, always: bool = False) -> None:
+        if self._quiet and not always:
+            return
+        self.failed = True
+        self.problems.add(message, loc, TYPE_ERROR, detail)
+
+    def _shown(self, term: ast.Term) -> str:
+        if isinstance(term, ast.Ref):
+            path = tuple(
+                ast.Var(self.names.get(part.name, shown(part.name))) if isinstance(part, ast.Var) else part
+                for part in term.path
+            )
+            head = term.head
+            if isinstance(head, ast.Var):
+                head = ast.Var(self.names.get(head.name, head.name))
+            return ref_text(ast.Ref(head, path))
+        if isinstance(term, ast.Var):
+            return self.names.get(term.name, shown(term.name))
+        return ref_text(term)
+
+
+def _parts(term: ast.Array | ast.Object | ast.Set) -> Iterable[ast.Term]:
+    if isinstance(term, ast.Object):
+        return (part for pair in term.items for part in pair)
+    return term.items
+
+
+def _text(found: Type | None) -> str:
+    return "???" if found is None else str(found)
+
+
+def function_types(builtins: Mapping[str, Signature]) -> dict[str, t.Function]:
+    return {name: each.type for name, each in builtins.items()}
+
+
+_TYPES: dict[type, Callable[[TypeChecker, AnyNode], Type | None]] = {
+    ast.Scalar: TypeChecker._scalar,
+    ast.Var: TypeChecker._var,
+    ast.Ref: TypeChecker._ref,
+    ast.Array: TypeChecker._array,
+    ast.Set: TypeChecker._set,
+    ast.Object: TypeChecker._object,
+    ast.TemplateString: TypeChecker._template,
+    ast.Call: TypeChecker._call,
+    ast.ArrayComprehension: TypeChecker._array_comprehension,
+    ast.SetComprehension: TypeChecker._set_comprehension,
+    ast.ObjectComprehension: TypeChecker._object_comprehension,
+}
+
+_STATEMENTS: dict[type, Callable[[TypeChecker, AnyNode], None]] = {
+    ast.Expression: TypeChecker._expression,
+    ast.Unify: TypeChecker._unify,
+    ast.Assign: TypeChecker._unify,
+    ast.SomeIn: TypeChecker._some_in,
+    ast.Every: TypeChecker._every,
+}

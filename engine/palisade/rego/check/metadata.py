@@ -1,0 +1,122 @@
+"""Annotations: which apply to a rule, and `rego.metadata.chain()` and `.rule()`, known before an evaluation.
+
+https://www.openpolicyagent.org/docs/latest/policy-language/#accessing-annotations
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from palisade.rego import ast
+from palisade.rego.check.model import Path
+from palisade.rego.errors import Location
+
+CHAIN, RULE = "rego.metadata.chain", "rego.metadata.rule"
+CALLS = frozenset((CHAIN, RULE))
+
+
+class Link(NamedTuple):
+    """One place that annotates a rule; a rule without an annotation of its own still has its place."""
+
+    path: Path
+    annotation: ast.Annotation | None
+
+
+class Annotations:
+    """The annotations of a set of modules by what they apply to."""
+
+    def __init__(self, modules: Iterable[ast.Module]) -> None:
+        self._rules: dict[tuple[str, int], list[ast.Annotation]] = {}
+        self._documents: dict[Path, ast.Annotation] = {}
+        self._packages: dict[Path, ast.Annotation] = {}
+        self._subpackages: dict[Path, list[ast.Annotation]] = {}
+        for module in modules:
+            for each in module.annotations:
+                self._add(each, module)
+
+    def _add(self, each: ast.Annotation, module: ast.Module) -> None:
+        if each.scope == "package":
+            self._packages[module.package] = each
+        elif each.scope == "subpackages":
+            self._subpackages.setdefault(module.package, []).append(each)
+        else:
+            self._rules.setdefault((each.target.file, each.target.offset), []).append(each)
+
+    def enter(self, rule: ast.Rule, path: Path) -> None:
+        """Makes known what path a rule has, for annotations of the whole document; before any `chain`."""
+        for each in self._at(rule):
+            if each.scope == "document":
+                self._documents[path] = each
+
+    def _at(self, rule: ast.Rule) -> list[ast.Annotation]:
+        return self._rules.get((rule.loc.file, rule.loc.offset), [])
+
+    def chain(self, rule: ast.Rule, path: Path, package: Path) -> tuple[Link, ...]:
+        """What applies to the rule, the closest first: its own, its document's, its packages'."""
+        own = sorted(
+            (each for each in self._at(rule) if each.scope == "rule"),
+            key=lambda each: each.loc.offset,
+            reverse=True,
+        )
+        links = [Link(path, each) for each in own] or [Link(path, None)]
+        if path in self._documents:
+            links.append(Link(path, self._documents[path]))
+        if package in self._packages:
+            links.append(Link(package, self._packages[package]))
+        for length in range(len(package), 0, -1):
+            above = package[:length]
+            links.extend(Link(above, each) for each in reversed(self._subpackages.get(above, [])))
+        return tuple(links)
+
+
+def with_metadata(rule: ast.Rule, chain: Sequence[Link]) -> ast.Rule:
+    """The rule with the calls of `rego.metadata` replaced by what they yield."""
+    own = next((each.annotation for each in chain if each.annotation and each.annotation.scope == "rule"), None)
+    values: dict[str, Any] = {
+        CHAIN: [_link_value(each) for each in chain],
+        RULE: {} if own is None else _value(own),
+    }
+    new: ast.Rule = _replaced(rule, values)
+    return new
+
+
+def _link_value(link: Link) -> dict[str, Any]:
+    value: dict[str, Any] = {"path": list(link.path)}
+    if link.annotation is not None:
+        value["annotations"] = _value(link.annotation)
+    return value
+
+
+def _value(annotation: ast.Annotation) -> dict[str, Any]:
+    found = annotation.value if isinstance(annotation.value, dict) else {}
+    return {**found, "scope": annotation.scope}
+
+
+def _replaced(node: Any, values: dict[str, Any]) -> Any:
+    if type(node) is tuple:
+        return tuple(_replaced(each, values) for each in node)
+    if isinstance(node, ast.Expression) and isinstance(node.term, ast.Call):
+        # `rego.metadata.rule(x)` binds x.
+        call = node.term
+        if call.name in values and call.args:
+            value = constant_term(values[call.name], call.loc)
+            return ast.Unify(call.args[0], value, negated=node.negated, withs=node.withs, loc=node.loc)
+    if isinstance(node, ast.Call) and node.name in values:
+        return constant_term(values[node.name], node.loc)
+    if not isinstance(node, ast.Node) or isinstance(node, (ast.Scalar, ast.Var)):
+        return node
+    fields = node.__dataclass_fields__
+    return type(node)(**{name: _replaced(getattr(node, name), values) for name in fields})
+
+
+def constant_term(value: Any, loc: Location) -> ast.Term:
+    """A value, as JSON has them, as a term."""
+    if isinstance(value, dict):
+        return ast.Object(
+            tuple((ast.Scalar(str(key), loc=loc), constant_term(each, loc)) for key, each in value.items()),
+            loc=loc,
+        )
+    if isinstance(value, (list, tuple)):
+        return ast.Array(tuple(constant_term(each, loc) for each in value), loc=loc)
+    return ast.Scalar(value, loc=loc)
