@@ -26,7 +26,7 @@ from palisade.policy.source import did_you_mean
 from palisade.rego.text import dumps
 from palisade.rego.values import Set, Value, type_name
 
-DOCUMENT = "palisade/identity/providers"
+DOCUMENT = "data.palisade.identity.providers"
 _FIELDS = {
     "issuer",
     "audiences",
@@ -272,5 +272,4 @@ class _Reader:
         return text
 
     def _error(self, path: str, message: str) -> None:
-        at = f"data.{DOCUMENT.replace('/', '.')}"
-        self.errors.append(f"{at}.{path}: {message}" if path else f"{at}: {message}")
+        self.errors.append(f"{DOCUMENT}.{path}: {message}" if path else f"{DOCUMENT}: {message}")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -21,10 +21,6 @@ from palisade.rego.errors import Diagnostic, Location
 from palisade.rego.values import Value
 
 TEST_SUFFIX = "_test.rego"
-
-
-class PolicySetError(SourceError):
-    """Every file of a policy set that cannot be read or contradicts another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +41,14 @@ class PolicySet:
     """Real paths of all folders that something was read from, those behind symbolic links too."""
 
 
+class PolicySetError(SourceError):
+    """Every file of a policy set that cannot be read or contradicts another. `rest` is what could be read."""
+
+    def __init__(self, errors: Iterable[Diagnostic], rest: PolicySet) -> None:
+        super().__init__(errors)
+        self.rest = rest
+
+
 def load(root: Path | str, *, shown: str | None = None, rego_version: int = 1) -> PolicySet:
     """The policy set in a folder (or one `.rego` file). `shown` is how errors call the folder.
 
@@ -53,14 +57,12 @@ def load(root: Path | str, *, shown: str | None = None, rego_version: int = 1) -
     reading = _Reading(Path(root), os.fspath(root) if shown is None else shown)
     reading.read()
     documents, conflicts = data.merge(reading.documents)
-    if reading.errors or conflicts:
-        raise PolicySetError([*reading.errors, *conflicts])
     digest = hashlib.sha256(f"rego v{rego_version}\n".encode())
     for relative, text in sorted(reading.served.items()):
         for part in (relative, text):
             raw = part.encode("utf-8", "surrogateescape")
             digest.update(len(raw).to_bytes(8, "big") + raw)
-    return PolicySet(
+    policy_set = PolicySet(
         root=Path(root),
         modules=MappingProxyType(reading.modules),
         tests=MappingProxyType(reading.tests),
@@ -69,6 +71,9 @@ def load(root: Path | str, *, shown: str | None = None, rego_version: int = 1) -
         rego_version=rego_version,
         folders=frozenset(reading.folders),
     )
+    if reading.errors or conflicts:
+        raise PolicySetError([*reading.errors, *conflicts], policy_set)
+    return policy_set
 
 
 class _Reading:

@@ -4,6 +4,9 @@
 #   The same questions for tokens of different makers. All are undefined or empty without a verified token.
 package palisade.lib.claims
 
+# So that sets in the older Rego v0 can import it too.
+import rego.v1
+
 # METADATA
 # description: Who calls, the claim sub of RFC 7519.
 subject := input.identity.claims.sub

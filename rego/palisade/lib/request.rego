@@ -3,6 +3,9 @@
 # description: Short names for what most rules look at first.
 package palisade.lib.request
 
+# So that sets in the older Rego v0 can import it too.
+import rego.v1
+
 # METADATA
 # description: The method, in upper case as clients send it.
 method := input.attributes.request.http.method

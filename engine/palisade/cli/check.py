@@ -1,0 +1,58 @@
+"""`palisade check`: every error of a policy set at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from palisade import rego
+from palisade.cli.exit_codes import Exit
+from palisade.cli.output import Output, count, diagnostics_as_json, err, out, print_diagnostics, print_json
+from palisade.policy import revisions, sets
+from palisade.policy.sets import PolicySet
+from palisade.policy.source import SourceError
+from palisade.rego.errors import PARSE_ERROR, Diagnostic
+
+EPILOG = "Example: palisade check policies"
+
+
+def check(
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="The policy set: a folder, or one .rego file.")
+    ],
+    v0: Annotated[bool, typer.Option("--v0-compatible", help="Read modules as Rego v0.")] = False,
+    output: Annotated[Output, typer.Option("--output", "-o", help="How to print errors.")] = Output.TEXT,
+) -> None:
+    """Check a policy set: its Rego with its tests, its documents, its data. Exits 1 if anything is wrong."""
+    errors, checked = find_errors(folder, rego_version=0 if v0 else 1)
+    if output is Output.JSON:
+        print_json({"errors": diagnostics_as_json(errors)} if errors else {})
+    elif errors:
+        print_diagnostics(errors, err())
+        err().print(f"\n{count(len(errors), 'error')} in {folder}")
+    else:
+        modules = count(len(checked.modules) + len(checked.tests), "module")
+        out().print(f"{modules} in {folder}: no errors")
+    raise typer.Exit(Exit.FOUND if errors else Exit.OK)
+
+
+def find_errors(folder: Path, *, rego_version: int = 1) -> tuple[tuple[Diagnostic, ...], PolicySet]:
+    """Every error of a policy set, and what of it could be read."""
+    unreadable: tuple[Diagnostic, ...] = ()
+    try:
+        policy_set = sets.load(folder, rego_version=rego_version)
+    except sets.PolicySetError as error:
+        unreadable, policy_set = error.errors, error.rest
+    try:
+        policy = revisions.compile_set(policy_set, tests=True)
+        if not unreadable:
+            revisions.read_providers(policy, policy_set)
+    except rego.CompileError as error:
+        # What a file that cannot be read defines is missing elsewhere: that is no error of its own.
+        found = [each for each in error.errors if not unreadable or each.code == PARSE_ERROR]
+        return (*unreadable, *found), policy_set
+    except SourceError as error:
+        return error.errors, policy_set
+    return unreadable, policy_set

@@ -1,0 +1,63 @@
+"""The command line: `palisade COMMAND`. One module a command; this one joins them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from palisade.cli import check, evaluate
+from palisade.cli.exit_codes import CommandError, Exit
+from palisade.cli.output import err, out, print_diagnostics
+from palisade.policy.source import SourceError
+from palisade.rego.errors import CompileError
+
+app = typer.Typer(
+    name="palisade",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit codes: 0 done, 1 found something, 2 wrong usage or settings, 3 no engine, 4 a part failed.",
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        out().print(f"palisade {version('palisade')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    _: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Policy as code for function containers: Rego compiled into Envoy's own matchers."""
+
+
+app.command("check", epilog=check.EPILOG)(check.check)
+app.command("eval", epilog=evaluate.EPILOG)(evaluate.evaluate)
+
+
+def main() -> None:
+    """Runs a command. What a user did wrong ends as a message and an exit code, never as a traceback."""
+    try:
+        app()
+    except CommandError as error:
+        err().print(f"palisade: {error}", style="bold red" if err().is_terminal else None)
+        if error.hint:
+            err().print(f"    {error.hint}")
+        sys.exit(error.code)
+    except (SourceError, CompileError) as error:
+        print_diagnostics(error.errors, err())
+        sys.exit(Exit.USAGE)
+    except BrokenPipeError:
+        # Whoever read the output has seen enough. Python would complain once more when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(Exit.OK)

@@ -1,0 +1,74 @@
+"""What commands print: results to standard output, everything else to standard error.
+
+rich leaves colours out where the output is no terminal or NO_COLOR is set (https://no-color.org).
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from palisade.rego.errors import Diagnostic
+
+
+class Output(StrEnum):
+    TEXT = "text"
+    JSON = "json"
+
+
+def out() -> Console:
+    """The console for results. Made anew, so that it writes to the standard output of now."""
+    return Console(highlight=False, soft_wrap=True, emoji=False, markup=False)
+
+
+def err() -> Console:
+    """The console for messages and progress."""
+    return Console(stderr=True, highlight=False, soft_wrap=True, emoji=False, markup=False)
+
+
+def print_json(value: Any) -> None:
+    """A value as indented JSON on standard output."""
+    json.dump(value, sys.stdout, indent=2, ensure_ascii=False)
+    sys.stdout.write("\n")
+
+
+def print_diagnostics(diagnostics: Iterable[Diagnostic], console: Console) -> None:
+    """Each error with its place, the line, a caret and what to do."""
+    for each in diagnostics:
+        head, *rest = str(each).splitlines()
+        place, code = str(each.location), each.code
+        text = Text(head)
+        text.stylize("bold", 0, len(place))
+        text.stylize("bold red", len(place) + 2, len(place) + 2 + len(code))
+        console.print(text)
+        for line in rest:
+            style = "bold red" if line.strip() == "^" else "dim" if line.strip() == each.hint else ""
+            console.print(Text(line, style))
+
+
+def diagnostics_as_json(diagnostics: Iterable[Diagnostic]) -> list[dict[str, Any]]:
+    """Errors in the form of `opa check --format json`, with `hint` beside."""
+    found = []
+    for each in diagnostics:
+        error: dict[str, Any] = {
+            "message": each.message,
+            "code": each.code,
+            "location": {"file": each.file, "row": each.row, "col": each.col},
+        }
+        if each.line:
+            error["details"] = {"line": each.line, "idx": max(each.col - 1, 0)}
+        if each.hint:
+            error["hint"] = each.hint
+        found.append(error)
+    return found
+
+
+def count(number: int, one: str, many: str = "") -> str:
+    """`1 module`, `2 modules`."""
+    return f"{number} {one if number == 1 else many or one + 's'}"

@@ -1,0 +1,101 @@
+"""Revisions: one policy set compiled against one inventory, named by its content."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+
+from palisade import rego
+from palisade.policy import library, providers
+from palisade.policy.inventory import Inventory
+from palisade.policy.providers import Provider, ProvidersError
+from palisade.policy.sets import PolicySet
+from palisade.policy.source import SourceError
+from palisade.rego.errors import Diagnostic, EvalError, Location
+from palisade.rego.values import UNDEFINED
+
+DOCUMENT_ERROR = "document_error"
+
+
+class DocumentError(SourceError):
+    """A document of the set, such as `providers`, that cannot be evaluated or does not fit its contract."""
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """What is compiled and pushed as one. Two revisions with the same id decide alike."""
+
+    id: str
+    inventory: Inventory
+    policy_set: PolicySet
+    policy: rego.Policy
+    providers: tuple[Provider, ...]
+
+
+def build(inventory: Inventory, policy_set: PolicySet, previous: Revision | None = None) -> Revision:
+    """The revision of a policy set for an inventory; what is as in `previous` is not parsed again.
+
+    Raises rego.CompileError with every error in the set's Rego, and DocumentError.
+    """
+    policy = compile_set(policy_set, previous=previous.policy if previous else None)
+    return Revision(
+        id=revision_id(inventory, policy_set),
+        inventory=inventory,
+        policy_set=policy_set,
+        policy=policy,
+        providers=read_providers(policy, policy_set),
+    )
+
+
+def compile_set(
+    policy_set: PolicySet, *, tests: bool = False, previous: rego.Policy | None = None
+) -> rego.Policy:
+    """The set's modules, and the library's, compiled with the set's data; with `tests` its tests too.
+
+    Raises rego.CompileError.
+    """
+    modules = {**library.modules(), **policy_set.modules, **(policy_set.tests if tests else {})}
+    return rego.compile(modules, data=policy_set.data, version=policy_set.rego_version, previous=previous)
+
+
+def read_providers(policy: rego.Policy, policy_set: PolicySet) -> tuple[Provider, ...]:
+    """The providers that the policy names; none where it has no such document. Raises DocumentError."""
+    try:
+        document = policy.evaluate(providers.DOCUMENT)
+        return () if document is UNDEFINED else providers.read(document)
+    except ProvidersError as error:
+        at = _place_of(policy_set, "providers")
+        raise DocumentError(Diagnostic(DOCUMENT_ERROR, each, at) for each in error.errors) from None
+    except EvalError as error:
+        message = f"providers cannot be evaluated: {error.code}: {error.message}"
+        raise DocumentError([Diagnostic(DOCUMENT_ERROR, message, error.location)]) from None
+
+
+def revision_id(inventory: Inventory, policy_set: PolicySet) -> str:
+    """Twelve hexadecimal digits of a hash over all that a revision is made of."""
+    parts = {
+        "compiler": version("palisade"),
+        "set": policy_set.digest,
+        "decision": inventory.decision,
+        "functions": {
+            name: [
+                str(function.upstream),
+                str(function.listen),
+                asdict(function.failure),
+                dict(function.labels),
+            ]
+            for name, function in inventory.functions.items()
+        },
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _place_of(policy_set: PolicySet, rule: str) -> Location:
+    """Where a rule of the identity package begins, for messages about its value."""
+    for name, source in policy_set.modules.items():
+        for row, line in enumerate(source.splitlines(), 1):
+            if line.startswith(rule) and "package palisade.identity" in source:
+                return Location(name, row, 1)
+    return Location(str(policy_set.root), 1, 1)

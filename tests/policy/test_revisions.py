@@ -1,0 +1,75 @@
+"""Revisions: what makes a new one, what does not, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from palisade import rego
+from palisade.policy import revisions, sets
+from palisade.policy.inventory import Inventory
+from palisade.policy.inventory_file import parse
+from palisade.policy.sets import PolicySet
+
+SETTINGS = "policies: .\nfunctions: {hello: {upstream: 127.0.0.1:1, listen: 127.0.0.1:2}}\n"
+
+
+def inventory(folder: Path, more: str = "") -> Inventory:
+    return parse(SETTINGS + more, folder / "palisade.yaml")
+
+
+def policy_set(folder: Path, **files: str) -> PolicySet:
+    for name, text in files.items():
+        (folder / f"{name}.rego").write_text(text)
+    return sets.load(folder, shown="p")
+
+
+ALLOW = "package palisade.identity\n\ndefault allow := false\n"
+PROVIDERS = """package palisade.identity
+
+providers := {"corp": {"issuer": "https://c.example", "audiences": ["a"]}}
+"""
+
+
+def test_a_revision_holds_the_policy_and_its_providers(tmp_path: Path) -> None:
+    revision = revisions.build(inventory(tmp_path), policy_set(tmp_path, a=ALLOW, p=PROVIDERS))
+    assert revision.policy.evaluate("data.palisade.identity.allow", {}) is False
+    assert [each.name for each in revision.providers] == ["corp"]
+
+
+def test_the_id_follows_content_and_inventory(tmp_path: Path) -> None:
+    loaded = policy_set(tmp_path, a=ALLOW)
+    one = revisions.revision_id(inventory(tmp_path), loaded)
+    assert one == revisions.revision_id(inventory(tmp_path), policy_set(tmp_path, a=ALLOW))
+    assert one != revisions.revision_id(inventory(tmp_path, "decision: a/b\n"), loaded)
+    assert one != revisions.revision_id(inventory(tmp_path), policy_set(tmp_path, a=ALLOW + "\n# x\n"))
+    assert len(one) == 12
+
+
+def test_settings_that_decide_nothing_make_no_new_revision(tmp_path: Path) -> None:
+    loaded = policy_set(tmp_path, a=ALLOW)
+    moved = inventory(tmp_path, "engine: {admin: 127.0.0.1:0}\n")
+    assert revisions.revision_id(inventory(tmp_path), loaded) == revisions.revision_id(moved, loaded)
+
+
+def test_errors_of_rego_come_with_their_place(tmp_path: Path) -> None:
+    with pytest.raises(rego.CompileError) as raised:
+        revisions.build(inventory(tmp_path), policy_set(tmp_path, a=ALLOW + "allow if x\n"))
+    [error] = raised.value.errors
+    assert (error.file, error.row, error.code) == ("p/a.rego", 4, "rego_unsafe_var_error")
+
+
+def test_a_providers_document_that_believes_too_much_is_refused_where_it_stands(tmp_path: Path) -> None:
+    careless = PROVIDERS.replace('["a"]', "[]")
+    with pytest.raises(revisions.DocumentError) as raised:
+        revisions.build(inventory(tmp_path), policy_set(tmp_path, a=ALLOW, p=careless))
+    [error] = raised.value.errors
+    assert (error.file, error.row) == ("p/p.rego", 3)
+    assert "providers.corp.audiences: lacks" in error.message
+
+
+def test_providers_that_cannot_be_evaluated_are_refused(tmp_path: Path) -> None:
+    conflict = "package palisade.identity\nproviders := 1\nproviders := 2\n"
+    with pytest.raises(revisions.DocumentError, match="eval_conflict_error"):
+        revisions.build(inventory(tmp_path), policy_set(tmp_path, p=conflict))
