@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import NamedTuple, NoReturn
 
 from palisade.rego import ast
@@ -70,6 +71,8 @@ class RuleParser(StatementParser):
             return [self.default_rule(start)]
         if self.heads_reference:
             self.take_keyword_as_name()
+        if self.token.kind == "contains":
+            self.fail("contains keyword cannot be used for rule name")
         if self.token.kind != "name":
             self.refuse_statement(self.statement())
         written = self.written_head()
@@ -88,8 +91,8 @@ class RuleParser(StatementParser):
             if orelse:
                 self.unexpected("expected else keyword")
             brace = self.token.start
-            body = self.braced_body()
-            rules.append(ast.Rule(head, body, loc=self.since(brace)))
+            head = self.head_again(head, brace)
+            rules.append(ast.Rule(head, self.braced_body(), loc=self.since(brace)))
         return rules
 
     # Heads
@@ -138,6 +141,17 @@ class RuleParser(StatementParser):
         if self.strict:
             self.complain("`contains` keyword is required for partial set rules", rule)
         return written.set_head()
+
+    def head_again(self, head: ast.Head, brace: int) -> ast.Head:
+        """The head for another body, in which each `_` among the arguments is a variable of its own."""
+        args = tuple(
+            # Between a brace and the next token there is room for no other wildcard: the places are free.
+            ast.Var(self.wildcard(-brace - index), loc=arg.loc)
+            if isinstance(arg, ast.Var) and arg.is_wildcard
+            else arg
+            for index, arg in enumerate(head.args or ())
+        )
+        return replace(head, args=args) if args else head
 
     # Bodies
 

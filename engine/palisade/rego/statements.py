@@ -96,9 +96,9 @@ class StatementParser(TermParser):
         return self.declaration(start)
 
     def some_in(self, call: ast.Call, start: int) -> ast.SomeIn:
-        if call.operator is MEMBER:
+        if call.operator == MEMBER:
             key, (value, collection) = None, call.args
-        elif call.operator is MEMBER_WITH_KEY:
+        elif call.operator == MEMBER_WITH_KEY:
             key, value, collection = call.args
         else:
             self.unexpected("expected `x in xs` or `x, y in xs` expression")
@@ -124,9 +124,9 @@ class StatementParser(TermParser):
         start = self.advance().start
         call = self.term()
         key: ast.Term | None = None
-        if isinstance(call, ast.Call) and call.operator is MEMBER:
+        if isinstance(call, ast.Call) and call.operator == MEMBER:
             value, domain = call.args
-        elif isinstance(call, ast.Call) and call.operator is MEMBER_WITH_KEY:
+        elif isinstance(call, ast.Call) and call.operator == MEMBER_WITH_KEY:
             key, value, domain = call.args
         else:
             self.unexpected("expected `x[, y] in xs { ... }` expression")
@@ -165,8 +165,7 @@ class StatementParser(TermParser):
             return statement.term
         # Only statements have `with`: `[v | v = term with ..][0]` is the same as a term.
         loc = statement.loc
-        part = ast.Var(f"__part{self.wildcards}__", loc=loc)
-        self.wildcards += 1
+        part = ast.Var(f"__part{self.index}__", loc=loc)
         body = (ast.Unify(part, statement.term, withs=statement.withs, loc=loc),)
         return ast.Ref(ast.ArrayComprehension(part, body, loc=loc), (ast.Scalar(0, loc=loc),), loc=loc)
 

@@ -51,7 +51,8 @@ class TermParser(Cursor, ABC):
 
     def __init__(self, source: str, file: str, keywords: frozenset[str]) -> None:
         super().__init__(source, file, keywords)
-        self.wildcards = 0
+        # The name of each `_` by where it stands, so that it keeps its name when it is read again.
+        self.wildcards: dict[int, str] = {}
         self.collections: dict[int, tuple[ast.Term, int] | ParseError] = {}
         self.operands: dict[str, Callable[[], ast.Term]] = {
             "name": self.variable,
@@ -194,9 +195,11 @@ class TermParser(Cursor, ABC):
         token = self.advance()
         name = token.text
         if name == "_":
-            name = f"${self.wildcards}"
-            self.wildcards += 1
+            name = self.wildcard(token.start)
         return ast.Var(name, loc=self.at(token))
+
+    def wildcard(self, place: int) -> str:
+        return self.wildcards.setdefault(place, f"${len(self.wildcards)}")
 
     def constant(self) -> ast.Scalar:
         token = self.advance()

@@ -1,0 +1,184 @@
+"""Hypothesis strategies for syntax trees: such as the parser makes, of whatever meaning.
+
+What they draw parses when printed; whether it passes the checks is left to chance. Every strategy is small
+by default, so that a test may draw hundreds of trees.
+"""
+
+from __future__ import annotations
+
+import string
+from decimal import Decimal
+from typing import Any
+
+from hypothesis import strategies as st
+
+from palisade.rego import ast
+from palisade.rego.lexer import FUTURE_KEYWORDS, KEYWORDS
+from palisade.rego.terms import INFIX, MEMBER, MEMBER_WITH_KEY
+from palisade.rego.values import canonical
+
+_LETTERS = string.ascii_letters + "_"
+_NOT_NAMES = KEYWORDS | FUTURE_KEYWORDS | {"_", "data", "input", "set"}
+_SIGNS = sorted(infix.operator.name for infix in INFIX.values())
+
+
+def names() -> st.SearchStrategy[str]:
+    """Names that variables, rules and functions can have."""
+    short = st.sampled_from("abcxyz")
+    any_name = st.builds(
+        str.__add__, st.sampled_from(_LETTERS), st.text(_LETTERS + string.digits, max_size=5)
+    ).filter(lambda name: name not in _NOT_NAMES)
+    return short | any_name
+
+
+def texts() -> st.SearchStrategy[str]:
+    """Strings: any that can be encoded."""
+    return st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
+
+
+def numbers() -> st.SearchStrategy[int | float | Decimal]:
+    """Numbers as values hold them."""
+    decimals = st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**30), max_value=10**30)
+    return st.integers() | st.integers(-3, 3) | decimals.map(canonical)
+
+
+def scalars() -> st.SearchStrategy[ast.Scalar]:
+    return st.builds(ast.Scalar, st.none() | st.booleans() | numbers() | texts())
+
+
+def variables(*, wildcards: bool = False) -> st.SearchStrategy[ast.Var]:
+    """Variables; with `wildcards` also `_`, of which the parser numbers every one anew."""
+    named = st.builds(ast.Var, names())
+    return named | st.just(ast.Var("$0")) if wildcards else named
+
+
+def terms(*, wildcards: bool = False, max_leaves: int = 8) -> st.SearchStrategy[ast.Term]:
+    """Terms of every kind."""
+    leaves: st.SearchStrategy[Any] = (
+        scalars()
+        | variables(wildcards=wildcards)
+        | st.builds(ast.Ref, st.sampled_from([ast.Var("data"), ast.Var("input")]), _names_path())
+    )
+    return st.recursive(leaves, lambda inner: _compound(inner, wildcards), max_leaves=max_leaves)
+
+
+def _compound(inner: st.SearchStrategy[Any], wildcards: bool) -> st.SearchStrategy[Any]:
+    items = st.lists(inner, max_size=3).map(tuple)
+    bodies = _bodies(inner, wildcards)
+    calls = _calls(inner)
+    heads = (
+        variables(wildcards=wildcards)
+        | calls
+        | st.builds(ast.Array, items)
+        | st.builds(ast.SetComprehension, inner, bodies)
+    )
+    paths = st.lists(st.builds(ast.Scalar, names()) | inner, min_size=1, max_size=3).map(tuple)
+    return st.one_of(
+        calls,
+        st.builds(ast.Ref, heads, paths),
+        st.builds(ast.Array, items),
+        st.builds(ast.Set, items),
+        st.builds(ast.Object, st.lists(st.tuples(inner, inner), max_size=3).map(tuple)),
+        st.builds(ast.ArrayComprehension, inner, bodies),
+        st.builds(ast.SetComprehension, inner, bodies),
+        st.builds(ast.ObjectComprehension, inner, inner, bodies),
+        st.builds(ast.TemplateString, st.lists(texts() | inner, max_size=4).map(_joined), st.booleans()),
+    )
+
+
+def _calls(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[ast.Call]:
+    functions = variables() | st.builds(ast.Ref, variables(), _names_path())
+    return st.one_of(
+        st.builds(ast.Call, functions, st.lists(inner, max_size=3).map(tuple)),
+        st.builds(ast.Call, st.sampled_from(_SIGNS).map(ast.Var), st.tuples(inner, inner)),
+        st.builds(ast.Call, st.just(MEMBER), st.tuples(inner, inner)),
+        st.builds(ast.Call, st.just(MEMBER_WITH_KEY), st.tuples(inner, inner, inner)),
+    )
+
+
+def _names_path() -> st.SearchStrategy[tuple[ast.Scalar, ...]]:
+    parts = names() | st.sampled_from(sorted(KEYWORDS | FUTURE_KEYWORDS))
+    return st.lists(st.builds(ast.Scalar, parts), min_size=1, max_size=3).map(tuple)
+
+
+def _joined(parts: list[Any]) -> tuple[Any, ...]:
+    """The parts of a template string as the parser leaves them: no empty text, none beside another."""
+    joined: list[Any] = []
+    for part in parts:
+        if isinstance(part, str) and joined and isinstance(joined[-1], str):
+            joined[-1] += part
+        elif part != "":
+            joined.append(part)
+    return tuple(joined)
+
+
+def statements(*, wildcards: bool = False, max_leaves: int = 6) -> st.SearchStrategy[ast.Statement]:
+    """Statements of every kind, with `not` where it may stand, and `with`."""
+    return _statements(terms(wildcards=wildcards, max_leaves=max_leaves), wildcards)
+
+
+def bodies(*, wildcards: bool = False, max_leaves: int = 6) -> st.SearchStrategy[ast.Body]:
+    """One statement or more."""
+    return _bodies(terms(wildcards=wildcards, max_leaves=max_leaves), wildcards)
+
+
+def _bodies(inner: st.SearchStrategy[Any], wildcards: bool) -> st.SearchStrategy[ast.Body]:
+    return st.lists(_statements(inner, wildcards), min_size=1, max_size=3).map(tuple)
+
+
+def _statements(inner: st.SearchStrategy[Any], wildcards: bool) -> st.SearchStrategy[ast.Statement]:
+    targets = variables() | st.builds(ast.Ref, st.just(ast.Var("input")), _names_path())
+    withs = st.lists(st.builds(ast.With, targets, inner), max_size=2).map(tuple)
+    negated = st.booleans()
+    variable = variables(wildcards=wildcards)
+    plain = st.builds(ast.Expression, inner, negated=negated, withs=withs)
+    return st.one_of(
+        plain,
+        st.builds(ast.Unify, inner, inner, negated=negated, withs=withs),
+        st.builds(ast.Assign, inner, inner, negated=negated, withs=withs),
+        st.builds(ast.Some, st.lists(variable, min_size=1, max_size=3).map(tuple)),
+        st.builds(ast.SomeIn, st.none() | inner, inner, inner, withs=withs),
+        st.builds(ast.Every, st.none() | variable, variable, inner, plain.map(lambda s: (s,)), withs=withs),
+    )
+
+
+@st.composite
+def rules(draw: st.DrawFn, *, wildcards: bool = False, max_leaves: int = 5) -> ast.Rule:
+    """Rules of every form that v1 has."""
+    inner = terms(wildcards=wildcards, max_leaves=max_leaves)
+    name = draw(variables())
+    path = draw(st.lists(st.builds(ast.Scalar, names()) | inner, max_size=2).map(tuple))
+    kind = draw(st.sampled_from(["value", "set", "function", "default"]))
+    body = draw(st.just(()) | _bodies(inner, wildcards))
+    if kind == "set":
+        return ast.Rule(ast.Head(name, path, key=draw(inner)), body)
+    args = None
+    if kind == "function" or (kind == "default" and draw(st.booleans())):
+        path = draw(st.just(()) | _names_path())
+        each = variables() if kind == "default" else inner
+        unique = (lambda var: var.name) if kind == "default" else None
+        args = draw(st.lists(each, min_size=1, max_size=3, unique_by=unique).map(tuple))
+    if kind == "default":
+        constant = draw(scalars() | st.builds(ast.Array, st.lists(scalars(), max_size=2).map(tuple)))
+        return ast.Rule(ast.Head(name, path, args, None, constant, draw(st.booleans())), default=True)
+    value = draw(st.just(ast.Scalar(True)) | inner)
+    head = ast.Head(name, path, args, None, value, draw(st.booleans()))
+    orelse: tuple[ast.Else, ...] = ()
+    if body and all(isinstance(part, ast.Scalar) for part in path):
+        branch = st.builds(ast.Else, inner, st.just(()) | _bodies(inner, wildcards))
+        orelse = draw(st.lists(branch, max_size=2).map(tuple))
+    return ast.Rule(head, body, orelse)
+
+
+def imports() -> st.SearchStrategy[tuple[ast.Import, ...]]:
+    """Imports of data and input, each under a name of its own."""
+    roots = st.sampled_from([ast.Var("data"), ast.Var("input")])
+    clauses = st.builds(ast.Import, st.builds(ast.Ref, roots, _names_path()), variables())
+    return st.lists(clauses, max_size=3, unique_by=lambda clause: clause.name).map(tuple)
+
+
+def modules(*, wildcards: bool = False, max_rules: int = 3) -> st.SearchStrategy[ast.Module]:
+    """Modules of v1."""
+    packages = st.builds(lambda head, rest: (head, *rest), names(), st.lists(names() | texts(), max_size=2))
+    listed = st.lists(rules(wildcards=wildcards), max_size=max_rules).map(tuple)
+    return st.builds(ast.Module, packages, imports(), listed)
