@@ -146,6 +146,11 @@ def _counts(run: Conditions, counted: Symbol, limit: Symbol) -> Cases | None:
     return truth(run, run.nonempty(collection)) if isinstance(collection, Gathered) else None
 
 
+def count(run: Conditions, args: Sequence[Symbol]) -> Cases | None:
+    """`count(xs)` of what rules or comprehensions gather, which is a collection whatever is in it."""
+    return [(TRUE, Apply("count", tuple(args)))] if isinstance(args[0], Gathered) else None
+
+
 def predicate(run: Conditions, name: str, args: Sequence[Symbol]) -> Cases:
     """A builtin that answers with a boolean: true, false, or undefined for operands it does not take."""
     builder = run.builder
@@ -162,6 +167,7 @@ SPECIAL: dict[str, Callable[[Conditions, Sequence[Symbol]], Cases | None]] = {
     "internal.member_2": member,
     "internal.member_3": key_member,
     "object.get": object_get,
+    "count": count,
     "gt": _more_than,
     "lt": _less_than,
 }

@@ -111,7 +111,8 @@ class Liveness:
         for stmt in block.stmts:
             needs.update(local for local in read(stmt) if local not in gone)
             for inner in stmts_below(stmt):
-                needs.update(self.exposed(inner) - gone)
+                own = {stmt.key, stmt.value} if isinstance(stmt, ir.ScanStmt) else set[int]()
+                needs.update(self.exposed(inner) - gone - own)
             target = written(stmt)
             if target is not None and target not in needs:
                 gone.add(target)

@@ -95,6 +95,11 @@ class Formula:
         return frozenset().union(*(arg.loops for arg in self.args))
 
     @cached_property
+    def implies(self) -> frozenset[Term]:
+        """The terms that are defined whenever it holds."""
+        return _implied_by(self)
+
+    @cached_property
     def opaque(self) -> bool:
         """Whether any part of it can be decided by the evaluator only."""
         if isinstance(self.atom, Opaque):
@@ -247,21 +252,29 @@ def _drop_implied(flat: list[Formula]) -> list[Formula]:
         return flat
     implied: set[Term] = set()
     for part in flat:
-        atom = part.atom
-        if isinstance(atom, Defined):
-            implied.update(_needed(atom.term, strict=True))
-        elif isinstance(atom, In | IsKind):
-            implied.update(_needed(atom.term))
-        elif isinstance(atom, Exists):
-            implied.update(_needed(atom.source))
-        elif isinstance(atom, Same):
-            implied.update(_needed(atom.left))
-            implied.update(_needed(atom.right))
-        elif isinstance(atom, Test):
-            implied.add(atom.term)
-            for arg in atom.term.args:
-                implied.update(_needed(arg))
+        if isinstance(part.atom, Defined):
+            implied.update(_needed(part.atom.term, strict=True))
+        else:
+            implied |= part.implies
     return [part for part in flat if not (isinstance(part.atom, Defined) and part.atom.term in implied)]
+
+
+def _implied_by(formula: Formula) -> frozenset[Term]:
+    """The terms that are defined whenever the formula holds."""
+    atom = formula.atom
+    if formula.kind == "and":
+        return frozenset().union(*(arg.implies for arg in formula.args))
+    if formula.kind == "or":
+        return formula.args[0].implies.intersection(*(arg.implies for arg in formula.args[1:]))
+    if isinstance(atom, Defined | In | IsKind):
+        return frozenset(_needed(atom.term))
+    if isinstance(atom, Exists):
+        return frozenset(_needed(atom.source))
+    if isinstance(atom, Same):
+        return frozenset((*_needed(atom.left), *_needed(atom.right)))
+    if isinstance(atom, Test):
+        return frozenset((atom.term, *(term for arg in atom.term.args for term in _needed(arg))))
+    return frozenset()
 
 
 def _needed(symbol: Symbol, *, strict: bool = False) -> Iterable[Term]:

@@ -115,7 +115,8 @@ class Worlds:
             if result.steps:
                 origin = state.reached(self._builder)
                 states.extend(State.split(origin, step, label) for step in result.steps)
-                states.append(State.of(origin, result.rest))
+                if all(step.condition is not TRUE for step in result.steps):
+                    states.append(State.of(origin, result.rest))
             else:
                 state.env, state.key = result.rest, (env_key(result.rest), NEXT)
                 states.append(state)
@@ -133,7 +134,8 @@ class Worlds:
                 if last.origin is state.origin and state.part is TRUE:
                     joined[-1] = state  # a part of a state and the rest of it: the state again
                     continue
-                last.reached(self._builder).extend(state.reached(self._builder))
+                # A new list: the old one may also be the origin of another state.
+                last.origin = [*last.reached(self._builder), *state.reached(self._builder)]
             else:
                 joined.append(state)
         self.states = joined
