@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from palisade.rego import ast, ir
 from palisade.rego.check.model import CheckedSet
+from palisade.rego.collector import collector_paused
 from palisade.rego.plan import closures, refs, rules, statements, terms, tree
 from palisade.rego.plan.program import PlanError, Program
 from palisade.rego.plan.scope import Scope, term
@@ -48,6 +49,11 @@ def plan(checked: CheckedSet, entrypoints: Iterable[Entrypoint], *, prints: bool
 
     `print` is erased unless `prints` is set. Raises `PlanError` for what no plan exists for.
     """
+    with collector_paused():
+        return _plan(checked, entrypoints, prints)
+
+
+def _plan(checked: CheckedSet, entrypoints: Iterable[Entrypoint], prints: bool) -> ir.Policy:
     rules_of = [(found.package, found.rule) for same_path in checked.rules.values() for found in same_path]
     root = tree.build((module.package for module in checked.modules), rules_of)
     program = Program(root, checked.builtins, prints)

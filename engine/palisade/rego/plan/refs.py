@@ -3,7 +3,7 @@
 A path below `data` leads through packages until it meets a document (a rule) or leaves the rules for base
 data. A step whose key is only known when evaluating may meet any child of a package: `_choose` plans that
 for a reference with one value. One that runs over the children with an unbound variable has many values, and
-what follows it belongs into each: `forks` splits the statement before it gets here.
+what follows it belongs into each: `Fork` is raised for the statement to be planned so, see `forks`.
 """
 
 from __future__ import annotations
@@ -57,6 +57,21 @@ def meets_rules(scope: Scope, node: Node, key: ast.Term) -> bool:
     return True
 
 
+class Fork(Exception):  # noqa: N818  # no error: it tells how the statement is to be planned
+    """The step of `ref` at `index` may meet each of `keys`, the children of a package."""
+
+    def __init__(self, ref: ast.Ref, index: int, keys: tuple[str, ...]) -> None:
+        self.ref = ref
+        self.index = index
+        self.keys = keys
+
+
+def _must_split(scope: Scope, node: Node, path: tuple[ast.Term, ...], index: int) -> bool:
+    """Whether a step with a known value leads to documents of which later steps have many values."""
+    later = any(has_unbound(scope, each) for each in path[index + 1 :])
+    return later and uniform_depth(scope, node, path, index) is None
+
+
 def _data(scope: Scope, ref: ast.Ref) -> ir.Operand:
     node = scope.root
     for index, key in enumerate(ref.path):
@@ -66,8 +81,8 @@ def _data(scope: Scope, ref: ast.Ref) -> ir.Operand:
         if known is None:
             if not meets_rules(scope, node, key):
                 break
-            if has_unbound(scope, key):
-                raise scope.error("cannot enumerate packages here; bind the variable first", ref)
+            if has_unbound(scope, key) or _must_split(scope, node, ref.path, index):
+                raise Fork(ref, index, scope.keys(node))
             return _choose(scope, node, ref, index)
         node = scope.child(node, known)
         if node is not None and node.is_document:
@@ -89,8 +104,6 @@ def _choose(scope: Scope, node: Node, ref: ast.Ref, index: int) -> ir.Operand:
     depth = uniform_depth(scope, node, tuple(path), index)
     if depth is not None:
         return _call_by_path(scope, tuple(path), depth)
-    if any(has_unbound(scope, each) for each in path[index + 1 :]):
-        raise scope.error("cannot enumerate documents of several packages here; bind the variable first", ref)
     target = scope.reset()
     blocks: list[ir.Block] = []
     for child in scope.keys(node):

@@ -6,10 +6,8 @@ that is being filled until the body it belongs to ends; `mark` and `close` are t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeAlias
 
 from palisade.rego import ast, ir
 from palisade.rego.errors import Location
@@ -23,16 +21,8 @@ TRUE = ir.Bool(True)
 FALSE = ir.Bool(False)
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
-    frames: int
-    bound: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Frame:
-    outer: list[ir.AnyStmt]
-    wrap: Callable[[ir.Block], ir.AnyStmt]
+Mark: TypeAlias = tuple[int, int]
+"""A place to come back to: how many blocks are open, and how many variables are bound."""
 
 
 class Scope:
@@ -53,7 +43,8 @@ class Scope:
         self.at: Place = {"file": 0, "row": 0, "col": 0}
         self.location: Location | None = None
         self.next_local = first_local
-        self._frames: list[_Frame] = []
+        # The open blocks: what was being filled before, and what becomes of the block.
+        self._frames: list[tuple[list[ir.AnyStmt], Callable[[ir.Block], ir.AnyStmt]]] = []
         self._bound: list[str] = []
 
     # Places ---------------------------------------------------------------------------------------------
@@ -74,39 +65,52 @@ class Scope:
 
     def open(self, wrap: Callable[[ir.Block], ir.AnyStmt]) -> None:
         """Fills a new block from here on; `wrap` makes the statement around it when it is closed."""
-        self._frames.append(_Frame(self.stmts, wrap))
+        self._frames.append((self.stmts, wrap))
         self.stmts = []
 
     def mark(self) -> Mark:
-        return Mark(len(self._frames), len(self._bound))
+        return len(self._frames), len(self._bound)
 
     def is_at(self, mark: Mark) -> bool:
         """Whether no block has been opened since the mark and left open."""
-        return len(self._frames) == mark.frames
+        return len(self._frames) == mark[0]
 
     def close(self, mark: Mark) -> None:
         """Ends a body: the blocks opened since the mark are complete, the variables bound since are free."""
         self.close_blocks(mark)
-        while len(self._bound) > mark.bound:
+        self._free(mark[1])
+
+    def close_blocks(self, mark: Mark) -> None:
+        while len(self._frames) > mark[0]:
+            outer, wrap = self._frames.pop()
+            outer.append(wrap(ir.Block(tuple(self.stmts))))
+            self.stmts = outer
+
+    def _free(self, bound: int) -> None:
+        while len(self._bound) > bound:
             name = self._bound.pop()
             del self.vars[name]
             self.outside.pop(name, None)
 
-    def close_blocks(self, mark: Mark) -> None:
-        while len(self._frames) > mark.frames:
-            frame = self._frames.pop()
-            frame.outer.append(frame.wrap(ir.Block(tuple(self.stmts))))
-            self.stmts = frame.outer
+    def block(self, into: list[ir.Block]) -> BlockInto:
+        """`with scope.block(blocks):` fills a block of its own, which is put into the list."""
+        return BlockInto(self, into)
 
-    @contextmanager
-    def block(self, into: list[ir.Block]) -> Iterator[None]:
-        """A body of its own, as a block that is put into the list."""
-        outer, self.stmts = self.stmts, []
-        mark = self.mark()
-        yield
-        self.close(mark)
-        into.append(ir.Block(tuple(self.stmts)))
-        self.stmts = outer
+    def state(self) -> State:
+        """All that planning a statement changes, to undo it with `restore`."""
+        where = self.location, self.at
+        return State(
+            self.stmts, len(self.stmts), self.mark(), where, self.overlay, self.slots, self.next_local
+        )
+
+    def restore(self, state: State) -> None:
+        self.stmts, self.overlay, self.slots = state.stmts, state.overlay, state.slots
+        self.location, self.at = state.where
+        del self.stmts[state.length :]
+        frames, bound = state.mark
+        del self._frames[frames:]
+        self._free(bound)
+        self.next_local = state.next_local
 
     def add_blocks(self, blocks: list[ir.Block]) -> None:
         self.add(ir.BlockStmt(tuple(blocks), **self.at))
@@ -212,6 +216,37 @@ class Scope:
         if not self.overlay.slots:
             return (INPUT, DATA)
         return (INPUT, DATA, *(self.slots[name] for name in self.overlay.slots))
+
+
+class BlockInto:
+    __slots__ = ("_into", "_mark", "_outer", "_scope")
+
+    def __init__(self, scope: Scope, into: list[ir.Block]) -> None:
+        self._scope = scope
+        self._into = into
+        self._outer = scope.stmts
+        self._mark = scope.mark()
+
+    def __enter__(self) -> None:
+        self._scope.stmts = []
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        # What raises here is undone as a whole: see `Scope.restore`.
+        if kind is None:
+            scope = self._scope
+            scope.close(self._mark)
+            self._into.append(ir.Block(tuple(scope.stmts)))
+            scope.stmts = self._outer
+
+
+class State(NamedTuple):
+    stmts: list[ir.AnyStmt]
+    length: int
+    mark: Mark
+    where: tuple[Location | None, Place]
+    overlay: Overlay
+    slots: dict[str, ir.Operand]
+    next_local: int
 
 
 # Terms --------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from typing import Any
 
 from palisade.rego import ast, ir
 from palisade.rego.plan import forks, withs
+from palisade.rego.plan.refs import Fork
 from palisade.rego.plan.scope import Scope
 
 Statements = tuple[ast.Statement, ...]
@@ -37,27 +38,44 @@ def _search(scope: Scope, statements: Statements, then: Callable[[], None]) -> N
     for index, each in enumerate(statements):
         if each.loc.row:
             scope.go_to(each.loc)
-        fork = forks.find(scope, each)
+        fork = _attempt(scope, each)
         if fork is not None:
             forks.plan(scope, fork, statements[index:], lambda rest: _search(scope, rest, then))
             return
-        if each.withs:
-            withs.plan(scope, each, lambda each=each: _unmodified(scope, each))  # type: ignore[misc]
-        else:
-            _unmodified(scope, each)
     then()
 
 
-def _unmodified(scope: Scope, node: ast.Statement) -> None:
-    if node.negated:
-        _not(scope, node)
+def _attempt(scope: Scope, node: ast.Statement) -> Fork | None:
+    """Plans the statement; where it has to be split, nothing is planned."""
+    before = scope.state()
+    try:
+        _statement(scope, node)
+    except Fork as fork:
+        scope.restore(before)
+        return fork
+    return None
+
+
+def _statement(scope: Scope, node: ast.Statement) -> None:
+    if node.withs:
+        withs.plan(scope, node, lambda: _unmodified(scope, node))
     else:
+        _unmodified(scope, node)
+
+
+def _unmodified(scope: Scope, node: ast.Statement) -> None:
+    if not node.negated:
         STATEMENTS[type(node)](scope, node)
-
-
-def _not(scope: Scope, node: ast.Statement) -> None:
+        return
     mark, at = scope.mark(), scope.at
     scope.open(lambda block: ir.NotStmt(block, **at))
     # What OPA evaluates outside of a negation has been taken out of it by the checker.
-    _search(scope, (replace(node, negated=False, withs=()),), lambda: None)
+    _search(scope, (_positive(node),), lambda: None)
     scope.close(mark)
+
+
+def _positive(node: ast.Statement) -> ast.Statement:
+    """What is negated; the modifiers are in force around the negation."""
+    if type(node) is ast.Expression:
+        return ast.Expression(node.term, loc=node.loc)
+    return replace(node, negated=False, withs=())
