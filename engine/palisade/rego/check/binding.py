@@ -166,9 +166,8 @@ class Binder:
     def missing(self, node: ast.Node) -> Iterable[str]:
         """The variables of scopes around a comprehension or the like that it uses and that are not bound."""
         for name in variables(node):
-            if name[0] != "$" and name not in self.bound and name not in ROOTS:
-                if self.depths.get(name, 0) <= self.depth:
-                    yield name
+            if name[0] != "$" and not self.knows(name) and self.depths.get(name, 0) <= self.depth:
+                yield name
 
     def _template(self, term: ast.TemplateString) -> bool:
         """Each part stands in a scope of its own, which may bind nothing."""

@@ -13,11 +13,11 @@ from palisade.rego.errors import COMPILE_ERROR, TYPE_ERROR
 
 DEPRECATED = frozenset(
     (
-        "all any cast_array cast_boolean cast_null cast_object cast_set cast_string "
-        "net.cidr_overlap re_match set_diff"
-    ).split()
+        *("all", "any", "net.cidr_overlap", "re_match", "set_diff"),
+        *("cast_array", "cast_boolean", "cast_null", "cast_object", "cast_set", "cast_string"),
+    )
 )
-"""Builtins that v1 modules may not call: https://www.openpolicyagent.org/docs/v0-upgrade#deprecated-built-in-functions"""
+"""What v1 modules may not call: https://www.openpolicyagent.org/docs/v0-upgrade (deprecated built-ins)."""
 
 _NOT_REPLACED = frozenset(("eq", "rego.metadata.chain", "rego.metadata.rule"))
 
@@ -55,9 +55,7 @@ class Calls:
             problems.add(f"function {name} has arity {arity}, got {given} {noun}", call.loc, TYPE_ERROR)
             return False
         if version == 1 and declared is not None and declared.name in DEPRECATED:
-            problems.add(
-                f"deprecated built-in function calls in expression: {name}", call.loc, TYPE_ERROR
-            )
+            problems.add(f"deprecated built-in function calls in expression: {name}", call.loc, TYPE_ERROR)
             return False
         return True
 

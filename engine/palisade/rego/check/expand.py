@@ -1,8 +1,8 @@
 """Take statements apart where the order of their parts matters, as OPA does to all of them.
 
-`count(input.xs[i]) > i` becomes `term#1 = count(input.xs[i])` and `term#1 > i`. Two things hang on it. A statement
-may then be put between the parts. And what OPA takes out of a negated statement stands outside of the negation:
-where `input.x` is undefined, `not f(input.x)` is undefined too, and does not hold.
+`count(input.xs[i]) > i` becomes `term#1 = count(input.xs[i])` and `term#1 > i`. Two things hang on it. A
+statement may then be put between the parts. And what OPA takes out of a negated statement stands outside of
+the negation: where `input.x` is undefined, `not f(input.x)` is undefined too, and does not hold.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ class Expander:
     def _looked_up(self, term: ast.Term) -> ast.Term:
         if isinstance(term, ast.Ref):
             return self._part(self._inside(term))
-        if isinstance(term, COMPREHENSIONS) or isinstance(term, ast.TemplateString):
+        if isinstance(term, (ast.TemplateString, *COMPREHENSIONS)):
             return self._part(term)
         return _rebuilt(term, self._looked_up)
 

@@ -8,11 +8,12 @@ function has the type that its first use asks for.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any as AnyNode
 
 from palisade.rego import ast
 from palisade.rego.check import types as t
+from palisade.rego.check.matching import Matcher
 from palisade.rego.check.problems import Problems, shown
 from palisade.rego.check.resolve import ref_text
 from palisade.rego.check.signatures import Signature
@@ -21,7 +22,7 @@ from palisade.rego.check.types import ANY, Type
 from palisade.rego.errors import TYPE_ERROR, Location
 
 
-class TypeChecker:
+class TypeChecker(Matcher):
     """Checks bodies against the types of documents and builtins. One instance a rule or query."""
 
     def __init__(
@@ -32,12 +33,12 @@ class TypeChecker:
         names: Mapping[str, str],
         problems: Problems,
     ) -> None:
+        super().__init__()
         self.documents = documents
         self.inputs = inputs
         self.builtins = builtins
         self.names = names
         self.problems = problems
-        self.vars: dict[str, Type] = {}
         self.failed = False
         self._quiet = False
 
@@ -67,7 +68,7 @@ class TypeChecker:
         before = self.failed
         self.failed = False
         first, second = self.type_of(left), self.type_of(right)
-        if not self.failed and not self._both(left, first, right, second):
+        if not self.failed and not self.both(left, first, right, second):
             detail = f"left: {_text(self.type_of(left))}, right: {_text(self.type_of(right))}"
             self._error("match error", loc, detail)
         self.failed = self.failed or before
@@ -84,8 +85,8 @@ class TypeChecker:
         if node.key is not None:
             if isinstance(node.key, ast.Scalar):
                 values = t.select(found, t.constant(node.key.value))
-            self._both(node.key, self.type_of(node.key), node.key, keys)
-            if not self._fits(node.key, keys):
+            self.both(node.key, self.type_of(node.key), node.key, keys)
+            if not self.fits(node.key, keys):
                 self._error("match error", node.loc, f"left: {self._shown(node.key)}, right: {keys}")
                 return
         if values is not None:
@@ -93,7 +94,7 @@ class TypeChecker:
 
     def _equal_to(self, term: ast.Term, found: Type, loc: Location) -> None:
         known = self.type_of(term)
-        fits = self._fits(term, found) if known is None else t.unifies(known, found)
+        fits = self.fits(term, found) if known is None else t.unifies(known, found)
         if not fits:
             self._error("match error", loc, f"left: {_text(known)}, right: {found}")
 
@@ -193,7 +194,7 @@ class TypeChecker:
             return ANY if function is None else function.result
         wanted = function.args if function.result is None else (*function.args, function.result)
         for arg, found, want in zip(term.args, known, wanted, strict=False):
-            fits = self._fits(arg, want) if found is None else self._accepts(arg, found, want)
+            fits = self.fits(arg, want) if found is None else self.accepts(arg, found, want)
             if not fits:
                 have = ", ".join(_text(self.type_of(each)) for each in term.args)
                 want_text = ", ".join(map(str, function.args))
@@ -210,12 +211,6 @@ class TypeChecker:
             parts = [part.value if isinstance(part, ast.Scalar) else None for part in term.operator.path]
             found = self.documents.lookup([t.constant(part) for part in parts])
         return found if isinstance(found, t.Function) else None
-
-    def _accepts(self, term: ast.Term, found: Type, want: Type) -> bool:
-        """Whether a function that wants a type takes this term: literals are matched part by part."""
-        if isinstance(term, (ast.Array, ast.Object, ast.Set)):
-            return self._fits(term, want)
-        return t.unifies(found, want)
 
     # References -----------------------------------------------------------------------------------------
 
@@ -286,10 +281,7 @@ class TypeChecker:
     def _key(self, term: ast.Ref, part: ast.Term, index: int, keys: Type) -> bool:
         """Whether the term may be a key there; a new variable gets the keys' type."""
         known = self.type_of(part)
-        if known is None:
-            fits = self._fits(part, keys)
-        else:
-            fits = self._accepts(part, known, keys)
+        fits = self.fits(part, keys) if known is None else self.accepts(part, known, keys)
         if not fits:
             self._undefined(term, index, known, keys)
         return fits
@@ -304,84 +296,6 @@ class TypeChecker:
         elif want is not None:
             detail += f", want (type): {want}"
         self._error(f"undefined ref: {self._shown(term)}", term.loc, detail, always=True)
-
-    # Matching -------------------------------------------------------------------------------------------
-
-    def _both(self, left: ast.Term, first: Type | None, right: ast.Term, second: Type | None) -> bool:
-        """Whether two terms can be equal; variables without a type get the other side's."""
-        if first is None and second is not None:
-            return self._fits(left, second)
-        if second is None and first is not None:
-            return self._fits(right, first)
-        if first is not None and second is not None:
-            return t.unifies(first, second)
-        if isinstance(left, ast.Array) and isinstance(right, ast.Array):
-            return len(left.items) == len(right.items) and all(
-                self._both(a, self.type_of(a), b, self.type_of(b))
-                for a, b in zip(left.items, right.items, strict=True)
-            )
-        if isinstance(left, ast.Object) and isinstance(right, ast.Object):
-            others = dict(right.items)
-            return len(others) == len(left.items) and all(
-                key in others and self._both(value, self.type_of(value), others[key], self.type_of(others[key]))
-                for key, value in left.items
-            )
-        self._open(left)
-        self._open(right)
-        return True
-
-    def _open(self, term: ast.Term) -> None:
-        """Nothing is known of the term's new variables: they may hold anything."""
-        for each in ast.walk(term):
-            if isinstance(each, ast.Var):
-                self.vars.setdefault(each.name, ANY)
-
-    def _fits(self, term: ast.Term, want: Type | None, either: bool = False) -> bool:
-        """Whether the term may have the type; its new variables get what the type says of them.
-
-        `either`: the type is one of several, so that a variable's type grows instead.
-        """
-        if isinstance(term, ast.Var):
-            known = self.vars.get(term.name)
-            if known is None or either:
-                self.vars[term.name] = t.union(known, want) or ANY
-                return True
-            return t.unifies(known, want)
-        if not isinstance(term, (ast.Array, ast.Object, ast.Set)):
-            return t.unifies(self.type_of(term) or ANY, want)
-        if isinstance(want, t.Any):
-            if not want.of:
-                for part in _parts(term):
-                    self._fits(part, ANY, True)
-                return True
-            return any([self._fits(term, each, True) for each in want.of])
-        if isinstance(term, ast.Array):
-            return isinstance(want, t.Array) and self._array_fits(term, want, either)
-        if isinstance(term, ast.Set):
-            return isinstance(want, t.SetOf) and all(
-                self._fits(each, want.of, either) for each in term.items
-            )
-        return isinstance(want, t.Object) and self._object_fits(term, want, either)
-
-    def _array_fits(self, term: ast.Array, want: t.Array, either: bool) -> bool:
-        if len(term.items) != len(want.static) and want.dynamic is None:
-            return False
-        return all(
-            self._fits(each, want.static[index] if index < len(want.static) else want.dynamic, either)
-            for index, each in enumerate(term.items)
-        )
-
-    def _object_fits(self, term: ast.Object, want: t.Object, either: bool) -> bool:
-        if len(term.items) != len(want.static) and want.dynamic is None:
-            return False
-        for key, value in term.items:
-            if isinstance(key, ast.Scalar):
-                below = t.select(want, t.constant(key.value))
-                if below is None or not self._fits(value, below, either):
-                    return False
-            else:
-                self._fits(value, ANY, either)
-        return True
 
     # Errors ---------------------------------------------------------------------------------------------
 
@@ -404,12 +318,6 @@ class TypeChecker:
         if isinstance(term, ast.Var):
             return self.names.get(term.name, shown(term.name))
         return ref_text(term)
-
-
-def _parts(term: ast.Array | ast.Object | ast.Set) -> Iterable[ast.Term]:
-    if isinstance(term, ast.Object):
-        return (part for pair in term.items for part in pair)
-    return term.items
 
 
 def _text(found: Type | None) -> str:

@@ -72,7 +72,9 @@ class Annotations:
 
 def with_metadata(rule: ast.Rule, chain: Sequence[Link]) -> ast.Rule:
     """The rule with the calls of `rego.metadata` replaced by what they yield."""
-    own = next((each.annotation for each in chain if each.annotation and each.annotation.scope == "rule"), None)
+    own = next(
+        (each.annotation for each in chain if each.annotation and each.annotation.scope == "rule"), None
+    )
     values: dict[str, Any] = {
         CHAIN: [_link_value(each) for each in chain],
         RULE: {} if own is None else _value(own),

@@ -104,7 +104,7 @@ def _way(
     start: frozenset[Path], goal: Path, graph: Mapping[Path, frozenset[Path]], group: frozenset[Path]
 ) -> list[Path]:
     """A shortest way from one of `start` to `goal`; empty where there is none."""
-    before: dict[Path, Path | None] = {path: None for path in sorted(start)}
+    before: dict[Path, Path | None] = dict.fromkeys(sorted(start))
     queue = list(before)
     for path in queue:
         if path == goal:

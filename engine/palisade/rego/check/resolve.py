@@ -14,7 +14,7 @@ from palisade.rego.check.problems import Problems
 from palisade.rego.check.variables import pattern_variables
 
 ROOTS = frozenset(("data", "input"))
-"""The two documents that every global reference starts at. No rule, argument or variable may take their names."""
+"""The documents that global references start at. No rule, argument or variable may take their names."""
 
 _LANGUAGE = frozenset(("rego", "future"))
 

@@ -50,8 +50,9 @@ def _yields(checker: TypeChecker, rule: CheckedRule, value: ast.Term) -> Type | 
     """The type of what the rule defines at its path's constant part."""
     head = rule.rule.head
     if head.args:
+        result = checker.type_of(value)
         args = tuple(_argument(checker, each) for each in head.args)
-        return t.Function(args, checker.type_of(value) or ANY)
+        return t.Function(args, result or checker.type_of(value) or ANY)
     if head.key is not None:
         found = checker.type_of(head.key)
         return t.SetOf(found) if found is not None else None
@@ -73,5 +74,3 @@ def _argument(checker: TypeChecker, term: ast.Term) -> Type:
         if isinstance(each, ast.Var):
             checker.vars.setdefault(each.name, ANY)
     return checker.type_of(term) or ANY
-
-

@@ -8,7 +8,7 @@ from palisade.rego import ast
 from palisade.rego.check.model import CheckedRule
 from palisade.rego.check.resolve import ref_text
 from palisade.rego.check.tree import Node, RuleTree, ground
-from palisade.rego.errors import COMPILE_ERROR, TYPE_ERROR, Location, NOWHERE
+from palisade.rego.errors import COMPILE_ERROR, NOWHERE, TYPE_ERROR, Location
 from palisade.rego.values import UNDEFINED, Value
 
 Report = Callable[[str, Location, str], None]
@@ -76,7 +76,7 @@ def _check_path(node: Node, report: Report) -> None:
 def _inner_paths(node: Node) -> list[str]:
     """The paths of the rules below the node; those below another of them are left out."""
     found: list[str] = []
-    stack = [child for child in reversed(node.children.values())]
+    stack = list(reversed(node.children.values()))
     while stack:
         each = stack.pop()
         if each.rules:
@@ -97,7 +97,11 @@ def _check_packages(tree: RuleTree, modules: Iterable[ast.Module], report: Repor
                 continue
             for rule in node.rules:
                 if len(ground(rule)) == length and _is_ground(rule):
-                    name = ref_text(ast.Ref(rule.rule.head.name, rule.rule.head.path)) if rule.rule.head.path else rule.rule.head.name.name
+                    name = (
+                        ref_text(ast.Ref(rule.rule.head.name, rule.rule.head.path))
+                        if rule.rule.head.path
+                        else rule.rule.head.name.name
+                    )
                     at = rule.rule.loc
                     for owner in owners:
                         text = "package " + ref_text(

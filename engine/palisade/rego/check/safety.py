@@ -1,7 +1,7 @@
 """Order the statements of every body so that each variable is bound before it is needed.
 
-Statements keep their order as far as possible: in turns over those that are left, each that can stand is placed.
-Where none can, those that are left are taken apart, once; what then cannot be placed is unsafe.
+Statements keep their order as far as possible: in turns over those that are left, each that can stand is
+placed. Where none can, those that are left are taken apart, once; what then cannot be placed is unsafe.
 """
 
 from __future__ import annotations
@@ -12,11 +12,10 @@ from typing import Any
 from palisade.rego import ast
 from palisade.rego.check.binding import Binder
 from palisade.rego.check.expand import Expander
+from palisade.rego.check.levels import Locals
 from palisade.rego.check.problems import Problems, shown
-from palisade.rego.check.resolve import ROOTS
-from palisade.rego.check.scope import Locals
 from palisade.rego.check.variables import COMPREHENSIONS, level_variables, pattern_variables
-from palisade.rego.errors import COMPILE_ERROR, UNSAFE_VAR_ERROR, Location
+from palisade.rego.errors import UNSAFE_VAR_ERROR, Location
 
 _FUTURE = frozenset(("in", "every", "contains", "if"))
 
@@ -45,8 +44,8 @@ class Safety:
         """The rule with its bodies in order, for `else` too."""
         head, binder = rule.head, self.binder
         for arg in head.args or ():
-            for each in pattern_variables(arg):
-                binder.bind(each.name)
+            for var in pattern_variables(arg):
+                binder.bind(var.name)
         start = binder.mark()
         extra: list[ast.Statement] = []
         path = tuple(self._moved(each, extra) for each in head.path)
@@ -167,7 +166,7 @@ class Safety:
         result: list[ast.Statement] = []
         for node, bound in placed:
             if bound is not None:
-                node = self._inner(node, bound)  # noqa: PLW2901
+                node = self._inner(node, bound)
             if node.negated:
                 result.extend(self.expander.references(node))
             else:
@@ -185,9 +184,9 @@ class Safety:
         if isinstance(node, ast.Every):
             mark = binder.mark()
             binder.depth += 1
-            for each in (node.key, node.value):
-                if each is not None:
-                    binder.bind(each.name)
+            for var in (node.key, node.value):
+                if var is not None:
+                    binder.bind(var.name)
             kept["body"], _ = self.body(node.body, (), node.loc)
             binder.undo(mark)
             binder.depth -= 1
@@ -223,13 +222,16 @@ class Safety:
 
     def _unsafe(self, left: list[ast.Statement]) -> None:
         self.failed = True
+        before = len(self.problems.found)
         first: dict[str, Location] = {}
         for node in left:
+            if self._undeclared(node):
+                continue
             for name in self._unbound(node):
                 at = first.get(name)
                 if at is None or (node.loc.row, node.loc.col) < (at.row, at.col):
                     first[name] = node.loc
-        reported = False
+        reported = len(self.problems.found) > before
         for name, loc in first.items():
             if not name.startswith("term#"):
                 reported = True
@@ -238,17 +240,31 @@ class Safety:
             for loc in sorted({each.loc for each in left}, key=lambda each: (each.row, each.col)):
                 self.problems.add("expression is unsafe", loc, UNSAFE_VAR_ERROR)
 
-    def _unsafe_heads(
-        self, heads: tuple[ast.Term, ...], left: list[ast.Statement], loc: Location
-    ) -> None:
+    def _unsafe_heads(self, heads: tuple[ast.Term, ...], left: list[ast.Statement], loc: Location) -> None:
         self.failed = True
         before = len(self.problems.found)
         for head in heads:
+            if self._undeclared(head):
+                continue
             for name in dict.fromkeys((*level_variables((head,)), *self.binder.missing(head))):
                 if not self.binder.knows(name):
                     self._report(name, loc)
         if len(self.problems.found) == before:
             self._unsafe(left)
+
+    def _undeclared(self, node: ast.Node) -> bool:
+        """Whether what keeps the node from being evaluated stands in a template string or in `print`.
+
+        Neither binds anything or may wait for it, so OPA has words of its own for that.
+        """
+        found = False
+        for part in _printed(node):
+            for name in dict.fromkeys(level_variables((part,))):
+                if not self.binder.knows(name):
+                    found = True
+                    written = shown(self.locals.written.get(name, name))
+                    self.problems.add(f"var {written} is undeclared", part.loc)
+        return found
 
     def _report(self, name: str, loc: Location) -> None:
         written = shown(self.locals.written.get(name, name))
@@ -276,8 +292,8 @@ class Safety:
             for side, other in ((node.left, node.right), (node.right, node.left)):
                 mark = binder.mark()
                 if binder.value(side):
-                    for each in pattern_variables(other):
-                        binder.bind(each.name)
+                    for var in pattern_variables(other):
+                        binder.bind(var.name)
                 else:
                     binder.undo(mark)
         for each in ast.walk(node):
@@ -285,6 +301,19 @@ class Safety:
                 mark = binder.mark()
                 if not binder.value(each):
                     binder.undo(mark)
+
+
+def _printed(node: ast.Node) -> Iterable[ast.Node]:
+    """The terms in template strings and the arguments of `print`, of one scope."""
+    stack: list[ast.Node] = [node]
+    while stack:
+        each = stack.pop()
+        if isinstance(each, ast.TemplateString):
+            yield from (part for part in each.parts if not isinstance(part, str))
+        elif isinstance(each, ast.Call) and each.name == "print":
+            yield from each.args
+        elif not isinstance(each, (*COMPREHENSIONS, ast.Every)):
+            stack.extend(each.children())
 
 
 def _pairs(node: ast.Unify) -> list[ast.Statement]:
@@ -305,5 +334,3 @@ def _pairs(node: ast.Unify) -> list[ast.Statement]:
     for a, b in pairs:
         parts.extend(_pairs(ast.Unify(a, b, withs=node.withs, loc=node.loc)))
     return parts
-
-

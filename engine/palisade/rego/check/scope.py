@@ -13,18 +13,10 @@ from typing import Any
 
 from palisade.rego import ast
 from palisade.rego.check.binding import is_function_value
+from palisade.rego.check.levels import ARGUMENT, ASSIGNED, DECLARED, SEEN, TAKEN, Level, Locals
 from palisade.rego.check.problems import Problems
 from palisade.rego.check.resolve import ROOTS, Names
-from palisade.rego.check.variables import declared, level_variables, pattern_variables, variables
-
-_SEEN, _ASSIGNED, _DECLARED, _ARGUMENT = range(4)
-
-_TAKEN = {
-    _SEEN: "var {} referenced above",
-    _ASSIGNED: "var {} assigned above",
-    _DECLARED: "var {} declared above",
-    _ARGUMENT: "arg {} redeclared",
-}
+from palisade.rego.check.variables import declared, pattern_variables, variables
 
 _KINDS = {
     ast.Ref: "ref",
@@ -35,59 +27,6 @@ _KINDS = {
     ast.SetComprehension: "setcomprehension",
     ast.ObjectComprehension: "objectcomprehension",
 }
-
-NOTHING: frozenset[str] = frozenset()
-
-
-class Level:
-    """One scope: the variables known so far, and what the text of the scope mentions and declares at all."""
-
-    __slots__ = ("_mentioned", "_nodes", "declared", "kinds", "names", "unused")
-
-    def __init__(self, nodes: tuple[ast.Node, ...], declares: frozenset[str]) -> None:
-        self.names: dict[str, str] = {}
-        self.kinds: dict[str, int] = {}
-        self.declared = declares
-        self.unused: dict[str, ast.Node] = {}
-        self._nodes = nodes
-        self._mentioned: frozenset[str] | None = None
-
-    def mentions(self, name: str) -> bool:
-        """Whether the scope itself, not one within it, uses the name without declaring it."""
-        if self._mentioned is None:
-            self._mentioned = frozenset(level_variables(self._nodes)) - self.declared
-        return name in self._mentioned
-
-
-class Locals:
-    """Hands out the names of a rule's variables: the written one where it is free, else `x#1`, `x#2`..."""
-
-    __slots__ = ("_taken", "depths", "written")
-
-    def __init__(self) -> None:
-        self._taken: set[str] = set()
-        self.written: dict[str, str] = {}
-        self.depths: dict[str, int] = {}
-        """How many scopes enclose the one that a variable belongs to; 0 is not kept."""
-
-    def add(self, name: str, depth: int) -> str:
-        unique = name
-        if name in self._taken:
-            count = 1
-            while (unique := f"{name}#{count}") in self._taken:
-                count += 1
-            self.written[unique] = name
-        self._taken.add(unique)
-        if depth:
-            self.depths[unique] = depth
-        return unique
-
-    def fresh(self, depth: int) -> str:
-        """A variable for a part of a statement, such as `term#1`."""
-        self._taken.add("term")
-        unique = self.add("term", depth)
-        del self.written[unique]
-        return unique
 
 
 class Scope:
@@ -135,7 +74,7 @@ class Scope:
         if name in ROOTS:
             self._error(f"variables must not shadow {name} (use a different variable name)", node)
         elif taken is not None:
-            self._error(_TAKEN[taken].format(name), node)
+            self._error(TAKEN[taken].format(name), node)
         self.locals_seen = True
         unique = self.locals.add(name, len(self.levels) - 1)
         level.names[name] = unique
@@ -148,7 +87,7 @@ class Scope:
         self.locals_seen = True
         if name not in level.names:
             level.names[name] = self.locals.add(name, 0)
-            level.kinds[name] = _ARGUMENT
+            level.kinds[name] = ARGUMENT
         return level.names[name]
 
     def _local(self, name: str) -> str | None:
@@ -162,7 +101,7 @@ class Scope:
         if name in self.globals and not any(name in level.declared for level in levels):
             return None
         self.locals_seen = True
-        levels[-1].kinds[name] = _SEEN
+        levels[-1].kinds[name] = SEEN
         depth = self._home(name)
         levels[depth].names[name] = unique = self.locals.add(name, depth)
         return unique
@@ -248,7 +187,7 @@ class Scope:
             if term.is_wildcard:
                 self.locals_seen = True
                 return term
-            return ast.Var(self.declare(term.name, _ASSIGNED, term), loc=term.loc)
+            return ast.Var(self.declare(term.name, ASSIGNED, term), loc=term.loc)
         if isinstance(term, ast.Array):
             return ast.Array(tuple(map(self._assigned, term.items)), loc=term.loc)
         if isinstance(term, ast.Object):
@@ -265,7 +204,7 @@ class Scope:
         for each in node.names:
             if each.is_wildcard:
                 continue
-            self.declare(each.name, _DECLARED, node)
+            self.declare(each.name, DECLARED, node)
             self.levels[-1].unused[each.name] = node
 
     def _some_in(self, node: ast.SomeIn) -> ast.Statement:
@@ -275,7 +214,7 @@ class Scope:
         self.locals_seen = True
         for name in found:
             if name[0] != "$" and name not in known:
-                self.declare(name, _DECLARED, node)
+                self.declare(name, DECLARED, node)
         collection = self.term(node.collection)
         key = None if node.key is None else self.term(node.key)
         withs = self._withs(node.withs)
@@ -299,7 +238,7 @@ class Scope:
         if var.is_wildcard:
             self.locals_seen = True
             return var
-        name = self.declare(var.name, _DECLARED, node)
+        name = self.declare(var.name, DECLARED, node)
         self.levels[-1].unused[var.name] = node
         return var if name == var.name else ast.Var(name, loc=var.loc)
 
@@ -387,12 +326,14 @@ class Scope:
     def call(self, term: ast.Call, statement: bool) -> ast.Call:
         args = self._items(term.args)
         operator = self._operator(term)
+        if operator is None:
+            return term
         if operator is not term.operator or args is not term.args:
             term = ast.Call(operator, args, loc=term.loc)
         self.calls.append((term, statement))
         return term
 
-    def _operator(self, term: ast.Call) -> ast.Var | ast.Ref:
+    def _operator(self, term: ast.Call) -> ast.Var | ast.Ref | None:
         operator = term.operator
         name = _head_name(operator)
         if name in ROOTS:
@@ -400,9 +341,9 @@ class Scope:
                 self.globals_seen.append(operator)
             return operator
         for level in self.levels:
-            if level.kinds.get(name, _SEEN) != _SEEN:
+            if level.kinds.get(name, SEEN) != SEEN:
                 self._error(f"called function {ast.dotted(operator)} shadowed", term)
-                return operator
+                return None
         if name in self.globals:
             return self._global(name, operator.path if isinstance(operator, ast.Ref) else (), operator)
         return operator

@@ -6,11 +6,12 @@ from collections.abc import Container, Mapping
 from dataclasses import dataclass
 
 from palisade.rego import ast
+from palisade.rego.check.levels import NOTHING
 from palisade.rego.check.metadata import CALLS
 from palisade.rego.check.model import CheckedRule
 from palisade.rego.check.problems import Problems
 from palisade.rego.check.resolve import Names, check_reserved, module_names
-from palisade.rego.check.scope import NOTHING, Scope
+from palisade.rego.check.scope import Scope
 from palisade.rego.check.variables import COMPREHENSIONS, declared
 from palisade.rego.errors import Location
 
@@ -118,7 +119,9 @@ class _RuleScope:
         return (*self.looked_up, *new) if self.looked_up else new, terms
 
     def _argument(self, term: ast.Term) -> ast.Term:
-        if not any(isinstance(each, (ast.Ref, ast.TemplateString, *COMPREHENSIONS)) for each in ast.walk(term)):
+        if not any(
+            isinstance(each, (ast.Ref, ast.TemplateString, *COMPREHENSIONS)) for each in ast.walk(term)
+        ):
             return self._pattern(term)
         name = ast.Var(self.scope.locals.fresh(0), loc=term.loc)
         self.scope.locals_seen = True

@@ -1,6 +1,6 @@
 """The declared types of the builtin functions.
 
-They come from OPA's capabilities.json (v1.9.0, Apache License 2.0), which is kept beside this module reduced to
+They come from OPA's capabilities.json (v1.9.0, Apache License 2.0), kept beside this module and reduced to
 names and types. https://www.openpolicyagent.org/docs/latest/deployments/#capabilities
 """
 

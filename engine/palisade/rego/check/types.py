@@ -239,9 +239,9 @@ def select(of: Type | None, key: Constant) -> Type | None:
     if isinstance(of, SetOf):
         return of.of if unifies(of.of, constant_type(key)) else None
     if isinstance(of, Object):
-        for each, found in of.static:
-            if each == key:
-                return found
+        for known, below in of.static:
+            if known == key:
+                return below
         if of.dynamic is not None and unifies(of.dynamic[0], constant_type(key)):
             return of.dynamic[1]
     return None
