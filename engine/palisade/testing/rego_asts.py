@@ -142,32 +142,34 @@ def _statements(inner: st.SearchStrategy[Any], wildcards: bool) -> st.SearchStra
     )
 
 
-@st.composite
-def rules(draw: st.DrawFn, *, wildcards: bool = False, max_leaves: int = 5) -> ast.Rule:
+def rules(*, wildcards: bool = False, max_leaves: int = 5) -> st.SearchStrategy[ast.Rule]:
     """Rules of every form that v1 has."""
     inner = terms(wildcards=wildcards, max_leaves=max_leaves)
-    name = draw(variables())
-    path = draw(st.lists(st.builds(ast.Scalar, names()) | inner, max_size=2).map(tuple))
-    kind = draw(st.sampled_from(["value", "set", "function", "default"]))
-    body = draw(st.just(()) | _bodies(inner, wildcards))
-    if kind == "set":
-        return ast.Rule(ast.Head(name, path, key=draw(inner)), body)
-    args = None
-    if kind == "function" or (kind == "default" and draw(st.booleans())):
-        path = draw(st.just(()) | _names_path())
-        each = variables() if kind == "default" else inner
-        unique = (lambda var: var.name) if kind == "default" else None
-        args = draw(st.lists(each, min_size=1, max_size=3, unique_by=unique).map(tuple))
-    if kind == "default":
-        constant = draw(scalars() | st.builds(ast.Array, st.lists(scalars(), max_size=2).map(tuple)))
-        return ast.Rule(ast.Head(name, path, args, None, constant, draw(st.booleans())), default=True)
-    value = draw(st.just(ast.Scalar(True)) | inner)
-    head = ast.Head(name, path, args, None, value, draw(st.booleans()))
-    orelse: tuple[ast.Else, ...] = ()
-    if body and all(isinstance(part, ast.Scalar) for part in path):
-        branch = st.builds(ast.Else, inner, st.just(()) | _bodies(inner, wildcards))
-        orelse = draw(st.lists(branch, max_size=2).map(tuple))
-    return ast.Rule(head, body, orelse)
+    name, constant_path = variables(), st.just(()) | _names_path()
+    path = st.lists(st.builds(ast.Scalar, names()) | inner, max_size=2).map(tuple)
+    args = st.lists(inner, min_size=1, max_size=3).map(tuple)
+    value = st.just(ast.Scalar(True)) | inner
+    body = _bodies(inner, wildcards)
+    maybe_body = st.just(()) | body
+    orelse = st.lists(st.builds(ast.Else, inner, maybe_body), max_size=2).map(tuple)
+    no_key, assign = st.none(), st.booleans()
+    heads = st.builds(ast.Head, name, path, st.none(), no_key, value, assign)
+    functions = st.builds(ast.Head, name, constant_path, args, no_key, value, assign)
+    constants = st.builds(ast.Head, name, constant_path, st.none(), no_key, value, assign)
+    return st.one_of(
+        st.builds(ast.Rule, heads, maybe_body),
+        st.builds(ast.Rule, functions, maybe_body),
+        st.builds(ast.Rule, constants | functions, body, orelse),
+        st.builds(ast.Rule, st.builds(ast.Head, name, path, key=inner), maybe_body),
+        st.builds(ast.Rule, _default_heads(), default=st.just(True)),
+    )
+
+
+def _default_heads() -> st.SearchStrategy[ast.Head]:
+    args = st.lists(variables(), min_size=1, max_size=3, unique_by=lambda var: var.name).map(tuple)
+    value = scalars() | st.builds(ast.Array, st.lists(scalars(), max_size=2).map(tuple))
+    path = st.just(()) | _names_path()
+    return st.builds(ast.Head, variables(), path, st.none() | args, st.none(), value, st.booleans())
 
 
 def imports() -> st.SearchStrategy[tuple[ast.Import, ...]]:
