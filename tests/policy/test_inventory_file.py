@@ -75,11 +75,13 @@ def test_what_is_not_said_has_the_documented_defaults(folder: Path) -> None:
 def test_paths_are_relative_to_the_file_not_to_the_shell(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (folder / "palisade.yaml").write_text(GOOD + "decision_log: {path: log/decisions.jsonl}\n")
+    log = "decision_log: {path: log/decisions.jsonl, mask: {headers: [X-Session]}}\n"
+    (folder / "palisade.yaml").write_text(GOOD + log)
     monkeypatch.chdir("/")
     inventory = load(folder / "palisade.yaml")
     assert inventory.policies == folder / "policies"
     assert inventory.decision_log.path == folder / "log" / "decisions.jsonl"
+    assert inventory.decision_log.mask_headers == {"x-session"}
 
 
 @pytest.mark.parametrize(
@@ -128,7 +130,8 @@ def test_a_wrong_setting_of_a_function_tells_what_is_right(
         ("polices: ./policies", "unknown key 'polices'", "policies"),
         ("engine: {admin: nowhere}", "lacks a port", "nowhere:8081"),
         ("engine: {lisen: 127.0.0.1:1}", "unknown key 'lisen' in engine", "listen"),
-        ("decision_log: {mask: [token]}", "no JSON pointer", "/input/identity/claims"),
+        ("decision_log: {mask: {headers: x}}", "must be a list of names", "[x-session]"),
+        ("decision_log: {mask: {header: [x]}}", "unknown key 'header'", "headers"),
         ("decision: [a", "not YAML", "flow sequence"),
     ],
 )

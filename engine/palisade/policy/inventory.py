@@ -75,8 +75,10 @@ class DecisionLogSettings:
 
     path: Path | None = None
     """A file to append to; None is standard output."""
-    mask: tuple[str, ...] = ()
-    """JSON pointers of what is removed from each entry, beside tokens and bodies, which always are."""
+    mask_headers: frozenset[str] = frozenset()
+    """Headers, in lower case, whose values are removed beside those that always are: tokens and cookies."""
+    mask_parameters: frozenset[str] = frozenset()
+    """Query parameters whose values are removed, likewise."""
 
 
 @dataclass(frozen=True, slots=True)

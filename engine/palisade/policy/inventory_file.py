@@ -189,9 +189,13 @@ class _Reader:
 
     def _decision_log(self, tree: Tree, name: str) -> DecisionLogSettings:
         settings = self._settings(tree, name, {"path", "mask"})
+        mask = settings.get("mask")
+        what = f"{name}.mask"
+        masked = self._settings(mask, what, {"headers", "parameters"}) if mask is not None else {}
         return DecisionLogSettings(
             path=self._read(settings, "path", self._log_path, None, within=name),
-            mask=self._read(settings, "mask", self._pointers, (), within=name),
+            mask_headers=self._read(masked, "headers", self._names, frozenset(), within=what),
+            mask_parameters=self._read(masked, "parameters", self._names, frozenset(), within=what),
         )
 
     # Values -----------------------------------------------------------------------------------------
@@ -213,20 +217,15 @@ class _Reader:
             return None
         return self._path_of(tree, name)
 
-    def _pointers(self, tree: Tree, name: str) -> tuple[str, ...]:
-        if not isinstance(tree, Sequence):
-            self._error(
-                tree.at, f"{name} must be a list of JSON pointers", "such as [/input/identity/claims]"
-            )
-            return ()
-        pointers = []
-        for item in tree.items:
-            if isinstance(item, Scalar) and isinstance(item.value, str) and item.value.startswith("/"):
-                pointers.append(item.value)
-            else:
-                hint = "a pointer starts with a slash: /input/identity/claims (RFC 6901)"
-                self._error(item.at, f"{name} holds what is no JSON pointer", hint)
-        return tuple(pointers)
+    def _names(self, tree: Tree, name: str) -> frozenset[str]:
+        names = (
+            [each.value for each in tree.items if isinstance(each, Scalar)]
+            if isinstance(tree, Sequence)
+            else []
+        )
+        if not names or not all(isinstance(each, str) and each for each in names):
+            self._error(tree.at, f"{name} must be a list of names", "such as [x-session]")
+        return frozenset(str(each).lower() for each in names)
 
     def _decision(self, tree: Tree, name: str) -> str:
         text = self._text(tree, name, "an entry point")

@@ -1,0 +1,249 @@
+"""The engine: serves the sidecars, and follows the files.
+
+    async with Engine(Path("palisade.yaml")) as engine, admin.serve(engine):
+        await asyncio.Event().wait()
+
+What it serves is one deployment at a time. A reading that fails changes nothing but `errors`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import grpc.aio
+
+from palisade.control import saved
+from palisade.control.credentials import Credentials
+from palisade.control.loading import Deployment, Reading, deploy, read
+from palisade.decide.access import AccessLog
+from palisade.decide.log import DecisionLog
+from palisade.decide.mask import Mask
+from palisade.decide.service import Authorization, Evaluation
+from palisade.decide.sink import FileSink, Sink, StreamSink
+from palisade.pki import AuthorityError, server_credentials
+from palisade.policy import inventory_file
+from palisade.policy.inventory import Address, Inventory
+from palisade.policy.source import SourceError
+from palisade.policy.watcher import Watcher
+from palisade.rego.errors import CompileError, Diagnostic
+from palisade.rego.values import UNDEFINED, Value
+from palisade.xds import EventKind, NodeEvent, SnapshotCache, SpiffeAuthorizer, XdsServer, server_options
+
+log = logging.getLogger(__name__)
+
+_STOP_SECONDS = 1.0
+_MOST_DISCARDED = 3
+"""Readings in a row that may be dropped since files changed meanwhile; then one counts all the same."""
+
+
+class EngineError(Exception):
+    """The engine cannot start: why, and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reload:
+    """How the last reading went. `seconds` is what reading, compiling and lowering took."""
+
+    at: datetime
+    seconds: float
+    errors: tuple[Diagnostic, ...]
+    revision: str
+    """The revision in force after it; empty where there is none."""
+
+
+class Engine:
+    """Use as an asynchronous context manager. Making and entering it raise InventoryError and EngineError.
+
+    A policy set that is broken at the start is no reason not to start: the set that was in force before is
+    used, where there was one, and the sidecars stay closed otherwise, until the set is mended.
+    """
+
+    def __init__(self, file: Path, *, sink: Sink | None = None, watch: bool = True) -> None:
+        """`sink` takes the decision log in place of what palisade.yaml names; `watch` follows the files."""
+        self.file = file
+        self.inventory: Inventory = inventory_file.load(file)
+        self._at_start = self.inventory
+        self.started = datetime.now(UTC)
+        self.deployment: Deployment | None = None
+        self.since: datetime | None = None
+        self.last: Reload | None = None
+        self.reloads = 0
+        self.failed_reloads = 0
+        self.listen = self.inventory.engine.listen
+        self.cache = SnapshotCache()
+        logged = self.inventory.decision_log
+        try:
+            self.decisions = DecisionLog(
+                sink or (StreamSink() if logged.path is None else FileSink(logged.path)),
+                mask=Mask().also(headers=logged.mask_headers, parameters=logged.mask_parameters),
+            )
+            self.credentials = Credentials(self.inventory)
+        except (OSError, AuthorityError) as error:
+            raise EngineError(str(error)) from None
+        self.addresses: dict[str, str] = {}
+        self._watches = watch
+        self._deployments: dict[str, Deployment] = {}
+        self._running: dict[str, str] = {}
+        self._listeners: list[Callable[[Reload], None]] = []
+        self._access = AccessLog(self.decisions, path=self.inventory.decision)
+        self._stack = contextlib.AsyncExitStack()
+        self._watcher = Watcher()
+        self._discarded = 0
+
+    async def __aenter__(self) -> Engine:
+        async with contextlib.AsyncExitStack() as stack:
+            await stack.enter_async_context(self.decisions)
+            stack.callback(self.cache.add_listener(self._node_event))
+            # First the revision, then the port: a sidecar that connects finds what it came for.
+            reading = await asyncio.to_thread(read, self.file)
+            await self._apply(reading)
+            if self.deployment is None:
+                await self._restore()
+            self.credentials.write(self.inventory.functions)
+            _start_task(stack, self.credentials.keep_fresh())
+            await self._serve(stack)
+            if self._watches:
+                self._watcher.start()
+                stack.callback(self._watcher.close)
+                self._watcher.watch(reading.paths, reading.folders)
+                _start_task(stack, self._follow())
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    def on_reload(self, listener: Callable[[Reload], None]) -> Callable[[], None]:
+        """Call `listener` after each reading, in the event loop. Returns what ends that."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    @property
+    def warnings(self) -> list[str]:
+        """Settings that were changed and take effect with a restart only."""
+        found = []
+        if self.inventory.engine != self._at_start.engine:
+            found.append("engine: the new settings take effect when the engine is started anew")
+        if self.inventory.decision_log != self._at_start.decision_log:
+            found.append("decision_log: the new settings take effect when the engine is started anew")
+        return found
+
+    def evaluate(self, function: str, document: Value) -> Evaluation:
+        """The decision on a residual request, by the revision that the asking sidecar runs."""
+        deployment = self._deployments.get(self._running.get(function, "")) or self.deployment
+        if deployment is None:
+            return Evaluation(UNDEFINED)
+        path = deployment.revision.inventory.decision
+        value = deployment.revision.policy.evaluate(f"data.{path.replace('/', '.')}", document)
+        return Evaluation(value, path=path, revision=deployment.id)
+
+    # Serving ----------------------------------------------------------------------------------------
+
+    async def _serve(self, stack: contextlib.AsyncExitStack) -> None:
+        # Without this, gRPC lets a second engine take the same port, and each gets half of the sidecars.
+        server = grpc.aio.server(options=[*server_options(), ("grpc.so_reuseport", 0)])
+        XdsServer(self.cache, authorizer=SpiffeAuthorizer()).register(server)
+        Authorization(self.evaluate, self.decisions).add_to(server)
+        self._access.add_to(server)
+        listen = self.inventory.engine.listen
+        try:
+            port = server.add_secure_port(str(listen), server_credentials(self.credentials.engine))
+        except RuntimeError as error:
+            raise EngineError(
+                f"engine.listen: {listen} cannot be listened on ({error}): is another engine running there?"
+            ) from None
+        self.listen = Address(listen.host, port)
+        await server.start()
+        stack.push_async_callback(server.stop, _STOP_SECONDS)
+
+    def _node_event(self, event: NodeEvent) -> None:
+        if event.kind is EventKind.ACCEPTED:
+            self._running[event.node] = event.revision
+            self._forget_unused()
+            log.info("%s runs revision %s", event.node, event.revision)
+        elif event.kind is EventKind.REJECTED:
+            log.error("%s refused revision %s: %s", event.node, event.revision, event.detail)
+        else:
+            log.info("%s %s", event.node, event.kind)
+
+    def _forget_unused(self) -> None:
+        used = set(self._running.values()) | ({self.deployment.id} if self.deployment else set())
+        self._deployments = {name: each for name, each in self._deployments.items() if name in used}
+
+    # Following the files ----------------------------------------------------------------------------
+
+    async def _follow(self) -> None:
+        while True:
+            await self._watcher.changed()
+            try:
+                await self._reload()
+            except Exception:
+                log.exception("a reload failed; the revision in force stays")
+
+    async def _reload(self) -> None:
+        generation = self._watcher.generation
+        reading = await asyncio.to_thread(read, self.file, self.deployment)
+        if self._watcher.generation != generation and self._discarded < _MOST_DISCARDED:
+            # Files changed while they were read, so this may be half of the one and half of the other.
+            self._discarded += 1
+            return
+        self._discarded = 0
+        await self._apply(reading)
+        self._watcher.watch(reading.paths, reading.folders)
+
+    async def _apply(self, reading: Reading) -> None:
+        if reading.deployment is not None:
+            await self._deploy(reading.deployment)
+            saved.save(self.inventory.engine.state, reading.deployment.revision.policy_set)
+        else:
+            self.failed_reloads += 1
+            for error in reading.errors:
+                log.debug("%s", error)
+        self.reloads += 1
+        revision = self.deployment.id if self.deployment else ""
+        self.last = Reload(datetime.now(UTC), reading.seconds, reading.errors, revision)
+        for listener in tuple(self._listeners):
+            listener(self.last)
+
+    async def _deploy(self, deployment: Deployment) -> None:
+        before, self.inventory = self.inventory, deployment.revision.inventory
+        self._access.path = self.inventory.decision
+        for name in before.functions.keys() - deployment.enforcements.keys():
+            await self.cache.clear(name)
+            self._running.pop(name, None)
+        self.credentials.write(self.inventory.functions)
+        if self.deployment is None or self.deployment.id != deployment.id:
+            self.since = datetime.now(UTC)
+            self._deployments[deployment.id] = deployment
+            for name, enforcement in deployment.enforcements.items():
+                await self.cache.set_snapshot(name, enforcement.snapshot)
+        self.deployment = deployment
+        self._forget_unused()
+
+    async def _restore(self) -> None:
+        """Takes the policy set that was in force before a restart, since the one on disk is broken."""
+        policy_set = saved.load(self.inventory.engine.state, self.inventory.policies)
+        if policy_set is None:
+            return
+        try:
+            await self._deploy(await asyncio.to_thread(deploy, self.inventory, policy_set))
+        except (SourceError, CompileError) as error:
+            log.warning("the policies saved for a restart are of no use any more: %s", error)
+
+
+def _start_task(stack: contextlib.AsyncExitStack, work: Coroutine[Any, Any, None]) -> None:
+    """Runs `work` until the stack is left."""
+    task = asyncio.create_task(work)
+
+    async def end() -> None:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    stack.push_async_callback(end)

@@ -1,0 +1,92 @@
+"""One reading of everything: palisade.yaml, the policy set, the revision, and what each sidecar gets of it.
+
+Nothing here changes the running engine, so a broken edit cannot either.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import MappingProxyType
+
+from palisade.enforce.envoy import Enforcement, compile_sidecar
+from palisade.policy import inventory_file, revisions, sets
+from palisade.policy.inventory import Inventory
+from palisade.policy.revisions import Revision
+from palisade.policy.sets import PolicySet
+from palisade.policy.source import SourceError
+from palisade.rego.errors import CompileError, Diagnostic
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """A revision, and what the sidecar of each function gets of it."""
+
+    revision: Revision
+    enforcements: Mapping[str, Enforcement]
+
+    @property
+    def id(self) -> str:
+        return self.revision.id
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What one reading gave: a deployment, or why there is none. And what to watch, in either case."""
+
+    deployment: Deployment | None
+    errors: tuple[Diagnostic, ...]
+    seconds: float
+    paths: tuple[Path, ...]
+    folders: frozenset[Path]
+
+
+def read(file: Path, previous: Deployment | None = None) -> Reading:
+    """Reads everything anew; what is as in `previous` is taken from there.
+
+    What users did wrong is in `errors`; nothing is raised for it.
+    """
+    started = time.perf_counter()
+    paths: tuple[Path, ...] = (file,)
+    if previous is not None:
+        paths = (file, previous.revision.inventory.policies)
+    folders: frozenset[Path] = frozenset()
+    deployment: Deployment | None = None
+    errors: tuple[Diagnostic, ...] = ()
+    try:
+        inventory = inventory_file.load(file)
+        paths = (file, inventory.policies)
+        policy_set = read_set(inventory)
+        folders = policy_set.folders
+        deployment = deploy(inventory, policy_set, previous)
+    except sets.PolicySetError as error:
+        folders, errors = error.rest.folders, error.errors
+    except (SourceError, CompileError) as error:
+        errors = tuple(error.errors)
+    return Reading(deployment, errors, time.perf_counter() - started, paths, folders)
+
+
+def read_set(inventory: Inventory) -> PolicySet:
+    """The inventory's policy set, its files called as they would be from here. Raises PolicySetError."""
+    shown = os.path.relpath(inventory.policies)
+    if shown.startswith(os.pardir):
+        shown = str(inventory.policies)
+    return sets.load(inventory.policies, shown=shown, rego_version=inventory.rego_version)
+
+
+def deploy(inventory: Inventory, policy_set: PolicySet, previous: Deployment | None = None) -> Deployment:
+    """The revision of the set for the inventory, lowered for each function.
+
+    Raises CompileError and SourceError.
+    """
+    if previous is not None and previous.id == revisions.revision_id(inventory, policy_set):
+        return replace(previous, revision=replace(previous.revision, inventory=inventory))
+    revision = revisions.build(inventory, policy_set, previous.revision if previous else None)
+    enforcements = {
+        name: compile_sidecar(revision.policy, function, inventory, revision.id)
+        for name, function in inventory.functions.items()
+    }
+    return Deployment(revision, MappingProxyType(enforcements))

@@ -1,0 +1,73 @@
+"""Metrics in Prometheus' format, read from the engine's state when they are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from palisade.control.engine import Engine
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+def render(engine: Engine) -> bytes:
+    """All metrics of an engine (https://prometheus.io/docs/instrumenting/exposition_formats/)."""
+    registry = CollectorRegistry()
+    registry.register(_EngineCollector(engine))
+    return generate_latest(registry)
+
+
+class _EngineCollector(Collector):
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def collect(self) -> Iterable[Metric]:
+        engine = self._engine
+        revision = engine.deployment.id if engine.deployment else ""
+        info = GaugeMetricFamily("palisade_revision", "The revision in force.", labels=["revision"])
+        info.add_metric([revision], 1 if revision else 0)
+        yield info
+        yield CounterMetricFamily("palisade_reloads", "Readings of the policies.", value=engine.reloads)
+        yield CounterMetricFamily(
+            "palisade_reloads_failed", "Readings that found errors.", value=engine.failed_reloads
+        )
+        if engine.last is not None:
+            seconds = engine.last.seconds
+            yield GaugeMetricFamily(
+                "palisade_reload_seconds", "Duration of the last reading, with compiling.", value=seconds
+            )
+        yield from self._sidecars()
+        yield from self._decisions()
+
+    def _sidecars(self) -> Iterable[Metric]:
+        nodes = self._engine.cache.status()
+        connected = GaugeMetricFamily(
+            "palisade_sidecar_streams", "Connections of a function's sidecars.", labels=["function"]
+        )
+        current = GaugeMetricFamily(
+            "palisade_sidecar_current", "1 if the sidecar runs the revision in force.", labels=["function"]
+        )
+        rejected = GaugeMetricFamily(
+            "palisade_sidecar_rejected", "1 if the sidecar refused the last revision.", labels=["function"]
+        )
+        for name in self._engine.inventory.functions:
+            node = nodes.get(name)
+            connected.add_metric([name], node.streams if node else 0)
+            current.add_metric([name], float(bool(node and node.running and node.running == node.offered)))
+            rejected.add_metric([name], float(bool(node and node.rejection)))
+        yield from (connected, current, rejected)
+
+    def _decisions(self) -> Iterable[Metric]:
+        stats = self._engine.decisions.stats
+        yield CounterMetricFamily("palisade_decisions", "Decisions that were recorded.", value=stats.recorded)
+        yield CounterMetricFamily(
+            "palisade_decisions_lost",
+            "Decisions that did not reach the decision log.",
+            value=stats.dropped + stats.failed,
+        )
+        yield GaugeMetricFamily(
+            "palisade_decisions_waiting", "Decisions that wait to be written.", value=stats.waiting
+        )

@@ -1,0 +1,114 @@
+"""The state of the engine and its sidecars as JSON: what `palisade status` and the admin endpoint show."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Any
+
+from palisade.control.engine import Engine, Reload
+from palisade.enforce.envoy import Enforcement
+from palisade.policy.inventory import Function
+from palisade.rego.errors import Diagnostic
+from palisade.xds import NodeStatus
+
+
+def status(engine: Engine) -> dict[str, Any]:
+    """Everything that a person who asks "is it well?" wants to know. Times are UTC, RFC 3339."""
+    nodes = engine.cache.status()
+    deployment = engine.deployment
+    enforcements = deployment.enforcements if deployment else {}
+    return {
+        "healthy": not problems(engine),
+        "problems": problems(engine),
+        "engine": {
+            "version": version("palisade"),
+            "listen": str(engine.listen),
+            "started": _time(engine.started),
+            "inventory": str(engine.file),
+            "policies": str(engine.inventory.policies),
+            "decision": engine.inventory.decision,
+        },
+        "revision": {
+            "id": deployment.id if deployment else None,
+            "since": _time(engine.since),
+            "modules": len(deployment.revision.policy_set.modules) if deployment else 0,
+            "providers": [each.name for each in deployment.revision.providers] if deployment else [],
+        },
+        "reload": _reload(engine.last) | {"count": engine.reloads, "failed": engine.failed_reloads},
+        "functions": {
+            name: _function(function, nodes.get(name), enforcements.get(name), engine.addresses.get(name))
+            for name, function in engine.inventory.functions.items()
+        },
+        "decisions": asdict(engine.decisions.stats),
+    }
+
+
+def problems(engine: Engine) -> list[str]:
+    """What is wrong now, in sentences; nothing where all is well."""
+    found = []
+    if engine.deployment is None:
+        found.append("no revision is in force: every sidecar answers as it does without one")
+    if engine.last is not None and engine.last.errors:
+        number = len(engine.last.errors)
+        found.append(f"the files on disk have {number} error{'s' * (number > 1)} and are not in force")
+    found += engine.warnings
+    for name, node in engine.cache.status().items():
+        if name not in engine.inventory.functions:
+            continue
+        if node.rejection is not None:
+            found.append(
+                f"the sidecar of {name} refused revision {node.rejection.revision}: {node.rejection.detail}"
+            )
+    return found
+
+
+def _function(
+    function: Function, node: NodeStatus | None, enforcement: Enforcement | None, address: str | None
+) -> dict[str, Any]:
+    shown: dict[str, Any] = {
+        "listen": address or str(function.listen),
+        "upstream": str(function.upstream),
+        "connected": node.connected if node else False,
+        "sidecars": node.streams if node else 0,
+        "running": node.running if node else None,
+        "running_since": _time(node.running_since) if node else None,
+        "offered": node.offered if node else None,
+        "rejection": None,
+        "residual": enforcement.residual if enforcement else None,
+    }
+    if node is not None and node.rejection is not None:
+        shown["rejection"] = {
+            "revision": node.rejection.revision,
+            "type": node.rejection.type_url,
+            "detail": node.rejection.detail,
+            "at": _time(node.rejection.at),
+        }
+    return shown
+
+
+def _reload(last: Reload | None) -> dict[str, Any]:
+    if last is None:
+        return {"at": None, "seconds": None, "errors": []}
+    return {
+        "at": _time(last.at),
+        "seconds": round(last.seconds, 6),
+        "errors": [_diagnostic(each) for each in last.errors],
+    }
+
+
+def _diagnostic(error: Diagnostic) -> dict[str, Any]:
+    return {
+        "file": error.file,
+        "row": error.row,
+        "col": error.col,
+        "code": error.code,
+        "message": error.message,
+        "line": error.line,
+        "hint": error.hint,
+    }
+
+
+def _time(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
