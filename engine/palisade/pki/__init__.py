@@ -12,15 +12,18 @@ from palisade.pki.authority import Authority, AuthorityError
 from palisade.pki.credentials import channel_credentials, server_credentials
 from palisade.pki.identity import Identity, engine_id, function_id
 from palisade.pki.renewal import IdentitySource, keep_fresh
+from palisade.pki.secrets import certificate_secret, validation_secret
 
 __all__ = [
     "Authority",
     "AuthorityError",
     "Identity",
     "IdentitySource",
+    "certificate_secret",
     "channel_credentials",
     "engine_id",
     "function_id",
     "keep_fresh",
     "server_credentials",
+    "validation_secret",
 ]

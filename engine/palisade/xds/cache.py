@@ -26,8 +26,8 @@ _REMEMBERED = 2
 class Offer:
     """What a node's streams push at present. `version` is the version that responses carry.
 
-    With `resend` nothing that the client was sent before counts as known: a client that refused a revision
-    may have taken a part of it, so the way back sends everything.
+    With `resend` nothing counts as known, neither what was sent before nor what a client says that it has:
+    one that refused a revision may have taken a part of it, so whatever comes next is sent whole.
     """
 
     snapshot: Snapshot
@@ -75,6 +75,8 @@ class _Node:
     accepted: list[Snapshot] = field(default_factory=list)
     accepted_at: datetime | None = None
     rejection: Rejection | None = None
+    torn: bool = False
+    """The node has refused something since it last accepted a revision, and may have a part of it."""
     watches: set[Watch] = field(default_factory=set)
 
     def status(self) -> NodeStatus:
@@ -117,7 +119,7 @@ class SnapshotCache:
                 return
             node.rejection = None
         if node.offer is None or node.offer.snapshot.version != snapshot.version:
-            node.push(Offer(snapshot, snapshot.version))
+            node.push(Offer(snapshot, snapshot.version, resend=node.torn))
 
     async def clear(self, node_id: str) -> None:
         """Forget a node's snapshots, also the accepted ones. Connected clients keep what they have."""
@@ -187,6 +189,7 @@ class SnapshotCache:
         if offer is None or any(watch._accepted is not offer for watch in node.watches):
             return
         snapshot = offer.snapshot
+        node.torn = False
         if node.accepted and node.accepted[-1].version == snapshot.version:
             return
         node.accepted = [each for each in node.accepted if each.version != snapshot.version]
@@ -198,6 +201,7 @@ class SnapshotCache:
         """Go back to the last accepted revision. Each refusal takes one revision away, so this ends."""
         revision = offer.snapshot.version
         self._emit(NodeEvent(node.node_id, EventKind.REJECTED, revision, type_url, detail))
+        node.torn = True
         if offer is not node.offer:
             return  # refused late: another offer has taken its place already
         if node.rejection is None:

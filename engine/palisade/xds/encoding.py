@@ -6,15 +6,12 @@ Source: https://www.envoyproxy.io/docs/envoy/latest/api-docs/xds_protocol#four-v
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeAlias
 
 from envoy.config.core.v3 import base_pb2
 from envoy.service.discovery.v3 import discovery_pb2
 
-from palisade.xds.resources import FULL_STATE_TYPES
-from palisade.xds.snapshot import Resource
 from palisade.xds.subscription import Subscription, Update
 
 WireRequest: TypeAlias = Any  # DiscoveryRequest or DeltaDiscoveryRequest: generated code without types
@@ -44,18 +41,8 @@ class Encoding(Protocol):
     def is_stale(self, request: WireRequest, last_nonce: str) -> bool:
         """Whether a request was overtaken by a response, so that all of it is to be ignored."""
 
-    def apply(
-        self,
-        request: WireRequest,
-        subscription: Subscription,
-        version: str,
-        resources: Mapping[str, Resource],
-    ) -> None:
-        """Change a subscription as the request says.
-
-        `version` and `resources` are what the server would send now: a client that connects again and
-        says that it has this version is believed where that is safe.
-        """
+    def apply(self, request: WireRequest, subscription: Subscription) -> None:
+        """Change a subscription as the request says."""
 
     def response(self, header: Header, update: Update) -> WireResponse:
         """The update as a message."""
@@ -72,23 +59,13 @@ class StateOfTheWorld:
     def is_stale(self, request: WireRequest, last_nonce: str) -> bool:
         return bool(request.response_nonce != last_nonce)
 
-    def apply(
-        self,
-        request: WireRequest,
-        subscription: Subscription,
-        version: str,
-        resources: Mapping[str, Resource],
-    ) -> None:
+    def apply(self, request: WireRequest, subscription: Subscription) -> None:
         first = not subscription.started
         subscription.replace_names(request.resource_names)
-        if not first:
-            return
-        subscription.start()
-        only_wildcard = subscription.wildcard and not subscription.names
-        same_version = bool(version) and request.version_info == version
-        # With names the client may want one that it did not want when it saw this version.
-        if only_wildcard and same_version and subscription.type_url in FULL_STATE_TYPES:
-            subscription.has_all(resources)
+        # The version that a client has on a new stream is no proof of what it has: it keeps saying the last
+        # one it took in full, also after it took a part of the next. Envoy skips what has not changed.
+        if first:
+            subscription.start()
 
     def response(self, header: Header, update: Update) -> WireResponse:
         return discovery_pb2.DiscoveryResponse(
@@ -112,13 +89,7 @@ class Incremental:
     def is_stale(self, request: WireRequest, last_nonce: str) -> bool:
         return False  # the protocol: a change of the subscription counts, however old the nonce beside it
 
-    def apply(
-        self,
-        request: WireRequest,
-        subscription: Subscription,
-        version: str,
-        resources: Mapping[str, Resource],
-    ) -> None:
+    def apply(self, request: WireRequest, subscription: Subscription) -> None:
         first = not subscription.started
         subscription.subscribe(request.resource_names_subscribe)
         if first and not request.resource_names_unsubscribe:

@@ -84,7 +84,10 @@ class Stream:
             subscription.refused()
         elif answers:
             subscription.acknowledged()
-        self._encoding.apply(request, subscription, self._version(), self._resources(request.type_url))
+        starts = not subscription.started
+        self._encoding.apply(request, subscription)
+        if starts and self._offer is not None and self._offer.resend:
+            subscription.doubt()
         if len(subscription.names) > self._limits.names_per_type:
             raise exhausted(
                 f"more than {self._limits.names_per_type} resource names of {request.type_url} on one stream"
@@ -152,9 +155,6 @@ class Stream:
             for channel in self._channels.values():
                 channel.subscription.doubt()
 
-    def _version(self) -> str:
-        return self._offer.version if self._offer else ""
-
     def _resources(self, url: str) -> Mapping[str, Resource]:
         return self._offer.snapshot.packed(url) if self._offer else {}
 
@@ -192,7 +192,7 @@ class Stream:
         channel.offer = self._offer
         channel.sent_at = self._clock()
         header = Header(
-            channel.type_url, self._version_of(channel, update), channel.nonce, self._control_plane
+            channel.type_url, self._offer.version if self._offer else "", channel.nonce, self._control_plane
         )
         return self._encoding.response(header, update)
 
@@ -207,12 +207,6 @@ class Stream:
         changed = (each for each in update.resources if not clusters.has_version(each))
         names = {ref.name for each in changed for ref in each.references if ref.type_url == ENDPOINTS}
         endpoints.subscription.doubt(names)
-
-    def _version_of(self, channel: _Channel, update: Update) -> str:
-        """The version of a response: one that still has what is to be removed is not yet the revision."""
-        resources = self._resources(channel.type_url)
-        complete = all(each.name in resources for each in update.resources)
-        return self._version() if complete else f"{self._version()}-before-removal"
 
     def _expires(self, channel: _Channel) -> float:
         return channel.sent_at + self._limits.acknowledge_seconds

@@ -134,11 +134,6 @@ class Subscription:
         if versions and self.wildcard:
             self.asked = False  # it had an answer to the wildcard; only a difference is news
 
-    def has_all(self, resources: Mapping[str, Resource]) -> None:
-        """Believe a client that connects again that it has everything it wants of these."""
-        self.known = {name: Known(each.version, each) for name, each in self.wanted(resources).items()}
-        self.asked = False
-
     def doubt(self, names: Iterable[str] | None = None) -> None:
         """Send these names again (all, without names) although the client seems to have them."""
         if names is None:
