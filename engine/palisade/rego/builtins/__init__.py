@@ -3,6 +3,7 @@
 from palisade.rego.builtins import (
     aggregates,
     arrays,
+    aws,
     bits,
     comparison,
     crypto,
@@ -12,6 +13,7 @@ from palisade.rego.builtins import (
     graphs,
     json_patch,
     json_paths,
+    json_schemas,
     nets,
     numbers,
     objects,
@@ -35,6 +37,7 @@ __all__ = ["BUILTINS", "Builtin", "Context", "Network"]
 _FAMILIES = (
     aggregates,
     arrays,
+    aws,
     bits,
     comparison,
     crypto,
@@ -44,6 +47,7 @@ _FAMILIES = (
     graphs,
     json_patch,
     json_paths,
+    json_schemas,
     nets,
     numbers,
     objects,

@@ -1,7 +1,7 @@
 """GraphQL: parsing queries and schemas, and checking the ones against the others.
 
-A query or schema is a string or a tree, see `graphql_trees`. The library behind them takes longer to load than
-the rest of the language, so it is loaded with the first call.
+A query or schema is a string or a tree, see `graphql_trees`. The library behind them takes longer to load
+than the rest of the language, so it is loaded with the first call.
 """
 
 from __future__ import annotations

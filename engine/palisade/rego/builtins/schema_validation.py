@@ -1,0 +1,254 @@
+"""JSON Schema by `jsonschema`, with the errors that OPA's gojsonschema reports.
+
+Source of the wording: https://github.com/xeipuuv/gojsonschema . Patterns are RE2 as in OPA, and no reference
+leaves the schema: what it names must be in it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any
+
+from jsonschema import Draft4Validator, Draft6Validator, Draft7Validator, FormatChecker
+from jsonschema.exceptions import SchemaError, ValidationError
+from jsonschema.protocols import Validator
+from jsonschema.validators import extend
+from referencing import Registry
+from referencing.exceptions import Unresolvable
+from referencing.jsonschema import EMPTY_REGISTRY
+
+from palisade.rego.builtins.operands import to_bytes
+from palisade.rego.builtins.regexes import compile_pattern
+from palisade.rego.errors import BuiltinError
+from palisade.rego.text import dumps, loads
+from palisade.rego.values import type_name
+
+_TYPES = "[array boolean integer number null object string]"
+
+
+@lru_cache(maxsize=64)
+def validator(text: str) -> Validator:
+    """What checks documents against the schema in a JSON text. Raises BuiltinError for what is no schema."""
+    schema = loads(text)
+    kind = _draft(schema)
+    try:
+        kind.check_schema(schema)
+        for pattern in _patterns(schema):
+            compile_pattern(pattern)
+    except SchemaError as error:
+        raise BuiltinError(_schema_error(error)) from error
+    except RecursionError as error:
+        raise BuiltinError("the schema is nested too deep") from error
+    registry: Registry[Any] = EMPTY_REGISTRY
+    checker: Validator = kind(schema, registry=registry, format_checker=_FORMATS)
+    return checker
+
+
+def errors(checker: Validator, document: Any) -> list[dict[str, str]]:
+    """Every error of the document, in OPA's shape. Raises BuiltinError for a reference that leads nowhere."""
+    try:
+        return [_shown(error) for each in checker.iter_errors(document) for error in _flat(each)]
+    except Unresolvable as error:
+        raise BuiltinError(f"the schema refers to what it does not hold: {error}") from error
+    except RecursionError as error:
+        raise BuiltinError("the schema or the document is nested too deep") from error
+
+
+def _re2_pattern(_: Validator, pattern: str, instance: object, __: object) -> Iterator[ValidationError]:
+    if isinstance(instance, str) and not compile_pattern(pattern).search(to_bytes(instance)):
+        yield ValidationError(pattern)
+
+
+def _re2_properties(checker: Any, patterns: Any, instance: object, __: object) -> Iterator[ValidationError]:
+    if not isinstance(instance, dict):
+        return
+    for pattern, schema in patterns.items():
+        for name, value in instance.items():
+            if compile_pattern(pattern).search(to_bytes(name)):
+                yield from checker.descend(value, schema, path=name, schema_path=pattern)
+
+
+def _re2_additional(checker: Any, rule: Any, instance: object, schema: Any) -> Iterator[ValidationError]:
+    if not isinstance(instance, dict):
+        return
+    patterns = [compile_pattern(each) for each in schema.get("patternProperties", {})]
+    for name, value in instance.items():
+        if name in schema.get("properties", {}) or any(each.search(to_bytes(name)) for each in patterns):
+            continue
+        if rule is False:
+            yield ValidationError(name)
+        elif isinstance(rule, dict):
+            yield from checker.descend(value, rule, path=name)
+
+
+_KEYWORDS = {
+    "pattern": _re2_pattern,
+    "patternProperties": _re2_properties,
+    "additionalProperties": _re2_additional,
+}
+_extend: Any = extend  # which has no types
+_DRAFTS = {
+    "http://json-schema.org/draft-04/schema": _extend(Draft4Validator, _KEYWORDS),
+    "http://json-schema.org/draft-06/schema": _extend(Draft6Validator, _KEYWORDS),
+}
+_DEFAULT = _extend(Draft7Validator, _KEYWORDS)
+
+
+def _draft(schema: Any) -> Any:
+    named = schema.get("$schema") if isinstance(schema, dict) else None
+    return _DRAFTS.get(named.rstrip("#"), _DEFAULT) if isinstance(named, str) else _DEFAULT
+
+
+def _patterns(schema: Any) -> Iterator[str]:
+    """Every regular expression in a schema, or what stands where one would: all must be valid."""
+    if isinstance(schema, dict):
+        if isinstance(schema.get("pattern"), str):
+            yield schema["pattern"]
+        if isinstance(schema.get("patternProperties"), dict):
+            yield from schema["patternProperties"]
+        for name, value in schema.items():
+            if name not in ("enum", "const", "default", "examples"):
+                yield from _patterns(value)
+    elif isinstance(schema, list):
+        for value in schema:
+            yield from _patterns(value)
+
+
+def _schema_error(error: SchemaError) -> str:
+    path = list(error.absolute_path)
+    leaf = error
+    while leaf.context:
+        leaf = leaf.context[0]  # type: ignore[assignment]  # a SchemaError's context holds ValidationErrors
+    name = next((part for part in reversed(path) if isinstance(part, str)), "schema")
+    if name == "type":
+        given = error.instance if isinstance(error.instance, str) else dumps(error.instance)
+        return (
+            f"has a primitive type that is NOT VALID -- given: /{given}/ Expected valid values are:{_TYPES}"
+        )
+    if leaf.validator == "type":
+        expected = (
+            leaf.validator_value if isinstance(leaf.validator_value, str) else dumps(leaf.validator_value)
+        )
+        return f"{name} must be of type {expected}"
+    return f"{name}: {error.message}"
+
+
+_FORMATS = FormatChecker(formats=("date", "email", "idn-email", "ipv4", "ipv6", "regex", "uuid"))
+_TIME = r"([01]\d|2[0-3]):[0-5]\d:([0-5]\d|60)(\.\d+)?([Zz]|[+-]([01]\d|2[0-3]):[0-5]\d)"
+_LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_MORE_FORMATS = {
+    "date-time": rf"\d{{4}}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])[Tt]{_TIME}",
+    "time": _TIME,
+    "hostname": rf"(?=.{{1,253}}$){_LABEL}(\.{_LABEL})*",
+    "uri": r"[A-Za-z][A-Za-z0-9+.-]*:[^\s\\]*",
+    "uri-reference": r"[^\s\\]*",
+    "json-pointer": r"(/([^~/]|~[01])*)*",
+}
+
+
+def _matches(expression: str) -> Callable[[object], bool]:
+    compiled = re.compile(expression, re.ASCII)
+    return lambda value: not isinstance(value, str) or compiled.fullmatch(value) is not None
+
+
+for _name, _expression in _MORE_FORMATS.items():
+    _FORMATS.checks(_name)(_matches(_expression))
+
+
+# From a keyword to gojsonschema's name of the error, and its description, filled in with the keyword's value.
+_ERRORS: dict[str, tuple[str, str]] = {
+    "additionalItems": ("array_no_additional_items", "No additional items allowed on array"),
+    "anyOf": ("number_any_of", "Must validate at least one schema (anyOf)"),
+    "contains": ("contains", "At least one of the items must match"),
+    "else": ("condition_else", 'Must validate "else" as "if" was not valid'),
+    "exclusiveMaximum": ("number_lt", "Must be less than {value}"),
+    "exclusiveMinimum": ("number_gt", "Must be greater than {value}"),
+    "format": ("format", "Does not match format '{value}'"),
+    "maxItems": ("array_max_items", "Array must have at most {value} items"),
+    "maxLength": ("string_lte", "String length must be less than or equal to {value}"),
+    "maxProperties": ("array_max_properties", "Must have at most {value} properties"),
+    "maximum": ("number_lte", "Must be less than or equal to {value}"),
+    "minItems": ("array_min_items", "Array must have at least {value} items"),
+    "minLength": ("string_gte", "String length must be greater than or equal to {value}"),
+    "minProperties": ("array_min_properties", "Must have at least {value} properties"),
+    "minimum": ("number_gte", "Must be greater than or equal to {value}"),
+    "multipleOf": ("multiple_of", "Must be a multiple of {value}"),
+    "not": ("number_not", "Must not validate the schema (not)"),
+    "oneOf": ("number_one_of", "Must validate one and only one schema (oneOf)"),
+    "pattern": ("pattern", "Does not match pattern '{value}'"),
+    "then": ("condition_then", 'Must validate "then" as "if" was valid'),
+}
+
+
+def _flat(error: ValidationError) -> Iterator[ValidationError]:
+    """The error, and of the alternatives below it those of the one that fits best."""
+    yield error
+    if error.validator not in ("anyOf", "oneOf"):
+        return
+    branches: dict[object, list[ValidationError]] = {}
+    for each in error.context or ():
+        branches.setdefault(each.schema_path[0], []).append(each)
+    if branches:
+        for each in min(branches.values(), key=len):
+            yield from _flat(each)
+
+
+def _shown(error: ValidationError) -> dict[str, str]:
+    kind, description = _describe(error)
+    path = ".".join(str(part) for part in error.absolute_path)
+    field = path or "(root)"
+    return {"error": f"{field}: {description}", "type": kind, "field": field, "desc": description}
+
+
+def _describe(error: ValidationError) -> tuple[str, str]:
+    value: Any = error.validator_value
+    instance: Any = error.instance
+    match error.validator:
+        case "type":
+            expected = value if isinstance(value, str) else f"[{','.join(value)}]"
+            return "invalid_type", f"Invalid type. Expected: {expected}, given: {_kind(instance)}"
+        case "required":
+            missing = error.message.rsplit(" is a required property", 1)[0].strip("'\"")
+            return "required", f"{missing} is required"
+        case "additionalProperties":
+            return "additional_property_not_allowed", f"Additional property {error.message} is not allowed"
+        case "enum":
+            allowed = ", ".join(dumps(each) for each in value)
+            return "enum", f"{_field(error)} must be one of the following: {allowed}"
+        case "const":
+            return "const", f"{_field(error)} does not match: {dumps(value)}"
+        case "uniqueItems":
+            return "unique", _not_unique(instance)
+        case "dependencies":
+            return "missing_dependency", f"Has a dependency on {error.message.split(chr(39))[1]}"
+        case "propertyNames":
+            return "invalid_property_name", f'Property name of "{instance}" does not match'
+        case None:
+            return "false", "False always fails validation"
+    kind, description = _ERRORS.get(str(error.validator), ("internal", error.message))
+    return kind, description.replace("{value}", value if isinstance(value, str) else _digits(value))
+
+
+def _field(error: ValidationError) -> str:
+    return ".".join(str(part) for part in error.absolute_path) or "(root)"
+
+
+def _digits(value: Any) -> str:
+    return dumps(value) if isinstance(value, (int, float, Decimal)) else ""
+
+
+def _not_unique(items: list[Any]) -> str:
+    texts = [dumps(item) for item in items]
+    for later, text in enumerate(texts):
+        if text in texts[:later]:
+            return f"array items[{texts.index(text)},{later}] must be unique"
+    return "array items must be unique"
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return "integer"
+    return type_name(value)
