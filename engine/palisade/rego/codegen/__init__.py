@@ -18,6 +18,7 @@ from palisade.rego.builtins.registry import BUILTINS
 from palisade.rego.codegen.lower import Lowering, Names
 from palisade.rego.codegen.render import render
 from palisade.rego.codegen.simplify import simplify
+from palisade.rego.codegen.tables import tabulate
 from palisade.rego.codegen.tree import Return
 from palisade.rego.errors import BuiltinError
 from palisade.rego.values import UNDEFINED, Set, Value, equal, key
@@ -97,8 +98,9 @@ def _function(names: Names, number: int, func: ir.Func) -> str:
     def finish(text: str, frame: str) -> tuple[str, ...]:
         return (f"{frame}.memo[{number}] = r = {text}", "return r") if memo else (f"return {text}",)
 
-    lowering = Lowering(names, func.params, func.result, func.blocks, finish)
-    nodes = simplify(lowering.lower(func.blocks))
+    blocks = tabulate(func.blocks, func.params, func.result)
+    lowering = Lowering(names, func.params, func.result, blocks, finish)
+    nodes = simplify(lowering.lower(blocks))
     head = [f"r = m.memo.get({number}, M)", "if r is not M: return r"] if memo else []
     unset = sorted(lowering.unset - set(func.params))
     if unset:

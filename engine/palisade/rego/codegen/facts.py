@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from typing import Any, get_args
 
 from palisade.rego import ir
+from palisade.rego.codegen.rows import Slot, TableStmt
 
 _READ_INTS: dict[type[ir.Stmt], tuple[str, ...]] = {
     ir.IsDefinedStmt: ("source",),
@@ -37,6 +38,8 @@ def blocks_of(stmt: ir.AnyStmt) -> tuple[ir.Block, ...]:
         return stmt.blocks
     if isinstance(stmt, ir.NotStmt | ir.ScanStmt | ir.WithStmt):
         return (stmt.block,)
+    if isinstance(stmt, TableStmt):
+        return (stmt.prefix, *stmt.blocks)
     return ()
 
 
@@ -48,20 +51,29 @@ def walk(blocks: Sequence[ir.Block]) -> Iterator[ir.AnyStmt]:
             yield from walk(blocks_of(stmt))
 
 
+def operands(stmt: ir.AnyStmt) -> Iterator[ir.Operand]:
+    """The operands of the statement itself."""
+    for name in _OPERANDS.get(type(stmt), ()):
+        operand = getattr(stmt, name)
+        if isinstance(operand, tuple):
+            yield from operand
+        else:
+            yield operand
+
+
 def reads(stmt: ir.AnyStmt) -> Iterator[int]:
     """The locals whose values the statement itself uses (what it changes in place is not among them)."""
-    kind: type[Any] = type(stmt)
-    for name in _OPERANDS[kind]:
-        operand = getattr(stmt, name)
-        for each in operand if isinstance(operand, tuple) else (operand,):
-            if type(each) is ir.Local:
-                yield each.index
-    for name in _READ_INTS.get(kind, ()):
+    for operand in operands(stmt):
+        if type(operand) is ir.Local:
+            yield operand.index
+    for name in _READ_INTS.get(type(stmt), ()):
         yield getattr(stmt, name)
     if isinstance(stmt, ir.CallDynamicStmt):
         yield from stmt.args
     if isinstance(stmt, ir.WithStmt):
         yield stmt.local
+    if isinstance(stmt, TableStmt):
+        yield from stmt.keys
 
 
 def stores(stmt: ir.AnyStmt) -> tuple[int, ...]:
@@ -135,8 +147,8 @@ def _is_default(block: ir.Block, result: int) -> bool:
 
 def _in_loops(blocks: Sequence[ir.Block]) -> Iterator[ir.AnyStmt]:
     for stmt in walk(blocks):
-        if isinstance(stmt, ir.ScanStmt):
-            yield from walk((stmt.block,))
+        if isinstance(stmt, ir.ScanStmt | TableStmt):
+            yield from walk(blocks_of(stmt))
 
 
 def _feeds(stmt: ir.AnyStmt, last: ir.AnyStmt) -> bool:
@@ -150,19 +162,21 @@ def _feeds(stmt: ir.AnyStmt, last: ir.AnyStmt) -> bool:
 
 def _constant(blocks: Sequence[ir.Block], source: ir.Operand) -> ir.Operand | None:
     """The constant that the source always is where it is defined, if it is one."""
+    if isinstance(source, Slot):
+        return None
     if type(source) is not ir.Local:
         return source
     found: set[ir.Operand | None] = set()
     for stmt in walk(blocks):
         if source.index in stores(stmt) and not isinstance(stmt, ir.ResetLocalStmt):
             value = stmt.source if isinstance(stmt, ir.AssignVarOnceStmt) else None
-            found.add(None if isinstance(value, ir.Local) else value)
+            found.add(None if isinstance(value, ir.Local | Slot) else value)
     return found.pop() if len(found) == 1 else None
 
 
 _MADE = (ir.MakeArrayStmt, ir.MakeObjectStmt, ir.MakeSetStmt)
 _ORDERED = (ir.ArrayAppendStmt, ir.ResultSetAddStmt, ir.ObjectInsertStmt, ir.CallStmt)
-_SPEAKING = frozenset(("internal.print", "print", "trace"))
+SPEAKING = frozenset(("internal.print", "print", "trace"))
 """Builtins whose calls can be told apart from outside."""
 
 
@@ -182,6 +196,6 @@ def _outward(scan: ir.ScanStmt) -> Iterator[ir.AnyStmt]:
     own = {stmt.target for stmt in walk(body) if isinstance(stmt, _MADE)}
     for stmt in walk(body):
         changed = mutates(stmt)
-        speaks = isinstance(stmt, ir.CallStmt) and stmt.func in _SPEAKING
+        speaks = isinstance(stmt, ir.CallStmt) and stmt.func in SPEAKING
         if speaks or isinstance(stmt, ir.ResultSetAddStmt) or (changed is not None and changed not in own):
             yield stmt

@@ -113,16 +113,23 @@ class Flow:
         then: Then | None = None,
         before: Callable[[], None] | None = None,
     ) -> list[Node]:
-        """The nodes of a block whose early leaves go to `label`; restores what was known before it."""
+        """The nodes of a block whose early leaves go to `label`; what is won inside is known inside alone."""
+
+        def inside() -> list[Node]:
+            if before:
+                before()
+            return self._stmts(block.stmts, then)
+
+        return self._scope((block,), label, inside)
+
+    def _scope(self, blocks: Sequence[ir.Block], label: Label, inside: Then) -> list[Node]:
         known, assigned = self._known, self._assigned
         self._known, self._assigned = dict(known), set(assigned)
         self._labels.append(label)
-        if before:
-            before()
-        nodes = self._stmts(block.stmts, then)
+        nodes = inside()
         self._labels.pop()
         self._known, self._assigned = known, assigned
-        self._forget((block,))
+        self._forget(blocks)
         return nodes
 
     def _stmts(self, stmts: Sequence[ir.AnyStmt], then: Then | None = None) -> list[Node]:

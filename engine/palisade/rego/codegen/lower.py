@@ -14,8 +14,9 @@ from typing import Any
 from palisade.rego import ir
 from palisade.rego.codegen import facts
 from palisade.rego.codegen.flow import Flow, Known, Then, With
+from palisade.rego.codegen.rows import Constant, Row, Slot, TableStmt
 from palisade.rego.codegen.tree import Block, Cond, Jump, Label, Line, Loop, Node, Return
-from palisade.rego.values import Value, number
+from palisade.rego.values import KeyForm, Value, key, number
 
 
 @dataclass(slots=True)
@@ -28,6 +29,30 @@ class Names:
     """The name in the text of a builtin, and whether it takes the operands alone."""
     constant: Callable[[Value], str]
     """The text of a value, entered among the constants where it has no literal."""
+
+    def table(self, rows: Sequence[Row], with_row: bool) -> str:
+        """The name of a table: rows by key; rows alone where none is asked for; keys where nothing else is."""
+        slots = len(rows[0].slots) + with_row
+        found: dict[KeyForm, list[Any]] = {}
+        for row in rows:
+            keys = [key(self._value(each)) for each in row.keys]
+            values = [*map(self._value, row.slots), *((row.row,) if with_row else ())]
+            form = keys[0] if len(keys) == 1 else tuple(keys)
+            found.setdefault(form, []).append(values[0] if slots == 1 else tuple(values))
+        if not rows[0].keys:
+            return self.constant(tuple(found.pop(())))
+        if not slots:
+            return self.constant(frozenset(found))
+        return self.constant({form: tuple(values) for form, values in found.items()})
+
+    def _value(self, constant: Constant) -> Value:
+        match constant:
+            case ir.Bool(value):
+                return value
+            case ir.StringIndex(index):
+                return self.strings[index]
+            case ir.MakeNumberRefStmt(index=index):
+                return number(self.strings[index])
 
 
 class Lowering(Flow):
@@ -53,6 +78,9 @@ class Lowering(Flow):
         for param in params:
             self._known.pop(param, None)
         self._saves = 0
+        self._row: int | None = None
+        """In a table: the line that its first row starts at."""
+        self._row_used = False
         self.unset: set[int] = set()
         """The locals that may be read before they are set."""
         self.used: set[int] = set()
@@ -82,8 +110,10 @@ class Lowering(Flow):
         self.used.add(index)
         return f"l{index}"
 
-    def _text(self, operand: ir.Operand) -> str:
+    def _text(self, operand: ir.Operand | Slot) -> str:
         match operand:
+            case Slot(index):
+                return f"k{index}"
             case ir.Local(index):
                 return self._local(index)
             case ir.Bool(value):
@@ -104,7 +134,10 @@ class Lowering(Flow):
         return [Line(f"l{target} = {text}", target)]
 
     def _place(self, stmt: ir.Stmt) -> str:
-        return f"({stmt.file}, {stmt.row}, {stmt.col})"
+        if self._row is None:
+            return f"({stmt.file}, {stmt.row}, {stmt.col})"
+        self._row_used = True
+        return f"({stmt.file}, kr + {stmt.row - self._row}, {stmt.col})"
 
     # One kind of statement, one method -----------------------------------------------------------------
 
@@ -326,6 +359,41 @@ class Lowering(Flow):
         label = Label(len(self._withs))
         return [Loop(label, header, self._inside(stmt.block, label, then, enter))]
 
+    def table(self, stmt: TableStmt, then: Then | None) -> list[Node]:
+        self._forget((ir.Block((stmt,)),))  # type: ignore[arg-type]  # a statement that only this compiler knows
+        label = Label(len(self._withs))
+
+        def inside() -> list[Node]:
+            return [*self._stmts(stmt.prefix.stmts), *self._rows(stmt)]
+
+        return [Block(label, self._scope((stmt.prefix, *stmt.blocks), label, inside))]
+
+    def _rows(self, stmt: TableStmt) -> list[Node]:
+        """The body of a table for each row that the keys lead to."""
+        strings = all(kind is ir.StringIndex for kind in stmt.kinds)
+        texts = [self._local(local) for local in stmt.keys]
+        nodes: list[Node] = []
+        if strings:
+            nodes += [Cond(f"type({text}) is not str", self._leave()) for text in texts]
+        asked = ", ".join(text if strings else f"key({text})" for text in texts)
+        if len(texts) > 1:
+            asked = f"({asked})"
+        label = Label(len(self._withs))
+        self._row = stmt.rows[0].row
+        self._row_used = False
+        body = self._scope(stmt.blocks, label, lambda: self._blocks(stmt.blocks))
+        with_row = self._row_used
+        self._row = None
+        names = [f"k{slot}" for slot in stmt.slots] + (["kr"] if with_row else [])
+        table = self._names.table(stmt.rows, with_row)
+        if not stmt.keys:
+            nodes.append(Loop(label, f"for {', '.join(names)} in {table}:", body))
+        elif names:
+            nodes.append(Loop(label, f"for {', '.join(names)} in {table}.get({asked}, ()):", body))
+        else:
+            nodes.append(Cond(f"{asked} in {table}", [Block(label, body)]))
+        return nodes
+
     def set_add(self, stmt: ir.SetAddStmt) -> list[Node]:
         return [Line(f"{self._local(stmt.set)}.forms.add({self._key(stmt.value)})")]
 
@@ -359,11 +427,12 @@ class Lowering(Flow):
         return index
 
 
-def _differ(a: str, b: str, operand: ir.Operand) -> str:
+def _differ(a: str, b: str, operand: ir.Operand | Slot) -> str:
     """The test that two values differ; `operand` is what `b` stands for."""
-    if type(operand) is ir.StringIndex:
+    kind = operand.kind if isinstance(operand, Slot) else type(operand)
+    if kind is ir.StringIndex:
         return f"{a} != {b}"
-    if type(operand) is ir.Bool:
+    if kind is ir.Bool:
         return f"{a} is not {b}"
     return f"{a} != {b} or not equal({a}, {b})"
 
@@ -423,6 +492,7 @@ _NESTED: dict[type[Any], Callable[[Lowering, Any, Then | None], list[Node]]] = {
     ir.BlockStmt: Lowering.block_stmt,
     ir.NotStmt: Lowering.not_stmt,
     ir.ScanStmt: Lowering.scan,
+    TableStmt: Lowering.table,
     ir.WithStmt: Lowering.with_stmt,
 }
 """The statements with blocks inside, which know where their innermost end is."""

@@ -1,0 +1,41 @@
+"""The statement that only this compiler knows: rules alike as rows of a table. Made by `tables`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from palisade.rego import ir
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """An operand that stands for a constant of the row at hand; `kind` is the class of the constants."""
+
+    index: int
+    kind: type[Any]
+
+
+Constant: TypeAlias = ir.Bool | ir.StringIndex | ir.MakeNumberRefStmt
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    keys: tuple[Constant, ...]
+    slots: tuple[Constant, ...]
+    row: int
+    """The line that the rule starts at, for the places in its messages."""
+
+
+@dataclass(frozen=True, slots=True)
+class TableStmt(ir.Stmt):
+    """Runs `prefix`, then `blocks` for each row whose keys equal the locals `keys`; for all without keys."""
+
+    prefix: ir.Block
+    keys: tuple[int, ...]
+    kinds: tuple[type[Any], ...]
+    """The class of each key's constants."""
+    slots: tuple[int, ...]
+    """The slots that stand in `blocks`."""
+    rows: tuple[Row, ...]
+    blocks: tuple[ir.Block, ...]

@@ -1,0 +1,133 @@
+"""What two pieces of a plan have in common: their shape, and the constants in which they differ.
+
+Locals that belong to a piece alone are numbered as they occur, so that the same rule written twice with other
+constants has one shape whatever locals the planner gave it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import fields, replace
+from typing import Any, TypeAlias, get_args
+
+from palisade.rego import ir
+from palisade.rego.codegen.rows import Constant, Slot
+
+Shape: TypeAlias = tuple[Any, ...]
+
+
+_NO_LOCALS = {
+    (ir.BreakStmt, "index"),
+    (ir.MakeArrayStmt, "capacity"),
+    (ir.AssignIntStmt, "value"),
+    (ir.MakeNumberIntStmt, "value"),
+    (ir.MakeNumberRefStmt, "index"),
+}
+_PLACE = ("file", "row", "col")
+
+
+def _fields(kind: type[Any]) -> tuple[tuple[str, str], ...]:
+    """The fields of a statement and what each holds: a local, an operand, several of them, blocks, else."""
+    found: list[tuple[str, str]] = []
+    for each in fields(kind):
+        text = str(each.type)
+        if each.name in _PLACE:
+            continue
+        if each.name in ("block", "blocks"):
+            found.append((each.name, each.name))
+        elif "Operand" in text:
+            found.append((each.name, "operands" if text.startswith("tuple") else "operand"))
+        elif kind is ir.CallDynamicStmt and each.name == "args":
+            found.append((each.name, "locals"))
+        elif text == "int" and (kind, each.name) not in _NO_LOCALS:
+            found.append((each.name, "local"))
+        else:
+            found.append((each.name, "else"))
+    return tuple(found)
+
+
+FIELDS: dict[type[Any], tuple[tuple[str, str], ...]] = {kind: _fields(kind) for kind in get_args(ir.AnyStmt)}
+
+
+class Piece:
+    """Reads some blocks: their shape, their constants in turn, and the row they start at."""
+
+    def __init__(self, blocks: Sequence[ir.Block], shared: frozenset[int]) -> None:
+        """`shared` are the locals that mean the same outside of the blocks."""
+        self._shared = shared
+        self._numbers: dict[int, int] = {}
+        self.constants: list[Constant] = []
+        self.row = next((stmt.row for block in blocks for stmt in block.stmts if stmt.row), 0)
+        self.shape: Shape = tuple(self._block(block) for block in blocks)
+
+    def _block(self, block: ir.Block) -> Shape:
+        return tuple(self._stmt(stmt) for stmt in block.stmts)
+
+    def _stmt(self, stmt: ir.AnyStmt) -> Shape:
+        kind = type(stmt)
+        parts: list[Any] = [kind, stmt.file, stmt.row - self.row, stmt.col]
+        if kind is ir.MakeNumberRefStmt:
+            self.constants.append(stmt)  # type: ignore[arg-type]  # the class was just looked at
+            return (*parts, self._local(stmt.target))  # type: ignore[union-attr]
+        for name, holds in FIELDS[kind]:
+            value = getattr(stmt, name)
+            if holds == "operand":
+                parts.append(self._operand(value))
+            elif holds == "local":
+                parts.append(self._local(value))
+            elif holds == "operands":
+                parts += (len(value), *map(self._operand, value))
+            elif holds == "blocks":
+                parts += (len(value), *map(self._block, value))
+            elif holds == "block":
+                parts.append(self._block(value))
+            elif holds == "locals":
+                parts += (len(value), *map(self._local, value))
+            else:
+                parts.append(value)
+        return tuple(parts)
+
+    def _local(self, index: int) -> Any:
+        if index in self._shared:
+            return index
+        return ("own", self._numbers.setdefault(index, len(self._numbers)))
+
+    def _operand(self, operand: ir.Operand) -> Any:
+        if isinstance(operand, ir.Local):
+            return self._local(operand.index)
+        self.constants.append(operand)
+        return type(operand)
+
+
+def filled(block: ir.Block, slots: Callable[[], Slot | None]) -> ir.Block:
+    """The block with slots for constants: `slots` is asked for each in turn, None keeps it."""
+    return ir.Block(tuple(_filled(stmt, slots) for stmt in block.stmts))
+
+
+def _filled(stmt: ir.AnyStmt, slots: Callable[[], Slot | None]) -> ir.AnyStmt:
+    if isinstance(stmt, ir.MakeNumberRefStmt):
+        slot = slots()
+        if slot is None:
+            return stmt
+        place = {name: getattr(stmt, name) for name in _PLACE}
+        return ir.AssignVarStmt(slot, stmt.target, **place)  # type: ignore[arg-type]  # a slot is an operand here
+    changed: dict[str, Any] = {}
+
+    def fill(operand: Any) -> Any:
+        return operand if type(operand) is ir.Local else slots() or operand
+
+    for name, holds in FIELDS[type(stmt)]:
+        value = getattr(stmt, name)
+        if holds == "operand":
+            new: Any = fill(value)
+        elif holds == "operands":
+            new = tuple(fill(each) for each in value)
+        elif holds == "block":
+            new = filled(value, slots)
+        elif holds == "blocks":
+            new = tuple(filled(each, slots) for each in value)
+        else:
+            continue
+        if new != value:
+            changed[name] = new
+    return replace(stmt, **changed) if changed else stmt

@@ -1,0 +1,207 @@
+"""Rules that differ only in constants become rows of a table: OPA's rule indexing, and less code.
+
+    allow if { input.method == "GET"; input.path == "/a"; data.on }
+    allow if { input.method == "PUT"; input.path == "/b"; data.on }
+
+are one rule for the rows ("GET", "/a") and ("PUT", "/b"). The references that are compared with a constant
+before anything else happens are looked up once; only the rows that they lead to are tried. So a decision over
+ten thousand such rules costs what it costs over ten.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from palisade.rego import ir
+from palisade.rego.codegen import facts
+from palisade.rego.codegen.rows import Row, Slot, TableStmt
+from palisade.rego.codegen.shapes import Piece, Shape, filled
+
+_FEWEST = 3
+"""Fewer rules alike than this are as fast one after the other."""
+
+
+def tabulate(blocks: Sequence[ir.Block], params: Sequence[int], result: int | None) -> tuple[ir.Block, ...]:
+    """The blocks of a function, with those that are rules alike put together in tables."""
+    if len(blocks) < _FEWEST:
+        return tuple(blocks)
+    shared = frozenset((*params, *(() if result is None else (result,))))
+    units = [(unit, _is_rule(unit, shared)) for unit in _units(blocks)]
+    outside = {
+        local
+        for unit, alike in units
+        if not alike
+        for stmt in facts.walk(unit)
+        for local in facts.reads(stmt)
+    }
+    new: list[ir.Block] = []
+    run: list[tuple[ir.Block, ...]] = []
+    for unit, alike in units:
+        # What a rule leaves behind for a block that is none ties it to its place.
+        if alike and outside.isdisjoint(_made(unit) - shared):
+            run.append(unit)
+        else:
+            new += _grouped(run, shared)
+            run = []
+            new += unit
+    return (*new, *_grouped(run, shared))
+
+
+def _units(blocks: Sequence[ir.Block]) -> Iterator[tuple[ir.Block, ...]]:
+    """Each block, with the one that hands on what it has set where the planner puts that in a second one."""
+    at = 0
+    while at < len(blocks):
+        first = blocks[at].stmts[0] if blocks[at].stmts else None
+        second = blocks[at + 1].stmts[0] if at + 1 < len(blocks) and blocks[at + 1].stmts else None
+        pair = (
+            isinstance(first, ir.ResetLocalStmt)
+            and isinstance(second, ir.IsDefinedStmt)
+            and first.target == second.source
+        )
+        count = 2 if pair else 1
+        yield tuple(blocks[at : at + count])
+        at += count
+
+
+def _is_rule(unit: tuple[ir.Block, ...], shared: frozenset[int]) -> bool:
+    """Whether the unit may change places with another: all it does outside is to add to what is shared."""
+    made: set[int] = set()
+    for stmt in facts.walk(unit):
+        if not made.issuperset(set(facts.reads(stmt)) - shared):
+            return False
+        if isinstance(stmt, _NO_RULES) or (isinstance(stmt, ir.CallStmt) and stmt.func in facts.SPEAKING):
+            return False
+        changed = facts.mutates(stmt)
+        adds = isinstance(stmt, ir.SetAddStmt | ir.ObjectInsertOnceStmt)
+        if changed is not None and changed not in made and not (adds and changed in shared):
+            return False
+        if isinstance(stmt, ir.IsUndefinedStmt) and stmt.source not in made:
+            return False
+        if not isinstance(stmt, ir.AssignVarOnceStmt) and shared.intersection(facts.stores(stmt)):
+            return False
+        made.update(facts.stores(stmt))
+    return True
+
+
+_NO_RULES = (ir.ReturnLocalStmt, ir.ResultSetAddStmt, ir.WithStmt)
+
+
+def _made(unit: tuple[ir.Block, ...]) -> set[int]:
+    return {local for stmt in facts.walk(unit) for local in facts.stores(stmt)}
+
+
+def _grouped(run: Sequence[tuple[ir.Block, ...]], shared: frozenset[int]) -> list[ir.Block]:
+    """The rules of a run, those alike as tables that stand where the first of them stood."""
+    if len(run) < _FEWEST:
+        return [block for unit in run for block in unit]
+    groups: dict[Shape, list[tuple[Piece, tuple[ir.Block, ...]]]] = {}
+    for unit in run:
+        piece = Piece(unit, shared)
+        groups.setdefault(piece.shape, []).append((piece, unit))
+    new: list[ir.Block] = []
+    for group in groups.values():
+        if len(group) < _FEWEST:
+            new += (block for _, unit in group for block in unit)
+        else:
+            new.append(_table(group))
+    return new
+
+
+def _table(group: Sequence[tuple[Piece, tuple[ir.Block, ...]]]) -> ir.Block:
+    pieces = [piece for piece, _ in group]
+    columns = [list(column) for column in zip(*(piece.constants for piece in pieces), strict=True)]
+    kinds = [type(column[0]) if any(each != column[0] for each in column) else None for column in columns]
+    slots = iter([Slot(at, kind) if kind else None for at, kind in enumerate(kinds)])
+    first, *others = (filled(block, slots.__next__) for block in group[0][1])
+    prefix, keys, rest = _split(first)
+    # What only the keys need is no part of a row.
+    used = sorted(_slots((rest, *others)))
+    rows = [
+        Row(
+            tuple(columns[slot.index][at] for slot in keys.values()),
+            tuple(columns[column][at] for column in used),
+            piece.row,
+        )
+        for at, piece in enumerate(pieces)
+    ]
+    kinds_of_keys = tuple(slot.kind for slot in keys.values())
+    table = TableStmt(ir.Block(prefix), tuple(keys), kinds_of_keys, tuple(used), tuple(rows), (rest, *others))
+    return ir.Block((table,))  # type: ignore[arg-type]  # a statement that only this compiler knows
+
+
+def _split(block: ir.Block) -> tuple[tuple[ir.AnyStmt, ...], dict[int, Slot], ir.Block]:
+    """What is the same for all rows and can go first; which locals are compared with the row; and the rest."""
+    prefix: list[ir.AnyStmt] = []
+    keys: dict[int, Slot] = {}
+    rest: list[ir.AnyStmt] = []
+    numbers: dict[int, Slot] = {}
+    for at, stmt in enumerate(block.stmts):
+        slot = _compared(stmt, numbers)
+        if slot is not None and slot[0] not in keys and _sets(prefix, slot[0]):
+            keys[slot[0]] = slot[1]
+        elif isinstance(stmt, ir.ResetLocalStmt):
+            rest.append(stmt)
+        elif isinstance(stmt, ir.AssignVarStmt) and isinstance(stmt.source, Slot):
+            numbers[stmt.target] = stmt.source
+            rest.append(stmt)
+        elif _steady(stmt, numbers):
+            prefix.append(stmt)
+        else:
+            rest += block.stmts[at:]
+            break
+    return tuple(prefix), keys, ir.Block(tuple(rest))
+
+
+def _compared(stmt: ir.AnyStmt, numbers: dict[int, Slot]) -> tuple[int, Slot] | None:
+    """The local and the slot that the statement compares."""
+    if not isinstance(stmt, ir.EqualStmt):
+        return None
+    for one, other in ((stmt.a, stmt.b), (stmt.b, stmt.a)):
+        slot = numbers.get(other.index) if type(other) is ir.Local else other
+        if type(one) is ir.Local and isinstance(slot, Slot):
+            return one.index, slot
+    return None
+
+
+def _sets(stmts: Sequence[ir.AnyStmt], local: int) -> bool:
+    return any(local in facts.stores(stmt) for stmt in facts.walk((ir.Block(tuple(stmts)),)))
+
+
+_STEADY = (
+    ir.AssignVarStmt,
+    ir.BlockStmt,
+    ir.BreakStmt,
+    ir.DotStmt,
+    ir.EqualStmt,
+    ir.IsArrayStmt,
+    ir.IsDefinedStmt,
+    ir.IsObjectStmt,
+    ir.IsSetStmt,
+    ir.LenStmt,
+    ir.MakeNullStmt,
+    ir.MakeNumberIntStmt,
+    ir.MakeNumberRefStmt,
+    ir.NotEqualStmt,
+)
+
+
+def _steady(stmt: ir.AnyStmt, numbers: dict[int, Slot]) -> bool:
+    """Whether the statement does the same for every row, and nothing but to set locals or to leave."""
+    if isinstance(stmt, ir.BreakStmt):
+        return False
+    inside = ir.Block((stmt,))
+    return (
+        all(isinstance(each, _STEADY) for each in facts.walk((inside,)))
+        and not any(_slots((inside,)))
+        and numbers.keys().isdisjoint(local for each in facts.walk((inside,)) for local in facts.reads(each))
+    )
+
+
+def _slots(blocks: Sequence[ir.Block]) -> set[int]:
+    """The slots that occur in the blocks."""
+    found: set[int] = set()
+    for stmt in facts.walk(blocks):
+        for operand in facts.operands(stmt):
+            if isinstance(operand, Slot):
+                found.add(operand.index)
+    return found
