@@ -105,13 +105,19 @@ class Cursor:
 
     # Nesting
 
-    def enter(self) -> None:
-        """One level deeper; who enters takes one off `depth` on leaving, unless by a failure."""
+    def enter(self) -> Token:
+        """Takes the token that opens a bracket, a level deeper. A failure leaves all levels at once."""
         self.depth += 1
         if self.depth > self.deepest:
             self.deepest = self.depth
             if self.depth > MAX_NESTING:
                 self.fail(TOO_DEEP)
+        return self.advance()
+
+    def leave(self, closing: str, note: str = "") -> None:
+        """Takes the token that closes a bracket."""
+        self.expect(closing, note)
+        self.depth -= 1
 
     def check_height(self, *nodes: ast.Node) -> None:
         """Fails where one of the trees is higher than `MAX_HEIGHT`."""

@@ -14,7 +14,6 @@ class StatementParser(TermParser):
     def body(self, end: str) -> ast.Body:
         if self.token.kind == end:
             self.fail("found empty body")
-        self.enter()
         statements = [self.statement()]
         while self.token.kind != end:
             if self.token.kind == ";":
@@ -22,13 +21,13 @@ class StatementParser(TermParser):
             elif self.token.gap != NEWLINE:
                 self.unexpected(f"expected \\n or ; or {end}")
             statements.append(self.statement())
-        self.depth -= 1
         return tuple(statements)
 
     def braced_body(self) -> ast.Body:
-        self.expect("{", "expected {")
+        """A body from its opening brace, which comes next, to the closing one."""
+        self.enter()
         body = self.body("}")
-        self.advance()
+        self.leave("}")
         return body
 
     def statement(self) -> ast.Statement:

@@ -84,10 +84,7 @@ class TermParser(Cursor, ABC):
     def term(self, *, pair: bool = True) -> ast.Term:
         """Any term. `pair`: whether a comma may go on to `k, v in xs`, which it may not within a list."""
         start = self.token.start
-        self.enter()
-        term = self.rest_of_term(self.operand(), start, pair=pair)
-        self.depth -= 1
-        return term
+        return self.rest_of_term(self.operand(), start, pair=pair)
 
     def rest_of_term(self, left: ast.Term, start: int, *, pair: bool) -> ast.Term:
         """The operators that follow `left`, and `in`, which binds less tightly than all of them."""
@@ -164,9 +161,9 @@ class TermParser(Cursor, ABC):
                 self.advance()
                 path.append(self.dotted_name())
             elif kind == "[":
-                self.advance()
+                self.enter()
                 path.append(self.term())
-                self.expect("]", "expected ]")
+                self.leave("]", "expected ]")
             elif kind == "(" and (path or isinstance(head, ast.Var)):
                 operator = ast.Ref(head, tuple(path), loc=self.since(start)) if path else head
                 head, path = self.function_call(operator, start), []
@@ -183,9 +180,9 @@ class TermParser(Cursor, ABC):
         return ast.Scalar(token.text, loc=self.at(token))
 
     def function_call(self, operator: ast.Term, start: int) -> ast.Term:
-        self.advance()
+        self.enter()
         args = self.items(")")
-        self.advance()
+        self.leave(")")
         if not args and operator == ast.Var("set"):
             return ast.Set((), loc=self.since(start))
         assert isinstance(operator, ast.Var | ast.Ref)  # noqa: S101 - for the type checker
@@ -234,11 +231,11 @@ class TermParser(Cursor, ABC):
         return ast.Scalar(canonical(exact), loc=self.since(start))
 
     def parenthesized(self) -> ast.Term:
-        self.advance()
+        self.enter()
         term = self.term()
         if self.token.kind != ")":
             self.fail("non-terminated expression")
-        self.advance()
+        self.leave(")")
         return term
 
     def template_string(self) -> ast.TemplateString:
@@ -255,15 +252,14 @@ class TermParser(Cursor, ABC):
                 self.fail(f"illegal template-string part: {token.text}")
             if text:
                 parts.append(text)
-            self.advance()
             if token.kind == "template-end":
+                self.advance()
                 return ast.TemplateString(tuple(parts), raw, loc=self.since(start))
             self.enter()
             parts.append(self.template_expression())
-            self.depth -= 1
             if self.token.kind != "}":
                 self.fail("expected } to end template string expression")
-            self.advance()
+            self.leave("}")
 
     # Collections and comprehensions
 
@@ -290,9 +286,9 @@ class TermParser(Cursor, ABC):
         return term
 
     def array(self) -> ast.Array | ast.ArrayComprehension:
-        start = self.advance().start
+        start = self.enter().start
         if self.token.kind == "]":
-            self.advance()
+            self.leave("]")
             return ast.Array((), loc=self.since(start))
         comma = self.leading_comma()
         first_start = self.token.start
@@ -303,13 +299,13 @@ class TermParser(Cursor, ABC):
                 return ast.ArrayComprehension(first, body, loc=self.since(start))
         first = self.rest_of_term(first, first_start, pair=False)
         items = self.more_items(first, "]")
-        self.advance()
+        self.leave("]")
         return ast.Array(items, loc=self.since(start))
 
     def set_or_object(self) -> ast.Set | ast.SetComprehension | ast.Object | ast.ObjectComprehension:
-        start = self.advance().start
+        start = self.enter().start
         if self.token.kind == "}":
-            self.advance()
+            self.leave("}")
             return ast.Object((), loc=self.since(start))
         comma = self.leading_comma()
         first_start = self.token.start
@@ -324,7 +320,7 @@ class TermParser(Cursor, ABC):
         if self.token.kind not in ("}", ","):
             self.unexpected("non-terminated set")
         items = self.more_items(first, "}")
-        self.advance()
+        self.leave("}")
         return ast.Set(items, loc=self.since(start))
 
     def object(self, key: ast.Term, start: int, *, comma: bool) -> ast.Object | ast.ObjectComprehension:
@@ -344,7 +340,7 @@ class TermParser(Cursor, ABC):
             key = self.term(pair=False)
             self.expect(":", 'expected ":"')
             items.append((key, self.term(pair=False)))
-        self.advance()
+        self.leave("}")
         return ast.Object(tuple(items), loc=self.since(start))
 
     def comprehension_body(self, end: str) -> ast.Body | None:
@@ -358,7 +354,7 @@ class TermParser(Cursor, ABC):
                 raise
             self.rewind(mark)
             return None
-        self.advance()
+        self.leave(end)
         return body
 
     def items(self, end: str) -> tuple[ast.Term, ...]:
