@@ -110,7 +110,11 @@ def _check_types(
     for group in groups:
         for path in group:
             for rule, scoped in by_path[path]:
-                types.check(rule, scoped.failed, sources[rule.file])
+                problems = sources[rule.file]
+                try:
+                    types.check(rule, scoped.failed, problems)
+                except RecursionError:
+                    problems.add(TOO_DEEP, rule.rule.loc)
 
 
 def _annotate(scoped: Sequence[ScopedModule]) -> None:

@@ -1,0 +1,58 @@
+"""Annotations: which apply to a rule, and what `rego.metadata` says."""
+
+from __future__ import annotations
+
+from palisade.rego import ast
+
+_SOURCE = """# METADATA
+# title: the package
+# scope: package
+package a.b
+
+# METADATA
+# title: the document
+# scope: document
+
+# METADATA
+# title: first
+p := rego.metadata.rule() if input.x
+
+# METADATA
+# title: second
+p := x if { x := rego.metadata.chain() }
+
+q := rego.metadata.rule()
+
+r if { rego.metadata.rule(x); x }
+"""
+
+
+def _titles(rule):
+    return [each.value["title"] for each in rule.annotations]
+
+
+def test_a_rule_has_its_own_annotation_its_documents_and_its_packages(checked):
+    found = checked(_SOURCE, "# METADATA\n# title: all of a\n# scope: subpackages\npackage a\nz := 1")
+    first, second = found.rules[("a", "b", "p")]
+    assert _titles(first) == ["first", "the document", "the package", "all of a"]
+    assert _titles(second) == ["second", "the document", "the package", "all of a"]
+    (other,) = found.rules[("a", "b", "q")]
+    assert _titles(other) == ["the package", "all of a"]
+
+
+def test_metadata_calls_are_constants(checked):
+    found = checked(_SOURCE)
+    first, _ = found.rules[("a", "b", "p")]
+    assert first.rule.head.value == ast.Object(
+        ((ast.Scalar("title"), ast.Scalar("first")), (ast.Scalar("scope"), ast.Scalar("rule")))
+    )
+    (without,) = found.rules[("a", "b", "q")]
+    assert without.rule.head.value == ast.Object(())
+    (bound,) = found.rules[("a", "b", "r")]
+    assert bound.rule.body[0] == ast.Unify(ast.Var("x"), ast.Object(()))
+    assert not any(
+        isinstance(node, ast.Call)
+        for rules in found.rules.values()
+        for each in rules
+        for node in ast.walk(each.rule)
+    )

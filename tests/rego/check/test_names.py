@@ -1,0 +1,171 @@
+"""Names: imports, rules of the package, and variables with their scopes."""
+
+from __future__ import annotations
+
+import pytest
+
+from palisade.rego import ast
+
+
+def _only(checked, path):
+    (rule,) = checked.rules[path]
+    return rule
+
+
+def test_a_rule_of_the_package_is_a_full_reference(checked):
+    found = checked("package a.b\np if q", "package a.b\nq := 1")
+    body = _only(found, ("a", "b", "p")).rule.body
+    assert body == (
+        ast.Expression(ast.Ref(ast.Var("data"), (ast.Scalar("a"), ast.Scalar("b"), ast.Scalar("q")))),
+    )
+    assert found.graph[("a", "b", "p")] == {("a", "b", "q")}
+
+
+def test_imports_stand_for_their_path(checked):
+    found = checked("import data.x.y\nimport input.user as who\np if y[who.name] == 1")
+    term = _only(found, ("test", "p")).rule.body[0].term
+    assert term.args[0] == ast.Ref(
+        ast.Var("data"),
+        (
+            ast.Scalar("x"),
+            ast.Scalar("y"),
+            ast.Ref(ast.Var("input"), (ast.Scalar("user"), ast.Scalar("name"))),
+        ),
+    )
+
+
+def test_an_import_hides_a_rule_of_the_same_name(checked):
+    found = checked("import data.other.q\np := q\nq := 1")
+    assert found.graph[("test", "p")] == frozenset()
+
+
+def test_functions_are_called_by_their_full_path_even_where_a_builtin_has_the_name(checked):
+    found = checked("p := count(1)\ncount(x) := x")
+    assert _only(found, ("test", "p")).rule.head.value.name == "data.test.count"
+
+
+def test_a_declared_variable_hides_rules_imports_and_outer_variables(checked):
+    found = checked("q := 1\np := x if { q := 2; x := [q | q := 3] }")
+    rule = _only(found, ("test", "p"))
+    assert found.graph[("test", "p")] == frozenset()
+    outer, inner = (each.left.name for each in (rule.rule.body[0], rule.rule.body[1].right.body[0]))
+    assert outer == "q"
+    assert inner != outer
+    assert rule.names[inner] == "q"
+
+
+def test_an_undeclared_variable_is_shared_with_the_body_around(checked):
+    body = _only(checked("p if { y = [x | x > 1]; x = 2; y }"), ("test", "p")).rule.body
+    assert body[0] == ast.Unify(ast.Var("x"), ast.Scalar(2))
+    assert body[1].right.term == ast.Var("x")
+
+
+def test_undeclared_variables_of_two_comprehensions_are_two(checked):
+    body = _only(checked("p if { [x | x = 1] == [x | x = 2] }"), ("test", "p")).rule.body
+    first, second = body[0].term.args
+    assert first.term != second.term
+
+
+def test_every_name_is_unique_in_a_rule(checked):
+    source = """
+        f(x) := z if {
+            y := [x | some x in [1]; every x in [x] { x > 0 }]
+            z := {x: v | some x, v in y}
+        } else := y if {
+            y := x
+            every z in [y] { z == x }
+        }
+    """
+    rule = _only(checked(source), ("test", "f")).rule
+    declared = [
+        node.name
+        for each in ast.walk(rule)
+        for node in (
+            [each.left]
+            if isinstance(each, ast.Assign)
+            else [each.value, *([each.key] if each.key else [])]
+            if isinstance(each, ast.SomeIn | ast.Every)
+            else []
+        )
+    ]
+    assert len(declared) == len(set(declared)) == 8
+
+
+def test_some_is_gone_and_its_variable_new(checked):
+    rule = _only(checked("q := 1\np if { some q; input[q] == 1 }"), ("test", "p")).rule
+    assert not any(isinstance(each, ast.Some) for each in ast.walk(rule))
+    assert rule.body[0].term.args[0] == ast.Ref(ast.Var("input"), (ast.Var("q"),))
+
+
+def test_the_collection_of_some_does_not_see_its_variables(checked):
+    # OPA: a name that the collection mentions is not declared anew.
+    rule = _only(checked("p if { x := [[1]]; some y in x; some z in y; z }"), ("test", "p")).rule
+    assert rule.body[1].collection == ast.Var("x")
+
+
+def test_calls_of_eq_are_unification(checked):
+    assert _only(checked("p if { eq(x, 1); x }"), ("test", "p")).rule.body[0] == ast.Unify(
+        ast.Var("x"), ast.Scalar(1)
+    )
+
+
+def test_references_in_arguments_are_looked_up_in_the_body(checked):
+    rule = _only(checked("f([input.x, y]) := y"), ("test", "f")).rule
+    (arg,) = rule.head.args
+    assert isinstance(arg, ast.Var)
+    assert isinstance(rule.body[0], ast.Unify)
+    assert rule.body[0].left == arg
+
+
+@pytest.mark.parametrize(
+    ("source", "error"),
+    [
+        ("p if { x := 1; x := 2 }", ("compile", 2, "var x assigned above")),
+        ("p if { x == 1; x := 2 }", ("compile", 2, "var x referenced above")),
+        ("p if { x := x }", ("compile", 2, "var x referenced above")),
+        ("p if { some x; x := 2; x }", ("compile", 2, "var x declared above")),
+        ("f(x) if { x := 1 }", ("compile", 2, "arg x redeclared")),
+        ("p if { some x; true }", ("compile", 2, "declared var x unused")),
+        ("p if { every x in [1] { true } }", ("compile", 2, "declared var x unused")),
+        ("p if { every k, v in [1] { v } }", ("compile", 2, "declared var k unused")),
+        ("p if { not x := 1 }", ("compile", 2, "cannot assign vars inside negated expression")),
+        ("p if { 1 := 2 }", ("compile", 2, "cannot assign to number")),
+        ("p if { input.x := 2 }", ("compile", 2, "cannot assign to ref")),
+        ("p if { [x, true] := [1, 2]; x }", ("compile", 2, "cannot assign to boolean")),
+        ("p if { g := 1; g(2) }\ng(x) := x", ("compile", 2, "called function g shadowed")),
+        (
+            "input := 1",
+            ("compile", 2, "rules must not shadow input (use a different rule name)"),
+        ),
+        (
+            "f(data) := 1",
+            ("compile", 2, "args must not shadow data (use a different variable name)"),
+        ),
+        (
+            "p if { input := 1 }",
+            ("compile", 2, "variables must not shadow input (use a different variable name)"),
+        ),
+        ("f(count(x)) := 1", ("compile", 2, "rule arguments cannot contain calls")),
+    ],
+)
+def test_names_that_opa_refuses(refused, source, error):
+    assert refused(source) == [error]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "f(x, x) := x",
+        "f(_, _) := 1",
+        "p if { some x, y; x = 1; y = x }",
+        "p if { some x in [1]; x }",
+        "p if { some i, _ in [1]; i }",
+        "p if { every _ in [1] { true } }",
+        "p if { x := 1; y := [x | x := 2]; z := {x | x = 3}; y; z }",
+        "p contains x if some x in input.xs",
+        "f(x) := 1 if x == 2\nelse := y if y := x",
+        "p if { some [x, x] in [[1, 1]]; x }",
+    ],
+)
+def test_names_that_opa_accepts(checked, source):
+    assert checked(source)
