@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from palisade.cli import check, evaluate
+from palisade.cli import check, evaluate, serve, status
 from palisade.cli.exit_codes import CommandError, Exit
 from palisade.cli.output import err, out, print_diagnostics
 from palisade.policy.source import SourceError
@@ -43,6 +43,8 @@ def options(
 
 app.command("check", epilog=check.EPILOG)(check.check)
 app.command("eval", epilog=evaluate.EPILOG)(evaluate.evaluate)
+app.command("serve", epilog=serve.EPILOG)(serve.serve)
+app.command("status", epilog=status.EPILOG)(status.status)
 
 
 def main() -> None:

@@ -1,0 +1,71 @@
+"""What long-running commands share: ending on a signal, and telling of reloads as they happen."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import Coroutine
+from datetime import datetime
+from typing import Any
+
+from rich.console import Console
+from rich.logging import RichHandler
+
+from palisade.cli.exit_codes import CommandError, Exit
+from palisade.cli.output import count, err, print_diagnostics
+from palisade.control.engine import Engine, EngineError, Reload
+
+
+def run(work: Coroutine[Any, Any, None]) -> None:
+    """Runs until it ends or a signal (interrupt, termination) ends it; then it is unwound in order."""
+
+    async def guarded() -> None:
+        task = asyncio.ensure_future(work)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, task.cancel)
+        try:
+            await task
+        except asyncio.CancelledError:
+            return
+
+    try:
+        asyncio.run(guarded())
+    except EngineError as error:
+        raise CommandError(str(error), Exit.USAGE) from None
+
+
+def log_to(console: Console, *, verbose: bool) -> None:
+    """Sends log messages to a console: warnings, or with `verbose` what happens step by step."""
+    handler = RichHandler(
+        console=console, show_path=False, show_time=True, log_time_format="%X", markup=False
+    )
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler], force=True)
+    logging.getLogger("palisade").setLevel(logging.INFO if verbose else logging.WARNING)
+    logging.getLogger("palisade_sidecar").setLevel(logging.INFO if verbose else logging.WARNING)
+
+
+def report_reloads(engine: Engine, console: Console | None = None) -> None:
+    """Tells of every reading of the files from now on, and of the one at the start."""
+    console = console or err()
+    revision = ""
+
+    def show(reload: Reload) -> None:
+        nonlocal revision
+        moment = datetime.now().strftime("%X")
+        if reload.errors:
+            print_diagnostics(reload.errors, console)
+            kept = (
+                f"revision {reload.revision} stays in force" if reload.revision else "no revision is in force"
+            )
+            console.print(f"{moment} {count(len(reload.errors), 'error')}: {kept}", style="bold red")
+        elif reload.revision != revision:
+            console.print(
+                f"{moment} revision {reload.revision} in {reload.seconds * 1000:.0f} ms", style="green"
+            )
+        revision = reload.revision
+
+    if engine.last is not None:
+        show(engine.last)
+    engine.on_reload(show)

@@ -1,0 +1,89 @@
+"""`palisade status`: how a running engine and its sidecars are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import httpx
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from palisade.cli.exit_codes import CommandError, Exit
+from palisade.cli.options import InventoryFile
+from palisade.cli.output import Output, out, print_diagnostics, print_json
+from palisade.policy import inventory_file
+from palisade.policy.addresses import AddressError, parse_address
+from palisade.rego.errors import Diagnostic, Location
+
+EPILOG = "Example: palisade status --output json | jq .functions.hello.running"
+
+_SECONDS = 5.0
+
+
+def status(
+    file: InventoryFile = Path("palisade.yaml"),
+    admin: Annotated[
+        str,
+        typer.Option("--admin", metavar="HOST:PORT", help="The engine's admin address, in place of a file."),
+    ] = "",
+    output: Annotated[Output, typer.Option("--output", "-o", help="How to print it.")] = Output.TEXT,
+) -> None:
+    """Show the engine, the revision in force, and what each sidecar runs.
+
+    Exits 1 if something is wrong, 3 if no engine answers.
+    """
+    state = fetch(admin or str(inventory_file.load(file).engine.admin))
+    if output is Output.JSON:
+        print_json(state)
+    else:
+        show(state)
+    raise typer.Exit(Exit.OK if state["healthy"] else Exit.FOUND)
+
+
+def fetch(address: str) -> dict[str, Any]:
+    """The status of the engine whose admin endpoint is at an address. Raises CommandError."""
+    try:
+        parse_address(address)
+    except AddressError as error:
+        raise CommandError(f"--admin: {error}", Exit.USAGE, error.hint) from None
+    url = f"http://{address}/status"
+    try:
+        response = httpx.get(url, timeout=_SECONDS, trust_env=False).raise_for_status()
+        state: dict[str, Any] = response.json()
+        return state
+    except (httpx.HTTPError, ValueError) as error:
+        hint = "start one with: palisade serve -f palisade.yaml"
+        raise CommandError(f"no engine answers at {url}: {error}", Exit.UNREACHABLE, hint) from None
+
+
+def show(state: dict[str, Any]) -> None:
+    """Prints a status for people."""
+    console = out()
+    engine, revision = state["engine"], state["revision"]
+    console.print(f"engine    {engine['version']} on {engine['listen']}, since {engine['started']}")
+    console.print(f"policies  {engine['policies']}, decision {engine['decision']}")
+    console.print(f"revision  {revision['id'] or 'none'}, since {revision['since'] or '-'}")
+    table = Table("function", "sidecar", "upstream", "connected", "runs", "decided", box=None, pad_edge=False)
+    for name, function in state["functions"].items():
+        runs = function["running"] or "nothing yet"
+        current = function["running"] == revision["id"] and function["running"] is not None
+        table.add_row(
+            name,
+            function["listen"],
+            function["upstream"],
+            Text("yes", "green") if function["connected"] else Text("no", "red"),
+            Text(runs, "green" if current else "yellow"),
+            {None: "-", True: "partly by the engine", False: "in the sidecar"}[function["residual"]],
+        )
+    console.print()
+    console.print(table)
+    for problem in state["problems"]:
+        console.print(Text(f"\n{problem}", "bold red"))
+    print_diagnostics((_diagnostic(each) for each in state["reload"]["errors"]), console)
+
+
+def _diagnostic(error: dict[str, Any]) -> Diagnostic:
+    at = Location(error["file"], error["row"], error["col"])
+    return Diagnostic(error["code"], error["message"], at, error["line"], error["hint"])

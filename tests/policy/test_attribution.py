@@ -1,0 +1,86 @@
+"""Attribution names the rule that decided, in each form that rules take."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from palisade import rego
+from palisade.policy.attribution import attribute
+
+SOURCE = """package a
+
+import data.lib
+
+default allow := false
+
+allow if input.method == "GET"
+
+allow if {
+	input.method == "POST"
+	some role in input.roles # with a comment
+	lib.writes(role)
+} else := {"allowed": false, "http_status": 402} if {
+	input.method == "POST"
+	input.unpaid
+}
+"""
+LIB = 'package lib\n\nwrites(role) if role in {"clerk", "admin"}\n'
+
+
+@pytest.mark.parametrize(
+    ("document", "rule"),
+    [
+        ({"method": "GET"}, "a.rego:7"),
+        ({"method": "POST", "roles": ["clerk"]}, "a.rego:9"),
+        ({"method": "POST", "roles": ["clerk"], "unpaid": True}, "a.rego:9"),
+        ({"method": "POST", "roles": [], "unpaid": True}, "a.rego:13"),
+        ({"method": "PUT"}, "a.rego:5"),
+        ({}, "a.rego:5"),
+    ],
+)
+def test_the_deciding_rule_is_named(document: dict[str, Any], rule: str) -> None:
+    policy = rego.compile({"a.rego": SOURCE, "lib.rego": LIB})
+    assert attribute(policy, "a/allow").rule(document) == rule
+
+
+def test_rules_in_several_files_and_with_references_in_heads() -> None:
+    policy = rego.compile(
+        {
+            "one.rego": "package envoy.authz\n\nallow if input.x == 1\n",
+            "two.rego": "package envoy\n\nauthz.allow if input.x == 2\n",
+        }
+    )
+    attribution = attribute(policy, "envoy/authz/allow")
+    assert [attribution.rule({"x": x}) for x in (1, 2, 3)] == ["one.rego:3", "two.rego:3", ""]
+
+
+def test_rules_of_older_rego() -> None:
+    source = "\n\n".join(
+        [
+            "package a",
+            "import future.keywords",
+            "default allow = false",
+            "allow { input.x == 1 }",
+            "allow if input.x == 2",
+        ]
+    )
+    attribution = attribute(rego.compile({"a.rego": source}, version=0), "a/allow")
+    assert [attribution.rule({"x": x}) for x in (1, 2, 3)] == ["a.rego:7", "a.rego:9", "a.rego:5"]
+    modern = "package a\n\nimport rego.v1\n\nallow if input.x == 1\n"
+    assert attribute(rego.compile({"a.rego": modern}, version=0), "a/allow").rule({"x": 1}) == "a.rego:5"
+
+
+def test_a_constant_rule() -> None:
+    assert attribute(rego.compile({"a.rego": "package a\nallow := true\n"}), "a/allow").rule({}) == "a.rego:2"
+
+
+def test_a_decision_without_rules_has_no_rule() -> None:
+    assert attribute(rego.compile({"a.rego": "package a\nallow := true\n"}), "b/allow").rule({}) == ""
+
+
+def test_the_decision_itself_is_untouched() -> None:
+    policy = rego.compile({"a.rego": SOURCE, "lib.rego": LIB})
+    attribute(policy, "a/allow")
+    assert policy.evaluate("data.a") == {"allow": False}
