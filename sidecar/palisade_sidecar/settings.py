@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-CERTIFICATE, PRIVATE_KEY, TRUSTED_CA = "tls.crt", "tls.key", "ca.crt"
-"""The files of a credentials folder, PEM, named as Kubernetes names them in a TLS secret."""
+CERTIFICATE, PRIVATE_KEY, TRUSTED_CA = "certificate.pem", "key.pem", "bundle.pem"
+"""The files of a credentials folder: the chain of the sidecar, its key, and the CAs that it trusts."""
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 

@@ -1,0 +1,55 @@
+"""Envoy's log as ours: one logger, levels that fit, and nothing said twice."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+
+FORMAT = "%l|%n|%v"
+"""What Envoy is told to write: level, component and message."""
+
+_LEVELS = {
+    "trace": logging.DEBUG,
+    "debug": logging.DEBUG,
+    # At its "info" Envoy tells of each step of its start, which is for the debugging of Envoy.
+    "info": logging.DEBUG,
+    "warning": logging.WARNING,
+    "error": logging.ERROR,
+    "critical": logging.CRITICAL,
+}
+_LOWERED = (
+    # What the sidecar itself reports, once and in its own words: an engine that is out of reach.
+    "gRPC config stream to palisade_engine closed",
+    "gRPC config: initial fetch timed out",
+    # What we asked for.
+    "caught ENVOY_SIGTERM",
+)
+_KEPT = 20
+
+
+class EnvoyLog:
+    """Takes Envoy's lines. `tail` are the last that matter, for the report of a start that failed."""
+
+    def __init__(self, logger: logging.Logger) -> None:
+        self._logger = logger
+        self._level = logging.WARNING
+        self.tail: deque[str] = deque(maxlen=_KEPT)
+
+    def take(self, line: str) -> None:
+        """One line of Envoy's standard error. One without a level belongs to the line before it."""
+        level, _, rest = line.partition("|")
+        component, bar, message = rest.partition("|")
+        if bar and level in _LEVELS:
+            self._level = _LEVELS[level]
+            text = f"envoy {component}: {message}" if component else f"envoy: {message}"
+        else:
+            text = f"envoy: {line}"
+        if any(part in text for part in _LOWERED):
+            self._level = logging.DEBUG
+        if self._level >= logging.WARNING:
+            self.tail.append(text)
+        self._logger.log(self._level, "%s", text)
+
+    def reason(self) -> str:
+        """The last error, or what else Envoy said last, or nothing."""
+        return self.tail[-1] if self.tail else ""

@@ -1,0 +1,293 @@
+"""One sidecar from start to end: Envoy configured, live, restarted when it crashes, drained when it stops."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+
+from palisade_sidecar.admin import AdminError, admin_of
+from palisade_sidecar.bootstrap import LISTENER, bootstrap
+from palisade_sidecar.engine_cluster import secrets
+from palisade_sidecar.envoy import EnvoyError, EnvoyProcess, find_envoy
+from palisade_sidecar.logs import EnvoyLog
+from palisade_sidecar.settings import CERTIFICATE, PRIVATE_KEY, TRUSTED_CA, Address, Settings, SettingsError
+
+_CONNECTED = "control_plane.connected_state"
+_LOST = "access_logs.grpc_access_log.logs_dropped"
+_ACTIVE = "http.palisade.downstream_rq_active"
+
+_POLL = 0.02
+_WATCH = 1.0
+_STABLE = 60.0
+_FIRST_DELAY, _LAST_DELAY = 0.1, 10.0
+_START = 30.0
+# Envoy sends what is in its access log buffer every 200 ms: the last decisions leave before it does.
+_FLUSH = 0.3
+_SOCKET_PATH = 107  # sockaddr_un.sun_path, without its final zero
+
+
+class State(StrEnum):
+    STARTING = "starting"
+    LIVE = "live"
+    """Listening; what it answers depends on whether it has a revision."""
+    RESTARTING = "restarting"
+    """Envoy crashed and is started again."""
+    DRAINING = "draining"
+    STOPPED = "stopped"
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """One sidecar now. `lost` counts decisions that Envoy could not deliver to the engine's log."""
+
+    function: str
+    state: State
+    listen: Address
+    connected: bool = False
+    restarts: int = 0
+    lost: int = 0
+
+
+class Sidecar:
+    """Use `start`, then `wait` or `stop`, in one event loop whose thread outlives the sidecar."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        envoy: Path | None = None,
+        concurrency: int | None = None,
+        drain: float = 5.0,
+        on_change: Callable[[Status], None] | None = None,
+    ) -> None:
+        """`drain` is how many seconds `stop` waits for requests under way."""
+        self._settings = settings
+        self._envoy = envoy or find_envoy()
+        self._concurrency = concurrency or min(2, os.cpu_count() or 1)
+        self._drain = drain
+        self._on_change = on_change
+        self._log = logging.getLogger(f"palisade_sidecar.{settings.function}")
+        self._envoy_log = EnvoyLog(self._log)
+        self._admin = admin_of(settings.run_dir)
+        self._process: EnvoyProcess | None = None
+        self._supervision: asyncio.Task[None] | None = None
+        self._stopping = asyncio.Event()
+        self.status = Status(settings.function, State.STARTING, settings.listen)
+
+    async def start(self) -> Address:
+        """Start Envoy and wait until it listens. Returns where; raises EnvoyError or SettingsError."""
+        self._check()
+        await self._launch()
+        self._change(state=State.LIVE)
+        self._log.info(
+            "function %s: listening on %s, for %s",
+            self.status.function,
+            self.status.listen,
+            self._settings.upstream,
+        )
+        self._supervision = asyncio.create_task(self._supervise(), name=f"sidecar {self.status.function}")
+        return self.status.listen
+
+    async def wait(self) -> None:
+        """Return when the sidecar has stopped."""
+        if self._supervision is not None:
+            await asyncio.shield(self._supervision)
+
+    async def stop(self) -> None:
+        """Take no new connection, let requests finish for a while, and end Envoy."""
+        if self._stopping.is_set():
+            return
+        self._stopping.set()
+        process = self._process
+        if process is not None and process.running:
+            self._change(state=State.DRAINING)
+            await self._drained()
+            await process.stop()
+        if self._supervision is not None:
+            await self._supervision
+        self._change(state=State.STOPPED, connected=False)
+
+    def signal(self, number: signal.Signals) -> None:
+        """Pass a signal on to Envoy."""
+        if self._process is not None:
+            self._process.signal(number)
+
+    def kill(self) -> None:
+        """End Envoy at once. For a second Ctrl-C."""
+        self._stopping.set()
+        if self._process is not None:
+            self._process.kill()
+
+    def _check(self) -> None:
+        settings = self._settings
+        for name in (CERTIFICATE, PRIVATE_KEY, TRUSTED_CA):
+            file = settings.credentials / name
+            if not os.access(file, os.R_OK):
+                raise SettingsError(
+                    f"the credentials lack {file}: the engine issues them for each function of its inventory"
+                )
+        if len(str(settings.run_dir / "admin.sock")) > _SOCKET_PATH:
+            raise SettingsError(
+                f"the run folder {settings.run_dir} has too long a path for a unix socket: name a shorter one"
+            )
+        _check_free(settings.listen)
+
+    async def _launch(self) -> None:
+        """Run Envoy until it is live. Raises EnvoyError where it ends before that."""
+        settings = replace(self._settings, listen=self.status.listen)
+        config = _write_config(settings)
+        process = await EnvoyProcess.start(
+            self._envoy, config, self._envoy_log, concurrency=self._concurrency
+        )
+        self._process = process
+        try:
+            async with asyncio.timeout(_START):
+                await self._until_live(process)
+                self._change(listen=await self._admin.listener(LISTENER))
+        except BaseException as error:
+            process.kill()
+            await process.wait()
+            if isinstance(error, TimeoutError | AdminError):
+                reason = self._envoy_log.reason() or str(error)
+                raise EnvoyError(f"Envoy was not live after {_START:.0f} s: {reason}") from error
+            raise
+
+    async def _until_live(self, process: EnvoyProcess) -> None:
+        while not await self._is_live():
+            if not process.running:
+                code = await process.wait()
+                reason = self._envoy_log.reason()
+                raise EnvoyError(f"Envoy ended with code {code} before it was live: {reason}")
+            await asyncio.sleep(_POLL)
+
+    async def _stops_within(self, seconds: float) -> bool:
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._stopping.wait()
+        except TimeoutError:
+            return False
+
+    async def _is_live(self) -> bool:
+        try:
+            return await self._admin.ready()
+        except AdminError:
+            return False
+
+    async def _supervise(self) -> None:
+        """Watch Envoy, and start it again where it ends unasked."""
+        delay, crashed = _FIRST_DELAY, 0.0
+        while self._process is not None:
+            watching = asyncio.create_task(self._watch())
+            code = await self._process.wait()
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+            if self._stopping.is_set():
+                return
+            now = time.monotonic()
+            delay = _FIRST_DELAY if now - crashed > _STABLE else min(delay * 2, _LAST_DELAY)
+            crashed = now
+            self._log.error(
+                "Envoy ended with code %d (%s); starting it again", code, self._envoy_log.reason()
+            )
+            self._change(state=State.RESTARTING, connected=False, restarts=self.status.restarts + 1)
+            await self._relaunch(delay)
+
+    async def _relaunch(self, delay: float) -> None:
+        while not await self._stops_within(delay):
+            try:
+                await self._launch()
+            except EnvoyError as error:
+                delay = min(delay * 2, _LAST_DELAY)
+                self._log.error("%s; trying again in %.1f s", error, delay)
+            else:
+                self._change(state=State.LIVE)
+                return
+
+    async def _watch(self) -> None:
+        """Tell of the engine coming and going, and of decisions that did not reach its log."""
+        said = False
+        while True:
+            try:
+                stats = await self._admin.stats(_CONNECTED, _LOST)
+            except AdminError as error:
+                self._log.debug("%s", error)
+            else:
+                connected = stats.get(_CONNECTED, 0) == 1
+                if connected != self.status.connected or not said:
+                    self._tell(connected)
+                    said = True
+                self._change(connected=connected, lost=stats.get(_LOST, 0))
+            await asyncio.sleep(_WATCH)
+
+    def _tell(self, connected: bool) -> None:
+        engine = self._settings.engine
+        if connected:
+            self._log.info("connected to the engine at %s", engine)
+        else:
+            self._log.warning(
+                "the engine at %s is out of reach: native decisions go on with the last revision, "
+                "what needs the engine is denied",
+                engine,
+            )
+
+    async def _drained(self) -> None:
+        deadline = time.monotonic() + self._drain
+        try:
+            await self._admin.drain()
+            while (await self._admin.stats(_ACTIVE)).get(_ACTIVE, 0):
+                if time.monotonic() > deadline:
+                    self._log.warning("requests were still under way after %.1f s, and are cut", self._drain)
+                    break
+                await asyncio.sleep(_POLL)
+        except AdminError as error:
+            self._log.warning("Envoy could not be drained: %s", error)
+        else:
+            await asyncio.sleep(_FLUSH)
+
+    def _change(self, **changes: object) -> None:
+        status = replace(self.status, **changes)  # type: ignore[arg-type]  # each caller names fields of Status
+        lost = status.lost - self.status.lost
+        if status == self.status:
+            return
+        self.status = status
+        if lost > 0:
+            self._log.warning("%d decisions did not reach the engine's decision log", lost)
+        if self._on_change is not None:
+            self._on_change(status)
+
+
+def _write_config(settings: Settings) -> Path:
+    settings.run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for name, content in secrets(settings).items():
+        (settings.run_dir / name).write_text(json.dumps(content))
+    config = settings.run_dir / "bootstrap.json"
+    config.write_text(json.dumps(bootstrap(settings), indent=2))
+    # Envoy does not remove the socket of one that crashed.
+    (settings.run_dir / "admin.sock").unlink(missing_ok=True)
+    return config
+
+
+def _check_free(address: Address) -> None:
+    """Refuse a port in use: Envoy would share it with another Envoy in silence (SO_REUSEPORT)."""
+    if not address.is_ip or address.port == 0:
+        return
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address.host, address.port))
+            probe.listen(1)
+        except OSError as error:
+            raise EnvoyError(
+                f"the sidecar cannot listen on {address}: {error.strerror}. Choose another address, "
+                "or port 0 for a free one"
+            ) from error
