@@ -1,0 +1,60 @@
+"""`palisade up`: the engine and the sidecars of all functions."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from rich.table import Table
+
+from palisade.cli.options import InventoryFile, Verbose
+from palisade.cli.output import err
+
+EPILOG = "Example: palisade up -f palisade.yaml"
+
+
+def up(file: InventoryFile = Path("palisade.yaml"), verbose: Verbose = False) -> None:
+    """Run the engine and a sidecar before each function, and show decisions. Ends with Ctrl-C."""
+    from palisade.cli import running
+
+    running.log_to(err(), verbose=verbose)
+    running.run(_up(file))
+
+
+async def _up(file: Path) -> None:
+    from palisade.cli.decisions import line
+    from palisade.cli.exit_codes import CommandError, Exit
+    from palisade.cli.running import report_reloads
+    from palisade.control import admin
+    from palisade.control.engine import Engine
+    from palisade.control.sidecars import Sidecars
+    from palisade.decide.sink import FileSink
+    from palisade.policy import inventory_file
+    from palisade_sidecar.envoy import EnvoyError
+    from palisade_sidecar.settings import SettingsError
+
+    console = err()
+    settings = inventory_file.load(file)
+    # Standard output is for the decisions that people read; the log of record goes to a file here.
+    log = settings.decision_log.path or settings.engine.state / "decisions.jsonl"
+    engine = Engine(file, sink=FileSink(log))
+    async with engine, admin.serve(engine) as address:
+        report_reloads(engine, console)
+        try:
+            async with Sidecars(engine) as sidecars:
+                table = Table("function", "through its sidecar", "itself", box=None, pad_edge=False)
+                for name, status in sidecars.statuses.items():
+                    function = engine.inventory.functions[name]
+                    table.add_row(name, f"http://{status.listen}", f"http://{function.upstream}")
+                console.print(table)
+                console.print(f"\nengine {engine.listen}, admin http://{address}/status")
+                console.print(f"decisions are logged to {log}")
+                console.print(
+                    f"edit {engine.inventory.policies}: a saved edit takes effect at once. Ctrl-C ends.\n"
+                )
+                engine.decisions.subscribe(lambda event: console.print(line(event)))
+                await asyncio.Event().wait()
+        except SettingsError as error:
+            raise CommandError(str(error), Exit.USAGE) from None
+        except EnvoyError as error:
+            raise CommandError(str(error), Exit.FAILED) from None

@@ -1,0 +1,131 @@
+"""The sidecars of an inventory as children of this process: what `palisade up` runs beside the engine."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from palisade.control.engine import Engine, Reload
+from palisade.policy.inventory import Address, Function
+from palisade_sidecar import settings
+from palisade_sidecar.envoy import EnvoyError
+from palisade_sidecar.settings import Settings, SettingsError
+from palisade_sidecar.sidecar import Sidecar, Status
+
+log = logging.getLogger(__name__)
+
+
+def settings_of(
+    function: Function, *, engine: Address, credentials: Path, run_dir: Path, listen: Address | None = None
+) -> Settings:
+    """What the sidecar of a function is told. Raises SettingsError."""
+    return Settings(
+        function=function.name,
+        engine=_address(engine),
+        upstream=_address(function.upstream),
+        listen=_address(listen or function.listen),
+        credentials=credentials,
+        run_dir=run_dir,
+        trusted_hops=function.trusted_hops,
+        escaped_slashes=function.escaped_slashes,
+        upstream_protocol=function.protocol,
+    )
+
+
+class Sidecars:
+    """Use as an asynchronous context manager: entering starts all, leaving stops all.
+
+    Follows the inventory: sidecars of new functions start, those of removed ones stop, and one whose
+    addresses or options changed is started anew. Entering raises EnvoyError and SettingsError.
+    """
+
+    def __init__(self, engine: Engine, *, on_change: Callable[[Status], None] | None = None) -> None:
+        self._engine = engine
+        self._on_change = on_change
+        self._running: dict[str, tuple[Function, Sidecar]] = {}
+        self._folder = Path()
+        self._lock = asyncio.Lock()
+        self._following: set[asyncio.Task[None]] = set()
+        self._end_listening: Callable[[], None] = lambda: None
+
+    @property
+    def statuses(self) -> Mapping[str, Status]:
+        """The sidecars by function."""
+        return {name: sidecar.status for name, (_, sidecar) in self._running.items()}
+
+    async def __aenter__(self) -> Sidecars:
+        # The path of a unix socket may have 107 characters, so not in the state folder, which may lie deep.
+        self._folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="palisade-"))
+        try:
+            await asyncio.gather(*map(self._start, self._engine.inventory.functions.values()))
+        except BaseException:
+            await self._stop_all()
+            raise
+        self._end_listening = self._engine.on_reload(self._follow)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._end_listening()
+        for task in self._following:
+            task.cancel()
+        await asyncio.gather(*self._following, return_exceptions=True)
+        await self._stop_all()
+
+    async def _stop_all(self) -> None:
+        await asyncio.gather(*map(self._stop, tuple(self._running)))
+        await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
+
+    def _follow(self, reload: Reload) -> None:
+        wanted = self._engine.inventory.functions
+        if not reload.errors and wanted != {name: function for name, (function, _) in self._running.items()}:
+            task = asyncio.create_task(self._adjust())
+            self._following.add(task)
+            task.add_done_callback(self._following.discard)
+
+    async def _adjust(self) -> None:
+        async with self._lock:
+            wanted = self._engine.inventory.functions
+            for name, (function, _) in tuple(self._running.items()):
+                if wanted.get(name) != function:
+                    await self._stop(name)
+            for name, function in wanted.items():
+                if name not in self._running:
+                    try:
+                        await self._start(function)
+                    except (EnvoyError, SettingsError) as error:
+                        log.error("the sidecar of %s cannot start: %s", name, error)
+
+    async def _start(self, function: Function) -> None:
+        sidecar = Sidecar(
+            settings_of(
+                function,
+                engine=self._engine.listen,
+                credentials=self._engine.credentials.folder(function.name),
+                run_dir=self._folder / function.name,
+            ),
+            on_change=self._changed,
+        )
+        self._running[function.name] = (function, sidecar)
+        try:
+            await sidecar.start()
+        except BaseException:
+            del self._running[function.name]
+            raise
+
+    async def _stop(self, name: str) -> None:
+        _, sidecar = self._running.pop(name)
+        await sidecar.stop()
+        self._engine.addresses.pop(name, None)
+
+    def _changed(self, status: Status) -> None:
+        self._engine.addresses[status.function] = str(status.listen)
+        if self._on_change is not None:
+            self._on_change(status)
+
+
+def _address(address: Address) -> settings.Address:
+    return settings.Address(address.host, address.port)
