@@ -20,7 +20,7 @@ from palisade.rego.plan.program import PlanError, Program
 from palisade.rego.plan.scope import Scope, term
 from palisade.rego.plan.search import body
 
-__all__ = ["Entrypoint", "PlanError", "plan", "rule_entrypoint"]
+__all__ = ["Entrypoint", "PlanError", "Planner", "plan", "rule_entrypoint"]
 
 _CLOSURES = (ast.ArrayComprehension, ast.SetComprehension, ast.ObjectComprehension)
 _KINDS = (closures, refs, statements, terms)  # Importing them teaches `scope.TERMS` and `search.STATEMENTS`.
@@ -44,24 +44,33 @@ def rule_entrypoint(path: Sequence[str], name: str | None = None) -> Entrypoint:
     return Entrypoint(name or "/".join(path), query)
 
 
+class Planner:
+    """Plans the entry points of one checked set, any number of times."""
+
+    def __init__(self, checked: CheckedSet) -> None:
+        self._checked = checked
+        self._root = tree.build(
+            (module.package for module in checked.modules),
+            ((found.package, found.rule) for same_path in checked.rules.values() for found in same_path),
+        )
+
+    def plan(self, entrypoints: Iterable[Entrypoint], *, prints: bool = False) -> ir.Policy:
+        """The plan of the entry points and of all that they need.
+
+        `print` is erased unless `prints` is set. Raises `PlanError` for what no plan exists for.
+        """
+        with collector_paused():
+            program = Program(self._root, self._checked.builtins, prints)
+            plans = [_query(program, entrypoint) for entrypoint in entrypoints]
+            funcs: list[ir.Func] = []
+            while program.tasks:
+                funcs.append(rules.plan(program, program.tasks.popleft()))
+            return program.policy(plans, funcs)
+
+
 def plan(checked: CheckedSet, entrypoints: Iterable[Entrypoint], *, prints: bool = False) -> ir.Policy:
-    """The plan of the entry points and of all that they need.
-
-    `print` is erased unless `prints` is set. Raises `PlanError` for what no plan exists for.
-    """
-    with collector_paused():
-        return _plan(checked, entrypoints, prints)
-
-
-def _plan(checked: CheckedSet, entrypoints: Iterable[Entrypoint], prints: bool) -> ir.Policy:
-    rules_of = [(found.package, found.rule) for same_path in checked.rules.values() for found in same_path]
-    root = tree.build((module.package for module in checked.modules), rules_of)
-    program = Program(root, checked.builtins, prints)
-    plans = [_query(program, entrypoint) for entrypoint in entrypoints]
-    funcs: list[ir.Func] = []
-    while program.tasks:
-        funcs.append(rules.plan(program, program.tasks.popleft()))
-    return program.policy(plans, funcs)
+    """The plan of entry points over a checked set, see `Planner.plan`."""
+    return Planner(checked).plan(entrypoints, prints=prints)
 
 
 def _query(program: Program, entrypoint: Entrypoint) -> ir.Plan:

@@ -165,18 +165,22 @@ def _call_by_path(scope: Scope, path: tuple[ast.Term, ...], depth: int) -> ir.Op
     keys = tuple(term(scope, key) for key in path[:depth])
     _plan_all(scope, path[:depth])
     target = scope.reset()
-    blocks: list[ir.Block] = []
-    with scope.block(blocks):
-        generation = scope.string(scope.program.generation(scope.overlay))
-        args = tuple(scope.as_local(each) for each in scope.documents())
-        scope.add(ir.CallDynamicStmt(args, (generation, *keys), target, **scope.at))
-    with scope.block(blocks):
-        scope.add(ir.IsUndefinedStmt(target, **scope.at))
+    generation = scope.string(scope.program.generation(scope.overlay))
+    args = tuple(scope.as_local(each) for each in scope.documents())
+    ways: list[ir.Block] = []
+    with scope.block(ways):
+        result = scope.local()
+        scope.add(ir.CallDynamicStmt(args, (generation, *keys), result, **scope.at))
+        scope.add(ir.AssignVarStmt(ir.Local(result), target, **scope.at))
+        scope.add(ir.BreakStmt(1, **scope.at))
+    with scope.block(ways):
         value: ir.Operand = DATA
         for key in keys:
             value = scope.dot(value, key)
         scope.add(ir.AssignVarStmt(value, target, **scope.at))
-    scope.add_blocks(blocks)
+    # Where there is no such function, the statement ends its block; where its result is undefined, two more.
+    inner = ir.Block((ir.BlockStmt(tuple(ways), **scope.at),))
+    scope.add_blocks([ir.Block((ir.BlockStmt((inner,), **scope.at),))])
     scope.add(ir.IsDefinedStmt(target, **scope.at))
     return steps(scope, ir.Local(target), path[depth:])
 

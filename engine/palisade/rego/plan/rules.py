@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeAlias
 
 from palisade.rego import ast, ir
 from palisade.rego.plan.closures import headed
@@ -12,7 +13,12 @@ from palisade.rego.plan.search import body
 from palisade.rego.plan.tree import Member
 from palisade.rego.plan.unify import match
 
-Result = Callable[[], None]
+Terms: TypeAlias = tuple[ast.Term, ...]
+_IsKind: TypeAlias = type[ir.IsObjectStmt] | type[ir.IsSetStmt]
+_Make: TypeAlias = type[ir.MakeObjectStmt] | type[ir.MakeSetStmt]
+
+_FOUND = ast.Var("found#0")
+"""The result of a chain of branches, as a term."""
 
 
 def plan(program: Program, task: Task) -> ir.Func:
@@ -27,12 +33,12 @@ def plan(program: Program, task: Task) -> ir.Func:
     function = _Function(scope, task, result, args)
     scope.go_to(members[0].rule.head.loc)
     function.start()
-    defaults = [member.rule for member in members if member.rule.default]
+    defaults = [member for member in members if member.rule.default]
     for member in members:
         if not member.rule.default:
             function.rule(member)
-    for rule in defaults:
-        function.default(rule)
+    for member in defaults:
+        function.default(member)
     scope.go_to(members[0].rule.head.loc)
     with scope.block(function.blocks):
         scope.add(ir.ReturnLocalStmt(result, **scope.at))
@@ -67,28 +73,28 @@ class _Function:
     def rule(self, member: Member) -> None:
         rule = member.rule
         if rule.orelse:
-            self._chain(rule)
+            self._chain(member)
             return
         self._begin(rule.head)
         with self._scope.block(self.blocks):
-            if self._is_object:
-                self._body(
-                    rule.head, rule.body, self._last_terms(member), lambda terms: self._insert(member, terms)
-                )
-            elif self._is_set:
-                self._body(rule.head, rule.body, (_key(rule.head),), self._add)
-            else:
-                self._body(
-                    rule.head, rule.body, (rule.head.value,), lambda terms: self._once(terms, self._result)
-                )
+            self._match_arguments(rule.head)
+            self._search(rule.body, *self._delivery(member, _value(rule.head)))
 
-    def default(self, rule: ast.Rule) -> None:
+    def default(self, member: Member) -> None:
+        """A default stands in where no other rule has a result. Its arguments are plain: nothing to match."""
         scope = self._scope
-        scope.go_to(rule.head.loc)
+        self._begin(member.rule.head)
         with scope.block(self.blocks):
-            scope.add(ir.IsUndefinedStmt(self._result, **scope.at))
-            # The arguments of a default function are plain variables: there is nothing to match.
-            body(scope, *_prepared((), (rule.head.value,), lambda terms: self._once(terms, self._result)))
+            if self._is_object:
+                there: ir.Operand = ir.Local(self._result)
+                absent: list[ir.Block] = []
+                with scope.block(absent):
+                    for key in member.below:
+                        there = scope.dot(there, term(scope, key))
+                scope.add(ir.NotStmt(absent[0], **scope.at))
+            else:
+                scope.add(ir.IsUndefinedStmt(self._result, **scope.at))
+            self._search((), *self._delivery(member, member.rule.head.value))
 
     # One rule -------------------------------------------------------------------------------------------
 
@@ -97,21 +103,17 @@ class _Function:
         self._scope.next_local = self._first_local
         self._scope.go_to(head.loc)
 
-    def _body(
-        self,
-        head: ast.Head,
-        statements: ast.Body,
-        terms: tuple[ast.Term, ...],
-        then: Callable[[tuple[ast.Term, ...]], None],
-    ) -> None:
-        scope = self._scope
+    def _match_arguments(self, head: ast.Head) -> None:
         for local, pattern in zip(self._args, head.args or (), strict=True):
-            match(scope, ir.Local(local), pattern)
-        body(scope, *_prepared(statements, terms, then))
+            match(self._scope, ir.Local(local), pattern)
 
-    def _chain(self, rule: ast.Rule) -> None:
+    def _search(self, statements: ast.Body, terms: Terms, then: Callable[[Terms], None]) -> None:
+        prepared, named = headed(statements, *terms)
+        body(self._scope, prepared, lambda: then(named))
+
+    def _chain(self, member: Member) -> None:
         """A rule with `else`: each branch is tried where those before have no result."""
-        scope = self._scope
+        scope, rule = self._scope, member.rule
         self._begin(rule.head)
         found = scope.local()
         blocks: list[ir.Block] = []
@@ -123,62 +125,64 @@ class _Function:
                 with scope.block(blocks):
                     stmt = ir.IsUndefinedStmt if index else ir.ResetLocalStmt
                     scope.add(stmt(found, **scope.at))
-                    self._body(rule.head, statements, (value,), lambda terms: self._once(terms, found))
+                    self._match_arguments(rule.head)
+                    self._search(statements, (value,), lambda terms: self._once(terms, found))
             scope.go_to(rule.head.loc)
             with scope.block(blocks):
                 scope.add(ir.IsDefinedStmt(found, **scope.at))
-                scope.add(ir.AssignVarOnceStmt(ir.Local(found), self._result, **scope.at))
+                scope.bind(_FOUND.name, ir.Local(found))
+                self._search((), *self._delivery(member, _FOUND))
             scope.add_blocks(blocks)
 
     # What a result becomes ------------------------------------------------------------------------------
 
-    def _once(self, terms: tuple[ast.Term, ...], target: int) -> None:
+    def _delivery(self, member: Member, value: ast.Term) -> tuple[Terms, Callable[[Terms], None]]:
+        """The terms that make up a result, and what is done with their values."""
+        if self._is_object:
+            return (*member.below, value), lambda terms: self._insert(terms, member.rule.head.is_set)
+        if self._is_set:
+            return (value,), self._add
+        return (value,), lambda terms: self._once(terms, self._result)
+
+    def _once(self, terms: Terms, target: int) -> None:
         scope = self._scope
         scope.add(ir.AssignVarOnceStmt(term(scope, terms[0]), target, **scope.at))
 
-    def _add(self, terms: tuple[ast.Term, ...]) -> None:
+    def _add(self, terms: Terms) -> None:
         scope = self._scope
         scope.add(ir.SetAddStmt(term(scope, terms[0]), self._result, **scope.at))
 
-    def _last_terms(self, member: Member) -> tuple[ast.Term, ...]:
-        head = member.rule.head
-        return (*member.below, _key(head) if head.is_set else head.value)
-
-    def _insert(self, member: Member, terms: tuple[ast.Term, ...]) -> None:
+    def _insert(self, terms: Terms, is_set: bool) -> None:
         """Puts a value into the object, or into a set in it, at a path; objects on the way are made."""
         scope, at = self._scope, self._scope.at
-        value = term(scope, terms[-1])
-        keys = [term(scope, each) for each in terms[:-1]]
-        is_set = member.rule.head.is_set
+        *keys, value = (term(scope, each) for each in terms)
         within = [self._result]
-        for index, key in enumerate(keys if is_set else keys[:-1]):
-            innermost = is_set and index == len(keys) - 1
-            within.append(self._reach(within[-1], key, ir.MakeSetStmt if innermost else ir.MakeObjectStmt))
+        for key in keys[:-1]:
+            within.append(self._reach(within[-1], key, ir.IsObjectStmt, ir.MakeObjectStmt))
         if is_set:
+            within.append(self._reach(within[-1], keys[-1], ir.IsSetStmt, ir.MakeSetStmt))
             scope.add(ir.SetAddStmt(value, within[-1], **at))
         else:
             scope.add(ir.ObjectInsertOnceStmt(keys[-1], value, within[-1], **at))
         for outer, key, inner in reversed(list(zip(within, keys, within[1:], strict=False))):
             scope.add(ir.ObjectInsertStmt(key, ir.Local(inner), outer, **at))
 
-    def _reach(
-        self, outer: int, key: ir.Operand, make: type[ir.MakeSetStmt] | type[ir.MakeObjectStmt]
-    ) -> int:
-        """What is at the key, made where nothing is there yet."""
+    def _reach(self, outer: int, key: ir.Operand, is_kind: _IsKind, make: _Make) -> int:
+        """What is at the key, made where nothing is there yet; another kind of value there is a conflict."""
         scope, at = self._scope, self._scope.at
         target = scope.reset()
-        found = ir.Block((ir.DotStmt(ir.Local(outer), key, target, **at),))
-        made = ir.Block((ir.IsUndefinedStmt(target, **at), make(target, **at)))
-        scope.add(ir.BlockStmt((found, made), **at))
+        blocks: list[ir.Block] = []
+        with scope.block(blocks):
+            there = scope.dot(ir.Local(outer), key)
+            scope.add(is_kind(there, **at))
+            scope.add(ir.AssignVarStmt(there, target, **at))
+        with scope.block(blocks):
+            scope.add(ir.IsUndefinedStmt(target, **at))
+            scope.add(make(target, **at))
+            scope.add(ir.ObjectInsertOnceStmt(key, ir.Local(target), outer, **at))
+        scope.add_blocks(blocks)
         return target
 
 
-def _key(head: ast.Head) -> ast.Term:
+def _value(head: ast.Head) -> ast.Term:
     return head.value if head.key is None else head.key
-
-
-def _prepared(
-    statements: ast.Body, terms: tuple[ast.Term, ...], then: Callable[[tuple[ast.Term, ...]], None]
-) -> tuple[ast.Body, Result]:
-    prepared, named = headed(statements, *terms)
-    return prepared, lambda: then(named)

@@ -124,11 +124,14 @@ class Scope:
 
     def bind(self, name: str, operand: ir.Operand) -> None:
         """Binds a variable until the body ends."""
-        if isinstance(operand, ir.Local) and operand.index <= ir.DATA:
-            # `with` changes these two in place; a variable keeps what it was bound to.
-            operand = self.copied(operand)
-        self.vars[name] = operand
+        self.vars[name] = self.kept(operand)
         self._bound.append(name)
+
+    def kept(self, operand: ir.Operand) -> ir.Operand:
+        """An operand for the value as it is now: `with` changes input and data in place."""
+        if isinstance(operand, ir.Local) and operand.index <= ir.DATA:
+            return self.copied(operand)
+        return operand
 
     def copied(self, operand: ir.Operand) -> ir.Local:
         target = self.local()

@@ -79,11 +79,11 @@ def plan(scope: Scope, statement: ast.Statement, inner: Callable[[], None]) -> N
     for each in statement.withs:
         replaced = _replaced(scope, each)
         if replaced is not None:
-            puts.append((replaced, term(scope, each.value)))
+            puts.append((replaced, scope.kept(term(scope, each.value))))
             continue
         name = ast.dotted(each.target)
         if isinstance(overlay.by_name[name], ByValue):
-            slots[name] = term(scope, each.value)
+            slots[name] = scope.kept(term(scope, each.value))
     outer_slots, scope.slots = scope.slots, slots
     saved = _Saved(scope, sorted({target.index for (target, _), _ in puts}))
     opened = scope.mark()
