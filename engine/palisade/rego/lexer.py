@@ -172,10 +172,11 @@ class _Lexer:
         if _NUMBER_TEXT.fullmatch(text):
             self.out.tokens.append(Token("number", text, start, end, gap))
             return
-        head = text.rstrip("+-")
-        if text.endswith("."):
+        whole = _NUMBER_TEXT.match(text)
+        rest = text[whole.end() :] if whole else text
+        if rest.startswith("."):
             message = "expected fraction"
-        elif head[-1] in "eE" and _NUMBER_TEXT.fullmatch(head[:-1]):
+        elif rest.rstrip("+-") in ("e", "E"):
             message = "expected exponent"
         else:
             message = "illegal number format"

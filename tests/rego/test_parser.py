@@ -1,0 +1,501 @@
+"""Text to trees: every construct, every refusal, and no text that does anything else."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from palisade.rego import ast
+from palisade.rego.ast import Call, Ref, Scalar, Var
+from palisade.rego.errors import CompileError
+from palisade.rego.parser import parse_module, parse_query, parse_term
+from palisade.rego.terms import MEMBER, MEMBER_WITH_KEY
+
+X, Y, Z = Var("x"), Var("y"), Var("z")
+
+
+def rules(source: str, version: int = 1) -> tuple[ast.Rule, ...]:
+    return parse_module(f"package a\n{source}", version=version).rules
+
+
+def rule(source: str, version: int = 1) -> ast.Rule:
+    (only,) = rules(source, version)
+    return only
+
+
+def statement(source: str) -> ast.Statement:
+    (only,) = parse_query(source)
+    return only
+
+
+def complaints(source: str, version: int = 1) -> list[str]:
+    """The errors of a module that follows `package a`, as `row:column message`."""
+    with pytest.raises(CompileError) as raised:
+        parse_module(f"package a\n{source}", version=version)
+    return [f"{error.row}:{error.col} {error.message}" for error in raised.value.errors]
+
+
+# Terms
+
+
+@pytest.mark.parametrize(
+    ("text", "term"),
+    [
+        ("null", Scalar(None)),
+        ("true", Scalar(True)),
+        ('"a\\tb"', Scalar("a\tb")),
+        ("`a\\tb`", Scalar("a\\tb")),
+        ("12345678901234567890123", Scalar(12345678901234567890123)),
+        ("1e3", Scalar(1000)),
+        ("- .5", Scalar(-0.5)),
+        ("x", X),
+        ("x.y", Ref(X, (Scalar("y"),))),
+        ("x.default[y]", Ref(X, (Scalar("default"), Y))),
+        ("[x][0]", Ref(ast.Array((X,)), (Scalar(0),))),
+        ("f(x).y", Ref(Call(Var("f"), (X,)), (Scalar("y"),))),
+        ("io.f(x, y)", Call(Ref(Var("io"), (Scalar("f"),)), (X, Y))),
+        ("f()", Call(Var("f"), ())),
+        ("set()", ast.Set(())),
+        ("{}", ast.Object(())),
+        ("{x}", ast.Set((X,))),
+        ("{x: y}", ast.Object(((X, Y),))),
+        ("{x: y,}", ast.Object(((X, Y),))),
+        ("[x, y,]", ast.Array((X, Y))),
+        ("[, x]", ast.Array((X,))),
+        ("x in y", Call(MEMBER, (X, Y))),
+        ("x, y in z", Call(MEMBER_WITH_KEY, (X, Y, Z))),
+        ("f(x, y in z)", Call(Var("f"), (X, Call(MEMBER, (Y, Z))))),
+        ("f((x, y in z))", Call(Var("f"), (Call(MEMBER_WITH_KEY, (X, Y, Z)),))),
+        ('$"a{x}{1}"', ast.TemplateString(("a", X, Scalar(1)))),
+        ('$""', ast.TemplateString(())),
+    ],
+)
+def test_terms(text: str, term: ast.Term) -> None:
+    assert parse_term(text) == term
+
+
+@pytest.mark.parametrize(
+    ("text", "grouped"),
+    [
+        ("a + b * c", "a + (b * c)"),
+        ("a - b - c", "(a - b) - c"),
+        ("a / b % c", "(a / b) % c"),
+        ("a & b | c & d", "(a & b) | (c & d)"),
+        ("a + b & c", "(a + b) & c"),
+        ("a | b == c", "(a | b) == c"),
+        ("a < b == c", "(a < b) == c"),
+        ("a == b in c", "(a == b) in c"),
+        ("a in b in c", "(a in b) in c"),
+        ("a -1", "a - 1"),
+    ],
+)
+def test_precedence(text: str, grouped: str) -> None:
+    """OPA's: `in`, comparisons, `|`, `&`, sums, products; all of them from the left."""
+    assert parse_term(text) == parse_term(grouped)
+
+
+@pytest.mark.parametrize(
+    ("sign", "name"),
+    [
+        *(("==", "equal"), ("!=", "neq"), ("<", "lt"), ("<=", "lte"), (">", "gt"), (">=", "gte")),
+        *(("+", "plus"), ("-", "minus"), ("*", "mul"), ("/", "div"), ("%", "rem"), ("&", "and"), ("|", "or")),
+    ],
+)
+def test_operators_are_calls_of_the_builtins_that_opa_names(sign: str, name: str) -> None:
+    assert parse_term(f"x {sign} y") == Call(Var(name), (X, Y))
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("[a | b]", ast.ArrayComprehension),
+        ("{a | b; c}", ast.SetComprehension),
+        ("{a: b | c}", ast.ObjectComprehension),
+        ("[a | b, c]", ast.Array),
+        ("{a | b, c}", ast.Set),
+        ("{a: b | c, d: e}", ast.Object),
+        ("[(a | b)]", ast.Array),
+        ("[a & b | c]", ast.Array),
+    ],
+)
+def test_a_bar_makes_a_comprehension_where_it_can(text: str, kind: type[ast.Node]) -> None:
+    assert type(parse_term(text)) is kind
+
+
+def test_nested_bars_are_read_once() -> None:
+    """Each level could be a comprehension or a set: trying both at every level would take for ever."""
+    depth = 40
+    term = parse_term("{a | " * depth + "b" + ", c}" * depth)
+    assert isinstance(term, ast.Set)
+
+
+def test_whitespace_ends_a_reference() -> None:
+    assert parse_query("x [0]") == (ast.Expression(X), ast.Expression(ast.Array((Scalar(0),))))
+
+
+def test_every_wildcard_is_a_variable_of_its_own() -> None:
+    parsed = parse_module("package a\np if x[_][_]\nq if some _, _\nr if x._ == _")
+    found = [node.name for node in ast.walk(parsed) if isinstance(node, Var) and node.is_wildcard]
+    assert found == ["$0", "$1", "$2", "$3", "$4"]
+
+
+def test_with_within_a_template_string() -> None:
+    """Only statements have `with`: the part becomes a comprehension's first item, undefined where it is."""
+    term = parse_term('$"{x with input as 1}"')
+    assert isinstance(term, ast.TemplateString)
+    (part,) = term.parts
+    assert isinstance(part, Ref)
+    assert isinstance(part.head, ast.ArrayComprehension)
+    variable = part.head.term
+    assert part.head.body == (ast.Unify(variable, X, withs=(ast.With(Var("input"), Scalar(1)),)),)
+    assert part.path == (Scalar(0),)
+
+
+# Statements
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("x", ast.Expression(X)),
+        ("not x", ast.Expression(X, negated=True)),
+        ("x = y", ast.Unify(X, Y)),
+        ("x := y", ast.Assign(X, Y)),
+        ("[x, y] := z", ast.Assign(ast.Array((X, Y)), Z)),
+        ("some x", ast.Some((X,))),
+        ("some x, y", ast.Some((X, Y))),
+        ("some x in y", ast.SomeIn(None, X, Y)),
+        ("some x, [y] in z", ast.SomeIn(X, ast.Array((Y,)), Z)),
+        ("every x in y { z }", ast.Every(None, X, Y, (ast.Expression(Z),))),
+        ("every x, y in z { x; y }", ast.Every(X, Y, Z, (ast.Expression(X), ast.Expression(Y)))),
+        ("x with input as y", ast.Expression(X, withs=(ast.With(Var("input"), Y),))),
+        ("default.x", ast.Expression(Ref(Var("default"), (Scalar("x"),)))),
+        ("not.x", ast.Expression(Ref(Var("not"), (Scalar("x"),)))),
+    ],
+)
+def test_statements(text: str, wanted: ast.Statement) -> None:
+    assert statement(text) == wanted
+
+
+def test_statements_end_with_lines_or_semicolons() -> None:
+    assert len(parse_query("x; y\nz # and\n\n x")) == 4
+
+
+# Rules
+
+
+@pytest.mark.parametrize(
+    ("text", "head"),
+    [
+        ("p := 1", ast.Head(Var("p"), value=Scalar(1), assign=True)),
+        ("p = 1", ast.Head(Var("p"), value=Scalar(1))),
+        ("p.q[x].r := 1", ast.Head(Var("p"), (Scalar("q"), X, Scalar("r")), value=Scalar(1), assign=True)),
+        ("p contains x", ast.Head(Var("p"), key=X)),
+        ("p[x] contains y", ast.Head(Var("p"), (X,), key=Y)),
+        ("f(x, y) := 1", ast.Head(Var("f"), (), (X, Y), value=Scalar(1), assign=True)),
+        ("a.f(x) if y", ast.Head(Var("a"), (Scalar("f"),), (X,))),
+        ("p if x", ast.Head(Var("p"))),
+        ("p[x] if y", ast.Head(Var("p"), (X,))),
+        ("p contains x if y", ast.Head(Var("p"), key=X)),
+        ("default p := 1", ast.Head(Var("p"), value=Scalar(1), assign=True)),
+        ("default p", ast.Head(Var("p"))),
+        ("default f(_) := 1", ast.Head(Var("f"), (), (Var("$0"),), value=Scalar(1), assign=True)),
+        ("if.x := 1", ast.Head(Var("if"), (Scalar("x"),), value=Scalar(1), assign=True)),
+        ("p [x] := 1", ast.Head(Var("p"), (X,), value=Scalar(1), assign=True)),
+    ],
+)
+def test_heads(text: str, head: ast.Head) -> None:
+    parsed = rule(text)
+    assert parsed.head == head
+    assert parsed.default == text.startswith("default")
+
+
+@pytest.mark.parametrize(
+    ("text", "body"),
+    [
+        ("x", (ast.Expression(X),)),
+        ("{ x }", (ast.Expression(X),)),
+        ("{ x; y }", (ast.Expression(X), ast.Expression(Y))),
+        ("{\n\tx\n\ty\n}", (ast.Expression(X), ast.Expression(Y))),
+        ("{}", (ast.Expression(ast.Object(())),)),
+        ("{x: y}", (ast.Expression(ast.Object(((X, Y),))),)),
+        ("{x | y}", (ast.Expression(ast.SetComprehension(X, (ast.Expression(Y),))),)),
+        ("{x} == y", (ast.Expression(Call(Var("equal"), (ast.Set((X,)), Y))),)),
+        ("{ (x | y) }", (ast.Expression(Call(Var("or"), (X, Y))),)),
+    ],
+)
+def test_braces_behind_if(text: str, body: ast.Body) -> None:
+    """A collection where they can be one, a body where that would be a set."""
+    assert rule(f"p if {text}").body == body
+
+
+def test_else() -> None:
+    parsed = rule("p := 1 if x else := 2 if { y } else if z else := 3")
+    assert parsed.orelse == (
+        ast.Else(Scalar(2), (ast.Expression(Y),)),
+        ast.Else(Scalar(True), (ast.Expression(Z),)),
+        ast.Else(Scalar(3), ()),
+    )
+
+
+def test_a_module() -> None:
+    module = parse_module('# c\npackage a.b["c d"]\nimport data.x as y\nimport input.z\np := 1', "f.rego")
+    assert module.package == ("a", "b", "c d")
+    assert [each.name for each in module.imports] == ["y", "z"]
+    assert [comment.text for comment in module.comments] == [" c"]
+    assert str(module.rules[0].loc) == "f.rego:5:1"
+
+
+def test_places_cover_what_was_written() -> None:
+    source = "package a\n\np.q := f(x.y) if {\n\tx = [1, 2][_]\n} else := 2"
+    parsed = parse_module(source).rules[0]
+    texts = {source[node.loc.offset : node.loc.end] for node in ast.walk(parsed)}
+    assert {"p.q := f(x.y)", "f(x.y)", "x.y", "x = [1, 2][_]", "[1, 2][_]", "[1, 2]", "else := 2"} <= texts
+
+
+# v0
+
+
+def test_v0_rules() -> None:
+    assert rule("p[x] { x }", 0).head == ast.Head(Var("p"), key=X)
+    assert rule("p[x] = y { x }", 0).head == ast.Head(Var("p"), (X,), value=Y)
+    assert rule("p.q.r { x }", 0).head == ast.Head(Var("p"), (Scalar("q"), Scalar("r")))
+    assert rule("p[1]", 0) == ast.Rule(ast.Head(Var("p"), key=Scalar(1)))
+    assert rule("p = 1 { x } else = 2 { y }", 0).orelse[0].value == Scalar(2)
+
+
+def test_v0_bodies_in_a_row_are_rules_of_their_own() -> None:
+    first, second = rules("f(_) { x } { y }", 0)
+    assert (first.head.args, first.body) == ((Var("$0"),), (ast.Expression(X),))
+    assert (second.head.args, second.body) == ((Var("$1"),), (ast.Expression(Y),))
+
+
+def test_v0_has_names_that_are_keywords_of_v1() -> None:
+    assert rule("if { in; every; contains }", 0).head.name == Var("if")
+
+
+@pytest.mark.parametrize(
+    ("imports", "text"),
+    [
+        ("rego.v1", "p contains x if every x in y { z }"),
+        ("future.keywords", "p contains x if every x in y { z }"),
+        ("future.keywords.every", "p { every x in y { z } }"),
+        ("future.keywords.if", "p if { x }"),
+    ],
+)
+def test_v0_imports_keywords(imports: str, text: str) -> None:
+    assert rule(f"import {imports}\n{text}", 0)
+
+
+# Refusals
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("p { x }", "`if` keyword is required before rule body"),
+        ("f(x) { x }", "`if` keyword is required before function body"),
+        ("p contains x { x }", "`if` keyword is required before rule body"),
+        ("p[x]", "`contains` keyword is required for partial set rules"),
+        ("p.q.r", "rule must have value assignment and/or body declaration"),
+        ("p", "var cannot be used for rule name"),
+        ('"p"', "string cannot be used for rule name"),
+        ("contains := 1", "contains keyword cannot be used for rule name"),
+        ("if := 1", "unexpected if keyword"),
+        ("p == 1", "rule name conflicts with built-in function"),
+        ("not p", "negated expressions cannot be used for rule head"),
+        ("some p", "'some' declarations cannot be used for rule head"),
+        ("p := 1; q := 2", "multiple expressions cannot be used for rule head"),
+        ("p := 1 with input as 2", "expressions using with keyword cannot be used for rule head"),
+        ("package b", "unexpected package"),
+        ("default p := x", "illegal default rule (value cannot contain var)"),
+        ("default p := [input.x]", "illegal default rule (value cannot contain ref)"),
+        ("default p := f(1)", "illegal default rule (value cannot contain call)"),
+        ("default p[x]", "illegal default rule (must have a value)"),
+        ("default f(x, x) := 1", "illegal default rule (arguments cannot be repeated x)"),
+        ("default f(1) := 1", "illegal default rule (arguments cannot contain number)"),
+        ("f(x) contains y", "the contains keyword can only be used with multi-value rule definitions"),
+        ("p contains x if y else := 1", "else keyword cannot be used on multi-value rules"),
+        ("p[x] if y else := 1", "else keyword cannot be used on rules with variables in head"),
+        ("p if x else", "expected else value term or rule body"),
+        ("p if { x; }", "unexpected } token"),
+        ("p if {}x", "var cannot be used for rule name"),
+        ("p if { x y }", "unexpected identifier token: expected \\n or ; or }"),
+        ("p if not some x", "unexpected some keyword: illegal negation of 'some'"),
+        ("p if some x == 1", "expected `x in xs` or `x, y in xs` expression"),
+        ("p if every x { y }", "expected `x[, y] in xs { ... }` expression"),
+        ("p if every 1 in x { y }", "expected value to be a variable"),
+        ("p if every x in y", "missing body"),
+        ("p if x with 1 as y", "unexpected number token: expected ident"),
+        ("p if x with input is y", "unexpected identifier token: expected as keyword"),
+        ("p := 01", "unexpected number token: expected number without leading zero"),
+        ("p := -x", "unexpected identifier token: expected number"),
+        ("p := 1e100000", "number too big"),
+        ('p := "\\u12"', 'illegal string literal: "\\u12"'),
+        ("p := 1.x", "expected fraction"),
+        ('p := "a".b', "illegal ref (head cannot be string)"),
+        ("p := x.1", "unexpected number token: expected identifier"),
+        ("p := (x", "non-terminated expression"),
+        ("p := {x y}", "unexpected identifier token: non-terminated set"),
+        ("p := {x: y z}", "unexpected identifier token: non-terminated object"),
+        ("p := [x y]", 'unexpected identifier token: expected "," or "]"'),
+        ('p := $"{not x}"', "unexpected negation ('not') in template-string expression"),
+        ('p := $"{x = 1}"', "unexpected unification ('=') in template-string expression"),
+        ('p := $"{some x in y}"', "unexpected 'some' in template-string expression"),
+        ('p := $"{x y}"', "expected } to end template string expression"),
+        (
+            "import foo",
+            "unexpected import path, must begin with one of: {data, future, input, rego}, got: foo",
+        ),
+        ("import data[x]", "unexpected var token: expecting string"),
+        ("import data.if", "unexpected import path, must not end with a keyword, got: if"),
+        ("import data.x as 1", "unexpected number token: expected var"),
+        ("import rego.v2", "invalid import `rego.v2`, must be `rego.v1`"),
+        ("import future.x", "invalid import, must be `future.keywords`"),
+        ("import future.keywords.x", "unexpected keyword, must be one of [contains every if in]"),
+        ("import data.x\nimport data.y as x", "import must not shadow import data.x"),
+    ],
+)
+def test_refusals(source: str, message: str) -> None:
+    """In OPA's words: people look for them."""
+    (only,) = complaints(source)
+    assert message in only
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("", "1:1 empty module"),
+        ("# nothing", "1:10 empty module"),
+        ("p := 1", "1:1 package expected"),
+        ("package", "1:8 unexpected eof token"),
+        ("package 1", "1:9 unexpected number token"),
+        ("package a[b]", "1:11 unexpected var token: expecting string"),
+        ("package foo.", "1:13 unexpected eof token: expected identifier"),
+    ],
+)
+def test_modules_without_a_package(source: str, message: str) -> None:
+    with pytest.raises(CompileError) as raised:
+        parse_module(source)
+    first = raised.value.errors[0]
+    assert f"{first.row}:{first.col} {first.message}" == message
+
+
+def test_all_errors_of_a_module_are_found() -> None:
+    """Reading goes on with the next rule, so that one save shows everything that is wrong."""
+    source = (
+        'p if { x = }\n\nq { true }\n\nr := "\\q"\n\ns[x] { x }\n\nt := [1, 2\n\nu := 1\nimport nothing\n'
+    )
+    assert complaints(source) == [
+        "2:12 unexpected } token",
+        "4:1 `if` keyword is required before rule body",
+        "6:6 illegal escape sequence",
+        "8:1 `if` keyword is required before rule body",
+        "8:1 `contains` keyword is required for partial set rules",
+        '12:1 unexpected identifier token: expected "," or "]"',
+        "13:8 unexpected import path, must begin with one of: {data, future, input, rego}, got: nothing",
+    ]
+
+
+def test_an_error_shows_its_line() -> None:
+    with pytest.raises(CompileError) as raised:
+        parse_module("package a\np if {\n\tx = = y\n}\n", "dir/a.rego")
+    (error,) = raised.value.errors
+    assert (error.file, error.row, error.col, error.line) == ("dir/a.rego", 3, 6, "\tx = = y")
+    assert error.code == "rego_parse_error"
+
+
+@pytest.mark.parametrize(
+    ("source", "hint"),
+    [
+        ("p if x", "for `if`, `import rego.v1` or `import future.keywords.if`"),
+        ("p { some x in xs }", "`import future.keywords.in` for `some x in xs` expressions"),
+        (
+            "p { every x in xs { x } }",
+            "`import future.keywords.every` for `every x in xs { ... }` expressions",
+        ),
+    ],
+)
+def test_v0_hints_at_imports(source: str, hint: str) -> None:
+    with pytest.raises(CompileError) as raised:
+        parse_module(f"package a\n{source}", version=0)
+    assert raised.value.errors[0].hint == hint
+
+
+def test_queries_have_no_rules() -> None:
+    with pytest.raises(CompileError, match="found empty body"):
+        parse_query(" # nothing")
+    with pytest.raises(CompileError, match="unexpected if keyword"):
+        parse_query("p if x")
+
+
+# Limits
+
+
+@pytest.mark.parametrize(
+    "unit",
+    ["[", "{", "(", "f(", "x[", "1+", "{x|", "[x|", '$"{', "every x in y {", "x.f().", "x in ", "{a|b,"],
+)
+def test_deep_nesting_is_an_error(unit: str) -> None:
+    """Never a RecursionError, here or in what walks the tree later."""
+    for prefix in ("", "p if ", "p := "):
+        with pytest.raises(CompileError):
+            parse_module(f"package a\n{prefix}{unit * 20_000}x")
+    with pytest.raises(CompileError):
+        parse_query(unit * 20_000 + "x")
+
+
+def test_nesting_that_people_write_is_fine() -> None:
+    assert parse_term("[" * 90 + "]" * 90)
+    assert parse_term(" + ".join(["x"] * 150))
+    assert len(rules("p if x\n" + "else if x\n" * 5000)[0].orelse) == 5000
+
+
+def test_work_is_linear() -> None:
+    """Twice the rules take twice the calls: counted, since time depends on what else the machine does."""
+
+    def calls(count: int) -> int:
+        rule = 'p if {{\n\tinput.x == "{0}"\n\tnot {{1 | 2, input.y}}[{0}]\n\tsome _, v in input\n}}\n'
+        text = "package a\n" + "".join(map(rule.format, range(count)))
+        counted = 0
+
+        def count_call(*_: object) -> None:
+            nonlocal counted
+            counted += 1
+
+        sys.setprofile(count_call)
+        try:
+            parse_module(text)
+        finally:
+            sys.setprofile(None)
+        return counted
+
+    assert calls(400) < 2.1 * calls(200)
+
+
+_PIECES = st.sampled_from(
+    [
+        *("package a", "import data.x", "p", "if", "contains", "else", "default", "some", "every", "in"),
+        *("not", "with", "as", ":=", "=", "==", "{", "}", "[", "]", "(", ")", '"s"', '"', "`", '$"', "$`"),
+        *(",", ";", "|", "\n", "\n\n", ".", "-", "1", "1.5", "_", "x", "f(", "\\", "\0", "\ufeff", "é"),
+        *("# METADATA\n", "# scope: rule\n", "# c"),
+    ]
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text() | st.lists(_PIECES, max_size=40).map(" ".join) | st.lists(_PIECES, max_size=40).map("".join))
+@example("package a\np := $`{")
+def test_any_text_is_read_or_refused(source: str) -> None:
+    """No text makes the parser raise anything but CompileError."""
+    for text in (source, f"package a\n{source}"):
+        for version in (0, 1):
+            with contextlib.suppress(CompileError):
+                parse_module(text, version=version)
+    for parse in (parse_query, parse_term):
+        with contextlib.suppress(CompileError):
+            parse(source)
