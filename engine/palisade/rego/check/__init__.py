@@ -11,6 +11,15 @@ and `recursion` look at the set as a whole, `infer` at types.
 
 from palisade.rego.check.compiler import check, check_query
 from palisade.rego.check.model import CheckedRule, CheckedSet
+from palisade.rego.check.schemas import SchemaError
 from palisade.rego.check.signatures import Signature, builtin_signatures
 
-__all__ = ["CheckedRule", "CheckedSet", "Signature", "builtin_signatures", "check", "check_query"]
+__all__ = [
+    "CheckedRule",
+    "CheckedSet",
+    "SchemaError",
+    "Signature",
+    "builtin_signatures",
+    "check",
+    "check_query",
+]

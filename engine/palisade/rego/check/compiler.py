@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from palisade.rego import ast
@@ -18,11 +16,13 @@ from palisade.rego.check.resolve import exports, module_names
 from palisade.rego.check.rule_types import RuleTypes
 from palisade.rego.check.rules import check_data, check_rules
 from palisade.rego.check.safety import Safety
+from palisade.rego.check.schemas import Schemas, SchemaSet
 from palisade.rego.check.scope import Scope
 from palisade.rego.check.scoped import TOO_DEEP, ScopedModule, ScopedRule, scope_module
 from palisade.rego.check.signatures import Signature, builtin_signatures
 from palisade.rego.check.tree import RuleTree
 from palisade.rego.check.variables import declared
+from palisade.rego.collector import collector_paused
 from palisade.rego.errors import CompileError, Diagnostic, Location
 from palisade.rego.values import Value
 
@@ -32,33 +32,25 @@ def check(
     *,
     data: Mapping[str, Value] | None = None,
     builtins: Mapping[str, Signature] | None = None,
+    schemas: Schemas | None = None,
 ) -> CheckedSet:
     """The rules of the modules in checked form.
 
     `builtins` are the functions there are, by default all of OPA v1.9.0. Where `data` is given, rules must
-    not stand at paths that it holds values at, as in a bundle. Raises CompileError with all errors of all
-    modules.
+    not stand at paths that it holds values at, as in a bundle. `schemas` are JSON schemas by name: `input`
+    for the input, `data.a.b` for a base document, others for annotations to name (see `SchemaSet`).
+    Raises CompileError with all errors of all modules, and SchemaError for a schema that is wrong.
     """
     known = builtin_signatures() if builtins is None else builtins
-    with _collector_paused():
-        return _check(modules, data, known)
-
-
-@contextmanager
-def _collector_paused() -> Iterator[None]:
-    """Holds Python's cycle collector off: trees are made by the ten thousand here, and none is garbage."""
-    if not gc.isenabled():
-        yield
-        return
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
+    with collector_paused():
+        return _check(modules, data, known, SchemaSet(schemas or {}))
 
 
 def _check(
-    modules: Sequence[ast.Module], data: Mapping[str, Value] | None, known: Mapping[str, Signature]
+    modules: Sequence[ast.Module],
+    data: Mapping[str, Value] | None,
+    known: Mapping[str, Signature],
+    schemas: SchemaSet,
 ) -> CheckedSet:
     exported = exports(modules)
     scoped = [scope_module(module, exported[module.package], known) for module in modules]
@@ -82,7 +74,7 @@ def _check(
     references = [(rule, each.scope.globals_seen) for rule, each in zip(finished, everything, strict=True)]
     graph, single = dependencies(tree, references)
     groups = in_order(graph)
-    types = RuleTypes(function_types(known))
+    types = RuleTypes(function_types(known), schemas)
     if check_recursion(groups, finished, single, graph, report):
         _check_types(types, groups, finished, everything, sources)
     errors = _errors(scoped)

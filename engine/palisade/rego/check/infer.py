@@ -16,6 +16,7 @@ from palisade.rego.check import types as t
 from palisade.rego.check.matching import Matcher
 from palisade.rego.check.problems import Problems, shown
 from palisade.rego.check.resolve import ref_text
+from palisade.rego.check.schemas import overridden
 from palisade.rego.check.signatures import Signature
 from palisade.rego.check.type_tree import TypeNode
 from palisade.rego.check.types import ANY, Type
@@ -28,19 +29,26 @@ class TypeChecker(Matcher):
     def __init__(
         self,
         documents: TypeNode,
-        inputs: Type,
         builtins: Mapping[str, t.Function],
         names: Mapping[str, str],
         problems: Problems,
     ) -> None:
         super().__init__()
         self.documents = documents
-        self.inputs = inputs
+        self.inputs: Type = ANY
+        self._data: list[tuple[tuple[str, ...], Type]] = []
         self.builtins = builtins
         self.names = names
         self.problems = problems
         self.failed = False
         self._quiet = False
+
+    def override(self, path: tuple[str, ...], found: Type) -> None:
+        """Takes a schema's word for the document at a path that starts at input or data."""
+        if path[0] == "input":
+            self.inputs = overridden(self.inputs, path[1:], found)
+        else:
+            self._data.insert(0, (path[1:], found))
 
     # Statements -----------------------------------------------------------------------------------------
 
@@ -228,6 +236,9 @@ class TypeChecker(Matcher):
         return self._behind(start, term, 0)
 
     def _document(self, term: ast.Ref) -> Type | None:
+        for path, override in self._data:
+            if tuple(part.value for part in term.path[: len(path)] if isinstance(part, ast.Scalar)) == path:
+                return self._behind(override, term, len(path))
         node = self.documents
         for index, part in enumerate(term.path):
             if node.type is not None:

@@ -9,21 +9,39 @@ from palisade.rego.check import types as t
 from palisade.rego.check.infer import TypeChecker
 from palisade.rego.check.model import CheckedRule
 from palisade.rego.check.problems import Problems
+from palisade.rego.check.schemas import SchemaError, SchemaSet
 from palisade.rego.check.tree import ground
 from palisade.rego.check.type_tree import TypeNode
 from palisade.rego.check.types import ANY, Type
+from palisade.rego.errors import NOWHERE, TYPE_ERROR, Location
 
 
 class RuleTypes:
     """Checks rules one by one and remembers what each yields."""
 
-    def __init__(self, builtins: Mapping[str, t.Function], inputs: Type = ANY) -> None:
+    def __init__(self, builtins: Mapping[str, t.Function], schemas: SchemaSet) -> None:
         self.documents = TypeNode()
-        self.inputs = inputs
         self.builtins = builtins
+        self.schemas = schemas
 
-    def checker(self, names: Mapping[str, str], problems: Problems) -> TypeChecker:
-        return TypeChecker(self.documents, self.inputs, self.builtins, names, problems)
+    def checker(
+        self,
+        names: Mapping[str, str],
+        problems: Problems,
+        annotations: Iterable[ast.Annotation] = (),
+        loc: Location = NOWHERE,
+    ) -> TypeChecker:
+        """A checker that knows what schemas say; reports annotations that name none there is."""
+        checker = TypeChecker(self.documents, self.builtins, names, problems)
+        overrides = self.schemas.everywhere
+        if annotations:
+            try:
+                overrides = [*overrides, *self.schemas.overrides(annotations)]
+            except SchemaError as error:
+                problems.add(str(error), loc, TYPE_ERROR)
+        for path, found in overrides:
+            checker.override(path, found)
+        return checker
 
     def check(self, rule: CheckedRule, failed: bool, problems: Problems) -> None:
         """Reports what is wrong with the rule's types. A rule with errors may yield anything from then on."""
@@ -37,7 +55,7 @@ class RuleTypes:
             *((each.body, each.value) for each in rule.rule.orelse),
         ]
         for body, value in branches:
-            checker = self.checker(rule.names, problems)
+            checker = self.checker(rule.names, problems, rule.annotations, rule.rule.loc)
             checker.body(body)
             found = _yields(checker, rule, value)
             if checker.failed:
