@@ -48,6 +48,15 @@ def glob_quote_meta(pattern: Value) -> str:
     return "".join(f"\\{char}" if char in _SPECIAL else char for char in string(pattern, 1))
 
 
+def pattern_of(glob: str, delimiters: Value) -> str:
+    """The glob as a regular expression of RE2 that matches a whole string, newlines too.
+
+    `delimiters` is the second operand of `glob.match`. Raises BuiltinError for what that would not take.
+    """
+    marks = "" if delimiters is None else (_marks(delimiters) or ".")
+    return f"(?s)(?:{_Translation(glob, marks).run()[0]})"
+
+
 @lru_cache(maxsize=1024)
 def matcher(glob: str, delimiters: str) -> Callable[[str], bool]:
     """A function that says whether the glob matches a string. Raises BuiltinError for a malformed glob.

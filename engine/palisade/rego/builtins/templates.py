@@ -1,0 +1,14 @@
+"""`strings.render_template`."""
+
+from __future__ import annotations
+
+from palisade.rego.builtins.operands import object_, string
+from palisade.rego.builtins.registry import Context, builtin
+from palisade.rego.builtins.template_rendering import render
+from palisade.rego.values import Value, to_json
+
+
+@builtin("strings.render_template")
+def render_template(ctx: Context, value: Value, variables: Value) -> str:
+    """A template of Go's text/template with the variables in it; a variable that it lacks is an error."""
+    return render(ctx, string(value, 1), to_json(object_(variables, 2)))
