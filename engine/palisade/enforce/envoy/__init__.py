@@ -1,0 +1,14 @@
+"""Rego compiled into what Envoy evaluates by itself.
+
+    enforcement = compile_sidecar(revision, function, keys)
+
+`decision` turns the outcome of partial evaluation into rules, `lower` its conditions into predicates, `tree`
+the rules into one of Envoy's matchers, and `compile` puts the filters of a sidecar together.
+"""
+
+from palisade.enforce.envoy.compile import Enforcement, compile_sidecar
+from palisade.enforce.envoy.decision import RuleCoverage
+from palisade.enforce.envoy.lower import Reason
+from palisade.enforce.envoy.tree import Verdict
+
+__all__ = ["Enforcement", "Reason", "RuleCoverage", "Verdict", "compile_sidecar"]

@@ -172,7 +172,7 @@ class Executor(Statements):
         env: Env,
         leaving: _Leaving,
     ) -> list[tuple[Formula, Step]]:
-        """One statement from one state: its steps with full conditions. What is undefined leaves the block."""
+        """One statement from one state: its steps with their full conditions; undefined leaves the block."""
         self._statements += 1
         if self._statements > MAX_STATEMENTS:
             raise Unsupported("is too much work for partial evaluation", self._where(stmt))

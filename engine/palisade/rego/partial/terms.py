@@ -23,6 +23,7 @@ class Known:
     """A value that does not depend on the request."""
 
     __slots__ = ("_form", "value")
+    __match_args__ = ("value",)
 
     def __init__(self, value: Value) -> None:
         self.value = value

@@ -1,0 +1,125 @@
+"""One revision for one sidecar: the four filters that its Envoy gets, and an account of what they decide."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from envoy.config.core.v3.extension_pb2 import TypedExtensionConfig
+from envoy.config.core.v3.grpc_service_pb2 import GrpcService
+from envoy.extensions.filters.http.ext_authz.v3.ext_authz_pb2 import BufferSettings, ExtAuthz
+from envoy.extensions.filters.http.rbac.v3.rbac_pb2 import RBAC
+from envoy.extensions.filters.http.set_filter_state.v3.set_filter_state_pb2 import Config as SetFilterState
+from envoy.type.matcher.v3.metadata_pb2 import MetadataMatcher
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
+
+from palisade.enforce.envoy.decision import RESIDUAL, Decision, RuleCoverage, decide
+from palisade.enforce.envoy.identity import authentication
+from palisade.enforce.envoy.sources import JWT_AUTHN, PATH_STATE
+from palisade.enforce.envoy.tree import matcher
+from palisade.policy.inventory import Function
+from palisade.policy.revisions import Revision
+from palisade.rego import ir
+from palisade.rego.partial import evaluate
+from palisade.xds import Snapshot
+
+IDENTITY, ATTRIBUTES, NATIVE, ASK = (
+    "palisade.identity",
+    "palisade.attributes",
+    "palisade.native",
+    "palisade.residual",
+)
+"""The filter slots of a sidecar, which the bootstrap names too: docs/decisions/static-listener.md."""
+
+ENGINE_CLUSTER = "palisade_engine"
+REVISION_STATE = "palisade.revision"
+
+RESIDUAL_SECONDS = 2
+"""How long a request waits for the engine's answer before it is denied."""
+
+BODY_BYTES = 1 << 20
+"""How much of a body the engine gets to see. What is longer arrives as `input.truncated_body`."""
+
+_BODY = frozenset(("body", "rawBody", "raw_body", "parsed_body", "truncated_body", "size"))
+
+
+@dataclass(frozen=True, slots=True)
+class Enforcement:
+    """What one sidecar gets of a revision."""
+
+    snapshot: Snapshot
+    coverage: tuple[RuleCoverage, ...]
+    residual: bool
+    """Whether any request goes to the engine."""
+    body: bool
+    """Whether the engine gets the bodies of those requests."""
+
+
+def compile_sidecar(revision: Revision, function: Function, keys: Mapping[str, str]) -> Enforcement:
+    """Compiles a revision for the sidecar of a function.
+
+    `keys` holds the JSON Web Key Set of each provider, as text, by the provider's name; one that lacks
+    verifies no token. Raises rego.CompileError where the decision's path is none.
+    """
+    path = tuple(revision.inventory.decision.split("/"))
+    name = ".".join(("data", *path))
+    plan = revision.policy.plan([name])
+    decision = _decision(revision, function, plan, path)
+    body = decision.residual and not _BODY.isdisjoint(plan.strings)
+    filters = {
+        IDENTITY: authentication(revision.providers, keys),
+        ATTRIBUTES: _attributes(revision.id),
+        NATIVE: RBAC(matcher=matcher(decision.entries, decision.default)),
+        ASK: _ask(function, body=body),
+    }
+    snapshot = Snapshot.of(f"{revision.id}", [_slot(slot, config) for slot, config in filters.items()])
+    return Enforcement(snapshot, decision.coverage, decision.residual, body)
+
+
+def _decision(revision: Revision, function: Function, plan: ir.Policy, path: tuple[str, ...]) -> Decision:
+    outcome = evaluate(plan, path, revision.policy.data, {("function",): function.name})
+    return decide(outcome, [provider.name for provider in revision.providers])
+
+
+def _slot(name: str, config: Message) -> TypedExtensionConfig:
+    resource = TypedExtensionConfig(name=name)
+    resource.typed_config.Pack(config, deterministic=True)
+    return resource
+
+
+def _attributes(revision: str) -> SetFilterState:
+    config = SetFilterState()
+    # Substitution commands start with a per cent sign; a revision's name has none.
+    for key, text in ((PATH_STATE, "%PATH(NQ:PATH)%"), (REVISION_STATE, revision)):
+        state = config.on_request_headers.add(object_key=key, factory_key="envoy.string")
+        state.format_string.text_format_source.inline_string = text
+    return config
+
+
+def _ask(function: Function, *, body: bool) -> ExtAuthz:
+    """The question to the engine, put only where the native filter could not decide."""
+    config = ExtAuthz(
+        transport_api_version="V3",
+        grpc_service=GrpcService(
+            envoy_grpc=GrpcService.EnvoyGrpc(cluster_name=ENGINE_CLUSTER),
+            timeout=Duration(seconds=RESIDUAL_SECONDS),
+        ),
+        metadata_context_namespaces=[JWT_AUTHN],
+        filter_enabled_metadata=_decided_as(RESIDUAL),
+    )
+    config.status_on_error.code = function.failure.no_engine
+    if body:
+        settings = BufferSettings(
+            max_request_bytes=BODY_BYTES, allow_partial_message=True, pack_as_bytes=True
+        )
+        config.with_request_body.CopyFrom(settings)
+    return config
+
+
+def _decided_as(name: str) -> MetadataMatcher:
+    """The native filter reported this name. It does so on its own authority: no client can set metadata."""
+    matched = MetadataMatcher(filter="envoy.filters.http.rbac")
+    matched.path.add(key="enforced_effective_policy_id")
+    matched.value.string_match.exact = name
+    return matched

@@ -1,0 +1,153 @@
+"""RE2 expressions for what the path, its segments and split texts are compared with.
+
+Envoy matches an expression against the whole text. The patterns here mean the same in Envoy and in `re2`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import re2
+from xds.type.matcher.v3.regex_pb2 import RegexMatcher
+from xds.type.matcher.v3.string_pb2 import StringMatcher
+
+from palisade.rego.partial.terms import Apply, ArrayOf, Known, Symbol
+
+MAX_PATTERN = 60_000
+"""Longer patterns are left to the engine: RE2 would take megabytes for one."""
+
+CLEAN_PATH = r"/(?:[^/%#][^%#]*)?"
+"""A path whose segments are its text between slashes: nothing to decode, and one slash to begin with."""
+
+VALID_ESCAPES = r"(?s)(?:[^%]|%[0-9A-Fa-f]{2})*"
+
+
+def quote(text: str) -> str:
+    """A pattern that is the text itself."""
+    return str(re2.escape(text))
+
+
+def alternatives(texts: Iterable[str]) -> str:
+    return "(?:" + "|".join(quote(text) for text in sorted(texts)) + ")"
+
+
+def segment_is(index: int, values: Iterable[str]) -> str:
+    """Segment `index` of a clean path is one of the values."""
+    return (
+        f"/(?:[^/]*/){{{index}}}{alternatives(values)}(?:/.*)?"
+        if index
+        else f"/{alternatives(values)}(?:/.*)?"
+    )
+
+
+def segment_exists(index: int) -> str:
+    return f"/(?:[^/]*/){{{index}}}.*" if index else "/.*"
+
+
+def some_segment_is(values: Iterable[str]) -> str:
+    return f"/(?:.*/)?{alternatives(values)}(?:/.*)?"
+
+
+def segments(count: int) -> str:
+    """A clean path of so many segments."""
+    return f"/(?:[^/]*/){{{count - 1}}}[^/]*" if count > 1 else "/[^/]*"
+
+
+def some_piece_is(delimiter: str, values: Iterable[str]) -> str:
+    """Some piece of a text split at a one-character delimiter is one of the values."""
+    mark = quote(delimiter)
+    return f"(?s)(?:.*{mark})?{alternatives(values)}(?:{mark}.*)?"
+
+
+def piece_is(delimiter: str, index: int, values: Iterable[str]) -> str:
+    """Piece `index` of a text split at a one-character delimiter is one of the values."""
+    mark = quote(delimiter)
+    other = f"[^{mark}]" if len(mark) == 1 or mark.startswith("\\") else mark
+    return f"(?s)(?:{other}*{mark}){{{index}}}{alternatives(values)}(?:{mark}.*)?"
+
+
+def search(pattern: str) -> str:
+    """Matches where the pattern is found anywhere in the text, as Rego's regex.match does."""
+    return f"(?s:.*)(?:{pattern})(?s:.*)"
+
+
+def regex(pattern: str) -> StringMatcher:
+    """Envoy's matcher for the pattern. Raises ValueError for one that RE2 does not take."""
+    try:
+        re2.compile(pattern)
+    except re2.error as error:
+        raise ValueError(f"RE2 does not take {pattern!r}: {error}") from error
+    matcher = RegexMatcher(regex=pattern)
+    matcher.google_re2.SetInParent()
+    return StringMatcher(safe_regex=matcher)
+
+
+def folded(name: str, value: str) -> str:
+    """A pattern of the texts that `lower` or `upper` turns into the value, which is ASCII."""
+    change = str.lower if name == "lower" else str.upper
+    pieces = []
+    for char in value:
+        sources = sorted({char, char.lower(), char.upper(), *_ALSO.get((name, char), "")})
+        kept = [each for each in sources if change(each) == char]
+        pieces.append(f"[{''.join(map(quote, kept))}]" if len(kept) > 1 else quote(char))
+    return "".join(pieces)
+
+
+_ALSO = {("lower", "k"): "\u212a", ("upper", "S"): "\u017f", ("upper", "I"): "\u0131"}
+"""Letters outside ASCII that become letters within: the Kelvin sign, the long s, the dotless i."""
+
+
+def segment_matching(index: int, matcher: StringMatcher) -> str | None:
+    """A pattern of the clean paths whose segment `index` the matcher takes; None where there is none."""
+    kind = matcher.WhichOneof("match_pattern")
+    text = getattr(matcher, str(kind))
+    lead = f"/(?:[^/]*/){{{index}}}" if index else "/"
+    if kind in ("prefix", "suffix", "contains") and "/" in text:
+        return None
+    if kind == "prefix":
+        return f"{lead}{quote(text)}.*"
+    if kind == "suffix":
+        return f"{lead}[^/]*{quote(text)}(?:/.*)?"
+    if kind == "contains":
+        return f"{lead}[^/]*{quote(text)}.*" if text else None
+    return None
+
+
+def pieces(made: Symbol) -> tuple[str, Symbol, str] | None:
+    """What a text that is put together consists of, where it is constants around one value of the request.
+
+    `sprintf("/users/%s", [x])`, `concat("/", ["/users", x])` and `$"/users/{x}"` give ("/users/", x, "").
+    """
+    parts = _parts(made)
+    if parts is None or len([part for part in parts if not isinstance(part, str)]) != 1:
+        return None
+    at = next(index for index, part in enumerate(parts) if not isinstance(part, str))
+    before = "".join(str(part) for part in parts[:at])
+    behind = "".join(str(part) for part in parts[at + 1 :])
+    term = parts[at]
+    return None if isinstance(term, str) else (before, term, behind)
+
+
+def _parts(made: Symbol) -> list[str | Symbol] | None:
+    match made:
+        case Apply("sprintf", (Known(str(form)), ArrayOf(items))):
+            chunks = form.split("%s")
+            if "%" in "".join(chunks) or len(chunks) != len(items) + 1:
+                return None
+            return _interleaved(chunks, items)
+        case Apply("concat", (Known(str(glue)), ArrayOf(items))):
+            return _interleaved(["", *[glue] * (len(items) - 1), ""], items)
+    return None
+
+
+def _interleaved(chunks: list[str], items: tuple[Symbol, ...]) -> list[str | Symbol] | None:
+    parts: list[str | Symbol] = [chunks[0]]
+    for chunk, item in zip(chunks[1:], items, strict=True):
+        if isinstance(item, Known):
+            if not isinstance(item.value, str):
+                return None
+            parts.append(item.value)
+        else:
+            parts.append(item)
+        parts.append(chunk)
+    return parts

@@ -1,0 +1,168 @@
+"""Predicates over what Envoy sees of a request, before they become protobuf.
+
+They are two-valued and exact: a `Check` is one of Envoy's matchers, an `OneOf` a comparison of a text with
+constants, which a tree can look up. Combinations simplify as they are built.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from google.protobuf.message import Message
+from xds.core.v3.extension_pb2 import TypedExtensionConfig
+from xds.type.matcher.v3.matcher_pb2 import Matcher
+from xds.type.matcher.v3.string_pb2 import StringMatcher
+
+Single: TypeAlias = Matcher.MatcherList.Predicate.SinglePredicate
+Proto: TypeAlias = Matcher.MatcherList.Predicate
+
+
+def typed(name: str, message: Message) -> TypedExtensionConfig:
+    """An extension of the name with the message as its configuration."""
+    config = TypedExtensionConfig(name=name)
+    config.typed_config.Pack(message, deterministic=True)
+    return config
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A text of the request that a matcher can read: a header, a part of the filter state, an address.
+
+    `name` identifies it; `config` is the serialized TypedExtensionConfig of Envoy's input.
+    """
+
+    name: str
+    config: bytes
+
+    @classmethod
+    def of(cls, name: str, message: Message) -> Text:
+        return cls(name, typed(name, message).SerializeToString(deterministic=True))
+
+    def input(self) -> TypedExtensionConfig:
+        return TypedExtensionConfig.FromString(self.config)
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    value: bool
+
+
+@dataclass(frozen=True, slots=True)
+class OneOf:
+    """The text is there and is one of the values."""
+
+    text: Text
+    values: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One SinglePredicate, serialized."""
+
+    single: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class All:
+    parts: tuple[Predicate, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    parts: tuple[Predicate, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    part: Predicate
+
+
+Predicate: TypeAlias = Constant | OneOf | Check | All | AnyOf | Not
+
+YES = Constant(True)
+NO = Constant(False)
+
+
+def all_of(parts: Iterable[Predicate]) -> Predicate:
+    """The conjunction."""
+    flat: dict[Predicate, None] = {}
+    for part in parts:
+        if part == NO:
+            return NO
+        if isinstance(part, All):
+            flat.update(dict.fromkeys(part.parts))
+        elif part != YES:
+            flat[part] = None
+    if any(isinstance(part, Not) and part.part in flat for part in flat):
+        return NO
+    return _joined(All, flat, YES)
+
+
+def any_of(parts: Iterable[Predicate]) -> Predicate:
+    """The disjunction."""
+    flat: dict[Predicate, None] = {}
+    for part in parts:
+        if part == YES:
+            return YES
+        if isinstance(part, AnyOf):
+            flat.update(dict.fromkeys(part.parts))
+        elif part != NO:
+            flat[part] = None
+    if any(isinstance(part, Not) and part.part in flat for part in flat):
+        return YES
+    return _joined(AnyOf, flat, NO)
+
+
+def _joined(kind: type[All] | type[AnyOf], flat: dict[Predicate, None], neutral: Constant) -> Predicate:
+    if not flat:
+        return neutral
+    if len(flat) == 1:
+        return next(iter(flat))
+    return kind(tuple(flat))
+
+
+def negate(part: Predicate) -> Predicate:
+    if isinstance(part, Constant):
+        return NO if part.value else YES
+    return part.part if isinstance(part, Not) else Not(part)
+
+
+def one_of(text: Text, values: Iterable[str]) -> Predicate:
+    """The text is one of the values; where there are none, never."""
+    chosen = frozenset(values)
+    return OneOf(text, chosen) if chosen else NO
+
+
+def text_check(text: Text, matcher: StringMatcher) -> Check:
+    """The text is there and the matcher takes it."""
+    single = Single(input=text.input(), value_match=matcher)
+    return Check(single.SerializeToString(deterministic=True))
+
+
+def custom_check(source: TypedExtensionConfig, matcher: TypedExtensionConfig) -> Check:
+    """A custom matcher takes what the input gives."""
+    single = Single(input=source, custom_match=matcher)
+    return Check(single.SerializeToString(deterministic=True))
+
+
+def to_proto(predicate: Predicate) -> Proto:
+    """The predicate as Envoy's. Raises ValueError for constants, which are for the caller to resolve."""
+    if isinstance(predicate, Check):
+        return Proto(single_predicate=Single.FromString(predicate.single))
+    if isinstance(predicate, OneOf):
+        singles = [
+            Proto(
+                single_predicate=Single(input=predicate.text.input(), value_match=StringMatcher(exact=value))
+            )
+            for value in sorted(predicate.values)
+        ]
+        return singles[0] if len(singles) == 1 else Proto(or_matcher=Proto.PredicateList(predicate=singles))
+    if isinstance(predicate, Not):
+        return Proto(not_matcher=to_proto(predicate.part))
+    if isinstance(predicate, All):
+        return Proto(and_matcher=Proto.PredicateList(predicate=map(to_proto, predicate.parts)))
+    if isinstance(predicate, AnyOf):
+        return Proto(or_matcher=Proto.PredicateList(predicate=map(to_proto, predicate.parts)))
+    raise ValueError("a constant has no matcher")
