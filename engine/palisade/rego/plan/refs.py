@@ -142,8 +142,11 @@ def exclude(scope: Scope, key: ir.Operand, keys: tuple[str, ...]) -> None:
 def uniform_depth(scope: Scope, node: Node, path: tuple[ast.Term, ...], index: int) -> int | None:
     """The length of the part of the path that names a document, whatever the unknown keys turn out to be.
 
-    None where documents stand at different depths, or where the path may end at a package.
+    None where documents stand at different depths, or where the path may end at a package. A call by path
+    passes input and data alone, so there is none either where functions take more than these.
     """
+    if scope.overlay.slots:
+        return None
     nodes = [node]
     for at in range(index, len(path)):
         key = path[at]
