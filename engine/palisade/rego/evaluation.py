@@ -61,7 +61,7 @@ class PlanPolicy:
 
 
 def _results(plan: Callable[..., list[Value]], input: Value, data: Value, setup: Setup) -> list[Any]:
-    return [to_json(result) for result in plan(input, data, [], Frame(Run(setup)))]
+    return [to_json(result) for result in plan(input, data, [], Frame(Run(setup), {}))]
 
 
 def load_plan(document: Mapping[str, Any] | str | bytes, data: Any = None) -> PlanPolicy:

@@ -64,13 +64,14 @@ class Policy:
         program = self._compile([rule_entrypoint(parts, path)])
         data, setup = self._data, self._setup
         setup = replace(setup, files=program.files)
+        static: dict[int, Value] = {}
         function = program.direct.get(path)
         if function is not None:
             rule = function
 
             def call(input: Value = UNDEFINED) -> Value:
                 try:
-                    return rule(input, data, Frame(Run(setup)))
+                    return rule(input, data, Frame(Run(setup), static))
                 except (RecursionError, MemoryError) as error:
                     return guarded(_again, error)
 
@@ -78,7 +79,7 @@ class Policy:
         results = program.plans[path]
 
         def ask(input: Value = UNDEFINED) -> Value:
-            found = guarded(results, input, data, [], Frame(Run(setup)))
+            found = guarded(results, input, data, [], Frame(Run(setup), static))
             return found[0]["result"] if found else UNDEFINED
 
         return ask
@@ -110,7 +111,7 @@ class Policy:
             limits=limits or self._setup.limits,
         )
         results = program.plans["query"]
-        found: list[dict[str, Value]] = guarded(results, input, self._data, [], Frame(Run(setup)))
+        found: list[dict[str, Value]] = guarded(results, input, self._data, [], Frame(Run(setup), {}))
         return [guarded(to_json, each) for each in found] if plain else found
 
     def plan(self, entrypoints: Iterable[str]) -> ir.Policy:

@@ -106,16 +106,21 @@ class Run:
 
 
 class Frame:
-    """The results of rules that hold while `input` and `data` are what they are; `with` opens a new one."""
+    """The values of rules while `input` and `data` are what they are; `with` opens a new one.
 
-    __slots__ = ("memo", "run")
+    `memo` keeps those of one query, `static` those that do not depend on the input, which outlive it.
+    """
 
-    def __init__(self, run: Run) -> None:
+    __slots__ = ("memo", "run", "static")
+
+    def __init__(self, run: Run, static: dict[int, Value]) -> None:
         self.run = run
         self.memo: dict[int, Value] = {}
+        self.static = static
 
     def changed(self, data: bool) -> Frame:
-        return Frame(self.run)
+        """The frame under a `with` on data or on the input."""
+        return Frame(self.run, {} if data else self.static)
 
 
 def failed(frame: Frame, error: BuiltinError, name: str, place: Place) -> Value:

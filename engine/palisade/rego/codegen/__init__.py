@@ -15,9 +15,11 @@ from typing import Any
 
 from palisade.rego import ir, runtime
 from palisade.rego.builtins.registry import BUILTINS
+from palisade.rego.codegen.literals import fold
 from palisade.rego.codegen.lower import Lowering, Names
 from palisade.rego.codegen.render import render
 from palisade.rego.codegen.simplify import simplify
+from palisade.rego.codegen.steady import steady
 from palisade.rego.codegen.tables import tabulate
 from palisade.rego.codegen.tree import Return
 from palisade.rego.errors import BuiltinError
@@ -63,7 +65,11 @@ def compile_plan(policy: ir.Policy) -> Program:
     namespace = dict(_RUNTIME)
     numbers = {func.name: index for index, func in enumerate(policy.funcs)}
     names = Names(policy.strings, numbers, _Builtins(namespace), _Constants(namespace))
-    texts = [_function(names, index, func) for index, func in enumerate(policy.funcs)]
+    kept = steady(policy.funcs, lambda name: name in BUILTINS and BUILTINS[name].pure)
+    texts = [
+        _function(names, index, func, "static" if func.name in kept else "memo")
+        for index, func in enumerate(policy.funcs)
+    ]
     texts += [_plan(names, index, plan) for index, plan in enumerate(policy.plans)]
     text = "\n".join(texts)
     execute(text, namespace)
@@ -92,16 +98,17 @@ def execute(text: str, namespace: dict[str, Any]) -> None:
     exec(code, namespace)  # noqa: S102 - the text is what `render` wrote, never a user's
 
 
-def _function(names: Names, number: int, func: ir.Func) -> str:
+def _function(names: Names, number: int, func: ir.Func, cache: str) -> str:
+    """`cache` names the attribute of the frame that keeps the value of a rule without parameters."""
     memo = len(func.params) == 2
 
     def finish(text: str, frame: str) -> tuple[str, ...]:
-        return (f"{frame}.memo[{number}] = r = {text}", "return r") if memo else (f"return {text}",)
+        return (f"{frame}.{cache}[{number}] = r = {text}", "return r") if memo else (f"return {text}",)
 
-    blocks = tabulate(func.blocks, func.params, func.result)
+    blocks = tabulate(fold(func.blocks, names.strings), func.params, func.result)
     lowering = Lowering(names, func.params, func.result, blocks, finish)
     nodes = simplify(lowering.lower(blocks))
-    head = [f"r = m.memo.get({number}, M)", "if r is not M: return r"] if memo else []
+    head = [f"r = m.{cache}.get({number}, M)", "if r is not M: return r"] if memo else []
     unset = sorted(lowering.unset - set(func.params))
     if unset:
         head.append(" = ".join(f"l{local}" for local in unset) + " = U")
@@ -113,8 +120,9 @@ def _plan(names: Names, number: int, plan: ir.Plan) -> str:
     def finish(text: str, frame: str) -> tuple[str, ...]:
         return ("return rs",)
 
-    lowering = Lowering(names, (ir.INPUT, ir.DATA), None, plan.blocks, finish)
-    nodes = simplify([*lowering.lower(plan.blocks), Return(finish("", "m"))])
+    blocks = fold(plan.blocks, names.strings)
+    lowering = Lowering(names, (ir.INPUT, ir.DATA), None, blocks, finish)
+    nodes = simplify([*lowering.lower(blocks), Return(finish("", "m"))])
     unset = sorted(lowering.unset)
     head = [" = ".join(f"l{local}" for local in unset) + " = U"] if unset else []
     return render(f"p{number}", nodes, ["l0", "l1", "rs", "m"], head)

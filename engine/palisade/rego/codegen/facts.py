@@ -95,6 +95,17 @@ def mutates(stmt: ir.AnyStmt) -> int | None:
     return None if name is None else getattr(stmt, name)
 
 
+def exposed(blocks: Sequence[ir.Block]) -> Iterator[int]:
+    """The locals that the blocks use before they set them."""
+    made: set[int] = set()
+    for stmt in walk(blocks):
+        changed = mutates(stmt)
+        for local in (*reads(stmt), *(() if changed is None else (changed,))):
+            if local not in made:
+                yield local
+        made.update(stores(stmt))
+
+
 @dataclass(frozen=True, slots=True)
 class Facts:
     """Counts for one function or plan. `needed` are the locals that something depends on in the end."""

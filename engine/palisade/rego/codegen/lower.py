@@ -14,9 +14,10 @@ from typing import Any
 from palisade.rego import ir
 from palisade.rego.codegen import facts
 from palisade.rego.codegen.flow import Flow, Known, Then, With
-from palisade.rego.codegen.rows import Constant, Row, Slot, TableStmt
+from palisade.rego.codegen.inline import FORMS, TOTAL, Arg
+from palisade.rego.codegen.rows import Constant, LiteralStmt, Row, Slot, TableStmt
 from palisade.rego.codegen.tree import Block, Cond, Jump, Label, Line, Loop, Node, Return
-from palisade.rego.values import KeyForm, Value, key, number
+from palisade.rego.values import KeyForm, Value, key, number, unkey
 
 
 @dataclass(slots=True)
@@ -31,7 +32,7 @@ class Names:
     """The text of a value, entered among the constants where it has no literal."""
 
     def table(self, rows: Sequence[Row], with_row: bool) -> str:
-        """The name of a table: rows by key; rows alone where none is asked for; keys where nothing else is."""
+        """The name of a table: rows by key; rows alone where there is no key; keys alone where no slot is."""
         slots = len(rows[0].slots) + with_row
         found: dict[KeyForm, list[Any]] = {}
         for row in rows:
@@ -51,8 +52,12 @@ class Names:
                 return value
             case ir.StringIndex(index):
                 return self.strings[index]
-            case ir.MakeNumberRefStmt(index=index):
+            case ir.MakeNumberIntStmt(value):
+                return value
+            case ir.MakeNumberRefStmt(index):
                 return number(self.strings[index])
+            case LiteralStmt(form):
+                return unkey(form)
 
 
 class Lowering(Flow):
@@ -205,11 +210,12 @@ class Lowering(Flow):
         if number is not None:
             nodes: list[Node] = [Line(f"{target} = f{number}({', '.join((*args, 'm'))})")]
         else:
-            name, pure = self._names.builtins(stmt.func)
-            operands = ", ".join(args if pure else ("m.run.context", *args))
+            expression = self._builtin(stmt, args)
+            if stmt.func in TOTAL:
+                return self._set(stmt.result, expression)
             nodes = [
                 Line(
-                    f"try: {target} = {name}({operands})\n"
+                    f"try: {target} = {expression}\n"
                     f"except BuiltinError as e: {target} = failed(m, e, {stmt.func!r}, {self._place(stmt)})"
                 )
             ]
@@ -218,11 +224,22 @@ class Lowering(Flow):
         self._set(stmt.result, target)
         return nodes
 
+    def _builtin(self, stmt: ir.CallStmt, args: Sequence[str]) -> str:
+        name, pure = self._names.builtins(stmt.func)
+        call = f"{name}({', '.join(args if pure else ('m.run.context', *args))})"
+        form = FORMS.get(stmt.func)
+        if form is None:
+            return call
+        # A number's literal stands in parentheses, as what follows may be an attribute.
+        return form([Arg(f"({text})" if text.isdigit() else text, _kind(text)) for text in args], call)
+
     def dot(self, stmt: ir.DotStmt) -> list[Node]:
         if type(stmt.source) is not ir.Local:
             return self._leave()
         source, key = self._text(stmt.source), self._text(stmt.key)
         target = f"l{stmt.target}"
+        if _kind(source):
+            return self._leave()
         if type(stmt.key) is ir.StringIndex:
             got = f"{source}.get({key}, U) if type({source}) is dict else dot({source}, {key})"
         elif type(stmt.key) is ir.Bool:
@@ -240,18 +257,14 @@ class Lowering(Flow):
     def equal(self, stmt: ir.EqualStmt) -> list[Node]:
         if stmt.a == stmt.b:
             return []
-        return [Cond(self._differ(stmt), self._leave())]
+        a, b = _sides(stmt)
+        return [Cond(_differ(self._text(a), self._text(b), b), self._leave())]
 
     def not_equal(self, stmt: ir.NotEqualStmt) -> list[Node]:
         if stmt.a == stmt.b:
             return self._leave()
-        return [Cond(self._differ(stmt), [], self._leave())]
-
-    def _differ(self, stmt: ir.EqualStmt | ir.NotEqualStmt) -> str:
-        a, b = stmt.a, stmt.b
-        if type(a) is not ir.Local:
-            a, b = b, a
-        return _differ(self._text(a), self._text(b), b)
+        a, b = _sides(stmt)
+        return [Cond(_same(self._text(a), self._text(b), b), self._leave())]
 
     def is_array(self, stmt: ir.IsArrayStmt) -> list[Node]:
         return self._is(stmt.source, "list")
@@ -284,6 +297,9 @@ class Lowering(Flow):
 
     def len_stmt(self, stmt: ir.LenStmt) -> list[Node]:
         return self._set(stmt.target, f"len({self._text(stmt.source)})")
+
+    def literal(self, stmt: LiteralStmt) -> list[Node]:
+        return self._set(stmt.target, self._names.constant(unkey(stmt.form)), stands=True)
 
     def make_array(self, stmt: ir.MakeArrayStmt) -> list[Node]:
         return self._set(stmt.target, "[]")
@@ -427,13 +443,35 @@ class Lowering(Flow):
         return index
 
 
+def _kind(text: str) -> str:
+    """The Python type of a literal that is a string or a natural number."""
+    if text[0] in "\"'":
+        return "str"
+    return "int" if text.isdigit() else ""
+
+
+def _sides(stmt: ir.EqualStmt | ir.NotEqualStmt) -> tuple[ir.Operand, ir.Operand]:
+    """The operands, a constant behind."""
+    return (stmt.a, stmt.b) if type(stmt.a) is ir.Local else (stmt.b, stmt.a)
+
+
+def _same(a: str, b: str, operand: ir.Operand | Slot) -> str:
+    """The test that two values are equal; `operand` is what `b` stands for."""
+    kind = operand.kind if isinstance(operand, Slot) else type(operand)
+    if kind is ir.StringIndex:
+        return f"{a} == {b}"
+    if kind is ir.Bool:
+        return "False" if _kind(a) else f"{a} is {b}"
+    return f"{a} == {b} and equal({a}, {b})"
+
+
 def _differ(a: str, b: str, operand: ir.Operand | Slot) -> str:
     """The test that two values differ; `operand` is what `b` stands for."""
     kind = operand.kind if isinstance(operand, Slot) else type(operand)
     if kind is ir.StringIndex:
         return f"{a} != {b}"
     if kind is ir.Bool:
-        return f"{a} is not {b}"
+        return "True" if _kind(a) else f"{a} is not {b}"
     return f"{a} != {b} or not equal({a}, {b})"
 
 
@@ -471,6 +509,7 @@ _LOWER: dict[type[Any], Callable[[Lowering, Any], list[Node]]] = {
     ir.IsSetStmt: Lowering.is_set,
     ir.IsUndefinedStmt: Lowering.is_undefined,
     ir.LenStmt: Lowering.len_stmt,
+    LiteralStmt: Lowering.literal,
     ir.MakeArrayStmt: Lowering.make_array,
     ir.MakeNullStmt: Lowering.make_null,
     ir.MakeNumberIntStmt: Lowering.make_number_int,

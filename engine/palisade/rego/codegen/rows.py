@@ -1,4 +1,4 @@
-"""The statement that only this compiler knows: rules alike as rows of a table. Made by `tables`."""
+"""The statements that only this compiler knows: constants (made by `literals`) and tables (by `tables`)."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from palisade.rego import ir
+from palisade.rego.values import KeyForm
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +17,15 @@ class Slot:
     kind: type[Any]
 
 
-Constant: TypeAlias = ir.Bool | ir.StringIndex | ir.MakeNumberRefStmt
+@dataclass(frozen=True, slots=True)
+class LiteralStmt(ir.Stmt):
+    """Sets a local to a constant; `form` is its key form, so that equal statements mean the same value."""
+
+    form: KeyForm
+    target: int
+
+
+Constant: TypeAlias = ir.Bool | ir.StringIndex | ir.MakeNumberIntStmt | ir.MakeNumberRefStmt | LiteralStmt
 
 
 @dataclass(frozen=True, slots=True)

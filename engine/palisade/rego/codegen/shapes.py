@@ -11,7 +11,7 @@ from dataclasses import fields, replace
 from typing import Any, TypeAlias, get_args
 
 from palisade.rego import ir
-from palisade.rego.codegen.rows import Constant, Slot
+from palisade.rego.codegen.rows import Constant, LiteralStmt, Slot
 
 Shape: TypeAlias = tuple[Any, ...]
 
@@ -24,6 +24,8 @@ _NO_LOCALS = {
     (ir.MakeNumberRefStmt, "index"),
 }
 _PLACE = ("file", "row", "col")
+CONSTANTS = (LiteralStmt, ir.MakeNumberIntStmt, ir.MakeNumberRefStmt)
+"""The statements that do nothing but to set a local to a constant."""
 
 
 def _fields(kind: type[Any]) -> tuple[tuple[str, str], ...]:
@@ -66,9 +68,9 @@ class Piece:
     def _stmt(self, stmt: ir.AnyStmt) -> Shape:
         kind = type(stmt)
         parts: list[Any] = [kind, stmt.file, stmt.row - self.row, stmt.col]
-        if kind is ir.MakeNumberRefStmt:
-            self.constants.append(stmt)  # type: ignore[arg-type]  # the class was just looked at
-            return (*parts, self._local(stmt.target))  # type: ignore[union-attr]
+        if isinstance(stmt, CONSTANTS):
+            self.constants.append(_bare(stmt))
+            return (*parts, self._local(stmt.target))
         for name, holds in FIELDS[kind]:
             value = getattr(stmt, name)
             if holds == "operand":
@@ -99,13 +101,18 @@ class Piece:
         return type(operand)
 
 
+def _bare(stmt: LiteralStmt | ir.MakeNumberIntStmt | ir.MakeNumberRefStmt) -> Constant:
+    """The statement without its target, which the planner may have numbered otherwise elsewhere."""
+    return replace(stmt, target=0)
+
+
 def filled(block: ir.Block, slots: Callable[[], Slot | None]) -> ir.Block:
     """The block with slots for constants: `slots` is asked for each in turn, None keeps it."""
     return ir.Block(tuple(_filled(stmt, slots) for stmt in block.stmts))
 
 
 def _filled(stmt: ir.AnyStmt, slots: Callable[[], Slot | None]) -> ir.AnyStmt:
-    if isinstance(stmt, ir.MakeNumberRefStmt):
+    if isinstance(stmt, CONSTANTS):
         slot = slots()
         if slot is None:
             return stmt

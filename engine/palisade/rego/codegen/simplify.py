@@ -26,7 +26,12 @@ def _fold(nodes: list[Node]) -> list[Node]:
                 if ends(rest[:1]):
                     rest = rest[:1]
             case Loop(label, header, body):
-                rest = [Loop(label, header, _strip(_fold(body), frozenset((label,)))), *rest]
+                body = _fold(body)
+                last = body[-1] if body else None
+                if isinstance(last, Block):
+                    # The end of the last block is the end of the round.
+                    body = [*body[:-1], *_retarget(last.body, last.label, Jump(label))]
+                rest = [Loop(label, header, _strip(body, frozenset((label,)))), *rest]
             case Block(label, body):
                 rest = _fold_block(label, body, rest)
             case _:

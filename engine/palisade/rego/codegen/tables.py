@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 
 from palisade.rego import ir
 from palisade.rego.codegen import facts
-from palisade.rego.codegen.rows import Row, Slot, TableStmt
+from palisade.rego.codegen.rows import LiteralStmt, Row, Slot, TableStmt
 from palisade.rego.codegen.shapes import Piece, Shape, filled
 
 _FEWEST = 3
@@ -27,13 +27,7 @@ def tabulate(blocks: Sequence[ir.Block], params: Sequence[int], result: int | No
         return tuple(blocks)
     shared = frozenset((*params, *(() if result is None else (result,))))
     units = [(unit, _is_rule(unit, shared)) for unit in _units(blocks)]
-    outside = {
-        local
-        for unit, alike in units
-        if not alike
-        for stmt in facts.walk(unit)
-        for local in facts.reads(stmt)
-    }
+    outside = {local for unit, alike in units if not alike for local in facts.exposed(unit)}
     new: list[ir.Block] = []
     run: list[tuple[ir.Block, ...]] = []
     for unit, alike in units:
@@ -103,17 +97,17 @@ def _grouped(run: Sequence[tuple[ir.Block, ...]], shared: frozenset[int]) -> lis
         if len(group) < _FEWEST:
             new += (block for _, unit in group for block in unit)
         else:
-            new.append(_table(group))
+            new.append(_table(group, shared))
     return new
 
 
-def _table(group: Sequence[tuple[Piece, tuple[ir.Block, ...]]]) -> ir.Block:
+def _table(group: Sequence[tuple[Piece, tuple[ir.Block, ...]]], shared: frozenset[int]) -> ir.Block:
     pieces = [piece for piece, _ in group]
     columns = [list(column) for column in zip(*(piece.constants for piece in pieces), strict=True)]
     kinds = [type(column[0]) if any(each != column[0] for each in column) else None for column in columns]
     slots = iter([Slot(at, kind) if kind else None for at, kind in enumerate(kinds)])
     first, *others = (filled(block, slots.__next__) for block in group[0][1])
-    prefix, keys, rest = _split(first)
+    prefix, keys, rest = _split(first, shared)
     # What only the keys need is no part of a row.
     used = sorted(_slots((rest, *others)))
     rows = [
@@ -129,15 +123,17 @@ def _table(group: Sequence[tuple[Piece, tuple[ir.Block, ...]]]) -> ir.Block:
     return ir.Block((table,))  # type: ignore[arg-type]  # a statement that only this compiler knows
 
 
-def _split(block: ir.Block) -> tuple[tuple[ir.AnyStmt, ...], dict[int, Slot], ir.Block]:
-    """What is the same for all rows and can go first; which locals are compared with the row; and the rest."""
+def _split(
+    block: ir.Block, shared: frozenset[int]
+) -> tuple[tuple[ir.AnyStmt, ...], dict[int, Slot], ir.Block]:
+    """What is the same for all rows and can go first; which locals are compared with the row; the rest."""
     prefix: list[ir.AnyStmt] = []
     keys: dict[int, Slot] = {}
     rest: list[ir.AnyStmt] = []
     numbers: dict[int, Slot] = {}
     for at, stmt in enumerate(block.stmts):
         slot = _compared(stmt, numbers)
-        if slot is not None and slot[0] not in keys and _sets(prefix, slot[0]):
+        if slot is not None and slot[0] not in keys and (slot[0] in shared or _sets(prefix, slot[0])):
             keys[slot[0]] = slot[1]
         elif isinstance(stmt, ir.ResetLocalStmt):
             rest.append(stmt)
@@ -178,6 +174,7 @@ _STEADY = (
     ir.IsObjectStmt,
     ir.IsSetStmt,
     ir.LenStmt,
+    LiteralStmt,
     ir.MakeNullStmt,
     ir.MakeNumberIntStmt,
     ir.MakeNumberRefStmt,
@@ -192,7 +189,7 @@ def _steady(stmt: ir.AnyStmt, numbers: dict[int, Slot]) -> bool:
     inside = ir.Block((stmt,))
     return (
         all(isinstance(each, _STEADY) for each in facts.walk((inside,)))
-        and not any(_slots((inside,)))
+        and not _slots((inside,))
         and numbers.keys().isdisjoint(local for each in facts.walk((inside,)) for local in facts.reads(each))
     )
 
