@@ -24,12 +24,27 @@ class Output(StrEnum):
 
 def out() -> Console:
     """The console for results. Made anew, so that it writes to the standard output of now."""
-    return Console(highlight=False, soft_wrap=True, emoji=False, markup=False)
+    return _console(stderr=False)
 
 
 def err() -> Console:
     """The console for messages and progress."""
-    return Console(stderr=True, highlight=False, soft_wrap=True, emoji=False, markup=False)
+    return _console(stderr=True)
+
+
+def _console(*, stderr: bool) -> Console:
+    stream = sys.stderr if stderr else sys.stdout
+    # A table that goes to a file or a pipe is cut nowhere.
+    width = None if stream.isatty() else 200
+    return Console(
+        stderr=stderr,
+        highlight=False,
+        soft_wrap=True,
+        emoji=False,
+        markup=False,
+        width=width,
+        legacy_windows=False,
+    )
 
 
 def print_json(value: Any) -> None:

@@ -2,3 +2,9 @@
 
 watcher -> loading (read, compile, lower) -> engine (push, answer, log), and `admin`, which tells how it goes.
 """
+
+import os
+
+# Sidecars are child processes. gRPC's handlers for forks are of no use to a child that becomes Envoy at once,
+# and print a warning for each. grpc reads this when it is first imported.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")

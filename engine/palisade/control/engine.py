@@ -21,7 +21,8 @@ import grpc.aio
 
 from palisade.control import saved
 from palisade.control.credentials import Credentials
-from palisade.control.loading import Deployment, Reading, deploy, read
+from palisade.control.keys import KeyStore
+from palisade.control.loading import Deployment, Reading, build, lower, read
 from palisade.decide.access import AccessLog
 from palisade.decide.log import DecisionLog
 from palisade.decide.mask import Mask
@@ -29,7 +30,9 @@ from palisade.decide.service import Authorization, Evaluation
 from palisade.decide.sink import FileSink, Sink, StreamSink
 from palisade.pki import AuthorityError, server_credentials
 from palisade.policy import inventory_file
+from palisade.policy.attribution import Attribution, attribute
 from palisade.policy.inventory import Address, Inventory
+from palisade.policy.revisions import Revision
 from palisade.policy.source import SourceError
 from palisade.policy.watcher import Watcher
 from palisade.rego.errors import CompileError, Diagnostic
@@ -39,6 +42,7 @@ from palisade.xds import EventKind, NodeEvent, SnapshotCache, SpiffeAuthorizer, 
 log = logging.getLogger(__name__)
 
 _STOP_SECONDS = 1.0
+_ATTRIBUTION_DELAY = 0.3
 _MOST_DISCARDED = 3
 """Readings in a row that may be dropped since files changed meanwhile; then one counts all the same."""
 
@@ -87,12 +91,16 @@ class Engine:
             self.credentials = Credentials(self.inventory)
         except (OSError, AuthorityError) as error:
             raise EngineError(str(error)) from None
+        self.keys = KeyStore(self.inventory.engine.state / "keys", lambda: self._spawn(self._take_keys()))
         self.addresses: dict[str, str] = {}
         self._watches = watch
         self._deployments: dict[str, Deployment] = {}
+        self._attributions: dict[str, Attribution] = {}
         self._running: dict[str, str] = {}
         self._listeners: list[Callable[[Reload], None]] = []
         self._access = AccessLog(self.decisions, path=self.inventory.decision)
+        self._taking = asyncio.Lock()
+        self._tasks: set[asyncio.Task[None]] = set()
         self._stack = contextlib.AsyncExitStack()
         self._watcher = Watcher()
         self._discarded = 0
@@ -101,24 +109,31 @@ class Engine:
         async with contextlib.AsyncExitStack() as stack:
             await stack.enter_async_context(self.decisions)
             stack.callback(self.cache.add_listener(self._node_event))
+            stack.push_async_callback(self._end_tasks)
             # First the revision, then the port: a sidecar that connects finds what it came for.
+            stack.push_async_callback(self.keys.close)
             reading = await asyncio.to_thread(read, self.file)
             await self._apply(reading)
             if self.deployment is None:
                 await self._restore()
             self.credentials.write(self.inventory.functions)
-            _start_task(stack, self.credentials.keep_fresh())
+            self._spawn(self.credentials.keep_fresh())
             await self._serve(stack)
             if self._watches:
                 self._watcher.start()
                 stack.callback(self._watcher.close)
                 self._watcher.watch(reading.paths, reading.folders)
-                _start_task(stack, self._follow())
+                self._spawn(self._follow())
             self._stack = stack.pop_all()
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self._stack.aclose()
+
+    async def _end_tasks(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def on_reload(self, listener: Callable[[Reload], None]) -> Callable[[], None]:
         """Call `listener` after each reading, in the event loop. Returns what ends that."""
@@ -142,7 +157,9 @@ class Engine:
             return Evaluation(UNDEFINED)
         path = deployment.revision.inventory.decision
         value = deployment.revision.policy.evaluate(f"data.{path.replace('/', '.')}", document)
-        return Evaluation(value, path=path, revision=deployment.id)
+        attribution = self._attributions.get(deployment.id)
+        rule = attribution.rule(document) if attribution else ""
+        return Evaluation(value, path=path, rule=rule, revision=deployment.id)
 
     # Serving ----------------------------------------------------------------------------------------
 
@@ -165,7 +182,7 @@ class Engine:
 
     def _node_event(self, event: NodeEvent) -> None:
         if event.kind is EventKind.ACCEPTED:
-            self._running[event.node] = event.revision
+            self._running[event.node] = revision_of(event.revision)
             self._forget_unused()
             log.info("%s runs revision %s", event.node, event.revision)
         elif event.kind is EventKind.REJECTED:
@@ -176,6 +193,7 @@ class Engine:
     def _forget_unused(self) -> None:
         used = set(self._running.values()) | ({self.deployment.id} if self.deployment else set())
         self._deployments = {name: each for name, each in self._deployments.items() if name in used}
+        self._attributions = {name: each for name, each in self._attributions.items() if name in used}
 
     # Following the files ----------------------------------------------------------------------------
 
@@ -189,7 +207,9 @@ class Engine:
 
     async def _reload(self) -> None:
         generation = self._watcher.generation
-        reading = await asyncio.to_thread(read, self.file, self.deployment)
+        reading = await asyncio.to_thread(
+            read, self.file, self.deployment.revision if self.deployment else None
+        )
         if self._watcher.generation != generation and self._discarded < _MOST_DISCARDED:
             # Files changed while they were read, so this may be half of the one and half of the other.
             self._discarded += 1
@@ -199,18 +219,31 @@ class Engine:
         self._watcher.watch(reading.paths, reading.folders)
 
     async def _apply(self, reading: Reading) -> None:
-        if reading.deployment is not None:
-            await self._deploy(reading.deployment)
-            saved.save(self.inventory.engine.state, reading.deployment.revision.policy_set)
-        else:
-            self.failed_reloads += 1
-            for error in reading.errors:
-                log.debug("%s", error)
+        errors = reading.errors
+        if reading.revision is not None:
+            try:
+                await self._take(reading.revision)
+                saved.save(self.inventory.engine.state, reading.revision.policy_set)
+            except CompileError as error:
+                errors = tuple(error.errors)
         self.reloads += 1
+        self.failed_reloads += bool(errors)
         revision = self.deployment.id if self.deployment else ""
-        self.last = Reload(datetime.now(UTC), reading.seconds, reading.errors, revision)
+        self.last = Reload(datetime.now(UTC), reading.seconds, errors, revision)
         for listener in tuple(self._listeners):
             listener(self.last)
+
+    async def _take(self, revision: Revision) -> None:
+        """Puts a revision in force. Raises CompileError where it cannot be lowered; then nothing changes."""
+        async with self._taking:
+            await self.keys.use(revision.providers)
+            deployment = await asyncio.to_thread(lower, revision, self.keys.keys, self.deployment)
+            await self._deploy(deployment)
+
+    async def _take_keys(self) -> None:
+        """Puts the keys in force that a provider has now."""
+        if self.deployment is not None:
+            await self._take(self.deployment.revision)
 
     async def _deploy(self, deployment: Deployment) -> None:
         before, self.inventory = self.inventory, deployment.revision.inventory
@@ -221,11 +254,30 @@ class Engine:
         self.credentials.write(self.inventory.functions)
         if self.deployment is None or self.deployment.id != deployment.id:
             self.since = datetime.now(UTC)
-            self._deployments[deployment.id] = deployment
-            for name, enforcement in deployment.enforcements.items():
-                await self.cache.set_snapshot(name, enforcement.snapshot)
-        self.deployment = deployment
+        self.deployment = self._deployments[deployment.id] = deployment
+        for name, enforcement in deployment.enforcements.items():
+            await self.cache.set_snapshot(name, enforcement.snapshot)
         self._forget_unused()
+        residual = any(each.residual for each in deployment.enforcements.values())
+        if residual and deployment.id not in self._attributions:
+            self._spawn(self._attribute(deployment))
+
+    async def _attribute(self, deployment: Deployment) -> None:
+        """Prepares to tell which rule decided. The push goes first: nobody waits for this."""
+        await asyncio.sleep(_ATTRIBUTION_DELAY)
+        revision = deployment.revision
+        try:
+            self._attributions[deployment.id] = await asyncio.to_thread(
+                attribute, revision.policy, revision.inventory.decision
+            )
+        except CompileError as error:
+            log.warning("the decision log cannot name the rules of revision %s: %s", deployment.id, error)
+        self._forget_unused()
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _restore(self) -> None:
         """Takes the policy set that was in force before a restart, since the one on disk is broken."""
@@ -233,17 +285,11 @@ class Engine:
         if policy_set is None:
             return
         try:
-            await self._deploy(await asyncio.to_thread(deploy, self.inventory, policy_set))
+            await self._take(await asyncio.to_thread(build, self.inventory, policy_set))
         except (SourceError, CompileError) as error:
             log.warning("the policies saved for a restart are of no use any more: %s", error)
 
 
-def _start_task(stack: contextlib.AsyncExitStack, work: Coroutine[Any, Any, None]) -> None:
-    """Runs `work` until the stack is left."""
-    task = asyncio.create_task(work)
-
-    async def end() -> None:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
-    stack.push_async_callback(end)
+def revision_of(version: str) -> str:
+    """The revision that a snapshot's version names, which goes on with a hash of the keys."""
+    return version.partition("-")[0]

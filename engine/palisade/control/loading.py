@@ -23,9 +23,10 @@ from palisade.rego.errors import CompileError, Diagnostic
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """A revision, and what the sidecar of each function gets of it."""
+    """A revision and the keys of its providers, lowered: what the sidecar of each function gets of them."""
 
     revision: Revision
+    keys: Mapping[str, str]
     enforcements: Mapping[str, Enforcement]
 
     @property
@@ -35,16 +36,16 @@ class Deployment:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What one reading gave: a deployment, or why there is none. And what to watch, in either case."""
+    """What one reading gave: a revision, or why there is none. And what to watch, in either case."""
 
-    deployment: Deployment | None
+    revision: Revision | None
     errors: tuple[Diagnostic, ...]
     seconds: float
     paths: tuple[Path, ...]
     folders: frozenset[Path]
 
 
-def read(file: Path, previous: Deployment | None = None) -> Reading:
+def read(file: Path, previous: Revision | None = None) -> Reading:
     """Reads everything anew; what is as in `previous` is taken from there.
 
     What users did wrong is in `errors`; nothing is raised for it.
@@ -52,21 +53,21 @@ def read(file: Path, previous: Deployment | None = None) -> Reading:
     started = time.perf_counter()
     paths: tuple[Path, ...] = (file,)
     if previous is not None:
-        paths = (file, previous.revision.inventory.policies)
+        paths = (file, previous.inventory.policies)
     folders: frozenset[Path] = frozenset()
-    deployment: Deployment | None = None
+    revision: Revision | None = None
     errors: tuple[Diagnostic, ...] = ()
     try:
         inventory = inventory_file.load(file)
         paths = (file, inventory.policies)
         policy_set = read_set(inventory)
         folders = policy_set.folders
-        deployment = deploy(inventory, policy_set, previous)
+        revision = build(inventory, policy_set, previous)
     except sets.PolicySetError as error:
         folders, errors = error.rest.folders, error.errors
     except (SourceError, CompileError) as error:
         errors = tuple(error.errors)
-    return Reading(deployment, errors, time.perf_counter() - started, paths, folders)
+    return Reading(revision, errors, time.perf_counter() - started, paths, folders)
 
 
 def read_set(inventory: Inventory) -> PolicySet:
@@ -77,16 +78,25 @@ def read_set(inventory: Inventory) -> PolicySet:
     return sets.load(inventory.policies, shown=shown, rego_version=inventory.rego_version)
 
 
-def deploy(inventory: Inventory, policy_set: PolicySet, previous: Deployment | None = None) -> Deployment:
-    """The revision of the set for the inventory, lowered for each function.
+def build(inventory: Inventory, policy_set: PolicySet, previous: Revision | None = None) -> Revision:
+    """The revision of the set for the inventory; the previous one where nothing that decides has changed.
 
     Raises CompileError and SourceError.
     """
     if previous is not None and previous.id == revisions.revision_id(inventory, policy_set):
-        return replace(previous, revision=replace(previous.revision, inventory=inventory))
-    revision = revisions.build(inventory, policy_set, previous.revision if previous else None)
+        return replace(previous, inventory=inventory)
+    return revisions.build(inventory, policy_set, previous)
+
+
+def lower(revision: Revision, keys: Mapping[str, str], previous: Deployment | None = None) -> Deployment:
+    """The revision lowered for each function; the previous one where nothing has changed.
+
+    Raises CompileError where the decision is none.
+    """
+    if previous is not None and previous.id == revision.id and previous.keys == keys:
+        return replace(previous, revision=revision)
     enforcements = {
-        name: compile_sidecar(revision.policy, function, inventory, revision.id)
-        for name, function in inventory.functions.items()
+        name: compile_sidecar(revision, function, keys)
+        for name, function in revision.inventory.functions.items()
     }
-    return Deployment(revision, MappingProxyType(enforcements))
+    return Deployment(revision, keys, MappingProxyType(enforcements))

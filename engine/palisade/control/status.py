@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
-from palisade.control.engine import Engine, Reload
+from palisade.control.engine import Engine, Reload, revision_of
 from palisade.enforce.envoy import Enforcement
 from palisade.policy.inventory import Function
 from palisade.rego.errors import Diagnostic
@@ -54,12 +54,14 @@ def problems(engine: Engine) -> list[str]:
         number = len(engine.last.errors)
         found.append(f"the files on disk have {number} error{'s' * (number > 1)} and are not in force")
     found += engine.warnings
+    found += engine.keys.problems
     for name, node in engine.cache.status().items():
         if name not in engine.inventory.functions:
             continue
         if node.rejection is not None:
             found.append(
-                f"the sidecar of {name} refused revision {node.rejection.revision}: {node.rejection.detail}"
+                f"the sidecar of {name} refused revision {revision_of(node.rejection.revision)}: "
+                f"{node.rejection.detail}"
             )
     return found
 
@@ -72,15 +74,15 @@ def _function(
         "upstream": str(function.upstream),
         "connected": node.connected if node else False,
         "sidecars": node.streams if node else 0,
-        "running": node.running if node else None,
+        "running": revision_of(node.running) if node and node.running else None,
         "running_since": _time(node.running_since) if node else None,
-        "offered": node.offered if node else None,
+        "offered": revision_of(node.offered) if node and node.offered else None,
         "rejection": None,
         "residual": enforcement.residual if enforcement else None,
     }
     if node is not None and node.rejection is not None:
         shown["rejection"] = {
-            "revision": node.rejection.revision,
+            "revision": revision_of(node.rejection.revision),
             "type": node.rejection.type_url,
             "detail": node.rejection.detail,
             "at": _time(node.rejection.at),

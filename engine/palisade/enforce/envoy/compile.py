@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -73,8 +74,16 @@ def compile_sidecar(revision: Revision, function: Function, keys: Mapping[str, s
         NATIVE: RBAC(matcher=matcher(decision.entries, decision.default)),
         ASK: _ask(function, body=body),
     }
-    snapshot = Snapshot.of(f"{revision.id}", [_slot(slot, config) for slot, config in filters.items()])
+    slots = [_slot(slot, config) for slot, config in filters.items()]
+    snapshot = Snapshot.of(_version(revision, keys), slots)
     return Enforcement(snapshot, decision.coverage, decision.residual, body)
+
+
+def _version(revision: Revision, keys: Mapping[str, str]) -> str:
+    """The revision, and a hash of its providers' keys: a key that rotates makes another snapshot."""
+    if not keys:
+        return revision.id
+    return f"{revision.id}-{hashlib.sha256(repr(sorted(keys.items())).encode()).hexdigest()[:6]}"
 
 
 def _decision(revision: Revision, function: Function, plan: ir.Policy, path: tuple[str, ...]) -> Decision:
