@@ -16,23 +16,22 @@ from palisade.policy.providers import Cookie, Header, Provider
 CACHED_TOKENS = 1000
 """Verified tokens that each worker of Envoy remembers, so that a signature is checked once."""
 
-NO_KEYS = '{"keys":[]}'
-
 
 def authentication(providers: Sequence[Provider], keys: Mapping[str, str]) -> jwt.JwtAuthentication:
     """The filter's configuration. `keys` holds the JSON Web Key Set of each provider, as text, by its name.
 
-    A provider whose keys are not known yet verifies nothing.
+    A provider whose keys are not known yet is left out, since Envoy refuses one without: it verifies nothing.
     """
     config = jwt.JwtAuthentication()
-    if not providers:
+    ready = [provider for provider in providers if provider.name in keys]
+    if not ready:
         return config
-    for provider in providers:
-        config.providers[provider.name].CopyFrom(_provider(provider, keys.get(provider.name, NO_KEYS)))
+    for provider in ready:
+        config.providers[provider.name].CopyFrom(_provider(provider, keys[provider.name]))
     rule = config.rules.add()
     rule.match.prefix = "/"
     requirements = rule.requires.requires_any.requirements
-    for provider in providers:
+    for provider in ready:
         requirements.add(provider_name=provider.name)
     requirements.add().allow_missing_or_failed.SetInParent()
     return config
