@@ -54,22 +54,6 @@ class TermParser(Cursor, ABC):
         # The name of each `_` by where it stands, so that it keeps its name when it is read again.
         self.wildcards: dict[int, str] = {}
         self.collections: dict[int, tuple[ast.Term, int] | ParseError] = {}
-        self.operands: dict[str, Callable[[], ast.Term]] = {
-            "name": self.variable,
-            "contains": self.variable,  # a keyword in the heads of rules only
-            "string": self.string,
-            "number": self.number,
-            "-": self.number,
-            ".": self.number,
-            "null": self.constant,
-            "true": self.constant,
-            "false": self.constant,
-            "[": self.collection,
-            "{": self.collection,
-            "(": self.parenthesized,
-            "template": self.template_string,
-            "template-end": self.template_string,
-        }
 
     @abstractmethod
     def body(self, end: str) -> ast.Body:
@@ -141,10 +125,10 @@ class TermParser(Cursor, ABC):
     def operand(self) -> ast.Term:
         """A term without infix operators."""
         start = self.token.start
-        parse = self.operands.get(self.token.kind)
+        parse = _OPERANDS.get(self.token.kind)
         if parse is None:
             self.unexpected()
-        term = parse()
+        term = parse(self)
         token = self.token
         if token.gap == NO_GAP and token.kind in (".", "[", "("):
             return self.reference(term, start)
@@ -384,3 +368,23 @@ class TermParser(Cursor, ABC):
             return False
         self.advance()
         return True
+
+
+# What an operand may start with. A table of functions, not of bound methods: those would tie each parser and
+# its tokens into a cycle, which only the garbage collector unties.
+_OPERANDS: dict[str, Callable[[TermParser], ast.Term]] = {
+    "name": TermParser.variable,
+    "contains": TermParser.variable,  # a keyword in the heads of rules only
+    "string": TermParser.string,
+    "number": TermParser.number,
+    "-": TermParser.number,
+    ".": TermParser.number,
+    "null": TermParser.constant,
+    "true": TermParser.constant,
+    "false": TermParser.constant,
+    "[": TermParser.collection,
+    "{": TermParser.collection,
+    "(": TermParser.parenthesized,
+    "template": TermParser.template_string,
+    "template-end": TermParser.template_string,
+}
