@@ -88,7 +88,10 @@ class BreakStmt(Stmt):
 
 @dataclass(frozen=True, slots=True)
 class CallDynamicStmt(Stmt):
-    """Calls the function at the path that the operands spell; undefined where there is none."""
+    """Calls the function at the path that the operands spell; undefined where there is none.
+
+    As OPA compiles it: where there is one and its result is undefined, the two enclosing blocks end too.
+    """
 
     args: tuple[int, ...]
     path: tuple[Operand, ...]
