@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from palisade import rego
+from palisade.rego import CompileError
 from palisade.rego.text import dumps
 
 TENANTS = ["package t.a\np := 1", "package t.b\np := 2"]
@@ -116,13 +117,29 @@ def test_any_reference_finds_in_the_documents_what_it_finds_in_their_value(
         for path, rules in packages.items()
     }
     path = "".join(f"[{step}]" for step in steps)
+    for package, rules in packages.items():
+        _make_room(base, package, rules)
     policy = rego.compile(modules, data={"d": base})
     whole = policy.evaluate("data.d")
     given = {"k": k, "d": None if whole is rego.UNDEFINED else whole}
     query = "k := input.k; v := {}.d" + path
-    assert _sorted(policy.query(query.format("data"), given)) == _sorted(
-        policy.query(query.format("input"), given)
-    )
+    expected = policy.query(query.format("input"), given)
+    try:
+        found = policy.query(query.format("data"), given)
+    except CompileError:
+        found = []  # The types of the rules rule it out.
+    assert _sorted(found) == _sorted(expected)
+
+
+def _make_room(base: dict[str, Any], package: tuple[str, ...], rules: dict[str, Any]) -> None:
+    """Takes from the base data what stands where the package or its rules do: OPA refuses such data."""
+    for part in package:
+        if not isinstance(base.get(part), dict):
+            base.pop(part, None)
+            return
+        base = base[part]
+    for name in rules:
+        base.pop(name, None)
 
 
 def _sorted(results: list[dict[str, Any]]) -> list[str]:

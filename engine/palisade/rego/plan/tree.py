@@ -7,6 +7,7 @@ of plain paths below it (`p.a.q`) folded in.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
@@ -134,5 +135,5 @@ def is_name(part: str) -> bool:
 
 def spelled(path: Path) -> str:
     """The path as Rego spells it: `data.a["b c"]`."""
-    parts = [f".{part}" if is_name(part) else f'["{part}"]' for part in path]
+    parts = [f".{part}" if is_name(part) else f"[{json.dumps(part)}]" for part in path]
     return "data" + "".join(parts)
