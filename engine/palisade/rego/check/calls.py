@@ -8,7 +8,7 @@ from palisade.rego import ast
 from palisade.rego.check.problems import Problems
 from palisade.rego.check.resolve import ref_text
 from palisade.rego.check.signatures import Signature
-from palisade.rego.check.tree import RuleTree
+from palisade.rego.check.tree import RuleTree, key_of
 from palisade.rego.errors import COMPILE_ERROR, TYPE_ERROR
 
 DEPRECATED = frozenset(
@@ -102,7 +102,8 @@ class Calls:
                     COMPILE_ERROR,
                 )
                 return False
-            child = node.children.get(part) if isinstance(part, ast.Scalar) else None
+            key = key_of(part)
+            child = node.children.get(key) if key is not None else None
             if child is None:
                 return True
             node = child

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from palisade.rego import ast
@@ -11,9 +11,10 @@ from palisade.rego.check.infer import function_types
 from palisade.rego.check.metadata import Annotations, with_metadata
 from palisade.rego.check.model import CheckedRule, CheckedSet, Path
 from palisade.rego.check.problems import Problems
+from palisade.rego.check.recheck import ModuleResult, Work, annotated, module_result, still_holds
 from palisade.rego.check.recursion import check_recursion, dependencies, in_order
 from palisade.rego.check.resolve import exports, module_names
-from palisade.rego.check.rule_types import RuleTypes
+from palisade.rego.check.rule_types import Found, RuleTypes
 from palisade.rego.check.rules import check_data, check_rules
 from palisade.rego.check.safety import Safety
 from palisade.rego.check.schemas import Schemas, SchemaSet
@@ -23,7 +24,7 @@ from palisade.rego.check.signatures import Signature, builtin_signatures
 from palisade.rego.check.tree import RuleTree
 from palisade.rego.check.variables import declared
 from palisade.rego.collector import collector_paused
-from palisade.rego.errors import CompileError, Diagnostic, Location
+from palisade.rego.errors import CompileError, Location
 from palisade.rego.values import Value
 
 
@@ -33,17 +34,19 @@ def check(
     data: Mapping[str, Value] | None = None,
     builtins: Mapping[str, Signature] | None = None,
     schemas: Schemas | None = None,
+    previous: CheckedSet | None = None,
 ) -> CheckedSet:
     """The rules of the modules in checked form.
 
     `builtins` are the functions there are, by default all of OPA v1.9.0. Where `data` is given, rules must
     not stand at paths that it holds values at, as in a bundle. `schemas` are JSON schemas by name: `input`
     for the input, `data.a.b` for a base document, others for annotations to name (see `SchemaSet`).
+    `previous` is a set that some of these very modules, as objects, were checked in: they are quick then.
     Raises CompileError with all errors of all modules, and SchemaError for a schema that is wrong.
     """
     known = builtin_signatures() if builtins is None else builtins
     with collector_paused():
-        return _check(modules, data, known, SchemaSet(schemas or {}))
+        return _check(modules, data, known, SchemaSet(schemas or {}), previous)
 
 
 def _check(
@@ -51,74 +54,116 @@ def _check(
     data: Mapping[str, Value] | None,
     known: Mapping[str, Signature],
     schemas: SchemaSet,
+    previous: CheckedSet | None,
 ) -> CheckedSet:
     exported = exports(modules)
-    scoped = [scope_module(module, exported[module.package], known) for module in modules]
-    everything = [rule for module in scoped for rule in module.rules]
-    tree = RuleTree(rule.checked for rule in everything)
-    _annotate(scoped)
+    names = {package: frozenset(own) for package, own in exported.items()}
+    before = previous if previous is not None and previous.builtins is known else None
+    kept = before.work.reusable(modules, names) if before is not None else {}
+
+    scoped: dict[int, ScopedModule] = {}
+
+    def scope(module: ast.Module) -> ScopedModule:
+        scoped[id(module)] = scope_module(module, exported[module.package], known)
+        return scoped[id(module)]
+
+    tree = RuleTree(
+        rule
+        for module in modules
+        for rule in (
+            kept[id(module)].rules if id(module) in kept else (each.checked for each in scope(module).rules)
+        )
+    )
     calls = Calls(tree, known)
-    finished = [
-        _finish_rule(rule, calls, module.problems, module.module.version)
-        for module in scoped
-        for rule in module.rules
+    for module in modules:
+        if id(module) in kept and not still_holds(kept[id(module)], calls.arity):
+            del kept[id(module)]
+            scope(module)
+    _annotate(modules, scoped.values())
+    results = {id(module): kept.get(id(module)) or _finish(scoped[id(module)], calls) for module in modules}
+    every = [rule for module in modules for rule in results[id(module)].rules]
+    tree.settle(every)
+    found = [
+        scoped[id(module)].problems if id(module) in scoped else Problems(module.source) for module in modules
     ]
-    sources = {module.module.loc.file: module.problems for module in scoped}
+    problems = {module.loc.file: each for module, each in zip(modules, found, strict=True)}
 
     def report(message: str, loc: Location, code: str) -> None:
-        sources.get(loc.file, scoped[0].problems).add(message, loc, code)
+        problems[loc.file].add(message, loc, code)
 
     check_rules(tree, modules, report)
     if data is not None:
         check_data(tree, data, report)
-    references = [(rule, each.scope.globals_seen) for rule, each in zip(finished, everything, strict=True)]
-    graph, single = dependencies(tree, references)
+    references = [each for module in modules for each in results[id(module)].references]
+    graph, single = dependencies(tree, every, references)
     groups = in_order(graph)
     types = RuleTypes(function_types(known), schemas)
-    if check_recursion(groups, finished, single, graph, report):
-        _check_types(types, groups, finished, everything, sources)
-    errors = _errors(scoped)
+    if check_recursion(groups, every, single, graph, report):
+        failed = {id(rule.checked) for each in scoped.values() for rule in each.rules if rule.failed}
+        same = before if before is not None and before.types.schemas.same(schemas) else None
+        _check_types(types, groups, every, failed, graph, same, problems)
+    errors = [error for each in found for error in each.found]
     if errors:
         raise CompileError(errors)
     rules: dict[Path, list[CheckedRule]] = {}
-    for rule in finished:
+    for rule in every:
         rules.setdefault(rule.path, []).append(rule)
-    return CheckedSet(
-        {path: tuple(found) for path, found in rules.items()}, tuple(modules), graph, known, tree, types
-    )
+    by_path = {path: tuple(same_path) for path, same_path in rules.items()}
+    work = Work(results, names, annotated(modules))
+    return CheckedSet(by_path, tuple(modules), graph, known, tree, types, work)
 
 
 def _check_types(
     types: RuleTypes,
     groups: Iterable[Iterable[Path]],
-    finished: Sequence[CheckedRule],
-    everything: Sequence[ScopedRule],
-    sources: Mapping[str, Problems],
+    every: Iterable[CheckedRule],
+    failed: Container[int],
+    graph: Mapping[Path, frozenset[Path]],
+    before: CheckedSet | None,
+    problems: Mapping[str, Problems],
 ) -> None:
-    """Checks the types of all rules, each after those that it needs."""
-    by_path: dict[Path, list[tuple[CheckedRule, ScopedRule]]] = {}
-    for rule, scoped in zip(finished, everything, strict=True):
-        by_path.setdefault(rule.path, []).append((rule, scoped))
+    """Checks the types of all rules, each after those that it needs; or takes them over from before."""
+    by_path: dict[Path, list[CheckedRule]] = {}
+    for rule in every:
+        by_path.setdefault(rule.path, []).append(rule)
+    changed: set[Path] = set()
     for group in groups:
         for path in group:
-            for rule, scoped in by_path[path]:
-                problems = sources[rule.file]
-                try:
-                    types.check(rule, scoped.failed, problems)
-                except RecursionError:
-                    problems.add(TOO_DEEP, rule.rule.loc)
+            rules = tuple(by_path[path])
+            known = before.types.yields.get(path) if before is not None else None
+            if (
+                known is not None
+                and before is not None
+                and len(known[0]) == len(rules)
+                and all(a is b for a, b in zip(known[0], rules, strict=True))
+                and before.graph[path] == graph[path]
+                and changed.isdisjoint(graph[path])
+            ):
+                types.again(known[1])
+                types.yields[path] = known
+                continue
+            yields = [_type_rule(types, rule, id(rule) in failed, problems[rule.file]) for rule in rules]
+            types.yields[path] = (rules, yields)
+            if known is None or known[1] != yields:
+                changed.add(path)
 
 
-def _annotate(scoped: Sequence[ScopedModule]) -> None:
+def _type_rule(types: RuleTypes, rule: CheckedRule, failed: bool, problems: Problems) -> list[Found]:
+    try:
+        return types.check(rule, failed, problems)
+    except RecursionError:
+        problems.add(TOO_DEEP, rule.rule.loc)
+        return []
+
+
+def _annotate(modules: Sequence[ast.Module], scoped: Iterable[ScopedModule]) -> None:
     """Gives the rules their annotations, and what `rego.metadata` says of them."""
-    annotated = any(module.module.annotations for module in scoped)
-    asked = [rule for module in scoped for rule in module.rules if rule.asks_for_metadata]
-    if not (annotated or asked):
+    scoped = tuple(scoped)
+    if not annotated(modules) and not any(
+        rule.asks_for_metadata for module in scoped for rule in module.rules
+    ):
         return
-    annotations = Annotations(module.module for module in scoped)
-    for module in scoped:
-        for rule in module.rules:
-            annotations.enter(rule.checked.rule, rule.checked.path)
+    annotations = Annotations(modules)
     for module in scoped:
         for rule in module.rules:
             checked = rule.checked
@@ -128,8 +173,11 @@ def _annotate(scoped: Sequence[ScopedModule]) -> None:
             rule.checked = replace(checked, rule=new, annotations=found)
 
 
-def _errors(scoped: Iterable[ScopedModule]) -> list[Diagnostic]:
-    return [error for module in scoped for error in module.problems.found]
+def _finish(scoped: ScopedModule, calls: Calls) -> ModuleResult:
+    """The module's rules with their calls checked and their statements in order."""
+    for rule in scoped.rules:
+        rule.checked = _finish_rule(rule, calls, scoped.problems, scoped.module.version)
+    return module_result(scoped, (rule.checked for rule in scoped.rules), calls.arity)
 
 
 def _finish_rule(scoped: ScopedRule, calls: Calls, problems: Problems, version: int) -> CheckedRule:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from palisade.rego import ast
-from palisade.rego.check.model import Path
+from palisade.rego.check.model import Path, rule_path
 from palisade.rego.errors import Location
 
 CHAIN, RULE = "rego.metadata.chain", "rego.metadata.rule"
@@ -34,6 +34,10 @@ class Annotations:
         for module in modules:
             for each in module.annotations:
                 self._add(each, module)
+            for rule in module.rules if module.annotations else ():
+                for each in self._at(rule):
+                    if each.scope == "document":
+                        self._documents[rule_path(module.package, rule.head)] = each
 
     def _add(self, each: ast.Annotation, module: ast.Module) -> None:
         if each.scope == "package":
@@ -42,12 +46,6 @@ class Annotations:
             self._subpackages.setdefault(module.package, []).append(each)
         else:
             self._rules.setdefault((each.target.file, each.target.offset), []).append(each)
-
-    def enter(self, rule: ast.Rule, path: Path) -> None:
-        """Makes known what path a rule has, for annotations of the whole document; before any `chain`."""
-        for each in self._at(rule):
-            if each.scope == "document":
-                self._documents[path] = each
 
     def _at(self, rule: ast.Rule) -> list[ast.Annotation]:
         return self._rules.get((rule.loc.file, rule.loc.offset), [])

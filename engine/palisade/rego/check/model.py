@@ -10,10 +10,21 @@ from palisade.rego import ast
 from palisade.rego.check.signatures import Signature
 
 if TYPE_CHECKING:
+    from palisade.rego.check.recheck import Work
     from palisade.rego.check.rule_types import RuleTypes
     from palisade.rego.check.tree import RuleTree
 
 Path: TypeAlias = tuple[str, ...]
+
+
+def rule_path(package: Path, head: ast.Head) -> Path:
+    """The full path below `data` of the strings that a rule's head starts with."""
+    path = [*package, head.name.name]
+    for part in head.path:
+        if not isinstance(part, ast.Scalar) or not isinstance(part.value, str):
+            break
+        path.append(part.value)
+    return tuple(path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +56,7 @@ class CheckedSet:
 
     `rules` holds the rules of each path in source order; `graph` the paths that the rules of a path refer to,
     directly, and only those with rules. `builtins` are the declarations the set was checked against; `tree`
-    finds the rules that a reference means, `types` knows what they yield.
+    finds the rules that a reference means, `types` knows what they yield, `work` is for the next check.
     """
 
     rules: Mapping[Path, tuple[CheckedRule, ...]]
@@ -54,3 +65,4 @@ class CheckedSet:
     builtins: Mapping[str, Signature]
     tree: RuleTree = field(repr=False, compare=False)
     types: RuleTypes = field(repr=False, compare=False)
+    work: Work = field(repr=False, compare=False)

@@ -15,13 +15,13 @@ Reference = ast.Var | ast.Ref
 
 
 def dependencies(
-    tree: RuleTree, references: Sequence[tuple[CheckedRule, Sequence[Reference]]]
+    tree: RuleTree, rules: Sequence[CheckedRule], references: Sequence[Sequence[Reference]]
 ) -> tuple[dict[Path, frozenset[Path]], list[frozenset[Path]]]:
     """The graph of paths, and what each single rule refers to."""
     graph: dict[Path, frozenset[Path]] = {}
     single: list[frozenset[Path]] = []
     nothing: frozenset[Path] = frozenset()
-    for rule, found in references:
+    for rule, found in zip(rules, references, strict=True):
         needs = nothing
         for reference in found:
             meant = tree.meant(reference)

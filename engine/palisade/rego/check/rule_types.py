@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from palisade.rego import ast
 from palisade.rego.check import types as t
 from palisade.rego.check.infer import TypeChecker
-from palisade.rego.check.model import CheckedRule
+from palisade.rego.check.model import CheckedRule, Path
 from palisade.rego.check.problems import Problems
 from palisade.rego.check.schemas import SchemaError, SchemaSet
 from palisade.rego.check.tree import ground
 from palisade.rego.check.type_tree import TypeNode
 from palisade.rego.check.types import ANY, Type
 from palisade.rego.errors import NOWHERE, TYPE_ERROR, Location
+
+
+class Found(NamedTuple):
+    """The type at a path that a rule yields; not `known` where it has errors, so that it may be anything."""
+
+    path: tuple[t.Constant, ...]
+    type: Type
+    known: bool
 
 
 class RuleTypes:
@@ -23,6 +32,7 @@ class RuleTypes:
         self.documents = TypeNode()
         self.builtins = builtins
         self.schemas = schemas
+        self.yields: dict[Path, tuple[tuple[CheckedRule, ...], list[list[Found]]]] = {}
 
     def checker(
         self,
@@ -43,25 +53,39 @@ class RuleTypes:
             checker.override(path, found)
         return checker
 
-    def check(self, rule: CheckedRule, failed: bool, problems: Problems) -> None:
-        """Reports what is wrong with the rule's types. A rule with errors may yield anything from then on."""
-        path = [t.constant(key.value) for key in ground(rule)]
+    def check(self, rule: CheckedRule, failed: bool, problems: Problems) -> list[Found]:
+        """What the rule yields, by its `else` branches too; reports what is wrong with its types.
+
+        A rule with errors may yield anything from then on.
+        """
+        path = tuple(t.constant(key if isinstance(key, str) else key.value) for key in ground(rule))
         if failed:
-            self.documents.replace(path, ANY)
-            return
-        head = rule.rule.head
-        branches: Iterable[tuple[ast.Body, ast.Term]] = [
-            (rule.rule.body, head.value),
-            *((each.body, each.value) for each in rule.rule.orelse),
-        ]
+            return [self._enter(Found(path, ANY, False))]
+        branches = [(rule.rule.body, rule.rule.head.value)]
+        branches += [(each.body, each.value) for each in rule.rule.orelse]
+        yields = []
         for body, value in branches:
             checker = self.checker(rule.names, problems, rule.annotations, rule.rule.loc)
             checker.body(body)
             found = _yields(checker, rule, value)
             if checker.failed:
-                self.documents.replace(path, ANY)
+                yields.append(self._enter(Found(path, ANY, False)))
             elif found is not None:
-                self.documents.insert(path, found)
+                yields.append(self._enter(Found(path, found, True)))
+        return yields
+
+    def again(self, yields: Iterable[Sequence[Found]]) -> None:
+        """Takes what rules yielded when they were checked before."""
+        for found in yields:
+            for each in found:
+                self._enter(each)
+
+    def _enter(self, found: Found) -> Found:
+        if found.known:
+            self.documents.insert(found.path, found.type)
+        else:
+            self.documents.replace(found.path, found.type)
+        return found
 
 
 def _yields(checker: TypeChecker, rule: CheckedRule, value: ast.Term) -> Type | None:

@@ -8,7 +8,7 @@ from palisade.rego import ast
 from palisade.rego.check.model import CheckedRule
 from palisade.rego.check.resolve import ref_text
 from palisade.rego.check.tree import Node, RuleTree, ground
-from palisade.rego.errors import COMPILE_ERROR, NOWHERE, TYPE_ERROR, Location
+from palisade.rego.errors import COMPILE_ERROR, TYPE_ERROR, Location
 from palisade.rego.values import UNDEFINED, Value
 
 Report = Callable[[str, Location, str], None]
@@ -29,9 +29,9 @@ def check_data(tree: RuleTree, data: Mapping[str, Value], report: Report) -> Non
             continue
         value: Value = data
         for key in node.path:
-            value = value.get(key.value, UNDEFINED) if isinstance(value, Mapping) else UNDEFINED
-        if value is not UNDEFINED and all(isinstance(key.value, str) for key in node.path):
-            path = "/".join(str(key.value) for key in node.path)
+            value = value.get(key, UNDEFINED) if isinstance(value, Mapping) else UNDEFINED
+        if value is not UNDEFINED:
+            path = "/".join(map(str, node.path))
             report(f"conflicting rule for data path {path} found", node.rules[0].rule.loc, COMPILE_ERROR)
 
 
@@ -55,21 +55,23 @@ def _is_ground(rule: CheckedRule) -> bool:
 
 def _check_path(node: Node, report: Report) -> None:
     rules = node.rules
+    if len(rules) == 1 and not node.children:
+        return
     first = rules[0].rule.loc
-    name = full_text(rules[-1])
     if node.children and any(map(_is_ground, rules)):
         inner = " ".join(_inner_paths(node))
-        report(f"rule {name} conflicts with [{inner}]", first, TYPE_ERROR)
+        report(f"rule {full_text(rules[-1])} conflicts with [{inner}]", first, TYPE_ERROR)
         return
     kinds = {rule.rule.head.is_set for rule in rules}
     arities = {rule.arity for rule in rules}
     complete = {not rule.rule.head.is_set and _is_ground(rule) for rule in rules}
     if len(kinds) > 1 or len(arities) > 1 or len(complete) > 1:
-        report(f"conflicting rules {name} found", first, TYPE_ERROR)
+        report(f"conflicting rules {full_text(rules[-1])} found", first, TYPE_ERROR)
         return
     defaults = [rule.rule.loc for rule in rules if rule.rule.default]
     if len(defaults) > 1:
         places = ", ".join(f"{loc.file}:{loc.row}" for loc in defaults)
+        name = full_text(rules[-1])
         report(f"multiple default rules {name} found at {places}", defaults[1], TYPE_ERROR)
 
 
@@ -91,24 +93,13 @@ def _check_packages(tree: RuleTree, modules: Iterable[ast.Module], report: Repor
     for module in modules:
         packages.setdefault(module.package, []).append(module)
     for package, owners in packages.items():
-        for length in range(1, len(package) + 1):
-            node = tree.find(ast.Scalar(part) for part in package[:length])
-            if node is None or length < len(package):
-                continue
-            for rule in node.rules:
-                if len(ground(rule)) == length and _is_ground(rule):
-                    name = (
-                        ref_text(ast.Ref(rule.rule.head.name, rule.rule.head.path))
-                        if rule.rule.head.path
-                        else rule.rule.head.name.name
-                    )
-                    at = rule.rule.loc
-                    for owner in owners:
-                        text = "package " + ref_text(
-                            ast.Ref(ast.Var(package[0]), tuple(map(ast.Scalar, package[1:])))
-                        )
-                        report(
-                            f"{text} conflicts with rule {name} defined at {at.file}:{at.row}",
-                            owner.loc if owner.loc is not NOWHERE else at,
-                            TYPE_ERROR,
-                        )
+        node = tree.find(map(ast.Scalar, package))
+        for rule in node.rules if node is not None else ():
+            head = rule.rule.head
+            if len(ground(rule)) == len(rule.package) + 1 + len(head.path):
+                name = ref_text(ast.Ref(head.name, head.path))
+                text = ref_text(ast.Ref(ast.Var(package[0]), tuple(map(ast.Scalar, package[1:]))))
+                at = f"{rule.rule.loc.file}:{rule.rule.loc.row}"
+                message = f"package {text} conflicts with rule {name} defined at {at}"
+                for owner in owners:
+                    report(message, owner.loc, TYPE_ERROR)

@@ -126,6 +126,7 @@ class SchemaSet:
     """
 
     def __init__(self, schemas: Schemas) -> None:
+        self._schemas = dict(schemas)
         self._named: dict[tuple[str, ...], Type] = {}
         self.everywhere: list[Override] = []
         for name, schema in schemas.items():
@@ -139,6 +140,10 @@ class SchemaSet:
                 self.everywhere.append((("input",), found))
             elif parts[0] == "data":
                 self.everywhere.append((parts, found))
+
+    def same(self, other: SchemaSet) -> bool:
+        """Whether both were made of the same schemas."""
+        return self._schemas == other._schemas
 
     def overrides(self, annotations: Iterable[ast.Annotation]) -> list[Override]:
         """What the annotations of a rule, the closest first, say of documents; later ones count more.

@@ -34,11 +34,15 @@ class Scope:
 
     `locals_seen`: whether there are local variables at all. `negated`: whether a statement is.
     `globals_seen`: the references into `data`. `calls`: the calls, each with whether it is a statement.
-    `withs`: the `with` modifiers in force somewhere.
+    `withs`: the `with` modifiers in force somewhere. `mentioned`: the names that are global, or would be if
+    there were such a global name.
     """
 
-    def __init__(self, names: Names, builtins: Container[str], problems: Problems) -> None:
+    def __init__(
+        self, names: Names, builtins: Container[str], problems: Problems, mentioned: set[str] | None = None
+    ) -> None:
         self.globals = names
+        self.mentioned = set() if mentioned is None else mentioned
         self.builtins = builtins
         self.problems = problems
         self.locals = Locals()
@@ -98,6 +102,7 @@ class Scope:
             if unique is not None:
                 level.unused.pop(name, None)
                 return unique
+        self.mentioned.add(name)
         if name in self.globals and not any(name in level.declared for level in levels):
             return None
         self.locals_seen = True
@@ -131,6 +136,7 @@ class Scope:
 
     def _target(self, target: ast.Var | ast.Ref) -> ast.Var | ast.Ref:
         name = _head_name(target)
+        self.mentioned.add(name)
         if name in ROOTS or name in self.globals:
             found = self.term(target)
             assert isinstance(found, (ast.Var, ast.Ref))  # noqa: S101  # what a name stands for is one of them
@@ -142,6 +148,7 @@ class Scope:
         value = each.value
         if is_function_value(each, self.builtins):
             name = _head_name(value)  # type: ignore[arg-type]  # function values are variables or references
+            self.mentioned.add(name)
             if name not in self.globals and not any(name in level.names for level in self.levels):
                 return value
         new: ast.Term = self.term(value)
@@ -344,6 +351,7 @@ class Scope:
             if level.kinds.get(name, SEEN) != SEEN:
                 self._error(f"called function {ast.dotted(operator)} shadowed", term)
                 return None
+        self.mentioned.add(name)
         if name in self.globals:
             return self._global(name, operator.path if isinstance(operator, ast.Ref) else (), operator)
         return operator

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from palisade.rego import ast
 from palisade.rego.check.levels import NOTHING
 from palisade.rego.check.metadata import CALLS
-from palisade.rego.check.model import CheckedRule
+from palisade.rego.check.model import CheckedRule, rule_path
 from palisade.rego.check.problems import Problems
-from palisade.rego.check.resolve import Names, check_reserved, module_names
+from palisade.rego.check.resolve import check_reserved, module_names
 from palisade.rego.check.scope import Scope
 from palisade.rego.check.variables import COMPREHENSIONS, declared
 from palisade.rego.errors import Location
@@ -36,20 +36,22 @@ class ScopedModule:
     module: ast.Module
     problems: Problems
     rules: tuple[ScopedRule, ...]
+    mentioned: set[str]
 
 
 def scope_module(module: ast.Module, own: Mapping[str, ast.Ref], builtins: Container[str]) -> ScopedModule:
     """The module's rules with their names resolved; `own` is what its package exports."""
     problems = Problems(module.source)
     names = module_names(module.imports, own)
-    rules = tuple(_scope_rule(rule, module, names, builtins, problems) for rule in module.rules)
-    return ScopedModule(module, problems, rules)
+    mentioned: set[str] = set()
+    rules = tuple(
+        _scope_rule(rule, module, Scope(names, builtins, problems, mentioned)) for rule in module.rules
+    )
+    return ScopedModule(module, problems, rules, mentioned)
 
 
-def _scope_rule(
-    rule: ast.Rule, module: ast.Module, names: Names, builtins: Container[str], problems: Problems
-) -> ScopedRule:
-    scope = Scope(names, builtins, problems)
+def _scope_rule(rule: ast.Rule, module: ast.Module, scope: Scope) -> ScopedRule:
+    problems = scope.problems
     failed = not check_reserved(rule, problems)
     scoped = rule
     if not failed:
@@ -58,13 +60,8 @@ def _scope_rule(
         except RecursionError:
             problems.add(TOO_DEEP, rule.loc)
             failed = True
-    path = list(module.package)
-    path.append(rule.head.name.name)
-    for part in scoped.head.path:
-        if not isinstance(part, ast.Scalar) or not isinstance(part.value, str):
-            break
-        path.append(part.value)
-    checked = CheckedRule(scoped, tuple(path), module.package, rule.loc.file, scope.locals.written)
+    path = rule_path(module.package, scoped.head)
+    checked = CheckedRule(scoped, path, module.package, rule.loc.file, scope.locals.written)
     return ScopedRule(checked, scope, failed or scope.failed)
 
 

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeAlias
 
 from palisade.rego import ast
 from palisade.rego.check.model import CheckedRule, Path
 
-Key: TypeAlias = ast.Scalar
+Key: TypeAlias = str | ast.Scalar
+"""A constant of a path: strings as they are, others as terms, so that 1 and true are two keys."""
+
+
+def key_of(term: ast.Term) -> Key | None:
+    """The key that a term is; None for what is no constant."""
+    if not isinstance(term, ast.Scalar):
+        return None
+    return term.value if isinstance(term.value, str) else term
 
 
 class Node:
@@ -32,12 +40,15 @@ class Node:
 
 def ground(rule: CheckedRule) -> tuple[Key, ...]:
     """The constants that the rule's full path starts with, below `data`."""
-    path: list[Key] = [ast.Scalar(part) for part in rule.package]
-    path.append(ast.Scalar(rule.rule.head.name.name))
-    for part in rule.rule.head.path:
-        if not isinstance(part, ast.Scalar):
+    head = rule.rule.head
+    if not head.path:
+        return rule.path
+    path: list[Key] = [*rule.package, head.name.name]
+    for part in head.path:
+        key = key_of(part)
+        if key is None:
             break
-        path.append(part)
+        path.append(key)
     return tuple(path)
 
 
@@ -47,6 +58,7 @@ class RuleTree:
     def __init__(self, rules: Iterable[CheckedRule]) -> None:
         self.root = Node()
         self._found: dict[tuple[Key | None, ...], frozenset[Path]] = {}
+        self._places: list[Node] = []
         for rule in rules:
             node = self.root
             for key in ground(rule):
@@ -55,12 +67,21 @@ class RuleTree:
                     child = node.children[key] = Node((*node.path, key))
                 node = child
             node.rules.append(rule)
+            self._places.append(node)
+
+    def settle(self, rules: Sequence[CheckedRule]) -> None:
+        """Puts the finished rules in the places of those the tree was made of, in the same order."""
+        for node in self._places:
+            node.rules = []
+        for node, rule in zip(self._places, rules, strict=True):
+            node.rules.append(rule)
 
     def find(self, path: Iterable[ast.Term]) -> Node | None:
         """The node at exactly this path."""
         node: Node | None = self.root
         for part in path:
-            node = node.children.get(part) if node is not None and isinstance(part, ast.Scalar) else None
+            key = key_of(part)
+            node = node.children.get(key) if node is not None and key is not None else None
         return node
 
     def exact(self, term: ast.Term) -> list[CheckedRule]:
@@ -72,10 +93,7 @@ class RuleTree:
 
     def meant(self, term: ast.Var | ast.Ref) -> frozenset[Path]:
         """The paths of the rules that a reference into `data` may need, variables standing for any key."""
-        keys: list[Key | None] = []
-        for part in term.path if isinstance(term, ast.Ref) else ():
-            keys.append(part if isinstance(part, ast.Scalar) else None)
-        cached = tuple(keys)
+        cached = tuple(map(key_of, term.path)) if isinstance(term, ast.Ref) else ()
         found = self._found.get(cached)
         if found is None:
             found = self._found[cached] = frozenset(self._meant(cached))
