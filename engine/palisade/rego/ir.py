@@ -260,7 +260,7 @@ class SetAddStmt(Stmt):
 
 @dataclass(frozen=True, slots=True)
 class WithStmt(Stmt):
-    """Runs `block` with `value` put at `path` (indices of strings) below `local`; an empty path replaces all."""
+    """Runs `block` with `value` put at `path` (indices of strings) in `local`; an empty path replaces all."""
 
     local: int
     path: tuple[int, ...]
