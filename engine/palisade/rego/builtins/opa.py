@@ -1,11 +1,12 @@
-"""What a policy learns of the program that runs it."""
+"""What a policy learns of the program that runs it, and of Rego itself."""
 
 from __future__ import annotations
 
 from importlib.metadata import PackageNotFoundError, version
 
+from palisade.rego.builtins.operands import string
 from palisade.rego.builtins.registry import Context, builtin
-from palisade.rego.errors import BuiltinError
+from palisade.rego.errors import BuiltinError, CompileError
 from palisade.rego.values import Value, from_python
 
 
@@ -22,6 +23,22 @@ def opa_runtime(ctx: Context) -> Value:
         "version": release,
         "commit": "",
     }
+
+
+@builtin("rego.parse_module", pure=True)
+def parse_module(filename: Value, rego: Value) -> Value:
+    """The module's syntax tree, as OPA shows it in JSON."""
+    # The parser names the builtins, so it cannot be loaded before them.
+    from palisade.rego import parser
+    from palisade.rego.builtins.module_trees import module_tree
+
+    file, source = string(filename, 1), string(rego, 2)
+    try:
+        return module_tree(parser.parse_module(source, file))
+    except CompileError as error:
+        count = len(error.errors)
+        listed = "\n".join(f"{each.file}:{each.row}: {each.code}: {each.message}" for each in error.errors)
+        raise BuiltinError(f"{count} error{'s' if count > 1 else ''} occurred: {listed}") from error
 
 
 @builtin("rego.metadata.chain")

@@ -1,4 +1,4 @@
-"""Go's text/template, run on a value, with `missingkey=error` as OPA sets it."""
+"""Go's text/template, run on a value. What is missing or null shows as `<undefined>`, as OPA has it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from palisade.rego.builtins.template_parsing import (
     Pipeline,
     Text,
 )
-from palisade.rego.builtins.terms import show_number
+from palisade.rego.builtins.terms import quote, show_number
 from palisade.rego.errors import BuiltinError
 from palisade.rego.values import UNDEFINED, Value, compare, equal, sorted_keys, type_name
 
@@ -188,11 +188,11 @@ class _Renderer:
             return self._pipeline(operand, dot)
         value = self._start(operand, dot)
         for name in operand.fields:
+            if value is None:
+                raise _error(f"nil data; no entry for key {quote(name)}")
             if type(value) is not dict:
                 raise _error(f"can't evaluate field {name} in type {type_name(value)}")
-            if name not in value:
-                raise _error(f'map has no entry for key "{name}"')
-            value = value[name]
+            value = value.get(name)
         return value
 
     def _start(self, path: Path, dot: Value) -> Value:
@@ -228,7 +228,7 @@ def _print(value: Value) -> str:
     if type(value) is str:
         return value
     if value is None:
-        return "<no value>"
+        return "<undefined>"
     if type(value) is bool:
         return "true" if value else "false"
     if type(value) is list:

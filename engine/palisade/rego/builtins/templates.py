@@ -10,5 +10,5 @@ from palisade.rego.values import Value, to_json
 
 @builtin("strings.render_template")
 def render_template(ctx: Context, value: Value, variables: Value) -> str:
-    """A template of Go's text/template with the variables in it; a variable that it lacks is an error."""
+    """A template of Go's text/template with the variables in it; a missing one shows as `<undefined>`."""
     return render(ctx, string(value, 1), to_json(object_(variables, 2)))

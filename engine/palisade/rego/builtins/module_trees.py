@@ -1,0 +1,162 @@
+"""Modules as objects, in the shape of OPA's syntax tree as JSON: what `rego.parse_module` returns.
+
+Source: what `opa parse --format json` prints, without locations.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from palisade.rego import ast
+from palisade.rego.values import Value, type_name
+
+Tree: TypeAlias = dict[str, Value]
+
+
+def module_tree(module: ast.Module) -> Tree:
+    """The object for a module."""
+    tree: Tree = {"package": {"path": [_var("data"), *(_string(part) for part in module.package)]}}
+    if module.imports:
+        tree["imports"] = [_import(each) for each in module.imports]
+    if module.rules:
+        tree["rules"] = [_rule(each) for each in module.rules]
+    return tree
+
+
+def _var(name: str) -> Tree:
+    return {"type": "var", "value": name}
+
+
+def _string(text: str) -> Tree:
+    return {"type": "string", "value": text}
+
+
+def _import(node: ast.Import) -> Tree:
+    path = _term(node.path) if isinstance(node.path, ast.Ref) else _ref([_term(node.path)])
+    tree: Tree = {"path": path}
+    if node.alias is not None:
+        tree["alias"] = node.alias.name
+    return tree
+
+
+def _ref(path: list[Tree]) -> Tree:
+    return {"type": "ref", "value": path}
+
+
+def _rule(node: ast.Rule) -> Tree:
+    tree: Tree = {"head": _head(node.head), "body": _body(node.body)}
+    if node.default:
+        tree["default"] = True
+    chain = tree
+    for each in node.orelse:
+        head: Tree = {"name": node.head.name.name, "value": _term(each.value), "assign": True}
+        head["ref"] = [_var(node.head.name.name)]
+        if node.head.args is not None:
+            head["args"] = [_term(argument) for argument in node.head.args]
+        chain["else"] = {"head": head, "body": _body(each.body)}
+        chain = chain["else"]
+    return tree
+
+
+def _head(node: ast.Head) -> Tree:
+    name = node.name.name
+    tree: Tree = {"name": name, "ref": [_var(name), *(_term(part) for part in node.path)]}
+    if node.path:
+        del tree["name"]  # OPA names only heads that are a name alone
+    if node.args is not None:
+        tree["args"] = [_term(argument) for argument in node.args]
+    if node.key is not None:
+        tree["key"] = _term(node.key)
+    else:
+        tree["value"] = _term(node.value)
+    if node.assign:
+        tree["assign"] = True
+    return tree
+
+
+def _body(body: ast.Body) -> list[Tree]:
+    if not body:
+        return [{"index": 0, "terms": {"type": "boolean", "value": True}}]
+    return [_statement(each, index) for index, each in enumerate(body)]
+
+
+def _statement(node: ast.Statement, index: int) -> Tree:
+    tree: Tree = {"index": index, "terms": _terms(node)}
+    if node.negated:
+        tree["negated"] = True
+    if node.withs:
+        tree["with"] = [{"target": _target(each.target), "value": _term(each.value)} for each in node.withs]
+    return tree
+
+
+def _target(node: ast.Var | ast.Ref) -> Tree:
+    return _term(node) if isinstance(node, ast.Ref) else _ref([_term(node)])
+
+
+def _terms(node: ast.Statement) -> Value:
+    match node:
+        case ast.Expression(term=ast.Call() as call):
+            return _call(call)
+        case ast.Expression():
+            return _term(node.term)
+        case ast.Unify():
+            return [_operator("eq"), _term(node.left), _term(node.right)]
+        case ast.Assign():
+            return [_operator("assign"), _term(node.left), _term(node.right)]
+        case ast.Some():
+            return {"symbols": [_term(name) for name in node.names]}
+        case ast.SomeIn():
+            return {"symbols": [{"type": "call", "value": _membership(node)}]}
+        case ast.Every():
+            return {
+                "key": _term(node.key) if node.key is not None else None,
+                "value": _term(node.value),
+                "domain": _term(node.domain),
+                "body": _body(node.body),
+            }
+    raise AssertionError(f"a {type(node).__name__} is no statement")
+
+
+def _membership(node: ast.SomeIn) -> list[Tree]:
+    operands = [node.value, node.collection] if node.key is None else [node.key, node.value, node.collection]
+    return [_operator(f"internal.member_{len(operands)}"), *map(_term, operands)]
+
+
+def _operator(name: str) -> Tree:
+    first, *rest = name.split(".")
+    return _ref([_var(first), *map(_string, rest)])
+
+
+def _call(node: ast.Call) -> list[Tree]:
+    operator = _term(node.operator) if isinstance(node.operator, ast.Ref) else _ref([_term(node.operator)])
+    return [operator, *map(_term, node.args)]
+
+
+def _term(node: ast.Term) -> Tree:
+    match node:
+        case ast.Scalar():
+            return {"type": type_name(node.value), "value": node.value}
+        case ast.Var():
+            return _var(node.name)
+        case ast.Ref():
+            return _ref([_term(node.head), *map(_term, node.path)])
+        case ast.Array():
+            return {"type": "array", "value": [_term(item) for item in node.items]}
+        case ast.Set():
+            return {"type": "set", "value": [_term(item) for item in node.items]}
+        case ast.Object():
+            return {"type": "object", "value": [[_term(k), _term(v)] for k, v in node.items]}
+        case ast.Call():
+            return {"type": "call", "value": _call(node)}
+        case ast.ArrayComprehension():
+            content: Tree = {"term": _term(node.term), "body": _body(node.body)}
+            return {"type": "arraycomprehension", "value": content}
+        case ast.SetComprehension():
+            content = {"term": _term(node.term), "body": _body(node.body)}
+            return {"type": "setcomprehension", "value": content}
+        case ast.ObjectComprehension():
+            content = {"key": _term(node.key), "value": _term(node.value), "body": _body(node.body)}
+            return {"type": "objectcomprehension", "value": content}
+        case ast.TemplateString():
+            parts = [_string(part) if isinstance(part, str) else _term(part) for part in node.parts]
+            return {"type": "templatestring", "value": {"parts": parts, "multi_line": node.raw}}
