@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -20,6 +21,15 @@ from palisade.policy.providers import (
     read,
 )
 from palisade.rego.values import Set
+
+KEY = {
+    "kty": "EC",
+    "crv": "P-256",
+    "kid": "one",
+    "x": "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4",
+    "y": "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM",
+}
+"""A public key of RFC 7517, appendix A.1."""
 
 
 def corp(**changes: Any) -> dict[str, Any]:
@@ -44,7 +54,7 @@ def test_keys_come_from_one_of_three_places() -> None:
 
     assert keys(jwks_uri="https://k.example/keys") == RemoteKeys("https://k.example/keys")
     assert keys(discovery_url="http://k.example/oidc") == Discovery("http://k.example/oidc")
-    assert keys(jwks={"keys": [{"kty": "EC", "x": "y"}]}) == InlineKeys('{"keys":[{"kty":"EC","x":"y"}]}')
+    assert keys(jwks={"keys": [KEY]}) == InlineKeys(json.dumps({"keys": [KEY]}, sort_keys=True))
 
 
 def test_tokens_are_read_from_headers_cookies_and_queries() -> None:
@@ -76,6 +86,11 @@ def test_audiences_may_be_a_set() -> None:
         (corp(jwks_uri="https://a/", jwks={"keys": []}), "has jwks and jwks_uri: keep one"),
         (corp(jwks={"kty": "RSA"}), "must be a JSON Web Key Set"),
         (corp(jwks={"keys": [{"kty": "EC", "d": "secret"}]}), "holds a private key"),
+        (corp(jwks={"keys": []}), "holds no key that can verify"),
+        (corp(jwks={"keys": [{"kty": "oct", "k": "c2VjcmV0"}]}), "holds no key that can verify"),
+        (corp(jwks={"keys": [{**KEY, "crv": "secp256k1"}]}), "holds no key that can verify"),
+        (corp(jwks={"keys": [{**KEY, "x": "AA"}]}), "holds no key that can verify"),
+        (corp(jwks={"keys": [{**KEY, "use": "enc"}]}), "holds no key that can verify"),
         (corp(tokens=[{"header": "a", "cookie": "b"}]), "exactly one of header, cookie, query"),
         (corp(tokens=[{"cookie": "b", "prefix": "x"}]), "belongs to a header"),
         (corp(tokens=[{"header": "a b"}]), "cannot name a header"),

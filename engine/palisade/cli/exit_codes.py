@@ -15,7 +15,7 @@ class Exit(IntEnum):
     UNREACHABLE = 3
     """No engine answers where one was expected."""
     FAILED = 4
-    """Something that was started ended when it should not have."""
+    """Something could not be started (a port is taken, say), or ended when it should not have."""
 
 
 class CommandError(Exception):

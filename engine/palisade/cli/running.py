@@ -33,7 +33,7 @@ def run(work: Coroutine[Any, Any, None]) -> None:
     try:
         asyncio.run(guarded())
     except EngineError as error:
-        raise CommandError(str(error), Exit.USAGE) from None
+        raise CommandError(str(error), Exit.FAILED) from None
 
 
 def log_to(console: Console, *, verbose: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -45,59 +46,64 @@ def sidecar(
     verbose: Verbose = False,
 ) -> None:
     """Run the sidecar of one function: an Envoy that takes its policy from the engine. Ends with Ctrl-C."""
+    # Servers take half a second to import, which commands that serve nothing need not wait for.
     from palisade.cli import running
+
+    plan = _plan(function, engine, file, upstream, listen, credentials)
+    running.log_to(err(), verbose=verbose)
+    running.run(_run(plan, drain))
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    function: Function
+    engine: Address
+    credentials: Path
+    state: Path | None
+    """The engine's state folder, where this machine has it: there the address is told."""
+
+
+def _plan(name: str, engine: str, file: Path, upstream: str, listen: str, credentials: Path | None) -> _Plan:
+    """What to run: as the command line says, and the inventory for the rest. Raises CommandError."""
+    from palisade.control import announced
     from palisade.control.credentials import credentials_folder
 
-    told = bool(upstream and listen and engine and credentials)
-    if told and not file.exists():
-        known = Function(function, _address("--upstream", upstream), _address("--listen", listen, 0))
-        serving, folder = _address("--engine", engine), credentials
-    else:
-        inventory = inventory_file.load(file)
-        try:
-            known = inventory.function(function)
-        except UnknownFunctionError as error:
-            raise CommandError(str(error)) from None
-        serving = _address("--engine", engine) if engine else inventory.engine.listen
-        folder = credentials or credentials_folder(inventory.engine.state, function)
-    assert folder is not None  # noqa: S101 - either given, or made of the inventory
-    running.log_to(err(), verbose=verbose)
-    running.run(
-        _run(
-            known,
-            engine=serving,
-            credentials=folder,
-            upstream=_address("--upstream", upstream) if upstream else known.upstream,
-            listen=_address("--listen", listen, 0) if listen else known.listen,
-            drain=drain,
-        )
+    if upstream and listen and engine and credentials and not file.exists():
+        function = Function(name, _address("--upstream", upstream), _address("--listen", listen, 0))
+        return _Plan(function, _address("--engine", engine), credentials.absolute(), None)
+    inventory = inventory_file.load(file)
+    try:
+        function = inventory.function(name)
+    except UnknownFunctionError as error:
+        raise CommandError(str(error)) from None
+    state = inventory.engine.state
+    if not engine:
+        known = inventory.engine.listen
+        engine = str(known) if known.port else announced.ask(state, announced.ENGINE)
+    if not engine:
+        raise CommandError("no engine of this inventory runs here", Exit.UNREACHABLE, "name one: --engine")
+    function = replace(
+        function,
+        upstream=_address("--upstream", upstream) if upstream else function.upstream,
+        listen=_address("--listen", listen, 0) if listen else function.listen,
     )
+    folder = credentials.absolute() if credentials else credentials_folder(state, name)
+    return _Plan(function, _address("--engine", engine), folder, state)
 
 
-async def _run(
-    function: Function,
-    *,
-    engine: Address,
-    credentials: Path,
-    upstream: Address,
-    listen: Address,
-    drain: float,
-) -> None:
-    from dataclasses import replace
-
+async def _run(plan: _Plan, drain: float) -> None:
+    from palisade.control import announced
     from palisade.control.sidecars import settings_of
     from palisade_sidecar.envoy import EnvoyError
     from palisade_sidecar.settings import SettingsError
     from palisade_sidecar.sidecar import Sidecar
 
+    function = plan.function
     with tempfile.TemporaryDirectory(prefix="palisade-") as folder:
         try:
+            run_dir = Path(folder) / function.name
             settings = settings_of(
-                replace(function, upstream=upstream),
-                engine=engine,
-                credentials=credentials,
-                run_dir=Path(folder) / function.name,
-                listen=listen,
+                function, engine=plan.engine, credentials=plan.credentials, run_dir=run_dir
             )
             running = Sidecar(settings, drain=drain)
             await running.start()
@@ -105,10 +111,15 @@ async def _run(
             raise CommandError(str(error), Exit.USAGE) from None
         except EnvoyError as error:
             raise CommandError(str(error), Exit.FAILED) from None
-        err().print(f"{function.name}  {running.status.listen} -> {upstream}, engine {engine}")
+        address = running.status.listen
+        err().print(f"{function.name}  {address} -> {function.upstream}, engine {plan.engine}")
         try:
+            if plan.state is not None:
+                announced.tell(plan.state, announced.sidecar(function.name), address)
             await asyncio.Event().wait()
         finally:
+            if plan.state is not None:
+                announced.forget(plan.state, announced.sidecar(function.name))
             await running.stop()
 
 

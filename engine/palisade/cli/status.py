@@ -34,7 +34,7 @@ def status(
 
     Exits 1 if something is wrong, 3 if no engine answers.
     """
-    state = fetch(admin or str(inventory_file.load(file).engine.admin))
+    state = fetch(admin or _admin_of(file))
     if output is Output.JSON:
         print_json(state)
     else:
@@ -42,8 +42,19 @@ def status(
     raise typer.Exit(Exit.OK if state["healthy"] else Exit.FOUND)
 
 
+def _admin_of(file: Path) -> str:
+    """The admin address of the engine of an inventory, found out where the port was left to the system."""
+    from palisade.control import announced
+
+    settings = inventory_file.load(file).engine
+    return str(settings.admin) if settings.admin.port else announced.ask(settings.state, announced.ADMIN)
+
+
 def fetch(address: str) -> dict[str, Any]:
     """The status of the engine whose admin endpoint is at an address. Raises CommandError."""
+    hint = "start one with: palisade serve -f palisade.yaml"
+    if not address:
+        raise CommandError("no engine of this inventory runs here", Exit.UNREACHABLE, hint)
     try:
         parse_address(address)
     except AddressError as error:
@@ -54,7 +65,6 @@ def fetch(address: str) -> dict[str, Any]:
         state: dict[str, Any] = response.json()
         return state
     except (httpx.HTTPError, ValueError) as error:
-        hint = "start one with: palisade serve -f palisade.yaml"
         raise CommandError(f"no engine answers at {url}: {error}", Exit.UNREACHABLE, hint) from None
 
 

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
-from palisade.control import metrics
+from palisade.control import announced, metrics
 from palisade.control.engine import Engine, EngineError
 from palisade.control.status import problems, status
 from palisade.policy.inventory import Address
@@ -54,6 +54,8 @@ async def serve(engine: Engine) -> AsyncIterator[Address]:
         ) from None
     try:
         host, port, *_ = runner.addresses[0]
-        yield Address(host, port)
+        address = Address(host, port)
+        with announced.told(engine.inventory.engine.state, announced.ADMIN, address):
+            yield address
     finally:
         await runner.cleanup()

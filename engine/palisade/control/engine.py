@@ -19,7 +19,7 @@ from typing import Any
 
 import grpc.aio
 
-from palisade.control import saved
+from palisade.control import announced, saved
 from palisade.control.credentials import Credentials
 from palisade.control.keys import KeyStore
 from palisade.control.loading import Deployment, Reading, build, lower, read
@@ -92,7 +92,6 @@ class Engine:
         except (OSError, AuthorityError) as error:
             raise EngineError(str(error)) from None
         self.keys = KeyStore(self.inventory.engine.state / "keys", lambda: self._spawn(self._take_keys()))
-        self.addresses: dict[str, str] = {}
         self._watches = watch
         self._deployments: dict[str, Deployment] = {}
         self._attributions: dict[str, Attribution] = {}
@@ -177,6 +176,7 @@ class Engine:
                 f"engine.listen: {listen} cannot be listened on ({error}): is another engine running there?"
             ) from None
         self.listen = Address(listen.host, port)
+        stack.enter_context(announced.told(self.inventory.engine.state, announced.ENGINE, self.listen))
         await server.start()
         stack.push_async_callback(server.stop, _STOP_SECONDS)
 

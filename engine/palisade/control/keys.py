@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from palisade.policy.jwks import usable
 from palisade.policy.providers import Discovery, InlineKeys, Provider
 
 log = logging.getLogger(__name__)
@@ -30,9 +31,6 @@ _FIRST_RETRY, _LAST_RETRY = 0.5, 30.0
 _SOONEST = 2.0
 """Seconds between two fetches of one provider, whoever asks for them: a flood of bad tokens must not become
 a flood of requests to the issuer."""
-
-_PUBLIC = frozenset({"RSA", "EC", "OKP"})
-_PRIVATE_PARTS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 
 
 class KeysError(Exception):
@@ -213,11 +211,10 @@ async def fetch(provider: Provider, client: httpx.AsyncClient) -> str:
         if urlsplit(keys.url).scheme == "https" and urlsplit(named).scheme != "https":
             raise KeysError(f"{keys.url} names a jwks_uri without TLS: {named}")
         url = named
-    answer = await _json(client, url)
-    found = answer.get("keys")
-    if not isinstance(found, list):
-        raise KeysError(f"{url} gives no JSON Web Key Set")
-    return json.dumps({"keys": [_public(each) for each in found if _verifies(each)]}, sort_keys=True)
+    found = usable(await _json(client, url))
+    if found is None:
+        raise KeysError(f"{url} gives no JSON Web Key Set with a key that can verify a token")
+    return found
 
 
 async def _json(client: httpx.AsyncClient, url: str) -> dict[str, Any]:
@@ -235,12 +232,3 @@ async def _json(client: httpx.AsyncClient, url: str) -> dict[str, Any]:
     if not isinstance(answer, dict):
         raise KeysError(f"{url} gives no JSON object")
     return answer
-
-
-def _verifies(key: Any) -> bool:
-    """A public key for signatures. A symmetric one in public would let anyone sign."""
-    return isinstance(key, dict) and key.get("kty") in _PUBLIC and key.get("use", "sig") == "sig"
-
-
-def _public(key: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in key.items() if name not in _PRIVATE_PARTS}

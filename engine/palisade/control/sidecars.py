@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from palisade.control import announced
 from palisade.control.engine import Engine, Reload
 from palisade.policy.inventory import Address, Function
 from palisade_sidecar import settings
@@ -19,15 +20,13 @@ from palisade_sidecar.sidecar import Sidecar, Status
 log = logging.getLogger(__name__)
 
 
-def settings_of(
-    function: Function, *, engine: Address, credentials: Path, run_dir: Path, listen: Address | None = None
-) -> Settings:
+def settings_of(function: Function, *, engine: Address, credentials: Path, run_dir: Path) -> Settings:
     """What the sidecar of a function is told. Raises SettingsError."""
     return Settings(
         function=function.name,
         engine=_address(engine),
         upstream=_address(function.upstream),
-        listen=_address(listen or function.listen),
+        listen=_address(function.listen),
         credentials=credentials,
         run_dir=run_dir,
         trusted_hops=function.trusted_hops,
@@ -119,10 +118,11 @@ class Sidecars:
     async def _stop(self, name: str) -> None:
         _, sidecar = self._running.pop(name)
         await sidecar.stop()
-        self._engine.addresses.pop(name, None)
+        announced.forget(self._engine.inventory.engine.state, announced.sidecar(name))
 
     def _changed(self, status: Status) -> None:
-        self._engine.addresses[status.function] = str(status.listen)
+        state = self._engine.inventory.engine.state
+        announced.tell(state, announced.sidecar(status.function), status.listen)
         if self._on_change is not None:
             self._on_change(status)
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
+from palisade.control import announced
 from palisade.control.engine import Engine, Reload, revision_of
 from palisade.enforce.envoy import Enforcement
 from palisade.policy.inventory import Function
@@ -19,6 +20,7 @@ def status(engine: Engine) -> dict[str, Any]:
     nodes = engine.cache.status()
     deployment = engine.deployment
     enforcements = deployment.enforcements if deployment else {}
+    state = engine.inventory.engine.state
     return {
         "healthy": not problems(engine),
         "problems": problems(engine),
@@ -38,7 +40,12 @@ def status(engine: Engine) -> dict[str, Any]:
         },
         "reload": _reload(engine.last) | {"count": engine.reloads, "failed": engine.failed_reloads},
         "functions": {
-            name: _function(function, nodes.get(name), enforcements.get(name), engine.addresses.get(name))
+            name: _function(
+                function,
+                nodes.get(name),
+                enforcements.get(name),
+                announced.ask(state, announced.sidecar(name)),
+            )
             for name, function in engine.inventory.functions.items()
         },
         "decisions": asdict(engine.decisions.stats),
@@ -67,10 +74,10 @@ def problems(engine: Engine) -> list[str]:
 
 
 def _function(
-    function: Function, node: NodeStatus | None, enforcement: Enforcement | None, address: str | None
+    function: Function, node: NodeStatus | None, enforcement: Enforcement | None, address: str
 ) -> dict[str, Any]:
     shown: dict[str, Any] = {
-        "listen": address or str(function.listen),
+        "listen": address if address and node and node.connected else str(function.listen),
         "upstream": str(function.upstream),
         "connected": node.connected if node else False,
         "sidecars": node.streams if node else 0,

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 from urllib.parse import urlsplit
 
+from palisade.policy.jwks import usable
 from palisade.policy.source import did_you_mean
 from palisade.rego.text import dumps
 from palisade.rego.values import Set, Value, type_name
@@ -193,7 +194,14 @@ class _Reader:
             self._error(path, 'must be a JSON Web Key Set: {"keys": [{"kty": ...}, ...]}')
         elif any("d" in each for each in keys):
             self._error(path, "holds a private key: a policy needs the public half only")
-        return dumps(value)
+        else:
+            found = usable(value)
+            if found is not None:
+                return found
+            self._error(
+                path, "holds no key that can verify a token: RSA, EC (P-256, P-384, P-521) or Ed25519"
+            )
+        return ""
 
     def _tokens(self, path: str, value: Value) -> tuple[TokenSource, ...]:
         if not isinstance(value, list) or not value:

@@ -1,0 +1,42 @@
+"""JSON Web Key Sets (RFC 7517): of what an issuer publishes, the keys that verify tokens in a sidecar."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import jwt
+
+_CURVES = {"EC": {"P-256", "P-384", "P-521"}, "OKP": {"Ed25519"}}
+_PRIVATE_PARTS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
+
+
+def usable(jwks: Any) -> str | None:
+    """The set's public keys for signatures as JSON; None where it has none.
+
+    Left out is what Envoy refuses, since it refuses all of a configuration with one such key, and symmetric
+    keys, since with a public one anybody could sign.
+    """
+    keys = jwks.get("keys") if isinstance(jwks, Mapping) else None
+    if not isinstance(keys, list):
+        return None
+    found = [_public(each) for each in keys if isinstance(each, Mapping) and _verifies(each)]
+    return json.dumps({"keys": found}, sort_keys=True) if found else None
+
+
+def _verifies(key: Mapping[str, Any]) -> bool:
+    kind = key.get("kty")
+    if key.get("use", "sig") != "sig" or kind not in ("RSA", "EC", "OKP"):
+        return False
+    if kind in _CURVES and key.get("crv") not in _CURVES[kind]:
+        return False
+    try:
+        jwt.PyJWK(_public(key))
+    except (jwt.PyJWTError, ValueError, TypeError, KeyError):
+        return False
+    return True
+
+
+def _public(key: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in key.items() if name not in _PRIVATE_PARTS}
