@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from palisade.rego.builtins.budget import check_deadline
+from collections.abc import Iterator
+
 from palisade.rego.builtins.operands import Object, object_, type_error
-from palisade.rego.builtins.registry import Context, builtin
+from palisade.rego.builtins.registry import builtin
 from palisade.rego.values import UNDEFINED, KeyForm, Set, Value, key, sorted_values
 
 
@@ -24,9 +25,13 @@ def graph_reachable(graph: Value, initial: Value) -> Set:
     return Set(reached)
 
 
-@builtin("graph.reachable_paths")
-def graph_reachable_paths(ctx: Context, graph: Value, initial: Value) -> Set:
-    """The paths from the initial nodes to a leaf, or up to a node outside the graph or a cycle."""
+@builtin("graph.reachable_paths", pure=True)
+def graph_reachable_paths(graph: Value, initial: Value) -> Set:
+    """The paths from the initial nodes to a leaf, or up to a node outside the graph or one that was passed.
+
+    As in OPA a node counts as passed for all paths behind one neighbour of an initial node, not only for the
+    path at hand: a second way to it ends before it.
+    """
     nodes = object_(graph, 1)
     found = Set()
     for node in _initial(initial):
@@ -37,31 +42,39 @@ def graph_reachable_paths(ctx: Context, graph: Value, initial: Value) -> Set:
         if not neighbours:
             found.forms.add(key([node]))
         for neighbour in neighbours:
-            _paths(ctx, nodes, node, neighbour, found)
+            _paths(nodes, node, neighbour, found)
     return found
 
 
-def _paths(ctx: Context, graph: Object, root: Value, first: Value, found: Set) -> None:
-    # A stack in place of recursion: the longest path is as long as the graph has nodes.
-    stack: list[tuple[Value, list[Value], frozenset[KeyForm]]] = [(first, [root], frozenset([key(root)]))]
-    while stack:
-        check_deadline(ctx, "timed out before finding all paths")
-        node, path, seen = stack.pop()
+def _paths(graph: Object, root: Value, first: Value, found: Set) -> None:
+    passed = {key(root)}
+    path: list[Value] = [root]
+    # Neighbours still to be seen, of each node of the path behind the root. No recursion: paths can be long.
+    pending: list[Iterator[Value]] = []
+
+    def enter(node: Value) -> None:
         edges = graph.get(key(node), UNDEFINED)
-        if edges is UNDEFINED:
-            found.forms.add(key(path))
-            continue
-        longer = [*path, node]
-        neighbours = _neighbours(edges)
-        if not neighbours:
-            found.forms.add(key(longer))
-            continue
-        deeper = seen | {key(node)}
-        for neighbour in neighbours:
-            if key(neighbour) in deeper:
-                found.forms.add(key(longer))
-            else:
-                stack.append((neighbour, longer, deeper))
+        if edges is not UNDEFINED:
+            neighbours = _neighbours(edges)
+            path.append(node)
+            if neighbours:
+                pending.append(iter(neighbours))
+                return
+        found.forms.add(key(list(path)))
+        if edges is not UNDEFINED:
+            path.pop()
+
+    enter(first)
+    while pending:
+        neighbour = next(pending[-1], UNDEFINED)
+        if neighbour is UNDEFINED:
+            pending.pop()
+            path.pop()
+        elif key(neighbour) in passed:
+            found.forms.add(key(list(path)))
+        else:
+            passed.add(key(path[-1]))
+            enter(neighbour)
 
 
 def _initial(value: Value) -> list[Value]:
