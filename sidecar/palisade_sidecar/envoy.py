@@ -7,18 +7,16 @@ the kernel ends it should this process die without a word.
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import os
 import shutil
 import signal
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
+from palisade_sidecar import launch
 from palisade_sidecar.logs import FORMAT, EnvoyLog
 
 OVERRIDE = "PALISADE_ENVOY"
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 class EnvoyError(Exception):
@@ -58,7 +56,7 @@ class EnvoyProcess:
     async def start(cls, envoy: Path, config: Path, log: EnvoyLog, *, concurrency: int) -> EnvoyProcess:
         """Run `envoy` with a bootstrap file. It ends with the thread that calls this."""
         process = await asyncio.create_subprocess_exec(
-            str(envoy),
+            *(sys.executable, "-I", "-S", launch.__file__, str(os.getpid()), str(envoy)),
             *("--config-path", str(config)),
             *("--concurrency", str(concurrency)),
             *("--log-level", "info", "--log-format", FORMAT),
@@ -67,7 +65,6 @@ class EnvoyProcess:
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
             process_group=0,
-            preexec_fn=_end_with(os.getpid()),
         )
         return cls(process, log)
 
@@ -117,17 +114,3 @@ class EnvoyProcess:
             if not line:
                 return
             self._log.take(line.decode("utf-8", "replace").rstrip("\n"))
-
-
-def _end_with(parent: int) -> Callable[[], None] | None:
-    """What a child runs before it becomes Envoy, so that the kernel kills it when the parent dies."""
-    if sys.platform != "linux":
-        return None
-    prctl = ctypes.CDLL(None, use_errno=True).prctl
-
-    def prepare() -> None:
-        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # the parent died before the request was made
-            os._exit(1)
-
-    return prepare

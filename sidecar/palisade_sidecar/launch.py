@@ -1,0 +1,28 @@
+"""Become another program, which the kernel kills when the process that started it dies.
+
+Run as a script: `python launch.py PARENT_PID PROGRAM ARGUMENT...`. It is a program of its own because
+what `subprocess` can run in a child before the exec (`preexec_fn`) forks the whole parent, and a parent that
+serves gRPC, as the engine does, leaves such a child broken.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+
+def main(arguments: list[str]) -> None:
+    parent, *command = arguments
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != int(parent):  # it died before the request was made
+        sys.exit(1)
+    os.execv(command[0], command)  # noqa: S606 -- to be replaced by the program, with no shell, is the purpose
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
