@@ -402,7 +402,9 @@ class Lowering(Flow):
         self._row = None
         names = [f"k{slot}" for slot in stmt.slots] + (["kr"] if with_row else [])
         table = self._names.table(stmt.rows, with_row)
-        if not stmt.keys:
+        if not stmt.keys and not names:
+            nodes.append(Block(label, body))
+        elif not stmt.keys:
             nodes.append(Loop(label, f"for {', '.join(names)} in {table}:", body))
         elif names:
             nodes.append(Loop(label, f"for {', '.join(names)} in {table}.get({asked}, ()):", body))
