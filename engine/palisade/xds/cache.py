@@ -7,7 +7,7 @@ one for a stream, reads the offer from it, and reports what the client acknowled
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import MappingProxyType
@@ -26,8 +26,8 @@ _REMEMBERED = 2
 class Offer:
     """What a node's streams push at present. `version` is the version that responses carry.
 
-    With `resend` nothing counts as known, neither what was sent before nor what a client says that it has:
-    one that refused a revision may have taken a part of it, so whatever comes next is sent whole.
+    With `resend` nothing that was sent before counts as known: a client that refused a revision may have
+    taken a part of it, so the way back sends everything.
     """
 
     snapshot: Snapshot
@@ -51,15 +51,33 @@ class Watch:
         """What to push now; None where there is nothing, or nothing that the node has not refused."""
         return self._node.offer
 
+    @property
+    def trusted(self) -> bool:
+        """Whether to believe a client that says what it has when it connects.
+
+        Not after a refusal, or a stream that ended before an answer: a client does not tell that it has a
+        part of what it refused.
+        """
+        return not self._node.torn
+
+    def torn(self, type_url: str) -> Collection[str]:
+        """The resources of a type in responses that the node has not taken in full, nor a revision since."""
+        return self._node.torn.get(type_url, frozenset())
+
     def report(self, offer: Offer, waiting_for: tuple[str, ...]) -> None:
         """Tell by type URL what of an offer the client has not acknowledged; nothing: it accepted all."""
         self._waiting_for = waiting_for
         self._accepted = None if waiting_for else offer
         self._cache._settle(self._node)
 
-    def rejected(self, offer: Offer, type_url: str, detail: str) -> None:
-        """Tell that the client refused a response of an offer, in the client's words."""
+    def rejected(self, offer: Offer, type_url: str, names: Collection[str], detail: str) -> None:
+        """Tell that the client refused a response with resources of these names, in the client's words."""
+        self.unanswered(type_url, names)
         self._cache._reject(self._node, offer, type_url, detail)
+
+    def unanswered(self, type_url: str, names: Collection[str]) -> None:
+        """Tell that nobody knows what the client has of these."""
+        self._node.torn.setdefault(type_url, set()).update(names)
 
     def close(self) -> None:
         """End the stream's hold. Closing twice does nothing."""
@@ -75,8 +93,8 @@ class _Node:
     accepted: list[Snapshot] = field(default_factory=list)
     accepted_at: datetime | None = None
     rejection: Rejection | None = None
-    torn: bool = False
-    """The node has refused something since it last accepted a revision, and may have a part of it."""
+    torn: dict[str, set[str]] = field(default_factory=dict)
+    """What the node was sent and did not accept, by type: it may have any part of that."""
     watches: set[Watch] = field(default_factory=set)
 
     def status(self) -> NodeStatus:
@@ -119,7 +137,7 @@ class SnapshotCache:
                 return
             node.rejection = None
         if node.offer is None or node.offer.snapshot.version != snapshot.version:
-            node.push(Offer(snapshot, snapshot.version, resend=node.torn))
+            node.push(Offer(snapshot, snapshot.version))
 
     async def clear(self, node_id: str) -> None:
         """Forget a node's snapshots, also the accepted ones. Connected clients keep what they have."""
@@ -128,6 +146,7 @@ class SnapshotCache:
             return
         node.offered = node.rejection = node.accepted_at = None
         node.accepted.clear()
+        node.torn.clear()
         node.push(None)
         self._forget_if_idle(node)
 
@@ -189,7 +208,7 @@ class SnapshotCache:
         if offer is None or any(watch._accepted is not offer for watch in node.watches):
             return
         snapshot = offer.snapshot
-        node.torn = False
+        node.torn.clear()
         if node.accepted and node.accepted[-1].version == snapshot.version:
             return
         node.accepted = [each for each in node.accepted if each.version != snapshot.version]
@@ -201,7 +220,6 @@ class SnapshotCache:
         """Go back to the last accepted revision. Each refusal takes one revision away, so this ends."""
         revision = offer.snapshot.version
         self._emit(NodeEvent(node.node_id, EventKind.REJECTED, revision, type_url, detail))
-        node.torn = True
         if offer is not node.offer:
             return  # refused late: another offer has taken its place already
         if node.rejection is None:

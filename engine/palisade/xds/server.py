@@ -89,19 +89,18 @@ class XdsServer(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignor
         if first is None:
             return
         work = asyncio.Event()
-        watch = self._watch(first, context, work)
+        stream = Stream(
+            encoding,
+            self._watch(first, context, work),
+            limits=self._limits,
+            clock=time.monotonic,
+            control_plane=self._control_plane,
+        )
         try:
-            stream = Stream(
-                encoding,
-                watch,
-                limits=self._limits,
-                clock=time.monotonic,
-                control_plane=self._control_plane,
-            )
             stream.receive(first)
             await _first_of(_read(stream, context, work), self._write(stream, context, work))
         finally:
-            watch.close()
+            stream.close()
 
     async def _first(self, context: Context) -> WireRequest | None:
         try:

@@ -80,20 +80,22 @@ class Stream:
             return
         answers = channel.unanswered and request.response_nonce == channel.nonce
         refused = answers and request.HasField("error_detail")
+        names = subscription.in_flight.names if refused and subscription.in_flight else ()
         if refused:
             subscription.refused()
         elif answers:
             subscription.acknowledged()
         starts = not subscription.started
         self._encoding.apply(request, subscription)
-        if starts and self._offer is not None and self._offer.resend:
+        if starts and not self._watch.trusted:
             subscription.doubt()
+            subscription.may_have(self._watch.torn(request.type_url))
         if len(subscription.names) > self._limits.names_per_type:
             raise exhausted(
                 f"more than {self._limits.names_per_type} resource names of {request.type_url} on one stream"
             )
         if refused and channel.offer is not None:
-            self._watch.rejected(channel.offer, request.type_url, request.error_detail.message)
+            self._watch.rejected(channel.offer, request.type_url, names, request.error_detail.message)
 
     def next_response(self) -> WireResponse | None:
         """The response to write now; None where the client has everything or is to answer first."""
@@ -115,6 +117,13 @@ class Stream:
                     return self._send(channel, update)
         self._report(self._offer)
         return None
+
+    def close(self) -> None:
+        """End the stream. What the client has not answered it may have taken or not."""
+        for channel in self._channels.values():
+            if channel.subscription.in_flight is not None:
+                self._watch.unanswered(channel.type_url, channel.subscription.in_flight.names)
+        self._watch.close()
 
     def patience(self) -> float | None:
         """Seconds until a missing answer no longer holds back the rest; None where nothing waits."""

@@ -37,6 +37,11 @@ class Update:
     resources: tuple[Resource, ...] = ()
     removed: tuple[str, ...] = ()
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Everything that the update is about."""
+        return (*(each.name for each in self.resources), *self.removed)
+
 
 @dataclass(eq=False)
 class Subscription:
@@ -144,6 +149,12 @@ class Subscription:
             if name in self.known:
                 self.known[name] = Known(_UNSURE, self.known[name].resource)
 
+    def may_have(self, names: Iterable[str]) -> None:
+        """Note that the client may have any version of these, or none: send or remove them."""
+        for name in names:
+            if self.covers(name):
+                self.known[name] = Known(_UNSURE)
+
     def sent(self, update: Update) -> None:
         """Note that an update is on its way; the client answers one at a time."""
         self.in_flight = update
@@ -172,9 +183,7 @@ class Subscription:
         update, self.in_flight = self.in_flight, None
         if update is None:
             return
-        for name in (*(each.name for each in update.resources), *update.removed):
-            self.known[name] = Known(_UNSURE)
-        self._drop_unwanted()
+        self.may_have(update.names)
 
     def due(self, resources: Mapping[str, Resource], *, remove: bool) -> Update | None:
         """What the client is to be sent so that it has what it wants of `resources`; None where it has that.
