@@ -100,7 +100,6 @@ class AccessRecord:
         entry = self.entry
         common, request = entry.common_properties, entry.request
         verdict = _verdict(entry)
-        allowed = verdict.allowed
         return DecisionRecord(
             decision_id=str(uuid.uuid4()),
             timestamp=common.start_time.ToNanoseconds(),
@@ -108,7 +107,8 @@ class AccessRecord:
             function=self.function,
             path=self.path,
             input=_input(entry, self.function),
-            result=UNDEFINED if allowed is None else allowed,
+            allowed=verdict.allowed,
+            result=UNDEFINED if verdict.code else verdict.allowed,
             rule=verdict.rule,
             revision=_revision(entry),
             requested_by=_address(entry),
@@ -123,7 +123,7 @@ class AccessRecord:
 @dataclass(frozen=True, slots=True)
 class _Verdict:
     decider: Decider
-    allowed: bool | None
+    allowed: bool
     rule: str = ""
     code: str = ""
     message: str = ""

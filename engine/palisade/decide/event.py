@@ -46,7 +46,9 @@ class DecisionRecord:
     path: str
     """The decision's path, such as `palisade/identity/allow`."""
     input: Value | None
+    allowed: bool
     result: Value = UNDEFINED
+    """The value of the decision rule; left out where there was an error, as OPA does."""
     rule: str = ""
     revision: str = ""
     requested_by: str = ""
@@ -75,7 +77,11 @@ class DecisionRecord:
             event["bundles"] = {"palisade": {"revision": self.revision}}
         if self.metrics:
             event["metrics"] = dict(self.metrics)
-        extension: Event = {"function": self.function, "decider": str(self.decider)}
+        extension: Event = {
+            "function": self.function,
+            "decider": str(self.decider),
+            "allowed": self.allowed,
+        }
         for name in ("rule", "revision", "request_id", "status"):
             value = getattr(self, name)
             if value:

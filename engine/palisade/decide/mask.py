@@ -130,8 +130,6 @@ class _Masking:
         copy = self._without(http, ("body", "rawBody"), place)
         if "headers" in copy:
             copy["headers"] = self._headers(copy["headers"], f"{place}/headers")
-            if ":path" in copy["headers"]:
-                self._target(copy["headers"], ":path", f"{place}/headers")
         if "path" in copy:
             self._target(copy, "path", place)
         return copy
@@ -151,7 +149,13 @@ class _Masking:
             # A policy returned what are no headers; there is no telling what is secret in them.
             self.masked.append(place)
             return REDACTED
-        return self._without(headers, [name for name in headers if name.lower() in self.mask.headers], place)
+        secret = [name for name in headers if name.lower() in self.mask.headers]
+        copy = self._without(headers, secret, place)
+        for name in copy:
+            self._target(
+                copy, name, place
+            )  # `:path` is one of them, and `referer` and `location` are URLs too
+        return copy
 
     def _without(self, document: Mapping[str, Any], names: Any, place: str) -> Event:
         copy = dict(document)
@@ -167,13 +171,19 @@ class _Masking:
         return {**query, **{name: [REDACTED] for name in secret}}
 
     def _target(self, document: Event, name: str, place: str) -> None:
+        """Mask the secret parameters of a URL, or of each in a list."""
         before = document[name]
-        if "?" not in before:
-            return
-        after = _PAIR.sub(self._pair, before)
+        after: Any = before
+        if isinstance(before, str):
+            after = self._url(before)
+        elif isinstance(before, list):
+            after = [self._url(each) if isinstance(each, str) else each for each in before]
         if after != before:
             document[name] = after
             self.masked.append(f"{place}/{_escape(name)}")
+
+    def _url(self, text: str) -> str:
+        return _PAIR.sub(self._pair, text) if "?" in text else text
 
     def _pair(self, match: re.Match[str]) -> str:
         return f"{match[1]}={REDACTED}" if match[1].lower() in self.mask.parameters else match[0]

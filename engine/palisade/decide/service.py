@@ -105,14 +105,17 @@ class Authorization(AuthorizationServicer):  # type: ignore[misc]  # generated c
             except InputError as error:
                 decision = denied(INVALID_REQUEST, str(error))
             except EvalError as error:
-                decision = denied(error.code, str(error))
+                decision = denied(error.code, str(error).replace(f"{error.code}: ", "", 1))
             except TimeoutError:
                 decision = denied(EVAL_CANCEL_ERROR, f"the evaluation took more than {self._budget} s")
             except Exception as error:
                 log.exception("the evaluation for function %s failed", function)
                 decision = denied(EVAL_INTERNAL_ERROR, f"the evaluation failed: {type(error).__name__}")
         response = to_response(decision, question.id)
-        self._record(question, evaluation, decision, took, time.perf_counter_ns() - started)
+        remaining = context.time_remaining()
+        # One that comes too late is not what happened: the sidecar decided, and its access log tells that.
+        if remaining is None or remaining > 0:
+            self._record(question, evaluation, decision, took, time.perf_counter_ns() - started)
         return response
 
     async def _evaluate(self, function: str, document: Value) -> Evaluation:
@@ -133,6 +136,7 @@ class Authorization(AuthorizationServicer):  # type: ignore[misc]  # generated c
                 function=question.function,
                 path=evaluation.path,
                 input=question.input,
+                allowed=decision.allowed,
                 result=evaluation.value,
                 rule=evaluation.rule,
                 revision=evaluation.revision,
