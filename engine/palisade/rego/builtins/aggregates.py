@@ -6,6 +6,7 @@ from functools import reduce
 from math import prod
 
 from palisade.rego.builtins import bigfloat
+from palisade.rego.builtins.budget import check_bits
 from palisade.rego.builtins.operands import Number, collection, element_error, is_number, type_error
 from palisade.rego.builtins.registry import builtin
 from palisade.rego.values import UNDEFINED, Set, Value, equal, key, sorted_values
@@ -31,8 +32,10 @@ def sum_(x: Value) -> Number:
 @builtin("product", pure=True)
 def product(x: Value) -> Number:
     numbers = _numbers(x)
-    if set(map(type, numbers)) <= {int}:
-        return prod(numbers)
+    integers = [each for each in numbers if type(each) is int]
+    if len(integers) == len(numbers):
+        check_bits(sum(each.bit_length() for each in integers))
+        return prod(integers)
     return reduce(bigfloat.multiply, sorted_values(numbers) if type(x) is Set else numbers)
 
 

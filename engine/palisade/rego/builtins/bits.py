@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
+from palisade.rego.builtins.budget import check_bits
 from palisade.rego.builtins.operands import big_integer, operand_error
 from palisade.rego.builtins.registry import builtin
-from palisade.rego.errors import BuiltinError
 from palisade.rego.values import Value
-
-# Go takes what memory there is; a shift beyond this would only serve to exhaust it.
-_MAX_SHIFT = 1 << 20
 
 
 @builtin("bits.and", pure=True)
@@ -34,8 +31,7 @@ def bits_negate(x: Value) -> int:
 @builtin("bits.lsh", pure=True)
 def bits_lsh(x: Value, shift: Value) -> int:
     value, by = big_integer(x, 1), _shift(shift)
-    if by > _MAX_SHIFT:
-        raise BuiltinError(f"shift by {by} bits is more than the {_MAX_SHIFT} that are allowed")
+    check_bits(value.bit_length() + by)
     return value << by
 
 

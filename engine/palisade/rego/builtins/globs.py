@@ -61,11 +61,11 @@ def pattern_of(glob: str, delimiters: Value) -> str:
 def matcher(glob: str, delimiters: str) -> Callable[[str], bool]:
     """A function that says whether the glob matches a string. Raises BuiltinError for a malformed glob.
 
-    Python's own matcher is the fastest, and with at most two wildcards takes at most quadratic time; beyond
-    that RE2 keeps it linear.
+    Python's own matcher is the fastest, and takes linear time as long as one part at most can match at
+    different lengths; beyond that RE2 keeps it linear.
     """
     pattern, wildcards = _Translation(glob, delimiters).run()
-    if wildcards <= 2:
+    if wildcards <= 1:
         fullmatch = re.compile(pattern, re.DOTALL).fullmatch
         return lambda value: fullmatch(value) is not None
     try:

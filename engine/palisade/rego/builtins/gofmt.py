@@ -15,6 +15,7 @@ from palisade.rego.builtins.terms import quote
 Argument: TypeAlias = int | float | str
 
 _INT64 = range(-(1 << 63), 1 << 63)
+# Go takes a width or precision beyond it for a mistake.
 _TOO_LARGE = 1_000_000
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from palisade.rego.builtins.budget import check_size
 from palisade.rego.builtins.operands import Object, object_, type_error
 from palisade.rego.builtins.registry import builtin
 from palisade.rego.values import UNDEFINED, KeyForm, Set, Value, key, sorted_values
@@ -52,6 +53,14 @@ def _paths(graph: Object, root: Value, first: Value, found: Set) -> None:
     # Neighbours still to be seen, of each node of the path behind the root. No recursion: paths can be long.
     pending: list[Iterator[Value]] = []
 
+    size = 0
+
+    def add() -> None:
+        nonlocal size
+        size += len(path)
+        check_size(size)
+        found.forms.add(key(list(path)))
+
     def enter(node: Value) -> None:
         edges = graph.get(key(node), UNDEFINED)
         if edges is not UNDEFINED:
@@ -60,7 +69,7 @@ def _paths(graph: Object, root: Value, first: Value, found: Set) -> None:
             if neighbours:
                 pending.append(iter(neighbours))
                 return
-        found.forms.add(key(list(path)))
+        add()
         if edges is not UNDEFINED:
             path.pop()
 
@@ -71,7 +80,7 @@ def _paths(graph: Object, root: Value, first: Value, found: Set) -> None:
             pending.pop()
             path.pop()
         elif key(neighbour) in passed:
-            found.forms.add(key(list(path)))
+            add()
         else:
             passed.add(key(path[-1]))
             enter(neighbour)

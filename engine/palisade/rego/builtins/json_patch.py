@@ -5,9 +5,10 @@ In a set a member is its own key: what is added at a path must equal the path's 
 
 from __future__ import annotations
 
+from palisade.rego.builtins.budget import check_deadline
 from palisade.rego.builtins.json_paths import parse_path
 from palisade.rego.builtins.operands import array
-from palisade.rego.builtins.registry import builtin
+from palisade.rego.builtins.registry import Context, builtin
 from palisade.rego.errors import BuiltinError
 from palisade.rego.values import UNDEFINED, Set, Value, equal, key
 from palisade.rego.values import number as _number
@@ -17,14 +18,19 @@ class _PatchError(Exception):
     """An operation that cannot be applied."""
 
 
-@builtin("json.patch", pure=True)
-def json_patch(value: Value, operations: Value) -> Value:
+@builtin("json.patch")
+def json_patch(ctx: Context, value: Value, operations: Value) -> Value:
     """The value after all operations; undefined where one of them cannot be applied."""
     patches = array(operations, 2)
     try:
         for operation in patches:
+            check_deadline(ctx, "timed out before all operations were applied")
             value = _apply(value, operation)
-    except (_PatchError, BuiltinError):
+    except BuiltinError as error:
+        if error.fatal:
+            raise
+        return UNDEFINED
+    except _PatchError:
         return UNDEFINED
     return value
 

@@ -15,7 +15,7 @@ from ipaddress import (
 )
 from typing import TypeAlias
 
-from palisade.rego.builtins.budget import check_deadline
+from palisade.rego.builtins.budget import check_deadline, check_size
 from palisade.rego.builtins.operands import string
 from palisade.rego.builtins.registry import Context, builtin
 from palisade.rego.errors import BuiltinError
@@ -55,15 +55,19 @@ def cidr_intersects(cidr1: Value, cidr2: Value) -> bool:
     return first.version == second.version and first.overlaps(second)
 
 
-@builtin("net.cidr_contains_matches", pure=True)
-def cidr_contains_matches(cidrs: Value, cidrs_or_ips: Value) -> Set:
+@builtin("net.cidr_contains_matches")
+def cidr_contains_matches(ctx: Context, cidrs: Value, cidrs_or_ips: Value) -> Set:
     """The pairs of what names a network and what names an address or network that lies in it.
 
     A string names itself, an array's element has its index, a set's member itself, an object's value its key.
     """
     networks = list(_named(cidrs, 1))
     inner = list(_named(cidrs_or_ips, 2)) if networks else []
-    return Set.of([outer, name] for cidr, outer in networks for ip, name in inner if cidr_contains(cidr, ip))
+    found = Set()
+    for cidr, outer in networks:
+        check_deadline(ctx, "timed out before all pairs were compared")
+        found.forms.update(key([outer, name]) for ip, name in inner if cidr_contains(cidr, ip))
+    return found
 
 
 def _named(operand: Value, position: int) -> Iterator[tuple[Value, Value]]:
@@ -89,8 +93,10 @@ def _cidr_of(element: Value, position: int) -> Value:
 @builtin("net.cidr_expand")
 def cidr_expand(ctx: Context, cidr: Value) -> Set:
     """All addresses of the network, its own and the broadcast address too."""
+    network = _network(cidr)
+    check_size(network.num_addresses)
     addresses: list[str] = []
-    for count, address in enumerate(_network(cidr)):
+    for count, address in enumerate(network):
         if count % 4096 == 0:
             check_deadline(ctx, "timed out before generating all IP addresses")
         addresses.append(str(address))

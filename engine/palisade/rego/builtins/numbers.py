@@ -9,7 +9,7 @@ import random
 from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal
 
 from palisade.rego.builtins import bigfloat
-from palisade.rego.builtins.budget import check_deadline
+from palisade.rego.builtins.budget import check_bits, check_deadline, check_size
 from palisade.rego.builtins.operands import (
     Number,
     big_integer,
@@ -24,11 +24,19 @@ from palisade.rego.builtins.registry import Context, builtin
 from palisade.rego.errors import BuiltinError
 from palisade.rego.values import Set, Value
 
+_SMALL = 1 << 63
+
+
+def _bounded(result: int) -> int:
+    if not -_SMALL < result < _SMALL:
+        check_bits(result.bit_length())
+    return result
+
 
 @builtin("plus", pure=True)
 def plus(a: Value, b: Value) -> Number:
     if type(a) is int and type(b) is int:
-        return a + b
+        return _bounded(a + b)
     return bigfloat.add(number(a, 1), number(b, 2))
 
 
@@ -36,7 +44,7 @@ def plus(a: Value, b: Value) -> Number:
 def minus(a: Value, b: Value) -> Number | Set:
     """The difference of two numbers or of two sets."""
     if type(a) is int and type(b) is int:
-        return a - b
+        return _bounded(a - b)
     if type(a) is Set:
         if type(b) is Set:
             return Set(a.forms - b.forms)
@@ -49,7 +57,7 @@ def minus(a: Value, b: Value) -> Number | Set:
 @builtin("mul", pure=True)
 def mul(a: Value, b: Value) -> Number:
     if type(a) is int and type(b) is int:
-        return a * b
+        return _bounded(a * b)
     return bigfloat.multiply(number(a, 1), number(b, 2))
 
 
@@ -133,6 +141,7 @@ _CHUNK = 1 << 16
 
 def _range(ctx: Context, first: int, last: int, step: int) -> list[int]:
     span = range(first, last + 1, step) if first <= last else range(first, last - 1, -step)
+    check_size((span.stop - span.start) // span.step + 1)
     result: list[int] = []
     for start in range(0, (span.stop - span.start) // span.step + 1, _CHUNK):
         check_deadline(ctx, "timed out before generating all numbers in range")

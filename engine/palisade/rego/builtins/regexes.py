@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 
 import re2
 
+from palisade.rego.builtins.budget import check_size
 from palisade.rego.builtins.globs_match import intersects
 from palisade.rego.builtins.operands import from_bytes, integer, string, to_bytes
 from palisade.rego.builtins.registry import builtin
@@ -113,8 +114,10 @@ def regex_replace(value: Value, pattern: Value, replacement: Value) -> str:
     names = {name.decode(): index for name, index in compiled.groupindex.items()}
     pieces = _expansion(new)
     out: list[bytes] = []
-    last = 0
+    last = size = 0
     for spans in _matches(compiled, text, -1):
+        size += len(new)
+        check_size(size)
         out.append(text[last : spans[0][0]])
         for piece in pieces:
             if isinstance(piece, bytes):

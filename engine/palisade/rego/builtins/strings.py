@@ -7,6 +7,7 @@ from functools import lru_cache
 
 import re2
 
+from palisade.rego.builtins.budget import check_size
 from palisade.rego.builtins.gofmt import Argument
 from palisade.rego.builtins.gofmt import sprintf as _sprintf
 from palisade.rego.builtins.operands import (
@@ -62,7 +63,9 @@ def _one_or_many(value: Value, position: int) -> list[str]:
 @builtin("concat", pure=True)
 def concat(delimiter: Value, collection: Value) -> str:
     """The strings of an array, or of a set in Rego's order, with the delimiter between them."""
-    return string(delimiter, 1).join(strings(collection, 2, order=("set", "array")))
+    mark, parts = string(delimiter, 1), strings(collection, 2, order=("set", "array"))
+    check_size(len(mark) * len(parts) + sum(map(len, parts)))
+    return mark.join(parts)
 
 
 @builtin("indexof", pure=True)
@@ -144,7 +147,10 @@ def split(x: Value, delimiter: Value) -> list[str]:
 
 @builtin("replace", pure=True)
 def replace(x: Value, old: Value, new: Value) -> str:
-    return string(x, 1).replace(string(old, 2), string(new, 3))
+    text, gone, put = string(x, 1), string(old, 2), string(new, 3)
+    if len(put) > len(gone):
+        check_size(len(text) + text.count(gone) * (len(put) - len(gone)))
+    return text.replace(gone, put)
 
 
 @builtin("strings.replace_n", pure=True)
@@ -162,6 +168,7 @@ def replace_n(patterns: Value, value: Value) -> str:
     if not pairs:
         return text
     new = dict(pairs)
+    check_size(len(text) * max(1, *map(len, new.values())))
     return "".join(
         new[part] if index % 2 else part
         for index, part in enumerate(_alternatives(tuple(new)).split(text))  # the odd parts are what matched

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from palisade.rego.builtins.budget import check_size
 from palisade.rego.builtins.registry import builtin
 from palisade.rego.values import Set, Value, key, sorted_keys, sorted_values
 
@@ -14,8 +15,11 @@ def walk(x: Value) -> list[list[Value]]:
     """
     pairs: list[list[Value]] = []
     stack: list[tuple[list[Value], Value]] = [([], x)]
+    size = 0
     while stack:
         path, value = stack.pop()
+        size += len(path)
+        check_size(size)
         pairs.append([path, value])
         kind = type(value)
         if kind is list:
