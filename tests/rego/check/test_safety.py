@@ -46,6 +46,14 @@ def _rows(body):
         ("p if { {x} = {1} }", ["x"]),
         ("p if { {x: 1} = {1: 1} }", ["x"]),
         ("p if { q := {y | y = z}; q }", ["y", "z"]),
+        ("p if { [1, 2] = [x]; x }", ["x"]),
+        ('p if { k = "a"; {k: x} = {"a": 1}; x }', ["x"]),
+        ("p if { [x] = {1}; x }", ["x"]),
+        ("p if { [x | y = [z | z = w[i]]] }", ["i", "w", "x", "z"]),
+        ("p if { x = y; x = [y | y = 1] }", ["x", "y"]),
+        ("p if { [y | y = [x | x = input.a]; x > 1] }", ["x"]),
+        ("p if { count(input.a[i].b[u.v], n) }", ["u"]),
+        ("p if { x = input.y with input as x }", ["x"]),
     ],
 )
 def test_unsafe_variables_are_refused_by_name(refused, source, unsafe):

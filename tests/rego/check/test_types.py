@@ -18,7 +18,7 @@ from palisade.rego.check import types as t
         ('p if 1 == "a"', "match error"),
         ('p if { x := 1; x == "a" }', "match error"),
         ('p if { x = 1; x = "a" }', "match error"),
-        ("p if { [1, 2] = [x]; x }", "match error"),
+        ("p if { x = 3; [1, 2] = [x] }", "match error"),
         ('p if { x := 1; startswith(x, "a") }', "startswith: invalid argument(s)"),
         ("p := count(1)", "count: invalid argument(s)"),
         ("p := count(count([]))", "count: invalid argument(s)"),

@@ -91,16 +91,16 @@ class Binder:
                 return True
             self.undo(mark)
             return False
-        if self.value(left) and self.pattern(right):
+        if self.value(left) and self.match(right, left):
             return True
         self.undo(mark)
-        if self.value(right) and self.pattern(left):
+        if self.value(right) and self.match(left, right):
             return True
         self.undo(mark)
         return False
 
     def _assign(self, node: ast.Assign) -> bool:
-        return self.value(node.right) and self.pattern(node.left)
+        return self.value(node.right) and self.match(node.left, node.right)
 
     def _some_in(self, node: ast.SomeIn) -> bool:
         return (
@@ -177,6 +177,28 @@ class Binder:
         """Whether the term can be evaluated here and binds nothing."""
         mark = self.mark()
         return self.value(term) and self.mark() == mark
+
+    def match(self, pattern: ast.Term, value: ast.Term) -> bool:
+        """Whether the pattern can be matched against the value of a term here; binds its new variables.
+
+        A pattern binds nothing where the term can be seen not to be of its kind, or where objects are written
+        with keys that do not correspond.
+        """
+        if isinstance(pattern, ast.Array):
+            if isinstance(value, ast.Array) and len(pattern.items) == len(value.items):
+                return all(map(self.match, pattern.items, value.items))
+            may_match = isinstance(value, (ast.Var, ast.Ref, ast.Call, ast.ArrayComprehension))
+        elif isinstance(pattern, ast.Object):
+            if isinstance(value, ast.Object):
+                others = dict(value.items)
+                if len(others) == len(pattern.items) and all(key in others for key, _ in pattern.items):
+                    return all(
+                        self.value(key) and self.match(each, others[key]) for key, each in pattern.items
+                    )
+            may_match = isinstance(value, (ast.Var, ast.Ref, ast.Call, ast.ObjectComprehension))
+        else:
+            return self.pattern(pattern)
+        return self.pattern(pattern) if may_match else self._alone(pattern)
 
     def pattern(self, term: ast.Term) -> bool:
         """Whether a value can be matched against the term here; binds the term's new variables."""

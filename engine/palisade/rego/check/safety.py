@@ -14,7 +14,12 @@ from palisade.rego.check.binding import Binder
 from palisade.rego.check.expand import Expander
 from palisade.rego.check.levels import Locals
 from palisade.rego.check.problems import Problems, shown
-from palisade.rego.check.variables import COMPREHENSIONS, level_variables, pattern_variables
+from palisade.rego.check.unsafe import Unbound
+from palisade.rego.check.variables import (
+    COMPREHENSIONS,
+    level_variables,
+    pattern_variables,
+)
 from palisade.rego.errors import UNSAFE_VAR_ERROR, Location
 
 _FUTURE = frozenset(("in", "every", "contains", "if"))
@@ -34,6 +39,7 @@ class Safety:
         self.builtins = builtins
         self.problems = problems
         self.binder = Binder(arity, builtins, names.depths)
+        self.unbound = Unbound(self.binder)
         self.expander = Expander(lambda: self.locals.fresh(self.binder.depth), builtins)
         self.failed = False
 
@@ -76,6 +82,7 @@ class Safety:
         placed, left = self._order(self._split_negated(body))
         if left:
             self._unsafe(left)
+            self._finish(placed)
             return body, heads
         self.binder.closures = False
         if self.binder.values(heads):
@@ -88,6 +95,7 @@ class Safety:
         placed, left = self._order([*self._split_negated(body), *parts])
         if left or not self.binder.values(fresh):
             self._unsafe_heads(heads, left, loc)
+            self._finish(placed)
             return body, heads
         return self._finish(placed), fresh
 
@@ -227,7 +235,7 @@ class Safety:
         for node in left:
             if self._undeclared(node):
                 continue
-            for name in self._unbound(node):
+            for name in self.unbound.of(node):
                 at = first.get(name)
                 if at is None or (node.loc.row, node.loc.col) < (at.row, at.col):
                     first[name] = node.loc
@@ -253,18 +261,12 @@ class Safety:
             self._unsafe(left)
 
     def _undeclared(self, node: ast.Node) -> bool:
-        """Whether what keeps the node from being evaluated stands in a template string or in `print`.
-
-        Neither binds anything or may wait for it, so OPA has words of its own for that.
-        """
-        found = False
-        for part in _printed(node):
-            for name in dict.fromkeys(level_variables((part,))):
-                if not self.binder.knows(name):
-                    found = True
-                    written = shown(self.locals.written.get(name, name))
-                    self.problems.add(f"var {written} is undeclared", part.loc)
-        return found
+        """Whether what keeps the node from being evaluated stands in a template string or in `print`."""
+        found = list(self.unbound.printed(node))
+        for name, part in found:
+            written = shown(self.locals.written.get(name, name))
+            self.problems.add(f"var {written} is undeclared", part.loc)
+        return bool(found)
 
     def _report(self, name: str, loc: Location) -> None:
         written = shown(self.locals.written.get(name, name))
@@ -272,48 +274,6 @@ class Safety:
         self.problems.add(
             f"var {written} is unsafe{hint if written in _FUTURE else ''}", loc, UNSAFE_VAR_ERROR
         )
-
-    def _unbound(self, node: ast.Statement) -> Iterable[str]:
-        """The variables of a statement that keep it from being placed."""
-        binder = self.binder
-        names = dict.fromkeys(level_variables((node,)))
-        names.update(dict.fromkeys(binder.missing(node)))
-        mark = binder.mark()
-        if not node.negated:
-            self._try_parts(node)
-        unbound = [name for name in names if not binder.knows(name)]
-        binder.undo(mark)
-        return unbound
-
-    def _try_parts(self, node: ast.Statement) -> None:
-        """Binds what parts of a statement that cannot be placed would bind by themselves."""
-        binder = self.binder
-        if isinstance(node, ast.Unify):
-            for side, other in ((node.left, node.right), (node.right, node.left)):
-                mark = binder.mark()
-                if binder.value(side):
-                    for var in pattern_variables(other):
-                        binder.bind(var.name)
-                else:
-                    binder.undo(mark)
-        for each in ast.walk(node):
-            if isinstance(each, ast.Ref):
-                mark = binder.mark()
-                if not binder.value(each):
-                    binder.undo(mark)
-
-
-def _printed(node: ast.Node) -> Iterable[ast.Node]:
-    """The terms in template strings and the arguments of `print`, of one scope."""
-    stack: list[ast.Node] = [node]
-    while stack:
-        each = stack.pop()
-        if isinstance(each, ast.TemplateString):
-            yield from (part for part in each.parts if not isinstance(part, str))
-        elif isinstance(each, ast.Call) and each.name == "print":
-            yield from each.args
-        elif not isinstance(each, (*COMPREHENSIONS, ast.Every)):
-            stack.extend(each.children())
 
 
 def _pairs(node: ast.Unify) -> list[ast.Statement]:

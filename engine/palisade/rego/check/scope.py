@@ -17,16 +17,7 @@ from palisade.rego.check.levels import ARGUMENT, ASSIGNED, DECLARED, SEEN, TAKEN
 from palisade.rego.check.problems import Problems
 from palisade.rego.check.resolve import ROOTS, Names
 from palisade.rego.check.variables import declared, pattern_variables, variables
-
-_KINDS = {
-    ast.Ref: "ref",
-    ast.Call: "call",
-    ast.Set: "set",
-    ast.TemplateString: "templatestring",
-    ast.ArrayComprehension: "arraycomprehension",
-    ast.SetComprehension: "setcomprehension",
-    ast.ObjectComprehension: "objectcomprehension",
-}
+from palisade.rego.kinds import kind_of
 
 
 class Scope:
@@ -189,7 +180,6 @@ class Scope:
         return ast.Assign(self._assigned(node.left), right, negated=node.negated, withs=withs, loc=node.loc)
 
     def _assigned(self, term: ast.Term) -> ast.Term:
-        kind = type(term)
         if isinstance(term, ast.Var):
             if term.is_wildcard:
                 self.locals_seen = True
@@ -200,11 +190,7 @@ class Scope:
         if isinstance(term, ast.Object):
             items = tuple((self.term(key), self._assigned(value)) for key, value in term.items)
             return ast.Object(items, loc=term.loc)
-        name = _KINDS.get(kind, "")
-        if isinstance(term, ast.Scalar):
-            value = term.value
-            name = {bool: "boolean", str: "string", type(None): "null"}.get(type(value), "number")
-        self._error(f"cannot assign to {name}", term)
+        self._error(f"cannot assign to {kind_of(term)}", term)
         return term
 
     def _some(self, node: ast.Some) -> None:

@@ -58,6 +58,21 @@ def pattern_variables(term: ast.Term) -> Iterator[ast.Var]:
             stack.extend(value for _, value in reversed(each.items))
 
 
+def unheaded_variables(terms: Iterable[ast.Term]) -> Iterator[str]:
+    """The variables of terms in one scope but those that references start at."""
+    stack: list[ast.Node] = list(terms)
+    while stack:
+        each = stack.pop()
+        if isinstance(each, ast.Var):
+            yield each.name
+        elif isinstance(each, ast.Ref):
+            stack.extend(each.path)
+        elif isinstance(each, ast.Call):
+            stack.extend(each.args)
+        elif not isinstance(each, COMPREHENSIONS):
+            stack.extend(each.children())
+
+
 def declared(body: ast.Body) -> frozenset[str]:
     """The names that the statements of a body declare with `:=`, `some` and `some .. in`."""
     names: set[str] = set()
