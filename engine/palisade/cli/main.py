@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from palisade.cli import check, evaluate, serve, sidecar, status, up
+from palisade.cli import check, demo, evaluate, serve, sidecar, status, up
 from palisade.cli.exit_codes import CommandError, Exit
 from palisade.cli.output import err, out, print_diagnostics
 from palisade.policy.source import SourceError
@@ -45,6 +45,7 @@ app.command("check", epilog=check.EPILOG)(check.check)
 app.command("eval", epilog=evaluate.EPILOG)(evaluate.evaluate)
 app.command("serve", epilog=serve.EPILOG)(serve.serve)
 app.command("sidecar", epilog=sidecar.EPILOG)(sidecar.sidecar)
+app.command("demo", epilog=demo.EPILOG)(demo.demo)
 app.command("up", epilog=up.EPILOG)(up.up)
 app.command("status", epilog=status.EPILOG)(status.status)
 

@@ -43,7 +43,7 @@ def _provider(provider: Provider, keys: str) -> jwt.JwtProvider:
         audiences=provider.audiences,
         forward=provider.forward,
         payload_in_metadata=provider.name,
-        clock_skew_seconds=provider.clock_skew_seconds,
+        clock_skew_seconds=max(1, provider.clock_skew_seconds),  # Envoy takes 0 for its default of 60
         jwt_cache_config=jwt.JwtCacheConfig(jwt_cache_size=CACHED_TOKENS),
     )
     config.local_jwks.inline_string = keys

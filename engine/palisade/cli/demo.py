@@ -1,0 +1,90 @@
+"""`palisade demo`: see everything at work, or have it checked."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from palisade.cli.exit_codes import CommandError, Exit
+from palisade.cli.options import Verbose
+from palisade.cli.output import err, out
+
+if TYPE_CHECKING:
+    from palisade.demo.tour import Row
+
+EPILOG = "Examples: palisade demo   palisade demo --tour   palisade demo --tour --output json"
+
+
+def demo(
+    tour: Annotated[
+        bool,
+        typer.Option("--tour", help="Put requests to it unattended, and exit 0 only if all is as expected."),
+    ] = False,
+    output: Annotated[str, typer.Option(help="With --tour: table or json.")] = "table",
+    policies: Annotated[
+        Path | None,
+        typer.Option(help="The policies to run and edit; ./policies, or else a copy of the default set."),
+    ] = None,
+    verbose: Verbose = False,
+) -> None:
+    """Run the engine, two functions, a sidecar before each and an OIDC provider. Ends with Ctrl-C."""
+    from palisade.cli import running
+    from palisade.demo.stage import StageError
+    from palisade_sidecar.envoy import EnvoyError
+
+    if output not in ("table", "json"):
+        raise CommandError(f"--output {output}: table or json", Exit.USAGE)
+    running.log_to(err(), verbose=verbose)
+    try:
+        if tour:
+            _tour(output)
+        else:
+            from palisade.demo.screen import show
+
+            running.run(show(policies))
+    except (StageError, EnvoyError) as error:
+        raise CommandError(str(error), Exit.FAILED) from None
+
+
+def _tour(output: str) -> None:
+    import asyncio
+    import logging
+
+    from palisade.demo.tour import tour
+
+    # What the tour does on purpose, such as a broken edit, is no news.
+    logging.getLogger("palisade").setLevel(logging.CRITICAL)
+    logging.getLogger("palisade_sidecar").setLevel(logging.CRITICAL)
+    rows: list[Row] = []
+
+    def add(row: Row) -> None:
+        rows.append(row)
+        if output == "table" and err().is_terminal:
+            err().print(f"  {row.step}", style="dim")
+
+    with tempfile.TemporaryDirectory(prefix="palisade-tour-") as folder:
+        ok = asyncio.run(tour(Path(folder), add))
+    if output == "json":
+        print(json.dumps({"ok": ok, "rows": [{**asdict(row), "ok": row.ok} for row in rows]}, indent=2))
+    else:
+        out().print(_table(rows))
+        out().print("all as expected" if ok else "not as expected", style="green" if ok else "bold red")
+    if not ok:
+        raise typer.Exit(Exit.FOUND)
+
+
+def _table(rows: Sequence[Row]) -> Table:
+    table = Table("", "step", "request", "expected", "seen", "", box=None, pad_edge=False)
+    for row in rows:
+        mark = Text("ok", "green") if row.ok else Text("NO", "bold red")
+        note = Text(row.note, "dim")
+        table.add_row(mark, row.step, row.request, str(row.expected), str(row.seen), note)
+    return table
