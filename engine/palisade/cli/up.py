@@ -22,7 +22,7 @@ def up(file: InventoryFile = Path("palisade.yaml"), verbose: Verbose = False) ->
 
 
 async def _up(file: Path) -> None:
-    from palisade.cli.decisions import line
+    from palisade.cli.decisions import Ticker
     from palisade.cli.exit_codes import CommandError, Exit
     from palisade.cli.running import report_reloads
     from palisade.control import admin
@@ -52,7 +52,7 @@ async def _up(file: Path) -> None:
                 console.print(
                     f"edit {engine.inventory.policies}: a saved edit takes effect at once. Ctrl-C ends.\n"
                 )
-                engine.decisions.subscribe(lambda event: console.print(line(event)))
+                engine.decisions.subscribe(Ticker(console).show)
                 await asyncio.Event().wait()
         except SettingsError as error:
             raise CommandError(str(error), Exit.USAGE) from None

@@ -2,8 +2,9 @@
 
 Nobody saves a set of files at one moment: editors truncate and write, or write aside and rename; `git
 checkout` takes hundreds of files in turn; Kubernetes swaps a link. So a change is told when nothing has
-happened for `quiet` seconds, no file is still open for writing, and git holds no lock; but after `patience`
-seconds at the latest, so that a noisy neighbour cannot keep a policy from taking effect.
+happened for `quiet` seconds, no file is still open for writing, and git holds no lock. Where every file that
+was touched is known to be complete (written and closed, or renamed into place), a third of `quiet` will do;
+and after `patience` seconds it is told in any case, so that a noisy neighbour cannot hold a policy back.
 
 watchdog gets the events from the operating system; nothing is polled.
 """
@@ -70,6 +71,9 @@ class Watcher:
         self._last = 0.0
         self._count = 0
         self._writing: set[str] = set()
+        """Files that were written to and not closed yet."""
+        self._unsettled: set[str] = set()
+        """What appeared, vanished or changed its mode: something may follow, such as a file's return."""
         self._git: tuple[Path, ...] = ()
 
     @property
@@ -120,7 +124,8 @@ class Watcher:
         clock = asyncio.get_running_loop().time
         first, count = clock(), self._count
         while clock() - first < self._patience:
-            rest = self._last + self._quiet - clock()
+            quiet = self._quiet if self._unsettled else self._quiet / 3
+            rest = self._last + quiet - clock()
             if rest > 0:
                 await asyncio.sleep(rest)
             elif self._writing or any(map(os.path.exists, self._git)):
@@ -129,6 +134,7 @@ class Watcher:
                 break
         self._touched.clear()
         self._writing.clear()
+        self._unsettled.clear()
         if self._count - count > _BURST and self._loop is not None:
             self._loop.call_later(_BURST_RECHECK, self._touch)
 
@@ -137,12 +143,23 @@ class Watcher:
         self._count += 1
         self._touched.set()
 
-    def _note(self, kind: str, path: str) -> None:
+    def _note(self, kind: str, source: str, target: str) -> None:
         """An event that matters, in the event loop."""
         if kind == "modified":
-            self._writing.add(path)
-        elif kind != "attrib":
-            self._writing.discard(path)
+            self._writing.add(source)
+        elif kind == "closed":
+            self._writing.discard(source)
+            self._unsettled.discard(source)
+        elif kind == "moved":
+            self._writing.discard(source)
+            if _belongs(target) and not _belongs(source):
+                self._unsettled -= {source, target}  # written aside, and now in its place
+            else:
+                self._unsettled.add(source)
+        else:
+            self._unsettled.add(source)
+            if kind == "deleted":
+                self._writing.discard(source)
         self._touch()
 
     def _forget(self, watch: ObservedWatch) -> None:
@@ -159,7 +176,7 @@ class Watcher:
         if not any(self._matters(place, event, path) for path in (source, target) if path):
             return
         try:
-            loop.call_soon_threadsafe(self._note, event.event_type, source)
+            loop.call_soon_threadsafe(self._note, event.event_type, source, target)
         except RuntimeError:
             return  # the loop ended between the check and the call
 
@@ -176,8 +193,13 @@ class Watcher:
         if name.startswith(".") and not name.startswith(".."):
             return False  # an editor's swap file
         if event.event_type in ("modified", "closed", "attrib"):
-            return name.endswith(".rego") or name in FILE_NAMES
+            return _belongs(name)
         return True
+
+
+def _belongs(path: str) -> bool:
+    """Whether a file is part of a policy set, by its name."""
+    return path.endswith(".rego") or os.path.basename(path) in FILE_NAMES
 
 
 class _Handler(FileSystemEventHandler):
