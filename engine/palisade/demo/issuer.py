@@ -76,7 +76,10 @@ class Issuer:
 
 def _serve(port: int, lifetime: timedelta) -> tuple[Any, threading.Thread]:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # they speak of its own dependencies' next versions
+        # Imported first, since it asks to always show these; they speak of its dependencies' next versions.
+        from authlib.deprecate import AuthlibDeprecationWarning
+
+        warnings.simplefilter("ignore", AuthlibDeprecationWarning)
         from oidc_provider_mock import User, app
         from werkzeug.serving import make_server
 
