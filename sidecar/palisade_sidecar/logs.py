@@ -40,14 +40,15 @@ class EnvoyLog:
         level, _, rest = line.partition("|")
         component, bar, message = rest.partition("|")
         if bar and level in _LEVELS:
-            self._level = _LEVELS[level]
             text = f"envoy {component}: {message}" if component else f"envoy: {message}"
+            lowered = any(part in text for part in _LOWERED)
+            self._level = logging.DEBUG if lowered else _LEVELS[level]
+            if self._level >= logging.WARNING:
+                self.tail.append(text)
         else:
             text = f"envoy: {line}"
-        if any(part in text for part in _LOWERED):
-            self._level = logging.DEBUG
-        if self._level >= logging.WARNING:
-            self.tail.append(text)
+            if self._level >= logging.WARNING:
+                self.tail.append(f"{self.tail.pop()} {line.strip()}" if self.tail else text)
         self._logger.log(self._level, "%s", text)
 
     def reason(self) -> str:

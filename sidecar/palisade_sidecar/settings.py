@@ -86,6 +86,10 @@ class Settings:
     limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:
+        if not self.listen.is_ip:
+            raise SettingsError(
+                f"the address to listen on is {self.listen}, but must be an IP address, such as 127.0.0.1:8080"
+            )
         if not _NAME.fullmatch(self.function):
             raise SettingsError(
                 f"the function's name is {self.function!r}, but must be made of lower-case letters, digits, "

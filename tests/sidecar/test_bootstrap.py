@@ -1,0 +1,145 @@
+"""The bootstrap as text: valid for Envoy's API, closed by default, and without secrets."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from envoy.config.bootstrap.v3.bootstrap_pb2 import Bootstrap
+from envoy.extensions.access_loggers.grpc.v3 import als_pb2
+from envoy.extensions.filters.http.fault.v3 import fault_pb2
+from envoy.extensions.filters.http.router.v3 import router_pb2
+from envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2
+from envoy.extensions.resource_monitors.downstream_connections.v3 import downstream_connections_pb2
+from envoy.extensions.resource_monitors.fixed_heap.v3 import fixed_heap_pb2
+from envoy.extensions.transport_sockets.tls.v3 import secret_pb2, tls_pb2
+from envoy.extensions.upstreams.http.v3 import http_protocol_options_pb2
+from google.protobuf import json_format
+from hypothesis import given
+from hypothesis import strategies as st
+
+from palisade_sidecar.bootstrap import SLOTS, bootstrap
+from palisade_sidecar.engine_cluster import secrets
+from palisade_sidecar.settings import Address, Settings, SettingsError
+
+# Protobuf unpacks from Any only what is loaded.
+_LOADED = (
+    als_pb2,
+    fault_pb2,
+    router_pb2,
+    http_connection_manager_pb2,
+    downstream_connections_pb2,
+    fixed_heap_pb2,
+    secret_pb2,
+    tls_pb2,
+    http_protocol_options_pb2,
+)
+
+
+def settings(**changes: Any) -> Settings:
+    given_ = {
+        "function": "hello",
+        "engine": Address("127.0.0.1", 18000),
+        "upstream": Address("127.0.0.1", 8081),
+        "listen": Address("127.0.0.1", 9081),
+        "credentials": Path("/credentials"),
+        "run_dir": Path("/run/palisade"),
+        **changes,
+    }
+    return Settings(**given_)
+
+
+def hcm(document: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = document["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0][
+        "typed_config"
+    ]
+    return found
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"engine": Address("engine.example", 18000), "upstream": Address("::1", 80), "trusted_hops": 2},
+        {"escaped_slashes": "keep", "upstream_protocol": "http2"},
+        {"escaped_slashes": "unescape", "upstream_protocol": "http1", "listen": Address("0.0.0.0", 0)},
+    ],
+)
+def test_it_is_valid_for_envoys_api(changes: dict[str, Any]) -> None:
+    parsed = json_format.ParseDict(bootstrap(settings(**changes)), Bootstrap())
+    assert parsed.node.id == "hello"
+
+
+def test_the_slots_stand_in_order_before_the_router_and_each_is_closed_by_itself() -> None:
+    *slots, router = hcm(bootstrap(settings()))["http_filters"]
+    assert [slot["name"] for slot in slots] == [
+        "palisade.identity",
+        "palisade.attributes",
+        "palisade.native",
+        "palisade.residual",
+    ]
+    assert [slot["name"] for slot in slots] == [slot.name for slot in SLOTS]
+    for slot in slots:
+        discovery = slot["config_discovery"]
+        assert discovery["default_config"]["abort"] == {"http_status": 503, "percentage": {"numerator": 100}}
+        assert discovery["apply_default_config_without_warming"] is True
+    assert router["name"] == "envoy.filters.http.router"
+
+
+def test_secrets_are_named_and_not_held() -> None:
+    files = secrets(settings())
+    assert set(files) == {"palisade_sidecar.json", "palisade_ca.json"}
+    (certificate,) = files["palisade_sidecar.json"]["resources"]
+    assert certificate["tls_certificate"]["private_key"] == {"filename": "/credentials/key.pem"}
+    for content in files.values():
+        (resource,) = content["resources"]
+        json_format.ParseDict({k: v for k, v in resource.items() if k != "@type"}, secret_pb2.Secret())
+
+
+def test_hosts_are_resolved_and_addresses_are_not() -> None:
+    named = bootstrap(settings(engine=Address("engine", 18000)))["static_resources"]["clusters"]
+    assert [cluster["type"] for cluster in named] == ["STRICT_DNS", "STATIC", "STATIC"]
+
+
+def test_it_is_json() -> None:
+    assert json.loads(json.dumps(bootstrap(settings()))) == bootstrap(settings())
+
+
+@pytest.mark.parametrize("name", ["", "Hello", "a b", "-a", "a/b", "../x", "a" * 300])
+def test_names_that_no_certificate_can_carry_are_refused(name: str) -> None:
+    with pytest.raises(SettingsError, match="lower-case"):
+        settings(function=name)
+
+
+@given(st.integers(1, 65535), st.sampled_from(["127.0.0.1", "::1", "fe80::1", "host.example", "localhost"]))
+def test_an_address_reads_back_as_it_is_written(port: int, host: str) -> None:
+    address = Address(host, port)
+    assert Address.parse(str(address), what="it") == address
+
+
+@given(st.text(max_size=20))
+def test_any_text_is_an_address_or_refused_with_its_purpose(text: str) -> None:
+    try:
+        address = Address.parse(text, what="the engine's address")
+    except SettingsError as error:
+        assert "the engine's address" in str(error)
+    else:
+        assert 1 <= address.port <= 65535
+        assert address.host
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("8080", "HOST:PORT"),
+        (":80", "HOST:PORT"),
+        ("a:0", "between 1"),
+        ("::1:80", "brackets"),
+        ("a:70000", "65535"),
+    ],
+)
+def test_a_wrong_address_says_what_would_be_right(text: str, hint: str) -> None:
+    with pytest.raises(SettingsError, match=hint):
+        Address.parse(text, what="the address")

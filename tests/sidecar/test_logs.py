@@ -1,0 +1,44 @@
+"""Envoy's lines as log records."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from palisade_sidecar.logs import EnvoyLog
+
+
+def take(caplog: pytest.LogCaptureFixture, *lines: str) -> EnvoyLog:
+    log = EnvoyLog(logging.getLogger("palisade_sidecar.hello"))
+    with caplog.at_level(logging.DEBUG, "palisade_sidecar.hello"):
+        for line in lines:
+            log.take(line)
+    return log
+
+
+def test_levels_components_and_messages_are_kept(caplog: pytest.LogCaptureFixture) -> None:
+    log = take(caplog, "info|main|starting", "error|config|bad | bar", "critical||out of memory")
+    assert [(record.levelno, record.getMessage()) for record in caplog.records] == [
+        (logging.DEBUG, "envoy main: starting"),
+        (logging.ERROR, "envoy config: bad | bar"),
+        (logging.CRITICAL, "envoy: out of memory"),
+    ]
+    assert log.reason() == "envoy: out of memory"
+
+
+def test_further_lines_of_a_message_have_its_level(caplog: pytest.LogCaptureFixture) -> None:
+    take(caplog, "info|main|layers:", "  - name: palisade", "error|main|trace:", "  #0 0x1")
+    assert [record.levelno for record in caplog.records] == [10, 10, logging.ERROR, logging.ERROR]
+
+
+def test_what_comes_before_any_level_is_shown(caplog: pytest.LogCaptureFixture) -> None:
+    log = take(caplog, "error while loading shared libraries: libm.so.6")
+    assert "libm.so.6" in log.reason()
+
+
+def test_an_engine_out_of_reach_is_not_reported_at_every_attempt(caplog: pytest.LogCaptureFixture) -> None:
+    line = "warning|config|DeltaAggregatedResources gRPC config stream to palisade_engine closed: 14, refused"
+    log = take(caplog, *[line] * 100)
+    assert {record.levelno for record in caplog.records} == {logging.DEBUG}
+    assert log.reason() == ""

@@ -1,0 +1,219 @@
+"""Envoy as a process: found, watched, restarted, drained, and never left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from palisade_sidecar.admin import Admin, AdminError
+from palisade_sidecar.envoy import EnvoyError, find_envoy
+from palisade_sidecar.main import FAILED, STOPPED, USAGE, run
+from palisade_sidecar.settings import Address, SettingsError
+from palisade_sidecar.sidecar import State
+
+PROGRAM = """
+import sys
+from pathlib import Path
+from palisade_sidecar.main import run
+listen, credentials, run_dir = sys.argv[1:]
+sys.exit(run(function="hello", engine="127.0.0.1:9", upstream="127.0.0.1:9", listen=listen,
+             credentials=Path(credentials), run_dir=Path(run_dir),
+             on_change=lambda status: print(status.state, status.listen, flush=True)))
+"""
+
+
+def _in_process(rig: Any, *, listen: str = "127.0.0.1:0") -> subprocess.Popen[str]:
+    arguments = [
+        sys.executable,
+        "-c",
+        PROGRAM,
+        listen,
+        str(rig.folder / "credentials"),
+        str(rig.folder / "run"),
+    ]
+    return subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def _until_live(process: subprocess.Popen[str]) -> Address:
+    assert process.stdout is not None
+    for line in process.stdout:
+        state, _, address = line.strip().partition(" ")
+        if state == State.LIVE:
+            return Address.parse(address, what="the address")
+    pytest.fail(f"the sidecar ended with {process.wait()} before it was live")
+
+
+def _envoys(folder: Path) -> list[int]:
+    """The processes whose command line names the folder, and that are not our own child."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            command = (entry / "cmdline").read_bytes()
+        except (OSError, NotADirectoryError):
+            continue
+        if entry.name.isdigit() and str(folder / "run" / "bootstrap.json").encode() in command:
+            found.append(int(entry.name))
+    return found
+
+
+def _wait(condition: Any, seconds: float = 5) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"did not hold within {seconds} s"
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_sidecar_and_its_envoy(rig: Any, number: signal.Signals) -> None:
+    process = _in_process(rig)
+    address = _until_live(process)
+    assert httpx.get(f"http://{address}/").status_code == 503
+    process.send_signal(number)
+    assert process.wait(10) == STOPPED
+    assert _envoys(rig.folder) == []
+
+
+def test_envoy_dies_with_a_sidecar_that_is_killed(rig: Any) -> None:
+    process = _in_process(rig)
+    _until_live(process)
+    assert len(_envoys(rig.folder)) == 1
+    process.kill()
+    process.wait(10)
+    _wait(lambda: _envoys(rig.folder) == [])
+
+
+def test_ctrl_c_in_a_terminal_lets_requests_finish(rig: Any) -> None:
+    """Ctrl-C reaches the whole foreground group: Envoy must not be in it, or it would end at once."""
+    process = _in_process(rig)
+    _until_live(process)
+    (envoy,) = _envoys(rig.folder)
+    assert os.getpgid(envoy) != os.getpgid(process.pid)
+    process.terminate()
+    process.wait(10)
+
+
+def test_a_crashed_envoy_is_started_again_on_the_same_port(rig: Any, until: Any) -> None:
+    async def scenario() -> None:
+        async with rig.sidecar() as (sidecar, client):
+            assert (await client.get("/")).status_code == 503
+            before = sidecar.status.listen
+            (envoy,) = _envoys(rig.folder)
+            os.kill(envoy, signal.SIGKILL)
+            await until(lambda: sidecar.status.restarts == 1 and sidecar.status.state is State.LIVE)
+            assert sidecar.status.listen == before
+            assert (await client.get("/")).status_code == 503
+            assert _envoys(rig.folder) != [envoy]
+
+    asyncio.run(scenario())
+
+
+def test_stopping_lets_a_request_under_way_finish_and_takes_no_other(
+    rig: Any, make_revision: Any, until: Any
+) -> None:
+    async def scenario() -> None:
+        await rig.engine(make_revision("r1", {"/slow": "allow"}))
+        async with rig.sidecar() as (sidecar, client):
+            await until(lambda: _allowed(client))
+            slow = asyncio.create_task(client.get("/slow"))
+            await until(lambda: rig.function.requests[-1:] and not slow.done())
+            await asyncio.sleep(0.1)
+            stopping = asyncio.create_task(sidecar.stop())
+            await until(lambda: _refused(sidecar.status.listen))
+            assert (await slow).status_code == 200
+            await stopping
+            assert sidecar.status.state is State.STOPPED
+        assert [event["input"]["parsed_path"] for event in rig.sink.events][-1] == ["slow"]
+
+    asyncio.run(scenario())
+
+
+async def _allowed(client: httpx.AsyncClient) -> bool:
+    return (await client.get("/slow")).status_code == 200
+
+
+async def _refused(address: Address) -> bool:
+    try:
+        _, writer = await asyncio.open_connection(address.host, address.port)
+    except OSError:
+        return True
+    writer.close()
+    return False
+
+
+def test_a_port_in_use_is_refused_even_to_a_second_envoy(rig: Any) -> None:
+    async def scenario() -> None:
+        async with rig.sidecar() as (sidecar, _):
+            with pytest.raises(EnvoyError, match=r"cannot listen on 127.0.0.1:\d+: Address already in use"):
+                async with rig.sidecar(listen=sidecar.status.listen, run_dir=rig.folder / "two"):
+                    pass
+
+    asyncio.run(scenario())
+
+
+def test_an_envoy_that_cannot_start_says_why(rig: Any) -> None:
+    async def scenario() -> None:
+        with pytest.raises(EnvoyError, match="before it was live.*no_such_host"):
+            async with rig.sidecar(listen=Address("no_such_host", 80)):
+                pass
+
+    asyncio.run(scenario())
+    assert _envoys(rig.folder) == []
+
+
+def test_missing_credentials_are_named(rig: Any) -> None:
+    async def scenario() -> None:
+        with pytest.raises(SettingsError, match="certificate.pem"):
+            async with rig.sidecar(credentials=rig.folder / "none"):
+                pass
+
+    asyncio.run(scenario())
+
+
+def test_the_configuration_is_for_its_owner_alone_and_holds_no_key(rig: Any) -> None:
+    key = (rig.folder / "credentials" / "key.pem").read_text().splitlines()[1]
+
+    async def scenario() -> None:
+        async with rig.sidecar():
+            folder = rig.folder / "run"
+            assert folder.stat().st_mode & 0o777 == 0o700
+            assert (folder / "admin.sock").stat().st_mode & 0o777 == 0o600
+            assert all(key not in file.read_text() for file in folder.glob("*.json"))
+
+    asyncio.run(scenario())
+
+
+def test_exit_codes_tell_usage_from_failure(rig: Any, caplog: pytest.LogCaptureFixture) -> None:
+    given = {
+        "function": "hello",
+        "engine": "127.0.0.1:9",
+        "upstream": "127.0.0.1:9",
+        "credentials": rig.folder / "credentials",
+    }
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        listen = f"127.0.0.1:{taken.getsockname()[1]}"
+        assert run(**given, listen=listen) == FAILED
+    assert run(**given, listen="8080") == USAGE
+    assert "the address to listen on is '8080', but must be HOST:PORT" in caplog.text
+
+
+def test_an_envoy_that_was_named_must_be_runnable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PALISADE_ENVOY", "/no/such/envoy")
+    with pytest.raises(EnvoyError, match="/no/such/envoy"):
+        find_envoy()
+
+
+def test_an_admin_interface_without_an_envoy_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(AdminError, match="/ready"):
+        asyncio.run(Admin(tmp_path / "admin.sock").ready())
