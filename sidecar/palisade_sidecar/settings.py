@@ -88,7 +88,7 @@ class Settings:
     def __post_init__(self) -> None:
         if not self.listen.is_ip:
             raise SettingsError(
-                f"the address to listen on is {self.listen}, but must be an IP address, such as 127.0.0.1:8080"
+                f"the address to listen on is {self.listen}, but must be an IP address, such as 127.0.0.1:80"
             )
         if not _NAME.fullmatch(self.function):
             raise SettingsError(
