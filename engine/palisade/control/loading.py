@@ -18,6 +18,7 @@ from palisade.policy.inventory import Inventory
 from palisade.policy.revisions import Revision
 from palisade.policy.sets import PolicySet
 from palisade.policy.source import SourceError
+from palisade.rego.collector import collector_paused
 from palisade.rego.errors import CompileError, Diagnostic
 
 
@@ -95,8 +96,9 @@ def lower(revision: Revision, keys: Mapping[str, str], previous: Deployment | No
     """
     if previous is not None and previous.id == revision.id and previous.keys == keys:
         return replace(previous, revision=revision)
-    enforcements = {
-        name: compile_sidecar(revision, function, keys)
-        for name, function in revision.inventory.functions.items()
-    }
+    with collector_paused():
+        enforcements = {
+            name: compile_sidecar(revision, function, keys)
+            for name, function in revision.inventory.functions.items()
+        }
     return Deployment(revision, keys, MappingProxyType(enforcements))
