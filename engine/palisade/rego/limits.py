@@ -9,16 +9,17 @@ from dataclasses import dataclass
 class Limits:
     """The budget of one query.
 
-    `steps` counts the entries that loops visit; `seconds` is wall-clock time; `size` is the number of entries
-    a collection, or of characters a string, may have that the evaluation itself builds.
+    `steps` counts the entries that loops visit; `seconds` is wall-clock time; `memory` is how many bytes the
+    process may grow by while one evaluation runs (looked at where the system tells it, as Linux does). What
+    a single call of a builtin may build is bounded beside these.
     """
 
-    steps: int = 50_000_000
+    steps: int = 20_000_000
     seconds: float = 10.0
-    size: int = 20_000_000
+    memory: int = 1 << 30
 
     def __post_init__(self) -> None:
-        if self.steps <= 0 or self.seconds <= 0 or self.size <= 0:
+        if self.steps <= 0 or self.seconds <= 0 or self.memory <= 0:
             raise ValueError("limits are positive: take a large number for what shall not be limited")
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, TypeVar
 
 from palisade.rego.builtins.registry import Context, Network
 from palisade.rego.errors import (
@@ -36,6 +37,7 @@ _CHUNK = 16_384
 """So many entries of loops may pass between two looks at the clock."""
 
 Place = tuple[int, int, int]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ class Setup:
 class Run:
     """One query: what its builtins may use and what is left of its budget."""
 
-    __slots__ = ("_context", "_deadline", "_spent", "left", "setup")
+    __slots__ = ("_context", "_deadline", "_memory", "_spent", "left", "setup")
 
     def __init__(self, setup: Setup) -> None:
         self.setup = setup
@@ -64,6 +66,8 @@ class Run:
         self.left = self._spent = min(_CHUNK, limits.steps)
         """`left`: the steps until the budget is looked at; generated code counts it down."""
         self._context: Context | None = None
+        self._memory: int | None = None
+        """What the process held when the budget was first looked at."""
 
     @property
     def context(self) -> Context:
@@ -80,22 +84,25 @@ class Run:
             )
         return self._context
 
+    def charge(self, count: int) -> None:
+        """Takes steps off the budget. Raises EvalError where it is spent."""
+        self.left -= count
+        if self.left < 0:
+            self.check()
+
     def check(self) -> None:
         """Looks at the whole budget, called where `left` is used up. Raises EvalError where it is spent."""
         limits = self.setup.limits
-        if self._spent - self.left > limits.steps:
-            raise EvalError(
-                EVAL_CANCEL_ERROR,
-                f"the evaluation took more than {limits.steps} steps: "
-                "simplify the policy or raise limits.steps",
-            )
-        if time.monotonic() > self._deadline:
-            raise EvalError(
-                EVAL_CANCEL_ERROR,
-                f"the evaluation took longer than {limits.seconds} s: "
-                "simplify the policy or raise limits.seconds",
-            )
         used = self._spent - self.left
+        if used > limits.steps:
+            raise _spent(f"took more than {limits.steps} steps", "steps")
+        if time.monotonic() > self._deadline:
+            raise _spent(f"took longer than {limits.seconds} s", "seconds")
+        memory = resident()
+        if self._memory is None:
+            self._memory = memory
+        elif memory - self._memory > limits.memory:
+            raise _spent(f"needed more than {limits.memory} bytes of memory", "memory")
         self.left = max(min(_CHUNK, limits.steps - used), 1)
         self._spent = used + self.left
 
@@ -103,6 +110,22 @@ class Run:
         file, row, col = place
         files = self.setup.files
         return Location(files[file] if file < len(files) else "", row, col)
+
+
+def _spent(how: str, limit: str) -> EvalError:
+    return EvalError(EVAL_CANCEL_ERROR, f"the evaluation {how}: simplify the policy or raise limits.{limit}")
+
+
+def resident() -> int:
+    """The bytes of memory that the process holds; 0 where the system does not tell."""
+    try:
+        with open("/proc/self/statm", "rb") as found:
+            return int(found.read().split()[1]) * _PAGE
+    except OSError:
+        return 0
+
+
+_PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 
 
 class Frame:
@@ -180,11 +203,27 @@ def dynamic(
     return paths.get(parts)
 
 
-def _charge(frame: Frame, count: int) -> None:
-    run = frame.run
-    run.left -= count + 1
-    if run.left < 0:
-        run.check()
+_LONG = 4096
+
+
+def _metered(run: Run, entries: Collection[T]) -> Iterable[T]:
+    """The entries, paid for: at once, or bit by bit where they are many, so that time is looked at too."""
+    count = len(entries)
+    if count > _LONG:
+        return _paying(run, entries)
+    run.charge(count + 1)
+    return entries
+
+
+def _paying(run: Run, entries: Iterable[T]) -> Iterator[T]:
+    paid = 0
+    for entry in entries:
+        if not paid:
+            run.charge(_LONG)
+            run.check()
+            paid = _LONG
+        paid -= 1
+        yield entry
 
 
 def _plain(forms: Iterable[KeyForm]) -> bool:
@@ -195,14 +234,11 @@ def values_of(frame: Frame, source: Value) -> Iterable[Value]:
     """The values that a scan visits, in any order."""
     kind = type(source)
     if kind is list:
-        _charge(frame, len(source))
-        return source  # type: ignore[no-any-return]
+        return _metered(frame.run, source)
     if kind is dict:
-        _charge(frame, len(source))
-        return source.values()  # type: ignore[no-any-return]
+        return _metered(frame.run, source.values())
     if kind is Set:
-        _charge(frame, len(source.forms))
-        return source.forms if _plain(source.forms) else list(source)
+        return _metered(frame.run, source.forms if _plain(source.forms) else list(source))
     return ()
 
 
@@ -210,16 +246,13 @@ def items(frame: Frame, source: Value) -> Iterable[tuple[Value, Value]]:
     """The keys and values that a scan visits, in any order; a set's member is both."""
     kind = type(source)
     if kind is list:
-        _charge(frame, len(source))
-        return enumerate(source)
+        return enumerate(_metered(frame.run, source))
     if kind is dict:
-        _charge(frame, len(source))
         if _plain(source):
-            return source.items()  # type: ignore[no-any-return]
-        return [(unkey(form), value) for form, value in source.items()]
+            return _metered(frame.run, source.items())
+        return _metered(frame.run, [(unkey(form), value) for form, value in source.items()])
     if kind is Set:
-        _charge(frame, len(source.forms))
-        return [(value, value) for value in source]
+        return _metered(frame.run, [(value, value) for value in source])
     return ()
 
 
@@ -227,10 +260,9 @@ def sorted_values_of(frame: Frame, source: Value) -> Iterable[Value]:
     """The values that a scan visits, in Rego's order of the keys."""
     kind = type(source)
     if kind is dict:
-        return [value for _, value in sorted_items(frame, source)]
+        return _metered(frame.run, [value for _, value in _in_order(source)])
     if kind is Set:
-        _charge(frame, len(source.forms))
-        return sorted_values(source)
+        return _metered(frame.run, sorted_values(source))
     return values_of(frame, source)
 
 
@@ -238,13 +270,16 @@ def sorted_items(frame: Frame, source: Value) -> Iterable[tuple[Value, Value]]:
     """The keys and values that a scan visits, in Rego's order of the keys."""
     kind = type(source)
     if kind is dict:
-        _charge(frame, len(source))
-        if set(map(type, source)) <= {str}:
-            return [(name, source[name]) for name in sorted(source)]
-        return [(name, source[key(name)]) for name in sorted_values(map(unkey, source))]
+        return _metered(frame.run, _in_order(source))
     if kind is Set:
-        return [(value, value) for value in sorted_values_of(frame, source)]
+        return _metered(frame.run, [(value, value) for value in sorted_values(source)])
     return items(frame, source)
+
+
+def _in_order(source: dict[KeyForm, Value]) -> list[tuple[Value, Value]]:
+    if set(map(type, source)) <= {str}:
+        return [(name, source[name]) for name in sorted(source)]
+    return [(name, source[key(name)]) for name in sorted_values(map(unkey, source))]
 
 
 # Making values -----------------------------------------------------------------------------------------
