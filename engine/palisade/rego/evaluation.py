@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from palisade.rego import codegen, ir, ir_json
+from palisade.rego.builtins.registry import Network
 from palisade.rego.errors import EVAL_INTERNAL_ERROR, EvalError
 from palisade.rego.limits import Limits
 from palisade.rego.runtime import Frame, Run, Setup
@@ -30,9 +31,10 @@ def guarded(function: Callable[..., Any], *args: Any) -> Any:
 class PlanPolicy:
     """A policy that was planned elsewhere: OPA's `plan.json` with the data of its bundle."""
 
-    def __init__(self, policy: ir.Policy, data: Value) -> None:
+    def __init__(self, policy: ir.Policy, data: Value, network: Network) -> None:
         self._program = codegen.compile_plan(policy)
         self._data = data
+        self._network = network
 
     @property
     def entrypoints(self) -> tuple[str, ...]:
@@ -56,7 +58,12 @@ class PlanPolicy:
         if plan is None:
             known = ", ".join(self.entrypoints)
             raise KeyError(f"the plan has no entry point {entrypoint!r}; it has: {known}")
-        setup = Setup(self._program.files, strict=strict_builtin_errors, limits=limits or Limits())
+        setup = Setup(
+            self._program.files,
+            strict=strict_builtin_errors,
+            limits=limits or Limits(),
+            network=self._network,
+        )
         return guarded(_results, plan, input, self._data, setup)  # type: ignore[no-any-return]
 
 
@@ -64,10 +71,16 @@ def _results(plan: Callable[..., list[Value]], input: Value, data: Value, setup:
     return [to_json(result) for result in plan(input, data, [], Frame(Run(setup), {}))]
 
 
-def load_plan(document: Mapping[str, Any] | str | bytes, data: Any = None) -> PlanPolicy:
+def load_plan(
+    document: Mapping[str, Any] | str | bytes,
+    data: Any = None,
+    *,
+    network: Network = Network(),  # noqa: B008 - immutable
+) -> PlanPolicy:
     """The policy in a `plan.json`, given parsed or as text; `data` is the bundle's.
 
-    Raises `ir_json.PlanFormatError` for what is no plan.
+    `network` names the hosts that builtins may reach, none by default. Raises `ir_json.PlanFormatError` for
+    what is no plan.
     """
     policy = ir_json.loads(document) if isinstance(document, str | bytes) else ir_json.load(document)
-    return PlanPolicy(policy, from_python({} if data is None else data))
+    return PlanPolicy(policy, guarded(from_python, {} if data is None else data), network)

@@ -163,16 +163,19 @@ def compile(
     env: Mapping[str, str] | None = None,
     config: Mapping[str, Any] | None = None,
     printed: Callable[[str, Location], None] | None = None,
+    schemas: Mapping[str, Any] | None = None,
     previous: Policy | None = None,
 ) -> Policy:
     """The policy that the sources, by file name, make together.
 
     `data` is what `data` holds beside the rules. `version` 0 reads Rego as it was before v1. `network` names
     the hosts that `http.send` and `net.lookup_ip_addr` may reach, none by default; `env` and `config` are
-    what `opa.runtime` shows; `printed` receives what `print` writes, which is dropped without it. Files that
-    stand in `previous` as they are now are not parsed again.
+    what `opa.runtime` shows; `printed` receives what `print` writes, which is dropped without it. `schemas`
+    are JSON schemas that references are checked against: see `check.check`. Files that stand in `previous`,
+    an earlier version of the same set, as they are now are not parsed and checked again.
 
-    Raises CompileError with every error of every file.
+    Raises CompileError with every error of every file, SchemaError for a schema that is wrong, and TypeError
+    for data that is no JSON object.
     """
     known = {module.loc.file: module for module in previous.checked.modules} if previous else {}
     parsed: list[ast.Module] = []
@@ -188,8 +191,9 @@ def compile(
             errors += error.errors
     if errors:
         raise CompileError(errors)
-    base = from_python({} if data is None else data)
+    base = guarded(from_python, {} if data is None else data)
     if type(base) is not dict:
         raise TypeError("data is an object: the documents by name")
     setup = Setup(limits=limits, network=network, env=env or {}, config=config or {}, printed=printed)
-    return Policy(check(parsed, data=base), base, setup)
+    before = previous.checked if previous else None
+    return Policy(check(parsed, data=base, schemas=schemas, previous=before), base, setup)
