@@ -213,7 +213,10 @@ class Lowering(Flow):
             expression = self._builtin(stmt, args)
             if stmt.func in TOTAL:
                 return self._set(stmt.result, expression)
-            nodes = [
+            nodes = []
+            if stmt.func in facts.SPEAKING:
+                nodes.append(Line(f"m.run.context.location = m.run.location({self._place(stmt)})"))
+            nodes += [
                 Line(
                     f"try: {target} = {expression}\n"
                     f"except BuiltinError as e: {target} = failed(m, e, {stmt.func!r}, {self._place(stmt)})"
