@@ -75,7 +75,7 @@ def show(state: dict[str, Any]) -> None:
     console.print(f"engine    {engine['version']} on {engine['listen']}, since {engine['started']}")
     console.print(f"policies  {engine['policies']}, decision {engine['decision']}")
     console.print(f"revision  {revision['id'] or 'none'}, since {revision['since'] or '-'}")
-    table = Table("function", "sidecar", "upstream", "connected", "runs", "decided", box=None, pad_edge=False)
+    table = Table("function", "sidecar", "upstream", "connected", "runs", "rules", box=None, pad_edge=False)
     for name, function in state["functions"].items():
         runs = function["running"] or "nothing yet"
         current = function["running"] == revision["id"] and function["running"] is not None
@@ -85,13 +85,21 @@ def show(state: dict[str, Any]) -> None:
             function["upstream"],
             Text("yes", "green") if function["connected"] else Text("no", "red"),
             Text(runs, "green" if current else "yellow"),
-            {None: "-", True: "partly by the engine", False: "in the sidecar"}[function["residual"]],
+            _rules(function["rules"]),
         )
     console.print()
     console.print(table)
     for problem in state["problems"]:
         console.print(Text(f"\n{problem}", "bold red"))
     print_diagnostics((_diagnostic(each) for each in state["reload"]["errors"]), console)
+
+
+def _rules(rules: dict[str, int] | None) -> str:
+    if rules is None:
+        return "-"
+    if not rules["residual"]:
+        return f"{rules['native']} native"
+    return f"{rules['native']} native, {rules['residual']} residual"
 
 
 def _diagnostic(error: dict[str, Any]) -> Diagnostic:

@@ -41,11 +41,11 @@ async def serve(engine: Engine) -> AsyncIterator[Address]:
             web.get("/metrics", show_metrics),
         ]
     )
-    runner = web.AppRunner(app, access_log=None, handle_signals=False)
+    runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
     await runner.setup()
     wanted = engine.inventory.engine.admin
     try:
-        await web.TCPSite(runner, wanted.host, wanted.port, shutdown_timeout=1.0).start()
+        await web.TCPSite(runner, wanted.host, wanted.port).start()
     except OSError as error:
         await runner.cleanup()
         reason = error.strerror or error

@@ -85,7 +85,7 @@ def _function(
         "running_since": _time(node.running_since) if node else None,
         "offered": revision_of(node.offered) if node and node.offered else None,
         "rejection": None,
-        "residual": enforcement.residual if enforcement else None,
+        "rules": _rules(enforcement) if enforcement else None,
     }
     if node is not None and node.rejection is not None:
         shown["rejection"] = {
@@ -95,6 +95,12 @@ def _function(
             "at": _time(node.rejection.at),
         }
     return shown
+
+
+def _rules(enforcement: Enforcement) -> dict[str, int]:
+    """How many rules of the decision the sidecar decides, and how many may take the engine."""
+    native = sum(each.native for each in enforcement.coverage)
+    return {"native": native, "residual": len(enforcement.coverage) - native}
 
 
 def _reload(last: Reload | None) -> dict[str, Any]:

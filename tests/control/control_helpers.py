@@ -1,0 +1,66 @@
+"""A project on disk, and how to wait for an engine that follows it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from palisade.control.engine import Engine, Reload
+
+ALLOW = """package palisade.identity
+
+default allow := false
+
+allow if input.attributes.request.http.path == "/open"
+"""
+
+SETTINGS = """policies: ./policies
+functions:
+  hello: {upstream: 127.0.0.1:9, listen: 127.0.0.1:0}
+engine: {listen: 127.0.0.1:0, admin: 127.0.0.1:0}
+decision_log: {path: decisions.jsonl}
+"""
+
+
+@dataclass(frozen=True)
+class Project:
+    """palisade.yaml and a folder of policies."""
+
+    root: Path
+
+    @property
+    def file(self) -> Path:
+        return self.root / "palisade.yaml"
+
+    @property
+    def allow(self) -> Path:
+        return self.root / "policies" / "identity" / "allow.rego"
+
+    def open_path(self, path: str) -> None:
+        """An edit that allows another path too."""
+        self.allow.write_text(ALLOW + f'\nallow if input.attributes.request.http.path == "{path}"\n')
+
+
+class Following:
+    """Waits for what an engine makes of the next change."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._reloads: asyncio.Queue[Reload] = asyncio.Queue()
+        engine.on_reload(self._reloads.put_nowait)
+
+    async def until(self, holds: Callable[[Reload], bool]) -> Reload:
+        async with asyncio.timeout(5):
+            while not holds(reload := await self._reloads.get()):
+                pass
+        return reload
+
+
+def run(session: Coroutine[Any, Any, None]) -> None:
+    async def bounded() -> None:
+        async with asyncio.timeout(60):
+            await session
+
+    asyncio.run(bounded())

@@ -1,0 +1,251 @@
+"""The engine follows its files, and nothing that is wrong with them changes what is in force."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import time
+
+import httpx
+import pytest
+from control_helpers import ALLOW, SETTINGS, Following, Project, run
+
+from palisade.control import admin, announced
+from palisade.control.engine import Engine, EngineError, revision_of
+from palisade.control.status import problems, status
+from palisade.policy.inventory import InventoryError
+
+
+def version(engine: Engine, function: str = "hello") -> str | None:
+    snapshot = engine.cache.snapshot(function)
+    return revision_of(snapshot.version) if snapshot else None
+
+
+def document(path: str) -> dict[str, object]:
+    return {"attributes": {"request": {"http": {"path": path}}}}
+
+
+def test_an_edit_is_in_force_soon_after_it_is_saved(project: Project) -> None:
+    async def session() -> None:
+        async with Engine(project.file) as engine:
+            following = Following(engine)
+            before = version(engine)
+            assert engine.evaluate("hello", document("/new")).value is False
+            started = time.perf_counter()
+            project.open_path("/new")
+            reload = await following.until(lambda each: each.revision != before)
+            assert time.perf_counter() - started < 1
+            assert reload.errors == ()
+            assert version(engine) == reload.revision
+            assert engine.evaluate("hello", document("/new")).value is True
+
+    run(session())
+
+
+def test_a_broken_edit_is_reported_and_changes_nothing(project: Project) -> None:
+    async def session() -> None:
+        async with Engine(project.file) as engine:
+            following = Following(engine)
+            before = version(engine)
+            project.allow.write_text(ALLOW + "\nallow if x\n\nallow if count(1, 2)\n")
+            reload = await following.until(lambda each: bool(each.errors))
+            assert [(each.row, each.code) for each in reload.errors] == [
+                (7, "rego_unsafe_var_error"),
+                (9, "rego_type_error"),
+            ]
+            assert reload.errors[0].file.endswith("policies/identity/allow.rego")
+            assert version(engine) == before == reload.revision
+            assert "2 errors" in problems(engine)[0]
+            project.allow.write_text(ALLOW)
+            await following.until(lambda each: not each.errors)
+            assert version(engine) == before
+            assert problems(engine) == []
+
+    run(session())
+
+
+def test_a_broken_inventory_changes_nothing(project: Project) -> None:
+    async def session() -> None:
+        async with Engine(project.file) as engine:
+            following = Following(engine)
+            before = version(engine)
+            project.file.write_text(SETTINGS.replace("upstream", "upstraem"))
+            reload = await following.until(lambda each: bool(each.errors))
+            assert "did you mean 'upstream'?" in reload.errors[0].hint
+            assert version(engine) == before
+            # The policies are followed all the same, so that the two can be mended in any order.
+            project.open_path("/new")
+            project.file.write_text(SETTINGS)
+            await following.until(lambda each: not each.errors and each.revision != before)
+
+    run(session())
+
+
+def test_functions_come_and_go_with_the_inventory(project: Project) -> None:
+    more = SETTINGS.replace("engine:", "  orders: {upstream: 127.0.0.1:9, listen: 127.0.0.1:0}\nengine:")
+
+    async def session() -> None:
+        async with Engine(project.file) as engine:
+            following = Following(engine)
+            project.file.write_text(more)
+            await following.until(lambda _: "orders" in engine.inventory.functions)
+            assert version(engine, "orders") == version(engine, "hello") is not None
+            assert (engine.credentials.folder("orders") / "certificate.pem").exists()
+            project.file.write_text(SETTINGS)
+            await following.until(lambda _: "orders" not in engine.inventory.functions)
+            assert version(engine, "orders") is None
+
+    run(session())
+
+
+def test_the_policies_may_vanish_and_come_back(project: Project) -> None:
+    aside = project.root / "aside"
+
+    async def session() -> None:
+        async with Engine(project.file) as engine:
+            following = Following(engine)
+            before = version(engine)
+            project.allow.parents[1].rename(aside)
+            await following.until(lambda each: bool(each.errors))
+            assert version(engine) == before
+            aside.rename(project.allow.parents[1])
+            project.open_path("/new")
+            await following.until(lambda each: not each.errors and each.revision != before)
+
+    run(session())
+
+
+def test_a_set_that_is_broken_at_the_start_closes_the_sidecars_until_it_is_mended(project: Project) -> None:
+    project.allow.write_text("package palisade.identity\nallow if x\n")
+
+    async def session() -> None:
+        async with (
+            Engine(project.file) as engine,
+            admin.serve(engine) as address,
+            httpx.AsyncClient(base_url=f"http://{address}") as client,
+        ):
+            assert (await client.get("/healthz")).status_code == 503
+            assert version(engine) is None
+            assert engine.evaluate("hello", document("/open")).revision == ""
+            following = Following(engine)
+            project.allow.write_text(ALLOW)
+            await following.until(lambda each: not each.errors)
+            assert (await client.get("/healthz")).status_code == 200
+
+    run(session())
+
+
+def test_an_engine_that_restarts_amid_a_broken_edit_goes_on_with_the_last_good_set(project: Project) -> None:
+    async def session() -> None:
+        async with Engine(project.file) as engine:
+            before = version(engine)
+        project.allow.write_text("package palisade.identity\nallow if x\n")
+        async with Engine(project.file) as engine:
+            assert version(engine) == before is not None
+            assert engine.evaluate("hello", document("/open")).value is True
+            assert engine.last is not None
+            assert engine.last.errors[0].code == "rego_unsafe_var_error"
+
+    run(session())
+
+
+def test_a_damaged_copy_of_the_last_good_set_is_no_set(project: Project) -> None:
+    async def session() -> None:
+        async with Engine(project.file):
+            pass
+        (project.root / ".palisade" / "last-good-policies.json").write_text('{"root": 1')
+        project.allow.write_text("broken")
+        async with Engine(project.file) as engine:
+            assert version(engine) is None
+
+    run(session())
+
+
+def test_settings_that_take_a_restart_are_named(project: Project) -> None:
+    async def session() -> None:
+        async with Engine(project.file) as engine:
+            following = Following(engine)
+            project.file.write_text(SETTINGS.replace("admin: 127.0.0.1:0", "admin: 127.0.0.1:9999"))
+            await following.until(lambda _: bool(engine.warnings))
+            assert "started anew" in problems(engine)[0]
+
+    run(session())
+
+
+def test_a_port_that_is_taken_is_an_error_and_not_shared(project: Project) -> None:
+    async def session() -> None:
+        async with Engine(project.file) as engine, admin.serve(engine) as address:
+            project.file.write_text(
+                SETTINGS.replace("listen: 127.0.0.1:0, admin", f"listen: {engine.listen}, admin")
+            )
+            with pytest.raises(EngineError, match=r"engine\.listen: .* cannot be listened on"):
+                async with Engine(project.file):
+                    pass
+            project.file.write_text(SETTINGS.replace("admin: 127.0.0.1:0", f"admin: {address}"))
+            async with Engine(project.file) as other:
+                with pytest.raises(EngineError, match=r"engine\.admin: .* cannot be listened on"):
+                    async with admin.serve(other):
+                        pass
+
+    run(session())
+
+
+def test_a_wrong_inventory_is_no_start(project: Project) -> None:
+    project.file.write_text("policies: 1\n")
+    with pytest.raises(InventoryError):
+        Engine(project.file)
+
+
+def test_a_log_that_cannot_be_written_is_no_start(project: Project) -> None:
+    (project.root / "decisions.jsonl").mkdir()
+    with pytest.raises(EngineError, match="directory"):
+        Engine(project.file)
+
+
+def test_the_admin_endpoint_tells_state_and_metrics(project: Project) -> None:
+    async def session() -> None:
+        async with Engine(project.file) as engine, admin.serve(engine) as address:
+            assert announced.ask(engine.inventory.engine.state, announced.ADMIN) == str(address)
+            async with httpx.AsyncClient(base_url=f"http://{address}") as client:
+                shown = (await client.get("/status")).json()
+                assert shown == status(engine)
+                assert shown["healthy"] is True
+                assert shown["revision"]["id"] == version(engine)
+                assert shown["functions"]["hello"]["connected"] is False
+                assert shown["functions"]["hello"]["rules"] == {"native": 1, "residual": 0}
+                metrics = (await client.get("/metrics")).text
+                assert f'palisade_revision{{revision="{version(engine)}"}} 1.0' in metrics
+                assert "palisade_reloads_total" in metrics
+                assert 'palisade_sidecar_streams{function="hello"} 0.0' in metrics
+        assert announced.ask(project.root / ".palisade", announced.ADMIN) == ""
+
+    run(session())
+
+
+def test_a_residual_decision_names_the_rule(project: Project) -> None:
+    project.allow.write_text(ALLOW + '\nallow if {\n\tsum(object.get(input, ["n"], [])) > 3\n}\n')
+
+    async def session() -> None:
+        async with Engine(project.file) as engine:
+            for _ in range(100):
+                if engine.evaluate("hello", {"n": [4]}).rule:
+                    break
+                await asyncio.sleep(0.05)
+            found = engine.evaluate("hello", {"n": [4]})
+            assert found.value is True
+            assert found.rule.endswith("allow.rego:7")
+            assert found.path == "palisade/identity/allow"
+            assert engine.evaluate("hello", {}).rule.endswith("allow.rego:3")
+
+    run(session())
+
+
+def test_the_state_folder_is_for_its_owner_only(project: Project) -> None:
+    async def session() -> None:
+        async with Engine(project.file):
+            state = project.root / ".palisade"
+            for path in [state / "last-good-policies.json", *(state / "credentials").rglob("key.pem")]:
+                assert path.stat().st_mode & 0o077 == 0, path
+
+    run(session())
+    shutil.rmtree(project.root / ".palisade")
