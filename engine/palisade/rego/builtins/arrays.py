@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from palisade.rego.builtins.operands import array, integer
 from palisade.rego.builtins.registry import builtin
-from palisade.rego.values import Set, Value, sorted_values
+from palisade.rego.values import Value
 
 
 @builtin("array.concat", pure=True)
@@ -27,13 +27,11 @@ def array_reverse(arr: Value) -> list[Value]:
 
 @builtin("array.flatten", pure=True)
 def array_flatten(arr: Value) -> list[Value]:
-    """The array with the members of the arrays and sets in it in their place, one level deep."""
+    """The array with the members of the arrays in it in their place, one level deep."""
     flat: list[Value] = []
     for member in array(arr, 1):
         if type(member) is list:
             flat.extend(member)
-        elif type(member) is Set:
-            flat.extend(sorted_values(member))
         else:
             flat.append(member)
     return flat

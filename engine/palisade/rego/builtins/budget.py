@@ -11,7 +11,7 @@ import time
 from palisade.rego.builtins.registry import Context
 from palisade.rego.errors import EVAL_CANCEL_ERROR, BuiltinError
 
-MAX_SIZE = 20_000_000
+MAX_SIZE = 10_000_000
 """So many entries of a collection, or characters of a string, one call may build."""
 
 MAX_BITS = 14_284

@@ -189,6 +189,9 @@ def _node(value: Any) -> Node:
 
 
 def _style(text: str) -> str | None:
+    """None for plain. What no YAML may hold as it is, control characters above all, is escaped in quotes."""
+    if not all(char.isprintable() or char in "\n\t" for char in text):
+        return '"'
     if "\n" in text:
         return "|"
     return None if is_string(text) else '"'

@@ -1,0 +1,183 @@
+"""Arithmetic: exact for integers, OPA's 64 bits and shortest digits for the rest."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from palisade.rego.builtins import Context, bigfloat
+from palisade.rego.text import dumps
+from palisade.rego.values import number
+
+DECIMALS = st.decimals(min_value=-(10**9), max_value=10**9, places=6).filter(lambda value: value != 0)
+
+
+def _nearest(ratio: Fraction) -> Fraction:
+    """The nearest ratio whose numerator has 64 bits, ties to even: by search, not as the code does it."""
+    if ratio == 0:
+        return ratio
+    size, exponent = abs(ratio), 0
+    while size >= 2**64:
+        size, exponent = size / 2, exponent + 1
+    while size < 2**63:
+        size, exponent = size * 2, exponent - 1
+    mantissa = Fraction(round(size))  # Python rounds halves to even too
+    return (mantissa if ratio > 0 else -mantissa) * Fraction(2) ** exponent
+
+
+@pytest.mark.parametrize(
+    ("operator", "a", "b", "digits"),
+    [
+        ("plus", "0.1", "0.2", "0.3"),
+        ("div", "1", "3", "0.33333333333333333334"),
+        ("div", "10", "3", "3.3333333333333333333"),
+        ("minus", "3.3", "1.1", "2.1999999999999999998"),
+        ("mul", "1.1", "1.1", "1.21"),
+        ("div", "7.5", "-2.5", "-3"),
+        ("div", "0", "7", "0"),
+        ("plus", "1e5000", "1", "1.0000000000000000000E+5000"),
+    ],
+)
+def test_prints_what_opa_prints(call: Any, operator: str, a: str, b: str, digits: str) -> None:
+    assert dumps(call(operator, number(a), number(b))) == digits
+
+
+def test_integers_are_exact(call: Any) -> None:
+    assert call("plus", 10**30, 1) == 10**30 + 1
+    assert call("mul", 2**70 + 1, 3) == (2**70 + 1) * 3
+    assert call("div", 10**40, 10**20) == 10**20
+    assert call("sum", [2**80, 1, -(2**80)]) == 1
+    assert call("product", [2**40, 2**40, 3]) == 3 * 2**80
+
+
+@given(a=DECIMALS, b=DECIMALS)
+def test_results_are_the_nearest_of_64_bits(a: Decimal, b: Decimal) -> None:
+    """The printed digits read back as the correctly rounded result, and no shorter digits do."""
+    left, right = _nearest(Fraction(a)), _nearest(Fraction(b))
+    for result, wanted in (
+        (bigfloat.add(a, b), left + right),
+        (bigfloat.multiply(a, b), left * right),
+        (bigfloat.divide(a, b), left / right),
+    ):
+        exact = bigfloat.exact(result)
+        assert _nearest(Fraction(exact)) == _nearest(wanted)
+        digits = exact.normalize().as_tuple().digits
+        if len(digits) > 1:
+            unit = Fraction(10) ** (exact.adjusted() - len(digits) + 2)
+            for shorter in (Fraction(exact) // unit * unit, (Fraction(exact) // unit + 1) * unit):
+                assert _nearest(shorter) != _nearest(wanted)
+
+
+@pytest.mark.parametrize(
+    ("name", "x", "result"),
+    [
+        ("round", 2.5, 3),
+        ("round", -2.5, -3),
+        ("round", 2.4, 2),
+        ("ceil", 1.1, 2),
+        ("ceil", -1.9, -1),
+        ("ceil", -0.5, 1),  # as OPA
+        ("floor", 1.9, 1),
+        ("floor", -1.1, -2),
+        ("floor", -0.5, 0),  # as OPA
+        ("abs", -3, 3),
+        ("abs", -2.5, 2.5),
+        ("ceil", 7, 7),
+    ],
+)
+def test_rounds_as_opa(call: Any, name: str, x: float, result: float) -> None:
+    assert call(name, x) == result
+
+
+@pytest.mark.parametrize(("a", "b", "rest"), [(7, 4, 3), (-7, 4, -3), (7, -4, 3), (-7, -4, -3)])
+def test_remainder_has_the_sign_of_the_dividend(call: Any, a: int, b: int, rest: int) -> None:
+    assert call("rem", a, b) == rest
+
+
+@pytest.mark.parametrize(
+    ("name", "operands", "message"),
+    [
+        ("div", (1, 0), "eval_builtin_error: divide by zero"),
+        ("div", (1.5, 0), "eval_builtin_error: divide by zero"),
+        ("rem", (1, 0), "eval_builtin_error: modulo by zero"),
+        ("rem", (1.5, 1), "eval_builtin_error: modulo on floating-point number"),
+        ("plus", (True, 1), "eval_type_error: operand 1 must be number but got boolean"),
+        ("mul", (1, "a"), "eval_type_error: operand 2 must be number but got string"),
+        ("minus", ({1}, 1), "eval_type_error: operand 2 must be set but got number"),
+        ("minus", (1, {1}), "eval_type_error: operand 2 must be number but got set"),
+        ("minus", ("a", 1), "eval_type_error: operand 1 must be one of {number, set} but got string"),
+        ("sum", ([1, True],), "operand 1 must be array of numbers but got array containing boolean"),
+        ("bits.and", (True, 1), "operand 1 must be integer but got boolean"),
+        ("bits.lsh", (1, -1), "operand 2 must be an unsigned integer number but got a negative integer"),
+        ("numbers.range", (1.5, 2), "operand 1 must be integer number but got floating-point number"),
+        ("numbers.range_step", (1, 2, 0), "step must be a positive integer"),
+        ("format_int", (1, 3), "operand 2 must be one of {2, 8, 10, 16}"),
+    ],
+)
+def test_refuses(fails: Any, name: str, operands: tuple[Any, ...], message: str) -> None:
+    assert message in fails(name, *operands)
+
+
+def test_ranges_count_both_ways(call: Any) -> None:
+    assert call("numbers.range", 1, 4) == [1, 2, 3, 4]
+    assert call("numbers.range", 2, -1) == [2, 1, 0, -1]
+    assert call("numbers.range_step", 10, 1, 4) == [10, 6, 2]
+    assert call("numbers.range", 2**70, 2**70 + 1) == [2**70, 2**70 + 1]
+
+
+@pytest.mark.parametrize(
+    ("name", "operands"),
+    [
+        ("numbers.range", (0, 10**12)),
+        ("bits.lsh", (1, 10**9)),
+        ("mul", (2**9000, 2**9000)),
+        ("product", ([2**5000] * 4,)),
+    ],
+)
+def test_what_would_fill_the_memory_ends_the_evaluation(fails: Any, name: str, operands: Any) -> None:
+    assert fails(name, *operands).startswith("eval_cancel_error: ")
+
+
+def test_bits(call: Any) -> None:
+    assert call("bits.and", 6, 3) == 2
+    assert call("bits.or", 6, 3) == 7
+    assert call("bits.xor", 6, 3) == 5
+    assert call("bits.negate", 5) == -6
+    assert call("bits.lsh", -1, 70) == -(2**70)
+    assert call("bits.rsh", -5, 1) == -3
+
+
+@pytest.mark.parametrize(("base", "text"), [(2, "-1111"), (8, "-17"), (10, "-15"), (16, "-f")])
+def test_format_int_cuts_the_fraction_off(call: Any, base: int, text: str) -> None:
+    assert call("format_int", -15.9, base) == text
+
+
+def test_random_numbers_stay_the_same_within_a_query(call: Any) -> None:
+    ctx = Context(0)
+    drawn = {call("rand.intn", "dice", 1000, ctx=ctx) for _ in range(50)}
+    assert len(drawn) == 1
+    assert call("rand.intn", "dice", 0, ctx=ctx) == 0
+    assert 0 <= call("rand.intn", "other", -6, ctx=ctx) < 6
+
+
+@pytest.mark.parametrize(
+    ("x", "result"),
+    [("-12", -12), ("1e3", 1000), (".5", 0.5), ("5.", 5), (None, 0), (True, 1), (False, 0), (1.5, 1.5)],
+)
+def test_to_number(call: Any, x: Any, result: Any) -> None:
+    assert call("to_number", x) == result
+
+
+@pytest.mark.parametrize("text", ["", "a", "1 ", " 1", "0x10", "1_000", "--1", "1e", "١"])
+def test_to_number_refuses_other_text(fails: Any, text: str) -> None:
+    assert fails("to_number", text).endswith("invalid syntax")
+
+
+@pytest.mark.parametrize("text", ["Inf", "-infinity", "nan", "+NaN"])
+def test_to_number_refuses_what_is_not_finite(fails: Any, text: str) -> None:
+    assert "operand 1 must be valid number string but got string" in fails("to_number", text)
