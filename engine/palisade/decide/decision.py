@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 from envoy.type.v3.http_status_pb2 import StatusCode
@@ -98,8 +99,22 @@ def _from_object(value: Value) -> Decision:
         request_headers_to_remove=_names(fields, "request_headers_to_remove"),
         query_parameters_to_set=_parameters(fields.get("query_parameters_to_set", {})),
         query_parameters_to_remove=_strings(fields, "query_parameters_to_remove"),
-        dynamic_metadata=metadata,
+        dynamic_metadata=_doubles(metadata),
     )
+
+
+def _doubles(value: Any) -> Any:
+    """The value with its numbers as protobuf's Struct holds them: 64-bit floating point."""
+    if type(value) is dict:
+        return {name: _doubles(item) for name, item in value.items()}
+    if type(value) is list:
+        return [_doubles(item) for item in value]
+    if isinstance(value, int | Decimal) and type(value) is not bool:
+        try:
+            return float(value)
+        except OverflowError:
+            raise _MalformedError('"dynamic_metadata" has a number out of range') from None
+    return value
 
 
 def _status(value: Any) -> int:

@@ -1,0 +1,122 @@
+"""A decision rule's value becomes what OPA-Envoy makes of it, and never an allowance by mistake."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from palisade.decide.decision import ALLOWED, DENIED, Decision, from_value
+from palisade.decide.response import to_response
+from palisade.rego.values import UNDEFINED, Set, from_python
+
+SCALARS = st.none() | st.booleans() | st.integers() | st.text() | st.just(1.5) | st.just(Decimal("1.5"))
+VALUES = st.recursive(
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+KEYS = st.sampled_from(
+    [
+        "allowed",
+        "http_status",
+        "headers",
+        "body",
+        "response_headers_to_add",
+        "request_headers_to_remove",
+        "dynamic_metadata",
+        "query_parameters_to_set",
+    ]
+)
+
+
+@given(VALUES | st.dictionaries(KEYS, VALUES))
+def test_only_true_and_an_object_that_says_so_allow(value: Any) -> None:
+    decision = from_value(from_python(value))
+    says_so = value is True or (isinstance(value, dict) and value.get("allowed") is True)
+    assert not decision.allowed or says_so
+    assert bool(decision.code) == bool(decision.reason)
+
+
+@given(st.dictionaries(KEYS, VALUES))
+def test_whatever_a_policy_returns_envoy_can_be_answered(value: Any) -> None:
+    decision = from_value(from_python(value))
+    response = to_response(decision, "id")
+    assert (response.status.code == 0) is decision.allowed
+    assert response.SerializeToString()
+
+
+def test_booleans() -> None:
+    assert from_value(True) is ALLOWED
+    assert from_value(False) is DENIED
+
+
+def test_an_object_with_everything() -> None:
+    decision = from_value(
+        from_python(
+            {
+                "allowed": False,
+                "http_status": 401,
+                "headers": {"www-authenticate": "Bearer", "set-cookie": ["a", "b"]},
+                "body": "who are you?",
+                "response_headers_to_add": [{"x-a": "1"}, {"x-a": "2"}],
+                "request_headers_to_remove": ["x-secret"],
+                "dynamic_metadata": {"n": [1, {"m": None}]},
+            }
+        )
+    )
+    assert decision == Decision(
+        allowed=False,
+        status=401,
+        headers=(("www-authenticate", "Bearer"), ("set-cookie", "a"), ("set-cookie", "b")),
+        body="who are you?",
+        response_headers_to_add=(("x-a", "1"), ("x-a", "2")),
+        request_headers_to_remove=("x-secret",),
+        dynamic_metadata={"n": [1, {"m": None}]},
+    )
+
+
+def test_a_set_is_the_array_that_it_is_in_json() -> None:
+    value = {"allowed": True, "request_headers_to_remove": Set.of(["b", "a"])}
+    assert from_value(value).request_headers_to_remove == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    ("value", "code", "said"),
+    [
+        (UNDEFINED, "undefined_decision", "undefined"),
+        ("yes", "invalid_decision", "a string"),
+        ({}, "invalid_decision", '"allowed"'),
+        ({"allowed": 1}, "invalid_decision", '"allowed" is a number'),
+        ({"allowed": False, "http_status": "401"}, "invalid_decision", '"http_status" is a string'),
+        ({"allowed": False, "http_status": 299}, "invalid_decision", "299"),
+        ({"allowed": False, "http_status": 401.5}, "invalid_decision", "whole number"),
+        ({"allowed": True, "headers": {"a b": "c"}}, "invalid_decision", "'a b'"),
+        ({"allowed": True, "headers": {"a": "b\r\nc: d"}}, "invalid_decision", "control character"),
+        ({"allowed": True, "headers": {"a": 1}}, "invalid_decision", '"headers.a" is a number'),
+        ({"allowed": True, "headers": [1]}, "invalid_decision", "number"),
+        ({"allowed": True, "body": 1}, "invalid_decision", '"body"'),
+        ({"allowed": True, "dynamic_metadata": []}, "invalid_decision", '"dynamic_metadata"'),
+        ({"allowed": True, "request_headers_to_remove": "x"}, "invalid_decision", "array"),
+    ],
+)
+def test_what_is_malformed_is_denied_and_says_why(value: Any, code: str, said: str) -> None:
+    decision = from_value(value)
+    assert (decision.allowed, decision.status, decision.code) == (False, 403, code)
+    assert said in decision.reason
+
+
+def test_numbers_in_metadata_are_doubles_or_refused() -> None:
+    exact = Decimal("0.1000000000000000000001")
+    decision = from_value({"allowed": True, "dynamic_metadata": {"a": [exact, 2, True]}})
+    assert decision.dynamic_metadata == {"a": [0.1, 2.0, True]}
+    assert to_response(decision, "id").dynamic_metadata["a"][0] == 0.1
+    assert "out of range" in from_value({"allowed": True, "dynamic_metadata": {"a": 10**400}}).reason
+
+
+def test_the_reason_never_reaches_the_client() -> None:
+    response = to_response(from_value({"allowed": 1}), "id")
+    assert b"allowed" not in response.SerializeToString()

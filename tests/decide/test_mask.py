@@ -1,0 +1,109 @@
+"""No token, credential or body leaves in an event, and what was taken out is named."""
+
+from __future__ import annotations
+
+import copy
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from palisade.decide.mask import HEADERS, PARAMETERS, REDACTED, Mask, scrub
+
+JWT = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.c2lnbmF0dXJl"
+
+
+def event(**http: Any) -> dict[str, Any]:
+    return {"input": {"attributes": {"request": {"http": http}}}}
+
+
+def http_of(masked: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = masked["input"]["attributes"]["request"]["http"]
+    return found
+
+
+def test_credentials_and_bodies_are_erased_and_named_as_opa_does() -> None:
+    given_ = event(
+        method="GET",
+        headers={"Authorization": "Bearer s3cr3t", "accept": "*/*"},
+        body="s3cr3t",
+        rawBody="s3cr3t",
+    )
+    given_["input"]["parsed_body"] = {"password": "s3cr3t"}
+    before = copy.deepcopy(given_)
+    masked = Mask().apply(given_)
+    assert "s3cr3t" not in json.dumps(masked)
+    assert http_of(masked) == {"method": "GET", "headers": {"accept": "*/*"}}
+    assert set(masked["erased"]) == {
+        "/input/parsed_body",
+        "/input/attributes/request/http/body",
+        "/input/attributes/request/http/rawBody",
+        "/input/attributes/request/http/headers/Authorization",
+    }
+    assert given_ == before
+
+
+def test_secret_parameters_are_masked_wherever_a_url_stands() -> None:
+    url = "/cb?code=s3cr3t&page=2&ACCESS_TOKEN=s3cr3t"
+    given_ = event(path=url, headers={":path": url, "referer": f"https://a{url}"})
+    given_["input"]["parsed_query"] = {"code": ["s3cr3t"], "page": ["2"], "ACCESS_TOKEN": ["s3cr3t"]}
+    masked = Mask().apply(given_)
+    assert "s3cr3t" not in json.dumps(masked)
+    assert http_of(masked)["path"] == f"/cb?code={REDACTED}&page=2&ACCESS_TOKEN={REDACTED}"
+    assert masked["input"]["parsed_query"]["page"] == ["2"]
+    assert "/input/attributes/request/http/headers/:path" in masked["masked"]
+    assert "/input/parsed_query/code" in masked["masked"]
+
+
+def test_what_a_policy_answers_is_masked_too() -> None:
+    result = {
+        "allowed": False,
+        "body": "s3cr3t",
+        "headers": {"set-cookie": "s3cr3t", "location": "https://a/?code=s3cr3t"},
+        "response_headers_to_add": [{"Set-Cookie": "s3cr3t"}, {"x-a": "1"}],
+    }
+    masked = Mask().apply({"result": result})
+    assert "s3cr3t" not in json.dumps(masked)
+    assert masked["result"]["response_headers_to_add"] == [{}, {"x-a": "1"}]
+
+
+def test_where_providers_read_tokens_can_be_added() -> None:
+    mask = Mask().also(headers=["X-Corp-Token"], parameters=["Ticket"])
+    masked = mask.apply(event(path="/?ticket=s3cr3t", headers={"x-corp-token": "s3cr3t"}))
+    assert "s3cr3t" not in json.dumps(masked)
+
+
+@given(
+    st.sampled_from(sorted(HEADERS)),
+    st.sampled_from(sorted(PARAMETERS)),
+    st.dictionaries(st.text(max_size=5), st.text(max_size=5), max_size=3),
+)
+def test_no_name_on_the_lists_gets_through(header: str, parameter: str, others: dict[str, str]) -> None:
+    masked = Mask().apply(
+        event(path=f"/?a=b&{parameter}=s3cr3t", headers={**others, header.title(): "s3cr3t"})
+    )
+    assert "s3cr3t" not in json.dumps(masked)
+
+
+@pytest.mark.parametrize(
+    "result", [True, "text", [1], {"headers": "s3cr3t"}, {"headers": ["s3cr3t", {"a": 1}]}, None]
+)
+def test_malformed_results_are_no_reason_to_fail(result: Any) -> None:
+    assert "s3cr3t" not in json.dumps(Mask().apply({"input": None, "result": result}))
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        (f"x {JWT} y", f"x {REDACTED} y"),
+        (f"/files/{JWT}/a", f"/files/{REDACTED}/a"),
+        ("Bearer abcdefgh.ijkl", f"Bearer {REDACTED}"),
+        ("Basic YWxpY2U6czNjcjN0", f"Basic {REDACTED}"),
+        ("the bearer of news", "the bearer of news"),
+        ("eyJust a word", "eyJust a word"),
+    ],
+)
+def test_what_looks_like_a_token_is_scrubbed(text: str, left: str) -> None:
+    assert scrub(text) == left

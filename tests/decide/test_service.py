@@ -1,0 +1,176 @@
+"""The ext_authz service over real gRPC: every failure is a denial, and each is recorded."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import grpc.aio
+import pytest
+from envoy.service.auth.v3.external_auth_pb2 import CheckRequest, CheckResponse
+from envoy.service.auth.v3.external_auth_pb2_grpc import AuthorizationStub
+
+from palisade.decide.log import DecisionLog
+from palisade.decide.peer import function_of
+from palisade.decide.service import Authorization, Evaluation, Evaluator
+from palisade.pki import Authority, IdentitySource, channel_credentials, server_credentials
+from palisade.rego.errors import EvalError, Location
+from palisade.rego.values import UNDEFINED
+
+
+class Lines:
+    def __init__(self) -> None:
+        self.events: list[dict[str, Any]] = []
+
+    def write(self, lines: bytes) -> None:
+        self.events += map(json.loads, lines.splitlines())
+
+    def close(self) -> None:
+        pass
+
+
+def request(path: str = "/", function: str = "hello") -> CheckRequest:
+    check = CheckRequest()
+    check.attributes.request.http.path = path
+    check.attributes.request.http.method = "GET"
+    if function:
+        check.attributes.context_extensions["palisade.function"] = function
+    return check
+
+
+def ask(
+    evaluator: Evaluator, *requests: CheckRequest, budget: float = 1.0
+) -> tuple[list[CheckResponse], list[Any]]:
+    """The answers to the requests, all asked at once, and the events."""
+    sink = Lines()
+
+    async def main() -> list[CheckResponse]:
+        async with DecisionLog(sink) as decisions:
+            server = grpc.aio.server()
+            Authorization(evaluator, decisions, budget=budget).add_to(server)
+            port = server.add_insecure_port("127.0.0.1:0")
+            await server.start()
+            async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+                stub = AuthorizationStub(channel)
+                answers = await asyncio.gather(*(stub.Check(each, timeout=5) for each in requests))
+            await server.stop(None)
+        return list(answers)
+
+    return asyncio.run(main()), sink.events
+
+
+def fails(error: Exception) -> Evaluator:
+    def evaluate(function: str, document: Any) -> Evaluation:
+        raise error
+
+    return evaluate
+
+
+def test_the_function_and_the_input_reach_the_evaluator() -> None:
+    asked = []
+
+    def evaluate(function: str, document: Any) -> Evaluation:
+        asked.append((function, document["parsed_path"]))
+        return Evaluation(True, path="palisade/identity/allow", rule="a.rego:1", revision="r1")
+
+    (answer,), (event,) = ask(evaluate, request("/a/b"))
+    assert answer.status.code == 0
+    assert asked == [("hello", ["a", "b"])]
+    assert answer.dynamic_metadata["palisade"]["decision_id"] == event["decision_id"]
+    assert event["result"] is True
+    assert event["metrics"]["timer_server_handler_ns"] >= event["metrics"]["timer_rego_query_eval_ns"] > 0
+
+
+@pytest.mark.parametrize(
+    ("evaluator", "code", "message"),
+    [
+        (lambda *_: Evaluation(UNDEFINED), "undefined_decision", "undefined"),
+        (lambda *_: Evaluation("yes"), "invalid_decision", "a string"),
+        (
+            fails(EvalError("eval_conflict_error", "two outputs", Location("a.rego", 3, 1))),
+            "eval_conflict_error",
+            "two outputs",
+        ),
+        (fails(RecursionError("s3cr3t")), "eval_internal_error", "RecursionError"),
+        (fails(KeyError("s3cr3t")), "eval_internal_error", "KeyError"),
+    ],
+)
+def test_a_failed_evaluation_is_a_recorded_denial(evaluator: Evaluator, code: str, message: str) -> None:
+    (answer,), (event,) = ask(evaluator, request())
+    assert (answer.status.code, answer.denied_response.status.code) == (7, 403)
+    assert event["error"]["code"] == code
+    assert message in event["error"]["message"]
+    assert "s3cr3t" not in json.dumps(event)
+    assert event["palisade"]["allowed"] is False
+
+
+def test_a_request_that_no_input_can_be_made_of_is_denied() -> None:
+    (answer,), (event,) = ask(lambda *_: Evaluation(True), request("/%zz"))
+    assert answer.status.code == 7
+    assert event["error"] == {"code": "invalid_request", "message": "the path has a % that starts no escape"}
+
+
+def test_an_evaluation_that_waits_holds_up_no_other_and_ends_with_the_budget() -> None:
+    order: list[str] = []
+
+    async def wait(path: str) -> Evaluation:
+        await asyncio.sleep(30 if path == "/forever" else 0.05)
+        order.append(path)
+        return Evaluation(True)
+
+    def evaluate(function: str, document: Any) -> Any:
+        path = document["attributes"]["request"]["http"]["path"]
+        if path == "/now":
+            order.append(path)
+            return Evaluation(True)
+        return wait(path)
+
+    answers, events = ask(evaluate, request("/later"), request("/forever"), request("/now"), budget=0.3)
+    assert order == ["/now", "/later"]
+    assert [answer.status.code for answer in answers] == [0, 7, 0]
+    assert [event["error"]["code"] for event in events if "error" in event] == ["eval_cancel_error"]
+
+
+@pytest.mark.parametrize(
+    ("identity", "claimed", "allowed"),
+    [("hello", "", True), ("hello", "hello", True), ("hello", "orders", False), (None, "hello", False)],
+)
+def test_a_certificate_decides_who_asks(
+    tmp_path: Path, identity: str | None, claimed: str, allowed: bool
+) -> None:
+    authority = Authority.open(tmp_path)
+    asked: list[str] = []
+
+    def evaluate(function: str, document: Any) -> Evaluation:
+        asked.append(function)
+        return Evaluation(True)
+
+    async def main() -> CheckResponse:
+        async with DecisionLog(Lines()) as decisions:
+            server = grpc.aio.server()
+            Authorization(evaluate, decisions).add_to(server)
+            source = IdentitySource(lambda: authority.issue_engine(dns_names=["engine.palisade.local"]))
+            port = server.add_secure_port("127.0.0.1:0", server_credentials(source))
+            await server.start()
+            client = authority.issue_function(identity) if identity else authority.issue_engine()
+            async with grpc.aio.secure_channel(
+                f"127.0.0.1:{port}",
+                channel_credentials(client),
+                options=[("grpc.ssl_target_name_override", "engine.palisade.local")],
+            ) as channel:
+                answer = await AuthorizationStub(channel).Check(request(function=claimed), timeout=5)
+            await server.stop(None)
+            return answer
+
+    assert (asyncio.run(main()).status.code == 0) is allowed
+    assert asked == (["hello"] if allowed else [])
+
+
+def test_a_peer_is_known_by_its_spiffe_id_alone() -> None:
+    name = "x509_subject_alternative_name"
+    assert function_of({}) is None
+    assert function_of({name: [b"hello", b"spiffe://palisade.local/engine"]}) == ""
+    assert function_of({name: [b"a", b"spiffe://palisade.local/function/hello"]}) == "hello"
+    assert function_of({name: [b"spiffe://evil.example/function/hello"]}) == ""

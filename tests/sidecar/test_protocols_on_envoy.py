@@ -1,0 +1,105 @@
+"""Functions that speak gRPC or WebSocket, or that close idle connections, behind a real sidecar."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import grpc.aio
+import httpx
+
+from palisade_sidecar.settings import Address
+
+
+async def _in_force(client: httpx.AsyncClient) -> bool:
+    return (await client.get("/ok")).status_code != 503
+
+
+def test_a_grpc_function_is_spoken_to_in_http2(rig: Any, make_revision: Any, until: Any) -> None:
+    async def echo(request: bytes, _: Any) -> bytes:
+        return request * 2
+
+    async def scenario() -> None:
+        server = grpc.aio.server()
+        handler = grpc.unary_unary_rpc_method_handler(echo)
+        server.add_generic_rpc_handlers(
+            (grpc.method_handlers_generic_handler("shop.Cart", {"Add": handler}),)
+        )
+        port = server.add_insecure_port("127.0.0.1:0")
+        await server.start()
+        await rig.engine(make_revision("r1", {"/shop.Cart/Add": "allow"}))
+        async with rig.sidecar(upstream=Address("127.0.0.1", port)) as (sidecar, client):
+            await until(lambda: _in_force(client))
+            async with grpc.aio.insecure_channel(str(sidecar.status.listen)) as channel:
+                assert await channel.unary_unary("/shop.Cart/Add")(b"ab") == b"abab"
+                try:
+                    await channel.unary_unary("/shop.Cart/Empty")(b"")
+                except grpc.aio.AioRpcError as error:
+                    refused = error.code()
+                assert refused is grpc.StatusCode.PERMISSION_DENIED
+        await server.stop(None)
+
+    asyncio.run(scenario())
+
+
+def test_a_websocket_is_decided_once_and_passed_through(rig: Any, make_revision: Any, until: Any) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\n")
+        writer.write((await reader.readexactly(4)).upper())
+        await writer.drain()
+        writer.close()
+
+    async def upgrade(address: Address, path: str) -> bytes:
+        reader, writer = await asyncio.open_connection(address.host, address.port)
+        head = f"GET {path} HTTP/1.1\r\nhost: a\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\n"
+        writer.write(head.encode())
+        answer = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+        status = answer.split(b" ")[1]
+        if status == b"101":
+            writer.write(b"ping")
+            status += await reader.readexactly(4)
+        writer.close()
+        return status
+
+    async def scenario() -> None:
+        upstream = await asyncio.start_server(serve, "127.0.0.1", 0)
+        await rig.engine(make_revision("r1", {"/socket": "allow"}))
+        port = upstream.sockets[0].getsockname()[1]
+        async with rig.sidecar(upstream=Address("127.0.0.1", port)) as (sidecar, client):
+            await until(lambda: _in_force(client))
+            rig.sink.events.clear()
+            assert await upgrade(sidecar.status.listen, "/socket") == b"101PING"
+            assert await upgrade(sidecar.status.listen, "/other") == b"403"
+        upstream.close()
+        paths = [event["input"]["parsed_path"] for event in rig.sink.events]
+        assert paths.count(["socket"]) == 1
+
+    asyncio.run(scenario())
+
+
+def test_a_function_that_closes_its_connections_costs_no_request(
+    rig: Any, make_revision: Any, until: Any
+) -> None:
+    """Each answer closes the connection without saying so, as some servers do after a number of requests."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    async def scenario() -> None:
+        upstream = await asyncio.start_server(serve, "127.0.0.1", 0)
+        await rig.engine(make_revision("r1", {"/ok": "allow"}))
+        port = upstream.sockets[0].getsockname()[1]
+        async with rig.sidecar(upstream=Address("127.0.0.1", port)) as (_, client):
+            await until(lambda: _in_force(client))
+            statuses = []
+            for _ in range(50):
+                statuses.append((await client.get("/ok")).status_code)
+                await asyncio.sleep(0.005)
+            assert set(statuses) == {200}
+        upstream.close()
+
+    asyncio.run(scenario())
