@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from palisade import rego
-from palisade.cli.exit_codes import Exit
+from palisade.cli.exit_codes import CommandError, Exit
 from palisade.cli.output import Output, count, diagnostics_as_json, err, out, print_diagnostics, print_json
 from palisade.policy import revisions, sets
 from palisade.policy.sets import PolicySet
@@ -26,6 +26,8 @@ def check(
     output: Annotated[Output, typer.Option("--output", "-o", help="How to print errors.")] = Output.TEXT,
 ) -> None:
     """Check a policy set: its Rego with its tests, its documents, its data. Exits 1 if anything is wrong."""
+    if not folder.exists():
+        raise CommandError(f"{folder} does not exist", hint="name the folder that holds your .rego files")
     errors, checked = find_errors(folder, rego_version=0 if v0 else 1)
     if output is Output.JSON:
         print_json({"errors": diagnostics_as_json(errors)} if errors else {})

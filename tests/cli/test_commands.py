@@ -1,0 +1,349 @@
+"""The command line: what it prints for whom, and what its exit codes say."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jwt
+import pytest
+
+from palisade.cli.main import main
+
+ALLOW = """package palisade.identity
+
+import data.palisade.lib.claims
+
+default allow := false
+
+allow if input.parsed_path == ["open"]
+
+allow if {
+	input.attributes.request.http.method == "GET"
+	"reader" in input.identity.claims.roles
+}
+
+providers := {"corp": {
+	"issuer": "https://corp.example",
+	"audiences": ["a"],
+	"jwks_uri": "https://corp.example/keys",
+}}
+"""
+SETTINGS = "policies: ./policies\nfunctions: {hello: {upstream: 127.0.0.1:9, listen: 127.0.0.1:0}}\n"
+
+
+@dataclass(frozen=True)
+class Ended:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+Run = Callable[..., Ended]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
+    def runner(*arguments: str, stdin: str = "") -> Ended:
+        monkeypatch.setattr(sys, "argv", ["palisade", *arguments])
+        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
+        with pytest.raises(SystemExit) as ended:
+            main()
+        out, err = capfd.readouterr()
+        return Ended(int(ended.value.code or 0), out, err)
+
+    return runner
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "policies").mkdir()
+    (tmp_path / "policies" / "allow.rego").write_text(ALLOW)
+    (tmp_path / "palisade.yaml").write_text(SETTINGS)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+COMMANDS = ["check", "eval", "explain", "fmt", "serve", "sidecar", "up", "status", "demo"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself_with_an_example(run: Run, command: str) -> None:
+    ended = run(command, "--help")
+    assert ended.code == 0
+    assert f"palisade {command}" in " ".join(ended.out.split())
+
+
+def test_a_mistyped_option_is_wrong_usage(run: Run) -> None:
+    assert run("check", "--nonsense").code == 2
+
+
+class TestCheck:
+    def test_a_sound_set(self, run: Run, project: Path) -> None:
+        ended = run("check", "policies")
+        assert (ended.code, ended.out) == (0, "1 module in policies: no errors\n")
+        assert run("check", "policies", "--output", "json").json == {}
+
+    def test_all_errors_with_line_and_caret(self, run: Run, project: Path) -> None:
+        (project / "policies" / "b.rego").write_text("package b\n\np if x\n\nq if nosuch(1)\n")
+        ended = run("check", "policies")
+        assert ended.code == 1
+        assert "policies/b.rego:3:6: rego_unsafe_var_error: var x is unsafe" in ended.err
+        assert "    p if x\n         ^\n" in ended.err
+        assert "policies/b.rego:5:6: rego_type_error: undefined function nosuch" in ended.err
+        assert "2 errors in policies" in ended.err
+        assert ended.out == ""
+
+    def test_errors_for_programs_are_in_opas_form(self, run: Run, project: Path) -> None:
+        (project / "policies" / "b.rego").write_text("package b\n\np if x\n")
+        ended = run("check", "policies", "-o", "json")
+        assert ended.code == 1
+        assert ended.json["errors"] == [
+            {
+                "message": "var x is unsafe",
+                "code": "rego_unsafe_var_error",
+                "location": {"file": "policies/b.rego", "row": 3, "col": 6},
+                "details": {"line": "p if x", "idx": 5},
+            }
+        ]
+
+    def test_files_that_cannot_be_read_and_errors_in_others_come_together(
+        self, run: Run, project: Path
+    ) -> None:
+        (project / "policies" / "data.json").write_text("{")
+        (project / "policies" / "b.rego").write_text("package b\np if {\n")
+        ended = run("check", "policies")
+        assert ended.code == 1
+        assert "policies/data.json:1:2: load_error: not JSON" in ended.err
+        assert "rego_parse_error" in ended.err
+
+    def test_tests_are_checked_too(self, run: Run, project: Path) -> None:
+        (project / "policies" / "b_test.rego").write_text("package b\np if x\n")
+        assert run("check", "policies").code == 1
+
+    def test_a_careless_providers_document_is_an_error(self, run: Run, project: Path) -> None:
+        (project / "policies" / "allow.rego").write_text(ALLOW.replace('["a"]', "[]"))
+        ended = run("check", "policies")
+        assert ended.code == 1
+        assert "policies/allow.rego:14:1: document_error" in ended.err
+
+    def test_a_folder_that_is_not_there_is_wrong_usage(self, run: Run, project: Path) -> None:
+        ended = run("check", "nowhere")
+        assert ended.code == 2
+        assert "does not exist" in ended.err
+
+    def test_older_rego_by_a_flag(self, run: Run, project: Path) -> None:
+        (project / "old.rego").write_text("package old\n\np { input.x }\n")
+        assert run("check", "old.rego").code == 1
+        assert run("check", "old.rego", "--v0-compatible").code == 0
+
+
+class TestEval:
+    def test_a_decision_in_the_form_of_opa_eval(self, run: Run, project: Path) -> None:
+        (project / "input.json").write_text('{"parsed_path": ["open"]}')
+        ended = run("eval", "-d", "policies", "-i", "input.json", "data.palisade.identity.allow")
+        assert ended.code == 0
+        assert ended.json == {
+            "result": [
+                {
+                    "expressions": [
+                        {
+                            "value": True,
+                            "text": "data.palisade.identity.allow",
+                            "location": {"row": 1, "col": 1},
+                        }
+                    ]
+                }
+            ]
+        }
+
+    def test_undefined_is_an_empty_object(self, run: Run) -> None:
+        assert (run("eval", "data.nothing").json, run("eval", "data.nothing").code) == ({}, 0)
+        assert run("eval", "--fail", "data.nothing").code == 1
+        assert run("eval", "--fail-defined", "1 == 1").code == 1
+
+    @pytest.mark.parametrize(
+        ("query", "expected"),
+        [
+            ("1 > 2", [([False], None)]),
+            ("x := 1; x > 2", []),
+            ("x = 1; y := x + 1", [([True, True], {"x": 1, "y": 2})]),
+            ("[1, 2, 3][i] > 1", [([True], {"i": 1}), ([True], {"i": 2})]),
+            ("[1, false][_]", [([1], None)]),
+            ("not false", [([True], None)]),
+            ("{1, 2}", [([[1, 2]], None)]),
+            ('input.x with input as {"x": 7}', [([7], None)]),
+            ("some x in [3]; x + 1", [([True, 4], {"x": 3})]),
+        ],
+    )
+    def test_values_and_bindings_are_opas(self, run: Run, query: str, expected: list[Any]) -> None:
+        results = run("eval", query).json.get("result", [])
+        found = [([e["value"] for e in each["expressions"]], each.get("bindings")) for each in results]
+        assert found == expected
+
+    def test_the_input_may_come_from_a_pipe_or_be_yaml(self, run: Run, project: Path) -> None:
+        assert run("eval", "-i", "-", "--format", "raw", "input.x", stdin='{"x": "y"}').out == "y\n"
+        (project / "input.yaml").write_text("x: [1, 2]\n")
+        assert run("eval", "-i", "input.yaml", "--format", "values", "input.x").out == "[[1,2]]\n"
+
+    @pytest.mark.parametrize("query", ["1 +", "x > 1", "nosuch(1)"])
+    def test_a_wrong_query_is_wrong_usage(self, run: Run, query: str) -> None:
+        ended = run("eval", query)
+        assert ended.code == 2
+        assert "rego_" in ended.err
+        assert "Traceback" not in ended.err
+
+    def test_a_wrong_input_is_wrong_usage(self, run: Run, project: Path) -> None:
+        (project / "input.json").write_text("{")
+        assert run("eval", "-i", "input.json", "input").code == 2
+        assert run("eval", "-i", "gone.json", "input").code == 2
+
+    def test_an_evaluation_that_fails_says_why(self, run: Run, project: Path) -> None:
+        (project / "c.rego").write_text("package c\np := 1 if true\np := 2 if true\n")
+        ended = run("eval", "-d", "c.rego", "data.c.p")
+        assert ended.code == 1
+        assert "eval_conflict_error" in ended.err
+        strict = run("eval", "--strict-builtin-errors", "1 / 0")
+        assert (strict.code, "divide by zero" in strict.err) == (1, True)
+
+    def test_prints_go_to_the_side(self, run: Run, project: Path) -> None:
+        (project / "d.rego").write_text('package d\np if print("seen", input)\n')
+        (project / "i.json").write_text("7")
+        ended = run("eval", "-d", "d.rego", "-i", "i.json", "--format", "raw", "data.d.p")
+        assert (ended.out, ended.err) == ("true\n", "seen 7\n")
+
+
+class TestFmt:
+    UGLY = "package a\n# why\nallow   if{input.x==1\n input.y}\n"
+
+    def test_formatted_text_is_printed_or_written(self, run: Run, project: Path) -> None:
+        file = project / "ugly.rego"
+        file.write_text(self.UGLY)
+        file.chmod(0o640)
+        printed = run("fmt", "ugly.rego").out
+        assert printed == "package a\n\n# why\nallow if {\n\tinput.x == 1\n\tinput.y\n}\n"
+        assert run("fmt", stdin=self.UGLY).out == printed
+        assert run("fmt", "--list", "--fail", ".").out == "ugly.rego\n"
+        assert "+\tinput.x == 1" in run("fmt", "--diff", "ugly.rego").out
+        assert file.read_text() == self.UGLY
+        assert run("fmt", "--write", "ugly.rego").code == 0
+        assert file.read_text() == printed
+        assert file.stat().st_mode & 0o777 == 0o640
+        assert run("fmt", "--list", "--fail", "ugly.rego").code == 0
+
+    def test_a_source_with_errors_is_left_alone(self, run: Run, project: Path) -> None:
+        (project / "bad.rego").write_text("package a\nallow if {\n")
+        ended = run("fmt", "-w", "bad.rego")
+        assert (ended.code, "rego_parse_error" in ended.err) == (1, True)
+        assert run("fmt", "gone.rego").code == 2
+
+
+class TestExplain:
+    def test_an_allowed_request(self, run: Run, project: Path) -> None:
+        ended = run("explain", "GET http://hello.example/open?x=1")
+        assert ended.code == 0
+        assert ended.out.splitlines() == [
+            "allowed  on function hello",
+            "by       policies/allow.rego:7",
+            "decided  in the sidecar",
+        ]
+
+    def test_a_denied_request_for_programs(self, run: Run, project: Path) -> None:
+        ended = run("explain", "POST /closed", "--claim", 'roles=["reader"]', "-o", "json")
+        assert ended.code == 1
+        assert {name: ended.json[name] for name in ("allowed", "status", "value", "rule")} == {
+            "allowed": False,
+            "status": 403,
+            "value": False,
+            "rule": "policies/allow.rego:5",
+        }
+
+    def test_claims_and_tokens_stand_for_a_valid_token(self, run: Run, project: Path) -> None:
+        assert run("explain", "GET /x", "--claim", 'roles=["reader"]').code == 0
+        token = jwt.encode({"iss": "https://corp.example", "roles": ["reader"]}, "k" * 32)
+        ended = run("explain", "GET /x", "-H", f"Authorization: Bearer {token}")
+        assert ended.code == 0
+        assert "verifies neither signature nor times" in ended.out
+        other = jwt.encode({"iss": "https://else.example", "roles": ["reader"]}, "k" * 32)
+        ended = run("explain", "GET /x", "-H", f"Authorization: Bearer {other}")
+        assert ended.code == 1
+        assert "is not that of provider corp" in ended.out
+
+    def test_an_entry_of_the_decision_log_can_be_explained(self, run: Run, project: Path) -> None:
+        entry = {"result": True, "input": {"parsed_path": ["open"], "function": "hello"}}
+        assert run("explain", "-", stdin=json.dumps(entry)).code == 0
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            (["GET /x", "--function", "helo"], "did you mean 'hello'?"),
+            (["GET /x", "-H", "nonsense"], "is no header"),
+            (["GET /x", "--claim", "nonsense"], "is no claim"),
+            (["gone.json"], "no such file"),
+            (["GET /%zz"], "refused before a policy sees it"),
+        ],
+    )
+    def test_wrong_usage(self, run: Run, project: Path, arguments: list[str], message: str) -> None:
+        ended = run("explain", *arguments)
+        assert ended.code == 2
+        assert message in ended.err
+
+
+class TestRunning:
+    def test_a_wrong_inventory_is_wrong_usage_everywhere(self, run: Run, project: Path) -> None:
+        (project / "palisade.yaml").write_text("polices: x\n")
+        for command in (
+            ["serve"],
+            ["up"],
+            ["status"],
+            ["sidecar", "--function", "hello"],
+            ["explain", "GET /"],
+        ):
+            ended = run(*command)
+            assert ended.code == 2, command
+            assert "palisade.yaml:1:1: config_error: unknown key 'polices'" in ended.err
+            assert "did you mean 'policies'?" in ended.err
+
+    def test_no_engine_is_a_code_of_its_own(self, run: Run, project: Path) -> None:
+        ended = run("status", "--admin", "127.0.0.1:9")
+        assert ended.code == 3
+        assert "no engine answers" in ended.err
+        assert "palisade serve" in ended.err
+        assert run("status", "--admin", "nowhere").code == 2
+
+    def test_an_unknown_function_is_answered_with_the_nearest(self, run: Run, project: Path) -> None:
+        ended = run("sidecar", "--function", "helo")
+        assert (ended.code, "did you mean 'hello'?" in ended.err) == (2, True)
+
+
+def palisade(*arguments: str, **more: Any) -> subprocess.CompletedProcess[str]:
+    command = [str(Path(sys.executable).with_name("palisade")), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, **more)
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(project: Path) -> None:
+    command = f"{Path(sys.executable).with_name('palisade')} eval 'numbers.range(1, 200000)' | head -1"
+    ended = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, timeout=60
+    )
+    assert (ended.stdout, ended.stderr) == ("{\n", "")
+
+
+def test_colours_are_for_terminals_that_want_them(project: Path) -> None:
+    (project / "policies" / "b.rego").write_text("package b\np if x\n")
+    assert "\x1b[" not in palisade("check", "policies", cwd=project).stderr
+    shown = {**os.environ, "FORCE_COLOR": "1", "TERM": "xterm"}
+    assert "\x1b[" in palisade("check", "policies", cwd=project, env=shown).stderr
+    plain = {**os.environ, "NO_COLOR": "1", "FORCE_COLOR": "1", "TERM": "xterm"}
+    assert "\x1b[31m" not in palisade("check", "policies", cwd=project, env=plain).stderr
