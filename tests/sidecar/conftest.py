@@ -39,7 +39,7 @@ _TYPE = "type.googleapis.com/"
 _FILTERS = f"{_TYPE}envoy.extensions.filters.http."
 
 Rules = Mapping[str, str]
-"""What happens to each path: "allow", "residual", or, for those not named, a denial."""
+"""What happens to each path: "allow", "residual" or "error"; what is not named is denied."""
 
 
 def revision(name: str, rules: Rules) -> Snapshot:
@@ -53,8 +53,12 @@ def _slot(name: str, config: Mapping[str, Any]) -> TypedExtensionConfig:
 
 def slots(name: str, rules: Rules) -> dict[str, dict[str, Any]]:
     """The configuration of each slot."""
-    allowed = {path: _action(f"policy.rego:1 {path}", "ALLOW") for path in rules}
-    asked = {path: _action("residual", "DENY") for path, rule in rules.items() if rule == "residual"}
+    actions = {
+        path: _action(
+            f"policy.rego:1 {path}" if rule == "allow" else rule, "DENY" if rule == "error" else "ALLOW"
+        )
+        for path, rule in rules.items()
+    }
     revision_state = {
         "object_key": "palisade.revision",
         "factory_key": "envoy.string",
@@ -62,8 +66,8 @@ def slots(name: str, rules: Rules) -> dict[str, dict[str, Any]]:
     }
     residual = {
         "filter": "envoy.filters.http.rbac",
-        "path": [{"key": "palisade_residual_shadow_engine_result"}],
-        "value": {"string_match": {"exact": "denied"}},
+        "path": [{"key": "enforced_effective_policy_id"}],
+        "value": {"string_match": {"exact": "residual"}},
     }
     return {
         "palisade.identity": {"@type": f"{_FILTERS}jwt_authn.v3.JwtAuthentication"},
@@ -73,9 +77,7 @@ def slots(name: str, rules: Rules) -> dict[str, dict[str, Any]]:
         },
         "palisade.native": {
             "@type": f"{_FILTERS}rbac.v3.RBAC",
-            "matcher": _tree(allowed, _action("policy.rego:1 default", "DENY")),
-            "shadow_matcher": _tree(asked, _action("native", "ALLOW")),
-            "shadow_rules_stat_prefix": "palisade_residual_",
+            "matcher": _tree(actions, _action("policy.rego:1 default", "DENY")),
         },
         "palisade.residual": {
             "@type": f"{_FILTERS}ext_authz.v3.ExtAuthz",

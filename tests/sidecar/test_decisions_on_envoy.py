@@ -12,7 +12,7 @@ import pytest
 from palisade.decide.service import Evaluation
 from palisade.rego.errors import EvalError
 
-RULES = {"/ok": "allow", "/slow": "allow"} | {
+RULES = {"/ok": "allow", "/error": "error"} | {
     f"/ask/{name}": "residual" for name in ("yes", "no", "object", "ticket", "late", "broken", "echo")
 }
 TOKEN = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJhbGljZSJ9.c2lnbmF0dXJl"
@@ -78,7 +78,14 @@ def path_of(event: dict[str, Any]) -> str:
 
 
 def test_every_decision_is_logged_once(rig: Any, make_revision: Any, until: Any) -> None:
-    requests = ["/ok", "/no", *(path for path in RULES if path.startswith("/ask")), "/ok", "/bad%2fpath"]
+    requests = [
+        "/ok",
+        "/no",
+        "/error",
+        *(path for path in RULES if path.startswith("/ask")),
+        "/ok",
+        "/bad%2fpath",
+    ]
     statuses: dict[str, int] = {}
 
     async def play(client: httpx.AsyncClient) -> None:
@@ -89,6 +96,7 @@ def test_every_decision_is_logged_once(rig: Any, make_revision: Any, until: Any)
     assert statuses == {
         "/ok": 200,
         "/no": 403,
+        "/error": 403,
         "/ask/yes": 200,
         "/ask/no": 403,
         "/ask/object": 302,
@@ -111,6 +119,7 @@ def test_every_decision_is_logged_once(rig: Any, make_revision: Any, until: Any)
         ("/ask/ticket", "residual", True, ""),
         ("/ask/yes", "residual", True, ""),
         ("/bad/path", "sidecar", False, "request_refused"),
+        ("/error", "native", False, "evaluation_error"),
         ("/no", "native", False, ""),
         ("/ok", "native", True, ""),
         ("/ok", "native", True, ""),

@@ -39,12 +39,16 @@ LOG_NAME = "palisade"
 REVISION_STATE = "palisade.revision"
 """The filter state in which a sidecar notes the revision that decided."""
 
+EVALUATION_ERROR = "evaluation_error"
 UNANSWERED = "residual_unanswered"
 NO_REVISION = "no_revision"
 REFUSED = "request_refused"
 
 _RBAC, _EXT_AUTHZ = "envoy.filters.http.rbac", "envoy.filters.http.ext_authz"
-_ENFORCED, _SHADOW, _RULE = "enforced_engine_result", "shadow_engine_result", "enforced_effective_policy_id"
+_ENFORCED, _RULE = "enforced_engine_result", "enforced_effective_policy_id"
+
+# What the native filter reports in place of a rule (palisade.enforce.envoy.decision).
+_RESIDUAL, _ERROR = "residual", "error"
 
 
 class AccessLog(AccessLogServiceServicer):  # type: ignore[misc]  # generated code has no types
@@ -138,13 +142,14 @@ def _verdict(entry: HTTPAccessLogEntry) -> _Verdict:
             return _Verdict(Decider.SIDECAR, False, "", NO_REVISION, "the sidecar has no revision yet")
         return _Verdict(Decider.SIDECAR, False, "", REFUSED, details or "the request ended before a decision")
     rule = _ending(fields, _RULE) or ""
-    if enforced != "allowed":
-        return _Verdict(Decider.NATIVE, False, rule)
-    if _ending(fields, _SHADOW) == "denied":
+    if rule == _RESIDUAL:
         # It was to be asked of the engine, and no answer of the engine's came back.
         message = f"the engine gave no answer in time: {details}"
-        return _Verdict(Decider.RESIDUAL, False, rule, UNANSWERED, message)
-    return _Verdict(Decider.NATIVE, True, rule)
+        return _Verdict(Decider.RESIDUAL, False, "", UNANSWERED, message)
+    if rule == _ERROR:
+        message = "the evaluation ends in an error for this request: `palisade explain` shows where"
+        return _Verdict(Decider.NATIVE, False, "", EVALUATION_ERROR, message)
+    return _Verdict(Decider.NATIVE, enforced == "allowed", rule)
 
 
 def _ending(fields: Any, name: str) -> str | None:
