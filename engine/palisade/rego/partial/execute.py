@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from functools import partial
 
 from palisade.rego import ir
+from palisade.rego.codegen.facts import analyse
 from palisade.rego.errors import NOWHERE, Location
 from palisade.rego.partial.construct import grown, pairs_of, put
-from palisade.rego.partial.flow import Liveness, all_stmts, changed, written
+from palisade.rego.partial.flow import RESULT, Liveness, all_stmts, changed, written
 from palisade.rego.partial.formula import FALSE, TRUE, Builder, Formula
 from palisade.rego.partial.statements import Statements
 from palisade.rego.partial.terms import Apply, Element, Gathered, Input, Known, Part, Symbol, Unknown, loops
@@ -68,12 +69,19 @@ class Executor(Statements):
         self._data = Known(data)
         self._flow = Liveness()
         self._kept: dict[object, list[Step]] = {}
+        self._settled: dict[str, bool] = {}
         self._statements = 0
 
     def rule(self, path: Sequence[str]) -> Outcome:
-        """The outcome of the rule at a path below data. Raises KeyError where the plan has no such rule."""
-        func = self._by_path[("g0", *path)]
-        worlds = self._run_function(func, (Input(()), self._data))
+        """The outcome of the document at a path below data. Raises KeyError where the plan has no such one."""
+        args = (Input(()), self._data)
+        func = self._by_path.get(("g0", *path))
+        if func is not None:
+            worlds, result = self._run_function(func, args), func.result
+        else:
+            plan = next(plan for plan in self._policy.plans if plan.name == ".".join(("data", *path)))
+            env: dict[int, Symbol] = dict(zip((ir.INPUT, ir.DATA), args, strict=True))
+            worlds, result = self._sequence(plan.blocks, env, frozenset((RESULT,)), guard=True), RESULT
         builder = self.builder
         cases: list[Case] = []
         errors: list[Formula] = []
@@ -84,13 +92,24 @@ class Executor(Statements):
                 here = builder.any(condition for condition, _ in reached)
                 errors.append(builder.both(here, builder.negate(builder.any(before))))
             else:
-                cases.extend(Case(each, state.env.get(func.result), label) for each, label in reached)
+                cases.extend(Case(each, state.env.get(result), label) for each, label in reached)
             before.extend(condition for condition, _ in reached)
         return Outcome(tuple(cases), builder.any(errors), builder)
 
     def _run_function(self, func: ir.Func, args: Sequence[Symbol]) -> Worlds:
         env = dict(zip(func.params, args, strict=True))
-        return self._sequence(func.blocks, env, frozenset((func.result, *func.params)), guard=True)
+        outer, self._final = self._final, self._final_of(func)
+        try:
+            return self._sequence(func.blocks, env, frozenset((func.result, *func.params)), guard=True)
+        finally:
+            self._final = outer
+
+    def _final_of(self, func: ir.Func) -> int | None:
+        """The result, where the evaluator leaves a function as soon as it is set: what is behind is not run."""
+        settled = self._settled.get(func.name)
+        if settled is None:
+            settled = self._settled[func.name] = analyse(func.blocks, func.params, func.result).settled
+        return func.result if settled else None
 
     def _call_function(self, func: ir.Func, args: tuple[Symbol, ...], target: int, env: Env) -> list[Step]:
         kept = self._kept.get((func.name, args))
@@ -105,7 +124,12 @@ class Executor(Statements):
         return steps
 
     def _sequence(
-        self, blocks: Sequence[ir.Block], env: Env, outside: frozenset[int], *, guard: bool = False
+        self,
+        blocks: Sequence[ir.Block],
+        env: Env,
+        outside: frozenset[int],
+        *,
+        guard: bool = False,
     ) -> Worlds:
         """Runs blocks in turn. With `guard`, one that cannot be followed becomes opaque by itself."""
         worlds = Worlds(env, self.builder)
@@ -295,21 +319,30 @@ class Executor(Statements):
         if (rest is not env and happening) or len([each for each in happening if each.signal != ERROR]) > 1:
             raise Unsupported("iterates over an unknown collection with results that differ")
         numbers = {loop for _, loop in part.over}
+        both, negate = self.builder.both, self.builder.negate
         done: list[Step] = []
-        before: list[Formula] = []
+        fails = FALSE
         for step in happening:
+            happens = self.some(part, step.condition)
+            if step.signal == ERROR:
+                fails = self.builder.any((fails, happens))
+                continue
+            if any(numbers & loops(symbol) for symbol in step.env.values()):
+                raise Unsupported("collects members of an unknown collection")
             if step.signal == NEXT:
-                if any(numbers & loops(symbol) for symbol in step.env.values()):
-                    raise Unsupported("collects members of an unknown collection")
                 again = self._block(stmt.block, {**step.env, **element}, live)
                 if env_key(again.rest) != env_key(step.env) or any(
-                    env_key(each.env) != env_key(step.env) for each in again.steps if each.signal != ERROR
+                    each not in happening if each.signal == ERROR else env_key(each.env) != env_key(step.env)
+                    for each in again.steps
                 ):
                     raise Unsupported("counts members of an unknown collection")
-            happens = self.some(part, step.condition)
-            condition = self.builder.both(happens, self.builder.negate(self.builder.any(before)))
-            done.append(Step(condition, step.env, step.signal))
-            before.append(happens)
+            elif fails is not FALSE:
+                # One member ends the loop and another the evaluation: the first of the two decides.
+                first = self.opaque("depends on the order in which members come", self._where(stmt))
+                fails = both(fails, negate(both(happens, first)))
+            done.append(Step(both(happens, negate(fails)), step.env, step.signal))
+        if fails is not FALSE:
+            done.append(Step(fails, env, ERROR))
         return Result(done, rest, TRUE)
 
 

@@ -8,6 +8,9 @@ from palisade.rego import ir
 
 _NESTED = ("block", "blocks")
 
+RESULT = -1
+"""Stands for a local that holds what a plan adds to its results."""
+
 
 def stmts_below(stmt: ir.AnyStmt) -> Iterator[ir.Block]:
     """The blocks that stand directly in a statement."""
@@ -36,7 +39,7 @@ def written(stmt: ir.AnyStmt) -> int | None:
         return stmt.target
     if isinstance(stmt, ir.CallStmt | ir.CallDynamicStmt):
         return stmt.result
-    return None
+    return RESULT if isinstance(stmt, ir.ResultSetAddStmt) else None
 
 
 def changed(stmt: ir.AnyStmt) -> int | None:

@@ -12,6 +12,7 @@ from palisade.rego.errors import BuiltinError, Location
 from palisade.rego.partial import builtins as symbolic
 from palisade.rego.partial.conditions import Conditions
 from palisade.rego.partial.construct import insert_into, items_of, lookup, merge
+from palisade.rego.partial.flow import RESULT
 from palisade.rego.partial.formula import FALSE, TRUE, Defined, IsKind
 from palisade.rego.partial.terms import (
     Apply,
@@ -27,7 +28,7 @@ from palisade.rego.partial.terms import (
     Unknown,
     below,
 )
-from palisade.rego.partial.worlds import ERROR, RETURN, Env, Step, Unsupported
+from palisade.rego.partial.worlds import ERROR, NEXT, RETURN, Env, Step, Unsupported
 from palisade.rego.values import UNDEFINED, Set, Value, key, number, unkey
 
 
@@ -38,6 +39,8 @@ class Statements(Conditions):
         super().__init__()
         self._given: dict[tuple[object, ...], Symbol] = {path: Known(value) for path, value in given.items()}
         self._policy = policy
+        self._final: int | None = None
+        """The local that ends the running function when it is set."""
         self._functions = {func.name: func for func in policy.funcs}
         self._by_path = {func.path: func for func in policy.funcs}
         self._handlers: dict[type, Callable[..., list[Step]]] = {
@@ -105,7 +108,8 @@ class Statements(Conditions):
             return []
         old = env.get(stmt.target)
         if old is None:
-            return self._set(env, stmt.target, symbol)
+            signal = RETURN if stmt.target == self._final else NEXT
+            return [Step(TRUE, {**env, stmt.target: symbol}, signal)]
         same = self.equal(old, symbol)
         return [Step(same, env), Step(self.builder.negate(same), env, ERROR)]
 
@@ -346,4 +350,9 @@ class Statements(Conditions):
         return [Step(TRUE, env, stmt.index)]
 
     def _ResultSetAddStmt(self, stmt: ir.ResultSetAddStmt, env: Env) -> list[Step]:  # noqa: N802
-        raise Unsupported("adds to a query's results")
+        result = env[stmt.value]
+        if isinstance(result, ObjectOf):
+            return self._set(env, RESULT, result.items[0][1])
+        if isinstance(result, Known):
+            return self._set(env, RESULT, Known(result.value["result"]))
+        raise Unsupported("makes a document in a way that cannot be followed")

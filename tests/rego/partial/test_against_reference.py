@@ -1,0 +1,58 @@
+"""Partial evaluation against the reference evaluator: generated policies, read for concrete inputs."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Any
+
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+from palisade import rego
+from palisade.rego import text
+from palisade.rego.partial import evaluate
+from palisade.rego.values import UNDEFINED
+from palisade.testing.formulas import ErrorOutcome, Unsure, answer
+from palisade.testing.policies import documents, policies
+
+EXAMPLES = int(os.environ.get("PALISADE_EXAMPLES", "300"))
+
+
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+@given(policies(), st.lists(documents(), min_size=1, max_size=4), documents())
+def test_generated_policies_mean_the_same(
+    source: str, asked: list[dict[str, Any]], base: dict[str, Any]
+) -> None:
+    """Whatever partial evaluation decides is what the evaluator decides; what it leaves open it may."""
+    policy = _compiled(source, {"base": base})
+    for rule in sorted(set(re.findall(r"^(?:default )?(r\w+)(?![\w(])", source, re.MULTILINE))):
+        plan = policy.plan([f"data.p.{rule}"])
+        outcome = evaluate(plan, ("p", rule), policy.data)
+        for document in asked:
+            try:
+                mine = _shown(answer(outcome, document))
+            except Unsure:
+                continue
+            except ErrorOutcome:
+                mine = "an error"
+            assert mine == _reference(policy, f"data.p.{rule}", document), (rule, document, outcome)
+
+
+def _compiled(source: str, data: dict[str, Any]) -> rego.Policy:
+    try:
+        return rego.compile({"p.rego": source}, data)
+    except rego.CompileError:
+        assume(False)
+        raise
+
+
+def _reference(policy: rego.Policy, path: str, document: Any) -> str:
+    try:
+        return _shown(policy.evaluate(path, document))
+    except rego.EvalError:
+        return "an error"
+
+
+def _shown(value: Any) -> str:
+    return "undefined" if value is UNDEFINED else text.dumps(value)
