@@ -1,0 +1,258 @@
+"""Engine and real sidecars together: edits under traffic, keys that rotate, an engine that comes back."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import json
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+import jwt
+import jwt.algorithms
+import pytest
+from aiohttp import web
+from control_helpers import ALLOW, Project, run
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from palisade.control import announced
+from palisade.control.engine import Engine
+from palisade.control.sidecars import Sidecars
+from palisade.control.status import problems, status
+from palisade.decide.sink import Sink
+from palisade.xds import Snapshot
+from palisade_sidecar.envoy import EnvoyError
+
+
+class Lines:
+    """A sink that keeps the entries."""
+
+    def __init__(self) -> None:
+        self.entries: list[dict[str, Any]] = []
+
+    def write(self, lines: bytes) -> None:
+        self.entries += map(json.loads, lines.splitlines())
+
+    def close(self) -> None:
+        pass
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@asynccontextmanager
+async def function() -> AsyncIterator[str]:
+    """A real function; gives its address."""
+
+    async def answer(request: web.Request) -> web.Response:
+        return web.Response(text="served")
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", answer)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        yield f"127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
+def settings(upstream: str, engine_port: int, *names: str) -> str:
+    functions = "".join(f"  {name}: {{upstream: '{upstream}', listen: '127.0.0.1:0'}}\n" for name in names)
+    engine = f"engine: {{listen: '127.0.0.1:{engine_port}', admin: '127.0.0.1:0'}}\n"
+    return f"policies: ./policies\nfunctions:\n{functions}{engine}"
+
+
+def client_for(sidecars: Sidecars, name: str) -> httpx.AsyncClient:
+    return httpx.AsyncClient(base_url=f"http://{sidecars.statuses[name].listen}", trust_env=False)
+
+
+async def until(client: httpx.AsyncClient, path: str, status: int, **more: Any) -> None:
+    """Asks until the answer has that status."""
+    for _ in range(500):
+        if (await client.get(path, **more)).status_code == status:
+            return
+        await asyncio.sleep(0.01)
+    pytest.fail(f"{path} was never answered with {status}")
+
+
+async def eventually(holds: Callable[[], object]) -> None:
+    for _ in range(300):
+        if holds():
+            return
+        await asyncio.sleep(0.05)
+    pytest.fail("it never came to that")
+
+
+@asynccontextmanager
+async def running(
+    project: Project, *names: str, sink: Sink | None = None
+) -> AsyncIterator[tuple[Engine, Sidecars, httpx.AsyncClient, str]]:
+    """An engine, a sidecar before each function, a client of the first one, and the functions' address."""
+    async with function() as upstream:
+        project.file.write_text(settings(upstream, 0, *names))
+        async with (
+            Engine(project.file, sink=sink or Lines()) as engine,
+            Sidecars(engine) as sidecars,
+            client_for(sidecars, names[0]) as client,
+        ):
+            yield engine, sidecars, client, upstream
+
+
+def test_edits_take_effect_under_traffic_and_no_request_fails(project: Project) -> None:
+    sink = Lines()
+    seen: list[int] = []
+
+    async def traffic(client: httpx.AsyncClient) -> None:
+        while True:
+            seen.append((await client.get("/open")).status_code)
+
+    async def session() -> None:
+        async with running(project, "hello", sink=sink) as (_, _, client, _):
+            await until(client, "/open", 200)
+            await until(client, "/new", 403)
+            flowing = asyncio.create_task(traffic(client))
+            for turn in range(5):
+                project.open_path(f"/new{turn}")
+                await until(client, f"/new{turn}", 200)
+                project.allow.write_text(ALLOW + "\nallow if x\n")  # broken: changes nothing
+                await asyncio.sleep(0.1)
+                assert (await client.get(f"/new{turn}")).status_code == 200
+            flowing.cancel()
+            await asyncio.gather(flowing, return_exceptions=True)
+        assert set(seen) == {200}
+        assert len(seen) > 20
+
+    run(session())
+    native = [each for each in sink.entries if each["palisade"]["decider"] == "native"]
+    opened = [each for each in native if each["input"]["attributes"]["request"]["http"]["path"] == "/new0"]
+    allowed = next(each for each in opened if each["result"] is True)
+    assert allowed["palisade"]["rule"].endswith("policies/identity/allow.rego:7")
+
+
+def test_native_decisions_go_on_without_the_engine_and_it_is_found_again(project: Project) -> None:
+    port = free_port()
+
+    async def session() -> None:
+        async with function() as upstream:
+            project.file.write_text(settings(upstream, port, "hello"))
+            async with Engine(project.file, sink=Lines()) as engine:
+                sidecars = Sidecars(engine)
+                await sidecars.__aenter__()
+                client = client_for(sidecars, "hello")
+                await until(client, "/open", 200)
+            try:
+                for _ in range(20):
+                    assert (await client.get("/open")).status_code == 200
+                    assert (await client.get("/closed")).status_code == 403
+                    await asyncio.sleep(0.02)
+                project.open_path("/new")
+                async with Engine(project.file, sink=Lines()) as engine:
+                    await until(client, "/new", 200)
+                    assert engine.cache.status()["hello"].connected
+            finally:
+                await client.aclose()
+                await sidecars.__aexit__()
+
+    run(session())
+
+
+def test_sidecars_come_and_go_with_the_inventory(project: Project) -> None:
+    async def session() -> None:
+        async with running(project, "hello") as (engine, sidecars, _, upstream):
+            state = engine.inventory.engine.state
+            before = sidecars.statuses["hello"].listen
+            project.file.write_text(settings(upstream, 0, "hello", "orders"))
+            await eventually(lambda: announced.ask(state, announced.sidecar("orders")))
+            async with client_for(sidecars, "orders") as other:
+                await until(other, "/open", 200)
+            assert sidecars.statuses["hello"].listen == before, "the others are left alone"
+            project.file.write_text(settings(upstream, 0, "orders"))
+            await eventually(lambda: "hello" not in sidecars.statuses)
+            await eventually(lambda: not announced.ask(state, announced.sidecar("hello")))
+            with pytest.raises(httpx.ConnectError):
+                async with httpx.AsyncClient(trust_env=False) as late:
+                    await late.get(f"http://{before}/open")
+
+    run(session())
+
+
+def test_a_token_counts_from_the_moment_its_key_is_published(project: Project) -> None:
+    issuer = "https://corp.example"
+    old, new = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+
+    def publish(*keys: ec.EllipticCurvePrivateKey) -> None:
+        jwks = [json.loads(jwt.algorithms.ECAlgorithm.to_jwk(each.public_key())) for each in keys]
+        keys_of = [{**each, "kid": each["x"], "alg": "ES256"} for each in jwks]
+        provider = {"issuer": issuer, "audiences": ["a"], "jwks": {"keys": keys_of}}
+        clerk = 'allow if input.identity.claims.role == "clerk"'
+        rules = f'providers := {{"corp": {json.dumps(provider)}}}'
+        project.allow.write_text(f"{ALLOW}\n{clerk}\n\n{rules}\n")
+
+    def bearer(key: ec.EllipticCurvePrivateKey) -> dict[str, str]:
+        kid = json.loads(jwt.algorithms.ECAlgorithm.to_jwk(key.public_key()))["x"]
+        claims = {"iss": issuer, "aud": "a", "role": "clerk", "exp": 4_000_000_000}
+        return {"authorization": f"Bearer {jwt.encode(claims, key, 'ES256', headers={'kid': kid})}"}
+
+    async def session() -> None:
+        publish(old)
+        async with running(project, "hello") as (_, _, client, _):
+            await until(client, "/x", 200, headers=bearer(old))
+            assert (await client.get("/x", headers=bearer(new))).status_code == 403
+            publish(old, new)
+            await until(client, "/x", 200, headers=bearer(new))
+            publish(new)
+            await until(client, "/x", 403, headers=bearer(old))
+
+    run(session())
+
+
+def test_a_sidecar_whose_port_is_taken_is_an_error_that_names_it(project: Project) -> None:
+    async def session() -> None:
+        async with function() as upstream:
+            text = settings(upstream, 0, "hello").replace("listen: '127.0.0.1:0'}", f"listen: '{upstream}'}}")
+            project.file.write_text(text.replace(f"upstream: '{upstream}'", "upstream: '127.0.0.1:9'"))
+            async with Engine(project.file, sink=Lines()) as engine:
+                with pytest.raises(EnvoyError, match=upstream):
+                    async with Sidecars(engine):
+                        pass
+
+    run(session())
+
+
+def test_the_engine_tells_of_a_revision_that_a_sidecar_refuses(project: Project) -> None:
+    async def session() -> None:
+        async with running(project, "hello") as (engine, _, client, _):
+            await until(client, "/open", 200)
+            await engine.cache.set_snapshot("hello", spoiled(engine))
+            await eventually(lambda: problems(engine))
+            assert "the sidecar of hello refused revision bad" in problems(engine)[0]
+            assert engine.deployment is not None
+            shown = status(engine)["functions"]["hello"]
+            assert shown["rejection"]["revision"] == "bad"
+            assert shown["running"] == engine.deployment.id
+            assert (await client.get("/open")).status_code == 200
+            project.open_path("/new")
+            await until(client, "/new", 200)
+            assert problems(engine) == []
+
+    run(session())
+
+
+def spoiled(engine: Engine) -> Snapshot:
+    """The snapshot in force, with a filter that Envoy does not take."""
+    good = engine.cache.snapshot("hello")
+    assert good is not None
+    messages = [copy.deepcopy(each) for named in good.resources.values() for each in named.values()]
+    for message in messages:
+        if message.name == "palisade.native":  # type: ignore[attr-defined]
+            message.typed_config.type_url = "type.googleapis.com/google.protobuf.Empty"  # type: ignore[attr-defined]
+            message.typed_config.value = b""  # type: ignore[attr-defined]
+    return Snapshot.of("bad", messages)
