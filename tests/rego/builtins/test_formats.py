@@ -6,7 +6,7 @@ from ipaddress import ip_network
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from palisade.rego.builtins import BUILTINS, Context
@@ -82,6 +82,7 @@ ORDER = (
 )
 
 
+@settings(deadline=None)  # a busy machine is no failure
 @given(st.integers(0, len(ORDER) - 1), st.integers(0, len(ORDER) - 1))
 def test_versions_are_ordered(a: int, b: int) -> None:
     assert BUILTINS["semver.compare"].function(ORDER[a], ORDER[b]) == (a > b) - (a < b)
@@ -102,7 +103,7 @@ def test_versions_name_the_wrong_operand(fails: Any) -> None:
     ("text", "parts"),
     [
         ("6ba7b810-9dad-11d1-80b4-00c04fd430c8", {"version": 1, "nodeid": "global:unicast:00c04fd430c8"}),
-        ("6ba7b810-9dad-11d1-80b4-00c04fd430c8", {"clocksequence": 180, "time": 886630433151182800}),
+        ("6ba7b810-9dad-11d1-80b4-00c04fd430c8", {"clocksequence": 180, "time": 886630433151182400}),
         ("{00000000-0000-4000-8000-000000000000}", {"version": 4, "variant": "RFC4122"}),
         ("urn:uuid:00000000-0000-4000-c000-000000000000", {"version": 4, "variant": "Microsoft"}),
         ("000003e8-48b9-21ee-b200-325096b39f47", {"version": 2, "domain": "Person", "id": 1000}),
@@ -181,6 +182,7 @@ def test_a_large_network_is_not_expanded(fails: Any) -> None:
     assert fails("net.cidr_expand", "::/64").startswith("eval_cancel_error")
 
 
+@settings(deadline=None)  # a busy machine is no failure
 @given(st.lists(st.tuples(st.integers(0, 2**32 - 1), st.integers(24, 32)), min_size=1, max_size=6))
 def test_merged_networks_cover_the_same_addresses(networks: list[tuple[int, int]]) -> None:
     given_ = [ip_network(each, strict=False) for each in networks]

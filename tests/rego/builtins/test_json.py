@@ -6,7 +6,7 @@ import base64
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from palisade.rego.builtins import BUILTINS
@@ -72,6 +72,7 @@ def test_patch_knows_sets(call: Any) -> None:
     assert call("json.patch", {"a": {1}}, [{"op": "remove", "path": ["a", 1]}]) == {"a": []}
 
 
+@settings(deadline=None)  # a busy machine is no failure
 @given(VALUES)
 def test_marshalled_values_read_back(value: Value) -> None:
     text = BUILTINS["json.marshal"].function(value)
@@ -133,6 +134,7 @@ def test_wrong_base64_is_named_by_its_place(text: str, place: int) -> None:
         decode_base64(text)
 
 
+@settings(deadline=None)  # a busy machine is no failure
 @given(st.binary())
 def test_bytes_survive_encodings(data: bytes) -> None:
     """A string may hold bytes that are no UTF-8: what decodes to them encodes to the same again."""
@@ -151,6 +153,7 @@ def test_query_strings(call: Any) -> None:
     assert call("urlquery.decode_object", "a=1&b&a=2") == {"a": ["1", "2"], "b": [""]}
 
 
+@settings(deadline=None)  # a busy machine is no failure
 @given(VALUES)
 def test_yaml_reads_back(value: Value) -> None:
     """Strings that look like other values, hold line ends or markup come back as they went in."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from palisade.rego.builtins.gofmt import sprintf
@@ -124,6 +124,7 @@ def test_sprintf_formats_as_go(call: Any, template: str, operands: list[Any], te
     assert call("sprintf", template, operands) == text
 
 
+@settings(deadline=None)  # a busy machine is no failure
 @given(
     st.text(), st.lists(st.one_of(st.integers(), st.text(), st.floats(allow_nan=False, allow_infinity=False)))
 )
@@ -132,6 +133,7 @@ def test_sprintf_takes_any_template(template: str, operands: list[Any]) -> None:
     assert isinstance(sprintf(template.replace("*", ""), operands), str)
 
 
+@settings(deadline=None)  # a busy machine is no failure
 @given(st.text(alphabet=st.characters(exclude_categories=("Cs",))))
 def test_quoted_strings_read_back(text: str) -> None:
     """What `show` prints of a string is the Rego literal of that string, wherever Rego has Go's escapes."""

@@ -106,7 +106,7 @@ def _remaining(ctx: Context, limit: float) -> float:
 
 
 def _exchange(ctx: Context, request: Object) -> Object:
-    url = httpx.URL(_text(request, "url"))
+    url = _url(_text(request, "url"))
     method = _text(request, "method").upper()
     transport, url = _transport(ctx, request, url)
     headers = _headers(request)
@@ -133,6 +133,13 @@ def _exchange(ctx: Context, request: Object) -> Object:
         raise _NetworkError(f"{method.title()} {url}: request timed out") from error
     except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError) as error:
         raise _NetworkError(f"{method.title()} {quote(str(url))}: {error}") from error
+
+
+def _url(text: str) -> httpx.URL:
+    try:
+        return httpx.URL(text)
+    except httpx.InvalidURL as error:
+        raise BuiltinError(f"invalid URL {quote(text)}: {error}") from error
 
 
 def _headers(request: Object) -> list[tuple[str, str]]:

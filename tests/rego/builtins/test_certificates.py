@@ -1,0 +1,183 @@
+"""Certificates: what they say, and which chains hold."""
+
+from __future__ import annotations
+
+import base64
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from palisade.rego.builtins import Context
+
+START = datetime(2024, 1, 1, tzinfo=UTC)
+END = START + timedelta(days=10)
+
+
+def _ns(moment: datetime) -> int:
+    return int(moment.timestamp()) * 10**9
+
+
+NOW = Context(_ns(START + timedelta(days=1)))
+
+
+class Authority:
+    """A key with a certificate, which may issue others."""
+
+    def __init__(
+        self, name: str, issuer: Authority | None = None, *extensions: x509.ExtensionType, ca: bool = True
+    ):
+        self.key = ec.generate_private_key(ec.SECP256R1())
+        self.name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        parent = issuer or self
+        builder = (
+            x509.CertificateBuilder()
+            .subject_name(self.name)
+            .issuer_name(parent.name)
+            .public_key(self.key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(START)
+            .not_valid_after(END)
+            .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
+        )
+        for extension in extensions:
+            builder = builder.add_extension(extension, critical=False)
+        self.certificate = builder.sign(parent.key, hashes.SHA256())
+
+    @property
+    def pem(self) -> str:
+        return self.certificate.public_bytes(Encoding.PEM).decode()
+
+
+ROOT = Authority("root")
+MIDDLE = Authority("middle", ROOT)
+NAMES = x509.SubjectAlternativeName(
+    [x509.DNSName("*.example.com"), x509.UniformResourceIdentifier("spiffe://d/w")]
+)
+LEAF = Authority("leaf", MIDDLE, NAMES, ca=False)
+
+
+def test_shows_what_go_shows(call: Any) -> None:
+    (tree,) = call("crypto.x509.parse_certificates", LEAF.pem)
+    assert tree["Subject"]["CommonName"] == "leaf"
+    assert tree["Issuer"]["CommonName"] == "middle"
+    assert tree["NotAfter"] == "2024-01-11T00:00:00Z"
+    assert tree["DNSNames"] == ["*.example.com"]
+    assert tree["URIStrings"] == ["spiffe://d/w"]
+    assert tree["SerialNumber"] == LEAF.certificate.serial_number
+    assert (tree["IsCA"], tree["Version"], tree["SignatureAlgorithm"]) == (False, 3, 10)
+    assert base64.b64decode(tree["Raw"]) == LEAF.certificate.public_bytes(Encoding.DER)
+
+
+def test_takes_pem_and_der_in_base64(call: Any) -> None:
+    both = LEAF.certificate.public_bytes(Encoding.DER) + ROOT.certificate.public_bytes(Encoding.DER)
+    for text in (
+        LEAF.pem + ROOT.pem,
+        base64.b64encode((LEAF.pem + ROOT.pem).encode()).decode(),
+        base64.b64encode(both).decode(),
+    ):
+        names = [each["Subject"]["CommonName"] for each in call("crypto.x509.parse_certificates", text)]
+        assert names == ["leaf", "root"]
+
+
+def test_a_chain_holds(call: Any) -> None:
+    text = ROOT.pem + MIDDLE.pem + LEAF.pem
+    valid, chain = call("crypto.x509.parse_and_verify_certificates", text, ctx=NOW)
+    assert valid is True
+    assert [each["Subject"]["CommonName"] for each in chain] == ["leaf", "middle", "root"]
+
+
+STRANGER = Authority("root")
+NO_CA = Authority("no-ca", ROOT, ca=False)
+CLIENT = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH])
+WITHIN = x509.NameConstraints([x509.DNSName("example.org")], None)
+NARROW = Authority("narrow", ROOT, WITHIN)
+
+
+@pytest.mark.parametrize(
+    ("certificates", "options"),
+    [
+        ([STRANGER, MIDDLE, LEAF], {}),
+        ([ROOT, LEAF], {}),
+        ([ROOT], {}),
+        ([ROOT, NO_CA, Authority("leaf", NO_CA, ca=False)], {}),
+        ([ROOT, Authority("leaf", ROOT, CLIENT, ca=False)], {}),
+        ([ROOT, NARROW, Authority("leaf", NARROW, NAMES, ca=False)], {}),
+        ([ROOT, MIDDLE, LEAF], {"CurrentTime": _ns(END + timedelta(days=1))}),
+        ([ROOT, MIDDLE, LEAF], {"CurrentTime": _ns(START - timedelta(days=1))}),
+        ([ROOT, MIDDLE, LEAF], {"DNSName": "example.com"}),
+        ([ROOT, MIDDLE, LEAF], {"DNSName": "a.b.example.com"}),
+        ([ROOT, MIDDLE, LEAF], {"DNSName": "127.0.0.1"}),
+    ],
+    ids=[
+        "stranger",
+        "gap",
+        "alone",
+        "no-authority",
+        "usage",
+        "constraint",
+        "late",
+        "early",
+        "bare",
+        "deep",
+        "address",
+    ],
+)
+def test_a_chain_breaks(call: Any, certificates: list[Authority], options: dict[str, Any]) -> None:
+    text = "".join(each.pem for each in certificates)
+    assert call("crypto.x509.parse_and_verify_certificates_with_options", text, options, ctx=NOW) == [
+        False,
+        [],
+    ]
+
+
+def test_options_widen_what_holds(call: Any) -> None:
+    text = ROOT.pem + Authority("leaf", ROOT, CLIENT, NAMES, ca=False).pem
+    options = {"KeyUsages": {"KeyUsageClientAuth"}, "DNSName": "A.example.com", "CurrentTime": _ns(END)}
+    assert call("crypto.x509.parse_and_verify_certificates_with_options", text, options)[0] is True
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"KeyUsages": ["Any"]}, "invalid entries for 'KeyUsages' found: [Any]"),
+        ({"Hurry": 1}, "invalid key option"),
+        ({"DNSName": 1}, "'DNSName' should be a string"),
+    ],
+)
+def test_wrong_options_are_errors(fails: Any, options: dict[str, Any], message: str) -> None:
+    name = "crypto.x509.parse_and_verify_certificates_with_options"
+    assert fails(name, ROOT.pem + LEAF.pem, options) == f"eval_builtin_error: {message}"
+
+
+def test_requests(call: Any, fails: Any) -> None:
+    request = (
+        x509.CertificateSigningRequestBuilder().subject_name(LEAF.name).add_extension(NAMES, critical=False)
+    )
+    text = request.sign(LEAF.key, hashes.SHA256()).public_bytes(Encoding.PEM).decode()
+    tree = call("crypto.x509.parse_certificate_request", text)
+    assert (tree["Subject"]["CommonName"], tree["DNSNames"]) == ("leaf", ["*.example.com"])
+    assert "illegal base64" in fails("crypto.x509.parse_certificate_request", "!")
+    wrapped = base64.b64encode(LEAF.pem.encode()).decode()
+    assert "invalid PEM-encoded certificate signing request" in fails(
+        "crypto.x509.parse_certificate_request", wrapped
+    )
+
+
+def test_pairs_must_belong_together(call: Any, fails: Any) -> None:
+    key = LEAF.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    pair = call("crypto.x509.parse_keypair", LEAF.pem, key)
+    assert base64.b64decode(pair["Certificate"][0]) == LEAF.certificate.public_bytes(Encoding.DER)
+    assert "private key does not match public key" in fails("crypto.x509.parse_keypair", ROOT.pem, key)
+
+
+@pytest.mark.parametrize(
+    "text", ["-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----", "AAAA", "*", "MII="]
+)
+def test_malformed_certificates_are_errors(fails: Any, text: str) -> None:
+    assert fails("crypto.x509.parse_certificates", text).startswith("eval_builtin_error")
