@@ -181,8 +181,8 @@ class Binder:
     def match(self, pattern: ast.Term, value: ast.Term) -> bool:
         """Whether the pattern can be matched against the value of a term here; binds its new variables.
 
-        A pattern binds nothing where the term can be seen not to be of its kind, or where objects are written
-        with keys that do not correspond.
+        A pattern binds nothing where the term can be seen not to be of its kind. Objects match by their keys
+        where these correspond as written; OPA refuses others, though a key may be a variable that is bound.
         """
         if isinstance(pattern, ast.Array):
             if isinstance(value, ast.Array) and len(pattern.items) == len(value.items):
@@ -195,7 +195,7 @@ class Binder:
                     return all(
                         self.value(key) and self.match(each, others[key]) for key, each in pattern.items
                     )
-            may_match = isinstance(value, (ast.Var, ast.Ref, ast.Call, ast.ObjectComprehension))
+            may_match = isinstance(value, (ast.Var, ast.Ref, ast.Call, ast.Object, ast.ObjectComprehension))
         else:
             return self.pattern(pattern)
         return self.pattern(pattern) if may_match else self._alone(pattern)

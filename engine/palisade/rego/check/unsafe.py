@@ -36,6 +36,8 @@ class Unbound:
                 for name in unheaded_variables(each.path):
                     binder.bind(name)
         for value, pattern in self._sides(node):
+            if isinstance(value, ast.Object) and isinstance(pattern, ast.Object):
+                continue  # What their keys match is not seen from here.
             mark = binder.mark()
             if isinstance(value, ast.Ref) and self._can_start(value):
                 binder.pattern(pattern)
