@@ -121,7 +121,7 @@ def _hcm(settings: Settings) -> Json:
         "codec_type": "AUTO",
         "server_header_transformation": "PASS_THROUGH",
         "route_config": _routes(settings.upstream_protocol),
-        "http_filters": [*map(_filter, SLOTS), _router()],
+        "http_filters": [*(_filter(slot, settings.unready_status) for slot in SLOTS), _router()],
         "upgrade_configs": [{"upgrade_type": "websocket"}],
         "access_log": [_access_log()],
         "local_reply_config": _local_replies(),
@@ -165,7 +165,7 @@ def _spelling(settings: Settings) -> Json:
     }
 
 
-def _filter(slot: Slot) -> Json:
+def _filter(slot: Slot, unready_status: int) -> Json:
     return {
         "name": slot.name,
         "config_discovery": {
@@ -174,7 +174,7 @@ def _filter(slot: Slot) -> Json:
             "apply_default_config_without_warming": True,
             "default_config": {
                 "@type": _FAULT,
-                "abort": {"http_status": 503, "percentage": {"numerator": 100}},
+                "abort": {"http_status": unready_status, "percentage": {"numerator": 100}},
             },
         },
     }

@@ -83,6 +83,8 @@ class Settings:
     escaped_slashes: EscapedSlashes = "reject"
     upstream_protocol: Upstream = "auto"
     """`auto` speaks HTTP/2 to the function for gRPC requests and HTTP/1.1 for all others."""
+    unready_status: int = 503
+    """The HTTP status before the first revision."""
     limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:

@@ -164,6 +164,27 @@ def test_native_decisions_go_on_without_the_engine_and_it_is_found_again(project
     run(session())
 
 
+def test_what_a_sidecar_answers_without_a_revision_is_a_setting(project: Project) -> None:
+    project.allow.write_text("package palisade.identity\nallow if x\n")
+
+    async def session() -> None:
+        async with function() as upstream:
+            text = settings(upstream, 0, "hello", "orders")
+            project.file.write_text(text.replace("'}", "', failure: {no_revision: 429}}", 1))
+            async with (
+                Engine(project.file, sink=Lines()) as engine,
+                Sidecars(engine) as sidecars,
+                client_for(sidecars, "hello") as one,
+                client_for(sidecars, "orders") as other,
+            ):
+                assert (await one.get("/open")).status_code == 429
+                assert (await other.get("/open")).status_code == 503
+                project.allow.write_text(ALLOW)
+                await until(one, "/open", 200)
+
+    run(session())
+
+
 def test_sidecars_come_and_go_with_the_inventory(project: Project) -> None:
     async def session() -> None:
         async with running(project, "hello") as (engine, sidecars, _, upstream):

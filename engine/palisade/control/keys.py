@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 _TIMEOUT = 5.0
 _MOST_BYTES = 1 << 20
-_FIRST_RETRY, _LAST_RETRY = 0.5, 30.0
+_FIRST_RETRY, _LAST_RETRY = 0.5, 10.0
 _SOONEST = 2.0
 """Seconds between two fetches of one provider, whoever asks for them: a flood of bad tokens must not become
 a flood of requests to the issuer."""

@@ -32,6 +32,7 @@ def settings_of(function: Function, *, engine: Address, credentials: Path, run_d
         trusted_hops=function.trusted_hops,
         escaped_slashes=function.escaped_slashes,
         upstream_protocol=function.protocol,
+        unready_status=function.failure.no_revision,
     )
 
 

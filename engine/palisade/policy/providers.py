@@ -102,7 +102,7 @@ class Provider:
     keys: Keys
     tokens: tuple[TokenSource, ...] = (Header(),)
     clock_skew_seconds: int = 60
-    cache_seconds: int = 300
+    cache_seconds: int = 15
     """How long fetched keys are used before they are fetched anew."""
     forward: bool = True
     """Whether the function sees the token too."""
@@ -159,7 +159,7 @@ class _Reader:
             keys=self._keys(name, issuer, fields),
             tokens=self._tokens(f"{name}.tokens", fields["tokens"]) if "tokens" in fields else (Header(),),
             clock_skew_seconds=self._seconds(name, "clock_skew_seconds", fields, 60, 0, 3600),
-            cache_seconds=self._seconds(name, "cache_seconds", fields, 300, 1, 86_400),
+            cache_seconds=self._seconds(name, "cache_seconds", fields, 15, 1, 86_400),
             forward=self._boolean(f"{name}.forward", fields.get("forward", True)),
         )
 
