@@ -6,7 +6,8 @@ Source: https://www.openpolicyagent.org/docs/policy-language#metadata
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable, Sequence
+from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -77,14 +78,15 @@ def blocks(comments: Sequence[ast.Comment]) -> list[Block]:
     return found
 
 
-def annotation(block: Block, targets: Iterable[Target]) -> ast.Annotation:
-    """The annotation in a block, with the first target behind it.
+def annotation(block: Block, targets: Sequence[Target]) -> ast.Annotation:
+    """The annotation in a block, with the first target behind it; targets stand in source order.
 
     Its value has what `rego.metadata.rule` returns: the fields that were written and the scope, authors and
     related resources as objects, paths as arrays. Raises AnnotationError.
     """
     fields = _load(block)
-    target = next((each for each in targets if each.loc.row > block.loc.row), None)
+    behind = bisect_right(targets, block.loc.row, key=lambda each: each.loc.row)
+    target = targets[behind] if behind < len(targets) else None
     entrypoint = fields.get("entrypoint", False)
     scope = fields.get("scope") or _default_scope(target, entrypoint=bool(entrypoint))
     _check_scope(scope, target)

@@ -6,7 +6,6 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-
 # So many new objects are worth to be spared the collector's first look at them.
 _MANY = 20_000
 

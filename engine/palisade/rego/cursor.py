@@ -15,6 +15,9 @@ MAX_NESTING = 100
 MAX_HEIGHT = 200
 TOO_DEEP = "max parsing recursion depth exceeded"
 
+# Python's constructor of a named tuple takes twice as long, and every node has a place.
+_new = tuple.__new__
+
 
 class ParseError(Exception):
     """A syntax error: it ends the rule at hand, or the attempt that goes back to a `Cursor.mark`."""
@@ -96,6 +99,8 @@ class Cursor:
 
     def enable(self, keywords: frozenset[str]) -> None:
         """Makes keywords of these words from here on, as an import of `future.keywords` does."""
+        if keywords <= self.keywords:
+            return
         self.keywords |= keywords
         for index in range(self.index, len(self.tokens)):
             token = self.tokens[index]
@@ -136,14 +141,13 @@ class Cursor:
     def since(self, start: int) -> Location:
         """The place from `start` to the token that was taken last."""
         row = bisect_right(self.lines, start)
-        return Location(
-            self.file, row, start - self.lines[row - 1] + 1, start, self.tokens[self.index - 1].end
-        )
+        end = self.tokens[self.index - 1].end
+        return _new(Location, (self.file, row, start - self.lines[row - 1] + 1, start, end))
 
     def at(self, token: Token) -> Location:
         start = token.start
         row = bisect_right(self.lines, start)
-        return Location(self.file, row, start - self.lines[row - 1] + 1, start, token.end)
+        return _new(Location, (self.file, row, start - self.lines[row - 1] + 1, start, token.end))
 
     def line(self, row: int) -> str:
         """The text of a line, without its end."""

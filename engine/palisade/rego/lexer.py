@@ -93,17 +93,20 @@ _TOKEN = re.compile(
     | ([{}])
     | (\#[^\n]*+)
     | \$(["`])
+    | (.)
+    | \Z
     )
     """,
     re.VERBOSE,
 )
-_NAME, _OPERATOR, _STRING, _NUMBER, _BRACE, _COMMENT, _TEMPLATE = range(2, 9)
+_NAME, _OPERATOR, _STRING, _NUMBER, _BRACE, _COMMENT, _TEMPLATE, _OTHER = range(2, 10)
 
 _NUMBER_TEXT = re.compile(r"[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _TEMPLATE_PART = re.compile(r'(?:[^"\\{\n]++|\\["\\/bfnrtu{])*+')
 _RAW_TEMPLATE_PART = re.compile(r"(?:[^`\\{]++|\\\{?)*+")
 _LOOSE_STRING = re.compile(r'"(?:[^"\\\n]++|\\[^\n])*+("?)')
-_WHITESPACE = re.compile(r"[ \t\r\n]*")
+# Python's constructor of a named tuple takes twice as long.
+_new = tuple.__new__
 # No source may hold these anywhere: a null, a byte-order mark behind the first place, half a surrogate pair.
 _FORBIDDEN = re.compile("[\0\ufeff\ud800-\udfff]")
 _FORBIDDEN_NAMES = {"\0": "illegal null character", "\ufeff": "illegal byte-order mark"}
@@ -125,48 +128,46 @@ class _Lexer:
         self.templates: list[tuple[bool, int]] = []
 
     def run(self) -> None:
-        source, keywords = self.source, self.keywords
-        tokens = self.out.tokens
-        append, match = tokens.append, _TOKEN.match
-        position = 1 if source.startswith("\ufeff") else 0
+        position = 1 if self.source.startswith("\ufeff") else 0
         self.forbidden(position)
-        pending = NO_GAP
-        while True:
-            found = match(source, position)
-            if found is None:
-                blank = _WHITESPACE.match(source, position)
-                start = blank.end() if blank else position
-                gap = max(pending, _gap(source[position:start]))
-                if start == len(source):
-                    append(Token("eof", "", start, start, gap))
-                    return
-                position = self.illegal(start, gap)
-                pending = NO_GAP
-                continue
-            space, group = found[1], found.lastindex
-            gap = pending
+        while position >= 0:
+            position = self.plain(position)
+
+    def plain(self, position: int) -> int:
+        """Takes tokens up to a template string or an error. Returns where to go on, -1 at the end."""
+        keywords = self.keywords
+        append = self.out.tokens.append
+        gap = NO_GAP
+        for found in _TOKEN.finditer(self.source, position):
+            space, group = found[1], found.lastindex or 0
             if space:
-                gap = NEWLINE if "\n" in space else max(pending, SPACE)
-            pending = NO_GAP
-            start, position = found.span(group or 0)
-            text = found[group or 0]
+                gap = NEWLINE if "\n" in space else max(gap, SPACE)
+            text = found[group]
+            start, end = found.span(group)
             if group == _NAME:
-                append(Token(text if text in keywords else "name", text, start, position, gap))
+                append(_new(Token, (text if text in keywords else "name", text, start, end, gap, False)))
             elif group == _OPERATOR:
-                append(Token(text, text, start, position, gap))
+                append(_new(Token, (text, text, start, end, gap, False)))
             elif group == _STRING:
-                append(Token("string", text, start, position, gap))
+                append(_new(Token, ("string", text, start, end, gap, False)))
             elif group == _NUMBER:
-                self.number(text, start, position, gap)
+                self.number(text, start, end, gap)
             elif group == _BRACE:
-                append(Token(text, text, start, position, gap))
+                append(_new(Token, (text, text, start, end, gap, False)))
                 if self.templates:
-                    position = self.brace(text, position)
+                    return self.brace(text, end)
             elif group == _COMMENT:
                 self.out.comments.append((start, text[1:].removesuffix("\r")))
-                pending = gap
+                continue
+            elif group == _TEMPLATE:
+                return self.template(end, text == "`", start - 1, gap)
+            elif group == _OTHER:
+                return self.illegal(start, gap)
             else:
-                position = self.template(position, text == "`", start - 1, gap)
+                append(Token("eof", "", end, end, gap))
+                return -1
+            gap = NO_GAP
+        raise AssertionError("the last alternatives of the expression match anything")
 
     def number(self, text: str, start: int, end: int, gap: int) -> None:
         if _NUMBER_TEXT.fullmatch(text):
@@ -235,12 +236,6 @@ class _Lexer:
         for found in _FORBIDDEN.finditer(self.source, position):
             message = _FORBIDDEN_NAMES.get(found[0], "illegal utf-8 character")
             self.out.errors.append(LexicalError(message, found.start(), found.end()))
-
-
-def _gap(space: str) -> int:
-    if not space:
-        return NO_GAP
-    return NEWLINE if "\n" in space else SPACE
 
 
 _SURROGATE = re.compile("[\ud800-\udfff]")

@@ -26,6 +26,7 @@ class ModuleParser(RuleParser):
         self.version = version
         self.package: tuple[str, ...] | None = None
         self.imports: list[ast.Import] = []
+        self.import_names: dict[str, ast.Import] = {}
         self.rules: list[ast.Rule] = []
         # Everything at the top level, in source order.
         self.targets: list[Target] = []
@@ -83,10 +84,7 @@ class ModuleParser(RuleParser):
         return tuple(annotations)
 
     def report(self, failure: ParseError) -> None:
-        token = failure.token
-        if token.kind == "illegal" and any(
-            token.start <= error.start <= token.end for error in self.lexical_errors
-        ):
+        if failure.token.kind == "illegal":
             return  # The lexer has said what is wrong there.
         self.errors.append(self.diagnose(failure))
 
@@ -218,10 +216,9 @@ class ModuleParser(RuleParser):
         """Two imports must not share a name; v0 takes the last."""
         if not self.strict:
             return
-        for other in self.imports:
-            if other.name == clause.name:
-                alias = f" as {other.alias.name}" if other.alias else ""
-                message = f"import must not shadow import {ast.dotted(other.path)}{alias}"
-                hint = "give one of them another name with `as`"
-                self.errors.append(self.diagnostic(message, clause.loc, hint, COMPILE_ERROR))
-                return
+        other = self.import_names.setdefault(clause.name, clause)
+        if other is not clause:
+            alias = f" as {other.alias.name}" if other.alias else ""
+            message = f"import must not shadow import {ast.dotted(other.path)}{alias}"
+            hint = "give one of them another name with `as`"
+            self.errors.append(self.diagnostic(message, clause.loc, hint, COMPILE_ERROR))

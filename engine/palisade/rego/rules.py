@@ -17,6 +17,7 @@ from palisade.rego.terms import INFIX
 # Behind the closing brace of `if { .. }` these go on with a term: then the braces held a collection.
 _CONTINUING = frozenset((*INFIX, "=", ":=", "in", "with"))
 _TRUE = ast.Scalar(True)
+_V0_HINT = "write `if` before the brace, or read the module as Rego v0"
 _COMPREHENSIONS = (ast.ArrayComprehension, ast.SetComprehension, ast.ObjectComprehension)
 
 
@@ -135,11 +136,11 @@ class RuleParser(StatementParser):
         """The head before a body without `if`, which only v0 has; there `p[x] { .. }` is a set."""
         rule = self.location(start, written.loc.end)
         if self.strict:
-            self.complain(f"`if` keyword is required before {written.what} body", rule)
+            self.complain(f"`if` keyword is required before {written.what} body", rule, _V0_HINT)
         if not written.one_part:
             return written.head()
         if self.strict:
-            self.complain("`contains` keyword is required for partial set rules", rule)
+            self.complain_of_set(written, rule)
         return written.set_head()
 
     def head_again(self, head: ast.Head, brace: int) -> ast.Head:
@@ -229,7 +230,9 @@ class RuleParser(StatementParser):
             elif self.token.kind == "{":
                 if self.strict:
                     what = "function" if head.args else "rule"
-                    self.complain(f"`if` keyword is required before {what} body", self.at(self.token))
+                    self.complain(
+                        f"`if` keyword is required before {what} body", self.at(self.token), _V0_HINT
+                    )
                 body = self.braced_body()
             branches.append(ast.Else(value, body, loc=self.since(start)))
         return tuple(branches)
@@ -249,7 +252,7 @@ class RuleParser(StatementParser):
                 self.refuse_name(written)
             if written.one_part:
                 if self.strict:
-                    self.complain("`contains` keyword is required for partial set rules", loc)
+                    self.complain_of_set(written, loc)
                 return ast.Rule(written.set_head(), loc=loc)
             if self.strict:
                 self.complain("rule must have value assignment and/or body declaration", loc)
@@ -283,8 +286,14 @@ class RuleParser(StatementParser):
         """Notes an error that need not end the rule."""
         self.errors.append(self.diagnostic(message, location, hint))
 
+    def complain_of_set(self, written: Written, location: Location) -> None:
+        hint = f"write `{written.name.name} contains ..`, or `{written.text} if ..` for an object"
+        self.complain("`contains` keyword is required for partial set rules", location, hint)
+
     def refuse_name(self, written: Written) -> NoReturn:
         token = self.token
+        if token.kind == "illegal":
+            self.unexpected()
         hint = "a rule needs a value or a body, as in `p := 1` or `p if { .. }`"
         if token.text in ("if", "contains") and token.kind == "name" and token.gap != NEWLINE:
             hint = f"for `{token.text}`, `import rego.v1` or `import future.keywords.{token.text}`"
