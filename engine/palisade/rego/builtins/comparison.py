@@ -21,21 +21,37 @@ def neq(x: Value, y: Value) -> bool:
     return not _equal(x, y)
 
 
+# Numbers and strings of one Python type are in Python's order; `compare` decides all else.
+_ORDERED = frozenset((int, float, str))
+
+
 @builtin("lt", pure=True)
 def lt(x: Value, y: Value) -> bool:
+    kind = type(x)
+    if kind is type(y) and kind in _ORDERED:
+        return x < y  # type: ignore[no-any-return]  # both are of one of these types
     return _compare(x, y) < 0
 
 
 @builtin("lte", pure=True)
 def lte(x: Value, y: Value) -> bool:
+    kind = type(x)
+    if kind is type(y) and kind in _ORDERED:
+        return x <= y  # type: ignore[no-any-return]
     return _compare(x, y) <= 0
 
 
 @builtin("gt", pure=True)
 def gt(x: Value, y: Value) -> bool:
+    kind = type(x)
+    if kind is type(y) and kind in _ORDERED:
+        return x > y  # type: ignore[no-any-return]
     return _compare(x, y) > 0
 
 
 @builtin("gte", pure=True)
 def gte(x: Value, y: Value) -> bool:
+    kind = type(x)
+    if kind is type(y) and kind in _ORDERED:
+        return x >= y  # type: ignore[no-any-return]
     return _compare(x, y) >= 0

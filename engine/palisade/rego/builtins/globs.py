@@ -61,11 +61,11 @@ def pattern_of(glob: str, delimiters: Value) -> str:
 def matcher(glob: str, delimiters: str) -> Callable[[str], bool]:
     """A function that says whether the glob matches a string. Raises BuiltinError for a malformed glob.
 
-    Python's own matcher is the fastest, and takes linear time as long as one part at most can match at
-    different lengths; beyond that RE2 keeps it linear.
+    Python's own matcher is the fastest, but tries all lengths of one wildcard against all of the next. It has
+    the globs in which a delimiter keeps each wildcard apart from the next; the others RE2 matches in linear time.
     """
-    pattern, wildcards = _Translation(glob, delimiters).run()
-    if wildcards <= 1:
+    pattern, is_linear = _Translation(glob, delimiters).run()
+    if is_linear:
         fullmatch = re.compile(pattern, re.DOTALL).fullmatch
         return lambda value: fullmatch(value) is not None
     try:
@@ -82,17 +82,21 @@ class _Translation:
         self._glob = glob
         self._at = 0
         self._single = f"[^{_in_class(delimiters)}]" if delimiters else "."
+        self._delimiters = delimiters
         self._depth = 0
-        self._wildcards = 0
+        # Parts that can match at different lengths: all of them, those that delimiters do not stop, and the
+        # most that stand between two delimiters.
+        self._wildcards = self._unstopped = self._here = self._most = 0
 
-    def run(self) -> tuple[str, int]:
-        """The expression, and how many parts of it can match at different lengths."""
+    def run(self) -> tuple[str, bool]:
+        """The expression, and whether matching it step by step takes linear time."""
         out: list[str] = []
         while self._at < len(self._glob):
             out.append(self._part(self._take()))
         if self._depth:
             raise BuiltinError("unexpected end of input: found { without matching }")
-        return "".join(out), self._wildcards
+        is_linear = self._wildcards <= 1 or (self._unstopped == 0 and self._most <= 1)
+        return "".join(out), is_linear
 
     def _take(self) -> str:
         char = self._glob[self._at]
@@ -104,7 +108,10 @@ class _Translation:
             self._wildcards += 1
             if self._glob.startswith("*", self._at):
                 self._at += 1
+                self._unstopped += 1
                 return ".*"
+            self._here += 1
+            self._most = max(self._most, self._here)
             return f"{self._single}*"
         if char == "?":
             return self._single
@@ -113,6 +120,7 @@ class _Translation:
         if char == "{":
             self._depth += 1
             self._wildcards += 1
+            self._unstopped += 1
             return "(?:"
         if char == "}" and self._depth:
             self._depth -= 1
@@ -121,6 +129,8 @@ class _Translation:
             return "|"
         if char == "\\":
             char = self._take() if self._at < len(self._glob) else ""
+        if char in self._delimiters:
+            self._here = 0
         return _literal(char) if char else ""
 
     def _class(self) -> str:

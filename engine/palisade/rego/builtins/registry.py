@@ -36,7 +36,8 @@ class Context:
 
     `now_ns` is fixed when the query starts, so that time does not move within it. `cache` is for a builtin to
     keep what must not change within a query (`rand.intn`, `uuid.rfc4122`, `http.send`) by a key of its own.
-    `deadline` is in seconds of `time.monotonic`; `location` is where the running call of `print` or `trace` stands.
+    `deadline` is in seconds of `time.monotonic`; `location` is where the running call of `print` or `trace`
+    stands.
     """
 
     now_ns: int

@@ -75,6 +75,8 @@ def to_number(x: Value) -> Number:
         return x  # type: ignore[no-any-return]  # just checked
     if type(x) is not str:
         raise type_error(1, x, "null", "boolean", "number", "string")
+    if x.isascii() and x.isdigit() and len(x) < 19:
+        return int(x)
     if x.lstrip("+-").lower() in ("inf", "infinity", "nan"):
         raise type_error(1, x, "valid number string")
     if not _NUMBER.fullmatch(x):
