@@ -1,0 +1,173 @@
+"""The long-running commands as processes: serve and sidecar apart, up together, and how they end."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+PALISADE = str(Path(sys.executable).with_name("palisade"))
+
+ALLOW = """package palisade.identity
+
+default allow := false
+
+allow if input.parsed_path == ["open"]
+"""
+
+
+class _Function(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("content-length", "6")
+        self.end_headers()
+        self.wfile.write(b"served")
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def upstream() -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Function)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"127.0.0.1:{server.server_port}"
+    server.shutdown()
+
+
+@pytest.fixture
+def project(tmp_path: Path, upstream: str) -> Path:
+    (tmp_path / "policies").mkdir()
+    (tmp_path / "policies" / "allow.rego").write_text(ALLOW)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    (tmp_path / "palisade.yaml").write_text(
+        "policies: ./policies\n"
+        f"functions: {{hello: {{upstream: '{upstream}', listen: '127.0.0.1:0'}}}}\n"
+        f"engine: {{listen: '127.0.0.1:{port}', admin: '127.0.0.1:0'}}\n"
+    )
+    return tmp_path
+
+
+@contextmanager
+def started(project: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """A command in the background, ended as a terminal would if the block has not ended it."""
+    with (project / f"{arguments[0]}.out").open("w") as out:
+        process = subprocess.Popen([PALISADE, *arguments], cwd=project, stdout=out, stderr=out, text=True)
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.send_signal(signal.SIGINT)
+            process.wait(20)
+
+
+def status(project: Path) -> dict[str, Any]:
+    """What the engine tells of itself; empty where none runs."""
+    try:
+        address = (project / ".palisade" / "addresses" / "engine-admin").read_text().strip()
+        return httpx.get(f"http://{address}/status", trust_env=False).json()
+    except (OSError, httpx.HTTPError):
+        return {}
+
+
+def eventually(ask: Callable[[], Any], what: str) -> Any:
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        found = ask()
+        if found:
+            return found
+        time.sleep(0.1)
+    pytest.fail(f"never came: {what}")
+
+
+def connected(project: Path) -> str:
+    """Where the sidecar of hello listens, once it runs the revision in force."""
+    state = status(project)
+    function = state.get("functions", {}).get("hello", {})
+    ready = function.get("connected") and function.get("running") == state["revision"]["id"] is not None
+    return function["listen"] if ready else ""
+
+
+def answer(address: str, path: str) -> int:
+    return httpx.get(f"http://{address}{path}", trust_env=False, timeout=10).status_code
+
+
+def test_serve_and_sidecar_are_the_halves_of_up(project: Path) -> None:
+    with started(project, "serve") as engine:
+        eventually(lambda: status(project), "the engine's status")
+        with started(project, "sidecar", "--function", "hello") as sidecar:
+            address = eventually(lambda: connected(project), "a sidecar with the revision")
+            assert (answer(address, "/open"), answer(address, "/closed")) == (200, 403)
+            engine.kill()  # at a bad moment
+            engine.wait()
+            for _ in range(10):
+                assert (answer(address, "/open"), answer(address, "/closed")) == (200, 403)
+            policy = project / "policies" / "allow.rego"
+            policy.write_text(ALLOW + '\nallow if input.parsed_path == ["new"]\n')
+            with started(project, "serve"):
+                eventually(lambda: answer(address, "/new") == 200, "the edit made while no engine ran")
+                assert eventually(lambda: connected(project), "the sidecar again") == address
+            sidecar.send_signal(signal.SIGTERM)
+            assert sidecar.wait(20) == 0
+            with pytest.raises(httpx.ConnectError):
+                answer(address, "/open")
+    decisions = [
+        json.loads(line) for line in (project / "serve.out").read_text().splitlines() if line[:1] == "{"
+    ]
+    assert {each["palisade"]["function"] for each in decisions} <= {"hello"}
+
+
+def test_up_ends_everything_that_it_started(project: Path) -> None:
+    with started(project, "up") as up:
+        address = eventually(lambda: connected(project), "a sidecar with the revision")
+        assert answer(address, "/open") == 200
+        children = subprocess.run(["pgrep", "-P", str(up.pid)], capture_output=True, text=True).stdout.split()
+        assert children
+        log = project / ".palisade" / "decisions.jsonl"
+        eventually(lambda: log.exists() and "allow.rego:5" in log.read_text(), "a logged decision")
+        up.send_signal(signal.SIGINT)
+        assert up.wait(20) == 0
+    for child in children:
+        with pytest.raises(ProcessLookupError):
+            os.kill(int(child), 0)
+    shown = (project / "up.out").read_text()
+    assert "Traceback" not in shown
+    assert "allow GET    /open -> hello  200  native" in shown
+    assert status(project) == {}
+
+
+def test_a_second_engine_says_what_is_in_its_way(project: Path) -> None:
+    with started(project, "serve"):
+        eventually(lambda: status(project), "the engine's status")
+        second = subprocess.run([PALISADE, "serve"], cwd=project, capture_output=True, text=True, timeout=30)
+    assert second.returncode == 4
+    assert "is another engine running there?" in second.stderr
+    assert "Traceback" not in second.stderr
+
+
+def test_a_broken_edit_is_shown_with_its_line(project: Path) -> None:
+    with started(project, "serve"):
+        eventually(lambda: status(project), "the engine's status")
+        (project / "policies" / "allow.rego").write_text(ALLOW + "\nallow if x\n")
+        state = eventually(lambda: (s := status(project)) and s["reload"]["errors"] and s, "the error")
+        assert state["healthy"] is False
+        assert state["reload"]["errors"][0]["row"] == 7
+        shown = subprocess.run([PALISADE, "status"], cwd=project, capture_output=True, text=True)
+        assert shown.returncode == 1
+        assert "policies/allow.rego:7:10: rego_unsafe_var_error: var x is unsafe" in shown.stdout
+    assert "stays in force" in (project / "serve.out").read_text()
