@@ -38,7 +38,7 @@ def test_names_of_a_package_and_imports(over):
         ("p > 1", "rego_unsafe_var_error", "var p is unsafe"),
         ("g(1)", "rego_type_error", "undefined function g"),
         ("data.a.f(1, 2, 3)", "rego_type_error", "function data.a.f has arity 1, got 3 arguments"),
-        ('data.a.p == "x"', "rego_type_error", "match error"),
+        ('data.a.p = "x"', "rego_type_error", "match error"),
         ("x := 1; x := 2", "rego_compile_error", "var x assigned above"),
     ],
 )
@@ -46,3 +46,7 @@ def test_errors_of_a_query(over, query, code, message):
     with pytest.raises(CompileError) as caught:
         check_query(parse_query(query), over)
     assert (code, message) in [(each.code, each.message) for each in caught.value.errors]
+
+
+def test_a_query_may_ask_whether_things_of_two_types_are_equal(over):
+    assert check_query(parse_query('data.a.p == "x"'), over)

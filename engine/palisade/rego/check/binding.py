@@ -18,6 +18,9 @@ from palisade.rego.check.variables import variables
 class Binder:
     """What is bound at some point of a body.
 
+    After an attempt, `closures` tells whether the statement has comprehensions or the like, and `turned`
+    whether its right side has to be evaluated before its left one.
+
     `arity` tells how many arguments a callee takes, None where that is not known. `depths` tells how many
     scopes are around the one that a variable belongs to, where that is not 0.
     """
@@ -31,7 +34,9 @@ class Binder:
         self.bound: set[str] = set()
         self.depth = 0
         self.closures = False
+        self.turned = False
         self._trail: list[str] = []
+        self._begin = 0
 
     # Going forward and back -----------------------------------------------------------------------------
 
@@ -47,8 +52,14 @@ class Binder:
         while len(self._trail) > mark:
             self.bound.discard(self._trail.pop())
 
+    def begin(self) -> None:
+        """Starts a statement or the terms of a head: comprehensions in it see only what is bound by now."""
+        self.closures = self.turned = False
+        self._begin = len(self._trail)
+
     def attempt(self, statement: ast.Statement) -> bool:
         """Whether the statement can stand here; what it binds is bound afterwards, or nothing is."""
+        self.begin()
         mark = self.mark()
         if self.statement(statement):
             return True
@@ -95,6 +106,7 @@ class Binder:
             return True
         self.undo(mark)
         if self.value(right) and self.match(left, right):
+            self.turned = not isinstance(left, (ast.Array, ast.Object))
             return True
         self.undo(mark)
         return False
@@ -164,14 +176,17 @@ class Binder:
         return not any(True for _ in self.missing(node))
 
     def missing(self, node: ast.Node) -> Iterable[str]:
-        """The variables of scopes around a comprehension or the like that it uses and that are not bound."""
+        """The variables of scopes around a comprehension or the like that it needs to be bound before."""
+        new = self._trail[self._begin :]
         for name in variables(node):
-            if name[0] != "$" and not self.knows(name) and self.depths.get(name, 0) <= self.depth:
+            if name[0] == "$" or self.depths.get(name, 0) > self.depth:
+                continue
+            if not self.knows(name) or name in new:
                 yield name
 
     def _template(self, term: ast.TemplateString) -> bool:
         """Each part stands in a scope of its own, which may bind nothing."""
-        return all(isinstance(each, str) or self._alone(each) for each in term.parts)
+        return all(isinstance(each, str) or (self._alone(each) and self._closed(each)) for each in term.parts)
 
     def _alone(self, term: ast.Term) -> bool:
         """Whether the term can be evaluated here and binds nothing."""

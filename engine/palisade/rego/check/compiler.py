@@ -233,7 +233,9 @@ def check_query(
             safety = Safety(scope.locals, calls.arity, checked.builtins, problems)
             scoped, _ = safety.body(scoped, (), loc)
             if not safety.failed:
-                checked.types.checker(scope.locals.written, problems).body(scoped)
+                types = checked.types.checker(scope.locals.written, problems)
+                types.matches_equal = False
+                types.body(scoped)
     except RecursionError:
         problems.add(TOO_DEEP, loc)
     if problems.found:

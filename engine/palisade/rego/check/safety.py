@@ -84,7 +84,7 @@ class Safety:
             self._unsafe(left)
             self._finish(placed)
             return body, heads
-        self.binder.closures = False
+        self.binder.begin()
         if self.binder.values(heads):
             closed = self.binder.closures
             ordered = self._finish(placed)
@@ -93,6 +93,7 @@ class Safety:
         parts: list[ast.Statement] = []
         fresh = tuple(self._moved(each, parts) for each in heads)
         placed, left = self._order([*self._split_negated(body), *parts])
+        self.binder.begin()
         if left or not self.binder.values(fresh):
             self._unsafe_heads(heads, left, loc)
             self._finish(placed)
@@ -144,9 +145,10 @@ class Safety:
         return left
 
     def _place(self, node: ast.Statement) -> list[tuple[ast.Statement, frozenset[str] | None]]:
-        self.binder.closures = False
         if not self.binder.attempt(node):
             return []
+        if self.binder.turned and isinstance(node, ast.Unify):
+            node = ast.Unify(node.right, node.left, negated=node.negated, withs=node.withs, loc=node.loc)
         return [(node, frozenset(self.binder.bound) if self.binder.closures else None)]
 
     def _place_apart(self, node: ast.Statement) -> list[tuple[ast.Statement, frozenset[str] | None]]:
