@@ -62,7 +62,7 @@ def matcher(glob: str, delimiters: str) -> Callable[[str], bool]:
     """A function that says whether the glob matches a string. Raises BuiltinError for a malformed glob.
 
     Python's own matcher is the fastest, but tries all lengths of one wildcard against all of the next. It has
-    the globs in which a delimiter keeps each wildcard apart from the next; RE2 has the others, in linear time.
+    the globs where a delimiter keeps each wildcard apart from the next; RE2 has the others, in linear time.
     """
     pattern, is_linear = _Translation(glob, delimiters).run()
     if is_linear:
