@@ -70,8 +70,8 @@ def compile_sidecar(revision: Revision, function: Function, keys: Mapping[str, s
     body = decision.residual and not _BODY.isdisjoint(plan.strings)
     filters = {
         IDENTITY: authentication(revision.providers, keys),
-        ATTRIBUTES: _attributes(revision.id),
-        NATIVE: RBAC(matcher=matcher(decision.entries, decision.default)),
+        ATTRIBUTES: attributes(revision.id),
+        NATIVE: native(decision),
         ASK: _ask(function, body=body),
     }
     slots = [_slot(slot, config) for slot, config in filters.items()]
@@ -97,7 +97,13 @@ def _slot(name: str, config: Message) -> TypedExtensionConfig:
     return resource
 
 
-def _attributes(revision: str) -> SetFilterState:
+def native(decision: Decision) -> RBAC:
+    """The filter that decides what Envoy can decide by itself."""
+    return RBAC(matcher=matcher(decision.entries, decision.default))
+
+
+def attributes(revision: str) -> SetFilterState:
+    """The filter that lays down what the native one reads of the request, and the revision's name."""
     config = SetFilterState()
     # Substitution commands start with a per cent sign; a revision's name has none.
     for key, text in ((PATH_STATE, "%PATH(NQ:PATH)%"), (REVISION_STATE, revision)):

@@ -1,0 +1,274 @@
+"""Policies as people write them, and requests that meet them or nearly do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from strategies import Drawn, Token
+
+DATA: dict[str, Any] = {
+    "roles": {"alice": ["admin", "dev"], "bob": ["viewer"]},
+    "grants": {
+        "admin": [{"method": "*", "path": "users"}, {"method": "DELETE", "path": "orders"}],
+        "dev": [{"method": "GET", "path": "orders"}],
+        "viewer": [{"method": "GET", "path": "users"}],
+    },
+    "methods": {"GET": ["viewer", "admin"], "POST": ["admin"], "DELETE": []},
+    "banned": ["mallory", "eve"],
+    "public": ["/health", "/public", "/"],
+    "tenants": {"acme": {"users": ["alice"], "plan": "gold"}, "evil": {"users": [], "plan": None}},
+    "networks": ["10.0.0.0/8", "127.0.0.0/8"],
+}
+
+_HEAD = "import input.attributes.request.http\nclaims := input.identity.claims\n"
+
+_BODIES = (
+    # Role tables.
+    "default allow := false\nallow if { some r in data.roles[claims.sub]; some g in data.grants[r]; "
+    'g.method in {http.method, "*"}; g.path == input.parsed_path[0] }',
+    "allow if { some role in claims.roles; role in data.methods[http.method] }",
+    "allow if data.roles[claims.sub][_] == data.methods[http.method][_]",
+    'allow if { some i; data.roles[claims.sub][i] == "admin" }',
+    # Claims of every type.
+    'allow if claims.aud == "orders"',
+    'allow if "orders" in claims.aud',
+    'allow if { some aud in claims.aud; aud == "orders" }\nallow if claims.aud == "orders"',
+    'allow if "read" in split(claims.scope, " ")',
+    'allow if contains(claims.scope, "read")',
+    "allow if claims.admin",
+    "allow if claims.admin == true",
+    "allow if not claims.admin",
+    "allow if claims.admin == false",
+    "allow if claims.tier >= 2",
+    "allow if claims.tier > 1.5",
+    "allow if { claims.tier > 0; claims.tier < 3 }",
+    "allow if claims.tier == null",
+    "allow if is_null(claims.tier)",
+    "allow if is_number(claims.tier)",
+    "allow if claims.org.id == 7",
+    'allow if claims.org.plan != "free"',
+    'allow if claims.org.tags[_] == "blue"',
+    'allow if claims.groups[_].name == "ops"',
+    'allow if { some g in claims.groups; g.name == "ops"; g.level > 1 }',
+    'allow if claims.roles == ["admin"]',
+    'allow if claims.roles[0] == "admin"',
+    "allow if count(claims.roles) == 2",
+    'allow if every r in claims.roles { r in ["admin", "dev"] }',
+    'allow if not "blocked" in claims.roles',
+    "allow if not claims.missing",
+    "allow if not claims.sub in data.banned",
+    'allow if object.get(claims, "tier", 5) == 5',
+    'allow if object.get(claims, ["org", "plan"], "none") == "none"',
+    'allow if claims["http://example.com/role"] == "admin"',
+    'allow if { roles := {r | some r in claims.roles}; count(roles & {"admin", "dev"}) > 0 }',
+    'allow if { claims.iss == "https://corp.example"; claims.sub }',
+    # Paths.
+    'allow if http.path == "/public"',
+    "allow if http.path in data.public",
+    'allow if startswith(http.path, "/public")',
+    'allow if endswith(http.path, ".json")',
+    "allow if { some p in data.public; startswith(http.path, p) }",
+    'allow if input.parsed_path == ["users", "alice"]',
+    'allow if input.parsed_path[0] == "users"',
+    'allow if { ["users", id] = input.parsed_path; id == claims.sub }',
+    'allow if { input.parsed_path[0] == "users"; input.parsed_path[1] == claims.sub }',
+    'allow if { input.parsed_path = ["users", id, "orders"]; id == claims.sub }',
+    'allow if http.path == sprintf("/users/%s", [claims.sub])',
+    'allow if http.path == concat("/", ["/users", claims.sub])',
+    'allow if http.path == $"/users/{claims.sub}"',
+    'allow if startswith(http.path, $"/users/{claims.sub}/")',
+    'allow if regex.match("^/users/[0-9]+$", http.path)',
+    "allow if regex.match(`^/users/[^/]+/orders(\\?.*)?$`, http.path)",
+    'allow if glob.match("/users/*", ["/"], http.path)',
+    'allow if glob.match("/users/**", ["/"], http.path)',
+    'allow if { count(input.parsed_path) == 2; input.parsed_path[1] != "" }',
+    'allow if "admin" in input.parsed_path',
+    'allow if trim_prefix(http.path, "/") == "users"',
+    'allow if trim_suffix(http.path, "/") == "/users"',
+    'allow if { parts := split(trim(http.path, "/"), "/"); parts[0] == "users" }',
+    'allow if { parts := split(http.path, "/"); parts[1] == "users"; parts[2] == claims.sub }',
+    'allow if input.parsed_query.role[0] == "admin"',
+    'allow if "admin" in input.parsed_query.role',
+    # Methods and headers.
+    'allow if http.method in {"GET", "HEAD"}',
+    'allow if { http.method == "GET" } else := false',
+    'default allow := true\nallow := false if http.method == "DELETE"',
+    'allow if lower(http.method) == "get"',
+    'allow if http.headers["x-tenant"] == claims.tenant',
+    'allow if claims.sub in data.tenants[http.headers["x-tenant"]].users',
+    'allow if data.tenants[http.headers["x-tenant"]].plan == "gold"',
+    'allow if http.headers["x-user"] == ""',
+    'allow if http.headers["x-user"]',
+    'allow if not http.headers["x-user"]',
+    'allow if http.headers["x-user"] == "a,b"',
+    'allow if lower(http.headers["x-user"]) == "alice"',
+    'allow if object.get(http.headers, "x-user", "") == ""',
+    'allow if http.headers["X-User"]',
+    'allow if http.host == "orders.example"',
+    'allow if endswith(http.host, ".example")',
+    'allow if startswith(http.headers.authorization, "Bearer ")',
+    'allow if split(http.headers["x-user"], ",")[0] == "a"',
+    'allow if http.headers["content-type"] == "application/json"',
+    # Denial lists and helpers.
+    'deny contains "banned" if claims.sub in data.banned\ndeny contains "delete" if http.method == "DELETE"\n'
+    "allow if count(deny) == 0",
+    "blocked if claims.sub in data.banned\nallow if not blocked",
+    'is_admin if claims.roles[_] == "admin"\nis_dev if "dev" in claims.roles\nallow if is_admin\nallow if { is_dev; '
+    'http.method == "GET" }',
+    'role(x) := "boss" if x == "alice"\nrole(x) := "clerk" if x == "bob"\nallow if role(claims.sub) == "boss"',
+    'level := 3 if "admin" in claims.roles\nelse := 2 if "dev" in claims.roles\nelse := 0\nallow if level > 1',
+    'kind := "a" if claims.tier == 1\nkind := "b" if claims.sub == "alice"\nallow if kind',
+    'kind := "a" if claims.tier == 1\nkind := "b" if claims.sub == "alice"\nallow if kind == "a"',
+    'allow := true if claims.sub == "alice"\nallow := false if claims.tier == 1',
+    'allowed[m] if { some m in ["GET", "POST"]; claims.sub }\nallow if allowed[http.method]',
+    "allow if { input.identity }",
+    "allow if not input.identity",
+    'allow if input.identity.provider == "corp"',
+    'allow if input.function == "orders"',
+    'allow if { claims.sub == "alice"; not claims.tier == 1 }',
+    'allow if { some x in ["GET", "POST"]; x == http.method; not x in claims.roles }',
+    "allow := claims.admin",
+    'allow if { x := claims.sub; y := http.headers["x-user"]; x == y }',
+    "allow if { net.cidr_contains(data.networks[_], input.attributes.source.address.socketAddress.address) }",
+    "allow if { some n in data.networks; net.cidr_contains(n, input.attributes.source.address.socketAddress.address) }",
+    'h if http.method == "GET"\nallow if h with input.attributes.request.http.method as "GET"',
+    'h if input.user == "x"\nallow if { h with input as {"user": "x"}; claims.sub }',
+    'allow := {"allowed": true, "headers": {"x-ok": "1"}} if claims.admin\nelse := {"allowed": false, "http_status": 401} '
+    "if not input.identity\nelse := false",
+    'allow if claims.sub == "ünï"',
+    'allow if http.path == "/%61"',
+)
+POLICIES = tuple(_HEAD + body for body in _BODIES)
+
+
+def _user(
+    method: str = "GET", target: str = "/", headers: tuple[tuple[str, str], ...] = (), **claims: Any
+) -> Drawn:
+    return Drawn(method, target, headers, Token("corp", claims))
+
+
+_CLAIMS: tuple[dict[str, Any], ...] = (
+    {
+        "sub": "alice",
+        "roles": ["admin", "dev"],
+        "aud": "orders",
+        "scope": "read write",
+        "tier": 2,
+        "admin": True,
+    },
+    {"sub": "bob", "roles": ["viewer"], "aud": ["orders", "x"], "scope": "write", "tier": 1, "admin": False},
+    {"sub": "mallory", "roles": [], "aud": [], "scope": "", "tier": 0, "admin": "true"},
+    {"sub": "Alice", "roles": "admin", "aud": {"a": "orders"}, "scope": ["read"], "tier": "2", "admin": 1},
+    {"sub": 1, "roles": {"a": "admin"}, "aud": None, "scope": None, "tier": None, "admin": None},
+    {"sub": None, "roles": None, "scope": "reading", "tier": 1.5, "admin": {}},
+    {"sub": ["alice"], "roles": ["admin", 1, None, True], "scope": "read", "tier": 1e300, "admin": []},
+    {"sub": "", "roles": [["admin"]], "tier": -1, "tenant": "acme"},
+    {"sub": "ünï", "roles": ["Admin"], "org": {"id": 7, "plan": "gold", "tags": ["blue", "red"]}},
+    {
+        "sub": "alice",
+        "tenant": "acme",
+        "org": {"id": "7", "plan": "free", "tags": "blue"},
+        "groups": [{"name": "ops"}],
+    },
+    {
+        "sub": "alice",
+        "tenant": 5,
+        "org": [7],
+        "groups": [{"name": "ops", "level": 2}, "x"],
+        "roles": ["blocked"],
+    },
+    {
+        "sub": "alice",
+        "tier": 1,
+        "groups": {"a": {"name": "ops"}},
+        "http://example.com/role": "admin",
+        "org": None,
+    },
+)
+_TARGETS = (
+    *("/", "/public", "/public/", "/public/x", "/publicx", "/Public", "//public", "/public?x=1", "/public#x"),
+    *(
+        "/users",
+        "/users/",
+        "/users/alice",
+        "/users/alice/",
+        "/users/alice/orders",
+        "/users/bob",
+        "/users/Alice",
+    ),
+    *(
+        "/users//alice",
+        "/./users/alice",
+        "/x/../users/alice",
+        "/users/%61lice",
+        "/users/alice%20",
+        "/users%2Falice",
+    ),
+    *(
+        "/users/%zz",
+        "/users/alice%",
+        "/users/alice?role=admin",
+        "/users/123",
+        "/users/123?x",
+        "/%75sers/alice",
+    ),
+    *("/orders", "/orders/1.json", "/orders?role=x&role=admin", "/orders?role=admin", "/orders?role=%61dmin"),
+    *(
+        "/health",
+        "/%61",
+        "/a",
+        "/admin/x",
+        "/x/admin",
+        "/users/ünï",
+        "/users/%C3%BCn%C3%AF",
+        "/users;a/alice",
+        "/*",
+    ),
+    *(
+        "/users/1",
+        "/users/null",
+        "/users/%5B%22alice%22%5D",
+        "/a%00b",
+        "/users/alice%2520",
+        "/users/a+b",
+        "*",
+    ),
+)
+_HEADERS: tuple[tuple[tuple[str, str], ...], ...] = (
+    (("x-user", "alice"),),
+    (("X-User", "Alice"),),
+    (("x-user", ""),),
+    (("x-user", "a"), ("x-user", "b")),
+    (("x-user", "a,b"),),
+    (("x-user", " a "),),
+    (("x_user", "alice"),),
+    (("x-tenant", "acme"),),
+    (("x-tenant", "ACME"),),
+    (("x-tenant", "evil"), ("x-tenant", "acme")),
+    (("host", "orders.example"),),
+    (("host", "orders.example:8080"),),
+    (("host", "ORDERS.example."),),
+    (("content-type", "application/json"),),
+    (("content-type", "application/json; charset=utf-8"),),
+    (("authorization", "Bearer x"),),
+    (("authorization", "Basic YTpi"),),
+)
+
+REQUESTS = (
+    *(Drawn("GET", target, (), None) for target in _TARGETS),
+    *(_user("GET", target, **_CLAIMS[0]) for target in _TARGETS),
+    *(_user("DELETE", "/orders", **claims) for claims in _CLAIMS),
+    *(_user("GET", "/users/alice", **claims) for claims in _CLAIMS),
+    *(Drawn("GET", "/users/alice", (), Token("partner", claims)) for claims in _CLAIMS),
+    *(Drawn("GET", "/users", headers, None) for headers in _HEADERS),
+    *(
+        _user("POST", "/users", headers, **_CLAIMS[9])
+        for headers in _HEADERS
+        if headers[0][0] != "authorization"
+    ),
+    *(
+        Drawn(method, "/users", (), None)
+        for method in ("GET", "get", "HEAD", "POST", "DELETE", "OPTIONS", "PURGE")
+    ),
+    Drawn("GET", "/", (), Token("corp", {"sub": "alice"}, spoiled=True)),
+)

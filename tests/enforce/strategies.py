@@ -1,0 +1,469 @@
+"""Policies of the kind that guard functions, and requests that come near to what they compare with.
+
+Constants come from one small pool for both sides. `policies` draws modules `p` whose decision is `allow`;
+`requests` draws what clients send: near misses in case, type, encoding and spelling among them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from hypothesis import strategies as st
+
+WORDS = ("alice", "bob", "admin", "users", "orders", "v1", "public", "eu")
+NEAR = (
+    "Alice",
+    "ADMIN",
+    "alic",
+    "alicee",
+    "",
+    "a b",
+    "ali/ce",
+    "b%6fb",
+    "ü",
+    "a,b",
+    "eu ",
+    "1",
+    "true",
+    "ſ",
+    "K",
+)
+METHODS = ("GET", "POST", "PUT", "DELETE")
+HEADERS = ("x-user", "x-tenant", "x-none")
+CLAIMS = ("sub", "roles", "tier", "admin", "org", "scope", "aud")
+
+DATA: dict[str, Any] = {
+    "roles": {"alice": ["admin", "eu"], "bob": ["users"], "": [], "eu": "admin"},
+    "grants": {
+        "admin": [{"method": "GET", "first": "users"}, {"method": "POST", "first": "orders"}],
+        "users": [{"method": "GET", "first": "orders"}],
+    },
+    "team": {"alice": "eu", "bob": "public", "v1": "alice"},
+    "open": ["/public", "/v1/users", "/"],
+    "banned": {"bob": True, "alice": False},
+    "levels": {"alice": 3, "bob": 0, "admin": 2},
+}
+
+
+@dataclass(frozen=True)
+class Token:
+    """Claims as the provider of the name signs them; `spoiled` breaks the signature."""
+
+    provider: str
+    claims: dict[str, Any]
+    spoiled: bool = False
+
+
+@dataclass(frozen=True)
+class Drawn:
+    method: str
+    target: str
+    headers: tuple[tuple[str, str], ...]
+    token: Token | None
+
+
+# Requests ---------------------------------------------------------------------------------------------------
+
+_word = st.sampled_from((*WORDS, *WORDS, *NEAR))
+_leaf = st.one_of(_word, st.sampled_from((0, 1, 2, 3, 2.5, -1, True, False, None)))
+_roles = st.one_of(st.lists(_word, max_size=3), st.lists(_leaf, max_size=3), _leaf)
+_org = st.fixed_dictionaries(
+    {}, optional={"id": _leaf, "tags": _roles, "plan": st.sampled_from(("eu", 1, None, {"a": 1}))}
+)
+_odd = st.one_of(_leaf, _roles, _org)
+_claims = st.fixed_dictionaries(
+    {},
+    optional={
+        "sub": st.one_of(_word, _word, _odd),
+        "roles": st.one_of(_roles, _roles, _odd, st.dictionaries(_word, _leaf, max_size=2)),
+        "tier": st.one_of(st.sampled_from((0, 1, 2, 3, 2.5, 1e300, -1)), _odd),
+        "admin": st.one_of(st.booleans(), _odd),
+        "org": st.one_of(_org, _org, _odd),
+        "scope": st.one_of(st.lists(_word, max_size=3).map(" ".join), _odd),
+        "aud": st.one_of(st.just("orders"), st.just(["orders", "eu"])),
+    },
+)
+tokens = st.one_of(
+    st.none(),
+    st.builds(Token, st.just("corp"), _claims),
+    st.builds(Token, st.just("corp"), _claims),
+    st.builds(Token, st.just("corp"), _claims),
+    st.builds(Token, st.just("partner"), _claims),
+    st.builds(Token, st.just("corp"), _claims, st.just(True)),
+)
+_ENCODED = (
+    "%61lice",
+    "a%20b",
+    "%2561",
+    "bob%2e",
+    "%2e%2e",
+    "%2Fusers",
+    "users%2forders",
+    "%zz",
+    "%",
+    "a%00b",
+    "%ff",
+    "%C3%BC",
+    "ü",
+    "a+b",
+    "users;v=1",
+    "us%3fers",
+    "%23",
+    "a%5Cb",
+)
+_segment = st.sampled_from((*WORDS, *WORDS, *WORDS, "", ".", "..", "Users", "1", "a.b", "~", *_ENCODED))
+_query = st.sampled_from(
+    (
+        *(
+            "",
+            "",
+            "",
+            "",
+            "?",
+            "?role=admin",
+            "?role=eu&role=admin",
+            "?role",
+            "?role=",
+            "?ROLE=admin",
+            "?x=1&role=%61dmin",
+        ),
+        *("?role=admin%zz", "?role=a;b", "?role=adm+in", "#admin", "?/users", "?a=/public"),
+    )
+)
+
+
+@st.composite
+def _targets(draw: st.DrawFn) -> str:
+    segments = draw(st.lists(_segment, max_size=4))
+    return "/" + "/".join(segments) + draw(_query)
+
+
+_header = st.tuples(
+    st.sampled_from((*HEADERS, *HEADERS, "X-User", "x_user", "X-TENANT", "host", "cookie")),
+    st.one_of(
+        _word,
+        st.sampled_from(("a b c", "alice,bob", "orders.example", "orders.example:80", "ORDERS.example")),
+    ),
+)
+requests = st.builds(
+    Drawn,
+    st.sampled_from((*METHODS, "GET", "get", "HEAD", "OPTIONS", "PURGE")),
+    _targets(),
+    st.lists(_header, max_size=3).map(lambda found: tuple(_one_host(found))),
+    tokens,
+)
+
+
+def _one_host(headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    hosts = [each for each in headers if each[0] == "host"][:1]
+    return [*hosts, *(each for each in headers if each[0] != "host")]
+
+
+# Policies ---------------------------------------------------------------------------------------------------
+
+_TEXTS = (
+    "http.method",
+    "http.path",
+    "http.host",
+    'http.headers["x-user"]',
+    'http.headers["x-tenant"]',
+    'http.headers[lower("X-User")]',
+    "input.parsed_path[0]",
+    "input.parsed_path[1]",
+    "input.parsed_path[2]",
+    "input.identity.provider",
+    "claims.sub",
+    "claims.org.id",
+    "claims.scope",
+    "claims.tier",
+    "claims.admin",
+)
+_COLLECTIONS = (
+    "claims.roles",
+    "claims.org.tags",
+    "claims.aud",
+    "input.parsed_path",
+    'split(claims.scope, " ")',
+    'split(http.headers["x-user"], ",")',
+)
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+_constant = st.one_of(
+    st.sampled_from((*WORDS, *METHODS, "", "ü", "a b", "corp", "partner")).map(_quoted),
+    st.sampled_from(("0", "1", "2", "true", "false", "null")),
+)
+_string = st.sampled_from((*WORDS, *METHODS, "", "ü", "a b", "corp")).map(_quoted)
+_path_constant = st.sampled_from(
+    (
+        '"/"',
+        '"/users"',
+        '"/users/alice"',
+        '"/users/"',
+        '"/v1/users?role=admin"',
+        '"/public"',
+        '"/a b"',
+        '"//"',
+    )
+)
+
+
+def _rich(draw: st.DrawFn, text: str) -> str:
+    """A constant worth comparing the text with."""
+    if text == "http.path":
+        return draw(st.one_of(_path_constant, _path_constant, _string))
+    if text == "http.method":
+        return draw(st.sampled_from(METHODS).map(_quoted))
+    return draw(_constant)
+
+
+_BOOLEANS = st.sampled_from(("true", "false"))
+_DEFAULTS = st.sampled_from(("false", "true", "0", '"eu"'))
+
+
+@st.composite
+def plain_atoms(draw: st.DrawFn) -> str:
+    """Conditions without variables, all of which Envoy should decide by itself for usual requests."""
+    text = draw(st.sampled_from(_TEXTS))
+    constant = _rich(draw, text)
+    other = _rich(draw, text)
+    string = draw(_string)
+    word = draw(st.sampled_from(WORDS))
+    return draw(
+        st.sampled_from(
+            (
+                f"{text} == {constant}",
+                f"{text} != {constant}",
+                f"{constant} == {text}",
+                f"{text} in {{{constant}, {other}}}",
+                f"{text} in [{constant}, {other}]",
+                f"startswith({text}, {string})",
+                f'startswith(http.path, "/{word}")',
+                f"endswith({text}, {string})",
+                f"contains({text}, {string})",
+                f'regex.match("^{word[:2]}.*", {text})',
+                f'regex.match("{word}$|^b", {text})',
+                f'glob.match("{word[:1]}*", [], {text})',
+                f'glob.match("/*/{word}", ["/"], http.path)',
+                f'glob.match("/{word}/**", ["/"], http.path)',
+                f"lower({text}) == {string}",
+                f'upper({text}) == "{word.upper()}"',
+                f'input.parsed_path == [{string}, "{word}"]',
+                f'input.parsed_path == ["{word}"]',
+                f"count(input.parsed_path) == {len(word) % 4}",
+                f"{constant} in claims.roles",
+                f"{constant} in claims.org.tags",
+                f"{constant} in input.parsed_path",
+                f'{constant} in split(claims.scope, " ")',
+                f"claims.tier >= {len(word) % 4}",
+                f"claims.tier < {len(word) % 4}",
+                "claims.admin",
+                "claims.admin == true",
+                "claims.admin != true",
+                f"is_string({text})",
+                "is_array(claims.roles)",
+                "is_boolean(claims.admin)",
+                "is_null(claims.sub)",
+                "input.identity",
+                "claims",
+                "claims.org",
+                f'data.roles[{text}] == "{word}"',
+                f'data.team[{text}] == "{word}"',
+                f'data.team[{text}] != "{word}"',
+                f"data.banned[{text}]",
+                f"data.levels[{text}] > 1",
+                f'"{word}" in data.roles[{text}]',
+                f'object.get(claims, "tier", 0) == {len(word) % 3}',
+                f'object.get(http.headers, "x-user", "none") == {string}',
+                f'object.get(claims, ["org", "id"], "") == {string}',
+                'input.function == "orders"',
+                "http.path in data.open",
+            )
+        )
+    )
+
+
+@st.composite
+def rich_atoms(draw: st.DrawFn) -> str:
+    """Conditions that bind variables, compare values of the request, or are not native at all."""
+    text, other = draw(st.sampled_from(_TEXTS)), draw(st.sampled_from(_TEXTS))
+    xs = draw(st.sampled_from(_COLLECTIONS))
+    constant, string = draw(_constant), draw(_string)
+    word = draw(st.sampled_from(WORDS))
+    n = draw(st.integers(0, 99))
+    return draw(
+        st.sampled_from(
+            (
+                f"{text} == {other}",
+                f"{text} != {other}",
+                f"{text} in {xs}",
+                f'http.path == sprintf("/users/%s", [{text}])',
+                f'http.path == concat("/", ["/users", {text}])',
+                f'http.path == concat("/", ["", {text}, {string}])',
+                f'http.path == $"/users/{{{text}}}"',
+                f'startswith(http.path, concat("", ["/", {text}]))',
+                f'startswith(http.path, $"/{{{text}}}/")',
+                f'trim_prefix({text}, "/") == {string}',
+                f'replace({text}, "a", "b") == {string}',
+                f'["users", x{n}] = input.parsed_path; x{n} == {text}',
+                f"[x{n}, {string}] = input.parsed_path; x{n} == {text}",
+                f"[_, x{n}, _] = input.parsed_path; x{n} in data.roles.alice",
+                f'input.parsed_path[1] == {text}; input.parsed_path[0] == "{word}"',
+                f"input.parsed_path[_] == {text}",
+                f"x{n} := input.parsed_path[0]; x{n} == {string}",
+                f"{xs}[_] == {constant}",
+                f"some x{n} in {xs}; x{n} == {constant}",
+                f"some x{n} in {xs}; startswith(x{n}, {string})",
+                f"some x{n} in {xs}; x{n} in data.roles.alice",
+                f"some x{n} in {xs}; "
+                f"some g{n} in data.grants[x{n}]; g{n}.method == http.method; "
+                f"g{n}.first == input.parsed_path[0]",
+                f"some g{n} in data.grants[{xs}[_]]; g{n}.first == input.parsed_path[0]",
+                f"data.roles[{text}][_] == {other}",
+                f"some x{n} in data.roles[{text}]; data.levels[x{n}] > 1",
+                f"every x{n} in {xs} {{ x{n} != {constant} }}",
+                f"every x{n} in {xs} {{ x{n} in data.roles.alice }}",
+                f"every x{n} in data.roles.alice {{ x{n} in {xs} }}",
+                f"count([x{n} | some x{n} in {xs}; x{n} == {constant}]) > 0",
+                f"count({{x{n} | some x{n} in {xs}; x{n} in data.roles.alice}}) == 0",
+                f'{{x{n} | some x{n} in {xs}}} & {{{constant}, "{word}"}} != set()',
+                f"{constant} in {{x{n} | some x{n} in {xs}; x{n} != {string}}}",
+                f"count({xs}) > {n % 3}",
+                f"count({text}) == {n % 6}",
+                f"{xs} == [{constant}]",
+                f'claims.org == {{"id": {constant}}}',
+                'claims.org.plan == {"a": 1}',
+                f'claims["{word}"]',
+                f"claims.roles.{word}",
+                f"claims.roles[0] == {constant}",
+                f'some k{n}, v{n} in claims.org; k{n} == "id"; v{n} == {constant}',
+                f'x{n} := object.get(claims, "roles", []); {constant} in x{n}',
+                f'x{n} := object.get(input, "identity", {{}}); x{n} != {{}}',
+                f"input.parsed_query.role[0] == {string}",
+                f"{string} in input.parsed_query.role",
+                f'input.parsed_query.role == ["{word}"]',
+                "input.parsed_query.role",
+                f'split({text}, "/")[{n % 3}] == {string}',
+                f'split({text}, ",")[{n % 3}] == {string}',
+                f"to_number({text}) > {n % 3}",
+                f'format_int(claims.tier, 10) == "{n % 3}"',
+                f'array.concat(claims.roles, ["{word}"])[0] == {constant}',
+                'net.cidr_contains("127.0.0.0/8", input.attributes.source.address.socketAddress.address)',
+                'input.attributes.destination.address.socketAddress.address == "127.0.0.1"',
+                f"regex.match({string}, {text})",
+                f"glob.match({string}, null, {text})",
+                f"json.unmarshal({text}) == {n % 3}",
+                "strings.any_prefix_match(http.path, data.open)",
+                f'strings.any_prefix_match({text}, [{string}, "{word}"])',
+                f"{text} < {constant}",
+                f"{text} >= {other}",
+                f'type_name({text}) == "string"',
+                f"time.now_ns() > {n}",
+            )
+        )
+    )
+
+
+@st.composite
+def _body(draw: st.DrawFn, earlier: list[str], *, rich: bool) -> str:
+    atoms: list[str] = []
+    for _ in range(draw(st.integers(1, 3))):
+        kind = draw(st.sampled_from(("plain", "plain", "rich", "not", "helper", "method")))
+        if kind == "rich" and rich:
+            atoms.append(draw(rich_atoms()))
+        elif kind == "not":
+            atoms.append(
+                "not "
+                + (draw(st.sampled_from(earlier)) if earlier and draw(st.booleans()) else draw(plain_atoms()))
+            )
+        elif kind == "helper" and earlier:
+            atoms.append(draw(st.sampled_from(earlier)))
+        elif kind == "method":
+            atoms.append(f"http.method == {_quoted(draw(st.sampled_from(METHODS)))}")
+        else:
+            atoms.append(draw(plain_atoms()))
+    return "; ".join(atoms)
+
+
+@st.composite
+def policies(draw: st.DrawFn, *, rich: bool = True) -> str:
+    """The source of a module `p` whose decision is `allow`."""
+    lines = ["package p", "import input.attributes.request.http", "claims := input.identity.claims"]
+    earlier: list[str] = []
+    for number in range(draw(st.integers(0, 3))):
+        name = f"h{number}"
+        kind = draw(st.sampled_from(("rule", "rule", "value", "function", "set", "else", "object")))
+        body = _body(earlier, rich=rich)
+        bodies = [draw(body) for _ in range(draw(st.integers(1, 2)))]
+        if draw(st.booleans()) and kind in ("rule", "value", "else"):
+            lines.append(f"default {name} := {draw(_DEFAULTS)}")
+        if kind == "rule":
+            lines += [f"{name} if {{ {each} }}" for each in bodies]
+            earlier.append(name)
+        elif kind == "value":
+            lines += [f"{name} := {draw(_constant)} if {{ {each} }}" for each in bodies]
+            earlier += [name, f"{name} == {draw(_constant)}", f"{name} != {draw(_constant)}"]
+        elif kind == "function":
+            lines += [f"{name}(x) if {{ x == {draw(_constant)}; {each} }}" for each in bodies]
+            if draw(st.booleans()):
+                lines.append(f"{name}(x) := {draw(_constant)} if {{ x != {draw(_constant)} }}")
+            earlier += [f"{name}({draw(st.sampled_from(_TEXTS))})", f"{name}({draw(_constant)})"]
+        elif kind == "set":
+            lines += [
+                f"{name} contains {draw(st.one_of(_constant, st.sampled_from(_TEXTS)))} if {{ {each} }}"
+                for each in bodies
+            ]
+            earlier += [
+                f"count({name}) == 0",
+                f"count({name}) > 0",
+                f"{draw(_constant)} in {name}",
+                f"{name}[{draw(st.sampled_from(_TEXTS))}]",
+            ]
+        elif kind == "else":
+            tail = "".join(f" else := {draw(_constant)} if {{ {each} }}" for each in bodies[1:])
+            lines.append(f"{name} := {draw(_constant)} if {{ {bodies[0]} }}{tail}")
+            earlier += [name, f"{name} == {draw(_constant)}"]
+        else:
+            lines += [
+                f"{name}[{_quoted(draw(st.sampled_from(WORDS)))}] := {draw(_constant)} if {{ {each} }}"
+                for each in bodies
+            ]
+            earlier += [f"{name}.admin", f"{name}[{draw(st.sampled_from(_TEXTS))}]"]
+    if draw(st.booleans()):
+        lines.append(f"default allow := {draw(st.sampled_from(('false', 'false', 'true')))}")
+    shape = draw(
+        st.sampled_from(("plain", "plain", "plain", "else", "values", "deny", "object" if rich else "plain"))
+    )
+    for number in range(draw(st.integers(1, 4))):
+        body = draw(_body(earlier, rich=rich))
+        if shape == "else":
+            other = draw(_body(earlier, rich=rich))
+            first, second = draw(_BOOLEANS), draw(_BOOLEANS)
+            lines.append(f"allow := {first} if {{ {body} }} else := {second} if {{ {other} }}")
+            break
+        if shape == "values":
+            lines.append(f"allow := {draw(st.sampled_from(('true', 'true', 'false')))} if {{ {body} }}")
+        elif shape == "deny":
+            lines.append(f"deny contains {number} if {{ {body} }}")
+        elif shape == "object":
+            response = f'{{"allowed": {draw(_BOOLEANS)}, "http_status": 40{number}}}'
+            lines.append(f"allow := {response} if {{ {body} }}")
+        else:
+            lines.append(f"allow if {{ {body} }}")
+    if shape == "deny":
+        lines.append(
+            draw(
+                st.sampled_from(
+                    (
+                        "allow if count(deny) == 0",
+                        "allow if not deny[0]",
+                        "allow if { count(deny) == 0; claims.sub }",
+                    )
+                )
+            )
+        )
+    return "\n".join(lines) + "\n"
