@@ -1,0 +1,1 @@
+"""How fast the language is: `python -m bench.rego [--json]`."""
