@@ -26,7 +26,7 @@ from envoy.service.accesslog.v3.als_pb2_grpc import (
 from google.protobuf.wrappers_pb2 import StringValue
 
 from palisade.decide.event import Decider, DecisionRecord, Event
-from palisade.decide.input import JWT_METADATA, struct
+from palisade.decide.input import JWT_METADATA, identity_of, struct
 from palisade.decide.log import DecisionLog
 from palisade.decide.peer import function_of
 from palisade.decide.response import METADATA
@@ -182,10 +182,9 @@ def _input(entry: HTTPAccessLogEntry, function: str) -> Value:
         log.debug("a logged path cannot be parsed: %s", error)
     if JWT_METADATA in common.metadata.filter_metadata:
         payloads = struct(common.metadata.filter_metadata[JWT_METADATA])
-        for provider in sorted(payloads):
-            if isinstance(payloads[provider], dict):
-                document["identity"] = {"provider": provider, "claims": payloads[provider]}
-                break
+        identity = identity_of({JWT_METADATA: payloads})
+        if identity is not None:
+            document["identity"] = identity
     return document
 
 

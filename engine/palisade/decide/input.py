@@ -47,8 +47,9 @@ def to_input(request: CheckRequest, function: str) -> Value:
         parsed_body, truncated = parse_body(headers, content)
     except (PathError, BodyError) as error:
         raise InputError(str(error)) from error
+    shown = _attributes(attributes, headers)
     document: dict[Value, Value] = {
-        "attributes": _attributes(attributes, headers),
+        "attributes": shown,
         "parsed_path": parsed_path,
         "parsed_query": parsed_query,
         "parsed_body": parsed_body,
@@ -56,7 +57,7 @@ def to_input(request: CheckRequest, function: str) -> Value:
         "version": {"ext_authz": "v3", "encoding": "protojson"},
         "function": function,
     }
-    identity = _identity(attributes.metadata_context)
+    identity = identity_of(shown.get("metadataContext", {}).get("filterMetadata", {}))
     if identity is not None:
         document["identity"] = identity
     if attributes.source.principal.startswith(SPIFFE):
@@ -168,12 +169,10 @@ def _plain(value: Any) -> Value:
     return None
 
 
-def _identity(metadata: Metadata) -> Value:
-    """The first provider, by name, of those whose token was verified."""
-    if JWT_METADATA not in metadata.filter_metadata:
-        return None
-    payloads = metadata.filter_metadata[JWT_METADATA].fields
+def identity_of(filter_metadata: Mapping[str, Any]) -> Value:
+    """`input.identity`: the first provider, by name, of those whose token was verified; None without one."""
+    payloads = filter_metadata.get(JWT_METADATA, {})
     for provider in sorted(payloads):
-        if payloads[provider].WhichOneof("kind") == "struct_value":
-            return {"provider": provider, "claims": struct(payloads[provider].struct_value)}
+        if type(payloads[provider]) is dict:
+            return {"provider": provider, "claims": payloads[provider]}
     return None

@@ -32,6 +32,8 @@ Subscriber = Callable[[Event], None]
 _SLICE = 16
 """Records that are made into lines before the event loop has its turn: well under a millisecond."""
 _REPORT_EVERY = 5.0
+_GATHER = 0.02
+"""Seconds in which records gather, so that no line is made, nor a thread woken, while a request waits."""
 _RETRY = 0.01
 _BATCHES = 256
 
@@ -112,6 +114,7 @@ class DecisionLog:
         loop = asyncio.get_running_loop()
         while True:
             await self._wake.wait()
+            await asyncio.sleep(_GATHER)
             self._wake.clear()
             while self._waiting:
                 if not self._flush_slice():

@@ -173,11 +173,14 @@ class _Masking:
     def _target(self, document: Event, name: str, place: str) -> None:
         """Mask the secret parameters of a URL, or of each in a list."""
         before = document[name]
-        after: Any = before
         if isinstance(before, str):
-            after = self._url(before)
+            if "?" not in before:
+                return
+            after: Any = self._url(before)
         elif isinstance(before, list):
             after = [self._url(each) if isinstance(each, str) else each for each in before]
+        else:
+            return
         if after != before:
             document[name] = after
             self.masked.append(f"{place}/{_escape(name)}")
