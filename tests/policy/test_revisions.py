@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -73,3 +74,14 @@ def test_providers_that_cannot_be_evaluated_are_refused(tmp_path: Path) -> None:
     conflict = "package palisade.identity\nproviders := 1\nproviders := 2\n"
     with pytest.raises(revisions.DocumentError, match="eval_conflict_error"):
         revisions.build(inventory(tmp_path), policy_set(tmp_path, p=conflict))
+
+
+def test_a_decision_that_takes_too_long_ends(tmp_path: Path) -> None:
+    pairs = "some x in numbers.range(1, 1000); some y in numbers.range(1, 100000); x == y"
+    endless = f"package palisade.identity\n\nallow if count([x | {pairs}]) < 0\n"
+    revision = revisions.build(inventory(tmp_path), policy_set(tmp_path, a=endless))
+    started = time.perf_counter()
+    with pytest.raises(rego.EvalError) as raised:
+        revision.policy.evaluate("data.palisade.identity.allow", {})
+    assert raised.value.code == "eval_cancel_error"
+    assert time.perf_counter() - started < 10

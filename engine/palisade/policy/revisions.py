@@ -16,6 +16,9 @@ from palisade.policy.source import SourceError
 from palisade.rego.errors import Diagnostic, EvalError, Location
 from palisade.rego.values import UNDEFINED
 
+LIMITS = rego.Limits(seconds=1.0)
+"""Who waits for a decision longer than this has given up; one that ends so is a denial."""
+
 DOCUMENT_ERROR = "document_error"
 
 
@@ -57,7 +60,13 @@ def compile_set(
     Raises rego.CompileError.
     """
     modules = {**library.modules(), **policy_set.modules, **(policy_set.tests if tests else {})}
-    return rego.compile(modules, data=policy_set.data, version=policy_set.rego_version, previous=previous)
+    return rego.compile(
+        modules,
+        data=policy_set.data,
+        version=policy_set.rego_version,
+        limits=LIMITS,
+        previous=previous,
+    )
 
 
 def read_providers(policy: rego.Policy, policy_set: PolicySet) -> tuple[Provider, ...]:
