@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import linecache
 import re
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, assume, given, settings
 
 from palisade import rego
-from palisade.rego import text
+from palisade.rego import codegen, text
 from palisade.testing.interpreter import Interpreter
 from palisade.testing.policies import documents, policies
 
@@ -48,3 +50,119 @@ def _outcome(call: Any, *args: Any, **options: Any) -> Any:
 
 def _shown(outcome: Any) -> str:
     return outcome if isinstance(outcome, str) else text.dumps(outcome)
+
+
+# Where Python has limits of its own --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("levels", [5, 15, 17, 40, 150])
+def test_loops_nest_deeper_than_python_allows(levels: int) -> None:
+    """Python has some twenty nested loops and a hundred indentations."""
+    loops = "; ".join(f"some v{level} in input.x" for level in range(levels))
+    source = (
+        f"package p\n\nlast contains v{levels - 1} if {{ {loops}; v0 == 1 }}\n"
+        f"found if {{ {loops}; v{levels - 1} == 2 }}\nlist := [v0 | {loops}]\n"
+        f"f(a) := b if {{ {loops}; b := a + v{levels - 1} }}\ncalled := f(1)\n"
+    )
+    policy = rego.compile({"p.rego": source})
+    answer = policy.evaluate("data.p", {"x": [1]})
+    assert rego.to_json(answer) == {"last": [1], "list": [1], "called": 2}
+    assert rego.to_json(policy.evaluate("data.p", {"x": []})) == {"last": [], "list": []}
+
+
+@pytest.mark.parametrize("levels", [5, 20, 40])
+def test_closures_nest_deeper_than_python_allows(levels: int) -> None:
+    every, counted = "input.x[0] == 1", "input.x[0] == 1"
+    for level in range(levels):
+        every = f"every e{level} in input.x {{ {every}; e{level} >= 0 }}"
+        counted = f"count([1 | {counted}]) == 1"
+    policy = rego.compile({"p.rego": f"package p\n\na if {{ {every} }}\n\nb if {{ {counted} }}\n"})
+    assert policy.evaluate("data.p", {"x": [1]}) == {"a": True, "b": True}
+    assert policy.evaluate("data.p", {"x": [0]}) == {}
+
+
+def test_a_long_chain_of_rules_evaluates_or_ends_as_an_error() -> None:
+    rules = "\n".join(f"r{n} := r{n + 1} + input.x" for n in range(3000))
+    policy = rego.compile({"p.rego": f"package p\n\n{rules}\n\nr3000 := 0\n"})
+    assert policy.evaluate("data.p.r2800", {"x": 1}) == 200
+    with pytest.raises(rego.EvalError) as raised:
+        policy.evaluate("data.p.r0", {"x": 1})
+    assert raised.value.code == "eval_internal_error"
+
+
+# Where the code is not what the plan spells ------------------------------------------------------------
+
+
+def test_a_conflict_in_a_table_names_the_line_of_its_rule() -> None:
+    rules = "\n".join(f'r := {n} if input.x == "{n // 2}"' for n in range(6))
+    policy = rego.compile({"p.rego": f"package p\n\n{rules}\n"})
+    with pytest.raises(rego.EvalError) as raised:
+        policy.evaluate("data.p.r", {"x": "1"})
+    assert str(raised.value) == (
+        "p.rego:6: eval_conflict_error: complete rules must not produce multiple outputs"
+    )
+
+
+def test_a_table_takes_numbers_for_what_they_denote_and_booleans_for_no_numbers() -> None:
+    rules = "\n".join(f"r contains {n} if input.x == {n}" for n in (0, 1, 2))
+    policy = rego.compile({"p.rego": f"package p\n\n{rules}\nr contains true if input.x == true\n"})
+    found = [
+        rego.to_json(policy.evaluate("data.p.r", {"x": x})) for x in (1, 1.0, True, False, "1", [1], None)
+    ]
+    assert found == [[1], [1], [True], [], [], [], []]
+
+
+def test_arrays_come_in_regos_order_of_keys() -> None:
+    source = """package p
+
+values := [v | some v in input.o]
+
+keys := [k | some k, _ in input.o]
+
+members := [m | some m in {3, 1, "a", null, [2], true}]
+"""
+    policy = rego.compile({"p.rego": source})
+    answer = policy.evaluate("data.p", {"o": {"b": 1, "c": 2, "a": 3}})
+    assert answer == {"values": [3, 1, 2], "keys": ["a", "b", "c"], "members": [None, True, 1, 3, "a", [2]]}
+
+
+def test_what_a_with_changes_is_not_remembered_outside() -> None:
+    source = """package p
+
+role := input.role
+
+inside := value if value := role with input.role as "b"
+
+listed := [role, inside, role]
+
+limit := data.limit * 2
+
+changed := [limit, other, limit] if other := limit with data.limit as 5
+"""
+    policy = rego.compile({"p.rego": source}, {"limit": 1})
+    for _ in range(2):
+        assert policy.evaluate("data.p.listed", {"role": "a"}) == ["a", "b", "a"]
+        assert policy.evaluate("data.p.changed", {}) == [2, 10, 2]
+
+
+def test_what_does_not_depend_on_the_input_is_computed_once() -> None:
+    source = "package p\n\nsquares := [square | some n in numbers.range(1, 2000); square := n * n]\n\nlast := squares[input.at]\n"
+    policy = rego.compile({"p.rego": source}, limits=rego.Limits(steps=2500))
+    ask = policy.prepare("data.p.last")
+    assert [ask({"at": at}) for at in (0, 1, 1999)] == [1, 4, 4_000_000]
+
+
+def test_time_does_not_stand_still_between_queries() -> None:
+    policy = rego.compile({"p.rego": "package p\n\nnow := time.now_ns()\n\nsame if now == time.now_ns()\n"})
+    first, second = policy.evaluate("data.p.now"), policy.evaluate("data.p.now")
+    assert first < second
+    assert policy.evaluate("data.p.same") is True
+
+
+def test_a_traceback_finds_the_generated_line() -> None:
+    policy = rego.compile({"p.rego": "package p\n\nr if startswith(input.x, `a`)\n"})
+    program = codegen.compile_plan(policy.plan(["data.p.r"]))
+    code = program.functions["g0.data.p.r"].__code__
+    lines = linecache.getlines(code.co_filename)
+    assert lines[code.co_firstlineno - 1].startswith("def f0(")
+    assert any("startswith" in line for line in lines)
