@@ -146,7 +146,8 @@ changed := [limit, other, limit] if other := limit with data.limit as 5
 
 
 def test_what_does_not_depend_on_the_input_is_computed_once() -> None:
-    source = "package p\n\nsquares := [square | some n in numbers.range(1, 2000); square := n * n]\n\nlast := squares[input.at]\n"
+    squares = "squares := [square | some n in numbers.range(1, 2000); square := n * n]"
+    source = f"package p\n\n{squares}\n\nlast := squares[input.at]\n"
     policy = rego.compile({"p.rego": source}, limits=rego.Limits(steps=2500))
     ask = policy.prepare("data.p.last")
     assert [ask({"at": at}) for at in (0, 1, 1999)] == [1, 4, 4_000_000]

@@ -22,6 +22,7 @@ from palisade.rego.codegen.simplify import simplify
 from palisade.rego.codegen.steady import steady
 from palisade.rego.codegen.tables import tabulate
 from palisade.rego.codegen.tree import Return
+from palisade.rego.collector import collector_paused
 from palisade.rego.errors import BuiltinError
 from palisade.rego.values import UNDEFINED, Set, Value, equal, key
 
@@ -62,6 +63,11 @@ class Program:
 
 def compile_plan(policy: ir.Policy) -> Program:
     """The plan as Python functions."""
+    with collector_paused():
+        return _compile(policy)
+
+
+def _compile(policy: ir.Policy) -> Program:
     namespace = dict(_RUNTIME)
     numbers = {func.name: index for index, func in enumerate(policy.funcs)}
     names = Names(policy.strings, numbers, _Builtins(namespace), _Constants(namespace))

@@ -11,6 +11,7 @@ ten thousand such rules costs what it costs over ten.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TypeAlias
 
 from palisade.rego import ir
 from palisade.rego.codegen import facts
@@ -21,19 +22,29 @@ _FEWEST = 3
 """Fewer rules alike than this are as fast one after the other."""
 
 
+_Rule: TypeAlias = tuple[Piece, tuple[ir.Block, ...]]
+
+
 def tabulate(blocks: Sequence[ir.Block], params: Sequence[int], result: int | None) -> tuple[ir.Block, ...]:
     """The blocks of a function, with those that are rules alike put together in tables."""
     if len(blocks) < _FEWEST:
         return tuple(blocks)
     shared = frozenset((*params, *(() if result is None else (result,))))
-    units = [(unit, _is_rule(unit, shared)) for unit in _units(blocks)]
-    outside = {local for unit, alike in units if not alike for local in facts.exposed(unit)}
+    units = list(_units(blocks))
+    pieces = [Piece(unit, shared) for unit in units]
+    # What a shape does is the same for all that have it.
+    alike: dict[Shape, bool] = {}
+    for unit, piece in zip(units, pieces, strict=True):
+        if piece.shape not in alike:
+            alike[piece.shape] = _is_rule(unit, shared)
+    others = [unit for unit, piece in zip(units, pieces, strict=True) if not alike[piece.shape]]
+    outside = {local for unit in others for local in facts.exposed(unit)} - shared
     new: list[ir.Block] = []
-    run: list[tuple[ir.Block, ...]] = []
-    for unit, alike in units:
+    run: list[_Rule] = []
+    for unit, piece in zip(units, pieces, strict=True):
         # What a rule leaves behind for a block that is none ties it to its place.
-        if alike and outside.isdisjoint(_made(unit) - shared):
-            run.append(unit)
+        if alike[piece.shape] and (not outside or outside.isdisjoint(_made(unit))):
+            run.append((piece, unit))
         else:
             new += _grouped(run, shared)
             run = []
@@ -84,13 +95,12 @@ def _made(unit: tuple[ir.Block, ...]) -> set[int]:
     return {local for stmt in facts.walk(unit) for local in facts.stores(stmt)}
 
 
-def _grouped(run: Sequence[tuple[ir.Block, ...]], shared: frozenset[int]) -> list[ir.Block]:
+def _grouped(run: Sequence[_Rule], shared: frozenset[int]) -> list[ir.Block]:
     """The rules of a run, those alike as tables that stand where the first of them stood."""
     if len(run) < _FEWEST:
-        return [block for unit in run for block in unit]
-    groups: dict[Shape, list[tuple[Piece, tuple[ir.Block, ...]]]] = {}
-    for unit in run:
-        piece = Piece(unit, shared)
+        return [block for _, unit in run for block in unit]
+    groups: dict[Shape, list[_Rule]] = {}
+    for piece, unit in run:
         groups.setdefault(piece.shape, []).append((piece, unit))
     new: list[ir.Block] = []
     for group in groups.values():
@@ -101,7 +111,7 @@ def _grouped(run: Sequence[tuple[ir.Block, ...]], shared: frozenset[int]) -> lis
     return new
 
 
-def _table(group: Sequence[tuple[Piece, tuple[ir.Block, ...]]], shared: frozenset[int]) -> ir.Block:
+def _table(group: Sequence[_Rule], shared: frozenset[int]) -> ir.Block:
     pieces = [piece for piece, _ in group]
     columns = [list(column) for column in zip(*(piece.constants for piece in pieces), strict=True)]
     kinds = [type(column[0]) if any(each != column[0] for each in column) else None for column in columns]
