@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from palisade.xds import EventKind, Limits, Snapshot, SnapshotCache
-from palisade.xds.resources import CLUSTER, ENDPOINTS, EXTENSION, LISTENER, ROUTES
+from palisade.xds.resources import CLUSTER, ENDPOINTS, EXTENSION, LISTENER, ROUTES, SECRET
 
 NOTHING = "type.googleapis.com/example.NoSuchType"
 BOTH = pytest.mark.parametrize("incremental", [False, True], ids=["sotw", "delta"])
@@ -176,6 +176,32 @@ def test_a_refused_revision_is_rolled_back_in_all_types(serving: Any, make: Any,
             await accept(client, 1)
             await until(lambda: cache.status()["hello"].running == "r3")
             assert cache.status()["hello"].rejection is None
+
+    run(test)
+
+
+@BOTH
+def test_the_way_back_sends_what_the_refused_revision_left_alone(
+    serving: Any, make: Any, incremental: bool
+) -> None:
+    """What a client makes of a revision that it took in part is its own affair: all is said again."""
+
+    async def test() -> None:
+        async with serving() as harness, harness.client(incremental=incremental) as client:
+            cache = harness.cache
+            same = [make.cluster("c"), make.secret("s")]
+            await cache.set_snapshot("hello", Snapshot.of("r1", [*same, make.listener("l")]))
+            await client.subscribe(CLUSTER)
+            await client.subscribe(SECRET, "s")
+            await client.subscribe(LISTENER)
+            await accept(client, 3, {SECRET: ("s",)})
+            await until(lambda: cache.status()["hello"].running == "r1")
+            await cache.set_snapshot("hello", Snapshot.of("r2", [*same, make.listener("l", mark="bad")]))
+            await client.nack(await client.read(), "no")
+            back = await accept(client, 3, {SECRET: ("s",)})
+            assert [each.type_url for each in back] == [CLUSTER, SECRET, LISTENER]
+            await until(lambda: cache.status()["hello"].waiting_for == ())
+            assert await client.silent()
 
     run(test)
 

@@ -51,17 +51,12 @@ class Watch:
         """What to push now; None where there is nothing, or nothing that the node has not refused."""
         return self._node.offer
 
-    @property
-    def trusted(self) -> bool:
-        """Whether to believe a client that says what it has when it connects.
-
-        Not after a refusal, or a stream that ended before an answer: a client does not tell that it has a
-        part of what it refused.
-        """
-        return not self._node.torn
-
     def torn(self, type_url: str) -> Collection[str]:
-        """The resources of a type in responses that the node has not taken in full, nor a revision since."""
+        """The resources of a type in responses that the node did not accept, nor a revision since.
+
+        A client that connects again is not to be believed about these: it may have taken a part of what
+        it refused, and does not tell.
+        """
         return self._node.torn.get(type_url, frozenset())
 
     def report(self, offer: Offer, waiting_for: tuple[str, ...]) -> None:

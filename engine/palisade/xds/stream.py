@@ -87,8 +87,7 @@ class Stream:
             subscription.acknowledged()
         starts = not subscription.started
         self._encoding.apply(request, subscription)
-        if starts and not self._watch.trusted:
-            subscription.doubt()
+        if starts:
             subscription.may_have(self._watch.torn(request.type_url))
         if len(subscription.names) > self._limits.names_per_type:
             raise exhausted(
