@@ -100,7 +100,8 @@ def connected(project: Path) -> str:
     state = status(project)
     function = state.get("functions", {}).get("hello", {})
     ready = function.get("connected") and function.get("running") == state["revision"]["id"] is not None
-    return function["listen"] if ready else ""
+    # A sidecar may run its revision a moment before it has told the port that it got.
+    return function["listen"] if ready and not function["listen"].endswith(":0") else ""
 
 
 def answer(address: str, path: str) -> int:

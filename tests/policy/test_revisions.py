@@ -54,6 +54,18 @@ def test_settings_that_decide_nothing_make_no_new_revision(tmp_path: Path) -> No
     assert revisions.revision_id(inventory(tmp_path), loaded) == revisions.revision_id(moved, loaded)
 
 
+def test_a_decision_that_no_rule_defines_is_an_error_and_not_a_denial_of_everything(tmp_path: Path) -> None:
+    loaded = policy_set(tmp_path, a="package envoy.authz\n\nallow if input.x\n\nhelper(x) := x\n")
+    revisions.build(inventory(tmp_path, "decision: envoy/authz/allow\n"), loaded)
+    with pytest.raises(revisions.DocumentError, match="no rule defines envoy/authz/alow") as raised:
+        revisions.build(inventory(tmp_path, "decision: envoy/authz/alow\n"), loaded)
+    assert raised.value.errors[0].hint == "did you mean 'envoy/authz/allow'?"
+    with pytest.raises(revisions.DocumentError, match="no rule defines palisade/identity/allow"):
+        revisions.build(inventory(tmp_path), loaded)
+    with pytest.raises(revisions.DocumentError, match="no rule defines envoy/authz/helper"):
+        revisions.build(inventory(tmp_path, "decision: envoy/authz/helper\n"), loaded)
+
+
 def test_errors_of_rego_come_with_their_place(tmp_path: Path) -> None:
     with pytest.raises(rego.CompileError) as raised:
         revisions.build(inventory(tmp_path), policy_set(tmp_path, a=ALLOW + "allow if x\n"))
@@ -73,7 +85,7 @@ def test_a_providers_document_that_believes_too_much_is_refused_where_it_stands(
 def test_providers_that_cannot_be_evaluated_are_refused(tmp_path: Path) -> None:
     conflict = "package palisade.identity\nproviders := 1\nproviders := 2\n"
     with pytest.raises(revisions.DocumentError, match="eval_conflict_error"):
-        revisions.build(inventory(tmp_path), policy_set(tmp_path, p=conflict))
+        revisions.build(inventory(tmp_path), policy_set(tmp_path, a=ALLOW, p=conflict))
 
 
 def test_a_decision_that_takes_too_long_ends(tmp_path: Path) -> None:

@@ -7,10 +7,11 @@ policy, a member of a set that has the same body and whose value is the rule's p
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from palisade import rego
+from palisade.policy.revisions import rule_path
 from palisade.rego import ast
 from palisade.rego.errors import EvalError, Location
 from palisade.rego.values import UNDEFINED, Set, Value
@@ -68,12 +69,9 @@ def attribute(policy: rego.Policy, decision: str) -> Attribution:
     return Attribution(copy, paths, tuple(order), default)
 
 
-def _rules(module: ast.Module, path: Sequence[str]) -> Iterator[ast.Rule]:
+def _rules(module: ast.Module, path: tuple[str, ...]) -> Iterator[ast.Rule]:
     """The rules of a module that define the value at a path."""
-    for rule in module.rules:
-        tail = [part.value for part in rule.head.path if isinstance(part, ast.Scalar)]
-        if len(tail) == len(rule.head.path) and (*module.package, rule.head.name.name, *tail) == tuple(path):
-            yield rule
+    return (rule for rule in module.rules if rule_path(module, rule) == path)
 
 
 def _branches(rule: ast.Rule) -> Iterator[tuple[Location, ast.Body]]:

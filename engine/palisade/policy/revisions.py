@@ -12,7 +12,8 @@ from palisade.policy import library, providers
 from palisade.policy.inventory import Inventory
 from palisade.policy.providers import Provider, ProvidersError
 from palisade.policy.sets import PolicySet
-from palisade.policy.source import SourceError
+from palisade.policy.source import SourceError, did_you_mean
+from palisade.rego import ast
 from palisade.rego.errors import Diagnostic, EvalError, Location
 from palisade.rego.values import UNDEFINED
 
@@ -43,6 +44,7 @@ def build(inventory: Inventory, policy_set: PolicySet, previous: Revision | None
     Raises rego.CompileError with every error in the set's Rego, and DocumentError.
     """
     policy = compile_set(policy_set, previous=previous.policy if previous else None)
+    check_decision(policy, inventory)
     return Revision(
         id=revision_id(inventory, policy_set),
         inventory=inventory,
@@ -67,6 +69,31 @@ def compile_set(
         limits=LIMITS,
         previous=previous,
     )
+
+
+def check_decision(policy: rego.Policy, inventory: Inventory) -> None:
+    """Raises DocumentError where no rule defines the decision: every request would be denied, by a slip."""
+    known = {
+        "/".join(path)
+        for module in policy.checked.modules
+        if not module.loc.file.startswith(library.PREFIX)
+        for rule in module.rules
+        if rule.head.args is None and (path := rule_path(module, rule)) is not None
+    }
+    if inventory.decision not in known:
+        message = f"decision: no rule defines {inventory.decision}"
+        at = Location(inventory.file.name, 1, 1)
+        raise DocumentError(
+            [Diagnostic(DOCUMENT_ERROR, message, at, hint=did_you_mean(inventory.decision, known))]
+        )
+
+
+def rule_path(module: ast.Module, rule: ast.Rule) -> tuple[str, ...] | None:
+    """The path below data that a rule defines; None where a part of it is no plain string."""
+    tail = tuple(part.value for part in rule.head.path if isinstance(part, ast.Scalar))
+    if len(tail) < len(rule.head.path) or not all(isinstance(part, str) for part in tail):
+        return None
+    return (*module.package, rule.head.name.name, *map(str, tail))
 
 
 def read_providers(policy: rego.Policy, policy_set: PolicySet) -> tuple[Provider, ...]:
