@@ -208,7 +208,11 @@ def _access_log() -> Json:
                 "transport_api_version": "V3",
                 "grpc_service": grpc_service(),
                 "buffer_flush_interval": "0.2s",
-                "buffer_size_bytes": 1 << 16,
+                "buffer_size_bytes": 1 << 14,
+                "grpc_stream_retry_policy": {
+                    "num_retries": 1_000_000,
+                    "retry_back_off": {"base_interval": "0.05s", "max_interval": "1s"},
+                },
                 "filter_state_objects_to_log": [REVISION_STATE],
             },
             "additional_request_headers_to_log": ["content-type", "content-length"],

@@ -19,11 +19,12 @@ from palisade_sidecar.bootstrap import LISTENER, bootstrap
 from palisade_sidecar.engine_cluster import secrets
 from palisade_sidecar.envoy import EnvoyError, EnvoyProcess, find_envoy
 from palisade_sidecar.logs import EnvoyLog
+from palisade_sidecar.outage import Outage
 from palisade_sidecar.settings import CERTIFICATE, PRIVATE_KEY, TRUSTED_CA, Address, Settings, SettingsError
 
 _CONNECTED = "control_plane.connected_state"
-_LOST = "access_logs.grpc_access_log.logs_dropped"
 _ACTIVE = "http.palisade.downstream_rq_active"
+_ENDED = "http.palisade.downstream_rq_completed"
 
 _POLL = 0.02
 _WATCH = 1.0
@@ -47,14 +48,18 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """One sidecar now. `lost` counts decisions that Envoy could not deliver to the engine's log."""
+    """One sidecar now.
+
+    `unlogged` counts the requests that were decided while the engine was away: what Envoy could not hold back for
+    its return is in no decision log.
+    """
 
     function: str
     state: State
     listen: Address
     connected: bool = False
     restarts: int = 0
-    lost: int = 0
+    unlogged: int = 0
 
 
 class Sidecar:
@@ -81,6 +86,7 @@ class Sidecar:
         self._process: EnvoyProcess | None = None
         self._supervision: asyncio.Task[None] | None = None
         self._stopping = asyncio.Event()
+        self._outage = Outage()
         self.status = Status(settings.function, State.STARTING, settings.listen)
 
     async def start(self) -> Address:
@@ -213,25 +219,31 @@ class Sidecar:
                 return
 
     async def _watch(self) -> None:
-        """Tell of the engine coming and going, and of decisions that did not reach its log."""
-        said = False
+        """Tell of the engine coming and going, and of what was decided meanwhile."""
+        told: bool | None = None
         while True:
             try:
-                stats = await self._admin.stats(_CONNECTED, _LOST)
+                stats = await self._admin.stats(_CONNECTED, _ENDED)
             except AdminError as error:
                 self._log.debug("%s", error)
             else:
-                connected = stats.get(_CONNECTED, 0) == 1
-                if connected != self.status.connected or not said:
-                    self._tell(connected)
-                    said = True
-                self._change(connected=connected, lost=stats.get(_LOST, 0))
+                before, connected = self._outage, stats.get(_CONNECTED, 0) == 1
+                self._outage = before.observe(connected, stats.get(_ENDED, 0))
+                if connected is not told:
+                    self._tell(connected, self._outage.past - before.past)
+                    told = connected
+                self._change(connected=connected, unlogged=self._outage.total)
             await asyncio.sleep(_WATCH)
 
-    def _tell(self, connected: bool) -> None:
+    def _tell(self, connected: bool, missed: int) -> None:
         engine = self._settings.engine
         if connected:
             self._log.info("connected to the engine at %s", engine)
+            if missed:
+                self._log.warning(
+                    "%d requests were decided while the engine was away; its decision log lacks most of them",
+                    missed,
+                )
         else:
             self._log.warning(
                 "the engine at %s is out of reach: native decisions go on with the last revision, "
@@ -255,12 +267,9 @@ class Sidecar:
 
     def _change(self, **changes: object) -> None:
         status = replace(self.status, **changes)  # type: ignore[arg-type]  # each caller names fields of Status
-        lost = status.lost - self.status.lost
         if status == self.status:
             return
         self.status = status
-        if lost > 0:
-            self._log.warning("%d decisions did not reach the engine's decision log", lost)
         if self._on_change is not None:
             self._on_change(status)
 

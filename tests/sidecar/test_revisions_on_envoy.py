@@ -120,6 +120,7 @@ def test_native_decisions_survive_the_engine_and_its_return(rig: Any, make_revis
             await until(lambda: _is(client, "/ask", 403))
             flow.cancel()
             assert set(seen) == {200}
+            assert sidecar.status.unlogged > 0  # what was decided meanwhile may be in no log: it is told
 
     asyncio.run(scenario())
 

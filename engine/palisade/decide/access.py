@@ -71,6 +71,7 @@ class AccessLog(AccessLogServiceServicer):  # type: ignore[misc]  # generated co
         context: grpc.aio.ServicerContext[StreamAccessLogsMessage, StreamAccessLogsResponse],
     ) -> StreamAccessLogsResponse:
         """Takes entries for as long as the sidecar sends them."""
+        await context.send_initial_metadata(())
         proven = function_of(context.auth_context())
         function = proven or ""
         async for message in messages:

@@ -139,7 +139,7 @@ class DecisionLog:
     def _line(self, record: Record) -> bytes | None:
         try:
             event = {"labels": self._labels, **self.mask.apply(record.event())}
-            text = json.dumps(event, default=_plain, separators=(",", ":"))
+            text = _ENCODER.encode(event)
             scrubbed = scrub(text)
         except Exception:
             # A decision that cannot be spelled must not end the log of all others.
@@ -180,6 +180,9 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Decimal):
         return str(value)
     raise TypeError(f"a {type(value).__name__} in a decision is no JSON value")
+
+
+_ENCODER = json.JSONEncoder(default=_plain, separators=(",", ":"))
 
 
 class _Writer:
