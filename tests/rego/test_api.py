@@ -130,6 +130,16 @@ def test_previous_spares_the_files_that_did_not_change(policy: rego.Policy) -> N
     assert second.evaluate("data.other.allow", {"user": "alice"}) is rego.UNDEFINED
 
 
+def test_a_compacted_policy_answers_as_before() -> None:
+    policy = rego.compile({"authz.rego": SOURCE}, DATA)
+    assert policy.evaluate("data.authz.allow", {"user": "alice"}) is True
+    policy.compact()
+    assert policy.evaluate("data.authz.allow", {"user": "bob"}) is False
+    assert policy.query("data.authz.ratio = x", {"by": 5}) == [{"x": 2}]
+    changed = rego.compile({"authz.rego": SOURCE.replace('"admin"', '"dev"')}, DATA, previous=policy)
+    assert changed.evaluate("data.authz.allow", {"user": "bob"}) is True
+
+
 def test_print_goes_where_it_is_told() -> None:
     said: list[tuple[str, int]] = []
     source = 'package a\np if {\n\tprint("hello", input.x)\n}\n'

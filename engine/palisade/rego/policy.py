@@ -9,7 +9,8 @@ A path is planned and made into Python when it is first asked for, and kept.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 from palisade.rego import ast, codegen, ir
@@ -26,11 +27,39 @@ from palisade.rego.values import UNDEFINED, Value, from_python, to_json
 Prepared = Callable[[Value], Value]
 
 
-class Policy:
-    """A checked set of modules with its data. Made by `compile`; it never changes."""
+@dataclass(frozen=True, slots=True)
+class _Sources:
+    """What a policy is made of, and all that is needed to make its trees again."""
 
-    def __init__(self, checked: CheckedSet, data: Value, setup: Setup) -> None:
-        self._checked = checked
+    modules: Mapping[str, str]
+    version: int
+    schemas: Mapping[str, Any] | None
+
+    def check(self, data: Value, before: CheckedSet | None = None) -> CheckedSet:
+        """The trees; what stands in `before` as it is here is taken from there. Raises CompileError."""
+        known = {module.loc.file: module for module in before.modules} if before else {}
+        parsed: list[ast.Module] = []
+        errors: list[Diagnostic] = []
+        for file, source in self.modules.items():
+            old = known.get(file)
+            if old is not None and old.source == source and old.version == self.version:
+                parsed.append(old)
+                continue
+            try:
+                parsed.append(parse_module(source, file, version=self.version))
+            except CompileError as error:
+                errors += error.errors
+        if errors:
+            raise CompileError(errors)
+        return check(parsed, data=data, schemas=self.schemas, previous=before)
+
+
+class Policy:
+    """A checked set of modules with its data. Made by `compile`; what it means never changes."""
+
+    def __init__(self, sources: _Sources, checked: CheckedSet, data: Value, setup: Setup) -> None:
+        self._sources = sources
+        self._checked: CheckedSet | None = checked
         self._data = data
         self._setup = setup
         self._prepared: dict[str, Prepared] = {}
@@ -38,8 +67,18 @@ class Policy:
 
     @property
     def checked(self) -> CheckedSet:
-        """The rules in checked form."""
+        """The rules in checked form; made again from the sources after `compact`."""
+        if self._checked is None:
+            self._checked = self._sources.check(self._data)
         return self._checked
+
+    def compact(self) -> None:
+        """Drops the trees, which take many times the memory of the sources and the code.
+
+        Paths and queries that were asked for before go on as they are; the next new one makes the trees
+        again. For a policy that is in service and will not be asked anything else.
+        """
+        self._checked = None
 
     @property
     def data(self) -> Value:
@@ -122,12 +161,12 @@ class Policy:
         return self._plan([rule_entrypoint(_parts(path), path) for path in entrypoints])
 
     def _entrypoint(self, query: str, package: Sequence[str]) -> Entrypoint:
-        body = check_query(parse_query(query), self._checked, package=package, source=query)
+        body = check_query(parse_query(query), self.checked, package=package, source=query)
         return Entrypoint("query", body)
 
     def _plan(self, entrypoints: Sequence[Entrypoint]) -> ir.Policy:
         try:
-            return plan(self._checked, entrypoints, prints=self._setup.printed is not None)
+            return plan(self.checked, entrypoints, prints=self._setup.printed is not None)
         except PlanError as error:
             raise CompileError([Diagnostic(COMPILE_ERROR, error.message, error.location)]) from error
 
@@ -177,23 +216,10 @@ def compile(
     Raises CompileError with every error of every file, SchemaError for a schema that is wrong, and TypeError
     for data that is no JSON object.
     """
-    known = {module.loc.file: module for module in previous.checked.modules} if previous else {}
-    parsed: list[ast.Module] = []
-    errors: list[Diagnostic] = []
-    for file, source in modules.items():
-        old = known.get(file)
-        if old is not None and old.source == source and old.version == version:
-            parsed.append(old)
-            continue
-        try:
-            parsed.append(parse_module(source, file, version=version))
-        except CompileError as error:
-            errors += error.errors
-    if errors:
-        raise CompileError(errors)
     base = guarded(from_python, {} if data is None else data)
     if type(base) is not dict:
         raise TypeError("data is an object: the documents by name")
+    sources = _Sources(MappingProxyType(dict(modules)), version, schemas)
+    checked = sources.check(base, previous.checked if previous else None)
     setup = Setup(limits=limits, network=network, env=env or {}, config=config or {}, printed=printed)
-    before = previous.checked if previous else None
-    return Policy(check(parsed, data=base, schemas=schemas, previous=before), base, setup)
+    return Policy(sources, checked, base, setup)
