@@ -50,8 +50,8 @@ class State(StrEnum):
 class Status:
     """One sidecar now.
 
-    `unlogged` counts the requests that were decided while the engine was away: what Envoy could not hold back for
-    its return is in no decision log.
+    `unlogged` counts the requests that were decided while the engine was away: what Envoy could not keep
+    for its return is in no decision log.
     """
 
     function: str
@@ -241,7 +241,7 @@ class Sidecar:
             self._log.info("connected to the engine at %s", engine)
             if missed:
                 self._log.warning(
-                    "%d requests were decided while the engine was away; its decision log lacks most of them",
+                    "%d requests were decided while the engine was away; its decision log may lack them",
                     missed,
                 )
         else:
