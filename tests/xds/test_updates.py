@@ -206,6 +206,26 @@ def test_the_way_back_sends_what_the_refused_revision_left_alone(
     run(test)
 
 
+def test_the_way_back_removes_what_the_refused_response_added(serving: Any, make: Any) -> None:
+    """Envoy keeps what was good of a response that it refuses."""
+
+    async def test() -> None:
+        async with serving() as harness, harness.client(incremental=True) as client:
+            cache = harness.cache
+            await cache.set_snapshot("hello", Snapshot.of("r1", [make.cluster("a")]))
+            await client.subscribe(CLUSTER)
+            await accept(client, 1)
+            await until(lambda: cache.status()["hello"].running == "r1")
+            r2 = Snapshot.of("r2", [make.cluster("a", mark="bad"), make.cluster("good")])
+            await cache.set_snapshot("hello", r2)
+            await client.nack(await client.read(), "a is bad")
+            sent, removed = await accept(client, 2)
+            assert client.names(sent) == ["a"]
+            assert list(removed.removed_resources) == ["good"]
+
+    run(test)
+
+
 @BOTH
 def test_a_first_revision_that_is_refused_leaves_nothing_to_push(
     serving: Any, make: Any, incremental: bool
