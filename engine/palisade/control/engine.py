@@ -106,25 +106,31 @@ class Engine:
 
     async def __aenter__(self) -> Engine:
         async with contextlib.AsyncExitStack() as stack:
-            await stack.enter_async_context(self.decisions)
-            stack.callback(self.cache.add_listener(self._node_event))
-            stack.push_async_callback(self._end_tasks)
-            # First the revision, then the port: a sidecar that connects finds what it came for.
-            stack.push_async_callback(self.keys.close)
-            reading = await asyncio.to_thread(read, self.file)
-            await self._apply(reading)
-            if self.deployment is None:
-                await self._restore()
-            self.credentials.write(self.inventory.functions)
-            self._spawn(self.credentials.keep_fresh())
-            await self._serve(stack)
-            if self._watches:
-                self._watcher.start()
-                stack.callback(self._watcher.close)
-                self._watcher.watch(reading.paths, reading.folders)
-                self._spawn(self._follow())
+            try:
+                await self._start(stack)
+            except OSError as error:
+                raise EngineError(str(error)) from None
             self._stack = stack.pop_all()
         return self
+
+    async def _start(self, stack: contextlib.AsyncExitStack) -> None:
+        await stack.enter_async_context(self.decisions)
+        stack.callback(self.cache.add_listener(self._node_event))
+        stack.push_async_callback(self._end_tasks)
+        stack.push_async_callback(self.keys.close)
+        # First the revision, then the port: a sidecar that connects finds what it came for.
+        reading = await asyncio.to_thread(read, self.file)
+        await self._apply(reading)
+        if self.deployment is None:
+            await self._restore()
+        self.credentials.write(self.inventory.functions)
+        self._spawn(self.credentials.keep_fresh())
+        await self._serve(stack)
+        if self._watches:
+            self._watcher.start()
+            stack.callback(self._watcher.close)
+            self._watch(reading)
+            self._spawn(self._follow())
 
     async def __aexit__(self, *_: object) -> None:
         await self._stack.aclose()
@@ -216,14 +222,22 @@ class Engine:
             return
         self._discarded = 0
         await self._apply(reading)
-        self._watcher.watch(reading.paths, reading.folders)
+        self._watch(reading)
+
+    def _watch(self, reading: Reading) -> None:
+        """Watches what a reading has led to. Raises OSError, saying what to do."""
+        try:
+            self._watcher.watch(reading.paths, reading.folders)
+        except OSError as error:
+            limits = "fs.inotify.max_user_watches and fs.inotify.max_user_instances"
+            raise OSError(f"the policies cannot be watched: {error}; raise {limits}") from None
 
     async def _apply(self, reading: Reading) -> None:
         errors = reading.errors
         if reading.revision is not None:
             try:
                 await self._take(reading.revision)
-                saved.save(self.inventory.engine.state, reading.revision.policy_set)
+                await asyncio.to_thread(saved.save, self.inventory.engine.state, reading.revision.policy_set)
             except CompileError as error:
                 errors = tuple(error.errors)
         self.reloads += 1
