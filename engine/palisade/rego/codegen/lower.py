@@ -86,6 +86,7 @@ class Lowering(Flow):
         self._row: int | None = None
         """In a table: the line that its first row starts at."""
         self._row_used = False
+        self._columns = True
         self.unset: set[int] = set()
         """The locals that may be read before they are set."""
         self.used: set[int] = set()
@@ -142,7 +143,8 @@ class Lowering(Flow):
         if self._row is None:
             return f"({stmt.file}, {stmt.row}, {stmt.col})"
         self._row_used = True
-        return f"({stmt.file}, kr + {stmt.row - self._row}, {stmt.col})"
+        line, column = stmt.row - self._row, stmt.col if self._columns else 0
+        return f"({stmt.file}, kr + {line}, {column})"
 
     # One kind of statement, one method -----------------------------------------------------------------
 
@@ -400,6 +402,7 @@ class Lowering(Flow):
         label = Label(len(self._withs))
         self._row = stmt.rows[0].row
         self._row_used = False
+        self._columns = stmt.columns
         body = self._scope(stmt.blocks, label, lambda: self._blocks(stmt.blocks))
         with_row = self._row_used
         self._row = None

@@ -46,5 +46,7 @@ class TableStmt(ir.Stmt):
     """The class of each key's constants."""
     slots: tuple[int, ...]
     """The slots that stand in `blocks`."""
+    columns: bool
+    """Whether the columns of the statements in `blocks` are those of every row."""
     rows: tuple[Row, ...]
     blocks: tuple[ir.Block, ...]

@@ -51,14 +51,22 @@ def _fields(kind: type[Any]) -> tuple[tuple[str, str], ...]:
 FIELDS: dict[type[Any], tuple[tuple[str, str], ...]] = {kind: _fields(kind) for kind in get_args(ir.AnyStmt)}
 
 
+_PLACED = frozenset((ir.AssignVarOnceStmt, ir.CallStmt, ir.ObjectInsertOnceStmt))
+"""The statements whose place can be seen: in the message that ends an evaluation."""
+
+
 class Piece:
-    """Reads some blocks: their shape, their constants in turn, and the row they start at."""
+    """Reads some blocks: their shape, their constants in turn, and where they stand.
+
+    `row` is the line they start at, `columns` those of the statements that can fail with a message.
+    """
 
     def __init__(self, blocks: Sequence[ir.Block], shared: frozenset[int]) -> None:
         """`shared` are the locals that mean the same outside of the blocks."""
         self._shared = shared
         self._numbers: dict[int, int] = {}
         self.constants: list[Constant] = []
+        self.columns: list[int] = []
         self.row = next((stmt.row for block in blocks for stmt in block.stmts if stmt.row), 0)
         self.shape: Shape = tuple(self._block(block) for block in blocks)
 
@@ -67,7 +75,10 @@ class Piece:
 
     def _stmt(self, stmt: ir.AnyStmt) -> Shape:
         kind = type(stmt)
-        parts: list[Any] = [kind, stmt.file, stmt.row - self.row, stmt.col]
+        parts: list[Any] = [kind]
+        if kind in _PLACED:
+            parts += (stmt.file, stmt.row - self.row)
+            self.columns.append(stmt.col)
         if isinstance(stmt, CONSTANTS):
             self.constants.append(_bare(stmt))
             return (*parts, self._local(stmt.target))

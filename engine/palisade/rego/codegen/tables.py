@@ -128,8 +128,11 @@ def _table(group: Sequence[_Rule], shared: frozenset[int]) -> ir.Block:
         )
         for at, piece in enumerate(pieces)
     ]
+    columns_alike = all(piece.columns == pieces[0].columns for piece in pieces)
     kinds_of_keys = tuple(slot.kind for slot in keys.values())
-    table = TableStmt(ir.Block(prefix), tuple(keys), kinds_of_keys, tuple(used), tuple(rows), (rest, *others))
+    table = TableStmt(
+        ir.Block(prefix), tuple(keys), kinds_of_keys, tuple(used), columns_alike, tuple(rows), (rest, *others)
+    )
     return ir.Block((table,))  # type: ignore[arg-type]  # a statement that only this compiler knows
 
 
