@@ -64,7 +64,6 @@ class EnvoyProcess:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
-            process_group=0,
         )
         return cls(process, log)
 
@@ -99,8 +98,12 @@ class EnvoyProcess:
 
     def kill(self) -> None:
         """End the whole process group at once."""
-        if self.running:
+        if not self.running:
+            return
+        try:
             os.killpg(self._process.pid, signal.SIGKILL)
+        except ProcessLookupError:  # it has not become a group yet
+            self._process.kill()
 
     async def _read(self) -> None:
         stream = self._process.stderr

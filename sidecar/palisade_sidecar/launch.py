@@ -1,8 +1,8 @@
-"""Become another program, which the kernel kills when the process that started it dies.
+"""Become another program, in a process group of its own, which the kernel kills when its parent dies.
 
 Run as a script: `python launch.py PARENT_PID PROGRAM ARGUMENT...`. It is a program of its own because
 what `subprocess` can run in a child before the exec (`preexec_fn`) forks the whole parent, and a parent that
-serves gRPC, as the engine does, leaves such a child broken.
+serves gRPC, as the engine does, leaves such a child broken. uvloop cannot ask for a process group at all.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 def main(arguments: list[str]) -> None:
     parent, *command = arguments
+    os.setpgid(0, 0)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != int(parent):  # it died before the request was made
