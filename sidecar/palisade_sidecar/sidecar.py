@@ -170,9 +170,8 @@ class Sidecar:
     async def _until_live(self, process: EnvoyProcess) -> None:
         while not await self._is_live():
             if not process.running:
-                code = await process.wait()
-                reason = self._envoy_log.reason()
-                raise EnvoyError(f"Envoy ended with code {code} before it was live: {reason}")
+                end = _end(await process.wait())
+                raise EnvoyError(f"Envoy ended {end} before it was live: {self._envoy_log.reason()}")
             await asyncio.sleep(_POLL)
 
     async def _stops_within(self, seconds: float) -> bool:
@@ -201,9 +200,7 @@ class Sidecar:
             now = time.monotonic()
             delay = _FIRST_DELAY if now - crashed > _STABLE else min(delay * 2, _LAST_DELAY)
             crashed = now
-            self._log.error(
-                "Envoy ended with code %d (%s); starting it again", code, self._envoy_log.reason()
-            )
+            self._log.error("Envoy ended %s, and is started again. %s", _end(code), self._envoy_log.reason())
             self._change(state=State.RESTARTING, connected=False, restarts=self.status.restarts + 1)
             await self._relaunch(delay)
 
@@ -272,6 +269,10 @@ class Sidecar:
         self.status = status
         if self._on_change is not None:
             self._on_change(status)
+
+
+def _end(code: int) -> str:
+    return f"by {signal.Signals(-code).name}" if code < 0 else f"with code {code}"
 
 
 def _write_config(settings: Settings) -> Path:
