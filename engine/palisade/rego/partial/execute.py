@@ -14,17 +14,18 @@ from dataclasses import dataclass
 from functools import partial
 
 from palisade.rego import ir
-from palisade.rego.codegen.facts import analyse
 from palisade.rego.errors import NOWHERE, Location
 from palisade.rego.partial.construct import grown, pairs_of, put
-from palisade.rego.partial.flow import RESULT, Liveness, all_stmts, changed, written
+from palisade.rego.partial.flow import RESULT, Liveness, all_stmts
 from palisade.rego.partial.formula import FALSE, TRUE, Builder, Formula
+from palisade.rego.partial.opaque import Failing, opaque_values
 from palisade.rego.partial.statements import Statements
 from palisade.rego.partial.terms import Apply, Element, Gathered, Input, Known, Part, Symbol, Unknown, loops
 from palisade.rego.partial.worlds import (
     ERROR,
     MAX_STATES,
     NEXT,
+    RETURN,
     Env,
     Result,
     Step,
@@ -69,11 +70,11 @@ class Executor(Statements):
         self._data = Known(data)
         self._flow = Liveness()
         self._kept: dict[object, list[Step]] = {}
-        self._settled: dict[str, bool] = {}
+        self._failing = Failing(policy)
         self._statements = 0
 
     def rule(self, path: Sequence[str]) -> Outcome:
-        """The outcome of the document at a path below data. Raises KeyError where the plan has no such one."""
+        """The outcome of the document at a path below data. Raises KeyError where the plan has none."""
         args = (Input(()), self._data)
         func = self._by_path.get(("g0", *path))
         if func is not None:
@@ -98,18 +99,11 @@ class Executor(Statements):
 
     def _run_function(self, func: ir.Func, args: Sequence[Symbol]) -> Worlds:
         env = dict(zip(func.params, args, strict=True))
-        outer, self._final = self._final, self._final_of(func)
+        outer, self._final = self._final, self._failing.final(func)
         try:
             return self._sequence(func.blocks, env, frozenset((func.result, *func.params)), guard=True)
         finally:
             self._final = outer
-
-    def _final_of(self, func: ir.Func) -> int | None:
-        """The result, where the evaluator leaves a function as soon as it is set: what is behind is not run."""
-        settled = self._settled.get(func.name)
-        if settled is None:
-            settled = self._settled[func.name] = analyse(func.blocks, func.params, func.result).settled
-        return func.result if settled else None
 
     def _call_function(self, func: ir.Func, args: tuple[Symbol, ...], target: int, env: Env) -> list[Step]:
         kept = self._kept.get((func.name, args))
@@ -147,22 +141,36 @@ class Executor(Statements):
             return self._opaque_block(block, env, live, trouble)
 
     def _opaque_block(self, block: ir.Block, env: Env, live: frozenset[int], trouble: Unsupported) -> Result:
-        """The block's effect where only the evaluator knows whether it takes place."""
-        condition = self.opaque(trouble.reason, trouble.location)
-        after = {local: value for local, value in env.items() if local in live}
-        rest = dict(after)
+        """The block's effect where only the evaluator knows which of its effects take place."""
+        fresh = partial(self.opaque, trouble.reason, trouble.location)
+        both, negate = self.builder.both, self.builder.negate
+        steps: list[Step] = []
+        start = {local: value for local, value in env.items() if local in live}
+        guard = TRUE
+        if self._failing.block(block, env, self._final):
+            fails = fresh()
+            steps.append(Step(fails, start, ERROR))
+            guard = negate(fails)
+        outcomes: list[tuple[Formula, Env]] = [(guard, start)]
         for target in sorted(self._flow.assigned(block) & live):
-            constant = _only_constant(block, target)
-            old = env.get(target)
-            if constant is None:
-                # It may have been filled in part, so nothing is known of it whichever way the block ends.
-                after[target] = rest[target] = self.unknown(trouble.reason, trouble.location)
-            elif old is not None and old != constant:
-                return Result([Step(condition, after, ERROR)], rest, FALSE)
-            else:
-                after[target] = constant
-        steps = [Step(condition, after)] if env_key(after) != env_key(rest) else []
-        return Result(steps, rest, condition)
+            choices = opaque_values(block, target, env.get(target), self._unknown_of(trouble))
+            split: list[tuple[Formula, Env]] = []
+            for condition, reached in outcomes:
+                left = condition
+                for choice in choices[:-1]:
+                    taken = fresh()
+                    split.append((both(left, taken), _restore(reached, target, choice)))
+                    left = both(left, negate(taken))
+                split.append((left, _restore(reached, target, choices[-1])))
+            outcomes = split
+        *others, (last, rest) = outcomes
+        for condition, reached in others:
+            signal = RETURN if self._final is not None and self._final in reached else NEXT
+            steps.append(Step(condition, reached, signal))
+        return Result(steps, rest, last)
+
+    def _unknown_of(self, trouble: Unsupported) -> Unknown:
+        return self.unknown(trouble.reason, trouble.location)
 
     def _block(self, block: ir.Block, env: Env, live: frozenset[int]) -> Result:
         """Runs the statements of one block. Its steps are disjoint and differ from the rest in effect."""
@@ -402,23 +410,6 @@ def _outside(signal: int) -> int:
     if signal > 0:
         return signal - 1
     return NEXT if signal == 0 else signal
-
-
-def _only_constant(block: ir.Block, target: int) -> Known | None:
-    """The constant that is all the block ever assigns to the local, or None."""
-    found: Known | None = None
-    for stmt in all_stmts(block):
-        if target not in (written(stmt), changed(stmt)) or isinstance(stmt, ir.ResetLocalStmt):
-            continue
-        if not isinstance(stmt, ir.AssignVarOnceStmt | ir.AssignVarStmt) or not isinstance(
-            stmt.source, ir.Bool
-        ):
-            return None
-        constant = Known(stmt.source.value)
-        if found is not None and found != constant:
-            return None
-        found = constant
-    return found
 
 
 def _restore(env: Env, local: int, base: Symbol | None) -> Mapping[int, Symbol]:
