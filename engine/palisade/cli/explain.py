@@ -124,17 +124,21 @@ def _explain(policy: rego.Policy, decision: str, enforcement: Enforcement, asked
 
 
 def _where(coverage: tuple[RuleCoverage, ...], rule: str) -> tuple[str, list[str]]:
-    """Where a rule is decided: in the sidecar if that can tell the rule and all before it."""
+    """Where a rule is decided: in the sidecar for sure if that can always tell the rule and all before it."""
+    from palisade.enforce.envoy import Verdict
+
     reasons = []
+    sure = True
     for each in coverage:
         label = f"{each.location.file}:{each.location.row}"
+        sure = sure and each.native
         if not each.native:
             reasons += [f"{label}: {reason.text}" for reason in each.reasons]
-        if label == rule:
-            if each.native:
-                return ("either", reasons) if reasons else ("native", [])
+        if label == rule and each.verdict is Verdict.RESIDUAL:
             return "residual", reasons
-    return ("either", reasons) if reasons else ("native", [])
+        if label == rule:
+            break
+    return ("native", []) if sure else ("either", reasons)
 
 
 def _only(names: list[str]) -> str:

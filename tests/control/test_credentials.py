@@ -1,0 +1,57 @@
+"""Certificates in the state folder: made once, renewed in time, of the authority that was there before."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from control_helpers import Project, run
+
+from palisade.control import credentials as module
+from palisade.control.credentials import Credentials
+from palisade.pki import Identity
+from palisade.policy.inventory_file import load
+
+
+def test_each_function_has_a_certificate_in_its_name(project: Project) -> None:
+    credentials = Credentials(load(project.file))
+    credentials.write(["hello", "orders"])
+    for name in ("hello", "orders"):
+        identity = Identity.load(credentials.folder(name))
+        assert identity.spiffe_id == f"spiffe://palisade.local/function/{name}"
+
+
+def test_a_certificate_is_made_once_and_not_at_every_reload(project: Project) -> None:
+    credentials = Credentials(load(project.file))
+    credentials.write(["hello"])
+    first = Identity.load(credentials.folder("hello")).certificate
+    credentials.write(["hello"])
+    assert Identity.load(credentials.folder("hello")).certificate == first
+
+
+def test_the_authority_survives_a_restart(project: Project) -> None:
+    """Sidecars that were started before trust the engine that comes back."""
+    before = Credentials(load(project.file)).engine.current.bundle
+    assert Credentials(load(project.file)).engine.current.bundle == before
+
+
+def test_what_is_due_is_renewed(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_CHECK_SECONDS", 0.01)
+
+    async def session() -> None:
+        credentials = Credentials(load(project.file))
+        credentials.write(["hello", "orders"])
+        known = credentials._functions
+        now, hour = datetime.now(UTC), timedelta(hours=1)
+        known["hello"] = replace(known["hello"], not_before=now - 11 * hour, not_after=now + hour)
+        before = {name: Identity.load(credentials.folder(name)).certificate for name in known}
+        task = asyncio.create_task(credentials.keep_fresh())
+        await asyncio.sleep(0.3)
+        task.cancel()
+        after = {name: Identity.load(credentials.folder(name)).certificate for name in known}
+        assert after["hello"] != before["hello"]
+        assert after["orders"] == before["orders"]
+
+    run(session())
