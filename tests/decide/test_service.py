@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +132,30 @@ def test_an_evaluation_that_waits_holds_up_no_other_and_ends_with_the_budget() -
     assert order == ["/now", "/later"]
     assert [answer.status.code for answer in answers] == [0, 7, 0]
     assert [event["error"]["code"] for event in events if "error" in event] == ["eval_cancel_error"]
+
+
+def test_an_answer_that_comes_too_late_is_not_recorded_as_what_happened() -> None:
+    """The sidecar denied meanwhile: its access log tells that, and the engine must not tell otherwise."""
+
+    def slow(function: str, document: Any) -> Evaluation:
+        time.sleep(0.3)
+        return Evaluation(True)
+
+    sink = Lines()
+
+    async def main() -> None:
+        async with DecisionLog(sink) as decisions:
+            server = grpc.aio.server()
+            Authorization(slow, decisions).add_to(server)
+            port = server.add_insecure_port("127.0.0.1:0")
+            await server.start()
+            async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+                with pytest.raises(grpc.aio.AioRpcError, match="DEADLINE_EXCEEDED"):
+                    await AuthorizationStub(channel).Check(request(), timeout=0.1)
+            await server.stop(None)
+
+    asyncio.run(main())
+    assert sink.events == []
 
 
 @pytest.mark.parametrize(
