@@ -145,7 +145,8 @@ class TestCheck:
 
     def test_older_rego_by_a_flag(self, run: Run, project: Path) -> None:
         (project / "old.rego").write_text("package old\n\np { input.x }\n")
-        assert run("check", "old.rego").code == 1
+        refused = run("check", "old.rego")
+        assert (refused.code, "rego: v0" in refused.err) == (1, True)
         assert run("check", "old.rego", "--v0-compatible").code == 0
 
 

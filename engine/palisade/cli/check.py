@@ -9,7 +9,16 @@ import typer
 
 from palisade import rego
 from palisade.cli.exit_codes import CommandError, Exit
-from palisade.cli.output import Output, count, diagnostics_as_json, err, out, print_diagnostics, print_json
+from palisade.cli.output import (
+    Output,
+    count,
+    diagnostics_as_json,
+    err,
+    hint_at_older_rego,
+    out,
+    print_diagnostics,
+    print_json,
+)
 from palisade.policy import revisions, sets
 from palisade.policy.sets import PolicySet
 from palisade.policy.source import SourceError
@@ -34,6 +43,7 @@ def check(
     elif errors:
         print_diagnostics(errors, err())
         err().print(f"\n{count(len(errors), 'error')} in {folder}")
+        hint_at_older_rego(errors, err())
     else:
         modules = count(len(checked.modules) + len(checked.tests), "module")
         out().print(f"{modules} in {folder}: no errors")

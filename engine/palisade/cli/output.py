@@ -14,7 +14,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from palisade.rego.errors import Diagnostic
+from palisade.rego.errors import PARSE_ERROR, Diagnostic
 
 
 class Output(StrEnum):
@@ -65,6 +65,15 @@ def print_diagnostics(diagnostics: Iterable[Diagnostic], console: Console) -> No
         for line in rest:
             style = "bold red" if line.strip() == "^" else "dim" if line.strip() == each.hint else ""
             console.print(Text(line, style))
+
+
+def hint_at_older_rego(diagnostics: Iterable[Diagnostic], console: Console) -> None:
+    """Says how to read older policies, where errors look as if these were such."""
+    if any(each.code == PARSE_ERROR and "keyword is required" in each.message for each in diagnostics):
+        console.print(
+            "Policies from before Rego v1 are read with `rego: v0` in palisade.yaml, or --v0-compatible.",
+            style="yellow",
+        )
 
 
 def diagnostics_as_json(diagnostics: Iterable[Diagnostic]) -> list[dict[str, Any]]:

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.logging import RichHandler
 
 from palisade.cli.exit_codes import CommandError, Exit
-from palisade.cli.output import count, err, print_diagnostics
+from palisade.cli.output import count, err, hint_at_older_rego, print_diagnostics
 from palisade.control.engine import Engine, EngineError, Reload
 
 
@@ -59,6 +59,7 @@ def report_reloads(engine: Engine, console: Console | None = None) -> None:
         moment = datetime.now().strftime("%X")
         if reload.errors:
             print_diagnostics(reload.errors, console)
+            hint_at_older_rego(reload.errors, console)
             kept = (
                 f"revision {reload.revision} stays in force" if reload.revision else "no revision is in force"
             )
