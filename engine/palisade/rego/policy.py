@@ -20,7 +20,7 @@ from palisade.rego.errors import COMPILE_ERROR, CompileError, Diagnostic, Locati
 from palisade.rego.evaluation import guarded
 from palisade.rego.limits import DEFAULT, Limits
 from palisade.rego.parser import parse_module, parse_query
-from palisade.rego.plan import Entrypoint, PlanError, plan, rule_entrypoint
+from palisade.rego.plan import Entrypoint, PlanError, Planner, rule_entrypoint
 from palisade.rego.runtime import Frame, Run, Setup
 from palisade.rego.values import UNDEFINED, Value, from_python, to_json
 
@@ -60,6 +60,7 @@ class Policy:
     def __init__(self, sources: _Sources, checked: CheckedSet, data: Value, setup: Setup) -> None:
         self._sources = sources
         self._checked: CheckedSet | None = checked
+        self._planner: Planner | None = None
         self._data = data
         self._setup = setup
         self._prepared: dict[str, Prepared] = {}
@@ -78,7 +79,7 @@ class Policy:
         Paths and queries that were asked for before go on as they are; the next new one makes the trees
         again. For a policy that is in service and will not be asked anything else.
         """
-        self._checked = None
+        self._checked = self._planner = None
 
     @property
     def data(self) -> Value:
@@ -166,7 +167,9 @@ class Policy:
 
     def _plan(self, entrypoints: Sequence[Entrypoint]) -> ir.Policy:
         try:
-            return plan(self.checked, entrypoints, prints=self._setup.printed is not None)
+            if self._planner is None:
+                self._planner = Planner(self.checked)
+            return self._planner.plan(entrypoints, prints=self._setup.printed is not None)
         except PlanError as error:
             raise CompileError([Diagnostic(COMPILE_ERROR, error.message, error.location)]) from error
 

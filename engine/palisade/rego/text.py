@@ -3,59 +3,54 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
+from json.encoder import encode_basestring
 from typing import Any
 
 from palisade.rego.values import Value, canonical, to_json
 
 
-def _number(value: Any) -> Any:
-    raise TypeError(f"a {type(value).__name__} is no Rego value")
-
-
 def dumps(value: Value, *, indent: int | str | None = None) -> str:
     """JSON text: object keys sorted, sets as sorted arrays, no spaces unless `indent` is given."""
     plain = to_json(value)
-    separators = (",", ":") if indent is None else (",", ": ")
-    if not _has_decimal(plain):
+    try:
         return json.dumps(
-            plain, sort_keys=True, ensure_ascii=False, separators=separators, indent=indent, allow_nan=False
+            plain,
+            sort_keys=True,
+            ensure_ascii=False,
+            separators=(",", ":") if indent is None else (",", ": "),
+            indent=indent,
+            allow_nan=False,
         )
-    # The standard encoder has no hook for a number's digits: each Decimal travels as a marked string.
-    marked = json.dumps(
-        _mark(plain),
-        sort_keys=True,
-        ensure_ascii=False,
-        separators=separators,
-        indent=indent,
-        allow_nan=False,
-    )
-    return _unmark(marked)
+    except TypeError:
+        # The standard encoder has no hook for a number's digits, and refuses Decimal.
+        step = " " * indent if isinstance(indent, int) else indent
+        return "".join(_pieces(plain, step, "\n"))
 
 
-_OPEN, _CLOSE = "\ue000palisade\ue001", "\ue002"
-
-
-def _has_decimal(value: Any) -> bool:
-    if isinstance(value, Decimal):
-        return True
-    if isinstance(value, list):
-        return any(map(_has_decimal, value))
-    return isinstance(value, dict) and any(map(_has_decimal, value.values()))
-
-
-def _mark(value: Any) -> Any:
-    if isinstance(value, Decimal):
-        return f"{_OPEN}{value}{_CLOSE}"
-    if isinstance(value, list):
-        return [_mark(item) for item in value]
+def _pieces(value: Any, step: str | None, line: str) -> Iterator[str]:
+    """The text of plain JSON with Decimals in it; `line` is what starts a line at this depth."""
     if isinstance(value, dict):
-        return {k: _mark(v) for k, v in value.items()}
-    return value
-
-
-def _unmark(text: str) -> str:
-    return text.replace(f'"{_OPEN}', "").replace(f'{_CLOSE}"', "")
+        names = sorted(value)
+        opened, closed = "{}"
+        colon = ":" if step is None else ": "
+        items: Iterable[tuple[str, Any]] = ((encode_basestring(name) + colon, value[name]) for name in names)
+    elif isinstance(value, list):
+        opened, closed = "[]"
+        items = (("", item) for item in value)
+    else:
+        yield str(value) if isinstance(value, Decimal) else json.dumps(value, ensure_ascii=False)
+        return
+    if not value:
+        yield opened + closed
+        return
+    inner = line if step is None else line + step
+    for at, (name, item) in enumerate(items):
+        yield "," if at else opened
+        yield name if step is None else inner + name
+        yield from _pieces(item, step, inner)
+    yield closed if step is None else line + closed
 
 
 def loads(text: str | bytes) -> Value:

@@ -20,6 +20,7 @@ stands in *key form*: strings, numbers and null as they are, all else wrapped in
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from typing import Any, TypeAlias
@@ -198,16 +199,19 @@ def sorted_keys(obj: dict[KeyForm, Value]) -> list[Value]:
     return sorted_values(unkey(form) for form in obj)
 
 
+_NUMBER = re.compile(r"-?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+
+
 def number(text: str) -> int | float | Decimal:
     """The number that a JSON or Rego literal spells, exactly.
 
     Integral values are int (`1.0` and `1e2` too), others float where the float's digits are the literal's,
     and Decimal for the rest. Raises ValueError for what is no number.
     """
-    try:
+    if not _NUMBER.fullmatch(text):
+        raise ValueError(f"not a number: {text}")
+    if text.lstrip("-").isdigit():
         return int(text)
-    except ValueError:
-        pass
     try:
         exact = Decimal(text)
     except ArithmeticError as error:

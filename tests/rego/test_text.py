@@ -1,0 +1,67 @@
+"""Values as JSON text and back: no digit lost, no character changed."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from palisade.rego import text
+from palisade.rego.values import Set, canonical, equal, key
+
+_numbers = st.one_of(
+    st.integers(),
+    st.decimals(allow_nan=False, allow_infinity=False).map(canonical),
+    st.floats(allow_nan=False, allow_infinity=False).map(lambda value: canonical(Decimal(repr(value)))),
+)
+_scalars = st.one_of(st.none(), st.booleans(), _numbers, st.text())
+plain = st.recursive(
+    _scalars,
+    lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(st.text(), inner, max_size=4)),
+    max_leaves=12,
+)
+
+
+@given(plain, st.sampled_from((None, 2, "\t")))
+def test_what_is_written_reads_back_as_the_same_value(value: Any, indent: int | str | None) -> None:
+    assert equal(text.loads(text.dumps(value, indent=indent)), value)
+
+
+@given(plain, st.sampled_from((None, 2)))
+def test_decimals_change_nothing_but_their_own_digits(value: Any, indent: int | None) -> None:
+    """The writer for what the standard encoder refuses writes all else as that does."""
+    exact = Decimal("0.10000000000000000000000001")
+    mixed = text.dumps([value, exact], indent=indent)
+    assert mixed == text.dumps([value, 7], indent=indent)[: -len("7]" if indent is None else "7\n]")] + (
+        f"{exact}]" if indent is None else f"{exact}\n]"
+    )
+
+
+def test_strings_that_look_like_the_writers_own_marks_stay() -> None:
+    strange = ["\ue000palisade\ue0011\ue002", '"\ue002"', Decimal("1E-400")]
+    assert json.loads(text.dumps(strange))[:2] == strange[:2]
+
+
+def test_the_form_is_the_one_opa_writes() -> None:
+    value = {"b": Set.of([2, 1]), key(True): None, "a": "é<"}
+    assert text.dumps(value) == '{"a":"é<","b":[1,2],"true":null}'
+
+
+@pytest.mark.parametrize(
+    ("digits", "value"),
+    [("1.0", 1), ("1e2", 100), ("0.5", 0.5), ("0.1234567890123456789", Decimal("0.1234567890123456789"))],
+)
+def test_numbers_are_read_exactly(digits: str, value: Any) -> None:
+    found = text.loads(digits)
+    assert found == value
+    assert type(found) is type(value)
+
+
+@pytest.mark.parametrize("wrong", ["NaN", "-Infinity", "[1,", "{'a': 1}", "01", ""])
+def test_what_is_no_json_is_refused(wrong: str) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 - each has its own message
+        text.loads(wrong)
