@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from palisade import rego
-from palisade.policy.attribution import attribute
+from palisade.policy.attribution import MOST_RULES, attribute
 
 SOURCE = """package a
 
@@ -84,3 +84,10 @@ def test_the_decision_itself_is_untouched() -> None:
     policy = rego.compile({"a.rego": SOURCE, "lib.rego": LIB})
     attribute(policy, "a/allow")
     assert policy.evaluate("data.a") == {"allow": False}
+
+
+def test_a_decision_of_very_many_rules_is_not_attributed() -> None:
+    """Trying ten thousand bodies for a line in the log would cost more than the decision."""
+    rules = "".join(f"allow if input.x == {number}\n" for number in range(MOST_RULES + 1))
+    policy = rego.compile({"a.rego": f"package a\n\ndefault allow := false\n\n{rules}"})
+    assert attribute(policy, "a/allow").rule({"x": 1}) == ""

@@ -16,6 +16,9 @@ from palisade.rego import ast
 from palisade.rego.errors import EvalError, Location
 from palisade.rego.values import UNDEFINED, Set, Value
 
+MOST_RULES = 2_000
+"""Decisions of more rules are not attributed: all their bodies are tried for each, which takes too long."""
+
 _RULES = "palisade_deciding_rules"
 _REGO_V1 = ast.Ref(ast.Var("rego"), (ast.Scalar("v1"),))
 
@@ -64,6 +67,8 @@ def attribute(policy: rego.Policy, decision: str) -> Attribution:
         if additions:
             sources[module.loc.file] += "\n" + "\n".join(additions)
             packages.append(f"data.{'.'.join(module.package)}.{_RULES}")
+    if len(order) > MOST_RULES:
+        return Attribution(policy, (), (), "")
     paths = tuple(dict.fromkeys(packages))
     copy = rego.compile(sources, policy.data, version=version, previous=policy) if paths else policy
     return Attribution(copy, paths, tuple(order), default)
