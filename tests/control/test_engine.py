@@ -10,7 +10,7 @@ import httpx
 import pytest
 from control_helpers import ALLOW, SETTINGS, Following, Project, run
 
-from palisade.control import admin, announced
+from palisade.control import admin, announced, loading
 from palisade.control.engine import Engine, EngineError, revision_of
 from palisade.control.status import problems, status
 from palisade.policy.inventory import InventoryError
@@ -249,3 +249,26 @@ def test_the_state_folder_is_for_its_owner_only(project: Project) -> None:
 
     run(session())
     shutil.rmtree(project.root / ".palisade")
+
+
+def test_a_fault_in_the_compiler_is_reported_and_changes_nothing(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise KeyError("a fault")
+
+    async def session() -> None:
+        async with Engine(project.file) as engine:
+            following = Following(engine)
+            before = version(engine)
+            monkeypatch.setattr(loading, "compile_sidecar", fails)
+            project.open_path("/new")
+            reload = await following.until(lambda each: bool(each.errors))
+            assert reload.errors[0].code == "internal_error"
+            assert "KeyError" in reload.errors[0].message
+            assert version(engine) == before
+            monkeypatch.undo()
+            project.open_path("/newer")
+            await following.until(lambda each: not each.errors)
+
+    run(session())

@@ -22,7 +22,7 @@ import grpc.aio
 from palisade.control import announced, saved
 from palisade.control.credentials import Credentials
 from palisade.control.keys import KeyStore
-from palisade.control.loading import Deployment, Reading, build, lower, read
+from palisade.control.loading import Deployment, Reading, build, internal_error, lower, read
 from palisade.decide.access import AccessLog
 from palisade.decide.log import DecisionLog
 from palisade.decide.mask import Mask
@@ -240,6 +240,8 @@ class Engine:
                 await asyncio.to_thread(saved.save, self.inventory.engine.state, reading.revision.policy_set)
             except CompileError as error:
                 errors = tuple(error.errors)
+            except Exception as error:
+                errors = (internal_error(self.file, error),)
         self.reloads += 1
         self.failed_reloads += bool(errors)
         revision = self.deployment.id if self.deployment else ""

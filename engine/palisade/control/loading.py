@@ -5,6 +5,7 @@ Nothing here changes the running engine, so a broken edit cannot either.
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Mapping
@@ -19,7 +20,11 @@ from palisade.policy.revisions import Revision
 from palisade.policy.sets import PolicySet
 from palisade.policy.source import SourceError
 from palisade.rego.collector import collector_paused
-from palisade.rego.errors import CompileError, Diagnostic
+from palisade.rego.errors import CompileError, Diagnostic, Location
+
+log = logging.getLogger(__name__)
+
+INTERNAL_ERROR = "internal_error"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +73,17 @@ def read(file: Path, previous: Revision | None = None) -> Reading:
         folders, errors = error.rest.folders, error.errors
     except (SourceError, CompileError) as error:
         errors = tuple(error.errors)
+    except Exception as error:
+        errors = (internal_error(file, error),)
     return Reading(revision, errors, time.perf_counter() - started, paths, folders)
+
+
+def internal_error(file: Path, error: Exception) -> Diagnostic:
+    """What is reported where the fault is this program's: a fault in compiling must not end the serving."""
+    log.error("compiling failed", exc_info=error)
+    message = f"compiling failed, which is a fault of Palisade's: {type(error).__name__}: {error}"
+    hint = "please report it with the policy that was edited last; what is in force stays so"
+    return Diagnostic(INTERNAL_ERROR, message, Location(str(file), 1, 1), hint=hint)
 
 
 def read_set(inventory: Inventory) -> PolicySet:
