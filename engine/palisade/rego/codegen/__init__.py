@@ -16,7 +16,8 @@ from typing import Any
 from palisade.rego import ir, runtime
 from palisade.rego.builtins.registry import BUILTINS
 from palisade.rego.codegen.literals import fold
-from palisade.rego.codegen.lower import Lowering, Names
+from palisade.rego.codegen.lower import Lowering
+from palisade.rego.codegen.names import Builtins, Constants, Names
 from palisade.rego.codegen.render import render
 from palisade.rego.codegen.simplify import simplify
 from palisade.rego.codegen.steady import steady
@@ -70,7 +71,7 @@ def compile_plan(policy: ir.Policy) -> Program:
 def _compile(policy: ir.Policy) -> Program:
     namespace = dict(_RUNTIME)
     numbers = {func.name: index for index, func in enumerate(policy.funcs)}
-    names = Names(policy.strings, numbers, _Builtins(namespace), _Constants(namespace))
+    names = Names(policy.strings, numbers, Builtins(namespace), Constants(namespace))
     kept = steady(policy.funcs, lambda name: name in BUILTINS and BUILTINS[name].pure)
     texts = [
         _function(names, index, func, "static" if func.name in kept else "memo")
@@ -145,41 +146,6 @@ def _one_rule(plan: ir.Plan) -> str:
     if isinstance(first, ir.CallStmt) and kinds in (list(_ONE_RULE), [_ONE_RULE[0], *_ONE_RULE[2:]]):
         return first.func
     return ""
-
-
-class _Builtins:
-    """Enters builtins in the namespace as the text comes to need them."""
-
-    def __init__(self, namespace: dict[str, Any]) -> None:
-        self._namespace = namespace
-
-    def __call__(self, name: str) -> tuple[str, bool]:
-        text = "b_" + name.replace(".", "_")
-        found = BUILTINS.get(name)
-        if found is None:
-            self._namespace[text] = runtime.missing_builtin(name)
-            return text, True
-        self._namespace[text] = found.function
-        return text, found.pure
-
-
-class _Constants:
-    """The text of a constant; what has no literal is entered in the namespace."""
-
-    def __init__(self, namespace: dict[str, Any]) -> None:
-        self._namespace = namespace
-        self._count = itertools.count()
-
-    def __call__(self, value: Value) -> str:
-        if type(value) in (str, bool, int, float, type(None)) and not (
-            type(value) is int and value.bit_length() > 4096
-        ):
-            return (
-                f"({value!r})" if type(value) is float or (type(value) is int and value < 0) else repr(value)
-            )
-        text = f"K{next(self._count)}"
-        self._namespace[text] = value
-        return text
 
 
 __all__ = ["Program", "compile_plan", "execute"]
