@@ -22,10 +22,14 @@ Then: TypeAlias = Callable[[], list[Node]]
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What holds for a local: `text` may stand for it; `defined` is None where that is not known."""
+    """What holds for a local: `text` may stand for it; `defined` is None where that is not known.
+
+    `kind` is the Python type of its value, "" where that is not known.
+    """
 
     text: str | None = None
     defined: bool | None = None
+    kind: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,8 @@ class Flow:
         self._known: dict[int, Known] = {}
         self._assigned = set(params)
         self._labels: list[Label] = []
+        self._unit = 0
+        """Which of the function's own blocks is at hand."""
         self._withs: list[With] = []
         """Those in force."""
 
@@ -54,6 +60,8 @@ class Flow:
         nodes: list[Node] = []
         at = 0
         while at < len(blocks):
+            if not self._labels:
+                self._unit += 1
             chain = self._chain(blocks[at:])
             nodes += self._block(blocks[at], None) if chain == 1 else self._chained(blocks[at : at + chain])
             at += chain

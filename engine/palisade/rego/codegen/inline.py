@@ -7,20 +7,8 @@ the type that policies use, guarded by a look at the types, and falls back on th
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
-
-@dataclass(frozen=True, slots=True)
-class Arg:
-    """An operand: its text, and the Python type of a constant ("str", "int", "" for all else)."""
-
-    text: str
-    kind: str = ""
-
-    def is_a(self, kind: str) -> list[str]:
-        """The test that the operand has the type; none where that is known."""
-        return [] if self.kind == kind else [f"type({self.text}) is {kind}"]
-
+from palisade.rego.codegen.texts import Arg
 
 Form = Callable[[Sequence[Arg], str], str]
 

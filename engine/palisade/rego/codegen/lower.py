@@ -10,7 +10,7 @@ from palisade.rego.codegen import facts
 from palisade.rego.codegen.flow import Known, Then, With
 from palisade.rego.codegen.rows import TableStmt
 from palisade.rego.codegen.statements import Statements
-from palisade.rego.codegen.tree import Block, Cond, Jump, Label, Line, Loop, Node
+from palisade.rego.codegen.tree import Block, Cond, Jump, Label, Line, Loop, Node, Use
 
 
 class Lowering(Statements):
@@ -115,11 +115,11 @@ class Lowering(Statements):
         """A local by its own name, whatever it is known to equal."""
         if index not in self._assigned:
             self.unset.add(index)
-        self.used.add(index)
+        self._read(index)
         return index
 
 
-def _without(nodes: list[Node], used: set[int]) -> list[Node]:
+def _without(nodes: list[Node], used: set[Use]) -> list[Node]:
     """The nodes without the lines that set what nobody reads."""
     result: list[Node] = []
     for node in nodes:

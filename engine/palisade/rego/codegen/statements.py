@@ -14,11 +14,11 @@ from typing import Any
 from palisade.rego import ir
 from palisade.rego.codegen import facts
 from palisade.rego.codegen.flow import Flow, Known, Then
-from palisade.rego.codegen.inline import FORMS, TOTAL, Arg
+from palisade.rego.codegen.inline import FORMS, TOTAL
 from palisade.rego.codegen.names import Names
 from palisade.rego.codegen.rows import LiteralStmt, Slot
-from palisade.rego.codegen.texts import differ, kind_of, same, sides
-from palisade.rego.codegen.tree import Cond, Jump, Line, Node, Return
+from palisade.rego.codegen.texts import Arg, below, differ, kind_of, same, sides
+from palisade.rego.codegen.tree import Cond, Jump, Line, Node, Return, Use
 from palisade.rego.values import number, unkey
 
 
@@ -51,8 +51,9 @@ class Statements(Flow):
         self._columns = True
         self.unset: set[int] = set()
         """The locals that may be read before they are set."""
-        self.used: set[int] = set()
-        """The locals that the text reads."""
+        self._passed = {local for block in blocks for local in facts.exposed((block,))}
+        self.used: set[Use] = set()
+        """What the text reads."""
 
     def _simple(self, stmt: ir.AnyStmt, then: Then | None) -> list[Node]:
         nodes = _SIMPLE[type(stmt)](self, stmt)
@@ -69,8 +70,14 @@ class Statements(Flow):
             return known.text
         if index not in self._assigned:
             self.unset.add(index)
-        self.used.add(index)
+        self._read(index)
         return f"l{index}"
+
+    def _read(self, index: int) -> None:
+        self.used.add(self._use(index))
+
+    def _use(self, index: int) -> Use:
+        return (-1 if index in self._passed else self._unit, index)
 
     def _text(self, operand: ir.Operand | Slot) -> str:
         match operand:
@@ -83,6 +90,14 @@ class Statements(Flow):
             case ir.StringIndex(index):
                 return repr(self._names.strings[index])
 
+    def _kind(self, operand: ir.Operand | Slot) -> str:
+        """The Python type of the operand's value where it is known, else ""."""
+        if type(operand) is ir.Local:
+            known = self._known.get(operand.index, Known())
+            return known.kind or (kind_of(known.text) if known.text else "")
+        kind = operand.kind if isinstance(operand, Slot) else type(operand)
+        return {ir.StringIndex: "str", ir.Bool: "bool", ir.MakeNumberIntStmt: "int"}.get(kind, "")
+
     def _is_defined(self, index: int) -> bool | None:
         known = self._known.get(index)
         return None if known is None else known.defined
@@ -93,7 +108,7 @@ class Statements(Flow):
         """Sets a local. `stands`: the text may be used in place of the local from here on."""
         self._known[target] = Known(text if stands else None, defined)
         self._assigned.add(target)
-        return [Line(f"l{target} = {text}", target)]
+        return [Line(f"l{target} = {text}", self._use(target))]
 
     def _place(self, stmt: ir.Stmt) -> str:
         if self._row is None:
@@ -134,7 +149,7 @@ class Statements(Flow):
             Cond(
                 f"{target} is U",
                 [Line(f"l{stmt.target} = {text}")],
-                [Cond(differ(target, text, stmt.source), [Line(clash)])],
+                [Cond(differ(Arg(target), Arg(text, self._kind(stmt.source))), [Line(clash)])],
             )
         ]
 
@@ -152,7 +167,7 @@ class Statements(Flow):
             # As OPA compiles it: a rule that is there but undefined ends the enclosing blocks as well.
             Cond(f"{target} is U", self._leave(2)),
         ]
-        self.used.add(stmt.result)
+        self._read(stmt.result)
         self._set(stmt.result, target)
         return nodes
 
@@ -175,7 +190,7 @@ class Statements(Flow):
                     f"except BuiltinError as e: {target} = failed(m, e, {stmt.func!r}, {self._place(stmt)})"
                 )
             ]
-        self.used.add(stmt.result)
+        self._read(stmt.result)
         nodes.append(Cond(f"{target} is U", self._leave()))
         self._set(stmt.result, target)
         return nodes
@@ -187,7 +202,8 @@ class Statements(Flow):
         if form is None:
             return call
         # A number's literal stands in parentheses, as what follows may be an attribute.
-        return form([Arg(f"({text})" if text.isdigit() else text, kind_of(text)) for text in args], call)
+        texts = [f"({text})" if text.isdigit() else text for text in args]
+        return form([Arg(text, self._kind(arg)) for text, arg in zip(texts, stmt.args, strict=True)], call)
 
     def dot(self, stmt: ir.DotStmt) -> list[Node]:
         if type(stmt.source) is not ir.Local:
@@ -196,16 +212,8 @@ class Statements(Flow):
         target = f"l{stmt.target}"
         if kind_of(source):
             return self._leave()
-        if type(stmt.key) is ir.StringIndex:
-            got = f"{source}.get({key}, U) if type({source}) is dict else dot({source}, {key})"
-        elif type(stmt.key) is ir.Bool:
-            got = f"dot({source}, {key})"
-        else:
-            got = (
-                f"{source}.get({key}, U) if type({source}) is dict and type({key}) is str "
-                f"else dot({source}, {key})"
-            )
-        self.used.add(stmt.target)
+        got = below(Arg(source, self._kind(stmt.source)), Arg(key, self._kind(stmt.key)))
+        self._read(stmt.target)
         fail = Cond(f"{target} is U", self._leave())
         self._set(stmt.target, target)
         return [Line(f"{target} = {got}"), fail]
@@ -214,13 +222,16 @@ class Statements(Flow):
         if stmt.a == stmt.b:
             return []
         a, b = sides(stmt)
-        return [Cond(differ(self._text(a), self._text(b), b), self._leave())]
+        return [Cond(differ(self._arg(a), self._arg(b)), self._leave())]
 
     def not_equal(self, stmt: ir.NotEqualStmt) -> list[Node]:
         if stmt.a == stmt.b:
             return self._leave()
         a, b = sides(stmt)
-        return [Cond(same(self._text(a), self._text(b), b), self._leave())]
+        return [Cond(same(self._arg(a), self._arg(b)), self._leave())]
+
+    def _arg(self, operand: ir.Operand) -> Arg:
+        return Arg(self._text(operand), self._kind(operand))
 
     def is_array(self, stmt: ir.IsArrayStmt) -> list[Node]:
         return self._is(stmt.source, "list")
@@ -232,7 +243,14 @@ class Statements(Flow):
         return self._is(stmt.source, "Set")
 
     def _is(self, source: ir.Operand, kind: str) -> list[Node]:
-        return [Cond(f"type({self._text(source)}) is not {kind}", self._leave())]
+        if type(source) is not ir.Local:
+            return self._leave()
+        if self._kind(source) == kind:
+            return []
+        node = Cond(f"type({self._text(source)}) is not {kind}", self._leave())
+        known = self._known.get(source.index, Known())
+        self._known[source.index] = replace(known, defined=True, kind=kind)
+        return [node]
 
     def is_defined(self, stmt: ir.IsDefinedStmt) -> list[Node]:
         return self._expect(stmt.source, defined=True)
@@ -252,7 +270,9 @@ class Statements(Flow):
         return [node]
 
     def len_stmt(self, stmt: ir.LenStmt) -> list[Node]:
-        return self._set(stmt.target, f"len({self._text(stmt.source)})")
+        nodes = self._set(stmt.target, f"len({self._text(stmt.source)})")
+        self._known[stmt.target] = Known(None, True, "int")
+        return nodes
 
     def literal(self, stmt: LiteralStmt) -> list[Node]:
         return self._set(stmt.target, self._names.constant(unkey(stmt.form)), stands=True)

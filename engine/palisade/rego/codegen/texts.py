@@ -1,13 +1,26 @@
-"""The text of comparisons, as cheap as what is known of the operands allows."""
+"""The text of comparisons and lookups, as cheap as what is known of the operands allows."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from palisade.rego import ir
-from palisade.rego.codegen.rows import Slot
+
+
+@dataclass(frozen=True, slots=True)
+class Arg:
+    """An operand: its text, and the Python type of its value, "" where that is not known."""
+
+    text: str
+    kind: str = ""
+
+    def is_a(self, kind: str) -> list[str]:
+        """The test that the operand has the type; none where that is known."""
+        return [] if self.kind == kind else [f"type({self.text}) is {kind}"]
 
 
 def kind_of(text: str) -> str:
-    """The Python type of a literal that is a string or a natural number."""
+    """The Python type of a literal that is a string or a natural number, "" for all other text."""
     if text[0] in "\"'":
         return "str"
     return "int" if text.isdigit() else ""
@@ -18,21 +31,39 @@ def sides(stmt: ir.EqualStmt | ir.NotEqualStmt) -> tuple[ir.Operand, ir.Operand]
     return (stmt.a, stmt.b) if type(stmt.a) is ir.Local else (stmt.b, stmt.a)
 
 
-def same(a: str, b: str, operand: ir.Operand | Slot) -> str:
-    """The test that two values are equal; `operand` is what `b` stands for."""
-    kind = operand.kind if isinstance(operand, Slot) else type(operand)
-    if kind is ir.StringIndex:
-        return f"{a} == {b}"
-    if kind is ir.Bool:
-        return "False" if kind_of(a) else f"{a} is {b}"
-    return f"{a} == {b} and equal({a}, {b})"
+def same(a: Arg, b: Arg) -> str:
+    """The test that two values are equal."""
+    if _exact(a, b):
+        return f"{a.text} == {b.text}"
+    if b.kind == "bool":
+        return "False" if kind_of(a.text) else f"{a.text} is {b.text}"
+    return f"{a.text} == {b.text} and equal({a.text}, {b.text})"
 
 
-def differ(a: str, b: str, operand: ir.Operand | Slot) -> str:
-    """The test that two values differ; `operand` is what `b` stands for."""
-    kind = operand.kind if isinstance(operand, Slot) else type(operand)
-    if kind is ir.StringIndex:
-        return f"{a} != {b}"
-    if kind is ir.Bool:
-        return "True" if kind_of(a) else f"{a} is not {b}"
-    return f"{a} != {b} or not equal({a}, {b})"
+def differ(a: Arg, b: Arg) -> str:
+    """The test that two values differ."""
+    if _exact(a, b):
+        return f"{a.text} != {b.text}"
+    if b.kind == "bool":
+        return "True" if kind_of(a.text) else f"{a.text} is not {b.text}"
+    return f"{a.text} != {b.text} or not equal({a.text}, {b.text})"
+
+
+def _exact(a: Arg, b: Arg) -> bool:
+    """Whether Python's equality is Rego's: it is for strings, and for numbers that are surely no booleans."""
+    return "str" in (a.kind, b.kind) or a.kind == b.kind == "int"
+
+
+def below(source: Arg, name: Arg) -> str:
+    """The lookup of a name in a value, UNDEFINED where there is none."""
+    slow = f"dot({source.text}, {name.text})"
+    if name.kind == "int" and source.kind in ("", "list"):
+        if not name.text.isdigit():
+            return slow
+        tests = [*source.is_a("list"), f"len({source.text}) > {name.text}"]
+        return f"{source.text}[{name.text}] if {' and '.join(tests)} else {slow}"
+    if name.kind in ("", "str") and source.kind in ("", "dict"):
+        tests = [*source.is_a("dict"), *name.is_a("str")]
+        got = f"{source.text}.get({name.text}, U)"
+        return f"{got} if {' and '.join(tests)} else {slow}" if tests else got
+    return slow

@@ -21,12 +21,16 @@ class Label:
         """How many `with` are in force around the block."""
 
 
+Use: TypeAlias = tuple[int, int]
+"""A local, and in which of the function's blocks; -1 for a local that goes from one to another."""
+
+
 @dataclass(slots=True)
 class Line:
-    """A statement without control flow. `target` is the local it sets where setting it is all it does."""
+    """A statement without control flow. `target` is what it sets, where setting that is all it does."""
 
     text: str
-    target: int | None = None
+    target: Use | None = None
 
 
 @dataclass(slots=True)
