@@ -194,7 +194,7 @@ def test_a_budget_of_time_ends_an_evaluation_within_one_long_loop() -> None:
 
 
 def test_a_budget_of_memory_ends_an_evaluation() -> None:
-    error = _ended(rego.Limits(memory=1 << 20), "data.long.pairs", {"xs": [1] * 1500})
+    error = _ended(rego.Limits(memory=8 << 20), "data.long.pairs", {"xs": [1] * 4000})
     assert error.code == "eval_cancel_error"
     assert "limits.memory" in error.message
 

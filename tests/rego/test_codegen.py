@@ -163,7 +163,8 @@ def test_time_does_not_stand_still_between_queries() -> None:
 def test_a_traceback_finds_the_generated_line() -> None:
     policy = rego.compile({"p.rego": "package p\n\nr if startswith(input.x, `a`)\n"})
     program = codegen.compile_plan(policy.plan(["data.p.r"]))
-    code = program.functions["g0.data.p.r"].__code__
-    lines = linecache.getlines(code.co_filename)
+    function = program.functions["g0.data.p.r"]
+    code = function.__code__
+    lines = linecache.getlines(code.co_filename, function.__globals__)
     assert lines[code.co_firstlineno - 1].startswith("def f0(")
     assert any("startswith" in line for line in lines)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 from palisade.rego import ast, codegen, ir
 from palisade.rego.builtins.registry import Network
@@ -25,6 +25,11 @@ from palisade.rego.runtime import Frame, Run, Setup
 from palisade.rego.values import UNDEFINED, Value, from_python, to_json
 
 Prepared = Callable[[Value], Value]
+K = TypeVar("K")
+V = TypeVar("V")
+
+_MOST_KEPT = 256
+"""So many paths and so many queries does a policy keep in compiled form."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +100,8 @@ class Policy:
         """
         prepared = self._prepared.get(path)
         if prepared is None:
-            prepared = self._prepared[path] = self.prepare(path)
+            prepared = self.prepare(path)
+            _keep(self._prepared, path, prepared)
         return prepared(input)
 
     def prepare(self, path: str) -> Prepared:
@@ -143,7 +149,8 @@ class Policy:
         key = (query, tuple(package))
         program = self._queries.get(key)
         if program is None:
-            program = self._queries[key] = self._compile([self._entrypoint(query, package)])
+            program = self._compile([self._entrypoint(query, package)])
+            _keep(self._queries, key, program)
         setup = replace(
             self._setup,
             files=program.files,
@@ -175,6 +182,13 @@ class Policy:
 
     def _compile(self, entrypoints: Sequence[Entrypoint]) -> codegen.Program:
         return codegen.compile_plan(self._plan(entrypoints))
+
+
+def _keep(cache: dict[K, V], key: K, value: V) -> None:
+    """Enters what was compiled; the oldest entry goes where there are many."""
+    if len(cache) >= _MOST_KEPT:
+        cache.pop(next(iter(cache)), None)
+    cache[key] = value
 
 
 def _again(error: BaseException) -> Value:

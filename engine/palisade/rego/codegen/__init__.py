@@ -1,13 +1,14 @@
 """A plan becomes Python: `compile_plan` makes functions of the plan's functions and entry points.
 
-lower (statements to tree) -> simplify (fewer jumps) -> render (tree to text) -> the Python compiler. The
-text is kept where `linecache` finds it, so that a traceback shows the line of generated code it stands in.
+The way of one function: `literals` folds constants and `tables` puts rules alike together, both on the plan;
+`lower` (with `statements` and `flow` below it) makes a tree of the statements, `simplify` takes jumps out of
+it, `render` writes it as text, and the Python compiler makes it code. A traceback shows the line of the
+generated text that it stands in.
 """
 
 from __future__ import annotations
 
 import itertools
-import linecache
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -98,11 +99,21 @@ def _compile(policy: ir.Policy) -> Program:
 
 
 def execute(text: str, namespace: dict[str, Any]) -> None:
-    """Runs generated text in a namespace, under a file name that tracebacks can show."""
-    filename = f"<rego {next(_COUNT)}>"
+    """Runs generated text in a namespace. Tracebacks find the text there for as long as the code lives."""
+    filename = f"rego-{next(_COUNT)}.py"
+    namespace["__name__"], namespace["__loader__"] = filename.removesuffix(".py"), _Loader(text)
     code = compile(text, filename, "exec", dont_inherit=True)
-    linecache.cache[filename] = (len(text), None, text.splitlines(True), filename)
     exec(code, namespace)  # noqa: S102 - the text is what `render` wrote, never a user's
+
+
+@dataclass(frozen=True, slots=True)
+class _Loader:
+    """What `linecache` asks for the source of a module that is no file."""
+
+    text: str
+
+    def get_source(self, name: str) -> str:
+        return self.text
 
 
 def _function(names: Names, number: int, func: ir.Func, cache: str) -> str:
