@@ -25,6 +25,7 @@ def test_every_field() -> None:
 # authors:
 # - Jane Doe <jane@example.com>
 # - email: x@example.com
+# - Nobody <>
 # related_resources:
 # - https://example.com
 # - ref: https://example.com/a
@@ -45,7 +46,11 @@ package a
         "description": "two\nlines\n",
         "entrypoint": True,
         "organizations": ["A", "B"],
-        "authors": [{"name": "Jane Doe", "email": "jane@example.com"}, {"email": "x@example.com"}],
+        "authors": [
+            {"name": "Jane Doe", "email": "jane@example.com"},
+            {"email": "x@example.com"},
+            {"name": "Nobody"},
+        ],
         "related_resources": [
             {"ref": "https://example.com"},
             {"ref": "https://example.com/a", "description": "D"},
@@ -113,6 +118,8 @@ q := 1
         ("# METADATA\n# authors: [{}]\np := 1", 2, "'name' and/or 'email' values required in object"),
         ("# METADATA\n# related_resources: [{a: b}]\np := 1", 2, "'ref' value required in object"),
         ("# METADATA\n# schemas: [{'1': schema}]\np := 1", 2, "invalid document reference"),
+        ("# METADATA\n# related_resources: ['http://a:b']\np := 1", 2, "invalid related-resource definition"),
+        ("# METADATA\n# related_resources: [':x']\np := 1", 2, "missing protocol scheme"),
         ("# METADATA\n# schemas: [{input: data.x}]\np := 1", 2, "invalid schema reference"),
         ("# METADATA\n# custom: {a: {1: 2}}\np := 1", 2, "invalid map key type(s): custom/a"),
         ("# METADATA\n# custom: &x {a: *x}\np := 1", 2, "too much data"),

@@ -144,6 +144,7 @@ f(x) := $"a{ x }b" if x - 1 == -.5
         ("p := contains( x,y )", "p := contains(x, y)"),
         ("p if default.x-1==- 1", "p if default.x - 1 == -1"),
         ("p contains x   if {x|y}", "p contains x if {x | y}"),
+        ("p if { x; -1 == y; [z] }", "p if {\n\tx;\n\t-1 == y\n\t[z]\n}"),
         ("p := f( # c\n)", "p := f( # c\n)"),
         ("p if {\n# only\nx\n# last\n}", "p if {\n\t# only\n\tx\n\t# last\n}"),
     ],

@@ -205,6 +205,7 @@ def test_statements_end_with_lines_or_semicolons() -> None:
         ("default p", ast.Head(Var("p"))),
         ("default f(_) := 1", ast.Head(Var("f"), (), (Var("$0"),), value=Scalar(1), assign=True)),
         ("if.x := 1", ast.Head(Var("if"), (Scalar("x"),), value=Scalar(1), assign=True)),
+        ("p # c\n\n[x] if y", ast.Head(Var("p"), (X,))),
         ("p [x] := 1", ast.Head(Var("p"), (X,), value=Scalar(1), assign=True)),
     ],
 )
@@ -332,6 +333,14 @@ def test_v0_imports_keywords(imports: str, text: str) -> None:
         ("p if every x in y", "missing body"),
         ("p if x with 1 as y", "unexpected number token: expected ident"),
         ("p if x with input is y", "unexpected identifier token: expected as keyword"),
+        ("p := q := 1", "unexpected assign token"),
+        ("p :=", "unexpected eof token: expected rule value term (e.g., p := <VALUE> { ... })"),
+        ("f(x) :=", "unexpected eof token: expected function value term (e.g., f(...) := <VALUE> { ... })"),
+        (
+            "default p :=",
+            "unexpected eof token: expected default rule value term (e.g., default p := <VALUE>)",
+        ),
+        ("p contains", "unexpected eof token: expected rule key term (e.g., p contains <VALUE> { ... })"),
         ("p := 01", "unexpected number token: expected number without leading zero"),
         ("p := -x", "unexpected identifier token: expected number"),
         ("p := 1e100000", "number too big"),

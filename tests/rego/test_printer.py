@@ -73,6 +73,7 @@ def test_terms_print_as_people_write_them(text: str) -> None:
         "default f(_) := 1",
         "f(x, _) := y if {\n\ty := x with input as 1 with data.a as 2\n} else := 2 if {\n\tx\n} else := 3",
         "p.q[x].r contains y if {\n\tsome k, v in y\n\tevery z in v { z > k; z }\n}",
+        "p if {\n\tx;\n\t-1 = y\n}",
         "p = true",
         "p[x] if {\n\tx\n}",
         "p if {\n\t(a | b)\n}",

@@ -224,7 +224,7 @@ def _author(value: Any) -> dict[str, str]:
         if not words:
             raise AnnotationError(f"invalid author definition {value}: author is an empty string")
         email = ""
-        if len(words[-1]) > 2 and words[-1].startswith("<") and words[-1].endswith(">"):
+        if len(words[-1]) > 1 and words[-1].startswith("<") and words[-1].endswith(">"):
             email = words.pop()[1:-1]
         return _written({"name": " ".join(words), "email": email})
     if isinstance(value, dict):
@@ -256,13 +256,24 @@ def _resource(value: Any) -> dict[str, str]:
     ref = resource.get("ref", "")
     if not ref:
         raise AnnotationError(f"invalid related-resource definition {value}: {missing}")
-    try:
-        urlsplit(ref)
-    except ValueError as error:
-        raise AnnotationError(f"invalid related-resource definition {value}: {error}") from error
-    if ref.startswith(":"):
-        raise AnnotationError(f"invalid related-resource definition {value}: missing protocol scheme")
+    problem = _url_problem(ref)
+    if problem:
+        raise AnnotationError(f"invalid related-resource definition {value}: {problem}")
     return resource
+
+
+def _url_problem(ref: str) -> str:
+    """What makes a text no URL; empty where it is one."""
+    if any(ord(char) < 0x20 or ord(char) == 0x7F for char in ref):
+        return "invalid control character in URL"
+    if ref.startswith(":"):
+        return "missing protocol scheme"
+    try:
+        # The port is read, and refused, on demand only.
+        _ = urlsplit(ref).port
+    except ValueError as error:
+        return str(error)
+    return ""
 
 
 def _schemas(value: Any) -> list[dict[str, Any]]:

@@ -225,7 +225,7 @@ class _Writer:
     def text(self) -> str:
         previous = -1
         for number, piece in enumerate(self.pieces):
-            if piece.kind == ";" and self.layout.behind(number + 1) in self.layout.statements:
+            if piece.kind == ";" and self.is_needless(number):
                 continue
             lines = self.line_ends(previous, number)
             if lines:
@@ -242,6 +242,11 @@ class _Writer:
                 self.open.pop()
             previous = number
         return "".join(self.out) + "\n"
+
+    def is_needless(self, number: int) -> bool:
+        """Whether a line's end can take the semicolon's place; before a minus it would be no end."""
+        following = self.layout.behind(number + 1)
+        return following in self.layout.statements and self.pieces[following].kind != "-"
 
     # Lines
 

@@ -255,6 +255,9 @@ def print_head(rule: ast.Rule, *, keywords: bool = True) -> str:
 def _print_block(body: ast.Body, *, keywords: bool) -> str:
     if not body:
         return ""
-    # Behind the brace a bar would make a comprehension of the whole body.
-    lines = (print_statement(statement, first=statement is body[0]) for statement in body)
-    return " {}{{\n\t{}\n}}".format("if " if keywords else "", "\n\t".join(lines))
+    text = print_statement(body[0], first=True)
+    for statement in body[1:]:
+        line = print_statement(statement)
+        # A line that starts with a minus would go on with the line before it.
+        text += f";\n\t{line}" if line.startswith("-") else f"\n\t{line}"
+    return f" {'if ' if keywords else ''}{{\n\t{text}\n}}"

@@ -10,7 +10,7 @@ from palisade.rego import ast
 from palisade.rego.cursor import ParseError
 from palisade.rego.errors import Diagnostic, Location
 from palisade.rego.kinds import kind_of
-from palisade.rego.lexer import NEWLINE, NO_GAP, SPACE
+from palisade.rego.lexer import NEWLINE, NO_GAP
 from palisade.rego.statements import StatementParser
 from palisade.rego.terms import INFIX
 
@@ -98,17 +98,16 @@ class RuleParser(StatementParser):
 
     # Heads
 
-    def written_head(self) -> Written:
+    def written_head(self, *, default: bool = False) -> Written:
         """`p`, `p.q[x]`, `f(x)`, each with a value or not, and `p contains x`."""
         start = self.token.start
         name = self.variable()
-        spaced = self.token.gap == SPACE
-        if spaced and self.token.kind in (".", "[", "("):
-            # In heads, and only there, OPA lets a space stand before these.
+        opens = self.token.kind in (".", "[", "(")
+        spaced = opens and self.token.gap != NO_GAP
+        if spaced:
+            # In heads, and only there, OPA lets whitespace stand before these.
             self.token = self.tokens[self.index] = self.token._replace(gap=NO_GAP)
-        term: ast.Term = name
-        if self.token.gap == NO_GAP and self.token.kind in (".", "[", "("):
-            term = self.reference(name, start)
+        term: ast.Term = self.reference(name, start) if opens else name
         args = None
         if isinstance(term, ast.Call):
             args, term = term.args or None, term.operator
@@ -116,21 +115,29 @@ class RuleParser(StatementParser):
         first = term.head if isinstance(term, ast.Ref) else term
         if not isinstance(first, ast.Var):
             self.fail(f"{kind_of(first)} cannot be used for rule name", self.span(first))
-        text = ast.dotted(term)
         key = value = None
         sign = ""
         if self.token.kind == "contains":
-            if args is not None:
-                self.unexpected(
-                    "the contains keyword can only be used with multi-value rule definitions "
-                    f"(e.g., {text} contains <VALUE> {{ ... }})"
-                )
-            self.advance()
-            key = self.term()
+            key = self.head_key(ast.dotted(term), args)
         elif self.token.kind in ("=", ":="):
             sign = self.advance().kind
-            value = self.term()
+            what, example = ("function ", f"{ast.dotted(term)}(...)") if args else ("", ast.dotted(term))
+            if default:
+                note = f"expected default rule value term (e.g., default {example} {sign} <VALUE>)"
+            else:
+                note = f"expected {what or 'rule '}value term (e.g., {example} {sign} <VALUE> {{ ... }})"
+            value = self.needed_term(note)
         return Written(first, path, args, key, sign, value, spaced, self.since(start))
+
+    def head_key(self, name: str, args: tuple[ast.Term, ...] | None) -> ast.Term:
+        """`contains x`."""
+        example = f"(e.g., {name} contains <VALUE> {{ ... }})"
+        if args is not None:
+            self.unexpected(
+                f"the contains keyword can only be used with multi-value rule definitions {example}"
+            )
+        self.advance()
+        return self.needed_term(f"expected rule key term {example}")
 
     def old_head(self, written: Written, start: int) -> ast.Head:
         """The head before a body without `if`, which only v0 has; there `p[x] { .. }` is a set."""
@@ -244,11 +251,13 @@ class RuleParser(StatementParser):
         loc = self.since(start)
         if written.key is not None:
             return ast.Rule(written.head(), loc=loc)
+        if written.value is not None and self.token.kind in ("=", ":="):
+            self.unexpected()
         if self.token.kind in (*_CONTINUING, ";") and self.token.gap != NEWLINE:
             self.rewind((self.index_of(start), self.depth))
             self.refuse_statement(self.statement())
         if written.value is None and written.args is None:
-            if not written.path:
+            if not written.path or written.spaced:
                 self.refuse_name(written)
             if written.one_part:
                 if self.strict:
@@ -264,7 +273,7 @@ class RuleParser(StatementParser):
             self.take_keyword_as_name()
         if self.token.kind != "name":
             self.unexpected("expected rule head name")
-        written = self.written_head()
+        written = self.written_head(default=True)
         loc = self.since(start)
         if written.one_part or written.key is not None:
             self.complain("illegal default rule (must have a value)", loc)

@@ -70,6 +70,12 @@ class TermParser(Cursor, ABC):
         start = self.token.start
         return self.rest_of_term(self.operand(), start, pair=pair)
 
+    def needed_term(self, note: str) -> ast.Term:
+        """Any term; the note says what it is needed for, where none comes next."""
+        if self.token.kind not in _OPERANDS:
+            self.unexpected(note)
+        return self.term()
+
     def rest_of_term(self, left: ast.Term, start: int, *, pair: bool) -> ast.Term:
         """The operators that follow `left`, and `in`, which binds less tightly than all of them."""
         if self.token.kind in INFIX:

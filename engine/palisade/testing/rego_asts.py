@@ -7,8 +7,9 @@ by default, so that a test may draw hundreds of trees.
 from __future__ import annotations
 
 import string
+from collections.abc import Callable
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 from hypothesis import strategies as st
 
@@ -20,6 +21,17 @@ from palisade.rego.values import canonical
 _LETTERS = string.ascii_letters + "_"
 _NOT_NAMES = KEYWORDS | FUTURE_KEYWORDS | {"_", "data", "input", "set"}
 _SIGNS = sorted(infix.operator.name for infix in INFIX.values())
+
+
+_Node = TypeVar("_Node", bound=ast.Node)
+
+
+def _make(
+    kind: Callable[..., _Node], *parts: st.SearchStrategy[Any], **named: st.SearchStrategy[Any]
+) -> st.SearchStrategy[_Node]:
+    """As `st.builds`, of which Hypothesis would try to print the calls: for trees that takes for ever."""
+    drawn = st.tuples(st.tuples(*parts), st.fixed_dictionaries(named))
+    return drawn.map(lambda both: kind(*both[0], **both[1]))
 
 
 def names() -> st.SearchStrategy[str]:
@@ -43,12 +55,12 @@ def numbers() -> st.SearchStrategy[int | float | Decimal]:
 
 
 def scalars() -> st.SearchStrategy[ast.Scalar]:
-    return st.builds(ast.Scalar, st.none() | st.booleans() | numbers() | texts())
+    return _make(ast.Scalar, st.none() | st.booleans() | numbers() | texts())
 
 
 def variables(*, wildcards: bool = False) -> st.SearchStrategy[ast.Var]:
     """Variables; with `wildcards` also `_`, of which the parser numbers every one anew."""
-    named = st.builds(ast.Var, names())
+    named = _make(ast.Var, names())
     return named | st.just(ast.Var("$0")) if wildcards else named
 
 
@@ -57,7 +69,7 @@ def terms(*, wildcards: bool = False, max_leaves: int = 8) -> st.SearchStrategy[
     leaves: st.SearchStrategy[Any] = (
         scalars()
         | variables(wildcards=wildcards)
-        | st.builds(ast.Ref, st.sampled_from([ast.Var("data"), ast.Var("input")]), _names_path())
+        | _make(ast.Ref, st.sampled_from([ast.Var("data"), ast.Var("input")]), _names_path())
     )
     return st.recursive(leaves, lambda inner: _compound(inner, wildcards), max_leaves=max_leaves)
 
@@ -69,36 +81,36 @@ def _compound(inner: st.SearchStrategy[Any], wildcards: bool) -> st.SearchStrate
     heads = (
         variables(wildcards=wildcards)
         | calls
-        | st.builds(ast.Array, items)
-        | st.builds(ast.SetComprehension, inner, bodies)
+        | _make(ast.Array, items)
+        | _make(ast.SetComprehension, inner, bodies)
     )
-    paths = st.lists(st.builds(ast.Scalar, names()) | inner, min_size=1, max_size=3).map(tuple)
+    paths = st.lists(_make(ast.Scalar, names()) | inner, min_size=1, max_size=3).map(tuple)
     return st.one_of(
         calls,
-        st.builds(ast.Ref, heads, paths),
-        st.builds(ast.Array, items),
-        st.builds(ast.Set, items),
-        st.builds(ast.Object, st.lists(st.tuples(inner, inner), max_size=3).map(tuple)),
-        st.builds(ast.ArrayComprehension, inner, bodies),
-        st.builds(ast.SetComprehension, inner, bodies),
-        st.builds(ast.ObjectComprehension, inner, inner, bodies),
-        st.builds(ast.TemplateString, st.lists(texts() | inner, max_size=4).map(_joined), st.booleans()),
+        _make(ast.Ref, heads, paths),
+        _make(ast.Array, items),
+        _make(ast.Set, items),
+        _make(ast.Object, st.lists(st.tuples(inner, inner), max_size=3).map(tuple)),
+        _make(ast.ArrayComprehension, inner, bodies),
+        _make(ast.SetComprehension, inner, bodies),
+        _make(ast.ObjectComprehension, inner, inner, bodies),
+        _make(ast.TemplateString, st.lists(texts() | inner, max_size=4).map(_joined), st.booleans()),
     )
 
 
 def _calls(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[ast.Call]:
-    functions = variables() | st.builds(ast.Ref, variables(), _names_path())
+    functions = variables() | _make(ast.Ref, variables(), _names_path())
     return st.one_of(
-        st.builds(ast.Call, functions, st.lists(inner, max_size=3).map(tuple)),
-        st.builds(ast.Call, st.sampled_from(_SIGNS).map(ast.Var), st.tuples(inner, inner)),
-        st.builds(ast.Call, st.just(MEMBER), st.tuples(inner, inner)),
-        st.builds(ast.Call, st.just(MEMBER_WITH_KEY), st.tuples(inner, inner, inner)),
+        _make(ast.Call, functions, st.lists(inner, max_size=3).map(tuple)),
+        _make(ast.Call, st.sampled_from(_SIGNS).map(ast.Var), st.tuples(inner, inner)),
+        _make(ast.Call, st.just(MEMBER), st.tuples(inner, inner)),
+        _make(ast.Call, st.just(MEMBER_WITH_KEY), st.tuples(inner, inner, inner)),
     )
 
 
 def _names_path() -> st.SearchStrategy[tuple[ast.Scalar, ...]]:
     parts = names() | st.sampled_from(sorted(KEYWORDS | FUTURE_KEYWORDS))
-    return st.lists(st.builds(ast.Scalar, parts), min_size=1, max_size=3).map(tuple)
+    return st.lists(_make(ast.Scalar, parts), min_size=1, max_size=3).map(tuple)
 
 
 def _joined(parts: list[Any]) -> tuple[Any, ...]:
@@ -127,18 +139,18 @@ def _bodies(inner: st.SearchStrategy[Any], wildcards: bool) -> st.SearchStrategy
 
 
 def _statements(inner: st.SearchStrategy[Any], wildcards: bool) -> st.SearchStrategy[ast.Statement]:
-    targets = variables() | st.builds(ast.Ref, st.just(ast.Var("input")), _names_path())
-    withs = st.lists(st.builds(ast.With, targets, inner), max_size=2).map(tuple)
+    targets = variables() | _make(ast.Ref, st.just(ast.Var("input")), _names_path())
+    withs = st.lists(_make(ast.With, targets, inner), max_size=2).map(tuple)
     negated = st.booleans()
     variable = variables(wildcards=wildcards)
-    plain = st.builds(ast.Expression, inner, negated=negated, withs=withs)
+    plain = _make(ast.Expression, inner, negated=negated, withs=withs)
     return st.one_of(
         plain,
-        st.builds(ast.Unify, inner, inner, negated=negated, withs=withs),
-        st.builds(ast.Assign, inner, inner, negated=negated, withs=withs),
-        st.builds(ast.Some, st.lists(variable, min_size=1, max_size=3).map(tuple)),
-        st.builds(ast.SomeIn, st.none() | inner, inner, inner, withs=withs),
-        st.builds(ast.Every, st.none() | variable, variable, inner, plain.map(lambda s: (s,)), withs=withs),
+        _make(ast.Unify, inner, inner, negated=negated, withs=withs),
+        _make(ast.Assign, inner, inner, negated=negated, withs=withs),
+        _make(ast.Some, st.lists(variable, min_size=1, max_size=3).map(tuple)),
+        _make(ast.SomeIn, st.none() | inner, inner, inner, withs=withs),
+        _make(ast.Every, st.none() | variable, variable, inner, plain.map(lambda s: (s,)), withs=withs),
     )
 
 
@@ -146,36 +158,36 @@ def rules(*, wildcards: bool = False, max_leaves: int = 5) -> st.SearchStrategy[
     """Rules of every form that v1 has."""
     inner = terms(wildcards=wildcards, max_leaves=max_leaves)
     name, constant_path = variables(), st.just(()) | _names_path()
-    path = st.lists(st.builds(ast.Scalar, names()) | inner, max_size=2).map(tuple)
+    path = st.lists(_make(ast.Scalar, names()) | inner, max_size=2).map(tuple)
     args = st.lists(inner, min_size=1, max_size=3).map(tuple)
     value = st.just(ast.Scalar(True)) | inner
     body = _bodies(inner, wildcards)
     maybe_body = st.just(()) | body
-    orelse = st.lists(st.builds(ast.Else, inner, maybe_body), max_size=2).map(tuple)
+    orelse = st.lists(_make(ast.Else, inner, maybe_body), max_size=2).map(tuple)
     no_key, assign = st.none(), st.booleans()
-    heads = st.builds(ast.Head, name, path, st.none(), no_key, value, assign)
-    functions = st.builds(ast.Head, name, constant_path, args, no_key, value, assign)
-    constants = st.builds(ast.Head, name, constant_path, st.none(), no_key, value, assign)
+    heads = _make(ast.Head, name, path, st.none(), no_key, value, assign)
+    functions = _make(ast.Head, name, constant_path, args, no_key, value, assign)
+    constants = _make(ast.Head, name, constant_path, st.none(), no_key, value, assign)
     return st.one_of(
-        st.builds(ast.Rule, heads, maybe_body),
-        st.builds(ast.Rule, functions, maybe_body),
-        st.builds(ast.Rule, constants | functions, body, orelse),
-        st.builds(ast.Rule, st.builds(ast.Head, name, path, key=inner), maybe_body),
-        st.builds(ast.Rule, _default_heads(), default=st.just(True)),
+        _make(ast.Rule, heads, maybe_body),
+        _make(ast.Rule, functions, maybe_body),
+        _make(ast.Rule, constants | functions, body, orelse),
+        _make(ast.Rule, _make(ast.Head, name, path, key=inner), maybe_body),
+        _make(ast.Rule, _default_heads(), default=st.just(True)),
     )
 
 
 def _default_heads() -> st.SearchStrategy[ast.Head]:
     args = st.lists(variables(), min_size=1, max_size=3, unique_by=lambda var: var.name).map(tuple)
-    value = scalars() | st.builds(ast.Array, st.lists(scalars(), max_size=2).map(tuple))
+    value = scalars() | _make(ast.Array, st.lists(scalars(), max_size=2).map(tuple))
     path = st.just(()) | _names_path()
-    return st.builds(ast.Head, variables(), path, st.none() | args, st.none(), value, st.booleans())
+    return _make(ast.Head, variables(), path, st.none() | args, st.none(), value, st.booleans())
 
 
 def imports() -> st.SearchStrategy[tuple[ast.Import, ...]]:
     """Imports of data and input, each under a name of its own."""
     roots = st.sampled_from([ast.Var("data"), ast.Var("input")])
-    clauses = st.builds(ast.Import, st.builds(ast.Ref, roots, _names_path()), variables())
+    clauses = _make(ast.Import, _make(ast.Ref, roots, _names_path()), variables())
     return st.lists(clauses, max_size=3, unique_by=lambda clause: clause.name).map(tuple)
 
 
@@ -183,4 +195,4 @@ def modules(*, wildcards: bool = False, max_rules: int = 3) -> st.SearchStrategy
     """Modules of v1."""
     packages = st.builds(lambda head, rest: (head, *rest), names(), st.lists(names() | texts(), max_size=2))
     listed = st.lists(rules(wildcards=wildcards), max_size=max_rules).map(tuple)
-    return st.builds(ast.Module, packages, imports(), listed)
+    return _make(ast.Module, packages, imports(), listed)
