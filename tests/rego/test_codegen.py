@@ -81,6 +81,20 @@ def test_closures_nest_deeper_than_python_allows(levels: int) -> None:
     assert policy.evaluate("data.p", {"x": [0]}) == {}
 
 
+def test_statements_that_nest_too_deep_are_refused() -> None:
+    loops = "; ".join(f"some v{level} in input.x" for level in range(2000))
+    policy = rego.compile({"p.rego": f"package p\n\nr if {{ {loops} }}\n"})
+    with pytest.raises(rego.CompileError, match="nest too deep"):
+        policy.evaluate("data.p.r", {"x": [1]})
+
+
+def test_a_thousand_rules_that_share_nothing_do_not_nest() -> None:
+    rules = "\n".join(f"r{n} if input.x == {n}\nany if _ = r{n}" for n in range(1000))
+    policy = rego.compile({"p.rego": f"package p\n\n{rules}\n"})
+    assert policy.evaluate("data.p.any", {"x": 999}) is True
+    assert policy.evaluate("data.p.any", {"x": 1000}) is rego.UNDEFINED
+
+
 def test_a_long_chain_of_rules_evaluates_or_ends_as_an_error() -> None:
     rules = "\n".join(f"r{n} := r{n + 1} + input.x" for n in range(3000))
     policy = rego.compile({"p.rego": f"package p\n\n{rules}\n\nr3000 := 0\n"})

@@ -32,7 +32,7 @@ class PlanPolicy:
     """A policy that was planned elsewhere: OPA's `plan.json` with the data of its bundle."""
 
     def __init__(self, policy: ir.Policy, data: Value, network: Network) -> None:
-        self._program = codegen.compile_plan(policy)
+        self._program: codegen.Program = guarded(codegen.compile_plan, policy)
         self._data = data
         self._network = network
 
@@ -80,7 +80,7 @@ def load_plan(
     """The policy in a `plan.json`, given parsed or as text; `data` is the bundle's.
 
     `network` names the hosts that builtins may reach, none by default. Raises `ir_json.PlanFormatError` for
-    what is no plan.
+    what is no plan, and EvalError for one whose blocks nest too deep.
     """
     policy = ir_json.loads(document) if isinstance(document, str | bytes) else ir_json.load(document)
     return PlanPolicy(policy, guarded(from_python, {} if data is None else data), network)

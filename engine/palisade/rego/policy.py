@@ -179,9 +179,21 @@ class Policy:
             return self._planner.plan(entrypoints, prints=self._setup.printed is not None)
         except PlanError as error:
             raise CompileError([Diagnostic(COMPILE_ERROR, error.message, error.location)]) from error
+        except RecursionError:
+            raise _too_deep(entrypoints) from None
 
     def _compile(self, entrypoints: Sequence[Entrypoint]) -> codegen.Program:
-        return codegen.compile_plan(self._plan(entrypoints))
+        policy = self._plan(entrypoints)
+        try:
+            return codegen.compile_plan(policy)
+        except RecursionError:
+            raise _too_deep(entrypoints) from None
+
+
+def _too_deep(entrypoints: Sequence[Entrypoint]) -> CompileError:
+    names = ", ".join(each.name for each in entrypoints)
+    message = "what is asked for needs a rule whose statements nest too deep: split the rule"
+    return CompileError([Diagnostic(COMPILE_ERROR, message, Location(names, 1, 1))])
 
 
 def _keep(cache: dict[K, V], key: K, value: V) -> None:

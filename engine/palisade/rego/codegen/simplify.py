@@ -16,52 +16,76 @@ def simplify(nodes: list[Node]) -> list[Node]:
 
 def _fold(nodes: list[Node]) -> list[Node]:
     """Right to left, so that what follows a block is known when the block is looked at."""
-    rest: list[Node] = []
+    done: list[Node] = []  # what follows, the last node first
     for node in reversed(nodes):
         match node:
             case Jump() | Return():
-                rest = [node]
+                done = [node]
             case Cond(test, then, orelse):
-                rest = [Cond(test, _fold(then), _fold(orelse)), *rest]
-                if ends(rest[:1]):
-                    rest = rest[:1]
+                folded = Cond(test, _fold(then), _fold(orelse))
+                if ends([folded]):
+                    done = []
+                done.append(folded)
             case Loop(label, header, body):
                 body = _fold(body)
                 last = body[-1] if body else None
                 if isinstance(last, Block):
                     # The end of the last block is the end of the round.
                     body = [*body[:-1], *_retarget(last.body, last.label, Jump(label))]
-                rest = [Loop(label, header, _strip(body, frozenset((label,)))), *rest]
+                done.append(Loop(label, header, _strip(body, frozenset((label,)))))
             case Block(label, body):
-                rest = _fold_block(label, body, rest)
+                done = _fold_block(label, body, done)
             case _:
-                rest = [node, *rest]
-    return rest
+                done.append(node)
+    done.reverse()
+    return done
 
 
-def _fold_block(label: Label, body: list[Node], rest: list[Node]) -> list[Node]:
-    if rest and isinstance(rest[0], Jump | Return):
+def _fold_block(label: Label, body: list[Node], done: list[Node]) -> list[Node]:
+    """The block and what follows it, which is `done`; both of them with the last node first."""
+    if done and isinstance(done[-1], Jump | Return):
         # What comes behind the block is one jump: go there at once.
-        return _fold([*_retarget(body, label, rest[0]), rest[0]])
+        return _fold([*_retarget(body, label, done[-1]), done[-1]])[::-1]
     body = _strip(_fold(body), frozenset((label,)))
     sites = sum(jump.label is label for jump in jumps(body))
     if not sites:
-        return body if ends(body) else [*body, *rest]
-    sunk = _sink(label, body, rest) if sites == 1 and ends(body) else None
-    return sunk if sunk is not None else [Block(label, body), *rest]
+        done = [] if ends(body) else done
+        done.extend(reversed(body))
+        return done
+    sunk = _sink(label, body, done[::-1]) if sites == 1 and ends(body) else None
+    if sunk is not None:
+        return sunk[::-1]
+    done.append(Block(label, body))
+    return done
 
 
 def _sink(label: Label, body: list[Node], rest: list[Node]) -> list[Node] | None:
-    """`{ a; if x leave; b; elsewhere } rest` as `a; if x { rest } else { b; elsewhere }`."""
+    """`{ a; if x leave; b; elsewhere } rest` as `a; if x { rest } else { b; elsewhere }`.
+
+    Where b ends in a return, `rest` can follow instead of nesting, so that a thousand rules do not nest.
+    """
     for at, node in enumerate(body):
-        if (
-            isinstance(node, Cond)
-            and not node.orelse
-            and isinstance(node.then[-1], Jump)
-            and node.then[-1].label is label
-        ):
-            return [*body[:at], Cond(node.test, [*node.then[:-1], *rest], body[at + 1 :])]
+        match node:
+            case Cond(test, [*before, Jump(target)], []) if target is label:
+                after = body[at + 1 :]
+                if isinstance(after[-1], Return):
+                    return [*body[:at], Cond(test, before, after), *rest]
+                if _nesting(rest) < _DEEP:
+                    return [*body[:at], Cond(test, [*before, *rest], after)]
+                return None
     return None
+
+
+_DEEP = 12
+
+
+def _nesting(nodes: list[Node]) -> int:
+    """How deep the conditions at the end of the nodes nest."""
+    depth = 0
+    while nodes and isinstance(last := nodes[-1], Cond):
+        nodes = last.then or last.orelse
+        depth += 1
+    return depth
 
 
 def _retarget(nodes: list[Node], old: Label, new: Jump | Return) -> list[Node]:
