@@ -6,9 +6,9 @@
 the rules into one of Envoy's matchers, and `compile` puts the filters of a sidecar together.
 """
 
+from palisade.enforce.envoy.bounds import Reason
 from palisade.enforce.envoy.compile import Enforcement, compile_sidecar
 from palisade.enforce.envoy.decision import RuleCoverage
-from palisade.enforce.envoy.lower import Reason
 from palisade.enforce.envoy.tree import Verdict
 
 __all__ = ["Enforcement", "Reason", "RuleCoverage", "Verdict", "compile_sidecar"]

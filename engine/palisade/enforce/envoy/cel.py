@@ -1,16 +1,21 @@
 """Expressions of CEL as syntax trees, the form in which Envoy takes them: nothing is quoted or parsed.
 
-Only what Envoy 1.40 offers inside matchers is here: no string concatenation, no string extensions. A missing
-key or a type mismatch is an error of the expression, and Envoy takes an error for "no match".
+Only what Envoy 1.40 offers inside matchers is here: no string concatenation and no string extensions, but
+`re.extract` and `re.capture`, by which a text can be taken apart and put together. A missing key or a type
+mismatch is an error of the expression, and Envoy takes an error for "no match".
 """
 
 from __future__ import annotations
 
+from functools import lru_cache
+
+import re2
 from cel.expr.syntax_pb2 import Constant, Expr, ParsedExpr
 from xds.type.matcher.v3.cel_pb2 import CelMatcher
 from xds.type.matcher.v3.http_inputs_pb2 import HttpAttributesCelMatchInput
 
 from palisade.enforce.envoy.predicate import Check, custom_check, typed
+from palisade.rego.values import Value
 
 _INPUT = typed("palisade.cel", HttpAttributesCelMatchInput())
 
@@ -31,6 +36,31 @@ def integer(value: int) -> Expr:
     return Expr(const_expr=Constant(int64_value=value))
 
 
+def constant(value: Value) -> Expr | None:
+    """A JSON value as metadata has it, its numbers as doubles; None where no double is the number."""
+    if value is None:
+        return Expr(const_expr=Constant(null_value="NULL_VALUE"))
+    if isinstance(value, bool):
+        return Expr(const_expr=Constant(bool_value=value))
+    if isinstance(value, str):
+        return text(value)
+    if isinstance(value, list):
+        items = [constant(item) for item in value]
+        return None if None in items else Expr(list_expr=Expr.CreateList(elements=items))
+    if isinstance(value, dict):
+        entries = [(name, constant(item)) for name, item in value.items()]
+        if any(item is None or not isinstance(name, str) for name, item in entries):
+            return None
+        pairs = [Expr.CreateStruct.Entry(map_key=text(name), value=item) for name, item in entries]
+        return Expr(struct_expr=Expr.CreateStruct(entries=pairs))
+    if isinstance(value, int | float) and abs(value) <= _EXACT and float(value) == value:
+        return Expr(const_expr=Constant(double_value=float(value)))
+    return None
+
+
+_EXACT = 2.0**53
+
+
 def call(function: str, *args: Expr) -> Expr:
     return Expr(call_expr=Expr.Call(function=function, args=args))
 
@@ -47,6 +77,46 @@ def equal(left: Expr, right: Expr) -> Expr:
     return call("_==_", left, right)
 
 
+def disjunction(*parts: Expr) -> Expr:
+    joined = parts[0]
+    for part in parts[1:]:
+        joined = call("_||_", joined, part)
+    return joined
+
+
+def captured(operand: Expr, pattern: str) -> Expr | None:
+    """What the one group of a pattern takes of a text that it matches; an error for others.
+
+    None where the pattern is larger than Envoy compiles inside expressions.
+    """
+    return call("re.capture", operand, text(pattern)) if _small(pattern) else None
+
+
+def between(before: str, operand: Expr, behind: str) -> Expr:
+    """A text between two constants."""
+    if not before and not behind:
+        return operand
+    parts = (part.replace("\\", "\\\\") for part in (before, behind))
+    return call("re.extract", operand, text("(?s)^(.*)$"), text("\\1".join(parts)))
+
+
+def matches(operand: Expr, pattern: str) -> Expr | None:
+    """A text that the pattern matches somewhere; None where the pattern is too large."""
+    return method(operand, "matches", text(pattern)) if _small(pattern) else None
+
+
+MAX_PROGRAM = 100
+"""Envoy's limit for RE2 programs inside of expressions."""
+
+
+@lru_cache(1024)
+def _small(pattern: str) -> bool:
+    try:
+        return int(re2.compile(pattern).programsize) < MAX_PROGRAM - 10
+    except re2.error:
+        return False
+
+
 def conjunction(*parts: Expr) -> Expr:
     joined = parts[0]
     for part in parts[1:]:
@@ -59,11 +129,11 @@ def has_type(operand: Expr, kind: str) -> Expr:
     return equal(call("type", operand), name(kind))
 
 
-def metadata(namespace: str, *path: str) -> Expr:
+def metadata(namespace: str, *path: str | int) -> Expr:
     """What stands at a path in the dynamic metadata."""
     expr = index(field(name("metadata"), "filter_metadata"), text(namespace))
     for key in path:
-        expr = index(expr, text(key))
+        expr = index(expr, integer(key) if isinstance(key, int) else text(key))
     return expr
 
 
@@ -88,6 +158,14 @@ def _number(expr: Expr, first: int) -> int:
     kind = expr.WhichOneof("expr_kind")
     if kind == "select_expr":
         following = _number(expr.select_expr.operand, following)
+    elif kind == "list_expr":
+        for item in expr.list_expr.elements:
+            following = _number(item, following)
+    elif kind == "struct_expr":
+        for entry in expr.struct_expr.entries:
+            entry.id = following
+            following = _number(entry.map_key, following + 1)
+            following = _number(entry.value, following)
     elif kind == "call_expr":
         if expr.call_expr.HasField("target"):
             following = _number(expr.call_expr.target, following)

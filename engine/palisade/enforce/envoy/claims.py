@@ -1,4 +1,4 @@
-"""Matchers on the claims of verified tokens, which Envoy keeps as JSON values in its dynamic metadata.
+"""Predicates on the claims of verified tokens, which Envoy keeps as JSON values in its dynamic metadata.
 
 Their meaning was tried on Envoy 1.40 for every JSON type: a matcher never takes a value of another type, and
 never one that is missing. Numbers are doubles there, and the engine gets the same doubles: both agree.
@@ -10,55 +10,111 @@ import sys
 from collections.abc import Iterable
 from decimal import Decimal
 
+from cel.expr.syntax_pb2 import Expr
 from envoy.type.matcher.v3.regex_pb2 import RegexMatcher as EnvoyRegex
 from envoy.type.matcher.v3.string_pb2 import StringMatcher as EnvoyString
 from envoy.type.matcher.v3.value_pb2 import ValueMatcher
 from xds.type.matcher.v3.string_pb2 import StringMatcher
 
 from palisade.enforce.envoy import cel
-from palisade.enforce.envoy.predicate import Predicate, all_of, any_of, negate
+from palisade.enforce.envoy.predicate import NO, Check, Predicate, all_of, any_of, negate, one_of
 from palisade.enforce.envoy.sources import ClaimSource
 
 _LIMIT = sys.float_info.max
+_KINDS = {
+    "string": "string",
+    "number": "double",
+    "boolean": "bool",
+    "null": "null_type",
+    "array": "list",
+    "object": "map",
+}
+_OPERATORS = {"lt": "_<_", "lte": "_<=_", "gt": "_>_", "gte": "_>=_"}
 
 
 def claim_defined(claim: ClaimSource) -> Predicate:
     """The claim is there, be it null."""
+    if claim.indexed:
+        return cel.check(cel.equal(cel.call("type", claim.expr), cel.call("type", claim.expr)))
     return claim.check(ValueMatcher(present_match=True))
 
 
 def claim_kind(claim: ClaimSource, kind: str) -> Predicate:
     """The claim is there and of a type: string, number, boolean, null, array or object."""
-    name = {
-        "string": "string",
-        "number": "double",
-        "boolean": "bool",
-        "null": "null_type",
-        "array": "list",
-        "object": "map",
-    }[kind]
-    return cel.check(cel.has_type(claim.expr, name))
+    return cel.check(cel.has_type(claim.expr, _KINDS[kind]))
 
 
-def claim_is(claim: ClaimSource, values: Iterable[object], *, member: bool = False) -> Predicate | None:
-    """The claim, or with `member` some member of the array that it is, equals one of the values.
-
-    None where a value is an array or object, which no matcher compares.
-    """
+def claim_is(claim: ClaimSource, values: Iterable[object]) -> Predicate | None:
+    """The claim equals one of the values. None where a value is not one that Envoy can compare."""
     found: list[Predicate] = []
-    for value in sorted(values, key=repr):
-        matcher = _value(value)
-        if matcher is None:
+    chosen = list(values)
+    text = claim.text
+    if text is not None:
+        found.append(one_of(text, (value for value in chosen if isinstance(value, str))))
+        chosen = [value for value in chosen if not isinstance(value, str)]
+    for value in sorted(chosen, key=repr):
+        each = _equals(claim, value)
+        if each is None:
             return None
-        if matcher is not _NEVER:
-            found.append(claim.check(_member(matcher) if member else matcher))
+        found.append(each)
     return any_of(found)
 
 
-def claim_matches(claim: ClaimSource, matcher: StringMatcher, *, member: bool = False) -> Predicate:
-    """The claim, or some member of the array that it is, is a string that the matcher takes."""
-    value = ValueMatcher(string_match=_envoy_string(matcher))
-    return claim.check(_member(value) if member else value)
+def _equals(claim: ClaimSource, value: object) -> Predicate | None:
+    if _is_out_of_reach(value):
+        return NO
+    if claim.indexed or isinstance(value, list | dict):
+        expr = cel.constant(value)
+        if expr is None:
+            return None
+        kind = "list" if isinstance(value, list) else "map" if isinstance(value, dict) else ""
+        if value is None:
+            return claim_kind(claim, "null")
+        same = cel.equal(claim.expr, expr)
+        return cel.check(cel.conjunction(cel.has_type(claim.expr, kind), same) if kind else same)
+    matcher = _value(value)
+    return None if matcher is None else claim.check(matcher)
+
+
+def claim_has(claim: ClaimSource, values: Iterable[object]) -> Predicate | None:
+    """Some member of the array that the claim is equals one of the values. None as for `claim_is`."""
+    found: list[Predicate] = []
+    for value in sorted(values, key=repr):
+        if _is_out_of_reach(value):
+            continue
+        matcher = _value(value)
+        if matcher is None or claim.indexed:
+            return None
+        found.append(claim.check(_member(matcher)))
+    return any_of(found)
+
+
+def claim_matches(claim: ClaimSource, matcher: StringMatcher) -> Predicate | None:
+    """The claim is a string that the matcher takes. None where Envoy cannot tell."""
+    if not claim.indexed:
+        return claim.check(ValueMatcher(string_match=_envoy_string(matcher)))
+    test = text_test(claim.expr, matcher)
+    return None if test is None else cel.check(test)
+
+
+def claim_has_matching(claim: ClaimSource, matcher: StringMatcher) -> Predicate | None:
+    """Some member of the array that the claim is, is a string that the matcher takes."""
+    if claim.indexed:
+        return None
+    return claim.check(_member(ValueMatcher(string_match=_envoy_string(matcher))))
+
+
+def text_test(operand: Expr, matcher: StringMatcher) -> Expr | None:
+    """What the matcher asks of a text, as an expression."""
+    kind = str(matcher.WhichOneof("match_pattern"))
+    if kind == "safe_regex":
+        return cel.matches(operand, f"^(?:{matcher.safe_regex.regex})$")
+    text = cel.text(getattr(matcher, kind))
+    if kind == "exact":
+        return cel.equal(operand, text)
+    return cel.method(
+        operand, {"prefix": "startsWith", "suffix": "endsWith", "contains": "contains"}[kind], text
+    )
 
 
 def claim_compared(claim: ClaimSource, operator: str, limit: int | float) -> Predicate | None:
@@ -66,23 +122,41 @@ def claim_compared(claim: ClaimSource, operator: str, limit: int | float) -> Pre
     bound = float(limit)
     if bound != limit or abs(bound) >= _LIMIT:
         return None
-    below = ValueMatcher()
-    below.double_match.range.start, below.double_match.range.end = -_LIMIT, bound
-    above = ValueMatcher()
-    above.double_match.range.start, above.double_match.range.end = bound, _LIMIT
+    kinds = ("null", "boolean") if operator in ("lt", "lte") else ("string", "array", "object")
+    others = [claim_kind(claim, kind) for kind in kinds]
+    if claim.indexed:
+        number = cel.constant(bound)
+        if number is None:
+            return None
+        ordered = cel.call(_OPERATORS[operator], claim.expr, number)
+        return any_of((cel.check(cel.conjunction(cel.has_type(claim.expr, "double"), ordered)), *others))
     same = ValueMatcher()
     same.double_match.exact = bound
-    if operator in ("lt", "lte"):
-        found = [claim_kind(claim, "null"), claim_kind(claim, "boolean"), claim.check(below)]
-        return any_of([*found, claim.check(same)] if operator == "lte" else found)
-    higher = [claim_kind(claim, kind) for kind in ("string", "array", "object")]
-    if operator == "gte":
-        return any_of([claim.check(above), *higher])
-    return any_of([all_of((claim.check(above), negate(claim.check(same)))), *higher])
+    span = ValueMatcher()
+    ends = (-_LIMIT, bound) if operator in ("lt", "lte") else (bound, _LIMIT)
+    span.double_match.range.start, span.double_match.range.end = ends
+    # A range has its start and not its end.
+    largest = ValueMatcher()
+    largest.double_match.exact = _LIMIT
+    within: Predicate = claim.check(span)
+    if operator == "lte":
+        within = any_of((within, claim.check(same)))
+    elif operator in ("gt", "gte"):
+        within = any_of((within, claim.check(largest)))
+    if operator == "gt":
+        within = all_of((within, negate(claim.check(same))))
+    return any_of((within, *others))
 
 
-_NEVER = ValueMatcher()
-"""Stands for a value that no claim can have."""
+def _is_out_of_reach(value: object) -> bool:
+    """A number that no double is: claims are doubles."""
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+        return False
+    try:
+        number = float(value)
+    except OverflowError:
+        return True
+    return number != value and Decimal(repr(number)) != value
 
 
 def _value(value: object) -> ValueMatcher | None:
@@ -92,10 +166,7 @@ def _value(value: object) -> ValueMatcher | None:
     elif isinstance(value, bool):
         matcher.bool_match = value
     elif isinstance(value, int | float | Decimal):
-        number = float(value)
-        if number != value and Decimal(repr(number)) != value:
-            return _NEVER  # no double is this number, and claims are doubles
-        matcher.double_match.exact = number
+        matcher.double_match.exact = float(value)
     elif isinstance(value, str):
         matcher.string_match.exact = value
     else:
@@ -115,3 +186,16 @@ def _envoy_string(matcher: StringMatcher) -> EnvoyString:
     if kind == "safe_regex":
         return EnvoyString(safe_regex=EnvoyRegex(regex=matcher.safe_regex.regex))
     return EnvoyString(**{str(kind): getattr(matcher, str(kind))}, ignore_case=matcher.ignore_case)
+
+
+__all__ = [
+    "Check",
+    "claim_compared",
+    "claim_defined",
+    "claim_has",
+    "claim_has_matching",
+    "claim_is",
+    "claim_kind",
+    "claim_matches",
+    "text_test",
+]

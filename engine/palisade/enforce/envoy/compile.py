@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from envoy.config.core.v3.extension_pb2 import TypedExtensionConfig
@@ -17,8 +17,9 @@ from google.protobuf.message import Message
 
 from palisade.enforce.envoy.decision import RESIDUAL, Decision, RuleCoverage, decide
 from palisade.enforce.envoy.identity import authentication
-from palisade.enforce.envoy.sources import JWT_AUTHN, PATH_STATE
-from palisade.enforce.envoy.tree import matcher
+from palisade.enforce.envoy.predicate import Text, negate, one_of
+from palisade.enforce.envoy.sources import JWT_AUTHN, PATH_STATE, state_text
+from palisade.enforce.envoy.tree import MAX_LINEAR, Entry, Verdict, build
 from palisade.policy.inventory import Function
 from palisade.policy.revisions import Revision
 from palisade.rego import ir
@@ -68,10 +69,11 @@ def compile_sidecar(revision: Revision, function: Function, keys: Mapping[str, s
     plan = revision.policy.plan([name])
     decision = _decision(revision, function, plan, path)
     body = decision.residual and not _BODY.isdisjoint(plan.strings)
+    rbac, texts = native(decision, revision.id)
     filters = {
         IDENTITY: authentication(revision.providers, keys),
-        ATTRIBUTES: attributes(revision.id),
-        NATIVE: native(decision),
+        ATTRIBUTES: attributes(revision.id, texts),
+        NATIVE: rbac,
         ASK: _ask(function, body=body),
     }
     slots = [_slot(slot, config) for slot, config in filters.items()]
@@ -97,16 +99,26 @@ def _slot(name: str, config: Message) -> TypedExtensionConfig:
     return resource
 
 
-def native(decision: Decision) -> RBAC:
-    """The filter that decides what Envoy can decide by itself."""
-    return RBAC(matcher=matcher(decision.entries, decision.default))
+def native(decision: Decision, revision: str, *, linear: int = MAX_LINEAR) -> tuple[RBAC, tuple[Text, ...]]:
+    """The filter that decides what Envoy can decide by itself, and what it wants laid down for that.
+
+    `linear` is up to how many constants are compared one by one.
+    """
+    tree = build(decision.entries, decision.default, linear=linear)
+    if tree.attributes:
+        # The two filters are changed one after the other: a request between them is for the engine.
+        stale = negate(one_of(state_text(REVISION_STATE), (revision,)))
+        entries = (Entry(stale, Verdict.RESIDUAL, RESIDUAL), *decision.entries)
+        tree = build(entries, decision.default, linear=linear)
+    return RBAC(matcher=tree.matcher), tree.attributes
 
 
-def attributes(revision: str) -> SetFilterState:
+def attributes(revision: str, texts: Iterable[Text] = ()) -> SetFilterState:
     """The filter that lays down what the native one reads of the request, and the revision's name."""
     config = SetFilterState()
     # Substitution commands start with a per cent sign; a revision's name has none.
-    for key, text in ((PATH_STATE, "%PATH(NQ:PATH)%"), (REVISION_STATE, revision)):
+    states = [(PATH_STATE, "%PATH(NQ:PATH)%"), (REVISION_STATE, revision)]
+    for key, text in (*states, *((each.state, each.format) for each in texts)):
         state = config.on_request_headers.add(object_key=key, factory_key="envoy.string")
         state.format_string.text_format_source.inline_string = text
     return config

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from xds.type.matcher.v3.string_pb2 import StringMatcher
 
-from palisade.enforce.envoy import patterns
-from palisade.enforce.envoy.lower import Lowering, Reason
+from palisade.enforce.envoy import paths, patterns
+from palisade.enforce.envoy.bounds import Reason
+from palisade.enforce.envoy.lower import Lowering
 from palisade.enforce.envoy.predicate import YES, all_of, negate, text_check
 from palisade.enforce.envoy.sources import PATH_TEXT
 from palisade.enforce.envoy.tree import Entry, Verdict
 from palisade.rego.errors import NOWHERE, Location
 from palisade.rego.partial import Case, Outcome
-from palisade.rego.partial.terms import Known
+from palisade.rego.partial.formula import IsKind
+from palisade.rego.partial.terms import Apply, Element, Input, Known
+from palisade.rego.values import Key
 
 RESIDUAL = "residual"
 """The name under which Envoy reports a request that goes on to the engine."""
@@ -56,13 +59,13 @@ def decide(outcome: Outcome, providers: Sequence[str]) -> Decision:
         bounds = lowering.bounds(outcome.error)
         entries.append(Entry(bounds.surely, Verdict.DENY, ERROR))
         entries.append(Entry(all_of((bounds.possibly, negate(bounds.surely))), Verdict.RESIDUAL, RESIDUAL))
-    for verdict, run in _runs(outcome.cases):
+    for verdict, run in _runs(_settled(outcome)):
         unsure: list[Entry] = []
         for case in run:
             bounds = lowering.bounds(case.condition)
-            reasons = tuple(sorted(lowering.reasons(case.condition), key=lambda r: (r.location, r.text)))
+            reasons = _placed(lowering.reasons(case.condition), case.label)
             if verdict is Verdict.RESIDUAL:
-                reasons = (Reason("answers with more than a boolean", case.label), *reasons)
+                reasons = (Reason("answers with more than a boolean", case.label, _RESPONSE_HINT), *reasons)
             native = bounds.exact and verdict is not Verdict.RESIDUAL
             entries.append(Entry(bounds.surely, verdict, _name(case, verdict)))
             if not bounds.exact:
@@ -81,16 +84,26 @@ def decide(outcome: Outcome, providers: Sequence[str]) -> Decision:
 
 
 def _doubtful(lowering: Lowering) -> list[Entry]:
-    """The requests whose path the engine must read: broken escapes, and all escapes where a rule splits it.
+    """What is decided before all rules: by the path alone.
 
-    A path with a broken escape has no `parsed_path`; the engine denies it, as OPA-Envoy does.
+    A path with a broken escape has no `parsed_path`, so there is no input: denied, as OPA-Envoy does.
     """
+    broken = negate(text_check(PATH_TEXT, patterns.regex(paths.UNBROKEN_PATH)))
+    escaped = text_check(PATH_TEXT, StringMatcher(contains="%"))
+    entries = [Entry(all_of((escaped, broken)), Verdict.DENY, ERROR)]
     if lowering.needs_clean_path:
-        doubt = negate(text_check(PATH_TEXT, patterns.regex(patterns.CLEAN_PATH)))
-    else:
-        escaped = text_check(PATH_TEXT, StringMatcher(contains="%"))
-        doubt = all_of((escaped, negate(text_check(PATH_TEXT, patterns.regex(patterns.VALID_ESCAPES)))))
-    return [Entry(doubt, Verdict.RESIDUAL, RESIDUAL)]
+        unclean = negate(text_check(PATH_TEXT, patterns.regex(paths.CLEAN_PATH)))
+        entries.append(Entry(unclean, Verdict.RESIDUAL, RESIDUAL))
+    return entries
+
+
+_RESPONSE_HINT = "Envoy's filter only allows or denies: the engine answers with a status, headers or a body"
+
+
+def _placed(reasons: Iterable[Reason], label: Location) -> tuple[Reason, ...]:
+    """The reasons in order; what has no place of its own stands in the rule."""
+    found = {replace(each, location=label) if each.location is NOWHERE else each for each in reasons}
+    return tuple(sorted(found, key=lambda reason: (reason.location, reason.text)))
 
 
 def _runs(cases: Sequence[Case]) -> list[tuple[Verdict, list[Case]]]:
@@ -104,13 +117,34 @@ def _runs(cases: Sequence[Case]) -> list[tuple[Verdict, list[Case]]]:
     return runs
 
 
+def _settled(outcome: Outcome) -> list[Case]:
+    """The cases, those whose value the request brings split into the verdicts that it can mean."""
+    cases: list[Case] = []
+    builder = outcome.builder
+    for case in outcome.cases:
+        if not isinstance(case.value, Input | Element | Apply):
+            cases.append(case)
+            continue
+        yes = builder.both(case.condition, builder.is_in(case.value, (Key(True),)))
+        response = builder.both(case.condition, builder.atom(IsKind(case.value, "object")))
+        cases.append(Case(yes, Known(True), case.label))
+        cases.append(Case(response, case.value, case.label))
+        cases.append(Case(case.condition, Known(False), case.label))
+    return cases
+
+
 def _verdict(case: Case) -> Verdict:
     """A boolean decides in Envoy; what says more, such as a status, is for the engine to answer."""
     if case.value is None:
         return Verdict.DENY
-    if isinstance(case.value, Known) and not isinstance(case.value.value, dict):
-        return Verdict.ALLOW if case.value.value is True else Verdict.DENY
-    return Verdict.RESIDUAL
+    if not isinstance(case.value, Known):
+        return Verdict.RESIDUAL
+    value = case.value.value
+    if isinstance(value, dict):
+        if value.keys() != {"allowed"}:
+            return Verdict.RESIDUAL
+        value = value["allowed"]
+    return Verdict.ALLOW if value is True else Verdict.DENY
 
 
 def _name(case: Case, verdict: Verdict) -> str:

@@ -9,40 +9,30 @@ https://www.envoyproxy.io/docs/envoy/v1.40.0/api-v3/xds/type/matcher/v3/matcher.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 
-from xds.type.matcher.v3.string_pb2 import StringMatcher
-
-from palisade.enforce.envoy import cel, patterns
-from palisade.enforce.envoy.claims import claim_compared, claim_defined, claim_is, claim_kind, claim_matches
-from palisade.enforce.envoy.predicate import (
-    NO,
-    YES,
-    Predicate,
-    all_of,
-    any_of,
-    negate,
-    one_of,
-    text_check,
-)
+from palisade.enforce.envoy import cel, paths, patterns
+from palisade.enforce.envoy.bounds import ALWAYS, NEVER, Bounds, Reason, both, either, exactly, inverse
+from palisade.enforce.envoy.calls import Calls
+from palisade.enforce.envoy.claims import claim_defined, claim_has, claim_has_matching, claim_kind
+from palisade.enforce.envoy.context import DIRTY_QUERY
+from palisade.enforce.envoy.predicate import NO, Predicate, all_of, any_of, negate
 from palisade.enforce.envoy.sources import (
-    PATH_TEXT,
+    Address,
     ClaimSource,
-    Given,
     Identity,
     Missing,
+    Parameter,
     Path,
     ProviderName,
+    Query,
     Segment,
-    Source,
     TextSource,
-    find,
 )
 from palisade.enforce.envoy.strings import text_matcher
-from palisade.rego.errors import NOWHERE, Location
 from palisade.rego.partial.formula import (
     Atom,
+    Builder,
     Defined,
     Exists,
     Formula,
@@ -51,58 +41,30 @@ from palisade.rego.partial.formula import (
     Opaque,
     Same,
     Test,
+    put_in,
+    symbols,
 )
-from palisade.rego.partial.terms import Apply, Element, Input, Known, Symbol, Term
+from palisade.rego.partial.terms import Apply, Element, Input, Known, Symbol, subterms
 from palisade.rego.values import unkey
 
-
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """`surely` implies the formula, the formula implies `possibly`."""
-
-    surely: Predicate
-    possibly: Predicate
-
-    @property
-    def exact(self) -> bool:
-        return self.surely == self.possibly
+MEMBERS = 8
+"""Conditions on the members of a claim that no matcher of arrays has are tried on so many of them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reason:
-    """Why a part of a policy is left to the engine, and where it stands."""
-
-    text: str
-    location: Location
-
-
-NEVER = Bounds(NO, NO)
-ALWAYS = Bounds(YES, YES)
-
-
-def exactly(predicate: Predicate) -> Bounds:
-    return Bounds(predicate, predicate)
-
-
-class Lowering:
-    """Lowers the formulas of one policy. `reasons` collects why parts of them were left to the engine.
-
-    `needs_clean_path` tells, afterwards, whether any predicate is exact only for paths that are their own
-    decoded form: the caller must leave all others to the engine.
-    """
+class Lowering(Calls):
+    """Lowers the formulas of one policy. `reasons` tells why parts of them were left to the engine."""
 
     def __init__(self, providers: Sequence[str]) -> None:
-        self._providers = tuple(sorted(providers))
+        super().__init__(providers)
         self._done: dict[Formula, Bounds] = {}
         self._because: dict[Formula, frozenset[Reason]] = {}
-        self._reasons: set[Reason] = set()
-        self.needs_clean_path = False
+        self._builder = Builder()
         self._atoms: dict[type, Callable[..., Bounds]] = {
             In: self._in,
-            Defined: self._defined,
+            Defined: self._defined_at_all,
             Same: self._same,
             Test: self._test,
-            IsKind: self._is_kind,
+            IsKind: self._of_kind,
             Exists: self._exists,
             Opaque: self._opaque,
         }
@@ -138,409 +100,175 @@ class Lowering:
 
     def _combine(self, node: Formula) -> Bounds:
         if node.atom is not None:
-            self._reasons = set()
-            bounds = self._atoms[type(node.atom)](node.atom)
+            outer, self._reasons = self._reasons, set()
+            bounds = self._atom(node.atom)
             if self._reasons:
                 self._because[node] = frozenset(self._reasons)
+            self._reasons |= outer
             return bounds
         parts = [self._done[arg] for arg in node.args]
         if node.kind == "and":
-            return Bounds(all_of(p.surely for p in parts), all_of(p.possibly for p in parts))
+            return both(parts)
         if node.kind == "or":
-            return Bounds(any_of(p.surely for p in parts), any_of(p.possibly for p in parts))
+            return either(parts)
         if node.kind == "not":
-            return Bounds(negate(parts[0].possibly), negate(parts[0].surely))
+            return inverse(parts[0])
         return ALWAYS if node.kind == "true" else NEVER
 
-    def _unknown(self, reason: str, location: Location = NOWHERE) -> Bounds:
-        self._reasons.add(Reason(reason, location))
-        return Bounds(NO, YES)
+    def _atom(self, atom: Atom) -> Bounds:
+        if len(self._providers) < 2 or not _on_claims(atom):
+            return self._atoms[type(atom)](atom)
+        # Several providers: the claims are those of the first, by name, whose token was verified.
+        cases: list[Bounds] = []
+        before: list[Predicate] = []
+        outer, kept = self._providers, self._done
+        for provider in (*outer, None):
+            self._providers = () if provider is None else (provider,)
+            self._done = {}
+            bounds = self._atoms[type(atom)](atom)
+            here = [] if provider is None else [claim_defined(ClaimSource((provider,)))]
+            cases.append(both((exactly(all_of((*here, *map(negate, before)))), bounds)))
+            before += here
+        self._providers, self._done = outer, kept
+        return either(cases)
 
     def _opaque(self, atom: Opaque) -> Bounds:
         return self._unknown(atom.reason, atom.location)
-
-    # Terms --------------------------------------------------------------------------------------------
-
-    def _source(self, term: Symbol) -> Source | None:
-        return find(term.path, self._providers) if isinstance(term, Input) else None
-
-    def _each_provider(self, atom: Atom, term: Input) -> Bounds | None:
-        """An atom on a claim where there are several providers: the first whose token was verified counts."""
-        if len(self._providers) < 2 or term.path[:2] != ("identity", "claims") or len(term.path) < 3:
-            return None
-        surely: list[Predicate] = []
-        possibly: list[Predicate] = []
-        before: list[Predicate] = []
-        everyone = self._providers
-        for provider in everyone:
-            self._providers = (provider,)
-            bounds = self._atoms[type(atom)](atom)
-            self._providers = everyone
-            here = claim_defined(ClaimSource((provider,)))
-            guard = all_of((here, *map(negate, before)))
-            before.append(here)
-            surely.append(all_of((guard, bounds.surely)))
-            possibly.append(all_of((guard, bounds.possibly)))
-        return Bounds(any_of(surely), any_of(possibly))
-
-    def _path(self, pattern: str) -> Bounds:
-        if len(pattern) > patterns.MAX_PATTERN:
-            return self._unknown("compares a path segment with too many values")
-        self.needs_clean_path = True
-        return exactly(text_check(PATH_TEXT, patterns.regex(pattern)))
-
-    def _present(self, source: TextSource) -> Predicate:
-        return YES if source.always else text_check(source.text, patterns.regex("(?s).*"))
-
-    def _identified(self, providers: Iterable[str] | None = None) -> Predicate:
-        return any_of(claim_defined(ClaimSource((each,))) for each in providers or self._providers)
-
-    # Atoms --------------------------------------------------------------------------------------------
-
-    def _defined(self, atom: Defined) -> Bounds:
-        if isinstance(atom.term, Apply):
-            return self._takes_operands(atom.term)
-        if isinstance(atom.term, Input):
-            several = self._each_provider(atom, atom.term)
-            if several is not None:
-                return several
-        match self._source(atom.term):
-            case Given() | Path():
-                return ALWAYS
-            case Missing():
-                return NEVER
-            case TextSource() as source:
-                return exactly(self._present(source))
-            case ClaimSource() as claim:
-                return exactly(claim_defined(claim))
-            case Identity() | ProviderName():
-                return exactly(self._identified())
-            case Segment(0):
-                return ALWAYS
-            case Segment(index):
-                return self._path(patterns.segment_exists(index))
-        return self._unknown(f"needs {atom.term}, which Envoy does not see")
-
-    def _takes_operands(self, term: Apply) -> Bounds:
-        """Whether a builtin takes its operands: for those on strings, whether these are strings."""
-        takes = _STRING_OPERANDS.get(term.name)
-        if takes is None:
-            return self._unknown(f"calls {term.name} on what the request brings")
-        parts: list[Bounds] = []
-        for at, arg in enumerate(term.args):
-            if at not in takes:
-                if not isinstance(arg, Known):
-                    return self._unknown(f"calls {term.name} on what the request brings")
-            elif isinstance(arg, Known):
-                parts.append(ALWAYS if isinstance(arg.value, str) else NEVER)
-            else:
-                parts.append(self._is_string(arg))
-        if term.name in ("regex.match", "re_match", "glob.match") and not _valid_pattern(term):
-            return NEVER
-        return Bounds(all_of(p.surely for p in parts), all_of(p.possibly for p in parts))
-
-    def _is_string(self, term: Symbol) -> Bounds:
-        match self._source(term):
-            case TextSource() as source:
-                return exactly(self._present(source))
-            case ClaimSource() as claim:
-                return exactly(claim_kind(claim, "string"))
-            case Segment(0):
-                return ALWAYS
-            case Segment(index):
-                return self._path(patterns.segment_exists(index))
-            case Missing() | Given() | Path() | Identity():
-                return NEVER
-        if isinstance(term, Apply) and term.name in ("lower", "upper"):
-            return self._takes_operands(term)
-        return self._unknown(f"needs {term}, which Envoy does not see")
 
     def _in(self, atom: In) -> Bounds:
         values = [unkey(form) for form in atom.values]
         if isinstance(atom.term, Apply):
             return self._call_is(atom.term, values)
-        if isinstance(atom.term, Input):
-            several = self._each_provider(atom, atom.term)
-            if several is not None:
-                return several
-        strings = [value for value in values if isinstance(value, str)]
-        match self._source(atom.term):
-            case TextSource() as source:
-                if not source.always:
-                    strings = [value for value in strings if value or not _is_pseudo(source)]
-                return exactly(one_of(source.text, strings))
-            case ClaimSource() as claim:
-                return self._claim(claim_is(claim, values), atom.term)
-            case ProviderName():
-                return exactly(self._provider_in(strings))
-            case Path():
-                return self._path_is(values)
-            case Segment(index):
-                chosen = [value for value in strings if "/" not in value]
-                return self._path(patterns.segment_is(index, chosen)) if chosen else NEVER
-            case Missing():
-                return NEVER
-        return self._unknown(f"compares {atom.term}, which Envoy does not see")
+        return self._equals(self._source(atom.term), values) or self._invisible(atom.term)
 
-    def _claim(self, predicate: Predicate | None, term: Term) -> Bounds:
-        if predicate is None:
-            return self._unknown(f"compares {term} with an array or object")
-        return exactly(predicate)
+    def _defined_at_all(self, atom: Defined) -> Bounds:
+        return self._takes(atom.term) if isinstance(atom.term, Apply) else self._defined(atom)
 
-    def _provider_in(self, names: Iterable[str]) -> Predicate:
-        """The first provider by name whose token was verified is one of those."""
-        chosen = set(names)
-        found: list[Predicate] = []
-        before: list[Predicate] = []
-        for each in self._providers:
-            here = claim_defined(ClaimSource((each,)))
-            if each in chosen:
-                found.append(all_of((here, *map(negate, before))))
-            before.append(here)
-        return any_of(found)
-
-    def _path_is(self, values: Iterable[object]) -> Bounds:
-        """The segments are one of the arrays: the path is their text, where nothing in it is encoded."""
-        self.needs_clean_path = True
-        paths = []
-        for value in values:
-            if isinstance(value, list) and value and all(isinstance(each, str) for each in value):
-                text = "/" + "/".join(value)
-                if not any("/" in each for each in value) and (value[0] or len(value) == 1):
-                    paths.append(text)
-        return exactly(one_of(PATH_TEXT, paths))
-
-    def _call_is(self, term: Apply, values: Sequence[object]) -> Bounds:
-        """A builtin's answer is one of the values."""
-        strings = [value for value in values if isinstance(value, str)]
-        match term:
-            case Apply("count", (argument,)) if isinstance(self._source(argument), Path):
-                counts = [n for n in values if isinstance(n, int) and not isinstance(n, bool) and 0 < n < 200]
-                return self._any(self._path(patterns.segments(count)) for count in counts)
-            case Apply(".", (Apply("split", (text, Known(str(mark)))), Known(int(at)))) if _one_char(mark):
-                chosen = [value for value in strings if mark not in value]
-                return (
-                    self._matches(text, patterns.piece_is(mark, at, chosen)) if chosen and at >= 0 else NEVER
-                )
-            case Apply("lower" | "upper" as name, (text,)):
-                return self._any(self._folded(name, text, value) for value in strings)
-        return self._unknown(f"calls {term.name} on what the request brings")
-
-    @staticmethod
-    def _any(parts: Iterable[Bounds]) -> Bounds:
-        found = list(parts)
-        return Bounds(any_of(p.surely for p in found), any_of(p.possibly for p in found))
-
-    def _folded(self, name: str, text: Symbol, value: str) -> Bounds:
-        if (value.lower() if name == "lower" else value.upper()) != value:
-            return NEVER
-        if not value.isascii():
-            return self._unknown(f"compares what {name} makes with letters beyond ASCII")
-        return self._matches(text, patterns.folded(name, value))
-
-    def _matches(self, term: Symbol, pattern: str) -> Bounds:
-        """The term is a string that the pattern matches as a whole."""
-        if len(pattern) > patterns.MAX_PATTERN:
-            return self._unknown("compares with too many values for one expression")
-        return self._string_is(term, patterns.regex(pattern))
-
-    def _string_is(self, term: Symbol, matcher: StringMatcher) -> Bounds:
-        if isinstance(term, Input):
-            several = self._several_strings(term, matcher)
-            if several is not None:
-                return several
-        match self._source(term):
-            case TextSource() as source:
-                return exactly(text_check(source.text, matcher))
-            case ClaimSource() as claim:
-                return exactly(claim_matches(claim, matcher))
-            case Missing() | Given() | Path() | Identity():
-                return NEVER
-        return self._unknown(f"needs {term}, which Envoy does not see")
-
-    def _several_strings(self, term: Input, matcher: StringMatcher) -> Bounds | None:
-        if len(self._providers) < 2 or term.path[:2] != ("identity", "claims") or len(term.path) < 3:
-            return None
-        found: list[Predicate] = []
-        before: list[Predicate] = []
-        for provider in self._providers:
-            here = claim_defined(ClaimSource((provider,)))
-            claim = find(term.path, (provider,))
-            if isinstance(claim, ClaimSource):
-                found.append(all_of((here, *map(negate, before), claim_matches(claim, matcher))))
-            before.append(here)
-        return exactly(any_of(found))
-
-    def _test(self, atom: Test) -> Bounds:
-        term = atom.term
-        if term.name in ("lt", "lte", "gt", "gte"):
-            return self._compared(term)
-        if term.name in ("is_string", "is_array", "is_object", "is_number", "is_boolean", "is_null"):
-            return self._is_a(term)
-        found = text_matcher(term)
-        if found is None:
-            return self._unknown(f"calls {term.name} on what the request brings")
-        subject, matcher = found
-        if matcher is None:
-            return NEVER
-        match self._source(subject):
-            case Segment(index):
-                pattern = patterns.segment_matching(index, matcher)
-                if pattern is not None:
-                    return self._path(pattern)
-                return self._unknown(f"calls {term.name} on a segment of the path")
-        return self._string_is(subject, matcher)
-
-    def _is_a(self, term: Apply) -> Bounds:
-        kind = term.name.removeprefix("is_")
-        match self._source(term.args[0]):
-            case TextSource() as source:
-                return exactly(self._present(source)) if kind == "string" else NEVER
-            case ClaimSource() as claim:
-                return exactly(claim_kind(claim, kind))
-            case Missing():
-                return NEVER
-        return self._unknown(f"calls {term.name} on what the request brings")
-
-    def _compared(self, term: Apply) -> Bounds:
-        """`claim < 3` and the like, in Rego's order: null, booleans, numbers, strings, arrays, objects."""
-        left, right = term.args
-        name = term.name
-        if isinstance(left, Known):
-            left, right = right, left
-            name = {"lt": "gt", "lte": "gte", "gt": "lt", "gte": "lte"}[name]
-        if not isinstance(right, Known) or isinstance(right.value, bool):
-            return self._unknown("compares two values of the request by order")
-        if not isinstance(right.value, int | float):
-            return self._unknown("compares by an order that is not of numbers")
-        match self._source(left):
-            case ClaimSource() as claim:
-                return self._claim(claim_compared(claim, name, right.value), Input(()))
-            case TextSource() as source:
-                # A string is greater than any number.
-                return exactly(self._present(source)) if name in ("gt", "gte") else NEVER
-            case Missing():
-                return NEVER
-        return self._unknown("compares by order what Envoy does not see")
-
-    def _is_kind(self, atom: IsKind) -> Bounds:
-        if isinstance(atom.term, Input):
-            several = self._each_provider(atom, atom.term)
-            if several is not None:
-                return several
-        match self._source(atom.term):
-            case Given() | Identity():
-                whole = atom.kind == "object"
-                return self._defined(Defined(atom.term)) if whole else NEVER
-            case Path():
-                return ALWAYS if atom.kind == "array" else NEVER
-            case ClaimSource() as claim:
-                return exactly(claim_kind(claim, atom.kind)) if atom.kind != "set" else NEVER
-            case TextSource() | Missing() | ProviderName() | Segment():
-                return NEVER
+    def _of_kind(self, atom: IsKind) -> Bounds:
         if isinstance(atom.term, Apply) and atom.term.name == "split":
-            return self._takes_operands(atom.term) if atom.kind == "array" else NEVER
-        return self._unknown(f"needs {atom.term}, which Envoy does not see")
+            return self._takes(atom.term) if atom.kind == "array" else NEVER
+        return self._is_kind(atom)
 
-    def _same(self, atom: Same) -> Bounds:
-        left, right = self._source(atom.left), self._source(atom.right)
-        if isinstance(left, Missing) or isinstance(right, Missing):
-            return NEVER
-        if isinstance(left, TextSource | ClaimSource) and isinstance(right, TextSource | ClaimSource):
-            if isinstance(left, ClaimSource) and isinstance(right, ClaimSource):
-                return self._unknown("compares two claims")
-            return exactly(cel.check(cel.equal(left.expr, right.expr)))
-        joined = self._joined(atom.left, atom.right) or self._joined(atom.right, atom.left)
-        return joined or self._unknown(f"compares {atom.left} with {atom.right}")
-
-    def _joined(self, whole: Symbol, made: Symbol) -> Bounds | None:
-        """`path == sprintf("/users/%s", [claim])`: a text before or behind one value of the request."""
-        pieces = patterns.pieces(made)
-        text = self._source(whole)
-        if pieces is None or not isinstance(text, TextSource | ClaimSource):
-            return None
-        before, term, behind = pieces
-        part = self._source(term)
-        if not isinstance(part, TextSource | ClaimSource) or (before and behind):
-            return None
-        length = cel.call("_+_", cel.integer(len(before) + len(behind)), cel.call("size", part.expr))
-        tests = [cel.has_type(part.expr, "string"), cel.has_type(text.expr, "string")]
-        if before:
-            tests.append(cel.method(text.expr, "startsWith", cel.text(before)))
-        tests.append(cel.method(text.expr, "startsWith" if behind else "endsWith", part.expr))
-        if behind:
-            tests.append(cel.method(text.expr, "endsWith", cel.text(behind)))
-        tests.append(cel.equal(cel.call("size", text.expr), length))
-        same = cel.check(cel.conjunction(*tests))
-        if isinstance(made, Apply) and made.name == "sprintf" and isinstance(part, ClaimSource):
-            # What sprintf makes of other types can, in theory, stand in a path.
-            other = all_of((claim_defined(part), negate(claim_kind(part, "string"))))
-            return Bounds(same, any_of((same, other)))
-        return exactly(same)
+    # Members --------------------------------------------------------------------------------------------
 
     def _exists(self, atom: Exists) -> Bounds:
-        body = atom.body
-        element = Element(atom.source, atom.loop)
-        if isinstance(atom.source, Input):
-            several = self._each_provider(atom, atom.source)
-            if several is not None:
-                return several
+        body, element = atom.body, Element(atom.source, atom.loop)
         match self._source(atom.source):
             case ClaimSource() as claim:
-                return self._claim_has(claim, body, element)
+                return self._claim_has(claim, atom, element)
             case Path():
+                found = self._some_segment(body, element)
+                if found is not None:
+                    return found
+            case Query(name):
                 values = _strings_of(body, element)
                 if values is not None:
-                    return self._path(patterns.some_segment_is(values)) if values else NEVER
-            case TextSource() | Missing() | Segment() | ProviderName():
+                    return self._some_parameter(name, values)
+            case TextSource() | Missing() | Segment() | ProviderName() | Address() | Parameter():
                 return NEVER  # a string has no members
+            case Identity() if not self._providers:
+                return NEVER
         match atom.source:
-            case Apply("split", (text, Known(str(mark)))) if _one_char(mark):
+            case Apply("split", (text, Known(str(mark)))) if len(mark) == 1 and mark.isascii():
                 values = _strings_of(body, element)
                 if values is not None:
                     values = [value for value in values if mark not in value]
                     return self._matches(text, patterns.some_piece_is(mark, values)) if values else NEVER
+                return self._some_piece(text, mark, body, element) or self._iterates(atom)
+        return self._iterates(atom)
+
+    def _iterates(self, atom: Exists) -> Bounds:
         return self._unknown(f"iterates over {atom.source}")
 
-    def _claim_has(self, claim: ClaimSource, body: Formula, element: Element) -> Bounds:
+    def _some_segment(self, body: Formula, element: Element) -> Bounds | None:
+        values = _strings_of(body, element)
+        if values is None:
+            return None
+        chosen = [value for value in values if "/" not in value]
+        if any("\ufffd" in value for value in chosen):
+            return None
+        return self._path(paths.some_segment_is(chosen)) if chosen else NEVER
+
+    def _some_parameter(self, name: str, values: list[str]) -> Bounds:
+        chosen = [value for value in values if paths.is_plain_parameter(value)]
+        found = self._query(paths.some_parameter_is(name, chosen)) if chosen else NEVER
+        return found if len(chosen) == len(values) else found.unless(DIRTY_QUERY)
+
+    def _some_piece(self, text: Symbol, mark: str, body: Formula, element: Element) -> Bounds | None:
+        """Some piece of a split text equals another text of the request: both stand between two marks."""
+        if not isinstance(body.atom, Same):
+            return None
+        sides = [body.atom.left, body.atom.right]
+        others = [side for side in sides if side != element]
+        if len(others) != 1:
+            return None
+        whole, piece = self._view(text), self._view(others[0])
+        if whole is None or piece is None:
+            return None
+        alone = cel.call(
+            "re.extract",
+            piece.expr,
+            cel.text(f"(?s)^([^{patterns.quote(mark)}]*)$"),
+            cel.text(f"{mark}\\1{mark}"),
+        )
+        test = cel.check(cel.method(cel.between(mark, whole.expr, mark), "contains", alone))
+        return exactly(test).unless(any_of((whole.unsure, piece.unsure)))
+
+    def _claim_has(self, claim: ClaimSource, atom: Exists, element: Element) -> Bounds:
         """Some member of a claim: of an array exactly, of an object only the engine can tell."""
+        found = self._array_has(claim, atom, element)
+        return Bounds(found.surely, any_of((found.possibly, claim_kind(claim, "object"))))
+
+    def _array_has(self, claim: ClaimSource, atom: Exists, element: Element) -> Bounds:
+        body = atom.body
         predicate: Predicate | None = None
-        atom = body.atom
-        if isinstance(atom, In) and atom.term == element:
-            predicate = claim_is(claim, [unkey(form) for form in atom.values], member=True)
-        elif isinstance(atom, Test):
-            found = text_matcher(atom.term)
+        if isinstance(body.atom, In) and body.atom.term == element:
+            predicate = claim_has(claim, [unkey(form) for form in body.atom.values])
+        elif isinstance(body.atom, Test):
+            found = text_matcher(body.atom.term)
             if found is not None and found[0] == element:
-                predicate = claim_matches(claim, found[1], member=True) if found[1] is not None else NO
-        if predicate is None:
-            return self._unknown("asks more of a claim's members than Envoy can compare")
-        return Bounds(predicate, any_of((predicate, claim_kind(claim, "object"))))
+                predicate = NO if found[1] is None else claim_has_matching(claim, found[1])
+        elif isinstance(body.atom, Same):
+            predicate = self._holds(claim, body.atom, element)
+        if predicate is not None:
+            return exactly(predicate)
+        return self._one_by_one(claim, atom)
+
+    def _holds(self, claim: ClaimSource, same: Same, element: Element) -> Predicate | None:
+        """Some member equals a text of the request."""
+        others = [side for side in (same.left, same.right) if side != element]
+        if len(others) != 1 or not isinstance(self._source(others[0]), TextSource):
+            return None
+        text = self._view(others[0])
+        if text is None:
+            return None
+        found = cel.call("@in", text.expr, claim.expr)
+        return cel.check(cel.conjunction(cel.has_type(claim.expr, "list"), found))
+
+    def _one_by_one(self, claim: ClaimSource, atom: Exists) -> Bounds:
+        """The condition on each of the first members; of a longer array the engine looks at the others."""
+        if not isinstance(atom.source, Input) or claim.indexed:
+            return self._unknown(f"asks of the members of {atom.source} what Envoy cannot compare")
+        parts: list[Bounds] = []
+        for at in range(MEMBERS):
+            place = Input((*atom.source.path, at))
+            member = put_in(self._builder, atom.body, atom.loop, place, Known(at))
+            if member is None:
+                return self._unknown(f"asks of the members of {atom.source} what Envoy cannot compare")
+            size = cel.check(cel.call("_>_", cel.call("size", claim.expr), cel.integer(at)))
+            parts.append(both((exactly(size), self.bounds(member))))
+        array = claim_kind(claim, "array")
+        longer = cel.check(cel.call("_>_", cel.call("size", claim.expr), cel.integer(MEMBERS)))
+        found = both((exactly(array), either(parts)))
+        return Bounds(found.surely, any_of((found.possibly, all_of((array, longer)))))
 
 
-_STRING_OPERANDS: dict[str, frozenset[int]] = {
-    "startswith": frozenset((0, 1)),
-    "endswith": frozenset((0, 1)),
-    "contains": frozenset((0, 1)),
-    "lower": frozenset((0,)),
-    "upper": frozenset((0,)),
-    "split": frozenset((0, 1)),
-    "regex.match": frozenset((0, 1)),
-    "re_match": frozenset((0, 1)),
-    "glob.match": frozenset((0, 2)),
-}
-"""The operands that must be strings. All others must be constants that the builtin takes."""
-
-
-def _valid_pattern(term: Apply) -> bool:
-    return text_matcher(term) is not None
-
-
-def _one_char(mark: str) -> bool:
-    return len(mark) == 1 and mark.isascii()
-
-
-def _is_pseudo(source: TextSource) -> bool:
-    return source.text.name.startswith("header :")
+def _on_claims(atom: Atom) -> bool:
+    return any(
+        isinstance(part, Input) and part.path[:2] == ("identity", "claims") and len(part.path) > 2
+        for symbol in symbols(Formula("atom", atom=atom))
+        for part in subterms(symbol)
+    )
 
 
 def _strings_of(body: Formula, element: Element) -> list[str] | None:

@@ -1,4 +1,4 @@
-"""RE2 expressions for what the path, its segments and split texts are compared with.
+"""RE2 expressions for what texts are compared with, and texts that are put together.
 
 Envoy matches an expression against the whole text. The patterns here mean the same in Envoy and in `re2`.
 """
@@ -11,15 +11,10 @@ import re2
 from xds.type.matcher.v3.regex_pb2 import RegexMatcher
 from xds.type.matcher.v3.string_pb2 import StringMatcher
 
-from palisade.rego.partial.terms import Apply, ArrayOf, Known, Symbol
+from palisade.rego.partial.terms import Apply, ArrayOf, Known, SetOf, Symbol
 
 MAX_PATTERN = 60_000
 """Longer patterns are left to the engine: RE2 would take megabytes for one."""
-
-CLEAN_PATH = r"/(?:[^/%#][^%#]*)?"
-"""A path whose segments are its text between slashes: nothing to decode, and one slash to begin with."""
-
-VALID_ESCAPES = r"(?s)(?:[^%]|%[0-9A-Fa-f]{2})*"
 
 
 def quote(text: str) -> str:
@@ -29,28 +24,6 @@ def quote(text: str) -> str:
 
 def alternatives(texts: Iterable[str]) -> str:
     return "(?:" + "|".join(quote(text) for text in sorted(texts)) + ")"
-
-
-def segment_is(index: int, values: Iterable[str]) -> str:
-    """Segment `index` of a clean path is one of the values."""
-    return (
-        f"/(?:[^/]*/){{{index}}}{alternatives(values)}(?:/.*)?"
-        if index
-        else f"/{alternatives(values)}(?:/.*)?"
-    )
-
-
-def segment_exists(index: int) -> str:
-    return f"/(?:[^/]*/){{{index}}}.*" if index else "/.*"
-
-
-def some_segment_is(values: Iterable[str]) -> str:
-    return f"/(?:.*/)?{alternatives(values)}(?:/.*)?"
-
-
-def segments(count: int) -> str:
-    """A clean path of so many segments."""
-    return f"/(?:[^/]*/){{{count - 1}}}[^/]*" if count > 1 else "/[^/]*"
 
 
 def some_piece_is(delimiter: str, values: Iterable[str]) -> str:
@@ -93,24 +66,13 @@ def folded(name: str, value: str) -> str:
     return "".join(pieces)
 
 
-_ALSO = {("lower", "k"): "\u212a", ("upper", "S"): "\u017f", ("upper", "I"): "\u0131"}
+_ALSO = {
+    ("lower", "k"): "\u212a",
+    ("lower", "i"): "\u0130",
+    ("upper", "S"): "\u017f",
+    ("upper", "I"): "\u0131",
+}
 """Letters outside ASCII that become letters within: the Kelvin sign, the long s, the dotless i."""
-
-
-def segment_matching(index: int, matcher: StringMatcher) -> str | None:
-    """A pattern of the clean paths whose segment `index` the matcher takes; None where there is none."""
-    kind = matcher.WhichOneof("match_pattern")
-    text = getattr(matcher, str(kind))
-    lead = f"/(?:[^/]*/){{{index}}}" if index else "/"
-    if kind in ("prefix", "suffix", "contains") and "/" in text:
-        return None
-    if kind == "prefix":
-        return f"{lead}{quote(text)}.*"
-    if kind == "suffix":
-        return f"{lead}[^/]*{quote(text)}(?:/.*)?"
-    if kind == "contains":
-        return f"{lead}[^/]*{quote(text)}.*" if text else None
-    return None
 
 
 def pieces(made: Symbol) -> tuple[str, Symbol, str] | None:
@@ -137,6 +99,9 @@ def _parts(made: Symbol) -> list[str | Symbol] | None:
             return _interleaved(chunks, items)
         case Apply("concat", (Known(str(glue)), ArrayOf(items))):
             return _interleaved(["", *[glue] * (len(items) - 1), ""], items)
+        case Apply("internal.template_string", (ArrayOf(items),)):
+            shown = tuple(item.items[0] if isinstance(item, SetOf) else item for item in items)
+            return _interleaved([""] * (len(items) + 1), shown)
     return None
 
 

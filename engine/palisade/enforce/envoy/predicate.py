@@ -10,6 +10,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from envoy.extensions.matching.input_matchers.ip.v3.ip_pb2 import Ip
+from envoy.extensions.matching.input_matchers.metadata.v3.metadata_pb2 import Metadata
+from envoy.type.matcher.v3.value_pb2 import ValueMatcher
 from google.protobuf.message import Message
 from xds.core.v3.extension_pb2 import TypedExtensionConfig
 from xds.type.matcher.v3.matcher_pb2 import Matcher
@@ -30,18 +33,37 @@ def typed(name: str, message: Message) -> TypedExtensionConfig:
 class Text:
     """A text of the request that a matcher can read: a header, a part of the filter state, an address.
 
-    `name` identifies it; `config` is the serialized TypedExtensionConfig of Envoy's input.
+    `name` identifies it; `config` is the serialized TypedExtensionConfig of Envoy's input. A text with a
+    `state` is one that the attributes' filter lays down under that key by a `format`, for maps to look up: it
+    may be read only where `guard`, a serialized SinglePredicate, holds. Single comparisons do without, by
+    `claim`, the serialized input of the claim.
     """
 
     name: str
     config: bytes
+    state: str = ""
+    format: str = ""
+    guard: bytes = b""
+    claim: bytes = b""
 
     @classmethod
     def of(cls, name: str, message: Message) -> Text:
         return cls(name, typed(name, message).SerializeToString(deterministic=True))
 
+    def __hash__(self) -> int:
+        return hash(self.name)
+
     def input(self) -> TypedExtensionConfig:
         return TypedExtensionConfig.FromString(self.config)
+
+    def equals(self, value: str) -> Single:
+        """The comparison with one constant."""
+        if not self.claim:
+            return Single(input=self.input(), value_match=StringMatcher(exact=value))
+        matcher = ValueMatcher()
+        matcher.string_match.exact = value
+        source = TypedExtensionConfig.FromString(self.claim)
+        return Single(input=source, custom_match=typed("palisade.value", Metadata(value=matcher)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +77,22 @@ class OneOf:
 
     text: Text
     values: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Prefixed:
+    """The text is there and begins with one of the values, none of which is empty."""
+
+    text: Text
+    values: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Within:
+    """The text is an address in one of the ranges, in CIDR notation."""
+
+    text: Text
+    ranges: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +117,7 @@ class Not:
     part: Predicate
 
 
-Predicate: TypeAlias = Constant | OneOf | Check | All | AnyOf | Not
+Predicate: TypeAlias = Constant | OneOf | Prefixed | Within | Check | All | AnyOf | Not
 
 YES = Constant(True)
 NO = Constant(False)
@@ -110,9 +148,22 @@ def any_of(parts: Iterable[Predicate]) -> Predicate:
             flat.update(dict.fromkeys(part.parts))
         elif part != NO:
             flat[part] = None
+    flat = _united(flat)
     if any(isinstance(part, Not) and part.part in flat for part in flat):
         return YES
     return _joined(AnyOf, flat, NO)
+
+
+def _united(flat: dict[Predicate, None]) -> dict[Predicate, None]:
+    """Address ranges together, so that all of them are one look-up."""
+    ranges = [part for part in flat if isinstance(part, Within)]
+    if len(ranges) < 2:
+        return flat
+    rest: dict[Predicate, None] = {part: None for part in flat if not isinstance(part, Within)}
+    for text in dict.fromkeys(part.text for part in ranges):
+        together = frozenset[str]().union(*(part.ranges for part in ranges if part.text == text))
+        rest[Within(text, together)] = None
+    return rest
 
 
 def _joined(kind: type[All] | type[AnyOf], flat: dict[Predicate, None], neutral: Constant) -> Predicate:
@@ -152,13 +203,15 @@ def to_proto(predicate: Predicate) -> Proto:
     if isinstance(predicate, Check):
         return Proto(single_predicate=Single.FromString(predicate.single))
     if isinstance(predicate, OneOf):
-        singles = [
-            Proto(
-                single_predicate=Single(input=predicate.text.input(), value_match=StringMatcher(exact=value))
-            )
+        return _one(predicate.text.equals(value) for value in sorted(predicate.values))
+    if isinstance(predicate, Prefixed):
+        source = predicate.text.input()
+        return _one(
+            Single(input=source, value_match=StringMatcher(prefix=value))
             for value in sorted(predicate.values)
-        ]
-        return singles[0] if len(singles) == 1 else Proto(or_matcher=Proto.PredicateList(predicate=singles))
+        )
+    if isinstance(predicate, Within):
+        return Proto(single_predicate=_within(predicate))
     if isinstance(predicate, Not):
         return Proto(not_matcher=to_proto(predicate.part))
     if isinstance(predicate, All):
@@ -166,3 +219,17 @@ def to_proto(predicate: Predicate) -> Proto:
     if isinstance(predicate, AnyOf):
         return Proto(or_matcher=Proto.PredicateList(predicate=map(to_proto, predicate.parts)))
     raise ValueError("a constant has no matcher")
+
+
+def _one(singles: Iterable[Single]) -> Proto:
+    """One of the comparisons holds."""
+    found = [Proto(single_predicate=single) for single in singles]
+    return found[0] if len(found) == 1 else Proto(or_matcher=Proto.PredicateList(predicate=found))
+
+
+def _within(predicate: Within) -> Single:
+    matcher = Ip(stat_prefix="palisade")
+    for each in sorted(predicate.ranges):
+        address, _, length = each.partition("/")
+        matcher.cidr_ranges.add(address_prefix=address).prefix_len.value = int(length)
+    return Single(input=predicate.text.input(), custom_match=typed("palisade.ranges", matcher))

@@ -6,12 +6,15 @@ table and that module say the same thing from two sides.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeAlias
 
 from cel.expr.syntax_pb2 import Expr
 from envoy.extensions.matching.common_inputs.network.v3.network_inputs_pb2 import (
+    DirectSourceIPInput,
     DynamicMetadataInput,
     FilterStateInput,
 )
@@ -20,6 +23,7 @@ from envoy.type.matcher.v3.http_inputs_pb2 import HttpRequestHeaderMatchInput
 from envoy.type.matcher.v3.value_pb2 import ValueMatcher
 
 from palisade.enforce.envoy import cel
+from palisade.enforce.envoy.paths import is_plain_parameter
 from palisade.enforce.envoy.predicate import Check, Text, custom_check, typed
 
 JWT_AUTHN = "envoy.filters.http.jwt_authn"
@@ -41,20 +45,59 @@ class TextSource:
 
 @dataclass(frozen=True, slots=True)
 class ClaimSource:
-    """A claim of a verified token, or a part of one: any JSON value. `path` starts at the provider."""
+    """A claim of a verified token, or a part of one: any JSON value. `path` starts at the provider.
 
-    path: tuple[str, ...]
+    With an index in its path it is a member of an array, which only expressions of CEL reach.
+    """
+
+    path: tuple[str | int, ...]
+
+    @property
+    def indexed(self) -> bool:
+        return any(isinstance(key, int) for key in self.path)
 
     @property
     def expr(self) -> Expr:
         return cel.metadata(JWT_AUTHN, *self.path)
 
+    @property
+    def text(self) -> Text | None:
+        """The claim as a text to look up, where the formatter that lays it down can spell its path."""
+        if not all(isinstance(key, str) and _SPELLABLE.fullmatch(key) for key in self.path):
+            return None
+        return claim_text(tuple(map(str, self.path)))
+
     def check(self, matcher: ValueMatcher) -> Check:
-        """The value is there and the matcher takes it."""
-        source = DynamicMetadataInput(filter=JWT_AUTHN)
-        for key in self.path:
-            source.path.add(key=key)
-        return custom_check(typed("palisade.claim", source), typed("palisade.value", Metadata(value=matcher)))
+        """The value is there and the matcher takes it. Not for what is `indexed`."""
+        return custom_check(
+            typed("palisade.claim", _metadata_input(self.path)),
+            typed("palisade.value", Metadata(value=matcher)),
+        )
+
+
+_SPELLABLE = re.compile(r"[A-Za-z0-9_.-]+")
+
+
+def _metadata_input(path: Sequence[str | int]) -> DynamicMetadataInput:
+    source = DynamicMetadataInput(filter=JWT_AUTHN)
+    for key in path:
+        source.path.add(key=str(key))
+    return source
+
+
+@lru_cache(4096)
+def claim_text(path: tuple[str, ...]) -> Text:
+    """A claim that is a string, as the attributes' filter lays it down for maps to look up."""
+    name = ":".join(path)
+    guard = cel.check(cel.has_type(cel.metadata(JWT_AUTHN, *path), "string"))
+    return Text(
+        f"claim {name}",
+        state_text(f"palisade.claim.{name}").config,
+        state=f"palisade.claim.{name}",
+        format=f"%DYNAMIC_METADATA({JWT_AUTHN}:{name})%",
+        guard=guard.single,
+        claim=typed("palisade.claim", _metadata_input(path)).SerializeToString(deterministic=True),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +123,25 @@ class Segment:
 
 
 @dataclass(frozen=True, slots=True)
+class Query:
+    """`input.parsed_query` at a name: the values of a query parameter."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """`input.parsed_query` at a name, the first value."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """The address that the connection came from: `input.attributes.source.address.socketAddress.address`."""
+
+
+@dataclass(frozen=True, slots=True)
 class Given:
     """An object that every request has, such as `input.attributes.request`."""
 
@@ -89,7 +151,19 @@ class Missing:
     """A walk that leads nowhere in any request."""
 
 
-Source: TypeAlias = TextSource | ClaimSource | Identity | ProviderName | Path | Segment | Given | Missing
+Source: TypeAlias = (
+    TextSource
+    | ClaimSource
+    | Identity
+    | ProviderName
+    | Path
+    | Segment
+    | Query
+    | Parameter
+    | Address
+    | Given
+    | Missing
+)
 
 
 def header_text(name: str) -> Text:
@@ -103,8 +177,11 @@ def state_text(key: str) -> Text:
 
 
 PATH_TEXT = state_text(PATH_STATE)
+TARGET_TEXT = header_text(":path")
+ADDRESS_TEXT = Text.of("address", DirectSourceIPInput())
 
 _HTTP = ("attributes", "request", "http")
+_ADDRESS = ("attributes", "source", "address", "socketAddress", "address")
 _PSEUDO = {"method": ":method", "path": ":path", "host": ":authority", "scheme": ":scheme"}
 
 
@@ -120,8 +197,12 @@ def find(path: Sequence[object], providers: Sequence[str]) -> Source | None:
         return _http(parts[3:])
     if parts[0] == "parsed_path":
         return _path(parts[1:])
+    if parts[0] == "parsed_query":
+        return _query(parts[1:])
     if parts[0] == "identity":
         return _identity(parts[1:], providers)
+    if parts[0] == "attributes" and _ADDRESS[: len(parts)] == parts:
+        return Address() if parts == _ADDRESS else Given()
     return None
 
 
@@ -156,6 +237,19 @@ def _path(parts: tuple[object, ...]) -> Source | None:
     return None
 
 
+def _query(parts: tuple[object, ...]) -> Source | None:
+    match parts:
+        case ():
+            return Given()
+        case (str(name),) if is_plain_parameter(name) and "=" not in name and name:
+            return Query(name)
+        case (str(name), 0) if is_plain_parameter(name) and "=" not in name and name:
+            return Parameter(name)
+        case (str(), str() | None | float()) | (str(), int() | str(), _, *_):
+            return Missing()
+    return None
+
+
 def _identity(parts: tuple[object, ...], providers: Sequence[str]) -> Source | None:
     if not providers:
         return Missing()
@@ -164,8 +258,9 @@ def _identity(parts: tuple[object, ...], providers: Sequence[str]) -> Source | N
             return Identity()
         case ("provider",):
             return ProviderName()
-        case ("claims", *below) if len(providers) == 1 and all(isinstance(key, str) for key in below):
-            return ClaimSource((providers[0], *map(str, below)))
+        case ("claims", *below) if len(providers) == 1:
+            steps = [key for key in below if type(key) in (str, int)]
+            return ClaimSource((providers[0], *steps)) if len(steps) == len(below) else None  # type: ignore[arg-type]
         case ("claims", *_):
             return None
     return Missing()

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from itertools import groupby
+from typing import TypeAlias
 
 from envoy.config.rbac.v3.rbac_pb2 import RBAC, Action
 from xds.type.matcher.v3.matcher_pb2 import Matcher
@@ -24,6 +25,7 @@ from palisade.enforce.envoy.predicate import (
     AnyOf,
     OneOf,
     Predicate,
+    Prefixed,
     Text,
     all_of,
     to_proto,
@@ -49,7 +51,15 @@ class Entry:
     name: str
 
 
-def matcher(entries: Sequence[Entry], default: Entry) -> Matcher:
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """Envoy's matcher, and the texts that the attributes' filter must lay down for it."""
+
+    matcher: Matcher
+    attributes: tuple[Text, ...]
+
+
+def build(entries: Sequence[Entry], default: Entry, *, linear: int = MAX_LINEAR) -> Tree:
     """The matcher of a list of rules. `default` decides where none of them does."""
     live: list[Entry] = []
     for entry in entries:
@@ -63,14 +73,113 @@ def matcher(entries: Sequence[Entry], default: Entry) -> Matcher:
         last = live.pop()
     while live and live[-1].verdict is last.verdict is Verdict.RESIDUAL:
         live.pop()
-    stages: list[_Stage] = []
-    for _, run in groupby(live, key=lambda entry: entry.verdict):
-        stages.extend(_split([each for entry in run for each in _alternatives(entry)]))
-    return _chain(stages, _action(last))
+    return _Building(linear).tree(live, last)
 
 
-_Stage = tuple[Text, dict[str, list[Entry]]] | list[Entry]
+@dataclass(frozen=True, slots=True)
+class _Lookup:
+    """Rules by what a text is, or with `prefixes` by what it begins with."""
+
+    text: Text
+    prefixes: bool
+    table: dict[str, list[Entry]]
+
+
+_Stage: TypeAlias = _Lookup | list[Entry]
 """A look-up by a text, or rules to try one by one."""
+
+_Comparison: TypeAlias = OneOf | Prefixed
+
+
+class _Building:
+    def __init__(self, linear: int) -> None:
+        self._linear = linear
+        self._texts: dict[Text, None] = {}
+
+    def tree(self, entries: Sequence[Entry], last: Entry) -> Tree:
+        stages: list[_Stage] = []
+        for _, run in groupby(entries, key=lambda entry: entry.verdict):
+            stages.extend(self._split([each for entry in run for each in _alternatives(entry)]))
+        matcher = self._chain(stages, _action(last))
+        return Tree(matcher, tuple(sorted(self._texts, key=lambda text: text.name)))
+
+    def _split(self, entries: list[Entry]) -> list[_Stage]:
+        stages: list[_Stage] = []
+        rest = entries
+        while True:
+            counts: Counter[tuple[Text, bool]] = Counter()
+            for entry in rest:
+                for test in _comparisons(entry.predicate):
+                    counts[test.text, isinstance(test, Prefixed)] += len(test.values)
+            if not counts:
+                break
+            (text, prefixes), count = max(counts.items(), key=lambda item: (item[1], item[0][0].name))
+            if count <= self._linear:
+                break
+            table: dict[str, list[Entry]] = {}
+            others: list[Entry] = []
+            for entry in rest:
+                found = _comparison(entry.predicate, text, Prefixed if prefixes else OneOf)
+                if found is None:
+                    others.append(entry)
+                    continue
+                left = Entry(_without(entry.predicate, found), entry.verdict, entry.name)
+                for value in found.values:
+                    table.setdefault(value, []).append(left)
+            stages.append(_Lookup(text, prefixes, _with_shorter(table) if prefixes else table))
+            rest = others
+        if rest:
+            stages.append(rest)
+        return stages
+
+    def _chain(self, stages: Sequence[_Stage], end: Matcher.OnMatch | None) -> Matcher:
+        """The stages in turn, then `end`; without one, Envoy goes on behind the whole."""
+        following = end
+        built: Matcher | None = None
+        for stage in reversed(stages):
+            built = self._look_up(stage) if isinstance(stage, _Lookup) else Matcher()
+            if isinstance(stage, list):
+                for entry in stage:
+                    item = built.matcher_list.matchers.add()
+                    item.predicate.CopyFrom(to_proto(entry.predicate))
+                    item.on_match.CopyFrom(_action(entry))
+            if following is not None:
+                built.on_no_match.CopyFrom(following)
+            following = Matcher.OnMatch(matcher=built)
+        if built is None:
+            built = Matcher()
+            if end is not None:
+                built.on_no_match.CopyFrom(end)
+        return built
+
+    def _look_up(self, stage: _Lookup) -> Matcher:
+        built = Matcher()
+        built.matcher_tree.input.CopyFrom(stage.text.input())
+        tree = built.matcher_tree
+        entries = tree.prefix_match_map.map if stage.prefixes else tree.exact_match_map.map
+        shared: dict[tuple[Entry, ...], Matcher.OnMatch] = {}
+        for value in sorted(stage.table):
+            below = tuple(stage.table[value])
+            if below not in shared:
+                shared[below] = self._below(list(below))
+            entries[value].CopyFrom(shared[below])
+        if not stage.text.guard:
+            return built
+        self._texts[stage.text] = None
+        guarded = Matcher()
+        item = guarded.matcher_list.matchers.add()
+        item.predicate.single_predicate.MergeFromString(stage.text.guard)
+        item.on_match.matcher.CopyFrom(built)
+        return guarded
+
+    def _below(self, entries: list[Entry]) -> Matcher.OnMatch:
+        for at, entry in enumerate(entries):
+            if entry.predicate == YES:
+                rest = entries[:at]
+                if not rest or all(each.verdict is entry.verdict for each in rest):
+                    return _action(entry)
+        stages = self._split([each for entry in entries for each in _alternatives(entry)])
+        return Matcher.OnMatch(matcher=self._chain(stages, None))
 
 
 def _alternatives(entry: Entry) -> Iterable[Entry]:
@@ -82,89 +191,34 @@ def _alternatives(entry: Entry) -> Iterable[Entry]:
         yield entry
 
 
-def _split(entries: list[Entry]) -> list[_Stage]:
-    stages: list[_Stage] = []
-    rest = entries
-    while True:
-        counts: Counter[Text] = Counter()
-        for entry in rest:
-            for test in _comparisons(entry.predicate):
-                counts[test.text] += len(test.values)
-        if not counts:
-            break
-        text, count = max(counts.items(), key=lambda item: (item[1], item[0].name))
-        if count <= MAX_LINEAR:
-            break
-        table: dict[str, list[Entry]] = {}
-        others: list[Entry] = []
-        for entry in rest:
-            found = next((each for each in _comparisons(entry.predicate) if each.text == text), None)
-            if found is None:
-                others.append(entry)
-                continue
-            left = Entry(_without(entry.predicate, found), entry.verdict, entry.name)
-            for value in found.values:
-                table.setdefault(value, []).append(left)
-        stages.append((text, table))
-        rest = others
-    if rest:
-        stages.append(rest)
-    return stages
-
-
-def _comparisons(predicate: Predicate) -> list[OneOf]:
+def _comparisons(predicate: Predicate) -> Iterable[_Comparison]:
     """The comparisons without which the predicate cannot hold."""
-    if isinstance(predicate, OneOf):
-        return [predicate]
-    if isinstance(predicate, All):
-        return [part for part in predicate.parts if isinstance(part, OneOf)]
-    return []
+    parts = predicate.parts if isinstance(predicate, All) else (predicate,)
+    return (part for part in parts if isinstance(part, OneOf | Prefixed))
 
 
-def _without(predicate: Predicate, test: OneOf) -> Predicate:
+def _comparison(predicate: Predicate, text: Text, kind: type[_Comparison]) -> _Comparison | None:
+    found = (part for part in _comparisons(predicate) if type(part) is kind and part.text == text)
+    return next(found, None)
+
+
+def _without(predicate: Predicate, test: _Comparison) -> Predicate:
     if isinstance(predicate, All):
         return all_of(part for part in predicate.parts if part is not test)
     return YES
 
 
-def _chain(stages: Sequence[_Stage], end: Matcher.OnMatch | None) -> Matcher:
-    """The stages in turn, then `end`; without one, Envoy goes on behind the whole."""
-    following = end
-    built: Matcher | None = None
-    for stage in reversed(stages):
-        built = Matcher()
-        if isinstance(stage, tuple):
-            text, table = stage
-            built.matcher_tree.input.CopyFrom(text.input())
-            shared: dict[tuple[Entry, ...], Matcher.OnMatch] = {}
-            for value in sorted(table):
-                below = tuple(table[value])
-                if below not in shared:
-                    shared[below] = _below(list(below))
-                built.matcher_tree.exact_match_map.map[value].CopyFrom(shared[below])
-        else:
-            for entry in stage:
-                item = built.matcher_list.matchers.add()
-                item.predicate.CopyFrom(to_proto(entry.predicate))
-                item.on_match.CopyFrom(_action(entry))
-        if following is not None:
-            built.on_no_match.CopyFrom(following)
-        following = Matcher.OnMatch(matcher=built)
-    if built is None:
-        built = Matcher()
-        if end is not None:
-            built.on_no_match.CopyFrom(end)
-    return built
-
-
-def _below(entries: list[Entry]) -> Matcher.OnMatch:
-    for at, entry in enumerate(entries):
-        if entry.predicate == YES:
-            rest = entries[:at]
-            if not rest or all(each.verdict is entry.verdict for each in rest):
-                return _action(entry)
-    stages = _split([each for entry in entries for each in _alternatives(entry)])
-    return Matcher.OnMatch(matcher=_chain(stages, None))
+def _with_shorter(table: dict[str, list[Entry]]) -> dict[str, list[Entry]]:
+    """The table with what shorter prefixes lead to below the longer ones too, as Envoy takes the longest."""
+    whole: dict[str, list[Entry]] = {}
+    open_prefixes: list[str] = []
+    for prefix in sorted(table):
+        while open_prefixes and not prefix.startswith(open_prefixes[-1]):
+            open_prefixes.pop()
+        inherited = whole[open_prefixes[-1]] if open_prefixes else []
+        whole[prefix] = [*table[prefix], *inherited]
+        open_prefixes.append(prefix)
+    return whole
 
 
 def _action(entry: Entry) -> Matcher.OnMatch:

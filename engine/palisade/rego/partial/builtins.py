@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
+from palisade.rego.builtins import BUILTINS
 from palisade.rego.partial.formula import FALSE, TRUE, Defined, Formula, IsKind, Test
 from palisade.rego.partial.terms import (
     Apply,
@@ -151,6 +152,37 @@ def count(run: Conditions, args: Sequence[Symbol]) -> Cases | None:
     return [(TRUE, Apply("count", tuple(args)))] if isinstance(args[0], Gathered) else None
 
 
+MAX_CASES = 16
+
+
+def template(run: Conditions, args: Sequence[Symbol]) -> Cases | None:
+    """`$"/users/{x}"`: each expression is the set of its values, of which there is one or none."""
+    parts = args[0]
+    if not isinstance(parts, ArrayOf):
+        return None
+    builder = run.builder
+    cases: list[tuple[Formula, tuple[Symbol, ...]]] = [(TRUE, ())]
+    for part in parts.items:
+        choices: list[tuple[Formula, Symbol]] = [(TRUE, part)]
+        if isinstance(part, Gathered):
+            if len(part.parts) != 1 or part.parts[0].over:
+                return None
+            there, item = part.parts[0].condition, part.parts[0].item
+            shown = Known(Set((item.form,))) if isinstance(item, Known) else SetOf((item,))
+            choices = [(there, shown), (builder.negate(there), Known("<undefined>"))]
+        cases = [(builder.both(c, d), (*done, choice)) for c, done in cases for d, choice in choices]
+        if len(cases) > MAX_CASES:
+            return None
+    return [(condition, _text(done)) for condition, done in cases if condition is not FALSE]
+
+
+def _text(parts: tuple[Symbol, ...]) -> Symbol:
+    known = [part.value for part in parts if isinstance(part, Known)]
+    if len(known) < len(parts):
+        return Apply("internal.template_string", (ArrayOf(parts),))
+    return Known(BUILTINS["internal.template_string"].function(known))
+
+
 def predicate(run: Conditions, name: str, args: Sequence[Symbol]) -> Cases:
     """A builtin that answers with a boolean: true, false, or undefined for operands it does not take."""
     builder = run.builder
@@ -168,6 +200,7 @@ SPECIAL: dict[str, Callable[[Conditions, Sequence[Symbol]], Cases | None]] = {
     "internal.member_3": key_member,
     "object.get": object_get,
     "count": count,
+    "internal.template_string": template,
     "gt": _more_than,
     "lt": _less_than,
 }

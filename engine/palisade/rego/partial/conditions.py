@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable
 
 from palisade.rego.errors import Location
@@ -15,8 +14,8 @@ from palisade.rego.partial.formula import (
     Formula,
     Opaque,
     Same,
-    Test,
     substitute,
+    with_terms,
 )
 from palisade.rego.partial.terms import (
     Apply,
@@ -149,22 +148,7 @@ class Conditions:
     def _renamed(self, formula: Formula, loop: int, to: int) -> Formula:
         if loop not in formula.loops:
             return formula
-
-        def replace(atom: Atom) -> Formula:
-            if isinstance(atom, Opaque):
-                return self.builder.atom(atom)
-            if isinstance(atom, Exists):
-                source = _as_term(renamed(atom.source, loop, to))
-                return self.builder.atom(Exists(source, atom.loop, self._renamed(atom.body, loop, to)))
-            if isinstance(atom, Same):
-                left = _as_term(renamed(atom.left, loop, to))
-                return self.builder.atom(Same(left, renamed(atom.right, loop, to)))
-            if isinstance(atom, Test):
-                return self.builder.atom(Test(_as_apply(renamed(atom.term, loop, to))))
-            term = _as_term(renamed(atom.term, loop, to))
-            return self.builder.atom(dataclasses.replace(atom, term=term))
-
-        return substitute(self.builder, formula, replace)
+        return with_terms(self.builder, formula, lambda symbol: renamed(symbol, loop, to))
 
     def is_one_of(self, item: Symbol, values: Iterable[Value]) -> Formula:
         """The term equals one of the values."""
@@ -173,6 +157,16 @@ class Conditions:
         if isinstance(item, Input | Element | Apply):
             return self.builder.is_in(item, (key(value) for value in values))
         return self.builder.any(self.equal(item, Known(value)) for value in values)
+
+    def _afresh(self, body: Formula) -> Formula:
+        """The body with opaque parts of its own: they may differ from member to member."""
+
+        def replace(atom: Atom) -> Formula:
+            if isinstance(atom, Opaque):
+                return self.opaque(atom.reason, atom.location)
+            return self.builder.atom(atom)
+
+        return substitute(self.builder, body, replace)
 
     def exists(self, source: Symbol, loop: int, body: Formula) -> Formula:
         """Some member of the collection makes the body hold; parts that do not name it stay outside."""
@@ -183,6 +177,8 @@ class Conditions:
             return self.opaque(source.reason, source.location)
         if isinstance(source, Known | ArrayOf | ObjectOf | SetOf | Gathered):
             raise Unsupported("iterates over a collection that is known in part")
+        if body.opaque:
+            body = self._afresh(body)
         if body.kind == "or":
             return builder.any(self.exists(source, loop, part) for part in body.args)
         if body.kind == "and":
@@ -197,9 +193,3 @@ def _as_term(symbol: Symbol) -> Term:
     if isinstance(symbol, Input | Element | Apply | Unknown):
         return symbol
     raise TypeError(f"{symbol} is no term")
-
-
-def _as_apply(symbol: Symbol) -> Apply:
-    if isinstance(symbol, Apply):
-        return symbol
-    raise TypeError(f"{symbol} is no call")

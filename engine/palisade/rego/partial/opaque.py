@@ -12,7 +12,7 @@ from palisade.rego.partial.worlds import Env
 
 
 class Failing:
-    """Answers, for the functions and blocks of one policy, whether they may end the evaluation in an error."""
+    """Answers, for the functions and blocks of one policy, whether they may end in an error."""
 
     def __init__(self, policy: ir.Policy) -> None:
         self._functions = {func.name: func for func in policy.funcs}
@@ -20,7 +20,7 @@ class Failing:
         self._known: dict[str, bool] = {}
 
     def final(self, func: ir.Func) -> int | None:
-        """The result, where the evaluator leaves the function as soon as it is set: what follows is not run."""
+        """The result, where the evaluator leaves the function as soon as it is set."""
         if func.name not in self._final:
             settled = analyse(func.blocks, func.params, func.result).settled
             self._final[func.name] = func.result if settled else None

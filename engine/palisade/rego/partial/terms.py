@@ -8,7 +8,7 @@ the same value in one evaluation.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -215,19 +215,43 @@ def loops(symbol: Symbol) -> frozenset[int]:
 def renamed(symbol: Symbol, loop: int, to: int) -> Symbol:
     """The symbol with the elements of one loop taken from another."""
 
+    def other(element: Element) -> Symbol:
+        return Element(element.source, to, element.of_keys, element.path)
+
+    return _replaced(symbol, loop, other)
+
+
+def filled(symbol: Symbol, loop: int, member: Input, name: Known) -> Symbol:
+    """The symbol with the elements of one loop being one member of a collection, and that its key."""
+
+    def one(element: Element) -> Symbol:
+        if not element.of_keys:
+            return Input((*member.path, *element.path))
+        return Apply(".", (name, Known(0))) if element.path else name
+
+    return _replaced(symbol, loop, one)
+
+
+def _replaced(symbol: Symbol, loop: int, by: Callable[[Element], Symbol]) -> Symbol:
+    def inside(part: Symbol) -> Symbol:
+        return _replaced(part, loop, by)
+
     def step(part: object) -> object:
-        return renamed(part, loop, to) if isinstance(part, Input | Element | Apply) else part
+        if not isinstance(part, Input | Element | Apply):
+            return part
+        found = inside(part)
+        return found.form if isinstance(found, Known) else found
 
     if isinstance(symbol, Element):
-        source = renamed(symbol.source, loop, to)
-        number = to if symbol.loop == loop else symbol.loop
-        return Element(source, number, symbol.of_keys, tuple(map(step, symbol.path)))  # type: ignore[arg-type]
+        source, path = inside(symbol.source), tuple(map(step, symbol.path))
+        element = Element(source, symbol.loop, symbol.of_keys, path)  # type: ignore[arg-type]
+        return by(element) if symbol.loop == loop else element
     if isinstance(symbol, Input):
         return Input(tuple(map(step, symbol.path)))
     if isinstance(symbol, Apply):
-        return Apply(symbol.name, tuple(renamed(arg, loop, to) for arg in symbol.args))
+        return Apply(symbol.name, tuple(map(inside, symbol.args)))
     if isinstance(symbol, ArrayOf | SetOf):
-        return type(symbol)(tuple(renamed(item, loop, to) for item in symbol.items))
+        return type(symbol)(tuple(map(inside, symbol.items)))
     if isinstance(symbol, ObjectOf):
-        return ObjectOf(tuple((form, renamed(item, loop, to)) for form, item in symbol.items))
+        return ObjectOf(tuple((form, inside(item)) for form, item in symbol.items))
     return symbol

@@ -1,0 +1,207 @@
+"""Atoms on values of the request themselves: whether they are there, what they equal, of what kind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from palisade.enforce.envoy import cel, paths
+from palisade.enforce.envoy.bounds import ALWAYS, NEVER, Bounds, either, exactly
+from palisade.enforce.envoy.claims import claim_defined, claim_is, claim_kind
+from palisade.enforce.envoy.context import DIRTY_QUERY, Context
+from palisade.enforce.envoy.predicate import (
+    NO,
+    Predicate,
+    all_of,
+    any_of,
+    negate,
+    one_of,
+)
+from palisade.enforce.envoy.sources import (
+    ADDRESS_TEXT,
+    PATH_TEXT,
+    Address,
+    ClaimSource,
+    Given,
+    Identity,
+    Missing,
+    Parameter,
+    Path,
+    ProviderName,
+    Query,
+    Segment,
+    Source,
+    TextSource,
+)
+from palisade.enforce.envoy.views import View, view
+from palisade.rego.partial.formula import Defined, IsKind, Same
+from palisade.rego.partial.terms import Symbol
+
+
+class Atoms(Context):
+    """Lowers what is asked of walks into the input."""
+
+    def _found(self, source: Source | None) -> Bounds | None:
+        """Whether the value is there."""
+        match source:
+            case Given() | Path() | Address() | Segment(0):
+                return ALWAYS
+            case Missing():
+                return NEVER
+            case TextSource():
+                return exactly(self._present(source))
+            case ClaimSource():
+                return exactly(claim_defined(source))
+            case Identity() | ProviderName():
+                return exactly(self._identified())
+            case Segment(index):
+                return self._path(paths.segment_exists(index))
+            case Query(name) | Parameter(name):
+                return self._query(paths.parameter_exists(name))
+        return None
+
+    def _is_string(self, source: Source | None) -> Bounds | None:
+        """Whether the value is there and a string."""
+        match source:
+            case Given() | Path() | Identity() | Query():
+                return NEVER
+            case ClaimSource():
+                return exactly(claim_kind(source, "string"))
+        return self._found(source)
+
+    def _is_kind(self, atom: IsKind) -> Bounds:
+        return self._kind_of(self._source(atom.term), atom.kind) or self._invisible(atom.term)
+
+    def _kind_of(self, source: Source | None, kind: str) -> Bounds | None:
+        match source:
+            case ClaimSource():
+                return exactly(claim_kind(source, kind)) if kind != "set" else NEVER
+            case Given() | Identity():
+                return self._found(source) if kind == "object" else NEVER
+            case Path() | Query():
+                return self._found(source) if kind == "array" else NEVER
+            case None:
+                return None
+        return self._found(source) if kind == "string" else NEVER
+
+    def _equals(self, source: Source | None, values: list[object]) -> Bounds | None:
+        """Whether the value is one of those."""
+        strings = [value for value in values if isinstance(value, str)]
+        match source:
+            case TextSource(text):
+                if text.name.startswith("header :"):
+                    strings = [value for value in strings if value]  # Envoy has no empty ones of these
+                return exactly(one_of(text, strings))
+            case ClaimSource():
+                found = claim_is(source, values)
+                return None if found is None else exactly(found)
+            case ProviderName():
+                return exactly(self._provider_in(strings))
+            case Path():
+                return self._path_is(values)
+            case Segment(index):
+                return self._segment_is(index, strings)
+            case Address():
+                return exactly(one_of(ADDRESS_TEXT, strings))
+            case Parameter(name):
+                chosen = [value for value in strings if paths.is_plain_parameter(value)]
+                found_one = self._query(paths.first_parameter_is(name, chosen)) if chosen else NEVER
+                return found_one.unless(DIRTY_QUERY) if len(chosen) < len(strings) else found_one
+            case Missing():
+                return NEVER
+            case Given() | Identity() if not any(isinstance(value, dict) for value in values):
+                return NEVER
+            case Query() if not any(isinstance(value, list) for value in values):
+                return NEVER
+            case Query(name):
+                return self._parameters_are(name, values)
+        return None
+
+    def _parameters_are(self, name: str, values: list[object]) -> Bounds | None:
+        """The parameter stands there once, with one of the values."""
+        lists = [value for value in values if isinstance(value, list)]
+        if any(len(value) != 1 or not isinstance(value[0], str) for value in lists):
+            return None
+        chosen = [value[0] for value in lists if paths.is_plain_parameter(value[0])]
+        once = self._query(paths.only_parameter_is(name, chosen)) if chosen else NEVER
+        return once.unless(DIRTY_QUERY)
+
+    def _provider_in(self, names: Iterable[str]) -> Predicate:
+        """The first provider by name whose token was verified is one of those."""
+        chosen = set(names)
+        found: list[Predicate] = []
+        before: list[Predicate] = []
+        for each in self._providers:
+            here = claim_defined(ClaimSource((each,)))
+            if each in chosen:
+                found.append(all_of((here, *map(negate, before))))
+            before.append(here)
+        return any_of(found)
+
+    def _segment_is(self, index: int, values: Iterable[str]) -> Bounds:
+        chosen = [value for value in values if "/" not in value]
+        if any("\ufffd" in value for value in chosen):
+            return self._unknown("compares a path segment with the replacement character")
+        return self._path(paths.segment_is(index, chosen)) if chosen else NEVER
+
+    def _path_is(self, values: Iterable[object]) -> Bounds:
+        """The segments are one of the arrays: mostly the path is their text, and Envoy looks it up."""
+        self.needs_clean_path = True
+        texts: list[str] = []
+        spelled: list[Bounds] = []
+        for value in values:
+            if not isinstance(value, list) or not value or not all(isinstance(each, str) for each in value):
+                continue
+            if any("/" in each for each in value) or (not value[0] and len(value) > 1):
+                continue
+            if all(map(paths.is_plain, value)):
+                texts.append("/" + "/".join(value))
+            elif any("\ufffd" in each for each in value):
+                return self._unknown("compares a path segment with the replacement character")
+            else:
+                spelled.append(self._path(paths.path_is(value)))
+        return either((exactly(one_of(PATH_TEXT, texts)), *spelled))
+
+    # Two values of the request --------------------------------------------------------------------------
+
+    def _same(self, atom: Same) -> Bounds:
+        left, right = self._source(atom.left), self._source(atom.right)
+        if isinstance(left, Missing) or isinstance(right, Missing):
+            return NEVER
+        if isinstance(left, ClaimSource) and isinstance(right, ClaimSource):
+            return self._same_claims(left, right)
+        one, other = self._view(atom.left), self._view(atom.right)
+        if one is None or other is None:
+            return self._unknown(f"compares {atom.left} with {atom.right}")
+        same = exactly(cel.check(cel.equal(one.expr, other.expr)))
+        return same.unless(any_of((one.unsure, other.unsure)))
+
+    def _view(self, term: Symbol) -> View | None:
+        found = view(term, self._source)
+        if found is not None and found.unsure != NO:
+            self.needs_clean_path = True
+        return found
+
+    @staticmethod
+    def _same_claims(left: ClaimSource, right: ClaimSource) -> Bounds:
+        same = cel.check(cel.equal(left.expr, right.expr))
+        deep = any_of(
+            all_of((claim_kind(left, kind), claim_kind(right, kind))) for kind in ("array", "object")
+        )
+        none = all_of((claim_kind(left, "null"), claim_kind(right, "null")))
+        return exactly(any_of((same, none))).unless(deep)
+
+    def _text_has(self, term: Symbol, texts: Iterable[str]) -> Bounds | None:
+        """Whether a text that is made of the request's is one of the values."""
+        found = self._view(term)
+        chosen = sorted(texts)
+        if found is None or len(chosen) > MAX_COMPARED:
+            return None
+        parts = [exactly(cel.check(cel.equal(found.expr, cel.text(each)))) for each in chosen]
+        return either(parts).unless(found.unsure)
+
+    def _defined(self, atom: Defined) -> Bounds:
+        return self._found(self._source(atom.term)) or self._invisible(atom.term)
+
+
+MAX_COMPARED = 16
+"""With so many constants Envoy compares a text that it makes for each request."""

@@ -1,0 +1,58 @@
+"""A condition between two predicates: one that surely holds where it does, one that may."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from palisade.enforce.envoy.predicate import NO, YES, Predicate, all_of, any_of, negate
+from palisade.rego.errors import Location
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """`surely` implies the formula, the formula implies `possibly`."""
+
+    surely: Predicate
+    possibly: Predicate
+
+    @property
+    def exact(self) -> bool:
+        return self.surely == self.possibly
+
+    def unless(self, unsure: Predicate) -> Bounds:
+        """The same, but for the requests on which it is not known to mean what it should."""
+        if unsure == NO:
+            return self
+        return Bounds(all_of((self.surely, negate(unsure))), any_of((self.possibly, unsure)))
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a part of a policy is left to the engine, and where it stands. `hint`: what would help."""
+
+    text: str
+    location: Location
+    hint: str = ""
+
+
+NEVER = Bounds(NO, NO)
+ALWAYS = Bounds(YES, YES)
+
+
+def exactly(predicate: Predicate) -> Bounds:
+    return Bounds(predicate, predicate)
+
+
+def either(parts: Iterable[Bounds]) -> Bounds:
+    found = list(parts)
+    return Bounds(any_of(p.surely for p in found), any_of(p.possibly for p in found))
+
+
+def both(parts: Iterable[Bounds]) -> Bounds:
+    found = list(parts)
+    return Bounds(all_of(p.surely for p in found), all_of(p.possibly for p in found))
+
+
+def inverse(bounds: Bounds) -> Bounds:
+    return Bounds(negate(bounds.possibly), negate(bounds.surely))

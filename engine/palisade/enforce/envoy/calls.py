@@ -1,0 +1,293 @@
+"""Atoms on what builtins make of the request's values: tests of texts, comparisons, counts, addresses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from xds.type.matcher.v3.string_pb2 import StringMatcher
+
+from palisade.enforce.envoy import cel, paths, patterns
+from palisade.enforce.envoy.atoms import Atoms
+from palisade.enforce.envoy.bounds import ALWAYS, NEVER, Bounds, both, either, exactly
+from palisade.enforce.envoy.claims import claim_compared, claim_kind, claim_matches, text_test
+from palisade.enforce.envoy.predicate import (
+    NO,
+    Predicate,
+    Prefixed,
+    Within,
+    any_of,
+    text_check,
+)
+from palisade.enforce.envoy.sources import (
+    ADDRESS_TEXT,
+    Address,
+    ClaimSource,
+    Given,
+    Identity,
+    Missing,
+    Path,
+    Query,
+    Segment,
+    TextSource,
+)
+from palisade.enforce.envoy.strings import text_matcher
+from palisade.enforce.envoy.views import View
+from palisade.rego.builtins import BUILTINS
+from palisade.rego.errors import BuiltinError
+from palisade.rego.partial.formula import Test
+from palisade.rego.partial.terms import Apply, Known, Symbol
+
+_METHODS = {"startswith": "startsWith", "endswith": "endsWith", "contains": "contains"}
+_ORDER = {"lt": "_<_", "lte": "_<=_", "gt": "_>_", "gte": "_>=_"}
+_MIRRORED = {"lt": "gt", "lte": "gte", "gt": "lt", "gte": "lte"}
+_STRINGS: dict[str, frozenset[int]] = {
+    "startswith": frozenset((0, 1)),
+    "endswith": frozenset((0, 1)),
+    "contains": frozenset((0, 1)),
+    "lower": frozenset((0,)),
+    "upper": frozenset((0,)),
+    "split": frozenset((0, 1)),
+    "trim": frozenset((0, 1)),
+    "trim_left": frozenset((0, 1)),
+    "trim_right": frozenset((0, 1)),
+    "trim_prefix": frozenset((0, 1)),
+    "trim_suffix": frozenset((0, 1)),
+    "trim_space": frozenset((0,)),
+    "replace": frozenset((0, 1, 2)),
+    "regex.match": frozenset((0, 1)),
+    "re_match": frozenset((0, 1)),
+    "glob.match": frozenset((0, 2)),
+}
+"""The operands that must be strings. All others must be constants that the builtin takes."""
+
+
+class Calls(Atoms):
+    """Lowers what is asked of builtins' answers."""
+
+    def _uncalled(self, term: Apply) -> Bounds:
+        return self._unknown(f"calls {term.name} on what the request brings")
+
+    # Whether the call is defined ------------------------------------------------------------------------
+
+    def _takes(self, term: Apply) -> Bounds:
+        """Whether a builtin takes its operands: for those on strings, whether these are strings."""
+        if term.name == "count":
+            return self._countable(term)
+        if term.name == "net.cidr_contains" and isinstance(self._source(term.args[1]), Address):
+            return ALWAYS if _is_range(term.args[0]) else NEVER
+        if term.name == "." or (term.name in ("sprintf", "concat", "internal.template_string")):
+            return self._made(term)
+        strings = _STRINGS.get(term.name)
+        if strings is None:
+            return self._uncalled(term)
+        parts: list[Bounds] = []
+        for at, arg in enumerate(term.args):
+            if at not in strings:
+                if not isinstance(arg, Known):
+                    return self._uncalled(term)
+            elif isinstance(arg, Known):
+                parts.append(ALWAYS if isinstance(arg.value, str) else NEVER)
+            elif isinstance(arg, Apply):
+                parts.append(self._takes(arg))
+            else:
+                parts.append(self._is_string(self._source(arg)) or self._invisible(arg))
+        if term.name in ("regex.match", "re_match", "glob.match"):
+            found = text_matcher(term)
+            if found is None:
+                return self._uncalled(term)
+            if found[1] is None:
+                return NEVER
+        return both(parts)
+
+    def _made(self, term: Apply) -> Bounds:
+        """Whether a text that an expression makes is there: then it equals itself."""
+        if term.name == "internal.template_string":
+            return ALWAYS
+        found = self._view(term)
+        if found is None:
+            return self._uncalled(term)
+        return exactly(cel.check(cel.equal(found.expr, found.expr))).unless(found.unsure)
+
+    def _countable(self, term: Apply) -> Bounds:
+        match self._source(term.args[0]):
+            case ClaimSource() as claim:
+                return exactly(any_of(claim_kind(claim, kind) for kind in ("array", "object", "string")))
+            case Path() | TextSource() | Segment() | Query() as source:
+                return self._found(source) or ALWAYS
+            case Missing():
+                return NEVER
+        return self._uncalled(term)
+
+    # What the call answers ------------------------------------------------------------------------------
+
+    def _call_is(self, term: Apply, values: Sequence[object]) -> Bounds:
+        """A builtin's answer is one of the values."""
+        strings = [value for value in values if isinstance(value, str)]
+        match term:
+            case Apply("count", (argument,)):
+                return self._count(argument, "_==_", _counts(values)) or self._uncalled(term)
+            case Apply("type_name", (argument,)):
+                kinds = (self._kind_of(self._source(argument), each) for each in strings if each in _KINDS)
+                found = list(kinds)
+                return either(each for each in found if each) if None not in found else self._uncalled(term)
+            case Apply(".", (Apply("split", (text, Known(str(mark)))), Known(int(at)))) if _one_char(mark):
+                chosen = [value for value in strings if mark not in value]
+                if not chosen or at < 0:
+                    return NEVER
+                if isinstance(self._source(text), TextSource | ClaimSource):
+                    return self._matches(text, patterns.piece_is(mark, at, chosen))
+            case Apply("lower" | "upper" as name, (text,)):
+                return either(self._folded(name, text, value) for value in strings)
+        return self._text_has(term, strings) or self._uncalled(term)
+
+    def _count(self, argument: Symbol, operator: str, numbers: Sequence[int]) -> Bounds | None:
+        """How many members or characters there are, compared with any of the numbers."""
+        source = self._source(argument)
+        if isinstance(source, Path):
+            if operator != "_==_":
+                return None
+            return either(self._path(paths.segments(n)) for n in numbers if 0 < n < 200)
+        if not isinstance(source, TextSource | ClaimSource):
+            return None
+        size = cel.call("size", source.expr)
+        return exactly(any_of(cel.check(cel.call(operator, size, cel.integer(n))) for n in numbers))
+
+    def _folded(self, name: str, text: Symbol, value: str) -> Bounds:
+        if (value.lower() if name == "lower" else value.upper()) != value:
+            return NEVER
+        if not value.isascii():
+            return self._unknown(f"compares what {name} makes with letters beyond ASCII")
+        return self._matches(text, patterns.folded(name, value))
+
+    def _matches(self, term: Symbol, pattern: str) -> Bounds:
+        """The term is a string that the pattern matches as a whole."""
+        if len(pattern) > patterns.MAX_PATTERN:
+            return self._unknown("compares with too many values for one expression")
+        return self._string_is(term, patterns.regex(pattern)) or self._invisible(term)
+
+    def _string_is(self, term: Symbol, matcher: StringMatcher) -> Bounds | None:
+        """The term is a string that the matcher takes."""
+        match self._source(term):
+            case TextSource() as source:
+                if matcher.WhichOneof("match_pattern") == "prefix":
+                    return exactly(Prefixed(source.text, frozenset((matcher.prefix,))))
+                return exactly(text_check(source.text, matcher))
+            case ClaimSource() as claim:
+                found = claim_matches(claim, matcher)
+                return None if found is None else exactly(found)
+            case Address():
+                return exactly(text_check(ADDRESS_TEXT, matcher))
+            case Segment(index):
+                pattern = paths.segment_matching(index, matcher)
+                if pattern is not None:
+                    return self._path(pattern)
+            case Missing() | Given() | Path() | Identity() | Query():
+                return NEVER
+        made = self._view(term)
+        test = None if made is None else text_test(made.expr, matcher)
+        return None if made is None or test is None else exactly(cel.check(test)).unless(made.unsure)
+
+    # Tests ----------------------------------------------------------------------------------------------
+
+    def _test(self, atom: Test) -> Bounds:
+        term = atom.term
+        if term.name in _ORDER:
+            return self._compared(term)
+        if term.name in _IS:
+            kind = term.name.removeprefix("is_")
+            return self._kind_of(self._source(term.args[0]), kind) or self._uncalled(term)
+        if term.name == "net.cidr_contains" and isinstance(self._source(term.args[1]), Address):
+            return exactly(self._within(term.args[0]))
+        if term.name in ("strings.any_prefix_match", "strings.any_suffix_match"):
+            return self._any_affix(term)
+        found = text_matcher(term)
+        if found is None:
+            return self._between_texts(term)
+        subject, matcher = found
+        if matcher is None:
+            return NEVER
+        return self._string_is(subject, matcher) or self._uncalled(term)
+
+    def _between_texts(self, term: Apply) -> Bounds:
+        """A test of one text of the request against another."""
+        method = _METHODS.get(term.name)
+        if method is None:
+            return self._uncalled(term)
+        one, other = map(self._text, term.args)
+        if one is None or other is None:
+            return self._uncalled(term)
+        test = cel.check(cel.method(one.expr, method, other.expr))
+        return exactly(test).unless(any_of((one.unsure, other.unsure)))
+
+    def _text(self, term: Symbol) -> View | None:
+        if isinstance(term, Known):
+            return View(cel.text(term.value)) if isinstance(term.value, str) else None
+        return self._view(term)
+
+    def _any_affix(self, term: Apply) -> Bounds:
+        subject, bases = term.args
+        kind = "startswith" if "prefix" in term.name else "endswith"
+        if not isinstance(bases, Known) or isinstance(subject, Known):
+            return self._uncalled(term)
+        value = bases.value
+        texts = [value] if isinstance(value, str) else list(value) if isinstance(value, list) else None
+        if texts is None or not all(isinstance(each, str) for each in texts):
+            return self._uncalled(term)
+        if not isinstance(self._source(subject), TextSource):
+            return self._uncalled(term)  # a claim may be an array of texts
+        return either(self._test(Test(Apply(kind, (subject, Known(text))))) for text in texts)
+
+    @staticmethod
+    def _within(ranges: Symbol) -> Predicate:
+        if not isinstance(ranges, Known) or not _is_range(ranges):
+            return NO
+        text = str(ranges.value)
+        if "/" not in text:
+            text += "/128" if ":" in text else "/32"
+        return Within(ADDRESS_TEXT, frozenset((text,)))
+
+    def _compared(self, term: Apply) -> Bounds:
+        """`claim < 3` and the like, in Rego's order: null, booleans, numbers, strings, arrays, objects."""
+        left, right = term.args
+        name = term.name
+        if isinstance(left, Known):
+            left, right, name = right, left, _MIRRORED[name]
+        if not isinstance(right, Known) or isinstance(right.value, bool):
+            return self._unknown("compares two values of the request by order")
+        if not isinstance(right.value, int | float):
+            return self._unknown("compares by an order that is not of numbers")
+        match left, self._source(left):
+            case Apply("count", (argument,)), _ if _counts([right.value]):
+                return self._count(argument, _ORDER[name], _counts([right.value])) or self._uncalled(term)
+            case _, ClaimSource() as claim:
+                found = claim_compared(claim, name, right.value)
+                return exactly(found) if found is not None else self._uncalled(term)
+            case _, (TextSource() | Segment() | Address()) as source:
+                # A string is greater than any number.
+                there = self._found(source)
+                return there if there is not None and name in ("gt", "gte") else NEVER
+            case _, Missing():
+                return NEVER
+        return self._unknown("compares by order what Envoy does not see")
+
+
+_KINDS = ("string", "number", "boolean", "null", "array", "object", "set")
+_IS = frozenset(f"is_{kind}" for kind in _KINDS)
+
+
+def _counts(values: Sequence[object]) -> list[int]:
+    """Those of the values that a count can be."""
+    return [v for v in values if isinstance(v, int) and not isinstance(v, bool) and abs(v) < 1 << 53]
+
+
+def _is_range(ranges: Symbol) -> bool:
+    if not isinstance(ranges, Known) or not isinstance(ranges.value, str):
+        return False
+    try:
+        return BUILTINS["net.cidr_contains"].function(ranges.value, "10.0.0.1") is not None
+    except BuiltinError:
+        return False
+
+
+def _one_char(mark: str) -> bool:
+    return len(mark) == 1 and mark.isascii()

@@ -1,0 +1,74 @@
+"""What lowering works with: where Envoy has the request's values, and why something is left to the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from palisade.enforce.envoy import patterns
+from palisade.enforce.envoy.bounds import Bounds, Reason, exactly
+from palisade.enforce.envoy.claims import claim_defined
+from palisade.enforce.envoy.paths import CLEAN_QUERY
+from palisade.enforce.envoy.predicate import NO, YES, Predicate, any_of, negate, text_check
+from palisade.enforce.envoy.sources import (
+    PATH_TEXT,
+    TARGET_TEXT,
+    ClaimSource,
+    Source,
+    TextSource,
+    find,
+)
+from palisade.rego.errors import NOWHERE, Location
+from palisade.rego.partial.terms import Input, Symbol
+
+DIRTY_QUERY = negate(text_check(TARGET_TEXT, patterns.regex(CLEAN_QUERY)))
+"""The query has escapes and the like, so that its values are not its text."""
+
+
+class Context:
+    """The state of one policy's lowering.
+
+    `needs_clean_path` tells, afterwards, whether any predicate is exact for clean paths only (see `paths`):
+    the caller must leave all others to the engine.
+    """
+
+    def __init__(self, providers: Sequence[str]) -> None:
+        self._everyone = tuple(sorted(providers))
+        self._providers = self._everyone
+        self._reasons: set[Reason] = set()
+        self.needs_clean_path = False
+
+    def _unknown(self, reason: str, location: Location = NOWHERE, hint: str = "") -> Bounds:
+        self._reasons.add(Reason(reason, location, hint))
+        return Bounds(NO, YES)
+
+    def _source(self, term: Symbol) -> Source | None:
+        return find(term.path, self._providers) if isinstance(term, Input) else None
+
+    def _path(self, pattern: str) -> Bounds:
+        """The path matches the pattern, one for clean paths."""
+        self.needs_clean_path = True
+        return self._target(pattern, path=True)
+
+    def _query(self, pattern: str) -> Bounds:
+        """The target matches the pattern, one for clean queries."""
+        return self._target(pattern, path=False).unless(DIRTY_QUERY)
+
+    def _target(self, pattern: str, *, path: bool) -> Bounds:
+        if len(pattern) > patterns.MAX_PATTERN:
+            return self._unknown(
+                "compares with too many values for one expression",
+                hint="compare the whole path, or a header or claim, which Envoy looks up",
+            )
+        text = PATH_TEXT if path else TARGET_TEXT
+        return exactly(text_check(text, patterns.regex(pattern)))
+
+    def _present(self, source: TextSource) -> Predicate:
+        return YES if source.always else text_check(source.text, patterns.regex("(?s).*"))
+
+    def _identified(self, providers: Iterable[str] | None = None) -> Predicate:
+        """A token was verified."""
+        chosen = self._providers if providers is None else providers
+        return any_of(claim_defined(ClaimSource((each,))) for each in chosen)
+
+    def _invisible(self, term: object) -> Bounds:
+        return self._unknown(f"needs {term}, which Envoy does not see")

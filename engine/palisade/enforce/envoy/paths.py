@@ -1,0 +1,162 @@
+"""RE2 expressions for the segments of a path and the pairs of a query.
+
+A path is *clean* where its segments can be read off the text: it begins with one slash, and its escapes are
+valid, stand for neither slashes nor characters that need none, and so are what Envoy's normalization leaves.
+A query is clean where each pair is its own decoded form. What is said here holds for clean ones only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from xds.type.matcher.v3.string_pb2 import StringMatcher
+
+from palisade.enforce.envoy.patterns import quote
+
+_ESCAPE = "(?:%(?:[0189A-Fa-f][0-9A-Fa-f]|2[0-9A-Ca-c]|3[A-Fa-f]|[46]0|5[B-Eb-e]|7[B-Db-dFf]))"
+_CHAR = rf"(?:[!-\"$&-.0->@-~]|{_ESCAPE})"
+CLEAN_PATH = rf"/(?:{_CHAR}(?:{_CHAR}|/)*)?"
+UNBROKEN_PATH = r"(?s)(?:[^%#]|%[0-9A-Fa-f]{2})*(?:#.*)?"
+"""A path whose escapes are escapes. Without it there is no input, and the request is denied."""
+
+CLEAN_QUERY = r"(?s)[^?]*(?:\?[!-\"$&-*,-:<-~]*)?"
+"""A target whose query has no escape, no plus sign and no semicolon."""
+
+_UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
+
+
+def is_plain(text: str) -> bool:
+    """Whether a clean path can spell the segment in one way only: as it is."""
+    return _UNRESERVED.issuperset(text)
+
+
+def spelled(text: str) -> str:
+    """A pattern of the ways in which a clean path spells a segment."""
+    return "".join(map(_spelled, text))
+
+
+def _spelled(char: str) -> str:
+    if char in _UNRESERVED:
+        return quote(char)
+    escaped = "".join(f"%{_hex(byte >> 4)}{_hex(byte & 15)}" for byte in char.encode())
+    if "!" <= char <= "~" and char not in "%#?/":
+        return f"(?:{quote(char)}|{escaped})"
+    return escaped
+
+
+def _hex(digit: int) -> str:
+    text = f"{digit:X}"
+    return text if digit < 10 else f"[{text}{text.lower()}]"
+
+
+def _any_of(texts: Iterable[str]) -> str:
+    return "(?:" + "|".join(map(spelled, sorted(texts))) + ")"
+
+
+def _lead(index: int) -> str:
+    return f"/(?:[^/]*/){{{index}}}" if index else "/"
+
+
+def segment_is(index: int, values: Iterable[str]) -> str:
+    """Segment `index` is one of the values."""
+    return f"{_lead(index)}{_any_of(values)}(?:/.*)?"
+
+
+def segment_exists(index: int) -> str:
+    return f"{_lead(index)}.*"
+
+
+def segment_escaped(index: int) -> str:
+    """Segment `index` has an escape, so that its text is not the segment itself."""
+    return f"{_lead(index)}[^/]*%.*"
+
+
+def some_segment_is(values: Iterable[str]) -> str:
+    return f"/(?:.*/)?{_any_of(values)}(?:/.*)?"
+
+
+def segments(count: int) -> str:
+    """There are so many segments."""
+    return f"/(?:[^/]*/){{{count - 1}}}[^/]*" if count > 1 else "/[^/]*"
+
+
+def path_is(segments_of: Iterable[str]) -> str:
+    return "/" + "/".join(map(spelled, segments_of))
+
+
+def segment_matching(index: int, matcher: StringMatcher) -> str | None:
+    """A pattern of the paths whose segment `index` the matcher takes; None where there is none."""
+    kind = matcher.WhichOneof("match_pattern")
+    text = getattr(matcher, str(kind))
+    if kind not in ("prefix", "suffix", "contains") or "\ufffd" in text:
+        return None
+    if "/" in text:
+        return "[^\\x00-\\x{10ffff}]"  # no segment has one
+    before = "" if kind == "prefix" else "[^/]*"
+    behind = "(?:/.*)?" if kind == "suffix" else ".*"
+    return f"{_lead(index)}{before}{spelled(text)}{behind}"
+
+
+# Queries ----------------------------------------------------------------------------------------------------
+
+_QUERY = r"(?s)[^?]*\?"
+
+
+def parameter_exists(name: str) -> str:
+    """The query has a pair of the name."""
+    return f"{_QUERY}(?:[^&]*&)*{quote(name)}(?:=[^&]*)?(?:&.*)?"
+
+
+def some_parameter_is(name: str, values: Iterable[str]) -> str:
+    """Some pair of the name has one of the values."""
+    return f"{_QUERY}(?:[^&]*&)*{_pair(name, values)}(?:&.*)?"
+
+
+def first_parameter_is(name: str, values: Iterable[str]) -> str:
+    """The first pair of the name has one of the values."""
+    return f"{_QUERY}(?:{_other(name)}&)*{_pair(name, values)}(?:&.*)?"
+
+
+def only_parameter_is(name: str, values: Iterable[str]) -> str:
+    """There is one pair of the name, with one of the values."""
+    return f"{_QUERY}(?:{_other(name)}&)*{_pair(name, values)}(?:&{_other(name)})*"
+
+
+def first_parameter(name: str) -> str:
+    """A pattern whose group is the value of the first pair of the name."""
+    return f"{_QUERY.replace('(?s)', '(?s)^')}(?:{_other(name)}&)*{quote(name)}=([^&]*)(?:&.*)?$"
+
+
+def bare_parameter(name: str) -> str:
+    """The query has a pair that is the name alone."""
+    return f"{_QUERY}(?:[^&]*&)*{quote(name)}(?:&.*)?"
+
+
+def is_plain_parameter(text: str) -> bool:
+    """Whether a clean query can spell the text, then as it is."""
+    return text.isascii() and text.isprintable() and not set(text) & set(' "%&+;#<>')
+
+
+def _pair(name: str, values: Iterable[str]) -> str:
+    chosen = set(values)
+    found = [f"={quote(value)}" for value in sorted(chosen)]
+    if "" in chosen:
+        found.append("")  # a name alone has the value ""
+    return f"{quote(name)}(?:{'|'.join(found)})"
+
+
+def _other(name: str) -> str:
+    """A pair of any other name: one that leaves it at some character, or goes on behind it."""
+    found = [""]
+    for at, char in enumerate(name):
+        found.append(
+            f"{quote(name[:at])}(?:[^&={_class(char)}][^&]*|=[^&]*)" if at else f"[^&{_class(char)}][^&]*"
+        )
+        if at:
+            found.append(quote(name[:at]))
+    found.append(f"{quote(name)}[^&=][^&]*")
+    return f"(?:{'|'.join(found)})"
+
+
+def _class(char: str) -> str:
+    return f"\\x{ord(char):02x}"

@@ -1,0 +1,114 @@
+"""Texts that a policy makes of the request's texts, as expressions that Envoy evaluates on each request.
+
+A part of a split text, a text without a prefix, a text between two constants, a segment of the path: each is
+one `re.capture` or `re.extract` of CEL. Such an expression fails where the text is not there or no string,
+and Envoy takes that for "no match", which is what undefined means to a test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from cel.expr.syntax_pb2 import Expr
+
+from palisade.enforce.envoy import cel, paths, patterns
+from palisade.enforce.envoy.claims import claim_defined, claim_kind
+from palisade.enforce.envoy.context import DIRTY_QUERY
+from palisade.enforce.envoy.predicate import NO, Predicate, all_of, any_of, negate, text_check
+from palisade.enforce.envoy.sources import (
+    PATH_TEXT,
+    TARGET_TEXT,
+    ClaimSource,
+    Parameter,
+    Segment,
+    Source,
+    TextSource,
+)
+from palisade.rego.partial.terms import Apply, Known, Symbol
+
+_TARGET = cel.header(":path")
+
+
+@dataclass(frozen=True)
+class View:
+    """`expr` is the text, for all requests but those of `unsure`. With `typed` it may also be no string."""
+
+    expr: Expr
+    unsure: Predicate = NO
+    typed: bool = False
+
+
+def view(term: Symbol, source: Callable[[Symbol], Source | None]) -> View | None:
+    """The text that a term is, or None for one that no expression makes."""
+    match source(term):
+        case TextSource() as text:
+            return View(text.expr)
+        case ClaimSource() as claim:
+            return View(claim.expr, typed=True)
+        case Segment(index):
+            found = cel.captured(_TARGET, f"^/(?:[^/?]*/){{{index}}}([^/?]*)(?:[/?](?s:.*))?$")
+            escaped = text_check(PATH_TEXT, patterns.regex(paths.segment_escaped(index)))
+            return None if found is None else View(found, escaped)
+        case Parameter(name):
+            found = cel.captured(_TARGET, paths.first_parameter(name))
+            bare = text_check(TARGET_TEXT, patterns.regex(paths.bare_parameter(name)))
+            return None if found is None else View(found, any_of((DIRTY_QUERY, bare)))
+    if not isinstance(term, Apply):
+        return None
+    made = patterns.pieces(term)
+    if made is not None:
+        return _between(made, term.name, source)
+    pattern = _taken(term)
+    whole = term.args[0]
+    if term.name == "." and isinstance(whole, Apply):
+        whole = whole.args[0]
+    inner = None if pattern is None else view(whole, source)
+    taken = None if inner is None or pattern is None else cel.captured(inner.expr, pattern)
+    return None if taken is None or inner is None else View(taken, inner.unsure)
+
+
+def _between(
+    made: tuple[str, Symbol, str], name: str, source: Callable[[Symbol], Source | None]
+) -> View | None:
+    before, part, behind = made
+    inner = view(part, source)
+    if inner is None:
+        return None
+    unsure = inner.unsure
+    claim = source(part)
+    if name != "concat" and inner.typed:
+        if not isinstance(claim, ClaimSource):
+            return None
+        # Numbers and the rest have a text in templates too, which only the engine makes.
+        other = all_of((claim_defined(claim), negate(claim_kind(claim, "string"))))
+        unsure = any_of((unsure, other))
+    if not before and not behind:
+        # Taken apart and put together again: for a claim that is no string this fails, as it must.
+        return View(cel.call("re.extract", inner.expr, cel.text("(?s)^(.*)$"), cel.text("\\1")), unsure)
+    return View(cel.between(before, inner.expr, behind), unsure)
+
+
+def _taken(term: Apply) -> str | None:
+    """The pattern whose group is what a builtin leaves of a text."""
+    match term:
+        case Apply(".", (Apply("split", (_, Known(str(mark)))), Known(int(at)))) if (
+            len(mark) == 1 and at >= 0
+        ):
+            other = f"[^{_class(mark)}]*"
+            return f"(?s)^(?:{other}{_class(mark)}){{{at}}}({other})(?:{_class(mark)}.*)?$"
+        case Apply("trim_prefix", (_, Known(str(text)))):
+            return f"(?s)^(?:{patterns.quote(text)})?(.*)$"
+        case Apply("trim_suffix", (_, Known(str(text)))):
+            return f"(?s)^(.*?)(?:{patterns.quote(text)})?$"
+        case Apply("trim" | "trim_left" | "trim_right" as name, (_, Known(str(cutset)))) if cutset:
+            cut = f"[{''.join(map(_class, cutset))}]*"
+            left = "" if name == "trim_right" else cut
+            right = "" if name == "trim_left" else cut
+            return f"(?s)^{left}(.*?){right}$"
+    return None
+
+
+def _class(char: str) -> str:
+    """A character, as it stands in and outside of a class."""
+    return f"\\x{{{ord(char):x}}}"
