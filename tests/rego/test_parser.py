@@ -435,6 +435,11 @@ def test_v0_hints_at_imports(source: str, hint: str) -> None:
     assert raised.value.errors[0].hint == hint
 
 
+def test_other_versions_do_not_exist() -> None:
+    with pytest.raises(ValueError, match="versions 0 and 1"):
+        parse_module("package a", version=2)
+
+
 def test_queries_have_no_rules() -> None:
     with pytest.raises(CompileError, match="found empty body"):
         parse_query(" # nothing")

@@ -40,6 +40,7 @@ class Cursor:
         self.tokens = lexed.tokens
         self.comments = lexed.comments
         self.lexical_errors = lexed.errors
+        # Most sources have none, and need not be looked through for comprehensions.
         self.has_bar = "|" in source
         self.lines = _line_starts(source)
         self.index = 0
@@ -126,8 +127,8 @@ class Cursor:
 
     def check_height(self, *nodes: ast.Node) -> None:
         """Fails where one of the trees is higher than `MAX_HEIGHT`."""
-        # A level of nesting makes a tree three higher at most: collection, statement, operator.
-        suspicious = 3 * self.deepest + self.risings > MAX_HEIGHT
+        # A bracket makes a tree five higher at most: a template string's part that has a `with`.
+        suspicious = 5 * self.deepest + self.risings > MAX_HEIGHT
         self.deepest = self.risings = 0
         if suspicious and any(_higher(node, MAX_HEIGHT) for node in nodes):
             self.fail(TOO_DEEP, self.tokens[max(self.index - 1, 0)])
@@ -185,7 +186,9 @@ class Cursor:
 
 
 def keywords_of(version: int) -> frozenset[str]:
-    """The words that are keywords without any import."""
+    """The words that are keywords without any import. Raises ValueError for a version that does not exist."""
+    if version not in (0, 1):
+        raise ValueError(f"Rego has the versions 0 and 1, and no {version}")
     return KEYWORDS | FUTURE_KEYWORDS if version == 1 else KEYWORDS
 
 

@@ -153,8 +153,7 @@ class RuleParser(StatementParser):
     def head_again(self, head: ast.Head, brace: int) -> ast.Head:
         """The head for another body, in which each `_` among the arguments is a variable of its own."""
         args = tuple(
-            # Between a brace and the next token there is room for no other wildcard: the places are free.
-            ast.Var(self.wildcard(-brace - index), loc=arg.loc)
+            ast.Var(self.wildcard((brace, index)), loc=arg.loc)
             if isinstance(arg, ast.Var) and arg.is_wildcard
             else arg
             for index, arg in enumerate(head.args or ())

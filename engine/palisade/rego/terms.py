@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
+from contextlib import suppress
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -41,6 +42,7 @@ MEMBER = ast.Ref(ast.Var("internal"), (ast.Scalar("member_2"),))
 MEMBER_WITH_KEY = ast.Ref(ast.Var("internal"), (ast.Scalar("member_3"),))
 
 _CONSTANTS: dict[str, bool | None] = {"null": None, "true": True, "false": False}
+# Behind these no `.` and no `[` can stand.
 _NO_HEADS = (ast.Scalar, ast.Ref, ast.TemplateString)
 # OPA takes no number of which the binary exponent is larger: some of its arithmetic slows down with it.
 _MAX_BINARY_EXPONENT = 100_000
@@ -52,7 +54,8 @@ class TermParser(Cursor, ABC):
     def __init__(self, source: str, file: str, keywords: frozenset[str]) -> None:
         super().__init__(source, file, keywords)
         # The name of each `_` by where it stands, so that it keeps its name when it is read again.
-        self.wildcards: dict[int, str] = {}
+        self.wildcards: dict[Hashable, str] = {}
+        # What was read at each opening bracket of the rule at hand, and where it ended: see `collection`.
         self.collections: dict[int, tuple[ast.Term, int] | ParseError] = {}
 
     @abstractmethod
@@ -94,15 +97,13 @@ class TermParser(Cursor, ABC):
     def member_with_key(self, key: ast.Term, start: int) -> ast.Term:
         """`k, v in xs`; where the comma turns out to mean something else, the key alone."""
         mark = self.mark()
-        try:
+        # Whoever called decides what the comma means, and tells what is wrong behind it.
+        with suppress(ParseError):
             self.advance()
             value = self.relation()
             if self.token.kind == "in":
                 self.advance()
                 return self.call(MEMBER_WITH_KEY, (key, value, self.relation()), start)
-        except ParseError:
-            # Whoever called decides what the comma means, and tells what is wrong behind it.
-            self.rewind(mark)
         self.rewind(mark)
         return key
 
@@ -185,7 +186,8 @@ class TermParser(Cursor, ABC):
             name = self.wildcard(token.start)
         return ast.Var(name, loc=self.at(token))
 
-    def wildcard(self, place: int) -> str:
+    def wildcard(self, place: Hashable) -> str:
+        """The name of the `_` at this place."""
         return self.wildcards.setdefault(place, f"${len(self.wildcards)}")
 
     def constant(self) -> ast.Scalar:
