@@ -37,7 +37,8 @@ def same(a: Arg, b: Arg) -> str:
         return f"{a.text} == {b.text}"
     if b.kind == "bool":
         return "False" if kind_of(a.text) else f"{a.text} is {b.text}"
-    return f"{a.text} == {b.text} and equal({a.text}, {b.text})"
+    # Strings that Python finds equal are; for the rest equality has to look closer.
+    return f"{a.text} == {b.text} and (type({a.text}) is str or equal({a.text}, {b.text}))"
 
 
 def differ(a: Arg, b: Arg) -> str:
@@ -46,7 +47,7 @@ def differ(a: Arg, b: Arg) -> str:
         return f"{a.text} != {b.text}"
     if b.kind == "bool":
         return "True" if kind_of(a.text) else f"{a.text} is not {b.text}"
-    return f"{a.text} != {b.text} or not equal({a.text}, {b.text})"
+    return f"{a.text} != {b.text} or type({a.text}) is not str and not equal({a.text}, {b.text})"
 
 
 def _exact(a: Arg, b: Arg) -> bool:
