@@ -4,6 +4,8 @@ Where the two differ, OPA's documentation decides. Known differences, in which O
 
 * regopy leaves an undefined operand before it looks at the others; OPA evaluates operands in turn, so that a
   conflict in an earlier one ends the query. What ends in an error on either side is not compared.
+* regopy finds `"a" < 0` true; in Rego numbers come before strings. So only `==` and `!=` compare any operands
+  with each other here.
 * regopy rejects some comprehensions whose body starts with `some k, v in`, and crashes on a few policies: no
   answer is not compared.
 """
@@ -39,7 +41,7 @@ def test_the_second_opinion_answers(second_opinion: SecondOpinion) -> None:
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
-@given(source=policies(3), asked=documents(), base=documents())
+@given(source=policies(3, ("==", "!=")), asked=documents(), base=documents())
 def test_generated_policies_mean_the_same(
     second_opinion: SecondOpinion, source: str, asked: dict[str, Any], base: dict[str, Any]
 ) -> None:

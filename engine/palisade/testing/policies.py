@@ -6,7 +6,8 @@ constants, several rules of one name, values of every type where a rule expects 
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, TypeAlias
 
 from hypothesis import strategies as st
 
@@ -27,6 +28,9 @@ _CONSTANTS = (
     '["a", 1]',
     '{"a"}',
 )
+
+
+_Signs: TypeAlias = Sequence[str]
 
 
 def json_values(depth: int = 2) -> st.SearchStrategy[Any]:
@@ -64,7 +68,7 @@ def _operand(earlier: list[str], variables: list[str]) -> st.SearchStrategy[str]
 
 
 @st.composite
-def _literal(draw: st.DrawFn, earlier: list[str], variables: list[str], depth: int) -> str:
+def _literal(draw: st.DrawFn, earlier: list[str], variables: list[str], depth: int, signs: _Signs) -> str:
     """A statement of a body; it may add to `variables` what it binds."""
     operand = _operand(earlier, variables)
     kinds = ["compare", "same", "some", "assign", "call", "truth"]
@@ -73,7 +77,7 @@ def _literal(draw: st.DrawFn, earlier: list[str], variables: list[str], depth: i
     kind = draw(st.sampled_from(kinds))
     new = f"v{len(variables)}_{depth}"
     if kind == "compare":
-        return f"{draw(operand)} {draw(st.sampled_from(('<', '>=', '!=')))} {draw(operand)}"
+        return f"{draw(operand)} {draw(st.sampled_from(signs))} {draw(operand)}"
     if kind == "same":
         return f"{draw(_reference())} == {draw(st.sampled_from(_CONSTANTS))}"
     if kind == "some":
@@ -98,7 +102,7 @@ def _literal(draw: st.DrawFn, earlier: list[str], variables: list[str], depth: i
         )
     if kind == "truth":
         return draw(_reference())
-    inner = draw(_body(earlier, list(variables), depth - 1))
+    inner = draw(_body(earlier, list(variables), depth - 1, signs))
     if kind == "not":
         return f"not {draw(_reference())} == {draw(st.sampled_from(_CONSTANTS))}"
     if kind == "every":
@@ -114,23 +118,23 @@ def _literal(draw: st.DrawFn, earlier: list[str], variables: list[str], depth: i
 
 
 @st.composite
-def _body(draw: st.DrawFn, earlier: list[str], variables: list[str], depth: int) -> str:
+def _body(draw: st.DrawFn, earlier: list[str], variables: list[str], depth: int, signs: _Signs) -> str:
     count = draw(st.integers(1, 3))
-    return "; ".join(draw(_literal(earlier, variables, depth)) for _ in range(count))
+    return "; ".join(draw(_literal(earlier, variables, depth, signs)) for _ in range(count))
 
 
 @st.composite
-def _rules(draw: st.DrawFn, name: str, earlier: list[str]) -> list[str]:
+def _rules(draw: st.DrawFn, name: str, earlier: list[str], signs: _Signs) -> list[str]:
     """The rules of one name."""
     kind = draw(st.sampled_from(("complete", "complete", "set", "object", "alike", "function", "else")))
     many = range(draw(st.integers(1, 4)))
     rules: list[str] = []
     if kind in ("complete", "alike", "else") and draw(st.booleans()):
         rules.append(f"default {name} := {draw(st.sampled_from(_CONSTANTS[:11]))}")
-    shared = draw(_body(earlier, [], 0))
+    shared = draw(_body(earlier, [], 0, signs))
     for _ in many:
         variables: list[str] = []
-        body = draw(_body(earlier, variables, 1))
+        body = draw(_body(earlier, variables, 1, signs))
         value = draw(_operand([], variables))
         if kind == "complete":
             rules.append(f"{name} := {draw(st.sampled_from(_CONSTANTS))} if {{ {body} }}")
@@ -155,12 +159,15 @@ def _rules(draw: st.DrawFn, name: str, earlier: list[str]) -> list[str]:
 
 
 @st.composite
-def policies(draw: st.DrawFn, most: int = 4) -> str:
-    """The source of a module `p` whose rules are `r0`, `r1`, ...; a function's is called by `r0_called`."""
+def policies(draw: st.DrawFn, most: int = 4, signs: _Signs = ("<", ">=", "!=")) -> str:
+    """The source of a module `p` whose rules are `r0`, `r1`, ...; a function's is called by `r0_called`.
+
+    There are at most so many names; `signs` are the comparisons of any operands with each other.
+    """
     lines = ["package p", ""]
     earlier: list[str] = []
     for number in range(draw(st.integers(1, most))):
-        rules = draw(_rules(f"r{number}", earlier))
+        rules = draw(_rules(f"r{number}", earlier, signs))
         lines += rules
         if any(rule.startswith(f"r{number}(x)") for rule in rules):
             lines.append(f"r{number}_called := r{number}({draw(st.sampled_from(_CONSTANTS))})")
