@@ -21,7 +21,7 @@ $(STAMP): pyproject.toml
 	@touch $@
 
 test: $(STAMP) ## run all tests
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2
 
 lint: $(STAMP) ## check style, format and the rules between packages
 	$(BIN)/ruff check .

@@ -19,6 +19,13 @@ NOW = datetime.now(UTC).replace(microsecond=0)
 HOUR = timedelta(hours=1)
 
 
+@pytest.fixture(autouse=True)
+def _the_present() -> None:
+    """Authorities are made at the time of the test, which in a long run is minutes after this was imported."""
+    global NOW
+    NOW = datetime.now(UTC).replace(microsecond=0)
+
+
 def trusts(bundle: bytes, identity: Identity, now: datetime) -> bool:
     """Whether a peer with this bundle takes the certificate at this time."""
     store = Store(x509.load_pem_x509_certificates(bundle))
