@@ -21,7 +21,7 @@ HOUR = timedelta(hours=1)
 
 @pytest.fixture(autouse=True)
 def _the_present() -> None:
-    """Authorities are made at the time of the test, which in a long run is minutes after this was imported."""
+    """Authorities are made when a test runs, which in a long run is minutes after the import."""
     global NOW
     NOW = datetime.now(UTC).replace(microsecond=0)
 
