@@ -113,10 +113,12 @@ _BODIES = (
     'deny contains "banned" if claims.sub in data.banned\ndeny contains "delete" if http.method == "DELETE"\n'
     "allow if count(deny) == 0",
     "blocked if claims.sub in data.banned\nallow if not blocked",
-    'is_admin if claims.roles[_] == "admin"\nis_dev if "dev" in claims.roles\nallow if is_admin\nallow if { is_dev; '
-    'http.method == "GET" }',
-    'role(x) := "boss" if x == "alice"\nrole(x) := "clerk" if x == "bob"\nallow if role(claims.sub) == "boss"',
-    'level := 3 if "admin" in claims.roles\nelse := 2 if "dev" in claims.roles\nelse := 0\nallow if level > 1',
+    'is_admin if claims.roles[_] == "admin"\nis_dev if "dev" in claims.roles\nallow if is_admin\n'
+    'allow if { is_dev; http.method == "GET" }',
+    'role(x) := "boss" if x == "alice"\nrole(x) := "clerk" if x == "bob"\n'
+    'allow if role(claims.sub) == "boss"',
+    'level := 3 if "admin" in claims.roles\nelse := 2 if "dev" in claims.roles\nelse := 0\n'
+    "allow if level > 1",
     'kind := "a" if claims.tier == 1\nkind := "b" if claims.sub == "alice"\nallow if kind',
     'kind := "a" if claims.tier == 1\nkind := "b" if claims.sub == "alice"\nallow if kind == "a"',
     'allow := true if claims.sub == "alice"\nallow := false if claims.tier == 1',
@@ -130,11 +132,12 @@ _BODIES = (
     "allow := claims.admin",
     'allow if { x := claims.sub; y := http.headers["x-user"]; x == y }',
     "allow if { net.cidr_contains(data.networks[_], input.attributes.source.address.socketAddress.address) }",
-    "allow if { some n in data.networks; net.cidr_contains(n, input.attributes.source.address.socketAddress.address) }",
+    "allow if { some n in data.networks\n"
+    "net.cidr_contains(n, input.attributes.source.address.socketAddress.address) }",
     'h if http.method == "GET"\nallow if h with input.attributes.request.http.method as "GET"',
     'h if input.user == "x"\nallow if { h with input as {"user": "x"}; claims.sub }',
-    'allow := {"allowed": true, "headers": {"x-ok": "1"}} if claims.admin\nelse := {"allowed": false, "http_status": 401} '
-    "if not input.identity\nelse := false",
+    'allow := {"allowed": true, "headers": {"x-ok": "1"}} if claims.admin\n'
+    'else := {"allowed": false, "http_status": 401} if not input.identity\nelse := false',
     'allow if claims.sub == "ünï"',
     'allow if http.path == "/%61"',
 )
