@@ -163,6 +163,30 @@ def test_a_plan_written_as_json_runs_elsewhere(policy: rego.Policy) -> None:
         loaded.run("authz/allow")
 
 
+@pytest.mark.parametrize(
+    "stmt",
+    [
+        {"type": "BreakStmt", "stmt": {"index": 7}},
+        {"type": "MakeNumberRefStmt", "stmt": {"Index": 9, "target": 2}},
+        {"type": "IsDefinedStmt", "stmt": {"source": -1}},
+        {"type": "NoStmt", "stmt": {}},
+    ],
+)
+def test_a_plan_that_refers_to_what_it_does_not_have_is_refused(stmt: dict[str, Any]) -> None:
+    plan = {"plans": {"plans": [{"name": "p", "blocks": [{"stmts": [stmt]}]}]}}
+    with pytest.raises(ir_json.PlanFormatError):
+        rego.load_plan(plan)
+
+
+def test_no_name_in_a_plan_becomes_code() -> None:
+    """A plan comes from elsewhere: what it calls is looked up, never written into Python."""
+    name = "x(l0)\nimport sys; sys.exit(3)  # "
+    call = {"type": "CallStmt", "stmt": {"func": name, "args": [], "result": 2}}
+    loaded = rego.load_plan({"plans": {"plans": [{"name": "p", "blocks": [{"stmts": [call]}]}]}})
+    with pytest.raises(rego.EvalError, match="no builtin here"):
+        loaded.run("p", {})
+
+
 # Limits -----------------------------------------------------------------------------------------------
 
 

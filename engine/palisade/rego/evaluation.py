@@ -32,7 +32,10 @@ class PlanPolicy:
     """A policy that was planned elsewhere: OPA's `plan.json` with the data of its bundle."""
 
     def __init__(self, policy: ir.Policy, data: Value, network: Network) -> None:
-        self._program: codegen.Program = guarded(codegen.compile_plan, policy)
+        try:
+            self._program: codegen.Program = guarded(codegen.compile_plan, policy)
+        except (LookupError, SyntaxError, ValueError) as error:
+            raise ir_json.PlanFormatError(f"the plan refers to what it does not have: {error}") from error
         self._data = data
         self._network = network
 

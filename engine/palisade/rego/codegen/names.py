@@ -58,13 +58,16 @@ class Builtins:
 
     def __init__(self, namespace: dict[str, Any]) -> None:
         self._namespace = namespace
+        self._unknown: dict[str, str] = {}
 
     def __call__(self, name: str) -> tuple[str, bool]:
-        text = "b_" + name.replace(".", "_")
         found = BUILTINS.get(name)
         if found is None:
+            # A foreign plan may name anything; none of it gets into the text.
+            text = self._unknown.setdefault(name, f"b{len(self._unknown)}")
             self._namespace[text] = runtime.missing_builtin(name)
             return text, True
+        text = "b_" + name.replace(".", "_")
         self._namespace[text] = found.function
         return text, found.pure
 
