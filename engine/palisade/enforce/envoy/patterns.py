@@ -50,7 +50,7 @@ def regex(pattern: str) -> StringMatcher:
         re2.compile(pattern)
     except re2.error as error:
         raise ValueError(f"RE2 does not take {pattern!r}: {error}") from error
-    matcher = RegexMatcher(regex=pattern)
+    matcher = RegexMatcher(regex=pattern or "(?:)")  # Envoy takes no empty expression
     matcher.google_re2.SetInParent()
     return StringMatcher(safe_regex=matcher)
 

@@ -9,9 +9,10 @@ evaluator can decide, with the reason and the place. So the outcome is never wro
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeAlias
 
 from palisade.rego import ir
 from palisade.rego.errors import NOWHERE, Location
@@ -36,6 +37,10 @@ from palisade.rego.partial.worlds import (
 from palisade.rego.values import Value
 
 MAX_STATEMENTS = 20_000_000
+
+_Guard: TypeAlias = tuple[Formula, ...]
+"""Conditions that all hold: put together only when it is asked for, as most blocks have one way through."""
+_World: TypeAlias = tuple[_Guard, Env]
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,36 +180,41 @@ class Executor(Statements):
     def _block(self, block: ir.Block, env: Env, live: frozenset[int]) -> Result:
         """Runs the statements of one block. Its steps are disjoint and differ from the rest in effect."""
         leaving = _Leaving(self.builder, live, env)
-        worlds: list[tuple[Formula, Env]] = [(TRUE, env)]
+        worlds: list[_World] = [((), env)]
         for index, stmt in enumerate(block.stmts):
             handler = self._handlers[type(stmt)]
             if isinstance(stmt, _NESTING):
                 handler = partial(handler, live=live | self._flow.behind(block, index))
-            following: list[tuple[Formula, Env]] = []
+            following: list[_World] = []
             for guard, current in worlds:
-                for condition, step in self._step(handler, stmt, guard, current, leaving):
-                    if step.signal == NEXT:
-                        following.append((condition, step.env))
-                    else:
-                        leaving.add(condition, step.env, _outside(step.signal))
+                self._step(handler, stmt, guard, current, leaving, following)
             worlds = following
             if not worlds:
                 break
-            if len(worlds) > MAX_STATES:
-                raise Unsupported("has too many different outcomes", self._where(stmt))
-        for guard, current in worlds:
-            leaving.add(guard, current, NEXT)
-        return leaving.result(self.builder.any(guard for guard, _ in worlds))
+            if len(worlds) > 1:
+                worlds = self._consistent(worlds)
+                if len(worlds) > MAX_STATES:
+                    raise Unsupported("has too many different outcomes", self._where(stmt))
+        ends = [(self.builder.all(guard), current) for guard, current in worlds]
+        for condition, current in ends:
+            leaving.add(condition, current, NEXT)
+        return leaving.result(self.builder.any(condition for condition, _ in ends))
+
+    def _consistent(self, worlds: list[_World]) -> list[_World]:
+        """The states that some request can be in, as far as the conditions tell."""
+        made = ((self.builder.all(guard), env) for guard, env in worlds)
+        return [((condition,), env) for condition, env in made if condition is not FALSE]
 
     def _step(
         self,
         handler: Callable[[ir.AnyStmt, Env], list[Step]],
         stmt: ir.AnyStmt,
-        guard: Formula,
+        guard: _Guard,
         env: Env,
         leaving: _Leaving,
-    ) -> list[tuple[Formula, Step]]:
-        """One statement from one state: its steps with their full conditions; undefined leaves the block."""
+        following: list[_World],
+    ) -> None:
+        """One statement from one state, to those that follow it; undefined leaves the block."""
         self._statements += 1
         if self._statements > MAX_STATEMENTS:
             raise Unsupported("is too much work for partial evaluation", self._where(stmt))
@@ -215,9 +225,13 @@ class Executor(Statements):
                 trouble.location = self._where(stmt)
             raise
         if not (steps and steps[0].condition is TRUE):
-            leaving.undefined(guard, (step.condition for step in steps), env)
-        pairs = ((self.builder.both(guard, step.condition), step) for step in steps)
-        return [(condition, step) for condition, step in pairs if condition is not FALSE]
+            leaving.undefined(guard, steps, env)
+        for step in steps:
+            reached = guard if step.condition is TRUE else (*guard, step.condition)
+            if step.signal == NEXT:
+                following.append((reached, step.env))
+            else:
+                leaving.add(self.builder.all(reached), step.env, _outside(step.signal))
 
     def _label(self, block: ir.Block) -> Location:
         """The place that stands for a block: the head of the rule, where its value is assigned."""
@@ -375,11 +389,15 @@ class _Leaving:
         kept = self._kept(env)
         self._groups.setdefault((env_key(kept), signal), (kept, signal, []))[2].append(condition)
 
-    def undefined(self, guard: Formula, covered: Iterable[Formula], env: Env) -> None:
+    def undefined(self, guard: _Guard, covered: Sequence[Step], env: Env) -> None:
         """A statement was undefined. Where nothing live has changed yet, this is the rest anyway."""
+        start = self._start
+        if all(env.get(local) is start.get(local) for local in self._live):
+            return
         if env_key(self._kept(env)) == self._start_key:
             return
-        condition = self._builder.both(guard, self._builder.negate(self._builder.any(covered)))
+        missed = self._builder.negate(self._builder.any(step.condition for step in covered))
+        condition = self._builder.all((*guard, missed))
         if condition is not FALSE:
             self.add(condition, env, NEXT)
 

@@ -6,8 +6,6 @@ from collections.abc import Iterator
 
 from palisade.rego import ir
 
-_NESTED = ("block", "blocks")
-
 RESULT = -1
 """Stands for a local that holds what a plan adds to its results."""
 
@@ -22,69 +20,82 @@ def stmts_below(stmt: ir.AnyStmt) -> Iterator[ir.Block]:
 
 def written(stmt: ir.AnyStmt) -> int | None:
     """The local that the statement gives a new value whatever it held before."""
-    if isinstance(stmt, ir.ResetLocalStmt | ir.AssignVarStmt | ir.AssignIntStmt):
-        return stmt.target
-    if isinstance(
-        stmt,
-        ir.MakeArrayStmt
-        | ir.MakeNullStmt
-        | ir.MakeNumberIntStmt
-        | ir.MakeNumberRefStmt
-        | ir.MakeObjectStmt
-        | ir.MakeSetStmt
-        | ir.DotStmt
-        | ir.LenStmt
-        | ir.ObjectMergeStmt,
-    ):
-        return stmt.target
-    if isinstance(stmt, ir.CallStmt | ir.CallDynamicStmt):
-        return stmt.result
-    return RESULT if isinstance(stmt, ir.ResultSetAddStmt) else None
+    if type(stmt) is ir.ResultSetAddStmt:
+        return RESULT
+    name = _WRITTEN.get(type(stmt))
+    return None if name is None else getattr(stmt, name)
 
 
 def changed(stmt: ir.AnyStmt) -> int | None:
     """The local whose value the statement adds to or assigns under a condition."""
-    if isinstance(stmt, ir.AssignVarOnceStmt):
-        return stmt.target
-    if isinstance(stmt, ir.ObjectInsertStmt | ir.ObjectInsertOnceStmt):
-        return stmt.object
-    if isinstance(stmt, ir.SetAddStmt):
-        return stmt.set
-    if isinstance(stmt, ir.ArrayAppendStmt):
-        return stmt.array
-    return None
-
-
-def _operands(stmt: ir.AnyStmt) -> Iterator[int]:
-    for name in stmt.__slots__:
-        if name in _NESTED:
-            continue
-        value = getattr(stmt, name)
-        if isinstance(value, ir.Local):
-            yield value.index
-        elif isinstance(value, tuple):
-            for item in value:
-                if isinstance(item, ir.Local):
-                    yield item.index
+    name = _CHANGED.get(type(stmt))
+    return None if name is None else getattr(stmt, name)
 
 
 def read(stmt: ir.AnyStmt) -> Iterator[int]:
     """The locals that the statement itself needs, without those of blocks in it."""
-    yield from _operands(stmt)
-    if isinstance(stmt, ir.IsDefinedStmt | ir.IsUndefinedStmt | ir.ReturnLocalStmt | ir.ScanStmt):
-        yield stmt.source
-    elif isinstance(stmt, ir.ResultSetAddStmt):
-        yield stmt.value
-    elif isinstance(stmt, ir.ObjectMergeStmt):
-        yield stmt.a
-        yield stmt.b
-    elif isinstance(stmt, ir.CallDynamicStmt):
-        yield from stmt.args
-    elif isinstance(stmt, ir.WithStmt):
-        yield stmt.local
-    target = changed(stmt)
-    if target is not None:
-        yield target
+    for name in _READ.get(type(stmt), ()):
+        value = getattr(stmt, name)
+        if type(value) is ir.Local:
+            yield value.index
+        elif type(value) is int:
+            yield value
+        elif type(value) is tuple:
+            for item in value:
+                if type(item) is ir.Local:
+                    yield item.index
+                elif type(item) is int:
+                    yield item
+
+
+_WRITTEN: dict[type, str] = {
+    ir.ResetLocalStmt: "target",
+    ir.AssignVarStmt: "target",
+    ir.AssignIntStmt: "target",
+    ir.MakeArrayStmt: "target",
+    ir.MakeNullStmt: "target",
+    ir.MakeNumberIntStmt: "target",
+    ir.MakeNumberRefStmt: "target",
+    ir.MakeObjectStmt: "target",
+    ir.MakeSetStmt: "target",
+    ir.DotStmt: "target",
+    ir.LenStmt: "target",
+    ir.ObjectMergeStmt: "target",
+    ir.CallStmt: "result",
+    ir.CallDynamicStmt: "result",
+}
+_CHANGED: dict[type, str] = {
+    ir.AssignVarOnceStmt: "target",
+    ir.ObjectInsertStmt: "object",
+    ir.ObjectInsertOnceStmt: "object",
+    ir.SetAddStmt: "set",
+    ir.ArrayAppendStmt: "array",
+}
+_READ: dict[type, tuple[str, ...]] = {
+    ir.ArrayAppendStmt: ("value", "array"),
+    ir.AssignVarOnceStmt: ("source", "target"),
+    ir.AssignVarStmt: ("source",),
+    ir.CallDynamicStmt: ("args", "path"),
+    ir.CallStmt: ("args",),
+    ir.DotStmt: ("source", "key"),
+    ir.EqualStmt: ("a", "b"),
+    ir.IsArrayStmt: ("source",),
+    ir.IsDefinedStmt: ("source",),
+    ir.IsObjectStmt: ("source",),
+    ir.IsSetStmt: ("source",),
+    ir.IsUndefinedStmt: ("source",),
+    ir.LenStmt: ("source",),
+    ir.NotEqualStmt: ("a", "b"),
+    ir.ObjectInsertOnceStmt: ("key", "value", "object"),
+    ir.ObjectInsertStmt: ("key", "value", "object"),
+    ir.ObjectMergeStmt: ("a", "b"),
+    ir.ResultSetAddStmt: ("value",),
+    ir.ReturnLocalStmt: ("source",),
+    ir.ScanStmt: ("source",),
+    ir.SetAddStmt: ("value", "set"),
+    ir.WithStmt: ("local", "value"),
+}
+"""The fields of each statement that name locals it needs."""
 
 
 class Liveness:

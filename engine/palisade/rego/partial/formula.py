@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from dataclasses import replace as replace_term
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TypeAlias
 
 from palisade.rego.errors import Location
@@ -283,29 +283,38 @@ def _implied_by(formula: Formula) -> frozenset[Term]:
     if formula.kind == "or":
         return formula.args[0].implies.intersection(*(arg.implies for arg in formula.args[1:]))
     if isinstance(atom, Defined | In | IsKind):
-        return frozenset(_needed(atom.term))
+        return _needed(atom.term)
     if isinstance(atom, Exists):
-        return frozenset(_needed(atom.source))
+        return _needed(atom.source)
     if isinstance(atom, Same):
-        return frozenset((*_needed(atom.left), *_needed(atom.right)))
+        return _needed(atom.left) | _needed(atom.right)
     if isinstance(atom, Test):
-        return frozenset((atom.term, *(term for arg in atom.term.args for term in _needed(arg))))
+        return _needed(atom.term)
     return frozenset()
 
 
-def _needed(symbol: Symbol, *, strict: bool = False) -> Iterable[Term]:
+def _needed(symbol: Symbol, *, strict: bool = False) -> frozenset[Term]:
     """The terms that are defined whenever `symbol` is; with `strict` those beside itself."""
-    if isinstance(symbol, Apply):
-        if not strict:
-            yield symbol
-        for arg in symbol.args:
-            yield from _needed(arg)
-    elif isinstance(symbol, Input):
-        for length in range(len(symbol.path) - (1 if strict else 0), -1, -1):
-            yield Input(symbol.path[:length])
-    elif isinstance(symbol, Element):
-        for length in range(len(symbol.path) - (1 if strict else 0), -1, -1):
-            yield Element(symbol.source, symbol.loop, symbol.of_keys, symbol.path[:length])
+    if isinstance(symbol, Apply | Input | Element):
+        return _beside(symbol) if strict else _with_beside(symbol)
+    return frozenset()
+
+
+@lru_cache(1 << 16)
+def _with_beside(term: Term) -> frozenset[Term]:
+    return _beside(term) | {term}
+
+
+@lru_cache(1 << 16)
+def _beside(term: Term) -> frozenset[Term]:
+    if isinstance(term, Apply):
+        return frozenset().union(*map(_needed, term.args))
+    if isinstance(term, Input):
+        return frozenset(Input(term.path[:length]) for length in range(len(term.path)))
+    if isinstance(term, Element):
+        source, loop, keys = term.source, term.loop, term.of_keys
+        return frozenset(Element(source, loop, keys, term.path[:length]) for length in range(len(term.path)))
+    return frozenset()
 
 
 def substitute(builder: Builder, formula: Formula, replace: Callable[[Atom], Formula]) -> Formula:

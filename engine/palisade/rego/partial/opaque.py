@@ -22,7 +22,7 @@ class Failing:
     def final(self, func: ir.Func) -> int | None:
         """The result, where the evaluator leaves the function as soon as it is set."""
         if func.name not in self._final:
-            settled = analyse(func.blocks, func.params, func.result).settled
+            settled = _only_true(func) or analyse(func.blocks, func.params, func.result).settled
             self._final[func.name] = func.result if settled else None
         return self._final[func.name]
 
@@ -58,6 +58,21 @@ class Failing:
                 self.block(block, {}, final) for block in func.blocks
             )
         return self._known[name]
+
+
+def _only_true(func: ir.Func) -> bool:
+    """Whether all that the function ever answers is true, or its default: the usual case."""
+    for block in func.blocks:
+        first = block.stmts[0] if block.stmts else None
+        if isinstance(first, ir.IsUndefinedStmt) and first.source == func.result:
+            continue
+        for stmt in all_stmts(block):
+            if changed(stmt) == func.result:
+                if not isinstance(stmt, ir.AssignVarOnceStmt) or stmt.source != ir.Bool(True):
+                    return False
+            elif written(stmt) == func.result:
+                return False
+    return True
 
 
 def _in_loops(block: ir.Block) -> Iterator[ir.AnyStmt]:
