@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from palisade.enforce.envoy import cel, paths
 from palisade.enforce.envoy.bounds import ALWAYS, NEVER, Bounds, either, exactly
 from palisade.enforce.envoy.claims import claim_defined, claim_is, claim_kind
-from palisade.enforce.envoy.context import DIRTY_QUERY, Context
+from palisade.enforce.envoy.context import DIRTY, DIRTY_QUERY, Context
 from palisade.enforce.envoy.predicate import (
     NO,
     Predicate,
@@ -105,7 +105,8 @@ class Atoms(Context):
             case Parameter(name):
                 chosen = [value for value in strings if paths.is_plain_parameter(value)]
                 found_one = self._query(paths.first_parameter_is(name, chosen)) if chosen else NEVER
-                return found_one.unless(DIRTY_QUERY) if len(chosen) < len(strings) else found_one
+                unsaid = DIRTY_QUERY if len(chosen) < len(strings) else NO
+                return self._unless(found_one, unsaid, DIRTY)
             case Missing():
                 return NEVER
             case Given() | Identity() if not any(isinstance(value, dict) for value in values):
@@ -123,7 +124,7 @@ class Atoms(Context):
             return None
         chosen = [value[0] for value in lists if paths.is_plain_parameter(value[0])]
         once = self._query(paths.only_parameter_is(name, chosen)) if chosen else NEVER
-        return once.unless(DIRTY_QUERY)
+        return self._unless(once, DIRTY_QUERY, DIRTY)
 
     def _provider_in(self, names: Iterable[str]) -> Predicate:
         """The first provider by name whose token was verified is one of those."""
@@ -173,7 +174,7 @@ class Atoms(Context):
         if one is None or other is None:
             return self._unknown(f"compares {atom.left} with {atom.right}")
         same = exactly(cel.check(cel.equal(one.expr, other.expr)))
-        return same.unless(any_of((one.unsure, other.unsure)))
+        return self._unless(same, any_of((one.unsure, other.unsure)), one.when or other.when)
 
     def _view(self, term: Symbol) -> View | None:
         found = view(term, self._source)
@@ -181,14 +182,13 @@ class Atoms(Context):
             self.needs_clean_path = True
         return found
 
-    @staticmethod
-    def _same_claims(left: ClaimSource, right: ClaimSource) -> Bounds:
+    def _same_claims(self, left: ClaimSource, right: ClaimSource) -> Bounds:
         same = cel.check(cel.equal(left.expr, right.expr))
         deep = any_of(
             all_of((claim_kind(left, kind), claim_kind(right, kind))) for kind in ("array", "object")
         )
         none = all_of((claim_kind(left, "null"), claim_kind(right, "null")))
-        return exactly(any_of((same, none))).unless(deep)
+        return self._unless(exactly(any_of((same, none))), deep, "two claims are both arrays or both objects")
 
     def _text_has(self, term: Symbol, texts: Iterable[str]) -> Bounds | None:
         """Whether a text that is made of the request's is one of the values."""
@@ -197,7 +197,7 @@ class Atoms(Context):
         if found is None or len(chosen) > MAX_COMPARED:
             return None
         parts = [exactly(cel.check(cel.equal(found.expr, cel.text(each)))) for each in chosen]
-        return either(parts).unless(found.unsure)
+        return self._unless(either(parts), found.unsure, found.when)
 
     def _defined(self, atom: Defined) -> Bounds:
         return self._found(self._source(atom.term)) or self._invisible(atom.term)

@@ -20,20 +20,18 @@ class Bounds:
     def exact(self) -> bool:
         return self.surely == self.possibly
 
-    def unless(self, unsure: Predicate) -> Bounds:
-        """The same, but for the requests on which it is not known to mean what it should."""
-        if unsure == NO:
-            return self
-        return Bounds(all_of((self.surely, negate(unsure))), any_of((self.possibly, unsure)))
-
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Why a part of a policy is left to the engine, and where it stands. `hint`: what would help."""
+    """Why a part of a policy is left to the engine, and where it stands. `hint`: what would help.
+
+    `always` is false where that is so for some requests only, which the text names.
+    """
 
     text: str
     location: Location
     hint: str = ""
+    always: bool = True
 
 
 NEVER = Bounds(NO, NO)

@@ -106,7 +106,8 @@ class Calls(Atoms):
         found = self._view(term)
         if found is None:
             return self._uncalled(term)
-        return exactly(cel.check(cel.equal(found.expr, found.expr))).unless(found.unsure)
+        there = exactly(cel.check(cel.equal(found.expr, found.expr)))
+        return self._unless(there, found.unsure, found.when)
 
     def _countable(self, term: Apply) -> Bounds:
         match self._source(term.args[0]):
@@ -185,7 +186,9 @@ class Calls(Atoms):
                 return NEVER
         made = self._view(term)
         test = None if made is None else text_test(made.expr, matcher)
-        return None if made is None or test is None else exactly(cel.check(test)).unless(made.unsure)
+        if made is None or test is None:
+            return None
+        return self._unless(exactly(cel.check(test)), made.unsure, made.when)
 
     # Tests ----------------------------------------------------------------------------------------------
 
@@ -217,7 +220,7 @@ class Calls(Atoms):
         if one is None or other is None:
             return self._uncalled(term)
         test = cel.check(cel.method(one.expr, method, other.expr))
-        return exactly(test).unless(any_of((one.unsure, other.unsure)))
+        return self._unless(exactly(test), any_of((one.unsure, other.unsure)), one.when or other.when)
 
     def _text(self, term: Symbol) -> View | None:
         if isinstance(term, Known):

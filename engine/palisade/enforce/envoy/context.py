@@ -8,7 +8,7 @@ from palisade.enforce.envoy import patterns
 from palisade.enforce.envoy.bounds import Bounds, Reason, exactly
 from palisade.enforce.envoy.claims import claim_defined
 from palisade.enforce.envoy.paths import CLEAN_QUERY
-from palisade.enforce.envoy.predicate import NO, YES, Predicate, any_of, negate, text_check
+from palisade.enforce.envoy.predicate import NO, YES, Predicate, all_of, any_of, negate, text_check
 from palisade.enforce.envoy.sources import (
     PATH_TEXT,
     TARGET_TEXT,
@@ -22,6 +22,8 @@ from palisade.rego.partial.terms import Input, Symbol
 
 DIRTY_QUERY = negate(text_check(TARGET_TEXT, patterns.regex(CLEAN_QUERY)))
 """The query has escapes and the like, so that its values are not its text."""
+DIRTY = "the query has escapes, plus signs or semicolons"
+ESCAPED = "the path has escapes"
 
 
 class Context:
@@ -41,6 +43,13 @@ class Context:
         self._reasons.add(Reason(reason, location, hint))
         return Bounds(NO, YES)
 
+    def _unless(self, bounds: Bounds, unsure: Predicate, when: str) -> Bounds:
+        """The same, but for the requests on which it is not known to mean what it should."""
+        if unsure == NO:
+            return bounds
+        self._reasons.add(Reason(f"is for the engine where {when}", NOWHERE, always=False))
+        return Bounds(all_of((bounds.surely, negate(unsure))), any_of((bounds.possibly, unsure)))
+
     def _source(self, term: Symbol) -> Source | None:
         return find(term.path, self._providers) if isinstance(term, Input) else None
 
@@ -51,7 +60,7 @@ class Context:
 
     def _query(self, pattern: str) -> Bounds:
         """The target matches the pattern, one for clean queries."""
-        return self._target(pattern, path=False).unless(DIRTY_QUERY)
+        return self._unless(self._target(pattern, path=False), DIRTY_QUERY, DIRTY)
 
     def _target(self, pattern: str, *, path: bool) -> Bounds:
         if len(pattern) > patterns.MAX_PATTERN:

@@ -12,7 +12,7 @@ from palisade.enforce.envoy.bounds import Reason
 from palisade.enforce.envoy.lower import Lowering
 from palisade.enforce.envoy.predicate import YES, all_of, negate, text_check
 from palisade.enforce.envoy.sources import PATH_TEXT
-from palisade.enforce.envoy.tree import Entry, Verdict
+from palisade.enforce.envoy.tree import MAX_LINEAR, Entry, Verdict
 from palisade.rego.errors import NOWHERE, Location
 from palisade.rego.partial import Case, Outcome
 from palisade.rego.partial.formula import IsKind
@@ -35,6 +35,11 @@ class RuleCoverage:
     native: bool
     reasons: tuple[Reason, ...] = ()
 
+    @property
+    def conditional(self) -> bool:
+        """Whether Envoy can but for the requests that the reasons name."""
+        return not self.native and not any(reason.always for reason in self.reasons)
+
 
 @dataclass(frozen=True, slots=True)
 class Decision:
@@ -52,21 +57,22 @@ class Decision:
 
 def decide(outcome: Outcome, providers: Sequence[str]) -> Decision:
     """Lowers a decision. What is neither surely allowed nor surely denied is residual."""
-    lowering = Lowering(providers)
+    cases = _settled(outcome)
+    lowering = _lowered(outcome, cases, providers)
     entries: list[Entry] = []
     coverage: dict[tuple[Location, Verdict], RuleCoverage] = {}
     if outcome.error.kind != "false":
         bounds = lowering.bounds(outcome.error)
         entries.append(Entry(bounds.surely, Verdict.DENY, ERROR))
         entries.append(Entry(all_of((bounds.possibly, negate(bounds.surely))), Verdict.RESIDUAL, RESIDUAL))
-    for verdict, run in _runs(_settled(outcome)):
+    for verdict, run in _runs(cases):
         unsure: list[Entry] = []
         for case in run:
             bounds = lowering.bounds(case.condition)
             reasons = _placed(lowering.reasons(case.condition), case.label)
             if verdict is Verdict.RESIDUAL:
                 reasons = (Reason("answers with more than a boolean", case.label, _RESPONSE_HINT), *reasons)
-            native = bounds.exact and verdict is not Verdict.RESIDUAL
+            native = not reasons
             entries.append(Entry(bounds.surely, verdict, _name(case, verdict)))
             if not bounds.exact:
                 unsure.append(Entry(bounds.possibly, Verdict.RESIDUAL, RESIDUAL))
@@ -83,6 +89,24 @@ def decide(outcome: Outcome, providers: Sequence[str]) -> Decision:
     return Decision(tuple(entries), default, tuple(coverage.values()))
 
 
+def _lowered(outcome: Outcome, cases: Sequence[Case], providers: Sequence[str]) -> Lowering:
+    """A lowering that has seen all conditions."""
+    lowering = Lowering(providers)
+    _see(lowering, outcome, cases)
+    often = [path for path, count in lowering.looped.items() if count > MAX_LINEAR]
+    if often:
+        # Said once for all rules, as most tokens have an array there.
+        lowering = Lowering(providers, often)
+        _see(lowering, outcome, cases)
+    return lowering
+
+
+def _see(lowering: Lowering, outcome: Outcome, cases: Sequence[Case]) -> None:
+    lowering.bounds(outcome.error)
+    for case in cases:
+        lowering.bounds(case.condition)
+
+
 def _doubtful(lowering: Lowering) -> list[Entry]:
     """What is decided before all rules: by the path alone.
 
@@ -94,6 +118,7 @@ def _doubtful(lowering: Lowering) -> list[Entry]:
     if lowering.needs_clean_path:
         unclean = negate(text_check(PATH_TEXT, patterns.regex(paths.CLEAN_PATH)))
         entries.append(Entry(unclean, Verdict.RESIDUAL, RESIDUAL))
+    entries.extend(Entry(doubt, Verdict.RESIDUAL, RESIDUAL) for doubt in lowering.doubts)
     return entries
 
 

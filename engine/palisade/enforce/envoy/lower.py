@@ -9,13 +9,14 @@ https://www.envoyproxy.io/docs/envoy/v1.40.0/api-v3/xds/type/matcher/v3/matcher.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 
 from palisade.enforce.envoy import cel, paths, patterns
 from palisade.enforce.envoy.bounds import ALWAYS, NEVER, Bounds, Reason, both, either, exactly, inverse
 from palisade.enforce.envoy.calls import Calls
 from palisade.enforce.envoy.claims import claim_defined, claim_has, claim_has_matching, claim_kind
-from palisade.enforce.envoy.context import DIRTY_QUERY
+from palisade.enforce.envoy.context import DIRTY, DIRTY_QUERY
 from palisade.enforce.envoy.predicate import NO, Predicate, all_of, any_of, negate
 from palisade.enforce.envoy.sources import (
     Address,
@@ -52,10 +53,18 @@ MEMBERS = 8
 
 
 class Lowering(Calls):
-    """Lowers the formulas of one policy. `reasons` tells why parts of them were left to the engine."""
+    """Lowers the formulas of one policy. `reasons` tells why parts of them were left to the engine.
 
-    def __init__(self, providers: Sequence[str]) -> None:
+    `looped` counts, afterwards, the conditions on the members of each claim; `doubts` are requests that the
+    caller must leave to the engine.
+    """
+
+    def __init__(self, providers: Sequence[str], hoisted: Iterable[tuple[str | int, ...]] = ()) -> None:
+        """`hoisted` are the paths of claims of which `doubts` says that they are objects, not each rule."""
         super().__init__(providers)
+        self._hoisted = frozenset(hoisted)
+        self.looped: Counter[tuple[str | int, ...]] = Counter()
+        self.doubts: dict[Predicate, None] = {}
         self._done: dict[Formula, Bounds] = {}
         self._because: dict[Formula, frozenset[Reason]] = {}
         self._builder = Builder()
@@ -192,7 +201,8 @@ class Lowering(Calls):
     def _some_parameter(self, name: str, values: list[str]) -> Bounds:
         chosen = [value for value in values if paths.is_plain_parameter(value)]
         found = self._query(paths.some_parameter_is(name, chosen)) if chosen else NEVER
-        return found if len(chosen) == len(values) else found.unless(DIRTY_QUERY)
+        unsaid = DIRTY_QUERY if len(chosen) < len(values) else NO
+        return self._unless(found, unsaid, DIRTY)
 
     def _some_piece(self, text: Symbol, mark: str, body: Formula, element: Element) -> Bounds | None:
         """Some piece of a split text equals another text of the request: both stand between two marks."""
@@ -212,12 +222,23 @@ class Lowering(Calls):
             cel.text(f"{mark}\\1{mark}"),
         )
         test = cel.check(cel.method(cel.between(mark, whole.expr, mark), "contains", alone))
-        return exactly(test).unless(any_of((whole.unsure, piece.unsure)))
+        return self._unless(exactly(test), any_of((whole.unsure, piece.unsure)), whole.when or piece.when)
 
     def _claim_has(self, claim: ClaimSource, atom: Exists, element: Element) -> Bounds:
         """Some member of a claim: of an array exactly, of an object only the engine can tell."""
         found = self._array_has(claim, atom, element)
-        return Bounds(found.surely, any_of((found.possibly, claim_kind(claim, "object"))))
+        self.looped[claim.path] += 1
+        keyed = claim_kind(claim, "object")
+        when = f"{atom.source} is an object"
+        if claim.path in self._hoisted:
+            self.doubts[keyed] = None
+            self._unless(found, keyed, when)
+            return found
+        return self._unless_possibly(found, keyed, when)
+
+    def _unless_possibly(self, bounds: Bounds, unsure: Predicate, when: str) -> Bounds:
+        """As `_unless`, where what surely holds is not true of the unsure ones anyway."""
+        return Bounds(bounds.surely, self._unless(bounds, unsure, when).possibly)
 
     def _array_has(self, claim: ClaimSource, atom: Exists, element: Element) -> Bounds:
         body = atom.body
@@ -257,10 +278,12 @@ class Lowering(Calls):
                 return self._unknown(f"asks of the members of {atom.source} what Envoy cannot compare")
             size = cel.check(cel.call("_>_", cel.call("size", claim.expr), cel.integer(at)))
             parts.append(both((exactly(size), self.bounds(member))))
+            self._reasons |= self.reasons(member)
         array = claim_kind(claim, "array")
         longer = cel.check(cel.call("_>_", cel.call("size", claim.expr), cel.integer(MEMBERS)))
         found = both((exactly(array), either(parts)))
-        return Bounds(found.surely, any_of((found.possibly, all_of((array, longer)))))
+        when = f"{atom.source} has more than {MEMBERS} members"
+        return self._unless_possibly(found, all_of((array, longer)), when)
 
 
 def _on_claims(atom: Atom) -> bool:

@@ -14,7 +14,7 @@ from cel.expr.syntax_pb2 import Expr
 
 from palisade.enforce.envoy import cel, paths, patterns
 from palisade.enforce.envoy.claims import claim_defined, claim_kind
-from palisade.enforce.envoy.context import DIRTY_QUERY
+from palisade.enforce.envoy.context import DIRTY, DIRTY_QUERY, ESCAPED
 from palisade.enforce.envoy.predicate import NO, Predicate, all_of, any_of, negate, text_check
 from palisade.enforce.envoy.sources import (
     PATH_TEXT,
@@ -32,10 +32,14 @@ _TARGET = cel.header(":path")
 
 @dataclass(frozen=True)
 class View:
-    """`expr` is the text, for all requests but those of `unsure`. With `typed` it may also be no string."""
+    """`expr` is the text, for all requests but those of `unsure`. With `typed` it may also be no string.
+
+    `when` says in words which requests those are.
+    """
 
     expr: Expr
     unsure: Predicate = NO
+    when: str = ""
     typed: bool = False
 
 
@@ -49,11 +53,11 @@ def view(term: Symbol, source: Callable[[Symbol], Source | None]) -> View | None
         case Segment(index):
             found = cel.captured(_TARGET, f"^/(?:[^/?]*/){{{index}}}([^/?]*)(?:[/?](?s:.*))?$")
             escaped = text_check(PATH_TEXT, patterns.regex(paths.segment_escaped(index)))
-            return None if found is None else View(found, escaped)
+            return None if found is None else View(found, escaped, ESCAPED)
         case Parameter(name):
             found = cel.captured(_TARGET, paths.first_parameter(name))
             bare = text_check(TARGET_TEXT, patterns.regex(paths.bare_parameter(name)))
-            return None if found is None else View(found, any_of((DIRTY_QUERY, bare)))
+            return None if found is None else View(found, any_of((DIRTY_QUERY, bare)), DIRTY)
     if not isinstance(term, Apply):
         return None
     made = patterns.pieces(term)
@@ -65,7 +69,7 @@ def view(term: Symbol, source: Callable[[Symbol], Source | None]) -> View | None
         whole = whole.args[0]
     inner = None if pattern is None else view(whole, source)
     taken = None if inner is None or pattern is None else cel.captured(inner.expr, pattern)
-    return None if taken is None or inner is None else View(taken, inner.unsure)
+    return None if taken is None or inner is None else View(taken, inner.unsure, inner.when)
 
 
 def _between(
@@ -75,18 +79,18 @@ def _between(
     inner = view(part, source)
     if inner is None:
         return None
-    unsure = inner.unsure
+    unsure, when = inner.unsure, inner.when
     claim = source(part)
     if name != "concat" and inner.typed:
         if not isinstance(claim, ClaimSource):
             return None
         # Numbers and the rest have a text in templates too, which only the engine makes.
         other = all_of((claim_defined(claim), negate(claim_kind(claim, "string"))))
-        unsure = any_of((unsure, other))
+        unsure, when = any_of((unsure, other)), f"{part} is no string"
     if not before and not behind:
         # Taken apart and put together again: for a claim that is no string this fails, as it must.
-        return View(cel.call("re.extract", inner.expr, cel.text("(?s)^(.*)$"), cel.text("\\1")), unsure)
-    return View(cel.between(before, inner.expr, behind), unsure)
+        return View(cel.call("re.extract", inner.expr, cel.text("(?s)^(.*)$"), cel.text("\\1")), unsure, when)
+    return View(cel.between(before, inner.expr, behind), unsure, when)
 
 
 def _taken(term: Apply) -> str | None:
