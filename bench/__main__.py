@@ -5,11 +5,17 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+from collections.abc import Callable, Iterable
 
 from bench import latency, reload
+from bench.rego.measure import evaluation, size
 from bench.report import Report, table
 
-SUITES = {"latency": latency.run, "reload": reload.run}
+SUITES: dict[str, Callable[[], Iterable[Report]]] = {
+    "latency": lambda: [asyncio.run(latency.run())],
+    "reload": lambda: [asyncio.run(reload.run())],
+    "rego": lambda: [evaluation(), size()],
+}
 
 
 def main() -> None:
@@ -23,10 +29,10 @@ def main() -> None:
     options = parser.parse_args()
     reports: list[Report] = []
     for name in options.names or SUITES:
-        report = asyncio.run(SUITES[name]())
-        reports.append(report)
-        if not options.json:
-            print(table(report), flush=True)
+        for report in SUITES[name]():
+            reports.append(report)
+            if not options.json:
+                print(table(report), flush=True)
     if options.json:
         print(json.dumps({report.name: report.plain() for report in reports}, indent=2))
 
