@@ -6,8 +6,8 @@ Where the two differ, OPA's documentation decides. Known differences, in which O
   conflict in an earlier one ends the query. What ends in an error on either side is not compared.
 * regopy finds `"a" < 0` true; in Rego numbers come before strings. So only `==` and `!=` compare any operands
   with each other here.
-* regopy sorts a set by its members' text, `["a"]` before `[]`; in Rego the shorter array comes first. Lists are
-  compared without their order, as a set stands as a list in results.
+* regopy sorts a set by its members' text, `["a"]` before `[]`; in Rego the shorter array comes first. Lists
+  are compared without their order, as a set stands as a list in results.
 * regopy rejects some comprehensions whose body starts with `some k, v in`, and crashes on a few policies: no
   answer is not compared.
 """

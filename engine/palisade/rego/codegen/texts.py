@@ -20,9 +20,12 @@ class Arg:
 
 
 def kind_of(text: str) -> str:
-    """The Python type of a literal that is a string or a natural number, "" for all other text."""
+    """The Python type of a literal that is a string or a number, "" for all other text."""
     if text[0] in "\"'":
         return "str"
+    if text[0] == "(":
+        # What `names.Constants` puts in parentheses: negative numbers and floats.
+        return "float" if "." in text or "e" in text else "int"
     return "int" if text.isdigit() else ""
 
 
