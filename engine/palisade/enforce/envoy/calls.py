@@ -154,10 +154,10 @@ class Calls(Atoms):
         return exactly(any_of(cel.check(cel.call(operator, size, cel.integer(n))) for n in numbers))
 
     def _folded(self, name: str, text: Symbol, value: str) -> Bounds:
-        if (value.lower() if name == "lower" else value.upper()) != value:
-            return NEVER
         if not value.isascii():
             return self._unknown(f"compares what {name} makes with letters beyond ASCII")
+        if (value.lower() if name == "lower" else value.upper()) != value:
+            return NEVER
         return self._matches(text, patterns.folded(name, value))
 
     def _matches(self, term: Symbol, pattern: str) -> Bounds:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -15,7 +16,7 @@ from palisade.enforce.envoy.sources import PATH_TEXT
 from palisade.enforce.envoy.tree import MAX_LINEAR, Entry, Verdict
 from palisade.rego.errors import NOWHERE, Location
 from palisade.rego.partial import Case, Outcome
-from palisade.rego.partial.formula import IsKind
+from palisade.rego.partial.formula import Exists, Formula, IsKind
 from palisade.rego.partial.terms import Apply, Element, Input, Known
 from palisade.rego.values import Key
 
@@ -58,7 +59,8 @@ class Decision:
 def decide(outcome: Outcome, providers: Sequence[str]) -> Decision:
     """Lowers a decision. What is neither surely allowed nor surely denied is residual."""
     cases = _settled(outcome)
-    lowering = _lowered(outcome, cases, providers)
+    conditions = (outcome.error, *(case.condition for case in cases))
+    lowering = Lowering(providers, _often_looped(conditions))
     entries: list[Entry] = []
     coverage: dict[tuple[Location, Verdict], RuleCoverage] = {}
     if outcome.error.kind != "false":
@@ -89,22 +91,20 @@ def decide(outcome: Outcome, providers: Sequence[str]) -> Decision:
     return Decision(tuple(entries), default, tuple(coverage.values()))
 
 
-def _lowered(outcome: Outcome, cases: Sequence[Case], providers: Sequence[str]) -> Lowering:
-    """A lowering that has seen all conditions."""
-    lowering = Lowering(providers)
-    _see(lowering, outcome, cases)
-    often = [path for path, count in lowering.looped.items() if count > MAX_LINEAR]
-    if often:
-        # Said once for all rules, as most tokens have an array there.
-        lowering = Lowering(providers, often)
-        _see(lowering, outcome, cases)
-    return lowering
-
-
-def _see(lowering: Lowering, outcome: Outcome, cases: Sequence[Case]) -> None:
-    lowering.bounds(outcome.error)
-    for case in cases:
-        lowering.bounds(case.condition)
+def _often_looped(formulas: Iterable[Formula]) -> set[tuple[object, ...]]:
+    """The claims over whose members many conditions loop: that one is an object is said once for all."""
+    counts: Counter[tuple[object, ...]] = Counter()
+    seen: set[Formula] = set()
+    stack = list(formulas)
+    while stack:
+        node = stack.pop()
+        if node in seen:
+            continue
+        seen.add(node)
+        stack.extend(node.args)
+        if isinstance(node.atom, Exists) and isinstance(node.atom.source, Input):
+            counts[node.atom.source.path] += 1
+    return {path for path, count in counts.items() if count > MAX_LINEAR}
 
 
 def _doubtful(lowering: Lowering) -> list[Entry]:

@@ -9,7 +9,6 @@ https://www.envoyproxy.io/docs/envoy/v1.40.0/api-v3/xds/type/matcher/v3/matcher.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
 from palisade.enforce.envoy import cel, paths, patterns
@@ -55,15 +54,13 @@ MEMBERS = 8
 class Lowering(Calls):
     """Lowers the formulas of one policy. `reasons` tells why parts of them were left to the engine.
 
-    `looped` counts, afterwards, the conditions on the members of each claim; `doubts` are requests that the
-    caller must leave to the engine.
+    `doubts` are, afterwards, requests that the caller must leave to the engine.
     """
 
-    def __init__(self, providers: Sequence[str], hoisted: Iterable[tuple[str | int, ...]] = ()) -> None:
-        """`hoisted` are the paths of claims of which `doubts` says that they are objects, not each rule."""
+    def __init__(self, providers: Sequence[str], hoisted: Iterable[tuple[object, ...]] = ()) -> None:
+        """`hoisted` are claims, by their paths: that they are objects is said by `doubts`, not each rule."""
         super().__init__(providers)
         self._hoisted = frozenset(hoisted)
-        self.looped: Counter[tuple[str | int, ...]] = Counter()
         self.doubts: dict[Predicate, None] = {}
         self._done: dict[Formula, Bounds] = {}
         self._because: dict[Formula, frozenset[Reason]] = {}
@@ -227,10 +224,9 @@ class Lowering(Calls):
     def _claim_has(self, claim: ClaimSource, atom: Exists, element: Element) -> Bounds:
         """Some member of a claim: of an array exactly, of an object only the engine can tell."""
         found = self._array_has(claim, atom, element)
-        self.looped[claim.path] += 1
         keyed = claim_kind(claim, "object")
         when = f"{atom.source} is an object"
-        if claim.path in self._hoisted:
+        if isinstance(atom.source, Input) and atom.source.path in self._hoisted:
             self.doubts[keyed] = None
             self._unless(found, keyed, when)
             return found

@@ -60,9 +60,9 @@ def folded(name: str, value: str) -> str:
     change = str.lower if name == "lower" else str.upper
     pieces = []
     for char in value:
-        sources = sorted({char, char.lower(), char.upper(), *_ALSO.get((name, char), "")})
-        kept = [each for each in sources if change(each) == char]
-        pieces.append(f"[{''.join(map(quote, kept))}]" if len(kept) > 1 else quote(char))
+        plain = sorted(each for each in {char, char.lower(), char.upper()} if change(each) == char)
+        sources = [*plain, *_ALSO.get((name, char), "")]
+        pieces.append(f"[{''.join(map(quote, sources))}]" if len(sources) > 1 else quote(char))
     return "".join(pieces)
 
 
@@ -72,7 +72,7 @@ _ALSO = {
     ("upper", "S"): "\u017f",
     ("upper", "I"): "\u0131",
 }
-"""Letters outside ASCII that become letters within: the Kelvin sign, the long s, the dotless i."""
+"""Letters outside ASCII that become letters within: the Kelvin sign, the long s, i without and I with a dot."""
 
 
 def pieces(made: Symbol) -> tuple[str, Symbol, str] | None:

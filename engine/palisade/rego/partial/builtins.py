@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 from palisade.rego.builtins import BUILTINS
+from palisade.rego.partial.construct import parts_of
 from palisade.rego.partial.formula import FALSE, TRUE, Defined, Formula, IsKind, Test
 from palisade.rego.partial.terms import (
     Apply,
@@ -19,6 +20,7 @@ from palisade.rego.partial.terms import (
     Input,
     Known,
     ObjectOf,
+    Part,
     SetOf,
     Symbol,
     below,
@@ -152,6 +154,46 @@ def count(run: Conditions, args: Sequence[Symbol]) -> Cases | None:
     return [(TRUE, Apply("count", tuple(args)))] if isinstance(args[0], Gathered) else None
 
 
+def intersection(run: Conditions, args: Sequence[Symbol]) -> Cases | None:
+    """`xs & ys`, one of which is known or small."""
+    return _kept_members(run, args[0], args[1], among=True) or _kept_members(
+        run, args[1], args[0], among=True
+    )
+
+
+def difference(run: Conditions, args: Sequence[Symbol]) -> Cases | None:
+    """`xs - ys`"""
+    return _kept_members(run, args[0], args[1], among=False)
+
+
+def _kept_members(run: Conditions, members: Symbol, other: Symbol, *, among: bool) -> Cases | None:
+    """The members of a set that are, or are not, among those of another."""
+    found, others = parts_of(members), parts_of(other)
+    if found is None or others is None or found[0] != "set" or others[0] != "set":
+        return None
+    if not isinstance(members, Gathered) and isinstance(other, Gathered) and among:
+        return None
+    kept: list[Part] = []
+    for part in map(run.fresh, found[1]):
+        inside = _is_member(run, part.item, other)
+        if inside is None:
+            return None
+        condition = run.builder.both(part.condition, inside if among else run.builder.negate(inside))
+        kept.append(Part(condition, part.over, part.item))
+    return [(TRUE, Gathered("set", tuple(kept)))]
+
+
+def union(run: Conditions, args: Sequence[Symbol]) -> Cases | None:
+    """`xs | ys`"""
+    sides = [parts_of(each) for each in args]
+    parts: list[Part] = []
+    for side in sides:
+        if side is None or side[0] != "set":
+            return None
+        parts += map(run.fresh, side[1])
+    return [(TRUE, Gathered("set", tuple(parts)))]
+
+
 MAX_CASES = 16
 
 
@@ -201,6 +243,9 @@ SPECIAL: dict[str, Callable[[Conditions, Sequence[Symbol]], Cases | None]] = {
     "object.get": object_get,
     "count": count,
     "internal.template_string": template,
+    "and": intersection,
+    "or": union,
+    "minus": difference,
     "gt": _more_than,
     "lt": _less_than,
 }

@@ -25,6 +25,7 @@ from palisade.rego.partial.terms import (
     Input,
     Known,
     ObjectOf,
+    Overlay,
     Part,
     SetOf,
     Symbol,
@@ -68,6 +69,8 @@ class Conditions:
             return self.opaque(a.reason, a.location)
         if isinstance(b, Unknown):
             return self.opaque(b.reason, b.location)
+        if isinstance(a, Overlay) or isinstance(b, Overlay):
+            raise Unsupported("compares an input that `with` changed")
         for one, other in ((a, b), (b, a)):
             if isinstance(one, Gathered):
                 if other == Known(Set() if one.kind == "set" else []):
@@ -175,7 +178,7 @@ class Conditions:
             return FALSE
         if isinstance(source, Unknown):
             return self.opaque(source.reason, source.location)
-        if isinstance(source, Known | ArrayOf | ObjectOf | SetOf | Gathered):
+        if isinstance(source, Known | ArrayOf | ObjectOf | SetOf | Gathered | Overlay):
             raise Unsupported("iterates over a collection that is known in part")
         if body.opaque:
             body = self._afresh(body)

@@ -21,7 +21,18 @@ from palisade.rego.partial.flow import RESULT, Liveness, all_stmts
 from palisade.rego.partial.formula import FALSE, TRUE, Builder, Formula
 from palisade.rego.partial.opaque import Failing, opaque_values
 from palisade.rego.partial.statements import Statements
-from palisade.rego.partial.terms import Apply, Element, Gathered, Input, Known, Part, Symbol, Unknown, loops
+from palisade.rego.partial.terms import (
+    Apply,
+    Element,
+    Gathered,
+    Input,
+    Known,
+    Overlay,
+    Part,
+    Symbol,
+    Unknown,
+    loops,
+)
 from palisade.rego.partial.worlds import (
     ERROR,
     MAX_STATES,
@@ -267,6 +278,8 @@ class Executor(Statements):
             replaced: Symbol = value
         elif isinstance(value, Known) and (base is None or isinstance(base, Known)):
             replaced = Known(put(base.value if base is not None else {}, path, value.value))
+        elif isinstance(base, Input | Overlay):
+            replaced = Overlay(base, tuple(path), value)
         else:
             raise Unsupported("replaces a part of the input by `with`")
         result = self._block(stmt.block, {**env, stmt.local: replaced}, live | {stmt.local})

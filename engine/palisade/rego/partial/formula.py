@@ -21,6 +21,7 @@ from palisade.rego.partial.terms import (
     Input,
     Known,
     ObjectOf,
+    Overlay,
     SetOf,
     Symbol,
     Term,
@@ -352,7 +353,7 @@ def with_terms(builder: Builder, formula: Formula, change: Callable[[Symbol], Sy
             return builder.atom(atom)
         if isinstance(atom, Exists):
             source = change(atom.source)
-            if isinstance(source, Known | ArrayOf | ObjectOf | SetOf | Gathered):
+            if isinstance(source, Known | ArrayOf | ObjectOf | SetOf | Gathered | Overlay):
                 raise TypeError(f"{source} is no unknown collection")
             return builder.atom(Exists(source, atom.loop, with_terms(builder, atom.body, change)))
         if isinstance(atom, Same):
@@ -375,9 +376,9 @@ def _same(builder: Builder, left: Symbol, right: Symbol) -> Formula:
         left, right = right, left
     if isinstance(left, Known):
         return TRUE if left == right else FALSE
-    if isinstance(left, ArrayOf | ObjectOf | SetOf | Gathered):
+    if isinstance(left, ArrayOf | ObjectOf | SetOf | Gathered | Overlay):
         left, right = right, left
-    if isinstance(left, Known | ArrayOf | ObjectOf | SetOf | Gathered):
+    if isinstance(left, Known | ArrayOf | ObjectOf | SetOf | Gathered | Overlay):
         raise TypeError(f"{left} is no term")
     return builder.is_in(left, (right.form,)) if isinstance(right, Known) else builder.atom(Same(left, right))
 

@@ -22,6 +22,7 @@ from palisade.rego.partial.terms import (
     Input,
     Known,
     ObjectOf,
+    Overlay,
     Part,
     SetOf,
     Symbol,
@@ -191,6 +192,8 @@ class Statements(Conditions):
             if isinstance(term, Input) and term.path in self._given:
                 return [(TRUE, self._given[term.path])]
             return [(self.builder.atom(Defined(term)), term)]
+        if isinstance(source, Overlay):
+            return self._dot_overlay(source, part)
         if isinstance(source, Apply):
             walked = Apply(".", (source, part))
             return [(self.builder.atom(Defined(walked)), walked)]
@@ -204,7 +207,28 @@ class Statements(Conditions):
             return [(self.has(source, part), part)]
         if isinstance(source, SetOf):
             return [(self.builder.any(self.equal(item, part) for item in source.items), part)]
-        raise TypeError(f"{source} cannot be walked")
+        raise Unsupported("walks into a value that cannot be followed")
+
+    def _dot_overlay(self, source: Overlay, part: Symbol) -> symbolic.Cases:
+        if not isinstance(part, Known) or not isinstance(part.value, str):
+            raise Unsupported("looks into a replaced part of the input by a key that is no constant name")
+        first, *deeper = source.path
+        if part.value != first:
+            return self._dot(source.base, part)
+        if not deeper:
+            return [(TRUE, source.value)]
+        inside = self._under(source.base, first)
+        return [(TRUE, Overlay(inside, tuple(deeper), source.value))]
+
+    def _under(self, base: Input | Overlay, name: str) -> Input | Overlay:
+        """What a further `with` finds below a name: whatever is no object there is taken for an empty one."""
+        if isinstance(base, Input):
+            return Input((*base.path, name))
+        if base.path[0] != name:
+            return self._under(base.base, name)
+        if len(base.path) == 1:
+            raise Unsupported("replaces a part of what `with` put into the input")
+        return Overlay(self._under(base.base, name), base.path[1:], base.value)
 
     def _dot_known(self, source: Known, part: Symbol) -> symbolic.Cases:
         """A known collection at an unknown key: a case for each different value in it."""
@@ -269,6 +293,8 @@ class Statements(Conditions):
             return [Step(TRUE, env)] if isinstance(symbol.value, wanted) else []
         if isinstance(symbol, Gathered):
             return [Step(TRUE, env)] if symbol.kind == kind else []
+        if isinstance(symbol, Overlay):
+            return [Step(TRUE, env)] if kind == "object" else []
         if isinstance(symbol, ArrayOf | ObjectOf | SetOf):
             has = {ArrayOf: "array", ObjectOf: "object", SetOf: "set"}[type(symbol)]
             return [Step(TRUE, env)] if has == kind else []
@@ -320,6 +346,8 @@ class Statements(Conditions):
             if isinstance(arg, Unknown):
                 condition = self.opaque(arg.reason, arg.location)
                 return [(condition, self.unknown(arg.reason, arg.location))]
+        if any(isinstance(arg, Overlay) for arg in args):
+            raise Unsupported(f"calls {name} on an input that `with` changed")
         special = symbolic.SPECIAL.get(name)
         if special is not None:
             cases = special(self, args)

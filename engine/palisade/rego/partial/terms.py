@@ -161,8 +161,20 @@ class Gathered:
         return f"<{self.kind} of {', '.join(_show(p.item) for p in self.parts)}>"
 
 
+@dataclass(frozen=True, slots=True)
+class Overlay:
+    """A part of the input in which `with` put a value at a path: `base` elsewhere."""
+
+    base: Input | Overlay
+    path: tuple[str, ...]
+    value: Symbol
+
+    def __str__(self) -> str:
+        return f"{self.base} with .{'.'.join(self.path)} as {_show(self.value)}"
+
+
 Term: TypeAlias = Input | Element | Apply | Unknown
-Composite: TypeAlias = ArrayOf | ObjectOf | SetOf | Gathered
+Composite: TypeAlias = ArrayOf | ObjectOf | SetOf | Gathered | Overlay
 Symbol: TypeAlias = Known | Term | Composite
 
 
@@ -193,6 +205,9 @@ def subterms(symbol: Symbol) -> Iterator[Symbol]:
     elif isinstance(symbol, Gathered):
         for piece in symbol.parts:
             yield from subterms(piece.item)
+    elif isinstance(symbol, Overlay):
+        yield from subterms(symbol.base)
+        yield from subterms(symbol.value)
     elif isinstance(symbol, Input | Element):
         if isinstance(symbol, Element):
             yield from subterms(symbol.source)
@@ -254,4 +269,6 @@ def _replaced(symbol: Symbol, loop: int, by: Callable[[Element], Symbol]) -> Sym
         return type(symbol)(tuple(map(inside, symbol.items)))
     if isinstance(symbol, ObjectOf):
         return ObjectOf(tuple((form, inside(item)) for form, item in symbol.items))
+    if isinstance(symbol, Overlay):
+        return Overlay(symbol.base, symbol.path, inside(symbol.value))
     return symbol

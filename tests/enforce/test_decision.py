@@ -1,0 +1,98 @@
+"""The account of what is native: whose fault it is, where, and for which requests alone."""
+
+from __future__ import annotations
+
+import pytest
+from gauge import compile_policy
+
+from palisade import rego
+from palisade.enforce.envoy.decision import Decision
+from palisade.enforce.envoy.tree import Verdict
+from palisade.policy.providers import InlineKeys, Provider
+
+PROVIDER = Provider("corp", "https://corp.example", (), InlineKeys("{}"))
+HEAD = "package p\nimport input.attributes.request.http\nclaims := input.identity.claims\n"
+
+
+def compiled(source: str) -> Decision:
+    return compile_policy(rego.compile({"p.rego": HEAD + source}), "p.allow", [PROVIDER])
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        'http.method == "GET"',
+        'claims.sub == "alice"',
+        "not claims.sub",
+        'input.parsed_path == ["a", "b"]',
+        'claims.roles == ["admin"]',
+        "claims.roles[0] == http.method",
+        "count(claims.roles) > 2",
+        'trim(http.path, "/") == "a"',
+        'split(http.path, "/")[1] == claims.sub',
+        'net.cidr_contains("10.0.0.0/8", input.attributes.source.address.socketAddress.address)',
+        'strings.any_prefix_match(http.path, ["/a", "/b"])',
+        "not input.identity",
+    ],
+)
+def test_ordinary_conditions_are_native(body: str) -> None:
+    """No request of a policy of these ever needs the engine, but for paths that are spelled oddly."""
+    decision = compiled(f"allow if {{ {body} }}")
+    assert [each.native for each in decision.coverage] == [True]
+    assert not decision.coverage[0].reasons
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ('"admin" in claims.roles', "input.identity.claims.roles is an object"),
+        ('claims.groups[_].name == "ops"', "input.identity.claims.groups has more than 8 members"),
+        ("input.parsed_path[1] == claims.sub", "the path has escapes"),
+        ('input.parsed_query.role[0] == "admin"', "the query has escapes, plus signs or semicolons"),
+        ('http.path == $"/users/{claims.sub}"', "input.identity.claims.sub is no string"),
+    ],
+)
+def test_rare_requests_are_conditions_of_a_native_rule(body: str, reason: str) -> None:
+    """A rule that Envoy decides for usual requests says for which it does not."""
+    (rule,) = compiled(f"allow if {{ {body} }}").coverage
+    assert rule.conditional
+    assert not rule.native
+    assert f"is for the engine where {reason}" in {each.text for each in rule.reasons}
+    assert {each.location.row for each in rule.reasons} == {4}
+
+
+def test_reasons_have_the_place_of_the_rule() -> None:
+    """A reader finds the line."""
+    decision = compiled('allow if http.method == "GET"\nallow if {\n  time.now_ns() > 5\n}')
+    native, residual = decision.coverage
+    assert native.native
+    assert not residual.conditional
+    (reason,) = residual.reasons
+    assert reason.always
+    assert reason.location.row == 6
+    assert "time.now_ns" in reason.text
+
+
+def test_responses_are_for_the_engine_and_say_so() -> None:
+    """Envoy's filter has no status of its own to answer with."""
+    decision = compiled('allow := {"allowed": false, "http_status": 401} if not claims.sub')
+    (rule,) = decision.coverage
+    assert rule.verdict is Verdict.RESIDUAL
+    assert rule.reasons[0].hint
+
+
+def test_an_object_that_only_allows_is_a_boolean() -> None:
+    """OPA-Envoy's shortest object needs no engine."""
+    decision = compiled('allow := {"allowed": true} if claims.sub\nelse := {"allowed": false}')
+    assert [each.verdict for each in decision.coverage] == [Verdict.ALLOW, Verdict.DENY]
+    assert not decision.residual
+
+
+def test_a_claim_that_many_rules_loop_over_is_doubted_once() -> None:
+    """That a claim is an object is said before all rules, not in each of ten thousand."""
+    few = compiled("\n".join(f'allow if "r{n}" in claims.roles' for n in range(3)))
+    many = compiled(
+        "\n".join(f'allow if {{ "r{n}" in claims.roles; http.path == "/{n}" }}' for n in range(50))
+    )
+    assert sum(each.verdict is Verdict.RESIDUAL for each in few.entries) == 3
+    assert sum(each.verdict is Verdict.RESIDUAL for each in many.entries) == 1

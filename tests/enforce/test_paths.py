@@ -1,0 +1,115 @@
+"""Patterns of paths and queries mean what the engine reads: against its own parser, spelling by spelling."""
+
+from __future__ import annotations
+
+import re2
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from palisade.decide.urls import PathError, parse_target
+from palisade.enforce.envoy import paths, patterns
+
+_PIECES = (
+    *("a", "b", "/", "/", "%20", "%41", "%2F", "%2e", "%25", "%C3%BC", "%ff", "%zz", "%", ":", "?", "x", "~"),
+    *("users", "+", ";", "#", "é", "<", '"', "%3f", "%7E", "%7e", "%5b", "%5B", "%3A"),
+)
+_VALUES = ("a", "b", "ü", "a b", ":", "", "%", "x:", "~", "users", "[", "aa", "?", "\x7f", "é", "<")
+_targets = st.lists(st.sampled_from(_PIECES), max_size=6).map(lambda pieces: "/" + "".join(pieces))
+
+
+def matches(pattern: str, text: str) -> bool:
+    return re2.compile(pattern).fullmatch(text) is not None
+
+
+@settings(max_examples=400, deadline=None)
+@given(_targets)
+def test_segments_of_clean_paths(target: str) -> None:
+    """On a clean path each pattern holds exactly where the engine's `parsed_path` says so."""
+    path = target.partition("?")[0]
+    try:
+        segments, _ = parse_target(target)
+    except PathError:
+        assert not matches(paths.UNBROKEN_PATH, path)
+        return
+    assert "#" in path or matches(paths.UNBROKEN_PATH, path)
+    if not matches(paths.CLEAN_PATH, path):
+        return
+    for value in _VALUES:
+        for index in range(3):
+            here = index < len(segments) and segments[index] == value
+            assert matches(paths.segment_is(index, [value, "zz"]), path) is here
+        assert matches(paths.some_segment_is([value]), path) is (value in segments)
+        assert matches(paths.path_is([value, "a"]), path) is (segments == [value, "a"]) or not value
+    for count in range(1, 5):
+        assert matches(paths.segments(count), path) is (len(segments) == count)
+        assert matches(paths.segment_exists(count), path) is (len(segments) > count)
+        escaped = len(segments) > count and "%" in path.split("/")[count + 1]
+        assert matches(paths.segment_escaped(count), path) is escaped
+
+
+def test_what_every_request_spells_is_clean() -> None:
+    """Ordinary paths and queries are decided by Envoy: only odd spellings are left to the engine."""
+    for path in ("/", "/a", "/a/", "/a/b.c/d_e-f~g", "/a%20b", "/%C3%BC", "/a:b@c/(d)", "/a=b;c,d"):
+        assert matches(paths.CLEAN_PATH, path), path
+    for path in ("", "*", "//a", "/a%2Fb", "/%61", "/a%", "/a%zz", "/ü", "/a#b", "/%7e"):
+        assert not matches(paths.CLEAN_PATH, path), path
+    assert matches(paths.CLEAN_QUERY, "/a?b=c&d=/e:f")
+    for query in ("a=%20", "a=b+c", "a;b"):
+        assert not matches(paths.CLEAN_QUERY, f"/?{query}")
+
+
+_PAIRS = (
+    *(
+        "role",
+        "ro",
+        "roles",
+        "r",
+        "=",
+        "&",
+        "&",
+        "a",
+        "admin",
+        "?",
+        "/",
+        "%61",
+        "+",
+        ";",
+        "x=1",
+        "role=admin",
+    ),
+    *(":", "-"),
+)
+_queries = st.lists(st.sampled_from(_PAIRS), max_size=8).map(lambda pieces: "/p?" + "".join(pieces))
+
+
+@settings(max_examples=400, deadline=None)
+@given(_queries)
+def test_parameters_of_clean_queries(target: str) -> None:
+    """On a clean query each pattern holds exactly where the engine's `parsed_query` says so."""
+    if not matches(paths.CLEAN_QUERY, target):
+        return
+    query = parse_target(target)[1]
+    for name in ("role", "r", "x"):
+        found = query.get(name, [])
+        assert matches(paths.parameter_exists(name), target) is (name in query)
+        for value in ("admin", "", "a", "1"):
+            assert matches(paths.first_parameter_is(name, [value]), target) is (found[:1] == [value])
+            assert matches(paths.some_parameter_is(name, [value]), target) is (value in found)
+            assert matches(paths.only_parameter_is(name, [value]), target) is (found == [value])
+        taken = re2.compile(paths.first_parameter(name)).match(target)
+        if taken is not None:
+            assert taken.group(1) == found[0]
+        elif not matches(paths.bare_parameter(name), target):
+            assert not found
+
+
+def test_every_letter_that_changes_case_into_ascii_is_known() -> None:
+    """`lower(x) == "k"` holds of the Kelvin sign too: no letter beyond ASCII is forgotten."""
+    from palisade.rego.builtins import BUILTINS
+
+    for name in ("lower", "upper"):
+        change = BUILTINS[name].function
+        for code in range(0x80, 0x3000):
+            result = change(chr(code))
+            if result.isascii():
+                assert matches(patterns.folded(name, result), chr(code)), (name, hex(code))

@@ -1,0 +1,124 @@
+"""Rules become maps: few look-ups for any number of rules, and no rule lost on the way."""
+
+from __future__ import annotations
+
+from xds.type.matcher.v3.string_pb2 import StringMatcher
+
+from palisade.enforce.envoy.predicate import (
+    NO,
+    YES,
+    Check,
+    OneOf,
+    Prefixed,
+    Within,
+    all_of,
+    any_of,
+    negate,
+    one_of,
+    text_check,
+    to_proto,
+)
+from palisade.enforce.envoy.sources import ADDRESS_TEXT, PATH_TEXT, claim_text, header_text
+from palisade.enforce.envoy.tree import Entry, Verdict, build
+
+METHOD = header_text(":method")
+DENY = Entry(YES, Verdict.DENY, "default")
+
+
+def rule(*parts: object, name: str = "r", verdict: Verdict = Verdict.ALLOW) -> Entry:
+    return Entry(all_of(parts), verdict, name)  # type: ignore[arg-type]
+
+
+def check(text: str) -> Check:
+    return text_check(PATH_TEXT, StringMatcher(suffix=text))
+
+
+def test_many_constants_are_one_map() -> None:
+    """Ten thousand rules on the path are one look-up and then nothing."""
+    rules = [rule(one_of(METHOD, ["GET"]), one_of(PATH_TEXT, [f"/{n}"])) for n in range(1000)]
+    tree = build(rules, DENY).matcher
+    top = tree.matcher_tree.exact_match_map.map
+    assert set(top) == {"GET"} or len(top) == 1000
+    inner = top["GET"].matcher.matcher_tree.exact_match_map.map if "GET" in top else top
+    assert len(inner) == 1000
+    assert tree.on_no_match.HasField("action")
+
+
+def test_few_constants_are_compared_in_turn() -> None:
+    """A map for two values costs more than it saves."""
+    tree = build([rule(one_of(PATH_TEXT, ["/a", "/b"]))], DENY).matcher
+    assert len(tree.matcher_list.matchers) == 1
+
+
+def test_claims_are_looked_up_only_where_they_are_strings() -> None:
+    """A number has the same text as a string of its digits: the type is asked first, once."""
+    sub = claim_text(("corp", "sub"))
+    built = build([rule(one_of(sub, map(str, range(10))))], DENY)
+    guarded = built.matcher.matcher_list.matchers
+    assert len(guarded) == 1
+    assert len(guarded[0].on_match.matcher.matcher_tree.exact_match_map.map) == 10
+    assert [text.state for text in built.attributes] == ["palisade.claim.corp:sub"]
+    assert built.attributes[0].format == "%DYNAMIC_METADATA(envoy.filters.http.jwt_authn:corp:sub)%"
+
+
+def test_a_single_claim_needs_nothing_laid_down() -> None:
+    """Only maps read the filter state: a small policy costs no formatter."""
+    sub = claim_text(("corp", "sub"))
+    assert build([rule(one_of(sub, ["alice"]))], DENY).attributes == ()
+
+
+def test_a_longer_prefix_leads_to_the_rules_of_shorter_ones_too() -> None:
+    """Envoy takes the longest prefix alone, so that must know what the others allow."""
+    rules = [
+        rule(Prefixed(PATH_TEXT, frozenset((text,))), check(text), name=text) for text in ("/a", "/a/b", "/c")
+    ]
+    table = build(rules, DENY, linear=0).matcher.matcher_tree.prefix_match_map.map
+    names = {
+        prefix: {m.on_match.action.typed_config.value for m in entry.matcher.matcher_list.matchers}
+        for prefix, entry in table.items()
+    }
+    assert len(names["/a/b"]) == 2
+    assert names["/a"] < names["/a/b"]
+    assert len(names["/c"]) == 1
+
+
+def test_rules_of_other_verdicts_keep_their_place() -> None:
+    """An allow behind a deny stays behind it."""
+    rules = [
+        rule(one_of(PATH_TEXT, ["/a"]), verdict=Verdict.DENY, name="no"),
+        rule(one_of(PATH_TEXT, ["/a", "/b"]), name="yes"),
+    ]
+    tree = build(rules, DENY, linear=0).matcher
+    assert set(tree.matcher_tree.exact_match_map.map) == {"/a"}
+    assert set(tree.on_no_match.matcher.matcher_tree.exact_match_map.map) == {"/a", "/b"}
+
+
+def test_rules_behind_one_that_always_holds_are_left_out() -> None:
+    """What no request reaches is not sent."""
+    rules = [rule(check("x")), rule(name="all"), rule(check("y"))]
+    tree = build(rules, DENY).matcher
+    assert len(tree.matcher_list.matchers) == 1
+
+
+def test_residual_rules_before_a_residual_default_are_left_out() -> None:
+    """They would say twice what is said anyway."""
+    residual = Entry(YES, Verdict.RESIDUAL, "residual")
+    tree = build([rule(check("x"), verdict=Verdict.RESIDUAL)], residual).matcher
+    assert not tree.matcher_list.matchers
+
+
+def test_predicates_simplify() -> None:
+    """Contradictions and tautologies never reach Envoy, and address ranges are one matcher."""
+    a, b = check("a"), check("b")
+    assert all_of((a, negate(a))) == NO
+    assert any_of((a, negate(a))) == YES
+    assert all_of((a, NO)) == NO
+    assert any_of((a, NO)) == a
+    assert all_of((a, all_of((b, a)))) == all_of((a, b))
+    assert negate(negate(a)) == a
+    assert one_of(PATH_TEXT, ()) == NO
+    ranges = [Within(ADDRESS_TEXT, frozenset((text,))) for text in ("10.0.0.0/8", "fd00::/8")]
+    together = any_of(ranges)
+    assert together == Within(ADDRESS_TEXT, frozenset(("10.0.0.0/8", "fd00::/8")))
+    assert to_proto(together).HasField("single_predicate")
+    assert isinstance(one_of(PATH_TEXT, ["/"]), OneOf)
