@@ -2,78 +2,16 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import jwt
 import pytest
-
-from palisade.cli.main import main
-
-ALLOW = """package palisade.identity
-
-import data.palisade.lib.claims
-
-default allow := false
-
-allow if input.parsed_path == ["open"]
-
-allow if {
-	input.attributes.request.http.method == "GET"
-	"reader" in input.identity.claims.roles
-}
-
-providers := {"corp": {
-	"issuer": "https://corp.example",
-	"audiences": ["a"],
-	"jwks_uri": "https://corp.example/keys",
-}}
-"""
-SETTINGS = "policies: ./policies\nfunctions: {hello: {upstream: 127.0.0.1:9, listen: 127.0.0.1:0}}\n"
-
-
-@dataclass(frozen=True)
-class Ended:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-
-Run = Callable[..., Ended]
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
-    def runner(*arguments: str, stdin: str = "") -> Ended:
-        monkeypatch.setattr(sys, "argv", ["palisade", *arguments])
-        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
-        with pytest.raises(SystemExit) as ended:
-            main()
-        out, err = capfd.readouterr()
-        return Ended(int(ended.value.code or 0), out, err)
-
-    return runner
-
-
-@pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    (tmp_path / "policies").mkdir()
-    (tmp_path / "policies" / "allow.rego").write_text(ALLOW)
-    (tmp_path / "palisade.yaml").write_text(SETTINGS)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
+from cli_helpers import ALLOW, Run
 
 COMMANDS = ["check", "eval", "explain", "fmt", "serve", "sidecar", "up", "status", "demo"]
 

@@ -13,6 +13,7 @@ from control_helpers import ALLOW, SETTINGS, Following, Project, run
 from palisade.control import admin, announced, loading
 from palisade.control.engine import Engine, EngineError, revision_of
 from palisade.control.status import problems, status
+from palisade.decide.service import Evaluation
 from palisade.policy.inventory import InventoryError
 
 
@@ -38,6 +39,20 @@ def test_an_edit_is_in_force_soon_after_it_is_saved(project: Project) -> None:
             assert reload.errors == ()
             assert version(engine) == reload.revision
             assert engine.evaluate("hello", document("/new")).value is True
+
+    run(session())
+
+
+def test_a_policy_that_may_wait_for_other_hosts_is_decided_beside_all_else(project: Project) -> None:
+    async def session() -> None:
+        async with Engine(project.file) as engine:
+            decided = engine.decide("hello", document("/open"))
+            assert isinstance(decided, Evaluation)
+        project.file.write_text(project.file.read_text() + "\nnetwork: {hosts: [127.0.0.1]}\n")
+        async with Engine(project.file) as engine:
+            waiting = engine.decide("hello", document("/open"))
+            assert not isinstance(waiting, Evaluation)
+            assert (await waiting).value is decided.value is True
 
     run(session())
 

@@ -189,6 +189,36 @@ def test_a_missing_folder_of_policies_is_named_where_it_is_written(tmp_path: Pat
     assert "does not exist" in message
 
 
+def test_hosts_that_policies_may_reach_are_read(folder: Path) -> None:
+    hosts = '[API.example.com, "*.internal.example", 10.0.0.7, "[::1]"]'
+    inventory = parse(GOOD + f"network: {{hosts: {hosts}}}\n", folder / "palisade.yaml")
+    assert inventory.network.hosts == ("api.example.com", "*.internal.example", "10.0.0.7", "::1")
+    assert parse(GOOD, folder / "palisade.yaml").network.hosts == ()
+
+
+@pytest.mark.parametrize(
+    ("network", "column", "message", "hint"),
+    [
+        ("{hosts: api.example.com}", 18, "must be a list of hosts", "[api.example.com]"),
+        ("{hosts: [https://api.example.com:8/x]}", 19, "is no host", "such as api.example.com"),
+        ("{hosts: [api.example.com:443]}", 19, "is no host", "such as api.example.com"),
+        ('{hosts: ["*"]}', 19, "'*' is no host", "*.example.com"),
+        ("{hosts: [a.*.example]}", 19, "at the front", "*.example.com"),
+        ("{hosts: [300.1.1.1]}", 19, "is no host", "api.example.com"),
+        ("{hosts: [443]}", 19, "must be a host", ""),
+        ("{host: [a]}", 11, "unknown key 'host'", "did you mean 'hosts'?"),
+        ("[a]", 10, "must be a mapping", "hosts"),
+    ],
+)
+def test_a_wrong_host_is_an_error_and_reaches_nothing_by_chance(
+    folder: Path, network: str, column: int, message: str, hint: str
+) -> None:
+    [(row, col, said, remedy)] = errors_of(GOOD + f"network: {network}\n", folder)
+    assert (row, col) == (GOOD.count("\n") + 1, column)
+    assert message in said
+    assert hint in remedy
+
+
 def test_a_missing_file_is_an_error_of_the_inventory(tmp_path: Path) -> None:
     with pytest.raises(InventoryError, match="no such file"):
         load(tmp_path / "palisade.yaml")

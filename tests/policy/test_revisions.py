@@ -54,6 +54,33 @@ def test_settings_that_decide_nothing_make_no_new_revision(tmp_path: Path) -> No
     assert revisions.revision_id(inventory(tmp_path), loaded) == revisions.revision_id(moved, loaded)
 
 
+def test_hosts_that_may_be_reached_are_part_of_the_revision(tmp_path: Path) -> None:
+    loaded = policy_set(tmp_path, a=ALLOW)
+    none, one, two, turned = (
+        revisions.revision_id(inventory(tmp_path, more), loaded)
+        for more in (
+            "",
+            "network: {hosts: [a.example]}\n",
+            "network: {hosts: [a.example, b.example]}\n",
+            "network: {hosts: [b.example, a.example]}\n",
+        )
+    )
+    assert len({none, one, two}) == 3
+    assert two == turned
+
+
+def test_a_policy_reaches_the_hosts_of_the_inventory_and_no_others(tmp_path: Path) -> None:
+    looks = 'package palisade.identity\n\nallow if "127.0.0.1" in net.lookup_ip_addr("127.0.0.1")\n'
+    loaded = policy_set(tmp_path, a=looks)
+    path = "data.palisade.identity.allow"
+    allowed = revisions.build(inventory(tmp_path, "network: {hosts: [127.0.0.1]}\n"), loaded)
+    assert allowed.policy.evaluate(path, {}) is True
+    # What was compiled before with more hosts lends none of them.
+    refused = revisions.build(inventory(tmp_path, "network: {hosts: [a.example]}\n"), loaded, allowed)
+    with pytest.raises(rego.EvalError, match=r"unallowed host: 127\.0\.0\.1"):
+        refused.policy.evaluate(path, {})
+
+
 def test_a_decision_that_no_rule_defines_is_an_error_and_not_a_denial_of_everything(tmp_path: Path) -> None:
     loaded = policy_set(tmp_path, a="package envoy.authz\n\nallow if input.x\n\nhelper(x) := x\n")
     revisions.build(inventory(tmp_path, "decision: envoy/authz/allow\n"), loaded)

@@ -16,6 +16,7 @@ from palisade.cli.output import err, out, print_diagnostics
 from palisade.cli.queries import Query
 from palisade.policy import data as documents
 from palisade.policy import library, sets
+from palisade.policy.addresses import AddressError, parse_host_pattern
 from palisade.policy.source import SourceError, read_text
 from palisade.rego import text
 from palisade.rego.errors import Diagnostic
@@ -47,11 +48,20 @@ def evaluate(
         bool, typer.Option("--strict-builtin-errors", help="End at the first error of a builtin.")
     ] = False,
     v0: Annotated[bool, typer.Option("--v0-compatible", help="Read modules as Rego v0.")] = False,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--allow-host",
+            metavar="HOST",
+            help="A host that http.send and net.lookup_ip_addr may reach, or *.NAME. May be repeated.",
+        ),
+    ] = None,
     fail: Annotated[bool, typer.Option("--fail", help="Exit 1 if the result is undefined.")] = False,
     fail_defined: Annotated[bool, typer.Option("--fail-defined", help="Exit 1 if it is defined.")] = False,
 ) -> None:
     """Evaluate a query against policies, data and an input."""
-    policy = _policy(data or [], rego_version=0 if v0 else 1)
+    network = _network(allow_host or [])
+    policy = _policy(data or [], rego_version=0 if v0 else 1, network=network)
     document = UNDEFINED if input_file is None else _input(input_file)
     try:
         results = Query.parse(query).run(policy, document, strict_builtin_errors=strict)
@@ -65,7 +75,14 @@ def evaluate(
         raise typer.Exit(Exit.FOUND)
 
 
-def _policy(paths: list[Path], *, rego_version: int) -> rego.Policy:
+def _network(hosts: list[str]) -> rego.Network:
+    try:
+        return rego.Network(tuple(map(parse_host_pattern, hosts)))
+    except AddressError as error:
+        raise CommandError(f"--allow-host: {error}", hint=error.hint) from None
+
+
+def _policy(paths: list[Path], *, rego_version: int, network: rego.Network) -> rego.Policy:
     modules: dict[str, str] = dict(library.modules())
     parts = []
     try:
@@ -76,7 +93,9 @@ def _policy(paths: list[Path], *, rego_version: int) -> rego.Policy:
         merged, conflicts = documents.merge(parts)
         if conflicts:
             raise SourceError(conflicts)
-        return rego.compile(modules, data=merged, version=rego_version, printed=_print_message)
+        return rego.compile(
+            modules, data=merged, version=rego_version, network=network, printed=_print_message
+        )
     except (SourceError, rego.CompileError) as error:
         print_diagnostics(error.errors, err())
         raise typer.Exit(Exit.USAGE) from None

@@ -156,13 +156,19 @@ _PLACES = {
 }
 
 
+def _unnamed(value: Any) -> str:
+    if value is None:
+        return "no rule: none gave a value"
+    return "a rule that cannot be told: the rules are too many, or ask other hosts"
+
+
 def _show(found: Explanation) -> None:
     console = out()
     verdict = (
         Text("allowed", "bold green") if found.allowed else Text(f"denied with {found.status}", "bold red")
     )
     console.print(Text.assemble(verdict, f"  on function {found.function}"))
-    console.print(f"by       {found.rule or 'no rule: none gave a value'}")
+    console.print(f"by       {found.rule or _unnamed(found.value)}")
     console.print(f"decided  {_PLACES[found.decided]}")
     for reason in found.reasons:
         console.print(f"         {reason}", style="dim")

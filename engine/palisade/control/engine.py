@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -166,13 +166,20 @@ class Engine:
         rule = attribution.rule(document) if attribution else ""
         return Evaluation(value, path=path, rule=rule, revision=deployment.id)
 
+    def decide(self, function: str, document: Value) -> Evaluation | Awaitable[Evaluation]:
+        """What `evaluate` gives; from a thread of its own where the policy may wait for other hosts."""
+        deployment = self._deployments.get(self._running.get(function, "")) or self.deployment
+        if deployment is not None and deployment.revision.inventory.network.hosts:
+            return asyncio.to_thread(self.evaluate, function, document)
+        return self.evaluate(function, document)
+
     # Serving ----------------------------------------------------------------------------------------
 
     async def _serve(self, stack: contextlib.AsyncExitStack) -> None:
         # Without this, gRPC lets a second engine take the same port, and each gets half of the sidecars.
         server = grpc.aio.server(options=[*server_options(), ("grpc.so_reuseport", 0)])
         XdsServer(self.cache, authorizer=SpiffeAuthorizer()).register(server)
-        Authorization(self.evaluate, self.decisions).add_to(server)
+        Authorization(self.decide, self.decisions).add_to(server)
         self._access.add_to(server)
         listen = self.inventory.engine.listen
         try:

@@ -1,4 +1,4 @@
-"""Addresses as people write them: `127.0.0.1:8081`, `orders.internal:80`, `[::1]:8081`."""
+"""Addresses as people write them: `127.0.0.1:8081`, `orders.internal:80`, `[::1]:8081`; and hosts alone."""
 
 from __future__ import annotations
 
@@ -34,6 +34,34 @@ def parse_address(text: str, lowest_port: int = 1) -> Address:
     if not port.isascii() or not port.isdigit() or not lowest_port <= int(port) <= 65535:
         raise AddressError(f"'{port}' is no port", f"write a number from {lowest_port} to 65535")
     return Address(_host(host, port), int(port))
+
+
+def parse_host_pattern(text: str) -> str:
+    """A host that policies may reach, in lower case: an IP address, a name, or `*.name` for those below.
+
+    Raises AddressError.
+    """
+    bare = text[1:-1] if text.startswith("[") and text.endswith("]") else text
+    try:
+        return str(ipaddress.ip_address(bare))
+    except ValueError:
+        pass
+    name = text.removeprefix("*.")
+    if "*" in name:
+        hint = "name each host, or *.example.com for all below one name"
+        raise AddressError(f"'{text}' is no host: '*' stands at the front of a name only", hint)
+    if len(name) <= 253 and _HOST.fullmatch(name) and not re.fullmatch(r"[\d.]+", name):
+        return text.lower()
+    near = re.fullmatch(r"(?:[a-z]+://)?((?:\*\.)?[\w.-]+)(?::\d+)?(?:/.*)?", text, re.IGNORECASE)
+    right = near[1] if near and not re.fullmatch(r"[\d.]+", near[1]) else "api.example.com"
+    raise AddressError(f"'{text}' is no host", f"write the name or IP address alone, such as {right}")
+
+
+def collide(a: Address, b: Address) -> bool:
+    """Whether two listeners cannot stand side by side. Port 0 is never the same port twice."""
+    if not a.port or a.port != b.port:
+        return False
+    return a.host == b.host or any(ipaddress.ip_address(host).is_unspecified for host in (a.host, b.host))
 
 
 def _host(host: str, port: str) -> str:

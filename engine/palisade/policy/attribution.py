@@ -1,7 +1,8 @@
 """Which rule decided: for the decision log and for `palisade explain`.
 
 Rego's values do not say where they come from. So beside each rule of the decision stands, in a copy of the
-policy, a member of a set that has the same body and whose value is the rule's place.
+policy, a member of a set that has the same body and whose value is the rule's place. The copy reaches no
+host: that no request is sent twice counts for more than the name of a rule that sends one.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from palisade.policy.source import SourceError, did_you_mean
+from palisade.rego import Network
 
 EscapedSlashes = Literal["reject", "keep", "unescape"]
 Protocol = Literal["auto", "http1", "http2"]
@@ -94,6 +95,8 @@ class Inventory:
     """The language of modules that do not `import rego.v1`: 0 or 1."""
     engine: EngineSettings = EngineSettings()
     decision_log: DecisionLogSettings = DecisionLogSettings()
+    network: Network = field(default_factory=Network)
+    """The hosts that `http.send` and `net.lookup_ip_addr` may reach."""
 
     def function(self, name: str) -> Function:
         """The function of that name. Raises UnknownFunctionError, which names the nearest."""

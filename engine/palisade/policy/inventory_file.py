@@ -10,7 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TypeVar
 
-from palisade.policy.addresses import EXAMPLE, AddressError, parse_address
+from palisade.policy.addresses import EXAMPLE, AddressError, collide, parse_address, parse_host_pattern
 from palisade.policy.inventory import (
     DEFAULT_DECISION,
     Address,
@@ -33,6 +33,7 @@ from palisade.policy.source import (
     nearest,
     read_text,
 )
+from palisade.rego import Network
 from palisade.rego.errors import Diagnostic, Location
 
 T = TypeVar("T")
@@ -85,7 +86,7 @@ class _Reader:
         self._bound: list[tuple[str, Address, Location]] = []
 
     def inventory(self, tree: Tree) -> Inventory:
-        known = {"policies", "functions", "decision", "rego", "engine", "decision_log"}
+        known = {"policies", "functions", "decision", "rego", "engine", "decision_log", "network"}
         top = self._settings(tree, "the inventory", known, required=("policies", "functions"))
         inventory = Inventory(
             file=self._path,
@@ -95,6 +96,7 @@ class _Reader:
             rego_version=self._read(top, "rego", self._rego_version, 1),
             engine=self._read(top, "engine", self._engine, self._default_engine()),
             decision_log=self._read(top, "decision_log", self._decision_log, DecisionLogSettings()),
+            network=self._read(top, "network", self._network, Network()),
         )
         if "engine" not in top:
             self._bind("engine.listen", inventory.engine.listen, tree.at)
@@ -121,15 +123,7 @@ class _Reader:
         return functions
 
     def _function(self, name: str, tree: Tree, at: Location) -> Function:
-        known = {
-            "upstream",
-            "listen",
-            "failure",
-            "labels",
-            "protocol",
-            "escaped_slashes",
-            "trusted_hops",
-        }
+        known = {"upstream", "listen", "failure", "labels", "protocol", "escaped_slashes", "trusted_hops"}
         what = f"functions.{name}"
         settings = self._settings(tree, what, known, required=("upstream", "listen"), at=at)
         upstream = self._read(settings, "upstream", self._upstream, _NO_ADDRESS, within=what)
@@ -198,6 +192,10 @@ class _Reader:
             mask_parameters=self._read(masked, "parameters", self._names, frozenset(), within=what),
         )
 
+    def _network(self, tree: Tree, name: str) -> Network:
+        settings = self._settings(tree, name, {"hosts"})
+        return Network(hosts=self._read(settings, "hosts", self._hosts, (), within=name))
+
     # Values -----------------------------------------------------------------------------------------
 
     def _folder(self, tree: Tree, name: str) -> Path:
@@ -226,6 +224,19 @@ class _Reader:
         if not names or not all(isinstance(each, str) and each for each in names):
             self._error(tree.at, f"{name} must be a list of names", "such as [x-session]")
         return frozenset(str(each).lower() for each in names)
+
+    def _hosts(self, tree: Tree, name: str) -> tuple[str, ...]:
+        if not isinstance(tree, Sequence):
+            self._error(tree.at, f"{name} must be a list of hosts", "such as [api.example.com]")
+            return ()
+        hosts: list[str] = []
+        for each in tree.items:
+            text = self._text(each, f"each of {name}", "a host")
+            try:
+                hosts += [parse_host_pattern(text)] if text else []
+            except AddressError as error:
+                self._error(each.at, f"{name}: {error}", error.hint)
+        return tuple(hosts)
 
     def _decision(self, tree: Tree, name: str) -> str:
         text = self._text(tree, name, "an entry point")
@@ -316,7 +327,7 @@ class _Reader:
         bound = sorted(self._bound, key=lambda each: (each[2].row, each[2].col))
         for index, (name, address, at) in enumerate(bound):
             for other, taken, place in bound[:index]:
-                if _collide(address, taken):
+                if collide(address, taken):
                     hint = f"{other} in line {place.row} has it; choose another port, or 0 for a free one"
                     self._error(at, f"{name}: {address} is taken", hint)
                     break
@@ -381,10 +392,3 @@ _MISSING = {
     "upstream": f"upstream: {EXAMPLE}, where the function itself serves",
     "listen": "listen: 127.0.0.1:9081, where its sidecar serves; port 0 picks a free one",
 }
-
-
-def _collide(a: Address, b: Address) -> bool:
-    """Whether two listeners cannot stand side by side. Port 0 is never the same port twice."""
-    if not a.port or a.port != b.port:
-        return False
-    return a.host == b.host or any(ipaddress.ip_address(host).is_unspecified for host in (a.host, b.host))

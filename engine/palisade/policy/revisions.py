@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
+from typing import Any
 
 from palisade import rego
 from palisade.policy import library, providers
@@ -43,7 +45,9 @@ def build(inventory: Inventory, policy_set: PolicySet, previous: Revision | None
 
     Raises rego.CompileError with every error in the set's Rego, and DocumentError.
     """
-    policy = compile_set(policy_set, previous=previous.policy if previous else None)
+    policy = compile_set(
+        policy_set, network=inventory.network, previous=previous.policy if previous else None
+    )
     check_decision(policy, inventory)
     return Revision(
         id=revision_id(inventory, policy_set),
@@ -55,10 +59,16 @@ def build(inventory: Inventory, policy_set: PolicySet, previous: Revision | None
 
 
 def compile_set(
-    policy_set: PolicySet, *, tests: bool = False, previous: rego.Policy | None = None
+    policy_set: PolicySet,
+    *,
+    tests: bool = False,
+    network: rego.Network = rego.Network(),  # noqa: B008 - immutable
+    schemas: Mapping[str, Any] | None = None,
+    previous: rego.Policy | None = None,
 ) -> rego.Policy:
     """The set's modules, and the library's, compiled with the set's data; with `tests` its tests too.
 
+    `network` is what the policy may reach, nothing by default; `schemas` are those of `schemas.load`.
     Raises rego.CompileError.
     """
     modules = {**library.modules(), **policy_set.modules, **(policy_set.tests if tests else {})}
@@ -67,6 +77,8 @@ def compile_set(
         data=policy_set.data,
         version=policy_set.rego_version,
         limits=LIMITS,
+        network=network,
+        schemas=schemas,
         previous=previous,
     )
 
@@ -115,6 +127,7 @@ def revision_id(inventory: Inventory, policy_set: PolicySet) -> str:
         "compiler": version("palisade"),
         "set": policy_set.digest,
         "decision": inventory.decision,
+        "hosts": sorted(inventory.network.hosts),
         "functions": {
             name: [
                 str(function.upstream),
