@@ -67,7 +67,14 @@ class Drawn:
 
 _word = st.sampled_from((*WORDS, *WORDS, *NEAR))
 _leaf = st.one_of(_word, st.sampled_from((0, 1, 2, 3, 2.5, -1, True, False, None)))
-_roles = st.one_of(st.lists(_word, max_size=3), st.lists(_leaf, max_size=3), _leaf)
+_roles = st.one_of(
+    *(
+        st.lists(_word, max_size=3),
+        st.lists(_leaf, max_size=3),
+        _leaf,
+        st.lists(_word, min_size=7, max_size=10),
+    )
+)
 _org = st.fixed_dictionaries(
     {}, optional={"id": _leaf, "tags": _roles, "plan": st.sampled_from(("eu", 1, None, {"a": 1}))}
 )
@@ -221,6 +228,14 @@ def _rich(draw: st.DrawFn, text: str) -> str:
     return draw(_constant)
 
 
+_WITHS = st.sampled_from(
+    (
+        *("", "", "", ' with input.attributes.request.http.method as "GET"'),
+        *(' with input.identity.claims.sub as "alice"', ' with input.parsed_path as ["users", "bob"]'),
+        *(" with input as {}", ' with data.banned as {"eu": true}', " with input.identity as http.headers"),
+        ' with input.identity.claims.roles as ["admin"] with input.function as "x"',
+    )
+)
 _BOOLEANS = st.sampled_from(("true", "false"))
 _DEFAULTS = st.sampled_from(("false", "true", "0", '"eu"'))
 
@@ -331,6 +346,10 @@ def rich_atoms(draw: st.DrawFn) -> str:
                 f"count([x{n} | some x{n} in {xs}; x{n} == {constant}]) > 0",
                 f"count({{x{n} | some x{n} in {xs}; x{n} in data.roles.alice}}) == 0",
                 f'{{x{n} | some x{n} in {xs}}} & {{{constant}, "{word}"}} != set()',
+                f"count({{x{n} | some x{n} in {xs}}} & {{{constant}, {string}}}) > 0",
+                f"count({{x{n} | some x{n} in {xs}}} - {{{constant}, {string}}}) == 0",
+                f"{string} in ({{x{n} | some x{n} in {xs}}} | {{{constant}}})",
+                f"{{x{n} | some x{n} in {xs}}} == set()",
                 f"{constant} in {{x{n} | some x{n} in {xs}; x{n} != {string}}}",
                 f"count({xs}) > {n % 3}",
                 f"count({text}) == {n % 6}",
@@ -381,7 +400,8 @@ def _body(draw: st.DrawFn, earlier: list[str], *, rich: bool) -> str:
                 + (draw(st.sampled_from(earlier)) if earlier and draw(st.booleans()) else draw(plain_atoms()))
             )
         elif kind == "helper" and earlier:
-            atoms.append(draw(st.sampled_from(earlier)))
+            change = draw(_WITHS) if rich else ""
+            atoms.append(draw(st.sampled_from(earlier)) + change)
         elif kind == "method":
             atoms.append(f"http.method == {_quoted(draw(st.sampled_from(METHODS)))}")
         else:

@@ -11,6 +11,7 @@ from palisade.enforce.envoy.context import DIRTY, DIRTY_QUERY, Context
 from palisade.enforce.envoy.predicate import (
     NO,
     Predicate,
+    Prefixed,
     all_of,
     any_of,
     negate,
@@ -142,7 +143,13 @@ class Atoms(Context):
         chosen = [value for value in values if "/" not in value]
         if any("\ufffd" in value for value in chosen):
             return self._unknown("compares a path segment with the replacement character")
-        return self._path(paths.segment_is(index, chosen)) if chosen else NEVER
+        if index or not all(value and paths.is_plain(value) for value in chosen):
+            return self._path(paths.segment_is(index, chosen)) if chosen else NEVER
+        # The first segment is what the path is, or what it begins with: both can be looked up.
+        self.needs_clean_path = True
+        whole = one_of(PATH_TEXT, (f"/{value}" for value in chosen))
+        start = frozenset(f"/{value}/" for value in chosen)
+        return exactly(any_of((whole, Prefixed(PATH_TEXT, start)))) if chosen else NEVER
 
     def _path_is(self, values: Iterable[object]) -> Bounds:
         """The segments are one of the arrays: mostly the path is their text, and Envoy looks it up."""

@@ -72,7 +72,7 @@ _ALSO = {
     ("upper", "S"): "\u017f",
     ("upper", "I"): "\u0131",
 }
-"""Letters outside ASCII that become letters within: the Kelvin sign, the long s, i without and I with a dot."""
+"""Letters outside ASCII that become letters within: the Kelvin sign, the long s, dotted and dotless i."""
 
 
 def pieces(made: Symbol) -> tuple[str, Symbol, str] | None:

@@ -99,7 +99,7 @@ class _Building:
     def tree(self, entries: Sequence[Entry], last: Entry) -> Tree:
         stages: list[_Stage] = []
         for _, run in groupby(entries, key=lambda entry: entry.verdict):
-            stages.extend(self._split([each for entry in run for each in _alternatives(entry)]))
+            stages.extend(self._split([each for entry in run for each in self._alternatives(entry)]))
         matcher = self._chain(stages, _action(last))
         return Tree(matcher, tuple(sorted(self._texts, key=lambda text: text.name)))
 
@@ -107,15 +107,10 @@ class _Building:
         stages: list[_Stage] = []
         rest = entries
         while True:
-            counts: Counter[tuple[Text, bool]] = Counter()
-            for entry in rest:
-                for test in _comparisons(entry.predicate):
-                    counts[test.text, isinstance(test, Prefixed)] += len(test.values)
-            if not counts:
+            chosen = self._most_telling(rest)
+            if chosen is None:
                 break
-            (text, prefixes), count = max(counts.items(), key=lambda item: (item[1], item[0][0].name))
-            if count <= self._linear:
-                break
+            text, prefixes = chosen
             table: dict[str, list[Entry]] = {}
             others: list[Entry] = []
             for entry in rest:
@@ -131,6 +126,43 @@ class _Building:
         if rest:
             stages.append(rest)
         return stages
+
+    def _alternatives(self, entry: Entry) -> Iterable[Entry]:
+        """A rule of alternatives as several rules, where that makes look-ups of them."""
+        parts = entry.predicate.parts if isinstance(entry.predicate, All) else (entry.predicate,)
+        for part in parts:
+            alone = part is entry.predicate
+            if isinstance(part, AnyOf) and (alone or self._are_look_ups(part)):
+                others = [each for each in parts if each is not part]
+                for choice in part.parts:
+                    yield from self._alternatives(Entry(all_of((choice, *others)), entry.verdict, entry.name))
+                return
+        yield entry
+
+    def _are_look_ups(self, predicate: AnyOf) -> bool:
+        """Whether all alternatives compare a text with so many constants that maps pay."""
+        tests = [part for part in predicate.parts if isinstance(part, OneOf | Prefixed)]
+        count = sum(len(test.values) for test in tests)
+        return len(tests) == len(predicate.parts) <= MAX_LINEAR and count > self._linear
+
+    def _most_telling(self, entries: list[Entry]) -> tuple[Text, bool] | None:
+        """What to look up: what most rules compare, then what splits them with the fewest copies of rules and
+        the fewest values, so that rules which agree on it stay together."""
+        rules: Counter[tuple[Text, bool]] = Counter()
+        total: Counter[tuple[Text, bool]] = Counter()
+        distinct: dict[tuple[Text, bool], set[str]] = {}
+        for entry in entries:
+            for test in _comparisons(entry.predicate):
+                what = test.text, isinstance(test, Prefixed)
+                rules[what] += 1
+                total[what] += len(test.values)
+                distinct.setdefault(what, set()).update(test.values)
+        worth = [what for what, count in total.items() if count > self._linear]
+        return min(
+            worth,
+            key=lambda what: (-rules[what], total[what] / rules[what], len(distinct[what]), what[0].name),
+            default=None,
+        )
 
     def _chain(self, stages: Sequence[_Stage], end: Matcher.OnMatch | None) -> Matcher:
         """The stages in turn, then `end`; without one, Envoy goes on behind the whole."""
@@ -178,17 +210,8 @@ class _Building:
                 rest = entries[:at]
                 if not rest or all(each.verdict is entry.verdict for each in rest):
                     return _action(entry)
-        stages = self._split([each for entry in entries for each in _alternatives(entry)])
+        stages = self._split([each for entry in entries for each in self._alternatives(entry)])
         return Matcher.OnMatch(matcher=self._chain(stages, None))
-
-
-def _alternatives(entry: Entry) -> Iterable[Entry]:
-    """A rule of alternatives as several rules."""
-    if isinstance(entry.predicate, AnyOf):
-        for part in entry.predicate.parts:
-            yield Entry(part, entry.verdict, entry.name)
-    else:
-        yield entry
 
 
 def _comparisons(predicate: Predicate) -> Iterable[_Comparison]:
