@@ -1,0 +1,226 @@
+"""Each kind of statement becomes a condition: exactly the evaluator's answer, with nothing left open."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import pytest
+
+from palisade import rego
+from palisade.rego import text
+from palisade.rego.partial import evaluate
+from palisade.rego.values import UNDEFINED
+from palisade.testing.formulas import ErrorOutcome, Unsure, answer
+
+DATA: dict[str, Any] = {
+    "roles": {"alice": ["admin", "dev"], "bob": [], "1": ["x"]},
+    "numbers": [1, 2, 3],
+    "table": {"a": 1, "b": 2, "c": 1},
+    "nested": {"a": {"b": {"c": True}}, "d": {"b": {"c": False}}},
+}
+
+VALUES: tuple[Any, ...] = (
+    *("alice", "bob", "a", "", 0, 1, 2, 1.5, True, False, None, [], ["a"], ["a", "b"], ["alice", 1]),
+    *(
+        {},
+        {"a": 1},
+        {"a": "a", "b": "b"},
+        {"x": ["a"]},
+        [["a"]],
+        [{"k": "a", "v": 1}, {"k": "b"}],
+        "a,b",
+        "A",
+    ),
+)
+INPUTS: tuple[dict[str, Any], ...] = (
+    {},
+    *({"x": value} for value in VALUES),
+    *({"x": x, "y": y} for x, y in itertools.product(VALUES[:16], VALUES[:16])),
+    *({"x": x, "y": "a"} for x in VALUES[16:]),
+)
+
+FOLLOWED = (
+    # Comparison, definedness, negation.
+    'p if input.x == "alice"',
+    'p if input.x != "alice"',
+    "p if not input.x",
+    "p if input.x",
+    'p if not input.x == "alice"',
+    "p if input.x == input.y",
+    "p if input.x != input.y",
+    "p if not input.x == input.y",
+    'p if { input.x == "alice"; input.y == "bob" }',
+    'p if input.x == "alice"\np if input.y == "bob"',
+    "p if input.x == null",
+    "p if input.x < 2",
+    'p if input.x >= "a"',
+    'p if input.x == ["a", "b"]',
+    'p if input.x == {"a": 1}',
+    'p if ["a", input.y] == input.x',
+    'p if { [a, b] = input.x; a == "a"; b == "b" }',
+    'p if { {"a": v} = input.x; v == 1 }',
+    # Values, else, default, conflicts.
+    'p := 1 if input.x == "a"\np := 2 if input.y == "a"',
+    'p := 1 if input.x == "a" else := 2 if input.y == "a" else := 3',
+    'default p := 7\np := 1 if input.x == "a"',
+    "p := input.x",
+    "p := [input.x, 1] if input.y",
+    'p := {"v": input.x} if input.y',
+    "p := count(input.x) if input.y",
+    # Helpers, functions.
+    'h if input.x == "a"\np if not h',
+    'h := input.x\np if h == "a"',
+    "h := input.x\np if not h",
+    'f(v) := 1 if v == "a"\nf(v) := 2 if v == "bob"\np if f(input.x) == 1',
+    'f(v) := 1 if v == "a"\nf(v) := 2 if v == 1\np := f(input.x)',
+    'f(v) if v == "a"\np if f(input.x)\np if f(input.y)',
+    'f("a") := 1\nf("bob") := 2\np := f(input.x)',
+    "f(v) := v\np if f(input.x) == 1",
+    'h contains "one" if input.x == "a"\nh contains "two" if input.y == "a"\np if count(h) == 0',
+    'h contains "one" if input.x == "a"\nh contains input.y if input.x\np if "one" in h',
+    "h contains input.x\np if h[input.y]",
+    'h["k"] := 1 if input.x == "a"\np if h.k == 1',
+    # Loops over what is known.
+    "p if input.x in data.numbers",
+    "p if data.numbers[_] == input.x",
+    "p if { some n in data.numbers; n > 1; n == input.x }",
+    "p if data.roles[input.x][_] == input.y",
+    'p if "admin" in data.roles[input.x]',
+    "p if data.table[input.x] == 1",
+    "p if data.table[input.x] != 1",
+    "p := data.table[input.x]",
+    "p if data.nested[input.x].b.c",
+    "p if { some k, v in data.table; k == input.x; v == 1 }",
+    "p if every n in data.numbers { n != input.x }",
+    'p if every n in data.numbers { n > 0; input.x == "a" }',
+    "p if data.numbers[input.x] == 2",
+    # Loops over what is not.
+    'p if "a" in input.x',
+    'p if input.x[_] == "a"',
+    'p if { some v in input.x; v == "a" }',
+    "p if { some v in input.x; v == input.y }",
+    'p if { some i, v in input.x; i == 0; v == "a" }',
+    "p if { some v in input.x; v in data.roles.alice }",
+    'p if { some o in input.x; o.k == "a"; o.v == 1 }',
+    'p if every v in input.x { v == "a" }',
+    'p if every v in input.x { v in ["a", "b"] }',
+    'p if not "a" in input.x',
+    "p if count({v | some v in input.x}) == 0",
+    'p if count([1 | some v in input.x; v == "a"]) > 0',
+    "p if {v | some v in input.x} == set()",
+    'p if "a" in {v | some v in input.x; v != input.y}',
+    'p if count({v | some v in input.x} & {"a", "b"}) > 0',
+    'p if count({v | some v in input.x} - {"a", "b"}) == 0',
+    'p if "z" in ({v | some v in input.x} | {"z"})',
+    "p if input.x.a",
+    'p if input.x[input.y] == "a"',
+    "p if input.x.x[_] == input.y",
+    # Builtins.
+    'p if startswith(input.x, "a")',
+    'p if not startswith(input.x, "a")',
+    "p if is_string(input.x)",
+    'p if lower(input.x) == "a"',
+    'p if split(input.x, ",")[1] == "b"',
+    'p if "b" in split(input.x, ",")',
+    "p if count(input.x) == 1",
+    'p if object.get(input, "x", "none") == "none"',
+    'p if object.get(input.x, "a", 5) == 5',
+    'p if object.get(input.x, ["a"], 5) == 1',
+    'p if $"<{input.x}>" == "<a>"',
+    'p if sprintf("%v", [input.x]) == "1"',
+    "p if to_number(input.x) == 1",
+    # With.
+    'h if input.x == "a"\np if h with input.x as "a"',
+    'h if input.x == "a"\np if h with input.x as input.y',
+    'h if { input.x == "a"; input.y }\np if h with input.x as "a"',
+    "h if input.x.a == 1\np if h with input.x.a as 1",
+    'h if { input.x.a == 1; input.x.b == "b" }\np if h with input.x.a as 1',
+    'h if input.x == "a"\np if h with input as {"x": "a"}',
+    'h if data.table[input.x] == 5\np if h with data.table as {"a": 5}',
+)
+
+
+@pytest.mark.parametrize("source", FOLLOWED)
+def test_conditions_say_what_the_evaluator_says(source: str) -> None:
+    """For every input, values of every type among them, and without a request that stays open."""
+    policy = rego.compile({"p.rego": f"package t\n{source}"}, DATA)
+    outcome = evaluate(policy.plan(["data.t.p"]), ("t", "p"), policy.data)
+    for document in INPUTS:
+        try:
+            mine = shown(answer(outcome, document))
+        except ErrorOutcome:
+            mine = "error"
+        assert mine == reference(policy, document), document
+
+
+OPEN = (
+    ("p := [v | some v in input.x]", "input.x"),
+    ("p if time.now_ns() > 0", "time.now_ns"),
+    ("p if { h := {k: v | some k, v in input.x}; h.a }", "object"),
+    ("p if count([v | some v in input.x; v == 1]) == 2", "count"),
+    ("p if walk(input.x, [_, 1])", "walk"),
+)
+
+
+@pytest.mark.parametrize(("source", "about"), OPEN)
+def test_what_is_not_followed_is_left_open_never_guessed(source: str, about: str) -> None:
+    """Where the executor gives up, the formula is right for the inputs that it decides, and says why not."""
+    policy = rego.compile({"p.rego": f"package t\nq := 1\n{source}"}, DATA)
+    outcome = evaluate(policy.plan(["data.t.p"]), ("t", "p"), policy.data)
+    for document in INPUTS:
+        try:
+            mine = shown(answer(outcome, document))
+        except (Unsure, ErrorOutcome):
+            continue
+        assert mine == reference(policy, document), (document, about)
+
+
+def test_errors_are_conditions_of_their_own() -> None:
+    """A conflict denies only the requests that run into it."""
+    policy = rego.compile({"p.rego": "package t\np := 1 if input.x\np := 2 if input.y"}, DATA)
+    outcome = evaluate(policy.plan(["data.t.p"]), ("t", "p"), policy.data)
+    assert answer(outcome, {"x": 1}) == 1
+    assert answer(outcome, {"y": 1}) == 2
+    with pytest.raises(ErrorOutcome):
+        answer(outcome, {"x": 1, "y": 1})
+
+
+def test_a_rule_that_holds_hides_the_errors_behind_it() -> None:
+    """The evaluator leaves a rule of one value as soon as it holds, so a later conflict is never met."""
+    source = 'f(v) := 1 if v\nf(v) := 2 if v == "a"\np if input.y == "a"\np if f(input.x) == 1'
+    policy = rego.compile({"p.rego": f"package t\n{source}"}, DATA)
+    outcome = evaluate(policy.plan(["data.t.p"]), ("t", "p"), policy.data)
+    assert answer(outcome, {"x": "a", "y": "a"}) is True
+    with pytest.raises(ErrorOutcome):
+        answer(outcome, {"x": "a"})
+
+
+def test_known_parts_of_the_input_are_known() -> None:
+    """What is the same for every request of a sidecar costs nothing in Envoy."""
+    policy = rego.compile({"p.rego": 'package t\np if input.function == "f"\np if input.function == "g"'})
+    plan = policy.plan(["data.t.p"])
+    outcome = evaluate(plan, ("t", "p"), policy.data, {("function",): "g"})
+    assert answer(outcome, {}) is True
+    assert len(outcome.cases) <= 2
+
+
+def test_ten_thousand_rows_of_data_stay_a_few_conditions() -> None:
+    """A table becomes one comparison for each answer, not one for each row."""
+    data = {"roles": {f"u{n}": "admin" if n % 2 else "dev" for n in range(10_000)}}
+    policy = rego.compile({"p.rego": 'package t\np if data.roles[input.x] == "admin"'}, data)
+    outcome = evaluate(policy.plan(["data.t.p"]), ("t", "p"), policy.data)
+    assert len(outcome.cases) == 2
+    assert answer(outcome, {"x": "u7"}) is True
+    assert answer(outcome, {"x": "u8"}) is UNDEFINED
+
+
+def shown(value: Any) -> str:
+    return "undefined" if value is UNDEFINED else text.dumps(value)
+
+
+def reference(policy: rego.Policy, document: Any) -> str:
+    try:
+        return shown(policy.evaluate("data.t.p", document))
+    except rego.EvalError:
+        return "error"
