@@ -69,6 +69,8 @@ def answer(outcome: Outcome, document: Value) -> Value:
 class _Reading:
     def __init__(self, document: Value) -> None:
         self._document = document
+        self._known: dict[tuple[Formula, int], bool | None] = {}
+        self._bindings: list[Bindings] = []
 
     def holds(self, formula: Formula, bindings: Bindings) -> bool:
         """Whether the formula holds. Raises Unsure."""
@@ -78,7 +80,15 @@ class _Reading:
         return found
 
     def _truth(self, formula: Formula, bindings: Bindings) -> bool | None:
-        """True, false, or None where only the evaluator knows."""
+        """True, false, or None where only the evaluator knows. Formulas share parts: each is read once."""
+        asked = formula, id(bindings) if formula.loops else 0
+        if asked not in self._known:
+            if formula.loops:
+                self._bindings.append(bindings)  # kept, so that no other gets its id
+            self._known[asked] = self._read(formula, bindings)
+        return self._known[asked]
+
+    def _read(self, formula: Formula, bindings: Bindings) -> bool | None:
         if formula.atom is not None:
             try:
                 return self._atom(formula.atom, bindings)

@@ -16,7 +16,7 @@ from palisade.rego.values import UNDEFINED
 from palisade.testing.formulas import ErrorOutcome, Unsure, answer
 from palisade.testing.policies import documents, policies
 
-EXAMPLES = int(os.environ.get("PALISADE_EXAMPLES", "300"))
+EXAMPLES = int(os.environ.get("PALISADE_EXAMPLES", "120"))
 
 
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
