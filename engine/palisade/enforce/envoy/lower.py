@@ -62,6 +62,7 @@ class Lowering(Calls):
         super().__init__(providers)
         self._hoisted = frozenset(hoisted)
         self.doubts: dict[Predicate, None] = {}
+        self._members: dict[object, Predicate | None] = {}
         self._done: dict[Formula, Bounds] = {}
         self._because: dict[Formula, frozenset[Reason]] = {}
         self._builder = Builder()
@@ -224,13 +225,19 @@ class Lowering(Calls):
     def _claim_has(self, claim: ClaimSource, atom: Exists, element: Element) -> Bounds:
         """Some member of a claim: of an array exactly, of an object only the engine can tell."""
         found = self._array_has(claim, atom, element)
-        keyed = claim_kind(claim, "object")
+        keyed = self._kind(claim, "object")
         when = f"{atom.source} is an object"
         if isinstance(atom.source, Input) and atom.source.path in self._hoisted:
             self.doubts[keyed] = None
             self._unless(found, keyed, when)
             return found
         return self._unless_possibly(found, keyed, when)
+
+    def _kind(self, claim: ClaimSource, kind: str) -> Predicate:
+        found = self._members.get((claim.path, kind))
+        if found is None:
+            found = self._members[claim.path, kind] = claim_kind(claim, kind)
+        return found
 
     def _unless_possibly(self, bounds: Bounds, unsure: Predicate, when: str) -> Bounds:
         """As `_unless`, where what surely holds is not true of the unsure ones anyway."""
@@ -240,7 +247,10 @@ class Lowering(Calls):
         body = atom.body
         predicate: Predicate | None = None
         if isinstance(body.atom, In) and body.atom.term == element:
-            predicate = claim_has(claim, [unkey(form) for form in body.atom.values])
+            asked = claim.path, body.atom.values
+            if asked not in self._members:
+                self._members[asked] = claim_has(claim, [unkey(form) for form in body.atom.values])
+            predicate = self._members[asked]
         elif isinstance(body.atom, Test):
             found = text_matcher(body.atom.term)
             if found is not None and found[0] == element:

@@ -40,6 +40,8 @@ class Statements(Conditions):
         super().__init__()
         self._given: dict[tuple[object, ...], Symbol] = {path: Known(value) for path, value in given.items()}
         self._policy = policy
+        self._strings = tuple(map(Known, policy.strings))
+        self._walked: dict[tuple[object, object], symbolic.Cases] = {}
         self._final: int | None = None
         """The local that ends the running function when it is set."""
         self._functions = {func.name: func for func in policy.funcs}
@@ -62,9 +64,9 @@ class Statements(Conditions):
     def _symbol(self, operand: ir.Operand, env: Env) -> Symbol | None:
         if isinstance(operand, ir.Local):
             return env.get(operand.index)
-        if isinstance(operand, ir.Bool):
-            return Known(operand.value)
-        return Known(self._policy.strings[operand.index])
+        if isinstance(operand, ir.StringIndex):
+            return self._strings[operand.index]
+        return Known(operand.value)
 
     @staticmethod
     def _set(env: Env, local: int, symbol: Symbol) -> list[Step]:
@@ -188,10 +190,11 @@ class Statements(Conditions):
         if isinstance(source, Input | Element):
             if isinstance(part, ArrayOf | ObjectOf | SetOf | Gathered):
                 raise Unsupported("looks up a composite key that depends on the request")
-            term = below(source, part.form if isinstance(part, Known) else part)
-            if isinstance(term, Input) and term.path in self._given:
-                return [(TRUE, self._given[term.path])]
-            return [(self.builder.atom(Defined(term)), term)]
+            step = part.form if isinstance(part, Known) else part
+            known = self._walked.get((source, step))
+            if known is None:
+                known = self._walked[source, step] = self._walk(below(source, step))
+            return known
         if isinstance(source, Overlay):
             return self._dot_overlay(source, part)
         if isinstance(source, Apply):
@@ -208,6 +211,11 @@ class Statements(Conditions):
         if isinstance(source, SetOf):
             return [(self.builder.any(self.equal(item, part) for item in source.items), part)]
         raise Unsupported("walks into a value that cannot be followed")
+
+    def _walk(self, term: Input | Element) -> symbolic.Cases:
+        if isinstance(term, Input) and term.path in self._given:
+            return [(TRUE, self._given[term.path])]
+        return [(self.builder.atom(Defined(term)), term)]
 
     def _dot_overlay(self, source: Overlay, part: Symbol) -> symbolic.Cases:
         if not isinstance(part, Known) or not isinstance(part.value, str):
