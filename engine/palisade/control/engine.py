@@ -11,40 +11,36 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import grpc.aio
 
 from palisade.control import announced, saved
 from palisade.control.credentials import Credentials
+from palisade.control.following import Files
 from palisade.control.keys import KeyStore
-from palisade.control.loading import Deployment, Reading, build, internal_error, lower, read
+from palisade.control.loading import Deployment, Reading, build, internal_error, lower
+from palisade.control.rollout import Rollout
+from palisade.control.tasks import Tasks
 from palisade.decide.access import AccessLog
 from palisade.decide.log import DecisionLog
 from palisade.decide.mask import Mask
-from palisade.decide.service import Authorization, Evaluation
+from palisade.decide.service import Authorization
 from palisade.decide.sink import FileSink, Sink, StreamSink
 from palisade.pki import AuthorityError, server_credentials
 from palisade.policy import inventory_file
-from palisade.policy.attribution import Attribution, attribute
 from palisade.policy.inventory import Address, Inventory
 from palisade.policy.revisions import Revision
 from palisade.policy.source import SourceError
-from palisade.policy.watcher import Watcher
 from palisade.rego.errors import CompileError, Diagnostic
-from palisade.rego.values import UNDEFINED, Value
-from palisade.xds import EventKind, NodeEvent, SnapshotCache, SpiffeAuthorizer, XdsServer, server_options
+from palisade.xds import SnapshotCache, SpiffeAuthorizer, XdsServer, server_options
 
 log = logging.getLogger(__name__)
 
 _STOP_SECONDS = 1.0
-_ATTRIBUTION_DELAY = 0.3
-_MOST_DISCARDED = 3
-"""Readings in a row that may be dropped since files changed meanwhile; then one counts all the same."""
 
 
 class EngineError(Exception):
@@ -75,8 +71,6 @@ class Engine:
         self.inventory: Inventory = inventory_file.load(file)
         self._at_start = self.inventory
         self.started = datetime.now(UTC)
-        self.deployment: Deployment | None = None
-        self.since: datetime | None = None
         self.last: Reload | None = None
         self.reloads = 0
         self.failed_reloads = 0
@@ -91,18 +85,17 @@ class Engine:
             self.credentials = Credentials(self.inventory)
         except (OSError, AuthorityError) as error:
             raise EngineError(str(error)) from None
-        self.keys = KeyStore(self.inventory.engine.state / "keys", lambda: self._spawn(self._take_keys()))
+        self._tasks = Tasks()
+        self.rollout = Rollout(self.cache, self._tasks)
+        self.keys = KeyStore(
+            self.inventory.engine.state / "keys", lambda: self._tasks.spawn(self._take_keys())
+        )
+        self._files = Files(file)
         self._watches = watch
-        self._deployments: dict[str, Deployment] = {}
-        self._attributions: dict[str, Attribution] = {}
-        self._running: dict[str, str] = {}
         self._listeners: list[Callable[[Reload], None]] = []
         self._access = AccessLog(self.decisions, path=self.inventory.decision)
         self._taking = asyncio.Lock()
-        self._tasks: set[asyncio.Task[None]] = set()
         self._stack = contextlib.AsyncExitStack()
-        self._watcher = Watcher()
-        self._discarded = 0
 
     async def __aenter__(self) -> Engine:
         async with contextlib.AsyncExitStack() as stack:
@@ -115,30 +108,30 @@ class Engine:
 
     async def _start(self, stack: contextlib.AsyncExitStack) -> None:
         await stack.enter_async_context(self.decisions)
-        stack.callback(self.cache.add_listener(self._node_event))
-        stack.push_async_callback(self._end_tasks)
+        stack.callback(self.cache.add_listener(self.rollout.node_event))
+        stack.push_async_callback(self._tasks.end)
         stack.push_async_callback(self.keys.close)
         # First the revision, then the port: a sidecar that connects finds what it came for.
-        reading = await asyncio.to_thread(read, self.file)
+        reading = await self._files.read()
         await self._apply(reading)
         if self.deployment is None:
             await self._restore()
         self.credentials.write(self.inventory.functions)
-        self._spawn(self.credentials.keep_fresh())
+        self._tasks.spawn(self.credentials.keep_fresh())
         await self._serve(stack)
         if self._watches:
-            self._watcher.start()
-            stack.callback(self._watcher.close)
-            self._watch(reading)
-            self._spawn(self._follow())
+            self._files.start()
+            stack.callback(self._files.close)
+            self._files.watch(reading)
+            self._tasks.spawn(self._follow())
 
     async def __aexit__(self, *_: object) -> None:
         await self._stack.aclose()
 
-    async def _end_tasks(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+    @property
+    def deployment(self) -> Deployment | None:
+        """What is in force; None before the first."""
+        return self.rollout.deployment
 
     def on_reload(self, listener: Callable[[Reload], None]) -> Callable[[], None]:
         """Call `listener` after each reading, in the event loop. Returns what ends that."""
@@ -155,31 +148,13 @@ class Engine:
             found.append("decision_log: the new settings take effect when the engine is started anew")
         return found
 
-    def evaluate(self, function: str, document: Value) -> Evaluation:
-        """The decision on a residual request, by the revision that the asking sidecar runs."""
-        deployment = self._deployments.get(self._running.get(function, "")) or self.deployment
-        if deployment is None:
-            return Evaluation(UNDEFINED)
-        path = deployment.revision.inventory.decision
-        value = deployment.revision.policy.evaluate(f"data.{path.replace('/', '.')}", document)
-        attribution = self._attributions.get(deployment.id)
-        rule = attribution.rule(document) if attribution else ""
-        return Evaluation(value, path=path, rule=rule, revision=deployment.id)
-
-    def decide(self, function: str, document: Value) -> Evaluation | Awaitable[Evaluation]:
-        """What `evaluate` gives; from a thread of its own where the policy may wait for other hosts."""
-        deployment = self._deployments.get(self._running.get(function, "")) or self.deployment
-        if deployment is not None and deployment.revision.inventory.network.hosts:
-            return asyncio.to_thread(self.evaluate, function, document)
-        return self.evaluate(function, document)
-
     # Serving ----------------------------------------------------------------------------------------
 
     async def _serve(self, stack: contextlib.AsyncExitStack) -> None:
         # Without this, gRPC lets a second engine take the same port, and each gets half of the sidecars.
         server = grpc.aio.server(options=[*server_options(), ("grpc.so_reuseport", 0)])
         XdsServer(self.cache, authorizer=SpiffeAuthorizer()).register(server)
-        Authorization(self.decide, self.decisions).add_to(server)
+        Authorization(self.rollout.decide, self.decisions).add_to(server)
         self._access.add_to(server)
         listen = self.inventory.engine.listen
         try:
@@ -193,51 +168,21 @@ class Engine:
         await server.start()
         stack.push_async_callback(server.stop, _STOP_SECONDS)
 
-    def _node_event(self, event: NodeEvent) -> None:
-        if event.kind is EventKind.ACCEPTED:
-            self._running[event.node] = revision_of(event.revision)
-            self._forget_unused()
-            log.info("%s runs revision %s", event.node, event.revision)
-        elif event.kind is EventKind.REJECTED:
-            log.error("%s refused revision %s: %s", event.node, event.revision, event.detail)
-        else:
-            log.info("%s %s", event.node, event.kind)
-
-    def _forget_unused(self) -> None:
-        used = set(self._running.values()) | ({self.deployment.id} if self.deployment else set())
-        self._deployments = {name: each for name, each in self._deployments.items() if name in used}
-        self._attributions = {name: each for name, each in self._attributions.items() if name in used}
-
     # Following the files ----------------------------------------------------------------------------
 
     async def _follow(self) -> None:
         while True:
-            await self._watcher.changed()
+            await self._files.changed()
             try:
                 await self._reload()
             except Exception:
                 log.exception("a reload failed; the revision in force stays")
 
     async def _reload(self) -> None:
-        generation = self._watcher.generation
-        reading = await asyncio.to_thread(
-            read, self.file, self.deployment.revision if self.deployment else None
-        )
-        if self._watcher.generation != generation and self._discarded < _MOST_DISCARDED:
-            # Files changed while they were read, so this may be half of the one and half of the other.
-            self._discarded += 1
-            return
-        self._discarded = 0
-        await self._apply(reading)
-        self._watch(reading)
-
-    def _watch(self, reading: Reading) -> None:
-        """Watches what a reading has led to. Raises OSError, saying what to do."""
-        try:
-            self._watcher.watch(reading.paths, reading.folders)
-        except OSError as error:
-            limits = "fs.inotify.max_user_watches and fs.inotify.max_user_instances"
-            raise OSError(f"the policies cannot be watched: {error}; raise {limits}") from None
+        reading = await self._files.reread(self.deployment.revision if self.deployment else None)
+        if reading is not None:
+            await self._apply(reading)
+            self._files.watch(reading)
 
     async def _apply(self, reading: Reading) -> None:
         errors = reading.errors
@@ -269,38 +214,10 @@ class Engine:
             await self._take(self.deployment.revision)
 
     async def _deploy(self, deployment: Deployment) -> None:
-        before, self.inventory = self.inventory, deployment.revision.inventory
+        self.inventory = deployment.revision.inventory
         self._access.path = self.inventory.decision
-        for name in before.functions.keys() - deployment.enforcements.keys():
-            await self.cache.clear(name)
-            self._running.pop(name, None)
         self.credentials.write(self.inventory.functions)
-        if self.deployment is None or self.deployment.id != deployment.id:
-            self.since = datetime.now(UTC)
-        self.deployment = self._deployments[deployment.id] = deployment
-        for name, enforcement in deployment.enforcements.items():
-            await self.cache.set_snapshot(name, enforcement.snapshot)
-        self._forget_unused()
-        residual = any(each.residual for each in deployment.enforcements.values())
-        if residual and deployment.id not in self._attributions:
-            self._spawn(self._attribute(deployment))
-
-    async def _attribute(self, deployment: Deployment) -> None:
-        """Prepares to tell which rule decided. The push goes first: nobody waits for this."""
-        await asyncio.sleep(_ATTRIBUTION_DELAY)
-        revision = deployment.revision
-        try:
-            self._attributions[deployment.id] = await asyncio.to_thread(
-                attribute, revision.policy, revision.inventory.decision
-            )
-        except CompileError as error:
-            log.warning("the decision log cannot name the rules of revision %s: %s", deployment.id, error)
-        self._forget_unused()
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        await self.rollout.put(deployment)
 
     async def _restore(self) -> None:
         """Takes the policy set that was in force before a restart, since the one on disk is broken."""
@@ -311,8 +228,3 @@ class Engine:
             await self._take(await asyncio.to_thread(build, self.inventory, policy_set))
         except (SourceError, CompileError) as error:
             log.warning("the policies saved for a restart are of no use any more: %s", error)
-
-
-def revision_of(version: str) -> str:
-    """The revision that a snapshot's version names, which goes on with a hash of the keys."""
-    return version.partition("-")[0]

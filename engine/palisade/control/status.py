@@ -8,7 +8,8 @@ from importlib.metadata import version
 from typing import Any
 
 from palisade.control import announced
-from palisade.control.engine import Engine, Reload, revision_of
+from palisade.control.engine import Engine, Reload
+from palisade.control.rollout import revision_of
 from palisade.enforce.envoy import Enforcement
 from palisade.policy.inventory import Function
 from palisade.rego.errors import Diagnostic
@@ -34,7 +35,7 @@ def status(engine: Engine) -> dict[str, Any]:
         },
         "revision": {
             "id": deployment.id if deployment else None,
-            "since": _time(engine.since),
+            "since": _time(engine.rollout.since),
             "modules": len(deployment.revision.policy_set.modules) if deployment else 0,
             "providers": [each.name for each in deployment.revision.providers] if deployment else [],
         },

@@ -1,0 +1,59 @@
+"""Following the files: a reading each time that they have changed and are quiet again."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from palisade.control.loading import Reading, read
+from palisade.policy.revisions import Revision
+from palisade.policy.watcher import Watcher
+
+_MOST_DISCARDED = 3
+"""Readings in a row that may be dropped since files changed meanwhile; then one counts all the same."""
+
+
+class Files:
+    """palisade.yaml and all that it names. Belongs to one event loop."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._watcher = Watcher()
+        self._discarded = 0
+
+    async def read(self, previous: Revision | None = None) -> Reading:
+        """Reads everything now; what is as in `previous` is taken from there."""
+        return await asyncio.to_thread(read, self._file, previous)
+
+    def start(self) -> None:
+        """Starts to follow; first of all, `watch` what a reading has led to."""
+        self._watcher.start()
+
+    def close(self) -> None:
+        """Ends the following."""
+        self._watcher.close()
+
+    def watch(self, reading: Reading) -> None:
+        """Watches what a reading has led to. Raises OSError, saying what to do."""
+        try:
+            self._watcher.watch(reading.paths, reading.folders)
+        except OSError as error:
+            limits = "fs.inotify.max_user_watches and fs.inotify.max_user_instances"
+            raise OSError(f"the policies cannot be watched: {error}; raise {limits}") from None
+
+    async def changed(self) -> None:
+        """Returns when there is something new to read."""
+        await self._watcher.changed()
+
+    async def reread(self, previous: Revision | None) -> Reading | None:
+        """A reading after a change; None where files changed while they were read.
+
+        That may be half of the one and half of the other, and `changed` returns once more.
+        """
+        generation = self._watcher.generation
+        reading = await self.read(previous)
+        if self._watcher.generation != generation and self._discarded < _MOST_DISCARDED:
+            self._discarded += 1
+            return None
+        self._discarded = 0
+        return reading

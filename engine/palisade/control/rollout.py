@@ -1,0 +1,107 @@
+"""Which revision each sidecar is given, which one it runs, and so which one answers its questions."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable
+from datetime import UTC, datetime
+
+from palisade.control.loading import Deployment
+from palisade.control.tasks import Tasks
+from palisade.decide.service import Evaluation
+from palisade.policy.attribution import Attribution, attribute
+from palisade.rego.errors import CompileError
+from palisade.rego.values import UNDEFINED, Value
+from palisade.xds import EventKind, NodeEvent, SnapshotCache
+
+log = logging.getLogger(__name__)
+
+_ATTRIBUTION_DELAY = 0.3
+
+
+class Rollout:
+    """Belongs to one event loop. `deployment` is what is in force, None before the first."""
+
+    def __init__(self, cache: SnapshotCache, tasks: Tasks) -> None:
+        self.deployment: Deployment | None = None
+        self.since: datetime | None = None
+        self._cache = cache
+        self._tasks = tasks
+        self._deployments: dict[str, Deployment] = {}
+        self._attributions: dict[str, Attribution] = {}
+        self._running: dict[str, str] = {}
+
+    async def put(self, deployment: Deployment) -> None:
+        """Puts a deployment in force: each sidecar is offered its part, and those of no function nothing."""
+        before = self.deployment.enforcements if self.deployment else {}
+        for name in before.keys() - deployment.enforcements.keys():
+            await self._cache.clear(name)
+            self._running.pop(name, None)
+        if self.deployment is None or self.deployment.id != deployment.id:
+            self.since = datetime.now(UTC)
+        self.deployment = self._deployments[deployment.id] = deployment
+        for name, enforcement in deployment.enforcements.items():
+            await self._cache.set_snapshot(name, enforcement.snapshot)
+        self._forget_unused()
+        residual = any(each.residual for each in deployment.enforcements.values())
+        if residual and deployment.id not in self._attributions:
+            self._tasks.spawn(self._attribute(deployment))
+
+    def node_event(self, event: NodeEvent) -> None:
+        """Takes note of what a sidecar made of a revision."""
+        if event.kind is EventKind.ACCEPTED:
+            self._running[event.node] = revision_of(event.revision)
+            self._forget_unused()
+            log.info("%s runs revision %s", event.node, event.revision)
+        elif event.kind is EventKind.REJECTED:
+            log.error("%s refused revision %s: %s", event.node, event.revision, event.detail)
+        else:
+            log.info("%s %s", event.node, event.kind)
+
+    # Deciding ---------------------------------------------------------------------------------------
+
+    def evaluate(self, function: str, document: Value) -> Evaluation:
+        """The decision on a residual request, by the revision that the asking sidecar runs."""
+        deployment = self._of(function)
+        if deployment is None:
+            return Evaluation(UNDEFINED)
+        path = deployment.revision.inventory.decision
+        value = deployment.revision.policy.evaluate(f"data.{path.replace('/', '.')}", document)
+        attribution = self._attributions.get(deployment.id)
+        rule = attribution.rule(document) if attribution else ""
+        return Evaluation(value, path=path, rule=rule, revision=deployment.id)
+
+    def decide(self, function: str, document: Value) -> Evaluation | Awaitable[Evaluation]:
+        """What `evaluate` gives; from a thread of its own where the policy may wait for other hosts."""
+        deployment = self._of(function)
+        if deployment is not None and deployment.revision.inventory.network.hosts:
+            return asyncio.to_thread(self.evaluate, function, document)
+        return self.evaluate(function, document)
+
+    def _of(self, function: str) -> Deployment | None:
+        return self._deployments.get(self._running.get(function, "")) or self.deployment
+
+    # What is needed for deciding --------------------------------------------------------------------
+
+    def _forget_unused(self) -> None:
+        used = set(self._running.values()) | ({self.deployment.id} if self.deployment else set())
+        self._deployments = {name: each for name, each in self._deployments.items() if name in used}
+        self._attributions = {name: each for name, each in self._attributions.items() if name in used}
+
+    async def _attribute(self, deployment: Deployment) -> None:
+        """Prepares to tell which rule decided. The push goes first: nobody waits for this."""
+        await asyncio.sleep(_ATTRIBUTION_DELAY)
+        revision = deployment.revision
+        try:
+            self._attributions[deployment.id] = await asyncio.to_thread(
+                attribute, revision.policy, revision.inventory.decision
+            )
+        except CompileError as error:
+            log.warning("the decision log cannot name the rules of revision %s: %s", deployment.id, error)
+        self._forget_unused()
+
+
+def revision_of(version: str) -> str:
+    """The revision that a snapshot's version names, which goes on with a hash of the keys."""
+    return version.partition("-")[0]
