@@ -32,14 +32,14 @@ def test_an_edit_is_in_force_soon_after_it_is_saved(project: Project) -> None:
         async with Engine(project.file) as engine:
             following = Following(engine)
             before = version(engine)
-            assert engine.rollout.evaluate("hello", document("/new")).value is False
+            assert engine.rollout.decide("hello", document("/new")).value is False
             started = time.perf_counter()
             project.open_path("/new")
             reload = await following.until(lambda each: each.revision != before)
             assert time.perf_counter() - started < 1
             assert reload.errors == ()
             assert version(engine) == reload.revision
-            assert engine.rollout.evaluate("hello", document("/new")).value is True
+            assert engine.rollout.decide("hello", document("/new")).value is True
 
     run(session())
 
@@ -142,7 +142,7 @@ def test_a_set_that_is_broken_at_the_start_closes_the_sidecars_until_it_is_mende
         ):
             assert (await client.get("/healthz")).status_code == 503
             assert version(engine) is None
-            assert engine.rollout.evaluate("hello", document("/open")).revision == ""
+            assert engine.rollout.decide("hello", document("/open")).revision == ""
             following = Following(engine)
             project.allow.write_text(ALLOW)
             await following.until(lambda each: not each.errors)
@@ -158,7 +158,7 @@ def test_an_engine_that_restarts_amid_a_broken_edit_goes_on_with_the_last_good_s
         project.allow.write_text("package palisade.identity\nallow if x\n")
         async with Engine(project.file) as engine:
             assert version(engine) == before is not None
-            assert engine.rollout.evaluate("hello", document("/open")).value is True
+            assert engine.rollout.decide("hello", document("/open")).value is True
             assert engine.last is not None
             assert engine.last.errors[0].code == "rego_unsafe_var_error"
 
@@ -244,14 +244,14 @@ def test_a_residual_decision_names_the_rule(project: Project) -> None:
     async def session() -> None:
         async with Engine(project.file) as engine:
             for _ in range(100):
-                if engine.rollout.evaluate("hello", {"n": [4]}).rule:
+                if engine.rollout.decide("hello", {"n": [4]}).rule:
                     break
                 await asyncio.sleep(0.05)
-            found = engine.rollout.evaluate("hello", {"n": [4]})
+            found = engine.rollout.decide("hello", {"n": [4]})
             assert found.value is True
             assert found.rule.endswith("allow.rego:7")
             assert found.path == "palisade/identity/allow"
-            assert engine.rollout.evaluate("hello", {}).rule.endswith("allow.rego:3")
+            assert engine.rollout.decide("hello", {}).rule.endswith("allow.rego:3")
 
     run(session())
 

@@ -13,6 +13,7 @@ import pytest
 from envoy.service.auth.v3.external_auth_pb2 import CheckRequest, CheckResponse
 from envoy.service.auth.v3.external_auth_pb2_grpc import AuthorizationStub
 
+from palisade.decide.backends.interface import BackendError
 from palisade.decide.log import DecisionLog
 from palisade.decide.peer import function_of
 from palisade.decide.service import Authorization, Evaluation, Evaluator
@@ -105,6 +106,12 @@ def test_a_failed_evaluation_is_a_recorded_denial(evaluator: Evaluator, code: st
     assert message in event["error"]["message"]
     assert "s3cr3t" not in json.dumps(event)
     assert event["palisade"]["allowed"] is False
+
+
+def test_a_backend_that_gives_no_decision_names_the_status_of_the_denial() -> None:
+    (answer,), (event,) = ask(fails(BackendError("backend_unavailable", "it is down", 503)), request())
+    assert (answer.status.code, answer.denied_response.status.code) == (7, 503)
+    assert event["error"] == {"code": "backend_unavailable", "message": "it is down"}
 
 
 def test_a_request_that_no_input_can_be_made_of_is_denied() -> None:

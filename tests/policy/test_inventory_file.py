@@ -245,3 +245,9 @@ def test_no_text_crashes_the_reader(text: str) -> None:
     except InventoryError as error:
         errors = list(error.errors)
     assert all(e.row >= 1 and e.col >= 1 and e.message for e in errors)
+
+
+def test_a_home_of_nobody_is_an_error_like_any_other(folder: Path) -> None:
+    text = functions("{upstream: h:1, listen: 127.0.0.1:0}") + "engine: {state: ~no-such-user/x}\n"
+    ((row, _, message, _),) = errors_of(text, folder)
+    assert (row, message) == (4, "engine.state: ~no-such-user is no user of this machine")

@@ -26,6 +26,8 @@ from palisade.control.loading import Deployment, Reading, build, internal_error,
 from palisade.control.rollout import Rollout
 from palisade.control.tasks import Tasks
 from palisade.decide.access import AccessLog
+from palisade.decide.backends.embedded import EmbeddedBackend
+from palisade.decide.backends.interface import Backend
 from palisade.decide.log import DecisionLog
 from palisade.decide.mask import Mask
 from palisade.decide.service import Authorization
@@ -86,7 +88,8 @@ class Engine:
         except (OSError, AuthorityError) as error:
             raise EngineError(str(error)) from None
         self._tasks = Tasks()
-        self.rollout = Rollout(self.cache, self._tasks)
+        self.backend: Backend = EmbeddedBackend()
+        self.rollout = Rollout(self.cache, self._tasks, self.backend)
         self.keys = KeyStore(
             self.inventory.engine.state / "keys", lambda: self._tasks.spawn(self._take_keys())
         )
@@ -108,6 +111,7 @@ class Engine:
 
     async def _start(self, stack: contextlib.AsyncExitStack) -> None:
         await stack.enter_async_context(self.decisions)
+        await stack.enter_async_context(self.backend)
         stack.callback(self.cache.add_listener(self.rollout.node_event))
         stack.push_async_callback(self._tasks.end)
         stack.push_async_callback(self.keys.close)
@@ -202,10 +206,14 @@ class Engine:
             listener(self.last)
 
     async def _take(self, revision: Revision) -> None:
-        """Puts a revision in force. Raises CompileError where it cannot be lowered; then nothing changes."""
+        """Puts a revision in force.
+
+        Raises CompileError where it cannot be lowered or the backend refuses it; then nothing changes.
+        """
         async with self._taking:
             await self.keys.use(revision.providers)
             deployment = await asyncio.to_thread(lower, revision, self.keys.keys, self.deployment)
+            await self.backend.publish(revision)
             await self._deploy(deployment)
 
     async def _take_keys(self) -> None:

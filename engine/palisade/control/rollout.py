@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 from palisade.control.loading import Deployment
 from palisade.control.tasks import Tasks
+from palisade.decide.backends.interface import Backend
 from palisade.decide.service import Evaluation
 from palisade.policy.attribution import Attribution, attribute
 from palisade.rego.errors import CompileError
@@ -23,11 +24,12 @@ _ATTRIBUTION_DELAY = 0.3
 class Rollout:
     """Belongs to one event loop. `deployment` is what is in force, None before the first."""
 
-    def __init__(self, cache: SnapshotCache, tasks: Tasks) -> None:
+    def __init__(self, cache: SnapshotCache, tasks: Tasks, backend: Backend) -> None:
         self.deployment: Deployment | None = None
         self.since: datetime | None = None
         self._cache = cache
         self._tasks = tasks
+        self._backend = backend
         self._deployments: dict[str, Deployment] = {}
         self._attributions: dict[str, Attribution] = {}
         self._running: dict[str, str] = {}
@@ -61,23 +63,27 @@ class Rollout:
 
     # Deciding ---------------------------------------------------------------------------------------
 
-    def evaluate(self, function: str, document: Value) -> Evaluation:
-        """The decision on a residual request, by the revision that the asking sidecar runs."""
+    def decide(self, function: str, document: Value) -> Evaluation | Awaitable[Evaluation]:
+        """The decision on a residual request, by the revision that the asking sidecar runs.
+
+        Awaitable where the backend waits for something. Raises EvalError.
+        """
         deployment = self._of(function)
         if deployment is None:
             return Evaluation(UNDEFINED)
-        path = deployment.revision.inventory.decision
-        value = deployment.revision.policy.evaluate(f"data.{path.replace('/', '.')}", document)
+        value = self._backend.evaluate(deployment.revision, function, document)
+        if isinstance(value, Awaitable):
+            return self._later(deployment, document, value)
+        return self._evaluation(deployment, document, value)
+
+    async def _later(self, deployment: Deployment, document: Value, value: Awaitable[Value]) -> Evaluation:
+        return self._evaluation(deployment, document, await value)
+
+    def _evaluation(self, deployment: Deployment, document: Value, value: Value) -> Evaluation:
         attribution = self._attributions.get(deployment.id)
         rule = attribution.rule(document) if attribution else ""
+        path = deployment.revision.inventory.decision
         return Evaluation(value, path=path, rule=rule, revision=deployment.id)
-
-    def decide(self, function: str, document: Value) -> Evaluation | Awaitable[Evaluation]:
-        """What `evaluate` gives; from a thread of its own where the policy may wait for other hosts."""
-        deployment = self._of(function)
-        if deployment is not None and deployment.revision.inventory.network.hosts:
-            return asyncio.to_thread(self.evaluate, function, document)
-        return self.evaluate(function, document)
 
     def _of(self, function: str) -> Deployment | None:
         return self._deployments.get(self._running.get(function, "")) or self.deployment
@@ -88,6 +94,7 @@ class Rollout:
         used = set(self._running.values()) | ({self.deployment.id} if self.deployment else set())
         self._deployments = {name: each for name, each in self._deployments.items() if name in used}
         self._attributions = {name: each for name, each in self._attributions.items() if name in used}
+        self._backend.retain(used)
 
     async def _attribute(self, deployment: Deployment) -> None:
         """Prepares to tell which rule decided. The push goes first: nobody waits for this."""

@@ -21,6 +21,7 @@ from envoy.service.auth.v3.external_auth_pb2_grpc import (
     add_AuthorizationServicer_to_server,
 )
 
+from palisade.decide.backends.interface import BackendError
 from palisade.decide.decision import Decision, denied, from_value
 from palisade.decide.event import Decider, DecisionRecord
 from palisade.decide.input import FUNCTION, InputError, to_input
@@ -104,6 +105,8 @@ class Authorization(AuthorizationServicer):  # type: ignore[misc]  # generated c
                 decision = from_value(evaluation.value)
             except InputError as error:
                 decision = denied(INVALID_REQUEST, str(error))
+            except BackendError as error:
+                decision = denied(error.code, error.message, error.status)
             except EvalError as error:
                 decision = denied(error.code, str(error).replace(f"{error.code}: ", "", 1))
             except TimeoutError:

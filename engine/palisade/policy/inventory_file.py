@@ -5,7 +5,6 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
-from collections.abc import Callable
 from pathlib import Path
 from types import MappingProxyType
 from typing import TypeVar
@@ -23,14 +22,13 @@ from palisade.policy.inventory import (
     InventoryError,
     Protocol,
 )
+from palisade.policy.settings import SettingsReader
 from palisade.policy.source import (
     Mapping,
     Scalar,
     Sequence,
     Source,
     Tree,
-    did_you_mean,
-    nearest,
     read_text,
 )
 from palisade.rego import Network
@@ -76,27 +74,25 @@ def parse(text: str, path: Path, shown: str = "palisade.yaml") -> Inventory:
     return inventory
 
 
-class _Reader:
+class _Reader(SettingsReader):
     """Reads each setting of a tree. A wrong one is noted in `errors` and read as its default."""
 
     def __init__(self, source: Source, path: Path) -> None:
-        self._source = source
-        self._path = path
-        self.errors: list[Diagnostic] = []
+        super().__init__(source, path)
         self._bound: list[tuple[str, Address, Location]] = []
 
     def inventory(self, tree: Tree) -> Inventory:
         known = {"policies", "functions", "decision", "rego", "engine", "decision_log", "network"}
-        top = self._settings(tree, "the inventory", known, required=("policies", "functions"))
+        top = self.settings(tree, "the inventory", known, required=_REQUIRED)
         inventory = Inventory(
             file=self._path,
-            policies=self._read(top, "policies", self._folder, self._path.parent),
-            functions=MappingProxyType(self._read(top, "functions", self._functions, {})),
-            decision=self._read(top, "decision", self._decision, DEFAULT_DECISION),
-            rego_version=self._read(top, "rego", self._rego_version, 1),
-            engine=self._read(top, "engine", self._engine, self._default_engine()),
-            decision_log=self._read(top, "decision_log", self._decision_log, DecisionLogSettings()),
-            network=self._read(top, "network", self._network, Network()),
+            policies=self.read(top, "policies", self._folder, self._path.parent),
+            functions=MappingProxyType(self.read(top, "functions", self._functions, {})),
+            decision=self.read(top, "decision", self._decision, DEFAULT_DECISION),
+            rego_version=self.read(top, "rego", self._rego_version, 1),
+            engine=self.read(top, "engine", self._engine, self._default_engine()),
+            decision_log=self.read(top, "decision_log", self._decision_log, DecisionLogSettings()),
+            network=self.read(top, "network", self._network, Network()),
         )
         if "engine" not in top:
             self._bind("engine.listen", inventory.engine.listen, tree.at)
@@ -108,16 +104,16 @@ class _Reader:
 
     def _functions(self, tree: Tree, name: str) -> dict[str, Function]:
         if not isinstance(tree, Mapping):
-            self._error(tree.at, f"{name} must be a mapping of names to functions", _FUNCTIONS_EXAMPLE)
+            self.error(tree.at, f"{name} must be a mapping of names to functions", _FUNCTIONS_EXAMPLE)
             return {}
         if not tree.entries:
-            self._error(tree.at, "no functions", _FUNCTIONS_EXAMPLE)
+            self.error(tree.at, "no functions", _FUNCTIONS_EXAMPLE)
         functions = {}
         for key, value in tree:
             title = str(key.value)
             if not isinstance(key.value, str) or not _NAME.fullmatch(title) or len(title) > 63:
                 hint = "use up to 63 of a-z, 0-9, '-' and '.', with a letter or digit at both ends"
-                self._error(key.at, f"'{title}' cannot name a function", hint)
+                self.error(key.at, f"'{title}' cannot name a function", hint)
                 continue
             functions[title] = self._function(title, value, key.at)
         return functions
@@ -125,36 +121,36 @@ class _Reader:
     def _function(self, name: str, tree: Tree, at: Location) -> Function:
         known = {"upstream", "listen", "failure", "labels", "protocol", "escaped_slashes", "trusted_hops"}
         what = f"functions.{name}"
-        settings = self._settings(tree, what, known, required=("upstream", "listen"), at=at)
-        upstream = self._read(settings, "upstream", self._upstream, _NO_ADDRESS, within=what)
-        listen = self._read(settings, "listen", self._listen, _NO_ADDRESS, within=what)
+        settings = self.settings(tree, what, known, required=_REQUIRED_OF_FUNCTION, at=at)
+        upstream = self.read(settings, "upstream", self._upstream, _NO_ADDRESS, within=what)
+        listen = self.read(settings, "listen", self._listen, _NO_ADDRESS, within=what)
         if upstream.port and upstream == listen:
             hint = "the sidecar would call itself: give one of the two another port"
-            self._error(settings["listen"].at, f"{what}.listen is its upstream, {listen}", hint)
+            self.error(settings["listen"].at, f"{what}.listen is its upstream, {listen}", hint)
         return Function(
             name=name,
             upstream=upstream,
             listen=listen,
-            failure=self._read(settings, "failure", self._failure, Failure(), within=what),
-            labels=MappingProxyType(self._read(settings, "labels", self._labels, {}, within=what)),
-            protocol=self._read(settings, "protocol", self._one_of(_PROTOCOLS), "auto", within=what),
-            escaped_slashes=self._read(
-                settings, "escaped_slashes", self._one_of(_ESCAPED_SLASHES), "reject", within=what
+            failure=self.read(settings, "failure", self._failure, Failure(), within=what),
+            labels=MappingProxyType(self.read(settings, "labels", self._labels, {}, within=what)),
+            protocol=self.read(settings, "protocol", self.one_of(_PROTOCOLS), "auto", within=what),
+            escaped_slashes=self.read(
+                settings, "escaped_slashes", self.one_of(_ESCAPED_SLASHES), "reject", within=what
             ),
-            trusted_hops=self._read(settings, "trusted_hops", self._hops, 0, within=what),
+            trusted_hops=self.read(settings, "trusted_hops", self._hops, 0, within=what),
         )
 
     def _failure(self, tree: Tree, name: str) -> Failure:
-        settings = self._settings(tree, name, {"no_engine", "no_revision"})
+        settings = self.settings(tree, name, {"no_engine", "no_revision"})
         default = Failure()
         return Failure(
-            no_engine=self._read(settings, "no_engine", self._status, default.no_engine, within=name),
-            no_revision=self._read(settings, "no_revision", self._status, default.no_revision, within=name),
+            no_engine=self.read(settings, "no_engine", self._status, default.no_engine, within=name),
+            no_revision=self.read(settings, "no_revision", self._status, default.no_revision, within=name),
         )
 
     def _labels(self, tree: Tree, name: str) -> dict[str, str]:
         if not isinstance(tree, Mapping):
-            self._error(tree.at, f"{name} must be a mapping of strings", "such as {team: payments}")
+            self.error(tree.at, f"{name} must be a mapping of strings", "such as {team: payments}")
             return {}
         labels = {}
         for key, value in tree:
@@ -163,57 +159,53 @@ class _Reader:
             else:
                 shown = value.value if isinstance(value, Scalar) else "..."
                 hint = f'quote it: {key.value}: "{shown}"' if isinstance(value, Scalar) else ""
-                self._error(value.at, f"{name}.{key.value} must be a string", hint)
+                self.error(value.at, f"{name}.{key.value} must be a string", hint)
         return labels
 
     def _engine(self, tree: Tree, name: str) -> EngineSettings:
-        settings = self._settings(tree, name, {"listen", "admin", "state"})
+        settings = self.settings(tree, name, {"listen", "admin", "state"})
         default = self._default_engine()
         for key in ("listen", "admin"):
             if key not in settings:
                 self._bind(f"{name}.{key}", getattr(default, key), tree.at)
         return EngineSettings(
-            listen=self._read(settings, "listen", self._listen, default.listen, within=name),
-            admin=self._read(settings, "admin", self._listen, default.admin, within=name),
-            state=self._read(settings, "state", self._path_of, default.state, within=name),
+            listen=self.read(settings, "listen", self._listen, default.listen, within=name),
+            admin=self.read(settings, "admin", self._listen, default.admin, within=name),
+            state=self.read(settings, "state", self.path_of, default.state, within=name),
         )
 
     def _default_engine(self) -> EngineSettings:
         return EngineSettings(state=self._path.parent / ".palisade")
 
     def _decision_log(self, tree: Tree, name: str) -> DecisionLogSettings:
-        settings = self._settings(tree, name, {"path", "mask"})
+        settings = self.settings(tree, name, {"path", "mask"})
         mask = settings.get("mask")
         what = f"{name}.mask"
-        masked = self._settings(mask, what, {"headers", "parameters"}) if mask is not None else {}
+        masked = self.settings(mask, what, {"headers", "parameters"}) if mask is not None else {}
         return DecisionLogSettings(
-            path=self._read(settings, "path", self._log_path, None, within=name),
-            mask_headers=self._read(masked, "headers", self._names, frozenset(), within=what),
-            mask_parameters=self._read(masked, "parameters", self._names, frozenset(), within=what),
+            path=self.read(settings, "path", self._log_path, None, within=name),
+            mask_headers=self.read(masked, "headers", self._names, frozenset(), within=what),
+            mask_parameters=self.read(masked, "parameters", self._names, frozenset(), within=what),
         )
 
     def _network(self, tree: Tree, name: str) -> Network:
-        settings = self._settings(tree, name, {"hosts"})
-        return Network(hosts=self._read(settings, "hosts", self._hosts, (), within=name))
+        settings = self.settings(tree, name, {"hosts"})
+        return Network(hosts=self.read(settings, "hosts", self._hosts, (), within=name))
 
     # Values -----------------------------------------------------------------------------------------
 
     def _folder(self, tree: Tree, name: str) -> Path:
-        path = self._path_of(tree, name)
+        path = self.path_of(tree, name)
         if isinstance(tree, Scalar) and isinstance(tree.value, str) and tree.value and not path.is_dir():
             what = "is not a folder" if path.exists() else "does not exist"
             hint = f"make it, or name the folder that holds your .rego files (looked for {path})"
-            self._error(tree.at, f"{name}: {tree.value} {what}", hint)
+            self.error(tree.at, f"{name}: {tree.value} {what}", hint)
         return path
-
-    def _path_of(self, tree: Tree, name: str) -> Path:
-        text = self._text(tree, name, "a path")
-        return Path(os.path.normpath(self._path.parent / Path(text).expanduser()))
 
     def _log_path(self, tree: Tree, name: str) -> Path | None:
         if isinstance(tree, Scalar) and tree.value == "-":
             return None
-        return self._path_of(tree, name)
+        return self.path_of(tree, name)
 
     def _names(self, tree: Tree, name: str) -> frozenset[str]:
         names = (
@@ -222,24 +214,24 @@ class _Reader:
             else []
         )
         if not names or not all(isinstance(each, str) and each for each in names):
-            self._error(tree.at, f"{name} must be a list of names", "such as [x-session]")
+            self.error(tree.at, f"{name} must be a list of names", "such as [x-session]")
         return frozenset(str(each).lower() for each in names)
 
     def _hosts(self, tree: Tree, name: str) -> tuple[str, ...]:
         if not isinstance(tree, Sequence):
-            self._error(tree.at, f"{name} must be a list of hosts", "such as [api.example.com]")
+            self.error(tree.at, f"{name} must be a list of hosts", "such as [api.example.com]")
             return ()
         hosts: list[str] = []
         for each in tree.items:
-            text = self._text(each, f"each of {name}", "a host")
+            text = self.text(each, f"each of {name}", "a host")
             try:
                 hosts += [parse_host_pattern(text)] if text else []
             except AddressError as error:
-                self._error(each.at, f"{name}: {error}", error.hint)
+                self.error(each.at, f"{name}: {error}", error.hint)
         return tuple(hosts)
 
     def _decision(self, tree: Tree, name: str) -> str:
-        text = self._text(tree, name, "an entry point")
+        text = self.text(tree, name, "an entry point")
         if not text:
             return DEFAULT_DECISION
         parts = text.split("/")
@@ -247,13 +239,13 @@ class _Reader:
             return text
         bare = text.removeprefix("data").strip("./").replace(".", "/")
         right = bare if "/" in bare else f"{bare or 'envoy/authz'}/allow"
-        self._error(tree.at, f"{name}: '{text}' is no entry point", f"write the rule's path: {right}")
+        self.error(tree.at, f"{name}: '{text}' is no entry point", f"write the rule's path: {right}")
         return DEFAULT_DECISION
 
     def _rego_version(self, tree: Tree, name: str) -> int:
-        text = self._text(tree, name, "v0 or v1")
+        text = self.text(tree, name, "v0 or v1")
         if text not in ("v0", "v1", ""):
-            self._error(tree.at, f"{name}: no version '{text}' of Rego", "write v1, or v0 for old policies")
+            self.error(tree.at, f"{name}: no version '{text}' of Rego", "write v1, or v0 for old policies")
         return 0 if text == "v0" else 1
 
     def _status(self, tree: Tree, name: str) -> int:
@@ -262,27 +254,14 @@ class _Reader:
             return value
         shown = value if isinstance(tree, Scalar) else "this"
         hint = "a request without a decision is never let through: write a status from 400 to 599"
-        self._error(tree.at, f"{name}: {shown} is no HTTP status of a refusal", hint)
+        self.error(tree.at, f"{name}: {shown} is no HTTP status of a refusal", hint)
         return 503
-
-    def _one_of(self, choices: tuple[T, ...]) -> Callable[[Tree, str], T]:
-        """Reads one of these words; the first is the default."""
-
-        def read(tree: Tree, name: str) -> T:
-            for choice in choices:
-                if isinstance(tree, Scalar) and tree.value == choice:
-                    return choice
-            shown = tree.value if isinstance(tree, Scalar) else "this"
-            self._error(tree.at, f"{name} cannot be {shown}", f"write one of {', '.join(map(str, choices))}")
-            return choices[0]
-
-        return read
 
     def _hops(self, tree: Tree, name: str) -> int:
         value = tree.value if isinstance(tree, Scalar) else None
         if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 32:
             return value
-        self._error(
+        self.error(
             tree.at, f"{name} must be a number from 0 to 32", "the number of proxies before the sidecar"
         )
         return 0
@@ -299,7 +278,7 @@ class _Reader:
                 ipaddress.ip_address(address.host)
             except ValueError:
                 hint = f"127.0.0.1:{address.port} for this machine, 0.0.0.0:{address.port} for all interfaces"
-                self._error(tree.at, f"{name}: '{address.host}' is no IP address to listen on", hint)
+                self.error(tree.at, f"{name}: '{address.host}' is no IP address to listen on", hint)
                 return _NO_ADDRESS
             self._bind(name, address, tree.at)
         return address
@@ -307,15 +286,15 @@ class _Reader:
     def _address(self, tree: Tree, name: str, lowest_port: int) -> Address:
         if isinstance(tree, Scalar) and isinstance(tree.value, int) and not isinstance(tree.value, bool):
             hint = f"write host and port: 127.0.0.1:{tree.value}"
-            self._error(tree.at, f"{name} must be an address, not {tree.value}", hint)
+            self.error(tree.at, f"{name} must be an address, not {tree.value}", hint)
             return _NO_ADDRESS
-        text = self._text(tree, name, f"an address such as {EXAMPLE}")
+        text = self.text(tree, name, f"an address such as {EXAMPLE}")
         if not text:
             return _NO_ADDRESS
         try:
             return parse_address(text, lowest_port)
         except AddressError as error:
-            self._error(tree.at, f"{name}: {error}", error.hint)
+            self.error(tree.at, f"{name}: {error}", error.hint)
             return _NO_ADDRESS
 
     # Addresses that collide -------------------------------------------------------------------------
@@ -329,66 +308,16 @@ class _Reader:
             for other, taken, place in bound[:index]:
                 if collide(address, taken):
                     hint = f"{other} in line {place.row} has it; choose another port, or 0 for a free one"
-                    self._error(at, f"{name}: {address} is taken", hint)
+                    self.error(at, f"{name}: {address} is taken", hint)
                     break
-
-    # Trees ------------------------------------------------------------------------------------------
-
-    def _settings(
-        self,
-        tree: Tree,
-        what: str,
-        known: set[str],
-        required: tuple[str, ...] = (),
-        at: Location | None = None,
-    ) -> dict[str, Tree]:
-        """The known settings of a mapping; unknown and missing ones are noted."""
-        if not isinstance(tree, Mapping):
-            hint = f"with {', '.join(required or sorted(known))}"
-            self._error(tree.at, f"{what} must be a mapping", hint)
-            return {}
-        settings = {}
-        misspelt = set()
-        for key, value in tree:
-            word = str(key.value)
-            if word in known:
-                settings[word] = value
-            else:
-                misspelt.add(nearest(word, known))
-                self._error(key.at, f"unknown key '{word}' in {what}", did_you_mean(word, known))
-        for name in required:
-            if name not in settings and name not in misspelt:
-                hint = f"add {_MISSING[name]}"
-                self._error(at or tree.at, f"{what} lacks '{name}'", hint)
-        return settings
-
-    def _read(
-        self,
-        settings: dict[str, Tree],
-        key: str,
-        read: Callable[[Tree, str], T],
-        default: T,
-        within: str = "",
-    ) -> T:
-        if key not in settings:
-            return default
-        return read(settings[key], f"{within}.{key}" if within else key)
-
-    def _text(self, tree: Tree, name: str, what: str) -> str:
-        if isinstance(tree, Scalar) and isinstance(tree.value, str) and tree.value:
-            return tree.value
-        shown = "empty" if isinstance(tree, Scalar) and tree.value in (None, "") else "something else"
-        self._error(tree.at, f"{name} must be {what}, but is {shown}")
-        return ""
-
-    def _error(self, at: Location, message: str, hint: str = "") -> None:
-        self.errors.append(self._source.error(at, message, hint))
 
 
 _FUNCTIONS_EXAMPLE = "such as {hello: {upstream: 127.0.0.1:8081, listen: 127.0.0.1:9081}}"
-_MISSING = {
+_REQUIRED = {
     "policies": "policies: ./policies",
     "functions": f"functions: {_FUNCTIONS_EXAMPLE.removeprefix('such as ')}",
+}
+_REQUIRED_OF_FUNCTION = {
     "upstream": f"upstream: {EXAMPLE}, where the function itself serves",
     "listen": "listen: 127.0.0.1:9081, where its sidecar serves; port 0 picks a free one",
 }

@@ -1,0 +1,1 @@
+"""Who evaluates the decision on a residual request: one module a backend. See `interface`."""
