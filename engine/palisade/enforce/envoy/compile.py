@@ -10,10 +10,12 @@ from dataclasses import dataclass
 
 from envoy.config.core.v3.extension_pb2 import TypedExtensionConfig
 from envoy.config.core.v3.grpc_service_pb2 import GrpcService
+from envoy.extensions.common.matching.v3.extension_matcher_pb2 import ExtensionWithMatcher
+from envoy.extensions.filters.http.composite.v3.composite_pb2 import Composite, ExecuteFilterAction
 from envoy.extensions.filters.http.ext_authz.v3.ext_authz_pb2 import BufferSettings, ExtAuthz
 from envoy.extensions.filters.http.rbac.v3.rbac_pb2 import RBAC
 from envoy.extensions.filters.http.set_filter_state.v3.set_filter_state_pb2 import Config as SetFilterState
-from envoy.type.matcher.v3.metadata_pb2 import MetadataMatcher
+from envoy.extensions.matching.common_inputs.network.v3.network_inputs_pb2 import DynamicMetadataInput
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 
@@ -77,7 +79,7 @@ def compile_sidecar(revision: Revision, function: Function, keys: Mapping[str, s
         IDENTITY: authentication(revision.providers, keys),
         ATTRIBUTES: attributes(revision.id, texts),
         NATIVE: rbac,
-        ASK: _ask(function, body=body),
+        ASK: _gate(function, body=body),
     }
     slots = [_slot(slot, config) for slot, config in filters.items()]
     snapshot = Snapshot.of(_version(revision, keys), slots)
@@ -140,8 +142,32 @@ def attributes(revision: str, texts: Iterable[Text] = ()) -> SetFilterState:
     return config
 
 
+def _gate(function: Function, *, body: bool) -> ExtensionWithMatcher:
+    """Sends to the engine what the native filter could not decide, and costs others one look at its name.
+
+    Filters are changed one after the other, so this one may see the names of another revision: it is there
+    even where nothing is residual.
+    """
+    gate = ExtensionWithMatcher()
+    gate.extension_config.name = "palisade.gate"
+    gate.extension_config.typed_config.Pack(Composite())
+    tree = gate.xds_matcher.matcher_tree
+    tree.input.name = "palisade.name"
+    # The native filter reported this name on its own authority: no client can set metadata.
+    named = DynamicMetadataInput(filter="envoy.filters.http.rbac")
+    named.path.add(key="enforced_effective_policy_id")
+    tree.input.typed_config.Pack(named)
+    asking = ExecuteFilterAction()
+    asking.typed_config.name = "palisade.ask"
+    asking.typed_config.typed_config.Pack(_ask(function, body=body), deterministic=True)
+    action = tree.exact_match_map.map[RESIDUAL].action
+    action.name = "palisade.ask"
+    action.typed_config.Pack(asking, deterministic=True)
+    return gate
+
+
 def _ask(function: Function, *, body: bool) -> ExtAuthz:
-    """The question to the engine, put only where the native filter could not decide."""
+    """The question to the engine."""
     config = ExtAuthz(
         transport_api_version="V3",
         grpc_service=GrpcService(
@@ -149,7 +175,6 @@ def _ask(function: Function, *, body: bool) -> ExtAuthz:
             timeout=Duration(seconds=RESIDUAL_SECONDS),
         ),
         metadata_context_namespaces=[JWT_AUTHN],
-        filter_enabled_metadata=_decided_as(RESIDUAL),
     )
     config.status_on_error.code = function.failure.no_engine
     if body:
@@ -158,11 +183,3 @@ def _ask(function: Function, *, body: bool) -> ExtAuthz:
         )
         config.with_request_body.CopyFrom(settings)
     return config
-
-
-def _decided_as(name: str) -> MetadataMatcher:
-    """The native filter reported this name. It does so on its own authority: no client can set metadata."""
-    matched = MetadataMatcher(filter="envoy.filters.http.rbac")
-    matched.path.add(key="enforced_effective_policy_id")
-    matched.value.string_match.exact = name
-    return matched
