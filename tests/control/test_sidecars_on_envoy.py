@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import copy
 import json
 import socket
@@ -277,3 +278,52 @@ def spoiled(engine: Engine) -> Snapshot:
             message.typed_config.type_url = "type.googleapis.com/google.protobuf.Empty"  # type: ignore[attr-defined]
             message.typed_config.value = b""  # type: ignore[attr-defined]
     return Snapshot.of("bad", messages)
+
+
+ASKED = """package palisade.identity
+
+default allow := false
+
+allow if {
+	startswith(input.attributes.request.http.path, "/asked/")
+	crypto.sha256(input.parsed_path[1]) == "2bd806c97f0e00af1a1fc3328fa763a9269723c8db8fac4f93af71db186d6e90"
+}
+"""
+
+
+def test_what_envoy_cannot_decide_is_decided_by_the_engine(project: Project) -> None:
+    """The gate between the two: a request that slips past it unasked would be let through."""
+    sink = Lines()
+
+    async def session() -> None:
+        project.allow.write_text(ASKED)
+        async with running(project, "hello", sink=sink) as (_, _, client, _):
+            await until(client, "/asked/alice", 200)
+            assert (await client.get("/asked/bob")).status_code == 403
+            assert (await client.get("/other")).status_code == 403
+            assert (await client.get("/asked/alice")).status_code == 200
+
+    run(session())
+    told = {
+        (entry["input"]["attributes"]["request"]["http"]["path"], entry["palisade"]["decider"])
+        for entry in sink.entries
+        if "error" not in entry
+    }
+    assert told == {("/asked/alice", "residual"), ("/asked/bob", "residual"), ("/other", "native")}
+
+
+def test_a_residual_request_is_denied_without_an_engine(project: Project) -> None:
+    async def session() -> None:
+        project.allow.write_text(ASKED)
+        async with function() as upstream:
+            project.file.write_text(settings(upstream, 0, "hello"))
+            async with contextlib.AsyncExitStack() as stack:
+                engine = await Engine(project.file, sink=Lines()).__aenter__()
+                sidecars = await stack.enter_async_context(Sidecars(engine))
+                client = await stack.enter_async_context(client_for(sidecars, "hello"))
+                await until(client, "/asked/alice", 200)
+                await engine.__aexit__(None, None, None)
+                assert (await client.get("/asked/alice")).status_code == 403
+                assert (await client.get("/other")).status_code == 403
+
+    run(session())

@@ -16,12 +16,13 @@ from envoy.extensions.filters.http.ext_authz.v3.ext_authz_pb2 import BufferSetti
 from envoy.extensions.filters.http.rbac.v3.rbac_pb2 import RBAC
 from envoy.extensions.filters.http.set_filter_state.v3.set_filter_state_pb2 import Config as SetFilterState
 from envoy.extensions.matching.common_inputs.network.v3.network_inputs_pb2 import DynamicMetadataInput
+from envoy.extensions.matching.input_matchers.metadata.v3.metadata_pb2 import Metadata
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 
 from palisade.enforce.envoy.decision import RESIDUAL, Decision, RuleCoverage, decide
 from palisade.enforce.envoy.identity import authentication
-from palisade.enforce.envoy.predicate import Text, negate, one_of
+from palisade.enforce.envoy.predicate import Text, custom_check, negate, one_of, typed
 from palisade.enforce.envoy.sources import JWT_AUTHN, PATH_STATE, state_text
 from palisade.enforce.envoy.tree import MAX_LINEAR, Entry, Verdict, build
 from palisade.policy.inventory import Function
@@ -151,16 +152,19 @@ def _gate(function: Function, *, body: bool) -> ExtensionWithMatcher:
     gate = ExtensionWithMatcher()
     gate.extension_config.name = "palisade.gate"
     gate.extension_config.typed_config.Pack(Composite())
-    tree = gate.xds_matcher.matcher_tree
-    tree.input.name = "palisade.name"
+    item = gate.xds_matcher.matcher_list.matchers.add()
     # The native filter reported this name on its own authority: no client can set metadata.
     named = DynamicMetadataInput(filter="envoy.filters.http.rbac")
     named.path.add(key="enforced_effective_policy_id")
-    tree.input.typed_config.Pack(named)
+    # Metadata are no text to Envoy's maps: a map on them matches nothing, and complains of nothing.
+    value = Metadata()
+    value.value.string_match.exact = RESIDUAL
+    check = custom_check(typed("palisade.name", named), typed("palisade.value", value))
+    item.predicate.single_predicate.MergeFromString(check.single)
     asking = ExecuteFilterAction()
     asking.typed_config.name = "palisade.ask"
     asking.typed_config.typed_config.Pack(_ask(function, body=body), deterministic=True)
-    action = tree.exact_match_map.map[RESIDUAL].action
+    action = item.on_match.action
     action.name = "palisade.ask"
     action.typed_config.Pack(asking, deterministic=True)
     return gate
