@@ -7,12 +7,13 @@ import asyncio
 import json
 from collections.abc import Callable, Iterable
 
-from bench import latency, reload
+from bench import enforce, latency, reload
 from bench.rego.measure import evaluation, size
 from bench.report import Report, table
 
 SUITES: dict[str, Callable[[], Iterable[Report]]] = {
     "latency": lambda: [asyncio.run(latency.run())],
+    "enforce": enforce.run,
     "reload": lambda: [asyncio.run(reload.run())],
     "rego": lambda: [evaluation(), size()],
 }

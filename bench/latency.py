@@ -2,23 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import json
 import logging
-from collections.abc import AsyncIterator
-from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-from bench.harness import Signer, ask, free_port, function, median_ratio, palisade, workspace
+from bench.harness import Signer, ask, function, median_ratio, palisade, plain, workspace
 from bench.report import Figure, Report
-from palisade.control.sidecars import settings_of
-from palisade.policy.inventory import Address
-from palisade_sidecar.bootstrap import bootstrap
-from palisade_sidecar.engine_cluster import secrets
-from palisade_sidecar.envoy import EnvoyProcess, find_envoy
-from palisade_sidecar.logs import EnvoyLog
 
 ROUNDS, EACH, WARMUP = 40, 100, 200
 
@@ -64,8 +52,8 @@ async def run() -> Report:
         async with (
             function() as upstream,
             palisade(folder, policies, upstream) as running,
-            _plain(folder, running, upstream, logged=True) as same,
-            _plain(folder, running, upstream, logged=False) as bare,
+            plain(folder, running, upstream, logged=True) as same,
+            plain(folder, running, upstream, logged=False) as bare,
         ):
             port = running.ports["bench"]
 
@@ -114,48 +102,3 @@ async def run() -> Report:
             figure("residual, by the engine", "residual", "same", note="against the baseline"),
         ),
     )
-
-
-@contextlib.asynccontextmanager
-async def _plain(folder: Path, running: Any, upstream: int, *, logged: bool) -> AsyncIterator[int]:
-    """The sidecar's own Envoy and bootstrap, with nothing but the router in it; its port."""
-    port = free_port()
-    name = "same" if logged else "bare"
-    directory = folder / name
-    directory.mkdir()
-    settings = settings_of(
-        replace(running.engine.inventory.functions["bench"], listen=Address("127.0.0.1", port)),
-        engine=running.engine.listen,
-        credentials=running.engine.credentials.folder("bench"),
-        run_dir=directory,
-    )
-    for file_name, content in secrets(settings).items():
-        (directory / file_name).write_text(json.dumps(content))
-    config = bootstrap(settings)
-    del config["dynamic_resources"]
-    manager = config["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]
-    manager["http_filters"] = manager["http_filters"][-1:]
-    if not logged:
-        del manager["access_log"]
-    file = directory / "envoy.json"
-    file.write_text(json.dumps(config))
-    process = await EnvoyProcess.start(
-        find_envoy(), file, EnvoyLog(logging.getLogger("bench")), concurrency=2
-    )
-    try:
-        await _listens(port)
-        yield port
-    finally:
-        await process.stop()
-
-
-async def _listens(port: int) -> None:
-    for _ in range(400):
-        try:
-            _, writer = await asyncio.open_connection("127.0.0.1", port)
-        except OSError:
-            await asyncio.sleep(0.05)
-        else:
-            writer.close()
-            return
-    raise SystemExit("the plain Envoy does not listen")

@@ -57,6 +57,10 @@ class Sidecars:
         """The sidecars by function."""
         return {name: sidecar.status for name, (_, sidecar) in self._running.items()}
 
+    def run_dir(self, function: str) -> Path:
+        """Where the sidecar of a function has its files and the socket of Envoy's administration."""
+        return self._folder / function
+
     async def __aenter__(self) -> Sidecars:
         # The path of a unix socket may have 107 characters, so not in the state folder, which may lie deep.
         self._folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="palisade-"))
@@ -105,7 +109,7 @@ class Sidecars:
                 function,
                 engine=self._engine.listen,
                 credentials=self._engine.credentials.folder(function.name),
-                run_dir=self._folder / function.name,
+                run_dir=self.run_dir(function.name),
             ),
             on_change=self._changed,
         )
