@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from palisade.control.engine import Engine, Reload
+from palisade.control.rollout import revision_of
 
 ALLOW = """package palisade.identity
 
@@ -44,10 +45,22 @@ class Project:
         self.allow.write_text(ALLOW + f'\nallow if input.attributes.request.http.path == "{path}"\n')
 
 
+def version(engine: Engine, function: str = "hello") -> str | None:
+    """The revision that a sidecar is offered."""
+    snapshot = engine.cache.snapshot(function)
+    return revision_of(snapshot.version) if snapshot else None
+
+
+def document(path: str) -> dict[str, object]:
+    """An input that has little more than a path."""
+    return {"attributes": {"request": {"http": {"path": path}}}}
+
+
 class Following:
     """Waits for what an engine makes of the next change."""
 
     def __init__(self, engine: Engine) -> None:
+        self.engine = engine
         self._reloads: asyncio.Queue[Reload] = asyncio.Queue()
         engine.on_reload(self._reloads.put_nowait)
 

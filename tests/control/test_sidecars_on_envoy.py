@@ -138,6 +138,33 @@ def test_edits_take_effect_under_traffic_and_no_request_fails(project: Project) 
     assert allowed["palisade"]["rule"].endswith("policies/identity/allow.rego:7")
 
 
+def test_a_rollback_takes_effect_under_traffic_and_no_request_fails(project: Project) -> None:
+    seen: list[int] = []
+
+    async def traffic(client: httpx.AsyncClient) -> None:
+        while True:
+            seen.append((await client.get("/open")).status_code)
+
+    async def session() -> None:
+        async with running(project, "hello") as (engine, _, client, _):
+            await until(client, "/open", 200)
+            project.open_path("/new")
+            await until(client, "/new", 200)
+            flowing = asyncio.create_task(traffic(client))
+            for _ in range(3):
+                back = await engine.releases.rollback()
+                await until(client, "/new", 403)
+                assert status(engine)["functions"]["hello"]["offered"] == back.revision
+                await engine.releases.resume()
+                await until(client, "/new", 200)
+            await eventually(lambda: len(seen) > 20)
+            flowing.cancel()
+            await asyncio.gather(flowing, return_exceptions=True)
+        assert set(seen) == {200}
+
+    run(session())
+
+
 def test_native_decisions_go_on_without_the_engine_and_it_is_found_again(project: Project) -> None:
     port = free_port()
 

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from palisade.cli import check, demo, evaluate, explain, fmt, serve, sidecar, status, up
+from palisade.cli import check, demo, evaluate, explain, fmt, history, rollback, serve, sidecar, status, up
 from palisade.cli.exit_codes import CommandError, Exit
 from palisade.cli.output import err, out, print_diagnostics
 from palisade.policy.source import SourceError
@@ -50,6 +50,8 @@ app.command("sidecar", epilog=sidecar.EPILOG)(sidecar.sidecar)
 app.command("demo", epilog=demo.EPILOG)(demo.demo)
 app.command("up", epilog=up.EPILOG)(up.up)
 app.command("status", epilog=status.EPILOG)(status.status)
+app.add_typer(history.app, name="history")
+app.command("rollback", epilog=rollback.EPILOG)(rollback.rollback)
 
 
 def main() -> None:

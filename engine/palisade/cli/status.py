@@ -74,7 +74,11 @@ def show(state: dict[str, Any]) -> None:
     engine, revision = state["engine"], state["revision"]
     console.print(f"engine    {engine['version']} on {engine['listen']}, since {engine['started']}")
     console.print(f"policies  {engine['policies']}, decision {engine['decision']}")
-    console.print(f"revision  {revision['id'] or 'none'}, since {revision['since'] or '-'}")
+    console.print(f"revision  {revision['id'] or 'none'}, since {revision['since'] or '-'}{_by(revision)}")
+    if revision["pinned"]:
+        console.print(
+            "          pinned until policies are edited, or: palisade rollback --resume", style="yellow"
+        )
     table = Table("function", "sidecar", "upstream", "connected", "runs", "rules", box=None, pad_edge=False)
     for name, function in state["functions"].items():
         runs = function["running"] or "nothing yet"
@@ -92,6 +96,10 @@ def show(state: dict[str, Any]) -> None:
     for problem in state["problems"]:
         console.print(Text(f"\n{problem}", "bold red"))
     print_diagnostics((_diagnostic(each) for each in state["reload"]["errors"]), console)
+
+
+def _by(revision: dict[str, Any]) -> str:
+    return f", by {revision['cause']}" if revision["cause"] else ""
 
 
 def _rules(rules: dict[str, int] | None) -> str:

@@ -1,6 +1,7 @@
 """The admin endpoint, for people and their monitoring: /status, /healthz, /metrics.
 
 It tells and changes nothing, and has no authentication: `engine.admin` is on loopback unless you say else.
+What changes something is beside it, on a socket for the engine's user alone (`local`).
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
-from palisade.control import announced, metrics
+from palisade.control import announced, local, metrics
 from palisade.control.engine import Engine, EngineError
 from palisade.control.status import problems, status
 from palisade.policy.inventory import Address
@@ -19,7 +20,7 @@ from palisade.policy.inventory import Address
 
 @asynccontextmanager
 async def serve(engine: Engine) -> AsyncIterator[Address]:
-    """Serves the endpoint of an engine; gives the address it really has. Raises EngineError."""
+    """Serves the endpoint of an engine, and its local one; gives the address. Raises EngineError."""
 
     async def show_status(_: web.Request) -> web.Response:
         return web.json_response(status(engine), dumps=lambda value: json.dumps(value, indent=2) + "\n")
@@ -56,6 +57,7 @@ async def serve(engine: Engine) -> AsyncIterator[Address]:
         host, port, *_ = runner.addresses[0]
         address = Address(host, port)
         with announced.told(engine.inventory.engine.state, announced.ADMIN, address):
-            yield address
+            async with local.serve(engine):
+                yield address
     finally:
         await runner.cleanup()

@@ -10,6 +10,7 @@ from pathlib import Path
 log = logging.getLogger(__name__)
 
 ADMIN = "engine-admin"
+CONTROL = "engine-control"
 ENGINE = "engine"
 
 

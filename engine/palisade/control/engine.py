@@ -8,7 +8,6 @@ What it serves is one deployment at a time. A reading that fails changes nothing
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import logging
 from collections.abc import Callable
@@ -18,11 +17,12 @@ from pathlib import Path
 
 import grpc.aio
 
-from palisade.control import announced, saved
+from palisade.control import announced
 from palisade.control.credentials import Credentials
 from palisade.control.following import Files
 from palisade.control.keys import KeyStore
-from palisade.control.loading import Deployment, Reading, build, internal_error, lower
+from palisade.control.loading import Deployment, Reading, internal_error
+from palisade.control.releases import Releases
 from palisade.control.rollout import Rollout
 from palisade.control.tasks import Tasks
 from palisade.decide.access import AccessLog
@@ -35,7 +35,6 @@ from palisade.decide.sink import FileSink, Sink, StreamSink
 from palisade.pki import AuthorityError, server_credentials
 from palisade.policy import inventory_file
 from palisade.policy.inventory import Address, Inventory
-from palisade.policy.revisions import Revision
 from palisade.policy.source import SourceError
 from palisade.rego.errors import CompileError, Diagnostic
 from palisade.xds import SnapshotCache, SpiffeAuthorizer, XdsServer, server_options
@@ -91,13 +90,13 @@ class Engine:
         self.backend: Backend = EmbeddedBackend()
         self.rollout = Rollout(self.cache, self._tasks, self.backend)
         self.keys = KeyStore(
-            self.inventory.engine.state / "keys", lambda: self._tasks.spawn(self._take_keys())
+            self.inventory.engine.state / "keys", lambda: self._tasks.spawn(self.releases.renew())
         )
+        self.releases = Releases(self.inventory, self.rollout, self.keys, self.backend, self._taken)
         self._files = Files(file)
         self._watches = watch
         self._listeners: list[Callable[[Reload], None]] = []
         self._access = AccessLog(self.decisions, path=self.inventory.decision)
-        self._taking = asyncio.Lock()
         self._stack = contextlib.AsyncExitStack()
 
     async def __aenter__(self) -> Engine:
@@ -116,10 +115,11 @@ class Engine:
         stack.push_async_callback(self._tasks.end)
         stack.push_async_callback(self.keys.close)
         # First the revision, then the port: a sidecar that connects finds what it came for.
+        await self.releases.open()
         reading = await self._files.read()
         await self._apply(reading)
         if self.deployment is None:
-            await self._restore()
+            await self.releases.restore()
         self.credentials.write(self.inventory.functions)
         self._tasks.spawn(self.credentials.keep_fresh())
         await self._serve(stack)
@@ -183,7 +183,7 @@ class Engine:
                 log.exception("a reload failed; the revision in force stays")
 
     async def _reload(self) -> None:
-        reading = await self._files.reread(self.deployment.revision if self.deployment else None)
+        reading = await self._files.reread(self.releases.previous)
         if reading is not None:
             await self._apply(reading)
             self._files.watch(reading)
@@ -192,9 +192,8 @@ class Engine:
         errors = reading.errors
         if reading.revision is not None:
             try:
-                await self._take(reading.revision)
-                await asyncio.to_thread(saved.save, self.inventory.engine.state, reading.revision.policy_set)
-            except CompileError as error:
+                await self.releases.follow(reading.revision)
+            except (CompileError, SourceError) as error:
                 errors = tuple(error.errors)
             except Exception as error:
                 errors = (internal_error(self.file, error),)
@@ -205,34 +204,8 @@ class Engine:
         for listener in tuple(self._listeners):
             listener(self.last)
 
-    async def _take(self, revision: Revision) -> None:
-        """Puts a revision in force.
-
-        Raises CompileError where it cannot be lowered or the backend refuses it; then nothing changes.
-        """
-        async with self._taking:
-            await self.keys.use(revision.providers)
-            deployment = await asyncio.to_thread(lower, revision, self.keys.keys, self.deployment)
-            await self.backend.publish(revision)
-            await self._deploy(deployment)
-
-    async def _take_keys(self) -> None:
-        """Puts the keys in force that a provider has now."""
-        if self.deployment is not None:
-            await self._take(self.deployment.revision)
-
-    async def _deploy(self, deployment: Deployment) -> None:
-        self.inventory = deployment.revision.inventory
-        self._access.path = self.inventory.decision
-        self.credentials.write(self.inventory.functions)
-        await self.rollout.put(deployment)
-
-    async def _restore(self) -> None:
-        """Takes the policy set that was in force before a restart, since the one on disk is broken."""
-        policy_set = saved.load(self.inventory.engine.state, self.inventory.policies)
-        if policy_set is None:
-            return
-        try:
-            await self._take(await asyncio.to_thread(build, self.inventory, policy_set))
-        except (SourceError, CompileError) as error:
-            log.warning("the policies saved for a restart are of no use any more: %s", error)
+    def _taken(self, inventory: Inventory) -> None:
+        """Follows an inventory that is about to be in force."""
+        self.inventory = inventory
+        self._access.path = inventory.decision
+        self.credentials.write(inventory.functions)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
-from palisade.enforce.envoy import Enforcement, compile_sidecar
+from palisade.enforce.envoy import Enforcement, Verdict, compile_sidecar
 from palisade.policy import inventory_file, revisions, sets
 from palisade.policy.inventory import Inventory
 from palisade.policy.revisions import Revision
@@ -38,6 +38,16 @@ class Deployment:
     @property
     def id(self) -> str:
         return self.revision.id
+
+    @property
+    def rules(self) -> tuple[int, int]:
+        """How many rules all sidecars decide, and for how many any may ask the engine."""
+        native: dict[tuple[Location, Verdict], bool] = {}
+        for enforcement in self.enforcements.values():
+            for each in enforcement.coverage:
+                rule = each.location, each.verdict
+                native[rule] = each.native and native.get(rule, True)
+        return sum(native.values()), len(native) - sum(native.values())
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ def status(engine: Engine) -> dict[str, Any]:
     nodes = engine.cache.status()
     deployment = engine.deployment
     enforcements = deployment.enforcements if deployment else {}
+    entry = engine.releases.entry if deployment else None
     state = engine.inventory.engine.state
     return {
         "healthy": not problems(engine),
@@ -36,6 +37,8 @@ def status(engine: Engine) -> dict[str, Any]:
         "revision": {
             "id": deployment.id if deployment else None,
             "since": _time(engine.rollout.since),
+            "cause": str(entry.cause) if entry else None,
+            "pinned": engine.releases.pinned,
             "modules": len(deployment.revision.policy_set.modules) if deployment else 0,
             "providers": [each.name for each in deployment.revision.providers] if deployment else [],
         },
@@ -63,6 +66,8 @@ def problems(engine: Engine) -> list[str]:
         found.append(f"the files on disk have {number} error{'s' * (number > 1)} and are not in force")
     found += engine.warnings
     found += engine.keys.problems
+    if engine.releases.problem:
+        found.append(engine.releases.problem)
     for name, node in engine.cache.status().items():
         if name not in engine.inventory.functions:
             continue

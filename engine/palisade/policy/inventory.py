@@ -83,6 +83,13 @@ class DecisionLogSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class HistorySettings:
+    """How many revisions that were in force are kept, to go back to."""
+
+    keep: int = 20
+
+
+@dataclass(frozen=True, slots=True)
 class Inventory:
     """All of one `palisade.yaml`. Paths are absolute."""
 
@@ -97,6 +104,7 @@ class Inventory:
     decision_log: DecisionLogSettings = DecisionLogSettings()
     network: Network = field(default_factory=Network)
     """The hosts that `http.send` and `net.lookup_ip_addr` may reach."""
+    history: HistorySettings = HistorySettings()
 
     def function(self, name: str) -> Function:
         """The function of that name. Raises UnknownFunctionError, which names the nearest."""

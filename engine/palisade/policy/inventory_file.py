@@ -18,6 +18,7 @@ from palisade.policy.inventory import (
     EscapedSlashes,
     Failure,
     Function,
+    HistorySettings,
     Inventory,
     InventoryError,
     Protocol,
@@ -82,7 +83,7 @@ class _Reader(SettingsReader):
         self._bound: list[tuple[str, Address, Location]] = []
 
     def inventory(self, tree: Tree) -> Inventory:
-        known = {"policies", "functions", "decision", "rego", "engine", "decision_log", "network"}
+        known = {"policies", "functions", "decision", "rego", "engine", "decision_log", "network", "history"}
         top = self.settings(tree, "the inventory", known, required=_REQUIRED)
         inventory = Inventory(
             file=self._path,
@@ -93,6 +94,7 @@ class _Reader(SettingsReader):
             engine=self.read(top, "engine", self._engine, self._default_engine()),
             decision_log=self.read(top, "decision_log", self._decision_log, DecisionLogSettings()),
             network=self.read(top, "network", self._network, Network()),
+            history=self.read(top, "history", self._history, HistorySettings()),
         )
         if "engine" not in top:
             self._bind("engine.listen", inventory.engine.listen, tree.at)
@@ -137,7 +139,7 @@ class _Reader(SettingsReader):
             escaped_slashes=self.read(
                 settings, "escaped_slashes", self.one_of(_ESCAPED_SLASHES), "reject", within=what
             ),
-            trusted_hops=self.read(settings, "trusted_hops", self._hops, 0, within=what),
+            trusted_hops=self.read(settings, "trusted_hops", self.whole(0, 32, _HOPS), 0, within=what),
         )
 
     def _failure(self, tree: Tree, name: str) -> Failure:
@@ -191,6 +193,11 @@ class _Reader(SettingsReader):
     def _network(self, tree: Tree, name: str) -> Network:
         settings = self.settings(tree, name, {"hosts"})
         return Network(hosts=self.read(settings, "hosts", self._hosts, (), within=name))
+
+    def _history(self, tree: Tree, name: str) -> HistorySettings:
+        settings = self.settings(tree, name, {"keep"})
+        keep = self.read(settings, "keep", self.whole(1, 1000, _KEEP), HistorySettings().keep, within=name)
+        return HistorySettings(keep=keep)
 
     # Values -----------------------------------------------------------------------------------------
 
@@ -257,15 +264,6 @@ class _Reader(SettingsReader):
         self.error(tree.at, f"{name}: {shown} is no HTTP status of a refusal", hint)
         return 503
 
-    def _hops(self, tree: Tree, name: str) -> int:
-        value = tree.value if isinstance(tree, Scalar) else None
-        if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 32:
-            return value
-        self.error(
-            tree.at, f"{name} must be a number from 0 to 32", "the number of proxies before the sidecar"
-        )
-        return 0
-
     def _upstream(self, tree: Tree, name: str) -> Address:
         return self._address(tree, name, lowest_port=1)
 
@@ -312,6 +310,8 @@ class _Reader(SettingsReader):
                     break
 
 
+_HOPS = "the number of proxies before the sidecar"
+_KEEP = "the number of revisions to go back to; what is in force is always kept"
 _FUNCTIONS_EXAMPLE = "such as {hello: {upstream: 127.0.0.1:8081, listen: 127.0.0.1:9081}}"
 _REQUIRED = {
     "policies": "policies: ./policies",

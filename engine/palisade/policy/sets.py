@@ -39,6 +39,8 @@ class PolicySet:
     rego_version: int = 1
     folders: frozenset[Path] = frozenset()
     """Real paths of all folders that something was read from, those behind symbolic links too."""
+    shown: str = ""
+    """How errors call the root: the names of modules begin with it."""
 
 
 class PolicySetError(SourceError):
@@ -70,6 +72,7 @@ def load(root: Path | str, *, shown: str | None = None, rego_version: int = 1) -
         digest=digest.hexdigest(),
         rego_version=rego_version,
         folders=frozenset(reading.folders),
+        shown=os.fspath(root) if shown is None else shown,
     )
     if reading.errors or conflicts:
         raise PolicySetError([*reading.errors, *conflicts], policy_set)

@@ -38,6 +38,18 @@ class SettingsReader:
 
         return read
 
+    def whole(self, low: int, high: int, hint: str) -> Callable[[Tree, str], int]:
+        """Reads a whole number between two, both included; the lower one stands for an error."""
+
+        def read(tree: Tree, name: str) -> int:
+            value = tree.value if isinstance(tree, Scalar) else None
+            if isinstance(value, int) and not isinstance(value, bool) and low <= value <= high:
+                return value
+            self.error(tree.at, f"{name} must be a number from {low} to {high}", hint)
+            return low
+
+        return read
+
     def path_of(self, tree: Tree, name: str) -> Path:
         """Reads a path; a relative one is relative to the file's folder."""
         text = self.text(tree, name, "a path")

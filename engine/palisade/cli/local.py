@@ -1,0 +1,63 @@
+"""Asking a running engine to do something: over its socket, which is for its own user alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import httpx
+import typer
+
+from palisade.cli.exit_codes import CommandError, Exit
+from palisade.policy import inventory_file
+
+_SECONDS = 120.0
+"""Compiling a large set takes a while."""
+
+StateFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--state", metavar="DIR", help="The engine's state folder, should palisade.yaml not be readable."
+    ),
+]
+
+
+def state_folder(file: Path, state: Path | None) -> Path:
+    """The state folder of the engine of an inventory. Raises InventoryError, and CommandError if it lacks."""
+    if state is None:
+        return inventory_file.load(file).engine.state
+    if not state.is_dir():
+        raise CommandError(f"--state: {state} is no folder", hint="by default it is .palisade")
+    return state
+
+
+def ask(state: Path, action: str, asked: dict[str, Any]) -> dict[str, Any]:
+    """What the engine answers to an order. Raises CommandError where it refuses, or is not there."""
+    try:
+        with _client(state) as client:
+            response = client.post(f"/{action}", json=asked)
+            answer = response.json() if response.headers.get("content-type", "").startswith("app") else {}
+    except httpx.TransportError as error:
+        raise _unreachable(state, error) from None
+    if response.is_success and isinstance(answer, dict):
+        return answer
+    raise CommandError(answer.get("error") or response.text.strip(), Exit.FOUND, answer.get("hint", ""))
+
+
+def _client(state: Path) -> httpx.Client:
+    from palisade.control import announced
+
+    path = announced.ask(state, announced.CONTROL)
+    if not path:
+        hint = "start one with: palisade serve -f palisade.yaml"
+        raise CommandError(f"no engine with the state folder {state} runs here", Exit.UNREACHABLE, hint)
+    return httpx.Client(
+        transport=httpx.HTTPTransport(uds=path), base_url="http://engine", timeout=_SECONDS, trust_env=False
+    )
+
+
+def _unreachable(state: Path, error: Exception) -> CommandError:
+    if isinstance(error, httpx.TimeoutException):
+        return CommandError(f"the engine did not answer within {_SECONDS:.0f} s", Exit.UNREACHABLE)
+    hint = "it ended, or belongs to another user; start one with: palisade serve -f palisade.yaml"
+    return CommandError(f"the engine of {state} does not answer: {error}", Exit.UNREACHABLE, hint)

@@ -1,0 +1,155 @@
+"""The local endpoint: what changes the engine, by a Unix socket for the owner of the state folder alone.
+
+The admin endpoint is TCP, which every user of the machine and every page in a browser can reach, so nothing
+there changes anything. This socket lies in a folder that nobody else may enter, and the kernel tells who
+connects: a process of another user than the engine's is refused, but for root.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+import socket
+import stat
+import struct
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from palisade.control import announced
+from palisade.control.engine import Engine, EngineError
+from palisade.control.releases import ReleaseError
+
+log = logging.getLogger(__name__)
+
+_LONGEST = 100
+"""The path of a Unix socket may have 107 characters (unix(7)), 103 on some systems."""
+
+_MOST_BYTES = 1 << 16
+
+Action = Callable[[dict[str, Any]], Awaitable[Any]]
+"""Takes the JSON object of a request; gives the dataclass of its answer, or raises ReleaseError."""
+
+
+@asynccontextmanager
+async def serve(engine: Engine) -> AsyncIterator[Path]:
+    """Serves the endpoint of an engine; gives the socket's path. Raises EngineError."""
+    state = engine.inventory.engine.state
+    try:
+        folder = _private(state / "control")
+        path = folder / "socket"
+        if len(os.fsencode(path)) > _LONGEST:
+            folder = Path(tempfile.mkdtemp(prefix="palisade-"))
+            path = folder / "socket"
+        listening = _listen(path)
+    except OSError as error:
+        raise EngineError(f"the control socket cannot be made: {error}") from None
+    runner = web.AppRunner(_app(engine), access_log=None, handle_signals=False, shutdown_timeout=1.0)
+    await runner.setup()
+    try:
+        await web.SockSite(runner, listening).start()
+        with announced.told(state, announced.CONTROL, path):
+            yield path
+    finally:
+        await runner.cleanup()
+        path.unlink(missing_ok=True)
+        if folder.parent != state:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _app(engine: Engine) -> web.Application:
+    releases = engine.releases
+
+    async def rollback(asked: dict[str, Any]) -> Any:
+        return await releases.rollback(_text(asked, "revision"))
+
+    async def resume(_: dict[str, Any]) -> Any:
+        return await releases.resume()
+
+    app = web.Application(middlewares=[_owner_only], client_max_size=_MOST_BYTES)
+    for name, action in {"rollback": rollback, "resume": resume}.items():
+        app.router.add_post(f"/{name}", _answering(action))
+    return app
+
+
+def _answering(action: Action) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def handle(request: web.Request) -> web.Response:
+        try:
+            asked = await request.json() if request.can_read_body else {}
+            if not isinstance(asked, dict):
+                raise ValueError("no object")
+        except ValueError:
+            return web.json_response(
+                {"error": "the request's body is no JSON object", "hint": ""}, status=400
+            )
+        try:
+            return web.json_response(asdict(await action(asked)))
+        except ReleaseError as error:
+            return web.json_response({"error": str(error), "hint": error.hint}, status=409)
+
+    return handle
+
+
+def _text(asked: dict[str, Any], name: str) -> str:
+    value = asked.get(name, "")
+    if not isinstance(value, str):
+        raise ReleaseError(f"{name} must be a string, not {json.dumps(value)[:40]}")
+    return value
+
+
+@web.middleware
+async def _owner_only(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    """Refuses whoever is neither this process's user nor root, where the system can tell."""
+    user = _peer(request)
+    if user is not None and user not in (0, os.geteuid()):
+        log.warning("user %d was refused at the control socket", user)
+        raise web.HTTPForbidden(text="only the engine's own user may do this\n")
+    return await handler(request)
+
+
+def _peer(request: web.Request) -> int | None:
+    """The user of the connecting process (SO_PEERCRED, unix(7)); None where the system has no such thing."""
+    if not hasattr(socket, "SO_PEERCRED"):
+        return None
+    connection = request.transport.get_extra_info("socket") if request.transport else None
+    if connection is None:
+        raise web.HTTPForbidden(text="it cannot be told who asks\n")
+    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    user: int = struct.unpack("3i", credentials)[1]
+    return user
+
+
+def _private(folder: Path) -> Path:
+    """The folder, made so that nobody else may enter it. Raises OSError where it is another's."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    status = folder.lstat()
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
+        raise PermissionError(f"{folder} is no folder of this user's own")
+    folder.chmod(0o700)
+    return folder
+
+
+def _listen(path: Path) -> socket.socket:
+    """A socket at a path; one that an engine left behind when it was killed is replaced."""
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        if path.exists():
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+                if probe.connect_ex(str(path)) == 0:
+                    raise OSError(f"another engine serves {path}")
+            path.unlink()
+        listening.bind(str(path))
+        path.chmod(0o600)
+    except BaseException:
+        listening.close()
+        raise
+    return listening

@@ -1,0 +1,96 @@
+"""Going back by commands: what they print, and how they end where they cannot."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cli_helpers import ALLOW, SETTINGS, Ended, Run
+
+from palisade.control import admin
+from palisade.control.engine import Engine, Reload
+
+MORE = ALLOW + '\nallow if input.parsed_path == ["more"]\n'
+
+
+@pytest.fixture
+def served(project: Path) -> Callable[[Callable[[], Any]], Any]:
+    """Runs commands while an engine serves, after one edit."""
+    (project / "palisade.yaml").write_text(
+        SETTINGS + "engine: {listen: 127.0.0.1:0, admin: 127.0.0.1:0}\ndecision_log: {path: log}\n"
+    )
+
+    def serve(commands: Callable[[], Any]) -> Any:
+        async def session() -> Any:
+            async with Engine(project / "palisade.yaml") as engine, admin.serve(engine):
+                first, reloads = engine.deployment, asyncio.Queue[Reload]()
+                assert first is not None
+                engine.on_reload(reloads.put_nowait)
+                (project / "policies" / "allow.rego").write_text(MORE)
+                async with asyncio.timeout(20):
+                    while (await reloads.get()).revision == first.id:
+                        pass
+                    return await asyncio.to_thread(commands)
+
+        return asyncio.run(session())
+
+    return serve
+
+
+def test_history_lists_shows_and_compares(run: Run, project: Path, served: Any) -> None:
+    served(lambda: None)
+    listed = run("history")
+    assert listed.code == 0
+    entries = run("history", "--output", "json").json
+    assert [each["by"] for each in entries] == ["edit", "start"]
+    new, old = (each["revision"] for each in entries)
+    lines = listed.out.splitlines()
+    assert lines[1].startswith(new)
+    assert "sidecar: 1 rule, engine: 1" in lines[2]
+    shown = run("history", "show", old[:6])
+    assert "# allow.rego" in shown.out
+    assert "more" not in shown.out
+    assert run("history", "show", old, "-o", "json").json["modules"] == {"allow.rego": ALLOW}
+    compared = run("history", "diff", old, new)
+    assert compared.code == 1
+    assert '+allow if input.parsed_path == ["more"]' in compared.out.splitlines()
+    assert f"--- {old}/allow.rego" in compared.out
+    assert run("history", "diff", new, new).code == 0
+
+
+def test_rollback_goes_back_and_resume_forward(run: Run, project: Path, served: Any) -> None:
+    def commands() -> tuple[Ended, Ended, Ended, Ended]:
+        return run("rollback"), run("status"), run("rollback"), run("rollback", "--resume", "-o", "json")
+
+    back, status, nothing, resumed = served(commands)
+    entries = run("history", "-o", "json").json
+    assert back.code == 0
+    assert f"revision {entries[-1]['revision']} is in force: rollback as of" in back.out
+    assert "pinned until policies are edited" in status.out
+    assert nothing.code == 1
+    assert "no revision was in force before" in nothing.err
+    assert resumed.json["pinned"] is False
+    assert [each["by"] for each in entries] == ["resume", "rollback", "edit", "start"]
+
+
+def test_a_rollback_works_though_palisade_yaml_is_broken(run: Run, project: Path, served: Any) -> None:
+    def commands() -> tuple[Ended, Ended]:
+        (project / "palisade.yaml").write_text("policies: [")
+        return run("rollback"), run("rollback", "--state", ".palisade")
+
+    refused, done = served(commands)
+    assert refused.code == 2
+    assert done.code == 0
+
+
+def test_without_an_engine_there_is_nothing_to_roll_back(run: Run, project: Path) -> None:
+    ended = run("rollback")
+    assert ended.code == 3
+    assert "start one with" in ended.err
+    assert run("rollback", "--state", "nowhere").code == 2
+    assert run("rollback", "abc", "--resume").code == 2
+    assert run("history").out == "no revision was put in force yet\n"
+    assert run("history", "show", "abc").code == 2
