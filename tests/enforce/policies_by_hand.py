@@ -123,6 +123,13 @@ _BODIES = (
     'kind := "a" if claims.tier == 1\nkind := "b" if claims.sub == "alice"\nallow if kind == "a"',
     'allow := true if claims.sub == "alice"\nallow := false if claims.tier == 1',
     'allowed[m] if { some m in ["GET", "POST"]; claims.sub }\nallow if allowed[http.method]',
+    # Keys that the request brings.
+    "allow if http.headers[claims.tenant]",
+    "allow if not http.headers[claims.tenant]",
+    'allow if input.identity[http.headers["x-user"]]',
+    'allow if not input.identity[http.headers["x-user"]]',
+    'allow if not http[http.headers["x-user"]]',
+    "allow if not input.parsed_query[claims.tenant]",
     "allow if { input.identity }",
     "allow if not input.identity",
     'allow if input.identity.provider == "corp"',
@@ -256,6 +263,7 @@ _HEADERS: tuple[tuple[tuple[str, str], ...], ...] = (
     (("authorization", "Bearer x"),),
     (("authorization", "Basic YTpi"),),
 )
+_KEYS = ("claims", "provider", "method", "headers", "nothing")
 
 REQUESTS = (
     *(Drawn("GET", target, (), None) for target in _TARGETS),
@@ -269,6 +277,8 @@ REQUESTS = (
         for headers in _HEADERS
         if headers[0][0] != "authorization"
     ),
+    *(_user("GET", "/users?role=x", (("x-user", name),), sub="alice", tenant="x-user") for name in _KEYS),
+    *(_user("GET", "/users?role=x", (("x-user", name),), sub="alice", tenant="role") for name in _KEYS),
     *(
         Drawn(method, "/users", (), None)
         for method in ("GET", "get", "HEAD", "POST", "DELETE", "OPTIONS", "PURGE")

@@ -25,6 +25,7 @@ from envoy.type.matcher.v3.value_pb2 import ValueMatcher
 from palisade.enforce.envoy import cel
 from palisade.enforce.envoy.paths import is_plain_parameter
 from palisade.enforce.envoy.predicate import Check, Text, custom_check, typed
+from palisade.rego.partial.terms import Apply, Element, Input, Unknown
 
 JWT_AUTHN = "envoy.filters.http.jwt_authn"
 PATH_STATE = "palisade.path"
@@ -191,6 +192,8 @@ def find(path: Sequence[object], providers: Sequence[str]) -> Source | None:
     A claim is given for the single provider there is: with several the caller asks for each in turn.
     """
     parts = tuple(path)
+    if any(isinstance(part, Input | Element | Apply | Unknown) for part in parts):
+        return None  # which walk it is depends on the request
     if not parts or parts in (_HTTP[:1], _HTTP[:2], _HTTP, (*_HTTP, "headers")):
         return Given()
     if parts[:3] == _HTTP:
