@@ -13,7 +13,7 @@ import jwt
 import pytest
 from cli_helpers import ALLOW, Run
 
-COMMANDS = ["check", "eval", "explain", "fmt", "serve", "sidecar", "up", "status", "demo"]
+COMMANDS = ["check", "compile", "eval", "explain", "fmt", "serve", "sidecar", "up", "status", "demo"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

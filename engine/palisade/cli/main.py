@@ -9,7 +9,20 @@ from typing import Annotated
 
 import typer
 
-from palisade.cli import check, demo, evaluate, explain, fmt, history, rollback, serve, sidecar, status, up
+from palisade.cli import (
+    check,
+    compile,
+    demo,
+    evaluate,
+    explain,
+    fmt,
+    history,
+    rollback,
+    serve,
+    sidecar,
+    status,
+    up,
+)
 from palisade.cli.exit_codes import CommandError, Exit
 from palisade.cli.output import err, out, print_diagnostics
 from palisade.policy.source import SourceError
@@ -44,6 +57,7 @@ def options(
 app.command("check", epilog=check.EPILOG)(check.check)
 app.command("eval", epilog=evaluate.EPILOG)(evaluate.evaluate)
 app.command("fmt", epilog=fmt.EPILOG)(fmt.fmt)
+app.command("compile", epilog=compile.EPILOG)(compile.compile_)
 app.command("explain", epilog=explain.EPILOG)(explain.explain)
 app.command("serve", epilog=serve.EPILOG)(serve.serve)
 app.command("sidecar", epilog=sidecar.EPILOG)(sidecar.sidecar)

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from typing import Any
 
@@ -47,24 +48,35 @@ def _console(*, stderr: bool) -> Console:
     )
 
 
+@contextmanager
+def working(what: str) -> Iterator[Callable[[str], None]]:
+    """Says on a terminal that work is going on, and what. Yields a function that tells the next step."""
+    console = err()
+    if not console.is_terminal:
+        yield lambda _: None
+        return
+    with console.status(what) as status:
+        yield status.update
+
+
 def print_json(value: Any) -> None:
     """A value as indented JSON on standard output."""
     json.dump(value, sys.stdout, indent=2, ensure_ascii=False)
     sys.stdout.write("\n")
 
 
-def print_diagnostics(diagnostics: Iterable[Diagnostic], console: Console) -> None:
+def print_diagnostics(diagnostics: Iterable[Diagnostic], console: Console, *, indent: str = "") -> None:
     """Each error with its place, the line, a caret and what to do."""
     for each in diagnostics:
         head, *rest = str(each).splitlines()
-        place, code = str(each.location), each.code
-        text = Text(head)
-        text.stylize("bold", 0, len(place))
-        text.stylize("bold red", len(place) + 2, len(place) + 2 + len(code))
+        place, code = len(indent) + len(str(each.location)), each.code
+        text = Text(indent + head)
+        text.stylize("bold", 0, place)
+        text.stylize("bold red", place + 2, place + 2 + len(code))
         console.print(text)
         for line in rest:
             style = "bold red" if line.strip() == "^" else "dim" if line.strip() == each.hint else ""
-            console.print(Text(line, style))
+            console.print(Text(indent + line, style))
 
 
 def hint_at_older_rego(diagnostics: Iterable[Diagnostic], console: Console) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from palisade.enforce.envoy import cel, paths
+from palisade.enforce.envoy import cel, hints, paths
 from palisade.enforce.envoy.bounds import ALWAYS, NEVER, Bounds, either, exactly
 from palisade.enforce.envoy.claims import claim_defined, claim_is, claim_kind
 from palisade.enforce.envoy.context import DIRTY, DIRTY_QUERY, Context
@@ -142,7 +142,9 @@ class Atoms(Context):
     def _segment_is(self, index: int, values: Iterable[str]) -> Bounds:
         chosen = [value for value in values if "/" not in value]
         if any("\ufffd" in value for value in chosen):
-            return self._unknown("compares a path segment with the replacement character")
+            return self._unknown(
+                "compares a path segment with the replacement character", hint=hints.REPLACEMENT
+            )
         if index or not all(value and paths.is_plain(value) for value in chosen):
             return self._path(paths.segment_is(index, chosen)) if chosen else NEVER
         # The first segment is what the path is, or what it begins with: both can be looked up.
@@ -164,7 +166,9 @@ class Atoms(Context):
             if all(map(paths.is_plain, value)):
                 texts.append("/" + "/".join(value))
             elif any("\ufffd" in each for each in value):
-                return self._unknown("compares a path segment with the replacement character")
+                return self._unknown(
+                    "compares a path segment with the replacement character", hint=hints.REPLACEMENT
+                )
             else:
                 spelled.append(self._path(paths.path_is(value)))
         return either((exactly(one_of(PATH_TEXT, texts)), *spelled))
@@ -179,7 +183,9 @@ class Atoms(Context):
             return self._same_claims(left, right)
         one, other = self._view(atom.left), self._view(atom.right)
         if one is None or other is None:
-            return self._unknown(f"compares {atom.left} with {atom.right}")
+            return self._unknown(
+                f"compares {atom.left} with {atom.right}", hint=hints.of_pair(atom.left, atom.right)
+            )
         same = exactly(cel.check(cel.equal(one.expr, other.expr)))
         return self._unless(same, any_of((one.unsure, other.unsure)), one.when or other.when)
 

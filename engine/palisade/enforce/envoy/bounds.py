@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from palisade.enforce.envoy.predicate import NO, YES, Predicate, all_of, any_of, negate
 from palisade.rego.errors import Location
+from palisade.rego.partial.formula import Atom
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +26,15 @@ class Bounds:
 class Reason:
     """Why a part of a policy is left to the engine, and where it stands. `hint`: what would help.
 
-    `always` is false where that is so for some requests only, which the text names.
+    `always` is false where that is so for some requests only, which the text names. `atom` is the condition
+    that was lowered, where there is one: by it the expression is found in the source.
     """
 
     text: str
     location: Location
     hint: str = ""
     always: bool = True
+    atom: Atom | None = field(default=None, compare=False)
 
 
 NEVER = Bounds(NO, NO)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from xds.type.matcher.v3.string_pb2 import StringMatcher
 
-from palisade.enforce.envoy import cel, paths, patterns
+from palisade.enforce.envoy import cel, hints, paths, patterns
 from palisade.enforce.envoy.atoms import Atoms
 from palisade.enforce.envoy.bounds import ALWAYS, NEVER, Bounds, both, either, exactly
 from palisade.enforce.envoy.claims import claim_compared, claim_kind, claim_matches, text_test
@@ -65,7 +65,8 @@ class Calls(Atoms):
     """Lowers what is asked of builtins' answers."""
 
     def _uncalled(self, term: Apply) -> Bounds:
-        return self._unknown(f"calls {term.name} on what the request brings")
+        why, hint = hints.of_call(term)
+        return self._unknown(why, hint=hint)
 
     # Whether the call is defined ------------------------------------------------------------------------
 
@@ -155,7 +156,9 @@ class Calls(Atoms):
 
     def _folded(self, name: str, text: Symbol, value: str) -> Bounds:
         if not value.isascii():
-            return self._unknown(f"compares what {name} makes with letters beyond ASCII")
+            return self._unknown(
+                f"compares what {name} makes with letters beyond ASCII", hint=hints.of_builtin(name)
+            )
         if (value.lower() if name == "lower" else value.upper()) != value:
             return NEVER
         return self._matches(text, patterns.folded(name, value))
@@ -163,7 +166,7 @@ class Calls(Atoms):
     def _matches(self, term: Symbol, pattern: str) -> Bounds:
         """The term is a string that the pattern matches as a whole."""
         if len(pattern) > patterns.MAX_PATTERN:
-            return self._unknown("compares with too many values for one expression")
+            return self._unknown("compares with too many values for one expression", hint=hints.TOO_MANY)
         return self._string_is(term, patterns.regex(pattern)) or self._invisible(term)
 
     def _string_is(self, term: Symbol, matcher: StringMatcher) -> Bounds | None:
@@ -256,9 +259,9 @@ class Calls(Atoms):
         if isinstance(left, Known):
             left, right, name = right, left, _MIRRORED[name]
         if not isinstance(right, Known) or isinstance(right.value, bool):
-            return self._unknown("compares two values of the request by order")
+            return self._unknown("compares two values of the request by order", hint=hints.of_builtin(name))
         if not isinstance(right.value, int | float):
-            return self._unknown("compares by an order that is not of numbers")
+            return self._unknown("compares by an order that is not of numbers", hint=hints.of_builtin(name))
         match left, self._source(left):
             case Apply("count", (argument,)), _ if _counts([right.value]):
                 return self._count(argument, _ORDER[name], _counts([right.value])) or self._uncalled(term)
@@ -271,7 +274,7 @@ class Calls(Atoms):
                 return there if there is not None and name in ("gt", "gte") else NEVER
             case _, Missing():
                 return NEVER
-        return self._unknown("compares by order what Envoy does not see")
+        return self._unknown("compares by order what Envoy does not see", hint=hints.of_builtin(name))
 
 
 _KINDS = ("string", "number", "boolean", "null", "array", "object", "set")

@@ -20,6 +20,7 @@ from envoy.extensions.matching.input_matchers.metadata.v3.metadata_pb2 import Me
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 
+from palisade.enforce.envoy.bounds import Reason
 from palisade.enforce.envoy.decision import RESIDUAL, Decision, RuleCoverage, decide
 from palisade.enforce.envoy.identity import authentication
 from palisade.enforce.envoy.predicate import Text, custom_check, negate, one_of, typed
@@ -61,6 +62,8 @@ class Enforcement:
     """Whether any request goes to the engine."""
     body: bool
     """Whether the engine gets the bodies of those requests."""
+    doubts: tuple[Reason, ...] = ()
+    """The requests that go to the engine before any rule is looked at."""
 
 
 def compile_sidecar(revision: Revision, function: Function, keys: Mapping[str, str]) -> Enforcement:
@@ -84,7 +87,7 @@ def compile_sidecar(revision: Revision, function: Function, keys: Mapping[str, s
     }
     slots = [_slot(slot, config) for slot, config in filters.items()]
     snapshot = Snapshot.of(_version(revision, keys), slots)
-    return Enforcement(snapshot, decision.coverage, decision.residual, body)
+    return Enforcement(snapshot, decision.coverage, decision.residual, body, decision.doubts)
 
 
 def _version(revision: Revision, keys: Mapping[str, str]) -> str:

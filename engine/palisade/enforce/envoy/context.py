@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from palisade.enforce.envoy import patterns
+from palisade.enforce.envoy import hints, patterns
 from palisade.enforce.envoy.bounds import Bounds, Reason, exactly
 from palisade.enforce.envoy.claims import claim_defined
 from palisade.enforce.envoy.paths import CLEAN_QUERY
@@ -47,7 +47,9 @@ class Context:
         """The same, but for the requests on which it is not known to mean what it should."""
         if unsure == NO:
             return bounds
-        self._reasons.add(Reason(f"is for the engine where {when}", NOWHERE, always=False))
+        self._reasons.add(
+            Reason(f"is for the engine where {when}", NOWHERE, hints.of_doubt(when), always=False)
+        )
         return Bounds(all_of((bounds.surely, negate(unsure))), any_of((bounds.possibly, unsure)))
 
     def _source(self, term: Symbol) -> Source | None:
@@ -79,5 +81,5 @@ class Context:
         chosen = self._providers if providers is None else providers
         return any_of(claim_defined(ClaimSource((each,))) for each in chosen)
 
-    def _invisible(self, term: object) -> Bounds:
-        return self._unknown(f"needs {term}, which Envoy does not see")
+    def _invisible(self, term: Symbol) -> Bounds:
+        return self._unknown(f"needs {term}, which Envoy does not see", hint=hints.of_invisible(term))

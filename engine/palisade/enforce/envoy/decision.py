@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from xds.type.matcher.v3.string_pb2 import StringMatcher
 
-from palisade.enforce.envoy import paths, patterns
+from palisade.enforce.envoy import hints, paths, patterns
 from palisade.enforce.envoy.bounds import Reason
 from palisade.enforce.envoy.lower import Lowering
 from palisade.enforce.envoy.predicate import YES, all_of, negate, text_check
@@ -49,6 +49,8 @@ class Decision:
     entries: tuple[Entry, ...]
     default: Entry
     coverage: tuple[RuleCoverage, ...]
+    doubts: tuple[Reason, ...] = ()
+    """The requests that go to the engine before any rule is looked at."""
 
     @property
     def residual(self) -> bool:
@@ -88,7 +90,8 @@ def decide(outcome: Outcome, providers: Sequence[str]) -> Decision:
         entries.extend(unsure)
     default = Entry(YES, Verdict.DENY, "default")
     entries[:0] = _doubtful(lowering)
-    return Decision(tuple(entries), default, tuple(coverage.values()))
+    doubts = _doubts(lowering, lowering.reasons(outcome.error))
+    return Decision(tuple(entries), default, tuple(coverage.values()), doubts)
 
 
 def _often_looped(formulas: Iterable[Formula]) -> set[tuple[object, ...]]:
@@ -120,6 +123,18 @@ def _doubtful(lowering: Lowering) -> list[Entry]:
         entries.append(Entry(unclean, Verdict.RESIDUAL, RESIDUAL))
     entries.extend(Entry(doubt, Verdict.RESIDUAL, RESIDUAL) for doubt in lowering.doubts)
     return entries
+
+
+def _doubts(lowering: Lowering, errors: Iterable[Reason]) -> tuple[Reason, ...]:
+    """What is said of the requests for which no rule is looked at in Envoy."""
+    found = [
+        replace(each, text=f"where the evaluation may end in an error: {each.text}", hint=hints.ERRORS)
+        for each in errors
+    ]
+    if lowering.needs_clean_path:
+        text = "a path with %2F, or with escapes of characters that need none, is for the engine"
+        found.append(Reason(text, NOWHERE, hints.CLEAN, always=False))
+    return tuple(sorted(found, key=lambda reason: (reason.location, reason.text)))
 
 
 _RESPONSE_HINT = "Envoy's filter only allows or denies: the engine answers with a status, headers or a body"

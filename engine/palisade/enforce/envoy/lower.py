@@ -10,8 +10,9 @@ https://www.envoyproxy.io/docs/envoy/v1.40.0/api-v3/xds/type/matcher/v3/matcher.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
-from palisade.enforce.envoy import cel, paths, patterns
+from palisade.enforce.envoy import cel, hints, paths, patterns
 from palisade.enforce.envoy.bounds import ALWAYS, NEVER, Bounds, Reason, both, either, exactly, inverse
 from palisade.enforce.envoy.calls import Calls
 from palisade.enforce.envoy.claims import claim_defined, claim_has, claim_has_matching, claim_kind
@@ -110,7 +111,9 @@ class Lowering(Calls):
             outer, self._reasons = self._reasons, set()
             bounds = self._atom(node.atom)
             if self._reasons:
-                self._because[node] = frozenset(self._reasons)
+                self._because[node] = frozenset(
+                    each if each.atom else replace(each, atom=node.atom) for each in self._reasons
+                )
             self._reasons |= outer
             return bounds
         parts = [self._done[arg] for arg in node.args]
@@ -140,7 +143,7 @@ class Lowering(Calls):
         return either(cases)
 
     def _opaque(self, atom: Opaque) -> Bounds:
-        return self._unknown(atom.reason, atom.location)
+        return self._unknown(atom.reason, atom.location, hints.of_unfollowed(atom.reason))
 
     def _in(self, atom: In) -> Bounds:
         values = [unkey(form) for form in atom.values]
@@ -185,7 +188,7 @@ class Lowering(Calls):
         return self._iterates(atom)
 
     def _iterates(self, atom: Exists) -> Bounds:
-        return self._unknown(f"iterates over {atom.source}")
+        return self._unknown(f"iterates over {atom.source}", hint=hints.of_loop(atom.source))
 
     def _some_segment(self, body: Formula, element: Element) -> Bounds | None:
         values = _strings_of(body, element)
@@ -272,16 +275,20 @@ class Lowering(Calls):
         found = cel.call("@in", text.expr, claim.expr)
         return cel.check(cel.conjunction(cel.has_type(claim.expr, "list"), found))
 
+    def _unasked(self, atom: Exists) -> Bounds:
+        why = f"asks of the members of {atom.source} what Envoy cannot compare"
+        return self._unknown(why, hint=hints.of_loop(atom.source))
+
     def _one_by_one(self, claim: ClaimSource, atom: Exists) -> Bounds:
         """The condition on each of the first members; of a longer array the engine looks at the others."""
         if not isinstance(atom.source, Input) or claim.indexed:
-            return self._unknown(f"asks of the members of {atom.source} what Envoy cannot compare")
+            return self._unasked(atom)
         parts: list[Bounds] = []
         for at in range(MEMBERS):
             place = Input((*atom.source.path, at))
             member = put_in(self._builder, atom.body, atom.loop, place, Known(at))
             if member is None:
-                return self._unknown(f"asks of the members of {atom.source} what Envoy cannot compare")
+                return self._unasked(atom)
             size = cel.check(cel.call("_>_", cel.call("size", claim.expr), cel.integer(at)))
             parts.append(both((exactly(size), self.bounds(member))))
             self._reasons |= self.reasons(member)

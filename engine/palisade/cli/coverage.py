@@ -1,0 +1,115 @@
+"""Sizes and coverage of what a sidecar gets, for people and for programs."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from palisade.cli.output import count, print_diagnostics
+from palisade.rego.errors import Diagnostic
+
+if TYPE_CHECKING:
+    from palisade.explain.compiled import Compiled
+    from palisade.explain.coverage import Residue, RuleReport
+
+_NEED_THE_ENGINE = ("conditional", "residual")
+_STYLES = {"native": "green", "conditional": "yellow", "residual": "bold red", "settled": "dim"}
+
+
+def show_sizes(compiled: Compiled, console: Console) -> None:
+    """Bytes for each slot, and what the matcher of the native one is made of."""
+    sizes = compiled.sizes
+    table = Table("slot", "bytes", box=None, pad_edge=False, title=None)
+    table.columns[1].justify = "right"
+    for name, size in (*sizes.slots.items(), ("total", sizes.total)):
+        table.add_row(name, f"{size:,}")
+    console.print(Text(f"sizes for {compiled.function}", "bold"))
+    console.print(table)
+    matcher = sizes.matcher
+    console.print(
+        f"the matcher has {count(matcher.nodes, 'node')}, {matcher.depth} deep: "
+        f"{count(matcher.maps, 'map')} with {count(matcher.entries, 'entry', 'entries')}, "
+        f"{count(matcher.comparisons, 'comparison')}, {matcher.expressions} of them in CEL\n"
+    )
+
+
+def show_coverage(compiled: Compiled, console: Console, *, most: int | None = None) -> None:
+    """Each rule with where it is decided, and below it what keeps it from Envoy.
+
+    With `most` only so many of the rules for which the engine is needed.
+    """
+    from palisade.explain.coverage import Where
+
+    report = compiled.coverage
+    total = ", ".join(f"{report.count(where)} {where}" for where in Where if report.count(where))
+    console.print(Text(f"coverage for {compiled.function}: {total or 'no rules'}", "bold"))
+    rules = [each for each in report.rules if most is None or each.where in _NEED_THE_ENGINE]
+    shown = rules[:most]
+    told: set[str] = set()
+    width = max((len(str(each.location)) for each in shown), default=0)
+    for rule in shown:
+        head = Text(f"{rule.where:<12}", _STYLES[rule.where])
+        console.print(Text.assemble(head, f"{rule.location!s:<{width}}  ", Text(rule.line.strip(), "dim")))
+        for residue in rule.residues:
+            _show_residue(residue, console, again=residue.reason in told)
+            told.add(residue.reason)
+    if len(rules) > len(shown):
+        console.print(f"... and {len(rules) - len(shown)} more: --coverage shows each", style="dim")
+    for doubt in report.doubts:
+        head = Text(f"{Where.RESIDUAL if doubt.always else Where.CONDITIONAL:<12}", "yellow")
+        console.print(Text.assemble(head, f"before any rule: {doubt.text}"))
+        console.print(f"        {doubt.hint}", style="dim")
+    console.print()
+
+
+def _show_residue(residue: Residue, console: Console, *, again: bool) -> None:
+    place = residue.place
+    code = "residual" if residue.always else "conditional"
+    if again:  # What is said of a thousand rules is spelled out once.
+        console.print(f"    {place.location}: {code}: {residue.reason}")
+        return
+    print_diagnostics(
+        [Diagnostic(code, residue.reason, place.location, place.line, residue.hint)], console, indent="    "
+    )
+
+
+def as_json(compiled: Compiled) -> dict[str, Any]:
+    """Sizes and coverage."""
+    from palisade.explain.coverage import Where
+
+    report = compiled.coverage
+    return {
+        "sizes": {**asdict(compiled.sizes), "total": compiled.sizes.total},
+        "coverage": {
+            **{str(where): report.count(where) for where in Where},
+            "rules": [_rule_as_json(each) for each in report.rules],
+            "before_any_rule": [
+                {"message": each.text, "hint": each.hint, "always": each.always} for each in report.doubts
+            ],
+        },
+    }
+
+
+def _rule_as_json(rule: RuleReport) -> dict[str, Any]:
+    return {
+        "decided": str(rule.where),
+        "location": {"file": rule.location.file, "row": rule.location.row, "col": rule.location.col},
+        "line": rule.line,
+        "reasons": [_residue_as_json(each) for each in rule.residues],
+    }
+
+
+def _residue_as_json(residue: Residue) -> dict[str, Any]:
+    at = residue.place.location
+    return {
+        "message": residue.reason,
+        "hint": residue.hint,
+        "always": residue.always,
+        "expression": residue.place.expression,
+        "location": {"file": at.file, "row": at.row, "col": at.col},
+        "details": {"line": residue.place.line, "idx": max(at.col - 1, 0)},
+    }

@@ -1,0 +1,78 @@
+"""What a command is about: the policies and functions of a palisade.yaml, or a policy set alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from types import MappingProxyType
+
+from palisade.cli.exit_codes import CommandError
+from palisade.policy import inventory_file, library, revisions, sets
+from palisade.policy.inventory import DEFAULT_DECISION, Address, Function, Inventory
+from palisade.policy.revisions import DocumentError, Revision
+from palisade.policy.sets import PolicySet
+from palisade.policy.source import did_you_mean
+
+DEFAULT_FILE = Path("palisade.yaml")
+_NAMED = "function"
+
+
+def load(path: Path, *, function: str = "", decision: str = "", v0: bool = False) -> Revision:
+    """The revision of an inventory, or of a policy set: a folder or a .rego file.
+
+    A policy set has no functions: it is compiled for one that is named `function`. `decision` and `v0` are
+    for sets alone. Raises CommandError, SourceError and CompileError.
+    """
+    from palisade.control import loading
+
+    if not path.is_dir() and path.suffix != ".rego":
+        if decision or v0:
+            raise CommandError(
+                f"{path} says itself which rule decides, and in which Rego",
+                hint="leave --decision and --v0-compatible to policy sets: palisade compile DIR",
+            )
+        inventory = inventory_file.load(path)
+        return loading.build(inventory, loading.read_set(inventory))
+    policy_set = sets.load(path, rego_version=0 if v0 else 1)
+    name = function or _NAMED
+    nowhere = Address("127.0.0.1", 0)
+    inventory = Inventory(
+        file=path,
+        policies=path,
+        functions=MappingProxyType({name: Function(name, nowhere, nowhere)}),
+        decision=decision or DEFAULT_DECISION,
+        rego_version=0 if v0 else 1,
+    )
+    try:
+        return revisions.build(inventory, policy_set)
+    except DocumentError:
+        found = "" if decision else _only_allow(policy_set)
+        if not found:
+            raise
+    return revisions.build(replace(inventory, decision=found), policy_set)
+
+
+def functions(revision: Revision, name: str) -> tuple[Function, ...]:
+    """The function of that name, or all of them where the name is empty. Raises CommandError."""
+    known = revision.inventory.functions
+    if not name:
+        return tuple(known.values())
+    if name not in known:
+        raise CommandError(
+            f"no function '{name}' in {revision.inventory.file.name}: {did_you_mean(name, known)}"
+        )
+    return (known[name],)
+
+
+def _only_allow(policy_set: PolicySet) -> str:
+    """The rule that decides where nothing names it: the only one that is called allow; empty without one."""
+    policy = revisions.compile_set(policy_set)
+    paths = (
+        path
+        for path, rules in policy.checked.rules.items()
+        if path[-1] == "allow" and not rules[0].file.startswith(library.PREFIX)
+    )
+    found = sorted("/".join(path) for path in paths)
+    if len(found) > 1:
+        raise CommandError("which rule decides?", hint=f"add --decision with one of {', '.join(found)}")
+    return "".join(found)

@@ -1,0 +1,236 @@
+"""What would make a residual part of a policy native: something to do, for every reason there is."""
+
+from __future__ import annotations
+
+from palisade.rego.partial.terms import Apply, Symbol
+
+_OPERATORS = {
+    "plus": "+",
+    "minus": "-",
+    "mul": "*",
+    "div": "/",
+    "rem": "%",
+    "and": "&",
+    "or": "|",
+    "gt": ">",
+    "gte": ">=",
+    "lt": "<",
+    "lte": "<=",
+    "eq": "==",
+    "equal": "==",
+    "neq": "!=",
+}
+_ORDER = frozenset((">", ">=", "<", "<="))
+
+_ARITHMETIC = "compare the value itself with a constant; or let the issuer put the result into a claim"
+_ORDERED = (
+    "claims that are numbers, and count() of claims and headers, compare with constants natively; "
+    "of path segments write count(input.parsed_path) == N"
+)
+_TIMES = (
+    "Envoy checks exp and nbf of every token; a window of time can stand in data: "
+    "an edit of it is in force within a tenth of a second"
+)
+_FETCH = "fetch it outside of the decision, and put the answer into data"
+_TOKEN = "name the issuer in providers and read input.identity.claims, which Envoy has verified"  # noqa: S105 - no secret
+_PARSED = "read input.parsed_body, or let the caller send what is compared as a header or a claim"
+_TEXT = "use a constant pattern with regex.match, glob.match, startswith, endswith or contains"
+_TAKEN = "take parts of a text with split(text, C)[N], trim_prefix, trim_suffix, trim or input.parsed_path[N]"
+_MADE = 'put constants around one value: sprintf("/users/%s", [x]), concat or $"/users/{x}"'
+_OBJECT = "read the key itself, x.key; object.get with a constant key and a default is native too"
+_COLLECTION = "test membership, x in xs or xs[_] == x, or compare with constants"
+_GRAPHQL = (
+    "decide by path, method or a header first, so that only the requests whose query must be parsed are asked"
+)
+_CHANCE = "decide by a value of the request: what is drawn by chance is only the engine's to draw"
+_DIGEST = "compare the value itself; or let the issuer put the digest into a claim"
+_NETWORK = (
+    "ask net.cidr_contains with constant ranges and input.attributes.source.address.socketAddress.address"
+)
+
+_FAMILIES = (
+    ("time.now_ns", _TIMES),
+    ("time.", _TIMES),
+    ("http.send", _FETCH),
+    ("net.lookup_ip_addr", _FETCH),
+    ("net.", _NETWORK),
+    ("rand.", _CHANCE),
+    ("uuid.rfc4122", _CHANCE),
+    ("io.jwt.", _TOKEN),
+    ("json.unmarshal", _PARSED),
+    ("json.is_valid", _PARSED),
+    ("yaml.", _PARSED),
+    ("urlquery.", "read input.parsed_query: its parameters are native, decoded as they should be"),
+    ("graphql.", _GRAPHQL),
+    ("crypto.", _DIGEST),
+    ("regex.match", _TEXT),
+    ("re_match", _TEXT),
+    ("regex.", f"{_TEXT}; {_TAKEN}"),
+    ("glob.", _TEXT),
+    ("sprintf", _MADE),
+    ("concat", _MADE),
+    ("format_int", _MADE),
+    ("internal.template_string", _MADE),
+    ("strings.any_", "ask startswith or endswith of each constant, which is native for claims too"),
+    ("object.", _OBJECT),
+    ("json.", _OBJECT),
+    ("walk", "name the path of the value: x.a.b"),
+    ("graph.", "work the graph out in a rule on data alone: that is done when the policy is compiled"),
+    ("units.", "compare the text itself, or a claim that is a number, with a constant"),
+    ("semver.", "compare the text with constants, or match it with regex.match"),
+    ("opa.runtime", "put the setting into data"),
+    ("array.", _COLLECTION),
+    ("sort", _COLLECTION),
+    ("union", _COLLECTION),
+    ("intersection", _COLLECTION),
+    ("set_diff", _COLLECTION),
+    ("cast_", _COLLECTION),
+    ("all", _COLLECTION),
+    ("any", _COLLECTION),
+    ("count", "compare a count of characters, of path segments or of a claim's members with a constant"),
+    *((name, _ARITHMETIC) for name in ("abs", "ceil", "floor", "round", "sum", "product", "max", "min")),
+    *((name, _ARITHMETIC) for name in ("bits.", "numbers.", "to_number")),
+    *((name, _TAKEN) for name in ("substring", "indexof", "replace", "split", "trim", "strings.")),
+    *((name, "compare with one ASCII constant") for name in ("lower", "upper")),
+)
+_OTHER = (
+    "compare what the request brings with constants or data; or let the issuer put the result into a claim"
+)
+
+
+CLEAN = "Envoy normalizes paths, so clients hardly ever send one; nothing needs to be done"
+ERRORS = "give each rule one value, so that no two of them can conflict"
+TOO_MANY = "compare the whole path, a header or a claim, which Envoy looks up in maps of any size"
+REPLACEMENT = "U+FFFD stands for bytes that are no UTF-8: compare input.attributes.request.http.path"
+
+
+def of_builtin(name: str) -> str:
+    """What to write in place of a call on values of the request."""
+    sign = _OPERATORS.get(name)
+    if sign is not None:
+        return _ORDERED if sign in _ORDER else _COLLECTION if sign in ("&", "|") else _ARITHMETIC
+    return next((hint for start, hint in _FAMILIES if name.startswith(start)), _OTHER)
+
+
+def of_call(term: Apply) -> tuple[str, str]:
+    """Why a call is for the engine, in words, and what to write in its place."""
+    if term.name == "." and isinstance(term.args[0], Apply):
+        inner = _innermost(term.args[0])
+        return f"looks into what {inner} makes of the request", of_builtin(inner)
+    sign = _OPERATORS.get(term.name)
+    if sign in _ORDER:
+        return f"compares by {sign} what Envoy cannot", _ORDERED
+    if sign is not None:
+        return f"calculates with {sign} on what the request brings", of_builtin(term.name)
+    return f"calls {term.name} on what the request brings", of_builtin(term.name)
+
+
+def _innermost(term: Apply) -> str:
+    """The builtin whose answer is walked into."""
+    while term.name == "." and isinstance(term.args[0], Apply):
+        term = term.args[0]
+    return _OPERATORS.get(term.name, term.name)
+
+
+def of_pair(left: Symbol, right: Symbol) -> str:
+    """What to compare in place of two values of the request."""
+    calls = [side for side in (left, right) if isinstance(side, Apply)]
+    if calls:
+        return of_call(calls[0])[1]
+    unseen = next((side for side in (left, right) if "body" in str(side)), None)
+    if unseen is not None:
+        return of_invisible(unseen)
+    return (
+        "headers, claims, path segments, the first value of a query parameter and texts made of one of them "
+        "compare with each other natively"
+    )
+
+
+def of_loop(source: Symbol) -> str:
+    """What to ask in place of a loop over a collection of the request."""
+    if isinstance(source, Apply):
+        return of_call(source)[1]
+    if "parsed_path" in str(source):
+        return "name the segment, input.parsed_path[N], or compare the segments with constants"
+    if "parsed_query" in str(source):
+        return (
+            "compare the values of a parameter with constants, or its first one: input.parsed_query.name[0]"
+        )
+    return "compare the members with constants, with data, or with one header: x in claims.roles"
+
+
+def of_invisible(term: Symbol) -> str:
+    """What to read in place of a value that Envoy's matchers do not have."""
+    text = str(term)
+    if ".body" in text or "parsed_body" in text or "rawBody" in text:
+        return "let the caller send what is compared as a header, a query parameter or a claim"
+    if "headers" in text:
+        return 'name the header by a constant: input.attributes.request.http.headers["x-name"]'
+    if "parsed_query" in text:
+        return 'name the parameter by a constant of plain characters: input.parsed_query["name"]'
+    if "identity" in text:
+        return "name the claim by constants: input.identity.claims.a.b"
+    if "time" in text:
+        return _TIMES
+    return (
+        "Envoy decides by method, path, query, host, headers, claims and the client's address: "
+        "decide by these first, and only the rest is asked"
+    )
+
+
+_DOUBTS = (
+    (
+        "the query has",
+        "clients that send plain queries are decided natively; a path segment or a header always is",
+    ),
+    ("the path has escapes", "requests whose segment has no escape are decided natively"),
+    ("is an object", "tokens in which the claim is an array are decided natively; nothing needs to be done"),
+    ("more than", "tokens with fewer members are decided natively; == and x in claim are for any number"),
+    (
+        "is no string",
+        'tokens in which the claim is a string are decided natively; concat("", [x]) takes nothing else',
+    ),
+    (
+        "two claims are both",
+        "tokens in which the claims are strings, numbers or booleans are decided natively",
+    ),
+)
+
+
+def of_doubt(when: str) -> str:
+    """What to know of requests for which a native rule needs the engine."""
+    return next((hint for part, hint in _DOUBTS if part in when), "all other requests are decided natively")
+
+
+_UNFOLLOWED = (
+    ("not known before the request", ""),
+    (
+        "by a name that depends on the request",
+        "name the rule by constants, or make the rules entries of data",
+    ),
+    ("whose keys depend", "test the members themselves, or gather them in a set"),
+    ("merges documents", "refer to the rules one by one"),
+    ("composite key", "compare the parts of the key one by one"),
+    ("a replaced part of the input", "refer to it by constant names below `with`"),
+    ("`with`", "replace all of the input, input.x or data by constants only; or make the rule a function"),
+    ("too many different outcomes", "split the rule, or give the values a table in data to look them up"),
+    ("too much work", "let data hold a table that is looked up by a key, in place of loops within loops"),
+    ("order in which members come", "leave out what can conflict: give the rule one value"),
+    ("results that differ", "ask for one member with some, and compare it in the same rule"),
+    ("leaves a negation", "put what is negated into a rule of its own"),
+    ("counts members", _COLLECTION),
+    ("place of a member", _COLLECTION),
+    ("collects members", _COLLECTION),
+    ("iterates over", _COLLECTION),
+    ("collection", _COLLECTION),
+    ("an object that is not known", _OBJECT),
+    ("depend on the request", _COLLECTION),
+    ("cannot be followed", "make the value in a rule of its own, by comparisons with constants or data"),
+)
+
+
+def of_unfollowed(reason: str) -> str:
+    """What to do about what partial evaluation could not follow, from its own words."""
+    if reason.startswith("calls ") and "not known before" in reason:
+        return of_builtin(reason.split()[1].rstrip(","))
+    return next((hint for part, hint in _UNFOLLOWED if part in reason), _OTHER)

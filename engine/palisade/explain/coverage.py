@@ -1,0 +1,120 @@
+"""The coverage report: of each rule of the decision, where it is decided, and what keeps it from Envoy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from palisade import rego
+from palisade.enforce.envoy import Enforcement, Reason, RuleCoverage
+from palisade.explain.places import Place, place_of
+from palisade.explain.rules import RuleIndex
+from palisade.rego.check.model import CheckedRule
+from palisade.rego.errors import Location
+
+
+class Where(StrEnum):
+    """Where a rule is decided."""
+
+    NATIVE = "native"
+    """In the sidecar, for every request."""
+    CONDITIONAL = "conditional"
+    """In the sidecar, but for the requests that are named."""
+    RESIDUAL = "residual"
+    """By the engine, wherever no other rule decides before."""
+    SETTLED = "settled"
+    """When it is compiled: it holds of all requests of this function or of none, or is never looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Residue:
+    """What of a rule Envoy cannot decide: the reason, the expression, and what would make it native.
+
+    `always` is false where that is so for some requests only, which the reason names.
+    """
+
+    reason: str
+    hint: str
+    always: bool
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class RuleReport:
+    """One rule of the decision, or one of its `else` branches. `line` is the one it begins on."""
+
+    location: Location
+    line: str
+    where: Where
+    residues: tuple[Residue, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CoverageReport:
+    """The rules of a decision for one function; `doubts` are requests that go to the engine before any."""
+
+    rules: tuple[RuleReport, ...]
+    doubts: tuple[Reason, ...]
+
+    def count(self, where: Where) -> int:
+        """How many rules are decided there."""
+        return sum(each.where is where for each in self.rules)
+
+    @property
+    def residual(self) -> bool:
+        """Whether a rule is for the engine whatever the request is."""
+        return self.count(Where.RESIDUAL) > 0 or any(each.always for each in self.doubts)
+
+    @property
+    def conditional(self) -> bool:
+        """Whether any request may be for the engine."""
+        return self.residual or self.count(Where.CONDITIONAL) > 0 or bool(self.doubts)
+
+
+def report(policy: rego.Policy, decision: str, enforcement: Enforcement) -> CoverageReport:
+    """The coverage of a decision such as `palisade/identity/allow` by what a sidecar gets for it."""
+    index = RuleIndex(policy)
+    path = tuple(decision.split("/"))
+    covered: dict[tuple[str, int], list[RuleCoverage]] = {}
+    for each in enforcement.coverage:
+        covered.setdefault((each.location.file, each.location.row), []).append(each)
+    rules: list[RuleReport] = []
+    defaults: list[CheckedRule] = []
+    for rule in index.of_path(path):
+        if rule.rule.default:
+            defaults.append(rule)
+            continue
+        place = rule.rule.loc
+        rules.append(_of_rule(rule, covered.get((place.file, place.row), ()), index))
+    rules.extend(_of_default(rule, rules, index) for rule in defaults)
+    return CoverageReport(tuple(sorted(rules, key=lambda each: each.location)), enforcement.doubts)
+
+
+def _of_rule(rule: CheckedRule, found: Sequence[RuleCoverage], index: RuleIndex) -> RuleReport:
+    where = Where.SETTLED
+    if found:
+        where = Where.CONDITIONAL
+        if all(each.native for each in found):
+            where = Where.NATIVE
+        elif not any(each.native or each.conditional for each in found):
+            where = Where.RESIDUAL
+    reasons = dict.fromkeys(reason for each in found for reason in each.reasons)
+    residues = dict.fromkeys(
+        Residue(each.text, each.hint, each.always, place_of(each, rule, index)) for each in reasons
+    )
+    return RuleReport(rule.rule.loc, index.line(rule.rule.loc), where, tuple(residues))
+
+
+def _of_default(rule: CheckedRule, others: Sequence[RuleReport], index: RuleIndex) -> RuleReport:
+    """What holds where no other rule does is as native as all others are."""
+    location = rule.rule.loc
+    line = index.line(location)
+    if all(each.where in (Where.NATIVE, Where.SETTLED) for each in others):
+        return RuleReport(location, line, Where.NATIVE)
+    residue = Residue(_OPEN, _OPEN_HINT, False, Place(location, "", ""))
+    return RuleReport(location, line, Where.CONDITIONAL, (residue,))
+
+
+_OPEN = "is for the engine where Envoy cannot tell whether another rule holds"
+_OPEN_HINT = "make the rules that are conditional or residual native"

@@ -1,0 +1,115 @@
+"""Which expression of a rule a reason speaks of.
+
+Conditions have no places of their own: many rules share one. So the expression is looked for in the rule's
+body, and in those of the rules that it refers to, by the builtins and the parts of the input that the
+condition is about.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from palisade.enforce.envoy import Reason
+from palisade.explain.rules import RuleIndex, branches
+from palisade.rego import ast
+from palisade.rego.check.model import CheckedRule
+from palisade.rego.errors import Location
+from palisade.rego.partial.formula import Atom, Formula, symbols
+from palisade.rego.partial.terms import Apply, Element, Input, subterms
+
+_MOST_RULES = 200
+"""So many rules are searched for one expression."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An expression in a source. `line` is the whole line at its location."""
+
+    location: Location
+    line: str
+    expression: str
+
+
+def place_of(reason: Reason, rule: CheckedRule, index: RuleIndex) -> Place:
+    """The expression of a rule that a reason is about; the rule's head where that cannot be told."""
+    known = reason.location
+    exact = _spot(known) != _spot(rule.rule.loc) and known.row > 0
+    wanted = _Wanted.of(reason.atom) if reason.atom is not None else None
+    best: tuple[int, ast.Statement, ast.Node] | None = None
+    for statement in _statements(rule, index):
+        if exact and _spot(statement.loc) == _spot(known):
+            return Place(known, index.line(known), index.text(statement))
+        if wanted is not None:
+            score, part = wanted.score(statement)
+            if score > (best[0] if best else 0):
+                best = score, statement, part
+    if exact:
+        return Place(known, index.line(known), "")
+    if best is None:
+        return Place(rule.rule.loc, index.line(rule.rule.loc), "")
+    _, whole, part = best
+    return Place(part.loc, index.line(part.loc), index.text(whole))
+
+
+def _spot(location: Location) -> tuple[str, int, int]:
+    return location.file, location.row, location.col
+
+
+def _statements(rule: CheckedRule, index: RuleIndex) -> Iterator[ast.Statement]:
+    """The statements of the rule, then those of the rules that it refers to, nearest first."""
+    seen = {id(rule)}
+    queue = [rule]
+    for each in queue:
+        for branch in branches(each):
+            for statement in branch.body:
+                yield statement
+                if len(queue) > _MOST_RULES:
+                    continue
+                for other in index.referred(statement):
+                    if id(other) not in seen:
+                        seen.add(id(other))
+                        queue.append(other)
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What a condition is about: builtins by name, and paths below the input."""
+
+    calls: frozenset[str]
+    paths: tuple[tuple[object, ...], ...]
+
+    @classmethod
+    def of(cls, atom: Atom) -> _Wanted:
+        parts = [part for symbol in symbols(Formula("atom", atom=atom)) for part in subterms(symbol)]
+        calls = frozenset(part.name for part in parts if isinstance(part, Apply) and part.name != ".")
+        paths = [part.path for part in parts if isinstance(part, Input | Element) and part.path]
+        return cls(calls, tuple(dict.fromkeys(paths)))
+
+    def score(self, statement: ast.Statement) -> tuple[int, ast.Node]:
+        """How much of it a statement has, and the part that has most of it."""
+        total, best = 0, 0
+        part: ast.Node = statement
+        seen: set[object] = set()
+        for node in ast.walk(statement):
+            worth = 0
+            if isinstance(node, ast.Call) and node.name in self.calls:
+                worth = 4
+            elif isinstance(node, ast.Ref):
+                worth = max((_common_end(node.path, path) for path in self.paths), default=0)
+            if worth and node not in seen:
+                seen.add(node)
+                total += worth
+            if worth > best:
+                best, part = worth, node
+        return total, part
+
+
+def _common_end(path: Sequence[ast.Term], wanted: Sequence[object]) -> int:
+    """How many keys at the ends of two paths are the same."""
+    count = 0
+    for term, key in zip(reversed(path), reversed(wanted), strict=False):
+        if not isinstance(term, ast.Scalar) or term.value != key:
+            break
+        count += 1
+    return count

@@ -1,0 +1,87 @@
+"""The coverage report: each rule, where it is decided, and the expression that keeps it from Envoy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from palisade.explain.compiled import compiled
+from palisade.explain.coverage import CoverageReport, Where
+from palisade.policy import revisions, sets
+from palisade.policy.inventory import Address, Function, Inventory
+
+HEAD = "package palisade.identity\n\nimport input.attributes.request.http\n"
+PROVIDERS = (
+    'providers := {"corp": {"issuer": "https://corp.example", "audiences": ["a"], '
+    '"jwks_uri": "https://corp.example/keys"}}\n'
+)
+
+
+def covered(folder: Path, source: str, decision: str = "palisade/identity/allow") -> CoverageReport:
+    (folder / "allow.rego").write_text(HEAD + source)
+    (folder / "providers.rego").write_text("package palisade.identity\n\n" + PROVIDERS)
+    function = Function("orders", Address("127.0.0.1", 1), Address("127.0.0.1", 2))
+    inventory = Inventory(folder, folder, {"orders": function}, decision)
+    return compiled(revisions.build(inventory, sets.load(folder, shown="policies")), function).coverage
+
+
+def test_rules_that_envoy_decides_are_native_and_so_is_their_default(tmp_path: Path) -> None:
+    report = covered(tmp_path, 'default allow := false\nallow if http.method == "GET"\n')
+    assert [(each.location.row, each.where) for each in report.rules] == [
+        (4, Where.NATIVE),
+        (5, Where.NATIVE),
+    ]
+    assert (report.residual, report.conditional) == (False, False)
+
+
+def test_a_residual_rule_shows_the_expression_where_it_stands(tmp_path: Path) -> None:
+    report = covered(
+        tmp_path,
+        'allow if {\n\thttp.method == "PUT"\n\tjson.unmarshal(http.body).admin == true\n}\n',
+    )
+    [rule] = report.rules
+    [residue] = rule.residues
+    assert (rule.where, report.residual) == (Where.RESIDUAL, True)
+    assert str(residue.place.location) == "policies/allow.rego:6:2"
+    assert residue.place.expression == "json.unmarshal(http.body).admin == true"
+    assert residue.place.line == "\tjson.unmarshal(http.body).admin == true"
+    assert "input.parsed_body" in residue.hint
+
+
+def test_an_expression_of_a_helper_rule_is_found_there(tmp_path: Path) -> None:
+    report = covered(
+        tmp_path,
+        'allow if {\n\tother\n\towner(http.path)\n}\n\nother if http.method == "PUT"\n\n'
+        "owner(path) if crypto.sha256(path) == input.identity.claims.digest\n",
+    )
+    residues = report.rules[0].residues
+    assert [str(each.place.location) for each in residues if each.always] == ["policies/allow.rego:11:16"]
+
+
+def test_requests_for_which_a_native_rule_needs_the_engine_are_named(tmp_path: Path) -> None:
+    report = covered(tmp_path, 'default allow := false\nallow if "a" in input.identity.claims.roles\n')
+    default, rule = report.rules
+    assert (default.where, rule.where) == (Where.CONDITIONAL, Where.CONDITIONAL)
+    assert "input.identity.claims.roles is an object" in rule.residues[0].reason
+    assert not rule.residues[0].always
+    assert (report.residual, report.conditional) == (False, True)
+
+
+def test_what_is_settled_when_compiled_is_said_to_be(tmp_path: Path) -> None:
+    report = covered(tmp_path, 'allow if http.method == "GET"\nallow if input.function == "hello"\n')
+    assert [each.where for each in report.rules] == [Where.NATIVE, Where.SETTLED]
+
+
+def test_else_branches_are_reported_with_their_rule(tmp_path: Path) -> None:
+    report = covered(
+        tmp_path,
+        'allow if http.method == "GET"\nelse := false if rand.intn(http.path, 2) == 1\n',
+    )
+    [rule] = report.rules
+    assert rule.where is not Where.NATIVE
+    assert any("rand.intn" in each.reason and each.place.location.row == 5 for each in rule.residues)
+
+
+def test_odd_paths_are_a_doubt_of_policies_that_look_at_segments(tmp_path: Path) -> None:
+    assert covered(tmp_path, 'allow if http.path == "/a"\n').doubts == ()
+    [doubt] = covered(tmp_path, 'allow if input.parsed_path == ["a"]\n').doubts
+    assert "%2F" in doubt.text

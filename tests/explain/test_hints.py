@@ -1,0 +1,79 @@
+"""Every reason for which a part of a policy is left to the engine says what would help."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+from policies_by_hand import DATA, POLICIES
+
+import palisade.rego.partial
+from palisade import rego
+from palisade.enforce.envoy import hints
+from palisade.enforce.envoy.decision import decide
+from palisade.rego.builtins import BUILTINS
+from palisade.rego.partial import evaluate
+from palisade.rego.partial.terms import Apply, Input
+
+HEAD = "package p\nimport input.attributes.request.http\nclaims := input.identity.claims\n"
+LEFT_TO_THE_ENGINE = (
+    "allow if json.unmarshal(http.body).x == 1",
+    "allow if input.parsed_body.user == claims.sub",
+    "allow if time.now_ns() < claims.exp * 1000000000",
+    'allow if http.headers[claims.h] == "x"',
+    "allow if { x := {k: v | some k, v in claims.map}; x.a == 1 }",
+    "allow if input.attributes.destination.address.socketAddress.portValue == 80",
+    'allow if crypto.sha256(http.path) == "a"',
+    'allow if regex.replace(http.path, "a", "b") == "/b"',
+    "allow if claims.tier > claims.level",
+    'allow if http.method < "M"',
+    "allow if count(input.parsed_path) > 2",
+    "allow if sum(claims.n) > 3",
+    'allow if io.jwt.decode(http.headers.authorization)[1].sub == "x"',
+    'allow if upper(http.method) == "É"',
+    'allow if { walk(claims, [_, v]); v == "x" }',
+    'allow if sprintf("%s-%d", [claims.sub, claims.tier]) == "a-1"',
+    'allow if input.peer == "spiffe://x"',
+    "allow if input.parsed_path[_] == claims.sub",
+    'allow if input.parsed_path[0] == "\ufffd"',
+    "deny contains x if { some x in claims.bad }\nallow if count(deny) == 2",
+    'allow if { h with input.a.b as claims.sub }\nh if input.a.c == "x"',
+)
+
+
+@pytest.mark.parametrize(
+    "source", [*(HEAD + each for each in LEFT_TO_THE_ENGINE), *("package p\n" + e for e in POLICIES)]
+)
+def test_every_reason_has_a_hint(source: str) -> None:
+    policy = rego.compile({"p.rego": source}, DATA)
+    outcome = evaluate(policy.plan(["data.p.allow"]), ("p", "allow"), policy.data, {("function",): "orders"})
+    decision = decide(outcome, ["corp"])
+    reasons = [reason for rule in decision.coverage for reason in rule.reasons] + list(decision.doubts)
+    assert all(reason.hint and reason.hint != reason.text for reason in reasons), reasons
+    if source.removeprefix(HEAD) in LEFT_TO_THE_ENGINE:
+        assert any(reason.always for rule in decision.coverage for reason in rule.reasons)
+
+
+def test_what_partial_evaluation_says_is_known_word_for_word() -> None:
+    """A new limit of it comes with a hint of its own, not with the one for everything."""
+    folder = Path(palisade.rego.partial.__file__).parent
+    said = {
+        call.args[0].value
+        for file in folder.glob("*.py")
+        for call in ast.walk(ast.parse(file.read_text()))
+        if isinstance(call, ast.Call)
+        and getattr(call.func, "id", getattr(call.func, "attr", "")) in ("Unsupported", "unknown", "opaque")
+        and call.args
+        and isinstance(call.args[0], ast.Constant)
+    }
+    assert len(said) > 15
+    other = hints.of_unfollowed("nothing that anyone says")
+    assert [text for text in sorted(said) if hints.of_unfollowed(text) == other] == []
+
+
+def test_every_builtin_has_a_hint_that_does_not_repeat_it() -> None:
+    for name in BUILTINS:
+        why, hint = hints.of_call(Apply(name, (Input(("x",)),)))
+        assert why, name
+        assert hint, name
