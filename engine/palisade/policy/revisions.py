@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from typing import Any
@@ -85,19 +85,20 @@ def compile_set(
 
 def check_decision(policy: rego.Policy, inventory: Inventory) -> None:
     """Raises DocumentError where no rule defines the decision: every request would be denied, by a slip."""
-    known = {
-        "/".join(path)
-        for module in policy.checked.modules
-        if not module.loc.file.startswith(library.PREFIX)
-        for rule in module.rules
-        if rule.head.args is None and (path := rule_path(module, rule)) is not None
-    }
-    if inventory.decision not in known:
+    if inventory.decision not in _documents(policy):
         message = f"decision: no rule defines {inventory.decision}"
         at = Location(inventory.file.name, 1, 1)
-        raise DocumentError(
-            [Diagnostic(DOCUMENT_ERROR, message, at, hint=did_you_mean(inventory.decision, known))]
-        )
+        hint = did_you_mean(inventory.decision, set(_documents(policy)))
+        raise DocumentError([Diagnostic(DOCUMENT_ERROR, message, at, hint=hint)])
+
+
+def _documents(policy: rego.Policy) -> Iterator[str]:
+    """The documents that the set's rules define, one for each rule."""
+    for module in policy.checked.modules:
+        if not module.loc.file.startswith(library.PREFIX):
+            for rule in module.rules:
+                if rule.head.args is None and (path := rule_path(module, rule)) is not None:
+                    yield "/".join(path)
 
 
 def rule_path(module: ast.Module, rule: ast.Rule) -> tuple[str, ...] | None:

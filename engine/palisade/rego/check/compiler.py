@@ -131,18 +131,23 @@ def _check_types(
         for path in group:
             rules = tuple(by_path[path])
             known = before.types.yields.get(path) if before is not None else None
+            same: dict[int, list[Found]] = {}
             if (
                 known is not None
                 and before is not None
-                and len(known[0]) == len(rules)
-                and all(a is b for a, b in zip(known[0], rules, strict=True))
                 and before.graph[path] == graph[path]
                 and changed.isdisjoint(graph[path])
             ):
-                types.again(known[1])
-                types.yields[path] = known
-                continue
-            yields = [_type_rule(types, rule, id(rule) in failed, problems[rule.file]) for rule in rules]
+                # What a rule yields depends on itself and what it needs, not on others of its path.
+                same = {id(rule): found for rule, found in zip(*known, strict=True)}
+            yields = []
+            for rule in rules:
+                found = same.get(id(rule))
+                if found is None:
+                    found = _type_rule(types, rule, id(rule) in failed, problems[rule.file])
+                else:
+                    types.again(found)
+                yields.append(found)
             types.yields[path] = (rules, yields)
             if known is None or known[1] != yields:
                 changed.add(path)

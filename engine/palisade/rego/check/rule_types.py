@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from palisade.rego import ast
@@ -33,6 +33,7 @@ class RuleTypes:
         self.builtins = builtins
         self.schemas = schemas
         self.yields: dict[Path, tuple[tuple[CheckedRule, ...], list[list[Found]]]] = {}
+        self._last: Found | None = None
 
     def checker(
         self,
@@ -74,13 +75,15 @@ class RuleTypes:
                 yields.append(self._enter(Found(path, found, True)))
         return yields
 
-    def again(self, yields: Iterable[Sequence[Found]]) -> None:
-        """Takes what rules yielded when they were checked before."""
-        for found in yields:
-            for each in found:
-                self._enter(each)
+    def again(self, yields: Iterable[Found]) -> None:
+        """Takes what a rule yielded when it was checked before."""
+        for each in yields:
+            self._enter(each)
 
     def _enter(self, found: Found) -> Found:
+        if found == self._last:
+            return found  # as most rules of a path yield the same, which adds nothing to what is there
+        self._last = found
         if found.known:
             self.documents.insert(found.path, found.type)
         else:

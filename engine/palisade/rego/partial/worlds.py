@@ -69,6 +69,8 @@ class State:
     origin: list[Reason]
     part: Formula = TRUE
     label: Location = NOWHERE
+    shared: bool = True
+    """Whether `origin` may be the origin of another state too, so that it must not be added to."""
 
     @classmethod
     def of(cls, origin: list[Reason], env: Env, signal: int = NEXT) -> State:
@@ -85,6 +87,18 @@ class State:
         came = builder.any(condition for condition, _ in self.origin)
         self.origin, self.part = [(builder.both(came, self.part), self.label)], TRUE
         return self.origin
+
+    def take(self, other: State, builder: Builder) -> None:
+        """What led to the other state leads here too."""
+        if self.shared:
+            self.origin, self.shared = list(self.reached(builder)), False
+        self.origin.extend(other.reached(builder))
+
+    def given_on(self, builder: Builder) -> list[Reason]:
+        """The conditions that lead here, for other states to start from."""
+        origin = self.reached(builder)
+        self.shared = True
+        return origin
 
 
 Reason: TypeAlias = tuple[Formula, Location]
@@ -113,7 +127,7 @@ class Worlds:
             if result is None:
                 result = runs[state.key] = run(state.env)
             if result.steps:
-                origin = state.reached(self._builder)
+                origin = state.given_on(self._builder)
                 states.extend(State.split(origin, step, label) for step in result.steps)
                 if all(step.condition is not TRUE for step in result.steps):
                     states.append(State.of(origin, result.rest))
@@ -134,8 +148,7 @@ class Worlds:
                 if last.origin is state.origin and state.part is TRUE:
                     joined[-1] = state  # a part of a state and the rest of it: the state again
                     continue
-                # A new list: the old one may also be the origin of another state.
-                last.origin = [*last.reached(self._builder), *state.reached(self._builder)]
+                last.take(state, self._builder)
             else:
                 joined.append(state)
         self.states = joined

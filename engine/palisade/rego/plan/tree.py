@@ -67,11 +67,19 @@ def build(packages: Iterable[Path], rules: Iterable[tuple[Path, ast.Rule]]) -> N
     root = Node(())
     for package in packages:
         _reach(root, package)
+    documents: dict[tuple[Path, str], Node] = {}
     for package, rule in rules:
         head = rule.head
-        terms = (*(ast.Scalar(part) for part in package), ast.Scalar(head.name.name), *head.path)
-        plain = _plain(terms)
-        _reach(root, plain).members.append(Member(rule, terms[len(plain) :]))
+        if head.path:
+            terms = (*(ast.Scalar(part) for part in package), ast.Scalar(head.name.name), *head.path)
+            plain = _plain(terms)
+            _reach(root, plain).members.append(Member(rule, terms[len(plain) :]))
+            continue
+        named = package, head.name.name  # as nearly all rules are, thousands of them of one name
+        node = documents.get(named)
+        if node is None:
+            node = documents[named] = _reach(root, (*package, head.name.name))
+        node.members.append(Member(rule))
     _fold(root)
     return root
 
