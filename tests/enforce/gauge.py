@@ -28,6 +28,7 @@ from envoy.service.auth.v3 import external_auth_pb2, external_auth_pb2_grpc
 from google.protobuf import json_format
 
 from palisade.decide.input import InputError, to_input
+from palisade.decide.response import ANSWER
 from palisade.enforce.envoy.compile import attributes, native
 from palisade.enforce.envoy.decision import RESIDUAL, Decision, decide
 from palisade.enforce.envoy.identity import authentication
@@ -62,7 +63,8 @@ class Request:
 
 @dataclass(frozen=True)
 class Seen:
-    """What Envoy decided for each policy, as `allow`, `deny` or `residual`; None where Envoy refused.
+    """What Envoy decided for each policy: `allow`, `deny`, `residual` or the prefix of an answer; None where
+    Envoy refused.
 
     `input` is what the evaluator is asked with; None where no input can be made of the request.
     """
@@ -198,6 +200,8 @@ class Gauge:
 def _verdict(result: str, name: str) -> str:
     if name == RESIDUAL:
         return "residual"
+    if name.startswith(ANSWER):
+        return ":".join((*name.split(":")[:3], ""))
     return {"allowed": "allow", "denied": "deny"}[result]
 
 

@@ -16,6 +16,7 @@ from policies_by_hand import POLICIES, REQUESTS
 from strategies import DATA, Drawn, policies, requests
 
 from palisade import rego
+from palisade.enforce.envoy.answers import Answer, answer
 
 EXAMPLES = int(os.environ.get("PALISADE_EXAMPLES", "40"))
 """How many batches of policies and requests are drawn; thousands for a long run."""
@@ -36,8 +37,12 @@ def expected(policy: rego.Policy, document: Any) -> str:
         value = policy.evaluate("data.p.allow", document)
     except rego.EvalError:
         return "deny"
+    if isinstance(value, dict) and value.keys() != {"allowed"}:
+        found = answer(value)
+        assert isinstance(found, Answer), found
+        return found.prefix
     if isinstance(value, dict):
-        value = value.get("allowed")
+        value = value["allowed"]
     return "allow" if value is True else "deny"
 
 
