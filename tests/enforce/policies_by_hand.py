@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from strategies import Drawn, Token
+from palisade.testing.equivalence import Request, Token
 
 DATA: dict[str, Any] = {
     "roles": {"alice": ["admin", "dev"], "bob": ["viewer"]},
@@ -153,8 +153,8 @@ POLICIES = tuple(_HEAD + body for body in _BODIES)
 
 def _user(
     method: str = "GET", target: str = "/", headers: tuple[tuple[str, str], ...] = (), **claims: Any
-) -> Drawn:
-    return Drawn(method, target, headers, Token("corp", claims))
+) -> Request:
+    return Request(method, target, headers, Token("corp", claims))
 
 
 _CLAIMS: tuple[dict[str, Any], ...] = (
@@ -266,12 +266,12 @@ _HEADERS: tuple[tuple[tuple[str, str], ...], ...] = (
 _KEYS = ("claims", "provider", "method", "headers", "nothing")
 
 REQUESTS = (
-    *(Drawn("GET", target, (), None) for target in _TARGETS),
+    *(Request("GET", target, (), None) for target in _TARGETS),
     *(_user("GET", target, **_CLAIMS[0]) for target in _TARGETS),
     *(_user("DELETE", "/orders", **claims) for claims in _CLAIMS),
     *(_user("GET", "/users/alice", **claims) for claims in _CLAIMS),
-    *(Drawn("GET", "/users/alice", (), Token("partner", claims)) for claims in _CLAIMS),
-    *(Drawn("GET", "/users", headers, None) for headers in _HEADERS),
+    *(Request("GET", "/users/alice", (), Token("partner", claims)) for claims in _CLAIMS),
+    *(Request("GET", "/users", headers, None) for headers in _HEADERS),
     *(
         _user("POST", "/users", headers, **_CLAIMS[9])
         for headers in _HEADERS
@@ -280,8 +280,8 @@ REQUESTS = (
     *(_user("GET", "/users?role=x", (("x-user", name),), sub="alice", tenant="x-user") for name in _KEYS),
     *(_user("GET", "/users?role=x", (("x-user", name),), sub="alice", tenant="role") for name in _KEYS),
     *(
-        Drawn(method, "/users", (), None)
+        Request(method, "/users", (), None)
         for method in ("GET", "get", "HEAD", "POST", "DELETE", "OPTIONS", "PURGE")
     ),
-    Drawn("GET", "/", (), Token("corp", {"sub": "alice"}, spoiled=True)),
+    Request("GET", "/", (), Token("corp", {"sub": "alice"}, spoiled=True)),
 )

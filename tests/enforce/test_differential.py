@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Sequence
 
 import pytest
-from gauge import SLOTS, Gauge, Request, compile_policy
+from drawn_policies import policies
+from drawn_requests import DATA, requests
 from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
+from lowered import subject_of
 from policies_by_hand import DATA as HAND_DATA
 from policies_by_hand import POLICIES, REQUESTS
-from strategies import DATA, Drawn, policies, requests
 
 from palisade import rego
-from palisade.enforce.envoy.answers import Answer, answer
+from palisade.enforce.envoy.tree import MAX_LINEAR
+from palisade.policy.providers import Provider
+from palisade.testing.equivalence import Bed, Issuers, Request, Subject, Tally, compare, compare_many
+from palisade.testing.equivalence.telling import lines, summary
 
 EXAMPLES = int(os.environ.get("PALISADE_EXAMPLES", "40"))
 """How many batches of policies and requests are drawn; thousands for a long run."""
+
+TOGETHER = 24
+"""So many policies are decided at once."""
 
 RELAXED = settings(
     max_examples=EXAMPLES,
@@ -29,49 +34,27 @@ RELAXED = settings(
 )
 
 
-def expected(policy: rego.Policy, document: Any) -> str:
-    """What the reference evaluator says of an input; a request of which no input can be made is denied."""
-    if document is None:
-        return "deny"
-    try:
-        value = policy.evaluate("data.p.allow", document)
-    except rego.EvalError:
-        return "deny"
-    if isinstance(value, dict) and value.keys() != {"allowed"}:
-        found = answer(value)
-        assert isinstance(found, Answer), found
-        return found.prefix
-    if isinstance(value, dict):
-        value = value["allowed"]
-    return "allow" if value is True else "deny"
-
-
-def judge(
-    gauge: Gauge,
-    compiled: list[rego.Policy],
-    asked: list[Drawn],
-    request_of: Callable[[Drawn], Request],
-    tally: Counter[str],
-) -> None:
+def judge(bed: Bed, subjects: Sequence[Subject], asked: Sequence[Request], tally: Tally) -> None:
     """Every policy on every request. Raises AssertionError with the first that Envoy decides otherwise."""
-    for start in range(0, len(compiled), SLOTS):
-        batch = compiled[start : start + SLOTS]
-        gauge.load([compile_policy(policy, "p.allow", gauge.providers) for policy in batch])
-        for drawn in asked:
-            seen = gauge.ask(request_of(drawn))
-            if seen.verdicts is None:
-                tally["refused"] += 1
-                continue
-            for policy, verdict in zip(batch, seen.verdicts, strict=True):
-                tally[verdict] += 1
-                source = policy.checked.modules[0].source
-                wanted = expected(policy, seen.input)
-                assert verdict in (wanted, "residual"), (
-                    f"Envoy decides {verdict}, the evaluator {wanted}, on {drawn}\n{source}\n{seen.input}"
-                )
+    for start in range(0, len(subjects), TOGETHER):
+        batch = subjects[start : start + TOGETHER]
+        bed.load(*batch, reporting=True)
+        for difference in compare_many(bed, batch, asked, tally):
+            told = "\n".join((summary(difference), difference.subject.name, *lines(difference)))
+            raise AssertionError(told)
 
 
-def _compiled(source: str) -> rego.Policy:
+def compiled(
+    policies_: Sequence[rego.Policy], providers: tuple[Provider, ...], issuers: Issuers
+) -> list[Subject]:
+    """Half of them look everything up in maps, as they would with many rules."""
+    return [
+        subject_of(policy, providers, issuers, linear=MAX_LINEAR if at % 2 else 0)
+        for at, policy in enumerate(policies_)
+    ]
+
+
+def _policy(source: str) -> rego.Policy:
     try:
         return rego.compile({"p.rego": source}, DATA)
     except rego.CompileError:
@@ -79,43 +62,50 @@ def _compiled(source: str) -> rego.Policy:
         raise
 
 
-@pytest.mark.parametrize("gauge", [("corp",), ("corp", "partner")], ids=("one", "two"), indirect=True)
-def test_policies_written_by_hand(gauge: Gauge, request_of: Callable[[Drawn], Request]) -> None:
+@pytest.mark.parametrize("providers", [1, 2], ids=("one", "two"), indirect=True)
+def test_policies_written_by_hand(bed: Bed, providers: tuple[Provider, ...], issuers: Issuers) -> None:
     """The kinds of rules that people write, against requests made for them."""
-    compiled = []
+    made = []
     for source in POLICIES:
         try:
-            compiled.append(rego.compile({"p.rego": f"package p\n{source}"}, HAND_DATA))
+            made.append(rego.compile({"p.rego": f"package p\n{source}"}, HAND_DATA))
         except rego.CompileError as error:
             raise AssertionError(source) from error
-    tally: Counter[str] = Counter()
-    judge(gauge, compiled, list(REQUESTS), request_of, tally)
-    assert tally["allow"] > 100, tally
-    assert tally["residual"] < 0.03 * sum(tally.values()), tally
+    tally = Tally()
+    judge(bed, compiled(made, providers, issuers), REQUESTS, tally)
+    assert tally.allowed > 100, tally
+    assert tally.residual < 0.03 * tally.pairs, tally
 
 
 @RELAXED
 @given(data=st.data())
 def test_generated_policies(
-    gauge: Gauge, request_of: Callable[[Drawn], Request], data: st.DataObject
+    bed: Bed, providers: tuple[Provider, ...], issuers: Issuers, data: st.DataObject
 ) -> None:
-    """Whatever rules are put together of, no request is decided otherwise."""
+    """Whatever rules are put together of, no request is decided otherwise.
+
+    The first policy is put in force too: whoever decides, what comes of a request is what the policy says.
+    """
     sources = data.draw(st.lists(policies(), min_size=2, max_size=5))
     asked = data.draw(st.lists(requests, min_size=6, max_size=12))
-    judge(gauge, [_compiled(source) for source in sources], asked, request_of, Counter())
+    subjects = compiled([_policy(source) for source in sources], providers, issuers)
+    judge(bed, subjects, asked, Tally())
+    bed.load(subjects[0])
+    for difference in compare(bed, subjects[0], asked, Tally()):
+        raise AssertionError("\n".join((summary(difference), sources[0], *lines(difference))))
 
 
-def test_plain_conditions_are_native(gauge: Gauge, request_of: Callable[[Drawn], Request]) -> None:
+def test_plain_conditions_are_native(bed: Bed, providers: tuple[Provider, ...], issuers: Issuers) -> None:
     """The test of agreement is worth something: of plain conditions Envoy decides nearly all."""
-    tally: Counter[str] = Counter()
+    tally = Tally()
 
     @settings(RELAXED, max_examples=max(10, EXAMPLES // 4), derandomize=True)
     @given(
         st.lists(policies(rich=False), min_size=4, max_size=8), st.lists(requests, min_size=6, max_size=12)
     )
-    def run(sources: list[str], asked: list[Drawn]) -> None:
-        judge(gauge, [_compiled(source) for source in sources], asked, request_of, tally)
+    def run(sources: list[str], asked: list[Request]) -> None:
+        subjects = compiled([_policy(source) for source in sources], providers, issuers)
+        judge(bed, subjects, asked, tally)
 
     run()
-    decided = tally["allow"] + tally["deny"]
-    assert tally["residual"] < 0.1 * decided, tally
+    assert tally.residual < 0.1 * tally.native, tally

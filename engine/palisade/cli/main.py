@@ -22,6 +22,7 @@ from palisade.cli import (
     sidecar,
     status,
     up,
+    verify,
 )
 from palisade.cli.exit_codes import CommandError, Exit
 from palisade.cli.output import err, out, print_diagnostics
@@ -66,6 +67,7 @@ app.command("up", epilog=up.EPILOG)(up.up)
 app.command("status", epilog=status.EPILOG)(status.status)
 app.add_typer(history.app, name="history")
 app.command("rollback", epilog=rollback.EPILOG)(rollback.rollback)
+app.command("verify", epilog=verify.EPILOG)(verify.verify)
 
 
 def main() -> None:

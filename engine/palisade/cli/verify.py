@@ -1,0 +1,217 @@
+"""`palisade verify`: does a real Envoy decide as the policies do?"""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from palisade.cli.exit_codes import CommandError, Exit
+from palisade.cli.output import Output, count, err, out, print_json
+from palisade.policy.inventory import DEFAULT_DECISION, UnknownFunctionError
+
+if TYPE_CHECKING:
+    from palisade.policy.revisions import Revision
+    from palisade.testing.equivalence import Bed, Report
+
+EPILOG = "Example: palisade verify policies --decision envoy/authz/allow --examples 10000"
+
+_MOST = 1 << 31
+"""With --seconds alone there is no other end."""
+
+
+def verify(
+    policies: Annotated[
+        Path | None, typer.Argument(metavar="[POLICIES]", help="A policy set: a folder, or one .rego file.")
+    ] = None,
+    file: Annotated[
+        Path | None, typer.Option("--file", "-f", metavar="FILE", help="An inventory, in place of POLICIES.")
+    ] = None,
+    decision: Annotated[
+        str, typer.Option("--decision", metavar="PATH", help="The entry point, such as envoy/authz/allow.")
+    ] = "",
+    data: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--data", "-d", metavar="FILE", help="A further JSON or YAML document. May be repeated."
+        ),
+    ] = None,
+    function: Annotated[
+        list[str] | None,
+        typer.Option("--function", metavar="NAME", help="Which function is called. May be repeated with -f."),
+    ] = None,
+    examples: Annotated[
+        int | None,
+        typer.Option("--examples", metavar="N", min=1, help="Requests for each function. Default: 2000."),
+    ] = None,
+    seconds: Annotated[
+        float | None, typer.Option("--seconds", metavar="S", min=0.1, help="So long for each function.")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option("--seed", metavar="N", min=0, help="Draw the same requests as that run did.")
+    ] = None,
+    v0: Annotated[bool, typer.Option("--v0-compatible", help="Read modules as Rego v0.")] = False,
+    output: Annotated[Output, typer.Option("--output", "-o", help="How to print it.")] = Output.TEXT,
+) -> None:
+    """Send a real Envoy requests near to a policy's constants, and compare with the evaluator.
+
+    Exits 1 with the smallest request on which the two differ.
+    """
+    _need_hypothesis()
+    from palisade.testing.equivalence import Bed, BedError, functions, subject
+    from palisade.testing.equivalence.tokens import Issuers
+    from palisade_sidecar.envoy import EnvoyError
+
+    revision = _revision(policies, file, decision, data or [], function or [], v0=v0)
+    try:
+        chosen = functions(revision, function or [])
+    except UnknownFunctionError as error:
+        raise CommandError(str(error)) from None
+    issuers = Issuers()
+    subjects = [subject(name, revision, each, issuers) for name, each in chosen.items()]
+    first = random.SystemRandom().randrange(1 << 31) if seed is None else seed
+    wanted = examples or (_MOST if seconds is not None else 2_000)
+    reports: list[Report] = []
+    try:
+        with Bed() as bed:
+            for each in subjects:
+                reports.append(_one(bed, each, wanted, seconds, first))
+                if output is Output.TEXT:
+                    _show(reports[-1])
+    except (BedError, EnvoyError) as error:
+        raise CommandError(str(error), Exit.FAILED) from None
+    if output is Output.JSON:
+        print_json(_as_json(reports, first))
+    elif len(reports) > 1:
+        pairs, took = sum(r.tally.pairs for r in reports), sum(r.seconds for r in reports)
+        out().print(f"all: {pairs:,} pairs in {took:.1f} s, {pairs / took:,.0f} a second")
+    raise typer.Exit(Exit.FOUND if any(each.difference for each in reports) else Exit.OK)
+
+
+def _need_hypothesis() -> None:
+    try:
+        import hypothesis  # noqa: F401 -- whether it is there
+    except ImportError:
+        hint = "install it with: pip install 'palisade[verify]'"
+        raise CommandError("verify needs the package hypothesis", Exit.FAILED, hint) from None
+
+
+def _revision(
+    policies: Path | None, file: Path | None, decision: str, data: list[Path], names: list[str], *, v0: bool
+) -> Revision:
+    from palisade.testing.equivalence import from_folder, from_inventory
+
+    for each in data:
+        if not each.exists():
+            raise CommandError(f"--data: {each} does not exist")
+    if policies is not None and file is not None:
+        raise CommandError(
+            "name a policy folder or an inventory, not both", hint="leave out POLICIES or --file"
+        )
+    if policies is None:
+        inventory = file or Path("palisade.yaml")
+        if file is None and not inventory.exists():
+            raise CommandError("which policies?", hint="name a folder: palisade verify policies")
+        return from_inventory(inventory, decision=decision, data=data)
+    if not policies.exists():
+        raise CommandError(f"{policies} does not exist", hint="name the folder that holds your .rego files")
+    if len(names) > 1:
+        raise CommandError(
+            "one function is called where there is no inventory", hint="leave out one --function"
+        )
+    return from_folder(
+        policies,
+        decision=decision or DEFAULT_DECISION,
+        function=names[0] if names else "function",
+        data=data,
+        rego_version=0 if v0 else 1,
+    )
+
+
+class _Advance(Protocol):
+    def __call__(self, pairs: int) -> None: ...
+
+
+def _one(bed: Bed, subject: Any, examples: int, seconds: float | None, seed: int) -> Report:
+    from palisade.testing.equivalence import verify as run
+
+    with _progress(subject.name, None if examples == _MOST else examples) as advance:
+        return run(bed, subject, examples=examples, seconds=seconds, start=seed, progress=advance)
+
+
+@contextlib.contextmanager
+def _progress(name: str, total: int | None) -> Iterator[_Advance]:
+    """A bar on a terminal; elsewhere nothing, since the result says it all."""
+    console = err()
+    if not console.is_terminal:
+        yield lambda pairs: None
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+    )
+    began = time.monotonic()
+    done = 0
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task(name, total=total, rate="")
+
+        def advance(pairs: int) -> None:
+            nonlocal done
+            done += pairs
+            rate = f"{done / max(time.monotonic() - began, 0.01):,.0f} pairs a second"
+            progress.update(task, advance=pairs, rate=rate)
+
+        yield advance
+
+
+def _show(report: Report) -> None:
+    from palisade.testing.equivalence.telling import lines, summary
+
+    console = out()
+    tally = report.tally
+    told = f"{tally.pairs:,} pairs in {report.seconds:.1f} s, {report.rate:,.0f} a second"
+    where = f"{tally.native:,} decided in the sidecar, {tally.residual:,} by the engine"
+    refused = f", {count(tally.refused, 'more request')} refused before any rule" if tally.refused else ""
+    if report.difference is None:
+        console.print(f"{report.subject.name}: no difference in {told}")
+        console.print(f"    {where}{refused}", style="dim")
+        if tally.pairs and tally.allowed in (0, tally.pairs):
+            every = "denied" if not tally.allowed else "allowed"
+            console.print(f"    every request was {every}: that says little", style="yellow")
+        return
+    console.print(f"{report.subject.name}: {summary(report.difference)}", style="bold red")
+    for line in lines(report.difference):
+        console.print(f"    {line}")
+    console.print(f"    found with --seed {report.seed} after {told}", style="dim")
+
+
+def _as_json(reports: list[Report], seed: int) -> dict[str, Any]:
+    from palisade.testing.equivalence.telling import as_json
+
+    return {
+        "seed": seed,
+        "pairs": sum(each.tally.pairs for each in reports),
+        "seconds": round(sum(each.seconds for each in reports), 3),
+        "functions": [
+            {
+                "function": each.subject.name,
+                "pairs": each.tally.pairs,
+                "native": each.tally.native,
+                "residual": each.tally.residual,
+                "refused": each.tally.refused,
+                "allowed": each.tally.allowed,
+                "seconds": round(each.seconds, 3),
+                "pairs_per_second": round(each.rate, 1),
+                "difference": None if each.difference is None else as_json(each.difference),
+            }
+            for each in reports
+        ],
+    }

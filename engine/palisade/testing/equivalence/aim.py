@@ -1,0 +1,195 @@
+"""Aiming: parts of a request for which a condition holds, or nearly does.
+
+Rules with several conditions are met by few random requests. So a formula is walked from the top: of a
+conjunction all parts are to hold, of a disjunction one, and each atom says what a part of the request should
+be. This is a guess and no proof: parts may contradict each other, and what no atom speaks of stays as it is.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias, TypeVar
+
+from palisade.enforce.envoy.patterns import pieces
+from palisade.rego.partial.formula import Defined, Exists, Formula, In, IsKind, Same, Test
+from palisade.rego.partial.terms import Apply, Element, Input, Known, Symbol
+from palisade.rego.values import Value, to_json, unkey
+from palisade.testing.equivalence.vocabulary import Place
+
+_T = TypeVar("_T")
+Choose: TypeAlias = Callable[[Sequence[Any]], Any]
+"""Chooses one of several values."""
+
+ABSENT: Any = type("Absent", (), {"__repr__": lambda self: "ABSENT"})()
+"""In the place of a value: nothing should stand there."""
+
+DEEPEST = 60
+
+
+class Aim:
+    """What is wanted, in `parts`: values by place. A loop's member stands behind a step `("*", loop)`."""
+
+    def __init__(self, choose: Choose, words: Sequence[str], like: Callable[[str], str]) -> None:
+        """`like` gives a text in which a regular expression is found."""
+        self._choose = choose
+        self._like = like
+        self._words = words or ("a",)
+        self.parts: dict[Place, Value] = {}
+
+    def at(self, formula: Formula, *, holds: bool, depth: int = 0) -> None:
+        """Adds what makes the formula hold, or not hold."""
+        if formula.kind == "not":
+            self.at(formula.args[0], holds=not holds, depth=depth)
+        elif formula.kind in ("and", "or"):
+            if depth > DEEPEST:
+                return
+            if (formula.kind == "and") == holds:
+                for part in formula.args:
+                    self.at(part, holds=holds, depth=depth + 1)
+            else:
+                self.at(self._choose(formula.args), holds=holds, depth=depth + 1)
+        elif formula.atom is not None:
+            self._atom(formula.atom, holds=holds, depth=depth)
+
+    def _atom(self, atom: object, *, holds: bool, depth: int) -> None:
+        match atom:
+            case In(term, values):
+                known = sorted(values, key=repr)
+                value = unkey(self._choose(known))
+                self._assign(term, value if holds else self._other(value))
+            case Defined(term):
+                self._assign(term, self._word() if holds else ABSENT, weak=holds)
+            case IsKind(term, kind):
+                self._assign(term, _SAMPLES.get(kind, "") if holds else 7, weak=holds)
+            case Same(left, right):
+                self._same(left, right, holds=holds)
+            case Test(term):
+                self._test(term, holds=holds)
+            case Exists(source, loop, body):
+                if holds:
+                    self._assign(Element(source, loop), self._word(), weak=True)
+                    self.at(body, holds=True, depth=depth + 1)
+                elif self._choose((False, True)):
+                    self._assign(Element(source, loop), self._word())
+                    self.at(body, holds=False, depth=depth + 1)
+                else:
+                    self._assign(source, self._choose(([], ABSENT, {}, "")))
+
+    def _word(self) -> str:
+        word: str = self._choose(self._words)
+        return word
+
+    def _other(self, value: Value) -> Value:
+        """A value that is nearly the given one."""
+        if isinstance(value, str):
+            return self._choose((value.swapcase(), value + "x", value[:-1], "", value + "/", [value], ABSENT))
+        if isinstance(value, bool) or value is None:
+            return self._choose((not value, str(value).lower(), 0, ABSENT))
+        if isinstance(value, int | float):
+            return self._choose((value + 1, value - 1, str(value), value + 0.5, ABSENT))
+        return self._choose((ABSENT, [], {}, [value]))
+
+    def _same(self, left: Symbol, right: Symbol, *, holds: bool) -> None:
+        made, other = (left, right) if pieces(left) is not None else (right, left)
+        text = self._made(made)
+        self._assign(other, text if holds else self._other(text))
+
+    def _made(self, term: Symbol) -> str:
+        """A text for a term, which is put together around one part of the request or that part itself."""
+        if isinstance(term, Known):
+            return str(term.value)
+        before, inner, behind = pieces(term) or ("", term, "")
+        known = self._wanted(inner)
+        word = known if isinstance(known, str) else self._word()
+        self._assign(inner, word)
+        return before + word + behind
+
+    def _wanted(self, term: object) -> Value:
+        """What is wanted of a part of the request already; None where nothing is."""
+        place = _steps(term) if isinstance(term, Input | Element) else None
+        return self.parts.get(place) if place is not None else None
+
+    def _test(self, term: Apply, *, holds: bool) -> None:
+        match term:
+            case Apply("startswith", (subject, Known(str(text)))):
+                value = text + self._choose(("", "/x", "x", self._word()))
+            case Apply("endswith", (subject, Known(str(text)))):
+                value = self._choose(("", "/", self._word())) + text
+            case Apply("contains", (subject, Known(str(text)))):
+                value = self._choose(("", "x", self._word())) + text + self._choose(("", "y"))
+            case Apply("glob.match", (Known(str(text)), _, subject)):
+                value = "".join(self._word() if char == "*" else char for char in text.replace("**", "*"))
+            case Apply("net.cidr_contains", (Known(str(text)), subject)):
+                value = self._address(text, inside=holds)
+                holds = True
+            case Apply("lt" | "lte" | "gt" | "gte", (subject, Known(int() | float() as limit))):
+                value = limit + self._choose((0, 1, -1, 0.5, -0.5))
+                holds = True
+            case Apply(name, (subject,)) if name.removeprefix("is_") in _SAMPLES:
+                value = _SAMPLES[name.removeprefix("is_")]
+            case Apply("regex.match" | "re_match", (Known(str(text)), subject)):
+                value = self._like(text)
+            case Apply("startswith" | "endswith" | "contains", (subject, part)):
+                text = self._made(part)
+                value = text + self._choose(("", "x")) if term.name == "startswith" else "x" + text
+            case _:
+                return
+        self._assign(subject, value if holds else self._other(value))
+
+    def _address(self, network: str, *, inside: bool) -> str:
+        try:
+            found = ipaddress.ip_network(network, strict=False)
+        except ValueError:
+            return "127.0.0.1"
+        first, last = int(found.network_address), int(found.broadcast_address)
+        choices = (first, last, (first + last) // 2) if inside else (first - 1, last + 1)
+        number = min(max(self._choose(choices), 0), (1 << found.max_prefixlen) - 1)
+        return str(type(found.network_address)(number))
+
+    def _assign(self, term: object, value: Value, *, weak: bool = False) -> None:
+        """Wants a value of a term; with `weak` only where nothing is wanted yet."""
+        match term:
+            case Input() | Element():
+                place = _steps(term)
+                if place is not None and not (weak and self._known(place)):
+                    self.parts[place] = value if value is ABSENT else to_json(value)
+            case Apply("lower" | "upper", (inner,)):
+                self._assign(inner, self._choose((value, value.title())) if isinstance(value, str) else value)
+            case Apply(".", (Apply("split", (whole, Known(str(mark)))), Known(int(at)))) if isinstance(
+                value, str
+            ):
+                known = self._wanted(whole)
+                parts = known.split(mark) if isinstance(known, str) and mark else []
+                parts += [
+                    self._word() if number or mark != "/" else "" for number in range(len(parts), at + 1)
+                ]
+                parts[at] = value
+                self._assign(whole, mark.join([*parts, *self._choose(([], ["x"]))]))
+            case Apply("count", (inner,)) if isinstance(value, int) and 0 <= value < 50:
+                self._assign(inner, self._choose((["x"] * value, "x" * value)))
+            case Apply("trim_prefix" | "trim_suffix" | "trim", (inner, Known(str(text)))) if isinstance(
+                value, str
+            ):
+                self._assign(inner, self._choose((value, text + value, value + text)))
+            case Apply(name, (inner, *_)) if name not in ("count", "."):
+                self._assign(inner, value, weak=True)
+
+    def _known(self, place: Place) -> bool:
+        return any(each[: len(place)] == place for each in self.parts)
+
+
+def _steps(term: Input | Element) -> Place | None:
+    if isinstance(term, Input):
+        steps = term.path
+    elif term.of_keys or not isinstance(term.source, Input | Element):
+        return None
+    else:
+        source = _steps(term.source)
+        if source is None:
+            return None
+        steps = (*source, ("*", term.loop), *term.path)
+    return steps if all(isinstance(step, str | int | tuple) for step in steps) else None
+
+
+_SAMPLES = {"array": ["x"], "object": {"x": 1}, "string": "x", "number": 1, "boolean": True, "null": None}

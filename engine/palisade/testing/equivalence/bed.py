@@ -1,0 +1,272 @@
+"""A real Envoy that does what sidecars do, for one subject after the other, and the engine that it asks.
+
+    with Bed() as bed:
+        bed.load(subject)
+        seen = bed.ask([Request("GET", "/orders")])
+
+Envoy takes its listeners from a real xDS server, and asks a real ext_authz service about what is residual.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Coroutine, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import uvloop
+from envoy.config.listener.v3.listener_pb2 import Listener
+from envoy.service.auth.v3.external_auth_pb2 import CheckRequest, CheckResponse
+from envoy.service.auth.v3.external_auth_pb2_grpc import (
+    AuthorizationServicer,
+    add_AuthorizationServicer_to_server,
+)
+from grpc import aio
+
+from palisade.decide.input import InputError, to_input
+from palisade.decide.log import DecisionLog
+from palisade.decide.service import Authorization, Evaluation
+from palisade.decide.sink import StreamSink
+from palisade.enforce.envoy.compile import ENGINE_CLUSTER
+from palisade.rego.values import Value
+from palisade.testing.equivalence import listeners
+from palisade.testing.equivalence.requests import Request, encoded
+from palisade.testing.equivalence.subject import Subject
+from palisade.testing.equivalence.tokens import carried
+from palisade.testing.equivalence.wire import Client, Wire
+from palisade.xds import EventKind, NodeEvent, Snapshot, SnapshotCache, XdsServer, allow_all, server_options
+from palisade_sidecar import launch
+from palisade_sidecar.envoy import find_envoy
+
+_T = TypeVar("_T")
+_START_SECONDS = 30.0
+_ALONE = ("upgrade", "expect")
+
+
+class BedError(Exception):
+    """Envoy does not start, or refuses what it should run: with its own words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What became of a request.
+
+    `input` is what a residual request brings to the evaluator; None where none can be made of it, or where
+    Envoy refused the request before any filter saw it (`refused`). `reached` tells whether the function got
+    it, `asked` whether the engine was. `decided` is what several subjects would do, as Envoy spells it.
+    """
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+    input: Value
+    refused: bool
+    reached: bool
+    asked: bool
+    decided: tuple[str, ...] = ()
+
+
+class _Witness(AuthorizationServicer):  # type: ignore[misc]  # generated code has no types
+    """Lets every request pass, and keeps what Envoy told of it by the id that Envoy gave it."""
+
+    def __init__(self) -> None:
+        self.checks: dict[str, CheckRequest] = {}
+        self._passes = CheckResponse(status={"code": 0}, ok_response={})
+
+    async def Check(self, request: CheckRequest, context: object) -> CheckResponse:  # noqa: N802 -- the API's name
+        self.checks[request.attributes.request.http.headers["x-request-id"]] = request
+        return self._passes
+
+
+class Bed:
+    """Use as a context manager. Its methods may be called from one thread at a time."""
+
+    def __init__(self) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="palisade-verify-")
+        self._root = Path(self._folder.name)
+        self._loop = uvloop.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="bed", daemon=True)
+        self._witness = _Witness()
+        self._cache = SnapshotCache()
+        self._events: asyncio.Queue[NodeEvent] = asyncio.Queue()
+        self._servers: list[aio.Server] = []
+        self._process: subprocess.Popen[bytes] | None = None
+        self._subjects: tuple[Subject, ...] = ()
+        self._asked: set[str] = set()
+        self._client: Client | None = None
+        self._loads = 0
+
+    def __enter__(self) -> Bed:
+        self._thread.start()
+        try:
+            self._run(self._serve())
+            config = self._root / "envoy.json"
+            config.write_text(json.dumps(listeners.start(self._root)))
+            self._process = subprocess.Popen(  # noqa: S603 -- Envoy, with arguments of ours
+                [
+                    *(sys.executable, "-I", "-S", launch.__file__, str(os.getpid()), str(find_envoy())),
+                    *("--config-path", str(config), "--concurrency", "1", "--log-level", "warning"),
+                    *("--log-path", str(self._root / "envoy.log")),
+                    # Connections to the listener before are of no use once there is another.
+                    *("--disable-hot-restart", "--drain-time-s", "1"),
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process is not None:
+            self._process.terminate()
+            try:
+                self._process.wait(5)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        if self._thread.is_alive():
+            self._run(self._stop())
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join()
+        self._loop.close()
+        self._folder.cleanup()
+
+    def load(self, *subjects: Subject, reporting: bool = False) -> None:
+        """Has Envoy do what the subject's sidecar would. With `reporting` it tells what several would do.
+
+        Raises BedError where Envoy refuses the configuration.
+        """
+        self._run(self._load(subjects, reporting=reporting))
+
+    def ask(self, requests: Sequence[Request]) -> list[Seen | None]:
+        """What becomes of each request; None where Envoy gave no answer."""
+        first = self._subjects[0]
+        wires = []
+        for each in requests:
+            target, headers = carried(each, first.issuers)
+            alone = each.method == "CONNECT" or any(name.lower() in _ALONE for name, _ in each.headers)
+            source = each.source if first.follows_proxy else Request.source
+            wires.append(Wire(encoded(each, headers, target), each.method, source, alone))
+        return self._run(self._ask(wires))
+
+    # In the event loop ----------------------------------------------------------------------------------
+
+    async def _serve(self) -> None:
+        decisions = DecisionLog(StreamSink(io.BytesIO()), size=0)
+        for name in (listeners.CONTROL, listeners.WITNESS, ENGINE_CLUSTER):
+            server = aio.server(options=server_options())
+            if name == listeners.CONTROL:
+                XdsServer(self._cache, authorizer=allow_all).register(server)
+            elif name == listeners.WITNESS:
+                add_AuthorizationServicer_to_server(self._witness, server)
+            else:
+                Authorization(self._evaluate, decisions, budget=10.0).add_to(server)
+            server.add_insecure_port(f"unix:{listeners.socket_of(self._root, name)}")
+            await server.start()
+            self._servers.append(server)
+        self._cache.add_listener(self._events.put_nowait)
+
+    async def _stop(self) -> None:
+        if self._client is not None:
+            self._client.close()
+        for server in self._servers:
+            await server.stop(0)
+
+    def _evaluate(self, _: str, document: Any) -> Evaluation:
+        """What the engine answers. The sidecar's certificate would tell the function's name."""
+        subject = self._subjects[0]
+        self._asked.add(document["attributes"]["request"]["http"]["headers"]["x-request-id"])
+        return Evaluation(subject.evaluate({**document, "function": subject.function.name}))
+
+    async def _load(self, subjects: Sequence[Subject], *, reporting: bool) -> None:
+        self._loads += 1
+        name = f"v{self._loads}"
+        path = listeners.socket_of(self._root, name)
+        listener: Listener = (
+            listeners.reporting(subjects, path, name)
+            if reporting
+            else listeners.enforcing(subjects[0], path, name)
+        )
+        while not self._events.empty():
+            self._events.get_nowait()
+        await self._cache.set_snapshot("verify", Snapshot.of(name, [listener]))
+        await self._accepted(name)
+        if self._client is not None:
+            self._client.close()
+        self._subjects = tuple(subjects)
+        self._client = Client(path)
+        await self._client.wait()
+
+    async def _accepted(self, revision: str) -> None:
+        deadline = time.monotonic() + _START_SECONDS
+        while time.monotonic() < deadline:
+            try:
+                event = await asyncio.wait_for(self._events.get(), 0.2)
+            except TimeoutError:
+                if self._process is not None and self._process.poll() is not None:
+                    raise BedError(f"Envoy ended:\n{self._log()}") from None
+                continue
+            if event.kind is EventKind.REJECTED and event.revision == revision:
+                raise BedError(f"Envoy refuses what was compiled: {event.detail}")
+            if event.kind is EventKind.ACCEPTED and event.revision == revision:
+                return
+        raise BedError(f"Envoy did not take the configuration:\n{self._log()}")
+
+    async def _ask(self, wires: Sequence[Wire]) -> list[Seen | None]:
+        if self._client is None:
+            raise BedError("nothing is loaded")
+        answers = await self._client.ask(wires)
+        found: list[Seen | None] = []
+        for answer in answers:
+            if answer is None:
+                found.append(None)
+                continue
+            name = answer.headers.get("x-request-id", "")
+            check = self._witness.checks.pop(name, None)
+            found.append(
+                Seen(
+                    status=answer.status,
+                    headers=dict(answer.headers),
+                    body=answer.body,
+                    input=None if check is None else self._input(check),
+                    refused=check is None,
+                    reached=listeners.REACHED in answer.headers,
+                    asked=name in self._asked,
+                    decided=tuple(
+                        answer.headers.get(f"{listeners.DECIDED}{at}", "")
+                        for at in range(len(self._subjects) if len(self._subjects) > 1 else 0)
+                    ),
+                )
+            )
+        self._asked.clear()
+        self._witness.checks.clear()
+        return found
+
+    def _input(self, check: CheckRequest) -> Value:
+        try:
+            return to_input(check, self._subjects[0].function.name)
+        except InputError:
+            return None
+
+    # ----------------------------------------------------------------------------------------------------
+
+    def _run(self, work: Coroutine[Any, Any, _T]) -> _T:
+        future: Future[_T] = asyncio.run_coroutine_threadsafe(work, self._loop)
+        return future.result()
+
+    def _log(self) -> str:
+        log = self._root / "envoy.log"
+        return log.read_text()[-3000:] if log.exists() else ""

@@ -1,0 +1,232 @@
+"""The Envoy that is asked: a listener with the sidecar's own filters, and a witness among them.
+
+Everything that reads a request is taken from the sidecar's bootstrap, and every slot is filled with what the
+sidecar gets. Three things are added: an ext_authz filter that shows each request to the witness and lets it
+pass, a PROXY header by which requests come from any address, and an answer in place of the function's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from envoy.config.core.v3.address_pb2 import Address, Pipe
+from envoy.config.core.v3.base_pb2 import HeaderValue
+from envoy.config.core.v3.grpc_service_pb2 import GrpcService
+from envoy.config.listener.v3.listener_pb2 import Listener
+from envoy.config.route.v3.route_components_pb2 import Route, VirtualHost
+from envoy.config.route.v3.route_pb2 import RouteConfiguration
+from envoy.extensions.filters.http.ext_authz.v3.ext_authz_pb2 import BufferSettings, ExtAuthz
+from envoy.extensions.filters.http.rbac.v3.rbac_pb2 import RBAC
+from envoy.extensions.filters.http.router.v3.router_pb2 import Router
+from envoy.extensions.filters.http.set_filter_state.v3.set_filter_state_pb2 import Config as SetFilterState
+from envoy.extensions.filters.listener.proxy_protocol.v3.proxy_protocol_pb2 import ProxyProtocol
+from envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2 as hcm
+from google.protobuf import json_format
+from google.protobuf.any_pb2 import Any as AnyMessage
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
+
+from palisade.decide.input import JWT_METADATA
+from palisade.enforce.envoy.compile import ATTRIBUTES, BODY_BYTES, ENGINE_CLUSTER, NATIVE
+from palisade.testing.equivalence.subject import Subject, follow_proxy
+from palisade_sidecar.bootstrap import SLOTS, bootstrap
+from palisade_sidecar.settings import Address as SidecarAddress
+from palisade_sidecar.settings import Settings
+
+CONTROL, WITNESS = "control", "witness"
+REACHED = "x-palisade-reached"
+"""The answers of the function's stand-in carry this header."""
+DECIDED = "x-palisade-decided-"
+"""Answers to several subjects' requests carry what each would do in headers that begin so."""
+
+_HERE = SidecarAddress("127.0.0.1", 1)
+
+
+def settings(subject: Subject | None = None) -> Settings:
+    """The settings of the subject's sidecar, as far as they say how a request is read."""
+    function = None if subject is None else subject.function
+    return Settings(
+        function="verified",
+        engine=_HERE,
+        upstream=_HERE,
+        listen=_HERE,
+        credentials=Path(),
+        run_dir=Path(),
+        trusted_hops=function.trusted_hops if function else 0,
+        escaped_slashes=function.escaped_slashes if function else "reject",
+    )
+
+
+def start(folder: Path) -> dict[str, Any]:
+    """The bootstrap of an Envoy that takes its listeners from `control.sock` in the folder."""
+    services = (CONTROL, WITNESS, ENGINE_CLUSTER)
+    return {
+        "node": {"id": "verify", "cluster": "palisade"},
+        "dynamic_resources": {
+            "ads_config": {
+                "api_type": "DELTA_GRPC",
+                "transport_api_version": "V3",
+                "grpc_services": [{"envoy_grpc": {"cluster_name": CONTROL}}],
+            },
+            "lds_config": {"ads": {}, "resource_api_version": "V3"},
+        },
+        "static_resources": {"clusters": [_cluster(name, socket_of(folder, name)) for name in services]},
+        "layered_runtime": bootstrap(settings())["layered_runtime"],
+    }
+
+
+def socket_of(folder: Path, name: str) -> Path:
+    """Where a service is served, in the folder of the Envoy that asks it."""
+    return folder / f"{name}.sock"
+
+
+def _cluster(name: str, path: Path) -> dict[str, Any]:
+    options = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+    endpoint = {"endpoint": {"address": {"pipe": {"path": str(path)}}}}
+    return {
+        "name": name,
+        "type": "STATIC",
+        "typed_extension_protocol_options": {
+            options: {
+                "@type": f"type.googleapis.com/{options}",
+                "explicit_http_config": {"http2_protocol_options": {}},
+            }
+        },
+        "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": [endpoint]}]},
+    }
+
+
+def enforcing(subject: Subject, path: Path, name: str) -> Listener:
+    """A listener that does with requests what the subject's sidecar would."""
+    filters = []
+    for slot in SLOTS:
+        config = subject.slot(slot.name)
+        if slot.name == NATIVE and subject.follows_proxy:
+            config = _following(config)
+        filters.append(hcm.HttpFilter(name=slot.name, typed_config=config))
+        if slot.name == ATTRIBUTES:
+            filters.append(_witness(body=subject.enforcement.body))
+    return _listener(subject, filters, path, name, [])
+
+
+def reporting(subjects: Sequence[Subject], path: Path, name: str) -> Listener:
+    """A listener whose answers tell what the native filter of each subject would do: many at once.
+
+    The subjects have the same providers, function settings and revision.
+    """
+    first = subjects[0]
+    filters = []
+    reports = []
+    for slot in SLOTS:
+        config = first.slot(slot.name)
+        if slot.name == ATTRIBUTES:
+            filters.append(_filter(slot.name, _together(subjects)))
+            filters.append(_witness(body=any(each.enforcement.body for each in subjects)))
+        elif slot.name == NATIVE:
+            for at, each in enumerate(subjects):
+                enforced = RBAC()
+                each.slot(NATIVE).Unpack(enforced)
+                shadow = RBAC(shadow_matcher=enforced.matcher, shadow_rules_stat_prefix=f"s{at}_")
+                if each.follows_proxy:
+                    follow_proxy(shadow)
+                filters.append(_filter(f"{NATIVE}.{at}", shadow))
+                result, action = (
+                    f"%DYNAMIC_METADATA(envoy.filters.http.rbac:s{at}_{key})%"
+                    for key in ("shadow_engine_result", "shadow_effective_policy_id")
+                )
+                reports.append((f"{DECIDED}{at}", f"{result},{action}"))
+            break
+        else:
+            filters.append(hcm.HttpFilter(name=slot.name, typed_config=config))
+    return _listener(first, filters, path, name, reports)
+
+
+def _together(subjects: Sequence[Subject]) -> SetFilterState:
+    """One filter that lays down what each of the subjects' filters does."""
+    joined = SetFilterState()
+    known: set[str] = set()
+    for each in subjects:
+        config = SetFilterState()
+        each.slot(ATTRIBUTES).Unpack(config)
+        for value in config.on_request_headers:
+            if value.object_key not in known:
+                known.add(value.object_key)
+                joined.on_request_headers.add().CopyFrom(value)
+    return joined
+
+
+def _following(config: AnyMessage) -> AnyMessage:
+    if not config.Is(RBAC.DESCRIPTOR):
+        return config
+    rbac = RBAC()
+    config.Unpack(rbac)
+    follow_proxy(rbac)
+    return _packed(rbac)
+
+
+def _witness(*, body: bool) -> hcm.HttpFilter:
+    config = ExtAuthz(
+        transport_api_version="V3",
+        grpc_service=GrpcService(
+            envoy_grpc=GrpcService.EnvoyGrpc(cluster_name=WITNESS), timeout=Duration(seconds=30)
+        ),
+        metadata_context_namespaces=[JWT_METADATA],
+    )
+    if body:
+        config.with_request_body.CopyFrom(
+            BufferSettings(max_request_bytes=BODY_BYTES, allow_partial_message=True, pack_as_bytes=True)
+        )
+    return _filter(WITNESS, config)
+
+
+def _listener(
+    subject: Subject,
+    filters: Sequence[hcm.HttpFilter],
+    path: Path,
+    name: str,
+    reports: Sequence[tuple[str, str]],
+) -> Listener:
+    listener = Listener(name=name, address=Address(pipe=Pipe(path=str(path))))
+    listener.listener_filters.add(name="proxy_protocol").typed_config.CopyFrom(_packed(ProxyProtocol()))
+    manager = _manager(subject)
+    manager.http_filters.extend(filters)
+    manager.http_filters.append(_filter("router", Router()))
+    manager.route_config.CopyFrom(_routes(reports))
+    network = listener.filter_chains.add().filters.add(name="envoy.filters.network.http_connection_manager")
+    network.typed_config.CopyFrom(_packed(manager))
+    return listener
+
+
+def _manager(subject: Subject) -> hcm.HttpConnectionManager:
+    """The sidecar's connection manager without its filters, routes and access log."""
+    listener = bootstrap(settings(subject))["static_resources"]["listeners"][0]
+    own = dict(listener["filter_chains"][0]["filters"][0]["typed_config"])
+    for key in ("@type", "http_filters", "route_config", "access_log"):
+        own.pop(key)
+    manager: hcm.HttpConnectionManager = json_format.ParseDict(own, hcm.HttpConnectionManager())
+    manager.always_set_request_id_in_response = True
+    return manager
+
+
+def _routes(reports: Sequence[tuple[str, str]]) -> RouteConfiguration:
+    host = VirtualHost(name="function", domains=["*"])
+    for _ in range(2):
+        route: Route = host.routes.add()
+        route.direct_response.status = 200
+        for key, value in ((REACHED, "1"), *reports):
+            route.response_headers_to_add.add(header=HeaderValue(key=key, value=value))
+    host.routes[0].match.safe_regex.regex = "(?s).*"
+    host.routes[1].match.connect_matcher.SetInParent()
+    return RouteConfiguration(name="function", virtual_hosts=[host])
+
+
+def _filter(name: str, message: Message) -> hcm.HttpFilter:
+    return hcm.HttpFilter(name=name, typed_config=_packed(message))
+
+
+def _packed(message: Message) -> AnyMessage:
+    packed = AnyMessage()
+    packed.Pack(message, deterministic=True)
+    return packed

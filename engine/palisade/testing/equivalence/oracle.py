@@ -1,0 +1,154 @@
+"""The oracle: what the reference evaluator says of a request, and where Envoy did otherwise."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from palisade.decide.decision import Decision, denied, from_value
+from palisade.decide.service import INVALID_REQUEST
+from palisade.enforce.envoy.decision import RESIDUAL
+from palisade.rego.errors import EvalError
+from palisade.testing.equivalence.bed import Bed, Seen
+from palisade.testing.equivalence.requests import Request
+from palisade.testing.equivalence.subject import Subject
+
+_ANSWER = "answer"
+"""Begins the names of actions by which Envoy answers itself, with a status, headers and a body."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A request on which Envoy did not do what the evaluator decides. `seen` and `wanted` are for people."""
+
+    subject: Subject
+    request: Request
+    seen: str
+    wanted: str
+    input: object
+    """What the evaluator was asked with, as JSON; None where no input can be made of the request."""
+
+
+@dataclass
+class Tally:
+    """Counts of pairs of a policy and a request, by what became of them."""
+
+    native: int = 0
+    residual: int = 0
+    refused: int = 0
+    allowed: int = 0
+    by_subject: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def pairs(self) -> int:
+        """All pairs that were compared."""
+        return self.native + self.residual
+
+    def add(self, other: Tally) -> None:
+        self.native += other.native
+        self.residual += other.residual
+        self.refused += other.refused
+        self.allowed += other.allowed
+        self.by_subject += other.by_subject
+
+
+def reference(subject: Subject, document: object) -> Decision:
+    """What a sidecar must do with a request that has this input."""
+    if document is None:
+        return denied(INVALID_REQUEST, "no input can be made of the request")
+    try:
+        return from_value(subject.evaluate(document))
+    except EvalError as error:
+        return denied(error.code, error.message)
+
+
+def compare(bed: Bed, subject: Subject, requests: Sequence[Request], tally: Tally) -> list[Difference]:
+    """Sends the requests to the subject, which the bed has loaded, and returns where the two differ."""
+    found = []
+    for request, seen in zip(requests, bed.ask(requests), strict=True):
+        difference = _judge(subject, request, seen, tally)
+        if difference is not None:
+            found.append(difference)
+    return found
+
+
+def _judge(subject: Subject, request: Request, seen: Seen | None, tally: Tally) -> Difference | None:
+    if seen is None:
+        return Difference(subject, request, "no answer", "an answer", None)
+    if seen.refused:
+        tally.refused += 1
+        if not seen.reached:
+            return None
+        return Difference(subject, request, "reached the function past all filters", "decided", None)
+    wanted = reference(subject, seen.input)
+    if seen.asked:
+        tally.residual += 1
+    else:
+        tally.native += 1
+    tally.allowed += wanted.allowed
+    tally.by_subject[subject.name] += 1
+    problem = _problem(wanted, seen)
+    if not problem:
+        return None
+    where = "the engine" if seen.asked else "Envoy"
+    return Difference(subject, request, f"{where} {problem}", _told(wanted), seen.input)
+
+
+def _problem(wanted: Decision, seen: Seen) -> str:
+    """What was done otherwise than wanted; empty where nothing was."""
+    if wanted.allowed != seen.reached:
+        return "allows it" if seen.reached else f"denies it with {seen.status}"
+    if wanted.allowed:
+        missing = _missing(wanted.response_headers_to_add, seen)
+        return f"adds no header {missing} to the response" if missing else ""
+    if seen.status != wanted.status:
+        return f"denies it with {seen.status}"
+    if wanted.body and seen.body != wanted.body.encode():
+        return f"denies it with the body {seen.body.decode('utf-8', 'replace')!r}"
+    missing = _missing(wanted.headers, seen)
+    return f"denies it without the header {missing}" if missing else ""
+
+
+def _missing(headers: Sequence[tuple[str, str]], seen: Seen) -> str:
+    for name, value in headers:
+        values = seen.headers.get(name.lower())
+        if values is None or value.strip() not in values:
+            return f"{name}: {value}"
+    return ""
+
+
+def _told(wanted: Decision) -> str:
+    if wanted.allowed:
+        return "allow it"
+    why = f" ({wanted.code}: {wanted.reason})" if wanted.code else ""
+    return f"deny it with {wanted.status}{why}"
+
+
+def compare_many(
+    bed: Bed, subjects: Sequence[Subject], requests: Sequence[Request], tally: Tally
+) -> list[Difference]:
+    """As `compare` for all of the subjects at once, which the bed has loaded as `reporting`."""
+    found = []
+    for request, seen in zip(requests, bed.ask(requests), strict=True):
+        if seen is None or (seen.refused and seen.reached):
+            found.append(Difference(subjects[0], request, "no answer", "an answer", None))
+            continue
+        if seen.refused:
+            tally.refused += len(subjects)
+            continue
+        for subject, decided in zip(subjects, seen.decided, strict=True):
+            result, _, name = decided.partition(",")
+            tally.by_subject[subject.name] += 1
+            if name == RESIDUAL or name.startswith(_ANSWER):
+                # What comes of it is decided behind this filter: `compare` looks at that.
+                tally.residual += name == RESIDUAL
+                continue
+            tally.native += 1
+            wanted = reference(subject, seen.input)
+            tally.allowed += wanted.allowed
+            if (result == "allowed") != wanted.allowed:
+                verb = "allows" if result == "allowed" else "denies"
+                told = f"Envoy {verb} it by {name}"
+                found.append(Difference(subject, request, told, _told(wanted), seen.input))
+    return found

@@ -1,0 +1,363 @@
+"""Hypothesis strategies for requests that come near to what a policy compares with.
+
+    requests(gather(subject), subject)
+
+Constants of the policy and their near misses stand where the policy looks; a part of the requests aims at the
+conditions of a rule (see `aim`), and then some are changed where it may matter.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property, lru_cache
+from typing import Any
+from urllib.parse import quote
+
+from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
+
+from palisade.rego.text import dumps
+from palisade.rego.values import to_json
+from palisade.testing.equivalence import near
+from palisade.testing.equivalence.aim import ABSENT, Aim
+from palisade.testing.equivalence.requests import LOOPBACK, Request, Token
+from palisade.testing.equivalence.shape import claims_of, put, sendable
+from palisade.testing.equivalence.subject import Subject
+from palisade.testing.equivalence.vary import Varying
+from palisade.testing.equivalence.vocabulary import MEMBER, Place, Vocabulary
+
+_PLAIN = "!$&'()*+,;=:@-._~"
+"""Characters of a segment that need no escape (RFC 3986, section 3.3)."""
+
+HTTP = ("attributes", "request", "http")
+CLAIMS = ("identity", "claims")
+ADDRESS = ("attributes", "source", "address", "socketAddress", "address")
+
+_METHODS = ("GET", "POST", "PUT", "DELETE", "HEAD", "PATCH", "OPTIONS", "PURGE", "TRACE")
+_HEADERS = ("cookie", "content-type", "x-forwarded-for", "authorization", "accept", "x_odd")
+_TYPES = (
+    *("application/json", "application/json; charset=utf-8", "Application/JSON", "text/plain"),
+    *("application/x-www-form-urlencoded", "application/jsonx", ""),
+)
+
+
+def requests(vocabulary: Vocabulary, subject: Subject) -> SearchStrategy[Request]:
+    """Requests to a subject. The first alternatives are the plain ones, to which examples shrink."""
+    return _Requests(vocabulary, subject).strategy()
+
+
+def batches(
+    vocabulary: Vocabulary, subject: Subject, *, size: int, variants: int
+) -> SearchStrategy[list[Request]]:
+    """So many requests, each with so many variants of itself behind it."""
+    made = _Requests(vocabulary, subject)
+    varying = Varying(made.words, sorted(subject.issuers), made.sources)
+
+    def spread(request: Request, seed: int) -> list[Request]:
+        return [request, *map(sendable, varying.variants(request, seed, variants))]
+
+    each = st.builds(spread, made.strategy(), st.integers(0, 1 << 16))
+    return st.lists(each, min_size=size, max_size=size).map(
+        lambda found: [one for some in found for one in some]
+    )
+
+
+def _choice(items: Iterable[Any], fallback: Any = "a") -> SearchStrategy[Any]:
+    found = list({repr(each): each for each in items}.values())
+    found = found or [fallback]
+    # Not `sampled_from`, which writes out all of its elements whenever Hypothesis names the strategy.
+    return st.integers(0, len(found) - 1).map(found.__getitem__)
+
+
+class _Requests:
+    """The strategies for the parts of one subject's requests."""
+
+    def __init__(self, vocabulary: Vocabulary, subject: Subject) -> None:
+        self._vocabulary = vocabulary
+        self._subject = subject
+        self.words = [each for each in vocabulary.words if len(each) < 400]
+        self._near = [variant for word in self.words for variant in near.texts(word)]
+        self._texts = st.one_of(
+            _choice(self.words), _choice(self.words), _choice([*self._near, *near.ODD_TEXTS])
+        )
+
+    @cached_property
+    def sources(self) -> list[str]:
+        """Addresses to come from; none where the policy does not look at them."""
+        known = [each for each in self._strings(*ADDRESS) if _is_address(each)]
+        edges = [address for network in self._vocabulary.ranges for address in near.addresses(network)]
+        read = known or edges or self._vocabulary.below(*ADDRESS[:2])
+        return [*known, *edges, "::1", "203.0.113.7"] if read else []
+
+    def strategy(self) -> SearchStrategy[Request]:
+        known = [each for each in self._strings(*HTTP, "method") if each in _METHODS]
+        method = st.one_of(_choice(known, "GET"), _choice(known, "GET"), st.sampled_from(_METHODS))
+        parts: dict[str, SearchStrategy[Any]] = {
+            "method": method,
+            "target": st.one_of(
+                *(
+                    self._constant_target(),
+                    self._constant_target(),
+                    self._built_target(),
+                    self._built_target(),
+                ),
+                self._odd_target(),
+            ),
+            "headers": self._headers(),
+            "token": self._tokens(),
+            "body": self._bodies(),
+            "source": self._sources(),
+        }
+        plain = st.fixed_dictionaries(parts).map(lambda found: Request(**found))
+        if not self._vocabulary.aims:
+            return plain.map(sendable)
+        return st.one_of(plain, self._aimed(plain), self._aimed(plain)).map(sendable)
+
+    def _constants(self, *place: str) -> tuple[Any, ...]:
+        return self._vocabulary.places.get(place, ())
+
+    def _strings(self, *place: str) -> list[str]:
+        return [each for each in self._constants(*place) if isinstance(each, str)]
+
+    # Targets --------------------------------------------------------------------------------------------
+
+    def _constant_target(self) -> SearchStrategy[str]:
+        paths = [each for each in (*self._strings(*HTTP, "path"), *self.words) if each.startswith("/")]
+        tails = ("", "", "", "/", "/x", "x", "?x=1", "/..", "//")
+        spelled = [each for path in paths for each in near.spelled(path)]
+        return st.builds(
+            lambda path, tail: path + tail,
+            st.one_of(_choice(paths, "/"), _choice(paths, "/"), _choice(paths, "/"), _choice(spelled, "/")),
+            st.sampled_from(tails),
+        )
+
+    def _built_target(self) -> SearchStrategy[str]:
+        words = [*self._strings("parsed_path", MEMBER), *self.words]
+        for place in self._vocabulary.below("parsed_path"):
+            if place and isinstance(place[0], int):
+                words += self._strings("parsed_path", place[0])  # type: ignore[arg-type]
+        for whole in self._constants("parsed_path"):
+            words += [each for each in whole if isinstance(each, str)] if isinstance(whole, list) else []
+        words = list(dict.fromkeys(part for word in words for part in word.split("/") if len(part) < 200))
+        spelled = [each for word in words for each in near.spelled(word)]
+        odd = (
+            "",
+            ".",
+            "..",
+            "1",
+            "%2e%2e",
+            "%zz",
+            "%",
+            "%ff",
+            "%c3%bc",
+            "a+b",
+            "~",
+            "%7e",
+            "*",
+            "%0a",
+            "%2525",
+        )
+        written = [quote(word, safe=_PLAIN) for word in words]
+        segment = st.one_of(_choice(written), _choice(written), _choice(written), _choice([*spelled, *odd]))
+        segments = st.lists(segment, max_size=4)
+        return st.builds(lambda found, query: "/" + "/".join(found) + query, segments, self._queries())
+
+    def _odd_target(self) -> SearchStrategy[str]:
+        texts = [
+            quote(each, safe=_PLAIN + "/?&=%")
+            for each in (*self.words, *self._near, *near.ODD_TEXTS)
+            if "\0" not in each
+        ]
+        refused = [each for word in self.words[:5] for each in near.refused(f"/{word}")]
+        found = _choice(texts).map(lambda text: text if text.startswith("/") else f"/{text}")
+        return st.one_of(found, found, found, _choice([*refused, "*", "http://localhost/a"]))
+
+    def _queries(self) -> SearchStrategy[str]:
+        places = self._vocabulary.below("parsed_query")
+        names = list(dict.fromkeys(str(place[0]) for place in places if place))
+        values = [
+            str(value)
+            for found in places.values()
+            for each in found
+            for value in (each if isinstance(each, list) else [each])
+        ]
+        value = st.one_of(_choice([*values, *self.words]), _choice(near.ODD_TEXTS))
+        name = _choice(
+            [*names, *(variant for each in names for variant in (each.upper(), each + "x", each[:-1]))]
+        )
+        forms = ("{}={}", "{}={}", "{}={}", "{}", "{}=", "{}={}%zz", "{}=%61{}", "{}={};b=1", "{}=a+{}")
+        escaped = value.map(lambda text: quote(text, safe=_PLAIN + "/?%"))
+        pair = st.builds(
+            lambda form, key, text: form.format(key, text), st.sampled_from(forms), name, escaped
+        )
+        pairs = st.lists(pair, min_size=1, max_size=3).map(lambda found: "?" + "&".join(found))
+        odd = st.sampled_from(("", "?", "??", "?&&", "?a=/b", "?%zz", "#a"))
+        if not names:
+            return st.one_of(st.just(""), st.just(""), odd)
+        return st.one_of(st.just(""), pairs, pairs, odd)
+
+    # Headers --------------------------------------------------------------------------------------------
+
+    def _headers(self) -> SearchStrategy[tuple[tuple[str, str], ...]]:
+        read = self._vocabulary.below(*HTTP, "headers")
+        names = [str(place[0]) for place in read if place and not str(place[0]).startswith(":")]
+        words = [each for each in self.words if each.isascii() and each.replace("-", "").isalnum()]
+        common: list[SearchStrategy[tuple[str, str]]] = []
+        for name in dict.fromkeys(names):
+            constants = [str(each) for each in read.get((name,), ()) if isinstance(each, str)]
+            close = [variant for each in constants for variant in near.texts(each)]
+            value = st.one_of(_choice([*constants, *self.words]), _choice([*close, ""]), self._texts)
+            spelling = st.sampled_from((name, name, name, name.upper(), name.replace("-", "_")))
+            common.append(st.tuples(spelling, value))
+        host = self._strings(*HTTP, "host") or ["localhost"]
+        hosts = [
+            *host,
+            *(f(each) for each in host for f in (str.upper, "{}:80".format, "{}.".format, "x{}".format)),
+        ]
+        rare = st.one_of(
+            st.tuples(st.just("host"), st.one_of(_choice(host), _choice([*hosts, "", "a,b", "[::1]:80"]))),
+            st.tuples(_choice([*_HEADERS, *words[:10]]), self._texts),
+            st.tuples(_choice([*names, "x-odd"]), st.sampled_from(("\udcff", "a\udcc3", "\udce2\udc82"))),
+        )
+        if common:
+            known = st.one_of(common)
+            each = st.one_of(known, known, known, rare)
+        else:
+            each = rare
+        # Most requests have few of them, and some one of them twice.
+        return st.lists(each, max_size=3 if common else 1).map(tuple)
+
+    # Tokens ---------------------------------------------------------------------------------------------
+
+    def _tokens(self) -> SearchStrategy[Token | None]:
+        providers = sorted(self._subject.issuers)
+        if not providers:
+            return st.none()
+        claims = claims_of(self._vocabulary.below(*CLAIMS), self.words)
+        provider = st.sampled_from(providers)
+        valid = st.builds(Token, provider, claims)
+        broken = st.builds(Token, provider, claims, st.booleans(), st.booleans())
+        return st.one_of(st.none(), valid, valid, valid, valid, broken)
+
+    # Bodies and addresses -------------------------------------------------------------------------------
+
+    def _bodies(self) -> SearchStrategy[str]:
+        if not self._subject.enforcement.body:
+            return st.just("")
+        document = claims_of(self._vocabulary.below("parsed_body"), self.words)
+        raw = self._strings(*HTTP, "body")
+        odd = ("", "{", "null", "[]", "a=1&b=2", '{"a": 1, "a": 2}', "\udcff", '"\\ud800"', "1e400", " {} ")
+        return st.one_of(document.map(dumps), document.map(dumps), _choice([*raw, *odd]))
+
+    def _sources(self) -> SearchStrategy[str]:
+        return (
+            st.one_of(st.just(LOOPBACK), _choice(self.sources, LOOPBACK))
+            if self.sources
+            else st.just(LOOPBACK)
+        )
+
+    # Aims -----------------------------------------------------------------------------------------------
+
+    def _aimed(self, plain: SearchStrategy[Request]) -> SearchStrategy[Request]:
+        aims = st.sampled_from(self._vocabulary.aims)
+        words = self.words[:20] or ["a"]
+
+        @st.composite
+        def aimed(draw: st.DrawFn) -> Request:
+            request = draw(plain)
+            formula = draw(aims)
+            aim = Aim(
+                lambda items: items[draw(st.integers(0, len(items) - 1))],
+                words,
+                lambda text: draw(_like(text)),
+            )
+            aim.at(formula, holds=draw(st.integers(0, 3)) > 0)
+            return fit(request, aim.parts, self._subject)
+
+        return aimed()
+
+
+@lru_cache(256)
+def _like(pattern: str) -> SearchStrategy[str]:
+    """Texts in which an expression of RE2 is found, as far as Python reads it alike."""
+    try:
+        return st.from_regex(re.compile(pattern, re.ASCII))
+    except re.error:
+        return st.just(pattern)
+
+
+def fit(request: Request, parts: Mapping[Place, Any], subject: Subject) -> Request:
+    """The request with what is wanted of it put in."""
+    claims: list[tuple[Place, Any]] = []
+    body: list[tuple[Place, Any]] = []
+    segments: dict[int, str] = {}
+    query: list[tuple[str, str]] = []
+    for place, value in parts.items():
+        match place:
+            case ("identity", "claims", *steps) if steps:
+                claims.append((tuple(steps), value))
+            case ("parsed_body", *steps):
+                body.append((tuple(steps), value))
+            case ("parsed_path",) if isinstance(value, list):
+                segments.update({at: str(each) for at, each in enumerate(value)})
+            case ("parsed_path", int(at), *_) if 0 <= at < 20:
+                segments[at] = str(value)
+            case ("parsed_path", ("*", _), *_):
+                segments[len(segments)] = str(value)
+            case ("parsed_query", str(name), *_) if value is not ABSENT:
+                query.append((name, str(value[0] if isinstance(value, list) and value else value)))
+            case ("attributes", "request", "http", *steps):
+                request = _with_http(request, steps, value)
+            case ("identity", "provider") if isinstance(value, str) and value in subject.issuers:
+                request = replace(request, token=Token(value, request.token.claims if request.token else {}))
+            case ("identity",) | ("identity", "claims"):
+                found = request.token or Token(min(subject.issuers)) if subject.issuers else None
+                request = replace(request, token=None if value is ABSENT else found)
+            case _ if place == ADDRESS and isinstance(value, str) and _is_address(value):
+                request = replace(request, source=value)
+    if segments:
+        path = "/".join(quote(segments.get(at, "x"), safe="") for at in range(max(segments) + 1))
+        request = replace(request, target=f"/{path}")
+    if query:
+        pairs = "&".join(f"{name}={text}" for name, text in query)
+        request = replace(request, target=f"{request.target.partition('?')[0]}?{pairs}")
+    if claims and subject.issuers:
+        token = request.token or Token(sorted(subject.issuers)[0])
+        if token.provider in subject.issuers:
+            request = replace(request, token=Token(token.provider, put(token.claims, claims)))
+    if body:
+        headers = [each for each in request.headers if each[0].lower() != "content-type"]
+        document = put({}, body)
+        request = replace(
+            request, body=dumps(document), headers=(*headers, ("content-type", "application/json"))
+        )
+    return request
+
+
+def _with_http(request: Request, steps: Sequence[Any], value: Any) -> Request:
+    match steps:
+        case ["method"] if isinstance(value, str):
+            return replace(request, method=value)
+        case ["path"] if isinstance(value, str):
+            return replace(request, target=value)
+        case ["host"] if isinstance(value, str):
+            others = tuple(each for each in request.headers if each[0].lower() != "host")
+            return replace(request, headers=(("host", value), *others))
+        case ["headers", str(name), *_] if not name.startswith(":"):
+            others = tuple(each for each in request.headers if each[0].lower() != name.lower())
+            added = () if value is ABSENT else ((name, str(to_json(value))),)
+            return replace(request, headers=(*others, *added))
+        case ["body"] if isinstance(value, str):
+            return replace(request, body=value)
+    return request
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True

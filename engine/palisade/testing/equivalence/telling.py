@@ -1,0 +1,106 @@
+"""A difference, told so that it can be pasted: a curl line, the input, and the command that explains it."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from typing import Any
+
+from palisade.rego.errors import EvalError
+from palisade.rego.values import Value, to_json
+from palisade.testing.equivalence.oracle import Difference
+from palisade.testing.equivalence.requests import curl, explain
+from palisade.testing.equivalence.subject import Subject
+
+_NOISE = frozenset(
+    ("x-request-id", "x-forwarded-proto", "x-forwarded-for", "x-envoy-external-address", "authorization")
+)
+
+
+def summary(difference: Difference) -> str:
+    """One sentence."""
+    return f"{difference.seen}, and the evaluator decides to {difference.wanted}"
+
+
+def lines(difference: Difference) -> list[str]:
+    """What a person needs to see it happen again."""
+    subject, request = difference.subject, difference.request
+    found = [curl(request, str(subject.function.listen))]
+    token = request.token
+    if token is not None:
+        state = "whose signature is broken" if token.spoiled else ""
+        state = "for another audience" if token.foreign else state
+        claims = json.dumps(dict(token.claims), ensure_ascii=True)
+        found.append(
+            f"# TOKEN: one of provider {token.provider} {state}".rstrip() + f", with the claims {claims}"
+        )
+    if request.source != request.__class__().source:
+        found.append(f"# sent from {request.source}")
+    if difference.input is None:
+        found.append("# no input can be made of it")
+    else:
+        document = json.dumps(input_of(difference), ensure_ascii=True)
+        found.append(f"echo {shlex.quote(document)} | palisade explain - --function {subject.function.name}")
+    if not (token and (token.spoiled or token.foreign)):
+        found.append(explain(request, subject.function.name))
+    return found
+
+
+def as_json(difference: Difference) -> dict[str, Any]:
+    """The same for programs."""
+    request = difference.request
+    return {
+        "seen": difference.seen,
+        "wanted": difference.wanted,
+        "request": {
+            "method": request.method,
+            "target": request.target,
+            "headers": [list(each) for each in request.headers],
+            "token": None
+            if request.token is None
+            else {
+                "provider": request.token.provider,
+                "claims": dict(request.token.claims),
+                "spoiled": request.token.spoiled,
+                "foreign": request.token.foreign,
+            },
+            "body": request.body,
+            "source": request.source,
+        },
+        "curl": curl(request, str(difference.subject.function.listen)),
+        "explain": explain(request, difference.subject.function.name),
+        "input": None if difference.input is None else input_of(difference),
+    }
+
+
+def input_of(difference: Difference) -> Any:
+    """The input without what Envoy adds to each, as long as that decides the same."""
+    whole = to_json(difference.input)
+    short = _short(whole)
+    return short if _answer(difference.subject, short) == _answer(difference.subject, whole) else whole
+
+
+def _short(document: Any) -> Any:
+    http = document["attributes"]["request"]["http"]
+    kept = {
+        name: http[name] for name in ("method", "path", "host", "scheme", "body", "rawBody") if name in http
+    }
+    kept["headers"] = {
+        name: value
+        for name, value in http["headers"].items()
+        if not name.startswith(":") and name not in _NOISE
+    }
+    attributes = {"request": {"http": kept}, "source": document["attributes"].get("source", {})}
+    rest = {
+        name: document[name]
+        for name in ("parsed_path", "parsed_query", "parsed_body", "identity", "function", "peer")
+        if document.get(name) not in (None, {})
+    }
+    return {"attributes": attributes, **rest}
+
+
+def _answer(subject: Subject, document: Value) -> object:
+    try:
+        return to_json(subject.evaluate(document)) if document else None
+    except (EvalError, TypeError) as error:
+        return type(error).__name__

@@ -1,0 +1,175 @@
+"""Variants of a request: the same but for one part, which may decide otherwise, or should not."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from palisade.testing.equivalence import near
+from palisade.testing.equivalence.requests import Request, Token
+
+MOST_HEADERS = 6
+
+Change = Callable[[Request], Request]
+
+
+class Varying:
+    """Makes variants with words of a policy. Equal seeds make equal ones."""
+
+    def __init__(self, words: Sequence[str], providers: Sequence[str], sources: Sequence[str]) -> None:
+        self._words = tuple(words) or ("a",)
+        self._providers = tuple(providers)
+        self._sources = tuple(sources)
+        self._chooser = random.Random(0)  # noqa: S311 -- what is drawn is test data
+
+    def variants(self, request: Request, seed: int, count: int) -> list[Request]:
+        """So many variants of a request; some may be the request itself."""
+        self._chooser = random.Random(seed)  # noqa: S311
+        changes: list[Change] = [self._target, self._query]
+        if request.token is not None:
+            changes += [self._claim, self._claim, self._token]
+        if request.headers:
+            changes += [self._header, self._header]
+        if request.body:
+            changes.append(self._body)
+        if self._sources:
+            changes.append(self._source)
+        found = []
+        for _ in range(count):
+            change = self._chooser.choice([*changes, self._method])
+            found.append(change(request))
+        return found
+
+    def _pick(self, items: Sequence[Any]) -> Any:
+        return self._chooser.choice(items)
+
+    def _text(self, text: str) -> str:
+        """Nearly the text, or a word in its place."""
+        if self._chooser.random() < 0.4:
+            word: str = self._pick(self._words)
+            return word
+        found: str = self._pick([*near.texts(text), *near.ODD_TEXTS])
+        return found
+
+    def _method(self, request: Request) -> Request:
+        return replace(
+            request, method=self._pick(("GET", "POST", "HEAD", "PUT", "DELETE", "PATCH", "OPTIONS", "get"))
+        )
+
+    def _target(self, request: Request) -> Request:
+        path, mark, query = request.target.partition("?")
+        spelled = list(near.spelled(path))
+        segments = path.split("/")
+        at = self._chooser.randrange(len(segments))
+        others = [
+            "/".join([*segments[:at], *segments[at + 1 :]]) or "/",
+            "/".join([*segments[:at], segments[at], *segments[at:]]) or "/",
+            "/".join([*segments[:at], self._pick(self._words), *segments[at + 1 :]]),
+            "/".join([*segments[:at], self._pick(list(near.spelled(segments[at]))), *segments[at + 1 :]]),
+            f"{path}/{self._pick(self._words)}",
+        ]
+        chosen: str = self._pick([*others, *others, *spelled])
+        return replace(request, target=f"{chosen if chosen.startswith('/') else '/' + chosen}{mark}{query}")
+
+    def _query(self, request: Request) -> Request:
+        path, mark, query = request.target.partition("?")
+        pairs = query.split("&") if mark else []
+        at = self._chooser.randrange(len(pairs) + 1)
+        before = pairs[at - 1] if pairs else "a=b"
+        added = self._pick(
+            (
+                *(
+                    "a=b",
+                    before,
+                    f"{before}x",
+                    before.swapcase(),
+                    before.partition("=")[0],
+                    f"{before};c",
+                    f"{before}+",
+                ),
+                *(
+                    before.replace("=", "=%61", 1),
+                    before.replace("=", "==", 1),
+                    f"{before}%",
+                    "",
+                    f"x{before}",
+                ),
+            )
+        )
+        return replace(request, target=f"{path}?{'&'.join([*pairs[:at], added, *pairs[at:]])}")
+
+    def _header(self, request: Request) -> Request:
+        at = self._chooser.randrange(len(request.headers))
+        name, value = request.headers[at]
+        rest = (*request.headers[:at], *request.headers[at + 1 :])
+        choice = self._chooser.randrange(7)
+        if choice == 0:
+            return replace(request, headers=rest)
+        if choice == 1 and len(rest) < MOST_HEADERS:
+            return replace(request, headers=(*request.headers, (name, self._text(value))))
+        if choice == 2 and len(rest) < MOST_HEADERS:
+            return replace(request, headers=((name.swapcase(), self._pick(self._words)), *request.headers))
+        if choice == 3:
+            return replace(request, headers=(*rest, (name.upper(), value)))
+        if choice == 4:
+            return replace(request, headers=(*rest, (name.replace("-", "_"), value)))
+        if choice == 5:
+            return replace(request, headers=(*rest, (name, "")))
+        return replace(request, headers=(*rest, (name, self._text(value))))
+
+    def _token(self, request: Request) -> Request:
+        token = request.token
+        if token is None:
+            return request
+        choices: list[Token | None] = [None, replace(token, spoiled=True), replace(token, foreign=True)]
+        choices += [replace(token, provider=each) for each in self._providers if each != token.provider]
+        return replace(request, token=self._pick(choices))
+
+    def _claim(self, request: Request) -> Request:
+        if request.token is None:
+            return request
+        claims = self._changed(dict(request.token.claims))
+        token = replace(request.token, claims=claims if isinstance(claims, dict) else {})
+        return replace(request, token=token)
+
+    def _changed(self, value: Any) -> Any:
+        """A JSON value with one part changed or left out."""
+        if isinstance(value, Mapping) and value:
+            name = self._pick(sorted(value))
+            if self._chooser.random() < 0.2:
+                return {each: item for each, item in value.items() if each != name}
+            return {**value, name: self._part(value[name])}
+        if isinstance(value, list) and value:
+            at = self._chooser.randrange(len(value))
+            if self._chooser.random() < 0.3:
+                return value[:at] + value[at + 1 :]
+            if self._chooser.random() < 0.2:
+                return value[:at] + [self._pick((*near.ODD_VALUES, *self._words))] * 9 + value[at:]
+            return [*value[:at], self._part(value[at]), *value[at + 1 :]]
+        return self._other(value)
+
+    def _part(self, value: Any) -> Any:
+        deeper = isinstance(value, Mapping | list) and value and self._chooser.random() < 0.7
+        return self._changed(value) if deeper else self._other(value)
+
+    def _other(self, value: Any) -> Any:
+        roll = self._chooser.random()
+        if roll < 0.5:
+            return self._pick(list(near.values(value)))
+        return self._pick(near.ODD_VALUES if roll < 0.75 else self._words)
+
+    def _body(self, request: Request) -> Request:
+        body = request.body
+        at = self._chooser.randrange(len(body))
+        word = self._pick(self._words)
+        return replace(
+            request,
+            body=self._pick(
+                (body[:at] + body[at + 1 :], body[:at] + word + body[at:], f" {body}", body[:at])
+            ),
+        )
+
+    def _source(self, request: Request) -> Request:
+        return replace(request, source=self._pick(self._sources))

@@ -1,0 +1,199 @@
+"""What a policy speaks of: its constants, and the parts of a request that it compares with them.
+
+Constants come from the plan of the decision and from the data; which part of a request each belongs to comes
+from the conditions of partial evaluation, where it can follow the policy.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import random
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, TypeAlias
+
+from palisade.rego import ir
+from palisade.rego.partial import evaluate
+from palisade.rego.partial.flow import all_stmts
+from palisade.rego.partial.formula import FALSE, TRUE, Defined, Exists, Formula, In, IsKind, Same, Test
+from palisade.rego.partial.terms import Element, Input, Known, Symbol, subterms
+from palisade.rego.values import Key, Set, Value, unkey
+from palisade.testing.equivalence.subject import Subject
+
+MEMBER = "*"
+"""A step in a place to any member of a collection."""
+
+Place: TypeAlias = tuple[Any, ...]
+"""A walk from the input, as `("identity", "claims", "roles", MEMBER)`."""
+
+MOST_WORDS = 60
+"""So many strings are used at once: with few, two parts of a request are often the same."""
+MOST_FORMULAS = 400
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """`places` are the parts of a request that the policy reads, each with what it is compared to there.
+
+    `words` and `numbers` are its other constants, those of the rules before those of the data. `aims` are the
+    conditions under which rules hold. `ranges` are networks in CIDR notation, `patterns` RE2 expressions.
+    """
+
+    words: tuple[str, ...]
+    numbers: tuple[int | float, ...]
+    places: Mapping[Place, tuple[Value, ...]]
+    aims: tuple[Formula, ...]
+    ranges: tuple[str, ...] = ()
+    patterns: tuple[str, ...] = ()
+
+    def below(self, *prefix: str) -> dict[Place, tuple[Value, ...]]:
+        """The places below a prefix, without it."""
+        size = len(prefix)
+        return {place[size:]: found for place, found in self.places.items() if place[:size] == prefix}
+
+
+def gather(subject: Subject, *, seed: int = 0) -> Vocabulary:
+    """The vocabulary of a subject. Of large data a part is taken, another one for another seed."""
+    policy = subject.revision.policy
+    plan = policy.plan([subject.rule])
+    path = tuple(subject.rule.split(".")[1:])
+    outcome = evaluate(plan, path, policy.data, {("function",): subject.function.name})
+    chooser = random.Random(seed)  # noqa: S311 -- what is drawn is test data
+    formulas = [each.condition for each in outcome.cases if each.condition not in (TRUE, FALSE)]
+    formulas += [
+        outcome.builder.both(each.condition, outcome.builder.is_in(each.value, (Key(True),)))
+        for each in outcome.cases
+        if isinstance(each.value, Input)
+    ]
+    if outcome.error is not FALSE:
+        formulas.append(outcome.error)
+    formulas = _some(formulas, MOST_FORMULAS, chooser)
+    places: dict[Place, dict[str, Value]] = {}
+    patterns: dict[str, None] = {}
+    for formula in formulas:
+        for place, values in _compared(formula, patterns):
+            known = places.setdefault(place, {})
+            for value in values:
+                known[repr(value)] = value
+    texts, numbers = _constants(plan)
+    stored = list(dict.fromkeys(_leaves(policy.data)))
+    texts += _some([each for each in stored if isinstance(each, str)], MOST_WORDS // 2, chooser)
+    numbers += _some([each for each in stored if not isinstance(each, str)], 10, chooser)
+    words = list(dict.fromkeys(texts))
+    return Vocabulary(
+        words=tuple(words[: 2 * MOST_WORDS]),
+        numbers=tuple(dict.fromkeys(numbers)),
+        places={
+            place: tuple(_some(list(known.values()), MOST_WORDS, chooser)) for place, known in places.items()
+        },
+        aims=tuple(formulas),
+        ranges=tuple(dict.fromkeys(each for each in words if _is_network(each))),
+        patterns=tuple(patterns),
+    )
+
+
+def _some(items: Sequence[Any], most: int, chooser: random.Random) -> list[Any]:
+    """At most so many of the items, in their order."""
+    if len(items) <= most:
+        return list(items)
+    return [items[at] for at in sorted(chooser.sample(range(len(items)), most))]
+
+
+def _is_network(text: str) -> bool:
+    try:
+        ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return False
+    return True
+
+
+def _leaves(value: Value) -> Iterator[str | int | float]:
+    """The strings and numbers of a document, its keys among them."""
+    if isinstance(value, dict):
+        for name, each in value.items():
+            yield from _leaves(unkey(name))
+            yield from _leaves(each)
+    elif isinstance(value, list | Set):
+        for each in value:
+            yield from _leaves(each)
+    elif isinstance(value, str | int | float) and not isinstance(value, bool):
+        yield value
+
+
+def _constants(plan: ir.Policy) -> tuple[list[str], list[int | float]]:
+    """The strings and numbers of the rules."""
+    numbers: list[int | float] = []
+    refs: set[int] = set()
+    blocks = [block for each in plan.plans for block in each.blocks]
+    blocks += [block for each in plan.funcs for block in each.blocks]
+    for stmt in (stmt for block in blocks for stmt in all_stmts(block)):
+        if isinstance(stmt, ir.MakeNumberIntStmt):
+            numbers.append(stmt.value)
+        elif isinstance(stmt, ir.MakeNumberRefStmt):
+            refs.add(stmt.index)
+            number = Decimal(plan.strings[stmt.index])
+            if abs(number) < Decimal("1e308"):
+                numbers.append(float(number))
+    return [text for at, text in enumerate(plan.strings) if at not in refs], numbers
+
+
+# What is compared with what -------------------------------------------------------------------------------
+
+
+def place_of(term: object) -> Place | None:
+    """Where in the input a term walks to; None for one that is no walk, or whose steps are not all known."""
+    if isinstance(term, Input):
+        steps = term.path
+    elif isinstance(term, Element) and not term.of_keys:
+        source = place_of(term.source)
+        if source is None:
+            return None
+        steps = (*source, MEMBER, *term.path)
+    else:
+        return None
+    return steps if all(isinstance(step, str | int) for step in steps) else None
+
+
+def _compared(formula: Formula, patterns: dict[str, None]) -> Iterator[tuple[Place, list[Value]]]:
+    """The places that a formula reads, and the constants that each is compared with."""
+    seen: set[Formula] = set()
+    stack = [formula]
+    while stack:
+        node = stack.pop()
+        if node in seen:
+            continue
+        seen.add(node)
+        stack.extend(node.args)
+        match node.atom:
+            case In(term, values):
+                yield from _at(term, [unkey(each) for each in values])
+            case Test(term):
+                if term.name in ("regex.match", "re_match") and isinstance(term.args[0], Known):
+                    patterns[str(term.args[0].value)] = None
+                yield from _at(term, list(_known(term)))
+            case Same(left, right):
+                yield from _at(left, [])
+                yield from _at(right, [])
+            case Defined(term) | IsKind(term, _):
+                yield from _at(term, [])
+            case Exists(source, _, body):
+                yield from _at(source, [])
+                stack.append(body)
+
+
+def _at(symbol: Symbol, values: list[Value]) -> Iterator[tuple[Place, list[Value]]]:
+    """The walks that a symbol is made of. What a walk goes through on its way is no place of its own."""
+    for part in subterms(symbol):
+        place = place_of(part)
+        if place:
+            inner = values if part is symbol or not isinstance(symbol, Input | Element) else []
+            yield place, inner
+
+
+def _known(symbol: Symbol) -> Iterable[Value]:
+    """The constants among the operands of a call."""
+    for part in subterms(symbol):
+        if isinstance(part, Known):
+            value = part.value
+            yield from value if isinstance(value, list | Set) else (value,)

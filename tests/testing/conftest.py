@@ -1,0 +1,36 @@
+"""One Envoy for as long as the tests here run, and policies of one rule as subjects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from palisade import rego
+from palisade.policy.providers import InlineKeys, Provider
+from palisade.testing.equivalence import Bed, Issuers, Subject, revision_of, subject
+
+CORP = Provider("corp", "https://corp.example", (), InlineKeys("{}"))
+HEAD = "package p\nimport input.attributes.request.http\nclaims := input.identity.claims\n"
+
+
+@pytest.fixture(scope="session")
+def bed() -> Iterator[Bed]:
+    with Bed() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def make_subject() -> Callable[..., Subject]:
+    """A subject of the rules that follow the usual head; the decision is `allow`."""
+    issuers = Issuers()
+
+    def make(
+        rules: str, data: Any = None, providers: tuple[Provider, ...] = (CORP,), **settings: Any
+    ) -> Subject:
+        policy = rego.compile({"p.rego": HEAD + rules}, data or {})
+        revision = revision_of(policy, "p/allow", providers)
+        return subject("orders", revision, revision.inventory.functions["orders"], issuers, **settings)
+
+    return make

@@ -1,0 +1,78 @@
+"""The bed does what a sidecar does, and tells what it refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from palisade.testing.equivalence import Bed, BedError, Request, Subject, Tally, Token, compare, compare_many
+
+ALICE = Token("corp", {"sub": "alice"})
+
+
+def test_who_decides_and_what_comes_of_it(bed: Bed, make_subject: Callable[..., Subject]) -> None:
+    """By the sidecar, or by a real engine; a token that does not verify counts as none."""
+    subject = make_subject(
+        'allow if claims.sub == "alice"\nallow if crypto.md5(http.path) == "6666cd76f96956469e7be39d750cc7d9"'
+    )
+    bed.load(subject)
+    asked = [
+        Request(token=ALICE),
+        Request("GET", "/"),
+        Request("GET", "/x"),
+        Request("GET", "/x", (), Token("corp", {"sub": "alice"}, spoiled=True)),
+        Request("GET", "/%2f"),
+    ]
+    found = [(each.status, each.asked, each.refused) for each in bed.ask(asked) if each is not None]
+    assert found == [
+        (200, False, False),
+        (200, True, False),
+        (403, True, False),
+        (403, True, False),
+        (400, False, True),
+    ]
+
+
+def test_requests_come_from_anywhere(bed: Bed, make_subject: Callable[..., Subject]) -> None:
+    """The PROXY header names the address that both Envoy's matchers and the engine's input see."""
+    address = "input.attributes.source.address.socketAddress.address"
+    bed.load(make_subject(f'allow if net.cidr_contains("10.1.0.0/16", {address})'))
+    sources = ("10.1.2.3", "10.2.0.0", "::1", "127.0.0.1")
+    answers = bed.ask([Request(source=each) for each in sources])
+    assert [each.status for each in answers if each is not None] == [200, 403, 403, 403]
+    seen = [
+        each.input["attributes"]["source"]["address"]["socketAddress"]["address"] for each in answers if each
+    ]
+    assert tuple(seen) == sources
+
+
+def test_a_request_that_ends_the_connection_takes_no_other_with_it(
+    bed: Bed, make_subject: Callable[..., Subject]
+) -> None:
+    bed.load(make_subject("allow if http.method"))
+    bad = Request("GET", "/ü")
+    answers = bed.ask([Request(), bad, Request(), bad, bad, Request()] * 8)
+    assert [each.status for each in answers if each is not None] == [200, 400, 200, 400, 400, 200] * 8
+
+
+def test_several_policies_at_once(bed: Bed, make_subject: Callable[..., Subject]) -> None:
+    subjects = [
+        make_subject('allow if http.method == "GET"'),
+        make_subject('allow if claims.sub == "alice"'),
+        make_subject("allow if time.now_ns() > 1"),
+    ]
+    bed.load(*subjects, reporting=True)
+    tally = Tally()
+    assert not compare_many(bed, subjects, [Request(token=ALICE), Request("POST")], tally)
+    assert (tally.native, tally.residual, tally.allowed) == (4, 2, 2)
+
+
+def test_what_envoy_refuses_is_told_in_its_words(bed: Bed, make_subject: Callable[..., Subject]) -> None:
+    subject = make_subject("allow if http.method")
+    broken = make_subject("allow if http.method")
+    broken.slot("palisade.native").Clear()
+    with pytest.raises(BedError, match=r"palisade\.native"):
+        bed.load(broken)
+    bed.load(subject)
+    assert not compare(bed, subject, [Request()], Tally())

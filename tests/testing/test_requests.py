@@ -1,0 +1,86 @@
+"""Requests as bytes and as lines for a shell: what is printed is what was sent."""
+
+from __future__ import annotations
+
+import http.server
+import shlex
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from palisade.testing.equivalence import Request, Token
+from palisade.testing.equivalence.requests import curl, encoded, explain
+
+
+class _Recorder(http.server.BaseHTTPRequestHandler):
+    seen: list[tuple[str, str, list[tuple[str, str]], bytes]]
+
+    def parse_request(self) -> bool:
+        parsed = super().parse_request()
+        if parsed:
+            body = self.rfile.read(int(self.headers.get("content-length", "0")))
+            self.seen.append((self.command, self.path, self.headers.items(), body))
+            self.send_response(200)
+            self.send_header("content-length", "0")
+            self.end_headers()
+        return False
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def server() -> Iterator[tuple[str, list[Any]]]:
+    seen: list[Any] = []
+    handler = type("Handler", (_Recorder,), {"seen": seen})
+    with http.server.HTTPServer(("127.0.0.1", 0), handler) as running:
+        thread = threading.Thread(target=running.serve_forever)
+        thread.start()
+        yield f"127.0.0.1:{running.server_port}", seen
+        running.shutdown()
+        thread.join()
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="no curl on this machine")
+@pytest.mark.parametrize(
+    "request_",
+    [
+        Request("GET", "/a/../b//c%2fd?x=1&x=[2]{3}"),
+        Request("POST", "/", (("x-user", "a b"), ("x-user", "")), body="it's {}"),
+        Request("HEAD", "/x"),
+        Request("PURGE", "*", (("host", "other.example"),)),
+    ],
+    ids=("path", "headers", "head", "asterisk"),
+)
+def test_the_curl_line_sends_the_request(server: tuple[str, list[Any]], request_: Request) -> None:
+    host, seen = server
+    subprocess.run(
+        ["sh", "-c", curl(request_, host)], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    ((method, target, headers, body),) = seen
+    assert (method, target, body.decode()) == (request_.method, request_.target, request_.body)
+    sent = [(name.lower(), value) for name, value in headers]
+    assert [each for each in sent if each[0] in ("x-user", "host")] == [
+        *([] if any(name == "host" for name, _ in request_.headers) else [("host", host)]),
+        *request_.headers,
+    ]
+
+
+def test_bytes_that_are_no_text_are_sent_as_they_are() -> None:
+    raw = encoded(Request("GET", "/ü", (("x-odd", "a\udcff"),)))
+    assert b"GET /\xc3\xbc HTTP/1.1\r\n" in raw
+    assert b"x-odd: a\xff\r\n" in raw
+
+
+def test_explain_gets_the_claims_of_a_valid_token_only() -> None:
+    request = Request("GET", "/orders", (), Token("corp", {"roles": ["a b"]}))
+    words = shlex.split(explain(request, "orders"))
+    assert words[:3] == ["palisade", "explain", "GET /orders"]
+    assert words[-4:] == ["--provider", "corp", "--claim", 'roles=["a b"]']
+    spoiled = replace(request, token=Token("corp", {"roles": []}, spoiled=True))
+    assert "--claim" not in explain(spoiled, "orders")
