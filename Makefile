@@ -18,6 +18,9 @@ $(STAMP): pyproject.toml
 		{ echo "Palisade needs Python 3.11 or newer; name one: make setup PYTHON=python3.12" >&2; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@# OPA's engine as a library, for tests. It asks for Python 3.14, but needs only 3.11.
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --ignore-requires-python --no-deps \
+		--only-binary :all: opa-golib-python-bindings==0.4.4 || echo "no OPA here: its tests will be skipped" >&2
 	@touch $@
 
 test: $(STAMP) ## run all tests

@@ -23,6 +23,8 @@ _LOWERED = (
     "gRPC config: initial fetch timed out",
     # What we asked for.
     "caught ENVOY_SIGTERM",
+    # Weighed in docs/decisions/answers-in-the-sidecar.md; Envoy says it once for each answer.
+    "marked as work-in-progress",
 )
 _KEPT = 20
 

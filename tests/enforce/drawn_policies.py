@@ -310,7 +310,10 @@ def policies(draw: st.DrawFn, *, rich: bool = True) -> str:
             lines.append(f"deny contains {number} if {{ {body} }}")
         elif shape == "object":
             response = f'{{"allowed": {draw(_BOOLEANS)}, "http_status": 40{number}}}'
-            lines.append(f"allow := {response} if {{ {body} }}")
+            other = draw(
+                st.sampled_from(("", "", ' else := {"allowed": false, "body": "no"} if http.path != "/"'))
+            )
+            lines.append(f"allow := {response} if {{ {body} }}{other}")
         else:
             lines.append(f"allow if {{ {body} }}")
     if shape == "deny":

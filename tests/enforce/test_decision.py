@@ -73,12 +73,25 @@ def test_reasons_have_the_place_of_the_rule() -> None:
     assert "time.now_ns" in reason.text
 
 
-def test_responses_are_for_the_engine_and_say_so() -> None:
-    """Envoy's filter has no status of its own to answer with."""
-    decision = compiled('allow := {"allowed": false, "http_status": 401} if not claims.sub')
+def test_responses_of_the_request_are_for_the_engine_and_say_so() -> None:
+    """A body that each request makes anew is none of the answers that a sidecar knows."""
+    decision = compiled('allow := {"allowed": false, "body": http.path} if not claims.sub')
     (rule,) = decision.coverage
     assert rule.verdict is Verdict.RESIDUAL
     assert rule.reasons[0].hint
+
+
+def test_parts_of_an_object_that_contradict_each_other_are_no_answers() -> None:
+    """A status for each outcome of a helper rule makes two answers, not one for each combination."""
+    decision = compiled(
+        """ok if http.method == "GET"
+status := 200 if ok else := 401
+body := "come in" if ok else := "stay out"
+allow := {"allowed": true, "http_status": status, "body": body} if ok
+allow := {"allowed": false, "http_status": status, "body": body} if not ok"""
+    )
+    assert len(decision.answers) == 2
+    assert not decision.residual
 
 
 def test_an_object_that_only_allows_is_a_boolean() -> None:

@@ -79,6 +79,7 @@ def show(state: dict[str, Any]) -> None:
         console.print(
             "          pinned until policies are edited, or: palisade rollback --resume", style="yellow"
         )
+    console.print(f"backend   {_backend(state['backend'])}")
     table = Table("function", "sidecar", "upstream", "connected", "runs", "rules", box=None, pad_edge=False)
     for name, function in state["functions"].items():
         runs = function["running"] or "nothing yet"
@@ -100,6 +101,13 @@ def show(state: dict[str, Any]) -> None:
 
 def _by(revision: dict[str, Any]) -> str:
     return f", by {revision['cause']}" if revision["cause"] else ""
+
+
+def _backend(backend: dict[str, Any]) -> str:
+    if not backend["address"]:
+        return str(backend["kind"])
+    how = "well" if backend["healthy"] else "no decisions"
+    return f"{backend['kind']} at {backend['address']}, {how} since {backend['since']}"
 
 
 def _rules(rules: dict[str, int] | None) -> str:

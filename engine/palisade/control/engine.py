@@ -26,8 +26,8 @@ from palisade.control.releases import Releases
 from palisade.control.rollout import Rollout
 from palisade.control.tasks import Tasks
 from palisade.decide.access import AccessLog
-from palisade.decide.backends.embedded import EmbeddedBackend
-from palisade.decide.backends.interface import Backend
+from palisade.decide.backends import backend_of
+from palisade.decide.backends.interface import BackendSetupError
 from palisade.decide.log import DecisionLog
 from palisade.decide.mask import Mask
 from palisade.decide.service import Authorization
@@ -84,10 +84,10 @@ class Engine:
                 mask=Mask().also(headers=logged.mask_headers, parameters=logged.mask_parameters),
             )
             self.credentials = Credentials(self.inventory)
-        except (OSError, AuthorityError) as error:
+            self.backend = backend_of(self.inventory)
+        except (OSError, AuthorityError, BackendSetupError) as error:
             raise EngineError(str(error)) from None
         self._tasks = Tasks()
-        self.backend: Backend = EmbeddedBackend()
         self.rollout = Rollout(self.cache, self._tasks, self.backend)
         self.keys = KeyStore(
             self.inventory.engine.state / "keys", lambda: self._tasks.spawn(self.releases.renew())
@@ -150,6 +150,8 @@ class Engine:
             found.append("engine: the new settings take effect when the engine is started anew")
         if self.inventory.decision_log != self._at_start.decision_log:
             found.append("decision_log: the new settings take effect when the engine is started anew")
+        if self.inventory.backend != self._at_start.backend:
+            found.append("backend: the new settings take effect when the engine is started anew")
         return found
 
     # Serving ----------------------------------------------------------------------------------------

@@ -39,6 +39,12 @@ class _EngineCollector(Collector):
             yield GaugeMetricFamily(
                 "palisade_reload_seconds", "Duration of the last reading, with compiling.", value=seconds
             )
+        backend = GaugeMetricFamily(
+            "palisade_backend_up", "1 if the backend gives residual decisions.", labels=["kind"]
+        )
+        health = engine.backend.health
+        backend.add_metric([health.kind], float(not health.problem))
+        yield backend
         yield from self._sidecars()
         yield from self._decisions()
 

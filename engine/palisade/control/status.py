@@ -10,6 +10,7 @@ from typing import Any
 from palisade.control import announced
 from palisade.control.engine import Engine, Reload
 from palisade.control.rollout import revision_of
+from palisade.decide.backends.interface import Health
 from palisade.enforce.envoy import Enforcement
 from palisade.policy.inventory import Function
 from palisade.rego.errors import Diagnostic
@@ -52,6 +53,7 @@ def status(engine: Engine) -> dict[str, Any]:
             )
             for name, function in engine.inventory.functions.items()
         },
+        "backend": _backend(engine.backend.health),
         "decisions": asdict(engine.decisions.stats),
     }
 
@@ -68,6 +70,8 @@ def problems(engine: Engine) -> list[str]:
     found += engine.keys.problems
     if engine.releases.problem:
         found.append(engine.releases.problem)
+    if backend := engine.backend.health.problem:
+        found.append(f"residual requests are denied for want of a backend: {backend}")
     for name, node in engine.cache.status().items():
         if name not in engine.inventory.functions:
             continue
@@ -101,6 +105,16 @@ def _function(
             "at": _time(node.rejection.at),
         }
     return shown
+
+
+def _backend(health: Health) -> dict[str, Any]:
+    return {
+        "kind": health.kind,
+        "address": health.address or None,
+        "healthy": not health.problem,
+        "problem": health.problem or None,
+        "since": _time(health.since),
+    }
 
 
 def _rules(enforcement: Enforcement) -> dict[str, int]:

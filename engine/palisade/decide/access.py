@@ -17,7 +17,7 @@ from typing import Any
 
 import grpc.aio
 from envoy.config.core.v3.base_pb2 import RequestMethod
-from envoy.data.accesslog.v3.accesslog_pb2 import HTTPAccessLogEntry
+from envoy.data.accesslog.v3.accesslog_pb2 import HTTPAccessLogEntry, ResponseFlags
 from envoy.service.accesslog.v3.als_pb2 import StreamAccessLogsMessage, StreamAccessLogsResponse
 from envoy.service.accesslog.v3.als_pb2_grpc import (
     AccessLogServiceServicer,
@@ -29,7 +29,7 @@ from palisade.decide.event import Decider, DecisionRecord, Event
 from palisade.decide.input import JWT_METADATA, identity_of, struct
 from palisade.decide.log import DecisionLog
 from palisade.decide.peer import function_of
-from palisade.decide.response import METADATA
+from palisade.decide.response import ANSWER, ANSWER_METADATA, EXT_AUTHZ, METADATA
 from palisade.decide.urls import PathError, parse_target
 from palisade.rego.values import UNDEFINED, Value
 
@@ -44,7 +44,7 @@ UNANSWERED = "residual_unanswered"
 NO_REVISION = "no_revision"
 REFUSED = "request_refused"
 
-_RBAC, _EXT_AUTHZ = "envoy.filters.http.rbac", "envoy.filters.http.ext_authz"
+_RBAC = "envoy.filters.http.rbac"
 _ENFORCED, _RULE = "enforced_engine_result", "enforced_effective_policy_id"
 
 # What the native filter reports in place of a rule (palisade.enforce.envoy.decision).
@@ -90,7 +90,7 @@ class AccessLog(AccessLogServiceServicer):  # type: ignore[misc]  # generated co
 
 def _decided_by_engine(entry: HTTPAccessLogEntry) -> bool:
     metadata = entry.common_properties.metadata.filter_metadata
-    return _EXT_AUTHZ in metadata and METADATA in metadata[_EXT_AUTHZ].fields
+    return EXT_AUTHZ in metadata and METADATA in metadata[EXT_AUTHZ].fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ class AccessRecord:
             path=self.path,
             input=_input(entry, self.function),
             allowed=verdict.allowed,
-            result=UNDEFINED if verdict.code else verdict.allowed,
+            result=verdict.result,
             rule=verdict.rule,
             revision=_revision(entry),
             requested_by=_address(entry),
@@ -132,6 +132,13 @@ class _Verdict:
     rule: str = ""
     code: str = ""
     message: str = ""
+    answer: Value = UNDEFINED
+
+    @property
+    def result(self) -> Value:
+        if self.answer is UNDEFINED:
+            return UNDEFINED if self.code else self.allowed
+        return self.answer
 
 
 def _verdict(entry: HTTPAccessLogEntry) -> _Verdict:
@@ -143,19 +150,34 @@ def _verdict(entry: HTTPAccessLogEntry) -> _Verdict:
             return _Verdict(Decider.SIDECAR, False, "", NO_REVISION, "the sidecar has no revision yet")
         return _Verdict(Decider.SIDECAR, False, "", REFUSED, details or "the request ended before a decision")
     rule = _ending(fields, _RULE) or ""
-    if rule == _RESIDUAL:
+    flags = entry.common_properties.response_flags
+    asked = flags.unauthorized_details.reason == ResponseFlags.Unauthorized.EXTERNAL_SERVICE
+    if rule == _RESIDUAL or asked:
         # It was to be asked of the engine, and no answer of the engine's came back.
         message = f"the engine gave no answer in time: {details}"
         return _Verdict(Decider.RESIDUAL, False, "", UNANSWERED, message)
     if rule == _ERROR:
         message = "the evaluation ends in an error for this request: `palisade explain` shows where"
         return _Verdict(Decider.NATIVE, False, "", EVALUATION_ERROR, message)
+    if rule.startswith(ANSWER):
+        return _answered(entry, rule)
     return _Verdict(Decider.NATIVE, enforced == "allowed", rule)
 
 
+def _answered(entry: HTTPAccessLogEntry, name: str) -> _Verdict:
+    """What the sidecar answered with, by the name that the native filter reported and what it noted."""
+    allowed, _, rule = name.removeprefix(ANSWER).split(":", 2)
+    metadata = entry.common_properties.metadata.filter_metadata
+    noted = struct(metadata[ANSWER_METADATA]) if ANSWER_METADATA in metadata else {}
+    code, message = str(noted.get("code", "")), str(noted.get("message", ""))
+    result = noted.get("result", UNDEFINED)
+    return _Verdict(Decider.NATIVE, allowed == "allow", rule, code, message, result)
+
+
 def _ending(fields: Any, name: str) -> str | None:
-    """The field of this name, whatever prefix the filter was given for its statistics."""
-    for key in fields:
+    """The field of this name, whatever prefix the filter was given for its statistics: the shortest, as a
+    sidecar's own answer ends in a filter with a prefix of its own."""
+    for key in sorted(fields, key=len):
         if key.endswith(name):
             value: str = fields[key].string_value
             return value

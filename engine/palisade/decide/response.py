@@ -12,9 +12,19 @@ from palisade.decide.decision import Decision, Headers
 
 PERMISSION_DENIED = 7  # google.rpc.Code
 
+EXT_AUTHZ = "envoy.filters.http.ext_authz"
+"""Where in Envoy's dynamic metadata `dynamic_metadata` arrives."""
+
 METADATA = "palisade"
 """The key in Envoy's ext_authz metadata under which the engine leaves the id of its decision: the access log
 hands it back, and so each decision is logged once."""
+
+ANSWER = "answer:"
+"""What the name begins with under which the native filter reports that the sidecar itself gives such an
+answer: `answer:allow:HASH:RULE` or `answer:deny:HASH:RULE`."""
+
+ANSWER_METADATA = "palisade.answer"
+"""Where in Envoy's dynamic metadata the sidecar notes that answer for the decision log."""
 
 
 def to_response(decision: Decision, decision_id: str) -> CheckResponse:
@@ -22,8 +32,11 @@ def to_response(decision: Decision, decision_id: str) -> CheckResponse:
     response = CheckResponse()
     if decision.allowed:
         ok = response.ok_response
-        ok.headers.extend(_options(decision.headers))
-        ok.response_headers_to_add.extend(_options(decision.response_headers_to_add))
+        ok.headers.extend(_options(joined(decision.headers)))
+        ok.response_headers_to_add.extend(
+            _option(name, value, HeaderValueOption.APPEND_IF_EXISTS_OR_ADD)
+            for name, value in decision.response_headers_to_add
+        )
         ok.headers_to_remove.extend(decision.request_headers_to_remove)
         for name, value in decision.query_parameters_to_set:
             ok.query_parameters_to_set.add(key=name, value=value)
@@ -39,17 +52,34 @@ def to_response(decision: Decision, decision_id: str) -> CheckResponse:
     return response
 
 
+def joined(headers: Headers) -> Headers:
+    """The headers with the values of each in one line, as a proxy may write them (RFC 9110, 5.3).
+
+    ext_authz of Envoy 1.40 would keep only the last value of a request's header.
+    """
+    lines: dict[str, tuple[str, str]] = {}
+    for name, value in headers:
+        known = lines.get(name.lower())
+        separator = "; " if name.lower() == "cookie" else ","  # RFC 6265, 5.4
+        lines[name.lower()] = (name, value) if known is None else (known[0], f"{known[1]}{separator}{value}")
+    return tuple(lines.values())
+
+
 def _options(headers: Headers) -> Iterable[HeaderValueOption]:
     """The first value of a header replaces what is there, further ones are added to it."""
     seen: set[str] = set()
     for name, value in headers:
-        option = HeaderValueOption()
-        option.header.key = name
-        option.header.value = value
-        option.append_action = (
-            HeaderValueOption.APPEND_IF_EXISTS_OR_ADD
-            if name.lower() in seen
-            else HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
-        )
+        repeated = name.lower() in seen
         seen.add(name.lower())
-        yield option
+        add, overwrite = (
+            HeaderValueOption.APPEND_IF_EXISTS_OR_ADD,
+            HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD,
+        )
+        yield _option(name, value, add if repeated else overwrite)
+
+
+def _option(name: str, value: str, action: HeaderValueOption.HeaderAppendAction) -> HeaderValueOption:
+    option = HeaderValueOption(append_action=action)
+    option.header.key = name
+    option.header.value = value
+    return option

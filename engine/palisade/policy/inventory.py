@@ -15,6 +15,7 @@ EscapedSlashes = Literal["reject", "keep", "unescape"]
 Protocol = Literal["auto", "http1", "http2"]
 
 DEFAULT_DECISION = "palisade/identity/allow"
+OPA_TIMEOUT = 0.5
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -90,6 +91,23 @@ class HistorySettings:
 
 
 @dataclass(frozen=True, slots=True)
+class OpaSettings:
+    """An OPA server that takes residual decisions by its REST API. Paths are absolute."""
+
+    url: str
+    """`http` or `https`, without a slash at the end."""
+    token: Path | None = None
+    """The file with the bearer token that OPA is shown; read anew whenever it changes."""
+    ca: Path | None = None
+    """The certificates (PEM) that OPA's must lead to; those of the system without it."""
+    cert: Path | None = None
+    key: Path | None = None
+    """The engine's certificate and key for OPA (PEM)."""
+    timeout: float = OPA_TIMEOUT
+    """Seconds that a decision may take."""
+
+
+@dataclass(frozen=True, slots=True)
 class Inventory:
     """All of one `palisade.yaml`. Paths are absolute."""
 
@@ -105,6 +123,8 @@ class Inventory:
     network: Network = field(default_factory=Network)
     """The hosts that `http.send` and `net.lookup_ip_addr` may reach."""
     history: HistorySettings = HistorySettings()
+    backend: OpaSettings | None = None
+    """Who evaluates residual decisions; None is the engine itself."""
 
     def function(self, name: str) -> Function:
         """The function of that name. Raises UnknownFunctionError, which names the nearest."""

@@ -21,8 +21,10 @@ from palisade.policy.inventory import (
     HistorySettings,
     Inventory,
     InventoryError,
+    OpaSettings,
     Protocol,
 )
+from palisade.policy.inventory_backend import read_backend
 from palisade.policy.settings import SettingsReader
 from palisade.policy.source import (
     Mapping,
@@ -83,7 +85,8 @@ class _Reader(SettingsReader):
         self._bound: list[tuple[str, Address, Location]] = []
 
     def inventory(self, tree: Tree) -> Inventory:
-        known = {"policies", "functions", "decision", "rego", "engine", "decision_log", "network", "history"}
+        known = {"policies", "functions", "decision", "rego", "engine"}
+        known |= {"decision_log", "network", "history", "backend"}
         top = self.settings(tree, "the inventory", known, required=_REQUIRED)
         inventory = Inventory(
             file=self._path,
@@ -95,6 +98,7 @@ class _Reader(SettingsReader):
             decision_log=self.read(top, "decision_log", self._decision_log, DecisionLogSettings()),
             network=self.read(top, "network", self._network, Network()),
             history=self.read(top, "history", self._history, HistorySettings()),
+            backend=self.read(top, "backend", self._backend, None),
         )
         if "engine" not in top:
             self._bind("engine.listen", inventory.engine.listen, tree.at)
@@ -198,6 +202,9 @@ class _Reader(SettingsReader):
         settings = self.settings(tree, name, {"keep"})
         keep = self.read(settings, "keep", self.whole(1, 1000, _KEEP), HistorySettings().keep, within=name)
         return HistorySettings(keep=keep)
+
+    def _backend(self, tree: Tree, name: str) -> OpaSettings | None:
+        return read_backend(self, tree, name)
 
     # Values -----------------------------------------------------------------------------------------
 

@@ -24,6 +24,10 @@ class BackendError(EvalError):
         self.status = status
 
 
+class BackendSetupError(Exception):
+    """The backend cannot be used on this machine, or with these settings: why, and what to do."""
+
+
 @dataclass(frozen=True, slots=True)
 class Health:
     """How a backend is. `problem` is a sentence for people; empty where all is well."""

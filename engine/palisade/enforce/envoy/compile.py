@@ -10,20 +10,17 @@ from dataclasses import dataclass
 
 from envoy.config.core.v3.extension_pb2 import TypedExtensionConfig
 from envoy.config.core.v3.grpc_service_pb2 import GrpcService
-from envoy.extensions.common.matching.v3.extension_matcher_pb2 import ExtensionWithMatcher
-from envoy.extensions.filters.http.composite.v3.composite_pb2 import Composite, ExecuteFilterAction
 from envoy.extensions.filters.http.ext_authz.v3.ext_authz_pb2 import BufferSettings, ExtAuthz
 from envoy.extensions.filters.http.rbac.v3.rbac_pb2 import RBAC
 from envoy.extensions.filters.http.set_filter_state.v3.set_filter_state_pb2 import Config as SetFilterState
-from envoy.extensions.matching.common_inputs.network.v3.network_inputs_pb2 import DynamicMetadataInput
-from envoy.extensions.matching.input_matchers.metadata.v3.metadata_pb2 import Metadata
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 
+from palisade.enforce.envoy.answers import gate
 from palisade.enforce.envoy.bounds import Reason
 from palisade.enforce.envoy.decision import RESIDUAL, Decision, RuleCoverage, decide
 from palisade.enforce.envoy.identity import authentication
-from palisade.enforce.envoy.predicate import Text, custom_check, negate, one_of, typed
+from palisade.enforce.envoy.predicate import Text, negate, one_of
 from palisade.enforce.envoy.sources import JWT_AUTHN, PATH_STATE, state_text
 from palisade.enforce.envoy.tree import MAX_LINEAR, Entry, Verdict, build
 from palisade.policy.inventory import Function
@@ -86,7 +83,7 @@ def compile_sidecar(
         IDENTITY: authentication(revision.providers, keys),
         ATTRIBUTES: attributes(revision.id, texts),
         NATIVE: rbac,
-        ASK: _gate(function, body=body),
+        ASK: gate(_ask(function, body=body), RESIDUAL, decision.answers),
     }
     slots = [_slot(slot, config) for slot, config in filters.items()]
     snapshot = Snapshot.of(_version(revision, keys), slots)
@@ -147,33 +144,6 @@ def attributes(revision: str, texts: Iterable[Text] = ()) -> SetFilterState:
         state = config.on_request_headers.add(object_key=key, factory_key="envoy.string")
         state.format_string.text_format_source.inline_string = text
     return config
-
-
-def _gate(function: Function, *, body: bool) -> ExtensionWithMatcher:
-    """Sends to the engine what the native filter could not decide, and costs others one look at its name.
-
-    Filters are changed one after the other, so this one may see the names of another revision: it is there
-    even where nothing is residual.
-    """
-    gate = ExtensionWithMatcher()
-    gate.extension_config.name = "palisade.gate"
-    gate.extension_config.typed_config.Pack(Composite())
-    item = gate.xds_matcher.matcher_list.matchers.add()
-    # The native filter reported this name on its own authority: no client can set metadata.
-    named = DynamicMetadataInput(filter="envoy.filters.http.rbac")
-    named.path.add(key="enforced_effective_policy_id")
-    # Metadata are no text to Envoy's maps: a map on them matches nothing, and complains of nothing.
-    value = Metadata()
-    value.value.string_match.exact = RESIDUAL
-    check = custom_check(typed("palisade.name", named), typed("palisade.value", value))
-    item.predicate.single_predicate.MergeFromString(check.single)
-    asking = ExecuteFilterAction()
-    asking.typed_config.name = "palisade.ask"
-    asking.typed_config.typed_config.Pack(_ask(function, body=body), deterministic=True)
-    action = item.on_match.action
-    action.name = "palisade.ask"
-    action.typed_config.Pack(asking, deterministic=True)
-    return gate
 
 
 def _ask(function: Function, *, body: bool) -> ExtAuthz:

@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 
 from xds.type.matcher.v3.string_pb2 import StringMatcher
 
 from palisade.enforce.envoy import hints, paths, patterns
+from palisade.enforce.envoy.answers import Answer, Answers
 from palisade.enforce.envoy.bounds import Reason
 from palisade.enforce.envoy.lower import Lowering
-from palisade.enforce.envoy.predicate import YES, all_of, negate, text_check
+from palisade.enforce.envoy.predicate import YES, Predicate, all_of, negate, text_check
 from palisade.enforce.envoy.sources import PATH_TEXT
 from palisade.enforce.envoy.tree import MAX_LINEAR, Entry, Verdict
 from palisade.rego.errors import NOWHERE, Location
 from palisade.rego.partial import Case, Outcome
 from palisade.rego.partial.formula import Exists, Formula, IsKind
+from palisade.rego.partial.reachable import reachable
 from palisade.rego.partial.terms import Apply, Element, Input, Known
 from palisade.rego.values import Key
 
@@ -49,6 +52,8 @@ class Decision:
     entries: tuple[Entry, ...]
     default: Entry
     coverage: tuple[RuleCoverage, ...]
+    answers: tuple[Answer, ...] = ()
+    """What the slot behind the native filter answers, by the names that the entries have."""
     doubts: tuple[Reason, ...] = ()
     """The requests that go to the engine before any rule is looked at."""
 
@@ -63,21 +68,21 @@ def decide(outcome: Outcome, providers: Sequence[str]) -> Decision:
     cases = _settled(outcome)
     conditions = (outcome.error, *(case.condition for case in cases))
     lowering = Lowering(providers, _often_looped(conditions))
+    answers = Answers()
     entries: list[Entry] = []
     coverage: dict[tuple[Location, Verdict], RuleCoverage] = {}
     if outcome.error.kind != "false":
         bounds = lowering.bounds(outcome.error)
         entries.append(Entry(bounds.surely, Verdict.DENY, ERROR))
         entries.append(Entry(all_of((bounds.possibly, negate(bounds.surely))), Verdict.RESIDUAL, RESIDUAL))
-    for verdict, run in _runs(cases):
+    for outcome_of, run in groupby(((case, _end(case, answers)) for case in cases), key=_same_end):
+        verdict = outcome_of[0]
         unsure: list[Entry] = []
-        for case in run:
+        for case, end in run:
             bounds = lowering.bounds(case.condition)
-            reasons = _placed(lowering.reasons(case.condition), case.label)
-            if verdict is Verdict.RESIDUAL:
-                reasons = (Reason("answers with more than a boolean", case.label, _RESPONSE_HINT), *reasons)
+            reasons = (*end.reasons, *_placed(lowering.reasons(case.condition), case.label))
             native = not reasons
-            entries.append(Entry(bounds.surely, verdict, _name(case, verdict)))
+            entries.append(end.entry(bounds.surely))
             if not bounds.exact:
                 unsure.append(Entry(bounds.possibly, Verdict.RESIDUAL, RESIDUAL))
             if case.label is not NOWHERE:
@@ -91,7 +96,7 @@ def decide(outcome: Outcome, providers: Sequence[str]) -> Decision:
     default = Entry(YES, Verdict.DENY, "default")
     entries[:0] = _doubtful(lowering)
     doubts = _doubts(lowering, lowering.reasons(outcome.error))
-    return Decision(tuple(entries), default, tuple(coverage.values()), doubts)
+    return Decision(tuple(entries), default, tuple(coverage.values()), answers.given, doubts)
 
 
 def _often_looped(formulas: Iterable[Formula]) -> set[tuple[object, ...]]:
@@ -137,24 +142,10 @@ def _doubts(lowering: Lowering, errors: Iterable[Reason]) -> tuple[Reason, ...]:
     return tuple(sorted(found, key=lambda reason: (reason.location, reason.text)))
 
 
-_RESPONSE_HINT = "Envoy's filter only allows or denies: the engine answers with a status, headers or a body"
-
-
 def _placed(reasons: Iterable[Reason], label: Location) -> tuple[Reason, ...]:
     """The reasons in order; what has no place of its own stands in the rule."""
     found = {replace(each, location=label) if each.location is NOWHERE else each for each in reasons}
     return tuple(sorted(found, key=lambda reason: (reason.location, reason.text)))
-
-
-def _runs(cases: Sequence[Case]) -> list[tuple[Verdict, list[Case]]]:
-    runs: list[tuple[Verdict, list[Case]]] = []
-    for case in cases:
-        verdict = _verdict(case)
-        if runs and runs[-1][0] is verdict:
-            runs[-1][1].append(case)
-        else:
-            runs.append((verdict, [case]))
-    return runs
 
 
 def _settled(outcome: Outcome) -> list[Case]:
@@ -170,24 +161,57 @@ def _settled(outcome: Outcome) -> list[Case]:
         cases.append(Case(yes, Known(True), case.label))
         cases.append(Case(response, case.value, case.label))
         cases.append(Case(case.condition, Known(False), case.label))
-    return cases
+    return _possible(cases)
 
 
-def _verdict(case: Case) -> Verdict:
-    """A boolean decides in Envoy; what says more, such as a status, is for the engine to answer."""
+def _possible(cases: list[Case]) -> list[Case]:
+    """The cases without the objects that no request can get."""
+    objects = [isinstance(case.value, Known) and isinstance(case.value.value, dict) for case in cases]
+    if not any(objects):
+        return cases
+    found = reachable([case.condition for case in cases])
+    return [case for case, its, comes in zip(cases, objects, found, strict=True) if comes or not its]
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """What becomes of a request in a case."""
+
+    verdict: Verdict
+    name: str
+    answer: str = ""
+    reasons: tuple[Reason, ...] = ()
+
+    def entry(self, predicate: Predicate) -> Entry:
+        return Entry(predicate, self.verdict, self.name, self.answer)
+
+
+def _same_end(each: tuple[Case, _End]) -> tuple[Verdict, str]:
+    """Cases that end the same, next to each other, may change places."""
+    return each[1].verdict, each[1].answer
+
+
+def _end(case: Case, answers: Answers) -> _End:
+    """A boolean ends in the native filter; what says more, as a status, is an answer, or the engine's."""
     if case.value is None:
-        return Verdict.DENY
+        return _End(Verdict.DENY, _rule(case))
     if not isinstance(case.value, Known):
-        return Verdict.RESIDUAL
+        return _asked(case, "answers with values of the request", hints.CONSTANTS)
     value = case.value.value
-    if isinstance(value, dict):
-        if value.keys() != {"allowed"}:
-            return Verdict.RESIDUAL
+    if isinstance(value, dict) and value.keys() == {"allowed"}:
         value = value["allowed"]
-    return Verdict.ALLOW if value is True else Verdict.DENY
+    if not isinstance(value, dict):
+        return _End(Verdict.ALLOW if value is True else Verdict.DENY, _rule(case))
+    found = answers.to(value)
+    if isinstance(found, str):
+        return _asked(case, f"answers with an object that {found}", hints.PLAIN)
+    verdict = Verdict.ALLOW if found.allowed else Verdict.DENY
+    return _End(verdict, found.name(_rule(case)), found.prefix)
 
 
-def _name(case: Case, verdict: Verdict) -> str:
-    if verdict is Verdict.RESIDUAL:
-        return RESIDUAL
+def _asked(case: Case, reason: str, hint: str) -> _End:
+    return _End(Verdict.RESIDUAL, RESIDUAL, reasons=(Reason(reason, case.label, hint),))
+
+
+def _rule(case: Case) -> str:
     return "default" if case.label is NOWHERE else f"{case.label.file}:{case.label.row}"

@@ -98,6 +98,8 @@ _OTHER = (
 )
 
 
+CONSTANTS = "answer with constants: the sidecar knows all objects that are made of them"
+PLAIN = "answer with a status, a body, and headers that are not the protocol's own"
 CLEAN = "Envoy normalizes paths, so clients hardly ever send one; nothing needs to be done"
 ERRORS = "give each rule one value, so that no two of them can conflict"
 TOO_MANY = "compare the whole path, a header or a claim, which Envoy looks up in maps of any size"

@@ -44,11 +44,24 @@ class Verdict(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What becomes of the requests that meet the predicate, and the name under which Envoy reports it."""
+    """What becomes of the requests that meet the predicate, and the name under which Envoy reports it.
+
+    With an `answer`, which begins the name, the next filter allows or denies.
+    """
 
     predicate: Predicate
     verdict: Verdict
     name: str
+    answer: str = ""
+
+    @property
+    def outcome(self) -> tuple[Verdict, str]:
+        """What becomes of a request: rules of one outcome may change places."""
+        return self.verdict, self.answer
+
+    def under(self, predicate: Predicate) -> Entry:
+        """The same under another predicate."""
+        return Entry(predicate, self.verdict, self.name, self.answer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +111,7 @@ class _Building:
 
     def tree(self, entries: Sequence[Entry], last: Entry) -> Tree:
         stages: list[_Stage] = []
-        for _, run in groupby(entries, key=lambda entry: entry.verdict):
+        for _, run in groupby(entries, key=lambda entry: entry.outcome):
             stages.extend(self._split([each for entry in run for each in self._alternatives(entry)]))
         matcher = self._chain(stages, _action(last))
         return Tree(matcher, tuple(sorted(self._texts, key=lambda text: text.name)))
@@ -118,7 +131,7 @@ class _Building:
                 if found is None:
                     others.append(entry)
                     continue
-                left = Entry(_without(entry.predicate, found), entry.verdict, entry.name)
+                left = entry.under(_without(entry.predicate, found))
                 for value in found.values:
                     table.setdefault(value, []).append(left)
             stages.append(_Lookup(text, prefixes, _with_shorter(table) if prefixes else table))
@@ -135,7 +148,7 @@ class _Building:
             if isinstance(part, AnyOf) and (alone or self._are_look_ups(part)):
                 others = [each for each in parts if each is not part]
                 for choice in part.parts:
-                    yield from self._alternatives(Entry(all_of((choice, *others)), entry.verdict, entry.name))
+                    yield from self._alternatives(entry.under(all_of((choice, *others))))
                 return
         yield entry
 
@@ -208,7 +221,7 @@ class _Building:
         for at, entry in enumerate(entries):
             if entry.predicate == YES:
                 rest = entries[:at]
-                if not rest or all(each.verdict is entry.verdict for each in rest):
+                if not rest or all(each.outcome == entry.outcome for each in rest):
                     return _action(entry)
         stages = self._split([each for entry in entries for each in self._alternatives(entry)])
         return Matcher.OnMatch(matcher=self._chain(stages, None))
@@ -245,6 +258,6 @@ def _with_shorter(table: dict[str, list[Entry]]) -> dict[str, list[Entry]]:
 
 
 def _action(entry: Entry) -> Matcher.OnMatch:
-    allowed = entry.verdict is not Verdict.DENY
+    allowed = entry.verdict is not Verdict.DENY or bool(entry.answer)
     action = Action(name=entry.name, action=RBAC.Action.ALLOW if allowed else RBAC.Action.DENY)
     return Matcher.OnMatch(action=typed("palisade.action", action))

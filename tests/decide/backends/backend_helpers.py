@@ -1,0 +1,63 @@
+"""Revisions to publish, and how to ask for their decisions."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import pytest
+
+from palisade.decide.backends.interface import Backend, BackendError
+from palisade.policy import revisions
+from palisade.policy.inventory import Address, Failure, Function, Inventory
+from palisade.policy.revisions import Revision
+from palisade.policy.sets import PolicySet
+
+
+@dataclass(frozen=True)
+class Set:
+    """A policy set of one module: `text`, or rules of `allow`."""
+
+    rules: str = ""
+    data: Any = None
+    text: str = ""
+    version: int = 1
+    default: str = "default allow := false\n"
+
+    def revision(self, *, no_engine: int = 403) -> Revision:
+        text = self.text or f"package palisade.identity\n{self.rules}\n{self.default}"
+        modules = MappingProxyType({"allow.rego": text})
+        digest = repr((text, self.data))
+        policy_set = PolicySet(
+            Path("policies"), modules, MappingProxyType({}), self.data or {}, digest, self.version
+        )
+        function = Function("hello", Address("h", 1), Address("127.0.0.1", 0), Failure(no_engine=no_engine))
+        inventory = Inventory(
+            Path("palisade.yaml"), Path("policies"), {"hello": function}, rego_version=self.version
+        )
+        return revisions.build(inventory, policy_set)
+
+
+async def decide(backend: Backend, revision: Revision, given: Any) -> Any:
+    value = backend.evaluate(revision, "hello", given)
+    return await value if asyncio.iscoroutine(value) else value
+
+
+async def fails_with(backend: Backend, revision: Revision, code: str, *, status: int = 403) -> str:
+    """Asks, and gives the message of the failure."""
+    with pytest.raises(BackendError) as raised:
+        await decide(backend, revision, {"n": 1})
+    assert (raised.value.code, raised.value.status) == (code, status)
+    return raised.value.message
+
+
+def run(session: Coroutine[Any, Any, None]) -> None:
+    async def bounded() -> None:
+        async with asyncio.timeout(60):
+            await session
+
+    asyncio.run(bounded())

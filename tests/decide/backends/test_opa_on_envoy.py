@@ -1,0 +1,127 @@
+"""The whole way: palisade.yaml names an OPA, a real sidecar asks the engine, and the engine asks OPA."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from aiohttp import web
+from backend_helpers import run
+from opa_process import Opa
+
+from palisade.control.engine import Engine
+from palisade.control.metrics import render
+from palisade.control.sidecars import Sidecars
+from palisade.control.status import problems, status
+
+# What the sidecar cannot tell by itself: the evaluator or OPA must count.
+POLICY = """package palisade.identity
+
+default allow := false
+
+allow if input.attributes.request.http.path == "/native"
+
+allow if {
+	some word in data.words
+	count([c | some c in split(input.attributes.request.http.headers["x-word"], ""); c == word]) == data.times
+}
+"""
+
+
+class Lines:
+    def __init__(self) -> None:
+        self.entries: list[dict[str, Any]] = []
+
+    def write(self, lines: bytes) -> None:
+        self.entries += map(json.loads, lines.splitlines())
+
+    def close(self) -> None:
+        pass
+
+
+async def serve(request: web.Request) -> web.Response:
+    return web.Response(text="served")
+
+
+@asynccontextmanager
+async def running(folder: Path, opa: Opa, sink: Lines) -> AsyncIterator[tuple[Engine, httpx.AsyncClient]]:
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", serve)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    (folder / "policies").mkdir()
+    (folder / "policies" / "allow.rego").write_text(POLICY)
+    (folder / "policies" / "data.json").write_text('{"words": ["o"], "times": 2}')
+    (folder / "palisade.yaml").write_text(f"""
+policies: ./policies
+functions:
+  hello:
+    upstream: 127.0.0.1:{runner.addresses[0][1]}
+    listen: 127.0.0.1:0
+    failure: {{no_engine: 429}}
+engine: {{listen: 127.0.0.1:0, admin: 127.0.0.1:0}}
+backend: {{opa: '{opa.url}'}}
+""")
+    async with Engine(folder / "palisade.yaml", sink=sink) as engine, Sidecars(engine) as sidecars:
+        url = f"http://{sidecars.statuses['hello'].listen}"
+        async with httpx.AsyncClient(base_url=url, trust_env=False) as client:
+            yield engine, client
+    await runner.cleanup()
+
+
+async def until(client: httpx.AsyncClient, word: str, status: int) -> httpx.Response:
+    for _ in range(400):
+        answer = await client.get("/", headers={"x-word": word})
+        if answer.status_code == status:
+            return answer
+        await asyncio.sleep(0.02)
+    pytest.fail(f"{word} was never answered with {status}")
+
+
+async def eventually(holds: Callable[[], object]) -> None:
+    for _ in range(200):
+        if holds():
+            return
+        await asyncio.sleep(0.05)
+    pytest.fail("it never came to that")
+
+
+def test_opa_decides_what_is_residual(opa: Opa, tmp_path: Path) -> None:
+    sink = Lines()
+
+    async def session() -> None:
+        async with running(tmp_path, opa, sink) as (engine, client):
+            await until(client, "foo", 200)
+            await until(client, "bar", 403)
+            assert (await client.get("/native")).status_code == 200
+            shown = status(engine)["backend"]
+            assert (shown["kind"], shown["healthy"], shown["address"]) == ("opa", True, opa.url)
+            assert b'palisade_backend_up{kind="opa"} 1.0' in render(engine)
+
+            (tmp_path / "policies" / "data.json").write_text('{"words": ["b"], "times": 1}')
+            await until(client, "bar", 200)
+            await until(client, "foo", 403)
+
+            opa.stop()
+            await until(client, "bar", 429)
+            assert (await client.get("/native")).status_code == 200
+            assert any(opa.url in each for each in problems(engine))
+            assert b'palisade_backend_up{kind="opa"} 0.0' in render(engine)
+            opa.start()
+            await until(client, "bar", 200)
+            await eventually(lambda: not problems(engine))
+            await eventually(lambda: any("error" in each for each in sink.entries))
+        assert opa.policies() == []
+        denied = next(each for each in sink.entries if "error" in each)
+        assert denied["error"]["code"] == "backend_unavailable"
+        assert opa.url in denied["error"]["message"]
+        assert denied["palisade"]["decider"] == "residual"
+
+    run(session())

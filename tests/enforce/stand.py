@@ -1,0 +1,297 @@
+"""A real sidecar before a real function, with the engine's own services: policies come and go while it runs.
+
+Unlike a gauge it decides as in production: compiled snapshots over xDS, residual requests answered by the
+engine, every decision in a log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import re
+import shutil
+import tempfile
+import threading
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import grpc.aio
+from envoy.config.core.v3.extension_pb2 import TypedExtensionConfig
+from envoy.config.rbac.v3.rbac_pb2 import RBAC as RULES
+from envoy.config.rbac.v3.rbac_pb2 import Action
+from envoy.extensions.filters.http.rbac.v3.rbac_pb2 import RBAC
+
+from palisade import rego
+from palisade.decide.access import AccessLog
+from palisade.decide.log import DecisionLog
+from palisade.decide.service import Authorization, Evaluation
+from palisade.enforce.envoy import Enforcement, compile_sidecar
+from palisade.enforce.envoy.compile import ASK, NATIVE
+from palisade.enforce.envoy.predicate import typed
+from palisade.pki import Authority, IdentitySource, server_credentials
+from palisade.policy import inventory
+from palisade.policy.inventory import Inventory
+from palisade.policy.revisions import Revision, build
+from palisade.policy.sets import PolicySet
+from palisade.xds import Snapshot, SnapshotCache, SpiffeAuthorizer, XdsServer
+from palisade.xds.resources import EXTENSION
+from palisade_sidecar.settings import Address, Settings
+from palisade_sidecar.sidecar import Sidecar
+
+T = TypeVar("T")
+
+FUNCTION = "orders"
+_SECONDS = 20.0
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A request, as it goes over the wire. `headers` of one name may stand there more than once."""
+
+    method: str = "GET"
+    path: str = "/"
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+
+    @property
+    def wire(self) -> bytes:
+        named = {name.lower() for name, _ in self.headers}
+        headers = list(self.headers)
+        if "host" not in named:
+            headers.insert(0, ("host", "orders.example"))
+        if self.body or self.method in ("POST", "PUT", "PATCH"):
+            headers.append(("content-length", str(len(self.body))))
+        lines = [
+            f"{self.method} {self.path} HTTP/1.1",
+            *(f"{n}: {v}" for n, v in headers),
+            "connection: close",
+        ]
+        return "\r\n".join(lines).encode() + b"\r\n\r\n" + self.body
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a request: the answer's bytes but for its date, and what the function got, if it did."""
+
+    answer: bytes
+    reached: bytes | None
+
+    @property
+    def status(self) -> int:
+        return int(self.answer.split(b" ", 2)[1])
+
+
+@dataclass
+class _Sink:
+    events: list[dict[str, Any]] = field(default_factory=list)
+
+    def write(self, lines: bytes) -> None:
+        self.events += map(json.loads, lines.splitlines())
+
+    def close(self) -> None:
+        pass
+
+
+class Stand:
+    """Use as a context manager. `reply` is the head that the function answers with."""
+
+    def __init__(self) -> None:
+        self.reply = b"HTTP/1.1 200 OK\r\nserver: function\r\ncontent-length: 2\r\n\r\nok"
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._folder = Path(tempfile.mkdtemp(prefix="palisade-"))
+        self._cache = SnapshotCache()
+        self._sink = _Sink()
+        self._reached: list[bytes] = []
+        self._revision: Revision | None = None
+        self._ends: list[Any] = []
+
+    def __enter__(self) -> Stand:
+        self._thread.start()
+        self._run(self._start())
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._run(self._stop())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+        shutil.rmtree(self._folder)
+
+    def enforce(
+        self,
+        policy_set: PolicySet,
+        decision: str,
+        *,
+        rego_version: int = 1,
+        keys: Mapping[str, str] | None = None,
+        ask: bool = False,
+    ) -> Enforcement:
+        """Puts a policy set in force. With `ask` nothing is native: the engine decides on every request."""
+        functions = {FUNCTION: _function()}
+        settings = Inventory(self._folder / "palisade.yaml", self._folder, functions, decision, rego_version)
+        revision = build(settings, policy_set)
+        enforcement = compile_sidecar(revision, functions[FUNCTION], keys or {})
+        snapshot = _asking(enforcement.snapshot) if ask else enforcement.snapshot
+        self._revision = revision
+        self._access.path = decision
+        self._run(self._push(snapshot))
+        return enforcement
+
+    def swap(self, policy_set: PolicySet, decision: str) -> None:
+        """Puts only the answers of another policy set in force, as for a moment while a revision changes."""
+        functions = {FUNCTION: _function()}
+        settings = Inventory(self._folder / "palisade.yaml", self._folder, functions, decision)
+        other = compile_sidecar(build(settings, policy_set), functions[FUNCTION], {}).snapshot
+        current = self._cache.snapshot(FUNCTION)
+        assert current is not None
+        slots = {**current.resources[EXTENSION], ASK: other.resources[EXTENSION][ASK]}
+        self._run(self._push(Snapshot.of(f"{current.version}-{other.version}", slots.values())))
+
+    def send(self, request: Sent) -> Outcome:
+        """One request through the sidecar."""
+        return self._run(self._send(request))
+
+    def log(self, count: int) -> list[dict[str, Any]]:
+        """The decision log since it was last asked for, once it has so many entries."""
+        return self._run(self._log(count))
+
+    def policy(self) -> rego.Policy:
+        assert self._revision is not None
+        return self._revision.policy
+
+    # Inside the loop ------------------------------------------------------------------------------------
+
+    def _run(self, work: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(60)
+
+    async def _start(self) -> None:
+        authority = Authority.open(self._folder / "authority")
+        authority.issue_function(FUNCTION).save(self._folder / "credentials")
+        log = await DecisionLog(self._sink).__aenter__()
+        server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
+        XdsServer(self._cache, authorizer=SpiffeAuthorizer()).register(server)
+        Authorization(self._evaluate, log).add_to(server)
+        self._access = AccessLog(log)
+        self._access.add_to(server)
+        identity = IdentitySource(lambda: authority.issue_engine(dns_names=["engine.palisade.local"]))
+        port = server.add_secure_port("127.0.0.1:0", server_credentials(identity))
+        await server.start()
+        upstream = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        place = upstream.sockets[0].getsockname()[1]
+        settings = Settings(
+            function=FUNCTION,
+            engine=Address("127.0.0.1", port),
+            upstream=Address("127.0.0.1", place),
+            listen=Address("127.0.0.1", 0),
+            credentials=self._folder / "credentials",
+            run_dir=self._folder / "run",
+        )
+        sidecar = Sidecar(settings, concurrency=1)
+        self._listen = await sidecar.start()
+        self._ends = [sidecar.stop, lambda: server.stop(None), log.__aexit__]
+        self._upstream = upstream
+
+    async def _stop(self) -> None:
+        for end in self._ends:
+            await end()
+        self._upstream.close()
+
+    async def _push(self, snapshot: Snapshot) -> None:
+        await self._cache.set_snapshot(FUNCTION, snapshot)
+
+        def taken() -> bool:
+            status = self._cache.status()[FUNCTION]
+            assert status.rejection is None, status.rejection
+            return status.running == snapshot.version
+
+        await _until(taken)
+        await asyncio.sleep(0.03)  # what the main thread accepted reaches the worker
+
+    async def _log(self, count: int) -> list[dict[str, Any]]:
+        await _until(lambda: len(self._sink.events) >= count)
+        events, self._sink.events = self._sink.events, []
+        assert len(events) == count, events
+        return events
+
+    async def _send(self, request: Sent) -> Outcome:
+        self._reached.clear()
+        reader, writer = await asyncio.open_connection(self._listen.host, self._listen.port)
+        async with asyncio.timeout(_SECONDS):
+            writer.write(request.wire)
+            answer = await _read(reader, bodiless=request.method == "HEAD")
+        writer.close()
+        reached = self._reached[0] if self._reached else None
+        return Outcome(_undated(answer), reached)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                lines = head.decode("latin-1").split("\r\n")
+                length = next((int(x.split(":")[1]) for x in lines if x.startswith("content-length:")), 0)
+                await reader.readexactly(length)
+                kept = (x for x in lines if not x.startswith(("x-request-id:", "x-forwarded-")))
+                self._reached.append("\r\n".join(kept).encode("latin-1"))
+                only_head = self.reply.partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
+                writer.write(only_head if head.startswith(b"HEAD ") else self.reply)
+                await writer.drain()
+        except (EOFError, OSError):
+            pass
+        finally:
+            writer.close()
+
+    def _evaluate(self, function: str, document: Any) -> Evaluation:
+        assert self._revision is not None
+        decision = self._revision.inventory.decision
+        value = self._revision.policy.evaluate(f"data.{decision.replace('/', '.')}", document)
+        return Evaluation(value, path=decision, rule="", revision=self._revision.id)
+
+
+async def _until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(_SECONDS):
+        for _ in itertools.count():
+            if holds():
+                return
+            await asyncio.sleep(0.005)
+
+
+async def _read(reader: asyncio.StreamReader, *, bodiless: bool) -> bytes:
+    """One answer. Not to the end of the connection: Envoy keeps that for a second after its own replies."""
+    head = b"HTTP/1.1 100"
+    while head.startswith(b"HTTP/1.1 100"):
+        head = await reader.readuntil(b"\r\n\r\n")
+    found = re.search(rb"\r\ncontent-length: (\d+)\r\n", head)
+    return head + (b"" if bodiless or found is None else await reader.readexactly(int(found[1])))
+
+
+def _undated(answer: bytes) -> bytes:
+    return re.sub(rb"\r\ndate: [^\r]*", b"", answer)
+
+
+def in_memory(modules: Mapping[str, str], data: Any = None, *, rego_version: int = 1) -> PolicySet:
+    """A policy set without files."""
+    digest = str(hash((tuple(sorted(modules.items())), json.dumps(data), rego_version)))
+    return PolicySet(Path(), modules, {}, data or {}, digest, rego_version)
+
+
+def _function() -> inventory.Function:
+    nowhere = inventory.Address("127.0.0.1", 1)
+    return inventory.Function(FUNCTION, nowhere, nowhere)
+
+
+def _asking(snapshot: Snapshot) -> Snapshot:
+    """The snapshot with a native filter that decides nothing."""
+    everything = RBAC()
+    action = Action(name="residual", action=RULES.Action.ALLOW)
+    everything.matcher.on_no_match.action.CopyFrom(typed("palisade.action", action))
+    changed = []
+    for resource in snapshot.resources[EXTENSION].values():
+        slot = TypedExtensionConfig()
+        slot.CopyFrom(resource)
+        if slot.name == NATIVE:
+            slot.typed_config.Pack(everything)
+        changed.append(slot)
+    return Snapshot.of(f"{snapshot.version}-ask", changed)
