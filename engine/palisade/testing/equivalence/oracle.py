@@ -88,15 +88,15 @@ def _judge(subject: Subject, request: Request, seen: Seen | None, tally: Tally) 
         tally.native += 1
     tally.allowed += wanted.allowed
     tally.by_subject[subject.name] += 1
-    problem = _problem(wanted, seen)
+    problem = _problem(wanted, seen, bodies=request.method != "HEAD")
     if not problem:
         return None
     where = "the engine" if seen.asked else "Envoy"
     return Difference(subject, request, f"{where} {problem}", _told(wanted), seen.input)
 
 
-def _problem(wanted: Decision, seen: Seen) -> str:
-    """What was done otherwise than wanted; empty where nothing was."""
+def _problem(wanted: Decision, seen: Seen, *, bodies: bool) -> str:
+    """What was done otherwise than wanted; empty where nothing was. `bodies`: whether responses have them."""
     if wanted.allowed != seen.reached:
         return "allows it" if seen.reached else f"denies it with {seen.status}"
     if wanted.allowed:
@@ -104,7 +104,7 @@ def _problem(wanted: Decision, seen: Seen) -> str:
         return f"adds no header {missing} to the response" if missing else ""
     if seen.status != wanted.status:
         return f"denies it with {seen.status}"
-    if wanted.body and seen.body != wanted.body.encode():
+    if bodies and wanted.body and seen.body != wanted.body.encode():
         return f"denies it with the body {seen.body.decode('utf-8', 'replace')!r}"
     missing = _missing(wanted.headers, seen)
     return f"denies it without the header {missing}" if missing else ""
