@@ -53,7 +53,7 @@ def constant(value: Value) -> Expr | None:
             return None
         pairs = [Expr.CreateStruct.Entry(map_key=text(name), value=item) for name, item in entries]
         return Expr(struct_expr=Expr.CreateStruct(entries=pairs))
-    if isinstance(value, int | float) and abs(value) <= _EXACT and float(value) == value:
+    if isinstance(value, (int, float)) and abs(value) <= _EXACT and float(value) == value:
         return Expr(const_expr=Constant(double_value=float(value)))
     return None
 

@@ -154,7 +154,7 @@ class _Building:
 
     def _are_look_ups(self, predicate: AnyOf) -> bool:
         """Whether all alternatives compare a text with so many constants that maps pay."""
-        tests = [part for part in predicate.parts if isinstance(part, OneOf | Prefixed)]
+        tests = [part for part in predicate.parts if isinstance(part, (OneOf, Prefixed))]
         count = sum(len(test.values) for test in tests)
         return len(tests) == len(predicate.parts) <= MAX_LINEAR and count > self._linear
 
@@ -230,7 +230,7 @@ class _Building:
 def _comparisons(predicate: Predicate) -> Iterable[_Comparison]:
     """The comparisons without which the predicate cannot hold."""
     parts = predicate.parts if isinstance(predicate, All) else (predicate,)
-    return (part for part in parts if isinstance(part, OneOf | Prefixed))
+    return (part for part in parts if isinstance(part, (OneOf, Prefixed)))
 
 
 def _comparison(predicate: Predicate, text: Text, kind: type[_Comparison]) -> _Comparison | None:

@@ -77,16 +77,16 @@ def _is_member(run: Conditions, item: Symbol, collection: Symbol) -> Formula | N
     builder = run.builder
     if isinstance(collection, Known):
         members = _members(collection)
-        if isinstance(item, Known | ArrayOf | ObjectOf | SetOf):
+        if isinstance(item, (Known, ArrayOf, ObjectOf, SetOf)):
             return builder.any(run.equal(item, Known(each)) for each in members)
         return run.is_one_of(item, members)
-    if isinstance(collection, ArrayOf | SetOf):
+    if isinstance(collection, (ArrayOf, SetOf)):
         return builder.any(run.equal(item, each) for each in collection.items)
     if isinstance(collection, ObjectOf):
         return builder.any(run.equal(item, each) for _, each in collection.items)
     if isinstance(collection, Gathered):
         return run.has(collection, item)
-    if isinstance(collection, Input | Element | Apply):
+    if isinstance(collection, (Input, Element, Apply)):
         loop = run.new_loop()
         return run.exists(collection, loop, run.equal(Element(collection, loop), item))
     return None
@@ -96,7 +96,7 @@ def _members(collection: Known) -> Iterable[object]:
     value = collection.value
     if isinstance(value, dict):
         return list(value.values())
-    if isinstance(value, list | Set):
+    if isinstance(value, (list, Set)):
         return list(value)
     return []
 
@@ -104,7 +104,7 @@ def _members(collection: Known) -> Iterable[object]:
 def key_member(run: Conditions, args: Sequence[Symbol]) -> Cases | None:
     """`k, v in xs`"""
     index, item, collection = args
-    if not isinstance(collection, Input | Element):
+    if not isinstance(collection, (Input, Element)):
         return None
     loop = run.new_loop()
     body = run.builder.both(
@@ -117,7 +117,7 @@ def key_member(run: Conditions, args: Sequence[Symbol]) -> Cases | None:
 def object_get(run: Conditions, args: Sequence[Symbol]) -> Cases | None:
     """`object.get(obj, key, default)` with a constant key, or a constant array of them, into the input."""
     source, path, default = args
-    if not isinstance(path, Known) or not isinstance(source, Input | Element):
+    if not isinstance(path, Known) or not isinstance(source, (Input, Element)):
         return None
     steps = path.value if isinstance(path.value, list) else [path.value]
     if not steps:

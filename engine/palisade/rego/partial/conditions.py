@@ -79,9 +79,9 @@ class Conditions:
             counted = isinstance(one, Apply) and one.name == "count" and one.args[0]
             if isinstance(counted, Gathered) and other == Known(0):
                 return self.builder.negate(self.nonempty(counted))
-        if isinstance(a, ArrayOf | ObjectOf | SetOf):
+        if isinstance(a, (ArrayOf, ObjectOf, SetOf)):
             return self._equal_composite(a, b)
-        if isinstance(b, ArrayOf | ObjectOf | SetOf):
+        if isinstance(b, (ArrayOf, ObjectOf, SetOf)):
             return self._equal_composite(b, a)
         if isinstance(b, Known):
             return self.builder.is_in(_as_term(a), (b.form,))
@@ -98,9 +98,9 @@ class Conditions:
                 if len(a.items) != len(b.items):
                     return FALSE
                 return self.builder.all(map(self.equal, a.items, b.items))
-            if isinstance(b, Input | Element | Apply):
+            if isinstance(b, (Input, Element, Apply)):
                 return self.builder.atom(Same(b, a))
-        if isinstance(a, ObjectOf) and isinstance(b, Known | ObjectOf):
+        if isinstance(a, ObjectOf) and isinstance(b, (Known, ObjectOf)):
             mine = dict(a.items)
             if isinstance(b, Known):
                 if not isinstance(b.value, dict):
@@ -111,7 +111,7 @@ class Conditions:
             if mine.keys() != theirs.keys():
                 return FALSE
             return self.builder.all(self.equal(value, theirs[form]) for form, value in mine.items())
-        if isinstance(b, ArrayOf | ObjectOf | SetOf) and type(a) is not type(b):
+        if isinstance(b, (ArrayOf, ObjectOf, SetOf)) and type(a) is not type(b):
             return FALSE
         if isinstance(b, Known) and not isinstance(b.value, Set):
             return FALSE
@@ -157,7 +157,7 @@ class Conditions:
         """The term equals one of the values."""
         if isinstance(item, Unknown):
             return self.opaque(item.reason, item.location)
-        if isinstance(item, Input | Element | Apply):
+        if isinstance(item, (Input, Element, Apply)):
             return self.builder.is_in(item, (key(value) for value in values))
         return self.builder.any(self.equal(item, Known(value)) for value in values)
 
@@ -178,7 +178,7 @@ class Conditions:
             return FALSE
         if isinstance(source, Unknown):
             return self.opaque(source.reason, source.location)
-        if isinstance(source, Known | ArrayOf | ObjectOf | SetOf | Gathered | Overlay):
+        if isinstance(source, (Known, ArrayOf, ObjectOf, SetOf, Gathered, Overlay)):
             raise Unsupported("iterates over a collection that is known in part")
         if body.opaque:
             body = self._afresh(body)
@@ -193,6 +193,6 @@ class Conditions:
 
 
 def _as_term(symbol: Symbol) -> Term:
-    if isinstance(symbol, Input | Element | Apply | Unknown):
+    if isinstance(symbol, (Input, Element, Apply, Unknown)):
         return symbol
     raise TypeError(f"{symbol} is no term")

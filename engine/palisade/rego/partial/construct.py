@@ -11,9 +11,9 @@ from palisade.rego.values import UNDEFINED, Set, Value, key, sorted_keys, sorted
 
 
 def items_of(symbol: Symbol | None) -> tuple[Symbol, ...]:
-    if isinstance(symbol, ArrayOf | SetOf):
+    if isinstance(symbol, (ArrayOf, SetOf)):
         return symbol.items
-    if isinstance(symbol, Known) and isinstance(symbol.value, list | Set):
+    if isinstance(symbol, Known) and isinstance(symbol.value, (list, Set)):
         return tuple(Known(item) for item in symbol.value)
     raise Unsupported("adds to a collection that is not known")
 
@@ -22,10 +22,10 @@ def parts_of(symbol: Symbol | None) -> tuple[str, tuple[Part, ...]] | None:
     """What a set or array is put together of, and which of the two it is; None for anything else."""
     if isinstance(symbol, Gathered):
         return symbol.kind, symbol.parts
-    if isinstance(symbol, ArrayOf | SetOf):
+    if isinstance(symbol, (ArrayOf, SetOf)):
         kind = "set" if isinstance(symbol, SetOf) else "array"
         return kind, tuple(Part(TRUE, (), item) for item in symbol.items)
-    if isinstance(symbol, Known) and isinstance(symbol.value, list | Set):
+    if isinstance(symbol, Known) and isinstance(symbol.value, (list, Set)):
         kind = "set" if isinstance(symbol.value, Set) else "array"
         return kind, tuple(Part(TRUE, (), Known(item)) for item in symbol.value)
     return None

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from typing import TypeAlias
 
 from palisade.rego import ir
@@ -246,8 +247,8 @@ class Executor(Statements):
 
     def _label(self, block: ir.Block) -> Location:
         """The place that stands for a block: the head of the rule, where its value is assigned."""
-        for stmt in (*block.stmts, *all_stmts(block)):
-            if isinstance(stmt, ir.AssignVarOnceStmt):
+        for stmt in chain(block.stmts, all_stmts(block)):
+            if type(stmt) is ir.AssignVarOnceStmt:
                 return self._where(stmt)
         return self._where(block.stmts[0]) if block.stmts else NOWHERE
 
@@ -278,7 +279,7 @@ class Executor(Statements):
             replaced: Symbol = value
         elif isinstance(value, Known) and (base is None or isinstance(base, Known)):
             replaced = Known(put(base.value if base is not None else {}, path, value.value))
-        elif isinstance(base, Input | Overlay):
+        elif isinstance(base, (Input, Overlay)):
             replaced = Overlay(base, tuple(path), value)
         else:
             raise Unsupported("replaces a part of the input by `with`")
@@ -323,7 +324,7 @@ class Executor(Statements):
             for part in map(self.fresh, source.parts):
                 where = self.unknown("the place of a member depends on the request", NOWHERE)
                 yield part, part.item if source.kind == "set" else where
-        elif isinstance(source, Input | Element | Apply):
+        elif isinstance(source, (Input, Element, Apply)):
             loop = self.new_loop()
             item = Part(TRUE, ((source, loop),), Element(source, loop))
             yield item, Element(source, loop, of_keys=True)
@@ -391,6 +392,7 @@ class _Leaving:
         self._builder = builder
         self._live = live
         self._start = self._kept(env)
+        self._unchanged = [(local, env.get(local)) for local in live]
         self._start_key = env_key(self._start)
         self._groups: dict[object, tuple[Env, int, list[Formula]]] = {}
 
@@ -404,8 +406,10 @@ class _Leaving:
 
     def undefined(self, guard: _Guard, covered: Sequence[Step], env: Env) -> None:
         """A statement was undefined. Where nothing live has changed yet, this is the rest anyway."""
-        start = self._start
-        if all(env.get(local) is start.get(local) for local in self._live):
+        for local, value in self._unchanged:
+            if env.get(local) is not value:
+                break
+        else:
             return
         if env_key(self._kept(env)) == self._start_key:
             return

@@ -10,12 +10,11 @@ RESULT = -1
 """Stands for a local that holds what a plan adds to its results."""
 
 
-def stmts_below(stmt: ir.AnyStmt) -> Iterator[ir.Block]:
+def stmts_below(stmt: ir.AnyStmt) -> tuple[ir.Block, ...]:
     """The blocks that stand directly in a statement."""
     if isinstance(stmt, ir.BlockStmt):
-        yield from stmt.blocks
-    elif isinstance(stmt, ir.NotStmt | ir.ScanStmt | ir.WithStmt):
-        yield stmt.block
+        return stmt.blocks
+    return (stmt.block,) if isinstance(stmt, (ir.NotStmt, ir.ScanStmt, ir.WithStmt)) else ()
 
 
 def written(stmt: ir.AnyStmt) -> int | None:
@@ -133,7 +132,7 @@ class Liveness:
                 if not can_end:
                     leading.add(target)
             # Only statements that never fail surely run: a reset behind one that may is not sure.
-            can_end = can_end or not isinstance(stmt, ir.ResetLocalStmt | ir.MakeSetStmt | ir.MakeObjectStmt)
+            can_end = can_end or not isinstance(stmt, (ir.ResetLocalStmt, ir.MakeSetStmt, ir.MakeObjectStmt))
         result = frozenset(needs), frozenset(leading)
         self._exposed[id(block)] = (block, *result)
         return result

@@ -117,6 +117,13 @@ class Formula:
         return _implied_by(self)
 
     @cached_property
+    def beside(self) -> frozenset[Term]:
+        """As `implies`, without the term of which it says nothing but that it is defined."""
+        if isinstance(self.atom, Defined):
+            return _needed(self.atom.term, strict=True)
+        return self.implies
+
+    @cached_property
     def opaque(self) -> bool:
         """Whether any part of it can be decided by the evaluator only."""
         if isinstance(self.atom, Opaque):
@@ -184,17 +191,20 @@ class Builder:
         return self._node("not", (formula,))
 
     def both(self, left: Formula, right: Formula) -> Formula:
-        return self.all((left, right))
+        if left is TRUE or left is right:
+            return right
+        return left if right is TRUE else self.all((left, right))
 
     def all(self, parts: Iterable[Formula]) -> Formula:
         """The conjunction."""
         flat = self._flatten("and", parts, neutral=TRUE, absorbing=FALSE)
         if flat is None:
             return FALSE
-        flat = self._merge_in(flat)
-        if any(part is FALSE for part in flat):
-            return FALSE
-        flat = _drop_implied(flat)
+        if len(flat) > 1:
+            flat = self._merge_in(flat)
+            if FALSE in flat:
+                return FALSE
+            flat = _drop_implied(flat)
         return self._collect("and", flat, neutral=TRUE, absorbing=FALSE)
 
     def any(self, parts: Iterable[Formula]) -> Formula:
@@ -231,20 +241,31 @@ class Builder:
     def _merge_in(self, flat: list[Formula]) -> list[Formula]:
         """`t in A and t in B` is `t in A & B`; `t in A and not (t in B)` is `t in A - B`."""
         wanted: dict[Term, frozenset[object]] = {}
+        merged = False
         for part in flat:
-            if isinstance(part.atom, In):
-                values = wanted.get(part.atom.term)
-                wanted[part.atom.term] = part.atom.values if values is None else values & part.atom.values
+            atom = part.atom
+            if type(atom) is In:
+                values = wanted.get(atom.term)
+                merged = merged or values is not None
+                wanted[atom.term] = atom.values if values is None else values & atom.values
         if not wanted:
             return flat
         rest: list[Formula] = []
+        found: list[Formula] = []
         for part in flat:
+            atom = part.atom
+            if type(atom) is In:
+                found.append(part)
+                continue
             inner = part.args[0].atom if part.kind == "not" else None
-            if isinstance(inner, In) and inner.term in wanted:
+            if type(inner) is In and inner.term in wanted:
                 wanted[inner.term] -= inner.values
-            elif not isinstance(part.atom, In):
+                merged = True
+            else:
                 rest.append(part)
-        return [*(self.is_in(term, values) for term, values in wanted.items()), *rest]
+        if merged:
+            found = [self.is_in(term, values) for term, values in wanted.items()]
+        return [*found, *rest]
 
     def _union_in(self, flat: list[Formula]) -> list[Formula]:
         """`t in A or t in B` is `t in A | B`. The union takes the place of the first."""
@@ -265,15 +286,12 @@ class Builder:
 
 def _drop_implied(flat: list[Formula]) -> list[Formula]:
     """Leaves out `Defined(t)` where another part cannot hold unless t is defined."""
-    if not any(isinstance(part.atom, Defined) for part in flat):
+    if not any(type(part.atom) is Defined for part in flat):
         return flat
     implied: set[Term] = set()
     for part in flat:
-        if isinstance(part.atom, Defined):
-            implied.update(_needed(part.atom.term, strict=True))
-        else:
-            implied |= part.implies
-    return [part for part in flat if not (isinstance(part.atom, Defined) and part.atom.term in implied)]
+        implied |= part.beside
+    return [part for part in flat if not (type(part.atom) is Defined and part.atom.term in implied)]
 
 
 def _implied_by(formula: Formula) -> frozenset[Term]:
@@ -283,7 +301,7 @@ def _implied_by(formula: Formula) -> frozenset[Term]:
         return frozenset().union(*(arg.implies for arg in formula.args))
     if formula.kind == "or":
         return formula.args[0].implies.intersection(*(arg.implies for arg in formula.args[1:]))
-    if isinstance(atom, Defined | In | IsKind):
+    if isinstance(atom, (Defined, In, IsKind)):
         return _needed(atom.term)
     if isinstance(atom, Exists):
         return _needed(atom.source)
@@ -296,7 +314,7 @@ def _implied_by(formula: Formula) -> frozenset[Term]:
 
 def _needed(symbol: Symbol, *, strict: bool = False) -> frozenset[Term]:
     """The terms that are defined whenever `symbol` is; with `strict` those beside itself."""
-    if isinstance(symbol, Apply | Input | Element):
+    if isinstance(symbol, (Apply, Input, Element)):
         return _beside(symbol) if strict else _with_beside(symbol)
     return frozenset()
 
@@ -353,7 +371,7 @@ def with_terms(builder: Builder, formula: Formula, change: Callable[[Symbol], Sy
             return builder.atom(atom)
         if isinstance(atom, Exists):
             source = change(atom.source)
-            if isinstance(source, Known | ArrayOf | ObjectOf | SetOf | Gathered | Overlay):
+            if isinstance(source, (Known, ArrayOf, ObjectOf, SetOf, Gathered, Overlay)):
                 raise TypeError(f"{source} is no unknown collection")
             return builder.atom(Exists(source, atom.loop, with_terms(builder, atom.body, change)))
         if isinstance(atom, Same):
@@ -376,9 +394,9 @@ def _same(builder: Builder, left: Symbol, right: Symbol) -> Formula:
         left, right = right, left
     if isinstance(left, Known):
         return TRUE if left == right else FALSE
-    if isinstance(left, ArrayOf | ObjectOf | SetOf | Gathered | Overlay):
+    if isinstance(left, (ArrayOf, ObjectOf, SetOf, Gathered, Overlay)):
         left, right = right, left
-    if isinstance(left, Known | ArrayOf | ObjectOf | SetOf | Gathered | Overlay):
+    if isinstance(left, (Known, ArrayOf, ObjectOf, SetOf, Gathered, Overlay)):
         raise TypeError(f"{left} is no term")
     return builder.is_in(left, (right.form,)) if isinstance(right, Known) else builder.atom(Same(left, right))
 

@@ -31,7 +31,7 @@ class Failing:
         looped = {id(stmt) for stmt in _in_loops(block)}
         targets: dict[int, list[bool]] = {}
         for stmt in all_stmts(block):
-            if isinstance(stmt, ir.ObjectInsertOnceStmt | ir.CallDynamicStmt):
+            if isinstance(stmt, (ir.ObjectInsertOnceStmt, ir.CallDynamicStmt)):
                 return True
             if isinstance(stmt, ir.CallStmt) and stmt.func in self._functions and self._function(stmt.func):
                 return True
@@ -102,7 +102,7 @@ def _only_constant(block: ir.Block, target: int) -> Known | None:
     for stmt in all_stmts(block):
         if target not in (written(stmt), changed(stmt)) or isinstance(stmt, ir.ResetLocalStmt):
             continue
-        if not isinstance(stmt, ir.AssignVarOnceStmt | ir.AssignVarStmt) or not isinstance(
+        if not isinstance(stmt, (ir.AssignVarOnceStmt, ir.AssignVarStmt)) or not isinstance(
             stmt.source, ir.Bool
         ):
             return None

@@ -179,6 +179,10 @@ class Statements(Conditions):
         ]
 
     def _dot(self, source: Symbol, part: Symbol) -> symbolic.Cases:
+        if type(source) is Input and type(part) is Known:
+            known = self._walked.get((source, part.form))
+            if known is not None:
+                return known
         for side in (source, part):
             if isinstance(side, Unknown):
                 return [(self.opaque(side.reason, side.location), side)]
@@ -187,8 +191,8 @@ class Statements(Conditions):
                 found = lookup(source.value, part.value)
                 return [] if found is UNDEFINED else [(TRUE, Known(found))]
             return self._dot_known(source, part)
-        if isinstance(source, Input | Element):
-            if isinstance(part, ArrayOf | ObjectOf | SetOf | Gathered):
+        if isinstance(source, (Input, Element)):
+            if isinstance(part, (ArrayOf, ObjectOf, SetOf, Gathered)):
                 raise Unsupported("looks up a composite key that depends on the request")
             step = part.form if isinstance(part, Known) else part
             known = self._walked.get((source, step))
@@ -243,7 +247,7 @@ class Statements(Conditions):
         value = source.value
         if isinstance(part, Gathered):
             raise Unsupported("looks up a collection that depends on the request")
-        if isinstance(part, ArrayOf | ObjectOf | SetOf):
+        if isinstance(part, (ArrayOf, ObjectOf, SetOf)):
             if isinstance(value, Set):
                 return [(self.builder.any(self.equal(part, Known(item)) for item in value), part)]
             if not isinstance(value, dict):
@@ -303,7 +307,7 @@ class Statements(Conditions):
             return [Step(TRUE, env)] if symbol.kind == kind else []
         if isinstance(symbol, Overlay):
             return [Step(TRUE, env)] if kind == "object" else []
-        if isinstance(symbol, ArrayOf | ObjectOf | SetOf):
+        if isinstance(symbol, (ArrayOf, ObjectOf, SetOf)):
             has = {ArrayOf: "array", ObjectOf: "object", SetOf: "set"}[type(symbol)]
             return [Step(TRUE, env)] if has == kind else []
         return [Step(self.builder.atom(IsKind(symbol, kind)), env)]
@@ -314,7 +318,7 @@ class Statements(Conditions):
             return []
         if isinstance(symbol, Known):
             return self._set(env, stmt.target, Known(len(symbol.value)))
-        if isinstance(symbol, ArrayOf | ObjectOf):
+        if isinstance(symbol, (ArrayOf, ObjectOf)):
             return self._set(env, stmt.target, Known(len(symbol.items)))
         return self._cases(env, stmt.target, self._builtin("count", (symbol,), stmt))
 

@@ -196,7 +196,7 @@ def below(term: Input | Element, part: object) -> Input | Element:
 def subterms(symbol: Symbol) -> Iterator[Symbol]:
     """The symbol and all that it is made of."""
     yield symbol
-    if isinstance(symbol, Apply | ArrayOf | SetOf):
+    if isinstance(symbol, (Apply, ArrayOf, SetOf)):
         for part in symbol.args if isinstance(symbol, Apply) else symbol.items:
             yield from subterms(part)
     elif isinstance(symbol, ObjectOf):
@@ -208,11 +208,11 @@ def subterms(symbol: Symbol) -> Iterator[Symbol]:
     elif isinstance(symbol, Overlay):
         yield from subterms(symbol.base)
         yield from subterms(symbol.value)
-    elif isinstance(symbol, Input | Element):
+    elif isinstance(symbol, (Input, Element)):
         if isinstance(symbol, Element):
             yield from subterms(symbol.source)
         for step in symbol.path:
-            if isinstance(step, Input | Element | Apply | Unknown):
+            if isinstance(step, (Input, Element, Apply, Unknown)):
                 yield from subterms(step)
 
 
@@ -252,7 +252,7 @@ def _replaced(symbol: Symbol, loop: int, by: Callable[[Element], Symbol]) -> Sym
         return _replaced(part, loop, by)
 
     def step(part: object) -> object:
-        if not isinstance(part, Input | Element | Apply):
+        if not isinstance(part, (Input, Element, Apply)):
             return part
         found = inside(part)
         return found.form if isinstance(found, Known) else found
@@ -265,7 +265,7 @@ def _replaced(symbol: Symbol, loop: int, by: Callable[[Element], Symbol]) -> Sym
         return Input(tuple(map(step, symbol.path)))
     if isinstance(symbol, Apply):
         return Apply(symbol.name, tuple(map(inside, symbol.args)))
-    if isinstance(symbol, ArrayOf | SetOf):
+    if isinstance(symbol, (ArrayOf, SetOf)):
         return type(symbol)(tuple(map(inside, symbol.items)))
     if isinstance(symbol, ObjectOf):
         return ObjectOf(tuple((form, inside(item)) for form, item in symbol.items))
