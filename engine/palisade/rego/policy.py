@@ -21,6 +21,7 @@ from palisade.rego.evaluation import guarded
 from palisade.rego.limits import DEFAULT, Limits
 from palisade.rego.parser import parse_module, parse_query
 from palisade.rego.plan import Entrypoint, PlanError, Planner, rule_entrypoint
+from palisade.rego.plan.memory import Memory
 from palisade.rego.runtime import Frame, Run, Setup
 from palisade.rego.values import UNDEFINED, Value, from_python, to_json
 
@@ -62,10 +63,13 @@ class _Sources:
 class Policy:
     """A checked set of modules with its data. Made by `compile`; what it means never changes."""
 
-    def __init__(self, sources: _Sources, checked: CheckedSet, data: Value, setup: Setup) -> None:
+    def __init__(
+        self, sources: _Sources, checked: CheckedSet, data: Value, setup: Setup, planned: Memory
+    ) -> None:
         self._sources = sources
         self._checked: CheckedSet | None = checked
         self._planner: Planner | None = None
+        self._planned = planned
         self._data = data
         self._setup = setup
         self._prepared: dict[str, Prepared] = {}
@@ -164,19 +168,20 @@ class Policy:
     def plan(self, entrypoints: Iterable[str]) -> ir.Policy:
         """OPA's intermediate representation of the documents at the paths; the plans are named by the paths.
 
-        Each plan's one result is `{"result": value}`, none where the document is undefined.
+        Each plan's one result is `{"result": value}`, none where the document is undefined. Blocks and
+        functions that are as in a plan of the policy that this one was compiled from are the same objects.
         """
-        return self._plan([rule_entrypoint(_parts(path), path) for path in entrypoints])
+        return self._plan([rule_entrypoint(_parts(path), path) for path in entrypoints], self._planned)
 
     def _entrypoint(self, query: str, package: Sequence[str]) -> Entrypoint:
         body = check_query(parse_query(query), self.checked, package=package, source=query)
         return Entrypoint("query", body)
 
-    def _plan(self, entrypoints: Sequence[Entrypoint]) -> ir.Policy:
+    def _plan(self, entrypoints: Sequence[Entrypoint], memory: Memory | None = None) -> ir.Policy:
         try:
             if self._planner is None:
                 self._planner = Planner(self.checked)
-            return self._planner.plan(entrypoints, prints=self._setup.printed is not None)
+            return self._planner.plan(entrypoints, prints=self._setup.printed is not None, memory=memory)
         except PlanError as error:
             raise CompileError([Diagnostic(COMPILE_ERROR, error.message, error.location)]) from error
         except RecursionError:
@@ -251,4 +256,4 @@ def compile(
     sources = _Sources(MappingProxyType(dict(modules)), version, schemas)
     checked = sources.check(base, previous.checked if previous else None)
     setup = Setup(limits=limits, network=network, env=env or {}, config=config or {}, printed=printed)
-    return Policy(sources, checked, base, setup)
+    return Policy(sources, checked, base, setup, previous._planned if previous else Memory())

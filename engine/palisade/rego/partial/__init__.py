@@ -21,9 +21,11 @@ def evaluate(
     path: Sequence[str],
     data: Value,
     given: Mapping[tuple[str, ...], Value] | None = None,
+    previous: Outcome | None = None,
 ) -> Outcome:
     """The outcome of the rule at a path below data, for every input; those parts of it in `given` are known.
 
-    `policy` is a plan that holds the rule. Raises KeyError where it does not.
+    `policy` is a plan that holds the rule. Blocks of it that are, as objects, in the plan of the `previous`
+    outcome too are not evaluated again. Raises KeyError where the plan does not hold the rule.
     """
-    return Executor(policy, data, given).rule(path)
+    return Executor(policy, data, given, previous.run if previous is not None else None).rule(path)

@@ -40,9 +40,10 @@ from palisade.rego.values import Set, Value, key
 class Conditions:
     """Makes the conditions of one run; loops and opaque parts are numbered, so each is itself alone."""
 
-    def __init__(self) -> None:
-        self.builder = Builder()
-        self._serial = 0
+    def __init__(self, before: Conditions | None = None) -> None:
+        """With the run `before`, formulas are the same objects as there, and numbers go on."""
+        self.builder: Builder = Builder() if before is None else before.builder
+        self._serial: int = 0 if before is None else before._serial
 
     def new_loop(self) -> int:
         """A number for a loop over an unknown collection."""

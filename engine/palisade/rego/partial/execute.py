@@ -18,7 +18,7 @@ from typing import TypeAlias
 from palisade.rego import ir
 from palisade.rego.errors import NOWHERE, Location
 from palisade.rego.partial.construct import grown, pairs_of, put
-from palisade.rego.partial.flow import RESULT, Liveness, all_stmts
+from palisade.rego.partial.flow import RESULT, ByBlock, Liveness, all_stmts
 from palisade.rego.partial.formula import FALSE, TRUE, Builder, Formula
 from palisade.rego.partial.opaque import Failing, opaque_values
 from palisade.rego.partial.statements import Statements
@@ -50,6 +50,9 @@ from palisade.rego.values import Value
 
 MAX_STATEMENTS = 20_000_000
 
+_SPARE = 10_000
+"""So many formulas of the past, beside as many as there were at first, are kept before all is begun anew."""
+
 _Guard: TypeAlias = tuple[Formula, ...]
 """Conditions that all hold: put together only when it is asked for, as most blocks have one way through."""
 _World: TypeAlias = tuple[_Guard, Env]
@@ -74,21 +77,53 @@ class Outcome:
     cases: tuple[Case, ...]
     error: Formula
     builder: Builder
+    run: Executor
+    """What the evaluation of the next revision starts from."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Followed:
+    """What a block of a rule came to, and the functions that it called on the way."""
+
+    block: ir.Block
+    result: Result
+    called: tuple[ir.Func, ...]
 
 
 class Executor(Statements):
     """One policy's symbolic runs. Results of functions are kept, by their arguments."""
 
     def __init__(
-        self, policy: ir.Policy, data: Value, given: Mapping[tuple[str, ...], Value] | None = None
+        self,
+        policy: ir.Policy,
+        data: Value,
+        given: Mapping[tuple[str, ...], Value] | None = None,
+        before: Executor | None = None,
     ) -> None:
-        """`given` are parts of the input that are known after all, by their paths."""
-        super().__init__(policy, given or {})
-        self._data = Known(data)
-        self._flow = Liveness()
-        self._kept: dict[object, list[Step]] = {}
-        self._failing = Failing(policy)
+        """`given` are parts of the input that are known after all, by their paths.
+
+        What the run `before`, of an earlier revision, has found out of blocks that are in this one too is
+        taken from there.
+        """
+        known = Known(data)
+        if before is not None and not before.serves(known, given or {}):
+            before = None
+        super().__init__(policy, given or {}, before)
+        self._data: Known = known if before is None else before._data
+        self._flow: Liveness = Liveness(before._flow if before is not None else None)
+        self._failing: Failing = Failing(policy, before._failing if before is not None else None)
+        self._labels: ByBlock[Location] = ByBlock(before._labels if before is not None else None)
+        self._before = before._followed if before is not None else {}
+        self._followed: dict[object, _Followed] = {}
+        self._kept: dict[object, tuple[list[Step], frozenset[ir.Func | None]]] = {}
         self._statements = 0
+        self._first_size: int = 0 if before is None else before._first_size
+        """How many formulas there were after the run that found out everything by itself."""
+
+    def serves(self, data: Known, given: Mapping[tuple[str, ...], Value]) -> bool:
+        """Whether what this run has found out holds with these data too, and is not mostly of the past."""
+        same = self._given == {path: Known(value) for path, value in given.items()} and self._data == data
+        return same and self.builder.size <= 2 * self._first_size + _SPARE
 
     def rule(self, path: Sequence[str]) -> Outcome:
         """The outcome of the document at a path below data. Raises KeyError where the plan has none."""
@@ -100,6 +135,7 @@ class Executor(Statements):
             plan = next(plan for plan in self._policy.plans if plan.name == ".".join(("data", *path)))
             env: dict[int, Symbol] = dict(zip((ir.INPUT, ir.DATA), args, strict=True))
             worlds, result = self._sequence(plan.blocks, env, frozenset((RESULT,)), guard=True), RESULT
+        self._settle()
         builder = self.builder
         cases: list[Case] = []
         errors: list[Formula] = []
@@ -112,7 +148,16 @@ class Executor(Statements):
             else:
                 cases.extend(Case(each, state.env.get(result), label) for each, label in reached)
             before.extend(condition for condition, _ in reached)
-        return Outcome(tuple(cases), builder.any(errors), builder)
+        return Outcome(tuple(cases), builder.any(errors), builder, self)
+
+    def _settle(self) -> None:
+        """Lets go of what earlier runs knew and this one did not need."""
+        self._before = {}
+        self._flow.settle()
+        self._failing.settle()
+        self._labels.settle()
+        if not self._first_size:
+            self._first_size = self.builder.size
 
     def _run_function(self, func: ir.Func, args: Sequence[Symbol]) -> Worlds:
         env = dict(zip(func.params, args, strict=True))
@@ -123,9 +168,14 @@ class Executor(Statements):
             self._final = outer
 
     def _call_function(self, func: ir.Func, args: tuple[Symbol, ...], target: int, env: Env) -> list[Step]:
-        kept = self._kept.get((func.name, args))
-        if kept is None:
-            kept = self._kept[(func.name, args)] = self._run_function(func, args).disjoint()
+        known = self._kept.get((func.name, args))
+        if known is None:
+            outer, self._called = self._called, {func}
+            found = self._run_function(func, args).disjoint()
+            known = self._kept[(func.name, args)] = found, frozenset(self._called)
+            self._called = outer
+        kept, called = known
+        self._called |= called
         steps: list[Step] = []
         for step in kept:
             if step.signal == ERROR:
@@ -152,10 +202,25 @@ class Executor(Statements):
         return worlds
 
     def _guarded(self, block: ir.Block, env: Env, live: frozenset[int]) -> Result:
+        at = id(block), env_key(env), live, self._final
+        known = self._before.get(at)
+        if known is not None and all(self._functions.get(func.name) is func for func in known.called):
+            self._followed[at] = known
+            self._called.update(known.called)
+            return known.result
+        outer, self._called = self._called, set()
         try:
-            return self._block(block, env, live)
+            result = self._block(block, env, live)
         except Unsupported as trouble:
-            return self._opaque_block(block, env, live, trouble)
+            result = self._opaque_block(block, env, live, trouble)
+        else:
+            called = tuple(func for func in self._called if func is not None)
+            if len(called) == len(self._called):
+                self._followed[at] = _Followed(block, result, called)
+        finally:
+            outer |= self._called
+            self._called = outer
+        return result
 
     def _opaque_block(self, block: ir.Block, env: Env, live: frozenset[int], trouble: Unsupported) -> Result:
         """The block's effect where only the evaluator knows which of its effects take place."""
@@ -247,8 +312,12 @@ class Executor(Statements):
 
     def _label(self, block: ir.Block) -> Location:
         """The place that stands for a block: the head of the rule, where its value is assigned."""
+        known = self._labels.get(block)
+        return known if known is not None else self._labels.set(block, self._find_label(block))
+
+    def _find_label(self, block: ir.Block) -> Location:
         for stmt in chain(block.stmts, all_stmts(block)):
-            if type(stmt) is ir.AssignVarOnceStmt:
+            if isinstance(stmt, ir.AssignVarOnceStmt):
                 return self._where(stmt)
         return self._where(block.stmts[0]) if block.stmts else NOWHERE
 

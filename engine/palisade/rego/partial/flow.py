@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Generic, TypeVar
 
 from palisade.rego import ir
+
+V = TypeVar("V")
 
 RESULT = -1
 """Stands for a local that holds what a plan adds to its results."""
@@ -97,13 +100,44 @@ _READ: dict[type, tuple[str, ...]] = {
 """The fields of each statement that name locals it needs."""
 
 
+class ByBlock(Generic[V]):
+    """What is known of blocks as objects. What was known `before` and is asked for again is taken over."""
+
+    def __init__(self, before: ByBlock[V] | None = None) -> None:
+        self._known: dict[int, tuple[ir.Block, V]] = {}
+        self._before = before._known if before is not None else {}
+
+    def get(self, block: ir.Block) -> V | None:
+        found = self._known.get(id(block))
+        if found is None:
+            found = self._before.get(id(block))
+            if found is None:
+                return None
+            self._known[id(block)] = found
+        return found[1]
+
+    def set(self, block: ir.Block, value: V) -> V:
+        self._known[id(block)] = (block, value)
+        return value
+
+    def settle(self) -> None:
+        """Forgets what was known before and not asked for since."""
+        self._before = {}
+
+
 class Liveness:
     """Answers, for the blocks of one program, which locals they need from before. Remembers by identity."""
 
-    def __init__(self) -> None:
-        self._exposed: dict[int, tuple[ir.Block, frozenset[int], frozenset[int]]] = {}
-        self._assigned: dict[int, tuple[ir.Block, frozenset[int]]] = {}
+    def __init__(self, before: Liveness | None = None) -> None:
+        self._scanned: ByBlock[tuple[frozenset[int], frozenset[int]]] = ByBlock(
+            before._scanned if before is not None else None
+        )
+        self._assigned: ByBlock[frozenset[int]] = ByBlock()
         self._behind: dict[tuple[int, int], tuple[ir.Block, frozenset[int], ir.Block]] = {}
+
+    def settle(self) -> None:
+        """Forgets what was known before and not asked for since."""
+        self._scanned.settle()
 
     def exposed(self, block: ir.Block) -> frozenset[int]:
         """Locals that the block may read before it writes them."""
@@ -114,9 +148,9 @@ class Liveness:
         return self._scan(block)[1]
 
     def _scan(self, block: ir.Block) -> tuple[frozenset[int], frozenset[int]]:
-        known = self._exposed.get(id(block))
+        known = self._scanned.get(block)
         if known is not None:
-            return known[1], known[2]
+            return known
         needs: set[int] = set()
         gone: set[int] = set()
         leading: set[int] = set()
@@ -133,16 +167,16 @@ class Liveness:
                     leading.add(target)
             # Only statements that never fail surely run: a reset behind one that may is not sure.
             can_end = can_end or not isinstance(stmt, (ir.ResetLocalStmt, ir.MakeSetStmt, ir.MakeObjectStmt))
-        result = frozenset(needs), frozenset(leading)
-        self._exposed[id(block)] = (block, *result)
-        return result
+        return self._scanned.set(block, (frozenset(needs), frozenset(leading)))
 
     def chain(self, blocks: tuple[ir.Block, ...], outside: frozenset[int]) -> list[frozenset[int]]:
         """What is live behind each of the blocks, where `outside` is live behind the last."""
         live = outside
         result = [live] * len(blocks)
         for index in range(len(blocks) - 1, 0, -1):
-            live = (live - self.killed(blocks[index])) | self.exposed(blocks[index])
+            exposed, killed = self._scan(blocks[index])
+            if not (exposed <= live and live.isdisjoint(killed)):
+                live = (live - killed) | exposed
             result[index - 1] = live
         return result
 
@@ -156,9 +190,9 @@ class Liveness:
 
     def assigned(self, block: ir.Block) -> frozenset[int]:
         """Locals that the block or one in it may change."""
-        known = self._assigned.get(id(block))
+        known = self._assigned.get(block)
         if known is not None:
-            return known[1]
+            return known
         targets: set[int] = set()
         for stmt in block.stmts:
             for target in (written(stmt), changed(stmt)):
@@ -166,9 +200,7 @@ class Liveness:
                     targets.add(target)
             for inner in stmts_below(stmt):
                 targets |= self.assigned(inner)
-        result = frozenset(targets)
-        self._assigned[id(block)] = (block, result)
-        return result
+        return self._assigned.set(block, frozenset(targets))
 
 
 def all_stmts(block: ir.Block) -> Iterator[ir.AnyStmt]:

@@ -160,6 +160,11 @@ class Builder:
     def __init__(self) -> None:
         self._nodes: dict[object, Formula] = {}
 
+    @property
+    def size(self) -> int:
+        """How many formulas were made."""
+        return len(self._nodes)
+
     def _node(self, kind: str, args: tuple[Formula, ...]) -> Formula:
         found = self._nodes.get((kind, args))
         if found is None:

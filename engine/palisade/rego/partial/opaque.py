@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from palisade.rego import ir
 from palisade.rego.codegen.facts import analyse
-from palisade.rego.partial.flow import all_stmts, changed, stmts_below, written
+from palisade.rego.partial.flow import ByBlock, all_stmts, changed, stmts_below, written
 from palisade.rego.partial.terms import Known, Symbol, Unknown
 from palisade.rego.partial.worlds import Env
 
@@ -14,15 +14,16 @@ from palisade.rego.partial.worlds import Env
 class Failing:
     """Answers, for the functions and blocks of one policy, whether they may end in an error."""
 
-    def __init__(self, policy: ir.Policy) -> None:
+    def __init__(self, policy: ir.Policy, before: Failing | None = None) -> None:
         self._functions = {func.name: func for func in policy.funcs}
+        self._true: ByBlock[tuple[int, bool]] = ByBlock(before._true if before is not None else None)
         self._final: dict[str, int | None] = {}
         self._known: dict[str, bool] = {}
 
     def final(self, func: ir.Func) -> int | None:
         """The result, where the evaluator leaves the function as soon as it is set."""
         if func.name not in self._final:
-            settled = _only_true(func) or analyse(func.blocks, func.params, func.result).settled
+            settled = self._only_true(func) or analyse(func.blocks, func.params, func.result).settled
             self._final[func.name] = func.result if settled else None
         return self._final[func.name]
 
@@ -45,6 +46,20 @@ class Failing:
                 return True
         return False
 
+    def settle(self) -> None:
+        """Forgets what was known before and not asked for since."""
+        self._true.settle()
+
+    def _only_true(self, func: ir.Func) -> bool:
+        """Whether all that the function ever answers is true, or its default: the usual case."""
+        for block in func.blocks:
+            known = self._true.get(block)
+            if known is None or known[0] != func.result:
+                known = self._true.set(block, (func.result, _answers_true(block, func.result)))
+            if not known[1]:
+                return False
+        return True
+
     def _function(self, name: str) -> bool:
         if name not in self._known:
             func = self._functions[name]
@@ -60,18 +75,17 @@ class Failing:
         return self._known[name]
 
 
-def _only_true(func: ir.Func) -> bool:
-    """Whether all that the function ever answers is true, or its default: the usual case."""
-    for block in func.blocks:
-        first = block.stmts[0] if block.stmts else None
-        if isinstance(first, ir.IsUndefinedStmt) and first.source == func.result:
-            continue
-        for stmt in all_stmts(block):
-            if changed(stmt) == func.result:
-                if not isinstance(stmt, ir.AssignVarOnceStmt) or stmt.source != ir.Bool(True):
-                    return False
-            elif written(stmt) == func.result:
+def _answers_true(block: ir.Block, result: int) -> bool:
+    """Whether all that the block ever gives the result is true, or it is the default."""
+    first = block.stmts[0] if block.stmts else None
+    if isinstance(first, ir.IsUndefinedStmt) and first.source == result:
+        return True
+    for stmt in all_stmts(block):
+        if changed(stmt) == result:
+            if not isinstance(stmt, ir.AssignVarOnceStmt) or stmt.source != ir.Bool(True):
                 return False
+        elif written(stmt) == result:
+            return False
     return True
 
 

@@ -36,12 +36,19 @@ from palisade.rego.values import UNDEFINED, Set, Value, key, number, unkey
 class Statements(Conditions):
     """One method a statement of the IR: from an environment to the steps that the statement takes."""
 
-    def __init__(self, policy: ir.Policy, given: Mapping[tuple[str, ...], Value]) -> None:
-        super().__init__()
+    def __init__(
+        self,
+        policy: ir.Policy,
+        given: Mapping[tuple[str, ...], Value],
+        before: Statements | None = None,
+    ) -> None:
+        super().__init__(before)
         self._given: dict[tuple[object, ...], Symbol] = {path: Known(value) for path, value in given.items()}
         self._policy = policy
-        self._strings = tuple(map(Known, policy.strings))
-        self._walked: dict[tuple[object, object], symbolic.Cases] = {}
+        self._strings: dict[int, Known] = {}
+        self._walked: dict[tuple[object, object], symbolic.Cases] = {} if before is None else before._walked
+        self._called: set[ir.Func | None] = set()
+        """The functions that were called, by what is called too; None for one that there is not."""
         self._final: int | None = None
         """The local that ends the running function when it is set."""
         self._functions = {func.name: func for func in policy.funcs}
@@ -65,7 +72,10 @@ class Statements(Conditions):
         if isinstance(operand, ir.Local):
             return env.get(operand.index)
         if isinstance(operand, ir.StringIndex):
-            return self._strings[operand.index]
+            known = self._strings.get(operand.index)
+            if known is None:
+                known = self._strings[operand.index] = Known(self._policy.strings[operand.index])
+            return known
         return Known(operand.value)
 
     @staticmethod
@@ -347,6 +357,7 @@ class Statements(Conditions):
             path.append(symbol.value)
         func = self._by_path.get(tuple(path))
         if func is None:
+            self._called.add(None)
             return []
         args = tuple(env[local] for local in stmt.args)
         return self._call_function(func, args, stmt.result, env)

@@ -10,12 +10,14 @@ plans bodies; `statements`, `terms`, `refs`, `calls`, `closures` and `unify` pla
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 from palisade.rego import ast, ir
 from palisade.rego.check.model import CheckedSet
 from palisade.rego.collector import collector_paused
 from palisade.rego.plan import closures, refs, rules, statements, terms, tree
+from palisade.rego.plan.memory import Memory
 from palisade.rego.plan.program import PlanError, Program
 from palisade.rego.plan.scope import Scope, term
 from palisade.rego.plan.search import body
@@ -54,13 +56,19 @@ class Planner:
             ((found.package, found.rule) for same_path in checked.rules.values() for found in same_path),
         )
 
-    def plan(self, entrypoints: Iterable[Entrypoint], *, prints: bool = False) -> ir.Policy:
+    def plan(
+        self, entrypoints: Iterable[Entrypoint], *, prints: bool = False, memory: Memory | None = None
+    ) -> ir.Policy:
         """The plan of the entry points and of all that they need.
 
-        `print` is erased unless `prints` is set. Raises `PlanError` for what no plan exists for.
+        `print` is erased unless `prints` is set. With the `memory` of plans of earlier sets, what is as it
+        was there is the same object again. Raises `PlanError` for what no plan exists for.
         """
-        with collector_paused():
+        with collector_paused(), memory.lock if memory is not None else nullcontext():
             program = Program(self._root, self._checked.builtins, prints)
+            if memory is not None:
+                memory.begin(self._root, prints, id(self._checked.builtins))
+                program.memory, program.tables = memory, memory.tables
             plans = [_query(program, entrypoint) for entrypoint in entrypoints]
             funcs: list[ir.Func] = []
             while program.tasks:

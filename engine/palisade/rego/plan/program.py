@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TypedDict
 
-from palisade.rego import ir
+from palisade.rego import ast, ir
 from palisade.rego.check.signatures import Signature
 from palisade.rego.errors import Location
 from palisade.rego.plan import overlay
+from palisade.rego.plan.memory import Memory, Planned, Tables
 from palisade.rego.plan.overlay import Overlay
-from palisade.rego.plan.tree import Node, spelled
+from palisade.rego.plan.tree import Node, Path, spelled
 
 
 class PlanError(Exception):
@@ -43,30 +45,37 @@ class Program:
     root: Node
     decls: Mapping[str, Signature]
     prints: bool = False
-    strings: dict[str, int] = field(default_factory=dict)
-    texts: list[str] = field(default_factory=list)
-    files: dict[str, int] = field(default_factory=dict)
+    tables: Tables = field(default_factory=Tables)
     builtins: set[str] = field(default_factory=set)
+    used: set[str] = field(default_factory=set)
+    """The strings that statements name."""
     tasks: deque[Task] = field(default_factory=deque)
+    memory: Memory | None = None
+    asked: list[tuple[Node, Overlay]] = field(default_factory=list)
+    """What functions were asked for by rules so far, and under which overlays."""
     _names: dict[tuple[int, Overlay], str] = field(default_factory=dict)
     _generations: dict[Overlay, str] = field(default_factory=lambda: {overlay.NONE: "g0"})
 
     def string(self, text: str) -> int:
-        index = self.strings.get(text)
+        self.used.add(text)
+        tables = self.tables
+        index = tables.strings.get(text)
         if index is None:
-            index = self.strings[text] = len(self.texts)
-            self.texts.append(text)
+            index = tables.strings[text] = len(tables.texts)
+            tables.texts.append(text)
         return index
 
     def place(self, location: Location) -> Place:
         name = location.file or "<query>"
-        index = self.files.get(name)
+        files = self.tables.files
+        index = files.get(name)
         if index is None:
-            index = self.files[name] = len(self.files)
+            index = files[name] = len(files)
         return {"file": index, "row": location.row, "col": location.col}
 
     def generation(self, of: Overlay) -> str:
         """The first part of the paths of the functions planned under the overlay."""
+        self.asked.append((self.root, of))
         name = self._generations.get(of)
         if name is None:
             name = self._generations[of] = f"g{len(self._generations)}"
@@ -74,6 +83,7 @@ class Program:
 
     def function(self, node: Node, under: Overlay) -> str:
         """The name of the function of a node, which is planned in its turn."""
+        self.asked.append((node, under))
         name = self._names.get((id(node), under))
         if name is None:
             generation = self.generation(under)
@@ -81,11 +91,45 @@ class Program:
             self.tasks.append(Task(node, under, generation))
         return name
 
+    def remembered(self, rule: ast.Rule, path: Path) -> tuple[ir.Block, ...] | None:
+        """The blocks of a rule of the document at the path, where they are known from before."""
+        found = self.memory.find(rule, path) if self.memory is not None else None
+        if found is None:
+            return None
+        self.used |= found.strings
+        self.builtins |= found.builtins
+        for document in found.documents:
+            node = self.root.at(document)
+            if node is None:
+                raise AssertionError(f"{document} is in no tree of this shape")
+            self.function(node, overlay.NONE)
+        return found.blocks
+
+    @contextmanager
+    def noting(self, rule: ast.Rule, path: Path, blocks: list[ir.Block]) -> Iterator[None]:
+        """While a rule is planned into the blocks: what comes of it is remembered, where that may be."""
+        used, builtins, asked = self.used, self.builtins, self.asked
+        self.used, self.builtins, self.asked = set(), set(), []
+        yield
+        # Functions under an overlay are named by the order in which a plan comes to need overlays.
+        alone = all(under == overlay.NONE for _, under in self.asked)
+        if self.memory is not None and alone:
+            documents = tuple(dict.fromkeys(node.path for node, _ in self.asked if node.members))
+            found = Planned(rule, tuple(blocks), frozenset(self.used), frozenset(self.builtins), documents)
+            self.memory.keep(path, found)
+        used |= self.used
+        builtins |= self.builtins
+        self.used, self.builtins, self.asked = used, builtins, asked
+
     def policy(self, plans: list[ir.Plan], funcs: list[ir.Func]) -> ir.Policy:
+        texts = tuple(self.tables.texts)
+        same = tuple(funcs)
+        if self.memory is not None:
+            same, texts = self.memory.end(funcs, self.used)
         return ir.Policy(
-            strings=tuple(self.texts),
-            files=tuple(self.files),
+            strings=texts,
+            files=tuple(self.tables.files),
             builtins=tuple(sorted(self.builtins)),
             plans=tuple(plans),
-            funcs=tuple(funcs),
+            funcs=same,
         )

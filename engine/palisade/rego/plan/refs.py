@@ -43,7 +43,7 @@ def constant(scope: Scope, key: ast.Term) -> str | None:
     if type(key) is ast.Var:
         known = scope.vars.get(key.name)
         if isinstance(known, ir.StringIndex):
-            return scope.program.texts[known.index]
+            return scope.program.tables.texts[known.index]
     return None
 
 

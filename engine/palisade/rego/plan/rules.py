@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 from palisade.rego import ast, ir
 from palisade.rego.plan.closures import headed
+from palisade.rego.plan.overlay import NONE
 from palisade.rego.plan.program import Program, Task
 from palisade.rego.plan.scope import Scope, term
 from palisade.rego.plan.search import body
@@ -36,9 +37,9 @@ def plan(program: Program, task: Task) -> ir.Func:
     defaults = [member for member in members if member.rule.default]
     for member in members:
         if not member.rule.default:
-            function.rule(member)
+            function.planned(member, function.rule)
     for member in defaults:
-        function.default(member)
+        function.planned(member, function.default)
     scope.go_to(members[0].rule.head.loc)
     with scope.block(function.blocks):
         scope.add(ir.ReturnLocalStmt(result, **scope.at))
@@ -60,6 +61,9 @@ class _Function:
         self._is_object = task.node.is_object
         self._is_set = task.node.members[0].rule.head.is_set and not self._is_object
         self._first_local = scope.next_local
+        # Under an overlay the same rule comes to other blocks.
+        self._remembers = scope.program.memory is not None and task.overlay == NONE
+        self._path = task.node.path
 
     def start(self) -> None:
         """An object or a set is there from the start, to be filled; other documents are undefined."""
@@ -69,6 +73,20 @@ class _Function:
         with scope.block(self.blocks):
             made = ir.MakeObjectStmt if self._is_object else ir.MakeSetStmt
             scope.add(made(self._result, **scope.at))
+
+    def planned(self, member: Member, plan: Callable[[Member], None]) -> None:
+        """Plans a rule, or takes it as it was planned before."""
+        program = self._scope.program
+        if not self._remembers:
+            plan(member)
+            return
+        blocks = program.remembered(member.rule, self._path)
+        if blocks is None:
+            done, self.blocks = self.blocks, []
+            with program.noting(member.rule, self._path, self.blocks):
+                plan(member)
+            blocks, self.blocks = tuple(self.blocks), done
+        self.blocks.extend(blocks)
 
     def rule(self, member: Member) -> None:
         rule = member.rule

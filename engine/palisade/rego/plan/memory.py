@@ -1,0 +1,103 @@
+"""What a planner keeps, so that the next one, over an edited set, need not plan unchanged rules again.
+
+A rule's blocks come out the same where the rule is the same object and the tree of documents has the same
+shape: what a reference means depends on nothing else. They name strings and files by number, so the tables
+are kept with them and only grow, until too much in them is of no use any more.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from palisade.rego import ast, ir
+from palisade.rego.plan.tree import Node, Path
+
+_SPARE = 1_000
+"""So many strings may be in the table, beside as many as are of use, before it is begun anew."""
+
+Shape: TypeAlias = tuple[tuple[object, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """The blocks of one rule, and what planning them asked of the program."""
+
+    rule: ast.Rule
+    blocks: tuple[ir.Block, ...]
+    strings: frozenset[str]
+    builtins: frozenset[str]
+    documents: tuple[Path, ...]
+
+
+@dataclass(slots=True)
+class Tables:
+    """Strings and files by number."""
+
+    strings: dict[str, int] = field(default_factory=dict)
+    texts: list[str] = field(default_factory=list)
+    files: dict[str, int] = field(default_factory=dict)
+
+
+class Memory:
+    """Belongs to one plan after the other: `begin`, any number of `find` and `keep`, `end`, under `lock`."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.tables = Tables()
+        self._for: object = None
+        self._rules: dict[tuple[int, Path], Planned] = {}
+        self._funcs: dict[str, ir.Func] = {}
+        self._used: dict[tuple[int, Path], Planned] = {}
+
+    def begin(self, root: Node, *settings: object) -> None:
+        """Forgets everything where documents have another shape, or plans other settings, than before."""
+        wanted = shape(root), settings
+        if wanted != self._for:
+            self._for, self.tables, self._rules, self._funcs = wanted, Tables(), {}, {}
+        self._used = {}
+
+    def find(self, rule: ast.Rule, path: Path) -> Planned | None:
+        """What the rule came to before, as one of the document at the path."""
+        at = id(rule), path
+        found = self._rules.get(at)
+        if found is not None:
+            self._used[at] = found
+        return found
+
+    def keep(self, path: Path, planned: Planned) -> None:
+        self._used[id(planned.rule), path] = planned
+
+    def end(
+        self, funcs: Sequence[ir.Func], used: Iterable[str]
+    ) -> tuple[tuple[ir.Func, ...], tuple[str, ...]]:
+        """The functions, as objects those of before where they are the same; and the strings.
+
+        Strings that no statement names are empty: the table is not to tell what policies once were.
+        """
+        same = tuple(_same(self._funcs.get(func.name), func) for func in funcs)
+        self._funcs = {func.name: func for func in same}
+        self._rules, self._used = self._used, {}
+        named = frozenset(used)
+        texts = tuple(text if text in named else "" for text in self.tables.texts)
+        if len(texts) > 2 * len(named) + _SPARE:
+            self._for = None
+        return same, texts
+
+
+def _same(before: ir.Func | None, now: ir.Func) -> ir.Func:
+    return before if before is not None and before == now else now
+
+
+def shape(root: Node) -> Shape:
+    """All that the tree says of documents but for the rules themselves."""
+    found: list[tuple[object, ...]] = []
+    stack = [root]
+    while stack:
+        node = stack.pop()
+        head = node.members[0].rule.head if node.members else None
+        found.append((node.path, node.arity, node.is_object, head is not None and head.is_set, node.keys))
+        stack.extend(node.children.values())
+    return tuple(found)

@@ -1,0 +1,153 @@
+"""Evaluating an edited set from what the one before came to: never anything but what it means by itself."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+from palisade import rego
+from palisade.rego import text
+from palisade.rego.partial import Outcome, evaluate, execute
+from palisade.rego.plan import memory
+from palisade.rego.values import UNDEFINED
+from palisade.testing.formulas import ErrorOutcome, Unsure, answer
+from palisade.testing.policies import documents, policies
+
+RULES = """package authz
+
+default allow := false
+
+allow if {
+	input.method == "GET"
+	input.path == "/open"
+}
+
+allow if owns
+
+allow if {
+	some role in data.roles[input.user]
+	role == "admin"
+}
+"""
+OWNS = 'package authz\n\nowns if input.owner == "alice"\n'
+PATH = ("authz", "allow")
+
+
+def _outcome(policy: rego.Policy, before: Outcome | None = None) -> Outcome:
+    return evaluate(policy.plan(["data.authz.allow"]), PATH, policy.data, None, before)
+
+
+def _compiled(modules: dict[str, str], data: Any = None, previous: rego.Policy | None = None) -> rego.Policy:
+    return rego.compile(modules, data or {"roles": {"bob": ["admin"]}}, previous=previous)
+
+
+def test_a_rule_that_did_not_change_has_the_very_same_condition() -> None:
+    """What comes after recognizes it by that."""
+    first = _compiled({"a.rego": RULES, "owns.rego": OWNS, "c.rego": "package authz\n\nallow if input.x\n"})
+    before = _outcome(first)
+    changed = {"a.rego": RULES, "owns.rego": OWNS, "c.rego": "package authz\n\nallow if input.y == 1\n"}
+    after = _outcome(_compiled(changed, previous=first), before)
+    same = [a.condition is b.condition for a, b in zip(before.cases, after.cases, strict=True)]
+    assert same == [True, True, True, False, True]
+
+
+def test_a_rule_follows_what_it_calls() -> None:
+    """The caller's text is the same, what it calls is not."""
+    first = _compiled({"a.rego": RULES, "owns.rego": OWNS})
+    before = _outcome(first)
+    second = _compiled({"a.rego": RULES, "owns.rego": OWNS.replace("alice", "carol")}, previous=first)
+    after = _outcome(second, before)
+    assert answer(before, {"owner": "alice"}) is True
+    assert answer(after, {"owner": "alice"}) is False
+    assert answer(after, {"owner": "carol"}) is True
+
+
+def test_a_rule_follows_the_data() -> None:
+    """No text changed, only what a table holds."""
+    modules = {"a.rego": RULES, "owns.rego": OWNS}
+    first = _compiled(modules)
+    before = _outcome(first)
+    after = _outcome(_compiled(modules, {"roles": {"carol": ["admin"]}}, first), before)
+    assert answer(before, {"user": "bob"}) is True
+    assert answer(after, {"user": "bob"}) is False
+    assert answer(after, {"user": "carol"}) is True
+
+
+def test_a_name_that_becomes_a_document_is_one_from_then_on() -> None:
+    """A reference into data means something else once a rule stands there; the rule with it is the same."""
+    rule = "package authz\n\nallow if data.other.flag == input.x\n"
+    first = _compiled({"a.rego": rule}, {"other": {}})
+    before = _outcome(first)
+    second = _compiled({"a.rego": rule, "b.rego": "package other\n\nflag := 7\n"}, {"unused": 1}, first)
+    after = _outcome(second, before)
+    assert answer(before, {"x": 7}) is UNDEFINED
+    assert answer(after, {"x": 7}) is True
+
+
+def test_strings_of_the_past_are_in_no_plan() -> None:
+    """A plan that names `body` has bodies sent to the engine: it must not, for a rule that is gone."""
+    first = _compiled({"a.rego": RULES, "owns.rego": 'package authz\n\nowns if input.body == "x"\n'})
+    assert "body" in first.plan(["data.authz.allow"]).strings
+    second = _compiled({"a.rego": RULES, "owns.rego": OWNS}, previous=first)
+    assert "body" not in second.plan(["data.authz.allow"]).strings
+    assert "admin" in second.plan(["data.authz.allow"]).strings
+
+
+def test_a_long_row_of_edits_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was known of earlier texts goes when it is more than what there is."""
+    monkeypatch.setattr(memory, "_SPARE", 20)
+    monkeypatch.setattr(execute, "_SPARE", 20)
+    policy = _compiled({"a.rego": RULES, "owns.rego": OWNS})
+    outcome = _outcome(policy)
+    for number in range(60):
+        text = OWNS.replace("alice", f"user{number}")
+        policy = _compiled({"a.rego": RULES, "owns.rego": text}, previous=policy)
+        outcome = _outcome(policy, outcome)
+        assert answer(outcome, {"owner": f"user{number}"}) is True
+        assert answer(outcome, {"owner": f"user{number - 1}"}) is False
+    assert outcome.builder.size < 120
+    assert len(policy.plan(["data.authz.allow"]).strings) < 60
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(policies(), policies(), policies(), st.lists(documents(), min_size=1, max_size=3), documents())
+def test_generated_edits_mean_what_they_say(
+    kept: str, old: str, new: str, asked: list[dict[str, Any]], base: dict[str, Any]
+) -> None:
+    """A file stays, one beside it is edited, there and back: each set means what the evaluator says."""
+    policy, outcomes = None, dict[str, Outcome]()
+    compiled = 0
+    for source in (old, new, old):
+        modules = {"a.rego": kept, "b.rego": source.replace("default ", "# default ")}
+        try:
+            policy = rego.compile(modules, {"base": base}, previous=policy)
+        except rego.CompileError:
+            continue
+        compiled += 1
+        for rule in sorted(set(re.findall(r"^(r\w+)(?![\w(])", kept, re.MULTILINE))):
+            plan = policy.plan([f"data.p.{rule}"])
+            outcomes[rule] = evaluate(plan, ("p", rule), policy.data, None, outcomes.get(rule))
+            for document in asked:
+                try:
+                    mine = _shown(answer(outcomes[rule], document))
+                except Unsure:
+                    continue
+                except ErrorOutcome:
+                    mine = "an error"
+                assert mine == _reference(policy, f"data.p.{rule}", document), (rule, document)
+    assume(compiled > 1)
+
+
+def _reference(policy: rego.Policy, path: str, document: Any) -> str:
+    try:
+        return _shown(policy.evaluate(path, document))
+    except rego.EvalError:
+        return "an error"
+
+
+def _shown(value: Any) -> str:
+    return "undefined" if value is UNDEFINED else text.dumps(value)
