@@ -1,8 +1,9 @@
-"""The function behind the sidecars: as small and fast an HTTP/1.1 service as Python allows.
+"""The functions behind the sidecars.
 
-    python -m bench.function PORT
+    python -m bench.function PORT [smallest | ordinary]
 
-What is measured is then the sidecar.
+`smallest` is as fast an HTTP/1.1 service as Python allows: next to it, everything a sidecar does looks
+large. `ordinary` is a handler of a web framework, as people deploy it.
 """
 
 from __future__ import annotations
@@ -11,11 +12,12 @@ import asyncio
 import sys
 
 import uvloop
+from aiohttp import web
 
 ANSWER = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-type: text/plain\r\n\r\nok"
 
 
-class Function(asyncio.Protocol):
+class Smallest(asyncio.Protocol):
     """Answers each request without a body as soon as its head is complete."""
 
     def __init__(self) -> None:
@@ -31,10 +33,21 @@ class Function(asyncio.Protocol):
             self._transport.write(ANSWER)  # type: ignore[attr-defined]  # a transport that reads also writes
 
 
-async def main() -> None:
-    server = await asyncio.get_running_loop().create_server(Function, "127.0.0.1", int(sys.argv[1]))
-    await server.serve_forever()
+async def _ordinary(request: web.Request) -> web.Response:
+    return web.json_response({"path": request.path, "method": request.method})
+
+
+async def main(port: int, kind: str) -> None:
+    if kind == "smallest":
+        server = await asyncio.get_running_loop().create_server(Smallest, "127.0.0.1", port)
+        await server.serve_forever()
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", _ordinary)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    await asyncio.Event().wait()
 
 
 if __name__ == "__main__":
-    uvloop.run(main())
+    uvloop.run(main(int(sys.argv[1]), *(sys.argv[2:3] or ["smallest"])))

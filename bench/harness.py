@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import copy
 import json
 import logging
+import os
 import socket
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,7 @@ from palisade.control.engine import Engine
 from palisade.control.sidecars import Sidecars, settings_of
 from palisade.decide.sink import FileSink
 from palisade.policy.inventory import Address
+from palisade_sidecar import sidecar
 from palisade_sidecar.bootstrap import bootstrap
 from palisade_sidecar.engine_cluster import secrets
 from palisade_sidecar.envoy import EnvoyProcess, find_envoy
@@ -50,16 +53,23 @@ class Signer:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return free_ports(1)[0]
+
+
+def free_ports(count: int) -> tuple[int, ...]:
+    """So many different ports that nothing listens on."""
+    with contextlib.ExitStack() as stack:
+        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return tuple(int(probe.getsockname()[1]) for probe in probes)
 
 
 @contextlib.asynccontextmanager
-async def function() -> AsyncIterator[int]:
-    """The fast function; its port."""
+async def function(kind: str = "smallest") -> AsyncIterator[int]:
+    """A function of a kind that `bench.function` knows; its port."""
     port = free_port()
-    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "bench.function", str(port))
+    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "bench.function", str(port), kind)
     try:
         for _ in range(200):
             try:
@@ -77,16 +87,30 @@ async def function() -> AsyncIterator[int]:
 
 @dataclass(frozen=True)
 class Running:
+    """`ports` are those of the sidecars; `plain` is one of the same Envoy without a policy, and `bare` one
+    that writes no access log either, where they were asked for."""
+
     engine: Engine
     ports: Mapping[str, int]
     sidecars: Sidecars
+    plain: int = 0
+    bare: int = 0
 
 
 @contextlib.asynccontextmanager
 async def palisade(
-    folder: Path, policies: Mapping[str, str], upstream: int, functions: tuple[str, ...] = ("bench",)
+    folder: Path,
+    policies: Mapping[str, str],
+    upstream: int,
+    functions: tuple[str, ...] = ("bench",),
+    *,
+    baseline: bool = False,
 ) -> AsyncIterator[Running]:
-    """An engine on a policy set, with a sidecar for each function, all before the same upstream."""
+    """An engine on a policy set, with a sidecar for each function, all before the same upstream.
+
+    With `baseline` the Envoy of the one function there then is has listeners without a policy too: what is
+    compared runs in the same process, on the same threads.
+    """
     for name, source in policies.items():
         file = folder / "policies" / name
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -96,13 +120,76 @@ async def palisade(
     lines.append(f"engine: {{listen: 127.0.0.1:0, admin: 127.0.0.1:0, state: {folder / 'state'}}}")
     inventory = folder / "palisade.yaml"
     inventory.write_text("\n".join(lines) + "\n")
-    async with (
-        Engine(inventory, sink=FileSink(folder / "decisions.jsonl")) as engine,
-        Sidecars(engine) as sidecars,
-    ):
+    plain, bare = free_ports(2) if baseline else (0, 0)
+    async with contextlib.AsyncExitStack() as stack:
+        if baseline:
+            stack.enter_context(_without_policy(plain, bare))
+        engine = await stack.enter_async_context(Engine(inventory, sink=FileSink(folder / "decisions.jsonl")))
+        sidecars = await stack.enter_async_context(Sidecars(engine))
         ports = {name: status.listen.port for name, status in sidecars.statuses.items() if status.listen}
         await _in_force(engine, functions)
-        yield Running(engine, ports, sidecars)
+        yield Running(engine, ports, sidecars, plain, bare)
+
+
+@contextlib.contextmanager
+def _without_policy(plain: int, bare: int) -> Iterator[None]:
+    """Adds to the bootstrap of sidecars that start meanwhile their own listener without the filters."""
+    original = sidecar.bootstrap
+
+    def extended(settings: Any) -> dict[str, Any]:
+        config = original(settings)
+        listeners = config["static_resources"]["listeners"]
+        for name, port in (("plain", plain), ("bare", bare)):
+            listener = copy.deepcopy(listeners[0])
+            listener["name"] = name
+            listener["address"]["socket_address"]["port_value"] = port
+            manager = listener["filter_chains"][0]["filters"][0]["typed_config"]
+            manager["http_filters"] = manager["http_filters"][-1:]
+            if name == "bare":
+                del manager["access_log"]
+            listeners.append(listener)
+        return config
+
+    sidecar.bootstrap = extended  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        sidecar.bootstrap = original
+
+
+@contextlib.contextmanager
+def pinned() -> Iterator[None]:
+    """This process, and what it starts, on the first processor. `pin_envoys` then gives Envoy the second.
+
+    Left alone, the scheduler puts what talks to each other on one processor or on two as it likes, and the
+    same work takes 50 us or 130: figures of different processes cannot be compared then.
+    """
+    before = os.sched_getaffinity(0)
+    first = min(before)
+    _affinity(os.getpid(), {first})
+    try:
+        yield
+    finally:
+        _affinity(os.getpid(), before)
+
+
+def pin_envoys() -> None:
+    """Every Envoy that this process started, on the second processor where there is one."""
+    last = os.cpu_count() or 1
+    for entry in os.listdir("/proc"):
+        if not entry.isdigit():
+            continue
+        try:
+            name, _, rest = Path(f"/proc/{entry}/stat").read_text().rpartition(")")
+            if name.endswith("(envoy") and int(rest.split()[1]) == os.getpid():
+                _affinity(int(entry), {last - 1})
+        except OSError:  # it has ended
+            continue
+
+
+def _affinity(process: int, processors: set[int]) -> None:
+    for thread in os.listdir(f"/proc/{process}/task"):
+        os.sched_setaffinity(int(thread), processors)
 
 
 @contextlib.asynccontextmanager
