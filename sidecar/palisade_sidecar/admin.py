@@ -8,10 +8,10 @@ from __future__ import annotations
 import asyncio
 import http.client
 import json
-import socket
 from pathlib import Path
 
 from palisade_sidecar.settings import Address
+from palisade_sidecar.unix_http import UnixConnection
 
 _TIMEOUT = 2.0
 
@@ -47,9 +47,13 @@ class Admin:
         return {stat["name"]: stat["value"] for stat in found["stats"] if "name" in stat}
 
     async def drain(self) -> None:
-        """Close the listeners, and let responses end their connections."""
+        """Close the listener of the function, and let responses end its connections."""
         await self._ok("POST", "/healthcheck/fail")
-        await self._ok("POST", "/drain_listeners")
+        await self._ok("POST", "/drain_listeners?inboundonly")
+
+    async def reopen_logs(self) -> None:
+        """Have the access log opened anew, by its name."""
+        await self._ok("POST", "/reopen_logs")
 
     async def _ok(self, method: str, path: str) -> str:
         status, body = await self._request(method, path)
@@ -61,7 +65,7 @@ class Admin:
         return await asyncio.to_thread(self._exchange, method, path)
 
     def _exchange(self, method: str, path: str) -> tuple[int, str]:
-        connection = _UnixConnection(self._socket)
+        connection = UnixConnection(self._socket, _TIMEOUT)
         try:
             connection.request(method, path)
             response = connection.getresponse()
@@ -70,17 +74,6 @@ class Admin:
             raise AdminError(f"{method} {path} failed: {error or type(error).__name__}") from error
         finally:
             connection.close()
-
-
-class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: Path) -> None:
-        super().__init__("admin", timeout=_TIMEOUT)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(str(self._path))
 
 
 def admin_of(run_dir: Path) -> Admin:

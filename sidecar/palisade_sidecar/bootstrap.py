@@ -9,9 +9,12 @@ docs/decisions/static-listener.md says why. Fields: https://www.envoyproxy.io/do
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from palisade_sidecar.engine_cluster import engine_cluster, grpc_service
+from palisade_sidecar import handover
+from palisade_sidecar.access_log import access_log
+from palisade_sidecar.engine_cluster import ENGINE, engine_cluster, grpc_service
 from palisade_sidecar.settings import Address, Settings, Upstream
 
 Json = dict[str, Any]
@@ -23,9 +26,6 @@ _COMPOSITE = f"{_TYPE}envoy.extensions.common.matching.v3.ExtensionWithMatcher"
 
 LISTENER = "palisade"
 UPSTREAM, UPSTREAM_HTTP2 = "palisade_upstream", "palisade_upstream_http2"
-ACCESS_LOG = "palisade"
-REVISION_STATE = "palisade.revision"
-"""The filter state that `palisade.attributes` sets to the revision; the access log carries it."""
 
 UNREADY_BODY = "This sidecar has no policy yet: it waits for its first revision from the engine.\n"
 
@@ -58,7 +58,7 @@ def bootstrap(settings: Settings) -> Json:
         "admin": {"address": {"pipe": {"path": str(settings.run_dir / "admin.sock"), "mode": 0o600}}},
         "dynamic_resources": _dynamic_resources(),
         "static_resources": {
-            "listeners": [_listener(settings)],
+            "listeners": [_listener(settings), _handover(settings.run_dir)],
             "clusters": [engine_cluster(settings), *_upstream_clusters(settings)],
         },
         "overload_manager": _overload_manager(settings),
@@ -101,6 +101,7 @@ def _dynamic_resources() -> Json:
 def _listener(settings: Settings) -> Json:
     return {
         "name": LISTENER,
+        "traffic_direction": "INBOUND",  # what is drained first: the way of the decision log stays open
         "address": _socket(settings.listen),
         "per_connection_buffer_limit_bytes": settings.limits.connection_buffer,
         "filter_chains": [
@@ -123,7 +124,7 @@ def _hcm(settings: Settings) -> Json:
         "route_config": _routes(settings.upstream_protocol),
         "http_filters": [*(_filter(slot, settings.unready_status) for slot in SLOTS), _router()],
         "upgrade_configs": [{"upgrade_type": "websocket"}],
-        "access_log": [_access_log()],
+        "access_log": [access_log(settings.run_dir)],
         "local_reply_config": _local_replies(),
         "max_request_headers_kb": limits.header_kilobytes,
         "request_headers_timeout": _seconds(limits.request_headers),
@@ -198,25 +199,29 @@ def _local_replies() -> Json:
     }
 
 
-def _access_log() -> Json:
-    return {
-        "name": "envoy.access_loggers.http_grpc",
-        "typed_config": {
-            "@type": f"{_TYPE}envoy.extensions.access_loggers.grpc.v3.HttpGrpcAccessLogConfig",
-            "common_config": {
-                "log_name": ACCESS_LOG,
-                "transport_api_version": "V3",
-                "grpc_service": grpc_service(),
-                "buffer_flush_interval": "0.2s",
-                "buffer_size_bytes": 1 << 14,
-                "grpc_stream_retry_policy": {
-                    "num_retries": 1_000_000,
-                    "retry_back_off": {"base_interval": "0.05s", "max_interval": "1s"},
-                },
-                "filter_state_objects_to_log": [REVISION_STATE],
-            },
-            "additional_request_headers_to_log": ["content-type", "content-length"],
+def _handover(run_dir: Path) -> Json:
+    """The way of the decision log: what arrives on this socket goes to the engine as gRPC."""
+    route = {"match": {"path": handover.PATH}, "route": {"cluster": ENGINE, "timeout": "10s"}}
+    manager = {
+        "@type": f"{_TYPE}envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+        "stat_prefix": "palisade_log",
+        "route_config": {
+            "name": "palisade_log",
+            "virtual_hosts": [{"name": "engine", "domains": ["*"], "routes": [route]}],
         },
+        "http_filters": [
+            {
+                "name": "envoy.filters.http.grpc_http1_bridge",
+                "typed_config": {"@type": f"{_HTTP_FILTERS}grpc_http1_bridge.v3.Config"},
+            },
+            _router(),
+        ],
+    }
+    filters = [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]
+    return {
+        "name": "palisade_log",
+        "address": {"pipe": {"path": str(run_dir / handover.SOCKET), "mode": 0o600}},
+        "filter_chains": [{"filters": filters}],
     }
 
 

@@ -18,6 +18,9 @@ from palisade_sidecar.logs import FORMAT, EnvoyLog
 
 OVERRIDE = "PALISADE_ENVOY"
 
+LOG_FLUSH_MS = 200
+"""How long Envoy may keep lines of its access log, in milliseconds."""
+
 
 class EnvoyError(Exception):
     """Envoy cannot be found, or does not start: what was wrong and what to do."""
@@ -60,6 +63,7 @@ class EnvoyProcess:
             *("--config-path", str(config)),
             *("--concurrency", str(concurrency)),
             *("--log-level", "info", "--log-format", FORMAT),
+            *("--file-flush-interval-msec", str(LOG_FLUSH_MS)),
             "--disable-hot-restart",
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,

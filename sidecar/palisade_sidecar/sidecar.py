@@ -17,23 +17,23 @@ from pathlib import Path
 from palisade_sidecar.admin import AdminError, admin_of
 from palisade_sidecar.bootstrap import LISTENER, bootstrap
 from palisade_sidecar.engine_cluster import secrets
-from palisade_sidecar.envoy import EnvoyError, EnvoyProcess, find_envoy
+from palisade_sidecar.envoy import LOG_FLUSH_MS, EnvoyError, EnvoyProcess, find_envoy
+from palisade_sidecar.handover import SOCKET, Handover
 from palisade_sidecar.logs import EnvoyLog
-from palisade_sidecar.outage import Outage
 from palisade_sidecar.settings import CERTIFICATE, PRIVATE_KEY, TRUSTED_CA, Address, Settings, SettingsError
+from palisade_sidecar.unix_http import MAX_PATH
 
 _CONNECTED = "control_plane.connected_state"
 _ACTIVE = "http.palisade.downstream_rq_active"
-_ENDED = "http.palisade.downstream_rq_completed"
 
 _POLL = 0.02
 _WATCH = 1.0
 _STABLE = 60.0
 _FIRST_DELAY, _LAST_DELAY = 0.1, 10.0
 _START = 30.0
-# Envoy sends what is in its access log buffer every 200 ms: the last decisions leave before it does.
-_FLUSH = 0.3
-_SOCKET_PATH = 107  # sockaddr_un.sun_path, without its final zero
+# The last decisions leave before Envoy does: its buffer is written, then handed on.
+_FLUSH = LOG_FLUSH_MS / 1000 + 0.1
+_HANDOVER = 5.0
 
 
 class State(StrEnum):
@@ -50,8 +50,7 @@ class State(StrEnum):
 class Status:
     """One sidecar now.
 
-    `unlogged` counts the requests that were decided while the engine was away: what Envoy could not keep
-    for its return is in no decision log.
+    `unlogged` counts the decisions that are in no decision log, since the engine was away for too long.
     """
 
     function: str
@@ -86,7 +85,8 @@ class Sidecar:
         self._process: EnvoyProcess | None = None
         self._supervision: asyncio.Task[None] | None = None
         self._stopping = asyncio.Event()
-        self._outage = Outage()
+        self._handover = Handover(settings.run_dir, self._admin.reopen_logs, self._log)
+        self._handing: asyncio.Task[None] | None = None
         self.status = Status(settings.function, State.STARTING, settings.listen)
 
     async def start(self) -> Address:
@@ -101,6 +101,7 @@ class Sidecar:
             self._settings.upstream,
         )
         self._supervision = asyncio.create_task(self._supervise(), name=f"sidecar {self.status.function}")
+        self._handing = asyncio.create_task(self._handover.run(), name=f"log of {self.status.function}")
         return self.status.listen
 
     async def wait(self) -> None:
@@ -118,6 +119,9 @@ class Sidecar:
             self._change(state=State.DRAINING)
             await self._drained()
             await process.stop()
+        if self._handing is not None:
+            self._handing.cancel()
+            await asyncio.gather(self._handing, return_exceptions=True)
         if self._supervision is not None:
             await self._supervision
         self._change(state=State.STOPPED, connected=False)
@@ -141,7 +145,7 @@ class Sidecar:
                 raise SettingsError(
                     f"the credentials lack {file}: the engine issues them for each function of its inventory"
                 )
-        if len(str(settings.run_dir / "admin.sock")) > _SOCKET_PATH:
+        if any(len(os.fsencode(settings.run_dir / name)) > MAX_PATH for name in ("admin.sock", SOCKET)):
             raise SettingsError(
                 f"the run folder {settings.run_dir} has too long a path for a unix socket: name a shorter one"
             )
@@ -216,35 +220,29 @@ class Sidecar:
                 return
 
     async def _watch(self) -> None:
-        """Tell of the engine coming and going, and of what was decided meanwhile."""
+        """Tell of the engine coming and going."""
         told: bool | None = None
         while True:
             try:
-                stats = await self._admin.stats(_CONNECTED, _ENDED)
+                stats = await self._admin.stats(_CONNECTED)
             except AdminError as error:
                 self._log.debug("%s", error)
             else:
-                before, connected = self._outage, stats.get(_CONNECTED, 0) == 1
-                self._outage = before.observe(connected, stats.get(_ENDED, 0))
+                connected = stats.get(_CONNECTED, 0) == 1
                 if connected is not told:
-                    self._tell(connected, self._outage.past - before.past)
+                    self._tell(connected)
                     told = connected
-                self._change(connected=connected, unlogged=self._outage.total)
+                self._change(connected=connected, unlogged=self._handover.spool.lost)
             await asyncio.sleep(_WATCH)
 
-    def _tell(self, connected: bool, missed: int) -> None:
+    def _tell(self, connected: bool) -> None:
         engine = self._settings.engine
         if connected:
             self._log.info("connected to the engine at %s", engine)
-            if missed:
-                self._log.warning(
-                    "%d requests were decided while the engine was away; its decision log may lack them",
-                    missed,
-                )
         else:
             self._log.warning(
-                "the engine at %s is out of reach: native decisions go on with the last revision, "
-                "what needs the engine is denied",
+                "the engine at %s is out of reach: native decisions go on with the last revision and are "
+                "logged when it is back, what needs the engine is denied",
                 engine,
             )
 
@@ -261,6 +259,10 @@ class Sidecar:
             self._log.warning("Envoy could not be drained: %s", error)
         else:
             await asyncio.sleep(_FLUSH)
+            await self._handover.drain(_HANDOVER)
+            waiting = self._handover.spool.waiting
+            if waiting:
+                self._log.warning("%d bytes of the decision log were not handed on to the engine", waiting)
 
     def _change(self, **changes: object) -> None:
         status = replace(self.status, **changes)  # type: ignore[arg-type]  # each caller names fields of Status
@@ -281,8 +283,9 @@ def _write_config(settings: Settings) -> Path:
         (settings.run_dir / name).write_text(json.dumps(content))
     config = settings.run_dir / "bootstrap.json"
     config.write_text(json.dumps(bootstrap(settings), indent=2))
-    # Envoy does not remove the socket of one that crashed.
-    (settings.run_dir / "admin.sock").unlink(missing_ok=True)
+    # Envoy does not remove the sockets of one that crashed.
+    for name in ("admin.sock", SOCKET):
+        (settings.run_dir / name).unlink(missing_ok=True)
     return config
 
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 from envoy.config.bootstrap.v3.bootstrap_pb2 import Bootstrap
-from envoy.extensions.access_loggers.grpc.v3 import als_pb2
+from envoy.extensions.access_loggers.file.v3 import file_pb2
 from envoy.extensions.filters.http.fault.v3 import fault_pb2
+from envoy.extensions.filters.http.grpc_http1_bridge.v3 import config_pb2 as bridge_pb2
 from envoy.extensions.filters.http.router.v3 import router_pb2
 from envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2
 from envoy.extensions.resource_monitors.downstream_connections.v3 import downstream_connections_pb2
@@ -26,7 +27,8 @@ from palisade_sidecar.settings import Address, Settings, SettingsError
 
 # Protobuf unpacks from Any only what is loaded.
 _LOADED = (
-    als_pb2,
+    file_pb2,
+    bridge_pb2,
     fault_pb2,
     router_pb2,
     http_connection_manager_pb2,

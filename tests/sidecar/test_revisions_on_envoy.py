@@ -120,9 +120,13 @@ def test_native_decisions_survive_the_engine_and_its_return(rig: Any, make_revis
             await until(lambda: _is(client, "/ask", 403))
             flow.cancel()
             assert set(seen) == {200}
-            assert sidecar.status.unlogged > 0  # what was decided meanwhile may be in no log: it is told
+            made.append(len(seen) + 1)
 
+    made: list[int] = []
     asyncio.run(scenario())
+    paths = [event["input"]["attributes"]["request"]["http"]["path"] for event in rig.sink.events]
+    # The one under way when the flow ended may be among them.
+    assert paths.count("/ok") - made[0] in (0, 1), "what was decided meanwhile is in the log too, once"
 
 
 def test_a_renewed_certificate_is_taken_up(rig: Any, make_revision: Any, until: Any) -> None:

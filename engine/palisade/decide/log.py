@@ -81,6 +81,11 @@ class DecisionLog:
         waiting = self._recorded - written - lost - self._dropped - self._failed
         return LogStats(self._recorded, written, self._dropped, self._failed + lost, waiting)
 
+    @property
+    def room(self) -> int:
+        """How many decisions the queue can take now."""
+        return self._size - len(self._waiting)
+
     def record(self, record: Record) -> None:
         """Hand over a decision. Returns at once; with a full queue it counts the decision as dropped."""
         self._recorded += 1

@@ -1,0 +1,76 @@
+"""The lines that sidecars hand on: what Envoy says of each request, in the fields that its bootstrap names.
+
+Bytes that are no UTF-8 are replaced, as the access log may tell of any header that a client sent.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from palisade_sidecar.access_log import FIELD_SEPARATOR, FIELDS
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One request. Absent fields are empty; times are nanoseconds.
+
+    `native`, `answered` and `claims` are what the filters RBAC, ext_authz and JWT left in the metadata, and
+    `noted` what is noted with an answer of the sidecar's own.
+    """
+
+    start: int
+    duration: int
+    method: str
+    path: str
+    host: str
+    scheme: str
+    request_id: str
+    user_agent: str
+    referer: str
+    forwarded_for: str
+    content_type: str
+    content_length: str
+    status: int
+    flags: str
+    details: str
+    remote: str
+    direct: str
+    revision: str
+    native: Mapping[str, Any]
+    answered: Mapping[str, Any]
+    noted: Mapping[str, Any]
+    claims: Mapping[str, Any]
+
+
+_NUMBERS = ("start", "duration", "status")
+_JSON = ("native", "answered", "noted", "claims")
+_READERS = tuple(int if name in _NUMBERS else json.loads if name in _JSON else None for name in FIELDS)
+_EMPTY: Mapping[str, Any] = {}
+
+
+def read(content: bytes) -> Iterator[Line | None]:
+    """The lines of a batch; None for one that is none, as from a sidecar of another version."""
+    for line in content.decode("utf-8", "replace").split("\n"):
+        if line:
+            yield _line(line)
+
+
+def _line(text: str) -> Line | None:
+    fields = text.split(FIELD_SEPARATOR)
+    if len(fields) != len(_READERS):
+        return None
+    try:
+        return Line(*map(_read, _READERS, fields))
+    except ValueError:
+        return None
+
+
+def _read(reader: Any, field: str) -> Any:
+    if reader is None:
+        return field
+    if field:
+        return reader(field)
+    return 0 if reader is int else _EMPTY

@@ -1,0 +1,102 @@
+"""Hands the spooled lines on to the engine, through Envoy and its mTLS to the engine.
+
+Each batch is one gRPC call, `palisade.DecisionLog/Append`, whose message is the lines themselves. It is sent
+as HTTP/1.1 to a listener on a Unix socket in the run folder, where Envoy's gRPC bridge makes HTTP/2 of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import http.client
+import logging
+import struct
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from palisade_sidecar.access_log import FILE
+from palisade_sidecar.spool import Spool
+from palisade_sidecar.unix_http import UnixConnection
+
+SOCKET = "log.sock"
+PATH = "/palisade.DecisionLog/Append"
+
+_IDLE = 0.1
+_FIRST_RETRY, _LAST_RETRY = 0.05, 1.0
+_TIMEOUT = 10.0
+
+
+class HandoverError(Exception):
+    """The engine did not take a batch."""
+
+
+class Handover:
+    """One sidecar's spool on its way to the engine. `reopen` asks Envoy to open its access log anew."""
+
+    def __init__(self, run_dir: Path, reopen: Callable[[], Awaitable[None]], log: logging.Logger) -> None:
+        self.spool = Spool(run_dir)
+        self._socket = run_dir / SOCKET
+        self._reopen = reopen
+        self._log = log
+        self._sending = asyncio.Lock()
+        self._told = 0
+
+    async def run(self) -> None:
+        """Hands on what comes, until cancelled."""
+        delay = _FIRST_RETRY
+        while True:
+            try:
+                sent = await self._step()
+            except (HandoverError, OSError) as error:
+                self._log.debug("decisions wait in %s: %s", FILE, error)
+                await asyncio.sleep(delay)
+                delay = min(delay * 2, _LAST_RETRY)
+            else:
+                delay = _FIRST_RETRY
+                if not sent:
+                    await asyncio.sleep(_IDLE)
+
+    async def drain(self, seconds: float) -> None:
+        """Hands on what there is, for as long as the engine takes it."""
+        with contextlib.suppress(TimeoutError):  # what is left is told by the caller
+            async with asyncio.timeout(seconds):
+                try:
+                    while await self._step():
+                        pass
+                except (HandoverError, OSError) as error:
+                    self._log.debug("decisions stay in %s: %s", FILE, error)
+
+    async def _step(self) -> bool:
+        async with self._sending:
+            if await asyncio.to_thread(self.spool.grown):
+                await self._reopen()
+            if self.spool.lost > self._told:
+                self._log.warning(
+                    "%d decisions were given up: the engine was away for longer than the spool has room",
+                    self.spool.lost,
+                )
+                self._told = self.spool.lost
+            batch = await asyncio.to_thread(self.spool.next)
+            if batch is None:
+                return False
+            await asyncio.to_thread(self._send, batch.lines)
+            self.spool.done(batch)
+            return True
+
+    def _send(self, lines: bytes) -> None:
+        connection = UnixConnection(self._socket, _TIMEOUT)
+        try:
+            # https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md: not compressed, and the length.
+            message = struct.pack(">BI", 0, len(lines)) + lines
+            headers = {"content-type": "application/grpc", "te": "trailers", "host": "palisade_engine"}
+            connection.request("POST", PATH, message, headers)
+            response = connection.getresponse()
+            response.read()
+            status = response.getheader("grpc-status")
+            if response.status != 200 or status != "0":
+                reason = response.getheader("grpc-message") or f"HTTP status {response.status}"
+                raise HandoverError(f"the engine did not take them: {reason}")
+        except http.client.HTTPException as error:
+            raise HandoverError(f"Envoy gave no answer: {error or type(error).__name__}") from error
+        finally:
+            connection.close()
