@@ -205,7 +205,7 @@ def test_rules_that_answer_alike_share_an_answer() -> None:
     )
     decision = _decided(f"default allow := false\n\n{rules}")
     assert len(decision.answers) == 1
-    assert {entry.name.rpartition(":")[2] for entry in decision.entries if entry.answer} == {
+    assert {entry.name.rpartition("%3A")[2] for entry in decision.entries if entry.answer} == {
         str(row) for row in range(7, 107)
     }
     assert all(each.native and each.verdict is Verdict.ALLOW for each in decision.coverage)

@@ -14,6 +14,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote
 
 import grpc.aio
 
@@ -172,10 +173,10 @@ def _verdict(line: Line) -> _Verdict:
 
 def _answered(line: Line, name: str) -> _Verdict:
     """What the sidecar answered with, by the name that the native filter reported and what it noted."""
-    allowed, _, rule = name.removeprefix(ANSWER).split(":", 2)
+    allowed, _, rule = name.removeprefix(ANSWER).split("/", 2)
     code, message = str(line.noted.get("code", "")), str(line.noted.get("message", ""))
     return _Verdict(
-        Decider.NATIVE, allowed == "allow", rule, code, message, line.noted.get("result", UNDEFINED)
+        Decider.NATIVE, allowed == "allow", unquote(rule), code, message, line.noted.get("result", UNDEFINED)
     )
 
 

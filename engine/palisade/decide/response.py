@@ -19,9 +19,10 @@ METADATA = "palisade"
 """The key in Envoy's ext_authz metadata under which the engine leaves the id of its decision: the access log
 hands it back, and so each decision is logged once."""
 
-ANSWER = "answer:"
+ANSWER = "answer/"
 """What the name begins with under which the native filter reports that the sidecar itself gives such an
-answer: `answer:allow:HASH:RULE` or `answer:deny:HASH:RULE`."""
+answer: `answer/allow/HASH/RULE` or `answer/deny/HASH/RULE`, the rule percent-encoded. It has no colon, so
+the gate never takes it for the name of a rule that let a request pass."""
 
 ANSWER_METADATA = "palisade.answer"
 """Where in Envoy's dynamic metadata the sidecar notes that answer for the decision log."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from envoy.config.common.mutation_rules.v3.mutation_rules_pb2 import HeaderMutation as Mutation
 from envoy.config.core.v3.base_pb2 import HeaderValueOption
@@ -60,7 +61,7 @@ class Answer:
 
     def name(self, rule: str) -> str:
         """The name of the answer where this rule gave it."""
-        return f"{self.prefix}{rule}"
+        return f"{self.prefix}{quote(rule, safe='/')}"
 
 
 class Answers:
@@ -109,36 +110,30 @@ def answer(value: Value) -> Answer | str:
     chain = tuple(_filter(name, config) for name, config in filters)
     # Filters change one after the other: the name holds all of the answer, so that no two can be mixed up.
     mark = hashlib.sha256(b"".join(chain)).hexdigest()[:16]
-    return Answer(f"{ANSWER}{'allow' if decision.allowed else 'deny'}:{mark}:", decision.allowed, chain)
+    return Answer(f"{ANSWER}{'allow' if decision.allowed else 'deny'}/{mark}/", decision.allowed, chain)
 
 
-def gate(ask: ExtAuthz, residual: str, answers: Sequence[Answer]) -> ExtensionWithMatcher:
-    """The slot behind the native filter: asks the engine, by `ask`, where that reported `residual`, and gives
-    the answers. It costs all other requests one look at that name, or two where there are answers.
+def gate(ask: ExtAuthz, answers: Sequence[Answer]) -> ExtensionWithMatcher:
+    """The slot behind the native filter: lets pass what a rule let pass, gives the answers, and asks the
+    engine, by `ask`, about all else. It costs a request that a rule let pass one look at the name.
 
-    Filters change one after the other, so the name may be of another revision: the slot asks even where
-    nothing is residual, and for an answer that is none of `answers` too.
+    Names of rules have a colon and no others do. Filters change one after the other, so the name may be of
+    another revision, or missing: that goes to the engine as well.
     """
     config = ExtensionWithMatcher()
     config.extension_config.name = "palisade.gate"
     config.extension_config.typed_config.Pack(Composite())
     asking = _on_match(ExecuteFilterAction(typed_config=_extension("palisade.ask", ask)))
-    undecided, answered = ValueMatcher(), ValueMatcher()
-    undecided.string_match.exact = residual
-    answered.string_match.prefix = ANSWER
-    if not answers:
-        either = ValueMatcher()
-        either.or_match.value_matchers.extend((undecided, answered))
-        _add(config.xds_matcher, either, asking)
-        return config
-    known = Matcher(on_no_match=asking)
-    for each in answers:
-        action = ExecuteFilterAction()
-        for part in each.filters:
-            action.filter_chain.typed_config.add().MergeFromString(part)
-        _add(known, ValueMatcher(string_match={"prefix": each.prefix}), _on_match(action))
-    _add(config.xds_matcher, undecided, asking)
-    _add(config.xds_matcher, answered, Matcher.OnMatch(matcher=known))
+    otherwise = asking
+    if answers:
+        known = Matcher(on_no_match=asking)
+        for each in answers:
+            action = ExecuteFilterAction()
+            for part in each.filters:
+                action.filter_chain.typed_config.add().MergeFromString(part)
+            _add(known, ValueMatcher(string_match={"prefix": each.prefix}), _on_match(action))
+        otherwise = Matcher.OnMatch(matcher=known)
+    _add(config.xds_matcher, ValueMatcher(string_match={"contains": ":"}), otherwise, negated=True)
     return config
 
 
@@ -224,15 +219,15 @@ def _on_match(action: ExecuteFilterAction) -> Matcher.OnMatch:
     return Matcher.OnMatch(action=typed("palisade.answer", action))
 
 
-def _add(matcher: Matcher, decided: ValueMatcher, then: Matcher.OnMatch) -> None:
-    """Takes the requests that the native filter decided under a name which `decided` matches.
+def _add(matcher: Matcher, decided: ValueMatcher, then: Matcher.OnMatch, *, negated: bool = False) -> None:
+    """Takes the requests that the native filter decided under a name which `decided` matches, or all others.
 
     Metadata are no text to Envoy's maps: a map on them matches nothing, and complains of nothing.
     """
     source = DynamicMetadataInput(filter=RBAC_METADATA)
     source.path.add(key=DECIDED)
     item = matcher.matcher_list.matchers.add()
-    single = item.predicate.single_predicate
+    single = (item.predicate.not_matcher if negated else item.predicate).single_predicate
     single.input.CopyFrom(typed("palisade.decided", source))
     single.custom_match.CopyFrom(typed("palisade.name", Metadata(value=decided)))
     item.on_match.CopyFrom(then)

@@ -83,7 +83,7 @@ def compile_sidecar(
         IDENTITY: authentication(revision.providers, keys),
         ATTRIBUTES: attributes(revision.id, texts),
         NATIVE: rbac,
-        ASK: gate(_ask(function, body=body), RESIDUAL, decision.answers),
+        ASK: gate(_ask(function, body=body), decision.answers),
     }
     slots = [_slot(slot, config) for slot, config in filters.items()]
     snapshot = Snapshot.of(_version(revision, keys), slots)
