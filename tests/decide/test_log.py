@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 
-from palisade.decide.event import Decider, DecisionRecord, rfc3339
+from palisade.decide.event import Decider, DecisionRecord
 from palisade.decide.log import DecisionLog
 from palisade.decide.sink import FileSink, StreamSink
+from palisade.decide.times import rfc3339
 from palisade.rego.values import Set
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from palisade.decide.mask import HEADERS, PARAMETERS, REDACTED, Mask, scrub
+from palisade.decide.mask import HEADERS, PARAMETERS, REDACTED, Mask, scrub, scrub_line
 
 JWT = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.c2lnbmF0dXJl"
 
@@ -107,3 +107,4 @@ def test_malformed_results_are_no_reason_to_fail(result: Any) -> None:
 )
 def test_what_looks_like_a_token_is_scrubbed(text: str, left: str) -> None:
     assert scrub(text) == left
+    assert scrub_line(text.encode()) == left.encode()

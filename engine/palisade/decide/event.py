@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from enum import StrEnum
-from functools import lru_cache
 from typing import Any, Protocol
 
+from palisade.decide.times import rfc3339
 from palisade.rego.values import UNDEFINED, Value, to_json
 
 Event = dict[str, Any]
@@ -89,14 +88,3 @@ class DecisionRecord:
                 extension[name] = value
         event["palisade"] = extension
         return event
-
-
-def rfc3339(nanoseconds: int) -> str:
-    """A time since the epoch as RFC 3339 has it, in UTC, to the nanosecond."""
-    seconds, rest = divmod(nanoseconds, 1_000_000_000)
-    return f"{_second(seconds)}.{rest:09d}Z"
-
-
-@lru_cache(maxsize=16)
-def _second(seconds: int) -> str:
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}"

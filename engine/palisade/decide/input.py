@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from envoy.config.core.v3.address_pb2 import SocketAddress
@@ -18,6 +19,7 @@ from envoy.service.auth.v3.external_auth_pb2 import CheckRequest
 from google.protobuf.json_format import MessageToDict
 
 from palisade.decide.body import BodyError, parse_body
+from palisade.decide.times import protojson
 from palisade.decide.urls import PathError, parse_target
 from palisade.rego.values import Value
 
@@ -68,7 +70,8 @@ def to_input(request: CheckRequest, function: str) -> Value:
 def _attributes(attributes: AttributeContext, headers: Mapping[str, str]) -> Value:
     request: dict[Value, Value] = {}
     if attributes.request.HasField("time"):
-        request["time"] = attributes.request.time.ToJsonString()
+        moment = attributes.request.time
+        request["time"] = protojson(moment.seconds, moment.nanos)
     request["http"] = _http(attributes.request.http, headers)
     document: dict[Value, Value] = {"request": request}
     if attributes.HasField("source"):
@@ -141,10 +144,13 @@ def _has_rare_field(socket: SocketAddress) -> bool:
 
 def _metadata(metadata: Metadata) -> Value:
     # Typed metadata is left out, as the types of what other filters put there are not known here.
-    return {"filterMetadata": _filters(metadata)} if metadata.filter_metadata else {}
+    return {"filterMetadata": _filters(metadata.SerializeToString())} if metadata.filter_metadata else {}
 
 
-def _filters(metadata: Metadata) -> Value:
+@lru_cache(maxsize=512)
+def _filters(serialized: bytes) -> Value:
+    """The filters' metadata. Those who call often show the same token each time, and claims may be many."""
+    metadata = Metadata.FromString(serialized)
     return {name: struct(content) for name, content in metadata.filter_metadata.items()}
 
 

@@ -21,16 +21,19 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+import orjson
+
 from palisade.decide.event import Event, Record
-from palisade.decide.mask import Mask, scrub
+from palisade.decide.mask import Mask, scrub_line
 from palisade.decide.sink import Sink
 
 log = logging.getLogger(__name__)
 
 Subscriber = Callable[[Event], None]
 
-_SLICE = 16
-"""Records that are made into lines before the event loop has its turn: well under a millisecond."""
+_SLICE, _LONGEST_SLICE = 64, 1024
+"""Records that are made into lines before the event loop has its turn: under a millisecond. Where decisions
+come faster than that, up to the second: they wait then, since else their records would be lost."""
 _REPORT_EVERY = 5.0
 _GATHER = 0.02
 """Seconds in which records gather, so that no line is made, nor a thread woken, while a request waits."""
@@ -134,7 +137,8 @@ class DecisionLog:
         if self._writer.full:
             return False
         lines: list[bytes] = []
-        for _ in range(min(_SLICE, len(self._waiting))):
+        waiting = len(self._waiting)
+        for _ in range(min(waiting, max(_SLICE, min(waiting // 4, _LONGEST_SLICE)))):
             line = self._line(self._waiting.popleft())
             if line is not None:
                 lines.append(line)
@@ -144,18 +148,18 @@ class DecisionLog:
     def _line(self, record: Record) -> bytes | None:
         try:
             event = {"labels": self._labels, **self.mask.apply(record.event())}
-            text = _ENCODER.encode(event)
-            scrubbed = scrub(text)
+            line = _encoded(event)
+            scrubbed = scrub_line(line)
         except Exception:
             # A decision that cannot be spelled must not end the log of all others.
             self._failed += 1
             log.exception("a decision could not be written to the decision log")
             return None
         if self._subscribers:
-            shown = event if scrubbed == text else json.loads(scrubbed)
+            shown = event if scrubbed is line else json.loads(scrubbed)
             for subscriber in tuple(self._subscribers):
                 _notify(subscriber, shown)
-        return scrubbed.encode() + b"\n"
+        return scrubbed + b"\n"
 
     def _report(self, *, closing: bool = False) -> None:
         lost = self._dropped + self._failed + self._writer.lost
@@ -188,6 +192,14 @@ def _plain(value: Any) -> Any:
 
 
 _ENCODER = json.JSONEncoder(default=_plain, separators=(",", ":"))
+
+
+def _encoded(event: Event) -> bytes:
+    try:
+        return orjson.dumps(event, default=_plain)
+    except TypeError:
+        # Rego has numbers of more than 64 bits, and a string may have halves of surrogate pairs.
+        return _ENCODER.encode(event).encode()
 
 
 class _Writer:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
 from envoy.config.core.v3.base_pb2 import HeaderValueOption
 from envoy.service.auth.v3.external_auth_pb2 import CheckResponse
+from google.protobuf.struct_pb2 import Value
 
 from palisade.decide.decision import Decision, Headers
 
@@ -48,8 +48,11 @@ def to_response(decision: Decision, decision_id: str) -> CheckResponse:
         denied.status.code = decision.status
         denied.headers.extend(_options(decision.headers))
         denied.body = decision.body
-    metadata: Mapping[str, Any] = {**decision.dynamic_metadata, METADATA: {"decision_id": decision_id}}
-    response.dynamic_metadata.update(metadata)
+    if decision.dynamic_metadata:
+        response.dynamic_metadata.update(decision.dynamic_metadata)
+    ours = Value()
+    ours.struct_value.fields["decision_id"].string_value = decision_id
+    response.dynamic_metadata.fields[METADATA].CopyFrom(ours)
     return response
 
 
