@@ -14,7 +14,7 @@ from typing import Any
 
 from palisade_sidecar import handover
 from palisade_sidecar.access_log import access_log
-from palisade_sidecar.engine_cluster import ENGINE, engine_cluster, grpc_service
+from palisade_sidecar.engine_cluster import ENGINE, engine_cluster, grpc_service, residual_cluster
 from palisade_sidecar.settings import Address, Settings, Upstream
 
 Json = dict[str, Any]
@@ -59,7 +59,11 @@ def bootstrap(settings: Settings) -> Json:
         "dynamic_resources": _dynamic_resources(),
         "static_resources": {
             "listeners": [_listener(settings), _handover(settings.run_dir)],
-            "clusters": [engine_cluster(settings), *_upstream_clusters(settings)],
+            "clusters": [
+                engine_cluster(settings),
+                residual_cluster(settings),
+                *_upstream_clusters(settings),
+            ],
         },
         "overload_manager": _overload_manager(settings),
         "layered_runtime": {

@@ -1,6 +1,7 @@
-"""The way to the engine: one cluster over mTLS for xDS, residual decisions and the access log.
+"""The way to the engine, over mTLS: a cluster for xDS and the access log, and one for residual decisions.
 
-The certificates come from files by SDS, so that Envoy takes renewed ones without a restart:
+Both lead to the same address. The certificates come from files by SDS, so that Envoy takes renewed ones
+without a restart:
 https://www.envoyproxy.io/docs/envoy/v1.40.0/configuration/security/secret
 """
 
@@ -13,9 +14,10 @@ from palisade_sidecar.settings import CERTIFICATE, PRIVATE_KEY, TRUSTED_CA, Sett
 
 Json = dict[str, Any]
 
-ENGINE = "palisade_engine"
+ENGINE, RESIDUAL = "palisade_engine", "palisade_residual"
 ENGINE_ID = "spiffe://palisade.local/engine"
-_SNI = "engine.palisade.local"
+_ENGINE_NAME, _RESIDUAL_NAME = "engine.palisade.local", "residual.engine.palisade.local"
+"""The server names by which the engine knows which of its services is asked for."""
 _TYPE = "type.googleapis.com/"
 _TLS = f"{_TYPE}envoy.extensions.transport_sockets.tls.v3."
 _OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
@@ -31,43 +33,65 @@ def grpc_service() -> Json:
 
 def engine_cluster(settings: Settings) -> Json:
     """The cluster `palisade_engine`: HTTP/2 over TLS 1.3, the engine known by its SPIFFE ID."""
+    # An engine whose machine vanished sends no RST: pings find it out.
+    pings = {"connection_keepalive": {"interval": "5s", "timeout": "3s"}}
+    return {
+        **_cluster(settings, ENGINE, _ENGINE_NAME, max_connections=1024),
+        **_protocol({"explicit_http_config": {"http2_protocol_options": pings}}),
+    }
+
+
+def residual_cluster(settings: Settings) -> Json:
+    """The cluster `palisade_residual`: gRPC's calls over HTTP/1.1, with the status in the trailers.
+
+    docs/decisions/residual-over-http1.md says why.
+    """
+    options = {
+        "explicit_http_config": {"http_protocol_options": {"enable_trailers": True}},
+        "common_http_protocol_options": {"idle_timeout": "300s"},
+    }
+    return {
+        # Each request under way has a connection of its own; more of them would not be answered faster.
+        **_cluster(settings, RESIDUAL, _RESIDUAL_NAME, max_connections=128),
+        **_protocol(options),
+        # What lies between may forget connections that say nothing for long.
+        "upstream_connection_options": {
+            "tcp_keepalive": {"keepalive_probes": 3, "keepalive_time": 10, "keepalive_interval": 5}
+        },
+    }
+
+
+def _cluster(settings: Settings, name: str, server_name: str, *, max_connections: int) -> Json:
     endpoint = {"socket_address": {"address": settings.engine.host, "port_value": settings.engine.port}}
     return {
-        "name": ENGINE,
+        "name": name,
         "type": "STATIC" if settings.engine.is_ip else "STRICT_DNS",
         "connect_timeout": "1s",
         # Above these Envoy would answer for the engine, and every residual request be denied.
         "circuit_breakers": {
             "thresholds": [
-                {"max_connections": 1024, "max_pending_requests": 100_000, "max_requests": 100_000}
+                {"max_connections": max_connections, "max_pending_requests": 100_000, "max_requests": 100_000}
             ]
         },
-        "typed_extension_protocol_options": {
-            _OPTIONS: {
-                "@type": _TYPE + _OPTIONS,
-                "explicit_http_config": {
-                    "http2_protocol_options": {
-                        # An engine whose machine vanished sends no RST: pings find it out.
-                        "connection_keepalive": {"interval": "5s", "timeout": "3s"}
-                    }
-                },
-            }
-        },
         "load_assignment": {
-            "cluster_name": ENGINE,
+            "cluster_name": name,
             "endpoints": [{"lb_endpoints": [{"endpoint": {"address": endpoint}}]}],
         },
         "transport_socket": {
             "name": "envoy.transport_sockets.tls",
-            "typed_config": _tls_context(settings.run_dir),
+            "typed_config": _tls_context(settings.run_dir, server_name),
         },
     }
 
 
-def _tls_context(run_dir: Path) -> Json:
+def _protocol(options: Json) -> Json:
+    return {"typed_extension_protocol_options": {_OPTIONS: {"@type": _TYPE + _OPTIONS, **options}}}
+
+
+def _tls_context(run_dir: Path, server_name: str) -> Json:
     return {
         "@type": f"{_TLS}UpstreamTlsContext",
-        "sni": _SNI,
+        "sni": server_name,
         "common_tls_context": {
             "tls_params": {
                 "tls_minimum_protocol_version": "TLSv1_3",

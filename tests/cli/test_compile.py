@@ -93,7 +93,7 @@ def _validate(filters: list[dict[str, Any]], folder: Path) -> subprocess.Complet
         "address": address,
         "filter_chains": [{"filters": [{"name": "http", "typed_config": manager}]}],
     }
-    clusters = [{"name": "palisade_engine", "load_assignment": {"cluster_name": "palisade_engine"}}]
+    clusters = [{"name": "palisade_residual", "load_assignment": {"cluster_name": "palisade_residual"}}]
     config = folder / "envoy.json"
     config.write_text(json.dumps({"static_resources": {"listeners": [listener], "clusters": clusters}}))
     binary = shutil.which("envoy", path=str(Path(sys.executable).parent))

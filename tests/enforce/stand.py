@@ -25,13 +25,15 @@ from envoy.config.rbac.v3.rbac_pb2 import Action
 from envoy.extensions.filters.http.rbac.v3.rbac_pb2 import RBAC
 
 from palisade import rego
+from palisade.control.listener import Listener
 from palisade.decide.access import AccessLog
+from palisade.decide.http1 import Checks
 from palisade.decide.log import DecisionLog
 from palisade.decide.service import Authorization, Evaluation
 from palisade.enforce.envoy import Enforcement, compile_sidecar
 from palisade.enforce.envoy.compile import ASK, NATIVE
 from palisade.enforce.envoy.predicate import typed
-from palisade.pki import Authority, IdentitySource, server_credentials
+from palisade.pki import Authority, IdentitySource
 from palisade.policy import inventory
 from palisade.policy.inventory import Inventory
 from palisade.policy.revisions import Revision, build
@@ -171,19 +173,19 @@ class Stand:
         authority = Authority.open(self._folder / "authority")
         authority.issue_function(FUNCTION).save(self._folder / "credentials")
         log = await DecisionLog(self._sink).__aenter__()
-        server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
+        server = grpc.aio.server()
         XdsServer(self._cache, authorizer=SpiffeAuthorizer()).register(server)
-        Authorization(self._evaluate, log).add_to(server)
         self._access = AccessLog(log)
         self._access.add_to(server)
         identity = IdentitySource(lambda: authority.issue_engine(dns_names=["engine.palisade.local"]))
-        port = server.add_secure_port("127.0.0.1:0", server_credentials(identity))
-        await server.start()
+        checks = Checks(Authorization(self._evaluate, log))
+        engine = Listener(inventory.Address("127.0.0.1", 0), identity, server, checks, patience=0)
+        await engine.__aenter__()
         upstream = await asyncio.start_server(self._serve, "127.0.0.1", 0)
         place = upstream.sockets[0].getsockname()[1]
         settings = Settings(
             function=FUNCTION,
-            engine=Address("127.0.0.1", port),
+            engine=Address("127.0.0.1", engine.address.port),
             upstream=Address("127.0.0.1", place),
             listen=Address("127.0.0.1", 0),
             credentials=self._folder / "credentials",
@@ -191,7 +193,7 @@ class Stand:
         )
         sidecar = Sidecar(settings, concurrency=1)
         self._listen = await sidecar.start()
-        self._ends = [sidecar.stop, lambda: server.stop(None), log.__aexit__]
+        self._ends = [sidecar.stop, engine.__aexit__, log.__aexit__]
         self._upstream = upstream
 
     async def _stop(self) -> None:

@@ -24,10 +24,13 @@ from envoy.extensions.filters.http.set_filter_state.v3 import set_filter_state_p
 from envoy.type.matcher.v3 import http_inputs_pb2
 from google.protobuf import json_format
 
+from palisade.control.listener import Listener
 from palisade.decide.access import AccessLog
+from palisade.decide.http1 import Checks
 from palisade.decide.log import DecisionLog
 from palisade.decide.service import Authorization, Evaluation, Evaluator
-from palisade.pki import Authority, IdentitySource, server_credentials
+from palisade.pki import Authority, IdentitySource
+from palisade.policy import inventory
 from palisade.xds import Snapshot, SnapshotCache, SpiffeAuthorizer, XdsServer
 from palisade_sidecar.settings import Address, Settings
 from palisade_sidecar.sidecar import Sidecar
@@ -82,7 +85,7 @@ def slots(name: str, rules: Rules) -> dict[str, dict[str, Any]]:
         "palisade.residual": {
             "@type": f"{_FILTERS}ext_authz.v3.ExtAuthz",
             "transport_api_version": "V3",
-            "grpc_service": {"envoy_grpc": {"cluster_name": "palisade_engine"}, "timeout": "0.5s"},
+            "grpc_service": {"envoy_grpc": {"cluster_name": "palisade_residual"}, "timeout": "0.5s"},
             "with_request_body": {
                 "max_request_bytes": 4096,
                 "allow_partial_message": True,
@@ -178,7 +181,7 @@ class Rig:
         self.evaluator: Evaluator = lambda function, document: Evaluation(
             True, path="palisade/identity/allow"
         )
-        self._engine: grpc.aio.Server | None = None
+        self._engine: Listener | None = None
         self._log: DecisionLog | None = None
 
     @asynccontextmanager
@@ -213,20 +216,19 @@ class Rig:
         if snapshot is not None:
             await self.cache.set_snapshot("hello", snapshot)
         self._log = await DecisionLog(self.sink).__aenter__()
-        server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
+        server = grpc.aio.server()
         XdsServer(self.cache, authorizer=SpiffeAuthorizer()).register(server)
-        Authorization(lambda *question: self.evaluator(*question), self._log).add_to(server)
+        checks = Checks(Authorization(lambda *question: self.evaluator(*question), self._log))
         AccessLog(self._log).add_to(server)
         identity = IdentitySource(lambda: self.authority.issue_engine(dns_names=["engine.palisade.local"]))
-        server.add_secure_port(f"127.0.0.1:{self.engine_port}", server_credentials(identity))
-        await server.start()
-        self._engine = server
+        address = inventory.Address("127.0.0.1", self.engine_port)
+        self._engine = await Listener(address, identity, server, checks, patience=0).__aenter__()
 
     async def kill_engine(self) -> None:
         """End the engine without a farewell to anyone."""
         engine, self._engine = self._engine, None
         if engine is not None and self._log is not None:
-            await engine.stop(None)
+            await engine.__aexit__()
             await self._log.__aexit__()
 
     async def push(self, snapshot: Snapshot) -> None:

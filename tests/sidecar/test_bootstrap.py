@@ -102,7 +102,15 @@ def test_secrets_are_named_and_not_held() -> None:
 
 def test_hosts_are_resolved_and_addresses_are_not() -> None:
     named = bootstrap(settings(engine=Address("engine", 18000)))["static_resources"]["clusters"]
-    assert [cluster["type"] for cluster in named] == ["STRICT_DNS", "STATIC", "STATIC"]
+    assert [cluster["type"] for cluster in named] == ["STRICT_DNS", "STRICT_DNS", "STATIC", "STATIC"]
+
+
+def test_both_ways_to_the_engine_show_the_same_certificate_and_ask_for_another_service() -> None:
+    engine, residual = bootstrap(settings())["static_resources"]["clusters"][:2]
+    assert engine["load_assignment"]["endpoints"] == residual["load_assignment"]["endpoints"]
+    ours, theirs = (each["transport_socket"]["typed_config"] for each in (engine, residual))
+    assert ours.pop("sni") != theirs.pop("sni")
+    assert ours == theirs
 
 
 def test_a_name_cannot_be_listened_on() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import resource
 import signal
 from collections.abc import Coroutine
 from datetime import datetime
@@ -18,7 +19,7 @@ from palisade.cli.output import count, err, hint_at_older_rego, print_diagnostic
 from palisade.control.engine import Engine, EngineError, Reload
 
 
-def run(work: Coroutine[Any, Any, None], *, starts_processes: bool = True) -> None:
+def run(work: Coroutine[Any, Any, None]) -> None:
     """Runs until it ends or a signal (interrupt, termination) ends it; then it is unwound in order."""
 
     async def guarded() -> None:
@@ -32,11 +33,17 @@ def run(work: Coroutine[Any, Any, None], *, starts_processes: bool = True) -> No
             return
 
     try:
-        # uvloop serves faster, but does not start processes in groups of their own, as sidecars are.
-        with asyncio.Runner(loop_factory=None if starts_processes else uvloop.new_event_loop) as runner:
+        _allow_open_files()
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(guarded())
     except EngineError as error:
         raise CommandError(str(error), Exit.FAILED) from None
+
+
+def _allow_open_files() -> None:
+    """Each residual request under way has a connection of its own: take as many as the system gives."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def log_to(console: Console, *, verbose: bool) -> None:

@@ -20,7 +20,7 @@ def serve(file: InventoryFile = Path("palisade.yaml"), verbose: Verbose = False)
     from palisade.cli import running
 
     running.log_to(err(), verbose=verbose)
-    running.run(_serve(file), starts_processes=False)
+    running.run(_serve(file))
 
 
 async def _serve(file: Path) -> None:

@@ -21,6 +21,7 @@ from palisade.control import announced
 from palisade.control.credentials import Credentials
 from palisade.control.following import Files
 from palisade.control.keys import KeyStore
+from palisade.control.listener import Listener
 from palisade.control.loading import Deployment, Reading, internal_error
 from palisade.control.releases import Releases
 from palisade.control.rollout import Rollout
@@ -28,20 +29,19 @@ from palisade.control.tasks import Tasks
 from palisade.decide.access import AccessLog
 from palisade.decide.backends import backend_of
 from palisade.decide.backends.interface import BackendSetupError
+from palisade.decide.http1 import Checks
 from palisade.decide.log import DecisionLog
 from palisade.decide.mask import Mask
 from palisade.decide.service import Authorization
 from palisade.decide.sink import FileSink, Sink, StreamSink
-from palisade.pki import AuthorityError, server_credentials
+from palisade.pki import AuthorityError
 from palisade.policy import inventory_file
-from palisade.policy.inventory import Address, Inventory
+from palisade.policy.inventory import Inventory
 from palisade.policy.source import SourceError
 from palisade.rego.errors import CompileError, Diagnostic
 from palisade.xds import SnapshotCache, SpiffeAuthorizer, XdsServer, server_options
 
 log = logging.getLogger(__name__)
-
-_STOP_SECONDS = 1.0
 
 
 class EngineError(Exception):
@@ -157,22 +157,23 @@ class Engine:
     # Serving ----------------------------------------------------------------------------------------
 
     async def _serve(self, stack: contextlib.AsyncExitStack) -> None:
-        # Without this, gRPC lets a second engine take the same port, and each gets half of the sidecars.
-        server = grpc.aio.server(options=[*server_options(), ("grpc.so_reuseport", 0)])
+        server = grpc.aio.server(options=server_options())
+        authorization = Authorization(self.rollout.decide, self.decisions)
         XdsServer(self.cache, authorizer=SpiffeAuthorizer()).register(server)
-        Authorization(self.rollout.decide, self.decisions).add_to(server)
+        authorization.add_to(server)
         self._access.add_to(server)
-        listen = self.inventory.engine.listen
+        listener = Listener(
+            self.inventory.engine.listen, self.credentials.engine, server, Checks(authorization)
+        )
         try:
-            port = server.add_secure_port(str(listen), server_credentials(self.credentials.engine))
-        except RuntimeError as error:
+            await stack.enter_async_context(listener)
+        except OSError as error:
             raise EngineError(
-                f"engine.listen: {listen} cannot be listened on ({error}): is another engine running there?"
+                f"engine.listen: {listener.address} cannot be listened on ({error.strerror}): "
+                "is another engine running there?"
             ) from None
-        self.listen = Address(listen.host, port)
+        self.listen = listener.address
         stack.enter_context(announced.told(self.inventory.engine.state, announced.ENGINE, self.listen))
-        await server.start()
-        stack.push_async_callback(server.stop, _STOP_SECONDS)
 
     # Following the files ----------------------------------------------------------------------------
 

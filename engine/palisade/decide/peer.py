@@ -1,8 +1,9 @@
-"""Which function's sidecar is at the other end of a gRPC connection."""
+"""Which function's sidecar is at the other end of a connection."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 FUNCTION_ID = "spiffe://palisade.local/function/"
 """What the SPIFFE ID of a sidecar starts with; the function's name follows."""
@@ -15,8 +16,13 @@ def function_of(auth_context: Mapping[str, Iterable[bytes]]) -> str | None:
     names = auth_context.get(_SANS)
     if names is None:
         return None
-    for name in names:
-        text = name.decode("utf-8", "replace")
-        if text.startswith(FUNCTION_ID):
-            return text[len(FUNCTION_ID) :]
-    return ""
+    return _named(name.decode("utf-8", "replace") for name in names)
+
+
+def function_of_certificate(certificate: Mapping[str, Any]) -> str:
+    """The function that a verified certificate names, as `ssl.SSLSocket.getpeercert` gives it; "" if none."""
+    return _named(name for kind, name in certificate.get("subjectAltName", ()) if kind == "URI")
+
+
+def _named(names: Iterable[str]) -> str:
+    return next((name[len(FUNCTION_ID) :] for name in names if name.startswith(FUNCTION_ID)), "")

@@ -9,8 +9,8 @@ import asyncio
 import logging
 import time
 import uuid
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass, field
 from typing import Any
 
 import grpc.aio
@@ -59,15 +59,26 @@ returns an awaitable, so that other decisions go on meanwhile; it is cancelled a
 """
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Question:
-    """One check: who asks, when, and the input made of it (None if none could be)."""
+    """One check under way: who asks, until when, and the input made of it (None if none could be)."""
 
-    id: str
-    function: str
-    asked: int
-    input: Value | None
     attributes: AttributeContext
+    patience: float | None
+    id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    asked: int = field(default_factory=time.time_ns)
+    started: int = field(default_factory=time.perf_counter_ns)
+    function: str = ""
+    input: Value | None = None
+    evaluating: int = 0
+
+    @property
+    def answered_in_time(self) -> bool:
+        return self.patience is None or time.perf_counter_ns() - self.started < self.patience * 1e9
+
+
+class _UnknownSidecarError(Exception):
+    pass
 
 
 class Authorization(AuthorizationServicer):  # type: ignore[misc]  # generated code has no types
@@ -86,47 +97,64 @@ class Authorization(AuthorizationServicer):  # type: ignore[misc]  # generated c
     async def Check(  # noqa: N802 -- the name is the API's
         self, request: CheckRequest, context: grpc.aio.ServicerContext[CheckRequest, CheckResponse]
     ) -> CheckResponse:
-        """The answer to one request. Never fails: an error is a denial with its reason in the log."""
-        asked, started = time.time_ns(), time.perf_counter_ns()
-        attributes = request.attributes
-        function = _function(context.auth_context(), attributes)
-        question = _Question(str(uuid.uuid4()), function or "", asked, None, attributes)
-        evaluation, took = Evaluation(UNDEFINED), 0
-        if function is None:
-            decision = denied(
-                UNKNOWN_SIDECAR, "the client's certificate is not that of this function's sidecar"
-            )
-        else:
-            try:
-                question = _Question(question.id, function, asked, to_input(request, function), attributes)
-                before = time.perf_counter_ns()
-                evaluation = await self._evaluate(function, question.input)
-                took = time.perf_counter_ns() - before
-                decision = from_value(evaluation.value)
-            except InputError as error:
-                decision = denied(INVALID_REQUEST, str(error))
-            except BackendError as error:
-                decision = denied(error.code, error.message, error.status)
-            except EvalError as error:
-                decision = denied(error.code, str(error).replace(f"{error.code}: ", "", 1))
-            except TimeoutError:
-                decision = denied(EVAL_CANCEL_ERROR, f"the evaluation took more than {self._budget} s")
-            except Exception as error:
-                log.exception("the evaluation for function %s failed", function)
-                decision = denied(EVAL_INTERNAL_ERROR, f"the evaluation failed: {type(error).__name__}")
-        response = to_response(decision, question.id)
-        remaining = context.time_remaining()
-        # One that comes too late is not what happened: the sidecar decided, and its access log tells that.
-        if remaining is None or remaining > 0:
-            self._record(question, evaluation, decision, took, time.perf_counter_ns() - started)
-        return response
+        """The answer to one request, by gRPC."""
+        answer = self.answer(request, function_of(context.auth_context()), context.time_remaining())
+        return answer if isinstance(answer, CheckResponse) else await answer
 
-    async def _evaluate(self, function: str, document: Value) -> Evaluation:
-        result = self._evaluator(function, document)
-        if isinstance(result, Evaluation):
-            return result
-        async with asyncio.timeout(self._budget):
-            return await result
+    def answer(
+        self, request: CheckRequest, proven: str | None, patience: float | None
+    ) -> CheckResponse | Coroutine[Any, Any, CheckResponse]:
+        """The answer; one to wait for where the evaluation waits. Never fails: an error is a denial with its
+        reason in the log.
+
+        `proven` is the function that the asking sidecar's certificate names (see `peer`); `patience` is how
+        many seconds the sidecar waits.
+        """
+        question = _Question(request.attributes, patience)
+        try:
+            question.function = _function(proven, request.attributes)
+            question.input = to_input(request, question.function)
+            question.evaluating = time.perf_counter_ns()
+            evaluation = self._evaluator(question.function, question.input)
+            if not isinstance(evaluation, Evaluation):
+                return self._wait(question, evaluation)
+        except Exception as error:
+            return self._finish(question, Evaluation(UNDEFINED), self._denial(question, error))
+        return self._finish(question, evaluation, from_value(evaluation.value))
+
+    async def _wait(self, question: _Question, waiting: Awaitable[Evaluation]) -> CheckResponse:
+        try:
+            async with asyncio.timeout(self._budget):
+                evaluation = await waiting
+        except Exception as error:
+            return self._finish(question, Evaluation(UNDEFINED), self._denial(question, error))
+        return self._finish(question, evaluation, from_value(evaluation.value))
+
+    def _denial(self, question: _Question, error: Exception) -> Decision:
+        match error:
+            case _UnknownSidecarError():
+                return denied(
+                    UNKNOWN_SIDECAR, "the client's certificate is not that of this function's sidecar"
+                )
+            case InputError():
+                return denied(INVALID_REQUEST, str(error))
+            case BackendError():
+                return denied(error.code, error.message, error.status)
+            case EvalError():
+                return denied(error.code, str(error).replace(f"{error.code}: ", "", 1))
+            case TimeoutError():
+                return denied(EVAL_CANCEL_ERROR, f"the evaluation took more than {self._budget} s")
+        log.error("the evaluation for function %s failed", question.function, exc_info=error)
+        return denied(EVAL_INTERNAL_ERROR, f"the evaluation failed: {type(error).__name__}")
+
+    def _finish(self, question: _Question, evaluation: Evaluation, decision: Decision) -> CheckResponse:
+        now = time.perf_counter_ns()
+        took = now - question.evaluating if question.evaluating else 0
+        response = to_response(decision, question.id)
+        # One that comes too late is not what happened: the sidecar decided, and its access log tells that.
+        if question.answered_in_time:
+            self._record(question, evaluation, decision, took, now - question.started)
+        return response
 
     def _record(
         self, question: _Question, evaluation: Evaluation, decision: Decision, eval_ns: int, total_ns: int
@@ -153,13 +181,14 @@ class Authorization(AuthorizationServicer):  # type: ignore[misc]  # generated c
         )
 
 
-def _function(auth_context: Any, attributes: AttributeContext) -> str | None:
-    """The asking sidecar's function: what its certificate says, if there is one. None if a claim differs."""
-    proven = function_of(auth_context)
+def _function(proven: str | None, attributes: AttributeContext) -> str:
+    """The asking sidecar's function: what its certificate says, if there is one."""
     claimed: str = attributes.context_extensions.get(FUNCTION, "")
     if proven is None:
         return claimed
-    return proven if proven and claimed in ("", proven) else None
+    if not proven or claimed not in ("", proven):
+        raise _UnknownSidecarError
+    return proven
 
 
 def _address(attributes: AttributeContext) -> str:

@@ -13,12 +13,14 @@ from palisade.pki.credentials import channel_credentials, server_credentials
 from palisade.pki.identity import Identity, engine_id, function_id
 from palisade.pki.renewal import IdentitySource, keep_fresh
 from palisade.pki.secrets import certificate_secret, validation_secret
+from palisade.pki.tls import ServerContexts
 
 __all__ = [
     "Authority",
     "AuthorityError",
     "Identity",
     "IdentitySource",
+    "ServerContexts",
     "certificate_secret",
     "channel_credentials",
     "engine_id",

@@ -37,7 +37,7 @@ IDENTITY, ATTRIBUTES, NATIVE, ASK = (
 )
 """The filter slots of a sidecar, which the bootstrap names too: docs/decisions/static-listener.md."""
 
-ENGINE_CLUSTER = "palisade_engine"
+RESIDUAL_CLUSTER = "palisade_residual"
 REVISION_STATE = "palisade.revision"
 
 RESIDUAL_SECONDS = 2
@@ -151,7 +151,7 @@ def _ask(function: Function, *, body: bool) -> ExtAuthz:
     config = ExtAuthz(
         transport_api_version="V3",
         grpc_service=GrpcService(
-            envoy_grpc=GrpcService.EnvoyGrpc(cluster_name=ENGINE_CLUSTER),
+            envoy_grpc=GrpcService.EnvoyGrpc(cluster_name=RESIDUAL_CLUSTER),
             timeout=Duration(seconds=RESIDUAL_SECONDS),
         ),
         metadata_context_namespaces=[JWT_AUTHN],

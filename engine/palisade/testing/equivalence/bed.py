@@ -37,7 +37,7 @@ from palisade.decide.input import InputError, to_input
 from palisade.decide.log import DecisionLog
 from palisade.decide.service import Authorization, Evaluation
 from palisade.decide.sink import StreamSink
-from palisade.enforce.envoy.compile import ENGINE_CLUSTER
+from palisade.enforce.envoy.compile import RESIDUAL_CLUSTER
 from palisade.rego.values import Value
 from palisade.testing.equivalence import listeners
 from palisade.testing.equivalence.requests import Request, encoded
@@ -166,7 +166,7 @@ class Bed:
 
     async def _serve(self) -> None:
         decisions = DecisionLog(StreamSink(io.BytesIO()), size=0)
-        for name in (listeners.CONTROL, listeners.WITNESS, ENGINE_CLUSTER):
+        for name in (listeners.CONTROL, listeners.WITNESS, RESIDUAL_CLUSTER):
             server = aio.server(options=server_options())
             if name == listeners.CONTROL:
                 XdsServer(self._cache, authorizer=allow_all).register(server)

@@ -29,7 +29,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 
 from palisade.decide.input import JWT_METADATA
-from palisade.enforce.envoy.compile import ATTRIBUTES, BODY_BYTES, ENGINE_CLUSTER, NATIVE
+from palisade.enforce.envoy.compile import ATTRIBUTES, BODY_BYTES, NATIVE, RESIDUAL_CLUSTER
 from palisade.testing.equivalence.subject import Subject, follow_proxy
 from palisade_sidecar.bootstrap import SLOTS, bootstrap
 from palisade_sidecar.settings import Address as SidecarAddress
@@ -61,7 +61,7 @@ def settings(subject: Subject | None = None) -> Settings:
 
 def start(folder: Path) -> dict[str, Any]:
     """The bootstrap of an Envoy that takes its listeners from `control.sock` in the folder."""
-    services = (CONTROL, WITNESS, ENGINE_CLUSTER)
+    services = (CONTROL, WITNESS, RESIDUAL_CLUSTER)
     return {
         "node": {"id": "verify", "cluster": "palisade"},
         "dynamic_resources": {
