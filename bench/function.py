@@ -1,9 +1,9 @@
-"""The functions behind the sidecars.
+"""The function behind the sidecars that does nothing: as small and fast an HTTP/1.1 service as Python allows.
 
-    python -m bench.function PORT [smallest | ordinary]
+    python -m bench.function PORT
 
-`smallest` is as fast an HTTP/1.1 service as Python allows: next to it, everything a sidecar does looks
-large. `ordinary` is a handler of a web framework, as people deploy it.
+What is measured is then the sidecar. Next to it, everything a sidecar does looks large: the latency is told
+before the demonstration's function too.
 """
 
 from __future__ import annotations
@@ -12,12 +12,11 @@ import asyncio
 import sys
 
 import uvloop
-from aiohttp import web
 
 ANSWER = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-type: text/plain\r\n\r\nok"
 
 
-class Smallest(asyncio.Protocol):
+class Function(asyncio.Protocol):
     """Answers each request without a body as soon as its head is complete."""
 
     def __init__(self) -> None:
@@ -33,21 +32,10 @@ class Smallest(asyncio.Protocol):
             self._transport.write(ANSWER)  # type: ignore[attr-defined]  # a transport that reads also writes
 
 
-async def _ordinary(request: web.Request) -> web.Response:
-    return web.json_response({"path": request.path, "method": request.method})
-
-
-async def main(port: int, kind: str) -> None:
-    if kind == "smallest":
-        server = await asyncio.get_running_loop().create_server(Smallest, "127.0.0.1", port)
-        await server.serve_forever()
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", _ordinary)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", port).start()
-    await asyncio.Event().wait()
+async def main() -> None:
+    server = await asyncio.get_running_loop().create_server(Function, "127.0.0.1", int(sys.argv[1]))
+    await server.serve_forever()
 
 
 if __name__ == "__main__":
-    uvloop.run(main(int(sys.argv[1]), *(sys.argv[2:3] or ["smallest"])))
+    uvloop.run(main())

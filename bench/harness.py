@@ -67,9 +67,10 @@ def free_ports(count: int) -> tuple[int, ...]:
 
 @contextlib.asynccontextmanager
 async def function(kind: str = "smallest") -> AsyncIterator[int]:
-    """A function of a kind that `bench.function` knows; its port."""
+    """The `smallest` function (`bench.function`), or that of the demonstration (`demo`); its port."""
     port = free_port()
-    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "bench.function", str(port), kind)
+    module = {"smallest": ["bench.function"], "demo": ["palisade.demo.service", "bench"]}[kind]
+    process = await asyncio.create_subprocess_exec(sys.executable, "-m", *module, str(port))
     try:
         for _ in range(200):
             try:

@@ -17,7 +17,7 @@ WHOLE = {
     "method": "GET",
     "path": "/things/5?page=2",
     "status": "200",
-    "native": '{"enforced_engine_result":"allowed"}',
+    "result": "allowed",
     "claims": '{"idp":{"sub":"alice","exp":1795589029}}',
 }
 
@@ -36,12 +36,12 @@ def test_each_field_has_its_type_and_what_is_absent_is_empty() -> None:
     assert (found.start, found.duration, found.status) == (1_795_502_645_624_080_000, 1_500_000, 200)
     assert (found.method, found.path, found.host) == ("GET", "/things/5?page=2", "")
     assert found.claims == {"idp": {"sub": "alice", "exp": 1_795_589_029}}
-    assert found.answered == {}
+    assert (found.result, found.answered, found.noted) == ("allowed", "", {})
 
 
 @pytest.mark.parametrize(
     "broken",
-    [b"GET / 200\n", line(**{**WHOLE, "status": "two"}), line(**{**WHOLE, "native": "{"}), line(**WHOLE)[5:]],
+    [b"GET / 200\n", line(**{**WHOLE, "status": "two"}), line(**{**WHOLE, "claims": "{"}), line(**WHOLE)[5:]],
     ids=["fields", "number", "json", "cut"],
 )
 def test_what_is_no_line_is_told_and_harms_no_other(broken: bytes) -> None:

@@ -11,9 +11,7 @@ import asyncio
 import hashlib
 import logging
 import uuid
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import unquote
 
 import grpc.aio
@@ -24,7 +22,7 @@ from palisade.decide.input import JWT_METADATA, identity_of
 from palisade.decide.lines import Line
 from palisade.decide.log import DecisionLog
 from palisade.decide.peer import function_of
-from palisade.decide.response import ANSWER, METADATA
+from palisade.decide.response import ANSWER
 from palisade.decide.urls import PathError, parse_target
 from palisade.rego.values import UNDEFINED, Value
 
@@ -39,8 +37,6 @@ _FAULT_INJECTED = "FI"
 """Envoy's response flag where a filter slot has no configuration yet."""
 _BY_EXT_AUTHZ = "UAEX"
 """Envoy's response flag where ext_authz refused, as it does without an answer of the engine's."""
-
-_ENFORCED, _RULE = "enforced_engine_result", "enforced_effective_policy_id"
 
 # What the native filter reports in place of a rule (palisade.enforce.envoy.decision).
 _RESIDUAL, _ERROR = "residual", "error"
@@ -77,7 +73,7 @@ class AccessLog:
         for at, line in enumerate(batch, 1):
             if line is None:
                 unread += 1
-            elif METADATA not in line.answered:
+            elif not line.answered:
                 self._decisions.record(AccessRecord(line, function, self.path))
             if at % _YIELD_EVERY == 0:
                 await asyncio.sleep(0)  # a full batch must not hold up decisions
@@ -151,14 +147,13 @@ class _Verdict:
 
 
 def _verdict(line: Line) -> _Verdict:
-    enforced = _ending(line.native, _ENFORCED)
-    if enforced is None:
+    if not line.result:
         if _FAULT_INJECTED in line.flags.split(","):
             return _Verdict(Decider.SIDECAR, False, "", NO_REVISION, "the sidecar has no revision yet")
         return _Verdict(
             Decider.SIDECAR, False, "", REFUSED, line.details or "the request ended before a decision"
         )
-    rule = _ending(line.native, _RULE) or ""
+    rule = line.rule
     if rule == _RESIDUAL or _BY_EXT_AUTHZ in line.flags.split(","):
         # It was to be asked of the engine, and no answer of the engine's came back.
         message = f"the engine gave no answer in time: {line.details}"
@@ -168,7 +163,7 @@ def _verdict(line: Line) -> _Verdict:
         return _Verdict(Decider.NATIVE, False, "", EVALUATION_ERROR, message)
     if rule.startswith(ANSWER):
         return _answered(line, rule)
-    return _Verdict(Decider.NATIVE, enforced == "allowed", rule)
+    return _Verdict(Decider.NATIVE, line.result == "allowed", rule)
 
 
 def _answered(line: Line, name: str) -> _Verdict:
@@ -178,15 +173,6 @@ def _answered(line: Line, name: str) -> _Verdict:
     return _Verdict(
         Decider.NATIVE, allowed == "allow", unquote(rule), code, message, line.noted.get("result", UNDEFINED)
     )
-
-
-def _ending(fields: Mapping[str, Any], name: str) -> str | None:
-    """The field of this name, whatever prefix the filter was given for its statistics: the shortest, as a
-    sidecar's own answer ends in a filter with a prefix of its own."""
-    for key in sorted(fields, key=len):
-        if key.endswith(name):
-            return str(fields[key])
-    return None
 
 
 def _input(line: Line, function: str) -> Value:

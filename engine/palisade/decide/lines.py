@@ -17,8 +17,9 @@ from palisade_sidecar.access_log import FIELD_SEPARATOR, FIELDS
 class Line:
     """One request. Absent fields are empty; times are nanoseconds.
 
-    `native`, `answered` and `claims` are what the filters RBAC, ext_authz and JWT left in the metadata, and
-    `noted` what is noted with an answer of the sidecar's own.
+    `result` and `rule` are what the native filter decided, `allowed` or `denied`, and under which name;
+    `shadow_result` and `shadow_rule` the same of a revision that is only tried. `answered` is the id of the
+    engine's decision. `noted` stands beside an answer of the sidecar's own; `claims` are by provider.
     """
 
     start: int
@@ -39,14 +40,17 @@ class Line:
     remote: str
     direct: str
     revision: str
-    native: Mapping[str, Any]
-    answered: Mapping[str, Any]
+    result: str
+    rule: str
+    shadow_result: str
+    shadow_rule: str
+    answered: str
     noted: Mapping[str, Any]
     claims: Mapping[str, Any]
 
 
 _NUMBERS = ("start", "duration", "status")
-_JSON = ("native", "answered", "noted", "claims")
+_JSON = ("noted", "claims")
 _READERS = tuple(int if name in _NUMBERS else json.loads if name in _JSON else None for name in FIELDS)
 _EMPTY: Mapping[str, Any] = {}
 

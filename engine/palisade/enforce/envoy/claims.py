@@ -45,9 +45,9 @@ def claim_kind(claim: ClaimSource, kind: str) -> Predicate:
     if kind != "object" or claim.indexed:
         return exact
     # Asked of every request whose rules look at a claim's members and hardly ever true: what costs less rules
-    # out the usual tokens first: those without the claim, and those where it is an array that has members.
+    # out the usual tokens first: those where it is an array that has members, and those without the claim.
     filled = claim.check(_member(ValueMatcher(present_match=True)))
-    return all_of((claim_defined(claim), negate(filled), exact))
+    return all_of((negate(filled), claim_defined(claim), exact))
 
 
 def claim_is(claim: ClaimSource, values: Iterable[object]) -> Predicate | None:

@@ -214,4 +214,8 @@ def _asked(case: Case, reason: str, hint: str) -> _End:
 
 
 def _rule(case: Case) -> str:
-    return "default" if case.label is NOWHERE else f"{case.label.file}:{case.label.row}"
+    if case.label is NOWHERE:
+        return "default"
+    # Names stand in lines of the access log.
+    file = "".join(char if char.isprintable() else "?" for char in case.label.file)
+    return f"{file}:{case.label.row}"
