@@ -122,11 +122,15 @@ def _errors(text: str) -> list[dict[str, Any]]:
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    wbufsize = -1  # headers and body in one packet
     store: Store
     token: str
 
     def do_GET(self) -> None:
-        self._answer()
+        try:
+            self._answer()
+        except ConnectionError:
+            self.close_connection = True
 
     do_PUT = do_POST = do_DELETE = do_GET  # noqa: N815 -- the names are the library's
 
@@ -202,6 +206,7 @@ def main() -> None:
     parser.add_argument("--client-ca")
     asked = parser.parse_args()
     Handler.store, Handler.token = Store(), asked.token
+    ThreadingHTTPServer.request_queue_size = 128  # many connect at once
     server = ThreadingHTTPServer(("127.0.0.1", asked.port), Handler)
     server.daemon_threads = True
     if asked.cert:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import logging
+import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,11 @@ from backend_helpers import Set, decide, fails_with, run
 from opa_process import Opa
 
 from palisade import rego
+from palisade.decide.backends import backend_of
 from palisade.decide.backends import opa as opa_module
-from palisade.decide.backends.interface import BackendError
+from palisade.decide.backends.interface import BackendError, BackendSetupError
 from palisade.decide.backends.opa import OpaBackend
-from palisade.policy.inventory import OpaSettings
+from palisade.policy.inventory import Inventory, OpaSettings
 from palisade.rego.values import UNDEFINED
 
 CONFLICT = """package palisade.identity
@@ -63,7 +65,9 @@ def test_each_revision_is_asked_for_its_own_decision(opa: Opa, tmp_path: Path) -
                 assert await decide(server, second, {"n": n}) is (n in (2, 3))
             assert server.health.problem == ""
         assert opa.policies() == []
-        assert not opa.data().get("palisade_revisions", {}).get("e")
+        data = opa.data()
+        assert not data.get("palisade_revisions")
+        assert not data.get("palisade_published")
 
     run(session())
 
@@ -133,7 +137,7 @@ def test_a_revision_that_nobody_asks_by_is_removed_after_a_while(
             server.retain([second.id])
             assert await decide(server, first, {"n": 1}) is True  # a request that was under way
             await eventually(lambda: not any(first.id in each for each in opa.policies()))
-            assert first.id not in json.dumps(opa.data())
+            await eventually(lambda: first.id not in json.dumps(opa.data()))
             await fails_with(server, first, "backend_unpublished")
             assert await decide(server, second, {"n": 2}) is True
             await server.publish(first)  # an edit that is taken back
@@ -229,14 +233,16 @@ def test_two_engines_share_an_opa_and_do_not_touch_each_other(opa: Opa, tmp_path
     run(session())
 
 
-def test_what_an_engine_that_crashed_left_there_is_removed(opa: Opa, tmp_path: Path) -> None:
+def test_what_an_engine_that_crashed_left_there_is_removed(
+    opa: Opa, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     old, new = (Set(f"allow if input.n == {n}").revision() for n in (1, 2))
 
     async def session() -> None:
-        crashed = backend(opa, tmp_path)
-        async with crashed as server:
-            await server.publish(old)
-            crashed._publications.clear()  # it ends without removing anything
+        with monkeypatch.context() as haste:
+            haste.setattr(opa_module, "_FAREWELL_SECONDS", 0)
+            async with backend(opa, tmp_path) as server:
+                await server.publish(old)
         assert opa.policies() != []
         async with backend(opa, tmp_path) as server:
             await server.publish(new)
@@ -306,3 +312,13 @@ def test_an_input_that_is_no_unicode_is_denied_and_no_fault_of_opa(opa: Opa, tmp
             assert server.health.problem == ""
 
     run(session())
+
+
+def test_a_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(sys.modules):
+        if name.startswith("palisade.decide.backends.opa"):
+            monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "opa_client", None)
+    inventory = Inventory(Path("f"), Path("p"), {}, backend=OpaSettings("http://127.0.0.1:1"))
+    with pytest.raises(BackendSetupError, match=r"pip install 'palisade\[opa\]'"):
+        backend_of(inventory)

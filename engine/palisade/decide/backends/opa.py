@@ -71,6 +71,9 @@ class OpaBackend(Backend):
             async with asyncio.timeout(_FAREWELL_SECONDS):
                 for each in self._publications.values():
                     await self._server.remove(each.place, each.removal)
+                if not self._tidy:
+                    await self._remove_leftovers()
+                await self._server.forget(self._engine)
         await self._server.__aexit__()
 
     @property
@@ -178,11 +181,20 @@ class OpaBackend(Backend):
     async def _remove_unused(self) -> None:
         for name, since in list(self._unused_since.items()):
             if time.monotonic() - since > _LINGER_SECONDS:
-                async with self._writing:
-                    if name in self._unused_since:
-                        unused = self._publications[name]
-                        await self._server.remove(unused.place, unused.removal)
-                        del self._publications[name], self._unused_since[name]
+                await self._remove(name)
+
+    async def _remove(self, name: str) -> None:
+        """Removes a revision bit by bit, so that a new one need not wait; none that is wanted again."""
+        unused = self._publications[name]
+        for policy in (*unused.removal, None):
+            async with self._writing:
+                if name not in self._unused_since:
+                    return
+                if policy is not None:
+                    await self._server.remove_policy(policy)
+                    continue
+                await self._server.remove_documents(unused.place)
+                del self._publications[name], self._unused_since[name]
 
     async def _remove_leftovers(self) -> None:
         """Removes what this engine left there when it ended in haste."""

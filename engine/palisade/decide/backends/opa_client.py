@@ -6,6 +6,7 @@ the engine runs, what OPA says of an error, numbers to their last digit, and bou
 
 from __future__ import annotations
 
+import os
 import re
 import ssl
 from collections.abc import AsyncIterator, Iterable, Iterator
@@ -19,7 +20,7 @@ from opa_client import AsyncOpaClient
 from opa_client.errors import DeleteDataError, DeletePolicyError, PolicyNotFoundError, RegoParseError
 
 from palisade.decide.backends.interface import BackendError
-from palisade.decide.backends.opa_modules import MANIFESTS, Place, Publication
+from palisade.decide.backends.opa_modules import MANIFESTS, REVISIONS, Place, Publication
 from palisade.policy.inventory import OpaSettings
 from palisade.rego import text
 from palisade.rego.errors import EVAL_INTERNAL_ERROR, EvalError
@@ -108,9 +109,23 @@ class OpaServer:
     async def remove(self, place: Place, policies: Iterable[str]) -> None:
         """Removes a revision, of which any part may be missing."""
         for policy in policies:
-            with self._explained(), self._absent_is_fine():
-                await self._client.delete_policy(policy)
+            await self.remove_policy(policy)
+        await self.remove_documents(place)
+
+    async def remove_policy(self, policy: str) -> None:
+        """Removes one policy. OPA compiles what is left, so this takes a while where that is much."""
+        with self._explained(), self._absent_is_fine():
+            await self._client.delete_policy(policy)
+
+    async def remove_documents(self, place: Place) -> None:
+        """Removes what a revision has beside its policies."""
         for path in (place.base, place.manifest):
+            with self._explained(), self._absent_is_fine():
+                await self._client.delete_data(path)
+
+    async def forget(self, engine: str) -> None:
+        """Removes what is left of an engine whose revisions were removed."""
+        for path in (f"{REVISIONS}/{engine}", f"{MANIFESTS}/{engine}"):
             with self._explained(), self._absent_is_fine():
                 await self._client.delete_data(path)
 
@@ -147,7 +162,7 @@ class OpaServer:
         except aiohttp.ContentTypeError as error:
             raise self._not_opa(error) from None
         except (aiohttp.ClientError, OSError) as error:
-            raise BackendError(UNAVAILABLE, f"{self.url} cannot be reached: {error}") from None
+            raise BackendError(UNAVAILABLE, f"{self.url} cannot be reached: {_reason(error)}") from None
         except (ValueError, AttributeError, KeyError, TypeError, RecursionError) as error:
             # The client takes whatever answers for OPA, and trips over anything else.
             raise self._not_opa(error) from None
@@ -239,6 +254,17 @@ class _Client(AsyncOpaClient):  # type: ignore[misc]  # the library has no types
             if response.status == 200:
                 return answer
             raise _failure(self._settings.url, response.status, answer)
+
+
+def _reason(error: Exception) -> str:
+    """Why no connection came about, without the address, which aiohttp tells twice."""
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return str(error.certificate_error)
+    if isinstance(error, aiohttp.ClientConnectorError):
+        cause, number = error.os_error, error.os_error.errno
+        named = number is not None and number > 0 and not isinstance(cause, ssl.SSLError)
+        return os.strerror(number or 0) if named else cause.strerror or str(cause)
+    return str(error) or type(error).__name__
 
 
 def _failure(url: str, status: int, answer: dict[str, Value]) -> EvalError:
