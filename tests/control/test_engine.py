@@ -262,7 +262,7 @@ def test_the_state_folder_is_for_its_owner_only(project: Project) -> None:
 def test_a_fault_in_the_compiler_is_reported_and_changes_nothing(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fails(*_: object) -> None:
+    def fails(*_: object, **__: object) -> None:
         raise KeyError("a fault")
 
     async def session() -> None:

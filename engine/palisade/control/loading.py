@@ -115,15 +115,16 @@ def build(inventory: Inventory, policy_set: PolicySet, previous: Revision | None
 
 
 def lower(revision: Revision, keys: Mapping[str, str], previous: Deployment | None = None) -> Deployment:
-    """The revision lowered for each function; the previous one where nothing has changed.
+    """The revision lowered for each function; what is as in the previous deployment is taken from there.
 
     Raises CompileError where the decision is none.
     """
     if previous is not None and previous.id == revision.id and previous.keys == keys:
         return replace(previous, revision=revision)
+    before = previous.enforcements if previous is not None else {}
     with collector_paused():
         enforcements = {
-            name: compile_sidecar(revision, function, keys)
+            name: compile_sidecar(revision, function, keys, previous=before.get(name))
             for name, function in revision.inventory.functions.items()
         }
     return Deployment(revision, keys, MappingProxyType(enforcements))

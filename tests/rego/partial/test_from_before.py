@@ -113,7 +113,7 @@ def test_a_long_row_of_edits_leaves_nothing_behind(monkeypatch: pytest.MonkeyPat
     assert len(policy.plan(["data.authz.allow"]).strings) < 60
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 @given(policies(), policies(), policies(), st.lists(documents(), min_size=1, max_size=3), documents())
 def test_generated_edits_mean_what_they_say(
     kept: str, old: str, new: str, asked: list[dict[str, Any]], base: dict[str, Any]

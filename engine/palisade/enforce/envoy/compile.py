@@ -6,7 +6,7 @@ import gc
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from envoy.config.core.v3.extension_pb2 import TypedExtensionConfig
 from envoy.config.core.v3.grpc_service_pb2 import GrpcService
@@ -26,7 +26,7 @@ from palisade.enforce.envoy.tree import MAX_LINEAR, Entry, Verdict, build
 from palisade.policy.inventory import Function
 from palisade.policy.revisions import Revision
 from palisade.rego import ir
-from palisade.rego.partial import evaluate
+from palisade.rego.partial import Outcome, evaluate
 from palisade.xds import Snapshot
 
 IDENTITY, ATTRIBUTES, NATIVE, ASK = (
@@ -61,22 +61,39 @@ class Enforcement:
     """Whether the engine gets the bodies of those requests."""
     doubts: tuple[Reason, ...] = ()
     """The requests that go to the engine before any rule is looked at."""
+    work: Work | None = field(default=None, repr=False, compare=False)
+    """What compiling the next revision for this sidecar starts from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """The conditions of a decision, and what they were lowered to."""
+
+    outcome: Outcome
+    decision: Decision
 
 
 def compile_sidecar(
-    revision: Revision, function: Function, keys: Mapping[str, str], *, linear: int = MAX_LINEAR
+    revision: Revision,
+    function: Function,
+    keys: Mapping[str, str],
+    *,
+    linear: int = MAX_LINEAR,
+    previous: Enforcement | None = None,
 ) -> Enforcement:
     """Compiles a revision for the sidecar of a function.
 
     `keys` holds the JSON Web Key Set of each provider, as text, by the provider's name; one that lacks
-    verifies no token. `linear` is up to how many constants are compared one by one. Raises rego.CompileError
-    where the decision's path is none.
+    verifies no token. `linear` is up to how many constants are compared one by one. `previous` is what the
+    sidecar got of an earlier revision: what is as it was there is taken over. Raises rego.CompileError where
+    the decision's path is none.
     """
     path = tuple(revision.inventory.decision.split("/"))
     name = ".".join(("data", *path))
     plan = revision.policy.plan([name])
     with _uncollected():
-        decision = _decision(revision, function, plan, path)
+        work = _work(revision, function, plan, path, previous.work if previous is not None else None)
+        decision = work.decision
         rbac, texts = native(decision, revision.id, linear=linear)
     body = decision.residual and not _BODY.isdisjoint(plan.strings)
     filters = {
@@ -87,7 +104,7 @@ def compile_sidecar(
     }
     slots = [_slot(slot, config) for slot, config in filters.items()]
     snapshot = Snapshot.of(_version(revision, keys), slots)
-    return Enforcement(snapshot, decision.coverage, decision.residual, body, decision.doubts)
+    return Enforcement(snapshot, decision.coverage, decision.residual, body, decision.doubts, work)
 
 
 def _version(revision: Revision, keys: Mapping[str, str]) -> str:
@@ -110,9 +127,12 @@ def _uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def _decision(revision: Revision, function: Function, plan: ir.Policy, path: tuple[str, ...]) -> Decision:
-    outcome = evaluate(plan, path, revision.policy.data, {("function",): function.name})
-    return decide(outcome, [provider.name for provider in revision.providers])
+def _work(
+    revision: Revision, function: Function, plan: ir.Policy, path: tuple[str, ...], before: Work | None
+) -> Work:
+    outcome, decision = (before.outcome, before.decision) if before is not None else (None, None)
+    outcome = evaluate(plan, path, revision.policy.data, {("function",): function.name}, outcome)
+    return Work(outcome, decide(outcome, [provider.name for provider in revision.providers], decision))
 
 
 def _slot(name: str, config: Message) -> TypedExtensionConfig:

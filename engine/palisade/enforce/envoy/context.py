@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from palisade.enforce.envoy import hints, patterns
 from palisade.enforce.envoy.bounds import Bounds, Reason, exactly
@@ -26,18 +27,54 @@ DIRTY = "the query has escapes, plus signs or semicolons"
 ESCAPED = "the path has escapes"
 
 
-class Context:
-    """The state of one policy's lowering.
+@dataclass(frozen=True, slots=True)
+class Notes:
+    """What is to be said of a formula beside its predicates.
 
-    `needs_clean_path` tells, afterwards, whether any predicate is exact for clean paths only (see `paths`):
-    the caller must leave all others to the engine.
+    `reasons` tell why parts of it are left to the engine. The caller must leave to the engine the requests
+    of `doubts` and, where a predicate is exact for clean paths only (`clean`, see `paths`), of other paths.
     """
+
+    reasons: frozenset[Reason] = frozenset()
+    doubts: tuple[Predicate, ...] = ()
+    clean: bool = False
+
+    def and_of(self, other: Notes) -> Notes:
+        """What is to be said of both."""
+        if other is NOTHING or other is self:
+            return self
+        if self is NOTHING:
+            return other
+        doubts = tuple(dict.fromkeys((*self.doubts, *other.doubts)))
+        return Notes(self.reasons | other.reasons, doubts, self.clean or other.clean)
+
+
+NOTHING = Notes()
+
+
+class Context:
+    """The state of one policy's lowering. `needs_clean_path` and `doubts` gather notes, as do reasons."""
 
     def __init__(self, providers: Sequence[str]) -> None:
         self._everyone = tuple(sorted(providers))
         self._providers = self._everyone
         self._reasons: set[Reason] = set()
         self.needs_clean_path = False
+        self.doubts: dict[Predicate, None] = {}
+
+    def _take_notes(self) -> Notes:
+        """What was noted since the last time."""
+        if not (self._reasons or self.doubts or self.needs_clean_path):
+            return NOTHING
+        found = Notes(frozenset(self._reasons), tuple(self.doubts), self.needs_clean_path)
+        self._reasons, self.doubts, self.needs_clean_path = set(), {}, False
+        return found
+
+    def _note(self, notes: Notes) -> None:
+        if notes is not NOTHING:
+            self._reasons |= notes.reasons
+            self.doubts.update(dict.fromkeys(notes.doubts))
+            self.needs_clean_path = self.needs_clean_path or notes.clean
 
     def _unknown(self, reason: str, location: Location = NOWHERE, hint: str = "") -> Bounds:
         self._reasons.add(Reason(reason, location, hint))

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 
 from xds.type.matcher.v3.string_pb2 import StringMatcher
 
 from palisade.enforce.envoy import hints, paths, patterns
 from palisade.enforce.envoy.answers import Answer, Answers
-from palisade.enforce.envoy.bounds import Reason
+from palisade.enforce.envoy.bounds import Bounds, Reason
+from palisade.enforce.envoy.context import NOTHING, Notes
 from palisade.enforce.envoy.lower import Lowering
 from palisade.enforce.envoy.predicate import YES, Predicate, all_of, negate, text_check
 from palisade.enforce.envoy.sources import PATH_TEXT
@@ -44,6 +45,11 @@ class RuleCoverage:
         """Whether Envoy can but for the requests that the reasons name."""
         return not self.native and not any(reason.always for reason in self.reasons)
 
+    def and_of(self, other: RuleCoverage) -> RuleCoverage:
+        """The account of one rule that is in several cases."""
+        reasons = tuple(dict.fromkeys((*self.reasons, *other.reasons)))
+        return replace(self, native=self.native and other.native, reasons=reasons)
+
 
 @dataclass(frozen=True, slots=True)
 class Decision:
@@ -56,6 +62,8 @@ class Decision:
     """What the slot behind the native filter answers, by the names that the entries have."""
     doubts: tuple[Reason, ...] = ()
     """The requests that go to the engine before any rule is looked at."""
+    lowered: Lowered | None = field(default=None, repr=False, compare=False)
+    """What the decision of the next revision starts from."""
 
     @property
     def residual(self) -> bool:
@@ -63,47 +71,133 @@ class Decision:
         return any(e.verdict is Verdict.RESIDUAL for e in (*self.entries, self.default))
 
 
-def decide(outcome: Outcome, providers: Sequence[str]) -> Decision:
-    """Lowers a decision. What is neither surely allowed nor surely denied is residual."""
+@dataclass(frozen=True, slots=True)
+class Lowered:
+    """What lowering the cases of one revision came to, for the next one to start from."""
+
+    providers: tuple[str, ...]
+    hoisted: frozenset[tuple[object, ...]]
+    looped: Mapping[Formula, tuple[Formula, ...]]
+    conditions: Mapping[Formula, Condition]
+    rules: Mapping[Formula, Rule]
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A formula lowered, and what is to be said of it."""
+
+    bounds: Bounds
+    notes: Notes
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A case that ends in the native filter: its rules for Envoy and its part of the account."""
+
+    case: Case
+    end: _End
+    sure: Entry
+    unsure: Entry | None
+    coverage: RuleCoverage
+
+
+def decide(outcome: Outcome, providers: Sequence[str], previous: Decision | None = None) -> Decision:
+    """Lowers a decision. What is neither surely allowed nor surely denied is residual.
+
+    Conditions that the `previous` decision has too, as objects, are taken over from there.
+    """
     cases = _settled(outcome)
     conditions = (outcome.error, *(case.condition for case in cases))
-    lowering = Lowering(providers, _often_looped(conditions))
+    before = previous.lowered if previous is not None else None
+    looped = _loops(conditions, before.looped if before is not None else {})
+    hoisted = _often(looped)
+    if before is not None and (before.providers, before.hoisted) != (tuple(providers), hoisted):
+        before = None
+    lowering = _Cases(Lowering(providers, hoisted), before)
     answers = Answers()
     entries: list[Entry] = []
     coverage: dict[tuple[Location, Verdict], RuleCoverage] = {}
     if outcome.error.kind != "false":
-        bounds = lowering.bounds(outcome.error)
+        bounds = lowering.condition(outcome.error).bounds
         entries.append(Entry(bounds.surely, Verdict.DENY, ERROR))
         entries.append(Entry(all_of((bounds.possibly, negate(bounds.surely))), Verdict.RESIDUAL, RESIDUAL))
-    for outcome_of, run in groupby(((case, _end(case, answers)) for case in cases), key=_same_end):
-        verdict = outcome_of[0]
+    for (verdict, _), run in groupby((lowering.rule(case, answers) for case in cases), key=_same_end):
         unsure: list[Entry] = []
-        for case, end in run:
-            bounds = lowering.bounds(case.condition)
-            reasons = (*end.reasons, *_placed(lowering.reasons(case.condition), case.label))
-            native = not reasons
-            entries.append(end.entry(bounds.surely))
-            if not bounds.exact:
-                unsure.append(Entry(bounds.possibly, Verdict.RESIDUAL, RESIDUAL))
-            if case.label is not NOWHERE:
-                known = coverage.get((case.label, verdict))
-                if known is not None:
-                    reasons = tuple(dict.fromkeys((*known.reasons, *reasons)))
-                    native = native and known.native
-                coverage[case.label, verdict] = RuleCoverage(case.label, verdict, native, reasons)
+        for rule in run:
+            entries.append(rule.sure)
+            if rule.unsure is not None:
+                unsure.append(rule.unsure)
+            if rule.case.label is not NOWHERE:
+                at = rule.case.label, verdict
+                known = coverage.get(at)
+                coverage[at] = rule.coverage if known is None else known.and_of(rule.coverage)
         # Where one rule of a run surely decides, it does not matter whether another might have too.
         entries.extend(unsure)
     default = Entry(YES, Verdict.DENY, "default")
-    entries[:0] = _doubtful(lowering)
-    doubts = _doubts(lowering, lowering.reasons(outcome.error))
-    return Decision(tuple(entries), default, tuple(coverage.values()), answers.given, doubts)
+    entries[:0] = _doubtful(lowering.notes)
+    doubts = _doubts(lowering.notes, lowering.condition(outcome.error).notes.reasons)
+    lowered = Lowered(tuple(providers), hoisted, looped, lowering.conditions, lowering.rules)
+    return Decision(tuple(entries), default, tuple(coverage.values()), answers.given, doubts, lowered)
 
 
-def _often_looped(formulas: Iterable[Formula]) -> set[tuple[object, ...]]:
-    """The claims over whose members many conditions loop: that one is an object is said once for all."""
-    counts: Counter[tuple[object, ...]] = Counter()
+class _Cases:
+    """Lowers case by case; what was known before is found by the condition."""
+
+    def __init__(self, lowering: Lowering, before: Lowered | None) -> None:
+        self._lowering = lowering
+        self._before = before
+        self.notes = NOTHING
+        self.conditions: dict[Formula, Condition] = {}
+        self.rules: dict[Formula, Rule] = {}
+
+    def condition(self, formula: Formula) -> Condition:
+        found = self._before.conditions.get(formula) if self._before is not None else None
+        if found is None:
+            bounds = self._lowering.bounds(formula)
+            found = Condition(bounds, self._lowering.notes(formula))
+        self.conditions[formula] = found
+        if found.notes is not NOTHING and found.notes != self.notes:
+            self.notes = self.notes.and_of(found.notes)
+        return found
+
+    def rule(self, case: Case, answers: Answers) -> Rule:
+        known = self._before.rules.get(case.condition) if self._before is not None else None
+        if known is not None and known.case.label is case.label and known.case.value == case.value:
+            self.condition(case.condition)
+            self.rules[case.condition] = known
+            return known
+        end = _end(case, answers)
+        lowered = self.condition(case.condition)
+        bounds = lowered.bounds
+        unsure = None if bounds.exact else Entry(bounds.possibly, Verdict.RESIDUAL, RESIDUAL)
+        reasons = (*end.reasons, *_placed(lowered.notes.reasons, case.label))
+        covered = RuleCoverage(case.label, end.verdict, not reasons, reasons)
+        rule = Rule(case, end, end.entry(bounds.surely), unsure, covered)
+        if not end.answer and not end.reasons:  # answers are of one decision
+            self.rules[case.condition] = rule
+        return rule
+
+
+def _same_end(rule: Rule) -> tuple[Verdict, str]:
+    """Cases that end the same, next to each other, may change places."""
+    return rule.end.verdict, rule.end.answer
+
+
+def _loops(
+    conditions: Iterable[Formula], before: Mapping[Formula, tuple[Formula, ...]]
+) -> dict[Formula, tuple[Formula, ...]]:
+    """The loops over members of claims in each condition, those within loops aside."""
+    found: dict[Formula, tuple[Formula, ...]] = {}
+    for condition in conditions:
+        known = before.get(condition)
+        found[condition] = _loops_in(condition) if known is None else known
+    return found
+
+
+def _loops_in(condition: Formula) -> tuple[Formula, ...]:
+    found: dict[Formula, None] = {}
     seen: set[Formula] = set()
-    stack = list(formulas)
+    stack = [condition]
     while stack:
         node = stack.pop()
         if node in seen:
@@ -111,11 +205,20 @@ def _often_looped(formulas: Iterable[Formula]) -> set[tuple[object, ...]]:
         seen.add(node)
         stack.extend(node.args)
         if isinstance(node.atom, Exists) and isinstance(node.atom.source, Input):
+            found[node] = None
+    return tuple(found)
+
+
+def _often(looped: Mapping[Formula, Iterable[Formula]]) -> frozenset[tuple[object, ...]]:
+    """The claims over whose members many conditions loop: that one is an object is said once for all."""
+    counts: Counter[tuple[object, ...]] = Counter()
+    for node in {node for nodes in looped.values() for node in nodes}:
+        if isinstance(node.atom, Exists) and isinstance(node.atom.source, Input):
             counts[node.atom.source.path] += 1
-    return {path for path, count in counts.items() if count > MAX_LINEAR}
+    return frozenset(path for path, count in counts.items() if count > MAX_LINEAR)
 
 
-def _doubtful(lowering: Lowering) -> list[Entry]:
+def _doubtful(notes: Notes) -> list[Entry]:
     """What is decided before all rules: by the path alone.
 
     A path with a broken escape has no `parsed_path`, so there is no input: denied, as OPA-Envoy does.
@@ -123,20 +226,20 @@ def _doubtful(lowering: Lowering) -> list[Entry]:
     broken = negate(text_check(PATH_TEXT, patterns.regex(paths.UNBROKEN_PATH)))
     escaped = text_check(PATH_TEXT, StringMatcher(contains="%"))
     entries = [Entry(all_of((escaped, broken)), Verdict.DENY, ERROR)]
-    if lowering.needs_clean_path:
+    if notes.clean:
         unclean = negate(text_check(PATH_TEXT, patterns.regex(paths.CLEAN_PATH)))
         entries.append(Entry(unclean, Verdict.RESIDUAL, RESIDUAL))
-    entries.extend(Entry(doubt, Verdict.RESIDUAL, RESIDUAL) for doubt in lowering.doubts)
+    entries.extend(Entry(doubt, Verdict.RESIDUAL, RESIDUAL) for doubt in notes.doubts)
     return entries
 
 
-def _doubts(lowering: Lowering, errors: Iterable[Reason]) -> tuple[Reason, ...]:
+def _doubts(notes: Notes, errors: Iterable[Reason]) -> tuple[Reason, ...]:
     """What is said of the requests for which no rule is looked at in Envoy."""
     found = [
         replace(each, text=f"where the evaluation may end in an error: {each.text}", hint=hints.ERRORS)
         for each in errors
     ]
-    if lowering.needs_clean_path:
+    if notes.clean:
         text = "a path with %2F, or with escapes of characters that need none, is for the engine"
         found.append(Reason(text, NOWHERE, hints.CLEAN, always=False))
     return tuple(sorted(found, key=lambda reason: (reason.location, reason.text)))
@@ -184,11 +287,6 @@ class _End:
 
     def entry(self, predicate: Predicate) -> Entry:
         return Entry(predicate, self.verdict, self.name, self.answer)
-
-
-def _same_end(each: tuple[Case, _End]) -> tuple[Verdict, str]:
-    """Cases that end the same, next to each other, may change places."""
-    return each[1].verdict, each[1].answer
 
 
 def _end(case: Case, answers: Answers) -> _End:

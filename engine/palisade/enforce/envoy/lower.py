@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from palisade.enforce.envoy import cel, hints, paths, patterns
-from palisade.enforce.envoy.bounds import ALWAYS, NEVER, Bounds, Reason, both, either, exactly, inverse
+from palisade.enforce.envoy.bounds import ALWAYS, NEVER, Bounds, both, either, exactly, inverse
 from palisade.enforce.envoy.calls import Calls
 from palisade.enforce.envoy.claims import claim_defined, claim_has, claim_has_matching, claim_kind
-from palisade.enforce.envoy.context import DIRTY, DIRTY_QUERY
+from palisade.enforce.envoy.context import DIRTY, DIRTY_QUERY, NOTHING, Notes
 from palisade.enforce.envoy.predicate import NO, Predicate, all_of, any_of, negate
 from palisade.enforce.envoy.sources import (
     Address,
@@ -53,19 +53,15 @@ MEMBERS = 8
 
 
 class Lowering(Calls):
-    """Lowers the formulas of one policy. `reasons` tells why parts of them were left to the engine.
-
-    `doubts` are, afterwards, requests that the caller must leave to the engine.
-    """
+    """Lowers the formulas of one policy. `notes` tells what else is to be said of them."""
 
     def __init__(self, providers: Sequence[str], hoisted: Iterable[tuple[object, ...]] = ()) -> None:
-        """`hoisted` are claims, by their paths: that they are objects is said by `doubts`, not each rule."""
+        """`hoisted` are claims, by their paths: that they are objects is said by doubts, not each rule."""
         super().__init__(providers)
         self._hoisted = frozenset(hoisted)
-        self.doubts: dict[Predicate, None] = {}
+        self._noted: dict[Formula, Notes] = {}
         self._members: dict[object, Predicate | None] = {}
         self._done: dict[Formula, Bounds] = {}
-        self._because: dict[Formula, frozenset[Reason]] = {}
         self._builder = Builder()
         self._atoms: dict[type, Callable[..., Bounds]] = {
             In: self._in,
@@ -93,28 +89,30 @@ class Lowering(Calls):
             self._done[node] = self._combine(node)
         return self._done[formula]
 
-    def reasons(self, formula: Formula) -> frozenset[Reason]:
-        """Why the formula, lowered before, is not exact."""
-        found: set[Reason] = set()
+    def notes(self, formula: Formula) -> Notes:
+        """What is to be said of the formula, lowered before."""
+        found = NOTHING
         seen: set[Formula] = set()
         stack = [formula]
         while stack:
             node = stack.pop()
             if node not in seen:
                 seen.add(node)
-                found |= self._because.get(node, frozenset())
+                own = self._noted.get(node)
+                if own is not None:
+                    found = found.and_of(own)
                 stack.extend(node.args)
-        return frozenset(found)
+        return found
 
     def _combine(self, node: Formula) -> Bounds:
         if node.atom is not None:
-            outer, self._reasons = self._reasons, set()
+            outer = self._take_notes()
             bounds = self._atom(node.atom)
-            if self._reasons:
-                self._because[node] = frozenset(
-                    each if each.atom else replace(each, atom=node.atom) for each in self._reasons
-                )
-            self._reasons |= outer
+            own = self._take_notes()
+            if own is not NOTHING:
+                reasons = (each if each.atom else replace(each, atom=node.atom) for each in own.reasons)
+                self._noted[node] = replace(own, reasons=frozenset(reasons))
+            self._note(outer.and_of(own))
             return bounds
         parts = [self._done[arg] for arg in node.args]
         if node.kind == "and":
@@ -291,7 +289,7 @@ class Lowering(Calls):
                 return self._unasked(atom)
             size = cel.check(cel.call("_>_", cel.call("size", claim.expr), cel.integer(at)))
             parts.append(both((exactly(size), self.bounds(member))))
-            self._reasons |= self.reasons(member)
+            self._note(self.notes(member))
         array = claim_kind(claim, "array")
         longer = cel.check(cel.call("_>_", cel.call("size", claim.expr), cel.integer(MEMBERS)))
         found = both((exactly(array), either(parts)))

@@ -40,6 +40,7 @@ from palisade.rego.partial.worlds import (
     NEXT,
     RETURN,
     Env,
+    KeptEnv,
     Result,
     Step,
     Unsupported,
@@ -227,7 +228,7 @@ class Executor(Statements):
         fresh = partial(self.opaque, trouble.reason, trouble.location)
         both, negate = self.builder.both, self.builder.negate
         steps: list[Step] = []
-        start = {local: value for local, value in env.items() if local in live}
+        start: Env = KeptEnv((local, value) for local, value in env.items() if local in live)
         guard = TRUE
         if self._failing.block(block, env, self._final):
             fails = fresh()
@@ -466,7 +467,8 @@ class _Leaving:
         self._groups: dict[object, tuple[Env, int, list[Formula]]] = {}
 
     def _kept(self, env: Env) -> Env:
-        return {local: value for local, value in env.items() if local in self._live}
+        live = self._live
+        return KeptEnv((local, value) for local, value in env.items() if local in live)
 
     def add(self, condition: Formula, env: Env, signal: int) -> None:
         """The block is left with a signal; NEXT goes on behind it."""

@@ -104,8 +104,23 @@ class State:
 Reason: TypeAlias = tuple[Formula, Location]
 
 
+class KeptEnv(dict[int, Symbol]):
+    """The environment that a block leaves, for others to tell it apart from: never changed."""
+
+    __slots__ = ("key",)
+
+    key: object
+
+
 def env_key(env: Env) -> object:
-    return frozenset(env.items())
+    """What environments that hold the same have in common."""
+    if not isinstance(env, KeptEnv):
+        return frozenset(env.items())
+    try:
+        return env.key
+    except AttributeError:
+        env.key = frozenset(env.items())
+        return env.key
 
 
 class Worlds:

@@ -7,6 +7,7 @@ are kept with them and only grow, until too much in them is of no use any more.
 
 from __future__ import annotations
 
+import operator
 import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from palisade.rego.plan.tree import Node, Path
 _SPARE = 1_000
 """So many strings may be in the table, beside as many as are of use, before it is begun anew."""
 
+_Key: TypeAlias = tuple[int, Path, str]
 Shape: TypeAlias = tuple[tuple[object, ...], ...]
 
 
@@ -48,9 +50,9 @@ class Memory:
         self.lock = threading.Lock()
         self.tables = Tables()
         self._for: object = None
-        self._rules: dict[tuple[int, Path], Planned] = {}
+        self._rules: dict[_Key, Planned] = {}
         self._funcs: dict[str, ir.Func] = {}
-        self._used: dict[tuple[int, Path], Planned] = {}
+        self._used: dict[_Key, Planned] = {}
 
     def begin(self, root: Node, *settings: object) -> None:
         """Forgets everything where documents have another shape, or plans other settings, than before."""
@@ -59,16 +61,16 @@ class Memory:
             self._for, self.tables, self._rules, self._funcs = wanted, Tables(), {}, {}
         self._used = {}
 
-    def find(self, rule: ast.Rule, path: Path) -> Planned | None:
-        """What the rule came to before, as one of the document at the path."""
-        at = id(rule), path
+    def find(self, rule: ast.Rule, path: Path, what: str) -> Planned | None:
+        """What came of the rule before, as one of the document at the path."""
+        at = id(rule), path, what
         found = self._rules.get(at)
         if found is not None:
             self._used[at] = found
         return found
 
-    def keep(self, path: Path, planned: Planned) -> None:
-        self._used[id(planned.rule), path] = planned
+    def keep(self, path: Path, what: str, planned: Planned) -> None:
+        self._used[id(planned.rule), path, what] = planned
 
     def end(
         self, funcs: Sequence[ir.Func], used: Iterable[str]
@@ -88,7 +90,10 @@ class Memory:
 
 
 def _same(before: ir.Func | None, now: ir.Func) -> ir.Func:
-    return before if before is not None and before == now else now
+    """The function of before where it has the very same blocks: equal ones may stand in other places."""
+    if before is None or len(before.blocks) != len(now.blocks) or before.params != now.params:
+        return now
+    return before if all(map(operator.is_, before.blocks, now.blocks)) else now
 
 
 def shape(root: Node) -> Shape:

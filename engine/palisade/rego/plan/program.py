@@ -91,9 +91,9 @@ class Program:
             self.tasks.append(Task(node, under, generation))
         return name
 
-    def remembered(self, rule: ast.Rule, path: Path) -> tuple[ir.Block, ...] | None:
+    def remembered(self, rule: ast.Rule, path: Path, what: str) -> tuple[ir.Block, ...] | None:
         """The blocks of a rule of the document at the path, where they are known from before."""
-        found = self.memory.find(rule, path) if self.memory is not None else None
+        found = self.memory.find(rule, path, what) if self.memory is not None else None
         if found is None:
             return None
         self.used |= found.strings
@@ -106,7 +106,7 @@ class Program:
         return found.blocks
 
     @contextmanager
-    def noting(self, rule: ast.Rule, path: Path, blocks: list[ir.Block]) -> Iterator[None]:
+    def noting(self, rule: ast.Rule, path: Path, what: str, blocks: list[ir.Block]) -> Iterator[None]:
         """While a rule is planned into the blocks: what comes of it is remembered, where that may be."""
         used, builtins, asked = self.used, self.builtins, self.asked
         self.used, self.builtins, self.asked = set(), set(), []
@@ -116,7 +116,7 @@ class Program:
         if self.memory is not None and alone:
             documents = tuple(dict.fromkeys(node.path for node, _ in self.asked if node.members))
             found = Planned(rule, tuple(blocks), frozenset(self.used), frozenset(self.builtins), documents)
-            self.memory.keep(path, found)
+            self.memory.keep(path, what, found)
         used |= self.used
         builtins |= self.builtins
         self.used, self.builtins, self.asked = used, builtins, asked

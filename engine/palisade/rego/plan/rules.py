@@ -32,17 +32,15 @@ def plan(program: Program, task: Task) -> ir.Func:
     result = scope.local()
     args = tuple(scope.local() for _ in range(task.node.arity))
     function = _Function(scope, task, result, args)
-    scope.go_to(members[0].rule.head.loc)
-    function.start()
+    first = members[0]
+    function.planned(first, function.start, "start")
     defaults = [member for member in members if member.rule.default]
     for member in members:
         if not member.rule.default:
             function.planned(member, function.rule)
     for member in defaults:
         function.planned(member, function.default)
-    scope.go_to(members[0].rule.head.loc)
-    with scope.block(function.blocks):
-        scope.add(ir.ReturnLocalStmt(result, **scope.at))
+    function.planned(first, function.end, "end")
     return ir.Func(
         name=program.function(task.node, task.overlay),
         params=(ir.INPUT, ir.DATA, *slots, *args),
@@ -65,25 +63,32 @@ class _Function:
         self._remembers = scope.program.memory is not None and task.overlay == NONE
         self._path = task.node.path
 
-    def start(self) -> None:
+    def start(self, first: Member) -> None:
         """An object or a set is there from the start, to be filled; other documents are undefined."""
         scope = self._scope
+        scope.go_to(first.rule.head.loc)
         if not self._is_object and not self._is_set:
             return
         with scope.block(self.blocks):
             made = ir.MakeObjectStmt if self._is_object else ir.MakeSetStmt
             scope.add(made(self._result, **scope.at))
 
-    def planned(self, member: Member, plan: Callable[[Member], None]) -> None:
-        """Plans a rule, or takes it as it was planned before."""
+    def end(self, first: Member) -> None:
+        scope = self._scope
+        scope.go_to(first.rule.head.loc)
+        with scope.block(self.blocks):
+            scope.add(ir.ReturnLocalStmt(self._result, **scope.at))
+
+    def planned(self, member: Member, plan: Callable[[Member], None], what: str = "rule") -> None:
+        """Plans what a rule comes to, or takes it as it was planned before."""
         program = self._scope.program
         if not self._remembers:
             plan(member)
             return
-        blocks = program.remembered(member.rule, self._path)
+        blocks = program.remembered(member.rule, self._path, what)
         if blocks is None:
             done, self.blocks = self.blocks, []
-            with program.noting(member.rule, self._path, self.blocks):
+            with program.noting(member.rule, self._path, what, self.blocks):
                 plan(member)
             blocks, self.blocks = tuple(self.blocks), done
         self.blocks.extend(blocks)
