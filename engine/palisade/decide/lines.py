@@ -5,10 +5,11 @@ Bytes that are no UTF-8 are replaced, as the access log may tell of any header t
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+import orjson
 
 from palisade_sidecar.access_log import FIELD_SEPARATOR, FIELDS
 
@@ -49,9 +50,9 @@ class Line:
     claims: Mapping[str, Any]
 
 
-_NUMBERS = ("start", "duration", "status")
-_JSON = ("noted", "claims")
-_READERS = tuple(int if name in _NUMBERS else json.loads if name in _JSON else None for name in FIELDS)
+_NAMES = tuple(FIELDS)
+_NUMBERS = tuple(map(_NAMES.index, ("start", "duration", "status")))
+_JSON = tuple(map(_NAMES.index, ("noted", "claims")))
 _EMPTY: Mapping[str, Any] = {}
 
 
@@ -63,18 +64,14 @@ def read(content: bytes) -> Iterator[Line | None]:
 
 
 def _line(text: str) -> Line | None:
-    fields = text.split(FIELD_SEPARATOR)
-    if len(fields) != len(_READERS):
+    fields: list[Any] = text.split(FIELD_SEPARATOR)
+    if len(fields) != len(_NAMES):
         return None
     try:
-        return Line(*map(_read, _READERS, fields))
+        for at in _NUMBERS:
+            fields[at] = int(fields[at] or 0)
+        for at in _JSON:
+            fields[at] = orjson.loads(fields[at]) if fields[at] else _EMPTY
     except ValueError:
         return None
-
-
-def _read(reader: Any, field: str) -> Any:
-    if reader is None:
-        return field
-    if field:
-        return reader(field)
-    return 0 if reader is int else _EMPTY
+    return Line(*fields)
