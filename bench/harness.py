@@ -67,10 +67,9 @@ def free_ports(count: int) -> tuple[int, ...]:
 
 @contextlib.asynccontextmanager
 async def function(kind: str = "smallest") -> AsyncIterator[int]:
-    """The `smallest` function (`bench.function`), or that of the demonstration (`demo`); its port."""
+    """A function of a kind that `bench.function` has; its port."""
     port = free_port()
-    module = {"smallest": ["bench.function"], "demo": ["palisade.demo.service", "bench"]}[kind]
-    process = await asyncio.create_subprocess_exec(sys.executable, "-m", *module, str(port))
+    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "bench.function", kind, str(port))
     try:
         for _ in range(200):
             try:

@@ -45,7 +45,9 @@ async def run() -> Report:
     """Medians of one kept-alive connection, in turns, with ratios round by round."""
     logging.disable(logging.WARNING)
     with pinned():
-        figures = [figure for kind in ("demo", "smallest") for figure in _figures(kind, await _measure(kind))]
+        figures = [
+            figure for kind in ("ordinary", "smallest") for figure in _figures(kind, await _measure(kind))
+        ]
     logging.disable(logging.NOTSET)
     return Report(
         "latency",
@@ -96,11 +98,11 @@ def _figures(kind: str, found: dict[str, Any]) -> Iterable[Figure]:
         ratio = median_ratio(found[name], found[baseline]) if baseline else None
         return Figure(f"{label}{suffix}", found[name]["median"] / 1000, "us", ratio, goal, note)
 
-    suffix = "" if kind == "demo" else ", function that does nothing"
+    suffix = "" if kind == "ordinary" else ", function that does nothing"
     yield figure("the function alone", "function")
     yield figure("the sidecar without a policy or a log", "bare")
     yield figure("the sidecar without a policy", "plain", note="the baseline")
-    yield figure("native, allowed", "native", "plain", _TARGET if kind == "demo" else "")
+    yield figure("native, allowed", "native", "plain", _TARGET if kind == "ordinary" else "")
     yield figure("native, denied", "denied", "native", note="against native, allowed")
     yield figure("residual, by the engine", "residual", "plain")
 
