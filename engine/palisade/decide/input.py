@@ -26,6 +26,9 @@ from palisade.rego.values import Value
 JWT_METADATA = "envoy.filters.http.jwt_authn"
 """Where Envoy's JWT filter leaves the payload of each verified token, by the provider's name."""
 
+OWN = "@"
+"""What the names there begin with of tokens that a policy verifies itself: they are no providers'."""
+
 FUNCTION = "palisade.function"
 """The context extension in which a sidecar names its function."""
 
@@ -144,14 +147,22 @@ def _has_rare_field(socket: SocketAddress) -> bool:
 
 def _metadata(metadata: Metadata) -> Value:
     # Typed metadata is left out, as the types of what other filters put there are not known here.
-    return {"filterMetadata": _filters(metadata.SerializeToString())} if metadata.filter_metadata else {}
+    found = _filters(metadata.SerializeToString()) if metadata.filter_metadata else {}
+    return {"filterMetadata": found} if found else {}
 
 
 @lru_cache(maxsize=512)
-def _filters(serialized: bytes) -> Value:
+def _filters(serialized: bytes) -> dict[Value, Value]:
     """The filters' metadata. Those who call often show the same token each time, and claims may be many."""
-    metadata = Metadata.FromString(serialized)
-    return {name: struct(content) for name, content in metadata.filter_metadata.items()}
+    found: dict[Value, Value] = {}
+    for name, content in Metadata.FromString(serialized).filter_metadata.items():
+        fields = struct(content)
+        if name == JWT_METADATA:
+            fields = {each: value for each, value in fields.items() if not str(each).startswith(OWN)}
+            if not fields:
+                continue  # as it would be if Envoy had not looked at the policy's own tokens
+        found[name] = fields
+    return found
 
 
 def struct(message: Any) -> dict[Value, Value]:
@@ -179,6 +190,6 @@ def identity_of(filter_metadata: Mapping[str, Any]) -> Value:
     """`input.identity`: the first provider, by name, of those whose token was verified; None without one."""
     payloads = filter_metadata.get(JWT_METADATA, {})
     for provider in sorted(payloads):
-        if type(payloads[provider]) is dict:
+        if type(payloads[provider]) is dict and not provider.startswith(OWN):
             return {"provider": provider, "claims": payloads[provider]}
     return None

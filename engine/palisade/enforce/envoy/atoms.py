@@ -22,6 +22,7 @@ from palisade.enforce.envoy.sources import (
     PATH_TEXT,
     Address,
     ClaimSource,
+    Decoded,
     Given,
     Identity,
     Missing,
@@ -32,6 +33,7 @@ from palisade.enforce.envoy.sources import (
     Segment,
     Source,
     TextSource,
+    Verified,
 )
 from palisade.enforce.envoy.views import View, view
 from palisade.rego.partial.formula import Defined, IsKind, Same
@@ -52,6 +54,8 @@ class Atoms(Context):
                 return exactly(self._present(source))
             case ClaimSource():
                 return exactly(claim_defined(source))
+            case Decoded(claims) | Verified(claims):
+                return exactly(claim_defined(claims))
             case Identity() | ProviderName():
                 return exactly(self._identified())
             case Segment(index):
@@ -63,7 +67,7 @@ class Atoms(Context):
     def _is_string(self, source: Source | None) -> Bounds | None:
         """Whether the value is there and a string."""
         match source:
-            case Given() | Path() | Identity() | Query():
+            case Given() | Path() | Identity() | Query() | Decoded() | Verified():
                 return NEVER
             case ClaimSource():
                 return exactly(claim_kind(source, "string"))
@@ -78,8 +82,10 @@ class Atoms(Context):
                 return exactly(claim_kind(source, kind)) if kind != "set" else NEVER
             case Given() | Identity():
                 return self._found(source) if kind == "object" else NEVER
-            case Path() | Query():
+            case Path() | Query() | Decoded():
                 return self._found(source) if kind == "array" else NEVER
+            case Verified():
+                return self._found(source) if kind == "boolean" else NEVER
             case None:
                 return None
         return self._found(source) if kind == "string" else NEVER
@@ -97,6 +103,10 @@ class Atoms(Context):
                 return None if found is None else exactly(found)
             case ProviderName():
                 return exactly(self._provider_in(strings))
+            case Verified():
+                return self._found(source) if any(value is True for value in values) else NEVER
+            case Decoded() if not any(isinstance(value, list) for value in values):
+                return NEVER
             case Path():
                 return self._path_is(values)
             case Segment(index):

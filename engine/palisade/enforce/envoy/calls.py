@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 
 from xds.type.matcher.v3.string_pb2 import StringMatcher
 
 from palisade.enforce.envoy import cel, hints, paths, patterns
 from palisade.enforce.envoy.atoms import Atoms
-from palisade.enforce.envoy.bounds import ALWAYS, NEVER, Bounds, both, either, exactly
+from palisade.enforce.envoy.bounds import ALWAYS, NEVER, Bounds, Reason, both, either, exactly
 from palisade.enforce.envoy.claims import claim_compared, claim_kind, claim_matches, text_test
 from palisade.enforce.envoy.predicate import (
     NO,
@@ -22,6 +23,7 @@ from palisade.enforce.envoy.sources import (
     ADDRESS_TEXT,
     Address,
     ClaimSource,
+    Decoded,
     Given,
     Identity,
     Missing,
@@ -31,14 +33,30 @@ from palisade.enforce.envoy.sources import (
     TextSource,
 )
 from palisade.enforce.envoy.strings import text_matcher
+from palisade.enforce.envoy.times import (
+    Moment,
+    Now,
+    TimeParts,
+    compared,
+    compared_with_claim,
+    is_one_of,
+    moment_of,
+)
 from palisade.enforce.envoy.views import View
 from palisade.rego.builtins import BUILTINS
-from palisade.rego.errors import BuiltinError
+from palisade.rego.errors import NOWHERE, BuiltinError
 from palisade.rego.partial.formula import Test
 from palisade.rego.partial.terms import Apply, Known, Symbol
 
 _METHODS = {"startswith": "startsWith", "endswith": "endsWith", "contains": "contains"}
 _ORDER = {"lt": "_<_", "lte": "_<=_", "gt": "_>_", "gte": "_>=_"}
+_OPERATE = {
+    "_==_": operator.eq,
+    "_<_": operator.lt,
+    "_<=_": operator.le,
+    "_>_": operator.gt,
+    "_>=_": operator.ge,
+}
 _MIRRORED = {"lt": "gt", "lte": "gte", "gt": "lt", "gte": "lte"}
 _STRINGS: dict[str, frozenset[int]] = {
     "startswith": frozenset((0, 1)),
@@ -72,6 +90,11 @@ class Calls(Atoms):
 
     def _takes(self, term: Apply) -> Bounds:
         """Whether a builtin takes its operands: for those on strings, whether these are strings."""
+        found_here = self._source(term)
+        if found_here is not None:
+            return self._found(found_here) or self._uncalled(term)
+        if moment_of(term) is not None:
+            return ALWAYS
         if term.name == "count":
             return self._countable(term)
         if term.name == "net.cidr_contains" and isinstance(self._source(term.args[1]), Address):
@@ -88,7 +111,7 @@ class Calls(Atoms):
                     return self._uncalled(term)
             elif isinstance(arg, Known):
                 parts.append(ALWAYS if isinstance(arg.value, str) else NEVER)
-            elif isinstance(arg, Apply):
+            elif isinstance(arg, Apply) and self._source(arg) is None:
                 parts.append(self._takes(arg))
             else:
                 parts.append(self._is_string(self._source(arg)) or self._invisible(arg))
@@ -114,10 +137,12 @@ class Calls(Atoms):
         match self._source(term.args[0]):
             case ClaimSource() as claim:
                 return exactly(any_of(claim_kind(claim, kind) for kind in ("array", "object", "string")))
-            case Path() | TextSource() | Segment() | Query() as source:
+            case Path() | TextSource() | Segment() | Query() | Decoded() as source:
                 return self._found(source) or ALWAYS
             case Missing():
                 return NEVER
+        if isinstance(moment_of(term.args[0]), TimeParts):
+            return ALWAYS
         return self._uncalled(term)
 
     # What the call answers ------------------------------------------------------------------------------
@@ -125,6 +150,9 @@ class Calls(Atoms):
     def _call_is(self, term: Apply, values: Sequence[object]) -> Bounds:
         """A builtin's answer is one of the values."""
         strings = [value for value in values if isinstance(value, str)]
+        moment = moment_of(term)
+        if moment is not None:
+            return is_one_of(moment, values) or self._uncalled(term)
         match term:
             case Apply("count", (argument,)):
                 return self._count(argument, "_==_", _counts(values)) or self._uncalled(term)
@@ -142,17 +170,24 @@ class Calls(Atoms):
                 return either(self._folded(name, text, value) for value in strings)
         return self._text_has(term, strings) or self._uncalled(term)
 
-    def _count(self, argument: Symbol, operator: str, numbers: Sequence[int]) -> Bounds | None:
+    def _count(self, argument: Symbol, relation: str, numbers: Sequence[int]) -> Bounds | None:
         """How many members or characters there are, compared with any of the numbers."""
         source = self._source(argument)
+        if isinstance(source, Decoded):
+            return self._found(source) if any(_OPERATE[relation](3, n) for n in numbers) else NEVER
+        if isinstance(moment_of(argument), TimeParts):
+            return ALWAYS if any(_OPERATE[relation](3, n) for n in numbers) else NEVER
+        match argument:
+            case Apply("split", (text, Known(str(mark)))) if _one_char(mark) and relation == "_==_":
+                return self._matches(text, patterns.pieces_are(mark, [n for n in numbers if 0 < n < 200]))
         if isinstance(source, Path):
-            if operator != "_==_":
+            if relation != "_==_":
                 return None
             return either(self._path(paths.segments(n)) for n in numbers if 0 < n < 200)
         if not isinstance(source, TextSource | ClaimSource):
             return None
         size = cel.call("size", source.expr)
-        return exactly(any_of(cel.check(cel.call(operator, size, cel.integer(n))) for n in numbers))
+        return exactly(any_of(cel.check(cel.call(relation, size, cel.integer(n))) for n in numbers))
 
     def _folded(self, name: str, text: Symbol, value: str) -> Bounds:
         if not value.isascii():
@@ -197,6 +232,9 @@ class Calls(Atoms):
 
     def _test(self, atom: Test) -> Bounds:
         term = atom.term
+        verified = self._source(term)
+        if verified is not None:
+            return self._equals(verified, [True]) or self._uncalled(term)
         if term.name in _ORDER:
             return self._compared(term)
         if term.name in _IS:
@@ -256,8 +294,11 @@ class Calls(Atoms):
         """`claim < 3` and the like, in Rego's order: null, booleans, numbers, strings, arrays, objects."""
         left, right = term.args
         name = term.name
-        if isinstance(left, Known):
+        if isinstance(left, Known) or moment_of(right) is not None:
             left, right, name = right, left, _MIRRORED[name]
+        moment = moment_of(left)
+        if moment is not None:
+            return self._time_compared(moment, name, right) or self._uncalled(term)
         if not isinstance(right, Known) or isinstance(right.value, bool):
             return self._unknown("compares two values of the request by order", hint=hints.of_builtin(name))
         if not isinstance(right.value, int | float):
@@ -275,6 +316,24 @@ class Calls(Atoms):
             case _, Missing():
                 return NEVER
         return self._unknown("compares by order what Envoy does not see", hint=hints.of_builtin(name))
+
+    def _time_compared(self, moment: Moment, name: str, other: Symbol) -> Bounds | None:
+        if isinstance(other, Known):
+            return compared(moment, name, other.value)
+        claim = self._source(other)
+        if not isinstance(claim, ClaimSource) or not isinstance(moment, Now):
+            return None
+        found = compared_with_claim(moment, name, claim)
+        if found is not None and not found.exact:
+            self._reasons.add(
+                Reason(
+                    f"is for the engine where {other} is in the running second",
+                    NOWHERE,
+                    hints.of_doubt("running second"),
+                    always=False,
+                )
+            )
+        return found
 
 
 _KINDS = ("string", "number", "boolean", "null", "array", "object", "set")

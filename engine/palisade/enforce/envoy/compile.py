@@ -24,6 +24,7 @@ from palisade.enforce.envoy.predicate import Text, negate, one_of
 from palisade.enforce.envoy.sources import JWT_AUTHN, PATH_STATE, state_text
 from palisade.enforce.envoy.tree import MAX_LINEAR, Entry, Verdict, build
 from palisade.policy.inventory import Function
+from palisade.policy.providers import Header
 from palisade.policy.revisions import Revision
 from palisade.rego import ir
 from palisade.rego.partial import Outcome, evaluate
@@ -97,7 +98,7 @@ def compile_sidecar(
         rbac, texts = native(decision, revision.id, linear=linear)
     body = decision.residual and not _BODY.isdisjoint(plan.strings)
     filters = {
-        IDENTITY: authentication(revision.providers, keys),
+        IDENTITY: authentication(revision.providers, keys, decision.tokens),
         ATTRIBUTES: attributes(revision.id, texts),
         NATIVE: rbac,
         ASK: gate(_ask(function, body=body), decision.answers),
@@ -132,7 +133,9 @@ def _work(
 ) -> Work:
     outcome, decision = (before.outcome, before.decision) if before is not None else (None, None)
     outcome = evaluate(plan, path, revision.policy.data, {("function",): function.name}, outcome)
-    return Work(outcome, decide(outcome, [provider.name for provider in revision.providers], decision))
+    bearers = [each.name for each in revision.providers if each.tokens == (Header(),)]
+    names = [provider.name for provider in revision.providers]
+    return Work(outcome, decide(outcome, names, decision, bearers=bearers))
 
 
 def _slot(name: str, config: Message) -> TypedExtensionConfig:

@@ -14,17 +14,27 @@ from palisade.enforce.envoy.sources import (
     PATH_TEXT,
     TARGET_TEXT,
     ClaimSource,
+    Decoded,
+    Missing,
     Source,
     TextSource,
+    Verified,
     find,
 )
+from palisade.enforce.envoy.tokens import Token, Tokens, part_of
 from palisade.rego.errors import NOWHERE, Location
-from palisade.rego.partial.terms import Input, Symbol
+from palisade.rego.partial.terms import Apply, Input, Symbol
 
 DIRTY_QUERY = negate(text_check(TARGET_TEXT, patterns.regex(CLEAN_QUERY)))
 """The query has escapes and the like, so that its values are not its text."""
 DIRTY = "the query has escapes, plus signs or semicolons"
 ESCAPED = "the path has escapes"
+
+_PARTS: dict[str, dict[object, str]] = {
+    "io.jwt.decode_verify": {0: "valid", 1: "header", 2: "claims"},
+    "io.jwt.decode": {0: "header", 1: "claims"},
+}
+"""What stands where in the arrays that these builtins make; the signature is not to be seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +65,9 @@ NOTHING = Notes()
 class Context:
     """The state of one policy's lowering. `needs_clean_path` and `doubts` gather notes, as do reasons."""
 
-    def __init__(self, providers: Sequence[str]) -> None:
+    def __init__(self, providers: Sequence[str], tokens: Tokens | None = None) -> None:
+        self._tokens = tokens or Tokens()
+        self._touched: dict[Token, None] = {}
         self._everyone = tuple(sorted(providers))
         self._providers = self._everyone
         self._reasons: set[Reason] = set()
@@ -90,7 +102,29 @@ class Context:
         return Bounds(all_of((bounds.surely, negate(unsure))), any_of((bounds.possibly, unsure)))
 
     def _source(self, term: Symbol) -> Source | None:
-        return find(term.path, self._providers) if isinstance(term, Input) else None
+        if isinstance(term, Input):
+            return find(term.path, self._providers)
+        return self._of_token(term) if isinstance(term, Apply) else None
+
+    def _of_token(self, term: Apply) -> Source | None:
+        """What a term takes of a token that Envoy verifies."""
+        part = part_of(term)
+        token = None if part is None else self._tokens.of(part.call)
+        if part is None or token is None:
+            return None
+        self._touched[token] = None
+        if part.call.name.startswith("io.jwt.verify_"):
+            return None if part.path else Verified(token.claims)
+        if not part.path:
+            return Decoded(token.claims)
+        first, *below = part.path
+        at = _PARTS[part.call.name].get(first) if type(first) is int else None
+        if at == "valid":
+            return Missing() if below else Verified(token.claims)
+        if at is None or not all(type(key) is str or (type(key) is int and key >= 0) for key in below):
+            return None
+        start = token.claims if at == "claims" else token.header
+        return ClaimSource((*start.path, *below))  # type: ignore[arg-type]  # strings and integers
 
     def _path(self, pattern: str) -> Bounds:
         """The path matches the pattern, one for clean paths."""

@@ -16,6 +16,7 @@ from palisade.enforce.envoy.context import NOTHING, Notes
 from palisade.enforce.envoy.lower import Lowering
 from palisade.enforce.envoy.predicate import YES, Predicate, all_of, negate, text_check
 from palisade.enforce.envoy.sources import PATH_TEXT
+from palisade.enforce.envoy.tokens import Token, Tokens, calls_on_tokens
 from palisade.enforce.envoy.tree import MAX_LINEAR, Entry, Verdict
 from palisade.rego.errors import NOWHERE, Location
 from palisade.rego.partial import Case, Outcome
@@ -62,6 +63,8 @@ class Decision:
     """What the slot behind the native filter answers, by the names that the entries have."""
     doubts: tuple[Reason, ...] = ()
     """The requests that go to the engine before any rule is looked at."""
+    tokens: tuple[Token, ...] = ()
+    """The tokens that the policy takes apart itself, and Envoy verifies."""
     lowered: Lowered | None = field(default=None, repr=False, compare=False)
     """What the decision of the next revision starts from."""
 
@@ -78,6 +81,8 @@ class Lowered:
     providers: tuple[str, ...]
     hoisted: frozenset[tuple[object, ...]]
     looped: Mapping[Formula, tuple[Formula, ...]]
+    calls: Mapping[Formula, tuple[Apply, ...]]
+    tokens: Tokens
     conditions: Mapping[Formula, Condition]
     rules: Mapping[Formula, Rule]
 
@@ -101,19 +106,30 @@ class Rule:
     coverage: RuleCoverage
 
 
-def decide(outcome: Outcome, providers: Sequence[str], previous: Decision | None = None) -> Decision:
+def decide(
+    outcome: Outcome,
+    providers: Sequence[str],
+    previous: Decision | None = None,
+    *,
+    bearers: Sequence[str] = (),
+) -> Decision:
     """Lowers a decision. What is neither surely allowed nor surely denied is residual.
 
-    Conditions that the `previous` decision has too, as objects, are taken over from there.
+    Conditions that the `previous` decision has too, as objects, are taken over from there. `bearers` are the
+    providers that take the bearer token, and no other, for theirs.
     """
     cases = _settled(outcome)
     conditions = (outcome.error, *(case.condition for case in cases))
     before = previous.lowered if previous is not None else None
     looped = _loops(conditions, before.looped if before is not None else {})
     hoisted = _often(looped)
-    if before is not None and (before.providers, before.hoisted) != (tuple(providers), hoisted):
+    calls = _calls(conditions, before.calls if before is not None else {})
+    tokens = Tokens((call for each in calls.values() for call in each), bearers)
+    if before is not None and (
+        (before.providers, before.hoisted, before.tokens) != (tuple(providers), hoisted, tokens)
+    ):
         before = None
-    lowering = _Cases(Lowering(providers, hoisted), before)
+    lowering = _Cases(Lowering(providers, hoisted, tokens), before)
     answers = Answers()
     entries: list[Entry] = []
     coverage: dict[tuple[Location, Verdict], RuleCoverage] = {}
@@ -136,8 +152,10 @@ def decide(outcome: Outcome, providers: Sequence[str], previous: Decision | None
     default = Entry(YES, Verdict.DENY, "default")
     entries[:0] = _doubtful(lowering.notes)
     doubts = _doubts(lowering.notes, lowering.condition(outcome.error).notes.reasons)
-    lowered = Lowered(tuple(providers), hoisted, looped, lowering.conditions, lowering.rules)
-    return Decision(tuple(entries), default, tuple(coverage.values()), answers.given, doubts, lowered)
+    lowered = Lowered(tuple(providers), hoisted, looped, calls, tokens, lowering.conditions, lowering.rules)
+    return Decision(
+        tuple(entries), default, tuple(coverage.values()), answers.given, doubts, tokens.all, lowered
+    )
 
 
 class _Cases:
@@ -191,6 +209,17 @@ def _loops(
     for condition in conditions:
         known = before.get(condition)
         found[condition] = _loops_in(condition) if known is None else known
+    return found
+
+
+def _calls(
+    conditions: Iterable[Formula], before: Mapping[Formula, tuple[Apply, ...]]
+) -> dict[Formula, tuple[Apply, ...]]:
+    """The calls on tokens in each condition."""
+    found: dict[Formula, tuple[Apply, ...]] = {}
+    for condition in conditions:
+        known = before.get(condition)
+        found[condition] = calls_on_tokens(condition) if known is None else known
     return found
 
 

@@ -28,11 +28,14 @@ _ORDERED = (
     "of path segments write count(input.parsed_path) == N"
 )
 _TIMES = (
-    "Envoy checks exp and nbf of every token; a window of time can stand in data: "
-    "an edit of it is in force within a tenth of a second"
+    "compare time.now_ns() with constants, its seconds with a claim, or its time.clock, time.date and "
+    "time.weekday in UTC with constants"
 )
 _FETCH = "fetch it outside of the decision, and put the answer into data"
-_TOKEN = "name the issuer in providers and read input.identity.claims, which Envoy has verified"  # noqa: S105 - no secret
+_VERIFY = (
+    "verify the bearer token with io.jwt.decode_verify and constant keys, or name the issuer in providers: "
+    "then Envoy verifies it"
+)
 _PARSED = "read input.parsed_body, or let the caller send what is compared as a header or a claim"
 _TEXT = "use a constant pattern with regex.match, glob.match, startswith, endswith or contains"
 _TAKEN = "take parts of a text with split(text, C)[N], trim_prefix, trim_suffix, trim or input.parsed_path[N]"
@@ -56,7 +59,7 @@ _FAMILIES = (
     ("net.", _NETWORK),
     ("rand.", _CHANCE),
     ("uuid.rfc4122", _CHANCE),
-    ("io.jwt.", _TOKEN),
+    ("io.jwt.", _VERIFY),
     ("json.unmarshal", _PARSED),
     ("json.is_valid", _PARSED),
     ("yaml.", _PARSED),
@@ -181,6 +184,12 @@ def of_invisible(term: Symbol) -> str:
 
 
 _DOUBTS = (
+    (
+        "a token is there",
+        "valid tokens behind `Bearer ` are decided natively, and requests without one; so it is for tokens "
+        "that the issuer makes for others, and for forged ones",
+    ),
+    ("running second", "times in whole seconds, as issuers write them, are decided natively"),
     (
         "the query has",
         "clients that send plain queries are decided natively; a path segment or a header always is",

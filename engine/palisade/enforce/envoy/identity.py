@@ -7,33 +7,72 @@ https://www.envoyproxy.io/docs/envoy/v1.40.0/configuration/http/http_filters/jwt
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from envoy.extensions.filters.http.jwt_authn.v3 import config_pb2 as jwt
 
+from palisade.enforce.envoy.tokens import Token
 from palisade.policy.providers import Cookie, Header, Provider
 
 CACHED_TOKENS = 1000
 """Verified tokens that each worker of Envoy remembers, so that a signature is checked once."""
 
 
-def authentication(providers: Sequence[Provider], keys: Mapping[str, str]) -> jwt.JwtAuthentication:
-    """The filter's configuration. `keys` holds the JSON Web Key Set of each provider, as text, by its name.
+def authentication(
+    providers: Sequence[Provider], keys: Mapping[str, str], tokens: Iterable[Token] = ()
+) -> jwt.JwtAuthentication:
+    """The filter's configuration. `keys` holds the JSON Web Key Set of each provider, as text, by its name;
+    `tokens` are those that the policy takes apart itself.
 
     A provider whose keys are not known yet is left out, since Envoy refuses one without: it verifies nothing.
     """
     config = jwt.JwtAuthentication()
+    # Of the providers the first that verifies a token counts; each of the policy's own checks for itself.
+    groups: list[list[str]] = []
     ready = [provider for provider in providers if provider.name in keys]
-    if not ready:
-        return config
+    if ready:
+        groups.append([provider.name for provider in ready])
     for provider in ready:
         config.providers[provider.name].CopyFrom(_provider(provider, keys[provider.name]))
+    for token in tokens:
+        if token.keys:
+            groups.append([token.name])
+            config.providers[token.name].CopyFrom(_own(token))
+        elif token.name in config.providers:
+            config.providers[token.name].header_in_metadata = token.header_name
+    if not groups:
+        return config
     rule = config.rules.add()
     rule.match.prefix = "/"
-    requirements = rule.requires.requires_any.requirements
-    for provider in ready:
-        requirements.add(provider_name=provider.name)
-    requirements.add().allow_missing_or_failed.SetInParent()
+    requirements = [_any(group) for group in groups]
+    if len(requirements) == 1:
+        rule.requires.CopyFrom(requirements[0])
+    else:
+        rule.requires.requires_all.requirements.extend(requirements)
+    return config
+
+
+def _any(names: Iterable[str]) -> jwt.JwtRequirement:
+    """The first of the tokens that is valid, or none."""
+    requirement = jwt.JwtRequirement()
+    for name in names:
+        requirement.requires_any.requirements.add(provider_name=name)
+    requirement.requires_any.requirements.add().allow_missing_or_failed.SetInParent()
+    return requirement
+
+
+def _own(token: Token) -> jwt.JwtProvider:
+    """The verification of a token that the policy verifies itself. Issuer and audience are for the native
+    filter to compare, as the policy does: this one takes `https://a/` and `a` for the same audience."""
+    config = jwt.JwtProvider(
+        forward=True,
+        payload_in_metadata=token.name,
+        header_in_metadata=token.header_name,
+        clock_skew_seconds=1,  # Envoy takes 0 for its default of 60
+        jwt_cache_config=jwt.JwtCacheConfig(jwt_cache_size=CACHED_TOKENS),
+    )
+    config.local_jwks.inline_string = token.keys
+    config.from_headers.add(name=token.place.header, value_prefix=token.place.prefix)
     return config
 
 

@@ -29,8 +29,11 @@ from palisade.enforce.envoy.sources import (
     Query,
     Segment,
     TextSource,
+    Verified,
 )
 from palisade.enforce.envoy.strings import text_matcher
+from palisade.enforce.envoy.times import kind_of, moment_of
+from palisade.enforce.envoy.tokens import Token, Tokens
 from palisade.rego.partial.formula import (
     Atom,
     Builder,
@@ -50,17 +53,26 @@ from palisade.rego.values import unkey
 
 MEMBERS = 8
 """Conditions on the members of a claim that no matcher of arrays has are tried on so many of them."""
+UNVERIFIED = "a token is there that Envoy does not take, or not as the policy does"
 
 
 class Lowering(Calls):
     """Lowers the formulas of one policy. `notes` tells what else is to be said of them."""
 
-    def __init__(self, providers: Sequence[str], hoisted: Iterable[tuple[object, ...]] = ()) -> None:
-        """`hoisted` are claims, by their paths: that they are objects is said by doubts, not each rule."""
-        super().__init__(providers)
+    def __init__(
+        self,
+        providers: Sequence[str],
+        hoisted: Iterable[tuple[object, ...]] = (),
+        tokens: Tokens | None = None,
+    ) -> None:
+        """`hoisted` are claims, by their paths: that they are objects is said by doubts, not each rule.
+        `tokens` are those that the policy takes apart itself.
+        """
+        super().__init__(providers, tokens)
         self._hoisted = frozenset(hoisted)
         self._noted: dict[Formula, Notes] = {}
         self._members: dict[object, Predicate | None] = {}
+        self._doubted: dict[Token, Predicate] = {}
         self._done: dict[Formula, Bounds] = {}
         self._builder = Builder()
         self._atoms: dict[type, Callable[..., Bounds]] = {
@@ -107,7 +119,9 @@ class Lowering(Calls):
     def _combine(self, node: Formula) -> Bounds:
         if node.atom is not None:
             outer = self._take_notes()
-            bounds = self._atom(node.atom)
+            touched, self._touched = self._touched, {}
+            bounds = self._trusted(self._atom(node.atom))
+            self._touched = touched
             own = self._take_notes()
             if own is not NOTHING:
                 reasons = (each if each.atom else replace(each, atom=node.atom) for each in own.reasons)
@@ -122,6 +136,19 @@ class Lowering(Calls):
         if node.kind == "not":
             return inverse(parts[0])
         return ALWAYS if node.kind == "true" else NEVER
+
+    def _trusted(self, bounds: Bounds) -> Bounds:
+        """The same, but for requests with a token that Envoy has not verified as the policy would."""
+        for token in self._touched:
+            doubt = self._doubted.get(token)
+            if doubt is None:
+                doubt = self._doubted[token] = token.doubt
+            unsure = self._unless(bounds, doubt, UNVERIFIED)
+            if len(self._tokens.all) > 1:
+                bounds = unsure
+            else:
+                self.doubts[doubt] = None  # where rules are about one token, once for all of them
+        return bounds
 
     def _atom(self, atom: Atom) -> Bounds:
         if len(self._providers) < 2 or not _on_claims(atom):
@@ -145,16 +172,20 @@ class Lowering(Calls):
 
     def _in(self, atom: In) -> Bounds:
         values = [unkey(form) for form in atom.values]
-        if isinstance(atom.term, Apply):
+        source = self._source(atom.term)
+        if isinstance(atom.term, Apply) and source is None:
             return self._call_is(atom.term, values)
-        return self._equals(self._source(atom.term), values) or self._invisible(atom.term)
+        return self._equals(source, values) or self._invisible(atom.term)
 
     def _defined_at_all(self, atom: Defined) -> Bounds:
         return self._takes(atom.term) if isinstance(atom.term, Apply) else self._defined(atom)
 
     def _of_kind(self, atom: IsKind) -> Bounds:
-        if isinstance(atom.term, Apply) and atom.term.name == "split":
+        if isinstance(atom.term, Apply) and atom.term.name == "split" and self._source(atom.term) is None:
             return self._takes(atom.term) if atom.kind == "array" else NEVER
+        moment = moment_of(atom.term)
+        if moment is not None:
+            return ALWAYS if kind_of(moment) == atom.kind else NEVER
         return self._is_kind(atom)
 
     # Members --------------------------------------------------------------------------------------------
@@ -172,8 +203,8 @@ class Lowering(Calls):
                 values = _strings_of(body, element)
                 if values is not None:
                     return self._some_parameter(name, values)
-            case TextSource() | Missing() | Segment() | ProviderName() | Address() | Parameter():
-                return NEVER  # a string has no members
+            case TextSource() | Missing() | Segment() | ProviderName() | Address() | Parameter() | Verified():
+                return NEVER  # a string has no members, and no boolean
             case Identity() if not self._providers:
                 return NEVER
         match atom.source:

@@ -39,6 +39,14 @@ def piece_is(delimiter: str, index: int, values: Iterable[str]) -> str:
     return f"(?s)(?:{other}*{mark}){{{index}}}{alternatives(values)}(?:{mark}.*)?"
 
 
+def pieces_are(delimiter: str, counts: Iterable[int]) -> str:
+    """A text split at a one-character delimiter has one of so many pieces."""
+    mark = quote(delimiter)
+    other = f"[^{mark}]"
+    ways = "|".join(f"(?:{mark}{other}*){{{count - 1}}}" for count in sorted(counts))
+    return f"(?s){other}*(?:{ways})"
+
+
 def search(pattern: str) -> str:
     """Matches where the pattern is found anywhere in the text, as Rego's regex.match does."""
     return f"(?s:.*)(?:{pattern})(?s:.*)"

@@ -76,7 +76,7 @@ class ClaimSource:
         )
 
 
-_SPELLABLE = re.compile(r"[A-Za-z0-9_.-]+")
+_SPELLABLE = re.compile(r"[A-Za-z0-9_.@-]+")
 
 
 def _metadata_input(path: Sequence[str | int]) -> DynamicMetadataInput:
@@ -152,6 +152,20 @@ class Missing:
     """A walk that leads nowhere in any request."""
 
 
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """What a builtin makes of a token: an array of three, there whenever Envoy has verified the token."""
+
+    claims: ClaimSource
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """Whether a token is valid: true whenever Envoy has verified it."""
+
+    claims: ClaimSource
+
+
 Source: TypeAlias = (
     TextSource
     | ClaimSource
@@ -164,6 +178,8 @@ Source: TypeAlias = (
     | Address
     | Given
     | Missing
+    | Decoded
+    | Verified
 )
 
 

@@ -80,12 +80,15 @@ class Element:
 
 @dataclass(frozen=True, slots=True)
 class Apply:
-    """A builtin applied to operands of which at least one is unknown."""
+    """A builtin applied to operands of which at least one is unknown; or `time.now_ns()`."""
 
     name: str
     args: tuple[Symbol, ...]
 
     def __str__(self) -> str:
+        if self.name == ".":
+            source, name = self.args
+            return f"{_show(source)}[{_show(name)}]"
         return f"{self.name}({', '.join(_show(a) for a in self.args)})"
 
 

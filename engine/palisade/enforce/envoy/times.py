@@ -1,0 +1,192 @@
+"""The time, as Envoy's expressions tell it: `time.now_ns()` is when the request arrived at the sidecar.
+
+Only what is exact is here: the moment against constants to the nanosecond, its parts in UTC, and against a
+claim where both are more than a second apart, or the claim is whole. Names of time zones are left out, as the
+machine of a sidecar may lack them, and an expression that fails is no answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from fractions import Fraction
+
+from cel.expr.syntax_pb2 import Expr
+
+from palisade.enforce.envoy import cel
+from palisade.enforce.envoy.bounds import ALWAYS, NEVER, Bounds, either, exactly
+from palisade.enforce.envoy.claims import claim_kind
+from palisade.enforce.envoy.predicate import all_of, any_of, negate
+from palisade.enforce.envoy.sources import ClaimSource
+from palisade.rego.partial.terms import Apply, Known, Symbol
+
+_TIME = cel.field(cel.name("request"), "time")
+_OPERATORS = {"lt": "_<_", "lte": "_<=_", "gt": "_>_", "gte": "_>=_"}
+_DAYS = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
+_SECOND = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """`time.now_ns()`, divided by a constant: 1,000,000,000 makes seconds of it."""
+
+    divisor: int
+
+
+@dataclass(frozen=True, slots=True)
+class TimePart:
+    """A whole number that CEL's `getter` of a timestamp gives in UTC, plus `offset`."""
+
+    getter: str
+    offset: int = 0
+
+    @property
+    def expr(self) -> Expr:
+        return cel.method(_TIME, self.getter)
+
+
+@dataclass(frozen=True, slots=True)
+class TimeParts:
+    """`time.clock` or `time.date` of now: an array of three."""
+
+    parts: tuple[TimePart, TimePart, TimePart]
+
+
+@dataclass(frozen=True, slots=True)
+class Weekday:
+    """`time.weekday` of now: the day's name in English."""
+
+
+Moment = Now | TimePart | TimeParts | Weekday
+
+_ARRAYS = {
+    "time.clock": TimeParts((TimePart("getHours"), TimePart("getMinutes"), TimePart("getSeconds"))),
+    "time.date": TimeParts((TimePart("getFullYear"), TimePart("getMonth", 1), TimePart("getDate"))),
+}
+
+
+def moment_of(term: Symbol) -> Moment | None:
+    """What a term is of the time; None where it is something else, or of another time zone."""
+    match term:
+        case Apply("time.now_ns", ()):
+            return Now(1)
+        case Apply("div", (Apply("time.now_ns", ()), Known(int(divisor)))) if divisor in (
+            10**3,
+            10**6,
+            10**9,
+        ):
+            return Now(divisor)
+        case Apply("time.clock" | "time.date" as name, (of,)) if _in_utc(of):
+            return _ARRAYS[name]
+        case Apply("time.weekday", (of,)) if _in_utc(of):
+            return Weekday()
+        case Apply(".", (Apply() as whole, Known(int(at)))) if at in (0, 1, 2):
+            parts = moment_of(whole)
+            return parts.parts[at] if isinstance(parts, TimeParts) else None
+    return None
+
+
+def _in_utc(term: Symbol) -> bool:
+    return isinstance(term, Apply) and term == Apply("time.now_ns", ())
+
+
+def kind_of(moment: Moment) -> str:
+    """The type that the value always has."""
+    if isinstance(moment, TimeParts):
+        return "array"
+    return "string" if isinstance(moment, Weekday) else "number"
+
+
+def is_one_of(moment: Moment, values: Iterable[object]) -> Bounds | None:
+    """Whether the value is one of those; None where that cannot be told."""
+    found: list[Bounds] = []
+    for value in values:
+        match moment:
+            case Weekday():
+                if value in _DAYS:
+                    day = cel.integer(_DAYS.index(str(value)))
+                    found.append(exactly(cel.check(cel.equal(cel.method(_TIME, "getDayOfWeek"), day))))
+            case TimePart(_, offset):
+                if isinstance(value, int) and not isinstance(value, bool):
+                    found.append(exactly(cel.check(cel.equal(moment.expr, cel.integer(value - offset)))))
+            case TimeParts():
+                if isinstance(value, list):
+                    return None
+            case Now():
+                if isinstance(value, int | float) and not isinstance(value, bool):
+                    return None
+    return either(found)
+
+
+def compared(moment: Moment, name: str, limit: object) -> Bounds | None:
+    """`moment < limit` and the like, with a constant number; None where that cannot be told."""
+    if isinstance(limit, bool) or not isinstance(limit, int | float):
+        return None
+    if kind_of(moment) != "number":
+        return ALWAYS if name in ("gt", "gte") else NEVER  # numbers come before all else that is here
+    if isinstance(moment, TimePart):
+        if limit != int(limit):
+            return None
+        number = cel.integer(int(limit) - moment.offset)
+        return exactly(cel.check(cel.call(_OPERATORS[name], moment.expr, number)))
+    if not isinstance(moment, Now):
+        return None
+    nanoseconds = Fraction(limit) * moment.divisor
+    if nanoseconds.denominator != 1:
+        return None
+    stamp = _timestamp(int(nanoseconds))
+    return None if stamp is None else exactly(cel.check(cel.call(_OPERATORS[name], _TIME, stamp)))
+
+
+def _timestamp(nanoseconds: int) -> Expr | None:
+    seconds, rest = divmod(nanoseconds, _SECOND)
+    try:
+        moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)
+    except OverflowError:
+        return None
+    return (
+        cel.call("timestamp", cel.text(f"{moment:%Y-%m-%dT%H:%M:%S}.{rest:09d}Z"))
+        if moment.year > 999
+        else None
+    )
+
+
+def compared_with_claim(now: Now, name: str, claim: ClaimSource) -> Bounds | None:
+    """`now < claim` and the like, where both are in seconds. None for other units.
+
+    A claim with a fraction may lie within the running second: then only the engine knows.
+    """
+    if now.divisor != _SECOND:
+        return None
+    number = claim_kind(claim, "number")
+    second = cel.call("int", _TIME)
+    following = cel.call("double", cel.call("_+_", second, cel.integer(1)))
+    # The claim is not before the next second; it is not behind the start of this one.
+    later = cel.check(
+        cel.conjunction(cel.has_type(claim.expr, "double"), cel.call("_<=_", following, claim.expr))
+    )
+    earlier = cel.check(
+        cel.conjunction(
+            cel.has_type(claim.expr, "double"), cel.call("_<=_", claim.expr, cel.call("double", second))
+        )
+    )
+    between = all_of((number, negate(later), negate(earlier)))
+    # A number is less than any text, array or object, and greater than null and booleans.
+    kinds = ("string", "array", "object") if name in ("lt", "lte") else ("null", "boolean")
+    others = [claim_kind(claim, kind) for kind in kinds]
+    if name == "lt":
+        return Bounds(any_of((later, *others)), any_of((later, between, *others)))
+    if name == "gte":
+        return Bounds(any_of((earlier, *others)), any_of((earlier, between, *others)))
+    # Equal only at the very start of a second, to the nanosecond.
+    start = all_of((earlier, negate(cel.check(_before(claim)))))
+    if name == "lte":
+        return Bounds(any_of((later, *others)), any_of((later, between, start, *others)))
+    strictly = all_of((earlier, negate(start)))
+    return Bounds(any_of((strictly, *others)), any_of((earlier, between, *others)))
+
+
+def _before(claim: ClaimSource) -> Expr:
+    """The claim is less than the whole second that is running."""
+    return cel.call("_<_", claim.expr, cel.call("double", cel.call("int", _TIME)))

@@ -1,0 +1,280 @@
+"""Tokens that a policy verifies itself are taken for what the policy takes them for, natively or not."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from collections.abc import Iterator
+from functools import lru_cache
+from itertools import islice
+from typing import Any
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from stand import Sent, Stand, in_memory
+
+from palisade.rego.text import dumps
+
+SECRET = "a secret that only the issuer and the policy share, 64 bytes of it"
+RSA = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+OTHER = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+EC = ec.generate_private_key(ec.SECP256R1())
+PEM = RSA.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+
+
+def _jwk(key: Any, **more: str) -> dict[str, Any]:
+    maker = (
+        jwt.algorithms.ECAlgorithm
+        if isinstance(key, ec.EllipticCurvePrivateKey)
+        else jwt.algorithms.RSAAlgorithm
+    )
+    return {**maker.to_jwk(key.public_key(), as_dict=True), **more}
+
+
+JWKS = dumps({"keys": [_jwk(RSA, kid="one"), _jwk(EC, kid="two", alg="ES256"), _jwk(OTHER, kid="three")]})
+MIXED = dumps({"keys": [_jwk(RSA, kid="one"), _jwk(OTHER)]})
+
+HEAD = """package envoy.authz
+
+import input.attributes.request.http as http_request
+
+default allow := false
+
+"""
+SPLIT = '[_, encoded] := split(http_request.headers.authorization, " ")'
+BEARER = """bearer := t if {
+	v := http_request.headers.authorization
+	startswith(v, "Bearer ")
+	t := substring(v, count("Bearer "), -1)
+}
+"""
+GRANTS = """
+allow if payload.role == "guest"
+allow if "admin" in payload.roles
+allow if payload.tier > 2
+allow if payload.sub == input.parsed_path[1]
+"""
+
+
+def _verified(constraints: dict[str, str], encoded: str = SPLIT) -> str:
+    verify = f"[valid, header, payload] := io.jwt.decode_verify(encoded, {dumps(constraints)})"
+    token = '{"valid": valid, "header": header, "payload": payload}'
+    return f"""payload := token.payload if token.valid
+
+token := {token} if {{
+	{encoded}
+	{verify}
+}}
+{GRANTS}"""
+
+
+BY_HAND = f"""
+payload := p if {{
+	io.jwt.verify_rs256(bearer, {dumps(JWKS)})
+	[_, p, _] := io.jwt.decode(bearer)
+	now := time.now_ns() / 1000000000
+	p.nbf <= now
+	now < p.exp
+}}
+"""
+
+POLICIES: dict[str, str] = {
+    "a shared secret": _verified({"secret": SECRET}),
+    "everything": _verified({"secret": SECRET, "aud": "orders", "iss": "corp", "alg": "HS256"}),
+    "a key set": _verified({"cert": JWKS}, "encoded := bearer") + BEARER,
+    "a public key": _verified(
+        {"cert": PEM, "aud": "orders"},
+        'encoded := trim_prefix(http_request.headers.authorization, "Bearer ")',
+    ),
+    "a header of its own": _verified({"secret": SECRET}, 'encoded := http_request.headers["x-token"]'),
+    "a header of the token": _verified({"cert": JWKS}) + '\nallow if token.header.kid == "two"',
+    "by hand": BEARER + BY_HAND + GRANTS,
+    "by hand, with a secret": BEARER
+    + f"payload := io.jwt.decode(bearer)[1] if io.jwt.verify_hs256(bearer, {dumps(SECRET)})\n"
+    + GRANTS,
+    "two audiences": _verified({"secret": SECRET, "aud": "orders"})
+    + f"""
+allow if {{
+	{SPLIT}
+	[true, _, other] = io.jwt.decode_verify(encoded, {dumps({"secret": SECRET, "aud": "stock"})})
+	other.role == "clerk"
+}}
+""",
+}
+
+NATIVE = {name for name in POLICIES if name != "two audiences"}
+"""Policies that decide natively on each sound token."""
+
+
+@lru_cache(256)
+def _signed(claims: str, key: str, alg: str, headers: str) -> str:
+    keys = {"secret": SECRET, "rsa": RSA, "other": OTHER, "ec": EC, "wrong": SECRET[::-1]}
+    parts = (json.loads(headers) | {"alg": alg}, claims)
+    message = b".".join(_encoded(part if isinstance(part, str) else dumps(part)) for part in parts)
+    algorithm = jwt.algorithms.get_default_algorithms()[alg]
+    signature = algorithm.sign(message, algorithm.prepare_key(keys[key]))
+    return (message + b"." + _encoded(signature)).decode()
+
+
+def _encoded(part: str | bytes) -> bytes:
+    raw = part.encode() if isinstance(part, str) else part
+    return base64.urlsafe_b64encode(raw).rstrip(b"=")
+
+
+def _tokens(key: str, alg: str, kid: str) -> Iterator[tuple[str, bool]]:
+    """Tokens, and whether each is sound in all respects that the policies ask about."""
+    now = int(time.time())
+    base: dict[str, Any] = {
+        "iss": "corp",
+        "aud": "orders",
+        "exp": now + 3600,
+        "nbf": now - 60,
+        "sub": "alice",
+    }
+    named: dict[str, Any] = {"kid": kid} if kid else {}
+    for more in (
+        {"role": "guest"},
+        {"roles": ["x", "admin"]},
+        {"role": "none"},
+        {"tier": 3},
+        {"tier": 2},
+        {"tier": "z"},
+    ):
+        yield _signed(dumps({**base, **more}), key, alg, dumps(named)), True
+    guest = {**base, "role": "guest"}
+    odd: list[dict[str, Any]] = [
+        *(
+            {**guest, "exp": exp}
+            for exp in (now, now - 1, now - 30, now - 3600, 0, now + 3600.5, "soon", -5, 10**12)
+        ),
+        *({**guest, "nbf": nbf} for nbf in (now + 600, now - 0.5, None, "then")),
+        *(
+            {**guest, "aud": aud}
+            for aud in ("stock", ["stock", "orders"], "http://orders/", [], "", [""], 7, ["orders", 7])
+        ),
+        *({**guest, "iss": iss} for iss in ("corp/", "", 7)),
+        *(
+            {name: value for name, value in guest.items() if name != gone}
+            for gone in ("exp", "nbf", "aud", "iss", "sub")
+        ),
+        {"role": "guest"},
+        {**guest, "role": "clerk", "aud": "stock"},
+        {**guest, "roles": {"a": "admin"}, "role": 1},
+    ]
+    for claims in odd:
+        yield _signed(dumps(claims), key, alg, dumps(named)), False
+    headers: list[dict[str, Any]] = [
+        *({"crit": crit, "exp": 1} for crit in (["exp"], ["alg"], [], "exp")),
+        *({"cty": cty} for cty in ("JWT", "json", 5)),
+        *({"typ": typ} for typ in ("JWT", "at+jwt", 5)),
+        *({"kid": other} for other in ("unknown", "", "three", 5)),
+        {"enc": "A128GCM"},
+    ]
+    for each in headers:
+        yield _signed(dumps(guest), key, alg, dumps(named | each)), False
+    yield _signed("[1]", key, alg, dumps(named)), False
+    yield _signed("no JSON", key, alg, dumps(named)), False
+
+
+def _requests() -> Iterator[tuple[Sent, bool]]:
+    for key, alg, kid, count in (
+        *(("secret", "HS256", "", 99), ("rsa", "RS256", "one", 99), ("ec", "ES256", "two", 12)),
+        *(("secret", "HS512", "", 2), ("rsa", "PS256", "one", 2), ("rsa", "RS256", "", 2)),
+        *(("other", "RS256", "one", 2), ("wrong", "HS256", "", 2)),
+    ):
+        for token, sound in islice(_tokens(key, alg, kid), count):
+            bearer = (("authorization", f"Bearer {token}"), ("x-token", token))
+            yield Sent("GET", "/a/alice", bearer), sound and count > 2
+    good = next(_tokens("secret", "HS256", ""))[0]
+    for value in (
+        *(f"bearer {good}", f"Bearer  {good}", good, f"Bearer {good} ", f"Token {good}", f"Bearer {good}="),
+        *(f"Bearer {good}x", f"x Bearer {good}", f"Bearer Bearer {good}", f"Bearer {good}, x"),
+        *("Bearer a.b.c", "Bearer a.b", "Basic YTpi", "", "Bearer", "Bearer ", f"Bearer {good}\t"),
+    ):
+        yield Sent("GET", "/a/bob", (("authorization", value), ("x-token", value))), False
+    twice = (("authorization", f"Bearer {good}"), ("authorization", "Bearer other"))
+    yield Sent("GET", "/a/bob", twice), False
+    yield Sent("GET", "/a/bob", twice[::-1]), False
+    yield Sent("GET", "/a/bob"), True
+
+
+@pytest.fixture(scope="module")
+def stand() -> Iterator[Stand]:
+    with Stand() as running:
+        yield running
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_envoy_takes_the_tokens_that_the_policy_takes(stand: Stand, name: str) -> None:
+    """Decided by the engine or by Envoy, each request ends the same; sound tokens need no engine."""
+    policy_set = in_memory({"p.rego": HEAD + POLICIES[name]})
+    asked = list(_requests())
+    stand.enforce(policy_set, "envoy/authz/allow", ask=True)
+    wanted = [stand.send(request).status for request, _ in asked]
+    stand.log(len(asked))
+    stand.enforce(policy_set, "envoy/authz/allow")
+    seen = [stand.send(request).status for request, _ in asked]
+    by_request = {event["palisade"]["request_id"]: event for event in stand.log(len(asked))}
+    differing = [
+        (request, one, other)
+        for (request, _), one, other in zip(asked, wanted, seen, strict=True)
+        if one != other
+    ]
+    assert not differing
+    assert {200, 403} <= set(wanted)
+    native = sum(event["palisade"]["decider"] == "native" for event in by_request.values())
+    sound = sum(status == 200 and good for status, (_, good) in zip(wanted, asked, strict=True))
+    assert native >= (sound if name in NATIVE else 1)
+
+
+def test_a_set_in_which_a_key_could_be_mistaken_is_the_engines(stand: Stand) -> None:
+    """OPA takes the key that the token names, or all; Envoy tries those without a name beside it."""
+    policy_set = in_memory({"p.rego": HEAD + _verified({"cert": MIXED})})
+    enforcement = stand.enforce(policy_set, "envoy/authz/allow")
+    assert all(not each.native and not each.conditional for each in enforcement.coverage)
+    token = _signed(dumps({"role": "guest"}), "rsa", "RS256", dumps({"kid": "one"}))
+    assert stand.send(Sent("GET", "/", (("authorization", f"Bearer {token}"),))).status == 200
+    [told] = stand.log(1)
+    assert told["palisade"]["decider"] == "residual"
+
+
+PROVIDER = f"""package palisade.identity
+
+providers := {{"corp": {{"issuer": "corp", "any_audience": true, "jwks": {JWKS}}}}}
+"""
+
+
+def test_what_is_decoded_only_is_native_where_a_provider_verified_it(stand: Stand) -> None:
+    """Policies that trust a mesh to verify tokens decode them: with a provider their claims are at hand."""
+    policy = HEAD + BEARER + "payload := p if [_, p, _] := io.jwt.decode(bearer)\n" + GRANTS
+    modules = {"p.rego": policy, "q.rego": PROVIDER}
+    stand.enforce(in_memory(modules), "envoy/authz/allow", keys={"corp": JWKS})
+    good = _signed(dumps({"iss": "corp", "role": "guest"}), "rsa", "RS256", dumps({"kid": "one"}))
+    bad = _signed(dumps({"iss": "corp", "role": "guest"}), "wrong", "HS256", "{}")
+    assert [
+        stand.send(Sent("GET", "/", (("authorization", f"Bearer {each}"),))).status for each in (good, bad)
+    ] == [200, 200]
+    assert stand.send(Sent("GET", "/")).status == 403
+    deciders = [event["palisade"]["decider"] for event in stand.log(3)]
+    assert sorted(deciders) == ["native", "native", "residual"]
+
+
+def test_no_policy_sees_the_tokens_of_policies_as_a_provider(stand: Stand) -> None:
+    """What Envoy notes of them is neither an identity nor metadata of the request."""
+    policy = (
+        HEAD
+        + _verified({"secret": SECRET})
+        + """
+allow if input.identity
+allow if input.attributes.metadataContext.filterMetadata["envoy.filters.http.jwt_authn"]
+allow if input.attributes.request.http.body == "never, but only the engine knows"
+"""
+    )
+    stand.enforce(in_memory({"p.rego": policy}), "envoy/authz/allow")
+    token = _signed(dumps({"role": "none"}), "secret", "HS256", "{}")
+    assert stand.send(Sent("GET", "/", (("authorization", f"Bearer {token}"),))).status == 403
+    [told] = stand.log(1)
+    assert "identity" not in told["input"]
