@@ -50,14 +50,14 @@ class Spool:
 
         Raises OSError.
         """
-        for segment in self._segments():
+        segments = self._segments()
+        for segment in segments:
             batch = self._read(segment)
             if batch is not None:
                 return batch
-            if segment == self._active or not self._active.exists():
-                return None
-            # Envoy has opened another file, so that no line will follow here.
-            self._forget(segment)
+            if segment != segments[-1]:
+                # Envoy has opened another file since, so that no line will follow here.
+                self._forget(segment)
         return None
 
     def done(self, batch: Batch) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from palisade_sidecar.access_log import FILE
@@ -72,6 +72,7 @@ def play(steps: list[tuple[str, int]], *, spool_bytes: int) -> tuple[list[bytes]
 
 
 @given(STEPS)
+@example([("write", 60), ("write", 60), ("grow", 0), ("write", 60), ("write", 60), ("grow", 0)])
 def test_every_line_is_handed_on_once_and_in_order(steps: list[tuple[str, int]]) -> None:
     written, taken, lost = play(steps, spool_bytes=1 << 30)
     assert (taken, lost) == (written, 0)
