@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test lint types demo bench clean
+.PHONY: help setup test verify lint types demo bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ $(STAMP): pyproject.toml
 
 test: $(STAMP) ## run all tests
 	$(BIN)/pytest -n 2
+
+verify: $(STAMP) ## 100,000 pairs of a policy and a request on a real Envoy, and faults put in on purpose
+	PALISADE_PAIRS=100000 PALISADE_EXAMPLES=2000 $(BIN)/pytest tests/enforce/test_all_policies.py tests/testing/test_mutations.py
 
 lint: $(STAMP) ## check style, format and the rules between packages
 	$(BIN)/ruff check .

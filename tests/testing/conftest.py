@@ -11,7 +11,7 @@ from palisade import rego
 from palisade.policy.providers import InlineKeys, Provider
 from palisade.testing.equivalence import Bed, Issuers, Subject, revision_of, subject
 
-CORP = Provider("corp", "https://corp.example", (), InlineKeys("{}"))
+CORP = Provider("corp", "https://corp.example", ("orders",), InlineKeys("{}"))
 HEAD = "package p\nimport input.attributes.request.http\nclaims := input.identity.claims\n"
 
 
@@ -19,6 +19,11 @@ HEAD = "package p\nimport input.attributes.request.http\nclaims := input.identit
 def bed() -> Iterator[Bed]:
     with Bed() as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def corp() -> Provider:
+    return CORP
 
 
 @pytest.fixture(scope="session")

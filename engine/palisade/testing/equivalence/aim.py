@@ -36,6 +36,7 @@ class Aim:
         self._like = like
         self._words = words or ("a",)
         self.parts: dict[Place, Value] = {}
+        self._loops: dict[object, object] = {}
 
     def at(self, formula: Formula, *, holds: bool, depth: int = 0) -> None:
         """Adds what makes the formula hold, or not hold."""
@@ -44,11 +45,13 @@ class Aim:
         elif formula.kind in ("and", "or"):
             if depth > DEEPEST:
                 return
-            if (formula.kind == "and") == holds:
-                for part in formula.args:
+            # Of what is not to hold one part fails and the others hold: as near as a request can come.
+            chosen = self._choose(formula.args)
+            for part in formula.args:
+                if formula.kind == "and":
+                    self.at(part, holds=holds or part is not chosen, depth=depth + 1)
+                elif part is chosen or not holds:
                     self.at(part, holds=holds, depth=depth + 1)
-            else:
-                self.at(self._choose(formula.args), holds=holds, depth=depth + 1)
         elif formula.atom is not None:
             self._atom(formula.atom, holds=holds, depth=depth)
 
@@ -107,7 +110,7 @@ class Aim:
 
     def _wanted(self, term: object) -> Value:
         """What is wanted of a part of the request already; None where nothing is."""
-        place = _steps(term) if isinstance(term, Input | Element) else None
+        place = self._place(term) if isinstance(term, Input | Element) else None
         return self.parts.get(place) if place is not None else None
 
     def _test(self, term: Apply, *, holds: bool) -> None:
@@ -150,8 +153,10 @@ class Aim:
     def _assign(self, term: object, value: Value, *, weak: bool = False) -> None:
         """Wants a value of a term; with `weak` only where nothing is wanted yet."""
         match term:
+            case Element(Apply("split", (whole, Known(str(mark)))), path=()) if isinstance(value, str):
+                self._assign(whole, mark.join(self._choose(([value], ["x", value], [value, "x"]))))
             case Input() | Element():
-                place = _steps(term)
+                place = self._place(term)
                 if place is not None and not (weak and self._known(place)):
                     self.parts[place] = value if value is ABSENT else to_json(value)
             case Apply("lower" | "upper", (inner,)):
@@ -174,6 +179,16 @@ class Aim:
                 self._assign(inner, self._choose((value, text + value, value + text)))
             case Apply(name, (inner, *_)) if name not in ("count", "."):
                 self._assign(inner, value, weak=True)
+
+    def _place(self, term: Input | Element) -> Place | None:
+        """Where a term stands. The members of a loop are those of an array, now and then of an object."""
+        steps = _steps(term)
+        if steps is None:
+            return None
+        for step in steps:
+            if isinstance(step, tuple) and step not in self._loops:
+                self._loops[step] = f"k{step[1]}" if self._choose((0, 0, 0, 1)) else step
+        return tuple(self._loops.get(step, step) for step in steps)
 
     def _known(self, place: Place) -> bool:
         return any(each[: len(place)] == place for each in self.parts)

@@ -107,7 +107,7 @@ def enforcing(subject: Subject, path: Path, name: str) -> Listener:
             config = _following(config)
         filters.append(hcm.HttpFilter(name=slot.name, typed_config=config))
         if slot.name == ATTRIBUTES:
-            filters.append(_witness(body=subject.enforcement.body))
+            filters.append(_witness())
     return _listener(subject, filters, path, name, [])
 
 
@@ -123,7 +123,7 @@ def reporting(subjects: Sequence[Subject], path: Path, name: str) -> Listener:
         config = first.slot(slot.name)
         if slot.name == ATTRIBUTES:
             filters.append(_filter(slot.name, _together(subjects)))
-            filters.append(_witness(body=any(each.enforcement.body for each in subjects)))
+            filters.append(_witness())
         elif slot.name == NATIVE:
             for at, each in enumerate(subjects):
                 enforced = RBAC()
@@ -166,7 +166,8 @@ def _following(config: AnyMessage) -> AnyMessage:
     return _packed(rbac)
 
 
-def _witness(*, body: bool) -> hcm.HttpFilter:
+def _witness() -> hcm.HttpFilter:
+    """It sees bodies whether or not the engine would: the compiler's word on that is what is verified."""
     config = ExtAuthz(
         transport_api_version="V3",
         grpc_service=GrpcService(
@@ -174,10 +175,9 @@ def _witness(*, body: bool) -> hcm.HttpFilter:
         ),
         metadata_context_namespaces=[JWT_METADATA],
     )
-    if body:
-        config.with_request_body.CopyFrom(
-            BufferSettings(max_request_bytes=BODY_BYTES, allow_partial_message=True, pack_as_bytes=True)
-        )
+    config.with_request_body.CopyFrom(
+        BufferSettings(max_request_bytes=BODY_BYTES, allow_partial_message=True, pack_as_bytes=True)
+    )
     return _filter(WITNESS, config)
 
 

@@ -84,6 +84,7 @@ def values(value: Value) -> Iterator[Any]:
         yield math.nextafter(float(value), -math.inf)
     elif isinstance(value, list):
         yield from (value[:-1], [*value, "x"], value[::-1], [*value, *value])
+        yield {str(at): each for at, each in enumerate(value)}
     elif isinstance(value, dict):
         yield from ({**value, "x": 1}, {name: value[name] for name in list(value)[1:]}, list(value))
     yield [value]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from palisade.decide.decision import Decision, denied, from_value
 from palisade.decide.service import INVALID_REQUEST
@@ -26,7 +27,7 @@ class Difference:
     request: Request
     seen: str
     wanted: str
-    input: object
+    input: Any
     """What the evaluator was asked with, as JSON; None where no input can be made of the request."""
 
 
@@ -88,11 +89,45 @@ def _judge(subject: Subject, request: Request, seen: Seen | None, tally: Tally) 
         tally.native += 1
     tally.allowed += wanted.allowed
     tally.by_subject[subject.name] += 1
+    believed = _believed(subject, request, seen.input)
+    if believed:
+        return Difference(subject, request, f"Envoy {believed}", "have it otherwise", seen.input)
     problem = _problem(wanted, seen, bodies=request.method != "HEAD")
     if not problem:
         return None
     where = "the engine" if seen.asked else "Envoy"
     return Difference(subject, request, f"{where} {problem}", _told(wanted), seen.input)
+
+
+_CHECKED = frozenset(("iss", "aud", "exp", "nbf", "iat"))
+_STRINGS = ("sub", "jti")
+"""Claims that must be strings: Envoy believes no token where they are not (RFC 7519, section 4.1)."""
+
+
+def _believed(subject: Subject, request: Request, document: Any) -> str:
+    """What is wrong with whose token was believed; empty where nothing is, or where it cannot be told."""
+    token = request.token
+    if token is None or document is None:
+        return ""
+    issuer = subject.issuers.get(token.provider)
+    identity = document.get("identity")
+    foreign = token.foreign and issuer is not None and issuer.provider.audiences
+    if issuer is None or token.spoiled or foreign:
+        return "believes a token that it must not" if identity is not None else ""
+    if not _CHECKED.isdisjoint(token.claims) or token.foreign:
+        return ""
+    if any(_carries(each) for each in request.headers):
+        return ""
+    if any(not isinstance(token.claims.get(name, ""), str) for name in _STRINGS):
+        return ""
+    if identity is None or identity["provider"] != token.provider:
+        return "does not believe a valid token"
+    lost = [name for name in token.claims if name not in identity["claims"]]
+    return f"lost the claim {lost[0]}" if lost else ""
+
+
+def _carries(header: tuple[str, str]) -> bool:
+    return header[0].lower() in ("authorization", "cookie")
 
 
 def _problem(wanted: Decision, seen: Seen, *, bodies: bool) -> str:

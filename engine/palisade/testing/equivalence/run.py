@@ -1,5 +1,7 @@
 """One run: requests drawn by Hypothesis, sent in bulk, compared; and of a difference the smallest request.
 
+Hypothesis would shrink the whole batch, which takes seconds; `smallest` takes the one request apart.
+
 with Bed() as bed:
     report = verify(bed, subject, examples=2_000)
 assert report.difference is None
@@ -13,7 +15,8 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from hypothesis import HealthCheck, Phase, Verbosity, errors, given, seed, settings
+from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
+from hypothesis.errors import HypothesisWarning
 
 from palisade.testing.equivalence.bed import Bed
 from palisade.testing.equivalence.oracle import Difference, Tally, compare
@@ -48,10 +51,6 @@ class Report:
     def rate(self) -> float:
         """Pairs of a policy and a request, a second."""
         return self.tally.pairs / self.seconds if self.seconds else 0.0
-
-
-class _DiffersError(Exception):
-    pass
 
 
 def verify(
@@ -89,7 +88,7 @@ def _round(
 ) -> Difference | None:
     """One vocabulary's worth of requests. Returns the smallest difference."""
     subject = report.subject
-    found: dict[str, Difference] = {}
+    found: list[Difference] = []
     drawn = batches(gather(subject, seed=start), subject, size=DRAWN, variants=VARIANTS)
 
     @seed(start)
@@ -98,30 +97,23 @@ def _round(
         database=None,
         deadline=None,
         verbosity=Verbosity.quiet,
-        phases=(Phase.generate, Phase.shrink),
+        phases=(Phase.generate,),
         suppress_health_check=list(HealthCheck),
         report_multiple_bugs=False,
     )
     @given(drawn)
     def run(batch: list[Request]) -> None:
-        if not found and deadline is not None and time.monotonic() >= deadline:
+        if found or (deadline is not None and time.monotonic() >= deadline):
             return
         tally = Tally()
-        differences = compare(bed, subject, batch, tally)
-        if not found:
-            report.tally.add(tally)
-            progress(tally.pairs)
-        if differences and _again(bed, differences[0]):
-            found["last"] = differences[0]
-            raise _DiffersError
+        found.extend(each for each in compare(bed, subject, batch, tally) if _again(bed, each))
+        report.tally.add(tally)
+        progress(tally.pairs)
 
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            run()
-    except (_DiffersError, errors.Flaky):
-        return _smallest(bed, found["last"])
-    return None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", HypothesisWarning)
+        run()
+    return _smallest(bed, found[0]) if found else None
 
 
 def _again(bed: Bed, difference: Difference) -> Difference | None:

@@ -63,8 +63,8 @@ def _value(node: _Node, words: Sequence[str]) -> SearchStrategy[Any]:
         one = _value(members, words)
         many = st.lists(one, max_size=3)
         long = st.lists(one, min_size=LONG - 1, max_size=LONG + 2)
-        keyed = st.dictionaries(st.sampled_from([*words, "a"]), one, max_size=2)
-        return st.one_of(many, many, many, many, long, keyed, plain, odd)
+        keyed = st.dictionaries(st.sampled_from([*words[:5], "a"]), one, min_size=1, max_size=2)
+        return st.one_of(many, many, many, many, long, keyed, keyed, plain, odd)
     if node.below:
         inside = _object(node, words)
         return st.one_of(inside, inside, inside, plain, odd)

@@ -245,7 +245,7 @@ class _Requests:
     # Bodies and addresses -------------------------------------------------------------------------------
 
     def _bodies(self) -> SearchStrategy[str]:
-        if not self._subject.enforcement.body:
+        if not self._vocabulary.body:
             return st.just("")
         document = claims_of(self._vocabulary.below("parsed_body"), self.words)
         raw = self._strings(*HTTP, "body")
@@ -274,7 +274,7 @@ class _Requests:
                 words,
                 lambda text: draw(_like(text)),
             )
-            aim.at(formula, holds=draw(st.integers(0, 3)) > 0)
+            aim.at(formula, holds=draw(st.booleans()))
             return fit(request, aim.parts, self._subject)
 
         return aimed()

@@ -31,6 +31,8 @@ MOST_WORDS = 60
 """So many strings are used at once: with few, two parts of a request are often the same."""
 MOST_FORMULAS = 400
 
+_BODY = frozenset(("body", "rawBody", "raw_body", "parsed_body", "truncated_body", "size"))
+
 
 @dataclass(frozen=True)
 class Vocabulary:
@@ -46,6 +48,8 @@ class Vocabulary:
     aims: tuple[Formula, ...]
     ranges: tuple[str, ...] = ()
     patterns: tuple[str, ...] = ()
+    body: bool = False
+    """Whether the policy reads the body."""
 
     def below(self, *prefix: str) -> dict[Place, tuple[Value, ...]]:
         """The places below a prefix, without it."""
@@ -90,6 +94,7 @@ def gather(subject: Subject, *, seed: int = 0) -> Vocabulary:
         aims=tuple(formulas),
         ranges=tuple(dict.fromkeys(each for each in words if _is_network(each))),
         patterns=tuple(patterns),
+        body=not _BODY.isdisjoint(plan.strings),
     )
 
 
