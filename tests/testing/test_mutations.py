@@ -10,7 +10,18 @@ from typing import Any
 import pytest
 from xds.type.matcher.v3.string_pb2 import StringMatcher
 
-from palisade.enforce.envoy import atoms, bounds, compile, decision, identity, lower, paths, predicate, tree
+from palisade.enforce.envoy import (
+    answers,
+    atoms,
+    bounds,
+    compile,
+    decision,
+    identity,
+    lower,
+    paths,
+    predicate,
+    tree,
+)
 from palisade.enforce.envoy.bounds import Bounds
 from palisade.enforce.envoy.patterns import quote
 from palisade.enforce.envoy.predicate import Single, Text, text_check
@@ -124,9 +135,16 @@ def _wrong_provider(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lower.Lowering, "_atom", first)
 
 
-def _runs_swapped(monkeypatch: pytest.MonkeyPatch) -> None:
-    own = decision._runs
-    monkeypatch.setattr(decision, "_runs", lambda cases: own(cases)[::-1])
+def _order_swapped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rules before the conflicts between them."""
+
+    def decide(outcome: Any, providers: Sequence[str]) -> Any:
+        found = own(outcome, providers)
+        entries = sorted(found.entries, key=lambda entry: entry.name == decision.ERROR)
+        return replace(found, entries=tuple(entries))
+
+    own = decision.decide
+    monkeypatch.setattr(compile, "decide", decide)
 
 
 def _default_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -169,7 +187,16 @@ def _exact_for_prefix(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _engine_unasked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compile, "RESIDUAL", "no such name")
+    monkeypatch.setattr(decision, "RESIDUAL", "residual:1")
+
+
+def _one_answer_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    def first(self: Any, value: Any) -> Any:
+        found = own(self, value)
+        return self.given[0] if self.given else found
+
+    own = answers.Answers.to
+    monkeypatch.setattr(answers.Answers, "to", first)
 
 
 def _engine_without_bodies(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -234,9 +261,9 @@ MUTATIONS = (
         providers=2,
     ),
     Mutation(
-        "runs of rules swapped",
-        _runs_swapped,
-        'allow := false if http.method == "DELETE"\nelse := true if claims.sub == "alice"',
+        "runs in another order",
+        _order_swapped,
+        'allow := true if claims.sub == "alice"\nallow := false if claims.tier == 1',
     ),
     Mutation(
         "default forgotten",
@@ -258,6 +285,12 @@ MUTATIONS = (
         linear=0,
     ),
     Mutation("the engine is not asked", _engine_unasked, 'allow if crypto.md5(http.path) == "x"'),
+    Mutation(
+        "one answer for all",
+        _one_answer_for_all,
+        'allow := {"allowed": false, "http_status": 401} if not claims.sub\n'
+        'else := {"allowed": false, "http_status": 404, "body": "gone"}',
+    ),
     Mutation("the engine gets no bodies", _engine_without_bodies, "allow if input.parsed_body.a == 1"),
     Mutation("audiences unchecked", _audiences_unchecked, 'allow if claims.sub == "alice"'),
     Mutation(

@@ -8,15 +8,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from palisade.decide.decision import Decision, denied, from_value
+from palisade.decide.response import ANSWER
 from palisade.decide.service import INVALID_REQUEST
 from palisade.enforce.envoy.decision import RESIDUAL
 from palisade.rego.errors import EvalError
 from palisade.testing.equivalence.bed import Bed, Seen
 from palisade.testing.equivalence.requests import Request
 from palisade.testing.equivalence.subject import Subject
-
-_ANSWER = "answer"
-"""Begins the names of actions by which Envoy answers itself, with a status, headers and a body."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +173,7 @@ def compare_many(
         for subject, decided in zip(subjects, seen.decided, strict=True):
             result, _, name = decided.partition(",")
             tally.by_subject[subject.name] += 1
-            if name == RESIDUAL or name.startswith(_ANSWER):
+            if name == RESIDUAL or name.startswith(ANSWER):
                 # What comes of it is decided behind this filter: `compare` looks at that.
                 tally.residual += name == RESIDUAL
                 continue

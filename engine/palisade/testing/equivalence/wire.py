@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +11,12 @@ from typing import cast
 
 from palisade.testing.equivalence.requests import LOOPBACK
 
-CONNECTIONS = 8
+CONNECTIONS = 16
 """So many connections from the loopback address are kept open."""
 ATTEMPTS = 3
-"""So often a request is sent before it counts as unanswered: one before it may have ended the connection."""
-TIMEOUT = 30.0
+"""So often a request is sent before it counts as unanswered: Envoy may just be closing the connection."""
+TIMEOUT = 20.0
+"""Seconds in which an answer must come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +39,12 @@ class Answer:
 
 
 class _Connection(asyncio.Protocol):
-    """Answers come in the order of the requests."""
+    """Carries one request at a time."""
 
     def __init__(self, introduction: bytes) -> None:
         self._introduction = introduction
-        self._waiting: deque[tuple[str, asyncio.Future[Answer]]] = deque()
+        self._method = ""
+        self._answer: asyncio.Future[Answer] | None = None
         self._buffer = b""
         self._transport: asyncio.Transport | None = None
 
@@ -57,11 +58,11 @@ class _Connection(asyncio.Protocol):
 
     def send(self, wire: Wire) -> asyncio.Future[Answer]:
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        if self._transport is None or not self.open:
-            answer.set_exception(ConnectionError("the connection is closed"))
-            return answer
-        self._waiting.append((wire.method, answer))
-        self._transport.write(wire.data)
+        if self._transport is None or self._buffer:
+            answer.set_exception(ConnectionError("the connection is closed, or Envoy spoke unasked"))
+        else:
+            self._method, self._answer = wire.method, answer
+            self._transport.write(wire.data)
         return answer
 
     def close(self) -> None:
@@ -69,30 +70,26 @@ class _Connection(asyncio.Protocol):
             self._transport.close()
 
     def data_received(self, data: bytes) -> None:
-        self._buffer = self._buffer + data if self._buffer else data
-        while self._waiting:
-            end = self._buffer.find(b"\r\n\r\n")
-            if end < 0:
-                return
-            status, headers = _head(self._buffer[:end])
-            method, answer = self._waiting[0]
-            bare = method in ("HEAD", "CONNECT") or status in (204, 304)
-            stop = end + 4 + (0 if bare else int(headers.get("content-length", "0")))
-            if len(self._buffer) < stop:
-                return
-            body, self._buffer = self._buffer[end + 4 : stop], self._buffer[stop:]
-            self._waiting.popleft()
-            if not answer.done():
-                answer.set_result(Answer(status, headers, body))
-            if headers.get("connection", "").lower() == "close":
-                self.close()
+        self._buffer += data
+        end = self._buffer.find(b"\r\n\r\n")
+        if end < 0 or self._answer is None:
+            return
+        status, headers = _head(self._buffer[:end])
+        bare = self._method in ("HEAD", "CONNECT") or status in (204, 304)
+        stop = end + 4 + (0 if bare else int(headers.get("content-length", "0")))
+        if len(self._buffer) < stop:
+            return
+        body, self._buffer = self._buffer[end + 4 : stop], self._buffer[stop:]
+        answer, self._answer = self._answer, None
+        if headers.get("connection", "").lower() == "close":
+            self.close()
+        if not answer.done():
+            answer.set_result(Answer(status, headers, body))
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
-        while self._waiting:
-            _, answer = self._waiting.popleft()
-            if not answer.done():
-                answer.set_exception(exc or ConnectionError("the connection was closed"))
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_exception(exc or ConnectionError("the connection was closed"))
 
 
 def _head(raw: bytes) -> tuple[int, dict[str, str]]:
@@ -114,56 +111,43 @@ class Client:
 
     async def ask(self, wires: Sequence[Wire]) -> list[Answer | None]:
         """The answers to the requests, in their order; None where none came."""
-        passing: dict[str, _Connection] = {}
         found: list[Answer | None] = [None] * len(wires)
-        left = list(range(len(wires)))
-        for attempt in range(ATTEMPTS):
-            sent = []
-            for at in left:
-                connection = await self._connection(wires[at], at, passing)
-                sent.append((at, connection, connection.send(wires[at])))
-            left = []
-            for at, connection, answer in sent:
-                try:
-                    found[at] = await asyncio.wait_for(answer, TIMEOUT)
-                except (OSError, TimeoutError):
-                    left.append(at)
-                    connection.close()
-                if wires[at].alone:
-                    connection.close()
-            if not left:
-                break
-            if attempt:
-                # What ends the connection must not take others with it.
-                for at in [*left]:
-                    found[at] = await self._once(wires[at])
-                break
-        for connection in passing.values():
-            connection.close()
+        common = [at for at, wire in enumerate(wires) if wire.source == LOOPBACK and not wire.alone]
+        # Each connection carries one request after the other: what Envoy does with several at once on one is
+        # no policy's matter.
+        lanes = [self._lane(place, common[place::CONNECTIONS], wires, found) for place in range(CONNECTIONS)]
+        passing: dict[str, list[int]] = {}
+        for at in sorted(set(range(len(wires))).difference(common)):
+            passing.setdefault(f"{at if wires[at].alone else ''} {wires[at].source}", []).append(at)
+        lanes += [self._passing(places, wires, found) for places in passing.values()]
+        await asyncio.gather(*lanes)
         return found
 
-    async def _once(self, wire: Wire) -> Answer | None:
-        connection = await self._connect(wire.source)
-        try:
-            return await asyncio.wait_for(connection.send(wire), TIMEOUT)
-        except (OSError, TimeoutError):
-            return None
-        finally:
+    async def _lane(
+        self, place: int, turns: Sequence[int], wires: Sequence[Wire], found: list[Answer | None]
+    ) -> None:
+        for at in turns:
+            self._kept[place], found[at] = await self._exchange(self._kept[place], wires[at])
+
+    async def _passing(self, turns: Sequence[int], wires: Sequence[Wire], found: list[Answer | None]) -> None:
+        """Requests from an address that is not asked from often."""
+        connection: _Connection | None = None
+        for at in turns:
+            connection, found[at] = await self._exchange(connection, wires[at])
+        if connection is not None:
             connection.close()
 
-    async def _connection(self, wire: Wire, at: int, passing: dict[str, _Connection]) -> _Connection:
-        if wire.alone:
-            return await self._connect(wire.source)
-        if wire.source != LOOPBACK:
-            known = passing.get(wire.source)
-            if known is None or not known.open:
-                known = passing[wire.source] = await self._connect(wire.source)
-            return known
-        place = at % CONNECTIONS
-        kept = self._kept[place]
-        if kept is None or not kept.open:
-            kept = self._kept[place] = await self._connect(LOOPBACK)
-        return kept
+    async def _exchange(
+        self, connection: _Connection | None, wire: Wire
+    ) -> tuple[_Connection | None, Answer | None]:
+        for _ in range(ATTEMPTS):
+            if connection is None or not connection.open:
+                connection = await self._connect(wire.source)
+            try:
+                return connection, await asyncio.wait_for(connection.send(wire), TIMEOUT)
+            except (OSError, TimeoutError):
+                connection.close()
+        return None, None
 
     async def _connect(self, source: str) -> _Connection:
         loop = asyncio.get_running_loop()
