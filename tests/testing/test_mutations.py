@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -138,8 +138,8 @@ def _wrong_provider(monkeypatch: pytest.MonkeyPatch) -> None:
 def _order_swapped(monkeypatch: pytest.MonkeyPatch) -> None:
     """Rules before the conflicts between them."""
 
-    def decide(outcome: Any, providers: Sequence[str]) -> Any:
-        found = own(outcome, providers)
+    def decide(*args: Any, **settings: Any) -> Any:
+        found = own(*args, **settings)
         entries = sorted(found.entries, key=lambda entry: entry.name == decision.ERROR)
         return replace(found, entries=tuple(entries))
 
@@ -155,8 +155,8 @@ def _default_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
 def _conflicts_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     own = decision.decide
 
-    def decide(outcome: Any, providers: Sequence[str]) -> Any:
-        return own(replace(outcome, error=FALSE), providers)
+    def decide(outcome: Any, *rest: Any, **settings: Any) -> Any:
+        return own(replace(outcome, error=FALSE), *rest, **settings)
 
     monkeypatch.setattr(compile, "decide", decide)
 
