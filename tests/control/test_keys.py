@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -75,7 +75,16 @@ class Store(KeyStore):
 
     def __init__(self, folder: Path) -> None:
         self.changed = asyncio.Event()
+        self.used: tuple[Provider, ...] = ()
         super().__init__(folder, self.changed.set)
+
+    async def use(self, providers: Iterable[Provider], *, patience: float = 2.0) -> None:
+        self.used = tuple(providers)
+        await super().use(self.used, patience=patience)
+
+    @property
+    def keys(self) -> Mapping[str, str]:
+        return self.of(self.used)
 
     def kids(self) -> list[str]:
         return [each["kid"] for each in json.loads(self.keys["corp"])["keys"]] if self.keys else []
@@ -204,6 +213,21 @@ def test_a_provider_that_is_gone_is_asked_no_more(tmp_path: Path) -> None:
             assert issuer.asked == asked
             assert store.keys == {}
             await store.close()
+
+    run(session())
+
+
+def test_two_providers_may_share_a_name_as_those_of_a_canary_do(tmp_path: Path) -> None:
+    async def session() -> None:
+        store = Store(tmp_path)
+        one, other = (json.dumps({"keys": [key(name)]}) for name in ("one", "other"))
+        old = Provider("corp", "https://old.example", ("a",), InlineKeys(one))
+        new = Provider("corp", "https://new.example", ("a",), InlineKeys(other))
+        await store.use([old, new])
+        assert (store.of([old]), store.of([new])) == ({"corp": one}, {"corp": other})
+        await store.use([new])
+        assert (store.of([old]), store.of([new])) == ({}, {"corp": other})
+        await store.close()
 
     run(session())
 

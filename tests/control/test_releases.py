@@ -183,7 +183,7 @@ def test_a_rollback_works_though_nothing_can_be_kept(
         async with Engine(project.file) as engine:
             following = Following(engine)
             await edited(project, following, "/b")
-            monkeypatch.setattr("palisade.policy.history._write", full)
+            monkeypatch.setattr("palisade.policy.history.write_atomic", full)
             done = await engine.releases.rollback()
             assert not done.kept
             assert not allows(engine, "/b")

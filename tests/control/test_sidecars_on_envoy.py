@@ -6,105 +6,21 @@ import asyncio
 import contextlib
 import copy
 import json
-import socket
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from typing import Any
 
 import httpx
 import jwt
 import jwt.algorithms
 import pytest
-from aiohttp import web
 from control_helpers import ALLOW, Project, run
 from cryptography.hazmat.primitives.asymmetric import ec
+from envoy_helpers import Lines, client_for, eventually, free_port, function, running, settings, until
 
 from palisade.control import announced
 from palisade.control.engine import Engine
 from palisade.control.sidecars import Sidecars
 from palisade.control.status import problems, status
-from palisade.decide.sink import Sink
 from palisade.xds import Snapshot
 from palisade_sidecar.envoy import EnvoyError
-
-
-class Lines:
-    """A sink that keeps the entries."""
-
-    def __init__(self) -> None:
-        self.entries: list[dict[str, Any]] = []
-
-    def write(self, lines: bytes) -> None:
-        self.entries += map(json.loads, lines.splitlines())
-
-    def close(self) -> None:
-        pass
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@asynccontextmanager
-async def function() -> AsyncIterator[str]:
-    """A real function; gives its address."""
-
-    async def answer(request: web.Request) -> web.Response:
-        return web.Response(text="served")
-
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", answer)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    try:
-        yield f"127.0.0.1:{runner.addresses[0][1]}"
-    finally:
-        await runner.cleanup()
-
-
-def settings(upstream: str, engine_port: int, *names: str) -> str:
-    functions = "".join(f"  {name}: {{upstream: '{upstream}', listen: '127.0.0.1:0'}}\n" for name in names)
-    engine = f"engine: {{listen: '127.0.0.1:{engine_port}', admin: '127.0.0.1:0'}}\n"
-    return f"policies: ./policies\nfunctions:\n{functions}{engine}"
-
-
-def client_for(sidecars: Sidecars, name: str) -> httpx.AsyncClient:
-    return httpx.AsyncClient(base_url=f"http://{sidecars.statuses[name].listen}", trust_env=False)
-
-
-async def until(client: httpx.AsyncClient, path: str, status: int, **more: Any) -> None:
-    """Asks until the answer has that status."""
-    for _ in range(500):
-        if (await client.get(path, **more)).status_code == status:
-            return
-        await asyncio.sleep(0.01)
-    pytest.fail(f"{path} was never answered with {status}")
-
-
-async def eventually(holds: Callable[[], object]) -> None:
-    for _ in range(300):
-        if holds():
-            return
-        await asyncio.sleep(0.05)
-    pytest.fail("it never came to that")
-
-
-@asynccontextmanager
-async def running(
-    project: Project, *names: str, sink: Sink | None = None
-) -> AsyncIterator[tuple[Engine, Sidecars, httpx.AsyncClient, str]]:
-    """An engine, a sidecar before each function, a client of the first one, and the functions' address."""
-    async with function() as upstream:
-        project.file.write_text(settings(upstream, 0, *names))
-        async with (
-            Engine(project.file, sink=sink or Lines()) as engine,
-            Sidecars(engine) as sidecars,
-            client_for(sidecars, names[0]) as client,
-        ):
-            yield engine, sidecars, client, upstream
 
 
 def test_edits_take_effect_under_traffic_and_no_request_fails(project: Project) -> None:

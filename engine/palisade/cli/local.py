@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,10 +12,15 @@ import httpx
 import typer
 
 from palisade.cli.exit_codes import CommandError, Exit
+from palisade.cli.output import err, print_diagnostics
 from palisade.policy import inventory_file
+from palisade.rego.errors import Diagnostic, Location
 
 _SECONDS = 120.0
 """Compiling a large set takes a while."""
+
+_TICK = 10.0
+"""Seconds. The engine sends an empty line each second where it has nothing to tell."""
 
 StateFolder = Annotated[
     Path | None,
@@ -41,7 +49,32 @@ def ask(state: Path, action: str, asked: dict[str, Any]) -> dict[str, Any]:
         raise _unreachable(state, error) from None
     if response.is_success and isinstance(answer, dict):
         return answer
+    print_diagnostics(map(diagnostic, answer.get("errors", ())), err())
     raise CommandError(answer.get("error") or response.text.strip(), Exit.FOUND, answer.get("hint", ""))
+
+
+def stream(state: Path, what: str, *, until: float | None = None) -> Iterator[dict[str, Any]]:
+    """What the engine tells as it happens, until it ends, or up to this moment of `time.monotonic`.
+
+    Raises CommandError where it is not there.
+    """
+    try:
+        with _client(state) as client, client.stream("GET", f"/{what}", timeout=_TICK) as response:
+            for line in response.iter_lines():
+                if until is not None and time.monotonic() >= until:
+                    return
+                if line:
+                    yield json.loads(line)
+    except httpx.ReadTimeout:
+        raise CommandError("the engine fell silent", Exit.UNREACHABLE) from None
+    except httpx.TransportError as error:
+        raise _unreachable(state, error) from None
+
+
+def diagnostic(error: dict[str, Any]) -> Diagnostic:
+    """An error as the engine told it."""
+    at = Location(error["file"], error["row"], error["col"])
+    return Diagnostic(error["code"], error["message"], at, error["line"], error["hint"])
 
 
 def _client(state: Path) -> httpx.Client:

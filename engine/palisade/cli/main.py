@@ -13,12 +13,15 @@ from palisade.cli import (
     check,
     compile,
     demo,
+    diff,
     evaluate,
     explain,
     fmt,
     history,
+    promote,
     rollback,
     serve,
+    shadow,
     sidecar,
     status,
     up,
@@ -68,6 +71,9 @@ app.command("status", epilog=status.EPILOG)(status.status)
 app.add_typer(history.app, name="history")
 app.command("rollback", epilog=rollback.EPILOG)(rollback.rollback)
 app.command("verify", epilog=verify.EPILOG)(verify.verify)
+app.command("diff", epilog=diff.EPILOG)(diff.diff)
+app.command("shadow", epilog=shadow.EPILOG)(shadow.shadow)
+app.command("promote", epilog=promote.EPILOG)(promote.promote)
 
 
 def main() -> None:

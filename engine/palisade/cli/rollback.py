@@ -46,7 +46,8 @@ def rollback(
 def show(done: dict[str, Any]) -> None:
     """Prints what is in force now."""
     note = f": {done['cause']} {done['note']}".rstrip()
-    out().print(f"revision {done['revision']} is in force{note}")
+    where = f" at {', '.join(done['functions'])}" if done["functions"] else ""
+    out().print(f"revision {done['revision']} is in force{where}{note}")
     if done["pinned"]:
         out().print("it stays until policies are edited, or: palisade rollback --resume", style="dim")
     if not done["kept"]:

@@ -11,11 +11,11 @@ from rich.table import Table
 from rich.text import Text
 
 from palisade.cli.exit_codes import CommandError, Exit
+from palisade.cli.local import diagnostic
 from palisade.cli.options import InventoryFile
 from palisade.cli.output import Output, out, print_diagnostics, print_json
 from palisade.policy import inventory_file
 from palisade.policy.addresses import AddressError, parse_address
-from palisade.rego.errors import Diagnostic, Location
 
 EPILOG = "Example: palisade status --output json | jq .functions.hello.running"
 
@@ -80,10 +80,13 @@ def show(state: dict[str, Any]) -> None:
             "          pinned until policies are edited, or: palisade rollback --resume", style="yellow"
         )
     console.print(f"backend   {_backend(state['backend'])}")
+    _show_shadow(state["shadow"])
+    if canary := state["canary"]:
+        console.print(f"canary    {canary['revision']}, {canary['share']}: {', '.join(canary['functions'])}")
     table = Table("function", "sidecar", "upstream", "connected", "runs", "rules", box=None, pad_edge=False)
     for name, function in state["functions"].items():
         runs = function["running"] or "nothing yet"
-        current = function["running"] == revision["id"] and function["running"] is not None
+        current = function["running"] == function["wanted"] and function["running"] is not None
         table.add_row(
             name,
             function["listen"],
@@ -96,7 +99,26 @@ def show(state: dict[str, Any]) -> None:
     console.print(table)
     for problem in state["problems"]:
         console.print(Text(f"\n{problem}", "bold red"))
-    print_diagnostics((_diagnostic(each) for each in state["reload"]["errors"]), console)
+    print_diagnostics(map(diagnostic, state["reload"]["errors"]), console)
+
+
+def _show_shadow(shadow: dict[str, Any] | None) -> None:
+    if shadow is None:
+        return
+    console, requests = out(), shadow["requests"]
+    console.print(f"shadow    {shadow['revision'] or 'none'} from {shadow['folder']}")
+    shown = ", ".join(f"{number} {name.replace('_', ' ')}" for name, number in requests.items() if number)
+    if shadow["compared"]:
+        console.print(
+            f"          requests: {shown or 'none yet'}", style="yellow" if _differ(requests) else ""
+        )
+    for note in shadow["notes"]:
+        console.print(f"          {note}", style="yellow")
+    print_diagnostics(map(diagnostic, shadow["errors"]), console)
+
+
+def _differ(requests: dict[str, int]) -> bool:
+    return requests["newly_allowed"] + requests["newly_denied"] > 0
 
 
 def _by(revision: dict[str, Any]) -> str:
@@ -116,8 +138,3 @@ def _rules(rules: dict[str, int] | None) -> str:
     if not rules["residual"]:
         return f"{rules['native']} native"
     return f"{rules['native']} native, {rules['residual']} residual"
-
-
-def _diagnostic(error: dict[str, Any]) -> Diagnostic:
-    at = Location(error["file"], error["row"], error["col"])
-    return Diagnostic(error["code"], error["message"], at, error["line"], error["hint"])

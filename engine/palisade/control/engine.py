@@ -23,8 +23,10 @@ from palisade.control.following import Files
 from palisade.control.keys import KeyStore
 from palisade.control.listener import Listener
 from palisade.control.loading import Deployment, Reading, internal_error
+from palisade.control.placing import Placing
 from palisade.control.releases import Releases
 from palisade.control.rollout import Rollout
+from palisade.control.shadowing import Shadowing
 from palisade.control.tasks import Tasks
 from palisade.decide.access import AccessLog
 from palisade.decide.backends import backend_of
@@ -39,7 +41,7 @@ from palisade.policy import inventory_file
 from palisade.policy.inventory import Inventory
 from palisade.policy.source import SourceError
 from palisade.rego.errors import CompileError, Diagnostic
-from palisade.xds import SnapshotCache, SpiffeAuthorizer, XdsServer, server_options
+from palisade.xds import EventKind, NodeEvent, SnapshotCache, SpiffeAuthorizer, XdsServer, server_options
 
 log = logging.getLogger(__name__)
 
@@ -92,11 +94,13 @@ class Engine:
         self.keys = KeyStore(
             self.inventory.engine.state / "keys", lambda: self._tasks.spawn(self.releases.renew())
         )
-        self.releases = Releases(self.inventory, self.rollout, self.keys, self.backend, self._taken)
+        self.shadowing = Shadowing(self.rollout.runs)
+        placing = Placing(self.rollout, self.keys, self.backend, self.shadowing, self._taken)
+        self.releases = Releases(self.inventory, placing, self.rollout)
         self._files = Files(file)
         self._watches = watch
         self._listeners: list[Callable[[Reload], None]] = []
-        self._access = AccessLog(self.decisions, path=self.inventory.decision)
+        self._access = AccessLog(self.decisions, path=self.inventory.decision, comparison=self.shadowing)
         self._stack = contextlib.AsyncExitStack()
 
     async def __aenter__(self) -> Engine:
@@ -111,12 +115,13 @@ class Engine:
     async def _start(self, stack: contextlib.AsyncExitStack) -> None:
         await stack.enter_async_context(self.decisions)
         await stack.enter_async_context(self.backend)
-        stack.callback(self.cache.add_listener(self.rollout.node_event))
+        stack.callback(self.shadowing.close)
+        stack.callback(self.cache.add_listener(self._node_event))
         stack.push_async_callback(self._tasks.end)
         stack.push_async_callback(self.keys.close)
         # First the revision, then the port: a sidecar that connects finds what it came for.
         await self.releases.open()
-        reading = await self._files.read()
+        reading = await self._files.read(self.releases.known)
         await self._apply(reading)
         if self.deployment is None:
             await self.releases.restore()
@@ -136,6 +141,12 @@ class Engine:
     def deployment(self) -> Deployment | None:
         """What is in force; None before the first."""
         return self.rollout.deployment
+
+    async def set_shadow(self, folder: Path | None) -> None:
+        """Has the set in a folder decided beside what is in force; None ends that. Raises ReleaseError."""
+        candidate = await self.releases.set_shadow(folder)
+        if candidate is not None and self._watches:
+            self._files.watch_too(candidate)
 
     def on_reload(self, listener: Callable[[Reload], None]) -> Callable[[], None]:
         """Call `listener` after each reading, in the event loop. Returns what ends that."""
@@ -158,7 +169,7 @@ class Engine:
 
     async def _serve(self, stack: contextlib.AsyncExitStack) -> None:
         server = grpc.aio.server(options=server_options())
-        authorization = Authorization(self.rollout.decide, self.decisions)
+        authorization = Authorization(self.rollout.decide, self.decisions, comparison=self.shadowing)
         XdsServer(self.cache, authorizer=SpiffeAuthorizer()).register(server)
         authorization.add_to(server)
         self._access.add_to(server)
@@ -175,6 +186,15 @@ class Engine:
         self.listen = listener.address
         stack.enter_context(announced.told(self.inventory.engine.state, announced.ENGINE, self.listen))
 
+    def _node_event(self, event: NodeEvent) -> None:
+        self.rollout.node_event(event)
+        deployment = self.rollout.deployment
+        if event.kind is EventKind.REJECTED and deployment is not None and deployment.shadow is not None:
+            offered = deployment.enforcements.get(event.node)
+            if offered is not None and offered.snapshot.version == event.revision:
+                problem = f"the sidecar of {event.node} refused it: {event.detail}"
+                self._tasks.spawn(self.releases.refuse_shadow(problem))
+
     # Following the files ----------------------------------------------------------------------------
 
     async def _follow(self) -> None:
@@ -186,20 +206,19 @@ class Engine:
                 log.exception("a reload failed; the revision in force stays")
 
     async def _reload(self) -> None:
-        reading = await self._files.reread(self.releases.previous)
+        reading = await self._files.reread(self.releases.known)
         if reading is not None:
             await self._apply(reading)
             self._files.watch(reading)
 
     async def _apply(self, reading: Reading) -> None:
         errors = reading.errors
-        if reading.revision is not None:
-            try:
-                await self.releases.follow(reading.revision)
-            except (CompileError, SourceError) as error:
-                errors = tuple(error.errors)
-            except Exception as error:
-                errors = (internal_error(self.file, error),)
+        try:
+            await self.releases.follow(reading)
+        except (CompileError, SourceError) as error:
+            errors = tuple(error.errors)
+        except Exception as error:
+            errors = (internal_error(self.file, error),)
         self.reloads += 1
         self.failed_reloads += bool(errors)
         revision = self.deployment.id if self.deployment else ""

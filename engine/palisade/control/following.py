@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from palisade.control.loading import Reading, read
-from palisade.policy.revisions import Revision
+from palisade.control.loading import Candidate, Known, Reading, read
 from palisade.policy.watcher import Watcher
 
 _MOST_DISCARDED = 3
@@ -20,10 +19,12 @@ class Files:
         self._file = file
         self._watcher = Watcher()
         self._discarded = 0
+        self._paths: tuple[Path, ...] = ()
+        self._folders: frozenset[Path] = frozenset()
 
-    async def read(self, previous: Revision | None = None) -> Reading:
-        """Reads everything now; what is as in `previous` is taken from there."""
-        return await asyncio.to_thread(read, self._file, previous)
+    async def read(self, known: Known) -> Reading:
+        """Reads everything now; what is as it is known is taken from there."""
+        return await asyncio.to_thread(read, self._file, known)
 
     def start(self) -> None:
         """Starts to follow; first of all, `watch` what a reading has led to."""
@@ -35,8 +36,17 @@ class Files:
 
     def watch(self, reading: Reading) -> None:
         """Watches what a reading has led to. Raises OSError, saying what to do."""
+        self._paths, self._folders = reading.paths, reading.folders
+        self._watch()
+
+    def watch_too(self, candidate: Candidate) -> None:
+        """Watches the folder of a shadow beside all else. Raises OSError, saying what to do."""
+        self._paths, self._folders = (*self._paths, candidate.folder), self._folders | candidate.folders
+        self._watch()
+
+    def _watch(self) -> None:
         try:
-            self._watcher.watch(reading.paths, reading.folders)
+            self._watcher.watch(self._paths, self._folders)
         except OSError as error:
             limits = "fs.inotify.max_user_watches and fs.inotify.max_user_instances"
             raise OSError(f"the policies cannot be watched: {error}; raise {limits}") from None
@@ -45,13 +55,13 @@ class Files:
         """Returns when there is something new to read."""
         await self._watcher.changed()
 
-    async def reread(self, previous: Revision | None) -> Reading | None:
+    async def reread(self, known: Known) -> Reading | None:
         """A reading after a change; None where files changed while they were read.
 
         That may be half of the one and half of the other, and `changed` returns once more.
         """
         generation = self._watcher.generation
-        reading = await self.read(previous)
+        reading = await self.read(known)
         if self._watcher.generation != generation and self._discarded < _MOST_DISCARDED:
             self._discarded += 1
             return None

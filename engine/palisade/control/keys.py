@@ -56,30 +56,33 @@ class KeyStore:
         """`folder` keeps the keys for a restart; `on_change` is called when keys become others."""
         self._folder = folder
         self._on_change = on_change
-        self._sources: dict[str, _Source] = {}
+        self._sources: dict[Provider, _Source] = {}
 
-    @property
-    def keys(self) -> Mapping[str, str]:
-        """The JSON Web Key Set of each provider whose keys are known, as text."""
-        return MappingProxyType(
-            {name: source.keys for name, source in self._sources.items() if source.keys is not None}
-        )
+    def of(self, providers: Iterable[Provider]) -> Mapping[str, str]:
+        """The JSON Web Key Set of each of the providers whose keys are known, as text, by its name."""
+        found = {each.name: self._sources[each].keys for each in providers if each in self._sources}
+        return MappingProxyType({name: keys for name, keys in found.items() if keys is not None})
 
     @property
     def problems(self) -> list[str]:
         """What keeps keys from being fetched, a sentence for each provider that has trouble."""
         return [
-            f"provider {name}: {source.problem}" for name, source in self._sources.items() if source.problem
+            f"provider {provider.name}: {source.problem}"
+            for provider, source in self._sources.items()
+            if source.problem
         ]
 
     async def use(self, providers: Iterable[Provider], *, patience: float = 2.0) -> None:
-        """Takes these providers from now on; waits up to `patience` seconds for the keys of new ones."""
-        wanted = {each.name: each for each in providers}
-        for name in [name for name, source in self._sources.items() if wanted.get(name) != source.provider]:
-            await self._drop(name)
-        new = [_Source(each) for name, each in wanted.items() if name not in self._sources]
+        """Takes these providers from now on; waits up to `patience` seconds for the keys of new ones.
+
+        Two may share a name: a canary's may be another issuer's than that of the revision in force.
+        """
+        wanted = dict.fromkeys(providers)
+        for provider in [each for each in self._sources if each not in wanted]:
+            await self._drop(provider)
+        new = [_Source(each) for each in wanted if each not in self._sources]
         for source in new:
-            self._sources[source.provider.name] = source
+            self._sources[source.provider] = source
             if isinstance(source.provider.keys, InlineKeys):
                 source.keys = source.provider.keys.jwks
                 source.first.set()
@@ -104,11 +107,11 @@ class KeyStore:
 
     async def close(self) -> None:
         """Ends all fetching."""
-        for name in tuple(self._sources):
-            await self._drop(name)
+        for provider in tuple(self._sources):
+            await self._drop(provider)
 
-    async def _drop(self, name: str) -> None:
-        source = self._sources.pop(name)
+    async def _drop(self, provider: Provider) -> None:
+        source = self._sources.pop(provider)
         if source.task is not None:
             source.task.cancel()
             await asyncio.gather(source.task, return_exceptions=True)

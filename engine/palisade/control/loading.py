@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -34,6 +34,8 @@ class Deployment:
     revision: Revision
     keys: Mapping[str, str]
     enforcements: Mapping[str, Enforcement]
+    shadow: Revision | None = None
+    """What is decided beside it in each sidecar, and only reported."""
 
     @property
     def id(self) -> str:
@@ -51,6 +53,16 @@ class Deployment:
 
 
 @dataclass(frozen=True, slots=True)
+class Candidate:
+    """What reading the folder of a shadow gave: a revision, or why there is none; and what to watch."""
+
+    folder: Path
+    revision: Revision | None
+    errors: tuple[Diagnostic, ...]
+    folders: frozenset[Path]
+
+
+@dataclass(frozen=True, slots=True)
 class Reading:
     """What one reading gave: a revision, or why there is none. And what to watch, in either case."""
 
@@ -59,13 +71,25 @@ class Reading:
     seconds: float
     paths: tuple[Path, ...]
     folders: frozenset[Path]
+    candidate: Candidate | None = None
+    """None where no shadow is set, or palisade.yaml has errors."""
 
 
-def read(file: Path, previous: Revision | None = None) -> Reading:
-    """Reads everything anew; what is as in `previous` is taken from there.
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What was read before, and need not be parsed again; and the folder of the shadow, if one is set."""
+
+    revision: Revision | None = None
+    folder: Path | None = None
+    shadow: Revision | None = None
+
+
+def read(file: Path, known: Known = Known()) -> Reading:
+    """Reads everything anew; what is as before is taken from there.
 
     What users did wrong is in `errors`; nothing is raised for it.
     """
+    previous = known.revision
     started = time.perf_counter()
     paths: tuple[Path, ...] = (file,)
     if previous is not None:
@@ -73,6 +97,7 @@ def read(file: Path, previous: Revision | None = None) -> Reading:
     folders: frozenset[Path] = frozenset()
     revision: Revision | None = None
     errors: tuple[Diagnostic, ...] = ()
+    inventory: Inventory | None = None
     try:
         inventory = inventory_file.load(file)
         paths = (file, inventory.policies)
@@ -85,7 +110,31 @@ def read(file: Path, previous: Revision | None = None) -> Reading:
         errors = tuple(error.errors)
     except Exception as error:
         errors = (internal_error(file, error),)
-    return Reading(revision, errors, time.perf_counter() - started, paths, folders)
+    seconds = time.perf_counter() - started
+    candidate = None
+    if known.folder is not None:
+        # It stands above what is watched whether or not there is an inventory to read it for.
+        paths = (*paths, known.folder)
+        if inventory is not None:
+            candidate = read_candidate(known.folder, inventory, known.shadow or revision or previous)
+            folders |= candidate.folders
+    return Reading(revision, errors, seconds, paths, folders, candidate)
+
+
+def read_candidate(folder: Path, inventory: Inventory, previous: Revision | None = None) -> Candidate:
+    """Reads the policy set in another folder as if the inventory named that one."""
+    folders: frozenset[Path] = frozenset()
+    try:
+        policy_set = read_set(replace(inventory, policies=folder))
+        folders = policy_set.folders
+        revision = build(inventory, policy_set, previous)
+        return Candidate(folder, revision, (), folders)
+    except sets.PolicySetError as error:
+        return Candidate(folder, None, error.errors, error.rest.folders)
+    except (SourceError, CompileError) as error:
+        return Candidate(folder, None, tuple(error.errors), folders)
+    except Exception as error:
+        return Candidate(folder, None, (internal_error(folder, error),), folders)
 
 
 def internal_error(file: Path, error: Exception) -> Diagnostic:
@@ -114,17 +163,32 @@ def build(inventory: Inventory, policy_set: PolicySet, previous: Revision | None
     return revisions.build(inventory, policy_set, previous)
 
 
-def lower(revision: Revision, keys: Mapping[str, str], previous: Deployment | None = None) -> Deployment:
-    """The revision lowered for each function; what is as in the previous deployment is taken from there.
+def lower(
+    revision: Revision,
+    keys: Mapping[str, str],
+    previous: Deployment | None = None,
+    *,
+    functions: Collection[str] | None = None,
+    shadow: Revision | None = None,
+) -> Deployment:
+    """The revision lowered for these functions, or all; what is as in the previous one is taken from there.
 
     Raises CompileError where the decision is none.
     """
-    if previous is not None and previous.id == revision.id and previous.keys == keys:
-        return replace(previous, revision=revision)
+    names = [name for name in revision.inventory.functions if functions is None or name in functions]
+    if (
+        previous is not None
+        and (previous.id, previous.keys) == (revision.id, keys)
+        and set(previous.enforcements) == set(names)
+        and (previous.shadow and previous.shadow.id) == (shadow and shadow.id)
+    ):
+        return replace(previous, revision=revision, shadow=shadow)
     before = previous.enforcements if previous is not None else {}
     with collector_paused():
         enforcements = {
-            name: compile_sidecar(revision, function, keys, previous=before.get(name))
-            for name, function in revision.inventory.functions.items()
+            name: compile_sidecar(
+                revision, revision.inventory.functions[name], keys, shadow, previous=before.get(name)
+            )
+            for name in names
         }
-    return Deployment(revision, keys, MappingProxyType(enforcements))
+    return Deployment(revision, keys, MappingProxyType(enforcements), shadow)

@@ -7,6 +7,7 @@ connects: a process of another user than the engine's is refused, but for root.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import os
@@ -16,7 +17,7 @@ import stat
 import struct
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ from aiohttp import web
 from palisade.control import announced
 from palisade.control.engine import Engine, EngineError
 from palisade.control.releases import ReleaseError
+from palisade.control.status import diagnostic, shadow_status
+from palisade.decide.event import Event
 
 log = logging.getLogger(__name__)
 
@@ -34,8 +37,14 @@ _LONGEST = 100
 
 _MOST_BYTES = 1 << 16
 
+_TICK = 1.0
+"""Seconds after which a stream that has nothing to tell says so by an empty line: who is gone is noticed."""
+
+_MOST_WAITING = 1000
+"""Differences that wait for a slow reader. Further ones it does not get; the decision log has them all."""
+
 Action = Callable[[dict[str, Any]], Awaitable[Any]]
-"""Takes the JSON object of a request; gives the dataclass of its answer, or raises ReleaseError."""
+"""Takes the JSON object of a request; gives that of the answer, or raises ReleaseError."""
 
 
 @asynccontextmanager
@@ -68,15 +77,53 @@ def _app(engine: Engine) -> web.Application:
     releases = engine.releases
 
     async def rollback(asked: dict[str, Any]) -> Any:
-        return await releases.rollback(_text(asked, "revision"))
+        return asdict(await releases.rollback(_text(asked, "revision")))
 
     async def resume(_: dict[str, Any]) -> Any:
-        return await releases.resume()
+        return asdict(await releases.resume())
 
+    async def promote(asked: dict[str, Any]) -> Any:
+        return asdict(await releases.promote(_text(asked, "share")))
+
+    async def shadow(asked: dict[str, Any]) -> Any:
+        folder = _text(asked, "folder")
+        await engine.set_shadow(Path(folder) if folder else None)
+        return shadow_status(engine)
+
+    actions = {"rollback": rollback, "resume": resume, "promote": promote, "shadow": shadow}
     app = web.Application(middlewares=[_owner_only], client_max_size=_MOST_BYTES)
-    for name, action in {"rollback": rollback, "resume": resume}.items():
+    for name, action in actions.items():
         app.router.add_post(f"/{name}", _answering(action))
+    app.router.add_get("/differences", _differences(engine))
     return app
+
+
+def _differences(engine: Engine) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    """Streams the entries of the decision log on which the shadow differs, as they are made: JSON lines."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        waiting: asyncio.Queue[Event] = asyncio.Queue(_MOST_WAITING)
+
+        def take(event: Event) -> None:
+            if "shadow" in event["palisade"] and not waiting.full():
+                waiting.put_nowait(event)
+
+        response = web.StreamResponse(headers={"content-type": "application/x-ndjson"})
+        await response.prepare(request)
+        end = engine.decisions.subscribe(take)
+        try:
+            while True:
+                line = b""
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(_TICK):
+                        line = json.dumps(await waiting.get(), default=str).encode()
+                await response.write(line + b"\n")
+        except ConnectionResetError:
+            return response
+        finally:
+            end()
+
+    return handle
 
 
 def _answering(action: Action) -> Callable[[web.Request], Awaitable[web.Response]]:
@@ -90,9 +137,11 @@ def _answering(action: Action) -> Callable[[web.Request], Awaitable[web.Response
                 {"error": "the request's body is no JSON object", "hint": ""}, status=400
             )
         try:
-            return web.json_response(asdict(await action(asked)))
+            return web.json_response(await action(asked))
         except ReleaseError as error:
-            return web.json_response({"error": str(error), "hint": error.hint}, status=409)
+            errors = [diagnostic(each) for each in error.errors]
+            refusal = {"error": str(error), "hint": error.hint, "errors": errors}
+            return web.json_response(refusal, status=409)
 
     return handle
 

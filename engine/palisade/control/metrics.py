@@ -9,6 +9,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from palisade.control.engine import Engine
+from palisade.control.shadowing import Outcome
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -45,6 +46,7 @@ class _EngineCollector(Collector):
         health = engine.backend.health
         backend.add_metric([health.kind], float(not health.problem))
         yield backend
+        yield from self._shadow()
         yield from self._sidecars()
         yield from self._decisions()
 
@@ -65,6 +67,19 @@ class _EngineCollector(Collector):
             current.add_metric([name], float(bool(node and node.running and node.running == node.offered)))
             rejected.add_metric([name], float(bool(node and node.rejection)))
         yield from (connected, current, rejected)
+
+    def _shadow(self) -> Iterable[Metric]:
+        shadow = self._engine.releases.shadow
+        info = GaugeMetricFamily("palisade_shadow", "The shadow that is compared.", labels=["revision"])
+        if shadow is not None and shadow.revision is not None:
+            info.add_metric([shadow.revision.id], 1)
+        yield info
+        compared = CounterMetricFamily(
+            "palisade_shadow_decisions", "Decisions compared with a shadow's.", labels=["outcome"]
+        )
+        for outcome in Outcome:
+            compared.add_metric([str(outcome)], self._engine.shadowing.totals[outcome])
+        yield compared
 
     def _decisions(self) -> Iterable[Metric]:
         stats = self._engine.decisions.stats

@@ -1,26 +1,28 @@
-"""What is put in force, and why: by the files, by going back to a revision that was kept.
+"""What is put in force, and why: by the files, by going back to what was kept, by promoting a shadow.
 
 A revision that was put in force by hand is *pinned*: it stays for as long as the files go on to say what they
-said then, over a restart too. The next edit of policies ends that, as does `resume`.
+said then, over a restart too. The next edit of policies ends that and a canary, as does `resume`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
-from palisade.control.keys import KeyStore
-from palisade.control.loading import build, lower
+from palisade.control import canary, shadows
+from palisade.control.journal import Journal, Why, entry_of
+from palisade.control.loading import Candidate, Known, Reading, build, read_candidate
+from palisade.control.placing import Placing, Plan
 from palisade.control.rollout import Rollout
-from palisade.decide.backends.interface import Backend
-from palisade.policy.history import Cause, Entry, History, UnknownRevisionError, before, deciding, find
+from palisade.control.shadows import Shadow
+from palisade.policy.history import Cause, Entry, UnknownRevisionError, before, deciding, find
 from palisade.policy.inventory import Inventory
 from palisade.policy.revisions import Revision
 from palisade.policy.source import SourceError
-from palisade.rego.errors import CompileError
+from palisade.rego.errors import CompileError, Diagnostic
 
 log = logging.getLogger(__name__)
 
@@ -28,8 +30,9 @@ log = logging.getLogger(__name__)
 class ReleaseError(Exception):
     """What was asked for cannot be done; nothing has changed. `hint` says what to do."""
 
-    def __init__(self, message: str, hint: str = "") -> None:
+    def __init__(self, message: str, hint: str = "", errors: tuple[Diagnostic, ...] = ()) -> None:
         self.hint = hint
+        self.errors = errors
         super().__init__(message)
 
 
@@ -44,77 +47,80 @@ class Release:
     """Whether it stays although the files say something else."""
     kept: bool
     """Whether it is kept on disk: if not, a restart of the engine brings back what was in force before."""
+    functions: tuple[str, ...] = ()
+    """Where a canary is in force; empty for what is in force everywhere."""
 
 
 class Releases:
     """Belongs to one event loop. One change at a time; one that fails changes nothing."""
 
-    def __init__(
-        self,
-        inventory: Inventory,
-        rollout: Rollout,
-        keys: KeyStore,
-        backend: Backend,
-        taken: Callable[[Inventory], None],
-    ) -> None:
-        """`taken` is told the inventory of what is about to be put in force."""
+    def __init__(self, inventory: Inventory, placing: Placing, rollout: Rollout) -> None:
         self._inventory = inventory
+        self._placing = placing
         self._rollout = rollout
-        self._keys = keys
-        self._backend = backend
-        self._taken = taken
-        self._history = History.of(inventory.engine.state)
         self._lock = asyncio.Lock()
-        self._base: Entry | None = None
         self._files: Revision | None = None
-        self.problem = ""
-        """Why what is in force is not kept on disk; empty where it is."""
-
-    @property
-    def entry(self) -> Entry | None:
-        """The entry of what is in force."""
-        return self._base
+        self.journal = Journal(inventory.engine.state)
+        self.shadow: Shadow | None = None
+        """The shadow, where one is set."""
 
     @property
     def pinned(self) -> bool:
         """Whether the files say something else than what was put in force by hand."""
-        return self._base is not None and self._base.over != ""
+        entry = self.journal.entry
+        return entry is not None and entry.over != ""
 
     @property
-    def previous(self) -> Revision | None:
-        """The last revision that the files said: what a reading need not parse again."""
-        return self._files or (self._rollout.deployment.revision if self._rollout.deployment else None)
+    def known(self) -> Known:
+        """What a reading need not parse again, and the shadow's folder."""
+        plan, shadow = self._placing.plan, self.shadow
+        files = self._files or (plan.revision if plan else None)
+        return Known(files, shadow.folder, shadow.read) if shadow else Known(files)
+
+    # Following --------------------------------------------------------------------------------------
 
     async def open(self) -> None:
-        """Learns what was in force when the engine ended."""
-        standing = await asyncio.to_thread(self._history.standing)
-        self._base = standing.base
+        """Learns what was in force when the engine ended, and which shadow was set."""
+        await self.journal.open()
+        self.shadow = await asyncio.to_thread(shadows.load, self._inventory.engine.state)
 
-    async def follow(self, revision: Revision) -> None:
-        """Takes what the files say now. Raises CompileError and SourceError; then nothing changes."""
+    async def follow(self, reading: Reading) -> None:
+        """Takes what the files say now, and what the shadow's say.
+
+        Raises CompileError and SourceError where what they say cannot be put in force; then that stays out.
+        """
         async with self._lock:
-            base = self._base
-            if base is None or self._said() != deciding(revision.inventory, revision.policy_set):
-                await self._put(revision)
-                cause = Cause.START if base is None else Cause.EDIT
-                await self._keep(self._entry(revision, cause))
-            else:
-                wanted = await self._revive(base, revision) if base.over else revision
-                await self._put(wanted)
-                if wanted.id != base.id:
-                    note = "for other functions in palisade.yaml, or another version of Palisade"
-                    cause = base.cause if base.over else Cause.EDIT
-                    await self._keep(self._entry(wanted, cause, note, over=base.over, of=base.of))
-            self._files, self._inventory = revision, revision.inventory
+            if self.shadow is not None and reading.candidate is not None:
+                self.shadow = self.shadow.read_anew(reading.candidate)
+            if reading.revision is not None:
+                await self._follow(reading.revision)
+            elif reading.candidate is not None:
+                await self._put_again()
+
+    async def _follow(self, revision: Revision) -> None:
+        base, out = self.journal.entry, self.journal.canary
+        if base is None or self._said() != deciding(revision.inventory, revision.policy_set):
+            await self._put(revision)
+            await self._keep(revision, Why(Cause.EDIT if base else Cause.START, _ended(out)))
+        else:
+            wanted = await self._revive(base, revision) if base.over else revision
+            other = await self._revive_canary(revision)
+            await self._put(wanted, other)
+            if wanted.id != base.id:
+                cause = base.cause if base.over else Cause.EDIT
+                await self._keep(wanted, Why(cause, _OTHER_FUNCTIONS, base.over, base.of))
+                if other is not None and out is not None:
+                    await self._keep(other, Why(Cause.CANARY, _OTHER_FUNCTIONS, share=out.share))
+        self._files, self._inventory = revision, revision.inventory
 
     async def restore(self) -> bool:
         """Takes what was in force before a restart, as the files are broken. False where that is nothing."""
         async with self._lock:
-            base = self._base
+            base = self.journal.entry
             if base is None or base.policies != self._inventory.policies:
                 return False
             try:
-                await self._put(await self._revive(base))
+                await self._put(await self._revive(base), await self._revive_canary())
             except (SourceError, CompileError) as error:
                 log.warning("revision %s, kept for a restart, is of no use any more: %s", base.id, error)
                 return False
@@ -123,44 +129,122 @@ class Releases:
     async def renew(self) -> None:
         """Lowers what is in force with the keys that its providers have now."""
         async with self._lock:
-            deployment = self._rollout.deployment
-            if deployment is not None:
-                await self._put(deployment.revision)
+            await self._put_again()
+
+    async def refuse_shadow(self, problem: str) -> None:
+        """Takes the shadow out of the sidecars: one of them refused the revision that carried it."""
+        async with self._lock:
+            if self.shadow is not None and self.shadow.revision is not None:
+                self.shadow = self.shadow.refuse(problem)
+                log.warning("shadow %s is not compared: %s", self.shadow.refused, problem)
+                await self._put_again()
 
     # By hand ----------------------------------------------------------------------------------------
 
     async def rollback(self, wanted: str = "") -> Release:
-        """Puts a kept revision in force, or the one before; pinned. Raises ReleaseError."""
+        """Ends a canary; or puts a kept revision in force, or the one before; pinned. Raises ReleaseError."""
         async with self._lock:
-            entries = await asyncio.to_thread(self._history.entries)
+            plan, base, out = self._placing.plan, self.journal.entry, self.journal.canary
+            if not wanted and out is not None and base is not None and plan is not None:
+                await self._put(plan.revision)
+                return await self._release(
+                    plan.revision, Why(Cause.ROLLBACK, _ended(out), base.over, base.number)
+                )
+            entries = await self.journal.entries()
             try:
                 target = find(entries, wanted) if wanted else before(entries)
             except UnknownRevisionError as error:
                 raise ReleaseError(str(error), _LIST) from None
             if target is None:
                 raise ReleaseError("no revision was in force before this one", _LIST)
-            deployment = self._rollout.deployment
             revision = await self._revive_or_refuse(target)
-            if deployment is not None and deployment.id == revision.id:
+            if plan is not None and plan.revision.id == revision.id and out is None:
                 raise ReleaseError(f"revision {revision.id} is in force already", _LIST)
-            over = "" if self._said() == target.deciding else self._said()
+            over = self._over(target.deciding)
             await self._put(revision)
             note = f"as of {target.at:%Y-%m-%d %H:%M:%S} UTC"
             if target.id != revision.id:
                 note += f", then {target.id}"
-            return await self._release(
-                self._entry(revision, Cause.ROLLBACK, note, over=over, of=target.number)
-            )
+            return await self._release(revision, Why(Cause.ROLLBACK, note, over, target.number))
 
     async def resume(self) -> Release:
         """Puts in force what the files say. Raises ReleaseError."""
         async with self._lock:
-            if not self.pinned:
+            if not self.pinned and self.journal.canary is None:
                 raise ReleaseError("the files are being followed already: nothing is pinned", _LIST)
             if self._files is None:
                 raise ReleaseError("the files on disk have errors", "palisade status shows them")
             await self._put(self._files)
-            return await self._release(self._entry(self._files, Cause.RESUME))
+            return await self._release(self._files, Why(Cause.RESUME))
+
+    async def set_shadow(self, folder: Path | None) -> Candidate | None:
+        """Has the set in a folder decided beside what is in force; None ends that. Raises ReleaseError."""
+        async with self._lock:
+            state = self._inventory.engine.state
+            candidate = None
+            if folder is None:
+                if self.shadow is None:
+                    raise ReleaseError("no shadow is set", _SET)
+                self.shadow = None
+            else:
+                plan = self._placing.plan
+                if plan is None:
+                    raise ReleaseError("no revision is in force that a shadow could be compared with")
+                inventory = self._files.inventory if self._files else self._inventory
+                candidate = await asyncio.to_thread(read_candidate, folder, inventory, plan.revision)
+                if candidate.revision is None:
+                    raise ReleaseError(f"the policies in {folder} have errors", errors=candidate.errors)
+                self.shadow = Shadow(folder, datetime.now(UTC)).read_anew(candidate)
+            await asyncio.to_thread(shadows.save, state, self.shadow)
+            await self._put_again()
+            return candidate
+
+    async def promote(self, share: str = "") -> Release:
+        """Puts the canary, or else the shadow, in force everywhere, or at a share of the functions.
+
+        Raises ReleaseError.
+        """
+        async with self._lock:
+            revision = self._candidate()
+            said = deciding(revision.inventory, revision.policy_set)
+            if share:
+                return await self._promote_some(revision, share)
+            over = self._over(said)
+            await self._put(revision)
+            note = f"from {revision.policy_set.root}"
+            done = await self._release(revision, Why(Cause.PROMOTE, note, over))
+            shadow = self.shadow
+            if shadow and shadow.read and deciding(shadow.read.inventory, shadow.read.policy_set) == said:
+                self.shadow = None
+                await asyncio.to_thread(shadows.save, self._inventory.engine.state, None)
+            return done
+
+    async def _promote_some(self, revision: Revision, share: str) -> Release:
+        plan = self._placing.plan
+        try:
+            functions = canary.chosen(revision.inventory.functions, canary.share(share))
+        except canary.ShareError as error:
+            raise ReleaseError(str(error)) from None
+        if plan is None:
+            raise ReleaseError("no revision is in force that a canary could stand beside")
+        await self._put(plan.revision, revision, functions)
+        return await self._release(revision, Why(Cause.CANARY, f"{share} of the functions", share=share))
+
+    def _candidate(self) -> Revision:
+        """What can be promoted."""
+        plan, shadow = self._placing.plan, self.shadow
+        if plan is not None and plan.canary is not None:
+            return plan.canary
+        if shadow is None:
+            raise ReleaseError("there is nothing to promote: no shadow is set", _SET)
+        if shadow.errors or shadow.revision is None:
+            message = f"the policies in {shadow.folder} have errors" if shadow.errors else shadow.problem
+            raise ReleaseError(message or "the shadow was not read yet", errors=shadow.errors)
+        revision = shadow.revision
+        base, said = self.journal.entry, deciding(revision.inventory, revision.policy_set)
+        if base is not None and base.deciding == said:
+            raise ReleaseError("the shadow says what is in force already: there is nothing to promote")
+        return revision
 
     # Steps ------------------------------------------------------------------------------------------
 
@@ -168,65 +252,72 @@ class Releases:
         """What the files said at the last reading without errors."""
         if self._files is not None:
             return deciding(self._files.inventory, self._files.policy_set)
-        return self._base.over or self._base.deciding if self._base else ""
+        return self.journal.entry.over or self.journal.entry.deciding if self.journal.entry else ""
 
-    async def _put(self, revision: Revision) -> None:
-        """Raises CompileError where it cannot be lowered or the backend refuses it; then nothing changes."""
-        await self._keys.use(revision.providers)
-        deployment = await asyncio.to_thread(lower, revision, self._keys.keys, self._rollout.deployment)
-        await self._backend.publish(revision)
-        self._taken(revision.inventory)
-        await self._rollout.put(deployment)
+    def _over(self, said: str) -> str:
+        """What pins a revision that says this: nothing where the files say the same."""
+        return "" if self._said() == said else self._said()
+
+    async def _put(
+        self, revision: Revision, out: Revision | None = None, functions: frozenset[str] | None = None
+    ) -> None:
+        """Raises CompileError where it cannot be put in force; then nothing changes."""
+        if out is not None and functions is None and self.journal.canary is not None:
+            functions = canary.chosen(revision.inventory.functions, canary.share(self.journal.canary.share))
+        shadow = self.shadow.revision if self.shadow else None
+        if shadow is not None and shadow.id == revision.id:
+            shadow = None
+        plan = Plan(revision, out, functions or frozenset(), shadow)
+        problem = await self._placing.put(plan)
+        if problem and self.shadow is not None:
+            self.shadow = self.shadow.refuse(problem)
+
+    async def _put_again(self) -> None:
+        plan = self._placing.plan
+        if plan is not None:
+            await self._put(plan.revision, plan.canary, plan.functions)
 
     async def _revive(self, entry: Entry, files: Revision | None = None) -> Revision:
         """The revision of an entry, for the functions that there are now."""
         inventory = entry.inventory(files.inventory if files else self._inventory)
-        deployment = self._rollout.deployment
-        previous = deployment.revision if deployment else files
+        plan = self._placing.plan
+        previous = plan.revision if plan else files
         return await asyncio.to_thread(build, inventory, entry.policy_set, previous)
+
+    async def _revive_canary(self, files: Revision | None = None) -> Revision | None:
+        if self.journal.canary is None:
+            return None
+        try:
+            return await self._revive(self.journal.canary, files)
+        except (SourceError, CompileError) as error:
+            log.warning("canary %s is of no use any more: %s", self.journal.canary.id, error)
+            return None
 
     async def _revive_or_refuse(self, entry: Entry) -> Revision:
         try:
             return await self._revive(entry)
         except (SourceError, CompileError) as error:
-            raise ReleaseError(f"revision {entry.id} does not compile any more: {error}") from None
+            errors = tuple(error.errors)
+            raise ReleaseError(f"revision {entry.id} does not compile any more", errors=errors) from None
 
-    def _entry(
-        self, revision: Revision, cause: Cause, note: str = "", *, over: str = "", of: int = 0
-    ) -> Entry:
-        deployment = self._rollout.deployment
-        native, residual = deployment.rules if deployment else (0, 0)
-        return Entry(
-            number=0,
-            id=revision.id,
-            at=datetime.now(UTC),
-            cause=cause,
-            note=note,
-            policy_set=revision.policy_set,
-            policies=revision.inventory.policies,
-            decision=revision.inventory.decision,
-            hosts=revision.inventory.network.hosts,
-            native=native,
-            residual=residual,
-            over=over,
-            of=of,
-        )
+    async def _keep(self, revision: Revision, why: Why) -> Entry:
+        deployment = self._rollout.canary if why.share else self._rollout.deployment
+        entry = entry_of(revision, deployment, why)
+        await self.journal.keep(entry, keep=self._inventory.history.keep)
+        return entry
 
-    async def _keep(self, entry: Entry) -> None:
-        """Keeps the entry. One that cannot be kept is in force too: no full disk must stop a rollback."""
-        self._base = entry
-        keep = self._inventory.history.keep
-        try:
-            self._base = await asyncio.to_thread(self._history.add, entry, keep=keep)
-            self.problem = ""
-        except OSError as error:
-            self.problem = f"revision {entry.id} cannot be kept for a restart: {error}"
-            log.warning("%s", self.problem)
-
-    async def _release(self, entry: Entry) -> Release:
-        await self._keep(entry)
-        log.warning("revision %s is in force: %s %s", entry.id, entry.cause, entry.note)
-        return Release(entry.id, entry.cause, entry.note, entry.over != "", not self.problem)
+    async def _release(self, revision: Revision, why: Why) -> Release:
+        entry = await self._keep(revision, why)
+        where = f"in force at {', '.join(entry.functions)}" if why.share else "in force"
+        log.warning("revision %s is %s: %s %s", entry.id, where, why.cause, why.note)
+        kept = not self.journal.problem
+        return Release(entry.id, entry.cause, entry.note, entry.over != "", kept, entry.functions)
 
 
+def _ended(out: Entry | None) -> str:
+    return f"ended the canary of {out.id}" if out is not None else ""
+
+
+_OTHER_FUNCTIONS = "for other functions in palisade.yaml, or another version of Palisade"
 _LIST = "palisade history lists what there is"
+_SET = "set one: palisade shadow DIR"

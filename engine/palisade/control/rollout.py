@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from datetime import UTC, datetime
 
 from palisade.control.loading import Deployment
 from palisade.control.tasks import Tasks
 from palisade.decide.backends.interface import Backend
 from palisade.decide.service import Evaluation
+from palisade.enforce.envoy import Enforcement
 from palisade.policy.attribution import Attribution, attribute
 from palisade.rego.errors import CompileError
 from palisade.rego.values import UNDEFINED, Value
@@ -22,10 +23,12 @@ _ATTRIBUTION_DELAY = 0.3
 
 
 class Rollout:
-    """Belongs to one event loop. `deployment` is what is in force, None before the first."""
+    """Belongs to one event loop. `deployment` is what is in force, None before the first; at the functions
+    of a `canary` that is in its place."""
 
     def __init__(self, cache: SnapshotCache, tasks: Tasks, backend: Backend) -> None:
         self.deployment: Deployment | None = None
+        self.canary: Deployment | None = None
         self.since: datetime | None = None
         self._cache = cache
         self._tasks = tasks
@@ -34,21 +37,37 @@ class Rollout:
         self._attributions: dict[str, Attribution] = {}
         self._running: dict[str, str] = {}
 
-    async def put(self, deployment: Deployment) -> None:
+    @property
+    def enforcements(self) -> Mapping[str, Enforcement]:
+        """What the sidecar of each function is offered."""
+        base = self.deployment.enforcements if self.deployment else {}
+        return {**base, **(self.canary.enforcements if self.canary else {})}
+
+    def wanted(self, function: str) -> Deployment | None:
+        """What a function's sidecar is to run."""
+        if self.canary is not None and function in self.canary.enforcements:
+            return self.canary
+        return self.deployment
+
+    async def put(self, deployment: Deployment, canary: Deployment | None = None) -> None:
         """Puts a deployment in force: each sidecar is offered its part, and those of no function nothing."""
-        before = self.deployment.enforcements if self.deployment else {}
-        for name in before.keys() - deployment.enforcements.keys():
-            await self._cache.clear(name)
-            self._running.pop(name, None)
+        before = self.enforcements
         if self.deployment is None or self.deployment.id != deployment.id:
             self.since = datetime.now(UTC)
-        self.deployment = self._deployments[deployment.id] = deployment
-        for name, enforcement in deployment.enforcements.items():
+        self.deployment, self.canary = deployment, canary
+        after = self.enforcements
+        for name in before.keys() - after.keys():
+            await self._cache.clear(name)
+            self._running.pop(name, None)
+        for each in (deployment, *([canary] if canary else [])):
+            self._deployments[each.id] = each
+        for name, enforcement in after.items():
             await self._cache.set_snapshot(name, enforcement.snapshot)
         self._forget_unused()
-        residual = any(each.residual for each in deployment.enforcements.values())
-        if residual and deployment.id not in self._attributions:
-            self._tasks.spawn(self._attribute(deployment))
+        for each in (deployment, *([canary] if canary else [])):
+            residual = any(enforcement.residual for enforcement in each.enforcements.values())
+            if residual and each.id not in self._attributions:
+                self._tasks.spawn(self._attribute(each))
 
     def node_event(self, event: NodeEvent) -> None:
         """Takes note of what a sidecar made of a revision."""
@@ -85,13 +104,19 @@ class Rollout:
         path = deployment.revision.inventory.decision
         return Evaluation(value, path=path, rule=rule, revision=deployment.id)
 
+    def runs(self, function: str) -> str:
+        """The revision by which the requests of a function are decided; empty where there is none."""
+        deployment = self._of(function)
+        return deployment.id if deployment else ""
+
     def _of(self, function: str) -> Deployment | None:
-        return self._deployments.get(self._running.get(function, "")) or self.deployment
+        return self._deployments.get(self._running.get(function, "")) or self.wanted(function)
 
     # What is needed for deciding --------------------------------------------------------------------
 
     def _forget_unused(self) -> None:
-        used = set(self._running.values()) | ({self.deployment.id} if self.deployment else set())
+        used = set(self._running.values())
+        used |= {each.id for each in (self.deployment, self.canary) if each is not None}
         self._deployments = {name: each for name, each in self._deployments.items() if name in used}
         self._attributions = {name: each for name, each in self._attributions.items() if name in used}
         self._backend.retain(used)

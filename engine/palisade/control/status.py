@@ -9,9 +9,13 @@ from typing import Any
 
 from palisade.control import announced
 from palisade.control.engine import Engine, Reload
+from palisade.control.loading import Deployment
 from palisade.control.rollout import revision_of
+from palisade.control.shadowing import Outcome
+from palisade.control.shadows import Shadow
 from palisade.decide.backends.interface import Health
 from palisade.enforce.envoy import Enforcement
+from palisade.policy.history import Entry
 from palisade.policy.inventory import Function
 from palisade.rego.errors import Diagnostic
 from palisade.xds import NodeStatus
@@ -21,8 +25,7 @@ def status(engine: Engine) -> dict[str, Any]:
     """Everything that a person who asks "is it well?" wants to know. Times are UTC, RFC 3339."""
     nodes = engine.cache.status()
     deployment = engine.deployment
-    enforcements = deployment.enforcements if deployment else {}
-    entry = engine.releases.entry if deployment else None
+    entry = engine.releases.journal.entry if deployment else None
     state = engine.inventory.engine.state
     return {
         "healthy": not problems(engine),
@@ -43,12 +46,14 @@ def status(engine: Engine) -> dict[str, Any]:
             "modules": len(deployment.revision.policy_set.modules) if deployment else 0,
             "providers": [each.name for each in deployment.revision.providers] if deployment else [],
         },
+        "canary": _canary(engine.rollout.canary, engine.releases.journal.canary),
+        "shadow": shadow_status(engine) if engine.releases.shadow else None,
         "reload": _reload(engine.last) | {"count": engine.reloads, "failed": engine.failed_reloads},
         "functions": {
             name: _function(
                 function,
                 nodes.get(name),
-                enforcements.get(name),
+                engine.rollout.wanted(name),
                 announced.ask(state, announced.sidecar(name)),
             )
             for name, function in engine.inventory.functions.items()
@@ -66,10 +71,16 @@ def problems(engine: Engine) -> list[str]:
     if engine.last is not None and engine.last.errors:
         number = len(engine.last.errors)
         found.append(f"the files on disk have {number} error{'s' * (number > 1)} and are not in force")
+    shadow = engine.releases.shadow
+    if shadow is not None and shadow.errors:
+        number = len(shadow.errors)
+        found.append(f"the shadow in {shadow.folder} has {number} error{'s' * (number > 1)}")
+    if shadow is not None and shadow.read is not None and shadow.revision is None:
+        found.append(f"the shadow is not compared: {shadow.problem}")
     found += engine.warnings
     found += engine.keys.problems
-    if engine.releases.problem:
-        found.append(engine.releases.problem)
+    if engine.releases.journal.problem:
+        found.append(engine.releases.journal.problem)
     if backend := engine.backend.health.problem:
         found.append(f"residual requests are denied for want of a backend: {backend}")
     for name, node in engine.cache.status().items():
@@ -84,8 +95,9 @@ def problems(engine: Engine) -> list[str]:
 
 
 def _function(
-    function: Function, node: NodeStatus | None, enforcement: Enforcement | None, address: str
+    function: Function, node: NodeStatus | None, wanted: Deployment | None, address: str
 ) -> dict[str, Any]:
+    enforcement = wanted.enforcements.get(function.name) if wanted else None
     shown: dict[str, Any] = {
         "listen": address if address and node and node.connected else str(function.listen),
         "upstream": str(function.upstream),
@@ -93,6 +105,7 @@ def _function(
         "sidecars": node.streams if node else 0,
         "running": revision_of(node.running) if node and node.running else None,
         "running_since": _time(node.running_since) if node else None,
+        "wanted": wanted.id if wanted else None,
         "offered": revision_of(node.offered) if node and node.offered else None,
         "rejection": None,
         "rules": _rules(enforcement) if enforcement else None,
@@ -129,11 +142,56 @@ def _reload(last: Reload | None) -> dict[str, Any]:
     return {
         "at": _time(last.at),
         "seconds": round(last.seconds, 6),
-        "errors": [_diagnostic(each) for each in last.errors],
+        "errors": [diagnostic(each) for each in last.errors],
     }
 
 
-def _diagnostic(error: Diagnostic) -> dict[str, Any]:
+def shadow_status(engine: Engine) -> dict[str, Any]:
+    """The shadow, and what came of comparing it since it and the revision in force are what they are."""
+    shadow, deployment = engine.releases.shadow, engine.deployment
+    if shadow is None:
+        return {"folder": None}
+    counts = engine.shadowing.counts
+    return {
+        "folder": str(shadow.folder),
+        "revision": shadow.read.id if shadow.read else None,
+        "since": _time(shadow.since),
+        "compared": deployment is not None and deployment.shadow is not None,
+        "requests": {str(each): sum(n for (_, o), n in counts.items() if o is each) for each in Outcome},
+        "functions": {
+            name: {str(outcome): counts[name, outcome] for outcome in Outcome}
+            for name in sorted({name for name, _ in counts})
+        },
+        "notes": _notes(shadow, deployment),
+        "errors": [diagnostic(each) for each in shadow.errors],
+    }
+
+
+def _notes(shadow: Shadow, deployment: Deployment | None) -> list[str]:
+    notes = []
+    if shadow.problem and shadow.read is not None and shadow.revision is None:
+        notes.append(f"it is not compared: {shadow.problem}")
+    elif shadow.read is not None and deployment is not None:
+        if shadow.read.id == deployment.id:
+            notes.append("it says what is in force")
+        elif shadow.read.providers != deployment.revision.providers:
+            notes.append("its providers differ: tokens are those that the providers in force have signed")
+    return notes
+
+
+def _canary(canary: Deployment | None, entry: Entry | None) -> dict[str, Any] | None:
+    if canary is None or entry is None:
+        return None
+    return {
+        "revision": canary.id,
+        "share": entry.share,
+        "functions": sorted(canary.enforcements),
+        "since": _time(entry.at),
+    }
+
+
+def diagnostic(error: Diagnostic) -> dict[str, Any]:
+    """An error as JSON."""
     return {
         "file": error.file,
         "row": error.row,

@@ -11,7 +11,7 @@ import asyncio
 import hashlib
 import logging
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import unquote
 
 import grpc.aio
@@ -23,6 +23,7 @@ from palisade.decide.lines import Line
 from palisade.decide.log import DecisionLog
 from palisade.decide.peer import function_of
 from palisade.decide.response import ANSWER
+from palisade.decide.shadow import Comparison, Shadowed
 from palisade.decide.urls import PathError, parse_target
 from palisade.rego.values import UNDEFINED, Value
 
@@ -52,8 +53,15 @@ class AccessLog:
     `path` is the decision's path that the sidecars' policies were compiled from.
     """
 
-    def __init__(self, decisions: DecisionLog, *, path: str = "palisade/identity/allow") -> None:
+    def __init__(
+        self,
+        decisions: DecisionLog,
+        *,
+        path: str = "palisade/identity/allow",
+        comparison: Comparison | None = None,
+    ) -> None:
         self._decisions = decisions
+        self._comparison = comparison
         self.path = path
 
     def add_to(self, server: grpc.aio.Server) -> None:
@@ -74,7 +82,7 @@ class AccessLog:
             if line is None:
                 unread += 1
             elif not line.answered:
-                self._decisions.record(AccessRecord(line, function, self.path))
+                self._decisions.record(AccessRecord(line, function, self.path, self._comparison))
             if at % _YIELD_EVERY == 0:
                 await asyncio.sleep(0)  # a full batch must not hold up decisions
         if unread:
@@ -100,6 +108,7 @@ class AccessRecord:
     line: Line
     function: str
     path: str
+    comparison: Comparison | None = None
 
     def event(self) -> Event:
         line = self.line
@@ -121,7 +130,15 @@ class AccessRecord:
             code=verdict.code,
             message=verdict.message,
             metrics={"timer_request_ns": line.duration},
+            shadow=self._difference(verdict),
         ).event()
+
+    def _difference(self, verdict: _Verdict) -> Shadowed | None:
+        """What a shadow decided in the sidecar, where that differs from what the policy in force did."""
+        shadow = verdict.shadow
+        if shadow is None or self.comparison is None:
+            return None
+        return shadow if self.comparison.native(self.function, verdict.allowed, shadow) else None
 
 
 def _id(function: str, line: Line) -> str:
@@ -138,6 +155,8 @@ class _Verdict:
     code: str = ""
     message: str = ""
     answer: Value = UNDEFINED
+    shadow: Shadowed | None = None
+    """What the shadow decided; None where there is none, or where no policy has decided."""
 
     @property
     def result(self) -> Value:
@@ -160,19 +179,35 @@ def _verdict(line: Line) -> _Verdict:
         return _Verdict(Decider.RESIDUAL, False, "", UNANSWERED, message)
     if rule == _ERROR:
         message = "the evaluation ends in an error for this request: `palisade explain` shows where"
-        return _Verdict(Decider.NATIVE, False, "", EVALUATION_ERROR, message)
-    if rule.startswith(ANSWER):
-        return _answered(line, rule)
-    return _Verdict(Decider.NATIVE, line.result == "allowed", rule)
+        verdict = _Verdict(Decider.NATIVE, False, "", EVALUATION_ERROR, message)
+    elif rule.startswith(ANSWER):
+        verdict = _answered(line, rule)
+    else:
+        verdict = _Verdict(Decider.NATIVE, line.result == "allowed", rule)
+    return replace(verdict, shadow=_shadowed(line)) if line.shadow_rule else verdict
 
 
 def _answered(line: Line, name: str) -> _Verdict:
     """What the sidecar answered with, by the name that the native filter reported and what it noted."""
-    allowed, _, rule = name.removeprefix(ANSWER).split("/", 2)
+    allowed, rule = _named(name)
     code, message = str(line.noted.get("code", "")), str(line.noted.get("message", ""))
-    return _Verdict(
-        Decider.NATIVE, allowed == "allow", unquote(rule), code, message, line.noted.get("result", UNDEFINED)
-    )
+    return _Verdict(Decider.NATIVE, allowed, rule, code, message, line.noted.get("result", UNDEFINED))
+
+
+def _named(answer: str) -> tuple[bool, str]:
+    """What the name of an answer says: whether it allows, and the rule that gave it."""
+    allowed, _, rule = answer.removeprefix(ANSWER).split("/", 2)
+    return allowed == "allow", unquote(rule)
+
+
+def _shadowed(line: Line) -> Shadowed:
+    """What the filter reported of a shadow: its name stands before that of the rule."""
+    revision, _, rule = line.shadow_rule.partition(" ")
+    if rule == _RESIDUAL:
+        return Shadowed(revision, None)
+    if rule.startswith(ANSWER):
+        return Shadowed(revision, *_named(rule))
+    return Shadowed(revision, line.shadow_result == "allowed", "" if rule == _ERROR else rule)
 
 
 def _input(line: Line, function: str) -> Value:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
+from palisade.decide.shadow import Shadowed
 from palisade.decide.times import rfc3339
 from palisade.rego.values import UNDEFINED, Value, to_json
 
@@ -58,6 +59,8 @@ class DecisionRecord:
     code: str = ""
     message: str = ""
     metrics: Mapping[str, int] = field(default_factory=dict)
+    shadow: Shadowed | None = None
+    """What a shadow would have decided, where that differs."""
 
     def event(self) -> Event:
         event: Event = {
@@ -86,5 +89,7 @@ class DecisionRecord:
             value = getattr(self, name)
             if value:
                 extension[name] = value
+        if self.shadow is not None:
+            extension["shadow"] = self.shadow.as_json()
         event["palisade"] = extension
         return event

@@ -10,7 +10,7 @@ import logging
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import grpc.aio
@@ -28,6 +28,7 @@ from palisade.decide.input import FUNCTION, InputError, to_input
 from palisade.decide.log import DecisionLog
 from palisade.decide.peer import function_of
 from palisade.decide.response import to_response
+from palisade.decide.shadow import Comparison, Shadowed
 from palisade.rego.errors import EVAL_CANCEL_ERROR, EVAL_INTERNAL_ERROR, EvalError
 from palisade.rego.values import UNDEFINED, Value
 
@@ -71,6 +72,8 @@ class _Question:
     function: str = ""
     input: Value | None = None
     evaluating: int = 0
+    decided: bool = True
+    """Whether the outcome is the policy's: not where a backend failed, or time was up."""
 
     @property
     def answered_in_time(self) -> bool:
@@ -84,11 +87,20 @@ class _UnknownSidecarError(Exception):
 class Authorization(AuthorizationServicer):  # type: ignore[misc]  # generated code has no types
     """Decides by the evaluator, and records each decision. Whatever goes wrong is a denial."""
 
-    def __init__(self, evaluator: Evaluator, decisions: DecisionLog, *, budget: float = 1.0) -> None:
-        """`budget` is in seconds, for evaluations that wait."""
+    def __init__(
+        self,
+        evaluator: Evaluator,
+        decisions: DecisionLog,
+        *,
+        budget: float = 1.0,
+        comparison: Comparison | None = None,
+    ) -> None:
+        """`budget` is in seconds, for evaluations that wait; `comparison` is with a shadow."""
         self._evaluator = evaluator
         self._decisions = decisions
         self._budget = budget
+        self._comparison = comparison
+        self._comparing: set[asyncio.Task[None]] = set()
 
     def add_to(self, server: grpc.aio.Server) -> None:
         """Register this service."""
@@ -138,10 +150,12 @@ class Authorization(AuthorizationServicer):  # type: ignore[misc]  # generated c
                 )
             case InputError():
                 return denied(INVALID_REQUEST, str(error))
+            case EvalError() if not isinstance(error, BackendError):
+                return denied(error.code, str(error).replace(f"{error.code}: ", "", 1))
+        question.decided = False
+        match error:
             case BackendError():
                 return denied(error.code, error.message, error.status)
-            case EvalError():
-                return denied(error.code, str(error).replace(f"{error.code}: ", "", 1))
             case TimeoutError():
                 return denied(EVAL_CANCEL_ERROR, f"the evaluation took more than {self._budget} s")
         log.error("the evaluation for function %s failed", question.function, exc_info=error)
@@ -153,32 +167,50 @@ class Authorization(AuthorizationServicer):  # type: ignore[misc]  # generated c
         response = to_response(decision, question.id)
         # One that comes too late is not what happened: the sidecar decided, and its access log tells that.
         if question.answered_in_time:
-            self._record(question, evaluation, decision, took, now - question.started)
+            self._log(_record(question, evaluation, decision, took, now - question.started), question)
         return response
 
-    def _record(
-        self, question: _Question, evaluation: Evaluation, decision: Decision, eval_ns: int, total_ns: int
-    ) -> None:
-        self._decisions.record(
-            DecisionRecord(
-                decision_id=question.id,
-                timestamp=question.asked,
-                decider=Decider.RESIDUAL,
-                function=question.function,
-                path=evaluation.path,
-                input=question.input,
-                allowed=decision.allowed,
-                result=evaluation.value,
-                rule=evaluation.rule,
-                revision=evaluation.revision,
-                requested_by=_address(question.attributes),
-                request_id=question.attributes.request.http.headers.get("x-request-id", ""),
-                status=0 if decision.allowed else decision.status,
-                code=decision.code,
-                message=decision.reason,
-                metrics={"timer_rego_query_eval_ns": eval_ns, "timer_server_handler_ns": total_ns},
-            )
-        )
+    def _log(self, record: DecisionRecord, question: _Question) -> None:
+        """Records a decision: at once, or where it is compared with a shadow's, when that has decided too."""
+        shadowed = None
+        if self._comparison is not None and question.input is not None and question.decided:
+            shadowed = self._comparison.residual(question.function, question.input, record.allowed)
+        if shadowed is None:
+            self._decisions.record(record)
+            return
+        task = asyncio.create_task(self._log_compared(record, shadowed))
+        self._comparing.add(task)
+        task.add_done_callback(self._comparing.discard)
+
+    async def _log_compared(self, record: DecisionRecord, shadowed: Awaitable[Shadowed | None]) -> None:
+        found = None
+        try:
+            found = await shadowed
+        finally:
+            self._decisions.record(replace(record, shadow=found))
+
+
+def _record(
+    question: _Question, evaluation: Evaluation, decision: Decision, eval_ns: int, total_ns: int
+) -> DecisionRecord:
+    return DecisionRecord(
+        decision_id=question.id,
+        timestamp=question.asked,
+        decider=Decider.RESIDUAL,
+        function=question.function,
+        path=evaluation.path,
+        input=question.input,
+        allowed=decision.allowed,
+        result=evaluation.value,
+        rule=evaluation.rule,
+        revision=evaluation.revision,
+        requested_by=_address(question.attributes),
+        request_id=question.attributes.request.http.headers.get("x-request-id", ""),
+        status=0 if decision.allowed else decision.status,
+        code=decision.code,
+        message=decision.reason,
+        metrics={"timer_rego_query_eval_ns": eval_ns, "timer_server_handler_ns": total_ns},
+    )
 
 
 def _function(proven: str | None, attributes: AttributeContext) -> str:

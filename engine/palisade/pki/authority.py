@@ -28,7 +28,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from palisade.pki.files import PRIVATE, PUBLIC, write_atomic
+from palisade.files import PRIVATE, PUBLIC, write_atomic
 from palisade.pki.identity import (
     BUNDLE_FILE,
     DEFAULT_TRUST_DOMAIN,

@@ -14,7 +14,7 @@ from typing import Final
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from palisade.pki.files import PRIVATE, write_together
+from palisade.files import PRIVATE, write_together
 
 DEFAULT_TRUST_DOMAIN: Final = "palisade.local"
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from palisade.files import PRIVATE, write_atomic
 from palisade.policy.inventory import Inventory
 from palisade.policy.sets import PolicySet
 from palisade.policy.source import did_you_mean
@@ -149,7 +150,7 @@ class History:
         names = self._names()
         numbered = replace(entry, number=_number(names[-1]) + 1 if names else 1)
         name = f"{numbered.number:06}-{numbered.id}.json"
-        _write(self._folder, name, _spell(numbered))
+        write_atomic(self._folder / name, _spell(numbered), mode=PRIVATE)
         base = name
         if entry.cause is Cause.CANARY:
             standing = self.standing().base
@@ -210,7 +211,7 @@ def _number(name: str) -> int:
     return int(name.partition("-")[0])
 
 
-def _spell(entry: Entry) -> str:
+def _spell(entry: Entry) -> bytes:
     policy_set = entry.policy_set
     content: dict[str, Any] = {
         "format": _FORMAT,
@@ -235,20 +236,16 @@ def _spell(entry: Entry) -> str:
             "data": policy_set.data,
         },
     }
-    body = text.dumps(content)
-    return f"{_digest(body)}\n{body}\n"
-
-
-def _digest(body: str) -> str:
-    return hashlib.sha256(body.encode("utf-8", "surrogateescape")).hexdigest()
+    body = text.dumps(content).encode("utf-8", "surrogateescape")
+    return b"%s\n%s\n" % (hashlib.sha256(body).hexdigest().encode(), body)
 
 
 def _read(path: Path) -> Entry:
-    digest, _, body = path.read_text(encoding="utf-8", errors="surrogateescape").partition("\n")
-    body = body.removesuffix("\n")
-    if _digest(body) != digest:
+    digest, _, body = path.read_bytes().partition(b"\n")
+    body = body.removesuffix(b"\n")
+    if hashlib.sha256(body).hexdigest().encode() != digest:
         raise ValueError("it is damaged: its content does not have the hash in its first line")
-    content: Any = text.loads(body)
+    content: Any = text.loads(body.decode("utf-8", "surrogateescape"))
     if content["format"] != _FORMAT:
         raise ValueError(f"it has the format {content['format']}, of another version of Palisade")
     kept: Mapping[str, Any] = content["set"]
@@ -279,19 +276,3 @@ def _read(path: Path) -> Entry:
         functions=tuple(content["canary"]["functions"]),
         share=content["canary"]["share"],
     )
-
-
-def _write(folder: Path, name: str, content: str) -> None:
-    """Writes a file, readable for its owner only, that is there whole or not at all, a power cut included."""
-    aside = folder / f".{name}.new"
-    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    aside.replace(folder / name)
-    directory = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import gc
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from envoy.config.core.v3.extension_pb2 import TypedExtensionConfig
 from envoy.config.core.v3.grpc_service_pb2 import GrpcService
@@ -22,9 +22,9 @@ from palisade.enforce.envoy.decision import RESIDUAL, Decision, RuleCoverage, de
 from palisade.enforce.envoy.identity import authentication
 from palisade.enforce.envoy.predicate import Text, negate, one_of
 from palisade.enforce.envoy.sources import JWT_AUTHN, PATH_STATE, state_text
-from palisade.enforce.envoy.tree import MAX_LINEAR, Entry, Verdict, build
+from palisade.enforce.envoy.tree import MAX_LINEAR, Entry, Tree, Verdict, build
 from palisade.policy.inventory import Function
-from palisade.policy.providers import Header
+from palisade.policy.providers import Header, Provider
 from palisade.policy.revisions import Revision
 from palisade.rego import ir
 from palisade.rego.partial import Outcome, evaluate
@@ -40,6 +40,9 @@ IDENTITY, ATTRIBUTES, NATIVE, ASK = (
 
 RESIDUAL_CLUSTER = "palisade_residual"
 REVISION_STATE = "palisade.revision"
+SHADOW_STATE = "palisade.shadow"
+"""The filter state that names the shadow and the revision that it stands beside, where the shadow reads what
+the attributes' filter lays down."""
 
 RESIDUAL_SECONDS = 2
 """How long a request waits for the engine's answer before it is denied."""
@@ -64,6 +67,10 @@ class Enforcement:
     """The requests that go to the engine before any rule is looked at."""
     work: Work | None = field(default=None, repr=False, compare=False)
     """What compiling the next revision for this sidecar starts from."""
+    shadow: Work | None = field(default=None, repr=False, compare=False)
+    """What compiling the next shadow starts from."""
+    blind: bool = False
+    """Whether the shadow reads bodies, and the engine gets none: it cannot evaluate the shadow then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +85,7 @@ def compile_sidecar(
     revision: Revision,
     function: Function,
     keys: Mapping[str, str],
+    shadow: Revision | None = None,
     *,
     linear: int = MAX_LINEAR,
     previous: Enforcement | None = None,
@@ -85,34 +93,42 @@ def compile_sidecar(
     """Compiles a revision for the sidecar of a function.
 
     `keys` holds the JSON Web Key Set of each provider, as text, by the provider's name; one that lacks
-    verifies no token. `linear` is up to how many constants are compared one by one. `previous` is what the
-    sidecar got of an earlier revision: what is as it was there is taken over. Raises rego.CompileError where
-    the decision's path is none.
+    verifies no token. A `shadow` is decided beside it, on the same input, and only reported. `linear` is up
+    to how many constants are compared one by one. `previous` is what the sidecar got of an earlier revision:
+    what is as it was there is taken over. Raises rego.CompileError where the decision's path is none.
     """
-    path = tuple(revision.inventory.decision.split("/"))
-    name = ".".join(("data", *path))
-    plan = revision.policy.plan([name])
+    plan = _plan(revision)
+    watching: Work | None = None
+    watched: tuple[Text, ...] = ()
     with _uncollected():
-        work = _work(revision, function, plan, path, previous.work if previous is not None else None)
-        decision = work.decision
+        work = _work(revision, function, plan, revision.providers, previous.work if previous else None)
+        decision, tokens = work.decision, work.decision.tokens
         rbac, texts = native(decision, revision.id, linear=linear)
-    body = decision.residual and not _BODY.isdisjoint(plan.strings)
+        if shadow is not None:
+            before = previous.shadow if previous else None
+            watching = _work(shadow, function, _plan(shadow), revision.providers, before)
+            watched = beside(rbac, watching.decision, shadow.id, _pair(revision, shadow), linear=linear)
+            tokens = tuple(dict.fromkeys((*tokens, *watching.decision.tokens)))
+    body = decision.residual and _reads_body(plan)
+    blind = shadow is not None and not body and _reads_body(_plan(shadow))
     filters = {
-        IDENTITY: authentication(revision.providers, keys, decision.tokens),
-        ATTRIBUTES: attributes(revision.id, texts),
+        IDENTITY: authentication(revision.providers, keys, tokens),
+        ATTRIBUTES: attributes(revision.id, texts, watched, _pair(revision, shadow)),
         NATIVE: rbac,
         ASK: gate(_ask(function, body=body), decision.answers),
     }
     slots = [_slot(slot, config) for slot, config in filters.items()]
-    snapshot = Snapshot.of(_version(revision, keys), slots)
-    return Enforcement(snapshot, decision.coverage, decision.residual, body, decision.doubts, work)
+    snapshot = Snapshot.of(_version(revision, keys, shadow), slots)
+    doubts = decision.doubts
+    return Enforcement(snapshot, decision.coverage, decision.residual, body, doubts, work, watching, blind)
 
 
-def _version(revision: Revision, keys: Mapping[str, str]) -> str:
-    """The revision, and a hash of its providers' keys: a key that rotates makes another snapshot."""
-    if not keys:
+def _version(revision: Revision, keys: Mapping[str, str], shadow: Revision | None) -> str:
+    """The revision, and a hash of what else a snapshot is made of: its providers' keys, and its shadow."""
+    if not keys and shadow is None:
         return revision.id
-    return f"{revision.id}-{hashlib.sha256(repr(sorted(keys.items())).encode()).hexdigest()[:6]}"
+    parts = (sorted(keys.items()), *([shadow.id] if shadow else []))
+    return f"{revision.id}-{hashlib.sha256(repr(parts).encode()).hexdigest()[:6]}"
 
 
 @contextmanager
@@ -128,13 +144,31 @@ def _uncollected() -> Iterator[None]:
             gc.enable()
 
 
+def _pair(revision: Revision, shadow: Revision | None) -> str:
+    return f"{revision.id}-{shadow.id}" if shadow else ""
+
+
+def _plan(revision: Revision) -> ir.Policy:
+    return revision.policy.plan([".".join(("data", *revision.inventory.decision.split("/")))])
+
+
+def _reads_body(plan: ir.Policy) -> bool:
+    return not _BODY.isdisjoint(plan.strings)
+
+
 def _work(
-    revision: Revision, function: Function, plan: ir.Policy, path: tuple[str, ...], before: Work | None
+    revision: Revision,
+    function: Function,
+    plan: ir.Policy,
+    providers: Sequence[Provider],
+    before: Work | None,
 ) -> Work:
+    """The decision where tokens are those that the providers have signed."""
+    path = revision.inventory.decision.split("/")
     outcome, decision = (before.outcome, before.decision) if before is not None else (None, None)
     outcome = evaluate(plan, path, revision.policy.data, {("function",): function.name}, outcome)
-    bearers = [each.name for each in revision.providers if each.tokens == (Header(),)]
-    names = [provider.name for provider in revision.providers]
+    bearers = [each.name for each in providers if each.tokens == (Header(),)]
+    names = [provider.name for provider in providers]
     return Work(outcome, decide(outcome, names, decision, bearers=bearers))
 
 
@@ -149,21 +183,52 @@ def native(decision: Decision, revision: str, *, linear: int = MAX_LINEAR) -> tu
 
     `linear` is up to how many constants are compared one by one.
     """
-    tree = build(decision.entries, decision.default, linear=linear)
-    if tree.attributes:
-        # The two filters are changed one after the other: a request between them is for the engine.
-        stale = negate(one_of(state_text(REVISION_STATE), (revision,)))
-        entries = (Entry(stale, Verdict.RESIDUAL, RESIDUAL), *decision.entries)
-        tree = build(entries, decision.default, linear=linear)
+    tree = _tree(decision, REVISION_STATE, revision, linear)
     return RBAC(matcher=tree.matcher), tree.attributes
 
 
-def attributes(revision: str, texts: Iterable[Text] = ()) -> SetFilterState:
-    """The filter that lays down what the native one reads of the request, and the revision's name."""
+def _tree(decision: Decision, state: str, revision: str, linear: int, *, residual: str = RESIDUAL) -> Tree:
+    tree = build(decision.entries, decision.default, linear=linear)
+    if tree.attributes:
+        # The two filters are changed one after the other: a request between them is for the engine.
+        stale = negate(one_of(state_text(state), (revision,)))
+        entries = (Entry(stale, Verdict.RESIDUAL, residual), *decision.entries)
+        tree = build(entries, decision.default, linear=linear)
+    return tree
+
+
+def beside(
+    rbac: RBAC, decision: Decision, shadow: str, pair: str, *, linear: int = MAX_LINEAR
+) -> tuple[Text, ...]:
+    """Lets the filter report what a shadow decides; gives what that wants laid down, under the `pair`.
+
+    Envoy reports it in the metadata that it reports its own decision in, under `shadow_engine_result` and
+    `shadow_effective_policy_id`. Names of rules begin with the shadow's: a report says whose it is.
+    """
+    named = replace(
+        decision,
+        entries=tuple(replace(each, name=f"{shadow} {each.name}") for each in decision.entries),
+        default=replace(decision.default, name=f"{shadow} {decision.default.name}"),
+    )
+    tree = _tree(named, SHADOW_STATE, pair, linear, residual=f"{shadow} {RESIDUAL}")
+    rbac.shadow_matcher.CopyFrom(tree.matcher)
+    return tree.attributes
+
+
+def attributes(
+    revision: str, texts: Iterable[Text] = (), watched: Iterable[Text] = (), pair: str = ""
+) -> SetFilterState:
+    """The filter that lays down what the native one reads of the request, and the revision's name.
+
+    `watched` is what a shadow reads, and `pair` names it and the revision.
+    """
     config = SetFilterState()
     # Substitution commands start with a per cent sign; a revision's name has none.
-    states = [(PATH_STATE, "%PATH(NQ:PATH)%"), (REVISION_STATE, revision)]
-    for key, text in (*states, *((each.state, each.format) for each in texts)):
+    states = {PATH_STATE: "%PATH(NQ:PATH)%", REVISION_STATE: revision}
+    states |= {each.state: each.format for each in texts}
+    if watched := tuple(watched):
+        states |= {SHADOW_STATE: pair} | {each.state: each.format for each in watched}
+    for key, text in states.items():
         state = config.on_request_headers.add(object_key=key, factory_key="envoy.string")
         state.format_string.text_format_source.inline_string = text
     return config

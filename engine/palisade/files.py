@@ -1,4 +1,4 @@
-"""Files that other processes read while they change: whole or not at all."""
+"""Files that others read while they change, and that a crash must not cut: whole or not at all."""
 
 from __future__ import annotations
 

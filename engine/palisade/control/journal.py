@@ -1,0 +1,83 @@
+"""What was put in force, written down as it happens: the engine's side of `palisade.policy.history`."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from palisade.control.loading import Deployment
+from palisade.policy.history import Cause, Entry, History
+from palisade.policy.revisions import Revision
+
+log = logging.getLogger(__name__)
+
+
+class Journal:
+    """Belongs to one event loop."""
+
+    def __init__(self, state: Path) -> None:
+        self._history = History.of(state)
+        self.entry: Entry | None = None
+        """That of what is in force."""
+        self.canary: Entry | None = None
+        """That of the canary, where there is one."""
+        self.problem = ""
+        """Why the last one is not kept on disk; empty where it is."""
+
+    async def open(self) -> None:
+        """Learns what was in force when the engine ended."""
+        standing = await asyncio.to_thread(self._history.standing)
+        self.entry, self.canary = standing.base, standing.canary
+
+    async def entries(self) -> tuple[Entry, ...]:
+        """All that is kept, the oldest first."""
+        return await asyncio.to_thread(self._history.entries)
+
+    async def keep(self, entry: Entry, *, keep: int) -> None:
+        """Writes an entry down. One that cannot be written counts too: no full disk must stop a rollback."""
+        try:
+            entry = await asyncio.to_thread(self._history.add, entry, keep=keep)
+            self.problem = ""
+        except OSError as error:
+            self.problem = f"revision {entry.id} cannot be kept for a restart: {error}"
+            log.warning("%s", self.problem)
+        if entry.cause is Cause.CANARY:
+            self.canary = entry
+        else:
+            self.entry, self.canary = entry, None
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """Why something is put in force; the other fields are those of an entry."""
+
+    cause: Cause
+    note: str = ""
+    over: str = ""
+    of: int = 0
+    share: str = ""
+
+
+def entry_of(revision: Revision, deployment: Deployment | None, why: Why) -> Entry:
+    """The entry of a revision that has just been put in force as this deployment."""
+    native, residual = deployment.rules if deployment else (0, 0)
+    return Entry(
+        number=0,
+        id=revision.id,
+        at=datetime.now(UTC),
+        cause=why.cause,
+        note=why.note,
+        policy_set=revision.policy_set,
+        policies=revision.inventory.policies,
+        decision=revision.inventory.decision,
+        hosts=revision.inventory.network.hosts,
+        native=native,
+        residual=residual,
+        over=why.over,
+        of=why.of,
+        functions=tuple(sorted(deployment.enforcements)) if deployment and why.share else (),
+        share=why.share,
+    )
