@@ -178,6 +178,20 @@ def test_a_decision_that_cannot_be_spelled_does_not_end_the_log() -> None:
     assert (stats.failed, stats.written) == (1, 1)
 
 
+def test_the_rule_is_found_out_when_the_line_is_made_and_missing_it_loses_no_decision() -> None:
+    sink = Memory()
+
+    def fails() -> str:
+        raise RecursionError
+
+    async def scenario(decisions: DecisionLog) -> None:
+        decisions.record(record(1, rule=lambda: "a.rego:3"))
+        decisions.record(record(2, rule=fails))
+
+    run(scenario, sink)
+    assert [event["palisade"].get("rule") for event in sink.lines] == ["a.rego:3", None]
+
+
 def test_subscribers_see_masked_events_until_they_leave() -> None:
     sink, seen = Memory(), []
     token = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJhbGljZSJ9."

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 
 from palisade.control.loading import Deployment
 from palisade.control.tasks import Tasks
@@ -100,7 +101,7 @@ class Rollout:
 
     def _evaluation(self, deployment: Deployment, document: Value, value: Value) -> Evaluation:
         attribution = self._attributions.get(deployment.id)
-        rule = attribution.rule(document) if attribution else ""
+        rule = partial(attribution.rule, document) if attribution else ""
         path = deployment.revision.inventory.decision
         return Evaluation(value, path=path, rule=rule, revision=deployment.id)
 

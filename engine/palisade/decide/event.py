@@ -6,7 +6,8 @@ word for stands under `palisade`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
@@ -14,6 +15,8 @@ from typing import Any, Protocol
 from palisade.decide.shadow import Shadowed
 from palisade.decide.times import rfc3339
 from palisade.rego.values import UNDEFINED, Value, to_json
+
+log = logging.getLogger(__name__)
 
 Event = dict[str, Any]
 
@@ -50,7 +53,8 @@ class DecisionRecord:
     allowed: bool
     result: Value = UNDEFINED
     """The value of the decision rule; left out where there was an error, as OPA does."""
-    rule: str = ""
+    rule: str | Callable[[], str] = ""
+    """The rule that decided, or what finds it out."""
     revision: str = ""
     requested_by: str = ""
     request_id: str = ""
@@ -85,11 +89,24 @@ class DecisionRecord:
             "decider": str(self.decider),
             "allowed": self.allowed,
         }
-        for name in ("rule", "revision", "request_id", "status"):
-            value = getattr(self, name)
+        rule = self.rule if isinstance(self.rule, str) else _found_out(self.rule)
+        for name, value in (
+            ("rule", rule),
+            ("revision", self.revision),
+            ("request_id", self.request_id),
+            ("status", self.status),
+        ):
             if value:
                 extension[name] = value
         if self.shadow is not None:
             extension["shadow"] = self.shadow.as_json()
         event["palisade"] = extension
         return event
+
+
+def _found_out(rule: Callable[[], str]) -> str:
+    try:
+        return rule()
+    except Exception:  # a decision is logged, with or without the name of its rule
+        log.exception("which rule decided could not be found out")
+        return ""

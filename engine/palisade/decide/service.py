@@ -43,12 +43,12 @@ class Evaluation:
     """The value of the decision rule, and which rule of which revision gave it.
 
     `path` is the decision's path, such as `palisade/identity/allow`; `rule` is the label of the rule that
-    decided.
+    decided, or what finds it out for the log once the sidecar has its answer.
     """
 
     value: Value
     path: str = ""
-    rule: str = ""
+    rule: str | Callable[[], str] = ""
     revision: str = ""
 
 
@@ -167,11 +167,16 @@ class Authorization(AuthorizationServicer):  # type: ignore[misc]  # generated c
         response = to_response(decision, question.id)
         # One that comes too late is not what happened: the sidecar decided, and its access log tells that.
         if question.answered_in_time:
-            self._log(_record(question, evaluation, decision, took, now - question.started), question)
+            total = now - question.started
+            # After this turn of the event loop, in which the answer leaves.
+            asyncio.get_running_loop().call_soon(self._log, question, evaluation, decision, took, total)
         return response
 
-    def _log(self, record: DecisionRecord, question: _Question) -> None:
+    def _log(
+        self, question: _Question, evaluation: Evaluation, decision: Decision, eval_ns: int, total_ns: int
+    ) -> None:
         """Records a decision: at once, or where it is compared with a shadow's, when that has decided too."""
+        record = _record(question, evaluation, decision, eval_ns, total_ns)
         shadowed = None
         if self._comparison is not None and question.input is not None and question.decided:
             shadowed = self._comparison.residual(question.function, question.input, record.allowed)
