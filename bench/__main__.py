@@ -7,13 +7,16 @@ import asyncio
 import json
 from collections.abc import Callable, Iterable
 
-from bench import enforce, latency, reload
+import uvloop
+
+from bench import enforce, latency, reload, residual
 from bench.rego.measure import evaluation, size
 from bench.report import Report, table
 
 SUITES: dict[str, Callable[[], Iterable[Report]]] = {
     "latency": lambda: [asyncio.run(latency.run())],
     "enforce": enforce.run,
+    "residual": lambda: [uvloop.run(residual.run())],
     "reload": lambda: [asyncio.run(reload.run())],
     "rego": lambda: [evaluation(), size()],
 }

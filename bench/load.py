@@ -18,17 +18,19 @@ def generator() -> str:
     return "wrk" if shutil.which("wrk") else "a Python client"
 
 
-async def throughput(port: int, path: str, headers: Mapping[str, str], seconds: float) -> float:
-    """Requests a second over 16 connections, all of which must be answered with 200."""
+async def throughput(
+    port: int, path: str, headers: Mapping[str, str], seconds: float, connections: int = CONNECTIONS
+) -> float:
+    """Requests a second over so many connections, all of which must be answered with 200."""
     if shutil.which("wrk"):
-        return await _wrk(port, path, headers, seconds)
-    return await _python(port, path, headers, seconds)
+        return await _wrk(port, path, headers, seconds, connections)
+    return await _python(port, path, headers, seconds, connections)
 
 
-async def _wrk(port: int, path: str, headers: Mapping[str, str], seconds: float) -> float:
+async def _wrk(port: int, path: str, headers: Mapping[str, str], seconds: float, connections: int) -> float:
     lines = [part for name, value in headers.items() for part in ("-H", f"{name}: {value}")]
     process = await asyncio.create_subprocess_exec(
-        *("wrk", "-t1", f"-c{CONNECTIONS}", f"-d{max(1, round(seconds))}s", *lines),
+        *("wrk", "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", *lines),
         f"http://127.0.0.1:{port}{path}",
         stdout=asyncio.subprocess.PIPE,
     )
@@ -39,7 +41,9 @@ async def _wrk(port: int, path: str, headers: Mapping[str, str], seconds: float)
     return float(rate[1])
 
 
-async def _python(port: int, path: str, headers: Mapping[str, str], seconds: float) -> float:
+async def _python(
+    port: int, path: str, headers: Mapping[str, str], seconds: float, connections: int
+) -> float:
     until = time.perf_counter() + seconds
 
     async def one() -> int:
@@ -52,7 +56,7 @@ async def _python(port: int, path: str, headers: Mapping[str, str], seconds: flo
                 count += 1
         return count
 
-    return sum(await asyncio.gather(*(one() for _ in range(CONNECTIONS)))) / seconds
+    return sum(await asyncio.gather(*(one() for _ in range(connections)))) / seconds
 
 
 class Asking:
