@@ -93,6 +93,14 @@ def test_a_decision_that_no_rule_defines_is_an_error_and_not_a_denial_of_everyth
         revisions.build(inventory(tmp_path, "decision: envoy/authz/helper\n"), loaded)
 
 
+def test_a_decision_may_be_an_object_put_together_rule_by_rule(tmp_path: Path) -> None:
+    """As OPA-Envoy's documentation writes it."""
+    rules = 'result["allowed"] := true\n\nresult[name] := 1 if some name in input.x\n'
+    loaded = policy_set(tmp_path, a=f"package envoy.authz\n\n{rules}")
+    revision = revisions.build(inventory(tmp_path, "decision: envoy/authz/result\n"), loaded)
+    assert revision.policy.evaluate("data.envoy.authz.result", {})["allowed"] is True
+
+
 def test_errors_of_rego_come_with_their_place(tmp_path: Path) -> None:
     with pytest.raises(rego.CompileError) as raised:
         revisions.build(inventory(tmp_path), policy_set(tmp_path, a=ALLOW + "allow if x\n"))

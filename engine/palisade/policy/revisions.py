@@ -93,12 +93,15 @@ def check_decision(policy: rego.Policy, inventory: Inventory) -> None:
 
 
 def _documents(policy: rego.Policy) -> Iterator[str]:
-    """The documents that the set's rules define, one for each rule."""
+    """The documents that the set's rules define: those of the rules, and the objects that they are parts of,
+    as `result["allowed"] := ...` is of `result`."""
     for module in policy.checked.modules:
         if not module.loc.file.startswith(library.PREFIX):
             for rule in module.rules:
-                if rule.head.args is None and (path := rule_path(module, rule)) is not None:
-                    yield "/".join(path)
+                if rule.head.args is None:
+                    path = rule_path(module, rule) or (*module.package, rule.head.name.name)
+                    for length in range(len(path), len(module.package), -1):
+                        yield "/".join(path[:length])
 
 
 def rule_path(module: ast.Module, rule: ast.Rule) -> tuple[str, ...] | None:
