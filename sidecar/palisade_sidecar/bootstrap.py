@@ -15,6 +15,7 @@ from typing import Any
 from palisade_sidecar import handover
 from palisade_sidecar.access_log import access_log
 from palisade_sidecar.engine_cluster import ENGINE, engine_cluster, grpc_service, residual_cluster
+from palisade_sidecar.parts import parts_listener
 from palisade_sidecar.settings import Address, Settings, Upstream
 
 Json = dict[str, Any]
@@ -58,7 +59,7 @@ def bootstrap(settings: Settings) -> Json:
         "admin": {"address": {"pipe": {"path": str(settings.run_dir / "admin.sock"), "mode": 0o600}}},
         "dynamic_resources": _dynamic_resources(),
         "static_resources": {
-            "listeners": [_listener(settings), _handover(settings.run_dir)],
+            "listeners": [_listener(settings), _handover(settings.run_dir), parts_listener(_ads("0s"))],
             "clusters": [
                 engine_cluster(settings),
                 residual_cluster(settings),

@@ -187,7 +187,12 @@ def lower(
     with collector_paused():
         enforcements = {
             name: compile_sidecar(
-                revision, revision.inventory.functions[name], keys, shadow, previous=before.get(name)
+                revision,
+                revision.inventory.functions[name],
+                keys,
+                shadow,
+                previous=before.get(name),
+                divisible=True,
             )
             for name in names
         }

@@ -20,6 +20,7 @@ from palisade.enforce.envoy.answers import gate
 from palisade.enforce.envoy.bounds import Reason
 from palisade.enforce.envoy.decision import RESIDUAL, Decision, RuleCoverage, decide
 from palisade.enforce.envoy.identity import authentication
+from palisade.enforce.envoy.parts import LAYOUT_STATE, Parts, in_parts
 from palisade.enforce.envoy.predicate import Text, negate, one_of
 from palisade.enforce.envoy.sources import JWT_AUTHN, PATH_STATE, state_text
 from palisade.enforce.envoy.tree import MAX_LINEAR, Entry, Tree, Verdict, build
@@ -71,6 +72,8 @@ class Enforcement:
     """What compiling the next shadow starts from."""
     blind: bool = False
     """Whether the shadow reads bodies, and the engine gets none: it cannot evaluate the shadow then."""
+    parts: Parts | None = field(default=None, repr=False, compare=False)
+    """The decision where it is in parts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +92,15 @@ def compile_sidecar(
     *,
     linear: int = MAX_LINEAR,
     previous: Enforcement | None = None,
+    divisible: bool = False,
 ) -> Enforcement:
     """Compiles a revision for the sidecar of a function.
 
     `keys` holds the JSON Web Key Set of each provider, as text, by the provider's name; one that lacks
     verifies no token. A `shadow` is decided beside it, on the same input, and only reported. `linear` is up
-    to how many constants are compared one by one. `previous` is what the sidecar got of an earlier revision:
-    what is as it was there is taken over. Raises rego.CompileError where the decision's path is none.
+    to how many constants are compared one by one. `previous` is what the sidecar got of the revision before:
+    what is as it was there is taken over. Where it is `divisible`, a large decision without a shadow goes in
+    parts, for which the bootstrap has places. Raises rego.CompileError where the decision's path is none.
     """
     plan = _plan(revision)
     watching: Work | None = None
@@ -103,7 +108,11 @@ def compile_sidecar(
     with _uncollected():
         work = _work(revision, function, plan, revision.providers, previous.work if previous else None)
         decision, tokens = work.decision, work.decision.tokens
-        rbac, texts = native(decision, revision.id, linear=linear)
+        parts = None
+        if divisible and shadow is None:
+            last = previous.parts if previous else None
+            parts = in_parts(decision.entries, decision.default, revision.id, linear=linear, before=last)
+        rbac, texts = native(decision, revision.id, linear=linear) if parts is None else (RBAC(), parts.texts)
         if shadow is not None:
             before = previous.shadow if previous else None
             watching = _work(shadow, function, _plan(shadow), revision.providers, before)
@@ -113,14 +122,18 @@ def compile_sidecar(
     blind = shadow is not None and not body and _reads_body(_plan(shadow))
     filters = {
         IDENTITY: authentication(revision.providers, keys, tokens),
-        ATTRIBUTES: attributes(revision.id, texts, watched, _pair(revision, shadow)),
-        NATIVE: rbac,
+        ATTRIBUTES: attributes(
+            revision.id, texts, watched, _pair(revision, shadow), parts.layout.name if parts else ""
+        ),
+        NATIVE: parts.picking if parts else rbac,
         ASK: gate(_ask(function, body=body), decision.answers),
     }
-    slots = [_slot(slot, config) for slot, config in filters.items()]
+    slots = [*(parts.filters if parts else ()), *(_slot(slot, config) for slot, config in filters.items())]
     snapshot = Snapshot.of(_version(revision, keys, shadow), slots)
     doubts = decision.doubts
-    return Enforcement(snapshot, decision.coverage, decision.residual, body, doubts, work, watching, blind)
+    return Enforcement(
+        snapshot, decision.coverage, decision.residual, body, doubts, work, watching, blind, parts
+    )
 
 
 def _version(revision: Revision, keys: Mapping[str, str], shadow: Revision | None) -> str:
@@ -216,15 +229,22 @@ def beside(
 
 
 def attributes(
-    revision: str, texts: Iterable[Text] = (), watched: Iterable[Text] = (), pair: str = ""
+    revision: str,
+    texts: Iterable[Text] = (),
+    watched: Iterable[Text] = (),
+    pair: str = "",
+    layout: str = "",
 ) -> SetFilterState:
     """The filter that lays down what the native one reads of the request, and the revision's name.
 
-    `watched` is what a shadow reads, and `pair` names it and the revision.
+    `watched` is what a shadow reads, and `pair` names it and the revision. `layout` is the name of that of a
+    decision in parts.
     """
     config = SetFilterState()
     # Substitution commands start with a per cent sign; a revision's name has none.
     states = {PATH_STATE: "%PATH(NQ:PATH)%", REVISION_STATE: revision}
+    if layout:
+        states[LAYOUT_STATE] = layout
     states |= {each.state: each.format for each in texts}
     if watched := tuple(watched):
         states |= {SHADOW_STATE: pair} | {each.state: each.format for each in watched}

@@ -9,7 +9,7 @@ goes on behind a map whose entry did not lead to an action, which makes this exa
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from itertools import groupby
@@ -112,7 +112,7 @@ class _Building:
     def tree(self, entries: Sequence[Entry], last: Entry) -> Tree:
         stages: list[_Stage] = []
         for _, run in groupby(entries, key=lambda entry: entry.outcome):
-            stages.extend(self._split([each for entry in run for each in self._alternatives(entry)]))
+            stages.extend(self._split([each for entry in run for each in alternatives(entry, self._linear)]))
         matcher = self._chain(stages, _action(last))
         return Tree(matcher, tuple(sorted(self._texts, key=lambda text: text.name)))
 
@@ -139,24 +139,6 @@ class _Building:
         if rest:
             stages.append(rest)
         return stages
-
-    def _alternatives(self, entry: Entry) -> Iterable[Entry]:
-        """A rule of alternatives as several rules, where that makes look-ups of them."""
-        parts = entry.predicate.parts if isinstance(entry.predicate, All) else (entry.predicate,)
-        for part in parts:
-            alone = part is entry.predicate
-            if isinstance(part, AnyOf) and (alone or self._are_look_ups(part)):
-                others = [each for each in parts if each is not part]
-                for choice in part.parts:
-                    yield from self._alternatives(entry.under(all_of((choice, *others))))
-                return
-        yield entry
-
-    def _are_look_ups(self, predicate: AnyOf) -> bool:
-        """Whether all alternatives compare a text with so many constants that maps pay."""
-        tests = [part for part in predicate.parts if isinstance(part, (OneOf, Prefixed))]
-        count = sum(len(test.values) for test in tests)
-        return len(tests) == len(predicate.parts) <= MAX_LINEAR and count > self._linear
 
     def _most_telling(self, entries: list[Entry]) -> tuple[Text, bool] | None:
         """What to look up: what most rules compare, then what splits them with the fewest copies of rules and
@@ -223,8 +205,28 @@ class _Building:
                 rest = entries[:at]
                 if not rest or all(each.outcome == entry.outcome for each in rest):
                     return _action(entry)
-        stages = self._split([each for entry in entries for each in self._alternatives(entry)])
+        stages = self._split([each for entry in entries for each in alternatives(entry, self._linear)])
         return Matcher.OnMatch(matcher=self._chain(stages, None))
+
+
+def alternatives(entry: Entry, linear: int = MAX_LINEAR) -> Iterator[Entry]:
+    """A rule of alternatives as several rules, where that makes look-ups of them."""
+    predicate = entry.predicate
+    parts = predicate.parts if isinstance(predicate, All) else (predicate,)
+    for part in parts:
+        if isinstance(part, AnyOf) and (part is predicate or _are_look_ups(part, linear)):
+            others = [each for each in parts if each is not part]
+            for choice in part.parts:
+                yield from alternatives(entry.under(all_of((choice, *others))), linear)
+            return
+    yield entry
+
+
+def _are_look_ups(predicate: AnyOf, linear: int) -> bool:
+    """Whether all alternatives compare a text with so many constants that maps pay."""
+    tests = [part for part in predicate.parts if isinstance(part, (OneOf, Prefixed))]
+    count = sum(len(test.values) for test in tests)
+    return len(tests) == len(predicate.parts) <= MAX_LINEAR and count > linear
 
 
 def _comparisons(predicate: Predicate) -> Iterable[_Comparison]:

@@ -1,0 +1,133 @@
+"""Rules dealt out by the hash of a text, so that each part holds all that a request with its text can meet.
+
+Exact by construction: a rule that compares the text with constants can hold only for requests whose text is
+one of those, and stands in the parts of their hashes; one that does not compare it stands in every part.
+Within a part, rules keep their order.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import xxhash
+
+from palisade.enforce.envoy.predicate import All, OneOf, Predicate, Text, all_of
+from palisade.enforce.envoy.tree import Entry, alternatives
+
+PARTS = 32
+"""So many parts have a place in the sidecar, which its bootstrap knows too."""
+
+WORTH = 1_000
+"""From so many rules on the decision is in parts: to read them all takes Envoy a fiftieth of a second."""
+
+_MOST_COPIES = 2
+"""All parts together have at most so many times the rules of the whole."""
+
+_MOST_IN_ONE = 4
+"""The largest part has at most so many times the rules of the average one."""
+
+
+def part_of(value: str) -> int:
+    """The part whose rules are for requests with that value: as Envoy's consistent hashing has it."""
+    return xxhash.xxh64_intdigest(value.encode("utf-8", "surrogatepass")) % PARTS
+
+
+@dataclass(frozen=True, slots=True)
+class Dealt:
+    """Rules by part, and the text by whose hash they were dealt out."""
+
+    text: Text
+    parts: tuple[tuple[Entry, ...], ...]
+    places: Mapping[int, _Places]
+    """Where each rule went, by its identity."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Places:
+    """A rule in its parts: None for one that is in all of them. `entry` is kept so that its identity is."""
+
+    entry: Entry
+    among: tuple[tuple[int, Entry], ...] | None
+    values: int = 0
+    """With how many constants it compares the text."""
+
+
+def deal(entries: Sequence[Entry], before: Dealt | None = None) -> Dealt | None:
+    """The rules in parts; None where they are few, or no text parts them evenly.
+
+    A text that did `before` is taken again where it still does, and what becomes of the same rules with it.
+    """
+    if before is not None:
+        found = _by(before.text, entries, before.places)
+        if found is not None:
+            return found
+    for text in _telling(entries):
+        found = _by(text, entries, {})
+        if found is not None:
+            return found
+    return None
+
+
+def _telling(entries: Iterable[Entry]) -> list[Text]:
+    """Texts that may part the rules: those that most rules compare, then those with the most values."""
+    rules: Counter[Text] = Counter()
+    values: dict[Text, set[str]] = {}
+    for entry in entries:
+        for choice in alternatives(entry):
+            for test in _comparisons(choice.predicate):
+                rules[test.text] += 1
+                values.setdefault(test.text, set()).update(test.values)
+    worth = [text for text, found in values.items() if len(found) >= PARTS]
+    return sorted(worth, key=lambda text: (-rules[text], -len(values[text]), text.name))
+
+
+def _by(text: Text, entries: Sequence[Entry], known: Mapping[int, _Places]) -> Dealt | None:
+    parts: list[list[Entry]] = [[] for _ in range(PARTS)]
+    places: dict[int, _Places] = {}
+    copies = told = 0
+    for entry in entries:
+        place = known.get(id(entry)) or _places(text, entry)
+        places[id(entry)] = place
+        if place.among is None:
+            for part in parts:
+                part.append(entry)
+        else:
+            told += place.values
+            for number, own in place.among:
+                parts[number].append(own)
+    copies = sum(map(len, parts))
+    evenly = max(map(len, parts)) * PARTS <= _MOST_IN_ONE * copies
+    if told < WORTH or copies > _MOST_COPIES * max(len(entries), told) or not evenly:
+        return None
+    return Dealt(text, tuple(map(tuple, parts)), places)
+
+
+def _places(text: Text, entry: Entry) -> _Places:
+    found: list[tuple[int, Entry]] = []
+    count = 0
+    for choice in alternatives(entry):
+        test = next((test for test in _comparisons(choice.predicate) if test.text == text), None)
+        if test is None:
+            return _Places(entry, None)
+        count += len(test.values)
+        values: dict[int, set[str]] = {}
+        for value in test.values:
+            values.setdefault(part_of(value), set()).add(value)
+        for number, own in sorted(values.items()):
+            if len(own) == len(test.values):
+                found.append((number, choice))
+            else:
+                found.append((number, choice.under(_with_values(choice.predicate, test, frozenset(own)))))
+    return _Places(entry, tuple(found), count)
+
+
+def _comparisons(predicate: Predicate) -> Iterable[OneOf]:
+    parts = predicate.parts if isinstance(predicate, All) else (predicate,)
+    return (part for part in parts if isinstance(part, OneOf))
+
+
+def _with_values(predicate: Predicate, test: OneOf, values: frozenset[str]) -> Predicate:
+    parts = predicate.parts if isinstance(predicate, All) else (predicate,)
+    return all_of(OneOf(test.text, values) if part is test else part for part in parts)

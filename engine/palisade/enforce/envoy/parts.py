@@ -1,0 +1,212 @@
+"""A large decision in parts, so that one changed rule has Envoy read a part of it again, not all of it.
+
+Envoy takes 20 us to read a rule. So the rules of a large decision are dealt out, by the hash of a text that
+nearly all of them compare with constants, to filters that Envoy takes one by one: `palisade.native.0` and so
+on. Each holds all the rules that a request can meet whose text has that hash, those that do not compare it
+too, and so decides alone. `palisade.native` itself is then a composite filter that only picks the part.
+
+Filters change one after the other. A request is decided by one part, so by one revision, where only parts
+change; where the way in which rules are dealt out changes, requests between the two are for the engine: the
+composite and the parts ask first whether the attributes are of the same layout. See
+docs/decisions/parts-of-a-decision.md.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from envoy.config.core.v3.config_source_pb2 import ApiVersion, ConfigSource, ExtensionConfigSource
+from envoy.config.core.v3.extension_pb2 import TypedExtensionConfig
+from envoy.config.rbac.v3.rbac_pb2 import RBAC as RULES
+from envoy.config.rbac.v3.rbac_pb2 import Action
+from envoy.extensions.common.matching.v3.extension_matcher_pb2 import ExtensionWithMatcher
+from envoy.extensions.filters.http.composite.v3.composite_pb2 import Composite, ExecuteFilterAction
+from envoy.extensions.filters.http.rbac.v3.rbac_pb2 import RBAC
+from envoy.extensions.matching.input_matchers.consistent_hashing.v3.consistent_hashing_pb2 import (
+    ConsistentHashing,
+)
+from google.protobuf.duration_pb2 import Duration
+from xds.type.matcher.v3.matcher_pb2 import Matcher
+
+from palisade.enforce.envoy.dealing import PARTS, Dealt, deal
+from palisade.enforce.envoy.decision import RESIDUAL
+from palisade.enforce.envoy.predicate import (
+    Predicate,
+    Text,
+    custom_check,
+    negate,
+    one_of,
+    to_proto,
+    typed,
+)
+from palisade.enforce.envoy.sources import state_text
+from palisade.enforce.envoy.tree import Entry, Tree, build
+
+LAYOUT_STATE = "palisade.layout"
+"""The filter state that names the layout for which the attributes were laid down."""
+
+
+def name_of(part: int) -> str:
+    """The name of the filter of a part."""
+    return f"palisade.native.{part}"
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """A decision in parts: the filters that Envoy gets of it, and what its attributes are to lay down."""
+
+    dealt: Dealt
+    default: Entry
+    layout: Layout
+    filters: tuple[TypedExtensionConfig, ...]
+    """One a part."""
+    picking: ExtensionWithMatcher
+    """The filter that picks one of them."""
+    texts: tuple[Text, ...]
+    read: tuple[tuple[Text, ...], ...]
+    """What of the texts each part reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How rules are dealt out. `since` is the revision with which that began: parts of an earlier time of
+    the same form may still be in the sidecar, and are not to be taken for those of now."""
+
+    form: str
+    since: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.since}-{self.form}"
+
+
+def in_parts(
+    entries: Sequence[Entry], default: Entry, revision: str, *, linear: int, before: Parts | None = None
+) -> Parts | None:
+    """The decision of these rules in parts; None where it is better left whole.
+
+    What is as it was `before`, for the revision that the sidecar got before this one, is the same.
+    """
+    dealt = deal(entries, before.dealt if before is not None else None)
+    if dealt is None:
+        return None
+    trees: dict[int, Tree] = {}
+
+    def tree(number: int) -> Tree:
+        if number not in trees:
+            trees[number] = build(dealt.parts[number], default, linear=linear)
+        return trees[number]
+
+    same = frozenset(
+        number
+        for number, own in enumerate(dealt.parts)
+        if before is not None and before.dealt.parts[number] == own and before.default == default
+    )
+    read = tuple(
+        before.read[number] if before is not None and number in same else tree(number).attributes
+        for number in range(PARTS)
+    )
+    texts = _laid(dealt.text, read)
+    form = _form(dealt.text, texts)
+    layout = Layout(form, revision)
+    if before is not None and before.layout.form == form:
+        layout = before.layout
+    else:
+        same = frozenset()
+    stale = negate(one_of(state_text(LAYOUT_STATE), (layout.name,)))
+    filters = tuple(
+        before.filters[number]
+        if before is not None and number in same
+        else _part(number, tree(number), stale)
+        for number in range(PARTS)
+    )
+    return Parts(dealt, default, layout, filters, _picking(dealt.text, stale), texts, read)
+
+
+def _laid(text: Text, read: Iterable[Iterable[Text]]) -> tuple[Text, ...]:
+    """The texts that the attributes' filter must lay down."""
+    found = {each for texts in read for each in texts}
+    if text.state:
+        found.add(text)
+    return tuple(sorted(found, key=lambda each: each.name))
+
+
+def _form(text: Text, texts: Iterable[Text]) -> str:
+    told = (PARTS, text.name, [(each.state, each.format) for each in texts])
+    return hashlib.sha256(repr(told).encode()).hexdigest()[:8]
+
+
+# What Envoy gets ------------------------------------------------------------------------------------------
+
+
+def _part(number: int, tree: Tree, stale: Predicate) -> TypedExtensionConfig:
+    """The filter of a part: what its tree decides; requests of another layout are for the engine."""
+    found = TypedExtensionConfig(name=name_of(number))
+    matcher = _unless(stale, _asking(), tree.matcher)
+    found.typed_config.Pack(RBAC(matcher=matcher), deterministic=True)
+    return found
+
+
+def _picking(text: Text, stale: Predicate) -> ExtensionWithMatcher:
+    """The filter that picks the part of a request by the hash of the text; the first where there is none."""
+    asking = ExecuteFilterAction()
+    asking.typed_config.name = "palisade.ask"
+    asking.typed_config.typed_config.Pack(_everything(), deterministic=True)
+    found = ExtensionWithMatcher()
+    found.extension_config.name = "palisade.parts"
+    found.extension_config.typed_config.Pack(Composite())
+    ask = Matcher.OnMatch(action=typed("palisade.ask", asking))
+    found.xds_matcher.CopyFrom(_unless(stale, ask, _among(text, 0, PARTS).matcher))
+    return found
+
+
+def _among(text: Text, low: int, high: int) -> Matcher.OnMatch:
+    """Halves the parts until one is left."""
+    if high - low == 1:
+        return Matcher.OnMatch(action=typed("palisade.part", _filter(low)))
+    middle = (low + high) // 2
+    hashed = ConsistentHashing(threshold=middle, modulo=PARTS)
+    check = custom_check(text.input(), typed("palisade.hash", hashed))
+    found = Matcher.OnMatch()
+    item = found.matcher.matcher_list.matchers.add()
+    item.predicate.CopyFrom(to_proto(check))
+    item.on_match.CopyFrom(_among(text, middle, high))
+    found.matcher.on_no_match.CopyFrom(_among(text, low, middle))
+    return found
+
+
+def _filter(number: int) -> ExecuteFilterAction:
+    """The filter that Envoy has of the part at that moment; none yet: the engine decides.
+
+    The source is to the letter that of the bootstrap's listener `palisade.parts`: Envoy takes both for one
+    subscription, and only the listener's is ever started.
+    """
+    source = ConfigSource(resource_api_version=ApiVersion.V3, initial_fetch_timeout=Duration())
+    source.ads.SetInParent()
+    discovery = ExtensionConfigSource(config_source=source, apply_default_config_without_warming=True)
+    discovery.default_config.Pack(_everything(), deterministic=True)
+    discovery.type_urls.append(f"type.googleapis.com/{RBAC.DESCRIPTOR.full_name}")
+    found = ExecuteFilterAction()
+    found.dynamic_config.name = name_of(number)
+    found.dynamic_config.config_discovery.CopyFrom(discovery)
+    return found
+
+
+def _everything() -> RBAC:
+    """A filter that leaves every request to the engine."""
+    return RBAC(matcher=Matcher(on_no_match=_asking()))
+
+
+def _asking() -> Matcher.OnMatch:
+    return Matcher.OnMatch(action=typed("palisade.action", Action(name=RESIDUAL, action=RULES.Action.ALLOW)))
+
+
+def _unless(stale: Predicate, then: Matcher.OnMatch, otherwise: Matcher) -> Matcher:
+    found = Matcher()
+    item = found.matcher_list.matchers.add()
+    item.predicate.CopyFrom(to_proto(stale))
+    item.on_match.CopyFrom(then)
+    found.on_no_match.matcher.CopyFrom(otherwise)
+    return found

@@ -1,0 +1,175 @@
+"""A decision in parts decides each request as the whole does, and an edit changes few parts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from palisade.enforce.envoy import dealing
+from palisade.enforce.envoy.dealing import PARTS, deal, part_of
+from palisade.enforce.envoy.parts import in_parts
+from palisade.enforce.envoy.predicate import (
+    YES,
+    All,
+    AnyOf,
+    Constant,
+    Not,
+    OneOf,
+    Predicate,
+    Prefixed,
+    Text,
+    all_of,
+    any_of,
+    negate,
+    one_of,
+)
+from palisade.enforce.envoy.sources import PATH_TEXT, claim_text, header_text
+from palisade.enforce.envoy.tree import Entry, Verdict
+
+METHOD, SUBJECT = header_text(":method"), claim_text(("corp", "sub"))
+DENY = Entry(YES, Verdict.DENY, "default")
+
+
+def rules(count: int, changed: int = -1) -> list[Entry]:
+    return [
+        Entry(
+            all_of(
+                (one_of(METHOD, ["GET"]), one_of(PATH_TEXT, ["/changed" if at == changed else f"/{at}"])),
+            ),
+            Verdict.ALLOW,
+            f"a.rego:{at}",
+        )
+        for at in range(count)
+    ]
+
+
+def holds(predicate: Predicate, request: Mapping[Text, str]) -> bool:
+    """The plainest meaning of a predicate."""
+    match predicate:
+        case Constant(value):
+            return value
+        case OneOf(text, values):
+            return request.get(text) in values
+        case Prefixed(text, values):
+            return request.get(text, "").startswith(tuple(values))
+        case All(parts):
+            return all(holds(part, request) for part in parts)
+        case AnyOf(parts):
+            return any(holds(part, request) for part in parts)
+        case Not(part):
+            return not holds(part, request)
+    raise AssertionError(predicate)
+
+
+def decided(entries: Sequence[Entry], request: Mapping[Text, str]) -> tuple[Verdict, str]:
+    """By the first rule that holds."""
+    return next((entry.outcome for entry in entries if holds(entry.predicate, request)), DENY.outcome)
+
+
+VALUES = [f"v{at}" for at in range(80)]
+COMPARISONS = st.builds(
+    OneOf, st.sampled_from([METHOD, PATH_TEXT, SUBJECT]), st.frozensets(st.sampled_from(VALUES), min_size=1)
+)
+PREDICATES = st.recursive(
+    COMPARISONS,
+    lambda inner: st.one_of(
+        st.lists(inner, min_size=1, max_size=3).map(all_of),
+        st.lists(inner, min_size=1, max_size=3).map(any_of),
+        inner.map(negate),
+    ),
+    max_leaves=4,
+)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.lists(st.builds(Entry, PREDICATES, st.sampled_from(Verdict), st.just("r")), max_size=20),
+    st.lists(
+        st.dictionaries(st.sampled_from([METHOD, PATH_TEXT, SUBJECT]), st.sampled_from([*VALUES, "other"]))
+    ),
+)
+def test_a_part_decides_as_the_whole(entries: list[Entry], requests: list[dict[Text, str]]) -> None:
+    """Whatever the rules, whichever text they are dealt out by, wherever a request has no such text."""
+    whole = [*rules(100), *entries]
+    for text in (PATH_TEXT, METHOD, SUBJECT):
+        with pytest.MonkeyPatch.context() as patched:
+            for limit, value in {"WORTH": 1, "_MOST_COPIES": 10**9, "_MOST_IN_ONE": 10**9}.items():
+                patched.setattr(dealing, limit, value)
+            dealt = dealing._by(text, whole, {})
+        if dealt is None:
+            continue
+        for request in requests:
+            value = request.get(text)
+            part = dealt.parts[0 if value is None else part_of(value)]
+            assert decided(part, request) == decided(whole, request)
+
+
+def test_few_rules_stay_whole() -> None:
+    """A small decision costs no further filter."""
+    assert deal(rules(dealing.WORTH - 1)) is None
+    assert deal(rules(dealing.WORTH)) is not None
+
+
+def test_rules_that_no_text_parts_evenly_stay_whole() -> None:
+    """One path for all, or rules that compare nothing: parts would all be the whole."""
+    assert deal([Entry(one_of(METHOD, ["GET"]), Verdict.ALLOW, str(at)) for at in range(2000)]) is None
+    others = [Entry(negate(one_of(PATH_TEXT, [f"/{at}"])), Verdict.ALLOW, str(at)) for at in range(2000)]
+    assert deal([*rules(1000), *others]) is None
+
+
+def test_a_table_of_subjects_is_dealt_out_by_subject() -> None:
+    """Few rules that compare many constants, as a table in data gives them."""
+    entries = [
+        Entry(all_of((one_of(SUBJECT, subjects), one_of(PATH_TEXT, [path]))), Verdict.ALLOW, path)
+        for path, subjects in (
+            ("/a", [f"u{at}" for at in range(900)]),
+            ("/b", [f"u{at}" for at in range(600)]),
+        )
+    ]
+    dealt = deal(entries)
+    assert dealt is not None
+    assert dealt.text == SUBJECT
+    for number, part in enumerate(dealt.parts):
+        for entry in part:
+            (test,) = (part for part in entry.predicate.parts if part.text == SUBJECT)  # type: ignore[union-attr]
+            assert {part_of(value) for value in test.values} == {number}
+
+
+def test_one_changed_rule_changes_the_parts_of_its_values() -> None:
+    """The others are the same objects, and what Envoy gets of them the same to the byte."""
+    first = in_parts(rules(2000), DENY, "r1", linear=4)
+    assert first is not None
+    again = in_parts(rules(2000, changed=7), DENY, "r2", linear=4, before=first)
+    assert again is not None
+    changed = {number for number in range(PARTS) if again.filters[number] != first.filters[number]}
+    assert changed == {part_of("/7"), part_of("/changed")}
+    assert again.layout == first.layout
+    assert again.picking == first.picking
+    fresh = in_parts(rules(2000, changed=7), DENY, "r1", linear=4)
+    assert fresh is not None
+    assert fresh.filters == again.filters
+
+
+def test_another_text_is_another_layout() -> None:
+    """Attributes, the picking filter and parts of two layouts do not understand each other."""
+    first = in_parts(rules(2000), DENY, "r1", linear=4)
+    subjects = [Entry(one_of(SUBJECT, [f"u{at}"]), Verdict.ALLOW, str(at)) for at in range(2000)]
+    second = in_parts(subjects, DENY, "r2", linear=4, before=first)
+    assert first is not None
+    assert second is not None
+    assert second.layout.name != first.layout.name
+    assert [text.state for text in second.texts] == ["palisade.claim.corp:sub"]
+    assert all(a != b for a, b in zip(first.filters, second.filters, strict=True))
+
+
+def test_a_layout_that_comes_again_is_not_the_one_of_before() -> None:
+    """Parts of back then may still be in the sidecar."""
+    first = in_parts(rules(2000), DENY, "r1", linear=4)
+    later = in_parts(rules(2000), DENY, "r3", linear=4, before=None)
+    assert first is not None
+    assert later is not None
+    assert first.layout.form == later.layout.form
+    assert first.layout.name != later.layout.name
