@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from palisade.policy import data
+from palisade.policy import data, source
 from palisade.policy.sets import PolicySetError, load
 from palisade.rego import text as rego_text
+from palisade.rego.errors import Diagnostic
 
 
 def write(root: Path, files: dict[str, str]) -> None:
@@ -174,3 +175,12 @@ def test_json_is_yaml_that_means_the_same(value: object) -> None:
     text = rego_text.dumps(value)
     if all(ch.isprintable() for ch in text):
         assert data.read("data.yaml", text) == data.read("data.json", text) == value
+
+
+def test_a_file_without_end_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(source, "_MOST_BYTES", 1 << 20)
+    found = source.read_text(Path("/dev/zero"), "zero")
+    assert isinstance(found, Diagnostic)
+    assert found.message == "too large: more than 1 MiB"
+    (tmp_path / "a.rego").write_bytes(b"#" * (1 << 20))
+    assert isinstance(source.read_text(tmp_path / "a.rego", "a"), str)

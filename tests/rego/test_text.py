@@ -65,3 +65,10 @@ def test_numbers_are_read_exactly(digits: str, value: Any) -> None:
 def test_what_is_no_json_is_refused(wrong: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - each has its own message
         text.loads(wrong)
+
+
+@pytest.mark.parametrize("kind", [str, bytes])
+def test_half_a_surrogate_pair_is_read_as_go_reads_it(kind: type) -> None:
+    source = r'{"\udc00": ["\ud83d", "\ud83d\ude00", "a\uD800b"]}'
+    read = text.loads(source if kind is str else source.encode())
+    assert read == {"\ufffd": ["\ufffd", "\U0001f600", "a\ufffdb"]}

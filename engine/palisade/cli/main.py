@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from importlib.metadata import version
@@ -31,6 +32,9 @@ from palisade.cli.exit_codes import CommandError, Exit
 from palisade.cli.output import err, out, print_diagnostics
 from palisade.policy.source import SourceError
 from palisade.rego.errors import CompileError
+
+# What writing to standard output may end with; errors about files are those of commands.
+_UNWRITTEN = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 
 app = typer.Typer(
     name="palisade",
@@ -78,8 +82,14 @@ app.command("promote", epilog=promote.EPILOG)(promote.promote)
 
 def main() -> None:
     """Runs a command. What a user did wrong ends as a message and an exit code, never as a traceback."""
+    # A service manager may start this with its outputs closed: then there is no one to tell anything.
+    sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - for as long as this runs
+    sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
     try:
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()
     except CommandError as error:
         err().print(f"palisade: {error}", style="bold red" if err().is_terminal else None)
         if error.hint:
@@ -92,3 +102,9 @@ def main() -> None:
         # Whoever read the output has seen enough. Python would complain once more when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(Exit.OK)
+    except OSError as error:
+        if error.filename is not None or error.errno not in _UNWRITTEN:
+            raise
+        err().print(f"palisade: the output cannot be written: {error.strerror}")
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(Exit.FAILED)

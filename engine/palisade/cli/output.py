@@ -15,7 +15,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from palisade.rego.errors import PARSE_ERROR, Diagnostic
+from palisade.rego.errors import PARSE_ERROR, Diagnostic, visible
 
 
 class Output(StrEnum):
@@ -69,7 +69,7 @@ def print_diagnostics(diagnostics: Iterable[Diagnostic], console: Console, *, in
     """Each error with its place, the line, a caret and what to do."""
     for each in diagnostics:
         head, *rest = str(each).splitlines()
-        place, code = len(indent) + len(str(each.location)), each.code
+        place, code = len(indent) + len(visible(str(each.location))), each.code
         text = Text(indent + head)
         text.stylize("bold", 0, place)
         text.stylize("bold red", place + 2, place + 2 + len(code))

@@ -6,7 +6,6 @@ https://www.openpolicyagent.org/docs/latest/envoy-primer/#example-input
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from email.message import Message
 from typing import Any
@@ -50,25 +49,9 @@ def _truncated(headers: Mapping[str, str], size: int) -> bool:
 
 def _json(_: str, body: bytes) -> Value:
     try:
-        text = body.decode("utf-8", "replace")
-        value = loads(text)
+        return loads(body.decode("utf-8", "replace"))
     except (ValueError, RecursionError) as error:
         raise BodyError(f"the body is no JSON: {_without_content(error)}") from error
-    # "\ud800" is legal JSON and no Unicode string; Go, and so OPA, reads it as the replacement character.
-    return _mend(value) if _SURROGATE.search(text) else value
-
-
-_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
-
-
-def _mend(value: Value) -> Value:
-    if type(value) is str:
-        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    if type(value) is list:
-        return [_mend(item) for item in value]
-    if type(value) is dict:
-        return {_mend(key): _mend(item) for key, item in value.items()}
-    return value
 
 
 def _without_content(error: Exception) -> str:

@@ -47,7 +47,8 @@ def _json(name: str, text: str) -> Value | Diagnostic:
         at = Location(name, error.lineno, error.colno, error.pos)
         return source.error(at, f"not JSON: {error.msg[:1].lower()}{error.msg[1:]}")
     except ValueError as error:  # NaN, Infinity, and integers beyond Python's limit of digits
-        return source.error(Location(name, 1, 1), f"not JSON: {error}")
+        what = str(error) if "NaN" in str(error) or "Infinity" in str(error) else "a number is too big"
+        return Diagnostic(LOAD_ERROR, f"not JSON: {what}", Location(name, 1, 1))
 
 
 def _yaml(name: str, text: str) -> Value | Diagnostic:

@@ -24,6 +24,8 @@ LOAD_ERROR = "load_error"
 _MOST_VALUES = 2_000_000
 _MOST_DEPTH = 200
 
+_MOST_BYTES = 256 << 20
+
 _TAG = "tag:yaml.org,2002:"
 
 
@@ -217,13 +219,17 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 
 def read_text(path: Path, name: str, code: str = CONFIG_ERROR) -> str | Diagnostic:
-    """The text of a UTF-8 file, or why it cannot be read."""
+    """The text of a UTF-8 file, or why it cannot be read. What is not made for reading may have no end."""
     try:
-        raw = path.read_bytes()
+        with path.open("rb") as file:
+            raw = file.read(_MOST_BYTES + 1)
     except FileNotFoundError:
         return Diagnostic(code, "no such file", Location(name, 1, 1), hint="check the path")
     except OSError as error:
         return Diagnostic(code, f"cannot be read: {error.strerror or error}", Location(name, 1, 1))
+    if len(raw) > _MOST_BYTES:
+        message = f"too large: more than {_MOST_BYTES >> 20} MiB"
+        return Diagnostic(code, message, Location(name, 1, 1), hint="is it the file you mean?")
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:

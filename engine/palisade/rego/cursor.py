@@ -13,6 +13,7 @@ from palisade.rego.lexer import FUTURE_KEYWORDS, KEYWORDS, NO_GAP, Token, tokeni
 # tree by recursion, which Python ends at a thousand calls; people write no policy that comes near.
 MAX_NESTING = 100
 MAX_HEIGHT = 200
+_MOST_OF_LINE = 100_000
 TOO_DEEP = "max parsing recursion depth exceeded"
 
 # Python's constructor of a named tuple takes twice as long, and every node has a place.
@@ -151,9 +152,11 @@ class Cursor:
         return _new(Location, (self.file, row, start - self.lines[row - 1] + 1, start, token.end))
 
     def line(self, row: int) -> str:
-        """The text of a line, without its end."""
+        """The text of a line, without its end; nothing of one too long to be shown with each error."""
         begin = self.lines[row - 1]
         end = self.lines[row] if row < len(self.lines) else len(self.source)
+        if end - begin > _MOST_OF_LINE:
+            return ""
         return self.source[begin:end].rstrip("\r\n")
 
     # Errors

@@ -24,6 +24,11 @@ EVAL_INTERNAL_ERROR = "eval_internal_error"
 EVAL_CANCEL_ERROR = "eval_cancel_error"
 
 
+_LAYOUT = "\n\t"
+_MOST_SHOWN = 160
+"""So many characters of a line are shown at most: more fill the screen, and help nobody."""
+
+
 class Location(NamedTuple):
     """A place in a source: row and column count from 1, the column in characters.
 
@@ -68,15 +73,36 @@ class Diagnostic:
         return self.location.col
 
     def __str__(self) -> str:
-        head = f"{self.location}: {self.code}: {self.message}"
-        parts = [head]
+        parts = [f"{visible(str(self.location))}: {self.code}: {visible(self.message, _LAYOUT)}"]
         if self.line:
-            shown = self.line.expandtabs(4)
-            caret = len(self.line[: max(self.col - 1, 0)].expandtabs(4))
+            shown, caret = _excerpt(self.line, max(self.col - 1, 0))
             parts += [f"    {shown}", f"    {' ' * caret}^"]
         if self.hint:
-            parts.append(f"    {self.hint}")
+            parts.append(f"    {visible(self.hint, _LAYOUT)}")
         return "\n".join(parts)
+
+
+def visible(text: str, keep: str = "") -> str:
+    """The text with what cannot be seen written out: names and sources hold anything."""
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() or each in keep else _written(each) for each in text)
+
+
+def _written(char: str) -> str:
+    code = ord(char)
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def _excerpt(line: str, column: int) -> tuple[str, int]:
+    """What is shown of a line around a column, and the column in that."""
+    first = max(column - _MOST_SHOWN // 2, 0) if len(line) > _MOST_SHOWN else 0
+    last = min(first + _MOST_SHOWN, len(line))
+    lead, tail = "..." if first else "", "..." if last < len(line) else ""
+    before = lead + visible(line[first:column].expandtabs(4))
+    # A tab's width hangs on what stands before it.
+    after = visible(line[first:last].expandtabs(4))
+    return f"{lead}{after}{tail}", len(before)
 
 
 class CompileError(Exception):

@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import NamedTuple
 
 NO_GAP = 0
@@ -109,6 +110,8 @@ _LOOSE_STRING = re.compile(r'"(?:[^"\\\n]++|\\[^\n])*+("?)')
 _new = tuple.__new__
 # No source may hold these anywhere: a null, a byte-order mark behind the first place, half a surrogate pair.
 _FORBIDDEN = re.compile("[\0\ufeff\ud800-\udfff]")
+_MOST_FORBIDDEN = _MOST_ILLEGAL = 100
+"""So many are told of: what has more is no source."""
 _FORBIDDEN_NAMES = {"\0": "illegal null character", "\ufeff": "illegal byte-order mark"}
 
 
@@ -126,6 +129,7 @@ class _Lexer:
         self.out = Tokens()
         # The template strings that are open here: whether each is raw, and how many braces are open in it.
         self.templates: list[tuple[bool, int]] = []
+        self.illegals = 0
 
     def run(self) -> None:
         position = 1 if self.source.startswith("\ufeff") else 0
@@ -225,6 +229,11 @@ class _Lexer:
         elif char in "!$":
             message = f"illegal {char} character"
         self.refuse(message, start, end, gap)
+        self.illegals += 1
+        if self.illegals == _MOST_ILLEGAL:
+            end = len(self.source)
+            self.out.tokens.append(Token("eof", "", end, end, NEWLINE))
+            return -1
         return end
 
     def refuse(self, message: str, start: int, end: int, gap: int) -> None:
@@ -233,7 +242,7 @@ class _Lexer:
             self.out.errors.append(LexicalError(message, start, end))
 
     def forbidden(self, position: int) -> None:
-        for found in _FORBIDDEN.finditer(self.source, position):
+        for found in islice(_FORBIDDEN.finditer(self.source, position), _MOST_FORBIDDEN):
             message = _FORBIDDEN_NAMES.get(found[0], "illegal utf-8 character")
             self.out.errors.append(LexicalError(message, found.start(), found.end()))
 

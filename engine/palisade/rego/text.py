@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from json.encoder import encode_basestring
@@ -55,7 +56,24 @@ def _pieces(value: Any, step: str | None, line: str) -> Iterator[str]:
 
 def loads(text: str | bytes) -> Value:
     """JSON text as a value, numbers exact. Raises ValueError (json.JSONDecodeError) with line and column."""
-    return json.loads(text, parse_float=_exact, parse_constant=_refuse)
+    value = json.loads(text, parse_float=_exact, parse_constant=_refuse)
+    # "\ud800" is legal JSON and no Unicode string; Go, and so OPA, reads it as the replacement character.
+    halves = _HALF.search(text) if isinstance(text, str) else _HALF_BYTES.search(text)
+    return _whole(value) if halves else value
+
+
+_HALF = re.compile(r"\\u[dD][89a-fA-F]")
+_HALF_BYTES = re.compile(_HALF.pattern.encode())
+
+
+def _whole(value: Value) -> Value:
+    if type(value) is str:
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if type(value) is list:
+        return [_whole(item) for item in value]
+    if type(value) is dict:
+        return {_whole(key): _whole(item) for key, item in value.items()}
+    return value
 
 
 def _exact(digits: str) -> int | float | Decimal:

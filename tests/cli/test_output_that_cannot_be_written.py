@@ -1,0 +1,21 @@
+"""Outputs that are full or closed: no traceback, and an exit code that says so."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+COMMAND = Path(sys.executable).with_name("palisade")
+
+
+@pytest.mark.parametrize(("output", "code"), [(">/dev/full", 4), (">&-", 0), (">&- 2>&-", 0), ("| true", 0)])
+def test_no_traceback(output: str, code: int, tmp_path: Path) -> None:
+    (tmp_path / "a.rego").write_text("package a\n\np := 1\n")
+    command = f"'{COMMAND}' eval -d {tmp_path} data.a.p {output}"
+    ended = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=60)
+    assert ended.returncode == code
+    assert "Traceback" not in ended.stderr
+    assert ("No space left" in ended.stderr) == (code == 4)
