@@ -13,7 +13,7 @@ from typing import Any
 
 Json = dict[str, Any]
 
-PARTS = 32
+PARTS = 64
 """As many as the engine deals rules out to."""
 
 _TYPE = "type.googleapis.com/"

@@ -10,6 +10,7 @@ from control_helpers import Project, run
 from test_sidecars_on_envoy import Lines, eventually, running, until
 
 from palisade.control.engine import Engine
+from palisade.enforce.envoy.dealing import PARTS
 from palisade.enforce.envoy.parts import name_of
 from palisade.xds.resources import EXTENSION
 
@@ -48,7 +49,7 @@ def test_parts_decide_natively_and_follow_edits(project: Project) -> None:
         project.allow.write_text(rules(COUNT))
         async with running(project, "hello", sink=sink) as (engine, _, client, _):
             await until(client, "/things/1", 200)
-            assert len(parts(engine)) == 32
+            assert len(parts(engine)) == PARTS
             for at in sample:
                 assert await asked(client, at) == ((200, 403) if at % 2 else (403, 200)), at
             assert (await client.get(f"/things/{COUNT}")).status_code == 403

@@ -16,7 +16,7 @@ import xxhash
 from palisade.enforce.envoy.predicate import All, OneOf, Predicate, Text, all_of
 from palisade.enforce.envoy.tree import Entry, alternatives
 
-PARTS = 32
+PARTS = 64
 """So many parts have a place in the sidecar, which its bootstrap knows too."""
 
 WORTH = 1_000

@@ -165,6 +165,8 @@ class _Cases:
         self._lowering = lowering
         self._before = before
         self.notes = NOTHING
+        self._noted: set[int] = set()
+        self._same_notes: dict[Notes, Notes] = {}
         self.conditions: dict[Formula, Condition] = {}
         self.rules: dict[Formula, Rule] = {}
 
@@ -172,9 +174,11 @@ class _Cases:
         found = self._before.conditions.get(formula) if self._before is not None else None
         if found is None:
             bounds = self._lowering.bounds(formula)
-            found = Condition(bounds, self._lowering.notes(formula))
+            notes = self._lowering.notes(formula)
+            found = Condition(bounds, self._same_notes.setdefault(notes, notes))
         self.conditions[formula] = found
-        if found.notes is not NOTHING and found.notes != self.notes:
+        if found.notes is not NOTHING and id(found.notes) not in self._noted:
+            self._noted.add(id(found.notes))
             self.notes = self.notes.and_of(found.notes)
         return found
 

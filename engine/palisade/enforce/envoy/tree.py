@@ -143,6 +143,10 @@ class _Building:
     def _most_telling(self, entries: list[Entry]) -> tuple[Text, bool] | None:
         """What to look up: what most rules compare, then what splits them with the fewest copies of rules and
         the fewest values, so that rules which agree on it stay together."""
+        if len(entries) == 1 and all(
+            len(t.values) <= self._linear for t in _comparisons(entries[0].predicate)
+        ):
+            return None
         rules: Counter[tuple[Text, bool]] = Counter()
         total: Counter[tuple[Text, bool]] = Counter()
         distinct: dict[tuple[Text, bool], set[str]] = {}
@@ -158,6 +162,9 @@ class _Building:
             key=lambda what: (-rules[what], total[what] / rules[what], len(distinct[what]), what[0].name),
             default=None,
         )
+
+    def _is_worth_a_map(self, entry: Entry) -> bool:
+        return any(len(test.values) > self._linear for test in _comparisons(entry.predicate))
 
     def _chain(self, stages: Sequence[_Stage], end: Matcher.OnMatch | None) -> Matcher:
         """The stages in turn, then `end`; without one, Envoy goes on behind the whole."""

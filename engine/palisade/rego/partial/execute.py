@@ -18,7 +18,7 @@ from typing import TypeAlias
 from palisade.rego import ir
 from palisade.rego.errors import NOWHERE, Location
 from palisade.rego.partial.construct import grown, pairs_of, put
-from palisade.rego.partial.flow import RESULT, ByBlock, Liveness, all_stmts
+from palisade.rego.partial.flow import RESULT, Liveness, all_stmts
 from palisade.rego.partial.formula import FALSE, TRUE, Builder, Formula
 from palisade.rego.partial.opaque import Failing, opaque_values
 from palisade.rego.partial.statements import Statements
@@ -89,6 +89,7 @@ class _Followed:
     block: ir.Block
     result: Result
     called: tuple[ir.Func, ...]
+    label: Location
 
 
 class Executor(Statements):
@@ -113,9 +114,9 @@ class Executor(Statements):
         self._data: Known = known if before is None else before._data
         self._flow: Liveness = Liveness(before._flow if before is not None else None)
         self._failing: Failing = Failing(policy, before._failing if before is not None else None)
-        self._labels: ByBlock[Location] = ByBlock(before._labels if before is not None else None)
         self._before = before._followed if before is not None else {}
         self._followed: dict[object, _Followed] = {}
+        self._envs: dict[object, Env] = {} if before is None else before._envs
         self._kept: dict[object, tuple[list[Step], frozenset[ir.Func | None]]] = {}
         self._statements = 0
         self._first_size: int = 0 if before is None else before._first_size
@@ -156,7 +157,6 @@ class Executor(Statements):
         self._before = {}
         self._flow.settle()
         self._failing.settle()
-        self._labels.settle()
         if not self._first_size:
             self._first_size = self.builder.size
 
@@ -197,17 +197,31 @@ class Executor(Statements):
         worlds = Worlds(env, self.builder)
         blocks = tuple(blocks)
         for block, live in zip(blocks, self._flow.chain(blocks, outside), strict=True):
+            if guard:
+                known = self._recall(block, worlds.last.env, live)
+                if known is not None and worlds.more(known.result, known.label):
+                    continue
             worlds.advance(
                 partial(self._guarded if guard else self._block, block, live=live), self._label(block)
             )
         return worlds
 
-    def _guarded(self, block: ir.Block, env: Env, live: frozenset[int]) -> Result:
+    def _recall(self, block: ir.Block, env: Env, live: frozenset[int]) -> _Followed | None:
+        """What the block came to before."""
         at = id(block), env_key(env), live, self._final
         known = self._before.get(at)
-        if known is not None and all(self._functions.get(func.name) is func for func in known.called):
-            self._followed[at] = known
+        if known is None:
+            return None
+        if known.called:
+            if any(self._functions.get(func.name) is not func for func in known.called):
+                return None
             self._called.update(known.called)
+        self._followed[at] = known
+        return known
+
+    def _guarded(self, block: ir.Block, env: Env, live: frozenset[int]) -> Result:
+        known = self._recall(block, env, live)
+        if known is not None:
             return known.result
         outer, self._called = self._called, set()
         try:
@@ -217,11 +231,22 @@ class Executor(Statements):
         else:
             called = tuple(func for func in self._called if func is not None)
             if len(called) == len(self._called):
-                self._followed[at] = _Followed(block, result, called)
+                at = id(block), env_key(env), live, self._final
+                result = self._with_known_envs(result)
+                self._followed[at] = _Followed(block, result, called, self._label(block))
         finally:
             outer |= self._called
             self._called = outer
         return result
+
+    def _with_known_envs(self, result: Result) -> Result:
+        """The result with environments that are the same objects for all blocks that leave the same."""
+
+        def known(env: Env) -> Env:
+            return self._envs.setdefault(env_key(env), env)
+
+        steps = [Step(step.condition, known(step.env), step.signal) for step in result.steps]
+        return Result(steps, known(result.rest), result.completed)
 
     def _opaque_block(self, block: ir.Block, env: Env, live: frozenset[int], trouble: Unsupported) -> Result:
         """The block's effect where only the evaluator knows which of its effects take place."""
@@ -313,10 +338,6 @@ class Executor(Statements):
 
     def _label(self, block: ir.Block) -> Location:
         """The place that stands for a block: the head of the rule, where its value is assigned."""
-        known = self._labels.get(block)
-        return known if known is not None else self._labels.set(block, self._find_label(block))
-
-    def _find_label(self, block: ir.Block) -> Location:
         for stmt in chain(block.stmts, all_stmts(block)):
             if isinstance(stmt, ir.AssignVarOnceStmt):
                 return self._where(stmt)

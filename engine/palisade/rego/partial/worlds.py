@@ -90,9 +90,16 @@ class State:
 
     def take(self, other: State, builder: Builder) -> None:
         """What led to the other state leads here too."""
+        self._own(builder).extend(other.reached(builder))
+
+    def add(self, reason: Reason, builder: Builder) -> None:
+        """One more condition leads here."""
+        self._own(builder).append(reason)
+
+    def _own(self, builder: Builder) -> list[Reason]:
         if self.shared:
             self.origin, self.shared = list(self.reached(builder)), False
-        self.origin.extend(other.reached(builder))
+        return self.origin
 
     def given_on(self, builder: Builder) -> list[Reason]:
         """The conditions that lead here, for other states to start from."""
@@ -121,6 +128,10 @@ def env_key(env: Env) -> object:
     except AttributeError:
         env.key = frozenset(env.items())
         return env.key
+
+
+def same_env(one: Env, other: Env) -> bool:
+    return one is other or env_key(one) == env_key(other)
 
 
 class Worlds:
@@ -152,6 +163,33 @@ class Worlds:
         self._join(states)
         if len(self.states) > MAX_STATES:
             raise Unsupported("too many different outcomes")
+
+    @property
+    def last(self) -> State:
+        """The state that is reached where no other is."""
+        return self.states[-1]
+
+    def more(self, result: Result, label: Location) -> bool:
+        """Takes the last state through a block as `advance` does, where that only adds to what leads to the
+        other state there is: what all rules but the first of a document do. False where it is not so."""
+        if len(self.states) != 2 or len(result.steps) != 1:
+            return False
+        ended, going = self.states
+        step = result.steps[0]
+        if (
+            ended.signal == NEXT
+            or going.signal != NEXT
+            or going.part is not TRUE
+            or len(going.origin) != 1
+            or going.origin[0][0] is not TRUE
+            or step.condition is TRUE
+            or ended.signal != step.signal
+            or not same_env(ended.env, step.env)
+            or not same_env(going.env, result.rest)
+        ):
+            return False
+        ended.add((step.condition, label), self._builder)
+        return True
 
     def _join(self, states: list[State]) -> None:
         joined: list[State] = []

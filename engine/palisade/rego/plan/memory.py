@@ -50,21 +50,24 @@ class Memory:
         self.lock = threading.Lock()
         self.tables = Tables()
         self._for: object = None
+        # Of the last plan and the one before: a set and its shadow are planned in turns.
         self._rules: dict[_Key, Planned] = {}
-        self._funcs: dict[str, ir.Func] = {}
+        self._older: dict[_Key, Planned] = {}
+        self._funcs: dict[str, tuple[ir.Func, ...]] = {}
         self._used: dict[_Key, Planned] = {}
 
     def begin(self, root: Node, *settings: object) -> None:
         """Forgets everything where documents have another shape, or plans other settings, than before."""
         wanted = shape(root), settings
         if wanted != self._for:
-            self._for, self.tables, self._rules, self._funcs = wanted, Tables(), {}, {}
+            self._for, self.tables = wanted, Tables()
+            self._rules, self._older, self._funcs = {}, {}, {}
         self._used = {}
 
     def find(self, rule: ast.Rule, path: Path, what: str) -> Planned | None:
         """What came of the rule before, as one of the document at the path."""
         at = id(rule), path, what
-        found = self._rules.get(at)
+        found = self._rules.get(at) or self._older.get(at)
         if found is not None:
             self._used[at] = found
         return found
@@ -79,9 +82,9 @@ class Memory:
 
         Strings that no statement names are empty: the table is not to tell what policies once were.
         """
-        same = tuple(_same(self._funcs.get(func.name), func) for func in funcs)
-        self._funcs = {func.name: func for func in same}
-        self._rules, self._used = self._used, {}
+        same = tuple(_same(self._funcs.get(func.name, ()), func) for func in funcs)
+        self._funcs |= {func.name: (func, *self._funcs.get(func.name, ())[:1]) for func in same}
+        self._rules, self._older, self._used = self._used, self._rules, {}
         named = frozenset(used)
         texts = tuple(text if text in named else "" for text in self.tables.texts)
         if len(texts) > 2 * len(named) + _SPARE:
@@ -89,11 +92,13 @@ class Memory:
         return same, texts
 
 
-def _same(before: ir.Func | None, now: ir.Func) -> ir.Func:
+def _same(before: Iterable[ir.Func], now: ir.Func) -> ir.Func:
     """The function of before where it has the very same blocks: equal ones may stand in other places."""
-    if before is None or len(before.blocks) != len(now.blocks) or before.params != now.params:
-        return now
-    return before if all(map(operator.is_, before.blocks, now.blocks)) else now
+    for each in before:
+        alike = len(each.blocks) == len(now.blocks) and each.params == now.params
+        if alike and all(map(operator.is_, each.blocks, now.blocks)):
+            return each
+    return now
 
 
 def shape(root: Node) -> Shape:

@@ -97,7 +97,8 @@ class Program:
         if found is None:
             return None
         self.used |= found.strings
-        self.builtins |= found.builtins
+        if found.builtins:
+            self.builtins |= found.builtins
         for document in found.documents:
             node = self.root.at(document)
             if node is None:
