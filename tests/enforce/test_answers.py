@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
+import jwt
 import pytest
 from stand import FUNCTION, Sent, Stand, in_memory
 
 from palisade import rego
 from palisade.enforce.envoy.answers import MAX_ANSWERS, Answer, Answers, answer
 from palisade.enforce.envoy.decision import decide
+from palisade.enforce.envoy.templates import Template
 from palisade.enforce.envoy.tree import Verdict
 from palisade.rego.partial import evaluate
 from palisade.rego.text import dumps
@@ -225,7 +227,7 @@ def test_rules_that_answer_alike_share_an_answer() -> None:
 )
 def test_what_the_sidecar_cannot_answer(value: Any, why: str) -> None:
     """It is left to the engine, and the account says what it is."""
-    found = answer(value)
+    found = answer(Template(value, {}))
     assert isinstance(found, str)
     assert why in found
     decision = _decided(f'allow := {dumps(value)} if http.method == "GET"')
@@ -233,8 +235,74 @@ def test_what_the_sidecar_cannot_answer(value: Any, why: str) -> None:
     assert [why in each.text for entry in decision.coverage for each in entry.reasons] == [True]
 
 
+CLAIMED = """package p
+
+import input.attributes.request.http
+
+token := t if [true, _, t] = io.jwt.decode_verify(split(http.headers.authorization, " ")[1], {"secret": "%s"})
+
+default allow := {"allowed": false, "http_status": 401}
+
+allow := {
+	"allowed": true,
+	"headers": {"x-user": token.sub, "x-both": [token.sub, "and", token.org.name], "x-100%": "%REQ(x)%"},
+	"response_headers_to_add": [{"x-greeting": sprintf("hello %s", [token.sub])}],
+} if startswith(http.path, "/ticket")
+
+allow := {
+	"allowed": false,
+	"http_status": 403,
+	"headers": {"x-who": concat("", ["<", token.sub, ">"])},
+	"body": $"{token.sub} is 100% not welcome",
+} if startswith(http.path, "/refusal")
+""".replace('%s"})', "s" * 64 + '"})')
+
+
+def test_claims_are_put_into_answers(stand: Stand) -> None:
+    """What the token says reaches the function, the client and the log as the engine would put it there. What
+    is no text, or none that a header may hold, is the engine's."""
+    subs = (
+        "alice",
+        "bob 100%",
+        '{"a": 1}',
+        "ünï\ttab",
+        " spaced ",
+        "%REQ(x)%",
+        "-",
+        "\ue0000\ue001",
+        "x" * 5000,
+    )
+    others = (7, True, None, ["a"], {"a": "b"}, "", "line\nbreak", "nul\x00", "\x7f")
+    asked = []
+    for sub in (*subs, *others):
+        token = jwt.encode({"sub": sub, "org": {"name": "acme"}}, "s" * 64, algorithm="HS256")
+        headers = (("authorization", f"Bearer {token}"), ("x-user", "root"))
+        for method, path in (("GET", "/ticket"), ("GET", "/refusal"), ("HEAD", "/refusal"), ("GET", "/no")):
+            asked.append(Sent(method, f"{path}?{len(asked)}", headers))
+    policy_set = in_memory({"p.rego": CLAIMED})
+    stand.enforce(policy_set, "p/allow", ask=True)
+    wanted = [stand.send(each) for each in asked]
+    told = _in_order(stand.log(len(asked)))
+    stand.enforce(policy_set, "p/allow")
+    for request, engine in zip(asked, wanted, strict=True):
+        assert stand.send(request) == engine, request
+    natives = _in_order(stand.log(len(asked)))
+    deciders = [each["palisade"]["decider"] for each in natives]
+    filled = 4 * len(subs)
+    assert deciders[:filled] == ["native"] * filled
+    assert {"native", "residual"} == set(deciders[filled:])
+    assert [each.get("result") for each in natives] == [each.get("result") for each in told]
+
+
+def _in_order(log: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The engine's own decisions are logged before those that sidecars tell of."""
+    return sorted(
+        log, key=lambda each: int(each["input"]["attributes"]["request"]["http"]["path"].split("?")[1])
+    )
+
+
 def test_so_many_answers_and_no_more() -> None:
     answers = Answers()
-    found = [answers.to({"allowed": False, "body": str(at)}) for at in range(MAX_ANSWERS + 2)]
+    found = [answers.to(Template({"allowed": False, "body": str(at)}, {})) for at in range(MAX_ANSWERS + 2)]
     assert [isinstance(each, Answer) for each in found] == [True] * MAX_ANSWERS + [False] * 2
-    assert answers.to({"allowed": False, "body": "0"}) is found[0]
+    assert answers.to(Template({"allowed": False, "body": "0"}, {})) is found[0]

@@ -11,7 +11,9 @@ import asyncio
 import hashlib
 import logging
 import uuid
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 from urllib.parse import unquote
 
 import grpc.aio
@@ -191,7 +193,29 @@ def _answered(line: Line, name: str) -> _Verdict:
     """What the sidecar answered with, by the name that the native filter reported and what it noted."""
     allowed, rule = _named(name)
     code, message = str(line.noted.get("code", "")), str(line.noted.get("message", ""))
-    return _Verdict(Decider.NATIVE, allowed, rule, code, message, line.noted.get("result", UNDEFINED))
+    result = line.noted.get("result", UNDEFINED)
+    if "claims" in line.noted:
+        result = _filled(result, line.noted["claims"], line.claims)
+    return _Verdict(Decider.NATIVE, allowed, rule, code, message, result)
+
+
+def _filled(value: Value, marks: Mapping[str, Any], claims: Mapping[str, Any]) -> Value:
+    """The answer with the claims that Envoy put in place of marks; `marks` says where they stand."""
+    if isinstance(value, dict):
+        return {name: _filled(each, marks, claims) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_filled(each, marks, claims) for each in value]
+    if isinstance(value, str):
+        for mark, path in marks.items():
+            if mark in value:
+                value = value.replace(mark, _at(claims, path))
+    return value
+
+
+def _at(claims: Any, path: Iterable[str]) -> str:
+    for key in path:
+        claims = claims.get(key) if isinstance(claims, Mapping) else None
+    return claims if isinstance(claims, str) else ""
 
 
 def _named(answer: str) -> tuple[bool, str]:

@@ -9,7 +9,7 @@ docs/decisions/answers-in-the-sidecar.md.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -37,6 +37,7 @@ from xds.type.matcher.v3.matcher_pb2 import Matcher
 from palisade.decide.decision import INVALID_DECISION, Decision, Headers, from_value
 from palisade.decide.response import ANSWER, ANSWER_METADATA, EXT_AUTHZ, METADATA, joined
 from palisade.enforce.envoy.predicate import typed
+from palisade.enforce.envoy.templates import Template
 from palisade.rego.values import Value, key, to_json
 
 RBAC_METADATA = "envoy.filters.http.rbac"
@@ -75,20 +76,21 @@ class Answers:
         """Those that Envoy gives."""
         return tuple(each for each in self._known.values() if isinstance(each, Answer))
 
-    def to(self, value: Value) -> Answer | str:
+    def to(self, template: Template) -> Answer | str:
         """The answer that a value of the decision is; or why Envoy cannot give it, in words."""
-        form = key(value)
+        form = key(template.value), tuple(template.claims.items())
         found = self._known.get(form)
         if found is None:
-            found = answer(value)
+            found = answer(template)
             if isinstance(found, Answer) and len(self.given) >= MAX_ANSWERS:
                 found = f"is one of more than {MAX_ANSWERS} different ones"
             self._known[form] = found
         return found
 
 
-def answer(value: Value) -> Answer | str:
+def answer(template: Template) -> Answer | str:
     """What Envoy does for a value of the decision; or why it cannot, in words."""
+    value = template.value
     decision = from_value(value)
     trouble = _beyond(decision)
     if trouble:
@@ -96,6 +98,8 @@ def answer(value: Value) -> Answer | str:
     log: dict[str, object] = {"result": _logged(value)}
     if decision.code == INVALID_DECISION:
         log |= {"code": decision.code, "message": decision.reason}
+    if template.claims:
+        log["claims"] = template.paths
     metadata = SetMetadata()
     noted = metadata.metadata.add(metadata_namespace=ANSWER_METADATA)
     noted.value.update(log)
@@ -104,8 +108,8 @@ def answer(value: Value) -> Answer | str:
         given.value.update(decision.dynamic_metadata)
     filters: list[tuple[str, Message]] = [("set_metadata", metadata)]
     if not decision.allowed:
-        filters += [("custom_response", _reply(decision)), ("rbac", _DENIAL)]
-    elif (mutation := _mutation(decision)) is not None:
+        filters += [("custom_response", _reply(decision, template.formats)), ("rbac", _DENIAL)]
+    elif (mutation := _mutation(decision, template.formats)) is not None:
         filters.append(("header_mutation", mutation))
     chain = tuple(_filter(name, config) for name, config in filters)
     # Filters change one after the other: the name holds all of the answer, so that no two can be mixed up.
@@ -163,39 +167,55 @@ _DENIAL.matcher.on_no_match.action.CopyFrom(
 """The end of a denial's chain: the answer is put in place of what this filter replies."""
 
 
-def _reply(decision: Decision) -> CustomResponse:
+def _reply(decision: Decision, formats: Mapping[str, str]) -> CustomResponse:
     policy = LocalResponsePolicy()
     policy.status_code.value = decision.status
-    policy.body.inline_string = decision.body
+    if any(mark in decision.body for mark in formats):
+        policy.body_format.text_format_source.inline_string = _filled(decision.body, formats)
+    else:
+        policy.body.inline_string = decision.body
     # No header is there yet: what is added stands in the order in which ext_authz would put it.
+    add = HeaderValueOption.APPEND_IF_EXISTS_OR_ADD
     policy.response_headers_to_add.extend(
-        _option(name, value, HeaderValueOption.APPEND_IF_EXISTS_OR_ADD) for name, value in decision.headers
+        _option(name, value, add, formats) for name, value in decision.headers
     )
     config = CustomResponse()
     config.custom_response_matcher.on_no_match.action.CopyFrom(typed("palisade.reply", policy))
     return config
 
 
-def _mutation(decision: Decision) -> HeaderMutation | None:
+def _mutation(decision: Decision, formats: Mapping[str, str]) -> HeaderMutation | None:
     config = HeaderMutation()
     add = HeaderValueOption.APPEND_IF_EXISTS_OR_ADD
     overwrite = HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
     mutations = config.mutations
-    mutations.request_mutations.extend(_appended(joined(decision.headers), overwrite))
+    mutations.request_mutations.extend(_appended(joined(decision.headers), overwrite, formats))
     mutations.request_mutations.extend(Mutation(remove=name) for name in decision.request_headers_to_remove)
-    mutations.response_mutations.extend(_appended(decision.response_headers_to_add, add))
+    mutations.response_mutations.extend(_appended(decision.response_headers_to_add, add, formats))
     return config if mutations.ByteSize() else None
 
 
-def _appended(headers: Headers, action: HeaderValueOption.HeaderAppendAction) -> Iterable[Mutation]:
-    return (Mutation(append=_option(name, value, action)) for name, value in headers)
+def _appended(
+    headers: Headers, action: HeaderValueOption.HeaderAppendAction, formats: Mapping[str, str]
+) -> Iterable[Mutation]:
+    return (Mutation(append=_option(name, value, action, formats)) for name, value in headers)
 
 
-def _option(name: str, value: str, action: HeaderValueOption.HeaderAppendAction) -> HeaderValueOption:
+def _option(
+    name: str, value: str, action: HeaderValueOption.HeaderAppendAction, formats: Mapping[str, str]
+) -> HeaderValueOption:
     option = HeaderValueOption(append_action=action, keep_empty_value=True)
     option.header.key = name
-    option.header.value = value.replace("%", "%%")  # a per cent sign begins a command of Envoy's
+    option.header.value = _filled(value, formats)
     return option
+
+
+def _filled(text: str, formats: Mapping[str, str]) -> str:
+    """The text as Envoy's formatter takes it, to which a per cent sign begins a command."""
+    text = text.replace("%", "%%")
+    for mark, command in formats.items():
+        text = text.replace(mark, command)
+    return text
 
 
 def _logged(value: Value) -> object:

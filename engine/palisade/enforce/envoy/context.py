@@ -101,6 +101,10 @@ class Context:
         )
         return Bounds(all_of((bounds.surely, negate(unsure))), any_of((bounds.possibly, unsure)))
 
+    def source(self, term: Symbol) -> Source | None:
+        """Where Envoy has what a term is; None where it has not, or not in one place."""
+        return self._source(term)
+
     def _source(self, term: Symbol) -> Source | None:
         if isinstance(term, Input):
             return find(term.path, self._providers)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 
@@ -15,14 +15,15 @@ from palisade.enforce.envoy.bounds import Bounds, Reason
 from palisade.enforce.envoy.context import NOTHING, Notes
 from palisade.enforce.envoy.lower import Lowering
 from palisade.enforce.envoy.predicate import YES, Predicate, all_of, negate, text_check
-from palisade.enforce.envoy.sources import PATH_TEXT
+from palisade.enforce.envoy.sources import PATH_TEXT, Source
+from palisade.enforce.envoy.templates import template
 from palisade.enforce.envoy.tokens import Token, Tokens, calls_on_tokens
 from palisade.enforce.envoy.tree import MAX_LINEAR, Entry, Verdict
 from palisade.rego.errors import NOWHERE, Location
 from palisade.rego.partial import Case, Outcome
 from palisade.rego.partial.formula import Exists, Formula, IsKind
 from palisade.rego.partial.reachable import reachable
-from palisade.rego.partial.terms import Apply, Element, Input, Known
+from palisade.rego.partial.terms import Apply, Element, Input, Known, Symbol
 from palisade.rego.values import Key
 
 RESIDUAL = "residual"
@@ -188,10 +189,11 @@ class _Cases:
             self.condition(case.condition)
             self.rules[case.condition] = known
             return known
-        end = _end(case, answers)
+        end = _end(case, answers, self._lowering.source)
         lowered = self.condition(case.condition)
         bounds = lowered.bounds
-        unsure = None if bounds.exact else Entry(bounds.possibly, Verdict.RESIDUAL, RESIDUAL)
+        sure = bounds.exact and end.only == YES
+        unsure = None if sure else Entry(bounds.possibly, Verdict.RESIDUAL, RESIDUAL)
         reasons = (*end.reasons, *_placed(lowered.notes.reasons, case.label))
         covered = RuleCoverage(case.label, end.verdict, not reasons, reasons)
         rule = Rule(case, end, end.entry(bounds.surely), unsure, covered)
@@ -317,27 +319,34 @@ class _End:
     name: str
     answer: str = ""
     reasons: tuple[Reason, ...] = ()
+    only: Predicate = YES
+    """Of other requests the engine decides."""
 
     def entry(self, predicate: Predicate) -> Entry:
-        return Entry(predicate, self.verdict, self.name, self.answer)
+        return Entry(all_of((predicate, self.only)), self.verdict, self.name, self.answer)
 
 
-def _end(case: Case, answers: Answers) -> _End:
+def _end(case: Case, answers: Answers, source: Callable[[Symbol], Source | None]) -> _End:
     """A boolean ends in the native filter; what says more, as a status, is an answer, or the engine's."""
     if case.value is None:
         return _End(Verdict.DENY, _rule(case))
-    if not isinstance(case.value, Known):
+    made = template(case.value, source)
+    if made is None:
         return _asked(case, "answers with values of the request", hints.CONSTANTS)
-    value = case.value.value
+    value = made.value
     if isinstance(value, dict) and value.keys() == {"allowed"}:
         value = value["allowed"]
     if not isinstance(value, dict):
         return _End(Verdict.ALLOW if value is True else Verdict.DENY, _rule(case))
-    found = answers.to(value)
+    found = answers.to(made)
     if isinstance(found, str):
         return _asked(case, f"answers with an object that {found}", hints.PLAIN)
     verdict = Verdict.ALLOW if found.allowed else Verdict.DENY
-    return _End(verdict, found.name(_rule(case)), found.prefix)
+    reasons = (Reason(_UNFILLED, case.label, hints.TEXTS, always=False),) if made.claims else ()
+    return _End(verdict, found.name(_rule(case)), found.prefix, reasons, made.fillable)
+
+
+_UNFILLED = "is for the engine where a claim that it answers with is no text, or an empty one"
 
 
 def _asked(case: Case, reason: str, hint: str) -> _End:
