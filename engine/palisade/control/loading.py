@@ -184,16 +184,13 @@ def lower(
     ):
         return replace(previous, revision=revision, shadow=shadow)
     before = previous.enforcements if previous is not None else {}
+    enforcements: dict[str, Enforcement] = {}
     with collector_paused():
-        enforcements = {
-            name: compile_sidecar(
-                revision,
-                revision.inventory.functions[name],
-                keys,
-                shadow,
-                previous=before.get(name),
-                divisible=True,
+        for name in names:
+            # A first one is much like that of another function: most policies do not ask which it is.
+            like = before.get(name) or next(iter(enforcements.values()), None)
+            function = revision.inventory.functions[name]
+            enforcements[name] = compile_sidecar(
+                revision, function, keys, shadow, previous=like, divisible=True
             )
-            for name in names
-        }
     return Deployment(revision, keys, MappingProxyType(enforcements), shadow)

@@ -151,3 +151,33 @@ def _reference(policy: rego.Policy, path: str, document: Any) -> str:
 
 def _shown(value: Any) -> str:
     return "undefined" if value is UNDEFINED else text.dumps(value)
+
+
+GIVEN = ("function",)
+
+
+def _for(function: str, policy: rego.Policy, before: Outcome | None) -> Outcome:
+    return evaluate(policy.plan(["data.authz.allow"]), PATH, policy.data, {GIVEN: function}, before)
+
+
+def test_what_is_found_out_for_one_function_is_not_taken_for_another() -> None:
+    """Runs for several functions start from each other, unless the rules ask which function it is."""
+    asks = 'package authz\n\nallow if {\n\tinput.function == "a"\n\tinput.x == 1\n}\n'
+    policy = _compiled({"a.rego": asks})
+    first = _for("a", policy, None)
+    second = _for("b", policy, first)
+    assert answer(first, {"x": 1}) is True
+    assert answer(second, {"x": 1}) is UNDEFINED
+    assert answer(_for("a", policy, second), {"x": 1}) is True
+
+
+def test_rules_that_come_to_ask_for_the_function_are_told_apart_from_then_on() -> None:
+    """Both runs start from one that did not ask; what the first then finds out is not for the second."""
+    quiet = {"a.rego": "package authz\n\nallow if input.x == 1\n"}
+    asks = {"a.rego": 'package authz\n\nallow if {\n\tinput.x == 1\n\tinput.function == "a"\n}\n'}
+    policy = _compiled(quiet)
+    before_a = _for("a", policy, None)
+    before_b = _for("b", policy, before_a)
+    edited = _compiled(asks, previous=policy)
+    assert answer(_for("a", edited, before_a), {"x": 1}) is True
+    assert answer(_for("b", edited, before_b), {"x": 1}) is UNDEFINED

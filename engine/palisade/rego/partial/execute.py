@@ -124,8 +124,8 @@ class Executor(Statements):
 
     def serves(self, data: Known, given: Mapping[tuple[str, ...], Value]) -> bool:
         """Whether what this run has found out holds with these data too, and is not mostly of the past."""
-        same = self._given == {path: Known(value) for path, value in given.items()} and self._data == data
-        return same and self.builder.size <= 2 * self._first_size + _SPARE
+        same = self._given == {path: Known(value) for path, value in given.items()} or not self.used_given
+        return same and self._data == data and self.builder.size <= 2 * self._first_size + _SPARE
 
     def rule(self, path: Sequence[str]) -> Outcome:
         """The outcome of the document at a path below data. Raises KeyError where the plan has none."""

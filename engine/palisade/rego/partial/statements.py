@@ -46,7 +46,11 @@ class Statements(Conditions):
         self._given: dict[tuple[object, ...], Symbol] = {path: Known(value) for path, value in given.items()}
         self._policy = policy
         self._strings: dict[int, Known] = {}
-        self._walked: dict[tuple[object, object], symbolic.Cases] = {} if before is None else before._walked
+        # What is given to another run is none of this one's business.
+        same = before is not None and before._given == self._given
+        self._walked: dict[tuple[object, object], symbolic.Cases] = dict(before._walked) if before else {}
+        self.used_given: bool = before.used_given if before is not None and same else False
+        """Whether what was found out depends on what is given."""
         self._called: set[ir.Func | None] = set()
         """The functions that were called, by what is called too; None for one that there is not."""
         self._final: int | None = None
@@ -228,6 +232,7 @@ class Statements(Conditions):
 
     def _walk(self, term: Input | Element) -> symbolic.Cases:
         if isinstance(term, Input) and term.path in self._given:
+            self.used_given = True
             return [(TRUE, self._given[term.path])]
         return [(self.builder.atom(Defined(term)), term)]
 
