@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import ssl
 from collections.abc import AsyncIterator, Callable, Coroutine
 from datetime import UTC, datetime, timedelta
@@ -179,6 +180,26 @@ def test_what_is_no_tls_is_ended_and_others_are_served_meanwhile(engine: Engine,
             assert (await engine.ask(engine.authority.issue_function("hello"))).startswith(b"HTTP/1.1 200")
             silent[1].close()
             text[1].close()
+
+    run(main())
+
+
+def test_one_that_leaves_in_the_midst_of_its_hello_is_forgotten(engine: Engine, run: Run) -> None:
+    async def leave() -> int:
+        reader, writer = await asyncio.open_connection(engine.address.host, engine.address.port)
+        writer.write(b"\x16\x03\x01\x02\x00\x01")
+        await asyncio.sleep(0.05)
+        writer.write_eof()
+        with contextlib.suppress(ConnectionResetError):
+            assert await reader.read() == b""
+        writer.close()
+        await asyncio.sleep(0.05)
+        return len(os.listdir("/proc/self/fd"))
+
+    async def main() -> None:
+        async with engine.serving():
+            first = await leave()  # the event loop opens files of its own at first
+            assert await leave() == first
 
     run(main())
 

@@ -34,7 +34,6 @@ _RETRY_SECONDS = 0.5
 _BACKLOG = 1024
 _CHUNK = 1 << 16
 _HELLO_BYTES = 1 << 14  # more than one TLS record holds
-_HELLO_POLL = 0.005
 
 
 class Listener:
@@ -61,34 +60,36 @@ class Listener:
         self._contexts = ServerContexts(identity)
         self._hello = _Hello()
         self._connections = Tasks()
-        self._folder = Path()
+        self._grpc = Path()
+        self._stack = contextlib.AsyncExitStack()
 
     async def __aenter__(self) -> Listener:
-        self._socket = _listen(self.address)
-        self.address = Address(self.address.host, self._socket.getsockname()[1])
-        self._folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="palisade-"))
-        self._server.add_secure_port(f"unix:{self._grpc}", server_credentials(self._identity))
-        await self._server.start()
-        self._accepting = asyncio.create_task(self._accept())
+        async with contextlib.AsyncExitStack() as stack:
+            listening = stack.enter_context(_listen(self.address))
+            self.address = Address(self.address.host, listening.getsockname()[1])
+            folder = await asyncio.to_thread(tempfile.mkdtemp, prefix="palisade-")
+            stack.push_async_callback(asyncio.to_thread, shutil.rmtree, folder, ignore_errors=True)
+            self._grpc = Path(folder) / "grpc.sock"
+            self._server.add_secure_port(f"unix:{self._grpc}", server_credentials(self._identity))
+            await self._server.start()
+            stack.push_async_callback(self._connections.end)
+            stack.push_async_callback(self._end_services)
+            accepting = asyncio.create_task(self._accept(listening))
+            stack.callback(accepting.cancel)
+            self._stack = stack.pop_all()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._accepting.cancel()
-        await asyncio.gather(self._accepting, return_exceptions=True)
-        self._socket.close()
+        await self._stack.aclose()
+
+    async def _end_services(self) -> None:
         await asyncio.gather(self._checks.close(self._patience), self._server.stop(self._patience))
-        await self._connections.end()
-        await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
 
-    @property
-    def _grpc(self) -> Path:
-        return self._folder / "grpc.sock"
-
-    async def _accept(self) -> None:
+    async def _accept(self, listening: socket.socket) -> None:
         loop = asyncio.get_running_loop()
         while True:
             try:
-                connection, _ = await loop.sock_accept(self._socket)
+                connection, _ = await loop.sock_accept(listening)
             except OSError as error:  # too many open files, or the client has left
                 log.warning("a connection could not be accepted: %s", error)
                 await asyncio.sleep(_RETRY_SECONDS)
@@ -97,8 +98,7 @@ class Listener:
 
     async def _take(self, connection: socket.socket) -> None:
         try:
-            connection.setblocking(False)
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            _set_up(connection)
             async with asyncio.timeout(_HANDSHAKE_SECONDS):
                 name = await self._hello.read(connection)
             if name == RESIDUAL_NAME:
@@ -156,6 +156,16 @@ def _listen(address: Address) -> socket.socket:
     return listening
 
 
+def _set_up(connection: socket.socket) -> None:
+    connection.setblocking(False)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    # A sidecar whose machine vanished says no farewell.
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4)):
+        if hasattr(socket, name):
+            connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+
+
 class _Hello:
     """Reads the server name that a client asks for and leaves its bytes in the socket.
 
@@ -170,17 +180,20 @@ class _Hello:
     async def read(self, connection: socket.socket) -> str:
         """The name; empty where there is none, or no TLS. Raises OSError where the client leaves."""
         size = 0
-        while size < _HELLO_BYTES:
-            await _readable(connection)
-            hello = connection.recv(_HELLO_BYTES, socket.MSG_PEEK)
-            if not hello:
-                raise ConnectionResetError("the client left")
-            if len(hello) > size:
+        try:
+            while size < _HELLO_BYTES:
+                await _readable(connection)
+                hello = connection.recv(_HELLO_BYTES, socket.MSG_PEEK)
+                if len(hello) <= size:
+                    raise ConnectionResetError("the client left")
                 size = len(hello)
                 name = self._parse(hello)
                 if name is not None:
                     return name
-            await asyncio.sleep(_HELLO_POLL)  # what was only looked at keeps the socket readable
+                # What was only looked at stays readable: wait for more than that.
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, size + 1)
+        finally:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
         return ""
 
     def _named(self, _: object, name: str | None, __: object) -> int:
