@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import resource
 import signal
+import threading
 from collections.abc import Coroutine
 from datetime import datetime
 from typing import Any
@@ -18,9 +20,14 @@ from palisade.cli.exit_codes import CommandError, Exit
 from palisade.cli.output import count, err, hint_at_older_rego, print_diagnostics
 from palisade.control.engine import Engine, EngineError, Reload
 
+_LEAVE_SECONDS = 1.0
+
 
 def run(work: Coroutine[Any, Any, None]) -> None:
-    """Runs until it ends or a signal (interrupt, termination) ends it; then it is unwound in order."""
+    """Runs until it ends or a signal (interrupt, termination) ends it; then it is unwound in order.
+
+    What still runs in a thread after that, such as the compiling of a policy, is not waited for.
+    """
 
     async def guarded() -> None:
         task = asyncio.ensure_future(work)
@@ -32,12 +39,17 @@ def run(work: Coroutine[Any, Any, None]) -> None:
         except asyncio.CancelledError:
             return
 
+    leave = threading.Timer(_LEAVE_SECONDS, os._exit, (int(Exit.OK),))
+    leave.daemon = True
     try:
         _allow_open_files()
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(guarded())
+            leave.start()
     except EngineError as error:
         raise CommandError(str(error), Exit.FAILED) from None
+    finally:
+        leave.cancel()
 
 
 def _allow_open_files() -> None:
