@@ -118,3 +118,6 @@ _PARSERS = {
     "application/x-www-form-urlencoded": _form,
     "multipart/form-data": _multipart,
 }
+
+PARSED_TYPES = tuple(_PARSERS)
+"""A body is parsed where its content type has one of these in it."""

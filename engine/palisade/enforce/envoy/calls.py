@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import operator
 from collections.abc import Sequence
 
@@ -98,7 +99,7 @@ class Calls(Atoms):
         if term.name == "count":
             return self._countable(term)
         if term.name == "net.cidr_contains" and isinstance(self._source(term.args[1]), Address):
-            return ALWAYS if _is_range(term.args[0]) else NEVER
+            return self._ranges(term)
         if term.name == "." or (term.name in ("sprintf", "concat", "internal.template_string")):
             return self._made(term)
         strings = _STRINGS.get(term.name)
@@ -241,7 +242,8 @@ class Calls(Atoms):
             kind = term.name.removeprefix("is_")
             return self._kind_of(self._source(term.args[0]), kind) or self._uncalled(term)
         if term.name == "net.cidr_contains" and isinstance(self._source(term.args[1]), Address):
-            return exactly(self._within(term.args[0]))
+            taken = self._ranges(term)
+            return exactly(self._within(term.args[0])) if taken.exact else taken
         if term.name in ("strings.any_prefix_match", "strings.any_suffix_match"):
             return self._any_affix(term)
         found = text_matcher(term)
@@ -250,7 +252,14 @@ class Calls(Atoms):
         subject, matcher = found
         if matcher is None:
             return NEVER
-        return self._string_is(subject, matcher) or self._uncalled(term)
+        found_here = self._string_is(subject, matcher)
+        if found_here is None:
+            return self._uncalled(term)
+        source = self._source(subject)
+        if not isinstance(source, ClaimSource) or source.indexed or not matcher.HasField("safe_regex"):
+            return found_here
+        other = claim_matches(source, patterns.regex(patterns.BEYOND_ASCII))
+        return self._unless(found_here, other or NO, f"{subject} has letters beyond ASCII")
 
     def _between_texts(self, term: Apply) -> Bounds:
         """A test of one text of the request against another."""
@@ -280,6 +289,15 @@ class Calls(Atoms):
         if not isinstance(self._source(subject), TextSource):
             return self._uncalled(term)  # a claim may be an array of texts
         return either(self._test(Test(Apply(kind, (subject, Known(text))))) for text in texts)
+
+    def _ranges(self, term: Apply) -> Bounds:
+        """Whether the builtin takes the ranges, and Envoy means the same by them."""
+        ranges = term.args[0]
+        if not isinstance(ranges, Known):
+            return self._uncalled(term)
+        if _is_range(ranges) and _is_mapped(str(ranges.value)):
+            return self._unknown(f"compares addresses with {ranges.value}, IPv4 written as IPv6")
+        return ALWAYS if _is_range(ranges) else NEVER
 
     @staticmethod
     def _within(ranges: Symbol) -> Predicate:
@@ -352,6 +370,12 @@ def _is_range(ranges: Symbol) -> bool:
         return BUILTINS["net.cidr_contains"].function(ranges.value, "10.0.0.1") is not None
     except BuiltinError:
         return False
+
+
+def _is_mapped(ranges: str) -> bool:
+    """To Go's net package, and so to OPA, such a range has IPv4 addresses in it; to Envoy it has none."""
+    address = ipaddress.ip_address(ranges.partition("/")[0])
+    return address.version == 6 and address.ipv4_mapped is not None
 
 
 def _one_char(mark: str) -> bool:

@@ -182,7 +182,7 @@ def _work(
     outcome = evaluate(plan, path, revision.policy.data, {("function",): function.name}, outcome)
     bearers = [each.name for each in providers if each.tokens == (Header(),)]
     names = [provider.name for provider in providers]
-    return Work(outcome, decide(outcome, names, decision, bearers=bearers))
+    return Work(outcome, decide(outcome, names, decision, bearers=bearers, body=_reads_body(plan)))
 
 
 def _slot(name: str, config: Message) -> TypedExtensionConfig:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from palisade.enforce.envoy import hints, patterns
 from palisade.enforce.envoy.bounds import Bounds, Reason, exactly
 from palisade.enforce.envoy.claims import claim_defined
 from palisade.enforce.envoy.paths import CLEAN_QUERY
-from palisade.enforce.envoy.predicate import NO, YES, Predicate, all_of, any_of, negate, text_check
+from palisade.enforce.envoy.predicate import NO, YES, Predicate, Text, all_of, any_of, negate, text_check
 from palisade.enforce.envoy.sources import (
     PATH_TEXT,
     TARGET_TEXT,
@@ -62,6 +63,13 @@ class Notes:
 NOTHING = Notes()
 
 
+@lru_cache(1024)
+def _beyond_ascii(text: Text) -> Predicate:
+    """A header has bytes beyond ASCII. What a pattern or a count makes of them differs, and of those that
+    are no UTF-8 the engine sees "!" in place of each."""
+    return text_check(text, patterns.regex(patterns.BEYOND_ASCII))
+
+
 class Context:
     """The state of one policy's lowering. `needs_clean_path` and `doubts` gather notes, as do reasons."""
 
@@ -107,7 +115,10 @@ class Context:
 
     def _source(self, term: Symbol) -> Source | None:
         if isinstance(term, Input):
-            return find(term.path, self._providers)
+            found = find(term.path, self._providers)
+            if isinstance(found, TextSource) and not found.pseudo:
+                self.doubts[_beyond_ascii(found.text)] = None
+            return found
         return self._of_token(term) if isinstance(term, Apply) else None
 
     def _of_token(self, term: Apply) -> Source | None:

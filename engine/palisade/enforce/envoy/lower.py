@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
+from xds.type.matcher.v3.string_pb2 import StringMatcher
+
 from palisade.enforce.envoy import cel, hints, paths, patterns
 from palisade.enforce.envoy.bounds import ALWAYS, NEVER, Bounds, both, either, exactly, inverse
 from palisade.enforce.envoy.calls import Calls
@@ -286,12 +288,24 @@ class Lowering(Calls):
         elif isinstance(body.atom, Test):
             found = text_matcher(body.atom.term)
             if found is not None and found[0] == element:
-                predicate = NO if found[1] is None else claim_has_matching(claim, found[1])
+                return self._member_matches(claim, found[1], atom)
         elif isinstance(body.atom, Same):
             predicate = self._holds(claim, body.atom, element)
         if predicate is not None:
             return exactly(predicate)
         return self._one_by_one(claim, atom)
+
+    def _member_matches(self, claim: ClaimSource, matcher: StringMatcher | None, atom: Exists) -> Bounds:
+        """Some member is a string that the matcher takes."""
+        if matcher is None:
+            return NEVER
+        found = claim_has_matching(claim, matcher)
+        if found is None:
+            return self._one_by_one(claim, atom)
+        if not matcher.HasField("safe_regex"):
+            return exactly(found)
+        other = claim_has_matching(claim, patterns.regex(patterns.BEYOND_ASCII))
+        return self._unless(exactly(found), other or NO, f"{atom.source} has letters beyond ASCII")
 
     def _holds(self, claim: ClaimSource, same: Same, element: Element) -> Predicate | None:
         """Some member equals a text of the request."""

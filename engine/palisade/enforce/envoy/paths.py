@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 from xds.type.matcher.v3.string_pb2 import StringMatcher
 
+from palisade.enforce.envoy import patterns
 from palisade.enforce.envoy.patterns import quote
 
 _ESCAPE = "(?:%(?:[0189A-Fa-f][0-9A-Fa-f]|2[0-9A-Ca-c]|3[A-Fa-f]|[46]0|5[B-Eb-e]|7[B-Db-dFf]))"
@@ -91,7 +92,7 @@ def segment_matching(index: int, matcher: StringMatcher) -> str | None:
     if kind not in ("prefix", "suffix", "contains") or "\ufffd" in text:
         return None
     if "/" in text:
-        return "[^\\x00-\\x{10ffff}]"  # no segment has one
+        return patterns.NOTHING  # no segment has one
     before = "" if kind == "prefix" else "[^/]*"
     behind = "(?:/.*)?" if kind == "suffix" else ".*"
     return f"{_lead(index)}{before}{spelled(text)}{behind}"

@@ -43,6 +43,11 @@ class TextSource:
     def __hash__(self) -> int:
         return hash(self.text)
 
+    @property
+    def pseudo(self) -> bool:
+        """Whether it is no header but a part of the request line, or the host: these are ASCII."""
+        return self.text.name.startswith("header :")
+
 
 @dataclass(frozen=True, slots=True)
 class ClaimSource:
@@ -278,8 +283,9 @@ def _identity(parts: tuple[object, ...], providers: Sequence[str]) -> Source | N
         case ("provider",):
             return ProviderName()
         case ("claims", *below) if len(providers) == 1:
-            steps = [key for key in below if type(key) in (str, int)]
-            return ClaimSource((providers[0], *steps)) if len(steps) == len(below) else None  # type: ignore[arg-type]
+            # Envoy takes no empty key in a path of its metadata, and refuses all of a filter that has one.
+            steps = [key for key in below if type(key) is int or (type(key) is str and key)]
+            return ClaimSource((providers[0], *steps)) if len(steps) == len(below) else None
         case ("claims", *_):
             return None
     return Missing()

@@ -49,4 +49,4 @@ def _regex(subject: Symbol, whole: str, pattern: str) -> tuple[Symbol, StringMat
         re2.compile(pattern)
     except re2.error:
         return subject, None  # the builtin refuses the pattern, and the call is undefined
-    return subject, patterns.regex(whole)
+    return (subject, patterns.regex(whole)) if patterns.in_ascii(whole) else None

@@ -73,8 +73,9 @@ def compare(bed: Bed, subject: Subject, requests: Sequence[Request], tally: Tall
 
 
 def _judge(subject: Subject, request: Request, seen: Seen | None, tally: Tally) -> Difference | None:
-    if seen is None:
-        return Difference(subject, request, "no answer", "an answer", None)
+    if seen is None:  # Envoy closed the connection
+        tally.refused += 1
+        return None
     if seen.refused:
         tally.refused += 1
         if not seen.reached:
@@ -164,10 +165,7 @@ def compare_many(
     """As `compare` for all of the subjects at once, which the bed has loaded as `reporting`."""
     found = []
     for request, seen in zip(requests, bed.ask(requests), strict=True):
-        if seen is None or (seen.refused and seen.reached):
-            found.append(Difference(subjects[0], request, "no answer", "an answer", None))
-            continue
-        if seen.refused:
+        if seen is None or seen.refused:
             tally.refused += len(subjects)
             continue
         for subject, decided in zip(subjects, seen.decided, strict=True):

@@ -40,6 +40,9 @@ def claims_of(places: Mapping[Place, Sequence[Value]], words: Sequence[str]) -> 
 
 
 def _object(node: _Node, words: Sequence[str]) -> SearchStrategy[Any]:
+    if MEMBER in node.below:
+        member = _value(node.below[MEMBER], words)
+        return st.dictionaries(st.sampled_from([*words, "a"]), member, max_size=3)
     named = {
         str(step): below for step, below in node.below.items() if isinstance(step, str) and step != MEMBER
     }
@@ -78,7 +81,7 @@ def put(document: Any, wanted: Iterable[tuple[Place, Any]]) -> Any:
     loops: dict[Any, int] = {}
     for place, value in wanted:
         result = _put(result, place, value, loops)
-    return result
+    return {} if result is ABSENT else result
 
 
 def _put(document: Any, place: Place, value: Any, loops: dict[Any, int]) -> Any:

@@ -90,7 +90,7 @@ class _Requests:
         known = [each for each in self._strings(*ADDRESS) if _is_address(each)]
         edges = [address for network in self._vocabulary.ranges for address in near.addresses(network)]
         read = known or edges or self._vocabulary.below(*ADDRESS[:2])
-        return [*known, *edges, "::1", "203.0.113.7"] if read else []
+        return [*filter(_is_sender, (*known, *edges)), "::1", "203.0.113.7"] if read else []
 
     def strategy(self) -> SearchStrategy[Request]:
         known = [each for each in self._strings(*HTTP, "method") if each in _METHODS]
@@ -316,7 +316,9 @@ def fit(request: Request, parts: Mapping[Place, Any], subject: Subject) -> Reque
             case ("identity",) | ("identity", "claims"):
                 found = request.token or Token(min(subject.issuers)) if subject.issuers else None
                 request = replace(request, token=None if value is ABSENT else found)
-            case _ if place == ADDRESS and isinstance(value, str) and _is_address(value):
+            case _ if (
+                place == ADDRESS and isinstance(value, str) and _is_address(value) and _is_sender(value)
+            ):
                 request = replace(request, source=value)
     if segments:
         path = "/".join(quote(segments.get(at, "x"), safe="") for at in range(max(segments) + 1))
@@ -327,7 +329,8 @@ def fit(request: Request, parts: Mapping[Place, Any], subject: Subject) -> Reque
     if claims and subject.issuers:
         token = request.token or Token(sorted(subject.issuers)[0])
         if token.provider in subject.issuers:
-            request = replace(request, token=Token(token.provider, put(token.claims, claims)))
+            made = put(token.claims, claims)
+            request = replace(request, token=Token(token.provider, made if isinstance(made, dict) else {}))
     if body:
         headers = [each for each in request.headers if each[0].lower() != "content-type"]
         document = put({}, body)
@@ -353,6 +356,12 @@ def _with_http(request: Request, steps: Sequence[Any], value: Any) -> Request:
         case ["body"] if isinstance(value, str):
             return replace(request, body=value)
     return request
+
+
+def _is_sender(text: str) -> bool:
+    """Whether a connection can come from the address: the PROXY protocol takes no others."""
+    found = ipaddress.ip_address(text)
+    return not (found.is_multicast or text == "255.255.255.255")
 
 
 def _is_address(text: str) -> bool:

@@ -92,7 +92,9 @@ def gather(subject: Subject, *, seed: int = 0) -> Vocabulary:
             place: tuple(_some(list(known.values()), MOST_WORDS, chooser)) for place, known in places.items()
         },
         aims=tuple(formulas),
-        ranges=tuple(dict.fromkeys(each for each in words if _is_network(each))),
+        ranges=tuple(dict.fromkeys(each for each in words if _is_network(each)))
+        if "socketAddress" in plan.strings
+        else (),
         patterns=tuple(patterns),
         body=not _BODY.isdisjoint(plan.strings),
     )

@@ -1,0 +1,95 @@
+"""What `palisade verify` found, each with the request that showed it: docs/verification.md tells of them."""
+
+from __future__ import annotations
+
+import pytest
+from lowered import PROVIDERS, subject_of
+
+from palisade import rego
+from palisade.testing.equivalence import Bed, Issuers, Request, Tally, Token, compare
+from palisade.testing.equivalence.telling import summary
+
+HEAD = "package p\nimport input.attributes.request.http\nclaims := input.identity.claims\n"
+ADDRESS = "input.attributes.source.address.socketAddress.address"
+
+
+def header(value: str) -> Request:
+    return Request(headers=(("x-a", value),))
+
+
+def claim(value: object) -> Request:
+    return Request(token=Token("corp", {"c": value}))
+
+
+def body(text: str, kind: str = "application/json", method: str = "GET") -> Request:
+    return Request(method, "/", (("content-type", kind),), None, text)
+
+
+FOUND = {
+    "a byte that is no UTF-8 is ! to the engine": (
+        'allow if http.headers["x-a"] == "!"',
+        [header("\udcff"), header("!"), header("ü")],
+    ),
+    "nor does a pattern tell it from a character": (
+        'allow if not regex.match("^[a-z]*!$", http.headers["x-a"])',
+        [header("a\udcff"), header("\udcff"), header("a")],
+    ),
+    "envoy reads patterns as Latin-1: a character": (
+        'allow if regex.match("^.$", http.headers["x-a"])',
+        [header("ü"), header("a"), header("ab")],
+    ),
+    "and none of two": ('allow if not regex.match("^..$", claims.c)', [claim("ü"), claim("ab"), claim("a")]),
+    "classes of letters": ('allow if regex.match("^[äöü]$", claims.c)', [claim("ü"), claim("u")]),
+    "globs": ('allow if glob.match("a?", ["/"], claims.c)', [claim("aü"), claim("ab"), claim("a")]),
+    "patterns of members": (
+        'allow if { some r in claims.c; regex.match("^.$", r) }',
+        [claim(["ü"]), claim(["ab", "b"]), claim(["ab"])],
+    ),
+    "letters that become ASCII": (
+        'allow if lower(claims.c) == "k"',
+        [claim("\u212a"), claim("K"), claim("k"), claim("q")],
+    ),
+    "characters that Latin-1 lacks": (
+        'allow if regex.match("^[\\\\x{100}-\\\\x{200}]$", claims.c)',
+        [claim("ā"), claim("a")],
+    ),
+    "a segment with a slash": (
+        'allow if not contains(input.parsed_path[1], "b/c")',
+        [Request("GET", "/a/b/c"), Request("GET", "/a")],
+    ),
+    "a claim without a name": (
+        'allow if claims[""] == "x"',
+        [Request(token=Token("corp", {"": "x"})), Request(token=Token("corp", {"": "y"}))],
+    ),
+    "ranges that the request brings": (
+        f"allow if net.cidr_contains(claims.c, {ADDRESS})",
+        [claim("127.0.0.0/8"), claim("10.0.0.0/8"), claim(1)],
+    ),
+    "and do not hold": (f"allow if not net.cidr_contains(claims.c, {ADDRESS})", [claim("127.0.0.0/8")]),
+    "IPv4 written as IPv6": (
+        f'allow if net.cidr_contains("::ffff:10.0.0.0/104", {ADDRESS})',
+        [Request(source="10.1.2.3"), Request(source="11.1.2.3"), Request(source="::1")],
+    ),
+    "a body that is not what it says": (
+        'allow if http.method == "GET"\nallow if input.parsed_body.a == 1',
+        [body("{"), body("{}"), body('{"a": 1}', method="POST"), body("{", "text/plain")],
+    ),
+    "a body where all are allowed but some": (
+        "default allow := true\nallow := false if input.parsed_body.a == 1",
+        [body("{"), body('{"a": 1}'), body("a=%zz", "application/x-www-form-urlencoded"), Request()],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FOUND)
+@pytest.mark.parametrize("linear", [4, 0], ids=("compared", "looked up"))
+def test_what_was_found_is_mended(bed: Bed, issuers: Issuers, name: str, linear: int) -> None:
+    """Envoy, or the engine that it asks, does as the evaluator says."""
+    rules, asked = FOUND[name]
+    policy = rego.compile({"p.rego": HEAD + rules})
+    subject = subject_of(policy, PROVIDERS[:1], issuers, linear=linear)
+    bed.load(subject)
+    tally = Tally()
+    for difference in compare(bed, subject, asked, tally):
+        raise AssertionError(f"{summary(difference)}: {difference.request}")
+    assert tally.pairs == len(asked)
