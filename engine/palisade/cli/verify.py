@@ -83,7 +83,7 @@ def verify(
             for each in subjects:
                 reports.append(_one(bed, each, wanted, seconds, first))
                 if output is Output.TEXT:
-                    _show(reports[-1])
+                    _show(reports[-1], data or [])
     except (BedError, EnvoyError) as error:
         raise CommandError(str(error), Exit.FAILED) from None
     if output is Output.JSON:
@@ -172,7 +172,7 @@ def _progress(name: str, total: int | None) -> Iterator[_Advance]:
         yield advance
 
 
-def _show(report: Report) -> None:
+def _show(report: Report, data: list[Path]) -> None:
     from palisade.testing.equivalence.telling import lines, summary
 
     console = out()
@@ -188,7 +188,7 @@ def _show(report: Report) -> None:
             console.print(f"    every request was {every}: that says little", style="yellow")
         return
     console.print(f"{report.subject.name}: {summary(report.difference)}", style="bold red")
-    for line in lines(report.difference):
+    for line in lines(report.difference, data):
         console.print(f"    {line}")
     console.print(f"    found with --seed {report.seed} after {told}", style="dim")
 

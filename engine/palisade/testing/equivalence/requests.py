@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from palisade.rego.text import dumps
-
 LOOPBACK = "127.0.0.1"
 
 
@@ -66,35 +64,26 @@ def curl(request: Request, host: str = "localhost:9080") -> str:
     for name, value in request.headers:
         # "name;" is how curl spells a header without a value.
         words += ["-H", f"{name}: {value}" if value else f"{name};"]
-    line = shlex.join(words)
+    line = " ".join(map(quoted, words))
     if request.token is not None:
         line += ' -H "authorization: Bearer $TOKEN"'
     if request.body:
-        line += " --data-binary " + shlex.quote(request.body)
+        line += " --data-binary " + quoted(request.body)
     target = request.target if request.target.startswith("/") else "/"
     if target != request.target:
-        line += " --request-target " + shlex.quote(request.target)
-    return f"{line} {_quoted(f'http://{host}{target}')}"
+        line += " --request-target " + quoted(request.target)
+    return f"{line} {_url(f'http://{host}{target}')}"
 
 
-def _quoted(url: str) -> str:
+def _url(url: str) -> str:
     # curl would take brackets and braces for patterns of many URLs.
     globs = " --globoff" if set(url) & set("[]{}") else ""
-    return shlex.quote(url) + globs
+    return quoted(url) + globs
 
 
-def explain(request: Request, function: str = "") -> str:
-    """The `palisade explain` line for the request."""
-    words = ["palisade", "explain", f"{request.method} {request.target}"]
-    if function:
-        words += ["--function", function]
-    for name, value in request.headers:
-        words += ["-H", f"{name}: {value}"]
-    token = request.token
-    if token is not None and not (token.spoiled or token.foreign):
-        words += ["--provider", token.provider]
-        for name, claim in token.claims.items():
-            words += ["--claim", f"{name}={dumps(claim)}"]
-    if request.body:
-        words += ["--body", request.body]
-    return shlex.join(words)
+def quoted(text: str) -> str:
+    """The text as a word of a shell; with bytes that a terminal would not show as bash and zsh spell them."""
+    if text.isprintable():
+        return shlex.quote(text)
+    raw = _raw(text).replace(b"\\", b"\\\\").replace(b"'", b"\\'")
+    return "$'" + "".join(chr(byte) if 32 <= byte < 127 else f"\\x{byte:02x}" for byte in raw) + "'"

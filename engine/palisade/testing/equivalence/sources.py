@@ -15,7 +15,8 @@ from palisade.policy.sets import PolicySet
 from palisade.policy.source import SourceError, read_text
 from palisade.rego.errors import Diagnostic
 
-_NOWHERE = Address("127.0.0.1", 1)
+_SOMEWHERE = Address("localhost", 9080)
+"""Where a sidecar might be: nothing is served there."""
 
 
 def from_folder(
@@ -33,7 +34,7 @@ def from_folder(
     inventory = Inventory(
         file=folder,
         policies=folder,
-        functions=MappingProxyType({function: Function(function, _NOWHERE, _NOWHERE)}),
+        functions=MappingProxyType({function: Function(function, _SOMEWHERE, _SOMEWHERE)}),
         decision=decision,
         rego_version=rego_version,
     )

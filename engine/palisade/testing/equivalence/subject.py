@@ -83,9 +83,9 @@ def revision_of(
     function: str = "orders",
 ) -> Revision:
     """A revision of a policy that comes from no folder: the decision's path has slashes."""
-    here = Address("127.0.0.1", 1)
+    here = Address("localhost", 9080)
     inventory = Inventory(
-        file=Path("palisade.yaml"),
+        file=Path("policies"),
         policies=Path("policies"),
         functions=MappingProxyType({function: Function(function, here, here)}),
         decision=decision,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-import shlex
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from palisade.rego.errors import EvalError
 from palisade.rego.values import Value, to_json
 from palisade.testing.equivalence.oracle import Difference
-from palisade.testing.equivalence.requests import curl, explain
+from palisade.testing.equivalence.requests import Request, curl, quoted
 from palisade.testing.equivalence.subject import Subject
 
 _NOISE = frozenset(
@@ -22,8 +23,8 @@ def summary(difference: Difference) -> str:
     return f"{difference.seen}, and the evaluator decides to {difference.wanted}"
 
 
-def lines(difference: Difference) -> list[str]:
-    """What a person needs to see it happen again."""
+def lines(difference: Difference, data: Sequence[Path] = ()) -> list[str]:
+    """What a person needs to see it happen again, to be pasted into a shell. `data` are further documents."""
     subject, request = difference.subject, difference.request
     found = [curl(request, str(subject.function.listen))]
     token = request.token
@@ -34,16 +35,25 @@ def lines(difference: Difference) -> list[str]:
         found.append(
             f"# TOKEN: one of provider {token.provider} {state}".rstrip() + f", with the claims {claims}"
         )
-    if request.source != request.__class__().source:
+    if request.source != Request.source:
         found.append(f"# sent from {request.source}")
     if difference.input is None:
         found.append("# no input can be made of it")
     else:
         document = json.dumps(input_of(difference), ensure_ascii=True)
-        found.append(f"echo {shlex.quote(document)} | palisade explain - --function {subject.function.name}")
-    if not (token and (token.spoiled or token.foreign)):
-        found.append(explain(request, subject.function.name))
+        found.append(f"echo {quoted(document)} | {_asks(subject, data)}")
     return found
+
+
+def _asks(subject: Subject, data: Sequence[Path]) -> str:
+    """The command that is asked with an input: `explain` needs an inventory, `eval` does without."""
+    file = subject.revision.inventory.file
+    if file.suffix in (".yaml", ".yml"):
+        words = ["palisade", "explain", "-f", str(file), "-", "--function", subject.function.name]
+    else:
+        places = [word for each in (file, *data) for word in ("-d", str(each))]
+        words = ["palisade", "eval", *places, "-i", "-", subject.rule]
+    return " ".join(map(quoted, words))
 
 
 def as_json(difference: Difference) -> dict[str, Any]:
@@ -68,7 +78,6 @@ def as_json(difference: Difference) -> dict[str, Any]:
             "source": request.source,
         },
         "curl": curl(request, str(difference.subject.function.listen)),
-        "explain": explain(request, difference.subject.function.name),
         "input": None if difference.input is None else input_of(difference),
     }
 

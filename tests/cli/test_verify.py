@@ -1,0 +1,108 @@
+"""`palisade verify`: what it prints, and with which exit code it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cli_helpers import Run
+
+from palisade.enforce.envoy import atoms, bounds
+
+POLICY = """package p
+
+import input.attributes.request.http
+
+default allow := false
+
+allow if input.identity.claims.sub != "mallory"
+allow if http.method == data.methods[_]
+"""
+PROVIDERS = """package palisade.identity
+
+providers := {"corp": {"issuer": "https://corp.example", "audiences": ["orders"]}}
+"""
+
+
+@pytest.fixture
+def policies(tmp_path: Path) -> Path:
+    folder = tmp_path / "policies"
+    folder.mkdir()
+    (folder / "p.rego").write_text(POLICY)
+    (folder / "providers.rego").write_text(PROVIDERS)
+    (folder / "data.json").write_text('{"methods": ["GET"]}')
+    return folder
+
+
+def test_no_difference(run: Run, policies: Path) -> None:
+    result = run("verify", str(policies), "--decision", "p/allow", "--examples", "200", "--seed", "1")
+    assert result.code == 0
+    assert re.search(r"function: no difference in \d+ pairs in [\d.]+ s, [\d,]+ a second", result.out)
+
+
+def test_the_same_for_programs(run: Run, policies: Path, tmp_path: Path) -> None:
+    """Of every function of an inventory; more documents may stand beside the set's own."""
+    (tmp_path / "palisade.yaml").write_text(
+        "policies: ./policies\ndecision: p/allow\nfunctions:\n"
+        "  a: {upstream: 127.0.0.1:1, listen: 127.0.0.1:2}\n"
+        "  b: {upstream: 127.0.0.1:3, listen: 127.0.0.1:4}\n"
+    )
+    (tmp_path / "more.yaml").write_text("more: [a]\n")
+    result = run(
+        *("verify", "-f", str(tmp_path / "palisade.yaml"), "-d", str(tmp_path / "more.yaml")),
+        *("--examples", "80", "--seed", "1", "-o", "json"),
+    )
+    assert result.code == 0
+    found = json.loads(result.out)
+    assert [each["function"] for each in found["functions"]] == ["a", "b"]
+    assert all(each["difference"] is None and each["pairs"] for each in found["functions"])
+
+
+def test_a_difference_can_be_pasted(run: Run, policies: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a fault in the compiler: the smallest request, and the command that tells what is right."""
+    monkeypatch.setattr(atoms.Atoms, "_defined", lambda self, atom: bounds.ALWAYS)
+    result = run("verify", str(policies), "--decision", "p/allow", "--seed", "1")
+    assert result.code == 1
+    head, curl, *rest = result.out.splitlines()
+    assert head.startswith("function: Envoy allows it, and the evaluator decides to deny it with 403")
+    assert curl.strip().startswith("curl -i --path-as-is -X ")
+    (pasted,) = (line for line in rest if "palisade eval" in line)
+    path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
+    answer = subprocess.run(
+        ["sh", "-c", pasted], check=True, capture_output=True, text=True, env={**os.environ, "PATH": path}
+    )
+    assert json.loads(answer.stdout)["result"][0]["expressions"][0]["value"] is False
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nowhere"], "nowhere does not exist"),
+        ([], "which policies?"),
+        (["{policies}", "-f", "x.yaml"], "not both"),
+        (["{policies}", "--decision", "p/alow"], "did you mean 'p/allow'?"),
+        (["{policies}", "-d", "nowhere.json"], "nowhere.json does not exist"),
+        (["{policies}", "--function", "a", "--function", "b"], "one function is called"),
+    ],
+)
+def test_wrong_usage(
+    run: Run, policies: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str
+) -> None:
+    monkeypatch.chdir(policies)
+    result = run("verify", *(each.replace("{policies}", str(policies)) for each in arguments))
+    assert result.code == 2
+    assert message in result.err
+
+
+def test_without_hypothesis(run: Run, policies: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    missing: Any = None
+    monkeypatch.setitem(sys.modules, "hypothesis", missing)
+    result = run("verify", str(policies))
+    assert result.code == 4
+    assert "pip install 'palisade[verify]'" in result.err
