@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from google.protobuf import json_format
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -120,3 +121,12 @@ def test_numbers_in_metadata_are_doubles_or_refused() -> None:
 def test_the_reason_never_reaches_the_client() -> None:
     response = to_response(from_value({"allowed": 1}), "id")
     assert b"allowed" not in response.SerializeToString()
+
+
+@pytest.mark.parametrize("ours", [5, {"decision_id": "forged", "more": 1}])
+def test_a_policy_cannot_name_the_decision(ours: Any) -> None:
+    """The access log would count the decision as another."""
+    response = to_response(
+        from_value({"allowed": True, "dynamic_metadata": {"palisade": ours, "a": 1}}), "id"
+    )
+    assert json_format.MessageToDict(response.dynamic_metadata) == {"palisade": {"decision_id": "id"}, "a": 1}

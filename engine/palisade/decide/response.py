@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from envoy.config.core.v3.base_pb2 import HeaderValueOption
-from envoy.service.auth.v3.external_auth_pb2 import CheckResponse
-from google.protobuf.struct_pb2 import Value
+from envoy.service.auth.v3.external_auth_pb2 import CheckResponse, OkHttpResponse
 
-from palisade.decide.decision import Decision, Headers
+from palisade.decide.decision import ALLOWED, Decision, Headers
 
 PERMISSION_DENIED = 7  # google.rpc.Code
 
@@ -31,29 +30,32 @@ ANSWER_METADATA = "palisade.answer"
 def to_response(decision: Decision, decision_id: str) -> CheckResponse:
     """The response that makes Envoy do what the decision says."""
     response = CheckResponse()
-    if decision.allowed:
-        ok = response.ok_response
-        ok.headers.extend(_options(joined(decision.headers)))
-        ok.response_headers_to_add.extend(
-            _option(name, value, HeaderValueOption.APPEND_IF_EXISTS_OR_ADD)
-            for name, value in decision.response_headers_to_add
-        )
-        ok.headers_to_remove.extend(decision.request_headers_to_remove)
-        for name, value in decision.query_parameters_to_set:
-            ok.query_parameters_to_set.add(key=name, value=value)
-        ok.query_parameters_to_remove.extend(decision.query_parameters_to_remove)
-    else:
+    if not decision.allowed:
         response.status.code = PERMISSION_DENIED
         denied = response.denied_response
         denied.status.code = decision.status
         denied.headers.extend(_options(decision.headers))
         denied.body = decision.body
+    elif decision is not ALLOWED:  # which changes nothing of the request
+        _change(response.ok_response, decision)
+    fields = response.dynamic_metadata.fields
     if decision.dynamic_metadata:
         response.dynamic_metadata.update(decision.dynamic_metadata)
-    ours = Value()
-    ours.struct_value.fields["decision_id"].string_value = decision_id
-    response.dynamic_metadata.fields[METADATA].CopyFrom(ours)
+        fields.pop(METADATA, None)
+    fields[METADATA].struct_value.fields["decision_id"].string_value = decision_id
     return response
+
+
+def _change(ok: OkHttpResponse, decision: Decision) -> None:
+    ok.headers.extend(_options(joined(decision.headers)))
+    ok.response_headers_to_add.extend(
+        _option(name, value, HeaderValueOption.APPEND_IF_EXISTS_OR_ADD)
+        for name, value in decision.response_headers_to_add
+    )
+    ok.headers_to_remove.extend(decision.request_headers_to_remove)
+    for name, value in decision.query_parameters_to_set:
+        ok.query_parameters_to_set.add(key=name, value=value)
+    ok.query_parameters_to_remove.extend(decision.query_parameters_to_remove)
 
 
 def joined(headers: Headers) -> Headers:
