@@ -122,9 +122,10 @@ def test_a_request_that_no_input_can_be_made_of_is_denied() -> None:
 
 def test_an_evaluation_that_waits_holds_up_no_other_and_ends_with_the_budget() -> None:
     order: list[str] = []
+    now = asyncio.Event()
 
     async def wait(path: str) -> Evaluation:
-        await asyncio.sleep(30 if path == "/forever" else 0.05)
+        await (asyncio.sleep(30) if path == "/forever" else now.wait())
         order.append(path)
         return Evaluation(True)
 
@@ -132,10 +133,11 @@ def test_an_evaluation_that_waits_holds_up_no_other_and_ends_with_the_budget() -
         path = document["attributes"]["request"]["http"]["path"]
         if path == "/now":
             order.append(path)
+            now.set()
             return Evaluation(True)
         return wait(path)
 
-    answers, events = ask(evaluate, request("/later"), request("/forever"), request("/now"), budget=0.3)
+    answers, events = ask(evaluate, request("/later"), request("/forever"), request("/now"), budget=0.6)
     assert order == ["/now", "/later"]
     assert [answer.status.code for answer in answers] == [0, 7, 0]
     assert [event["error"]["code"] for event in events if "error" in event] == ["eval_cancel_error"]

@@ -59,7 +59,7 @@ def to_input(request: CheckRequest, function: str) -> Value:
         "parsed_query": parsed_query,
         "parsed_body": parsed_body,
         "truncated_body": truncated,
-        "version": {"ext_authz": "v3", "encoding": "protojson"},
+        "version": _VERSION,
         "function": function,
     }
     identity = identity_of(shown.get("metadataContext", {}).get("filterMetadata", {}))
@@ -70,6 +70,9 @@ def to_input(request: CheckRequest, function: str) -> Value:
     return document
 
 
+_VERSION = {"ext_authz": "v3", "encoding": "protojson"}
+
+
 def _attributes(attributes: AttributeContext, headers: Mapping[str, str]) -> Value:
     request: dict[Value, Value] = {}
     if attributes.request.HasField("time"):
@@ -78,9 +81,9 @@ def _attributes(attributes: AttributeContext, headers: Mapping[str, str]) -> Val
     request["http"] = _http(attributes.request.http, headers)
     document: dict[Value, Value] = {"request": request}
     if attributes.HasField("source"):
-        document["source"] = _peer(attributes.source)
+        document["source"] = _peer(attributes.source.SerializeToString())
     if attributes.HasField("destination"):
-        document["destination"] = _peer(attributes.destination)
+        document["destination"] = _peer(attributes.destination.SerializeToString())
     if attributes.context_extensions:
         document["contextExtensions"] = dict(attributes.context_extensions)
     if attributes.HasField("metadata_context"):
@@ -124,7 +127,10 @@ def _body(http: AttributeContext.HttpRequest) -> tuple[str, str]:
         return "", base64.b64encode(http.raw_body).decode()
 
 
-def _peer(peer: AttributeContext.Peer) -> Value:
+@lru_cache(maxsize=1024)
+def _peer(serialized: bytes) -> Value:
+    """A peer: the destination is the same for all of a sidecar, the source for all of a connection."""
+    peer = AttributeContext.Peer.FromString(serialized)
     socket = peer.address.socket_address
     if peer.labels or socket.WhichOneof("port_specifier") != "port_value" or _has_rare_field(socket):
         return MessageToDict(peer)
