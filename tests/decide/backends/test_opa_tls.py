@@ -75,14 +75,14 @@ def test_opa_must_prove_who_it_is(start_opa: Callable[..., Opa], tmp_path: Path)
     opa = start_opa(cert=cert, key=key)
 
     async def session() -> None:
-        async with OpaBackend(OpaSettings(opa.url, ca=right.cert), tmp_path) as backend:
+        async with OpaBackend(OpaSettings(opa.url, ca=right.cert, timeout=5.0), tmp_path) as backend:
             await backend.publish(REVISION)
             assert await decide(backend, REVISION, {"n": 1}) is True
         for settings in (
-            OpaSettings(opa.url, ca=wrong.cert),
-            OpaSettings(opa.url),
-            OpaSettings(opa.url.replace("127.0.0.1", "localhost"), ca=right.cert),
-            OpaSettings(opa.url.replace("https", "http")),
+            OpaSettings(opa.url, ca=wrong.cert, timeout=5.0),
+            OpaSettings(opa.url, timeout=5.0),
+            OpaSettings(opa.url.replace("127.0.0.1", "localhost"), ca=right.cert, timeout=5.0),
+            OpaSettings(opa.url.replace("https", "http"), timeout=5.0),
         ):
             async with OpaBackend(settings, tmp_path) as backend:
                 await backend.publish(REVISION)
@@ -99,11 +99,11 @@ def test_the_engine_proves_who_it_is(start_opa: Callable[..., Opa], tmp_path: Pa
 
     async def session() -> None:
         async with OpaBackend(
-            OpaSettings(opa.url, ca=ca.cert, cert=own_cert, key=own_key), tmp_path
+            OpaSettings(opa.url, ca=ca.cert, cert=own_cert, key=own_key, timeout=5.0), tmp_path
         ) as backend:
             await backend.publish(REVISION)
             assert await decide(backend, REVISION, {"n": 1}) is True
-        async with OpaBackend(OpaSettings(opa.url, ca=ca.cert), tmp_path) as backend:
+        async with OpaBackend(OpaSettings(opa.url, ca=ca.cert, timeout=5.0), tmp_path) as backend:
             await fails_with(backend, REVISION, "backend_unavailable")
 
     run(session())
