@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re2
 from xds.type.matcher.v3.string_pb2 import StringMatcher
 
 from palisade.enforce.envoy.predicate import (
@@ -13,6 +14,7 @@ from palisade.enforce.envoy.predicate import (
     Within,
     all_of,
     any_of,
+    expressions,
     negate,
     one_of,
     text_check,
@@ -35,7 +37,7 @@ def check(text: str) -> Check:
 
 def test_many_constants_are_one_map() -> None:
     """Ten thousand rules on the path are one look-up and then nothing."""
-    rules = [rule(one_of(METHOD, ["GET"]), one_of(PATH_TEXT, [f"/{n}"])) for n in range(1000)]
+    rules = [rule(one_of(METHOD, ["GET"]), one_of(PATH_TEXT, [f"/{n}"]), name=str(n)) for n in range(1000)]
     tree = build(rules, DENY).matcher
     top = tree.matcher_tree.exact_match_map.map
     assert set(top) == {"GET"} or len(top) == 1000
@@ -122,3 +124,40 @@ def test_predicates_simplify() -> None:
     assert together == Within(ADDRESS_TEXT, frozenset(("10.0.0.0/8", "fd00::/8")))
     assert to_proto(together).HasField("single_predicate")
     assert isinstance(one_of(PATH_TEXT, ["/"]), OneOf)
+
+
+def test_a_large_set_below_maps_is_one_expression() -> None:
+    """Who may do what, as a table in data gives it: a map of subjects would hold all grants for each."""
+    sub = claim_text(("corp", "sub"))
+    grants = [all_of((one_of(METHOD, ["GET"]), one_of(PATH_TEXT, [f"/{at}"]))) for at in range(10)]
+    groups = [[f"user{at}" for at in range(start, 900, 3)] for start in range(3)]
+    rules = [rule(one_of(sub, group), any_of(grants[start::2])) for start, group in enumerate(groups)]
+    built = build(rules, DENY)
+    assert built.attributes == ()
+    assert built.matcher.ByteSize() < 100_000
+    table = built.matcher.matcher_tree.exact_match_map.map
+    below = table["GET"].matcher.matcher_tree.exact_match_map.map if "GET" in table else table
+    assert set(below) == {f"/{at}" for at in range(10)}
+    # The sets of the first and the last group, which may do the same, are one.
+    (item,) = below["/4"].matcher.matcher_list.matchers
+    assert b"|user2|" in item.SerializeToString()
+    assert b"|user3|" in item.SerializeToString()
+    assert b"|user1|" not in item.SerializeToString()
+
+
+def test_a_set_too_large_for_an_expression_is_a_map() -> None:
+    """RE2 is not to hold megabytes for a list of addresses."""
+    built = build([rule(one_of(PATH_TEXT, [f"/{at:050}" for at in range(1000)]))], DENY)
+    assert len(built.matcher.matcher_tree.exact_match_map.map) == 1000
+
+
+def test_an_expression_takes_the_constants_as_they_are() -> None:
+    """Not as patterns, and in as many expressions as their length asks for."""
+    values = [*(f"a.{at}|" for at in range(5000)), "(x", "é\n"]
+    found = list(expressions(values))
+    assert len(found) > 1
+    compiled = [re2.compile(each) for each in found]
+    for value in values:
+        assert any(each.fullmatch(value) for each in compiled), value
+    for other in ("ab0|", "a.0", "a.0||", "x", ""):
+        assert not any(each.fullmatch(other) for each in compiled), other

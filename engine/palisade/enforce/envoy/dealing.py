@@ -50,8 +50,8 @@ class _Places:
 
     entry: Entry
     among: tuple[tuple[int, Entry], ...] | None
-    values: int = 0
-    """With how many constants it compares the text."""
+    rules: int = 0
+    """How many rules it comes to, its alternatives counted."""
 
 
 def deal(entries: Sequence[Entry], before: Dealt | None = None) -> Dealt | None:
@@ -79,14 +79,14 @@ def _telling(entries: Iterable[Entry]) -> list[Text]:
             for test in _comparisons(choice.predicate):
                 rules[test.text] += 1
                 values.setdefault(test.text, set()).update(test.values)
-    worth = [text for text, found in values.items() if len(found) >= PARTS]
+    worth = [text for text, found in values.items() if rules[text] >= WORTH and len(found) >= PARTS]
     return sorted(worth, key=lambda text: (-rules[text], -len(values[text]), text.name))
 
 
 def _by(text: Text, entries: Sequence[Entry], known: Mapping[int, _Places]) -> Dealt | None:
     parts: list[list[Entry]] = [[] for _ in range(PARTS)]
     places: dict[int, _Places] = {}
-    copies = told = 0
+    told = 0
     for entry in entries:
         place = known.get(id(entry)) or _places(text, entry)
         places[id(entry)] = place
@@ -94,12 +94,12 @@ def _by(text: Text, entries: Sequence[Entry], known: Mapping[int, _Places]) -> D
             for part in parts:
                 part.append(entry)
         else:
-            told += place.values
+            told += place.rules
             for number, own in place.among:
                 parts[number].append(own)
     copies = sum(map(len, parts))
     evenly = max(map(len, parts)) * PARTS <= _MOST_IN_ONE * copies
-    if told < WORTH or copies > _MOST_COPIES * max(len(entries), told) or not evenly:
+    if told < WORTH or copies > _MOST_COPIES * len(entries) or not evenly:
         return None
     return Dealt(text, tuple(map(tuple, parts)), places)
 
@@ -111,7 +111,7 @@ def _places(text: Text, entry: Entry) -> _Places:
         test = next((test for test in _comparisons(choice.predicate) if test.text == text), None)
         if test is None:
             return _Places(entry, None)
-        count += len(test.values)
+        count += 1
         values: dict[int, set[str]] = {}
         for value in test.values:
             values.setdefault(part_of(value), set()).add(value)

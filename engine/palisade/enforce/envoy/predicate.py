@@ -6,10 +6,11 @@ constants, which a tree can look up. Combinations simplify as they are built.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
+import re2
 from envoy.extensions.matching.input_matchers.ip.v3.ip_pb2 import Ip
 from envoy.extensions.matching.input_matchers.metadata.v3.metadata_pb2 import Metadata
 from envoy.type.matcher.v3.value_pb2 import ValueMatcher
@@ -17,6 +18,12 @@ from google.protobuf.message import Message
 from xds.core.v3.extension_pb2 import TypedExtensionConfig
 from xds.type.matcher.v3.matcher_pb2 import Matcher
 from xds.type.matcher.v3.string_pb2 import StringMatcher
+
+FEW = 4
+"""Up to so many constants are compared one by one; more are one expression, which RE2 matches in one go."""
+
+MAX_EXPRESSION = 32_000
+"""Characters of one expression: RE2 keeps the automaton of longer ones with difficulty."""
 
 Single: TypeAlias = Matcher.MatcherList.Predicate.SinglePredicate
 Proto: TypeAlias = Matcher.MatcherList.Predicate
@@ -62,6 +69,20 @@ class Text:
             return Single(input=self.input(), value_match=StringMatcher(exact=value))
         matcher = ValueMatcher()
         matcher.string_match.exact = value
+        return self._claim_is(matcher)
+
+    def matches(self, pattern: str) -> Single:
+        """The whole text matches the RE2 expression."""
+        if not self.claim:
+            found = StringMatcher()
+            found.safe_regex.google_re2.SetInParent()
+            found.safe_regex.regex = pattern
+            return Single(input=self.input(), value_match=found)
+        matcher = ValueMatcher()
+        matcher.string_match.safe_regex.regex = pattern
+        return self._claim_is(matcher)
+
+    def _claim_is(self, matcher: ValueMatcher) -> Single:
         source = TypedExtensionConfig.FromString(self.claim)
         return Single(input=source, custom_match=typed("palisade.value", Metadata(value=matcher)))
 
@@ -203,6 +224,8 @@ def to_proto(predicate: Predicate) -> Proto:
     if isinstance(predicate, Check):
         return Proto(single_predicate=Single.FromString(predicate.single))
     if isinstance(predicate, OneOf):
+        if len(predicate.values) > FEW:
+            return _one(map(predicate.text.matches, expressions(predicate.values)))
         return _one(predicate.text.equals(value) for value in sorted(predicate.values))
     if isinstance(predicate, Prefixed):
         source = predicate.text.input()
@@ -219,6 +242,21 @@ def to_proto(predicate: Predicate) -> Proto:
     if isinstance(predicate, AnyOf):
         return Proto(or_matcher=Proto.PredicateList(predicate=map(to_proto, predicate.parts)))
     raise ValueError("a constant has no matcher")
+
+
+def expressions(values: Iterable[str]) -> Iterator[str]:
+    """RE2 expressions, one of which matches exactly where a text is one of the values."""
+    quoted: list[str] = []
+    size = 0
+    for value in sorted(values):
+        each = str(re2.escape(value))
+        if quoted and size + len(each) > MAX_EXPRESSION:
+            yield "|".join(quoted)
+            quoted, size = [], 0
+        quoted.append(each)
+        size += len(each) + 1
+    if quoted:
+        yield "|".join(quoted)
 
 
 def _one(singles: Iterable[Single]) -> Proto:

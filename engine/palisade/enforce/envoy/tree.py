@@ -19,6 +19,7 @@ from envoy.config.rbac.v3.rbac_pb2 import RBAC, Action
 from xds.type.matcher.v3.matcher_pb2 import Matcher
 
 from palisade.enforce.envoy.predicate import (
+    MAX_EXPRESSION,
     NO,
     YES,
     All,
@@ -34,6 +35,14 @@ from palisade.enforce.envoy.predicate import (
 
 MAX_LINEAR = 4
 """Up to so many constants are compared one by one: below it a map costs more than it saves."""
+
+
+MANY = 32
+"""Sets of more constants are compared by an expression where few rules have them."""
+
+
+MOST_FOR_MANY = 64
+"""So many alternatives for a large set are taken one by one."""
 
 
 class Verdict(Enum):
@@ -118,10 +127,10 @@ class _Building:
 
     def _split(self, entries: list[Entry]) -> list[_Stage]:
         stages: list[_Stage] = []
-        rest = entries
+        rest = _merged(entries) if len(entries) > 1 else entries
         while True:
             chosen = self._most_telling(rest)
-            if chosen is None:
+            if chosen is None or self._are_memberships(rest):
                 break
             text, prefixes = chosen
             table: dict[str, list[Entry]] = {}
@@ -162,6 +171,15 @@ class _Building:
             key=lambda what: (-rules[what], total[what] / rules[what], len(distinct[what]), what[0].name),
             default=None,
         )
+
+    def _are_memberships(self, entries: Sequence[Entry]) -> bool:
+        """Few rules that ask whether a text is in a large set: one expression each, as every entry of a map
+        takes Envoy 2 kB and 5 us, and all would lead to the same."""
+        if len(entries) > self._linear:
+            return False
+        tests = [test for entry in entries for test in _comparisons(entry.predicate)]
+        sizes = [sum(map(len, test.values)) for test in tests]
+        return sum(len(test.values) for test in tests) > MANY and max(sizes) < MAX_EXPRESSION
 
     def _is_worth_a_map(self, entry: Entry) -> bool:
         return any(len(test.values) > self._linear for test in _comparisons(entry.predicate))
@@ -221,7 +239,9 @@ def alternatives(entry: Entry, linear: int = MAX_LINEAR) -> Iterator[Entry]:
     predicate = entry.predicate
     parts = predicate.parts if isinstance(predicate, All) else (predicate,)
     for part in parts:
-        if isinstance(part, AnyOf) and (part is predicate or _are_look_ups(part, linear)):
+        if isinstance(part, AnyOf) and (
+            part is predicate or _are_look_ups(part, linear) or _are_for_many(part, parts)
+        ):
             others = [each for each in parts if each is not part]
             for choice in part.parts:
                 yield from alternatives(entry.under(all_of((choice, *others))), linear)
@@ -234,6 +254,33 @@ def _are_look_ups(predicate: AnyOf, linear: int) -> bool:
     tests = [part for part in predicate.parts if isinstance(part, (OneOf, Prefixed))]
     count = sum(len(test.values) for test in tests)
     return len(tests) == len(predicate.parts) <= MAX_LINEAR and count > linear
+
+
+def _are_for_many(predicate: AnyOf, parts: Iterable[Predicate]) -> bool:
+    """Whether the alternatives are for a large set of constants, as the grants of a role: a map of the set
+    would hold all of them below each constant, maps of what they compare the set as one expression each."""
+    many = any(isinstance(part, OneOf) and len(part.values) > MANY for part in parts)
+    return many and len(predicate.parts) <= MOST_FOR_MANY and all(map(_compares, predicate.parts))
+
+
+def _compares(predicate: Predicate) -> bool:
+    return any(True for _ in _comparisons(predicate))
+
+
+def _merged(entries: list[Entry]) -> list[Entry]:
+    """Rules of one name that ask nothing but whether a text is among constants, as one."""
+    found: dict[object, Entry] = {}
+    for at, entry in enumerate(entries):
+        test = entry.predicate
+        if not isinstance(test, OneOf):
+            found[at] = entry
+            continue
+        same = test.text, entry.outcome, entry.name
+        known = found.get(same)
+        if known is not None and isinstance(known.predicate, OneOf):
+            entry = entry.under(OneOf(test.text, known.predicate.values | test.values))
+        found[same] = entry
+    return list(found.values())
 
 
 def _comparisons(predicate: Predicate) -> Iterable[_Comparison]:
