@@ -15,7 +15,8 @@ from palisade.explain.rules import RuleIndex, branches
 from palisade.rego import ast
 from palisade.rego.check.model import CheckedRule
 from palisade.rego.errors import Location
-from palisade.rego.partial.formula import Atom, Formula, symbols
+from palisade.rego.partial.formula import Atom, Formula
+from palisade.rego.partial.rewriting import symbols
 from palisade.rego.partial.terms import Apply, Element, Input, subterms
 
 _MOST_RULES = 200

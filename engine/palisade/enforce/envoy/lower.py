@@ -47,9 +47,8 @@ from palisade.rego.partial.formula import (
     Opaque,
     Same,
     Test,
-    put_in,
-    symbols,
 )
+from palisade.rego.partial.rewriting import put_in, symbols
 from palisade.rego.partial.terms import Apply, Element, Input, Known, Symbol, subterms
 from palisade.rego.values import unkey
 

@@ -14,9 +14,8 @@ from palisade.rego.partial.formula import (
     Formula,
     Opaque,
     Same,
-    substitute,
-    with_terms,
 )
+from palisade.rego.partial.rewriting import substitute, with_terms
 from palisade.rego.partial.terms import (
     Apply,
     ArrayOf,

@@ -1,0 +1,141 @@
+"""Blocks, statement by statement, and the statements that hold blocks, loops aside."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import TypeAlias
+
+from palisade.rego import ir
+from palisade.rego.errors import NOWHERE
+from palisade.rego.partial.construct import put
+from palisade.rego.partial.formula import FALSE, TRUE, Formula
+from palisade.rego.partial.leaving import Guard, Leaving, outside
+from palisade.rego.partial.loops import Loops
+from palisade.rego.partial.terms import Input, Known, Overlay, Symbol
+from palisade.rego.partial.worlds import ERROR, MAX_STATES, NEXT, Env, Result, Step, Unsupported, Worlds
+
+MAX_STATEMENTS = 20_000_000
+
+World: TypeAlias = tuple[Guard, Env]
+
+
+class Blocks(Loops):
+    """`live` is, everywhere, what the statements behind need."""
+
+    _statements: int
+    """How many statements were carried out."""
+
+    @abstractmethod
+    def _sequence(self, blocks: Sequence[ir.Block], env: Env, outside: frozenset[int]) -> Worlds:
+        """Runs blocks in turn."""
+
+    def _block(self, block: ir.Block, env: Env, live: frozenset[int]) -> Result:
+        """Runs the statements of one block. Its steps are disjoint and differ from the rest in effect."""
+        leaving = Leaving(self.builder, live, env)
+        worlds: list[World] = [((), env)]
+        for index, stmt in enumerate(block.stmts):
+            handler = self._handlers[type(stmt)]
+            if isinstance(stmt, NESTING):
+                handler = partial(handler, live=live | self._flow.behind(block, index))
+            following: list[World] = []
+            for guard, current in worlds:
+                self._step(handler, stmt, guard, current, leaving, following)
+            worlds = following
+            if not worlds:
+                break
+            if len(worlds) > 1:
+                worlds = self._consistent(worlds)
+                if len(worlds) > MAX_STATES:
+                    raise Unsupported("has too many different outcomes", self._where(stmt))
+        ends = [(self.builder.all(guard), current) for guard, current in worlds]
+        for condition, current in ends:
+            leaving.add(condition, current, NEXT)
+        return leaving.result(self.builder.any(condition for condition, _ in ends))
+
+    def _consistent(self, worlds: list[World]) -> list[World]:
+        """The states that some request can be in, as far as the conditions tell."""
+        made = ((self.builder.all(guard), env) for guard, env in worlds)
+        return [((condition,), env) for condition, env in made if condition is not FALSE]
+
+    def _step(
+        self,
+        handler: Callable[[ir.AnyStmt, Env], list[Step]],
+        stmt: ir.AnyStmt,
+        guard: Guard,
+        env: Env,
+        leaving: Leaving,
+        following: list[World],
+    ) -> None:
+        """One statement from one state, to those that follow it; undefined leaves the block."""
+        self._statements += 1
+        if self._statements > MAX_STATEMENTS:
+            raise Unsupported("is too much work for partial evaluation", self._where(stmt))
+        try:
+            steps = handler(stmt, env)
+        except Unsupported as trouble:
+            if trouble.location is NOWHERE:
+                trouble.location = self._where(stmt)
+            raise
+        if not (steps and steps[0].condition is TRUE):
+            leaving.undefined(guard, steps, env)
+        for step in steps:
+            reached = guard if step.condition is TRUE else (*guard, step.condition)
+            if step.signal == NEXT:
+                following.append((reached, step.env))
+            else:
+                leaving.add(self.builder.all(reached), step.env, outside(step.signal))
+
+    def _BlockStmt(self, stmt: ir.BlockStmt, env: Env, live: frozenset[int]) -> list[Step]:  # noqa: N802
+        return self._sequence(stmt.blocks, env, live).disjoint()
+
+    def _NotStmt(self, stmt: ir.NotStmt, env: Env, live: frozenset[int]) -> list[Step]:  # noqa: N802
+        result = self._block(stmt.block, env, frozenset())
+        steps: list[Step] = []
+        failed: list[Formula] = []
+        for step in result.steps:
+            if step.signal == ERROR:
+                steps.append(Step(step.condition, env, ERROR))
+                failed.append(step.condition)
+            elif step.signal != NEXT:
+                raise Unsupported("leaves a negation from within")
+        holds = self.builder.negate(self.builder.any((result.completed, *failed)))
+        return [*steps, Step(holds, env)]
+
+    def _WithStmt(self, stmt: ir.WithStmt, env: Env, live: frozenset[int]) -> list[Step]:  # noqa: N802
+        value, base = self._symbol(stmt.value, env), env.get(stmt.local)
+        if value is None:
+            return []
+        path = [self._policy.strings[index] for index in stmt.path]
+        if not path:
+            replaced: Symbol = value
+        elif isinstance(value, Known) and (base is None or isinstance(base, Known)):
+            replaced = Known(put(base.value if base is not None else {}, path, value.value))
+        elif isinstance(base, (Input, Overlay)):
+            replaced = Overlay(base, tuple(path), value)
+        else:
+            raise Unsupported("replaces a part of the input by `with`")
+        result = self._block(stmt.block, {**env, stmt.local: replaced}, live | {stmt.local})
+        both, steps = self.builder.both, list[Step]()
+        for step in result.steps:
+            # A block that is undefined makes the whole statement undefined.
+            reached = step.condition if step.signal != NEXT else both(step.condition, result.completed)
+            steps.append(Step(reached, restored(step.env, stmt.local, base), step.signal))
+        covered = self.builder.any(step.condition for step in result.steps)
+        ended = both(result.completed, self.builder.negate(covered))
+        if ended is not FALSE:
+            steps.append(Step(ended, restored(result.rest, stmt.local, base)))
+        return steps
+
+
+NESTING = (ir.BlockStmt, ir.NotStmt, ir.ScanStmt, ir.WithStmt)
+
+
+def restored(env: Env, local: int, base: Symbol | None) -> Mapping[int, Symbol]:
+    changed = dict(env)
+    if base is None:
+        changed.pop(local, None)
+    else:
+        changed[local] = base
+    return changed

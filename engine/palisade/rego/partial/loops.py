@@ -1,0 +1,112 @@
+"""Loops: over known collections they unroll, over unknown ones they become `Exists`, or collect members."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator
+from functools import partial
+
+from palisade.rego import ir
+from palisade.rego.errors import NOWHERE
+from palisade.rego.partial.construct import grown, pairs_of
+from palisade.rego.partial.flow import Liveness
+from palisade.rego.partial.formula import FALSE, TRUE
+from palisade.rego.partial.statements import Statements
+from palisade.rego.partial.terms import Apply, Element, Gathered, Input, Part, Symbol, Unknown, loops
+from palisade.rego.partial.worlds import ERROR, NEXT, Env, Result, Step, Unsupported, Worlds, env_key
+
+
+class Loops(Statements):
+    """Carries out `ScanStmt`."""
+
+    _flow: Liveness
+
+    @abstractmethod
+    def _block(self, block: ir.Block, env: Env, live: frozenset[int]) -> Result:
+        """Runs the statements of one block. Its steps are disjoint and differ from the rest in effect."""
+
+    def _ScanStmt(self, stmt: ir.ScanStmt, env: Env, live: frozenset[int]) -> list[Step]:  # noqa: N802
+        source = env.get(stmt.source)
+        if source is None:
+            return []
+        # What one round leaves for the next, or for what stands behind the loop.
+        live = (live | self._flow.exposed(stmt.block)) - {stmt.key, stmt.value}
+        env = {local: value for local, value in env.items() if local in live}
+        worlds = Worlds(env, self.builder)
+        pairs = pairs_of(source)
+        if pairs is not None:
+            for name, item in pairs:
+
+                def run(current: Env, name: Symbol = name, item: Symbol = item) -> Result:
+                    return self._block(stmt.block, {**current, stmt.key: name, stmt.value: item}, live)
+
+                worlds.advance(run, NOWHERE)
+            return worlds.disjoint()
+        for part, name in self._unknown_parts(source):
+            worlds.advance(partial(self._rounds, stmt, part=part, name=name, live=live), NOWHERE)
+        return worlds.disjoint()
+
+    def _unknown_parts(self, source: Symbol) -> Iterator[tuple[Part, Symbol]]:
+        """What a collection that is not known holds, with the key of each."""
+        if isinstance(source, Unknown):
+            raise Unsupported(source.reason, source.location)
+        if isinstance(source, Gathered):
+            for part in map(self.fresh, source.parts):
+                where = self.unknown("the place of a member depends on the request", NOWHERE)
+                yield part, part.item if source.kind == "set" else where
+        elif isinstance(source, (Input, Element, Apply)):
+            loop = self.new_loop()
+            item = Part(TRUE, ((source, loop),), Element(source, loop))
+            yield item, Element(source, loop, of_keys=True)
+        else:
+            raise Unsupported("iterates over a collection that is known in part")
+
+    def _rounds(self, stmt: ir.ScanStmt, env: Env, part: Part, name: Symbol, live: frozenset[int]) -> Result:
+        """Any number of rounds of a loop, one for each member that there is of `part`.
+
+        They are followed where they only collect members, or where a round can do just one thing, which does
+        not depend on the member and does no more when it is done again.
+        """
+        element = {stmt.key: name, stmt.value: part.item}
+        result = self._block(stmt.block, {**env, **element}, live)
+        steps, rest = result.steps, env
+        if env_key(result.rest) != env_key(env):
+            steps = [Step(TRUE, result.rest)]
+        happening: list[Step] = []
+        for step in sorted(steps, key=lambda step: step.signal != ERROR):
+            more = None
+            if step.signal == NEXT:
+                condition = self.builder.both(part.condition, step.condition)
+                more = grown(rest, step.env, self.builder, condition, part.over)
+            if more is not None:
+                rest = more
+            else:
+                happening.append(step)
+        if (rest is not env and happening) or len([each for each in happening if each.signal != ERROR]) > 1:
+            raise Unsupported("iterates over an unknown collection with results that differ")
+        numbers = {loop for _, loop in part.over}
+        both, negate = self.builder.both, self.builder.negate
+        done: list[Step] = []
+        fails = FALSE
+        for step in happening:
+            happens = self.some(part, step.condition)
+            if step.signal == ERROR:
+                fails = self.builder.any((fails, happens))
+                continue
+            if any(numbers & loops(symbol) for symbol in step.env.values()):
+                raise Unsupported("collects members of an unknown collection")
+            if step.signal == NEXT:
+                again = self._block(stmt.block, {**step.env, **element}, live)
+                if env_key(again.rest) != env_key(step.env) or any(
+                    each not in happening if each.signal == ERROR else env_key(each.env) != env_key(step.env)
+                    for each in again.steps
+                ):
+                    raise Unsupported("counts members of an unknown collection")
+            elif fails is not FALSE:
+                # One member ends the loop and another the evaluation: the first of the two decides.
+                first = self.opaque("depends on the order in which members come", self._where(stmt))
+                fails = both(fails, negate(both(happens, first)))
+            done.append(Step(both(happens, negate(fails)), step.env, step.signal))
+        if fails is not FALSE:
+            done.append(Step(fails, env, ERROR))
+        return Result(done, rest, TRUE)
