@@ -91,3 +91,8 @@ def test_a_decision_of_very_many_rules_is_not_attributed() -> None:
     rules = "".join(f"allow if input.x == {number}\n" for number in range(MOST_RULES + 1))
     policy = rego.compile({"a.rego": f"package a\n\ndefault allow := false\n\n{rules}"})
     assert attribute(policy, "a/allow").rule({"x": 1}) == ""
+
+
+def test_packages_may_have_any_name() -> None:
+    policy = rego.compile({"a.rego": 'package a["b-c"]\n\nallow if input.n == 1\n\nallow if input.n == 2\n'})
+    assert attribute(policy, "a/b-c/allow").rule({"n": 2}) == "a.rego:5"

@@ -260,3 +260,12 @@ def test_deep_results_and_deep_data_end_as_errors() -> None:
 def test_limits_are_positive() -> None:
     with pytest.raises(ValueError, match="positive"):
         rego.Limits(steps=0)
+
+
+def test_the_path_of_any_names_is_one_that_evaluates() -> None:
+    names = ["a", "b-c", "if", "1", 'q"', "ä b", "allow"]
+    package = "".join(f"[{json.dumps(name)}]" for name in names[1:-1])
+    policy = rego.compile({"a.rego": f"package a{package}\n\nallow := 7\n"})
+    assert rego.path_of(names[:3]) == 'data.a["b-c"].if'
+    assert policy.evaluate(rego.path_of(names)) == 7
+    assert rego.path_of([]) == "data"

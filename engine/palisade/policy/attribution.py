@@ -67,7 +67,7 @@ def attribute(policy: rego.Policy, decision: str) -> Attribution:
                 additions.append(_member(module, _label(loc), body))
         if additions:
             sources[module.loc.file] += "\n" + "\n".join(additions)
-            packages.append(f"data.{'.'.join(module.package)}.{_RULES}")
+            packages.append(rego.path_of((*module.package, _RULES)))
     if len(order) > MOST_RULES:
         return Attribution(policy, (), (), "")
     paths = tuple(dict.fromkeys(packages))

@@ -15,7 +15,7 @@ from palisade.rego.builtins.registry import Network
 from palisade.rego.errors import CompileError, Diagnostic, EvalError, Location
 from palisade.rego.evaluation import PlanPolicy, load_plan
 from palisade.rego.limits import Limits
-from palisade.rego.policy import Policy, compile
+from palisade.rego.policy import Policy, compile, path_of
 from palisade.rego.values import UNDEFINED, Set, Value, from_python, to_json
 
 __all__ = [
@@ -33,5 +33,6 @@ __all__ = [
     "compile",
     "from_python",
     "load_plan",
+    "path_of",
     "to_json",
 ]

@@ -22,6 +22,7 @@ from palisade.rego.limits import DEFAULT, Limits
 from palisade.rego.parser import parse_module, parse_query
 from palisade.rego.plan import Entrypoint, PlanError, Planner, rule_entrypoint
 from palisade.rego.plan.memory import Memory
+from palisade.rego.printer import print_ref
 from palisade.rego.runtime import Frame, Run, Setup
 from palisade.rego.values import UNDEFINED, Value, from_python, to_json
 
@@ -210,6 +211,12 @@ def _keep(cache: dict[K, V], key: K, value: V) -> None:
 
 def _again(error: BaseException) -> Value:
     raise error
+
+
+def path_of(parts: Iterable[str]) -> str:
+    """The path of a document as `Policy.evaluate` takes it: `data.a["b-c"].allow` of a, b-c and allow."""
+    path = tuple(ast.Scalar(part) for part in parts)
+    return print_ref(ast.Ref(ast.Var("data"), path)) if path else "data"
 
 
 def _parts(path: str) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ import pytest
 
 from palisade.decide.backends.interface import Backend, BackendError
 from palisade.policy import revisions
-from palisade.policy.inventory import Address, Failure, Function, Inventory
+from palisade.policy.inventory import DEFAULT_DECISION, Address, Failure, Function, Inventory
 from palisade.policy.revisions import Revision
 from palisade.policy.sets import PolicySet
 
@@ -28,7 +28,7 @@ class Set:
     version: int = 1
     default: str = "default allow := false\n"
 
-    def revision(self, *, no_engine: int = 403) -> Revision:
+    def revision(self, *, no_engine: int = 403, decision: str = DEFAULT_DECISION) -> Revision:
         text = self.text or f"package palisade.identity\n{self.rules}\n{self.default}"
         modules = MappingProxyType({"allow.rego": text})
         digest = repr((text, self.data))
@@ -37,7 +37,7 @@ class Set:
         )
         function = Function("hello", Address("h", 1), Address("127.0.0.1", 0), Failure(no_engine=no_engine))
         inventory = Inventory(
-            Path("palisade.yaml"), Path("policies"), {"hello": function}, rego_version=self.version
+            Path("palisade.yaml"), Path("policies"), {"hello": function}, decision, self.version
         )
         return revisions.build(inventory, policy_set)
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Iterable
+from functools import lru_cache
 
 from palisade.decide.backends.interface import Backend, Health
 from palisade.policy.revisions import Revision
+from palisade.rego import path_of
 from palisade.rego.values import Value
 
 KIND = "embedded"
@@ -26,7 +28,7 @@ class EmbeddedBackend(Backend):
 
     def evaluate(self, revision: Revision, function: str, document: Value) -> Value | Awaitable[Value]:
         """At once; in a thread of its own where the policy may wait for other hosts."""
-        path = f"data.{revision.inventory.decision.replace('/', '.')}"
+        path = _path(revision.inventory.decision)
         if revision.inventory.network.hosts:
             return asyncio.to_thread(revision.policy.evaluate, path, document)
         return revision.policy.evaluate(path, document)
@@ -34,3 +36,8 @@ class EmbeddedBackend(Backend):
     @property
     def health(self) -> Health:
         return Health(KIND)
+
+
+@lru_cache(maxsize=64)
+def _path(decision: str) -> str:
+    return path_of(decision.split("/"))

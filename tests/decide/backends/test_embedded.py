@@ -1,0 +1,46 @@
+"""The backend by default asks the revision's own policy."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import replace
+
+import pytest
+from backend_helpers import Set, decide, run
+
+from palisade.decide.backends.embedded import EmbeddedBackend
+from palisade.rego import EvalError, Network
+from palisade.rego.values import UNDEFINED
+
+REVISION = Set("allow if input.n == 1").revision()
+
+
+def test_it_answers_at_once_and_never_fails_to() -> None:
+    backend = EmbeddedBackend()
+    assert backend.evaluate(REVISION, "hello", {"n": 1}) is True
+    assert backend.evaluate(REVISION, "hello", {}) is False
+    assert backend.health.problem == ""
+    undefined = Set("allow if input.n == 1", default="").revision()
+    assert backend.evaluate(undefined, "hello", {}) is UNDEFINED
+    conflict = Set("allow := 1 if input.n\nallow := 2 if input.n", default="").revision()
+    with pytest.raises(EvalError, match="eval_conflict_error"):
+        backend.evaluate(conflict, "hello", {"n": 1})
+
+
+def test_what_may_wait_for_others_holds_up_no_one() -> None:
+    revision = replace(REVISION, inventory=replace(REVISION.inventory, network=Network(("127.0.0.1",))))
+
+    async def session() -> None:
+        backend = EmbeddedBackend()
+        waiting = backend.evaluate(revision, "hello", {"n": 1})
+        assert inspect.isawaitable(waiting)
+        assert await waiting is True
+        assert await decide(backend, revision, {}) is False
+
+    run(session())
+
+
+def test_the_decision_may_have_any_name() -> None:
+    policy = 'package a["b-c"]\n\nallow if input.n == 1\n'
+    revision = Set(text=policy).revision(decision="a/b-c/allow")
+    assert EmbeddedBackend().evaluate(revision, "hello", {"n": 1}) is True
