@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from cli_helpers import ALLOW, SETTINGS, Ended, Run
 
-from palisade.cli.diff import line
+from palisade.cli.watching import line
 from palisade.control import admin
 from palisade.control.engine import Engine
 

@@ -1,71 +1,207 @@
-"""`palisade diff`: the requests on which two policy sets differ."""
+"""`palisade diff`: the requests that two policy sets decide differently."""
 
 from __future__ import annotations
 
-import sys
-import time
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.text import Text
 
-from palisade.cli import decisions, local
-from palisade.cli.exit_codes import Exit
+from palisade.cli import local, watching
+from palisade.cli.exit_codes import CommandError, Exit
 from palisade.cli.local import StateFolder
-from palisade.cli.options import InventoryFile
-from palisade.cli.output import Output, count, err, out
-from palisade.rego import text
+from palisade.cli.output import Output, count, err, out, print_json
+from palisade.cli.searching import need_hypothesis, progress
+from palisade.policy import inventory_file, revisions, sets
+from palisade.policy.history import History, UnknownRevisionError, find
+from palisade.policy.inventory import DEFAULT_DECISION, Address, Function, Inventory, UnknownFunctionError
+from palisade.policy.revisions import Revision
+from palisade.rego import Network
 
-EPILOG = "Example: palisade diff --live"
+if TYPE_CHECKING:
+    from palisade.testing.differences import Difference, Report
+
+EPILOG = "Example: palisade diff policies next"
+
+_FILE = Path("palisade.yaml")
+_NOWHERE = Address("127.0.0.1", 1)
 
 
 def diff(
+    old: Annotated[
+        str, typer.Argument(metavar="OLD", help="A policy folder, or a revision of palisade history.")
+    ] = "",
+    new: Annotated[str, typer.Argument(metavar="NEW", help="The other one.")] = "",
     live: Annotated[
-        bool, typer.Option("--live", help="Show requests as they are made on which the shadow differs.")
+        bool, typer.Option("--live", help="Show requests as they are made that the shadow decides otherwise.")
     ] = False,
-    seconds: Annotated[
-        float, typer.Option("--seconds", metavar="N", min=0, help="End after so long. Default: with Ctrl-C.")
-    ] = 0,
-    file: InventoryFile = Path("palisade.yaml"),
+    file: Annotated[
+        Path | None,
+        typer.Option("--file", "-f", metavar="FILE", help="The inventory. Default: palisade.yaml, if any."),
+    ] = None,
     state: StateFolder = None,
+    decision: Annotated[
+        str, typer.Option("--decision", metavar="PATH", help="The entry point, such as envoy/authz/allow.")
+    ] = "",
+    function: Annotated[
+        list[str] | None,
+        typer.Option("--function", metavar="NAME", help="Which function is called. May be repeated."),
+    ] = None,
+    examples: Annotated[
+        int, typer.Option("--examples", metavar="N", min=1, help="Requests for each function.")
+    ] = 10_000,
+    seconds: Annotated[
+        float | None,
+        typer.Option("--seconds", metavar="S", min=0.1, help="So long for each function, or with --live."),
+    ] = None,
+    seed: Annotated[
+        int, typer.Option("--seed", metavar="N", min=0, help="Another one draws other requests.")
+    ] = 0,
+    most: Annotated[
+        int, typer.Option("--most", metavar="N", min=1, help="Kinds of differences that are shown.")
+    ] = 10,
+    v0: Annotated[bool, typer.Option("--v0-compatible", help="Read modules as Rego v0.")] = False,
     output: Annotated[Output, typer.Option("--output", "-o", help="How to print it.")] = Output.TEXT,
 ) -> None:
-    """Show the requests that the shadow would decide otherwise.
+    """Find requests that two policy sets decide differently, the smallest first; nothing is sent anywhere.
 
-    Exits 1 if there were any, 3 if no engine answers.
+    Exits 1 if it found some. Finding none is no proof that there is none.
     """
-    found = watch(local.state_folder(file, state), seconds, output)
-    raise typer.Exit(Exit.FOUND if found else Exit.OK)
+    if live:
+        if old or new:
+            raise CommandError("--live compares the shadow with what is in force: it takes no policy sets")
+        found = watching.watch(local.state_folder(file or _FILE, state), seconds or 0, output)
+        raise typer.Exit(Exit.FOUND if found else Exit.OK)
+    if not (old and new):
+        raise CommandError("compare what with what?", hint=EPILOG)
+    need_hypothesis("diff")
+    inventory = _inventory(file, decision, function or [], v0=v0)
+    before, after = (_revision(each, inventory, state) for each in (old, new))
+    chosen = _functions(before, after, function or [])
+    reports = [_search(before, after, each, examples, seconds, most, seed) for each in chosen]
+    if output is Output.JSON:
+        print_json(_as_json(reports, before, after, seed))
+    else:
+        _show(reports, alike=len(chosen) < len(after.inventory.functions) and not function)
+        if inventory.network.hosts:
+            err().print("calls to other hosts are not made here: they end in an error", style="yellow")
+    raise typer.Exit(Exit.FOUND if any(each.differences for each in reports) else Exit.OK)
 
 
-def watch(state: Path, seconds: float, output: Output) -> int:
-    """Prints differences as the engine tells them; returns how many there were."""
-    found = 0
-    ends = time.monotonic() + seconds if seconds else None
-    if output is Output.TEXT:
-        err().print("requests on which the shadow differs, as they are made; Ctrl-C ends", style="dim")
+# What is compared ----------------------------------------------------------------------------------------
+
+
+def _inventory(file: Path | None, decision: str, names: Sequence[str], *, v0: bool) -> Inventory:
+    """The inventory that both sets are read for; one of a single function where there is none."""
+    if file is not None or _FILE.exists():
+        inventory = inventory_file.load(file or _FILE)
+    else:
+        known = {name: Function(name, _NOWHERE, _NOWHERE) for name in names or ("function",)}
+        inventory = Inventory(_FILE.absolute(), Path.cwd(), MappingProxyType(known))
+    return replace(
+        inventory,
+        decision=decision or inventory.decision or DEFAULT_DECISION,
+        rego_version=0 if v0 else inventory.rego_version,
+    )
+
+
+def _revision(named: str, inventory: Inventory, state: Path | None) -> Revision:
+    """The revision of a folder, or one that is kept. It reaches no other host."""
+    folder = Path(named)
+    if folder.exists():
+        apart = replace(inventory, network=Network(), policies=folder.absolute())
+        policy_set = sets.load(folder, rego_version=inventory.rego_version)
+        return revisions.build(apart, policy_set)
     try:
-        for event in local.stream(state, "differences", until=ends):
-            found += 1
-            if output is Output.JSON:
-                sys.stdout.write(text.dumps(event) + "\n")
-                sys.stdout.flush()
-            else:
-                out().print(line(event))
-    except KeyboardInterrupt:
-        pass
-    if output is Output.TEXT:
-        err().print(f"{count(found, 'difference')}", style="dim")
-    return found
+        entry = find(History.of(state or inventory.engine.state).entries(), named)
+    except UnknownRevisionError as error:
+        hint = "name a policy folder, or a revision that palisade history lists"
+        raise CommandError(f"{named} is no folder, and {error}", hint=hint) from None
+    return revisions.build(replace(entry.inventory(inventory), network=Network()), entry.policy_set)
 
 
-def line(event: dict[str, Any]) -> Text:
-    """The line of a decision, and what the shadow says of it."""
-    shadow = event["palisade"]["shadow"]
-    shown = decisions.line(event)
-    shown.append("  shadow: ", "dim")
-    shown.append("allow" if shadow["allowed"] else "deny", "bold green" if shadow["allowed"] else "bold red")
-    if "rule" in shadow:
-        shown.append(f" {shadow['rule']}", "dim")
-    return shown
+def _functions(old: Revision, new: Revision, names: Sequence[str]) -> list[Function]:
+    """The functions to ask about: one where neither policy looks at which one is called."""
+    try:
+        chosen = [new.inventory.function(name) for name in names or new.inventory.functions]
+    except UnknownFunctionError as error:
+        raise CommandError(str(error)) from None
+    looks = any("function" in _plan(each) for each in (old, new))
+    return chosen if looks or names else chosen[:1]
+
+
+def _plan(revision: Revision) -> Sequence[str]:
+    """The strings of the rules."""
+    path = revision.inventory.decision.replace("/", ".")
+    return revision.policy.plan([f"data.{path}"]).strings
+
+
+def _search(
+    old: Revision,
+    new: Revision,
+    function: Function,
+    examples: int,
+    seconds: float | None,
+    most: int,
+    seed: int,
+) -> Report:
+    from palisade.testing.differences import search
+
+    with progress(function.name, examples, "requests") as advance:
+        return search(
+            old,
+            new,
+            function,
+            examples=examples,
+            seconds=seconds,
+            most=most,
+            start=seed,
+            progress=advance,
+        )
+
+
+# Showing --------------------------------------------------------------------------------------------------
+
+
+def _show(reports: list[Report], *, alike: bool) -> None:
+    from palisade.testing.differences import lines
+
+    console = out()
+    merged: dict[str, tuple[Difference, list[str]]] = {}
+    for report in reports:
+        for each in report.differences:
+            what = repr((each.request, each.old, each.new))
+            merged.setdefault(what, (each, []))[1].append(each.function)
+    found = sorted(merged.values(), key=lambda each: each[0].size)
+    for difference, functions in found:
+        first, *rest = lines(difference)
+        where = "any function" if alike else ", ".join(functions)
+        console.print(f"{first}  to {where}", style="bold")
+        for line in rest:
+            console.print(line)
+        console.print()
+    requests, took = sum(each.requests for each in reports), sum(each.seconds for each in reports)
+    kinds = count(len(found), "difference")
+    console.print(f"{kinds if found else 'no difference'} in {requests:,} requests ({took:.1f} s)")
+
+
+def _as_json(reports: list[Report], old: Revision, new: Revision, seed: int) -> dict[str, Any]:
+    from palisade.testing.differences import as_json
+
+    return {
+        "old": old.id,
+        "new": new.id,
+        "seed": seed,
+        "functions": [
+            {
+                "function": each.function,
+                "requests": each.requests,
+                "seconds": round(each.seconds, 3),
+                "differences": [as_json(one) for one in each.differences],
+            }
+            for each in reports
+        ],
+    }

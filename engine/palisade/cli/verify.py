@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import random
-import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Protocol
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from palisade.cli.exit_codes import CommandError, Exit
-from palisade.cli.output import Output, count, err, out, print_json
+from palisade.cli.output import Output, count, out, print_json
+from palisade.cli.searching import need_hypothesis, progress
 from palisade.policy.inventory import DEFAULT_DECISION, UnknownFunctionError
 
 if TYPE_CHECKING:
@@ -63,7 +60,7 @@ def verify(
 
     Exits 1 with the smallest request on which the two differ.
     """
-    _need_hypothesis()
+    need_hypothesis("verify")
     from palisade.testing.equivalence import Bed, BedError, functions, subject
     from palisade.testing.equivalence.tokens import Issuers
     from palisade_sidecar.envoy import EnvoyError
@@ -92,14 +89,6 @@ def verify(
         pairs, took = sum(r.tally.pairs for r in reports), sum(r.seconds for r in reports)
         out().print(f"all: {pairs:,} pairs in {took:.1f} s, {pairs / took:,.0f} a second")
     raise typer.Exit(Exit.FOUND if any(each.difference for each in reports) else Exit.OK)
-
-
-def _need_hypothesis() -> None:
-    try:
-        import hypothesis  # noqa: F401 -- whether it is there
-    except ImportError:
-        hint = "install it with: pip install 'palisade[verify]'"
-        raise CommandError("verify needs the package hypothesis", Exit.FAILED, hint) from None
 
 
 def _revision(
@@ -134,42 +123,11 @@ def _revision(
     )
 
 
-class _Advance(Protocol):
-    def __call__(self, pairs: int) -> None: ...
-
-
 def _one(bed: Bed, subject: Any, examples: int, seconds: float | None, seed: int) -> Report:
     from palisade.testing.equivalence import verify as run
 
-    with _progress(subject.name, None if examples == _MOST else examples) as advance:
+    with progress(subject.name, None if examples == _MOST else examples, "pairs") as advance:
         return run(bed, subject, examples=examples, seconds=seconds, start=seed, progress=advance)
-
-
-@contextlib.contextmanager
-def _progress(name: str, total: int | None) -> Iterator[_Advance]:
-    """A bar on a terminal; elsewhere nothing, since the result says it all."""
-    console = err()
-    if not console.is_terminal:
-        yield lambda pairs: None
-        return
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-    )
-    began = time.monotonic()
-    done = 0
-    with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task(name, total=total, rate="")
-
-        def advance(pairs: int) -> None:
-            nonlocal done
-            done += pairs
-            rate = f"{done / max(time.monotonic() - began, 0.01):,.0f} pairs a second"
-            progress.update(task, advance=pairs, rate=rate)
-
-        yield advance
 
 
 def _show(report: Report, data: list[Path]) -> None:

@@ -1,0 +1,91 @@
+"""A difference for people: the request, what each policy says of it, and how to see it again."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Any
+
+from palisade.rego.text import dumps
+from palisade.testing.differences.search import OLD, Difference
+from palisade.testing.differences.sides import Outcome
+from palisade.testing.equivalence.requests import LOOPBACK, Request
+
+
+def lines(difference: Difference) -> list[str]:
+    """What the request is made of, a line for each part, and the command that explains it."""
+    request = difference.request
+    found = [f"{request.method} {request.target}"]
+    parts = [("header", f"{name}: {value}") for name, value in request.headers]
+    token = request.token
+    if token is not None:
+        state = ", its signature broken" if token.spoiled else ""
+        state = ", for another audience" if token.foreign else state
+        parts.append(("claims", f"{dumps(token.claims)}  (a token of {token.provider}{state})"))
+    if request.body:
+        parts.append(("body", request.body))
+    if request.source != LOOPBACK:
+        parts.append(("from", request.source))
+    parts += [("old", told(difference.old)), ("new", told(difference.new))]
+    found += [f"    {name:<8} {text}" for name, text in parts]
+    if token is None or not (token.spoiled or token.foreign):
+        found.append(f"    {explain(request, difference.function)}")
+    return found
+
+
+def explain(request: Request, function: str) -> str:
+    """The command that explains the request."""
+    words = ["palisade", "explain", f"{request.method} {request.target}", "--function", function]
+    for name, value in request.headers:
+        words += ["-H", f"{name}: {value}"]
+    if request.token is not None:
+        words += ["--provider", request.token.provider.removesuffix(OLD)]
+        for name, claim in request.token.claims.items():
+            words += ["--claim", f"{name}={dumps(claim)}"]
+    if request.body:
+        words += ["--body", request.body]
+    return shlex.join(words)
+
+
+def told(outcome: Outcome) -> str:
+    """`allow  policies/allow.rego:5`."""
+    return f"{outcome.told:<16} {outcome.rule or 'no rule'}".rstrip()
+
+
+def as_json(difference: Difference) -> dict[str, Any]:
+    """The same for programs."""
+    request = difference.request
+    token = request.token
+    return {
+        "function": difference.function,
+        "request": {
+            "method": request.method,
+            "target": request.target,
+            "headers": [list(each) for each in request.headers],
+            "token": None
+            if token is None
+            else {
+                "provider": token.provider,
+                "claims": dict(token.claims),
+                "spoiled": token.spoiled,
+                "foreign": token.foreign,
+            },
+            "body": request.body,
+            "source": request.source,
+        },
+        "old": _outcome(difference.old),
+        "new": _outcome(difference.new),
+        "explain": explain(request, difference.function),
+        "input": difference.input,
+    }
+
+
+def _outcome(outcome: Outcome) -> dict[str, Any]:
+    decision = outcome.decision
+    return {
+        "allowed": decision.allowed,
+        "status": None if decision.allowed else decision.status,
+        "rule": outcome.rule or None,
+        "code": decision.code or None,
+        "headers": [list(each) for each in decision.headers],
+        "body": decision.body,
+    }
