@@ -128,7 +128,7 @@ def _by(revision: dict[str, Any]) -> str:
 def _backend(backend: dict[str, Any]) -> str:
     if not backend["address"]:
         return str(backend["kind"])
-    how = "well" if backend["healthy"] else "no decisions"
+    how = "well" if backend["healthy"] else "not well"
     return f"{backend['kind']} at {backend['address']}, {how} since {backend['since']}"
 
 

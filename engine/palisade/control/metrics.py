@@ -41,7 +41,9 @@ class _EngineCollector(Collector):
                 "palisade_reload_seconds", "Duration of the last reading, with compiling.", value=seconds
             )
         backend = GaugeMetricFamily(
-            "palisade_backend_up", "1 if the backend gives residual decisions.", labels=["kind"]
+            "palisade_backend_up",
+            "1 if all is well with the backend.",
+            labels=["kind"],
         )
         health = engine.backend.health
         backend.add_metric([health.kind], float(not health.problem))

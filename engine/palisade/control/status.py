@@ -82,7 +82,7 @@ def problems(engine: Engine) -> list[str]:
     if engine.releases.journal.problem:
         found.append(engine.releases.journal.problem)
     if backend := engine.backend.health.problem:
-        found.append(f"residual requests are denied for want of a backend: {backend}")
+        found.append(f"backend: {backend}")
     for name, node in engine.cache.status().items():
         if name not in engine.inventory.functions:
             continue

@@ -293,7 +293,11 @@ def test_the_token_is_shown_renewed_and_never_told(
             assert await recovers(lambda: decide(server, revision, {"n": 1})) is True
             token.write_text("two words")
             await eventually(lambda: "token" in server.health.problem)
+            await asyncio.sleep(2.5)
+            assert "token" in server.health.problem
             assert await decide(server, revision, {"n": 1}) is True  # the one before goes on
+            opa.call("PUT", "/v1/data", {})  # and what else there is to do is done
+            assert await recovers(lambda: decide(server, revision, {"n": 1})) is True
             caplog.records.append(logging.makeLogRecord({"msg": repr(server.health)}))
 
     run(session())

@@ -160,9 +160,8 @@ class OpaBackend(Backend):
             await asyncio.sleep(_PROBE_SECONDS / 10)
 
     async def _look_after(self) -> None:
-        problem = ""
+        problem = self._renew()
         try:
-            self._server.renew()
             for name, each in list(self._publications.items()):
                 if name not in self._unused_since:
                     await self._ensure(each)
@@ -174,9 +173,15 @@ class OpaBackend(Backend):
             return
         except EvalError as error:
             problem = error.message
-        except (OSError, ValueError) as error:
-            problem = f"a certificate or token for {self._server.url} cannot be used: {error}"
         self._note(problem)
+
+    def _renew(self) -> str:
+        """Takes up a renewed certificate or token. What is wrong with it, and then the one before stays."""
+        try:
+            self._server.renew()
+        except (OSError, ValueError) as error:
+            return f"a new certificate or token for {self._server.url} cannot be used: {error}"
+        return ""
 
     async def _remove_unused(self) -> None:
         for name, since in list(self._unused_since.items()):

@@ -214,10 +214,14 @@ class _Client(AsyncOpaClient):  # type: ignore[misc]  # the library has no types
     def renew(self) -> None:
         """Reads again what has changed on disk. Raises OSError and ValueError."""
         cert, key, token = self._settings.cert, self._settings.key, self._settings.token
-        if self._context is not None and cert is not None and key is not None and self._chain.changed():
-            self._context.load_cert_chain(cert, key)
-        if token is not None and self._token.changed():
-            self._authorization = {"Authorization": f"Bearer {_token(token)}"}
+        if self._context is not None and cert is not None and key is not None:
+            with self._chain.once() as changed:
+                if changed:
+                    self._context.load_cert_chain(cert, key)
+        if token is not None:
+            with self._token.once() as changed:
+                if changed:
+                    self._authorization = {"Authorization": f"Bearer {_token(token)}"}
 
     async def _init_session(self) -> None:
         self._connector = aiohttp.TCPConnector(ssl=self._context or True, limit=_CONNECTIONS)
@@ -292,11 +296,12 @@ class _Changing:
         self._paths = paths
         self._seen: list[tuple[int, int, int]] = []
 
-    def changed(self) -> bool:
-        """Whether they are others than at the call before; true at the first. Raises OSError."""
+    @contextmanager
+    def once(self) -> Iterator[bool]:
+        """Whether they have changed; true at first, and until the block ends without an error."""
         found = [(each.st_ino, each.st_size, each.st_mtime_ns) for each in map(Path.stat, self._paths)]
-        before, self._seen = self._seen, found
-        return before != found
+        yield found != self._seen
+        self._seen = found
 
 
 def _token(path: Path) -> str:
