@@ -109,3 +109,13 @@ def test_a_claim_that_many_rules_loop_over_is_doubted_once() -> None:
     )
     assert sum(each.verdict is Verdict.RESIDUAL for each in few.entries) == 3
     assert sum(each.verdict is Verdict.RESIDUAL for each in many.entries) == 1
+
+
+def test_what_lets_a_request_pass_has_a_name_that_the_gate_lets_pass() -> None:
+    """The slot behind the filter asks the engine about names without a colon, that of a default too."""
+    rules = 'default allow := true\nallow := false if input.attributes.request.http.method == "DELETE"'
+    policy = rego.compile({"p.rego": f"package p\n{rules}"})
+    decision = compile_policy(policy, "p.allow", ())
+    passing = [each.name for each in decision.entries if each.verdict is Verdict.ALLOW]
+    assert passing
+    assert all(":" in name for name in passing)

@@ -358,8 +358,10 @@ def _end(case: Case, answers: Answers, source: Callable[[Symbol], Source | None]
     value = made.value
     if isinstance(value, dict) and value.keys() == {"allowed"}:
         value = value["allowed"]
+    if value is True:
+        return _End(Verdict.ALLOW, _rule(case, passing=True))
     if not isinstance(value, dict):
-        return _End(Verdict.ALLOW if value is True else Verdict.DENY, _rule(case))
+        return _End(Verdict.DENY, _rule(case))
     found = answers.to(made)
     if isinstance(found, str):
         return _asked(case, f"answers with an object that {found}", hints.PLAIN)
@@ -375,9 +377,10 @@ def _asked(case: Case, reason: str, hint: str) -> _End:
     return _End(Verdict.RESIDUAL, RESIDUAL, reasons=(Reason(reason, case.label, hint),))
 
 
-def _rule(case: Case) -> str:
+def _rule(case: Case, *, passing: bool = False) -> str:
     if case.label is NOWHERE:
-        return "default"
+        # The gate lets nothing pass but by a name with a colon.
+        return "default:allow" if passing else "default"
     # Names stand in lines of the access log.
     file = "".join(char if char.isprintable() else "?" for char in case.label.file)
     return f"{file}:{case.label.row}"
