@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
-import jwt
 import pytest
 from cli_helpers import ALLOW, Run
 
@@ -186,57 +184,6 @@ class TestFmt:
         ended = run("fmt", "-w", "bad.rego")
         assert (ended.code, "rego_parse_error" in ended.err) == (1, True)
         assert run("fmt", "gone.rego").code == 2
-
-
-class TestExplain:
-    def test_an_allowed_request(self, run: Run, project: Path) -> None:
-        ended = run("explain", "GET http://hello.example/open?x=1")
-        assert ended.code == 0
-        assert ended.out.splitlines() == [
-            "allowed  on function hello",
-            "by       policies/allow.rego:7",
-            "decided  in the sidecar",
-        ]
-
-    def test_a_denied_request_for_programs(self, run: Run, project: Path) -> None:
-        ended = run("explain", "POST /closed", "--claim", 'roles=["reader"]', "-o", "json")
-        assert ended.code == 1
-        assert {name: ended.json[name] for name in ("allowed", "status", "value", "rule")} == {
-            "allowed": False,
-            "status": 403,
-            "value": False,
-            "rule": "policies/allow.rego:5",
-        }
-
-    def test_claims_and_tokens_stand_for_a_valid_token(self, run: Run, project: Path) -> None:
-        assert run("explain", "GET /x", "--claim", 'roles=["reader"]').code == 0
-        token = jwt.encode({"iss": "https://corp.example", "roles": ["reader"]}, "k" * 32)
-        ended = run("explain", "GET /x", "-H", f"Authorization: Bearer {token}")
-        assert ended.code == 0
-        assert "verifies neither signature nor times" in ended.out
-        other = jwt.encode({"iss": "https://else.example", "roles": ["reader"]}, "k" * 32)
-        ended = run("explain", "GET /x", "-H", f"Authorization: Bearer {other}")
-        assert ended.code == 1
-        assert "is not that of provider corp" in ended.out
-
-    def test_an_entry_of_the_decision_log_can_be_explained(self, run: Run, project: Path) -> None:
-        entry = {"result": True, "input": {"parsed_path": ["open"], "function": "hello"}}
-        assert run("explain", "-", stdin=json.dumps(entry)).code == 0
-
-    @pytest.mark.parametrize(
-        ("arguments", "message"),
-        [
-            (["GET /x", "--function", "helo"], "did you mean 'hello'?"),
-            (["GET /x", "-H", "nonsense"], "is no header"),
-            (["GET /x", "--claim", "nonsense"], "is no claim"),
-            (["gone.json"], "no such file"),
-            (["GET /%zz"], "refused before a policy sees it"),
-        ],
-    )
-    def test_wrong_usage(self, run: Run, project: Path, arguments: list[str], message: str) -> None:
-        ended = run("explain", *arguments)
-        assert ended.code == 2
-        assert message in ended.err
 
 
 class TestRunning:

@@ -1,4 +1,4 @@
-"""The policies written by hand and the Envoy that judges them, shared with the tests of enforcement."""
+"""What the tests here share, and the policies written by hand for the tests of enforcement."""
 
 from __future__ import annotations
 
@@ -6,3 +6,4 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "enforce"))
+sys.path.insert(0, str(Path(__file__).parent))

@@ -1,35 +1,36 @@
-"""`palisade explain`: what becomes of a request, where that is decided, and by which rule."""
+"""`palisade explain`: what becomes of a request, where and by which rule, and what would turn it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.text import Text
 
-from palisade import rego
+from palisade.cli import subject
 from palisade.cli.exit_codes import CommandError, Exit
 from palisade.cli.options import InventoryFile
-from palisade.cli.output import Output, out, print_json
-from palisade.policy.inventory import UnknownFunctionError
+from palisade.cli.output import Output, out, print_json, working
 
 if TYPE_CHECKING:
-    from palisade.cli.requests import Asked
-    from palisade.enforce.envoy import Enforcement, RuleCoverage
+    from palisade.policy.inventory import Function
+    from palisade.policy.revisions import Revision
 
 EPILOG = "Example: palisade explain 'GET /orders/7' --function orders --claim 'roles=[\"reader\"]'"
+
+SECONDS = 5.0
+"""How long a change that turns the outcome is looked for."""
 
 
 def explain(
     request: Annotated[
         str,
         typer.Argument(
-            metavar="REQUEST", help="'METHOD URL', or a JSON file (- for stdin) with an input or a log entry."
+            metavar="REQUEST",
+            help="'METHOD URL', a curl command, or a file (- for stdin): an input, a log entry, a HAR.",
         ),
     ],
-    file: InventoryFile = Path("palisade.yaml"),
+    file: InventoryFile = subject.DEFAULT_FILE,
     function: Annotated[
         str, typer.Option("--function", metavar="NAME", help="Which function is called.")
     ] = "",
@@ -42,106 +43,50 @@ def explain(
     ] = None,
     provider: Annotated[str, typer.Option(help="Whose token it is. Default: the first provider.")] = "",
     body: Annotated[str, typer.Option("--body", help="The request's body.")] = "",
+    source: Annotated[str, typer.Option("--source", metavar="ADDRESS", help="The client's IP address.")] = "",
+    entry: Annotated[
+        int | None, typer.Option("--entry", metavar="N", help="Which entry of a HAR file, counted from 1.")
+    ] = None,
     output: Annotated[Output, typer.Option("--output", "-o", help="How to print it.")] = Output.TEXT,
 ) -> None:
     """Explain what becomes of a request under the policies on disk. Exits 1 if it is denied."""
     # Envoy's protocol takes half a second to import, which commands that do without it need not wait for.
-    from palisade.cli import requests
-    from palisade.control import loading
-    from palisade.enforce.envoy import compile_sidecar
-    from palisade.policy import inventory_file
+    from palisade.cli import explained, requests
+    from palisade.explain.explainer import Explainer
+    from palisade.explain.flips import Budget
 
-    inventory = inventory_file.load(file)
-    revision = loading.build(inventory, loading.read_set(inventory))
-    asked = requests.read(
-        request,
-        function=function or _only(list(inventory.functions)),
-        headers=header or [],
-        claims=claim or [],
-        provider=provider,
-        body=body,
-        providers=revision.providers,
-    )
-    try:
-        known = inventory.function(asked.function)
-    except UnknownFunctionError as error:
-        raise CommandError(str(error)) from None
-    keys = {each.name: "{}" for each in revision.providers}
-    enforcement = compile_sidecar(revision, known, keys)
-    found = _explain(revision.policy, inventory.decision, enforcement, asked)
+    with working("reading the policies") as step:
+        revision = subject.load(file, function=function)
+        called = function or _only(revision)
+        options = requests.Options(
+            function=called,
+            escaped_slashes=_function(revision, called).escaped_slashes,
+            headers=header or (),
+            claims=claim or (),
+            provider=provider,
+            body=body,
+            source=source,
+            entry=entry,
+        )
+        asked = requests.read(request, options, revision.providers)
+        step("compiling")
+        explainer = Explainer.of(revision, _function(revision, asked.function))
+        step("looking for the reasons")
+        if asked.document is None:
+            found = explainer.refuse(asked.problem)
+        else:
+            found = explainer.explain(asked.document, Budget(SECONDS), problem=asked.problem)
+    found = replace(found, notes=(*asked.notes, *found.notes))
+    shown = explained.Shown(found, explainer)
     if output is Output.JSON:
-        print_json(found.as_json())
+        print_json(shown.as_json())
     else:
-        _show(found)
+        shown.show(out(), asked.title)
     raise typer.Exit(Exit.OK if found.allowed else Exit.FOUND)
 
 
-@dataclass(frozen=True, slots=True)
-class Explanation:
-    function: str
-    allowed: bool
-    status: int | None
-    """The status of a denial."""
-    value: Any
-    """What the decision rule gave, as JSON; None where it is undefined."""
-    rule: str
-    decided: str
-    """`native`, `residual`, or `either` where it depends on what Envoy cannot tell."""
-    reasons: tuple[str, ...]
-    notes: tuple[str, ...]
-
-    def as_json(self) -> dict[str, Any]:
-        return {
-            "function": self.function,
-            "allowed": self.allowed,
-            "status": self.status,
-            "value": self.value,
-            "rule": self.rule or None,
-            "decided": self.decided,
-            "reasons": list(self.reasons),
-            "notes": list(self.notes),
-        }
-
-
-def _explain(policy: rego.Policy, decision: str, enforcement: Enforcement, asked: Asked) -> Explanation:
-    from palisade.decide.decision import from_value
-    from palisade.policy.attribution import attribute
-
-    notes = list(asked.notes)
-    try:
-        value = policy.evaluate(f"data.{decision.replace('/', '.')}", asked.document)
-        outcome = from_value(value)
-        if outcome.reason:
-            notes.append(outcome.reason)
-        shown = None if value is rego.UNDEFINED else rego.to_json(value)
-        allowed, status = outcome.allowed, None if outcome.allowed else outcome.status
-    except rego.EvalError as error:
-        notes.append(f"the evaluation ends in an error, which denies: {error}")
-        shown, allowed, status = None, False, 403
-    rule = attribute(policy, decision).rule(asked.document)
-    decided, reasons = _where(enforcement.coverage, rule)
-    return Explanation(asked.function, allowed, status, shown, rule, decided, tuple(reasons), tuple(notes))
-
-
-def _where(coverage: tuple[RuleCoverage, ...], rule: str) -> tuple[str, list[str]]:
-    """Where a rule is decided: in the sidecar for sure if that can always tell the rule and all before it."""
-    from palisade.enforce.envoy import Verdict
-
-    reasons = []
-    sure = True
-    for each in coverage:
-        label = f"{each.location.file}:{each.location.row}"
-        sure = sure and each.native
-        if not each.native:
-            reasons += [f"{label}: {reason.text}" for reason in each.reasons]
-        if label == rule and each.verdict is Verdict.RESIDUAL:
-            return "residual", reasons
-        if label == rule:
-            break
-    return ("native", []) if sure else ("either", reasons)
-
-
-def _only(names: list[str]) -> str:
+def _only(revision: Revision) -> str:
+    names = list(revision.inventory.functions)
     if len(names) == 1:
         return names[0]
     raise CommandError(
@@ -149,30 +94,6 @@ def _only(names: list[str]) -> str:
     )
 
 
-_PLACES = {
-    "native": "in the sidecar",
-    "residual": "by the engine, which the sidecar asks",
-    "either": "in the sidecar, or by the engine where the sidecar cannot tell",
-}
-
-
-def _unnamed(value: Any) -> str:
-    if value is None:
-        return "no rule: none gave a value"
-    return "a rule that cannot be told: the rules are too many, or ask other hosts"
-
-
-def _show(found: Explanation) -> None:
-    console = out()
-    verdict = (
-        Text("allowed", "bold green") if found.allowed else Text(f"denied with {found.status}", "bold red")
-    )
-    console.print(Text.assemble(verdict, f"  on function {found.function}"))
-    console.print(f"by       {found.rule or _unnamed(found.value)}")
-    console.print(f"decided  {_PLACES[found.decided]}")
-    for reason in found.reasons:
-        console.print(f"         {reason}", style="dim")
-    if found.value not in (True, False, None):
-        console.print(f"value    {rego.to_json(found.value)}")
-    for note in found.notes:
-        console.print(f"note     {note}", style="yellow")
+def _function(revision: Revision, name: str) -> Function:
+    [found] = subject.functions(revision, name)
+    return found

@@ -30,12 +30,13 @@ def compiled(revision: Revision, function: Function) -> Compiled:
 
     Raises CompileError where the decision is none.
     """
-    enforcement = compile_sidecar(revision, function, _keys(revision))
+    enforcement = compile_sidecar(revision, function, keys_of(revision))
     found = report(revision.policy, revision.inventory.decision, enforcement)
     return Compiled(function.name, enforcement.snapshot, sizes(enforcement.snapshot), found)
 
 
-def _keys(revision: Revision) -> dict[str, str]:
+def keys_of(revision: Revision) -> dict[str, str]:
+    """The keys that the policy holds itself; an empty set for each provider whose keys are fetched."""
     return {
         each.name: each.keys.jwks if isinstance(each.keys, InlineKeys) else _NO_KEYS
         for each in revision.providers

@@ -33,7 +33,9 @@ class RuleIndex:
 
     def __init__(self, policy: rego.Policy) -> None:
         self._checked = policy.checked
-        self._sources = {module.loc.file: module.source for module in self._checked.modules}
+        self._modules = {module.loc.file: module for module in self._checked.modules}
+        self._sources = {file: module.source for file, module in self._modules.items()}
+        self._rows: dict[str, dict[int, list[ast.Rule]]] = {}
         self._lines: dict[str, list[str]] = {}
 
     def line(self, location: Location) -> str:
@@ -47,6 +49,37 @@ class RuleIndex:
         """A node of a body as it was written."""
         loc = node.loc
         return self._sources.get(loc.file, "")[loc.offset : loc.end].strip()
+
+    def between(self, start: ast.Node, end: ast.Node) -> str:
+        """The text from the beginning of one node to that of another."""
+        return self._sources.get(start.loc.file, "")[start.loc.offset : end.loc.offset]
+
+    def span(self, first: ast.Node, last: ast.Node) -> str:
+        """The text from the beginning of one node to the end of another."""
+        return self._sources.get(first.loc.file, "")[first.loc.offset : last.loc.end]
+
+    def imports(self, branch: Branch) -> tuple[ast.Import, ...]:
+        """The imports that the rule is written with."""
+        return self._modules[branch.location.file].imports
+
+    def declared(self, branch: Branch) -> list[str]:
+        """The variables that the body declares by `some` alone, which the checked body leaves out."""
+        found = []
+        for rule in self._written(branch.location.file).get(branch.rule.rule.loc.row, ()):
+            bodies = {rule.loc: rule.body, **{each.loc: each.body for each in rule.orelse}}
+            for statement in bodies.get(branch.location, ()):
+                if isinstance(statement, ast.Some):
+                    found += [each.name for each in statement.names]
+        return found
+
+    def _written(self, file: str) -> dict[int, list[ast.Rule]]:
+        """The rules of a module as the parser gave them, by the rows on which they begin."""
+        if file not in self._rows:
+            rows: dict[int, list[ast.Rule]] = {}
+            for rule in self._modules[file].rules:
+                rows.setdefault(rule.loc.row, []).append(rule)
+            self._rows[file] = rows
+        return self._rows[file]
 
     def of_path(self, path: tuple[str, ...]) -> tuple[CheckedRule, ...]:
         """The rules at a path below data in source order, `default` rules among them."""

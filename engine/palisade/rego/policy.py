@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from palisade.rego import ast, codegen, ir
 from palisade.rego.builtins.registry import Network
@@ -29,6 +29,9 @@ from palisade.rego.values import UNDEFINED, Value, from_python, to_json
 Prepared = Callable[[Value], Value]
 K = TypeVar("K")
 V = TypeVar("V")
+
+_Query: TypeAlias = tuple[str, tuple[str, ...], tuple[ast.Import, ...]]
+"""A query's text, its package, its imports."""
 
 _MOST_KEPT = 256
 """So many paths and so many queries does a policy keep in compiled form."""
@@ -74,7 +77,7 @@ class Policy:
         self._data = data
         self._setup = setup
         self._prepared: dict[str, Prepared] = {}
-        self._queries: dict[tuple[str, tuple[str, ...]], codegen.Program] = {}
+        self._queries: dict[_Query, codegen.Program] = {}
 
     @property
     def checked(self) -> CheckedSet:
@@ -141,6 +144,7 @@ class Policy:
         input: Value = UNDEFINED,
         *,
         package: Sequence[str] = (),
+        imports: Sequence[ast.Import] = (),
         strict_builtin_errors: bool = False,
         limits: Limits | None = None,
         plain: bool = True,
@@ -148,13 +152,13 @@ class Policy:
         """The ways in which a query such as `data.a.p = x; x > 1` holds, each as values by variable.
 
         An empty list means undefined. Values are plain JSON, sets as sorted lists, or with `plain=False` as
-        `values` describes them. `package` lets the query use the names of that package. Raises CompileError
-        for a query that is wrong, and EvalError.
+        `values` describes them. `package` and `imports` let the query use the names of that package and of
+        those imports. Raises CompileError for a query that is wrong, and EvalError.
         """
-        key = (query, tuple(package))
+        key = (query, tuple(package), tuple(imports))
         program = self._queries.get(key)
         if program is None:
-            program = self._compile([self._entrypoint(query, package)])
+            program = self._compile([self._entrypoint(query, package, imports)])
             _keep(self._queries, key, program)
         setup = replace(
             self._setup,
@@ -174,8 +178,8 @@ class Policy:
         """
         return self._plan([rule_entrypoint(_parts(path), path) for path in entrypoints], self._planned)
 
-    def _entrypoint(self, query: str, package: Sequence[str]) -> Entrypoint:
-        body = check_query(parse_query(query), self.checked, package=package, source=query)
+    def _entrypoint(self, query: str, package: Sequence[str], imports: Sequence[ast.Import]) -> Entrypoint:
+        body = check_query(parse_query(query), self.checked, package=package, imports=imports, source=query)
         return Entrypoint("query", body)
 
     def _plan(self, entrypoints: Sequence[Entrypoint], memory: Memory | None = None) -> ir.Policy:

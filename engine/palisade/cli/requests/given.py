@@ -1,0 +1,165 @@
+"""From what a client sends to the input that a policy sees: Envoy's CheckRequest, and claims of tokens."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from http.cookies import CookieError, SimpleCookie
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import jwt
+from envoy.service.auth.v3.external_auth_pb2 import CheckRequest
+from google.protobuf import json_format
+
+from palisade.cli.exit_codes import CommandError
+from palisade.cli.requests.interface import Sent, split_url
+from palisade.decide.input import JWT_METADATA, InputError, to_input
+from palisade.explain.normal import ESCAPED_SLASH, normalized
+from palisade.policy.inventory import EscapedSlashes
+from palisade.policy.providers import Cookie, Header, Provider
+from palisade.rego.values import Value
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What options of the command say of a request, whatever form it has."""
+
+    function: str = ""
+    headers: Sequence[str] = ()
+    claims: Sequence[str] = ()
+    provider: str = ""
+    body: str = ""
+    source: str = ""
+    entry: int | None = None
+    escaped_slashes: EscapedSlashes = "reject"
+    """As the function's settings have it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request, as a policy sees it. `problem` says why no input can be made of it, if none can.
+
+    `document` is then the input without the body, or None where even that is none. `title` is the request in
+    short, `notes` what should be said beside the answer.
+    """
+
+    title: str
+    function: str
+    document: Value | None
+    notes: tuple[str, ...] = ()
+    problem: str = ""
+
+
+def asked(sent: Sent, options: Options, providers: Iterable[Provider]) -> Asked:
+    """The input of a request that a client sends. Raises CommandError."""
+    scheme, host, target = split_url(sent.url)
+    given: dict[str, str] = {":method": sent.method, ":path": target}
+    for name, value in sent.headers:
+        given[name] = f"{given[name]},{value}" if name in given else value  # as Envoy joins them
+    given[":authority"] = host = given.pop("host", "") or host or options.function
+    given[":scheme"] = scheme or "http"
+    notes = list(sent.notes)
+    target, as_sent = _normalized(target, options), target
+    if target != as_sent:
+        notes.append(f"Envoy makes {target} of the path {as_sent}")
+    given[":path"] = target
+    verified = _claims(options, tuple(providers), given, notes)
+    attributes: dict[str, Any] = {
+        "request": {
+            "http": {
+                "method": sent.method,
+                "path": target,
+                "host": host,
+                "scheme": scheme or "http",
+                "protocol": "HTTP/1.1",
+                "headers": given,
+                "body": sent.body,
+            }
+        }
+    }
+    if options.source:
+        place = {"socket_address": {"address": options.source, "port_value": 40000}}
+        attributes["source"] = {"address": place}
+    if verified:
+        attributes["metadata_context"] = {"filter_metadata": {JWT_METADATA: verified}}
+    title = f"{sent.method} {target}"
+    message = json_format.ParseDict({"attributes": attributes}, CheckRequest())
+    document, problem = _document(message, options.function)
+    if problem:
+        message.attributes.request.http.body = ""
+        document, _ = _document(message, options.function)
+    return Asked(title, options.function, document, tuple(notes), problem)
+
+
+def _normalized(target: str, options: Options) -> str:
+    if options.escaped_slashes == "reject" and ESCAPED_SLASH.search(target.partition("?")[0]):
+        return target  # Envoy refuses it as it is
+    return normalized(target, unescape=options.escaped_slashes == "unescape")
+
+
+def _document(message: CheckRequest, function: str) -> tuple[Value | None, str]:
+    try:
+        return to_input(message, function), ""
+    except InputError as error:
+        return None, str(error)
+
+
+def _claims(
+    options: Options, providers: tuple[Provider, ...], headers: Mapping[str, str], notes: list[str]
+) -> dict[str, dict[str, Any]]:
+    """Claims by provider: those given, or those of tokens in the request, taken without verifying them."""
+    if options.claims:
+        return {_provider(options.provider, providers): dict(map(_claim, options.claims))}
+    found: dict[str, dict[str, Any]] = {}
+    for each in providers:
+        for token in _tokens(each, headers):
+            try:
+                claims = jwt.decode(token, options={"verify_signature": False})
+            except jwt.PyJWTError as error:
+                notes.append(f"the token is no JSON Web Token, so it counts as none: {error}")
+                continue
+            if claims.get("iss") == each.issuer:
+                notes.append("the token is taken for valid: explain verifies neither signature nor times")
+                found[each.name] = claims
+                break
+            notes.append(f"the token's issuer {claims.get('iss')!r} is not that of provider {each.name}")
+    return found
+
+
+def _provider(name: str, providers: tuple[Provider, ...]) -> str:
+    known = [each.name for each in providers]
+    if name and name not in known:
+        raise CommandError(
+            f"--provider: no provider '{name}'", hint=f"known here: {', '.join(known) or 'none'}"
+        )
+    return name or (known[0] if known else "given")
+
+
+def _tokens(provider: Provider, headers: Mapping[str, str]) -> Iterable[str]:
+    """The tokens of a request, from where the provider has them."""
+    for source in provider.tokens:
+        if isinstance(source, Header):
+            value = headers.get(source.name, "")
+            if value.startswith(source.prefix) and value != source.prefix:
+                yield value[len(source.prefix) :]
+        elif isinstance(source, Cookie):
+            try:
+                cookies = SimpleCookie(headers.get("cookie", ""))
+            except CookieError:
+                continue
+            if source.name in cookies:
+                yield cookies[source.name].value
+        else:
+            yield from parse_qs(urlsplit(headers[":path"]).query).get(source.name, ())[:1]
+
+
+def _claim(text: str) -> tuple[str, Any]:
+    name, sign, value = text.partition("=")
+    if not sign or not name:
+        raise CommandError(f"--claim: '{text}' is no claim", hint='write it as sub=alice or roles=["reader"]')
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value

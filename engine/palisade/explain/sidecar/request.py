@@ -1,0 +1,115 @@
+"""What Envoy's matchers see of a request: headers, dynamic metadata, filter state, the client's address."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from envoy.extensions.filters.http.jwt_authn.v3.config_pb2 import JwtAuthentication
+from envoy.extensions.filters.http.set_filter_state.v3.set_filter_state_pb2 import Config as SetFilterState
+from google.protobuf.message import Message
+
+from palisade.decide.input import JWT_METADATA
+from palisade.explain.sidecar.tokens import verified
+from palisade.rego.values import Value
+from palisade.xds import Snapshot
+
+
+class UnreadError(Exception):
+    """A part of Envoy's configuration that is not read here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """One request. Numbers in `metadata` are doubles, as in protobuf's Struct; pseudo-headers are headers.
+
+    `time` is when it arrived, in nanoseconds since the epoch.
+    """
+
+    headers: Mapping[str, str]
+    metadata: Mapping[str, Any]
+    state: Mapping[str, str]
+    address: str
+    time: int
+
+
+def sight(snapshot: Snapshot, document: Value) -> Sight:
+    """What Envoy sees of the request that an input was made of. Raises UnreadError.
+
+    The attributes' filter of the snapshot says what is laid down in the filter state.
+    """
+    http = document.get("attributes", {}).get("request", {}).get("http", {})
+    headers = {str(name): str(value) for name, value in http.get("headers", {}).items()}
+    for pseudo, name in (
+        (":method", "method"),
+        (":path", "path"),
+        (":authority", "host"),
+        (":scheme", "scheme"),
+    ):
+        if http.get(name):
+            headers[pseudo] = http[name]
+    source = document.get("attributes", {}).get("source", {}).get("address", {}).get("socketAddress", {})
+    payloads = _payloads(document)
+    for message in filters(snapshot, JwtAuthentication):
+        payloads |= verified(message, headers, payloads)
+    metadata = {JWT_METADATA: _doubles(payloads)}
+    state: dict[str, str] = {}
+    for message in filters(snapshot, SetFilterState):
+        for each in message.on_request_headers:
+            text = each.format_string.text_format_source.inline_string
+            state[each.object_key] = _formatted(text, headers, metadata)
+    # A policy that asks for the time is told the present one, whenever the request was.
+    return Sight(headers, metadata, state, str(source.get("address", "")), time.time_ns())
+
+
+def filters(snapshot: Snapshot, kind: Callable[[], Message]) -> list[Any]:
+    """The filters of a type, in the order of their slots."""
+    found = []
+    for named in snapshot.resources.values():
+        for resource in named.values():
+            message = kind()
+            if hasattr(resource, "typed_config") and resource.typed_config.Unpack(message):
+                found.append(message)
+    return found
+
+
+def _payloads(document: Value) -> dict[str, Any]:
+    """The claims of verified tokens by provider."""
+    found = document.get("attributes", {}).get("metadataContext", {}).get("filterMetadata", {})
+    if JWT_METADATA in found:
+        return dict(found[JWT_METADATA])
+    identity = document.get("identity")
+    return {identity["provider"]: identity.get("claims", {})} if isinstance(identity, dict) else {}
+
+
+def _doubles(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(name): _doubles(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_doubles(item) for item in value]
+    return value if value is None or isinstance(value, bool | str) else float(value)
+
+
+_PATH = "%PATH(NQ:PATH)%"
+_METADATA = "%DYNAMIC_METADATA("
+
+
+def _formatted(text: str, headers: Mapping[str, str], metadata: Mapping[str, Any]) -> str:
+    """What a format of Envoy's access logs gives: constants, the path, or a value of the metadata.
+
+    https://www.envoyproxy.io/docs/envoy/v1.40.0/configuration/observability/access_log/usage
+    """
+    if "%" not in text:
+        return text
+    if text == _PATH:
+        return headers.get(":path", "").partition("?")[0]
+    if text.startswith(_METADATA) and text.endswith(")%"):
+        namespace, *path = text[len(_METADATA) : -2].split(":")
+        value: Any = metadata.get(namespace)
+        for key in path:
+            value = value.get(key) if isinstance(value, dict) else None
+        return value if isinstance(value, str) else json.dumps(value)
+    raise UnreadError(f"the format {text}")

@@ -1,0 +1,213 @@
+"""`palisade explain`: the outcome, where and why, and what would turn it, for requests in every form."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jwt
+import pytest
+from cli_helpers import ALLOW, Run
+
+SECRET = "s3cr3t-of-this-request"
+RESIDUAL = (
+    ALLOW + "\nallow if crypto.sha256(input.attributes.request.http.path) == input.identity.claims.digest\n"
+)
+
+
+def test_an_allowed_request_with_the_rule_and_the_values(run: Run, project: Path) -> None:
+    ended = run("explain", "GET http://hello.example/open?x=1")
+    assert ended.code == 0
+    assert ended.out.splitlines() == [
+        "allowed  GET /open?x=1 on function hello",
+        "by       policies/allow.rego:7",
+        "decided  in the sidecar",
+        "",
+        "since",
+        '  policies/allow.rego:7:1  allow if input.parsed_path == ["open"]',
+        '    ✓ input.parsed_path == ["open"]',
+        '        input.parsed_path is ["open"]',
+        "",
+        "to be denied",
+        '    path must be "/open/x?x=1" (now "/open?x=1")',
+        "    palisade explain 'GET http://hello.example/open/x?x=1' --function hello",
+    ]
+
+
+def test_a_denied_request_with_the_nearest_rules_and_the_smallest_change(run: Run, project: Path) -> None:
+    ended = run("explain", "POST /closed", "--claim", 'roles=["writer"]')
+    assert ended.code == 1
+    assert ended.out.splitlines() == [
+        "denied with 403  POST /closed on function hello",
+        "by       policies/allow.rego:5, as no other rule holds",
+        "decided  in the sidecar",
+        "",
+        "nearest",
+        "  policies/allow.rego:9:1  allow if {",
+        '    ✗ input.attributes.request.http.method == "GET"',
+        '        input.attributes.request.http.method is "POST"',
+        '    ✗ "reader" in input.identity.claims.roles',
+        '        input.identity.claims.roles is ["writer"]',
+        "",
+        "then",
+        '  policies/allow.rego:7:1  allow if input.parsed_path == ["open"]',
+        '    ✗ input.parsed_path == ["open"]',
+        '        input.parsed_path is ["closed"]',
+        "",
+        "to be allowed",
+        '    method must be "GET" (now "POST")',
+        '    claim roles must contain "reader" too (now ["writer"])',
+        "    palisade explain 'GET /closed' --function hello --provider corp "
+        '--claim \'roles=["writer","reader"]\'',
+        "",
+        "or, to be allowed",
+        '    path must be "/open" (now "/closed")',
+    ]
+
+
+def test_the_command_that_is_shown_has_the_other_outcome(run: Run, project: Path) -> None:
+    import shlex
+
+    shown = run("explain", "POST /closed", "--claim", 'roles=["writer"]', "-o", "json").json
+    for change in shown["changes"]:
+        program, *arguments = shlex.split(change["command"])
+        assert program == "palisade"
+        assert run(*arguments).code == 0
+
+
+def test_what_is_missing_is_named(run: Run, project: Path) -> None:
+    out = run("explain", "GET /x").out
+    assert "input.identity.claims.roles is undefined: there is no input.identity" in out
+    assert 'claim roles must be ["reader"] (now there is no token)' in out
+
+
+def test_a_residual_request_says_what_keeps_it_from_the_sidecar(run: Run, project: Path) -> None:
+    (project / "policies" / "allow.rego").write_text(RESIDUAL)
+    out = run("explain", "POST /x", "--claim", "digest=a").out
+    assert "decided  by the engine, which the sidecar asks" in out
+    assert "policies/allow.rego:20:10: residual: compares crypto.sha256(" in out
+    assert "let the issuer put the digest into a claim" in out
+    # What the same policy decides without the engine is native for that request.
+    assert "decided  in the sidecar" in run("explain", "GET /open").out
+
+
+def test_for_programs(run: Run, project: Path) -> None:
+    ended = run("explain", "POST /closed", "--claim", 'roles=["writer"]', "-o", "json")
+    assert ended.code == 1
+    found = ended.json
+    assert {name: found[name] for name in ("allowed", "status", "value", "rule", "default", "decided")} == {
+        "allowed": False,
+        "status": 403,
+        "value": False,
+        "rule": "policies/allow.rego:5",
+        "default": True,
+        "decided": "native",
+    }
+    method, roles = found["nearest"][0]["expressions"]
+    assert (method["held"], method["values"]) == (False, {"input.attributes.request.http.method": "POST"})
+    assert (roles["held"], roles["values"]) == (False, {"input.identity.claims.roles": ["writer"]})
+    assert found["changes"][0]["changes"][0] == {
+        "path": ["attributes", "request", "http", "method"],
+        "before": "POST",
+        "after": "GET",
+    }
+
+
+def test_claims_and_tokens_stand_for_a_valid_token(run: Run, project: Path) -> None:
+    assert run("explain", "GET /x", "--claim", 'roles=["reader"]').code == 0
+    token = jwt.encode({"iss": "https://corp.example", "roles": ["reader"]}, "k" * 32)
+    ended = run("explain", "GET /x", "-H", f"Authorization: Bearer {token}")
+    assert ended.code == 0
+    assert "verifies neither signature nor times" in ended.out
+    other = jwt.encode({"iss": "https://else.example", "roles": ["reader"]}, "k" * 32)
+    ended = run("explain", "GET /x", "-H", f"Authorization: Bearer {other}")
+    assert ended.code == 1
+    assert "is not that of provider corp" in ended.out
+    assert token not in ended.out
+
+
+def test_secrets_of_the_request_are_not_shown(run: Run, project: Path) -> None:
+    (project / "policies" / "allow.rego").write_text(
+        ALLOW
+        + '\nallow if input.attributes.request.http.headers["x-api-key"] == "another"\n'
+        + '\nallow if trim_prefix(input.attributes.request.http.headers.authorization, "Key ") == "another"\n'
+    )
+    for form in ((), ("-o", "json")):
+        ended = run(
+            "explain", "GET /x", "-H", f"x-api-key: {SECRET}", "-H", f"authorization: Key {SECRET}", *form
+        )
+        assert ended.code == 1
+        assert SECRET not in ended.out
+        assert "header x-api-key must be another" in ended.out
+
+
+def test_what_envoy_does_before_any_policy(run: Run, project: Path) -> None:
+    normalized = run("explain", "GET /x/../%6fpen//")
+    assert "Envoy makes /open/ of the path /x/../%6fpen//" in normalized.out
+    refused = run("explain", "GET /a%2fb")
+    assert (refused.code, "denied with 400" in refused.out) == (1, True)
+    assert "by Envoy, before any policy is asked" in refused.out
+    broken = run("explain", "GET /%zz")
+    assert (broken.code, "the path has a % that starts no escape" in broken.out) == (1, True)
+
+
+def test_a_policy_folder_will_do(run: Run, project: Path) -> None:
+    (project / "palisade.yaml").unlink()
+    assert run("explain", "-f", "policies", "GET /open").code == 0
+
+
+class TestForms:
+    def test_an_entry_of_the_decision_log(self, run: Run, project: Path) -> None:
+        entry = {"result": True, "input": {"parsed_path": ["open"], "function": "hello"}}
+        assert run("explain", "-", stdin=json.dumps(entry)).code == 0
+        # Of several lines the last.
+        other = {"result": False, "input": {"parsed_path": ["x"], "function": "hello"}}
+        assert run("explain", "-", stdin=f"{json.dumps(entry)}\n{json.dumps(other)}\n").code == 1
+        native = {**entry, "palisade": {"decider": "native"}, "masked": ["/input/parsed_query/token"]}
+        out = run("explain", "-", stdin=json.dumps(native)).out
+        assert "few headers and no body" in out
+        assert "parsed_query/token" in out
+
+    def test_a_curl_command(self, run: Run, project: Path) -> None:
+        command = "curl -sS 'https://hello.example/open?x=1' -H 'Accept: */*' --compressed"
+        ended = run("explain", command)
+        assert (ended.code, ended.out.splitlines()[0]) == (0, "allowed  GET /open?x=1 on function hello")
+        (project / "command").write_text(f"{command} \\\n  --data-raw 'a=1'")
+        assert run("explain", "command").out.startswith("allowed  POST /open?x=1")
+        refused = run("explain", "curl -T file http://hello.example")
+        assert (refused.code, "option -T is not read here" in refused.err) == (2, True)
+
+    def har(self, *urls: str) -> dict[str, Any]:
+        entries = [{"request": {"method": "GET", "url": url, "headers": []}} for url in urls]
+        return {"log": {"version": "1.2", "entries": entries}}
+
+    def test_a_har_file(self, run: Run, project: Path) -> None:
+        (project / "one.har").write_text(json.dumps(self.har("https://hello.example/open")))
+        assert run("explain", "one.har").code == 0
+        (project / "two.har").write_text(
+            json.dumps(self.har("https://a.example/x", "https://a.example/open"))
+        )
+        asked = run("explain", "two.har")
+        assert asked.code == 2
+        assert "2: GET https://a.example/open" in asked.err
+        assert run("explain", "two.har", "--entry", "2").code == 0
+        assert run("explain", "two.har", "--entry", "1").code == 1
+        assert run("explain", "two.har", "--entry", "3").code == 2
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            (["GET /x", "--function", "helo"], "did you mean 'hello'?"),
+            (["GET /x", "-H", "nonsense"], "is no header"),
+            (["GET /x", "--claim", "nonsense"], "is no claim"),
+            (["GET /x", "--claim", "a=1", "--provider", "cop"], "no provider 'cop'"),
+            (["GET open"], "write GET /open"),
+            (["GET ftp://x/y"], "is no URL of HTTP"),
+            (["gone.json"], "no such file"),
+        ],
+    )
+    def test_wrong_usage(self, run: Run, project: Path, arguments: list[str], message: str) -> None:
+        ended = run("explain", *arguments)
+        assert ended.code == 2
+        assert message in ended.err

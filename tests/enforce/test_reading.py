@@ -1,0 +1,104 @@
+"""What `palisade explain` reads off a sidecar's configuration is what a real Envoy does with it."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Sequence
+
+import pytest
+from drawn_policies import policies
+from drawn_requests import DATA, requests
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+from lowered import subject_of
+from policies_by_hand import DATA as HAND_DATA
+from policies_by_hand import POLICIES, REQUESTS
+
+from palisade import rego
+from palisade.enforce.envoy.tree import MAX_LINEAR
+from palisade.explain.sidecar import decided, sight
+from palisade.policy.providers import Provider
+from palisade.testing.equivalence import Bed, Issuers, Request
+
+EXAMPLES = int(os.environ.get("PALISADE_EXAMPLES", "40"))
+TOGETHER = 24
+
+
+def compare(
+    bed: Bed,
+    found: Sequence[rego.Policy],
+    asked: Sequence[Request],
+    providers: tuple[Provider, ...],
+    issuers: Issuers,
+) -> Counter[str]:
+    """Asks Envoy and the reading of its configuration. Raises AssertionError where they differ."""
+    tally: Counter[str] = Counter()
+    subjects = [
+        subject_of(each, providers, issuers, linear=MAX_LINEAR if at % 2 else 0)
+        for at, each in enumerate(found)
+    ]
+    for start in range(0, len(subjects), TOGETHER):
+        batch = subjects[start : start + TOGETHER]
+        bed.load(*batch, reporting=True)
+        for request, seen in zip(asked, bed.ask(asked), strict=True):
+            if seen is None or seen.refused or seen.input is None:
+                continue
+            for subject, reported in zip(batch, seen.decided, strict=True):
+                snapshot = subject.enforcement.snapshot
+                read = decided(snapshot, sight(snapshot, seen.input))
+                assert read.name == reported.partition(",")[2], f"{request}\n{subject.name}"
+                if reported.startswith("denied"):
+                    assert (read.allowed, read.asks) == (False, False)
+                tally[read.name if read.name == "residual" else reported.partition(",")[0]] += 1
+    return tally
+
+
+@pytest.mark.parametrize("providers", [1, 2], ids=("one", "two"), indirect=True)
+def test_policies_written_by_hand(bed: Bed, providers: tuple[Provider, ...], issuers: Issuers) -> None:
+    found = [rego.compile({"p.rego": f"package p\n{source}"}, HAND_DATA) for source in POLICIES]
+    tally = compare(bed, found, REQUESTS[::3], providers, issuers)
+    assert min(tally[each] for each in ("allowed", "denied", "residual")) > 50, tally
+
+
+@settings(max_examples=max(5, EXAMPLES // 8), deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_generated_policies(
+    bed: Bed, providers: tuple[Provider, ...], issuers: Issuers, data: st.DataObject
+) -> None:
+    found = []
+    for source in data.draw(st.lists(policies(), min_size=2, max_size=5)):
+        try:
+            found.append(rego.compile({"p.rego": source}, DATA))
+        except rego.CompileError:
+            assume(False)
+    asked = data.draw(st.lists(requests, min_size=6, max_size=12))
+    compare(bed, found, asked, providers, issuers)
+
+
+FORCED = (
+    'default allow := true\nallow := false if http.method == "DELETE"',
+    'default allow := false\nallow if http.path == "/public"',
+    'allow := {"allowed": true, "headers": {"x-a": "1"}} if http.method == "GET"\n'
+    'else := {"allowed": false, "http_status": 401} if http.method == "PUT"',
+    "allow if crypto.sha256(http.path) == crypto.sha256(http.headers.path)",
+    "default allow := true\nallow := false if crypto.sha256(http.path) == claims.sub",
+)
+
+
+@pytest.mark.parametrize("source", FORCED)
+@pytest.mark.parametrize("providers", [1], ids=("one",), indirect=True)
+def test_the_engine_is_asked_where_it_is_said_to_be(
+    bed: Bed, providers: tuple[Provider, ...], issuers: Issuers, source: str
+) -> None:
+    """What a policy does when it is in force, the gate behind the native filter and all."""
+    head = "package p\nimport input.attributes.request.http\nclaims := input.identity.claims\n"
+    subject = subject_of(rego.compile({"p.rego": head + source}), providers, issuers)
+    bed.load(subject)
+    asked = [Request(method, path) for method in ("GET", "PUT", "DELETE") for path in ("/", "/public")]
+    for request, seen in zip(asked, bed.ask(asked), strict=True):
+        assert seen is not None
+        snapshot = subject.enforcement.snapshot
+        found = decided(snapshot, sight(snapshot, seen.input))
+        assert found.asks is seen.asked, request
+        assert found.asks or found.allowed is seen.reached, request

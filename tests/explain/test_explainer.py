@@ -1,0 +1,135 @@
+"""Explanations: which rule decided, where, what keeps a request from the sidecar, and what is nearest."""
+
+from __future__ import annotations
+
+import pytest
+from explain_helpers import explainer_of, request
+
+from palisade.explain.explanation import Explanation, Where
+
+RULES = """default allow := false
+
+allow if http.path == "/open"
+
+allow if {
+	http.method == "PUT"
+	crypto.sha256(http.path) == claims.digest
+}
+
+allow := false if http.headers["x-bad"] == "1"
+
+allow if {
+	"admin" in claims.roles
+	http.method == "DELETE"
+}
+"""
+
+
+def row(found: Explanation) -> int | None:
+    return found.rule.row if found.rule else None
+
+
+@pytest.mark.parametrize(
+    ("document", "allowed", "rule", "where"),
+    [
+        (request(target="/open"), True, 9, Where.NATIVE),
+        (request(target="/x"), False, 7, Where.NATIVE),
+        (request("PUT", "/x"), False, 7, Where.RESIDUAL),
+        (request("PUT", "/x", {"digest": "7a"}), False, 7, Where.RESIDUAL),
+        (request("PUT", "/open"), True, 9, Where.NATIVE),
+        (request("DELETE", "/x", {"roles": ["admin"]}), True, 18, Where.NATIVE),
+        (request("DELETE", "/x", {"roles": {"a": "admin"}}), True, 18, Where.RESIDUAL),
+    ],
+)
+def test_rule_and_place_are_those_of_this_very_request(
+    document: object, allowed: bool, rule: int, where: Where
+) -> None:
+    found = explainer_of(RULES).explain(document)
+    assert (found.allowed, row(found), found.where) == (allowed, rule, where)
+    assert found.default is (rule == 7)
+
+
+def test_what_keeps_a_request_from_the_sidecar_is_of_this_request() -> None:
+    explainer = explainer_of(RULES)
+    [residue] = explainer.explain(request("PUT", "/x")).residues
+    assert (residue.always, residue.place.location.row) == (True, 13)
+    [residue] = explainer.explain(request("DELETE", "/x", {"roles": {"a": "b"}})).residues
+    assert (residue.always, residue.place.location.row) == (False, 19)
+    assert "is an object" in residue.reason
+    assert explainer.explain(request(target="/x")).residues == ()
+
+
+def test_a_denial_by_a_rule_has_that_rule_and_the_nearest_that_allow() -> None:
+    rules = (
+        'default allow := true\nallow := false if {\n\tclaims.sub in data.banned\n\thttp.method != "GET"\n}\n'
+    )
+    found = explainer_of(rules, {"banned": ["eve"]}).explain(request("PUT", claims={"sub": "eve"}))
+    assert (found.allowed, row(found), found.default) == (False, 8, False)
+    assert found.account is not None
+    assert [each.held for each in found.account.expressions] == [True, True]
+
+
+def test_an_else_branch_is_named_by_its_own_line() -> None:
+    rules = (
+        'allow if http.path == "/a"\nelse := false if http.path == "/b"\nelse if {\n\thttp.path == "/c"\n}'
+    )
+    assert row(explainer_of(rules).explain(request(target="/b"))) == 8
+    assert row(explainer_of(rules).explain(request(target="/c"))) == 9
+
+
+def test_objects_are_explained_by_what_they_say() -> None:
+    rules = 'allow := {"allowed": false, "http_status": 401} if not input.identity\nelse := {"allowed": true}'
+    explainer = explainer_of(rules)
+    found = explainer.explain(request())
+    assert (found.allowed, found.status, row(found)) == (False, 401, 7)
+    assert explainer.explain(request(claims={"sub": "a"})).allowed
+    assert explainer.decision(found.flips[0].document)[1].allowed
+
+
+def test_an_undefined_decision_is_a_denial_without_a_rule() -> None:
+    found = explainer_of('allow if http.path == "/a"').explain(request(target="/b"))
+    assert (found.allowed, found.rule, found.value) == (False, None, None)
+    assert any("undefined" in note for note in found.notes)
+
+
+def test_an_evaluation_that_ends_in_an_error_is_a_denial_that_says_so() -> None:
+    found = explainer_of("allow := true if claims.sub\n\nallow := x if x := claims.no").explain(
+        request(claims={"sub": "a", "no": False})
+    )
+    assert not found.allowed
+    assert any("eval_conflict_error" in note for note in found.notes)
+
+
+def test_paths_that_envoy_refuses_reach_no_policy() -> None:
+    document = request(target="/a%2fb")
+    refused = explainer_of("allow := true").explain(document)
+    assert (refused.where, refused.allowed, refused.status) == (Where.REFUSED, False, 400)
+    kept = explainer_of("allow := true", escaped_slashes="keep").explain(document)
+    assert (kept.where, kept.allowed) == (Where.NATIVE, True)
+
+
+def test_a_broken_body_matters_only_where_the_engine_is_asked() -> None:
+    explainer = explainer_of(RULES)
+    native = explainer.explain(request(target="/open"), problem="the body is no JSON")
+    assert native.allowed
+    assert any("not looked at" in note for note in native.notes)
+    residual = explainer.explain(request("PUT", "/x"), problem="the body is no JSON")
+    assert (residual.allowed, residual.where, residual.notes) == (
+        False,
+        Where.RESIDUAL,
+        ("the body is no JSON",),
+    )
+
+
+def test_nearest_are_the_rules_with_the_fewest_conditions_to_meet() -> None:
+    found = explainer_of(RULES).explain(request("DELETE", "/x", {"roles": ["dev"]}))
+    assert found.nearest[0].location.row == 18
+    assert all(not each.held for each in found.nearest)
+
+
+def test_rules_that_only_the_evaluator_can_tell_are_asked_one_by_one() -> None:
+    rules = "\n".join(
+        f'allow if crypto.sha256(http.headers["x-{n}"]) == crypto.sha256("{n}")' for n in range(9)
+    )
+    found = explainer_of(rules).explain(request(x_4="4"))
+    assert (found.allowed, row(found), found.where) == (True, 11, Where.RESIDUAL)
