@@ -224,3 +224,12 @@ def reference(policy: rego.Policy, document: Any) -> str:
         return shown(policy.evaluate("data.t.p", document))
     except rego.EvalError:
         return "error"
+
+
+def test_a_rule_that_loops_long_is_left_to_the_evaluator_and_costs_no_other() -> None:
+    loops = "count([1 | some i in numbers.range(1, 700); some j in numbers.range(1, 700); i * j == 7]) == 2"
+    policy = rego.compile({"p.rego": f'package p\n\np if {loops}\n\np if input.x == "a"\n'})
+    outcome = evaluate(policy.plan(["data.p.p"]), ("p", "p"), policy.data)
+    long, short = (case for case in outcome.cases if case.value is not None)
+    assert "too much work" in str(long.condition)
+    assert not short.condition.opaque

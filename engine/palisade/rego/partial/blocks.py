@@ -16,7 +16,10 @@ from palisade.rego.partial.loops import Loops
 from palisade.rego.partial.terms import Input, Known, Overlay, Symbol
 from palisade.rego.partial.worlds import ERROR, MAX_STATES, NEXT, Env, Result, Step, Unsupported, Worlds
 
-MAX_STATEMENTS = 20_000_000
+MAX_STATEMENTS = 4_000_000
+"""What is followed in one run, some fifteen seconds of work: then all that is left is the evaluator's."""
+MAX_OF_RULE = 400_000
+"""What of it one rule may take, so that one which loops long does not make all others residual."""
 
 World: TypeAlias = tuple[Guard, Env]
 
@@ -26,6 +29,8 @@ class Blocks(Loops):
 
     _statements: int
     """How many statements were carried out."""
+    _bound: int
+    """How many may be, by the end of the rule that is followed now."""
 
     @abstractmethod
     def _sequence(self, blocks: Sequence[ir.Block], env: Env, outside: frozenset[int]) -> Worlds:
@@ -70,7 +75,7 @@ class Blocks(Loops):
     ) -> None:
         """One statement from one state, to those that follow it; undefined leaves the block."""
         self._statements += 1
-        if self._statements > MAX_STATEMENTS:
+        if self._statements > self._bound:
             raise Unsupported("is too much work for partial evaluation", self._where(stmt))
         try:
             steps = handler(stmt, env)

@@ -16,7 +16,7 @@ from itertools import chain
 
 from palisade.rego import ir
 from palisade.rego.errors import NOWHERE, Location
-from palisade.rego.partial.blocks import Blocks, restored
+from palisade.rego.partial.blocks import MAX_OF_RULE, MAX_STATEMENTS, Blocks, restored
 from palisade.rego.partial.flow import RESULT, Liveness, all_stmts
 from palisade.rego.partial.formula import TRUE, Builder, Formula
 from palisade.rego.partial.opaque import Failing, opaque_values
@@ -103,7 +103,7 @@ class Executor(Blocks):
         self._followed: dict[object, _Followed] = {}
         self._envs: dict[object, Env] = {} if before is None else before._envs
         self._kept: dict[object, tuple[list[Step], frozenset[ir.Func | None]]] = {}
-        self._statements = 0
+        self._statements, self._bound = 0, MAX_STATEMENTS
         self._first_size: int = 0 if before is None else before._first_size
         """How many formulas there were after the run that found out everything by itself."""
 
@@ -209,6 +209,7 @@ class Executor(Blocks):
         if known is not None:
             return known.result
         outer, self._called = self._called, set()
+        bound, self._bound = self._bound, min(self._bound, self._statements + MAX_OF_RULE)
         try:
             result = self._block(block, env, live)
         except Unsupported as trouble:
@@ -220,6 +221,7 @@ class Executor(Blocks):
                 result = self._with_known_envs(result)
                 self._followed[at] = _Followed(block, result, called, self._label(block))
         finally:
+            self._bound = bound
             outer |= self._called
             self._called = outer
         return result
