@@ -221,6 +221,18 @@ def rich_atoms(draw: st.DrawFn) -> str:
                 f"{text} >= {other}",
                 f'type_name({text}) == "string"',
                 f"time.now_ns() > {n}",
+                f"time.now_ns() / 1000000000 >= claims.{word}",
+                f"time.clock(time.now_ns())[1] < {n}",
+                f"[y{n}, m{n}, d{n}] := time.date(time.now_ns()); m{n} in {{1, 6, {n}}}",
+                f"count(split({text}, {string})) == {n % 4}",
+                f'count(split({text}, ",")) == {n % 4}',
+                f'contains(lower({text}), "{word}")',
+                f'startswith(upper({text}), "{word.upper()}")',
+                f"endswith(lower({text}), {string})",
+                f"count(array.slice(input.parsed_path, {n % 3}, {n % 5})) == {n % 4}",
+                f"array.slice(input.parsed_path, {n % 3}, {n % 5})[{n % 2}] == {string}",
+                f'["users", x{n}] = array.slice(input.parsed_path, 0, 2); x{n} == {text}',
+                f"array.slice({xs}, 0, 2)[0] == {constant}",
             )
         )
     )

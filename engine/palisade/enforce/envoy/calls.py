@@ -10,7 +10,7 @@ from xds.type.matcher.v3.string_pb2 import StringMatcher
 
 from palisade.enforce.envoy import cel, hints, paths, patterns
 from palisade.enforce.envoy.atoms import Atoms
-from palisade.enforce.envoy.bounds import ALWAYS, NEVER, Bounds, Reason, both, either, exactly
+from palisade.enforce.envoy.bounds import ALWAYS, NEVER, Bounds, Reason, both, either, exactly, inverse
 from palisade.enforce.envoy.claims import claim_compared, claim_kind, claim_matches, text_test
 from palisade.enforce.envoy.predicate import (
     NO,
@@ -96,6 +96,11 @@ class Calls(Atoms):
             return self._found(found_here) or self._uncalled(term)
         if moment_of(term) is not None:
             return ALWAYS
+        match term:
+            case Apply("array.slice", (whole, Known(int()), Known(int()))) if isinstance(
+                self._source(whole), Path
+            ):
+                return ALWAYS
         if term.name == "count":
             return self._countable(term)
         if term.name == "net.cidr_contains" and isinstance(self._source(term.args[1]), Address):
@@ -142,8 +147,11 @@ class Calls(Atoms):
                 return self._found(source) or ALWAYS
             case Missing():
                 return NEVER
-        if isinstance(moment_of(term.args[0]), TimeParts):
+        counted = term.args[0]
+        if isinstance(moment_of(counted), TimeParts):
             return ALWAYS
+        if isinstance(counted, Apply) and counted.name in ("array.slice", "split"):
+            return self._takes(counted)
         return self._uncalled(term)
 
     # What the call answers ------------------------------------------------------------------------------
@@ -179,6 +187,9 @@ class Calls(Atoms):
         if isinstance(moment_of(argument), TimeParts):
             return ALWAYS if any(_OPERATE[relation](3, n) for n in numbers) else NEVER
         match argument:
+            case Apply("array.slice", (whole, Known(int(start)), Known(int(end)))):
+                if isinstance(self._source(whole), Path) and relation == "_==_":
+                    return either(self._segments_between(max(start, 0), end, n) for n in numbers)
             case Apply("split", (text, Known(str(mark)))) if _one_char(mark) and relation == "_==_":
                 return self._matches(text, patterns.pieces_are(mark, [n for n in numbers if 0 < n < 200]))
         if isinstance(source, Path):
@@ -189,6 +200,16 @@ class Calls(Atoms):
             return None
         size = cel.call("size", source.expr)
         return exactly(any_of(cel.check(cel.call(relation, size, cel.integer(n))) for n in numbers))
+
+    def _segments_between(self, start: int, end: int, count: int) -> Bounds:
+        """So many segments of the path stand in a part of it."""
+        if count < 0 or count > max(end - start, 0):
+            return NEVER
+        if count == 0:
+            return ALWAYS if end <= start else inverse(self._found(Segment(start)) or NEVER)
+        if count == end - start:
+            return self._found(Segment(end - 1)) or NEVER
+        return self._path(paths.segments(start + count))
 
     def _folded(self, name: str, text: Symbol, value: str) -> Bounds:
         if not value.isascii():
@@ -223,11 +244,25 @@ class Calls(Atoms):
                     return self._path(pattern)
             case Missing() | Given() | Path() | Identity() | Query():
                 return NEVER
+        match term:
+            case Apply("lower" | "upper" as name, (text,)):
+                return self._folded_has(name, text, matcher)
         made = self._view(term)
         test = None if made is None else text_test(made.expr, matcher)
         if made is None or test is None:
             return None
         return self._unless(exactly(cel.check(test)), made.unsure, made.when)
+
+    def _folded_has(self, name: str, text: Symbol, matcher: StringMatcher) -> Bounds | None:
+        """What `lower` or `upper` makes of a text begins with, ends with or holds a constant."""
+        kind = str(matcher.WhichOneof("match_pattern"))
+        around = {"prefix": ("", ".*"), "suffix": (".*", ""), "contains": (".*", ".*")}.get(kind)
+        constant = getattr(matcher, kind) if around is not None else ""
+        if around is None or not constant.isascii():
+            return None
+        if (constant.lower() if name == "lower" else constant.upper()) != constant:
+            return NEVER
+        return self._matches(text, f"(?s){around[0]}{patterns.folded(name, constant)}{around[1]}")
 
     # Tests ----------------------------------------------------------------------------------------------
 

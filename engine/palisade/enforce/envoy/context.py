@@ -24,7 +24,7 @@ from palisade.enforce.envoy.sources import (
 )
 from palisade.enforce.envoy.tokens import Token, Tokens, part_of
 from palisade.rego.errors import NOWHERE, Location
-from palisade.rego.partial.terms import Apply, Input, Symbol
+from palisade.rego.partial.terms import Apply, Input, Known, Symbol
 
 DIRTY_QUERY = negate(text_check(TARGET_TEXT, patterns.regex(CLEAN_QUERY)))
 """The query has escapes and the like, so that its values are not its text."""
@@ -119,7 +119,16 @@ class Context:
             if isinstance(found, TextSource) and not found.pseudo:
                 self.doubts[_beyond_ascii(found.text)] = None
             return found
-        return self._of_token(term) if isinstance(term, Apply) else None
+        if not isinstance(term, Apply):
+            return None
+        match term:
+            case Apply(
+                ".",
+                (Apply("array.slice", (Input(whole), Known(int(start)), Known(int(end)))), Known(int(at))),
+            ):
+                at += max(start, 0)
+                return find((*whole, at), self._providers) if at < end else Missing()
+        return self._of_token(term)
 
     def _of_token(self, term: Apply) -> Source | None:
         """What a term takes of a token that Envoy verifies."""

@@ -182,7 +182,7 @@ class Lowering(Calls):
         return self._takes(atom.term) if isinstance(atom.term, Apply) else self._defined(atom)
 
     def _of_kind(self, atom: IsKind) -> Bounds:
-        if isinstance(atom.term, Apply) and atom.term.name == "split" and self._source(atom.term) is None:
+        if isinstance(atom.term, Apply) and atom.term.name in ("split", "array.slice"):
             return self._takes(atom.term) if atom.kind == "array" else NEVER
         moment = moment_of(atom.term)
         if moment is not None:
