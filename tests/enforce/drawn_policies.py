@@ -307,7 +307,12 @@ def policies(draw: st.DrawFn, *, rich: bool = True) -> str:
     if draw(st.booleans()):
         lines.append(f"default allow := {draw(st.sampled_from(('false', 'false', 'true')))}")
     shape = draw(
-        st.sampled_from(("plain", "plain", "plain", "else", "values", "deny", "object" if rich else "plain"))
+        st.sampled_from(
+            (
+                *("plain", "plain", "plain", "else", "values", "deny"),
+                *(("object", "messages") if rich else ("plain",)),
+            )
+        )
     )
     for number in range(draw(st.integers(1, 4))):
         body = draw(_body(earlier, rich=rich))
@@ -320,8 +325,12 @@ def policies(draw: st.DrawFn, *, rich: bool = True) -> str:
             lines.append(f"allow := {draw(st.sampled_from(('true', 'true', 'false')))} if {{ {body} }}")
         elif shape == "deny":
             lines.append(f"deny contains {number} if {{ {body} }}")
+        elif shape == "messages":
+            lines.append(f'deny contains "m{number % 3}" if {{ {body} }}')
         elif shape == "object":
-            response = f'{{"allowed": {draw(_BOOLEANS)}, "http_status": 40{number}}}'
+            given = draw(st.sampled_from(('"x"', "claims.sub", 'concat("", ["<", claims.org.id, ">"])')))
+            headers = f'"headers": {{"x-is": {given}}}, "response_headers_to_add": {{"x-was": {given}}}'
+            response = f'{{"allowed": {draw(_BOOLEANS)}, "http_status": 40{number}, {headers}}}'
             other = draw(
                 st.sampled_from(("", "", ' else := {"allowed": false, "body": "no"} if http.path != "/"'))
             )
@@ -340,4 +349,7 @@ def policies(draw: st.DrawFn, *, rich: bool = True) -> str:
                 )
             )
         )
+    if shape == "messages":
+        told = '"body": concat(",", deny), "headers": {"x-all": json.marshal({"all": deny})}'
+        lines.append(f'allow := {{"allowed": count(deny) == 0, "http_status": 409, {told}}}')
     return "\n".join(lines) + "\n"

@@ -22,9 +22,10 @@ from palisade.enforce.envoy.tokens import Token, Tokens, calls_on_tokens
 from palisade.enforce.envoy.tree import MAX_LINEAR, Entry, Verdict
 from palisade.rego.errors import NOWHERE, Location
 from palisade.rego.partial import Case, Outcome
+from palisade.rego.partial.finite import combinations
 from palisade.rego.partial.formula import Exists, Formula, IsKind
 from palisade.rego.partial.reachable import reachable
-from palisade.rego.partial.terms import Apply, Element, Input, Known, Symbol
+from palisade.rego.partial.terms import Apply, Element, Input, Known, ObjectOf, Symbol
 from palisade.rego.values import Key
 
 RESIDUAL = "residual"
@@ -313,6 +314,10 @@ def _settled(outcome: Outcome) -> list[Case]:
     cases: list[Case] = []
     builder = outcome.builder
     for case in outcome.cases:
+        if case.value is not None and isinstance(case.value, ObjectOf):
+            found = combinations(builder, case.condition, case.value)
+            cases.extend(Case(condition, value, case.label) for condition, value in found)
+            continue
         if not isinstance(case.value, Input | Element | Apply):
             cases.append(case)
             continue

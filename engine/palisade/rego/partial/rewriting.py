@@ -16,6 +16,7 @@ from palisade.rego.partial.formula import (
     IsKind,
     Opaque,
     Same,
+    Test,
 )
 from palisade.rego.partial.terms import (
     ArrayOf,
@@ -79,6 +80,8 @@ def with_terms(builder: Builder, formula: Formula, change: Callable[[Symbol], Sy
                     return TRUE if term.form in values else FALSE
                 case IsKind(_, kind):
                     return TRUE if type_name(term.value) == kind else FALSE
+                case Test():
+                    return TRUE if term.value is True else FALSE
             return TRUE
         return builder.atom(replace_term(atom, term=term))  # type: ignore[arg-type]  # a call stays a call
 

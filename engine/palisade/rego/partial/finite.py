@@ -1,0 +1,115 @@
+"""Values that are put together of a few members under conditions, as one case for each combination of them.
+
+`{"body": concat(", ", violations)}` has a known text for every set of violations that a request can have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from itertools import product
+
+from palisade.rego.builtins import BUILTINS
+from palisade.rego.errors import BuiltinError
+from palisade.rego.partial.formula import FALSE, TRUE, Builder, Exists, Formula, Same
+from palisade.rego.partial.rewriting import with_terms
+from palisade.rego.partial.terms import Apply, ArrayOf, Gathered, Known, ObjectOf, Symbol, subterms
+from palisade.rego.values import UNDEFINED, Set
+
+MAX_CONDITIONS = 5
+"""Up to so many conditions all combinations are tried."""
+
+
+def combinations(builder: Builder, condition: Formula, value: Symbol) -> list[tuple[Formula, Symbol]]:
+    """The value with what its sets and arrays hold known, under a condition each.
+
+    As it is where members are not known themselves, or are too many.
+    """
+    gathered = [each for each in subterms(value) if isinstance(each, Gathered)]
+    parts = [part for each in gathered for part in each.parts]
+    asked = list(dict.fromkeys(part.condition for part in parts if part.condition is not TRUE))
+    as_it_is = [(condition, value)]
+    if not parts or len(asked) > MAX_CONDITIONS:
+        return as_it_is
+    if any(part.over or not isinstance(part.item, Known) for part in parts) or _compares(condition):
+        return as_it_is
+    found: list[tuple[Formula, Symbol]] = []
+    for held in product((True, False), repeat=len(asked)):
+        chosen = dict(zip(asked, held, strict=True))
+        mine = builder.all(each if holds else builder.negate(each) for each, holds in chosen.items())
+        try:
+            here = builder.both(with_terms(builder, condition, partial(_known, chosen)), mine)
+            made = _known(chosen, value)
+        except _UndefinedError:
+            return as_it_is
+        if here is not FALSE:
+            found.append((here, made))
+    return found
+
+
+def _compares(formula: Formula) -> bool:
+    """Whether the formula loops over such a collection, or compares one with a value of the request."""
+    seen: set[Formula] = set()
+    stack = [formula]
+    while stack:
+        node = stack.pop()
+        if node in seen:
+            continue
+        seen.add(node)
+        stack.extend(node.args)
+        match node.atom:
+            case Exists(source):
+                sides: tuple[Symbol, ...] = (source,)
+                stack.append(node.atom.body)
+            case Same(left, right):
+                sides = (left, right)
+            case _:
+                continue
+        if any(isinstance(part, Gathered) for side in sides for part in subterms(side)):
+            return True
+    return False
+
+
+class _UndefinedError(Exception):
+    pass
+
+
+def _known(chosen: Mapping[Formula, bool], symbol: Symbol) -> Symbol:
+    """The symbol where those conditions hold and the others do not."""
+    match symbol:
+        case Gathered(kind, parts) if all(
+            part.condition is TRUE or part.condition in chosen for part in parts
+        ):
+            if any(part.over or not isinstance(part.item, Known) for part in parts):
+                return symbol
+            members = [
+                part.item.value
+                for part in parts
+                if isinstance(part.item, Known) and (part.condition is TRUE or chosen[part.condition])
+            ]
+            return Known(Set.of(members) if kind == "set" else members)
+        case Apply(name, args):
+            known = tuple(_known(chosen, each) for each in args)
+            return _called(name, known) if known != args else symbol
+        case ObjectOf(items):
+            entries = [(form, _known(chosen, each)) for form, each in items]
+            values = {form: each.value for form, each in entries if isinstance(each, Known)}
+            return Known(values) if len(values) == len(entries) else ObjectOf(tuple(entries))
+        case ArrayOf(items):
+            inner = [_known(chosen, each) for each in items]
+            all_known = [each.value for each in inner if isinstance(each, Known)]
+            return Known(all_known) if len(all_known) == len(inner) else ArrayOf(tuple(inner))
+    return symbol
+
+
+def _called(name: str, args: tuple[Symbol, ...]) -> Symbol:
+    values = [each.value for each in args if isinstance(each, Known)]
+    if len(values) < len(args) or not BUILTINS[name].pure:
+        return Apply(name, args)
+    try:
+        result = BUILTINS[name].function(*values)
+    except BuiltinError:
+        raise _UndefinedError from None
+    if result is UNDEFINED:
+        raise _UndefinedError
+    return Known(result)
