@@ -76,3 +76,19 @@ def test_what_envoy_refuses_is_told_in_its_words(bed: Bed, make_subject: Callabl
         bed.load(broken)
     bed.load(subject)
     assert not compare(bed, subject, [Request()], Tally())
+
+
+def test_what_the_function_gets(bed: Bed, make_subject: Callable[..., Subject]) -> None:
+    """Decisions change headers: the last filter before the function tells what has become of them."""
+    subject = make_subject(
+        'allow := {"allowed": true, "headers": {"x-by": "rego"}, "request_headers_to_remove": ["x-a"]}'
+    )
+    bed.load(subject)
+    (seen,) = bed.ask([Request(headers=(("x-a", "1"), ("x-b", "2")))])
+    assert seen is not None
+    assert seen.forwarded is not None
+    assert {name: value for name, value in seen.forwarded.items() if name in ("x-by", "x-a", "x-b")} == {
+        "x-by": "rego",
+        "x-b": "2",
+    }
+    assert not compare(bed, subject, [Request(headers=(("x-a", "1"),))], Tally())

@@ -199,6 +199,10 @@ def _one_answer_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(answers.Answers, "to", first)
 
 
+def _headers_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answers, "_mutation", lambda *args: None)
+
+
 def _engine_without_bodies(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compile, "_BODY", frozenset())
 
@@ -290,6 +294,12 @@ MUTATIONS = (
         _one_answer_for_all,
         'allow := {"allowed": false, "http_status": 401} if not claims.sub\n'
         'else := {"allowed": false, "http_status": 404, "body": "gone"}',
+    ),
+    Mutation(
+        "headers for the function forgotten",
+        _headers_forgotten,
+        'allow := {"allowed": true, "headers": {"x-by": "rego"}, "request_headers_to_remove": ["x-a"]} '
+        "if claims.sub",
     ),
     Mutation("the engine gets no bodies", _engine_without_bodies, "allow if input.parsed_body.a == 1"),
     Mutation("audiences unchecked", _audiences_unchecked, 'allow if claims.sub == "alice"'),

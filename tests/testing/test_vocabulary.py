@@ -10,7 +10,7 @@ import pytest
 from palisade.testing.equivalence import Request, Subject, gather, verify
 from palisade.testing.equivalence.bed import Bed
 from palisade.testing.equivalence.vary import Varying
-from palisade.testing.equivalence.vocabulary import MEMBER
+from palisade.testing.equivalence.walks import MEMBER
 
 HTTP = ("attributes", "request", "http")
 
@@ -40,6 +40,12 @@ def test_what_only_the_engine_decides_still_has_words(make_subject: Callable[...
     """Partial evaluation follows none of this; the plan has the constants all the same."""
     found = gather(make_subject('allow if walk(claims, [["deep", "key"], "secret"])'))
     assert {"deep", "key", "secret"} <= set(found.words)
+
+
+def test_where_such_a_policy_looks_is_found_too(make_subject: Callable[..., Subject]) -> None:
+    """By its plan: keys that depend on the request are beyond partial evaluation."""
+    found = gather(make_subject("m[k] := v if { some k, v in claims.map }\nallow if m.a == 1"))
+    assert ("identity", "claims", "map", MEMBER) in found.places
 
 
 def test_of_large_data_another_part_is_taken_for_another_seed(make_subject: Callable[..., Subject]) -> None:

@@ -8,14 +8,15 @@ be. This is a guess and no proof: parts may contradict each other, and what no a
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias, TypeVar
 
 from palisade.enforce.envoy.patterns import pieces
 from palisade.rego.partial.formula import Defined, Exists, Formula, In, IsKind, Same, Test
 from palisade.rego.partial.terms import Apply, Element, Input, Known, Symbol
 from palisade.rego.values import Value, to_json, unkey
-from palisade.testing.equivalence.vocabulary import Place
+from palisade.testing.equivalence.vocabulary import place_of
+from palisade.testing.equivalence.walks import Place
 
 _T = TypeVar("_T")
 Choose: TypeAlias = Callable[[Sequence[Any]], Any]
@@ -30,8 +31,15 @@ DEEPEST = 60
 class Aim:
     """What is wanted, in `parts`: values by place. A loop's member stands behind a step `("*", loop)`."""
 
-    def __init__(self, choose: Choose, words: Sequence[str], like: Callable[[str], str]) -> None:
-        """`like` gives a text in which a regular expression is found."""
+    def __init__(
+        self,
+        choose: Choose,
+        words: Sequence[str],
+        like: Callable[[str], str],
+        places: Mapping[Place, Sequence[Value]],
+    ) -> None:
+        """`like` gives a text in which a regular expression is found; `places` has constants by place."""
+        self._places = places
         self._choose = choose
         self._like = like
         self._words = words or ("a",)
@@ -62,7 +70,7 @@ class Aim:
                 value = unkey(self._choose(known))
                 self._assign(term, value if holds else self._other(value))
             case Defined(term):
-                self._assign(term, self._word() if holds else ABSENT, weak=holds)
+                self._assign(term, self._something(term) if holds else ABSENT, weak=holds)
             case IsKind(term, kind):
                 self._assign(term, _SAMPLES.get(kind, "") if holds else 7, weak=holds)
             case Same(left, right):
@@ -82,6 +90,12 @@ class Aim:
     def _word(self) -> str:
         word: str = self._choose(self._words)
         return word
+
+    def _something(self, term: object) -> Value:
+        """A value that a term is compared with, where there is one."""
+        place = place_of(term)
+        known = self._places.get(place, ()) if place is not None else ()
+        return self._choose((*known, self._word()))
 
     def _other(self, value: Value) -> Value:
         """A value that is nearly the given one."""

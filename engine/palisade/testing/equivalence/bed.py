@@ -18,7 +18,8 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Coroutine, Sequence
+from collections import defaultdict
+from collections.abc import Coroutine, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,7 +63,8 @@ class Seen:
     """What became of a request.
 
     `input` is what a residual request brings to the evaluator; None where none can be made of it, or where
-    Envoy refused the request before any filter saw it (`refused`). `reached` tells whether the function got
+    Envoy refused the request before any filter saw it (`refused`). `forwarded` are the headers that the
+    function gets, where decisions may change them. `reached` tells whether the function got
     it, `asked` whether the engine was. `decided` is what several subjects would do, as Envoy spells it.
     """
 
@@ -70,6 +72,7 @@ class Seen:
     headers: dict[str, str]
     body: bytes
     input: Value
+    forwarded: Mapping[str, str] | None
     refused: bool
     reached: bool
     asked: bool
@@ -80,11 +83,11 @@ class _Witness(AuthorizationServicer):  # type: ignore[misc]  # generated code h
     """Lets every request pass, and keeps what Envoy told of it by the id that Envoy gave it."""
 
     def __init__(self) -> None:
-        self.checks: dict[str, CheckRequest] = {}
+        self.checks: defaultdict[str, list[CheckRequest]] = defaultdict(list)
         self._passes = CheckResponse(status={"code": 0}, ok_response={})
 
     async def Check(self, request: CheckRequest, context: object) -> CheckResponse:  # noqa: N802 -- the API's name
-        self.checks[request.attributes.request.http.headers["x-request-id"]] = request
+        self.checks[request.attributes.request.http.headers["x-request-id"]].append(request)
         return self._passes
 
 
@@ -235,15 +238,16 @@ class Bed:
                 found.append(None)
                 continue
             name = answer.headers.get("x-request-id", "")
-            check = self._witness.checks.pop(name, None)
+            checks = self._witness.checks.pop(name, [])
             found.append(
                 Seen(
                     status=answer.status,
                     headers=dict(answer.headers),
                     body=answer.body,
-                    input=None if check is None else self._input(check),
-                    refused=check is None,
+                    input=self._input(checks[0]) if checks else None,
+                    refused=not checks,
                     reached=listeners.REACHED in answer.headers,
+                    forwarded=checks[1].attributes.request.http.headers if len(checks) > 1 else None,
                     asked=name in self._asked,
                     decided=tuple(
                         answer.headers.get(f"{listeners.DECIDED}{at}", "")

@@ -108,6 +108,8 @@ def enforcing(subject: Subject, path: Path, name: str) -> Listener:
         filters.append(hcm.HttpFilter(name=slot.name, typed_config=config))
         if slot.name == ATTRIBUTES:
             filters.append(_witness())
+    if subject.answers:
+        filters.append(_witness("function"))  # what the function gets: decisions change headers
     return _listener(subject, filters, path, name, [])
 
 
@@ -166,7 +168,7 @@ def _following(config: AnyMessage) -> AnyMessage:
     return _packed(rbac)
 
 
-def _witness() -> hcm.HttpFilter:
+def _witness(name: str = WITNESS) -> hcm.HttpFilter:
     """It sees bodies whether or not the engine would: the compiler's word on that is what is verified."""
     config = ExtAuthz(
         transport_api_version="V3",
@@ -178,7 +180,7 @@ def _witness() -> hcm.HttpFilter:
     config.with_request_body.CopyFrom(
         BufferSettings(max_request_bytes=BODY_BYTES, allow_partial_message=True, pack_as_bytes=True)
     )
-    return _filter(WITNESS, config)
+    return _filter(name, config)
 
 
 def _listener(

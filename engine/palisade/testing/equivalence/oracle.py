@@ -135,13 +135,27 @@ def _problem(wanted: Decision, seen: Seen, *, bodies: bool) -> str:
         return "allows it" if seen.reached else f"denies it with {seen.status}"
     if wanted.allowed:
         missing = _missing(wanted.response_headers_to_add, seen)
-        return f"adds no header {missing} to the response" if missing else ""
+        return f"adds no header {missing} to the response" if missing else _unlike(wanted, seen)
     if seen.status != wanted.status:
         return f"denies it with {seen.status}"
     if bodies and wanted.body and seen.body != wanted.body.encode():
         return f"denies it with the body {seen.body.decode('utf-8', 'replace')!r}"
     missing = _missing(wanted.headers, seen)
     return f"denies it without the header {missing}" if missing else ""
+
+
+def _unlike(wanted: Decision, seen: Seen) -> str:
+    """What the function gets otherwise than wanted."""
+    if seen.forwarded is None:
+        return ""
+    for name, value in wanted.headers:
+        if value.strip() not in seen.forwarded.get(name.lower(), ""):
+            return f"gives the function no header {name}: {value}"
+    given = {name.lower() for name, _ in wanted.headers}
+    for name in wanted.request_headers_to_remove:
+        if name.lower() in seen.forwarded and name.lower() not in given and not name.startswith(":"):
+            return f"leaves the header {name} to the function"
+    return ""
 
 
 def _missing(headers: Sequence[tuple[str, str]], seen: Seen) -> str:

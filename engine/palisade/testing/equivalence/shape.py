@@ -14,7 +14,7 @@ from palisade.rego.values import Value, to_json
 from palisade.testing.equivalence import near
 from palisade.testing.equivalence.aim import ABSENT
 from palisade.testing.equivalence.requests import Request
-from palisade.testing.equivalence.vocabulary import MEMBER, Place
+from palisade.testing.equivalence.walks import MEMBER, Place
 
 LONG = 9
 """Arrays with more members than this are another case to a compiler that looks at the first ones only."""

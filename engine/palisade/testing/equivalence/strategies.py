@@ -27,7 +27,8 @@ from palisade.testing.equivalence.requests import LOOPBACK, Request, Token
 from palisade.testing.equivalence.shape import claims_of, put, sendable
 from palisade.testing.equivalence.subject import Subject
 from palisade.testing.equivalence.vary import Varying
-from palisade.testing.equivalence.vocabulary import MEMBER, Place, Vocabulary
+from palisade.testing.equivalence.vocabulary import Vocabulary
+from palisade.testing.equivalence.walks import MEMBER, Place
 
 _PLAIN = "!$&'()*+,;=:@-._~"
 """Characters of a segment that need no escape (RFC 3986, section 3.3)."""
@@ -273,6 +274,7 @@ class _Requests:
                 lambda items: items[draw(st.integers(0, len(items) - 1))],
                 words,
                 lambda text: draw(_like(text)),
+                self._vocabulary.places,
             )
             aim.at(formula, holds=draw(st.booleans()))
             return fit(request, aim.parts, self._subject)

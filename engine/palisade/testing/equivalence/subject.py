@@ -49,6 +49,11 @@ class Subject:
         return self.function.trusted_hops == 0
 
     @cached_property
+    def answers(self) -> bool:
+        """Whether the decision may be an object, which says more than allow or deny."""
+        return "allowed" in self.revision.policy.plan([self.rule]).strings
+
+    @cached_property
     def evaluate(self) -> Callable[[rego.Value], rego.Value]:
         """The reference evaluator: from an input to the decision's value. Raises rego.EvalError."""
         return self.revision.policy.prepare(self.rule)

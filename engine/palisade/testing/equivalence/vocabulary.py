@@ -11,7 +11,7 @@ import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, TypeAlias
+from typing import Any
 
 from palisade.rego import ir
 from palisade.rego.partial import evaluate
@@ -20,12 +20,7 @@ from palisade.rego.partial.formula import FALSE, TRUE, Defined, Exists, Formula,
 from palisade.rego.partial.terms import Element, Input, Known, Symbol, subterms
 from palisade.rego.values import Key, Set, Value, unkey
 from palisade.testing.equivalence.subject import Subject
-
-MEMBER = "*"
-"""A step in a place to any member of a collection."""
-
-Place: TypeAlias = tuple[Any, ...]
-"""A walk from the input, as `("identity", "claims", "roles", MEMBER)`."""
+from palisade.testing.equivalence.walks import MEMBER, Place, walks
 
 MOST_WORDS = 60
 """So many strings are used at once: with few, two parts of a request are often the same."""
@@ -80,6 +75,11 @@ def gather(subject: Subject, *, seed: int = 0) -> Vocabulary:
             known = places.setdefault(place, {})
             for value in values:
                 known[repr(value)] = value
+    for each in outcome.cases:
+        for place, _ in () if each.value is None else _at(each.value, []):
+            places.setdefault(place, {}).update({"True": True, "'x'": "x"})
+    for place in walks(plan):
+        places.setdefault(place, {})
     texts, numbers = _constants(plan)
     stored = list(dict.fromkeys(_leaves(policy.data)))
     texts += _some([each for each in stored if isinstance(each, str)], MOST_WORDS // 2, chooser)
