@@ -12,7 +12,8 @@ from palisade.testing.equivalence.requests import Request
 from palisade.testing.equivalence.shape import sendable
 from palisade.testing.equivalence.strategies import fit
 from palisade.testing.equivalence.subject import Subject
-from palisade.testing.equivalence.vocabulary import MEMBER, Place, Vocabulary
+from palisade.testing.equivalence.vocabulary import Vocabulary
+from palisade.testing.equivalence.walks import MEMBER, Place
 
 
 class Mixing:

@@ -11,7 +11,8 @@ from palisade.rego import ir
 from palisade.rego.partial.flow import all_stmts
 from palisade.rego.partial.formula import Formula
 from palisade.rego.values import Value
-from palisade.testing.equivalence.vocabulary import MOST_WORDS, Place, Vocabulary
+from palisade.testing.equivalence.vocabulary import MOST_WORDS, Vocabulary
+from palisade.testing.equivalence.walks import Place
 
 
 def both(old: Vocabulary, new: Vocabulary, aims: tuple[Formula, ...]) -> Vocabulary:
