@@ -18,6 +18,7 @@ from palisade.control.releases import ReleaseError
 from palisade.control.status import problems, status
 from palisade.decide.service import Evaluation
 from palisade.policy.history import Cause, History
+from palisade.rego.errors import CompileError, Diagnostic, Location
 
 
 def allows(engine: Engine, path: str) -> bool:
@@ -291,5 +292,27 @@ def test_a_socket_that_a_killed_engine_left_is_replaced(project: Project) -> Non
             client(engine.inventory.engine.state) as local,
         ):
             assert (await local.post("/resume", json={})).status_code == 409
+
+    run(session())
+
+
+def test_what_the_backend_refuses_is_said_and_changes_nothing(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def session() -> None:
+        async with Engine(project.file) as engine:
+            following = Following(engine)
+            await edited(project, following, "/b")
+
+            async def refuses(_: object) -> None:
+                error = Diagnostic("backend_error", "not this one", Location("a.rego", 1, 1))
+                raise CompileError([error])
+
+            monkeypatch.setattr(engine.backend, "publish", refuses)
+            with pytest.raises(ReleaseError, match="cannot be put in force") as refused:
+                await engine.releases.rollback()
+            assert refused.value.errors[0].message == "not this one"
+            assert allows(engine, "/b")
+            assert not engine.releases.pinned
 
     run(session())

@@ -66,10 +66,14 @@ def test_what_is_kept_is_read_back_to_the_last_digit(history: History) -> None:
 def test_the_oldest_are_dropped_and_what_is_in_force_never(history: History) -> None:
     for name in "abcd":
         history.add(entry(name), keep=2)
-    assert [each.policy_set.digest for each in history.entries()] == ["c", "d"]
+    assert [each.policy_set.digest for each in history.entries()] == ["b", "c", "d"]
     for _ in range(3):
         history.add(replace(entry("e", Cause.CANARY), functions=("f",)), keep=1)
-    assert [(each.policy_set.digest, each.number) for each in history.entries()] == [("d", 4), ("e", 7)]
+    assert [(each.policy_set.digest, each.number) for each in history.entries()] == [
+        ("d", 4),
+        ("e", 6),
+        ("e", 7),
+    ]
     standing = history.standing()
     assert standing.base is not None
     assert standing.canary is not None

@@ -146,7 +146,7 @@ class Releases:
         async with self._lock:
             plan, base, out = self._placing.plan, self.journal.entry, self.journal.canary
             if not wanted and out is not None and base is not None and plan is not None:
-                await self._put(plan.revision)
+                await self._put_asked(plan.revision)
                 return await self._release(
                     plan.revision, Why(Cause.ROLLBACK, _ended(out), base.over, base.number)
                 )
@@ -157,11 +157,11 @@ class Releases:
                 raise ReleaseError(str(error), _LIST) from None
             if target is None:
                 raise ReleaseError("no revision was in force before this one", _LIST)
-            revision = await self._revive_or_refuse(target)
+            revision = await self._revive_asked(target)
             if plan is not None and plan.revision.id == revision.id and out is None:
                 raise ReleaseError(f"revision {revision.id} is in force already", _LIST)
             over = self._over(target.deciding)
-            await self._put(revision)
+            await self._put_asked(revision)
             note = f"as of {target.at:%Y-%m-%d %H:%M:%S} UTC"
             if target.id != revision.id:
                 note += f", then {target.id}"
@@ -174,7 +174,7 @@ class Releases:
                 raise ReleaseError("the files are being followed already: nothing is pinned", _LIST)
             if self._files is None:
                 raise ReleaseError("the files on disk have errors", "palisade status shows them")
-            await self._put(self._files)
+            await self._put_asked(self._files)
             return await self._release(self._files, Why(Cause.RESUME))
 
     async def set_shadow(self, folder: Path | None) -> Candidate | None:
@@ -210,7 +210,7 @@ class Releases:
             if share:
                 return await self._promote_some(revision, share)
             over = self._over(said)
-            await self._put(revision)
+            await self._put_asked(revision)
             note = f"from {revision.policy_set.root}"
             done = await self._release(revision, Why(Cause.PROMOTE, note, over))
             shadow = self.shadow
@@ -227,7 +227,7 @@ class Releases:
             raise ReleaseError(str(error)) from None
         if plan is None:
             raise ReleaseError("no revision is in force that a canary could stand beside")
-        await self._put(plan.revision, revision, functions)
+        await self._put_asked(plan.revision, revision, functions)
         return await self._release(revision, Why(Cause.CANARY, f"{share} of the functions", share=share))
 
     def _candidate(self) -> Revision:
@@ -252,7 +252,8 @@ class Releases:
         """What the files said at the last reading without errors."""
         if self._files is not None:
             return deciding(self._files.inventory, self._files.policy_set)
-        return self.journal.entry.over or self.journal.entry.deciding if self.journal.entry else ""
+        entry = self.journal.entry
+        return (entry.over or entry.deciding) if entry is not None else ""
 
     def _over(self, said: str) -> str:
         """What pins a revision that says this: nothing where the files say the same."""
@@ -262,8 +263,9 @@ class Releases:
         self, revision: Revision, out: Revision | None = None, functions: frozenset[str] | None = None
     ) -> None:
         """Raises CompileError where it cannot be put in force; then nothing changes."""
-        if out is not None and functions is None and self.journal.canary is not None:
-            functions = canary.chosen(revision.inventory.functions, canary.share(self.journal.canary.share))
+        entry = self.journal.canary
+        if out is not None and functions is None and entry is not None:
+            functions = canary.chosen(revision.inventory.functions, canary.share(entry.share))
         shadow = self.shadow.revision if self.shadow else None
         if shadow is not None and shadow.id == revision.id:
             shadow = None
@@ -285,20 +287,30 @@ class Releases:
         return await asyncio.to_thread(build, inventory, entry.policy_set, previous)
 
     async def _revive_canary(self, files: Revision | None = None) -> Revision | None:
-        if self.journal.canary is None:
+        entry = self.journal.canary
+        if entry is None:
             return None
         try:
-            return await self._revive(self.journal.canary, files)
+            return await self._revive(entry, files)
         except (SourceError, CompileError) as error:
-            log.warning("canary %s is of no use any more: %s", self.journal.canary.id, error)
+            log.warning("canary %s is of no use any more: %s", entry.id, error)
             return None
 
-    async def _revive_or_refuse(self, entry: Entry) -> Revision:
+    async def _revive_asked(self, entry: Entry) -> Revision:
         try:
             return await self._revive(entry)
         except (SourceError, CompileError) as error:
             errors = tuple(error.errors)
             raise ReleaseError(f"revision {entry.id} does not compile any more", errors=errors) from None
+
+    async def _put_asked(
+        self, revision: Revision, out: Revision | None = None, functions: frozenset[str] | None = None
+    ) -> None:
+        try:
+            await self._put(revision, out, functions)
+        except (SourceError, CompileError) as error:
+            errors = tuple(error.errors)
+            raise ReleaseError(f"revision {revision.id} cannot be put in force", errors=errors) from None
 
     async def _keep(self, revision: Revision, why: Why) -> Entry:
         deployment = self._rollout.canary if why.share else self._rollout.deployment

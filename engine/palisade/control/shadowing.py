@@ -74,10 +74,11 @@ class Shadowing:
         """Ends all evaluating."""
         self._thread.shutdown(wait=False, cancel_futures=True)
 
-    def native(self, function: str, allowed: bool, shadowed: Shadowed) -> bool:
+    def native(self, function: str, revision: str, allowed: bool, shadowed: Shadowed) -> bool:
         """Takes note of what a sidecar decided and what its shadow would have. Whether the two differ."""
-        if self._pair is None or self._pair.shadow.id != shadowed.revision:
-            return False
+        pair = self._pair
+        if pair is None or (pair.in_force, pair.shadow.id) != (revision, shadowed.revision):
+            return False  # logged before the one or the other became what it is
         return self._count(function, allowed, shadowed.allowed)
 
     def residual(self, function: str, document: Value, allowed: bool) -> Awaitable[Shadowed | None] | None:

@@ -140,7 +140,8 @@ class AccessRecord:
         shadow = verdict.shadow
         if shadow is None or self.comparison is None:
             return None
-        return shadow if self.comparison.native(self.function, verdict.allowed, shadow) else None
+        revision, allowed = self.line.revision, verdict.allowed
+        return shadow if self.comparison.native(self.function, revision, allowed, shadow) else None
 
 
 def _id(function: str, line: Line) -> str:

@@ -26,8 +26,11 @@ class Shadowed:
 class Comparison(Protocol):
     """Compares decisions in force with those of a shadow, and counts them."""
 
-    def native(self, function: str, allowed: bool, shadowed: Shadowed) -> bool:
-        """Takes note of what a sidecar decided and what its shadow would have. Whether the two differ."""
+    def native(self, function: str, revision: str, allowed: bool, shadowed: Shadowed) -> bool:
+        """Takes note of what a sidecar decided by a revision, and what its shadow would have.
+
+        Whether the two differ.
+        """
 
     def residual(self, function: str, document: Value, allowed: bool) -> Awaitable[Shadowed | None] | None:
         """Evaluates the shadow on an input that the engine has decided; its decision where it differs.

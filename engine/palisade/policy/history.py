@@ -142,7 +142,7 @@ class History:
         return find(self.entries(), wanted)
 
     def add(self, entry: Entry, *, keep: int) -> Entry:
-        """Keeps an entry under the next number and drops the oldest beyond `keep`; returns it so numbered.
+        """Keeps an entry under the next number, and `keep` before it; returns it so numbered.
 
         What is in force is never dropped. Raises OSError where the entry cannot be written.
         """
@@ -156,7 +156,7 @@ class History:
             standing = self.standing().base
             base = f"{standing.number:06}-{standing.id}.json" if standing else name
         names.append(name)
-        for old in names[: max(0, len(names) - keep)]:
+        for old in names[: max(0, len(names) - 1 - keep)]:
             if old not in (name, base):
                 with contextlib.suppress(FileNotFoundError):
                     (self._folder / old).unlink()

@@ -85,7 +85,7 @@ class DecisionLogSettings:
 
 @dataclass(frozen=True, slots=True)
 class HistorySettings:
-    """How many revisions that were in force are kept, to go back to."""
+    """How many revisions to go back to are kept beside the one in force."""
 
     keep: int = 20
 

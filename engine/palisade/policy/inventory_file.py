@@ -318,7 +318,7 @@ class _Reader(SettingsReader):
 
 
 _HOPS = "the number of proxies before the sidecar"
-_KEEP = "the number of revisions to go back to; what is in force is always kept"
+_KEEP = "the number of revisions to go back to, beside the one in force"
 _FUNCTIONS_EXAMPLE = "such as {hello: {upstream: 127.0.0.1:8081, listen: 127.0.0.1:9081}}"
 _REQUIRED = {
     "policies": "policies: ./policies",
