@@ -278,3 +278,13 @@ allow if input.attributes.request.http.body == "never, but only the engine knows
     assert stand.send(Sent("GET", "/", (("authorization", f"Bearer {token}"),))).status == 403
     [told] = stand.log(1)
     assert "identity" not in told["input"]
+
+
+def test_the_account_shows_no_secret(stand: Stand) -> None:
+    """What is said of a rule, in a terminal or a log, leaves the keys out."""
+    enforcement = stand.enforce(
+        in_memory({"p.rego": HEAD + POLICIES["by hand, with a secret"]}), "envoy/authz/allow"
+    )
+    reasons = [each.text for rule in enforcement.coverage for each in rule.reasons]
+    assert any("io.jwt" in text for text in reasons)
+    assert not any(SECRET in text for text in reasons)

@@ -357,16 +357,16 @@ def _end(case: Case, answers: Answers, source: Callable[[Symbol], Source | None]
     """A boolean ends in the native filter; what says more, as a status, is an answer, or the engine's."""
     if case.value is None:
         return _End(Verdict.DENY, _rule(case))
-    made = template(case.value, source)
-    if made is None:
-        return _asked(case, "answers with values of the request", hints.CONSTANTS)
-    value = made.value
+    value = case.value.value if isinstance(case.value, Known) else None
     if isinstance(value, dict) and value.keys() == {"allowed"}:
         value = value["allowed"]
     if value is True:
         return _End(Verdict.ALLOW, _rule(case, passing=True))
-    if not isinstance(value, dict):
+    if isinstance(case.value, Known) and not isinstance(value, dict):
         return _End(Verdict.DENY, _rule(case))
+    made = template(case.value, source)
+    if made is None:
+        return _asked(case, "answers with values of the request", hints.CONSTANTS)
     found = answers.to(made)
     if isinstance(found, str):
         return _asked(case, f"answers with an object that {found}", hints.PLAIN)

@@ -187,8 +187,8 @@ def of_invisible(term: Symbol) -> str:
 _DOUBTS = (
     (
         "a token is there",
-        "valid tokens behind `Bearer ` are decided natively, and requests without one; so it is for tokens "
-        "that the issuer makes for others, and for forged ones",
+        "requests with a valid token behind `Bearer `, or with none, are decided natively: only forged and "
+        "foreign tokens cost a call",
     ),
     ("running second", "times in whole seconds, as issuers write them, are decided natively"),
     (
