@@ -20,7 +20,7 @@ def following(project: Path) -> Path:
 
 
 def test_two_folders_are_told_apart_by_their_smallest_requests(run: Run, following: Path) -> None:
-    ended = run("diff", "policies", "next", "--examples", "1500")
+    ended = run("diff", "policies", "next", "--examples", "500")
     assert ended.code == 1
     assert ended.out.splitlines()[:4] == [
         "GET /open  to hello",
@@ -32,13 +32,13 @@ def test_two_folders_are_told_apart_by_their_smallest_requests(run: Run, followi
 
 
 def test_equal_sets_have_no_difference(run: Run, project: Path) -> None:
-    ended = run("diff", "policies", "policies", "--examples", "500")
+    ended = run("diff", "policies", "policies", "--examples", "200")
     assert ended.code == 0
     assert ended.out.startswith("no difference in")
 
 
 def test_programs_get_json(run: Run, following: Path) -> None:
-    ended = run("diff", "policies", "next", "--examples", "1500", "-o", "json")
+    ended = run("diff", "policies", "next", "--examples", "500", "-o", "json")
     assert ended.code == 1
     [function] = ended.json["functions"]
     first = function["differences"][0]
@@ -54,7 +54,7 @@ def test_each_function_is_asked_about_where_rules_look_at_it(run: Run, following
     )
     rule = '\nallow if {\n\tinput.function == "orders"\n\tinput.parsed_path == ["more"]\n}\n'
     (following / "allow.rego").write_text(ALLOW + rule)
-    ended = run("diff", "policies", "next", "--examples", "1500")
+    ended = run("diff", "policies", "next", "--examples", "500")
     assert "GET /more  to orders" in ended.out
     assert "to hello" not in ended.out
     assert run("diff", "policies", "next", "--examples", "300", "--function", "hello").code == 0
@@ -71,7 +71,7 @@ def test_a_revision_of_the_history_is_compared_by_its_id(run: Run, following: Pa
     )
     kept = asyncio.run(once())
     (following.parent / "policies" / "allow.rego").write_text(ALLOW.replace('"open"', '"opened"'))
-    assert run("diff", kept[:8], "next", "--examples", "1500").code == 1
+    assert run("diff", kept[:8], "next", "--examples", "500").code == 1
     assert run("diff", "policies", "next", "--examples", "500").code == 0
 
 

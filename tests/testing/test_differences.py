@@ -30,7 +30,7 @@ def revision(rules: str, providers: tuple[Provider, ...], data: Any = None) -> R
 
 
 def found(old: Revision, new: Revision, **more: Any) -> list[Difference]:
-    report = search(old, new, new.inventory.functions["orders"], **{"examples": 1000, **more})
+    report = search(old, new, new.inventory.functions["orders"], **{"examples": 500, **more})
     return list(report.differences)
 
 
@@ -80,7 +80,7 @@ def found(old: Revision, new: Revision, **more: Any) -> list[Difference]:
 def test_the_smallest_request_is_found(
     old: str, new: str, requests: list[Request] | None, corp: Provider
 ) -> None:
-    differences = found(revision(old, (corp,)), revision(new, (corp,)), examples=1000)
+    differences = found(revision(old, (corp,)), revision(new, (corp,)), examples=600)
     if requests is None:
         [difference] = differences
         assert difference.request == Request(target="/a")
@@ -153,9 +153,9 @@ def test_providers_are_part_of_what_is_compared(corp: Provider) -> None:
 
 def test_equal_seeds_find_the_same(corp: Provider) -> None:
     old, new = revision("allow if claims.n > 3", (corp,)), revision("allow if claims.n > 5", (corp,))
-    first, again = (found(old, new, start=7) for _ in range(2))
+    first, again = (found(old, new, start=7, examples=200) for _ in range(2))
     assert [each.request for each in first] == [each.request for each in again]
-    assert len(found(old, new, most=1)) == 1
+    assert len(found(old, new, most=1, examples=200)) == 1
 
 
 # What a sidecar delivers ------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import Any
 
+from palisade.decide.decision import UNDEFINED_DECISION
 from palisade.rego.text import dumps
 from palisade.testing.differences.search import OLD, Difference
 from palisade.testing.differences.sides import Outcome
@@ -47,8 +48,9 @@ def explain(request: Request, function: str) -> str:
 
 
 def told(outcome: Outcome) -> str:
-    """`allow  policies/allow.rego:5`."""
-    return f"{outcome.told:<16} {outcome.rule or 'no rule'}".rstrip()
+    """`allow  policies/allow.rego:5`. Rules are not named where they are too many (`attribution`)."""
+    unnamed = "no rule" if outcome.decision.code == UNDEFINED_DECISION else "by a rule that cannot be named"
+    return f"{outcome.told:<16} {outcome.rule or unnamed}"
 
 
 def as_json(difference: Difference) -> dict[str, Any]:
