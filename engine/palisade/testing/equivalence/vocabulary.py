@@ -57,7 +57,11 @@ def gather(subject: Subject, *, seed: int = 0) -> Vocabulary:
     policy = subject.revision.policy
     plan = policy.plan([subject.rule])
     path = tuple(subject.rule.split(".")[1:])
-    outcome = evaluate(plan, path, policy.data, {("function",): subject.function.name})
+    work = subject.enforcement.work
+    if work is None:
+        outcome = evaluate(plan, path, policy.data, {("function",): subject.function.name})
+    else:
+        outcome = work.outcome
     chooser = random.Random(seed)  # noqa: S311 -- what is drawn is test data
     formulas = [each.condition for each in outcome.cases if each.condition not in (TRUE, FALSE)]
     formulas += [
