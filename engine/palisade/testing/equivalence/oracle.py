@@ -148,14 +148,12 @@ def _unlike(wanted: Decision, seen: Seen) -> str:
     """What the function gets otherwise than wanted."""
     if seen.forwarded is None:
         return ""
-    for name, value in wanted.headers:
-        if value.strip() not in seen.forwarded.get(name.lower(), ""):
+    removed = {name.lower() for name in wanted.request_headers_to_remove if not name.startswith(":")}
+    for name, value in wanted.headers:  # ext_authz removes after it has added
+        if name.lower() not in removed and value.strip() not in seen.forwarded.get(name.lower(), ""):
             return f"gives the function no header {name}: {value}"
-    given = {name.lower() for name, _ in wanted.headers}
-    for name in wanted.request_headers_to_remove:
-        if name.lower() in seen.forwarded and name.lower() not in given and not name.startswith(":"):
-            return f"leaves the header {name} to the function"
-    return ""
+    left = sorted(removed.intersection(seen.forwarded) - {"host"})
+    return f"leaves the header {left[0]} to the function" if left else ""
 
 
 def _missing(headers: Sequence[tuple[str, str]], seen: Seen) -> str:

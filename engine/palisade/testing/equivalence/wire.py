@@ -93,7 +93,7 @@ class _Connection(asyncio.Protocol):
 
 
 def _head(raw: bytes) -> tuple[int, dict[str, str]]:
-    first, *lines = raw.decode("latin-1").split("\r\n")
+    first, *lines = raw.decode("utf-8", "surrogateescape").split("\r\n")
     headers: dict[str, str] = {}
     for line in lines:
         name, _, value = line.partition(":")
