@@ -262,6 +262,22 @@ def test_what_is_decoded_only_is_native_where_a_provider_verified_it(stand: Stan
     assert sorted(deciders) == ["native", "native", "residual"]
 
 
+@pytest.mark.parametrize("verified", [True, False], ids=("verified", "decoded"))
+def test_a_token_that_a_provider_does_not_forward_is_not_there(stand: Stand, verified: bool) -> None:
+    """Envoy verifies it and takes it away: the policy finds no header, whatever the metadata hold."""
+    provider = PROVIDER.replace('"issuer"', '"forward": false, "issuer"')
+    bare = 'payload := io.jwt.decode(trim_prefix(http_request.headers.authorization, "Bearer "))[1]\n'
+    rules = _verified({"cert": JWKS}) if verified else bare + GRANTS
+    modules = {"p.rego": HEAD + rules, "q.rego": provider}
+    good = _signed(dumps({"iss": "corp", "role": "guest"}), "rsa", "RS256", dumps({"kid": "one"}))
+    statuses = []
+    for ask in (True, False):
+        stand.enforce(in_memory(modules), "envoy/authz/allow", keys={"corp": JWKS}, ask=ask)
+        statuses.append(stand.send(Sent("GET", "/", (("authorization", f"Bearer {good}"),))).status)
+    stand.log(2)
+    assert statuses[0] == statuses[1]
+
+
 def test_no_policy_sees_the_tokens_of_policies_as_a_provider(stand: Stand) -> None:
     """What Envoy notes of them is neither an identity nor metadata of the request."""
     policy = (

@@ -84,8 +84,15 @@ class Token:
 
     @property
     def doubt(self) -> Predicate:
-        """There is something at the place that Envoy has not verified as the policy would."""
-        return all_of((self.place.filled, negate(self.sound)))
+        """There is something at the place that Envoy has not verified as the policy would; or nothing any
+        more, as a provider that does not forward its token takes it away, and the policy sees none."""
+        verified = claim_defined(self.claims)
+        return any_of(
+            (
+                all_of((self.place.filled, negate(self.sound))),
+                all_of((negate(self.place.filled), verified)),
+            )
+        )
 
     @property
     def sound(self) -> Predicate:
