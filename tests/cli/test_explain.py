@@ -139,7 +139,7 @@ def test_secrets_of_the_request_are_not_shown(run: Run, project: Path) -> None:
         )
         assert ended.code == 1
         assert SECRET not in ended.out
-        assert "header x-api-key must be another" in ended.out
+        assert "header x-api-key must be one that the policy takes" in ended.out
 
 
 def test_what_envoy_does_before_any_policy(run: Run, project: Path) -> None:
@@ -155,6 +155,11 @@ def test_what_envoy_does_before_any_policy(run: Run, project: Path) -> None:
 def test_a_policy_folder_will_do(run: Run, project: Path) -> None:
     (project / "palisade.yaml").unlink()
     assert run("explain", "-f", "policies", "GET /open").code == 0
+    (project / "old.rego").write_text(
+        'package old\n\nallow { input.parsed_path == ["a"] }\n\nother { true }\n'
+    )
+    assert run("explain", "-f", "old.rego", "--v0-compatible", "GET /b").code == 1
+    assert run("explain", "-f", "old.rego", "--v0-compatible", "--decision", "old/other", "GET /b").code == 0
 
 
 class TestForms:

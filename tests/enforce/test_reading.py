@@ -6,12 +6,13 @@ import os
 from collections import Counter
 from collections.abc import Sequence
 
+import jwt
 import pytest
 from drawn_policies import policies
 from drawn_requests import DATA, requests
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-from lowered import subject_of
+from lowered import PROVIDERS, subject_of
 from policies_by_hand import DATA as HAND_DATA
 from policies_by_hand import POLICIES, REQUESTS
 
@@ -19,7 +20,7 @@ from palisade import rego
 from palisade.enforce.envoy.tree import MAX_LINEAR
 from palisade.explain.sidecar import decided, sight
 from palisade.policy.providers import Provider
-from palisade.testing.equivalence import Bed, Issuers, Request
+from palisade.testing.equivalence import Bed, Issuers, Request, Token
 
 EXAMPLES = int(os.environ.get("PALISADE_EXAMPLES", "40"))
 TOGETHER = 24
@@ -31,6 +32,7 @@ def compare(
     asked: Sequence[Request],
     providers: tuple[Provider, ...],
     issuers: Issuers,
+    together: int = TOGETHER,
 ) -> Counter[str]:
     """Asks Envoy and the reading of its configuration. Raises AssertionError where they differ."""
     tally: Counter[str] = Counter()
@@ -38,8 +40,9 @@ def compare(
         subject_of(each, providers, issuers, linear=MAX_LINEAR if at % 2 else 0)
         for at, each in enumerate(found)
     ]
-    for start in range(0, len(subjects), TOGETHER):
-        batch = subjects[start : start + TOGETHER]
+    for start in range(0, len(subjects), together):
+        batch = subjects[start : start + together]
+        batch = batch if together > 1 else batch * 2  # the bed reports of several
         bed.load(*batch, reporting=True)
         for request, seen in zip(asked, bed.ask(asked), strict=True):
             if seen is None or seen.refused or seen.input is None:
@@ -74,6 +77,49 @@ def test_generated_policies(
             assume(False)
     asked = data.draw(st.lists(requests, min_size=6, max_size=12))
     compare(bed, found, asked, providers, issuers)
+
+
+SECRET = "a secret of thirty-two characters"
+_DECODED = """token := payload if {
+	bearer := split(http.headers.authorization, " ")[1]
+	[valid, _, payload] := io.jwt.decode_verify(bearer, {"secret": "SECRET"})
+	valid
+}
+"""
+ON_TOKENS_AND_TIMES = (
+    _DECODED + 'allow if token.role == "admin"',
+    _DECODED + "allow if not token.role",
+    'allow if io.jwt.verify_hs256(trim_prefix(http.headers.authorization, "Bearer "), "SECRET")',
+    "allow if time.now_ns() > 1000",
+    "allow if time.clock(time.now_ns())[0] < 25",
+    'allow if time.weekday(time.now_ns()) in {"Saturday", "Sunday", "Monday"}',
+    "allow if { [y, m, d] := time.date(time.now_ns()); y > 2000; m < 13; d != 0 }",
+    "allow if time.now_ns() / 1000000000 < claims.exp",
+    "allow if claims.nbf <= time.now_ns() / 1000000000",
+)
+
+
+def test_tokens_that_the_policy_verifies_and_the_time(bed: Bed, issuers: Issuers) -> None:
+    """What Envoy's JWT filter and its clock give is read as well."""
+    head = "package p\nimport input.attributes.request.http\nclaims := input.identity.claims\n"
+    sources = [head + source.replace("SECRET", SECRET) for source in ON_TOKENS_AND_TIMES]
+    found = [rego.compile({"p.rego": source}) for source in sources]
+    secrets = (SECRET, "another one of thirty-two chars..")
+    bearers = [
+        jwt.encode(claims, secret)
+        for secret in secrets
+        for claims in (
+            {"role": "admin"},
+            {"role": "x", "exp": 1},
+            {"exp": 4_000_000_000},
+            {"nbf": 4_000_000_000},
+        )
+    ]
+    asked = [Request(headers=(("authorization", f"Bearer {each}"),)) for each in (*bearers, "a.b.c", "x")]
+    asked += [Request(), *(Request(token=Token("corp", {"nbf": nbf})) for nbf in (1, 1.5, "1", None))]
+    # Each with its own JWT filter.
+    tally = compare(bed, found, asked, PROVIDERS[:1], issuers, together=1)
+    assert min(tally[each] for each in ("allowed", "denied", "residual")) > 5, tally
 
 
 FORCED = (

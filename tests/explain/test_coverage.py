@@ -85,3 +85,13 @@ def test_odd_paths_are_a_doubt_of_policies_that_look_at_segments(tmp_path: Path)
     assert covered(tmp_path, 'allow if http.path == "/a"\n').doubts == ()
     [doubt] = covered(tmp_path, 'allow if input.parsed_path == ["a"]\n').doubts
     assert "%2F" in doubt.text
+
+
+def test_a_decision_that_is_put_together_of_rules_reports_each(tmp_path: Path) -> None:
+    report = covered(
+        tmp_path,
+        'result["allowed"] := http.method == "GET"\n\nresult["body"] := crypto.sha256(http.path)\n',
+        "palisade/identity/result",
+    )
+    assert [each.location.row for each in report.rules] == [4, 6]
+    assert all(each.where is not Where.SETTLED for each in report.rules)

@@ -133,3 +133,16 @@ def test_rules_that_only_the_evaluator_can_tell_are_asked_one_by_one() -> None:
     )
     found = explainer_of(rules).explain(request(x_4="4"))
     assert (found.allowed, row(found), found.where) == (True, 11, Where.RESIDUAL)
+
+
+def test_a_decision_that_is_put_together_of_rules_is_explained_by_what_allows() -> None:
+    rules = (
+        'may if claims.sub == "root"\n\nallow["allowed"] := may\n\nallow["http_status"] := 401\n\n'
+        "default may := false\n"
+    )
+    found = explainer_of(rules).explain(request(claims={"sub": "alice"}))
+    assert (found.allowed, found.status, row(found)) == (False, 401, 9)
+    assert found.account is not None
+    assert found.account.value is not None
+    assert [each.location.row for each in found.account.value.because] == [7]
+    assert found.flips[0].changes[0].value == "root"

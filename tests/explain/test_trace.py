@@ -143,3 +143,15 @@ def test_what_cannot_be_told_says_why() -> None:
         "allow if {\n\tclash == 1\n}\n\nclash := 1 if claims.sub\n\nclash := 2 if claims.roles"
     )
     assert "eval_conflict_error" in account(explainer, request(claims=ALICE)).trouble
+
+
+def test_a_value_that_is_no_constant_is_told_of_like_an_expression() -> None:
+    explainer = explainer_of('allow := may if http.method == "GET"\n\nmay if claims.sub == "root"')
+    found = account(explainer, request(claims=ALICE))
+    assert (found.held, found.allows) == (False, False)
+    assert found.expressions[0].held is True
+    explainer = explainer_of('allow := claims.admin if http.method == "GET"')
+    found = account(explainer, request(claims={"admin": False}))
+    assert (found.held, found.allows) == (True, False)
+    assert found.value is not None
+    assert (found.value.text, found.value.held, found.value.seen[0].value) == ("claims.admin", False, False)

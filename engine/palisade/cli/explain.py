@@ -47,6 +47,12 @@ def explain(
     entry: Annotated[
         int | None, typer.Option("--entry", metavar="N", help="Which entry of a HAR file, counted from 1.")
     ] = None,
+    decision: Annotated[
+        str, typer.Option("--decision", metavar="PATH", help="The rule that decides; for a policy set.")
+    ] = "",
+    v0: Annotated[
+        bool, typer.Option("--v0-compatible", help="Read modules as Rego v0; for a policy set.")
+    ] = False,
     output: Annotated[Output, typer.Option("--output", "-o", help="How to print it.")] = Output.TEXT,
 ) -> None:
     """Explain what becomes of a request under the policies on disk. Exits 1 if it is denied."""
@@ -56,7 +62,7 @@ def explain(
     from palisade.explain.flips import Budget
 
     with working("reading the policies") as step:
-        revision = subject.load(file, function=function)
+        revision = subject.load(file, function=function, decision=decision, v0=v0)
         called = function or _only(revision)
         options = requests.Options(
             function=called,

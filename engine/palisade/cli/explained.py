@@ -59,7 +59,7 @@ class Shown:
             console.print(f"value    {shown(found.value, self._discreet)}")
         for note in found.notes:
             console.print(f"note     {self._discreet.text(note)}", style="yellow")
-        if found.account is not None and found.account.expressions:
+        if found.account is not None and (found.account.expressions or found.account.value):
             console.print(Text("\nsince", "bold"))
             self._show_account(found.account, console, "")
         for at, account in enumerate(found.nearest):
@@ -94,6 +94,8 @@ class Shown:
             )
         for each in account.expressions:
             self._show_expression(each, console, indent + "    ")
+        if account.value is not None:
+            self._show_expression(account.value, console, indent + "    ")
 
     def _show_expression(self, expression: Expression, console: Console, indent: str) -> None:
         mark, style = _marks()[expression.held]
@@ -112,6 +114,8 @@ class Shown:
 
     def _show_flips(self, console: Console) -> None:
         other = "denied" if self._found.allowed else "allowed"
+        if not self._found.flips and self._found.where is not Where.REFUSED:
+            console.print(f"\nno change of the request was found by which it would be {other}", style="dim")
         for at, flip in enumerate(self._found.flips[:_MOST_FLIPS]):
             console.print(Text(f"\n{'to be' if not at else 'or, to be'} {other}", "bold"))
             for asked in changes(flip, self._found.document, self._discreet):
@@ -164,6 +168,7 @@ class Shown:
             "line": account.line,
             "held": account.held,
             "expressions": [self._expression(each) for each in account.expressions],
+            **({} if account.value is None else {"value": self._expression(account.value)}),
         }
         return {**found, "trouble": account.trouble} if account.trouble else found
 

@@ -255,7 +255,7 @@ class Aims:
             case "json.unmarshal", (inner,):
                 yield inner, dumps(value)
             case "base64.decode" | "base64url.decode", (inner,) if isinstance(value, str):
-                yield inner, base64.b64encode(value.encode()).decode()
+                yield inner, base64.b64encode(value.encode("utf-8", "replace")).decode()
             case "sprintf" | "concat" | "internal.template_string", _ if isinstance(value, str):
                 yield from self._filled(term, value)
             case ".", (inner, Known(name)):
@@ -290,7 +290,7 @@ def _other(values: Iterable[Value]) -> Value:
     if isinstance(first, int | float):
         return max(each for each in known if isinstance(each, int | float)) + 1
     if isinstance(first, str):
-        longest = max((each for each in known if isinstance(each, str)), key=len)
+        longest = max((each for each in known if isinstance(each, str)), key=len, default="")
         return f"{longest}x" if longest else "x"
     return [*first, "x"] if isinstance(first, list) else "x"
 

@@ -81,12 +81,15 @@ def report(policy: rego.Policy, decision: str, enforcement: Enforcement) -> Cove
         covered.setdefault((each.location.file, each.location.row), []).append(each)
     rules: list[RuleReport] = []
     defaults: list[CheckedRule] = []
-    for rule in index.of_path(path):
+    own = index.of_path(path)
+    for rule in own or index.below(path):
         if rule.rule.default:
             defaults.append(rule)
             continue
         place = rule.rule.loc
-        rules.append(_of_rule(rule, covered.get((place.file, place.row), ()), index))
+        # What is put together of rules below its path is decided as one.
+        found = covered.get((place.file, place.row), ()) if own else enforcement.coverage
+        rules.append(_of_rule(rule, found, index))
     rules.extend(_of_default(rule, rules, index) for rule in defaults)
     return CoverageReport(tuple(sorted(rules, key=lambda each: each.location)), enforcement.doubts)
 

@@ -237,7 +237,7 @@ class Explainer:
 
     @cached_property
     def _rules(self) -> tuple[CheckedRule, ...]:
-        return self.index.of_path(self._path)
+        return self.index.of_decision(self._path)
 
     @cached_property
     def _by_row(self) -> dict[tuple[str, int], CheckedRule]:
@@ -259,6 +259,8 @@ class Explainer:
             rule = self._rule_at(case.label)
             if truth is False:
                 continue
+            if rule is None and case.label is not NOWHERE:
+                return self._by_asking(tracer)
             if rule is None or rule.rule.default:
                 break
             account = next((each for each in map(tracer.account, branches(rule)) if each.held), None)
@@ -271,13 +273,21 @@ class Explainer:
                 return None, None
         return next((rule.rule.loc for rule in self._rules if rule.rule.default), None), None
 
+    def _by_asking(self, tracer: Tracer) -> tuple[Location | None, Account | None]:
+        """The deciding rule where the decision is put together of several, which are asked in turn."""
+        for rule in self._rules[:MOST_TRACED]:
+            for account in map(tracer.account, branches(rule)):
+                if account.held and not rule.rule.default:
+                    return account.location, account
+        return next((rule.rule.loc for rule in self._rules if rule.rule.default), None), None
+
     def _nearest(self, search: Search, tracer: Tracer, deciding: Location | None) -> list[Account]:
         """The rules that would have allowed it and came nearest."""
         places = [each.rule for each in search.nearest(MOST_NEAREST + 1)]
         rules = [rule for rule in map(self._rule_at, places) if rule is not None]
         rules = rules or [rule for rule in self._rules if not rule.rule.default][:MOST_TRACED]
         found = [account for rule in rules for account in self._tried(tracer, branches(rule))]
-        found = [each for each in found if each.location != deciding and not each.held]
+        found = [each for each in found if each.location != deciding and not each.allows]
         if not places:
             found.sort(key=lambda each: -each.reached)
         return found[:MOST_NEAREST]

@@ -95,6 +95,10 @@ class Body:
         body = "\n".join(lines)
         return f"{VALUES} := array.slice([[{', '.join(names)}] | {body}], 0, 1)"
 
+    def defined(self, asked: Sequence[int], term: ast.Term) -> str:
+        """The query that sets HELD to whether the statements hold and the term has a value then."""
+        return f"{HELD} := [count([1 | {self._together(asked)}\n{_ITEM} := {self.index.text(term)}])]"
+
     def _together(self, asked: Sequence[int]) -> str:
         """The statements, behind the declarations and arguments that they need."""
         statements = [self.branch.body[at] for at in asked]

@@ -21,11 +21,16 @@ class Branch:
     rule: CheckedRule
     location: Location
     body: ast.Body
+    value: ast.Term
 
     @property
-    def label(self) -> str:
-        """`FILE:ROW`, as decision logs have it."""
-        return f"{self.location.file}:{self.location.row}"
+    def telling(self) -> ast.Term | None:
+        """What of the value says whether a decision allows, where that is no constant."""
+        value = self.value
+        if isinstance(value, ast.Object):
+            members = dict(value.items)
+            value = members.get(ast.Scalar("allowed"), ast.Scalar(None))
+        return value if isinstance(value, ast.Ref | ast.Var | ast.Call) else None
 
 
 class RuleIndex:
@@ -85,6 +90,17 @@ class RuleIndex:
         """The rules at a path below data in source order, `default` rules among them."""
         return self._checked.rules.get(path, ())
 
+    def of_decision(self, path: tuple[str, ...]) -> tuple[CheckedRule, ...]:
+        """The rules that say whether a decision allows: where it is an object that is put together of rules,
+        as by `result["allowed"] := ...`, those of that member."""
+        return self.of_path(path) or self.of_path((*path, "allowed"))
+
+    def below(self, path: tuple[str, ...]) -> tuple[CheckedRule, ...]:
+        """The rules of a document that is put together of rules below its path."""
+        document = ast.Ref(ast.Var("data"), tuple(map(ast.Scalar, path)))
+        paths = sorted(each for each in self._checked.tree.meant(document) if each[: len(path)] == path)
+        return tuple(rule for each in paths for rule in self.of_path(each))
+
     def referred(self, node: ast.Node) -> Iterator[CheckedRule]:
         """The rules that a node of a checked body refers to or calls."""
         seen: set[tuple[str, ...]] = set()
@@ -100,5 +116,5 @@ class RuleIndex:
 
 def branches(rule: CheckedRule) -> tuple[Branch, ...]:
     """The rule and its `else` branches, in the order in which they are tried."""
-    others = (Branch(rule, each.loc, each.body) for each in rule.rule.orelse)
-    return (Branch(rule, rule.rule.loc, rule.rule.body), *others)
+    others = (Branch(rule, each.loc, each.body, each.value) for each in rule.rule.orelse)
+    return (Branch(rule, rule.rule.loc, rule.rule.body, rule.rule.head.value), *others)

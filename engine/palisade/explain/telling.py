@@ -59,7 +59,8 @@ def changes(flip: Flip, document: Value, discreet: Discreet) -> list[str]:
 def _asked(change: Change, document: Value, discreet: Discreet) -> str:
     subject, now = _subject(change), change.before
     if discreet.hides(change):
-        return f"{subject} must be another" if change.value is not UNDEFINED else f"{subject} must be missing"
+        wanted = "missing" if change.value is UNDEFINED else "one that the policy takes, which is not shown"
+        return f"{subject} must be {wanted}"
     if change.value is UNDEFINED:
         return (
             f"{subject} must be missing (now {shown(now, discreet)})"

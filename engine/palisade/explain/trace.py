@@ -6,8 +6,8 @@ an account of its own where it says why the expression failed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from palisade import rego
 from palisade.explain.questions import HELD, VALUES, Body, Shown
@@ -59,6 +59,13 @@ class Account:
     held: bool
     expressions: tuple[Expression, ...] = ()
     trouble: str = ""
+    value: Expression | None = None
+    """The rule's value, where the rule held and that is no constant: whether it is true."""
+
+    @property
+    def allows(self) -> bool:
+        """Whether the rule held, and its value is true as far as that is told."""
+        return self.held and (self.value is None or self.value.held is True)
 
     @property
     def reached(self) -> int:
@@ -80,6 +87,11 @@ class Tracer:
         self._left -= 1
         if len(branch.body) > MOST_STATEMENTS:
             return self._untold(branch, f"it has more than {MOST_STATEMENTS} expressions")
+        if branch.telling is not None:
+            # The value is asked like an expression behind the others.
+            branch = replace(
+                branch, body=(*branch.body, ast.Expression(branch.telling, loc=branch.telling.loc))
+            )
         body = Body(branch, self._index, tuple(map(_literal, args)))
         if not branch.body:
             return Account(branch.location, self._index.line(branch.location), True)
@@ -87,12 +99,14 @@ class Tracer:
             asked, failed = self._tested(branch, body)
             terms = body.terms(asked, failed)
             [*values] = self._ask(branch, body.values(asked, terms))[VALUES]
+            given = self._gives(branch, body, asked, failed)
         except CompileError as error:
             return self._untold(branch, error.errors[0].message)
         except EvalError as error:
             return self._untold(branch, f"{error.code}: {error.message}")
         held = {**dict.fromkeys(asked, True), **dict.fromkeys(failed, False)}
-        return self._told(branch, held, terms, values[0] if values else [], depth)
+        account = self._told(branch, held, terms, values[0] if values else [], depth)
+        return account if given else replace(account, held=False)
 
     def _tested(self, branch: Branch, body: Body) -> tuple[list[int], set[int]]:
         """The statements that hold together, and those that fail."""
@@ -105,6 +119,13 @@ class Tracer:
                 return asked, failed
             failed.add(asked[end])
         return asked[:end], failed
+
+    def _gives(self, branch: Branch, body: Body, asked: Sequence[int], failed: Container[int]) -> bool:
+        """Whether the rule has a value, be it false, where its expressions hold."""
+        last = len(branch.body) - 1
+        if branch.telling is None or last not in failed or list(asked) != list(range(last)):
+            return True
+        return bool(self._ask(branch, body.defined(asked, branch.telling))[HELD][0])
 
     def _ask(self, branch: Branch, query: str) -> dict[str, Value]:
         [found] = self._policy.query(
@@ -123,7 +144,7 @@ class Tracer:
     def _told(
         self,
         branch: Branch,
-        held: Mapping[int, bool],
+        fared: Mapping[int, bool],
         terms: Sequence[Sequence[Shown]],
         values: Sequence[Value],
         depth: int,
@@ -133,10 +154,12 @@ class Tracer:
         for at, statement in enumerate(branch.body):
             text = self._index.text(statement)
             seen = [_seen(term, next(left, [])) for term in terms[at]]
-            because = self._because(statement, seen, held[at], depth) if at in held else ()
-            expressions.append(Expression(statement.loc, text, held.get(at), _worth(seen), because))
+            because = self._because(statement, seen, fared[at], depth) if at in fared else ()
+            expressions.append(Expression(statement.loc, text, fared.get(at), _worth(seen), because))
+        value = expressions.pop() if branch.telling is not None else None
+        held = all(each.held for each in expressions)
         line = self._index.line(branch.location)
-        return Account(branch.location, line, all(each.held for each in expressions), tuple(expressions))
+        return Account(branch.location, line, held, tuple(expressions), value=value if held else None)
 
     # Rules that an expression refers to -------------------------------------------------------------------
 
