@@ -172,9 +172,9 @@ def test_another_text_is_another_layout() -> None:
 
 
 def test_a_layout_that_comes_again_is_not_the_one_of_before() -> None:
-    """Parts of back then may still be in the sidecar."""
+    """Parts of back then may still be in the sidecar, changed since by revisions of the past."""
     first = in_parts(rules(2000), DENY, "r1", linear=4)
-    later = in_parts(rules(2000), DENY, "r3", linear=4, before=None)
+    later = in_parts(rules(2000), DENY, "r1", linear=4, before=None, again=True)
     assert first is not None
     assert later is not None
     assert first.layout.form == later.layout.form

@@ -111,7 +111,10 @@ def compile_sidecar(
         parts = None
         if divisible and shadow is None:
             last = previous.parts if previous else None
-            parts = in_parts(decision.entries, decision.default, revision.id, linear=linear, before=last)
+            again = previous is not None and last is None
+            parts = in_parts(
+                decision.entries, decision.default, revision.id, linear=linear, before=last, again=again
+            )
         rbac, texts = native(decision, revision.id, linear=linear) if parts is None else (RBAC(), parts.texts)
         if shadow is not None:
             before = previous.shadow if previous else None

@@ -14,6 +14,7 @@ docs/decisions/parts-of-a-decision.md.
 from __future__ import annotations
 
 import hashlib
+import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -71,8 +72,8 @@ class Parts:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How rules are dealt out. `since` is the revision with which that began: parts of an earlier time of
-    the same form may still be in the sidecar, and are not to be taken for those of now."""
+    """How rules are dealt out. `since` names the time from which they are: parts of an earlier time of the
+    same form may still be in the sidecar, and are not to be taken for those of now."""
 
     form: str
     since: str
@@ -83,11 +84,19 @@ class Layout:
 
 
 def in_parts(
-    entries: Sequence[Entry], default: Entry, revision: str, *, linear: int, before: Parts | None = None
+    entries: Sequence[Entry],
+    default: Entry,
+    revision: str,
+    *,
+    linear: int,
+    before: Parts | None = None,
+    again: bool = False,
 ) -> Parts | None:
     """The decision of these rules in parts; None where it is better left whole.
 
-    What is as it was `before`, for the revision that the sidecar got before this one, is the same.
+    What is as it was `before`, for the revision that the sidecar got before this one, is the same. Where that
+    was whole and parts come `again`, the sidecar may still have some that began with this very revision and
+    were changed since: the time then gets a name of its own.
     """
     dealt = deal(entries, before.dealt if before is not None else None)
     if dealt is None:
@@ -110,7 +119,7 @@ def in_parts(
     )
     texts = _laid(dealt.text, read)
     form = _form(dealt.text, texts)
-    layout = Layout(form, revision)
+    layout = Layout(form, f"{revision}-{secrets.token_hex(4)}" if again else revision)
     if before is not None and before.layout.form == form:
         layout = before.layout
     else:
