@@ -135,8 +135,7 @@ def _functions(old: Revision, new: Revision, names: Sequence[str]) -> list[Funct
 
 def _plan(revision: Revision) -> Sequence[str]:
     """The strings of the rules."""
-    path = revision.inventory.decision.replace("/", ".")
-    return revision.policy.plan([f"data.{path}"]).strings
+    return revision.policy.plan([revision.inventory.decision_document]).strings
 
 
 def _search(

@@ -108,9 +108,8 @@ class Shadowing:
         return shadowed if self._count(function, allowed, shadowed.allowed) else None
 
     def _decide(self, shadow: Revision, document: Value) -> Shadowed:
-        path = f"data.{shadow.inventory.decision.replace('/', '.')}"
         try:
-            allowed = from_value(shadow.policy.evaluate(path, document)).allowed
+            allowed = from_value(shadow.policy.evaluate(shadow.inventory.decision_document, document)).allowed
         except EvalError:
             allowed = False
         if self._attribution[0] != shadow.id:

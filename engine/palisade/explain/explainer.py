@@ -86,7 +86,7 @@ class Explainer:
 
     @property
     def _path(self) -> tuple[str, ...]:
-        return tuple(self.revision.inventory.decision.split("/"))
+        return self.revision.inventory.decision_path
 
     @property
     def _asks_others(self) -> bool:
@@ -95,7 +95,7 @@ class Explainer:
     def decision(self, document: Value) -> tuple[Value, Decision]:
         """What the reference evaluator decides: the rule's value, and what Envoy is told to do."""
         try:
-            value = self.policy.evaluate("data." + ".".join(self._path), document)
+            value = self.policy.evaluate(self.revision.inventory.decision_document, document)
         except rego.EvalError as error:
             return UNDEFINED, denied(error.code, f"the evaluation ends in an error: {error}")
         return value, from_value(value)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
 from palisade.policy.source import SourceError, did_you_mean
-from palisade.rego import Network
+from palisade.rego import Network, path_of
 
 EscapedSlashes = Literal["reject", "keep", "unescape"]
 Protocol = Literal["auto", "http1", "http2"]
@@ -126,12 +127,27 @@ class Inventory:
     backend: OpaSettings | None = None
     """Who evaluates residual decisions; None is the engine itself."""
 
+    @property
+    def decision_path(self) -> tuple[str, ...]:
+        """The parts of the entry point's path below `data`."""
+        return tuple(self.decision.split("/"))
+
+    @property
+    def decision_document(self) -> str:
+        """The entry point as Rego spells it, such as `data.a["b-c"].allow`."""
+        return _document(self.decision)
+
     def function(self, name: str) -> Function:
         """The function of that name. Raises UnknownFunctionError, which names the nearest."""
         try:
             return self.functions[name]
         except KeyError:
             raise UnknownFunctionError(name, self.functions) from None
+
+
+@lru_cache(maxsize=64)
+def _document(decision: str) -> str:
+    return path_of(decision.split("/"))
 
 
 class UnknownFunctionError(LookupError):

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Iterable
-from functools import lru_cache
 
 from palisade.decide.backends.interface import Backend, Health
 from palisade.policy.revisions import Revision
-from palisade.rego import path_of
 from palisade.rego.values import Value
 
 KIND = "embedded"
@@ -28,7 +26,7 @@ class EmbeddedBackend(Backend):
 
     def evaluate(self, revision: Revision, function: str, document: Value) -> Value | Awaitable[Value]:
         """At once; in a thread of its own where the policy may wait for other hosts."""
-        path = _path(revision.inventory.decision)
+        path = revision.inventory.decision_document
         if revision.inventory.network.hosts:
             return asyncio.to_thread(revision.policy.evaluate, path, document)
         return revision.policy.evaluate(path, document)
@@ -36,8 +34,3 @@ class EmbeddedBackend(Backend):
     @property
     def health(self) -> Health:
         return Health(KIND)
-
-
-@lru_cache(maxsize=64)
-def _path(decision: str) -> str:
-    return path_of(decision.split("/"))

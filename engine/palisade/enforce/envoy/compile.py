@@ -165,7 +165,7 @@ def _pair(revision: Revision, shadow: Revision | None) -> str:
 
 
 def _plan(revision: Revision) -> ir.Policy:
-    return revision.policy.plan([".".join(("data", *revision.inventory.decision.split("/")))])
+    return revision.policy.plan([revision.inventory.decision_document])
 
 
 def _reads_body(plan: ir.Policy) -> bool:
@@ -180,7 +180,7 @@ def _work(
     before: Work | None,
 ) -> Work:
     """The decision where tokens are those that the providers have signed."""
-    path = revision.inventory.decision.split("/")
+    path = revision.inventory.decision_path
     outcome, decision = (before.outcome, before.decision) if before is not None else (None, None)
     outcome = evaluate(plan, path, revision.policy.data, {("function",): function.name}, outcome)
     bearers = [each.name for each in providers if each.tokens == (Header(),)]

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 
-from palisade.rego import ir
+from palisade.rego import ast, ir
 from palisade.rego.errors import NOWHERE, Location
 from palisade.rego.partial.blocks import MAX_OF_RULE, MAX_STATEMENTS, Blocks, restored
 from palisade.rego.partial.flow import RESULT, Liveness, all_stmts
@@ -38,6 +38,7 @@ from palisade.rego.partial.worlds import (
     Worlds,
     env_key,
 )
+from palisade.rego.printer import print_ref
 from palisade.rego.values import Value
 
 _SPARE = 10_000
@@ -119,7 +120,8 @@ class Executor(Blocks):
         if func is not None:
             worlds, result = self._run_function(func, args), func.result
         else:
-            plan = next(plan for plan in self._policy.plans if plan.name == ".".join(("data", *path)))
+            name = print_ref(ast.Ref(ast.Var("data"), tuple(map(ast.Scalar, path))))
+            plan = next(plan for plan in self._policy.plans if plan.name == name)
             env: dict[int, Symbol] = dict(zip((ir.INPUT, ir.DATA), args, strict=True))
             worlds, result = self._sequence(plan.blocks, env, frozenset((RESULT,)), guard=True), RESULT
         self._settle()

@@ -32,8 +32,8 @@ class _Conditions:
     """The cases of one revision's decision, and what each part of their conditions says."""
 
     def __init__(self, revision: Revision, function: Function) -> None:
-        path = revision.inventory.decision.split("/")
-        plan = revision.policy.plan([".".join(("data", *path))])
+        path = revision.inventory.decision_path
+        plan = revision.policy.plan([revision.inventory.decision_document])
         outcome = evaluate(plan, path, revision.policy.data, {("function",): function.name})
         self._builder = outcome.builder
         self._said: dict[Formula, int] = {}

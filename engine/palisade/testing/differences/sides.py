@@ -36,7 +36,7 @@ class Side:
 
     def __init__(self, revision: Revision) -> None:
         self.revision = revision
-        self._evaluate = revision.policy.prepare(f"data.{revision.inventory.decision.replace('/', '.')}")
+        self._evaluate = revision.policy.prepare(revision.inventory.decision_document)
 
     def decide(self, document: Value | None) -> Decision:
         """The decision on an input; a request of which none can be made is denied, as is an error."""

@@ -49,8 +49,7 @@ def constants(old: Revision, new: Revision) -> tuple[str | int | float, ...]:
 
 
 def _constants(revision: Revision) -> dict[str | int | float, None]:
-    path = revision.inventory.decision.replace("/", ".")
-    plan = revision.policy.plan([f"data.{path}"])
+    plan = revision.policy.plan([revision.inventory.decision_document])
     found: dict[str | int | float, None] = dict.fromkeys(plan.strings)
     blocks = [block for each in plan.plans for block in each.blocks]
     blocks += [block for each in plan.funcs for block in each.blocks]

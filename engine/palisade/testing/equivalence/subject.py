@@ -41,7 +41,7 @@ class Subject:
     @property
     def rule(self) -> str:
         """The path of the decision, as `data.palisade.identity.allow`."""
-        return "data." + self.revision.inventory.decision.replace("/", ".")
+        return self.revision.inventory.decision_document
 
     @property
     def follows_proxy(self) -> bool:
