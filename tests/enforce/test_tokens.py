@@ -179,6 +179,17 @@ def _tokens(key: str, alg: str, kid: str) -> Iterator[tuple[str, bool]]:
     yield _signed("no JSON", key, alg, dumps(named)), False
 
 
+def _spelled_otherwise(token: str) -> Iterator[str]:
+    """The same numbers of an elliptic curve in signatures of other lengths: no list of revoked tokens has
+    these."""
+    message, _, signature = token.rpartition(".")
+    raw = base64.urlsafe_b64decode(signature + "==")
+    r, s = raw[:32], raw[32:]
+    for each in (raw + b"\0", raw + b"\0\0", b"\0" + r + b"\0" + s, bytes(9) + r + bytes(9) + s + b"x"):
+        yield f"{message}.{_encoded(each).decode()}"
+    yield token + "x"
+
+
 def _requests() -> Iterator[tuple[Sent, bool]]:
     for key, alg, kid, count in (
         *(("secret", "HS256", "", 99), ("rsa", "RS256", "one", 99), ("ec", "ES256", "two", 12)),
@@ -195,6 +206,9 @@ def _requests() -> Iterator[tuple[Sent, bool]]:
         *("Bearer a.b.c", "Bearer a.b", "Basic YTpi", "", "Bearer", "Bearer ", f"Bearer {good}\t"),
     ):
         yield Sent("GET", "/a/bob", (("authorization", value), ("x-token", value))), False
+    curved = _signed(dumps({"role": "guest"}), "ec", "ES256", dumps({"kid": "two"}))
+    for token in (curved, *_spelled_otherwise(curved)):
+        yield Sent("GET", "/a/alice", (("authorization", f"Bearer {token}"), ("x-token", token))), False
     twice = (("authorization", f"Bearer {good}"), ("authorization", "Bearer other"))
     yield Sent("GET", "/a/bob", twice), False
     yield Sent("GET", "/a/bob", twice[::-1]), False

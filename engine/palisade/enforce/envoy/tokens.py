@@ -37,6 +37,8 @@ _HEADERS = ("attributes", "request", "http", "headers")
 _BEARER = "Bearer "
 _PART = r"[A-Za-z0-9_-]+"
 _CONSTRAINTS = frozenset(("cert", "secret", "alg", "iss", "aud"))
+_SIGNATURES = {"P-256": ("ES256", 86), "P-384": ("ES384", 128), "P-521": ("ES512", 176)}
+"""By curve, the algorithm and how many characters a signature has (RFC 7518, section 3.4)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,11 @@ class Place:
         """The header is there once, and is the prefix and what looks like a token: all ways to take that out
         of it agree."""
         pattern = f"{self.prefix}{_PART}\\.{_PART}\\.{_PART}"
+        return text_check(header_text(self.header), patterns.regex(pattern))
+
+    def signed(self, characters: int) -> Predicate:
+        """The signature has so many characters, where the header is `usual`."""
+        pattern = f".*\\.[A-Za-z0-9_-]{{{characters}}}"
         return text_check(header_text(self.header), patterns.regex(pattern))
 
     @property
@@ -102,6 +109,7 @@ class Token:
         parts += [negate(claim_defined(self._head(name))) for name in ("crit", "enc", "cty")]
         typ = self._head("typ")
         parts.append(any_of((negate(claim_defined(typ)), claim_kind(typ, "string"))))
+        parts += self._signatures()
         asked = dict(self.constraints)
         if "alg" in asked:
             parts.append(_is(self._head("alg"), asked["alg"]))
@@ -110,6 +118,15 @@ class Token:
         if self.timed:
             parts += [self._audience(asked.get("aud", "")), *self._times()]
         return all_of(parts)
+
+    def _signatures(self) -> Iterable[Predicate]:
+        """Signatures by elliptic curves are as long as they must be: Envoy halves what there is, and so takes
+        one with a byte more, or with zeros before each number."""
+        keys = json.loads(self.keys)["keys"] if self.keys else []
+        for curve in sorted({key["crv"] for key in keys if key["kty"] == "EC"}):
+            algorithm, characters = _SIGNATURES[curve]
+            other = negate(_is(self._head("alg"), algorithm))
+            yield any_of((other, self.place.signed(characters)))
 
     def _head(self, name: str) -> ClaimSource:
         return ClaimSource((self.header_name, name))
