@@ -1,4 +1,4 @@
-"""A decision whose path is no plain reference, as `package team["b-c"].authz` gives, works in every command."""
+"""A decision whose path is no plain reference, as `package team["b-c"].authz` gives, works everywhere."""
 
 from __future__ import annotations
 
