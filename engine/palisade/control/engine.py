@@ -9,7 +9,9 @@ What it serves is one deployment at a time. A reading that fails changes nothing
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -179,9 +181,10 @@ class Engine:
         try:
             await stack.enter_async_context(listener)
         except OSError as error:
+            reason = os.strerror(error.errno) if error.errno else str(error)
+            hint = ": is another engine running there?" if error.errno == errno.EADDRINUSE else ""
             raise EngineError(
-                f"engine.listen: {listener.address} cannot be listened on ({error.strerror}): "
-                "is another engine running there?"
+                f"engine.listen: {listener.address} cannot be listened on ({reason}){hint}"
             ) from None
         self.listen = listener.address
         stack.enter_context(announced.told(self.inventory.engine.state, announced.ENGINE, self.listen))
