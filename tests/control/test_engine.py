@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import shutil
+import threading
 import time
 
 import httpx
@@ -15,6 +17,7 @@ from palisade.control.engine import Engine, EngineError
 from palisade.control.status import problems, status
 from palisade.decide.service import Evaluation
 from palisade.policy.inventory import InventoryError
+from palisade.rego import Policy
 
 
 def test_an_edit_is_in_force_soon_after_it_is_saved(project: Project) -> None:
@@ -246,6 +249,35 @@ def test_a_residual_decision_names_the_rule(project: Project) -> None:
             assert engine.rollout.decide("hello", {}).rule().endswith("allow.rego:3")
 
     run(session())
+
+
+def test_no_decision_waits_in_the_event_loop_for_code_to_be_made(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of ten thousand rules that takes most of a second. Many may ask meanwhile: it is made once."""
+    rules = (f'allow if input.attributes.request.http.path == "/{number}"\n' for number in range(200))
+    project.allow.write_text(ALLOW + "".join(rules))
+    made = []
+    make = Policy.make_ready
+
+    def slow(self: Policy, path: str) -> None:
+        made.append(threading.get_ident())
+        time.sleep(0.1)
+        make(self, path)
+
+    monkeypatch.setattr(Policy, "make_ready", slow)
+
+    async def session() -> None:
+        async with Engine(project.file) as engine:
+            asked = [engine.rollout.decide("hello", {}) for _ in range(20)]
+            assert all(inspect.isawaitable(each) for each in asked)
+            values = [evaluation.value for evaluation in await asyncio.gather(*asked)]
+            assert values == [False] * 20
+            assert isinstance(engine.rollout.decide("hello", {}), Evaluation)
+
+    run(session())
+    assert len(made) == 1
+    assert made[0] != threading.get_ident()
 
 
 def test_the_state_folder_is_for_its_owner_only(project: Project) -> None:

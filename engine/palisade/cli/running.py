@@ -7,6 +7,7 @@ import logging
 import os
 import resource
 import signal
+import sys
 import threading
 from collections.abc import Coroutine
 from datetime import datetime
@@ -21,6 +22,9 @@ from palisade.cli.output import count, err, hint_at_older_rego, print_diagnostic
 from palisade.control.engine import Engine, EngineError, Reload
 
 _LEAVE_SECONDS = 1.0
+
+
+_SWITCH_SECONDS = 0.001
 
 
 def run(work: Coroutine[Any, Any, None]) -> None:
@@ -43,6 +47,8 @@ def run(work: Coroutine[Any, Any, None]) -> None:
     leave.daemon = True
     try:
         _allow_open_files()
+        # While a thread compiles, decisions wait for their turn this long each time.
+        sys.setswitchinterval(_SWITCH_SECONDS)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(guarded())
             leave.start()

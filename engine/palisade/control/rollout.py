@@ -20,7 +20,7 @@ from palisade.xds import EventKind, NodeEvent, SnapshotCache
 
 log = logging.getLogger(__name__)
 
-_ATTRIBUTION_DELAY = 0.3
+_READY_DELAY = 0.3
 
 
 class Rollout:
@@ -68,7 +68,7 @@ class Rollout:
         for each in (deployment, *([canary] if canary else [])):
             residual = any(enforcement.residual for enforcement in each.enforcements.values())
             if residual and each.id not in self._attributions:
-                self._tasks.spawn(self._attribute(each))
+                self._tasks.spawn(self._get_ready(each))
 
     def node_event(self, event: NodeEvent) -> None:
         """Takes note of what a sidecar made of a revision."""
@@ -122,11 +122,12 @@ class Rollout:
         self._attributions = {name: each for name, each in self._attributions.items() if name in used}
         self._backend.retain(used)
 
-    async def _attribute(self, deployment: Deployment) -> None:
-        """Prepares to tell which rule decided. The push goes first: nobody waits for this."""
-        await asyncio.sleep(_ATTRIBUTION_DELAY)
+    async def _get_ready(self, deployment: Deployment) -> None:
+        """Prepares to decide, and to tell which rule decided. The push goes first: nobody waits for this."""
+        await asyncio.sleep(_READY_DELAY)
         revision = deployment.revision
         try:
+            await self._backend.prepare(revision)
             self._attributions[deployment.id] = await asyncio.to_thread(
                 attribute, revision.policy, revision.inventory.decision
             )

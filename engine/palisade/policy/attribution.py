@@ -72,6 +72,8 @@ def attribute(policy: rego.Policy, decision: str) -> Attribution:
         return Attribution(policy, (), (), "")
     paths = tuple(dict.fromkeys(packages))
     copy = rego.compile(sources, policy.data, version=version, previous=policy) if paths else policy
+    for each in paths:
+        copy.make_ready(each)
     return Attribution(copy, paths, tuple(order), default)
 
 

@@ -112,6 +112,15 @@ class Policy:
             _keep(self._prepared, path, prepared)
         return prepared(input)
 
+    def is_ready(self, path: str) -> bool:
+        """Whether `evaluate` has the code for the path. To make it takes a second where rules are many."""
+        return path in self._prepared
+
+    def make_ready(self, path: str) -> None:
+        """Makes the code for the path, so that no `evaluate` has to."""
+        if path not in self._prepared:
+            _keep(self._prepared, path, self.prepare(path))
+
     def prepare(self, path: str) -> Prepared:
         """What `evaluate` calls for the path: a function from an input to the document's value."""
         parts = _parts(path)

@@ -59,6 +59,11 @@ class Backend(ABC):
         such refusal: then nothing is raised, `health` tells of it, and the backend tries again by itself.
         """
 
+    async def prepare(self, revision: Revision) -> None:
+        """Does what takes long before the first request is asked about. Nobody waits for it: the sidecars
+        were offered the revision already. By default nothing."""
+        return
+
     @abstractmethod
     def retain(self, revisions: Iterable[str]) -> None:
         """Of all revisions only these, by their ids, may still be asked."""
