@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import copy
 import json
-import logging
 import os
 import socket
 import statistics
@@ -14,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +21,9 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from palisade.control.engine import Engine
-from palisade.control.sidecars import Sidecars, settings_of
+from palisade.control.sidecars import Sidecars
 from palisade.decide.sink import FileSink
-from palisade.policy.inventory import Address
 from palisade_sidecar import sidecar
-from palisade_sidecar.bootstrap import bootstrap
-from palisade_sidecar.engine_cluster import secrets
-from palisade_sidecar.envoy import EnvoyProcess, find_envoy
-from palisade_sidecar.logs import EnvoyLog
 
 ISSUER, AUDIENCE = "https://issuer.example", "bench"
 
@@ -189,52 +183,8 @@ def pin_envoys() -> None:
 
 def _affinity(process: int, processors: set[int]) -> None:
     for thread in os.listdir(f"/proc/{process}/task"):
-        os.sched_setaffinity(int(thread), processors)
-
-
-@contextlib.asynccontextmanager
-async def plain(folder: Path, running: Running, upstream: int, *, logged: bool) -> AsyncIterator[int]:
-    """The sidecar's own Envoy and bootstrap, with nothing but the router in it; its port."""
-    port = free_port()
-    name = "same" if logged else "bare"
-    directory = folder / name
-    directory.mkdir()
-    settings = settings_of(
-        replace(running.engine.inventory.functions["bench"], listen=Address("127.0.0.1", port)),
-        engine=running.engine.listen,
-        credentials=running.engine.credentials.folder("bench"),
-        run_dir=directory,
-    )
-    for file_name, content in secrets(settings).items():
-        (directory / file_name).write_text(json.dumps(content))
-    config = bootstrap(settings)
-    del config["dynamic_resources"]
-    manager = config["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]
-    manager["http_filters"] = manager["http_filters"][-1:]
-    if not logged:
-        del manager["access_log"]
-    file = directory / "envoy.json"
-    file.write_text(json.dumps(config))
-    process = await EnvoyProcess.start(
-        find_envoy(), file, EnvoyLog(logging.getLogger("bench")), concurrency=2
-    )
-    try:
-        await _listens(port)
-        yield port
-    finally:
-        await process.stop()
-
-
-async def _listens(port: int) -> None:
-    for _ in range(400):
-        try:
-            _, writer = await asyncio.open_connection("127.0.0.1", port)
-        except OSError:
-            await asyncio.sleep(0.05)
-        else:
-            writer.close()
-            return
-    raise SystemExit("the plain Envoy does not listen")
+        with contextlib.suppress(ProcessLookupError):  # a thread that has ended since
+            os.sched_setaffinity(int(thread), processors)
 
 
 async def _in_force(engine: Engine, functions: tuple[str, ...]) -> None:
