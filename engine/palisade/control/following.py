@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 from palisade.control.loading import Candidate, Known, Reading, read
+from palisade.policy.revisions import Revision
 from palisade.policy.watcher import Watcher
 
 _MOST_DISCARDED = 3
@@ -19,6 +21,7 @@ class Files:
         self._file = file
         self._watcher = Watcher()
         self._discarded = 0
+        self._dropped: Revision | None = None
         self._paths: tuple[Path, ...] = ()
         self._folders: frozenset[Path] = frozenset()
 
@@ -58,12 +61,14 @@ class Files:
     async def reread(self, known: Known) -> Reading | None:
         """A reading after a change; None where files changed while they were read.
 
-        That may be half of the one and half of the other, and `changed` returns once more.
+        That may be half of the one and half of the other, and `changed` returns once more. What was parsed
+        for it need not be parsed again all the same.
         """
         generation = self._watcher.generation
-        reading = await self.read(known)
+        reading = await self.read(replace(known, revision=self._dropped or known.revision))
         if self._watcher.generation != generation and self._discarded < _MOST_DISCARDED:
             self._discarded += 1
+            self._dropped = reading.revision or self._dropped
             return None
-        self._discarded = 0
+        self._discarded, self._dropped = 0, None
         return reading
