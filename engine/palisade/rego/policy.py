@@ -16,6 +16,7 @@ from typing import Any, TypeAlias, TypeVar
 from palisade.rego import ast, codegen, ir
 from palisade.rego.builtins.registry import Network
 from palisade.rego.check import CheckedSet, check, check_query
+from palisade.rego.collector import collector_paused
 from palisade.rego.errors import COMPILE_ERROR, CompileError, Diagnostic, Location
 from palisade.rego.evaluation import guarded
 from palisade.rego.limits import DEFAULT, Limits
@@ -274,6 +275,7 @@ def compile(
     if type(base) is not dict:
         raise TypeError("data is an object: the documents by name")
     sources = _Sources(MappingProxyType(dict(modules)), version, schemas)
-    checked = sources.check(base, previous.checked if previous else None)
+    with collector_paused():  # over all files: between two of them the collector would look at all before
+        checked = sources.check(base, previous.checked if previous else None)
     setup = Setup(limits=limits, network=network, env=env or {}, config=config or {}, printed=printed)
     return Policy(sources, checked, base, setup, previous._planned if previous else Memory())
