@@ -19,7 +19,7 @@ class Bounds:
 
     @property
     def exact(self) -> bool:
-        return self.surely == self.possibly
+        return self.surely is self.possibly or self.surely == self.possibly
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +47,21 @@ def exactly(predicate: Predicate) -> Bounds:
 
 def either(parts: Iterable[Bounds]) -> Bounds:
     found = list(parts)
-    return Bounds(any_of(p.surely for p in found), any_of(p.possibly for p in found))
+    surely = any_of(p.surely for p in found)
+    return Bounds(surely, surely if _all_exact(found) else any_of(p.possibly for p in found))
 
 
 def both(parts: Iterable[Bounds]) -> Bounds:
     found = list(parts)
-    return Bounds(all_of(p.surely for p in found), all_of(p.possibly for p in found))
+    surely = all_of(p.surely for p in found)
+    return Bounds(surely, surely if _all_exact(found) else all_of(p.possibly for p in found))
+
+
+def _all_exact(parts: Iterable[Bounds]) -> bool:
+    """Whether that can be told without looking into them."""
+    return all(part.surely is part.possibly for part in parts)
 
 
 def inverse(bounds: Bounds) -> Bounds:
-    return Bounds(negate(bounds.possibly), negate(bounds.surely))
+    surely = negate(bounds.possibly)
+    return Bounds(surely, surely if bounds.surely is bounds.possibly else negate(bounds.surely))

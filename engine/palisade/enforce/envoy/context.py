@@ -78,6 +78,7 @@ class Context:
         self._touched: dict[Token, None] = {}
         self._everyone = tuple(sorted(providers))
         self._providers = self._everyone
+        self._found_before: dict[tuple[tuple[object, ...], tuple[str, ...]], Source | None] = {}
         self._reasons: set[Reason] = set()
         self.needs_clean_path = False
         self.doubts: dict[Predicate, None] = {}
@@ -113,9 +114,17 @@ class Context:
         """Where Envoy has what a term is; None where it has not, or not in one place."""
         return self._source(term)
 
+    def _find(self, path: tuple[object, ...]) -> Source | None:
+        if not all(type(step) is str for step in path):
+            return find(path, self._providers)  # where 1 and 1.0 are two keys, though equal
+        known = self._found_before.get((path, self._providers), self)
+        if isinstance(known, Context):
+            known = self._found_before[path, self._providers] = find(path, self._providers)
+        return known
+
     def _source(self, term: Symbol) -> Source | None:
         if isinstance(term, Input):
-            found = find(term.path, self._providers)
+            found = self._find(term.path)
             if isinstance(found, TextSource) and not found.pseudo:
                 self.doubts[_beyond_ascii(found.text)] = None
             return found

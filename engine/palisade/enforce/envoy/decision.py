@@ -168,22 +168,29 @@ class _Cases:
     def __init__(self, lowering: Lowering, before: Lowered | None) -> None:
         self._lowering = lowering
         self._before = before
-        self.notes = NOTHING
-        self._noted: set[int] = set()
-        self._same_notes: dict[Notes, Notes] = {}
+        self._clean = False
+        self._last_doubts: tuple[Predicate, ...] = ()
+        self._all_doubts: dict[Predicate, None] = {}
         self.conditions: dict[Formula, Condition] = {}
         self.rules: dict[Formula, Rule] = {}
+
+    @property
+    def notes(self) -> Notes:
+        """What the caller must leave to the engine, for all conditions so far."""
+        return Notes(doubts=tuple(self._all_doubts), clean=self._clean)
 
     def condition(self, formula: Formula) -> Condition:
         found = self._before.conditions.get(formula) if self._before is not None else None
         if found is None:
             bounds = self._lowering.bounds(formula)
-            notes = self._lowering.notes(formula)
-            found = Condition(bounds, self._same_notes.setdefault(notes, notes))
+            found = Condition(bounds, self._lowering.notes(formula))
         self.conditions[formula] = found
-        if found.notes is not NOTHING and id(found.notes) not in self._noted:
-            self._noted.add(id(found.notes))
-            self.notes = self.notes.and_of(found.notes)
+        notes = found.notes
+        if notes is not NOTHING:
+            self._clean = self._clean or notes.clean
+            if notes.doubts != self._last_doubts:  # as those of most rules of a set are the same
+                self._last_doubts = notes.doubts
+                self._all_doubts.update(dict.fromkeys(notes.doubts))
         return found
 
     def rule(self, case: Case, answers: Answers) -> Rule:
@@ -305,7 +312,10 @@ def _doubts(notes: Notes, errors: Iterable[Reason]) -> tuple[Reason, ...]:
 
 def _placed(reasons: Iterable[Reason], label: Location) -> tuple[Reason, ...]:
     """The reasons in order; what has no place of its own stands in the rule."""
-    found = {replace(each, location=label) if each.location is NOWHERE else each for each in reasons}
+    found = {
+        Reason(each.text, label, each.hint, each.always, each.atom) if each.location is NOWHERE else each
+        for each in reasons
+    }
     return tuple(sorted(found, key=lambda reason: (reason.location, reason.text)))
 
 

@@ -10,12 +10,11 @@ https://www.envoyproxy.io/docs/envoy/v1.40.0/api-v3/xds/type/matcher/v3/matcher.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 
 from xds.type.matcher.v3.string_pb2 import StringMatcher
 
 from palisade.enforce.envoy import cel, hints, paths, patterns
-from palisade.enforce.envoy.bounds import ALWAYS, NEVER, Bounds, both, either, exactly, inverse
+from palisade.enforce.envoy.bounds import ALWAYS, NEVER, Bounds, Reason, both, either, exactly, inverse
 from palisade.enforce.envoy.calls import Calls
 from palisade.enforce.envoy.claims import claim_defined, claim_has, claim_has_matching, claim_kind
 from palisade.enforce.envoy.context import DIRTY, DIRTY_QUERY, NOTHING, Notes
@@ -125,8 +124,10 @@ class Lowering(Calls):
             self._touched = touched
             own = self._take_notes()
             if own is not NOTHING:
-                reasons = (each if each.atom else replace(each, atom=node.atom) for each in own.reasons)
-                self._noted[node] = replace(own, reasons=frozenset(reasons))
+                reasons = frozenset(
+                    each if each.atom else _with_atom(each, node.atom) for each in own.reasons
+                )
+                self._noted[node] = Notes(reasons, own.doubts, own.clean)
             self._note(outer.and_of(own))
             return bounds
         parts = [self._done[arg] for arg in node.args]
@@ -339,6 +340,10 @@ class Lowering(Calls):
         found = both((exactly(array), either(parts)))
         when = f"{atom.source} has more than {MEMBERS} members"
         return self._unless_possibly(found, all_of((array, longer)), when)
+
+
+def _with_atom(reason: Reason, atom: Atom) -> Reason:
+    return Reason(reason.text, reason.location, reason.hint, reason.always, atom)
 
 
 def _on_claims(atom: Atom) -> bool:
