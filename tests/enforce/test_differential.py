@@ -17,6 +17,7 @@ from policies_by_hand import POLICIES, REQUESTS
 from palisade import rego
 from palisade.enforce.envoy.tree import MAX_LINEAR
 from palisade.policy.providers import Provider
+from palisade.rego.text import dumps
 from palisade.testing.equivalence import Bed, Issuers, Request, Subject, Tally, compare, compare_many
 from palisade.testing.equivalence.telling import lines, summary
 
@@ -109,3 +110,34 @@ def test_plain_conditions_are_native(bed: Bed, providers: tuple[Provider, ...], 
 
     run()
     assert tally.residual < 0.1 * tally.native, tally
+
+
+_BEARER = """bearer := t if {
+	startswith(http.headers.authorization, "Bearer ")
+	t := substring(http.headers.authorization, 7, -1)
+}"""
+_CHECKS = (
+    "claims := io.jwt.decode(bearer)[1] if io.jwt.verify_es256(bearer, {keys})",
+    'claims := io.jwt.decode_verify(bearer, {{"cert": {keys}}})[2]',
+    "claims := t if [true, _, t] = io.jwt.decode_verify("
+    'split(http.headers.authorization, " ")[1], {{"cert": {keys}, "iss": "https://corp.example"}})',
+    "claims := io.jwt.decode(bearer)[1]",
+)
+
+
+@pytest.mark.parametrize("providers", [1], ids=("one",), indirect=True)
+@settings(RELAXED, max_examples=max(10, EXAMPLES // 4))
+@given(data=st.data())
+def test_generated_policies_that_verify_tokens(
+    bed: Bed, providers: tuple[Provider, ...], issuers: Issuers, data: st.DataObject
+) -> None:
+    """Claims of a token that the policy verifies itself are as good as those of a provider's."""
+    [issuer] = issuers.of(providers)
+    source = data.draw(policies())
+    check = data.draw(st.sampled_from(_CHECKS)).format(keys=dumps(issuer.jwks))
+    source = source.replace("claims := input.identity.claims", f"{check}\n{_BEARER}")
+    asked = data.draw(st.lists(requests, min_size=6, max_size=16))
+    [subject] = compiled([_policy(source)], providers, issuers)
+    bed.load(subject)
+    for difference in compare(bed, subject, asked, Tally()):
+        raise AssertionError("\n".join((summary(difference), source, *lines(difference))))
