@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import resource
 import threading
 from collections.abc import Callable
 from decimal import Decimal
@@ -28,6 +29,7 @@ class Memory:
         self.gate = threading.Event()
         self.gate.set()
         self.broken = False
+        self.undoes = True
 
     def write(self, lines: bytes) -> None:
         self.gate.wait()
@@ -148,22 +150,43 @@ def test_a_sink_that_blocks_holds_up_no_decision() -> None:
     assert stats.dropped > 0
 
 
-def test_a_sink_that_fails_is_told_once_and_tried_again(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("undoes", [True, False])
+def test_a_sink_that_fails_is_told_once_and_tried_again(
+    caplog: pytest.LogCaptureFixture, undoes: bool
+) -> None:
+    """On a full disk decisions wait until there is room; a broken pipe may have had some of them."""
     sink = Memory()
-    sink.broken = True
+    sink.broken, sink.undoes = True, undoes
+    problems = []
 
     async def scenario(decisions: DecisionLog) -> None:
         for number in range(40):
             decisions.record(record(number))
             await asyncio.sleep(0.001)
+        problems.append(decisions.problem)
         sink.broken = False
         decisions.record(record(99))
 
     with caplog.at_level(logging.ERROR):
         stats = run(scenario, sink).stats
+    assert problems == ["No space left on device"]
     assert [line["decision_id"] for line in sink.lines][-1] == "id-99"
     assert caplog.text.count("No space left") == 1
     assert stats.failed + stats.written == stats.recorded == 41
+    assert (stats.failed == 0) is undoes
+
+
+def test_the_log_ends_though_its_sink_fails() -> None:
+    sink = Memory()
+    sink.broken = True
+
+    async def scenario(decisions: DecisionLog) -> None:
+        decisions.record(record())
+        await asyncio.sleep(0.1)
+        decisions.record(record(1))
+
+    stats = run(scenario, sink).stats
+    assert (stats.failed, stats.written, stats.waiting) == (2, 0, 0)
 
 
 def test_a_decision_that_cannot_be_spelled_does_not_end_the_log() -> None:
@@ -237,6 +260,34 @@ def test_a_file_goes_on_where_it_ended_and_survives_being_moved(tmp_path: Path) 
     sink.close()
     assert (tmp_path / "moved").read_text() == "before\none\n"
     assert path.read_text() == "two\n"
+
+
+def test_a_file_that_ended_amid_a_line_spoils_no_other(tmp_path: Path) -> None:
+    path = tmp_path / "decisions.jsonl"
+    path.write_text('{"whole": 1}\n{"ha')
+    sink = FileSink(path)
+    sink.write(b"one\n")
+    sink.write(b"two\n")
+    sink.close()
+    assert path.read_text() == '{"whole": 1}\n{"ha\none\ntwo\n'
+
+
+def test_a_file_that_takes_no_more_keeps_no_half_of_a_line(tmp_path: Path) -> None:
+    """The limit on the size of files stands for a full disk: the kernel takes what fits, and then refuses."""
+    path = tmp_path / "decisions.jsonl"
+    sink = FileSink(path)
+    sink.write(b"one\n")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (6, before[1]))
+    try:
+        with pytest.raises(OSError, match="too large"):
+            sink.write(b"two, which is long\n")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert path.read_text() == "one\n"
+    sink.write(b"two\n")
+    assert path.read_text() == "one\ntwo\n"
+    sink.close()
 
 
 def test_a_stream_is_flushed_and_left_open(tmp_path: Path) -> None:

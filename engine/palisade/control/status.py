@@ -83,6 +83,8 @@ def problems(engine: Engine) -> list[str]:
         found.append(engine.releases.journal.problem)
     if backend := engine.backend.health.problem:
         found.append(f"backend: {backend}")
+    if engine.decisions.problem:
+        found.append(f"the decision log cannot be written: {engine.decisions.problem}")
     for name, node in engine.cache.status().items():
         if name not in engine.inventory.functions:
             continue

@@ -39,6 +39,8 @@ _GATHER = 0.02
 """Seconds in which records gather, so that no line is made, nor a thread woken, while a request waits."""
 _RETRY = 0.01
 _BATCHES = 256
+_TRY_AGAIN = 0.5
+"""Seconds until a sink that failed is tried again. What cannot be written waits, and sidecars keep theirs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,11 @@ class DecisionLog:
         return LogStats(self._recorded, written, self._dropped, self._failed + lost, waiting)
 
     @property
+    def problem(self) -> str:
+        """Why nothing can be written now; empty where all is well."""
+        return self._writer.problem
+
+    @property
     def room(self) -> int:
         """How many decisions the queue can take now."""
         return self._size - len(self._waiting)
@@ -112,6 +119,7 @@ class DecisionLog:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+        self._writer.hurry()
         while self._waiting:
             if not self._flush_slice():
                 await asyncio.to_thread(self._writer.drain)
@@ -209,9 +217,10 @@ class _Writer:
         self._sink = sink
         self._batches: queue.Queue[list[bytes] | None] = queue.Queue(_BATCHES)
         self._thread = threading.Thread(target=self._run, name="decision log", daemon=True)
+        self._hurried = threading.Event()
         self.written = 0
         self.lost = 0
-        self._broken = False
+        self.problem = ""
 
     def start(self) -> None:
         self._thread.start()
@@ -228,6 +237,10 @@ class _Writer:
         """Wait until everything so far is written."""
         self._batches.join()
 
+    def hurry(self) -> None:
+        """From now on what cannot be written is not tried again."""
+        self._hurried.set()
+
     def stop(self) -> None:
         """Write what waits and close the sink."""
         self._batches.put(None)
@@ -240,13 +253,23 @@ class _Writer:
             self._batches.task_done()
 
     def _write(self, lines: list[bytes]) -> None:
+        text = b"".join(lines)
+        while not self._written(text):
+            if not self._sink.undoes or self._hurried.is_set():
+                self.lost += len(lines)
+                return
+            self._hurried.wait(_TRY_AGAIN)
+        self.written += len(lines)
+
+    def _written(self, text: bytes) -> bool:
         try:
-            self._sink.write(b"".join(lines))
+            self._sink.write(text)
         except OSError as error:
-            self.lost += len(lines)
-            if not self._broken:
-                log.error("the decision log cannot be written: %s", error)
-            self._broken = True
+            if not self.problem:
+                log.error("the decision log cannot be written: %s", error.strerror or error)
+            self.problem = error.strerror or str(error)
         else:
-            self.written += len(lines)
-            self._broken = False
+            if self.problem:
+                log.warning("the decision log can be written again")
+            self.problem = ""
+        return not self.problem

@@ -11,6 +11,9 @@ from typing import BinaryIO, Protocol
 class Sink(Protocol):
     """Takes whole lines. Called by one thread, which may block here without holding up a decision."""
 
+    undoes: bool
+    """Whether a write that raised OSError has left nothing behind, and so can be tried again."""
+
     def write(self, lines: bytes) -> None: ...
 
     def close(self) -> None: ...
@@ -18,6 +21,8 @@ class Sink(Protocol):
 
 class StreamSink:
     """Lines to an open stream, which stays open."""
+
+    undoes = False
 
     def __init__(self, stream: BinaryIO | None = None) -> None:
         self._stream = sys.stdout.buffer if stream is None else stream
@@ -36,6 +41,8 @@ class FileSink:
     At most `backups` old files are kept. A file that another program moved away is opened anew.
     """
 
+    undoes = True
+
     def __init__(self, path: Path, *, max_bytes: int = 100 << 20, backups: int = 5) -> None:
         self._path = path
         self._max_bytes = max_bytes
@@ -44,9 +51,11 @@ class FileSink:
         self._open()
 
     def _open(self) -> None:
-        self._descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        self._descriptor = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
         status = os.fstat(self._descriptor)
         self._size, self._inode = status.st_size, status.st_ino
+        # What was cut off amid a line, as when a machine crashes, must not spoil the line that comes next.
+        self._torn = self._size > 0 and os.pread(self._descriptor, 1, self._size - 1) != b"\n"
 
     def write(self, lines: bytes) -> None:
         if self._moved():
@@ -54,10 +63,19 @@ class FileSink:
             self._open()
         if self._size and self._size + len(lines) > self._max_bytes:
             self._rotate()
+        self._append(b"\n" + lines if self._torn else lines)
+        self._torn = False
+
+    def _append(self, lines: bytes) -> None:
+        before = os.fstat(self._descriptor).st_size
         left = memoryview(lines)
-        while left:
-            left = left[os.write(self._descriptor, left) :]
-        self._size += len(lines)
+        try:
+            while left:
+                left = left[os.write(self._descriptor, left) :]
+        except OSError:
+            os.ftruncate(self._descriptor, before)  # a full disk takes the half of a line
+            raise
+        self._size = before + len(lines)
 
     def _moved(self) -> bool:
         try:
