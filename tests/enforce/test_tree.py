@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import re2
 from xds.type.matcher.v3.string_pb2 import StringMatcher
 
@@ -161,3 +162,19 @@ def test_an_expression_takes_the_constants_as_they_are() -> None:
         assert any(each.fullmatch(value) for each in compiled), value
     for other in ("ab0|", "a.0", "a.0||", "x", ""):
         assert not any(each.fullmatch(other) for each in compiled), other
+
+
+@pytest.mark.parametrize("linear", [0, 4])
+@pytest.mark.parametrize("tests", [1, 9])
+def test_many_outcomes_in_turn_are_not_nested_too_deeply(linear: int, tests: int) -> None:
+    """Protobuf reads a hundred levels, here and in Envoy."""
+    entries = [
+        Entry(
+            one_of(header_text(f"x-{at % 3}"), (f"v{at}-{n}" for n in range(tests))),
+            Verdict.DENY if at % 2 else Verdict.ALLOW,
+            f"p.rego:{at}",
+        )
+        for at in range(300)
+    ]
+    built = build(entries, Entry(YES, Verdict.DENY, "default"), linear=linear)
+    assert type(built.matcher).FromString(built.matcher.SerializeToString()) == built.matcher

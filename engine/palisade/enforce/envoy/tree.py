@@ -36,6 +36,9 @@ from palisade.enforce.envoy.predicate import (
 MAX_LINEAR = 4
 """Up to so many constants are compared one by one: below it a map costs more than it saves."""
 
+MAX_STAGES = 16
+"""So many look-ups and lists in turn: each is nested in the one before, and protobuf reads 100 levels."""
+
 
 MANY = 32
 """Sets of more constants are compared by an expression where few rules have them."""
@@ -119,11 +122,25 @@ class _Building:
         self._texts: dict[Text, None] = {}
 
     def tree(self, entries: Sequence[Entry], last: Entry) -> Tree:
-        stages: list[_Stage] = []
-        for _, run in groupby(entries, key=lambda entry: entry.outcome):
-            stages.extend(self._split([each for entry in run for each in alternatives(entry, self._linear)]))
+        stages = self._stages(entries)
+        while len(stages) > MAX_STAGES:
+            # Each stage is one level deeper: only look-ups of more constants are worth one.
+            self._linear = max(MAX_LINEAR, self._linear * 4)
+            stages = self._stages(entries)
         matcher = self._chain(stages, _action(last))
         return Tree(matcher, tuple(sorted(self._texts, key=lambda text: text.name)))
+
+    def _stages(self, entries: Sequence[Entry]) -> list[_Stage]:
+        """The look-ups and lists of all runs in turn; lists next to each other are one."""
+        stages: list[_Stage] = []
+        for _, run in groupby(entries, key=lambda entry: entry.outcome):
+            for stage in self._split([each for entry in run for each in alternatives(entry, self._linear)]):
+                before = stages[-1] if stages else None
+                if isinstance(stage, list) and isinstance(before, list):
+                    stages[-1] = [*before, *stage]
+                else:
+                    stages.append(stage)
+        return stages
 
     def _split(self, entries: list[Entry]) -> list[_Stage]:
         stages: list[_Stage] = []
