@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from lowered import PROVIDERS, subject_of
 from policies_by_hand import DATA, POLICIES
+from published import FOLDER, NAMES, read
 
 from palisade import rego
 from palisade.testing.equivalence import (
@@ -38,6 +39,14 @@ def default_policies(issuers: Issuers) -> Iterator[Subject]:
         yield subject(f"policies/ for {name}", revision, functions(revision)[name], issuers)
 
 
+def published(issuers: Issuers) -> Iterator[Subject]:
+    """Those of the kind that stand in public repositories, some of which verify tokens themselves."""
+    for name in NAMES:
+        told = read(name)
+        revision = from_folder(FOLDER / name, decision=told.decision, rego_version=told.rego_version)
+        yield subject(f"public/{name}", revision, functions(revision)["function"], issuers)
+
+
 def hand_written(issuers: Issuers) -> Iterator[Subject]:
     for at, source in enumerate(POLICIES):
         policy = rego.compile({"p.rego": f"package p\n{source}"}, DATA)
@@ -48,7 +57,7 @@ def hand_written(issuers: Issuers) -> Iterator[Subject]:
 @pytest.mark.timeout(0 if PAIRS > 10_000 else 120)
 def test_every_policy(bed: Bed, issuers: Issuers, capsys: pytest.CaptureFixture[str]) -> None:
     """As often as is asked for, each time with other requests; the seed is told where one differs."""
-    subjects = [*default_policies(issuers), *hand_written(issuers)]
+    subjects = [*default_policies(issuers), *published(issuers), *hand_written(issuers)]
     tally = Tally()
     began = time.monotonic()
     share = max(40, PAIRS // len(subjects))

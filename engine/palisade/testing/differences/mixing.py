@@ -8,9 +8,9 @@ from dataclasses import replace
 from typing import Any
 
 from palisade.rego.values import to_json
+from palisade.testing.equivalence.fitting import fit
 from palisade.testing.equivalence.requests import Request
 from palisade.testing.equivalence.shape import sendable
-from palisade.testing.equivalence.strategies import fit
 from palisade.testing.equivalence.subject import Subject
 from palisade.testing.equivalence.vocabulary import Vocabulary
 from palisade.testing.equivalence.walks import MEMBER, Place

@@ -166,6 +166,11 @@ class Aim:
 
     def _assign(self, term: object, value: Value, *, weak: bool = False) -> None:
         """Wants a value of a term; with `weak` only where nothing is wanted yet."""
+        claim = place_of(term) if isinstance(term, Apply) else None
+        if claim is not None:
+            if not (weak and self._known(claim)):
+                self.parts[claim] = value if value is ABSENT else to_json(value)
+            return
         match term:
             case Element(Apply("split", (whole, Known(str(mark)))), path=()) if isinstance(value, str):
                 self._assign(whole, mark.join(self._choose(([value], ["x", value], [value, "x"]))))
@@ -211,10 +216,10 @@ class Aim:
 def _steps(term: Input | Element) -> Place | None:
     if isinstance(term, Input):
         steps = term.path
-    elif term.of_keys or not isinstance(term.source, Input | Element):
+    elif term.of_keys:
         return None
     else:
-        source = _steps(term.source)
+        source = _steps(term.source) if isinstance(term.source, Input | Element) else place_of(term.source)
         if source is None:
             return None
         steps = (*source, ("*", term.loop), *term.path)

@@ -108,6 +108,8 @@ def _believed(subject: Subject, request: Request, document: Any) -> str:
     token = request.token
     if token is None or document is None:
         return ""
+    if token.provider in subject.secrets:
+        return ""  # the policy itself says whether it believes the token
     issuer = subject.issuers.get(token.provider)
     identity = document.get("identity")
     foreign = token.foreign and issuer is not None and issuer.provider.audiences

@@ -8,10 +8,8 @@ conditions of a rule (see `aim`), and then some are changed where it may matter.
 
 from __future__ import annotations
 
-import ipaddress
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
 from functools import cached_property, lru_cache
 from typing import Any
 from urllib.parse import quote
@@ -20,23 +18,30 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from palisade.rego.text import dumps
-from palisade.rego.values import to_json
 from palisade.testing.equivalence import near
-from palisade.testing.equivalence.aim import ABSENT, Aim
+from palisade.testing.equivalence.aim import Aim
+from palisade.testing.equivalence.fitting import ADDRESS, fit, is_address, is_sender
 from palisade.testing.equivalence.requests import LOOPBACK, Request, Token
-from palisade.testing.equivalence.shape import claims_of, put, sendable
+from palisade.testing.equivalence.shape import claims_of, sendable
 from palisade.testing.equivalence.subject import Subject
+from palisade.testing.equivalence.tokens import EXPIRES
 from palisade.testing.equivalence.vary import Varying
 from palisade.testing.equivalence.vocabulary import Vocabulary
-from palisade.testing.equivalence.walks import MEMBER, Place
+from palisade.testing.equivalence.walks import MEMBER, OWN_CLAIMS
 
 _PLAIN = "!$&'()*+,;=:@-._~"
 """Characters of a segment that need no escape (RFC 3986, section 3.3)."""
 
 HTTP = ("attributes", "request", "http")
 CLAIMS = ("identity", "claims")
-ADDRESS = ("attributes", "source", "address", "socketAddress", "address")
 
+_TIMES: tuple[dict[str, int], ...] = (
+    {"exp": EXPIRES},
+    {"exp": EXPIRES, "nbf": 1},
+    {},
+    {"exp": 1},
+    {"nbf": EXPIRES},
+)
 _METHODS = ("GET", "POST", "PUT", "DELETE", "HEAD", "PATCH", "OPTIONS", "PURGE", "TRACE")
 _HEADERS = ("cookie", "content-type", "x-forwarded-for", "authorization", "accept", "x_odd")
 _TYPES = (
@@ -55,7 +60,7 @@ def batches(
 ) -> SearchStrategy[list[Request]]:
     """So many requests, each with so many variants of itself behind it."""
     made = _Requests(vocabulary, subject)
-    varying = Varying(made.words, sorted(subject.issuers), made.sources)
+    varying = Varying(made.words, sorted({*subject.issuers, *subject.secrets}), made.sources)
 
     def spread(request: Request, seed: int) -> list[Request]:
         return [request, *map(sendable, varying.variants(request, seed, variants))]
@@ -88,10 +93,10 @@ class _Requests:
     @cached_property
     def sources(self) -> list[str]:
         """Addresses to come from; none where the policy does not look at them."""
-        known = [each for each in self._strings(*ADDRESS) if _is_address(each)]
+        known = [each for each in self._strings(*ADDRESS) if is_address(each)]
         edges = [address for network in self._vocabulary.ranges for address in near.addresses(network)]
         read = known or edges or self._vocabulary.below(*ADDRESS[:2])
-        return [*filter(_is_sender, (*known, *edges)), "::1", "203.0.113.7"] if read else []
+        return [*filter(is_sender, (*known, *edges)), "::1", "203.0.113.7"] if read else []
 
     def strategy(self) -> SearchStrategy[Request]:
         known = [each for each in self._strings(*HTTP, "method") if each in _METHODS]
@@ -234,14 +239,26 @@ class _Requests:
     # Tokens ---------------------------------------------------------------------------------------------
 
     def _tokens(self) -> SearchStrategy[Token | None]:
-        providers = sorted(self._subject.issuers)
-        if not providers:
-            return st.none()
-        claims = claims_of(self._vocabulary.below(*CLAIMS), self.words)
-        provider = st.sampled_from(providers)
-        valid = st.builds(Token, provider, claims)
-        broken = st.builds(Token, provider, claims, st.booleans(), st.booleans())
-        return st.one_of(st.none(), valid, valid, valid, valid, broken)
+        found: list[SearchStrategy[Token | None]] = [st.none()]
+        issuers = sorted(self._subject.issuers)
+        if issuers:
+            found += self._tokens_of(issuers, claims_of(self._vocabulary.below(*CLAIMS), self.words))
+        secrets = sorted(self._subject.secrets)
+        if secrets:
+            claims = claims_of(self._vocabulary.below(OWN_CLAIMS), self.words)
+            timed = st.builds(lambda made, extra: {**extra, **made}, claims, st.sampled_from(_TIMES))
+            found += self._tokens_of(secrets, timed)
+        return st.one_of(found)
+
+    @staticmethod
+    def _tokens_of(names: Sequence[str], claims: SearchStrategy[Any]) -> list[SearchStrategy[Token | None]]:
+        """Four that are valid for one that may not be."""
+        provider = st.sampled_from(names)
+        valid: SearchStrategy[Token | None] = st.builds(Token, provider, claims)
+        broken: SearchStrategy[Token | None] = st.builds(
+            Token, provider, claims, st.booleans(), st.booleans()
+        )
+        return [valid, valid, valid, valid, broken]
 
     # Bodies and addresses -------------------------------------------------------------------------------
 
@@ -289,86 +306,3 @@ def _like(pattern: str) -> SearchStrategy[str]:
         return st.from_regex(re.compile(pattern, re.ASCII))
     except re.error:
         return st.just(pattern)
-
-
-def fit(request: Request, parts: Mapping[Place, Any], subject: Subject) -> Request:
-    """The request with what is wanted of it put in."""
-    claims: list[tuple[Place, Any]] = []
-    body: list[tuple[Place, Any]] = []
-    segments: dict[int, str] = {}
-    query: list[tuple[str, str]] = []
-    for place, value in parts.items():
-        match place:
-            case ("identity", "claims", *steps) if steps:
-                claims.append((tuple(steps), value))
-            case ("parsed_body", *steps):
-                body.append((tuple(steps), value))
-            case ("parsed_path",) if isinstance(value, list):
-                segments.update({at: str(each) for at, each in enumerate(value)})
-            case ("parsed_path", int(at), *_) if 0 <= at < 20:
-                segments[at] = str(value)
-            case ("parsed_path", ("*", _), *_):
-                segments[len(segments)] = str(value)
-            case ("parsed_query", str(name), *_) if value is not ABSENT:
-                query.append((name, str(value[0] if isinstance(value, list) and value else value)))
-            case ("attributes", "request", "http", *steps):
-                request = _with_http(request, steps, value)
-            case ("identity", "provider") if isinstance(value, str) and value in subject.issuers:
-                request = replace(request, token=Token(value, request.token.claims if request.token else {}))
-            case ("identity",) | ("identity", "claims"):
-                found = request.token or Token(min(subject.issuers)) if subject.issuers else None
-                request = replace(request, token=None if value is ABSENT else found)
-            case _ if (
-                place == ADDRESS and isinstance(value, str) and _is_address(value) and _is_sender(value)
-            ):
-                request = replace(request, source=value)
-    if segments:
-        path = "/".join(quote(segments.get(at, "x"), safe="") for at in range(max(segments) + 1))
-        request = replace(request, target=f"/{path}")
-    if query:
-        pairs = "&".join(f"{name}={text}" for name, text in query)
-        request = replace(request, target=f"{request.target.partition('?')[0]}?{pairs}")
-    if claims and subject.issuers:
-        token = request.token or Token(sorted(subject.issuers)[0])
-        if token.provider in subject.issuers:
-            made = put(token.claims, claims)
-            request = replace(request, token=Token(token.provider, made if isinstance(made, dict) else {}))
-    if body:
-        headers = [each for each in request.headers if each[0].lower() != "content-type"]
-        document = put({}, body)
-        request = replace(
-            request, body=dumps(document), headers=(*headers, ("content-type", "application/json"))
-        )
-    return request
-
-
-def _with_http(request: Request, steps: Sequence[Any], value: Any) -> Request:
-    match steps:
-        case ["method"] if isinstance(value, str):
-            return replace(request, method=value)
-        case ["path"] if isinstance(value, str):
-            return replace(request, target=value)
-        case ["host"] if isinstance(value, str):
-            others = tuple(each for each in request.headers if each[0].lower() != "host")
-            return replace(request, headers=(("host", value), *others))
-        case ["headers", str(name), *_] if not name.startswith(":"):
-            others = tuple(each for each in request.headers if each[0].lower() != name.lower())
-            added = () if value is ABSENT else ((name, str(to_json(value))),)
-            return replace(request, headers=(*others, *added))
-        case ["body"] if isinstance(value, str):
-            return replace(request, body=value)
-    return request
-
-
-def _is_sender(text: str) -> bool:
-    """Whether a connection can come from the address: the PROXY protocol takes no others."""
-    found = ipaddress.ip_address(text)
-    return not (found.is_multicast or text == "255.255.255.255")
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True

@@ -24,7 +24,7 @@ from palisade.policy.inventory import Address, Function, Inventory
 from palisade.policy.providers import Provider
 from palisade.policy.revisions import Revision
 from palisade.policy.sets import PolicySet
-from palisade.testing.equivalence.tokens import Issuer, Issuers
+from palisade.testing.equivalence.tokens import Issuer, Issuers, SecretIssuer, secrets_of
 from palisade.xds.resources import EXTENSION
 
 
@@ -47,6 +47,12 @@ class Subject:
     def follows_proxy(self) -> bool:
         """Whether requests can come from any address: not where X-Forwarded-For is believed."""
         return self.function.trusted_hops == 0
+
+    @cached_property
+    def secrets(self) -> Mapping[str, SecretIssuer]:
+        """Who signs the tokens that the policy verifies by secrets of its own."""
+        work = self.enforcement.work
+        return secrets_of(work.decision.tokens) if work is not None else {}
 
     @cached_property
     def answers(self) -> bool:

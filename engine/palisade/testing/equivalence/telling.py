@@ -32,9 +32,9 @@ def lines(difference: Difference, data: Sequence[Path] = ()) -> list[str]:
         state = "whose signature is broken" if token.spoiled else ""
         state = "for another audience" if token.foreign else state
         claims = json.dumps(dict(token.claims), ensure_ascii=True)
-        found.append(
-            f"# TOKEN: one of provider {token.provider} {state}".rstrip() + f", with the claims {claims}"
-        )
+        own = token.provider in subject.secrets
+        signer = "signed with the policy's secret" if own else f"of provider {token.provider}"
+        found.append(f"# TOKEN: one {signer} {state}".rstrip() + f", with the claims {claims}")
     if request.source != Request.source:
         found.append(f"# sent from {request.source}")
     if difference.input is None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import lru_cache
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
+from jwt.algorithms import HMACAlgorithm
+from jwt.utils import base64url_decode, base64url_encode
 
+from palisade.enforce.envoy.tokens import Token as PolicyToken
 from palisade.policy.providers import Cookie, Header, InlineKeys, Provider, Query
 from palisade.rego.text import dumps
 from palisade.testing.equivalence.requests import Request, Token
@@ -48,6 +52,38 @@ class Issuer:
         return jwt.api_jws.encode(claims.encode(), self._key, algorithm="ES256", headers=header)
 
 
+class SecretIssuer:
+    """Signs with a secret that stands in the policy, as for its `io.jwt.decode_verify`."""
+
+    def __init__(self, token: PolicyToken, secret: bytes) -> None:
+        place = Header(token.place.header, token.place.prefix)
+        self.provider = Provider(token.name, "", (), InlineKeys(""), (place,))
+        self._own = {name: text for name, text in token.constraints if name in ("iss", "aud")}
+        self._secret = secret
+
+    def token(self, token: Token) -> str:
+        """The token in its compact form, with the issuer and the audience that the policy asks for."""
+        claims = {**self._own, **token.claims}
+        if token.foreign:
+            claims["aud"] = "another-audience"
+        secret = b"another secret" if token.spoiled else self._secret
+        # Not by `jwt.encode`, which complains of short secrets: the policy's is as long as it is.
+        parts = (base64url_encode(dumps(part).encode()) for part in ({"alg": "HS256"}, claims))
+        message = b".".join(parts)
+        signature = HMACAlgorithm(HMACAlgorithm.SHA256).sign(message, secret)
+        return (message + b"." + base64url_encode(signature)).decode()
+
+
+def secrets_of(tokens: Iterable[PolicyToken]) -> Mapping[str, SecretIssuer]:
+    """Issuers for those tokens that a policy verifies by a secret; other keys are not here whole."""
+    found = {}
+    for token in tokens:
+        for key in json.loads(token.keys or '{"keys": []}')["keys"]:
+            if key.get("kty") == "oct":
+                found[token.name] = SecretIssuer(token, base64url_decode(key["k"]))
+    return found
+
+
 class Issuers:
     """One issuer for each provider. The same name gets the same keys for as long as this lives."""
 
@@ -65,7 +101,9 @@ class Issuers:
         return found
 
 
-def carried(request: Request, issuers: Mapping[str, Issuer]) -> tuple[str, tuple[tuple[str, str], ...]]:
+def carried(
+    request: Request, issuers: Mapping[str, Issuer] | Mapping[str, Issuer | SecretIssuer]
+) -> tuple[str, tuple[tuple[str, str], ...]]:
     """The request's target, and the headers that carry its token where the provider looks for tokens."""
     token = request.token
     issuer = None if token is None else issuers.get(token.provider)

@@ -17,10 +17,10 @@ from palisade.rego import ir
 from palisade.rego.partial import evaluate
 from palisade.rego.partial.flow import all_stmts
 from palisade.rego.partial.formula import FALSE, TRUE, Defined, Exists, Formula, In, IsKind, Same, Test
-from palisade.rego.partial.terms import Element, Input, Known, Symbol, subterms
+from palisade.rego.partial.terms import Apply, Element, Input, Known, Symbol, subterms
 from palisade.rego.values import Key, Set, Value, unkey
 from palisade.testing.equivalence.subject import Subject
-from palisade.testing.equivalence.walks import MEMBER, Place, walks
+from palisade.testing.equivalence.walks import MEMBER, OWN_CLAIMS, Place, walks
 
 MOST_WORDS = 60
 """So many strings are used at once: with few, two parts of a request are often the same."""
@@ -161,9 +161,26 @@ def place_of(term: object) -> Place | None:
         if source is None:
             return None
         steps = (*source, MEMBER, *term.path)
+    elif isinstance(term, Apply):
+        return _in_token(term)
     else:
         return None
     return steps if all(isinstance(step, str | int) for step in steps) else None
+
+
+_CLAIMS_AT = {"io.jwt.decode_verify": 2, "io.jwt.decode": 1}
+
+
+def _in_token(term: Apply) -> Place | None:
+    """Where in the claims of a token that the policy takes apart a term walks to."""
+    steps: list[Any] = []
+    inner: object = term
+    while isinstance(inner, Apply) and inner.name == "." and isinstance(inner.args[1], Known):
+        steps.insert(0, inner.args[1].value)
+        inner = inner.args[0]
+    if not isinstance(inner, Apply) or not steps or steps[0] != _CLAIMS_AT.get(inner.name):
+        return None
+    return (OWN_CLAIMS, *steps[1:]) if all(isinstance(step, str | int) for step in steps) else None
 
 
 def _compared(formula: Formula, patterns: dict[str, None]) -> Iterator[tuple[Place, list[Value]]]:

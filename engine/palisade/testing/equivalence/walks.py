@@ -14,6 +14,9 @@ MEMBER = "*"
 Place: TypeAlias = tuple[Any, ...]
 """A walk from the input, as `("identity", "claims", "roles", MEMBER)`."""
 
+OWN_CLAIMS = "@claims"
+"""Begins the places in the claims of a token that the policy takes apart itself."""
+
 _ROUNDS = 4
 """So deep may functions that return parts of the input call each other."""
 

@@ -1,0 +1,115 @@
+"""What is wanted of parts of a request, put into a request."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+from urllib.parse import quote
+
+from palisade.rego.text import dumps
+from palisade.rego.values import to_json
+from palisade.testing.equivalence.aim import ABSENT
+from palisade.testing.equivalence.requests import Request, Token
+from palisade.testing.equivalence.shape import put
+from palisade.testing.equivalence.subject import Subject
+from palisade.testing.equivalence.tokens import EXPIRES, Issuer, SecretIssuer
+from palisade.testing.equivalence.walks import OWN_CLAIMS, Place
+
+ADDRESS = ("attributes", "source", "address", "socketAddress", "address")
+
+
+def fit(request: Request, parts: Mapping[Place, Any], subject: Subject) -> Request:
+    """The request with what is wanted of it put in."""
+    claims: list[tuple[Place, Any]] = []
+    own: list[tuple[Place, Any]] = []
+    body: list[tuple[Place, Any]] = []
+    segments: dict[int, str] = {}
+    query: list[tuple[str, str]] = []
+    for place, value in parts.items():
+        match place:
+            case ("identity", "claims", *steps) if steps:
+                claims.append((tuple(steps), value))
+            case (str(name), *steps) if name == OWN_CLAIMS and steps:
+                own.append((tuple(steps), value))
+            case ("parsed_body", *steps):
+                body.append((tuple(steps), value))
+            case ("parsed_path",) if isinstance(value, list):
+                segments.update({at: str(each) for at, each in enumerate(value)})
+            case ("parsed_path", int(at), *_) if 0 <= at < 20:
+                segments[at] = str(value)
+            case ("parsed_path", ("*", _), *_):
+                segments[len(segments)] = str(value)
+            case ("parsed_query", str(name), *_) if value is not ABSENT:
+                query.append((name, str(value[0] if isinstance(value, list) and value else value)))
+            case ("attributes", "request", "http", *steps):
+                request = _with_http(request, steps, value)
+            case ("identity", "provider") if isinstance(value, str) and value in subject.issuers:
+                request = replace(request, token=Token(value, request.token.claims if request.token else {}))
+            case ("identity",) | ("identity", "claims"):
+                found = request.token or Token(min(subject.issuers)) if subject.issuers else None
+                request = replace(request, token=None if value is ABSENT else found)
+            case _ if place == ADDRESS and isinstance(value, str) and is_address(value) and is_sender(value):
+                request = replace(request, source=value)
+    if segments:
+        path = "/".join(quote(segments.get(at, "x"), safe="") for at in range(max(segments) + 1))
+        request = replace(request, target=f"/{path}")
+    if query:
+        pairs = "&".join(f"{name}={text}" for name, text in query)
+        request = replace(request, target=f"{request.target.partition('?')[0]}?{pairs}")
+    signers: Mapping[str, Issuer | SecretIssuer] = subject.secrets or subject.issuers
+    if own and signers:
+        token = request.token
+        if token is None or token.provider not in signers:
+            token = Token(min(signers))
+        made = put({**token.claims, "exp": EXPIRES, "nbf": 1}, own)
+        # What the policy asks of the header is asked of the token in it.
+        places = {source.name for source in signers[token.provider].provider.tokens}
+        others = tuple(each for each in request.headers if each[0].lower() not in places)
+        token = Token(token.provider, made if isinstance(made, dict) else {})
+        request = replace(request, token=token, headers=others)
+    if claims and subject.issuers:
+        token = request.token or Token(sorted(subject.issuers)[0])
+        if token.provider in subject.issuers:
+            made = put(token.claims, claims)
+            request = replace(request, token=Token(token.provider, made if isinstance(made, dict) else {}))
+    if body:
+        headers = [each for each in request.headers if each[0].lower() != "content-type"]
+        document = put({}, body)
+        request = replace(
+            request, body=dumps(document), headers=(*headers, ("content-type", "application/json"))
+        )
+    return request
+
+
+def _with_http(request: Request, steps: Sequence[Any], value: Any) -> Request:
+    match steps:
+        case ["method"] if isinstance(value, str):
+            return replace(request, method=value)
+        case ["path"] if isinstance(value, str):
+            return replace(request, target=value)
+        case ["host"] if isinstance(value, str):
+            others = tuple(each for each in request.headers if each[0].lower() != "host")
+            return replace(request, headers=(("host", value), *others))
+        case ["headers", str(name), *_] if not name.startswith(":"):
+            others = tuple(each for each in request.headers if each[0].lower() != name.lower())
+            added = () if value is ABSENT else ((name, str(to_json(value))),)
+            return replace(request, headers=(*others, *added))
+        case ["body"] if isinstance(value, str):
+            return replace(request, body=value)
+    return request
+
+
+def is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def is_sender(text: str) -> bool:
+    """Whether a connection can come from the address: the PROXY protocol takes no others."""
+    found = ipaddress.ip_address(text)
+    return not (found.is_multicast or text == "255.255.255.255")
