@@ -74,6 +74,11 @@ FOUND = {
         'allow if http.method == "GET"\nallow if input.parsed_body.a == 1',
         [body("{"), body("{}"), body('{"a": 1}', method="POST"), body("{", "text/plain")],
     ),
+    "outcomes that exclude each other": (
+        'deny contains "a" if http.method == "GET"\ndeny contains "b" if http.path == "/"\n'
+        'allow := {"allowed": count(deny) == 0, "http_status": 409, "body": concat(",", deny)}',
+        [Request(), Request("PUT"), Request("GET", "/x"), Request("PUT", "/x")],
+    ),
     "a body where all are allowed but some": (
         "default allow := true\nallow := false if input.parsed_body.a == 1",
         [body("{"), body('{"a": 1}'), body("a=%zz", "application/x-www-form-urlencoded"), Request()],
@@ -93,3 +98,12 @@ def test_what_was_found_is_mended(bed: Bed, issuers: Issuers, name: str, linear:
     for difference in compare(bed, subject, asked, tally):
         raise AssertionError(f"{summary(difference)}: {difference.request}")
     assert tally.pairs == len(asked)
+
+
+def test_a_policy_that_answers_with_a_body_reads_none(issuers: Issuers) -> None:
+    """Else every request with a JSON body would be for the engine, which would have to read it."""
+    rules = 'allow := {"allowed": false, "body": "no"} if http.method == "PUT"\nelse := true'
+    made = [rego.compile({"p.rego": HEAD + each}) for each in (rules, f'{rules} if http.body == "x"')]
+    answers, reads = (subject_of(policy, PROVIDERS[:1], issuers).enforcement for policy in made)
+    assert (answers.body, answers.residual) == (False, False)
+    assert reads.body

@@ -6,7 +6,7 @@ import gc
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 
 from envoy.config.core.v3.extension_pb2 import TypedExtensionConfig
 from envoy.config.core.v3.grpc_service_pb2 import GrpcService
@@ -29,6 +29,7 @@ from palisade.policy.providers import Header, Provider
 from palisade.policy.revisions import Revision
 from palisade.rego import ir
 from palisade.rego.partial import Outcome, evaluate
+from palisade.rego.partial.flow import all_stmts
 from palisade.xds import Snapshot
 
 IDENTITY, ATTRIBUTES, NATIVE, ASK = (
@@ -169,7 +170,25 @@ def _plan(revision: Revision) -> ir.Policy:
 
 
 def _reads_body(plan: ir.Policy) -> bool:
-    return not _BODY.isdisjoint(plan.strings)
+    """Whether any statement names a part of the body, but for keys of objects that it makes: answers have one."""
+    names = {at for at, text in enumerate(plan.strings) if text in _BODY}
+    if not names:
+        return False
+    blocks = [block for each in plan.plans for block in each.blocks]
+    blocks += [block for each in plan.funcs for block in each.blocks]
+    statements = (stmt for block in blocks for stmt in all_stmts(block))
+    return any(not names.isdisjoint(_strings_of(stmt)) for stmt in statements)
+
+
+def _strings_of(stmt: ir.AnyStmt) -> Iterator[int]:
+    """The strings that a statement uses, but for those that name what it puts into an object."""
+    for field_ in fields(stmt):
+        value = getattr(stmt, field_.name)
+        if field_.name == "key" and isinstance(stmt, ir.ObjectInsertStmt | ir.ObjectInsertOnceStmt):
+            continue
+        for part in value if isinstance(value, tuple) else (value,):
+            if isinstance(part, ir.StringIndex):
+                yield part.index
 
 
 def _work(

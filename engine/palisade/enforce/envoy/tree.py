@@ -252,8 +252,10 @@ class _Building:
 
 
 def alternatives(entry: Entry, linear: int = MAX_LINEAR) -> Iterator[Entry]:
-    """A rule of alternatives as several rules, where that makes look-ups of them."""
+    """A rule of alternatives as several rules, where that makes look-ups of them; none that never holds."""
     predicate = entry.predicate
+    if predicate == NO:
+        return
     parts = predicate.parts if isinstance(predicate, All) else (predicate,)
     for part in parts:
         if isinstance(part, AnyOf) and (

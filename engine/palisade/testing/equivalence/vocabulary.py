@@ -26,7 +26,10 @@ MOST_WORDS = 60
 """So many strings are used at once: with few, two parts of a request are often the same."""
 MOST_FORMULAS = 400
 
-_BODY = frozenset(("body", "rawBody", "raw_body", "parsed_body", "truncated_body", "size"))
+_HTTP = ("attributes", "request", "http")
+_BODIES = frozenset(
+    (("parsed_body",), ("truncated_body",), *((*_HTTP, name) for name in ("body", "rawBody", "size")))
+)
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,7 @@ def gather(subject: Subject, *, seed: int = 0) -> Vocabulary:
     """The vocabulary of a subject. Of large data a part is taken, another one for another seed."""
     policy = subject.revision.policy
     plan = policy.plan([subject.rule])
-    path = tuple(subject.rule.split(".")[1:])
+    path = subject.revision.inventory.decision.split("/")
     work = subject.enforcement.work
     if work is None:
         outcome = evaluate(plan, path, policy.data, {("function",): subject.function.name})
@@ -100,7 +103,7 @@ def gather(subject: Subject, *, seed: int = 0) -> Vocabulary:
         if "socketAddress" in plan.strings
         else (),
         patterns=tuple(patterns),
-        body=not _BODY.isdisjoint(plan.strings),
+        body=any(place[:1] in _BODIES or place[:4] in _BODIES for place in places),
     )
 
 
