@@ -170,7 +170,7 @@ def _plan(revision: Revision) -> ir.Policy:
 
 
 def _reads_body(plan: ir.Policy) -> bool:
-    """Whether a statement names a part of the body, but for keys of objects that it makes: answers have one."""
+    """Whether a statement names a part of the body, but to put it into an object: answers have one too."""
     names = {at for at, text in enumerate(plan.strings) if text in _BODY}
     if not names:
         return False
