@@ -26,6 +26,8 @@ _LOWERED = (
     # Weighed in docs/decisions/answers-in-the-sidecar.md; Envoy says it once for each answer.
     "marked as work-in-progress",
 )
+_STACKS = ("envoy_bug", "backtrace")
+"""Components that print stacks: dozens of addresses below the line that says what went wrong."""
 _KEPT = 20
 
 
@@ -43,7 +45,7 @@ class EnvoyLog:
         component, bar, message = rest.partition("|")
         if bar and level in _LEVELS:
             text = f"envoy {component}: {message}" if component else f"envoy: {message}"
-            lowered = any(part in text for part in _LOWERED)
+            lowered = component in _STACKS or any(part in text for part in _LOWERED)
             self._level = logging.DEBUG if lowered else _LEVELS[level]
             if self._level >= logging.WARNING:
                 self.tail.append(text)

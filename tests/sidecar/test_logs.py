@@ -42,3 +42,17 @@ def test_an_engine_out_of_reach_is_not_reported_at_every_attempt(caplog: pytest.
     log = take(caplog, *[line] * 100)
     assert {record.levelno for record in caplog.records} == {logging.DEBUG}
     assert log.reason() == ""
+
+
+def test_stacks_do_not_hide_what_went_wrong(caplog: pytest.LogCaptureFixture) -> None:
+    """As Envoy ends where the machine has no inotify instance left."""
+    log = take(
+        caplog,
+        "critical|assert|assert failure: inotify_fd_ >= 0. Details: Consider increasing max_user_instances",
+        "error|envoy_bug|stacktrace for envoy bug",
+        "error|envoy_bug|#0 UNKNOWN [0x56474fb5c22c]",
+        "critical|backtrace|Caught Aborted, suspect faulting address 0x2806",
+        "critical|backtrace|#0: [0x7fdf7051a050]",
+    )
+    assert "max_user_instances" in log.reason()
+    assert [each.levelno for each in caplog.records] == [logging.CRITICAL, *[logging.DEBUG] * 4]
