@@ -72,15 +72,17 @@ def test_errors_of_a_shadow_are_shown_with_their_lines(run: Run, project: Path, 
 
 
 def test_without_a_shadow_there_is_nothing_to_promote(run: Run, project: Path, served: Any) -> None:
-    ended = served(lambda: run("promote"))
-    assert ended.code == 1
-    assert "set one: palisade shadow DIR" in ended.err
+    for command in (("promote",), ("diff", "--live")):
+        ended = served(lambda command=command: run(*command))
+        assert ended.code == 1
+        assert "set one: palisade shadow DIR" in ended.err
 
 
 def test_without_an_engine_they_say_so(run: Run, project: Path) -> None:
     for command in (("shadow", "next"), ("promote",), ("diff", "--live")):
         assert run(*command).code == 3, command
     assert run("shadow").code == 2
+    assert run("promote", "--canary", "100%").code == 2
     assert run("shadow", "next", "--off").code == 2
 
 

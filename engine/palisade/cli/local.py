@@ -44,22 +44,23 @@ def ask(state: Path, action: str, asked: dict[str, Any]) -> dict[str, Any]:
     try:
         with _client(state) as client:
             response = client.post(f"/{action}", json=asked)
-            answer = response.json() if response.headers.get("content-type", "").startswith("app") else {}
     except httpx.TransportError as error:
         raise _unreachable(state, error) from None
-    if response.is_success and isinstance(answer, dict):
+    if response.is_success and isinstance(answer := _json(response), dict):
         return answer
-    print_diagnostics(map(diagnostic, answer.get("errors", ())), err())
-    raise CommandError(answer.get("error") or response.text.strip(), Exit.FOUND, answer.get("hint", ""))
+    raise _refused(response)
 
 
 def stream(state: Path, what: str, *, until: float | None = None) -> Iterator[dict[str, Any]]:
     """What the engine tells as it happens, until it ends, or up to this moment of `time.monotonic`.
 
-    Raises CommandError where it is not there.
+    Raises CommandError where it refuses, or is not there.
     """
     try:
         with _client(state) as client, client.stream("GET", f"/{what}", timeout=_TICK) as response:
+            if not response.is_success:
+                response.read()
+                raise _refused(response)
             for line in response.iter_lines():
                 if until is not None and time.monotonic() >= until:
                     return
@@ -69,6 +70,17 @@ def stream(state: Path, what: str, *, until: float | None = None) -> Iterator[di
         raise CommandError("the engine fell silent", Exit.UNREACHABLE) from None
     except httpx.TransportError as error:
         raise _unreachable(state, error) from None
+
+
+def _json(response: httpx.Response) -> Any:
+    return response.json() if response.headers.get("content-type", "").startswith("app") else {}
+
+
+def _refused(response: httpx.Response) -> CommandError:
+    """Prints the errors of policies that an answer has, and gives what it says of itself."""
+    answer = _json(response)
+    print_diagnostics(map(diagnostic, answer.get("errors", ())), err())
+    return CommandError(answer.get("error") or response.text.strip(), Exit.FOUND, answer.get("hint", ""))
 
 
 def diagnostic(error: dict[str, Any]) -> Diagnostic:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from palisade.cli import local, rollback
+from palisade.cli.exit_codes import CommandError
 from palisade.cli.local import StateFolder
 from palisade.cli.options import InventoryFile
 from palisade.cli.output import Output, print_json
@@ -33,6 +34,13 @@ def promote(
     The files on disk stay as they are: move them where palisade.yaml looks for policies, and the engine
     follows them again. Exits 1 if there is nothing to promote, 3 if no engine answers.
     """
+    from palisade.control.canary import ShareError, share
+
+    if canary:
+        try:
+            share(canary)
+        except ShareError as error:
+            raise CommandError(f"--canary: {error}", hint=EPILOG) from None
     done = local.ask(local.state_folder(file, state), "promote", {"share": canary})
     if output is Output.JSON:
         print_json(done)

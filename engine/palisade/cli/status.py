@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import httpx
 import typer
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from palisade.cli.exit_codes import CommandError, Exit
@@ -83,7 +83,13 @@ def show(state: dict[str, Any]) -> None:
     _show_shadow(state["shadow"])
     if canary := state["canary"]:
         console.print(f"canary    {canary['revision']}, {canary['share']}: {', '.join(canary['functions'])}")
-    table = Table("function", "sidecar", "upstream", "connected", "runs", "rules", box=None, pad_edge=False)
+    # Folded where the terminal is narrow: half an address is of no use to anyone.
+    table = Table(
+        *(Column(name, overflow="fold") for name in ("function", "sidecar", "upstream")),
+        *("connected", "runs", "rules"),
+        box=None,
+        pad_edge=False,
+    )
     for name, function in state["functions"].items():
         runs = function["running"] or "nothing yet"
         current = function["running"] == function["wanted"] and function["running"] is not None

@@ -15,7 +15,10 @@ from palisade.rego import text
 
 
 def watch(state: Path, seconds: float, output: Output) -> int:
-    """Prints differences as the engine tells them; returns how many there were."""
+    """Prints differences as the engine tells them; returns how many there were.
+
+    Raises CommandError where no shadow is set, or no engine is there.
+    """
     found = 0
     ends = time.monotonic() + seconds if seconds else None
     if output is Output.TEXT:

@@ -26,7 +26,7 @@ from aiohttp import web
 
 from palisade.control import announced
 from palisade.control.engine import Engine, EngineError
-from palisade.control.releases import ReleaseError
+from palisade.control.releases import SET_SHADOW, ReleaseError
 from palisade.control.status import diagnostic, shadow_status
 from palisade.decide.event import Event
 
@@ -102,6 +102,9 @@ def _differences(engine: Engine) -> Callable[[web.Request], Awaitable[web.Stream
     """Streams the entries of the decision log on which the shadow differs, as they are made: JSON lines."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
+        if engine.releases.shadow is None:
+            refusal = {"error": "there is nothing to compare: no shadow is set", "hint": SET_SHADOW}
+            return web.json_response(refusal, status=409)
         waiting: asyncio.Queue[Event] = asyncio.Queue(_MOST_WAITING)
 
         def take(event: Event) -> None:

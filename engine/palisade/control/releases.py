@@ -184,7 +184,7 @@ class Releases:
             candidate = None
             if folder is None:
                 if self.shadow is None:
-                    raise ReleaseError("no shadow is set", _SET)
+                    raise ReleaseError("no shadow is set", SET_SHADOW)
                 self.shadow = None
             else:
                 plan = self._placing.plan
@@ -236,7 +236,7 @@ class Releases:
         if plan is not None and plan.canary is not None:
             return plan.canary
         if shadow is None:
-            raise ReleaseError("there is nothing to promote: no shadow is set", _SET)
+            raise ReleaseError("there is nothing to promote: no shadow is set", SET_SHADOW)
         if shadow.errors or shadow.revision is None:
             message = f"the policies in {shadow.folder} have errors" if shadow.errors else shadow.problem
             raise ReleaseError(message or "the shadow was not read yet", errors=shadow.errors)
@@ -332,4 +332,4 @@ def _ended(out: Entry | None) -> str:
 
 _OTHER_FUNCTIONS = "for other functions in palisade.yaml, or another version of Palisade"
 _LIST = "palisade history lists what there is"
-_SET = "set one: palisade shadow DIR"
+SET_SHADOW = "set one: palisade shadow DIR"
