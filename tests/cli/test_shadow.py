@@ -87,7 +87,7 @@ def test_without_an_engine_they_say_so(run: Run, project: Path) -> None:
 
 
 def test_watching_ends_after_its_time(run: Run, project: Path, served: Any) -> None:
-    ended = served(lambda: run("diff", "--live", "--seconds", "0.5"))
+    _, ended = served(lambda: [run("shadow", "next"), run("diff", "--live", "--seconds", "0.5")])
     assert (ended.code, ended.out) == (0, "")
     assert "0 differences" in ended.err
 
