@@ -23,7 +23,12 @@ from palisade.enforce.envoy.tree import MAX_LINEAR, Entry, Verdict
 from palisade.rego.errors import NOWHERE, Location
 from palisade.rego.partial import Case, Outcome
 from palisade.rego.partial.finite import combinations
-from palisade.rego.partial.formula import Exists, Formula, IsKind
+from palisade.rego.partial.formula import (
+    Exists,
+    Formula,
+    IsKind,
+    nodes,
+)
 from palisade.rego.partial.reachable import reachable
 from palisade.rego.partial.terms import Apply, Element, Input, Known, ObjectOf, Symbol
 from palisade.rego.values import Key
@@ -240,24 +245,17 @@ def _calls(
 
 
 def _loops_in(condition: Formula) -> tuple[Formula, ...]:
-    found: dict[Formula, None] = {}
-    seen: set[Formula] = set()
-    stack = [condition]
-    while stack:
-        node = stack.pop()
-        if node in seen:
-            continue
-        seen.add(node)
-        stack.extend(node.args)
-        if isinstance(node.atom, Exists) and isinstance(node.atom.source, Input):
-            found[node] = None
-    return tuple(found)
+    return tuple(
+        node
+        for node in nodes(condition, bodies=False)
+        if isinstance(node.atom, Exists) and isinstance(node.atom.source, Input)
+    )
 
 
 def _often(looped: Mapping[Formula, Iterable[Formula]]) -> frozenset[tuple[object, ...]]:
     """The claims over whose members many conditions loop: that one is an object is said once for all."""
     counts: Counter[tuple[object, ...]] = Counter()
-    for node in {node for nodes in looped.values() for node in nodes}:
+    for node in {node for loops in looped.values() for node in loops}:
         if isinstance(node.atom, Exists) and isinstance(node.atom.source, Input):
             counts[node.atom.source.path] += 1
     return frozenset(path for path, count in counts.items() if count > MAX_LINEAR)

@@ -46,6 +46,7 @@ from palisade.rego.partial.formula import (
     Opaque,
     Same,
     Test,
+    nodes,
 )
 from palisade.rego.partial.rewriting import put_in, symbols
 from palisade.rego.partial.terms import Apply, Element, Input, Known, Symbol, subterms
@@ -104,16 +105,10 @@ class Lowering(Calls):
     def notes(self, formula: Formula) -> Notes:
         """What is to be said of the formula, lowered before."""
         found = NOTHING
-        seen: set[Formula] = set()
-        stack = [formula]
-        while stack:
-            node = stack.pop()
-            if node not in seen:
-                seen.add(node)
-                own = self._noted.get(node)
-                if own is not None:
-                    found = found.and_of(own)
-                stack.extend(node.args)
+        for node in nodes(formula, bodies=False):
+            own = self._noted.get(node)
+            if own is not None:
+                found = found.and_of(own)
         return found
 
     def _combine(self, node: Formula) -> Bounds:

@@ -27,7 +27,14 @@ from palisade.enforce.envoy.sources import ClaimSource, header_text
 from palisade.policy.jwks import usable
 from palisade.rego.builtins.jwk import VerificationKey, verification_keys
 from palisade.rego.errors import BuiltinError
-from palisade.rego.partial.formula import Atom, Exists, Formula, Opaque, Same
+from palisade.rego.partial.formula import (
+    Atom,
+    Exists,
+    Formula,
+    Opaque,
+    Same,
+    nodes,
+)
 from palisade.rego.partial.terms import Apply, Input, Known, Symbol, subterms
 
 MARK = "@"
@@ -330,18 +337,8 @@ class Tokens:
 def calls_on_tokens(formula: Formula) -> tuple[Apply, ...]:
     """The calls of `io.jwt.*` in a formula, those in the bodies of loops too."""
     found: dict[Apply, None] = {}
-    seen: set[Formula] = set()
-    stack = [formula]
-    while stack:
-        node = stack.pop()
-        if node in seen:
-            continue
-        seen.add(node)
-        stack.extend(node.args)
-        atom = node.atom
-        if isinstance(atom, Exists):
-            stack.append(atom.body)
-        for symbol in _asked(atom):
+    for node in nodes(formula):
+        for symbol in _asked(node.atom):
             if not isinstance(symbol, Input):
                 found.update(dict.fromkeys(_token_calls(symbol)))
     return tuple(found)

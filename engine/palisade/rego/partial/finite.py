@@ -11,7 +11,15 @@ from itertools import product
 
 from palisade.rego.builtins import BUILTINS
 from palisade.rego.errors import BuiltinError
-from palisade.rego.partial.formula import FALSE, TRUE, Builder, Exists, Formula, Same
+from palisade.rego.partial.formula import (
+    FALSE,
+    TRUE,
+    Builder,
+    Exists,
+    Formula,
+    Same,
+    nodes,
+)
 from palisade.rego.partial.rewriting import with_terms
 from palisade.rego.partial.terms import Apply, ArrayOf, Gathered, Known, ObjectOf, Symbol, subterms
 from palisade.rego.values import UNDEFINED, Set
@@ -49,18 +57,10 @@ def combinations(builder: Builder, condition: Formula, value: Symbol) -> list[tu
 
 def _compares(formula: Formula) -> bool:
     """Whether the formula loops over such a collection, or compares one with a value of the request."""
-    seen: set[Formula] = set()
-    stack = [formula]
-    while stack:
-        node = stack.pop()
-        if node in seen:
-            continue
-        seen.add(node)
-        stack.extend(node.args)
+    for node in nodes(formula):
         match node.atom:
             case Exists(source):
                 sides: tuple[Symbol, ...] = (source,)
-                stack.append(node.atom.body)
             case Same(left, right):
                 sides = (left, right)
             case _:

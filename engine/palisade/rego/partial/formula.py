@@ -6,7 +6,7 @@ A formula is two-valued: it holds of a request or it does not. What Rego calls u
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import TypeAlias
@@ -132,6 +132,21 @@ class Formula:
 
 TRUE = Formula("true")
 FALSE = Formula("false")
+
+
+def nodes(formula: Formula, *, bodies: bool = True) -> Iterator[Formula]:
+    """The formula and all that it is made of, each once; with `bodies` those of its loops too."""
+    seen: set[Formula] = set()
+    stack = [formula]
+    while stack:
+        node = stack.pop()
+        if node in seen:
+            continue
+        seen.add(node)
+        yield node
+        stack.extend(node.args)
+        if bodies and isinstance(node.atom, Exists):
+            stack.append(node.atom.body)
 
 
 def _atom_loops(atom: Atom) -> frozenset[int]:

@@ -17,6 +17,7 @@ from palisade.rego.partial.formula import (
     Opaque,
     Same,
     Test,
+    nodes,
 )
 from palisade.rego.partial.terms import (
     ArrayOf,
@@ -109,14 +110,10 @@ def put_in(builder: Builder, formula: Formula, loop: int, member: Input, name: K
 
 def symbols(formula: Formula) -> Iterator[Symbol]:
     """What the atoms of the formula speak of, those in the bodies of loops too."""
-    stack = [formula]
-    while stack:
-        node = stack.pop()
-        stack.extend(node.args)
+    for node in nodes(formula):
         atom = node.atom
         if isinstance(atom, Exists):
             yield atom.source
-            stack.append(atom.body)
         elif isinstance(atom, Same):
             yield from (atom.left, atom.right)
         elif atom is not None and not isinstance(atom, Opaque):

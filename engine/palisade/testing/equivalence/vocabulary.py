@@ -16,7 +16,18 @@ from typing import Any
 from palisade.rego import ir
 from palisade.rego.partial import evaluate
 from palisade.rego.partial.flow import all_stmts
-from palisade.rego.partial.formula import FALSE, TRUE, Defined, Exists, Formula, In, IsKind, Same, Test
+from palisade.rego.partial.formula import (
+    FALSE,
+    TRUE,
+    Defined,
+    Exists,
+    Formula,
+    In,
+    IsKind,
+    Same,
+    Test,
+    nodes,
+)
 from palisade.rego.partial.terms import Apply, Element, Input, Known, Symbol, subterms
 from palisade.rego.values import Key, Set, Value, unkey
 from palisade.testing.equivalence.subject import Subject
@@ -188,14 +199,7 @@ def _in_token(term: Apply) -> Place | None:
 
 def _compared(formula: Formula, patterns: dict[str, None]) -> Iterator[tuple[Place, list[Value]]]:
     """The places that a formula reads, and the constants that each is compared with."""
-    seen: set[Formula] = set()
-    stack = [formula]
-    while stack:
-        node = stack.pop()
-        if node in seen:
-            continue
-        seen.add(node)
-        stack.extend(node.args)
+    for node in nodes(formula):
         match node.atom:
             case In(term, values):
                 yield from _at(term, [unkey(each) for each in values])
@@ -208,9 +212,8 @@ def _compared(formula: Formula, patterns: dict[str, None]) -> Iterator[tuple[Pla
                 yield from _at(right, [])
             case Defined(term) | IsKind(term, _):
                 yield from _at(term, [])
-            case Exists(source, _, body):
+            case Exists(source):
                 yield from _at(source, [])
-                stack.append(body)
 
 
 def _at(symbol: Symbol, values: list[Value]) -> Iterator[tuple[Place, list[Value]]]:
