@@ -9,7 +9,7 @@ import pytest
 
 from palisade import rego
 from palisade.rego.partial import evaluate
-from palisade.rego.partial.finite import MAX_CONDITIONS, combinations
+from palisade.rego.partial.finite import MAX_CONDITIONS, MAX_SIZE, combinations
 from palisade.rego.partial.formula import FALSE, TRUE, Formula, In
 from palisade.rego.partial.rewriting import substitute
 from palisade.rego.partial.terms import Known
@@ -53,6 +53,8 @@ def test_what_is_not_known_or_too_much_stays_as_it_is() -> None:
     of_the_request = _cases('{"body": concat(", ", deny)}', "deny contains input.x if input.y")[2]
     many = "\n".join(f'deny contains "{at}" if input.x{at}' for at in range(MAX_CONDITIONS + 1))
     too_many = _cases('{"body": concat(", ", deny)}', many)[2]
-    for found in (of_the_request, too_many):
+    long = "; ".join(f"input.x{at}; not input.y{at}" for at in range(MAX_SIZE // 4))
+    too_large = _cases('{"body": concat(", ", deny)}', f'deny contains "a" if {{ {long} }}')[2]
+    for found in (of_the_request, too_many, too_large):
         [(_, value)] = found
         assert not isinstance(value, Known)

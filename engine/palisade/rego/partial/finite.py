@@ -26,6 +26,9 @@ from palisade.rego.values import UNDEFINED, Set
 
 MAX_CONDITIONS = 5
 """Up to so many conditions all combinations are tried."""
+MAX_SIZE = 2000
+"""What the conditions of all combinations may come to. Beyond it the configuration grows to tens of
+megabytes, which Envoy takes a minute to read."""
 
 
 def combinations(builder: Builder, condition: Formula, value: Symbol) -> list[tuple[Formula, Symbol]]:
@@ -38,6 +41,8 @@ def combinations(builder: Builder, condition: Formula, value: Symbol) -> list[tu
     asked = list(dict.fromkeys(part.condition for part in parts if part.condition is not TRUE))
     as_it_is = [(condition, value)]
     if not parts or len(asked) > MAX_CONDITIONS:
+        return as_it_is
+    if (condition.size + sum(each.size for each in asked)) << len(asked) > MAX_SIZE:
         return as_it_is
     if any(part.over or not isinstance(part.item, Known) for part in parts) or _compares(condition):
         return as_it_is

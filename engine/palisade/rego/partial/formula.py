@@ -114,6 +114,12 @@ class Formula:
         return self.implies
 
     @cached_property
+    def size(self) -> int:
+        """How many parts it has where each is written as often as it stands in it."""
+        body = self.atom.body.size if isinstance(self.atom, Exists) else 0
+        return 1 + body + sum(arg.size for arg in self.args)
+
+    @cached_property
     def opaque(self) -> bool:
         """Whether any part of it can be decided by the evaluator only."""
         if isinstance(self.atom, Opaque):
