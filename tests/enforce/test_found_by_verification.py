@@ -17,6 +17,10 @@ def header(value: str) -> Request:
     return Request(headers=(("x-a", value),))
 
 
+def host(value: str) -> Request:
+    return Request(headers=(("host", value),))
+
+
 def claim(value: object) -> Request:
     return Request(token=Token("corp", {"c": value}))
 
@@ -82,6 +86,26 @@ FOUND = {
     "a body where all are allowed but some": (
         "default allow := true\nallow := false if input.parsed_body.a == 1",
         [body("{"), body('{"a": 1}'), body("a=%zz", "application/x-www-form-urlencoded"), Request()],
+    ),
+    "a host that is empty": (
+        'allow if http.host != "a.test"',
+        [host(""), host("a.test"), host("b.test")],
+    ),
+    "is not one that is among none": (
+        'allow if not http.host in {"a.test"}',
+        [host(""), host("a.test"), host("b.test")],
+    ),
+    "nor one that fails a test": (
+        'allow if not startswith(lower(http.host), "a")',
+        [host(""), host("a.test"), host("b.test")],
+    ),
+    "nor a text": (
+        'allow if regex.match("^[a-z.]*$", http.host)',
+        [host(""), host("a.test"), host("b.test")],
+    ),
+    "but undefined": (
+        "allow if not http.host",
+        [host(""), host("a.test"), host("b.test")],
     ),
 }
 

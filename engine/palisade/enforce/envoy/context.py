@@ -12,6 +12,7 @@ from palisade.enforce.envoy.claims import claim_defined
 from palisade.enforce.envoy.paths import CLEAN_QUERY
 from palisade.enforce.envoy.predicate import NO, YES, Predicate, Text, all_of, any_of, negate, text_check
 from palisade.enforce.envoy.sources import (
+    HOST_TEXT,
     PATH_TEXT,
     TARGET_TEXT,
     ClaimSource,
@@ -68,6 +69,10 @@ def _beyond_ascii(text: Text) -> Predicate:
     """A header has bytes beyond ASCII. What a pattern or a count makes of them differs, and of those that
     are no UTF-8 the engine sees "!" in place of each."""
     return text_check(text, patterns.regex(patterns.BEYOND_ASCII))
+
+
+_NO_HOST = negate(text_check(HOST_TEXT, patterns.regex(".+")))
+"""The host is empty. Envoy's CheckRequest does not tell that from none: `host` is undefined, and no text."""
 
 
 class Context:
@@ -127,6 +132,8 @@ class Context:
             found = self._find(term.path)
             if isinstance(found, TextSource) and not found.pseudo:
                 self.doubts[_beyond_ascii(found.text)] = None
+            elif isinstance(found, TextSource) and found.text == HOST_TEXT:
+                self.doubts[_NO_HOST] = None
             return found
         if not isinstance(term, Apply):
             return None

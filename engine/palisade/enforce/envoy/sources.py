@@ -200,6 +200,7 @@ def state_text(key: str) -> Text:
 
 PATH_TEXT = state_text(PATH_STATE)
 TARGET_TEXT = header_text(":path")
+HOST_TEXT = header_text(":authority")
 ADDRESS_TEXT = Text.of("address", DirectSourceIPInput())
 
 _HTTP = ("attributes", "request", "http")
