@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from palisade_sidecar.access_log import FILE
+from palisade_sidecar.admin import AdminError
 from palisade_sidecar.spool import Spool
 from palisade_sidecar.unix_http import UnixConnection
 
@@ -40,6 +41,9 @@ class Handover:
         self._log = log
         self._sending = asyncio.Lock()
         self._told = 0
+        self._told_problem = ""
+        self._set_aside = False
+        """Whether Envoy is still to be asked for a new file."""
 
     async def run(self) -> None:
         """Hands on what comes, until cancelled."""
@@ -47,12 +51,12 @@ class Handover:
         while True:
             try:
                 sent = await self._step()
-            except (HandoverError, OSError) as error:
-                self._log.debug("decisions wait in %s: %s", FILE, error)
+            except (HandoverError, AdminError, OSError) as error:
+                self._tell(error)
                 await asyncio.sleep(delay)
                 delay = min(delay * 2, _LAST_RETRY)
             else:
-                delay = _FIRST_RETRY
+                delay, self._told_problem = _FIRST_RETRY, ""
                 if not sent:
                     await asyncio.sleep(_IDLE)
 
@@ -63,13 +67,24 @@ class Handover:
                 try:
                     while await self._step():
                         pass
-                except (HandoverError, OSError) as error:
-                    self._log.debug("decisions stay in %s: %s", FILE, error)
+                except (HandoverError, AdminError, OSError) as error:
+                    self._tell(error)
+
+    def _tell(self, error: Exception) -> None:
+        """An engine that is away is told elsewhere; a spool that cannot be read is somebody's to mend."""
+        if not isinstance(error, OSError):
+            self._log.debug("decisions wait in %s: %s", FILE, error)
+        elif str(error) != self._told_problem:
+            self._log.warning("the decision log waits in %s, which cannot be read: %s", FILE, error)
+            self._told_problem = str(error)
 
     async def _step(self) -> bool:
         async with self._sending:
             if await asyncio.to_thread(self.spool.grown):
+                self._set_aside = True
+            if self._set_aside:
                 await self._reopen()
+                self._set_aside = False
             if self.spool.lost > self._told:
                 self._log.warning(
                     "%d decisions were given up: the engine was away for longer than the spool has room",
@@ -96,7 +111,7 @@ class Handover:
             if response.status != 200 or status != "0":
                 reason = response.getheader("grpc-message") or f"HTTP status {response.status}"
                 raise HandoverError(f"the engine did not take them: {reason}")
-        except http.client.HTTPException as error:
+        except (OSError, http.client.HTTPException) as error:
             raise HandoverError(f"Envoy gave no answer: {error or type(error).__name__}") from error
         finally:
             connection.close()
