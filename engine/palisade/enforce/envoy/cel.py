@@ -77,13 +77,6 @@ def equal(left: Expr, right: Expr) -> Expr:
     return call("_==_", left, right)
 
 
-def disjunction(*parts: Expr) -> Expr:
-    joined = parts[0]
-    for part in parts[1:]:
-        joined = call("_||_", joined, part)
-    return joined
-
-
 def captured(operand: Expr, pattern: str) -> Expr | None:
     """What the one group of a pattern takes of a text that it matches; an error for others.
 
