@@ -194,12 +194,23 @@ def _router() -> Json:
 
 
 def _local_replies() -> Json:
+    # Asked of replies that Envoy makes itself, so what is allowed pays nothing. By the details, as the metadata
+    # of a denial is not there yet when its reply is made.
+    denied = {
+        "@type": f"{_TYPE}envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter",
+        "expression": 'response.code_details.startsWith("rbac_access_denied")',
+    }
     return {
         "mappers": [
             {
                 "filter": {"response_flag_filter": {"flags": ["FI"]}},
                 "body": {"inline_string": UNREADY_BODY},
-            }
+            },
+            # Not "RBAC: access denied": a denial by the engine has no body either, nor has OPA-Envoy's.
+            {
+                "filter": {"extension_filter": {"name": "palisade.denied", "typed_config": denied}},
+                "body": {"inline_string": ""},
+            },
         ]
     }
 

@@ -91,6 +91,15 @@ default allow := {dumps(VALUES["plain"])}
 allow := data.values[http.headers["x-case"]] if http.headers["x-case"] != "plain"
 """
 
+PLAIN = """package p
+
+import input.attributes.request.http
+
+default allow := false
+
+allow if http.headers["x-case"] == "fine"
+"""
+
 
 @pytest.fixture(scope="module")
 def stand() -> Iterator[Stand]:
@@ -127,6 +136,21 @@ def test_the_sidecar_answers_as_the_engine_would(stand: Stand) -> None:
         assert sidecar.reached == engine.reached, request
     for request, native, residual in zip(asked, stand.log(len(asked)), told, strict=True):
         _same_in_the_log(native, residual, request)
+
+
+def test_a_plain_denial_is_the_same_from_the_sidecar_and_the_engine(stand: Stand) -> None:
+    """One kind of 403, whoever decided: without a body, to HTTP, HEAD and gRPC requests."""
+    policy_set = in_memory({"p.rego": PLAIN})
+    asked = [each for each in requests() if dict(each.headers)["x-case"] in ("plain", "fine")]
+    stand.enforce(policy_set, "p/allow", ask=True)
+    wanted = [stand.send(each) for each in asked]
+    enforcement = stand.enforce(policy_set, "p/allow")
+    assert all(rule.native for rule in enforcement.coverage)
+    for request, engine in zip(asked, wanted, strict=True):
+        assert stand.send(request) == engine, request
+    assert {each.status for each in wanted} == {200, 403}
+    assert all(b"RBAC" not in each.answer for each in wanted)
+    assert {each["palisade"]["decider"] for each in stand.log(2 * len(asked))} == {"native", "residual"}
 
 
 def _same_in_the_log(native: dict[str, Any], asked: dict[str, Any], request: Sent) -> None:
