@@ -83,7 +83,8 @@ def test_parts_decide_natively_and_follow_edits(project: Project) -> None:
 
 
 def test_traffic_meets_no_wrong_decision_while_the_layout_changes(project: Project) -> None:
-    """Between the parts and the whole, for hundreds of requests, what both allow is allowed."""
+    """Between the parts and the whole, however often it changes, what both allow is allowed."""
+    wanted = 100
     seen: list[tuple[int, int]] = []
 
     async def traffic(client: httpx.AsyncClient) -> None:
@@ -95,7 +96,8 @@ def test_traffic_meets_no_wrong_decision_while_the_layout_changes(project: Proje
         async with running(project, "hello") as (_, _, client, _):
             await until(client, "/things/5", 200)
             task = asyncio.create_task(traffic(client))
-            for _ in range(2):
+            # As many changes as it takes: a busy machine lets few requests pass during one.
+            while len(seen) < wanted:
                 project.allow.write_text(rules(4))
                 await until(client, "/things/5", 403)
                 project.allow.write_text(rules(COUNT))
@@ -104,4 +106,3 @@ def test_traffic_meets_no_wrong_decision_while_the_layout_changes(project: Proje
 
     run(session())
     assert set(seen) == {(200, 403)}
-    assert len(seen) > 50
