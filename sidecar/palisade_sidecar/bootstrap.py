@@ -194,7 +194,7 @@ def _router() -> Json:
 
 
 def _local_replies() -> Json:
-    # Asked of replies that Envoy makes itself, so what is allowed pays nothing. By the details, as the metadata
+    # Asked of replies that Envoy makes itself, so what is allowed pays nothing. By the details: the metadata
     # of a denial is not there yet when its reply is made.
     denied = {
         "@type": f"{_TYPE}envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter",
