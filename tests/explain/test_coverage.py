@@ -95,3 +95,28 @@ def test_a_decision_that_is_put_together_of_rules_reports_each(tmp_path: Path) -
     )
     assert [each.location.row for each in report.rules] == [4, 6]
     assert all(each.where is not Where.SETTLED for each in report.rules)
+
+
+def test_rules_that_only_hand_on_are_reported_by_those_behind_them(tmp_path: Path) -> None:
+    report = covered(
+        tmp_path,
+        'allow := shop if input.function == "orders"\n\nallow := cart if input.function == "hello"\n\n'
+        'shop if http.method == "GET"\n\nshop if json.unmarshal(http.body).admin == true\n\n'
+        'cart if http.method == "PUT"\n',
+    )
+    assert [(each.location.row, each.where) for each in report.rules] == [
+        (6, Where.SETTLED),
+        (8, Where.NATIVE),
+        (10, Where.RESIDUAL),
+    ]
+
+
+def test_what_a_rule_that_hands_on_asks_itself_is_found_there(tmp_path: Path) -> None:
+    report = covered(
+        tmp_path,
+        "allow := shop if crypto.sha256(http.path) == input.identity.claims.digest\n\n"
+        'shop if http.method == "GET"\n',
+    )
+    [rule] = report.rules
+    assert rule.location.row == 6
+    assert {each.place.location.row for each in rule.residues if each.always} == {4}

@@ -6,6 +6,7 @@ import pytest
 from explain_helpers import explainer_of, request
 
 from palisade.explain.explanation import Explanation, Where
+from palisade.rego.values import Value
 
 RULES = """default allow := false
 
@@ -141,8 +142,55 @@ def test_a_decision_that_is_put_together_of_rules_is_explained_by_what_allows() 
         "default may := false\n"
     )
     found = explainer_of(rules).explain(request(claims={"sub": "alice"}))
-    assert (found.allowed, found.status, row(found)) == (False, 401, 9)
-    assert found.account is not None
-    assert found.account.value is not None
-    assert [each.location.row for each in found.account.value.because] == [7]
+    # What allows only hands on what `may` is: that is by its default, and the rule of it comes nearest.
+    assert (found.allowed, found.status, row(found), found.default) == (False, 401, 13, True)
+    assert [each.location.row for each in found.nearest] == [7]
     assert found.flips[0].changes[0].value == "root"
+
+
+HANDED_ON = """allow := shop if input.function == "orders"
+
+allow if ready
+
+allow if {
+	ready
+	claims.sub == "eve"
+}
+
+default shop := false
+
+shop if http.method == "GET"
+
+shop if http.path == "/open"
+
+ready if http.headers.x == "1"
+
+else := false if http.headers.x == "2"
+
+else if http.headers.x == "3"
+"""
+
+
+@pytest.mark.parametrize(
+    ("document", "allowed", "rule"),
+    [
+        (request("GET", "/x"), True, 18),
+        (request("PUT", "/open"), True, 20),
+        (request("PUT", "/x"), False, 16),
+    ],
+)
+def test_what_a_rule_hands_on_is_explained_by_the_rule_behind_it(
+    document: Value, allowed: bool, rule: int
+) -> None:
+    """The rule of a decision that decides nothing itself says nothing of why a request was denied."""
+    found = explainer_of(HANDED_ON).explain(document)
+    assert (found.allowed, row(found), found.where) == (allowed, rule, Where.NATIVE)
+    if not allowed:
+        assert found.default
+        assert found.nearest[0].location.row == 18
+
+
+def test_a_branch_that_is_handed_on_stands_for_itself() -> None:
+    rules = HANDED_ON.replace('"orders"', '"others"') + "default allow := false\n"
+    explainer = explainer_of(rules)
+    assert [row(explainer.explain(request(x=x))) for x in ("1", "2", "3")] == [22, 27, 26]

@@ -96,3 +96,64 @@ def test_a_decision_of_very_many_rules_is_not_attributed() -> None:
 def test_packages_may_have_any_name() -> None:
     policy = rego.compile({"a.rego": 'package a["b-c"]\n\nallow if input.n == 1\n\nallow if input.n == 2\n'})
     assert attribute(policy, "a/b-c/allow").rule({"n": 2}) == "a.rego:5"
+
+
+ENTRY = """package a
+
+import data.shop
+
+default allow := false
+
+allow := shop.allow if input.function == "shop"
+
+allow if data.ready.ok
+
+allow if {
+	data.ready.ok
+	input.vip
+}
+
+allow if not data.ready.known
+"""
+BEHIND = """package shop
+
+default allow := false
+
+allow if input.method == "GET"
+
+allow := data.ready.ok if input.method == "PUT"
+"""
+LAST = """package ready
+
+ok if input.x == 1
+
+else if input.x == 2
+
+known if input.x > 0
+"""
+
+
+@pytest.mark.parametrize(
+    ("document", "rule"),
+    [
+        ({"function": "shop", "method": "GET", "x": 9}, "b.rego:5"),
+        ({"function": "shop", "method": "PUT", "x": 2}, "c.rego:5"),
+        ({"function": "shop", "method": "PUT", "x": 9}, "b.rego:3"),
+        ({"function": "shop", "method": "POST", "x": 9}, "b.rego:3"),
+        ({"function": "other", "x": 1}, "c.rego:3"),
+        ({"function": "other", "x": 1, "vip": True}, "c.rego:3"),
+        ({"function": "other"}, "a.rego:16"),
+        ({"function": "other", "x": 9}, "a.rego:5"),
+    ],
+)
+def test_a_rule_that_only_hands_on_is_not_the_one_that_decided(document: dict[str, Any], rule: str) -> None:
+    policy = rego.compile({"a.rego": ENTRY, "b.rego": BEHIND, "c.rego": LAST})
+    assert attribute(policy, "a/allow").rule(document) == rule
+
+
+def test_a_rule_hands_nothing_on_where_there_is_no_value() -> None:
+    """Its body holds, and yet it is the next one that decides."""
+    source = "package a\n\nallow := data.b.ok\n\nallow if input.x == 1\n"
+    policy = rego.compile({"a.rego": source, "b.rego": "package b\n\nok if input.x == 2\n"})
+    attribution = attribute(policy, "a/allow")
+    assert [attribution.rule({"x": x}) for x in (1, 2, 3)] == ["a.rego:5", "b.rego:3", ""]

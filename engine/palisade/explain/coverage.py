@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TypeAlias
 
 from palisade import rego
 from palisade.enforce.envoy import Enforcement, Reason, RuleCoverage
 from palisade.explain.places import Place, place_of
-from palisade.explain.rules import RuleIndex
+from palisade.explain.rules import RuleIndex, Rules, branches
 from palisade.rego.check.model import CheckedRule
 from palisade.rego.errors import Location
 
@@ -73,28 +74,55 @@ class CoverageReport:
 
 
 def report(policy: rego.Policy, decision: str, enforcement: Enforcement) -> CoverageReport:
-    """The coverage of a decision such as `palisade/identity/allow` by what a sidecar gets for it."""
+    """The coverage of a decision such as `palisade/identity/allow` by what a sidecar gets for it.
+
+    A rule that only hands on is not in it, but those behind it that decide.
+    """
     index = RuleIndex(policy)
     path = tuple(decision.split("/"))
     covered: dict[tuple[str, int], list[RuleCoverage]] = {}
     for each in enforcement.coverage:
-        covered.setdefault((each.location.file, each.location.row), []).append(each)
+        covered.setdefault(_row(each.location), []).append(each)
     rules: list[RuleReport] = []
     defaults: list[CheckedRule] = []
     own = index.of_path(path)
-    for rule in own or index.below(path):
+    for rule, by in _deciding(own, index, covered) if own else ((each, ()) for each in index.below(path)):
         if rule.rule.default:
             defaults.append(rule)
             continue
-        place = rule.rule.loc
         # What is put together of rules below its path is decided as one.
-        found = covered.get((place.file, place.row), ()) if own else enforcement.coverage
-        rules.append(_of_rule(rule, found, index))
+        found = _of_branches(rule, covered) if own else enforcement.coverage
+        rules.append(_of_rule(rule, by, found, index))
     rules.extend(_of_default(rule, rules, index) for rule in defaults)
     return CoverageReport(tuple(sorted(rules, key=lambda each: each.location)), enforcement.doubts)
 
 
-def _of_rule(rule: CheckedRule, found: Sequence[RuleCoverage], index: RuleIndex) -> RuleReport:
+def _row(location: Location) -> tuple[str, int]:
+    return location.file, location.row
+
+
+_Covered: TypeAlias = Mapping[tuple[str, int], Sequence[RuleCoverage]]
+
+
+def _of_branches(rule: CheckedRule, covered: _Covered) -> list[RuleCoverage]:
+    rows = dict.fromkeys(_row(each.location) for each in branches(rule))
+    return [each for row in rows for each in covered.get(row, ())]
+
+
+def _deciding(
+    rules: Sequence[CheckedRule], index: RuleIndex, covered: _Covered
+) -> Iterator[tuple[CheckedRule, Rules]]:
+    """The rules that decide, each with those that hand on to it, the nearest first."""
+    found = index.with_those_behind(rules)
+    used = {id(each) for rule, by in found if _of_branches(rule, covered) for each in by}
+    for rule, by in found:
+        # Where none behind a rule that hands on is ever looked at, it stands for them.
+        looked_at = all(id(each) in used for each in by)
+        if looked_at and (id(rule) not in used or _of_branches(rule, covered)):
+            yield rule, by
+
+
+def _of_rule(rule: CheckedRule, by: Rules, found: Sequence[RuleCoverage], index: RuleIndex) -> RuleReport:
     where = Where.SETTLED
     if found:
         where = Where.CONDITIONAL
@@ -104,7 +132,7 @@ def _of_rule(rule: CheckedRule, found: Sequence[RuleCoverage], index: RuleIndex)
             where = Where.RESIDUAL
     reasons = dict.fromkeys(reason for each in found for reason in each.reasons)
     residues = dict.fromkeys(
-        Residue(each.text, each.hint, each.always, place_of(each, rule, index)) for each in reasons
+        Residue(each.text, each.hint, each.always, place_of(each, (rule, *by), index)) for each in reasons
     )
     return RuleReport(rule.rule.loc, index.line(rule.rule.loc), where, tuple(residues))
 

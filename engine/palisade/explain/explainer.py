@@ -21,7 +21,7 @@ from palisade.explain.explanation import Explanation, Where
 from palisade.explain.flips import Budget, Flip, Search
 from palisade.explain.normal import ESCAPED_SLASH
 from palisade.explain.places import Place, place_of
-from palisade.explain.rules import Branch, RuleIndex, branches
+from palisade.explain.rules import Branch, RuleIndex, Rules, branches
 from palisade.explain.sidecar import UnreadError, decided, sight
 from palisade.explain.trace import Account, Tracer
 from palisade.explain.verdicts import Verdicts
@@ -215,10 +215,10 @@ class Explainer:
             blind, found = _Blind(document, unknown), False
             unsure = {case.label for case in self.outcome.cases if blind.truth(case.condition) is not False}
             for each in self.enforcement.coverage:
-                rule = self._rule_at(each.location)
-                for reason in each.reasons if rule is not None and each.location in unsure else ():
-                    if rule is not None and reason.always is always and self._matters(reason, each, document):
-                        place = place_of(reason, rule, self.index)
+                rules = self._rules_at(each.location)
+                for reason in each.reasons if rules and each.location in unsure else ():
+                    if reason.always is always and self._matters(reason, each, document):
+                        place = place_of(reason, rules, self.index)
                         yield Residue(reason.text, reason.hint, reason.always, place)
                         found = True
             if found:
@@ -240,11 +240,20 @@ class Explainer:
         return self.index.of_decision(self._path)
 
     @cached_property
-    def _by_row(self) -> dict[tuple[str, int], CheckedRule]:
-        return {(rule.rule.loc.file, rule.rule.loc.row): rule for rule in reversed(self._rules)}
+    def _by_row(self) -> dict[tuple[str, int], Rules]:
+        """The rules of the decision and those that they hand on to, by the rows of their branches; behind
+        each those that hand on to it."""
+        return {
+            (branch.location.file, branch.location.row): (rule, *by)
+            for rule, by in reversed(self.index.with_those_behind(self._rules))
+            for branch in reversed(branches(rule))
+        }
+
+    def _rules_at(self, location: Location) -> Rules:
+        return self._by_row.get((location.file, location.row), ())
 
     def _rule_at(self, location: Location) -> CheckedRule | None:
-        return self._by_row.get((location.file, location.row))
+        return next(iter(self._rules_at(location)), None)
 
     def _is_default(self, location: Location) -> bool:
         rule = self._rule_at(location)
@@ -261,32 +270,46 @@ class Explainer:
                 continue
             if rule is None and case.label is not NOWHERE:
                 return self._by_asking(tracer)
-            if rule is None or rule.rule.default:
+            if rule is None:
                 break
-            account = next((each for each in map(tracer.account, branches(rule)) if each.held), None)
-            if account is not None:
-                return account.location, account
-            if truth is True:
+            if rule.rule.default:
                 return rule.rule.loc, None
+            found = self._held((rule,), tracer)
+            if found is not None:
+                return found
+            if truth is True:
+                return case.label, None
             traced += 1
             if traced > MOST_TRACED:
                 return None, None
-        return next((rule.rule.loc for rule in self._rules if rule.rule.default), None), None
+        return self._default(self._rules), None
 
     def _by_asking(self, tracer: Tracer) -> tuple[Location | None, Account | None]:
         """The deciding rule where the decision is put together of several, which are asked in turn."""
-        for rule in self._rules[:MOST_TRACED]:
-            for account in map(tracer.account, branches(rule)):
-                if account.held and not rule.rule.default:
-                    return account.location, account
-        return next((rule.rule.loc for rule in self._rules if rule.rule.default), None), None
+        return self._held(self._rules[:MOST_TRACED], tracer) or (self._default(self._rules), None)
+
+    def _held(self, rules: Rules, tracer: Tracer) -> tuple[Location, Account | None] | None:
+        """The first of the rules that holds, and its account: of the rule behind where it only hands on."""
+        for branch in (branch for rule in rules if not rule.rule.default for branch in branches(rule)):
+            account = tracer.account(branch)
+            if account.held:
+                behind = self.index.behind(branch)
+                default = self._default(behind)
+                further = self._held(behind[:MOST_TRACED], tracer)
+                return further or ((account.location, account) if default is None else (default, None))
+        return None
+
+    @staticmethod
+    def _default(rules: Rules) -> Location | None:
+        return next((rule.rule.loc for rule in rules if rule.rule.default), None)
 
     def _nearest(self, search: Search, tracer: Tracer, deciding: Location | None) -> list[Account]:
-        """The rules that would have allowed it and came nearest."""
+        """The rules that would have allowed it and came nearest: of those that decide something."""
         places = [each.rule for each in search.nearest(MOST_NEAREST + 1)]
-        rules = [rule for rule in map(self._rule_at, places) if rule is not None]
-        rules = rules or [rule for rule in self._rules if not rule.rule.default][:MOST_TRACED]
-        found = [account for rule in rules for account in self._tried(tracer, branches(rule))]
+        rules = [rule for rule in map(self._rule_at, places) if rule is not None] or list(self._rules)
+        behind = (rule for rule, _ in self.index.with_those_behind(rules) if not rule.rule.default)
+        tried = [tuple(each for each in branches(rule) if not self.index.behind(each)) for rule in behind]
+        found = [account for each in tried[:MOST_TRACED] for account in self._tried(tracer, each)]
         found = [each for each in found if each.location != deciding and not each.allows]
         if not places:
             found.sort(key=lambda each: -each.reached)

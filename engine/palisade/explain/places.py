@@ -32,13 +32,15 @@ class Place:
     expression: str
 
 
-def place_of(reason: Reason, rule: CheckedRule, index: RuleIndex) -> Place:
-    """The expression of a rule that a reason is about; the rule's head where that cannot be told."""
-    known = reason.location
-    exact = _spot(known) != _spot(rule.rule.loc) and known.row > 0
+def place_of(reason: Reason, rules: Sequence[CheckedRule], index: RuleIndex) -> Place:
+    """The expression that a reason is about, of a rule or one of those that hand on to it, which follow it;
+    the rule's head where that cannot be told."""
+    rule, known = rules[0], reason.location
+    heads = {_spot(each.location) for each in branches(rule)}
+    exact = _spot(known) not in heads and known.row > 0
     wanted = _Wanted.of(reason.atom) if reason.atom is not None else None
     best: tuple[int, ast.Statement, ast.Node] | None = None
-    for statement in _statements(rule, index):
+    for statement in _statements(rules, index):
         if exact and _spot(statement.loc) == _spot(known):
             return Place(known, index.line(known), index.text(statement))
         if wanted is not None:
@@ -57,10 +59,10 @@ def _spot(location: Location) -> tuple[str, int, int]:
     return location.file, location.row, location.col
 
 
-def _statements(rule: CheckedRule, index: RuleIndex) -> Iterator[ast.Statement]:
-    """The statements of the rule, then those of the rules that it refers to, nearest first."""
-    seen = {id(rule)}
-    queue = [rule]
+def _statements(rules: Sequence[CheckedRule], index: RuleIndex) -> Iterator[ast.Statement]:
+    """The statements of the rules, then those of the rules that they refer to, nearest first."""
+    seen = set(map(id, rules))
+    queue = list(rules)
     for each in queue:
         for branch in branches(each):
             for statement in branch.body:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from palisade import rego
+from palisade.policy.handing import handed_on
 from palisade.rego import ast
 from palisade.rego.check.model import CheckedRule
 from palisade.rego.errors import Location
+
+Rules: TypeAlias = tuple[CheckedRule, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +98,23 @@ class RuleIndex:
         """The rules that say whether a decision allows: where it is an object that is put together of rules,
         as by `result["allowed"] := ...`, those of that member."""
         return self.of_path(path) or self.of_path((*path, "allowed"))
+
+    def with_those_behind(self, rules: Iterable[CheckedRule]) -> list[tuple[CheckedRule, Rules]]:
+        """The rules, and each that one of them hands on to, at whatever remove; with those that hand on to
+        it, the nearest first."""
+        found: list[tuple[CheckedRule, Rules]] = [(each, ()) for each in rules]
+        seen = {id(each) for each, _ in found}
+        for rule, by in found:
+            for other in (other for branch in branches(rule) for other in self.behind(branch)):
+                if id(other) not in seen:
+                    seen.add(id(other))
+                    found.append((other, (rule, *by)))
+        return found
+
+    def behind(self, branch: Branch) -> tuple[CheckedRule, ...]:
+        """The rules that a branch hands on to; none where it decides something itself."""
+        path = handed_on(self._checked, branch.value, branch.body)
+        return () if path is None else self.of_path(path)
 
     def below(self, path: tuple[str, ...]) -> tuple[CheckedRule, ...]:
         """The rules of a document that is put together of rules below its path."""

@@ -8,12 +8,14 @@ host: that no request is sent twice counts for more than the name of a rule that
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from palisade import rego
+from palisade.policy.handing import decision_rules, targets
 from palisade.policy.revisions import rule_path
 from palisade.rego import ast
+from palisade.rego.check.model import Path
 from palisade.rego.errors import EvalError, Location
 from palisade.rego.values import UNDEFINED, Set, Value
 
@@ -26,60 +28,81 @@ _REGO_V1 = ast.Ref(ast.Var("rego"), (ast.Scalar("v1"),))
 
 @dataclass(frozen=True, slots=True)
 class Attribution:
-    """Tells for an input which rule gave the decision."""
+    """Tells for an input which rule gave the decision: the one behind, where the decision's only hands on."""
 
     _policy: rego.Policy
-    _paths: tuple[str, ...]
-    _order: tuple[str, ...]
-    _default: str
+    _sets: tuple[str, ...]
+    """The paths of the sets whose members are the places of rules that hold."""
+    _branches: Mapping[Path, Sequence[tuple[str, Path | None]]]
+    """The branches of the rules at each path, in the order in which they are tried; what they hand on to."""
+    _defaults: Mapping[Path, str]
+    _start: Path
 
     def rule(self, document: Value) -> str:
         """`FILE:ROW` of the deciding rule; empty where none gave a value, or where that cannot be told."""
         held: set[str] = set()
-        for path in self._paths:
+        for path in self._sets:
             try:
                 found = self._policy.evaluate(path, document)
             except EvalError:
                 return ""
             if found is not UNDEFINED and isinstance(found, Set):
                 held |= set(found)
-        return next((label for label in self._order if label in held), self._default)
+        return self._deciding(self._start, held)
+
+    def _deciding(self, path: Path, held: set[str]) -> str:
+        for label, target in self._branches.get(path, ()):
+            if label in held:
+                found = label if target is None else self._deciding(target, held)
+                if found:  # without one, the value that is handed on is undefined
+                    return found
+        return self._defaults.get(path, "")
 
 
 def attribute(policy: rego.Policy, decision: str) -> Attribution:
     """The attribution of a decision such as `palisade/identity/allow` in a policy."""
-    path = tuple(decision.split("/"))
+    start = tuple(decision.split("/"))
+    behind = decision_rules(policy.checked, start)
+    handed = {
+        place: to
+        for rules in behind.values()
+        for each in rules
+        for place, to in targets(policy.checked, each)
+    }
     sources: dict[str, str] = {}
     packages: list[str] = []
-    order: list[str] = []
-    default = ""
+    branches: dict[Path, list[tuple[str, Path | None]]] = {path: [] for path in behind}
+    defaults: dict[Path, str] = {}
     version = 1
     for module in policy.checked.modules:
         version = min(version, module.version)
         sources[module.loc.file] = module.source
         additions = []
-        for rule in _rules(module, path):
+        for path, rule in _rules(module, behind):
             if rule.default:
-                default = _label(rule.loc)
+                defaults[path] = _label(rule.loc)
                 continue
             for loc, body in _branches(rule):
-                order.append(_label(loc))
+                branches[path].append((_label(loc), handed.get(loc)))
                 additions.append(_member(module, _label(loc), body))
         if additions:
             sources[module.loc.file] += "\n" + "\n".join(additions)
             packages.append(rego.path_of((*module.package, _RULES)))
-    if len(order) > MOST_RULES:
-        return Attribution(policy, (), (), "")
-    paths = tuple(dict.fromkeys(packages))
-    copy = rego.compile(sources, policy.data, version=version, previous=policy) if paths else policy
-    for each in paths:
+    if sum(map(len, branches.values())) > MOST_RULES:
+        return Attribution(policy, (), {}, {}, start)
+    sets = tuple(dict.fromkeys(packages))
+    copy = rego.compile(sources, policy.data, version=version, previous=policy) if sets else policy
+    for each in sets:
         copy.make_ready(each)
-    return Attribution(copy, paths, tuple(order), default)
+    return Attribution(copy, sets, branches, defaults, start)
 
 
-def _rules(module: ast.Module, path: tuple[str, ...]) -> Iterator[ast.Rule]:
-    """The rules of a module that define the value at a path."""
-    return (rule for rule in module.rules if rule_path(module, rule) == path)
+def _rules(module: ast.Module, paths: Collection[Path]) -> Iterator[tuple[Path, ast.Rule]]:
+    """The rules of a module that define the value at one of the paths, with the path."""
+    for rule in module.rules:
+        path = rule_path(module, rule)
+        if path is not None and path in paths:
+            yield path, rule
 
 
 def _branches(rule: ast.Rule) -> Iterator[tuple[Location, ast.Body]]:

@@ -10,12 +10,13 @@ evaluator can decide, with the reason and the place. So the outcome is never wro
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
 
 from palisade.rego import ast, ir
 from palisade.rego.errors import NOWHERE, Location
+from palisade.rego.partial import origins
 from palisade.rego.partial.blocks import MAX_OF_RULE, MAX_STATEMENTS, Blocks, restored
 from palisade.rego.partial.flow import RESULT, Liveness, all_stmts
 from palisade.rego.partial.formula import TRUE, Builder, Formula
@@ -43,6 +44,9 @@ from palisade.rego.values import Value
 
 _SPARE = 10_000
 """So many formulas of the past, beside as many as there were at first, are kept before all is begun anew."""
+
+_OF_RULES = 2
+"""Rules take the input and the data; functions have parameters of their own beside."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +107,11 @@ class Executor(Blocks):
         self._before = before._followed if before is not None else {}
         self._followed: dict[object, _Followed] = {}
         self._envs: dict[object, Env] = {} if before is None else before._envs
-        self._kept: dict[object, tuple[list[Step], frozenset[ir.Func | None]]] = {}
+        self._kept: dict[object, tuple[list[Step], frozenset[ir.Func | None], Worlds]] = {}
+        self._rules = frozenset(func.name for func in policy.funcs if len(func.params) == _OF_RULES)
+        self._branching: ir.BlockStmt | None = None
+        self._branches: Worlds | None = None
+        """What the branches of the rule that is followed now came to, where it has any."""
         self._statements, self._bound = 0, MAX_STATEMENTS
         self._first_size: int = 0 if before is None else before._first_size
         """How many formulas there were after the run that found out everything by itself."""
@@ -159,10 +167,10 @@ class Executor(Blocks):
         known = self._kept.get((func.name, args))
         if known is None:
             outer, self._called = self._called, {func}
-            found = self._run_function(func, args).disjoint()
-            known = self._kept[(func.name, args)] = found, frozenset(self._called)
+            worlds = self._run_function(func, args)
+            known = self._kept[(func.name, args)] = worlds.disjoint(), frozenset(self._called), worlds
             self._called = outer
-        kept, called = known
+        kept, called, _ = known
         self._called |= called
         steps: list[Step] = []
         for step in kept:
@@ -179,9 +187,11 @@ class Executor(Blocks):
         outside: frozenset[int],
         *,
         guard: bool = False,
+        given: int | None = None,
     ) -> Worlds:
-        """Runs blocks in turn. With `guard`, one that cannot be followed becomes opaque by itself."""
-        worlds = Worlds(env, self.builder)
+        """Runs blocks in turn. With `guard`, one that cannot be followed becomes opaque by itself. `given` is
+        as for Worlds."""
+        worlds = Worlds(env, self.builder, given)
         blocks = tuple(blocks)
         for block, live in zip(blocks, self._flow.chain(blocks, outside), strict=True):
             if guard:
@@ -212,8 +222,10 @@ class Executor(Blocks):
             return known.result
         outer, self._called = self._called, set()
         bound, self._bound = self._bound, min(self._bound, self._statements + MAX_OF_RULE)
+        branching, self._branching = self._branching, origins.branching(block)
+        branches, self._branches = self._branches, None
         try:
-            result = self._block(block, env, live)
+            result = self._placed(block, self._block(block, env, live))
         except Unsupported as trouble:
             result = self._opaque_block(block, env, live, trouble)
         else:
@@ -223,10 +235,32 @@ class Executor(Blocks):
                 result = self._with_known_envs(result)
                 self._followed[at] = _Followed(block, result, called, self._label(block))
         finally:
+            self._branching, self._branches = branching, branches
             self._bound = bound
             outer |= self._called
             self._called = outer
         return result
+
+    def _BlockStmt(self, stmt: ir.BlockStmt, env: Env, live: frozenset[int]) -> list[Step]:  # noqa: N802
+        if stmt is not self._branching:
+            return super()._BlockStmt(stmt, env, live)
+        worlds = self._sequence(stmt.blocks, env, live, given=origins.given(stmt))
+        self._branches = worlds
+        return worlds.disjoint()
+
+    def _placed(self, block: ir.Block, result: Result) -> Result:
+        """The result of a rule's block by the rules and branches that it comes from."""
+        if self._branches is not None and self._branching is not None:
+            steps = self._branches.disjoint(parted=True)
+            return origins.placed(result, steps, origins.of_branches(self._branching), self.builder)
+        handing = origins.handing(block, self._rules, self._functions)
+        known = None if handing is None else self._kept.get((handing.rule, (Input(()), self._data)))
+        if handing is None or known is None:
+            return result
+        default = origins.default_of(self._functions[handing.rule])
+        place = self._label(block) if default is None else self._where(default)
+        steps = [_instead(step, place) for step in known[2].disjoint(parted=True)]
+        return origins.placed(result, steps, handing, self.builder)
 
     def _with_known_envs(self, result: Result) -> Result:
         """The result with environments that are the same objects for all blocks that leave the same."""
@@ -234,7 +268,7 @@ class Executor(Blocks):
         def known(env: Env) -> Env:
             return self._envs.setdefault(env_key(env), env)
 
-        steps = [Step(step.condition, known(step.env), step.signal) for step in result.steps]
+        steps = [replace(step, env=known(step.env)) for step in result.steps]
         return Result(steps, known(result.rest), result.completed)
 
     def _opaque_block(self, block: ir.Block, env: Env, live: frozenset[int], trouble: Unsupported) -> Result:
@@ -275,3 +309,8 @@ class Executor(Blocks):
             if isinstance(stmt, ir.AssignVarOnceStmt):
                 return self._where(stmt)
         return self._where(block.stmts[0]) if block.stmts else NOWHERE
+
+
+def _instead(step: Step, default: Location) -> Step:
+    """The step with the place of the default rule where it has none."""
+    return replace(step, parts=tuple((part, default if at is NOWHERE else at) for part, at in step.parts))

@@ -7,7 +7,7 @@ not", so states that are the same again are put together, and the list stays sho
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -43,6 +43,8 @@ class Step:
     condition: Formula
     env: Env
     signal: int = NEXT
+    parts: tuple[Reason, ...] = ()
+    """The condition in parts, any of which leads there, where they have places of their own (`origins`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,11 @@ class State:
         return cls(env, signal, (env_key(env), signal), origin)
 
     @classmethod
-    def split(cls, origin: list[Reason], step: Step, label: Location) -> State:
+    def split(cls, origin: list[Reason], step: Step, label: Location, builder: Builder) -> State:
+        if step.parts:
+            came = builder.any(condition for condition, _ in origin)
+            parts = [(builder.both(came, condition), place) for condition, place in step.parts]
+            return cls.of(parts, step.env, step.signal)
         return cls(step.env, step.signal, (env_key(step.env), step.signal), origin, step.condition, label)
 
     def reached(self, builder: Builder) -> list[Reason]:
@@ -137,8 +143,11 @@ def same_env(one: Env, other: Env) -> bool:
 class Worlds:
     """Built by one sequence of blocks; `states[-1]` is the state without a condition."""
 
-    def __init__(self, env: Env, builder: Builder) -> None:
+    def __init__(self, env: Env, builder: Builder, given: int | None = None) -> None:
+        """`given` is the local that branches of one rule put their value into: then the one for all other
+        requests has a place too."""
         self._builder = builder
+        self._given = given
         self.states: list[State] = [State.of([(TRUE, NOWHERE)], env)]
 
     def advance(self, run: Callable[[Env], Result], label: Location) -> None:
@@ -154,10 +163,13 @@ class Worlds:
                 result = runs[state.key] = run(state.env)
             if result.steps:
                 origin = state.given_on(self._builder)
-                states.extend(State.split(origin, step, label) for step in result.steps)
+                states.extend(State.split(origin, step, label, self._builder) for step in result.steps)
                 if all(step.condition is not TRUE for step in result.steps):
                     states.append(State.of(origin, result.rest))
             else:
+                if self._given in result.rest and self._given not in state.env:
+                    reached = state.reached(self._builder)
+                    state = State.of([(each, label) for each, _ in reached], result.rest)
                 state.env, state.key = result.rest, (env_key(result.rest), NEXT)
                 states.append(state)
         self._join(states)
@@ -188,7 +200,8 @@ class Worlds:
             or not same_env(going.env, result.rest)
         ):
             return False
-        ended.add((step.condition, label), self._builder)
+        for reason in step.parts or ((step.condition, label),):
+            ended.add(reason, self._builder)
         return True
 
     def _join(self, states: list[State]) -> None:
@@ -206,16 +219,26 @@ class Worlds:
                 joined.append(state)
         self.states = joined
 
-    def disjoint(self) -> list[Step]:
-        """The states as steps of which exactly one applies to any request."""
+    def disjoint(self, *, parted: bool = False) -> list[Step]:
+        """The states as steps of which exactly one applies to any request; `parted` with their parts."""
         builder = self._builder
         steps: list[Step] = []
         before: list[Formula] = []
         for index, state in enumerate(self.states):
             last = index == len(self.states) - 1
             own = TRUE if last else builder.any(condition for condition, _ in state.reached(builder))
-            condition = builder.both(own, builder.negate(builder.any(before))) if before else own
+            others = builder.negate(builder.any(before)) if before else TRUE
+            condition = builder.both(own, others)
             before.append(own)
             if condition is not FALSE:
-                steps.append(Step(condition, state.env, state.signal))
+                parts = tuple(_under(others, state.reached(builder), builder)) if parted else ()
+                steps.append(Step(condition, state.env, state.signal, parts))
         return steps
+
+
+def _under(condition: Formula, reasons: Iterable[Reason], builder: Builder) -> Iterator[Reason]:
+    """The reasons under a condition, but for those that contradict it."""
+    for reached, label in reasons:
+        both = builder.both(reached, condition)
+        if both is not FALSE:
+            yield both, label

@@ -1,0 +1,76 @@
+"""Rules that only hand on: the rule of a decision often decides nothing itself, another one does.
+
+`allow := data.shop.allow if input.function == "shop"` hands on a value, and `allow if data.shop.ok` hands on
+that there is one. `palisade.rego.partial.origins` tells the same apart in plans.
+"""
+
+from __future__ import annotations
+
+from palisade.rego import ast
+from palisade.rego.check.model import CheckedRule, CheckedSet, Path
+from palisade.rego.errors import Location
+
+_INPUT = ast.Var("input")
+_SETTLED = ast.Ref(_INPUT, (ast.Scalar("function"),))
+"""The part of the input that is known when a sidecar's policy is compiled."""
+
+
+def handed_on(checked: CheckedSet, value: ast.Term, body: ast.Body) -> Path | None:
+    """The path of the rules that a branch of a rule hands on to; None where it decides something itself.
+
+    `value` and `body` are in checked form.
+    """
+    if isinstance(value, ast.Ref):
+        return _rules_at(checked, value)
+    if value != ast.Scalar(True):
+        return None
+    asked = [each for each in body if not _is_settled(each)]
+    if len(asked) != 1:
+        return None
+    only = asked[0]
+    plain = isinstance(only, ast.Expression) and not only.negated and not only.withs
+    return _rules_at(checked, only.term) if plain and isinstance(only, ast.Expression) else None
+
+
+def decision_rules(checked: CheckedSet, path: Path) -> dict[Path, tuple[CheckedRule, ...]]:
+    """The rules of a decision by their paths, and behind them those that they hand on to."""
+    found: dict[Path, tuple[CheckedRule, ...]] = {}
+    queue = [path]
+    for each in queue:
+        if each not in found:
+            found[each] = checked.rules.get(each, ())
+            for rule in found[each]:
+                queue.extend(target for _, target in targets(checked, rule) if target is not None)
+    return found
+
+
+def targets(checked: CheckedSet, rule: CheckedRule) -> list[tuple[Location, Path | None]]:
+    """The branches of a rule, by their places, with what each hands on to."""
+    rest = ((each.loc, each.value, each.body) for each in rule.rule.orelse)
+    branches = ((rule.rule.loc, rule.rule.head.value, rule.rule.body), *rest)
+    return [(place, handed_on(checked, value, body)) for place, value, body in branches]
+
+
+def _rules_at(checked: CheckedSet, ref: ast.Term) -> Path | None:
+    """The path of the complete rules that a reference is the value of, if it is."""
+    if not isinstance(ref, ast.Ref) or ref.head != ast.Var("data"):
+        return None
+    path = tuple(str(part.value) for part in ref.path if isinstance(part, ast.Scalar))
+    rules = checked.rules.get(path, ()) if len(path) == len(ref.path) else ()
+    return path if rules and all(map(_is_complete, rules)) else None
+
+
+def _is_complete(rule: CheckedRule) -> bool:
+    """Whether a rule gives its path a value, and not a member, or an answer to arguments."""
+    head = rule.rule.head
+    return head.key is None and head.args is None and len(rule.path) == len(rule.package) + 1 + len(head.path)
+
+
+def _is_settled(statement: ast.Statement) -> bool:
+    """Whether a statement asks of the request nothing but which function it is for, and of no other rule."""
+    nodes = list(ast.walk(statement))
+    refs = [node for node in nodes if isinstance(node, ast.Ref)]
+    asked = [each for each in refs if each.head == _INPUT]
+    whole = nodes.count(_INPUT) > len(asked)
+    rules = any(each.head == ast.Var("data") for each in refs)
+    return bool(asked) and not whole and not rules and all(each == _SETTLED for each in asked)
