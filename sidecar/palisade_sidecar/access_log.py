@@ -34,7 +34,6 @@ FIELDS: dict[str, str] = {
     "status": "%RESPONSE_CODE%",
     "flags": "%RESPONSE_FLAGS%",
     "details": "%RESPONSE_CODE_DETAILS%",
-    "remote": "%DOWNSTREAM_REMOTE_ADDRESS%",
     "direct": "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS%",
     "revision": f"%FILTER_STATE({REVISION_STATE}:PLAIN)%",
     "result": "%DYNAMIC_METADATA(envoy.filters.http.rbac:enforced_engine_result)%",

@@ -50,13 +50,13 @@ def evaluate(function: str, document: Any) -> Any:
     return Evaluation(value, path="palisade/identity/allow", rule=f"policy.rego:9 {function}", revision="r1")
 
 
-def on_envoy(rig: Any, make_revision: Any, until: Any, play: Any) -> list[dict[str, Any]]:
+def on_envoy(rig: Any, make_revision: Any, until: Any, play: Any, **settings: Any) -> list[dict[str, Any]]:
     """Run `play` with a client once the revision is in force; returns the events that it caused."""
     rig.evaluator = evaluate
 
     async def scenario() -> list[dict[str, Any]]:
         await rig.engine(make_revision("r1", RULES))
-        async with rig.sidecar() as (_, client):
+        async with rig.sidecar(**settings) as (_, client):
             await until(lambda: _in_force(client))
             before = rig.sink.events
             await asyncio.sleep(0.4)  # what came before is in the log by now
@@ -229,3 +229,25 @@ def test_no_token_reaches_the_log(rig: Any, make_revision: Any, until: Any) -> N
     assert "s3cr3t" not in text
     assert TOKEN.split(".")[1] not in text
     assert "page=2" in text
+
+
+@pytest.mark.parametrize("hops", [0, 1, 2])
+def test_the_source_in_the_log_is_the_one_that_policies_see(
+    rig: Any, make_revision: Any, until: Any, hops: int
+) -> None:
+    """What a client says in X-Forwarded-For is no source, however many proxies are trusted."""
+    forwarded = {"x-forwarded-for": "203.0.113.9, 198.51.100.7, 192.0.2.1"}
+    seen: list[Any] = []
+
+    async def play(client: httpx.AsyncClient) -> None:
+        rig.evaluator = lambda function, document: seen.append(document) or evaluate(function, document)
+        assert (await client.get("/ok", headers=forwarded)).status_code == 200
+        assert (await client.get("/ask/no", headers=forwarded)).status_code == 403
+
+    events = on_envoy(rig, make_revision, until, play, trusted_hops=hops)
+    assert sorted(each["palisade"]["decider"] for each in events) == ["native", "residual"]
+    [document] = seen
+    source = document["attributes"]["source"]
+    assert source["address"]["socketAddress"]["address"] == "127.0.0.1"
+    # Both came by one connection: the port is the same, too.
+    assert [each["input"]["attributes"]["source"] for each in events] == [source, source]

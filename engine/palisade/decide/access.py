@@ -245,7 +245,8 @@ def _input(line: Line, function: str) -> Value:
         "headers": _headers(line),
     }
     document: dict[Value, Value] = {"attributes": {"request": {"http": http}}, "function": function}
-    address, _, port = line.remote.rpartition(":")
+    # As policies see it: the connection's, whatever X-Forwarded-For says and however many hops are trusted.
+    address, _, port = line.direct.rpartition(":")
     if address and port.isdigit():
         place = {"socketAddress": {"address": address.strip("[]"), "portValue": int(port)}}
         document["attributes"]["source"] = {"address": place}

@@ -38,7 +38,6 @@ class Line:
     status: int
     flags: str
     details: str
-    remote: str
     direct: str
     revision: str
     result: str
