@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -13,6 +14,11 @@ PRIVATE: Final = 0o600
 PUBLIC: Final = 0o644
 
 _CURRENT: Final = "..data"
+
+
+def reason(error: BaseException) -> str:
+    """What an error of the system says, without its number: `No such file or directory: 'a/b'`."""
+    return re.sub(r"^\[Errno -?\d+\] ", "", str(error))
 
 
 def write_atomic(path: Path, content: bytes, *, mode: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import logging
 import os
@@ -149,7 +150,7 @@ class Sidecar:
             raise SettingsError(
                 f"the run folder {settings.run_dir} has too long a path for a unix socket: name a shorter one"
             )
-        _check_free(settings.listen)
+        _check_free(settings.function, settings.listen)
 
     async def _launch(self) -> None:
         """Run Envoy until it is live. Raises EnvoyError where it ends before that."""
@@ -230,14 +231,17 @@ class Sidecar:
             else:
                 connected = stats.get(_CONNECTED, 0) == 1
                 if connected is not told:
-                    self._tell(connected)
+                    self._tell(connected, again=told is not None)
                     told = connected
                 self._change(connected=connected, unlogged=self._handover.spool.lost)
             await asyncio.sleep(_WATCH)
 
-    def _tell(self, connected: bool) -> None:
+    def _tell(self, connected: bool, *, again: bool) -> None:
         engine = self._settings.engine
-        if connected:
+        if connected and again:
+            # As loud as its absence was: who was told of that waits for this.
+            self._log.warning("the engine at %s is back", engine)
+        elif connected:
             self._log.info("connected to the engine at %s", engine)
         else:
             self._log.warning(
@@ -289,7 +293,7 @@ def _write_config(settings: Settings) -> Path:
     return config
 
 
-def _check_free(address: Address) -> None:
+def _check_free(function: str, address: Address) -> None:
     """Refuse a port in use: Envoy would share it with another Envoy in silence (SO_REUSEPORT)."""
     if not address.is_ip or address.port == 0:
         return
@@ -300,7 +304,10 @@ def _check_free(address: Address) -> None:
             probe.bind((address.host, address.port))
             probe.listen(1)
         except OSError as error:
+            hint = {
+                errno.EADDRNOTAVAIL: f"{address.host} is none of this machine: 0.0.0.0 is all of them",
+                errno.EACCES: "Ports below 1024 need a privilege: choose a higher one",
+            }.get(error.errno or 0, "Choose another address, or port 0 for a free one")
             raise EnvoyError(
-                f"the sidecar cannot listen on {address}: {error.strerror}. Choose another address, "
-                "or port 0 for a free one"
+                f"the sidecar of {function} cannot listen on {address}: {error.strerror}. {hint}"
             ) from error

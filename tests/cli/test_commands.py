@@ -206,7 +206,17 @@ class TestRunning:
         assert ended.code == 3
         assert "no engine answers" in ended.err
         assert "palisade serve" in ended.err
+        assert "Errno" not in ended.err
         assert run("status", "--admin", "nowhere").code == 2
+
+    def test_a_status_without_an_inventory_says_how_to_ask(self, run: Run, project: Path) -> None:
+        (project / "palisade.yaml").rename(project / "other.yaml")
+        ended = run("status")
+        assert (ended.code, "-f FILE" in ended.err, "--admin HOST:PORT" in ended.err) == (2, True, True)
+        demo = project / ".palisade" / "demo"
+        demo.mkdir(parents=True)
+        (project / "other.yaml").rename(demo / "palisade.yaml")
+        assert "for the demo: palisade status -f .palisade/demo/palisade.yaml" in run("status").err
 
     def test_an_unknown_function_is_answered_with_the_nearest(self, run: Run, project: Path) -> None:
         ended = run("sidecar", "--function", "helo")

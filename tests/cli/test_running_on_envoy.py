@@ -123,6 +123,10 @@ def test_serve_and_sidecar_are_the_halves_of_up(project: Path) -> None:
             with started(project, "serve"):
                 eventually(lambda: answer(address, "/new") == 200, "the edit made while no engine ran")
                 assert eventually(lambda: connected(project), "the sidecar again") == address
+                # Both are told without --verbose: who reads of the one waits for the other.
+                told = project / "sidecar.out"
+                eventually(lambda: "is back" in told.read_text(), "the engine's return in the sidecar's log")
+                assert "is out of reach" in told.read_text()
             sidecar.send_signal(signal.SIGTERM)
             assert sidecar.wait(20) == 0
             with pytest.raises(httpx.ConnectError):
@@ -171,4 +175,8 @@ def test_a_broken_edit_is_shown_with_its_line(project: Path) -> None:
         shown = subprocess.run([PALISADE, "status"], cwd=project, capture_output=True, text=True)
         assert shown.returncode == 1
         assert "policies/allow.rego:7:10: rego_unsafe_var_error: var x is unsafe" in shown.stdout
-    assert "stays in force" in (project / "serve.out").read_text()
+        (project / "policies" / "allow.rego").write_text(ALLOW)
+        eventually(lambda: status(project)["healthy"], "the end of the error")
+    told = (project / "serve.out").read_text()
+    assert "1 error: revision" in told
+    assert f"no errors: revision {state['revision']['id']} stays in force" in told

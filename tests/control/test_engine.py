@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import shutil
+import stat
 import threading
 import time
 
@@ -13,7 +14,8 @@ import pytest
 from control_helpers import ALLOW, SETTINGS, Following, Project, document, run, version
 
 from palisade.control import admin, announced, loading
-from palisade.control.engine import Engine, EngineError
+from palisade.control.engine import Engine, Reload
+from palisade.control.errors import EngineError
 from palisade.control.status import problems, status
 from palisade.decide.service import Evaluation
 from palisade.policy.inventory import InventoryError
@@ -188,14 +190,72 @@ def test_a_port_that_is_taken_is_an_error_and_not_shared(project: Project) -> No
             project.file.write_text(
                 SETTINGS.replace("listen: 127.0.0.1:0, admin", f"listen: {engine.listen}, admin")
             )
-            with pytest.raises(EngineError, match=r"engine\.listen: .* cannot be listened on"):
+            with pytest.raises(EngineError, match=r"yaml:4:18: engine\.listen: .* cannot be list") as raised:
                 async with Engine(project.file):
                     pass
+            assert "another engine" in raised.value.hint
             project.file.write_text(SETTINGS.replace("admin: 127.0.0.1:0", f"admin: {address}"))
             async with Engine(project.file) as other:
-                with pytest.raises(EngineError, match=r"engine\.admin: .* cannot be listened on"):
+                with pytest.raises(EngineError, match=r":4:38: engine\.admin: .* cannot be") as raised:
                     async with admin.serve(other):
                         pass
+                assert "another engine" in raised.value.hint
+
+    run(session())
+
+
+@pytest.mark.parametrize("key", ["listen", "admin"])
+def test_an_address_of_another_machine_is_told_as_such(project: Project, key: str) -> None:
+    """Not as a port that is taken: 192.0.2.0/24 is no machine's (RFC 5737)."""
+    project.file.write_text(SETTINGS.replace(f"{key}: 127.0.0.1:0, admin", f"{key}: 192.0.2.1:0, admin"))
+    if key == "admin":
+        project.file.write_text(SETTINGS.replace("admin: 127.0.0.1:0", "admin: 192.0.2.1:0"))
+
+    async def session() -> None:
+        async with Engine(project.file) as engine, admin.serve(engine):
+            pass
+
+    with pytest.raises(EngineError, match=rf"engine\.{key}: 192\.0\.2\.1:0 .*: Cannot assign") as raised:
+        run(session())
+    assert raised.value.hint.startswith("192.0.2.1 is none of this machine")
+
+
+@pytest.mark.parametrize("state", ["palisade.yaml", "palisade.yaml/below", "/proc/palisade"])
+def test_a_state_folder_that_cannot_be_made_is_told_with_its_place(project: Project, state: str) -> None:
+    project.file.write_text(SETTINGS.replace("admin: 127.0.0.1:0", f"admin: 127.0.0.1:0, state: {state}"))
+    with pytest.raises(EngineError, match=r"yaml:4:\d+: engine\.state: .* cannot be used: ") as raised:
+        Engine(project.file)
+    assert "Errno" not in str(raised.value)
+    assert raised.value.hint
+
+
+def test_the_state_folder_is_its_owners(project: Project) -> None:
+    Engine(project.file, log_name="log.jsonl")
+    state = project.root / ".palisade"
+    assert stat.S_IMODE(state.stat().st_mode) == 0o700
+
+
+def test_errors_at_the_start_are_told_once(project: Project) -> None:
+    """With what is in force then, and not again where files are looked at once more without a change."""
+    told: list[Reload] = []
+
+    async def session() -> None:
+        async with Engine(project.file) as engine:
+            first = version(engine)
+        project.allow.write_text(ALLOW + "\nallow if {\n")
+        engine = Engine(project.file)
+        engine.on_reload(told.append)
+        async with engine:
+            assert engine.last is not None
+            assert (engine.last.revision, version(engine)) == (first, first)
+            await asyncio.sleep(0.3)
+            assert len(told) == 1
+            assert engine.failed_reloads == 1
+            # A change is told, though it leaves the errors as they were.
+            following = Following(engine)
+            (project.allow.parent / "b.rego").write_text("package b\n")
+            again = await following.until(lambda _: True)
+            assert again.errors == told[0].errors
 
     run(session())
 
@@ -208,7 +268,7 @@ def test_a_wrong_inventory_is_no_start(project: Project) -> None:
 
 def test_a_log_that_cannot_be_written_is_no_start(project: Project) -> None:
     (project.root / "decisions.jsonl").mkdir()
-    with pytest.raises(EngineError, match="directory"):
+    with pytest.raises(EngineError, match=r"palisade\.yaml:5:\d+: decision_log\.path: .*directory"):
         Engine(project.file)
 
 

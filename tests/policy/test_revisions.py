@@ -87,8 +87,10 @@ def test_a_decision_that_no_rule_defines_is_an_error_and_not_a_denial_of_everyth
     with pytest.raises(revisions.DocumentError, match="no rule defines envoy/authz/alow") as raised:
         revisions.build(inventory(tmp_path, "decision: envoy/authz/alow\n"), loaded)
     assert raised.value.errors[0].hint == "did you mean 'envoy/authz/allow'?"
-    with pytest.raises(revisions.DocumentError, match="no rule defines palisade/identity/allow"):
+    assert raised.value.errors[0].line.startswith("decision: ")
+    with pytest.raises(revisions.DocumentError, match="no rule defines palisade/identity/allow") as raised:
         revisions.build(inventory(tmp_path), loaded)
+    assert raised.value.errors[0].line.startswith("policies: ")
     with pytest.raises(revisions.DocumentError, match="no rule defines envoy/authz/helper"):
         revisions.build(inventory(tmp_path, "decision: envoy/authz/helper\n"), loaded)
 

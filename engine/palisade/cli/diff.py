@@ -105,6 +105,7 @@ def _inventory(file: Path | None, decision: str, names: Sequence[str], *, v0: bo
         inventory,
         decision=decision or inventory.decision or DEFAULT_DECISION,
         rego_version=0 if v0 else inventory.rego_version,
+        places=None if decision else inventory.places,
     )
 
 

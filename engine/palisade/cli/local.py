@@ -13,6 +13,7 @@ import typer
 
 from palisade.cli.exit_codes import CommandError, Exit
 from palisade.cli.output import err, print_diagnostics
+from palisade.files import reason
 from palisade.policy import inventory_file
 from palisade.rego.errors import Diagnostic, Location
 
@@ -105,4 +106,4 @@ def _unreachable(state: Path, error: Exception) -> CommandError:
     if isinstance(error, httpx.TimeoutException):
         return CommandError(f"the engine did not answer within {_SECONDS:.0f} s", Exit.UNREACHABLE)
     hint = "it ended, or belongs to another user; start one with: palisade serve -f palisade.yaml"
-    return CommandError(f"the engine of {state} does not answer: {error}", Exit.UNREACHABLE, hint)
+    return CommandError(f"the engine of {state} does not answer: {reason(error)}", Exit.UNREACHABLE, hint)

@@ -33,7 +33,7 @@ from palisade.cli.output import err, out, print_diagnostics
 from palisade.policy.source import SourceError
 from palisade.rego.errors import CompileError
 
-# What writing to standard output may end with; errors about files are those of commands.
+# What writing to standard output may end with; errors about files name them.
 _UNWRITTEN = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 
 app = typer.Typer(
@@ -103,7 +103,10 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(Exit.OK)
     except OSError as error:
-        if error.filename is not None or error.errno not in _UNWRITTEN:
+        if error.filename is not None:
+            err().print(f"palisade: {error.filename}: {error.strerror}")
+            sys.exit(Exit.FAILED)
+        if error.errno not in _UNWRITTEN:
             raise
         err().print(f"palisade: the output cannot be written: {error.strerror}")
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -19,7 +19,8 @@ from rich.logging import RichHandler
 
 from palisade.cli.exit_codes import CommandError, Exit
 from palisade.cli.output import count, err, hint_at_older_rego, print_diagnostics
-from palisade.control.engine import Engine, EngineError, Reload
+from palisade.control.engine import Engine, Reload
+from palisade.control.errors import EngineError
 
 _LEAVE_SECONDS = 1.0
 
@@ -53,7 +54,7 @@ def run(work: Coroutine[Any, Any, None]) -> None:
             runner.run(guarded())
             leave.start()
     except EngineError as error:
-        raise CommandError(str(error), Exit.FAILED) from None
+        raise CommandError(str(error), Exit.FAILED, error.hint) from None
     finally:
         leave.cancel()
 
@@ -77,10 +78,10 @@ def log_to(console: Console, *, verbose: bool) -> None:
 def report_reloads(engine: Engine, console: Console | None = None) -> None:
     """Tells of every reading of the files from now on, and of the one at the start."""
     console = console or err()
-    revision = ""
+    revision, broken = "", False
 
     def show(reload: Reload) -> None:
-        nonlocal revision
+        nonlocal revision, broken
         moment = datetime.now().strftime("%X")
         if reload.errors:
             print_diagnostics(reload.errors, console)
@@ -93,7 +94,9 @@ def report_reloads(engine: Engine, console: Console | None = None) -> None:
             console.print(
                 f"{moment} revision {reload.revision} in {reload.seconds * 1000:.0f} ms", style="green"
             )
-        revision = reload.revision
+        elif broken:
+            console.print(f"{moment} no errors: revision {reload.revision} stays in force", style="green")
+        revision, broken = reload.revision, bool(reload.errors)
 
     if engine.last is not None:
         show(engine.last)

@@ -14,6 +14,7 @@ from palisade.cli.exit_codes import CommandError, Exit
 from palisade.cli.local import diagnostic
 from palisade.cli.options import InventoryFile
 from palisade.cli.output import Output, out, print_diagnostics, print_json
+from palisade.files import reason
 from palisade.policy import inventory_file
 from palisade.policy.addresses import AddressError, parse_address
 
@@ -46,6 +47,12 @@ def _admin_of(file: Path) -> str:
     """The admin address of the engine of an inventory, found out where the port was left to the system."""
     from palisade.control import announced
 
+    if not file.exists():
+        hint = "name it with -f FILE, or the engine with --admin HOST:PORT"
+        demo = Path(".palisade", "demo", "palisade.yaml")
+        if demo.exists():
+            hint = f"for the demo: palisade status -f {demo}"
+        raise CommandError(f"{file}: no such file", Exit.USAGE, hint)
     settings = inventory_file.load(file).engine
     return str(settings.admin) if settings.admin.port else announced.ask(settings.state, announced.ADMIN)
 
@@ -65,7 +72,7 @@ def fetch(address: str) -> dict[str, Any]:
         state: dict[str, Any] = response.json()
         return state
     except (httpx.HTTPError, ValueError) as error:
-        raise CommandError(f"no engine answers at {url}: {error}", Exit.UNREACHABLE, hint) from None
+        raise CommandError(f"no engine answers at {url}: {reason(error)}", Exit.UNREACHABLE, hint) from None
 
 
 def show(state: dict[str, Any]) -> None:

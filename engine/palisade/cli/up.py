@@ -28,16 +28,12 @@ async def _up(file: Path) -> None:
     from palisade.control import admin
     from palisade.control.engine import Engine
     from palisade.control.sidecars import Sidecars
-    from palisade.decide.sink import FileSink
-    from palisade.policy import inventory_file
     from palisade_sidecar.envoy import EnvoyError
     from palisade_sidecar.settings import SettingsError
 
     console = err()
-    settings = inventory_file.load(file)
     # Standard output is for the decisions that people read; the log of record goes to a file here.
-    log = settings.decision_log.path or settings.engine.state / "decisions.jsonl"
-    engine = Engine(file, sink=FileSink(log))
+    engine = Engine(file, log_name="decisions.jsonl")
     async with engine, admin.serve(engine) as address:
         report_reloads(engine, console)
         try:
@@ -48,7 +44,7 @@ async def _up(file: Path) -> None:
                     table.add_row(name, f"http://{status.listen}", f"http://{function.upstream}")
                 console.print(table)
                 console.print(f"\nengine {engine.listen}, admin http://{address}/status")
-                console.print(f"decisions are logged to {log}")
+                console.print(f"decisions are logged to {engine.log_path}")
                 console.print(
                     f"edit {engine.inventory.policies}: a saved edit takes effect at once. Ctrl-C ends.\n"
                 )

@@ -13,7 +13,8 @@ from contextlib import asynccontextmanager
 from aiohttp import web
 
 from palisade.control import announced, local, metrics
-from palisade.control.engine import Engine, EngineError
+from palisade.control.engine import Engine
+from palisade.control.errors import unheard
 from palisade.control.status import problems, status
 from palisade.policy.inventory import Address
 
@@ -49,10 +50,7 @@ async def serve(engine: Engine) -> AsyncIterator[Address]:
         await web.TCPSite(runner, wanted.host, wanted.port).start()
     except OSError as error:
         await runner.cleanup()
-        reason = error.strerror or error
-        raise EngineError(
-            f"engine.admin: {wanted} cannot be listened on ({reason}): is another engine running there?"
-        ) from None
+        raise unheard(engine.inventory, "engine.admin", wanted, error) from None
     try:
         host, port, *_ = runner.addresses[0]
         address = Address(host, port)

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from palisade.files import reason
+
 log = logging.getLogger(__name__)
 
 ADMIN = "engine-admin"
@@ -28,7 +30,7 @@ def tell(state: Path, name: str, address: object) -> None:
         aside.write_text(f"{address}\n", encoding="utf-8")
         aside.replace(folder / name)
     except OSError as error:
-        log.warning("the address of %s cannot be noted: %s", name, error)
+        log.warning("the address of %s cannot be noted: %s", name, reason(error))
 
 
 def forget(state: Path, name: str) -> None:

@@ -10,12 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import gc
 import logging
-import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -23,6 +21,7 @@ import grpc.aio
 
 from palisade.control import announced
 from palisade.control.credentials import Credentials
+from palisade.control.errors import EngineError, unheard, usable
 from palisade.control.following import Files
 from palisade.control.keys import KeyStore
 from palisade.control.listener import Listener
@@ -54,10 +53,6 @@ _PATIENCE = 0.9
 """The part of the sidecar's patience for what the engine waits for: an answer is to arrive in time."""
 
 
-class EngineError(Exception):
-    """The engine cannot start: why, and what to do."""
-
-
 @dataclass(frozen=True, slots=True)
 class Reload:
     """How the last reading went. `seconds` is what reading, compiling and lowering took."""
@@ -76,8 +71,12 @@ class Engine:
     used, where there was one, and the sidecars stay closed otherwise, until the set is mended.
     """
 
-    def __init__(self, file: Path, *, sink: Sink | None = None, watch: bool = True) -> None:
-        """`sink` takes the decision log in place of what palisade.yaml names; `watch` follows the files."""
+    def __init__(
+        self, file: Path, *, sink: Sink | None = None, log_name: str = "", watch: bool = True
+    ) -> None:
+        """`sink` takes the decision log in place of what palisade.yaml names. Where that names no file,
+        `log_name` is one in the state folder, and without it standard output. `watch` follows the files.
+        """
         self.file = file
         self.inventory: Inventory = inventory_file.load(file)
         self._at_start = self.inventory
@@ -87,13 +86,17 @@ class Engine:
         self.failed_reloads = 0
         self.listen = self.inventory.engine.listen
         self.cache = SnapshotCache()
-        logged = self.inventory.decision_log
+        state, logged = self.inventory.engine.state, self.inventory.decision_log
         try:
-            self.decisions = DecisionLog(
-                sink or (StreamSink() if logged.path is None else FileSink(logged.path)),
-                mask=Mask().also(headers=logged.mask_headers, parameters=logged.mask_parameters),
-            )
-            self.credentials = Credentials(self.inventory)
+            with usable(self.inventory, "engine.state", state):
+                state.mkdir(parents=True, exist_ok=True, mode=0o700)
+                self.credentials = Credentials(self.inventory)
+            self.log_path = logged.path or (state / log_name if log_name else None)
+            with usable(self.inventory, "decision_log.path", self.log_path or state):
+                self.decisions = DecisionLog(
+                    sink or (FileSink(self.log_path) if self.log_path else StreamSink()),
+                    mask=Mask().also(headers=logged.mask_headers, parameters=logged.mask_parameters),
+                )
             self.backend = backend_of(self.inventory)
         except (OSError, AuthorityError, BackendSetupError) as error:
             raise EngineError(str(error)) from None
@@ -128,12 +131,14 @@ class Engine:
         stack.push_async_callback(self._tasks.end)
         stack.push_async_callback(self.keys.close)
         # First the revision, then the port: a sidecar that connects finds what it came for.
-        await self.releases.open()
+        with usable(self.inventory, "engine.state", self.inventory.engine.state):
+            await self.releases.open()
         reading = await self._files.read(self.releases.known)
         await self._apply(reading)
-        if self.deployment is None:
-            await self.releases.restore()
-        self.credentials.write(self.inventory.functions)
+        if self.deployment is None and await self.releases.restore():
+            self.last = replace(self.last, revision=self._revision) if self.last else None
+        with usable(self.inventory, "engine.state", self.inventory.engine.state):
+            self.credentials.write(self.inventory.functions)
         self._tasks.spawn(self.credentials.keep_fresh())
         # The first full collection looks at every object, 0.8 s for ten thousand rules: not while decisions
         # wait. Later ones come when there is a quarter more.
@@ -152,6 +157,10 @@ class Engine:
     def deployment(self) -> Deployment | None:
         """What is in force; None before the first."""
         return self.rollout.deployment
+
+    @property
+    def _revision(self) -> str:
+        return self.deployment.id if self.deployment else ""
 
     async def set_shadow(self, folder: Path | None) -> None:
         """Has the set in a folder decided beside what is in force; None ends that. Raises ReleaseError."""
@@ -195,11 +204,7 @@ class Engine:
         try:
             await stack.enter_async_context(listener)
         except OSError as error:
-            reason = os.strerror(error.errno) if error.errno else str(error)
-            hint = ": is another engine running there?" if error.errno == errno.EADDRINUSE else ""
-            raise EngineError(
-                f"engine.listen: {listener.address} cannot be listened on ({reason}){hint}"
-            ) from None
+            raise unheard(self.inventory, "engine.listen", listener.address, error) from None
         self.listen = listener.address
         stack.enter_context(announced.told(self.inventory.engine.state, announced.ENGINE, self.listen))
 
@@ -216,16 +221,19 @@ class Engine:
 
     async def _follow(self) -> None:
         while True:
-            await self._files.changed()
+            heard = await self._files.changed()
             try:
-                await self._reload()
+                await self._reload(heard=heard)
             except Exception:
                 log.exception("a reload failed; the revision in force stays")
 
-    async def _reload(self) -> None:
+    async def _reload(self, *, heard: bool) -> None:
+        """Reads everything anew. Where nothing was `heard` to have changed, the same errors are no news."""
         reading = await self._files.reread(self.releases.known)
         if reading is not None:
-            await self._apply(reading)
+            errors = self.last.errors if self.last else ()
+            if heard or reading.candidate or not reading.errors or reading.errors != errors:
+                await self._apply(reading)
             self._files.watch(reading)
 
     async def _apply(self, reading: Reading) -> None:
@@ -238,8 +246,7 @@ class Engine:
             errors = (internal_error(self.file, error),)
         self.reloads += 1
         self.failed_reloads += bool(errors)
-        revision = self.deployment.id if self.deployment else ""
-        self.last = Reload(datetime.now(UTC), reading.seconds, errors, revision)
+        self.last = Reload(datetime.now(UTC), reading.seconds, errors, self._revision)
         for listener in tuple(self._listeners):
             listener(self.last)
 

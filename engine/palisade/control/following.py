@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from palisade.control.loading import Candidate, Known, Reading, read
+from palisade.files import reason
 from palisade.policy.revisions import Revision
 from palisade.policy.watcher import Watcher
 
@@ -52,11 +53,13 @@ class Files:
             self._watcher.watch(self._paths, self._folders)
         except OSError as error:
             limits = "fs.inotify.max_user_watches and fs.inotify.max_user_instances"
-            raise OSError(f"the policies cannot be watched: {error}; raise {limits}") from None
+            raise OSError(f"the policies cannot be watched: {reason(error)}; raise {limits}") from None
 
-    async def changed(self) -> None:
-        """Returns when there is something new to read."""
-        await self._watcher.changed()
+    async def changed(self) -> bool:
+        """Returns when there may be something new to read; False where nothing was heard to have changed,
+        and only what is watched has.
+        """
+        return await self._watcher.changed()
 
     async def reread(self, known: Known) -> Reading | None:
         """A reading after a change; None where files changed while they were read.

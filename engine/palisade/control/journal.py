@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from palisade.control.loading import Deployment
+from palisade.files import reason
 from palisade.policy.history import Cause, Entry, History
 from palisade.policy.revisions import Revision
 
@@ -42,7 +43,7 @@ class Journal:
             entry = await asyncio.to_thread(self._history.add, entry, keep=keep)
             self.problem = ""
         except OSError as error:
-            self.problem = f"revision {entry.id} cannot be kept for a restart: {error}"
+            self.problem = f"revision {entry.id} cannot be kept for a restart: {reason(error)}"
             log.warning("%s", self.problem)
         if entry.cause is Cause.CANARY:
             self.canary = entry

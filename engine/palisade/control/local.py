@@ -25,10 +25,12 @@ from typing import Any
 from aiohttp import web
 
 from palisade.control import announced
-from palisade.control.engine import Engine, EngineError
+from palisade.control.engine import Engine
+from palisade.control.errors import EngineError
 from palisade.control.releases import SET_SHADOW, ReleaseError
 from palisade.control.status import diagnostic, shadow_status
 from palisade.decide.event import Event
+from palisade.files import reason
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +61,7 @@ async def serve(engine: Engine) -> AsyncIterator[Path]:
             path = folder / "socket"
         listening = _listen(path)
     except OSError as error:
-        raise EngineError(f"the control socket cannot be made: {error}") from None
+        raise EngineError(f"the control socket cannot be made: {reason(error)}") from None
     runner = web.AppRunner(_app(engine), access_log=None, handle_signals=False, shutdown_timeout=1.0)
     await runner.setup()
     try:

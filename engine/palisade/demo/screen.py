@@ -110,4 +110,5 @@ def _introduce(running: Stage, console: Console) -> None:
     console.print(tries)
     console.print()
     console.print(f"Edit {running.policies}/identity/*.rego: a saved edit takes effect while traffic flows.")
+    console.print(f"What runs, by another command: palisade status -f {running.engine.file}")
     console.print("Decisions appear below. Ctrl-C ends everything.\n")

@@ -19,6 +19,7 @@ from palisade.control.engine import Engine
 from palisade.control.sidecars import Sidecars
 from palisade.decide.sink import FileSink
 from palisade.demo.issuer import Issuer
+from palisade.files import reason
 
 FUNCTIONS = ("hello", "orders")
 ISSUER_PORT = 9400
@@ -85,7 +86,9 @@ async def stage(
 
 
 def _write(folder: Path, inventory: str) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
+    # The parent is the .palisade of whoever tries this, which an engine would keep to its owner.
+    folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    folder.mkdir(exist_ok=True, mode=0o700)
     file = folder / "palisade.yaml"
     file.write_text(inventory)
     return file
@@ -152,8 +155,8 @@ def issuer(port: int, *, lifetime: timedelta) -> Issuer:
         ) from None
     except (OSError, SystemExit) as error:
         raise StageError(
-            f"port {port} for the OIDC provider cannot be had ({error}): end what listens there; the address "
-            "stands in policies/identity/data.yaml"
+            f"port {port} for the OIDC provider cannot be had ({reason(error)}): end what listens there; "
+            "the address stands in policies/identity/data.yaml"
         ) from None
 
 

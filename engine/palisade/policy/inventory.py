@@ -9,8 +9,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
-from palisade.policy.source import SourceError, did_you_mean
+from palisade.policy.places import Places
+from palisade.policy.source import Source, SourceError, did_you_mean
 from palisade.rego import Network, path_of
+from palisade.rego.errors import Diagnostic
 
 EscapedSlashes = Literal["reject", "keep", "unescape"]
 Protocol = Literal["auto", "http1", "http2"]
@@ -126,6 +128,8 @@ class Inventory:
     history: HistorySettings = HistorySettings()
     backend: OpaSettings | None = None
     """Who evaluates residual decisions; None is the engine itself."""
+    places: Places | None = field(default=None, compare=False, repr=False)
+    """Where the settings stand in the file; None where they are from none."""
 
     @property
     def decision_path(self) -> tuple[str, ...]:
@@ -136,6 +140,11 @@ class Inventory:
     def decision_document(self) -> str:
         """The entry point as Rego spells it, such as `data.a["b-c"].allow`."""
         return _document(self.decision)
+
+    def error(self, code: str, message: str, hint: str, *settings: str) -> Diagnostic:
+        """An error at the first of these settings that the file has, or else at its beginning."""
+        places = self.places or Places(Source(self.file.name, ""))
+        return places.error(code, message, hint, *settings)
 
     def function(self, name: str) -> Function:
         """The function of that name. Raises UnknownFunctionError, which names the nearest."""

@@ -25,6 +25,7 @@ from palisade.policy.inventory import (
     Protocol,
 )
 from palisade.policy.inventory_backend import read_backend
+from palisade.policy.places import Places
 from palisade.policy.settings import SettingsReader
 from palisade.policy.source import (
     Mapping,
@@ -87,7 +88,7 @@ class _Reader(SettingsReader):
     def inventory(self, tree: Tree) -> Inventory:
         known = {"policies", "functions", "decision", "rego", "engine"}
         known |= {"decision_log", "network", "history", "backend"}
-        top = self.settings(tree, "the inventory", known, required=_REQUIRED)
+        top = self.settings(tree, "the inventory", known, required=_REQUIRED, within="")
         inventory = Inventory(
             file=self._path,
             policies=self.read(top, "policies", self._folder, self._path.parent),
@@ -99,6 +100,7 @@ class _Reader(SettingsReader):
             network=self.read(top, "network", self._network, Network()),
             history=self.read(top, "history", self._history, HistorySettings()),
             backend=self.read(top, "backend", self._backend, None),
+            places=Places(self._source, MappingProxyType(self.places)),
         )
         if "engine" not in top:
             self._bind("engine.listen", inventory.engine.listen, tree.at)

@@ -87,9 +87,8 @@ def check_decision(policy: rego.Policy, inventory: Inventory) -> None:
     """Raises DocumentError where no rule defines the decision: every request would be denied, by a slip."""
     if inventory.decision not in _documents(policy):
         message = f"decision: no rule defines {inventory.decision}"
-        at = Location(inventory.file.name, 1, 1)
         hint = did_you_mean(inventory.decision, set(_documents(policy)))
-        raise DocumentError([Diagnostic(DOCUMENT_ERROR, message, at, hint=hint)])
+        raise DocumentError([inventory.error(DOCUMENT_ERROR, message, hint, "decision", "policies")])
 
 
 def _documents(policy: rego.Policy) -> Iterator[str]:

@@ -24,6 +24,8 @@ class SettingsReader:
         self._source = source
         self._path = path
         self.errors: list[Diagnostic] = []
+        self.places: dict[str, Location] = {}
+        """Where each setting's value stands, by the setting's full name."""
 
     def one_of(self, choices: tuple[T, ...]) -> Callable[[Tree, str], T]:
         """Reads one of these words; the first is the default."""
@@ -67,10 +69,12 @@ class SettingsReader:
         known: set[str],
         required: Examples = MappingProxyType({}),
         at: Location | None = None,
+        within: str | None = None,
     ) -> dict[str, Tree]:
         """The known settings of a mapping; unknown and missing ones are noted.
 
-        `required` has an example of each setting that may not be missing.
+        `required` has an example of each setting that may not be missing. `within` is what full names of
+        settings begin with, by default what errors call the mapping.
         """
         if not isinstance(tree, Mapping):
             hint = f"with {', '.join(sorted(required or known))}"
@@ -78,10 +82,12 @@ class SettingsReader:
             return {}
         settings = {}
         misspelt = set()
+        prefix = what if within is None else within
         for key, value in tree:
             word = str(key.value)
             if word in known:
                 settings[word] = value
+                self.places[f"{prefix}.{word}" if prefix else word] = value.at
             else:
                 misspelt.add(nearest(word, known))
                 self.error(key.at, f"unknown key '{word}' in {what}", did_you_mean(word, known))

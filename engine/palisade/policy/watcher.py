@@ -68,6 +68,7 @@ class Watcher:
         self._places: dict[_Place, ObservedWatch] = {}
         self._plan = _Plan()
         self._touched = asyncio.Event()
+        self._heard = False
         self._last = 0.0
         self._count = 0
         self._writing: set[str] = set()
@@ -118,8 +119,11 @@ class Watcher:
             # What changed between the reading and this moment raised no event.
             self._touch()
 
-    async def changed(self) -> None:
-        """Returns after the next change, once all is quiet."""
+    async def changed(self) -> bool:
+        """Returns after the next change, once all is quiet.
+
+        False where nothing was heard: what is watched became more, and may have changed before that.
+        """
         await self._touched.wait()
         clock = asyncio.get_running_loop().time
         first, count = clock(), self._count
@@ -132,11 +136,13 @@ class Watcher:
                 await asyncio.sleep(self._quiet / 3)
             else:
                 break
+        heard, self._heard = self._heard, False
         self._touched.clear()
         self._writing.clear()
         self._unsettled.clear()
         if self._count - count > _BURST and self._loop is not None:
             self._loop.call_later(_BURST_RECHECK, self._touch)
+        return heard
 
     def _touch(self) -> None:
         self._last = asyncio.get_running_loop().time()
@@ -145,6 +151,7 @@ class Watcher:
 
     def _note(self, kind: str, source: str, target: str) -> None:
         """An event that matters, in the event loop."""
+        self._heard = True
         if kind == "modified":
             self._writing.add(source)
         elif kind == "closed":

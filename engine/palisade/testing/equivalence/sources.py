@@ -45,7 +45,7 @@ def from_inventory(file: Path, *, decision: str = "", data: Sequence[Path] = ())
     """The revision of a `palisade.yaml`. Raises SourceError and rego.CompileError."""
     inventory = inventory_file.load(file)
     if decision:
-        inventory = replace(inventory, decision=decision)
+        inventory = replace(inventory, decision=decision, places=None)
     policy_set = sets.load(inventory.policies, rego_version=inventory.rego_version)
     return revisions.build(inventory, with_data(policy_set, data))
 

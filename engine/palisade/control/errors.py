@@ -1,0 +1,49 @@
+"""What keeps an engine from starting, told with the setting that it comes from."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from palisade.policy.inventory import Address, Inventory
+
+
+class EngineError(Exception):
+    """The engine cannot start: why, and in `hint` what to do."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        self.hint = hint
+        super().__init__(message)
+
+
+def unheard(inventory: Inventory, setting: str, address: Address, error: OSError) -> EngineError:
+    """An address that cannot be listened on, named by a setting such as `engine.admin`."""
+    hint = {
+        errno.EADDRINUSE: "is another engine running there? End it, or name another port",
+        errno.EADDRNOTAVAIL: f"{address.host} is none of this machine: 127.0.0.1 is, 0.0.0.0 is all of them",
+        errno.EACCES: "ports below 1024 need a privilege: name a higher one",
+    }.get(error.errno or 0, "name another address")
+    return _wrong(inventory, setting, f"{address} cannot be listened on", error, hint)
+
+
+@contextmanager
+def usable(inventory: Inventory, setting: str, path: Path) -> Iterator[None]:
+    """Turns an OSError into an EngineError about a file or folder that a setting names."""
+    try:
+        yield
+    except OSError as error:
+        where = Path(os.fsdecode(error.filename)) if isinstance(error.filename, str | bytes) else path
+        hint = f"{setting} must be where this user may make files"
+        raise _wrong(inventory, setting, f"{where} cannot be used", error, hint) from None
+
+
+def _wrong(inventory: Inventory, setting: str, what: str, error: OSError, hint: str) -> EngineError:
+    place = inventory.places.find(setting) if inventory.places else None
+    # By the number, as asyncio's text repeats the address. A file in place of a folder says only "exists".
+    reason = os.strerror(error.errno) if error.errno else str(error)
+    if error.errno == errno.EEXIST:
+        reason = "it is no folder"
+    return EngineError(f"{f'{place}: ' if place else ''}{setting}: {what}: {reason}", hint)
