@@ -137,8 +137,9 @@ def _hcm(settings: Settings) -> Json:
         "http2_protocol_options": {
             "allow_connect": True,
             "max_concurrent_streams": 100,
-            "initial_stream_window_size": 1 << 16,
-            "initial_connection_window_size": 1 << 20,
+            # So much of a body is held for the engine: with less, larger ones would be refused with 413.
+            "initial_stream_window_size": limits.connection_buffer,
+            "initial_connection_window_size": limits.connection_buffer,
         },
         **_peer_address(settings),
         **_spelling(settings),
@@ -146,7 +147,12 @@ def _hcm(settings: Settings) -> Json:
 
 
 def _peer_address(settings: Settings) -> Json:
+    # Over HTTP/2 a client says which scheme it used. It is not believed more than for its x-forwarded-proto.
+    scheme = (
+        {} if settings.trusted_hops else {"scheme_header_transformation": {"scheme_to_overwrite": "http"}}
+    )
     return {
+        **scheme,
         # The client's address is the connection's, and no client may set x-envoy-* headers or choose its
         # request id. That needs `internal_address_config` absent: an empty one makes Envoy trust loopback.
         "use_remote_address": True,

@@ -44,6 +44,7 @@ def test_no_difference(run: Run, policies: Path) -> None:
     result = run("verify", str(policies), "--decision", "p/allow", "--examples", "200", "--seed", "1")
     assert result.code == 0
     assert re.search(r"function: no difference in \d+ pairs in [\d.]+ s, [\d,]+ a second", result.out)
+    assert re.search(r"\d+ over HTTP/1.1, \d+ over HTTP/2, \d+ over gRPC", result.out)
 
 
 def test_the_same_for_programs(run: Run, policies: Path, tmp_path: Path) -> None:
@@ -62,6 +63,7 @@ def test_the_same_for_programs(run: Run, policies: Path, tmp_path: Path) -> None
     found = json.loads(result.out)
     assert [each["function"] for each in found["functions"]] == ["a", "b"]
     assert all(each["difference"] is None and each["pairs"] for each in found["functions"])
+    assert all(sum(each["protocols"].values()) == each["pairs"] for each in found["functions"])
 
 
 def test_a_difference_can_be_pasted(run: Run, policies: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,9 +102,11 @@ def test_wrong_usage(
     assert message in result.err
 
 
-def test_without_hypothesis(run: Run, policies: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("package", ["hypothesis", "h2"])
+def test_without_a_package(run: Run, policies: Path, monkeypatch: pytest.MonkeyPatch, package: str) -> None:
     missing: Any = None
-    monkeypatch.setitem(sys.modules, "hypothesis", missing)
+    monkeypatch.setitem(sys.modules, package, missing)
     result = run("verify", str(policies))
     assert result.code == 4
+    assert f"needs the package {package}" in result.err
     assert "pip install 'palisade[verify]'" in result.err

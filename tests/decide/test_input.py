@@ -84,8 +84,12 @@ def http(**fields: Any) -> CheckRequest:
 
 @given(ATTRIBUTES)
 def test_attributes_are_what_protobuf_itself_writes(attributes: dict[str, Any]) -> None:
+    """But for space around the values of headers, which is none of them."""
     request = check(attributes)
     expected = json.loads(json.dumps(MessageToDict(request)["attributes"]))
+    http = expected["request"]["http"]
+    if "headers" in http:
+        http["headers"] = {name: value.strip(" \t") for name, value in http["headers"].items()}
     made = to_input(request, "hello")["attributes"]
     assert made == expected
     assert all(type(port) is int for port in _ports(made))

@@ -102,13 +102,14 @@ def test_an_object_that_only_allows_is_a_boolean() -> None:
 
 
 def test_a_claim_that_many_rules_loop_over_is_doubted_once() -> None:
-    """That a claim is an object is said before all rules, not in each of ten thousand."""
+    """That a claim is an object is said before all rules, not in each of ten thousand; nor is it said in each
+    that the path has bytes beyond ASCII."""
     few = compiled("\n".join(f'allow if "r{n}" in claims.roles' for n in range(3)))
     many = compiled(
         "\n".join(f'allow if {{ "r{n}" in claims.roles; http.path == "/{n}" }}' for n in range(50))
     )
     assert sum(each.verdict is Verdict.RESIDUAL for each in few.entries) == 3
-    assert sum(each.verdict is Verdict.RESIDUAL for each in many.entries) == 1
+    assert sum(each.verdict is Verdict.RESIDUAL for each in many.entries) == 2
 
 
 def test_what_lets_a_request_pass_has_a_name_that_the_gate_lets_pass() -> None:

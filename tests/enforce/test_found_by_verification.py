@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from lowered import PROVIDERS, subject_of
 
@@ -23,6 +25,10 @@ def host(value: str) -> Request:
 
 def claim(value: object) -> Request:
     return Request(token=Token("corp", {"c": value}))
+
+
+def http2(target: str, *headers: tuple[str, str]) -> Request:
+    return Request(target=target, headers=headers, http2=True)
 
 
 def body(text: str, kind: str = "application/json", method: str = "GET") -> Request:
@@ -102,6 +108,35 @@ FOUND = {
     "nor a text": (
         'allow if regex.match("^[a-z.]*$", http.host)',
         [host(""), host("a.test"), host("b.test")],
+    ),
+    "over HTTP/2 a query may have bytes that are no UTF-8": (
+        'allow if http.path == "/a?x=!"',
+        [http2("/a?x=\udcff"), http2("/a?x=!")],
+    ),
+    "or beyond ASCII, which patterns read otherwise": (
+        'allow if regex.match("^/a.x=.$", http.path)',
+        [http2("/a?x=ü"), http2("/a?x=b"), http2("/a?x=bb")],
+    ),
+    "of which expressions make nothing": (
+        "allow if input.parsed_path[1] == claims.c",
+        [replace(claim("b"), target=f"/a/b{query}", http2=True) for query in ("", "?\udcff", "?ü", "?x")],
+    ),
+    "and a header space around its value, which no function sees": (
+        'allow if http.headers["x-a"] != "b"',
+        [http2("/", ("x-a", value)) for value in ("b ", "\tb", " b ", "b", "c ")],
+    ),
+    "whose scheme the client chooses": (
+        'allow if http.scheme == "https"',
+        [http2("/", (":scheme", "https")), http2("/")],
+    ),
+    "the host is no header of that name": (
+        'allow if http.headers.host == "a.test"\nallow if not http.headers.host',
+        [
+            host("a.test"),
+            host("b.test"),
+            http2("/", ("host", "a.test")),
+            http2("/", (":authority", "a.test")),
+        ],
     ),
     "but undefined": (
         "allow if not http.host",

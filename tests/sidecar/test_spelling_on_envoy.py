@@ -10,6 +10,8 @@ import httpx
 import pytest
 
 from palisade.decide.service import Evaluation
+from palisade.testing.equivalence.http2 import Http2Connection
+from palisade.testing.equivalence.requests import Stream
 from palisade_sidecar.sidecar import Sidecar
 
 
@@ -140,6 +142,33 @@ def test_hosts(rig: Any, make_revision: Any, until: Any) -> None:
     shown = [shown["host"] for _, shown, _ in outcomes]
     assert shown == ["example.com", "example.com", "example.com:8080", "EXAMPLE.com", "other.example"]
     assert shown == [dict(seen["headers"])["host"] for _, _, seen in outcomes]
+
+
+def test_what_http2_can_spell(rig: Any, make_revision: Any, until: Any) -> None:
+    """Space around a value is not shown, as functions strip it; the scheme is that of the connection, not the
+    client's; and a body of which the engine has to be told may be as large as over HTTP/1.1."""
+    shown = rig.evaluator = Everything()
+    head = (
+        *((b":method", b"POST"), (b":scheme", b"https"), (b":path", b"/ok"), (b":authority", b"a.test")),
+        *((b"host", b"b.test"), (b"x-a", b" 1\t"), (b"cookie", b"a=1"), (b"cookie", b"b=2")),
+    )
+
+    async def scenario() -> int:
+        await rig.engine(make_revision("r1", {"/start": "residual", "/ok": "residual"}))
+        async with rig.sidecar() as (sidecar, client):
+            await until(lambda: _in_force(client))
+            listen, loop = sidecar.status.listen, asyncio.get_running_loop()
+            _, connection = await loop.create_connection(
+                lambda: Http2Connection(b""), listen.host, listen.port
+            )
+            answer = await asyncio.wait_for(connection.send(Stream(head, 300_000 * b"x")), 10)
+            connection.close()
+            return answer.status
+
+    assert asyncio.run(scenario()) == 200
+    http = shown.inputs[-1]
+    assert (http["host"], http["scheme"], http["headers"]["cookie"]) == ("a.test", "http", "a=1; b=2")
+    assert http["headers"]["x-a"] == "1"
 
 
 def test_two_hosts_are_one_that_matches_neither(rig: Any, make_revision: Any, until: Any) -> None:

@@ -15,12 +15,15 @@ from palisade.enforce.envoy import (
     atoms,
     bounds,
     compile,
+    context,
     decision,
     identity,
     lower,
     paths,
+    patterns,
     predicate,
     tree,
+    views,
 )
 from palisade.enforce.envoy.bounds import Bounds
 from palisade.enforce.envoy.patterns import quote
@@ -222,6 +225,15 @@ def _query_parameter_anywhere(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(paths, "first_parameter_is", paths.some_parameter_is)
 
 
+def _bytes_of_queries_unread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(views, "_RAW", predicate.NO)
+
+
+def _space_around_headers_unread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patterns, "ODD_HEADER", patterns.BEYOND_ASCII)
+    context._odd.cache_clear()
+
+
 MUTATIONS = (
     Mutation("prefix for exact", _texts(prefix=True), 'allow if http.headers["x-user"] == "alice"'),
     Mutation("case ignored", _texts(ignore_case=True), 'allow if http.headers["x-user"] == "alice"'),
@@ -302,6 +314,14 @@ MUTATIONS = (
         "if claims.sub",
     ),
     Mutation("the engine gets no bodies", _engine_without_bodies, "allow if input.parsed_body.a == 1"),
+    Mutation(
+        "bytes of queries unread", _bytes_of_queries_unread, "allow if input.parsed_path[1] == claims.sub"
+    ),
+    Mutation(
+        "space around headers unread",
+        _space_around_headers_unread,
+        'allow if http.headers["x-user"] == "alice"',
+    ),
     Mutation("audiences unchecked", _audiences_unchecked, 'allow if claims.sub == "alice"'),
     Mutation(
         "any parameter for the first", _query_parameter_anywhere, 'allow if input.parsed_query.role[0] == "a"'
@@ -325,6 +345,7 @@ def test_a_fault_is_found(
     with monkeypatch.context() as patched:
         mutation.patch(patched)
         broken = make_subject(mutation.rules, mutation.data, **settings)
+    context._odd.cache_clear()
     report = verify(bed, broken, examples=EXAMPLES, start=1)
     assert report.difference is not None
     assert len(report.difference.request.headers) <= 2

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from palisade.testing.equivalence import Request
-from palisade.testing.equivalence.requests import curl, encoded, quoted
+from palisade.testing.equivalence.requests import beyond_curl, curl, encoded, quoted
 
 
 class _Recorder(http.server.BaseHTTPRequestHandler):
@@ -67,6 +67,25 @@ def test_the_curl_line_sends_the_request(server: tuple[str, list[Any]], request_
         *([] if any(name == "host" for name, _ in request_.headers) else [("host", host)]),
         *request_.headers,
     ]
+
+
+def test_over_http2_the_line_names_the_host_and_tells_what_curl_cannot_send() -> None:
+    named = Request(headers=((":authority", "a.test"), ("x-a", "1")), http2=True)
+    assert curl(named) == (
+        "curl -i --path-as-is --http2-prior-knowledge -H 'host: a.test' -H 'x-a: 1' http://localhost:9080/"
+    )
+    assert beyond_curl(named) == []
+    twice = Request(
+        headers=((":authority", "a.test"), ("host", "b.test"), ("cookie", "a=1"), ("cookie", "b=2")),
+        http2=True,
+        trailers=(("x-last", "1"),),
+    )
+    assert beyond_curl(twice) == [
+        "with a field host: b.test beside :authority",
+        "with the cookies in fields of their own",
+        "with the trailer x-last: 1",
+    ]
+    assert "b.test" not in curl(twice)
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="no bash on this machine")

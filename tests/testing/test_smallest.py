@@ -32,6 +32,19 @@ def test_what_makes_the_difference_stays() -> None:
     assert found == Request("GET", "/role=admin", (), Token("corp", {"roles": [{}]}))
 
 
+def test_a_request_is_sent_over_http2_only_where_it_must() -> None:
+    """As the simplest line for curl is one of HTTP/1.1."""
+    sent = Request(
+        headers=((":authority", "a.test"), ("x-user", "alice"), ("te", "trailers")),
+        http2=True,
+        trailers=(("x-last", "1"),),
+    )
+    assert smallest(sent, lambda batch: [True] * len(batch)) == Request()
+    assert smallest(sent, lambda batch: [bool(each.trailers) for each in batch]) == Request(
+        http2=True, trailers=sent.trailers
+    )
+
+
 def test_repeated_headers_stay_where_both_are_needed() -> None:
     def differs(batch: list[Request]) -> list[bool]:
         return [sum(name.lower() == "x-user" for name, _ in each.headers) == 2 for each in batch]

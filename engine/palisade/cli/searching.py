@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import time
 from collections.abc import Iterator
 from typing import Protocol
@@ -14,12 +15,13 @@ from palisade.cli.output import err
 
 
 def need_hypothesis(command: str) -> None:
-    """Raises CommandError where the package is not installed."""
-    try:
-        import hypothesis  # noqa: F401 -- whether it is there
-    except ImportError:
-        hint = "install it with: pip install 'palisade[verify]'"
-        raise CommandError(f"{command} needs the package hypothesis", Exit.FAILED, hint) from None
+    """Raises CommandError where it, or what else draws and sends requests, is not installed."""
+    for name in ("hypothesis", "h2"):
+        try:
+            importlib.import_module(name)
+        except ImportError:
+            hint = "install it with: pip install 'palisade[verify]'"
+            raise CommandError(f"{command} needs the package {name}", Exit.FAILED, hint) from None
 
 
 class Advance(Protocol):

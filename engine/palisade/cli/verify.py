@@ -141,6 +141,7 @@ def _show(report: Report, data: list[Path]) -> None:
     if report.difference is None:
         console.print(f"{report.subject.name}: no difference in {told}")
         console.print(f"    {where}{refused}", style="dim")
+        console.print(f"    {_protocols(report)}", style="dim")
         if tally.pairs and tally.allowed in (0, tally.pairs):
             every = "denied" if not tally.allowed else "allowed"
             console.print(f"    every request was {every}: that says little", style="yellow")
@@ -149,6 +150,11 @@ def _show(report: Report, data: list[Path]) -> None:
     for line in lines(report.difference, data):
         console.print(f"    {line}")
     console.print(f"    found with --seed {report.seed} after {told}", style="dim")
+
+
+def _protocols(report: Report) -> str:
+    found = sorted(report.tally.by_protocol.items())
+    return ", ".join(f"{pairs:,} over {protocol}" for protocol, pairs in found)
 
 
 def _as_json(reports: list[Report], seed: int) -> dict[str, Any]:
@@ -165,6 +171,7 @@ def _as_json(reports: list[Report], seed: int) -> dict[str, Any]:
                 "native": each.tally.native,
                 "residual": each.tally.residual,
                 "refused": each.tally.refused,
+                "protocols": dict(sorted(each.tally.by_protocol.items())),
                 "allowed": each.tally.allowed,
                 "seconds": round(each.seconds, 3),
                 "pairs_per_second": round(each.rate, 1),

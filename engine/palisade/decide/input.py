@@ -45,7 +45,9 @@ def to_input(request: CheckRequest, function: str) -> Value:
     if not attributes.request.HasField("http"):
         raise InputError("the check has no HTTP request")
     http = attributes.request.http
-    headers = dict(http.headers)
+    # HTTP/2 carries space around a value, which is none of it (RFC 9110, section 5.5): the function would not
+    # see it, where a policy that compares does.
+    headers = {name: value.strip(" \t") for name, value in http.headers.items()}
     content = http.raw_body or http.body.encode()
     try:
         parsed_path, parsed_query = parse_target(http.path)

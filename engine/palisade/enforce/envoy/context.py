@@ -65,10 +65,10 @@ NOTHING = Notes()
 
 
 @lru_cache(1024)
-def _beyond_ascii(text: Text) -> Predicate:
+def _odd(text: Text) -> Predicate:
     """A header has bytes beyond ASCII. What a pattern or a count makes of them differs, and of those that
-    are no UTF-8 the engine sees "!" in place of each."""
-    return text_check(text, patterns.regex(patterns.BEYOND_ASCII))
+    are no UTF-8 the engine sees "!" in place of each. Or there is space around it, as HTTP/2 lets it be."""
+    return text_check(text, patterns.regex(patterns.ODD_HEADER))
 
 
 _NO_HOST = negate(text_check(HOST_TEXT, patterns.regex(".+")))
@@ -131,7 +131,7 @@ class Context:
         if isinstance(term, Input):
             found = self._find(term.path)
             if isinstance(found, TextSource) and not found.pseudo:
-                self.doubts[_beyond_ascii(found.text)] = None
+                self.doubts[_odd(found.text)] = None
             elif isinstance(found, TextSource) and found.text == HOST_TEXT:
                 self.doubts[_NO_HOST] = None
             return found

@@ -17,6 +17,8 @@ NOTHING = r"[^\x00-\xff]"
 """Matches no text."""
 BEYOND_ASCII = r"(?s).*[^\x00-\x7f].*"
 """Matches texts with any character beyond ASCII."""
+ODD_HEADER = r"(?s)[ \t].*|.*[ \t]|.*[^\x00-\x7f].*"
+"""Matches headers that the engine reads otherwise than Envoy: beyond ASCII, or with space around."""
 
 MAX_PATTERN = 60_000
 """Longer patterns are left to the engine: RE2 would take megabytes for one."""

@@ -45,8 +45,11 @@ class TextSource:
 
     @property
     def pseudo(self) -> bool:
-        """Whether it is no header but a part of the request line, or the host: these are ASCII."""
-        return self.text.name.startswith("header :")
+        """Whether it is the method, the host or the scheme: these are ASCII and have no space around.
+
+        The path is not among them: over HTTP/2 its query may have any bytes.
+        """
+        return self.text.name.startswith("header :") and self.text != TARGET_TEXT
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +240,8 @@ def _http(parts: tuple[object, ...]) -> Source | None:
             return _header(_PSEUDO[str(name)])
         case ("method" | "path" | "host" | "scheme", *_):
             return Missing()
+        case ("headers", "host"):
+            return Missing()  # it is `:authority` there; Envoy's matchers know that by both names
         case ("headers", str(name)) if name == name.lower() and name.isascii():
             return _header(name)
         case ("headers", _):

@@ -28,6 +28,7 @@ from palisade.enforce.envoy.sources import (
 from palisade.rego.partial.terms import Apply, Known, Symbol
 
 _TARGET = cel.header(":path")
+_RAW = text_check(TARGET_TEXT, patterns.regex(patterns.BEYOND_ASCII))
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,8 @@ def view(term: Symbol, source: Callable[[Symbol], Source | None]) -> View | None
         case Segment(index):
             found = cel.captured(_TARGET, f"^/(?:[^/?]*/){{{index}}}([^/?]*)(?:[/?](?s:.*))?$")
             escaped = text_check(PATH_TEXT, patterns.regex(paths.segment_escaped(index)))
-            return None if found is None else View(found, escaped, ESCAPED)
+            # CEL makes nothing of a text that is no UTF-8, as a query may be over HTTP/2.
+            return None if found is None else View(found, any_of((escaped, _RAW)), ESCAPED)
         case Parameter(name):
             found = cel.captured(_TARGET, paths.first_parameter(name))
             bare = text_check(TARGET_TEXT, patterns.regex(paths.bare_parameter(name)))

@@ -62,12 +62,12 @@ def delivered(request: Request, function: str, issuers: Mapping[str, Issuer]) ->
     target, carrying = carried(request, issuers)
     headers: dict[str, str] = {}
     for name, value in (*request.headers, *carrying):
-        between = "; " if name == "cookie" else ","
+        between = "; " if name == "cookie" and request.http2 else ","
         headers[name] = f"{headers[name]}{between}{value}" if name in headers else value
     message = CheckRequest()
     http = message.attributes.request.http
     http.method, http.path, http.host = request.method, target, headers.pop("host", function)
-    http.scheme, http.protocol = "http", "HTTP/1.1"
+    http.scheme, http.protocol = "http", "HTTP/2" if request.http2 else "HTTP/1.1"
     http.headers.update(headers | _SET)
     http.headers.update({":method": http.method, ":path": target, ":authority": http.host, ":scheme": "http"})
     if request.body:

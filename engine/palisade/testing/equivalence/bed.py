@@ -41,7 +41,7 @@ from palisade.decide.sink import StreamSink
 from palisade.enforce.envoy.compile import RESIDUAL_CLUSTER
 from palisade.rego.values import Value
 from palisade.testing.equivalence import listeners
-from palisade.testing.equivalence.requests import Request, encoded
+from palisade.testing.equivalence.requests import Request, encoded, streamed
 from palisade.testing.equivalence.subject import Subject
 from palisade.testing.equivalence.tokens import carried
 from palisade.testing.equivalence.wire import Client, Wire
@@ -162,7 +162,8 @@ class Bed:
             target, headers = carried(each, {**first.issuers, **first.secrets})
             alone = each.method == "CONNECT" or any(name.lower() in _ALONE for name, _ in each.headers)
             source = each.source if first.follows_proxy else Request.source
-            wires.append(Wire(encoded(each, headers, target), each.method, source, alone))
+            data = (streamed if each.http2 else encoded)(each, headers, target)
+            wires.append(Wire(data, each.method, source, alone))
         return self._run(self._ask(wires))
 
     # In the event loop ----------------------------------------------------------------------------------

@@ -96,6 +96,8 @@ def _with_http(request: Request, steps: Sequence[Any], value: Any) -> Request:
             others = tuple(each for each in request.headers if each[0].lower() != name.lower())
             added = () if value is ABSENT else ((name, str(to_json(value))),)
             return replace(request, headers=(*others, *added))
+        case ["protocol"] if isinstance(value, str):
+            return replace(request, http2=value == "HTTP/2")
         case ["body"] if isinstance(value, str):
             return replace(request, body=value)
     return request

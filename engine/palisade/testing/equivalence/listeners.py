@@ -210,6 +210,8 @@ def _manager(subject: Subject) -> hcm.HttpConnectionManager:
         own.pop(key)
     manager: hcm.HttpConnectionManager = json_format.ParseDict(own, hcm.HttpConnectionManager())
     manager.always_set_request_id_in_response = True
+    # What ends a connection is refused the sooner; it changes nothing of what is.
+    manager.delayed_close_timeout.FromMilliseconds(2)
     return manager
 
 

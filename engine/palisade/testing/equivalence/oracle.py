@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import unquote
 
 from palisade.decide.decision import Decision, denied, from_value
 from palisade.decide.response import ANSWER
@@ -13,7 +14,7 @@ from palisade.decide.service import INVALID_REQUEST
 from palisade.enforce.envoy.decision import RESIDUAL
 from palisade.rego.errors import EvalError
 from palisade.testing.equivalence.bed import Bed, Seen
-from palisade.testing.equivalence.requests import Request
+from palisade.testing.equivalence.requests import Request, is_grpc
 from palisade.testing.equivalence.subject import Subject
 
 
@@ -38,6 +39,7 @@ class Tally:
     refused: int = 0
     allowed: int = 0
     by_subject: Counter[str] = field(default_factory=Counter)
+    by_protocol: Counter[str] = field(default_factory=Counter)
 
     @property
     def pairs(self) -> int:
@@ -50,6 +52,7 @@ class Tally:
         self.refused += other.refused
         self.allowed += other.allowed
         self.by_subject += other.by_subject
+        self.by_protocol += other.by_protocol
 
 
 def reference(subject: Subject, document: object) -> Decision:
@@ -88,10 +91,11 @@ def _judge(subject: Subject, request: Request, seen: Seen | None, tally: Tally) 
         tally.native += 1
     tally.allowed += wanted.allowed
     tally.by_subject[subject.name] += 1
+    tally.by_protocol[request.protocol] += 1
     believed = _believed(subject, request, seen.input)
     if believed:
         return Difference(subject, request, f"Envoy {believed}", "have it otherwise", seen.input)
-    problem = _problem(wanted, seen, bodies=request.method != "HEAD")
+    problem = _problem(wanted, seen, bodies=request.method != "HEAD", grpc=_in_grpc(seen))
     if not problem:
         return None
     where = "the engine" if seen.asked else "Envoy"
@@ -131,19 +135,46 @@ def _carries(header: tuple[str, str]) -> bool:
     return header[0].lower() in ("authorization", "cookie")
 
 
-def _problem(wanted: Decision, seen: Seen, *, bodies: bool) -> str:
+def _in_grpc(seen: Seen) -> bool:
+    """Whether the answer is one to gRPC. Envoy looks at the content type with any space around it."""
+    document: Any = seen.input
+    http = document["attributes"]["request"]["http"] if document is not None else {}
+    return "grpc-status" in seen.headers and is_grpc(str(http.get("headers", {}).get("content-type", "")))
+
+
+def _problem(wanted: Decision, seen: Seen, *, bodies: bool, grpc: bool) -> str:
     """What was done otherwise than wanted; empty where nothing was. `bodies`: whether responses have them."""
     if wanted.allowed != seen.reached:
         return "allows it" if seen.reached else f"denies it with {seen.status}"
     if wanted.allowed:
         missing = _missing(wanted.response_headers_to_add, seen)
         return f"adds no header {missing} to the response" if missing else _unlike(wanted, seen)
-    if seen.status != wanted.status:
+    if grpc:
+        problem = _told_in_grpc(wanted, seen)
+        if problem:
+            return problem
+    elif seen.status != wanted.status:
         return f"denies it with {seen.status}"
-    if bodies and wanted.body and seen.body != wanted.body.encode():
+    elif bodies and wanted.body and seen.body != wanted.body.encode():
         return f"denies it with the body {seen.body.decode('utf-8', 'replace')!r}"
-    missing = _missing(wanted.headers, seen)
+    # An answer to gRPC is of its content type, whatever the policy says.
+    headers = [each for each in wanted.headers if not grpc or each[0].lower() != "content-type"]
+    missing = _missing(headers, seen)
     return f"denies it without the header {missing}" if missing else ""
+
+
+_GRPC = {400: 13, 401: 16, 403: 7, 404: 12, 429: 14, 502: 14, 503: 14, 504: 14}
+"""The status of gRPC that a proxy gives for one of HTTP; for others it is 2, unknown.
+https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md"""
+
+
+def _told_in_grpc(wanted: Decision, seen: Seen) -> str:
+    """What a client of gRPC is told otherwise than wanted: its status and message stand in headers."""
+    code = str(_GRPC.get(wanted.status, 2))
+    if seen.status != 200 or seen.headers.get("grpc-status") != code:
+        return f"denies it with {seen.status} and the gRPC status {seen.headers.get('grpc-status')}"
+    message = unquote(seen.headers.get("grpc-message", ""))
+    return f"denies it with the message {message!r}" if wanted.body and message != wanted.body else ""
 
 
 def _unlike(wanted: Decision, seen: Seen) -> str:
@@ -185,6 +216,7 @@ def compare_many(
         for subject, decided in zip(subjects, seen.decided, strict=True):
             result, _, name = decided.partition(",")
             tally.by_subject[subject.name] += 1
+            tally.by_protocol[request.protocol] += 1
             if name == RESIDUAL or name.startswith(ANSWER):
                 # What comes of it is decided behind this filter: `compare` looks at that.
                 tally.residual += name == RESIDUAL

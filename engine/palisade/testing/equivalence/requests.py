@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,7 +25,8 @@ class Request:
     """One request. `target` and the values of headers are sent as they are, in UTF-8.
 
     A surrogate escape (PEP 383) in a header's value is a byte that is no UTF-8. `source` is the address from
-    which the connection comes.
+    which the connection comes. Over HTTP/2 (`http2`) headers may be `:authority`, `:scheme` and `:protocol`,
+    beside which `host` is a header as any other, and `trailers` follow the body.
     """
 
     method: str = "GET"
@@ -34,6 +35,20 @@ class Request:
     token: Token | None = None
     body: str = ""
     source: str = LOOPBACK
+    http2: bool = False
+    trailers: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def protocol(self) -> str:
+        """What it is counted as: gRPC apart from what else HTTP/2 carries."""
+        if self.http2 and any(name == "content-type" and is_grpc(value) for name, value in self.headers):
+            return "gRPC"
+        return "HTTP/2" if self.http2 else "HTTP/1.1"
+
+
+def is_grpc(content_type: str) -> bool:
+    """Whether Envoy answers a request of this content type as gRPC asks: by a status of its own."""
+    return content_type == "application/grpc" or content_type.startswith("application/grpc+")
 
 
 def encoded(request: Request, carried: tuple[tuple[str, str], ...] = (), target: str = "") -> bytes:
@@ -52,16 +67,43 @@ def encoded(request: Request, carried: tuple[tuple[str, str], ...] = (), target:
     return b"".join(_raw(line) + b"\r\n" for line in lines) + b"\r\n" + body
 
 
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """A request as HTTP/2 sends it: the fields of its head in their order, the body, and the trailers."""
+
+    head: tuple[tuple[bytes, bytes], ...]
+    body: bytes = b""
+    trailers: tuple[tuple[bytes, bytes], ...] = ()
+
+
+def streamed(request: Request, carried: tuple[tuple[str, str], ...] = (), target: str = "") -> Stream:
+    """The request as HTTP/2 sends it; otherwise as `encoded`. No field tells the body's length."""
+    headers = [*request.headers, *carried]
+    given = {name: value for name, value in headers if name.startswith(":")}
+    pseudo = {":method": request.method, ":scheme": "http", ":path": target or request.target}
+    if request.method == "CONNECT" and ":protocol" not in given:  # RFC 9113, section 8.5
+        pseudo = {":method": request.method}
+        given.pop(":scheme", None)
+    if not any(name.lower() == "host" for name, _ in headers):
+        pseudo[":authority"] = "localhost"
+    fields = [*(pseudo | given).items(), *(each for each in headers if not each[0].startswith(":"))]
+    return Stream(_fields(fields), _raw(request.body), _fields(request.trailers))
+
+
+def _fields(headers: Iterable[tuple[str, str]]) -> tuple[tuple[bytes, bytes], ...]:
+    return tuple((_raw(name), _raw(value)) for name, value in headers)
+
+
 def _raw(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
 
 
 def curl(request: Request, host: str = "localhost:9080") -> str:
     """A line for a shell that sends the request to a sidecar at `host`; its token stands in $TOKEN."""
-    words = ["curl", "-i", "--path-as-is"]
+    words = ["curl", "-i", "--path-as-is", *(["--http2-prior-knowledge"] if request.http2 else [])]
     if request.method != "GET":
         words += ["-I"] if request.method == "HEAD" else ["-X", request.method]
-    for name, value in request.headers:
+    for name, value in _spellable(request):
         # "name;" is how curl spells a header without a value.
         words += ["-H", f"{name}: {value}" if value else f"{name};"]
     line = " ".join(map(quoted, words))
@@ -73,6 +115,36 @@ def curl(request: Request, host: str = "localhost:9080") -> str:
     if target != request.target:
         line += " --request-target " + quoted(request.target)
     return f"{line} {_url(f'http://{host}{target}')}"
+
+
+def _spellable(request: Request) -> list[tuple[str, str]]:
+    """The headers as curl is told of them: what it is given as `host` it sends as `:authority`."""
+    if not request.http2:
+        return list(request.headers)
+    named = any(name == ":authority" for name, _ in request.headers)
+    found = [("host", value) if name == ":authority" else (name, value) for name, value in request.headers]
+    return [
+        each
+        for each, (name, _) in zip(found, request.headers, strict=True)
+        if not each[0].startswith(":") and not (named and name == "host")
+    ]
+
+
+def beyond_curl(request: Request) -> list[str]:
+    """What the line of `curl` cannot say of the request, in words."""
+    if not request.http2:
+        return []
+    names = [name for name, _ in request.headers]
+    found = []
+    if "host" in names:
+        beside = "beside :authority" if ":authority" in names else "and no :authority"
+        hosts = ", ".join(quoted(value) for name, value in request.headers if name == "host")
+        found.append(f"with a field host: {hosts} {beside}")
+    found += [f"with {name}: {quoted(value)}" for name, value in request.headers if name == ":scheme"]
+    if names.count("cookie") > 1:
+        found.append("with the cookies in fields of their own")
+    found += [f"with the trailer {name}: {quoted(value)}" for name, value in request.trailers]
+    return found
 
 
 def _url(url: str) -> str:

@@ -89,7 +89,7 @@ def _round(
     """One vocabulary's worth of requests. Returns the smallest difference."""
     subject = report.subject
     found: list[Difference] = []
-    drawn = batches(gather(subject, seed=start), subject, size=DRAWN, variants=VARIANTS)
+    drawn = batches(gather(subject, seed=start), subject, size=DRAWN, variants=VARIANTS, http2=True)
 
     @seed(start)
     @settings(

@@ -111,16 +111,23 @@ _BROKEN = re.compile("[\x00-\x08\x0a-\x1f\x7f\ud800-\udc7f\udd00-\udfff]")
 _FRAMING = frozenset(
     ("content-length", "transfer-encoding", "connection", "upgrade", "expect", "te", "trailer")
 )
+_PSEUDO = frozenset((":authority", ":scheme"))
 
 
 def sendable(request: Request) -> Request:
-    """The request without what would make it two requests, or none: such are Envoy's to refuse."""
+    """The request without what would make it two requests, or none: such are Envoy's to refuse.
+
+    Over HTTP/2 the names of headers are in lower case, and some begin with a colon.
+    """
     method = request.method if _METHOD.fullmatch(request.method) else "GET"
     target = _UNSENDABLE.sub(lambda found: f"%{ord(found[0]) & 0xFF:02X}", request.target) or "/"
     headers = []
     hosts = 0
     for name, value in request.headers:
-        hosts += name.lower() == "host"
-        if _NAME.fullmatch(name) and name.lower() not in _FRAMING and (name.lower() != "host" or hosts < 2):
-            headers.append((name, _BROKEN.sub("?", value)))
-    return replace(request, method=method, target=target[:3000], headers=tuple(headers))
+        low = name.lower()
+        hosts += low == "host"
+        known = request.http2 and (low in _PSEUDO or (low, value) == ("te", "trailers"))
+        if known or (_NAME.fullmatch(name) and low not in _FRAMING and (low != "host" or hosts < 2)):
+            headers.append((low if request.http2 else name, _BROKEN.sub("?", value)))
+    trailers = tuple((name, _BROKEN.sub("?", value)) for name, value in request.trailers)
+    return replace(request, method=method, target=target[:3000], headers=tuple(headers), trailers=trailers)

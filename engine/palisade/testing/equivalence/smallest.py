@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
+from palisade.testing.equivalence.protocols import over_http1
 from palisade.testing.equivalence.requests import Request, Token
 
 Differs = Callable[[list[Request]], list[bool]]
@@ -30,7 +31,9 @@ def smallest(request: Request, differs: Differs) -> Request:
 def _smaller(request: Request) -> Iterator[Request]:
     """Requests that are a little plainer, those that leave out most first."""
     plain = Request()
-    for name in ("token", "body", "source", "headers", "method", "target"):
+    if request.http2:
+        yield over_http1(request)
+    for name in ("token", "body", "source", "trailers", "headers", "method", "target"):
         yield replace(request, **{name: getattr(plain, name)})
     for at in range(len(request.headers)):
         yield replace(request, headers=request.headers[:at] + request.headers[at + 1 :])

@@ -56,14 +56,16 @@ def requests(vocabulary: Vocabulary, subject: Subject) -> SearchStrategy[Request
 
 
 def batches(
-    vocabulary: Vocabulary, subject: Subject, *, size: int, variants: int
+    vocabulary: Vocabulary, subject: Subject, *, size: int, variants: int, http2: bool = False
 ) -> SearchStrategy[list[Request]]:
-    """So many requests, each with so many variants of itself behind it."""
+    """So many requests, each with so many variants of itself behind it; with `http2` over that as well."""
     made = _Requests(vocabulary, subject)
-    varying = Varying(made.words, sorted({*subject.issuers, *subject.secrets}), made.sources)
+    signers = sorted({*subject.issuers, *subject.secrets})
+    varying = Varying(made.words, signers, made.sources, http2=http2)
 
     def spread(request: Request, seed: int) -> list[Request]:
-        return [request, *map(sendable, varying.variants(request, seed, variants))]
+        first = varying.protocol(request, seed)
+        return list(map(sendable, (first, *varying.variants(first, seed, variants))))
 
     each = st.builds(spread, made.strategy(), st.integers(0, 1 << 16))
     return st.lists(each, min_size=size, max_size=size).map(

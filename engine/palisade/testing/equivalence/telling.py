@@ -10,7 +10,7 @@ from typing import Any
 from palisade.rego.errors import EvalError
 from palisade.rego.values import Value, to_json
 from palisade.testing.equivalence.oracle import Difference
-from palisade.testing.equivalence.requests import Request, curl, quoted
+from palisade.testing.equivalence.requests import Request, beyond_curl, curl, quoted
 from palisade.testing.equivalence.subject import Subject
 
 _NOISE = frozenset(
@@ -35,6 +35,9 @@ def lines(difference: Difference, data: Sequence[Path] = ()) -> list[str]:
         own = token.provider in subject.secrets
         signer = "signed with the policy's secret" if own else f"of provider {token.provider}"
         found.append(f"# TOKEN: one {signer} {state}".rstrip() + f", with the claims {claims}")
+    beyond = beyond_curl(request)
+    if beyond:
+        found.append(f"# sent {', '.join(beyond)}: curl sends no such request")
     if request.source != Request.source:
         found.append(f"# sent from {request.source}")
     if difference.input is None:
@@ -75,6 +78,8 @@ def as_json(difference: Difference) -> dict[str, Any]:
                 "foreign": request.token.foreign,
             },
             "body": request.body,
+            "trailers": [list(each) for each in request.trailers],
+            "protocol": request.protocol,
             "source": request.source,
         },
         "curl": curl(request, str(difference.subject.function.listen)),
@@ -92,7 +97,9 @@ def input_of(difference: Difference) -> Any:
 def _short(document: Any) -> Any:
     http = document["attributes"]["request"]["http"]
     kept = {
-        name: http[name] for name in ("method", "path", "host", "scheme", "body", "rawBody") if name in http
+        name: http[name]
+        for name in ("method", "path", "host", "scheme", "protocol", "body", "rawBody")
+        if name in http
     }
     kept["headers"] = {
         name: value

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from palisade.testing.equivalence import near
+from palisade.testing.equivalence.protocols import as_grpc, over_http1, over_http2
 from palisade.testing.equivalence.requests import Request, Token
 
 MOST_HEADERS = 6
+_HOST = re.compile(r"[A-Za-z0-9.-]{1,60}(?::[0-9]{1,5})?")
 
 Change = Callable[[Request], Request]
 
@@ -18,11 +21,31 @@ Change = Callable[[Request], Request]
 class Varying:
     """Makes variants with words of a policy. Equal seeds make equal ones."""
 
-    def __init__(self, words: Sequence[str], providers: Sequence[str], sources: Sequence[str]) -> None:
+    def __init__(
+        self, words: Sequence[str], providers: Sequence[str], sources: Sequence[str], *, http2: bool = False
+    ) -> None:
+        """`http2`: whether requests are sent over HTTP/2 too."""
+        self._http2 = http2
         self._words = tuple(words) or ("a",)
+        self._hosts = [each for each in self._words if _HOST.fullmatch(each)]
         self._providers = tuple(providers)
         self._sources = tuple(sources)
         self._chooser = random.Random(0)  # noqa: S311 -- what is drawn is test data
+
+    def protocol(self, request: Request, seed: int) -> Request:
+        """The request over the protocol that a seed chooses; as it is for 0, to which examples shrink."""
+        self._chooser = random.Random(seed)  # noqa: S311
+        if not self._http2 or seed % 3 != 1:
+            return request
+        return self._over(request)
+
+    def _over(self, request: Request) -> Request:
+        if self._chooser.random() < 0.1:
+            return as_grpc(request, self._chooser, self._hosts)
+        return over_http2(request, self._chooser, self._hosts)
+
+    def _protocol(self, request: Request) -> Request:
+        return over_http1(request) if request.http2 and self._chooser.random() < 0.3 else self._over(request)
 
     def variants(self, request: Request, seed: int, count: int) -> list[Request]:
         """So many variants of a request; some may be the request itself."""
@@ -36,6 +59,8 @@ class Varying:
             changes.append(self._body)
         if self._sources:
             changes.append(self._source)
+        if self._http2:
+            changes.append(self._protocol)
         found = []
         for _ in range(count):
             change = self._chooser.choice([*changes, self._method])

@@ -1,18 +1,23 @@
-"""HTTP/1.1 to a Unix socket, as bytes: requests that no client library would send, many on one connection."""
+"""Requests to a Unix socket, over either protocol, many on one connection."""
 
 from __future__ import annotations
 
 import asyncio
 import ipaddress
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import TypeAlias
 
-from palisade.testing.equivalence.requests import LOOPBACK
+from palisade.testing.equivalence.answer import Answer, RefusedError
+from palisade.testing.equivalence.http1 import Http1Connection
+from palisade.testing.equivalence.http2 import Http2Connection
+from palisade.testing.equivalence.requests import LOOPBACK, Stream
+
+_Connection: TypeAlias = Http1Connection | Http2Connection
 
 CONNECTIONS = 16
-"""So many connections from the loopback address are kept open."""
+"""So many connections from the loopback address are kept open for each protocol."""
 ATTEMPTS = 3
 """So often a request is sent before it counts as unanswered: Envoy may just be closing the connection."""
 TIMEOUT = 20.0
@@ -21,85 +26,19 @@ TIMEOUT = 20.0
 
 @dataclass(frozen=True, slots=True)
 class Wire:
-    """A request as bytes. `alone` for one behind which the connection can carry no other."""
+    """A request: bytes over HTTP/1.1, or a stream over HTTP/2.
 
-    data: bytes
+    `alone` for one behind which the connection can carry no other.
+    """
+
+    data: bytes | Stream
     method: str
     source: str = LOOPBACK
     alone: bool = False
 
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """The names of headers are in lower case; repeated ones are joined by commas."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-
-class _Connection(asyncio.Protocol):
-    """Carries one request at a time."""
-
-    def __init__(self, introduction: bytes) -> None:
-        self._introduction = introduction
-        self._method = ""
-        self._answer: asyncio.Future[Answer] | None = None
-        self._buffer = b""
-        self._transport: asyncio.Transport | None = None
-
     @property
-    def open(self) -> bool:
-        return self._transport is not None and not self._transport.is_closing()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
-        self._transport.write(self._introduction)
-
-    def send(self, wire: Wire) -> asyncio.Future[Answer]:
-        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        if self._transport is None or self._buffer:
-            answer.set_exception(ConnectionError("the connection is closed, or Envoy spoke unasked"))
-        else:
-            self._method, self._answer = wire.method, answer
-            self._transport.write(wire.data)
-        return answer
-
-    def close(self) -> None:
-        if self._transport is not None:
-            self._transport.close()
-
-    def data_received(self, data: bytes) -> None:
-        self._buffer += data
-        end = self._buffer.find(b"\r\n\r\n")
-        if end < 0 or self._answer is None:
-            return
-        status, headers = _head(self._buffer[:end])
-        bare = self._method in ("HEAD", "CONNECT") or status in (204, 304)
-        stop = end + 4 + (0 if bare else int(headers.get("content-length", "0")))
-        if len(self._buffer) < stop:
-            return
-        body, self._buffer = self._buffer[end + 4 : stop], self._buffer[stop:]
-        answer, self._answer = self._answer, None
-        if headers.get("connection", "").lower() == "close":
-            self.close()
-        if not answer.done():
-            answer.set_result(Answer(status, headers, body))
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._transport = None
-        if self._answer is not None and not self._answer.done():
-            self._answer.set_exception(exc or ConnectionError("the connection was closed"))
-
-
-def _head(raw: bytes) -> tuple[int, dict[str, str]]:
-    first, *lines = raw.decode("utf-8", "surrogateescape").split("\r\n")
-    headers: dict[str, str] = {}
-    for line in lines:
-        name, _, value = line.partition(":")
-        name, value = name.lower(), value.strip()
-        headers[name] = f"{headers[name]},{value}" if name in headers else value
-    return int(first.split(" ", 2)[1]), headers
+    def http2(self) -> bool:
+        return isinstance(self.data, Stream)
 
 
 class Client:
@@ -107,7 +46,7 @@ class Client:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._kept: list[_Connection | None] = [None] * CONNECTIONS
+        self._kept: dict[tuple[bool, int], _Connection] = {}
 
     async def ask(self, wires: Sequence[Wire]) -> list[Answer | None]:
         """The answers to the requests, in their order; None where none came."""
@@ -115,19 +54,32 @@ class Client:
         common = [at for at, wire in enumerate(wires) if wire.source == LOOPBACK and not wire.alone]
         # Each connection carries one request after the other: what Envoy does with several at once on one is
         # no policy's matter.
-        lanes = [self._lane(place, common[place::CONNECTIONS], wires, found) for place in range(CONNECTIONS)]
-        passing: dict[str, list[int]] = {}
+        lanes = []
+        for http2 in (False, True):
+            own = [at for at in common if wires[at].http2 == http2]
+            lanes += [
+                self._lane((http2, place), own[place::CONNECTIONS], wires, found)
+                for place in range(CONNECTIONS)
+            ]
+        passing: dict[tuple[bool, str, int], list[int]] = {}
         for at in sorted(set(range(len(wires))).difference(common)):
-            passing.setdefault(f"{at if wires[at].alone else ''} {wires[at].source}", []).append(at)
+            wire = wires[at]
+            passing.setdefault((wire.http2, wire.source, at if wire.alone else -1), []).append(at)
         lanes += [self._passing(places, wires, found) for places in passing.values()]
         await asyncio.gather(*lanes)
         return found
 
     async def _lane(
-        self, place: int, turns: Sequence[int], wires: Sequence[Wire], found: list[Answer | None]
+        self,
+        place: tuple[bool, int],
+        turns: Sequence[int],
+        wires: Sequence[Wire],
+        found: list[Answer | None],
     ) -> None:
         for at in turns:
-            self._kept[place], found[at] = await self._exchange(self._kept[place], wires[at])
+            connection, found[at] = await self._exchange(self._kept.pop(place, None), wires[at])
+            if connection is not None:
+                self._kept[place] = connection
 
     async def _passing(self, turns: Sequence[int], wires: Sequence[Wire], found: list[Answer | None]) -> None:
         """Requests from an address that is not asked from often."""
@@ -141,35 +93,48 @@ class Client:
         self, connection: _Connection | None, wire: Wire
     ) -> tuple[_Connection | None, Answer | None]:
         for _ in range(ATTEMPTS):
-            if connection is None or not connection.open:
-                connection = await self._connect(wire.source)
+            fresh = connection is None or not connection.open
+            if connection is None or fresh:
+                connection = await self._connect(wire.source, http2=wire.http2)
             try:
-                return connection, await asyncio.wait_for(connection.send(wire), TIMEOUT)
+                return connection, await asyncio.wait_for(_sent(connection, wire), TIMEOUT)
+            except RefusedError:
+                return connection, None
             except (OSError, TimeoutError):
                 connection.close()
+                if fresh and wire.http2:
+                    break  # over HTTP/2 Envoy refuses by closing the connection, and gives no answer
         return None, None
 
-    async def _connect(self, source: str) -> _Connection:
-        loop = asyncio.get_running_loop()
-        path = str(self._path)
-        _, connection = await loop.create_unix_connection(lambda: _Connection(_introduction(source)), path)
-        return connection
+    async def _connect(self, source: str, *, http2: bool = False) -> _Connection:
+        made: _Connection = (Http2Connection if http2 else Http1Connection)(_introduction(source))
+        await asyncio.get_running_loop().create_unix_connection(lambda: made, str(self._path))
+        return made
 
     async def wait(self, seconds: float = 10.0) -> None:
         """Returns when the listener takes connections. Raises OSError where it does not in time."""
         async with asyncio.timeout(seconds):
             while True:
                 try:
-                    self._kept[0] = await self._connect(LOOPBACK)
+                    self._kept[False, 0] = await self._connect(LOOPBACK)
                 except OSError:
                     await asyncio.sleep(0.002)
                 else:
                     return
 
     def close(self) -> None:
-        for connection in self._kept:
-            if connection is not None:
-                connection.close()
+        for connection in self._kept.values():
+            connection.close()
+
+
+def _sent(connection: _Connection, wire: Wire) -> asyncio.Future[Answer]:
+    if isinstance(connection, Http2Connection):
+        if isinstance(wire.data, bytes):
+            raise TypeError("bytes of HTTP/1.1 for a connection of HTTP/2")
+        return connection.send(wire.data)
+    if not isinstance(wire.data, bytes):
+        raise TypeError("a stream of HTTP/2 for a connection of HTTP/1.1")
+    return connection.send(wire.method, wire.data)
 
 
 def _introduction(source: str) -> bytes:
