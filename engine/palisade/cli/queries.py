@@ -9,6 +9,7 @@ from typing import Any
 from palisade import rego
 from palisade.rego import ast
 from palisade.rego.parser import parse_query
+from palisade.rego.places import Places
 from palisade.rego.values import Value
 
 _CAPTURE = "palisade_value_"
@@ -27,7 +28,8 @@ class Query:
     def parse(cls, query: str) -> Query:
         """Raises rego.CompileError."""
         body = parse_query(query)
-        texts = tuple(query[each.loc.offset : each.loc.end].strip() for each in body)
+        places = Places(query)
+        texts = tuple(places.text(each.loc).strip() for each in body)
         captured = frozenset(index for index, each in enumerate(body) if _has_value(each))
         parts = [f"{_CAPTURE}{i} = {text}" if i in captured else text for i, text in enumerate(texts)]
         # As OPA: the value of a lone expression may be false; among several, or where it iterates, false

@@ -11,6 +11,7 @@ from palisade.policy.handing import handed_on
 from palisade.rego import ast
 from palisade.rego.check.model import CheckedRule
 from palisade.rego.errors import Location
+from palisade.rego.places import Places
 
 Rules: TypeAlias = tuple[CheckedRule, ...]
 
@@ -46,6 +47,7 @@ class RuleIndex:
         self._sources = {file: module.source for file, module in self._modules.items()}
         self._rows: dict[str, dict[int, list[ast.Rule]]] = {}
         self._lines: dict[str, list[str]] = {}
+        self._places: dict[str, Places] = {}
 
     def line(self, location: Location) -> str:
         """The source line of a place; empty where the source has none there."""
@@ -56,16 +58,23 @@ class RuleIndex:
 
     def text(self, node: ast.Node) -> str:
         """A node of a body as it was written."""
-        loc = node.loc
-        return self._sources.get(loc.file, "")[loc.offset : loc.end].strip()
+        return self._places_of(node).text(node.loc).strip()
 
     def between(self, start: ast.Node, end: ast.Node) -> str:
         """The text from the beginning of one node to that of another."""
-        return self._sources.get(start.loc.file, "")[start.loc.offset : end.loc.offset]
+        places = self._places_of(start)
+        return places.source[places.start(start.loc) : places.start(end.loc)]
 
     def span(self, first: ast.Node, last: ast.Node) -> str:
         """The text from the beginning of one node to the end of another."""
-        return self._sources.get(first.loc.file, "")[first.loc.offset : last.loc.end]
+        return self._places_of(first).between(first.loc, last.loc)
+
+    def _places_of(self, node: ast.Node) -> Places:
+        file = node.loc.file
+        found = self._places.get(file)
+        if found is None:
+            found = self._places[file] = Places(self._sources.get(file, ""))
+        return found
 
     def imports(self, branch: Branch) -> tuple[ast.Import, ...]:
         """The imports that the rule is written with."""

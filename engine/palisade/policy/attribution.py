@@ -17,6 +17,7 @@ from palisade.policy.revisions import rule_path
 from palisade.rego import ast
 from palisade.rego.check.model import Path
 from palisade.rego.errors import EvalError, Location
+from palisade.rego.places import Places
 from palisade.rego.values import UNDEFINED, Set, Value
 
 MOST_RULES = 2_000
@@ -78,13 +79,14 @@ def attribute(policy: rego.Policy, decision: str) -> Attribution:
         version = min(version, module.version)
         sources[module.loc.file] = module.source
         additions = []
+        places = Places(module.source)
         for path, rule in _rules(module, behind):
             if rule.default:
                 defaults[path] = _label(rule.loc)
                 continue
             for loc, body in _branches(rule):
                 branches[path].append((_label(loc), handed.get(loc)))
-                additions.append(_member(module, _label(loc), body))
+                additions.append(_member(module, places, _label(loc), body))
         if additions:
             sources[module.loc.file] += "\n" + "\n".join(additions)
             packages.append(rego.path_of((*module.package, _RULES)))
@@ -112,8 +114,8 @@ def _branches(rule: ast.Rule) -> Iterator[tuple[Location, ast.Body]]:
         yield branch.loc, branch.body
 
 
-def _member(module: ast.Module, label: str, body: ast.Body) -> str:
-    text = module.source[body[0].loc.offset : body[-1].loc.end] if body else "true"
+def _member(module: ast.Module, places: Places, label: str, body: ast.Body) -> str:
+    text = places.between(body[0].loc, body[-1].loc) if body else "true"
     modern = module.version == 1 or any(each.path == _REGO_V1 for each in module.imports)
     if not modern:
         return f"{_RULES}[{json.dumps(label)}] {{\n{text}\n}}"

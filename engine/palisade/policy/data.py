@@ -44,7 +44,7 @@ def _json(name: str, text: str) -> Value | Diagnostic:
     try:
         return rego_text.loads(text)
     except json.JSONDecodeError as error:
-        at = Location(name, error.lineno, error.colno, error.pos)
+        at = Location(name, error.lineno, error.colno)
         return source.error(at, f"not JSON: {error.msg[:1].lower()}{error.msg[1:]}")
     except ValueError as error:  # NaN, Infinity, and integers beyond Python's limit of digits
         what = str(error) if "NaN" in str(error) or "Infinity" in str(error) else "a number is too big"

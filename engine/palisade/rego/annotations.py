@@ -53,8 +53,8 @@ class Block:
 
     @property
     def loc(self) -> Location:
-        first, last = self.comments[0].loc, self.comments[-1].loc
-        return first._replace(end=last.end)
+        """The place of its first line."""
+        return self.comments[0].loc
 
     @property
     def text(self) -> str:

@@ -91,7 +91,7 @@ class TemplateString(Node):
 
 @dataclass(frozen=True, slots=True)
 class Var(Node):
-    """A variable. The parser gives each `_` a name of its own, `$0`, `$1`, ...: see `is_wildcard`."""
+    """A variable. The parser gives each `_` of a rule a name of its own, `$0`, `$1`: see `is_wildcard`."""
 
     name: str
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 from palisade.rego import ast
 from palisade.rego.errors import PARSE_ERROR, Diagnostic, Location
 from palisade.rego.lexer import FUTURE_KEYWORDS, KEYWORDS, NO_GAP, Token, tokenize
+from palisade.rego.places import Places, line_starts
 
 # Terms may stand within terms this deep, and the tree of a rule be this high. Every later stage walks the
 # tree by recursion, which Python ends at a thousand calls; people write no policy that comes near.
@@ -30,20 +31,30 @@ class ParseError(Exception):
         self.hint = hint
 
 
-class Cursor:
-    """A source, its tokens and the place in them: `token` is the one that comes next."""
+class Part(NamedTuple):
+    """A part of a source: from the start of a token to that of another, or to the source's end."""
 
-    def __init__(self, source: str, file: str, keywords: frozenset[str]) -> None:
+    places: Places
+    start: int
+    end: int
+
+
+class Cursor:
+    """A source, or a part of it, its tokens and the place in them: `token` is the one that comes next."""
+
+    def __init__(self, source: str, file: str, keywords: frozenset[str], *, part: Part | None = None) -> None:
         self.source = source
         self.file = file
         self.keywords = keywords
-        lexed = tokenize(source, keywords)
+        if part is None:
+            lexed, self.lines = tokenize(source, keywords), line_starts(source)
+        else:
+            lexed, self.lines = tokenize(source, keywords, part.start, part.end), part.places.starts
         self.tokens = lexed.tokens
         self.comments = lexed.comments
         self.lexical_errors = lexed.errors
         # Most sources have none, and need not be looked through for comprehensions.
         self.has_bar = "|" in source
-        self.lines = _line_starts(source)
         self.index = 0
         self.token = self.tokens[0]
         # How deep the place is nested, and since the last `check_height` the deepest one and how often a term
@@ -138,18 +149,18 @@ class Cursor:
 
     def location(self, start: int, end: int) -> Location:
         row = bisect_right(self.lines, start)
-        return Location(self.file, row, start - self.lines[row - 1] + 1, start, end)
+        return Location(self.file, row, start - self.lines[row - 1] + 1, end - start)
 
     def since(self, start: int) -> Location:
         """The place from `start` to the token that was taken last."""
         row = bisect_right(self.lines, start)
         end = self.tokens[self.index - 1].end
-        return _new(Location, (self.file, row, start - self.lines[row - 1] + 1, start, end))
+        return _new(Location, (self.file, row, start - self.lines[row - 1] + 1, end - start))
 
     def at(self, token: Token) -> Location:
         start = token.start
         row = bisect_right(self.lines, start)
-        return _new(Location, (self.file, row, start - self.lines[row - 1] + 1, start, token.end))
+        return _new(Location, (self.file, row, start - self.lines[row - 1] + 1, token.end - start))
 
     def line(self, row: int) -> str:
         """The text of a line, without its end; nothing of one too long to be shown with each error."""
@@ -163,7 +174,8 @@ class Cursor:
 
     def span(self, node: ast.Node) -> Token:
         """A token that covers a node, for `fail` to point at."""
-        return Token("", "", node.loc.offset, node.loc.end)
+        start = self.lines[node.loc.row - 1] + node.loc.col - 1
+        return Token("", "", start, start + node.loc.length)
 
     def fail(self, message: str, token: Token | None = None, hint: str = "") -> NoReturn:
         raise ParseError(message, token or self.token, hint)
@@ -193,16 +205,6 @@ def keywords_of(version: int) -> frozenset[str]:
     if version not in (0, 1):
         raise ValueError(f"Rego has the versions 0 and 1, and no {version}")
     return KEYWORDS | FUTURE_KEYWORDS if version == 1 else KEYWORDS
-
-
-def _line_starts(source: str) -> list[int]:
-    starts = [0]
-    append, find = starts.append, source.find
-    found = find("\n")
-    while found >= 0:
-        append(found + 1)
-        found = find("\n", found + 1)
-    return starts
 
 
 def _higher(node: ast.Node, limit: int) -> bool:

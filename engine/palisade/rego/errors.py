@@ -32,16 +32,15 @@ _MOST_SHOWN = 160
 class Location(NamedTuple):
     """A place in a source: row and column count from 1, the column in characters.
 
-    `end` is the offset just past the text the place covers, `offset` the one of its start; both count
-    characters from the start of the source. Every node of every tree has one: hence the tuple, which is made
-    in a third of the time of a dataclass.
+    `length` counts the characters of the text that the place covers, over as many rows as it goes; offsets
+    are for `places.Places` to tell. Every node of every tree has a place: hence the tuple, which is made in a
+    third of the time of a dataclass.
     """
 
     file: str
     row: int
     col: int
-    offset: int = 0
-    end: int = 0
+    length: int = 0
 
     def __str__(self) -> str:
         return f"{self.file}:{self.row}:{self.col}"

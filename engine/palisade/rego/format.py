@@ -17,6 +17,7 @@ from palisade.rego import ast
 from palisade.rego.cursor import keywords_of
 from palisade.rego.lexer import FUTURE_KEYWORDS, KEYWORDS, tokenize
 from palisade.rego.parser import parse_module
+from palisade.rego.places import Places
 
 _OPENERS = frozenset("([{")
 _CLOSERS = frozenset(")]}")
@@ -99,15 +100,17 @@ class _Layout:
     bars: set[int] = field(default_factory=set)
     comprehensions: set[int] = field(default_factory=set)
     commas: set[int] = field(default_factory=set)
+    _places: Places = field(init=False)
     _index: dict[int, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self._places = Places(self.module.source)
         self._index = {piece.start: number for number, piece in enumerate(self.pieces)}
         self._top_level()
         spread = self._pair_brackets()
         for node in ast.walk(self.module):
             # What stands within a template string has no piece, and stays as it is.
-            number = self._index.get(node.loc.offset, -1)
+            number = self.at(node)
             if isinstance(node, ast.Rule | ast.Else | ast.Every):
                 self._block(node.body)
             elif isinstance(node, ast.ArrayComprehension | ast.SetComprehension | ast.ObjectComprehension):
@@ -120,11 +123,11 @@ class _Layout:
         self._one_liners()
 
     def _top_level(self) -> None:
-        self.items[self._index[self.module.loc.offset]] = "package"
+        self.items[self.at(self.module)] = "package"
         for clause in self.module.imports:
-            self.items[self._index[clause.loc.offset]] = "import"
+            self.items[self.at(clause)] = "import"
         for rule in self.module.rules:
-            number = self._index[rule.loc.offset]
+            number = self.at(rule)
             if self.pieces[number].kind != "{":  # that would be another body of the rule before
                 self.items[number] = "rule"
 
@@ -144,21 +147,21 @@ class _Layout:
 
     def _block(self, body: ast.Body) -> None:
         """A body in braces gets a line for each statement."""
-        first = self._index.get(body[0].loc.offset, -1) if body else -1
+        first = self.at(body[0]) if body else -1
         opener = self.before(first)
         if first >= 0 and self.pieces[opener].kind == "{":
             self.blocks.add(opener)
             self.broken |= {opener, self.pieces[opener].mate}
-            self.statements |= {self._index[each.loc.offset] for each in body}
+            self.statements |= {self.at(each) for each in body}
 
     def _comprehension(self, number: int, body: ast.Body, spread: set[int]) -> None:
         if number < 0:
             return
         self.comprehensions.add(number)
-        self.bars.add(self.before(self._index[body[0].loc.offset]))
+        self.bars.add(self.before(self.at(body[0])))
         if number in spread:
             self.broken.add(self.pieces[number].mate)
-            self.statements |= {self._index[each.loc.offset] for each in body}
+            self.statements |= {self.at(each) for each in body}
 
     def _list(self, number: int) -> None:
         """A list that is broken anywhere is broken behind its bracket too, and ends with a comma."""
@@ -179,6 +182,10 @@ class _Layout:
                 for number in inner
             ):
                 self.one_line.add(start)
+
+    def at(self, node: ast.Node) -> int:
+        """The piece that a node starts with; -1 where it starts with none."""
+        return self._index.get(self._places.start(node.loc), -1)
 
     def before(self, number: int) -> int:
         """The token before this place, comments left out; -1 where there is none."""

@@ -115,24 +115,35 @@ _MOST_FORBIDDEN = _MOST_ILLEGAL = 100
 _FORBIDDEN_NAMES = {"\0": "illegal null character", "\ufeff": "illegal byte-order mark"}
 
 
-def tokenize(source: str, keywords: frozenset[str] = KEYWORDS | FUTURE_KEYWORDS) -> Tokens:
-    """The tokens of a source, with every lexical error in it. Time is linear in the source's length."""
-    lexer = _Lexer(source, keywords)
-    lexer.run()
+def tokenize(
+    source: str,
+    keywords: frozenset[str] = KEYWORDS | FUTURE_KEYWORDS,
+    start: int = 0,
+    end: int | None = None,
+) -> Tokens:
+    """The tokens of a source, with every lexical error in it. Time is linear in the source's length.
+
+    With `start` and `end`, those of a part of it, which must begin where a token of the whole does, outside
+    of template strings.
+    """
+    lexer = _Lexer(source, keywords, len(source) if end is None else end)
+    lexer.run(start)
     return lexer.out
 
 
 class _Lexer:
-    def __init__(self, source: str, keywords: frozenset[str]) -> None:
+    def __init__(self, source: str, keywords: frozenset[str], end: int) -> None:
         self.source = source
+        self.end = end
         self.keywords = keywords
         self.out = Tokens()
         # The template strings that are open here: whether each is raw, and how many braces are open in it.
         self.templates: list[tuple[bool, int]] = []
         self.illegals = 0
 
-    def run(self) -> None:
-        position = 1 if self.source.startswith("\ufeff") else 0
+    def run(self, position: int) -> None:
+        if position == 0 and self.source.startswith("\ufeff"):
+            position = 1
         self.forbidden(position)
         while position >= 0:
             position = self.plain(position)
@@ -142,7 +153,7 @@ class _Lexer:
         keywords = self.keywords
         append = self.out.tokens.append
         gap = NO_GAP
-        for found in _TOKEN.finditer(self.source, position):
+        for found in _TOKEN.finditer(self.source, position, self.end):
             space, group = found[1], found.lastindex or 0
             if space:
                 gap = NEWLINE if "\n" in space else max(gap, SPACE)
@@ -197,10 +208,10 @@ class _Lexer:
 
     def template(self, position: int, raw: bool, start: int, gap: int) -> int:
         """One part of a template string, from `position` to a brace or the closing quote."""
-        part = (_RAW_TEMPLATE_PART if raw else _TEMPLATE_PART).match(self.source, position)
+        part = (_RAW_TEMPLATE_PART if raw else _TEMPLATE_PART).match(self.source, position, self.end)
         end = part.end() if part else position
         text = self.source[position:end]
-        following = self.source[end : end + 1]
+        following = self.source[end : min(end + 1, self.end)]
         if following == "{":
             self.out.tokens.append(Token("template", text, start, end + 1, gap, raw))
             self.templates.append((raw, 0))
@@ -219,19 +230,19 @@ class _Lexer:
         end = start + 1
         message = "illegal token"
         if char == '"':
-            loose = _LOOSE_STRING.match(self.source, start)
+            loose = _LOOSE_STRING.match(self.source, start, self.end)
             if loose is not None:
                 end = loose.end()
                 message = "illegal escape sequence" if loose[1] else "non-terminated string"
         elif char == "`":
-            end = len(self.source)
+            end = self.end
             message = "non-terminated string"
         elif char in "!$":
             message = f"illegal {char} character"
         self.refuse(message, start, end, gap)
         self.illegals += 1
         if self.illegals == _MOST_ILLEGAL:
-            end = len(self.source)
+            end = self.end
             self.out.tokens.append(Token("eof", "", end, end, NEWLINE))
             return -1
         return end
@@ -242,7 +253,7 @@ class _Lexer:
             self.out.errors.append(LexicalError(message, start, end))
 
     def forbidden(self, position: int) -> None:
-        for found in islice(_FORBIDDEN.finditer(self.source, position), _MOST_FORBIDDEN):
+        for found in islice(_FORBIDDEN.finditer(self.source, position, self.end), _MOST_FORBIDDEN):
             message = _FORBIDDEN_NAMES.get(found[0], "illegal utf-8 character")
             self.out.errors.append(LexicalError(message, found.start(), found.end()))
 

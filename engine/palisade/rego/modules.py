@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from palisade.rego import ast
 from palisade.rego.annotations import AnnotationError, Target, annotation, blocks
-from palisade.rego.cursor import TOO_DEEP, ParseError, keywords_of
+from palisade.rego.cursor import TOO_DEEP, ParseError, Part, keywords_of
 from palisade.rego.errors import COMPILE_ERROR, CompileError
 from palisade.rego.kinds import kind_of
 from palisade.rego.lexer import FUTURE_KEYWORDS, NEWLINE
 from palisade.rego.rules import RuleParser
 
+_LANGUAGE = ("future", "rego")
 _ROOTS = ("data", "future", "input", "rego")
 _PACKAGE_HINT = "a module starts with `package` and its name"
 
@@ -21,8 +22,8 @@ _PACKAGE_HINT = "a module starts with `package` and its name"
 class ModuleParser(RuleParser):
     """Reads a whole file. `run` once."""
 
-    def __init__(self, source: str, file: str, version: int) -> None:
-        super().__init__(source, file, keywords_of(version), strict=version == 1)
+    def __init__(self, source: str, file: str, version: int, *, part: Part | None = None) -> None:
+        super().__init__(source, file, keywords_of(version), strict=version == 1, part=part)
         self.version = version
         self.package: tuple[str, ...] | None = None
         self.imports: list[ast.Import] = []
@@ -106,17 +107,23 @@ class ModuleParser(RuleParser):
 
     def top_level(self) -> None:
         """A package clause, an import or a rule."""
-        self.collections.clear()
         kind = self.token.kind
         if kind == "package" and not self.heads_reference:
             self.package_clause()
         elif kind == "import" and not self.heads_reference:
             self.import_clause()
         else:
-            rules = self.rule()
-            self.check_height(*rules)
+            rules = self.next_rules()
             self.targets += (Target("rule", rule.loc) for rule in rules)
             self.rules += rules
+
+    def next_rules(self) -> list[ast.Rule]:
+        """The rule that comes next, or several, with nothing left over from those before."""
+        self.collections.clear()
+        self.wildcards.clear()
+        rules = self.rule()
+        self.check_height(*rules)
+        return rules
 
     def package_clause(self) -> None:
         """`package a.b["c"]`."""
@@ -173,11 +180,8 @@ class ModuleParser(RuleParser):
             alias = self.variable()
         clause = ast.Import(path, alias, loc=self.since(keyword.start))
         self.targets.append(Target("import", clause.loc))
-        if root.name == "rego":
-            self.rego_import(clause)
-        elif root.name == "future":
-            self.future_import(clause)
-        elif alias is None and clause.name in self.keywords:
+        self.take_effect(clause)
+        if alias is None and root.name not in _LANGUAGE and clause.name in self.keywords:
             self.fail(
                 f"unexpected import path, must not end with a keyword, got: {clause.name}",
                 self.span(path),
@@ -185,6 +189,14 @@ class ModuleParser(RuleParser):
             )
         self.check_duplicate(clause)
         self.imports.append(clause)
+
+    def take_effect(self, clause: ast.Import) -> None:
+        """What an import of `rego` or `future` changes for what stands behind it."""
+        root = clause.path.head if isinstance(clause.path, ast.Ref) else clause.path
+        if root == ast.Var("rego"):
+            self.rego_import(clause)
+        elif root == ast.Var("future"):
+            self.future_import(clause)
 
     def rego_import(self, clause: ast.Import) -> None:
         """`import rego.v1`: a v0 module that keeps v1's rules; nothing in a v1 module."""

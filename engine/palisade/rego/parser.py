@@ -12,16 +12,25 @@ from palisade.rego.collector import collector_paused
 from palisade.rego.cursor import keywords_of
 from palisade.rego.fragments import FragmentParser
 from palisade.rego.modules import ModuleParser
+from palisade.rego.reading_on import read_on
 
 __all__ = ["parse_module", "parse_query", "parse_term"]
 
 
-def parse_module(source: str, file: str = "", *, version: int = 1) -> ast.Module:
+def parse_module(
+    source: str, file: str = "", *, version: int = 1, previous: ast.Module | None = None
+) -> ast.Module:
     """The module in a source; `version` 0 reads Rego as it was before `if` and `contains`.
 
-    Raises CompileError with every syntax error in it, in OPA's words. Time is linear in the source's length.
+    `previous` is what the file held before an edit: the rules that the edit leaves alone are the very same
+    objects, and take no time where no line has moved. Raises CompileError with every syntax error in it, in
+    OPA's words. Time is linear in the source's length.
     """
     with collector_paused():
+        if previous is not None and previous.version == version and previous.loc.file == file:
+            edited = read_on(source, previous)
+            if edited is not None:
+                return edited
         return ModuleParser(source, file, version).run()
 
 

@@ -57,7 +57,7 @@ class _Sources:
                 parsed.append(old)
                 continue
             try:
-                parsed.append(parse_module(source, file, version=self.version))
+                parsed.append(parse_module(source, file, version=self.version, previous=old))
             except CompileError as error:
                 errors += error.errors
         if errors:

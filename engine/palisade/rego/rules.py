@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import NamedTuple, NoReturn
 
 from palisade.rego import ast
-from palisade.rego.cursor import ParseError
+from palisade.rego.cursor import ParseError, Part
 from palisade.rego.errors import Diagnostic, Location
 from palisade.rego.kinds import kind_of
 from palisade.rego.lexer import NEWLINE, NO_GAP
@@ -58,8 +58,16 @@ class Written(NamedTuple):
 class RuleParser(StatementParser):
     """The part of the parser that reads rules. `strict`: whether they need `if` and `contains`."""
 
-    def __init__(self, source: str, file: str, keywords: frozenset[str], *, strict: bool) -> None:
-        super().__init__(source, file, keywords)
+    def __init__(
+        self,
+        source: str,
+        file: str,
+        keywords: frozenset[str],
+        *,
+        strict: bool,
+        part: Part | None = None,
+    ) -> None:
+        super().__init__(source, file, keywords, part=part)
         self.strict = strict
         # What is wrong with rules that could be read: reading goes on behind them.
         self.errors: list[Diagnostic] = []
@@ -81,7 +89,7 @@ class RuleParser(StatementParser):
             self.advance()
             head, body = written.head(), self.body_behind_if()
         elif self.token.kind == "{":
-            head, body = self.old_head(written, start), self.braced_body()
+            head, body = self.old_head(written), self.braced_body()
         else:
             return [self.bodiless_rule(written, start)]
         orelse: tuple[ast.Else, ...] = ()
@@ -139,15 +147,14 @@ class RuleParser(StatementParser):
         self.advance()
         return self.needed_term(f"expected rule key term {example}")
 
-    def old_head(self, written: Written, start: int) -> ast.Head:
+    def old_head(self, written: Written) -> ast.Head:
         """The head before a body without `if`, which only v0 has; there `p[x] { .. }` is a set."""
-        rule = self.location(start, written.loc.end)
         if self.strict:
-            self.complain(f"`if` keyword is required before {written.what} body", rule, _V0_HINT)
+            self.complain(f"`if` keyword is required before {written.what} body", written.loc, _V0_HINT)
         if not written.one_part:
             return written.head()
         if self.strict:
-            self.complain_of_set(written, rule)
+            self.complain_of_set(written, written.loc)
         return written.set_head()
 
     def head_again(self, head: ast.Head, brace: int) -> ast.Head:

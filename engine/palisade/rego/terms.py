@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from palisade.rego import ast
-from palisade.rego.cursor import Cursor, ParseError
+from palisade.rego.cursor import Cursor, ParseError, Part
 from palisade.rego.kinds import kind_of
 from palisade.rego.lexer import NO_GAP, string_value, template_text
 from palisade.rego.values import canonical
@@ -51,9 +51,9 @@ _MAX_BINARY_EXPONENT = 100_000
 class TermParser(Cursor, ABC):
     """The part of the parser that reads terms."""
 
-    def __init__(self, source: str, file: str, keywords: frozenset[str]) -> None:
-        super().__init__(source, file, keywords)
-        # The name of each `_` by where it stands, so that it keeps its name when it is read again.
+    def __init__(self, source: str, file: str, keywords: frozenset[str], *, part: Part | None = None) -> None:
+        super().__init__(source, file, keywords, part=part)
+        # The name of each `_` of the rule at hand by where it stands: it keeps it when it is read again.
         self.wildcards: dict[Hashable, str] = {}
         # What was read at each opening bracket of the rule at hand, and where it ended: see `collection`.
         self.collections: dict[int, tuple[ast.Term, int] | ParseError] = {}

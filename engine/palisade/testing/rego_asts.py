@@ -7,7 +7,8 @@ by default, so that a test may draw hundreds of trees.
 from __future__ import annotations
 
 import string
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import fields, is_dataclass
 from decimal import Decimal
 from typing import Any, TypeVar
 
@@ -196,3 +197,14 @@ def modules(*, wildcards: bool = False, max_rules: int = 3) -> st.SearchStrategy
     packages = st.builds(lambda head, rest: (head, *rest), names(), st.lists(names() | texts(), max_size=2))
     listed = st.lists(rules(wildcards=wildcards), max_size=max_rules).map(tuple)
     return _make(ast.Module, packages, imports(), listed)
+
+
+def with_places(found: Any) -> Any:
+    """A tree, or trees in tuples, mappings and dataclasses, with its places, which equality leaves out."""
+    if isinstance(found, tuple):
+        return [with_places(each) for each in found]
+    if isinstance(found, Mapping):
+        return {key: with_places(each) for key, each in found.items()}
+    if is_dataclass(found):
+        return type(found), {each.name: with_places(getattr(found, each.name)) for each in fields(found)}
+    return type(found), found

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import time
 from typing import Any
 
@@ -221,6 +223,12 @@ def test_modules_as_trees(call: Any, fails: Any) -> None:
     assert head["key"] == {"type": "var", "value": "x"}
     assert body[1]["negated"] is True
     assert "a.rego:1: rego_parse_error" in fails("rego.parse_module", "a.rego", "package")
+
+
+def test_wildcards_of_a_parsed_module_are_numbered_through(call: Any) -> None:
+    """As OPA does it, over all rules and bodies, though each rule has its own numbers here."""
+    tree = call("rego.parse_module", "a.rego", "package a\np if input[_][_]\nf(_) if { true } { input[_] }")
+    assert re.findall(r"\$\d+", json.dumps(tree)) == ["$0", "$1", "$2", "$3", "$4"]
 
 
 def test_signed_requests(call: Any) -> None:

@@ -27,6 +27,7 @@ from palisade.policy.revisions import Revision
 from palisade.rego import ast
 from palisade.rego.errors import COMPILE_ERROR, CompileError, Diagnostic, Location
 from palisade.rego.lexer import FUTURE_KEYWORDS, KEYWORDS, tokenize
+from palisade.rego.places import Places
 from palisade.rego.values import Value
 
 REVISIONS, MANIFESTS = "palisade_revisions", "palisade_published"
@@ -94,7 +95,7 @@ class OpaModule:
         source = self.origin.source
         at = self._before(_offset(self.text, row, col))
         start = source.rfind("\n", 0, at) + 1
-        return Location(self.origin.loc.file, source.count("\n", 0, start) + 1, at - start + 1, at)
+        return Location(self.origin.loc.file, source.count("\n", 0, start) + 1, at - start + 1)
 
     def _before(self, offset: int) -> int:
         """The offset before the edits."""
@@ -167,13 +168,15 @@ def _package_edit(place: Place, source: str) -> _Edit:
 def _data(module: ast.Module) -> list[int]:
     """Where to insert, behind each `data` of the module."""
     found = set()
+    places = Places(module.source)
     for statement in (*module.imports, *module.rules):
         if isinstance(statement, ast.Import) and isinstance(statement.path, ast.Var):
             continue  # `import data` gives it no other meaning
         for node in ast.walk(statement):
             if isinstance(node, ast.Var) and node.name == "data":
-                end = node.loc.offset + len("data")
-                if module.source[node.loc.offset : end] != "data":
+                start = places.start(node.loc)
+                end = start + len("data")
+                if module.source[start:end] != "data":
                     raise AssertionError(f"{node.loc}: no `data` stands here")
                 found.add(end)
     return sorted(found)

@@ -5,7 +5,9 @@ Source: what `opa parse --format json` prints, without locations.
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, TypeAlias
 
 from palisade.rego import ast
 from palisade.rego.values import Value, type_name
@@ -15,12 +17,39 @@ Tree: TypeAlias = dict[str, Value]
 
 def module_tree(module: ast.Module) -> Tree:
     """The object for a module."""
+    module = _numbered(module)
     tree: Tree = {"package": {"path": [_var("data"), *(_string(part) for part in module.package)]}}
     if module.imports:
         tree["imports"] = [_import(each) for each in module.imports]
     if module.rules:
         tree["rules"] = [_rule(each) for each in module.rules]
     return tree
+
+
+def _numbered(module: ast.Module) -> ast.Module:
+    """The module with its `_` numbered from its start on, as OPA does it, not each rule by itself."""
+    wildcards = [
+        (each.loc.row, each.loc.col, int(each.name[1:]))
+        for rule in module.rules
+        for each in ast.walk(rule)
+        if isinstance(each, ast.Var) and each.is_wildcard
+    ]
+    # Where bodies follow each other, their heads' stand at one place; by name each has its own.
+    names = {at: f"${number}" for number, at in enumerate(dict.fromkeys(sorted(wildcards)))}
+    return replace(module, rules=_named(module.rules, names)) if names else module
+
+
+def _named(node: Any, names: Mapping[tuple[int, int, int], str]) -> Any:
+    if type(node) is tuple:
+        return tuple(_named(each, names) for each in node)
+    if not isinstance(node, ast.Node):
+        return node
+    if isinstance(node, ast.Var):
+        if not node.is_wildcard:
+            return node
+        name = names[node.loc.row, node.loc.col, int(node.name[1:])]
+        return ast.Var(name, loc=node.loc)
+    return type(node)(**{each: _named(getattr(node, each), names) for each in node.__dataclass_fields__})
 
 
 def _var(name: str) -> Tree:

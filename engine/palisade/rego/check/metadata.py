@@ -27,7 +27,7 @@ class Annotations:
     """The annotations of a set of modules by what they apply to."""
 
     def __init__(self, modules: Iterable[ast.Module]) -> None:
-        self._rules: dict[tuple[str, int], list[ast.Annotation]] = {}
+        self._rules: dict[Location, list[ast.Annotation]] = {}
         self._documents: dict[Path, ast.Annotation] = {}
         self._packages: dict[Path, ast.Annotation] = {}
         self._subpackages: dict[Path, list[ast.Annotation]] = {}
@@ -45,16 +45,16 @@ class Annotations:
         elif each.scope == "subpackages":
             self._subpackages.setdefault(module.package, []).append(each)
         else:
-            self._rules.setdefault((each.target.file, each.target.offset), []).append(each)
+            self._rules.setdefault(each.target, []).append(each)
 
     def _at(self, rule: ast.Rule) -> list[ast.Annotation]:
-        return self._rules.get((rule.loc.file, rule.loc.offset), [])
+        return self._rules.get(rule.loc, [])
 
     def chain(self, rule: ast.Rule, path: Path, package: Path) -> tuple[Link, ...]:
         """What applies to the rule, the closest first: its own, its document's, its packages'."""
         own = sorted(
             (each for each in self._at(rule) if each.scope == "rule"),
-            key=lambda each: each.loc.offset,
+            key=lambda each: each.loc,
             reverse=True,
         )
         links = [Link(path, each) for each in own] or [Link(path, None)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from palisade.rego import ast
 from palisade.rego.errors import COMPILE_ERROR, Diagnostic, Location
+from palisade.rego.places import Places
 
 
 class Problems:
@@ -13,6 +14,7 @@ class Problems:
         self.found: list[Diagnostic] = []
         self._source = source
         self._lines: list[str] | None = None
+        self._places: Places | None = None
 
     def add(self, message: str, location: Location, code: str = COMPILE_ERROR, hint: str = "") -> None:
         error = Diagnostic(code, message, location, self._line(location.row), hint)
@@ -21,7 +23,9 @@ class Problems:
 
     def text(self, node: ast.Node, default: str) -> str:
         """The node as written, on one line; `default` where the source is not known."""
-        written = self._source[node.loc.offset : node.loc.end]
+        if self._places is None:
+            self._places = Places(self._source)
+        written = self._places.text(node.loc)
         return " ".join(written.split()) or default
 
     def _line(self, row: int) -> str:

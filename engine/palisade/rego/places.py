@@ -1,0 +1,45 @@
+"""Places in a source as offsets, and what stands there.
+
+Places count rows and columns, so that an edit within a line leaves those of all other lines as they are, and
+the trees with them. Offsets are worked out where they are wanted.
+"""
+
+from __future__ import annotations
+
+from itertools import accumulate
+
+from palisade.rego.errors import Location
+
+
+def line_starts(source: str) -> list[int]:
+    """The offsets at which the lines of a source start; the first is 0."""
+    starts = list(accumulate((len(line) + 1 for line in source.split("\n")), initial=0))
+    starts.pop()
+    return starts
+
+
+class Places:
+    """The offsets of the places of one source, in characters from its start."""
+
+    __slots__ = ("source", "starts")
+
+    def __init__(self, source: str) -> None:
+        self.source = source
+        self.starts = line_starts(source)
+
+    def start(self, place: Location) -> int:
+        """Where the text that the place covers starts; 0 for a place that is none."""
+        return self.starts[place.row - 1] + place.col - 1 if place.row else 0
+
+    def end(self, place: Location) -> int:
+        """Just behind the text that the place covers."""
+        return self.start(place) + place.length
+
+    def text(self, place: Location) -> str:
+        """The text that the place covers."""
+        start = self.start(place)
+        return self.source[start : start + place.length]
+
+    def between(self, first: Location, last: Location) -> str:
+        """The text from the start of one place to the end of another."""
+        return self.source[self.start(first) : self.end(last)]

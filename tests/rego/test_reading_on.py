@@ -1,0 +1,160 @@
+"""Reading an edited module from what it was before: always what reading it as a whole gives, and quick."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from palisade.rego import ast
+from palisade.rego.errors import CompileError
+from palisade.rego.parser import parse_module
+from palisade.testing.rego_asts import with_places
+
+RULES = [
+    "default allow := false",
+    'allow if input.path == "/a"',
+    "allow if {\n\tsome x in input.xs\n\tx > 1\n}",
+    "p contains x if some x, _ in data.xs[_]",
+    "f(_, x) := y if {\n\ty := x + 1\n} else := 2 if x < 0",
+    "f(_, 1) := 1 if { true } {\n\tfalse\n}",
+    "raw := `a\n} b {\nc`",
+    't := $"a {input.x} b {{c | c := 1}}"',
+    "o := {\n\t# inside\n\t`k`: [1, 2, 3],\n}",
+    "c := {x | x := 1} | {2}",
+    "# alone",
+    "q[x] if x := 1 # behind",
+    "",
+]
+ODD = [
+    "# METADATA\n# title: t",
+    "r = 1",
+    "else if true",
+    "import data.late",
+    "import future.keywords",
+    "every := 1",
+]
+HEADS = [
+    "package a\n",
+    "package a\n\nimport data.b\nimport input.c as d\n",
+    "# c\npackage a\n",
+    "package a\n\np := 1\n",
+]
+PIECES = st.sampled_from(
+    [
+        *RULES,
+        *ODD,
+        *(
+            "\n",
+            "\n\n",
+            " ",
+            "\t",
+            "x",
+            "1",
+            "_",
+            "`",
+            '"',
+            "{",
+            "}",
+            "[",
+            "]",
+            "(",
+            ")",
+            "$",
+            "#",
+            "\\",
+            ".",
+            ",",
+        ),
+        *("if", "else", "contains", "default", "|", ":=", "=", "-", "p", "\r\n", "\0", "$`", '$"'),
+    ]
+)
+
+
+def _read(source: str, version: int, previous: ast.Module | None = None) -> tuple[ast.Module | None, Any]:
+    try:
+        module = parse_module(source, "a.rego", version=version, previous=previous)
+    except CompileError as error:
+        return None, [*error.errors]
+    return module, with_places(module)
+
+
+@st.composite
+def _edits(draw: st.DrawFn) -> list[str]:
+    """A source, and what it becomes by edits one after the other: of whole rules, and of any characters."""
+    rules = st.sampled_from([*RULES, *RULES, *RULES, *ODD])
+    parts = [draw(st.sampled_from(HEADS)), *draw(st.lists(rules, max_size=7))]
+    found = ["\n".join(parts)]
+    for _ in range(draw(st.integers(1, 3))):
+        at = draw(st.integers(1, len(parts)))
+        parts[at : at + draw(st.integers(0, 1))] = [draw(rules)]
+        found.append("\n".join(parts))
+    source = found[-1]
+    for _ in range(draw(st.integers(0, 2))):
+        at = draw(st.integers(0, len(source)))
+        removed = draw(st.one_of(st.just(0), st.integers(0, 3), st.integers(0, 40)))
+        source = source[:at] + draw(st.one_of(st.just(""), PIECES)) + source[at + removed :]
+        found.append(source)
+    return found
+
+
+@settings(max_examples=600, deadline=None)
+@given(_edits(), st.sampled_from([1, 1, 0]))
+def test_an_edited_module_is_what_it_would_be_by_itself(sources: list[str], version: int) -> None:
+    """Trees, each place in them, comments, annotations, errors."""
+    previous = None
+    for source in sources:
+        module, found = _read(source, version, previous)
+        assert found == _read(source, version)[1]
+        previous = module or previous
+
+
+def _many(count: int, changed: str = "/b") -> str:
+    rules = [f'allow if {{\n\tinput.path == "/{at}"\n}}\n' for at in range(count)]
+    rules[count // 2] = f'allow if {{\n\tinput.path == "{changed}"\n}}\n'
+    return "package a\n\nimport data.b\n\n" + "\n".join(rules)
+
+
+def _kept(before: ast.Module, after: ast.Module) -> int:
+    return len({id(rule) for rule in before.rules} & {id(rule) for rule in after.rules})
+
+
+def test_one_rule_that_changes_within_its_lines_leaves_all_others_the_objects_they_are() -> None:
+    """What comes after recognizes them by that."""
+    before = parse_module(_many(100), "a.rego")
+    after = parse_module(_many(100, "/longer"), "a.rego", previous=before)
+    assert _kept(before, after) == 99
+
+
+def test_rules_above_a_line_that_is_added_stay() -> None:
+    """Those below have other places."""
+    before = parse_module(_many(100), "a.rego")
+    after = parse_module(_many(100, '/b"\n\tinput.x == "1'), "a.rego", previous=before)
+    assert _kept(before, after) == 50
+    assert after.rules[-1].loc.row == before.rules[-1].loc.row + 1
+
+
+@pytest.mark.parametrize("number", [0, 99])
+def test_the_first_and_the_last_rule_can_be_edited_alone(number: int) -> None:
+    before = parse_module(_many(100), "a.rego")
+    after = parse_module(_many(100).replace(f'"/{number}"', '"/else"'), "a.rego", previous=before)
+    assert _kept(before, after) == 99
+
+
+def test_an_import_that_changes_changes_every_rule() -> None:
+    """A name may mean something else everywhere."""
+    before = parse_module(_many(10), "a.rego")
+    after = parse_module(_many(10).replace("data.b", "data.c"), "a.rego", previous=before)
+    assert _kept(before, after) == 0
+
+
+def test_all_errors_are_told_wherever_the_edit_is() -> None:
+    broken = _many(10).replace('"/7"', '"/7') + "\np := := 1\n"
+    with pytest.raises(CompileError) as whole:
+        parse_module(broken, "a.rego")
+    with pytest.raises(CompileError) as edited:
+        parse_module(broken, "a.rego", previous=parse_module(_many(10), "a.rego"))
+    assert edited.value.errors == whole.value.errors
+    assert len(whole.value.errors) > 1
