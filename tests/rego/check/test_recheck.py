@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from palisade.rego.check import check
 from palisade.rego.errors import CompileError
 from palisade.rego.parser import parse_module
+from palisade.testing.rego_asts import with_places
 
 # Each of these changes what the others may take for granted: names, arity, types, annotations, conflicts.
 _VARIANTS = {
@@ -87,3 +88,62 @@ def test_schemas_given_later_count():
     before = check([module])
     with pytest.raises(CompileError):
         check([module], previous=before, schemas={"input": {"properties": {"y": {}}}})
+
+
+# One of these on each line of a file: an edit of a line leaves the rules on all others the trees they are.
+_LINES = [
+    "",
+    "p := q",
+    "p if f(1)",
+    "p if f(1, 2)",
+    "q := 1",
+    "q := `x`",
+    "q := y",
+    "q contains 1",
+    "f(x) := x",
+    "f(x, y) := x + y",
+    "r if { x = q; not f(x) }",
+    "r if count(data.b.s) > 1",
+    "r if q with data.b.s as 1",
+    "s contains x if some x in data.a.q",
+    "s.t := startswith(q, `x`)",
+    "s if r",
+]
+
+_files = st.tuples(
+    st.lists(st.sampled_from(_LINES), min_size=3, max_size=3),
+    st.lists(st.sampled_from(_LINES), min_size=3, max_size=3),
+    st.sampled_from(["package a", "package b"]),
+)
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.lists(_files, min_size=2, max_size=4))
+def test_edits_of_single_rules_come_out_as_checks_from_scratch(steps):
+    """What other rules of the file may take for granted changes, or not; errors are those of all of them."""
+    previous, known = None, {}
+    for one, other, head in steps:
+        sources = {"a.rego": "\n".join(["package a", *one]), "b.rego": "\n".join([head, *other])}
+        modules = [parse_module(text, file, previous=known.get(file)) for file, text in sources.items()]
+        known = {module.loc.file: module for module in modules}
+        again, errors = _outcome(modules, previous)
+        whole, all_errors = _outcome([parse_module(text, file) for file, text in sources.items()], None)
+        assert errors == all_errors
+        if whole is None or again is None:
+            continue
+        previous = again
+        assert with_places(again.rules) == with_places(whole.rules)
+        assert again.graph == whole.graph
+        assert again.types.documents.extent() == whole.types.documents.extent()
+
+
+def test_unchanged_rules_of_an_edited_file_stay():
+    """What comes after recognizes them by that."""
+    first = parse_module("package a\np := x if x := input.y\n\nq := 1", "a.rego")
+    before = check([first])
+    after = check(
+        [parse_module("package a\np := x if x := input.y\n\nq := 2", "a.rego", previous=first)],
+        previous=before,
+    )
+    assert after.rules[("a", "p")][0] is before.rules[("a", "p")][0]
+    assert after.rules[("a", "q")] != before.rules[("a", "q")]

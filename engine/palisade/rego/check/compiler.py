@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from palisade.rego import ast
@@ -11,7 +11,7 @@ from palisade.rego.check.infer import function_types
 from palisade.rego.check.metadata import Annotations, with_metadata
 from palisade.rego.check.model import CheckedRule, CheckedSet, Path
 from palisade.rego.check.problems import Problems
-from palisade.rego.check.recheck import ModuleResult, Work, annotated, module_result, still_holds
+from palisade.rego.check.recheck import ModuleResult, RuleResult, Work, annotated
 from palisade.rego.check.recursion import check_recursion, dependencies, in_order
 from palisade.rego.check.resolve import exports, module_names
 from palisade.rego.check.rule_types import Found, RuleTypes
@@ -59,29 +59,31 @@ def _check(
     exported = exports(modules)
     names = {package: frozenset(own) for package, own in exported.items()}
     before = previous if previous is not None and previous.builtins is known else None
-    kept = before.work.reusable(modules, names) if before is not None else {}
+    kept, parts = before.work.reusable(modules, names) if before is not None else ({}, {})
 
     scoped: dict[int, ScopedModule] = {}
 
-    def scope(module: ast.Module) -> ScopedModule:
-        scoped[id(module)] = scope_module(module, exported[module.package], known)
+    def scope(module: ast.Module, stand: Mapping[int, RuleResult]) -> ScopedModule:
+        scoped[id(module)] = scope_module(module, exported[module.package], known, stand)
         return scoped[id(module)]
 
     tree = RuleTree(
-        rule
+        rule.checked
         for module in modules
-        for rule in (
-            kept[id(module)].rules if id(module) in kept else (each.checked for each in scope(module).rules)
-        )
+        for rule in (kept.get(id(module)) or scope(module, parts.get(id(module), {}))).rules
     )
     calls = Calls(tree, known)
     for module in modules:
-        if id(module) in kept and not still_holds(kept[id(module)], calls.arity):
-            del kept[id(module)]
-            scope(module)
+        its = id(module)
+        if its in kept and not kept[its].still_holds(calls.arity):
+            parts[its] = {id(each.rule): each for each in kept.pop(its).rules}
+        if its in parts:
+            stand = {at: each for at, each in parts[its].items() if each.still_holds(calls.arity)}
+            if its not in scoped or len(stand) < len(parts[its]):
+                scope(module, stand)
     _annotate(modules, scoped.values())
     results = {id(module): kept.get(id(module)) or _finish(scoped[id(module)], calls) for module in modules}
-    every = [rule for module in modules for rule in results[id(module)].rules]
+    every = [rule.checked for module in modules for rule in results[id(module)].rules]
     tree.settle(every)
     found = [
         scoped[id(module)].problems if id(module) in scoped else Problems(module.source) for module in modules
@@ -94,12 +96,12 @@ def _check(
     check_rules(tree, modules, report)
     if data is not None:
         check_data(tree, data, report)
-    references = [each for module in modules for each in results[id(module)].references]
+    references = [rule.references for module in modules for rule in results[id(module)].rules]
     graph, single = dependencies(tree, every, references)
     groups = in_order(graph)
     types = RuleTypes(function_types(known), schemas)
     if check_recursion(groups, every, single, graph, report):
-        failed = {id(rule.checked) for each in scoped.values() for rule in each.rules if rule.failed}
+        failed = {id(rule.checked) for each in scoped.values() for rule in each.new if rule.failed}
         same = before if before is not None and before.types.schemas.same(schemas) else None
         _check_types(types, groups, every, failed, graph, same, problems)
     errors = [error for each in found for error in each.found]
@@ -164,13 +166,11 @@ def _type_rule(types: RuleTypes, rule: CheckedRule, failed: bool, problems: Prob
 def _annotate(modules: Sequence[ast.Module], scoped: Iterable[ScopedModule]) -> None:
     """Gives the rules their annotations, and what `rego.metadata` says of them."""
     scoped = tuple(scoped)
-    if not annotated(modules) and not any(
-        rule.asks_for_metadata for module in scoped for rule in module.rules
-    ):
+    if not annotated(modules) and not any(rule.asks_for_metadata for module in scoped for rule in module.new):
         return
     annotations = Annotations(modules)
     for module in scoped:
-        for rule in module.rules:
+        for rule in module.new:
             checked = rule.checked
             chain = annotations.chain(checked.rule, checked.path, checked.package)
             new = with_metadata(checked.rule, chain) if rule.asks_for_metadata else checked.rule
@@ -180,9 +180,35 @@ def _annotate(modules: Sequence[ast.Module], scoped: Iterable[ScopedModule]) -> 
 
 def _finish(scoped: ScopedModule, calls: Calls) -> ModuleResult:
     """The module's rules with their calls checked and their statements in order."""
-    for rule in scoped.rules:
+    for rule in scoped.new:
         rule.checked = _finish_rule(rule, calls, scoped.problems, scoped.module.version)
-    return module_result(scoped, (rule.checked for rule in scoped.rules), calls.arity)
+    rules = tuple(
+        _result(rule, calls.arity) if isinstance(rule, ScopedRule) else rule for rule in scoped.rules
+    )
+    return ModuleResult.of(scoped.module, rules)
+
+
+def _result(scoped: ScopedRule, arity: Callable[[ast.Call], int | None]) -> RuleResult:
+    """What is to be kept of a rule that was checked."""
+    scope = scoped.scope
+    callees: dict[ast.Var | ast.Ref, tuple[ast.Call, int]] = {}
+    for call, _ in scope.calls:
+        given = arity(call) if isinstance(call.operator, ast.Ref) else None
+        if given is not None:
+            callees.setdefault(call.operator, (call, given))
+    return RuleResult(
+        scoped.rule,
+        scoped.checked,
+        tuple(scope.globals_seen),
+        frozenset(scope.mentioned),
+        tuple(callees.values()),
+        any(_is_data(each.target) for each in scope.withs),
+    )
+
+
+def _is_data(target: ast.Term) -> bool:
+    head = target.head if isinstance(target, ast.Ref) else target
+    return isinstance(head, ast.Var) and head.name == "data"
 
 
 def _finish_rule(scoped: ScopedRule, calls: Calls, problems: Problems, version: int) -> CheckedRule:

@@ -1,8 +1,8 @@
-"""What a check keeps, so that the next one need not look at unchanged modules again.
+"""What a check keeps, so that the next one need not look at unchanged rules again.
 
-A module's rules come out the same as before when its text is the same, its package has neither lost nor won a
-name that it mentions, and the functions that it calls take as many arguments. What goes beyond one module,
-conflicts, recursion and the types of what changed rules yield, is looked at each time.
+A rule comes out the same as before when its text and its module's imports are the same, its package has
+neither lost nor won a name that it mentions, and the functions that it calls take as many arguments. What
+goes beyond one rule, conflicts, recursion and the types of what changed rules yield, is looked at each time.
 """
 
 from __future__ import annotations
@@ -13,25 +13,51 @@ from typing import TypeAlias
 
 from palisade.rego import ast
 from palisade.rego.check.model import CheckedRule, Path
-from palisade.rego.check.scoped import ScopedModule
 
 Reference: TypeAlias = ast.Var | ast.Ref
+Callee: TypeAlias = tuple[ast.Call, int]
+"""A call of a function of the set, and the number of its arguments."""
+
+
+@dataclass(frozen=True, slots=True)
+class RuleResult:
+    """A finished rule, what it refers to, and what it took for granted.
+
+    `mentioned` are the names whose meaning depended on what the package exports.
+    """
+
+    rule: ast.Rule
+    checked: CheckedRule
+    references: tuple[Reference, ...]
+    mentioned: frozenset[str]
+    callees: tuple[Callee, ...]
+    replaces_data: bool
+
+    def still_holds(self, arity: Callable[[ast.Call], int | None]) -> bool:
+        """Whether the functions that are called take as many arguments as they did."""
+        return not self.replaces_data and all(arity(call) == given for call, given in self.callees)
 
 
 @dataclass(frozen=True, slots=True)
 class ModuleResult:
-    """The finished rules of one module, what they refer to, and what they took for granted.
-
-    `mentioned` are the names whose meaning depended on what the package exports; `callees` the functions of
-    the set that are called, with the number of their arguments.
-    """
+    """The results of a module's rules, and what all of them took for granted."""
 
     module: ast.Module
-    rules: tuple[CheckedRule, ...]
-    references: tuple[tuple[Reference, ...], ...]
+    rules: tuple[RuleResult, ...]
     mentioned: frozenset[str]
-    callees: tuple[tuple[ast.Call, int], ...]
+    callees: tuple[Callee, ...]
     replaces_data: bool
+
+    @classmethod
+    def of(cls, module: ast.Module, rules: tuple[RuleResult, ...]) -> ModuleResult:
+        callees = {call.operator: (call, given) for rule in rules for call, given in rule.callees}
+        mentioned = frozenset().union(*(rule.mentioned for rule in rules))
+        replaces_data = any(rule.replaces_data for rule in rules)
+        return cls(module, rules, mentioned, tuple(callees.values()), replaces_data)
+
+    def still_holds(self, arity: Callable[[ast.Call], int | None]) -> bool:
+        """Whether the functions that the module calls take as many arguments as they did."""
+        return not self.replaces_data and all(arity(call) == given for call, given in self.callees)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,58 +70,41 @@ class Work:
 
     def reusable(
         self, modules: Iterable[ast.Module], exported: Mapping[Path, frozenset[str]]
-    ) -> dict[int, ModuleResult]:
-        """The results that may stand, as far as names go. None where annotations changed: they reach far."""
+    ) -> tuple[dict[int, ModuleResult], dict[int, dict[int, RuleResult]]]:
+        """The results that may stand, as far as names go: of whole modules, and else of rules in a module.
+
+        None where annotations changed: they reach far.
+        """
         modules = tuple(modules)
         if annotated(modules) != self.annotated:
-            return {}
+            return {}, {}
+        by_file = {result.module.loc.file: result for result in self.results.values()}
         moved: dict[Path, frozenset[str]] = {}
-        found: dict[int, ModuleResult] = {}
+        whole: dict[int, ModuleResult] = {}
+        parts: dict[int, dict[int, RuleResult]] = {}
         for module in modules:
-            result = self.results.get(id(module))
-            if result is None:
+            result = self.results.get(id(module)) or by_file.get(module.loc.file)
+            if result is None or not _alike(result.module, module):
                 continue
             package = module.package
             if package not in moved:
                 moved[package] = self.exported[package] ^ exported[package]
-            if moved[package].isdisjoint(result.mentioned):
-                found[id(module)] = result
-        return found
+            if result.module is module and moved[package].isdisjoint(result.mentioned):
+                whole[id(module)] = result
+            else:
+                parts[id(module)] = {
+                    id(each.rule): each for each in result.rules if moved[package].isdisjoint(each.mentioned)
+                }
+        return whole, parts
+
+
+def _alike(before: ast.Module, now: ast.Module) -> bool:
+    """Whether a rule means the same in both modules."""
+    if before is now:
+        return True
+    return (before.package, before.imports, before.version) == (now.package, now.imports, now.version)
 
 
 def annotated(modules: Iterable[ast.Module]) -> tuple[int, ...]:
     """The modules with annotations."""
     return tuple(id(module) for module in modules if module.annotations)
-
-
-def still_holds(result: ModuleResult, arity: Callable[[ast.Call], int | None]) -> bool:
-    """Whether the functions that a module calls take as many arguments as they did."""
-    return not result.replaces_data and all(arity(call) == given for call, given in result.callees)
-
-
-def module_result(
-    scoped: ScopedModule, rules: Iterable[CheckedRule], arity: Callable[[ast.Call], int | None]
-) -> ModuleResult:
-    """What is to be kept of a module that was checked."""
-    callees: dict[ast.Var | ast.Ref, tuple[ast.Call, int]] = {}
-    replaces_data = False
-    for rule in scoped.rules:
-        for call, _ in rule.scope.calls:
-            if isinstance(call.operator, ast.Ref):
-                given = arity(call)
-                if given is not None:
-                    callees.setdefault(call.operator, (call, given))
-        replaces_data = replaces_data or any(_is_data(each.target) for each in rule.scope.withs)
-    return ModuleResult(
-        scoped.module,
-        tuple(rules),
-        tuple(tuple(rule.scope.globals_seen) for rule in scoped.rules),
-        frozenset(scoped.mentioned),
-        tuple(callees.values()),
-        replaces_data,
-    )
-
-
-def _is_data(target: ast.Term) -> bool:
-    head = target.head if isinstance(target, ast.Ref) else target
-    return isinstance(head, ast.Var) and head.name == "data"

@@ -29,11 +29,9 @@ class Scope:
     there were such a global name.
     """
 
-    def __init__(
-        self, names: Names, builtins: Container[str], problems: Problems, mentioned: set[str] | None = None
-    ) -> None:
+    def __init__(self, names: Names, builtins: Container[str], problems: Problems) -> None:
         self.globals = names
-        self.mentioned = set() if mentioned is None else mentioned
+        self.mentioned: set[str] = set()
         self.builtins = builtins
         self.problems = problems
         self.locals = Locals()

@@ -10,6 +10,7 @@ from palisade.rego.check.levels import NOTHING
 from palisade.rego.check.metadata import CALLS
 from palisade.rego.check.model import CheckedRule, rule_path
 from palisade.rego.check.problems import Problems
+from palisade.rego.check.recheck import RuleResult
 from palisade.rego.check.resolve import check_reserved, module_names
 from palisade.rego.check.scope import Scope
 from palisade.rego.check.variables import COMPREHENSIONS, declared
@@ -22,6 +23,7 @@ TOO_DEEP = "the rule is nested too deeply"
 class ScopedRule:
     """A rule on its way through the check. `failed`: an error in it was reported already."""
 
+    rule: ast.Rule
     checked: CheckedRule
     scope: Scope
     failed: bool
@@ -33,21 +35,35 @@ class ScopedRule:
 
 @dataclass(frozen=True, slots=True)
 class ScopedModule:
+    """A module on its way through the check; rules that are known from before have gone all of it."""
+
     module: ast.Module
     problems: Problems
-    rules: tuple[ScopedRule, ...]
-    mentioned: set[str]
+    rules: tuple[ScopedRule | RuleResult, ...]
+
+    @property
+    def new(self) -> tuple[ScopedRule, ...]:
+        """The rules that are not known from before."""
+        return tuple(rule for rule in self.rules if isinstance(rule, ScopedRule))
 
 
-def scope_module(module: ast.Module, own: Mapping[str, ast.Ref], builtins: Container[str]) -> ScopedModule:
-    """The module's rules with their names resolved; `own` is what its package exports."""
+def scope_module(
+    module: ast.Module,
+    own: Mapping[str, ast.Ref],
+    builtins: Container[str],
+    known: Mapping[int, RuleResult],
+) -> ScopedModule:
+    """The module's rules with their names resolved; `own` is what its package exports.
+
+    `known` are results of rules, by the identity of the rule, that stand.
+    """
     problems = Problems(module.source)
     names = module_names(module.imports, own)
-    mentioned: set[str] = set()
     rules = tuple(
-        _scope_rule(rule, module, Scope(names, builtins, problems, mentioned)) for rule in module.rules
+        known.get(id(rule)) or _scope_rule(rule, module, Scope(names, builtins, problems))
+        for rule in module.rules
     )
-    return ScopedModule(module, problems, rules, mentioned)
+    return ScopedModule(module, problems, rules)
 
 
 def _scope_rule(rule: ast.Rule, module: ast.Module, scope: Scope) -> ScopedRule:
@@ -62,7 +78,7 @@ def _scope_rule(rule: ast.Rule, module: ast.Module, scope: Scope) -> ScopedRule:
             failed = True
     path = rule_path(module.package, scoped.head)
     checked = CheckedRule(scoped, path, module.package, rule.loc.file, scope.locals.written)
-    return ScopedRule(checked, scope, failed or scope.failed)
+    return ScopedRule(rule, checked, scope, failed or scope.failed)
 
 
 class _RuleScope:
