@@ -23,6 +23,7 @@ from palisade.testing.equivalence import (
     functions,
     subject,
     verify,
+    with_own_keys,
 )
 from palisade.testing.equivalence.telling import lines, summary
 
@@ -44,7 +45,8 @@ def published(issuers: Issuers) -> Iterator[Subject]:
     for name in NAMES:
         told = read(name)
         revision = from_folder(FOLDER / name, decision=told.decision, rego_version=told.rego_version)
-        yield subject(f"public/{name}", revision, functions(revision)["function"], issuers)
+        revision, own = with_own_keys(revision)
+        yield subject(f"public/{name}", revision, functions(revision)["function"], issuers, own=own)
 
 
 def hand_written(issuers: Issuers) -> Iterator[Subject]:

@@ -61,7 +61,7 @@ def verify(
     Exits 1 with the smallest request on which the two differ.
     """
     need_hypothesis("verify")
-    from palisade.testing.equivalence import Bed, BedError, functions, subject
+    from palisade.testing.equivalence import Bed, BedError, functions, subject, with_own_keys
     from palisade.testing.equivalence.tokens import Issuers
     from palisade_sidecar.envoy import EnvoyError
 
@@ -71,7 +71,8 @@ def verify(
     except UnknownFunctionError as error:
         raise CommandError(str(error)) from None
     issuers = Issuers()
-    subjects = [subject(name, revision, each, issuers) for name, each in chosen.items()]
+    revision, own = with_own_keys(revision)
+    subjects = [subject(name, revision, each, issuers, own=own) for name, each in chosen.items()]
     first = random.SystemRandom().randrange(1 << 31) if seed is None else seed
     wanted = examples or (_MOST if seconds is not None else 2_000)
     reports: list[Report] = []
@@ -142,6 +143,10 @@ def _show(report: Report, data: list[Path]) -> None:
         console.print(f"{report.subject.name}: no difference in {told}")
         console.print(f"    {where}{refused}", style="dim")
         console.print(f"    {_protocols(report)}", style="dim")
+        if report.subject.minting:
+            console.print(
+                f"    {report.subject.minting}", style="dim" if report.subject.signers else "yellow"
+            )
         if tally.pairs and tally.allowed in (0, tally.pairs):
             every = "denied" if not tally.allowed else "allowed"
             console.print(f"    every request was {every}: that says little", style="yellow")
@@ -171,6 +176,7 @@ def _as_json(reports: list[Report], seed: int) -> dict[str, Any]:
                 "native": each.tally.native,
                 "residual": each.tally.residual,
                 "refused": each.tally.refused,
+                "tokens": each.subject.minting,
                 "protocols": dict(sorted(each.tally.by_protocol.items())),
                 "allowed": each.tally.allowed,
                 "seconds": round(each.seconds, 3),

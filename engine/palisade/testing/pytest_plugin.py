@@ -30,7 +30,15 @@ def palisade_bed() -> Iterator[Bed]:
 @pytest.fixture
 def palisade_verify(palisade_bed: Bed) -> Callable[..., list[Report]]:
     """Verifies a policy folder, or a `palisade.yaml`; fails with the smallest request that differs."""
-    from palisade.testing.equivalence import Issuers, from_folder, from_inventory, functions, subject, verify
+    from palisade.testing.equivalence import (
+        Issuers,
+        from_folder,
+        from_inventory,
+        functions,
+        subject,
+        verify,
+        with_own_keys,
+    )
     from palisade.testing.equivalence.telling import lines, summary
 
     def run(
@@ -48,11 +56,11 @@ def palisade_verify(palisade_bed: Bed) -> Callable[..., list[Report]]:
             revision = from_folder(path, decision=decision, function=function)
         else:
             revision = from_folder(path, function=function)
+        revision, own = with_own_keys(revision)
         issuers, reports = Issuers(), []
         for name, each in functions(revision).items():
-            report = verify(
-                palisade_bed, subject(name, revision, each, issuers), examples=examples, start=seed
-            )
+            made = subject(name, revision, each, issuers, own=own)
+            report = verify(palisade_bed, made, examples=examples, start=seed)
             if report.difference is not None:
                 told = "\n".join(lines(report.difference))
                 pytest.fail(f"{summary(report.difference)} (seed {report.seed})\n{told}", pytrace=False)

@@ -20,6 +20,7 @@ from palisade.testing.equivalence.run import Report, verify
 from palisade.testing.equivalence.sources import from_folder, from_inventory, functions
 from palisade.testing.equivalence.strategies import requests
 from palisade.testing.equivalence.subject import Subject, revision_of, subject
+from palisade.testing.equivalence.substitutes import with_own_keys
 from palisade.testing.equivalence.tokens import Issuers
 from palisade.testing.equivalence.vocabulary import Vocabulary, gather
 
@@ -44,4 +45,5 @@ __all__ = [
     "revision_of",
     "subject",
     "verify",
+    "with_own_keys",
 ]

@@ -159,7 +159,7 @@ class Bed:
         first = self._subjects[0]
         wires = []
         for each in requests:
-            target, headers = carried(each, {**first.issuers, **first.secrets})
+            target, headers = carried(each, {**first.issuers, **first.signers})
             alone = each.method == "CONNECT" or any(name.lower() in _ALONE for name, _ in each.headers)
             source = each.source if first.follows_proxy else Request.source
             data = (streamed if each.http2 else encoded)(each, headers, target)

@@ -14,7 +14,7 @@ from palisade.testing.equivalence.aim import ABSENT
 from palisade.testing.equivalence.requests import Request, Token
 from palisade.testing.equivalence.shape import put
 from palisade.testing.equivalence.subject import Subject
-from palisade.testing.equivalence.tokens import EXPIRES, Issuer, SecretIssuer
+from palisade.testing.equivalence.tokens import EXPIRES, Signer
 from palisade.testing.equivalence.walks import OWN_CLAIMS, Place
 
 ADDRESS = ("attributes", "source", "address", "socketAddress", "address")
@@ -58,7 +58,7 @@ def fit(request: Request, parts: Mapping[Place, Any], subject: Subject) -> Reque
     if query:
         pairs = "&".join(f"{name}={text}" for name, text in query)
         request = replace(request, target=f"{request.target.partition('?')[0]}?{pairs}")
-    signers: Mapping[str, Issuer | SecretIssuer] = subject.secrets or subject.issuers
+    signers: Mapping[str, Signer] = subject.signers or subject.issuers
     if own and signers:
         token = request.token
         if token is None or token.provider not in signers:

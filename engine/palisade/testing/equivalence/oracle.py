@@ -112,7 +112,7 @@ def _believed(subject: Subject, request: Request, document: Any) -> str:
     token = request.token
     if token is None or document is None:
         return ""
-    if token.provider in subject.secrets:
+    if token.provider in subject.signers:
         return ""  # the policy itself says whether it believes the token
     issuer = subject.issuers.get(token.provider)
     identity = document.get("identity")

@@ -60,7 +60,7 @@ def batches(
 ) -> SearchStrategy[list[Request]]:
     """So many requests, each with so many variants of itself behind it; with `http2` over that as well."""
     made = _Requests(vocabulary, subject)
-    signers = sorted({*subject.issuers, *subject.secrets})
+    signers = sorted({*subject.issuers, *subject.signers})
     varying = Varying(made.words, signers, made.sources, http2=http2)
 
     def spread(request: Request, seed: int) -> list[Request]:
@@ -245,11 +245,11 @@ class _Requests:
         issuers = sorted(self._subject.issuers)
         if issuers:
             found += self._tokens_of(issuers, claims_of(self._vocabulary.below(*CLAIMS), self.words))
-        secrets = sorted(self._subject.secrets)
-        if secrets:
+        signers = sorted(self._subject.signers)
+        if signers:
             claims = claims_of(self._vocabulary.below(OWN_CLAIMS), self.words)
             timed = st.builds(lambda made, extra: {**extra, **made}, claims, st.sampled_from(_TIMES))
-            found += self._tokens_of(secrets, timed)
+            found += self._tokens_of(signers, timed)
         return st.one_of(found)
 
     @staticmethod

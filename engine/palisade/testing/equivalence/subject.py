@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
@@ -24,7 +24,8 @@ from palisade.policy.inventory import Address, Function, Inventory
 from palisade.policy.providers import Provider
 from palisade.policy.revisions import Revision
 from palisade.policy.sets import PolicySet
-from palisade.testing.equivalence.tokens import Issuer, Issuers, SecretIssuer, secrets_of
+from palisade.testing.equivalence.substitutes import VERIFYING, OwnKeys
+from palisade.testing.equivalence.tokens import Issuer, Issuers, KeyIssuer, SecretIssuer, signers_of
 from palisade.xds.resources import EXTENSION
 
 
@@ -37,6 +38,8 @@ class Subject:
     function: Function
     issuers: Mapping[str, Issuer]
     enforcement: Enforcement
+    own: OwnKeys = field(default_factory=OwnKeys)
+    """The keys that stand in place of those by which the policy verifies tokens itself."""
 
     @property
     def rule(self) -> str:
@@ -49,10 +52,25 @@ class Subject:
         return self.function.trusted_hops == 0
 
     @cached_property
-    def secrets(self) -> Mapping[str, SecretIssuer]:
-        """Who signs the tokens that the policy verifies by secrets of its own."""
+    def signers(self) -> Mapping[str, SecretIssuer | KeyIssuer]:
+        """Who signs the tokens that the policy verifies itself."""
         work = self.enforcement.work
-        return secrets_of(work.decision.tokens) if work is not None else {}
+        return signers_of(work.decision.tokens if work is not None else (), self.own)
+
+    @property
+    def minting(self) -> str:
+        """How tokens are made that the policy verifies itself, in words; empty where it verifies none."""
+        if self.signers:
+            secrets = sum(isinstance(each, SecretIssuer) for each in self.signers.values())
+            parts = [f"by {_number(secrets, 'secret')} of the policy's"] if secrets else []
+            keys = len(self.own.keys)
+            parts += [f"by {_number(keys, 'key')} in place of the policy's own"] if keys else []
+            return f"tokens: made {' and '.join(parts)}"
+        builtins = self.revision.policy.plan([self.rule]).builtins
+        names = [each for each in builtins if each.startswith(VERIFYING)]
+        if not names:
+            return ""
+        return f"tokens: not made, as no key or secret for {', '.join(names)} stands in the policy"
 
     @cached_property
     def answers(self) -> bool:
@@ -72,18 +90,29 @@ class Subject:
 
 
 def subject(
-    name: str, revision: Revision, function: Function, issuers: Issuers, *, linear: int = MAX_LINEAR
+    name: str,
+    revision: Revision,
+    function: Function,
+    issuers: Issuers,
+    *,
+    linear: int = MAX_LINEAR,
+    own: OwnKeys | None = None,
 ) -> Subject:
     """The subject that a revision is for a function. Raises rego.CompileError where its decision is none.
 
-    `linear` is up to how many constants are compared one by one: with 0 all are looked up in maps.
+    `own` are the keys that `with_own_keys` put into the revision. `linear` is up to how many constants are
+    compared one by one: with 0 all are looked up in maps.
     """
     found = issuers.of(revision.providers)
-    own = replace(revision, providers=tuple(each.provider for each in found))
+    signed = replace(revision, providers=tuple(each.provider for each in found))
     keys = {each.provider.name: each.jwks for each in found}
-    enforcement = compile_sidecar(own, function, keys, linear=linear)
+    enforcement = compile_sidecar(signed, function, keys, linear=linear)
     by_name = MappingProxyType({each.provider.name: each for each in found})
-    return Subject(name, own, function, by_name, enforcement)
+    return Subject(name, signed, function, by_name, enforcement, own or OwnKeys())
+
+
+def _number(count: int, word: str) -> str:
+    return f"{count} {word}{'' if count == 1 else 's'}"
 
 
 def revision_of(
@@ -116,8 +145,8 @@ def follow_proxy(message: Message) -> None:
         if message.typed_config.Is(DirectSourceIPInput.DESCRIPTOR):
             message.typed_config.Pack(SourceIPInput())
         return
-    for field, value in message.ListFields():
-        if field.type != field.TYPE_MESSAGE:
+    for descriptor, value in message.ListFields():
+        if descriptor.type != descriptor.TYPE_MESSAGE:
             continue
         if isinstance(value, Message):
             follow_proxy(value)

@@ -12,6 +12,7 @@ from palisade.rego.values import Value, to_json
 from palisade.testing.equivalence.oracle import Difference
 from palisade.testing.equivalence.requests import Request, beyond_curl, curl, quoted
 from palisade.testing.equivalence.subject import Subject
+from palisade.testing.equivalence.tokens import KeyIssuer, SecretIssuer
 
 _NOISE = frozenset(
     ("x-request-id", "x-forwarded-proto", "x-forwarded-for", "x-envoy-external-address", "authorization")
@@ -32,8 +33,7 @@ def lines(difference: Difference, data: Sequence[Path] = ()) -> list[str]:
         state = "whose signature is broken" if token.spoiled else ""
         state = "for another audience" if token.foreign else state
         claims = json.dumps(dict(token.claims), ensure_ascii=True)
-        own = token.provider in subject.secrets
-        signer = "signed with the policy's secret" if own else f"of provider {token.provider}"
+        signer = _signer(subject, token.provider)
         found.append(f"# TOKEN: one {signer} {state}".rstrip() + f", with the claims {claims}")
     beyond = beyond_curl(request)
     if beyond:
@@ -46,6 +46,15 @@ def lines(difference: Difference, data: Sequence[Path] = ()) -> list[str]:
         document = json.dumps(input_of(difference), ensure_ascii=True)
         found.append(f"echo {quoted(document)} | {_asks(subject, data)}")
     return found
+
+
+def _signer(subject: Subject, name: str) -> str:
+    match subject.signers.get(name):
+        case SecretIssuer():
+            return "signed with the policy's secret"
+        case KeyIssuer():
+            return "signed with a key in place of the policy's, which only `verify` takes for that"
+    return f"of provider {name}"
 
 
 def _asks(subject: Subject, data: Sequence[Path]) -> str:

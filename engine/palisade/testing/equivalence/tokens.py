@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import hmac
 import json
+import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import lru_cache
+from typing import Any, TypeAlias
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import HMACAlgorithm
 from jwt.utils import base64url_decode, base64url_encode
 
+from palisade.enforce.envoy.tokens import MARK
 from palisade.enforce.envoy.tokens import Token as PolicyToken
 from palisade.policy.providers import Cookie, Header, InlineKeys, Provider, Query
+from palisade.rego.builtins.jwk import verification_keys
 from palisade.rego.text import dumps
 from palisade.testing.equivalence.requests import Request, Token
+from palisade.testing.equivalence.substitutes import OwnKey, OwnKeys, another, kind_of
 
 EXPIRES = 4_000_000_000
 """The claim `exp` of all tokens: the year 2096. Tokens must not change while they are in use."""
@@ -74,13 +80,88 @@ class SecretIssuer:
         return (message + b"." + base64url_encode(signature)).decode()
 
 
-def secrets_of(tokens: Iterable[PolicyToken]) -> Mapping[str, SecretIssuer]:
-    """Issuers for those tokens that a policy verifies by a secret; other keys are not here whole."""
-    found = {}
+class KeyIssuer:
+    """Signs by a key of ours that stands in the policy in place of its own.
+
+    What is `spoiled` is forged in one of the ways that are tried: by another key of the kind, by the public
+    key as a secret, without any signature, or with one that was changed.
+    """
+
+    def __init__(self, name: str, key: OwnKey, token: PolicyToken | None = None) -> None:
+        """`token` says where the policy looks for it, and what it asks; without one it is a bearer token."""
+        place = (
+            Header(token.place.header, token.place.prefix) if token else Header("authorization", "Bearer ")
+        )
+        self.provider = Provider(name, "", (), InlineKeys(""), (place,))
+        asked = dict(token.constraints) if token else {}
+        self._own = {claim: text for claim, text in asked.items() if claim in ("iss", "aud")}
+        self._key = key
+        self._algorithm = asked.get("alg") or key.algorithm or _usual(key, token)
+        self._sign = lru_cache(_CACHED)(self._signed)
+
+    def token(self, token: Token) -> str:
+        """The token in its compact form. Equal claims have equal tokens, signed once."""
+        claims = {**self._own, **token.claims}
+        if token.foreign:
+            claims["aud"] = "another-audience"
+        return self._sign(dumps(claims), spoiled=token.spoiled)
+
+    def _signed(self, claims: str, *, spoiled: bool) -> str:
+        key: Any = self._key.private
+        algorithm, way = self._algorithm, zlib.crc32(claims.encode()) % 4 if spoiled else -1
+        if way == 0:
+            key = another(self._key)
+        elif way == 1:
+            algorithm, key = "HS256", self._key.pem
+        elif way == 2:
+            algorithm, key = "none", None
+        header = {"alg": algorithm, **({"kid": self._key.key_id} if self._key.key_id else {})}
+        message = b".".join(base64url_encode(part.encode()) for part in (dumps(header), claims))
+        # Not by `jwt.encode`, which knows that a public key is no secret.
+        signature = b""
+        if way == 1:
+            signature = hmac.digest(key, message, "sha256")
+        elif way != 2:
+            signature = jwt.get_algorithm_by_name(algorithm).sign(message, key)
+        if way == 3:
+            signature = bytes([signature[0] ^ 1]) + signature[1:]
+        return (message + b"." + base64url_encode(signature)).decode()
+
+
+_ALGORITHMS = {"rsa": "RS256", "secp256r1": "ES256", "secp384r1": "ES384", "secp521r1": "ES512"}
+
+
+def _usual(key: OwnKey, token: PolicyToken | None) -> str:
+    """The algorithm of the call that verifies the token, or else the one that such keys mostly have."""
+    for each in json.loads(token.keys)["keys"] if token else []:
+        if "alg" in each:
+            return str(each["alg"])
+    return _ALGORITHMS.get(kind_of(key.public), "EdDSA")
+
+
+Signer: TypeAlias = Issuer | SecretIssuer | KeyIssuer
+
+
+def signers_of(tokens: Iterable[PolicyToken], own: OwnKeys) -> Mapping[str, SecretIssuer | KeyIssuer]:
+    """Issuers for the tokens that a policy verifies itself: by a secret that it holds, or by a key of ours.
+
+    A key of ours that stands at none of the tokens that Envoy verifies signs bearer tokens.
+    """
+    found: dict[str, SecretIssuer | KeyIssuer] = {}
+    used = []
     for token in tokens:
-        for key in json.loads(token.keys or '{"keys": []}')["keys"]:
-            if key.get("kty") == "oct":
-                found[token.name] = SecretIssuer(token, base64url_decode(key["k"]))
+        for at, jwk in enumerate(json.loads(token.keys or '{"keys": []}')["keys"]):
+            if jwk.get("kty") == "oct":
+                found[token.name] = SecretIssuer(token, base64url_decode(jwk["k"]))
+                continue
+            (key,) = verification_keys(dumps(jwk))
+            ours = None if isinstance(key.key, bytes) else own.of(key.key)
+            if ours is not None:
+                used.append(ours)
+                name = f"{token.name}.{at}"
+                found[name] = KeyIssuer(name, ours, token)
+    for at, ours in enumerate(each for each in own.keys if each not in used):
+        found[f"{MARK}{at}"] = KeyIssuer(f"{MARK}{at}", ours)
     return found
 
 
@@ -102,7 +183,7 @@ class Issuers:
 
 
 def carried(
-    request: Request, issuers: Mapping[str, Issuer] | Mapping[str, Issuer | SecretIssuer]
+    request: Request, issuers: Mapping[str, Issuer] | Mapping[str, Signer]
 ) -> tuple[str, tuple[tuple[str, str], ...]]:
     """The request's target, and the headers that carry its token where the provider looks for tokens."""
     token = request.token
