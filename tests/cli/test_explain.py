@@ -174,6 +174,19 @@ class TestForms:
         assert "few headers and no body" in out
         assert "parsed_query/token" in out
 
+    def test_an_entry_names_its_function(self, run: Run, project: Path) -> None:
+        """With several functions no option is needed for it, and one that names none is asked for."""
+        settings = (project / "palisade.yaml").read_text()
+        more = "{other: {upstream: 127.0.0.1:8, listen: 127.0.0.1:0}, "
+        (project / "palisade.yaml").write_text(settings.replace("{", more, 1))
+        entry: dict[str, Any] = {"input": {"parsed_path": ["open"]}, "palisade": {"function": "other"}}
+        assert run("explain", "-", stdin=json.dumps(entry)).out.startswith(
+            "allowed  the input on function other"
+        )
+        asked = run("explain", "-", stdin=json.dumps({"input": {"parsed_path": ["open"]}}))
+        assert (asked.code, "which function is called?" in asked.err) == (2, True)
+        assert run("explain", "GET /open").code == 2
+
     def test_a_curl_command(self, run: Run, project: Path) -> None:
         command = "curl -sS 'https://hello.example/open?x=1' -H 'Accept: */*' --compressed"
         ended = run("explain", command)

@@ -302,3 +302,60 @@ def test_a_stream_is_flushed_and_left_open(tmp_path: Path) -> None:
 def test_times_are_exact_and_in_utc() -> None:
     assert rfc3339(0) == "1970-01-01T00:00:00.000000000Z"
     assert rfc3339(1_795_459_212_000_000_009) == "2026-11-23T18:40:12.000000009Z"
+
+
+class Later:
+    """Explains what is denied when it is told to."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[dict[str, Any], Callable[[Any], None]]] = []
+
+    def wants(self, event: dict[str, Any]) -> bool:
+        return not event["palisade"]["allowed"]
+
+    def explain(self, event: dict[str, Any], done: Callable[[Any], None]) -> None:
+        self.asked.append((event, done))
+
+
+def test_an_entry_waits_for_its_explanation_and_no_other_does() -> None:
+    sink, later = Memory(), Later()
+    seen: list[dict[str, Any]] = []
+    secret = "Bearer eyJhbGciOiJub25lIn0.eyJzdWIiOiJhbGljZSJ9.c2ln"
+
+    async def scenario(log: DecisionLog) -> None:
+        log.explaining = later
+        log.subscribe(seen.append)
+        http = {"headers": {"authorization": secret, "x-other": secret}, "body": "b"}
+        document = {"attributes": {"request": {"http": http}}}
+        log.record(record(1, allowed=False, input=document))
+        log.record(record(2))
+        await asyncio.sleep(0.2)
+        assert [each["decision_id"] for each in sink.lines] == ["id-2"]
+        [(event, done)] = later.asked
+        # What explains it gets what is logged, and no more.
+        assert "eyJ" not in json.dumps(event)
+        assert event["erased"]
+        done({"text": f"as {secret} is no good"})
+        await asyncio.sleep(0.2)
+
+    log = run(scenario, sink)
+    assert (
+        [each["decision_id"] for each in sink.lines] == ["id-2", "id-1"] == [e["decision_id"] for e in seen]
+    )
+    assert sink.lines[1]["palisade"]["explanation"] == {"text": "as Bearer **REDACTED** is no good"}
+    assert (log.stats.written, log.stats.waiting) == (2, 0)
+
+
+def test_an_explanation_that_cannot_be_spelled_is_counted_and_ends_nothing() -> None:
+    sink, later = Memory(), Later()
+
+    async def scenario(log: DecisionLog) -> None:
+        log.explaining = later
+        log.record(record(1, allowed=False))
+        await asyncio.sleep(0.1)
+        later.asked[0][1]({"text": object()})
+        log.record(record(2))
+
+    log = run(scenario, sink)
+    assert [each["decision_id"] for each in sink.lines] == ["id-2"]
+    assert log.stats.failed == 1

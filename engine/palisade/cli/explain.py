@@ -66,7 +66,7 @@ def explain(
         called = function or _only(revision)
         options = requests.Options(
             function=called,
-            escaped_slashes=_function(revision, called).escaped_slashes,
+            escaped_slashes=_function(revision, called).escaped_slashes if called else "reject",
             headers=header or (),
             claims=claim or (),
             provider=provider,
@@ -75,6 +75,9 @@ def explain(
             entry=entry,
         )
         asked = requests.read(request, options, revision.providers)
+        if not asked.function:
+            names = ", ".join(sorted(revision.inventory.functions))
+            raise CommandError("which function is called?", hint=f"add --function with one of {names}")
         step("compiling")
         explainer = Explainer.of(revision, _function(revision, asked.function))
         step("looking for the reasons")
@@ -92,12 +95,9 @@ def explain(
 
 
 def _only(revision: Revision) -> str:
+    """The function where there is one; empty where there are several: entries of the log name theirs."""
     names = list(revision.inventory.functions)
-    if len(names) == 1:
-        return names[0]
-    raise CommandError(
-        "which function is called?", hint=f"add --function with one of {', '.join(sorted(names))}"
-    )
+    return names[0] if len(names) == 1 else ""
 
 
 def _function(revision: Revision, name: str) -> Function:

@@ -22,6 +22,7 @@ import grpc.aio
 from palisade.control import announced
 from palisade.control.credentials import Credentials
 from palisade.control.errors import EngineError, unheard, usable
+from palisade.control.explaining import Explanations
 from palisade.control.following import Files
 from palisade.control.keys import KeyStore
 from palisade.control.listener import Listener
@@ -102,6 +103,10 @@ class Engine:
             raise EngineError(str(error)) from None
         self._tasks = Tasks()
         self.rollout = Rollout(self.cache, self._tasks, self.backend)
+        self.explanations: Explanations | None = None
+        if logged.explain != "none":
+            self.explanations = Explanations(logged.explain, self.rollout.revision)
+            self.decisions.explaining = self.explanations
         self.keys = KeyStore(
             self.inventory.engine.state / "keys", lambda: self._tasks.spawn(self.releases.renew())
         )
@@ -125,6 +130,8 @@ class Engine:
 
     async def _start(self, stack: contextlib.AsyncExitStack) -> None:
         await stack.enter_async_context(self.decisions)
+        if self.explanations is not None:
+            await stack.enter_async_context(self.explanations)
         await stack.enter_async_context(self.backend)
         stack.callback(self.shadowing.close)
         stack.callback(self.cache.add_listener(self._node_event))

@@ -94,3 +94,15 @@ class _EngineCollector(Collector):
         yield GaugeMetricFamily(
             "palisade_decisions_waiting", "Decisions that wait to be written.", value=stats.waiting
         )
+        explanations = self._engine.explanations
+        if explanations is not None:
+            yield CounterMetricFamily(
+                "palisade_decisions_explained",
+                "Decisions logged with an explanation.",
+                value=explanations.explained,
+            )
+            yield CounterMetricFamily(
+                "palisade_decisions_unexplained",
+                "Decisions that were to have an explanation, and were logged without.",
+                value=explanations.missed,
+            )

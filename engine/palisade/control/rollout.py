@@ -14,6 +14,7 @@ from palisade.decide.backends.interface import Backend
 from palisade.decide.service import Evaluation
 from palisade.enforce.envoy import Enforcement
 from palisade.policy.attribution import Attribution, attribute
+from palisade.policy.revisions import Revision
 from palisade.rego.errors import CompileError
 from palisade.rego.values import UNDEFINED, Value
 from palisade.xds import EventKind, NodeEvent, SnapshotCache
@@ -109,6 +110,11 @@ class Rollout:
         """The revision by which the requests of a function are decided; empty where there is none."""
         deployment = self._of(function)
         return deployment.id if deployment else ""
+
+    def revision(self, name: str) -> Revision | None:
+        """A revision by its id, as long as some sidecar may run it."""
+        deployment = self._deployments.get(name)
+        return deployment.revision if deployment else None
 
     def _of(self, function: str) -> Deployment | None:
         return self._deployments.get(self._running.get(function, "")) or self.wanted(function)

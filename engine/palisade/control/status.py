@@ -59,8 +59,14 @@ def status(engine: Engine) -> dict[str, Any]:
             for name, function in engine.inventory.functions.items()
         },
         "backend": _backend(engine.backend.health),
-        "decisions": asdict(engine.decisions.stats),
+        "decisions": asdict(engine.decisions.stats) | _explanations(engine),
     }
+
+
+def _explanations(engine: Engine) -> dict[str, Any]:
+    """How many decisions have an explanation in the log, and how many were to have one and have not."""
+    found = engine.explanations
+    return {"explained": found.explained if found else 0, "unexplained": found.missed if found else 0}
 
 
 def problems(engine: Engine) -> list[str]:

@@ -260,13 +260,18 @@ def _input(line: Line, function: str) -> Value:
     return document
 
 
+_HEADERS = {
+    "content-type": "content_type",
+    "content-length": "content_length",
+    "user-agent": "user_agent",
+    "referer": "referer",
+    "x-forwarded-for": "forwarded_for",
+    "x-request-id": "request_id",
+}
+TOLD_HEADERS = tuple(_HEADERS)
+"""The headers that a sidecar tells of."""
+
+
 def _headers(line: Line) -> Value:
-    known = {
-        "content-type": line.content_type,
-        "content-length": line.content_length,
-        "user-agent": line.user_agent,
-        "referer": line.referer,
-        "x-forwarded-for": line.forwarded_for,
-        "x-request-id": line.request_id,
-    }
+    known = {name: getattr(line, field) for name, field in _HEADERS.items()}
     return {name: value for name, value in known.items() if value}

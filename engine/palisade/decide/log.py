@@ -19,11 +19,13 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import orjson
 
 from palisade.decide.event import Event, Record
+from palisade.decide.explaining import Explaining, Explanation
 from palisade.decide.mask import Mask, scrub_line
 from palisade.decide.sink import Sink
 
@@ -54,6 +56,23 @@ class LogStats:
     waiting: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """A masked event, its line, and the line without what looks like a token."""
+
+    event: Event
+    line: bytes
+    scrubbed: bytes
+
+    @property
+    def shown(self) -> Event:
+        """The event as it is written."""
+        if self.scrubbed is self.line:
+            return self.event
+        event: Event = json.loads(self.scrubbed)
+        return event
+
+
 class DecisionLog:
     """Use as an asynchronous context manager; leaving it writes what waits and closes the sink."""
 
@@ -66,6 +85,8 @@ class DecisionLog:
         size: int = 10_000,
     ) -> None:
         self.mask = mask or Mask()
+        self.explaining: Explaining | None = None
+        """What explains entries before they are written."""
         self._labels = {
             "id": str(uuid.uuid4()),
             "version": importlib.metadata.version("palisade"),
@@ -73,6 +94,7 @@ class DecisionLog:
         }
         self._size = size
         self._waiting: deque[Record] = deque()
+        self._explained: deque[_Entry] = deque()
         self._wake = asyncio.Event()
         self._subscribers: list[Subscriber] = []
         self._writer = _Writer(sink)
@@ -120,7 +142,7 @@ class DecisionLog:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
         self._writer.hurry()
-        while self._waiting:
+        while self._waiting or self._explained:
             if not self._flush_slice():
                 await asyncio.to_thread(self._writer.drain)
         await asyncio.to_thread(self._writer.stop)
@@ -132,7 +154,7 @@ class DecisionLog:
             await self._wake.wait()
             await asyncio.sleep(_GATHER)
             self._wake.clear()
-            while self._waiting:
+            while self._waiting or self._explained:
                 if not self._flush_slice():
                     # The thread is behind: meanwhile the records stay in the bounded queue.
                     loop.call_later(_RETRY, self._wake.set)
@@ -145,29 +167,47 @@ class DecisionLog:
         if self._writer.full:
             return False
         lines: list[bytes] = []
-        waiting = len(self._waiting)
-        for _ in range(min(waiting, max(_SLICE, min(waiting // 4, _LONGEST_SLICE)))):
-            line = self._line(self._waiting.popleft())
-            if line is not None:
-                lines.append(line)
+        for _ in range(_share(len(self._explained))):
+            lines.append(self._told(self._explained.popleft()))
+        for _ in range(_share(len(self._waiting))):
+            entry = self._entry(self._waiting.popleft().event)
+            if entry is None:
+                continue
+            if self.explaining is not None and self.explaining.wants(entry.event):
+                event = entry.shown
+                self.explaining.explain(event, partial(self._take_back, event))
+            else:
+                lines.append(self._told(entry))
         self._writer.put(lines)
         return True
 
-    def _line(self, record: Record) -> bytes | None:
+    def _entry(self, event: Callable[[], Event], *, masked: bool = False) -> _Entry | None:
+        """The entry of a decision, masked."""
         try:
-            event = {"labels": self._labels, **self.mask.apply(record.event())}
-            line = _encoded(event)
-            scrubbed = scrub_line(line)
+            made = event() if masked else {"labels": self._labels, **self.mask.apply(event())}
+            line = _encoded(made)
+            return _Entry(made, line, scrub_line(line))
         except Exception:
             # A decision that cannot be spelled must not end the log of all others.
             self._failed += 1
             log.exception("a decision could not be written to the decision log")
             return None
+
+    def _take_back(self, event: Event, explanation: Explanation) -> None:
+        """Takes an entry from what has explained it."""
+        extension = {**event["palisade"], "explanation": dict(explanation)}
+        entry = self._entry(lambda: {**event, "palisade": extension}, masked=True)
+        if entry is not None:
+            self._explained.append(entry)
+            self._wake.set()
+
+    def _told(self, entry: _Entry) -> bytes:
+        """The line of an entry, after those who subscribed were told."""
         if self._subscribers:
-            shown = event if scrubbed is line else json.loads(scrubbed)
+            event = entry.shown
             for subscriber in tuple(self._subscribers):
-                _notify(subscriber, shown)
-        return scrubbed + b"\n"
+                _notify(subscriber, event)
+        return entry.scrubbed + b"\n"
 
     def _report(self, *, closing: bool = False) -> None:
         lost = self._dropped + self._failed + self._writer.lost
@@ -184,6 +224,11 @@ class DecisionLog:
         )
         self._reported = lost
         self._report_at = time.monotonic() + _REPORT_EVERY
+
+
+def _share(waiting: int) -> int:
+    """How many of those that wait have their turn now."""
+    return min(waiting, max(_SLICE, min(waiting // 4, _LONGEST_SLICE)))
 
 
 def _notify(subscriber: Subscriber, event: Event) -> None:

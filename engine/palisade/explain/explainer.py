@@ -74,7 +74,7 @@ class Explainer:
         return RuleIndex(self.policy)
 
     @cached_property
-    def _verdicts(self) -> Verdicts:
+    def verdicts(self) -> Verdicts:
         return Verdicts(self.outcome)
 
     @cached_property
@@ -89,7 +89,7 @@ class Explainer:
         return self.revision.inventory.decision_path
 
     @property
-    def _asks_others(self) -> bool:
+    def asks_others(self) -> bool:
         return bool(self.revision.inventory.network.hosts)
 
     def decision(self, document: Value) -> tuple[Value, Decision]:
@@ -118,7 +118,7 @@ class Explainer:
         nearest: list[Account] = []
         flips: list[Flip] = []
         if where is not Where.REFUSED and decision.code != INVALID_REQUEST:
-            search = Search(self._verdicts, document, self._allows, budget, self.revision.providers)
+            search = Search(self.verdicts, document, self._allows, budget, self.revision.providers)
             nearest = [] if decision.allowed else self._nearest(search, tracer, rule)
             flips = self._flips(search, decision, budget, notes)
         if decision.reason:
@@ -172,7 +172,7 @@ class Explainer:
         return document
 
     def _flips(self, search: Search, decision: Decision, budget: Budget, notes: list[str]) -> list[Flip]:
-        if self._asks_others:
+        if self.asks_others:
             notes.append("no change of the request was looked for: the policy may ask other hosts")
             return []
         found = search.flips(decision.allowed)
@@ -236,7 +236,8 @@ class Explainer:
     # Which rule -------------------------------------------------------------------------------------------
 
     @cached_property
-    def _rules(self) -> tuple[CheckedRule, ...]:
+    def rules(self) -> Rules:
+        """The rules of the decision, its `default` among them."""
         return self.index.of_decision(self._path)
 
     @cached_property
@@ -245,7 +246,7 @@ class Explainer:
         each those that hand on to it."""
         return {
             (branch.location.file, branch.location.row): (rule, *by)
-            for rule, by in reversed(self.index.with_those_behind(self._rules))
+            for rule, by in reversed(self.index.with_those_behind(self.rules))
             for branch in reversed(branches(rule))
         }
 
@@ -282,11 +283,11 @@ class Explainer:
             traced += 1
             if traced > MOST_TRACED:
                 return None, None
-        return self._default(self._rules), None
+        return self._default(self.rules), None
 
     def _by_asking(self, tracer: Tracer) -> tuple[Location | None, Account | None]:
         """The deciding rule where the decision is put together of several, which are asked in turn."""
-        return self._held(self._rules[:MOST_TRACED], tracer) or (self._default(self._rules), None)
+        return self._held(self.rules[:MOST_TRACED], tracer) or (self._default(self.rules), None)
 
     def _held(self, rules: Rules, tracer: Tracer) -> tuple[Location, Account | None] | None:
         """The first of the rules that holds, and its account: of the rule behind where it only hands on."""
@@ -305,15 +306,26 @@ class Explainer:
 
     def _nearest(self, search: Search, tracer: Tracer, deciding: Location | None) -> list[Account]:
         """The rules that would have allowed it and came nearest: of those that decide something."""
-        places = [each.rule for each in search.nearest(MOST_NEAREST + 1)]
-        rules = [rule for rule in map(self._rule_at, places) if rule is not None] or list(self._rules)
-        behind = (rule for rule, _ in self.index.with_those_behind(rules) if not rule.rule.default)
-        tried = [tuple(each for each in branches(rule) if not self.index.behind(each)) for rule in behind]
-        found = [account for each in tried[:MOST_TRACED] for account in self._tried(tracer, each)]
+        rules, in_order = self.nearest_rules(search)
+        tried = (tuple(each for each in branches(rule) if not self.index.behind(each)) for rule in rules)
+        found = [account for each in tried for account in self._tried(tracer, each)]
         found = [each for each in found if each.location != deciding and not each.allows]
-        if not places:
+        if not in_order:
             found.sort(key=lambda each: -each.reached)
         return found[:MOST_NEAREST]
+
+    def nearest_rules(self, search: Search) -> tuple[Rules, bool]:
+        """The rules that would allow with the fewest changes, the nearest first; all rules, and false, where
+        that cannot be told."""
+        places = [each.rule for each in search.nearest(MOST_NEAREST + 1)]
+        rules = [rule for rule in map(self._rule_at, places) if rule is not None]
+        behind = self.index.with_those_behind(rules or self.rules)
+        return tuple(rule for rule, _ in behind if not rule.rule.default)[:MOST_TRACED], bool(rules)
+
+    def default_at(self, label: str) -> bool:
+        """Whether a rule as Envoy and the decision log name it is a `default` rule, or none."""
+        file, _, row = label.rpartition(":")
+        return label == "default" or (row.isdigit() and self._is_default(Location(file, int(row), 1)))
 
     @staticmethod
     def _tried(tracer: Tracer, tried: Iterable[Branch]) -> list[Account]:

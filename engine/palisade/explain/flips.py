@@ -78,13 +78,16 @@ class Search:
         allows: Allows,
         budget: Budget,
         providers: Sequence[Provider] = (),
+        reading: Callable[[Value], Reading] = Reading,
     ) -> None:
+        """`reading` reads conditions on an input: one of which not everything is known in its own way."""
         self._verdicts = verdicts
         self._document = document
         self._allows = allows
         self._budget = budget
         self._providers = providers
-        self._reading = Reading(document)
+        self._read = reading
+        self._reading = reading(document)
         self._planning = Planning(self._reading)
 
     def nearest(self, most: int = 3) -> list[Nearest]:
@@ -131,7 +134,7 @@ class Search:
                 yield Flip(changes, document, way.rule)
                 continue
             # What is new in the request may meet conditions of its own: once more, from there.
-            planning = Planning(Reading(document))
+            planning = Planning(self._read(document))
             for again in planning.all(way.steps)[:1] if changes else ():
                 for more, after in self._carried_out(again.steps, changes, document):
                     if not self._budget.spent and more != changes and self._turns(after, allowed):
@@ -149,13 +152,13 @@ class Search:
             yield made, document
             return
         (formula, want), *rest = steps
-        reading = self._reading if document is self._document else Reading(document)
+        reading = self._reading if document is self._document else self._read(document)
         if formula.atom is None or reading.truth(formula) is want:
             yield from self._carried_out(tuple(rest), made, document)
             return
         for changes in _first(Aims(document, reading).changes(formula.atom, want), _MOST_CHANGES):
             after = self._with(changes, document)
-            if after is not None and Reading(after).truth(formula) is want:
+            if after is not None and self._read(after).truth(formula) is want:
                 yield from self._carried_out(tuple(rest), (*made, *changes), after)
 
     def _smallest(self, flip: Flip, allowed: bool) -> Flip:

@@ -55,8 +55,8 @@ class Planning:
         if formula.kind == "not":
             return self.plans(formula.args[0], not want)
         if formula.atom is not None:
-            # What is opaque may be as wanted already: the evaluator will tell.
-            opaque = isinstance(formula.atom, Opaque)
+            # What is opaque may be as wanted already: the evaluator will tell. What is hidden, nobody can.
+            opaque = isinstance(formula.atom, Opaque) or self._reading.hidden(formula.atom)
             return (Plan((), 0.8),) if opaque else (Plan(((formula, want),), self._cost(formula.atom, want)),)
         if (formula.kind == "and") is want:
             return self.all((arg, want) for arg in formula.args)

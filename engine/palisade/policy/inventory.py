@@ -16,6 +16,7 @@ from palisade.rego.errors import Diagnostic
 
 EscapedSlashes = Literal["reject", "keep", "unescape"]
 Protocol = Literal["auto", "http1", "http2"]
+Explain = Literal["none", "denied", "all"]
 
 DEFAULT_DECISION = "palisade/identity/allow"
 OPA_TIMEOUT = 0.5
@@ -84,6 +85,8 @@ class DecisionLogSettings:
     """Headers, in lower case, whose values are removed beside those that always are: tokens and cookies."""
     mask_parameters: frozenset[str] = frozenset()
     """Query parameters whose values are removed, likewise."""
+    explain: Explain = "none"
+    """Which decisions have an explanation beside them."""
 
 
 @dataclass(frozen=True, slots=True)

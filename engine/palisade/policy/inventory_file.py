@@ -16,6 +16,7 @@ from palisade.policy.inventory import (
     DecisionLogSettings,
     EngineSettings,
     EscapedSlashes,
+    Explain,
     Failure,
     Function,
     HistorySettings,
@@ -46,6 +47,8 @@ _SEGMENT = re.compile(r"[^/\s\"]+")
 
 _PROTOCOLS: tuple[Protocol, ...] = ("auto", "http1", "http2")
 _ESCAPED_SLASHES: tuple[EscapedSlashes, ...] = ("reject", "keep", "unescape")
+
+_EXPLAIN: tuple[Explain, ...] = ("none", "denied", "all")
 
 _NO_ADDRESS = Address("", 0)
 
@@ -186,7 +189,7 @@ class _Reader(SettingsReader):
         return EngineSettings(state=self._path.parent / ".palisade")
 
     def _decision_log(self, tree: Tree, name: str) -> DecisionLogSettings:
-        settings = self.settings(tree, name, {"path", "mask"})
+        settings = self.settings(tree, name, {"path", "mask", "explain"})
         mask = settings.get("mask")
         what = f"{name}.mask"
         masked = self.settings(mask, what, {"headers", "parameters"}) if mask is not None else {}
@@ -194,6 +197,7 @@ class _Reader(SettingsReader):
             path=self.read(settings, "path", self._log_path, None, within=name),
             mask_headers=self.read(masked, "headers", self._names, frozenset(), within=what),
             mask_parameters=self.read(masked, "parameters", self._names, frozenset(), within=what),
+            explain=self.read(settings, "explain", self.one_of(_EXPLAIN), "none", within=name),
         )
 
     def _network(self, tree: Tree, name: str) -> Network:

@@ -18,9 +18,12 @@ _MASKED = "what the decision log masks counts as missing here: {}"
 def read(name: str, document: Any, function: str) -> Asked:
     """The request of an input or a log entry. Raises CommandError."""
     notes: list[str] = []
+    logged = ""
     if isinstance(document, dict) and isinstance(document.get("input"), dict):
         entry, document = document, document["input"]
-        if entry.get("palisade", {}).get("decider") == "native":
+        told = entry.get("palisade", {})
+        logged = told.get("function", "")
+        if told.get("decider") == "native":
             notes.append(_NATIVE)
         hidden = [
             each.removeprefix("/input/") for each in (*entry.get("erased", ()), *entry.get("masked", ()))
@@ -30,7 +33,7 @@ def read(name: str, document: Any, function: str) -> Asked:
     if not isinstance(document, dict):
         raise CommandError(f"{name}: an input is a JSON object")
     named = document.get("function")
-    called = named if isinstance(named, str) else function
+    called = named if isinstance(named, str) else logged or function
     method, target = look_up(document, (*HTTP, "method")), look_up(document, (*HTTP, "path"))
     title = f"{method} {target}" if UNDEFINED not in (method, target) else "the input"
     return Asked(title, called, {"function": called, **document}, tuple(notes))

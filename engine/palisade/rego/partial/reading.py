@@ -73,6 +73,10 @@ class Reading:
             self._known[asked] = self._read(formula, bindings)
         return self._known[asked]
 
+    def hidden(self, atom: Atom) -> bool:
+        """Whether the condition asks of what is not known of the request: of a whole one nothing is."""
+        return False
+
     def _read(self, formula: Formula, bindings: Bindings) -> bool | None:
         if formula.atom is not None:
             try:
