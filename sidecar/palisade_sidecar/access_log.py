@@ -10,6 +10,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from palisade_sidecar.peer import LOGGED_PRINCIPAL
+
 FIELD_SEPARATOR = "\x1f"
 """A control character: HTTP lets none stand in a header or a path, and JSON escapes it."""
 
@@ -61,9 +63,10 @@ _UNKNOWN_TO_THE_ENGINE = {
 }
 
 
-def access_log(run_dir: Path) -> dict[str, Any]:
-    """The access log's configuration in the bootstrap."""
-    line = FIELD_SEPARATOR.join(FIELDS.values()) + "\n"
+def access_log(run_dir: Path, *, callers: bool = False) -> dict[str, Any]:
+    """The access log's configuration in the bootstrap. With `callers` a line ends with who called."""
+    fields = [*FIELDS.values(), *([LOGGED_PRINCIPAL] if callers else ())]
+    line = FIELD_SEPARATOR.join(fields) + "\n"
     return {
         "name": "envoy.access_loggers.file",
         "filter": _UNKNOWN_TO_THE_ENGINE,

@@ -14,6 +14,7 @@ from typing import Any
 
 from palisade_sidecar import handover
 from palisade_sidecar.access_log import access_log
+from palisade_sidecar.downstream_tls import HANDSHAKE, transport_socket
 from palisade_sidecar.engine_cluster import ENGINE, engine_cluster, grpc_service, residual_cluster
 from palisade_sidecar.parts import parts_listener
 from palisade_sidecar.settings import Address, Settings, Upstream
@@ -104,18 +105,18 @@ def _dynamic_resources() -> Json:
 
 
 def _listener(settings: Settings) -> Json:
+    chain: Json = {
+        "filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": _hcm(settings)}]
+    }
+    if settings.tls is not None:
+        chain["transport_socket"] = transport_socket(settings, settings.tls)
+        chain["transport_socket_connect_timeout"] = HANDSHAKE
     return {
         "name": LISTENER,
         "traffic_direction": "INBOUND",  # what is drained first: the way of the decision log stays open
         "address": _socket(settings.listen),
         "per_connection_buffer_limit_bytes": settings.limits.connection_buffer,
-        "filter_chains": [
-            {
-                "filters": [
-                    {"name": "envoy.filters.network.http_connection_manager", "typed_config": _hcm(settings)}
-                ]
-            }
-        ],
+        "filter_chains": [chain],
     }
 
 
@@ -129,7 +130,7 @@ def _hcm(settings: Settings) -> Json:
         "route_config": _routes(settings.upstream_protocol),
         "http_filters": [*(_filter(slot, settings.unready_status) for slot in SLOTS), _router()],
         "upgrade_configs": [{"upgrade_type": "websocket"}],
-        "access_log": [access_log(settings.run_dir)],
+        "access_log": [access_log(settings.run_dir, callers=settings.tls is not None)],
         "local_reply_config": _local_replies(),
         "max_request_headers_kb": limits.header_kilobytes,
         "request_headers_timeout": _seconds(limits.request_headers),
@@ -148,13 +149,14 @@ def _hcm(settings: Settings) -> Json:
 
 def _peer_address(settings: Settings) -> Json:
     # Over HTTP/2 a client says which scheme it used. It is not believed more than for its x-forwarded-proto.
-    scheme = (
-        {} if settings.trusted_hops else {"scheme_header_transformation": {"scheme_to_overwrite": "http"}}
-    )
+    used = "http" if settings.tls is None else "https"
+    scheme = {} if settings.trusted_hops else {"scheme_header_transformation": {"scheme_to_overwrite": used}}
     return {
         **scheme,
         # The client's address is the connection's, and no client may set x-envoy-* headers or choose its
         # request id. That needs `internal_address_config` absent: an empty one makes Envoy trust loopback.
+        # A client's x-forwarded-client-cert is removed unless `forward_client_cert_details` says otherwise.
+        # Setting it instead would not do: Envoy quotes no names, so one may read as two.
         "use_remote_address": True,
         "xff_num_trusted_hops": settings.trusted_hops,
     }

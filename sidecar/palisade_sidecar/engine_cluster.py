@@ -19,7 +19,7 @@ ENGINE_ID = "spiffe://palisade.local/engine"
 _ENGINE_NAME, _RESIDUAL_NAME = "engine.palisade.local", "residual.engine.palisade.local"
 """The server names by which the engine knows which of its services is asked for."""
 _TYPE = "type.googleapis.com/"
-_TLS = f"{_TYPE}envoy.extensions.transport_sockets.tls.v3."
+TLS = f"{_TYPE}envoy.extensions.transport_sockets.tls.v3."
 _OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 
 CERTIFICATE_SECRET, CA_SECRET = "palisade_sidecar", "palisade_ca"
@@ -90,25 +90,26 @@ def _protocol(options: Json) -> Json:
 
 def _tls_context(run_dir: Path, server_name: str) -> Json:
     return {
-        "@type": f"{_TLS}UpstreamTlsContext",
+        "@type": f"{TLS}UpstreamTlsContext",
         "sni": server_name,
         "common_tls_context": {
             "tls_params": {
                 "tls_minimum_protocol_version": "TLSv1_3",
                 "tls_maximum_protocol_version": "TLSv1_3",
             },
-            "tls_certificate_sds_secret_configs": [_secret(run_dir, CERTIFICATE_SECRET)],
+            "tls_certificate_sds_secret_configs": [sds_source(run_dir, CERTIFICATE_SECRET)],
             "combined_validation_context": {
                 "default_validation_context": {
                     "match_typed_subject_alt_names": [{"san_type": "URI", "matcher": {"exact": ENGINE_ID}}]
                 },
-                "validation_context_sds_secret_config": _secret(run_dir, CA_SECRET),
+                "validation_context_sds_secret_config": sds_source(run_dir, CA_SECRET),
             },
         },
     }
 
 
-def _secret(run_dir: Path, name: str) -> Json:
+def sds_source(run_dir: Path, name: str) -> Json:
+    """Where Envoy takes a secret from: the SDS file of its name in the run folder."""
     source = {"path_config_source": {"path": str(run_dir / f"{name}.json")}, "resource_api_version": "V3"}
     return {"name": name, "sds_config": source}
 
@@ -126,10 +127,11 @@ def secrets(settings: Settings) -> dict[str, Json]:
     }
     ca = {"trusted_ca": {"filename": str(folder / TRUSTED_CA)}, "watched_directory": watched}
     return {
-        f"{CERTIFICATE_SECRET}.json": _resource(CERTIFICATE_SECRET, {"tls_certificate": certificate}),
-        f"{CA_SECRET}.json": _resource(CA_SECRET, {"validation_context": ca}),
+        f"{CERTIFICATE_SECRET}.json": sds_file(CERTIFICATE_SECRET, {"tls_certificate": certificate}),
+        f"{CA_SECRET}.json": sds_file(CA_SECRET, {"validation_context": ca}),
     }
 
 
-def _resource(name: str, content: Json) -> Json:
-    return {"resources": [{"@type": f"{_TLS}Secret", "name": name, **content}]}
+def sds_file(name: str, content: Json) -> Json:
+    """The content of an SDS file: one secret."""
+    return {"resources": [{"@type": f"{TLS}Secret", "name": name, **content}]}

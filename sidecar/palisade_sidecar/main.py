@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from palisade_sidecar.envoy import EnvoyError
-from palisade_sidecar.settings import Address, Settings, SettingsError
+from palisade_sidecar.settings import Address, Settings, SettingsError, Tls
 from palisade_sidecar.sidecar import Sidecar, Status
 
 STOPPED, FAILED, USAGE = 0, 1, 2
@@ -29,6 +29,7 @@ def run(
     credentials: Path,
     run_dir: Path | None = None,
     drain: float = 5.0,
+    tls: Tls | None = None,
     on_change: Callable[[Status], None] | None = None,
 ) -> int:
     """Run the sidecar of `function` until SIGINT or SIGTERM; a second one ends it at once.
@@ -46,6 +47,7 @@ def run(
             listen=Address.parse(listen, what="the address to listen on", zero=True),
             credentials=credentials,
             run_dir=folder.absolute(),
+            tls=tls,
         )
         return asyncio.run(_run(Sidecar(settings, drain=drain, on_change=on_change)))
     except SettingsError as error:

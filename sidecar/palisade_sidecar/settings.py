@@ -15,6 +15,7 @@ _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 
 EscapedSlashes = Literal["reject", "keep", "unescape"]
 Upstream = Literal["auto", "http1", "http2"]
+ClientCertificate = Literal["none", "optional", "required"]
 
 
 class SettingsError(ValueError):
@@ -69,6 +70,20 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class Tls:
+    """TLS for whoever calls the function. All files are PEM."""
+
+    certificate: Path | None = None
+    """The chain that the sidecar shows, its own certificate first; with None that of its credentials."""
+    key: Path | None = None
+    """The key of `certificate`: both are given or none."""
+    client_ca: Path | None = None
+    """The CAs that callers' certificates must lead to; with None those of the credentials."""
+    client_certificate: ClientCertificate = "optional"
+    """Whether callers are asked for a certificate. One that is shown must be valid in any case."""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """One sidecar. `run_dir` is private to it: Envoy's configuration and its admin socket stand there."""
 
@@ -85,6 +100,8 @@ class Settings:
     """`auto` speaks HTTP/2 to the function for gRPC requests and HTTP/1.1 for all others."""
     unready_status: int = 503
     """The HTTP status before the first revision."""
+    tls: Tls | None = None
+    """None where the listener speaks plain HTTP."""
     limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:

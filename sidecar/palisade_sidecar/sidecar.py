@@ -17,11 +17,13 @@ from pathlib import Path
 
 from palisade_sidecar.admin import AdminError, admin_of
 from palisade_sidecar.bootstrap import LISTENER, bootstrap
+from palisade_sidecar.downstream_tls import NOTICES, tls_secrets
 from palisade_sidecar.engine_cluster import secrets
 from palisade_sidecar.envoy import LOG_FLUSH_MS, EnvoyError, EnvoyProcess, find_envoy
 from palisade_sidecar.handover import SOCKET, Handover
 from palisade_sidecar.logs import EnvoyLog
 from palisade_sidecar.settings import CERTIFICATE, PRIVATE_KEY, TRUSTED_CA, Address, Settings, SettingsError
+from palisade_sidecar.tls_files import Rotation, problems, warnings
 from palisade_sidecar.unix_http import MAX_PATH
 
 _CONNECTED = "control_plane.connected_state"
@@ -88,6 +90,7 @@ class Sidecar:
         self._stopping = asyncio.Event()
         self._handover = Handover(settings.run_dir, self._admin.reopen_logs, self._log)
         self._handing: asyncio.Task[None] | None = None
+        self._rotating: asyncio.Task[None] | None = None
         self.status = Status(settings.function, State.STARTING, settings.listen)
 
     async def start(self) -> Address:
@@ -103,6 +106,9 @@ class Sidecar:
         )
         self._supervision = asyncio.create_task(self._supervise(), name=f"sidecar {self.status.function}")
         self._handing = asyncio.create_task(self._handover.run(), name=f"log of {self.status.function}")
+        if self._settings.tls is not None:
+            rotation = Rotation(self._settings.tls, self._settings.run_dir / NOTICES, self._log)
+            self._rotating = asyncio.create_task(rotation.run(), name=f"TLS of {self.status.function}")
         return self.status.listen
 
     async def wait(self) -> None:
@@ -120,9 +126,10 @@ class Sidecar:
             self._change(state=State.DRAINING)
             await self._drained()
             await process.stop()
-        if self._handing is not None:
-            self._handing.cancel()
-            await asyncio.gather(self._handing, return_exceptions=True)
+        for task in (self._handing, self._rotating):
+            if task is not None:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
         if self._supervision is not None:
             await self._supervision
         self._change(state=State.STOPPED, connected=False)
@@ -150,6 +157,11 @@ class Sidecar:
             raise SettingsError(
                 f"the run folder {settings.run_dir} has too long a path for a unix socket: name a shorter one"
             )
+        if settings.tls is not None:
+            if found := problems(settings.tls):
+                raise SettingsError("; ".join(map(str, found)))
+            for each in warnings(settings.tls):
+                self._log.warning("%s", each)
         _check_free(settings.function, settings.listen)
 
     async def _launch(self) -> None:
@@ -283,7 +295,9 @@ def _end(code: int) -> str:
 
 def _write_config(settings: Settings) -> Path:
     settings.run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for name, content in secrets(settings).items():
+    if settings.tls is not None:
+        (settings.run_dir / NOTICES).mkdir(mode=0o700, exist_ok=True)
+    for name, content in (secrets(settings) | tls_secrets(settings)).items():
         (settings.run_dir / name).write_text(json.dumps(content))
     config = settings.run_dir / "bootstrap.json"
     config.write_text(json.dumps(bootstrap(settings), indent=2))

@@ -38,7 +38,8 @@ def test_the_example_of_the_inventory_is_right_and_uses_known_settings(tmp_path:
 
 
 @pytest.mark.parametrize(
-    "setting", ["upstream", "listen", "failure", "labels", "protocol", "escaped_slashes"]
+    "setting",
+    ["upstream", "listen", "failure", "labels", "protocol", "escaped_slashes", "trusted_hops", "tls"],
 )
 def test_every_setting_of_a_function_is_listed(setting: str) -> None:
     assert f"functions.NAME.{setting}" in (DOCS / "reference" / "palisade-yaml.md").read_text()

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -180,3 +181,41 @@ def test_a_broken_edit_is_shown_with_its_line(project: Path) -> None:
     told = (project / "serve.out").read_text()
     assert "1 error: revision" in told
     assert f"no errors: revision {state['revision']['id']} stays in force" in told
+
+
+@pytest.mark.parametrize("command", [("up",), ("sidecar", "--function", "hello")])
+def test_files_for_tls_that_cannot_serve_are_told_with_their_line(
+    project: Path, command: tuple[str, ...]
+) -> None:
+    """And `serve`, whose machine need not have them, does not ask for them."""
+    text = (project / "palisade.yaml").read_text()
+    tls = "listen: '127.0.0.1:0', tls: {certificate: c.pem, key: k.pem}}}"
+    (project / "palisade.yaml").write_text(text.replace("listen: '127.0.0.1:0'}}", tls))
+    with started(project, "serve"):
+        eventually(lambda: status(project), "the engine's status")
+        if command[0] == "sidecar":
+            ended = subprocess.run([PALISADE, *command], cwd=project, capture_output=True, text=True)
+    if command[0] == "up":
+        ended = subprocess.run([PALISADE, *command], cwd=project, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 2
+    assert "palisade.yaml:2:" in ended.stderr
+    assert "functions.hello.tls.certificate: there is no file" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_sidecar_serves_https_where_the_inventory_says_so(project: Path) -> None:
+    text = (project / "palisade.yaml").read_text()
+    (project / "palisade.yaml").write_text(
+        text.replace("listen: '127.0.0.1:0'}}", "listen: '127.0.0.1:0', tls: {}}}")
+    )
+    with started(project, "up"):
+        address = eventually(lambda: connected(project), "a sidecar with the revision")
+        context = ssl.create_default_context(
+            cafile=str(project / ".palisade" / "credentials" / "hello" / "bundle.pem")
+        )
+        context.check_hostname = False
+        response = httpx.get(f"https://{address}/open", verify=context, trust_env=False)
+        assert response.status_code == 200
+        shown = subprocess.run([PALISADE, "status"], cwd=project, capture_output=True, text=True)
+        assert f"https://{address}" in shown.stdout.replace("\n", "")
+    assert f"https://{address}" in (project / "up.out").read_text()

@@ -27,7 +27,17 @@ def line(**given_: str) -> bytes:
 
 
 def test_the_sidecar_writes_the_fields_that_the_engine_reads() -> None:
-    assert [field.name for field in fields(Line)] == list(FIELDS)
+    assert [field.name for field in fields(Line)] == [*FIELDS, "principal"]
+
+
+def test_a_sidecar_that_speaks_tls_ends_its_lines_with_who_called() -> None:
+    known = line(**WHOLE)[:-1] + FIELD_SEPARATOR.encode() + b"spiffe://a/b\n"
+    (found,) = read(known)
+    assert found is not None
+    assert found.principal == "spiffe://a/b"
+    (without,) = read(line(**WHOLE))
+    assert without is not None
+    assert without.principal == ""
 
 
 def test_each_field_has_its_type_and_what_is_absent_is_empty() -> None:

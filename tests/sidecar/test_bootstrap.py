@@ -22,8 +22,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from palisade_sidecar.bootstrap import SLOTS, bootstrap
+from palisade_sidecar.downstream_tls import tls_secrets
 from palisade_sidecar.engine_cluster import secrets
-from palisade_sidecar.settings import Address, Settings, SettingsError
+from palisade_sidecar.settings import Address, Settings, SettingsError, Tls
 
 # Protobuf unpacks from Any only what is loaded.
 _LOADED = (
@@ -67,6 +68,9 @@ def hcm(document: dict[str, Any]) -> dict[str, Any]:
         {"engine": Address("engine.example", 18000), "upstream": Address("::1", 80), "trusted_hops": 2},
         {"escaped_slashes": "keep", "upstream_protocol": "http2"},
         {"escaped_slashes": "unescape", "upstream_protocol": "http1", "listen": Address("0.0.0.0", 0)},
+        {"tls": Tls()},
+        {"tls": Tls(Path("/c.pem"), Path("/k.pem"), Path("/ca.pem"), "required")},
+        {"tls": Tls(client_certificate="none")},
     ],
 )
 def test_it_is_valid_for_envoys_api(changes: dict[str, Any]) -> None:
@@ -95,6 +99,53 @@ def test_secrets_are_named_and_not_held() -> None:
     assert set(files) == {"palisade_sidecar.json", "palisade_ca.json"}
     (certificate,) = files["palisade_sidecar.json"]["resources"]
     assert certificate["tls_certificate"]["private_key"] == {"filename": "/credentials/key.pem"}
+    for content in files.values():
+        (resource,) = content["resources"]
+        json_format.ParseDict({k: v for k, v in resource.items() if k != "@type"}, secret_pb2.Secret())
+
+
+def chain(document: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = document["static_resources"]["listeners"][0]["filter_chains"][0]
+    return found
+
+
+def test_without_tls_the_bootstrap_is_what_it_was() -> None:
+    """A sidecar that has no `tls` is not started anew for what only others need."""
+    plain, secured = bootstrap(settings()), bootstrap(settings(tls=Tls()))
+    assert plain != secured
+    assert tls_secrets(settings()) == {}
+    filters = chain(secured)["filters"][0]["typed_config"]
+    secured["static_resources"]["listeners"][0]["filter_chains"] = [{"filters": chain(secured)["filters"]}]
+    assert filters["scheme_header_transformation"] == {"scheme_to_overwrite": "https"}
+    for name in ("scheme_header_transformation", "access_log"):
+        filters[name] = hcm(plain)[name]
+    assert plain == secured
+
+
+def test_callers_are_verified_as_the_settings_say_and_no_session_is_resumed_past_that() -> None:
+    own = ["palisade_sidecar", "palisade_ca"]
+    given_ = ["palisade_tls", "palisade_clients"]
+    users = Tls(Path("/c.pem"), Path("/k.pem"), Path("/ca.pem"), "required")
+    for tls, names in ((Tls(), own), (users, given_)):
+        context = chain(bootstrap(settings(tls=tls)))["transport_socket"]["typed_config"]
+        common = context["common_tls_context"]
+        (certificate,) = common["tls_certificate_sds_secret_configs"]
+        assert [certificate["name"], common["validation_context_sds_secret_config"]["name"]] == names
+        assert context["require_client_certificate"] == (tls.client_certificate == "required")
+        assert context["disable_stateless_session_resumption"] is True
+        assert context["disable_stateful_session_resumption"] is True
+        assert common["tls_params"]["tls_minimum_protocol_version"] == "TLSv1_2"
+    context = chain(bootstrap(settings(tls=Tls(client_certificate="none"))))["transport_socket"][
+        "typed_config"
+    ]
+    assert "validation_context_sds_secret_config" not in context["common_tls_context"]
+
+
+def test_users_files_are_named_and_not_held() -> None:
+    files = tls_secrets(settings(tls=Tls(Path("/c.pem"), Path("/k.pem"), Path("/ca.pem"))))
+    assert set(files) == {"palisade_tls.json", "palisade_clients.json"}
+    (certificate,) = files["palisade_tls.json"]["resources"]
+    assert certificate["tls_certificate"]["private_key"] == {"filename": "/k.pem"}
     for content in files.values():
         (resource,) = content["resources"]
         json_format.ParseDict({k: v for k, v in resource.items() if k != "@type"}, secret_pb2.Secret())

@@ -65,7 +65,7 @@ class _Plan:
 
 def _plan(name: str, engine: str, file: Path, upstream: str, listen: str, credentials: Path | None) -> _Plan:
     """What to run: as the command line says, and the inventory for the rest. Raises CommandError."""
-    from palisade.control import announced
+    from palisade.control import announced, tls
     from palisade.control.credentials import credentials_folder
 
     if upstream and listen and engine and credentials and not file.exists():
@@ -76,6 +76,7 @@ def _plan(name: str, engine: str, file: Path, upstream: str, listen: str, creden
         function = inventory.function(name)
     except UnknownFunctionError as error:
         raise CommandError(str(error)) from None
+    tls.check(inventory, (function,))
     state = inventory.engine.state
     if not engine:
         known = inventory.engine.listen
@@ -112,7 +113,8 @@ async def _run(plan: _Plan, drain: float) -> None:
         except EnvoyError as error:
             raise CommandError(str(error), Exit.FAILED) from None
         address = running.status.listen
-        err().print(f"{function.name}  {address} -> {function.upstream}, engine {plan.engine}")
+        shown = f"https://{address}" if function.tls else str(address)
+        err().print(f"{function.name}  {shown} -> {function.upstream}, engine {plan.engine}")
         try:
             if plan.state is not None:
                 announced.tell(plan.state, announced.sidecar(function.name), address)

@@ -102,7 +102,7 @@ def show(state: dict[str, Any]) -> None:
         current = function["running"] == function["wanted"] and function["running"] is not None
         table.add_row(
             name,
-            function["listen"],
+            f"https://{function['listen']}" if function["tls"] else function["listen"],
             function["upstream"],
             Text("yes", "green") if function["connected"] else Text("no", "red"),
             Text(runs, "green" if current else "yellow"),

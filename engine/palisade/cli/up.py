@@ -41,7 +41,8 @@ async def _up(file: Path) -> None:
                 table = Table("function", "through its sidecar", "itself", box=None, pad_edge=False)
                 for name, status in sidecars.statuses.items():
                     function = engine.inventory.functions[name]
-                    table.add_row(name, f"http://{status.listen}", f"http://{function.upstream}")
+                    scheme = "https" if function.tls else "http"
+                    table.add_row(name, f"{scheme}://{status.listen}", f"http://{function.upstream}")
                 console.print(table)
                 console.print(f"\nengine {engine.listen}, admin http://{address}/status")
                 console.print(f"decisions are logged to {engine.log_path}")

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from palisade.control import announced
 from palisade.control.engine import Engine, Reload
-from palisade.policy.inventory import Address, Function
+from palisade.control.tls import check, settings_of_tls
+from palisade.policy.inventory import Address, Function, InventoryError
 from palisade_sidecar import settings
 from palisade_sidecar.envoy import EnvoyError
 from palisade_sidecar.settings import Settings, SettingsError
@@ -33,6 +34,7 @@ def settings_of(function: Function, *, engine: Address, credentials: Path, run_d
         escaped_slashes=function.escaped_slashes,
         upstream_protocol=function.protocol,
         unready_status=function.failure.no_revision,
+        tls=settings_of_tls(function.tls),
     )
 
 
@@ -40,7 +42,8 @@ class Sidecars:
     """Use as an asynchronous context manager: entering starts all, leaving stops all.
 
     Follows the inventory: sidecars of new functions start, those of removed ones stop, and one whose
-    addresses or options changed is started anew. Entering raises EnvoyError and SettingsError.
+    addresses or options changed is started anew. Entering raises EnvoyError and SettingsError, and
+    InventoryError where the files of a function's `tls` cannot serve.
     """
 
     def __init__(self, engine: Engine, *, on_change: Callable[[Status], None] | None = None) -> None:
@@ -62,6 +65,8 @@ class Sidecars:
         return self._folder / function
 
     async def __aenter__(self) -> Sidecars:
+        inventory = self._engine.inventory
+        await asyncio.to_thread(check, inventory, tuple(inventory.functions.values()))
         # The path of a unix socket may have 107 characters, so not in the state folder, which may lie deep.
         self._folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="palisade-"))
         try:
@@ -93,15 +98,30 @@ class Sidecars:
     async def _adjust(self) -> None:
         async with self._lock:
             wanted = self._engine.inventory.functions
+            changed = [each for each in wanted.values() if each != self._running.get(each.name, (None,))[0]]
+            kept = [each.name for each in changed if not await self._can_serve(each)]
             for name, (function, _) in tuple(self._running.items()):
-                if wanted.get(name) != function:
+                if wanted.get(name) != function and name not in kept:
                     await self._stop(name)
             for name, function in wanted.items():
-                if name not in self._running:
+                if name not in self._running and name not in kept:
                     try:
                         await self._start(function)
                     except (EnvoyError, SettingsError) as error:
                         log.error("the sidecar of %s cannot start: %s", name, error)
+
+    async def _can_serve(self, function: Function) -> bool:
+        """Whether the files of a function's `tls` can serve; where not, what runs before it stays."""
+        try:
+            await asyncio.to_thread(check, self._engine.inventory, (function,))
+        except InventoryError as error:
+            log.error(
+                "%s\nthe sidecar of %s stays as it is: save palisade.yaml again when that is right",
+                error,
+                function.name,
+            )
+            return False
+        return True
 
     async def _start(self, function: Function) -> None:
         sidecar = Sidecar(

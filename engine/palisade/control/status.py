@@ -108,6 +108,7 @@ def _function(
     enforcement = wanted.enforcements.get(function.name) if wanted else None
     shown: dict[str, Any] = {
         "listen": address if address and node and node.connected else str(function.listen),
+        "tls": {"client_certificate": function.tls.client_certificate} if function.tls else None,
         "upstream": str(function.upstream),
         "connected": node.connected if node else False,
         "sidecars": node.streams if node else 0,

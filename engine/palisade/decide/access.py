@@ -28,6 +28,7 @@ from palisade.decide.response import ANSWER
 from palisade.decide.shadow import Comparison, Shadowed
 from palisade.decide.urls import PathError, parse_target
 from palisade.rego.values import UNDEFINED, Value
+from palisade_sidecar.peer import SPIFFE
 
 log = logging.getLogger(__name__)
 
@@ -250,6 +251,10 @@ def _input(line: Line, function: str) -> Value:
     if address and port.isdigit():
         place = {"socketAddress": {"address": address.strip("[]"), "portValue": int(port)}}
         document["attributes"]["source"] = {"address": place}
+    if line.principal:
+        document["attributes"].setdefault("source", {})["principal"] = line.principal
+    if line.principal.startswith(SPIFFE):
+        document["peer"] = line.principal
     try:
         document["parsed_path"], document["parsed_query"] = parse_target(line.path)
     except PathError as error:

@@ -22,6 +22,7 @@ from palisade.decide.body import BodyError, parse_body
 from palisade.decide.times import protojson
 from palisade.decide.urls import PathError, parse_target
 from palisade.rego.values import Value
+from palisade_sidecar.peer import SPIFFE
 
 JWT_METADATA = "envoy.filters.http.jwt_authn"
 """Where Envoy's JWT filter leaves the payload of each verified token, by the provider's name."""
@@ -31,8 +32,6 @@ OWN = "@"
 
 FUNCTION = "palisade.function"
 """The context extension in which a sidecar names its function."""
-
-SPIFFE = "spiffe://"
 
 
 class InputError(ValueError):

@@ -21,6 +21,7 @@ class Line:
     `result` and `rule` are what the native filter decided, `allowed` or `denied`, and under which name;
     `shadow_result` and `shadow_rule` the same of a revision that is only tried. `answered` is the id of the
     engine's decision. `noted` stands beside an answer of the sidecar's own; `claims` are by provider.
+    `principal` is who called, where the sidecar speaks TLS.
     """
 
     start: int
@@ -47,6 +48,7 @@ class Line:
     answered: str
     noted: Mapping[str, Any]
     claims: Mapping[str, Any]
+    principal: str = ""
 
 
 _NAMES = tuple(FIELDS)
@@ -64,7 +66,7 @@ def read(content: bytes) -> Iterator[Line | None]:
 
 def _line(text: str) -> Line | None:
     fields: list[Any] = text.split(FIELD_SEPARATOR)
-    if len(fields) != len(_NAMES):
+    if len(fields) not in (len(_NAMES), len(_NAMES) + 1):
         return None
     try:
         for at in _NUMBERS:

@@ -16,6 +16,7 @@ from palisade.rego.errors import Diagnostic
 
 EscapedSlashes = Literal["reject", "keep", "unescape"]
 Protocol = Literal["auto", "http1", "http2"]
+ClientCertificate = Literal["none", "optional", "required"]
 Explain = Literal["none", "denied", "all"]
 
 DEFAULT_DECISION = "palisade/identity/allow"
@@ -44,6 +45,20 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
+class Tls:
+    """TLS for whoever calls a function. Paths are absolute and those of the machine of its sidecar; PEM."""
+
+    certificate: Path | None = None
+    """The chain that the sidecar shows; None is that of its SPIFFE ID, which the engine issues."""
+    key: Path | None = None
+    """The key of `certificate`: both are given or none."""
+    client_ca: Path | None = None
+    """The CAs that callers' certificates must lead to; None is the engine's authority."""
+    client_certificate: ClientCertificate = "optional"
+    """Whether callers are asked for a certificate."""
+
+
+@dataclass(frozen=True, slots=True)
 class Function:
     """A workload and the sidecar before it."""
 
@@ -60,6 +75,8 @@ class Function:
     """What becomes of `%2F` and `%5C` in a path, which functions read in different ways."""
     trusted_hops: int = 0
     """How many proxies before the sidecar append to X-Forwarded-For; 0 trusts no such header."""
+    tls: Tls | None = None
+    """None where the sidecar speaks plain HTTP."""
 
     def __hash__(self) -> int:
         return hash((self.name, self.upstream, self.listen, self.failure, tuple(sorted(self.labels.items()))))

@@ -26,6 +26,7 @@ from palisade.policy.inventory import (
     Protocol,
 )
 from palisade.policy.inventory_backend import read_backend
+from palisade.policy.inventory_tls import read_tls
 from palisade.policy.places import Places
 from palisade.policy.settings import SettingsReader
 from palisade.policy.source import (
@@ -131,6 +132,7 @@ class _Reader(SettingsReader):
 
     def _function(self, name: str, tree: Tree, at: Location) -> Function:
         known = {"upstream", "listen", "failure", "labels", "protocol", "escaped_slashes", "trusted_hops"}
+        known |= {"tls"}
         what = f"functions.{name}"
         settings = self.settings(tree, what, known, required=_REQUIRED_OF_FUNCTION, at=at)
         upstream = self.read(settings, "upstream", self._upstream, _NO_ADDRESS, within=what)
@@ -149,6 +151,7 @@ class _Reader(SettingsReader):
                 settings, "escaped_slashes", self.one_of(_ESCAPED_SLASHES), "reject", within=what
             ),
             trusted_hops=self.read(settings, "trusted_hops", self.whole(0, 32, _HOPS), 0, within=what),
+            tls=self.read(settings, "tls", lambda *at: read_tls(self, *at), None, within=what),
         )
 
     def _failure(self, tree: Tree, name: str) -> Failure:

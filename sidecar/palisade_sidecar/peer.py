@@ -1,0 +1,29 @@
+"""Who calls, by the certificate that a caller has shown, as Envoy's ext_authz filter tells it to the engine.
+
+That filter names the first URI among the certificate's alternative names, or else the first DNS name, or
+else the subject; a name that is empty is none. This says the same in CEL, so that what a sidecar decides and
+logs by itself is about the same caller: `%DOWNSTREAM_PEER_URI_SAN%` and Envoy's input for matchers join all
+names by commas, which a name may hold too.
+https://www.envoyproxy.io/docs/envoy/v1.40.0/api-v3/service/auth/v3/attribute_context.proto
+"""
+
+from __future__ import annotations
+
+NAMES = ("uri_san_peer_certificate", "dns_san_peer_certificate", "subject_peer_certificate")
+"""The attributes of a connection that name the caller. The first that there is counts."""
+
+_URI, _DNS, _SUBJECT = (f"connection.{name}" for name in NAMES)
+_PRINCIPAL = f"has({_URI}) ? {_URI} : has({_DNS}) ? {_DNS} : {_SUBJECT}"
+
+PRINCIPAL = f"%CEL({_PRINCIPAL})%"
+"""The caller in a format of Envoy's; nothing where there is none."""
+
+SPIFFE = "spiffe://"
+
+SPIFFE_ID = f"%CEL(({_PRINCIPAL}).startsWith('{SPIFFE}') ? ({_PRINCIPAL}) : '')%"
+"""The caller where that is a SPIFFE ID; nothing otherwise."""
+
+UNPRINTABLE = "(unprintable)"
+
+LOGGED_PRINCIPAL = f"%CEL(({_PRINCIPAL}).matches('[[:cntrl:]]') ? '{UNPRINTABLE}' : ({_PRINCIPAL}))%"
+"""The same for a line of a log, which a name with control characters must not end or divide."""

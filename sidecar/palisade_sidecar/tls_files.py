@@ -1,0 +1,189 @@
+"""The files that a user names for TLS: whether they can serve, and taking up new ones as they come."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from palisade_sidecar.settings import Tls
+
+_POLL = 0.5
+_CURVES = (ec.SECP256R1, ec.SECP384R1, ec.SECP521R1)
+_SHORTEST_RSA = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why the file of a setting (`certificate`, `key` or `client_ca`) cannot serve, and what to do."""
+
+    setting: str
+    message: str
+    hint: str = ""
+
+    def __str__(self) -> str:
+        return f"tls.{self.setting}: {self.message}{f' ({self.hint})' if self.hint else ''}"
+
+
+def problems(tls: Tls, now: datetime | None = None) -> list[Problem]:
+    """Why the files cannot serve; empty where they can."""
+    return list(_problems(tls, now or datetime.now(UTC)))
+
+
+def warnings(tls: Tls) -> list[Problem]:
+    """What is not right with the files, though they can serve."""
+    found: list[Problem] = []
+    if tls.key is not None:
+        with suppress(OSError):  # a key that is not there is a problem, and told as one
+            if tls.key.stat().st_mode & stat.S_IROTH:
+                message = f"every user of this machine can read the key {tls.key}"
+                found.append(Problem("key", message, f"chmod 600 {tls.key}"))
+    return found
+
+
+def _problems(tls: Tls, now: datetime) -> Iterator[Problem]:
+    if tls.certificate is not None and tls.key is not None:
+        chain = _chain("certificate", tls.certificate)
+        if isinstance(chain, Problem):
+            yield chain
+        else:
+            yield from _of_time("certificate", tls.certificate, chain[0], now)
+        key = _key(tls.key)
+        if isinstance(key, Problem):
+            yield key
+        elif not isinstance(chain, Problem):
+            yield from _of_pair(tls.certificate, tls.key, chain, key)
+    if tls.client_ca is not None:
+        authorities = _chain("client_ca", tls.client_ca)
+        if isinstance(authorities, Problem):
+            yield authorities
+        elif all(each.not_valid_after_utc <= now for each in authorities):
+            yield from _of_time("client_ca", tls.client_ca, authorities[0], now)
+
+
+def _chain(setting: str, path: Path) -> list[x509.Certificate] | Problem:
+    content = _content(setting, path)
+    if isinstance(content, Problem):
+        return content
+    try:
+        return x509.load_pem_x509_certificates(content)
+    except ValueError as error:
+        return Problem(setting, f"{path} holds no certificate in PEM: {error}", "-----BEGIN CERTIFICATE-----")
+
+
+def _key(path: Path) -> rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | Problem:
+    content = _content("key", path)
+    if isinstance(content, Problem):
+        return content
+    try:
+        key = load_pem_private_key(content, password=None)
+    except TypeError:
+        hint = f"write it without one: openssl pkey -in {path}"
+        return Problem("key", f"the key {path} has a passphrase, which nobody is there to give", hint)
+    except ValueError:
+        return Problem("key", f"{path} holds no private key in PEM", "-----BEGIN PRIVATE KEY-----")
+    if isinstance(key, rsa.RSAPrivateKey) and key.key_size >= _SHORTEST_RSA:
+        return key
+    if isinstance(key, ec.EllipticCurvePrivateKey) and isinstance(key.curve, _CURVES):
+        return key
+    hint = "RSA of 2048 bits or more, or ECDSA on P-256, P-384 or P-521"
+    return Problem("key", f"Envoy cannot serve with a key such as {path}", hint)
+
+
+def _content(setting: str, path: Path) -> bytes | Problem:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return Problem(setting, f"there is no file {path}", "name the file, as this machine has it")
+    except OSError as error:
+        return Problem(setting, f"{path} cannot be read: {error.strerror}", "let the sidecar's user read it")
+
+
+def _of_time(setting: str, path: Path, certificate: x509.Certificate, now: datetime) -> Iterator[Problem]:
+    start, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    if end <= now:
+        yield Problem(setting, f"the certificate {path} expired on {end:%Y-%m-%d %H:%M} UTC", "renew it")
+    elif start > now:
+        message = f"the certificate {path} is valid only from {start:%Y-%m-%d %H:%M} UTC"
+        yield Problem(setting, message, "is the clock of this machine right?")
+
+
+def _of_pair(
+    certificate: Path,
+    path: Path,
+    chain: list[x509.Certificate],
+    key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey,
+) -> Iterator[Problem]:
+    public = key.public_key()
+    if chain[0].public_key() == public:
+        return
+    if any(each.public_key() == public for each in chain[1:]):
+        hint = "the certificate of the key comes first in the chain, then who issued it"
+        yield Problem("certificate", f"the chain in {certificate} is in the wrong order", hint)
+        return
+    hint = f"name the key that belongs to {certificate}"
+    yield Problem("key", f"the key {path} does not belong to the certificate {certificate}", hint)
+
+
+class Rotation:
+    """Tells Envoy of new files by a rename into a folder that it watches.
+
+    Files may be written over, renamed or reached by links that are swapped, one at a time: what is there is
+    taken once it has not changed for a moment and can serve. Until then Envoy goes on with what it has.
+    """
+
+    def __init__(self, tls: Tls, notices: Path, log: logging.Logger) -> None:
+        self._tls = tls
+        self._notices = notices
+        self._log = log
+        self._files = [each for each in (tls.certificate, tls.key, tls.client_ca) if each is not None]
+
+    async def run(self) -> None:
+        """Follows the files until cancelled."""
+        taken = seen = await asyncio.to_thread(self._state)
+        while self._files:
+            await asyncio.sleep(_POLL)
+            before, seen = seen, await asyncio.to_thread(self._state)
+            if seen == before and seen != taken:
+                taken = seen
+                await asyncio.to_thread(self._take)
+
+    def _take(self) -> None:
+        found = problems(self._tls)
+        if found:
+            for each in found:
+                self._log.error("the new files are not taken, those before serve on: %s", each)
+            return
+        for each in warnings(self._tls):
+            self._log.warning("%s", each)
+        notice(self._notices)
+        self._log.info("new files for TLS are taken: %s", ", ".join(map(str, self._files)))
+
+    def _state(self) -> tuple[object, ...]:
+        """What tells one version of the files from the next; links are followed."""
+        return tuple(map(_version, self._files))
+
+
+def notice(folder: Path) -> None:
+    """Has Envoy read its files again."""
+    new = folder / ".new"
+    new.touch()
+    os.replace(new, folder / "changed")
+
+
+def _version(path: Path) -> object:
+    try:
+        status = path.stat()
+    except OSError as error:
+        return error.errno
+    return status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size
