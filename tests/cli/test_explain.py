@@ -229,3 +229,41 @@ class TestForms:
         ended = run("explain", *arguments)
         assert ended.code == 2
         assert message in ended.err
+
+
+PEERS = (
+    "package palisade.identity\n\ndefault allow := false\n\n"
+    'allow if input.peer == "spiffe://palisade.local/function/orders"\n\n'
+    'allow if startswith(input.attributes.source.principal, "CN=")\n'
+)
+
+
+def test_a_caller_is_given_by_an_option_and_proposed_with_it(run: Run, project: Path) -> None:
+    (project / "policies" / "allow.rego").write_text(PEERS)
+    (project / "palisade.yaml").write_text(
+        "policies: ./policies\nfunctions: {hello: {upstream: 127.0.0.1:9, listen: 127.0.0.1:0, tls: {}}}\n"
+    )
+    ended = run("explain", "GET /x", "--caller", "spiffe://palisade.local/function/orders")
+    assert ended.code == 0
+    assert "decided  in the sidecar" in ended.out
+    assert run("explain", "GET /x", "--caller", "CN=x,O=y").code == 0
+    ended = run("explain", "GET /x", "--caller", "orders.example")
+    assert ended.code == 1
+    assert "who calls must be " in ended.out
+    assert "--caller " in ended.out
+
+
+@pytest.mark.parametrize("name", ["peer", "principal"])
+def test_an_input_that_names_its_caller_once_is_one_that_names_it_twice(
+    run: Run, project: Path, name: str
+) -> None:
+    """As all inputs that requests bring do: `peer` is the principal where that is a SPIFFE ID."""
+    (project / "policies" / "allow.rego").write_text(
+        PEERS + 'allow if { input.peer == "spiffe://a/b"; input.attributes.source.principal == input.peer }\n'
+    )
+    caller = {"peer": "spiffe://a/b"} if name == "peer" else {}
+    source = {"principal": "spiffe://a/b"} if name == "principal" else {}
+    (project / "input.json").write_text(json.dumps({**caller, "attributes": {"source": source}}))
+    ended = run("explain", "input.json", "--function", "hello")
+    assert ended.code == 0, ended.err
+    assert "asks nobody for a certificate" in ended.out

@@ -66,6 +66,13 @@ def test_the_same_for_programs(run: Run, policies: Path, tmp_path: Path) -> None
     assert all(sum(each["protocols"].values()) == each["pairs"] for each in found["functions"])
 
 
+def test_that_no_caller_shows_a_certificate_is_said_where_a_policy_asks(run: Run, policies: Path) -> None:
+    (policies / "p.rego").write_text(POLICY + 'allow if startswith(input.peer, "spiffe://a/")\n')
+    ended = run("verify", str(policies), "--decision", "p/allow", "--examples", "40", "--seed", "1")
+    assert ended.code == 0
+    assert "nobody shows a certificate here" in ended.out
+
+
 def test_a_difference_can_be_pasted(run: Run, policies: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a fault in the compiler: the smallest request, and the command that tells what is right."""
     monkeypatch.setattr(atoms.Atoms, "_defined", lambda self, atom: bounds.ALWAYS)

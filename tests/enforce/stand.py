@@ -38,9 +38,10 @@ from palisade.policy import inventory
 from palisade.policy.inventory import Inventory
 from palisade.policy.revisions import Revision, build
 from palisade.policy.sets import PolicySet
+from palisade.testing.certificates import Pair, TestAuthority, client_context
 from palisade.xds import Snapshot, SnapshotCache, SpiffeAuthorizer, XdsServer
 from palisade.xds.resources import EXTENSION
-from palisade_sidecar.settings import Address, Settings
+from palisade_sidecar.settings import Address, Settings, Tls
 from palisade_sidecar.sidecar import Sidecar
 
 T = TypeVar("T")
@@ -98,9 +99,13 @@ class _Sink:
 
 
 class Stand:
-    """Use as a context manager. `reply` is the head that the function answers with."""
+    """Use as a context manager. `reply` is the head that the function answers with.
 
-    def __init__(self) -> None:
+    With `callers` the sidecar speaks TLS, and takes certificates of that authority.
+    """
+
+    def __init__(self, callers: TestAuthority | None = None) -> None:
+        self._callers = callers
         self.reply = b"HTTP/1.1 200 OK\r\nserver: function\r\ncontent-length: 2\r\n\r\nok"
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
@@ -152,9 +157,9 @@ class Stand:
         slots = {**current.resources[EXTENSION], ASK: other.resources[EXTENSION][ASK]}
         self._run(self._push(Snapshot.of(f"{current.version}-{other.version}", slots.values())))
 
-    def send(self, request: Sent) -> Outcome:
-        """One request through the sidecar."""
-        return self._run(self._send(request))
+    def send(self, request: Sent, caller: Pair | None = None) -> Outcome:
+        """One request through the sidecar, on a connection of its own, by whom the certificate names."""
+        return self._run(self._send(request, caller))
 
     def log(self, count: int) -> list[dict[str, Any]]:
         """The decision log since it was last asked for, once it has so many entries."""
@@ -171,7 +176,9 @@ class Stand:
 
     async def _start(self) -> None:
         authority = Authority.open(self._folder / "authority")
-        authority.issue_function(FUNCTION).save(self._folder / "credentials")
+        own = authority.issue_function(FUNCTION)
+        own.save(self._folder / "credentials")
+        self._bundle = own.bundle
         log = await DecisionLog(self._sink).__aenter__()
         server = grpc.aio.server()
         XdsServer(self._cache, authorizer=SpiffeAuthorizer()).register(server)
@@ -183,6 +190,11 @@ class Stand:
         await engine.__aenter__()
         upstream = await asyncio.start_server(self._serve, "127.0.0.1", 0)
         place = upstream.sockets[0].getsockname()[1]
+        tls = None
+        if self._callers is not None:
+            ca = self._folder / "callers.pem"
+            ca.write_bytes(self._callers.pem)
+            tls = Tls(client_ca=ca)
         settings = Settings(
             function=FUNCTION,
             engine=Address("127.0.0.1", engine.address.port),
@@ -190,6 +202,7 @@ class Stand:
             listen=Address("127.0.0.1", 0),
             credentials=self._folder / "credentials",
             run_dir=self._folder / "run",
+            tls=tls,
         )
         sidecar = Sidecar(settings, concurrency=1)
         self._listen = await sidecar.start()
@@ -218,9 +231,12 @@ class Stand:
         assert len(events) == count, events
         return events
 
-    async def _send(self, request: Sent) -> Outcome:
+    async def _send(self, request: Sent, caller: Pair | None) -> Outcome:
         self._reached.clear()
-        reader, writer = await asyncio.open_connection(self._listen.host, self._listen.port)
+        context = None
+        if self._callers is not None:
+            context = client_context(self._bundle, self._folder, caller)
+        reader, writer = await asyncio.open_connection(self._listen.host, self._listen.port, ssl=context)
         async with asyncio.timeout(_SECONDS):
             writer.write(request.wire)
             answer = await _read(reader, bodiless=request.method == "HEAD")

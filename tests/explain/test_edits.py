@@ -102,3 +102,15 @@ def test_a_body_is_sent_as_json() -> None:
 def test_what_no_request_brings_is_refused(path: tuple[Any, ...], value: Any) -> None:
     with pytest.raises(ImpossibleError):
         changed(request(claims={"aud": "orders"}), path, value, PROVIDERS)
+
+
+def test_who_calls_is_the_same_in_both_places() -> None:
+    """The sidecar and the engine know one caller: `peer` is the principal where that is a SPIFFE ID."""
+    principal = ("attributes", "source", "principal")
+    named = changed(request(), ("peer",), "spiffe://a/b")
+    assert look_up(named, principal) == look_up(named, ("peer",)) == "spiffe://a/b"
+    other = changed(named, principal, "a.example")
+    assert look_up(other, principal) == "a.example"
+    assert look_up(other, ("peer",)) is UNDEFINED
+    assert changed(named, ("peer",), UNDEFINED) == changed(other, principal, UNDEFINED) == request()
+    assert changed(request(), ("peer",), UNDEFINED) == request()

@@ -6,6 +6,7 @@ import pytest
 from explain_helpers import explainer_of, request
 
 from palisade.explain.explanation import Explanation, Where
+from palisade.policy.inventory import Tls
 from palisade.rego.values import Value
 
 RULES = """default allow := false
@@ -194,3 +195,17 @@ def test_a_branch_that_is_handed_on_stands_for_itself() -> None:
     rules = HANDED_ON.replace('"orders"', '"others"') + "default allow := false\n"
     explainer = explainer_of(rules)
     assert [row(explainer.explain(request(x=x))) for x in ("1", "2", "3")] == [22, 27, 26]
+
+
+def test_who_calls_is_decided_in_the_sidecar_and_asked_for_where_a_sidecar_can_know() -> None:
+    rules = 'default allow := false\n\nallow if input.peer == "spiffe://a/b"\n'
+    document = request()
+    plain = explainer_of(rules).explain(document)
+    assert (plain.allowed, plain.where) == (False, Where.NATIVE)
+    assert any("asks nobody for a certificate" in note for note in plain.notes)
+    secured = explainer_of(rules, tls=Tls()).explain(document)
+    assert (secured.allowed, secured.where, secured.notes) == (False, Where.NATIVE, ())
+    [flip] = secured.flips
+    assert flip.document["attributes"]["source"]["principal"] == "spiffe://a/b"
+    again = explainer_of(rules, tls=Tls()).explain(flip.document)
+    assert (again.allowed, again.where) == (True, Where.NATIVE)

@@ -44,6 +44,12 @@ def explain(
     provider: Annotated[str, typer.Option(help="Whose token it is. Default: the first provider.")] = "",
     body: Annotated[str, typer.Option("--body", help="The request's body.")] = "",
     source: Annotated[str, typer.Option("--source", metavar="ADDRESS", help="The client's IP address.")] = "",
+    caller: Annotated[
+        str,
+        typer.Option(
+            "--caller", metavar="NAME", help="Who calls, by a certificate: a SPIFFE ID, DNS name or subject."
+        ),
+    ] = "",
     entry: Annotated[
         int | None, typer.Option("--entry", metavar="N", help="Which entry of a HAR file, counted from 1.")
     ] = None,
@@ -72,6 +78,7 @@ def explain(
             provider=provider,
             body=body,
             source=source,
+            caller=caller,
             entry=entry,
         )
         asked = requests.read(request, options, revision.providers)

@@ -1,7 +1,7 @@
 """Changes to a request, made on the input that a policy sees of it.
 
 What an input says twice stays the same in both places: the path and its segments, the method and its
-pseudo-header, the claims and the metadata that they come from.
+pseudo-header, the claims and the metadata that they come from, who calls and the SPIFFE ID that this is.
 """
 
 from __future__ import annotations
@@ -13,18 +13,20 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 from urllib.parse import quote, urlencode
 
-from palisade.decide.input import JWT_METADATA, SPIFFE
+from palisade.decide.input import JWT_METADATA
 from palisade.decide.urls import PathError, parse_target
 from palisade.explain.normal import ESCAPED_SLASH, normalized
 from palisade.policy.providers import Header, Provider
 from palisade.rego.text import dumps
 from palisade.rego.values import UNDEFINED, Value, unkey
+from palisade_sidecar.peer import SPIFFE
 
 Path: TypeAlias = tuple[Any, ...]
 """Keys from the input on: strings, and indices of arrays."""
 
 HTTP = ("attributes", "request", "http")
 SOURCE = ("attributes", "source", "address", "socketAddress", "address")
+PRINCIPAL, PEER = ("attributes", "source", "principal"), ("peer",)
 CLAIMS = ("identity", "claims")
 METHODS = ("GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS")
 """Those that are proposed: Envoy refuses words that are no methods."""
@@ -118,9 +120,18 @@ def changed(document: Value, path: Sequence[Any], value: Value, providers: Seque
         return _body(document, path[1:], value)
     if path == SOURCE and isinstance(value, str):
         return put(document, path, _address(value))
-    if path == ("peer",) and (value is UNDEFINED or str(value).startswith(SPIFFE)):
-        return put(document, path, value)
+    if path in (PRINCIPAL, PEER) and (value is UNDEFINED or (isinstance(value, str) and value)):
+        return _called_by(document, value, is_peer=path == PEER)
     raise ImpossibleError
+
+
+def _called_by(document: Value, value: Value, *, is_peer: bool) -> Value:
+    spiffe = value is not UNDEFINED and str(value).startswith(SPIFFE)
+    if is_peer and value is not UNDEFINED and not spiffe:
+        raise ImpossibleError
+    if value is UNDEFINED and look_up(document, PEER if is_peer else PRINCIPAL) is UNDEFINED:
+        return document
+    return put(put(document, PRINCIPAL, value), PEER, value if spiffe else UNDEFINED)
 
 
 def _address(text: str) -> str:

@@ -16,7 +16,7 @@ from palisade.decide.service import INVALID_REQUEST
 from palisade.enforce.envoy import Enforcement, Reason, RuleCoverage, compile_sidecar
 from palisade.explain.compiled import keys_of
 from palisade.explain.coverage import Residue
-from palisade.explain.edits import HTTP, look_up, put
+from palisade.explain.edits import HTTP, PEER, PRINCIPAL, look_up, put
 from palisade.explain.explanation import Explanation, Where
 from palisade.explain.flips import Budget, Flip, Search
 from palisade.explain.normal import ESCAPED_SLASH
@@ -41,6 +41,9 @@ MOST_NEAREST = 2
 REFUSAL = 400
 """The status with which Envoy refuses a path."""
 
+_NOBODY = (
+    "the sidecar of {} asks nobody for a certificate, so no caller is known there: see tls in palisade.yaml"
+)
 _REFUSED = "Envoy refuses a path with %2F or %5C: see escaped_slashes in palisade.yaml"
 
 
@@ -123,6 +126,8 @@ class Explainer:
             flips = self._flips(search, decision, budget, notes)
         if decision.reason:
             notes.append(decision.reason)
+        if self._knows_nobody and _is_about_callers(document, flips):
+            notes.append(_NOBODY.format(self.function.name))
         refused = where is Where.REFUSED
         return Explanation(
             function=self.function.name,
@@ -179,6 +184,11 @@ class Explainer:
         if not found and budget.spent:
             notes.append("no change that turns the outcome was found in the time there was")
         return found
+
+    @property
+    def _knows_nobody(self) -> bool:
+        tls = self.function.tls
+        return tls is None or tls.client_certificate == "none"
 
     def _allows(self, document: Value) -> bool:
         return self.decision(document)[1].allowed
@@ -342,3 +352,10 @@ class _Blind(Reading):
 
     def _atom(self, atom: Atom, bindings: Bindings) -> bool | None:
         return None if atom in self._unknown else super()._atom(atom, bindings)
+
+
+def _is_about_callers(document: Value, flips: Iterable[Flip]) -> bool:
+    """Whether the request names who calls, or would have to for another outcome."""
+    if look_up(document, PRINCIPAL) is not UNDEFINED:
+        return True
+    return any(change.path in (PRINCIPAL, PEER) for flip in flips for change in flip.changes)

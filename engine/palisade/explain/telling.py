@@ -8,7 +8,7 @@ from typing import Any
 
 from palisade.decide.mask import REDACTED
 from palisade.explain.discreet import Discreet
-from palisade.explain.edits import HTTP, SOURCE, Change, look_up
+from palisade.explain.edits import HTTP, PEER, PRINCIPAL, SOURCE, Change, look_up
 from palisade.explain.flips import Flip
 from palisade.explain.trace import Seen
 from palisade.rego import ast
@@ -105,6 +105,8 @@ def _subject(change: Change) -> str:
 
         case ("parsed_body", *rest):
             return f"body member {_dotted(rest)}" if rest else "the body"
+    if path in (PRINCIPAL, PEER):
+        return "who calls"
     return "the client's address" if path == SOURCE else _dotted(("input", *path))
 
 
@@ -130,6 +132,9 @@ def command(document: Value, function: str, discreet: Discreet) -> str:
     source = look_up(document, SOURCE)
     if isinstance(source, str):
         words += ["--source", source]
+    principal = look_up(document, PRINCIPAL)
+    if isinstance(principal, str):
+        words += ["--caller", principal]
     body = look_up(document, (*HTTP, "body"))
     if isinstance(body, str) and body:
         words += ["--body", body]

@@ -32,6 +32,7 @@ class Options:
     provider: str = ""
     body: str = ""
     source: str = ""
+    caller: str = ""
     entry: int | None = None
     escaped_slashes: EscapedSlashes = "reject"
     """As the function's settings have it."""
@@ -82,6 +83,8 @@ def asked(sent: Sent, options: Options, providers: Iterable[Provider]) -> Asked:
     if options.source:
         place = {"socket_address": {"address": options.source, "port_value": 40000}}
         attributes["source"] = {"address": place}
+    if options.caller:
+        attributes.setdefault("source", {})["principal"] = options.caller
     if verified:
         attributes["metadata_context"] = {"filter_metadata": {JWT_METADATA: verified}}
     title = f"{sent.method} {target}"

@@ -73,6 +73,20 @@ def index(operand: Expr, key: Expr) -> Expr:
     return call("_[_]", operand, key)
 
 
+def has(operand: Expr, key: str) -> Expr:
+    """The operand has a field of that name."""
+    return Expr(select_expr=Expr.Select(operand=operand, field=key, test_only=True))
+
+
+def first_of(operand: Expr, *keys: str) -> Expr:
+    """The first field of those that the operand has; an error where it has none."""
+    *others, last = keys
+    found = field(operand, last)
+    for key in reversed(others):
+        found = call("_?_:_", has(operand, key), field(operand, key), found)
+    return found
+
+
 def equal(left: Expr, right: Expr) -> Expr:
     return call("_==_", left, right)
 

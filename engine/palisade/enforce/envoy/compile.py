@@ -267,12 +267,16 @@ def attributes(
     states = {PATH_STATE: "%PATH(NQ:PATH)%", REVISION_STATE: revision}
     if layout:
         states[LAYOUT_STATE] = layout
+    texts, watched = tuple(texts), tuple(watched)
     states |= {each.state: each.format for each in texts}
-    if watched := tuple(watched):
+    if watched:
         states |= {SHADOW_STATE: pair} | {each.state: each.format for each in watched}
+    optional = {each.state for each in (*texts, *watched) if each.laid}
     for key, text in states.items():
         state = config.on_request_headers.add(object_key=key, factory_key="envoy.string")
         state.format_string.text_format_source.inline_string = text
+        if key in optional:
+            state.format_string.omit_empty_values = state.skip_if_empty = True
     return config
 
 

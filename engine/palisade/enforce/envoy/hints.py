@@ -179,7 +179,7 @@ def of_invisible(term: Symbol) -> str:
     if "time" in text:
         return _TIMES
     return (
-        "Envoy decides by method, path, query, host, headers, claims and the client's address: "
+        "Envoy decides by method, path, query, host, headers, claims, the client's address and who calls: "
         "decide by these first, and only the rest is asked"
     )
 

@@ -7,7 +7,7 @@ constants, which a tree can look up. Combinations simplify as they are built.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import re2
@@ -43,7 +43,8 @@ class Text:
     `name` identifies it; `config` is the serialized TypedExtensionConfig of Envoy's input. A text with a
     `state` is one that the attributes' filter lays down under that key by a `format`, for maps to look up: it
     may be read only where `guard`, a serialized SinglePredicate, holds. Single comparisons do without, by
-    `claim`, the serialized input of the claim.
+    `claim`, the serialized input of the claim. Without a `guard` it is laid down only where there is such a
+    text, and read from there by single comparisons too.
     """
 
     name: str
@@ -59,6 +60,11 @@ class Text:
 
     def __hash__(self) -> int:
         return hash(self.name)
+
+    @property
+    def laid(self) -> bool:
+        """Whether all who read it need it laid down."""
+        return bool(self.state) and not self.guard
 
     def input(self) -> TypedExtensionConfig:
         return TypedExtensionConfig.FromString(self.config)
@@ -118,9 +124,10 @@ class Within:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One SinglePredicate, serialized."""
+    """One SinglePredicate, serialized. `reads` is the text in it that must be laid down, if any."""
 
     single: bytes
+    reads: Text | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,13 +217,32 @@ def one_of(text: Text, values: Iterable[str]) -> Predicate:
 def text_check(text: Text, matcher: StringMatcher) -> Check:
     """The text is there and the matcher takes it."""
     single = Single(input=text.input(), value_match=matcher)
-    return Check(single.SerializeToString(deterministic=True))
+    return Check(single.SerializeToString(deterministic=True), text if text.laid else None)
 
 
 def custom_check(source: TypedExtensionConfig, matcher: TypedExtensionConfig) -> Check:
     """A custom matcher takes what the input gives."""
     single = Single(input=source, custom_match=matcher)
     return Check(single.SerializeToString(deterministic=True))
+
+
+def laid_texts(predicates: Iterable[Predicate]) -> Iterator[Text]:
+    """The texts that the predicates read and that must be laid down for it, some more than once."""
+    stack = list(predicates)
+    seen: set[int] = set()
+    while stack:
+        predicate = stack.pop()
+        if isinstance(predicate, Check):
+            if predicate.reads is not None:
+                yield predicate.reads
+        elif isinstance(predicate, OneOf | Prefixed | Within):
+            if predicate.text.laid:
+                yield predicate.text
+        elif isinstance(predicate, Not):
+            stack.append(predicate.part)
+        elif isinstance(predicate, All | AnyOf) and id(predicate) not in seen:
+            seen.add(id(predicate))
+            stack += predicate.parts
 
 
 def to_proto(predicate: Predicate) -> Proto:

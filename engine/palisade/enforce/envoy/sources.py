@@ -26,6 +26,7 @@ from palisade.enforce.envoy import cel
 from palisade.enforce.envoy.paths import is_plain_parameter
 from palisade.enforce.envoy.predicate import Check, Text, custom_check, typed
 from palisade.rego.partial.terms import Apply, Element, Input, Unknown
+from palisade_sidecar import peer
 
 JWT_AUTHN = "envoy.filters.http.jwt_authn"
 PATH_STATE = "palisade.path"
@@ -201,12 +202,25 @@ def state_text(key: str) -> Text:
     return Text.of(f"state {key}", FilterStateInput(key=key))
 
 
+def _caller(name: str, format: str, pattern: str) -> TextSource:
+    """Who calls, as far as the pattern captures it: laid down where there is such a caller."""
+    key = f"palisade.{name}"
+    text = Text(name, state_text(key).config, state=key, format=format)
+    caller = cel.first_of(cel.name("connection"), *peer.NAMES)
+    expr = cel.captured(caller, pattern)
+    assert expr is not None  # noqa: S101 -- the patterns below are small
+    return TextSource(text, expr, always=False)
+
+
+PRINCIPAL = _caller("principal", peer.PRINCIPAL, "(?s)^(.+)$")
+PEER = _caller("peer", peer.SPIFFE_ID, f"(?s)^({peer.SPIFFE}.*)$")
 PATH_TEXT = state_text(PATH_STATE)
 TARGET_TEXT = header_text(":path")
 HOST_TEXT = header_text(":authority")
 ADDRESS_TEXT = Text.of("address", DirectSourceIPInput())
 
 _HTTP = ("attributes", "request", "http")
+_SOURCE = ("attributes", "source")
 _ADDRESS = ("attributes", "source", "address", "socketAddress", "address")
 _PSEUDO = {"method": ":method", "path": ":path", "host": ":authority", "scheme": ":scheme"}
 
@@ -229,6 +243,11 @@ def find(path: Sequence[object], providers: Sequence[str]) -> Source | None:
         return _query(parts[1:])
     if parts[0] == "identity":
         return _identity(parts[1:], providers)
+    if parts[0] == "peer":
+        return PEER if len(parts) == 1 else Missing()
+    if parts[:2] == _SOURCE and len(parts) > 2 and parts[2] in ("principal", "certificate"):
+        # The certificate itself is not asked for (`include_peer_certificate`).
+        return PRINCIPAL if parts[2:] == ("principal",) else Missing()
     if parts[0] == "attributes" and _ADDRESS[: len(parts)] == parts:
         return Address() if parts == _ADDRESS else Given()
     return None

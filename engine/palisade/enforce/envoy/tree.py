@@ -29,6 +29,7 @@ from palisade.enforce.envoy.predicate import (
     Prefixed,
     Text,
     all_of,
+    laid_texts,
     to_proto,
     typed,
 )
@@ -122,6 +123,7 @@ class _Building:
         self._texts: dict[Text, None] = {}
 
     def tree(self, entries: Sequence[Entry], last: Entry) -> Tree:
+        self._texts.update(dict.fromkeys(laid_texts(entry.predicate for entry in entries)))
         stages = self._stages(entries)
         while len(stages) > MAX_STAGES:
             # Each stage is one level deeper: only look-ups of more constants are worth one.

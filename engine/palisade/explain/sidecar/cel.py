@@ -16,6 +16,7 @@ import re2
 from cel.expr.syntax_pb2 import Expr
 
 from palisade.explain.sidecar.request import Sight, UnreadError
+from palisade_sidecar.peer import NAMES
 
 
 class _Error(Exception):
@@ -50,6 +51,7 @@ _TYPES: dict[type, str] = {
     type(None): "null_type",
 }
 _ROOTS = ("request", "metadata")
+URI = NAMES[0]
 
 
 def holds(expression: Expr, seen: Sight) -> bool:
@@ -68,7 +70,8 @@ def _value(expression: Expr, seen: Sight) -> Any:
         return _identifier(expression.ident_expr.name, seen)
     if kind == "select_expr":
         select = expression.select_expr
-        return _at(_value(select.operand, seen), select.field)
+        operand = _value(select.operand, seen)
+        return select.field in operand if select.test_only else _at(operand, select.field)
     if kind == "list_expr":
         return [_value(each, seen) for each in expression.list_expr.elements]
     if kind == "struct_expr":
@@ -96,6 +99,9 @@ def _identifier(name: str, seen: Sight) -> Any:
         return {"headers": dict(seen.headers), "time": _Time(seen.time)}
     if name == "metadata":
         return {"filter_metadata": dict(seen.metadata)}
+    if name == "connection":
+        # An input does not tell which kind of name it is, and nothing depends on it.
+        return {URI: seen.caller} if seen.caller else {}
     raise UnreadError(f"the attribute {name}")
 
 
@@ -103,6 +109,9 @@ def _call(call: Expr.Call, seen: Sight) -> Any:
     name = call.function
     if name in ("_&&_", "_||_"):
         return _logical(call, seen, decisive=name == "_||_")
+    if name == "_?_:_":
+        condition, then, otherwise = call.args
+        return _value(then if _value(condition, seen) is True else otherwise, seen)
     function = _FUNCTIONS.get(name)
     if function is None:
         raise UnreadError(f"the function {name}")

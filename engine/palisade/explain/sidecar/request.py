@@ -16,6 +16,7 @@ from palisade.decide.input import JWT_METADATA
 from palisade.explain.sidecar.tokens import verified
 from palisade.rego.values import Value
 from palisade.xds import Snapshot
+from palisade_sidecar.peer import PRINCIPAL, SPIFFE, SPIFFE_ID
 
 
 class UnreadError(Exception):
@@ -26,7 +27,7 @@ class UnreadError(Exception):
 class Sight:
     """One request. Numbers in `metadata` are doubles, as in protobuf's Struct; pseudo-headers are headers.
 
-    `time` is when it arrived, in nanoseconds since the epoch.
+    `time` is when it arrived, in nanoseconds since the epoch; `caller` is who calls, or empty.
     """
 
     headers: Mapping[str, str]
@@ -34,6 +35,7 @@ class Sight:
     state: Mapping[str, str]
     address: str
     time: int
+    caller: str = ""
 
 
 def sight(snapshot: Snapshot, document: Value) -> Sight:
@@ -51,7 +53,9 @@ def sight(snapshot: Snapshot, document: Value) -> Sight:
     ):
         if http.get(name):
             headers[pseudo] = http[name]
-    source = document.get("attributes", {}).get("source", {}).get("address", {}).get("socketAddress", {})
+    source = document.get("attributes", {}).get("source", {})
+    caller = str(source.get("principal", ""))
+    source = source.get("address", {}).get("socketAddress", {})
     payloads = _payloads(document)
     for message in filters(snapshot, JwtAuthentication):
         payloads |= verified(message, headers, payloads)
@@ -60,9 +64,11 @@ def sight(snapshot: Snapshot, document: Value) -> Sight:
     for message in filters(snapshot, SetFilterState):
         for each in message.on_request_headers:
             text = each.format_string.text_format_source.inline_string
-            state[each.object_key] = _formatted(text, headers, metadata)
+            laid = _formatted(text, headers, metadata, caller)
+            if laid or not each.skip_if_empty:
+                state[each.object_key] = laid
     # A policy that asks for the time is told the present one, whenever the request was.
-    return Sight(headers, metadata, state, str(source.get("address", "")), time.time_ns())
+    return Sight(headers, metadata, state, str(source.get("address", "")), time.time_ns(), caller)
 
 
 def filters(snapshot: Snapshot, kind: Callable[[], Message]) -> list[Any]:
@@ -97,13 +103,17 @@ _PATH = "%PATH(NQ:PATH)%"
 _METADATA = "%DYNAMIC_METADATA("
 
 
-def _formatted(text: str, headers: Mapping[str, str], metadata: Mapping[str, Any]) -> str:
-    """What a format of Envoy's access logs gives: constants, the path, or a value of the metadata.
+def _formatted(text: str, headers: Mapping[str, str], metadata: Mapping[str, Any], caller: str) -> str:
+    """What a format of Envoy's access logs gives: constants, the path, who calls, or a value of the metadata.
 
     https://www.envoyproxy.io/docs/envoy/v1.40.0/configuration/observability/access_log/usage
     """
     if "%" not in text:
         return text
+    if text == PRINCIPAL:
+        return caller
+    if text == SPIFFE_ID:
+        return caller if caller.startswith(SPIFFE) else ""
     if text == _PATH:
         return headers.get(":path", "").partition("?")[0]
     if text.startswith(_METADATA) and text.endswith(")%"):

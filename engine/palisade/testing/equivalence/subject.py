@@ -26,7 +26,10 @@ from palisade.policy.revisions import Revision
 from palisade.policy.sets import PolicySet
 from palisade.testing.equivalence.substitutes import VERIFYING, OwnKeys
 from palisade.testing.equivalence.tokens import Issuer, Issuers, KeyIssuer, SecretIssuer, signers_of
+from palisade.testing.equivalence.walks import walks
 from palisade.xds.resources import EXTENSION
+
+_CALLERS = (("peer",), ("attributes", "source", "principal"))
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +79,12 @@ class Subject:
     def answers(self) -> bool:
         """Whether the decision may be an object, which says more than allow or deny."""
         return "allowed" in self.revision.policy.plan([self.rule]).strings
+
+    @cached_property
+    def asks_callers(self) -> bool:
+        """Whether the policy asks who calls: requests come without certificates here."""
+        places = walks(self.revision.policy.plan([self.rule]))
+        return any(place[:3] in _CALLERS for place in places)
 
     @cached_property
     def evaluate(self) -> Callable[[rego.Value], rego.Value]:

@@ -1,0 +1,191 @@
+"""Who calls, on a real Envoy with TLS: what the sidecar decides by it is what the engine would.
+
+Each request is decided twice, once by the engine and once as compiled. Certificates have any number of names
+of every kind, names that begin alike, and names with commas, controls and letters beyond ASCII.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from stand import Sent, Stand, in_memory
+
+from palisade.explain.sidecar import decided, sight
+from palisade.testing.certificates import Pair, TestAuthority
+
+AUTHORITY = TestAuthority()
+DECISION = "p/allow"
+
+URIS = (
+    "spiffe://a/b",
+    "spiffe://a/bc",
+    "spiffe://a/b,spiffe://c/d",
+    "spiffe://c/d",
+    "SPIFFE://a/b",
+    "spiffe:/a",
+    "spiffe://",
+    "https://a/b",
+    "",
+    "spiffe://a/%2F?x=%CEL(1)%",
+    "spiffe://a/'b'\\\"c\"",
+    "spiffe://a/b\n",
+    "spiffe://a/\x00b",
+)
+HOSTS = ("a.example", "a.example,b.example", "b.example", "", "spiffe://a/b")
+SUBJECTS = (None, {"CN": "a.example"}, {"CN": "spiffe://a/b"}, {"CN": "jürgen, x", "O": "A+B", "C": "DE"})
+TEXTS = (
+    *URIS,
+    *HOSTS,
+    "CN=a.example",
+    "CN=spiffe://a/b",
+    "C=DE,O=A\\+B,CN=j\\C3\\BCrgen\\, x",
+    "CN=j\\C3\\BCrgen\\, x,O=A\\+B,C=DE",
+    "spiffe://a/",
+    "spiffe://a",
+    "spiffe",
+    "CN=",
+    ",",
+    "b",
+)
+
+
+@pytest.fixture(scope="module")
+def stand() -> Iterator[Stand]:
+    with Stand(AUTHORITY) as running:
+        yield running
+
+
+_ISSUED: dict[tuple[object, ...], Pair] = {}
+
+
+def issued(uris: tuple[str, ...], dns: tuple[str, ...], subject: int) -> Pair:
+    """A certificate, the same one for the same names."""
+    key = (uris, dns, subject)
+    if key not in _ISSUED:
+        _ISSUED[key] = AUTHORITY.issue(uris=uris, dns=dns, subject=SUBJECTS[subject])
+    return _ISSUED[key]
+
+
+def names(of: tuple[str, ...]) -> st.SearchStrategy[tuple[str, ...]]:
+    return st.lists(st.sampled_from(of), max_size=2).map(tuple)
+
+
+CALLERS = st.none() | st.builds(issued, names(URIS), names(HOSTS), st.integers(0, len(SUBJECTS) - 1))
+
+
+def quoted(text: str) -> str:
+    return json.dumps(text)
+
+
+WHO = st.sampled_from(
+    (
+        "input.peer",
+        "input.attributes.source.principal",
+        'object.get(input.attributes.source, "principal", "")',
+    )
+)
+ONE = st.sampled_from(TEXTS).map(quoted)
+SOME = st.lists(ONE, min_size=1, max_size=8).map(", ".join)
+
+CONDITIONS = st.one_of(
+    st.builds("{} == {}".format, WHO, ONE),
+    st.builds("{} != {}".format, WHO, ONE),
+    st.builds("{} in {{{}}}".format, WHO, SOME),
+    st.builds("not {} in {{{}}}".format, WHO, SOME),
+    st.builds("{} in data.many".format, WHO),
+    st.builds("data.grants[{}][_] == input.attributes.request.http.method".format, WHO),
+    st.builds("startswith({}, {})".format, WHO, ONE),
+    st.builds("startswith({}, data.prefixes[_])".format, WHO),
+    st.builds("endswith({}, {})".format, WHO, ONE),
+    st.builds("contains({}, {})".format, WHO, ONE),
+    st.builds("regex.match(`^spiffe://[^/,]+/b`, {})".format, WHO),
+    st.builds("{} == input.attributes.request.http.headers.x".format, WHO),
+    st.builds('split({}, "/")[2] == {}'.format, WHO, ONE),
+    st.builds('trim_prefix({}, "spiffe://") == "a/b"'.format, WHO),
+    WHO,
+    st.just("not input.peer"),
+    st.just("not input.attributes.source.principal"),
+    st.just("input.peer == input.attributes.source.principal"),
+    st.just("input.attributes.source.certificate"),
+    st.builds("is_string({})".format, WHO),
+    st.builds("{}.x".format, st.sampled_from(("input.peer", "input.attributes.source.principal"))),
+)
+RULES = st.lists(st.lists(CONDITIONS, min_size=1, max_size=2), min_size=1, max_size=4)
+
+DATA = {
+    "many": [f"spiffe://a/{n}" for n in range(40)] + ["spiffe://a/b", "CN=a.example"],
+    "grants": {each: ["GET"] for each in ("spiffe://a/b", "spiffe://c/d", "a.example", "spiffe://a/x", "")},
+    "prefixes": ["spiffe://a/b", "spiffe://c/", "CN=", "a."],
+}
+
+
+def policy(rules: list[list[str]]) -> str:
+    bodies = ("\n\t".join(each) for each in rules)
+    return "package p\n\ndefault allow := false\n\n" + "\n\n".join(f"allow if {{\n\t{b}\n}}" for b in bodies)
+
+
+REQUEST = Sent(headers=(("x", "spiffe://a/b"),))
+
+
+def outcomes(stand: Stand, callers: list[Pair | None]) -> list[tuple[int, bytes | None]]:
+    """The status of each caller's request, and what the function got of it."""
+    found = (stand.send(REQUEST, each) for each in callers)
+    return [(each.status, each.reached) for each in found]
+
+
+@settings(max_examples=40)
+@given(RULES, st.lists(CALLERS, min_size=4, max_size=8))
+def test_the_sidecar_decides_by_who_calls_as_the_engine_does(
+    stand: Stand, rules: list[list[str]], callers: list[Pair | None]
+) -> None:
+    policies = in_memory({"p.rego": policy(rules)}, DATA)
+    enforcement = stand.enforce(policies, DECISION)
+    native = outcomes(stand, callers)
+    events = stand.log(len(callers))
+    stand.enforce(policies, DECISION, ask=True)
+    asked = outcomes(stand, callers)
+    stand.log(len(callers))
+    assert native == asked
+    if all(each.native for each in enforcement.coverage):
+        assert {each["palisade"]["decider"] for each in events} == {"native"}
+
+
+@pytest.mark.parametrize(
+    ("rule", "passing"),
+    [
+        ('input.peer == "spiffe://a/b"', {"one", "two"}),
+        ('input.attributes.source.principal == "a.example"', {"dns"}),
+        ('input.attributes.source.principal == "CN=cn"', {"subject"}),
+        ('startswith(input.peer, "spiffe://a/")', {"one", "two", "comma"}),
+        ("input.peer in {`spiffe://a/b,spiffe://c/d`, `x`}", {"comma"}),
+        ("not input.attributes.source.principal", {"nobody", "nameless"}),
+        ("not input.peer", {"nobody", "nameless", "dns", "subject"}),
+        ("data.grants[input.peer][_] == `GET`", {"one", "two"}),
+    ],
+)
+def test_each_kind_of_caller_is_decided_natively(stand: Stand, rule: str, passing: set[str]) -> None:
+    callers = {
+        "nobody": None,
+        "nameless": issued((), (), 0),
+        "one": issued(("spiffe://a/b",), (), 0),
+        "two": issued(("spiffe://a/b", "spiffe://c/x"), ("a.example",), 1),
+        "comma": issued(("spiffe://a/b,spiffe://c/d",), (), 0),
+        "dns": issued((), ("a.example", "b.example"), 1),
+        "subject": AUTHORITY.issue(subject={"CN": "cn"}),
+    }
+    enforcement = stand.enforce(in_memory({"p.rego": policy([[rule]])}, DATA), DECISION)
+    assert all(each.native for each in enforcement.coverage)
+    found = dict(zip(callers, outcomes(stand, list(callers.values())), strict=True))
+    assert {name for name, outcome in found.items() if outcome[0] == 200} == passing
+    events = stand.log(len(callers))
+    assert {each["palisade"]["decider"] for each in events} == {"native"}
+    for name, event in zip(callers, events, strict=True):
+        read = decided(enforcement.snapshot, sight(enforcement.snapshot, event["input"]))
+        assert read.allowed == (name in passing), "`palisade explain` reads the configuration as Envoy does"
+    logged = [each["input"]["attributes"]["source"].get("principal") for each in events]
+    expected = (None, None, "spiffe://a/b", "spiffe://a/b", "spiffe://a/b,spiffe://c/d", "a.example", "CN=cn")
+    assert logged == list(expected)
