@@ -187,7 +187,8 @@ class Rig:
     @asynccontextmanager
     async def sidecar(self, **changes: Any) -> AsyncIterator[tuple[Sidecar, httpx.AsyncClient]]:
         """The function and its sidecar, live, and a client; in the end the engine goes too."""
-        upstream = await asyncio.start_server(self.function.serve, "127.0.0.1", 0)
+        # The head of a request may be read with all of a large body behind it already.
+        upstream = await asyncio.start_server(self.function.serve, "127.0.0.1", 0, limit=1 << 20)
         port = upstream.sockets[0].getsockname()[1]
         settings = Settings(
             **{
