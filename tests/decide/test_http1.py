@@ -19,9 +19,15 @@ from palisade.decide.service import Authorization, Evaluation, Evaluator
 class Lines:
     def __init__(self) -> None:
         self.events: list[dict[str, Any]] = []
+        self.writes: list[int] = []
+        """How many lines each write had."""
+
+    def room(self) -> int:
+        return 1 << 30
 
     def write(self, lines: bytes) -> None:
         self.events += map(json.loads, lines.splitlines())
+        self.writes.append(lines.count(b"\n"))
 
     def close(self) -> None:
         pass
@@ -65,9 +71,10 @@ def framed(message: bytes) -> bytes:
 def session(
     talk: Callable[[Client, Checks], Awaitable[None]],
     evaluator: Evaluator = lambda *_: Evaluation(True),
+    sink: Lines | None = None,
 ) -> list[dict[str, Any]]:
     """A connection's talk with the service, and the events."""
-    sink = Lines()
+    sink = sink or Lines()
 
     async def main() -> None:
         async with DecisionLog(sink) as decisions:
@@ -219,16 +226,77 @@ def test_one_that_gave_up_is_not_recorded() -> None:
 
 
 @pytest.mark.parametrize(("timeout", "recorded"), [("100m", 0), ("2S", 1), ("1H", 1), ("", 1), ("x", 1)])
-def test_an_answer_that_comes_too_late_is_not_recorded(timeout: str, recorded: int) -> None:
+def test_an_answer_that_comes_too_late_is_neither_recorded_nor_given(timeout: str, recorded: int) -> None:
+    """One that is given and not recorded would be in no log: the sidecar writes no line of what has an id."""
+
     def slow(function: str, document: Any) -> Evaluation:
         time.sleep(0.15)
         return Evaluation(True)
 
     async def talk(client: Client, _: Checks) -> None:
         client.ask(timeout=timeout)
+        if recorded:
+            await client.answer()
+        else:
+            assert b"grpc-status: 4\r\n" in await client.head()
+        client.ask()
         await client.answer()
 
-    assert len(session(talk, slow)) == recorded
+    assert len(session(talk, slow)) == recorded + 1
+
+
+def test_a_decision_is_written_before_its_answer_leaves() -> None:
+    """An engine that is killed right after an answer has written the decision."""
+    seen: list[int] = []
+
+    async def talk(client: Client, _: Checks) -> None:
+        for _ in range(3):
+            client.ask()
+            await client.answer()
+            seen.append(len(sink.events))
+
+    sink = Lines()
+    session(talk, sink=sink)
+    assert seen == [1, 2, 3]
+
+
+def test_the_decisions_of_one_turn_are_written_together() -> None:
+    """One write for each would cost more than making the lines; and no answer waits for too many others."""
+    sink = Lines()
+
+    async def talk(client: Client, _: Checks) -> None:
+        address = client.writer.get_extra_info("peername")
+        clients = [Client(*await asyncio.open_connection(*address)) for _ in range(40)]
+        for _ in range(2):  # by the second time all connections are made
+            sink.writes.clear()
+            for each in clients:
+                each.ask()
+            for each in clients:
+                await each.answer()
+        for each in clients:
+            each.writer.close()
+
+    session(talk, sink=sink)
+    assert sum(sink.writes) == 40
+    assert max(sink.writes) == 16
+    assert len(sink.writes) <= 6
+
+
+def test_an_answer_that_cannot_be_given_any_more_is_not_recorded() -> None:
+    """Who asked is gone before the answer leaves: the sidecar has denied, and tells that itself."""
+    served: list[Checks] = []
+
+    def evaluate(function: str, document: Any) -> Evaluation:
+        for each in tuple(served[0]._open):
+            each.abort()
+        return Evaluation(True)
+
+    async def talk(client: Client, checks: Checks) -> None:
+        served.append(checks)
+        client.ask()
+        assert await client.reader.read() == b""
+
+    assert session(talk, evaluate) == []
 
 
 def test_closing_lets_an_answer_under_way_go_out_and_then_ends_the_connection() -> None:
@@ -252,7 +320,7 @@ def test_closing_lets_an_answer_under_way_go_out_and_then_ends_the_connection() 
 
 def test_what_fails_to_be_answered_ends_the_connection(caplog: pytest.LogCaptureFixture) -> None:
     class Broken:
-        def answer(self, *_: object) -> CheckResponse:
+        def answer(self, *_: object) -> None:
             raise RuntimeError("a fault of ours")
 
     async def talk(client: Client, checks: Checks) -> None:

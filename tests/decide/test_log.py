@@ -16,7 +16,7 @@ import pytest
 
 from palisade.decide.event import Decider, DecisionRecord
 from palisade.decide.log import DecisionLog
-from palisade.decide.sink import FileSink, StreamSink
+from palisade.decide.sink import UNBOUNDED, FileSink, StreamSink
 from palisade.decide.times import rfc3339
 from palisade.rego.values import Set
 
@@ -30,6 +30,9 @@ class Memory:
         self.gate.set()
         self.broken = False
         self.undoes = True
+
+    def room(self) -> int:
+        return UNBOUNDED if self.gate.is_set() else 0
 
     def write(self, lines: bytes) -> None:
         self.gate.wait()

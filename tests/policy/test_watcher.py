@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -304,6 +305,40 @@ def test_what_is_no_part_of_a_policy_set_wakes_nobody(root: Path, name: str) -> 
                 await asyncio.wait_for(watch.watcher.changed(), 0.3)
 
     asyncio.run(session())
+
+
+def test_a_log_beside_the_settings_wakes_no_thread_with_each_line(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The engine writes one before each answer, and a thread that wakes for it costs as much again."""
+    heard: list[str] = []
+    hear = Watcher._hear
+
+    def counted(self: Watcher, place: Any, event: Any) -> None:
+        heard.append(event.event_type)
+        hear(self, place, event)
+
+    monkeypatch.setattr(Watcher, "_hear", counted)
+
+    async def session() -> None:
+        async with Watch(root) as watch:
+            with (root.parent / "decisions.jsonl").open("a") as file:
+                await asyncio.sleep(0.2)
+                heard.clear()
+                for _ in range(100):
+                    file.write("a line\n")
+                    file.flush()
+                await asyncio.sleep(0.2)
+                assert heard == []
+            with (root.parent / "palisade.yaml").open("a") as settings:
+                settings.write("# half")
+                settings.flush()
+                await asyncio.sleep(0.1)
+                settings.write(" and half\n")
+            await asyncio.wait_for(watch.watcher.changed(), 2)
+
+    asyncio.run(session())
+    assert "closed" in heard
 
 
 def test_a_noisy_neighbour_cannot_hold_a_change_back(root: Path) -> None:

@@ -8,7 +8,9 @@ from typing import Any
 
 import httpx
 import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
 
+from palisade.decide.ids import id_of
 from palisade.decide.service import Evaluation
 from palisade.rego.errors import EvalError
 
@@ -124,6 +126,41 @@ def test_every_decision_is_logged_once(rig: Any, make_revision: Any, until: Any)
         ("/ok", "native", True, ""),
         ("/ok", "native", True, ""),
     ]
+
+
+def test_the_engine_and_the_access_log_name_a_decision_alike(
+    rig: Any, make_revision: Any, until: Any
+) -> None:
+    """Where both tell of a request, as of one whose answer was lost on the way, one can tell that the two
+    entries are of one decision."""
+    asked: list[str] = []
+
+    def late(function: str, document: Any) -> Any:
+        request = document["attributes"]["request"]
+        if not request["http"]["path"].endswith("late"):
+            return evaluate(function, document)
+        place = document["attributes"]["source"]["address"]["socketAddress"]
+        sender = f"{place['address']}:{place['portValue']}"
+        nanoseconds = nanoseconds_of(request["time"])
+        asked.append(id_of(function, nanoseconds, request["http"]["headers"]["x-request-id"], sender))
+        return _late()
+
+    async def play(client: httpx.AsyncClient) -> None:
+        rig.evaluator = late
+        for _ in range(5):
+            await client.get("/ask/late", headers={"x-forwarded-for": "192.0.2.1"})
+
+    events = on_envoy(rig, make_revision, until, play)
+    assert {error_of(event) for event in events} == {"residual_unanswered"}
+    assert sorted(event["decision_id"] for event in events) == sorted(asked)
+    assert len(set(asked)) == 5
+
+
+def nanoseconds_of(timestamp: str) -> int:
+    """Nanoseconds since the epoch, of a time as Protobuf's JSON has it."""
+    found = Timestamp()
+    found.FromJsonString(timestamp)
+    return found.ToNanoseconds()
 
 
 def error_of(event: dict[str, Any]) -> str:

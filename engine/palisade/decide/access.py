@@ -8,9 +8,7 @@ engine carries the id of the engine's decision, which was recorded there.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
-import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -20,6 +18,7 @@ import grpc.aio
 
 from palisade.decide import lines
 from palisade.decide.event import Decider, DecisionRecord, Event
+from palisade.decide.ids import id_of
 from palisade.decide.input import JWT_METADATA, identity_of
 from palisade.decide.lines import Line
 from palisade.decide.log import DecisionLog
@@ -46,7 +45,7 @@ _BY_EXT_AUTHZ = "UAEX"
 _RESIDUAL, _ERROR = "residual", "error"
 
 _YIELD_EVERY = 64
-_ROOM_SECONDS = 5.0
+_ROOM_SECONDS = _WRITTEN_SECONDS = 4.0  # the sidecar waits 10 s
 _ROOM_POLL = 0.02
 
 
@@ -65,6 +64,7 @@ class AccessLog:
     ) -> None:
         self._decisions = decisions
         self._comparison = comparison
+        self._unwritten: asyncio.Future[None] | None = None
         self.path = path
 
     def add_to(self, server: grpc.aio.Server) -> None:
@@ -75,7 +75,10 @@ class AccessLog:
         )
 
     async def _append(self, content: bytes, context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
-        """Takes a batch whole, or refuses it whole: the sidecar keeps it and comes again."""
+        """Takes a batch whole, or refuses it whole: the sidecar keeps it and comes again.
+
+        The answer says that the batch is written: the sidecar forgets it then.
+        """
         function = function_of(context.auth_context()) or ""
         batch = list(lines.read(content))
         if not await self._has_room(len(batch)):
@@ -92,12 +95,17 @@ class AccessLog:
             log.error(
                 "%d lines of the sidecar of %s cannot be read: is it of this version?", unread, function
             )
+        mark = self._decisions.mark()
+        await asyncio.wait((mark,), timeout=_WRITTEN_SECONDS)
+        if not mark.done():
+            # They are in the queue for good, and must not come twice; but no more is taken before them.
+            self._unwritten = mark
         return b""
 
     async def _has_room(self, count: int) -> bool:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + _ROOM_SECONDS
-        while self._decisions.room < count:
+        while self._decisions.room < count or not (self._unwritten is None or self._unwritten.done()):
             if loop.time() > deadline:
                 return False
             await asyncio.sleep(_ROOM_POLL)
@@ -117,7 +125,7 @@ class AccessRecord:
         line = self.line
         verdict = _verdict(line)
         return DecisionRecord(
-            decision_id=_id(self.function, line),
+            decision_id=id_of(self.function, line.start, line.request_id, line.direct),
             timestamp=line.start,
             decider=verdict.decider,
             function=self.function,
@@ -143,12 +151,6 @@ class AccessRecord:
             return None
         revision, allowed = self.line.revision, verdict.allowed
         return shadow if self.comparison.native(self.function, revision, allowed, shadow) else None
-
-
-def _id(function: str, line: Line) -> str:
-    """The same for a line that is handed on a second time."""
-    named = f"{function} {line.start} {line.request_id} {line.direct}"
-    return str(uuid.UUID(bytes=hashlib.blake2b(named.encode(), digest_size=16).digest(), version=4))
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from envoy.service.auth.v3.external_auth_pb2 import CheckRequest, CheckResponse
 from google.protobuf.message import DecodeError
 
 from palisade.decide.peer import function_of_certificate
+from palisade.decide.service import Asker
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +26,7 @@ METHOD = b"/envoy.service.auth.v3.Authorization/Check"
 MAX_BYTES = 4 << 20
 """Of one request with its head: as much as gRPC takes by default."""
 
-INVALID_ARGUMENT, UNIMPLEMENTED, INTERNAL = 3, 12, 13  # grpc.StatusCode
+INVALID_ARGUMENT, DEADLINE_EXCEEDED, UNIMPLEMENTED, INTERNAL = 3, 4, 12, 13  # grpc.StatusCode
 
 _PREFIX = 5  # a flag for compression, and the length in four bytes
 _UNITS = {b"H": 3600.0, b"M": 60.0, b"S": 1.0, b"m": 1e-3, b"u": 1e-6, b"n": 1e-9}
@@ -40,8 +41,8 @@ class Answerer(Protocol):
     """What answers checks: `palisade.decide.service.Authorization`."""
 
     def answer(
-        self, request: CheckRequest, proven: str | None, patience: float | None
-    ) -> CheckResponse | Coroutine[Any, Any, CheckResponse]: ...
+        self, request: CheckRequest, proven: str | None, patience: float | None, asker: Asker
+    ) -> Coroutine[Any, Any, None] | None: ...
 
 
 class Checks:
@@ -74,7 +75,8 @@ class _Connection(asyncio.Protocol):
         self._connections = connections
         self._parser = httptools.HttpRequestParser(self)
         self._proven: str | None = None
-        self._answering: asyncio.Task[CheckResponse] | None = None
+        self._asked = False
+        self._answering: asyncio.Task[None] | None = None
         self._closing = False
         self.lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._expect()
@@ -128,7 +130,7 @@ class _Connection(asyncio.Protocol):
         self._body.append(body)
 
     def on_message_complete(self) -> None:
-        if self._answering is not None:
+        if self._asked:
             # Answers go in the order of the questions, and Envoy asks one at a time.
             self._refuse(_BAD_REQUEST)
             return
@@ -145,23 +147,33 @@ class _Connection(asyncio.Protocol):
         except DecodeError:
             self._send(_failure(INVALID_ARGUMENT, b"the message is no CheckRequest"))
             return
-        answer = self._service.answer(request, self._proven, patience)
-        if isinstance(answer, CheckResponse):
-            self._send(_success(answer))
-        else:
-            self._answering = asyncio.get_running_loop().create_task(answer)
-            self._answering.add_done_callback(self._answered)
+        self._asked = True
+        waiting = self._service.answer(request, self._proven, patience, self)
+        if waiting is not None:
+            self._answering = asyncio.get_running_loop().create_task(waiting)
+            self._answering.add_done_callback(self._decided)
 
-    def _answered(self, task: asyncio.Task[CheckResponse]) -> None:
+    def _decided(self, task: asyncio.Task[None]) -> None:
         self._answering = None
-        if task.cancelled():
-            return
-        error = task.exception()
-        if error is None:
-            self._send(_success(task.result()))
-        else:
+        if not task.cancelled() and (error := task.exception()) is not None:
             log.error("a check was not answered", exc_info=error)
+            self._asked = False
             self._send(_failure(INTERNAL, b"the check failed"))
+
+    # What the service calls -----------------------------------------------------------------------
+
+    @property
+    def waits(self) -> bool:
+        """Whether who asked still listens."""
+        return not self._transport.is_closing()
+
+    def take(self, response: CheckResponse | None) -> None:
+        """Sends the answer."""
+        self._asked = False
+        if response is None:
+            self._send(_failure(DEADLINE_EXCEEDED, b"the answer comes too late"))
+        else:
+            self._send(_success(response))
 
     # Sending --------------------------------------------------------------------------------------
 
@@ -177,7 +189,7 @@ class _Connection(asyncio.Protocol):
     def close(self) -> None:
         """Close now, or after the answer that is under way."""
         self._closing = True
-        if self._answering is None:
+        if not self._asked:
             self._transport.close()
 
     def abort(self) -> None:

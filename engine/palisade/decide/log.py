@@ -1,8 +1,9 @@
-"""The decision log: one JSON line for every decision, written beside the decisions and never before them.
+"""The decision log: one JSON line for every decision.
 
-Records wait in a bounded queue. A task of the event loop turns them into masked lines, a few at a time so
-that no decision waits long, and a thread writes the lines, since a full pipe or a slow disk may block.
-What does not fit is counted and reported: nothing is lost in silence.
+The engine's own decisions are written before they are answered, all those of one turn of the event loop by
+one write: so they outlive an engine that is killed. All others, and those too where the sink would have to be
+waited for, wait in a bounded queue. A task of the event loop turns them into masked lines, a few at a time so
+that no decision waits long. What does not fit is counted and reported: nothing is lost in silence.
 """
 
 from __future__ import annotations
@@ -11,12 +12,10 @@ import asyncio
 import importlib.metadata
 import json
 import logging
-import queue
-import threading
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
@@ -28,6 +27,7 @@ from palisade.decide.event import Event, Record
 from palisade.decide.explaining import Explaining, Explanation
 from palisade.decide.mask import Mask, scrub_line
 from palisade.decide.sink import Sink
+from palisade.decide.writer import Writer
 
 log = logging.getLogger(__name__)
 
@@ -38,11 +38,8 @@ _SLICE, _LONGEST_SLICE = 64, 1024
 come faster than that, up to the second: they wait then, since else their records would be lost."""
 _REPORT_EVERY = 5.0
 _GATHER = 0.02
-"""Seconds in which records gather, so that no line is made, nor a thread woken, while a request waits."""
+"""Seconds in which queued records gather, so that no line is made while a request waits."""
 _RETRY = 0.01
-_BATCHES = 256
-_TRY_AGAIN = 0.5
-"""Seconds until a sink that failed is tried again. What cannot be written waits, and sidecars keep theirs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +90,11 @@ class DecisionLog:
             **(labels or {}),
         }
         self._size = size
-        self._waiting: deque[Record] = deque()
+        self._waiting: deque[Record | asyncio.Future[None]] = deque()
         self._explained: deque[_Entry] = deque()
         self._wake = asyncio.Event()
         self._subscribers: list[Subscriber] = []
-        self._writer = _Writer(sink)
+        self._writer = Writer(sink)
         self._recorded = self._dropped = self._failed = self._reported = 0
         self._report_at = 0.0
         self._task: asyncio.Task[None] | None = None
@@ -118,14 +115,32 @@ class DecisionLog:
         """How many decisions the queue can take now."""
         return self._size - len(self._waiting)
 
+    def write(self, records: Sequence[Record]) -> None:
+        """Write decisions now, before they are answered; where that would have to wait, they are queued."""
+        if not self._writer.prompt:
+            for each in records:
+                self.record(each)
+            return
+        self._recorded += len(records)
+        lines = [line for each in records if (line := self._line(each)) is not None]
+        self._writer.write(lines)
+        self._report()
+
     def record(self, record: Record) -> None:
-        """Hand over a decision. Returns at once; with a full queue it counts the decision as dropped."""
+        """Queue a decision. Returns at once; with a full queue it counts the decision as dropped."""
         self._recorded += 1
         if len(self._waiting) >= self._size:
             self._dropped += 1
             return
         self._waiting.append(record)
         self._wake.set()
+
+    def mark(self) -> asyncio.Future[None]:
+        """What is done when all that was queued before is written, or given up."""
+        mark: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(mark)
+        self._wake.set()
+        return mark
 
     def subscribe(self, subscriber: Subscriber) -> Callable[[], None]:
         """Call `subscriber` with each masked event, in the event loop. Returns what ends that."""
@@ -167,19 +182,28 @@ class DecisionLog:
         if self._writer.full:
             return False
         lines: list[bytes] = []
+        marks: list[asyncio.Future[None]] = []
         for _ in range(_share(len(self._explained))):
             lines.append(self._told(self._explained.popleft()))
         for _ in range(_share(len(self._waiting))):
-            entry = self._entry(self._waiting.popleft().event)
-            if entry is None:
-                continue
-            if self.explaining is not None and self.explaining.wants(entry.event):
-                event = entry.shown
-                self.explaining.explain(event, partial(self._take_back, event))
-            else:
-                lines.append(self._told(entry))
-        self._writer.put(lines)
+            each = self._waiting.popleft()
+            if isinstance(each, asyncio.Future):
+                marks.append(each)
+            elif (line := self._line(each)) is not None:
+                lines.append(line)
+        self._writer.write(lines, marks)
         return True
+
+    def _line(self, record: Record) -> bytes | None:
+        """The line of a decision; None where it cannot be spelled, and where it is explained first."""
+        entry = self._entry(record.event)
+        if entry is None:
+            return None
+        if self.explaining is not None and self.explaining.wants(entry.event):
+            event = entry.shown
+            self.explaining.explain(event, partial(self._take_back, event))
+            return None
+        return self._told(entry)
 
     def _entry(self, event: Callable[[], Event], *, masked: bool = False) -> _Entry | None:
         """The entry of a decision, masked."""
@@ -253,68 +277,3 @@ def _encoded(event: Event) -> bytes:
     except TypeError:
         # Rego has numbers of more than 64 bits, and a string may have halves of surrogate pairs.
         return _ENCODER.encode(event).encode()
-
-
-class _Writer:
-    """The thread that writes, and the bounded queue of batches before it."""
-
-    def __init__(self, sink: Sink) -> None:
-        self._sink = sink
-        self._batches: queue.Queue[list[bytes] | None] = queue.Queue(_BATCHES)
-        self._thread = threading.Thread(target=self._run, name="decision log", daemon=True)
-        self._hurried = threading.Event()
-        self.written = 0
-        self.lost = 0
-        self.problem = ""
-
-    def start(self) -> None:
-        self._thread.start()
-
-    @property
-    def full(self) -> bool:
-        return self._batches.full()
-
-    def put(self, lines: list[bytes]) -> None:
-        """Hand over lines. Only one thread may call this, after it saw that there is room."""
-        self._batches.put_nowait(lines)
-
-    def drain(self) -> None:
-        """Wait until everything so far is written."""
-        self._batches.join()
-
-    def hurry(self) -> None:
-        """From now on what cannot be written is not tried again."""
-        self._hurried.set()
-
-    def stop(self) -> None:
-        """Write what waits and close the sink."""
-        self._batches.put(None)
-        self._thread.join()
-        self._sink.close()
-
-    def _run(self) -> None:
-        while (lines := self._batches.get()) is not None:
-            self._write(lines)
-            self._batches.task_done()
-
-    def _write(self, lines: list[bytes]) -> None:
-        text = b"".join(lines)
-        while not self._written(text):
-            if not self._sink.undoes or self._hurried.is_set():
-                self.lost += len(lines)
-                return
-            self._hurried.wait(_TRY_AGAIN)
-        self.written += len(lines)
-
-    def _written(self, text: bytes) -> bool:
-        try:
-            self._sink.write(text)
-        except OSError as error:
-            if not self.problem:
-                log.error("the decision log cannot be written: %s", error.strerror or error)
-            self.problem = error.strerror or str(error)
-        else:
-            if self.problem:
-                log.warning("the decision log can be written again")
-            self.problem = ""
-        return not self.problem

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import grpc.aio
 from envoy.service.auth.v3.attribute_context_pb2 import AttributeContext
@@ -24,6 +23,7 @@ from envoy.service.auth.v3.external_auth_pb2_grpc import (
 from palisade.decide.backends.interface import BackendError
 from palisade.decide.decision import Decision, denied, from_value
 from palisade.decide.event import Decider, DecisionRecord
+from palisade.decide.ids import id_of, new_id
 from palisade.decide.input import FUNCTION, InputError, to_input
 from palisade.decide.log import DecisionLog
 from palisade.decide.peer import function_of
@@ -37,13 +37,16 @@ log = logging.getLogger(__name__)
 INVALID_REQUEST = "invalid_request"
 UNKNOWN_SIDECAR = "unknown_sidecar"
 
+_MOST_LEAVING = 16
+"""Answers that leave together: no more wait for each other's lines, which take some 20 us each."""
+
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
     """The value of the decision rule, and which rule of which revision gave it.
 
     `path` is the decision's path, such as `palisade/identity/allow`; `rule` is the label of the rule that
-    decided, or what finds it out for the log once the sidecar has its answer.
+    decided, or what finds it out for the log.
     """
 
     value: Value
@@ -60,32 +63,76 @@ returns an awaitable, so that other decisions go on meanwhile; it is cancelled a
 """
 
 
+class Asker(Protocol):
+    """Who asked a check, and takes its answer."""
+
+    @property
+    def waits(self) -> bool:
+        """Whether an answer still reaches it."""
+        ...
+
+    def take(self, response: CheckResponse | None) -> None:
+        """Takes the answer; None where it came too late, and must not be given."""
+        ...
+
+
 @dataclass(slots=True)
 class _Question:
     """One check under way: who asks, until when, and the input made of it (None if none could be)."""
 
     attributes: AttributeContext
+    asker: Asker
     patience: float | None
-    id: str
     asked: int
     started: int
+    id: str = ""
     function: str = ""
     input: Value | None = None
     evaluating: int = 0
     decided: bool = True
     """Whether the outcome is the policy's: not where a backend failed, or time was up."""
+    late: bool = False
 
     @property
     def answered_in_time(self) -> bool:
         return self.patience is None or time.perf_counter_ns() - self.started < self.patience * 1e9
 
 
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """An answer that is about to leave, and what the log is to tell of it."""
+
+    question: _Question
+    record: DecisionRecord
+    response: CheckResponse
+
+
 class _UnknownSidecarError(Exception):
     pass
 
 
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """A call by gRPC. One that was cancelled waits no longer."""
+
+    answer: asyncio.Future[CheckResponse | None]
+
+    @property
+    def waits(self) -> bool:
+        return not self.answer.done()
+
+    def take(self, response: CheckResponse | None) -> None:
+        self.answer.set_result(response)
+
+
 class Authorization(AuthorizationServicer):  # type: ignore[misc]  # generated code has no types
-    """Decides by the evaluator, and records each decision. Whatever goes wrong is a denial."""
+    """Decides by the evaluator, and records each decision before its answer leaves. Whatever goes wrong is a
+    denial.
+
+    The answers of one turn of the event loop leave together, after one write to the log. An answer that
+    nobody waits for any more is neither recorded nor given: the sidecar has decided, and its access log tells
+    that.
+    """
 
     def __init__(
         self,
@@ -101,6 +148,7 @@ class Authorization(AuthorizationServicer):  # type: ignore[misc]  # generated c
         self._budget = budget
         self._comparison = comparison
         self._comparing: set[asyncio.Task[None]] = set()
+        self._leaving: list[_Answer] = []
 
     def add_to(self, server: grpc.aio.Server) -> None:
         """Register this service."""
@@ -110,19 +158,25 @@ class Authorization(AuthorizationServicer):  # type: ignore[misc]  # generated c
         self, request: CheckRequest, context: grpc.aio.ServicerContext[CheckRequest, CheckResponse]
     ) -> CheckResponse:
         """The answer to one request, by gRPC."""
-        answer = self.answer(request, function_of(context.auth_context()), context.time_remaining())
-        return answer if isinstance(answer, CheckResponse) else await answer
+        call = _Call(asyncio.get_running_loop().create_future())
+        waiting = self.answer(request, function_of(context.auth_context()), context.time_remaining(), call)
+        if waiting is not None:
+            await waiting
+        response = await call.answer
+        if response is None:
+            await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "the answer comes too late")
+        return response
 
     def answer(
-        self, request: CheckRequest, proven: str | None, patience: float | None
-    ) -> CheckResponse | Coroutine[Any, Any, CheckResponse]:
-        """The answer; one to wait for where the evaluation waits. Never fails: an error is a denial with its
-        reason in the log.
+        self, request: CheckRequest, proven: str | None, patience: float | None, asker: Asker
+    ) -> Coroutine[Any, Any, None] | None:
+        """Decides, and has `asker` take the answer soon; what is to be awaited where the evaluation waits.
+        Never fails: an error is a denial with its reason in the log.
 
         `proven` is the function that the asking sidecar's certificate names (see `peer`); `patience` is how
         many seconds the sidecar waits.
         """
-        question = _Question(request.attributes, patience, _new_id(), time.time_ns(), time.perf_counter_ns())
+        question = _Question(request.attributes, asker, patience, time.time_ns(), time.perf_counter_ns())
         try:
             question.function = _function(proven, request.attributes)
             question.input = to_input(request, question.function)
@@ -131,16 +185,19 @@ class Authorization(AuthorizationServicer):  # type: ignore[misc]  # generated c
             if not isinstance(evaluation, Evaluation):
                 return self._wait(question, evaluation)
         except Exception as error:
-            return self._finish(question, Evaluation(UNDEFINED), self._denial(question, error))
-        return self._finish(question, evaluation, from_value(evaluation.value))
+            self._finish(question, Evaluation(UNDEFINED), self._denial(question, error))
+        else:
+            self._finish(question, evaluation, from_value(evaluation.value))
+        return None
 
-    async def _wait(self, question: _Question, waiting: Awaitable[Evaluation]) -> CheckResponse:
+    async def _wait(self, question: _Question, waiting: Awaitable[Evaluation]) -> None:
         try:
             async with asyncio.timeout(self._budget):
                 evaluation = await waiting
         except Exception as error:
-            return self._finish(question, Evaluation(UNDEFINED), self._denial(question, error))
-        return self._finish(question, evaluation, from_value(evaluation.value))
+            self._finish(question, Evaluation(UNDEFINED), self._denial(question, error))
+        else:
+            self._finish(question, evaluation, from_value(evaluation.value))
 
     def _denial(self, question: _Question, error: Exception) -> Decision:
         match error:
@@ -161,31 +218,50 @@ class Authorization(AuthorizationServicer):  # type: ignore[misc]  # generated c
         log.error("the evaluation for function %s failed", question.function, exc_info=error)
         return denied(EVAL_INTERNAL_ERROR, f"the evaluation failed: {type(error).__name__}")
 
-    def _finish(self, question: _Question, evaluation: Evaluation, decision: Decision) -> CheckResponse:
+    def _finish(self, question: _Question, evaluation: Evaluation, decision: Decision) -> None:
         now = time.perf_counter_ns()
-        took = now - question.evaluating if question.evaluating else 0
-        response = to_response(decision, question.id)
-        # One that comes too late is not what happened: the sidecar decided, and its access log tells that.
-        if question.answered_in_time:
-            total = now - question.started
-            # After this turn of the event loop, in which the answer leaves.
-            asyncio.get_running_loop().call_soon(self._log, question, evaluation, decision, took, total)
-        return response
+        question.id = _id(question)
+        record = _record(
+            question,
+            evaluation,
+            decision,
+            eval_ns=now - question.evaluating if question.evaluating else 0,
+            total_ns=now - question.started,
+        )
+        self._leaving.append(_Answer(question, record, to_response(decision, question.id)))
+        if len(self._leaving) == 1:
+            asyncio.get_running_loop().call_soon(self._leave)
+        elif len(self._leaving) >= _MOST_LEAVING:
+            self._leave()
 
-    def _log(
-        self, question: _Question, evaluation: Evaluation, decision: Decision, eval_ns: int, total_ns: int
-    ) -> None:
-        """Records a decision: at once, or where it is compared with a shadow's, when that has decided too."""
-        record = _record(question, evaluation, decision, eval_ns, total_ns)
-        shadowed = None
-        if self._comparison is not None and question.input is not None and question.decided:
-            shadowed = self._comparison.residual(question.function, question.input, record.allowed)
+    def _leave(self) -> None:
+        """Records the answers that are about to leave, and lets them leave."""
+        leaving, self._leaving = self._leaving, []
+        waited_for = [each for each in leaving if each.question.asker.waits]
+        for each in waited_for:
+            each.question.late = not each.question.answered_in_time
+        try:
+            self._decisions.write(
+                [each.record for each in waited_for if not each.question.late and not self._compared(each)]
+            )
+        except Exception:
+            # No request has to wait in vain for that.
+            log.exception("the decision log failed")
+        for each in waited_for:
+            each.question.asker.take(None if each.question.late else each.response)
+
+    def _compared(self, answer: _Answer) -> bool:
+        """Whether the decision is compared with a shadow's, and so recorded when that has decided too."""
+        question, record = answer.question, answer.record
+        if self._comparison is None or question.input is None or not question.decided:
+            return False
+        shadowed = self._comparison.residual(question.function, question.input, record.allowed)
         if shadowed is None:
-            self._decisions.record(record)
-            return
+            return False
         task = asyncio.create_task(self._log_compared(record, shadowed))
         self._comparing.add(task)
         task.add_done_callback(self._comparing.discard)
+        return True
 
     async def _log_compared(self, record: DecisionRecord, shadowed: Awaitable[Shadowed | None]) -> None:
         found = None
@@ -196,7 +272,7 @@ class Authorization(AuthorizationServicer):  # type: ignore[misc]  # generated c
 
 
 def _record(
-    question: _Question, evaluation: Evaluation, decision: Decision, eval_ns: int, total_ns: int
+    question: _Question, evaluation: Evaluation, decision: Decision, *, eval_ns: int, total_ns: int
 ) -> DecisionRecord:
     return DecisionRecord(
         decision_id=question.id,
@@ -218,11 +294,14 @@ def _record(
     )
 
 
-def _new_id() -> str:
-    """A random UUID (RFC 9562, version 4), in a third of the time that `uuid` takes."""
-    digits = os.urandom(16).hex()
-    variant = "89ab"[int(digits[16], 16) & 3]
-    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
+def _id(question: _Question) -> str:
+    """The id by which the sidecar's access log would name this decision too."""
+    request = question.attributes.request
+    if not request.HasField("time"):
+        return new_id()
+    start = request.time.seconds * 1_000_000_000 + request.time.nanos
+    request_id = request.http.headers.get("x-request-id", "")
+    return id_of(question.function, start, request_id, _address(question.attributes))
 
 
 def _function(proven: str | None, attributes: AttributeContext) -> str:

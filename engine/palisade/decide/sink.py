@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import select
+import stat
+import struct
 import sys
+import termios
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
+UNBOUNDED = sys.maxsize
+
 
 class Sink(Protocol):
-    """Takes whole lines. Called by one thread, which may block here without holding up a decision."""
+    """Takes whole lines. Called by one thread at a time."""
 
     undoes: bool
     """Whether a write that raised OSError has left nothing behind, and so can be tried again."""
+
+    def room(self) -> int:
+        """How many bytes it takes now without waiting for whoever reads them; 0 where that is not known."""
+        ...
 
     def write(self, lines: bytes) -> None: ...
 
@@ -26,6 +38,10 @@ class StreamSink:
 
     def __init__(self, stream: BinaryIO | None = None) -> None:
         self._stream = sys.stdout.buffer if stream is None else stream
+        self._room = _room_of(self._stream)
+
+    def room(self) -> int:
+        return self._room()
 
     def write(self, lines: bytes) -> None:
         self._stream.write(lines)
@@ -33,6 +49,35 @@ class StreamSink:
 
     def close(self) -> None:
         self._stream.flush()
+
+
+def _room_of(stream: BinaryIO) -> Callable[[], int]:
+    """What tells the room in a stream: that of a file has no bound, a pipe's is the kernel's to know."""
+    try:
+        descriptor = stream.fileno()
+        mode = os.fstat(descriptor).st_mode
+    except (OSError, ValueError):  # it is no file, or closed
+        return lambda: 0
+    if stat.S_ISREG(mode):
+        return lambda: UNBOUNDED
+    return _PipeRoom(descriptor) if stat.S_ISFIFO(mode) else lambda: 0
+
+
+class _PipeRoom:
+    """The room in a pipe (pipe(7)): all of it where it is empty; where it is not, what is written whole."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._poll = select.poll()
+        self._poll.register(descriptor, select.POLLOUT)
+
+    def __call__(self) -> int:
+        if not any(event & select.POLLOUT for _, event in self._poll.poll(0)):
+            return 0
+        unread = struct.unpack("i", fcntl.ioctl(self._descriptor, termios.FIONREAD, b"\0" * 4))[0]
+        if unread or not hasattr(fcntl, "F_GETPIPE_SZ"):
+            return select.PIPE_BUF
+        return fcntl.fcntl(self._descriptor, fcntl.F_GETPIPE_SZ)
 
 
 class FileSink:
@@ -45,6 +90,7 @@ class FileSink:
 
     def __init__(self, path: Path, *, max_bytes: int = 100 << 20, backups: int = 5) -> None:
         self._path = path
+        self._name = os.fspath(path)  # in each write: a third cheaper
         self._max_bytes = max_bytes
         self._backups = backups
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -57,6 +103,9 @@ class FileSink:
         # What was cut off amid a line, as when a machine crashes, must not spoil the line that comes next.
         self._torn = self._size > 0 and os.pread(self._descriptor, 1, self._size - 1) != b"\n"
 
+    def room(self) -> int:
+        return UNBOUNDED
+
     def write(self, lines: bytes) -> None:
         if self._moved():
             os.close(self._descriptor)
@@ -67,19 +116,19 @@ class FileSink:
         self._torn = False
 
     def _append(self, lines: bytes) -> None:
-        before = os.fstat(self._descriptor).st_size
-        left = memoryview(lines)
+        done = 0
         try:
-            while left:
-                left = left[os.write(self._descriptor, left) :]
+            while done < len(lines):
+                done += os.write(self._descriptor, lines[done:] if done else lines)
         except OSError:
-            os.ftruncate(self._descriptor, before)  # a full disk takes the half of a line
+            if done:  # a full disk takes the half of a line
+                os.ftruncate(self._descriptor, os.fstat(self._descriptor).st_size - done)
             raise
-        self._size = before + len(lines)
+        self._size += done
 
     def _moved(self) -> bool:
         try:
-            return os.stat(self._path).st_ino != self._inode
+            return os.stat(self._name).st_ino != self._inode
         except FileNotFoundError:
             return True
 

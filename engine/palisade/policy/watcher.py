@@ -43,6 +43,9 @@ _EVENTS = [
     for each in ("File", "Dir")
     if (event := getattr(fs, f"{each}{name}Event", None)) is not None and event is not fs.DirModifiedEvent
 ]
+# Where only names matter, as in the folder of palisade.yaml, a file is heard of when it is closed: a decision
+# log that stands there would wake this program with each line else.
+_EVENTS_OF_NAMES = [event for event in _EVENTS if event is not fs.FileModifiedEvent]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,7 @@ class _Place:
 
     folder: str
     recursive: bool
+    whole: bool
     inode: tuple[int, int]
 
 
@@ -111,7 +115,10 @@ class Watcher:
         for place in sorted(added, key=lambda each: each.folder):
             try:
                 self._places[place] = self._observer.schedule(
-                    _Handler(self, place), place.folder, recursive=place.recursive, event_filter=_EVENTS
+                    _Handler(self, place),
+                    place.folder,
+                    recursive=place.recursive,
+                    event_filter=_EVENTS if place.whole else _EVENTS_OF_NAMES,
                 )
             except FileNotFoundError:
                 continue  # gone since it was planned; a folder above it is watched too and tells of it
@@ -240,7 +247,8 @@ class _Plan:
                 continue
             with suppress(OSError):  # gone by now: then a folder above it is watched, and tells
                 status = os.stat(folder)
-                places.add(_Place(folder, folder in recursive, (status.st_dev, status.st_ino)))
+                inode = (status.st_dev, status.st_ino)
+                places.add(_Place(folder, folder in recursive, folder in whole, inode))
         return cls(
             frozenset(places), {key: frozenset(value) for key, value in names.items()}, frozenset(whole)
         )
