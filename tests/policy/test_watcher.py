@@ -72,6 +72,7 @@ def run(root: Path, act: Callable[[Watch], Awaitable[None]], **options: float) -
             acting = asyncio.ensure_future(act(watch))
             await watch.follow(0.3)
             await acting
+            await watch.follow(0.3)  # on a busy machine the act may have taken longer than that
             return watch.seen
 
     return asyncio.run(session())
