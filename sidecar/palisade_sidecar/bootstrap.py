@@ -38,12 +38,16 @@ class Slot:
 
     name: str
     types: tuple[str, ...]
+    closed: bool = True
+    """Whether it answers 503 before its first configuration. The others only decide what the engine would."""
 
 
 SLOTS: tuple[Slot, ...] = (
     Slot("palisade.identity", (f"{_HTTP_FILTERS}jwt_authn.v3.JwtAuthentication",)),
     Slot("palisade.attributes", (f"{_HTTP_FILTERS}set_filter_state.v3.Config",)),
     Slot("palisade.native", (f"{_HTTP_FILTERS}rbac.v3.RBAC",)),
+    Slot("palisade.body", (f"{_HTTP_FILTERS}rbac.v3.RBAC",), closed=False),
+    Slot("palisade.told", (f"{_HTTP_FILTERS}rbac.v3.RBAC",), closed=False),
     Slot("palisade.residual", (f"{_HTTP_FILTERS}ext_authz.v3.ExtAuthz",)),
 )
 """In the order in which a request passes them; the engine must send all of them."""
@@ -180,16 +184,17 @@ def _spelling(settings: Settings) -> Json:
 
 
 def _filter(slot: Slot, unready_status: int) -> Json:
+    closed = {
+        "@type": _FAULT,
+        "abort": {"http_status": unready_status, "percentage": {"numerator": 100}},
+    }
     return {
         "name": slot.name,
         "config_discovery": {
             "config_source": _ads("0s"),
             "type_urls": [*slot.types, _COMPOSITE, _FAULT],
             "apply_default_config_without_warming": True,
-            "default_config": {
-                "@type": _FAULT,
-                "abort": {"http_status": unready_status, "percentage": {"numerator": 100}},
-            },
+            "default_config": closed if slot.closed else {"@type": f"{_HTTP_FILTERS}rbac.v3.RBAC"},
         },
     }
 

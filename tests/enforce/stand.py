@@ -31,7 +31,7 @@ from palisade.decide.http1 import Checks
 from palisade.decide.log import DecisionLog
 from palisade.decide.service import Authorization, Evaluation
 from palisade.enforce.envoy import Enforcement, compile_sidecar
-from palisade.enforce.envoy.compile import ASK, NATIVE
+from palisade.enforce.envoy.compile import ASK, BODY, NATIVE
 from palisade.enforce.envoy.predicate import typed
 from palisade.pki import Authority, IdentitySource
 from palisade.policy import inventory
@@ -150,19 +150,24 @@ class Stand:
         self._run(self._push(snapshot))
         return enforcement
 
-    def swap(self, policy_set: PolicySet, decision: str) -> None:
-        """Puts only the answers of another policy set in force, as for a moment while a revision changes."""
+    def swap(self, policy_set: PolicySet, decision: str, slot: str = ASK) -> None:
+        """Puts only one slot of another policy set in force, that of the answers or another, as for a moment
+        while a revision changes."""
         functions = {FUNCTION: _function()}
         settings = Inventory(self._folder / "palisade.yaml", self._folder, functions, decision)
         other = compile_sidecar(build(settings, policy_set), functions[FUNCTION], {}).snapshot
         current = self._cache.snapshot(FUNCTION)
         assert current is not None
-        slots = {**current.resources[EXTENSION], ASK: other.resources[EXTENSION][ASK]}
+        slots = {**current.resources[EXTENSION], slot: other.resources[EXTENSION][slot]}
         self._run(self._push(Snapshot.of(f"{current.version}-{other.version}", slots.values())))
 
     def send(self, request: Sent, caller: Pair | None = None) -> Outcome:
         """One request through the sidecar, on a connection of its own, by whom the certificate names."""
         return self._run(self._send(request, caller))
+
+    def send_head(self, request: Sent) -> int:
+        """The status that the head of a request gets, without its body."""
+        return self._run(self._send(request)).status
 
     def log(self, count: int) -> list[dict[str, Any]]:
         """The decision log since it was last asked for, once it has so many entries."""
@@ -314,5 +319,7 @@ def _asking(snapshot: Snapshot) -> Snapshot:
         slot.CopyFrom(resource)
         if slot.name == NATIVE:
             slot.typed_config.Pack(everything)
+        elif slot.name == BODY:
+            slot.typed_config.Pack(RBAC())
         changed.append(slot)
     return Snapshot.of(f"{snapshot.version}-ask", changed)

@@ -78,18 +78,25 @@ def test_it_is_valid_for_envoys_api(changes: dict[str, Any]) -> None:
     assert parsed.node.id == "hello"
 
 
-def test_the_slots_stand_in_order_before_the_router_and_each_is_closed_by_itself() -> None:
+def test_the_slots_stand_in_order_before_the_router_and_each_that_decides_is_closed_by_itself() -> None:
+    """The two in which bodies are read can only spare a question to the engine: they let pass what comes."""
     *slots, router = hcm(bootstrap(settings()))["http_filters"]
     assert [slot["name"] for slot in slots] == [
         "palisade.identity",
         "palisade.attributes",
         "palisade.native",
+        "palisade.body",
+        "palisade.told",
         "palisade.residual",
     ]
     assert [slot["name"] for slot in slots] == [slot.name for slot in SLOTS]
     for slot in slots:
         discovery = slot["config_discovery"]
-        assert discovery["default_config"]["abort"] == {"http_status": 503, "percentage": {"numerator": 100}}
+        closed = {"http_status": 503, "percentage": {"numerator": 100}}
+        if slot["name"] in ("palisade.body", "palisade.told"):
+            assert discovery["default_config"].keys() == {"@type"}
+        else:
+            assert discovery["default_config"]["abort"] == closed
         assert discovery["apply_default_config_without_warming"] is True
     assert router["name"] == "envoy.filters.http.router"
 

@@ -13,6 +13,7 @@ from xds.type.matcher.v3.string_pb2 import StringMatcher
 from palisade.enforce.envoy import (
     answers,
     atoms,
+    bodies,
     bounds,
     compile,
     context,
@@ -234,6 +235,21 @@ def _space_around_headers_unread(monkeypatch: pytest.MonkeyPatch) -> None:
     context._odd.cache_clear()
 
 
+def _reader(own: str, other: str) -> Patch:
+    """A change in the script that reads bodies."""
+    script = bodies._script()
+    assert own in script
+
+    def patch(monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(bodies, "_script", lambda: script.replace(own, other))
+
+    return patch
+
+
+def _forms_read_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bodies, "_READABLE", predicate.all_of(bodies._READABLE.parts[1:]))  # type: ignore[union-attr]
+
+
 MUTATIONS = (
     Mutation("prefix for exact", _texts(prefix=True), 'allow if http.headers["x-user"] == "alice"'),
     Mutation("case ignored", _texts(ignore_case=True), 'allow if http.headers["x-user"] == "alice"'),
@@ -322,6 +338,30 @@ MUTATIONS = (
         _space_around_headers_unread,
         'allow if http.headers["x-user"] == "alice"',
     ),
+    Mutation(
+        "what stands behind a body is not looked at",
+        _reader('if find(s, "[^ \\t\\n\\r]", behind) then', "if false then"),
+        "allow if input.parsed_body.a == 1",
+    ),
+    Mutation(
+        "null is missing",
+        _reader('lay(node, "null")', 'lay(node, "missing")'),
+        "allow if input.parsed_body.a != 1",
+    ),
+    Mutation(
+        "fields of what stands in fields",
+        _reader(
+            "node and node.keys and node.keys[key], depth",
+            "node and (node.keys and node.keys[key] or node), depth",
+        ),
+        "allow if input.parsed_body.a.b == 1",
+    ),
+    Mutation(
+        "members are numbers only",
+        _reader("if members and member ~= nil", 'if members and type(member) == "number"'),
+        'allow if "x" in input.parsed_body.a',
+    ),
+    Mutation("forms read as JSON", _forms_read_as_json, "allow if not input.parsed_body.a"),
     Mutation("audiences unchecked", _audiences_unchecked, 'allow if claims.sub == "alice"'),
     Mutation(
         "any parameter for the first", _query_parameter_anywhere, 'allow if input.parsed_query.role[0] == "a"'

@@ -25,6 +25,7 @@ from palisade.enforce.envoy.sources import (
     Address,
     ClaimSource,
     Decoded,
+    FieldSource,
     Given,
     Identity,
     Missing,
@@ -196,6 +197,9 @@ class Calls(Atoms):
             if relation != "_==_":
                 return None
             return either(self._path(paths.segments(n)) for n in numbers if 0 < n < 200)
+        if isinstance(source, FieldSource):
+            limits = [limit for n in numbers if (limit := cel.constant(n)) is not None]
+            return exactly(any_of(cel.check(cel.call(relation, source.size, limit)) for limit in limits))
         if not isinstance(source, TextSource | ClaimSource):
             return None
         size = cel.call("size", source.expr)

@@ -17,8 +17,18 @@ from envoy.type.matcher.v3.value_pb2 import ValueMatcher
 from xds.type.matcher.v3.string_pb2 import StringMatcher
 
 from palisade.enforce.envoy import cel
-from palisade.enforce.envoy.predicate import NO, Check, Predicate, all_of, any_of, negate, one_of
-from palisade.enforce.envoy.sources import ClaimSource
+from palisade.enforce.envoy.predicate import (
+    FEW,
+    NO,
+    Check,
+    Predicate,
+    all_of,
+    any_of,
+    expressions,
+    negate,
+    one_of,
+)
+from palisade.enforce.envoy.sources import ClaimSource, FieldSource
 
 _LIMIT = sys.float_info.max
 _KINDS = {
@@ -34,6 +44,8 @@ _OPERATORS = {"lt": "_<_", "lte": "_<=_", "gt": "_>_", "gte": "_>=_"}
 
 def claim_defined(claim: ClaimSource) -> Predicate:
     """The claim is there, be it null."""
+    if isinstance(claim, FieldSource):
+        return negate(claim.of_kind("missing"))
     if claim.indexed:
         return cel.check(cel.equal(cel.call("type", claim.expr), cel.call("type", claim.expr)))
     return claim.check(ValueMatcher(present_match=True))
@@ -41,6 +53,8 @@ def claim_defined(claim: ClaimSource) -> Predicate:
 
 def claim_kind(claim: ClaimSource, kind: str) -> Predicate:
     """The claim is there and of a type: string, number, boolean, null, array or object."""
+    if isinstance(claim, FieldSource):
+        return claim.of_kind(kind)
     exact = cel.check(cel.has_type(claim.expr, _KINDS[kind]))
     if kind != "object" or claim.indexed:
         return exact
@@ -58,6 +72,11 @@ def claim_is(claim: ClaimSource, values: Iterable[object]) -> Predicate | None:
     if text is not None:
         found.append(one_of(text, (value for value in chosen if isinstance(value, str))))
         chosen = [value for value in chosen if not isinstance(value, str)]
+    elif isinstance(claim, FieldSource):
+        texts = [value for value in chosen if isinstance(value, str)]
+        if len(texts) > FEW:
+            found += (_matching(claim, each) for each in expressions(texts))
+            chosen = [value for value in chosen if not isinstance(value, str)]
     for value in sorted(chosen, key=repr):
         each = _equals(claim, value)
         if each is None:
@@ -69,6 +88,8 @@ def claim_is(claim: ClaimSource, values: Iterable[object]) -> Predicate | None:
 def _equals(claim: ClaimSource, value: object) -> Predicate | None:
     if _is_out_of_reach(value):
         return NO
+    if isinstance(claim, FieldSource) and (value is None or isinstance(value, list | dict)):
+        return claim.of_kind("null") if value is None else None
     if claim.indexed or isinstance(value, list | dict):
         expr = cel.constant(value)
         if expr is None:
@@ -82,6 +103,12 @@ def _equals(claim: ClaimSource, value: object) -> Predicate | None:
     return None if matcher is None else claim.check(matcher)
 
 
+def _matching(claim: FieldSource, pattern: str) -> Check:
+    matcher = ValueMatcher()
+    matcher.string_match.safe_regex.regex = pattern
+    return claim.check(matcher)
+
+
 def claim_has(claim: ClaimSource, values: Iterable[object]) -> Predicate | None:
     """Some member of the array that the claim is equals one of the values. None as for `claim_is`."""
     found: list[Predicate] = []
@@ -89,7 +116,7 @@ def claim_has(claim: ClaimSource, values: Iterable[object]) -> Predicate | None:
         if _is_out_of_reach(value):
             continue
         matcher = _value(value)
-        if matcher is None or claim.indexed:
+        if matcher is None or claim.indexed or (isinstance(claim, FieldSource) and value is None):
             return None
         found.append(claim.check(_member(matcher)))
     return any_of(found)

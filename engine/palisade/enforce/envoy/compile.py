@@ -1,4 +1,4 @@
-"""One revision for one sidecar: the four filters that its Envoy gets, and an account of what they decide."""
+"""One revision for one sidecar: the filters that its Envoy gets, and an account of what they decide."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from envoy.extensions.filters.http.set_filter_state.v3.set_filter_state_pb2 impo
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 
-from palisade.enforce.envoy.answers import gate
+from palisade.enforce.envoy.answers import Answer, gate
+from palisade.enforce.envoy.bodies import MAX_FIELDS, fields_of, nothing, reading, telling
 from palisade.enforce.envoy.bounds import Reason
 from palisade.enforce.envoy.decision import RESIDUAL, Decision, RuleCoverage, decide
 from palisade.enforce.envoy.identity import authentication
@@ -32,10 +33,12 @@ from palisade.rego.partial import Outcome, evaluate
 from palisade.rego.partial.flow import all_stmts
 from palisade.xds import Snapshot
 
-IDENTITY, ATTRIBUTES, NATIVE, ASK = (
+IDENTITY, ATTRIBUTES, NATIVE, BODY, TOLD, ASK = (
     "palisade.identity",
     "palisade.attributes",
     "palisade.native",
+    "palisade.body",
+    "palisade.told",
     "palisade.residual",
 )
 """The filter slots of a sidecar, which the bootstrap names too: docs/decisions/static-listener.md."""
@@ -83,6 +86,8 @@ class Work:
 
     outcome: Outcome
     decision: Decision
+    told: Decision | None = None
+    """The decision where the body was read: None where it reads none, or what of one Envoy cannot read."""
 
 
 def compile_sidecar(
@@ -117,6 +122,12 @@ def compile_sidecar(
                 decision.entries, decision.default, revision.id, linear=linear, before=last, again=again
             )
         rbac, texts = native(decision, revision.id, linear=linear) if parts is None else (RBAC(), parts.texts)
+        told = work.told if shadow is None else None
+        reader, teller = nothing(), nothing()
+        if told is not None:
+            whole, more = native(told, revision.id, linear=linear)
+            reader, teller = reading(told.fields, RESIDUAL), telling(told.fields, whole)
+            texts = tuple(dict.fromkeys((*texts, *more)))
         if shadow is not None:
             before = previous.shadow if previous else None
             watching = _work(shadow, function, _plan(shadow), revision.providers, before)
@@ -130,14 +141,21 @@ def compile_sidecar(
             revision.id, texts, watched, _pair(revision, shadow), parts.layout.name if parts else ""
         ),
         NATIVE: parts.picking if parts else rbac,
-        ASK: gate(_ask(function, body=body), decision.answers),
+        BODY: reader,
+        TOLD: teller,
+        ASK: gate(_ask(function, body=body), _answers(decision, told)),
     }
     slots = [*(parts.filters if parts else ()), *(_slot(slot, config) for slot, config in filters.items())]
     snapshot = Snapshot.of(_version(revision, keys, shadow), slots)
-    doubts = decision.doubts
+    shown = told or decision
     return Enforcement(
-        snapshot, decision.coverage, decision.residual, body, doubts, work, watching, blind, parts
+        snapshot, shown.coverage, decision.residual, body, shown.doubts, work, watching, blind, parts
     )
+
+
+def _answers(*decisions: Decision | None) -> tuple[Answer, ...]:
+    found = (answer for each in decisions if each is not None for answer in each.answers)
+    return tuple(dict.fromkeys(found))
 
 
 def _version(revision: Revision, keys: Mapping[str, str], shadow: Revision | None) -> str:
@@ -204,7 +222,14 @@ def _work(
     outcome = evaluate(plan, path, revision.policy.data, {("function",): function.name}, outcome)
     bearers = [each.name for each in providers if each.tokens == (Header(),)]
     names = [provider.name for provider in providers]
-    return Work(outcome, decide(outcome, names, decision, bearers=bearers, body=_reads_body(plan)))
+    body = _reads_body(plan)
+    found = decide(outcome, names, decision, bearers=bearers, body=body)
+    told = None
+    fields = fields_of(outcome) if body and found.residual else frozenset()
+    if 0 < len(fields) <= MAX_FIELDS:
+        last = before.told if before is not None else None
+        told = decide(outcome, names, last, bearers=bearers, fields=fields)
+    return Work(outcome, found, told)
 
 
 def _slot(name: str, config: Message) -> TypedExtensionConfig:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -17,6 +17,7 @@ from palisade.enforce.envoy.sources import (
     TARGET_TEXT,
     ClaimSource,
     Decoded,
+    FieldSource,
     Missing,
     Source,
     TextSource,
@@ -75,10 +76,22 @@ _NO_HOST = negate(text_check(HOST_TEXT, patterns.regex(".+")))
 """The host is empty. Envoy's CheckRequest does not tell that from none: `host` is undefined, and no text."""
 
 
+_PLAIN = "the body is no plain JSON of at most 29,999 bytes"
+_UNREAD = Reason(f"is for the engine where {_PLAIN}", NOWHERE, hints.of_doubt(_PLAIN), always=False)
+"""Said of conditions on what the sidecar reads of bodies."""
+
+
 class Context:
     """The state of one policy's lowering. `needs_clean_path` and `doubts` gather notes, as do reasons."""
 
-    def __init__(self, providers: Sequence[str], tokens: Tokens | None = None) -> None:
+    def __init__(
+        self,
+        providers: Sequence[str],
+        tokens: Tokens | None = None,
+        fields: Collection[tuple[object, ...]] = (),
+    ) -> None:
+        """`fields` are those of the request's body that were read before."""
+        self._fields = fields
         self._tokens = tokens or Tokens()
         self._touched: dict[Token, None] = {}
         self._everyone = tuple(sorted(providers))
@@ -129,6 +142,9 @@ class Context:
 
     def _source(self, term: Symbol) -> Source | None:
         if isinstance(term, Input):
+            if term.path in self._fields and all(type(step) in (str, int) for step in term.path):
+                self._reasons.add(_UNREAD)
+                return FieldSource(term.path)  # type: ignore[arg-type]  # strings and integers
             found = self._find(term.path)
             if isinstance(found, TextSource) and not found.pseudo:
                 self.doubts[_odd(found.text)] = None

@@ -9,14 +9,14 @@ from itertools import groupby
 
 from xds.type.matcher.v3.string_pb2 import StringMatcher
 
-from palisade.decide.body import PARSED_TYPES
 from palisade.enforce.envoy import hints, paths, patterns
 from palisade.enforce.envoy.answers import Answer, Answers
+from palisade.enforce.envoy.bodies import unread
 from palisade.enforce.envoy.bounds import Bounds, Reason
 from palisade.enforce.envoy.context import NOTHING, Notes
 from palisade.enforce.envoy.lower import Lowering
-from palisade.enforce.envoy.predicate import YES, Predicate, all_of, any_of, negate, text_check
-from palisade.enforce.envoy.sources import PATH_TEXT, Source, header_text
+from palisade.enforce.envoy.predicate import YES, Predicate, all_of, negate, text_check
+from palisade.enforce.envoy.sources import PATH_TEXT, Source
 from palisade.enforce.envoy.templates import template
 from palisade.enforce.envoy.tokens import Token, Tokens, calls_on_tokens
 from palisade.enforce.envoy.tree import MAX_LINEAR, Entry, Verdict
@@ -73,6 +73,8 @@ class Decision:
     """The requests that go to the engine before any rule is looked at."""
     tokens: tuple[Token, ...] = ()
     """The tokens that the policy takes apart itself, and Envoy verifies."""
+    fields: frozenset[tuple[object, ...]] = frozenset()
+    """The fields of the request's body that it takes for read."""
     lowered: Lowered | None = field(default=None, repr=False, compare=False)
     """What the decision of the next revision starts from."""
 
@@ -91,6 +93,7 @@ class Lowered:
     looped: Mapping[Formula, tuple[Formula, ...]]
     calls: Mapping[Formula, tuple[Apply, ...]]
     tokens: Tokens
+    fields: frozenset[tuple[object, ...]]
     conditions: Mapping[Formula, Condition]
     rules: Mapping[Formula, Rule]
 
@@ -121,11 +124,13 @@ def decide(
     *,
     bearers: Sequence[str] = (),
     body: bool = False,
+    fields: frozenset[tuple[object, ...]] = frozenset(),
 ) -> Decision:
     """Lowers a decision. What is neither surely allowed nor surely denied is residual.
 
     Conditions that the `previous` decision has too, as objects, are taken over from there. `bearers` are the
-    providers that take the bearer token, and no other, for theirs. `body` tells that the policy reads bodies.
+    providers that take the bearer token, and no other, for theirs. `body` tells that the policy reads bodies
+    that may be any; `fields` are those of a body that was read before, and is what its type says.
     """
     cases = _settled(outcome)
     conditions = (outcome.error, *(case.condition for case in cases))
@@ -135,10 +140,11 @@ def decide(
     calls = _calls(conditions, before.calls if before is not None else {})
     tokens = Tokens((call for each in calls.values() for call in each), bearers)
     if before is not None and (
-        (before.providers, before.hoisted, before.tokens) != (tuple(providers), hoisted, tokens)
+        (before.providers, before.hoisted, before.tokens, before.fields)
+        != (tuple(providers), hoisted, tokens, fields)
     ):
         before = None
-    lowering = _Cases(Lowering(providers, hoisted, tokens), before)
+    lowering = _Cases(Lowering(providers, hoisted, tokens, fields), before)
     answers = Answers()
     entries: list[Entry] = []
     coverage: dict[tuple[Location, Verdict], RuleCoverage] = {}
@@ -159,11 +165,13 @@ def decide(
         # Where one rule of a run surely decides, it does not matter whether another might have too.
         entries.extend(unsure)
     default = Entry(YES, Verdict.DENY, "default")
-    entries[:0] = (*_doubtful(lowering.notes), *(_unread(entries) if body else ()))
+    entries[:0] = (*_doubtful(lowering.notes), *((unread(entries, RESIDUAL),) if body else ()))
     doubts = _doubts(lowering.notes, lowering.condition(outcome.error).notes.reasons)
-    lowered = Lowered(tuple(providers), hoisted, looped, calls, tokens, lowering.conditions, lowering.rules)
+    lowered = Lowered(
+        tuple(providers), hoisted, looped, calls, tokens, fields, lowering.conditions, lowering.rules
+    )
     return Decision(
-        tuple(entries), default, tuple(coverage.values()), answers.given, doubts, tokens.all, lowered
+        tuple(entries), default, tuple(coverage.values()), answers.given, doubts, tokens.all, fields, lowered
     )
 
 
@@ -274,26 +282,6 @@ def _doubtful(notes: Notes) -> list[Entry]:
         entries.append(Entry(unclean, Verdict.RESIDUAL, RESIDUAL))
     entries.extend(Entry(doubt, Verdict.RESIDUAL, RESIDUAL) for doubt in notes.doubts)
     return entries
-
-
-_MOST_REPEATED = 64
-"""The conditions of so many rules stand in the tree twice."""
-
-_PARSED = any_of(
-    text_check(header_text("content-type"), StringMatcher(contains=kind)) for kind in PARSED_TYPES
-)
-"""The engine parses the request's body."""
-
-
-def _unread(entries: Sequence[Entry]) -> Iterable[Entry]:
-    """What Envoy would let pass whose body may not be what its type says.
-
-    Of such a request the engine can make no input, and denies it, as OPA-Envoy does: whether it is one only
-    the engine can tell. What is denied anyway needs no look at the body.
-    """
-    passing = [each.predicate for each in entries if each.verdict is not Verdict.DENY]
-    allowed = any_of(passing) if len(passing) <= _MOST_REPEATED else YES
-    return (Entry(all_of((_PARSED, allowed)), Verdict.RESIDUAL, RESIDUAL),)
 
 
 def _doubts(notes: Notes, errors: Iterable[Reason]) -> tuple[Reason, ...]:

@@ -168,8 +168,10 @@ def of_loop(source: Symbol) -> str:
 def of_invisible(term: Symbol) -> str:
     """What to read in place of a value that Envoy's matchers do not have."""
     text = str(term)
-    if ".body" in text or "parsed_body" in text or "rawBody" in text:
-        return "let the caller send what is compared as a header, a query parameter or a claim"
+    if "parsed_body" in text:
+        return "compare fields of the body, or members of their arrays, with texts, numbers, true or false"
+    if ".body" in text or "rawBody" in text:
+        return "read input.parsed_body: fields of JSON bodies are native"
     if "headers" in text:
         return 'name the header by a constant: input.attributes.request.http.headers["x-name"]'
     if "parsed_query" in text:
@@ -196,6 +198,7 @@ _DOUBTS = (
         "clients that send plain queries are decided natively; a path segment or a header always is",
     ),
     ("the path has escapes", "requests whose segment has no escape are decided natively"),
+    ("plain JSON", "programs that send JSON with its length are decided natively, however it is written"),
     ("is an object", "tokens in which the claim is an array are decided natively; nothing needs to be done"),
     ("more than", "tokens with fewer members are decided natively; == and x in claim are for any number"),
     (

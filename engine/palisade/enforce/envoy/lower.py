@@ -9,11 +9,12 @@ https://www.envoyproxy.io/docs/envoy/v1.40.0/api-v3/xds/type/matcher/v3/matcher.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from xds.type.matcher.v3.string_pb2 import StringMatcher
 
 from palisade.enforce.envoy import cel, hints, paths, patterns
+from palisade.enforce.envoy.bodies import PARSED, of_body
 from palisade.enforce.envoy.bounds import ALWAYS, NEVER, Bounds, Reason, both, either, exactly, inverse
 from palisade.enforce.envoy.calls import Calls
 from palisade.enforce.envoy.claims import claim_defined, claim_has, claim_has_matching, claim_kind
@@ -22,6 +23,7 @@ from palisade.enforce.envoy.predicate import NO, Predicate, all_of, any_of, nega
 from palisade.enforce.envoy.sources import (
     Address,
     ClaimSource,
+    FieldSource,
     Identity,
     Missing,
     Parameter,
@@ -65,11 +67,12 @@ class Lowering(Calls):
         providers: Sequence[str],
         hoisted: Iterable[tuple[object, ...]] = (),
         tokens: Tokens | None = None,
+        fields: Collection[tuple[object, ...]] = (),
     ) -> None:
         """`hoisted` are claims, by their paths: that they are objects is said by doubts, not each rule.
-        `tokens` are those that the policy takes apart itself.
+        `tokens` are those that the policy takes apart itself, `fields` those of a body that was read.
         """
-        super().__init__(providers, tokens)
+        super().__init__(providers, tokens, fields)
         self._hoisted = frozenset(hoisted)
         self._noted: dict[Formula, Notes] = {}
         self._members: dict[object, Predicate | None] = {}
@@ -116,6 +119,8 @@ class Lowering(Calls):
             outer = self._take_notes()
             touched, self._touched = self._touched, {}
             bounds = self._trusted(self._atom(node.atom))
+            if not bounds.exact and not self._fields and of_body(node):
+                bounds = Bounds(bounds.surely, all_of((bounds.possibly, PARSED)))
             self._touched = touched
             own = self._take_notes()
             if own is not NOTHING:
@@ -263,9 +268,9 @@ class Lowering(Calls):
         return self._unless_possibly(found, keyed, when)
 
     def _kind(self, claim: ClaimSource, kind: str) -> Predicate:
-        found = self._members.get((claim.path, kind))
+        found = self._members.get((claim, kind))
         if found is None:
-            found = self._members[claim.path, kind] = claim_kind(claim, kind)
+            found = self._members[claim, kind] = claim_kind(claim, kind)
         return found
 
     def _unless_possibly(self, bounds: Bounds, unsure: Predicate, when: str) -> Bounds:
@@ -276,7 +281,7 @@ class Lowering(Calls):
         body = atom.body
         predicate: Predicate | None = None
         if isinstance(body.atom, In) and body.atom.term == element:
-            asked = claim.path, body.atom.values
+            asked = claim, body.atom.values
             if asked not in self._members:
                 self._members[asked] = claim_has(claim, [unkey(form) for form in body.atom.values])
             predicate = self._members[asked]
@@ -319,7 +324,7 @@ class Lowering(Calls):
 
     def _one_by_one(self, claim: ClaimSource, atom: Exists) -> Bounds:
         """The condition on each of the first members; of a longer array the engine looks at the others."""
-        if not isinstance(atom.source, Input) or claim.indexed:
+        if not isinstance(atom.source, Input) or claim.indexed or isinstance(claim, FieldSource):
             return self._unasked(atom)
         parts: list[Bounds] = []
         for at in range(MEMBERS):

@@ -6,6 +6,7 @@ table and that module say the same thing from two sides.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,6 +30,8 @@ from palisade.rego.partial.terms import Apply, Element, Input, Unknown
 from palisade_sidecar import peer
 
 JWT_AUTHN = "envoy.filters.http.jwt_authn"
+BODY_METADATA, FIELDS = "palisade.body", "fields"
+"""Where the reader of bodies leaves the fields that a policy reads."""
 PATH_STATE = "palisade.path"
 """The filter state that holds the path without its query."""
 
@@ -83,6 +86,56 @@ class ClaimSource:
             typed("palisade.claim", _metadata_input(self.path)),
             typed("palisade.value", Metadata(value=matcher)),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class FieldSource(ClaimSource):
+    """A field of a JSON body that was read: any JSON value. `path` starts at `parsed_body`.
+
+    The reader lays down the kind of each, its value, and its size; of an array those members that are
+    strings, numbers or booleans. See `body.lua`.
+    """
+
+    @property
+    def indexed(self) -> bool:
+        return False
+
+    @property
+    def expr(self) -> Expr:
+        return cel.metadata(BODY_METADATA, FIELDS, f"v{field_name(self.path)}")
+
+    @property
+    def size(self) -> Expr:
+        """How many members or characters it has, as a number with a point; an error for what has none."""
+        return cel.metadata(BODY_METADATA, FIELDS, f"n{field_name(self.path)}")
+
+    @property
+    def text(self) -> Text | None:
+        return None
+
+    def check(self, matcher: ValueMatcher) -> Check:
+        return _field_check(f"v{field_name(self.path)}", matcher)
+
+    def of_kind(self, kind: str) -> Check:
+        """The field is of the kind, or `missing`."""
+        matcher = ValueMatcher()
+        matcher.string_match.exact = kind
+        return _field_check(f"k{field_name(self.path)}", matcher)
+
+
+@lru_cache(4096)
+def field_name(path: tuple[object, ...]) -> str:
+    """What the reader calls a field of the body."""
+    if path == ("truncated_body",):
+        return "truncated"
+    return hashlib.sha256(repr(path).encode("utf-8", "surrogatepass")).hexdigest()[:12]
+
+
+def _field_check(key: str, matcher: ValueMatcher) -> Check:
+    source = DynamicMetadataInput(filter=BODY_METADATA)
+    for step in (FIELDS, key):
+        source.path.add(key=step)
+    return custom_check(typed("palisade.field", source), typed("palisade.value", Metadata(value=matcher)))
 
 
 _SPELLABLE = re.compile(r"[A-Za-z0-9_.@-]+")

@@ -27,7 +27,8 @@ class UnreadError(Exception):
 class Sight:
     """One request. Numbers in `metadata` are doubles, as in protobuf's Struct; pseudo-headers are headers.
 
-    `time` is when it arrived, in nanoseconds since the epoch; `caller` is who calls, or empty.
+    `time` is when it arrived, in nanoseconds since the epoch; `caller` is who calls, or empty. `body` is None
+    where it is not known as text.
     """
 
     headers: Mapping[str, str]
@@ -36,6 +37,7 @@ class Sight:
     address: str
     time: int
     caller: str = ""
+    body: str | None = None
 
 
 def sight(snapshot: Snapshot, document: Value) -> Sight:
@@ -56,6 +58,9 @@ def sight(snapshot: Snapshot, document: Value) -> Sight:
     source = document.get("attributes", {}).get("source", {})
     caller = str(source.get("principal", ""))
     source = source.get("address", {}).get("socketAddress", {})
+    body = http.get("body", "" if "rawBody" not in http else None)
+    if body and "transfer-encoding" not in headers:
+        headers.setdefault("content-length", str(len(body.encode())))  # as clients send it
     payloads = _payloads(document)
     for message in filters(snapshot, JwtAuthentication):
         payloads |= verified(message, headers, payloads)
@@ -68,7 +73,7 @@ def sight(snapshot: Snapshot, document: Value) -> Sight:
             if laid or not each.skip_if_empty:
                 state[each.object_key] = laid
     # A policy that asks for the time is told the present one, whenever the request was.
-    return Sight(headers, metadata, state, str(source.get("address", "")), time.time_ns(), caller)
+    return Sight(headers, metadata, state, str(source.get("address", "")), time.time_ns(), caller, body)
 
 
 def filters(snapshot: Snapshot, kind: Callable[[], Message]) -> list[Any]:

@@ -27,6 +27,8 @@ _METHOD = re.compile(r"[A-Z]+")
 _OWN = re.compile(r".*_.*|x-envoy-.*|x-forwarded-.*|x-request-id|content-length|connection|te|upgrade")
 """Headers that Envoy drops or sets itself, whatever a client sends."""
 _TEXT = re.compile(r"[\t -~\x80-\ud7ff\ue000-\U0010ffff]*")
+_DOT = re.compile(r"\.(?=(?::[^.]*)?\Z)")
+"""The dot behind a host's name, which Envoy takes away."""
 _SET = {"x-forwarded-proto": "http", "x-request-id": "00000000-0000-4000-8000-000000000000"}
 
 
@@ -66,7 +68,7 @@ def delivered(request: Request, function: str, issuers: Mapping[str, Issuer]) ->
         headers[name] = f"{headers[name]}{between}{value}" if name in headers else value
     message = CheckRequest()
     http = message.attributes.request.http
-    http.method, http.path, http.host = request.method, target, headers.pop("host", function)
+    http.method, http.path, http.host = request.method, target, _DOT.sub("", headers.pop("host", function))
     http.scheme, http.protocol = "http", "HTTP/2" if request.http2 else "HTTP/1.1"
     http.headers.update(headers | _SET)
     http.headers.update({":method": http.method, ":path": target, ":authority": http.host, ":scheme": "http"})

@@ -18,6 +18,8 @@ from envoy.config.listener.v3.listener_pb2 import Listener
 from envoy.config.route.v3.route_components_pb2 import Route, VirtualHost
 from envoy.config.route.v3.route_pb2 import RouteConfiguration
 from envoy.extensions.access_loggers.filters.cel.v3 import cel_pb2  # noqa: F401 - parsed from the bootstrap
+from envoy.extensions.common.matching.v3.extension_matcher_pb2 import ExtensionWithMatcher
+from envoy.extensions.filters.http.composite.v3.composite_pb2 import ExecuteFilterAction
 from envoy.extensions.filters.http.ext_authz.v3.ext_authz_pb2 import BufferSettings, ExtAuthz
 from envoy.extensions.filters.http.rbac.v3.rbac_pb2 import RBAC
 from envoy.extensions.filters.http.router.v3.router_pb2 import Router
@@ -30,7 +32,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 
 from palisade.decide.input import JWT_METADATA
-from palisade.enforce.envoy.compile import ATTRIBUTES, BODY_BYTES, NATIVE, RESIDUAL_CLUSTER
+from palisade.enforce.envoy.compile import ATTRIBUTES, BODY_BYTES, NATIVE, RESIDUAL_CLUSTER, TOLD
 from palisade.testing.equivalence.subject import Subject, follow_proxy
 from palisade_sidecar.bootstrap import SLOTS, bootstrap
 from palisade_sidecar.settings import Address as SidecarAddress
@@ -104,7 +106,7 @@ def enforcing(subject: Subject, path: Path, name: str) -> Listener:
     filters = []
     for slot in SLOTS:
         config = subject.slot(slot.name)
-        if slot.name == NATIVE and subject.follows_proxy:
+        if slot.name in (NATIVE, TOLD) and subject.follows_proxy:
             config = _following(config)
         filters.append(hcm.HttpFilter(name=slot.name, typed_config=config))
         if slot.name == ATTRIBUTES:
@@ -161,6 +163,16 @@ def _together(subjects: Sequence[Subject]) -> SetFilterState:
 
 
 def _following(config: AnyMessage) -> AnyMessage:
+    """The decision as for addresses that the PROXY header names, also where a composite filter runs it."""
+    if config.Is(ExtensionWithMatcher.DESCRIPTOR):
+        composite = ExtensionWithMatcher()
+        config.Unpack(composite)
+        for item in composite.xds_matcher.matcher_list.matchers:
+            action = ExecuteFilterAction()
+            if item.on_match.action.typed_config.Unpack(action):
+                action.typed_config.typed_config.CopyFrom(_following(action.typed_config.typed_config))
+                item.on_match.action.typed_config.Pack(action, deterministic=True)
+        return _packed(composite)
     if not config.Is(RBAC.DESCRIPTOR):
         return config
     rbac = RBAC()

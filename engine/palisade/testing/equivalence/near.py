@@ -91,6 +91,18 @@ def values(value: Value) -> Iterator[Any]:
     yield {"a": value}
 
 
+def digits(number: str) -> tuple[str, ...]:
+    """Spellings of a whole number, and numbers of which a reader of doubles cannot tell it."""
+    return (
+        f"{number}.0",
+        f"{number}e0",
+        f"{number}.00000000000000000001",
+        f"0{number}",
+        f"-{number}",
+        number * 9,
+    )
+
+
 def addresses(network: str) -> Iterator[str]:
     """Addresses at the edges of a network, on both sides."""
     found = ipaddress.ip_network(network, strict=False)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import cached_property, lru_cache
 from typing import Any
 from urllib.parse import quote
@@ -120,6 +121,8 @@ class _Requests:
             "source": self._sources(),
         }
         plain = st.fixed_dictionaries(parts).map(lambda found: Request(**found))
+        if self._vocabulary.body:
+            plain = st.one_of(plain, *[plain.map(_with_json)] * 3)
         if not self._vocabulary.aims:
             return plain.map(sendable)
         return st.one_of(plain, self._aimed(plain), self._aimed(plain)).map(sendable)
@@ -299,6 +302,12 @@ class _Requests:
             return fit(request, aim.parts, self._subject)
 
         return aimed()
+
+
+def _with_json(request: Request) -> Request:
+    """The request, which says that its body is JSON."""
+    others = tuple(each for each in request.headers if each[0].lower() != "content-type")
+    return replace(request, headers=(*others, ("content-type", "application/json")))
 
 
 @lru_cache(256)

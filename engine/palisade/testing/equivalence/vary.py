@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from palisade.decide.body import PARSED_TYPES
+from palisade.rego.text import dumps, loads
 from palisade.testing.equivalence import near
 from palisade.testing.equivalence.protocols import as_grpc, over_http1, over_http2
 from palisade.testing.equivalence.requests import Request, Token
@@ -56,7 +58,7 @@ class Varying:
         if request.headers:
             changes += [self._header, self._header]
         if request.body:
-            changes.append(self._body)
+            changes += [self._body, self._body, self._body, self._content_type]
         if self._sources:
             changes.append(self._source)
         if self._http2:
@@ -189,12 +191,38 @@ class Varying:
         body = request.body
         at = self._chooser.randrange(len(body))
         word = self._pick(self._words)
+        document = _parsed(body)
+        if document is not None and self._chooser.random() < 0.5:
+            return replace(request, body=dumps(self._changed(document)))
         return replace(
             request,
             body=self._pick(
-                (body[:at] + body[at + 1 :], body[:at] + word + body[at:], f" {body}", body[:at])
+                (
+                    *(body[:at] + body[at + 1 :], body[:at] + word + body[at:], body[:at]),
+                    *(f" {body}", f"\ufeff{body}", f"{body}{word}", f"{body}\0", f"[{body}]"),
+                    _NUMBER.sub(lambda found: self._pick(near.digits(found[0])), body),
+                    body.replace("{", f'{{"a": {word[:1] or 0}, '),
+                )
             ),
         )
 
+    def _content_type(self, request: Request) -> Request:
+        others = tuple(each for each in request.headers if each[0].lower() != "content-type")
+        kind = self._pick(
+            (*PARSED_TYPES, "text/plain", "Application/JSON", "application/json; charset=utf-8")
+        )
+        return replace(request, headers=(*others, ("content-type", kind)))
+
     def _source(self, request: Request) -> Request:
         return replace(request, source=self._pick(self._sources))
+
+
+_NUMBER = re.compile(r"\d+")
+
+
+def _parsed(body: str) -> Any:
+    """The JSON value that a body is; None where it is none."""
+    try:
+        return loads(body)
+    except (ValueError, RecursionError):
+        return None

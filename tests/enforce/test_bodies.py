@@ -1,0 +1,254 @@
+"""What the sidecar reads of a JSON body is what the engine reads, to the digit; or the engine decides."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+
+import pytest
+from drawn_bodies import BROKEN, NUMBERS, bodies
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from lowered import subject_of
+from stand import Sent, Stand, in_memory
+
+from palisade import rego
+from palisade.enforce.envoy.compile import BODY
+from palisade.explain.sidecar import UnreadError, decided, sight
+from palisade.testing.equivalence import Bed, Issuers, Request, Subject, Tally, compare
+from palisade.testing.equivalence.telling import lines, summary
+
+EXAMPLES = int(os.environ.get("PALISADE_EXAMPLES", "40"))
+JSON = ("content-type", "application/json")
+
+_CONSTANTS = (
+    "null",
+    "true",
+    "false",
+    "0",
+    "1",
+    "1.5",
+    "0.1",
+    "100",
+    "9007199254740993",
+    '""',
+    '"x"',
+    '"ä"',
+    '"€"',
+)
+_KINDS = ("null", "boolean", "number", "string", "array", "object")
+_FIELDS = ("", ".a", ".b.c", '["c"][0]', ".c[1].a")
+
+
+def _conditions(at: int, field: str) -> list[str]:
+    """Conditions of every kind on a field; which constants they have differs from field to field."""
+    whole = f"input.parsed_body{field}"
+    found = [f"{whole} == {each}" for each in _CONSTANTS[at % 2 :: 2]]
+    found += [f"is_{kind}({whole})" for kind in _KINDS]
+    found += [f"count({whole}) == {at % 3}", f"count({whole}) > 1", f"{whole} < {at}.5", f"{whole} >= 1"]
+    found += [f'"x" in {whole}', f"1 in {whole}", f'startswith({whole}, "x")', f'lower({whole}) == "x"']
+    found += [f'{whole} in {{"", "p", "q", "r", "ä", "x"}}', f'{whole} == http.headers["x-a"]', whole]
+    return [*found, f"not {whole}", f"{whole} != 1"]
+
+
+CONDITIONS = tuple(each for at, field in enumerate(_FIELDS) for each in _conditions(at, field))
+HEAD = "package p\nimport input.attributes.request.http\n"
+
+
+def sent(body: str, kind: str = "application/json") -> Request:
+    return Request("POST", "/", (("content-type", kind), ("x-a", "x")), None, body)
+
+
+def judge(bed: Bed, issuers: Issuers, rules: str, asked: Sequence[Request], tally: Tally) -> Subject:
+    """Raises AssertionError with the first request that is decided otherwise than the policy says."""
+    subject = subject_of(rego.compile({"p.rego": HEAD + rules}), (), issuers)
+    bed.load(subject)
+    for difference in compare(bed, subject, asked, tally):
+        raise AssertionError("\n".join((summary(difference), rules, *lines(difference))))
+    return subject
+
+
+@pytest.mark.parametrize("condition", _conditions(0, ".a") + _conditions(1, ".a"))
+def test_a_condition_on_values_of_every_kind(bed: Bed, issuers: Issuers, condition: str) -> None:
+    """Each number, text and piece of broken JSON as the field, as a member of it and beside it."""
+    tally = Tally()
+    judge(bed, issuers, f"allow if {condition}", SPELLED, tally)
+    assert tally.native > 0.6 * len(SPELLED), tally
+
+
+_TEXTS = (
+    '""',
+    '"x"',
+    '"X"',
+    '"xy"',
+    '"\\u0078"',
+    '"ä"',
+    '"\\u00e4"',
+    '"a\\nb"',
+    '"\\u20ac"',
+    '"€"',
+    '"p"',
+    "{}",
+    "[]",
+)
+SPELLED = [
+    sent(template.replace("_", value))
+    for value in (*NUMBERS, *BROKEN, *_TEXTS, "true", "false", "null", "[1, null]", '["x"]', '{"x": 1}')
+    for template in ('{"a": _}', '{"a": [_]}', '{"b": _}', "_", '{"a": [1, {"b": _}], "c": "x"}')
+] + [
+    sent(body)
+    for body in ('{"a": "x", "a": 1}', '{"b": 1, "b": 2}', '{"\\u0061": "x"}', '{"a": {"b": 1, "b": 2}}')
+]
+
+
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_generated_bodies(bed: Bed, issuers: Issuers, data: st.DataObject) -> None:
+    """Whatever is asked of whatever body, no request is decided otherwise."""
+    condition = st.sampled_from(CONDITIONS)
+    rule = st.lists(condition, min_size=1, max_size=2, unique=True).map(
+        lambda parts: f"allow if {{ {'; '.join(parts)} }}"
+    )
+    rules = data.draw(st.lists(rule, min_size=1, max_size=4))
+    kinds = st.sampled_from((*["application/json"] * 12, *KINDS))
+    asked = data.draw(st.lists(st.builds(sent, bodies(), kinds), min_size=20, max_size=60))
+    judge(bed, issuers, "\n".join(rules), asked, Tally())
+
+
+KINDS = (
+    *(
+        "application/json; charset=utf-8",
+        "Application/JSON",
+        "text/plain",
+        "x application/json",
+        "application/json-x",
+    ),
+    *("application/x-www-form-urlencoded", "application/x-www-form-urlencoded, application/json", ""),
+)
+
+
+def test_what_the_body_is_said_to_be(bed: Bed, issuers: Issuers) -> None:
+    """The content type decides whether it is read, as in the engine; of other types it is null to both."""
+    asked = [sent(body, kind) for kind in KINDS for body in ('{"a": 1}', "a=1", "", "{")]
+    for rules in ("allow if input.parsed_body.a == 1", "allow if not input.parsed_body.a"):
+        judge(bed, issuers, rules, asked, Tally())
+    [plain] = bed.ask([sent('{"a": 1}', "text/plain")])
+    assert plain is not None
+    assert not plain.asked
+
+
+LEFT = {
+    "longer than the sidecar reads": sent('{"a": 1, "b": "' + "x" * 30_000 + '"}'),
+    "deeper": sent('{"a": 1, "b": ' + "[" * 70 + "]" * 70 + "}"),
+    "a number with more digits than a double has": sent('{"a": 1.0000000000000000001}'),
+    "a name twice": sent('{"a": 2, "a": 1}'),
+    "half a pair": sent('{"a": "\\ud800"}'),
+    "a text with an end": sent('{"a": "\\u0000"}'),
+}
+
+
+@pytest.mark.parametrize("name", LEFT)
+def test_what_the_engine_reads(bed: Bed, issuers: Issuers, name: str) -> None:
+    """It gets the body, and decides."""
+    judge(bed, issuers, "allow if input.parsed_body.a", [LEFT[name]], Tally())
+    [seen] = bed.ask([LEFT[name]])
+    assert seen is not None
+    assert seen.asked
+    assert seen.reached
+
+
+REFUSED = {
+    "a mark of the byte order": '\ufeff{"a": 1}',
+    "an end and something behind it": '{"a": 1}\0 and more',
+    "bytes that are no text": '{"a": 1, "b": "\udcff\udcfe"',
+    "something behind it": '{"a": 1} {',
+    "a comma too much": '{"a": 1,}',
+    "a control character": '{"a": 1, "b": "\n"}',
+}
+"""Envoy's `json_to_metadata` takes the first two: docs/decisions/bodies-in-the-sidecar.md."""
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_no_json_is_denied(bed: Bed, issuers: Issuers, name: str) -> None:
+    judge(bed, issuers, "allow if input.parsed_body.a == 1", [sent(REFUSED[name])], Tally())
+    [seen] = bed.ask([sent(REFUSED[name])])
+    assert seen is not None
+    assert not seen.reached
+
+
+@pytest.mark.parametrize(
+    "condition", ['input.parsed_body.a == "x"', '"x" in input.parsed_body.a', "input.parsed_body.a < 2"]
+)
+def test_explain_reads_bodies_as_the_sidecar_does(bed: Bed, issuers: Issuers, condition: str) -> None:
+    """Where a request is decided, and how, is what `palisade explain` says; of few it cannot tell."""
+    subject = judge(bed, issuers, f"allow if {condition}", SPELLED, Tally())
+    snapshot = subject.enforcement.snapshot
+    compared = 0
+    for request, seen in zip(SPELLED, bed.ask(SPELLED), strict=True):
+        if seen is None or seen.input is None:
+            continue
+        try:
+            read = decided(snapshot, sight(snapshot, seen.input))
+        except UnreadError:
+            continue
+        compared += 1
+        assert read.asks == seen.asked, request
+        assert read.asks or read.allowed == seen.reached, request
+    assert compared > 0.8 * len([each for each in bed.ask(SPELLED) if each and each.input])
+
+
+# In a whole sidecar ----------------------------------------------------------------------------------------
+
+POLICY = """package p
+import input.attributes.request.http
+allow if { http.method == "POST"; input.parsed_body.op in {"read", "list"} }
+allow if { http.method == "PUT"; input.parsed_body.user == http.headers["x-user"]; not input.truncated_body }
+allow if http.path == "/open"
+"""
+
+
+@pytest.fixture(scope="module")
+def stand() -> Iterator[Stand]:
+    with Stand() as running:
+        yield running
+
+
+def posted(body: bytes, *headers: tuple[str, str], method: str = "POST", path: str = "/") -> Sent:
+    return Sent(method, path, (JSON, *headers), body)
+
+
+def test_the_log_names_the_rule_and_the_sidecar(stand: Stand) -> None:
+    """The decision is logged as any native one, and nothing of the body with it."""
+    stand.enforce(in_memory({"p.rego": POLICY}), "p/allow")
+    asked = [
+        posted(b'{"op": "read", "secret": "hunter2"}'),
+        posted(b'{"op": "drop", "secret": "hunter2"}'),
+        posted(b'{"user": "eve"}', ("x-user", "eve"), method="PUT"),
+        posted(b"[" * 100 + b"]" * 100),
+    ]
+    seen = [stand.send(each) for each in asked]
+    assert [each.status for each in seen] == [200, 403, 200, 403]
+    told = stand.log(4)
+    deciders = sorted((each["palisade"]["decider"], each["palisade"].get("rule", "")) for each in told)
+    assert deciders[:3] == [("native", "default"), ("native", "p.rego:3"), ("native", "p.rego:4")]
+    assert deciders[3][0] == "residual"
+    assert "hunter2" not in str(told)
+
+
+def test_the_reader_of_another_revision_is_not_believed(stand: Stand) -> None:
+    """Slots change one after the other: what was read by another one's wish goes to the engine."""
+    stand.enforce(in_memory({"p.rego": POLICY}), "p/allow")
+    other = POLICY.replace("parsed_body.op", "parsed_body.other.op")
+    stand.swap(in_memory({"p.rego": other}), "p/allow", BODY)
+    assert stand.send(posted(b'{"op": "read"}')).status == 200
+    assert stand.send(posted(b'{"op": "drop", "other": {"op": "read"}}')).status == 403
+    assert [each["palisade"]["decider"] for each in stand.log(2)] == ["residual", "residual"]
+
+
+def test_nothing_waits_for_a_body_without_need(stand: Stand) -> None:
+    """What the head of a request decides is decided before a byte of the body has come."""
+    stand.enforce(in_memory({"p.rego": POLICY}), "p/allow")
+    for method, path, status in (("DELETE", "/", 403), ("GET", "/", 403)):
+        early = stand.send_head(Sent(method, path, (JSON, ("content-length", "100"))))
+        assert early == status
+    stand.log(2)
