@@ -58,7 +58,9 @@ class Varying:
         if request.headers:
             changes += [self._header, self._header]
         if request.body:
-            changes += [self._body, self._body, self._body, self._content_type]
+            changes += [self._body, self._body, self._body]
+        if any(value in PARSED_TYPES for _, value in request.headers):
+            changes.append(self._content_type)
         if self._sources:
             changes.append(self._source)
         if self._http2:
