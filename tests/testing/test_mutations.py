@@ -346,7 +346,7 @@ MUTATIONS = (
     Mutation(
         "null is missing",
         _reader('lay(node, "null")', 'lay(node, "missing")'),
-        "allow if input.parsed_body.a != 1",
+        "allow if input.parsed_body.a == null",
     ),
     Mutation(
         "fields of what stands in fields",
