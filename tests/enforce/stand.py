@@ -165,10 +165,6 @@ class Stand:
         """One request through the sidecar, on a connection of its own, by whom the certificate names."""
         return self._run(self._send(request, caller))
 
-    def send_head(self, request: Sent) -> int:
-        """The status that the head of a request gets, without its body."""
-        return self._run(self._send(request)).status
-
     def log(self, count: int) -> list[dict[str, Any]]:
         """The decision log since it was last asked for, once it has so many entries."""
         return self._run(self._log(count))
