@@ -319,7 +319,7 @@ def _check_free(function: str, address: Address) -> None:
             probe.listen(1)
         except OSError as error:
             hint = {
-                errno.EADDRNOTAVAIL: f"{address.host} is none of this machine: 0.0.0.0 is all of them",
+                errno.EADDRNOTAVAIL: f"{address.host} is no address of this machine, as 127.0.0.1 is",
                 errno.EACCES: "Ports below 1024 need a privilege: choose a higher one",
             }.get(error.errno or 0, "Choose another address, or port 0 for a free one")
             raise EnvoyError(

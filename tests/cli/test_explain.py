@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -155,6 +156,11 @@ def test_what_envoy_does_before_any_policy(run: Run, project: Path) -> None:
 def test_a_policy_folder_will_do(run: Run, project: Path) -> None:
     (project / "palisade.yaml").unlink()
     assert run("explain", "-f", "policies", "GET /open").code == 0
+    # What is suggested asks the same policies.
+    told = run("explain", "-f", "policies", "--decision", "palisade/identity/allow", "GET /shut").out
+    suggested = next(line for line in told.splitlines() if line.startswith("    palisade explain "))
+    assert run(*shlex.split(suggested)[1:]).code == 0
+    assert "-f policies --decision palisade/identity/allow" in suggested
     (project / "old.rego").write_text(
         'package old\n\nallow { input.parsed_path == ["a"] }\n\nother { true }\n'
     )

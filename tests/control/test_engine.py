@@ -217,7 +217,7 @@ def test_an_address_of_another_machine_is_told_as_such(project: Project, key: st
 
     with pytest.raises(EngineError, match=rf"engine\.{key}: 192\.0\.2\.1:0 .*: Cannot assign") as raised:
         run(session())
-    assert raised.value.hint.startswith("192.0.2.1 is none of this machine")
+    assert raised.value.hint.startswith("192.0.2.1 is no address of this machine")
 
 
 @pytest.mark.parametrize("state", ["palisade.yaml", "palisade.yaml/below", "/proc/palisade"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -93,12 +94,19 @@ def explain(
         else:
             found = explainer.explain(asked.document, Budget(SECONDS), problem=asked.problem)
     found = replace(found, notes=(*asked.notes, *found.notes))
-    shown = explained.Shown(found, explainer)
+    shown = explained.Shown(found, explainer, _given(file, decision, v0=v0))
     if output is Output.JSON:
         print_json(shown.as_json())
     else:
         shown.show(out(), asked.title)
     raise typer.Exit(Exit.OK if found.allowed else Exit.FOUND)
+
+
+def _given(file: Path, decision: str, *, v0: bool) -> list[str]:
+    """The options by which the same policies are asked again."""
+    given = [] if file == subject.DEFAULT_FILE else ["-f", str(file)]
+    given += ["--decision", decision] if decision else []
+    return [*given, *(["--v0-compatible"] if v0 else [])]
 
 
 def _only(revision: Revision) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
@@ -30,11 +31,15 @@ _MOST_FLIPS = 3
 
 
 class Shown:
-    """Shows one explanation. What the decision log hides of a request is hidden here, but for bodies."""
+    """Shows one explanation. What the decision log hides of a request is hidden here, but for bodies.
 
-    def __init__(self, found: Explanation, explainer: Explainer) -> None:
+    `given` are the options that said which policies are asked; commands that are shown repeat them.
+    """
+
+    def __init__(self, found: Explanation, explainer: Explainer, given: Sequence[str] = ()) -> None:
         self._found = found
         self._explainer = explainer
+        self._given = given
         logged = explainer.revision.inventory.decision_log
         self._mask = Mask().also(headers=logged.mask_headers, parameters=logged.mask_parameters)
         self._discreet = Discreet(found.document, self._mask)
@@ -129,7 +134,7 @@ class Shown:
         document = self._explainer.plainer(flip.document, self._mask.headers)
         if any(self._discreet.hides(change) for change in flip.changes):
             return ""
-        return command(document, self._found.function, self._discreet)
+        return command(document, self._found.function, self._discreet, self._given)
 
     # For programs -----------------------------------------------------------------------------------------
 

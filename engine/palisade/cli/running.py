@@ -67,9 +67,15 @@ def _allow_open_files() -> None:
 
 def log_to(console: Console, *, verbose: bool) -> None:
     """Sends log messages to a console: warnings, or with `verbose` what happens step by step."""
-    handler = RichHandler(
-        console=console, show_path=False, show_time=True, log_time_format="%X", markup=False
-    )
+    handler: logging.Handler
+    if console.is_terminal:
+        handler = RichHandler(
+            console=console, show_path=False, show_time=True, log_time_format="%X", markup=False
+        )
+    else:
+        # A journal or a file takes lines, not columns that are filled up with blanks.
+        handler = logging.StreamHandler(console.file)
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-8s %(message)s", "%X"))
     logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler], force=True)
     logging.getLogger("palisade").setLevel(logging.INFO if verbose else logging.WARNING)
     logging.getLogger("palisade_sidecar").setLevel(logging.INFO if verbose else logging.WARNING)

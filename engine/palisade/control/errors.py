@@ -23,7 +23,7 @@ def unheard(inventory: Inventory, setting: str, address: Address, error: OSError
     """An address that cannot be listened on, named by a setting such as `engine.admin`."""
     hint = {
         errno.EADDRINUSE: "is another engine running there? End it, or name another port",
-        errno.EADDRNOTAVAIL: f"{address.host} is none of this machine: 127.0.0.1 is, 0.0.0.0 is all of them",
+        errno.EADDRNOTAVAIL: f"{address.host} is no address of this machine, as 127.0.0.1 is",
         errno.EACCES: "ports below 1024 need a privilege: name a higher one",
     }.get(error.errno or 0, "name another address")
     return _wrong(inventory, setting, f"{address} cannot be listened on", error, hint)

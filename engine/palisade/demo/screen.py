@@ -95,7 +95,7 @@ def _introduce(running: Stage, console: Console) -> None:
     parts.add_row("OIDC provider", running.issuer.url, Text("issues the tokens", "dim"))
     console.print(parts)
 
-    tries = Table("try", "in another terminal, here", box=None, pad_edge=False)
+    console.print("\nTry in another terminal, here:")
     for title, user, request in TRIES:
         options, _, target = request.rpartition(" ")
         function, _, path = target.partition("/")
@@ -105,9 +105,9 @@ def _introduce(running: Stage, console: Console) -> None:
         if options:
             words.append(options)
         words.append(f"http://{running.sidecars[function]}/{path}")
-        tries.add_row(title, " ".join(words))
-    console.print()
-    console.print(tries)
+        # Not in a table, which would break a command in two where the terminal is narrow.
+        console.print(Text(f"    # {title}", "dim"))
+        console.print(f"    {' '.join(words)}")
     console.print()
     console.print(f"Edit {running.policies}/identity/*.rego: a saved edit takes effect while traffic flows.")
     console.print(f"What runs, by another command: palisade status -f {running.engine.file}")

@@ -76,7 +76,7 @@ async def stage(
         upstreams = {name: f"127.0.0.1:{_free_port()}" for name in FUNCTIONS}
         for name, address in upstreams.items():
             await stack.enter_async_context(_function(name, address))
-        text = _inventory(policies, upstreams, listen or {}, admin_port, folder)
+        text = _inventory(policies, upstreams, listen or {}, admin_port)
         file = await asyncio.to_thread(_write, folder, text)
         engine = await stack.enter_async_context(Engine(file, sink=FileSink(folder / "decisions.jsonl")))
         shown_at = await stack.enter_async_context(admin.serve(engine))
@@ -95,12 +95,13 @@ def _write(folder: Path, inventory: str) -> Path:
 
 
 def _inventory(
-    policies: Path, upstreams: Mapping[str, str], listen: Mapping[str, int], admin_port: int, folder: Path
+    policies: Path, upstreams: Mapping[str, str], listen: Mapping[str, int], admin_port: int
 ) -> str:
     lines = [f"policies: {policies.absolute()}", "functions:"]
     for name, upstream in upstreams.items():
         lines.append(f"  {name}: {{upstream: {upstream}, listen: 127.0.0.1:{listen.get(name, 0)}}}")
-    lines.append(f"engine: {{listen: 127.0.0.1:0, admin: 127.0.0.1:{admin_port}, state: {folder / 'state'}}}")
+    # The state is not in .palisade beside the file, as it would be by default: this is such a folder.
+    lines.append(f"engine: {{listen: 127.0.0.1:0, admin: 127.0.0.1:{admin_port}, state: state}}")
     return "\n".join(lines) + "\n"
 
 

@@ -110,15 +110,19 @@ def _subject(change: Change) -> str:
     return "the client's address" if path == SOURCE else _dotted(("input", *path))
 
 
-def command(document: Value, function: str, discreet: Discreet) -> str:
-    """A `palisade explain` line for the request; empty where options cannot spell it."""
+def command(document: Value, function: str, discreet: Discreet, given: Sequence[str] = ()) -> str:
+    """A `palisade explain` line for the request; empty where options cannot spell it.
+
+    `given` are the options that say which policies are asked.
+    """
     method, target = look_up(document, (*HTTP, "method")), look_up(document, (*HTTP, "path"))
     if not isinstance(method, str) or not isinstance(target, str) or not target.startswith("/"):
         return ""
     host = look_up(document, (*HTTP, "host"))
-    words = ["palisade", "explain", f"{method} {target}", "--function", function]
+    asked = f"{method} {target}"
     if isinstance(host, str) and host != function:
-        words[2] = f"{method} http://{host}{target}"
+        asked = f"{method} http://{host}{target}"
+    words = ["palisade", "explain", *given, asked, "--function", function]
     headers = look_up(document, (*HTTP, "headers"))
     for name, value in headers.items() if isinstance(headers, dict) else ():
         if not str(name).startswith(":") and name != "host":
