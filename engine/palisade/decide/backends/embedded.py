@@ -61,6 +61,8 @@ class EmbeddedBackend(Backend):
         )
 
     async def _made(self, policy: rego.Policy, path: str) -> None:
+        if policy.is_ready(path):
+            return
         key = id(policy)
         if key not in self._making:
             making = asyncio.create_task(asyncio.to_thread(policy.make_ready, path))
