@@ -45,6 +45,16 @@ class Project:
         self.allow.write_text(ALLOW + f'\nallow if input.attributes.request.http.path == "{path}"\n')
 
 
+NEXT = ALLOW.replace("/open", "/opened")
+
+
+def put(project: Project, text: str) -> Path:
+    folder = project.root / "next"
+    folder.mkdir(exist_ok=True)
+    (folder / "allow.rego").write_text(text)
+    return folder
+
+
 def version(engine: Engine, function: str = "hello") -> str | None:
     """The revision that a sidecar is offered."""
     snapshot = engine.cache.snapshot(function)

@@ -99,3 +99,16 @@ async def running(
             client_for(sidecars, names[0]) as client,
         ):
             yield engine, sidecars, client, upstream
+
+
+async def settled(engine: Engine) -> None:
+    """Waits until every sidecar runs what it is offered."""
+
+    def holds() -> bool:
+        nodes = engine.cache.status()
+        return all(
+            (node := nodes.get(name)) is not None and node.running == node.offered is not None
+            for name in engine.inventory.functions
+        )
+
+    await eventually(holds)

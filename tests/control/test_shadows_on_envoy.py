@@ -6,16 +6,15 @@ import asyncio
 import copy
 import json
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import httpx
 import jwt
 import jwt.algorithms
 import pytest
-from control_helpers import ALLOW, Project, run, version
+from control_helpers import ALLOW, NEXT, Project, put, run
 from cryptography.hazmat.primitives.asymmetric import ec
-from envoy_helpers import Lines, eventually, function, running, settings, until
+from envoy_helpers import Lines, eventually, function, running, settings, settled, until
 
 from palisade.control import admin, announced
 from palisade.control.engine import Engine
@@ -24,17 +23,9 @@ from palisade.control.status import problems, status
 from palisade.enforce.envoy import compile_sidecar
 from palisade.xds import Snapshot
 
-NEXT = ALLOW.replace("/open", "/opened")
 SUM = '\nallow if {\n\tinput.parsed_path[0] == "sum"\n\tto_number(input.parsed_query.n[0]) > %d\n}\n'
 LIMITED = '\nallow := %s if input.parsed_path == ["limited"]\n'
 MORE = '\nallow if input.parsed_path == ["more"]\n'
-
-
-def put(project: Project, text: str) -> Path:
-    folder = project.root / "next"
-    folder.mkdir(exist_ok=True)
-    (folder / "allow.rego").write_text(text)
-    return folder
 
 
 def shadows(sink: Lines) -> dict[str, tuple[bool, str, bool, str]]:
@@ -222,45 +213,6 @@ def test_a_shadow_that_a_sidecar_refuses_is_taken_out(
     run(session())
 
 
-def test_a_canary_decides_at_its_functions_and_is_undone(project: Project) -> None:
-    names = ("hello", "orders", "pay")
-
-    async def session() -> None:
-        async with running(project, *names) as (engine, sidecars, client, _):
-            await until(client, "/open", 200)
-            base = version(engine)
-            await engine.set_shadow(put(project, NEXT + SUM % 3))
-            done = await engine.releases.promote("50%")
-            [where] = done.functions
-
-            async def answers(path: str) -> dict[str, int]:
-                async with httpx.AsyncClient(trust_env=False) as each:
-                    return {
-                        name: (await each.get(f"http://{sidecars.statuses[name].listen}{path}")).status_code
-                        for name in names
-                    }
-
-            await settled(engine)
-            assert await answers("/opened") == {name: 200 if name == where else 403 for name in names}
-            assert await answers("/open") == {name: 403 if name == where else 200 for name in names}
-            # What the canary leaves to the engine, the engine decides by the canary's revision.
-            assert await answers("/sum?n=4") == {name: 200 if name == where else 403 for name in names}
-            shown = status(engine)["functions"]
-            assert {name for name in names if shown[name]["running"] != base} == {where}
-            await engine.releases.rollback()
-            await settled(engine)
-            assert await answers("/opened") == dict.fromkeys(names, 403)
-            await engine.releases.promote("50%")
-            await engine.releases.promote()
-            await settled(engine)
-            assert await answers("/opened") == dict.fromkeys(names, 200)
-            await engine.releases.rollback()
-            await settled(engine)
-            assert await answers("/open") == dict.fromkeys(names, 200)
-
-    run(session())
-
-
 def test_differences_are_streamed_as_they_happen(project: Project) -> None:
     async def session() -> None:
         async with function() as upstream:
@@ -288,16 +240,3 @@ def test_differences_are_streamed_as_they_happen(project: Project) -> None:
                 assert paths == {"/opened", "/open"}
 
     run(session())
-
-
-async def settled(engine: Engine) -> None:
-    """Waits until every sidecar runs what it is offered."""
-
-    def holds() -> bool:
-        nodes = engine.cache.status()
-        return all(
-            (node := nodes.get(name)) is not None and node.running == node.offered is not None
-            for name in engine.inventory.functions
-        )
-
-    await eventually(holds)

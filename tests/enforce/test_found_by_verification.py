@@ -138,6 +138,10 @@ FOUND = {
             http2("/", (":authority", "a.test")),
         ],
     ),
+    "nor is any header called so": (
+        'allow if http.headers["a\\nb"] == "x"\nallow if not http.headers["a b"]',
+        [host("a.test"), header("x")],
+    ),
     "but undefined": (
         "allow if not http.host",
         [host(""), host("a.test"), host("b.test")],

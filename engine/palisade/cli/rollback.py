@@ -50,5 +50,8 @@ def show(done: dict[str, Any]) -> None:
     out().print(f"revision {done['revision']} is in force{where}{note}")
     if done["pinned"]:
         out().print("it stays until policies are edited, or: palisade rollback --resume", style="dim")
+    if done["waiting"]:
+        names = ", ".join(done["waiting"])
+        out().print(f"no sidecar is connected of {names}: it gets this revision when it is", style="yellow")
     if not done["kept"]:
         err().print("it cannot be kept on disk, so a restart of the engine undoes this", style="bold red")

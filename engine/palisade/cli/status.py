@@ -135,7 +135,8 @@ def _differ(requests: dict[str, int]) -> bool:
 
 
 def _by(revision: dict[str, Any]) -> str:
-    return f", by {revision['cause']}" if revision["cause"] else ""
+    note = f": {revision['note']}" if revision["note"] else ""
+    return f", by {revision['cause']}{note}" if revision["cause"] else ""
 
 
 def _backend(backend: dict[str, Any]) -> str:

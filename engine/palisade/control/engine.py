@@ -217,12 +217,14 @@ class Engine:
 
     def _node_event(self, event: NodeEvent) -> None:
         self.rollout.node_event(event)
-        deployment = self.rollout.deployment
-        if event.kind is EventKind.REJECTED and deployment is not None and deployment.shadow is not None:
-            offered = deployment.enforcements.get(event.node)
-            if offered is not None and offered.snapshot.version == event.revision:
-                problem = f"the sidecar of {event.node} refused it: {event.detail}"
-                self._tasks.spawn(self.releases.refuse_shadow(problem))
+        if event.kind is not EventKind.REJECTED:
+            return
+        deployment, canary = self.rollout.deployment, self.rollout.canary
+        problem = f"the sidecar of {event.node} refused it: {event.detail}"
+        if canary is not None and canary.offers(event.node, event.revision):
+            self._tasks.spawn(self.releases.refuse_canary(canary.id, problem))
+        elif deployment is not None and deployment.shadow and deployment.offers(event.node, event.revision):
+            self._tasks.spawn(self.releases.refuse_shadow(problem))
 
     # Following the files ----------------------------------------------------------------------------
 

@@ -41,6 +41,11 @@ class Deployment:
     def id(self) -> str:
         return self.revision.id
 
+    def offers(self, function: str, version: str) -> bool:
+        """Whether the snapshot of this version is what it gives to a function's sidecar."""
+        enforcement = self.enforcements.get(function)
+        return enforcement is not None and enforcement.snapshot.version == version
+
     @property
     def rules(self) -> tuple[int, int]:
         """How many rules all sidecars decide, and for how many any may ask the engine."""

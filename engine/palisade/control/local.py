@@ -27,7 +27,7 @@ from aiohttp import web
 from palisade.control import announced
 from palisade.control.engine import Engine
 from palisade.control.errors import EngineError
-from palisade.control.releases import SET_SHADOW, ReleaseError
+from palisade.control.releases import SET_SHADOW, Release, ReleaseError
 from palisade.control.status import diagnostic, shadow_status
 from palisade.decide.event import Event
 from palisade.files import reason
@@ -78,14 +78,20 @@ async def serve(engine: Engine) -> AsyncIterator[Path]:
 def _app(engine: Engine) -> web.Application:
     releases = engine.releases
 
+    def released(done: Release) -> Any:
+        nodes = engine.cache.status()
+        functions = done.functions or engine.inventory.functions
+        connected = {name for name in functions if name in nodes and nodes[name].connected}
+        return asdict(done) | {"waiting": sorted(set(functions) - connected)}
+
     async def rollback(asked: dict[str, Any]) -> Any:
-        return asdict(await releases.rollback(_text(asked, "revision")))
+        return released(await releases.rollback(_text(asked, "revision")))
 
     async def resume(_: dict[str, Any]) -> Any:
-        return asdict(await releases.resume())
+        return released(await releases.resume())
 
     async def promote(asked: dict[str, Any]) -> Any:
-        return asdict(await releases.promote(_text(asked, "share")))
+        return released(await releases.promote(_text(asked, "share")))
 
     async def shadow(asked: dict[str, Any]) -> Any:
         folder = _text(asked, "folder")

@@ -139,6 +139,24 @@ class Releases:
                 log.warning("shadow %s is not compared: %s", self.shadow.refused, problem)
                 await self._put_again()
 
+    async def refuse_canary(self, refused: str, problem: str) -> None:
+        """Ends a canary that a sidecar refused, which would have no revision, or an old one for long."""
+        async with self._lock:
+            plan, base, out = self._placing.plan, self.journal.entry, self.journal.canary
+            if (
+                plan is None
+                or base is None
+                or out is None
+                or plan.canary is None
+                or plan.canary.id != refused
+            ):
+                return
+            if self.shadow is not None and self.shadow.read is not None and self.shadow.read.id == refused:
+                self.shadow = self.shadow.refuse(problem)
+            await self._put(plan.revision)
+            why = Why(Cause.ROLLBACK, f"{_ended(out)}: {problem}", base.over, base.number)
+            await self._release(plan.revision, why)
+
     # By hand ----------------------------------------------------------------------------------------
 
     async def rollback(self, wanted: str = "") -> Release:
@@ -227,6 +245,11 @@ class Releases:
             raise ReleaseError(str(error)) from None
         if plan is None:
             raise ReleaseError("no revision is in force that a canary could stand beside")
+        if plan.canary is not None and plan.canary.id == revision.id and plan.functions == functions:
+            raise ReleaseError(
+                f"canary {revision.id} is in force at {', '.join(sorted(functions))} already",
+                "name a greater share, or promote it everywhere: palisade promote",
+            )
         await self._put_asked(plan.revision, revision, functions)
         return await self._release(revision, Why(Cause.CANARY, f"{share} of the functions", share=share))
 

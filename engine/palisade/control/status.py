@@ -42,6 +42,7 @@ def status(engine: Engine) -> dict[str, Any]:
             "id": deployment.id if deployment else None,
             "since": _time(engine.rollout.since),
             "cause": str(entry.cause) if entry else None,
+            "note": entry.note if entry else None,
             "pinned": engine.releases.pinned,
             "modules": len(deployment.revision.policy_set.modules) if deployment else 0,
             "providers": [each.name for each in deployment.revision.providers] if deployment else [],

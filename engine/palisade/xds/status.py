@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -28,6 +29,15 @@ class NodeEvent:
     revision: str = ""
     type_url: str = ""
     detail: str = ""
+
+
+_MARK = re.compile(r"goo\.gle/debug\w+\s")
+"""What protobuf writes before a message that it shows, so that nobody parses it: other letters each time."""
+
+
+def in_one_line(detail: str) -> str:
+    """A node's own words without line breaks, and without the marks of protobuf."""
+    return " ".join(_MARK.sub(" ", detail).split())
 
 
 Listener = Callable[[NodeEvent], None]

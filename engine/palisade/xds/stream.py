@@ -16,6 +16,7 @@ from palisade.xds.errors import exhausted, invalid
 from palisade.xds.limits import Limits, RateLimit
 from palisade.xds.resources import CLUSTER, ENDPOINTS, FULL_STATE_TYPES, LISTENER, PUSH_ORDER, short_name
 from palisade.xds.snapshot import Resource, Snapshot
+from palisade.xds.status import in_one_line
 from palisade.xds.subscription import Subscription, Update
 
 _ORDER: Final = {url: at for at, group in enumerate(PUSH_ORDER) for url in group}
@@ -94,7 +95,8 @@ class Stream:
                 f"more than {self._limits.names_per_type} resource names of {request.type_url} on one stream"
             )
         if refused and channel.offer is not None:
-            self._watch.rejected(channel.offer, request.type_url, names, request.error_detail.message)
+            detail = in_one_line(request.error_detail.message)
+            self._watch.rejected(channel.offer, request.type_url, names, detail)
 
     def next_response(self) -> WireResponse | None:
         """The response to write now; None where the client has everything or is to answer first."""

@@ -306,6 +306,9 @@ def find(path: Sequence[object], providers: Sequence[str]) -> Source | None:
     return None
 
 
+_HEADER_NAME = re.compile(r":?[!#$%&'*+\-.^_`|~0-9a-z]+")  # RFC 9110, section 5.1
+
+
 def _http(parts: tuple[object, ...]) -> Source | None:
     match parts:
         case ("method" | "path" | "host" | "scheme" as name,):
@@ -314,10 +317,10 @@ def _http(parts: tuple[object, ...]) -> Source | None:
             return Missing()
         case ("headers", "host"):
             return Missing()  # it is `:authority` there; Envoy's matchers know that by both names
-        case ("headers", str(name)) if name == name.lower() and name.isascii():
+        case ("headers", str(name)) if _HEADER_NAME.fullmatch(name):
             return _header(name)
         case ("headers", _):
-            return Missing()  # Envoy writes all names in lower case, and they are ASCII
+            return Missing()  # none is called so: Envoy writes all names in lower case
         case ("headers", _, *_):
             return Missing()
     return None

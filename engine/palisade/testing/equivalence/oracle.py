@@ -95,7 +95,7 @@ def _judge(subject: Subject, request: Request, seen: Seen | None, tally: Tally) 
     believed = _believed(subject, request, seen.input)
     if believed:
         return Difference(subject, request, f"Envoy {believed}", "have it otherwise", seen.input)
-    problem = _problem(wanted, seen, bodies=request.method != "HEAD", grpc=_in_grpc(seen))
+    problem = _problem(wanted, seen, bodies=request.method != "HEAD", grpc=_in_grpc(request, seen))
     if not problem:
         return None
     where = "the engine" if seen.asked else "Envoy"
@@ -135,11 +135,10 @@ def _carries(header: tuple[str, str]) -> bool:
     return header[0].lower() in ("authorization", "cookie")
 
 
-def _in_grpc(seen: Seen) -> bool:
-    """Whether the answer is one to gRPC. Envoy looks at the content type with any space around it."""
-    document: Any = seen.input
-    http = document["attributes"]["request"]["http"] if document is not None else {}
-    return "grpc-status" in seen.headers and is_grpc(str(http.get("headers", {}).get("content-type", "")))
+def _in_grpc(request: Request, seen: Seen) -> bool:
+    """Whether the answer is one to gRPC, as the request asks for."""
+    kinds = (value for name, value in request.headers if name.lower() == "content-type")
+    return "grpc-status" in seen.headers and any(map(is_grpc, kinds))
 
 
 def _problem(wanted: Decision, seen: Seen, *, bodies: bool, grpc: bool) -> str:
