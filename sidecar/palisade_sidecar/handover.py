@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import http.client
-import logging
 import struct
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from palisade_sidecar.access_log import FILE
 from palisade_sidecar.admin import AdminError
+from palisade_sidecar.logs import Log
 from palisade_sidecar.spool import Spool
 from palisade_sidecar.unix_http import UnixConnection
 
@@ -34,7 +34,7 @@ class HandoverError(Exception):
 class Handover:
     """One sidecar's spool on its way to the engine. `reopen` asks Envoy to open its access log anew."""
 
-    def __init__(self, run_dir: Path, reopen: Callable[[], Awaitable[None]], log: logging.Logger) -> None:
+    def __init__(self, run_dir: Path, reopen: Callable[[], Awaitable[None]], log: Log) -> None:
         self.spool = Spool(run_dir)
         self._socket = run_dir / SOCKET
         self._reopen = reopen

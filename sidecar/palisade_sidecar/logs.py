@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections import deque
+from collections.abc import MutableMapping
+from typing import Any, TypeAlias
+
+Log: TypeAlias = "logging.Logger | logging.LoggerAdapter[logging.Logger]"
 
 FORMAT = "%l|%n|%v"
 """What Envoy is told to write: level, component and message."""
@@ -28,13 +32,26 @@ _LOWERED = (
 )
 _STACKS = ("envoy_bug", "backtrace")
 """Components that print stacks: dozens of addresses below the line that says what went wrong."""
+
+
+class Named(logging.LoggerAdapter[logging.Logger]):
+    """The log of one sidecar of several in a process: each message says whose it is."""
+
+    def __init__(self, function: str) -> None:
+        super().__init__(logging.getLogger(f"palisade_sidecar.{function}"), {})
+        self._function = function
+
+    def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
+        return f"{self._function}: {msg}", kwargs
+
+
 _KEPT = 20
 
 
 class EnvoyLog:
     """Takes Envoy's lines. `tail` are the last that matter, for the report of a start that failed."""
 
-    def __init__(self, logger: logging.Logger) -> None:
+    def __init__(self, logger: Log) -> None:
         self._logger = logger
         self._level = logging.WARNING
         self.tail: deque[str] = deque(maxlen=_KEPT)

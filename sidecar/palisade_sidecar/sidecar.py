@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import errno
 import json
-import logging
 import os
 import signal
 import socket
@@ -21,7 +20,7 @@ from palisade_sidecar.downstream_tls import NOTICES, tls_secrets
 from palisade_sidecar.engine_cluster import secrets
 from palisade_sidecar.envoy import LOG_FLUSH_MS, EnvoyError, EnvoyProcess, find_envoy
 from palisade_sidecar.handover import SOCKET, Handover
-from palisade_sidecar.logs import EnvoyLog
+from palisade_sidecar.logs import EnvoyLog, Named
 from palisade_sidecar.settings import CERTIFICATE, PRIVATE_KEY, TRUSTED_CA, Address, Settings, SettingsError
 from palisade_sidecar.tls_files import Rotation, problems, warnings
 from palisade_sidecar.unix_http import MAX_PATH
@@ -82,7 +81,7 @@ class Sidecar:
         self._concurrency = concurrency or min(2, os.cpu_count() or 1)
         self._drain = drain
         self._on_change = on_change
-        self._log = logging.getLogger(f"palisade_sidecar.{settings.function}")
+        self._log = Named(settings.function)
         self._envoy_log = EnvoyLog(self._log)
         self._admin = admin_of(settings.run_dir)
         self._process: EnvoyProcess | None = None
@@ -98,12 +97,7 @@ class Sidecar:
         self._check()
         await self._launch()
         self._change(state=State.LIVE)
-        self._log.info(
-            "function %s: listening on %s, for %s",
-            self.status.function,
-            self.status.listen,
-            self._settings.upstream,
-        )
+        self._log.info("listening on %s, for %s", self.status.listen, self._settings.upstream)
         self._supervision = asyncio.create_task(self._supervise(), name=f"sidecar {self.status.function}")
         self._handing = asyncio.create_task(self._handover.run(), name=f"log of {self.status.function}")
         if self._settings.tls is not None:
@@ -217,7 +211,10 @@ class Sidecar:
             now = time.monotonic()
             delay = _FIRST_DELAY if now - crashed > _STABLE else min(delay * 2, _LAST_DELAY)
             crashed = now
-            self._log.error("Envoy ended %s, and is started again. %s", _end(code), self._envoy_log.reason())
+            reason = self._envoy_log.reason()
+            self._log.error(
+                "Envoy ended %s, and is started again%s", _end(code), f": {reason}" if reason else ""
+            )
             self._change(state=State.RESTARTING, connected=False, restarts=self.status.restarts + 1)
             await self._relaunch(delay)
 

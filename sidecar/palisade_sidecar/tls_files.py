@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import stat
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from palisade_sidecar.logs import Log
 from palisade_sidecar.settings import Tls
 
 _POLL = 0.5
@@ -142,7 +142,7 @@ class Rotation:
     taken once it has not changed for a moment and can serve. Until then Envoy goes on with what it has.
     """
 
-    def __init__(self, tls: Tls, notices: Path, log: logging.Logger) -> None:
+    def __init__(self, tls: Tls, notices: Path, log: Log) -> None:
         self._tls = tls
         self._notices = notices
         self._log = log

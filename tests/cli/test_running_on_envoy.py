@@ -126,7 +126,11 @@ def test_serve_and_sidecar_are_the_halves_of_up(project: Path) -> None:
                 assert eventually(lambda: connected(project), "the sidecar again") == address
                 # Both are told without --verbose: who reads of the one waits for the other.
                 told = project / "sidecar.out"
-                eventually(lambda: "is back" in told.read_text(), "the engine's return in the sidecar's log")
+                eventually(
+                    lambda: "is back" in told.read_text(),
+                    "the engine's return in the sidecar's log",
+                )
+                assert "hello: the engine at" in told.read_text()
                 assert "is out of reach" in told.read_text()
             sidecar.send_signal(signal.SIGTERM)
             assert sidecar.wait(20) == 0

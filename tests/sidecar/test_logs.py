@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from palisade_sidecar.logs import EnvoyLog
+from palisade_sidecar.logs import EnvoyLog, Named
 
 
 def take(caplog: pytest.LogCaptureFixture, *lines: str) -> EnvoyLog:
@@ -56,3 +56,10 @@ def test_stacks_do_not_hide_what_went_wrong(caplog: pytest.LogCaptureFixture) ->
     )
     assert "max_user_instances" in log.reason()
     assert [each.levelno for each in caplog.records] == [logging.CRITICAL, *[logging.DEBUG] * 4]
+
+
+def test_each_message_says_whose_it_is(caplog: pytest.LogCaptureFixture) -> None:
+    """`palisade up` has the sidecars of all functions in one log."""
+    with caplog.at_level(logging.WARNING):
+        Named("hello").warning("%d%% of it", 5)
+    assert [each.getMessage() for each in caplog.records] == ["hello: 5% of it"]
