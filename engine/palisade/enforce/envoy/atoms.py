@@ -46,7 +46,7 @@ class Atoms(Context):
     def _found(self, source: Source | None) -> Bounds | None:
         """Whether the value is there."""
         match source:
-            case Given() | Path() | Address() | Segment(0):
+            case Given() | Path() | Address() | Segment(0 | -1):
                 return ALWAYS
             case Missing():
                 return NEVER

@@ -16,7 +16,6 @@ from xds.type.matcher.v3.string_pb2 import StringMatcher
 from palisade.enforce.envoy import cel, hints, paths, patterns
 from palisade.enforce.envoy.bodies import PARSED, of_body
 from palisade.enforce.envoy.bounds import ALWAYS, NEVER, Bounds, Reason, both, either, exactly, inverse
-from palisade.enforce.envoy.calls import Calls
 from palisade.enforce.envoy.claims import claim_defined, claim_has, claim_has_matching, claim_kind
 from palisade.enforce.envoy.context import DIRTY, DIRTY_QUERY, NOTHING, Notes
 from palisade.enforce.envoy.predicate import NO, Predicate, all_of, any_of, negate
@@ -35,6 +34,7 @@ from palisade.enforce.envoy.sources import (
     Verified,
 )
 from palisade.enforce.envoy.strings import text_matcher
+from palisade.enforce.envoy.texts import Texts
 from palisade.enforce.envoy.times import kind_of, moment_of
 from palisade.enforce.envoy.tokens import Token, Tokens
 from palisade.rego.partial.formula import (
@@ -59,7 +59,7 @@ MEMBERS = 8
 UNVERIFIED = "a token is there that Envoy does not take, or not as the policy does"
 
 
-class Lowering(Calls):
+class Lowering(Texts):
     """Lowers the formulas of one policy. `notes` tells what else is to be said of them."""
 
     def __init__(
@@ -215,6 +215,11 @@ class Lowering(Calls):
                 if values is not None:
                     values = [value for value in values if mark not in value]
                     return self._matches(text, patterns.some_piece_is(mark, values)) if values else NEVER
+                trimmed = _strings_of(body, Apply("trim_space", (element,)))
+                if trimmed is not None and not mark.isspace():
+                    trimmed = [each for each in trimmed if mark not in each and each == each.strip()]
+                    pattern = patterns.some_piece_spaced(mark, trimmed) if trimmed else patterns.NOTHING
+                    return self._plainly(text, pattern) or self._iterates(atom)
                 return self._some_piece(text, mark, body, element) or self._iterates(atom)
         return self._iterates(atom)
 
@@ -354,7 +359,7 @@ def _on_claims(atom: Atom) -> bool:
     )
 
 
-def _strings_of(body: Formula, element: Element) -> list[str] | None:
+def _strings_of(body: Formula, element: Element | Apply) -> list[str] | None:
     """The strings that a condition on an element compares it with; None where it is more than that."""
     if not isinstance(body.atom, In) or body.atom.term != element:
         return None

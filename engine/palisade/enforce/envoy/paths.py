@@ -55,12 +55,14 @@ def _any_of(texts: Iterable[str]) -> str:
 
 
 def _lead(index: int) -> str:
+    if index < 0:
+        return "/(?:.*/)?"  # the last
     return f"/(?:[^/]*/){{{index}}}" if index else "/"
 
 
 def segment_is(index: int, values: Iterable[str]) -> str:
     """Segment `index` is one of the values."""
-    return f"{_lead(index)}{_any_of(values)}(?:/.*)?"
+    return f"{_lead(index)}{_any_of(values)}{'' if index < 0 else '(?:/.*)?'}"
 
 
 def segment_exists(index: int) -> str:
@@ -69,11 +71,16 @@ def segment_exists(index: int) -> str:
 
 def segment_escaped(index: int) -> str:
     """Segment `index` has an escape, so that its text is not the segment itself."""
-    return f"{_lead(index)}[^/]*%.*"
+    return f"{_lead(index)}[^/]*%{'.*' if index >= 0 else '[^/]*'}"
 
 
 def some_segment_is(values: Iterable[str]) -> str:
     return f"/(?:.*/)?{_any_of(values)}(?:/.*)?"
+
+
+def segments_are(index: int, values: Iterable[str], *, all_of_them: bool) -> str:
+    """From `index` on the segments are the values; with `all_of_them` the path ends there."""
+    return f"{_lead(index)}{'/'.join(map(spelled, values))}{'' if all_of_them else '(?:/.*)?'}"
 
 
 def segments(count: int) -> str:
@@ -95,6 +102,8 @@ def segment_matching(index: int, matcher: StringMatcher) -> str | None:
         return patterns.NOTHING  # no segment has one
     before = "" if kind == "prefix" else "[^/]*"
     behind = "(?:/.*)?" if kind == "suffix" else ".*"
+    if index < 0:
+        behind = "" if kind == "suffix" else "[^/]*"
     return f"{_lead(index)}{before}{spelled(text)}{behind}"
 
 

@@ -5,6 +5,7 @@ Envoy matches an expression against the whole text. The patterns here mean the s
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 import re2
@@ -19,6 +20,9 @@ BEYOND_ASCII = r"(?s).*[^\x00-\x7f].*"
 """Matches texts with any character beyond ASCII."""
 ODD_HEADER = r"(?s)[ \t].*|.*[ \t]|.*[^\x00-\x7f].*"
 """Matches headers that the engine reads otherwise than Envoy: beyond ASCII, or with space around."""
+
+SPACE = r"[\t-\r ]*"
+"""What `trim_space` takes away, of ASCII."""
 
 MAX_PATTERN = 60_000
 """Longer patterns are left to the engine: RE2 would take megabytes for one."""
@@ -71,6 +75,18 @@ def pieces_are(delimiter: str, counts: Iterable[int]) -> str:
     other = f"[^{mark}]"
     ways = "|".join(f"(?:{mark}{other}*){{{count - 1}}}" for count in sorted(counts))
     return f"(?s){other}*(?:{ways})"
+
+
+def spaced(texts: Iterable[str]) -> str:
+    """One of the texts, with space of ASCII around it."""
+    return f"(?s){SPACE}{alternatives(texts)}{SPACE}"
+
+
+def some_piece_spaced(delimiter: str, texts: Iterable[str]) -> str:
+    """Some piece of a text split at a one-character delimiter, one that is no space, is one of the texts but
+    for space around it."""
+    mark = quote(delimiter)
+    return f"(?s)(?:.*{mark})?{SPACE}{alternatives(texts)}{SPACE}(?:{mark}.*)?"
 
 
 def search(pattern: str) -> str:
@@ -131,7 +147,7 @@ def pieces(made: Symbol) -> tuple[str, Symbol, str] | None:
 def _parts(made: Symbol) -> list[str | Symbol] | None:
     match made:
         case Apply("sprintf", (Known(str(form)), ArrayOf(items))):
-            chunks = form.split("%s")
+            chunks = re.split("%[sv]", form)  # of a string both make the string itself
             if "%" in "".join(chunks) or len(chunks) != len(items) + 1:
                 return None
             return _interleaved(chunks, items)

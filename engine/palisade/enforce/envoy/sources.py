@@ -26,7 +26,7 @@ from envoy.type.matcher.v3.value_pb2 import ValueMatcher
 from palisade.enforce.envoy import cel
 from palisade.enforce.envoy.paths import is_plain_parameter
 from palisade.enforce.envoy.predicate import Check, Text, custom_check, typed
-from palisade.rego.partial.terms import Apply, Element, Input, Unknown
+from palisade.rego.partial.terms import Apply, Element, Input, Known, Unknown
 from palisade_sidecar import peer
 
 JWT_AUTHN = "envoy.filters.http.jwt_authn"
@@ -180,7 +180,7 @@ class Path:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """`input.parsed_path[index]`."""
+    """`input.parsed_path[index]`; with -1 the last."""
 
     index: int
 
@@ -273,6 +273,7 @@ HOST_TEXT = header_text(":authority")
 ADDRESS_TEXT = Text.of("address", DirectSourceIPInput())
 
 _HTTP = ("attributes", "request", "http")
+_LAST = ("parsed_path", Apply("minus", (Apply("count", (Input(("parsed_path",)),)), Known(1))))
 _SOURCE = ("attributes", "source")
 _ADDRESS = ("attributes", "source", "address", "socketAddress", "address")
 _PSEUDO = {"method": ":method", "path": ":path", "host": ":authority", "scheme": ":scheme"}
@@ -284,6 +285,8 @@ def find(path: Sequence[object], providers: Sequence[str]) -> Source | None:
     A claim is given for the single provider there is: with several the caller asks for each in turn.
     """
     parts = tuple(path)
+    if parts == _LAST:
+        return Segment(-1)
     if any(isinstance(part, Input | Element | Apply | Unknown) for part in parts):
         return None  # which walk it is depends on the request
     if not parts or parts in (_HTTP[:1], _HTTP[:2], _HTTP, (*_HTTP, "headers")):

@@ -52,7 +52,8 @@ def view(term: Symbol, source: Callable[[Symbol], Source | None]) -> View | None
         case ClaimSource() as claim:
             return View(claim.expr, typed=True)
         case Segment(index):
-            found = cel.captured(_TARGET, f"^/(?:[^/?]*/){{{index}}}([^/?]*)(?:[/?](?s:.*))?$")
+            lead, behind = (f"(?:[^/?]*/){{{index}}}", "[/?]") if index >= 0 else ("(?:[^?]*/)?", "[?]")
+            found = cel.captured(_TARGET, f"^/{lead}([^/?]*)(?:{behind}(?s:.*))?$")
             escaped = text_check(PATH_TEXT, patterns.regex(paths.segment_escaped(index)))
             # CEL makes nothing of a text that is no UTF-8, as a query may be over HTTP/2.
             return None if found is None else View(found, any_of((escaped, _RAW)), ESCAPED)

@@ -1,0 +1,163 @@
+"""What policies write in place of a simpler test: parts of texts and of paths, cut out and compared.
+
+`substring(path, 0, 4) == "/api"` is a test of a prefix, `indexof(path, "x") >= 0` one of what a text holds,
+`array.slice(input.parsed_path, 0, 2) == ["api", "v1"]` and `concat("/", ...) == "api/v1"` are of segments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from xds.type.matcher.v3.string_pb2 import StringMatcher
+
+from palisade.enforce.envoy import paths, patterns
+from palisade.enforce.envoy.bounds import ALWAYS, NEVER, Bounds, both, either, inverse
+from palisade.enforce.envoy.calls import Calls
+from palisade.enforce.envoy.claims import claim_matches
+from palisade.enforce.envoy.predicate import NO
+from palisade.enforce.envoy.sources import ClaimSource, Path, TextSource
+from palisade.rego.partial.terms import Apply, Known, Symbol
+
+_FURTHEST = 200
+"""Segments and characters further on are not counted off in an expression."""
+
+
+class Texts(Calls):
+    """Lowers tests of what is cut out of texts and of the path."""
+
+    def _takes(self, term: Apply) -> Bounds:
+        match term:
+            case Apply("substring", (_, Known(start), Known(size))) if _is_place(start) and type(size) is int:
+                return self._is_text(term.args[0])
+            case Apply("indexof", (_, Known(str(part)))) if part:
+                return self._is_text(term.args[0])
+            case Apply("concat", (Known(str()), whole)) if self._slice(whole) is not None:
+                return ALWAYS
+            case Apply("minus", (Apply("count", (whole,)), Known(number))) if type(number) is int:
+                if isinstance(self._source(whole), Path):
+                    return ALWAYS
+        return super()._takes(term)
+
+    def _is_text(self, term: Symbol) -> Bounds:
+        if isinstance(term, Apply) and self._source(term) is None:
+            return self._takes(term)
+        return self._is_string(self._source(term)) or self._invisible(term)
+
+    def _call_is(self, term: Apply, values: Sequence[object]) -> Bounds:
+        return self._cut_is(term, values) or super()._call_is(term, values)
+
+    def _cut_is(self, term: Apply, values: Sequence[object]) -> Bounds | None:
+        """What is cut out is one of the values; None for what is none of these idioms."""
+        texts = [value for value in values if isinstance(value, str)]
+        match term:
+            case Apply("substring", (text, Known(start), Known(size))) if (
+                _is_place(start) and type(size) is int
+            ):
+                parts = [self._substring(text, start, size, value) for value in texts]
+                return None if None in parts else either(part for part in parts if part)
+            case Apply("indexof", (text, Known(str(part)))) if part and len(values) == 1:
+                return self._found_at(text, part, values[0])
+            case Apply("trim_space", (text,)):
+                found = [value for value in texts if value == value.strip(_SPACE)]
+                return self._plainly(text, patterns.spaced(found)) if found else NEVER
+            case Apply("array.slice", _):
+                return self._slice_is(term, [value for value in values if isinstance(value, list)])
+            case Apply("concat", (Known("/"), whole)) if self._slice(whole) is not None and "" not in texts:
+                return self._slice_is(whole, [value.split("/") for value in texts])
+        return None
+
+    def _plainly(self, term: Symbol, pattern: str) -> Bounds | None:
+        """The term is a text that the pattern matches, one whose characters are counted or classed: of texts
+        beyond ASCII the engine decides. None where that cannot be told."""
+        found = self._string_is(term, patterns.regex(pattern))
+        match self._source(term):
+            case TextSource():
+                return found  # such headers are in doubt as a whole
+            case ClaimSource() as claim if found is not None:
+                other = claim_matches(claim, patterns.regex(patterns.BEYOND_ASCII))
+                return self._unless(found, other or NO, f"{term} has letters beyond ASCII")
+        return None
+
+    def _substring(self, text: Symbol, start: int, size: int, value: str) -> Bounds | None:
+        whole = 0 <= size < len(value)
+        if whole or not value:
+            return NEVER if whole else None
+        behind = "" if size != len(value) else ".*"
+        if start:
+            return self._plainly(text, f"(?s).{{{start}}}{patterns.quote(value)}{behind}")
+        matcher = StringMatcher(prefix=value) if behind else patterns.regex(patterns.quote(value))
+        return self._string_is(text, matcher)
+
+    def _found_at(self, text: Symbol, part: str, place: object) -> Bounds | None:
+        if place not in (0, -1) or type(place) is not int:
+            return None
+        matcher = StringMatcher(contains=part) if place else StringMatcher(prefix=part)
+        found = self._string_is(text, matcher)
+        return found if found is None or place == 0 else both((self._is_text(text), inverse(found)))
+
+    def _compared(self, term: Apply) -> Bounds:
+        match term:
+            case Apply(
+                "lt" | "lte" | "gt" | "gte" as name,
+                (Apply("indexof", (text, Known(str(part)))), Known(0 | -1 as place)),
+            ) if part and (name in ("lt", "gte")) == (place == 0) and type(place) is int:
+                absent = self._found_at(text, part, -1)
+                if absent is not None and name in ("gt", "gte"):
+                    absent = both((self._is_text(text), inverse(absent)))
+                return absent or self._uncalled(term)
+        return super()._compared(term)
+
+    # The path -------------------------------------------------------------------------------------------
+
+    def _count(self, argument: Symbol, relation: str, numbers: Sequence[int]) -> Bounds | None:
+        if not isinstance(self._source(argument), Path) or relation == "_==_":
+            return super()._count(argument, relation, numbers)
+        if any(abs(number) > _FURTHEST for number in numbers):
+            return None
+        least = [number + (relation in ("_>_", "_<=_")) for number in numbers]
+        found = [self._has_segments(number) for number in least]
+        return either(found if relation in ("_>_", "_>=_") else map(inverse, found))
+
+    def _has_segments(self, count: int) -> Bounds:
+        """There are so many segments, or more."""
+        return ALWAYS if count <= 1 else self._path(paths.segment_exists(count - 1))
+
+    def _slice(self, term: Symbol) -> tuple[int, int] | None:
+        """From where to where a term takes the segments of the path; None where it is something else."""
+        if isinstance(self._source(term), Path):
+            return 0, _FURTHEST
+        match term:
+            case Apply("array.slice", (whole, Known(int(start)), Known(int(end)))):
+                if isinstance(self._source(whole), Path) and max(abs(start), abs(end)) < _FURTHEST:
+                    return max(start, 0), end
+        return None
+
+    def _slice_is(self, term: Symbol, values: Sequence[Sequence[object]]) -> Bounds | None:
+        """The segments cut out are one of the lists."""
+        cut = self._slice(term)
+        if cut is None:
+            return None
+        parts = [self._segments_are(*cut, value) for value in values]
+        return None if None in parts else either(part for part in parts if part)
+
+    def _segments_are(self, start: int, end: int, value: Sequence[object]) -> Bounds | None:
+        size, most = len(value), max(end - start, 0)
+        texts = [each for each in value if isinstance(each, str) and "/" not in each]
+        if size >= _FURTHEST:
+            return None
+        if size > most or len(texts) < size:
+            return NEVER
+        if not size:
+            return inverse(self._has_segments(start + 1)) if most else ALWAYS
+        if any("\ufffd" in each for each in texts):
+            return None
+        if start == 0 and size > 1 and not texts[0]:
+            return NEVER  # a path begins with one slash
+        return self._path(paths.segments_are(start, texts, all_of_them=size < most))
+
+
+def _is_place(number: object) -> bool:
+    return type(number) is int and 0 <= number <= _FURTHEST
+
+
+_SPACE = "\t\n\v\f\r "

@@ -1,0 +1,155 @@
+"""Idioms in which policies cut texts and paths apart are native, and decide as the evaluator does."""
+
+from __future__ import annotations
+
+import pytest
+from lowered import subject_of
+from policies_by_hand import REQUESTS
+
+from palisade import rego
+from palisade.policy.providers import Provider
+from palisade.testing.equivalence import Bed, Issuers, Request, Tally, Token, compare_many
+from palisade.testing.equivalence.telling import lines, summary
+
+TOGETHER = 24
+HEAD = """package p
+import input.attributes.request.http
+import input.parsed_path as path
+claims := input.identity.claims
+"""
+
+IDIOMS = (
+    *(
+        f"count(path) {sign} {number}"
+        for sign in (">", ">=", "<", "<=", "==", "!=")
+        for number in (0, 1, 2, 3)
+    ),
+    *("count(path) > -1", "count(path) < -1", "2 < count(path)", "not count(path) > 2"),
+    *(
+        f"array.slice(path, {start}, {end}) == {value}"
+        for start, end, value in (
+            (0, 2, '["users", "alice"]'),
+            (0, 3, '["users", "alice"]'),
+            (0, 1, '["users", "alice"]'),
+            (1, 3, '["alice", "orders"]'),
+            (1, 9, '["alice"]'),
+            (1, 2, '[""]'),
+            (-3, 1, '["users"]'),
+            (0, 2, '["users", "ünï"]'),
+            (0, 2, '["", "users"]'),
+            (2, 9, "[]"),
+            (2, 1, "[]"),
+            (0, 2, '["users", 1]'),
+            (0, 2, '["users/alice"]'),
+        )
+    ),
+    *('concat("/", array.slice(path, 0, 2)) == "users/alice"', 'concat("/", path) == "users/alice"'),
+    *(
+        'concat("/", path) == "users/alice/"',
+        'concat("/", path) == "/users"',
+        'concat("/", path) in {"a", "admin/x"}',
+    ),
+    *(
+        'path[count(path) - 1] == "alice"',
+        'path[count(path) - 1] == ""',
+        'startswith(path[count(path) - 1], "al")',
+    ),
+    *(
+        'endswith(path[count(path) - 1], ".json")',
+        "path[count(path) - 1] == claims.sub",
+        'path[count(path) - 1] == "ünï"',
+    ),
+    *(
+        f'substring({text}, {start}, {size}) == "{value}"'
+        for text in ("http.path", "claims.sub", 'http.headers["x-user"]')
+        for start, size, value in (
+            (0, 1, "a"),
+            (0, 6, "/users"),
+            (0, 3, "ali"),
+            (0, 9, "alice"),
+            (1, 2, "li"),
+            (1, -1, "lice"),
+            (0, -1, "alice"),
+            (0, 1, "al"),
+            (2, 3, "ï"),
+            (1, 1, "n"),
+        )
+    ),
+    'substring(http.path, 0, 6) != "/users"',
+    *(
+        f'indexof({text}, "{part}") {test}'
+        for text in ("http.path", "claims.sub", 'http.headers["x-tenant"]')
+        for part in ("alice", "/users", "A")
+        for test in ("== -1", "!= -1", ">= 0", "> -1", "< 0", "== 0", "!= 0")
+    ),
+    *(
+        'trim_space(http.headers["x-user"]) == "a"',
+        'trim_space(claims.scope) == "write"',
+        'trim_space(http.path) == " "',
+    ),
+    *('trim_space(http.headers["x-user"]) != "a"', 'trim_space(claims.sub) in {"ünï", "alice", ""}'),
+    *(
+        '"a" in [trim_space(x) | some x in split(http.headers["x-user"], ",")]',
+        'trim_space(split(http.headers["x-user"], ",")[_]) == "b"',
+    ),
+    'some x in split(claims.scope, ";"); trim_space(x) in {"read", "write"}',
+    *(
+        'http.path == sprintf("/users/%v", [claims.sub])',
+        'sprintf("%v/x", [http.headers["x-user"]]) == "alice/x"',
+    ),
+)
+
+ASKED = (
+    *REQUESTS,
+    *(
+        Request("GET", target)
+        for target in (
+            "/a/b/c/d",
+            "/users/alice/orders/1",
+            "/users/alice/orders/",
+            "/a/alice",
+            "/x?alice",
+            "/x.json?/alice",
+            "/users/ali%63e/x",
+            "/al/x",
+        )
+    ),
+    *(
+        Request("GET", "/", (("x-user", value),))
+        for value in ("alice", "al", "\u00a0a", "a\u2003", "b ,a", "a\t", "ünï", "b, a ,c")
+    ),
+    *(
+        Request("GET", "/", (), Token("corp", {"sub": sub, "scope": scope}))
+        for sub, scope in (
+            (" alice ", " write"),
+            ("\u2003alice", "write\u00a0"),
+            ("alice\n", "\x0bwrite\x0c"),
+            ("ali", "x; read ;y"),
+            ("\x1calice", "x;\u2003read"),
+            ("bünï", ";write"),
+        )
+    ),
+)
+
+
+@pytest.mark.parametrize("providers", [1], ids=("one",), indirect=True)
+def test_idioms_are_native_and_exact(bed: Bed, providers: tuple[Provider, ...], issuers: Issuers) -> None:
+    """Each is asked of what it takes, what it nearly takes, and what only some readers take for the same."""
+    subjects = []
+    for idiom in IDIOMS:
+        policy = rego.compile({"p.rego": f"{HEAD}allow if {{ {idiom} }}"})
+        subjects.append(subject_of(policy, providers, issuers))
+    tally = Tally()
+    for start in range(0, len(subjects), TOGETHER):
+        batch = subjects[start : start + TOGETHER]
+        bed.load(*batch, reporting=True)
+        for difference in compare_many(bed, batch, ASKED, tally):
+            told = "\n".join((summary(difference), difference.subject.name, *lines(difference)))
+            raise AssertionError(told)
+    left = [
+        each.name
+        for each in subjects
+        if not all(r.native or r.conditional for r in each.enforcement.coverage)
+    ]
+    assert not left
+    assert tally.residual < 0.1 * tally.pairs, tally
