@@ -8,7 +8,7 @@ from policies_by_hand import REQUESTS
 
 from palisade import rego
 from palisade.policy.providers import Provider
-from palisade.testing.equivalence import Bed, Issuers, Request, Tally, Token, compare_many
+from palisade.testing.equivalence import Bed, Issuers, Request, Tally, Token, compare, compare_many
 from palisade.testing.equivalence.telling import lines, summary
 
 TOGETHER = 24
@@ -153,3 +153,29 @@ def test_idioms_are_native_and_exact(bed: Bed, providers: tuple[Provider, ...], 
     ]
     assert not left
     assert tally.residual < 0.1 * tally.pairs, tally
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        'crypto.sha256(http.headers["x-key"]) == claims.sub',
+        'crypto.sha256(http.headers["x-key"]) in {"a", "b"}',
+        'base64.decode(http.headers["x-key"]) == claims.sub',
+        'http.headers["x-key"] > "m"',
+        'json.unmarshal(http.headers["x-key"]).a == claims.sub',
+    ],
+)
+@pytest.mark.parametrize("providers", [1], ids=("one",), indirect=True)
+def test_what_lacks_its_operands_is_not_asked_about(
+    bed: Bed, providers: tuple[Provider, ...], issuers: Issuers, condition: str
+) -> None:
+    """Without a header or a claim no builtin has an answer: that needs no engine."""
+    policy = rego.compile({"p.rego": f"{HEAD}allow if {{ {condition} }}"})
+    subject = subject_of(policy, providers, issuers)
+    token = Token("corp", {"sub": "alice"})
+    key = (("x-key", "ImEi"),)
+    asked = [Request(), Request(token=token), Request(headers=key), Request(headers=key, token=token)]
+    bed.load(subject)
+    assert not compare(bed, subject, asked, Tally())
+    found = [seen.asked for seen in bed.ask(asked) if seen is not None]
+    assert found == [False, False, "claims" not in condition, True]

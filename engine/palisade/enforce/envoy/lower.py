@@ -119,8 +119,8 @@ class Lowering(Texts):
             outer = self._take_notes()
             touched, self._touched = self._touched, {}
             bounds = self._trusted(self._atom(node.atom))
-            if not bounds.exact and not self._fields and of_body(node):
-                bounds = Bounds(bounds.surely, all_of((bounds.possibly, PARSED)))
+            if bounds.surely == NO and not bounds.exact:
+                bounds = Bounds(bounds.surely, all_of((bounds.possibly, *self._needed(node))))
             self._touched = touched
             own = self._take_notes()
             if own is not NOTHING:
@@ -138,6 +138,20 @@ class Lowering(Texts):
         if node.kind == "not":
             return inverse(parts[0])
         return ALWAYS if node.kind == "true" else NEVER
+
+    def _needed(self, node: Formula) -> Iterable[Predicate]:
+        """Without what an atom cannot hold, though only the engine can tell whether it does: the headers and
+        claims that it is about are there, and a body that the engine parses."""
+        if not self._fields and of_body(node):
+            yield PARSED
+        for term in sorted(node.implies, key=str):
+            match self._find(term.path) if isinstance(term, Input) else None:
+                case TextSource() as text if not text.pseudo:
+                    yield self._present(text)
+                case ClaimSource() as claim:
+                    yield claim_defined(claim)
+                case Missing():
+                    yield NO
 
     def _trusted(self, bounds: Bounds) -> Bounds:
         """The same, but for requests with a token that Envoy has not verified as the policy would."""
