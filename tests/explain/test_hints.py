@@ -28,7 +28,7 @@ LEFT_TO_THE_ENGINE = (
     'allow if regex.replace(http.path, "a", "b") == "/b"',
     "allow if claims.tier > claims.level",
     'allow if http.method < "M"',
-    "allow if count(input.parsed_path) > 2",
+    "allow if count(input.parsed_query) > 2",
     "allow if sum(claims.n) > 3",
     'allow if io.jwt.decode(http.headers.authorization)[1].sub == "x"',
     'allow if upper(http.method) == "É"',
