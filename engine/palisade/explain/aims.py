@@ -6,31 +6,18 @@ They are proposals: whoever makes one asks the evaluator what comes of it.
 from __future__ import annotations
 
 import base64
-import ipaddress
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from palisade.explain import examples
 from palisade.explain.edits import HTTP, METHODS, Change, look_up, walked
+from palisade.explain.fitting import MOST_VALUES, SAMPLES, fitting
 from palisade.rego.partial.formula import Atom, Defined, Exists, Formula, In, IsKind, Opaque, Same, Test
 from palisade.rego.partial.reading import Reading, Unsure
 from palisade.rego.partial.terms import Apply, ArrayOf, Element, Input, Known, SetOf, Symbol
 from palisade.rego.text import dumps
-from palisade.rego.values import UNDEFINED, Set, Value, sorted_values, unkey
-
-MOST_VALUES = 6
-"""So many values of one place are proposed for one condition."""
-
+from palisade.rego.values import UNDEFINED, Value, sorted_values, unkey
 
 _ADDRESSES = ("192.0.2.1", "10.0.0.1", "2001:db8::1")
-_SAMPLES: dict[str, Value] = {
-    "string": "x",
-    "number": 1,
-    "boolean": True,
-    "null": None,
-    "array": ["x"],
-    "object": {"x": 1},
-}
 
 
 class Aims:
@@ -57,7 +44,7 @@ class Aims:
             case Test(term):
                 yield from self._test(term, want)
             case IsKind(term, kind):
-                yield from self.assign(term, _SAMPLES[kind] if want and kind in _SAMPLES else UNDEFINED)
+                yield from self.assign(term, SAMPLES[kind] if want and kind in SAMPLES else UNDEFINED)
             case Exists():
                 yield from self._exists(atom, want)
             case Opaque():
@@ -128,7 +115,7 @@ class Aims:
         for at, arg in enumerate(term.args):
             if isinstance(arg, Known):
                 continue
-            for value in _fitting(term.name, at, args):
+            for value in fitting(term.name, at, args):
                 yield from self.assign(arg, value)
 
     def _exists(self, atom: Exists, want: bool) -> Iterator[Change]:
@@ -188,7 +175,7 @@ class Aims:
                 args = [UNDEFINED if isinstance(arg, Element) else self.value(arg) for arg in term.args]
                 for at, arg in enumerate(term.args):
                     if isinstance(arg, Element) and arg.loop == loop and not arg.of_keys:
-                        yield from ((walked(arg.path), value) for value in _fitting(term.name, at, args))
+                        yield from ((walked(arg.path), value) for value in fitting(term.name, at, args))
             case Defined(Element() as element) if element.loop == loop and not element.of_keys:
                 yield walked(element.path), "x"
 
@@ -306,96 +293,3 @@ def _put(value: Value, path: tuple[Any, ...], new: Value) -> Value:
         return items
     known = value if isinstance(value, dict) else {}
     return {**known, key: _put(known.get(key, UNDEFINED), rest, new)}
-
-
-def _fitting(name: str, at: int, args: list[Value]) -> Iterator[Value]:
-    """Values of one operand with which a test of the others may hold. Its own value now is among `args`."""
-    now = args[at]
-    others = [arg for index, arg in enumerate(args) if index != at]
-    fitting = _TESTS.get(name)
-    if fitting is not None and all(other is not UNDEFINED for other in others):
-        yield from fitting(at, now, others)
-    kind = name.removeprefix("is_")
-    if name.startswith("is_") and kind in _SAMPLES:
-        yield _SAMPLES[kind]
-
-
-def _affixed(build: Callable[[str, str], str]) -> Callable[[int, Value, list[Value]], Iterator[Value]]:
-    def fitting(at: int, now: Value, others: list[Value]) -> Iterator[Value]:
-        part = others[0]
-        if at == 0 and isinstance(part, str):
-            yield build(now if isinstance(now, str) else "", part)
-            yield part
-        elif at == 1:
-            yield part
-
-    return fitting
-
-
-def _matched(at: int, now: Value, others: list[Value]) -> Iterator[Value]:
-    if at == 1 and isinstance(others[0], str):
-        text = examples.of_regex(others[0])
-        if text is not None:
-            yield text
-
-
-def _globbed(at: int, now: Value, others: list[Value]) -> Iterator[Value]:
-    if at == 2 and isinstance(others[0], str):
-        text = examples.of_glob(others[0], others[1])
-        if text is not None:
-            yield text
-
-
-def _within(at: int, now: Value, others: list[Value]) -> Iterator[Value]:
-    if at != 1 or not isinstance(others[0], str):
-        return
-    try:
-        network = ipaddress.ip_network(others[0], strict=False)
-    except ValueError:
-        return
-    yield str(network[1] if network.num_addresses > 1 else network[0])
-
-
-def _beyond(step: float) -> Callable[[int, Value, list[Value]], Iterator[Value]]:
-    """Of two operands in order: the first one by so much behind the second, or the other way round."""
-
-    def fitting(at: int, now: Value, others: list[Value]) -> Iterator[Value]:
-        limit = others[0]
-        if isinstance(limit, int | float) and not isinstance(limit, bool):
-            yield limit + (step if at == 0 else -step)
-        elif isinstance(limit, str):
-            yield f"{limit}x" if (step > 0) is (at == 0) else ""
-
-    return fitting
-
-
-def _any_affix(build: Callable[[str, str], str]) -> Callable[[int, Value, list[Value]], Iterator[Value]]:
-    def fitting(at: int, now: Value, others: list[Value]) -> Iterator[Value]:
-        bases = others[0]
-        texts = [bases] if isinstance(bases, str) else list(bases) if isinstance(bases, list | Set) else []
-        for part in texts[:MOST_VALUES] if at == 0 else ():
-            if isinstance(part, str):
-                yield build(now if isinstance(now, str) else "", part)
-
-    return fitting
-
-
-def _with_start(text: str, part: str) -> str:
-    return part + (text.lstrip("/") or "x") if part.endswith(("/", " ")) else part
-
-
-_TESTS: dict[str, Callable[[int, Value, list[Value]], Iterator[Value]]] = {
-    "startswith": _affixed(_with_start),
-    "endswith": _affixed(lambda text, part: text + part),
-    "contains": _affixed(lambda text, part: text + part),
-    "strings.any_prefix_match": _any_affix(_with_start),
-    "strings.any_suffix_match": _any_affix(lambda text, part: text + part),
-    "regex.match": _matched,
-    "re_match": _matched,
-    "glob.match": _globbed,
-    "net.cidr_contains": _within,
-    "gt": _beyond(1),
-    "gte": _beyond(0),
-    "lt": _beyond(-1),
-    "lte": _beyond(0),
-}

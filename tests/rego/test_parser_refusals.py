@@ -1,0 +1,241 @@
+"""What the parser refuses, in OPA's words; and that no text makes it do anything but read or refuse."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from palisade.rego.errors import CompileError
+from palisade.rego.parser import parse_module, parse_query, parse_term
+
+
+def complaints(source: str, version: int = 1) -> list[str]:
+    """The errors of a module that follows `package a`, as `row:column message`."""
+    with pytest.raises(CompileError) as raised:
+        parse_module(f"package a\n{source}", version=version)
+    return [f"{error.row}:{error.col} {error.message}" for error in raised.value.errors]
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("p { x }", "`if` keyword is required before rule body"),
+        ("f(x) { x }", "`if` keyword is required before function body"),
+        ("p contains x { x }", "`if` keyword is required before rule body"),
+        ("p[x]", "`contains` keyword is required for partial set rules"),
+        ("p.q.r", "rule must have value assignment and/or body declaration"),
+        ("p", "var cannot be used for rule name"),
+        ('"p"', "string cannot be used for rule name"),
+        ("contains := 1", "contains keyword cannot be used for rule name"),
+        ("if := 1", "unexpected if keyword"),
+        ("p == 1", "rule name conflicts with built-in function"),
+        ("not p", "negated expressions cannot be used for rule head"),
+        ("some p", "'some' declarations cannot be used for rule head"),
+        ("p := 1; q := 2", "multiple expressions cannot be used for rule head"),
+        ("p := 1 with input as 2", "expressions using with keyword cannot be used for rule head"),
+        ("package b", "unexpected package"),
+        ("default p := x", "illegal default rule (value cannot contain var)"),
+        ("default p := [input.x]", "illegal default rule (value cannot contain ref)"),
+        ("default p := f(1)", "illegal default rule (value cannot contain call)"),
+        ("default p[x]", "illegal default rule (must have a value)"),
+        ("default f(x, x) := 1", "illegal default rule (arguments cannot be repeated x)"),
+        ("default f(1) := 1", "illegal default rule (arguments cannot contain number)"),
+        ("f(x) contains y", "the contains keyword can only be used with multi-value rule definitions"),
+        ("p contains x if y else := 1", "else keyword cannot be used on multi-value rules"),
+        ("p[x] if y else := 1", "else keyword cannot be used on rules with variables in head"),
+        ("p if x else", "expected else value term or rule body"),
+        ("p if { x; }", "unexpected } token"),
+        ("p if {}x", "var cannot be used for rule name"),
+        ("p if { x y }", "unexpected identifier token: expected \\n or ; or }"),
+        ("p if not some x", "unexpected some keyword: illegal negation of 'some'"),
+        ("p if some x == 1", "expected `x in xs` or `x, y in xs` expression"),
+        ("p if every x { y }", "expected `x[, y] in xs { ... }` expression"),
+        ("p if every 1 in x { y }", "expected value to be a variable"),
+        ("p if every x in y", "missing body"),
+        ("p if x with 1 as y", "unexpected number token: expected ident"),
+        ("p if x with input is y", "unexpected identifier token: expected as keyword"),
+        ("p := q := 1", "unexpected assign token"),
+        ("p :=", "unexpected eof token: expected rule value term (e.g., p := <VALUE> { ... })"),
+        ("f(x) :=", "unexpected eof token: expected function value term (e.g., f(...) := <VALUE> { ... })"),
+        (
+            "default p :=",
+            "unexpected eof token: expected default rule value term (e.g., default p := <VALUE>)",
+        ),
+        ("p contains", "unexpected eof token: expected rule key term (e.g., p contains <VALUE> { ... })"),
+        ("p := 01", "unexpected number token: expected number without leading zero"),
+        ("p := -x", "unexpected identifier token: expected number"),
+        ("p := 1e100000", "number too big"),
+        ('p := "\\u12"', 'illegal string literal: "\\u12"'),
+        ("p := 1.x", "expected fraction"),
+        ('p := "a".b', "illegal ref (head cannot be string)"),
+        ("p := x.1", "unexpected number token: expected identifier"),
+        ("p := (x", "non-terminated expression"),
+        ("p := {x y}", "unexpected identifier token: non-terminated set"),
+        ("p := {x: y z}", "unexpected identifier token: non-terminated object"),
+        ("p := [x y]", 'unexpected identifier token: expected "," or "]"'),
+        ('p := $"{not x}"', "unexpected negation ('not') in template-string expression"),
+        ('p := $"{x = 1}"', "unexpected unification ('=') in template-string expression"),
+        ('p := $"{some x in y}"', "unexpected 'some' in template-string expression"),
+        ('p := $"{x y}"', "expected } to end template string expression"),
+        (
+            "import foo",
+            "unexpected import path, must begin with one of: {data, future, input, rego}, got: foo",
+        ),
+        ("import data[x]", "unexpected var token: expecting string"),
+        ("import data.if", "unexpected import path, must not end with a keyword, got: if"),
+        ("import data.x as 1", "unexpected number token: expected var"),
+        ("import rego.v2", "invalid import `rego.v2`, must be `rego.v1`"),
+        ("import future.x", "invalid import, must be `future.keywords`"),
+        ("import future.keywords.x", "unexpected keyword, must be one of [contains every if in]"),
+        ("import data.x\nimport data.y as x", "import must not shadow import data.x"),
+    ],
+)
+def test_refusals(source: str, message: str) -> None:
+    """In OPA's words: people look for them."""
+    (only,) = complaints(source)
+    assert message in only
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("", "1:1 empty module"),
+        ("# nothing", "1:10 empty module"),
+        ("p := 1", "1:1 package expected"),
+        ("package", "1:8 unexpected eof token"),
+        ("package 1", "1:9 unexpected number token"),
+        ("package a[b]", "1:11 unexpected var token: expecting string"),
+        ("package foo.", "1:13 unexpected eof token: expected identifier"),
+    ],
+)
+def test_modules_without_a_package(source: str, message: str) -> None:
+    with pytest.raises(CompileError) as raised:
+        parse_module(source)
+    first = raised.value.errors[0]
+    assert f"{first.row}:{first.col} {first.message}" == message
+
+
+def test_all_errors_of_a_module_are_found() -> None:
+    """Reading goes on with the next rule, so that one save shows everything that is wrong."""
+    source = (
+        'p if { x = }\n\nq { true }\n\nr := "\\q"\n\ns[x] { x }\n\nt := [1, 2\n\nu := 1\nimport nothing\n'
+    )
+    assert complaints(source) == [
+        "2:12 unexpected } token",
+        "4:1 `if` keyword is required before rule body",
+        "6:6 illegal escape sequence",
+        "8:1 `if` keyword is required before rule body",
+        "8:1 `contains` keyword is required for partial set rules",
+        '12:1 unexpected identifier token: expected "," or "]"',
+        "13:8 unexpected import path, must begin with one of: {data, future, input, rego}, got: nothing",
+    ]
+
+
+def test_an_error_shows_its_line() -> None:
+    with pytest.raises(CompileError) as raised:
+        parse_module("package a\np if {\n\tx = = y\n}\n", "dir/a.rego")
+    (error,) = raised.value.errors
+    assert (error.file, error.row, error.col, error.line) == ("dir/a.rego", 3, 6, "\tx = = y")
+    assert error.code == "rego_parse_error"
+
+
+@pytest.mark.parametrize(
+    ("source", "hint"),
+    [
+        ("p if x", "for `if`, `import rego.v1` or `import future.keywords.if`"),
+        ("p { some x in xs }", "`import future.keywords.in` for `some x in xs` expressions"),
+        (
+            "p { every x in xs { x } }",
+            "`import future.keywords.every` for `every x in xs { ... }` expressions",
+        ),
+    ],
+)
+def test_v0_hints_at_imports(source: str, hint: str) -> None:
+    with pytest.raises(CompileError) as raised:
+        parse_module(f"package a\n{source}", version=0)
+    assert raised.value.errors[0].hint == hint
+
+
+def test_other_versions_do_not_exist() -> None:
+    with pytest.raises(ValueError, match="versions 0 and 1"):
+        parse_module("package a", version=2)
+
+
+def test_queries_have_no_rules() -> None:
+    with pytest.raises(CompileError, match="found empty body"):
+        parse_query(" # nothing")
+    with pytest.raises(CompileError, match="unexpected if keyword"):
+        parse_query("p if x")
+
+
+# Limits
+
+
+@pytest.mark.parametrize(
+    "unit",
+    ["[", "{", "(", "f(", "x[", "1+", "{x|", "[x|", '$"{', "every x in y {", "x.f().", "x in ", "{a|b,"],
+)
+def test_deep_nesting_is_an_error(unit: str) -> None:
+    """Never a RecursionError, here or in what walks the tree later."""
+    for prefix in ("", "p if ", "p := "):
+        with pytest.raises(CompileError):
+            parse_module(f"package a\n{prefix}{unit * 20_000}x")
+    with pytest.raises(CompileError):
+        parse_query(unit * 20_000 + "x")
+
+
+def test_nesting_that_people_write_is_fine() -> None:
+    assert parse_term("[" * 90 + "]" * 90)
+    assert parse_term(" + ".join(["x"] * 150))
+    (rule,) = parse_module("package a\np if x\n" + "else if x\n" * 5000).rules
+    assert len(rule.orelse) == 5000
+
+
+def test_work_is_linear() -> None:
+    """Twice the rules take twice the calls: counted, since time depends on what else the machine does."""
+
+    def calls(count: int) -> int:
+        rule = 'p if {{\n\tinput.x == "{0}"\n\tnot {{1 | 2, input.y}}[{0}]\n\tsome _, v in input\n}}\n'
+        text = "package a\n" + "".join(map(rule.format, range(count)))
+        counted = 0
+
+        def count_call(*_: object) -> None:
+            nonlocal counted
+            counted += 1
+
+        sys.setprofile(count_call)
+        try:
+            parse_module(text)
+        finally:
+            sys.setprofile(None)
+        return counted
+
+    assert calls(400) < 2.1 * calls(200)
+
+
+_PIECES = st.sampled_from(
+    [
+        *("package a", "import data.x", "p", "if", "contains", "else", "default", "some", "every", "in"),
+        *("not", "with", "as", ":=", "=", "==", "{", "}", "[", "]", "(", ")", '"s"', '"', "`", '$"', "$`"),
+        *(",", ";", "|", "\n", "\n\n", ".", "-", "1", "1.5", "_", "x", "f(", "\\", "\0", "\ufeff", "é"),
+        *("# METADATA\n", "# scope: rule\n", "# c"),
+    ]
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text() | st.lists(_PIECES, max_size=40).map(" ".join) | st.lists(_PIECES, max_size=40).map("".join))
+@example("package a\np := $`{")
+def test_any_text_is_read_or_refused(source: str) -> None:
+    """No text makes the parser raise anything but CompileError."""
+    for text in (source, f"package a\n{source}"):
+        for version in (0, 1):
+            with contextlib.suppress(CompileError):
+                parse_module(text, version=version)
+    for parse in (parse_query, parse_term):
+        with contextlib.suppress(CompileError):
+            parse(source)
