@@ -20,8 +20,9 @@ PRINCIPAL = f"%CEL({_PRINCIPAL})%"
 
 SPIFFE = "spiffe://"
 
-SPIFFE_ID = f"%CEL(({_PRINCIPAL}).startsWith('{SPIFFE}') ? ({_PRINCIPAL}) : '')%"
-"""The caller where that is a SPIFFE ID; nothing otherwise."""
+_ID = f"{{0}}.startsWith('{SPIFFE}') ? {{0}} : ''"
+SPIFFE_ID = f"%CEL(has({_URI}) ? ({_ID.format(_URI)}) : ({_ID.format(_DNS)}))%"
+"""The caller where that is a SPIFFE ID; nothing otherwise. A subject begins with the name of an attribute."""
 
 UNPRINTABLE = "(unprintable)"
 

@@ -14,8 +14,10 @@ from envoy_helpers import Lines, eventually, function
 from palisade.control.engine import Engine
 from palisade.control.sidecars import Sidecars
 from palisade.control.status import status
+from palisade.enforce.envoy.dealing import PARTS
 from palisade.policy.inventory import InventoryError
 from palisade.testing.certificates import Pair, TestAuthority, client_context
+from palisade.xds.resources import EXTENSION
 
 PEERS = """package palisade.identity
 
@@ -131,3 +133,34 @@ def test_files_that_cannot_serve_end_the_start_with_their_line(project: Project)
             assert certificate.hint
 
     run(session())
+
+
+def test_a_decision_in_parts_is_dealt_out_by_who_calls(project: Project) -> None:
+    """Thousands of rules on callers: each caller meets its own, and who shows no certificate meets none."""
+    rule = 'allow if input.peer == "spiffe://palisade.local/function/{}"\n'
+    others = "".join(rule.format(f"f{number}") for number in range(1_500))
+    head = PEERS[: PEERS.index("allow if")]
+    sink = Lines()
+
+    async def session() -> None:
+        async with function() as upstream:
+            project.file.write_text(settings(upstream, "{}"))
+            project.allow.write_text(head + others + rule.format("orders"))
+            async with Engine(project.file, sink=sink) as engine, Sidecars(engine) as sidecars:
+                snapshot = engine.cache.snapshot("hello")
+                assert snapshot is not None
+                assert (
+                    sum(name.startswith("palisade.native.") for name in snapshot.packed(EXTENSION)) == PARTS
+                )
+                orders = context_of(engine, "orders")
+                await becomes(sidecars, orders, 200)
+                await becomes(sidecars, context_of(engine, "hello"), 403)
+                bundle = (engine.credentials.folder("orders") / "bundle.pem").read_bytes()
+                await becomes(sidecars, client_context(bundle, project.root), 403)
+                # Who called first is now one of those who may not.
+                project.allow.write_text(head + others)
+                await becomes(sidecars, orders, 403)
+
+    run(session())
+    deciders = {each["palisade"]["decider"] for each in sink.entries if each["result"] is not None}
+    assert deciders == {"native"}
