@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -189,3 +190,50 @@ def test_each_kind_of_caller_is_decided_natively(stand: Stand, rule: str, passin
     logged = [each["input"]["attributes"]["source"].get("principal") for each in events]
     expected = (None, None, "spiffe://a/b", "spiffe://a/b", "spiffe://a/b,spiffe://c/d", "a.example", "CN=cn")
     assert logged == list(expected)
+
+
+ANSWERS = """package p
+
+default allow := {"allowed": false, "http_status": 401, "body": "show a certificate"}
+
+allow := {"allowed": true, "headers": {"x-caller": input.peer, "x-for": concat("", ["by ", input.peer])}} if {
+	startswith(input.peer, "spiffe://a/")
+}
+
+else := {"allowed": false, "body": sprintf("not for %s", [who]), "headers": {"x-who": who}} if {
+	who := input.attributes.source.principal
+}
+"""
+
+
+def test_answers_that_name_the_caller_are_those_of_the_engine(stand: Stand) -> None:
+    """Byte for byte, to the client and to the function; and the log shows what was answered."""
+    callers = {
+        "nobody": None,
+        "peer": issued(("spiffe://a/b",), (), 0),
+        "odd": issued(("spiffe://a/%2F?x=%CEL(1)%",), (), 0),
+        "quoted": issued(("spiffe://a/'b'\\\"c\"",), (), 0),
+        "broken": issued(("spiffe://a/b\n",), (), 0),
+        "dns": issued((), ("a.example,b.example",), 1),
+        "subject": issued((), (), 3),
+    }
+    policies = in_memory({"p.rego": ANSWERS})
+    enforcement = stand.enforce(policies, DECISION)
+    assert all(not each.always for rule in enforcement.coverage for each in rule.reasons)
+    native = [stand.send(REQUEST, each) for each in callers.values()]
+    told = by_caller(stand.log(len(callers)))
+    stand.enforce(policies, DECISION, ask=True)
+    asked = [stand.send(REQUEST, each) for each in callers.values()]
+    known = by_caller(stand.log(len(callers)))
+    assert native == asked
+    deciders = {principal: each["palisade"]["decider"] for principal, each in told.items()}
+    assert deciders == dict.fromkeys(known, "native") | {"spiffe://a/b\n": "residual"}
+    for principal, event in told.items():
+        assert event["result"] == known[principal]["result"]
+
+
+def by_caller(events: list[dict[str, Any]]) -> dict[str | None, dict[str, Any]]:
+    """Entries of the log by the principal; of their answers all but the bodies, which native ones lack."""
+    for event in events:
+        event["result"].pop("body", None)
+    return {each["input"]["attributes"]["source"].get("principal"): each for each in events}

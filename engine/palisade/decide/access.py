@@ -198,21 +198,22 @@ def _answered(line: Line, name: str) -> _Verdict:
     allowed, rule = _named(name)
     code, message = str(line.noted.get("code", "")), str(line.noted.get("message", ""))
     result = line.noted.get("result", UNDEFINED)
-    if "claims" in line.noted:
-        result = _filled(result, line.noted["claims"], line.claims)
+    texts = {mark: _at(line.claims, path) for mark, path in line.noted.get("claims", {}).items()}
+    texts |= dict.fromkeys(line.noted.get("callers", ()), line.principal)
+    if texts:
+        result = _filled(result, texts)
     return _Verdict(Decider.NATIVE, allowed, rule, code, message, result)
 
 
-def _filled(value: Value, marks: Mapping[str, Any], claims: Mapping[str, Any]) -> Value:
-    """The answer with the claims that Envoy put in place of marks; `marks` says where they stand."""
+def _filled(value: Value, texts: Mapping[str, str]) -> Value:
+    """The answer with what Envoy put in place of marks: claims, and who called; `texts` is by mark."""
     if isinstance(value, dict):
-        return {name: _filled(each, marks, claims) for name, each in value.items()}
+        return {name: _filled(each, texts) for name, each in value.items()}
     if isinstance(value, list):
-        return [_filled(each, marks, claims) for each in value]
+        return [_filled(each, texts) for each in value]
     if isinstance(value, str):
-        for mark, path in marks.items():
-            if mark in value:
-                value = value.replace(mark, _at(claims, path))
+        for mark, text in texts.items():
+            value = value.replace(mark, text)
     return value
 
 

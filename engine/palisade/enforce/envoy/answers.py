@@ -78,7 +78,7 @@ class Answers:
 
     def to(self, template: Template) -> Answer | str:
         """The answer that a value of the decision is; or why Envoy cannot give it, in words."""
-        form = key(template.value), tuple(template.claims.items())
+        form = key(template.value), tuple(template.formats.items())
         found = self._known.get(form)
         if found is None:
             found = answer(template)
@@ -100,6 +100,8 @@ def answer(template: Template) -> Answer | str:
         log |= {"code": decision.code, "message": decision.reason}
     if template.claims:
         log["claims"] = template.paths
+    if template.callers:
+        log["callers"] = sorted(template.callers)
     metadata = SetMetadata()
     noted = metadata.metadata.add(metadata_namespace=ANSWER_METADATA)
     noted.value.update(log)

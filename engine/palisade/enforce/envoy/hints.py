@@ -103,6 +103,7 @@ _OTHER = (
 
 CONSTANTS = "answer with constants: the sidecar knows all objects that are made of them"
 TEXTS = "tokens in which the claim is a text are answered natively"
+NAMES = "hardly any certificate has such a name; nothing needs to be done"
 PLAIN = "answer with a status, a body, and headers that are not the protocol's own"
 CLEAN = "Envoy normalizes paths, so clients hardly ever send one; nothing needs to be done"
 ERRORS = "give each rule one value, so that no two of them can conflict"

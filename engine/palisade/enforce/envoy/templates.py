@@ -1,4 +1,4 @@
-"""Answers that carry claims of the token: constants, with marks where Envoy puts in what each request has."""
+"""Answers that carry claims of the token, or who calls: constants, with marks where Envoy puts these in."""
 
 from __future__ import annotations
 
@@ -7,36 +7,40 @@ from dataclasses import dataclass, field
 
 from palisade.enforce.envoy import patterns
 from palisade.enforce.envoy.claims import claim_matches
-from palisade.enforce.envoy.predicate import NO, Predicate, all_of
-from palisade.enforce.envoy.sources import JWT_AUTHN, ClaimSource, Source
+from palisade.enforce.envoy.predicate import NO, Predicate, all_of, text_check
+from palisade.enforce.envoy.sources import JWT_AUTHN, PEER, PRINCIPAL, ClaimSource, Source, TextSource
 from palisade.rego.partial.terms import Apply, ArrayOf, Input, Known, ObjectOf, Symbol
 from palisade.rego.values import Value
 
 _OPEN, _CLOSE = "\ue000", "\ue001"  # for private use: constants that have them are left alone
 _TEXT = r"[^\x00-\x08\x0a-\x1f\x7f]+"
+_NAME = r"[^\x00-\x1f\x7f]+"  # what the decision log shows of who calls has no control character
 _HEADERS = ("headers", "response_headers_to_add")
 
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A value of the decision in which marks stand for claims."""
+    """A value of the decision in which marks stand for claims and for who calls."""
 
     value: Value
     claims: Mapping[str, ClaimSource]
     """By the mark."""
+    callers: Mapping[str, TextSource] = field(default_factory=dict)
+    """The principal, or the SPIFFE ID that it is, by the mark."""
 
     @property
     def fillable(self) -> Predicate:
-        """All of the claims are texts that a header may hold: with others the decision is another."""
-        texts = (claim_matches(claim, patterns.regex(_TEXT)) for claim in self.claims.values())
-        return all_of(NO if each is None else each for each in texts)
+        """All of them are texts that a header may hold: with others the decision is another."""
+        claims = (claim_matches(claim, patterns.regex(_TEXT)) for claim in self.claims.values())
+        callers = (text_check(each.text, patterns.regex(_NAME)) for each in self.callers.values())
+        return all_of(NO if each is None else each for each in (*claims, *callers))
 
     @property
     def formats(self) -> dict[str, str]:
         """What Envoy puts in the place of each mark."""
         return {
             mark: f"%DYNAMIC_METADATA({JWT_AUTHN}:{_path(claim)})%" for mark, claim in self.claims.items()
-        }
+        } | {mark: caller.text.format for mark, caller in self.callers.items()}
 
     @property
     def paths(self) -> dict[str, list[str]]:
@@ -49,13 +53,13 @@ def _path(claim: ClaimSource) -> str:
 
 
 def template(symbol: Symbol, source: Callable[[Symbol], Source | None]) -> Template | None:
-    """The template of a value with claims in headers or the body; None for one that has more than that."""
+    """The template of a value with claims, or who calls, in headers or the body; None for one with more."""
     making = _Making(source)
     try:
         value = making.value(symbol, ())
     except _OtherError:
         return None
-    return Template(value, making.claims)
+    return Template(value, making.claims, making.callers)
 
 
 class _OtherError(Exception):
@@ -66,6 +70,7 @@ class _OtherError(Exception):
 class _Making:
     source: Callable[[Symbol], Source | None]
     claims: dict[str, ClaimSource] = field(default_factory=dict)
+    callers: dict[str, TextSource] = field(default_factory=dict)
 
     def value(self, symbol: Symbol, path: tuple[object, ...]) -> Value:
         match symbol:
@@ -83,12 +88,17 @@ class _Making:
 
     def _text(self, symbol: Input | Apply) -> str:
         before, part, behind = patterns.pieces(symbol) or ("", symbol, "")
-        claim = self.source(part)
-        if not isinstance(claim, ClaimSource) or claim.text is None or _has_marks((before, behind)):
+        source = self.source(part)
+        if _has_marks((before, behind)):
             raise _OtherError
-        known = next((mark for mark, each in self.claims.items() if each == claim), None)
-        mark = known or f"{_OPEN}{len(self.claims)}{_CLOSE}"
-        self.claims[mark] = claim
+        marks = {**self.claims, **self.callers}
+        mark = next((mark for mark, each in marks.items() if each == source), f"{_OPEN}{len(marks)}{_CLOSE}")
+        if isinstance(source, ClaimSource) and source.text is not None:
+            self.claims[mark] = source
+        elif isinstance(source, TextSource) and source in (PEER, PRINCIPAL):
+            self.callers[mark] = source
+        else:
+            raise _OtherError
         return f"{before}{mark}{behind}"
 
 
