@@ -367,10 +367,9 @@ def _end(case: Case, answers: Answers, source: Callable[[Symbol], Source | None]
     if isinstance(found, str):
         return _asked(case, f"answers with an object that {found}", hints.PLAIN)
     verdict = Verdict.ALLOW if found.allowed else Verdict.DENY
-    reasons = [Reason(_UNFILLED, case.label, hints.TEXTS, always=False)] if made.claims else []
-    if made.callers:
-        reasons.append(Reason(_UNPRINTABLE, case.label, hints.NAMES, always=False))
-    return _End(verdict, found.name(_rule(case)), found.prefix, tuple(reasons), made.fillable)
+    told = [(_UNFILLED, hints.TEXTS)] * bool(made.claims) + [(_UNPRINTABLE, hints.NAMES)] * bool(made.callers)
+    reasons = tuple(Reason(why, case.label, hint, always=False) for why, hint in told)
+    return _End(verdict, found.name(_rule(case)), found.prefix, reasons, made.fillable)
 
 
 _UNFILLED = "is for the engine where a claim that it answers with is no text, or an empty one"
