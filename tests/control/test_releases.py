@@ -193,6 +193,50 @@ def test_a_rollback_works_though_nothing_can_be_kept(
     run(session())
 
 
+def test_on_a_full_disk_going_back_leads_to_the_newest_that_was_kept_and_then_further(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is in force could not be kept itself: it is not the newest entry that must be passed over."""
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    async def session() -> None:
+        async with Engine(project.file) as engine:
+            following = Following(engine)
+            await edited(project, following, "/b")
+            await edited(project, following, "/c")
+            monkeypatch.setattr("palisade.policy.history.write_atomic", full)
+            await edited(project, following, "/d")
+            await engine.releases.rollback()
+            assert allows(engine, "/c")
+            await engine.releases.rollback()
+            assert allows(engine, "/b")
+
+    run(session())
+
+
+def test_a_rollback_that_cannot_be_read_after_a_restart_is_a_problem(project: Project) -> None:
+    """What was rolled back from is in force again, as the entry before says: that must not go unseen."""
+
+    async def session() -> None:
+        async with Engine(project.file) as engine:
+            following = Following(engine)
+            await edited(project, following, "/b")
+            done = await engine.releases.rollback()
+        newest = max((project.root / ".palisade" / "history").iterdir())
+        newest.write_bytes(newest.read_bytes()[:50])
+        async with Engine(project.file) as engine:
+            assert allows(engine, "/b")
+            [problem] = problems(engine)
+            assert f"palisade rollback {done.revision}" in problem
+            await engine.releases.rollback(done.revision)
+            assert not allows(engine, "/b")
+            assert problems(engine) == []
+
+    run(session())
+
+
 def test_keys_that_come_during_an_edit_do_not_bring_the_old_revision_back(project: Project) -> None:
     async def session() -> None:
         async with Engine(project.file) as engine:

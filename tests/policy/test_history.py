@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -90,6 +92,39 @@ def test_a_damaged_entry_is_left_out_and_the_others_stay(
     assert [each.policy_set.digest for each in history.entries()] == ["a"]
     assert "it is damaged" in caplog.text
     assert history.add(entry("c"), keep=20).number == 3
+
+
+def test_newer_entries_that_cannot_be_read_are_told_with_the_way_back(history: History) -> None:
+    """One of them may have been a rollback; nor is it known whether it ended a canary."""
+    for name, cause in (("a", Cause.EDIT), ("b", Cause.EDIT), ("c", Cause.CANARY), ("a", Cause.ROLLBACK)):
+        history.add(entry(name, cause), keep=20)
+    assert history.standing().lost == ()
+    file = history._folder / f"000004-{entry('a').id}.json"
+    file.write_bytes(file.read_bytes()[:100])
+    standing = history.standing()
+    assert standing.base is not None
+    assert (standing.base.policy_set.digest, standing.canary) == ("b", None)
+    [lost] = standing.lost
+    assert "000004" in lost
+    assert lost.endswith(
+        f"revision {entry('a').id} was put in force by it: palisade rollback {entry('a').id}"
+    )
+    history.add(entry("d"), keep=20)
+    assert history.standing().lost == ()
+
+
+def test_entries_of_another_version_are_left_out_and_told(history: History) -> None:
+    """As is one that has no version."""
+    history.add(entry("a"), keep=20)
+    [file] = history._folder.iterdir()
+    content = json.loads(file.read_bytes().partition(b"\n")[2])
+    for other in (content | {"format": 99}, {name: content[name] for name in content if name != "format"}):
+        body = json.dumps(other).encode()
+        file.write_bytes(b"%s\n%s\n" % (hashlib.sha256(body).hexdigest().encode(), body))
+        standing = history.standing()
+        assert standing.base is None
+        assert "of another version of Palisade" in standing.lost[0]
+        assert "it is kept nowhere else" in standing.lost[0]
 
 
 def test_what_a_crash_left_behind_is_no_entry(history: History) -> None:

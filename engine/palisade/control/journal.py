@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -27,15 +27,22 @@ class Journal:
         """That of the canary, where there is one."""
         self.problem = ""
         """Why the last one is not kept on disk; empty where it is."""
+        self.lost: tuple[str, ...] = ()
+        """What was put in force before a restart and cannot be read, until something is by hand again: if it
+        was a rollback, what was rolled back from is in force."""
 
     async def open(self) -> None:
         """Learns what was in force when the engine ended."""
         standing = await asyncio.to_thread(self._history.standing)
         self.entry, self.canary = standing.base, standing.canary
+        self.lost = standing.lost
 
     async def entries(self) -> tuple[Entry, ...]:
-        """All that is kept, the oldest first."""
-        return await asyncio.to_thread(self._history.entries)
+        """All that is kept, the oldest first, and behind it what is in force where that could not be."""
+        kept = await asyncio.to_thread(self._history.entries)
+        if self.entry is None or self.entry.number:
+            return kept
+        return (*kept, replace(self.entry, number=kept[-1].number + 1 if kept else 1))
 
     async def keep(self, entry: Entry, *, keep: int) -> None:
         """Writes an entry down. One that cannot be written counts too: no full disk must stop a rollback."""
@@ -45,6 +52,8 @@ class Journal:
         except OSError as error:
             self.problem = f"revision {entry.id} cannot be kept for a restart: {reason(error)}"
             log.warning("%s", self.problem)
+        if entry.cause not in (Cause.START, Cause.EDIT):
+            self.lost = ()
         if entry.cause is Cause.CANARY:
             self.canary = entry
         else:

@@ -105,6 +105,8 @@ class Standing:
 
     base: Entry | None
     canary: Entry | None
+    lost: tuple[str, ...] = ()
+    """Why newer entries cannot be read: what they put in force is not known."""
 
 
 class History:
@@ -120,22 +122,29 @@ class History:
 
     def entries(self) -> tuple[Entry, ...]:
         """All entries that can be read, the oldest first. One that is damaged is logged and left out."""
-        found = []
+        return self._read()[0]
+
+    def _read(self) -> tuple[tuple[Entry, ...], dict[str, str]]:
+        """The entries, and by the names of their files what is wrong with those that cannot be read."""
+        found, damaged = [], {}
         for name in self._names():
             try:
                 found.append(_read(self._folder / name))
             except FileNotFoundError:
                 continue  # the engine has just dropped it
             except (OSError, ValueError, KeyError, TypeError) as error:
-                log.warning("%s cannot be read and is left out: %s", self._folder / name, error)
-        return tuple(found)
+                damaged[name] = f"{self._folder / name} cannot be read and is left out: {error}"
+                log.warning("%s", damaged[name])
+        return tuple(found), damaged
 
     def standing(self) -> Standing:
         """What is in force by the newest entries."""
-        entries = self.entries()
+        entries, damaged = self._read()
         base = next((each for each in reversed(entries) if each.cause is not Cause.CANARY), None)
-        canary = entries[-1] if entries and entries[-1].cause is Cause.CANARY else None
-        return Standing(base, canary if base else None)
+        newest = entries[-1].number if entries else 0
+        lost = tuple(_lost(name, why, entries) for name, why in damaged.items() if _number(name) > newest)
+        canary = entries[-1] if entries and entries[-1].cause is Cause.CANARY and not lost else None
+        return Standing(base, canary if base else None, lost)
 
     def find(self, wanted: str) -> Entry:
         """The newest entry of a revision; the beginning of its id will do. Raises UnknownRevisionError."""
@@ -207,6 +216,14 @@ def before(entries: tuple[Entry, ...]) -> Entry | None:
 # Files ------------------------------------------------------------------------------------------------------
 
 
+def _lost(name: str, why: str, entries: tuple[Entry, ...]) -> str:
+    """What a newer entry that cannot be read was about, and how that comes back."""
+    revision = name.partition("-")[2].removesuffix(".json")
+    known = any(each.id == revision for each in entries)
+    back = f"palisade rollback {revision}" if known else "it is kept nowhere else"
+    return f"{why}; revision {revision} was put in force by it: {back}"
+
+
 def _number(name: str) -> int:
     return int(name.partition("-")[0])
 
@@ -246,8 +263,9 @@ def _read(path: Path) -> Entry:
     if hashlib.sha256(body).hexdigest().encode() != digest:
         raise ValueError("it is damaged: its content does not have the hash in its first line")
     content: Any = text.loads(body.decode("utf-8", "surrogateescape"))
-    if content["format"] != _FORMAT:
-        raise ValueError(f"it has the format {content['format']}, of another version of Palisade")
+    written = content.get("format", "without a number")
+    if written != _FORMAT:
+        raise ValueError(f"it has the format {written}, of another version of Palisade")
     kept: Mapping[str, Any] = content["set"]
     modules: Mapping[str, str] = kept["modules"]
     data: Value = kept["data"]
