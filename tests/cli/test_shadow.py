@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 from cli_helpers import ALLOW, SETTINGS, Ended, Run
 
+from palisade.cli.shadow import _show
 from palisade.cli.watching import line
 from palisade.control import admin
 from palisade.control.engine import Engine
+from palisade.control.shadowing import Unsure
 
 
 @pytest.fixture
@@ -39,6 +41,7 @@ def test_a_shadow_is_set_shown_promoted_and_undone(run: Run, project: Path, serv
     def commands() -> list[Ended]:
         return [
             run("shadow", "next"),
+            run("shadow"),
             run("status"),
             run("promote", "--canary", "25%"),
             run("status"),
@@ -48,11 +51,12 @@ def test_a_shadow_is_set_shown_promoted_and_undone(run: Run, project: Path, serv
             run("shadow", "--off"),
         ]
 
-    set_, shown, canary, out, ended, promoted, again, off = served(commands)
+    set_, compared, shown, canary, out, ended, promoted, again, off = served(commands)
     assert [each.code for each in (set_, canary, ended, promoted, again, off)] == [0] * 6
     revision = promoted.json["revision"]
     assert f"shadow {revision} from {project / 'next'}" in set_.out
     assert f"shadow    {revision}" in shown.out
+    assert f"shadow    {revision}" in compared.out
     assert "requests: none yet" in shown.out
     assert f"revision {revision} is in force at hello: canary 25% of the functions" in canary.out
     assert f"canary    {revision}, 25%: hello" in out.out
@@ -72,16 +76,37 @@ def test_errors_of_a_shadow_are_shown_with_their_lines(run: Run, project: Path, 
 
 
 def test_without_a_shadow_there_is_nothing_to_promote(run: Run, project: Path, served: Any) -> None:
-    for command in (("promote",), ("diff", "--live")):
+    for command in (("promote",), ("diff", "--live"), ("shadow",)):
         ended = served(lambda command=command: run(*command))
         assert ended.code == 1
         assert "set one: palisade shadow DIR" in ended.err
 
 
+def test_what_came_of_a_shadow_is_told_by_function_with_examples(capsys: pytest.CaptureFixture[str]) -> None:
+    numbers = {"same": 2, "newly_allowed": 0, "newly_denied": 1, "undecided": 3}
+    _show(
+        {
+            "folder": "next",
+            "revision": "abc",
+            "compared": True,
+            "requests": numbers,
+            "functions": {"cart": numbers, "pay": dict.fromkeys(numbers, 0)},
+            "notes": [],
+            "errors": [],
+            "undecided": [{"function": "cart", "why": str(Unsure.ENGINE), "requests": 3, "latest": "GET /x"}],
+        }
+    )
+    told = capsys.readouterr().out
+    assert "2 same, 1 newly denied, 3 undecided" in told
+    assert "cart" in told
+    assert "undecided at cart: GET /x, and 2 more" in told
+    assert "palisade compile next --coverage" in told
+
+
 def test_without_an_engine_they_say_so(run: Run, project: Path) -> None:
     for command in (("shadow", "next"), ("promote",), ("diff", "--live")):
         assert run(*command).code == 3, command
-    assert run("shadow").code == 2
+    assert run("shadow").code == 3
     assert run("promote", "--canary", "100%").code == 2
     assert run("shadow", "next", "--off").code == 2
 

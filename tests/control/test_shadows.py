@@ -14,7 +14,7 @@ from palisade.control import loading
 from palisade.control.engine import Engine
 from palisade.control.metrics import render
 from palisade.control.releases import ReleaseError
-from palisade.control.shadowing import Outcome
+from palisade.control.shadowing import Outcome, Unsure
 from palisade.control.status import problems, status
 from palisade.decide.shadow import Shadowed
 from palisade.enforce.envoy import compile_sidecar
@@ -332,5 +332,6 @@ def test_what_is_compared_never_waits_without_bound(
             assert engine.shadowing.residual("hello", document("/open"), True) is None
             await asyncio.gather(*started)
             assert engine.shadowing.totals[Outcome.UNDECIDED] >= 1
+            assert engine.shadowing.undecided["hello", Unsure.BUSY].latest == "/open"
 
     run(session())

@@ -19,7 +19,7 @@ from envoy_helpers import Lines, eventually, function, running, settings, settle
 from palisade.control import admin, announced
 from palisade.control.engine import Engine
 from palisade.control.sidecars import Sidecars
-from palisade.control.status import problems, status
+from palisade.control.status import problems, status, undecided
 from palisade.enforce.envoy import compile_sidecar
 from palisade.xds import Snapshot
 
@@ -91,6 +91,15 @@ def test_what_only_the_engine_could_tell_of_a_shadow_is_counted_and_not_guessed(
                 assert (await client.get(path)).status_code == 403
             await eventually(lambda: sum(requests(engine).values()) == 3)
             assert requests(engine) == {"same": 1, "newly_allowed": 0, "newly_denied": 0, "undecided": 2}
+            [example] = undecided(engine)
+            assert example["latest"] == "GET /sum", "without its query"
+            assert (example["function"], example["requests"], "would ask the engine" in example["why"]) == (
+                "hello",
+                2,
+                True,
+            )
+            put(project, ALLOW)
+            await eventually(lambda: not undecided(engine))
 
     run(session())
     assert shadows(sink) == {}

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from rich.table import Table
 
-from palisade.cli import local
+from palisade.cli import local, status
 from palisade.cli.exit_codes import CommandError
 from palisade.cli.local import StateFolder
 from palisade.cli.options import InventoryFile
 from palisade.cli.output import Output, out, print_json
 
-EPILOG = "Example: palisade shadow ./next"
+EPILOG = "Examples: palisade shadow ./next; palisade shadow; palisade shadow --off"
 
 
 def shadow(
@@ -27,11 +28,19 @@ def shadow(
 ) -> None:
     """Have the sidecars decide by another policy set too, and report where it differs. Nothing is enforced.
 
-    The folder is followed: edits count at once. palisade diff --live and palisade status show the
-    differences, palisade promote puts it in force. Exits 1 if the set has errors, 3 if no engine answers.
+    The folder is followed: edits count at once. Without DIR it shows what came of it so far, and of what is
+    undecided an example each. palisade diff --live shows the differences, palisade promote puts it in force.
+    Exits 1 if the set has errors or none is set, 3 if no engine answers.
     """
-    if (folder is None) != off:
-        raise CommandError("name the folder of the policy set, or give --off", hint=EPILOG)
+    if folder is not None and off:
+        raise CommandError("name the folder of a policy set, or give --off, not both", hint=EPILOG)
+    if folder is None and not off:
+        found = local.ask(local.state_folder(file, state), "comparison", {})
+        if output is Output.JSON:
+            print_json(found)
+        else:
+            _show(found)
+        return
     asked = {} if folder is None else {"folder": str(folder.absolute())}
     done = local.ask(local.state_folder(file, state), "shadow", asked)
     if output is Output.JSON:
@@ -44,3 +53,23 @@ def shadow(
     for note in done["notes"]:
         out().print(note, style="yellow")
     out().print("palisade diff --live shows where it differs, palisade promote puts it in force", style="dim")
+
+
+def _show(found: dict[str, Any]) -> None:
+    status.show_shadow(found)
+    console, functions = out(), found["functions"]
+    if len(functions) > 1:
+        table = Table("function", *(name.replace("_", " ") for name in found["requests"]), box=None)
+        for name, numbers in functions.items():
+            table.add_row(name, *(str(numbers[each]) for each in found["requests"]))
+        console.print()
+        console.print(table)
+    for each in found["undecided"]:
+        more = f", and {each['requests'] - 1} more" if each["requests"] > 1 else ""
+        console.print(f"\nundecided at {each['function']}: {each['latest']}{more}", style="yellow")
+        console.print(f"    {each['why']}")
+    if any("would ask the engine" in each["why"] for each in found["undecided"]):
+        hint = (
+            f"palisade compile {found['folder']} --coverage names its rules that are for the engine, and why"
+        )
+        console.print(f"\n{hint}", style="dim")

@@ -87,12 +87,16 @@ def show(state: dict[str, Any]) -> None:
             "          pinned until policies are edited, or: palisade rollback --resume", style="yellow"
         )
     console.print(f"backend   {_backend(state['backend'])}")
-    _show_shadow(state["shadow"])
+    show_shadow(state["shadow"])
     if canary := state["canary"]:
         console.print(f"canary    {canary['revision']}, {canary['share']}: {', '.join(canary['functions'])}")
     # Folded where the terminal is narrow: half an address is of no use to anyone.
     table = Table(
-        *(Column(name, overflow="fold") for name in ("function", "sidecar", "upstream")),
+        Column("function", overflow="fold"),
+        *(
+            Column(name, overflow="fold", min_width=_width(state, name, console.width))
+            for name in ("sidecar", "upstream")
+        ),
         *("connected", "runs", "rules"),
         box=None,
         pad_edge=False,
@@ -115,7 +119,8 @@ def show(state: dict[str, Any]) -> None:
     print_diagnostics(map(diagnostic, state["reload"]["errors"]), console)
 
 
-def _show_shadow(shadow: dict[str, Any] | None) -> None:
+def show_shadow(shadow: dict[str, Any] | None) -> None:
+    """Prints what is compared, and how often it was the same; nothing without a shadow."""
     if shadow is None:
         return
     console, requests = out(), shadow["requests"]
@@ -132,6 +137,13 @@ def _show_shadow(shadow: dict[str, Any] | None) -> None:
 
 def _differ(requests: dict[str, int]) -> bool:
     return requests["newly_allowed"] + requests["newly_denied"] > 0
+
+
+def _width(state: dict[str, Any], column: str, terminal: int) -> int:
+    """How wide a column of addresses is at least, so that others are folded before it; 0 where none fits."""
+    key = "listen" if column == "sidecar" else column
+    longest = max((len(each[key]) for each in state["functions"].values()), default=0)
+    return longest if 5 * longest <= terminal else 0
 
 
 def _by(revision: dict[str, Any]) -> str:

@@ -28,7 +28,7 @@ from palisade.control import announced
 from palisade.control.engine import Engine
 from palisade.control.errors import EngineError
 from palisade.control.releases import SET_SHADOW, Release, ReleaseError
-from palisade.control.status import diagnostic, shadow_status
+from palisade.control.status import diagnostic, shadow_status, undecided
 from palisade.decide.event import Event
 from palisade.files import reason
 
@@ -98,7 +98,18 @@ def _app(engine: Engine) -> web.Application:
         await engine.set_shadow(Path(folder) if folder else None)
         return shadow_status(engine)
 
-    actions = {"rollback": rollback, "resume": resume, "promote": promote, "shadow": shadow}
+    async def comparison(_: dict[str, Any]) -> Any:
+        if releases.shadow is None:
+            raise ReleaseError("no shadow is set", SET_SHADOW)
+        return shadow_status(engine) | {"undecided": undecided(engine)}
+
+    actions = {
+        "rollback": rollback,
+        "resume": resume,
+        "promote": promote,
+        "shadow": shadow,
+        "comparison": comparison,
+    }
     app = web.Application(middlewares=[_owner_only], client_max_size=_MOST_BYTES)
     for name, action in actions.items():
         app.router.add_post(f"/{name}", _answering(action))

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from palisade.control.loading import Deployment
 from palisade.decide.decision import from_value
@@ -35,6 +36,23 @@ class Outcome(StrEnum):
     the body that the shadow reads."""
 
 
+class Unsure(StrEnum):
+    """Why a request is undecided."""
+
+    ENGINE = "the sidecar decides it now, and would ask the engine by the shadow"
+    BODY = "the shadow reads its body, of which the engine is told nothing now"
+    BUSY = "the engine had no time to evaluate the shadow, too"
+    FAILED = "the shadow could not be evaluated: the engine's own log says why"
+
+
+@dataclass(frozen=True, slots=True)
+class Undecided:
+    """How many requests are undecided for one reason, and the latest: its method, and path without query."""
+
+    requests: int
+    latest: str
+
+
 @dataclass(frozen=True, slots=True)
 class _Pair:
     in_force: str
@@ -52,6 +70,8 @@ class Shadowing:
     def __init__(self, runs: Callable[[str], str]) -> None:
         self.counts: Counter[tuple[str, Outcome]] = Counter()
         """Comparisons by function and outcome, since the pair of revisions is what it is."""
+        self.undecided: dict[tuple[str, Unsure], Undecided] = {}
+        """What is behind those that are undecided, by function and reason, since then."""
         self.totals: Counter[Outcome] = Counter()
         """All comparisons since the start."""
         self._runs = runs
@@ -68,17 +88,20 @@ class Shadowing:
         before = self._pair
         if (pair and (pair.in_force, pair.shadow.id)) != (before and (before.in_force, before.shadow.id)):
             self.counts.clear()
+            self.undecided.clear()
         self._pair = pair
 
     def close(self) -> None:
         """Ends all evaluating."""
         self._thread.shutdown(wait=False, cancel_futures=True)
 
-    def native(self, function: str, revision: str, allowed: bool, shadowed: Shadowed) -> bool:
+    def native(self, function: str, revision: str, allowed: bool, shadowed: Shadowed, request: str) -> bool:
         """Takes note of what a sidecar decided and what its shadow would have. Whether the two differ."""
         pair = self._pair
         if pair is None or (pair.in_force, pair.shadow.id) != (revision, shadowed.revision):
             return False  # logged before the one or the other became what it is
+        if shadowed.allowed is None:
+            self._note(function, Unsure.ENGINE, request)
         return self._count(function, allowed, shadowed.allowed)
 
     def residual(self, function: str, document: Value, allowed: bool) -> Awaitable[Shadowed | None] | None:
@@ -87,6 +110,7 @@ class Shadowing:
         if pair is None or self._runs(function) != pair.in_force:
             return None
         if function in pair.blind or self._waiting >= _MOST_WAITING:
+            self._note(function, Unsure.BODY if function in pair.blind else Unsure.BUSY, _named(document))
             self._count(function, allowed, None)
             return None
         return self._evaluate(pair.shadow, function, document, allowed)
@@ -105,6 +129,8 @@ class Shadowing:
             self._waiting -= 1
         if self._pair is None or self._pair.shadow.id != shadow.id:
             return None
+        if shadowed.allowed is None:
+            self._note(function, Unsure.FAILED, _named(document))
         return shadowed if self._count(function, allowed, shadowed.allowed) else None
 
     def _decide(self, shadow: Revision, document: Value) -> Shadowed:
@@ -117,6 +143,10 @@ class Shadowing:
         attribution = self._attribution[1]
         return Shadowed(shadow.id, allowed, attribution.rule(document) if attribution else "")
 
+    def _note(self, function: str, why: Unsure, request: str) -> None:
+        known = self.undecided.get((function, why))
+        self.undecided[function, why] = Undecided(known.requests + 1 if known else 1, request)
+
     def _count(self, function: str, allowed: bool, then: bool | None) -> bool:
         if then is None:
             outcome = Outcome.UNDECIDED
@@ -127,6 +157,11 @@ class Shadowing:
         self.counts[function, outcome] += 1
         self.totals[outcome] += 1
         return outcome in (Outcome.NEWLY_ALLOWED, Outcome.NEWLY_DENIED)
+
+
+def _named(document: Any) -> str:
+    http = document["attributes"]["request"]["http"]
+    return f"{http.get('method', '')} {http.get('path', '').partition('?')[0]}".strip()
 
 
 def _attribution(revision: Revision) -> Attribution | None:

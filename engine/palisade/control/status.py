@@ -15,6 +15,7 @@ from palisade.control.shadowing import Outcome
 from palisade.control.shadows import Shadow
 from palisade.decide.backends.interface import Health
 from palisade.enforce.envoy import Enforcement
+from palisade.enforce.envoy.dealing import WORTH
 from palisade.policy.history import Entry
 from palisade.policy.inventory import Function
 from palisade.rego.errors import Diagnostic
@@ -178,6 +179,14 @@ def shadow_status(engine: Engine) -> dict[str, Any]:
     }
 
 
+def undecided(engine: Engine) -> list[dict[str, Any]]:
+    """Why requests are undecided, with the latest of each. It tells of traffic: for the engine's own user."""
+    return [
+        {"function": function, "why": str(why), "requests": each.requests, "latest": each.latest}
+        for (function, why), each in sorted(engine.shadowing.undecided.items())
+    ]
+
+
 def _notes(shadow: Shadow, deployment: Deployment | None) -> list[str]:
     notes = []
     if shadow.problem and shadow.read is not None and shadow.revision is None:
@@ -187,6 +196,8 @@ def _notes(shadow: Shadow, deployment: Deployment | None) -> list[str]:
             notes.append("it says what is in force")
         elif shadow.read.providers != deployment.revision.providers:
             notes.append("its providers differ: tokens are those that the providers in force have signed")
+        if deployment.shadow is not None and sum(deployment.rules) >= WORTH:
+            notes.append("sidecars get so many rules in one piece while it is set: edits take effect later")
     return notes
 
 

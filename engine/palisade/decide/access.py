@@ -150,7 +150,9 @@ class AccessRecord:
         if shadow is None or self.comparison is None:
             return None
         revision, allowed = self.line.revision, verdict.allowed
-        return shadow if self.comparison.native(self.function, revision, allowed, shadow) else None
+        request = f"{self.line.method} {self.line.path.partition('?')[0]}"
+        differs = self.comparison.native(self.function, revision, allowed, shadow, request)
+        return shadow if differs else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,10 +26,10 @@ class Shadowed:
 class Comparison(Protocol):
     """Compares decisions in force with those of a shadow, and counts them."""
 
-    def native(self, function: str, revision: str, allowed: bool, shadowed: Shadowed) -> bool:
+    def native(self, function: str, revision: str, allowed: bool, shadowed: Shadowed, request: str) -> bool:
         """Takes note of what a sidecar decided by a revision, and what its shadow would have.
 
-        Whether the two differ.
+        `request` names it for people: its method, and its path without the query. Whether the two differ.
         """
 
     def residual(self, function: str, document: Value, allowed: bool) -> Awaitable[Shadowed | None] | None:
