@@ -14,6 +14,7 @@ from typing import Any
 
 from palisade_sidecar import handover
 from palisade_sidecar.access_log import access_log
+from palisade_sidecar.asking import ANSWER_HEADER, ASK_HEADER
 from palisade_sidecar.downstream_tls import HANDSHAKE, transport_socket
 from palisade_sidecar.engine_cluster import ENGINE, engine_cluster, grpc_service, residual_cluster
 from palisade_sidecar.parts import parts_listener
@@ -273,6 +274,8 @@ def _routes(protocol: Upstream) -> Json:
         routes.insert(0, {"match": {"prefix": "/", "grpc": {}}, "route": to(UPSTREAM_HTTP2)})
     return {
         "name": "palisade",
+        "request_headers_to_remove": [ASK_HEADER],
+        "response_headers_to_remove": [ANSWER_HEADER],
         "virtual_hosts": [{"name": "function", "domains": ["*"], "routes": routes}],
     }
 

@@ -219,6 +219,41 @@ def test_a_wrong_host_is_an_error_and_reaches_nothing_by_chance(
     assert hint in remedy
 
 
+FUNCTIONS = functions("{upstream: 127.0.0.1:1, listen: 127.0.0.1:2}")
+
+
+def test_who_may_ask_why_is_read(folder: Path) -> None:
+    text = FUNCTIONS + "explain: {trusted: [127.0.0.1, 10.1.0.0/16, '2001:db8::/32']}\n"
+    trusted = parse(text, folder / "palisade.yaml").explain.trusted
+    assert trusted == ("127.0.0.1/32", "10.1.0.0/16", "2001:db8::/32")
+    assert parse(FUNCTIONS, folder / "palisade.yaml").explain.trusted == ()
+    logged = parse(FUNCTIONS + "decision_log: {explain: denied}\n", folder / "palisade.yaml").decision_log
+    assert (logged.explain, parse(FUNCTIONS, folder / "palisade.yaml").decision_log.explain) == (
+        "denied",
+        "none",
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "message", "hint"),
+    [
+        ("explain: {trusted: [0.0.0.0/0]}", "0.0.0.0/0 is everyone", "name those who may ask"),
+        ("explain: {trusted: ['::/0']}", "::/0 is everyone", "name those who may ask"),
+        ("explain: {trusted: [10.1.0.1/16]}", "host bits set", "10.1.0.0/16"),
+        ("explain: {trusted: [localhost]}", "localhost", "127.0.0.1"),
+        ("explain: {trusted: 127.0.0.1}", "must be a list", "[127.0.0.1"),
+        ("explain: {}", "lacks 'trusted'", "trusted: [127.0.0.1]"),
+        ("decision_log: {explain: yes}", "cannot be", "none, denied, all"),
+    ],
+)
+def test_a_wrong_word_on_explaining_trusts_nobody(
+    folder: Path, settings: str, message: str, hint: str
+) -> None:
+    [found] = errors_of(f"{FUNCTIONS}{settings}\n", folder)
+    assert message in found[2]
+    assert hint in found[3]
+
+
 def test_a_missing_file_is_an_error_of_the_inventory(tmp_path: Path) -> None:
     with pytest.raises(InventoryError, match="no such file"):
         load(tmp_path / "palisade.yaml")

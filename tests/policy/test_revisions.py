@@ -69,6 +69,22 @@ def test_hosts_that_may_be_reached_are_part_of_the_revision(tmp_path: Path) -> N
     assert two == turned
 
 
+def test_who_may_ask_why_is_part_of_the_revision(tmp_path: Path) -> None:
+    """The sidecars have to leave them to the engine."""
+    loaded = policy_set(tmp_path, a=ALLOW)
+    none, one, two, turned = (
+        revisions.revision_id(inventory(tmp_path, more), loaded)
+        for more in (
+            "",
+            "explain: {trusted: [127.0.0.1]}\n",
+            "explain: {trusted: [127.0.0.1, 10.0.0.0/8]}\n",
+            "explain: {trusted: [10.0.0.0/8, 127.0.0.1]}\n",
+        )
+    )
+    assert len({none, one, two}) == 3
+    assert two == turned
+
+
 def test_a_policy_reaches_the_hosts_of_the_inventory_and_no_others(tmp_path: Path) -> None:
     looks = 'package palisade.identity\n\nallow if "127.0.0.1" in net.lookup_ip_addr("127.0.0.1")\n'
     loaded = policy_set(tmp_path, a=looks)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from envoy.config.bootstrap.v3.bootstrap_pb2 import Bootstrap
 from envoy.extensions.access_loggers.file.v3 import file_pb2
+from envoy.extensions.access_loggers.filters.cel.v3 import cel_pb2
 from envoy.extensions.filters.http.fault.v3 import fault_pb2
 from envoy.extensions.filters.http.grpc_http1_bridge.v3 import config_pb2 as bridge_pb2
 from envoy.extensions.filters.http.router.v3 import router_pb2
@@ -29,6 +30,7 @@ from palisade_sidecar.settings import Address, Settings, SettingsError, Tls
 # Protobuf unpacks from Any only what is loaded.
 _LOADED = (
     file_pb2,
+    cel_pb2,
     bridge_pb2,
     fault_pb2,
     router_pb2,
@@ -76,6 +78,12 @@ def hcm(document: dict[str, Any]) -> dict[str, Any]:
 def test_it_is_valid_for_envoys_api(changes: dict[str, Any]) -> None:
     parsed = json_format.ParseDict(bootstrap(settings(**changes)), Bootstrap())
     assert parsed.node.id == "hello"
+
+
+def test_what_asks_for_an_explanation_goes_no_further_and_no_function_answers_it() -> None:
+    routes = hcm(bootstrap(settings()))["route_config"]
+    assert routes["request_headers_to_remove"] == ["x-palisade-explain"]
+    assert routes["response_headers_to_remove"] == ["x-palisade-explanation"]
 
 
 def test_the_slots_stand_in_order_before_the_router_and_each_that_decides_is_closed_by_itself() -> None:

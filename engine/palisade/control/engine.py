@@ -32,6 +32,7 @@ from palisade.control.releases import Releases
 from palisade.control.rollout import Rollout
 from palisade.control.shadowing import Shadowing
 from palisade.control.tasks import Tasks
+from palisade.control.telling import Telling
 from palisade.decide.access import AccessLog
 from palisade.decide.backends import backend_of
 from palisade.decide.backends.interface import BackendSetupError
@@ -103,9 +104,8 @@ class Engine:
             raise EngineError(str(error)) from None
         self._tasks = Tasks()
         self.rollout = Rollout(self.cache, self._tasks, self.backend)
-        self.explanations: Explanations | None = None
+        self.explanations = Explanations(logged.explain, self.rollout.revision)
         if logged.explain != "none":
-            self.explanations = Explanations(logged.explain, self.rollout.revision)
             self.decisions.explaining = self.explanations
         self.keys = KeyStore(
             self.inventory.engine.state / "keys", lambda: self._tasks.spawn(self.releases.renew())
@@ -130,8 +130,7 @@ class Engine:
 
     async def _start(self, stack: contextlib.AsyncExitStack) -> None:
         await stack.enter_async_context(self.decisions)
-        if self.explanations is not None:
-            await stack.enter_async_context(self.explanations)
+        await stack.enter_async_context(self.explanations)
         await stack.enter_async_context(self.backend)
         stack.callback(self.shadowing.close)
         stack.callback(self.cache.add_listener(self._node_event))
@@ -201,6 +200,7 @@ class Engine:
             self.decisions,
             budget=_PATIENCE * RESIDUAL_SECONDS,
             comparison=self.shadowing,
+            telling=Telling(self.explanations, self.decisions, self.rollout.decides),
         )
         XdsServer(self.cache, authorizer=SpiffeAuthorizer()).register(server)
         authorization.add_to(server)

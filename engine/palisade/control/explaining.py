@@ -93,8 +93,8 @@ class Explanations:
             return False
         return self._which == "all" or not told["allowed"]
 
-    def explain(self, event: Event, done: Done) -> None:
-        """See `palisade.decide.explaining.Explaining`."""
+    def explain(self, event: Event, done: Done, *, first: bool = False) -> None:
+        """See `palisade.decide.explaining`. With `first` it goes before all others: a caller waits."""
         told = event["palisade"]
         if self._closed or len(self._waiting) >= MOST_WAITING:
             self._miss(done, ENDED if self._closed else BEHIND)
@@ -105,7 +105,10 @@ class Explanations:
         self._number += 1
         question = Question(self._number, told["revision"], told["function"], event)
         waiting = _Waiting(question, done, asyncio.get_running_loop().call_later(PATIENCE, self._late))
-        self._waiting.append(waiting)
+        if first:
+            self._waiting.appendleft(waiting)
+        else:
+            self._waiting.append(waiting)
         self._wake.set()
 
     # Answers ------------------------------------------------------------------------------------------------

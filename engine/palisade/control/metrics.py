@@ -95,14 +95,11 @@ class _EngineCollector(Collector):
             "palisade_decisions_waiting", "Decisions that wait to be written.", value=stats.waiting
         )
         explanations = self._engine.explanations
-        if explanations is not None:
-            yield CounterMetricFamily(
-                "palisade_decisions_explained",
-                "Decisions logged with an explanation.",
-                value=explanations.explained,
-            )
-            yield CounterMetricFamily(
-                "palisade_decisions_unexplained",
-                "Decisions that were to have an explanation, and were logged without.",
-                value=explanations.missed,
-            )
+        yield CounterMetricFamily(
+            "palisade_decisions_explained", "Decisions that were explained.", value=explanations.explained
+        )
+        yield CounterMetricFamily(
+            "palisade_decisions_unexplained",
+            "Decisions that were to be explained, and were not.",
+            value=explanations.missed,
+        )

@@ -116,6 +116,11 @@ class Rollout:
         deployment = self._deployments.get(name)
         return deployment.revision if deployment else None
 
+    def decides(self, function: str) -> Revision | None:
+        """The revision by which the requests of a function are decided."""
+        deployment = self._of(function)
+        return deployment.revision if deployment else None
+
     def _of(self, function: str) -> Deployment | None:
         return self._deployments.get(self._running.get(function, "")) or self.wanted(function)
 

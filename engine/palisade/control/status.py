@@ -68,7 +68,7 @@ def status(engine: Engine) -> dict[str, Any]:
 def _explanations(engine: Engine) -> dict[str, Any]:
     """How many decisions have an explanation in the log, and how many were to have one and have not."""
     found = engine.explanations
-    return {"explained": found.explained if found else 0, "unexplained": found.missed if found else 0}
+    return {"explained": found.explained, "unexplained": found.missed}
 
 
 def problems(engine: Engine) -> list[str]:

@@ -22,6 +22,7 @@ from palisade.decide.body import BodyError, parse_body
 from palisade.decide.times import protojson
 from palisade.decide.urls import PathError, parse_target
 from palisade.rego.values import Value
+from palisade_sidecar.asking import ASK_HEADER
 from palisade_sidecar.peer import SPIFFE
 
 JWT_METADATA = "envoy.filters.http.jwt_authn"
@@ -47,6 +48,7 @@ def to_input(request: CheckRequest, function: str) -> Value:
     # HTTP/2 carries space around a value, which is none of it (RFC 9110, section 5.5): the function would not
     # see it, where a policy that compares does.
     headers = {name: value.strip(" \t") for name, value in http.headers.items()}
+    headers.pop(ASK_HEADER, None)  # who asks why is decided about like all others
     content = http.raw_body or http.body.encode()
     try:
         parsed_path, parsed_query = parse_target(http.path)

@@ -142,6 +142,11 @@ class DecisionLog:
         self._wake.set()
         return mark
 
+    def shown(self, record: Record) -> Event | None:
+        """The event of a decision as it is logged, masked; None where it cannot be spelled."""
+        entry = self._entry(record.event)
+        return None if entry is None else entry.shown
+
     def subscribe(self, subscriber: Subscriber) -> Callable[[], None]:
         """Call `subscriber` with each masked event, in the event loop. Returns what ends that."""
         self._subscribers.append(subscriber)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from urllib.parse import quote
 
 from envoy.config.core.v3.base_pb2 import HeaderValueOption
 from envoy.service.auth.v3.external_auth_pb2 import CheckResponse, OkHttpResponse
 
 from palisade.decide.decision import ALLOWED, Decision, Headers
+from palisade_sidecar.asking import ANSWER_HEADER
 
 PERMISSION_DENIED = 7  # google.rpc.Code
 
@@ -27,8 +29,30 @@ ANSWER_METADATA = "palisade.answer"
 """Where in Envoy's dynamic metadata the sidecar notes that answer for the decision log."""
 
 
-def to_response(decision: Decision, decision_id: str) -> CheckResponse:
-    """The response that makes Envoy do what the decision says."""
+MOST_EXPLAINED = 1024
+"""Characters of an explanation in a header."""
+
+_PLAIN = "".join(map(chr, range(0x20, 0x7F))).replace("%", "")
+
+
+def printable(text: str) -> str:
+    """A text as a header holds it: percent-encoded UTF-8 but for printable ASCII, cut where it is long."""
+    pieces: list[str] = []
+    left = MOST_EXPLAINED - len(_CUT)
+    for char in text.encode("utf-8", "replace").decode():
+        piece = quote(char, safe=_PLAIN)
+        left -= len(piece)
+        if left < 0:
+            return "".join(pieces) + _CUT
+        pieces.append(piece)
+    return "".join(pieces)
+
+
+_CUT = " ..."
+
+
+def to_response(decision: Decision, decision_id: str, explanation: str = "") -> CheckResponse:
+    """The response that makes Envoy do what the decision says; with an explanation for whoever asked."""
     response = CheckResponse()
     if not decision.allowed:
         response.status.code = PERMISSION_DENIED
@@ -36,8 +60,12 @@ def to_response(decision: Decision, decision_id: str) -> CheckResponse:
         denied.status.code = decision.status
         denied.headers.extend(_options(decision.headers))
         denied.body = decision.body
+        if explanation:
+            denied.headers.append(_explained(explanation))
     elif decision is not ALLOWED:  # which changes nothing of the request
         _change(response.ok_response, decision)
+    if explanation and decision.allowed:
+        response.ok_response.response_headers_to_add.append(_explained(explanation))
     fields = response.dynamic_metadata.fields
     if decision.dynamic_metadata:
         response.dynamic_metadata.update(decision.dynamic_metadata)
@@ -82,6 +110,10 @@ def _options(headers: Headers) -> Iterable[HeaderValueOption]:
             HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD,
         )
         yield _option(name, value, add if repeated else overwrite)
+
+
+def _explained(explanation: str) -> HeaderValueOption:
+    return _option(ANSWER_HEADER, explanation, HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD)
 
 
 def _option(name: str, value: str, action: HeaderValueOption.HeaderAppendAction) -> HeaderValueOption:

@@ -23,6 +23,7 @@ from envoy.service.auth.v3.external_auth_pb2_grpc import (
 from palisade.decide.backends.interface import BackendError
 from palisade.decide.decision import Decision, denied, from_value
 from palisade.decide.event import Decider, DecisionRecord
+from palisade.decide.explaining import Telling
 from palisade.decide.ids import id_of, new_id
 from palisade.decide.input import FUNCTION, InputError, to_input
 from palisade.decide.log import DecisionLog
@@ -94,6 +95,12 @@ class _Question:
     late: bool = False
 
     @property
+    def left(self) -> float | None:
+        """The seconds that the sidecar goes on waiting."""
+        taken = (time.perf_counter_ns() - self.started) / 1e9
+        return None if self.patience is None else max(0.0, self.patience - taken)
+
+    @property
     def answered_in_time(self) -> bool:
         return self.patience is None or time.perf_counter_ns() - self.started < self.patience * 1e9
 
@@ -141,13 +148,17 @@ class Authorization(AuthorizationServicer):  # type: ignore[misc]  # generated c
         *,
         budget: float = 1.0,
         comparison: Comparison | None = None,
+        telling: Telling | None = None,
     ) -> None:
-        """`budget` is in seconds, for evaluations that wait; `comparison` is with a shadow."""
+        """`budget` is in seconds, for evaluations that wait; `comparison` is with a shadow; `telling` tells
+        callers why."""
         self._evaluator = evaluator
         self._decisions = decisions
         self._budget = budget
         self._comparison = comparison
+        self._telling = telling
         self._comparing: set[asyncio.Task[None]] = set()
+        self._told: set[asyncio.Task[None]] = set()
         self._leaving: list[_Answer] = []
 
     def add_to(self, server: grpc.aio.Server) -> None:
@@ -228,7 +239,27 @@ class Authorization(AuthorizationServicer):  # type: ignore[misc]  # generated c
             eval_ns=now - question.evaluating if question.evaluating else 0,
             total_ns=now - question.started,
         )
-        self._leaving.append(_Answer(question, record, to_response(decision, question.id)))
+        telling = self._telling if question.input is not None else None
+        if telling is not None and telling.asked(question.function, question.attributes):
+            task = asyncio.create_task(self._tell(telling, question, record, decision))
+            self._told.add(task)
+            task.add_done_callback(self._told.discard)
+        else:
+            self._answer(question, record, to_response(decision, question.id))
+
+    async def _tell(
+        self, telling: Telling, question: _Question, record: DecisionRecord, decision: Decision
+    ) -> None:
+        """Answers with an explanation. The decision is made already, and stays."""
+        explanation = ""
+        try:
+            explanation = await telling.explanation(record, question.left)
+        except Exception:  # an answer is given, with or without it
+            log.exception("a decision for function %s could not be explained", question.function)
+        self._answer(question, record, to_response(decision, question.id, explanation))
+
+    def _answer(self, question: _Question, record: DecisionRecord, response: CheckResponse) -> None:
+        self._leaving.append(_Answer(question, record, response))
         if len(self._leaving) == 1:
             asyncio.get_running_loop().call_soon(self._leave)
         elif len(self._leaving) >= _MOST_LEAVING:

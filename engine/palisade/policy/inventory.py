@@ -107,6 +107,14 @@ class DecisionLogSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ExplainSettings:
+    """Who may ask, by a header, why a request was decided as it was."""
+
+    trusted: tuple[str, ...] = ()
+    """Ranges of addresses in CIDR notation. It is the connection's address that counts."""
+
+
+@dataclass(frozen=True, slots=True)
 class HistorySettings:
     """How many revisions to go back to are kept beside the one in force."""
 
@@ -146,6 +154,7 @@ class Inventory:
     network: Network = field(default_factory=Network)
     """The hosts that `http.send` and `net.lookup_ip_addr` may reach."""
     history: HistorySettings = HistorySettings()
+    explain: ExplainSettings = ExplainSettings()
     backend: OpaSettings | None = None
     """Who evaluates residual decisions; None is the engine itself."""
     places: Places | None = field(default=None, compare=False, repr=False)

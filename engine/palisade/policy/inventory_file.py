@@ -17,6 +17,7 @@ from palisade.policy.inventory import (
     EngineSettings,
     EscapedSlashes,
     Explain,
+    ExplainSettings,
     Failure,
     Function,
     HistorySettings,
@@ -91,7 +92,7 @@ class _Reader(SettingsReader):
 
     def inventory(self, tree: Tree) -> Inventory:
         known = {"policies", "functions", "decision", "rego", "engine"}
-        known |= {"decision_log", "network", "history", "backend"}
+        known |= {"decision_log", "network", "history", "backend", "explain"}
         top = self.settings(tree, "the inventory", known, required=_REQUIRED, within="")
         inventory = Inventory(
             file=self._path,
@@ -102,6 +103,7 @@ class _Reader(SettingsReader):
             engine=self.read(top, "engine", self._engine, self._default_engine()),
             decision_log=self.read(top, "decision_log", self._decision_log, DecisionLogSettings()),
             network=self.read(top, "network", self._network, Network()),
+            explain=self.read(top, "explain", self._explain, ExplainSettings()),
             history=self.read(top, "history", self._history, HistorySettings()),
             backend=self.read(top, "backend", self._backend, None),
             places=Places(self._source, MappingProxyType(self.places)),
@@ -207,6 +209,10 @@ class _Reader(SettingsReader):
         settings = self.settings(tree, name, {"hosts"})
         return Network(hosts=self.read(settings, "hosts", self._hosts, (), within=name))
 
+    def _explain(self, tree: Tree, name: str) -> ExplainSettings:
+        settings = self.settings(tree, name, {"trusted"}, required={"trusted": "trusted: [127.0.0.1]"})
+        return ExplainSettings(trusted=self.read(settings, "trusted", self._ranges, (), within=name))
+
     def _history(self, tree: Tree, name: str) -> HistorySettings:
         settings = self.settings(tree, name, {"keep"})
         keep = self.read(settings, "keep", self.whole(1, 1000, _KEEP), HistorySettings().keep, within=name)
@@ -239,6 +245,25 @@ class _Reader(SettingsReader):
         if not names or not all(isinstance(each, str) and each for each in names):
             self.error(tree.at, f"{name} must be a list of names", "such as [x-session]")
         return frozenset(str(each).lower() for each in names)
+
+    def _ranges(self, tree: Tree, name: str) -> tuple[str, ...]:
+        example = "such as [127.0.0.1, 10.1.0.0/16]"
+        if not isinstance(tree, Sequence):
+            self.error(tree.at, f"{name} must be a list of addresses or ranges", example)
+            return ()
+        ranges: list[str] = []
+        for each in tree.items:
+            text = self.text(each, f"each of {name}", "an address or a range")
+            try:
+                network = ipaddress.ip_network(text) if text else None
+            except ValueError as error:
+                self.error(each.at, f"{name}: {error}", example)
+                continue
+            if network is not None and not network.prefixlen:
+                self.error(each.at, f"{name}: {text} is everyone", f"name those who may ask, {example}")
+            elif network is not None:
+                ranges.append(str(network))
+        return tuple(ranges)
 
     def _hosts(self, tree: Tree, name: str) -> tuple[str, ...]:
         if not isinstance(tree, Sequence):

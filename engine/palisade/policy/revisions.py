@@ -141,6 +141,8 @@ def revision_id(inventory: Inventory, policy_set: PolicySet) -> str:
             for name, function in inventory.functions.items()
         },
     }
+    if inventory.explain.trusted:
+        parts["explain"] = sorted(inventory.explain.trusted)
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
 
 

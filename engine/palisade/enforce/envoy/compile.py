@@ -22,8 +22,8 @@ from palisade.enforce.envoy.bounds import Reason
 from palisade.enforce.envoy.decision import RESIDUAL, Decision, RuleCoverage, decide
 from palisade.enforce.envoy.identity import authentication
 from palisade.enforce.envoy.parts import LAYOUT_STATE, Parts, in_parts
-from palisade.enforce.envoy.predicate import Text, negate, one_of
-from palisade.enforce.envoy.sources import JWT_AUTHN, PATH_STATE, state_text
+from palisade.enforce.envoy.predicate import Text, Within, all_of, negate, one_of
+from palisade.enforce.envoy.sources import ADDRESS_TEXT, JWT_AUTHN, PATH_STATE, header_text, state_text
 from palisade.enforce.envoy.tree import MAX_LINEAR, Entry, Tree, Verdict, build
 from palisade.policy.inventory import Function
 from palisade.policy.providers import Header, Provider
@@ -32,6 +32,7 @@ from palisade.rego import ir
 from palisade.rego.partial import Outcome, evaluate
 from palisade.rego.partial.flow import all_stmts
 from palisade.xds import Snapshot
+from palisade_sidecar.asking import ASK_HEADER
 
 IDENTITY, ATTRIBUTES, NATIVE, BODY, TOLD, ASK = (
     "palisade.identity",
@@ -115,17 +116,20 @@ def compile_sidecar(
         work = _work(revision, function, plan, revision.providers, previous.work if previous else None)
         decision, tokens = work.decision, work.decision.tokens
         parts = None
+        asked = tuple(_asked(revision))
+        asking = replace(decision, entries=(*asked, *decision.entries))
         if divisible and shadow is None:
             last = previous.parts if previous else None
             again = previous is not None and last is None
             parts = in_parts(
-                decision.entries, decision.default, revision.id, linear=linear, before=last, again=again
+                asking.entries, decision.default, revision.id, linear=linear, before=last, again=again
             )
-        rbac, texts = native(decision, revision.id, linear=linear) if parts is None else (RBAC(), parts.texts)
+        rbac, texts = native(asking, revision.id, linear=linear) if parts is None else (RBAC(), parts.texts)
         told = work.told if shadow is None else None
         reader, teller = nothing(), nothing()
         if told is not None:
-            whole, more = native(told, revision.id, linear=linear)
+            behind = replace(told, entries=(*asked, *told.entries))
+            whole, more = native(behind, revision.id, linear=linear)
             reader, teller = reading(told.fields, RESIDUAL), telling(told.fields, whole)
             texts = tuple(dict.fromkeys((*texts, *more)))
         if shadow is not None:
@@ -149,13 +153,24 @@ def compile_sidecar(
     snapshot = Snapshot.of(_version(revision, keys, shadow), slots)
     shown = told or decision
     return Enforcement(
-        snapshot, shown.coverage, decision.residual, body, shown.doubts, work, watching, blind, parts
+        snapshot, shown.coverage, asking.residual, body, shown.doubts, work, watching, blind, parts
     )
 
 
 def _answers(*decisions: Decision | None) -> tuple[Answer, ...]:
     found = (answer for each in decisions if each is not None for answer in each.answers)
     return tuple(dict.fromkeys(found))
+
+
+def _asked(revision: Revision) -> Iterator[Entry]:
+    """The requests of trusted callers who ask why: whatever Envoy could decide, the engine tells it.
+
+    The address is the connection's. Others pay for it with one look for a header that they have not.
+    """
+    trusted = revision.inventory.explain.trusted
+    if trusted:
+        asks = one_of(header_text(ASK_HEADER), ("true",))
+        yield Entry(all_of((asks, Within(ADDRESS_TEXT, frozenset(trusted)))), Verdict.RESIDUAL, RESIDUAL)
 
 
 def _version(revision: Revision, keys: Mapping[str, str], shadow: Revision | None) -> str:

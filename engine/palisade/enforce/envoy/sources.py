@@ -28,6 +28,7 @@ from palisade.enforce.envoy.paths import is_plain_parameter
 from palisade.enforce.envoy.predicate import Check, Text, custom_check, typed
 from palisade.rego.partial.terms import Apply, Element, Input, Known, Unknown
 from palisade_sidecar import peer
+from palisade_sidecar.asking import ASK_HEADER
 
 JWT_AUTHN = "envoy.filters.http.jwt_authn"
 BODY_METADATA, FIELDS = "palisade.body", "fields"
@@ -320,6 +321,8 @@ def _http(parts: tuple[object, ...]) -> Source | None:
             return Missing()
         case ("headers", "host"):
             return Missing()  # it is `:authority` there; Envoy's matchers know that by both names
+        case ("headers", str(name)) if name == ASK_HEADER:
+            return Missing()  # no policy sees it
         case ("headers", str(name)) if _HEADER_NAME.fullmatch(name):
             return _header(name)
         case ("headers", _):
