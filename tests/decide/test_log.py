@@ -138,14 +138,16 @@ def test_a_sink_that_blocks_holds_up_no_decision() -> None:
     async def scenario(decisions: DecisionLog) -> None:
         loop = asyncio.get_running_loop()
         longest = 0.0
-        for number in range(10_000):
-            decisions.record(record(number))
-            if number % 10 == 0:
-                before = loop.time()
-                await asyncio.sleep(0)
-                longest = max(longest, loop.time() - before)
-        assert longest < 0.1
-        sink.gate.set()
+        try:
+            for number in range(10_000):
+                decisions.record(record(number))
+                if number % 10 == 0:
+                    before = loop.time()
+                    await asyncio.sleep(0)
+                    longest = max(longest, loop.time() - before)
+            assert longest < 0.1
+        finally:
+            sink.gate.set()  # a test that fails ends
 
     stats = run(scenario, sink, size=500).stats
     assert stats.written == len(sink.lines)
