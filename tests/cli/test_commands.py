@@ -12,6 +12,7 @@ import pytest
 from cli_helpers import ALLOW, Run
 
 COMMANDS = ["check", "compile", "eval", "explain", "fmt", "serve", "sidecar", "up", "status", "demo"]
+COMMANDS += ["verify", "history", "rollback", "shadow", "diff", "promote"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -144,6 +145,8 @@ class TestEval:
     def test_a_wrong_input_is_wrong_usage(self, run: Run, project: Path) -> None:
         (project / "input.json").write_text("{")
         assert run("eval", "-i", "input.json", "input").code == 2
+        (project / "noted").write_text("{")
+        assert "noted:1:2: load_error: not JSON" in run("eval", "-i", "noted", "input").err
         assert run("eval", "-i", "gone.json", "input").code == 2
 
     def test_an_evaluation_that_fails_says_why(self, run: Run, project: Path) -> None:

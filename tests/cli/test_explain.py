@@ -229,6 +229,8 @@ class TestForms:
             (["GET open"], "write GET /open"),
             (["GET ftp://x/y"], "is no URL of HTTP"),
             (["gone.json"], "no such file"),
+            # As Python reads bytes that are no UTF-8, or any but ASCII under LC_ALL=C.
+            (["GET /\udcf6"], "cannot be read as text"),
         ],
     )
     def test_wrong_usage(self, run: Run, project: Path, arguments: list[str], message: str) -> None:

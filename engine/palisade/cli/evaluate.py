@@ -108,7 +108,7 @@ def _print_message(message: str, _: rego.Location) -> None:
 def _input(name: str) -> Value:
     content = sys.stdin.read() if name == "-" else read_text(Path(name), name)
     # JSON is what input nearly always is, whatever the file is called.
-    value: Any = content if isinstance(content, Diagnostic) else documents.read(f"{name}.json", content)
+    value: Any = content if isinstance(content, Diagnostic) else documents.read_json(name, content)
     if isinstance(value, Diagnostic) and isinstance(content, str) and name.endswith((".yaml", ".yml")):
         value = documents.read(name, content)
     if isinstance(value, Diagnostic):

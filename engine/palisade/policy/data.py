@@ -33,22 +33,31 @@ class Document:
 @lru_cache(maxsize=64)
 def read(name: str, text: str) -> Value | Diagnostic:
     """The value of a JSON or YAML text, or what is wrong with it."""
+    if name.endswith(".json"):
+        return read_json(name, text)
     try:
-        return _json(name, text) if name.endswith(".json") else _yaml(name, text)
+        return _yaml(name, text)
     except RecursionError:
-        return Diagnostic(LOAD_ERROR, "nested too deep to be read", Location(name, 1, 1))
+        return _too_deep(name)
 
 
-def _json(name: str, text: str) -> Value | Diagnostic:
+def read_json(name: str, text: str) -> Value | Diagnostic:
+    """The value of a JSON text, whatever its file is called, or what is wrong with it."""
     source = Source(name, text, LOAD_ERROR)
     try:
         return rego_text.loads(text)
+    except RecursionError:
+        return _too_deep(name)
     except json.JSONDecodeError as error:
         at = Location(name, error.lineno, error.colno)
         return source.error(at, f"not JSON: {error.msg[:1].lower()}{error.msg[1:]}")
     except ValueError as error:  # NaN, Infinity, and integers beyond Python's limit of digits
         what = str(error) if "NaN" in str(error) or "Infinity" in str(error) else "a number is too big"
         return Diagnostic(LOAD_ERROR, f"not JSON: {what}", Location(name, 1, 1))
+
+
+def _too_deep(name: str) -> Diagnostic:
+    return Diagnostic(LOAD_ERROR, "nested too deep to be read", Location(name, 1, 1))
 
 
 def _yaml(name: str, text: str) -> Value | Diagnostic:

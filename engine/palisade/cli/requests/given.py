@@ -88,7 +88,12 @@ def asked(sent: Sent, options: Options, providers: Iterable[Provider]) -> Asked:
     if verified:
         attributes["metadata_context"] = {"filter_metadata": {JWT_METADATA: verified}}
     title = f"{sent.method} {target}"
-    message = json_format.ParseDict({"attributes": attributes}, CheckRequest())
+    try:
+        message = json_format.ParseDict({"attributes": attributes}, CheckRequest())
+    except json_format.ParseError:
+        # Python reads bytes of the command line that its locale does not know as halves of characters.
+        hint = "is it UTF-8? In a locale that is not: LC_ALL=C.UTF-8 palisade explain ..."
+        raise CommandError("the request cannot be read as text", hint=hint) from None
     document, problem = _document(message, options.function)
     if problem:
         message.attributes.request.http.body = ""
