@@ -18,8 +18,9 @@ from palisade_sidecar.logs import FORMAT, EnvoyLog
 
 OVERRIDE = "PALISADE_ENVOY"
 
-LOG_FLUSH_MS = 200
-"""How long Envoy may keep lines of its access log, in milliseconds."""
+LOG_FLUSH_MS = 20
+"""How long Envoy may keep lines of its access log, in milliseconds: what is lost where it is killed. To look
+fifty times a second costs it a quarter of a hundredth of a processor."""
 
 
 class EnvoyError(Exception):

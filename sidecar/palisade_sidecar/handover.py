@@ -60,6 +60,11 @@ class Handover:
                 if not sent:
                     await asyncio.sleep(_IDLE)
 
+    async def begin_anew(self) -> None:
+        """Has the Envoy that is about to start write into a new file. Raises OSError."""
+        async with self._sending:
+            await asyncio.to_thread(self.spool.set_aside)
+
     async def drain(self, seconds: float) -> None:
         """Hands on what there is, for as long as the engine takes it."""
         with contextlib.suppress(TimeoutError):  # what is left is told by the caller

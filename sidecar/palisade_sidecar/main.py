@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-import shutil
 import signal
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 from palisade_sidecar.envoy import EnvoyError
+from palisade_sidecar.run_folder import RunFolder
 from palisade_sidecar.settings import Address, Settings, SettingsError, Tls
 from palisade_sidecar.sidecar import Sidecar, Status
 
@@ -35,30 +35,28 @@ def run(
     """Run the sidecar of `function` until SIGINT or SIGTERM; a second one ends it at once.
 
     Addresses are HOST:PORT. `credentials` is a folder with certificate.pem, key.pem and bundle.pem. Without
-    `run_dir` a temporary folder is used and removed. Returns the exit code: STOPPED, FAILED or USAGE. Must be
-    called in the main thread.
+    `run_dir` it has a folder among the temporary files. Returns the exit code: STOPPED, FAILED or USAGE. Must
+    be called in the main thread.
     """
-    folder = run_dir or Path(tempfile.mkdtemp(prefix="palisade-"))
     try:
-        settings = Settings(
-            function=function,
-            engine=Address.parse(engine, what="the engine's address"),
-            upstream=Address.parse(upstream, what="the function's address"),
-            listen=Address.parse(listen, what="the address to listen on", zero=True),
-            credentials=credentials,
-            run_dir=folder.absolute(),
-            tls=tls,
-        )
-        return asyncio.run(_run(Sidecar(settings, drain=drain, on_change=on_change)))
+        with contextlib.ExitStack() as stack:
+            folder = run_dir or stack.enter_context(RunFolder(function, credentials))
+            settings = Settings(
+                function=function,
+                engine=Address.parse(engine, what="the engine's address"),
+                upstream=Address.parse(upstream, what="the function's address"),
+                listen=Address.parse(listen, what="the address to listen on", zero=True),
+                credentials=credentials,
+                run_dir=folder.absolute(),
+                tls=tls,
+            )
+            return asyncio.run(_run(Sidecar(settings, drain=drain, on_change=on_change)))
     except SettingsError as error:
         log.error("%s", error)
         return USAGE
     except EnvoyError as error:
         log.error("%s", error)
         return FAILED
-    finally:
-        if run_dir is None:
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 async def _run(sidecar: Sidecar) -> int:

@@ -162,6 +162,7 @@ class Sidecar:
         """Run Envoy until it is live. Raises EnvoyError where it ends before that."""
         settings = replace(self._settings, listen=self.status.listen)
         config = _write_config(settings)
+        await self._handover.begin_anew()
         process = await EnvoyProcess.start(
             self._envoy, config, self._envoy_log, concurrency=self._concurrency
         )

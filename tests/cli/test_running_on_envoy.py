@@ -86,8 +86,8 @@ def status(project: Path) -> dict[str, Any]:
         return {}
 
 
-def eventually(ask: Callable[[], Any], what: str) -> Any:
-    deadline = time.monotonic() + 20
+def eventually(ask: Callable[[], Any], what: str, seconds: float = 20) -> Any:
+    deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         found = ask()
         if found:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -35,7 +36,7 @@ STEPS = st.lists(
     st.one_of(
         st.tuples(st.just("write"), st.integers(1, 60)),
         st.tuples(st.just("half"), st.integers(1, 5)),
-        st.tuples(st.sampled_from(["take", "take", "drop", "grow"]), st.just(0)),
+        st.tuples(st.sampled_from(["take", "take", "drop", "grow", "restart"]), st.just(0)),
     ),
     max_size=40,
 )
@@ -49,7 +50,7 @@ def play(steps: list[tuple[str, int]], *, spool_bytes: int) -> tuple[list[bytes]
         folder = Path(name)
         writer = Writer(folder)
         spool = Spool(folder, segment_bytes=100, spool_bytes=spool_bytes)
-        open_line = b""
+        open_line, lost = b"", 0
         for step, size in steps:
             if step == "half":
                 open_line += b"x" * size
@@ -59,6 +60,12 @@ def play(steps: list[tuple[str, int]], *, spool_bytes: int) -> tuple[list[bytes]
                 written.append(open_line + rest)
                 open_line = b""
                 writer.write(rest + b"\n")
+            elif step == "restart":
+                # The sidecar was killed, and Envoy with it: half a line that it left is no decision any more.
+                open_line, lost = b"", lost + spool.lost
+                spool = Spool(folder, segment_bytes=100, spool_bytes=spool_bytes)
+                spool.set_aside()
+                writer.reopen()
             elif step == "grow" and not open_line:
                 if spool.grown():
                     writer.reopen()
@@ -68,7 +75,7 @@ def play(steps: list[tuple[str, int]], *, spool_bytes: int) -> tuple[list[bytes]
         while (batch := spool.next()) is not None:
             taken += batch.lines.splitlines()
             spool.done(batch)
-        return written, taken, spool.lost
+        return written, taken, lost + spool.lost
 
 
 @given(STEPS)
@@ -83,6 +90,33 @@ def test_what_does_not_fit_is_counted(steps: list[tuple[str, int]]) -> None:
     written, taken, lost = play(steps, spool_bytes=200)
     assert len(taken) + lost == len(written)
     assert taken == [line for line in written if line in set(taken)]
+
+
+def test_a_batch_that_was_not_noted_comes_again_and_no_other(tmp_path: Path) -> None:
+    """As after a kill between the engine's answer and the note."""
+    (tmp_path / FILE).write_bytes(b"a\nb\n")
+    spool = Spool(tmp_path)
+    first = spool.next()
+    assert first is not None
+    spool.done(first)
+    with (tmp_path / FILE).open("ab") as file:
+        file.write(b"c\n")
+    assert (second := spool.next()) is not None
+    assert second.lines == b"c\n"
+    again = Spool(tmp_path)
+    assert again.waiting == 2
+    assert again.next() == second
+
+
+@pytest.mark.parametrize("note", [b"", b"x y\n", b"1 2\n", b"%020d %020d\n"])
+def test_a_note_that_is_of_no_file_here_is_none(tmp_path: Path, note: bytes) -> None:
+    """Rather twice than never: the decision ids are the same."""
+    (tmp_path / FILE).write_bytes(b"a\n")
+    inode = (tmp_path / FILE).stat().st_ino
+    (tmp_path / "decisions.taken").write_bytes(note % (inode, 99) if b"%" in note else note)
+    batch = Spool(tmp_path).next()
+    assert batch is not None
+    assert batch.lines == b"a\n"
 
 
 def test_a_line_longer_than_a_batch_is_handed_on_whole(tmp_path: Path) -> None:

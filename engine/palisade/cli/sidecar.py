@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
+import contextlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
@@ -96,13 +96,14 @@ async def _run(plan: _Plan, drain: float) -> None:
     from palisade.control import announced
     from palisade.control.sidecars import settings_of
     from palisade_sidecar.envoy import EnvoyError
+    from palisade_sidecar.run_folder import RunFolder
     from palisade_sidecar.settings import SettingsError
     from palisade_sidecar.sidecar import Sidecar
 
     function = plan.function
-    with tempfile.TemporaryDirectory(prefix="palisade-") as folder:
+    with contextlib.ExitStack() as stack:
         try:
-            run_dir = Path(folder) / function.name
+            run_dir = stack.enter_context(RunFolder(function.name, plan.credentials))
             settings = settings_of(
                 function, engine=plan.engine, credentials=plan.credentials, run_dir=run_dir
             )

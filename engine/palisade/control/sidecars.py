@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import shutil
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -15,6 +13,7 @@ from palisade.control.tls import check, settings_of_tls
 from palisade.policy.inventory import Address, Function, InventoryError
 from palisade_sidecar import settings
 from palisade_sidecar.envoy import EnvoyError
+from palisade_sidecar.run_folder import RunFolder
 from palisade_sidecar.settings import Settings, SettingsError
 from palisade_sidecar.sidecar import Sidecar, Status
 
@@ -50,7 +49,7 @@ class Sidecars:
         self._engine = engine
         self._on_change = on_change
         self._running: dict[str, tuple[Function, Sidecar]] = {}
-        self._folder = Path()
+        self._folders: dict[str, RunFolder] = {}
         self._lock = asyncio.Lock()
         self._following: set[asyncio.Task[None]] = set()
         self._end_listening: Callable[[], None] = lambda: None
@@ -62,13 +61,11 @@ class Sidecars:
 
     def run_dir(self, function: str) -> Path:
         """Where the sidecar of a function has its files and the socket of Envoy's administration."""
-        return self._folder / function
+        return self._folders[function].path
 
     async def __aenter__(self) -> Sidecars:
         inventory = self._engine.inventory
         await asyncio.to_thread(check, inventory, tuple(inventory.functions.values()))
-        # The path of a unix socket may have 107 characters, so not in the state folder, which may lie deep.
-        self._folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="palisade-"))
         try:
             await asyncio.gather(*map(self._start, self._engine.inventory.functions.values()))
         except BaseException:
@@ -86,7 +83,6 @@ class Sidecars:
 
     async def _stop_all(self) -> None:
         await asyncio.gather(*map(self._stop, tuple(self._running)))
-        await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
 
     def _follow(self, reload: Reload) -> None:
         wanted = self._engine.inventory.functions
@@ -124,25 +120,32 @@ class Sidecars:
         return True
 
     async def _start(self, function: Function) -> None:
-        sidecar = Sidecar(
-            settings_of(
-                function,
-                engine=self._engine.listen,
-                credentials=self._engine.credentials.folder(function.name),
-                run_dir=self.run_dir(function.name),
-            ),
-            on_change=self._changed,
-        )
-        self._running[function.name] = (function, sidecar)
+        credentials = self._engine.credentials.folder(function.name)
+        # The path of a unix socket may have 107 characters, so not in the state folder, which may lie deep.
+        folder = await asyncio.to_thread(RunFolder, function.name, credentials)
         try:
+            sidecar = Sidecar(
+                settings_of(
+                    function,
+                    engine=self._engine.listen,
+                    credentials=credentials,
+                    run_dir=folder.path,
+                ),
+                on_change=self._changed,
+            )
+            self._folders[function.name] = folder
+            self._running[function.name] = (function, sidecar)
             await sidecar.start()
         except BaseException:
-            del self._running[function.name]
+            self._running.pop(function.name, None)
+            self._folders.pop(function.name, None)
+            folder.__exit__()
             raise
 
     async def _stop(self, name: str) -> None:
         _, sidecar = self._running.pop(name)
         await sidecar.stop()
+        await asyncio.to_thread(self._folders.pop(name).__exit__)
         announced.forget(self._engine.inventory.engine.state, announced.sidecar(name))
 
     def _changed(self, status: Status) -> None:
