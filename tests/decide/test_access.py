@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import grpc.aio
 import pytest
@@ -15,7 +17,7 @@ from palisade.decide.log import DecisionLog
 from palisade.decide.sink import UNBOUNDED
 from palisade_sidecar.access_log import FIELD_SEPARATOR, FIELDS
 
-Append = Callable[[int, int], Awaitable[bytes]]
+Append = Callable[..., Awaitable[bytes]]
 
 
 class Gated:
@@ -26,22 +28,27 @@ class Gated:
     def __init__(self) -> None:
         self.gate = threading.Event()
         self.gate.set()
-        self.lines = 0
+        self.content = b""
 
     def room(self) -> int:
         return UNBOUNDED if self.gate.is_set() else 0
 
     def write(self, lines: bytes) -> None:
         self.gate.wait()
-        self.lines += lines.count(b"\n")
+        self.content += lines
+
+    @property
+    def lines(self) -> int:
+        return self.content.count(b"\n")
 
     def close(self) -> None:
         pass
 
 
-def lines(first: int, count: int) -> bytes:
+def lines(first: int, count: int, revision: str = "") -> bytes:
     """What Envoy writes of so many requests that the sidecar allowed."""
     given = {"method": "GET", "path": "/", "result": "allowed", "rule": "a.rego:1", "status": "200"}
+    given["revision"] = revision
     return b"".join(
         FIELD_SEPARATOR.join({**given, "start": str(number)}.get(name, "") for name in FIELDS).encode()
         + b"\n"
@@ -49,18 +56,32 @@ def lines(first: int, count: int) -> bytes:
     )
 
 
-def session(sink: Gated, talk: Callable[[Append], Awaitable[None]]) -> None:
+def test_a_line_is_logged_under_the_decision_of_its_revision() -> None:
+    """A canary, and a revision that is pinned, may have another decision than the one in force."""
+    known = {"r1": "envoy/authz/allow"}
+
+    async def talk(append: Append) -> None:
+        for revision in ("r1", "forgotten", ""):
+            await append(1, 1, revision)
+
+    sink = Gated()
+    session(sink, talk, path_of=known.get)
+    paths = [json.loads(line)["path"] for line in sink.content.splitlines()]
+    assert paths == ["envoy/authz/allow", "palisade/identity/allow", "palisade/identity/allow"]
+
+
+def session(sink: Gated, talk: Callable[[Append], Awaitable[None]], **settings: Any) -> None:
     async def main() -> None:
         async with DecisionLog(sink) as decisions:
             server = grpc.aio.server()
-            AccessLog(decisions).add_to(server)
+            AccessLog(decisions, **settings).add_to(server)
             port = server.add_insecure_port("127.0.0.1:0")
             await server.start()
             async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
                 call = channel.unary_unary("/palisade.DecisionLog/Append")
 
-                async def append(first: int, count: int) -> bytes:
-                    answer: bytes = await call(lines(first, count), timeout=10)
+                async def append(*given: Any) -> bytes:
+                    answer: bytes = await call(lines(*given), timeout=10)
                     return answer
 
                 await talk(append)

@@ -123,6 +123,27 @@ def test_a_request_that_no_input_can_be_made_of_is_denied() -> None:
     assert event["error"] == {"code": "invalid_request", "message": "the path has a % that starts no escape"}
 
 
+def test_what_is_known_of_a_request_without_an_input_is_logged_and_masked() -> None:
+    """Who looks for an attack that was refused looks for its path and where it came from."""
+    check = request("/%zz?access_token=s3cr3t")
+    http = check.attributes.request.http
+    http.method, http.host = "POST", "hello.example"
+    http.body = "s3cr3t"
+    for name, value in (("authorization", "Bearer s3cr3t"), ("user-agent", "curl"), ("x-request-id", "r-1")):
+        http.headers[name] = value
+    check.attributes.source.address.socket_address.address = "192.0.2.1"
+    check.attributes.source.address.socket_address.port_value = 5
+    _, (event,) = ask(lambda *_: Evaluation(True), check)
+    assert event["error"]["code"] == "invalid_request"
+    shown = event["input"]["attributes"]["request"]["http"]
+    assert (shown["method"], shown["host"]) == ("POST", "hello.example")
+    assert shown["path"].startswith("/%zz?access_token=")
+    assert shown["headers"] == {"user-agent": "curl", "x-request-id": "r-1"}
+    assert event["input"]["function"] == event["palisade"]["function"] == "hello"
+    assert (event["requested_by"], event["palisade"]["request_id"]) == ("192.0.2.1:5", "r-1")
+    assert "s3cr3t" not in json.dumps(event)
+
+
 def test_an_evaluation_that_waits_holds_up_no_other_and_ends_with_the_budget() -> None:
     order: list[str] = []
     now = asyncio.Event()

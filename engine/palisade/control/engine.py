@@ -116,7 +116,12 @@ class Engine:
         self._files = Files(file)
         self._watches = watch
         self._listeners: list[Callable[[Reload], None]] = []
-        self._access = AccessLog(self.decisions, path=self.inventory.decision, comparison=self.shadowing)
+        self._access = AccessLog(
+            self.decisions,
+            path=self.inventory.decision,
+            path_of=self.rollout.decision_of,
+            comparison=self.shadowing,
+        )
         self._stack = contextlib.AsyncExitStack()
 
     async def __aenter__(self) -> Engine:

@@ -10,7 +10,7 @@ from functools import partial
 
 from palisade.control.loading import Deployment
 from palisade.control.tasks import Tasks
-from palisade.decide.backends.interface import Backend
+from palisade.decide.backends.interface import Backend, Logged
 from palisade.decide.service import Evaluation
 from palisade.enforce.envoy import Enforcement
 from palisade.policy.attribution import Attribution, attribute
@@ -97,19 +97,31 @@ class Rollout:
             return self._later(deployment, document, value)
         return self._evaluation(deployment, document, value)
 
-    async def _later(self, deployment: Deployment, document: Value, value: Awaitable[Value]) -> Evaluation:
-        return self._evaluation(deployment, document, await value)
+    async def _later(
+        self, deployment: Deployment, document: Value, waiting: Awaitable[Value | Logged]
+    ) -> Evaluation:
+        found = await waiting
+        if isinstance(found, Logged):
+            return self._evaluation(deployment, document, found.value, found.id)
+        return self._evaluation(deployment, document, found)
 
-    def _evaluation(self, deployment: Deployment, document: Value, value: Value) -> Evaluation:
+    def _evaluation(
+        self, deployment: Deployment, document: Value, value: Value, backend_id: str = ""
+    ) -> Evaluation:
         attribution = self._attributions.get(deployment.id)
         rule = partial(attribution.rule, document) if attribution else ""
         path = deployment.revision.inventory.decision
-        return Evaluation(value, path=path, rule=rule, revision=deployment.id)
+        return Evaluation(value, path, rule, deployment.id, backend_id)
 
     def runs(self, function: str) -> str:
         """The revision by which the requests of a function are decided; empty where there is none."""
         deployment = self._of(function)
         return deployment.id if deployment else ""
+
+    def decision_of(self, name: str) -> str | None:
+        """The path of the decision of a revision by its id, as long as some sidecar may run it."""
+        revision = self.revision(name)
+        return revision.inventory.decision if revision else None
 
     def revision(self, name: str) -> Revision | None:
         """A revision by its id, as long as some sidecar may run it."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import unquote
@@ -52,7 +52,8 @@ _ROOM_POLL = 0.02
 class AccessLog:
     """Records one decision for each request that a sidecar decided or refused without the engine.
 
-    `path` is the decision's path that the sidecars' policies were compiled from.
+    `path` is the path of the decision in force; `path_of` tells that of a revision by its id, where it is
+    known: a canary's and a pinned revision's may be another.
     """
 
     def __init__(
@@ -60,11 +61,13 @@ class AccessLog:
         decisions: DecisionLog,
         *,
         path: str = "palisade/identity/allow",
+        path_of: Callable[[str], str | None] = lambda _: None,
         comparison: Comparison | None = None,
     ) -> None:
         self._decisions = decisions
         self._comparison = comparison
         self._unwritten: asyncio.Future[None] | None = None
+        self._path_of = path_of
         self.path = path
 
     def add_to(self, server: grpc.aio.Server) -> None:
@@ -84,11 +87,12 @@ class AccessLog:
         if not await self._has_room(len(batch)):
             await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "the decision log is behind")
         unread = 0
+        paths = {each: self._path_of(each) or self.path for each in {line.revision for line in batch if line}}
         for at, line in enumerate(batch, 1):
             if line is None:
                 unread += 1
             elif not line.answered:
-                self._decisions.record(AccessRecord(line, function, self.path, self._comparison))
+                self._decisions.record(AccessRecord(line, function, paths[line.revision], self._comparison))
             if at % _YIELD_EVERY == 0:
                 await asyncio.sleep(0)  # a full batch must not hold up decisions
         if unread:

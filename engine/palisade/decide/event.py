@@ -63,6 +63,8 @@ class DecisionRecord:
     code: str = ""
     message: str = ""
     metrics: Mapping[str, int] = field(default_factory=dict)
+    backend_id: str = ""
+    """The id of the decision in the log of the backend that made it."""
     shadow: Shadowed | None = None
     """What a shadow would have decided, where that differs."""
 
@@ -95,6 +97,7 @@ class DecisionRecord:
             ("revision", self.revision),
             ("request_id", self.request_id),
             ("status", self.status),
+            ("backend_decision_id", self.backend_id),
         ):
             if value:
                 extension[name] = value

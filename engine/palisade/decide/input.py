@@ -73,6 +73,15 @@ def to_input(request: CheckRequest, function: str) -> Value:
     return document
 
 
+def outline(attributes: AttributeContext, function: str) -> Value:
+    """What is known of a request that no input can be made of: for the log, and no policy sees it."""
+    headers = {name: value.strip(" \t") for name, value in attributes.request.http.headers.items()}
+    document: dict[Value, Value] = {"attributes": _attributes(attributes, headers)}
+    if function:
+        document["function"] = function
+    return document
+
+
 _VERSION = {"ext_authz": "v3", "encoding": "protojson"}
 
 

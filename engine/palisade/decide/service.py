@@ -25,7 +25,7 @@ from palisade.decide.decision import Decision, denied, from_value
 from palisade.decide.event import Decider, DecisionRecord
 from palisade.decide.explaining import Telling
 from palisade.decide.ids import id_of, new_id
-from palisade.decide.input import FUNCTION, InputError, to_input
+from palisade.decide.input import FUNCTION, InputError, outline, to_input
 from palisade.decide.log import DecisionLog
 from palisade.decide.peer import function_of
 from palisade.decide.response import to_response
@@ -47,13 +47,14 @@ class Evaluation:
     """The value of the decision rule, and which rule of which revision gave it.
 
     `path` is the decision's path, such as `palisade/identity/allow`; `rule` is the label of the rule that
-    decided, or what finds it out for the log.
+    decided, or what finds it out for the log; `backend_id` is the id that the backend's own log has for it.
     """
 
     value: Value
     path: str = ""
     rule: str | Callable[[], str] = ""
     revision: str = ""
+    backend_id: str = ""
 
 
 Evaluator = Callable[[str, Value], Evaluation | Awaitable[Evaluation]]
@@ -311,11 +312,12 @@ def _record(
         decider=Decider.RESIDUAL,
         function=question.function,
         path=evaluation.path,
-        input=question.input,
+        input=_outline(question) if question.input is None else question.input,
         allowed=decision.allowed,
         result=evaluation.value,
         rule=evaluation.rule,
         revision=evaluation.revision,
+        backend_id=evaluation.backend_id,
         requested_by=_address(question.attributes),
         request_id=question.attributes.request.http.headers.get("x-request-id", ""),
         status=0 if decision.allowed else decision.status,
@@ -323,6 +325,15 @@ def _record(
         message=decision.reason,
         metrics={"timer_rego_query_eval_ns": eval_ns, "timer_server_handler_ns": total_ns},
     )
+
+
+def _outline(question: _Question) -> Value | None:
+    """What the log tells of a request that no input could be made of."""
+    try:
+        return outline(question.attributes, question.function)
+    except Exception:  # whatever made no input of it may make no outline of it either
+        log.exception("a request to function %s cannot be told in the log", question.function)
+        return None
 
 
 def _id(question: _Question) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from palisade.decide.backends.interface import Backend, BackendError
+from palisade.decide.backends.interface import Backend, BackendError, Logged
 from palisade.policy import revisions
 from palisade.policy.inventory import DEFAULT_DECISION, Address, Failure, Function, Inventory
 from palisade.policy.revisions import Revision
@@ -44,7 +44,8 @@ class Set:
 
 async def decide(backend: Backend, revision: Revision, given: Any) -> Any:
     value = backend.evaluate(revision, "hello", given)
-    return await value if asyncio.iscoroutine(value) else value
+    found = await value if asyncio.iscoroutine(value) else value
+    return found.value if isinstance(found, Logged) else found
 
 
 async def fails_with(backend: Backend, revision: Revision, code: str, *, status: int = 403) -> str:

@@ -94,6 +94,7 @@ class Opa:
 
     def _real(self, binary: str) -> list[str]:
         command = [binary, "run", "--server", "--addr", f"127.0.0.1:{self.port}", "--log-level", "error"]
+        command += ["--set", "decision_logs.console=true"]
         names = {"cert": "tls-cert-file", "key": "tls-private-key-file", "client-ca": "tls-ca-cert-file"}
         for name, path in self._tls.items():
             command += [f"--{names[name]}", str(path)] if path else []

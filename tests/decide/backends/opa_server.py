@@ -13,6 +13,7 @@ import json
 import re
 import ssl
 import threading
+import uuid
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -91,7 +92,9 @@ class Store:
         except OpaError as error:
             message = "error(s) occurred while evaluating query"
             raise RefusedError(500, "internal_error", message, _errors(error.message)) from None
-        return {"result": found[0]["result"]} if found else {}
+        # As an OPA that keeps a decision log; without one it gives no id.
+        decided = {"decision_id": str(uuid.uuid4())}
+        return {**decided, "result": found[0]["result"]} if found else decided
 
     def _change(
         self, policies: dict[str, str], data: dict[str, Any], code: str = "invalid_parameter"

@@ -122,6 +122,10 @@ def test_opa_decides_what_is_residual(opa: Opa, tmp_path: Path) -> None:
             await eventually(lambda: not problems(engine))
             await eventually(lambda: any("error" in each for each in sink.entries))
         assert opa.policies() == []
+        told = [each["palisade"].get("backend_decision_id") for each in sink.entries if "result" in each]
+        residual = [each["palisade"]["decider"] == "residual" for each in sink.entries if "result" in each]
+        assert [bool(each) for each in told] == residual
+        assert len(set(told)) == sum(residual) + 1
         denied = next(each for each in sink.entries if "error" in each)
         assert denied["error"]["code"] == "backend_unavailable"
         assert opa.url in denied["error"]["message"]

@@ -29,6 +29,14 @@ class BackendSetupError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Logged:
+    """A value, and the id by which the backend's own decision log names the decision."""
+
+    value: Value
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Health:
     """How a backend is. `problem` is a sentence for people; empty where all is well."""
 
@@ -69,7 +77,9 @@ class Backend(ABC):
         """Of all revisions only these, by their ids, may still be asked."""
 
     @abstractmethod
-    def evaluate(self, revision: Revision, function: str, document: Value) -> Value | Awaitable[Value]:
+    def evaluate(
+        self, revision: Revision, function: str, document: Value
+    ) -> Value | Awaitable[Value | Logged]:
         """The value of the revision's decision rule for an input; UNDEFINED where it has none.
 
         `function` is the one that is called. What may wait is awaitable, so that other decisions go on

@@ -18,7 +18,7 @@ from collections.abc import Awaitable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from palisade.decide.backends.interface import Backend, BackendError, Health
+from palisade.decide.backends.interface import Backend, BackendError, Health, Logged
 from palisade.decide.backends.opa_client import INVALID_ANSWER, OpaServer, RefusedError
 from palisade.decide.backends.opa_modules import Place, Publication, publication
 from palisade.policy.inventory import OpaSettings
@@ -82,14 +82,14 @@ class OpaBackend(Backend):
 
     # Asking -----------------------------------------------------------------------------------------
 
-    def evaluate(self, revision: Revision, function: str, document: Value) -> Awaitable[Value]:
+    def evaluate(self, revision: Revision, function: str, document: Value) -> Awaitable[Value | Logged]:
         """OPA's answer. Raises BackendError where there is none, and EvalError as the policy does."""
         return self._evaluate(revision, function, document)
 
-    async def _evaluate(self, revision: Revision, function: str, document: Value) -> Value:
+    async def _evaluate(self, revision: Revision, function: str, document: Value) -> Value | Logged:
         place = self._place(revision)
         try:
-            answer = await self._server.decide(place.entry, document)
+            answer, logged = await self._server.decide(place.entry, document)
             if answer is UNDEFINED or (isinstance(answer, dict) and "revision" not in answer):
                 raise BackendError(UNPUBLISHED, f"{self._server.url} does not have revision {revision.id}")
             if not isinstance(answer, dict) or answer["revision"] != place.revision:
@@ -100,7 +100,8 @@ class OpaBackend(Backend):
             known = revision.inventory.functions.get(function)
             status = known.failure.no_engine if known else error.status
             raise BackendError(error.code, error.message, status) from None
-        return answer.get("decision", UNDEFINED)
+        value = answer.get("decision", UNDEFINED)
+        return Logged(value, logged) if logged else value
 
     def _place(self, revision: Revision) -> Place:
         # OPA takes what is made of digits alone for a number, and no name may start with one.

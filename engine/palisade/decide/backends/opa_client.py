@@ -70,14 +70,16 @@ class OpaServer:
     async def __aexit__(self, *_: object) -> None:
         await self._client.close_connection()
 
-    async def decide(self, path: str, document: Value) -> Value:
-        """The document at a path below `data`, for an input; UNDEFINED where there is none.
+    async def decide(self, path: str, document: Value) -> tuple[Value, str]:
+        """The document at a path below `data`, for an input; UNDEFINED where there is none. And the id of the
+        decision in OPA's own log; empty where it keeps none.
 
         Raises EvalError with OPA's code where the evaluation ends in an error.
         """
         with self._explained():
             answer = await self._client.query_rule(document, path)
-        return answer.get("result", UNDEFINED)
+        logged = answer.get("decision_id")
+        return answer.get("result", UNDEFINED), logged if isinstance(logged, str) else ""
 
     async def has(self, place: Place) -> bool:
         """Whether a revision is there to be asked."""
