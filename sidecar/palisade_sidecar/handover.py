@@ -21,6 +21,8 @@ from palisade_sidecar.unix_http import UnixConnection
 
 SOCKET = "log.sock"
 PATH = "/palisade.DecisionLog/Append"
+UNLOGGED = "palisade-unlogged"
+"""The header that tells how many lines were given up since the batch before."""
 
 _IDLE = 0.1
 _FIRST_RETRY, _LAST_RETRY = 0.05, 1.0
@@ -41,6 +43,8 @@ class Handover:
         self._log = log
         self._sending = asyncio.Lock()
         self._told = 0
+        self._reported = 0
+        """How many lost lines the engine knows of."""
         self._told_problem = ""
         self._set_aside = False
         """Whether Envoy is still to be asked for a new file."""
@@ -99,16 +103,20 @@ class Handover:
             batch = await asyncio.to_thread(self.spool.next)
             if batch is None:
                 return False
-            await asyncio.to_thread(self._send, batch.lines)
+            lost = self.spool.lost
+            await asyncio.to_thread(self._send, batch.lines, lost - self._reported)
+            self._reported = lost
             self.spool.done(batch)
             return True
 
-    def _send(self, lines: bytes) -> None:
+    def _send(self, lines: bytes, lost: int) -> None:
         connection = UnixConnection(self._socket, _TIMEOUT)
         try:
             # https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md: not compressed, and the length.
             message = struct.pack(">BI", 0, len(lines)) + lines
             headers = {"content-type": "application/grpc", "te": "trailers", "host": "palisade_engine"}
+            if lost:
+                headers[UNLOGGED] = str(lost)
             connection.request("POST", PATH, message, headers)
             response = connection.getresponse()
             response.read()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import os
 import shutil
 import stat
 import threading
@@ -13,9 +14,11 @@ import httpx
 import pytest
 from control_helpers import ALLOW, SETTINGS, Following, Project, document, run, version
 
+from palisade.cli.status import show
 from palisade.control import admin, announced, loading
 from palisade.control.engine import Engine, Reload
 from palisade.control.errors import EngineError
+from palisade.control.metrics import render
 from palisade.control.status import problems, status
 from palisade.decide.service import Evaluation
 from palisade.policy.inventory import InventoryError
@@ -188,18 +191,38 @@ def test_a_port_that_is_taken_is_an_error_and_not_shared(project: Project) -> No
     async def session() -> None:
         async with Engine(project.file) as engine, admin.serve(engine) as address:
             project.file.write_text(
-                SETTINGS.replace("listen: 127.0.0.1:0, admin", f"listen: {engine.listen}, admin")
+                SETTINGS.replace(
+                    "0.1:0, admin: 127.0.0.1:0", f"0.1:{engine.listen.port}, admin: 127.0.0.1:0, state: other"
+                )
             )
             with pytest.raises(EngineError, match=r"yaml:4:18: engine\.listen: .* cannot be list") as raised:
                 async with Engine(project.file):
                     pass
             assert "another engine" in raised.value.hint
-            project.file.write_text(SETTINGS.replace("admin: 127.0.0.1:0", f"admin: {address}"))
+            project.file.write_text(SETTINGS.replace("admin: 127.0.0.1:0", f"admin: {address}, state: other"))
             async with Engine(project.file) as other:
                 with pytest.raises(EngineError, match=r":4:38: engine\.admin: .* cannot be") as raised:
                     async with admin.serve(other):
                         pass
                 assert "another engine" in raised.value.hint
+
+    run(session())
+
+
+def test_a_second_engine_on_a_state_folder_is_no_start_and_harms_nothing(project: Project) -> None:
+    """It would take back the addresses that the first one told, and write over its history."""
+
+    async def session() -> None:
+        async with Engine(project.file) as engine, admin.serve(engine):
+            state = engine.inventory.engine.state
+            told = announced.ask(state, announced.ENGINE), announced.ask(state, announced.ADMIN)
+            with pytest.raises(EngineError, match=rf"engine\.state: .* by process {os.getpid()}$") as raised:
+                async with Engine(project.file):
+                    pass
+            assert "another engine" in raised.value.hint
+            assert (announced.ask(state, announced.ENGINE), announced.ask(state, announced.ADMIN)) == told
+        async with Engine(project.file):
+            pass
 
     run(session())
 
@@ -289,6 +312,21 @@ def test_the_admin_endpoint_tells_state_and_metrics(project: Project) -> None:
                 assert "palisade_reloads_total" in metrics
                 assert 'palisade_sidecar_streams{function="hello"} 0.0' in metrics
         assert announced.ask(project.root / ".palisade", announced.ADMIN) == ""
+
+    run(session())
+
+
+def test_decisions_that_are_in_no_log_are_shown(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    async def session() -> None:
+        async with Engine(project.file) as engine:
+            show(status(engine))
+            assert "unlogged" not in capsys.readouterr().out
+            engine.access.unlogged["hello"] += 3
+            found = status(engine)
+            assert (found["decisions"]["unlogged"], found["functions"]["hello"]["unlogged"]) == (3, 3)
+            show(found)
+            assert "unlogged  3 given up by the sidecar of hello" in capsys.readouterr().out
+            assert b'palisade_decisions_unlogged_total{function="hello"} 3.0' in render(engine)
 
     run(session())
 

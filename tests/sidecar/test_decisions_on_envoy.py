@@ -156,6 +156,36 @@ def test_the_engine_and_the_access_log_name_a_decision_alike(
     assert len(set(asked)) == 5
 
 
+def test_what_a_sidecar_gave_up_is_told_to_the_engine_once(rig: Any, make_revision: Any, until: Any) -> None:
+    """A person who looks at the engine is to see that decisions are in no log."""
+    asked = 0
+
+    async def scenario() -> None:
+        nonlocal asked
+        await rig.engine(make_revision("r1", RULES))
+        async with rig.sidecar() as (sidecar, client):
+            await until(lambda: _in_force(client))
+            await asyncio.sleep(0.4)
+            await rig.kill_engine()
+            rig.sink.events.clear()
+            spool = sidecar._handover.spool
+            spool._segment_bytes, spool._spool_bytes = 2_000, 6_000
+            for _ in range(6):
+                for _ in range(20):
+                    await client.get("/ok")
+                    asked += 1
+                await asyncio.sleep(0.6)  # while no engine answers, the spool is looked at once in a while
+            assert spool.lost > 0
+            await rig.engine(make_revision("r1", RULES))
+            await until(lambda: len(rig.sink.events) + rig.access.unlogged["hello"] >= asked, 10)
+            await client.get("/ok")
+            await until(lambda: len(rig.sink.events) + rig.access.unlogged["hello"] > asked, 10)
+            assert rig.access.unlogged["hello"] == spool.lost
+            assert len(rig.sink.events) + spool.lost == asked + 1
+
+    asyncio.run(scenario())
+
+
 def nanoseconds_of(timestamp: str) -> int:
     """Nanoseconds since the epoch, of a time as Protobuf's JSON has it."""
     found = Timestamp()

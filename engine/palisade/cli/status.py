@@ -90,6 +90,7 @@ def show(state: dict[str, Any]) -> None:
     show_shadow(state["shadow"])
     if canary := state["canary"]:
         console.print(f"canary    {canary['revision']}, {canary['share']}: {', '.join(canary['functions'])}")
+    _show_lost(state)
     # Folded where the terminal is narrow: half an address is of no use to anyone.
     table = Table(
         Column("function", overflow="fold"),
@@ -117,6 +118,18 @@ def show(state: dict[str, Any]) -> None:
     for problem in state["problems"]:
         console.print(Text(f"\n{problem}", "bold red"))
     print_diagnostics(map(diagnostic, state["reload"]["errors"]), console)
+
+
+def _show_lost(state: dict[str, Any]) -> None:
+    """Prints how many decisions are in no log; nothing where that is none."""
+    decisions = state["decisions"]
+    functions = {name: each["unlogged"] for name, each in state["functions"].items() if each["unlogged"]}
+    shown = [
+        *([f"{lost} lost by the engine"] if (lost := decisions["dropped"] + decisions["failed"]) else []),
+        *(f"{number} given up by the sidecar of {name}" for name, number in functions.items()),
+    ]
+    if shown:
+        out().print(f"unlogged  {', '.join(shown)}", style="yellow")
 
 
 def show_shadow(shadow: dict[str, Any] | None) -> None:

@@ -20,6 +20,7 @@ from pathlib import Path
 import grpc.aio
 
 from palisade.control import announced
+from palisade.control.alone import alone
 from palisade.control.credentials import Credentials
 from palisade.control.errors import EngineError, unheard, usable
 from palisade.control.explaining import Explanations
@@ -116,7 +117,7 @@ class Engine:
         self._files = Files(file)
         self._watches = watch
         self._listeners: list[Callable[[Reload], None]] = []
-        self._access = AccessLog(
+        self.access = AccessLog(
             self.decisions,
             path=self.inventory.decision,
             path_of=self.rollout.decision_of,
@@ -134,6 +135,7 @@ class Engine:
         return self
 
     async def _start(self, stack: contextlib.AsyncExitStack) -> None:
+        stack.enter_context(alone(self.inventory))
         await stack.enter_async_context(self.decisions)
         await stack.enter_async_context(self.explanations)
         await stack.enter_async_context(self.backend)
@@ -209,7 +211,7 @@ class Engine:
         )
         XdsServer(self.cache, authorizer=SpiffeAuthorizer()).register(server)
         authorization.add_to(server)
-        self._access.add_to(server)
+        self.access.add_to(server)
         listener = Listener(
             self.inventory.engine.listen, self.credentials.engine, server, Checks(authorization)
         )
@@ -267,5 +269,5 @@ class Engine:
     def _taken(self, inventory: Inventory) -> None:
         """Follows an inventory that is about to be in force."""
         self.inventory = inventory
-        self._access.path = inventory.decision
+        self.access.path = inventory.decision
         self.credentials.write(inventory.functions)

@@ -40,6 +40,16 @@ def usable(inventory: Inventory, setting: str, path: Path) -> Iterator[None]:
         raise _wrong(inventory, setting, f"{where} cannot be used", error, hint) from None
 
 
+def occupied(inventory: Inventory, state: Path, holder: str) -> EngineError:
+    """A state folder that another engine holds; `holder` is its process, empty where that is not known."""
+    place = inventory.places.find("engine.state") if inventory.places else None
+    who = f"process {holder}" if holder else "another process"
+    return EngineError(
+        f"{f'{place}: ' if place else ''}engine.state: {state} is in use by {who}",
+        "is another engine running there? End it, or name another folder",
+    )
+
+
 def _wrong(inventory: Inventory, setting: str, what: str, error: OSError, hint: str) -> EngineError:
     place = inventory.places.find(setting) if inventory.places else None
     # By the number, as asyncio's text repeats the address. A file in place of a folder says only "exists".

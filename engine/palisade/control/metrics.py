@@ -91,6 +91,14 @@ class _EngineCollector(Collector):
             "Decisions that did not reach the decision log.",
             value=stats.dropped + stats.failed,
         )
+        unlogged = CounterMetricFamily(
+            "palisade_decisions_unlogged",
+            "Decisions that sidecars gave up, as the engine was away for longer than they have room.",
+            labels=["function"],
+        )
+        for name in self._engine.inventory.functions:
+            unlogged.add_metric([name], self._engine.access.unlogged[name])
+        yield unlogged
         yield GaugeMetricFamily(
             "palisade_decisions_waiting", "Decisions that wait to be written.", value=stats.waiting
         )

@@ -58,10 +58,13 @@ def status(engine: Engine) -> dict[str, Any]:
                 engine.rollout.wanted(name),
                 announced.ask(state, announced.sidecar(name)),
             )
+            | {"unlogged": engine.access.unlogged[name]}
             for name, function in engine.inventory.functions.items()
         },
         "backend": _backend(engine.backend.health),
-        "decisions": asdict(engine.decisions.stats) | _explanations(engine),
+        "decisions": asdict(engine.decisions.stats)
+        | {"unlogged": engine.access.unlogged.total()}
+        | _explanations(engine),
     }
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -27,6 +29,7 @@ from palisade.decide.response import ANSWER
 from palisade.decide.shadow import Comparison, Shadowed
 from palisade.decide.urls import PathError, parse_target
 from palisade.rego.values import UNDEFINED, Value
+from palisade_sidecar.handover import UNLOGGED
 from palisade_sidecar.peer import SPIFFE
 
 log = logging.getLogger(__name__)
@@ -44,6 +47,7 @@ _BY_EXT_AUTHZ = "UAEX"
 # What the native filter reports in place of a rule (palisade.enforce.envoy.decision).
 _RESIDUAL, _ERROR = "residual", "error"
 
+_COUNT = re.compile(r"[0-9]{1,12}")
 _YIELD_EVERY = 64
 _ROOM_SECONDS = _WRITTEN_SECONDS = 4.0  # the sidecar waits 10 s
 _ROOM_POLL = 0.02
@@ -68,6 +72,8 @@ class AccessLog:
         self._comparison = comparison
         self._unwritten: asyncio.Future[None] | None = None
         self._path_of = path_of
+        self.unlogged: Counter[str] = Counter()
+        """Decisions that sidecars gave up, since the engine was away for too long, by function."""
         self.path = path
 
     def add_to(self, server: grpc.aio.Server) -> None:
@@ -86,6 +92,7 @@ class AccessLog:
         batch = list(lines.read(content))
         if not await self._has_room(len(batch)):
             await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "the decision log is behind")
+        self.unlogged[function] += _unlogged(context)
         unread = 0
         paths = {each: self._path_of(each) or self.path for each in {line.revision for line in batch if line}}
         for at, line in enumerate(batch, 1):
@@ -114,6 +121,11 @@ class AccessLog:
                 return False
             await asyncio.sleep(_ROOM_POLL)
         return True
+
+
+def _unlogged(context: grpc.aio.ServicerContext[bytes, bytes]) -> int:
+    told = dict(context.invocation_metadata() or ()).get(UNLOGGED, "")
+    return int(told) if isinstance(told, str) and _COUNT.fullmatch(told) else 0
 
 
 @dataclass(frozen=True, slots=True)
