@@ -95,13 +95,14 @@ class Sidecar:
     async def start(self) -> Address:
         """Start Envoy and wait until it listens. Returns where; raises EnvoyError or SettingsError."""
         self._check()
+        tls = self._settings.tls
+        rotation = Rotation(tls, self._settings.run_dir / NOTICES, self._log) if tls else None
         await self._launch()
         self._change(state=State.LIVE)
         self._log.info("listening on %s, for %s", self.status.listen, self._settings.upstream)
         self._supervision = asyncio.create_task(self._supervise(), name=f"sidecar {self.status.function}")
         self._handing = asyncio.create_task(self._handover.run(), name=f"log of {self.status.function}")
-        if self._settings.tls is not None:
-            rotation = Rotation(self._settings.tls, self._settings.run_dir / NOTICES, self._log)
+        if rotation is not None:
             self._rotating = asyncio.create_task(rotation.run(), name=f"TLS of {self.status.function}")
         return self.status.listen
 

@@ -140,6 +140,7 @@ class Rotation:
 
     Files may be written over, renamed or reached by links that are swapped, one at a time: what is there is
     taken once it has not changed for a moment and can serve. Until then Envoy goes on with what it has.
+    What is there when this is made counts as taken: make it before Envoy starts.
     """
 
     def __init__(self, tls: Tls, notices: Path, log: Log) -> None:
@@ -147,15 +148,16 @@ class Rotation:
         self._notices = notices
         self._log = log
         self._files = [each for each in (tls.certificate, tls.key, tls.client_ca) if each is not None]
+        self._taken = self._state()
 
     async def run(self) -> None:
         """Follows the files until cancelled."""
-        taken = seen = await asyncio.to_thread(self._state)
+        seen = self._taken
         while self._files:
             await asyncio.sleep(_POLL)
             before, seen = seen, await asyncio.to_thread(self._state)
-            if seen == before and seen != taken:
-                taken = seen
+            if seen == before and seen != self._taken:
+                self._taken = seen
                 await asyncio.to_thread(self._take)
 
     def _take(self) -> None:

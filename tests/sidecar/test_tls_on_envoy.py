@@ -16,6 +16,8 @@ import pytest
 
 from palisade.decide.service import Evaluation
 from palisade.testing.certificates import Pair, TestAuthority, client_context
+from palisade.testing.equivalence.http2 import Http2Connection
+from palisade.testing.equivalence.requests import Stream
 from palisade_sidecar.settings import Address, Tls
 
 RESIDUAL = {"/ok": "allow", "/ask": "residual"}
@@ -233,6 +235,35 @@ def test_versions_and_protocols(rig: Any, make_revision: Any, until: Any, known:
             )
             assert writer.get_extra_info("ssl_object").selected_alpn_protocol() == chosen
             writer.close()
+
+    play(rig, make_revision, known.tls(), scenario)
+
+
+def test_over_http2_the_caller_is_known_and_the_scheme_is_not_the_clients(
+    rig: Any, make_revision: Any, until: Any, known: Known
+) -> None:
+    """On each stream of a connection, whichever scheme it claims."""
+    orders = known.authority.issue(uris=["spiffe://example.org/orders"])
+
+    async def scenario(address: Address) -> None:
+        await ready(rig, address, known.caller(), until)
+        context = known.caller(orders)
+        context.set_alpn_protocols(["h2"])
+        _, connection = await asyncio.get_running_loop().create_connection(
+            lambda: Http2Connection(b""), address.host, address.port, ssl=context, server_hostname="a.test"
+        )
+        for scheme in (b"http", b"https"):
+            head = (
+                (b":method", b"GET"),
+                (b":scheme", scheme),
+                (b":path", b"/ask"),
+                (b":authority", b"a.test"),
+            )
+            answer = await asyncio.wait_for(connection.send(Stream(head, b"")), 10)
+            assert answer.status == 200
+            got = headers_of(rig)
+            assert (got["x-seen"], got["x-scheme"]) == ("spiffe://example.org/orders", "https")
+        connection.close()
 
     play(rig, make_revision, known.tls(), scenario)
 
