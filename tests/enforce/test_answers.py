@@ -317,6 +317,77 @@ def test_claims_are_put_into_answers(stand: Stand) -> None:
     assert [each.get("result") for each in natives] == [each.get("result") for each in told]
 
 
+ECHOED = """package p
+
+import input.attributes.request.http
+
+default allow := {"allowed": false, "body": "no"}
+
+allow := {
+	"allowed": false,
+	"http_status": 302,
+	"headers": {"location": sprintf("https://login.example/?to=%s://%s%s", ["https", http.host, http.path])},
+	"body": sprintf("%v %v is not for you: 100%% sure", [http.method, http.path]),
+} if startswith(http.path, "/login")
+
+allow := {
+	"allowed": true,
+	"headers": {"x-original": http.path, "x-by": [http.method, concat("", ["<", http.host, ">"])]},
+	"response_headers_to_add": {"x-was": $"{http.method} {http.path}"},
+} if startswith(http.path, "/ticket")
+
+allow := {"allowed": false, "body": http.headers["x-a"]} if startswith(http.path, "/header")
+"""
+
+
+def test_the_path_and_the_host_are_put_into_answers(stand: Stand) -> None:
+    """As a redirect to a login page has it: byte for byte what the engine would answer, in the log too. Of
+    other headers the log knows nothing, so they are the engine's."""
+    tails = (
+        "",
+        "?a=b&c=%20d",
+        "/%7Bx%7D",
+        "?to=%REQ(x)%",
+        "/100%25",
+        "/%C3%BC",
+        "?;,=\"'<>",
+        "/" * 3,
+    )
+    hosts = ("orders.example", "Orders.example:8080", "[::1]:80", "a")
+    asked = []
+    for path in ("/login", "/ticket", "/header", "/other"):
+        for tail in tails:
+            for host in hosts:
+                sent = f"{path}{len(asked)}{tail}"
+                asked.append(Sent("GET", sent, (("host", host), ("x-a", "b"))))
+    asked.append(Sent("HEAD", "/login?x", ()))
+    asked.append(Sent("POST", "/login?x", (("content-type", "application/grpc"), ("te", "trailers"))))
+    policy_set = in_memory({"p.rego": ECHOED})
+    stand.enforce(policy_set, "p/allow", ask=True)
+    wanted = [stand.send(each) for each in asked]
+    told = _by_path(stand.log(len(asked)))
+    stand.enforce(policy_set, "p/allow")
+    for request, engine in zip(asked, wanted, strict=True):
+        assert stand.send(request) == engine, request
+    natives = _by_path(stand.log(len(asked)))
+    assert [each.get("result") for each in natives] == [each.get("result") for each in told]
+    left = [each["input"]["attributes"]["request"]["http"]["path"] for each in natives if _is_asked(each)]
+    assert {path[:7] for path in left} == {"/header"}
+    assert len(left) == len(tails) * len(hosts)
+
+
+def _is_asked(event: dict[str, Any]) -> bool:
+    return bool(event["palisade"]["decider"] == "residual")
+
+
+def _by_path(log: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    def place(event: dict[str, Any]) -> tuple[str, str]:
+        http = event["input"]["attributes"]["request"]["http"]
+        return http["path"], http["method"]
+
+    return sorted(log, key=place)
+
+
 def _in_order(log: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The engine's own decisions are logged before those that sidecars tell of."""
     return sorted(

@@ -218,13 +218,15 @@ def _answered(line: Line, name: str) -> _Verdict:
     result = line.noted.get("result", UNDEFINED)
     texts = {mark: _at(line.claims, path) for mark, path in line.noted.get("claims", {}).items()}
     texts |= dict.fromkeys(line.noted.get("callers", ()), line.principal)
+    shown = {"path": line.path, "host": line.host, "method": line.method}
+    texts |= {mark: shown.get(name, "") for mark, name in line.noted.get("texts", {}).items()}
     if texts:
         result = _filled(result, texts)
     return _Verdict(Decider.NATIVE, allowed, rule, code, message, result)
 
 
 def _filled(value: Value, texts: Mapping[str, str]) -> Value:
-    """The answer with what Envoy put in place of marks: claims, and who called; `texts` is by mark."""
+    """The answer with what Envoy put in place of marks: claims, who called, the path; `texts` is by mark."""
     if isinstance(value, dict):
         return {name: _filled(each, texts) for name, each in value.items()}
     if isinstance(value, list):

@@ -98,10 +98,8 @@ def answer(template: Template) -> Answer | str:
     log: dict[str, object] = {"result": _logged(value)}
     if decision.code == INVALID_DECISION:
         log |= {"code": decision.code, "message": decision.reason}
-    if template.claims:
-        log["claims"] = template.paths
-    if template.callers:
-        log["callers"] = sorted(template.callers)
+    marks = {"claims": template.claims, "callers": template.callers, "texts": template.texts}
+    log |= {name: each for name, each in marks.items() if each}
     metadata = SetMetadata()
     noted = metadata.metadata.add(metadata_namespace=ANSWER_METADATA)
     noted.value.update(log)

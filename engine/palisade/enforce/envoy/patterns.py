@@ -134,23 +134,24 @@ def pieces(made: Symbol) -> tuple[str, Symbol, str] | None:
 
     `sprintf("/users/%s", [x])`, `concat("/", ["/users", x])` and `$"/users/{x}"` give ("/users/", x, "").
     """
-    parts = _parts(made)
-    if parts is None or len([part for part in parts if not isinstance(part, str)]) != 1:
+    found = parts(made)
+    if found is None or len([part for part in found if not isinstance(part, str)]) != 1:
         return None
-    at = next(index for index, part in enumerate(parts) if not isinstance(part, str))
-    before = "".join(str(part) for part in parts[:at])
-    behind = "".join(str(part) for part in parts[at + 1 :])
-    term = parts[at]
+    at = next(index for index, part in enumerate(found) if not isinstance(part, str))
+    before = "".join(str(part) for part in found[:at])
+    behind = "".join(str(part) for part in found[at + 1 :])
+    term = found[at]
     return None if isinstance(term, str) else (before, term, behind)
 
 
-def _parts(made: Symbol) -> list[str | Symbol] | None:
+def parts(made: Symbol) -> list[str | Symbol] | None:
+    """The constants and values of the request that a text is put together of; None where it is not."""
     match made:
         case Apply("sprintf", (Known(str(form)), ArrayOf(items))):
-            chunks = re.split("%[sv]", form)  # of a string both make the string itself
-            if "%" in "".join(chunks) or len(chunks) != len(items) + 1:
+            chunks = re.split("%[sv]", form.replace("%%", "\0"))  # of a string both make the string itself
+            if "%" in "".join(chunks) or "\0" in form or len(chunks) != len(items) + 1:
                 return None
-            return _interleaved(chunks, items)
+            return _interleaved([chunk.replace("\0", "%") for chunk in chunks], items)
         case Apply("concat", (Known(str(glue)), ArrayOf(items))):
             return _interleaved(["", *[glue] * (len(items) - 1), ""], items)
         case Apply("internal.template_string", (ArrayOf(items),)):

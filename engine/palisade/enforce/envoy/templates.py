@@ -1,9 +1,11 @@
-"""Answers that carry claims of the token, or who calls: constants, with marks where Envoy puts these in."""
+"""Answers that carry claims of the token, who calls, or the path: constants, with marks where Envoy puts
+these in."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from palisade.enforce.envoy import patterns
 from palisade.enforce.envoy.claims import claim_matches
@@ -15,51 +17,81 @@ from palisade.rego.values import Value
 _OPEN, _CLOSE = "\ue000", "\ue001"  # for private use: constants that have them are left alone
 _TEXT = r"[^\x00-\x08\x0a-\x1f\x7f]+"
 _NAME = r"[^\x00-\x1f\x7f]+"  # what the decision log shows of who calls has no control character
+_PRINTED = r"[!-~](?:[ -~]*[!-~])?"
 _HEADERS = ("headers", "response_headers_to_add")
+_SHOWN = {"header :path": "path", "header :authority": "host", "header :method": "method"}
+"""Texts of a request that can be put in, and what the decision log calls them: other headers it lacks."""
+
+_CALLERS = (PEER, PRINCIPAL)
+
+_Source: TypeAlias = ClaimSource | TextSource
 
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A value of the decision in which marks stand for claims and for who calls."""
+    """A value of the decision in which marks stand for claims, for who calls and for texts of the request."""
 
     value: Value
-    claims: Mapping[str, ClaimSource]
+    sources: Mapping[str, _Source]
     """By the mark."""
-    callers: Mapping[str, TextSource] = field(default_factory=dict)
-    """The principal, or the SPIFFE ID that it is, by the mark."""
 
     @property
     def fillable(self) -> Predicate:
         """All of them are texts that a header may hold: with others the decision is another."""
-        claims = (claim_matches(claim, patterns.regex(_TEXT)) for claim in self.claims.values())
-        callers = (text_check(each.text, patterns.regex(_NAME)) for each in self.callers.values())
-        return all_of(NO if each is None else each for each in (*claims, *callers))
+        texts = (_is_filled(source) for source in self.sources.values())
+        return all_of(NO if each is None else each for each in texts)
 
     @property
     def formats(self) -> dict[str, str]:
         """What Envoy puts in the place of each mark."""
-        return {
-            mark: f"%DYNAMIC_METADATA({JWT_AUTHN}:{_path(claim)})%" for mark, claim in self.claims.items()
-        } | {mark: caller.text.format for mark, caller in self.callers.items()}
+        return {mark: _format(source) for mark, source in self.sources.items()}
 
     @property
-    def paths(self) -> dict[str, list[str]]:
+    def claims(self) -> dict[str, list[str]]:
         """Where each claim stands in the metadata of the JWT filter."""
-        return {mark: [str(key) for key in claim.path] for mark, claim in self.claims.items()}
+        return {
+            mark: [str(key) for key in source.path]
+            for mark, source in self.sources.items()
+            if isinstance(source, ClaimSource)
+        }
+
+    @property
+    def callers(self) -> list[str]:
+        """The marks of the principal, or of the SPIFFE ID that it is."""
+        return sorted(mark for mark, source in self.sources.items() if source in _CALLERS)
+
+    @property
+    def texts(self) -> dict[str, str]:
+        """What the decision log calls each text of the request."""
+        return {
+            mark: _SHOWN[source.text.name]
+            for mark, source in self.sources.items()
+            if isinstance(source, TextSource) and source not in _CALLERS
+        }
 
 
-def _path(claim: ClaimSource) -> str:
-    return ":".join(map(str, claim.path))
+def _is_filled(source: _Source) -> Predicate | None:
+    if isinstance(source, TextSource):
+        return text_check(source.text, patterns.regex(_NAME if source in _CALLERS else _PRINTED))
+    return claim_matches(source, patterns.regex(_TEXT))
+
+
+def _format(source: _Source) -> str:
+    if isinstance(source, TextSource):
+        if source in _CALLERS:
+            return source.text.format
+        return f"%REQ({source.text.name.removeprefix('header ').upper()})%"
+    return f"%DYNAMIC_METADATA({JWT_AUTHN}:{':'.join(map(str, source.path))})%"
 
 
 def template(symbol: Symbol, source: Callable[[Symbol], Source | None]) -> Template | None:
-    """The template of a value with claims, or who calls, in headers or the body; None for one with more."""
+    """The template of a value with claims, who calls or the path in headers or the body; None for others."""
     making = _Making(source)
     try:
         value = making.value(symbol, ())
     except _OtherError:
         return None
-    return Template(value, making.claims, making.callers)
+    return Template(value, making.sources)
 
 
 class _OtherError(Exception):
@@ -69,8 +101,7 @@ class _OtherError(Exception):
 @dataclass(slots=True)
 class _Making:
     source: Callable[[Symbol], Source | None]
-    claims: dict[str, ClaimSource] = field(default_factory=dict)
-    callers: dict[str, TextSource] = field(default_factory=dict)
+    sources: dict[str, _Source] = field(default_factory=dict)
 
     def value(self, symbol: Symbol, path: tuple[object, ...]) -> Value:
         match symbol:
@@ -87,19 +118,21 @@ class _Making:
         raise _OtherError
 
     def _text(self, symbol: Input | Apply) -> str:
-        before, part, behind = patterns.pieces(symbol) or ("", symbol, "")
+        parts = patterns.parts(symbol) or [symbol]
+        if _has_marks([part for part in parts if isinstance(part, str)]):
+            raise _OtherError
+        return "".join(part if isinstance(part, str) else self._mark(part) for part in parts)
+
+    def _mark(self, part: Symbol) -> str:
         source = self.source(part)
-        if _has_marks((before, behind)):
+        if isinstance(source, TextSource) and source.text.name not in _SHOWN and source not in _CALLERS:
             raise _OtherError
-        marks = {**self.claims, **self.callers}
-        mark = next((mark for mark, each in marks.items() if each == source), f"{_OPEN}{len(marks)}{_CLOSE}")
-        if isinstance(source, ClaimSource) and source.text is not None:
-            self.claims[mark] = source
-        elif isinstance(source, TextSource) and source in (PEER, PRINCIPAL):
-            self.callers[mark] = source
-        else:
+        if not isinstance(source, TextSource) and not (isinstance(source, ClaimSource) and source.text):
             raise _OtherError
-        return f"{before}{mark}{behind}"
+        known = next((mark for mark, each in self.sources.items() if each == source), None)
+        mark = known or f"{_OPEN}{len(self.sources)}{_CLOSE}"
+        self.sources[mark] = source
+        return mark
 
 
 def _may_be_filled(path: Sequence[object]) -> bool:

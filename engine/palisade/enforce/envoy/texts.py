@@ -36,7 +36,14 @@ class Texts(Calls):
             case Apply("minus", (Apply("count", (whole,)), Known(number))) if type(number) is int:
                 if isinstance(self._source(whole), Path):
                     return ALWAYS
+            case Apply("sprintf" | "concat") if len(made := _values_in(term)) > 1:
+                return both(self._is_text(each) if term.name == "concat" else self._is(each) for each in made)
         return super()._takes(term)
+
+    def _is(self, term: Symbol) -> Bounds:
+        if isinstance(term, Apply) and self._source(term) is None:
+            return self._takes(term)
+        return self._found(self._source(term)) or self._invisible(term)
 
     def _is_text(self, term: Symbol) -> Bounds:
         if isinstance(term, Apply) and self._source(term) is None:
@@ -154,6 +161,11 @@ class Texts(Calls):
         if start == 0 and size > 1 and not texts[0]:
             return NEVER  # a path begins with one slash
         return self._path(paths.segments_are(start, texts, all_of_them=size < most))
+
+
+def _values_in(term: Apply) -> list[Symbol]:
+    """The values of the request in a text that is put together."""
+    return [part for part in patterns.parts(term) or () if not isinstance(part, str)]
 
 
 def _is_place(number: object) -> bool:
