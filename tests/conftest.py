@@ -1,10 +1,14 @@
-"""What all tests share: Hypothesis on machines whose speed nobody knows."""
+"""What all tests share: helpers, and Hypothesis on machines whose speed nobody knows."""
 
 from __future__ import annotations
 
 import os
+import sys
+from pathlib import Path
 
 from hypothesis import HealthCheck, settings
+
+sys.path.insert(0, str(Path(__file__).parent / "shared"))  # what tests of several folders use
 
 # A busy machine is no fault of a strategy or of the code: only what a test finds counts, not how fast. In CI
 # each run has the same examples, so a change is judged by what it changes; at a desk each run searches anew.

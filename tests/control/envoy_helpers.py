@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -13,32 +11,11 @@ import httpx
 import pytest
 from aiohttp import web
 from control_helpers import Project
+from shared_helpers import Lines
 
 from palisade.control.engine import Engine
 from palisade.control.sidecars import Sidecars
 from palisade.decide.sink import Sink
-
-
-class Lines:
-    """A sink that keeps the entries."""
-
-    def __init__(self) -> None:
-        self.entries: list[dict[str, Any]] = []
-
-    def room(self) -> int:
-        return 1 << 30
-
-    def write(self, lines: bytes) -> None:
-        self.entries += map(json.loads, lines.splitlines())
-
-    def close(self) -> None:
-        pass
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @asynccontextmanager

@@ -13,7 +13,8 @@ from typing import Any
 import httpx
 import pytest
 from control_helpers import Project, run
-from envoy_helpers import Lines, client_for, eventually, function, settings, until
+from envoy_helpers import client_for, eventually, function, settings, until
+from shared_helpers import Lines
 
 from palisade.control import explaining
 from palisade.control.engine import Engine

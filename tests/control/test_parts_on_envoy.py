@@ -7,7 +7,8 @@ import random
 
 import httpx
 from control_helpers import Project, run
-from test_sidecars_on_envoy import Lines, eventually, running, until
+from envoy_helpers import eventually, running, until
+from shared_helpers import Lines
 
 from palisade.control.engine import Engine
 from palisade.enforce.envoy.dealing import PARTS

@@ -14,7 +14,8 @@ import jwt.algorithms
 import pytest
 from control_helpers import ALLOW, NEXT, Project, put, run
 from cryptography.hazmat.primitives.asymmetric import ec
-from envoy_helpers import Lines, eventually, function, running, settings, settled, until
+from envoy_helpers import eventually, function, running, settings, settled, until
+from shared_helpers import Lines
 
 from palisade.control import admin, announced
 from palisade.control.engine import Engine

@@ -13,7 +13,8 @@ import jwt.algorithms
 import pytest
 from control_helpers import ALLOW, Project, run
 from cryptography.hazmat.primitives.asymmetric import ec
-from envoy_helpers import Lines, client_for, eventually, free_port, function, running, settings, until
+from envoy_helpers import client_for, eventually, function, running, settings, until
+from shared_helpers import Lines, free_port
 
 from palisade.control import announced
 from palisade.control.engine import Engine

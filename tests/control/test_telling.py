@@ -15,9 +15,10 @@ import httpx
 import pytest
 from aiohttp import web
 from control_helpers import Project, run
-from envoy_helpers import Lines, eventually, until
+from envoy_helpers import eventually, until
 from hypothesis import given
 from hypothesis import strategies as st
+from shared_helpers import Lines
 from test_explaining import children
 
 from palisade.control.engine import Engine

@@ -9,7 +9,8 @@ from pathlib import Path
 import httpx
 import pytest
 from control_helpers import Project, run
-from envoy_helpers import Lines, eventually, function
+from envoy_helpers import eventually, function
+from shared_helpers import Lines
 
 from palisade.control.engine import Engine
 from palisade.control.sidecars import Sidecars

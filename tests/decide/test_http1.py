@@ -3,34 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 from envoy.service.auth.v3.external_auth_pb2 import CheckRequest, CheckResponse
+from shared_helpers import Lines
 
 from palisade.decide.http1 import MAX_BYTES, METHOD, Checks
 from palisade.decide.log import DecisionLog
 from palisade.decide.service import Authorization, Evaluation, Evaluator
 
 
-class Lines:
+class Counted(Lines):
     def __init__(self) -> None:
-        self.events: list[dict[str, Any]] = []
+        super().__init__()
         self.writes: list[int] = []
         """How many lines each write had."""
 
-    def room(self) -> int:
-        return 1 << 30
-
     def write(self, lines: bytes) -> None:
-        self.events += map(json.loads, lines.splitlines())
+        super().write(lines)
         self.writes.append(lines.count(b"\n"))
-
-    def close(self) -> None:
-        pass
 
 
 class Client:
@@ -88,7 +82,7 @@ def session(
             server.close()
 
     asyncio.run(main())
-    return sink.events
+    return sink.entries
 
 
 def test_questions_on_one_connection_are_answered_in_turn() -> None:
@@ -253,7 +247,7 @@ def test_a_decision_is_written_before_its_answer_leaves() -> None:
         for _ in range(3):
             client.ask()
             await client.answer()
-            seen.append(len(sink.events))
+            seen.append(len(sink.entries))
 
     sink = Lines()
     session(talk, sink=sink)
@@ -262,7 +256,7 @@ def test_a_decision_is_written_before_its_answer_leaves() -> None:
 
 def test_the_decisions_of_one_turn_are_written_together() -> None:
     """One write for each would cost more than making the lines; and no answer waits for too many others."""
-    sink = Lines()
+    sink = Counted()
 
     async def talk(client: Client, _: Checks) -> None:
         address = client.writer.get_extra_info("peername")

@@ -12,6 +12,7 @@ import grpc.aio
 import pytest
 from envoy.service.auth.v3.external_auth_pb2 import CheckRequest, CheckResponse
 from envoy.service.auth.v3.external_auth_pb2_grpc import AuthorizationStub
+from shared_helpers import Lines
 
 from palisade.decide.backends.interface import BackendError
 from palisade.decide.log import DecisionLog
@@ -20,20 +21,6 @@ from palisade.decide.service import Authorization, Evaluation, Evaluator
 from palisade.pki import Authority, IdentitySource, channel_credentials, server_credentials
 from palisade.rego.errors import EvalError, Location
 from palisade.rego.values import UNDEFINED
-
-
-class Lines:
-    def __init__(self) -> None:
-        self.events: list[dict[str, Any]] = []
-
-    def room(self) -> int:
-        return 1 << 30
-
-    def write(self, lines: bytes) -> None:
-        self.events += map(json.loads, lines.splitlines())
-
-    def close(self) -> None:
-        pass
 
 
 def request(path: str = "/", function: str = "hello") -> CheckRequest:
@@ -63,7 +50,7 @@ def ask(
             await server.stop(None)
         return list(answers)
 
-    return asyncio.run(main()), sink.events
+    return asyncio.run(main()), sink.entries
 
 
 def fails(error: Exception) -> Evaluator:
@@ -188,7 +175,7 @@ def test_an_answer_that_comes_too_late_is_not_recorded_as_what_happened() -> Non
             await server.stop(None)
 
     asyncio.run(main())
-    assert sink.events == []
+    assert sink.entries == []
 
 
 @pytest.mark.parametrize(

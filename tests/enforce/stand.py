@@ -14,7 +14,7 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,6 +23,7 @@ from envoy.config.core.v3.extension_pb2 import TypedExtensionConfig
 from envoy.config.rbac.v3.rbac_pb2 import RBAC as RULES
 from envoy.config.rbac.v3.rbac_pb2 import Action
 from envoy.extensions.filters.http.rbac.v3.rbac_pb2 import RBAC
+from shared_helpers import Lines
 
 from palisade import rego
 from palisade.control.listener import Listener
@@ -87,20 +88,6 @@ class Outcome:
         return int(self.answer.split(b" ", 2)[1])
 
 
-@dataclass
-class _Sink:
-    events: list[dict[str, Any]] = field(default_factory=list)
-
-    def room(self) -> int:
-        return 1 << 30
-
-    def write(self, lines: bytes) -> None:
-        self.events += map(json.loads, lines.splitlines())
-
-    def close(self) -> None:
-        pass
-
-
 class Stand:
     """Use as a context manager. `reply` is the head that the function answers with.
 
@@ -114,7 +101,7 @@ class Stand:
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._folder = Path(tempfile.mkdtemp(prefix="palisade-"))
         self._cache = SnapshotCache()
-        self._sink = _Sink()
+        self._sink = Lines()
         self._reached: list[bytes] = []
         self._revision: Revision | None = None
         self._ends: list[Any] = []
@@ -230,8 +217,8 @@ class Stand:
         await asyncio.sleep(0.03)  # what the main thread accepted reaches the worker
 
     async def _log(self, count: int) -> list[dict[str, Any]]:
-        await _until(lambda: len(self._sink.events) >= count)
-        events, self._sink.events = self._sink.events, []
+        await _until(lambda: len(self._sink.entries) >= count)
+        events, self._sink.entries = self._sink.entries, []
         assert len(events) == count, events
         return events
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
-import socket
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
@@ -23,6 +22,7 @@ from envoy.extensions.filters.http.rbac.v3 import rbac_pb2
 from envoy.extensions.filters.http.set_filter_state.v3 import set_filter_state_pb2
 from envoy.type.matcher.v3 import http_inputs_pb2
 from google.protobuf import json_format
+from shared_helpers import Lines, free_port
 
 from palisade.control.listener import Listener
 from palisade.decide.access import AccessLog
@@ -117,22 +117,6 @@ def _tree(paths: Mapping[str, Any], otherwise: Mapping[str, Any]) -> dict[str, A
     }
 
 
-class Lines:
-    """A sink that keeps the events."""
-
-    def __init__(self) -> None:
-        self.events: list[dict[str, Any]] = []
-
-    def room(self) -> int:
-        return 1 << 30
-
-    def write(self, lines: bytes) -> None:
-        self.events += map(json.loads, lines.splitlines())
-
-    def close(self) -> None:
-        pass
-
-
 class Function:
     """An HTTP/1.1 server that tells each request back as JSON; `/slow` takes half a second."""
 
@@ -177,7 +161,7 @@ class Rig:
         self.function = Function()
         self.authority = Authority.open(folder / "authority")
         self.authority.issue_function("hello").save(folder / "credentials")
-        self.engine_port = _free_port()
+        self.engine_port = free_port()
         self.sink = Lines()
         self.snapshot: Snapshot | None = None
         self.cache = SnapshotCache()
@@ -239,13 +223,6 @@ class Rig:
     async def push(self, snapshot: Snapshot) -> None:
         """Give the sidecar another revision."""
         await self.cache.set_snapshot("hello", snapshot)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @pytest.fixture

@@ -60,11 +60,11 @@ def on_envoy(rig: Any, make_revision: Any, until: Any, play: Any, **settings: An
         await rig.engine(make_revision("r1", RULES))
         async with rig.sidecar(**settings) as (_, client):
             await until(lambda: _in_force(client))
-            before = rig.sink.events
+            before = rig.sink.entries
             await asyncio.sleep(0.4)  # what came before is in the log by now
             before.clear()
             await play(client)
-        events: list[dict[str, Any]] = rig.sink.events
+        events: list[dict[str, Any]] = rig.sink.entries
         return events
 
     return asyncio.run(scenario())
@@ -167,7 +167,7 @@ def test_what_a_sidecar_gave_up_is_told_to_the_engine_once(rig: Any, make_revisi
             await until(lambda: _in_force(client))
             await asyncio.sleep(0.4)
             await rig.kill_engine()
-            rig.sink.events.clear()
+            rig.sink.entries.clear()
             spool = sidecar._handover.spool
             spool._segment_bytes, spool._spool_bytes = 2_000, 6_000
             for _ in range(6):
@@ -177,11 +177,11 @@ def test_what_a_sidecar_gave_up_is_told_to_the_engine_once(rig: Any, make_revisi
                 await asyncio.sleep(0.6)  # while no engine answers, the spool is looked at once in a while
             assert spool.lost > 0
             await rig.engine(make_revision("r1", RULES))
-            await until(lambda: len(rig.sink.events) + rig.access.unlogged["hello"] >= asked, 10)
+            await until(lambda: len(rig.sink.entries) + rig.access.unlogged["hello"] >= asked, 10)
             await client.get("/ok")
-            await until(lambda: len(rig.sink.events) + rig.access.unlogged["hello"] > asked, 10)
+            await until(lambda: len(rig.sink.entries) + rig.access.unlogged["hello"] > asked, 10)
             assert rig.access.unlogged["hello"] == spool.lost
-            assert len(rig.sink.events) + spool.lost == asked + 1
+            assert len(rig.sink.entries) + spool.lost == asked + 1
 
     asyncio.run(scenario())
 

@@ -132,7 +132,7 @@ def test_stopping_lets_a_request_under_way_finish_and_takes_no_other(
             assert (await slow).status_code == 200
             await stopping
             assert sidecar.status.state is State.STOPPED
-        assert [event["input"]["parsed_path"] for event in rig.sink.events][-1] == ["slow"]
+        assert [event["input"]["parsed_path"] for event in rig.sink.entries][-1] == ["slow"]
 
     asyncio.run(scenario())
 

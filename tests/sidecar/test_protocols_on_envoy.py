@@ -68,11 +68,11 @@ def test_a_websocket_is_decided_once_and_passed_through(rig: Any, make_revision:
         port = upstream.sockets[0].getsockname()[1]
         async with rig.sidecar(upstream=Address("127.0.0.1", port)) as (sidecar, client):
             await until(lambda: _in_force(client))
-            rig.sink.events.clear()
+            rig.sink.entries.clear()
             assert await upgrade(sidecar.status.listen, "/socket") == b"101PING"
             assert await upgrade(sidecar.status.listen, "/other") == b"403"
         upstream.close()
-        paths = [event["input"]["parsed_path"] for event in rig.sink.events]
+        paths = [event["input"]["parsed_path"] for event in rig.sink.entries]
         assert paths.count(["socket"]) == 1
 
     asyncio.run(scenario())

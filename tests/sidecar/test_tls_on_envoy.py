@@ -154,12 +154,12 @@ def test_the_engine_is_told_who_calls(rig: Any, make_revision: Any, until: Any, 
             assert (await call(address, known.caller(pair), path="/ask")).status == 200
             got = headers_of(rig)
             assert (got["x-seen"], got["x-peer"], got["x-scheme"]) == (principal, peer, "https")
-        rig.sink.events.clear()
+        rig.sink.entries.clear()
         for pair, _, _ in expected:
             await call(address, known.caller(pair), "user-agent: logged")
 
         def logged() -> list[tuple[str, str]]:
-            events = (each["input"] for each in rig.sink.events)
+            events = (each["input"] for each in rig.sink.entries)
             return sorted(
                 (each["attributes"]["source"].get("principal", "-"), each.get("peer", "-"))
                 for each in events
@@ -182,7 +182,7 @@ def test_a_name_with_control_characters_divides_no_line_of_the_log(
         assert (await call(address, known.caller(odd))).status == 200
 
         def principals() -> list[str]:
-            sources = (each["input"]["attributes"]["source"] for each in rig.sink.events)
+            sources = (each["input"]["attributes"]["source"] for each in rig.sink.entries)
             return [each["principal"] for each in sources if "principal" in each]
 
         await until(principals)

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 from aiohttp import web
 from backend_helpers import run
 from opa_process import Opa
+from shared_helpers import Lines
 
 from palisade.control.engine import Engine
 from palisade.control.metrics import render
@@ -32,20 +31,6 @@ allow if {
 	count([c | some c in split(input.attributes.request.http.headers["x-word"], ""); c == word]) == data.times
 }
 """
-
-
-class Lines:
-    def __init__(self) -> None:
-        self.entries: list[dict[str, Any]] = []
-
-    def room(self) -> int:
-        return 1 << 30
-
-    def write(self, lines: bytes) -> None:
-        self.entries += map(json.loads, lines.splitlines())
-
-    def close(self) -> None:
-        pass
 
 
 async def serve(request: web.Request) -> web.Response:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
-import socket
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -14,16 +13,10 @@ from typing import Any
 
 import pytest
 from grpc import aio
+from shared_helpers import free_port
 
 from palisade.pki import Authority, IdentitySource, server_credentials
 from palisade.xds import SnapshotCache, SpiffeAuthorizer, XdsServer, server_options
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def envoy_binary() -> str:
