@@ -143,8 +143,19 @@ LEFT = {
     "a number with more digits than a double has": sent('{"a": 1.0000000000000000001}'),
     "a name twice": sent('{"a": 2, "a": 1}'),
     "half a pair": sent('{"a": "\\ud800"}'),
+    "more members than each rule is to look at": sent(f'{{"a": [{", ".join(["1"] * 257)}]}}'),
     "a text with an end": sent('{"a": "\\u0000"}'),
 }
+
+
+def test_arrays_are_read_up_to_so_many_members(bed: Bed, issuers: Issuers) -> None:
+    """The last of them counts, too; members that are no scalars are not looked at."""
+    body = f'{{"a": [{", ".join(["1", "{}"] * 255)}, "x"]}}'
+    judge(bed, issuers, 'allow if "x" in input.parsed_body.a', [sent(body)], Tally())
+    [seen] = bed.ask([sent(body)])
+    assert seen is not None
+    assert not seen.asked
+    assert seen.reached
 
 
 @pytest.mark.parametrize("name", LEFT)

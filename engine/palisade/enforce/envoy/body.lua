@@ -7,6 +7,7 @@
 local DEPTH = 64
 local DIGITS = 15 -- so many significant digits make each number a double of its own
 local LONGEST, EXPONENT = 300, 4 -- a number of more characters may be out of the engine's range
+local MEMBERS = 256 -- of a wanted array: each rule on single members looks at all of them
 
 local byte, char, find, gsub = string.byte, string.char, string.find, string.gsub
 local match, sub, concat = string.match, string.sub, table.concat
@@ -224,6 +225,9 @@ local function array(s, at, node, depth)
     local member
     at, member = value(s, at, node and node.items and node.items[count], depth, members)
     if members and member ~= nil then
+      if #members == MEMBERS then
+        leave()
+      end
       members[#members + 1] = member
     end
     count = count + 1
