@@ -81,6 +81,13 @@ def test_closures_nest_deeper_than_python_allows(levels: int) -> None:
     assert policy.evaluate("data.p", {"x": [0]}) == {}
 
 
+def test_a_loop_in_which_nothing_can_come_about_is_python() -> None:
+    """A body that Python would find empty: what stands behind the condition never holds."""
+    rules = 's contains 1 if { some x in input.x; x == "a"; false }\ns contains 2 if { some x in [1]; x == 1 }'
+    policy = rego.compile({"p.rego": f"package p\n\n{rules}\n"})
+    assert rego.to_json(policy.evaluate("data.p.s", {"x": ["a"]})) == [2]
+
+
 def test_statements_that_nest_too_deep_are_refused() -> None:
     loops = "; ".join(f"some v{level} in input.x" for level in range(2000))
     policy = rego.compile({"p.rego": f"package p\n\nr if {{ {loops} }}\n"})

@@ -48,8 +48,7 @@ class _Writer:
     def write(self, nodes: list[Node], depth: int, loops: tuple[Label, ...], out: list[str]) -> None:
         """`loops` are the labels of the Python loops around, the innermost last."""
         pad = " " * depth
-        if not nodes:
-            out.append(f"{pad}pass")
+        before = len(out)
         for node in nodes:
             match node:
                 case Line(text):
@@ -65,6 +64,8 @@ class _Writer:
                 case Loop(label, header, body):
                     self.rounds.add(label)
                     self._loop(node, label, header, body, depth, loops, out)
+        if len(out) == before:  # nothing, or conditions on which nothing depends
+            out.append(f"{pad}pass")
 
     def _cond(self, node: Cond, depth: int, loops: tuple[Label, ...], out: list[str]) -> None:
         pad = " " * depth
