@@ -61,8 +61,8 @@ _ANYTHING = patterns.regex("(?s).*")
 _READABLE = all_of(
     (
         text_check(_CONTENT_TYPE, StringMatcher(contains=_JSON)),
-        # Up to 29,999 bytes, which no body makes cost more than some 1.2 ms. Without a length nobody knows, and
-        # of what is larger than its buffer Envoy gives a script nothing but answers 413.
+        # Up to 29,999 bytes, which no body makes cost more than some 1.2 ms. Without a length nobody knows,
+        # and of what is larger than its buffer Envoy gives a script nothing but answers 413.
         text_check(_CONTENT_LENGTH, patterns.regex("[1-9][0-9]{0,3}|[12][0-9]{4}")),
         # Of these ext_authz reads no body.
         negate(text_check(header_text("upgrade"), _ANYTHING)),
