@@ -107,6 +107,12 @@ CONDITIONS = st.one_of(
     st.builds("{} == input.attributes.request.http.headers.x".format, WHO),
     st.builds('split({}, "/")[2] == {}'.format, WHO, ONE),
     st.builds('trim_prefix({}, "spiffe://") == "a/b"'.format, WHO),
+    st.builds('trim_prefix({}, "spiffe://a/") in data.functions'.format, WHO),
+    st.builds('glob.match("spiffe://*/b", ["/"], {})'.format, WHO),
+    st.builds("lower({}) == {}".format, WHO, ONE),
+    st.builds("count({}) > 10".format, WHO),
+    st.builds('[_, _, domain, name] := split({}, "/"); domain == "a"; name in data.functions'.format, WHO),
+    st.builds('input.attributes.request.http.headers.x == concat("/", ["spiffe:/", {}])'.format, WHO),
     WHO,
     st.just("not input.peer"),
     st.just("not input.attributes.source.principal"),
@@ -120,6 +126,7 @@ RULES = st.lists(st.lists(CONDITIONS, min_size=1, max_size=2), min_size=1, max_s
 DATA = {
     "many": [f"spiffe://a/{n}" for n in range(40)] + ["spiffe://a/b", "CN=a.example"],
     "grants": {each: ["GET"] for each in ("spiffe://a/b", "spiffe://c/d", "a.example", "spiffe://a/x", "")},
+    "functions": ["b", "bc", "d"],
     "prefixes": ["spiffe://a/b", "spiffe://c/", "CN=", "a."],
 }
 
