@@ -13,6 +13,7 @@ from palisade_sidecar.envoy import EnvoyError
 from palisade_sidecar.run_folder import RunFolder
 from palisade_sidecar.settings import Address, Settings, SettingsError, Tls
 from palisade_sidecar.sidecar import Sidecar, Status
+from palisade_sidecar.tls_files import warnings
 
 STOPPED, FAILED, USAGE = 0, 1, 2
 """Exit codes: ended as asked; Envoy cannot be run; a setting cannot work."""
@@ -50,6 +51,8 @@ def run(
                 run_dir=folder.absolute(),
                 tls=tls,
             )
+            for each in warnings(tls) if tls is not None else ():
+                log.warning("%s", each)
             return asyncio.run(_run(Sidecar(settings, drain=drain, on_change=on_change)))
     except SettingsError as error:
         log.error("%s", error)

@@ -22,7 +22,7 @@ from palisade_sidecar.envoy import LOG_FLUSH_MS, EnvoyError, EnvoyProcess, find_
 from palisade_sidecar.handover import SOCKET, Handover
 from palisade_sidecar.logs import EnvoyLog, Named
 from palisade_sidecar.settings import CERTIFICATE, PRIVATE_KEY, TRUSTED_CA, Address, Settings, SettingsError
-from palisade_sidecar.tls_files import Rotation, problems, warnings
+from palisade_sidecar.tls_files import Rotation, problems
 from palisade_sidecar.unix_http import MAX_PATH
 
 _CONNECTED = "control_plane.connected_state"
@@ -152,11 +152,8 @@ class Sidecar:
             raise SettingsError(
                 f"the run folder {settings.run_dir} has too long a path for a unix socket: name a shorter one"
             )
-        if settings.tls is not None:
-            if found := problems(settings.tls):
-                raise SettingsError("; ".join(map(str, found)))
-            for each in warnings(settings.tls):
-                self._log.warning("%s", each)
+        if settings.tls is not None and (found := problems(settings.tls)):
+            raise SettingsError("; ".join(map(str, found)))
         _check_free(settings.function, settings.listen)
 
     async def _launch(self) -> None:

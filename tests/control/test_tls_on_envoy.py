@@ -112,11 +112,13 @@ def test_an_edit_that_names_files_that_cannot_serve_leaves_the_sidecar_as_it_is(
                 assert "palisade.yaml:3:" in caplog.text
                 await becomes(sidecars, caller, 200)
                 right = f"{{certificate: {tmp_path}/mine.pem, key: {tmp_path}/mine-key.pem}}"
+                (tmp_path / "mine-key.pem").chmod(0o644)
                 project.file.write_text(settings(upstream, right))
                 folder = engine.credentials.folder("orders")
                 orders = Pair((folder / "certificate.pem").read_bytes(), (folder / "key.pem").read_bytes())
                 await becomes(sidecars, client_context(authority.pem, tmp_path, orders), 200)
                 assert await status_of(sidecars, caller) == 0, "the certificate is the user's now"
+                assert caplog.text.count("every user of this machine can read the key") == 1
 
     run(session())
 
