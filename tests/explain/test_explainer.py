@@ -36,7 +36,7 @@ def row(found: Explanation) -> int | None:
     [
         (request(target="/open"), True, 9, Where.NATIVE),
         (request(target="/x"), False, 7, Where.NATIVE),
-        (request("PUT", "/x"), False, 7, Where.RESIDUAL),
+        (request("PUT", "/x"), False, 7, Where.NATIVE),  # without a claim it cannot hold
         (request("PUT", "/x", {"digest": "7a"}), False, 7, Where.RESIDUAL),
         (request("PUT", "/open"), True, 9, Where.NATIVE),
         (request("DELETE", "/x", {"roles": ["admin"]}), True, 18, Where.NATIVE),
@@ -53,7 +53,7 @@ def test_rule_and_place_are_those_of_this_very_request(
 
 def test_what_keeps_a_request_from_the_sidecar_is_of_this_request() -> None:
     explainer = explainer_of(RULES)
-    [residue] = explainer.explain(request("PUT", "/x")).residues
+    [residue] = explainer.explain(request("PUT", "/x", {"digest": "7a"})).residues
     assert (residue.always, residue.place.location.row) == (True, 13)
     [residue] = explainer.explain(request("DELETE", "/x", {"roles": {"a": "b"}})).residues
     assert (residue.always, residue.place.location.row) == (False, 19)
@@ -115,7 +115,7 @@ def test_a_broken_body_matters_only_where_the_engine_is_asked() -> None:
     native = explainer.explain(request(target="/open"), problem="the body is no JSON")
     assert native.allowed
     assert any("not looked at" in note for note in native.notes)
-    residual = explainer.explain(request("PUT", "/x"), problem="the body is no JSON")
+    residual = explainer.explain(request("PUT", "/x", {"digest": "7a"}), problem="the body is no JSON")
     assert (residual.allowed, residual.where, residual.notes) == (
         False,
         Where.RESIDUAL,
