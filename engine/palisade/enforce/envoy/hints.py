@@ -108,6 +108,9 @@ PLAIN = "answer with a status, a body, and headers that are not the protocol's o
 CLEAN = "Envoy normalizes paths, so clients hardly ever send one; nothing needs to be done"
 ERRORS = "give each rule one value, so that no two of them can conflict"
 TOO_MANY = "compare the whole path, a header or a claim, which Envoy looks up in maps of any size"
+KNOWN_USERS = (
+    "nothing needs to be done: only requests in the name of a user whom the policy knows are asked about"
+)
 REPLACEMENT = "U+FFFD stands for bytes that are no UTF-8: compare input.attributes.request.http.path"
 
 
@@ -199,6 +202,7 @@ _DOUBTS = (
         "clients that send plain queries are decided natively; a path segment or a header always is",
     ),
     ("the path has escapes", "requests whose segment has no escape are decided natively"),
+    ("Base64", "programs that send ASCII, encoded as RFC 4648 has it, are decided natively"),
     ("plain JSON", "programs that send JSON with its length are decided natively, however it is written"),
     ("is an object", "tokens in which the claim is an array are decided natively; nothing needs to be done"),
     ("more than", "tokens with fewer members are decided natively; == and x in claim are for any number"),

@@ -7,14 +7,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from xds.type.matcher.v3.string_pb2 import StringMatcher
 
-from palisade.enforce.envoy import paths, patterns
-from palisade.enforce.envoy.bounds import ALWAYS, NEVER, Bounds, both, either, inverse
+from palisade.enforce.envoy import encoded, hints, paths, patterns
+from palisade.enforce.envoy.bounds import ALWAYS, NEVER, Bounds, both, either, exactly, inverse
 from palisade.enforce.envoy.calls import Calls
 from palisade.enforce.envoy.claims import claim_matches
-from palisade.enforce.envoy.predicate import NO
+from palisade.enforce.envoy.predicate import NO, Predicate, all_of, negate, text_check
 from palisade.enforce.envoy.sources import ClaimSource, Path, TextSource
 from palisade.rego.partial.terms import Apply, Known, Symbol
 
@@ -22,8 +23,26 @@ _FURTHEST = 200
 """Segments and characters further on are not counted off in an expression."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Encoded:
+    """A text that stands in a header, encoded, between what two expressions match."""
+
+    header: TextSource
+    before: str
+    behind: str
+
+    def check(self, pattern: str) -> Predicate:
+        """What stands there matches the pattern."""
+        return text_check(self.header.text, patterns.regex(f"{self.before}(?:{pattern}){self.behind}"))
+
+    @property
+    def unsure(self) -> Predicate:
+        """It may stand for something, but only the engine can tell for what."""
+        return all_of((self.check(encoded.CANDIDATE), negate(self.check(encoded.anything()))))
+
+
 class Texts(Calls):
-    """Lowers tests of what is cut out of texts and of the path."""
+    """Lowers tests of what is cut out of texts and of the path, and of the user of HTTP Basic."""
 
     def _takes(self, term: Apply) -> Bounds:
         match term:
@@ -33,6 +52,12 @@ class Texts(Calls):
                 return self._is_text(term.args[0])
             case Apply("concat", (Known(str()), whole)) if self._slice(whole) is not None:
                 return ALWAYS
+            case Apply("base64.decode" | "base64url.decode") if (there := self._encoded(term)) is not None:
+                return self._plain(there, encoded.anything())
+            case Apply(".", (Apply("split", (whole, Known(str(mark)))), Known(0))) if (
+                _is_mark(mark) and (there := self._encoded(whole)) is not None
+            ):
+                return self._plain(there, encoded.anything())
             case Apply("minus", (Apply("count", (whole,)), Known(number))) if type(number) is int:
                 if isinstance(self._source(whole), Path):
                     return ALWAYS
@@ -64,6 +89,10 @@ class Texts(Calls):
                 return None if None in parts else either(part for part in parts if part)
             case Apply("indexof", (text, Known(str(part)))) if part and len(values) == 1:
                 return self._found_at(text, part, values[0])
+            case Apply(".", (Apply("split", (whole, Known(str(mark)))), Known(0))) if _is_mark(mark):
+                return self._user_is(whole, mark, texts)
+            case Apply("base64.decode" | "base64url.decode") if (there := self._encoded(term)) is not None:
+                return self._text_is(there, texts)
             case Apply("trim_space", (text,)):
                 found = [value for value in texts if value == value.strip(_SPACE)]
                 return self._plainly(text, patterns.spaced(found)) if found else NEVER
@@ -114,9 +143,76 @@ class Texts(Calls):
                 return absent or self._uncalled(term)
         return super()._compared(term)
 
+    # What is encoded ------------------------------------------------------------------------------------
+
+    def _encoded(self, term: Symbol) -> _Encoded | None:
+        """Where the text stands that a term decodes: a header, or what is behind its scheme."""
+        match term:
+            case Apply("base64.decode" | "base64url.decode", (whole,)):
+                before, behind = "", ""
+                match whole:
+                    case Apply(".", (Apply("split", (text, Known(" "))), Known(1))):
+                        whole, before, behind = text, "[^ ]* ", "(?: .*)?"
+                    case Apply("substring", (text, Known(start), Known(int(size)))) if (
+                        _is_place(start) and size < 0
+                    ):
+                        whole, before = text, f".{{{start}}}"
+                    case Apply("trim_prefix", (text, Known(str(scheme)))) if " " in scheme:
+                        whole, before = text, f"(?:{patterns.quote(scheme)})?"
+                header = self._source(whole)
+                if isinstance(header, TextSource) and not header.pseudo:
+                    return _Encoded(header, before, behind)
+        return None
+
+    def _plain(self, there: _Encoded, pattern: str) -> Bounds:
+        """The text is one whose plain encoding the pattern matches; of other encodings the engine decides."""
+        if len(pattern) > patterns.MAX_PATTERN:
+            return self._unknown("compares with too many values for one expression", hint=hints.TOO_MANY)
+        found = exactly(there.check(pattern))
+        return self._unless(found, there.unsure, "Base64 is not padded, or stands for more than plain ASCII")
+
+    def _user_is(self, whole: Symbol, mark: str, texts: Sequence[str]) -> Bounds | None:
+        """What stands before the mark is one of the texts."""
+        there = self._encoded(whole)
+        if there is None:
+            return None
+        known = [text for text in texts if text.isascii() and mark not in text]
+        ways = [way for each in known for way in (encoded.beginning(each + mark), encoded.equal(each))]
+        return self._plain(there, "|".join(ways) if ways else patterns.NOTHING)
+
+    def _text_is(self, there: _Encoded, texts: Sequence[str]) -> Bounds:
+        """The text is one of those. Of a user and a password only the user stands in the configuration: that
+        the password is right, the engine says."""
+        known = [text for text in texts if text.isascii()]
+        open_ = [encoded.equal(text) for text in known if ":" not in text]
+        users = [encoded.beginning(text.partition(":")[0] + ":") for text in known if ":" in text]
+        found = self._plain(there, "|".join(open_) if open_ else patterns.NOTHING)
+        if not users:
+            return found
+        asked = self._unknown("compares a password", hint=hints.KNOWN_USERS)
+        named = self._plain(there, "|".join(users))
+        return either((found, Bounds(asked.surely, named.possibly)))
+
+    def _string_is(self, term: Symbol, matcher: StringMatcher) -> Bounds | None:
+        there = self._encoded(term)
+        if (
+            there is not None
+            and matcher.prefix
+            and matcher.prefix.isascii()
+            and ":" not in matcher.prefix[:-1]
+        ):
+            return self._plain(there, encoded.beginning(matcher.prefix))
+        return super()._string_is(term, matcher)
+
     # The path -------------------------------------------------------------------------------------------
 
     def _count(self, argument: Symbol, relation: str, numbers: Sequence[int]) -> Bounds | None:
+        match argument:
+            case Apply("split", (whole, Known(str(mark)))) if _is_mark(mark) and {*numbers} <= {1, 2}:
+                there = self._encoded(whole)
+                if there is not None and relation == "_==_":
+                    ways = {1: encoded.anything(encoded.other_than(mark)), 2: encoded.once(mark)}
+                    return either(self._plain(there, ways[number]) for number in numbers)
         if not isinstance(self._source(argument), Path) or relation == "_==_":
             return super()._count(argument, relation, numbers)
         if any(abs(number) > _FURTHEST for number in numbers):
@@ -161,6 +257,10 @@ class Texts(Calls):
         if start == 0 and size > 1 and not texts[0]:
             return NEVER  # a path begins with one slash
         return self._path(paths.segments_are(start, texts, all_of_them=size < most))
+
+
+def _is_mark(text: str) -> bool:
+    return len(text) == 1 and text.isascii()
 
 
 def _values_in(term: Apply) -> list[Symbol]:
