@@ -87,7 +87,7 @@ def _group(known: tuple[Bytes, ...]) -> str:
 
 
 def _characters(known: Sequence[Bytes], carried: Collection[int], bits: int) -> str:
-    """An expression for what follows where `bits` bits, any of the `carried`, are left of what came before."""
+    """An expression for what follows where `bits` bits, any of the `carried`, are left of what was before."""
     if not known and not bits:
         return ""
     if bits == 6:
