@@ -193,6 +193,24 @@ def test_a_sidecar_whose_port_is_taken_is_an_error_that_names_it(project: Projec
     run(session())
 
 
+def test_where_one_sidecar_cannot_start_none_is_left_starting(project: Project) -> None:
+    """Their files go with the command: an Envoy that lost its own told of that, not of what was wrong."""
+
+    async def session() -> None:
+        async with function() as upstream:
+            text = settings(upstream, 0, "orders", "hello")
+            hello = f"  hello: {{upstream: '127.0.0.1:9', listen: '{upstream}'}}\n"
+            project.file.write_text(text.replace(text.splitlines(keepends=True)[3], hello))
+            async with Engine(project.file, sink=Lines()) as engine:
+                sidecars = Sidecars(engine)
+                with pytest.raises(EnvoyError, match="the sidecar of hello cannot listen"):
+                    await sidecars.__aenter__()
+                assert not [task for task in asyncio.all_tasks() if "Sidecars._start" in repr(task)]
+                assert sidecars.statuses == {}
+
+    run(session())
+
+
 def test_the_engine_tells_of_a_revision_that_a_sidecar_refuses(project: Project) -> None:
     async def session() -> None:
         async with running(project, "hello") as (engine, _, client, _):

@@ -66,9 +66,14 @@ class Sidecars:
     async def __aenter__(self) -> Sidecars:
         inventory = self._engine.inventory
         await asyncio.to_thread(check, inventory, tuple(inventory.functions.values()))
+        starting = [asyncio.create_task(self._start(each)) for each in inventory.functions.values()]
         try:
-            await asyncio.gather(*map(self._start, self._engine.inventory.functions.values()))
+            await asyncio.gather(*starting)
         except BaseException:
+            # First none is starting any more: one that did would lose its files amid that.
+            for task in starting:
+                task.cancel()
+            await asyncio.gather(*starting, return_exceptions=True)
             await self._stop_all()
             raise
         self._end_listening = self._engine.on_reload(self._follow)
