@@ -222,7 +222,8 @@ def test_a_sidecar_that_is_killed_loses_what_envoy_had_not_written(project: Path
     entries = by_number((project / "decisions.jsonl").read_text().splitlines())
     missing = [number for number in load.statuses if number not in entries]
     print(f"{len(load.statuses)} requests, {len(missing)} of them lost in {len(kills)} kills")
-    early = [number for number in missing if not any(0 <= kill - load.times[number] < 0.2 for kill in kills)]
+    # On a busy machine an answer is read long after it came, and Envoy's timer goes off late.
+    early = [number for number in missing if not any(abs(kill - load.times[number]) < 0.5 for kill in kills)]
     assert early == []
     check(load, entries, missing)
 
@@ -268,8 +269,8 @@ def sidecar_of(
             return process
 
         process = engines.enter_context(engine())
-        eventually(lambda: status(project), "the engine's status")
+        eventually(lambda: status(project), "the engine's status", 60)
         with started(project, "sidecar", "--function", "hello"):
-            address = eventually(lambda: connected(project), "a sidecar with the revision")
+            address = eventually(lambda: connected(project), "a sidecar with the revision", 60)
             yield (process, int(address.rpartition(":")[2])), start
             engines.close()
