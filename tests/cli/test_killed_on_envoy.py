@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
 import os
 import random
@@ -103,6 +104,8 @@ def piped(project: Path, into: list[bytes]) -> Iterator[subprocess.Popen[bytes]]
     with (project / "serve.err").open("a") as err:
         process = subprocess.Popen([PALISADE, "serve"], cwd=project, stdout=subprocess.PIPE, stderr=err)
     assert process.stdout is not None
+    # With the 64 KB that a pipe has by default, a reader that a busy machine keeps waiting is too late.
+    fcntl.fcntl(process.stdout, fcntl.F_SETPIPE_SZ, 1 << 20)
     reading = threading.Thread(target=lambda: into.append(process.stdout.read()))
     reading.start()
     try:
@@ -240,7 +243,8 @@ def check(load: Load, entries: dict[int, list[dict[str, Any]]], lost: Container[
         if number in lost:
             continue
         *before, last = entries[number]
-        assert last["palisade"]["allowed"] is (answered == 200)
+        if answered != 503:  # an Envoy that has just started may find no function yet
+            assert last["palisade"]["allowed"] is (answered == 200)
         if before:
             (first,) = before
             assert first["decision_id"] == last["decision_id"]

@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Sequence
 
-from palisade.decide.sink import Sink
+from palisade.decide.sink import UNBOUNDED, Sink
 
 log = logging.getLogger(__name__)
 
@@ -25,8 +25,9 @@ _TRY_AGAIN = 0.5
 """Seconds until a sink that failed is tried again. What cannot be written waits, and sidecars keep theirs."""
 _SLOW = 0.05
 """Seconds of one write after which the thread does the next ones: decisions were held up by it."""
-_SLOW_FOR = 1.0
-"""Seconds without a slow write after which the event loop writes again."""
+_SLOW_FOR = 0.1
+"""Seconds from a slow write until the event loop writes again: what waits meanwhile is lost with a process
+that is killed. A disk that stays slow is slow for the thread too, and so left to it."""
 
 
 class Writer:
@@ -136,7 +137,7 @@ class Writer:
                 log.warning("the decision log can be written again")
             self.problem = ""
         ended = time.monotonic()
-        if ended - started > _SLOW:
+        if ended - started > _SLOW and self._sink.room() == UNBOUNDED:  # a pipe tells its room before
             self._fast_from = ended + _SLOW_FOR
         return not self.problem
 
