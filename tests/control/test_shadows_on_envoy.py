@@ -246,6 +246,8 @@ def test_differences_are_streamed_as_they_happen(project: Project) -> None:
                         await client.get(asked)
                     lines = (line async for line in stream.aiter_lines() if line)
                     events = [json.loads(await anext(lines)) for _ in range(2)]
+                    await engine.set_shadow(None)
+                    assert [line async for line in lines] == [], "it ends with the shadow"
                 paths = {each["input"]["attributes"]["request"]["http"]["path"] for each in events}
                 assert paths == {"/opened", "/open"}
 

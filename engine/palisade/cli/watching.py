@@ -31,6 +31,8 @@ def watch(state: Path, seconds: float, output: Output) -> int:
                 sys.stdout.flush()
             else:
                 out().print(line(event))
+        if output is Output.TEXT and (ends is None or time.monotonic() < ends):
+            err().print("no shadow is set any more: it was promoted, or taken away", style="dim")
     except KeyboardInterrupt:
         pass
     if output is Output.TEXT:

@@ -118,7 +118,10 @@ def _app(engine: Engine) -> web.Application:
 
 
 def _differences(engine: Engine) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-    """Streams the entries of the decision log on which the shadow differs, as they are made: JSON lines."""
+    """Streams the entries of the decision log on which the shadow differs, as they are made: JSON lines.
+
+    It ends where no shadow is set any more.
+    """
 
     async def handle(request: web.Request) -> web.StreamResponse:
         if engine.releases.shadow is None:
@@ -134,12 +137,14 @@ def _differences(engine: Engine) -> Callable[[web.Request], Awaitable[web.Stream
         await response.prepare(request)
         end = engine.decisions.subscribe(take)
         try:
-            while True:
+            while engine.releases.shadow is not None or not waiting.empty():
                 line = b""
                 with suppress(TimeoutError):
                     async with asyncio.timeout(_TICK):
                         line = json.dumps(await waiting.get(), default=str).encode()
                 await response.write(line + b"\n")
+            await response.write_eof()
+            return response
         except ConnectionResetError:
             return response
         finally:
