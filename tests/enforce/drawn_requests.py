@@ -5,11 +5,14 @@ Constants come from the same small pool as those of the policies.
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 from hypothesis import strategies as st
 
 from palisade.testing.equivalence import Request, Token
+from palisade.testing.equivalence.protocols import over_http2
+from palisade.testing.equivalence.shape import sendable
 
 WORDS = ("alice", "bob", "admin", "users", "orders", "v1", "public", "eu")
 NEAR = (
@@ -134,13 +137,23 @@ _header = st.tuples(
         st.sampled_from(("a b c", "alice,bob", "orders.example", "orders.example:80", "ORDERS.example")),
     ),
 )
-requests = st.builds(
+_plain = st.builds(
     Request,
     st.sampled_from((*METHODS, "GET", "get", "HEAD", "OPTIONS", "PURGE")),
     _targets(),
     st.lists(_header, max_size=3).map(lambda found: tuple(_one_host(found))),
     tokens,
 )
+
+
+def _spelled(request: Request, seed: int) -> Request:
+    """A third of them over HTTP/2, in the ways that only that can spell."""
+    if seed % 3 != 1:
+        return request
+    return sendable(over_http2(request, random.Random(seed), WORDS))
+
+
+requests = st.builds(_spelled, _plain, st.integers(0, 1 << 16))
 
 
 def _one_host(headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
