@@ -137,7 +137,7 @@ _header = st.tuples(
         st.sampled_from(("a b c", "alice,bob", "orders.example", "orders.example:80", "ORDERS.example")),
     ),
 )
-_plain = st.builds(
+requests = st.builds(
     Request,
     st.sampled_from((*METHODS, "GET", "get", "HEAD", "OPTIONS", "PURGE")),
     _targets(),
@@ -153,7 +153,9 @@ def _spelled(request: Request, seed: int) -> Request:
     return sendable(over_http2(request, random.Random(seed), WORDS))
 
 
-requests = st.builds(_spelled, _plain, st.integers(0, 1 << 16))
+# Of some an input does not tell what Envoy saw: bytes that are no UTF-8, space around a header. So what is
+# read off inputs is asked with `requests` alone.
+spelled = st.builds(_spelled, requests, st.integers(0, 1 << 16))
 
 
 def _one_host(headers: list[tuple[str, str]]) -> list[tuple[str, str]]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 from drawn_policies import policies
-from drawn_requests import DATA, requests
+from drawn_requests import DATA, spelled
 from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 from lowered import subject_of
@@ -88,7 +88,7 @@ def test_generated_policies(
     The first policy is put in force too: whoever decides, what comes of a request is what the policy says.
     """
     sources = data.draw(st.lists(policies(), min_size=2, max_size=5))
-    asked = data.draw(st.lists(requests, min_size=6, max_size=12))
+    asked = data.draw(st.lists(spelled, min_size=6, max_size=12))
     subjects = compiled([_policy(source) for source in sources], providers, issuers)
     judge(bed, subjects, asked, Tally())
     bed.load(subjects[0])
@@ -101,9 +101,7 @@ def test_plain_conditions_are_native(bed: Bed, providers: tuple[Provider, ...], 
     tally = Tally()
 
     @settings(RELAXED, max_examples=max(10, EXAMPLES // 4), derandomize=True)
-    @given(
-        st.lists(policies(rich=False), min_size=4, max_size=8), st.lists(requests, min_size=6, max_size=12)
-    )
+    @given(st.lists(policies(rich=False), min_size=4, max_size=8), st.lists(spelled, min_size=6, max_size=12))
     def run(sources: list[str], asked: list[Request]) -> None:
         subjects = compiled([_policy(source) for source in sources], providers, issuers)
         judge(bed, subjects, asked, tally)
@@ -136,7 +134,7 @@ def test_generated_policies_that_verify_tokens(
     source = data.draw(policies())
     check = data.draw(st.sampled_from(_CHECKS)).format(keys=dumps(issuer.jwks))
     source = source.replace("claims := input.identity.claims", f"{check}\n{_BEARER}")
-    asked = data.draw(st.lists(requests, min_size=6, max_size=16))
+    asked = data.draw(st.lists(spelled, min_size=6, max_size=16))
     [subject] = compiled([_policy(source)], providers, issuers)
     bed.load(subject)
     for difference in compare(bed, subject, asked, Tally()):
