@@ -258,6 +258,22 @@ def test_the_state_folder_is_its_owners(project: Project) -> None:
     assert stat.S_IMODE(state.stat().st_mode) == 0o700
 
 
+def test_what_is_read_again_and_says_the_same_is_put_in_force_once(project: Project) -> None:
+    """Files are looked at once more when they are watched; thousands of rules need not be lowered twice."""
+
+    async def session() -> None:
+        async with Engine(project.file) as engine:
+            await asyncio.sleep(0.3)
+            assert engine.reloads == 1
+            following = Following(engine)
+            project.file.write_text(
+                SETTINGS.replace("listen: 127.0.0.1:0}", "listen: 127.0.0.1:0, protocol: http1}")
+            )
+            await following.until(lambda _: engine.inventory.functions["hello"].protocol == "http1")
+
+    run(session())
+
+
 def test_errors_at_the_start_are_told_once(project: Project) -> None:
     """With what is in force then, and not again where files are looked at once more without a change."""
     told: list[Reload] = []

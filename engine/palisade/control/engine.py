@@ -244,13 +244,18 @@ class Engine:
                 log.exception("a reload failed; the revision in force stays")
 
     async def _reload(self, *, heard: bool) -> None:
-        """Reads everything anew. Where nothing was `heard` to have changed, the same errors are no news."""
+        """Reads everything anew. Where nothing was `heard` to have changed, what says the same is no news."""
         reading = await self._files.reread(self.releases.known)
         if reading is not None:
-            errors = self.last.errors if self.last else ()
-            if heard or reading.candidate or not reading.errors or reading.errors != errors:
+            if heard or self._is_news(reading):
                 await self._apply(reading)
             self._files.watch(reading)
+
+    def _is_news(self, reading: Reading) -> bool:
+        known, new = self.releases.known.revision, reading.revision
+        if self.last is None or reading.candidate is not None or reading.errors != self.last.errors:
+            return True
+        return new is not None and (known is None or (new.id, new.inventory) != (known.id, known.inventory))
 
     async def _apply(self, reading: Reading) -> None:
         errors = reading.errors

@@ -155,8 +155,9 @@ def issuer(port: int, *, lifetime: timedelta) -> Issuer:
             f"the demonstration's OIDC provider is not installed ({error}): pip install 'palisade[demo]'"
         ) from None
     except (OSError, SystemExit) as error:
+        why = reason(error) if isinstance(error, OSError) else "another program has it"
         raise StageError(
-            f"port {port} for the OIDC provider cannot be had ({reason(error)}): end what listens there; "
+            f"port {port} for the OIDC provider cannot be had ({why}): end what listens there; "
             "the address stands in policies/identity/data.yaml"
         ) from None
 
