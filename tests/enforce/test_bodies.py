@@ -137,6 +137,25 @@ def test_what_the_body_is_said_to_be(bed: Bed, issuers: Issuers) -> None:
     assert not plain.asked
 
 
+def test_a_request_without_a_body(bed: Bed, issuers: Issuers) -> None:
+    """Its `parsed_body` is null: over HTTP/1 that is known, over HTTP/2 only where it says so."""
+    nothing = [
+        Request("GET", "/", (JSON,)),
+        Request("POST", "/", (JSON, ("content-length", "0"))),
+        Request("POST", "/", (JSON, ("content-length", "0")), http2=True),
+    ]
+    others = [Request("GET", "/", (JSON,), http2=True), Request("GET", "/", (JSON, ("upgrade", "h2c")))]
+    rules = (
+        "input.parsed_body.a == 1",
+        "not input.parsed_body.a",
+        "input.parsed_body == null",
+        "not input.truncated_body",
+    )
+    for rule in rules:
+        judge(bed, issuers, f"allow if {rule}", nothing + others, Tally())
+        assert [seen.asked for seen in bed.ask(nothing) if seen] == [False] * 3, rule
+
+
 LEFT = {
     "longer than the sidecar reads": sent('{"a": 1, "b": "' + "x" * 30_000 + '"}'),
     "deeper": sent('{"a": 1, "b": ' + "[" * 70 + "]" * 70 + "}"),

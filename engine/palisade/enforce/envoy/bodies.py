@@ -28,7 +28,7 @@ from xds.type.matcher.v3.matcher_pb2 import Matcher
 from xds.type.matcher.v3.string_pb2 import StringMatcher
 
 from palisade.decide.body import PARSED_TYPES
-from palisade.enforce.envoy import patterns
+from palisade.enforce.envoy import cel, patterns
 from palisade.enforce.envoy.predicate import (
     YES,
     Check,
@@ -58,12 +58,21 @@ PARSED = any_of(text_check(_CONTENT_TYPE, StringMatcher(contains=kind)) for kind
 """The engine parses the request's body. Of others `parsed_body` is null."""
 
 _ANYTHING = patterns.regex("(?s).*")
+_EMPTY = all_of(
+    (
+        negate(text_check(_CONTENT_LENGTH, _ANYTHING)),
+        negate(text_check(header_text("transfer-encoding"), _ANYTHING)),
+        cel.check(cel.method(cel.field(cel.name("request"), "protocol"), "startsWith", cel.text("HTTP/1"))),
+    )
+)
+"""There is no body: over HTTP/1 one is announced, over HTTP/2 it need not be."""
+
 _READABLE = all_of(
     (
         text_check(_CONTENT_TYPE, StringMatcher(contains=_JSON)),
         # Up to 29,999 bytes, which no body makes cost more than some 1.2 ms. Without a length nobody knows,
         # and of what is larger than its buffer Envoy gives a script nothing but answers 413.
-        text_check(_CONTENT_LENGTH, patterns.regex("[1-9][0-9]{0,3}|[12][0-9]{4}")),
+        any_of((text_check(_CONTENT_LENGTH, patterns.regex("[0-9]{1,4}|[12][0-9]{4}")), _EMPTY)),
         # Of these ext_authz reads no body.
         negate(text_check(header_text("upgrade"), _ANYTHING)),
         negate(text_check(header_text(":method"), StringMatcher(exact="CONNECT"))),

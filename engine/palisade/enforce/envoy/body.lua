@@ -288,6 +288,10 @@ end
 local function read(s)
   found = {}
   clear(WANTED)
+  if s == "" then
+    lay(WANTED, "null")
+    return
+  end
   local behind = value(s, 1, WANTED, 0)
   if find(s, "[^ \t\n\r]", behind) then
     leave()
@@ -296,11 +300,9 @@ end
 
 function envoy_on_request(handle)
   local body = handle:body()
-  if body == nil then
-    return
-  end
-  local s = body:getBytes(0, body:length())
-  if tonumber(handle:headers():get("content-length")) ~= #s then
+  local s = body and body:getBytes(0, body:length()) or ""
+  local length = handle:headers():get("content-length")
+  if length and tonumber(length) ~= #s then
     return
   end
   if pcall(read, s) then

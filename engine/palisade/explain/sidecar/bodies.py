@@ -32,13 +32,17 @@ def laid_down(reader: Lua, text: str) -> Mapping[str, Any] | None:
     names, mark = frozenset(_NAMES.findall(wanted)), _MARK.search(rest)
     if mark is None:
         raise UnreadError("a script that is not the reader of bodies")
+    laid: dict[str, Any] = {f"k{name}": "missing" for name in names}
     try:
         value = json.loads(
-            text, parse_int=_Number, parse_float=_Number, parse_constant=_refuse, object_pairs_hook=_object
+            text or "null",
+            parse_int=_Number,
+            parse_float=_Number,
+            parse_constant=_refuse,
+            object_pairs_hook=_object,
         )
     except (ValueError, RecursionError):
         return None
-    laid: dict[str, Any] = {f"k{name}": "missing" for name in names}
     for path, part in _parts(value, ("parsed_body",)):
         if len(path) > _DEPTH and isinstance(part, dict | list):
             return None

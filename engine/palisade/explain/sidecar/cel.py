@@ -96,7 +96,7 @@ def _identifier(name: str, seen: Sight) -> Any:
     if name in _TYPES.values():
         return _Type(name)
     if name == "request":
-        return {"headers": dict(seen.headers), "time": _Time(seen.time)}
+        return {"headers": dict(seen.headers), "time": _Time(seen.time), "protocol": seen.protocol}
     if name == "metadata":
         return {"filter_metadata": dict(seen.metadata)}
     if name == "connection":

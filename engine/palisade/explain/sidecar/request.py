@@ -38,6 +38,7 @@ class Sight:
     time: int
     caller: str = ""
     body: str | None = None
+    protocol: str = "HTTP/1.1"
 
 
 def sight(snapshot: Snapshot, document: Value) -> Sight:
@@ -73,7 +74,16 @@ def sight(snapshot: Snapshot, document: Value) -> Sight:
             if laid or not each.skip_if_empty:
                 state[each.object_key] = laid
     # A policy that asks for the time is told the present one, whenever the request was.
-    return Sight(headers, metadata, state, str(source.get("address", "")), time.time_ns(), caller, body)
+    return Sight(
+        headers,
+        metadata,
+        state,
+        str(source.get("address", "")),
+        time.time_ns(),
+        caller,
+        body,
+        http.get("protocol", "HTTP/1.1"),
+    )
 
 
 def filters(snapshot: Snapshot, kind: Callable[[], Message]) -> list[Any]:
