@@ -93,6 +93,11 @@ FOUND = {
         "default allow := true\nallow := false if input.parsed_body.a == 1",
         [body("{"), body('{"a": 1}'), body("a=%zz", "application/x-www-form-urlencoded"), Request()],
     ),
+    "a body that is not what it says, where the denial is a redirect": (
+        'allow := {"allowed": true} if input.parsed_body.a == 1\n'
+        'else := {"allowed": false, "http_status": 302, "headers": {"location": "/login"}}',
+        [body("{"), body("{}"), body('{"a": 1}'), body("{", "text/plain"), Request()],
+    ),
     "a host that is empty": (
         'allow if http.host != "a.test"',
         [host(""), host("a.test"), host("b.test")],

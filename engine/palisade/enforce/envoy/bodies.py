@@ -100,9 +100,9 @@ def unread(entries: Sequence[Entry], residual: str) -> Entry:
     """What Envoy would let pass whose body may not be what its type says: `residual`, by that name.
 
     Of such a request the engine can make no input, and denies it, as OPA-Envoy does. What is denied anyway
-    needs no look at the body.
+    needs no look at the body, unless it is by an answer: the engine's denial is a plain one.
     """
-    passing = [each.predicate for each in entries if each.verdict is not Verdict.DENY]
+    passing = [each.predicate for each in entries if each.verdict is not Verdict.DENY or each.answer]
     allowed = any_of(passing) if len(passing) <= _MOST_REPEATED else YES
     return Entry(all_of((PARSED, allowed)), Verdict.RESIDUAL, residual)
 
