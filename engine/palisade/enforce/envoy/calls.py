@@ -176,8 +176,6 @@ class Calls(Atoms):
                     return NEVER
                 if isinstance(self._source(text), TextSource | ClaimSource):
                     return self._matches(text, patterns.piece_is(mark, at, chosen))
-            case Apply("lower" | "upper" as name, (text,)):
-                return either(self._folded(name, text, value) for value in strings)
         return self._text_has(term, strings) or self._uncalled(term)
 
     def _count(self, argument: Symbol, relation: str, numbers: Sequence[int]) -> Bounds | None:
@@ -215,15 +213,6 @@ class Calls(Atoms):
             return self._found(Segment(end - 1)) or NEVER
         return self._path(paths.segments(start + count))
 
-    def _folded(self, name: str, text: Symbol, value: str) -> Bounds:
-        if not value.isascii():
-            return self._unknown(
-                f"compares what {name} makes with letters beyond ASCII", hint=hints.of_builtin(name)
-            )
-        if (value.lower() if name == "lower" else value.upper()) != value:
-            return NEVER
-        return self._matches(text, patterns.folded(name, value))
-
     def _matches(self, term: Symbol, pattern: str) -> Bounds:
         """The term is a string that the pattern matches as a whole."""
         if len(pattern) > patterns.MAX_PATTERN:
@@ -248,25 +237,11 @@ class Calls(Atoms):
                     return self._path(pattern)
             case Missing() | Given() | Path() | Identity() | Query():
                 return NEVER
-        match term:
-            case Apply("lower" | "upper" as name, (text,)):
-                return self._folded_has(name, text, matcher)
         made = self._view(term)
         test = None if made is None else text_test(made.expr, matcher)
         if made is None or test is None:
             return None
         return self._unless(exactly(cel.check(test)), made.unsure, made.when)
-
-    def _folded_has(self, name: str, text: Symbol, matcher: StringMatcher) -> Bounds | None:
-        """What `lower` or `upper` makes of a text begins with, ends with or holds a constant."""
-        kind = str(matcher.WhichOneof("match_pattern"))
-        around = {"prefix": ("", ".*"), "suffix": (".*", ""), "contains": (".*", ".*")}.get(kind)
-        constant = getattr(matcher, kind) if around is not None else ""
-        if around is None or not constant.isascii():
-            return None
-        if (constant.lower() if name == "lower" else constant.upper()) != constant:
-            return NEVER
-        return self._matches(text, f"(?s){around[0]}{patterns.folded(name, constant)}{around[1]}")
 
     # Tests ----------------------------------------------------------------------------------------------
 

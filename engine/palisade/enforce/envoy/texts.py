@@ -93,6 +93,8 @@ class Texts(Calls):
                 return self._user_is(whole, mark, texts)
             case Apply("base64.decode" | "base64url.decode") if (there := self._encoded(term)) is not None:
                 return self._text_is(there, texts)
+            case Apply("lower" | "upper" as name, (text,)):
+                return either(self._folded(name, text, value) for value in texts)
             case Apply("trim_space", (text,)):
                 found = [value for value in texts if value == value.strip(_SPACE)]
                 return self._plainly(text, patterns.spaced(found)) if found else NEVER
@@ -101,6 +103,15 @@ class Texts(Calls):
             case Apply("concat", (Known("/"), whole)) if self._slice(whole) is not None and "" not in texts:
                 return self._slice_is(whole, [value.split("/") for value in texts])
         return None
+
+    def _folded(self, name: str, text: Symbol, value: str) -> Bounds:
+        if not value.isascii():
+            return self._unknown(
+                f"compares what {name} makes with letters beyond ASCII", hint=hints.of_builtin(name)
+            )
+        if (value.lower() if name == "lower" else value.upper()) != value:
+            return NEVER
+        return self._matches(text, patterns.folded(name, value))
 
     def _plainly(self, term: Symbol, pattern: str) -> Bounds | None:
         """The term is a text that the pattern matches, one whose characters are counted or classed: of texts
@@ -202,7 +213,21 @@ class Texts(Calls):
             and ":" not in matcher.prefix[:-1]
         ):
             return self._plain(there, encoded.beginning(matcher.prefix))
+        match term:
+            case Apply("lower" | "upper" as name, (text,)):
+                return self._folded_has(name, text, matcher)
         return super()._string_is(term, matcher)
+
+    def _folded_has(self, name: str, text: Symbol, matcher: StringMatcher) -> Bounds | None:
+        """What `lower` or `upper` makes of a text begins with, ends with or holds a constant."""
+        kind = str(matcher.WhichOneof("match_pattern"))
+        around = {"prefix": ("", ".*"), "suffix": (".*", ""), "contains": (".*", ".*")}.get(kind)
+        constant = getattr(matcher, kind) if around is not None else ""
+        if around is None or not constant.isascii():
+            return None
+        if (constant.lower() if name == "lower" else constant.upper()) != constant:
+            return NEVER
+        return self._matches(text, f"(?s){around[0]}{patterns.folded(name, constant)}{around[1]}")
 
     # The path -------------------------------------------------------------------------------------------
 
