@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
 
 from palisade import rego
 from palisade.rego import codegen, text
@@ -122,6 +123,58 @@ def test_a_conflict_in_a_table_names_the_line_of_its_rule() -> None:
     assert str(raised.value) == (
         "p.rego:6: eval_conflict_error: complete rules must not produce multiple outputs"
     )
+
+
+def test_rules_alike_in_several_files_are_one_table_that_knows_their_files() -> None:
+    """Ten thousand rules over a thousand files are looked up once, not in a thousand tables."""
+    sources = {
+        f"{file}.rego": "package p\n\n"
+        + "\n" * at
+        + "\n".join(f'r := {n} if input.x == "{n % 3}"' for n in range(3 * at, 3 * at + 3))
+        for at, file in enumerate("ab")
+    }
+    policy = rego.compile(sources)
+    assert codegen.compile_plan(policy.plan(["data.p.r"])).text.count("for k") == 1
+    with pytest.raises(rego.EvalError) as raised:
+        policy.evaluate("data.p.r", {"x": "1"})
+    assert str(raised.value) == (
+        "b.rego:5: eval_conflict_error: complete rules must not produce multiple outputs"
+    )
+
+
+_ALIKE = st.lists(
+    st.sampled_from(
+        [
+            'r contains 1 if input.x == "a"',
+            'r contains 1 if input.x == "b"',
+            'r contains 2 if input.x == "a"',
+            'r contains 1 if input.x in ["a", "b"]',
+            'r contains 1 if input.x in ["c", input.y]',
+            "r contains x if some x in [1, 2]",
+            'r contains 3 if { not input.y; input.x == "a" }',
+            "",
+        ]
+    ),
+    min_size=5,
+    max_size=9,
+)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.tuples(_ALIKE, _ALIKE), min_size=2, max_size=4))
+def test_code_made_of_what_was_kept_is_the_code_made_of_nothing(steps: list[tuple[list[str], ...]]) -> None:
+    """Rules come, go and change among rules alike, in two files; tables, literals and text are the same."""
+    policy, kept = None, None
+    for step in steps:
+        sources = {f"{file}.rego": "package p\n" + "\n".join(step[file]) for file in range(2)}
+        sources["c.rego"] = "package p\n\nr contains 0"
+        policy = rego.compile(sources, previous=policy)
+        program = codegen.compile_plan(policy.plan(["data.p.r"]), kept)
+        kept = program.kept
+        assert program.text == codegen.compile_plan(policy.plan(["data.p.r"])).text
+        fresh = rego.compile(sources)
+        for document in ({"x": "a"}, {"x": "b", "y": 1}, {"x": 1, "y": 1}, {}):
+            assert policy.evaluate("data.p.r", document) == fresh.evaluate("data.p.r", document)
 
 
 def test_a_table_takes_numbers_for_what_they_denote_and_booleans_for_no_numbers() -> None:

@@ -63,7 +63,9 @@ class Attribution:
 def attribute(policy: rego.Policy, decision: str) -> Attribution:
     """The attribution of a decision such as `palisade/identity/allow` in a policy."""
     start = tuple(decision.split("/"))
-    behind = decision_rules(policy.checked, start)
+    behind = decision_rules(policy.checked, start, MOST_RULES)
+    if behind is None:
+        return Attribution(policy, (), {}, {}, start)
     handed = {
         place: to
         for rules in behind.values()

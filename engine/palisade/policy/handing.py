@@ -32,13 +32,18 @@ def handed_on(checked: CheckedSet, value: ast.Term, body: ast.Body) -> Path | No
     return _rules_at(checked, only.term) if plain and isinstance(only, ast.Expression) else None
 
 
-def decision_rules(checked: CheckedSet, path: Path) -> dict[Path, tuple[CheckedRule, ...]]:
-    """The rules of a decision by their paths, and behind them those that they hand on to."""
+def decision_rules(checked: CheckedSet, path: Path, most: int) -> dict[Path, tuple[CheckedRule, ...]] | None:
+    """The rules of a decision by their paths, and behind them those that they hand on to.
+
+    None where they are more than `most`: to look at ten thousand takes most of a second.
+    """
     found: dict[Path, tuple[CheckedRule, ...]] = {}
     queue = [path]
     for each in queue:
         if each not in found:
             found[each] = checked.rules.get(each, ())
+            if sum(map(len, found.values())) > most:
+                return None
             for rule in found[each]:
                 queue.extend(target for _, target in targets(checked, rule) if target is not None)
     return found

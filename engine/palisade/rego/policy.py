@@ -9,7 +9,7 @@ A path is planned and made into Python when it is first asked for, and kept.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, TypeAlias, TypeVar
 
@@ -65,16 +65,26 @@ class _Sources:
         return check(parsed, data=data, schemas=self.schemas, previous=before)
 
 
+@dataclass(frozen=True, slots=True)
+class _Past:
+    """What a policy and those that are compiled from it keep of each other."""
+
+    planned: Memory = field(default_factory=Memory)
+    written: dict[str, codegen.Kept] = field(default_factory=dict)
+    """What the code for a path was made of, by the path."""
+
+
 class Policy:
     """A checked set of modules with its data. Made by `compile`; what it means never changes."""
 
     def __init__(
-        self, sources: _Sources, checked: CheckedSet, data: Value, setup: Setup, planned: Memory
+        self, sources: _Sources, checked: CheckedSet, data: Value, setup: Setup, past: _Past
     ) -> None:
         self._sources = sources
         self._checked: CheckedSet | None = checked
         self._planner: Planner | None = None
-        self._planned = planned
+        self._past = past
+        self._plans: dict[tuple[str, ...], ir.Policy] = {}
         self._data = data
         self._setup = setup
         self._prepared: dict[str, Prepared] = {}
@@ -94,6 +104,7 @@ class Policy:
         again. For a policy that is in service and will not be asked anything else.
         """
         self._checked = self._planner = None
+        self._plans.clear()
 
     @property
     def data(self) -> Value:
@@ -124,8 +135,7 @@ class Policy:
 
     def prepare(self, path: str) -> Prepared:
         """What `evaluate` calls for the path: a function from an input to the document's value."""
-        parts = _parts(path)
-        program = self._compile([rule_entrypoint(parts, path)])
+        program = self._program(path)
         data, setup = self._data, self._setup
         setup = replace(setup, files=program.files)
         static: dict[int, Value] = {}
@@ -168,7 +178,7 @@ class Policy:
         key = (query, tuple(package), tuple(imports))
         program = self._queries.get(key)
         if program is None:
-            program = self._compile([self._entrypoint(query, package, imports)])
+            program = self._compile(self._entrypoint(query, package, imports))
             _keep(self._queries, key, program)
         setup = replace(
             self._setup,
@@ -186,7 +196,12 @@ class Policy:
         Each plan's one result is `{"result": value}`, none where the document is undefined. Blocks and
         functions that are as in a plan of the policy that this one was compiled from are the same objects.
         """
-        return self._plan([rule_entrypoint(_parts(path), path) for path in entrypoints], self._planned)
+        names = tuple(entrypoints)
+        found = self._plans.get(names)
+        if found is None:
+            found = self._plan([rule_entrypoint(_parts(path), path) for path in names], self._past.planned)
+            _keep(self._plans, names, found)
+        return found
 
     def _entrypoint(self, query: str, package: Sequence[str], imports: Sequence[ast.Import]) -> Entrypoint:
         body = check_query(parse_query(query), self.checked, package=package, imports=imports, source=query)
@@ -200,18 +215,30 @@ class Policy:
         except PlanError as error:
             raise CompileError([Diagnostic(COMPILE_ERROR, error.message, error.location)]) from error
         except RecursionError:
-            raise _too_deep(entrypoints) from None
+            raise _too_deep(each.name for each in entrypoints) from None
 
-    def _compile(self, entrypoints: Sequence[Entrypoint]) -> codegen.Program:
-        policy = self._plan(entrypoints)
-        try:
-            return codegen.compile_plan(policy)
-        except RecursionError:
-            raise _too_deep(entrypoints) from None
+    def _program(self, path: str) -> codegen.Program:
+        """The code for the path: quick where it was planned, and the path of the policy before was too."""
+        planned = self._plans.get((path,))
+        if planned is None:  # by itself: it is not what the next policy's plans start from
+            return self._compile(rule_entrypoint(_parts(path), path))
+        program = _written(planned, path, self._past.written.get(path))
+        _keep(self._past.written, path, program.kept)
+        return program
+
+    def _compile(self, entrypoint: Entrypoint) -> codegen.Program:
+        return _written(self._plan([entrypoint]), entrypoint.name)
 
 
-def _too_deep(entrypoints: Sequence[Entrypoint]) -> CompileError:
-    names = ", ".join(each.name for each in entrypoints)
+def _written(policy: ir.Policy, name: str, before: codegen.Kept | None = None) -> codegen.Program:
+    try:
+        return codegen.compile_plan(policy, before)
+    except RecursionError:
+        raise _too_deep([name]) from None
+
+
+def _too_deep(entrypoints: Iterable[str]) -> CompileError:
+    names = ", ".join(entrypoints)
     message = "what is asked for needs a rule whose statements nest too deep: split the rule"
     return CompileError([Diagnostic(COMPILE_ERROR, message, Location(names, 1, 1))])
 
@@ -278,4 +305,4 @@ def compile(
     with collector_paused():  # over all files: between two of them the collector would look at all before
         checked = sources.check(base, previous.checked if previous else None)
     setup = Setup(limits=limits, network=network, env=env or {}, config=config or {}, printed=printed)
-    return Policy(sources, checked, base, setup, previous._planned if previous else Memory())
+    return Policy(sources, checked, base, setup, previous._past if previous else _Past())

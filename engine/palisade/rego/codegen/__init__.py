@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
 from palisade.rego import ir, runtime
 from palisade.rego.builtins.registry import BUILTINS
+from palisade.rego.codegen.kept import Kept
 from palisade.rego.codegen.literals import fold
 from palisade.rego.codegen.lower import Lowering
 from palisade.rego.codegen.names import Builtins, Constants, Names
@@ -61,24 +62,31 @@ class Program:
     direct: Mapping[str, Callable[..., Value]]
     """For entry points that hand on one rule's value as `result`: that rule's function."""
     functions: Mapping[str, Callable[..., Value]]
+    kept: Kept = field(repr=False)
+    """For the program of the next plan to start from."""
 
 
-def compile_plan(policy: ir.Policy) -> Program:
-    """The plan as Python functions."""
+def compile_plan(policy: ir.Policy, previous: Kept | None = None) -> Program:
+    """The plan as Python functions.
+
+    `previous` is what the program of an earlier plan has kept: blocks of it that are in this one too, as
+    objects, are quick then.
+    """
     with collector_paused():
-        return _compile(policy)
+        return _compile(policy, Kept(previous))
 
 
-def _compile(policy: ir.Policy) -> Program:
+def _compile(policy: ir.Policy, kept: Kept) -> Program:
     namespace = dict(_RUNTIME)
     numbers = {func.name: index for index, func in enumerate(policy.funcs)}
     names = Names(policy.strings, numbers, Builtins(namespace), Constants(namespace))
-    kept = steady(policy.funcs, lambda name: name in BUILTINS and BUILTINS[name].pure)
+    fixed = steady(policy.funcs, lambda name: name in BUILTINS and BUILTINS[name].pure)
     texts = [
-        _function(names, index, func, "static" if func.name in kept else "memo")
+        _function(names, index, func, kept, "static" if func.name in fixed else "memo")
         for index, func in enumerate(policy.funcs)
     ]
-    texts += [_plan(names, index, plan) for index, plan in enumerate(policy.plans)]
+    texts += [_plan(names, index, plan, kept) for index, plan in enumerate(policy.plans)]
+    kept.settle()
     text = "\n".join(texts)
     execute(text, namespace)
     paths = {func.path: namespace[f"f{numbers[func.name]}"] for func in policy.funcs if len(func.params) == 2}
@@ -95,6 +103,7 @@ def _compile(policy: ir.Policy) -> Program:
             }
         ),
         MappingProxyType({func.name: namespace[f"f{numbers[func.name]}"] for func in policy.funcs}),
+        kept,
     )
 
 
@@ -116,14 +125,14 @@ class _Loader:
         return self.text
 
 
-def _function(names: Names, number: int, func: ir.Func, cache: str) -> str:
+def _function(names: Names, number: int, func: ir.Func, kept: Kept, cache: str) -> str:
     """`cache` names the attribute of the frame that keeps the value of a rule without parameters."""
     memo = len(func.params) == 2
 
     def finish(text: str, frame: str) -> tuple[str, ...]:
         return (f"{frame}.{cache}[{number}] = r = {text}", "return r") if memo else (f"return {text}",)
 
-    blocks = tabulate(fold(func.blocks, names.strings), func.params, func.result)
+    blocks = tabulate(fold(func.blocks, names.strings, kept), func.params, func.result, kept)
     lowering = Lowering(names, func.params, func.result, blocks, finish)
     nodes = simplify(lowering.lower(blocks))
     head = [f"r = m.{cache}.get({number}, M)", "if r is not M: return r"] if memo else []
@@ -134,11 +143,11 @@ def _function(names: Names, number: int, func: ir.Func, cache: str) -> str:
     return render(f"f{number}", nodes, params, head)
 
 
-def _plan(names: Names, number: int, plan: ir.Plan) -> str:
+def _plan(names: Names, number: int, plan: ir.Plan, kept: Kept) -> str:
     def finish(text: str, frame: str) -> tuple[str, ...]:
         return ("return rs",)
 
-    blocks = fold(plan.blocks, names.strings)
+    blocks = fold(plan.blocks, names.strings, kept)
     lowering = Lowering(names, (ir.INPUT, ir.DATA), None, blocks, finish)
     nodes = simplify([*lowering.lower(blocks), Return(finish("", "m"))])
     unset = sorted(lowering.unset)
@@ -159,4 +168,4 @@ def _one_rule(plan: ir.Plan) -> str:
     return ""
 
 
-__all__ = ["Program", "compile_plan", "execute"]
+__all__ = ["Kept", "Program", "compile_plan", "execute"]

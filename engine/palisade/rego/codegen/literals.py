@@ -12,25 +12,34 @@ from dataclasses import replace
 
 from palisade.rego import ir
 from palisade.rego.codegen import facts
+from palisade.rego.codegen.kept import Kept
 from palisade.rego.codegen.rows import LiteralStmt
 from palisade.rego.values import UNDEFINED, Set, Value, equal, key, number
 
 _MAKERS = (ir.MakeArrayStmt, ir.MakeObjectStmt, ir.MakeSetStmt)
 
 
-def fold(blocks: Sequence[ir.Block], strings: Sequence[str]) -> tuple[ir.Block, ...]:
-    """The blocks of a function with its constant collections folded."""
-    if not any(isinstance(stmt, _MAKERS) for stmt in facts.walk(blocks)):
-        return tuple(blocks)
+def fold(blocks: Sequence[ir.Block], strings: Sequence[str], kept: Kept) -> tuple[ir.Block, ...]:
+    """The blocks of a function with its constant collections folded; those without any are the same."""
     # What one block makes and another uses is no constant, whatever the first puts in.
-    passed = {local for block in blocks for local in facts.exposed((block,))}
-    return tuple(_Folder(strings, block, passed).block(block) for block in blocks)
+    passed = frozenset[int]().union(*(kept.exposed(block, _exposed) for block in blocks))
+    return tuple(kept.folded(block, passed, lambda each: _folded(strings, each, passed)) for block in blocks)
+
+
+def _exposed(block: ir.Block) -> frozenset[int]:
+    return frozenset(facts.exposed((block,)))
+
+
+def _folded(strings: Sequence[str], block: ir.Block, passed: frozenset[int]) -> ir.Block:
+    if not any(isinstance(stmt, _MAKERS) for stmt in facts.walk((block,))):
+        return block
+    return _Folder(strings, block, passed).block(block)
 
 
 class _Folder:
     """Folds one block of a function; `passed` are the locals that go from one block to another."""
 
-    def __init__(self, strings: Sequence[str], whole: ir.Block, passed: set[int]) -> None:
+    def __init__(self, strings: Sequence[str], whole: ir.Block, passed: frozenset[int]) -> None:
         self._strings = strings
         self._passed = passed
         changed = (facts.mutates(stmt) for stmt in facts.walk((whole,)))

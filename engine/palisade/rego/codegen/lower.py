@@ -71,14 +71,17 @@ class Lowering(Statements):
         if len(texts) > 1:
             asked = f"({asked})"
         label = Label(len(self._withs))
-        self._row = stmt.rows[0].row
+        self._row = stmt.rows[0]
         self._row_used = False
+        self._files = stmt.files
         self._columns = stmt.columns
         body = self._scope(stmt.blocks, label, lambda: self._blocks(stmt.blocks))
         with_row = self._row_used
         self._row = None
-        names = [f"k{slot}" for slot in stmt.slots] + (["kr"] if with_row else [])
-        table = self._names.table(stmt.rows, with_row)
+        with_file = with_row and not stmt.files
+        names = [f"k{slot}" for slot in stmt.slots]
+        names += [name for name, there in (("kr", with_row), ("kf", with_file)) if there]
+        table = self._names.table(stmt.rows, with_row, with_file)
         if not stmt.keys and not names:
             nodes.append(Block(label, body))
         elif not stmt.keys:

@@ -24,13 +24,17 @@ class Names:
     constant: Callable[[Value], str]
     """The text of a value, entered among the constants where it has no literal."""
 
-    def table(self, rows: Sequence[Row], with_row: bool) -> str:
+    def table(self, rows: Sequence[Row], with_row: bool, with_file: bool) -> str:
         """The name of a table: rows by key; rows alone where there is no key; keys alone where no slot is."""
-        slots = len(rows[0].slots) + with_row
+        slots = len(rows[0].slots) + with_row + with_file
         found: dict[KeyForm, list[Any]] = {}
         for row in rows:
             keys = [key(self._value(each)) for each in row.keys]
-            values = [*map(self._value, row.slots), *((row.row,) if with_row else ())]
+            values = [*map(self._value, row.slots)]
+            if with_row:
+                values.append(row.row)
+            if with_file:
+                values.append(row.file)
             form = keys[0] if len(keys) == 1 else tuple(keys)
             found.setdefault(form, []).append(values[0] if slots == 1 else tuple(values))
         if not rows[0].keys:

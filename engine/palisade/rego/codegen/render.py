@@ -15,7 +15,7 @@ from palisade.rego.codegen.tree import Block, Cond, Jump, Label, Line, Loop, Nod
 
 _LOOPS = 16
 _INDENTS = 60
-_LOCAL = re.compile(r"(?<![\w.])(?:[lsk]\d+|kr)\b")
+_LOCAL = re.compile(r"(?<![\w.])(?:[lsk]\d+|k[rf])\b")
 ONCE = "while True:"
 
 

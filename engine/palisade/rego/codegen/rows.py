@@ -32,8 +32,9 @@ Constant: TypeAlias = ir.Bool | ir.StringIndex | ir.MakeNumberIntStmt | ir.MakeN
 class Row:
     keys: tuple[Constant, ...]
     slots: tuple[Constant, ...]
+    file: int
     row: int
-    """The line that the rule starts at, for the places in its messages."""
+    """The file and the line that the rule starts at, for the places in its messages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,5 +49,7 @@ class TableStmt(ir.Stmt):
     """The slots that stand in `blocks`."""
     columns: bool
     """Whether the columns of the statements in `blocks` are those of every row."""
+    files: bool
+    """Whether all rows are of one file."""
     rows: tuple[Row, ...]
     blocks: tuple[ir.Block, ...]

@@ -58,8 +58,10 @@ _PLACED = frozenset((ir.AssignVarOnceStmt, ir.CallStmt, ir.ObjectInsertOnceStmt)
 class Piece:
     """Reads some blocks: their shape, their constants in turn, and where they stand.
 
-    `row` is the line they start at, `columns` those of the statements that can fail with a message.
+    `file` and `row` are where they start, `columns` those of the statements that can fail with a message.
     """
+
+    __slots__ = ("_numbers", "_shared", "columns", "constants", "file", "row", "shape")
 
     def __init__(self, blocks: Sequence[ir.Block], shared: frozenset[int]) -> None:
         """`shared` are the locals that mean the same outside of the blocks."""
@@ -67,7 +69,8 @@ class Piece:
         self._numbers: dict[int, int] = {}
         self.constants: list[Constant] = []
         self.columns: list[int] = []
-        self.row = next((stmt.row for block in blocks for stmt in block.stmts if stmt.row), 0)
+        placed = (stmt for block in blocks for stmt in block.stmts if stmt.row)
+        self.file, self.row = next(((stmt.file, stmt.row) for stmt in placed), (0, 0))
         self.shape: Shape = tuple(self._block(block) for block in blocks)
 
     def _block(self, block: ir.Block) -> Shape:
@@ -77,7 +80,7 @@ class Piece:
         kind = type(stmt)
         parts: list[Any] = [kind]
         if kind in _PLACED:
-            parts += (stmt.file, stmt.row - self.row)
+            parts += (stmt.file - self.file, stmt.row - self.row)
             self.columns.append(stmt.col)
         if isinstance(stmt, CONSTANTS):
             self.constants.append(_bare(stmt))

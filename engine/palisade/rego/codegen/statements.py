@@ -16,7 +16,7 @@ from palisade.rego.codegen import facts
 from palisade.rego.codegen.flow import Flow, Known, Then
 from palisade.rego.codegen.inline import FORMS, TOTAL
 from palisade.rego.codegen.names import Names
-from palisade.rego.codegen.rows import LiteralStmt, Slot
+from palisade.rego.codegen.rows import LiteralStmt, Row, Slot
 from palisade.rego.codegen.texts import Arg, below, differ, kind_of, same, sides
 from palisade.rego.codegen.tree import Cond, Jump, Line, Node, Return, Use
 from palisade.rego.values import number, unkey
@@ -45,10 +45,10 @@ class Statements(Flow):
         for param in params:
             self._known.pop(param, None)
         self._saves = 0
-        self._row: int | None = None
-        """In a table: the line that its first row starts at."""
+        self._row: Row | None = None
+        """In a table: its first row."""
         self._row_used = False
-        self._columns = True
+        self._columns = self._files = True
         self.unset: set[int] = set()
         """The locals that may be read before they are set."""
         self._passed = {local for block in blocks for local in facts.exposed((block,))}
@@ -114,8 +114,9 @@ class Statements(Flow):
         if self._row is None:
             return f"({stmt.file}, {stmt.row}, {stmt.col})"
         self._row_used = True
-        line, column = stmt.row - self._row, stmt.col if self._columns else 0
-        return f"({stmt.file}, kr + {line}, {column})"
+        line, column = stmt.row - self._row.row, stmt.col if self._columns else 0
+        file = f"{stmt.file}" if self._files else f"kf + {stmt.file - self._row.file}"
+        return f"({file}, kr + {line}, {column})"
 
     # One kind of statement, one method -----------------------------------------------------------------
 

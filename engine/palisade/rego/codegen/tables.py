@@ -11,44 +11,42 @@ ten thousand such rules costs what it costs over ten.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TypeAlias
 
 from palisade.rego import ir
 from palisade.rego.codegen import facts
+from palisade.rego.codegen.kept import Kept, Unit
 from palisade.rego.codegen.rows import LiteralStmt, Row, Slot, TableStmt
-from palisade.rego.codegen.shapes import Piece, Shape, filled
+from palisade.rego.codegen.shapes import filled
 
 _FEWEST = 3
 """Fewer rules alike than this are as fast one after the other."""
 
 
-_Rule: TypeAlias = tuple[Piece, tuple[ir.Block, ...]]
-
-
-def tabulate(blocks: Sequence[ir.Block], params: Sequence[int], result: int | None) -> tuple[ir.Block, ...]:
+def tabulate(
+    blocks: Sequence[ir.Block], params: Sequence[int], result: int | None, kept: Kept
+) -> tuple[ir.Block, ...]:
     """The blocks of a function, with those that are rules alike put together in tables."""
     if len(blocks) < _FEWEST:
         return tuple(blocks)
     shared = frozenset((*params, *(() if result is None else (result,))))
-    units = list(_units(blocks))
-    pieces = [Piece(unit, shared) for unit in units]
+    units = [kept.unit(unit, shared) for unit in _units(blocks)]
     # What a shape does is the same for all that have it.
-    alike: dict[Shape, bool] = {}
-    for unit, piece in zip(units, pieces, strict=True):
-        if piece.shape not in alike:
-            alike[piece.shape] = _is_rule(unit, shared)
-    others = [unit for unit, piece in zip(units, pieces, strict=True) if not alike[piece.shape]]
-    outside = {local for unit in others for local in facts.exposed(unit)} - shared
+    alike: dict[int, bool] = {}
+    for unit in units:
+        if unit.shape not in alike:
+            alike[unit.shape] = _is_rule(unit.blocks, shared)
+    others = [unit for unit in units if not alike[unit.shape]]
+    outside = {local for unit in others for local in facts.exposed(unit.blocks)} - shared
     new: list[ir.Block] = []
-    run: list[_Rule] = []
-    for unit, piece in zip(units, pieces, strict=True):
+    run: list[Unit] = []
+    for unit in units:
         # What a rule leaves behind for a block that is none ties it to its place.
-        if alike[piece.shape] and (not outside or outside.isdisjoint(_made(unit))):
-            run.append((piece, unit))
+        if alike[unit.shape] and (not outside or outside.isdisjoint(_made(unit.blocks))):
+            run.append(unit)
         else:
             new += _grouped(run, shared)
             run = []
-            new += unit
+            new += unit.blocks
     return (*new, *_grouped(run, shared))
 
 
@@ -95,28 +93,28 @@ def _made(unit: tuple[ir.Block, ...]) -> set[int]:
     return {local for stmt in facts.walk(unit) for local in facts.stores(stmt)}
 
 
-def _grouped(run: Sequence[_Rule], shared: frozenset[int]) -> list[ir.Block]:
+def _grouped(run: Sequence[Unit], shared: frozenset[int]) -> list[ir.Block]:
     """The rules of a run, those alike as tables that stand where the first of them stood."""
     if len(run) < _FEWEST:
-        return [block for _, unit in run for block in unit]
-    groups: dict[Shape, list[_Rule]] = {}
-    for piece, unit in run:
-        groups.setdefault(piece.shape, []).append((piece, unit))
+        return [block for unit in run for block in unit.blocks]
+    groups: dict[int, list[Unit]] = {}
+    for unit in run:
+        groups.setdefault(unit.shape, []).append(unit)
     new: list[ir.Block] = []
     for group in groups.values():
         if len(group) < _FEWEST:
-            new += (block for _, unit in group for block in unit)
+            new += (block for unit in group for block in unit.blocks)
         else:
             new.append(_table(group, shared))
     return new
 
 
-def _table(group: Sequence[_Rule], shared: frozenset[int]) -> ir.Block:
-    pieces = [piece for piece, _ in group]
+def _table(group: Sequence[Unit], shared: frozenset[int]) -> ir.Block:
+    pieces = [unit.piece for unit in group]
     columns = [list(column) for column in zip(*(piece.constants for piece in pieces), strict=True)]
     kinds = [type(column[0]) if any(each != column[0] for each in column) else None for column in columns]
     slots = iter([Slot(at, kind) if kind else None for at, kind in enumerate(kinds)])
-    first, *others = (filled(block, slots.__next__) for block in group[0][1])
+    first, *others = (filled(block, slots.__next__) for block in group[0].blocks)
     prefix, keys, rest = _split(first, shared)
     # What only the keys need is no part of a row.
     used = sorted(_slots((rest, *others)))
@@ -124,14 +122,23 @@ def _table(group: Sequence[_Rule], shared: frozenset[int]) -> ir.Block:
         Row(
             tuple(columns[slot.index][at] for slot in keys.values()),
             tuple(columns[column][at] for column in used),
+            piece.file,
             piece.row,
         )
         for at, piece in enumerate(pieces)
     ]
     columns_alike = all(piece.columns == pieces[0].columns for piece in pieces)
+    files_alike = all(piece.file == pieces[0].file for piece in pieces)
     kinds_of_keys = tuple(slot.kind for slot in keys.values())
     table = TableStmt(
-        ir.Block(prefix), tuple(keys), kinds_of_keys, tuple(used), columns_alike, tuple(rows), (rest, *others)
+        ir.Block(prefix),
+        tuple(keys),
+        kinds_of_keys,
+        tuple(used),
+        columns_alike,
+        files_alike,
+        tuple(rows),
+        (rest, *others),
     )
     return ir.Block((table,))  # type: ignore[arg-type]  # a statement that only this compiler knows
 
