@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from palisade import rego
 from palisade.enforce.envoy.decision import Decision, decide
+from palisade.rego.errors import Diagnostic
 from palisade.rego.partial import Outcome, evaluate
 
 HEAD = "package authz\n\ndefault allow := false\n\n"
@@ -80,3 +83,40 @@ def test_providers_that_change_are_looked_at_again() -> None:
     after = _decided(modules, before, ["one", "two"])
     assert _shown(after[2]) == _shown(_decided(modules, None, ["one", "two"])[2])
     assert _shown(after[2]) != _shown(before[2])
+
+
+_PIECES = [
+    'allow if input.attributes.request.http.path == "/a"',
+    'allow if input.attributes.request.http.path == "/b"',
+    'allow if { input.attributes.request.http.path == "/b"; "r" in input.identity.claims.roles }',
+    'allow if startswith(input.attributes.request.http.path, "/c")',
+    "allow := false if input.identity.claims.blocked",
+    'allow if crypto.sha256(input.attributes.request.http.path) == "00"',
+    "allow if helps",
+    'helps if input.attributes.request.http.method == "GET"',
+    'helps if input.identity.claims.sub == "x"',
+    "# nothing",
+]
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.lists(st.sampled_from(_PIECES), min_size=4, max_size=8), min_size=2, max_size=4))
+def test_any_edits_of_one_file_come_to_what_the_set_does_by_itself(steps: list[list[str]]) -> None:
+    """Rules come, go, change and move within a file: errors, places, rules for Envoy, account are those of
+    the set compiled from nothing."""
+    made = None
+    for step in steps:
+        modules = {"a.rego": HEAD + "\n".join(step)}
+        errors = _errors(modules, None)
+        assert _errors(modules, made[0] if made else None) == errors
+        if not errors:
+            made = _decided(modules, made, ["one"])
+            assert _shown(made[2]) == _shown(_decided(modules, None, ["one"])[2])
+
+
+def _errors(modules: Mapping[str, str], previous: rego.Policy | None) -> Sequence[Diagnostic]:
+    try:
+        rego.compile(modules, previous=previous)
+    except rego.CompileError as error:
+        return error.errors
+    return ()

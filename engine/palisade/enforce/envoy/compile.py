@@ -19,7 +19,8 @@ from google.protobuf.message import Message
 from palisade.enforce.envoy.answers import Answer, gate
 from palisade.enforce.envoy.bodies import MAX_FIELDS, fields_of, nothing, reading, telling
 from palisade.enforce.envoy.bounds import Reason
-from palisade.enforce.envoy.decision import RESIDUAL, Decision, RuleCoverage, decide
+from palisade.enforce.envoy.decision import Decision, RuleCoverage, decide
+from palisade.enforce.envoy.ends import RESIDUAL
 from palisade.enforce.envoy.identity import authentication
 from palisade.enforce.envoy.parts import LAYOUT_STATE, Parts, in_parts
 from palisade.enforce.envoy.predicate import Text, Within, all_of, negate, one_of

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import groupby
+from itertools import chain
 
 from xds.type.matcher.v3.string_pb2 import StringMatcher
 
@@ -14,27 +14,20 @@ from palisade.enforce.envoy.answers import Answer, Answers
 from palisade.enforce.envoy.bodies import unread
 from palisade.enforce.envoy.bounds import Bounds, Reason
 from palisade.enforce.envoy.context import NOTHING, Notes
+from palisade.enforce.envoy.ends import RESIDUAL, end_of, settled
 from palisade.enforce.envoy.lower import Lowering
 from palisade.enforce.envoy.predicate import YES, Predicate, all_of, negate, text_check
-from palisade.enforce.envoy.sources import PATH_TEXT, Source
-from palisade.enforce.envoy.templates import template
+from palisade.enforce.envoy.sources import PATH_TEXT
 from palisade.enforce.envoy.tokens import Token, Tokens, calls_on_tokens
 from palisade.enforce.envoy.tree import MAX_LINEAR, Entry, Verdict
 from palisade.rego.errors import NOWHERE, Location
 from palisade.rego.partial import Case, Outcome
-from palisade.rego.partial.finite import combinations
 from palisade.rego.partial.formula import (
     Exists,
     Formula,
-    IsKind,
     nodes,
 )
-from palisade.rego.partial.reachable import reachable
-from palisade.rego.partial.terms import Apply, Element, Input, Known, ObjectOf, Symbol
-from palisade.rego.values import Key
-
-RESIDUAL = "residual"
-"""The name under which Envoy reports a request that goes on to the engine."""
+from palisade.rego.partial.terms import Apply, Input
 
 ERROR = "error"
 """The name under which Envoy reports a request on which the evaluation ends in an error: denied."""
@@ -111,10 +104,14 @@ class Rule:
     """A case that ends in the native filter: its rules for Envoy and its part of the account."""
 
     case: Case
-    end: _End
     sure: Entry
     unsure: Entry | None
     coverage: RuleCoverage
+    condition: Condition
+    ends: tuple[Verdict, str]
+    """Cases that end the same, next to each other, may change places."""
+    at: tuple[Location, Verdict]
+    """What the account is of."""
 
 
 def decide(
@@ -132,13 +129,13 @@ def decide(
     providers that take the bearer token, and no other, for theirs. `body` tells that the policy reads bodies
     that may be any; `fields` are those of a body that was read before, and is what its type says.
     """
-    cases = _settled(outcome)
+    cases = settled(outcome)
     conditions = (outcome.error, *(case.condition for case in cases))
     before = previous.lowered if previous is not None else None
     looped = _loops(conditions, before.looped if before is not None else {})
     hoisted = _often(looped)
     calls = _calls(conditions, before.calls if before is not None else {})
-    tokens = Tokens((call for each in calls.values() for call in each), bearers)
+    tokens = Tokens(chain.from_iterable(calls.values()), bearers)
     if before is not None and (
         (before.providers, before.hoisted, before.tokens, before.fields)
         != (tuple(providers), hoisted, tokens, fields)
@@ -152,18 +149,21 @@ def decide(
         bounds = lowering.condition(outcome.error).bounds
         entries.append(Entry(bounds.surely, Verdict.DENY, ERROR))
         entries.append(Entry(all_of((bounds.possibly, negate(bounds.surely))), Verdict.RESIDUAL, RESIDUAL))
-    for (verdict, _), run in groupby((lowering.rule(case, answers) for case in cases), key=_same_end):
-        unsure: list[Entry] = []
-        for rule in run:
-            entries.append(rule.sure)
-            if rule.unsure is not None:
-                unsure.append(rule.unsure)
-            if rule.case.label is not NOWHERE:
-                at = rule.case.label, verdict
-                known = coverage.get(at)
-                coverage[at] = rule.coverage if known is None else known.and_of(rule.coverage)
-        # Where one rule of a run surely decides, it does not matter whether another might have too.
-        entries.extend(unsure)
+    unsure: list[Entry] = []
+    ends: tuple[Verdict, str] | None = None
+    for rule in lowering.rules_of(cases, answers):
+        if rule.ends != ends:
+            # Where one rule of a run surely decides, it does not matter whether another might have too.
+            entries.extend(unsure)
+            unsure, ends = [], rule.ends
+        entries.append(rule.sure)
+        if rule.unsure is not None:
+            unsure.append(rule.unsure)
+        if rule.case.label is not NOWHERE:
+            known = coverage.setdefault(rule.at, rule.coverage)
+            if known is not rule.coverage:
+                coverage[rule.at] = known.and_of(rule.coverage)
+    entries.extend(unsure)
     default = Entry(YES, Verdict.DENY, "default")
     entries[:0] = (*_doubtful(lowering.notes), *((unread(entries, RESIDUAL),) if body else ()))
     doubts = _doubts(lowering.notes, lowering.condition(outcome.error).notes.reasons)
@@ -182,6 +182,7 @@ class _Cases:
         self._lowering = lowering
         self._before = before
         self._clean = False
+        self._last_notes = NOTHING
         self._last_doubts: tuple[Predicate, ...] = ()
         self._all_doubts: dict[Predicate, None] = {}
         self.conditions: dict[Formula, Condition] = {}
@@ -197,59 +198,64 @@ class _Cases:
         if found is None:
             bounds = self._lowering.bounds(formula)
             found = Condition(bounds, self._lowering.notes(formula))
+        self._take(formula, found)
+        return found
+
+    def _take(self, formula: Formula, found: Condition) -> None:
         self.conditions[formula] = found
         notes = found.notes
-        if notes is not NOTHING:
+        if notes is not NOTHING and notes is not self._last_notes:
+            self._last_notes = notes
             self._clean = self._clean or notes.clean
             if notes.doubts != self._last_doubts:  # as those of most rules of a set are the same
                 self._last_doubts = notes.doubts
                 self._all_doubts.update(dict.fromkeys(notes.doubts))
-        return found
 
-    def rule(self, case: Case, answers: Answers) -> Rule:
-        known = self._before.rules.get(case.condition) if self._before is not None else None
-        if known is not None and known.case.label is case.label and known.case.value == case.value:
-            self.condition(case.condition)
-            self.rules[case.condition] = known
-            return known
-        end = _end(case, answers, self._lowering.source)
+    def rules_of(self, cases: Iterable[Case], answers: Answers) -> Iterator[Rule]:
+        """The cases lowered in turn; one that is as it was before, as an object, is what it was."""
+        before = self._before.rules if self._before is not None else {}
+        for case in cases:
+            known = before.get(case.condition)
+            if known is not None and (known.case is case or _alike(known.case, case)):
+                self._take(case.condition, known.condition)
+                self.rules[case.condition] = known
+                yield known
+            else:
+                yield self._rule(case, answers)
+
+    def _rule(self, case: Case, answers: Answers) -> Rule:
+        end = end_of(case, answers, self._lowering.source)
         lowered = self.condition(case.condition)
         bounds = lowered.bounds
         sure = bounds.exact and end.only == YES
         unsure = None if sure else Entry(bounds.possibly, Verdict.RESIDUAL, RESIDUAL)
         reasons = (*end.reasons, *_placed(lowered.notes.reasons, case.label))
         covered = RuleCoverage(case.label, end.verdict, not reasons, reasons)
-        rule = Rule(case, end, end.entry(bounds.surely), unsure, covered)
+        ends = end.verdict, end.answer
+        rule = Rule(case, end.entry(bounds.surely), unsure, covered, lowered, ends, (case.label, end.verdict))
         if not end.answer and not end.reasons:  # answers are of one decision
             self.rules[case.condition] = rule
         return rule
 
 
-def _same_end(rule: Rule) -> tuple[Verdict, str]:
-    """Cases that end the same, next to each other, may change places."""
-    return rule.end.verdict, rule.end.answer
+def _alike(one: Case, other: Case) -> bool:
+    return one.label is other.label and one.value == other.value
 
 
 def _loops(
     conditions: Iterable[Formula], before: Mapping[Formula, tuple[Formula, ...]]
 ) -> dict[Formula, tuple[Formula, ...]]:
     """The loops over members of claims in each condition, those within loops aside."""
-    found: dict[Formula, tuple[Formula, ...]] = {}
-    for condition in conditions:
-        known = before.get(condition)
-        found[condition] = _loops_in(condition) if known is None else known
-    return found
+    known = before.get
+    return {each: _loops_in(each) if (found := known(each)) is None else found for each in conditions}
 
 
 def _calls(
     conditions: Iterable[Formula], before: Mapping[Formula, tuple[Apply, ...]]
 ) -> dict[Formula, tuple[Apply, ...]]:
     """The calls on tokens in each condition."""
-    found: dict[Formula, tuple[Apply, ...]] = {}
-    for condition in conditions:
-        known = before.get(condition)
-        found[condition] = calls_on_tokens(condition) if known is None else known
-    return found
+    known = before.get
+    return {each: calls_on_tokens(each) if (found := known(each)) is None else found for each in conditions}
 
 
 def _loops_in(condition: Formula) -> tuple[Formula, ...]:
@@ -263,7 +269,7 @@ def _loops_in(condition: Formula) -> tuple[Formula, ...]:
 def _often(looped: Mapping[Formula, Iterable[Formula]]) -> frozenset[tuple[object, ...]]:
     """The claims over whose members many conditions loop: that one is an object is said once for all."""
     counts: Counter[tuple[object, ...]] = Counter()
-    for node in {node for loops in looped.values() for node in loops}:
+    for node in set(chain.from_iterable(looped.values())):
         if isinstance(node.atom, Exists) and isinstance(node.atom.source, Input):
             counts[node.atom.source.path] += 1
     return frozenset(path for path, count in counts.items() if count > MAX_LINEAR)
@@ -303,87 +309,3 @@ def _placed(reasons: Iterable[Reason], label: Location) -> tuple[Reason, ...]:
         for each in reasons
     }
     return tuple(sorted(found, key=lambda reason: (reason.location, reason.text)))
-
-
-def _settled(outcome: Outcome) -> list[Case]:
-    """The cases, those whose value the request brings split into the verdicts that it can mean."""
-    cases: list[Case] = []
-    builder = outcome.builder
-    for case in outcome.cases:
-        if case.value is not None and isinstance(case.value, ObjectOf):
-            found = combinations(builder, case.condition, case.value)
-            cases.extend(Case(condition, value, case.label) for condition, value in found)
-            continue
-        if not isinstance(case.value, Input | Element | Apply):
-            cases.append(case)
-            continue
-        yes = builder.both(case.condition, builder.is_in(case.value, (Key(True),)))
-        response = builder.both(case.condition, builder.atom(IsKind(case.value, "object")))
-        cases.append(Case(yes, Known(True), case.label))
-        cases.append(Case(response, case.value, case.label))
-        cases.append(Case(case.condition, Known(False), case.label))
-    return _possible(cases)
-
-
-def _possible(cases: list[Case]) -> list[Case]:
-    """The cases without the objects that no request can get."""
-    objects = [isinstance(case.value, Known) and isinstance(case.value.value, dict) for case in cases]
-    if not any(objects):
-        return cases
-    found = reachable([case.condition for case in cases])
-    return [case for case, its, comes in zip(cases, objects, found, strict=True) if comes or not its]
-
-
-@dataclass(frozen=True, slots=True)
-class _End:
-    """What becomes of a request in a case."""
-
-    verdict: Verdict
-    name: str
-    answer: str = ""
-    reasons: tuple[Reason, ...] = ()
-    only: Predicate = YES
-    """Of other requests the engine decides."""
-
-    def entry(self, predicate: Predicate) -> Entry:
-        return Entry(all_of((predicate, self.only)), self.verdict, self.name, self.answer)
-
-
-def _end(case: Case, answers: Answers, source: Callable[[Symbol], Source | None]) -> _End:
-    """A boolean ends in the native filter; what says more, as a status, is an answer, or the engine's."""
-    if case.value is None:
-        return _End(Verdict.DENY, _rule(case))
-    value = case.value.value if isinstance(case.value, Known) else None
-    if isinstance(value, dict) and value.keys() == {"allowed"}:
-        value = value["allowed"]
-    if value is True:
-        return _End(Verdict.ALLOW, _rule(case, passing=True))
-    if isinstance(case.value, Known) and not isinstance(value, dict):
-        return _End(Verdict.DENY, _rule(case))
-    made = template(case.value, source)
-    if made is None:
-        return _asked(case, "answers with values of the request", hints.CONSTANTS)
-    found = answers.to(made)
-    if isinstance(found, str):
-        return _asked(case, f"answers with an object that {found}", hints.PLAIN)
-    verdict = Verdict.ALLOW if found.allowed else Verdict.DENY
-    told = [(_UNFILLED, hints.TEXTS)] * bool(made.claims) + [(_UNPRINTABLE, hints.NAMES)] * bool(made.callers)
-    reasons = tuple(Reason(why, case.label, hint, always=False) for why, hint in told)
-    return _End(verdict, found.name(_rule(case)), found.prefix, reasons, made.fillable)
-
-
-_UNFILLED = "is for the engine where a claim that it answers with is no text, or an empty one"
-_UNPRINTABLE = "is for the engine where who calls, with which it answers, has control characters in the name"
-
-
-def _asked(case: Case, reason: str, hint: str) -> _End:
-    return _End(Verdict.RESIDUAL, RESIDUAL, reasons=(Reason(reason, case.label, hint),))
-
-
-def _rule(case: Case, *, passing: bool = False) -> str:
-    if case.label is NOWHERE:
-        # The gate lets nothing pass but by a name with a colon.
-        return "default:allow" if passing else "default"
-    # Names stand in lines of the access log.
-    file = "".join(char if char.isprintable() else "?" for char in case.label.file)
-    return f"{file}:{case.label.row}"

@@ -32,7 +32,7 @@ from google.protobuf.duration_pb2 import Duration
 from xds.type.matcher.v3.matcher_pb2 import Matcher
 
 from palisade.enforce.envoy.dealing import PARTS, Dealt, deal
-from palisade.enforce.envoy.decision import RESIDUAL
+from palisade.enforce.envoy.ends import RESIDUAL
 from palisade.enforce.envoy.predicate import (
     Predicate,
     Text,

@@ -63,24 +63,24 @@ def _check(
 
     scoped: dict[int, ScopedModule] = {}
 
-    def scope(module: ast.Module, stand: Mapping[int, RuleResult]) -> ScopedModule:
-        scoped[id(module)] = scope_module(module, exported[module.package], known, stand)
+    def scope(module: ast.Module, stand: ModuleResult | None) -> ScopedModule:
+        results = stand.rules if stand is not None else ()
+        scoped[id(module)] = scope_module(module, exported[module.package], known, results)
         return scoped[id(module)]
 
     tree = RuleTree(
         rule.checked
         for module in modules
-        for rule in (kept.get(id(module)) or scope(module, parts.get(id(module), {}))).rules
+        for rule in (kept.get(id(module)) or scope(module, parts.get(id(module)))).rules
     )
     calls = Calls(tree, known)
     for module in modules:
         its = id(module)
-        if its in kept and not kept[its].still_holds(calls.arity):
-            parts[its] = {id(each.rule): each for each in kept.pop(its).rules}
-        if its in parts:
-            stand = {at: each for at, each in parts[its].items() if each.still_holds(calls.arity)}
-            if its not in scoped or len(stand) < len(parts[its]):
-                scope(module, stand)
+        known_of = kept.get(its) or parts.get(its)
+        stand = known_of.that_hold(calls.arity) if known_of is not None else None
+        if stand is not known_of:
+            kept.pop(its, None)
+            scope(module, stand)
     _annotate(modules, scoped.values())
     results = {id(module): kept.get(id(module)) or _finish(scoped[id(module)], calls) for module in modules}
     every = [rule.checked for module in modules for rule in results[id(module)].rules]

@@ -59,6 +59,18 @@ class ModuleResult:
         """Whether the functions that the module calls take as many arguments as they did."""
         return not self.replaces_data and all(arity(call) == given for call, given in self.callees)
 
+    def without(self, moved: frozenset[str]) -> ModuleResult:
+        """The results of the rules that mention none of these names."""
+        if moved.isdisjoint(self.mentioned):
+            return self
+        return self.of(self.module, tuple(each for each in self.rules if moved.isdisjoint(each.mentioned)))
+
+    def that_hold(self, arity: Callable[[ast.Call], int | None]) -> ModuleResult:
+        """The results of the rules that call functions which take as many arguments as they did."""
+        if self.still_holds(arity):
+            return self
+        return self.of(self.module, tuple(each for each in self.rules if each.still_holds(arity)))
+
 
 @dataclass(frozen=True, slots=True)
 class Work:
@@ -70,8 +82,8 @@ class Work:
 
     def reusable(
         self, modules: Iterable[ast.Module], exported: Mapping[Path, frozenset[str]]
-    ) -> tuple[dict[int, ModuleResult], dict[int, dict[int, RuleResult]]]:
-        """The results that may stand, as far as names go: of whole modules, and else of rules in a module.
+    ) -> tuple[dict[int, ModuleResult], dict[int, ModuleResult]]:
+        """The results that may stand, as far as names go: of whole modules, and else of rules of a module.
 
         None where annotations changed: they reach far.
         """
@@ -81,7 +93,7 @@ class Work:
         by_file = {result.module.loc.file: result for result in self.results.values()}
         moved: dict[Path, frozenset[str]] = {}
         whole: dict[int, ModuleResult] = {}
-        parts: dict[int, dict[int, RuleResult]] = {}
+        parts: dict[int, ModuleResult] = {}
         for module in modules:
             result = self.results.get(id(module)) or by_file.get(module.loc.file)
             if result is None or not _alike(result.module, module):
@@ -92,9 +104,7 @@ class Work:
             if result.module is module and moved[package].isdisjoint(result.mentioned):
                 whole[id(module)] = result
             else:
-                parts[id(module)] = {
-                    id(each.rule): each for each in result.rules if moved[package].isdisjoint(each.mentioned)
-                }
+                parts[id(module)] = result.without(moved[package])
         return whole, parts
 
 

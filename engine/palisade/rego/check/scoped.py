@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 
 from palisade.rego import ast
@@ -51,12 +51,13 @@ def scope_module(
     module: ast.Module,
     own: Mapping[str, ast.Ref],
     builtins: Container[str],
-    known: Mapping[int, RuleResult],
+    results: Iterable[RuleResult],
 ) -> ScopedModule:
     """The module's rules with their names resolved; `own` is what its package exports.
 
-    `known` are results of rules, by the identity of the rule, that stand.
+    `results` are those of rules of which some may be in the module: they stand.
     """
+    known = {id(each.rule): each for each in results}
     problems = Problems(module.source)
     names = module_names(module.imports, own)
     rules = tuple(

@@ -59,19 +59,31 @@ class RuleTree:
         self.root = Node()
         self._found: dict[tuple[Key | None, ...], frozenset[Path]] = {}
         self._places: list[Node] = []
+        # Of most documents there are many rules, and most are named by plain strings.
+        named: dict[Path, Node] = {}
         for rule in rules:
-            node = self.root
-            for key in ground(rule):
-                child = node.children.get(key)
-                if child is None:
-                    child = node.children[key] = Node((*node.path, key))
-                node = child
+            plain = not rule.rule.head.path
+            node = named.get(rule.path) if plain else None
+            if node is None:
+                node = self._node(ground(rule))
+                if plain:
+                    named[rule.path] = node
             node.rules.append(rule)
             self._places.append(node)
 
+    def _node(self, path: Iterable[Key]) -> Node:
+        """The node at the path, made where it is not there yet."""
+        node = self.root
+        for key in path:
+            child = node.children.get(key)
+            if child is None:
+                child = node.children[key] = Node((*node.path, key))
+            node = child
+        return node
+
     def settle(self, rules: Sequence[CheckedRule]) -> None:
         """Puts the finished rules in the places of those the tree was made of, in the same order."""
-        for node in self._places:
+        for node in set(self._places):
             node.rules = []
         for node, rule in zip(self._places, rules, strict=True):
             node.rules.append(rule)

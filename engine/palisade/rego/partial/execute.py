@@ -21,6 +21,7 @@ from palisade.rego.partial.blocks import MAX_OF_RULE, MAX_STATEMENTS, Blocks, re
 from palisade.rego.partial.flow import RESULT, Liveness, all_stmts
 from palisade.rego.partial.formula import TRUE, Builder, Formula
 from palisade.rego.partial.opaque import Failing, opaque_values
+from palisade.rego.partial.runs import Followed, Run
 from palisade.rego.partial.terms import (
     Input,
     Known,
@@ -33,6 +34,7 @@ from palisade.rego.partial.worlds import (
     RETURN,
     Env,
     KeptEnv,
+    Reason,
     Result,
     Step,
     Unsupported,
@@ -72,16 +74,6 @@ class Outcome:
     """What the evaluation of the next revision starts from."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Followed:
-    """What a block of a rule came to, and the functions that it called on the way."""
-
-    block: ir.Block
-    result: Result
-    called: tuple[ir.Func, ...]
-    label: Location
-
-
 class Executor(Blocks):
     """One policy's symbolic runs. Results of functions are kept, by their arguments."""
 
@@ -105,7 +97,10 @@ class Executor(Blocks):
         self._flow: Liveness = Liveness(before._flow if before is not None else None)
         self._failing: Failing = Failing(policy, before._failing if before is not None else None)
         self._before = before._followed if before is not None else {}
-        self._followed: dict[object, _Followed] = {}
+        self._followed: dict[object, Followed] = {}
+        self._known_cases: dict[Formula, Case] = before._known_cases if before is not None else {}
+        self._runs_before: dict[object, Run] = before._runs if before is not None else {}
+        self._runs: dict[object, Run] = {}
         self._envs: dict[object, Env] = {} if before is None else before._envs
         self._kept: dict[object, tuple[list[Step], frozenset[ir.Func | None], Worlds]] = {}
         self._rules = frozenset(func.name for func in policy.funcs if len(func.params) == _OF_RULES)
@@ -131,25 +126,36 @@ class Executor(Blocks):
             name = print_ref(ast.Ref(ast.Var("data"), tuple(map(ast.Scalar, path))))
             plan = next(plan for plan in self._policy.plans if plan.name == name)
             env: dict[int, Symbol] = dict(zip((ir.INPUT, ir.DATA), args, strict=True))
-            worlds, result = self._sequence(plan.blocks, env, frozenset((RESULT,)), guard=True), RESULT
+            worlds, result = self._in_turn((name,), plan.blocks, env, frozenset((RESULT,))), RESULT
         self._settle()
         builder = self.builder
         cases: list[Case] = []
         errors: list[Formula] = []
-        before: list[Formula] = []
+        before: list[list[Reason]] = []
         for state in worlds.states:
             reached = state.reached(builder)
             if state.signal == ERROR:
                 here = builder.any(condition for condition, _ in reached)
-                errors.append(builder.both(here, builder.negate(builder.any(before))))
+                above = builder.any(condition for reasons in before for condition, _ in reasons)
+                errors.append(builder.both(here, builder.negate(above)))
             else:
-                cases.extend(Case(each, state.env.get(result), label) for each, label in reached)
-            before.extend(condition for condition, _ in reached)
+                self._add_cases(cases, reached, state.env.get(result))
+            before.append(reached)
+        self._known_cases = {case.condition: case for case in cases}
         return Outcome(tuple(cases), builder.any(errors), builder, self)
+
+    def _add_cases(self, cases: list[Case], reached: list[Reason], value: Symbol | None) -> None:
+        """A case for each of the conditions; one that was there before is the same object."""
+        known = self._known_cases.get
+        for condition, label in reached:
+            case = known(condition)
+            if case is None or case.value is not value or case.label is not label:
+                case = Case(condition, value, label)
+            cases.append(case)
 
     def _settle(self) -> None:
         """Lets go of what earlier runs knew and this one did not need."""
-        self._before = {}
+        self._before, self._runs_before = {}, {}
         self._flow.settle()
         self._failing.settle()
         if not self._first_size:
@@ -159,7 +165,8 @@ class Executor(Blocks):
         env = dict(zip(func.params, args, strict=True))
         outer, self._final = self._final, self._failing.final(func)
         try:
-            return self._sequence(func.blocks, env, frozenset((func.result, *func.params)), guard=True)
+            live = frozenset((func.result, *func.params))
+            return self._in_turn((func.name, *args), func.blocks, env, live)
         finally:
             self._final = outer
 
@@ -185,34 +192,58 @@ class Executor(Blocks):
         blocks: Sequence[ir.Block],
         env: Env,
         outside: frozenset[int],
-        *,
-        guard: bool = False,
         given: int | None = None,
     ) -> Worlds:
-        """Runs blocks in turn. With `guard`, one that cannot be followed becomes opaque by itself. `given` is
-        as for Worlds."""
+        """Runs blocks in turn. `given` is as for Worlds."""
         worlds = Worlds(env, self.builder, given)
         blocks = tuple(blocks)
         for block, live in zip(blocks, self._flow.chain(blocks, outside), strict=True):
-            if guard:
-                known = self._recall(block, worlds.last.env, live)
-                if known is not None and worlds.more(known.result, known.label):
-                    continue
-            worlds.advance(
-                partial(self._guarded if guard else self._block, block, live=live), self._label(block)
-            )
+            worlds.advance(partial(self._block, block, live=live), self._label(block))
         return worlds
 
-    def _recall(self, block: ir.Block, env: Env, live: frozenset[int]) -> _Followed | None:
+    def _in_turn(self, name: object, blocks: Sequence[ir.Block], env: Env, outside: frozenset[int]) -> Worlds:
+        """Runs the rules of a document in turn, along what they came to before under the same name; one that
+        cannot be followed becomes opaque by itself."""
+        blocks = tuple(blocks)
+        worlds = Worlds(env, self.builder)
+        before = self._runs_before.get(name)
+        if before is not None and before.final != self._final:
+            before = None
+        run = self._runs[name] = Run(blocks, self._flow.chain(blocks, outside, before), self._final)
+        at, size = -1, len(before.blocks) if before is not None else 0
+        for number, (block, live) in enumerate(zip(blocks, run.live, strict=True)):
+            known = None
+            if before is not None:
+                at += 1
+                if at >= size or before.blocks[at] is not block:
+                    at = before.place(block)
+                if at >= 0 and (before.live[at] is live or before.live[at] == live):
+                    known = before.known[at]
+                    if known is not None and known.called and not self._calls_again(known):
+                        known = None
+            if known is None:
+                known = self._recall(block, worlds.last.env, live)
+            if known is not None and worlds.more(known.result, known.label):
+                run.known[number] = known
+            else:
+                worlds.advance(partial(self._guarded, block, live=live), self._label(block))
+        return worlds
+
+    def _calls_again(self, known: Followed) -> bool:
+        """Whether the functions that were called are what they were; then they are called here too."""
+        if any(self._functions.get(func.name) is not func for func in known.called):
+            return False
+        self._called.update(known.called)
+        return True
+
+    def _recall(self, block: ir.Block, env: Env, live: frozenset[int]) -> Followed | None:
         """What the block came to before."""
         at = id(block), env_key(env), live, self._final
         known = self._before.get(at)
         if known is None:
             return None
-        if known.called:
-            if any(self._functions.get(func.name) is not func for func in known.called):
-                return None
-            self._called.update(known.called)
+        if known.called and not self._calls_again(known):
+            return None
         self._followed[at] = known
         return known
 
@@ -233,7 +264,7 @@ class Executor(Blocks):
             if len(called) == len(self._called):
                 at = id(block), env_key(env), live, self._final
                 result = self._with_known_envs(result)
-                self._followed[at] = _Followed(block, result, called, self._label(block))
+                self._followed[at] = Followed(block, result, called, self._label(block))
         finally:
             self._branching, self._branches = branching, branches
             self._bound = bound

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from palisade.rego import ir
+
+if TYPE_CHECKING:
+    from palisade.rego.partial.runs import Run
 
 V = TypeVar("V")
 
@@ -169,11 +172,24 @@ class Liveness:
             can_end = can_end or not isinstance(stmt, (ir.ResetLocalStmt, ir.MakeSetStmt, ir.MakeObjectStmt))
         return self._scanned.set(block, (frozenset(needs), frozenset(leading)))
 
-    def chain(self, blocks: tuple[ir.Block, ...], outside: frozenset[int]) -> list[frozenset[int]]:
-        """What is live behind each of the blocks, where `outside` is live behind the last."""
+    def chain(
+        self, blocks: tuple[ir.Block, ...], outside: frozenset[int], before: Run | None = None
+    ) -> list[frozenset[int]]:
+        """What is live behind each of the blocks, where `outside` is live behind the last.
+
+        What was found out for a run through the same blocks `before` is not asked for again.
+        """
         live = outside
         result = [live] * len(blocks)
+        at = len(before.blocks) if before is not None else 0
         for index in range(len(blocks) - 1, 0, -1):
+            if before is not None:
+                at -= 1
+                if at < 0 or before.blocks[at] is not blocks[index]:
+                    at = before.place(blocks[index])
+                if at > 0 and (before.live[at] is live or before.live[at] == live):
+                    live = result[index - 1] = before.live[at - 1]
+                    continue
             exposed, killed = self._scan(blocks[index])
             if not (exposed <= live and live.isdisjoint(killed)):
                 live = (live - killed) | exposed

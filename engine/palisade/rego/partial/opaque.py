@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from palisade.rego import ir
 from palisade.rego.codegen.facts import analyse
-from palisade.rego.partial.flow import ByBlock, all_stmts, changed, stmts_below, written
+from palisade.rego.partial.flow import all_stmts, changed, stmts_below, written
 from palisade.rego.partial.terms import Known, Symbol, Unknown
 from palisade.rego.partial.worlds import Env
 
@@ -16,7 +16,9 @@ class Failing:
 
     def __init__(self, policy: ir.Policy, before: Failing | None = None) -> None:
         self._functions = {func.name: func for func in policy.funcs}
-        self._true: ByBlock[tuple[int, bool]] = ByBlock(before._true if before is not None else None)
+        # The functions that only ever answer true; of an edited one, only what changed is looked at.
+        self._true: dict[str, ir.Func] = {}
+        self._true_before = before._true if before is not None else {}
         self._final: dict[str, int | None] = {}
         self._known: dict[str, bool] = {}
 
@@ -48,17 +50,16 @@ class Failing:
 
     def settle(self) -> None:
         """Forgets what was known before and not asked for since."""
-        self._true.settle()
+        self._true_before = {}
 
     def _only_true(self, func: ir.Func) -> bool:
         """Whether all that the function ever answers is true, or its default: the usual case."""
-        for block in func.blocks:
-            known = self._true.get(block)
-            if known is None or known[0] != func.result:
-                known = self._true.set(block, (func.result, _answers_true(block, func.result)))
-            if not known[1]:
-                return False
-        return True
+        before = self._true_before.get(func.name)
+        known = set(map(id, before.blocks)) if before is not None and before.result == func.result else ()
+        if all(_answers_true(block, func.result) for block in func.blocks if id(block) not in known):
+            self._true[func.name] = func
+            return True
+        return False
 
     def _function(self, name: str) -> bool:
         if name not in self._known:

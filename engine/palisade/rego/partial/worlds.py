@@ -149,9 +149,12 @@ class Worlds:
         self._builder = builder
         self._given = given
         self.states: list[State] = [State.of([(TRUE, NOWHERE)], env)]
+        self._adding: tuple[Env, int, Env, list[Reason]] | None = None
+        """While blocks only add to what leads to one state: that, the other one, and what is added to."""
 
     def advance(self, run: Callable[[Env], Result], label: Location) -> None:
         """Takes every state that still goes on through one block. A block runs once for each environment."""
+        self._adding = None
         states: list[State] = []
         runs: dict[object, Result] = {}
         for state in self.states:
@@ -184,6 +187,18 @@ class Worlds:
     def more(self, result: Result, label: Location) -> bool:
         """Takes the last state through a block as `advance` does, where that only adds to what leads to the
         other state there is: what all rules but the first of a document do. False where it is not so."""
+        if self._adding is not None and len(result.steps) == 1:
+            env, signal, rest, reasons = self._adding
+            only = result.steps[0]
+            # Of ten thousand rules nearly all leave the very same environments.
+            if (
+                only.env is env
+                and result.rest is rest
+                and only.signal == signal
+                and only.condition is not TRUE
+            ):
+                reasons.extend(only.parts or ((only.condition, label),))
+                return True
         if len(self.states) != 2 or len(result.steps) != 1:
             return False
         ended, going = self.states
@@ -202,6 +217,8 @@ class Worlds:
             return False
         for reason in step.parts or ((step.condition, label),):
             ended.add(reason, self._builder)
+        if step.env is ended.env and result.rest is going.env:
+            self._adding = (ended.env, ended.signal, going.env, ended.origin)
         return True
 
     def _join(self, states: list[State]) -> None:

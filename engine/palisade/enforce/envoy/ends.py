@@ -1,0 +1,111 @@
+"""What becomes of a request in each case of a decision: the verdict, its name, the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from palisade.enforce.envoy import hints
+from palisade.enforce.envoy.answers import Answers
+from palisade.enforce.envoy.bounds import Reason
+from palisade.enforce.envoy.predicate import YES, Predicate, all_of
+from palisade.enforce.envoy.sources import Source
+from palisade.enforce.envoy.templates import template
+from palisade.enforce.envoy.tree import Entry, Verdict
+from palisade.rego.errors import NOWHERE
+from palisade.rego.partial import Case, Outcome
+from palisade.rego.partial.finite import combinations
+from palisade.rego.partial.formula import IsKind
+from palisade.rego.partial.reachable import reachable
+from palisade.rego.partial.terms import Apply, Element, Input, Known, ObjectOf, Symbol
+from palisade.rego.values import Key
+
+RESIDUAL = "residual"
+"""The name under which Envoy reports a request that goes on to the engine."""
+
+
+def settled(outcome: Outcome) -> list[Case]:
+    """The cases, those whose value the request brings split into the verdicts that it can mean."""
+    cases: list[Case] = []
+    builder = outcome.builder
+    for case in outcome.cases:
+        if type(case.value) is Known:  # as nearly all are
+            cases.append(case)
+            continue
+        if case.value is not None and isinstance(case.value, ObjectOf):
+            found = combinations(builder, case.condition, case.value)
+            cases.extend(Case(condition, value, case.label) for condition, value in found)
+            continue
+        if not isinstance(case.value, Input | Element | Apply):
+            cases.append(case)
+            continue
+        yes = builder.both(case.condition, builder.is_in(case.value, (Key(True),)))
+        response = builder.both(case.condition, builder.atom(IsKind(case.value, "object")))
+        cases.append(Case(yes, Known(True), case.label))
+        cases.append(Case(response, case.value, case.label))
+        cases.append(Case(case.condition, Known(False), case.label))
+    return _possible(cases)
+
+
+def _possible(cases: list[Case]) -> list[Case]:
+    """The cases without the objects that no request can get."""
+    objects = [isinstance(case.value, Known) and isinstance(case.value.value, dict) for case in cases]
+    if not any(objects):
+        return cases
+    found = reachable([case.condition for case in cases])
+    return [case for case, its, comes in zip(cases, objects, found, strict=True) if comes or not its]
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """What becomes of a request in a case."""
+
+    verdict: Verdict
+    name: str
+    answer: str = ""
+    reasons: tuple[Reason, ...] = ()
+    only: Predicate = YES
+    """Of other requests the engine decides."""
+
+    def entry(self, predicate: Predicate) -> Entry:
+        return Entry(all_of((predicate, self.only)), self.verdict, self.name, self.answer)
+
+
+def end_of(case: Case, answers: Answers, source: Callable[[Symbol], Source | None]) -> End:
+    """A boolean ends in the native filter; what says more, as a status, is an answer, or the engine's."""
+    if case.value is None:
+        return End(Verdict.DENY, _rule(case))
+    value = case.value.value if isinstance(case.value, Known) else None
+    if isinstance(value, dict) and value.keys() == {"allowed"}:
+        value = value["allowed"]
+    if value is True:
+        return End(Verdict.ALLOW, _rule(case, passing=True))
+    if isinstance(case.value, Known) and not isinstance(value, dict):
+        return End(Verdict.DENY, _rule(case))
+    made = template(case.value, source)
+    if made is None:
+        return _asked(case, "answers with values of the request", hints.CONSTANTS)
+    found = answers.to(made)
+    if isinstance(found, str):
+        return _asked(case, f"answers with an object that {found}", hints.PLAIN)
+    verdict = Verdict.ALLOW if found.allowed else Verdict.DENY
+    told = [(_UNFILLED, hints.TEXTS)] * bool(made.claims) + [(_UNPRINTABLE, hints.NAMES)] * bool(made.callers)
+    reasons = tuple(Reason(why, case.label, hint, always=False) for why, hint in told)
+    return End(verdict, found.name(_rule(case)), found.prefix, reasons, made.fillable)
+
+
+_UNFILLED = "is for the engine where a claim that it answers with is no text, or an empty one"
+_UNPRINTABLE = "is for the engine where who calls, with which it answers, has control characters in the name"
+
+
+def _asked(case: Case, reason: str, hint: str) -> End:
+    return End(Verdict.RESIDUAL, RESIDUAL, reasons=(Reason(reason, case.label, hint),))
+
+
+def _rule(case: Case, *, passing: bool = False) -> str:
+    if case.label is NOWHERE:
+        # The gate lets nothing pass but by a name with a colon.
+        return "default:allow" if passing else "default"
+    # Names stand in lines of the access log.
+    file = "".join(char if char.isprintable() else "?" for char in case.label.file)
+    return f"{file}:{case.label.row}"
