@@ -19,7 +19,7 @@ from palisade.rego.plan.tree import Node, Path
 _SPARE = 1_000
 """So many strings may be in the table, beside as many as are of use, before it is begun anew."""
 
-_Key: TypeAlias = tuple[int, Path, str]
+_Key: TypeAlias = tuple[Path, str]
 Shape: TypeAlias = tuple[tuple[object, ...], ...]
 
 
@@ -43,18 +43,47 @@ class Tables:
     files: dict[str, int] = field(default_factory=dict)
 
 
+class Section:
+    """What came of the rules of one document, as rules, as its start or as its end; by the rule's identity.
+
+    Of the plan at hand, the last one, and the one before that: a set and its shadow are planned in turns.
+    """
+
+    __slots__ = ("_before", "_now", "_older")
+
+    def __init__(self, before: dict[int, Planned], older: dict[int, Planned]) -> None:
+        self._now: dict[int, Planned] = {}
+        self._before = before
+        self._older = older
+
+    @property
+    def found(self) -> dict[int, Planned]:
+        """What came of the rules of the plan at hand."""
+        return self._now
+
+    def find(self, rule: ast.Rule) -> Planned | None:
+        """What came of the rule before."""
+        at = id(rule)
+        found = self._before.get(at) or self._older.get(at)
+        if found is not None:
+            self._now[at] = found
+        return found
+
+    def keep(self, planned: Planned) -> None:
+        self._now[id(planned.rule)] = planned
+
+
 class Memory:
-    """Belongs to one plan after the other: `begin`, any number of `find` and `keep`, `end`, under `lock`."""
+    """Belongs to one plan after the other: `begin`, any number of sections, `end`, under `lock`."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.tables = Tables()
         self._for: object = None
-        # Of the last plan and the one before: a set and its shadow are planned in turns.
-        self._rules: dict[_Key, Planned] = {}
-        self._older: dict[_Key, Planned] = {}
+        self._rules: dict[_Key, dict[int, Planned]] = {}
+        self._older: dict[_Key, dict[int, Planned]] = {}
         self._funcs: dict[str, tuple[ir.Func, ...]] = {}
-        self._used: dict[_Key, Planned] = {}
+        self._sections: dict[_Key, Section] = {}
 
     def begin(self, root: Node, *settings: object) -> None:
         """Forgets everything where documents have another shape, or plans other settings, than before."""
@@ -62,18 +91,15 @@ class Memory:
         if wanted != self._for:
             self._for, self.tables = wanted, Tables()
             self._rules, self._older, self._funcs = {}, {}, {}
-        self._used = {}
+        self._sections = {}
 
-    def find(self, rule: ast.Rule, path: Path, what: str) -> Planned | None:
-        """What came of the rule before, as one of the document at the path."""
-        at = id(rule), path, what
-        found = self._rules.get(at) or self._older.get(at)
-        if found is not None:
-            self._used[at] = found
+    def section(self, path: Path, what: str) -> Section:
+        """What came of the rules of the document at the path."""
+        at = path, what
+        found = self._sections.get(at)
+        if found is None:
+            found = self._sections[at] = Section(self._rules.get(at, {}), self._older.get(at, {}))
         return found
-
-    def keep(self, path: Path, what: str, planned: Planned) -> None:
-        self._used[id(planned.rule), path, what] = planned
 
     def end(
         self, funcs: Sequence[ir.Func], used: Iterable[str]
@@ -84,7 +110,8 @@ class Memory:
         """
         same = tuple(_same(self._funcs.get(func.name, ()), func) for func in funcs)
         self._funcs |= {func.name: (func, *self._funcs.get(func.name, ())[:1]) for func in same}
-        self._rules, self._older, self._used = self._used, self._rules, {}
+        now = {at: section.found for at, section in self._sections.items()}
+        self._rules, self._older, self._sections = now, self._rules, {}
         named = frozenset(used)
         texts = tuple(text if text in named else "" for text in self.tables.texts)
         if len(texts) > 2 * len(named) + _SPARE:

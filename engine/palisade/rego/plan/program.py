@@ -12,9 +12,9 @@ from palisade.rego import ast, ir
 from palisade.rego.check.signatures import Signature
 from palisade.rego.errors import Location
 from palisade.rego.plan import overlay
-from palisade.rego.plan.memory import Memory, Planned, Tables
+from palisade.rego.plan.memory import Memory, Planned, Section, Tables
 from palisade.rego.plan.overlay import Overlay
-from palisade.rego.plan.tree import Node, Path, spelled
+from palisade.rego.plan.tree import Node, spelled
 
 
 class PlanError(Exception):
@@ -91,11 +91,8 @@ class Program:
             self.tasks.append(Task(node, under, generation))
         return name
 
-    def remembered(self, rule: ast.Rule, path: Path, what: str) -> tuple[ir.Block, ...] | None:
-        """The blocks of a rule of the document at the path, where they are known from before."""
-        found = self.memory.find(rule, path, what) if self.memory is not None else None
-        if found is None:
-            return None
+    def take(self, found: Planned) -> None:
+        """Asks for what planning a rule asked for before."""
         self.used |= found.strings
         if found.builtins:
             self.builtins |= found.builtins
@@ -104,20 +101,19 @@ class Program:
             if node is None:
                 raise AssertionError(f"{document} is in no tree of this shape")
             self.function(node, overlay.NONE)
-        return found.blocks
 
     @contextmanager
-    def noting(self, rule: ast.Rule, path: Path, what: str, blocks: list[ir.Block]) -> Iterator[None]:
+    def noting(self, rule: ast.Rule, section: Section, blocks: list[ir.Block]) -> Iterator[None]:
         """While a rule is planned into the blocks: what comes of it is remembered, where that may be."""
         used, builtins, asked = self.used, self.builtins, self.asked
         self.used, self.builtins, self.asked = set(), set(), []
         yield
         # Functions under an overlay are named by the order in which a plan comes to need overlays.
         alone = all(under == overlay.NONE for _, under in self.asked)
-        if self.memory is not None and alone:
+        if alone:
             documents = tuple(dict.fromkeys(node.path for node, _ in self.asked if node.members))
             found = Planned(rule, tuple(blocks), frozenset(self.used), frozenset(self.builtins), documents)
-            self.memory.keep(path, what, found)
+            section.keep(found)
         used |= self.used
         builtins |= self.builtins
         self.used, self.builtins, self.asked = used, builtins, asked

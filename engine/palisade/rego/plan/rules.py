@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TypeAlias
 
 from palisade.rego import ast, ir
@@ -35,11 +35,9 @@ def plan(program: Program, task: Task) -> ir.Func:
     first = members[0]
     function.planned(first, function.start, "start")
     defaults = [member for member in members if member.rule.default]
-    for member in members:
-        if not member.rule.default:
-            function.planned(member, function.rule)
+    function.rules(member for member in members if not member.rule.default)
     for member in defaults:
-        function.planned(member, function.default)
+        function.planned(member, function.default, "rule")
     function.planned(first, function.end, "end")
     return ir.Func(
         name=program.function(task.node, task.overlay),
@@ -60,7 +58,7 @@ class _Function:
         self._is_set = task.node.members[0].rule.head.is_set and not self._is_object
         self._first_local = scope.next_local
         # Under an overlay the same rule comes to other blocks.
-        self._remembers = scope.program.memory is not None and task.overlay == NONE
+        self._memory = scope.program.memory if task.overlay == NONE else None
         self._path = task.node.path
 
     def start(self, first: Member) -> None:
@@ -79,19 +77,31 @@ class _Function:
         with scope.block(self.blocks):
             scope.add(ir.ReturnLocalStmt(self._result, **scope.at))
 
-    def planned(self, member: Member, plan: Callable[[Member], None], what: str = "rule") -> None:
+    def planned(self, member: Member, plan: Callable[[Member], None], what: str) -> None:
         """Plans what a rule comes to, or takes it as it was planned before."""
-        program = self._scope.program
-        if not self._remembers:
-            plan(member)
-            return
-        blocks = program.remembered(member.rule, self._path, what)
-        if blocks is None:
-            done, self.blocks = self.blocks, []
-            with program.noting(member.rule, self._path, what, self.blocks):
+        self._planned((member,), plan, what)
+
+    def rules(self, members: Iterable[Member]) -> None:
+        """Plans the rules that are no defaults, or takes them as they were planned before."""
+        self._planned(members, self.rule, "rule")
+
+    def _planned(self, members: Iterable[Member], plan: Callable[[Member], None], what: str) -> None:
+        if self._memory is None:
+            for member in members:
                 plan(member)
-            blocks, self.blocks = tuple(self.blocks), done
-        self.blocks.extend(blocks)
+            return
+        program, section = self._scope.program, self._memory.section(self._path, what)
+        for member in members:
+            found = section.find(member.rule)
+            if found is not None:
+                program.take(found)
+                self.blocks.extend(found.blocks)
+                continue
+            done, self.blocks = self.blocks, []
+            with program.noting(member.rule, section, self.blocks):
+                plan(member)
+            blocks, self.blocks = self.blocks, done
+            self.blocks.extend(blocks)
 
     def rule(self, member: Member) -> None:
         rule = member.rule
