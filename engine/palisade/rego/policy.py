@@ -8,6 +8,7 @@ A path is planned and made into Python when it is first asked for, and kept.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
@@ -149,14 +150,14 @@ class Policy:
                 except (RecursionError, MemoryError) as error:
                     return guarded(_again, error)
 
-            return call
+            return _owning(call, program)
         results = program.plans[path]
 
         def ask(input: Value = UNDEFINED) -> Value:
             found = guarded(results, input, data, [], Frame(Run(setup), static))
             return found[0]["result"] if found else UNDEFINED
 
-        return ask
+        return _owning(ask, program)
 
     def query(
         self,
@@ -235,6 +236,12 @@ def _written(policy: ir.Policy, name: str, before: codegen.Kept | None = None) -
         return codegen.compile_plan(policy, before)
     except RecursionError:
         raise _too_deep([name]) from None
+
+
+def _owning(prepared: Prepared, program: codegen.Program) -> Prepared:
+    """The function, with which the program goes that it calls."""
+    weakref.finalize(prepared, program.release).atexit = False
+    return prepared
 
 
 def _too_deep(entrypoints: Iterable[str]) -> CompileError:

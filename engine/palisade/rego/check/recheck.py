@@ -50,7 +50,9 @@ class ModuleResult:
 
     @classmethod
     def of(cls, module: ast.Module, rules: tuple[RuleResult, ...]) -> ModuleResult:
-        callees = {call.operator: (call, given) for rule in rules for call, given in rule.callees}
+        # Operators are the same object mostly, and take long to hash.
+        seen: dict[int, Callee] = {id(each[0].operator): each for rule in rules for each in rule.callees}
+        callees = {call.operator: (call, given) for call, given in seen.values()}
         mentioned = frozenset().union(*(rule.mentioned for rule in rules))
         replaces_data = any(rule.replaces_data for rule in rules)
         return cls(module, rules, mentioned, tuple(callees.values()), replaces_data)

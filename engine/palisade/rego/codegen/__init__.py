@@ -64,6 +64,9 @@ class Program:
     functions: Mapping[str, Callable[..., Value]]
     kept: Kept = field(repr=False)
     """For the program of the next plan to start from."""
+    release: Callable[[], None] = field(repr=False)
+    """Frees the program, of which nothing can be called any more then. Its functions see each other: without
+    this they, and tables as large as the policy, stay until the garbage collector looks at everything."""
 
 
 def compile_plan(policy: ir.Policy, previous: Kept | None = None) -> Program:
@@ -104,6 +107,7 @@ def _compile(policy: ir.Policy, kept: Kept) -> Program:
         ),
         MappingProxyType({func.name: namespace[f"f{numbers[func.name]}"] for func in policy.funcs}),
         kept,
+        namespace.clear,
     )
 
 
