@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, BinaryIO, TypeAlias
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
@@ -218,11 +218,22 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f"known here: {', '.join(words)}" if words else ""
 
 
+def _read(file: BinaryIO, most: int) -> bytes:
+    """So many bytes at most; asked for all at once, Python makes room for all of them for each small file."""
+    parts: list[bytes] = []
+    size = 1 << 16
+    while most > 0 and (part := file.read(min(size, most))):
+        parts.append(part)
+        most -= len(part)
+        size = 1 << 20
+    return b"".join(parts)
+
+
 def read_text(path: Path, name: str, code: str = CONFIG_ERROR) -> str | Diagnostic:
     """The text of a UTF-8 file, or why it cannot be read. What is not made for reading may have no end."""
     try:
         with path.open("rb") as file:
-            raw = file.read(_MOST_BYTES + 1)
+            raw = _read(file, _MOST_BYTES + 1)
     except FileNotFoundError:
         return Diagnostic(code, "no such file", Location(name, 1, 1), hint="check the path")
     except OSError as error:

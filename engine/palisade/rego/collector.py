@@ -6,8 +6,9 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# So many new objects are worth to be spared the collector's first look at them.
-_MANY = 20_000
+# So many new objects are worth to be spared the collector's first look at them: it takes some 20 ms where it
+# comes to those of a whole edit, just when that is to be pushed.
+_MANY = 2_000
 
 
 @contextmanager
