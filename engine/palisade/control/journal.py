@@ -72,7 +72,7 @@ class Why:
 
 
 def entry_of(revision: Revision, deployment: Deployment | None, why: Why) -> Entry:
-    """The entry of a revision that has just been put in force as this deployment."""
+    """The entry of a revision that has just been put in force as this deployment. Counts all its rules."""
     native, residual = deployment.rules if deployment else (0, 0)
     return Entry(
         number=0,

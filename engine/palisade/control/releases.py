@@ -337,7 +337,8 @@ class Releases:
 
     async def _keep(self, revision: Revision, why: Why) -> Entry:
         deployment = self._rollout.canary if why.share else self._rollout.deployment
-        entry = entry_of(revision, deployment, why)
+        # In a thread: the push of what was put in force goes first.
+        entry = await asyncio.to_thread(entry_of, revision, deployment, why)
         await self.journal.keep(entry, keep=self._inventory.history.keep)
         return entry
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import gc
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# So many new objects are worth to be spared the collector's first look at them: it takes some 20 ms where it
-# comes to those of a whole edit, just when that is to be pushed.
-_MANY = 2_000
+# What took so many seconds, or made so many more objects than it dropped, is spared the collector's first look:
+# that takes some 20 ms for an edit of a large set, just when it is to be pushed.
+_LONG = 0.01
+_MANY = 20_000
 
 
 @contextmanager
@@ -23,11 +25,13 @@ def collector_paused() -> Iterator[None]:
     if not gc.isenabled():
         yield
         return
+    started = time.perf_counter()
     gc.disable()
     try:
         yield
     finally:
-        if gc.get_count()[0] > _MANY and not gc.get_freeze_count():
+        large = time.perf_counter() - started > _LONG or gc.get_count()[0] > _MANY
+        if large and not gc.get_freeze_count():
             # Freezing and unfreezing moves everything into the oldest generation, without a look at it.
             gc.freeze()
             gc.unfreeze()
