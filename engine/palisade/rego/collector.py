@@ -7,8 +7,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# What took so many seconds, or made so many more objects than it dropped, is spared the collector's first look:
-# that takes some 20 ms for an edit of a large set, just when it is to be pushed.
+# What took so many seconds, or made so many more objects than it dropped, is spared the collector's first
+# look: that takes some 20 ms for an edit of a large set, just when it is to be pushed.
 _LONG = 0.01
 _MANY = 20_000
 
