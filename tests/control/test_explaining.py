@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from shared_helpers import Lines
 from palisade.control import explaining
 from palisade.control.engine import Engine
 from palisade.control.explaining import Explanations
+from palisade.control.explaining_process import frame
 from palisade.control.sidecars import Sidecars
 from palisade.control.status import status
 from palisade.decide.event import Event
@@ -230,6 +232,44 @@ def test_an_entry_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> Non
         explanations.explain(event(2), told.append)
         await asyncio.sleep(0.3)
         assert told == [explaining.LATE] * 2
+
+    asyncio.run(scenario())
+
+
+def test_what_cannot_be_sent_is_said_to_be_unexplained_and_ends_nothing() -> None:
+    told: list[Any] = []
+
+    async def scenario() -> None:
+        # No revision: what the process is told of one cannot be made of it.
+        async with Explanations("denied", lambda name: object()) as explanations:  # type: ignore[arg-type, return-value]
+            for number in range(2):
+                explanations.explain(event(number), told.append)
+                await soon(lambda: len(told) == number + 1)  # noqa: B023 - asked at once
+
+    asyncio.run(scenario())
+    assert told == [explaining.FAILED] * 2
+
+
+def test_what_is_about_to_be_sent_when_the_engine_ends_is_logged_without(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told: list[Any] = []
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slowly(message: object) -> bytes:
+        begun.set()
+        go_on.wait(20)
+        return frame(message)
+
+    monkeypatch.setattr(explaining, "frame", slowly)
+    monkeypatch.setattr(explaining.Setup, "of", lambda revision: revision)
+
+    async def scenario() -> None:
+        async with Explanations("denied", lambda name: object()) as explanations:  # type: ignore[arg-type, return-value]
+            explanations.explain(event(1), told.append)
+            await soon(begun.is_set)
+        assert told == [explaining.ENDED]
+        go_on.set()
 
     asyncio.run(scenario())
 

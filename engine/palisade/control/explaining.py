@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import pickle
 import sys
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -53,7 +52,7 @@ class _Waiting:
 
     question: Question
     done: Done
-    timer: asyncio.TimerHandle
+    timer: asyncio.TimerHandle | None = None
     answered: bool = False
 
 
@@ -103,8 +102,8 @@ class Explanations:
             self._miss(done, UNKNOWN)
             return
         self._number += 1
-        question = Question(self._number, told["revision"], told["function"], event)
-        waiting = _Waiting(question, done, asyncio.get_running_loop().call_later(PATIENCE, self._late))
+        waiting = _Waiting(Question(self._number, told["revision"], told["function"], event), done)
+        waiting.timer = asyncio.get_running_loop().call_later(PATIENCE, self._late, waiting)
         if first:
             self._waiting.appendleft(waiting)
         else:
@@ -121,19 +120,17 @@ class Explanations:
         if waiting.answered:
             return
         waiting.answered = True
-        waiting.timer.cancel()
+        if waiting.timer is not None:
+            waiting.timer.cancel()
         if missed:
             self._miss(waiting.done, found)
         else:
             self.explained += 1
             waiting.done(found)
 
-    def _late(self) -> None:
-        """The oldest entry has waited for too long: their times are all the same."""
-        now = asyncio.get_running_loop().time()
-        for each in (*self._under_way.values(), *self._waiting):
-            if each.timer.when() <= now:
-                self._answer(each, LATE, missed=True)
+    def _late(self, waiting: _Waiting) -> None:
+        """An entry has waited for too long."""
+        self._answer(waiting, LATE, missed=True)
         while self._waiting and self._waiting[0].answered:
             self._waiting.popleft()
 
@@ -151,13 +148,16 @@ class Explanations:
         while True:
             await self._wake.wait()  # it is started when there is something to explain
             try:
-                await self._serve()
-            except (OSError, EOFError, asyncio.IncompleteReadError, pickle.PickleError) as error:
-                log.error("the process that explains decisions ended, and is started anew: %s", error)
+                code = await self._serve()
+            except Exception:  # whatever it is, later decisions are to be explained
+                log.exception("the process that explains decisions cannot be used, and is started anew")
+            else:
+                log.error("the process that explains decisions ended with %d, and is started anew", code)
             self._give_up(FAILED, all_=False)
             await asyncio.sleep(_RESTART_SECONDS)
 
-    async def _serve(self) -> None:
+    async def _serve(self) -> int:
+        """Has a process answer until it ends. The code that it ended with; negative for a signal."""
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-c",
@@ -174,9 +174,10 @@ class Explanations:
             writing = asyncio.create_task(self._write(questions))
             try:
                 await asyncio.wait((reading, writing), return_when=asyncio.FIRST_COMPLETED)
-                for each in (reading, writing):
-                    if each.done():
-                        each.result()
+                with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):  # it ended
+                    for each in (reading, writing):
+                        if each.done():
+                            each.result()
             finally:
                 writing.cancel()
                 await asyncio.gather(writing, return_exceptions=True)
@@ -186,7 +187,8 @@ class Explanations:
             questions.close()
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
-            await process.wait()
+            code = await process.wait()
+        return code
 
     async def _write(self, stream: asyncio.StreamWriter) -> None:
         known: deque[str] = deque(maxlen=MOST_SETUPS)  # as the process forgets them
@@ -199,14 +201,15 @@ class Explanations:
             if waiting.answered:
                 continue
             question = waiting.question
+            self._under_way[question.number] = waiting  # from here on it is told of, whatever ends this
             if question.revision not in known:
                 revision = self._revision(question.revision)
                 if revision is None:
+                    del self._under_way[question.number]
                     self._answer(waiting, UNKNOWN, missed=True)
                     continue
                 known.append(question.revision)
                 stream.write(await asyncio.to_thread(frame, Setup.of(revision)))
-            self._under_way[question.number] = waiting
             stream.write(frame(question))
             await stream.drain()
 
