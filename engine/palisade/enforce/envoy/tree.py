@@ -200,9 +200,6 @@ class _Building:
         sizes = [sum(map(len, test.values)) for test in tests]
         return sum(len(test.values) for test in tests) > MANY and max(sizes) < MAX_EXPRESSION
 
-    def _is_worth_a_map(self, entry: Entry) -> bool:
-        return any(len(test.values) > self._linear for test in _comparisons(entry.predicate))
-
     def _chain(self, stages: Sequence[_Stage], end: Matcher.OnMatch | None) -> Matcher:
         """The stages in turn, then `end`; without one, Envoy goes on behind the whole."""
         following = end
