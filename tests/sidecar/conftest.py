@@ -46,7 +46,7 @@ Rules = Mapping[str, str]
 
 
 def revision(name: str, rules: Rules) -> Snapshot:
-    """What a compiler would send: all four slots, deciding by the path."""
+    """What a compiler would send: all slots that are closed without, deciding by the path."""
     return Snapshot.of(name, (_slot(slot, config) for slot, config in slots(name, rules).items()))
 
 
