@@ -47,6 +47,9 @@ class Project:
 
 NEXT = ALLOW.replace("/open", "/opened")
 
+SUM = '\nallow if {\n\tinput.parsed_path[0] == "sum"\n\tto_number(input.parsed_query.n[0]) > %d\n}\n'
+"""A rule that only the engine can decide."""
+
 
 def put(project: Project, text: str) -> Path:
     folder = project.root / "next"

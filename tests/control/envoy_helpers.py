@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import copy
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -16,15 +18,19 @@ from shared_helpers import Lines
 from palisade.control.engine import Engine
 from palisade.control.sidecars import Sidecars
 from palisade.decide.sink import Sink
+from palisade.enforce.envoy import Enforcement
+from palisade.xds import Snapshot
+
+
+async def served(_: web.Request) -> web.Response:
+    return web.Response(text="served")
 
 
 @asynccontextmanager
-async def function() -> AsyncIterator[str]:
+async def function(
+    answer: Callable[[web.Request], Awaitable[web.StreamResponse]] = served,
+) -> AsyncIterator[str]:
     """A real function; gives its address."""
-
-    async def answer(request: web.Request) -> web.Response:
-        return web.Response(text="served")
-
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", answer)
     runner = web.AppRunner(app, access_log=None)
@@ -89,3 +95,15 @@ async def settled(engine: Engine) -> None:
         )
 
     await eventually(holds)
+
+
+def spoiled(good: Enforcement) -> Enforcement:
+    """What a sidecar refuses: a filter of no kind that its slot takes."""
+    messages: list[Any] = [
+        copy.deepcopy(each) for named in good.snapshot.resources.values() for each in named.values()
+    ]
+    for message in messages:
+        if message.name == "palisade.native":
+            message.typed_config.type_url = "type.googleapis.com/google.protobuf.Empty"
+            message.typed_config.value = b""
+    return replace(good, snapshot=Snapshot.of(good.snapshot.version, messages))

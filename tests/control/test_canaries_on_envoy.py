@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import copy
-from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
-from control_helpers import NEXT, Project, put, run, version
-from envoy_helpers import eventually, running, settled, until
+from control_helpers import NEXT, SUM, Project, put, run, version
+from envoy_helpers import eventually, running, settled, spoiled, until
 
 from palisade.control.releases import ReleaseError
 from palisade.control.status import status
 from palisade.enforce.envoy import compile_sidecar
-from palisade.xds import Snapshot
-
-SUM = '\nallow if {\n\tinput.parsed_path[0] == "sum"\n\tto_number(input.parsed_query.n[0]) > %d\n}\n'
 
 
 def test_a_canary_decides_at_its_functions_and_is_undone(project: Project) -> None:
@@ -62,18 +57,9 @@ def test_a_canary_that_a_sidecar_refuses_is_ended(project: Project, monkeypatch:
     """Its functions go on with what is in force, the history says why, and it cannot be promoted again."""
     names = ("hello", "orders", "pay")
 
-    def spoiled(revision: Any, function: Any, keys: Any, shadow: Any = None, **more: Any) -> Any:
+    def compiled(revision: Any, function: Any, keys: Any, shadow: Any = None, **more: Any) -> Any:
         good = compile_sidecar(revision, function, keys, shadow, **more)
-        if revision.policy_set.root != project.root / "next":
-            return good
-        messages: list[Any] = [
-            copy.deepcopy(each) for named in good.snapshot.resources.values() for each in named.values()
-        ]
-        for message in messages:
-            if message.name == "palisade.native":
-                message.typed_config.type_url = "type.googleapis.com/google.protobuf.Empty"
-                message.typed_config.value = b""
-        return replace(good, snapshot=Snapshot.of(good.snapshot.version, messages))
+        return spoiled(good) if revision.policy_set.root == project.root / "next" else good
 
     async def session() -> None:
         async with running(project, *names) as (engine, sidecars, client, _):
@@ -81,7 +67,7 @@ def test_a_canary_that_a_sidecar_refuses_is_ended(project: Project, monkeypatch:
             base = version(engine)
             await engine.set_shadow(put(project, NEXT))
             await settled(engine)
-            monkeypatch.setattr("palisade.control.loading.compile_sidecar", spoiled)
+            monkeypatch.setattr("palisade.control.loading.compile_sidecar", compiled)
             await engine.releases.promote("50%")
             await eventually(lambda: "refused it" in status(engine)["revision"]["note"])
             monkeypatch.undo()

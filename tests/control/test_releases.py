@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import shutil
 import stat
@@ -19,6 +20,10 @@ from palisade.control.status import problems, status
 from palisade.decide.service import Evaluation
 from palisade.policy.history import Cause, History
 from palisade.rego.errors import CompileError, Diagnostic, Location
+
+
+def full(*_: object, **__: object) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def allows(engine: Engine, path: str) -> bool:
@@ -177,9 +182,6 @@ def test_what_decides_in_palisade_yaml_comes_back_too(project: Project) -> None:
 def test_a_rollback_works_though_nothing_can_be_kept(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*_: object, **__: object) -> None:
-        raise OSError(28, "No space left on device")
-
     async def session() -> None:
         async with Engine(project.file) as engine:
             following = Following(engine)
@@ -197,9 +199,6 @@ def test_on_a_full_disk_going_back_leads_to_the_newest_that_was_kept_and_then_fu
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is in force could not be kept itself: it is not the newest entry that must be passed over."""
-
-    def full(*_: object, **__: object) -> None:
-        raise OSError(28, "No space left on device")
 
     async def session() -> None:
         async with Engine(project.file) as engine:

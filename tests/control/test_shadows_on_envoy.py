@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import copy
 import json
-from dataclasses import replace
 from typing import Any
 
 import httpx
 import jwt
 import jwt.algorithms
 import pytest
-from control_helpers import ALLOW, NEXT, Project, put, run
+from control_helpers import ALLOW, NEXT, SUM, Project, put, run
 from cryptography.hazmat.primitives.asymmetric import ec
-from envoy_helpers import eventually, function, running, settings, settled, until
+from envoy_helpers import eventually, function, running, settings, settled, spoiled, until
 from shared_helpers import Lines
 
 from palisade.control import admin, announced
@@ -22,9 +20,7 @@ from palisade.control.engine import Engine
 from palisade.control.sidecars import Sidecars
 from palisade.control.status import problems, status, undecided
 from palisade.enforce.envoy import compile_sidecar
-from palisade.xds import Snapshot
 
-SUM = '\nallow if {\n\tinput.parsed_path[0] == "sum"\n\tto_number(input.parsed_query.n[0]) > %d\n}\n'
 LIMITED = '\nallow := %s if input.parsed_path == ["limited"]\n'
 MORE = '\nallow if input.parsed_path == ["more"]\n'
 
@@ -194,23 +190,14 @@ def test_a_shadow_that_a_sidecar_refuses_is_taken_out(
 ) -> None:
     """Envoy takes a filter whole or not at all: the next edit of what is in force must not suffer for it."""
 
-    def spoiled(revision: Any, function: Any, keys: Any, shadow: Any = None, **more: Any) -> Any:
+    def compiled(revision: Any, function: Any, keys: Any, shadow: Any = None, **more: Any) -> Any:
         good = compile_sidecar(revision, function, keys, shadow, **more)
-        if shadow is None:
-            return good
-        messages: list[Any] = [
-            copy.deepcopy(each) for named in good.snapshot.resources.values() for each in named.values()
-        ]
-        for message in messages:
-            if message.name == "palisade.native":
-                message.typed_config.type_url = "type.googleapis.com/google.protobuf.Empty"
-                message.typed_config.value = b""
-        return replace(good, snapshot=Snapshot.of(good.snapshot.version, messages))
+        return good if shadow is None else spoiled(good)
 
     async def session() -> None:
         async with running(project, "hello") as (engine, _, client, _):
             await until(client, "/open", 200)
-            monkeypatch.setattr("palisade.control.loading.compile_sidecar", spoiled)
+            monkeypatch.setattr("palisade.control.loading.compile_sidecar", compiled)
             await engine.set_shadow(put(project, NEXT))
             await eventually(lambda: any("the shadow is not compared" in each for each in problems(engine)))
             project.open_path("/new")

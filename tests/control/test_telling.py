@@ -15,7 +15,7 @@ import httpx
 import pytest
 from aiohttp import web
 from control_helpers import Project, run
-from envoy_helpers import eventually, until
+from envoy_helpers import eventually, function, until
 from hypothesis import given
 from hypothesis import strategies as st
 from shared_helpers import Lines
@@ -71,15 +71,8 @@ async def echoing(seen: list[Any]) -> AsyncIterator[str]:
         seen.append({name.lower() for name in request.headers})
         return web.Response(text="served", headers={ANSWER: "forged"})
 
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", answer)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    try:
-        yield f"127.0.0.1:{runner.addresses[0][1]}"
-    finally:
-        await runner.cleanup()
+    async with function(answer) as address:
+        yield address
 
 
 def client_from(address: str, sidecars: Sidecars) -> httpx.AsyncClient:
