@@ -184,3 +184,9 @@ def test_a_file_without_end_is_an_error(tmp_path: Path, monkeypatch: pytest.Monk
     assert found.message == "too large: more than 1 MiB"
     (tmp_path / "a.rego").write_bytes(b"#" * (1 << 20))
     assert isinstance(source.read_text(tmp_path / "a.rego", "a"), str)
+
+
+def test_a_file_larger_than_what_is_read_at_once_is_read_whole(tmp_path: Path) -> None:
+    text = "package a\n" + "".join(f"# {number} \u00e4\n" for number in range(200_000))
+    (tmp_path / "a.rego").write_text(text, encoding="utf-8")
+    assert load(tmp_path, shown="p").modules == {"p/a.rego": text}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import linecache
 import re
+import weakref
 from typing import Any
 
 import pytest
@@ -242,3 +244,19 @@ def test_a_traceback_finds_the_generated_line() -> None:
     lines = linecache.getlines(code.co_filename, function.__globals__)
     assert lines[code.co_firstlineno - 1].startswith("def f0(")
     assert any("startswith" in line for line in lines)
+
+
+def test_the_code_of_a_policy_goes_with_it() -> None:
+    """Without the collector, for which a large policy's would wait until it looks at everything."""
+    policy = rego.compile({"p.rego": "package p\n\nr if f(input.x)\n\nf(x) if x == 1\n"})
+    prepared: Any = policy.prepare("data.p.r")
+    generated = next(cell.cell_contents for cell in prepared.__closure__ if callable(cell.cell_contents))
+    code = weakref.ref(generated)
+    del generated, policy
+    gc.disable()
+    try:
+        assert prepared({"x": 1}) is True
+        del prepared
+        assert code() is None
+    finally:
+        gc.enable()
