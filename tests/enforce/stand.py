@@ -13,10 +13,10 @@ import re
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import grpc.aio
 from envoy.config.core.v3.extension_pb2 import TypedExtensionConfig
@@ -46,6 +46,7 @@ from palisade_sidecar.settings import Address, Settings, Tls
 from palisade_sidecar.sidecar import Sidecar
 
 T = TypeVar("T")
+_Begun: TypeAlias = tuple[asyncio.StreamReader, asyncio.StreamWriter, bytes]
 
 FUNCTION = "orders"
 _SECONDS = 20.0
@@ -153,6 +154,12 @@ class Stand:
         """One request through the sidecar, on a connection of its own, by whom the certificate names."""
         return self._run(self._send(request, caller))
 
+    def send_around(self, requests: Sequence[Sent], change: Callable[[], None]) -> list[int]:
+        """The status of each request, of which the last byte comes only after the change."""
+        begun = self._run(self._begin(requests))
+        change()
+        return self._run(self._end(begun))
+
     def log(self, count: int) -> list[dict[str, Any]]:
         """The decision log since it was last asked for, once it has so many entries."""
         return self._run(self._log(count))
@@ -245,6 +252,24 @@ class Stand:
         writer.close()
         reached = self._reached[0] if self._reached else None
         return Outcome(_undated(answer), reached)
+
+    async def _begin(self, requests: Sequence[Sent]) -> list[_Begun]:
+        begun: list[_Begun] = []
+        for each in requests:
+            reader, writer = await asyncio.open_connection(self._listen.host, self._listen.port)
+            writer.write(each.wire[:-1])
+            begun.append((reader, writer, each.wire[-1:]))
+        await asyncio.sleep(0.1)  # so that they are in Envoy before anything changes
+        return begun
+
+    async def _end(self, begun: Sequence[_Begun]) -> list[int]:
+        statuses: list[int] = []
+        async with asyncio.timeout(_SECONDS):
+            for reader, writer, rest in begun:
+                writer.write(rest)
+                statuses.append(int((await _read(reader, bodiless=False)).split(b" ", 2)[1]))
+                writer.close()
+        return statuses
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

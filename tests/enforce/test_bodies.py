@@ -13,7 +13,7 @@ from lowered import subject_of
 from stand import Sent, Stand, in_memory
 
 from palisade import rego
-from palisade.enforce.envoy.compile import BODY
+from palisade.enforce.envoy.compile import ASK, BODY, TOLD
 from palisade.explain.sidecar import UnreadError, decided, sight
 from palisade.testing.equivalence import Bed, Issuers, Request, Subject, Tally, compare
 from palisade.testing.equivalence.telling import lines, summary
@@ -273,6 +273,25 @@ def test_the_reader_of_another_revision_is_not_believed(stand: Stand) -> None:
     assert stand.send(posted(b'{"op": "read"}')).status == 200
     assert stand.send(posted(b'{"op": "drop", "other": {"op": "read"}}')).status == 403
     assert [each["palisade"]["decider"] for each in stand.log(2)] == ["residual", "residual"]
+
+
+@pytest.mark.parametrize("slot", [TOLD, ASK])
+def test_a_request_that_waits_for_its_body_outlives_what_stood_behind(stand: Stand, slot: str) -> None:
+    """Envoy picked filters by a configuration that was gone by then, and ended by SIGSEGV."""
+    answer = 'allow := {{"allowed": false, "http_status": 4{:02}}} if http.path == "/no"\n'
+    sets = [in_memory({"p.rego": f"{HEAD}{RULE}{answer.format(each)}"}) for each in range(8)]
+    stand.enforce(sets[0], "p/allow")
+    asked = [posted(b'{"op": "read"}'), posted(b'{"op": "drop"}'), posted(b"[" * 70 + b"]" * 70)] * 10
+
+    def change() -> None:
+        for each in sets[1:]:
+            stand.swap(each, "p/allow", slot)
+
+    assert stand.send_around(asked, change) == [200, 403, 403] * 10
+    stand.log(len(asked))
+
+
+RULE = 'allow if input.parsed_body.op == "read"\n'
 
 
 def test_nothing_waits_for_a_body_without_need(stand: Stand) -> None:

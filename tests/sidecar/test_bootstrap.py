@@ -86,6 +86,22 @@ def test_what_asks_for_an_explanation_goes_no_further_and_no_function_answers_it
     assert routes["response_headers_to_remove"] == ["x-palisade-explanation"]
 
 
+def discovered(slot: Any) -> Any:
+    """The slot itself, or what the one behind a wait picks for a request."""
+    if "typed_config" not in slot:
+        return slot
+    [match] = slot["typed_config"]["xds_matcher"]["matcher_list"]["matchers"]
+    return match["on_match"]["action"]["typed_config"]["dynamic_config"]
+
+
+def test_what_stands_behind_the_wait_for_a_body_is_never_replaced() -> None:
+    """Envoy ends by SIGSEGV where a composite filter is replaced before a request gets to it."""
+    *slots, _ = hcm(bootstrap(settings()))["http_filters"]
+    waits = [slot["name"] for slot in slots].index("palisade.body")
+    assert all("typed_config" in slot for slot in slots[waits + 1 :])
+    assert all(discovered(slot)["name"] == slot["name"] for slot in slots)
+
+
 def test_the_slots_stand_in_order_before_the_router_and_each_that_decides_is_closed_by_itself() -> None:
     """The two in which bodies are read can only spare a question to the engine: they let pass what comes."""
     *slots, router = hcm(bootstrap(settings()))["http_filters"]
@@ -99,7 +115,7 @@ def test_the_slots_stand_in_order_before_the_router_and_each_that_decides_is_clo
     ]
     assert [slot["name"] for slot in slots] == [slot.name for slot in SLOTS]
     for slot in slots:
-        discovery = slot["config_discovery"]
+        discovery = discovered(slot)["config_discovery"]
         closed = {"http_status": 503, "percentage": {"numerator": 100}}
         if slot["name"] in ("palisade.body", "palisade.told"):
             assert discovery["default_config"].keys() == {"@type"}

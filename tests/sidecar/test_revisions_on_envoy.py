@@ -27,12 +27,20 @@ def test_without_an_engine_the_sidecar_listens_and_answers_503(rig: Any) -> None
 
 
 @pytest.mark.parametrize(
-    "missing", ["palisade.identity", "palisade.attributes", "palisade.native", "palisade.residual"]
+    ("missing", "passing"),
+    [
+        ("palisade.identity", []),
+        ("palisade.attributes", []),
+        ("palisade.native", []),
+        # What a rule allowed needs no look at the slot that asks the engine; all else does.
+        ("palisade.residual", ["/ok"]),
+    ],
 )
-def test_a_revision_that_arrived_in_part_lets_nothing_pass(
-    rig: Any, make_revision: Any, until: Any, missing: str
+def test_a_revision_that_arrived_in_part_lets_nothing_pass_that_is_not_decided(
+    rig: Any, make_revision: Any, until: Any, missing: str, passing: list[str]
 ) -> None:
-    whole = make_revision("r1", ALLOW_OK)
+    rules = {"/ok": "allow", "/ask": "residual", "/other": "residual"}
+    whole = make_revision("r1", rules)
 
     async def scenario() -> None:
         messages = [
@@ -45,9 +53,11 @@ def test_a_revision_that_arrived_in_part_lets_nothing_pass(
             await rig.engine(type(whole).of("part", messages))
             await until(lambda: sidecar.status.connected)
             await asyncio.sleep(0.2)
-            assert await status(client, "/ok") == 503
-            await rig.push(make_revision("r1", ALLOW_OK))
+            for path in rules:
+                assert await status(client, path) == (200 if path in passing else 503)
+            await rig.push(make_revision("r1", rules))
             await until(lambda: _is(client, "/ok", 200))
+            await until(lambda: _is(client, "/ask", 200))
 
     asyncio.run(scenario())
 
