@@ -106,7 +106,7 @@ def piped(project: Path, into: list[bytes]) -> Iterator[subprocess.Popen[bytes]]
     assert process.stdout is not None
     # With the 64 KB that a pipe has by default, a reader that a busy machine keeps waiting is too late.
     fcntl.fcntl(process.stdout, fcntl.F_SETPIPE_SZ, 1 << 20)
-    reading = threading.Thread(target=lambda: into.append(process.stdout.read()))
+    reading = threading.Thread(target=lambda: into.extend(iter(process.stdout.read1, b"")))
     reading.start()
     try:
         yield process
@@ -115,6 +115,21 @@ def piped(project: Path, into: list[bytes]) -> Iterator[subprocess.Popen[bytes]]
             process.send_signal(signal.SIGINT)
         process.wait(20)
         reading.join()
+
+
+def logged(project: Path) -> int:
+    """How many bytes the file of the decision log has."""
+    log = project / "decisions.jsonl"
+    return log.stat().st_size if log.exists() else 0
+
+
+async def quiet(size: Callable[[], int]) -> None:
+    """Returns when the log has not grown for two seconds: a sidecar hands on ten times a second."""
+    known, since = -1, time.monotonic()
+    while time.monotonic() - since < 2:
+        if (now := size()) != known:
+            known, since = now, time.monotonic()
+        await asyncio.sleep(0.1)
 
 
 def by_number(lines: list[str]) -> dict[int, list[dict[str, Any]]]:
@@ -169,7 +184,7 @@ def test_no_decision_is_lost_with_an_engine_that_is_killed(project: Path, kind: 
                 await asyncio.sleep(0.5)
                 load.stopping = True
                 await running
-                await asyncio.sleep(2)  # the sidecar hands on what it has
+                await quiet(lambda: logged(project) + sum(map(len, outputs)))
         return load
 
     load = asyncio.run(play())
@@ -217,7 +232,7 @@ def test_a_sidecar_that_is_killed_loses_what_envoy_had_not_written(project: Path
                 await asyncio.sleep(0.5)
                 load.stopping = True
                 await running
-                await asyncio.sleep(2)
+                await quiet(lambda: logged(project))
         return load
 
     load = asyncio.run(play())

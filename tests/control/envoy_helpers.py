@@ -13,7 +13,7 @@ import httpx
 import pytest
 from aiohttp import web
 from control_helpers import Project
-from shared_helpers import Lines
+from shared_helpers import Lines, eventually
 
 from palisade.control.engine import Engine
 from palisade.control.sidecars import Sidecars
@@ -59,14 +59,6 @@ async def until(client: httpx.AsyncClient, path: str, status: int, **more: Any) 
             return
         await asyncio.sleep(0.01)
     pytest.fail(f"{path} was never answered with {status}")
-
-
-async def eventually(holds: Callable[[], object]) -> None:
-    for _ in range(300):
-        if holds():
-            return
-        await asyncio.sleep(0.05)
-    pytest.fail("it never came to that")
 
 
 @asynccontextmanager

@@ -15,7 +15,7 @@ import httpx
 import pytest
 from control_helpers import Project, run
 from envoy_helpers import client_for, function, settings, until
-from shared_helpers import Lines
+from shared_helpers import Lines, eventually
 
 from palisade.control import explaining
 from palisade.control.engine import Engine
@@ -46,12 +46,8 @@ def patience(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def soon(holds: Callable[[], object]) -> None:
-    """As `eventually`, for what that process does."""
-    for _ in range(450):
-        if holds():
-            return
-        await asyncio.sleep(0.1)
-    pytest.fail("it never came to that")
+    """For what that process does."""
+    await eventually(holds, 45)
 
 
 def children() -> set[int]:

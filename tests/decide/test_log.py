@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from shared_helpers import eventually
 
 from palisade.decide.event import Decider, DecisionRecord
 from palisade.decide.log import DecisionLog
@@ -187,7 +188,7 @@ def test_the_log_ends_though_its_sink_fails() -> None:
 
     async def scenario(decisions: DecisionLog) -> None:
         decisions.record(record())
-        await asyncio.sleep(0.1)
+        await eventually(lambda: decisions.problem)
         decisions.record(record(1))
 
     stats = run(scenario, sink).stats
@@ -334,14 +335,13 @@ def test_an_entry_waits_for_its_explanation_and_no_other_does() -> None:
         document = {"attributes": {"request": {"http": http}}}
         log.record(record(1, allowed=False, input=document))
         log.record(record(2))
-        await asyncio.sleep(0.2)
+        await eventually(lambda: sink.lines)
         assert [each["decision_id"] for each in sink.lines] == ["id-2"]
         [(event, done)] = later.asked
         # What explains it gets what is logged, and no more.
         assert "eyJ" not in json.dumps(event)
         assert event["erased"]
         done({"text": f"as {secret} is no good"})
-        await asyncio.sleep(0.2)
 
     log = run(scenario, sink)
     assert (
@@ -357,7 +357,7 @@ def test_an_explanation_that_cannot_be_spelled_is_counted_and_ends_nothing() -> 
     async def scenario(log: DecisionLog) -> None:
         log.explaining = later
         log.record(record(1, allowed=False))
-        await asyncio.sleep(0.1)
+        await eventually(lambda: later.asked)
         later.asked[0][1]({"text": object()})
         log.record(record(2))
 

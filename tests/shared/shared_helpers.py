@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
+from collections.abc import Callable
 from typing import Any
+
+import pytest
 
 from palisade.decide.sink import UNBOUNDED
 
@@ -25,6 +29,16 @@ class Lines:
 
     def close(self) -> None:
         """Nothing is open."""
+
+
+async def eventually(holds: Callable[[], object], seconds: float = 15.0) -> None:
+    """Returns as soon as that holds, and fails the test where it does not in time."""
+    clock = asyncio.get_running_loop().time
+    deadline = clock() + seconds
+    while not holds():
+        if clock() > deadline:
+            pytest.fail("it never came to that")
+        await asyncio.sleep(0.02)
 
 
 def free_port() -> int:
