@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
 
 from palisade.rego import ir
 from palisade.rego.builtins import BUILTINS
 from palisade.rego.errors import BuiltinError, Location
 from palisade.rego.partial import builtins as symbolic
-from palisade.rego.partial.conditions import Conditions
-from palisade.rego.partial.construct import insert_into, items_of, lookup, merge
+from palisade.rego.partial.construct import insert_into, items_of, merge
 from palisade.rego.partial.flow import RESULT
 from palisade.rego.partial.formula import FALSE, TRUE, Defined, IsKind
 from palisade.rego.partial.terms import (
     Apply,
     ArrayOf,
-    Element,
     Gathered,
-    Input,
     Known,
     ObjectOf,
     Overlay,
@@ -27,13 +23,13 @@ from palisade.rego.partial.terms import (
     SetOf,
     Symbol,
     Unknown,
-    below,
 )
+from palisade.rego.partial.walks import Walks
 from palisade.rego.partial.worlds import ERROR, NEXT, RETURN, Env, Step, Unsupported
-from palisade.rego.values import UNDEFINED, Set, Value, key, number, unkey
+from palisade.rego.values import UNDEFINED, Set, Value, key, number
 
 
-class Statements(Conditions):
+class Statements(Walks):
     """One method a statement of the IR: from an environment to the steps that the statement takes."""
 
     def __init__(
@@ -42,15 +38,9 @@ class Statements(Conditions):
         given: Mapping[tuple[str, ...], Value],
         before: Statements | None = None,
     ) -> None:
-        super().__init__(before)
-        self._given: dict[tuple[object, ...], Symbol] = {path: Known(value) for path, value in given.items()}
+        super().__init__(given, before)
         self._policy = policy
         self._strings: dict[int, Known] = {}
-        # What is given to another run is none of this one's business.
-        same = before is not None and before._given == self._given
-        self._walked: dict[tuple[object, object], symbolic.Cases] = dict(before._walked) if before else {}
-        self.used_given: bool = before.used_given if before is not None and same else False
-        """Whether what was found out depends on what is given."""
         self._called: set[ir.Func | None] = set()
         """The functions that were called, by what is called too; None for one that there is not."""
         self._final: int | None = None
@@ -185,101 +175,12 @@ class Statements(Conditions):
         source, part = self._symbol(stmt.source, env), self._symbol(stmt.key, env)
         if source is None or part is None:
             return []
-        return self._cases(env, stmt.target, self._dot(source, part))
+        return self._cases(env, stmt.target, self.dot(source, part))
 
     def _cases(self, env: Env, target: int, cases: symbolic.Cases) -> list[Step]:
         return [
             Step(condition, {**env, target: value}) for condition, value in cases if condition is not FALSE
         ]
-
-    def _dot(self, source: Symbol, part: Symbol) -> symbolic.Cases:
-        if type(source) is Input and type(part) is Known:
-            known = self._walked.get((source, part.form))
-            if known is not None:
-                return known
-        for side in (source, part):
-            if isinstance(side, Unknown):
-                return [(self.opaque(side.reason, side.location), side)]
-        if isinstance(source, Known):
-            if isinstance(part, Known):
-                found = lookup(source.value, part.value)
-                return [] if found is UNDEFINED else [(TRUE, Known(found))]
-            return self._dot_known(source, part)
-        if isinstance(source, (Input, Element)):
-            if isinstance(part, (ArrayOf, ObjectOf, SetOf, Gathered)):
-                raise Unsupported("looks up a composite key that depends on the request")
-            step = part.form if isinstance(part, Known) else part
-            known = self._walked.get((source, step))
-            if known is None:
-                known = self._walked[source, step] = self._walk(below(source, step))
-            return known
-        if isinstance(source, Overlay):
-            return self._dot_overlay(source, part)
-        if isinstance(source, Apply):
-            walked = Apply(".", (source, part))
-            return [(self.builder.atom(Defined(walked)), walked)]
-        if isinstance(source, ObjectOf):
-            return [(self.equal(Known(unkey(form)), part), value) for form, value in source.items]
-        if isinstance(source, ArrayOf):
-            return [(self.equal(Known(index), part), value) for index, value in enumerate(source.items)]
-        if isinstance(source, Gathered):
-            if source.kind != "set":
-                raise Unsupported("counts members of an array that depends on the request")
-            return [(self.has(source, part), part)]
-        if isinstance(source, SetOf):
-            return [(self.builder.any(self.equal(item, part) for item in source.items), part)]
-        raise Unsupported("walks into a value that cannot be followed")
-
-    def _walk(self, term: Input | Element) -> symbolic.Cases:
-        if isinstance(term, Input) and term.path in self._given:
-            self.used_given = True
-            return [(TRUE, self._given[term.path])]
-        return [(self.builder.atom(Defined(term)), term)]
-
-    def _dot_overlay(self, source: Overlay, part: Symbol) -> symbolic.Cases:
-        if not isinstance(part, Known) or not isinstance(part.value, str):
-            raise Unsupported("looks into a replaced part of the input by a key that is no constant name")
-        first, *deeper = source.path
-        if part.value != first:
-            return self._dot(source.base, part)
-        if not deeper:
-            return [(TRUE, source.value)]
-        inside = self._under(source.base, first)
-        return [(TRUE, Overlay(inside, tuple(deeper), source.value))]
-
-    def _under(self, base: Input | Overlay, name: str) -> Input | Overlay:
-        """What a further `with` finds below a name: whatever is no object there is taken for an empty one."""
-        if isinstance(base, Input):
-            return Input((*base.path, name))
-        if base.path[0] != name:
-            return self._under(base.base, name)
-        if len(base.path) == 1:
-            raise Unsupported("replaces a part of what `with` put into the input")
-        return Overlay(self._under(base.base, name), base.path[1:], base.value)
-
-    def _dot_known(self, source: Known, part: Symbol) -> symbolic.Cases:
-        """A known collection at an unknown key: a case for each different value in it."""
-        value = source.value
-        if isinstance(part, Gathered):
-            raise Unsupported("looks up a collection that depends on the request")
-        if isinstance(part, (ArrayOf, ObjectOf, SetOf)):
-            if isinstance(value, Set):
-                return [(self.builder.any(self.equal(part, Known(item)) for item in value), part)]
-            if not isinstance(value, dict):
-                return []
-            return [(self.equal(part, Known(unkey(form))), Known(item)) for form, item in value.items()]
-        if isinstance(value, Set):
-            return [(self.is_one_of(part, list(value)), part)]
-        if isinstance(value, dict):
-            pairs: Iterable[tuple[Any, Any]] = ((unkey(form), item) for form, item in value.items())
-        elif isinstance(value, list):
-            pairs = enumerate(value)
-        else:
-            return []
-        groups: dict[object, list[Any]] = {}
-        for name, item in pairs:
-            groups.setdefault(key(item), []).append(name)
-        return [(self.is_one_of(part, names), Known(unkey(form))) for form, names in groups.items()]
 
     def _EqualStmt(self, stmt: ir.EqualStmt, env: Env) -> list[Step]:  # noqa: N802
         a, b = self._symbol(stmt.a, env), self._symbol(stmt.b, env)
