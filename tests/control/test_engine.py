@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import os
-import shutil
-import stat
 import threading
 import time
 
@@ -17,11 +14,9 @@ from control_helpers import ALLOW, SETTINGS, Following, Project, document, run, 
 from palisade.cli.status import show
 from palisade.control import admin, announced, loading
 from palisade.control.engine import Engine, Reload
-from palisade.control.errors import EngineError
 from palisade.control.metrics import render
 from palisade.control.status import problems, status
 from palisade.decide.service import Evaluation
-from palisade.policy.inventory import InventoryError
 from palisade.rego import Policy
 
 
@@ -187,77 +182,6 @@ def test_settings_that_take_a_restart_are_named(project: Project) -> None:
     run(session())
 
 
-def test_a_port_that_is_taken_is_an_error_and_not_shared(project: Project) -> None:
-    async def session() -> None:
-        async with Engine(project.file) as engine, admin.serve(engine) as address:
-            project.file.write_text(
-                SETTINGS.replace(
-                    "0.1:0, admin: 127.0.0.1:0", f"0.1:{engine.listen.port}, admin: 127.0.0.1:0, state: other"
-                )
-            )
-            with pytest.raises(EngineError, match=r"yaml:4:18: engine\.listen: .* cannot be list") as raised:
-                async with Engine(project.file):
-                    pass
-            assert "another engine" in raised.value.hint
-            project.file.write_text(SETTINGS.replace("admin: 127.0.0.1:0", f"admin: {address}, state: other"))
-            async with Engine(project.file) as other:
-                with pytest.raises(EngineError, match=r":4:38: engine\.admin: .* cannot be") as raised:
-                    async with admin.serve(other):
-                        pass
-                assert "another engine" in raised.value.hint
-
-    run(session())
-
-
-def test_a_second_engine_on_a_state_folder_is_no_start_and_harms_nothing(project: Project) -> None:
-    """It would take back the addresses that the first one told, and write over its history."""
-
-    async def session() -> None:
-        async with Engine(project.file) as engine, admin.serve(engine):
-            state = engine.inventory.engine.state
-            told = announced.ask(state, announced.ENGINE), announced.ask(state, announced.ADMIN)
-            with pytest.raises(EngineError, match=rf"engine\.state: .* by process {os.getpid()}$") as raised:
-                async with Engine(project.file):
-                    pass
-            assert "another engine" in raised.value.hint
-            assert (announced.ask(state, announced.ENGINE), announced.ask(state, announced.ADMIN)) == told
-        async with Engine(project.file):
-            pass
-
-    run(session())
-
-
-@pytest.mark.parametrize("key", ["listen", "admin"])
-def test_an_address_of_another_machine_is_told_as_such(project: Project, key: str) -> None:
-    """Not as a port that is taken: 192.0.2.0/24 is no machine's (RFC 5737)."""
-    project.file.write_text(SETTINGS.replace(f"{key}: 127.0.0.1:0, admin", f"{key}: 192.0.2.1:0, admin"))
-    if key == "admin":
-        project.file.write_text(SETTINGS.replace("admin: 127.0.0.1:0", "admin: 192.0.2.1:0"))
-
-    async def session() -> None:
-        async with Engine(project.file) as engine, admin.serve(engine):
-            pass
-
-    with pytest.raises(EngineError, match=rf"engine\.{key}: 192\.0\.2\.1:0 .*: Cannot assign") as raised:
-        run(session())
-    assert raised.value.hint.startswith("192.0.2.1 is no address of this machine")
-
-
-@pytest.mark.parametrize("state", ["palisade.yaml", "palisade.yaml/below", "/proc/palisade"])
-def test_a_state_folder_that_cannot_be_made_is_told_with_its_place(project: Project, state: str) -> None:
-    project.file.write_text(SETTINGS.replace("admin: 127.0.0.1:0", f"admin: 127.0.0.1:0, state: {state}"))
-    with pytest.raises(EngineError, match=r"yaml:4:\d+: engine\.state: .* cannot be used: ") as raised:
-        Engine(project.file)
-    assert "Errno" not in str(raised.value)
-    assert raised.value.hint
-
-
-def test_the_state_folder_is_its_owners(project: Project) -> None:
-    Engine(project.file, log_name="log.jsonl")
-    state = project.root / ".palisade"
-    assert stat.S_IMODE(state.stat().st_mode) == 0o700
-
-
 def test_what_is_read_again_and_says_the_same_is_put_in_force_once(project: Project) -> None:
     """Files are looked at once more when they are watched; thousands of rules need not be lowered twice."""
 
@@ -297,18 +221,6 @@ def test_errors_at_the_start_are_told_once(project: Project) -> None:
             assert again.errors == told[0].errors
 
     run(session())
-
-
-def test_a_wrong_inventory_is_no_start(project: Project) -> None:
-    project.file.write_text("policies: 1\n")
-    with pytest.raises(InventoryError):
-        Engine(project.file)
-
-
-def test_a_log_that_cannot_be_written_is_no_start(project: Project) -> None:
-    (project.root / "decisions.jsonl").mkdir()
-    with pytest.raises(EngineError, match=r"palisade\.yaml:5:\d+: decision_log\.path: .*directory"):
-        Engine(project.file)
 
 
 def test_the_admin_endpoint_tells_state_and_metrics(project: Project) -> None:
@@ -394,17 +306,6 @@ def test_no_decision_waits_in_the_event_loop_for_code_to_be_made(
     run(session())
     assert len(made) == 1
     assert made[0] != threading.get_ident()
-
-
-def test_the_state_folder_is_for_its_owner_only(project: Project) -> None:
-    async def session() -> None:
-        async with Engine(project.file):
-            state = project.root / ".palisade"
-            for path in [*(state / "history").iterdir(), *(state / "credentials").rglob("key.pem")]:
-                assert path.stat().st_mode & 0o077 == 0, path
-
-    run(session())
-    shutil.rmtree(project.root / ".palisade")
 
 
 def test_a_fault_in_the_compiler_is_reported_and_changes_nothing(

@@ -1,0 +1,144 @@
+"""Claims and texts of the request in answers, put in by the sidecar, are what the engine would put in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import jwt
+import pytest
+from stand import Sent, Stand, in_memory
+
+from palisade.decide.event import Event
+
+
+@pytest.fixture(scope="module")
+def stand() -> Iterator[Stand]:
+    with Stand() as running:
+        yield running
+
+
+def compared(stand: Stand, policy: str, asked: Sequence[Sent]) -> list[Event]:
+    """What is logged where the sidecar answers, after it was compared with what the engine answers: byte for
+    byte for the client and the function, and the result in the log."""
+    policy_set = in_memory({"p.rego": policy})
+    stand.enforce(policy_set, "p/allow", ask=True)
+    wanted = [stand.send(each) for each in asked]
+    told = sorted(stand.log(len(asked)), key=place)
+    stand.enforce(policy_set, "p/allow")
+    for request, engine in zip(asked, wanted, strict=True):
+        assert stand.send(request) == engine, request
+    found = sorted(stand.log(len(asked)), key=place)
+    assert [each.get("result") for each in found] == [each.get("result") for each in told]
+    return found
+
+
+def place(event: Event) -> tuple[str, str]:
+    http = event["input"]["attributes"]["request"]["http"]
+    return http["path"], http["method"]
+
+
+def decider(event: Event) -> str:
+    found: str = event["palisade"]["decider"]
+    return found
+
+
+CLAIMED = """package p
+
+import input.attributes.request.http
+
+token := t if [true, _, t] = io.jwt.decode_verify(split(http.headers.authorization, " ")[1], {"secret": "%s"})
+
+default allow := {"allowed": false, "http_status": 401}
+
+allow := {
+	"allowed": true,
+	"headers": {"x-user": token.sub, "x-both": [token.sub, "and", token.org.name], "x-100%": "%REQ(x)%"},
+	"response_headers_to_add": [{"x-greeting": sprintf("hello %s", [token.sub])}],
+} if startswith(http.path, "/ticket")
+
+allow := {
+	"allowed": false,
+	"http_status": 403,
+	"headers": {"x-who": concat("", ["<", token.sub, ">"])},
+	"body": $"{token.sub} is 100% not welcome",
+} if startswith(http.path, "/refusal")
+""".replace('%s"})', "s" * 64 + '"})')
+
+
+def test_claims_are_put_into_answers(stand: Stand) -> None:
+    """What the token says reaches the function, the client and the log as the engine would put it there. What
+    is no text, or none that a header may hold, is the engine's."""
+    subs = (
+        "alice",
+        "bob 100%",
+        '{"a": 1}',
+        "ünï\ttab",
+        " spaced ",
+        "%REQ(x)%",
+        "-",
+        "\ue0000\ue001",
+        "x" * 5000,
+    )
+    others = (7, True, None, ["a"], {"a": "b"}, "", "line\nbreak", "nul\x00", "\x7f")
+    asked = []
+    for sub in (*subs, *others):
+        token = jwt.encode({"sub": sub, "org": {"name": "acme"}}, "s" * 64, algorithm="HS256")
+        headers = (("authorization", f"Bearer {token}"), ("x-user", "root"))
+        for method, path in (("GET", "/ticket"), ("GET", "/refusal"), ("HEAD", "/refusal"), ("GET", "/no")):
+            asked.append(Sent(method, f"{path}?{len(asked)}", headers))
+    found = compared(stand, CLAIMED, asked)
+    deciders = {int(place(each)[0].partition("?")[2]): decider(each) for each in found}
+    filled = 4 * len(subs)
+    assert {deciders[at] for at in range(filled)} == {"native"}
+    assert {deciders[at] for at in range(filled, len(asked))} == {"native", "residual"}
+
+
+ECHOED = """package p
+
+import input.attributes.request.http
+
+default allow := {"allowed": false, "body": "no"}
+
+allow := {
+	"allowed": false,
+	"http_status": 302,
+	"headers": {"location": sprintf("https://login.example/?to=%s://%s%s", ["https", http.host, http.path])},
+	"body": sprintf("%v %v is not for you: 100%% sure", [http.method, http.path]),
+} if startswith(http.path, "/login")
+
+allow := {
+	"allowed": true,
+	"headers": {"x-original": http.path, "x-by": [http.method, concat("", ["<", http.host, ">"])]},
+	"response_headers_to_add": {"x-was": $"{http.method} {http.path}"},
+} if startswith(http.path, "/ticket")
+
+allow := {"allowed": false, "body": http.headers["x-a"]} if startswith(http.path, "/header")
+"""
+
+
+def test_the_path_and_the_host_are_put_into_answers(stand: Stand) -> None:
+    """As a redirect to a login page has it: byte for byte what the engine would answer, in the log too. Of
+    other headers the log knows nothing, so they are the engine's."""
+    tails = (
+        "",
+        "?a=b&c=%20d",
+        "/%7Bx%7D",
+        "?to=%REQ(x)%",
+        "/100%25",
+        "/%C3%BC",
+        "?;,=\"'<>",
+        "/" * 3,
+    )
+    hosts = ("orders.example", "Orders.example:8080", "[::1]:80", "a")
+    asked = []
+    for path in ("/login", "/ticket", "/header", "/other"):
+        for tail in tails:
+            for host in hosts:
+                sent = f"{path}{len(asked)}{tail}"
+                asked.append(Sent("GET", sent, (("host", host), ("x-a", "b"))))
+    asked.append(Sent("HEAD", "/login?x", ()))
+    asked.append(Sent("POST", "/login?x", (("content-type", "application/grpc"), ("te", "trailers"))))
+    found = compared(stand, ECHOED, asked)
+    left = [place(each)[0] for each in found if decider(each) == "residual"]
+    assert {path[:7] for path in left} == {"/header"}
+    assert len(left) == len(tails) * len(hosts)
