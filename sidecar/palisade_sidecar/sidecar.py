@@ -157,13 +157,22 @@ class Sidecar:
         _check_free(settings.function, settings.listen)
 
     async def _launch(self) -> None:
-        """Run Envoy until it is live. Raises EnvoyError where it ends before that."""
+        """Run Envoy until it is live. Raises EnvoyError where it ends before that, or cannot be run."""
         settings = replace(self._settings, listen=self.status.listen)
-        config = _write_config(settings)
-        await self._handover.begin_anew()
-        process = await EnvoyProcess.start(
-            self._envoy, config, self._envoy_log, concurrency=self._concurrency
-        )
+        try:
+            config = _write_config(settings)
+            await self._handover.begin_anew()
+        except OSError as error:
+            raise EnvoyError(
+                f"the run folder {settings.run_dir} cannot be used: {error.strerror or error}. It must be where "
+                "this user may make files, with room for some"
+            ) from error
+        try:
+            process = await EnvoyProcess.start(
+                self._envoy, config, self._envoy_log, concurrency=self._concurrency
+            )
+        except OSError as error:
+            raise EnvoyError(f"Envoy cannot be started: {error.strerror or error}") from error
         self._process = process
         try:
             async with asyncio.timeout(_START):
@@ -272,9 +281,15 @@ class Sidecar:
         else:
             await asyncio.sleep(_FLUSH)
             await self._handover.drain(_HANDOVER)
-            waiting = self._handover.spool.waiting
-            if waiting:
-                self._log.warning("%d bytes of the decision log were not handed on to the engine", waiting)
+            try:
+                waiting = self._handover.spool.waiting
+            except OSError as error:
+                self._log.warning("the decision log cannot be read any more: %s", error)
+            else:
+                if waiting:
+                    self._log.warning(
+                        "%d bytes of the decision log were not handed on to the engine", waiting
+                    )
 
     def _change(self, **changes: object) -> None:
         status = replace(self.status, **changes)  # type: ignore[arg-type]  # each caller names fields of Status

@@ -117,6 +117,26 @@ def test_a_crashed_envoy_is_started_again_on_the_same_port(rig: Any, until: Any)
     asyncio.run(scenario())
 
 
+def test_an_envoy_that_cannot_be_started_again_is_tried_until_it_can(
+    rig: Any, until: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As on a disk that is full for a while. It was given up in silence."""
+
+    async def scenario() -> None:
+        async with rig.sidecar() as (sidecar, _):
+            [envoy] = _envoys(rig.folder)
+            run_dir = rig.folder / "run"
+            run_dir.rename(rig.folder / "away")
+            run_dir.touch()  # no folder, so nothing can be written there
+            os.kill(envoy, signal.SIGKILL)
+            await until(lambda: f"the run folder {run_dir} cannot be used" in caplog.text)
+            run_dir.unlink()
+            (rig.folder / "away").rename(run_dir)
+            await until(lambda: sidecar.status.state is State.LIVE and sidecar.status.restarts == 1)
+
+    asyncio.run(scenario())
+
+
 def test_stopping_lets_a_request_under_way_finish_and_takes_no_other(
     rig: Any, make_revision: Any, until: Any
 ) -> None:
