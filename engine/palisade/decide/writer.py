@@ -47,6 +47,7 @@ class Writer:
         self.problem = ""
 
     def start(self) -> None:
+        """Belongs to the running event loop from here on."""
         self._loop = asyncio.get_running_loop()
         self._thread.start()
 
@@ -54,6 +55,7 @@ class Writer:
 
     @property
     def full(self) -> bool:
+        """Whether the thread is so far behind that lines must wait with whoever has them."""
         return self._batches.full()
 
     @property

@@ -68,6 +68,7 @@ class End:
     """Of other requests the engine decides."""
 
     def entry(self, predicate: Predicate) -> Entry:
+        """The rule for Envoy by which the requests that the predicate holds of end so."""
         return Entry(all_of((predicate, self.only)), self.verdict, self.name, self.answer)
 
 
