@@ -164,8 +164,8 @@ class Sidecar:
             await self._handover.begin_anew()
         except OSError as error:
             raise EnvoyError(
-                f"the run folder {settings.run_dir} cannot be used: {error.strerror or error}. It must be where "
-                "this user may make files, with room for some"
+                f"the run folder {settings.run_dir} cannot be used: {error.strerror or error}. It must be "
+                "where this user may make files, with room for some"
             ) from error
         try:
             process = await EnvoyProcess.start(
