@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
@@ -21,6 +22,7 @@ from palisade_sidecar.settings import Tls
 _POLL = 0.5
 _CURVES = (ec.SECP256R1, ec.SECP384R1, ec.SECP521R1)
 _SHORTEST_RSA = 2048
+_KINDS = "RSA of 2048 bits or more, or ECDSA on P-256, P-384 or P-521"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +87,11 @@ def _key(path: Path) -> rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | Problem
     content = _content("key", path)
     if isinstance(content, Problem):
         return content
+    unfit = Problem("key", f"Envoy cannot serve with a key such as {path}", _KINDS)
     try:
         key = load_pem_private_key(content, password=None)
+    except UnsupportedAlgorithm:
+        return unfit
     except TypeError:
         hint = f"write it without one: openssl pkey -in {path}"
         return Problem("key", f"the key {path} has a passphrase, which nobody is there to give", hint)
@@ -96,8 +101,7 @@ def _key(path: Path) -> rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | Problem
         return key
     if isinstance(key, ec.EllipticCurvePrivateKey) and isinstance(key.curve, _CURVES):
         return key
-    hint = "RSA of 2048 bits or more, or ECDSA on P-256, P-384 or P-521"
-    return Problem("key", f"Envoy cannot serve with a key such as {path}", hint)
+    return unfit
 
 
 def _content(setting: str, path: Path) -> bytes | Problem:
@@ -125,14 +129,22 @@ def _of_pair(
     key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey,
 ) -> Iterator[Problem]:
     public = key.public_key()
-    if chain[0].public_key() == public:
+    if _public_key(chain[0]) == public:
         return
-    if any(each.public_key() == public for each in chain[1:]):
+    if any(_public_key(each) == public for each in chain[1:]):
         hint = "the certificate of the key comes first in the chain, then who issued it"
         yield Problem("certificate", f"the chain in {certificate} is in the wrong order", hint)
         return
     hint = f"name the key that belongs to {certificate}"
     yield Problem("key", f"the key {path} does not belong to the certificate {certificate}", hint)
+
+
+def _public_key(certificate: x509.Certificate) -> object:
+    """The key that a certificate is for; None for one of a kind that nobody here knows."""
+    try:
+        return certificate.public_key()
+    except (UnsupportedAlgorithm, ValueError):
+        return None
 
 
 class Rotation:
@@ -152,13 +164,19 @@ class Rotation:
 
     async def run(self) -> None:
         """Follows the files until cancelled."""
-        seen = self._taken
+        seen, told = self._taken, ""
         while self._files:
             await asyncio.sleep(_POLL)
             before, seen = seen, await asyncio.to_thread(self._state)
             if seen == before and seen != self._taken:
-                self._taken = seen
-                await asyncio.to_thread(self._take)
+                taken, self._taken = self._taken, seen
+                try:
+                    await asyncio.to_thread(self._take)
+                except OSError as error:
+                    self._taken = taken  # and so it is tried again
+                    if str(error) != told:
+                        self._log.error("new files for TLS cannot be taken, those before serve on: %s", error)
+                    told = str(error)
 
     def _take(self) -> None:
         found = problems(self._tls)

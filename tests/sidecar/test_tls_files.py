@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import base64
+import logging
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,10 +18,11 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     load_pem_private_key,
 )
+from shared_helpers import eventually
 
 from palisade.testing.certificates import Pair, TestAuthority
 from palisade_sidecar.settings import Tls
-from palisade_sidecar.tls_files import Problem, problems, warnings
+from palisade_sidecar.tls_files import Problem, Rotation, problems, warnings
 
 AUTHORITY = TestAuthority()
 PAIR = AUTHORITY.issue(dns=["orders.example"])
@@ -32,6 +36,15 @@ def pem(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519Pri
 def locked() -> bytes:
     key = load_pem_private_key(PAIR.key, None)
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret"))
+
+
+def unknown(text: bytes) -> bytes:
+    """A certificate or a key in PEM, as if it were on a curve that no library knows but by name."""
+    begin, *lines, end = text.decode().splitlines()
+    p256, prime239v1 = (bytes.fromhex(f"06082a8648ce3d0301{last}") for last in ("07", "04"))
+    content = base64.b64decode("".join(lines))
+    assert p256 in content
+    return f"{begin}\n{base64.b64encode(content.replace(p256, prime239v1)).decode()}\n{end}\n".encode()
 
 
 def given_files(folder: Path, certificate: bytes = PAIR.certificate, key: bytes = PAIR.key) -> Tls:
@@ -57,6 +70,8 @@ def test_what_fits_has_no_problem(tmp_path: Path) -> None:
         (PAIR.certificate, locked(), "key", "has a passphrase", "openssl pkey -in"),
         (PAIR.certificate, pem(rsa.generate_private_key(65537, 1024)), "key", "Envoy cannot serve", "2048"),
         (PAIR.certificate, pem(ec.generate_private_key(ec.SECP256K1())), "key", "Envoy cannot", "P-256"),
+        (PAIR.certificate, unknown(PAIR.key), "key", "Envoy cannot serve", "P-256"),
+        (unknown(PAIR.certificate), PAIR.key, "key", "does not belong to", "name the key that belongs"),
         (PAIR.certificate, pem(ed25519.Ed25519PrivateKey.generate()), "key", "Envoy cannot serve", "ECDSA"),
     ],
 )  # fmt: skip
@@ -135,3 +150,21 @@ def test_a_key_that_everyone_can_read_is_a_warning_not_a_problem(tmp_path: Path)
     assert warnings(tls) == [
         Problem("key", f"every user of this machine can read the key {tls.key}", f"chmod 600 {tls.key}")
     ]
+
+
+def test_new_files_that_cannot_be_passed_on_are_tried_until_they_can(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As on a disk that is full for a while. They were given up in silence."""
+    tls, notices = given_files(tmp_path), tmp_path / "tls"
+
+    async def scenario() -> None:
+        following = asyncio.create_task(Rotation(tls, notices, logging.getLogger("palisade_sidecar")).run())
+        given_files(tmp_path, OTHER.certificate, OTHER.key)
+        await eventually(lambda: "cannot be taken" in caplog.text)
+        notices.mkdir()
+        await eventually(lambda: (notices / "changed").exists())
+        following.cancel()
+
+    asyncio.run(scenario())
+    assert caplog.text.count("cannot be taken") == 1
