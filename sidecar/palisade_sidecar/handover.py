@@ -101,12 +101,14 @@ class Handover:
                 )
                 self._told = self.spool.lost
             batch = await asyncio.to_thread(self.spool.next)
-            if batch is None:
-                return False
             lost = self.spool.lost
-            await asyncio.to_thread(self._send, batch.lines, lost - self._reported)
+            if batch is None and lost == self._reported:
+                return False
+            # Where all that waited was given up, the engine learns of that without a line.
+            await asyncio.to_thread(self._send, batch.lines if batch else b"", lost - self._reported)
             self._reported = lost
-            self.spool.done(batch)
+            if batch is not None:
+                self.spool.done(batch)
             return True
 
     def _send(self, lines: bytes, lost: int) -> None:

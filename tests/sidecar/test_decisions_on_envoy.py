@@ -186,6 +186,27 @@ def test_what_a_sidecar_gave_up_is_told_to_the_engine_once(rig: Any, make_revisi
     asyncio.run(scenario())
 
 
+def test_what_was_given_up_is_told_where_nothing_else_waits(rig: Any, make_revision: Any, until: Any) -> None:
+    """Nobody calls any more, and the engine is to know of what is missing all the same."""
+
+    async def scenario() -> None:
+        await rig.engine(make_revision("r1", RULES))
+        async with rig.sidecar() as (sidecar, client):
+            await until(lambda: _in_force(client))
+            await until(lambda: sidecar._handover.spool.waiting == 0)
+            await rig.kill_engine()
+            spool = sidecar._handover.spool
+            spool._segment_bytes, spool._spool_bytes = 1, 0
+            for _ in range(5):
+                await client.get("/ok")
+            await until(lambda: spool.lost and spool.waiting == 0, 20)
+            lost = spool.lost
+            await rig.engine(make_revision("r1", RULES))
+            await until(lambda: rig.access.unlogged["hello"] == lost, 20)
+
+    asyncio.run(scenario())
+
+
 def nanoseconds_of(timestamp: str) -> int:
     """Nanoseconds since the epoch, of a time as Protobuf's JSON has it."""
     found = Timestamp()

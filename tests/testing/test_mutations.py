@@ -152,8 +152,8 @@ def _order_swapped(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _default_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    own = decision._settled
-    monkeypatch.setattr(decision, "_settled", lambda outcome: own(outcome)[:-1])
+    own = decision.settled
+    monkeypatch.setattr(decision, "settled", lambda outcome: own(outcome)[:-1])
 
 
 def _conflicts_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
