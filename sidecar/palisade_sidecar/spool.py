@@ -37,8 +37,8 @@ class Batch:
 class Spool:
     """The spool of one run folder. What an earlier run left there is handed on first.
 
-    A sidecar that was killed between sending a batch and noting it sends that again: the decision ids are
-    then the same.
+    A sidecar that was killed between sending a batch and noting it sends that again, from the same line on:
+    by that the engine knows it.
     """
 
     def __init__(

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import grpc.aio
@@ -14,7 +17,8 @@ import pytest
 from palisade.decide import access
 from palisade.decide.access import AccessLog
 from palisade.decide.log import DecisionLog
-from palisade.decide.sink import UNBOUNDED
+from palisade.decide.sink import UNBOUNDED, FileSink, Sink
+from palisade.decide.times import nanoseconds
 from palisade_sidecar.access_log import FIELD_SEPARATOR, FIELDS
 
 Append = Callable[..., Awaitable[bytes]]
@@ -32,6 +36,9 @@ class Gated:
 
     def room(self) -> int:
         return UNBOUNDED if self.gate.is_set() else 0
+
+    def tail(self, most: int) -> Iterator[bytes]:
+        return iter(())
 
     def write(self, lines: bytes) -> None:
         self.gate.wait()
@@ -70,7 +77,7 @@ def test_a_line_is_logged_under_the_decision_of_its_revision() -> None:
     assert paths == ["envoy/authz/allow", "palisade/identity/allow", "palisade/identity/allow"]
 
 
-def session(sink: Gated, talk: Callable[[Append], Awaitable[None]], **settings: Any) -> None:
+def session(sink: Sink, talk: Callable[[Append], Awaitable[None]], **settings: Any) -> None:
     async def main() -> None:
         async with DecisionLog(sink) as decisions:
             server = grpc.aio.server()
@@ -135,3 +142,81 @@ def test_a_log_that_cannot_be_written_takes_one_batch_and_no_line_twice(
         assert sink.lines == 200
 
     session(sink, talk)
+
+
+def starts(content: bytes) -> list[int]:
+    """When the requests started that whole entries tell of."""
+    found = []
+    for line in content.splitlines():
+        with suppress(ValueError):
+            found.append(nanoseconds(json.loads(line)["timestamp"]))
+    return found
+
+
+def test_a_batch_that_comes_again_is_written_once() -> None:
+    """A sidecar whose Envoy is killed, or the one after it, has not heard that it was taken."""
+
+    async def talk(append: Append) -> None:
+        await append(1, 100)
+        await append(1, 100)
+        await append(1, 150)
+        await append(151, 10)
+
+    sink = Gated()
+    session(sink, talk)
+    assert starts(sink.content) == list(range(1, 161))
+
+
+def test_a_batch_whose_call_ended_is_written_once() -> None:
+    """Whenever that was: what was taken is taken, and what was not comes again."""
+    sink = Gated()
+
+    async def talk(append: Append) -> None:
+        for seconds in (0.0, 0.001, 0.003, 0.01, 0.03):
+            call = asyncio.ensure_future(append(1, 1000))
+            await asyncio.sleep(seconds)
+            call.cancel()
+            await asyncio.gather(call, return_exceptions=True)
+        await append(1, 1000)
+
+    session(sink, talk)
+    assert starts(sink.content) == list(range(1, 1001))
+
+
+@pytest.mark.parametrize("cut", [0, 1, 5, 400, 20_000, 10**6])
+def test_what_a_killed_engine_has_written_is_not_written_again(tmp_path: Path, cut: int) -> None:
+    """It is killed when so many bytes of its last batch are not written; the sidecar sends all again."""
+    path = tmp_path / "decisions.jsonl"
+
+    async def first(append: Append) -> None:
+        await append(1, 100)
+
+    session(FileSink(path), first)
+    os.truncate(path, max(0, path.stat().st_size - cut))
+    whole = len(starts(path.read_bytes()))
+
+    async def second(append: Append) -> None:
+        await append(1, 150)
+        await append(151, 10)
+
+    session(FileSink(path), second)
+    assert starts(path.read_bytes()) == list(range(1, 161))
+    torn = 0 < cut < 10**6 and cut != 1
+    assert path.read_bytes().count(b"\n") == 160 + torn
+    assert whole == 100 if cut <= 1 else whole < 100
+
+
+def test_what_stands_in_the_file_before_is_not_written_again(tmp_path: Path) -> None:
+    """An engine may be killed when it has just begun another file."""
+    path = tmp_path / "decisions.jsonl"
+
+    async def first(append: Append) -> None:
+        await append(1, 100)
+
+    async def second(append: Append) -> None:
+        await append(1, 120)
+
+    session(FileSink(path), first)
+    path.rename(tmp_path / "decisions.jsonl.1")
+    session(FileSink(path), second)
+    assert starts(path.read_bytes()) == list(range(101, 121))

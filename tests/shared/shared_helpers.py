@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -23,6 +23,9 @@ class Lines:
 
     def room(self) -> int:
         return UNBOUNDED
+
+    def tail(self, most: int) -> Iterator[bytes]:
+        return iter(())
 
     def write(self, lines: bytes) -> None:
         self.entries += map(json.loads, lines.splitlines())

@@ -11,7 +11,7 @@ import asyncio
 import logging
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import unquote
@@ -19,12 +19,13 @@ from urllib.parse import unquote
 import grpc.aio
 
 from palisade.decide import lines
-from palisade.decide.event import Decider, DecisionRecord, Event
+from palisade.decide.event import UNANSWERED, Decider, DecisionRecord, Event
 from palisade.decide.ids import id_of
 from palisade.decide.input import JWT_METADATA, identity_of
 from palisade.decide.lines import Line
 from palisade.decide.log import DecisionLog
 from palisade.decide.peer import function_of
+from palisade.decide.repeats import Batches
 from palisade.decide.response import ANSWER
 from palisade.decide.shadow import Comparison, Shadowed
 from palisade.decide.urls import PathError, parse_target
@@ -35,7 +36,6 @@ from palisade_sidecar.peer import SPIFFE
 log = logging.getLogger(__name__)
 
 EVALUATION_ERROR = "evaluation_error"
-UNANSWERED = "residual_unanswered"
 NO_REVISION = "no_revision"
 REFUSED = "request_refused"
 
@@ -72,6 +72,7 @@ class AccessLog:
         self._comparison = comparison
         self._unwritten: asyncio.Future[None] | None = None
         self._path_of = path_of
+        self._batches = Batches()
         self.unlogged: Counter[str] = Counter()
         """Decisions that sidecars gave up, since the engine was away for too long, by function."""
         self.path = path
@@ -89,29 +90,47 @@ class AccessLog:
         The answer says that the batch is written: the sidecar forgets it then.
         """
         function = function_of(context.auth_context()) or ""
-        batch = list(lines.read(content))
+        batch: list[Line | None] = []
+        for line in lines.read(content):
+            batch.append(line)
+            if len(batch) % _YIELD_EVERY == 0:
+                await asyncio.sleep(0)  # a full batch must not hold up decisions
         if not await self._has_room(len(batch)):
             await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "the decision log is behind")
+        # Nothing is awaited from here to the mark: a call that ends amid it would leave a batch that is taken
+        # in part, and the same batch may be on its way again already.
         self.unlogged[function] += _unlogged(context)
-        unread = 0
-        paths = {each: self._path_of(each) or self.path for each in {line.revision for line in batch if line}}
-        for at, line in enumerate(batch, 1):
-            if line is None:
-                unread += 1
-            elif not line.answered:
-                self._decisions.record(AccessRecord(line, function, paths[line.revision], self._comparison))
-            if at % _YIELD_EVERY == 0:
-                await asyncio.sleep(0)  # a full batch must not hold up decisions
-        if unread:
-            log.error(
-                "%d lines of the sidecar of %s cannot be read: is it of this version?", unread, function
-            )
+        self._take(function, batch[self._batches.take(function, content) :])
         mark = self._decisions.mark()
         await asyncio.wait((mark,), timeout=_WRITTEN_SECONDS)
         if not mark.done():
             # They are in the queue for good, and must not come twice; but no more is taken before them.
             self._unwritten = mark
         return b""
+
+    def _take(self, function: str, batch: Sequence[Line | None]) -> None:
+        unread = again = 0
+        paths = {each: self._path_of(each) or self.path for each in {line.revision for line in batch if line}}
+        for line in batch:
+            if line is None:
+                unread += 1
+            elif line.answered:
+                continue
+            elif self._stands(function, line):
+                again += 1
+            else:
+                self._decisions.record(AccessRecord(line, function, paths[line.revision], self._comparison))
+        if unread:
+            log.error(
+                "%d lines of the sidecar of %s cannot be read: is it of this version?", unread, function
+            )
+        if again:
+            log.info("%d decisions of the sidecar of %s stood in the log already", again, function)
+
+    def _stands(self, function: str, line: Line) -> bool:
+        """Whether an engine that was killed has written it, and the sidecar has not learned of that."""
+        earlier = self._decisions.earlier
+        return line.start <= earlier.latest and _id(function, line) in earlier.ids
 
     async def _has_room(self, count: int) -> bool:
         loop = asyncio.get_running_loop()
@@ -121,6 +140,10 @@ class AccessLog:
                 return False
             await asyncio.sleep(_ROOM_POLL)
         return True
+
+
+def _id(function: str, line: Line) -> str:
+    return id_of(function, line.start, line.request_id, line.direct)
 
 
 def _unlogged(context: grpc.aio.ServicerContext[bytes, bytes]) -> int:
@@ -141,7 +164,7 @@ class AccessRecord:
         line = self.line
         verdict = _verdict(line)
         return DecisionRecord(
-            decision_id=id_of(self.function, line.start, line.request_id, line.direct),
+            decision_id=_id(self.function, line),
             timestamp=line.start,
             decider=verdict.decider,
             function=self.function,

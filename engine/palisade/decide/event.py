@@ -20,6 +20,9 @@ log = logging.getLogger(__name__)
 
 Event = dict[str, Any]
 
+UNANSWERED = "residual_unanswered"
+"""The error of a request that the sidecar denied for want of the engine's answer."""
+
 
 class Decider(StrEnum):
     """Where a request was decided."""

@@ -58,10 +58,11 @@ _EMPTY: Mapping[str, Any] = {}
 
 
 def read(content: bytes) -> Iterator[Line | None]:
-    """The lines of a batch; None for one that is none, as from a sidecar of another version."""
-    for line in content.decode("utf-8", "replace").split("\n"):
-        if line:
-            yield _line(line)
+    """The lines of a batch, each with its end; None for one that is none, as from a sidecar of another
+    version."""
+    *whole, rest = content.decode("utf-8", "replace").split("\n")
+    for line in (*whole, rest) if rest else whole:
+        yield _line(line)
 
 
 def _line(text: str) -> Line | None:

@@ -26,6 +26,7 @@ import orjson
 from palisade.decide.event import Event, Record
 from palisade.decide.explaining import Explaining, Explanation
 from palisade.decide.mask import Mask, scrub_line
+from palisade.decide.repeats import Earlier, earlier
 from palisade.decide.sink import Sink
 from palisade.decide.writer import Writer
 
@@ -40,6 +41,9 @@ _REPORT_EVERY = 5.0
 _GATHER = 0.02
 """Seconds in which queued records gather, so that no line is made while a request waits."""
 _RETRY = 0.01
+_TAIL_BYTES = 16 << 20
+"""What is looked at of an earlier log, some 15,000 entries. In doubt is what was written as the engine was
+killed: the batch under way, of some thousand, and what its sidecars had no answer for yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +88,9 @@ class DecisionLog:
         self.mask = mask or Mask()
         self.explaining: Explaining | None = None
         """What explains entries before they are written."""
+        self.earlier = Earlier()
+        """What stood in the log before this one was entered."""
+        self._sink = sink
         self._labels = {
             "id": str(uuid.uuid4()),
             "version": importlib.metadata.version("palisade"),
@@ -153,6 +160,7 @@ class DecisionLog:
         return lambda: self._subscribers.remove(subscriber)
 
     async def __aenter__(self) -> DecisionLog:
+        self.earlier = await asyncio.to_thread(self._earlier)
         self._writer.start()
         self._task = asyncio.create_task(self._run(), name="decision log")
         return self
@@ -167,6 +175,13 @@ class DecisionLog:
                 await asyncio.to_thread(self._writer.drain)
         await asyncio.to_thread(self._writer.stop)
         self._report(closing=True)
+
+    def _earlier(self) -> Earlier:
+        try:
+            return earlier(self._sink.tail(_TAIL_BYTES))
+        except OSError as error:  # better twice than not at all
+            log.warning("what stands in the decision log cannot be read, so some may come again: %s", error)
+            return Earlier()
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()

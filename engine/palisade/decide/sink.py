@@ -9,7 +9,7 @@ import stat
 import struct
 import sys
 import termios
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -28,6 +28,11 @@ class Sink(Protocol):
 
     def write(self, lines: bytes) -> None:
         """Takes all of the lines. Raises OSError where it cannot, as on a full disk."""
+        ...
+
+    def tail(self, most: int) -> Iterator[bytes]:
+        """The last lines that stand there, of `most` bytes at most, without their ends; one may be cut off.
+        There are none where that cannot be read, as in a pipe. Raises OSError."""
         ...
 
     def close(self) -> None:
@@ -50,6 +55,9 @@ class StreamSink:
     def write(self, lines: bytes) -> None:
         self._stream.write(lines)
         self._stream.flush()
+
+    def tail(self, most: int) -> Iterator[bytes]:
+        return iter(())
 
     def close(self) -> None:
         self._stream.flush()
@@ -87,7 +95,7 @@ class _PipeRoom:
 class FileSink:
     """Lines to a file that is readable by its owner alone; past `max_bytes` it becomes `NAME.1`, and so on.
 
-    At most `backups` old files are kept. A file that another program moved away is opened anew.
+    At most `backups` old files are kept. A file that another program moved away or cut is opened anew.
     """
 
     undoes = True
@@ -111,7 +119,7 @@ class FileSink:
         return UNBOUNDED
 
     def write(self, lines: bytes) -> None:
-        if self._moved():
+        if self._changed():
             os.close(self._descriptor)
             self._open()
         if self._size and self._size + len(lines) > self._max_bytes:
@@ -130,11 +138,15 @@ class FileSink:
             raise
         self._size += done
 
-    def _moved(self) -> bool:
+    def _changed(self) -> bool:
+        """Whether another has moved it, cut it, or written there, as an engine does that is about to end."""
         try:
-            return os.stat(self._name).st_ino != self._inode
+            status = os.stat(self._name)
         except FileNotFoundError:
             return True
+        if status.st_ino != self._inode:
+            return True
+        return status.st_size != self._size and stat.S_ISREG(status.st_mode)
 
     def _rotate(self) -> None:
         os.close(self._descriptor)
@@ -148,6 +160,17 @@ class FileSink:
 
     def _backup(self, number: int) -> Path:
         return self._path.with_name(f"{self._path.name}.{number}") if number else self._path
+
+    def tail(self, most: int) -> Iterator[bytes]:
+        """Of this file, and where it is shorter, of the one before it."""
+        for path in (self._path, self._backup(1)):
+            if path.is_file():
+                with path.open("rb") as file:
+                    size = file.seek(0, os.SEEK_END)
+                    file.seek(max(0, size - most))
+                    data = file.read(most)
+                yield from data.split(b"\n")[1 if size > most else 0 :]
+                most -= len(data)
 
     def close(self) -> None:
         os.close(self._descriptor)
