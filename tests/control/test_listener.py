@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Coroutine
 from datetime import UTC, datetime, timedelta
@@ -53,7 +54,8 @@ class Engine:
             service = Authorization(evaluate, decisions)
             server = grpc.aio.server()
             service.add_to(server)
-            async with Listener(self.address, self.identity, server, Checks(service)) as listener:
+            checks = Checks(service)
+            async with Listener(self.address, self.identity, server, checks, self.folder) as listener:
                 self.address = listener.address
                 yield
 
@@ -109,6 +111,23 @@ def run(request: pytest.FixtureRequest) -> Run:
 @pytest.fixture
 def engine(tmp_path: Path) -> Engine:
     return Engine(tmp_path)
+
+
+def test_a_socket_that_a_killed_engine_left_is_replaced_wherever_it_lies(tmp_path: Path, run: Run) -> None:
+    """The state folder may be named as people name folders."""
+    folder = tmp_path / "it's 50 %25 ü#?"
+    folder.mkdir()
+    engine = Engine(folder)
+
+    async def main() -> None:
+        with socket.socket(socket.AF_UNIX) as left:
+            left.bind(str(folder / "grpc"))
+        async with engine.serving():
+            assert (folder / "grpc").is_socket()
+            assert await engine.ask_by_grpc(engine.authority.issue_function("orders")) == 0
+        assert not (folder / "grpc").exists()
+
+    run(main())
 
 
 def test_both_services_know_who_asks(engine: Engine, run: Run) -> None:

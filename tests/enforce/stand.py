@@ -185,7 +185,9 @@ class Stand:
         self._access.add_to(server)
         identity = IdentitySource(lambda: authority.issue_engine(dns_names=["engine.palisade.local"]))
         checks = Checks(Authorization(self._evaluate, log))
-        engine = Listener(inventory.Address("127.0.0.1", 0), identity, server, checks, patience=0)
+        engine = Listener(
+            inventory.Address("127.0.0.1", 0), identity, server, checks, self._folder, patience=0
+        )
         await engine.__aenter__()
         upstream = await asyncio.start_server(self._serve, "127.0.0.1", 0)
         place = upstream.sockets[0].getsockname()[1]

@@ -211,7 +211,7 @@ class Rig:
         self.access.add_to(server)
         identity = IdentitySource(lambda: self.authority.issue_engine(dns_names=["engine.palisade.local"]))
         address = inventory.Address("127.0.0.1", self.engine_port)
-        self._engine = await Listener(address, identity, server, checks, patience=0).__aenter__()
+        self._engine = await Listener(address, identity, server, checks, self.folder, patience=0).__aenter__()
 
     async def kill_engine(self) -> None:
         """End the engine without a farewell to anyone."""

@@ -29,6 +29,7 @@ from palisade.control.keys import KeyStore
 from palisade.control.listener import Listener
 from palisade.control.loading import Deployment, Reading, internal_error
 from palisade.control.placing import Placing
+from palisade.control.private import private_folder
 from palisade.control.releases import Releases
 from palisade.control.rollout import Rollout
 from palisade.control.shadowing import Shadowing
@@ -103,6 +104,8 @@ class Engine:
             self.backend = backend_of(self.inventory)
         except (OSError, AuthorityError, BackendSetupError) as error:
             raise EngineError(str(error)) from None
+        self.private = Path()
+        """Where its Unix sockets are, once it is entered."""
         self._tasks = Tasks()
         self.rollout = Rollout(self.cache, self._tasks, self.backend)
         self.explanations = Explanations(logged.explain, self.rollout.revision)
@@ -136,6 +139,8 @@ class Engine:
 
     async def _start(self, stack: contextlib.AsyncExitStack) -> None:
         stack.enter_context(alone(self.inventory))
+        with usable(self.inventory, "engine.state", self.inventory.engine.state):
+            self.private = stack.enter_context(private_folder(self.inventory.engine.state))
         await stack.enter_async_context(self.decisions)
         await stack.enter_async_context(self.explanations)
         await stack.enter_async_context(self.backend)
@@ -213,7 +218,11 @@ class Engine:
         authorization.add_to(server)
         self.access.add_to(server)
         listener = Listener(
-            self.inventory.engine.listen, self.credentials.engine, server, Checks(authorization)
+            self.inventory.engine.listen,
+            self.credentials.engine,
+            server,
+            Checks(authorization),
+            self.private,
         )
         try:
             await stack.enter_async_context(listener)

@@ -11,11 +11,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import shutil
+import os
 import socket
 import ssl
-import tempfile
 from pathlib import Path
+from urllib.parse import quote
 
 import grpc.aio
 
@@ -40,7 +40,8 @@ class Listener:
     """Use as an asynchronous context manager. Entering it raises OSError where the address cannot be had.
 
     `address` is where it listens, with the port that the kernel chose. The server is started with it, and
-    both end together: what is under way has `patience` seconds to end.
+    both end together: what is under way has `patience` seconds to end. gRPC's socket lies in `folder`, which
+    nobody else may enter, nor another listener use.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class Listener:
         identity: IdentitySource,
         server: grpc.aio.Server,
         checks: Checks,
+        folder: Path,
         *,
         patience: float = 1.0,
     ) -> None:
@@ -60,17 +62,17 @@ class Listener:
         self._contexts = ServerContexts(identity)
         self._hello = _Hello()
         self._connections = Tasks()
-        self._grpc = Path()
+        self._grpc = folder / "grpc"
         self._stack = contextlib.AsyncExitStack()
 
     async def __aenter__(self) -> Listener:
         async with contextlib.AsyncExitStack() as stack:
             listening = stack.enter_context(_listen(self.address))
             self.address = Address(self.address.host, listening.getsockname()[1])
-            folder = await asyncio.to_thread(tempfile.mkdtemp, prefix="palisade-")
-            stack.push_async_callback(asyncio.to_thread, shutil.rmtree, folder, ignore_errors=True)
-            self._grpc = Path(folder) / "grpc.sock"
-            self._server.add_secure_port(f"unix:{self._grpc}", server_credentials(self._identity))
+            self._grpc.unlink(missing_ok=True)  # one that was killed has left it
+            stack.callback(self._grpc.unlink, missing_ok=True)
+            place = quote(os.fsencode(self._grpc))  # it is the path of a URI to gRPC
+            self._server.add_secure_port(f"unix:{place}", server_credentials(self._identity))
             await self._server.start()
             stack.push_async_callback(self._connections.end)
             stack.push_async_callback(self._end_services)

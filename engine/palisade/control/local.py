@@ -11,11 +11,8 @@ import asyncio
 import json
 import logging
 import os
-import shutil
 import socket
-import stat
 import struct
-import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict
@@ -34,9 +31,6 @@ from palisade.files import reason
 
 log = logging.getLogger(__name__)
 
-_LONGEST = 100
-"""The path of a Unix socket may have 107 characters (unix(7)), 103 on some systems."""
-
 _MOST_BYTES = 1 << 16
 
 _TICK = 1.0
@@ -52,13 +46,8 @@ Action = Callable[[dict[str, Any]], Awaitable[Any]]
 @asynccontextmanager
 async def serve(engine: Engine) -> AsyncIterator[Path]:
     """Serves the endpoint of an engine; gives the socket's path. Raises EngineError."""
-    state = engine.inventory.engine.state
+    path = engine.private / "socket"
     try:
-        folder = _private(state / "control")
-        path = folder / "socket"
-        if len(os.fsencode(path)) > _LONGEST:
-            folder = Path(tempfile.mkdtemp(prefix="palisade-"))
-            path = folder / "socket"
         listening = _listen(path)
     except OSError as error:
         raise EngineError(f"the control socket cannot be made: {reason(error)}") from None
@@ -66,13 +55,11 @@ async def serve(engine: Engine) -> AsyncIterator[Path]:
     await runner.setup()
     try:
         await web.SockSite(runner, listening).start()
-        with announced.told(state, announced.CONTROL, path):
+        with announced.told(engine.inventory.engine.state, announced.CONTROL, path):
             yield path
     finally:
         await runner.cleanup()
         path.unlink(missing_ok=True)
-        if folder.parent != state:
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _app(engine: Engine) -> web.Application:
@@ -202,16 +189,6 @@ def _peer(request: web.Request) -> int | None:
     credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
     user: int = struct.unpack("3i", credentials)[1]
     return user
-
-
-def _private(folder: Path) -> Path:
-    """The folder, made so that nobody else may enter it. Raises OSError where it is another's."""
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    status = folder.lstat()
-    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
-        raise PermissionError(f"{folder} is no folder of this user's own")
-    folder.chmod(0o700)
-    return folder
 
 
 def _listen(path: Path) -> socket.socket:
