@@ -10,7 +10,6 @@ import random
 import signal
 import socket
 import subprocess
-import threading
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Container, Iterator
@@ -44,6 +43,7 @@ allow if {
 PATHS = ("/open?n={}", "/asked/{0}?n={0}", "/closed?n={}", "/asked/{0}?n={0}")
 CONNECTIONS, RATE = 8, 700
 KILLS = 6
+PIPED = "piped.jsonl"
 
 
 @dataclass
@@ -102,22 +102,23 @@ async def function() -> AsyncIterator[int]:
 
 
 @contextmanager
-def piped(project: Path, into: list[bytes]) -> Iterator[subprocess.Popen[bytes]]:
-    """An engine whose standard output is a pipe that somebody reads."""
-    with (project / "serve.err").open("a") as err:
-        process = subprocess.Popen([PALISADE, "serve"], cwd=project, stdout=subprocess.PIPE, stderr=err)
-    assert process.stdout is not None
+def piped(project: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """An engine whose standard output is a pipe that another process reads, into PIPED."""
+    reading, writing = os.pipe()
     # With the 64 KB that a pipe has by default, a reader that a busy machine keeps waiting is too late.
-    fcntl.fcntl(process.stdout, fcntl.F_SETPIPE_SZ, 1 << 20)
-    reading = threading.Thread(target=lambda: into.extend(iter(process.stdout.read1, b"")))
-    reading.start()
+    fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 1 << 20)
+    with (project / "serve.err").open("a") as err, (project / PIPED).open("ab") as into:
+        process = subprocess.Popen([PALISADE, "serve"], cwd=project, stdout=writing, stderr=err)
+        reader = subprocess.Popen(["cat"], stdin=reading, stdout=into)
+    for each in (reading, writing):
+        os.close(each)
     try:
         yield process
     finally:
         if process.poll() is None:
             process.send_signal(signal.SIGINT)
         process.wait(20)
-        reading.join()
+        reader.wait(20)
 
 
 def by_number(text: str) -> dict[int, list[dict[str, Any]]]:
@@ -158,10 +159,9 @@ def settings(project: Path, function: int, kind: str = "file") -> int:
 def test_no_decision_is_lost_with_an_engine_that_is_killed(project: Path, kind: str) -> None:
     """Under load and at random moments, six times."""
     chance = random.Random(7)
-    outputs: list[bytes] = []
 
     def engine() -> Any:
-        return piped(project, outputs) if kind == "pipe" else started(project, "serve")
+        return piped(project) if kind == "pipe" else started(project, "serve")
 
     async def play() -> Load:
         async with function() as port:
@@ -186,7 +186,7 @@ def test_no_decision_is_lost_with_an_engine_that_is_killed(project: Path, kind: 
     assert load.broken == []
     assert set(load.statuses.values()) == {200, 403}
     assert len(load.statuses) > 500
-    text = b"".join(outputs).decode() if kind == "pipe" else (project / "decisions.jsonl").read_text()
+    text = (project / (PIPED if kind == "pipe" else "decisions.jsonl")).read_text()
     check(load, by_number(text), twice=kind == "pipe")
 
 
