@@ -177,7 +177,8 @@ def test_what_a_sidecar_gave_up_is_told_to_the_engine_once(rig: Any, make_revisi
                 await asyncio.sleep(0.6)  # while no engine answers, the spool is looked at once in a while
             assert spool.lost > 0
             await rig.engine(make_revision("r1", RULES))
-            await client.get("/ok")  # the count comes with lines, and all may have been given up
+            await until(lambda: len(rig.sink.entries) + rig.access.unlogged["hello"] >= asked, 10)
+            await client.get("/ok")
             await until(lambda: len(rig.sink.entries) + rig.access.unlogged["hello"] > asked, 10)
             assert rig.access.unlogged["hello"] == spool.lost
             assert len(rig.sink.entries) + spool.lost == asked + 1
