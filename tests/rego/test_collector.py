@@ -1,11 +1,16 @@
-"""Holding the garbage collector back: what a block made, and took long for, is not gone through at once."""
+"""Holding the garbage collector back: what a block made, and took long for, is not gone through at once.
+
+And running it: what was held back from it is found all the same where it adds up.
+"""
 
 from __future__ import annotations
 
 import gc
+import sys
 import time
+import weakref
 
-from palisade.rego.collector import collector_paused
+from palisade.rego.collector import FullCollections, collector_paused
 
 
 def _is_old(made: list[object]) -> bool:
@@ -27,3 +32,32 @@ def test_what_took_no_time_is_left_to_the_collector() -> None:
         made: list[object] = [[]]
     assert not _is_old(made)
     assert gc.isenabled()
+
+
+class _Link:
+    """Refers to itself: only the collector can free it."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+
+def test_memory_that_grows_is_looked_through() -> None:
+    """Cycles of long blocks are never found by Python itself, which does not count what it was spared."""
+    collections = FullCollections()
+    collections.collect()
+    enough = sys.getallocatedblocks() // 4
+    with collector_paused():
+        lost = weakref.ref(_Link())
+        kept: list[list[int]] = [[] for _ in range(enough)]
+        time.sleep(0.02)
+    assert lost() is not None
+    assert collections.collect_if_grown()
+    assert lost() is None
+    assert len(kept) == enough
+
+
+def test_nothing_is_looked_through_where_memory_stays() -> None:
+    """A full collection stops decisions: it comes when there is something to gain, not with every look."""
+    collections = FullCollections()
+    collections.collect()
+    assert not collections.collect_if_grown()

@@ -132,7 +132,7 @@ def _types_unguarded(monkeypatch: pytest.MonkeyPatch) -> None:
 def _wrong_provider(monkeypatch: pytest.MonkeyPatch) -> None:
     def first(self: Any, atom: Any) -> Bounds:
         outer, self._providers = self._providers, self._providers[:1]
-        found: Bounds = self._atoms[type(atom)](atom)
+        found: Bounds = self._atoms[type(atom)](self, atom)
         self._providers = outer
         return found
 

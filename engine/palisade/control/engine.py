@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -48,6 +47,7 @@ from palisade.pki import AuthorityError
 from palisade.policy import inventory_file
 from palisade.policy.inventory import Inventory
 from palisade.policy.source import SourceError
+from palisade.rego.collector import FullCollections
 from palisade.rego.errors import CompileError, Diagnostic
 from palisade.xds import EventKind, NodeEvent, SnapshotCache, SpiffeAuthorizer, XdsServer, server_options
 
@@ -55,6 +55,8 @@ log = logging.getLogger(__name__)
 
 _PATIENCE = 0.9
 """The part of the sidecar's patience for what the engine waits for: an answer is to arrive in time."""
+
+_MINUTE = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,7 @@ class Engine:
         self.private = Path()
         """Where its Unix sockets are, once it is entered."""
         self._tasks = Tasks()
+        self._collections = FullCollections()
         self.rollout = Rollout(self.cache, self._tasks, self.backend)
         self.explanations = Explanations(logged.explain, self.rollout.revision)
         if logged.explain != "none":
@@ -160,7 +163,8 @@ class Engine:
         self._tasks.spawn(self.credentials.keep_fresh())
         # The first full collection looks at every object, 0.8 s for ten thousand rules: not while decisions
         # wait. Later ones come when there is a quarter more.
-        await asyncio.to_thread(gc.collect)
+        await asyncio.to_thread(self._collections.collect)
+        self._tasks.spawn(self._stay_small())
         await self._serve(stack)
         if self._watches:
             self._files.start()
@@ -241,6 +245,12 @@ class Engine:
             self._tasks.spawn(self.releases.refuse_canary(canary.id, problem))
         elif deployment is not None and deployment.shadow and deployment.offers(event.node, event.revision):
             self._tasks.spawn(self.releases.refuse_shadow(problem))
+
+    async def _stay_small(self) -> None:
+        """Frees what edits, renewed keys and requests leave in cycles, where that is much."""
+        while True:
+            await asyncio.sleep(_MINUTE)
+            self._collections.collect_if_grown()
 
     # Following the files ----------------------------------------------------------------------------
 

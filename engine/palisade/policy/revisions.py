@@ -24,6 +24,8 @@ LIMITS = rego.Limits(seconds=1.0)
 
 DOCUMENT_ERROR = "document_error"
 
+_COMPILER = version("palisade")
+
 
 class DocumentError(SourceError):
     """A document of the set, such as `providers`, that cannot be evaluated or does not fit its contract."""
@@ -127,7 +129,7 @@ def read_providers(policy: rego.Policy, policy_set: PolicySet) -> tuple[Provider
 def revision_id(inventory: Inventory, policy_set: PolicySet) -> str:
     """Twelve hexadecimal digits of a hash over all that a revision is made of."""
     parts = {
-        "compiler": version("palisade"),
+        "compiler": _COMPILER,
         "set": policy_set.digest,
         "decision": inventory.decision,
         "hosts": sorted(inventory.network.hosts),

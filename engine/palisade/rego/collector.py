@@ -1,8 +1,9 @@
-"""Python's garbage collector, held back while trees are built."""
+"""Python's garbage collector, held back while trees are built, and run when there may be much for it."""
 
 from __future__ import annotations
 
 import gc
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,9 @@ from contextlib import contextmanager
 _LONG = 0.01
 _MANY = 20_000
 
+_SHARE = 4
+"""One in so many blocks of memory may be new before everything is looked at, as Python has it for objects."""
+
 
 @contextmanager
 def collector_paused() -> Iterator[None]:
@@ -20,7 +24,8 @@ def collector_paused() -> Iterator[None]:
     A tree has no cycles: all that the collector finds in it is work, as much as the parsing itself for ten
     thousand rules. Blocks may nest, and may overlap between threads: the collector is on again at the latest
     when the one that found it on ends. What a large block made counts as long-lived from then on: else the
-    collector would go through all of it as soon as it is on.
+    collector would go through all of it as soon as it is on. As it does not count this, it hardly ever comes
+    to look at everything by itself: a process that goes on needs `FullCollections`.
     """
     if not gc.isenabled():
         yield
@@ -36,3 +41,26 @@ def collector_paused() -> Iterator[None]:
             gc.freeze()
             gc.unfreeze()
         gc.enable()
+
+
+class FullCollections:
+    """Looks at everything where memory has grown: what `collector_paused` spared, Python never does.
+
+    A full collection stops all threads, for more than a second with ten thousand rules: call these when
+    nobody waits.
+    """
+
+    def __init__(self) -> None:
+        self._blocks = 0
+
+    def collect(self) -> None:
+        """Frees all cycles that nothing refers to."""
+        gc.collect()
+        self._blocks = sys.getallocatedblocks()
+
+    def collect_if_grown(self) -> bool:
+        """Does so where there is a quarter more in memory than after the last time; whether it was."""
+        grown = (sys.getallocatedblocks() - self._blocks) * _SHARE > self._blocks
+        if grown:
+            self.collect()
+        return grown

@@ -79,14 +79,16 @@ class Lowering(Texts):
         self._doubted: dict[Token, Predicate] = {}
         self._done: dict[Formula, Bounds] = {}
         self._builder = Builder()
+        # Functions of the class: bound methods would leave this, and all it holds, to the collector.
+        cls = type(self)
         self._atoms: dict[type, Callable[..., Bounds]] = {
-            In: self._in,
-            Defined: self._defined_at_all,
-            Same: self._same,
-            Test: self._test,
-            IsKind: self._of_kind,
-            Exists: self._exists,
-            Opaque: self._opaque,
+            In: cls._in,
+            Defined: cls._defined_at_all,
+            Same: cls._same,
+            Test: cls._test,
+            IsKind: cls._of_kind,
+            Exists: cls._exists,
+            Opaque: cls._opaque,
         }
 
     def bounds(self, formula: Formula) -> Bounds:
@@ -168,7 +170,7 @@ class Lowering(Texts):
 
     def _atom(self, atom: Atom) -> Bounds:
         if len(self._providers) < 2 or not _on_claims(atom):
-            return self._atoms[type(atom)](atom)
+            return self._atoms[type(atom)](self, atom)
         # Several providers: the claims are those of the first, by name, whose token was verified.
         cases: list[Bounds] = []
         before: list[Predicate] = []
@@ -176,7 +178,7 @@ class Lowering(Texts):
         for provider in (*outer, None):
             self._providers = () if provider is None else (provider,)
             self._done = {}
-            bounds = self._atoms[type(atom)](atom)
+            bounds = self._atoms[type(atom)](self, atom)
             here = [] if provider is None else [claim_defined(ClaimSource((provider,)))]
             cases.append(both((exactly(all_of((*here, *map(negate, before)))), bounds)))
             before += here

@@ -41,7 +41,7 @@ class Blocks(Loops):
         leaving = Leaving(self.builder, live, env)
         worlds: list[World] = [((), env)]
         for index, stmt in enumerate(block.stmts):
-            handler = self._handlers[type(stmt)]
+            handler = partial(self._handlers[type(stmt)], self)
             if isinstance(stmt, NESTING):
                 handler = partial(handler, live=live | self._flow.behind(block, index))
             following: list[World] = []

@@ -47,8 +47,9 @@ class Statements(Walks):
         """The local that ends the running function when it is set."""
         self._functions = {func.name: func for func in policy.funcs}
         self._by_path = {func.path: func for func in policy.funcs}
+        # Functions of the class: bound methods would leave the run, and all it holds, to the collector.
         self._handlers: dict[type, Callable[..., list[Step]]] = {
-            getattr(ir, name[1:]): getattr(self, name) for name in dir(self) if name.endswith("Stmt")
+            getattr(ir, name[1:]): getattr(type(self), name) for name in dir(self) if name.endswith("Stmt")
         }
 
     @abstractmethod

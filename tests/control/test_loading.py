@@ -1,0 +1,57 @@
+"""Readings one after the other: what one made is gone with the next."""
+
+from __future__ import annotations
+
+import gc
+from types import FunctionType, MethodType
+from typing import Any
+
+from control_helpers import ALLOW, SUM, Project
+
+from palisade.control.loading import Deployment, Known, lower, read
+from palisade.policy.attribution import attribute
+from palisade.policy.revisions import Revision
+
+RULES = "".join(f'\nallow if input.attributes.request.http.path == "/{at}"\n' for at in range(20))
+CLAIMS = '\nallow if "%s" in input.identity.claims.roles\n'
+
+
+def _edited(project: Project, text: str, before: Deployment | None) -> Deployment:
+    """What the engine does with an edit, up to the code for questions and the rules' names."""
+    project.allow.write_text(ALLOW + RULES + text)
+    reading = read(project.file, Known(before.revision if before else None))
+    assert reading.revision is not None, reading.errors
+    deployment = lower(reading.revision, {}, before)
+    _get_ready(reading.revision)
+    return deployment
+
+
+def _get_ready(revision: Revision) -> None:
+    revision.policy.make_ready(revision.inventory.decision_document)
+    document: Any = {"attributes": {"request": {"http": {"path": "/sum"}}}, "parsed_path": ["sum"]}
+    attribute(revision.policy, revision.inventory.decision).rule(document)
+
+
+def _is_ours(made: object) -> bool:
+    found = made.__func__ if isinstance(made, MethodType) else made
+    where = found.__module__ if isinstance(found, FunctionType) else type(found).__module__
+    return str(where).startswith(("palisade", "rego-"))
+
+
+def test_an_edit_leaves_nothing_to_the_collector(project: Project) -> None:
+    """What is in cycles, and all that it refers to, stays until everything is looked at, which stops
+    decisions: a run of partial evaluation, whose handlers were bound to it, was 1.6 MB of each edit of 10,000 rules."""
+    deployment = _edited(project, SUM % 1 + CLAIMS % "a", None)
+    gc.collect()
+    gc.disable()
+    try:
+        for turn in range(2, 6):
+            deployment = _edited(project, SUM % turn + CLAIMS % f"a{turn}", deployment)
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        gc.collect()
+        left = [f"{type(each).__name__} {each!r:.80}" for each in gc.garbage if _is_ours(each)]
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
+    assert left == []
