@@ -57,6 +57,7 @@ _PATIENCE = 0.9
 """The part of the sidecar's patience for what the engine waits for: an answer is to arrive in time."""
 
 _MINUTE = 60.0
+"""How often it is asked whether memory has grown."""
 
 
 @dataclass(frozen=True, slots=True)

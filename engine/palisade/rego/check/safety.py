@@ -38,9 +38,10 @@ class Safety:
         self.locals = names
         self.builtins = builtins
         self.problems = problems
-        self.binder = Binder(arity, builtins, names.depths)
-        self.unbound = Unbound(self.binder)
-        self.expander = Expander(lambda: self.locals.fresh(self.binder.depth), builtins)
+        self.binder = binder = Binder(arity, builtins, names.depths)
+        self.unbound = Unbound(binder)
+        # Not a function of this one, which would be in a cycle then, with all the rules that it leads to.
+        self.expander = Expander(lambda: names.fresh(binder.depth), builtins)
         self.failed = False
 
     def fresh(self) -> str:
