@@ -49,7 +49,7 @@ def test_history_lists_shows_and_compares(run: Run, project: Path, served: Any) 
     new, old = (each["revision"] for each in entries)
     lines = listed.out.splitlines()
     assert lines[1].startswith(new)
-    assert "sidecar: 1 rule, engine: 1" in lines[2]
+    assert "sidecar alone: 1 rule, with the engine: 1" in lines[2]
     shown = run("history", "show", old[:6])
     assert "# allow.rego" in shown.out
     assert "more" not in shown.out

@@ -223,6 +223,25 @@ def test_errors_at_the_start_are_told_once(project: Project) -> None:
     run(session())
 
 
+def test_the_status_tells_rules_that_need_the_engine_from_those_that_need_it_at_times(
+    project: Project,
+) -> None:
+    """A person who reads that a rule is the engine's looks for what to change."""
+    project.allow.write_text(
+        "package palisade.identity\n\nimport input.attributes.request.http\n\n"
+        'allow if http.method == "GET"\n\n'
+        'allow if input.parsed_query.page[0] == "1"\n\n'
+        'allow if crypto.sha256(http.path) == "00"\n'
+    )
+
+    async def session() -> None:
+        async with Engine(project.file) as engine:
+            shown = status(engine)["functions"]["hello"]
+            assert shown["rules"] == {"native": 1, "conditional": 1, "residual": 1}
+
+    run(session())
+
+
 def test_the_admin_endpoint_tells_state_and_metrics(project: Project) -> None:
     async def session() -> None:
         async with Engine(project.file) as engine, admin.serve(engine) as address:
@@ -234,7 +253,7 @@ def test_the_admin_endpoint_tells_state_and_metrics(project: Project) -> None:
                 assert shown["healthy"] is True
                 assert shown["revision"]["id"] == version(engine)
                 assert shown["functions"]["hello"]["connected"] is False
-                assert shown["functions"]["hello"]["rules"] == {"native": 1, "residual": 0}
+                assert shown["functions"]["hello"]["rules"] == {"native": 1, "conditional": 0, "residual": 0}
                 metrics = (await client.get("/metrics")).text
                 assert f'palisade_revision{{revision="{version(engine)}"}} 1.0' in metrics
                 assert "palisade_reloads_total" in metrics

@@ -80,7 +80,7 @@ def test_a_function_knows_another_by_its_sidecars_certificate(project: Project) 
                 shown = status(engine)["functions"]
                 assert shown["hello"]["tls"] == {"client_certificate": "required"}
                 assert shown["orders"]["tls"] is None
-                assert shown["hello"]["rules"] == {"native": 1, "residual": 0}
+                assert shown["hello"]["rules"] == {"native": 1, "conditional": 0, "residual": 0}
                 bundle = (engine.credentials.folder("orders") / "bundle.pem").read_bytes()
                 assert await status_of(sidecars, client_context(bundle, project.root)) == 0
 

@@ -145,8 +145,8 @@ def _list(entries: tuple[Entry, ...]) -> None:
 
 def _decided(entry: Entry) -> str:
     """Who decides by it: how many rules the sidecars do, and for how many they may ask the engine."""
-    sidecar = f"sidecar: {count(entry.native, 'rule')}"
-    return f"{sidecar}, engine: {entry.residual}" if entry.residual else sidecar
+    alone = f"sidecar alone: {count(entry.native, 'rule')}"
+    return f"{alone}, with the engine: {entry.residual}" if entry.residual else alone
 
 
 def _summary(entry: Entry) -> dict[str, Any]:

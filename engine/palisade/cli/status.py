@@ -174,6 +174,5 @@ def _backend(backend: dict[str, Any]) -> str:
 def _rules(rules: dict[str, int] | None) -> str:
     if rules is None:
         return "-"
-    if not rules["residual"]:
-        return f"{rules['native']} native"
-    return f"{rules['native']} native, {rules['residual']} residual"
+    others = [f"{rules[kind]} {kind}" for kind in ("conditional", "residual") if rules[kind]]
+    return ", ".join((f"{rules['native']} native", *others))

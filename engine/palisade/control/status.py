@@ -146,9 +146,11 @@ def _backend(health: Health) -> dict[str, Any]:
 
 
 def _rules(enforcement: Enforcement) -> dict[str, int]:
-    """How many rules of the decision the sidecar decides, and how many may take the engine."""
+    """How many rules of the decision the sidecar decides, always or but for some requests, and the others."""
     native = sum(each.native for each in enforcement.coverage)
-    return {"native": native, "residual": len(enforcement.coverage) - native}
+    conditional = sum(each.conditional for each in enforcement.coverage)
+    residual = len(enforcement.coverage) - native - conditional
+    return {"native": native, "conditional": conditional, "residual": residual}
 
 
 def _reload(last: Reload | None) -> dict[str, Any]:
