@@ -54,31 +54,23 @@ def test_settings_that_decide_nothing_make_no_new_revision(tmp_path: Path) -> No
     assert revisions.revision_id(inventory(tmp_path), loaded) == revisions.revision_id(moved, loaded)
 
 
-def test_hosts_that_may_be_reached_are_part_of_the_revision(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("setting", "first", "second"),
+    [
+        ("network: {{hosts: [{}]}}\n", "a.example", "b.example"),
+        ("explain: {{trusted: [{}]}}\n", "127.0.0.1", "10.0.0.0/8"),
+    ],
+)
+def test_whom_policies_may_reach_and_who_may_ask_why_are_part_of_the_revision(
+    tmp_path: Path, setting: str, first: str, second: str
+) -> None:
+    """Decisions hang on the one; sidecars leave those who ask to the engine. The order does not count."""
     loaded = policy_set(tmp_path, a=ALLOW)
     none, one, two, turned = (
         revisions.revision_id(inventory(tmp_path, more), loaded)
         for more in (
             "",
-            "network: {hosts: [a.example]}\n",
-            "network: {hosts: [a.example, b.example]}\n",
-            "network: {hosts: [b.example, a.example]}\n",
-        )
-    )
-    assert len({none, one, two}) == 3
-    assert two == turned
-
-
-def test_who_may_ask_why_is_part_of_the_revision(tmp_path: Path) -> None:
-    """The sidecars have to leave them to the engine."""
-    loaded = policy_set(tmp_path, a=ALLOW)
-    none, one, two, turned = (
-        revisions.revision_id(inventory(tmp_path, more), loaded)
-        for more in (
-            "",
-            "explain: {trusted: [127.0.0.1]}\n",
-            "explain: {trusted: [127.0.0.1, 10.0.0.0/8]}\n",
-            "explain: {trusted: [10.0.0.0/8, 127.0.0.1]}\n",
+            *(setting.format(each) for each in (first, f"{first}, {second}", f"{second}, {first}")),
         )
     )
     assert len({none, one, two}) == 3
