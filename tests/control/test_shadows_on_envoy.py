@@ -68,7 +68,7 @@ def test_a_shadow_is_decided_and_not_enforced(project: Project) -> None:
 
     run(session())
     assert shadows(sink) == {
-        "/open": (True, "native", False, "default"),
+        "/open": (True, "native", False, "allow.rego:3"),
         "/opened": (False, "native", True, "allow.rego:5"),
         "/sum?n=4": (True, "residual", False, "allow.rego:3"),
         "/limited": (True, "native", False, "allow.rego:12"),

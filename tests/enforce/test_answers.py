@@ -156,11 +156,23 @@ def _same_in_the_log(native: dict[str, Any], asked: dict[str, Any], request: Sen
     assert asked["palisade"]["decider"] == "residual"
     assert native["palisade"]["decider"] == "native"
     assert native["palisade"]["allowed"] == asked["palisade"]["allowed"], request
-    assert native["palisade"]["rule"].startswith(("p.rego:7", "default")), request
+    assert native["palisade"]["rule"].startswith(("p.rego:7", "p.rego:5")), request
     assert native.get("result") == asked.get("result"), request
     assert native.get("error") == asked.get("error"), request
     if not native["palisade"]["allowed"] and dict(request.headers).get("content-type") is None:
         assert native["palisade"]["status"] == asked["palisade"]["status"], request
+
+
+def test_the_log_names_a_rule_that_always_holds(stand: Stand) -> None:
+    """There is a line to change where a request passes or not."""
+    rules = {"default allow := true\n\nallow := false if 1 == 2": 3, "allow if 1 == 1": 3}
+    rules |= {"default allow := false": 3, 'allow if input.function == ""\n\nallow if true': 5}
+    for rule, row in rules.items():
+        stand.enforce(in_memory({"p.rego": f"package p\n\n{rule}\n"}), "p/allow")
+        stand.send(Sent())
+        [told] = stand.log(1)
+        assert told["palisade"]["rule"] == f"p.rego:{row}", rule
+        assert told["palisade"]["decider"] == "native"
 
 
 def test_all_values_of_a_header_arrive(stand: Stand) -> None:

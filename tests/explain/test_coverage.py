@@ -33,6 +33,20 @@ def test_rules_that_envoy_decides_are_native_and_so_is_their_default(tmp_path: P
     assert (report.residual, report.conditional) == (False, False)
 
 
+def test_a_default_whose_answer_is_the_engines_is_residual(tmp_path: Path) -> None:
+    """All requests that no rule holds of go to the engine for it."""
+    rules = 'default allow := {"allowed": true, "headers": {":path": "/x"}}\nallow if http.method == "GET"\n'
+    report = covered(tmp_path, rules)
+    assert [each.where for each in report.rules] == [Where.RESIDUAL, Where.NATIVE]
+    assert "changes the header" in report.rules[0].residues[0].reason
+    assert report.residual
+
+
+def test_a_rule_that_always_holds_is_settled(tmp_path: Path) -> None:
+    report = covered(tmp_path, 'default allow := false\nallow if http.method == "GET"\nallow if 1 == 1\n')
+    assert [each.where for each in report.rules] == [Where.NATIVE, Where.SETTLED, Where.SETTLED]
+
+
 def test_a_residual_rule_shows_the_expression_where_it_stands(tmp_path: Path) -> None:
     report = covered(
         tmp_path,

@@ -87,11 +87,11 @@ def report(policy: rego.Policy, decision: str, enforcement: Enforcement) -> Cove
     defaults: list[CheckedRule] = []
     own = index.of_path(path)
     for rule, by in _deciding(own, index, covered) if own else ((each, ()) for each in index.below(path)):
-        if rule.rule.default:
-            defaults.append(rule)
-            continue
         # What is put together of rules below its path is decided as one.
         found = _of_branches(rule, covered) if own else enforcement.coverage
+        if rule.rule.default and not (own and found):
+            defaults.append(rule)
+            continue
         rules.append(_of_rule(rule, by, found, index))
     rules.extend(_of_default(rule, rules, index) for rule in defaults)
     return CoverageReport(tuple(sorted(rules, key=lambda each: each.location)), enforcement.doubts)

@@ -50,6 +50,14 @@ def labels(outcome: Outcome) -> list[str]:
             ["a.rego:3", "a.rego:5", "a.rego:7"],
         ),
         ("allow := data.a.next\n\nnext := data.shop.ok", ["b.rego:9", "b.rego:11"]),
+        # Rules that always hold.
+        ("allow := true", ["a.rego:3"]),
+        ("default allow := true\n\nallow := false if input.x", ["a.rego:5", "a.rego:3"]),
+        ("default allow := false\n\nallow if input.x", ["a.rego:5", "a.rego:3"]),
+        ("default allow := false\n\nallow if input.x\n\nallow if 1 == 1", ["a.rego:7"]),
+        ("allow if input.x\n\nelse := false", ["a.rego:3", "a.rego:5"]),
+        ("allow := data.a.next\n\nnext if input.x\n\nnext if true", ["a.rego:7"]),
+        ("default allow := false\n\nallow if data.a.next\n\nnext if true", ["a.rego:7"]),
         # These decide something themselves.
         ("allow if {\n\tdata.shop.ok\n\tinput.x\n}", ["a.rego:3"]),
         ("allow if not data.shop.ok", ["a.rego:3"]),

@@ -23,6 +23,7 @@ from palisade.enforce.envoy.tree import MAX_LINEAR, Entry, Verdict
 from palisade.rego.errors import NOWHERE, Location
 from palisade.rego.partial import Case, Outcome
 from palisade.rego.partial.formula import (
+    TRUE,
     Exists,
     Formula,
     nodes,
@@ -113,6 +114,12 @@ class Rule:
     at: tuple[Location, Verdict]
     """What the account is of."""
 
+    @property
+    def told(self) -> bool:
+        """Whether the account is to name it: not where Envoy decides so whatever the request is."""
+        always = self.case.condition is TRUE and self.coverage.native
+        return self.case.label is not NOWHERE and not always
+
 
 def decide(
     outcome: Outcome,
@@ -159,7 +166,7 @@ def decide(
         entries.append(rule.sure)
         if rule.unsure is not None:
             unsure.append(rule.unsure)
-        if rule.case.label is not NOWHERE:
+        if rule.told:
             known = coverage.setdefault(rule.at, rule.coverage)
             if known is not rule.coverage:
                 coverage[rule.at] = known.and_of(rule.coverage)

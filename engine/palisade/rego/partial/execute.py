@@ -166,7 +166,7 @@ class Executor(Blocks):
         outer, self._final = self._final, self._failing.final(func)
         try:
             live = frozenset((func.result, *func.params))
-            return self._in_turn((func.name, *args), func.blocks, env, live)
+            return self._in_turn((func.name, *args), func.blocks, env, live, func.result)
         finally:
             self._final = outer
 
@@ -201,11 +201,18 @@ class Executor(Blocks):
             worlds.advance(partial(self._block, block, live=live), self._label(block))
         return worlds
 
-    def _in_turn(self, name: object, blocks: Sequence[ir.Block], env: Env, outside: frozenset[int]) -> Worlds:
+    def _in_turn(
+        self,
+        name: object,
+        blocks: Sequence[ir.Block],
+        env: Env,
+        outside: frozenset[int],
+        given: int | None = None,
+    ) -> Worlds:
         """Runs the rules of a document in turn, along what they came to before under the same name; one that
-        cannot be followed becomes opaque by itself."""
+        cannot be followed becomes opaque by itself. `given` is as for Worlds."""
         blocks = tuple(blocks)
-        worlds = Worlds(env, self.builder)
+        worlds = Worlds(env, self.builder, given)
         before = self._runs_before.get(name)
         if before is not None and before.final != self._final:
             before = None

@@ -62,7 +62,8 @@ class State:
     """`reached` holds the conditions, any of which leads here, each with the place of the rule that has it.
 
     A state that is only a part of another is written down as such, by `origin` (the other's conditions) and
-    `part`, and worked out when asked for: mostly the next block brings both together again.
+    `part`, and worked out when asked for: mostly the next block brings both together again. So is one that is
+    all of another, given a value at `label`.
     """
 
     env: Env
@@ -88,10 +89,12 @@ class State:
 
     def reached(self, builder: Builder) -> list[Reason]:
         """The conditions that lead here, with their places."""
-        if self.part is TRUE:
-            return self.origin
-        came = builder.any(condition for condition, _ in self.origin)
-        self.origin, self.part = [(builder.both(came, self.part), self.label)], TRUE
+        if self.part is not TRUE:
+            came = builder.any(condition for condition, _ in self.origin)
+            self.origin, self.part = [(builder.both(came, self.part), self.label)], TRUE
+        elif self.label is not NOWHERE:
+            self.origin, self.shared = [(condition, self.label) for condition, _ in self.origin], False
+        self.label = NOWHERE
         return self.origin
 
     def take(self, other: State, builder: Builder) -> None:
@@ -144,8 +147,8 @@ class Worlds:
     """Built by one sequence of blocks; `states[-1]` is the state without a condition."""
 
     def __init__(self, env: Env, builder: Builder, given: int | None = None) -> None:
-        """`given` is the local that branches of one rule put their value into: then the one for all other
-        requests has a place too."""
+        """`given` is the local that rules, or branches of one, put their value into: then one that holds of
+        all other requests has a place too."""
         self._builder = builder
         self._given = given
         self.states: list[State] = [State.of([(TRUE, NOWHERE)], env)]
@@ -166,18 +169,25 @@ class Worlds:
                 result = runs[state.key] = run(state.env)
             if result.steps:
                 origin = state.given_on(self._builder)
-                states.extend(State.split(origin, step, label, self._builder) for step in result.steps)
+                for step in result.steps:
+                    at = label if step.condition is not TRUE else self._place(state.env, step.env, label)
+                    states.append(State.split(origin, step, at, self._builder))
                 if all(step.condition is not TRUE for step in result.steps):
                     states.append(State.of(origin, result.rest))
             else:
-                if self._given in result.rest and self._given not in state.env:
-                    reached = state.reached(self._builder)
-                    state = State.of([(each, label) for each, _ in reached], result.rest)
+                at = self._place(state.env, result.rest, label)
+                if at is not NOWHERE:
+                    origin = state.given_on(self._builder)
+                    state = State(result.rest, NEXT, None, origin, label=at)
                 state.env, state.key = result.rest, (env_key(result.rest), NEXT)
                 states.append(state)
         self._join(states)
         if len(self.states) > MAX_STATES:
             raise Unsupported("too many different outcomes")
+
+    def _place(self, before: Env, behind: Env, label: Location) -> Location:
+        """The place of a block that always gives the value that there was none of before; or nowhere."""
+        return label if self._given in behind and self._given not in before else NOWHERE
 
     @property
     def last(self) -> State:
