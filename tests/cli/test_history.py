@@ -49,9 +49,15 @@ def test_history_lists_shows_and_compares(run: Run, project: Path, served: Any) 
     new, old = (each["revision"] for each in entries)
     lines = listed.out.splitlines()
     assert lines[1].startswith(new)
-    assert "sidecar alone: 1 rule, with the engine: 1" in lines[2]
+    assert "2 native, 1 conditional" in lines[1]
+    assert "1 native, 1 conditional" in lines[2]
+    assert [each["rules"] for each in entries] == [
+        {"native": 2, "conditional": 1, "residual": 0},
+        {"native": 1, "conditional": 1, "residual": 0},
+    ]
     shown = run("history", "show", old[:6])
     assert "# allow.rego" in shown.out
+    assert "rules      1 native, 1 conditional" in shown.out
     assert "more" not in shown.out
     assert run("history", "show", old, "-o", "json").json["modules"] == {"allow.rego": ALLOW}
     compared = run("history", "diff", old, new)

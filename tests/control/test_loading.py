@@ -1,4 +1,4 @@
-"""Readings one after the other: what one made is gone with the next."""
+"""Readings: their rules are counted once for all functions, and what one made is gone with the next."""
 
 from __future__ import annotations
 
@@ -12,7 +12,34 @@ from control_helpers import ALLOW, SUM, Project
 
 from palisade.control.loading import Deployment, Known, lower, read
 from palisade.policy.attribution import attribute
+from palisade.policy.history import RuleCounts
 from palisade.policy.revisions import Revision
+
+COUNTED = """package palisade.identity
+
+import input.attributes.request.http
+
+allow if http.method == "GET"
+
+allow if {
+	http.method == "PUT"
+	input.function == "hello"
+	input.parsed_query.page[0] == "1"
+}
+
+allow if {
+	input.function == "orders"
+	crypto.sha256(http.path) == "00"
+}
+
+allow if {
+	http.method == checked
+}
+
+checked := "POST" if input.function == "hello"
+
+checked := crypto.sha256(http.path) if input.function == "orders"
+"""
 
 RULES = "".join(f'\nallow if input.attributes.request.http.path == "/{at}"\n' for at in range(20))
 CLAIMS = '\nallow if {\n\tsome role in input.identity.claims.roles\n\trole == "%s"\n}\n'
@@ -55,6 +82,21 @@ def _is_ours(made: object) -> bool:
     found = made.__func__ if isinstance(made, MethodType) else made
     where = found.__module__ if isinstance(found, FunctionType) else type(found).__module__
     return str(where).startswith(("palisade", "rego-"))
+
+
+def test_a_rule_is_counted_as_at_the_function_where_it_needs_the_engine_most(project: Project) -> None:
+    """The history tells what to look at, and what is native at one function may ask the engine at another."""
+    project.allow.write_text(COUNTED)
+    counts = {}
+    for functions in (("hello",), ("orders",), ("hello", "orders")):
+        listed = "".join(f"  {name}: {{upstream: 127.0.0.1:9, listen: 127.0.0.1:0}}\n" for name in functions)
+        project.file.write_text(f"policies: ./policies\nfunctions:\n{listed}")
+        reading = read(project.file, Known())
+        assert reading.revision is not None, reading.errors
+        counts[functions] = lower(reading.revision, {}).rules
+    assert counts[("hello",)] == RuleCounts(native=2, conditional=1)
+    assert counts[("orders",)] == RuleCounts(native=1, residual=2)
+    assert counts[("hello", "orders")] == RuleCounts(native=1, conditional=1, residual=2)
 
 
 def test_an_edit_leaves_nothing_to_the_collector(project: Project) -> None:

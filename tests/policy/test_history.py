@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from palisade.policy.history import Cause, Entry, History, UnknownRevisionError, before, find
+from palisade.policy.history import Cause, Entry, History, RuleCounts, UnknownRevisionError, before, find
 from palisade.policy.inventory import Inventory
 from palisade.policy.sets import PolicySet
 
@@ -40,8 +40,7 @@ def entry(
         policies=Path("/p"),
         decision="p/allow",
         hosts=("*.example",),
-        native=3,
-        residual=1,
+        rules=RuleCounts(3, 2, 1),
         of=of,
     )
 
@@ -63,6 +62,16 @@ def test_what_is_kept_is_read_back_to_the_last_digit(history: History) -> None:
     assert found == kept
     assert str(found.policy_set.data["exact"]) == "0.12345678901234567890123"
     assert found.number == 1
+
+
+def test_an_entry_from_before_rules_were_counted_in_three_kinds_is_read(history: History) -> None:
+    """A newer engine puts in force again what the one before it kept."""
+    history.add(entry("a"), keep=20)
+    [file] = history._folder.iterdir()
+    body = file.read_bytes().partition(b"\n")[2].strip().replace(b'"conditional":2,', b"")
+    file.write_bytes(b"%s\n%s\n" % (hashlib.sha256(body).hexdigest().encode(), body))
+    [found] = history.entries()
+    assert found.rules == RuleCounts(native=3, residual=1)
 
 
 def test_the_oldest_are_dropped_and_what_is_in_force_never(history: History) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,7 +17,7 @@ from palisade.cli import local
 from palisade.cli.exit_codes import CommandError, Exit
 from palisade.cli.local import StateFolder
 from palisade.cli.options import InventoryFile
-from palisade.cli.output import Output, count, out, print_json
+from palisade.cli.output import Output, out, print_json, rule_counts
 from palisade.policy.history import Entry, History, UnknownRevisionError, find
 from palisade.rego import text
 from palisade.rego.values import to_json
@@ -69,7 +70,7 @@ def show(
         print_json(_summary(entry) | {"modules": _modules(entry), "data": to_json(entry.policy_set.data)})
         return
     console = out()
-    for name, value in _summary(entry).items():
+    for name, value in (_summary(entry) | {"rules": rule_counts(entry.rules)}).items():
         if value not in ("", None, [], False):
             console.print(f"{name:<10} {', '.join(value) if isinstance(value, list) else value}")
     for name, source in _files(entry).items():
@@ -129,7 +130,7 @@ def _found(entries: tuple[Entry, ...], wanted: str) -> Entry:
 
 
 def _list(entries: tuple[Entry, ...]) -> None:
-    table = Table("revision", "in force since", "by", "modules", "decided by", "", box=None, pad_edge=False)
+    table = Table("revision", "in force since", "by", "modules", "rules", "", box=None, pad_edge=False)
     base = next(each for each in reversed(entries) if not each.functions)
     for each in reversed(entries):
         table.add_row(
@@ -137,16 +138,10 @@ def _list(entries: tuple[Entry, ...]) -> None:
             f"{each.at:%Y-%m-%d %H:%M:%S} UTC",
             str(each.cause),
             str(len(each.policy_set.modules)),
-            _decided(each),
+            rule_counts(each.rules),
             Text(each.note, "dim"),
         )
     out().print(table)
-
-
-def _decided(entry: Entry) -> str:
-    """Who decides by it: how many rules the sidecars do, and for how many they may ask the engine."""
-    alone = f"sidecar alone: {count(entry.native, 'rule')}"
-    return f"{alone}, with the engine: {entry.residual}" if entry.residual else alone
 
 
 def _summary(entry: Entry) -> dict[str, Any]:
@@ -158,8 +153,7 @@ def _summary(entry: Entry) -> dict[str, Any]:
         "pinned": entry.over != "",
         "policies": str(entry.policy_set.root),
         "modules": len(entry.policy_set.modules),
-        "native": entry.native,
-        "residual": entry.residual,
+        "rules": asdict(entry.rules),
         "decision": entry.decision,
         "hosts": list(entry.hosts),
         "functions": list(entry.functions),

@@ -15,6 +15,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from palisade.policy.history import RuleCounts
 from palisade.rego.errors import PARSE_ERROR, Diagnostic, visible
 
 
@@ -103,6 +104,13 @@ def diagnostics_as_json(diagnostics: Iterable[Diagnostic]) -> list[dict[str, Any
             error["hint"] = each.hint
         found.append(error)
     return found
+
+
+def rule_counts(rules: RuleCounts) -> str:
+    """`3 native, 1 conditional`: only kinds of which there are any, but for the native."""
+    others = {"conditional": rules.conditional, "residual": rules.residual}
+    shown = (f"{number} {kind}" for kind, number in others.items() if number)
+    return ", ".join((f"{rules.native} native", *shown))
 
 
 def count(number: int, one: str, many: str = "") -> str:

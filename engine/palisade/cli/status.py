@@ -13,10 +13,11 @@ from rich.text import Text
 from palisade.cli.exit_codes import CommandError, Exit
 from palisade.cli.local import diagnostic
 from palisade.cli.options import InventoryFile
-from palisade.cli.output import Output, out, print_diagnostics, print_json
+from palisade.cli.output import Output, out, print_diagnostics, print_json, rule_counts
 from palisade.files import reason
 from palisade.policy import inventory_file
 from palisade.policy.addresses import AddressError, parse_address
+from palisade.policy.history import RuleCounts
 
 EPILOG = "Example: palisade status --output json | jq .functions.hello.running"
 
@@ -111,7 +112,7 @@ def show(state: dict[str, Any]) -> None:
             function["upstream"],
             Text("yes", "green") if function["connected"] else Text("no", "red"),
             Text(runs, "green" if current else "yellow"),
-            _rules(function["rules"]),
+            rule_counts(RuleCounts(**function["rules"])) if function["rules"] else "-",
         )
     console.print()
     console.print(table)
@@ -169,10 +170,3 @@ def _backend(backend: dict[str, Any]) -> str:
         return str(backend["kind"])
     how = "well" if backend["healthy"] else "not well"
     return f"{backend['kind']} at {backend['address']}, {how} since {backend['since']}"
-
-
-def _rules(rules: dict[str, int] | None) -> str:
-    if rules is None:
-        return "-"
-    others = [f"{rules[kind]} {kind}" for kind in ("conditional", "residual") if rules[kind]]
-    return ", ".join((f"{rules['native']} native", *others))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from palisade.control.loading import Deployment
 from palisade.files import reason
-from palisade.policy.history import Cause, Entry, History
+from palisade.policy.history import Cause, Entry, History, RuleCounts
 from palisade.policy.revisions import Revision
 
 log = logging.getLogger(__name__)
@@ -73,7 +73,6 @@ class Why:
 
 def entry_of(revision: Revision, deployment: Deployment | None, why: Why) -> Entry:
     """The entry of a revision that has just been put in force as this deployment. Counts all its rules."""
-    native, residual = deployment.rules if deployment else (0, 0)
     return Entry(
         number=0,
         id=revision.id,
@@ -84,8 +83,7 @@ def entry_of(revision: Revision, deployment: Deployment | None, why: Why) -> Ent
         policies=revision.inventory.policies,
         decision=revision.inventory.decision,
         hosts=revision.inventory.network.hosts,
-        native=native,
-        residual=residual,
+        rules=deployment.rules if deployment else RuleCounts(),
         over=why.over,
         of=why.of,
         functions=tuple(sorted(deployment.enforcements)) if deployment and why.share else (),

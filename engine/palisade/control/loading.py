@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
-from palisade.enforce.envoy import Enforcement, Verdict, compile_sidecar
+from palisade.enforce.envoy import Enforcement, RuleCoverage, Verdict, compile_sidecar
 from palisade.policy import inventory_file, revisions, sets
+from palisade.policy.history import RuleCounts
 from palisade.policy.inventory import Inventory
 from palisade.policy.revisions import Revision
 from palisade.policy.sets import PolicySet
@@ -47,18 +48,28 @@ class Deployment:
         return enforcement is not None and enforcement.snapshot.version == version
 
     @property
-    def rules(self) -> tuple[int, int]:
-        """How many rules all sidecars decide, and for how many any may ask the engine."""
+    def rules(self) -> RuleCounts:
+        """How many rules there are, each counted as at the function where it needs the engine most."""
         if len(self.enforcements) == 1:
             (only,) = self.enforcements.values()
-            sure = sum(each.native for each in only.coverage)
-            return sure, len(only.coverage) - sure
-        native: dict[tuple[Location, Verdict], bool] = {}
+            return counted(only.coverage)
+        found: dict[tuple[Location, Verdict], RuleCoverage] = {}
         for enforcement in self.enforcements.values():
             for each in enforcement.coverage:
                 rule = each.location, each.verdict
-                native[rule] = each.native and native.get(rule, True)
-        return sum(native.values()), len(native) - sum(native.values())
+                known = found.get(rule)
+                if known is None or known.native:  # as nearly all are
+                    found[rule] = each
+                elif not each.native:
+                    found[rule] = known.and_of(each)
+        return counted(found.values())
+
+
+def counted(coverage: Collection[RuleCoverage]) -> RuleCounts:
+    """How many rules the sidecar decides, always or but for some requests, and how many the engine."""
+    native = sum(each.native for each in coverage)
+    conditional = sum(each.conditional for each in coverage)
+    return RuleCounts(native, conditional, len(coverage) - native - conditional)
 
 
 @dataclass(frozen=True, slots=True)

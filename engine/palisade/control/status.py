@@ -9,12 +9,11 @@ from typing import Any
 
 from palisade.control import announced
 from palisade.control.engine import Engine, Reload
-from palisade.control.loading import Deployment
+from palisade.control.loading import Deployment, counted
 from palisade.control.rollout import revision_of
 from palisade.control.shadowing import Outcome
 from palisade.control.shadows import Shadow
 from palisade.decide.backends.interface import Health
-from palisade.enforce.envoy import Enforcement
 from palisade.enforce.envoy.dealing import WORTH
 from palisade.policy.history import Entry
 from palisade.policy.inventory import Function
@@ -123,7 +122,7 @@ def _function(
         "wanted": wanted.id if wanted else None,
         "offered": revision_of(node.offered) if node and node.offered else None,
         "rejection": None,
-        "rules": _rules(enforcement) if enforcement else None,
+        "rules": asdict(counted(enforcement.coverage)) if enforcement else None,
     }
     if node is not None and node.rejection is not None:
         shown["rejection"] = {
@@ -143,14 +142,6 @@ def _backend(health: Health) -> dict[str, Any]:
         "problem": health.problem or None,
         "since": _time(health.since),
     }
-
-
-def _rules(enforcement: Enforcement) -> dict[str, int]:
-    """How many rules of the decision the sidecar decides, always or but for some requests, and the others."""
-    native = sum(each.native for each in enforcement.coverage)
-    conditional = sum(each.conditional for each in enforcement.coverage)
-    residual = len(enforcement.coverage) - native - conditional
-    return {"native": native, "conditional": conditional, "residual": residual}
 
 
 def _reload(last: Reload | None) -> dict[str, Any]:
@@ -201,7 +192,7 @@ def _notes(shadow: Shadow, deployment: Deployment | None) -> list[str]:
             notes.append("it says what is in force")
         elif shadow.read.providers != deployment.revision.providers:
             notes.append("its providers differ: tokens are those that the providers in force have signed")
-        if deployment.shadow is not None and sum(deployment.rules) >= WORTH:
+        if deployment.shadow is not None and deployment.rules.total >= WORTH:
             notes.append("sidecars get so many rules in one piece while it is set: edits take effect later")
     return notes
 

@@ -13,7 +13,7 @@ import logging
 import os
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -49,6 +49,20 @@ class Cause(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class RuleCounts:
+    """How many rules of a decision a sidecar decides always, but for some requests, or never by itself."""
+
+    native: int = 0
+    conditional: int = 0
+    residual: int = 0
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.native + self.conditional + self.residual
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
     """One revision that was put in force. `number` counts up; `at` is in UTC."""
 
@@ -62,9 +76,8 @@ class Entry:
     """The folder that palisade.yaml named then."""
     decision: str
     hosts: tuple[str, ...]
-    native: int
-    """Rules that the sidecars decide; and `residual` ones may take the engine."""
-    residual: int
+    rules: RuleCounts
+    """Each rule once, as at the function where it needs the engine most."""
     over: str = ""
     """Pinned: it stays for as long as the files say this (`deciding`). Empty where they say the entry."""
     of: int = 0
@@ -240,7 +253,7 @@ def _spell(entry: Entry) -> bytes:
         "policies": str(entry.policies),
         "decision": entry.decision,
         "hosts": list(entry.hosts),
-        "rules": {"native": entry.native, "residual": entry.residual},
+        "rules": asdict(entry.rules),
         "over": entry.over,
         "of": entry.of,
         "canary": {"functions": list(entry.functions), "share": entry.share},
@@ -287,8 +300,7 @@ def _read(path: Path) -> Entry:
         policies=Path(content["policies"]),
         decision=content["decision"],
         hosts=tuple(content["hosts"]),
-        native=content["rules"]["native"],
-        residual=content["rules"]["residual"],
+        rules=RuleCounts(**content["rules"]),  # once without `conditional`: such were counted as residual
         over=content["over"],
         of=content["of"],
         functions=tuple(content["canary"]["functions"]),
