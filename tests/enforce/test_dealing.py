@@ -135,13 +135,45 @@ def test_a_table_of_owners_is_dealt_out_by_subject() -> None:
             assert {part_of(value) for value in test.values} == {number}
 
 
-def test_few_rules_on_large_sets_stay_whole() -> None:
-    """Each would have to stand in every part."""
+def test_few_rules_on_sets_stay_whole() -> None:
+    """Envoy reads a few thousand constants as fast as it reads parts."""
     subjects = [f"u{at}" for at in range(5000)]
     assert (
         deal([Entry(all_of((one_of(SUBJECT, subjects), one_of(PATH_TEXT, ["/a"]))), Verdict.ALLOW, "r")])
         is None
     )
+
+
+def grants(changed: int = -1) -> list[Entry]:
+    """What a table of 5,000 subjects with a role each unrolls to: a rule whose alternatives are grants."""
+    holders = [[f"u{at}" for at in range(role, 5000, 50) if at != changed] for role in range(50)]
+    choices = [
+        all_of((one_of(SUBJECT, users), one_of(METHOD, ["GET"]), one_of(PATH_TEXT, [f"/{role}/{at}"])))
+        for role, users in enumerate(holders)
+        for at in range(5)
+    ]
+    return [Entry(any_of(choices), Verdict.ALLOW, "r")]
+
+
+def test_a_table_of_subjects_is_dealt_out_by_what_they_may_do() -> None:
+    """By the subject each grant would have to stand in every part. One that loses its role changes the
+    parts of what that role may do, and Envoy reads no other again."""
+    first = in_parts(grants(), DENY, "r1", linear=4)
+    assert first is not None
+    assert first.dealt.text == PATH_TEXT
+    again = in_parts(grants(changed=7), DENY, "r2", linear=4, before=first)
+    assert again is not None
+    changed = {number for number in range(PARTS) if again.filters[number] != first.filters[number]}
+    assert changed == {part_of(f"/7/{at}") for at in range(5)}
+
+
+def test_a_rule_on_a_very_large_set_is_dealt_out() -> None:
+    """One subject more is one part of 64 to read."""
+    predicate = all_of((one_of(SUBJECT, [f"u{at}" for at in range(30_000)]), one_of(PATH_TEXT, ["/a"])))
+    dealt = deal([Entry(predicate, Verdict.ALLOW, "r")])
+    assert dealt is not None
+    assert dealt.text == SUBJECT
+    assert all(len(part) == 1 for part in dealt.parts)
 
 
 def test_one_changed_rule_changes_the_parts_of_its_values() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 import re2
+from hypothesis import given
+from hypothesis import strategies as st
 from xds.type.matcher.v3.string_pb2 import StringMatcher
 
 from palisade.enforce.envoy.predicate import (
@@ -163,6 +165,12 @@ def test_an_expression_takes_the_constants_as_they_are() -> None:
         assert any(each.fullmatch(value) for each in compiled), value
     for other in ("ab0|", "a.0", "a.0||", "x", ""):
         assert not any(each.fullmatch(other) for each in compiled), other
+
+
+@given(st.frozensets(st.text(st.characters(codec="utf-8"), max_size=6), min_size=1, max_size=8))
+def test_an_expression_is_of_the_constants_each_by_itself(values: frozenset[str]) -> None:
+    """They are escaped together, and may hold what they are put together by."""
+    assert list(expressions(values)) == ["|".join(str(re2.escape(each)) for each in sorted(values))]
 
 
 @pytest.mark.parametrize("linear", [0, 4])

@@ -6,6 +6,7 @@ the trees with them. Offsets are worked out where they are wanted.
 
 from __future__ import annotations
 
+from io import StringIO
 from itertools import accumulate
 
 from palisade.rego.errors import Location
@@ -13,8 +14,10 @@ from palisade.rego.errors import Location
 
 def line_starts(source: str) -> list[int]:
     """The offsets at which the lines of a source start; the first is 0."""
-    starts = list(accumulate((len(line) + 1 for line in source.split("\n")), initial=0))
-    starts.pop()
+    # With a newline of its own, a StringIO ends lines at line feeds only, and keeps them.
+    starts = list(accumulate(map(len, StringIO(source, newline="\n")), initial=0))
+    if source and not source.endswith("\n"):
+        starts.pop()
     return starts
 
 

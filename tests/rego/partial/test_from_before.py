@@ -55,6 +55,17 @@ def test_a_rule_that_did_not_change_has_the_very_same_condition() -> None:
     assert same == [True, True, True, False, True]
 
 
+def test_the_first_edit_finds_the_very_cases_of_the_run_from_nothing() -> None:
+    """Lowering takes a case over where it is the same object: all of them were made anew for a first edit."""
+    modules = {"a.rego": RULES, "owns.rego": OWNS}
+    first = _compiled({**modules, "c.rego": "package authz\n\nallow if input.x\n"})
+    before = _outcome(first)
+    changed = {**modules, "c.rego": "package authz\n\nallow if input.y == 1\n"}
+    after = _outcome(_compiled(changed, previous=first), before)
+    same = [a is b for a, b in zip(before.cases, after.cases, strict=True)]
+    assert same == [True, True, True, False, True]
+
+
 def test_a_rule_follows_what_it_calls() -> None:
     """The caller's text is the same, what it calls is not."""
     first = _compiled({"a.rego": RULES, "owns.rego": OWNS})

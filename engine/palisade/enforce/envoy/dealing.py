@@ -22,8 +22,11 @@ PARTS = 64
 WORTH = 1_000
 """From so many rules on the decision is in parts: to read them all takes Envoy a fiftieth of a second."""
 
+_CONSTANTS = 20
+"""So many constants of a set take Envoy as long as a rule does: a table in data may be few rules on many."""
+
 _MOST_COPIES = 2
-"""All parts together have at most so many times the rules of the whole."""
+"""All parts together have at most so many times the rules of the whole, constants counted as above."""
 
 _MOST_IN_ONE = 4
 """The largest part has at most so many times the rules of the average one."""
@@ -50,8 +53,10 @@ class _Places:
 
     entry: Entry
     among: tuple[tuple[int, Entry], ...] | None
-    rules: int = 0
-    """How many rules it comes to, its alternatives counted."""
+    weight: int
+    """How many rules it comes to, its alternatives and constants counted."""
+    weights: tuple[tuple[int, int], ...] = ()
+    """The same of each of `among`, by part."""
 
 
 def deal(entries: Sequence[Entry], before: Dealt | None = None) -> Dealt | None:
@@ -76,8 +81,9 @@ def _telling(entries: Iterable[Entry]) -> list[Text]:
     values: dict[Text, set[str]] = {}
     for entry in entries:
         for choice in alternatives(entry):
+            weight = _weight(choice)
             for test in _comparisons(choice.predicate):
-                rules[test.text] += 1
+                rules[test.text] += weight
                 values.setdefault(test.text, set()).update(test.values)
     worth = [text for text, found in values.items() if rules[text] >= WORTH and len(found) >= PARTS]
     return sorted(worth, key=lambda text: (-rules[text], -len(values[text]), text.name))
@@ -85,42 +91,54 @@ def _telling(entries: Iterable[Entry]) -> list[Text]:
 
 def _by(text: Text, entries: Sequence[Entry], known: Mapping[int, _Places]) -> Dealt | None:
     parts: list[list[Entry]] = [[] for _ in range(PARTS)]
+    weights = [0] * PARTS
     places: dict[int, _Places] = {}
-    told = 0
+    told = everywhere = 0
     for entry in entries:
         place = known.get(id(entry)) or _places(text, entry)
         places[id(entry)] = place
         if place.among is None:
+            everywhere += place.weight
             for part in parts:
                 part.append(entry)
         else:
-            told += place.rules
+            told += place.weight
             for number, own in place.among:
                 parts[number].append(own)
-    copies = sum(map(len, parts))
-    evenly = max(map(len, parts)) * PARTS <= _MOST_IN_ONE * copies
-    if told < WORTH or copies > _MOST_COPIES * len(entries) or not evenly:
+            for number, weight in place.weights:
+                weights[number] += weight
+    copies = sum(weights) + PARTS * everywhere
+    evenly = (max(weights) + everywhere) * PARTS <= _MOST_IN_ONE * copies
+    if told < WORTH or copies > _MOST_COPIES * (told + everywhere) or not evenly:
         return None
     return Dealt(text, tuple(map(tuple, parts)), places)
 
 
 def _places(text: Text, entry: Entry) -> _Places:
     found: list[tuple[int, Entry]] = []
-    count = 0
+    weights: Counter[int] = Counter()
+    total = 0
     for choice in alternatives(entry):
         test = next((test for test in _comparisons(choice.predicate) if test.text == text), None)
         if test is None:
-            return _Places(entry, None)
-        count += 1
+            return _Places(entry, None, sum(map(_weight, alternatives(entry))))
+        total += _weight(choice)
         values: dict[int, set[str]] = {}
         for value in test.values:
             values.setdefault(part_of(value), set()).add(value)
         for number, own in sorted(values.items()):
             if len(own) == len(test.values):
-                found.append((number, choice))
+                there = choice
             else:
-                found.append((number, choice.under(_with_values(choice.predicate, test, frozenset(own)))))
-    return _Places(entry, tuple(found), count)
+                there = choice.under(_with_values(choice.predicate, test, frozenset(own)))
+            found.append((number, there))
+            weights[number] += _weight(there)
+    return _Places(entry, tuple(found), total, tuple(weights.items()))
+
+
+def _weight(choice: Entry) -> int:
+    """How many rules it is as much as."""
+    return 1 + sum(len(test.values) for test in _comparisons(choice.predicate)) // _CONSTANTS
 
 
 def _comparisons(predicate: Predicate) -> Iterable[OneOf]:

@@ -233,7 +233,8 @@ class Executor(Blocks):
             if known is not None and worlds.more(known.result, known.label):
                 run.known[number] = known
             else:
-                worlds.advance(partial(self._guarded, block, live=live), self._label(block))
+                label = known.label if known is not None else self._label(block)
+                worlds.advance(partial(self._guarded, block, live=live, label=label), label)
         return worlds
 
     def _calls_again(self, known: Followed) -> bool:
@@ -254,7 +255,7 @@ class Executor(Blocks):
         self._followed[at] = known
         return known
 
-    def _guarded(self, block: ir.Block, env: Env, live: frozenset[int]) -> Result:
+    def _guarded(self, block: ir.Block, env: Env, live: frozenset[int], label: Location) -> Result:
         known = self._recall(block, env, live)
         if known is not None:
             return known.result
@@ -271,7 +272,7 @@ class Executor(Blocks):
             if len(called) == len(self._called):
                 at = id(block), env_key(env), live, self._final
                 result = self._with_known_envs(result)
-                self._followed[at] = Followed(block, result, called, self._label(block))
+                self._followed[at] = Followed(block, result, called, label)
         finally:
             self._branching, self._branches = branching, branches
             self._bound = bound
