@@ -76,6 +76,8 @@ def test_rollback_goes_back_and_resume_forward(run: Run, project: Path, served: 
     assert back.code == 0
     assert f"revision {entries[-1]['revision']} is in force: rollback as of" in back.out
     assert "pinned until policies are edited" in status.out
+    assert "no sidecar of hello is connected" in status.out
+    assert status.code == 1
     assert nothing.code == 1
     assert "no revision was in force before" in nothing.err
     assert resumed.json["pinned"] is False

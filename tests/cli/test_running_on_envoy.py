@@ -105,6 +105,11 @@ def connected(project: Path) -> str:
     return function["listen"] if ready and not function["listen"].endswith(":0") else ""
 
 
+def status_ends(project: Path, *options: str) -> int:
+    """The exit code of `palisade status`."""
+    return subprocess.run([PALISADE, "status", *options], cwd=project, capture_output=True).returncode
+
+
 def answer(address: str, path: str) -> int:
     return httpx.get(f"http://{address}{path}", trust_env=False, timeout=10).status_code
 
@@ -112,8 +117,11 @@ def answer(address: str, path: str) -> int:
 def test_serve_and_sidecar_are_the_halves_of_up(project: Path) -> None:
     with started(project, "serve") as engine:
         eventually(lambda: status(project), "the engine's status")
+        assert status(project)["waiting"] == ["no sidecar of hello is connected"]
+        assert (status_ends(project), status_ends(project, "--engine-only")) == (1, 0)
         with started(project, "sidecar", "--function", "hello") as sidecar:
             address = eventually(lambda: connected(project), "a sidecar with the revision")
+            assert status_ends(project) == 0
             assert (answer(address, "/open"), answer(address, "/closed")) == (200, 403)
             engine.kill()  # at a bad moment
             engine.wait()

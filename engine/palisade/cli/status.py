@@ -30,18 +30,22 @@ def status(
         str,
         typer.Option("--admin", metavar="HOST:PORT", help="The engine's admin address, in place of a file."),
     ] = "",
+    engine_only: Annotated[
+        bool, typer.Option("--engine-only", help="Exit 0 if the engine is well, whatever sidecars there are.")
+    ] = False,
     output: Annotated[Output, typer.Option("--output", "-o", help="How to print it.")] = Output.TEXT,
 ) -> None:
     """Show the engine, the revision in force, and what each sidecar runs.
 
-    Exits 1 if something is wrong, 3 if no engine answers.
+    Exits 1 if something is wrong or a function has no sidecar that runs it, 3 if no engine answers.
     """
     state = fetch(admin or _admin_of(file))
     if output is Output.JSON:
         print_json(state)
     else:
         show(state)
-    raise typer.Exit(Exit.OK if state["healthy"] else Exit.FOUND)
+    well = state["healthy"] and (engine_only or not state["waiting"])
+    raise typer.Exit(Exit.OK if well else Exit.FOUND)
 
 
 def _admin_of(file: Path) -> str:
@@ -116,6 +120,8 @@ def show(state: dict[str, Any]) -> None:
         )
     console.print()
     console.print(table)
+    for each in state["waiting"]:
+        console.print(Text(f"\n{each}", "yellow"))
     for problem in state["problems"]:
         console.print(Text(f"\n{problem}", "bold red"))
     print_diagnostics(map(diagnostic, state["reload"]["errors"]), console)

@@ -27,9 +27,20 @@ def status(engine: Engine) -> dict[str, Any]:
     deployment = engine.deployment
     entry = engine.releases.journal.entry if deployment else None
     state = engine.inventory.engine.state
+    functions = {
+        name: _function(
+            function,
+            nodes.get(name),
+            engine.rollout.wanted(name),
+            announced.ask(state, announced.sidecar(name)),
+        )
+        | {"unlogged": engine.access.unlogged[name]}
+        for name, function in engine.inventory.functions.items()
+    }
     return {
         "healthy": not problems(engine),
         "problems": problems(engine),
+        "waiting": [why for name, each in functions.items() if (why := _waits(name, each))],
         "engine": {
             "version": version("palisade"),
             "listen": str(engine.listen),
@@ -50,16 +61,7 @@ def status(engine: Engine) -> dict[str, Any]:
         "canary": _canary(engine.rollout.canary, engine.releases.journal.canary),
         "shadow": shadow_status(engine) if engine.releases.shadow else None,
         "reload": _reload(engine.last) | {"count": engine.reloads, "failed": engine.failed_reloads},
-        "functions": {
-            name: _function(
-                function,
-                nodes.get(name),
-                engine.rollout.wanted(name),
-                announced.ask(state, announced.sidecar(name)),
-            )
-            | {"unlogged": engine.access.unlogged[name]}
-            for name, function in engine.inventory.functions.items()
-        },
+        "functions": functions,
         "backend": _backend(engine.backend.health),
         "decisions": asdict(engine.decisions.stats)
         | {"unlogged": engine.access.unlogged.total()}
@@ -132,6 +134,16 @@ def _function(
             "at": _time(node.rejection.at),
         }
     return shown
+
+
+def _waits(name: str, function: dict[str, Any]) -> str:
+    """Why what is in force is not so before a function; empty where it is. It may be meant so: functions that
+    are scaled to none have no sidecar."""
+    if not function["connected"]:
+        return f"no sidecar of {name} is connected"
+    if function["running"] != function["wanted"] and not function["rejection"]:
+        return f"the sidecar of {name} does not run revision {function['wanted']} yet"
+    return ""
 
 
 def _backend(health: Health) -> dict[str, Any]:
