@@ -66,11 +66,24 @@ def test_the_same_for_programs(run: Run, policies: Path, tmp_path: Path) -> None
     assert all(sum(each["protocols"].values()) == each["pairs"] for each in found["functions"])
 
 
-def test_that_no_caller_shows_a_certificate_is_said_where_a_policy_asks(run: Run, policies: Path) -> None:
+def test_callers_show_certificates_where_a_policy_asks_who_calls(
+    run: Run, policies: Path, tmp_path: Path
+) -> None:
+    """And where a function has no TLS, so that it can know nobody, that is said."""
     (policies / "p.rego").write_text(POLICY + 'allow if startswith(input.peer, "spiffe://a/")\n')
-    ended = run("verify", str(policies), "--decision", "p/allow", "--examples", "40", "--seed", "1")
+    options = ("--examples", "80", "--seed", "1")
+    ended = run("verify", str(policies), "--decision", "p/allow", *options)
     assert ended.code == 0
-    assert "nobody shows a certificate here" in ended.out
+    assert re.search(r"\d+ with a certificate of who calls", ended.out)
+    (tmp_path / "palisade.yaml").write_text(
+        "policies: ./policies\ndecision: p/allow\nfunctions:\n"
+        "  a: {upstream: 127.0.0.1:1, listen: 127.0.0.1:2}\n"
+        "  b: {upstream: 127.0.0.1:3, listen: 127.0.0.1:4, tls: {client_certificate: required}}\n"
+    )
+    inventory = ("verify", "-f", str(tmp_path / "palisade.yaml"), *options)
+    assert "nobody shows this function a certificate" in run(*inventory, "--function", "a").out
+    found = run(*inventory, "-o", "json").json["functions"]
+    assert [(each["function"], each["callers"] > 0) for each in found] == [("a", False), ("b", True)]
 
 
 def test_a_difference_can_be_pasted(run: Run, policies: Path, monkeypatch: pytest.MonkeyPatch) -> None:

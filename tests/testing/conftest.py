@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from palisade import rego
+from palisade.policy.inventory import Tls
 from palisade.policy.providers import InlineKeys, Provider
 from palisade.testing.equivalence import Bed, Issuers, Subject, revision_of, subject
 
@@ -32,10 +33,14 @@ def make_subject() -> Callable[..., Subject]:
     issuers = Issuers()
 
     def make(
-        rules: str, data: Any = None, providers: tuple[Provider, ...] = (CORP,), **settings: Any
+        rules: str,
+        data: Any = None,
+        providers: tuple[Provider, ...] = (CORP,),
+        tls: Tls | None = None,
+        **settings: Any,
     ) -> Subject:
         policy = rego.compile({"p.rego": HEAD + rules}, data or {})
-        revision = revision_of(policy, "p/allow", providers)
+        revision = revision_of(policy, "p/allow", providers, tls=tls)
         return subject("orders", revision, revision.inventory.functions["orders"], issuers, **settings)
 
     return make

@@ -6,7 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
+from palisade.policy.inventory import Tls
 from palisade.testing.equivalence import Bed, BedError, Request, Subject, Tally, Token, compare, compare_many
+from palisade.testing.equivalence.callers import Caller
 
 ALICE = Token("corp", {"sub": "alice"})
 
@@ -45,6 +47,53 @@ def test_requests_come_from_anywhere(bed: Bed, make_subject: Callable[..., Subje
         each.input["attributes"]["source"]["address"]["socketAddress"]["address"] for each in answers if each
     ]
     assert tuple(seen) == sources
+
+
+CALLERS = {
+    None: (None, None),
+    Caller(): (None, None),
+    Caller(uris=("spiffe://a/b", "spiffe://c/d"), hosts=("a.example",)): ("spiffe://a/b", "spiffe://a/b"),
+    Caller(uris=("https://a/b",), common_name="a"): ("https://a/b", None),
+    Caller(hosts=("a.example",), common_name="a"): ("a.example", None),
+    Caller(common_name="a"): ("CN=a", None),
+}
+"""Callers, and who the policy sees: the principal, and the peer."""
+
+
+def test_callers_show_certificates(bed: Bed, make_subject: Callable[..., Subject]) -> None:
+    """Over either protocol, and from any address; the scheme is that of the connection."""
+    bed.load(make_subject('allow if input.peer == "spiffe://a/b"', tls=Tls()))
+    for http2 in (False, True):
+        answers = bed.ask([Request(caller=each, http2=http2, source="10.1.2.3") for each in CALLERS])
+        assert [each.status for each in answers if each is not None] == [403, 403, 200, 403, 403, 403]
+        for seen, (principal, peer) in zip(answers, CALLERS.values(), strict=True):
+            assert seen is not None
+            assert not seen.asked
+            assert seen.input["attributes"]["source"].get("principal") == principal
+            assert seen.input.get("peer") == peer
+            assert seen.input["attributes"]["request"]["http"]["scheme"] == "https"
+            address = seen.input["attributes"]["source"]["address"]["socketAddress"]["address"]
+            assert address == "10.1.2.3"
+
+
+def test_a_function_that_requires_certificates_hears_nobody_without_one(
+    bed: Bed, make_subject: Callable[..., Subject]
+) -> None:
+    bed.load(make_subject("allow if not input.peer", tls=Tls(client_certificate="required")))
+    for http2 in (False, True):
+        refused, heard = bed.ask([Request(http2=http2), Request(caller=Caller(), http2=http2)])
+        assert refused is None
+        assert heard is not None
+        assert heard.status == 200
+
+
+def test_a_function_that_asks_for_no_certificate_knows_nobody(
+    bed: Bed, make_subject: Callable[..., Subject]
+) -> None:
+    bed.load(make_subject("allow if input.peer", tls=Tls(client_certificate="none")))
+    [seen] = bed.ask([Request(caller=Caller(("spiffe://a/b",)))])
+    assert seen is not None
+    assert (seen.status, seen.input.get("peer")) == (403, None)
 
 
 def test_a_request_that_ends_the_connection_takes_no_other_with_it(

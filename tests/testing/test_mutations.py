@@ -23,6 +23,7 @@ from palisade.enforce.envoy import (
     paths,
     patterns,
     predicate,
+    sources,
     tree,
     views,
 )
@@ -30,6 +31,7 @@ from palisade.enforce.envoy.bounds import Bounds
 from palisade.enforce.envoy.patterns import quote
 from palisade.enforce.envoy.predicate import Single, Text, text_check
 from palisade.enforce.envoy.sources import ClaimSource, claim_text, header_text
+from palisade.policy.inventory import Tls
 from palisade.policy.providers import Provider
 from palisade.rego.partial.formula import FALSE
 from palisade.testing.equivalence import Bed, Subject, verify
@@ -51,6 +53,7 @@ class Mutation:
     data: Any = None
     linear: int = tree.MAX_LINEAR
     providers: int = 1
+    tls: Tls | None = None
 
 
 def _texts(**settings: Any) -> Patch:
@@ -250,6 +253,17 @@ def _forms_read_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bodies, "_READABLE", predicate.all_of(bodies._READABLE.parts[1:]))  # type: ignore[union-attr]
 
 
+def _callers(**formats: str) -> Patch:
+    """Who calls is read otherwise."""
+
+    def patch(monkeypatch: pytest.MonkeyPatch) -> None:
+        for name, text in formats.items():
+            before = getattr(sources, name)
+            monkeypatch.setattr(sources, name, replace(before, text=replace(before.text, format=text)))
+
+    return patch
+
+
 MUTATIONS = (
     Mutation("prefix for exact", _texts(prefix=True), 'allow if http.headers["x-user"] == "alice"'),
     Mutation("case ignored", _texts(ignore_case=True), 'allow if http.headers["x-user"] == "alice"'),
@@ -366,6 +380,24 @@ MUTATIONS = (
     Mutation(
         "any parameter for the first", _query_parameter_anywhere, 'allow if input.parsed_query.role[0] == "a"'
     ),
+    Mutation(
+        "all names of a caller as one",
+        _callers(PEER="%DOWNSTREAM_PEER_URI_SAN%"),
+        'allow if input.peer == "spiffe://corp.example/shop"',
+        tls=Tls(),
+    ),
+    Mutation(
+        "the subject of a caller for its name",
+        _callers(PRINCIPAL="%DOWNSTREAM_PEER_SUBJECT%"),
+        'allow if input.attributes.source.principal in {"CN=batch", "jobs.example"}',
+        tls=Tls(client_certificate="required"),
+    ),
+    Mutation(
+        "a host name of a caller forgotten",
+        _callers(PEER="%CEL(connection.uri_san_peer_certificate)%"),
+        'allow if startswith(input.peer, "spiffe://corp.example/")',
+        tls=Tls(),
+    ),
 )
 
 
@@ -379,7 +411,11 @@ def test_a_fault_is_found(
 ) -> None:
     """And told, with a request that a person can read. Without the fault there is no difference."""
     partner = replace(corp, name="partner", issuer="https://partner.example")
-    settings = {"providers": (corp, partner)[: mutation.providers], "linear": mutation.linear}
+    settings = {
+        "providers": (corp, partner)[: mutation.providers],
+        "linear": mutation.linear,
+        "tls": mutation.tls,
+    }
     whole = verify(bed, make_subject(mutation.rules, mutation.data, **settings), examples=300, start=1)
     assert whole.difference is None, summary(whole.difference)
     with monkeypatch.context() as patched:

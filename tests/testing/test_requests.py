@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from palisade.testing.equivalence import Request
+from palisade.testing.equivalence.callers import Caller
 from palisade.testing.equivalence.requests import beyond_curl, curl, encoded, quoted
 
 
@@ -86,6 +87,15 @@ def test_over_http2_the_line_names_the_host_and_tells_what_curl_cannot_send() ->
         "with the trailer x-last: 1",
     ]
     assert "b.test" not in curl(twice)
+
+
+def test_by_tls_the_line_shows_the_certificate() -> None:
+    asked = Request("GET", "/a", caller=Caller(("spiffe://a/b",)))
+    line = "curl -i --path-as-is --insecure --http1.1 --cert caller.pem --key caller-key.pem https://h:1/a"
+    assert curl(asked, "h:1", tls=True) == line
+    assert (
+        curl(Request(http2=True), "h:1", tls=True) == "curl -i --path-as-is --insecure --http2 https://h:1/"
+    )
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="no bash on this machine")

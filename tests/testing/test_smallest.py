@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from palisade.testing.equivalence import Request, Token
+from palisade.testing.equivalence.callers import Caller
 from palisade.testing.equivalence.smallest import smallest
 
 LARGE = Request(
@@ -12,7 +13,16 @@ LARGE = Request(
     Token("corp", {"sub": "alice", "roles": ["admin", {"deep": [1, 2]}], "tier": 7}, spoiled=True),
     "body",
     "10.0.0.1",
+    caller=Caller(("spiffe://a/b", "spiffe://c/d"), ("a.example",), "a"),
 )
+
+
+def test_of_a_certificate_the_name_that_makes_the_difference_is_left() -> None:
+    found = smallest(
+        LARGE,
+        lambda batch: [each.caller is not None and "spiffe://c/d" in each.caller.uris for each in batch],
+    )
+    assert found == Request(caller=Caller(("spiffe://c/d",)))
 
 
 def test_nothing_is_left_where_everything_differs() -> None:

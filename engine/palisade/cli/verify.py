@@ -150,8 +150,12 @@ def _show(report: Report, data: list[Path]) -> None:
         if tally.pairs and tally.allowed in (0, tally.pairs):
             every = "denied" if not tally.allowed else "allowed"
             console.print(f"    every request was {every}: that says little", style="yellow")
-        if report.subject.asks_callers:
-            console.print("    nobody shows a certificate here: rules on callers saw none", style="yellow")
+        if report.subject.sees_callers:
+            console.print(f"    {tally.callers:,} with a certificate of who calls", style="dim")
+        elif report.subject.asks_callers:
+            console.print(
+                "    nobody shows this function a certificate: rules on callers saw none", style="yellow"
+            )
         return
     console.print(f"{report.subject.name}: {summary(report.difference)}", style="bold red")
     for line in lines(report.difference, data):
@@ -181,7 +185,7 @@ def _as_json(reports: list[Report], seed: int) -> dict[str, Any]:
                 "tokens": each.subject.minting,
                 "protocols": dict(sorted(each.tally.by_protocol.items())),
                 "allowed": each.tally.allowed,
-                "callers": not each.subject.asks_callers,
+                "callers": each.tally.callers,
                 "seconds": round(each.seconds, 3),
                 "pairs_per_second": round(each.rate, 1),
                 "difference": None if each.difference is None else as_json(each.difference),

@@ -41,6 +41,7 @@ from palisade.decide.sink import StreamSink
 from palisade.enforce.envoy.compile import RESIDUAL_CLUSTER
 from palisade.rego.values import Value
 from palisade.testing.equivalence import listeners
+from palisade.testing.equivalence.callers import Certificates
 from palisade.testing.equivalence.requests import Request, encoded, streamed
 from palisade.testing.equivalence.subject import Subject
 from palisade.testing.equivalence.tokens import carried
@@ -108,6 +109,7 @@ class Bed:
         self._asked: set[str] = set()
         self._client: Client | None = None
         self._loads = 0
+        self._certificates = Certificates(self._root)
 
     def __enter__(self) -> Bed:
         self._thread.start()
@@ -162,8 +164,12 @@ class Bed:
             target, headers = carried(each, {**first.issuers, **first.signers})
             alone = each.method == "CONNECT" or any(name.lower() in _ALONE for name, _ in each.headers)
             source = each.source if first.follows_proxy else Request.source
-            data = (streamed if each.http2 else encoded)(each, headers, target)
-            wires.append(Wire(data, each.method, source, alone))
+            data = (
+                streamed(each, headers, target, tls=first.function.tls is not None)
+                if each.http2
+                else encoded(each, headers, target)
+            )
+            wires.append(Wire(data, each.method, source, alone, each.caller if first.sees_callers else None))
         return self._run(self._ask(wires))
 
     # In the event loop ----------------------------------------------------------------------------------
@@ -200,9 +206,9 @@ class Bed:
         name = f"v{self._loads}"
         path = listeners.socket_of(self._root, name)
         listener: Listener = (
-            listeners.reporting(subjects, path, name)
+            listeners.reporting(subjects, path, name, self._certificates)
             if reporting
-            else listeners.enforcing(subjects[0], path, name)
+            else listeners.enforcing(subjects[0], path, name, self._certificates)
         )
         while not self._events.empty():
             self._events.get_nowait()
@@ -211,7 +217,7 @@ class Bed:
         if self._client is not None:
             self._client.close()
         self._subjects = tuple(subjects)
-        self._client = Client(path)
+        self._client = Client(path, self._certificates if subjects[0].function.tls else None)
         await self._client.wait()
 
     async def _accepted(self, revision: str) -> None:

@@ -11,6 +11,7 @@ from urllib.parse import quote
 from palisade.rego.text import dumps
 from palisade.rego.values import to_json
 from palisade.testing.equivalence.aim import ABSENT
+from palisade.testing.equivalence.callers import PLACES, named
 from palisade.testing.equivalence.requests import Request, Token
 from palisade.testing.equivalence.shape import put
 from palisade.testing.equivalence.subject import Subject
@@ -50,6 +51,10 @@ def fit(request: Request, parts: Mapping[Place, Any], subject: Subject) -> Reque
             case ("identity",) | ("identity", "claims"):
                 found = request.token or Token(min(subject.issuers)) if subject.issuers else None
                 request = replace(request, token=None if value is ABSENT else found)
+            case _ if (
+                place in PLACES and subject.sees_callers and (value is ABSENT or isinstance(value, str))
+            ):
+                request = replace(request, caller=None if value is ABSENT else named(value))
             case _ if place == ADDRESS and isinstance(value, str) and is_address(value) and is_sender(value):
                 request = replace(request, source=value)
     if segments:

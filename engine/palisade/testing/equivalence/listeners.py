@@ -26,6 +26,7 @@ from envoy.extensions.filters.http.router.v3.router_pb2 import Router
 from envoy.extensions.filters.http.set_filter_state.v3.set_filter_state_pb2 import Config as SetFilterState
 from envoy.extensions.filters.listener.proxy_protocol.v3.proxy_protocol_pb2 import ProxyProtocol
 from envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2 as hcm
+from envoy.extensions.transport_sockets.tls.v3 import tls_pb2  # noqa: F401 - parsed from the sidecar's
 from google.protobuf import json_format
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.duration_pb2 import Duration
@@ -33,10 +34,12 @@ from google.protobuf.message import Message
 
 from palisade.decide.input import JWT_METADATA
 from palisade.enforce.envoy.compile import ATTRIBUTES, BODY_BYTES, NATIVE, RESIDUAL_CLUSTER, TOLD
+from palisade.testing.equivalence.callers import Certificates
 from palisade.testing.equivalence.subject import Subject, follow_proxy
 from palisade_sidecar.bootstrap import SLOTS, bootstrap
+from palisade_sidecar.downstream_tls import transport_socket
 from palisade_sidecar.settings import Address as SidecarAddress
-from palisade_sidecar.settings import Settings
+from palisade_sidecar.settings import Settings, Tls
 
 CONTROL, WITNESS = "control", "witness"
 REACHED = "x-palisade-reached"
@@ -59,6 +62,7 @@ def settings(subject: Subject | None = None) -> Settings:
         run_dir=Path(),
         trusted_hops=function.trusted_hops if function else 0,
         escaped_slashes=function.escaped_slashes if function else "reject",
+        tls=Tls(client_certificate=function.tls.client_certificate) if function and function.tls else None,
     )
 
 
@@ -101,7 +105,7 @@ def _cluster(name: str, path: Path) -> dict[str, Any]:
     }
 
 
-def enforcing(subject: Subject, path: Path, name: str) -> Listener:
+def enforcing(subject: Subject, path: Path, name: str, certificates: Certificates) -> Listener:
     """A listener that does with requests what the subject's sidecar would."""
     filters = []
     for slot in SLOTS:
@@ -113,10 +117,10 @@ def enforcing(subject: Subject, path: Path, name: str) -> Listener:
             filters.append(_witness())
     if subject.answers:
         filters.append(_witness("function"))  # what the function gets: decisions change headers
-    return _listener(subject, filters, path, name, [])
+    return _listener(subject, filters, path, name, certificates, [])
 
 
-def reporting(subjects: Sequence[Subject], path: Path, name: str) -> Listener:
+def reporting(subjects: Sequence[Subject], path: Path, name: str, certificates: Certificates) -> Listener:
     """A listener whose answers tell what the native filter of each subject would do: many at once.
 
     The subjects have the same providers, function settings and revision.
@@ -145,7 +149,7 @@ def reporting(subjects: Sequence[Subject], path: Path, name: str) -> Listener:
             break
         else:
             filters.append(hcm.HttpFilter(name=slot.name, typed_config=config))
-    return _listener(first, filters, path, name, reports)
+    return _listener(first, filters, path, name, certificates, reports)
 
 
 def _together(subjects: Sequence[Subject]) -> SetFilterState:
@@ -201,6 +205,7 @@ def _listener(
     filters: Sequence[hcm.HttpFilter],
     path: Path,
     name: str,
+    certificates: Certificates,
     reports: Sequence[tuple[str, str]],
 ) -> Listener:
     listener = Listener(name=name, address=Address(pipe=Pipe(path=str(path))))
@@ -209,9 +214,28 @@ def _listener(
     manager.http_filters.extend(filters)
     manager.http_filters.append(_filter("router", Router()))
     manager.route_config.CopyFrom(_routes(reports))
-    network = listener.filter_chains.add().filters.add(name="envoy.filters.network.http_connection_manager")
+    chain = listener.filter_chains.add()
+    network = chain.filters.add(name="envoy.filters.network.http_connection_manager")
     network.typed_config.CopyFrom(_packed(manager))
+    tls = settings(subject).tls
+    if tls is not None:
+        json_format.ParseDict(_transport_socket(subject, tls, certificates), chain.transport_socket)
     return listener
+
+
+def _transport_socket(subject: Subject, tls: Tls, certificates: Certificates) -> dict[str, Any]:
+    """That of the subject's sidecar, with certificates of the run in place of those in files."""
+    found = transport_socket(settings(subject), tls)
+    common = found["typed_config"]["common_tls_context"]
+    del common["tls_certificate_sds_secret_configs"]
+    chain, key = (part.decode() for part in (certificates.server.certificate, certificates.server.key))
+    common["tls_certificates"] = [
+        {"certificate_chain": {"inline_string": chain}, "private_key": {"inline_string": key}}
+    ]
+    if common.pop("validation_context_sds_secret_config", None):
+        authority = certificates.authority.decode()
+        common["validation_context"] = {"trusted_ca": {"inline_string": authority}}
+    return found
 
 
 def _manager(subject: Subject) -> hcm.HttpConnectionManager:

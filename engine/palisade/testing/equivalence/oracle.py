@@ -38,6 +38,8 @@ class Tally:
     residual: int = 0
     refused: int = 0
     allowed: int = 0
+    callers: int = 0
+    """Those of requests with a certificate."""
     by_subject: Counter[str] = field(default_factory=Counter)
     by_protocol: Counter[str] = field(default_factory=Counter)
 
@@ -51,6 +53,7 @@ class Tally:
         self.residual += other.residual
         self.refused += other.refused
         self.allowed += other.allowed
+        self.callers += other.callers
         self.by_subject += other.by_subject
         self.by_protocol += other.by_protocol
 
@@ -90,6 +93,7 @@ def _judge(subject: Subject, request: Request, seen: Seen | None, tally: Tally) 
     else:
         tally.native += 1
     tally.allowed += wanted.allowed
+    tally.callers += request.caller is not None
     tally.by_subject[subject.name] += 1
     tally.by_protocol[request.protocol] += 1
     believed = _believed(subject, request, seen.input)

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from palisade.testing.equivalence.callers import Caller
+
 LOOPBACK = "127.0.0.1"
 
 
@@ -26,7 +28,8 @@ class Request:
 
     A surrogate escape (PEP 383) in a header's value is a byte that is no UTF-8. `source` is the address from
     which the connection comes. Over HTTP/2 (`http2`) headers may be `:authority`, `:scheme` and `:protocol`,
-    beside which `host` is a header as any other, and `trailers` follow the body.
+    beside which `host` is a header as any other, and `trailers` follow the body. `caller` shows a certificate
+    to a function that asks for one; None shows none.
     """
 
     method: str = "GET"
@@ -37,6 +40,7 @@ class Request:
     source: str = LOOPBACK
     http2: bool = False
     trailers: tuple[tuple[str, str], ...] = ()
+    caller: Caller | None = None
 
     @property
     def protocol(self) -> str:
@@ -76,11 +80,14 @@ class Stream:
     trailers: tuple[tuple[bytes, bytes], ...] = ()
 
 
-def streamed(request: Request, carried: tuple[tuple[str, str], ...] = (), target: str = "") -> Stream:
+def streamed(
+    request: Request, carried: tuple[tuple[str, str], ...] = (), target: str = "", *, tls: bool = False
+) -> Stream:
     """The request as HTTP/2 sends it; otherwise as `encoded`. No field tells the body's length."""
     headers = [*request.headers, *carried]
     given = {name: value for name, value in headers if name.startswith(":")}
-    pseudo = {":method": request.method, ":scheme": "http", ":path": target or request.target}
+    scheme = "https" if tls else "http"
+    pseudo = {":method": request.method, ":scheme": scheme, ":path": target or request.target}
     if request.method == "CONNECT" and ":protocol" not in given:  # RFC 9113, section 8.5
         pseudo = {":method": request.method}
         given.pop(":scheme", None)
@@ -98,9 +105,15 @@ def _raw(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
 
 
-def curl(request: Request, host: str = "localhost:9080") -> str:
-    """A line for a shell that sends the request to a sidecar at `host`; its token stands in $TOKEN."""
-    words = ["curl", "-i", "--path-as-is", *(["--http2-prior-knowledge"] if request.http2 else [])]
+def curl(request: Request, host: str = "localhost:9080", *, tls: bool = False) -> str:
+    """A line for a shell that sends the request to a sidecar at `host`; its token stands in $TOKEN, and with
+    `tls` its certificate in caller.pem."""
+    words = ["curl", "-i", "--path-as-is"]
+    if tls:
+        words += ["--insecure", "--http2" if request.http2 else "--http1.1"]
+        words += ["--cert", "caller.pem", "--key", "caller-key.pem"] if request.caller else []
+    elif request.http2:
+        words.append("--http2-prior-knowledge")
     if request.method != "GET":
         words += ["-I"] if request.method == "HEAD" else ["-X", request.method]
     for name, value in _spellable(request):
@@ -114,7 +127,8 @@ def curl(request: Request, host: str = "localhost:9080") -> str:
     target = request.target if request.target.startswith("/") else "/"
     if target != request.target:
         line += " --request-target " + quoted(request.target)
-    return f"{line} {_url(f'http://{host}{target}')}"
+    scheme = "https" if tls else "http"
+    return f"{line} {_url(f'{scheme}://{host}{target}')}"
 
 
 def _spellable(request: Request) -> list[tuple[str, str]]:

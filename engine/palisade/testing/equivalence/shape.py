@@ -13,6 +13,7 @@ from hypothesis.strategies import SearchStrategy
 from palisade.rego.values import Value, to_json
 from palisade.testing.equivalence import near
 from palisade.testing.equivalence.aim import ABSENT
+from palisade.testing.equivalence.callers import issuable
 from palisade.testing.equivalence.requests import Request
 from palisade.testing.equivalence.walks import MEMBER, Place
 
@@ -130,4 +131,6 @@ def sendable(request: Request) -> Request:
         if known or (_NAME.fullmatch(name) and low not in _FRAMING and (low != "host" or hosts < 2)):
             headers.append((low if request.http2 else name, _BROKEN.sub("?", value)))
     trailers = tuple((name, _BROKEN.sub("?", value)) for name, value in request.trailers)
-    return replace(request, method=method, target=target[:3000], headers=tuple(headers), trailers=trailers)
+    caller = None if request.caller is None else issuable(request.caller)
+    found = replace(request, method=method, target=target[:3000], headers=tuple(headers), trailers=trailers)
+    return replace(found, caller=caller)

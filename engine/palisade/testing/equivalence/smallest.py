@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
+from palisade.testing.equivalence.callers import plainer
 from palisade.testing.equivalence.protocols import over_http1
 from palisade.testing.equivalence.requests import Request, Token
 
@@ -33,8 +34,10 @@ def _smaller(request: Request) -> Iterator[Request]:
     plain = Request()
     if request.http2:
         yield over_http1(request)
-    for name in ("token", "body", "source", "trailers", "headers", "method", "target"):
+    for name in ("token", "body", "source", "caller", "trailers", "headers", "method", "target"):
         yield replace(request, **{name: getattr(plain, name)})
+    if request.caller is not None:
+        yield from (replace(request, caller=each) for each in plainer(request.caller))
     for at in range(len(request.headers)):
         yield replace(request, headers=request.headers[:at] + request.headers[at + 1 :])
     for at, (name, value) in enumerate(request.headers):

@@ -9,11 +9,12 @@ from types import MappingProxyType
 
 from palisade.policy import data as documents
 from palisade.policy import inventory_file, revisions, sets
-from palisade.policy.inventory import DEFAULT_DECISION, Address, Function, Inventory
+from palisade.policy.inventory import DEFAULT_DECISION, Address, Function, Inventory, Tls
 from palisade.policy.revisions import Revision
 from palisade.policy.sets import PolicySet
 from palisade.policy.source import SourceError, read_text
 from palisade.rego.errors import Diagnostic
+from palisade.testing.equivalence.subject import asks_callers
 
 _SOMEWHERE = Address("localhost", 9080)
 """Where a sidecar might be: nothing is served there."""
@@ -29,6 +30,7 @@ def from_folder(
 ) -> Revision:
     """The revision of a policy set for one function. `data` are further documents, mounted at the top.
 
+    Where the policy asks who calls, the function asks its callers for certificates.
     Raises SourceError and rego.CompileError.
     """
     inventory = Inventory(
@@ -38,7 +40,12 @@ def from_folder(
         decision=decision,
         rego_version=rego_version,
     )
-    return revisions.build(inventory, with_data(sets.load(folder, rego_version=rego_version), data))
+    built = revisions.build(inventory, with_data(sets.load(folder, rego_version=rego_version), data))
+    if not asks_callers(built):
+        return built
+    asking = replace(inventory.functions[function], tls=Tls())
+    functions = MappingProxyType({function: asking})
+    return replace(built, inventory=replace(inventory, functions=functions))
 
 
 def from_inventory(file: Path, *, decision: str = "", data: Sequence[Path] = ()) -> Revision:

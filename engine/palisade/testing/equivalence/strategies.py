@@ -21,6 +21,7 @@ from hypothesis.strategies import SearchStrategy
 from palisade.rego.text import dumps
 from palisade.testing.equivalence import near
 from palisade.testing.equivalence.aim import Aim
+from palisade.testing.equivalence.callers import PLACES, Caller, callers
 from palisade.testing.equivalence.fitting import ADDRESS, fit, is_address, is_sender
 from palisade.testing.equivalence.requests import LOOPBACK, Request, Token
 from palisade.testing.equivalence.shape import claims_of, sendable
@@ -62,7 +63,7 @@ def batches(
     """So many requests, each with so many variants of itself behind it; with `http2` over that as well."""
     made = _Requests(vocabulary, subject)
     signers = sorted({*subject.issuers, *subject.signers})
-    varying = Varying(made.words, signers, made.sources, http2=http2)
+    varying = Varying(made.words, signers, made.sources, made.callers, http2=http2)
 
     def spread(request: Request, seed: int) -> list[Request]:
         first = varying.protocol(request, seed)
@@ -101,6 +102,16 @@ class _Requests:
         read = known or edges or self._vocabulary.below(*ADDRESS[:2])
         return [*filter(is_sender, (*known, *edges)), "::1", "203.0.113.7"] if read else []
 
+    @cached_property
+    def callers(self) -> list[Caller]:
+        """Who may call; none where nobody shows a certificate."""
+        if not self._subject.sees_callers:
+            return []
+        known = [each for place in PLACES for each in self._strings(*place)]
+        named = [each for each in self.words if each.startswith(("spiffe:", "CN="))]
+        members = [each for place in PLACES for each in self._strings(*place, MEMBER)]
+        return list(dict.fromkeys(callers(dict.fromkeys((*known, *named, *members, *self.words[:5])))))
+
     def strategy(self) -> SearchStrategy[Request]:
         known = [each for each in self._strings(*HTTP, "method") if each in _METHODS]
         method = st.one_of(_choice(known, "GET"), _choice(known, "GET"), st.sampled_from(_METHODS))
@@ -120,6 +131,8 @@ class _Requests:
             "body": self._bodies(),
             "source": self._sources(),
         }
+        if self.callers:
+            parts["caller"] = st.one_of(st.none(), *[_choice(self.callers)] * 3)
         plain = st.fixed_dictionaries(parts).map(lambda found: Request(**found))
         if self._vocabulary.body:
             plain = st.one_of(plain, *[plain.map(_with_json)] * 3)

@@ -20,16 +20,15 @@ from xds.core.v3.extension_pb2 import TypedExtensionConfig
 from palisade import rego
 from palisade.enforce.envoy import Enforcement, compile_sidecar
 from palisade.enforce.envoy.tree import MAX_LINEAR
-from palisade.policy.inventory import Address, Function, Inventory
+from palisade.policy.inventory import Address, Function, Inventory, Tls
 from palisade.policy.providers import Provider
 from palisade.policy.revisions import Revision
 from palisade.policy.sets import PolicySet
+from palisade.testing.equivalence.callers import PLACES
 from palisade.testing.equivalence.substitutes import VERIFYING, OwnKeys
 from palisade.testing.equivalence.tokens import Issuer, Issuers, KeyIssuer, SecretIssuer, signers_of
 from palisade.testing.equivalence.walks import walks
 from palisade.xds.resources import EXTENSION
-
-_CALLERS = (("peer",), ("attributes", "source", "principal"))
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,9 +81,14 @@ class Subject:
 
     @cached_property
     def asks_callers(self) -> bool:
-        """Whether the policy asks who calls: requests come without certificates here."""
-        places = walks(self.revision.policy.plan([self.rule]))
-        return any(place[:3] in _CALLERS for place in places)
+        """Whether the policy asks who calls."""
+        return asks_callers(self.revision)
+
+    @property
+    def sees_callers(self) -> bool:
+        """Whether callers show certificates: where the function asks for them, and the policy who calls."""
+        tls = self.function.tls
+        return tls is not None and tls.client_certificate != "none" and self.asks_callers
 
     @cached_property
     def evaluate(self) -> Callable[[rego.Value], rego.Value]:
@@ -120,6 +124,12 @@ def subject(
     return Subject(name, signed, function, by_name, enforcement, own or OwnKeys())
 
 
+def asks_callers(revision: Revision) -> bool:
+    """Whether the decision of a revision depends on who calls."""
+    places = walks(revision.policy.plan([revision.inventory.decision_document]))
+    return any(place[: len(each)] == each for place in places for each in PLACES)
+
+
 def _number(count: int, word: str) -> str:
     return f"{count} {word}{'' if count == 1 else 's'}"
 
@@ -130,13 +140,14 @@ def revision_of(
     providers: tuple[Provider, ...] = (),
     *,
     function: str = "orders",
+    tls: Tls | None = None,
 ) -> Revision:
     """A revision of a policy that comes from no folder: the decision's path has slashes."""
     here = Address("localhost", 9080)
     inventory = Inventory(
         file=Path("policies"),
         policies=Path("policies"),
-        functions=MappingProxyType({function: Function(function, here, here)}),
+        functions=MappingProxyType({function: Function(function, here, here, tls=tls)}),
         decision=decision,
     )
     nothing: Mapping[str, str] = MappingProxyType({})

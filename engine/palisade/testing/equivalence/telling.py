@@ -27,7 +27,9 @@ def summary(difference: Difference) -> str:
 def lines(difference: Difference, data: Sequence[Path] = ()) -> list[str]:
     """What a person needs to see it happen again, to be pasted into a shell. `data` are further documents."""
     subject, request = difference.subject, difference.request
-    found = [curl(request, str(subject.function.listen))]
+    found = [curl(request, str(subject.function.listen), tls=subject.function.tls is not None)]
+    if request.caller is not None:
+        found.append(f"# caller.pem: a certificate for {request.caller.told}")
     token = request.token
     if token is not None:
         state = "whose signature is broken" if token.spoiled else ""
@@ -90,8 +92,15 @@ def as_json(difference: Difference) -> dict[str, Any]:
             "trailers": [list(each) for each in request.trailers],
             "protocol": request.protocol,
             "source": request.source,
+            "caller": None
+            if request.caller is None
+            else {
+                "uris": list(request.caller.uris),
+                "dns": list(request.caller.hosts),
+                "common_name": request.caller.common_name,
+            },
         },
-        "curl": curl(request, str(difference.subject.function.listen)),
+        "curl": lines(difference)[0],
         "input": None if difference.input is None else input_of(difference),
     }
 

@@ -11,6 +11,7 @@ from typing import Any
 from palisade.decide.body import PARSED_TYPES
 from palisade.rego.text import dumps, loads
 from palisade.testing.equivalence import near
+from palisade.testing.equivalence.callers import Caller
 from palisade.testing.equivalence.protocols import as_grpc, over_http1, over_http2
 from palisade.testing.equivalence.requests import Request, Token
 
@@ -24,7 +25,13 @@ class Varying:
     """Makes variants with words of a policy. Equal seeds make equal ones."""
 
     def __init__(
-        self, words: Sequence[str], providers: Sequence[str], sources: Sequence[str], *, http2: bool = False
+        self,
+        words: Sequence[str],
+        providers: Sequence[str],
+        sources: Sequence[str],
+        callers: Sequence[Caller] = (),
+        *,
+        http2: bool = False,
     ) -> None:
         """`http2`: whether requests are sent over HTTP/2 too."""
         self._http2 = http2
@@ -32,6 +39,7 @@ class Varying:
         self._hosts = [each for each in self._words if _HOST.fullmatch(each)]
         self._providers = tuple(providers)
         self._sources = tuple(sources)
+        self._callers = tuple(callers)
         self._chooser = random.Random(0)  # noqa: S311 -- what is drawn is test data
 
     def protocol(self, request: Request, seed: int) -> Request:
@@ -63,6 +71,8 @@ class Varying:
             changes.append(self._content_type)
         if self._sources:
             changes.append(self._source)
+        if self._callers:
+            changes += [self._caller, self._caller]
         if self._http2:
             changes.append(self._protocol)
         found = []
@@ -217,6 +227,25 @@ class Varying:
 
     def _source(self, request: Request) -> Request:
         return replace(request, source=self._pick(self._sources))
+
+    def _caller(self, request: Request) -> Request:
+        caller = request.caller
+        if caller is None or self._chooser.random() < 0.5:
+            return replace(request, caller=self._pick((None, *self._callers)))
+        other = self._pick(self._callers)
+        return replace(
+            request,
+            caller=self._pick(
+                (
+                    replace(caller, uris=(*other.uris, *caller.uris)),
+                    replace(caller, uris=(*caller.uris, *other.uris)),
+                    replace(caller, uris=tuple(map(self._text, caller.uris))),
+                    replace(caller, hosts=(*caller.hosts, *other.hosts)),
+                    replace(caller, hosts=tuple(map(self._text, caller.hosts))),
+                    replace(caller, common_name=self._text(caller.common_name)),
+                )
+            ),
+        )
 
 
 _NUMBER = re.compile(r"\d+")

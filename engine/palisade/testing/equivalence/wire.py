@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
 from palisade.testing.equivalence.answer import Answer, RefusedError
+from palisade.testing.equivalence.callers import Caller, Certificates
 from palisade.testing.equivalence.http1 import Http1Connection
 from palisade.testing.equivalence.http2 import Http2Connection
 from palisade.testing.equivalence.requests import LOOPBACK, Stream
@@ -35,6 +37,7 @@ class Wire:
     method: str
     source: str = LOOPBACK
     alone: bool = False
+    caller: Caller | None = None
 
     @property
     def http2(self) -> bool:
@@ -44,14 +47,20 @@ class Wire:
 class Client:
     """Connections to one listener. Belongs to one event loop."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, certificates: Certificates | None = None) -> None:
+        """With `certificates` connections are by TLS."""
         self._path = path
+        self._certificates = certificates
         self._kept: dict[tuple[bool, int], _Connection] = {}
 
     async def ask(self, wires: Sequence[Wire]) -> list[Answer | None]:
         """The answers to the requests, in their order; None where none came."""
         found: list[Answer | None] = [None] * len(wires)
-        common = [at for at, wire in enumerate(wires) if wire.source == LOOPBACK and not wire.alone]
+        common = [
+            at
+            for at, wire in enumerate(wires)
+            if wire.source == LOOPBACK and not wire.alone and wire.caller is None
+        ]
         # Each connection carries one request after the other: what Envoy does with several at once on one is
         # no policy's matter.
         lanes = []
@@ -61,10 +70,11 @@ class Client:
                 self._lane((http2, place), own[place::CONNECTIONS], wires, found)
                 for place in range(CONNECTIONS)
             ]
-        passing: dict[tuple[bool, str, int], list[int]] = {}
+        passing: dict[tuple[bool, str, Caller | None, int], list[int]] = {}
         for at in sorted(set(range(len(wires))).difference(common)):
             wire = wires[at]
-            passing.setdefault((wire.http2, wire.source, at if wire.alone else -1), []).append(at)
+            who = wire.http2, wire.source, wire.caller, at if wire.alone else -1
+            passing.setdefault(who, []).append(at)
         lanes += [self._passing(places, wires, found) for places in passing.values()]
         await asyncio.gather(*lanes)
         return found
@@ -82,7 +92,7 @@ class Client:
                 self._kept[place] = connection
 
     async def _passing(self, turns: Sequence[int], wires: Sequence[Wire], found: list[Answer | None]) -> None:
-        """Requests from an address that is not asked from often."""
+        """Requests from an address, or of a caller, that does not ask often."""
         connection: _Connection | None = None
         for at in turns:
             connection, found[at] = await self._exchange(connection, wires[at])
@@ -95,7 +105,7 @@ class Client:
         for _ in range(ATTEMPTS):
             fresh = connection is None or not connection.open
             if connection is None or fresh:
-                connection = await self._connect(wire.source, http2=wire.http2)
+                connection = await self._connect(wire.source, wire.caller, http2=wire.http2)
             try:
                 return connection, await asyncio.wait_for(_sent(connection, wire), TIMEOUT)
             except RefusedError:
@@ -106,9 +116,29 @@ class Client:
                     break  # over HTTP/2 Envoy refuses by closing the connection, and gives no answer
         return None, None
 
-    async def _connect(self, source: str, *, http2: bool = False) -> _Connection:
-        made: _Connection = (Http2Connection if http2 else Http1Connection)(_introduction(source))
-        await asyncio.get_running_loop().create_unix_connection(lambda: made, str(self._path))
+    async def _connect(
+        self, source: str, caller: Caller | None = None, *, http2: bool = False
+    ) -> _Connection:
+        """Raises OSError; also where a handshake fails, of which ssl.SSLError is one."""
+        loop, kind = asyncio.get_running_loop(), Http2Connection if http2 else Http1Connection
+        introduction = _introduction(source)
+        if self._certificates is None:
+            made: _Connection = kind(introduction)
+            await loop.create_unix_connection(lambda: made, str(self._path))
+            return made
+        made = kind(b"")
+        context = self._certificates.client(caller, http2=http2)
+        plain = socket.socket(socket.AF_UNIX)
+        try:
+            plain.setblocking(False)
+            await loop.sock_connect(plain, str(self._path))
+            await loop.sock_sendall(plain, introduction)  # before TLS, as proxies do
+            await loop.create_unix_connection(
+                lambda: made, sock=plain, ssl=context, server_hostname="localhost"
+            )
+        except BaseException:
+            plain.close()
+            raise
         return made
 
     async def wait(self, seconds: float = 10.0) -> None:
