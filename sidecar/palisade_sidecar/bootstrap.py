@@ -17,7 +17,8 @@ from palisade_sidecar.access_log import access_log
 from palisade_sidecar.asking import ANSWER_HEADER, ASK_HEADER
 from palisade_sidecar.downstream_tls import HANDSHAKE, transport_socket
 from palisade_sidecar.engine_cluster import ENGINE, engine_cluster, grpc_service, residual_cluster
-from palisade_sidecar.parts import parts_listener
+from palisade_sidecar.late import READ, UNDECIDED, late, late_in_parts
+from palisade_sidecar.parts import discovery, parts_listener
 from palisade_sidecar.settings import Address, Settings, Upstream
 
 Json = dict[str, Any]
@@ -33,27 +34,6 @@ UPSTREAM, UPSTREAM_HTTP2 = "palisade_upstream", "palisade_upstream_http2"
 UNREADY_BODY = "This sidecar has no policy yet: it waits for its first revision from the engine.\n"
 
 
-def _of_metadata(namespace: str, path: tuple[str, ...], value: Json) -> Json:
-    """The predicate that a request's dynamic metadata have there what the value's matcher takes."""
-    inputs = f"{_TYPE}envoy.extensions.matching.common_inputs.network.v3.DynamicMetadataInput"
-    matchers = f"{_TYPE}envoy.extensions.matching.input_matchers.metadata.v3.Metadata"
-    source = {"@type": inputs, "filter": namespace, "path": [{"key": key} for key in path]}
-    return {
-        "single_predicate": {
-            "input": {"name": "palisade.metadata", "typed_config": source},
-            "custom_match": {"name": "palisade.value", "typed_config": {"@type": matchers, "value": value}},
-        }
-    }
-
-
-_READ = _of_metadata("palisade.body", ("fields",), {"present_match": True})
-_RULE = _of_metadata(
-    "envoy.filters.http.rbac", ("enforced_effective_policy_id",), {"string_match": {"contains": ":"}}
-)
-_UNDECIDED = {"not_matcher": _RULE}
-"""Names of rules have a colon: what such a one let pass needs no look at the slot that asks the engine."""
-
-
 @dataclass(frozen=True, slots=True)
 class Slot:
     """A place for one HTTP filter whose configuration is an ECDS resource of the same name."""
@@ -64,6 +44,8 @@ class Slot:
     """Whether it answers 503 before its first configuration. The others only decide what the engine would."""
     when: Json | None = None
     """For what comes behind a wait, for a request's body: which requests it is for, by their metadata."""
+    parts: bool = False
+    """Whether the filter may come in parts, which are resources of the same name and their numbers."""
 
 
 SLOTS: tuple[Slot, ...] = (
@@ -71,8 +53,8 @@ SLOTS: tuple[Slot, ...] = (
     Slot("palisade.attributes", (f"{_HTTP_FILTERS}set_filter_state.v3.Config",)),
     Slot("palisade.native", (f"{_HTTP_FILTERS}rbac.v3.RBAC",)),
     Slot("palisade.body", (f"{_HTTP_FILTERS}rbac.v3.RBAC",), closed=False),
-    Slot("palisade.told", (f"{_HTTP_FILTERS}rbac.v3.RBAC",), closed=False, when=_READ),
-    Slot("palisade.residual", (f"{_HTTP_FILTERS}ext_authz.v3.ExtAuthz",), when=_UNDECIDED),
+    Slot("palisade.told", (f"{_HTTP_FILTERS}rbac.v3.RBAC",), closed=False, when=READ, parts=True),
+    Slot("palisade.residual", (f"{_HTTP_FILTERS}ext_authz.v3.ExtAuthz",), when=UNDECIDED),
 )
 """In the order in which a request passes them; the engine must send all of them."""
 
@@ -212,36 +194,17 @@ def _filter(slot: Slot, unready_status: int) -> Json:
         "@type": _FAULT,
         "abort": {"http_status": unready_status, "percentage": {"numerator": 100}},
     }
+    default = closed if slot.closed else {"@type": f"{_HTTP_FILTERS}rbac.v3.RBAC"}
+    source = _ads("0s")
     discovered = {
         "name": slot.name,
-        "config_discovery": {
-            "config_source": _ads("0s"),
-            "type_urls": [*slot.types, _COMPOSITE, _FAULT],
-            "apply_default_config_without_warming": True,
-            "default_config": closed if slot.closed else {"@type": f"{_HTTP_FILTERS}rbac.v3.RBAC"},
-        },
+        "config_discovery": discovery(source, [*slot.types, _COMPOSITE, _FAULT], default),
     }
-    return discovered if slot.when is None else _late(slot.name, slot.when, discovered)
-
-
-def _late(name: str, when: Json, discovered: Json) -> Json:
-    """The filter that takes the slot's configuration when a request gets there, not when it begins.
-
-    A composite filter of Envoy 1.40 counts in its configuration whom it has picked a filter for, and does
-    not keep that: where it is replaced while a request before it waits for a body, Envoy ends by SIGSEGV. The
-    one here is never replaced, and the one that it makes is of the configuration at that very moment.
-    """
-    action = {"@type": f"{_HTTP_FILTERS}composite.v3.ExecuteFilterAction", "dynamic_config": discovered}
-    match = {"predicate": when, "on_match": {"action": {"name": name, "typed_config": action}}}
-    composite = {"name": f"{name}.late", "typed_config": {"@type": f"{_HTTP_FILTERS}composite.v3.Composite"}}
-    return {
-        "name": name,
-        "typed_config": {
-            "@type": _COMPOSITE,
-            "extension_config": composite,
-            "xds_matcher": {"matcher_list": {"matchers": [match]}},
-        },
-    }
+    if slot.when is None:
+        return discovered
+    if slot.parts:
+        return late_in_parts(slot.name, slot.when, discovered, source)
+    return late(slot.name, slot.when, discovered)
 
 
 def _router() -> Json:

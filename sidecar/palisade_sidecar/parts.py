@@ -9,6 +9,7 @@ source. It costs nothing where nothing is in parts.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 Json = dict[str, Any]
@@ -16,21 +17,21 @@ Json = dict[str, Any]
 PARTS = 64
 """As many as the engine deals rules out to."""
 
-_TYPE = "type.googleapis.com/"
-_RBAC = f"{_TYPE}envoy.extensions.filters.http.rbac.v3.RBAC"
+TYPE = "type.googleapis.com/"
+RBAC = f"{TYPE}envoy.extensions.filters.http.rbac.v3.RBAC"
 
 
 def parts_listener(source: Json) -> Json:
     """The listener `palisade.parts`. `source` is where filters come from, as in the engine's composite."""
     manager = {
-        "@type": f"{_TYPE}envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+        "@type": f"{TYPE}envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": "palisade_parts",
         "route_config": {},
         "http_filters": [
             *(_place(number, source) for number in range(PARTS)),
             {
                 "name": "envoy.filters.http.router",
-                "typed_config": {"@type": f"{_TYPE}envoy.extensions.filters.http.router.v3.Router"},
+                "typed_config": {"@type": f"{TYPE}envoy.extensions.filters.http.router.v3.Router"},
             },
         ],
     }
@@ -43,19 +44,22 @@ def parts_listener(source: Json) -> Json:
     }
 
 
-def _place(number: int, source: Json) -> Json:
+def discovery(source: Json, types: Sequence[str], default: Json) -> Json:
+    """How a filter of one of the types comes by ECDS. Before the first, `default` stands there."""
     return {
-        "name": f"palisade.native.{number}",
-        "config_discovery": {
-            "config_source": source,
-            "type_urls": [_RBAC],
-            "apply_default_config_without_warming": True,
-            "default_config": {"@type": _RBAC, "matcher": {"on_no_match": {"action": _residual()}}},
-        },
+        "config_source": source,
+        "type_urls": [*types],
+        "apply_default_config_without_warming": True,
+        "default_config": default,
     }
+
+
+def _place(number: int, source: Json) -> Json:
+    default = {"@type": RBAC, "matcher": {"on_no_match": {"action": _residual()}}}
+    return {"name": f"palisade.native.{number}", "config_discovery": discovery(source, [RBAC], default)}
 
 
 def _residual() -> Json:
     """The action that leaves a request to the engine."""
-    action = {"@type": f"{_TYPE}envoy.config.rbac.v3.Action", "name": "residual", "action": "ALLOW"}
+    action = {"@type": f"{TYPE}envoy.config.rbac.v3.Action", "name": "residual", "action": "ALLOW"}
     return {"name": "palisade.action", "typed_config": action}

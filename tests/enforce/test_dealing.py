@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from palisade.enforce.envoy import dealing
-from palisade.enforce.envoy.dealing import PARTS, deal, part_of
+from palisade.enforce.envoy.dealing import PARTS, deal, deal_by, part_of
 from palisade.enforce.envoy.parts import in_parts
 from palisade.enforce.envoy.predicate import (
     YES,
@@ -98,7 +98,7 @@ def test_a_part_decides_as_the_whole(entries: list[Entry], requests: list[dict[T
         with pytest.MonkeyPatch.context() as patched:
             for limit, value in {"WORTH": 1, "_MOST_COPIES": 10**9, "_MOST_IN_ONE": 10**9}.items():
                 patched.setattr(dealing, limit, value)
-            dealt = dealing._by(text, whole, {})
+            dealt = deal_by(text, whole)
         if dealt is None:
             continue
         for request in requests:

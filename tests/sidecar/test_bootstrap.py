@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from google.protobuf import json_format
 from hypothesis import given
 from hypothesis import strategies as st
 
+from palisade.enforce.envoy import dealing, parts
 from palisade_sidecar.bootstrap import SLOTS, bootstrap
 from palisade_sidecar.downstream_tls import tls_secrets
 from palisade_sidecar.engine_cluster import secrets
@@ -91,7 +93,10 @@ def discovered(slot: Any) -> Any:
     if "typed_config" not in slot:
         return slot
     [match] = slot["typed_config"]["xds_matcher"]["matcher_list"]["matchers"]
-    return match["on_match"]["action"]["typed_config"]["dynamic_config"]
+    found = match["on_match"]
+    if "matcher" in found:  # the whole, where no part left the request to the engine
+        found = found["matcher"]["on_no_match"]
+    return found["action"]["typed_config"]["dynamic_config"]
 
 
 def test_what_stands_behind_the_wait_for_a_body_is_never_replaced() -> None:
@@ -100,6 +105,14 @@ def test_what_stands_behind_the_wait_for_a_body_is_never_replaced() -> None:
     waits = [slot["name"] for slot in slots].index("palisade.body")
     assert all("typed_config" in slot for slot in slots[waits + 1 :])
     assert all(discovered(slot)["name"] == slot["name"] for slot in slots)
+
+
+def test_each_part_has_a_place_behind_the_wait_too() -> None:
+    """One that had none would leave its requests with bodies to the engine for good."""
+    written = json.dumps(bootstrap(settings()))
+    found = set(re.findall(r'"name": "(palisade\.(?:native|told)\.[0-9]+)", "config_discovery"', written))
+    names = {name(part) for part in range(dealing.PARTS) for name in (parts.name_of, parts.told_name_of)}
+    assert found == names
 
 
 def test_the_slots_stand_in_order_before_the_router_and_each_that_decides_is_closed_by_itself() -> None:

@@ -46,6 +46,7 @@ _BY_EXT_AUTHZ = "UAEX"
 
 # What the native filter reports in place of a rule (palisade.enforce.envoy.decision).
 _RESIDUAL, _ERROR = "residual", "error"
+_OF_A_PART = f"{_RESIDUAL}/"
 
 _COUNT = re.compile(r"[0-9]{1,12}")
 _YIELD_EVERY = 64
@@ -220,7 +221,7 @@ def _verdict(line: Line) -> _Verdict:
             Decider.SIDECAR, False, "", REFUSED, line.details or "the request ended before a decision"
         )
     rule = line.rule
-    if rule == _RESIDUAL or _BY_EXT_AUTHZ in line.flags.split(","):
+    if rule == _RESIDUAL or _is_of_a_part(rule) or _BY_EXT_AUTHZ in line.flags.split(","):
         # It was to be asked of the engine, and no answer of the engine's came back.
         message = f"the engine gave no answer in time: {line.details}"
         return _Verdict(Decider.RESIDUAL, False, "", UNANSWERED, message)
@@ -232,6 +233,11 @@ def _verdict(line: Line) -> _Verdict:
     else:
         verdict = _Verdict(Decider.NATIVE, line.result == "allowed", rule)
     return replace(verdict, shadow=_shadowed(line)) if line.shadow_rule else verdict
+
+
+def _is_of_a_part(name: str) -> bool:
+    """A part of a large decision left the request to the engine. Names of rules have a colon."""
+    return name.startswith(_OF_A_PART) and ":" not in name
 
 
 def _answered(line: Line, name: str) -> _Verdict:

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
-from itertools import chain
-from typing import Any
+from typing import Any, TypeAlias
 
 from envoy.extensions.common.matching.v3.extension_matcher_pb2 import ExtensionWithMatcher
 from envoy.extensions.filters.http.composite.v3.composite_pb2 import Composite, ExecuteFilterAction
@@ -22,6 +22,7 @@ from envoy.extensions.filters.http.lua.v3.lua_pb2 import Lua
 from envoy.extensions.filters.http.rbac.v3.rbac_pb2 import RBAC
 from envoy.extensions.matching.common_inputs.network.v3.network_inputs_pb2 import DynamicMetadataInput
 from envoy.extensions.matching.input_matchers.metadata.v3.metadata_pb2 import Metadata
+from envoy.type.matcher.v3.string_pb2 import StringMatcher as EnvoyString
 from envoy.type.matcher.v3.value_pb2 import ValueMatcher
 from google.protobuf.message import Message
 from xds.type.matcher.v3.matcher_pb2 import Matcher
@@ -46,7 +47,7 @@ from palisade.enforce.envoy.tree import Entry, Verdict
 from palisade.rego.partial import Outcome
 from palisade.rego.partial.formula import Formula
 from palisade.rego.partial.rewriting import symbols
-from palisade.rego.partial.terms import Input, subterms
+from palisade.rego.partial.terms import Input, Known, Symbol, subterms
 
 MAX_FIELDS = 64
 """So many fields of a body are laid down; where a policy reads more, the engine reads them."""
@@ -80,16 +81,35 @@ _READABLE = all_of(
 )
 
 
-def fields_of(outcome: Outcome) -> frozenset[tuple[object, ...]]:
-    """The fields of the body that a decision speaks of, as paths below the input."""
-    asked = (
-        symbol
-        for condition in (outcome.error, *(each.condition for each in outcome.cases))
-        for symbol in symbols(condition)
-    )
-    values = (each.value for each in outcome.cases if each.value is not None)
-    found = (part for symbol in chain(asked, values) for part in subterms(symbol))
-    return frozenset(part.path for part in found if isinstance(part, Input) and _is_field(part.path))
+Path: TypeAlias = tuple[object, ...]
+"""A path below the input."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """The fields of the body that a decision speaks of, and those that each of its conditions does."""
+
+    all: frozenset[Path]
+    by_condition: Mapping[Formula, frozenset[Path]]
+
+
+def fields_of(outcome: Outcome, before: Fields | None = None) -> Fields:
+    """The fields of the body that a decision speaks of; what is known from `before` is not looked for."""
+    conditions = (outcome.error, *(each.condition for each in outcome.cases))
+    known = before.by_condition if before is not None else {}
+    asked = {
+        each: _fields_in(symbols(each)) if (found := known.get(each)) is None else found
+        for each in conditions
+    }
+    values = [
+        each.value for each in outcome.cases if each.value is not None and type(each.value) is not Known
+    ]
+    return Fields(frozenset[Path]().union(*set(asked.values()), _fields_in(values)), asked)
+
+
+def _fields_in(found: Iterable[Symbol]) -> frozenset[Path]:
+    parts = (part for symbol in found for part in subterms(symbol))
+    return frozenset(part.path for part in parts if isinstance(part, Input) and _is_field(part.path))
 
 
 _MOST_REPEATED = 64
@@ -124,7 +144,7 @@ def _is_field(path: tuple[object, ...]) -> bool:
 
 
 def reading(fields: Iterable[tuple[object, ...]], residual: str) -> ExtensionWithMatcher:
-    """The slot that reads bodies: of requests that the native filter names `residual`."""
+    """The slot that reads bodies: of requests that the native filter, or a part of it, names `residual`."""
     wanted = _wanted(fields)
     config = Lua()
     given = f"local WANTED = {wanted}\nlocal MARK = {_text(_mark(wanted))}\n"
@@ -134,7 +154,12 @@ def reading(fields: Iterable[tuple[object, ...]], residual: str) -> ExtensionWit
 
 def telling(fields: Iterable[tuple[object, ...]], rbac: RBAC) -> ExtensionWithMatcher:
     """The slot that decides where the body was read, and these fields laid down."""
-    return _slot(_metadata(BODY_METADATA, (FIELDS, "of"), _mark(_wanted(fields))), "palisade.told", rbac)
+    return _slot(were_read(fields), "palisade.told", rbac)
+
+
+def were_read(fields: Iterable[tuple[object, ...]]) -> Predicate:
+    """These fields of the body were laid down, by the script that is in force."""
+    return _metadata(BODY_METADATA, (FIELDS, "of"), EnvoyString(exact=_mark(_wanted(fields))))
 
 
 def nothing() -> RBAC:
@@ -156,15 +181,16 @@ def _slot(when: Predicate, name: str, config: Message) -> ExtensionWithMatcher:
 
 
 def _decided(name: str) -> Check:
-    return _metadata("envoy.filters.http.rbac", ("enforced_effective_policy_id",), name)
+    named = EnvoyString()
+    named.safe_regex.regex = f"{name}(/[0-9]+)?"  # a part may tell which it is
+    return _metadata("envoy.filters.http.rbac", ("enforced_effective_policy_id",), named)
 
 
-def _metadata(namespace: str, path: Iterable[str], value: str) -> Check:
+def _metadata(namespace: str, path: Iterable[str], wanted: EnvoyString) -> Check:
     source = DynamicMetadataInput(filter=namespace)
     for key in path:
         source.path.add(key=key)
-    matcher = ValueMatcher()
-    matcher.string_match.exact = value
+    matcher = ValueMatcher(string_match=wanted)
     return custom_check(typed("palisade.metadata", source), typed("palisade.value", Metadata(value=matcher)))
 
 

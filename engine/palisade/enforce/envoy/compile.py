@@ -6,7 +6,7 @@ import gc
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 
 from envoy.config.core.v3.extension_pb2 import TypedExtensionConfig
 from envoy.config.core.v3.grpc_service_pb2 import GrpcService
@@ -17,12 +17,13 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 
 from palisade.enforce.envoy.answers import Answer, gate
-from palisade.enforce.envoy.bodies import MAX_FIELDS, fields_of, nothing, reading, telling
+from palisade.enforce.envoy.bodies import MAX_FIELDS, Fields, fields_of, nothing, reading, telling, were_read
 from palisade.enforce.envoy.bounds import Reason
 from palisade.enforce.envoy.decision import Decision, RuleCoverage, decide
 from palisade.enforce.envoy.ends import RESIDUAL
 from palisade.enforce.envoy.identity import authentication
-from palisade.enforce.envoy.parts import LAYOUT_STATE, Parts, in_parts
+from palisade.enforce.envoy.mentions import Mentions, mentions
+from palisade.enforce.envoy.parts import LAYOUT_STATE, Parts, Told, in_parts
 from palisade.enforce.envoy.predicate import Text, Within, all_of, negate, one_of
 from palisade.enforce.envoy.sources import ADDRESS_TEXT, JWT_AUTHN, PATH_STATE, header_text, state_text
 from palisade.enforce.envoy.tree import MAX_LINEAR, Entry, Tree, Verdict, build
@@ -31,7 +32,6 @@ from palisade.policy.providers import Header, Provider
 from palisade.policy.revisions import Revision
 from palisade.rego import ir
 from palisade.rego.partial import Outcome, evaluate
-from palisade.rego.partial.flow import all_stmts
 from palisade.xds import Snapshot
 from palisade_sidecar.asking import ASK_HEADER
 
@@ -56,8 +56,6 @@ RESIDUAL_SECONDS = 2
 
 BODY_BYTES = 1 << 20
 """How much of a body the engine gets to see. What is longer arrives as `input.truncated_body`."""
-
-_BODY = frozenset(("body", "rawBody", "raw_body", "parsed_body", "truncated_body", "size"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +86,12 @@ class Work:
 
     outcome: Outcome
     decision: Decision
+    mentions: Mentions
+    """Where the policy names a part of the body."""
     told: Decision | None = None
     """The decision where the body was read: None where it reads none, or what of one Envoy cannot read."""
+    fields: Fields | None = None
+    """The fields of the body that the conditions speak of, where they may decide."""
 
 
 def compile_sidecar(
@@ -116,30 +118,38 @@ def compile_sidecar(
     with _uncollected():
         work = _work(revision, function, plan, revision.providers, previous.work if previous else None)
         decision, tokens = work.decision, work.decision.tokens
+        told = work.told if shadow is None else None
         parts = None
         asked = tuple(_asked(revision))
         asking = replace(decision, entries=(*asked, *decision.entries))
+        behind = replace(told, entries=(*asked, *told.entries)) if told is not None else None
         if divisible and shadow is None:
             last = previous.parts if previous else None
             again = previous is not None and last is None
             parts = in_parts(
-                asking.entries, decision.default, revision.id, linear=linear, before=last, again=again
+                asking.entries,
+                decision.default,
+                revision.id,
+                linear=linear,
+                told=Told(behind.entries, were_read(behind.fields)) if behind is not None else None,
+                before=last,
+                again=again,
             )
         rbac, texts = native(asking, revision.id, linear=linear) if parts is None else (RBAC(), parts.texts)
-        told = work.told if shadow is None else None
         reader, teller = nothing(), nothing()
-        if told is not None:
-            behind = replace(told, entries=(*asked, *told.entries))
-            whole, more = native(behind, revision.id, linear=linear)
-            reader, teller = reading(told.fields, RESIDUAL), telling(told.fields, whole)
-            texts = tuple(dict.fromkeys((*texts, *more)))
+        if behind is not None:
+            reader = reading(behind.fields, RESIDUAL)
+            if parts is None or parts.told is None:
+                whole, more = native(behind, revision.id, linear=linear)
+                teller = telling(behind.fields, whole)
+                texts = tuple(dict.fromkeys((*texts, *more)))
         if shadow is not None:
             before = previous.shadow if previous else None
             watching = _work(shadow, function, _plan(shadow), revision.providers, before)
             watched = beside(rbac, watching.decision, shadow.id, _pair(revision, shadow), linear=linear)
             tokens = tuple(dict.fromkeys((*tokens, *watching.decision.tokens)))
-    body = decision.residual and _reads_body(plan)
-    blind = shadow is not None and not body and _reads_body(_plan(shadow))
+    body = decision.residual and work.mentions.body
+    blind = watching is not None and not body and watching.mentions.body
     filters = {
         IDENTITY: authentication(revision.providers, keys, tokens),
         ATTRIBUTES: attributes(
@@ -203,28 +213,6 @@ def _plan(revision: Revision) -> ir.Policy:
     return revision.policy.plan([revision.inventory.decision_document])
 
 
-def _reads_body(plan: ir.Policy) -> bool:
-    """Whether a statement names a part of the body, but to put it into an object: answers have one too."""
-    names = {at for at, text in enumerate(plan.strings) if text in _BODY}
-    if not names:
-        return False
-    blocks = [block for each in plan.plans for block in each.blocks]
-    blocks += [block for each in plan.funcs for block in each.blocks]
-    statements = (stmt for block in blocks for stmt in all_stmts(block))
-    return any(not names.isdisjoint(_strings_of(stmt)) for stmt in statements)
-
-
-def _strings_of(stmt: ir.AnyStmt) -> Iterator[int]:
-    """The strings that a statement uses, but for those that name what it puts into an object."""
-    for field_ in fields(stmt):
-        value = getattr(stmt, field_.name)
-        if field_.name == "key" and isinstance(stmt, ir.ObjectInsertStmt | ir.ObjectInsertOnceStmt):
-            continue
-        for part in value if isinstance(value, tuple) else (value,):
-            if isinstance(part, ir.StringIndex):
-                yield part.index
-
-
 def _work(
     revision: Revision,
     function: Function,
@@ -238,14 +226,15 @@ def _work(
     outcome = evaluate(plan, path, revision.policy.data, {("function",): function.name}, outcome)
     bearers = [each.name for each in providers if each.tokens == (Header(),)]
     names = [provider.name for provider in providers]
-    body = _reads_body(plan)
+    mentioned = mentions(plan, before.mentions if before is not None else None)
+    body = mentioned.body
     found = decide(outcome, names, decision, bearers=bearers, body=body)
     told = None
-    fields = fields_of(outcome) if body and found.residual else frozenset()
-    if 0 < len(fields) <= MAX_FIELDS:
+    fields = fields_of(outcome, before.fields if before is not None else None) if body else None
+    if fields is not None and found.residual and 0 < len(fields.all) <= MAX_FIELDS:
         last = before.told if before is not None else None
-        told = decide(outcome, names, last, bearers=bearers, fields=fields)
-    return Work(outcome, found, told)
+        told = decide(outcome, names, last, bearers=bearers, fields=fields.all)
+    return Work(outcome, found, mentioned, told, fields)
 
 
 def _slot(name: str, config: Message) -> TypedExtensionConfig:

@@ -65,11 +65,11 @@ def deal(entries: Sequence[Entry], before: Dealt | None = None) -> Dealt | None:
     A text that did `before` is taken again where it still does, and what becomes of the same rules with it.
     """
     if before is not None:
-        found = _by(before.text, entries, before.places)
+        found = deal_by(before.text, entries, before)
         if found is not None:
             return found
     for text in _telling(entries):
-        found = _by(text, entries, {})
+        found = deal_by(text, entries)
         if found is not None:
             return found
     return None
@@ -89,7 +89,9 @@ def _telling(entries: Iterable[Entry]) -> list[Text]:
     return sorted(worth, key=lambda text: (-rules[text], -len(values[text]), text.name))
 
 
-def _by(text: Text, entries: Sequence[Entry], known: Mapping[int, _Places]) -> Dealt | None:
+def deal_by(text: Text, entries: Sequence[Entry], before: Dealt | None = None) -> Dealt | None:
+    """The rules in parts by this text; None where they are few, or it does not part them evenly."""
+    known = before.places if before is not None and before.text == text else {}
     parts: list[list[Entry]] = [[] for _ in range(PARTS)]
     weights = [0] * PARTS
     places: dict[int, _Places] = {}

@@ -23,6 +23,9 @@ from palisade.rego.values import Key
 RESIDUAL = "residual"
 """The name under which Envoy reports a request that goes on to the engine."""
 
+PART = f"{RESIDUAL}/"
+"""Begins that name where a part tells its number, which that behind the wait for a body has, too."""
+
 
 def settled(outcome: Outcome) -> list[Case]:
     """The cases, those whose value the request brings split into the verdicts that it can mean."""

@@ -15,8 +15,8 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from envoy.config.core.v3.config_source_pb2 import ApiVersion, ConfigSource, ExtensionConfigSource
 from envoy.config.core.v3.extension_pb2 import TypedExtensionConfig
@@ -31,11 +31,12 @@ from envoy.extensions.matching.input_matchers.consistent_hashing.v3.consistent_h
 from google.protobuf.duration_pb2 import Duration
 from xds.type.matcher.v3.matcher_pb2 import Matcher
 
-from palisade.enforce.envoy.dealing import PARTS, Dealt, deal
-from palisade.enforce.envoy.ends import RESIDUAL
+from palisade.enforce.envoy.dealing import PARTS, Dealt, deal, deal_by
+from palisade.enforce.envoy.ends import PART, RESIDUAL
 from palisade.enforce.envoy.predicate import (
     Predicate,
     Text,
+    any_of,
     custom_check,
     negate,
     one_of,
@@ -43,7 +44,7 @@ from palisade.enforce.envoy.predicate import (
     typed,
 )
 from palisade.enforce.envoy.sources import state_text
-from palisade.enforce.envoy.tree import Entry, Tree, build
+from palisade.enforce.envoy.tree import Entry, Tree, Verdict, build
 
 LAYOUT_STATE = "palisade.layout"
 """The filter state that names the layout for which the attributes were laid down."""
@@ -54,18 +55,41 @@ def name_of(part: int) -> str:
     return f"palisade.native.{part}"
 
 
+def told_name_of(part: int) -> str:
+    """The name of the filter of a part that decides where the body was read."""
+    return f"palisade.told.{part}"
+
+
 @dataclass(frozen=True, slots=True)
 class Parts:
     """A decision in parts: the filters that Envoy gets of it, and what its attributes are to lay down."""
 
+    native: Half
+    """What decides by the head of a request."""
+    told: Half | None
+    """What decides where the body was read; None where nothing does, or what does is better left whole."""
+    layout: Layout
+    picking: ExtensionWithMatcher
+    """The filter that picks one of the native parts."""
+    texts: tuple[Text, ...]
+
+    @property
+    def filters(self) -> tuple[TypedExtensionConfig, ...]:
+        """All filters of parts."""
+        return self.native.filters + (self.told.filters if self.told is not None else ())
+
+
+@dataclass(frozen=True, slots=True)
+class Half:
+    """The filters that decide at one place on a request's way, one a part."""
+
     dealt: Dealt
     default: Entry
-    layout: Layout
+    asks: str
+    """What begins the names of what is left to the engine; they end with the number of the part."""
+    unless: Predicate
+    """The requests that each part leaves to the engine before all else."""
     filters: tuple[TypedExtensionConfig, ...]
-    """One a part."""
-    picking: ExtensionWithMatcher
-    """The filter that picks one of them."""
-    texts: tuple[Text, ...]
     read: tuple[tuple[Text, ...], ...]
     """What of the texts each part reads."""
 
@@ -83,12 +107,21 @@ class Layout:
         return f"{self.since}-{self.form}"
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """The rules where the body was read, and when that it was."""
+
+    entries: Sequence[Entry]
+    read: Predicate
+
+
 def in_parts(
     entries: Sequence[Entry],
     default: Entry,
     revision: str,
     *,
     linear: int,
+    told: Told | None = None,
     before: Parts | None = None,
     again: bool = False,
 ) -> Parts | None:
@@ -96,42 +129,92 @@ def in_parts(
 
     What is as it was `before`, for the revision that the sidecar got before this one, is the same. Where that
     was whole and parts come `again`, the sidecar may still have some that began with this very revision and
-    were changed since: the time then gets a name of its own.
+    were changed since: the time then gets a name of its own. `told` is dealt out by the same text, where that
+    parts it evenly, too; to its parts that come again the same applies.
     """
-    dealt = deal(entries, before.dealt if before is not None else None)
+    dealt = deal(entries, before.native.dealt if before is not None else None)
     if dealt is None:
         return None
-    trees: dict[int, Tree] = {}
-
-    def tree(number: int) -> Tree:
-        if number not in trees:
-            trees[number] = build(dealt.parts[number], default, linear=linear)
-        return trees[number]
-
-    same = frozenset(
-        number
-        for number, own in enumerate(dealt.parts)
-        if before is not None and before.dealt.parts[number] == own and before.default == default
-    )
-    read = tuple(
-        before.read[number] if before is not None and number in same else tree(number).attributes
-        for number in range(PARTS)
-    )
-    texts = _laid(dealt.text, read)
-    form = _form(dealt.text, texts)
+    behind = None
+    if told is not None:
+        known = before.told.dealt if before is not None and before.told is not None else None
+        behind = deal_by(dealt.text, told.entries, known)
+    asks = PART if behind is not None else ""
+    native = _Dealing(name_of, dealt, default, asks, linear, before.native if before is not None else None)
+    late = None
+    if behind is not None:
+        last = before.told if before is not None else None
+        late = _Dealing(told_name_of, behind, default, "", linear, last)
+    texts = _laid(dealt.text, (*native.read, *(late.read if late is not None else ())))
+    form = _form(dealt.text, texts, asks)
+    again = again or (before is not None and before.told is None and late is not None)
     layout = Layout(form, f"{revision}-{secrets.token_hex(4)}" if again else revision)
     if before is not None and before.layout.form == form:
         layout = before.layout
-    else:
-        same = frozenset()
     stale = negate(one_of(state_text(LAYOUT_STATE), (layout.name,)))
-    filters = tuple(
-        before.filters[number]
-        if before is not None and number in same
-        else _part(number, tree(number), stale)
-        for number in range(PARTS)
+    return Parts(
+        native.half(stale),
+        late.half(any_of((stale, negate(told.read)))) if late is not None and told is not None else None,
+        layout,
+        _picking(dealt.text, stale),
+        texts,
     )
-    return Parts(dealt, default, layout, filters, _picking(dealt.text, stale), texts, read)
+
+
+class _Dealing:
+    """Makes the filters of one half; those that are as they were before are the same."""
+
+    def __init__(
+        self,
+        name: Callable[[int], str],
+        dealt: Dealt,
+        default: Entry,
+        asks: str,
+        linear: int,
+        before: Half | None,
+    ) -> None:
+        self._name, self._dealt, self._default, self._asks = name, dealt, default, asks
+        self._linear = linear
+        self._before = before
+        self._trees: dict[int, Tree] = {}
+        alike = before is not None and (before.default, before.asks) == (default, asks)
+        self._same = frozenset(
+            number
+            for number, own in enumerate(dealt.parts)
+            if before is not None and alike and before.dealt.parts[number] == own
+        )
+        self.read = tuple(map(self._reads, range(PARTS)))
+
+    def half(self, unless: Predicate) -> Half:
+        """The filters, by the requests that each leaves to the engine before all else."""
+        before = self._before
+        same = self._same if before is not None and before.unless == unless else frozenset()
+        filters = tuple(
+            before.filters[number]
+            if before is not None and number in same
+            else _part(self._name(number), self._tree(number), unless)
+            for number in range(PARTS)
+        )
+        return Half(self._dealt, self._default, self._asks, unless, filters, self.read)
+
+    def _reads(self, number: int) -> tuple[Text, ...]:
+        if self._before is not None and number in self._same:
+            return self._before.read[number]
+        return self._tree(number).attributes
+
+    def _tree(self, number: int) -> Tree:
+        if number not in self._trees:
+            entries: Sequence[Entry] = self._dealt.parts[number]
+            if self._asks:
+                name = f"{self._asks}{number:02}"
+                entries = [_named(each, name) for each in entries]
+            self._trees[number] = build(entries, self._default, linear=self._linear)
+        return self._trees[number]
+
+
+def _named(entry: Entry, name: str) -> Entry:
+    """The rule; one that leaves requests to the engine has them told by which part."""
+    return replace(entry, name=name) if entry.verdict is Verdict.RESIDUAL else entry
 
 
 def _laid(text: Text, read: Iterable[Iterable[Text]]) -> tuple[Text, ...]:
@@ -142,18 +225,18 @@ def _laid(text: Text, read: Iterable[Iterable[Text]]) -> tuple[Text, ...]:
     return tuple(sorted(found, key=lambda each: each.name))
 
 
-def _form(text: Text, texts: Iterable[Text]) -> str:
-    told = (PARTS, text.name, [(each.state, each.format) for each in texts])
+def _form(text: Text, texts: Iterable[Text], asks: str) -> str:
+    told = (PARTS, text.name, [(each.state, each.format) for each in texts], asks)
     return hashlib.sha256(repr(told).encode()).hexdigest()[:8]
 
 
 # What Envoy gets ------------------------------------------------------------------------------------------
 
 
-def _part(number: int, tree: Tree, stale: Predicate) -> TypedExtensionConfig:
-    """The filter of a part: what its tree decides; requests of another layout are for the engine."""
-    found = TypedExtensionConfig(name=name_of(number))
-    matcher = _unless(stale, _asking(), tree.matcher)
+def _part(name: str, tree: Tree, unless: Predicate) -> TypedExtensionConfig:
+    """The filter of a part: what its tree decides, but for requests that are for the engine before that."""
+    found = TypedExtensionConfig(name=name)
+    matcher = _unless(unless, _asking(), tree.matcher)
     found.typed_config.Pack(RBAC(matcher=matcher), deterministic=True)
     return found
 
@@ -212,10 +295,10 @@ def _asking() -> Matcher.OnMatch:
     return Matcher.OnMatch(action=typed("palisade.action", Action(name=RESIDUAL, action=RULES.Action.ALLOW)))
 
 
-def _unless(stale: Predicate, then: Matcher.OnMatch, otherwise: Matcher) -> Matcher:
+def _unless(unless: Predicate, then: Matcher.OnMatch, otherwise: Matcher) -> Matcher:
     found = Matcher()
     item = found.matcher_list.matchers.add()
-    item.predicate.CopyFrom(to_proto(stale))
+    item.predicate.CopyFrom(to_proto(unless))
     item.on_match.CopyFrom(then)
     found.on_no_match.matcher.CopyFrom(otherwise)
     return found
