@@ -160,7 +160,7 @@ def test_a_table_of_subjects_is_dealt_out_by_what_they_may_do() -> None:
     parts of what that role may do, and Envoy reads no other again."""
     first = in_parts(grants(), DENY, "r1", linear=4)
     assert first is not None
-    assert first.dealt.text == PATH_TEXT
+    assert first.native.dealt.text == PATH_TEXT
     again = in_parts(grants(changed=7), DENY, "r2", linear=4, before=first)
     assert again is not None
     changed = {number for number in range(PARTS) if again.filters[number] != first.filters[number]}
