@@ -9,6 +9,7 @@ import json
 import os
 import socket
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -179,6 +180,31 @@ def pin_envoys() -> None:
                 _affinity(int(entry), {last - 1})
         except OSError:  # it has ended
             continue
+
+
+@contextlib.contextmanager
+def awake() -> Iterator[None]:
+    """The processors do not sleep between requests: a process that runs where no other wants to keeps each
+    awake.
+
+    One that slept finds its caches cold, in a virtual machine above all, and code that runs once a request
+    then takes several times as long. A machine with more to do than answer one connection is awake.
+    """
+    spinners = []
+    try:
+        for processor in range(os.cpu_count() or 1):
+            spinner = subprocess.Popen((sys.executable, "-c", _SPINNING, str(os.getpid())))
+            spinners.append(spinner)
+            os.sched_setscheduler(spinner.pid, os.SCHED_IDLE, os.sched_param(0))
+            os.sched_setaffinity(spinner.pid, {processor})
+        yield
+    finally:
+        for spinner in spinners:
+            spinner.kill()
+            spinner.wait()
+
+
+_SPINNING = "import os, sys\nwhile os.getppid() == int(sys.argv[1]): pass"
 
 
 def _affinity(process: int, processors: set[int]) -> None:

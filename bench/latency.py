@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Iterable
 from typing import Any
 
-from bench.harness import Signer, ask, function, median_ratio, palisade, pin_envoys, pinned, workspace
+from bench.harness import Signer, ask, awake, function, median_ratio, palisade, pin_envoys, pinned, workspace
 from bench.report import Figure, Report
 
 ROUNDS, EACH, WARMUP = 40, 100, 200
+AWAKE, SMALLEST = ", processors that never sleep", ", function that does nothing"
 RULES = 10
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
@@ -46,7 +48,9 @@ async def run() -> Report:
     logging.disable(logging.WARNING)
     with pinned():
         figures = [
-            figure for kind in ("ordinary", "smallest") for figure in _figures(kind, await _measure(kind))
+            figure
+            for kind, name in (("ordinary", ""), ("ordinary", AWAKE), ("smallest", SMALLEST))
+            for figure in _figures(name, await _measure(kind, sleeping=name != AWAKE))
         ]
     logging.disable(logging.NOTSET)
     return Report(
@@ -57,7 +61,7 @@ async def run() -> Report:
     )
 
 
-async def _measure(kind: str) -> dict[str, Any]:
+async def _measure(kind: str, *, sleeping: bool) -> dict[str, Any]:
     signer = Signer()
     number = RULES - RULES % len(METHODS) - len(METHODS)  # the last rule of GET
     token = signer.token(sub="alice", roles=[f"role{number}"])
@@ -90,19 +94,21 @@ async def _measure(kind: str) -> dict[str, Any]:
                 target("denied", port, "/nowhere", 403),
                 target("residual", port, "/residual"),
             ]
-            return await ask({"rounds": ROUNDS, "each": EACH, "warmup": WARMUP, "targets": targets})
+            with contextlib.nullcontext() if sleeping else awake():
+                return await ask({"rounds": ROUNDS, "each": EACH, "warmup": WARMUP, "targets": targets})
 
 
-def _figures(kind: str, found: dict[str, Any]) -> Iterable[Figure]:
-    def figure(label: str, name: str, baseline: str | None = None, goal: str = "", note: str = "") -> Figure:
-        ratio = median_ratio(found[name], found[baseline]) if baseline else None
-        return Figure(f"{label}{suffix}", found[name]["median"] / 1000, "us", ratio, goal, note)
+def _figures(name: str, found: dict[str, Any]) -> Iterable[Figure]:
+    def figure(
+        label: str, target: str, baseline: str | None = None, goal: str = "", note: str = ""
+    ) -> Figure:
+        ratio = median_ratio(found[target], found[baseline]) if baseline else None
+        return Figure(f"{label}{name}", found[target]["median"] / 1000, "us", ratio, goal, note)
 
-    suffix = "" if kind == "ordinary" else ", function that does nothing"
     yield figure("the function alone", "function")
     yield figure("the sidecar without a policy or a log", "bare")
     yield figure("the sidecar without a policy", "plain", note="the baseline")
-    yield figure("native, allowed", "native", "plain", _TARGET if kind == "ordinary" else "")
+    yield figure("native, allowed", "native", "plain", "" if name else _TARGET)
     yield figure("native, denied", "denied", "native", note="against native, allowed")
     yield figure("residual, by the engine", "residual", "plain")
 
