@@ -79,6 +79,9 @@ _BOOLEANS = st.sampled_from(("true", "false"))
 _DEFAULTS = st.sampled_from(("false", "true", "0", '"eu"'))
 
 
+_DECODED = 'io.jwt.decode(split(http.headers.authorization, " ")[1])[1]'
+
+
 @st.composite
 def plain_atoms(draw: st.DrawFn) -> str:
     """Conditions without variables, all of which Envoy should decide by itself for usual requests."""
@@ -134,6 +137,8 @@ def plain_atoms(draw: st.DrawFn) -> str:
                 f'object.get(claims, "tier", 0) == {len(word) % 3}',
                 f'object.get(http.headers, "x-user", "none") == {string}',
                 f'object.get(claims, ["org", "id"], "") == {string}',
+                f'object.get(data.team, {text}, "none") == {string}',
+                f"object.get(data.levels, {text}, 2) > 1",
                 'input.function == "orders"',
                 "http.path in data.open",
             )
@@ -215,6 +220,11 @@ def rich_atoms(draw: st.DrawFn) -> str:
                 f"regex.match({string}, {text})",
                 f"glob.match({string}, null, {text})",
                 f"json.unmarshal({text}) == {n % 3}",
+                f"json.unmarshal(base64.decode({text})).a == {constant}",
+                f"{_DECODED}.sub == {text}",
+                f"{constant} in {_DECODED}.roles",
+                f"some x{n} in {_DECODED}.roles; x{n} in data.roles.alice",
+                f'object.get({_DECODED}, "tier", 1) < {n % 3}',
                 "strings.any_prefix_match(http.path, data.open)",
                 f'strings.any_prefix_match({text}, [{string}, "{word}"])',
                 f"{text} < {constant}",

@@ -109,6 +109,8 @@ _BODIES = (
     'allow if startswith(http.headers.authorization, "Bearer ")',
     'allow if split(http.headers["x-user"], ",")[0] == "a"',
     'allow if http.headers["content-type"] == "application/json"',
+    'allow if object.get(data.methods, http.method, ["admin"]) == []',
+    'allow if object.get(data.tenants, http.headers["x-user"], {"plan": "none"}).plan == "gold"',
     # Denial lists and helpers.
     'deny contains "banned" if claims.sub in data.banned\ndeny contains "delete" if http.method == "DELETE"\n'
     "allow if count(deny) == 0",

@@ -50,14 +50,14 @@ def test_a_rule_that_always_holds_is_settled(tmp_path: Path) -> None:
 def test_a_residual_rule_shows_the_expression_where_it_stands(tmp_path: Path) -> None:
     report = covered(
         tmp_path,
-        'allow if {\n\thttp.method == "PUT"\n\tjson.unmarshal(http.body).admin == true\n}\n',
+        'allow if {\n\thttp.method == "PUT"\n\tyaml.unmarshal(http.body).admin == true\n}\n',
     )
     [rule] = report.rules
     [residue] = rule.residues
     assert (rule.where, report.residual) == (Where.RESIDUAL, True)
     assert str(residue.place.location) == "policies/allow.rego:6:2"
-    assert residue.place.expression == "json.unmarshal(http.body).admin == true"
-    assert residue.place.line == "\tjson.unmarshal(http.body).admin == true"
+    assert residue.place.expression == "yaml.unmarshal(http.body).admin == true"
+    assert residue.place.line == "\tyaml.unmarshal(http.body).admin == true"
     assert "input.parsed_body" in residue.hint
 
 
@@ -115,7 +115,7 @@ def test_rules_that_only_hand_on_are_reported_by_those_behind_them(tmp_path: Pat
     report = covered(
         tmp_path,
         'allow := shop if input.function == "orders"\n\nallow := cart if input.function == "hello"\n\n'
-        'shop if http.method == "GET"\n\nshop if json.unmarshal(http.body).admin == true\n\n'
+        'shop if http.method == "GET"\n\nshop if yaml.unmarshal(http.body).admin == true\n\n'
         'cart if http.method == "PUT"\n',
     )
     assert [(each.location.row, each.where) for each in report.rules] == [

@@ -250,7 +250,8 @@ def _reader(own: str, other: str) -> Patch:
 
 
 def _forms_read_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bodies, "_READABLE", predicate.all_of(bodies._READABLE.parts[1:]))  # type: ignore[union-attr]
+    monkeypatch.setattr(bodies, "_IS_JSON", predicate.YES)
+    _reader("is_json = find(", "is_json = true or find(")(monkeypatch)
 
 
 def _callers(**formats: str) -> Patch:
@@ -374,6 +375,11 @@ MUTATIONS = (
         "members are numbers only",
         _reader("if members and member ~= nil", 'if members and type(member) == "number"'),
         'allow if "x" in input.parsed_body.a',
+    ),
+    Mutation(
+        "claims read from the header of a token",
+        _reader("whole(unbased(claims), second)", "whole(unbased(head), second)"),
+        'allow if io.jwt.decode(trim_prefix(http.headers["x-user"], "Bearer "))[1].sub == "alice"',
     ),
     Mutation("forms read as JSON", _forms_read_as_json, "allow if not input.parsed_body.a"),
     Mutation("audiences unchecked", _audiences_unchecked, 'allow if claims.sub == "alice"'),

@@ -164,8 +164,13 @@ def test_the_policy_set_stays_as_it_is(tmp_path: Path) -> None:
 def test_what_cannot_be_made_is_said(made: Callable[[str, Any], Subject]) -> None:
     """A key that comes with the request is no constant: nothing stands for it."""
     policy = made(checked("verify_rs256", "input.attributes.request.http.headers.cert"), {})
-    assert (
-        policy.minting == "tokens: not made, as no key or secret for io.jwt.verify_rs256 stands in the policy"
+    assert policy.minting == (
+        "tokens: made for what the policy decodes without verifying it; not valid ones, as no key or secret "
+        "for io.jwt.verify_rs256 stands in the policy"
+    )
+    only = f"{HEAD}\nallow if io.jwt.verify_rs256(token, input.attributes.request.http.headers.cert)"
+    assert made(only, {}).minting == (
+        "tokens: not made, as no key or secret for io.jwt.verify_rs256 stands in the policy"
     )
     assert made(f"{HEAD}\nallow if input.attributes", {}).minting == ""
 

@@ -31,6 +31,7 @@ VALUES: tuple[Any, ...] = (
         [{"k": "a", "v": 1}, {"k": "b"}],
         "a,b",
         "A",
+        '{"a": 1}',
     ),
 )
 INPUTS: tuple[dict[str, Any], ...] = (
@@ -127,6 +128,10 @@ FOLLOWED = (
     'p if object.get(input, "x", "none") == "none"',
     'p if object.get(input.x, "a", 5) == 5',
     'p if object.get(input.x, ["a"], 5) == 1',
+    'p if { o := {"a": input.x, "b": {"c": input.y}}; object.get(o, ["b", "c"], "a") == "a" }',
+    'p if { o := {"a": input.x}; object.get(o, "z", input.y) == "a" }',
+    'p if object.get(json.unmarshal(input.x), "a", 5) == 5',
+    'p if object.get({"a": {"k": input.x}}, ["a", "k", "a"], 5) == 1',
     'p if $"<{input.x}>" == "<a>"',
     'p if sprintf("%v", [input.x]) == "1"',
     "p if to_number(input.x) == 1",
@@ -155,6 +160,13 @@ def test_conditions_say_what_the_evaluator_says(source: str) -> None:
 
 
 OPEN = (
+    *(
+        (f"p if object.get(data.{table}, input.x, input.y) == {value}", "array")
+        for table in ("table", "nested", "numbers", "roles.alice")
+        for value in ("1", '"a"', '{"b": {"c": true}}', "3")
+    ),
+    ('p if object.get({["a"]: 1, "a": 2}, input.x, 3) == 1', "array"),
+    ("p if object.get(data.table, input.x, 7) == 7", "array"),
     ("p := [v | some v in input.x]", "input.x"),
     ('p if rand.intn("a", 3) >= 0', "rand.intn"),
     ("p if { h := {k: v | some k, v in input.x}; h.a }", "object"),

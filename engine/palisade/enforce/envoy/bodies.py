@@ -1,20 +1,19 @@
-"""JSON bodies: what of `input.parsed_body` Envoy can decide by, and the two filters by which it does.
+"""JSON in requests: what of it Envoy can decide by, and the two filters by which it does.
 
 A request that the native filter leaves to the engine, and whose body is surely one piece of JSON, has its
 body read in the slot `palisade.body`, by a Lua script that lays the fields which the policy reads into the
-metadata. The slot behind it, `palisade.told`, then holds the decision once more, with the conditions on those
-fields. Where the script is not sure to read a body as the engine does, it lays down nothing, and the request
-stays the engine's: docs/decisions/bodies-in-the-sidecar.md.
+metadata; so are those of JSON and tokens in headers. The slot behind it, `palisade.told`, then holds the
+decision once more, with the conditions on those fields. Where the script is not sure to read something as
+the engine does, it lays down nothing, and it stays the engine's: docs/decisions/bodies-in-the-sidecar.md.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from importlib.resources import files
-from typing import Any, TypeAlias
+from typing import Any
 
 from envoy.extensions.common.matching.v3.extension_matcher_pb2 import ExtensionWithMatcher
 from envoy.extensions.filters.http.composite.v3.composite_pb2 import Composite, ExecuteFilterAction
@@ -30,6 +29,7 @@ from xds.type.matcher.v3.string_pb2 import StringMatcher
 
 from palisade.decide.body import PARSED_TYPES
 from palisade.enforce.envoy import cel, patterns
+from palisade.enforce.envoy.documents import PARSED_BODY, Document, Field, documents_in
 from palisade.enforce.envoy.predicate import (
     YES,
     Check,
@@ -44,13 +44,9 @@ from palisade.enforce.envoy.predicate import (
 )
 from palisade.enforce.envoy.sources import BODY_METADATA, FIELDS, field_name, header_text
 from palisade.enforce.envoy.tree import Entry, Verdict
-from palisade.rego.partial import Outcome
-from palisade.rego.partial.formula import Formula
-from palisade.rego.partial.rewriting import symbols
-from palisade.rego.partial.terms import Input, Known, Symbol, subterms
 
 MAX_FIELDS = 64
-"""So many fields of a body are laid down; where a policy reads more, the engine reads them."""
+"""So many fields are laid down; where a policy reads more, the engine reads them."""
 
 _JSON = "application/json"
 _CONTENT_TYPE, _CONTENT_LENGTH = header_text("content-type"), header_text("content-length")
@@ -68,9 +64,9 @@ _EMPTY = all_of(
 )
 """There is no body: over HTTP/1 one is announced, over HTTP/2 it need not be."""
 
-_READABLE = all_of(
+_IS_JSON = text_check(_CONTENT_TYPE, StringMatcher(contains=_JSON))
+_AT_HAND = all_of(
     (
-        text_check(_CONTENT_TYPE, StringMatcher(contains=_JSON)),
         # Up to 29,999 bytes, which no body makes cost more than some 1.2 ms. Without a length nobody knows,
         # and of what is larger than its buffer Envoy gives a script nothing but answers 413.
         any_of((text_check(_CONTENT_LENGTH, patterns.regex("[0-9]{1,4}|[12][0-9]{4}")), _EMPTY)),
@@ -79,37 +75,27 @@ _READABLE = all_of(
         negate(text_check(header_text(":method"), StringMatcher(exact="CONNECT"))),
     )
 )
+"""The script can have the body, be it empty."""
+
+FILLED = negate(any_of((_EMPTY, text_check(_CONTENT_LENGTH, patterns.regex("0+")))))
+"""There may be a body that is not empty."""
 
 
-Path: TypeAlias = tuple[object, ...]
-"""A path below the input."""
+def reads_body(fields: Iterable[Field]) -> bool:
+    """Whether any of the fields is of the body: the script has then read one that its type says is JSON."""
+    return any(not isinstance(each, Document) or each.place is None for each in {path[0] for path in fields})
 
 
-@dataclass(frozen=True, slots=True)
-class Fields:
-    """The fields of the body that a decision speaks of, and those that each of its conditions does."""
-
-    all: frozenset[Path]
-    by_condition: Mapping[Formula, frozenset[Path]]
-
-
-def fields_of(outcome: Outcome, before: Fields | None = None) -> Fields:
-    """The fields of the body that a decision speaks of; what is known from `before` is not looked for."""
-    conditions = (outcome.error, *(each.condition for each in outcome.cases))
-    known = before.by_condition if before is not None else {}
-    asked = {
-        each: _fields_in(symbols(each)) if (found := known.get(each)) is None else found
-        for each in conditions
-    }
-    values = [
-        each.value for each in outcome.cases if each.value is not None and type(each.value) is not Known
-    ]
-    return Fields(frozenset[Path]().union(*set(asked.values()), _fields_in(values)), asked)
-
-
-def _fields_in(found: Iterable[Symbol]) -> frozenset[Path]:
-    parts = (part for symbol in found for part in subterms(symbol))
-    return frozenset(part.path for part in parts if isinstance(part, Input) and _is_field(part.path))
+def _readable(fields: Iterable[Field]) -> Predicate:
+    """Whose fields can be read."""
+    roots = {path[0] for path in fields}
+    if not reads_body(fields):
+        return YES
+    if any(isinstance(root, Document) and root.place is None for root in roots):
+        return all_of((any_of((_IS_JSON, negate(PARSED))), _AT_HAND))
+    parsed = all_of((_IS_JSON, _AT_HAND))
+    # The body of other types is null, and native already unless a header is to be read too.
+    return any_of((parsed, negate(PARSED))) if any(isinstance(root, Document) for root in roots) else parsed
 
 
 _MOST_REPEATED = 64
@@ -127,38 +113,22 @@ def unread(entries: Sequence[Entry], residual: str) -> Entry:
     return Entry(all_of((PARSED, allowed)), Verdict.RESIDUAL, residual)
 
 
-def of_body(formula: Formula) -> bool:
-    """Whether a formula holds only where something stands below `parsed_body`."""
-    return any(
-        isinstance(term, Input) and len(term.path) > 1 and term.path[0] == "parsed_body"
-        for term in formula.implies
-    )
-
-
-def _is_field(path: tuple[object, ...]) -> bool:
-    if path == ("truncated_body",):
-        return True
-    return path[:1] == ("parsed_body",) and all(
-        type(step) is str or (type(step) is int and step >= 0) for step in path
-    )
-
-
-def reading(fields: Iterable[tuple[object, ...]], residual: str) -> ExtensionWithMatcher:
-    """The slot that reads bodies: of requests that the native filter, or a part of it, names `residual`."""
+def reading(fields: Iterable[Field], residual: str) -> ExtensionWithMatcher:
+    """The slot that reads the fields, of requests that the native filter or a part of it names `residual`."""
     wanted = _wanted(fields)
     config = Lua()
     given = f"local WANTED = {wanted}\nlocal MARK = {_text(_mark(wanted))}\n"
     config.default_source_code.inline_string = given + _script()
-    return _slot(all_of((_decided(residual), _READABLE)), "palisade.reader", config)
+    return _slot(all_of((_decided(residual), _readable(fields))), "palisade.reader", config)
 
 
-def telling(fields: Iterable[tuple[object, ...]], rbac: RBAC) -> ExtensionWithMatcher:
-    """The slot that decides where the body was read, and these fields laid down."""
+def telling(fields: Iterable[Field], rbac: RBAC) -> ExtensionWithMatcher:
+    """The slot that decides where these fields were read and laid down."""
     return _slot(were_read(fields), "palisade.told", rbac)
 
 
-def were_read(fields: Iterable[tuple[object, ...]]) -> Predicate:
-    """These fields of the body were laid down, by the script that is in force."""
+def were_read(fields: Iterable[Field]) -> Predicate:
+    """These fields were laid down, by the script that is in force."""
     return _metadata(BODY_METADATA, (FIELDS, "of"), EnvoyString(exact=_mark(_wanted(fields))))
 
 
@@ -207,16 +177,34 @@ def _mark(wanted: str) -> str:
     return hashlib.sha256(f"{wanted}\n{_script()}".encode()).hexdigest()[:16]
 
 
-def _wanted(fields: Iterable[tuple[object, ...]]) -> str:
-    """The tree of the fields as a table of Lua."""
-    root: dict[object, Any] = {}
-    for path in fields:
-        node = root
+def _wanted(fields: Iterable[Field]) -> str:
+    """The fields as a table of Lua: a tree for each document, under what it is made of."""
+    roots: dict[object, dict[object, Any]] = {}
+    for path in sorted((*fields, *_checked(fields)), key=repr):
+        node = roots.setdefault(path[0], {})
         for step in path[1:]:
             node = node.setdefault(step, {})
-        if path[0] == "parsed_body":
-            node[_NAME] = field_name(path)
-    return _table(root)
+        node[_NAME] = field_name(path)
+    parts: list[str] = []
+    texts: list[str] = []
+    for root, tree in roots.items():
+        if isinstance(root, Document) and root.place is not None:
+            header, prefix = _text(root.place.header), _text(root.place.prefix)
+            start = f"coding = {_text(root.coding)}, header = {header}, prefix = {prefix}"
+            texts.append(f"{{{start}, tree = {_table(tree)}}}")
+        elif isinstance(root, Document):
+            parts.append(f"{root.coding} = {_table(tree)}")
+    if not all(isinstance(root, Document) for root in roots):
+        parts.append(f"parsed = {_table(roots.get(PARSED_BODY, {}))}")
+    parts.append(f"texts = {{{', '.join(texts)}}}")
+    return f"{{{', '.join(parts)}}}"
+
+
+def _checked(fields: Iterable[Field]) -> Iterator[Field]:
+    """What is looked at of each token: whether it is one, and none that is encrypted or in a token."""
+    for document in documents_in(fields):
+        if document.coding == "token":
+            yield from ((document, 0), (document, 0, "cty"), (document, 0, "enc"), (document, 1))
 
 
 _NAME = "\x00name"

@@ -1,12 +1,14 @@
--- Reads a JSON body as the engine does, or not at all: what it is not sure to read in the same way it leaves
--- to the engine, by laying down nothing. It is given WANTED, a tree of the fields that the policy reads, each
--- under a name, and MARK, which names that tree. For each it lays down in the metadata what kind of value it
--- is (k), the value, of arrays their members that are texts, numbers or booleans (v), and how many members or
--- characters it has (n).
+-- Reads JSON as the engine does, or not at all: what it is not sure to read in the same way it leaves to the
+-- engine, by laying down nothing. It is given MARK, and WANTED: a tree for each document of the fields that the
+-- policy reads, each under a name. The documents are parsed_body (`parsed`), the body as JSON whatever its type
+-- says (`json`), its text (`text`), and those in headers (`texts`). For each field it lays down in the metadata
+-- what kind of value it is (k), the value, of arrays their members that are texts, numbers or booleans (v), and
+-- how many members or characters it has (n).
 
 local DEPTH = 64
 local DIGITS = 15 -- so many significant digits make each number a double of its own
 local LONGEST, EXPONENT = 300, 4 -- a number of more characters may be out of the engine's range
+local LARGEST = 16384 -- of what stands in a header
 local MEMBERS = 256 -- of a wanted array: each rule on single members looks at all of them
 
 local byte, char, find, gsub = string.byte, string.char, string.find, string.gsub
@@ -285,27 +287,147 @@ local function clear(node)
   end
 end
 
-local function read(s)
-  found = {}
-  clear(WANTED)
-  if s == "" then
-    lay(WANTED, "null")
-    return
-  end
-  local behind = value(s, 1, WANTED, 0)
+-- All of a text as one value.
+local function whole(s, tree)
+  local behind = value(s, 1, tree, 0)
   if find(s, "[^ \t\n\r]", behind) then
     leave()
   end
 end
 
-function envoy_on_request(handle)
-  local body = handle:body()
-  local s = body and body:getBytes(0, body:length()) or ""
-  local length = handle:headers():get("content-length")
-  if length and tonumber(length) ~= #s then
-    return
+local SIXES = { [43] = 62, [45] = 62, [47] = 63, [95] = 63 }
+for at, mark in ipairs({ byte("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789", 1, -1) }) do
+  SIXES[mark] = at - 1
+end
+
+-- What Base64 stands for, in either alphabet: of letters of one only, without padding.
+local function unbased(s)
+  local rest = #s % 4
+  if rest == 1 or #s > LARGEST then
+    leave()
   end
-  if pcall(read, s) then
+  local pieces = {}
+  for at = 1, #s - rest, 4 do
+    local a, b, c, d = byte(s, at, at + 3)
+    local low = SIXES[c] * 64 + SIXES[d]
+    local high = SIXES[a] * 4 + (SIXES[b] - SIXES[b] % 16) / 16
+    low = low + SIXES[b] % 16 * 4096
+    pieces[#pieces + 1] = char(high, (low - low % 256) / 256, low % 256)
+  end
+  if rest > 1 then
+    local a, b, c = byte(s, -rest, -1)
+    pieces[#pieces + 1] = char(SIXES[a] * 4 + (SIXES[b] - SIXES[b] % 16) / 16)
+    if c then
+      pieces[#pieces + 1] = char(SIXES[b] % 16 * 16 + (SIXES[c] - SIXES[c] % 4) / 4)
+    end
+  end
+  return concat(pieces)
+end
+
+local CODINGS = {}
+
+function CODINGS.json(s, tree)
+  if #s > LARGEST or find(s, "[\128-\255]") then
+    leave()
+  end
+  whole(s, tree)
+end
+
+function CODINGS.base64(s, tree)
+  local letters = #s % 4 == 0 and match(s, "^([%w+/]+)=?=?$") or leave()
+  whole(unbased(letters), tree)
+end
+
+function CODINGS.base64url(s, tree)
+  local letters, padding = match(s, "^([%w_-]+)(=?=?)$")
+  if not letters or (padding ~= "" and #s % 4 > 0) then
+    leave()
+  end
+  whole(unbased(letters), tree)
+end
+
+-- A token that is no token in a token, and is not encrypted: what others are, the engine says.
+function CODINGS.token(s, tree)
+  local head, claims, signature = match(s, "^([%w_-]+)%.([%w_-]+)%.([%w_-]*)$")
+  if not head or #signature % 4 == 1 then
+    leave()
+  end
+  local first, second = tree.items[0], tree.items[1]
+  lay(tree, "array", nil, 3)
+  whole(unbased(head), first)
+  whole(unbased(claims), second)
+  if found["k" .. first.name] ~= "object" or found["k" .. second.name] ~= "object" then
+    leave()
+  end
+  if found["k" .. first.keys.cty.name] ~= "missing" or found["k" .. first.keys.enc.name] ~= "missing" then
+    leave()
+  end
+end
+
+local function read_headers(headers)
+  for _, wanted in ipairs(WANTED.texts) do
+    clear(wanted.tree)
+    local s = headers:get(wanted.header)
+    if s then
+      if wanted.prefix ~= "" then
+        -- What follows has no space, so that all ways to take it out of the header agree.
+        local size = #wanted.prefix
+        s = sub(s, 1, size) == wanted.prefix and match(s, "^[%w_.+/=-]+$", size + 1) or leave()
+      end
+      CODINGS[wanted.coding](s, wanted.tree)
+    end
+  end
+end
+
+-- What is no JSON by its type has no parsed_body.
+local function read_body(s, is_json)
+  if WANTED.parsed then
+    clear(WANTED.parsed)
+    if s == "" or not is_json then
+      lay(WANTED.parsed, "null")
+    else
+      whole(s, WANTED.parsed)
+    end
+  end
+  if WANTED.json then
+    clear(WANTED.json)
+    if s ~= "" then
+      whole(s, WANTED.json)
+    end
+  end
+  if WANTED.text then
+    clear(WANTED.text)
+    if s ~= "" then
+      local _, count = gsub(s, "[^\128-\191]", "")
+      lay(WANTED.text, "string", s, count)
+    end
+  end
+end
+
+local function read(headers, s, is_json)
+  found = {}
+  read_headers(headers)
+  if s then
+    read_body(s, is_json)
+  end
+end
+
+function envoy_on_request(handle)
+  local s, is_json
+  if WANTED.parsed or WANTED.json then
+    is_json = find(handle:headers():get("content-type") or "", "application/json", 1, true)
+    s = ""
+    if is_json or WANTED.json then
+      local body = handle:body()
+      s = body and body:getBytes(0, body:length()) or ""
+      local length = handle:headers():get("content-length")
+      if length and tonumber(length) ~= #s then
+        return
+      end
+    end
+  end
+  -- What was asked for before a wait for the body is of no use behind it.
+  if pcall(read, handle:headers(), s, is_json) then
     found.of = MARK
     found.ktruncated, found.vtruncated = "boolean", false
     handle:streamInfo():dynamicMetadata():set("palisade.body", "fields", found)

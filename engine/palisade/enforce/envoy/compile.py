@@ -17,9 +17,10 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 
 from palisade.enforce.envoy.answers import Answer, gate
-from palisade.enforce.envoy.bodies import MAX_FIELDS, Fields, fields_of, nothing, reading, telling, were_read
+from palisade.enforce.envoy.bodies import MAX_FIELDS, nothing, reading, reads_body, telling, were_read
 from palisade.enforce.envoy.bounds import Reason
 from palisade.enforce.envoy.decision import Decision, RuleCoverage, decide
+from palisade.enforce.envoy.documents import Fields, fields_of
 from palisade.enforce.envoy.ends import RESIDUAL
 from palisade.enforce.envoy.identity import authentication
 from palisade.enforce.envoy.mentions import Mentions, mentions
@@ -57,6 +58,9 @@ RESIDUAL_SECONDS = 2
 BODY_BYTES = 1 << 20
 """How much of a body the engine gets to see. What is longer arrives as `input.truncated_body`."""
 
+_DECODERS = frozenset(("json.unmarshal", "io.jwt.decode"))
+"""The builtins that make documents of a request's texts."""
+
 
 @dataclass(frozen=True, slots=True)
 class Enforcement:
@@ -89,9 +93,9 @@ class Work:
     mentions: Mentions
     """Where the policy names a part of the body."""
     told: Decision | None = None
-    """The decision where the body was read: None where it reads none, or what of one Envoy cannot read."""
+    """The decision where documents were read: None where it reads none, or what of one Envoy cannot read."""
     fields: Fields | None = None
-    """The fields of the body that the conditions speak of, where they may decide."""
+    """The fields of documents that the conditions speak of, where they may decide."""
 
 
 def compile_sidecar(
@@ -230,10 +234,14 @@ def _work(
     body = mentioned.body
     found = decide(outcome, names, decision, bearers=bearers, body=body)
     told = None
-    fields = fields_of(outcome, before.fields if before is not None else None) if body else None
+    fields = None
+    if body or not _DECODERS.isdisjoint(plan.builtins):
+        fields = fields_of(outcome, found.calls, before.fields if before is not None else None)
     if fields is not None and found.residual and 0 < len(fields.all) <= MAX_FIELDS:
         last = before.told if before is not None else None
-        told = decide(outcome, names, last, bearers=bearers, fields=fields.all)
+        # A body that is not read may still be none of its type.
+        unknown = body and not reads_body(fields.all)
+        told = decide(outcome, names, last, bearers=bearers, body=unknown, fields=fields.all)
     return Work(outcome, found, mentioned, told, fields)
 
 

@@ -9,6 +9,7 @@ from functools import lru_cache
 from palisade.enforce.envoy import hints, patterns
 from palisade.enforce.envoy.bounds import Bounds, Reason, exactly
 from palisade.enforce.envoy.claims import claim_defined
+from palisade.enforce.envoy.documents import UNREAD_BODY, Document, Field, field_of
 from palisade.enforce.envoy.paths import CLEAN_QUERY
 from palisade.enforce.envoy.predicate import NO, YES, Predicate, Text, all_of, any_of, negate, text_check
 from palisade.enforce.envoy.sources import (
@@ -76,9 +77,11 @@ _NO_HOST = negate(text_check(HOST_TEXT, patterns.regex(".+")))
 """The host is empty. Envoy's CheckRequest does not tell that from none: `host` is undefined, and no text."""
 
 
-_PLAIN = "the body is no plain JSON of at most 29,999 bytes"
-_UNREAD = Reason(f"is for the engine where {_PLAIN}", NOWHERE, hints.of_doubt(_PLAIN), always=False)
-"""Said of conditions on what the sidecar reads of bodies."""
+@lru_cache(64)
+def _unread(root: object) -> Reason:
+    """Said of conditions on what the sidecar reads of a document."""
+    when = root.unread if isinstance(root, Document) else UNREAD_BODY
+    return Reason(f"is for the engine where {when}", NOWHERE, hints.of_doubt(when), always=False)
 
 
 class Context:
@@ -88,9 +91,9 @@ class Context:
         self,
         providers: Sequence[str],
         tokens: Tokens | None = None,
-        fields: Collection[tuple[object, ...]] = (),
+        fields: Collection[Field] = (),
     ) -> None:
-        """`fields` are those of the request's body that were read before."""
+        """`fields` are those of the request's documents that were read before."""
         self._fields = fields
         self._tokens = tokens or Tokens()
         self._touched: dict[Token, None] = {}
@@ -141,10 +144,10 @@ class Context:
         return known
 
     def _source(self, term: Symbol) -> Source | None:
+        field = self._field(term)
+        if field is not None:
+            return field
         if isinstance(term, Input):
-            if term.path in self._fields and all(type(step) in (str, int) for step in term.path):
-                self._reasons.add(_UNREAD)
-                return FieldSource(term.path)  # type: ignore[arg-type]  # strings and integers
             found = self._find(term.path)
             if isinstance(found, TextSource) and not found.pseudo:
                 self.doubts[_odd(found.text)] = None
@@ -161,6 +164,14 @@ class Context:
                 at += max(start, 0)
                 return find((*whole, at), self._providers) if at < end else Missing()
         return self._of_token(term)
+
+    def _field(self, term: Symbol) -> FieldSource | None:
+        """What a term takes of a document that was read."""
+        path = field_of(term) if self._fields else None
+        if path is None or path not in self._fields:
+            return None
+        self._reasons.add(_unread(path[0]))
+        return FieldSource(path)  # type: ignore[arg-type]  # strings and integers, and the document
 
     def _of_token(self, term: Apply) -> Source | None:
         """What a term takes of a token that Envoy verifies."""

@@ -68,9 +68,14 @@ class Decision:
     tokens: tuple[Token, ...] = ()
     """The tokens that the policy takes apart itself, and Envoy verifies."""
     fields: frozenset[tuple[object, ...]] = frozenset()
-    """The fields of the request's body that it takes for read."""
+    """The fields of the request's documents that it takes for read."""
     lowered: Lowered | None = field(default=None, repr=False, compare=False)
     """What the decision of the next revision starts from."""
+
+    @property
+    def calls(self) -> Tokens:
+        """The calls that take tokens apart, and which of these Envoy verifies."""
+        return Tokens() if self.lowered is None else self.lowered.tokens
 
     @property
     def residual(self) -> bool:
@@ -134,7 +139,7 @@ def decide(
 
     Conditions that the `previous` decision has too, as objects, are taken over from there. `bearers` are the
     providers that take the bearer token, and no other, for theirs. `body` tells that the policy reads bodies
-    that may be any; `fields` are those of a body that was read before, and is what its type says.
+    that may be any; `fields` are those that were read before: a body among them is what its type says.
     """
     cases = settled(outcome)
     conditions = (outcome.error, *(case.condition for case in cases))

@@ -14,10 +14,11 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from xds.type.matcher.v3.string_pb2 import StringMatcher
 
 from palisade.enforce.envoy import cel, hints, paths, patterns
-from palisade.enforce.envoy.bodies import PARSED, of_body
+from palisade.enforce.envoy.bodies import FILLED, PARSED
 from palisade.enforce.envoy.bounds import ALWAYS, NEVER, Bounds, Reason, both, either, exactly, inverse
 from palisade.enforce.envoy.claims import claim_defined, claim_has, claim_has_matching, claim_kind
 from palisade.enforce.envoy.context import DIRTY, DIRTY_QUERY, NOTHING, Notes
+from palisade.enforce.envoy.documents import Field, of_body_text, of_parsed_body
 from palisade.enforce.envoy.predicate import NO, Predicate, all_of, any_of, negate
 from palisade.enforce.envoy.sources import (
     Address,
@@ -67,10 +68,10 @@ class Lowering(Texts):
         providers: Sequence[str],
         hoisted: Iterable[tuple[object, ...]] = (),
         tokens: Tokens | None = None,
-        fields: Collection[tuple[object, ...]] = (),
+        fields: Collection[Field] = (),
     ) -> None:
         """`hoisted` are claims, by their paths: that they are objects is said by doubts, not each rule.
-        `tokens` are those that the policy takes apart itself, `fields` those of a body that was read.
+        `tokens` are those that the policy takes apart itself, `fields` those that were read.
         """
         super().__init__(providers, tokens, fields)
         self._hoisted = frozenset(hoisted)
@@ -144,8 +145,10 @@ class Lowering(Texts):
     def _needed(self, node: Formula) -> Iterable[Predicate]:
         """Without what an atom cannot hold, though only the engine can tell whether it does: the headers and
         claims that it is about are there, and a body that the engine parses."""
-        if not self._fields and of_body(node):
+        if not self._fields and of_parsed_body(node):
             yield PARSED
+        if not self._fields and of_body_text(node):
+            yield FILLED
         for term in sorted(node.implies, key=str):
             match self._find(term.path) if isinstance(term, Input) else None:
                 case TextSource() as text if not text.pseudo:

@@ -91,7 +91,8 @@ class ClaimSource:
 
 @dataclass(frozen=True, slots=True)
 class FieldSource(ClaimSource):
-    """A field of a JSON body that was read: any JSON value. `path` starts at `parsed_body`.
+    """A field of a JSON body, or of JSON in a header, that was read: any JSON value. `path` starts at
+    `parsed_body`, or at the document (`documents`).
 
     The reader lays down the kind of each, its value, and its size; of an array those members that are
     strings, numbers or booleans. See `body.lua`.
@@ -126,7 +127,7 @@ class FieldSource(ClaimSource):
 
 @lru_cache(4096)
 def field_name(path: tuple[object, ...]) -> str:
-    """What the reader calls a field of the body."""
+    """What the reader calls a field."""
     if path == ("truncated_body",):
         return "truncated"
     return hashlib.sha256(repr(path).encode("utf-8", "surrogatepass")).hexdigest()[:12]

@@ -40,7 +40,7 @@ from palisade.rego.partial.terms import Apply, Input, Known, Symbol, subterms
 MARK = "@"
 """What the names of these tokens begin with in the metadata of the JWT filter: no provider's name does."""
 
-_HEADERS = ("attributes", "request", "http", "headers")
+HEADERS = ("attributes", "request", "http", "headers")
 _BEARER = "Bearer "
 _PART = r"[A-Za-z0-9_-]+"
 _CONSTRAINTS = frozenset(("cert", "secret", "alg", "iss", "aud"))
@@ -206,7 +206,7 @@ def place_of(term: Symbol) -> Place | None:
 
 
 def _header(term: Symbol, prefix: str) -> Place | None:
-    if isinstance(term, Input) and term.path[:-1] == _HEADERS and isinstance(term.path[-1], str):
+    if isinstance(term, Input) and term.path[:-1] == HEADERS and isinstance(term.path[-1], str):
         name = term.path[-1]
         if name == name.lower() and name.isascii() and name:
             return Place(name, prefix)
@@ -319,6 +319,11 @@ class Tokens:
     def all(self) -> tuple[Token, ...]:
         """Each token once."""
         return tuple(dict.fromkeys(each for each in self._of.values() if each is not None))
+
+    @property
+    def verified(self) -> tuple[Apply, ...]:
+        """The calls that look at a token which Envoy verifies."""
+        return tuple(call for call, token in self._of.items() if token is not None)
 
     def of(self, call: Apply) -> Token | None:
         """The token that a call looks at, where Envoy verifies it."""

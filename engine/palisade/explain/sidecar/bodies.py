@@ -1,18 +1,29 @@
-"""What the reader of bodies lays down of one; the script itself is `palisade/enforce/envoy/body.lua`."""
+"""What the reader of bodies lays down of a request; the script is `palisade/enforce/envoy/body.lua`."""
 
 from __future__ import annotations
 
+import base64
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from envoy.extensions.filters.http.lua.v3.lua_pb2 import Lua
 
+from palisade.enforce.envoy.documents import PARSED_BODY, Document
 from palisade.enforce.envoy.sources import field_name
+from palisade.enforce.envoy.tokens import Place
 from palisade.explain.sidecar.request import UnreadError
 
-_DEPTH, _DIGITS, _LONGEST, _EXPONENT = 64, 15, 300, 4
+_DEPTH, _DIGITS, _LONGEST, _EXPONENT, _LARGEST = 64, 15, 300, 4, 16384
+_TEXTS = re.compile(r'\{coding = "([a-z0-9]+)", header = "([^"]*)", prefix = "([^"]*)"')
+_PLAIN = re.compile(r"[A-Za-z0-9_.+/=-]+")
+_TOKEN = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]*)")
+_ALPHABETS = {
+    "base64": re.compile(r"[A-Za-z0-9+/]+={0,2}"),
+    "base64url": re.compile(r"[A-Za-z0-9_-]+={0,2}"),
+}
+_STANDARD = str.maketrans("-_", "+/")
 _NAMES = re.compile(r'name = "([0-9a-f]+)"')
 _MARK = re.compile(r'^local MARK = "([0-9a-f]+)"$', re.MULTILINE)
 _NUMBER = re.compile(r"(-?[0-9]+(?:\.[0-9]+)?)([eE].*)?", re.DOTALL)
@@ -22,10 +33,10 @@ class _Number(str):
     """A number as it is written."""
 
 
-def laid_down(reader: Lua, text: str) -> Mapping[str, Any] | None:
-    """The fields that the reader lays down of a body, None where it leaves the body to the engine.
+def laid_down(reader: Lua, headers: Mapping[str, str], body: str | None) -> Mapping[str, Any] | None:
+    """The fields that the reader lays down of a request, None where it leaves that to the engine.
 
-    Raises UnreadError where it cannot be told which.
+    `body` is None where it is not known as text. Raises UnreadError where it cannot be told which.
     """
     script = reader.default_source_code.inline_string
     wanted, _, rest = script.partition("\n")
@@ -34,26 +45,85 @@ def laid_down(reader: Lua, text: str) -> Mapping[str, Any] | None:
         raise UnreadError("a script that is not the reader of bodies")
     laid: dict[str, Any] = {f"k{name}": "missing" for name in names}
     try:
-        value = json.loads(
-            text or "null",
-            parse_int=_Number,
-            parse_float=_Number,
-            parse_constant=_refuse,
-            object_pairs_hook=_object,
-        )
-    except (ValueError, RecursionError):
+        for coding, header, prefix in _TEXTS.findall(wanted):
+            document = Document(coding, Place(_plain(header), _plain(prefix)))
+            if document.place is not None and document.place.header in headers:
+                laid |= _of_text(document, headers[document.place.header], names)
+        kinds = [each for each in ("parsed", "json", "text") if f"{each} = {{" in wanted]
+        if kinds and body is None:
+            raise UnreadError("a body that is not at hand")
+        is_json = "application/json" in headers.get("content-type", "")
+        if "parsed" in kinds:
+            laid |= _of_json((PARSED_BODY,), (body or "null") if is_json else "null", names)
+        if "json" in kinds and body:
+            laid |= _of_json((Document("json"),), body, names)
+        if "text" in kinds and body:
+            _check(body)
+            name = field_name((Document("text"),))
+            laid |= {f"k{name}": "string", f"v{name}": body, f"n{name}": float(len(body))}
+    except (ValueError, RecursionError, _LeftError):
         return None
-    for path, part in _parts(value, ("parsed_body",)):
-        if len(path) > _DEPTH and isinstance(part, dict | list):
-            return None
+    return laid | {"of": mark[1], "ktruncated": "boolean", "vtruncated": False}
+
+
+def _plain(written: str) -> str:
+    """A text of the script, in which other bytes than letters and digits are escapes."""
+    return re.sub(r"\\(\d{3})", lambda found: chr(int(found[1])), written)
+
+
+def _of_text(document: Document, text: str, names: Collection[str]) -> dict[str, Any]:
+    """What is laid down of what stands in a header."""
+    prefix = document.place.prefix if document.place is not None else ""
+    if not text.startswith(prefix) or (prefix and not _PLAIN.fullmatch(text, len(prefix))):
+        raise _LeftError
+    text = text[len(prefix) :]
+    if document.coding == "json":
+        if len(text) > _LARGEST or not text.isascii():
+            raise _LeftError
+        return _of_json((document,), text, names)
+    if document.coding != "token":
+        return _of_json((document,), _unbased(text, document.coding), names)
+    parts = _TOKEN.fullmatch(text)
+    if parts is None or len(parts[3]) % 4 == 1:
+        raise _LeftError
+    laid = _of_json((document, 0), _unbased(parts[1], "base64url"), names)
+    laid |= _of_json((document, 1), _unbased(parts[2], "base64url"), names)
+    if any(laid.get(f"k{field_name((document, at))}") != "object" for at in (0, 1)):
+        raise _LeftError
+    if any(f"k{field_name((document, 0, each))}" in laid for each in ("cty", "enc")):
+        raise _LeftError
+    name = field_name((document,))
+    return laid | ({f"k{name}": "array", f"n{name}": 3.0} if name in names else {})
+
+
+def _unbased(text: str, coding: str) -> str:
+    pattern, padded = _ALPHABETS[coding], text.endswith("=") or coding == "base64"
+    if pattern.fullmatch(text) is None or (padded and len(text) % 4):
+        raise _LeftError
+    letters = text.rstrip("=")
+    if len(letters) % 4 == 1 or len(letters) > _LARGEST:
+        raise _LeftError
+    return base64.b64decode(letters.translate(_STANDARD) + "=" * (-len(letters) % 4)).decode()
+
+
+def _of_json(root: tuple[object, ...], text: str, names: Collection[str]) -> dict[str, Any]:
+    """What is laid down of a text that must be JSON. Raises ValueError and _LeftError."""
+    laid: dict[str, Any] = {}
+    value = json.loads(
+        text,
+        parse_int=_Number,
+        parse_float=_Number,
+        parse_constant=_refuse,
+        object_pairs_hook=_object,
+    )
+    for path, part in _parts(value, root):
+        if len(path) - len(root) >= _DEPTH and isinstance(part, dict | list):
+            raise _LeftError
         name = field_name(path)
-        try:
-            found = _laid(part, wanted=name in names)
-        except _LeftError:
-            return None
+        found = _laid(part, wanted=name in names)
         if name in names:
             laid |= {f"{kind}{name}": each for kind, each in found.items() if each is not None}
-    return laid | {"of": mark[1], "ktruncated": "boolean", "vtruncated": False}
+    return laid
 
 
 class _LeftError(Exception):

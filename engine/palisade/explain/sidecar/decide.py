@@ -75,14 +75,12 @@ def _named(seen: Sight, name: str) -> Sight:
 
 
 def _read(snapshot: Snapshot, seen: Sight) -> Sight:
-    """The request once its body was read, where the sidecar reads it."""
+    """The request once its body and what its headers hold were read, where the sidecar reads them."""
     reader = Lua()
     found = _run(snapshot, BODY, seen)
     if found is None or not found.Unpack(reader):
         return seen
-    if seen.body is None:
-        raise UnreadError("a body that is not at hand")
-    fields = laid_down(reader, seen.body)
+    fields = laid_down(reader, seen.headers, seen.body)
     return (
         seen if fields is None else replace(seen, metadata={**seen.metadata, BODY_METADATA: {FIELDS: fields}})
     )

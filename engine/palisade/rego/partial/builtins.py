@@ -7,10 +7,11 @@ call as a term of its own.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from palisade.rego.builtins import BUILTINS
-from palisade.rego.partial.construct import parts_of
+from palisade.rego.errors import NOWHERE
+from palisade.rego.partial.construct import lookup, parts_of
 from palisade.rego.partial.formula import FALSE, TRUE, Defined, Formula, IsKind, Test
 from palisade.rego.partial.terms import (
     Apply,
@@ -25,7 +26,7 @@ from palisade.rego.partial.terms import (
     Symbol,
     below,
 )
-from palisade.rego.values import Set, key
+from palisade.rego.values import UNDEFINED, Set, Value, key, unkey
 
 if TYPE_CHECKING:
     from palisade.rego.partial.conditions import Conditions
@@ -115,21 +116,70 @@ def key_member(run: Conditions, args: Sequence[Symbol]) -> Cases | None:
 
 
 def object_get(run: Conditions, args: Sequence[Symbol]) -> Cases | None:
-    """`object.get(obj, key, default)` with a constant key, or a constant array of them, into the input."""
+    """`object.get(obj, key, default)`: a constant key, or a constant array of them, or constants at a key
+    of the request."""
     source, path, default = args
-    if not isinstance(path, Known) or not isinstance(source, (Input, Element)):
+    if isinstance(source, Known) and isinstance(path, (Input, Element, Apply)):
+        return _table_get(run, source.value, path, default)
+    if not isinstance(path, Known):
         return None
     steps = path.value if isinstance(path.value, list) else [path.value]
-    if not steps:
+    found = _stored(source, steps) if steps else None
+    if found is None:
         return None
-    term = source
-    for step in steps:
-        term = below(term, key(step))
     builder = run.builder
-    found = builder.atom(Defined(term))
-    # OPA refuses a source that is no object, and the call is then undefined, not the default.
-    missing = builder.both(builder.atom(IsKind(source, "object")), builder.negate(found))
-    return [(found, term), (missing, default)]
+    there, value = (FALSE, default) if found is UNDEFINED else (TRUE, found)
+    if isinstance(value, (Input, Element, Apply)) and found is not UNDEFINED:
+        there = builder.atom(Defined(value))
+    cases = [] if there is FALSE else [(there, value)]
+    if isinstance(source, ObjectOf):
+        return cases if there is TRUE else [*cases, (builder.negate(there), default)]
+    if isinstance(source, (Input, Element, Apply)):
+        # OPA refuses a source that is no object, and the call is then undefined, not the default.
+        missing = builder.both(builder.atom(IsKind(source, "object")), builder.negate(there))
+        return [*cases, (missing, default)]
+    return None
+
+
+def _stored(source: Symbol, steps: Sequence[Value]) -> Symbol | Any:
+    """What stands at a path in an object; UNDEFINED where nothing can, None where that is not followed."""
+    for at, step in enumerate(steps):
+        if isinstance(source, (Input, Element)):
+            source = below(source, key(step))
+        elif isinstance(source, Apply):
+            source = Apply(".", (source, Known(step)))
+        elif isinstance(source, ObjectOf):
+            value = source.get(key(step))
+            if value is None:
+                return UNDEFINED
+            source = value
+        elif isinstance(source, Known) and at:
+            found = lookup(source.value, step)
+            if found is UNDEFINED:
+                return UNDEFINED
+            source = Known(found)
+        else:
+            return None
+    return source
+
+
+def _table_get(run: Conditions, table: Value, name: Input | Element | Apply, default: Symbol) -> Cases | None:
+    """A table of constants at a key that the request brings. What a key that is an array leads to, as a path,
+    only the evaluator says."""
+    if not isinstance(table, dict):
+        return []
+    builder = run.builder
+    groups: dict[object, list[Value]] = {}
+    for form, value in table.items():
+        name_here = unkey(form)
+        if not isinstance(name_here, list):
+            groups.setdefault(key(value), []).append(name_here)
+    found = [(run.is_one_of(name, names), Known(unkey(form))) for form, names in groups.items()]
+    reason = "looks up an array of the request as a path"
+    as_path = builder.both(builder.atom(IsKind(name, "array")), run.opaque(reason, NOWHERE))
+    plain = builder.negate(builder.any((builder.atom(IsKind(name, "array")), *(each for each, _ in found))))
+    other = (builder.both(builder.atom(Defined(name)), plain), default)
+    return [*found, other, (as_path, run.unknown(reason, NOWHERE))]
 
 
 def _more_than(run: Conditions, args: Sequence[Symbol]) -> Cases | None:

@@ -201,27 +201,29 @@ def below(term: Input | Element, part: object) -> Input | Element:
     return Element(term.source, term.loop, term.of_keys, (*term.path, part))
 
 
-def subterms(symbol: Symbol) -> Iterator[Symbol]:
-    """The symbol and all that it is made of."""
+def subterms(symbol: Symbol, whole: Callable[[Symbol], bool] | None = None) -> Iterator[Symbol]:
+    """The symbol and all that it is made of; into those that are `whole` it does not look."""
     yield symbol
+    if whole is not None and whole(symbol):
+        return
     if isinstance(symbol, (Apply, ArrayOf, SetOf)):
         for part in symbol.args if isinstance(symbol, Apply) else symbol.items:
-            yield from subterms(part)
+            yield from subterms(part, whole)
     elif isinstance(symbol, ObjectOf):
         for _, part in symbol.items:
-            yield from subterms(part)
+            yield from subterms(part, whole)
     elif isinstance(symbol, Gathered):
         for piece in symbol.parts:
-            yield from subterms(piece.item)
+            yield from subterms(piece.item, whole)
     elif isinstance(symbol, Overlay):
-        yield from subterms(symbol.base)
-        yield from subterms(symbol.value)
+        yield from subterms(symbol.base, whole)
+        yield from subterms(symbol.value, whole)
     elif isinstance(symbol, (Input, Element)):
         if isinstance(symbol, Element):
-            yield from subterms(symbol.source)
+            yield from subterms(symbol.source, whole)
         for step in symbol.path:
             if isinstance(step, (Input, Element, Apply, Unknown)):
-                yield from subterms(step)
+                yield from subterms(step, whole)
 
 
 def loops(symbol: Symbol) -> frozenset[int]:

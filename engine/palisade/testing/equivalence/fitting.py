@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import ipaddress
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -16,7 +17,7 @@ from palisade.testing.equivalence.requests import Request, Token
 from palisade.testing.equivalence.shape import put
 from palisade.testing.equivalence.subject import Subject
 from palisade.testing.equivalence.tokens import EXPIRES, Signer
-from palisade.testing.equivalence.walks import OWN_CLAIMS, Place
+from palisade.testing.equivalence.walks import OWN_CLAIMS, WRITTEN, Place
 
 ADDRESS = ("attributes", "source", "address", "socketAddress", "address")
 
@@ -26,6 +27,7 @@ def fit(request: Request, parts: Mapping[Place, Any], subject: Subject) -> Reque
     claims: list[tuple[Place, Any]] = []
     own: list[tuple[Place, Any]] = []
     body: list[tuple[Place, Any]] = []
+    written: dict[tuple[str, str, str], list[tuple[Place, Any]]] = {}
     segments: dict[int, str] = {}
     query: list[tuple[str, str]] = []
     for place, value in parts.items():
@@ -34,6 +36,8 @@ def fit(request: Request, parts: Mapping[Place, Any], subject: Subject) -> Reque
                 claims.append((tuple(steps), value))
             case (str(name), *steps) if name == OWN_CLAIMS and steps:
                 own.append((tuple(steps), value))
+            case (str(name), str(header), str(prefix), str(coding), *steps) if name == WRITTEN:
+                written.setdefault((header, prefix, coding), []).append((tuple(steps), value))
             case ("parsed_body", *steps):
                 body.append((tuple(steps), value))
             case ("parsed_path",) if isinstance(value, list):
@@ -79,6 +83,9 @@ def fit(request: Request, parts: Mapping[Place, Any], subject: Subject) -> Reque
         if token.provider in subject.issuers:
             made = put(token.claims, claims)
             request = replace(request, token=Token(token.provider, made if isinstance(made, dict) else {}))
+    for (header, prefix, coding), values in written.items():
+        kept = tuple(each for each in request.headers if each[0].lower() != header)
+        request = replace(request, headers=(*kept, (header, as_header(put({}, values), prefix, coding))))
     if body:
         headers = [each for each in request.headers if each[0].lower() != "content-type"]
         document = put({}, body)
@@ -86,6 +93,16 @@ def fit(request: Request, parts: Mapping[Place, Any], subject: Subject) -> Reque
             request, body=dumps(document), headers=(*headers, ("content-type", "application/json"))
         )
     return request
+
+
+def as_header(document: Any, prefix: str, coding: str) -> str:
+    """A document as a header holds it, in the coding of `documents.Document`."""
+    text = dumps(document)
+    if coding == "base64url":
+        text = base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+    elif coding == "base64":
+        text = base64.b64encode(text.encode()).decode()
+    return prefix + text
 
 
 def _with_http(request: Request, steps: Sequence[Any], value: Any) -> Request:

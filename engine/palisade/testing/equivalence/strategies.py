@@ -9,9 +9,9 @@ conditions of a rule (see `aim`), and then some are changed where it may matter.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from typing import Any
 from urllib.parse import quote
 
@@ -22,14 +22,14 @@ from palisade.rego.text import dumps
 from palisade.testing.equivalence import near
 from palisade.testing.equivalence.aim import Aim
 from palisade.testing.equivalence.callers import PLACES, Caller, callers
-from palisade.testing.equivalence.fitting import ADDRESS, fit, is_address, is_sender
+from palisade.testing.equivalence.fitting import ADDRESS, as_header, fit, is_address, is_sender
 from palisade.testing.equivalence.requests import LOOPBACK, Request, Token
 from palisade.testing.equivalence.shape import claims_of, sendable
 from palisade.testing.equivalence.subject import Subject
 from palisade.testing.equivalence.tokens import EXPIRES
 from palisade.testing.equivalence.vary import Varying
 from palisade.testing.equivalence.vocabulary import Vocabulary
-from palisade.testing.equivalence.walks import MEMBER, OWN_CLAIMS
+from palisade.testing.equivalence.walks import MEMBER, OWN_CLAIMS, WRITTEN
 
 _PLAIN = "!$&'()*+,;=:@-._~"
 """Characters of a segment that need no escape (RFC 3986, section 3.3)."""
@@ -236,6 +236,8 @@ class _Requests:
             value = st.one_of(_choice([*constants, *self.words]), _choice([*close, ""]), self._texts)
             spelling = st.sampled_from((name, name, name, name.upper(), name.replace("-", "_")))
             common.append(st.tuples(spelling, value))
+        written = list(self._written())
+        common += [*written, *written]
         host = self._strings(*HTTP, "host") or ["localhost"]
         hosts = [
             *host,
@@ -253,6 +255,13 @@ class _Requests:
             each = rare
         # Most requests have few of them, and some one of them twice.
         return st.lists(each, max_size=3 if common else 1).map(tuple)
+
+    def _written(self) -> Iterator[SearchStrategy[tuple[str, str]]]:
+        """Headers that hold JSON, in the codings that the policy reads."""
+        read = {place[:3] for place in self._vocabulary.below(WRITTEN) if len(place) > 3}
+        for header, prefix, coding in sorted(read):
+            document = claims_of(self._vocabulary.below(WRITTEN, header, prefix, coding), self.words)
+            yield document.map(partial(as_header, prefix=prefix, coding=coding)).map(partial(_named, header))
 
     # Tokens ---------------------------------------------------------------------------------------------
 
@@ -315,6 +324,10 @@ class _Requests:
             return fit(request, aim.parts, self._subject)
 
         return aimed()
+
+
+def _named(name: str, value: str) -> tuple[str, str]:
+    return name, value
 
 
 def _with_json(request: Request) -> Request:

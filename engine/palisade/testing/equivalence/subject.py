@@ -19,6 +19,7 @@ from xds.core.v3.extension_pb2 import TypedExtensionConfig
 
 from palisade import rego
 from palisade.enforce.envoy import Enforcement, compile_sidecar
+from palisade.enforce.envoy.documents import documents_in
 from palisade.enforce.envoy.tree import MAX_LINEAR
 from palisade.policy.inventory import Address, Function, Inventory, Tls
 from palisade.policy.providers import Provider
@@ -26,7 +27,7 @@ from palisade.policy.revisions import Revision
 from palisade.policy.sets import PolicySet
 from palisade.testing.equivalence.callers import PLACES
 from palisade.testing.equivalence.substitutes import VERIFYING, OwnKeys
-from palisade.testing.equivalence.tokens import Issuer, Issuers, KeyIssuer, SecretIssuer, signers_of
+from palisade.testing.equivalence.tokens import DECODED, Issuer, Issuers, KeyIssuer, SecretIssuer, signers_of
 from palisade.testing.equivalence.walks import walks
 from palisade.xds.resources import EXTENSION
 
@@ -55,24 +56,31 @@ class Subject:
 
     @cached_property
     def signers(self) -> Mapping[str, SecretIssuer | KeyIssuer]:
-        """Who signs the tokens that the policy verifies itself."""
+        """Who signs the tokens that the policy verifies itself, or only decodes."""
         work = self.enforcement.work
-        return signers_of(work.decision.tokens if work is not None else (), self.own)
+        if work is None:
+            return signers_of((), self.own)
+        read = documents_in(work.told.fields) if work.told is not None else ()
+        decoded = [each.place for each in read if each.coding == "token" and each.place is not None]
+        return signers_of(work.decision.tokens, self.own, decoded)
 
     @property
     def minting(self) -> str:
         """How tokens are made that the policy verifies itself, in words; empty where it verifies none."""
-        if self.signers:
-            secrets = sum(isinstance(each, SecretIssuer) for each in self.signers.values())
-            parts = [f"by {_number(secrets, 'secret')} of the policy's"] if secrets else []
-            keys = len(self.own.keys)
-            parts += [f"by {_number(keys, 'key')} in place of the policy's own"] if keys else []
-            return f"tokens: made {' and '.join(parts)}"
+        secrets = sum(isinstance(each, SecretIssuer) for each in self.signers.values())
+        decoded = sum(name.startswith(DECODED) for name in self.signers)
+        keys = len(self.own.keys)
+        parts = [f"by {_number(secrets - decoded, 'secret')} of the policy's"] if secrets > decoded else []
+        parts += [f"by {_number(keys, 'key')} in place of the policy's own"] if keys else []
         builtins = self.revision.policy.plan([self.rule]).builtins
-        names = [each for each in builtins if each.startswith(VERIFYING)]
-        if not names:
-            return ""
-        return f"tokens: not made, as no key or secret for {', '.join(names)} stands in the policy"
+        names = [each for each in builtins if each.startswith(VERIFYING)] if not parts else []
+        lacking = f"as no key or secret for {', '.join(names)} stands in the policy"
+        if decoded:
+            parts.append("for what the policy decodes without verifying it")
+            return f"tokens: made {' and '.join(parts)}{f'; not valid ones, {lacking}' if names else ''}"
+        if parts:
+            return f"tokens: made {' and '.join(parts)}"
+        return f"tokens: not made, {lacking}" if names else ""
 
     @cached_property
     def answers(self) -> bool:

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import HMACAlgorithm
 from jwt.utils import base64url_decode, base64url_encode
 
-from palisade.enforce.envoy.tokens import MARK
+from palisade.enforce.envoy.tokens import MARK, Place
 from palisade.enforce.envoy.tokens import Token as PolicyToken
 from palisade.policy.providers import Cookie, Header, InlineKeys, Provider, Query
 from palisade.rego.builtins.jwk import verification_keys
@@ -142,12 +142,22 @@ def _usual(key: OwnKey, token: PolicyToken | None) -> str:
 Signer: TypeAlias = Issuer | SecretIssuer | KeyIssuer
 
 
-def signers_of(tokens: Iterable[PolicyToken], own: OwnKeys) -> Mapping[str, SecretIssuer | KeyIssuer]:
+DECODED = f"{MARK}decoded "
+"""What the names of issuers begin with whose tokens the policy does not verify."""
+
+
+def signers_of(
+    tokens: Iterable[PolicyToken], own: OwnKeys, decoded: Iterable[Place] = ()
+) -> Mapping[str, SecretIssuer | KeyIssuer]:
     """Issuers for the tokens that a policy verifies itself: by a secret that it holds, or by a key of ours.
 
-    A key of ours that stands at none of the tokens that Envoy verifies signs bearer tokens.
+    A key of ours that stands at none of the tokens that Envoy verifies signs bearer tokens. What the policy
+    only decodes, at the places `decoded`, is signed by any secret.
     """
     found: dict[str, SecretIssuer | KeyIssuer] = {}
+    for place in decoded:
+        name = f"{DECODED}{place.header}"
+        found[name] = SecretIssuer(PolicyToken(name, place), b"a secret that nobody asks for")
     used = []
     for token in tokens:
         for at, jwk in enumerate(json.loads(token.keys or '{"keys": []}')["keys"]):

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from palisade.enforce.envoy.documents import PARSED_BODY, Document, field_of
 from palisade.rego import ir
 from palisade.rego.partial import evaluate
 from palisade.rego.partial.flow import all_stmts
@@ -31,7 +32,7 @@ from palisade.rego.partial.formula import (
 from palisade.rego.partial.terms import Apply, Element, Input, Known, Symbol, subterms
 from palisade.rego.values import Key, Set, Value, unkey
 from palisade.testing.equivalence.subject import Subject
-from palisade.testing.equivalence.walks import MEMBER, OWN_CLAIMS, Place, walks
+from palisade.testing.equivalence.walks import MEMBER, OWN_CLAIMS, WRITTEN, Place, walks
 
 MOST_WORDS = 60
 """So many strings are used at once: with few, two parts of a request are often the same."""
@@ -186,7 +187,10 @@ _CLAIMS_AT = {"io.jwt.decode_verify": 2, "io.jwt.decode": 1}
 
 
 def _in_token(term: Apply) -> Place | None:
-    """Where in the claims of a token that the policy takes apart a term walks to."""
+    """Where in the claims of a token, or in other JSON, that the policy takes apart a term walks to."""
+    written = _in_document(term)
+    if written is not None:
+        return written
     steps: list[Any] = []
     inner: object = term
     while isinstance(inner, Apply) and inner.name == "." and isinstance(inner.args[1], Known):
@@ -195,6 +199,16 @@ def _in_token(term: Apply) -> Place | None:
     if not isinstance(inner, Apply) or not steps or steps[0] != _CLAIMS_AT.get(inner.name):
         return None
     return (OWN_CLAIMS, *steps[1:]) if all(isinstance(step, str | int) for step in steps) else None
+
+
+def _in_document(term: Apply) -> Place | None:
+    """Where in JSON that the policy decodes, out of the body or a header, a term walks to."""
+    document, *steps = field_of(term) or (None,)
+    if not isinstance(document, Document) or document.coding == "token":
+        return None
+    if document.place is None:
+        return (PARSED_BODY, *steps)  # a body that says that it is JSON is both
+    return (WRITTEN, document.place.header, document.place.prefix, document.coding, *steps)
 
 
 def _compared(formula: Formula, patterns: dict[str, None]) -> Iterator[tuple[Place, list[Value]]]:

@@ -17,6 +17,9 @@ Place: TypeAlias = tuple[Any, ...]
 OWN_CLAIMS = "@claims"
 """Begins the places in the claims of a token that the policy takes apart itself."""
 
+WRITTEN = "@json"
+"""Begins the places in JSON that a header holds: the header, what stands before it there, and its coding."""
+
 _ROUNDS = 4
 """So deep may functions that return parts of the input call each other."""
 

@@ -1,0 +1,146 @@
+"""Documents of JSON in a request: the body, and what a policy decodes out of headers without verifying it.
+
+`json.unmarshal(input.attributes.request.http.body)`, `json.unmarshal(base64url.decode(header))` and
+`io.jwt.decode(header)` each make a document of the request's texts. The sidecar's reader of bodies reads
+these as well: docs/decisions/bodies-in-the-sidecar.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from palisade.enforce.envoy.tokens import HEADERS, Place, Tokens, place_of
+from palisade.rego.partial import Outcome
+from palisade.rego.partial.formula import Formula
+from palisade.rego.partial.rewriting import symbols
+from palisade.rego.partial.terms import Apply, Input, Known, Symbol, subterms
+
+PARSED_BODY = "parsed_body"
+BODY = Input((*HEADERS[:-1], "body"))
+
+_CODINGS = {"base64.decode": "base64", "base64url.decode": "base64url"}
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """What a policy makes of one text of the request. `place` is the header; None for the body.
+
+    `coding` is `text` for the text itself, `json` for JSON, `base64` or `base64url` for JSON in Base64, and
+    `token` for a token that is decoded and not verified: an array of its header, its claims, and more.
+    """
+
+    coding: str
+    place: Place | None = None
+
+    @property
+    def unread(self) -> str:
+        """Of which requests the sidecar does not read it, in words."""
+        if self.place is None:
+            return UNREAD_BODY
+        what = "token" if self.coding == "token" else "JSON"
+        return f"the header {self.place.header} holds no plain {what}"
+
+
+UNREAD_BODY = "the body is no plain JSON of at most 29,999 bytes"
+
+Field = tuple[object, ...]
+"""A path to a value: it begins with `parsed_body`, `truncated_body` or a Document."""
+
+
+def document_of(term: Symbol) -> Document | None:
+    """The document that a term is; None where it is something else."""
+    match term:
+        case Apply("json.unmarshal", (inner,)) if inner == BODY:
+            return Document("json")
+        case Apply("json.unmarshal", (Apply("base64.decode" | "base64url.decode" as name, (inner,)),)):
+            place = place_of(inner)
+            return None if place is None else Document(_CODINGS[name], place)
+        case Apply("json.unmarshal", (Input() as inner,)):
+            place = place_of(inner)
+            return None if place is None else Document("json", place)
+        case Apply("io.jwt.decode", (inner,)):
+            place = place_of(inner)
+            return None if place is None else Document("token", place)
+    return None
+
+
+def field_of(term: Symbol) -> Field | None:
+    """The field that a term is; None where it is something else."""
+    if term == BODY:
+        return (Document("text"),)
+    if isinstance(term, Input):
+        return term.path if _is_field(term.path) else None
+    steps: list[object] = []
+    while isinstance(term, Apply) and term.name == "." and isinstance(term.args[1], Known):
+        steps.append(term.args[1].value)
+        term = term.args[0]
+    document = document_of(term)
+    path = tuple(reversed(steps))
+    if document is None or not _are_steps(path):
+        return None
+    if document.coding == "token" and path and path[0] not in (0, 1):
+        return None  # the signature in hexadecimal
+    return (document, *path)
+
+
+def _is_field(path: Field) -> bool:
+    return path == ("truncated_body",) or (path[:1] == (PARSED_BODY,) and _are_steps(path))
+
+
+def _are_steps(path: Iterable[object]) -> bool:
+    return all(type(step) is str or (type(step) is int and step >= 0) for step in path)
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """The fields that a decision speaks of, and those that each of its conditions does."""
+
+    all: frozenset[Field]
+    by_condition: Mapping[Formula, frozenset[Field]]
+
+
+def fields_of(outcome: Outcome, tokens: Tokens, before: Fields | None = None) -> Fields:
+    """The fields that a decision speaks of, but for those of `tokens` that Envoy verifies; what is known from
+    `before` is not looked for."""
+    conditions = (outcome.error, *(each.condition for each in outcome.cases))
+    known = before.by_condition if before is not None else {}
+    asked = {
+        each: _fields_in(symbols(each)) if (found := known.get(each)) is None else found
+        for each in conditions
+    }
+    values = [
+        each.value for each in outcome.cases if each.value is not None and type(each.value) is not Known
+    ]
+    everything = frozenset[Field]().union(*set(asked.values()), _fields_in(values))
+    left_out = {document_of(call) for call in tokens.verified}
+    roots = {path[0] for path in everything}
+    if Document("json") not in roots:
+        # The text alone is not read: where the same body is read as JSON, it is known to be text.
+        left_out.add(Document("text"))
+    return Fields(frozenset(path for path in everything if path[0] not in left_out), asked)
+
+
+def _fields_in(found: Iterable[Symbol]) -> frozenset[Field]:
+    parts = (
+        part for symbol in found for part in subterms(symbol, whole=lambda each: field_of(each) is not None)
+    )
+    return frozenset(path for part in parts if (path := field_of(part)) is not None)
+
+
+def documents_in(fields: Iterable[Field]) -> Iterator[Document]:
+    """The documents of the fields, each once; `parsed_body` is none of them."""
+    return iter(dict.fromkeys(path[0] for path in fields if isinstance(path[0], Document)))
+
+
+def of_parsed_body(formula: Formula) -> bool:
+    """Whether a formula holds only where something stands below `parsed_body`."""
+    return any(
+        isinstance(term, Input) and len(term.path) > 1 and term.path[0] == PARSED_BODY
+        for term in formula.implies
+    )
+
+
+def of_body_text(formula: Formula) -> bool:
+    """Whether a formula holds only where there is a body at all."""
+    return BODY in formula.implies

@@ -1,0 +1,315 @@
+"""JSON that a policy takes out of the body, of headers and of tokens: read as by the engine, or by it."""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Callable, Sequence
+
+import pytest
+from drawn_bodies import BROKEN, NUMBERS, bodies
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from lowered import subject_of
+
+from palisade import rego
+from palisade.explain.sidecar import UnreadError, decided, sight
+from palisade.testing.equivalence import Bed, Issuers, Request, Subject, Tally, compare
+from palisade.testing.equivalence.telling import lines, summary
+
+EXAMPLES = int(os.environ.get("PALISADE_EXAMPLES", "30"))
+HEAD = "package p\nimport input.attributes.request.http\n"
+BEARER = "authorization"
+
+
+def raw(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
+
+
+def url(text: str | bytes) -> str:
+    content = text if isinstance(text, bytes) else raw(text)
+    return base64.urlsafe_b64encode(content).decode().rstrip("=")
+
+
+def in_header(name: str, value: str) -> Request:
+    return Request("GET", "/", ((name, value), ("x-a", "x")))
+
+
+def in_body(text: str, kind: str = "application/json") -> Request:
+    headers = (("content-type", kind),) if kind else ()
+    return Request("POST", "/", (*headers, ("x-a", "x")), None, text)
+
+
+def token_of(claims: str, header: str = '{"alg":"none"}') -> Request:
+    return in_header(BEARER, f"Bearer {url(header)}.{url(claims)}.c2ln")
+
+
+Way = tuple[str, Callable[[str], Request | None]]
+
+
+def _plain(text: str) -> Request | None:
+    """JSON in a header, where one can hold it."""
+    return in_header("x-json", text) if text.isprintable() and text.isascii() else None
+
+
+WAYS: dict[str, Way] = {
+    "body": ("json.unmarshal(http.body)", in_body),
+    "untyped body": ("json.unmarshal(http.body)", lambda text: in_body(text, "")),
+    "header": ('json.unmarshal(http.headers["x-json"])', _plain),
+    "base64": (
+        'json.unmarshal(base64.decode(http.headers["x-json"]))',
+        lambda text: in_header("x-json", base64.b64encode(raw(text)).decode()),
+    ),
+    "base64url": (
+        'json.unmarshal(base64url.decode(http.headers["x-json"]))',
+        lambda text: in_header("x-json", url(text)),
+    ),
+    "token": ('io.jwt.decode(split(http.headers.authorization, " ")[1])[1]', token_of),
+}
+"""How a policy takes a document out of a request, and how a client puts it in."""
+
+
+def judge(bed: Bed, issuers: Issuers, rules: str, asked: Sequence[Request], tally: Tally) -> Subject:
+    """Raises AssertionError with the first request that is decided otherwise than the policy says."""
+    subject = subject_of(rego.compile({"p.rego": HEAD + rules}), (), issuers)
+    bed.load(subject)
+    for difference in compare(bed, subject, asked, tally):
+        raise AssertionError("\n".join((summary(difference), rules, *lines(difference))))
+    return subject
+
+
+def conditions(document: str) -> list[str]:
+    """Rules of every kind on a document `{"a": ...}`, and on the whole of it."""
+    field = f"{document}.a"
+    asked = [f"{field} == {each}" for each in ("null", "true", "1", "1.5", '"x"', '"ä"')]
+    asked += [f"{whole} != 1" for whole in (field, document)]
+    asked += [f"is_{kind}({field})" for kind in ("null", "boolean", "number", "string", "array", "object")]
+    asked += [f'"x" in {field}', f"count({field}) == 1", f"{field} >= 1", f'startswith({field}, "x")']
+    asked += [f'{field} == http.headers["x-a"]', f"not {field}", field, document, f"{field}[0] == 1"]
+    asked += [f'object.get({document}, "a", 1) == 1', f'{document} == {{"a": "x"}}', f"is_object({document})"]
+    return asked
+
+
+TEXTS = tuple(
+    template.replace("_", value)
+    for value in (
+        *NUMBERS,
+        *BROKEN,
+        '""',
+        '"x"',
+        '"xy"',
+        '"\\u0078"',
+        '"ä"',
+        "true",
+        "null",
+        "[1]",
+        '{"x": 1}',
+    )
+    for template in ('{"a": _}', '{"a": [_, "x"]}', '{"b": _}', "_")
+)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_conditions_on_every_kind_of_value(bed: Bed, issuers: Issuers, way: str) -> None:
+    """Each condition on each number, text and piece of broken JSON; usual ones are decided in the sidecar."""
+    document, make = WAYS[way]
+    asked = [request for text in TEXTS if (request := make(text)) is not None]
+    usual = [make(text) for text in ('{"a": "x"}', '{"a": 1.5, "b": [{}, null]}', '{"a": ["x", 1]}', "{}")]
+    for condition in conditions(document):
+        judge(bed, issuers, f"allow if {condition}", asked, Tally())
+        if condition != f'{document} == {{"a": "x"}}':  # the whole of an object is the engine's
+            seen = bed.ask([each for each in usual if each is not None])
+            assert not any(each is None or each.asked for each in seen), condition
+
+
+@pytest.mark.parametrize("way", WAYS)
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_generated_documents(bed: Bed, issuers: Issuers, data: st.DataObject, way: str) -> None:
+    """Whatever is asked of whatever document, no request is decided otherwise."""
+    document, make = WAYS[way]
+    condition = st.sampled_from(conditions(document))
+    rule = st.lists(condition, min_size=1, max_size=2, unique=True).map(
+        lambda parts: f"allow if {{ {'; '.join(parts)} }}"
+    )
+    rules = data.draw(st.lists(rule, min_size=1, max_size=4))
+    texts = data.draw(st.lists(bodies(), min_size=10, max_size=40))
+    asked = [request for text in texts if (request := make(text)) is not None]
+    judge(bed, issuers, "\n".join(rules), asked, Tally())
+
+
+# Tokens that are only decoded ------------------------------------------------------------------------------
+
+_ADMIN = '{"role":"admin","exp":4000000000}'
+_GOOD = f"{url('{}')}.{url(_ADMIN)}.c2ln"
+TAKEN = {
+    "split": 'split(http.headers.authorization, " ")[1]',
+    "substring": "substring(http.headers.authorization, 7, -1)",
+    "trim_prefix": 'trim_prefix(http.headers.authorization, "Bearer ")',
+    "replace": 'replace(http.headers.authorization, "Bearer ", "")',
+    "whole": "http.headers.authorization",
+}
+_HEADERS = (
+    "{}",
+    '{"alg":"none","typ":"JWT"}',
+    '{"cty":"x"}',
+    '{"cty":"JWT"}',
+    '{"enc":"x"}',
+    '{"cty":1}',
+    "[]",
+    "",
+    "x",
+)
+_INSIDE = f"{url('{}')}.{url(_ADMIN)}."
+_NESTED = '{"cty":"JWT"}'
+ODD_TOKENS = (
+    *(f"{url(header)}.{url(_ADMIN)}.c2ln" for header in _HEADERS),
+    *(
+        f"{url('{}')}.{url(claims)}.c2ln"
+        for claims in ("[]", '"x"', "", "{", '{"role":"admin","role":"x"}', "\udcff")
+    ),
+    f"{url('{}')}.{url(_ADMIN)}.",
+    f"{url('{}')}.{url(_ADMIN)}.c",
+    f"{url('{}')}.{url(_ADMIN)}.c2l!",
+    f"{url('{}')}.{url(_ADMIN)}",
+    f"{url('{}')}.{url(_ADMIN)}.c2ln.c2ln",
+    f"{url('{}')}=.{url(_ADMIN)}.c2ln",
+    f"{base64.b64encode(b'{}').decode()}.{base64.b64encode(raw(_ADMIN)).decode()}.c2ln",
+    f"{url('{}')}.{base64.b64encode(raw(_ADMIN + '  ')).decode()}.",
+    f"{url(' {} ')}.{url(' ' + _ADMIN)}.c2ln",
+    f"{url('{}')}.{url(_ADMIN)[:-1]}.c2ln",
+    f"{url(_NESTED)}.{url(_INSIDE)}.",
+    f"{url('{}')}.{url(_ADMIN.encode('utf-16'))}.c2ln",
+    f"{url('{}')}.{url(raw(_ADMIN) + b' ' * 20_000)}.c2ln",
+)
+PUT = (
+    *("Bearer {}", "{}", "bearer {}", "Bearer  {}", "Bearer {} ", " Bearer {}", "Bearer {} x", "Basic {}"),
+    *("BearerX{}", "Bearer Bearer {}", "Bearer {},{}", "Bearer\t{}", "{}Bearer "),
+)
+
+
+@pytest.mark.parametrize("way", TAKEN)
+def test_tokens_that_are_only_decoded(bed: Bed, issuers: Issuers, way: str) -> None:
+    """However a token is written, and wherever in its header: nobody verifies it, all read the same."""
+    put = [in_header(BEARER, each.format(_GOOD, _GOOD)) for each in PUT]
+    odd = [in_header(BEARER, (each if way == "whole" else f"Bearer {each}")) for each in ODD_TOKENS]
+    twice = Request("GET", "/", ((BEARER, f"Bearer {_GOOD}"), (BEARER, f"Bearer {_GOOD}")))
+    none = Request("GET", "/", ())
+    rules = (
+        'claims.role == "admin"',
+        'not claims.role == "admin"',
+        'decoded[0].alg == "none"',
+        "claims.exp > time.now_ns() / 1000000000",
+        "[_, payload, _] := decoded; payload.role",
+        'some role in split(claims.role, " "); role == "admin"',
+    )
+    for rule in rules:
+        source = f"decoded := io.jwt.decode({TAKEN[way]})\nclaims := decoded[1]\nallow if {{ {rule} }}"
+        judge(bed, issuers, source, [*put, *odd, twice, none], Tally())
+        [seen, without] = bed.ask([in_header(BEARER, _GOOD if way == "whole" else f"Bearer {_GOOD}"), none])
+        assert seen is not None
+        assert without is not None
+        assert not seen.asked, rule
+        assert not without.asked, rule
+
+
+def test_a_token_that_envoy_verifies_is_not_read_twice(bed: Bed, issuers: Issuers) -> None:
+    """What a policy decodes where it verifies, too, is what Envoy has verified."""
+    token = 'trim_prefix(http.headers.authorization, "Bearer ")'
+    rules = f'allow if {{ io.jwt.verify_hs256({token}, "s"); io.jwt.decode({token})[1].role == "admin" }}'
+    subject = judge(
+        bed, issuers, rules, [in_header(BEARER, f"Bearer {_GOOD}"), Request("GET", "/", ())], Tally()
+    )
+    work = subject.enforcement.work
+    assert work is not None
+    assert work.told is None
+
+
+# Bodies and headers in one policy --------------------------------------------------------------------------
+
+KINDS = (
+    "",
+    "text/plain",
+    "application/json",
+    "application/x-www-form-urlencoded",
+    "multipart/form-data; boundary=x",
+)
+
+
+def test_a_body_by_its_type_and_as_json(bed: Bed, issuers: Issuers) -> None:
+    """`parsed_body` depends on the type, `json.unmarshal` does not; one that is not of its type is denied."""
+    asked = [
+        in_body(text, kind)
+        for kind in KINDS
+        for text in ('{"a": 1}', '{"a": 2}', "a=1", "", "{", "[1]", '"ä"')
+    ]
+    asked += [
+        Request("GET", "/", headers, http2=http2)
+        for headers in ((), (("content-length", "0"),))
+        for http2 in (False, True)
+    ]
+    asked += [Request("GET", "/", (("upgrade", "h2c"),)), in_body('{"a": 1, "b": "' + "x" * 30_000 + '"}')]
+    for rule in (
+        "json.unmarshal(http.body).a == 1",
+        "not json.unmarshal(http.body).a",
+        "json.unmarshal(http.body).a == 1; not input.parsed_body.a",
+        "json.unmarshal(http.body).a == input.parsed_body.a",
+        "http.body; json.unmarshal(http.body).a == 1",
+        "not http.body; not json.unmarshal(http.body).a",
+        'startswith(http.body, "{"); json.unmarshal(http.body).a',
+        'json.unmarshal(http.body).a == 1; json.unmarshal(http.headers["x-json"]).b == 2',
+    ):
+        judge(bed, issuers, f"allow if {{ {rule} }}", asked, Tally())
+
+
+def test_headers_beside_bodies(bed: Bed, issuers: Issuers) -> None:
+    """A header is read whatever the body is; a body that is not of its type is denied all the same."""
+    json, other = ("x-json", '{"role": "admin"}'), ("x-json", '{"role": "guest"}')
+    asked = [
+        Request("POST", "/", (header, *((("content-type", kind),) if kind else ())), None, text)
+        for header in (json, other)
+        for kind in KINDS
+        for text in ("", '{"a": 1}', '{"a": 2}', "a=1", "{")
+    ]
+    role = 'json.unmarshal(http.headers["x-json"]).role'
+    for rules in (
+        f'allow if {{ {role} == "admin"; input.parsed_body.a == 1 }}',
+        f'allow if {{ {role} == "admin"; not input.parsed_body.a }}',
+        f'allow if {role} == "admin"\nallow if input.parsed_body.a == 1',
+        f'allow if {role} == "admin"\nallow if input.attributes.request.http.rawBody == "x"',
+        f'allow if {role} == "admin"\nallow if json.unmarshal(http.body).a == 1',
+    ):
+        judge(bed, issuers, rules, asked, Tally())
+
+
+def test_a_body_is_read_where_its_length_is_told(bed: Bed, issuers: Issuers) -> None:
+    """Whatever type it says; and without one nobody is asked."""
+    judge(
+        bed,
+        issuers,
+        "allow if json.unmarshal(http.body).a == 1",
+        [in_body('{"a": 1}', "text/plain")],
+        Tally(),
+    )
+    asked = [in_body('{"a": 1}', kind) for kind in KINDS[:3]] + [Request("GET", "/", ())]
+    assert [seen.asked for seen in bed.ask(asked) if seen] == [False] * 4
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_explain_reads_documents_as_the_sidecar_does(bed: Bed, issuers: Issuers, way: str) -> None:
+    """Where a request is decided, and how, is what `palisade explain` says; of few it cannot tell."""
+    document, make = WAYS[way]
+    asked = [request for text in TEXTS if (request := make(text)) is not None]
+    subject = judge(bed, issuers, f'allow if {document}.a == "x"\nallow if {document}.a < 2', asked, Tally())
+    snapshot = subject.enforcement.snapshot
+    compared = 0
+    seen = [each for each in bed.ask(asked) if each is not None and each.input is not None]
+    for each in seen:
+        try:
+            read = decided(snapshot, sight(snapshot, each.input))
+        except UnreadError:
+            continue
+        compared += 1
+        assert read.asks == each.asked, each.input
+        assert read.asks or read.allowed == each.reached, each.input
+    assert compared > 0.8 * len(seen)
