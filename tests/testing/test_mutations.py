@@ -20,6 +20,7 @@ from palisade.enforce.envoy import (
     decision,
     identity,
     lower,
+    mentions,
     paths,
     patterns,
     predicate,
@@ -211,7 +212,7 @@ def _headers_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _engine_without_bodies(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compile, "_BODY", frozenset())
+    monkeypatch.setattr(mentions, "_BODY", frozenset())
 
 
 def _audiences_unchecked(monkeypatch: pytest.MonkeyPatch) -> None:
