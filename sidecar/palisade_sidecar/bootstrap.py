@@ -18,6 +18,7 @@ from palisade_sidecar.asking import ANSWER_HEADER, ASK_HEADER
 from palisade_sidecar.downstream_tls import HANDSHAKE, transport_socket
 from palisade_sidecar.engine_cluster import ENGINE, engine_cluster, grpc_service, residual_cluster
 from palisade_sidecar.late import READ, UNDECIDED, late, late_in_parts
+from palisade_sidecar.overload import overload_manager
 from palisade_sidecar.parts import discovery, parts_listener
 from palisade_sidecar.settings import Address, Settings, Upstream
 
@@ -77,7 +78,7 @@ def bootstrap(settings: Settings) -> Json:
                 *_upstream_clusters(settings),
             ],
         },
-        "overload_manager": _overload_manager(settings),
+        "overload_manager": overload_manager(settings),
         "layered_runtime": {
             "layers": [
                 {
@@ -316,41 +317,6 @@ def _upstream_clusters(settings: Settings) -> list[Json]:
         cluster(UPSTREAM, {"http_protocol_options": {}}),
         cluster(UPSTREAM_HTTP2, {"http2_protocol_options": {}}),
     ]
-
-
-def _overload_manager(settings: Settings) -> Json:
-    monitors = f"{_TYPE}envoy.extensions.resource_monitors."
-    heap, connections = (
-        "envoy.resource_monitors.fixed_heap",
-        "envoy.resource_monitors.global_downstream_max_connections",
-    )
-    return {
-        "refresh_interval": "0.25s",
-        "resource_monitors": [
-            {
-                "name": heap,
-                "typed_config": {
-                    "@type": f"{monitors}fixed_heap.v3.FixedHeapConfig",
-                    "max_heap_size_bytes": settings.limits.max_heap,
-                },
-            },
-            {
-                "name": connections,
-                "typed_config": {
-                    "@type": f"{monitors}downstream_connections.v3.DownstreamConnectionsConfig",
-                    "max_active_downstream_connections": settings.limits.max_connections,
-                },
-            },
-        ],
-        "actions": [
-            _action("envoy.overload_actions.shrink_heap", heap, 0.9),
-            _action("envoy.overload_actions.stop_accepting_requests", heap, 0.98),
-        ],
-    }
-
-
-def _action(name: str, monitor: str, value: float) -> Json:
-    return {"name": name, "triggers": [{"name": monitor, "threshold": {"value": value}}]}
 
 
 def _socket(address: Address) -> Json:

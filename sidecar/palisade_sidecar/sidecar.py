@@ -21,8 +21,10 @@ from palisade_sidecar.engine_cluster import secrets
 from palisade_sidecar.envoy import LOG_FLUSH_MS, EnvoyError, EnvoyProcess, find_envoy
 from palisade_sidecar.handover import SOCKET, Handover
 from palisade_sidecar.logs import EnvoyLog, Named
+from palisade_sidecar.overload import end_connections, ends_connections
 from palisade_sidecar.settings import CERTIFICATE, PRIVATE_KEY, TRUSTED_CA, Address, Settings, SettingsError
-from palisade_sidecar.tls_files import Rotation, problems
+from palisade_sidecar.tls_files import problems
+from palisade_sidecar.tls_rotation import Rotation
 from palisade_sidecar.unix_http import MAX_PATH
 
 _CONNECTED = "control_plane.connected_state"
@@ -96,7 +98,7 @@ class Sidecar:
         """Start Envoy and wait until it listens. Returns where; raises EnvoyError or SettingsError."""
         self._check()
         tls = self._settings.tls
-        rotation = Rotation(tls, self._settings.run_dir / NOTICES, self._log) if tls else None
+        rotation = Rotation(tls, self._settings.run_dir, self._log) if tls else None
         await self._launch()
         self._change(state=State.LIVE)
         self._log.info("listening on %s, for %s", self.status.listen, self._settings.upstream)
@@ -308,6 +310,8 @@ def _write_config(settings: Settings) -> Path:
     settings.run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     if settings.tls is not None:
         (settings.run_dir / NOTICES).mkdir(mode=0o700, exist_ok=True)
+    if ends_connections(settings):
+        end_connections(settings.run_dir, ending=False)
     for name, content in (secrets(settings) | tls_secrets(settings)).items():
         (settings.run_dir / name).write_text(json.dumps(content))
     config = settings.run_dir / "bootstrap.json"

@@ -1,9 +1,7 @@
-"""The files that a user names for TLS: whether they can serve, and taking up new ones as they come."""
+"""The files that a user names for TLS: whether they can serve, and whom they vouch for."""
 
 from __future__ import annotations
 
-import asyncio
-import os
 import stat
 from collections.abc import Iterator
 from contextlib import suppress
@@ -14,12 +12,11 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from palisade_sidecar.logs import Log
 from palisade_sidecar.settings import Tls
 
-_POLL = 0.5
 _CURVES = (ec.SECP256R1, ec.SECP384R1, ec.SECP521R1)
 _SHORTEST_RSA = 2048
 _KINDS = "RSA of 2048 bits or more, or ECDSA on P-256, P-384 or P-521"
@@ -51,6 +48,12 @@ def warnings(tls: Tls) -> list[Problem]:
                 message = f"every user of this machine can read the key {tls.key}"
                 found.append(Problem("key", message, f"chmod 600 {tls.key}"))
     return found
+
+
+def authorities(tls: Tls) -> frozenset[bytes]:
+    """What tells the authorities of `client_ca` apart; none where the file cannot serve."""
+    found = _chain("client_ca", tls.client_ca) if tls.client_ca is not None else []
+    return frozenset(() if isinstance(found, Problem) else (each.fingerprint(SHA256()) for each in found))
 
 
 def _problems(tls: Tls, now: datetime) -> Iterator[Problem]:
@@ -145,65 +148,3 @@ def _public_key(certificate: x509.Certificate) -> object:
         return certificate.public_key()
     except (UnsupportedAlgorithm, ValueError):
         return None
-
-
-class Rotation:
-    """Tells Envoy of new files by a rename into a folder that it watches.
-
-    Files may be written over, renamed or reached by links that are swapped, one at a time: what is there is
-    taken once it has not changed for a moment and can serve. Until then Envoy goes on with what it has.
-    What is there when this is made counts as taken: make it before Envoy starts.
-    """
-
-    def __init__(self, tls: Tls, notices: Path, log: Log) -> None:
-        self._tls = tls
-        self._notices = notices
-        self._log = log
-        self._files = [each for each in (tls.certificate, tls.key, tls.client_ca) if each is not None]
-        self._taken = self._state()
-
-    async def run(self) -> None:
-        """Follows the files until cancelled."""
-        seen, told = self._taken, ""
-        while self._files:
-            await asyncio.sleep(_POLL)
-            before, seen = seen, await asyncio.to_thread(self._state)
-            if seen == before and seen != self._taken:
-                taken, self._taken = self._taken, seen
-                try:
-                    await asyncio.to_thread(self._take)
-                except OSError as error:
-                    self._taken = taken  # and so it is tried again
-                    if str(error) != told:
-                        self._log.error("new files for TLS cannot be taken, those before serve on: %s", error)
-                    told = str(error)
-
-    def _take(self) -> None:
-        found = problems(self._tls)
-        if found:
-            for each in found:
-                self._log.error("the new files are not taken, those before serve on: %s", each)
-            return
-        for each in warnings(self._tls):
-            self._log.warning("%s", each)
-        notice(self._notices)
-        self._log.info("new files for TLS are taken: %s", ", ".join(map(str, self._files)))
-
-    def _state(self) -> tuple[object, ...]:
-        """What tells one version of the files from the next; links are followed."""
-        return tuple(map(_version, self._files))
-
-
-def notice(folder: Path) -> None:
-    """Has Envoy read its files again."""
-    new = folder / ".new"
-    new.touch()
-    os.replace(new, folder / "changed")
-
-
-def _version(path: Path) -> object:
-    try:
-        status = path.stat()
-    except OSError as error:
-        return error.errno
-    return status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
@@ -31,9 +32,14 @@ from palisade.decide.log import DecisionLog
 from palisade.decide.service import Authorization, Evaluation, Evaluator
 from palisade.pki import Authority, IdentitySource
 from palisade.policy import inventory
+from palisade.testing.certificates import TestAuthority
 from palisade.xds import Snapshot, SnapshotCache, SpiffeAuthorizer, XdsServer
 from palisade_sidecar.settings import Address, Settings
 from palisade_sidecar.sidecar import Sidecar
+
+sys.path.insert(0, str(Path(__file__).parent))  # tls_helpers is shared by the tests here
+
+from tls_helpers import Known
 
 # Protobuf packs into Any only what is loaded.
 _LOADED = (actions_pb2, ext_authz_pb2, jwt_authn_pb2, rbac_pb2, set_filter_state_pb2, http_inputs_pb2)
@@ -261,3 +267,10 @@ def until() -> Callable[..., Any]:
             pytest.fail(f"did not hold within {seconds} s")
 
     return wait
+
+
+@pytest.fixture
+def known(tmp_path: Path) -> Known:
+    authority = TestAuthority()
+    pair = authority.issue(dns=["orders.example"])
+    return Known(authority, tmp_path, *pair.save(tmp_path))

@@ -17,6 +17,7 @@ from envoy.extensions.filters.http.router.v3 import router_pb2
 from envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2
 from envoy.extensions.resource_monitors.downstream_connections.v3 import downstream_connections_pb2
 from envoy.extensions.resource_monitors.fixed_heap.v3 import fixed_heap_pb2
+from envoy.extensions.resource_monitors.injected_resource.v3 import injected_resource_pb2
 from envoy.extensions.transport_sockets.tls.v3 import secret_pb2, tls_pb2
 from envoy.extensions.upstreams.http.v3 import http_protocol_options_pb2
 from google.protobuf import json_format
@@ -39,6 +40,7 @@ _LOADED = (
     http_connection_manager_pb2,
     downstream_connections_pb2,
     fixed_heap_pb2,
+    injected_resource_pb2,
     secret_pb2,
     tls_pb2,
     http_protocol_options_pb2,
@@ -215,6 +217,12 @@ def test_a_name_cannot_be_listened_on() -> None:
 
 def test_it_is_json() -> None:
     assert json.loads(json.dumps(bootstrap(settings()))) == bootstrap(settings())
+
+
+@pytest.mark.parametrize("tls", [None, Tls(), Tls(Path("/c.pem"), Path("/k.pem"))])
+def test_only_where_a_user_names_authorities_connections_can_be_ended(tls: Tls | None) -> None:
+    """What is not there cannot be set off by mistake."""
+    assert "injected_resource" not in json.dumps(bootstrap(settings(tls=tls)))
 
 
 @pytest.mark.parametrize("name", ["", "Hello", "a b", "-a", "a/b", "../x", "a" * 300])

@@ -22,7 +22,8 @@ from shared_helpers import eventually
 
 from palisade.testing.certificates import Pair, TestAuthority
 from palisade_sidecar.settings import Tls
-from palisade_sidecar.tls_files import Problem, Rotation, problems, warnings
+from palisade_sidecar.tls_files import Problem, problems, warnings
+from palisade_sidecar.tls_rotation import Rotation
 
 AUTHORITY = TestAuthority()
 PAIR = AUTHORITY.issue(dns=["orders.example"])
@@ -159,7 +160,7 @@ def test_new_files_that_cannot_be_passed_on_are_tried_until_they_can(
     tls, notices = given_files(tmp_path), tmp_path / "tls"
 
     async def scenario() -> None:
-        following = asyncio.create_task(Rotation(tls, notices, logging.getLogger("palisade_sidecar")).run())
+        following = asyncio.create_task(Rotation(tls, tmp_path, logging.getLogger("palisade_sidecar")).run())
         given_files(tmp_path, OTHER.certificate, OTHER.key)
         await eventually(lambda: "cannot be taken" in caplog.text)
         notices.mkdir()
