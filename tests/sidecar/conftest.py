@@ -253,9 +253,9 @@ def make_slots() -> Callable[[str, Rules], dict[str, dict[str, Any]]]:
 
 @pytest.fixture
 def until() -> Callable[..., Any]:
-    """Waits until a condition, or a coroutine's result, holds; fails after some seconds."""
+    """Waits until a condition, or a coroutine's result, holds; half a minute at most: machines are busy."""
 
-    async def wait(condition: Callable[[], Any], seconds: float = 5.0) -> None:
+    async def wait(condition: Callable[[], Any], seconds: float = 30.0) -> None:
         try:
             async with asyncio.timeout(seconds):
                 while True:
