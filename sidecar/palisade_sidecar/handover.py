@@ -22,7 +22,8 @@ from palisade_sidecar.unix_http import UnixConnection
 SOCKET = "log.sock"
 PATH = "/palisade.DecisionLog/Append"
 UNLOGGED = "palisade-unlogged"
-"""The header that tells how many lines were given up since the batch before."""
+"""The header that tells of lines that were given up: the name under which they are counted, of how many the
+engine is known to know, and how many there are."""
 
 _IDLE = 0.1
 _FIRST_RETRY, _LAST_RETRY = 0.05, 1.0
@@ -43,8 +44,6 @@ class Handover:
         self._log = log
         self._sending = asyncio.Lock()
         self._told = 0
-        self._reported = 0
-        """How many lost lines the engine knows of."""
         self._told_problem = ""
         self._set_aside = False
         """Whether Envoy is still to be asked for a new file."""
@@ -94,31 +93,32 @@ class Handover:
             if self._set_aside:
                 await self._reopen()
                 self._set_aside = False
-            if self.spool.lost > self._told:
-                self._log.warning(
-                    "%d decisions were given up: the engine was away for longer than the spool has room",
-                    self.spool.lost,
-                )
-                self._told = self.spool.lost
             batch = await asyncio.to_thread(self.spool.next)
-            lost = self.spool.lost
-            if batch is None and lost == self._reported:
+            given_up = self.spool.given_up
+            lost, told = given_up.count, given_up.told
+            if lost > max(told, self._told):
+                self._log.warning(
+                    "%d decisions were given up: the engine was away for longer than the spool has room", lost
+                )
+                self._told = lost
+            if batch is None and lost == told:
                 return False
             # Where all that waited was given up, the engine learns of that without a line.
-            await asyncio.to_thread(self._send, batch.lines if batch else b"", lost - self._reported)
-            self._reported = lost
+            report = f"{given_up.name} {told} {lost}" if lost > told else ""
+            await asyncio.to_thread(self._send, batch.lines if batch else b"", report)
+            given_up.tell(lost)
             if batch is not None:
                 self.spool.done(batch)
             return True
 
-    def _send(self, lines: bytes, lost: int) -> None:
+    def _send(self, lines: bytes, given_up: str) -> None:
         connection = UnixConnection(self._socket, _TIMEOUT)
         try:
             # https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md: not compressed, and the length.
             message = struct.pack(">BI", 0, len(lines)) + lines
             headers = {"content-type": "application/grpc", "te": "trailers", "host": "palisade_engine"}
-            if lost:
-                headers[UNLOGGED] = str(lost)
+            if given_up:
+                headers[UNLOGGED] = given_up
             connection.request("POST", PATH, message, headers)
             response = connection.getresponse()
             response.read()

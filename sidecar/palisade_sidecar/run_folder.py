@@ -21,7 +21,8 @@ class RunFolder:
     this user alone, and is named by the function and the credentials.
 
     Where another sidecar runs with the same, or somebody else has taken the name, `path` is a new one.
-    Leaving removes it, unless there are lines that the engine has not taken. Making it raises SettingsError.
+    Leaving removes it, unless there are lines that the engine has not taken, or was not told that they were
+    given up. Making it raises SettingsError.
     """
 
     def __init__(self, function: str, credentials: Path) -> None:
@@ -43,10 +44,15 @@ class RunFolder:
 
     def __exit__(self, *_: object) -> None:
         with suppress(FileNotFoundError):  # somebody has tidied up
-            if self._lock is None or not Spool(self.path).waiting:
+            if self._lock is None or not _waits(Spool(self.path)):
                 shutil.rmtree(self.path, ignore_errors=True)
         if self._lock is not None:
             os.close(self._lock)
+
+
+def _waits(spool: Spool) -> bool:
+    """Whether there is something that the engine is still to be told."""
+    return spool.waiting > 0 or spool.given_up.count > spool.given_up.told
 
 
 def _locked(folder: Path) -> int | None:

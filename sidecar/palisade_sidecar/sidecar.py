@@ -252,7 +252,7 @@ class Sidecar:
                 if connected is not told:
                     self._tell(connected, again=told is not None)
                     told = connected
-                self._change(connected=connected, unlogged=self._handover.spool.lost)
+                self._change(connected=connected, unlogged=self._handover.spool.given_up.count)
             await asyncio.sleep(_WATCH)
 
     def _tell(self, connected: bool, *, again: bool) -> None:

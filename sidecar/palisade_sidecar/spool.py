@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from palisade_sidecar.access_log import FILE
+from palisade_sidecar.given_up import GivenUp
 
 BATCH_BYTES = 1 << 18
 SEGMENT_BYTES = 8 << 20
@@ -50,8 +52,8 @@ class Spool:
         self._spool_bytes = spool_bytes
         self._offset = -1
         """How many bytes of the oldest file the engine has; -1 before that was looked up."""
-        self.lost = 0
-        """Lines that were given up as the spool had reached its bound."""
+        self.given_up = GivenUp(folder)
+        """The lines that were given up as the spool had reached its bound."""
 
     def next(self) -> Batch | None:
         """The oldest lines that were not handed on, about BATCH_BYTES of them; None where there are none.
@@ -142,9 +144,14 @@ class Spool:
     def _give_up(self, segment: Path) -> None:
         with segment.open("rb") as file:
             file.seek(self._offset)
+            lines = 0
             while data := file.read(1 << 20):
-                self.lost += data.count(b"\n")
+                lines += data.count(b"\n")
+            inode = os.fstat(file.fileno()).st_ino
+        with suppress(OSError):  # on a full disk there is room for the note once the file is gone
+            self.given_up.give_up(inode, lines)
         self._forget(segment)
+        self.given_up.gone()
 
     def _forget(self, segment: Path) -> None:
         segment.unlink()

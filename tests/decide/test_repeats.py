@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from palisade.decide.event import UNANSWERED
-from palisade.decide.repeats import Batches, Earlier, earlier
+from palisade.decide.repeats import Batches, Earlier, GivenUp, earlier
 from palisade.decide.times import nanoseconds, rfc3339
 
 
@@ -99,3 +99,38 @@ def test_old_batches_are_forgotten() -> None:
         assert batches.take("hello", line) == 0
     assert batches.take("hello", b"c\n") == 1
     assert batches.take("hello", b"a\n") == 0
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 3), st.sampled_from(["heard", "answer lost", "engine killed", "sidecar killed"])
+        )
+    )
+)
+def test_lines_that_were_given_up_are_counted_once_by_the_engine_that_runs(
+    steps: list[tuple[int, str]],
+) -> None:
+    """Whatever of a report gets through, and whoever of the two is killed: a count that is too high has
+    people look for decisions that are in the log."""
+    engine, counted, begun = GivenUp(), 0, 0
+    count = told = 0
+    for more, what in steps:
+        count += more
+        if what == "sidecar killed":  # before it could say so
+            continue
+        if count > told:
+            counted += engine.take("f", "a" * 16, told, count)
+        if what == "heard":
+            told = count
+        elif what == "engine killed":  # an engine counts from its start, as all of its counts do
+            engine, counted, begun = GivenUp(), 0, told
+    if count > told:
+        counted += engine.take("f", "a" * 16, told, count)
+    assert counted == count - begun
+
+
+def test_spools_are_told_apart_and_the_oldest_forgotten() -> None:
+    engine = GivenUp(2)
+    assert [engine.take("f", name, 0, 3) for name in ("a", "b", "a", "c", "b")] == [3, 3, 0, 3, 3]
+    assert engine.take("g", "b", 0, 3) == 3

@@ -175,13 +175,13 @@ def test_what_a_sidecar_gave_up_is_told_to_the_engine_once(rig: Any, make_revisi
                     await client.get("/ok")
                     asked += 1
                 await asyncio.sleep(0.6)  # while no engine answers, the spool is looked at once in a while
-            assert spool.lost > 0
+            assert spool.given_up.count > 0
             await rig.engine(make_revision("r1", RULES))
             await until(lambda: len(rig.sink.entries) + rig.access.unlogged["hello"] >= asked, 10)
             await client.get("/ok")
             await until(lambda: len(rig.sink.entries) + rig.access.unlogged["hello"] > asked, 10)
-            assert rig.access.unlogged["hello"] == spool.lost
-            assert len(rig.sink.entries) + spool.lost == asked + 1
+            assert rig.access.unlogged["hello"] == spool.given_up.count
+            assert len(rig.sink.entries) + spool.given_up.count == asked + 1
 
     asyncio.run(scenario())
 
@@ -199,8 +199,8 @@ def test_what_was_given_up_is_told_where_nothing_else_waits(rig: Any, make_revis
             spool._segment_bytes, spool._spool_bytes = 1, 0
             for _ in range(5):
                 await client.get("/ok")
-            await until(lambda: spool.lost and spool.waiting == 0, 20)
-            lost = spool.lost
+            await until(lambda: spool.given_up.count and spool.waiting == 0, 20)
+            lost = spool.given_up.count
             await rig.engine(make_revision("r1", RULES))
             await until(lambda: rig.access.unlogged["hello"] == lost, 20)
 

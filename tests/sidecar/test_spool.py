@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import tempfile
 from pathlib import Path
 
@@ -50,7 +52,7 @@ def play(steps: list[tuple[str, int]], *, spool_bytes: int) -> tuple[list[bytes]
         folder = Path(name)
         writer = Writer(folder)
         spool = Spool(folder, segment_bytes=100, spool_bytes=spool_bytes)
-        open_line, lost = b"", 0
+        open_line = b""
         for step, size in steps:
             if step == "half":
                 open_line += b"x" * size
@@ -62,7 +64,7 @@ def play(steps: list[tuple[str, int]], *, spool_bytes: int) -> tuple[list[bytes]
                 writer.write(rest + b"\n")
             elif step == "restart":
                 # The sidecar was killed, and Envoy with it: half a line that it left is no decision any more.
-                open_line, lost = b"", lost + spool.lost
+                open_line = b""
                 spool = Spool(folder, segment_bytes=100, spool_bytes=spool_bytes)
                 spool.set_aside()
                 writer.reopen()
@@ -75,7 +77,7 @@ def play(steps: list[tuple[str, int]], *, spool_bytes: int) -> tuple[list[bytes]
         while (batch := spool.next()) is not None:
             taken += batch.lines.splitlines()
             spool.done(batch)
-        return written, taken, lost + spool.lost
+        return written, taken, spool.given_up.count
 
 
 @given(STEPS)
@@ -90,6 +92,44 @@ def test_what_does_not_fit_is_counted(steps: list[tuple[str, int]]) -> None:
     written, taken, lost = play(steps, spool_bytes=200)
     assert len(taken) + lost == len(written)
     assert taken == [line for line in written if line in set(taken)]
+
+
+def test_what_was_given_up_is_counted_once_over_kills(tmp_path: Path) -> None:
+    """One that was killed amid it leaves the file, and another that has its inode is another."""
+    file = tmp_path / f"{FILE}.000000000001"
+    file.write_bytes(b"a\nb\n")
+    (tmp_path / FILE).write_bytes(b"c\n")
+    inode = file.stat().st_ino
+    spool = Spool(tmp_path, spool_bytes=1)
+    spool.given_up.give_up(inode, 2)
+    next_one = Spool(tmp_path, spool_bytes=1)
+    next_one.grown()
+    assert not file.exists()
+    assert (next_one.given_up.count, next_one.given_up.name) == (2, spool.given_up.name)
+    next_one.given_up.give_up(inode, 3)
+    next_one.given_up.tell(4)
+    last = Spool(tmp_path).given_up
+    assert (last.count, last.told) == (5, 4)
+
+
+def test_on_a_full_disk_the_oldest_are_given_up_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else nothing would ever make room."""
+    (tmp_path / f"{FILE}.000000000001").write_bytes(b"a\nb\n")
+    (tmp_path / FILE).write_bytes(b"c\n")
+    written, full = os.pwrite, [True]
+
+    def pwrite(descriptor: int, data: bytes, offset: int) -> int:
+        if full and full.pop():
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return written(descriptor, data, offset)
+
+    monkeypatch.setattr(os, "pwrite", pwrite)
+    spool = Spool(tmp_path, spool_bytes=1)
+    spool.grown()
+    assert spool.given_up.count == Spool(tmp_path).given_up.count == 2
+    assert not full
 
 
 def test_a_batch_that_was_not_noted_comes_again_and_no_other(tmp_path: Path) -> None:

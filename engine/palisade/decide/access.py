@@ -25,7 +25,7 @@ from palisade.decide.input import JWT_METADATA, identity_of
 from palisade.decide.lines import Line
 from palisade.decide.log import DecisionLog
 from palisade.decide.peer import function_of
-from palisade.decide.repeats import Batches
+from palisade.decide.repeats import Batches, GivenUp
 from palisade.decide.response import ANSWER
 from palisade.decide.shadow import Comparison, Shadowed
 from palisade.decide.urls import PathError, parse_target
@@ -48,7 +48,7 @@ _BY_EXT_AUTHZ = "UAEX"
 _RESIDUAL, _ERROR = "residual", "error"
 _OF_A_PART = f"{_RESIDUAL}/"
 
-_COUNT = re.compile(r"[0-9]{1,12}")
+_GIVEN_UP = re.compile(r"([0-9a-f]{16}) ([0-9]{1,12}) ([0-9]{1,12})")
 _YIELD_EVERY = 64
 _ROOM_SECONDS = _WRITTEN_SECONDS = 4.0  # the sidecar waits 10 s
 _ROOM_POLL = 0.02
@@ -74,6 +74,7 @@ class AccessLog:
         self._unwritten: asyncio.Future[None] | None = None
         self._path_of = path_of
         self._batches = Batches()
+        self._given_up = GivenUp()
         self.unlogged: Counter[str] = Counter()
         """Decisions that sidecars gave up, since the engine was away for too long, by function."""
         self.path = path
@@ -100,7 +101,7 @@ class AccessLog:
             await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "the decision log is behind")
         # Nothing is awaited from here to the mark: a call that ends amid it would leave a batch that is taken
         # in part, and the same batch may be on its way again already.
-        self.unlogged[function] += _unlogged(context)
+        self.unlogged[function] += self._unlogged(function, context)
         self._take(function, batch[self._batches.take(function, content) :])
         mark = self._decisions.mark()
         await asyncio.wait((mark,), timeout=_WRITTEN_SECONDS)
@@ -108,6 +109,12 @@ class AccessLog:
             # They are in the queue for good, and must not come twice; but no more is taken before them.
             self._unwritten = mark
         return b""
+
+    def _unlogged(self, function: str, context: grpc.aio.ServicerContext[bytes, bytes]) -> int:
+        """How many lines the sidecar says it gave up, but for those that it has told of before."""
+        said = dict(context.invocation_metadata() or ()).get(UNLOGGED, "")
+        found = _GIVEN_UP.fullmatch(said) if isinstance(said, str) else None
+        return self._given_up.take(function, found[1], int(found[2]), int(found[3])) if found else 0
 
     def _take(self, function: str, batch: Sequence[Line | None]) -> None:
         unread = again = 0
@@ -145,11 +152,6 @@ class AccessLog:
 
 def _id(function: str, line: Line) -> str:
     return id_of(function, line.start, line.request_id, line.direct)
-
-
-def _unlogged(context: grpc.aio.ServicerContext[bytes, bytes]) -> int:
-    told = dict(context.invocation_metadata() or ()).get(UNLOGGED, "")
-    return int(told) if isinstance(told, str) and _COUNT.fullmatch(told) else 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,9 @@ _BATCHES = 1 << 14
 """Batches that are remembered, some 300 bytes each. A sidecar sends ten a second at most, but where it has
 much to hand on."""
 
+_SPOOLS = 1 << 14
+"""Spools of sidecars whose reports of lines given up are remembered."""
+
 
 @dataclass(frozen=True, slots=True)
 class Earlier:
@@ -84,6 +87,27 @@ class Batches:
         if len(self._taken) > self._most:
             del self._taken[next(iter(self._taken))]
         return content.count(b"\n", 0, known)
+
+
+class GivenUp:
+    """What sidecars say of lines that they gave up, under names that they keep over kills.
+
+    A report that comes again, as its answer was not heard, adds nothing. The names that were heard of longest
+    ago are forgotten.
+    """
+
+    def __init__(self, most: int = _SPOOLS) -> None:
+        self._most = most
+        self._known: dict[tuple[str, str], int] = {}
+
+    def take(self, function: str, name: str, told: int, count: int) -> int:
+        """How many of the `count` lines are news. Of the first `told` an engine is known to know."""
+        key = function, name
+        known = max(told, self._known.pop(key, 0))
+        self._known[key] = max(known, count)
+        if len(self._known) > self._most:
+            del self._known[next(iter(self._known))]
+        return max(0, count - known)
 
 
 def _digest(content: bytes) -> bytes:
