@@ -138,6 +138,13 @@ def by_number(text: str) -> dict[int, list[dict[str, Any]]]:
     return entries
 
 
+LOGS = {
+    "file": "decision_log: {path: decisions.jsonl}\n",
+    "explained": "decision_log: {path: decisions.jsonl, explain: all}\n",
+    "pipe": "",
+}
+
+
 def settings(project: Path, function: int, kind: str = "file") -> int:
     """The project's settings; the decision log goes to a file, or by default to standard output. Returns the
     sidecar's port."""
@@ -148,14 +155,13 @@ def settings(project: Path, function: int, kind: str = "file") -> int:
     (project / "palisade.yaml").write_text(
         "policies: ./policies\n"
         f"functions: {{hello: {{upstream: '127.0.0.1:{function}', listen: '127.0.0.1:{listen}'}}}}\n"
-        f"engine: {{listen: '127.0.0.1:{port}', admin: '127.0.0.1:0'}}\n"
-        + ("decision_log: {path: decisions.jsonl}\n" if kind == "file" else "")
+        f"engine: {{listen: '127.0.0.1:{port}', admin: '127.0.0.1:0'}}\n" + LOGS[kind]
     )
     (project / "policies" / "allow.rego").write_text(POLICY)
     return int(listen)
 
 
-@pytest.mark.parametrize("kind", ["file", "pipe"])
+@pytest.mark.parametrize("kind", ["file", "explained", "pipe"])
 def test_no_decision_is_lost_with_an_engine_that_is_killed(project: Path, kind: str) -> None:
     """Under load and at random moments, six times."""
     chance = random.Random(7)

@@ -103,6 +103,7 @@ class Engine:
                 self.decisions = DecisionLog(
                     sink or (FileSink(self.log_path) if self.log_path else StreamSink()),
                     mask=Mask().also(headers=logged.mask_headers, parameters=logged.mask_parameters),
+                    pending=state / "decisions.pending",
                 )
             self.backend = backend_of(self.inventory)
         except (OSError, AuthorityError, BackendSetupError) as error:

@@ -24,7 +24,7 @@ from palisade.control.explaining_process import (
     read_frame,
 )
 from palisade.decide.event import Decider, Event
-from palisade.decide.explaining import Done
+from palisade.decide.explaining import ENDED, Done
 from palisade.policy.inventory import Explain
 from palisade.policy.revisions import Revision
 
@@ -41,7 +41,6 @@ _RESTART_SECONDS = 1.0
 
 BEHIND = {"missing": "more was denied than could be explained"}
 LATE = {"missing": f"it took more than {PATIENCE:g} s"}
-ENDED = {"missing": "the engine ended before it could be explained"}
 FAILED = {"missing": "it could not be explained: the engine's log tells why"}
 UNKNOWN = {"missing": "the revision that decided is not at hand any more"}
 

@@ -14,6 +14,8 @@ Explanation = Mapping[str, Any]
 
 Done = Callable[[Explanation], None]
 
+ENDED: Explanation = {"missing": "the engine ended before it could be explained"}
+
 
 class Explaining(Protocol):
     """Explains masked events of the decision log."""

@@ -19,14 +19,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
+from itertools import chain
+from pathlib import Path
 from typing import Any
 
 import orjson
 
 from palisade.decide.event import Event, Record
-from palisade.decide.explaining import Explaining, Explanation
+from palisade.decide.explaining import ENDED, Explaining, Explanation
 from palisade.decide.mask import Mask, scrub_line
-from palisade.decide.repeats import Earlier, earlier
+from palisade.decide.pending import Pending
+from palisade.decide.repeats import Earlier, earlier, without_standing
 from palisade.decide.sink import Sink
 from palisade.decide.writer import Writer
 
@@ -74,6 +77,17 @@ class _Entry:
         return event
 
 
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """A record that has come back from what it waited for, under its number among those that wait."""
+
+    record: Record
+    number: int
+
+    def event(self) -> Event:
+        return self.record.event()
+
+
 class DecisionLog:
     """Use as an asynchronous context manager; leaving it writes what waits and closes the sink."""
 
@@ -84,7 +98,10 @@ class DecisionLog:
         mask: Mask | None = None,
         labels: Mapping[str, str] | None = None,
         size: int = 10_000,
+        pending: Path | None = None,
     ) -> None:
+        """`size` is how many decisions wait at most; `pending` is a file for those that wait to be explained
+        or compared, so that they outlive a process that is killed."""
         self.mask = mask or Mask()
         self.explaining: Explaining | None = None
         """What explains entries before they are written."""
@@ -98,7 +115,10 @@ class DecisionLog:
         }
         self._size = size
         self._waiting: deque[Record | asyncio.Future[None]] = deque()
-        self._explained: deque[_Entry] = deque()
+        self._explained: deque[tuple[_Entry, int]] = deque()
+        self._pending = Pending(pending)
+        self._unsettled: set[asyncio.Future[None]] = set()
+        """Of what has waited and is not written yet."""
         self._wake = asyncio.Event()
         self._subscribers: list[Subscriber] = []
         self._writer = Writer(sink)
@@ -127,19 +147,29 @@ class DecisionLog:
         if not self._writer.prompt:
             for each in records:
                 self.record(each)
+            self._pending.flush()
             return
         self._recorded += len(records)
         lines = [line for each in records if (line := self._line(each)) is not None]
+        self._pending.flush()
         self._writer.write(lines)
         self._report()
 
-    def record(self, record: Record) -> None:
-        """Queue a decision. Returns at once; with a full queue it counts the decision as dropped."""
+    def hold(self, record: Record) -> int:
+        """Keep a decision that is recorded later, by the number that this returns: once `write` has returned
+        it outlives a process that is killed, as it is now."""
+        entry = self._entry(record.event)
+        return 0 if entry is None else self._pending.add(entry.scrubbed + b"\n")
+
+    def record(self, record: Record, *, held: int = 0) -> None:
+        """Queue a decision, which was `held` until now under that number. Returns at once; with a full queue
+        it counts the decision as dropped."""
         self._recorded += 1
         if len(self._waiting) >= self._size:
             self._dropped += 1
+            self._pending.done((held,))
             return
-        self._waiting.append(record)
+        self._waiting.append(_Held(record, held) if held else record)
         self._wake.set()
 
     def mark(self) -> asyncio.Future[None]:
@@ -160,8 +190,10 @@ class DecisionLog:
         return lambda: self._subscribers.remove(subscriber)
 
     async def __aenter__(self) -> DecisionLog:
-        self.earlier = await asyncio.to_thread(self._earlier)
+        self.earlier, left = await asyncio.to_thread(self._earlier)
         self._writer.start()
+        self._recorded += len(left)
+        self._write(left, self._pending.begin(left))
         self._task = asyncio.create_task(self._run(), name="decision log")
         return self
 
@@ -174,14 +206,20 @@ class DecisionLog:
             if not self._flush_slice():
                 await asyncio.to_thread(self._writer.drain)
         await asyncio.to_thread(self._writer.stop)
+        await asyncio.gather(*self._unsettled)
+        self._pending.close()
         self._report(closing=True)
 
-    def _earlier(self) -> Earlier:
+    def _earlier(self) -> tuple[Earlier, list[bytes]]:
+        """What stands in the log, and what waited to stand there as an engine was killed."""
+        left: list[bytes] = []
         try:
-            return earlier(self._sink.tail(_TAIL_BYTES))
+            left = self._pending.left()
+            left = without_standing(left, self._sink.tail(_TAIL_BYTES))
+            return earlier(chain(self._sink.tail(_TAIL_BYTES), left)), left
         except OSError as error:  # better twice than not at all
             log.warning("what stands in the decision log cannot be read, so some may come again: %s", error)
-            return Earlier()
+            return Earlier(), left
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
@@ -203,16 +241,35 @@ class DecisionLog:
             return False
         lines: list[bytes] = []
         marks: list[asyncio.Future[None]] = []
+        waited: list[int] = []
         for _ in range(_share(len(self._explained))):
-            lines.append(self._told(self._explained.popleft()))
+            entry, number = self._explained.popleft()
+            waited.append(number)
+            lines.append(self._told(entry))
         for _ in range(_share(len(self._waiting))):
             each = self._waiting.popleft()
             if isinstance(each, asyncio.Future):
                 marks.append(each)
-            elif (line := self._line(each)) is not None:
+                continue
+            if (line := self._line(each)) is not None:
                 lines.append(line)
-        self._writer.write(lines, marks)
+            if isinstance(each, _Held):
+                waited.append(each.number)
+        self._pending.flush()  # what waits on is there before what came in its place is gone
+        self._write(lines, waited, marks)
         return True
+
+    def _write(
+        self, lines: Sequence[bytes], waited: Sequence[int], marks: Sequence[asyncio.Future[None]] = ()
+    ) -> None:
+        """Hands lines to the writer; those of these numbers have waited until now."""
+        if waited:
+            written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            written.add_done_callback(lambda _: self._pending.done(waited))
+            written.add_done_callback(self._unsettled.discard)
+            self._unsettled.add(written)
+            marks = (*marks, written)
+        self._writer.write(lines, marks)
 
     def _line(self, record: Record) -> bytes | None:
         """The line of a decision; None where it cannot be spelled, and where it is explained first."""
@@ -221,7 +278,9 @@ class DecisionLog:
             return None
         if self.explaining is not None and self.explaining.wants(entry.event):
             event = entry.shown
-            self.explaining.explain(event, partial(self._take_back, event))
+            unexplained = self._with(event, ENDED)
+            number = 0 if unexplained is None else self._pending.add(unexplained.scrubbed + b"\n")
+            self.explaining.explain(event, partial(self._take_back, event, number))
             return None
         return self._told(entry)
 
@@ -237,13 +296,18 @@ class DecisionLog:
             log.exception("a decision could not be written to the decision log")
             return None
 
-    def _take_back(self, event: Event, explanation: Explanation) -> None:
+    def _take_back(self, event: Event, number: int, explanation: Explanation) -> None:
         """Takes an entry from what has explained it."""
-        extension = {**event["palisade"], "explanation": dict(explanation)}
-        entry = self._entry(lambda: {**event, "palisade": extension}, masked=True)
-        if entry is not None:
-            self._explained.append(entry)
+        entry = self._with(event, explanation)
+        if entry is None:
+            self._pending.done((number,))
+        else:
+            self._explained.append((entry, number))
             self._wake.set()
+
+    def _with(self, event: Event, explanation: Explanation) -> _Entry | None:
+        extension = {**event["palisade"], "explanation": dict(explanation)}
+        return self._entry(lambda: {**event, "palisade": extension}, masked=True)
 
     def _told(self, entry: _Entry) -> bytes:
         """The line of an entry, after those who subscribed were told."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,6 +49,18 @@ def earlier(lines: Iterable[bytes]) -> Earlier:
             continue
         ids.add(str(entry.get("decision_id")))
     return Earlier(frozenset(ids), latest)
+
+
+def without_standing(lines: Sequence[bytes], standing: Iterable[bytes]) -> list[bytes]:
+    """The entries that do not stand in a log, by their ids. That a sidecar did not hear an answer is an entry
+    of its own, with the same id."""
+    entries = {str(entry["decision_id"]): line for line in lines if (entry := _entry(line)) is not None}
+    for line in standing if entries else ():
+        entry = _entry(line)
+        error = entry.get("error") if entry is not None else None
+        if entry is not None and not (isinstance(error, dict) and error.get("code") == UNANSWERED):
+            entries.pop(str(entry.get("decision_id")), None)
+    return list(entries.values())
 
 
 def _entry(line: bytes) -> Mapping[str, Any] | None:

@@ -290,17 +290,20 @@ class Authorization(AuthorizationServicer):  # type: ignore[misc]  # generated c
         shadowed = self._comparison.residual(question.function, question.input, record.allowed)
         if shadowed is None:
             return False
-        task = asyncio.create_task(self._log_compared(record, shadowed))
+        held = self._decisions.hold(record)
+        task = asyncio.create_task(self._log_compared(record, shadowed, held))
         self._comparing.add(task)
         task.add_done_callback(self._comparing.discard)
         return True
 
-    async def _log_compared(self, record: DecisionRecord, shadowed: Awaitable[Shadowed | None]) -> None:
+    async def _log_compared(
+        self, record: DecisionRecord, shadowed: Awaitable[Shadowed | None], held: int
+    ) -> None:
         found = None
         try:
             found = await shadowed
         finally:
-            self._decisions.record(replace(record, shadow=found))
+            self._decisions.record(replace(record, shadow=found), held=held)
 
 
 def _record(
