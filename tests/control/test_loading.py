@@ -11,9 +11,12 @@ import pytest
 from control_helpers import ALLOW, SUM, Project
 
 from palisade.control.loading import Deployment, Known, lower, read
+from palisade.enforce.envoy.dealing import part_of
+from palisade.enforce.envoy.parts import name_of
 from palisade.policy.attribution import attribute
 from palisade.policy.history import RuleCounts
 from palisade.policy.revisions import Revision
+from palisade.xds.resources import EXTENSION
 
 COUNTED = """package palisade.identity
 
@@ -97,6 +100,38 @@ def test_a_rule_is_counted_as_at_the_function_where_it_needs_the_engine_most(pro
     assert counts[("hello",)] == RuleCounts(native=2, conditional=1)
     assert counts[("orders",)] == RuleCounts(native=1, residual=2)
     assert counts[("hello", "orders")] == RuleCounts(native=1, conditional=1, residual=2)
+
+
+MANY = "".join(
+    f'\nallow if {{\n\tinput.attributes.request.http.path == "/{at}"\n\tinput.x != {at}\n}}\n'
+    for at in range(1100)
+)
+
+
+def test_a_line_that_comes_leaves_what_sidecars_have_as_it_is(project: Project) -> None:
+    """A comment at the top changes no rule, and one more rule the part that it is in: those below are named
+    by the numbers that their lines keep. What tells the rows of now stands in one filter."""
+
+    def lowered(text: str, before: Deployment | None) -> Deployment:
+        project.allow.write_text(text)
+        reading = read(project.file, Known(before.revision if before else None))
+        assert reading.revision is not None, reading.errors
+        return lower(reading.revision, {}, before)
+
+    def changed(old: Deployment, new: Deployment) -> set[str]:
+        packed = [each.enforcements["hello"].snapshot.packed(EXTENSION) for each in (old, new)]
+        return {name for name, each in packed[1].items() if each.version != packed[0][name].version}
+
+    first = lowered(ALLOW + MANY, None)
+    assert first.enforcements["hello"].parts is not None
+    top = ALLOW.replace("identity\n", "identity\n\n# more\n")
+    second = lowered(top + MANY, first)
+    assert changed(first, second) == {"palisade.attributes"}
+    third = lowered(
+        top.replace("# more", 'allow if input.attributes.request.http.path == "/t"') + MANY, second
+    )
+    assert changed(second, third) == {"palisade.attributes", name_of(part_of("/t"))}
+    assert second.revision.marked != first.revision.marked == first.revision.id
 
 
 def test_an_edit_leaves_nothing_to_the_collector(project: Project) -> None:

@@ -27,7 +27,7 @@ def line(**given_: str) -> bytes:
 
 
 def test_the_sidecar_writes_the_fields_that_the_engine_reads() -> None:
-    assert [field.name for field in fields(Line)] == [*FIELDS, "principal"]
+    assert [field.name for field in fields(Line)] == [*FIELDS, "principal", "numbering"]
 
 
 def test_a_sidecar_that_speaks_tls_ends_its_lines_with_who_called() -> None:
@@ -38,6 +38,15 @@ def test_a_sidecar_that_speaks_tls_ends_its_lines_with_who_called() -> None:
     (without,) = read(line(**WHOLE))
     assert without is not None
     assert without.principal == ""
+
+
+def test_a_revision_is_told_apart_from_the_numbering_of_its_lines() -> None:
+    (found,) = read(line(**{**WHOLE, "revision": "0123456789ab~89abcdef"}))
+    assert found is not None
+    assert (found.revision, found.numbering) == ("0123456789ab", "89abcdef")
+    (plain,) = read(line(**{**WHOLE, "revision": "0123456789ab"}))
+    assert plain is not None
+    assert (plain.revision, plain.numbering) == ("0123456789ab", "")
 
 
 def test_each_field_has_its_type_and_what_is_absent_is_empty() -> None:

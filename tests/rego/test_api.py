@@ -140,6 +140,56 @@ def test_a_compacted_policy_answers_as_before() -> None:
     assert changed.evaluate("data.authz.allow", {"user": "bob"}) is True
 
 
+def test_what_goes_wrong_in_an_edited_set_is_told_at_its_row_of_now() -> None:
+    """Rules that lines were put above are the ones they were: code, plans and places of before serve them."""
+    said: list[int] = []
+    source = "package a\n\np := input.x\n\np := 2\n\nq if print(input.x)\n"
+    policy = None
+    for text in (source, source.replace("a\n", "a\n\n# c\nimport data.b\n", 1), source, "\n\n" + source):
+        row = text[: text.index("q if")].count("\n") + 1
+        policy = rego.compile({"a.rego": text}, printed=lambda _, at: said.append(at.row), previous=policy)
+        for ask in (policy.evaluate, policy.query, policy.evaluate):
+            with pytest.raises(rego.EvalError) as failed:
+                ask("data.a.p", {"x": 1})
+            assert failed.value.location.row in (row - 4, row - 2)
+            assert ask("data.a.q", {"x": 1})
+            assert said.pop() == row
+            policy.compact()  # the last one is asked of trees that were made again
+        known = policy.query("data.a.q", {"x": 1})
+        assert known
+        assert said.pop() == row
+
+
+def test_what_is_wrong_with_an_edited_set_is_told_as_of_one_that_is_new() -> None:
+    """Rules that conflict stand in lines of before, which have moved, and in new ones."""
+    good = "package a\n\ndefault p := 1\n\nq := 1\n\nf(x) := x\n\nr contains 1\n"
+    wrong = [
+        "default p := 2\n",
+        "q contains 1\n",
+        "f(x, y) := x\n",
+        "r := data.a.f(1, 2)\n",
+        "s if { not x; x }\n",
+        "q.t := 1\n",
+        "u := data.a.q.v\n",
+        "w := 1 + u\nu := w\n",
+    ]
+    other = {"b.rego": "package a.q\n\nz := 1\n"}
+    policy = rego.compile({"a.rego": good})
+    policy = rego.compile({"a.rego": good.replace("a\n", "a\n\n# c\n", 1)}, previous=policy)
+    assert policy.checked.modules[0].lines
+    for text in wrong:
+        for sources in (
+            {"a.rego": good.replace("a\n", f"a\n\n{text}\n", 1)},
+            {"a.rego": f"{good}\n{text}\n"},
+            {"a.rego": f"{good}\n{text}\n", **other},
+        ):
+            with pytest.raises(rego.CompileError) as by_itself:
+                rego.compile(sources)
+            with pytest.raises(rego.CompileError) as edited:
+                rego.compile(sources, previous=policy)
+            assert edited.value.errors == by_itself.value.errors
+
+
 def test_print_goes_where_it_is_told() -> None:
     said: list[tuple[str, int]] = []
     source = 'package a\np if {\n\tprint("hello", input.x)\n}\n'

@@ -88,8 +88,11 @@ def _edits(draw: st.DrawFn) -> list[str]:
     parts = [draw(st.sampled_from(HEADS)), *draw(st.lists(rules, max_size=7))]
     found = ["\n".join(parts)]
     for _ in range(draw(st.integers(1, 3))):
-        at = draw(st.integers(1, len(parts)))
-        parts[at : at + draw(st.integers(0, 1))] = [draw(rules)]
+        at = draw(st.integers(0, len(parts)))
+        if draw(st.booleans()) and at < len(parts):  # a rule moves
+            parts.insert(draw(st.integers(0, len(parts))), parts.pop(at))
+        else:
+            parts[at : at + draw(st.integers(0, 1))] = [draw(rules)]
         found.append("\n".join(parts))
     source = found[-1]
     for _ in range(draw(st.integers(0, 2))):
@@ -128,12 +131,52 @@ def test_one_rule_that_changes_within_its_lines_leaves_all_others_the_objects_th
     assert _kept(before, after) == 99
 
 
-def test_rules_above_a_line_that_is_added_stay() -> None:
-    """Those below have other places."""
+def test_rules_below_a_line_that_is_added_stay() -> None:
+    """They are named by the numbers of their lines, which go on."""
     before = parse_module(_many(100), "a.rego")
     after = parse_module(_many(100, '/b"\n\tinput.x == "1'), "a.rego", previous=before)
-    assert _kept(before, after) == 50
-    assert after.rules[-1].loc.row == before.rules[-1].loc.row + 1
+    assert _kept(before, after) == 99
+    assert after.lines.now(after.rules[-1].loc).row == before.rules[-1].loc.row + 1
+
+
+def test_imports_that_stand_behind_a_rule_are_read_on() -> None:
+    """Also where their lines have numbers that are no rows."""
+    rules = "\n".join(["default allow := false"] * 3)
+    source = f"package a\n\nimport future.keywords\n{rules}"
+    module = parse_module(source, "a.rego")
+    text = source.replace("import", "default allow := false\nimport")
+    for _ in range(2):
+        module = parse_module(text, "a.rego", previous=module)
+        assert with_places(module) == with_places(parse_module(text, "a.rego"))
+
+
+ADDED = ["# c\n", "\n", "allow if input.new\n\n", "default allow := false\n"]
+
+
+@pytest.mark.parametrize("added", ADDED)
+@pytest.mark.parametrize(
+    "before", ["package a\n", "import data.b\n\n", 'allow if {\n\tinput.path == "/3"', ""]
+)
+def test_what_comes_and_goes_leaves_all_rules(added: str, before: str) -> None:
+    """At the top, among imports, between rules, at the end; the edit back too, and one more each time."""
+    source = _many(100)
+    module = parse_module(source, "a.rego")
+    at = source.index(before) + (len(before) if before.endswith("\n") else 0) if before else len(source)
+    grown = source[:at] + added + source[at:]
+    for text in (grown, source, grown, grown[:at] + added + grown[at:]):
+        after = parse_module(text, "a.rego", previous=module)
+        assert _kept(module, after) >= 98
+        assert with_places(after) == with_places(parse_module(text, "a.rego"))
+        module = after
+
+
+def test_rows_of_the_past_do_not_pile_up() -> None:
+    """A line that comes and goes, again and again, is told from all others in few words."""
+    source, module = _many(100), parse_module(_many(100), "a.rego")
+    for _ in range(50):
+        for text in (source.replace("import", "# c\nimport"), source):
+            module = parse_module(text, "a.rego", previous=module)
+    assert len(module.lines.runs) < 6
 
 
 @pytest.mark.parametrize("number", [0, 99])

@@ -46,6 +46,7 @@ from palisade.enforce.envoy.compile import RESIDUAL_SECONDS
 from palisade.pki import AuthorityError
 from palisade.policy import inventory_file
 from palisade.policy.inventory import Inventory
+from palisade.policy.numbering import Numberings
 from palisade.policy.source import SourceError
 from palisade.rego.collector import FullCollections
 from palisade.rego.errors import CompileError, Diagnostic
@@ -120,7 +121,8 @@ class Engine:
             self.inventory.engine.state / "keys", lambda: self._tasks.spawn(self.releases.renew())
         )
         self.shadowing = Shadowing(self.rollout.runs)
-        placing = Placing(self.rollout, self.keys, self.backend, self.shadowing, self._taken)
+        numberings = Numberings(state / "lines")
+        placing = Placing(self.rollout, self.keys, self.backend, self.shadowing, numberings, self._taken)
         self.releases = Releases(self.inventory, placing, self.rollout)
         self._files = Files(file)
         self._watches = watch
@@ -129,6 +131,7 @@ class Engine:
             self.decisions,
             path=self.inventory.decision,
             path_of=self.rollout.decision_of,
+            rule_of=numberings.shown,
             comparison=self.shadowing,
         )
         self._stack = contextlib.AsyncExitStack()

@@ -198,9 +198,9 @@ def lower(
     names = [name for name in revision.inventory.functions if functions is None or name in functions]
     if (
         previous is not None
-        and (previous.id, previous.keys) == (revision.id, keys)
+        and (previous.revision.marked, previous.keys) == (revision.marked, keys)
         and set(previous.enforcements) == set(names)
-        and (previous.shadow and previous.shadow.id) == (shadow and shadow.id)
+        and (previous.shadow and previous.shadow.marked) == (shadow and shadow.marked)
     ):
         return replace(previous, revision=revision, shadow=shadow)
     before = previous.enforcements if previous is not None else {}

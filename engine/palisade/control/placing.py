@@ -13,6 +13,7 @@ from palisade.control.rollout import Rollout
 from palisade.control.shadowing import Shadowing
 from palisade.decide.backends.interface import Backend
 from palisade.policy.inventory import Inventory
+from palisade.policy.numbering import Numberings
 from palisade.policy.providers import Provider
 from palisade.policy.revisions import Revision
 
@@ -39,6 +40,7 @@ class Placing:
         keys: KeyStore,
         backend: Backend,
         shadowing: Shadowing,
+        numberings: Numberings,
         taken: Callable[[Inventory], None],
     ) -> None:
         """`taken` is told the inventory of what is about to be in force."""
@@ -47,6 +49,7 @@ class Placing:
         self._keys = keys
         self._backend = backend
         self._shadowing = shadowing
+        self._numberings = numberings
         self._taken = taken
 
     async def put(self, plan: Plan) -> str:
@@ -71,6 +74,9 @@ class Placing:
             for each in (plan.revision, plan.canary):
                 if each is not None:
                     await self._backend.publish(each)
+            for each in (plan.revision, plan.canary, plan.shadow):
+                if each is not None and each.numbering.id:
+                    await asyncio.to_thread(self._numberings.keep, each.numbering)
             self._taken(plan.revision.inventory)
             await self._rollout.put(base, canary)
             self._shadowing.set(base)

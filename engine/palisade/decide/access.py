@@ -29,6 +29,7 @@ from palisade.decide.repeats import Batches, GivenUp
 from palisade.decide.response import ANSWER
 from palisade.decide.shadow import Comparison, Shadowed
 from palisade.decide.urls import PathError, parse_target
+from palisade.policy.numbering import unmarked
 from palisade.rego.values import UNDEFINED, Value
 from palisade_sidecar.handover import UNLOGGED
 from palisade_sidecar.peer import SPIFFE
@@ -58,7 +59,8 @@ class AccessLog:
     """Records one decision for each request that a sidecar decided or refused without the engine.
 
     `path` is the path of the decision in force; `path_of` tells that of a revision by its id, where it is
-    known: a canary's and a pinned revision's may be another.
+    known: a canary's and a pinned revision's may be another. `rule_of` tells the rule that a sidecar named,
+    by the id of a numbering of lines (`palisade.policy.numbering`).
     """
 
     def __init__(
@@ -67,12 +69,14 @@ class AccessLog:
         *,
         path: str = "palisade/identity/allow",
         path_of: Callable[[str], str | None] = lambda _: None,
+        rule_of: Callable[[str, str], str] = lambda _, name: name,
         comparison: Comparison | None = None,
     ) -> None:
         self._decisions = decisions
         self._comparison = comparison
         self._unwritten: asyncio.Future[None] | None = None
         self._path_of = path_of
+        self._rule_of = rule_of
         self._batches = Batches()
         self._given_up = GivenUp()
         self.unlogged: Counter[str] = Counter()
@@ -127,7 +131,8 @@ class AccessLog:
             elif self._stands(function, line):
                 again += 1
             else:
-                self._decisions.record(AccessRecord(line, function, paths[line.revision], self._comparison))
+                path = paths[line.revision]
+                self._decisions.record(AccessRecord(line, function, path, self._comparison, self._rule_of))
         if unread:
             log.error(
                 "%d lines of the sidecar of %s cannot be read: is it of this version?", unread, function
@@ -162,6 +167,8 @@ class AccessRecord:
     function: str
     path: str
     comparison: Comparison | None = None
+    rule_of: Callable[[str, str], str] = lambda _, name: name
+    """The rule that a name means, by the id of a numbering of lines."""
 
     def event(self) -> Event:
         line = self.line
@@ -175,7 +182,7 @@ class AccessRecord:
             input=_input(line, self.function),
             allowed=verdict.allowed,
             result=verdict.result,
-            rule=verdict.rule,
+            rule=self.rule_of(line.numbering, verdict.rule),
             revision=line.revision,
             requested_by=line.direct,
             request_id=line.request_id,
@@ -193,6 +200,8 @@ class AccessRecord:
             return None
         revision, allowed = self.line.revision, verdict.allowed
         request = f"{self.line.method} {self.line.path.partition('?')[0]}"
+        name, numbering = unmarked(shadow.revision)
+        shadow = Shadowed(name, shadow.allowed, self.rule_of(numbering, shadow.rule))
         differs = self.comparison.native(self.function, revision, allowed, shadow, request)
         return shadow if differs else None
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 
+from palisade.policy.numbering import unmarked
 from palisade_sidecar.access_log import FIELD_SEPARATOR, FIELDS
 
 
@@ -49,9 +50,12 @@ class Line:
     noted: Mapping[str, Any]
     claims: Mapping[str, Any]
     principal: str = ""
+    numbering: str = ""
+    """The id of the numbering of lines by which `rule` names the rule (`palisade.policy.numbering`)."""
 
 
 _NAMES = tuple(FIELDS)
+_REVISION = _NAMES.index("revision")
 _NUMBERS = tuple(map(_NAMES.index, ("start", "duration", "status")))
 _JSON = tuple(map(_NAMES.index, ("noted", "claims")))
 _EMPTY: Mapping[str, Any] = {}
@@ -76,4 +80,8 @@ def _line(text: str) -> Line | None:
             fields[at] = orjson.loads(fields[at]) if fields[at] else _EMPTY
     except ValueError:
         return None
+    fields[_REVISION], numbering = unmarked(fields[_REVISION])
+    if len(fields) == len(_NAMES):
+        fields.append("")  # who called
+    fields.append(numbering)
     return Line(*fields)

@@ -81,14 +81,15 @@ def attribute(policy: rego.Policy, decision: str) -> Attribution:
         version = min(version, module.version)
         sources[module.loc.file] = module.source
         additions = []
-        places = Places(module.source)
+        places = Places.of(module)
         for path, rule in _rules(module, behind):
             if rule.default:
-                defaults[path] = _label(rule.loc)
+                defaults[path] = _label(module, rule.loc)
                 continue
             for loc, body in _branches(rule):
-                branches[path].append((_label(loc), handed.get(loc)))
-                additions.append(_member(module, places, _label(loc), body))
+                label = _label(module, loc)
+                branches[path].append((label, handed.get(loc)))
+                additions.append(_member(module, places, label, body))
         if additions:
             sources[module.loc.file] += "\n" + "\n".join(additions)
             packages.append(rego.path_of((*module.package, _RULES)))
@@ -124,5 +125,5 @@ def _member(module: ast.Module, places: Places, label: str, body: ast.Body) -> s
     return f"{_RULES} contains {json.dumps(label)} if {{\n{text}\n}}"
 
 
-def _label(loc: Location) -> str:
-    return f"{loc.file}:{loc.row}"
+def _label(module: ast.Module, loc: Location) -> str:
+    return f"{loc.file}:{module.lines.row(loc.row)}"

@@ -12,6 +12,7 @@ from typing import Any
 from palisade import rego
 from palisade.policy import library, providers
 from palisade.policy.inventory import Inventory
+from palisade.policy.numbering import PLAIN, Numbering, marked
 from palisade.policy.providers import Provider, ProvidersError
 from palisade.policy.sets import PolicySet
 from palisade.policy.source import SourceError, did_you_mean
@@ -40,6 +41,12 @@ class Revision:
     policy_set: PolicySet
     policy: rego.Policy
     providers: tuple[Provider, ...]
+    numbering: Numbering = PLAIN
+
+    @property
+    def marked(self) -> str:
+        """What sidecars call it: they report rules by its numbering."""
+        return marked(self.id, self.numbering)
 
 
 def build(inventory: Inventory, policy_set: PolicySet, previous: Revision | None = None) -> Revision:
@@ -57,6 +64,7 @@ def build(inventory: Inventory, policy_set: PolicySet, previous: Revision | None
         policy_set=policy_set,
         policy=policy,
         providers=read_providers(policy, policy_set),
+        numbering=Numbering(policy.lines),
     )
 
 

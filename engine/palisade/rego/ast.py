@@ -20,6 +20,7 @@ from decimal import Decimal
 from typing import TypeAlias
 
 from palisade.rego.errors import NOWHERE, Location
+from palisade.rego.lines import ROWS, Lines
 
 ScalarValue: TypeAlias = bool | int | float | Decimal | str | None
 
@@ -333,7 +334,10 @@ class Comment(Node):
 
 @dataclass(frozen=True, slots=True)
 class Module(Node):
-    """One file. `package` is the path below `data`, as strings."""
+    """One file. `package` is the path below `data`, as strings.
+
+    Places in it name lines by the numbers of `lines`: after an edit these need not be the rows of now.
+    """
 
     package: tuple[str, ...]
     imports: tuple[Import, ...] = ()
@@ -342,6 +346,7 @@ class Module(Node):
     comments: tuple[Comment, ...] = field(default=(), compare=False)
     source: str = field(default="", compare=False, repr=False)
     version: int = field(default=1, compare=False)
+    lines: Lines = field(default=ROWS, compare=False, repr=False)
 
 
 Modules: TypeAlias = Sequence[Module]

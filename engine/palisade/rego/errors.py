@@ -32,6 +32,8 @@ _MOST_SHOWN = 160
 class Location(NamedTuple):
     """A place in a source: row and column count from 1, the column in characters.
 
+    In the trees of an edited source, `row` is the number that a line keeps (see `lines.Lines`).
+
     `length` counts the characters of the text that the place covers, over as many rows as it goes; offsets
     are for `places.Places` to tell. Every node of every tree has a place: hence the tuple, which is made in a
     third of the time of a dataclass.

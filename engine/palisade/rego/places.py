@@ -1,7 +1,7 @@
 """Places in a source as offsets, and what stands there.
 
-Places count rows and columns, so that an edit within a line leaves those of all other lines as they are, and
-the trees with them. Offsets are worked out where they are wanted.
+Places name a line and count columns, so that an edit leaves those of all other lines as they are, and the
+trees with them. Offsets are worked out where they are wanted.
 """
 
 from __future__ import annotations
@@ -9,7 +9,9 @@ from __future__ import annotations
 from io import StringIO
 from itertools import accumulate
 
+from palisade.rego import ast
 from palisade.rego.errors import Location
+from palisade.rego.lines import ROWS, Lines
 
 
 def line_starts(source: str) -> list[int]:
@@ -24,15 +26,21 @@ def line_starts(source: str) -> list[int]:
 class Places:
     """The offsets of the places of one source, in characters from its start."""
 
-    __slots__ = ("source", "starts")
+    __slots__ = ("lines", "source", "starts")
 
-    def __init__(self, source: str) -> None:
+    def __init__(self, source: str, lines: Lines = ROWS) -> None:
         self.source = source
+        self.lines = lines
         self.starts = line_starts(source)
+
+    @classmethod
+    def of(cls, module: ast.Module) -> Places:
+        """Those of a module's trees."""
+        return cls(module.source, module.lines)
 
     def start(self, place: Location) -> int:
         """Where the text that the place covers starts; 0 for a place that is none."""
-        return self.starts[place.row - 1] + place.col - 1 if place.row else 0
+        return self.starts[self.lines.row(place.row) - 1] + place.col - 1 if place.row else 0
 
     def end(self, place: Location) -> int:
         """Just behind the text that the place covers."""

@@ -21,6 +21,7 @@ from palisade.rego.collector import collector_paused
 from palisade.rego.errors import COMPILE_ERROR, CompileError, Diagnostic, Location
 from palisade.rego.evaluation import guarded
 from palisade.rego.limits import DEFAULT, Limits
+from palisade.rego.lines import ROWS, Lines
 from palisade.rego.parser import parse_module, parse_query
 from palisade.rego.plan import Entrypoint, PlanError, Planner, rule_entrypoint
 from palisade.rego.plan.memory import Memory
@@ -89,14 +90,21 @@ class Policy:
         self._data = data
         self._setup = setup
         self._prepared: dict[str, Prepared] = {}
-        self._queries: dict[_Query, codegen.Program] = {}
+        self._queries: dict[_Query, tuple[codegen.Program, Mapping[str, Lines]]] = {}
+        self._lines = _edited(checked)
 
     @property
     def checked(self) -> CheckedSet:
         """The rules in checked form; made again from the sources after `compact`."""
         if self._checked is None:
             self._checked = self._sources.check(self._data)
+            self._lines = _edited(self._checked)
         return self._checked
+
+    @property
+    def lines(self) -> Mapping[str, Lines]:
+        """The lines of the files whose places name them by other numbers than their rows: edited ones."""
+        return self._lines
 
     def compact(self) -> None:
         """Drops the trees, which take many times the memory of the sources and the code.
@@ -138,7 +146,7 @@ class Policy:
         """What `evaluate` calls for the path: a function from an input to the document's value."""
         program = self._program(path)
         data, setup = self._data, self._setup
-        setup = replace(setup, files=program.files)
+        setup = replace(setup, files=program.files, lines=self._lines)
         static: dict[int, Value] = {}
         function = program.direct.get(path)
         if function is not None:
@@ -177,13 +185,15 @@ class Policy:
         those imports. Raises CompileError for a query that is wrong, and EvalError.
         """
         key = (query, tuple(package), tuple(imports))
-        program = self._queries.get(key)
-        if program is None:
-            program = self._compile(self._entrypoint(query, package, imports))
-            _keep(self._queries, key, program)
+        known = self._queries.get(key)
+        if known is None:
+            known = self._compile(self._entrypoint(query, package, imports)), self._lines
+            _keep(self._queries, key, known)
+        program, lines = known
         setup = replace(
             self._setup,
             files=program.files,
+            lines=lines,
             strict=strict_builtin_errors,
             limits=limits or self._setup.limits,
         )
@@ -214,7 +224,8 @@ class Policy:
                 self._planner = Planner(self.checked)
             return self._planner.plan(entrypoints, prints=self._setup.printed is not None, memory=memory)
         except PlanError as error:
-            raise CompileError([Diagnostic(COMPILE_ERROR, error.message, error.location)]) from error
+            place = self._lines.get(error.location.file, ROWS).now(error.location)
+            raise CompileError([Diagnostic(COMPILE_ERROR, error.message, place)]) from error
         except RecursionError:
             raise _too_deep(each.name for each in entrypoints) from None
 
@@ -229,6 +240,10 @@ class Policy:
 
     def _compile(self, entrypoint: Entrypoint) -> codegen.Program:
         return _written(self._plan([entrypoint]), entrypoint.name)
+
+
+def _edited(checked: CheckedSet) -> Mapping[str, Lines]:
+    return MappingProxyType({each.loc.file: each.lines for each in checked.modules if each.lines})
 
 
 def _written(policy: ir.Policy, name: str, before: codegen.Kept | None = None) -> codegen.Program:

@@ -18,6 +18,7 @@ from palisade.rego.errors import (
     Location,
 )
 from palisade.rego.limits import DEFAULT, Limits
+from palisade.rego.lines import ROWS, Lines
 from palisade.rego.values import (
     UNDEFINED,
     Key,
@@ -45,6 +46,8 @@ class Setup:
     """What the queries of a policy have in common."""
 
     files: Sequence[str] = ()
+    lines: Mapping[str, Lines] = field(default_factory=dict)
+    """Those of edited files."""
     strict: bool = False
     limits: Limits = DEFAULT
     network: Network = field(default_factory=Network)
@@ -108,8 +111,9 @@ class Run:
 
     def location(self, place: Place) -> Location:
         file, row, col = place
-        files = self.setup.files
-        return Location(files[file] if file < len(files) else "", row, col)
+        setup = self.setup
+        name = setup.files[file] if file < len(setup.files) else ""
+        return setup.lines.get(name, ROWS).now(Location(name, row, col))
 
 
 def _spent(how: str, limit: str) -> EvalError:

@@ -10,12 +10,15 @@ import string
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from hypothesis import strategies as st
 
 from palisade.rego import ast
+from palisade.rego.errors import Location
 from palisade.rego.lexer import FUTURE_KEYWORDS, KEYWORDS
+from palisade.rego.lines import ROWS, Lines
 from palisade.rego.terms import INFIX, MEMBER, MEMBER_WITH_KEY
 from palisade.rego.values import canonical
 
@@ -199,12 +202,20 @@ def modules(*, wildcards: bool = False, max_rules: int = 3) -> st.SearchStrategy
     return _make(ast.Module, packages, imports(), listed)
 
 
-def with_places(found: Any) -> Any:
-    """A tree, or trees in tuples, mappings and dataclasses, with its places, which equality leaves out."""
+def with_places(found: Any, lines: Mapping[str, Lines] = MappingProxyType({})) -> Any:
+    """A tree, or trees in tuples, mappings and dataclasses, with its places, which equality leaves out.
+
+    They are told by the rows where lines stand now: a module's own, or those of the files in `lines`.
+    """
+    if isinstance(found, ast.Module):
+        lines = {found.loc.file: found.lines}
+    if isinstance(found, Location):
+        return lines.get(found.file, ROWS).now(found)
     if isinstance(found, tuple):
-        return [with_places(each) for each in found]
+        return [with_places(each, lines) for each in found]
     if isinstance(found, Mapping):
-        return {key: with_places(each) for key, each in found.items()}
+        return {key: with_places(each, lines) for key, each in found.items()}
     if is_dataclass(found):
-        return type(found), {each.name: with_places(getattr(found, each.name)) for each in fields(found)}
+        names = [each.name for each in fields(found) if each.name != "lines"]
+        return type(found), {name: with_places(getattr(found, name), lines) for name in names}
     return type(found), found

@@ -58,11 +58,16 @@ DATA: dict[str, Any] = {"limits": {"data": 6}, "names": ["x", "y"], "flags": [Tr
 
 
 def published(
-    modules: dict[str, str], data: Any = None, *, version: int = 1, decision: str = "a/allow"
+    modules: dict[str, str],
+    data: Any = None,
+    *,
+    version: int = 1,
+    decision: str = "a/allow",
+    previous: rego.Policy | None = None,
 ) -> Publication:
     inventory = Inventory(Path("palisade.yaml"), Path("policies"), {}, decision, version)
     policy_set = PolicySet(Path("policies"), modules, {}, data or {}, "digest", version)
-    policy = revisions.compile_set(policy_set)
+    policy = revisions.compile_set(policy_set, previous=previous)
     return publication(PLACE, revisions.Revision("1", inventory, policy_set, policy, ()))
 
 
@@ -149,6 +154,24 @@ def test_a_place_in_what_was_put_in_and_one_behind_the_end_are_near() -> None:
     assert end is not None
     assert end.row == 6
     assert published(MODULES).policies[0].place_of(1, 1) is None
+
+
+def test_an_edited_set_is_given_as_one_that_is_new() -> None:
+    """Its trees name lines by the numbers under which they were first read; `data` stands elsewhere now."""
+    before = {name: source.removeprefix("# METADATA\n") for name, source in MODULES.items()}
+    moved = before | {
+        "a.rego": before["a.rego"].replace("default allow", "more := data.limits\n\ndefault allow"),
+        "b.rego": f"# new\n{before['b.rego']}",
+    }
+    previous = rego.compile(before, DATA)
+    edited = revisions.compile_set(PolicySet(Path(), moved, {}, DATA, "", 1), previous=previous)
+    assert set(edited.lines) == {"a.rego", "b.rego"}
+    assert sources(published(moved, DATA, previous=previous)) == sources(published(moved, DATA))
+    asking = moved | {"b.rego": before["b.rego"] + "\r\n\r\nx := rego.metadata.chain()\r\n"}
+    with pytest.raises(rego.CompileError) as raised:
+        published(asking, DATA, previous=edited)
+    (error,) = raised.value.errors
+    assert (error.file, error.row, error.line) == ("b.rego", 8, "x := rego.metadata.chain()")
 
 
 def test_a_policy_that_asks_where_it_stands_is_refused_at_its_place() -> None:

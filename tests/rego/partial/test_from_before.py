@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from palisade import rego
 from palisade.rego import text
+from palisade.rego.lines import ROWS
 from palisade.rego.partial import Outcome, evaluate, execute
 from palisade.rego.plan import memory
 from palisade.rego.values import UNDEFINED
@@ -221,7 +222,8 @@ def test_rules_that_come_go_and_move_come_to_what_they_would_by_themselves(steps
             continue
         outcome = _outcome(policy, outcome)
         fresh = _outcome(rego.compile(modules))
-        assert [(each.value, each.label) for each in outcome.cases] == [
+        lines = policy.lines.get("a.rego", ROWS)
+        assert [(each.value, lines.now(each.label)) for each in outcome.cases] == [
             (each.value, each.label) for each in fresh.cases
         ]
         for document in ({"x": "a"}, {"x": "b", "y": 1}, {"x": "b", "z": 1}, {"z": 2}, {}):

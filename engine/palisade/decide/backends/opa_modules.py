@@ -140,10 +140,11 @@ def _tells_its_place(module: ast.Module) -> Iterator[Diagnostic]:
     for rule in module.rules:
         for node in ast.walk(rule):
             if isinstance(node, ast.Call) and node.name == "rego.metadata.chain":
-                line = module.source.splitlines()[node.loc.row - 1]
+                at = module.lines.now(node.loc)
+                line = module.source.split("\n")[at.row - 1].rstrip("\r")
                 message = "rego.metadata.chain gives other paths in an OPA that serves several revisions"
                 hint = "use rego.metadata.rule, or the embedded backend"
-                yield Diagnostic(COMPILE_ERROR, message, node.loc, line, hint)
+                yield Diagnostic(COMPILE_ERROR, message, at, line, hint)
 
 
 def _moved(place: Place, number: int, module: ast.Module) -> OpaModule:
@@ -168,7 +169,7 @@ def _package_edit(place: Place, source: str) -> _Edit:
 def _data(module: ast.Module) -> list[int]:
     """Where to insert, behind each `data` of the module."""
     found = set()
-    places = Places(module.source)
+    places = Places.of(module)
     for statement in (*module.imports, *module.rules):
         if isinstance(statement, ast.Import) and isinstance(statement.path, ast.Var):
             continue  # `import data` gives it no other meaning
@@ -177,7 +178,7 @@ def _data(module: ast.Module) -> list[int]:
                 start = places.start(node.loc)
                 end = start + len("data")
                 if module.source[start:end] != "data":
-                    raise AssertionError(f"{node.loc}: no `data` stands here")
+                    raise AssertionError(f"{module.lines.now(node.loc)}: no `data` stands here")
                 found.add(end)
     return sorted(found)
 

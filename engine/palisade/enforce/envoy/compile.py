@@ -139,25 +139,27 @@ def compile_sidecar(
                 before=last,
                 again=again,
             )
-        rbac, texts = native(asking, revision.id, linear=linear) if parts is None else (RBAC(), parts.texts)
+        name = revision.marked
+        rbac, texts = native(asking, name, linear=linear) if parts is None else (RBAC(), parts.texts)
         reader, teller = nothing(), nothing()
         if behind is not None:
             reader = reading(behind.fields, RESIDUAL)
             if parts is None or parts.told is None:
-                whole, more = native(behind, revision.id, linear=linear)
+                whole, more = native(behind, name, linear=linear)
                 teller = telling(behind.fields, whole)
                 texts = tuple(dict.fromkeys((*texts, *more)))
         if shadow is not None:
             before = previous.shadow if previous else None
             watching = _work(shadow, function, _plan(shadow), revision.providers, before)
-            watched = beside(rbac, watching.decision, shadow.id, _pair(revision, shadow), linear=linear)
+            pair = _pair(revision, shadow)
+            watched = beside(rbac, watching.decision, shadow.marked, pair, linear=linear)
             tokens = tuple(dict.fromkeys((*tokens, *watching.decision.tokens)))
     body = decision.residual and work.mentions.body
     blind = watching is not None and not body and watching.mentions.body
     filters = {
         IDENTITY: authentication(revision.providers, keys, tokens),
         ATTRIBUTES: attributes(
-            revision.id, texts, watched, _pair(revision, shadow), parts.layout.name if parts else ""
+            name, texts, watched, _pair(revision, shadow), parts.layout.name if parts else ""
         ),
         NATIVE: parts.picking if parts else rbac,
         BODY: reader,
@@ -189,10 +191,16 @@ def _asked(revision: Revision) -> Iterator[Entry]:
 
 
 def _version(revision: Revision, keys: Mapping[str, str], shadow: Revision | None) -> str:
-    """The revision, and a hash of what else a snapshot is made of: its providers' keys, and its shadow."""
-    if not keys and shadow is None:
+    """The revision, and a hash of what else a snapshot is made of: its providers' keys, its shadow, and how
+    lines are numbered in it."""
+    numbered = revision.marked != revision.id
+    if not keys and shadow is None and not numbered:
         return revision.id
-    parts = (sorted(keys.items()), *([shadow.id] if shadow else []))
+    parts = (
+        sorted(keys.items()),
+        *([shadow.marked] if shadow else []),
+        *([revision.marked] if numbered else []),
+    )
     return f"{revision.id}-{hashlib.sha256(repr(parts).encode()).hexdigest()[:6]}"
 
 

@@ -12,6 +12,7 @@ from palisade.enforce.envoy.predicate import YES, Predicate, all_of
 from palisade.enforce.envoy.sources import Source
 from palisade.enforce.envoy.templates import template
 from palisade.enforce.envoy.tree import Entry, Verdict
+from palisade.policy.numbering import spelled
 from palisade.rego.errors import NOWHERE
 from palisade.rego.partial import Case, Outcome
 from palisade.rego.partial.finite import combinations
@@ -110,6 +111,4 @@ def _rule(case: Case, *, passing: bool = False) -> str:
     if case.label is NOWHERE:
         # The gate lets nothing pass but by a name with a colon.
         return "default:allow" if passing else "default"
-    # Names stand in lines of the access log.
-    file = "".join(char if char.isprintable() else "?" for char in case.label.file)
-    return f"{file}:{case.label.row}"
+    return f"{spelled(case.label.file)}:{case.label.row}"

@@ -86,7 +86,8 @@ def _check(
     every = [rule.checked for module in modules for rule in results[id(module)].rules]
     tree.settle(every)
     found = [
-        scoped[id(module)].problems if id(module) in scoped else Problems(module.source) for module in modules
+        scoped[id(module)].problems if id(module) in scoped else Problems(module.source, module.lines)
+        for module in modules
     ]
     problems = {module.loc.file: each for module, each in zip(modules, found, strict=True)}
 

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from palisade.rego import ast
 from palisade.rego.errors import COMPILE_ERROR, Diagnostic, Location
+from palisade.rego.lines import ROWS, Lines
 from palisade.rego.places import Places
 
 
 class Problems:
-    """The errors of one module (or query)."""
+    """The errors of one module (or query). What is told of them is told by rows."""
 
-    def __init__(self, source: str = "") -> None:
+    def __init__(self, source: str = "", lines: Lines = ROWS) -> None:
         self.found: list[Diagnostic] = []
         self._source = source
+        self._numbered = lines
         self._lines: list[str] | None = None
         self._places: Places | None = None
 
     def add(self, message: str, location: Location, code: str = COMPILE_ERROR, hint: str = "") -> None:
+        location = self._numbered.now(location)
         error = Diagnostic(code, message, location, self._line(location.row), hint)
         if error not in self.found:
             self.found.append(error)
@@ -24,7 +27,7 @@ class Problems:
     def text(self, node: ast.Node, default: str) -> str:
         """The node as written, on one line; `default` where the source is not known."""
         if self._places is None:
-            self._places = Places(self._source)
+            self._places = Places(self._source, self._numbered)
         written = self._places.text(node.loc)
         return " ".join(written.split()) or default
 

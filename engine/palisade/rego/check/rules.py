@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from palisade.rego import ast
 from palisade.rego.check.model import CheckedRule
@@ -14,11 +14,11 @@ from palisade.rego.values import UNDEFINED, Value
 Report = Callable[[str, Location, str], None]
 
 
-def check_rules(tree: RuleTree, modules: Iterable[ast.Module], report: Report) -> None:
+def check_rules(tree: RuleTree, modules: Sequence[ast.Module], report: Report) -> None:
     """Reports paths that are defined in ways that do not agree, and packages that are also rules."""
     for node in tree.root.below():
         if node.rules:
-            _check_path(node, report)
+            _check_path(node, modules, report)
     _check_packages(tree, modules, report)
 
 
@@ -53,7 +53,7 @@ def _is_ground(rule: CheckedRule) -> bool:
     return all(isinstance(part, ast.Scalar) for part in rule.rule.head.path)
 
 
-def _check_path(node: Node, report: Report) -> None:
+def _check_path(node: Node, modules: Sequence[ast.Module], report: Report) -> None:
     rules = node.rules
     if len(rules) == 1 and not node.children:
         return
@@ -70,7 +70,7 @@ def _check_path(node: Node, report: Report) -> None:
         return
     defaults = [rule.rule.loc for rule in rules if rule.rule.default]
     if len(defaults) > 1:
-        places = ", ".join(f"{loc.file}:{loc.row}" for loc in defaults)
+        places = ", ".join(_shown(loc, modules) for loc in defaults)
         name = full_text(rules[-1])
         report(f"multiple default rules {name} found at {places}", defaults[1], TYPE_ERROR)
 
@@ -88,7 +88,12 @@ def _inner_paths(node: Node) -> list[str]:
     return sorted(found)
 
 
-def _check_packages(tree: RuleTree, modules: Iterable[ast.Module], report: Report) -> None:
+def _shown(place: Location, modules: Iterable[ast.Module]) -> str:
+    lines = next(module.lines for module in modules if module.loc.file == place.file)
+    return f"{place.file}:{lines.row(place.row)}"
+
+
+def _check_packages(tree: RuleTree, modules: Sequence[ast.Module], report: Report) -> None:
     packages: dict[tuple[str, ...], list[ast.Module]] = {}
     for module in modules:
         packages.setdefault(module.package, []).append(module)
@@ -99,7 +104,7 @@ def _check_packages(tree: RuleTree, modules: Iterable[ast.Module], report: Repor
             if len(ground(rule)) == len(rule.package) + 1 + len(head.path):
                 name = ref_text(ast.Ref(head.name, head.path))
                 text = ref_text(ast.Ref(ast.Var(package[0]), tuple(map(ast.Scalar, package[1:]))))
-                at = f"{rule.rule.loc.file}:{rule.rule.loc.row}"
+                at = _shown(rule.rule.loc, modules)
                 message = f"package {text} conflicts with rule {name} defined at {at}"
                 for owner in owners:
                     report(message, owner.loc, TYPE_ERROR)

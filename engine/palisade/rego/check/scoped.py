@@ -58,7 +58,7 @@ def scope_module(
     `results` are those of rules of which some may be in the module: they stand.
     """
     known = {id(each.rule): each for each in results}
-    problems = Problems(module.source)
+    problems = Problems(module.source, module.lines)
     names = module_names(module.imports, own)
     rules = tuple(
         known.get(id(rule)) or _scope_rule(rule, module, Scope(names, builtins, problems))
