@@ -1,4 +1,4 @@
-"""JSON as clients may write it: spelled in every way, nearly valid, and what only looks like it."""
+"""JSON and forms as clients may write them: spelled in every way, nearly valid, and what looks like it."""
 
 from __future__ import annotations
 
@@ -85,4 +85,80 @@ def bodies(draw: st.DrawFn) -> str:
     if text and draw(st.integers(0, 9)) == 0:
         at = draw(st.integers(0, len(text) - 1))
         text = text[:at] + draw(st.sampled_from(("", *'{}[]":,\\0eu', " ", "\x00"))) + text[at + 1 :]
+    return text
+
+
+FORM_TEXTS = (
+    "",
+    "x",
+    "X",
+    "xy",
+    "a b",
+    "\u00e4",
+    "\u20ac",
+    "\U0001f600",
+    "1",
+    "null",
+    "=",
+    "&",
+    "%",
+    "+",
+    "\n",
+    "p",
+)
+BROKEN_FORMS = (
+    *(
+        "%",
+        "%4",
+        "%zz",
+        "a=%",
+        "a=x;b=y",
+        "%C3=x",
+        "a=%C3",
+        "a=%A4",
+        "a=\udcc3%A4",
+        "a=%C3\udca4",
+        "a=\udcff",
+    ),
+    *(
+        "a=%00",
+        "a=\0",
+        "%00=x",
+        "a=%ED%A0%80",
+        "a=%C0%80",
+        "a=%F4%90%80%80",
+        "\ufeffa=x",
+        "a=\ufffd",
+        "a=%EF%BF%BD",
+    ),
+    *("a=x%", "a%5=x", "a=%%41", "a=%2541", "a=%25%34%31"),
+)
+
+
+def _escaped(text: str) -> st.SearchStrategy[str]:
+    """A text in a form, any of its characters escaped."""
+
+    def char(each: str) -> st.SearchStrategy[str]:
+        code = "".join(f"%{byte:02x}" for byte in each.encode())
+        plain = {" ": "+"}.get(each, each if each not in "&=%+" else code)
+        return st.sampled_from((plain, plain, plain, code, code.upper()))
+
+    return st.tuples(*map(char, text)).map("".join)
+
+
+_PAIRS = st.tuples(
+    st.sampled_from((*NAMES, *NAMES, "", "b.c")).flatmap(_escaped),
+    st.sampled_from(("=", "=", "=", "=", "", "==")),
+    st.sampled_from(FORM_TEXTS).flatmap(_escaped),
+).map("".join)
+
+
+@st.composite
+def forms(draw: st.DrawFn) -> str:
+    """The body of a form: pairs of the names, mostly valid."""
+    pair = st.one_of(*[_PAIRS] * 20, st.sampled_from(("", *BROKEN_FORMS)))
+    text = "&".join(draw(st.lists(pair, max_size=5)))
+    if text and draw(st.integers(0, 9)) == 0:
+        at = draw(st.integers(0, len(text) - 1))
+        text = text[:at] + draw(st.sampled_from(("", *"%&=+;0f", "\x00"))) + text[at + 1 :]
     return text

@@ -1,12 +1,14 @@
-"""What the sidecar reads of a JSON body is what the engine reads, to the digit; or the engine decides."""
+"""What the sidecar reads of a JSON body or a form is what the engine reads; or the engine decides."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from urllib.parse import quote_plus, unquote
 
 import pytest
-from drawn_bodies import BROKEN, NUMBERS, bodies
+from drawn_bodies import BROKEN, BROKEN_FORMS, FORM_TEXTS, NUMBERS, bodies, forms
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from lowered import subject_of
@@ -115,6 +117,56 @@ def test_generated_bodies(bed: Bed, issuers: Issuers, data: st.DataObject) -> No
     judge(bed, issuers, "\n".join(rules), asked, Tally())
 
 
+FORM = "application/x-www-form-urlencoded"
+_FORM_FIELDS = (".a", ".a[0]", ".a[1]", ".b", '["b.c"][0]', '[""]', "")
+
+
+def _form_conditions(at: int, field: str) -> list[str]:
+    found = _conditions(at, field)
+    whole = f"input.parsed_body{field}"
+    found += [f'{whole} == ["x"]', f'{whole} == ["x", "\u00e4"]', f'concat(",", {whole}) == "x"']
+    return [*found, f'{whole} == "\u20ac"', f'"a b" in {whole}', f"count({whole}) >= 2"]
+
+
+FORM_CONDITIONS = tuple(each for at, field in enumerate(_FORM_FIELDS) for each in _form_conditions(at, field))
+WRITTEN = [
+    sent(template.replace("_", value), FORM)
+    for value in (*map(quote_plus, FORM_TEXTS), *BROKEN_FORMS)
+    for template in ("a=_", "a=x&a=_", "b=_", "_", "_=x", "a=_&_=a&b=y", "&&a=_&")
+]
+
+
+@pytest.mark.parametrize("field", _FORM_FIELDS)
+def test_forms(bed: Bed, issuers: Issuers, field: str) -> None:
+    """Each text and each broken form as a value and as a name, asked by conditions of every kind."""
+    for at, condition in enumerate(_form_conditions(len(field) % 2, field)):
+        tally = Tally()
+        judge(bed, issuers, f"allow if {condition}", WRITTEN[at % 3 :: 3], tally)
+
+
+def test_most_forms_are_read_in_the_sidecar(bed: Bed, issuers: Issuers) -> None:
+    """All but the broken ones, whatever their values."""
+    judge(bed, issuers, 'allow if input.parsed_body.a[0] == "x"', [sent("", FORM)], Tally())
+    asked = [sent(f"a={quote_plus(each)}&b=1", FORM) for each in FORM_TEXTS]
+    assert [seen.asked for seen in bed.ask(asked) if seen] == [False] * len(asked)
+    many = [sent("&".join(["b=1"] * count), FORM) for count in (1000, 1001)]
+    assert [seen.asked for seen in bed.ask(many) if seen] == [False, True]
+
+
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_generated_forms(bed: Bed, issuers: Issuers, data: st.DataObject) -> None:
+    """Whatever is asked of whatever form, no request is decided otherwise."""
+    condition = st.sampled_from(FORM_CONDITIONS)
+    rule = st.lists(condition, min_size=1, max_size=2, unique=True).map(
+        lambda parts: f"allow if {{ {'; '.join(parts)} }}"
+    )
+    rules = data.draw(st.lists(rule, min_size=1, max_size=4))
+    kinds = st.sampled_from((*[FORM] * 12, f"{FORM}; charset=utf-8", *KINDS))
+    asked = data.draw(st.lists(st.builds(sent, forms(), kinds), min_size=20, max_size=60))
+    judge(bed, issuers, "\n".join(rules), asked, Tally())
+
+
 KINDS = (
     *(
         "application/json; charset=utf-8",
@@ -124,13 +176,27 @@ KINDS = (
         "application/json-x",
     ),
     *("application/x-www-form-urlencoded", "application/x-www-form-urlencoded, application/json", ""),
+    *("application/grpc, application/x-www-form-urlencoded", "application/json, application/grpc"),
+    *("multipart/form-data; boundary=a", "multipart/form-data, application/x-www-form-urlencoded"),
 )
 
 
 def test_what_the_body_is_said_to_be(bed: Bed, issuers: Issuers) -> None:
     """The content type decides whether it is read, as in the engine; of other types it is null to both."""
     asked = [sent(body, kind) for kind in KINDS for body in ('{"a": 1}', "a=1", "", "{")]
-    for rules in ("allow if input.parsed_body.a == 1", "allow if not input.parsed_body.a"):
+    asked += [
+        Request("POST", "/", (("content-type", FORM), ("content-type", "application/json")), None, "a=1")
+    ]
+    asked += [replace(each, headers=(*each.headers[:-1], ("x-a", "1"))) for each in asked]
+    for rules in (
+        'allow if json.unmarshal(http.body).a == 1\nallow if input.parsed_body.a[0] == "1"',
+        "allow if json.unmarshal(http.body) == 1\nallow if not json.unmarshal(http.body)",
+        'allow if { json.unmarshal(http.headers["x-a"]) == 1; input.parsed_body.a[0] == "1" }',
+        'allow if { not json.unmarshal(http.headers["x-a"]); not input.parsed_body.a }',
+        "allow if input.parsed_body.a == 1",
+        "allow if not input.parsed_body.a",
+        'allow if input.parsed_body.a[0] == "1"',
+    ):
         judge(bed, issuers, rules, asked, Tally())
     [plain] = bed.ask([sent('{"a": 1}', "text/plain")])
     assert plain is not None
@@ -206,15 +272,28 @@ def test_what_is_no_json_is_denied(bed: Bed, issuers: Issuers, name: str) -> Non
     assert not seen.reached
 
 
-@pytest.mark.parametrize(
-    "condition", ['input.parsed_body.a == "x"', '"x" in input.parsed_body.a', "input.parsed_body.a < 2"]
-)
+_TEXTUAL = [
+    each
+    for each in WRITTEN
+    if "\ufffd" not in unquote(each.body.encode("utf-8", "surrogateescape").decode("utf-8", "replace"))
+]
+_EXPLAINED = {
+    'input.parsed_body.a == "x"': SPELLED,
+    '"x" in input.parsed_body.a': SPELLED,
+    "input.parsed_body.a < 2": SPELLED,
+    'input.parsed_body.a[0] == "x"': _TEXTUAL,
+    "count(input.parsed_body) == 2": _TEXTUAL,
+}
+
+
+@pytest.mark.parametrize("condition", _EXPLAINED)
 def test_explain_reads_bodies_as_the_sidecar_does(bed: Bed, issuers: Issuers, condition: str) -> None:
     """Where a request is decided, and how, is what `palisade explain` says; of few it cannot tell."""
-    subject = judge(bed, issuers, f"allow if {condition}", SPELLED, Tally())
+    written = _EXPLAINED[condition]
+    subject = judge(bed, issuers, f"allow if {condition}", written, Tally())
     snapshot = subject.enforcement.snapshot
     compared = 0
-    for request, seen in zip(SPELLED, bed.ask(SPELLED), strict=True):
+    for request, seen in zip(written, bed.ask(written), strict=True):
         if seen is None or seen.input is None:
             continue
         try:
@@ -224,7 +303,7 @@ def test_explain_reads_bodies_as_the_sidecar_does(bed: Bed, issuers: Issuers, co
         compared += 1
         assert read.asks == seen.asked, request
         assert read.asks or read.allowed == seen.reached, request
-    assert compared > 0.8 * len([each for each in bed.ask(SPELLED) if each and each.input])
+    assert compared > 0.8 * len([each for each in bed.ask(written) if each and each.input])
 
 
 # In a whole sidecar ----------------------------------------------------------------------------------------

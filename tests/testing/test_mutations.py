@@ -250,11 +250,6 @@ def _reader(own: str, other: str) -> Patch:
     return patch
 
 
-def _forms_read_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bodies, "_IS_JSON", predicate.YES)
-    _reader("is_json = find(", "is_json = true or find(")(monkeypatch)
-
-
 def _callers(**formats: str) -> Patch:
     """Who calls is read otherwise."""
 
@@ -382,7 +377,16 @@ MUTATIONS = (
         _reader("whole(unbased(claims), second)", "whole(unbased(head), second)"),
         'allow if io.jwt.decode(trim_prefix(http.headers["x-user"], "Bearer "))[1].sub == "alice"',
     ),
-    Mutation("forms read as JSON", _forms_read_as_json, "allow if not input.parsed_body.a"),
+    Mutation(
+        "JSON read as forms",
+        _reader('if find(kind, "application/json", 1, true) then', "if false then"),
+        "allow if input.parsed_body.a == 1",
+    ),
+    Mutation(
+        "escapes of forms are kept",
+        _reader('s = gsub(s, "%%(%x%x)", HEXADECIMAL)', ""),
+        'allow if input.parsed_body.a[0] == "x"',
+    ),
     Mutation("audiences unchecked", _audiences_unchecked, 'allow if claims.sub == "alice"'),
     Mutation(
         "any parameter for the first", _query_parameter_anywhere, 'allow if input.parsed_query.role[0] == "a"'

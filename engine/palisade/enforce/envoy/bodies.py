@@ -1,8 +1,8 @@
-"""JSON in requests: what of it Envoy can decide by, and the two filters by which it does.
+"""JSON and forms in requests: what of them Envoy can decide by, and the two filters by which it does.
 
-A request that the native filter leaves to the engine, and whose body is surely one piece of JSON, has its
-body read in the slot `palisade.body`, by a Lua script that lays the fields which the policy reads into the
-metadata; so are those of JSON and tokens in headers. The slot behind it, `palisade.told`, then holds the
+A request that the native filter leaves to the engine, and whose body is surely one piece of JSON or a form,
+has its body read in the slot `palisade.body`, by a Lua script that lays the fields that the policy reads into
+the metadata; so are those of JSON and tokens in headers. The slot behind it, `palisade.told`, then holds the
 decision once more, with the conditions on those fields. Where the script is not sure to read something as
 the engine does, it lays down nothing, and it stays the engine's: docs/decisions/bodies-in-the-sidecar.md.
 """
@@ -48,10 +48,15 @@ from palisade.enforce.envoy.tree import Entry, Verdict
 MAX_FIELDS = 64
 """So many fields are laid down; where a policy reads more, the engine reads them."""
 
-_JSON = "application/json"
+_JSON, _FORM, _GRPC = "application/json", "application/x-www-form-urlencoded", "application/grpc"
 _CONTENT_TYPE, _CONTENT_LENGTH = header_text("content-type"), header_text("content-length")
 
-PARSED = any_of(text_check(_CONTENT_TYPE, StringMatcher(contains=kind)) for kind in PARSED_TYPES)
+
+def _says(kind: str) -> Predicate:
+    return text_check(_CONTENT_TYPE, StringMatcher(contains=kind))
+
+
+PARSED = any_of(map(_says, PARSED_TYPES))
 """The engine parses the request's body. Of others `parsed_body` is null."""
 
 _ANYTHING = patterns.regex("(?s).*")
@@ -64,10 +69,13 @@ _EMPTY = all_of(
 )
 """There is no body: over HTTP/1 one is announced, over HTTP/2 it need not be."""
 
-_IS_JSON = text_check(_CONTENT_TYPE, StringMatcher(contains=_JSON))
+_IS_JSON = _says(_JSON)
+_IS_READ = any_of((_IS_JSON, all_of((_says(_FORM), negate(_says(_GRPC))))))
+"""The script reads what the engine makes `parsed_body` of."""
+
 _AT_HAND = all_of(
     (
-        # Up to 29,999 bytes, which no body makes cost more than some 1.2 ms. Without a length nobody knows,
+        # Up to 29,999 bytes, which no body makes cost more than some 1.4 ms. Without a length nobody knows,
         # and of what is larger than its buffer Envoy gives a script nothing but answers 413.
         any_of((text_check(_CONTENT_LENGTH, patterns.regex("[0-9]{1,4}|[12][0-9]{4}")), _EMPTY)),
         # Of these ext_authz reads no body.
@@ -82,7 +90,7 @@ FILLED = negate(any_of((_EMPTY, text_check(_CONTENT_LENGTH, patterns.regex("0+")
 
 
 def reads_body(fields: Iterable[Field]) -> bool:
-    """Whether any of the fields is of the body: the script has then read one that its type says is JSON."""
+    """Whether any of the fields is of the body: the script has then read one of which its type says how."""
     return any(not isinstance(each, Document) or each.place is None for each in {path[0] for path in fields})
 
 
@@ -93,7 +101,7 @@ def _readable(fields: Iterable[Field]) -> Predicate:
         return YES
     if any(isinstance(root, Document) and root.place is None for root in roots):
         return all_of((any_of((_IS_JSON, negate(PARSED))), _AT_HAND))
-    parsed = all_of((_IS_JSON, _AT_HAND))
+    parsed = all_of((_IS_READ, _AT_HAND))
     # The body of other types is null, and native already unless a header is to be read too.
     return any_of((parsed, negate(PARSED))) if any(isinstance(root, Document) for root in roots) else parsed
 
@@ -169,7 +177,8 @@ def _metadata(namespace: str, path: Iterable[str], wanted: EnvoyString) -> Check
 
 @lru_cache(1)
 def _script() -> str:
-    return files("palisade.enforce.envoy").joinpath("body.lua").read_text()
+    folder = files("palisade.enforce.envoy")
+    return "\n".join(folder.joinpath(name).read_text() for name in ("json.lua", "form.lua", "body.lua"))
 
 
 def _mark(wanted: str) -> str:

@@ -204,7 +204,10 @@ _DOUBTS = (
     ("the path has escapes", "requests whose segment has no escape are decided natively"),
     ("Base64", "programs that send ASCII, encoded as RFC 4648 has it, are decided natively"),
     ("holds no plain", "tokens and JSON as programs write them, in ASCII, are decided natively"),
-    ("plain JSON", "programs that send JSON with its length are decided natively, however it is written"),
+    (
+        "plain JSON",
+        "programs that send JSON or a form with its length are decided natively, however it is written",
+    ),
     ("is an object", "tokens in which the claim is an array are decided natively; nothing needs to be done"),
     ("more than", "tokens with fewer members are decided natively; == and x in claim are for any number"),
     (

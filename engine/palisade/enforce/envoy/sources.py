@@ -95,7 +95,7 @@ class FieldSource(ClaimSource):
     `parsed_body`, or at the document (`documents`).
 
     The reader lays down the kind of each, its value, and its size; of an array those members that are
-    strings, numbers or booleans. See `body.lua`.
+    strings, numbers or booleans. See `json.lua`.
     """
 
     @property

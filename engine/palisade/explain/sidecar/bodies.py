@@ -1,4 +1,4 @@
-"""What the reader of bodies lays down of a request; the script is `palisade/enforce/envoy/body.lua`."""
+"""What the reader of bodies lays down of a request; the script is `palisade/enforce/envoy/*.lua`."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ from typing import Any
 
 from envoy.extensions.filters.http.lua.v3.lua_pb2 import Lua
 
+from palisade.decide.urls import parse_query
 from palisade.enforce.envoy.documents import PARSED_BODY, Document
 from palisade.enforce.envoy.sources import field_name
 from palisade.enforce.envoy.tokens import Place
 from palisade.explain.sidecar.request import UnreadError
 
 _DEPTH, _DIGITS, _LONGEST, _EXPONENT, _LARGEST = 64, 15, 300, 4, 16384
+_MEMBERS, _PAIRS = 256, 1000
 _TEXTS = re.compile(r'\{coding = "([a-z0-9]+)", header = "([^"]*)", prefix = "([^"]*)"')
 _PLAIN = re.compile(r"[A-Za-z0-9_.+/=-]+")
 _TOKEN = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]*)")
@@ -52,9 +54,8 @@ def laid_down(reader: Lua, headers: Mapping[str, str], body: str | None) -> Mapp
         kinds = [each for each in ("parsed", "json", "text") if f"{each} = {{" in wanted]
         if kinds and body is None:
             raise UnreadError("a body that is not at hand")
-        is_json = "application/json" in headers.get("content-type", "")
         if "parsed" in kinds:
-            laid |= _of_json((PARSED_BODY,), (body or "null") if is_json else "null", names)
+            laid |= _of_value((PARSED_BODY,), _parsed(headers.get("content-type", ""), body or ""), names)
         if "json" in kinds and body:
             laid |= _of_json((Document("json"),), body, names)
         if "text" in kinds and body:
@@ -108,14 +109,37 @@ def _unbased(text: str, coding: str) -> str:
 
 def _of_json(root: tuple[object, ...], text: str, names: Collection[str]) -> dict[str, Any]:
     """What is laid down of a text that must be JSON. Raises ValueError and _LeftError."""
-    laid: dict[str, Any] = {}
-    value = json.loads(
+    return _of_value(root, _json(text), names)
+
+
+def _json(text: str) -> Any:
+    return json.loads(
         text,
         parse_int=_Number,
         parse_float=_Number,
         parse_constant=_refuse,
         object_pairs_hook=_object,
     )
+
+
+def _parsed(kind: str, body: str) -> Any:
+    """`parsed_body`. Raises ValueError, _LeftError and UnreadError."""
+    if body and "application/json" in kind:
+        return _json(body)
+    if not body or "application/grpc" in kind or "application/x-www-form-urlencoded" not in kind:
+        return None
+    values, error = parse_query(body)
+    pairs = [each for each in body.split("&") if each]
+    if error or "\0" in body or "%00" in body or len(pairs) > _PAIRS:
+        raise _LeftError
+    if any("\ufffd" in each for name, texts in values.items() for each in (name, *texts)):
+        raise UnreadError("a form with characters of which it matters how they are written")
+    return values
+
+
+def _of_value(root: tuple[object, ...], value: Any, names: Collection[str]) -> dict[str, Any]:
+    """What is laid down of a value. Raises _LeftError."""
+    laid: dict[str, Any] = {}
     for path, part in _parts(value, root):
         if len(path) - len(root) >= _DEPTH and isinstance(part, dict | list):
             raise _LeftError
@@ -167,9 +191,12 @@ def _laid(value: Any, *, wanted: bool) -> dict[str, Any]:
         return {"k": "string", "v": value, "n": float(len(value))}
     if isinstance(value, list):
         members = [_laid(each, wanted=wanted).get("v") for each in value if not isinstance(each, list | dict)]
+        members = [each for each in members if each is not None]
+        if wanted and len(members) > _MEMBERS:
+            raise _LeftError
         return {
             "k": "array",
-            "v": [each for each in members if each is not None] or None,
+            "v": members or None,
             "n": float(len(value)),
         }
     if isinstance(value, dict):

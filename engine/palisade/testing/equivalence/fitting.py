@@ -19,6 +19,7 @@ from palisade.testing.equivalence.subject import Subject
 from palisade.testing.equivalence.tokens import EXPIRES, Signer
 from palisade.testing.equivalence.walks import OWN_CLAIMS, WRITTEN, Place
 
+FORM = "application/x-www-form-urlencoded"
 ADDRESS = ("attributes", "source", "address", "socketAddress", "address")
 
 
@@ -87,12 +88,27 @@ def fit(request: Request, parts: Mapping[Place, Any], subject: Subject) -> Reque
         kept = tuple(each for each in request.headers if each[0].lower() != header)
         request = replace(request, headers=(*kept, (header, as_header(put({}, values), prefix, coding))))
     if body:
-        headers = [each for each in request.headers if each[0].lower() != "content-type"]
-        document = put({}, body)
-        request = replace(
-            request, body=dumps(document), headers=(*headers, ("content-type", "application/json"))
-        )
+        request = _with_body(request, put({}, body))
     return request
+
+
+def _with_body(request: Request, document: Any) -> Request:
+    """A form where the request says so and it can be one, otherwise JSON."""
+    said = [value for name, value in request.headers if name.lower() == "content-type"]
+    if FORM in said and isinstance(document, dict) and all(map(_is_texts, document.values())):
+        # Escaped throughout: who does not decode reads another.
+        pairs = (
+            f"{quote(name)}={''.join(f'%{byte:02x}' for byte in each.encode())}"
+            for name, texts in document.items()
+            for each in texts
+        )
+        return replace(request, body="&".join(pairs))
+    headers = [each for each in request.headers if each[0].lower() != "content-type"]
+    return replace(request, body=dumps(document), headers=(*headers, ("content-type", "application/json")))
+
+
+def _is_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(each, str) for each in value)
 
 
 def as_header(document: Any, prefix: str, coding: str) -> str:

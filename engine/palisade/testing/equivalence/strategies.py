@@ -22,7 +22,7 @@ from palisade.rego.text import dumps
 from palisade.testing.equivalence import near
 from palisade.testing.equivalence.aim import Aim
 from palisade.testing.equivalence.callers import PLACES, Caller, callers
-from palisade.testing.equivalence.fitting import ADDRESS, as_header, fit, is_address, is_sender
+from palisade.testing.equivalence.fitting import ADDRESS, FORM, as_header, fit, is_address, is_sender
 from palisade.testing.equivalence.requests import LOOPBACK, Request, Token
 from palisade.testing.equivalence.shape import claims_of, sendable
 from palisade.testing.equivalence.subject import Subject
@@ -48,7 +48,7 @@ _METHODS = ("GET", "POST", "PUT", "DELETE", "HEAD", "PATCH", "OPTIONS", "PURGE",
 _HEADERS = ("cookie", "content-type", "x-forwarded-for", "authorization", "accept", "x_odd")
 _TYPES = (
     *("application/json", "application/json; charset=utf-8", "Application/JSON", "text/plain"),
-    *("application/x-www-form-urlencoded", "application/jsonx", ""),
+    *(FORM, "application/jsonx", ""),
 )
 
 
@@ -135,7 +135,8 @@ class _Requests:
             parts["caller"] = st.one_of(st.none(), *[_choice(self.callers)] * 3)
         plain = st.fixed_dictionaries(parts).map(lambda found: Request(**found))
         if self._vocabulary.body:
-            plain = st.one_of(plain, *[plain.map(_with_json)] * 3)
+            forms = [plain.map(_with_form)] if any(map(_is_of_form, self._vocabulary.places)) else []
+            plain = st.one_of(plain, *[plain.map(_with_json)] * 3, *forms)
         if not self._vocabulary.aims:
             return plain.map(sendable)
         return st.one_of(plain, self._aimed(plain), self._aimed(plain)).map(sendable)
@@ -332,8 +333,25 @@ def _named(name: str, value: str) -> tuple[str, str]:
 
 def _with_json(request: Request) -> Request:
     """The request, which says that its body is JSON."""
+    return _saying(request, "application/json")
+
+
+def _with_form(request: Request) -> Request:
+    """The request, which says that its body is a form."""
+    return _saying(request, FORM)
+
+
+def _is_of_form(place: Sequence[object]) -> bool:
+    """Whether it may be the value of a form's field: a member of an array that an object has."""
+    match place:
+        case ("parsed_body", str(), int() | ("*", _)):
+            return True
+    return False
+
+
+def _saying(request: Request, kind: str) -> Request:
     others = tuple(each for each in request.headers if each[0].lower() != "content-type")
-    return replace(request, headers=(*others, ("content-type", "application/json")))
+    return replace(request, headers=(*others, ("content-type", kind)))
 
 
 @lru_cache(256)
