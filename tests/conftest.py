@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 sys.path.insert(0, str(Path(__file__).parent / "shared"))  # what tests of several folders use
@@ -15,3 +18,16 @@ sys.path.insert(0, str(Path(__file__).parent / "shared"))  # what tests of sever
 settings.register_profile("desk", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", settings.get_profile("desk"), derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "desk")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def temporary_files() -> Iterator[None]:
+    """A folder for temporary files that is gone at the end: a sidecar keeps its run folder there where the
+    engine has not taken all of its lines, which is how many a test ends. pytest's own stay where they were,
+    since longer paths would be too long for Unix sockets."""
+    with pytest.MonkeyPatch.context() as patched, tempfile.TemporaryDirectory(prefix="palisade-") as folder:
+        if "PYTEST_DEBUG_TEMPROOT" not in os.environ:
+            patched.setenv("PYTEST_DEBUG_TEMPROOT", tempfile.gettempdir())
+        patched.setenv("TMPDIR", folder)
+        patched.setattr(tempfile, "tempdir", folder)
+        yield
