@@ -56,7 +56,7 @@ def hand_written(issuers: Issuers) -> Iterator[Subject]:
         yield subject_of(policy, PROVIDERS[: 1 + at % 2], issuers, linear=0 if at % 3 == 2 else 4)
 
 
-@pytest.mark.timeout(0 if PAIRS > 10_000 else 120)
+@pytest.mark.timeout(0 if PAIRS > 10_000 else 300)
 def test_every_policy(bed: Bed, issuers: Issuers, capsys: pytest.CaptureFixture[str]) -> None:
     """As often as is asked for, each time with other requests; the seed is told where one differs."""
     subjects = [*default_policies(issuers), *published(issuers), *hand_written(issuers)]
