@@ -150,7 +150,26 @@ _BODIES = (
     'allow if claims.sub == "ünï"',
     'allow if http.path == "/%61"',
 )
+_MESH = (
+    *(
+        f'jwt := input.attributes.metadataContext.filterMetadata["envoy.filters.http.jwt_authn"].{name}\n'
+        f"allow if {{ {test} }}"
+        for name in ("corp", "partner", "nobody", "corp.org")
+        for test in (
+            '"admin" in jwt.roles',
+            'jwt.sub == "alice"',
+            "not jwt.sub",
+            "jwt",
+            'jwt.sub == http.headers["x-user"]',
+        )
+    ),
+    'allow if input.attributes.metadataContext.filterMetadata["envoy.filters.http.jwt_authn"].corp.tier > 2',
+    'allow if { input.attributes.contextExtensions.stage == "test" }\nallow if http.path == "/public"',
+    'allow if not input.attributes.contextExtensions.stage == "live"',
+)
 POLICIES = tuple(_HEAD + body for body in _BODIES)
+MESH = tuple(_HEAD + body for body in _MESH)
+"""Rules on what Envoy's filters left, as policies for a mesh read it; some can never hold."""
 
 
 def _user(

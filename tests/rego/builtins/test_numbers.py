@@ -168,7 +168,10 @@ def test_random_numbers_stay_the_same_within_a_query(call: Any) -> None:
 
 @pytest.mark.parametrize(
     ("x", "result"),
-    [("-12", -12), ("1e3", 1000), (".5", 0.5), ("5.", 5), (None, 0), (True, 1), (False, 0), (1.5, 1.5)],
+    [
+        *(("-12", -12), ("1e3", 1000), (".5", 0.5), ("5.", 5), ("+3", 3), ("+.5", 0.5), ("+0", 0)),
+        *((None, 0), (True, 1), (False, 0), (1.5, 1.5)),
+    ],
 )
 def test_to_number(call: Any, x: Any, result: Any) -> None:
     assert call("to_number", x) == result

@@ -14,6 +14,7 @@ from palisade.enforce.envoy.paths import CLEAN_QUERY
 from palisade.enforce.envoy.predicate import NO, YES, Predicate, Text, all_of, any_of, negate, text_check
 from palisade.enforce.envoy.sources import (
     HOST_TEXT,
+    METADATA,
     PATH_TEXT,
     TARGET_TEXT,
     ClaimSource,
@@ -24,6 +25,7 @@ from palisade.enforce.envoy.sources import (
     TextSource,
     Verified,
     find,
+    of_metadata,
 )
 from palisade.enforce.envoy.tokens import Token, Tokens, part_of
 from palisade.rego.errors import NOWHERE, Location
@@ -136,6 +138,8 @@ class Context:
         return self._source(term)
 
     def _find(self, path: tuple[object, ...]) -> Source | None:
+        if path[: len(METADATA)] == METADATA:
+            return of_metadata(path[len(METADATA) :], self._everyone)
         if not all(type(step) is str for step in path):
             return find(path, self._providers)  # where 1 and 1.0 are two keys, though equal
         known = self._found_before.get((path, self._providers), self)

@@ -203,6 +203,10 @@ _DOUBTS = (
     ),
     ("the path has escapes", "requests whose segment has no escape are decided natively"),
     ("Base64", "programs that send ASCII, encoded as RFC 4648 has it, are decided natively"),
+    (
+        "plain digits",
+        "numbers without a sign, a point or an exponent, and plain versions, are decided natively",
+    ),
     ("holds no plain", "tokens and JSON as programs write them, in ASCII, are decided natively"),
     (
         "plain JSON",

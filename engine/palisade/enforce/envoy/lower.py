@@ -19,6 +19,7 @@ from palisade.enforce.envoy.bounds import ALWAYS, NEVER, Bounds, Reason, both, e
 from palisade.enforce.envoy.claims import claim_defined, claim_has, claim_has_matching, claim_kind
 from palisade.enforce.envoy.context import DIRTY, DIRTY_QUERY, NOTHING, Notes
 from palisade.enforce.envoy.documents import Field, of_body_text, of_parsed_body
+from palisade.enforce.envoy.measures import Measures
 from palisade.enforce.envoy.predicate import NO, Predicate, all_of, any_of, negate
 from palisade.enforce.envoy.sources import (
     Address,
@@ -35,7 +36,6 @@ from palisade.enforce.envoy.sources import (
     Verified,
 )
 from palisade.enforce.envoy.strings import text_matcher
-from palisade.enforce.envoy.texts import Texts
 from palisade.enforce.envoy.times import kind_of, moment_of
 from palisade.enforce.envoy.tokens import Token, Tokens
 from palisade.rego.partial.formula import (
@@ -60,7 +60,7 @@ MEMBERS = 8
 UNVERIFIED = "a token is there that Envoy does not take, or not as the policy does"
 
 
-class Lowering(Texts):
+class Lowering(Measures):
     """Lowers the formulas of one policy. `notes` tells what else is to be said of them."""
 
     def __init__(
@@ -230,16 +230,8 @@ class Lowering(Texts):
                 return NEVER
         match atom.source:
             case Apply("split", (text, Known(str(mark)))) if len(mark) == 1 and mark.isascii():
-                values = _strings_of(body, element)
-                if values is not None:
-                    values = [value for value in values if mark not in value]
-                    return self._matches(text, patterns.some_piece_is(mark, values)) if values else NEVER
-                trimmed = _strings_of(body, Apply("trim_space", (element,)))
-                if trimmed is not None and not mark.isspace():
-                    trimmed = [each for each in trimmed if mark not in each and each == each.strip()]
-                    pattern = patterns.some_piece_spaced(mark, trimmed) if trimmed else patterns.NOTHING
-                    return self._plainly(text, pattern) or self._iterates(atom)
-                return self._some_piece(text, mark, body, element) or self._iterates(atom)
+                found = self._some_piece_matches(text, mark, body, element)
+                return found or self._some_piece(text, mark, body, element) or self._iterates(atom)
         return self._iterates(atom)
 
     def _iterates(self, atom: Exists) -> Bounds:

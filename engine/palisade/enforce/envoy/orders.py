@@ -26,7 +26,7 @@ from palisade.rego.partial.terms import Apply, Known, Symbol
 
 ORDER = {"lt": "_<_", "lte": "_<=_", "gt": "_>_", "gte": "_>=_"}
 """The builtins that compare by order, and what CEL calls them."""
-_MIRRORED = {"lt": "gt", "lte": "gte", "gt": "lt", "gte": "lte"}
+MIRRORED = {"lt": "gt", "lte": "gte", "gt": "lt", "gte": "lte"}
 
 
 class Orders(Atoms):
@@ -63,7 +63,7 @@ class Orders(Atoms):
         left, right = term.args
         name = term.name
         if isinstance(left, Known) or moment_of(right) is not None:
-            left, right, name = right, left, _MIRRORED[name]
+            left, right, name = right, left, MIRRORED[name]
         moment = moment_of(left)
         if moment is not None:
             return self._time_compared(moment, name, right) or self._uncalled(term)

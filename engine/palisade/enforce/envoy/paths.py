@@ -107,6 +107,16 @@ def segment_matching(index: int, matcher: StringMatcher) -> str | None:
     return f"{_lead(index)}{before}{spelled(text)}{behind}"
 
 
+def segment_matched(index: int, pattern: str) -> str:
+    """The pattern, one of plain characters, matches segment `index`."""
+    return f"{_lead(index)}(?:{_within(pattern, '/')}){'' if index < 0 else '(?:/.*)?'}"
+
+
+def _within(pattern: str, end: str) -> str:
+    """The pattern, so that what it leaves open stays before a character."""
+    return pattern.replace("(?s)", "").replace(".*", f"[^{end}]*")
+
+
 # Queries ----------------------------------------------------------------------------------------------------
 
 _QUERY = r"(?s)[^?]*\?"
@@ -125,6 +135,11 @@ def some_parameter_is(name: str, values: Iterable[str]) -> str:
 def first_parameter_is(name: str, values: Iterable[str]) -> str:
     """The first pair of the name has one of the values."""
     return f"{_QUERY}(?:{_other(name)}&)*{_pair(name, values)}(?:&.*)?"
+
+
+def first_parameter_matching(name: str, value: str) -> str:
+    """The first pair of the name has a value that the pattern matches, one of plain characters."""
+    return f"{_QUERY}(?:{_other(name)}&)*{quote(name)}=(?:{_within(value, '&')})(?:&.*)?"
 
 
 def only_parameter_is(name: str, values: Iterable[str]) -> str:

@@ -56,12 +56,6 @@ def alternatives(texts: Iterable[str]) -> str:
     return "(?:" + "|".join(quote(text) for text in sorted(texts)) + ")"
 
 
-def some_piece_is(delimiter: str, values: Iterable[str]) -> str:
-    """Some piece of a text split at a one-character delimiter is one of the values."""
-    mark = quote(delimiter)
-    return f"(?s)(?:.*{mark})?{alternatives(values)}(?:{mark}.*)?"
-
-
 def piece_is(delimiter: str, index: int, values: Iterable[str]) -> str:
     """Piece `index` of a text split at a one-character delimiter is one of the values."""
     mark = quote(delimiter)
@@ -80,13 +74,6 @@ def pieces_are(delimiter: str, counts: Iterable[int]) -> str:
 def spaced(texts: Iterable[str]) -> str:
     """One of the texts, with space of ASCII around it."""
     return f"(?s){SPACE}{alternatives(texts)}{SPACE}"
-
-
-def some_piece_spaced(delimiter: str, texts: Iterable[str]) -> str:
-    """Some piece of a text split at a one-character delimiter, one that is no space, is one of the texts but
-    for space around it."""
-    mark = quote(delimiter)
-    return f"(?s)(?:.*{mark})?{SPACE}{alternatives(texts)}{SPACE}(?:{mark}.*)?"
 
 
 def search(pattern: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeAlias
@@ -23,6 +23,7 @@ from envoy.extensions.matching.input_matchers.metadata.v3.metadata_pb2 import Me
 from envoy.type.matcher.v3.http_inputs_pb2 import HttpRequestHeaderMatchInput
 from envoy.type.matcher.v3.value_pb2 import ValueMatcher
 
+from palisade.decide.input import FUNCTION
 from palisade.enforce.envoy import cel
 from palisade.enforce.envoy.paths import is_plain_parameter
 from palisade.enforce.envoy.predicate import Check, Text, custom_check, typed
@@ -274,9 +275,12 @@ TARGET_TEXT = header_text(":path")
 HOST_TEXT = header_text(":authority")
 ADDRESS_TEXT = Text.of("address", DirectSourceIPInput())
 
+METADATA = ("attributes", "metadataContext", "filterMetadata", JWT_AUTHN)
+"""Where the input has what Envoy's JWT filter leaves: the claims of each verified token, by its provider."""
+
 _HTTP = ("attributes", "request", "http")
 _LAST = ("parsed_path", Apply("minus", (Apply("count", (Input(("parsed_path",)),)), Known(1))))
-_SOURCE = ("attributes", "source")
+_SOURCE, _EXTENSIONS = ("attributes", "source"), ("attributes", "contextExtensions")
 _ADDRESS = ("attributes", "source", "address", "socketAddress", "address")
 _PSEUDO = {"method": ":method", "path": ":path", "host": ":authority", "scheme": ":scheme"}
 
@@ -306,6 +310,8 @@ def find(path: Sequence[object], providers: Sequence[str]) -> Source | None:
     if parts[:2] == _SOURCE and len(parts) > 2 and parts[2] in ("principal", "certificate"):
         # The certificate itself is not asked for (`include_peer_certificate`).
         return PRINCIPAL if parts[2:] == ("principal",) else Missing()
+    if parts[:2] == _EXTENSIONS and len(parts) > 2 and type(parts[2]) is str and parts[2] != FUNCTION:
+        return Missing()  # the sidecar's filter has no others
     if parts[0] == "attributes" and _ADDRESS[: len(parts)] == parts:
         return Address() if parts == _ADDRESS else Given()
     return None
@@ -359,6 +365,17 @@ def _query(parts: tuple[object, ...]) -> Source | None:
             return Parameter(name)
         case (str(), str() | None | float()) | (str(), int() | str(), _, *_):
             return Missing()
+    return None
+
+
+def of_metadata(parts: Sequence[object], providers: Collection[str]) -> Source | None:
+    """What stands below `METADATA`: of whichever provider, the claims, where its token was verified."""
+    match parts:
+        case (str(provider), *below):
+            if provider not in providers:
+                return Missing()  # nothing else is left there, or shown
+            steps = [key for key in below if type(key) is int or (type(key) is str and key)]
+            return ClaimSource((provider, *steps)) if len(steps) == len(below) else None
     return None
 
 

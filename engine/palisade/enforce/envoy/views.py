@@ -104,6 +104,10 @@ def _taken(term: Apply) -> str | None:
         ):
             other = f"[^{_class(mark)}]*"
             return f"(?s)^(?:{other}{_class(mark)}){{{at}}}({other})(?:{_class(mark)}.*)?$"
+        case Apply(".", (Apply("split", (_, Known(str(mark)))) as whole, last)) if len(
+            mark
+        ) == 1 and last == Apply("minus", (Apply("count", (whole,)), Known(1))):
+            return f"(?s)^(?:.*{_class(mark)})?([^{_class(mark)}]*)$"
         case Apply("trim_prefix", (_, Known(str(text)))):
             return f"(?s)^(?:{patterns.quote(text)})?(.*)$"
         case Apply("trim_suffix", (_, Known(str(text)))):

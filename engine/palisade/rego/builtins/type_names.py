@@ -84,7 +84,7 @@ def to_number(x: Value) -> Number:
     # A float of 64 bits must be able to hold it, although its digits are kept.
     if abs(Decimal(x)) >= Decimal(2) ** 1024:
         raise BuiltinError(f"strconv.ParseFloat: parsing {quote(x)}: value out of range")
-    return _parse(x)
+    return _parse(x.removeprefix("+"))
 
 
 @builtin("cast_array", pure=True)

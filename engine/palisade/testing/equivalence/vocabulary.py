@@ -14,6 +14,7 @@ from decimal import Decimal
 from typing import Any
 
 from palisade.enforce.envoy.documents import PARSED_BODY, Document, field_of
+from palisade.enforce.envoy.sources import METADATA
 from palisade.rego import ir
 from palisade.rego.partial import evaluate
 from palisade.rego.partial.flow import all_stmts
@@ -171,6 +172,8 @@ def place_of(term: object) -> Place | None:
     """Where in the input a term walks to; None for one that is no walk, or whose steps are not all known."""
     if isinstance(term, Input):
         steps = term.path
+        if steps[: len(METADATA)] == METADATA and len(steps) > len(METADATA):
+            steps = ("identity", "claims", *steps[len(METADATA) + 1 :])  # of the provider who signs
     elif isinstance(term, Element) and not term.of_keys:
         source = place_of(term.source)
         if source is None:
