@@ -151,6 +151,18 @@ def test_a_sidecar_tells_few_headers_and_the_others_are_not_known() -> None:
     assert told["change"] == ['header user-agent must be "blue" (now missing)']
 
 
+def test_who_calls_is_known_of_what_a_sidecar_decided() -> None:
+    """A line of the sidecar names the caller, or says by naming none that there was none."""
+    rules = 'default allow := false\n\nallow if input.peer in {"spiffe://a/shop"}\n'
+    document = native(request("GET", "/a"))
+    assert brief(document, Decider.NATIVE, rules)["failed"]["values"] == ["input.peer is undefined"]
+    document["attributes"]["source"]["principal"] = document["peer"] = "spiffe://a/cart"
+    found = brief(document, Decider.NATIVE, rules)
+    assert found["failed"]["values"] == ['input.peer is "spiffe://a/cart"']
+    assert found["change"] == ['who calls must be "spiffe://a/shop" (now "spiffe://a/cart")']
+    assert "unknown" not in found
+
+
 def test_no_change_is_proposed_that_hangs_on_what_is_not_known() -> None:
     """With the path changed a request is allowed, unless it has the header: nobody can tell."""
     rules = 'default allow := false\n\nallow if {\n\thttp.path == "/open"\n\tnot http.headers["x-bad"]\n}\n'

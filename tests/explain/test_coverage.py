@@ -95,6 +95,23 @@ def test_else_branches_are_reported_with_their_rule(tmp_path: Path) -> None:
     assert any("rand.intn" in each.reason and each.place.location.row == 5 for each in rule.residues)
 
 
+def test_what_a_branch_answers_with_is_shown_at_the_branch(tmp_path: Path) -> None:
+    """The reason stood at the rule's first line, whose answer is native. What is so of all branches is said
+    once."""
+    report = covered(
+        tmp_path,
+        'allow := {"allowed": true} if {\n\tinput.parsed_query.a[_] == "1"\n'
+        '} else := {"allowed": false, "body": "no"} if {\n\thttp.method == "GET"\n'
+        '} else := {"allowed": false, "body": sprintf("no %s here", [http.headers["x-a"]])}\n',
+    )
+    [rule] = report.rules
+    answers, queries = sorted(rule.residues, key=lambda each: each.reason)
+    assert answers.reason == "answers with values of the request"
+    assert str(answers.place.location) == "policies/allow.rego:8:3"
+    assert "sprintf" in answers.place.line
+    assert "query has escapes" in queries.reason
+
+
 def test_odd_paths_are_a_doubt_of_policies_that_look_at_segments(tmp_path: Path) -> None:
     assert covered(tmp_path, 'allow if http.path == "/a"\n').doubts == ()
     [doubt] = covered(tmp_path, 'allow if input.parsed_path == ["a"]\n').doubts

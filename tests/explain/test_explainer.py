@@ -129,6 +129,17 @@ def test_nearest_are_the_rules_with_the_fewest_conditions_to_meet() -> None:
     assert all(not each.held for each in found.nearest)
 
 
+def test_a_rule_with_branches_is_among_the_nearest_once() -> None:
+    """Each branch is a case of its own: the account of the rule stood there twice."""
+    rules = (
+        'allow := {"allowed": true, "headers": {"x-by": "key"}} if {\n\thttp.method == "GET"\n'
+        '\thttp.headers["x-key"] == "a"\n} else := {"allowed": true} if http.path == "/open"\n\n'
+        'else := {"allowed": false}\n'
+    )
+    found = explainer_of(rules).explain(request("GET", "/a"))
+    assert [each.location.row for each in found.nearest] == [7]
+
+
 def test_rules_that_only_the_evaluator_can_tell_are_asked_one_by_one() -> None:
     rules = "\n".join(
         f'allow if crypto.sha256(http.headers["x-{n}"]) == crypto.sha256("{n}")' for n in range(9)

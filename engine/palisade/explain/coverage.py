@@ -131,10 +131,14 @@ def _of_rule(rule: CheckedRule, by: Rules, found: Sequence[RuleCoverage], index:
         elif not any(each.native or each.conditional for each in found):
             where = Where.RESIDUAL
     reasons = dict.fromkeys(reason for each in found for reason in each.reasons)
-    residues = dict.fromkeys(
-        Residue(each.text, each.hint, each.always, place_of(each, (rule, *by), index)) for each in reasons
-    )
-    return RuleReport(rule.rule.loc, index.line(rule.rule.loc), where, tuple(residues))
+    residues: dict[tuple[str, Location | None], Residue] = {}
+    heads = {branch.location for branch in branches(rule)}
+    for each in reasons:
+        place = place_of(each, (rule, *by), index)
+        # What no expression is to blame for is said once, and not of each branch.
+        key = each.text, None if place.location in heads else place.location
+        residues.setdefault(key, Residue(each.text, each.hint, each.always, place))
+    return RuleReport(rule.rule.loc, index.line(rule.rule.loc), where, tuple(residues.values()))
 
 
 def _of_default(rule: CheckedRule, others: Sequence[RuleReport], index: RuleIndex) -> RuleReport:

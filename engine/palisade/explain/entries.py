@@ -12,7 +12,7 @@ from typing import Any
 from palisade.decide.access import TOLD_HEADERS
 from palisade.decide.event import Decider
 from palisade.decide.mask import REDACTED
-from palisade.explain.edits import HTTP, look_up
+from palisade.explain.edits import HTTP, PEER, PRINCIPAL, look_up
 from palisade.explain.rules import RuleIndex, branches
 from palisade.rego import ast
 from palisade.rego.check.model import CheckedRule
@@ -27,6 +27,8 @@ _TOLD: tuple[Path, ...] = (
     *((*HTTP, name) for name in ("method", "path", "host", "scheme")),
     *((*HTTP, "headers", name) for name in TOLD_HEADERS),
     ("attributes", "source", "address"),
+    PRINCIPAL,
+    PEER,
     ("parsed_path",),
     ("parsed_query",),
     ("identity",),

@@ -328,7 +328,8 @@ class Explainer:
         """The rules that would allow with the fewest changes, the nearest first; all rules, and false, where
         that cannot be told."""
         places = [each.rule for each in search.nearest(MOST_NEAREST + 1)]
-        rules = [rule for rule in map(self._rule_at, places) if rule is not None]
+        # A rule and its `else` branches are several cases, and one rule.
+        rules = list({id(rule): rule for rule in map(self._rule_at, places) if rule is not None}.values())
         behind = self.index.with_those_behind(rules or self.rules)
         return tuple(rule for rule, _ in behind if not rule.rule.default)[:MOST_TRACED], bool(rules)
 

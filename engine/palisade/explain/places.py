@@ -34,9 +34,9 @@ class Place:
 
 def place_of(reason: Reason, rules: Sequence[CheckedRule], index: RuleIndex) -> Place:
     """The expression that a reason is about, of a rule or one of those that hand on to it, which follow it;
-    the rule's head where that cannot be told."""
+    the head of its branch, or else of the rule, where that cannot be told."""
     rule, known = rules[0], reason.location
-    heads = {_spot(each.location) for each in branches(rule)}
+    heads = {_spot(each.location): each.location for each in branches(rule)}
     exact = _spot(known) not in heads and known.row > 0
     wanted = _Wanted.of(reason.atom) if reason.atom is not None else None
     best: tuple[int, ast.Statement, ast.Node] | None = None
@@ -50,7 +50,8 @@ def place_of(reason: Reason, rules: Sequence[CheckedRule], index: RuleIndex) -> 
     if exact:
         return Place(known, index.line(known), "")
     if best is None:
-        return Place(rule.rule.loc, index.line(rule.rule.loc), "")
+        head = heads.get(_spot(known), rule.rule.loc)
+        return Place(head, index.line(head), "")
     _, whole, part = best
     return Place(part.loc, index.line(part.loc), index.text(whole))
 
