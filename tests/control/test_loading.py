@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from collections import Counter
 from collections.abc import Callable
 from types import FunctionType, MethodType
 from typing import Any
@@ -13,6 +14,7 @@ from control_helpers import ALLOW, SUM, Project
 from palisade.control.loading import Deployment, Known, lower, read
 from palisade.enforce.envoy.dealing import part_of
 from palisade.enforce.envoy.parts import name_of
+from palisade.explain.compiled import compiled
 from palisade.policy.attribution import attribute
 from palisade.policy.history import RuleCounts
 from palisade.policy.revisions import Revision
@@ -42,6 +44,39 @@ allow if {
 checked := "POST" if input.function == "hello"
 
 checked := crypto.sha256(http.path) if input.function == "orders"
+"""
+
+BRANCHES = """package palisade.identity
+
+import input.attributes.request.http
+
+default allow := false
+
+allow := team if input.function == "hello"
+
+default team := false
+
+team if {
+	http.method == "GET"
+} else := false if {
+	http.method == "HEAD"
+}
+
+team if {
+	http.method == "PUT"
+	input.parsed_query.page[0] == "1"
+} else := false if {
+	http.method == "PUT"
+}
+
+team if {
+	http.method == "POST"
+	crypto.sha256(http.path) == "00"
+} else := false if {
+	http.method == "POST"
+}
+
+allow if input.function == "orders"
 """
 
 RULES = "".join(f'\nallow if input.attributes.request.http.path == "/{at}"\n' for at in range(20))
@@ -132,6 +167,20 @@ def test_a_line_that_comes_leaves_what_sidecars_have_as_it_is(project: Project) 
     )
     assert changed(second, third) == {"palisade.attributes", name_of(part_of("/t"))}
     assert second.revision.marked != first.revision.marked == first.revision.id
+
+
+def test_rules_are_counted_as_compile_counts_them(project: Project) -> None:
+    """A rule with `else` branches is one, and a default rule none, also one that another rule hands on to: the
+    status counted each case, and told of four rules where `palisade compile` told of one."""
+    project.allow.write_text(BRANCHES)
+    reading = read(project.file, Known())
+    assert reading.revision is not None, reading.errors
+    deployment = lower(reading.revision, {})
+    assert deployment.rules == RuleCounts(conditional=2, residual=1)
+    function = reading.revision.inventory.functions["hello"]
+    rules = compiled(reading.revision, function).coverage.rules
+    told = Counter(str(each.where) for each in rules if not each.line.startswith("default"))
+    assert told == {"settled": 1, "conditional": 2, "residual": 1}
 
 
 def test_an_edit_leaves_nothing_to_the_collector(project: Project) -> None:

@@ -8,11 +8,13 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from types import MappingProxyType
 
+from palisade import rego
 from palisade.enforce.envoy import Enforcement, RuleCoverage, Verdict, compile_sidecar
 from palisade.policy import inventory_file, revisions, sets
 from palisade.policy.history import RuleCounts
@@ -52,7 +54,7 @@ class Deployment:
         """How many rules there are, each counted as at the function where it needs the engine most."""
         if len(self.enforcements) == 1:
             (only,) = self.enforcements.values()
-            return counted(only.coverage)
+            return counted(only.coverage, self.revision.policy)
         found: dict[tuple[Location, Verdict], RuleCoverage] = {}
         for enforcement in self.enforcements.values():
             for each in enforcement.coverage:
@@ -62,14 +64,43 @@ class Deployment:
                     found[rule] = each
                 elif not each.native:
                     found[rule] = known.and_of(each)
-        return counted(found.values())
+        return counted(found.values(), self.revision.policy)
 
 
-def counted(coverage: Collection[RuleCoverage]) -> RuleCounts:
-    """How many rules the sidecar decides, always or but for some requests, and how many the engine."""
-    native = sum(each.native for each in coverage)
-    conditional = sum(each.conditional for each in coverage)
-    return RuleCounts(native, conditional, len(coverage) - native - conditional)
+def counted(coverage: Iterable[RuleCoverage], policy: rego.Policy) -> RuleCounts:
+    """How many rules the sidecar decides, always or but for some requests, and how many the engine: of the
+    policy that is covered, as `palisade compile` counts them. `default` rules are left out."""
+    rows = _rows(policy)
+    native: dict[object, bool] = {}
+    """By rule, whether all of it is."""
+    at_times: set[object] = set()
+    for each in coverage:
+        at = _row(each.location)
+        rule = rows.get(at, at)
+        if rule is None:
+            continue
+        native[rule] = each.native and native.get(rule, True)
+        if each.native or each.conditional:
+            at_times.add(rule)
+    others = [rule for rule, all_of_it in native.items() if not all_of_it]
+    conditional = sum(rule in at_times for rule in others)
+    return RuleCounts(len(native) - len(others), conditional, len(others) - conditional)
+
+
+def _rows(policy: rego.Policy) -> dict[tuple[str, int], tuple[str, int] | None]:
+    """The row of the rule for that of each of its `else` branches; None for that of a `default` rule."""
+    found: dict[tuple[str, int], tuple[str, int] | None] = {}
+    for rule in chain.from_iterable(policy.checked.rules.values()):
+        own = rule.rule
+        if own.default:
+            found[_row(own.head.loc)] = None
+        for branch in own.orelse:
+            found[_row(branch.loc)] = _row(own.loc)
+    return found
+
+
+def _row(location: Location) -> tuple[str, int]:
+    return location.file, location.row
 
 
 @dataclass(frozen=True, slots=True)
