@@ -180,6 +180,71 @@ class TestForms:
         assert "few headers and no body" in out
         assert "parsed_query/token" in out
 
+    def test_an_entry_that_the_explanation_differs_from_says_so(self, run: Run, project: Path) -> None:
+        """What is masked counts as missing, so another rule may decide: that looked like what happened."""
+        (project / "policies" / "allow.rego").write_text(
+            "package palisade.identity\n\ndefault allow := false\n\n"
+            'allow if input.attributes.request.http.headers["x-api-key"] == "k"\n'
+        )
+        told = {
+            "allowed": True,
+            "status": 200,
+            "rule": "elsewhere/policies/allow.rego:5",
+            "function": "hello",
+        }
+        http = {"method": "GET", "path": "/", "headers": {}}
+        entry: dict[str, Any] = {
+            "input": {"attributes": {"request": {"http": http}}},
+            "palisade": told,
+            "erased": ["/input/attributes/request/http/headers/x-api-key"],
+        }
+        ended = run("explain", "-", stdin=json.dumps(entry))
+        assert ended.code == 1
+        assert "the log has it otherwise, allowed by elsewhere/policies/allow.rego:5" in ended.out
+        ended = run("explain", "-", "-H", "X-Api-Key: k", stdin=json.dumps(entry))
+        assert ended.code == 0
+        assert "note" not in ended.out
+        other = run("explain", "-", stdin=json.dumps({**entry, "palisade": {**told, "revision": "0123abcd"}}))
+        assert "revision 0123abcd decided, and these policies are " in other.out
+        failed = {
+            **entry,
+            "palisade": {**told, "allowed": False, "status": 429},
+            "error": {"message": "late"},
+        }
+        assert (
+            "denied with 429 by elsewhere/policies/allow.rego:5: late"
+            in run("explain", "-", stdin=json.dumps(failed)).out
+        )
+
+    def test_options_add_to_an_input(self, run: Run, project: Path) -> None:
+        """They were passed over in silence."""
+        (project / "policies" / "allow.rego").write_text(
+            "package palisade.identity\n\nallow if {\n"
+            '\tinput.identity.claims == {"sub": "a", "roles": ["x"]}\n'
+            '\tinput.identity.provider == "corp"\n\tinput.parsed_body.n == 1\n\tinput.peer == "spiffe://a/b"\n'
+            '\tinput.attributes.source.address.socketAddress.address == "192.0.2.1"\n}\n'
+        )
+        http = {"headers": {"content-type": "application/json", "content-length": "0"}}
+        attributes = {"request": {"http": http}, "source": {"address": {"socketAddress": {"portValue": 1}}}}
+        identity = {"provider": "corp", "claims": {"sub": "a", "roles": ["y"]}}
+        (project / "input.json").write_text(json.dumps({"attributes": attributes, "identity": identity}))
+        options = {
+            "--claim": 'roles=["x"]',
+            "--body": '{"n": 1}',
+            "--source": "192.0.2.1",
+            "--caller": "spiffe://a/b",
+        }
+        given = [part for option in options.items() for part in option]
+        assert run("explain", "input.json", *given).code == 0
+        for option in options:
+            without = [part for each in options.items() if each[0] != option for part in each]
+            assert run("explain", "input.json", *without).code == 1, option
+        broken = run("explain", "input.json", "--body", "{")
+        assert (broken.code, "the body is no JSON" in broken.err) == (2, True)
+        (project / "input.json").write_text('{"attributes": []}')
+        odd = run("explain", "input.json", "-H", "a: b")
+        assert (odd.code, "other than JSON objects" in odd.err) == (2, True)
+
     def test_an_entry_names_its_function(self, run: Run, project: Path) -> None:
         """With several functions no option is needed for it, and one that names none is asked for."""
         settings = (project / "palisade.yaml").read_text()
@@ -228,6 +293,8 @@ class TestForms:
             (["GET /x", "--claim", "a=1", "--provider", "cop"], "no provider 'cop'"),
             (["GET open"], "write GET /open"),
             (["GET ftp://x/y"], "is no URL of HTTP"),
+            (["GET /x", "--source", "here"], "'here' is no IP address"),
+            (["GET /x", "--entry", "1"], "only a HAR file has entries"),
             (["gone.json"], "no such file"),
             # As Python reads bytes that are no UTF-8, or any but ASCII under LC_ALL=C.
             (["GET /\udcf6"], "cannot be read as text"),

@@ -170,8 +170,8 @@ def test_a_line_that_comes_leaves_what_sidecars_have_as_it_is(project: Project) 
 
 
 def test_rules_are_counted_as_compile_counts_them(project: Project) -> None:
-    """A rule with `else` branches is one, and a default rule none, also one that another rule hands on to: the
-    status counted each case, and told of four rules where `palisade compile` told of one."""
+    """A rule with `else` branches is one, and a default rule none, also one that another rule hands on to:
+    the status counted each case, and told of four rules where `palisade compile` told of one."""
     project.allow.write_text(BRANCHES)
     reading = read(project.file, Known())
     assert reading.revision is not None, reading.errors

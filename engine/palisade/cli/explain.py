@@ -93,7 +93,8 @@ def explain(
             found = explainer.refuse(asked.problem)
         else:
             found = explainer.explain(asked.document, Budget(SECONDS), problem=asked.problem)
-    found = replace(found, notes=(*asked.notes, *found.notes))
+    told = explained.unlike(asked.logged, found, revision.id)
+    found = replace(found, notes=(*asked.notes, *told, *found.notes))
     shown = explained.Shown(found, explainer, _given(file, decision, v0=v0))
     if output is Output.JSON:
         print_json(shown.as_json())

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from pathlib import PurePath
 from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
 from palisade.cli.output import print_diagnostics
+from palisade.cli.requests.given import Logged
 from palisade.decide.mask import Mask
 from palisade.explain.coverage import Residue
 from palisade.explain.discreet import Discreet
@@ -209,6 +211,26 @@ class Shown:
             ],
             "command": self._command(flip) or None,
         }
+
+
+def unlike(logged: Logged | None, found: Explanation, revision: str) -> tuple[str, ...]:
+    """Says of an entry of the decision log that it tells of another outcome, and what that may come from."""
+    if logged is None:
+        return ()
+    rule = "" if found.rule is None else f"{found.rule.file}:{found.rule.row}"
+    # Files are named from where the command or the engine was started.
+    same_rule = not (logged.rule and rule) or PurePath(logged.rule).name == PurePath(rule).name
+    if (logged.allowed, logged.status or found.status) == (found.allowed, found.status) and same_rule:
+        return ()
+    was = "allowed" if logged.allowed else f"denied with {logged.status}" if logged.status else "denied"
+    by = f" by {logged.rule}" if logged.rule else ""
+    if logged.error:
+        why = logged.error
+    elif logged.revision and logged.revision != revision:
+        why = f"revision {logged.revision} decided, and these policies are {revision}"
+    else:
+        why = "what counts as missing here was there: add it by -H, --claim or --body"
+    return (f"the log has it otherwise, {was}{by}: {why}",)
 
 
 def _marks() -> dict[bool | None, tuple[str, str]]:

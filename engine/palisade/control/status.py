@@ -124,7 +124,9 @@ def _function(
         "wanted": wanted.id if wanted else None,
         "offered": revision_of(node.offered) if node and node.offered else None,
         "rejection": None,
-        "rules": asdict(counted(enforcement.coverage, wanted.revision.policy)) if wanted and enforcement else None,
+        "rules": asdict(counted(enforcement.coverage, wanted.revision.policy))
+        if wanted and enforcement
+        else None,
     }
     if node is not None and node.rejection is not None:
         shown["rejection"] = {

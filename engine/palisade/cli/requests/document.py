@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from palisade.cli.exit_codes import CommandError
-from palisade.cli.requests.given import Asked
+from palisade.cli.requests.added import added
+from palisade.cli.requests.given import Asked, Logged, Options
+from palisade.cli.requests.interface import header
 from palisade.explain.edits import HTTP, PEER, PRINCIPAL, ImpossibleError, look_up, put
+from palisade.policy.providers import Provider
 from palisade.rego.values import UNDEFINED, Value
 from palisade_sidecar.peer import SPIFFE
 
@@ -16,32 +19,48 @@ _NATIVE = (
 _MASKED = "what the decision log masks counts as missing here: {}"
 
 
-def read(name: str, document: Any, function: str) -> Asked:
-    """The request of an input or a log entry. Raises CommandError."""
+def read(name: str, document: Any, options: Options, providers: tuple[Provider, ...]) -> Asked:
+    """The request of an input or a log entry, with what the options add to it. Raises CommandError."""
     notes: list[str] = []
     logged = ""
+    outcome: Logged | None = None
     if isinstance(document, dict) and isinstance(document.get("input"), dict):
         entry, document = document, document["input"]
         told = entry.get("palisade", {})
         logged = told.get("function", "")
+        outcome = _outcome(told, entry.get("error"))
         if told.get("decider") == "native":
             notes.append(_NATIVE)
+        given = tuple(f"/headers/{header(each, '--header')[0]}" for each in options.headers)
         hidden = [
-            each.removeprefix("/input/") for each in (*entry.get("erased", ()), *entry.get("masked", ()))
+            each.removeprefix("/input/")
+            for each in (*entry.get("erased", ()), *entry.get("masked", ()))
+            if not each.endswith(given)
         ]
         if hidden:
             notes.append(_MASKED.format(", ".join(hidden)))
     if not isinstance(document, dict):
         raise CommandError(f"{name}: an input is a JSON object")
     named = document.get("function")
-    called = named if isinstance(named, str) else logged or function
+    called = named if isinstance(named, str) else logged or options.function
     method, target = look_up(document, (*HTTP, "method")), look_up(document, (*HTTP, "path"))
     title = f"{method} {target}" if UNDEFINED not in (method, target) else "the input"
     try:
         document = _with_caller(document)
     except ImpossibleError:
         raise CommandError(f"{name}: attributes.source, which names the caller, is a JSON object") from None
-    return Asked(title, called, {"function": called, **document}, tuple(notes))
+    document = added(document, options, providers)
+    return Asked(title, called, {"function": called, **document}, tuple(notes), logged=outcome)
+
+
+def _outcome(told: Any, error: Any) -> Logged | None:
+    """What became of the request of an entry, by what stands under `palisade` and `error`."""
+    allowed, status = told.get("allowed"), told.get("status")
+    if not isinstance(allowed, bool):
+        return None
+    code = status if isinstance(status, int) and not allowed else None
+    why = str(error.get("message", "")) if isinstance(error, dict) else ""
+    return Logged(allowed, code, str(told.get("rule", "")), str(told.get("revision", "")), why)
 
 
 def _with_caller(document: Value) -> Value:

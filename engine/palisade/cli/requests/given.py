@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -39,11 +40,24 @@ class Options:
 
 
 @dataclass(frozen=True, slots=True)
+class Logged:
+    """What became of a request, as an entry of the decision log has it. What an entry lacks is empty."""
+
+    allowed: bool
+    status: int | None
+    """The status of a denial."""
+    rule: str
+    revision: str
+    error: str
+    """Why no policy could decide."""
+
+
+@dataclass(frozen=True, slots=True)
 class Asked:
     """A request, as a policy sees it. `problem` says why no input can be made of it, if none can.
 
     `document` is then the input without the body, or None where even that is none. `title` is the request in
-    short, `notes` what should be said beside the answer.
+    short, `notes` what should be said beside the answer; `logged` what became of it by the decision log.
     """
 
     title: str
@@ -51,6 +65,7 @@ class Asked:
     document: Value | None
     notes: tuple[str, ...] = ()
     problem: str = ""
+    logged: Logged | None = None
 
 
 def asked(sent: Sent, options: Options, providers: Iterable[Provider]) -> Asked:
@@ -81,7 +96,7 @@ def asked(sent: Sent, options: Options, providers: Iterable[Provider]) -> Asked:
         }
     }
     if options.source:
-        place = {"socket_address": {"address": options.source, "port_value": 40000}}
+        place = {"socket_address": {"address": address_of(options.source), "port_value": 40000}}
         attributes["source"] = {"address": place}
     if options.caller:
         attributes.setdefault("source", {})["principal"] = options.caller
@@ -91,14 +106,27 @@ def asked(sent: Sent, options: Options, providers: Iterable[Provider]) -> Asked:
     try:
         message = json_format.ParseDict({"attributes": attributes}, CheckRequest())
     except json_format.ParseError:
-        # Python reads bytes of the command line that its locale does not know as halves of characters.
-        hint = "is it UTF-8? In a locale that is not: LC_ALL=C.UTF-8 palisade explain ..."
-        raise CommandError("the request cannot be read as text", hint=hint) from None
+        raise no_text() from None
     document, problem = _document(message, options.function)
     if problem:
         message.attributes.request.http.body = ""
         document, _ = _document(message, options.function)
     return Asked(title, options.function, document, tuple(notes), problem)
+
+
+def no_text() -> CommandError:
+    """What is said of arguments that are no text."""
+    # Python reads bytes of the command line that its locale does not know as halves of characters.
+    hint = "is it UTF-8? In a locale that is not: LC_ALL=C.UTF-8 palisade explain ..."
+    return CommandError("the request cannot be read as text", hint=hint)
+
+
+def address_of(text: str) -> str:
+    """An IP address as Envoy writes it. Raises CommandError."""
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        raise CommandError(f"--source: '{text}' is no IP address", hint="such as 192.0.2.7") from None
 
 
 def _normalized(target: str, options: Options) -> str:
@@ -119,7 +147,7 @@ def _claims(
 ) -> dict[str, dict[str, Any]]:
     """Claims by provider: those given, or those of tokens in the request, taken without verifying them."""
     if options.claims:
-        return {_provider(options.provider, providers): dict(map(_claim, options.claims))}
+        return {provider_of(options.provider, providers): claims_of(options.claims)}
     found: dict[str, dict[str, Any]] = {}
     for each in providers:
         for token in _tokens(each, headers):
@@ -136,7 +164,8 @@ def _claims(
     return found
 
 
-def _provider(name: str, providers: tuple[Provider, ...]) -> str:
+def provider_of(name: str, providers: tuple[Provider, ...]) -> str:
+    """The provider that is named, or else the first one. Raises CommandError for one that is not there."""
     known = [each.name for each in providers]
     if name and name not in known:
         raise CommandError(
@@ -161,6 +190,11 @@ def _tokens(provider: Provider, headers: Mapping[str, str]) -> Iterable[str]:
                 yield cookies[source.name].value
         else:
             yield from parse_qs(urlsplit(headers[":path"]).query).get(source.name, ())[:1]
+
+
+def claims_of(texts: Iterable[str]) -> dict[str, Any]:
+    """Claims by name, of `NAME=VALUE` each. Raises CommandError."""
+    return dict(map(_claim, texts))
 
 
 def _claim(text: str) -> tuple[str, Any]:

@@ -26,19 +26,24 @@ _HINT = (
 def read(request: str, options: Options, providers: Iterable[Provider]) -> Asked:
     """The request that the argument of the command and its options spell. Raises CommandError."""
     sent = line.read(request) or curl.read(request)
+    if sent is None:
+        text = sys.stdin.read() if request == "-" else read_text(Path(request), request)
+        sent = curl.read(text) if isinstance(text, str) else None
     if sent is not None:
+        _have_no_entries(options)
         return asked(_with(sent, options), options, providers)
-    text = sys.stdin.read() if request == "-" else read_text(Path(request), request)
-    if isinstance(text, str):
-        sent = curl.read(text)
-        if sent is not None:
-            return asked(_with(sent, options), options, providers)
     found: Any = text if isinstance(text, Diagnostic) else documents.read("request.json", _last_line(text))
     if isinstance(found, Diagnostic):
         raise CommandError(f"{request}: {found.message}", hint=_HINT)
     if har.is_har(found):
         return asked(_with(har.read(found, options.entry), options), options, providers)
-    return document.read(request, found, options.function)
+    _have_no_entries(options)
+    return document.read(request, found, options, tuple(providers))
+
+
+def _have_no_entries(options: Options) -> None:
+    if options.entry is not None:
+        raise CommandError("--entry: only a HAR file has entries", hint="leave it out")
 
 
 def _with(sent: Sent, options: Options) -> Sent:
