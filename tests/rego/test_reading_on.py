@@ -104,11 +104,11 @@ def _edits(draw: st.DrawFn) -> list[str]:
 
 
 @settings(max_examples=600, deadline=None)
-@given(_edits(), st.sampled_from([1, 1, 0]))
-def test_an_edited_module_is_what_it_would_be_by_itself(sources: list[str], version: int) -> None:
-    """Trees, each place in them, comments, annotations, errors."""
+@given(_edits(), st.sampled_from([1, 1, 0]), st.integers(1, 3))
+def test_an_edited_module_is_what_it_would_be_by_itself(sources: list[str], version: int, jump: int) -> None:
+    """Trees, each place in them, comments, annotations, errors; some edits are saved together."""
     previous = None
-    for source in sources:
+    for source in (*sources[::jump], sources[-1], sources[0]):
         module, found = _read(source, version, previous)
         assert found == _read(source, version)[1]
         previous = module or previous
@@ -168,6 +168,22 @@ def test_what_comes_and_goes_leaves_all_rules(added: str, before: str) -> None:
         assert _kept(module, after) >= 98
         assert with_places(after) == with_places(parse_module(text, "a.rego"))
         module = after
+
+
+def test_edits_that_are_saved_together_leave_what_is_between() -> None:
+    """As a checkout changes a file here and there, and a rule that moves goes and comes."""
+    source = _many(1000)
+    module = parse_module(source, "a.rego")
+    here_and_there = source.replace("import", "# c\nimport").replace('"/7"', '"/x"').replace('"/900"', '"/y"')
+    moved = (
+        source.replace('allow if {\n\tinput.path == "/7"\n}\n\n', "")
+        + '\nallow if {\n\tinput.path == "/7"\n}\n'
+    )
+    first = source.replace("allow if", "# c\n\nallow if", 1).replace('"/2"', '"/x"')
+    for text, least in ((first, 998), (here_and_there, 998), (moved, 997)):
+        after = parse_module(text, "a.rego", previous=module)
+        assert _kept(module, after) >= least
+        assert with_places(after) == with_places(parse_module(text, "a.rego"))
 
 
 def test_rows_of_the_past_do_not_pile_up() -> None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from palisade.rego import ast
 from palisade.rego.cursor import ParseError, Part
 from palisade.rego.errors import Location
+from palisade.rego.hunks import alike, alike_at_end, steps
 from palisade.rego.lexer import Token
 from palisade.rego.lines import Lines
 from palisade.rego.modules import ModuleParser
@@ -26,6 +27,17 @@ def read_on(source: str, old: ast.Module) -> ast.Module | None:
     None where it is to be read as a whole: where the edit changes package or imports, where there are
     annotations, and where the source has errors, which are to be told all at once.
     """
+    module: ast.Module | None = old
+    texts = steps(old.source, source)
+    for text in texts:
+        module = _read_on(text, module) if module is not None else None
+    if module is None and len(texts) > 1:
+        return _read_on(source, old)  # what is between two of its places may be no module
+    return module
+
+
+def _read_on(source: str, old: ast.Module) -> ast.Module | None:
+    """The same, for an edit in one place."""
     if old.annotations or not old.rules:
         return None
     edit = _Edit.between(old.source, source)
@@ -85,9 +97,9 @@ class _Edit:
     @classmethod
     def between(cls, old: str, new: str) -> _Edit:
         most = min(len(old), len(new))
-        start = _alike(old, new, most)
+        start = alike(old, new, most)
         behind = most - start
-        common = _alike_at_end(old, new, behind)
+        common = alike_at_end(old, new, behind)
         old_end, end = len(old) - common, len(new) - common
         # What comes or goes often begins as what stands behind it: then it is the lines before that.
         if start in (old_end, end):
@@ -99,30 +111,6 @@ class _Edit:
         lines = old.count("\n", start, old_end)
         whole = old[old_end - 1 : old_end] == new[end - 1 : end] == "\n"
         return cls(start, old_end, end, row, row + lines - whole, new.count("\n", start, end) - lines)
-
-
-def _alike(old: str, new: str, most: int) -> int:
-    """How many characters both start with, of so many."""
-    low, high = 0, most
-    while low < high:
-        middle = (low + high + 1) // 2
-        if old[low:middle] == new[low:middle]:
-            low = middle
-        else:
-            high = middle - 1
-    return low
-
-
-def _alike_at_end(old: str, new: str, most: int) -> int:
-    """How many characters both end with, of so many."""
-    low, high = 0, most
-    while low < high:
-        middle = (low + high + 1) // 2
-        if old[len(old) - middle : len(old) - low] == new[len(new) - middle : len(new) - low]:
-            low = middle
-        else:
-            high = middle - 1
-    return low
 
 
 class _Standing:
