@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import re
 from typing import Any
 
 import grpc.aio
 import httpx
+import pytest
 
 from palisade_sidecar.settings import Address
 
@@ -74,6 +77,43 @@ def test_a_websocket_is_decided_once_and_passed_through(rig: Any, make_revision:
         upstream.close()
         paths = [event["input"]["parsed_path"] for event in rig.sink.entries]
         assert paths.count(["socket"]) == 1
+
+    asyncio.run(scenario())
+
+
+async def pipelined(address: Address, paths: list[str]) -> list[int]:
+    """The statuses of requests that are sent at once over one connection, as far as they are answered."""
+    reader, writer = await asyncio.open_connection(address.host, address.port)
+    writer.write("".join(f"GET {path} HTTP/1.1\r\nhost: a\r\n\r\n" for path in paths).encode())
+    statuses: list[int] = []
+    with contextlib.suppress(asyncio.IncompleteReadError):  # Envoy has ended the connection
+        while len(statuses) < len(paths):
+            head = (await reader.readuntil(b"\r\n\r\n")).lower()
+            statuses.append(int(head.split(b" ")[1]))
+            length = re.search(rb"content-length: (\d+)", head)
+            await reader.readexactly(int(length[1]) if length else 0)
+    writer.close()
+    return statuses
+
+
+@pytest.mark.parametrize("paths", [["/no", "/ok"], ["/ok", "/no", "/ok", "/no"], ["/no"] * 4, ["/ok"] * 4])
+def test_pipelined_requests_are_decided_each_by_itself(
+    rig: Any, make_revision: Any, until: Any, paths: list[str]
+) -> None:
+    """Whatever becomes of the connection: what is answered is answered right, in order, and nothing that was
+    denied, or not answered, has reached the function."""
+
+    async def scenario() -> None:
+        await rig.engine(make_revision("r1", {"/ok": "allow"}))
+        async with rig.sidecar() as (sidecar, client):
+            await until(lambda: _in_force(client))
+            rig.function.requests.clear()
+            found = await pipelined(sidecar.status.listen, paths)
+            wanted = [200 if path == "/ok" else 403 for path in paths]
+            assert found
+            assert found == wanted[: len(found)]
+            assert len(found) == len(paths) or 403 in found, "without a denial, none is cut off"
+            assert [each["path"] for each in rig.function.requests] == ["/ok"] * found.count(200)
 
     asyncio.run(scenario())
 
