@@ -112,13 +112,13 @@ allow := {
 	"response_headers_to_add": {"x-was": $"{http.method} {http.path}"},
 } if startswith(http.path, "/ticket")
 
-allow := {"allowed": false, "body": http.headers["x-a"]} if startswith(http.path, "/header")
+allow := {"allowed": false, "body": http.headers["x-envoy-a"]} if startswith(http.path, "/header")
 """
 
 
 def test_the_path_and_the_host_are_put_into_answers(stand: Stand) -> None:
-    """As a redirect to a login page has it: byte for byte what the engine would answer, in the log too. Of
-    other headers the log knows nothing, so they are the engine's."""
+    """As a redirect to a login page has it: byte for byte what the engine would answer, in the log too.
+    Headers that Envoy changes on the way are the engine's."""
     tails = (
         "",
         "?a=b&c=%20d",
@@ -135,10 +135,78 @@ def test_the_path_and_the_host_are_put_into_answers(stand: Stand) -> None:
         for tail in tails:
             for host in hosts:
                 sent = f"{path}{len(asked)}{tail}"
-                asked.append(Sent("GET", sent, (("host", host), ("x-a", "b"))))
+                asked.append(Sent("GET", sent, (("host", host), ("x-envoy-a", "b"))))
     asked.append(Sent("HEAD", "/login?x", ()))
     asked.append(Sent("POST", "/login?x", (("content-type", "application/grpc"), ("te", "trailers"))))
     found = compared(stand, ECHOED, asked)
     left = [place(each)[0] for each in found if decider(each) == "residual"]
     assert {path[:7] for path in left} == {"/header"}
     assert len(left) == len(tails) * len(hosts)
+
+
+COPIED = """package p
+
+import input.attributes.request.http
+
+default allow := {"allowed": false, "body": "no"}
+
+user := http.headers["x-user"]
+
+allow := {
+	"allowed": true,
+	"headers": {"x-current-user": user, "authorization": http.headers.authorization, "x-two": [user, "b"]},
+	"response_headers_to_add": {"access-control-allow-origin": http.headers.origin, "vary": "origin"},
+} if startswith(http.path, "/ticket")
+
+allow := {
+	"allowed": false,
+	"http_status": 204,
+	"headers": {"access-control-allow-origin": http.headers.origin, "x-why": sprintf("%s: 100%%", [user])},
+	"body": $"{user} is not welcome",
+} if startswith(http.path, "/refusal")
+
+allow := {
+	"allowed": true,
+	"headers": {"x-a": user},
+	"request_headers_to_remove": ["x-user"],
+} if startswith(http.path, "/removed")
+
+allow := {
+	"allowed": true,
+	"headers": {"x-user": "root", "x-was": user},
+	"response_headers_to_add": {"x-was": user},
+} if startswith(http.path, "/changed")
+
+allow := {
+	"allowed": true,
+	"request_headers_to_remove": ["X-User"],
+	"response_headers_to_add": {"x-was": user},
+} if startswith(http.path, "/late")
+"""
+
+
+def test_headers_are_put_into_answers(stand: Stand) -> None:
+    """As who calls a function, or whom it answers: byte for byte, in the log too, where secrets are masked.
+    What is there twice, is long or no plain text is the engine's, as is what the answer changes itself."""
+    plain = ("alice", "a b", "%REQ(x)% %", "-", "x" * 1000, "{}'\"\\")
+    odd = ("a,b", "ünï", "", "x" * 1001, "tab\tbed")
+    paths = ("/ticket", "/refusal", "/removed", "/changed", "/late", "/other")
+    asked = []
+    for path in paths:
+        for user in (*plain, *odd):
+            headers = (("x-user", user), ("origin", "https://a.example"), ("authorization", "Basic abc"))
+            asked.append(Sent("GET", f"{path}?{len(asked)}", headers))
+        twice = (("x-user", "a"), ("x-user", "b"), ("origin", "x"), ("authorization", "y"))
+        asked.append(Sent("GET", f"{path}?{len(asked)}", twice))
+        asked.append(Sent("GET", f"{path}?{len(asked)}", (("origin", "x"), ("authorization", "y"))))
+    found = compared(stand, COPIED, asked)
+    deciders = {int(place(each)[0].partition("?")[2]): decider(each) for each in found}
+    size = len(asked) // len(paths)
+    for at, path in enumerate(paths):
+        seen = [deciders[at * size + each] for each in range(size)]
+        left = ["residual"] * (len(odd) + 1) + ["native"]
+        if path in ("/changed", "/late"):
+            assert seen == ["residual"] * (size - 1) + ["native"], path
+        elif path != "/other":
+            assert seen == ["native"] * len(plain) + left, path
+    assert "Basic abc" not in str(found)

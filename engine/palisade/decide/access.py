@@ -48,6 +48,8 @@ _BY_EXT_AUTHZ = "UAEX"
 # What the native filter reports in place of a rule (palisade.enforce.envoy.decision).
 _RESIDUAL, _ERROR = "residual", "error"
 _OF_A_PART = f"{_RESIDUAL}/"
+_OF_A_HEADER = "header "
+"""Begins the names under which an answer of the sidecar notes what headers say that it puts in."""
 
 _GIVEN_UP = re.compile(r"([0-9a-f]{16}) ([0-9]{1,12}) ([0-9]{1,12})")
 _YIELD_EVERY = 64
@@ -259,6 +261,7 @@ def _answered(line: Line, name: str) -> _Verdict:
     texts = {mark: _at(line.claims, path) for mark, path in line.noted.get("claims", {}).items()}
     texts |= dict.fromkeys(line.noted.get("callers", ()), line.principal)
     shown = {"path": line.path, "host": line.host, "method": line.method}
+    shown |= {name: str(text) for name, text in line.noted.items() if name.startswith(_OF_A_HEADER)}
     texts |= {mark: shown.get(name, "") for mark, name in line.noted.get("texts", {}).items()}
     if texts:
         result = _filled(result, texts)

@@ -23,6 +23,9 @@ from envoy.extensions.filters.http.composite.v3.composite_pb2 import Composite, 
 from envoy.extensions.filters.http.custom_response.v3.custom_response_pb2 import CustomResponse
 from envoy.extensions.filters.http.ext_authz.v3.ext_authz_pb2 import ExtAuthz
 from envoy.extensions.filters.http.header_mutation.v3.header_mutation_pb2 import HeaderMutation
+from envoy.extensions.filters.http.header_to_metadata.v3.header_to_metadata_pb2 import (
+    Config as HeaderToMetadata,
+)
 from envoy.extensions.filters.http.rbac.v3.rbac_pb2 import RBAC
 from envoy.extensions.filters.http.set_metadata.v3.set_metadata_pb2 import Config as SetMetadata
 from envoy.extensions.http.custom_response.local_response_policy.v3.local_response_policy_pb2 import (
@@ -92,7 +95,7 @@ def answer(template: Template) -> Answer | str:
     """What Envoy does for a value of the decision; or why it cannot, in words."""
     value = template.value
     decision = from_value(value)
-    trouble = _beyond(decision)
+    trouble = _beyond(decision) or _too_late(decision, template)
     if trouble:
         return trouble
     log: dict[str, object] = {"result": _logged(value)}
@@ -107,6 +110,8 @@ def answer(template: Template) -> Answer | str:
         given = metadata.metadata.add(metadata_namespace=EXT_AUTHZ, allow_overwrite=True)
         given.value.update(decision.dynamic_metadata)
     filters: list[tuple[str, Message]] = [("set_metadata", metadata)]
+    if template.headers:
+        filters.append(("header_to_metadata", _noted_headers(template.headers)))
     if not decision.allowed:
         filters += [("custom_response", _reply(decision, template.formats)), ("rbac", _DENIAL)]
     elif (mutation := _mutation(decision, template.formats)) is not None:
@@ -155,6 +160,38 @@ def _beyond(decision: Decision) -> str:
     if len(decision.body.encode()) > _MAX_BYTES or any(len(v.encode()) > _MAX_BYTES for _, v in headers):
         return f"has a body or a header of more than {_MAX_BYTES} bytes"
     return ""
+
+
+def _too_late(decision: Decision, template: Template) -> str:
+    """Which header cannot be put in, as another filter has changed it by then; empty if none."""
+    if not decision.allowed:
+        return ""
+    value = template.value
+    groups = value.get("headers", {})
+    for header in template.headers:
+        # One header is changed after the other; those that the client gets are written at the end.
+        changed = [name for name, _ in decision.headers if name.lower() == header]
+        others = [
+            {name: content for name, content in group.items() if str(name).lower() != header}
+            for group in (groups if isinstance(groups, list) else [groups])
+        ]
+        late = value.get("response_headers_to_add")
+        removed = header in map(str.lower, decision.request_headers_to_remove)
+        if (changed and (len(changed) > 1 or template.puts(header, [others, late]))) or (
+            removed and template.puts(header, late)
+        ):
+            return f'answers with the header "{header}", and changes it'
+    return ""
+
+
+def _noted_headers(names: Iterable[str]) -> HeaderToMetadata:
+    """Lays down for the decision log what the headers say."""
+    config = HeaderToMetadata()
+    for name in names:
+        rule = config.request_rules.add(header=name)
+        rule.on_header_present.metadata_namespace = ANSWER_METADATA
+        rule.on_header_present.key = f"header {name}"
+    return config
 
 
 _RESERVED = frozenset(("host", "transfer-encoding", "content-length", "connection", "upgrade"))

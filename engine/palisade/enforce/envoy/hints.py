@@ -101,8 +101,13 @@ _OTHER = (
 )
 
 
-CONSTANTS = "answer with constants: the sidecar knows all objects that are made of them"
+CONSTANTS = (
+    "answer with constants, claims, the path, the host, the method or headers, alone or between constants"
+)
 TEXTS = "tokens in which the claim is a text are answered natively"
+HEADERS = (
+    "requests whose header is plain ASCII without commas, of up to 1,000 characters, are answered natively"
+)
 NAMES = "hardly any certificate has such a name; nothing needs to be done"
 PLAIN = "answer with a status, a body, and headers that are not the protocol's own"
 CLEAN = "Envoy normalizes paths, so clients hardly ever send one; nothing needs to be done"

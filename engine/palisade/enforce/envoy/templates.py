@@ -1,8 +1,9 @@
-"""Answers that carry claims of the token, who calls, or the path: constants, with marks where Envoy puts
-these in."""
+"""Answers that carry claims of the token, who calls, the path or a header: constants, with marks where Envoy
+puts these in."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -19,8 +20,16 @@ _TEXT = r"[^\x00-\x08\x0a-\x1f\x7f]+"
 _NAME = r"[^\x00-\x1f\x7f]+"  # what the decision log shows of who calls has no control character
 _PRINTED = r"[!-~](?:[ -~]*[!-~])?"
 _HEADERS = ("headers", "response_headers_to_add")
+_SINGLE = r"[!-+\--~](?:[ -+\--~]{0,998}[!-+\--~])?"
+"""A header that is there once: Envoy joins several by commas, and its formatter takes the first. Much longer
+ones it does not lay down for the log."""
 _SHOWN = {"header :path": "path", "header :authority": "host", "header :method": "method"}
-"""Texts of a request that can be put in, and what the decision log calls them: other headers it lacks."""
+"""Texts of a request that can be put in, and what a line of the log calls them."""
+_HEADER = re.compile(
+    r"header (?!x-envoy-|x-b3-|x-palisade-)"
+    r"(?!(?:host|te|expect|grpc-timeout|traceparent|tracestate)$)([a-z0-9_-]+)"
+)
+"""Other headers that can be put in: those that Envoy itself does not change on the way."""
 
 _CALLERS = (PEER, PRINCIPAL)
 
@@ -64,15 +73,28 @@ class Template:
     def texts(self) -> dict[str, str]:
         """What the decision log calls each text of the request."""
         return {
-            mark: _SHOWN[source.text.name]
+            mark: _SHOWN.get(source.text.name, source.text.name)
             for mark, source in self.sources.items()
             if isinstance(source, TextSource) and source not in _CALLERS
         }
 
+    @property
+    def headers(self) -> tuple[str, ...]:
+        """The headers that are put in, but for those of the request's line: the log has them only if told."""
+        found = (_HEADER.fullmatch(name) for name in self.texts.values())
+        return tuple(sorted({each[1] for each in found if each is not None}))
+
+    def puts(self, header: str, value: Value) -> bool:
+        """Whether a header is put into a part of the value."""
+        marks = (mark for mark, name in self.texts.items() if name == f"header {header}")
+        return any(repr(mark)[1:-1] in repr(value) for mark in marks)
+
 
 def _is_filled(source: _Source) -> Predicate | None:
     if isinstance(source, TextSource):
-        return text_check(source.text, patterns.regex(_NAME if source in _CALLERS else _PRINTED))
+        if source in _CALLERS:
+            return text_check(source.text, patterns.regex(_NAME))
+        return text_check(source.text, patterns.regex(_PRINTED if source.text.name in _SHOWN else _SINGLE))
     return claim_matches(source, patterns.regex(_TEXT))
 
 
@@ -125,7 +147,7 @@ class _Making:
 
     def _mark(self, part: Symbol) -> str:
         source = self.source(part)
-        if isinstance(source, TextSource) and source.text.name not in _SHOWN and source not in _CALLERS:
+        if isinstance(source, TextSource) and source not in _CALLERS and not _can_be_shown(source):
             raise _OtherError
         if not isinstance(source, TextSource) and not (isinstance(source, ClaimSource) and source.text):
             raise _OtherError
@@ -138,6 +160,10 @@ class _Making:
 def _may_be_filled(path: Sequence[object]) -> bool:
     """Whether the place is the body, or the value of a header: not a name, nor a status."""
     return tuple(path) == ("body",) or (len(path) in (2, 3) and path[0] in _HEADERS)
+
+
+def _can_be_shown(source: TextSource) -> bool:
+    return source.text.name in _SHOWN or _HEADER.fullmatch(source.text.name) is not None
 
 
 def _has_marks(value: object) -> bool:
