@@ -102,7 +102,7 @@ def test_what_a_branch_answers_with_is_shown_at_the_branch(tmp_path: Path) -> No
         tmp_path,
         'allow := {"allowed": true} if {\n\tinput.parsed_query.a[_] == "1"\n'
         '} else := {"allowed": false, "body": "no"} if {\n\thttp.method == "GET"\n'
-        '} else := {"allowed": false, "body": sprintf("no %s here", [http.headers["x-a"]])}\n',
+        '} else := {"allowed": false, "body": sprintf("no %s here", [http.scheme])}\n',
     )
     [rule] = report.rules
     answers, queries = sorted(rule.residues, key=lambda each: each.reason)

@@ -74,6 +74,8 @@ def asked(sent: Sent, options: Options, providers: Iterable[Provider]) -> Asked:
     given: dict[str, str] = {":method": sent.method, ":path": target}
     for name, value in sent.headers:
         given[name] = f"{given[name]},{value}" if name in given else value  # as Envoy joins them
+    if sent.body and given.keys().isdisjoint(("content-length", "transfer-encoding")):
+        given["content-length"] = str(len(sent.body.encode()))  # as clients say it
     given[":authority"] = host = given.pop("host", "") or host or options.function
     given[":scheme"] = scheme or "http"
     notes = list(sent.notes)

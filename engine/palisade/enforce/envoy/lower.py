@@ -9,7 +9,8 @@ https://www.envoyproxy.io/docs/envoy/v1.40.0/api-v3/xds/type/matcher/v3/matcher.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from xds.type.matcher.v3.string_pb2 import StringMatcher
 
@@ -115,7 +116,21 @@ class Lowering(Measures):
             own = self._noted.get(node)
             if own is not None:
                 found = found.and_of(own)
-        return found
+        if not found.reasons:
+            return found
+        return replace(found, reasons=frozenset(self._reasons_of(formula)))
+
+    def _reasons_of(self, formula: Formula) -> Iterator[Reason]:
+        """Why parts are left to the engine, but for those of what never holds, whatever these say."""
+        seen: set[Formula] = set()
+        stack = [formula]
+        while stack:
+            node = stack.pop()
+            if node not in seen and self._done[node].possibly != NO:
+                seen.add(node)
+                own = self._noted.get(node)
+                yield from own.reasons if own is not None else ()
+                stack.extend(node.args)
 
     def _combine(self, node: Formula) -> Bounds:
         if node.atom is not None:

@@ -27,7 +27,8 @@ _SHOWN = {"header :path": "path", "header :authority": "host", "header :method":
 """Texts of a request that can be put in, and what a line of the log calls them."""
 _HEADER = re.compile(
     r"header (?!x-envoy-|x-b3-|x-palisade-)"
-    r"(?!(?:host|te|expect|grpc-timeout|traceparent|tracestate)$)([a-z0-9_-]+)"
+    r"(?!(?:host|te|expect|grpc-timeout|traceparent|tracestate|connection|keep-alive|upgrade)$)"
+    r"(?!(?:content-length|transfer-encoding)$)([a-z0-9_-]+)"
 )
 """Other headers that can be put in: those that Envoy itself does not change on the way."""
 
