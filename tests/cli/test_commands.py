@@ -26,6 +26,31 @@ def test_a_mistyped_option_is_wrong_usage(run: Run) -> None:
     assert run("check", "--nonsense").code == 2
 
 
+INTERRUPTED_MEANWHILE = """
+import os, signal, sys
+from importlib.abc import MetaPathFinder
+
+class Interrupting(MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name == "palisade.rego":
+            os.kill(os.getpid(), signal.SIGINT)
+        return None
+
+sys.meta_path.insert(0, Interrupting())
+sys.argv = ["palisade", "--version"]
+from palisade.cli.main import main
+main()
+"""
+
+
+def test_ctrl_c_while_the_program_is_being_read_leaves_no_traceback() -> None:
+    """That takes up to a second, and whoever mistyped a command ends it at once."""
+    ended = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED_MEANWHILE], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "")
+
+
 class TestCheck:
     def test_a_sound_set(self, run: Run, project: Path) -> None:
         ended = run("check", "policies")
@@ -33,13 +58,17 @@ class TestCheck:
         assert run("check", "policies", "--output", "json").json == {}
 
     def test_all_errors_with_line_and_caret(self, run: Run, project: Path) -> None:
-        (project / "policies" / "b.rego").write_text("package b\n\np if x\n\nq if nosuch(1)\n")
+        text = 'package b\n\np if x\n\nq if nosuch(1)\n\nr if startwith(input.x, "a")\n'
+        (project / "policies" / "b.rego").write_text(text)
         ended = run("check", "policies")
         assert ended.code == 1
         assert "policies/b.rego:3:6: rego_unsafe_var_error: var x is unsafe" in ended.err
         assert "    p if x\n         ^\n" in ended.err
         assert "policies/b.rego:5:6: rego_type_error: undefined function nosuch" in ended.err
-        assert "2 errors in policies" in ended.err
+        assert "policies/b.rego:7:6: rego_type_error: undefined function startwith" in ended.err
+        assert "    did you mean startswith?\n" in ended.err
+        assert ended.err.count("did you mean") == 1
+        assert "3 errors in policies" in ended.err
         assert ended.out == ""
 
     def test_errors_for_programs_are_in_opas_form(self, run: Run, project: Path) -> None:

@@ -64,6 +64,9 @@ def test_history_lists_shows_and_compares(run: Run, project: Path, served: Any) 
     assert compared.code == 1
     assert '+allow if input.parsed_path == ["more"]' in compared.out.splitlines()
     assert f"--- {old}/allow.rego" in compared.out
+    # Tabs stay: what is shown can be saved, and the difference be given to `patch`.
+    assert ALLOW in shown.out
+    assert ' \t"audiences": ["a"],' in compared.out.splitlines()
     assert run("history", "diff", new, new).code == 0
 
 

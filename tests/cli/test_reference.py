@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from palisade.cli.app import app
 from palisade.cli.exit_codes import Exit
-from palisade.cli.main import app
 from palisade.policy.inventory_file import parse
 
 DOCS = Path(__file__).parents[2] / "docs"

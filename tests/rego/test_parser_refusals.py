@@ -160,6 +160,26 @@ def test_v0_hints_at_imports(source: str, hint: str) -> None:
     assert raised.value.errors[0].hint == hint
 
 
+@pytest.mark.parametrize(
+    ("source", "hint"),
+    [
+        ("p if {\n\tinput.x == [1, 2\n", "close the '[' of line 3"),
+        ('p if {\n\tinput.x == {"a": $"b {input.y} c"}\n\n', "close the '{' of line 2"),
+        ("q if f(1)\n\np if {\n\tinput.x == 1", "close the '{' of line 4"),
+        ("p if {\n\tinput.x\n\nq if {\n\tinput.y\n}\n", "is the '{' of line 2 closed before the next rule?"),
+        ("p if {\n\tinput.x\n\nq contains 1", "is the '{' of line 2 closed before the next rule?"),
+        ("p if x\n\nq if", ""),
+        ('p := $"a {input.x', ""),
+        ("p if { x y }", ""),
+    ],
+)
+def test_a_bracket_that_is_not_closed_is_named(source: str, hint: str) -> None:
+    """The error shows at the end of the file, or at the next rule: far from what lacks."""
+    with pytest.raises(CompileError) as raised:
+        parse_module(f"package a\n{source}")
+    assert raised.value.errors[0].hint == hint
+
+
 def test_other_versions_do_not_exist() -> None:
     with pytest.raises(ValueError, match="versions 0 and 1"):
         parse_module("package a", version=2)

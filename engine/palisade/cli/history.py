@@ -17,7 +17,7 @@ from palisade.cli import local
 from palisade.cli.exit_codes import CommandError, Exit
 from palisade.cli.local import StateFolder
 from palisade.cli.options import InventoryFile
-from palisade.cli.output import Output, out, print_json, rule_counts
+from palisade.cli.output import Output, out, print_json, print_line, rule_counts
 from palisade.policy.history import Entry, History, UnknownRevisionError, find
 from palisade.rego import text
 from palisade.rego.values import to_json
@@ -75,7 +75,7 @@ def show(
             console.print(f"{name:<10} {', '.join(value) if isinstance(value, list) else value}")
     for name, source in _files(entry).items():
         console.print(f"\n# {name}", style="bold")
-        console.print(Text(source.rstrip("\n")))
+        print_line(source.rstrip("\n"))
 
 
 @app.command("diff", epilog=EPILOG)
@@ -99,7 +99,7 @@ def diff(
         print_json({"old": before.id, "new": after.id, "files": {n: "".join(v) for n, v in files.items()}})
     for lines in files.values() if output is Output.TEXT else ():
         for line in lines:
-            out().print(Text(line.rstrip("\n"), _style(line)))
+            print_line(line.rstrip("\n"), _style(line))
     raise typer.Exit(Exit.FOUND if files else Exit.OK)
 
 

@@ -66,6 +66,16 @@ def print_json(value: Any) -> None:
     sys.stdout.write("\n")
 
 
+def print_line(text: str, style: str = "") -> None:
+    """A line of a file, or several, on standard output, in a style where that is a terminal."""
+    console = out()
+    if console.is_terminal:
+        console.print(Text(text, style))
+    else:
+        # rich makes spaces of tabs: neither `patch` nor a Rego file could take what it prints.
+        print(text)
+
+
 def print_diagnostics(diagnostics: Iterable[Diagnostic], console: Console, *, indent: str = "") -> None:
     """Each error with its place, the line, a caret and what to do."""
     for each in diagnostics:

@@ -15,6 +15,8 @@ from palisade.rego.places import Places, line_starts
 MAX_NESTING = 100
 MAX_HEIGHT = 200
 _MOST_OF_LINE = 100_000
+_OPENING = {"(", "[", "{", "template"}  # a template string's text ends where an expression opens
+_CLOSING = {")", "]", "}"}
 TOO_DEEP = "max parsing recursion depth exceeded"
 
 # Python's constructor of a named tuple takes twice as long, and every node has a place.
@@ -184,7 +186,25 @@ class Cursor:
         """Fails at the next token, in OPA's words."""
         if self.token.kind == "illegal":
             self.fail("illegal token")
+        if self.token.kind == "eof" and not hint:
+            hint = self.unclosed("close {}")
         self.fail(f"unexpected {self.token.title}{': ' if note else ''}{note}", hint=hint)
+
+    def unclosed(self, advice: str) -> str:
+        """Advice on the bracket that is open at this place, which stands for `{}`; empty where none is. That
+        line is in need of mending, not the one where it shows."""
+        closed = 0
+        for index in range(self.index - 1, -1, -1):
+            token = self.tokens[index]
+            if token.kind in _CLOSING:
+                closed += 1
+            elif token.kind in _OPENING and closed:
+                closed -= 1
+            elif token.kind in _OPENING:
+                # A template string is told of by the lexer.
+                row = self.at(token).row
+                return "" if token.kind == "template" else advice.format(f"the '{token.kind}' of line {row}")
+        return ""
 
     def diagnostic(
         self, message: str, location: Location, hint: str = "", code: str = PARSE_ERROR

@@ -19,7 +19,10 @@ class StatementParser(TermParser):
             if self.token.kind == ";":
                 self.advance()
             elif self.token.gap != NEWLINE:
-                self.unexpected(f"expected \\n or ; or {end}")
+                # Where a rule seems to stand in a body, the one before it has no end.
+                lacks = self.token.kind in ("if", "contains", "else")
+                hint = self.unclosed("is {} closed before the next rule?") if lacks else ""
+                self.unexpected(f"expected \\n or ; or {end}", hint)
             statements.append(self.statement())
         return tuple(statements)
 

@@ -37,7 +37,10 @@ _VERIFY = (
     "then Envoy verifies it"
 )
 _PARSED = "read input.parsed_body, or let the caller send what is compared as a header or a claim"
-_TEXT = "use a constant pattern with regex.match, glob.match, startswith, endswith or contains"
+_TEXT = (
+    "use a constant pattern with regex.match, glob.match, startswith, endswith or contains, on one text of "
+    "the request as it is: the path, a segment, a header, a claim"
+)
 _TAKEN = "take parts of a text with split(text, C)[N], trim_prefix, trim_suffix, trim or input.parsed_path[N]"
 _MADE = 'put constants around one value: sprintf("/users/%s", [x]), concat or $"/users/{x}"'
 _OBJECT = "read the key itself, x.key; object.get with a constant key and a default is native too"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from difflib import get_close_matches
 
 from palisade.rego import ast
 from palisade.rego.check.problems import Problems
@@ -19,6 +20,10 @@ DEPRECATED = frozenset(
 )
 """What v1 modules may not call: https://www.openpolicyagent.org/docs/v0-upgrade (deprecated built-ins)."""
 
+_MOST_HINTS = 50
+"""So many names are compared with all builtins' in one check; no one reads on."""
+_ALIKE = 0.75  # of 1, as difflib compares texts
+
 _NOT_REPLACED = frozenset(("eq", "rego.metadata.chain", "rego.metadata.rule"))
 
 
@@ -28,6 +33,7 @@ class Calls:
     def __init__(self, tree: RuleTree, builtins: Mapping[str, Signature]) -> None:
         self.tree = tree
         self.builtins = builtins
+        self._hints: dict[str, str] = {}
 
     def arity(self, call: ast.Call) -> int | None:
         """How many arguments the callee takes; None where there is no such function."""
@@ -47,7 +53,7 @@ class Calls:
             return statement
         arity = self.arity(call)
         if arity is None:
-            problems.add(f"undefined function {name}", call.loc, TYPE_ERROR)
+            problems.add(f"undefined function {name}", call.loc, TYPE_ERROR, self._near(name))
             return False
         given = len(call.args)
         if given != arity and not (statement and given == arity + 1):
@@ -58,6 +64,15 @@ class Calls:
             problems.add(f"deprecated built-in function calls in expression: {name}", call.loc, TYPE_ERROR)
             return False
         return True
+
+    def _near(self, name: str) -> str:
+        """Names the builtin that is spelled nearly so, if any."""
+        if name not in self._hints:
+            if len(self._hints) >= _MOST_HINTS:
+                return ""
+            near = get_close_matches(name, self.builtins, 1, _ALIKE)
+            self._hints[name] = f"did you mean {near[0]}?" if near else ""
+        return self._hints[name]
 
     def check_with(self, each: ast.With, problems: Problems) -> bool:
         """Whether the modifier's target can be replaced by its value; reports it where it cannot."""
