@@ -36,6 +36,7 @@ class Interrupting(MetaPathFinder):
             os.kill(os.getpid(), signal.SIGINT)
         return None
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # what starts the tests may ignore it
 sys.meta_path.insert(0, Interrupting())
 sys.argv = ["palisade", "--version"]
 from palisade.cli.main import main

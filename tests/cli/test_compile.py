@@ -48,6 +48,18 @@ def test_yaml_is_what_the_engine_would_send(run: Run, project: Path) -> None:
     assert "keys of provider corp by https://corp.example/keys" in ended.err
 
 
+@pytest.mark.parametrize("body", [False, True])
+def test_sizes_are_of_what_decides(run: Run, project: Path, body: bool) -> None:
+    """Other slots hold filters of the same kind, which are empty: one was counted in place of it. Where a
+    body is read, what decides stands in such a slot, too."""
+    source = "input.parsed_body.name" if body else 'input.attributes.request.http.headers["x-name"]'
+    rules = "".join(f'\nallow if {source} == "n{number}"\n' for number in range(50))
+    (project / "policies" / "allow.rego").write_text(ALLOW + rules)
+    found = run("compile", "-o", "json").json["functions"]["hello"]["sizes"]["matcher"]
+    assert found["entries"] + found["comparisons"] >= 50
+    assert found["depth"] >= 1
+
+
 def test_every_function_has_a_document_of_its_own(run: Run, project: Path) -> None:
     (project / "palisade.yaml").write_text(OTHERS)
     assert len(read(run("compile").out)) == 2

@@ -59,7 +59,9 @@ def _show(found: dict[str, Any]) -> None:
     status.show_shadow(found)
     console, functions = out(), found["functions"]
     if len(functions) > 1:
-        table = Table("function", *(name.replace("_", " ") for name in found["requests"]), box=None)
+        table = Table(
+            "function", *(name.replace("_", " ") for name in found["requests"]), box=None, pad_edge=False
+        )
         for name, numbers in functions.items():
             table.add_row(name, *(str(numbers[each]) for each in found["requests"]))
         console.print()

@@ -6,10 +6,14 @@ their number: maps are looked up.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from envoy.config.core.v3.extension_pb2 import TypedExtensionConfig
+from envoy.extensions.common.matching.v3.extension_matcher_pb2 import ExtensionWithMatcher
+from envoy.extensions.filters.http.composite.v3.composite_pb2 import ExecuteFilterAction
 from envoy.extensions.filters.http.rbac.v3.rbac_pb2 import RBAC
+from google.protobuf.any_pb2 import Any as Any_
 from xds.type.matcher.v3.matcher_pb2 import Matcher
 
 from palisade.xds import Snapshot
@@ -36,7 +40,8 @@ class MatcherSize:
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """`slots` are bytes by the name of the slot, in protobuf's encoding; `matcher` is the native filter's."""
+    """`slots` are bytes by the name of the slot, in protobuf's encoding; `matcher` is of all that decides
+    natively."""
 
     slots: dict[str, int]
     matcher: MatcherSize
@@ -49,14 +54,27 @@ class Sizes:
 def sizes(snapshot: Snapshot) -> Sizes:
     """The sizes of what a sidecar gets."""
     slots: dict[str, int] = {}
-    matcher = MatcherSize()
+    counting = _Counting()
     for named in snapshot.resources.values():
         for name, resource in named.items():
             slots[name] = resource.ByteSize()
-            rbac = RBAC()
-            if isinstance(resource, TypedExtensionConfig) and resource.typed_config.Unpack(rbac):
-                matcher = _Counting().count(rbac.matcher)
-    return Sizes(slots, matcher)
+            if isinstance(resource, TypedExtensionConfig):
+                for matcher in _deciding(resource.typed_config):
+                    counting.add(matcher)
+    return Sizes(slots, counting.size)
+
+
+def _deciding(config: Any_) -> Iterator[Matcher]:
+    """The matchers that decide: of a filter, or of those that one picks from, as where bodies are read."""
+    rbac, picking = RBAC(), ExtensionWithMatcher()
+    if config.Unpack(rbac):
+        if rbac.HasField("matcher"):
+            yield rbac.matcher
+    elif config.Unpack(picking):
+        for each in picking.xds_matcher.matcher_list.matchers:
+            action = ExecuteFilterAction()
+            if each.on_match.action.typed_config.Unpack(action):
+                yield from _deciding(action.typed_config.typed_config)
 
 
 class _Counting:
@@ -65,7 +83,8 @@ class _Counting:
     def __init__(self) -> None:
         self.nodes = self.maps = self.entries = self.comparisons = self.expressions = self.depth = 0
 
-    def count(self, matcher: Matcher) -> MatcherSize:
+    def add(self, matcher: Matcher) -> None:
+        """Counts one more matcher."""
         stack = [(matcher, 1)]
         while stack:
             node, depth = stack.pop()
@@ -82,6 +101,10 @@ class _Counting:
                 self._predicate(each.predicate)
                 below.append(each.on_match)
             stack.extend((each.matcher, depth + 1) for each in below if each.HasField("matcher"))
+
+    @property
+    def size(self) -> MatcherSize:
+        """What all matchers so far are made of."""
         return MatcherSize(
             self.nodes, self.maps, self.entries, self.comparisons, self.expressions, self.depth
         )
