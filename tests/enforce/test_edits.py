@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from palisade import rego
+from palisade.enforce.envoy import cases
 from palisade.enforce.envoy.bounds import Reason
 from palisade.enforce.envoy.decision import Decision, decide
 from palisade.enforce.envoy.tree import Entry
@@ -162,8 +163,33 @@ def test_any_edits_of_one_file_come_to_what_the_set_does_by_itself(steps: list[l
         errors = _errors(modules, None)
         assert _errors(modules, made[0] if made else None) == errors
         if not errors:
-            made = _decided(modules, made, ["one"])
+            with pytest.MonkeyPatch.context() as patched:
+                # Few rules are taken over together, as thousands are else.
+                patched.setattr(cases, "_FEWEST_TOGETHER", 1)
+                patched.setattr(cases, "_MOST_TOGETHER", 3)
+                made = _decided(modules, made, ["one"])
             assert _shown(made) == _shown(_decided(modules, None, ["one"]))
+
+
+def test_rules_before_and_behind_an_edit_are_taken_over_together() -> None:
+    """Where they end alike, and however many edits there were before."""
+    count = 1000
+    made = None
+    for turn in range(8):
+        rules = [f'allow if input.attributes.request.http.path == "/{at}"' for at in range(count)]
+        rules[100 * turn] = f'allow if input.attributes.request.http.path == "/edited/{turn}"'
+        rules.insert(
+            500, "# a line more" if turn % 2 else "allow if input.attributes.request.http.path == `/x`"
+        )
+        before = made
+        made = _decided({"a.rego": HEAD + "\n".join(rules)}, before, ["one"])
+        assert made[2].lowered is not None
+        stretches = made[2].lowered.known.stretches
+        assert sum(len(each.cases) for each in stretches) > count - 100
+        if before is not None and before[2].lowered is not None:
+            known = set(map(id, before[2].lowered.known.stretches))
+            assert len(known & set(map(id, stretches))) >= len(stretches) - 4
+        assert _shown(made) == _shown(_decided({"a.rego": HEAD + "\n".join(rules)}, None, ["one"]))
 
 
 def _errors(modules: Mapping[str, str], previous: rego.Policy | None) -> Sequence[Diagnostic]:

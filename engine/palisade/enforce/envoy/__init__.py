@@ -7,8 +7,8 @@ the rules into one of Envoy's matchers, and `compile` puts the filters of a side
 """
 
 from palisade.enforce.envoy.bounds import Reason
+from palisade.enforce.envoy.cases import RuleCoverage
 from palisade.enforce.envoy.compile import Enforcement, compile_sidecar
-from palisade.enforce.envoy.decision import RuleCoverage
 from palisade.enforce.envoy.tree import Verdict
 
 __all__ = ["Enforcement", "Reason", "RuleCoverage", "Verdict", "compile_sidecar"]

@@ -19,7 +19,8 @@ from google.protobuf.message import Message
 from palisade.enforce.envoy.answers import Answer, gate
 from palisade.enforce.envoy.bodies import MAX_FIELDS, nothing, reading, reads_body, telling, were_read
 from palisade.enforce.envoy.bounds import Reason
-from palisade.enforce.envoy.decision import Decision, RuleCoverage, decide
+from palisade.enforce.envoy.cases import RuleCoverage
+from palisade.enforce.envoy.decision import Decision, decide
 from palisade.enforce.envoy.documents import Fields, fields_of
 from palisade.enforce.envoy.ends import RESIDUAL
 from palisade.enforce.envoy.identity import authentication

@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
+from operator import attrgetter
 
 from xds.type.matcher.v3.string_pb2 import StringMatcher
 
 from palisade.enforce.envoy import hints, paths, patterns
 from palisade.enforce.envoy.answers import Answer, Answers
 from palisade.enforce.envoy.bodies import unread
-from palisade.enforce.envoy.bounds import Bounds, Reason
-from palisade.enforce.envoy.context import NOTHING, Notes
-from palisade.enforce.envoy.ends import RESIDUAL, end_of, settled
+from palisade.enforce.envoy.bounds import Reason
+from palisade.enforce.envoy.cases import Cases, Known, RuleCoverage, Stretch
+from palisade.enforce.envoy.context import Notes
+from palisade.enforce.envoy.ends import RESIDUAL, settled
 from palisade.enforce.envoy.lower import Lowering
-from palisade.enforce.envoy.predicate import YES, Predicate, all_of, negate, text_check
+from palisade.enforce.envoy.predicate import YES, all_of, negate, text_check
 from palisade.enforce.envoy.sources import PATH_TEXT
 from palisade.enforce.envoy.tokens import Token, Tokens, calls_on_tokens
 from palisade.enforce.envoy.tree import MAX_LINEAR, Entry, Verdict
 from palisade.rego.errors import NOWHERE, Location
-from palisade.rego.partial import Case, Outcome
+from palisade.rego.partial import Outcome
 from palisade.rego.partial.formula import (
-    TRUE,
     Exists,
     Formula,
     nodes,
@@ -32,26 +33,6 @@ from palisade.rego.partial.terms import Apply, Input
 
 ERROR = "error"
 """The name under which Envoy reports a request on which the evaluation ends in an error: denied."""
-
-
-@dataclass(frozen=True, slots=True)
-class RuleCoverage:
-    """Where one rule is decided. `verdict` is what it decides; `native` whether Envoy always can."""
-
-    location: Location
-    verdict: Verdict
-    native: bool
-    reasons: tuple[Reason, ...] = ()
-
-    @property
-    def conditional(self) -> bool:
-        """Whether Envoy can but for the requests that the reasons name."""
-        return not self.native and not any(reason.always for reason in self.reasons)
-
-    def and_of(self, other: RuleCoverage) -> RuleCoverage:
-        """The account of one rule that is in several cases."""
-        reasons = tuple(dict.fromkeys((*self.reasons, *other.reasons)))
-        return replace(self, native=self.native and other.native, reasons=reasons)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,37 +74,7 @@ class Lowered:
     calls: Mapping[Formula, tuple[Apply, ...]]
     tokens: Tokens
     fields: frozenset[tuple[object, ...]]
-    conditions: Mapping[Formula, Condition]
-    rules: Mapping[Formula, Rule]
-
-
-@dataclass(frozen=True, slots=True)
-class Condition:
-    """A formula lowered, and what is to be said of it."""
-
-    bounds: Bounds
-    notes: Notes
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """A case that ends in the native filter: its rules for Envoy and its part of the account."""
-
-    case: Case
-    sure: Entry
-    unsure: Entry | None
-    coverage: RuleCoverage
-    condition: Condition
-    ends: tuple[Verdict, str]
-    """Cases that end the same, next to each other, may change places."""
-    at: tuple[Location, Verdict]
-    """What the account is of."""
-
-    @property
-    def told(self) -> bool:
-        """Whether the account is to name it: not where Envoy decides so whatever the request is."""
-        always = self.case.condition is TRUE and self.coverage.native
-        return self.case.label is not NOWHERE and not always
+    known: Known
 
 
 def decide(
@@ -153,7 +104,8 @@ def decide(
         != (tuple(providers), hoisted, tokens, fields)
     ):
         before = None
-    lowering = _Cases(Lowering(providers, hoisted, tokens, fields), before)
+    known = before.known if before is not None else Known()
+    lowering = Cases(Lowering(providers, hoisted, tokens, fields), known)
     answers = Answers()
     entries: list[Entry] = []
     coverage: dict[tuple[Location, Verdict], RuleCoverage] = {}
@@ -163,95 +115,40 @@ def decide(
         entries.append(Entry(all_of((bounds.possibly, negate(bounds.surely))), Verdict.RESIDUAL, RESIDUAL))
     unsure: list[Entry] = []
     ends: tuple[Verdict, str] | None = None
-    for rule in lowering.rules_of(cases, answers):
+    for rule in lowering.lowered(cases, answers):
         if rule.ends != ends:
             # Where one rule of a run surely decides, it does not matter whether another might have too.
             entries.extend(unsure)
             unsure, ends = [], rule.ends
+        if isinstance(rule, Stretch):
+            entries.extend(rule.entries)
+            if coverage.keys().isdisjoint(rule.coverage):
+                coverage.update(rule.coverage)
+            else:
+                for at, own in rule.coverage.items():
+                    _cover(coverage, at, own)
+            continue
         entries.append(rule.sure)
         if rule.unsure is not None:
             unsure.append(rule.unsure)
         if rule.told:
-            known = coverage.setdefault(rule.at, rule.coverage)
-            if known is not rule.coverage:
-                coverage[rule.at] = known.and_of(rule.coverage)
+            _cover(coverage, rule.at, rule.coverage)
     entries.extend(unsure)
     default = Entry(YES, Verdict.DENY, "default")
     entries[:0] = (*_doubtful(lowering.notes), *((unread(entries, RESIDUAL),) if body else ()))
     doubts = _doubts(lowering.notes, lowering.condition(outcome.error).notes.reasons)
-    lowered = Lowered(
-        tuple(providers), hoisted, looped, calls, tokens, fields, lowering.conditions, lowering.rules
-    )
+    lowered = Lowered(tuple(providers), hoisted, looped, calls, tokens, fields, lowering.known)
     return Decision(
         tuple(entries), default, tuple(coverage.values()), answers.given, doubts, tokens.all, fields, lowered
     )
 
 
-class _Cases:
-    """Lowers case by case; what was known before is found by the condition."""
-
-    def __init__(self, lowering: Lowering, before: Lowered | None) -> None:
-        self._lowering = lowering
-        self._before = before
-        self._clean = False
-        self._last_notes = NOTHING
-        self._last_doubts: tuple[Predicate, ...] = ()
-        self._all_doubts: dict[Predicate, None] = {}
-        self.conditions: dict[Formula, Condition] = {}
-        self.rules: dict[Formula, Rule] = {}
-
-    @property
-    def notes(self) -> Notes:
-        """What the caller must leave to the engine, for all conditions so far."""
-        return Notes(doubts=tuple(self._all_doubts), clean=self._clean)
-
-    def condition(self, formula: Formula) -> Condition:
-        found = self._before.conditions.get(formula) if self._before is not None else None
-        if found is None:
-            bounds = self._lowering.bounds(formula)
-            found = Condition(bounds, self._lowering.notes(formula))
-        self._take(formula, found)
-        return found
-
-    def _take(self, formula: Formula, found: Condition) -> None:
-        self.conditions[formula] = found
-        notes = found.notes
-        if notes is not NOTHING and notes is not self._last_notes:
-            self._last_notes = notes
-            self._clean = self._clean or notes.clean
-            if notes.doubts != self._last_doubts:  # as those of most rules of a set are the same
-                self._last_doubts = notes.doubts
-                self._all_doubts.update(dict.fromkeys(notes.doubts))
-
-    def rules_of(self, cases: Iterable[Case], answers: Answers) -> Iterator[Rule]:
-        """The cases lowered in turn; one that is as it was before, as an object, is what it was."""
-        before = self._before.rules if self._before is not None else {}
-        for case in cases:
-            known = before.get(case.condition)
-            if known is not None and (known.case is case or _alike(known.case, case)):
-                self._take(case.condition, known.condition)
-                self.rules[case.condition] = known
-                yield known
-            else:
-                yield self._rule(case, answers)
-
-    def _rule(self, case: Case, answers: Answers) -> Rule:
-        end = end_of(case, answers, self._lowering.source)
-        lowered = self.condition(case.condition)
-        bounds = lowered.bounds
-        sure = bounds.exact and end.only == YES
-        unsure = None if sure else Entry(bounds.possibly, Verdict.RESIDUAL, RESIDUAL)
-        reasons = (*end.reasons, *_placed(lowered.notes.reasons, case.label))
-        covered = RuleCoverage(case.label, end.verdict, not reasons, reasons)
-        ends = end.verdict, end.answer
-        rule = Rule(case, end.entry(bounds.surely), unsure, covered, lowered, ends, (case.label, end.verdict))
-        if not end.answer and not end.reasons:  # answers are of one decision
-            self.rules[case.condition] = rule
-        return rule
-
-
-def _alike(one: Case, other: Case) -> bool:
-    return one.label is other.label and one.value == other.value
+def _cover(
+    coverage: dict[tuple[Location, Verdict], RuleCoverage], at: tuple[Location, Verdict], own: RuleCoverage
+) -> None:
+    known = coverage.setdefault(at, own)
+    if known is not own:
+        coverage[at] = known.and_of(own)
 
 
 def _loops(
@@ -280,10 +177,7 @@ def _loops_in(condition: Formula) -> tuple[Formula, ...]:
 
 def _often(looped: Mapping[Formula, Iterable[Formula]]) -> frozenset[tuple[object, ...]]:
     """The claims over whose members many conditions loop: that one is an object is said once for all."""
-    counts: Counter[tuple[object, ...]] = Counter()
-    for node in set(chain.from_iterable(looped.values())):
-        if isinstance(node.atom, Exists) and isinstance(node.atom.source, Input):
-            counts[node.atom.source.path] += 1
+    counts = Counter(map(attrgetter("atom.source.path"), set(chain.from_iterable(looped.values()))))
     return frozenset(path for path, count in counts.items() if count > MAX_LINEAR)
 
 
@@ -311,13 +205,4 @@ def _doubts(notes: Notes, errors: Iterable[Reason]) -> tuple[Reason, ...]:
     if notes.clean:
         text = "a path with %2F, or with escapes of characters that need none, is for the engine"
         found.append(Reason(text, NOWHERE, hints.CLEAN, always=False))
-    return tuple(sorted(found, key=lambda reason: (reason.location, reason.text)))
-
-
-def _placed(reasons: Iterable[Reason], label: Location) -> tuple[Reason, ...]:
-    """The reasons in order; what has no place of its own stands in the rule."""
-    found = {
-        Reason(each.text, label, each.hint, each.always, each.atom) if each.location is NOWHERE else each
-        for each in reasons
-    }
     return tuple(sorted(found, key=lambda reason: (reason.location, reason.text)))

@@ -7,11 +7,12 @@ are kept with them and only grow, until too much in them is of no use any more.
 
 from __future__ import annotations
 
-import operator
 import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from itertools import compress, count
+from operator import attrgetter, is_, is_not
+from typing import TypeAlias, TypeVar
 
 from palisade.rego import ast, ir
 from palisade.rego.plan.tree import Node, Path
@@ -19,6 +20,7 @@ from palisade.rego.plan.tree import Node, Path
 _SPARE = 1_000
 """So many strings may be in the table, beside as many as are of use, before it is begun anew."""
 
+K = TypeVar("K")
 _Key: TypeAlias = tuple[Path, str]
 Shape: TypeAlias = tuple[tuple[object, ...], ...]
 
@@ -43,34 +45,99 @@ class Tables:
     files: dict[str, int] = field(default_factory=dict)
 
 
+class Asked:
+    """What planning rules asked of the program, and how many of them asked for each."""
+
+    __slots__ = ("builtins", "documents", "strings")
+
+    def __init__(self, before: Asked | None = None) -> None:
+        """Begins with what others asked for `before`."""
+        self.strings: dict[str, int] = dict(before.strings) if before is not None else {}
+        self.builtins: dict[str, int] = dict(before.builtins) if before is not None else {}
+        self.documents: dict[Path, int] = dict(before.documents) if before is not None else {}
+
+    def add(self, planned: Planned) -> None:
+        """One rule more asks."""
+        _count(self.strings, planned.strings, 1)
+        _count(self.builtins, planned.builtins, 1)
+        _count(self.documents, planned.documents, 1)
+
+    def remove(self, planned: Planned) -> None:
+        """A rule that asked does so no more."""
+        _count(self.strings, planned.strings, -1)
+        _count(self.builtins, planned.builtins, -1)
+        _count(self.documents, planned.documents, -1)
+
+
+def _count(counts: dict[K, int], keys: Iterable[K], step: int) -> None:
+    for key in keys:
+        counts[key] = count = counts.get(key, 0) + step
+        if not count:
+            del counts[key]
+
+
+@dataclass(slots=True)
+class Kept:
+    """What came of rules, by their identity in the order of the plan; and what all of them asked for."""
+
+    found: dict[int, Planned] = field(default_factory=dict)
+    asked: Asked = field(default_factory=lambda: Asked())
+
+
 class Section:
     """What came of the rules of one document, as rules, as its start or as its end; by the rule's identity.
 
     Of the plan at hand, the last one, and the one before that: a set and its shadow are planned in turns.
     """
 
-    __slots__ = ("_before", "_now", "_older")
+    __slots__ = ("_before", "_older", "now")
 
-    def __init__(self, before: dict[int, Planned], older: dict[int, Planned]) -> None:
-        self._now: dict[int, Planned] = {}
+    def __init__(self, before: Kept, older: Kept) -> None:
+        self.now = Kept()
         self._before = before
         self._older = older
-
-    @property
-    def found(self) -> dict[int, Planned]:
-        """What came of the rules of the plan at hand."""
-        return self._now
 
     def find(self, rule: ast.Rule) -> Planned | None:
         """What came of the rule before."""
         at = id(rule)
-        found = self._before.get(at) or self._older.get(at)
+        found = self._before.found.get(at) or self._older.found.get(at)
         if found is not None:
-            self._now[at] = found
+            self.now.found[at] = found
         return found
 
     def keep(self, planned: Planned) -> None:
-        self._now[id(planned.rule)] = planned
+        self.now.found[id(planned.rule)] = planned
+
+    def take(self, planned: Sequence[Planned]) -> None:
+        """These came of the next rules of the plan at hand."""
+        self.now.found.update(zip(map(id, map(attrgetter("rule"), planned)), planned, strict=True))
+
+    def ends(self, rules: Sequence[ast.Rule]) -> tuple[list[Planned], list[Planned], Asked]:
+        """What came before of the first and the last of the rules, as far as they are those of before; and
+        what all of these asked for. Of thousands nearly all are, and none is looked at by itself."""
+        found = max(
+            (_ends(rules, each) for each in (self._before, self._older)), key=lambda each: sum(each[1:])
+        )
+        known, first, last = found
+        planned = list(known.found.values())
+        asked = Asked(known.asked)
+        for each in planned[first : len(planned) - last]:
+            asked.remove(each)
+        return planned[:first], planned[len(planned) - last :], asked
+
+
+def _ends(rules: Sequence[ast.Rule], known: Kept) -> tuple[Kept, int, int]:
+    """How many of the first and of the last rules are those of which it is known what came."""
+    before = [each.rule for each in known.found.values()]
+    most = min(len(rules), len(before))
+    first = _same_at_start(rules, before, most)
+    return known, first, _same_at_start(rules[::-1], before[::-1], most - first)
+
+
+def _same_at_start(rules: Sequence[ast.Rule], others: Sequence[ast.Rule], most: int) -> int:
+    """How many rules, of so many, are the same objects."""
+    differ = map(is_not, rules, others)
+    return min(next(compress(count(), differ), most), most)
 
 
 class Memory:
@@ -80,8 +147,8 @@ class Memory:
         self.lock = threading.Lock()
         self.tables = Tables()
         self._for: object = None
-        self._rules: dict[_Key, dict[int, Planned]] = {}
-        self._older: dict[_Key, dict[int, Planned]] = {}
+        self._rules: dict[_Key, Kept] = {}
+        self._older: dict[_Key, Kept] = {}
         self._funcs: dict[str, tuple[ir.Func, ...]] = {}
         self._sections: dict[_Key, Section] = {}
 
@@ -98,7 +165,8 @@ class Memory:
         at = path, what
         found = self._sections.get(at)
         if found is None:
-            found = self._sections[at] = Section(self._rules.get(at, {}), self._older.get(at, {}))
+            before, older = self._rules.get(at) or Kept(), self._older.get(at) or Kept()
+            found = self._sections[at] = Section(before, older)
         return found
 
     def end(
@@ -110,7 +178,7 @@ class Memory:
         """
         same = tuple(_same(self._funcs.get(func.name, ()), func) for func in funcs)
         self._funcs |= {func.name: (func, *self._funcs.get(func.name, ())[:1]) for func in same}
-        now = {at: section.found for at, section in self._sections.items()}
+        now = {at: section.now for at, section in self._sections.items()}
         self._rules, self._older, self._sections = now, self._rules, {}
         named = frozenset(used)
         texts = tuple(text if text in named else "" for text in self.tables.texts)
@@ -123,7 +191,7 @@ def _same(before: Iterable[ir.Func], now: ir.Func) -> ir.Func:
     """The function of before where it has the very same blocks: equal ones may stand in other places."""
     for each in before:
         alike = len(each.blocks) == len(now.blocks) and each.params == now.params
-        if alike and all(map(operator.is_, each.blocks, now.blocks)):
+        if alike and all(map(is_, each.blocks, now.blocks)):
             return each
     return now
 

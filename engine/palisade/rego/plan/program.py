@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TypedDict
@@ -14,7 +14,7 @@ from palisade.rego.errors import Location
 from palisade.rego.plan import overlay
 from palisade.rego.plan.memory import Memory, Planned, Section, Tables
 from palisade.rego.plan.overlay import Overlay
-from palisade.rego.plan.tree import Node, spelled
+from palisade.rego.plan.tree import Node, Path, spelled
 
 
 class PlanError(Exception):
@@ -91,12 +91,12 @@ class Program:
             self.tasks.append(Task(node, under, generation))
         return name
 
-    def take(self, found: Planned) -> None:
-        """Asks for what planning a rule asked for before."""
-        self.used |= found.strings
-        if found.builtins:
-            self.builtins |= found.builtins
-        for document in found.documents:
+    def take(self, strings: Set[str], builtins: Set[str], documents: Iterable[Path]) -> None:
+        """Asks for what planning rules asked for before."""
+        self.used |= strings
+        if builtins:
+            self.builtins |= builtins
+        for document in documents:
             node = self.root.at(document)
             if node is None:
                 raise AssertionError(f"{document} is in no tree of this shape")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from itertools import chain, islice
+from operator import attrgetter
 from typing import TypeAlias
 
 from palisade.rego import ast, ir
 from palisade.rego.plan.closures import headed
+from palisade.rego.plan.memory import Planned, Section
 from palisade.rego.plan.overlay import NONE
 from palisade.rego.plan.program import Program, Task
 from palisade.rego.plan.scope import Scope, term
@@ -83,7 +86,24 @@ class _Function:
 
     def rules(self, members: Iterable[Member]) -> None:
         """Plans the rules that are no defaults, or takes them as they were planned before."""
-        self._planned(members, self.rule, "rule")
+        if self._memory is None:
+            self._planned(members, self.rule, "rules")
+            return
+        members = tuple(members)
+        section = self._memory.section(self._path, "rules")
+        first, last, asked = section.ends([member.rule for member in members])
+        self._take(section, first)
+        self._planned(members[len(first) : len(members) - len(last)], self.rule, "rules")
+        for planned in islice(section.now.found.values(), len(first), None):
+            asked.add(planned)
+        self._take(section, last)
+        section.now.asked = asked
+        self._scope.program.take(asked.strings.keys(), asked.builtins.keys(), asked.documents)
+
+    def _take(self, section: Section, planned: Sequence[Planned]) -> None:
+        """Takes what rules came to before; what they asked for is for the caller to ask for."""
+        section.take(planned)
+        self.blocks.extend(chain.from_iterable(map(attrgetter("blocks"), planned)))
 
     def _planned(self, members: Iterable[Member], plan: Callable[[Member], None], what: str) -> None:
         if self._memory is None:
@@ -94,7 +114,7 @@ class _Function:
         for member in members:
             found = section.find(member.rule)
             if found is not None:
-                program.take(found)
+                program.take(found.strings, found.builtins, found.documents)
                 self.blocks.extend(found.blocks)
                 continue
             done, self.blocks = self.blocks, []

@@ -1,0 +1,241 @@
+"""The cases of a decision, each lowered to rules for Envoy; what was lowered before is taken over.
+
+Of ten thousand cases an edit changes few. Those that stand together and end the same are taken over together,
+as a `Stretch`: so the others cost next to nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from operator import is_
+from typing import TypeAlias
+
+from palisade.enforce.envoy.answers import Answers
+from palisade.enforce.envoy.bounds import Bounds, Reason
+from palisade.enforce.envoy.context import NOTHING, Notes
+from palisade.enforce.envoy.ends import RESIDUAL, end_of
+from palisade.enforce.envoy.lower import Lowering
+from palisade.enforce.envoy.predicate import YES, Predicate
+from palisade.enforce.envoy.tree import Entry, Verdict
+from palisade.rego.errors import NOWHERE, Location
+from palisade.rego.partial import Case
+from palisade.rego.partial.formula import TRUE, Formula
+
+_MOST_TOGETHER, _FEWEST_TOGETHER = 256, 16
+"""So many cases are taken over together."""
+
+_At: TypeAlias = tuple[Location, Verdict]
+
+
+@dataclass(frozen=True, slots=True)
+class RuleCoverage:
+    """Where one rule is decided. `verdict` is what it decides; `native` whether Envoy always can."""
+
+    location: Location
+    verdict: Verdict
+    native: bool
+    reasons: tuple[Reason, ...] = ()
+
+    @property
+    def conditional(self) -> bool:
+        """Whether Envoy can but for the requests that the reasons name."""
+        return not self.native and not any(reason.always for reason in self.reasons)
+
+    def and_of(self, other: RuleCoverage) -> RuleCoverage:
+        """The account of one rule that is in several cases."""
+        reasons = tuple(dict.fromkeys((*self.reasons, *other.reasons)))
+        return replace(self, native=self.native and other.native, reasons=reasons)
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A formula lowered, and what is to be said of it."""
+
+    bounds: Bounds
+    notes: Notes
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A case that ends in the native filter: its rules for Envoy and its part of the account."""
+
+    case: Case
+    sure: Entry
+    unsure: Entry | None
+    coverage: RuleCoverage
+    condition: Condition
+    ends: tuple[Verdict, str]
+    """Cases that end the same, next to each other, may change places."""
+    at: tuple[Location, Verdict]
+    """What the account is of."""
+
+    @property
+    def told(self) -> bool:
+        """Whether the account is to name it: not where Envoy decides so whatever the request is."""
+        always = self.case.condition is TRUE and self.coverage.native
+        return self.case.label is not NOWHERE and not always
+
+    @property
+    def plain(self) -> bool:
+        """Whether it always decides in the sidecar, and is told of."""
+        return self.unsure is None and self.told
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Rules in turn that end the same, each always decided in the sidecar and of its own in the account."""
+
+    cases: tuple[Case, ...]
+    entries: tuple[Entry, ...]
+    ends: tuple[Verdict, str]
+    coverage: Mapping[_At, RuleCoverage]
+    conditions: Mapping[Formula, Condition]
+    rules: Mapping[Formula, Rule]
+    notes: tuple[Notes, ...]
+    """What the caller must leave to the engine for the conditions, each once."""
+
+    @classmethod
+    def of(cls, cases: Sequence[Case], rules: Sequence[Rule]) -> Stretch:
+        """That of these cases and what they were lowered to; all rules are `Rule.plain`."""
+        notes = (rule.condition.notes for rule in rules)
+        return cls(
+            tuple(cases),
+            tuple(rule.sure for rule in rules),
+            rules[0].ends,
+            {rule.at: rule.coverage for rule in rules},
+            {rule.case.condition: rule.condition for rule in rules},
+            {rule.case.condition: rule for rule in rules},
+            tuple({(each.doubts, each.clean): each for each in notes}.values()),
+        )
+
+    def begins(self, cases: Sequence[Case], at: int) -> bool:
+        """Whether the cases, from this one on, are those of the stretch."""
+        own = self.cases
+        return at + len(own) <= len(cases) and all(map(is_, own, cases[at : at + len(own)]))
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What was lowered: conditions, rules by their conditions, and those that stood together."""
+
+    conditions: Mapping[Formula, Condition] = field(default_factory=dict)
+    rules: Mapping[Formula, Rule] = field(default_factory=dict)
+    stretches: Sequence[Stretch] = ()
+
+
+class Cases:
+    """Lowers case by case; what was known before is found by the condition."""
+
+    def __init__(self, lowering: Lowering, before: Known) -> None:
+        self._lowering = lowering
+        self._before = before
+        self._clean = False
+        self._last_notes = NOTHING
+        self._last_doubts: tuple[Predicate, ...] = ()
+        self._all_doubts: dict[Predicate, None] = {}
+        self._conditions: dict[Formula, Condition] = {}
+        self._rules: dict[Formula, Rule] = {}
+        self._stretches: list[Stretch] = []
+        self._together: list[tuple[Case, Rule]] = []
+
+    @property
+    def known(self) -> Known:
+        """What was lowered, for the next revision to start from."""
+        return Known(self._conditions, self._rules, tuple(self._stretches))
+
+    @property
+    def notes(self) -> Notes:
+        """What the caller must leave to the engine, for all conditions so far."""
+        return Notes(doubts=tuple(self._all_doubts), clean=self._clean)
+
+    def condition(self, formula: Formula) -> Condition:
+        found = self._before.conditions.get(formula)
+        if found is None:
+            bounds = self._lowering.bounds(formula)
+            found = Condition(bounds, self._lowering.notes(formula))
+        self._take(formula, found)
+        return found
+
+    def _take(self, formula: Formula, found: Condition) -> None:
+        self._conditions[formula] = found
+        self._note(found.notes)
+
+    def _note(self, notes: Notes) -> None:
+        if notes is not NOTHING and notes is not self._last_notes:
+            self._last_notes = notes
+            self._clean = self._clean or notes.clean
+            if notes.doubts != self._last_doubts:  # as those of most rules of a set are the same
+                self._last_doubts = notes.doubts
+                self._all_doubts.update(dict.fromkeys(notes.doubts))
+
+    def lowered(self, cases: Sequence[Case], answers: Answers) -> Iterator[Rule | Stretch]:
+        """The cases lowered in turn; what is as it was before, as objects, is what it was."""
+        known = {id(each.cases[0]): each for each in self._before.stretches}
+        at = 0
+        while at < len(cases):
+            stretch = known.get(id(cases[at]))
+            if stretch is not None and stretch.begins(cases, at):
+                self._close()
+                self._stretches.append(stretch)
+                self._conditions.update(stretch.conditions)
+                self._rules.update(stretch.rules)
+                for notes in stretch.notes:
+                    self._note(notes)
+                yield stretch
+                at += len(stretch.cases)
+            else:
+                yield self._lowered(cases[at], answers)
+                at += 1
+        self._close()
+
+    def _lowered(self, case: Case, answers: Answers) -> Rule:
+        rule = self._before.rules.get(case.condition)
+        if rule is not None and (rule.case is case or _alike(rule.case, case)):
+            self._take(case.condition, rule.condition)
+            self._rules[case.condition] = rule
+        else:
+            rule = self._rule(case, answers)
+        if not rule.plain or self._rules.get(case.condition) is not rule:
+            self._close()
+            return rule
+        together = self._together
+        if together and (together[-1][1].ends != rule.ends or len(together) == _MOST_TOGETHER):
+            self._close()
+        self._together.append((case, rule))
+        return rule
+
+    def _close(self) -> None:
+        """The rules so far are a stretch, where they are many and each has a place of its own."""
+        together, self._together = self._together, []
+        if len(together) >= _FEWEST_TOGETHER:
+            found = Stretch.of(*zip(*together, strict=True))
+            if len(found.coverage) == len(found.rules) == len(together):
+                self._stretches.append(found)
+
+    def _rule(self, case: Case, answers: Answers) -> Rule:
+        end = end_of(case, answers, self._lowering.source)
+        lowered = self.condition(case.condition)
+        bounds = lowered.bounds
+        sure = bounds.exact and end.only == YES
+        unsure = None if sure else Entry(bounds.possibly, Verdict.RESIDUAL, RESIDUAL)
+        reasons = (*end.reasons, *_placed(lowered.notes.reasons, case.label))
+        covered = RuleCoverage(case.label, end.verdict, not reasons, reasons)
+        ends = end.verdict, end.answer
+        rule = Rule(case, end.entry(bounds.surely), unsure, covered, lowered, ends, (case.label, end.verdict))
+        if not end.answer and not end.reasons:  # answers are of one decision
+            self._rules[case.condition] = rule
+        return rule
+
+
+def _alike(one: Case, other: Case) -> bool:
+    return one.label is other.label and one.value == other.value
+
+
+def _placed(reasons: Iterable[Reason], label: Location) -> tuple[Reason, ...]:
+    """The reasons in order; what has no place of its own stands in the rule."""
+    found = {
+        Reason(each.text, label, each.hint, each.always, each.atom) if each.location is NOWHERE else each
+        for each in reasons
+    }
+    return tuple(sorted(found, key=lambda reason: (reason.location, reason.text)))
