@@ -97,8 +97,10 @@ async def function() -> AsyncIterator[int]:
             writer.close()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    async with server:
+    try:
         yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
 
 
 @contextmanager

@@ -45,6 +45,8 @@ class TestAuthority:
         self._certificate = (
             _builder(self._name, self._name, self._key.public_key(), now - _HOUR, now + 24 * _HOUR)
             .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+            .add_extension(_signs(), critical=True)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(self._key.public_key()), critical=False)
             .sign(self._key, hashes.SHA256())
         )
         self.pem = self._certificate.public_bytes(Encoding.PEM)
@@ -70,7 +72,9 @@ class TestAuthority:
         names: list[x509.GeneralName] = [*map(x509.UniformResourceIdentifier, uris), *map(x509.DNSName, dns)]
         if names:
             builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=not subject)
-        certificate = builder.sign(self._key, hashes.SHA256())
+        # Python 3.13 and others that are strict (RFC 5280, section 4.2.1.1) take no certificate without it.
+        issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
+        certificate = builder.add_extension(issuer, critical=False).sign(self._key, hashes.SHA256())
         return Pair(
             certificate.public_bytes(Encoding.PEM),
             key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
@@ -88,6 +92,21 @@ def client_context(authority: bytes, folder: Path, pair: Pair | None = None) -> 
     if pair is not None:
         context.load_cert_chain(*pair.save(folder, "client"))
     return context
+
+
+def _signs() -> x509.KeyUsage:
+    """What the key of an authority is for."""
+    return x509.KeyUsage(
+        key_cert_sign=True,
+        crl_sign=True,
+        digital_signature=False,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
 
 
 _OIDS = {"CN": NameOID.COMMON_NAME, "O": NameOID.ORGANIZATION_NAME, "C": NameOID.COUNTRY_NAME}
