@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from palisade.enforce.envoy import dealing
 from palisade.enforce.envoy.dealing import PARTS, deal, deal_by, part_of
-from palisade.enforce.envoy.parts import in_parts
+from palisade.enforce.envoy.parts import NATIVE, Rules, in_parts
 from palisade.enforce.envoy.predicate import (
     YES,
     All,
@@ -158,10 +158,10 @@ def grants(changed: int = -1) -> list[Entry]:
 def test_a_table_of_subjects_is_dealt_out_by_what_they_may_do() -> None:
     """By the subject each grant would have to stand in every part. One that loses its role changes the
     parts of what that role may do, and Envoy reads no other again."""
-    first = in_parts(grants(), DENY, "r1", linear=4)
+    first = in_parts(Rules(grants(), DENY), "r1", linear=4)
     assert first is not None
-    assert first.native.dealt.text == PATH_TEXT
-    again = in_parts(grants(changed=7), DENY, "r2", linear=4, before=first)
+    assert first.halves[NATIVE].dealt.text == PATH_TEXT
+    again = in_parts(Rules(grants(changed=7), DENY), "r2", linear=4, before=first)
     assert again is not None
     changed = {number for number in range(PARTS) if again.filters[number] != first.filters[number]}
     assert changed == {part_of(f"/7/{at}") for at in range(5)}
@@ -178,24 +178,24 @@ def test_a_rule_on_a_very_large_set_is_dealt_out() -> None:
 
 def test_one_changed_rule_changes_the_parts_of_its_values() -> None:
     """The others are the same objects, and what Envoy gets of them the same to the byte."""
-    first = in_parts(rules(2000), DENY, "r1", linear=4)
+    first = in_parts(Rules(rules(2000), DENY), "r1", linear=4)
     assert first is not None
-    again = in_parts(rules(2000, changed=7), DENY, "r2", linear=4, before=first)
+    again = in_parts(Rules(rules(2000, changed=7), DENY), "r2", linear=4, before=first)
     assert again is not None
     changed = {number for number in range(PARTS) if again.filters[number] != first.filters[number]}
     assert changed == {part_of("/7"), part_of("/changed")}
     assert again.layout == first.layout
     assert again.picking == first.picking
-    fresh = in_parts(rules(2000, changed=7), DENY, "r1", linear=4)
+    fresh = in_parts(Rules(rules(2000, changed=7), DENY), "r1", linear=4)
     assert fresh is not None
     assert fresh.filters == again.filters
 
 
 def test_another_text_is_another_layout() -> None:
     """Attributes, the picking filter and parts of two layouts do not understand each other."""
-    first = in_parts(rules(2000), DENY, "r1", linear=4)
+    first = in_parts(Rules(rules(2000), DENY), "r1", linear=4)
     subjects = [Entry(one_of(SUBJECT, [f"u{at}"]), Verdict.ALLOW, str(at)) for at in range(2000)]
-    second = in_parts(subjects, DENY, "r2", linear=4, before=first)
+    second = in_parts(Rules(subjects, DENY), "r2", linear=4, before=first)
     assert first is not None
     assert second is not None
     assert second.layout.name != first.layout.name
@@ -205,8 +205,8 @@ def test_another_text_is_another_layout() -> None:
 
 def test_a_layout_that_comes_again_is_not_the_one_of_before() -> None:
     """Parts of back then may still be in the sidecar, changed since by revisions of the past."""
-    first = in_parts(rules(2000), DENY, "r1", linear=4)
-    later = in_parts(rules(2000), DENY, "r1", linear=4, before=None, again=True)
+    first = in_parts(Rules(rules(2000), DENY), "r1", linear=4)
+    later = in_parts(Rules(rules(2000), DENY), "r1", linear=4, before=None, again=True)
     assert first is not None
     assert later is not None
     assert first.layout.form == later.layout.form

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from stand import in_memory
 
-from palisade.enforce.envoy import Enforcement, compile_sidecar, dealing
+from palisade.enforce.envoy import Enforcement, compile_sidecar, dealing, parts
 from palisade.enforce.envoy.compile import BODY, TOLD
 from palisade.enforce.envoy.dealing import PARTS, part_of
 from palisade.enforce.envoy.ends import RESIDUAL
-from palisade.enforce.envoy.parts import Half, Layout, told_name_of
+from palisade.enforce.envoy.parts import NATIVE, Layout, Parts, told_name_of
 from palisade.policy.inventory import Address, Function, Inventory
 from palisade.policy.revisions import Revision, build
 from palisade.xds.resources import EXTENSION
@@ -45,17 +45,18 @@ def _small_sets_go_in_parts() -> Iterable[None]:
         yield
 
 
-def revised(pieces: Iterable[str], before: Revision | None) -> Revision:
+def revised(pieces: Sequence[str], before: Revision | None) -> Revision:
     nowhere = Address("127.0.0.1", 1)
     functions = {"orders": Function("orders", nowhere, nowhere)}
     inventory = Inventory(Path("/palisade.yaml"), Path("/"), functions, "authz/allow")
-    text = HEAD + "\n".join([*KEPT, *pieces])
+    # As many lines each time, so that rules are named by their rows, whatever was there before.
+    text = HEAD + "\n".join([*KEPT, *pieces, *["# nothing"] * (6 - len(pieces))])
     return build(inventory, in_memory({"a.rego": text}), before)
 
 
-def compiled(revision: Revision, before: Enforcement | None) -> Enforcement:
+def compiled(revision: Revision, before: Enforcement | None, shadow: Revision | None = None) -> Enforcement:
     function = revision.inventory.functions["orders"]
-    return compile_sidecar(revision, function, {}, previous=before, divisible=True)
+    return compile_sidecar(revision, function, {}, shadow, previous=before, divisible=True)
 
 
 def shown(found: Enforcement) -> Any:
@@ -85,10 +86,69 @@ def test_any_edits_come_to_what_the_set_does_by_itself(steps: list[list[str]]) -
         assert shown(enforcement) == shown(compiled(revised(step, None), None))
 
 
-def changed(one: Half | None, other: Half | None) -> set[int]:
+@pytest.mark.usefixtures("timeless")
+@settings(max_examples=15, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.lists(st.sampled_from(PIECES), max_size=4),
+            st.none() | st.lists(st.sampled_from(PIECES), max_size=4),
+        ),
+        min_size=2,
+        max_size=4,
+    )
+)
+def test_any_edits_beside_a_shadow_come_to_what_both_do_by_themselves(
+    steps: list[tuple[list[str], list[str] | None]],
+) -> None:
+    """Shadows come, go and are edited, as is what is in force; whichever of the two reads bodies."""
+    revision: Revision | None = None
+    shadow: Revision | None = None
+    enforcement: Enforcement | None = None
+    for step, watched in steps:
+        revision = revised(step, revision)
+        if watched is not None:
+            shadow = revised(watched, shadow)
+        enforcement = compiled(revision, enforcement, None if watched is None else shadow)
+        alone = compiled(revised(step, None), None, None if watched is None else revised(watched, None))
+        assert shown(enforcement) == shown(alone)
+
+
+def test_an_edit_beside_a_shadow_changes_the_parts_of_its_rule() -> None:
+    """The shadow stands in each part beside what is in force; only its own edits change all of them."""
+    shadow = revised([READS, PIECES[1]], None)
+    first = compiled(revised([READS], None), None, shadow)
+    second = compiled(revised([READS, PIECES[3]], None), first, shadow)
+    assert first.parts is not None
+    assert second.parts is not None
+    assert set(first.parts.halves) == {NATIVE, parts.TOLD, parts.WATCHED, parts.WATCHED_TOLD}
+    different = [
+        number for number, each in enumerate(second.parts.filters) if each != first.parts.filters[number]
+    ]
+    assert different == [part_of("/1"), PARTS + part_of("/1")]
+    plain = compiled(revised([READS, PIECES[3]], None), second)
+    assert plain.parts is not None
+    assert plain.parts.layout == second.parts.layout
+    assert [each.typed_config.value for each in plain.parts.filters] == [
+        each for half in (NATIVE, parts.TOLD) for each in plain.parts.halves[half].contents
+    ]
+
+
+def test_a_shadow_has_no_body_read_that_nothing_else_would() -> None:
+    """Where it reads what the one in force does not wait for, the engine decides both."""
+    shadow = revised(["allow if json.unmarshal(http.body).a == 1"], None)
+    beside = compiled(revised([READS], None), None, shadow)
+    assert beside.parts is not None
+    assert set(beside.parts.halves) == {NATIVE, parts.WATCHED}
+    assert beside.snapshot.resources[EXTENSION][BODY].typed_config.value == b""  # type: ignore[attr-defined]
+    assert beside.body
+
+
+def changed(one: Parts | None, other: Parts | None, half: str) -> set[int]:
     assert one is not None
     assert other is not None
-    return {number for number in range(PARTS) if one.filters[number] != other.filters[number]}
+    before, after = one.halves[half].contents, other.halves[half].contents
+    return {number for number in range(PARTS) if before[number] != after[number]}
 
 
 def test_a_changed_rule_changes_its_part_before_and_behind_the_wait() -> None:
@@ -98,8 +158,8 @@ def test_a_changed_rule_changes_its_part_before_and_behind_the_wait() -> None:
     assert first.parts is not None
     assert second.parts is not None
     assert second.parts.layout == first.parts.layout
-    assert changed(first.parts.native, second.parts.native) == {part_of("/1")}
-    assert changed(first.parts.told, second.parts.told) == {part_of("/1")}
+    assert changed(first.parts, second.parts, NATIVE) == {part_of("/1")}
+    assert changed(first.parts, second.parts, parts.TOLD) == {part_of("/1")}
     for slot in (BODY, TOLD):
         assert second.snapshot.packed(EXTENSION)[slot] == first.snapshot.packed(EXTENSION)[slot]
     assert second.snapshot.resources[EXTENSION][TOLD].typed_config.value == b""  # type: ignore[attr-defined]
@@ -124,10 +184,10 @@ def test_where_the_rules_behind_the_wait_cannot_be_dealt_out_they_go_whole(
     monkeypatch.setattr("palisade.enforce.envoy.parts.deal_by", lambda *_: None)
     found = compiled(revised([READS], None), None)
     assert found.parts is not None
-    assert found.parts.told is None
+    assert not found.parts.told
     assert found.snapshot.resources[EXTENSION][TOLD].typed_config.value != b""  # type: ignore[attr-defined]
     assert not any(f"{RESIDUAL}/".encode() in each.typed_config.value for each in found.parts.filters)
     monkeypatch.setattr("palisade.enforce.envoy.parts.deal_by", real)
     dealt = compiled(revised([READS], None), found)
-    assert changed(dealt.parts and dealt.parts.native, found.parts.native) == set(range(PARTS))
+    assert changed(dealt.parts, found.parts, NATIVE) == set(range(PARTS))
     assert dealt.snapshot.resources[EXTENSION][TOLD].typed_config.value == b""  # type: ignore[attr-defined]

@@ -206,7 +206,8 @@ def _notes(shadow: Shadow, deployment: Deployment | None) -> list[str]:
             notes.append("it says what is in force")
         elif shadow.read.providers != deployment.revision.providers:
             notes.append("its providers differ: tokens are those that the providers in force have signed")
-        if deployment.shadow is not None and deployment.rules.total >= WORTH:
+        whole = any(each.parts is None for each in deployment.enforcements.values())
+        if deployment.shadow is not None and deployment.rules.total >= WORTH and whole:
             notes.append("sidecars get so many rules in one piece while it is set: edits take effect later")
     return notes
 

@@ -106,6 +106,11 @@ def _readable(fields: Iterable[Field]) -> Predicate:
     return any_of((parsed, negate(PARSED))) if any(isinstance(root, Document) for root in roots) else parsed
 
 
+def read_alike(one: frozenset[Field], other: frozenset[Field]) -> bool:
+    """Whether both can be read, of the same requests."""
+    return max(len(one), len(other)) <= MAX_FIELDS and _readable(one) == _readable(other)
+
+
 _MOST_REPEATED = 64
 """The conditions of so many rules stand in the tree twice."""
 

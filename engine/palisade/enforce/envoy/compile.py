@@ -17,7 +17,15 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 
 from palisade.enforce.envoy.answers import Answer, gate
-from palisade.enforce.envoy.bodies import MAX_FIELDS, nothing, reading, reads_body, telling, were_read
+from palisade.enforce.envoy.bodies import (
+    MAX_FIELDS,
+    nothing,
+    read_alike,
+    reading,
+    reads_body,
+    telling,
+    were_read,
+)
 from palisade.enforce.envoy.bounds import Reason
 from palisade.enforce.envoy.cases import RuleCoverage
 from palisade.enforce.envoy.decision import Decision, decide
@@ -25,10 +33,11 @@ from palisade.enforce.envoy.documents import Fields, fields_of
 from palisade.enforce.envoy.ends import RESIDUAL
 from palisade.enforce.envoy.identity import authentication
 from palisade.enforce.envoy.mentions import Mentions, mentions
-from palisade.enforce.envoy.parts import LAYOUT_STATE, Parts, Told, in_parts
-from palisade.enforce.envoy.predicate import Text, Within, all_of, negate, one_of
-from palisade.enforce.envoy.sources import ADDRESS_TEXT, JWT_AUTHN, PATH_STATE, header_text, state_text
-from palisade.enforce.envoy.tree import MAX_LINEAR, Entry, Tree, Verdict, build
+from palisade.enforce.envoy.parts import LAYOUT_STATE, Behind, Parts, Rules, Watched, in_parts
+from palisade.enforce.envoy.predicate import Text, Within, all_of, one_of
+from palisade.enforce.envoy.sources import ADDRESS_TEXT, JWT_AUTHN, PATH_STATE, header_text
+from palisade.enforce.envoy.tree import MAX_LINEAR, Entry, Verdict
+from palisade.enforce.envoy.whole import REVISION_STATE, SHADOW_STATE, Place, pair_of, whole
 from palisade.policy.inventory import Function
 from palisade.policy.providers import Header, Provider
 from palisade.policy.revisions import Revision
@@ -48,10 +57,6 @@ IDENTITY, ATTRIBUTES, NATIVE, BODY, TOLD, ASK = (
 """The filter slots of a sidecar, which the bootstrap names too: docs/decisions/static-listener.md."""
 
 RESIDUAL_CLUSTER = "palisade_residual"
-REVISION_STATE = "palisade.revision"
-SHADOW_STATE = "palisade.shadow"
-"""The filter state that names the shadow and the revision that it stands beside, where the shadow reads what
-the attributes' filter lays down."""
 
 RESIDUAL_SECONDS = 2
 """How long a request waits for the engine's answer before it is denied."""
@@ -114,65 +119,97 @@ def compile_sidecar(
     `keys` holds the JSON Web Key Set of each provider, as text, by the provider's name; one that lacks
     verifies no token. A `shadow` is decided beside it, on the same input, and only reported. `linear` is up
     to how many constants are compared one by one. `previous` is what the sidecar got of the revision before:
-    what is as it was there is taken over. Where it is `divisible`, a large decision without a shadow goes in
-    parts, for which the bootstrap has places. Raises rego.CompileError where the decision's path is none.
+    what is as it was there is taken over. Where it is `divisible`, a large decision goes in parts, for
+    which the bootstrap has places. Raises rego.CompileError where the decision's path is none.
     """
-    plan = _plan(revision)
     watching: Work | None = None
-    watched: tuple[Text, ...] = ()
     with _uncollected():
-        work = _work(revision, function, plan, revision.providers, previous.work if previous else None)
-        decision, tokens = work.decision, work.decision.tokens
-        told = work.told if shadow is None else None
-        parts = None
-        asked = tuple(_asked(revision))
-        asking = replace(decision, entries=(*asked, *decision.entries))
-        behind = replace(told, entries=(*asked, *told.entries)) if told is not None else None
-        if divisible and shadow is None:
-            last = previous.parts if previous else None
-            again = previous is not None and last is None
-            parts = in_parts(
-                asking.entries,
-                decision.default,
-                revision.id,
-                linear=linear,
-                told=Told(behind.entries, were_read(behind.fields)) if behind is not None else None,
-                before=last,
-                again=again,
-            )
-        name = revision.marked
-        rbac, texts = native(asking, name, linear=linear) if parts is None else (RBAC(), parts.texts)
-        reader, teller = nothing(), nothing()
-        if behind is not None:
-            reader = reading(behind.fields, RESIDUAL)
-            if parts is None or parts.told is None:
-                whole, more = native(behind, name, linear=linear)
-                teller = telling(behind.fields, whole)
-                texts = tuple(dict.fromkeys((*texts, *more)))
+        before = previous.work if previous else None
+        work = _work(revision, function, _plan(revision), revision.providers, before)
         if shadow is not None:
             before = previous.shadow if previous else None
             watching = _work(shadow, function, _plan(shadow), revision.providers, before)
-            pair = _pair(revision, shadow)
-            watched = beside(rbac, watching.decision, shadow.marked, pair, linear=linear)
-            tokens = tuple(dict.fromkeys((*tokens, *watching.decision.tokens)))
+        asked = tuple(_asked(revision))
+        entries = (*asked, *work.decision.entries)
+        head = Place(replace(work.decision, entries=entries), watching.decision if watching else None)
+        told = _where_read(asked, work, watching)
+        parts = _parts(head, told, revision, shadow, linear, previous) if divisible else None
+        rbac, texts, watched = (
+            whole(head, revision, shadow, linear) if parts is None else (RBAC(), parts.texts, ())
+        )
+        reader, teller = nothing(), nothing()
+        if told is not None:
+            reader = reading(told.fields, RESIDUAL)
+            if parts is None or not parts.told:
+                rest, more, others = whole(told, revision, shadow, linear)
+                teller = telling(told.fields, rest)
+                texts, watched = (*texts, *more), (*watched, *others)
+    decision = work.decision
+    tokens = dict.fromkeys((*decision.tokens, *(watching.decision.tokens if watching else ())))
     body = decision.residual and work.mentions.body
     blind = watching is not None and not body and watching.mentions.body
     filters = {
-        IDENTITY: authentication(revision.providers, keys, tokens),
+        IDENTITY: authentication(revision.providers, keys, tuple(tokens)),
         ATTRIBUTES: attributes(
-            name, texts, watched, _pair(revision, shadow), parts.layout.name if parts else ""
+            revision.marked, texts, watched, pair_of(revision, shadow), parts.layout.name if parts else ""
         ),
         NATIVE: parts.picking if parts else rbac,
         BODY: reader,
         TOLD: teller,
-        ASK: gate(_ask(function, body=body), _answers(decision, told)),
+        ASK: gate(_ask(function, body=body), _answers(decision, told.decision if told else None)),
     }
     slots = [*(parts.filters if parts else ()), *(_slot(slot, config) for slot, config in filters.items())]
     snapshot = Snapshot.of(_version(revision, keys, shadow), slots)
-    shown = told or decision
-    return Enforcement(
-        snapshot, shown.coverage, asking.residual, body, shown.doubts, work, watching, blind, parts
+    shown = told.decision if told else decision
+    residual = head.decision.residual
+    return Enforcement(snapshot, shown.coverage, residual, body, shown.doubts, work, watching, blind, parts)
+
+
+def _where_read(asked: Sequence[Entry], work: Work, watching: Work | None) -> Place | None:
+    """What decides where documents were read; None where nothing does.
+
+    Nor does anything beside a shadow for which others would have to be read: no body is waited for because of
+    what is only watched. The engine then decides both.
+    """
+    told = work.told
+    if told is None:
+        return None
+    fields, shadow = told.fields, watching.told if watching is not None else None
+    if shadow is not None:
+        fields |= shadow.fields
+        if not read_alike(fields, told.fields):
+            return None
+    elif watching is not None and watching.mentions.body:
+        return None
+    return Place(replace(told, entries=(*asked, *told.entries)), shadow, fields)
+
+
+def _parts(
+    head: Place,
+    told: Place | None,
+    revision: Revision,
+    shadow: Revision | None,
+    linear: int,
+    previous: Enforcement | None,
+) -> Parts | None:
+    watched = None
+    if shadow is not None and head.shadow is not None:
+        beside_told = _rules(told.shadow) if told is not None and told.shadow is not None else None
+        watched = Watched(shadow.marked, _rules(head.shadow), beside_told)
+    before = previous.parts if previous is not None else None
+    return in_parts(
+        _rules(head.decision),
+        revision.id,
+        linear=linear,
+        told=Behind(_rules(told.decision), were_read(told.fields)) if told is not None else None,
+        watched=watched,
+        before=before,
+        again=previous is not None and before is None,
     )
+
+
+def _rules(decision: Decision) -> Rules:
+    return Rules(decision.entries, decision.default)
 
 
 def _answers(*decisions: Decision | None) -> tuple[Answer, ...]:
@@ -218,10 +255,6 @@ def _uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def _pair(revision: Revision, shadow: Revision | None) -> str:
-    return f"{revision.id}-{shadow.id}" if shadow else ""
-
-
 def _plan(revision: Revision) -> ir.Policy:
     return revision.policy.plan([revision.inventory.decision_document])
 
@@ -258,43 +291,6 @@ def _slot(name: str, config: Message) -> TypedExtensionConfig:
     resource = TypedExtensionConfig(name=name)
     resource.typed_config.Pack(config, deterministic=True)
     return resource
-
-
-def native(decision: Decision, revision: str, *, linear: int = MAX_LINEAR) -> tuple[RBAC, tuple[Text, ...]]:
-    """The filter that decides what Envoy can decide by itself, and what it wants laid down for that.
-
-    `linear` is up to how many constants are compared one by one.
-    """
-    tree = _tree(decision, REVISION_STATE, revision, linear)
-    return RBAC(matcher=tree.matcher), tree.attributes
-
-
-def _tree(decision: Decision, state: str, revision: str, linear: int, *, residual: str = RESIDUAL) -> Tree:
-    tree = build(decision.entries, decision.default, linear=linear)
-    if tree.attributes:
-        # The two filters are changed one after the other: a request between them is for the engine.
-        stale = negate(one_of(state_text(state), (revision,)))
-        entries = (Entry(stale, Verdict.RESIDUAL, residual), *decision.entries)
-        tree = build(entries, decision.default, linear=linear)
-    return tree
-
-
-def beside(
-    rbac: RBAC, decision: Decision, shadow: str, pair: str, *, linear: int = MAX_LINEAR
-) -> tuple[Text, ...]:
-    """Lets the filter report what a shadow decides; gives what that wants laid down, under the `pair`.
-
-    Envoy reports it in the metadata that it reports its own decision in, under `shadow_engine_result` and
-    `shadow_effective_policy_id`. Names of rules begin with the shadow's: a report says whose it is.
-    """
-    named = replace(
-        decision,
-        entries=tuple(replace(each, name=f"{shadow} {each.name}") for each in decision.entries),
-        default=replace(decision.default, name=f"{shadow} {decision.default.name}"),
-    )
-    tree = _tree(named, SHADOW_STATE, pair, linear, residual=f"{shadow} {RESIDUAL}")
-    rbac.shadow_matcher.CopyFrom(tree.matcher)
-    return tree.attributes
 
 
 def attributes(

@@ -15,8 +15,9 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 
 from envoy.config.core.v3.config_source_pb2 import ApiVersion, ConfigSource, ExtensionConfigSource
 from envoy.config.core.v3.extension_pb2 import TypedExtensionConfig
@@ -34,6 +35,7 @@ from xds.type.matcher.v3.matcher_pb2 import Matcher
 from palisade.enforce.envoy.dealing import PARTS, Dealt, deal, deal_by
 from palisade.enforce.envoy.ends import PART, RESIDUAL
 from palisade.enforce.envoy.predicate import (
+    YES,
     Predicate,
     Text,
     any_of,
@@ -64,34 +66,57 @@ def told_name_of(part: int) -> str:
 class Parts:
     """A decision in parts: the filters that Envoy gets of it, and what its attributes are to lay down."""
 
-    native: Half
-    """What decides by the head of a request."""
-    told: Half | None
-    """What decides where the body was read; None where nothing does, or what does is better left whole."""
+    halves: Mapping[str, Half]
+    """By their names: `native`, which decides by the head of a request; where there are such, `told`, which
+    decides where the body was read, and what a shadow decides at both places."""
     layout: Layout
+    filters: tuple[TypedExtensionConfig, ...]
     picking: ExtensionWithMatcher
     """The filter that picks one of the native parts."""
     texts: tuple[Text, ...]
 
     @property
-    def filters(self) -> tuple[TypedExtensionConfig, ...]:
-        """All filters of parts."""
-        return self.native.filters + (self.told.filters if self.told is not None else ())
+    def told(self) -> bool:
+        """Whether what decides where the body was read is in parts, too."""
+        return TOLD in self.halves
+
+
+NATIVE, TOLD, WATCHED, WATCHED_TOLD = "native", "told", "watched", "watched_told"
 
 
 @dataclass(frozen=True, slots=True)
 class Half:
-    """The filters that decide at one place on a request's way, one a part."""
+    """What one decision comes to in each part, at one place on a request's way."""
 
     dealt: Dealt
     default: Entry
-    asks: str
-    """What begins the names of what is left to the engine; they end with the number of the part."""
+    naming: Naming
     unless: Predicate
     """The requests that each part leaves to the engine before all else."""
-    filters: tuple[TypedExtensionConfig, ...]
+    contents: tuple[bytes, ...]
+    """For each part a serialized RBAC filter, of which a shadow's half has other fields."""
     read: tuple[tuple[Text, ...], ...]
     """What of the texts each part reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class Naming:
+    """How a half reports what it decides. `shadow` begins all names of a shadow's. With `told`, what is left
+    to the engine has the part's number in its name: the part behind the wait is that of the number."""
+
+    shadow: str = ""
+    told: bool = False
+
+    def of(self, entry: Entry, part: int) -> Entry:
+        """The rule under the name by which it is reported."""
+        if entry.verdict is Verdict.RESIDUAL and self.told:
+            return replace(entry, name=f"{PART}{part:02}")
+        return replace(entry, name=f"{self.shadow} {entry.name}") if self.shadow else entry
+
+    @property
+    def same(self) -> bool:
+        """Whether all names are those of the rules themselves."""
+        return not self.shadow and not self.told
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,20 +133,37 @@ class Layout:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """The rules where the body was read, and when that it was."""
+class Rules:
+    """A decision at one place on a request's way: its rules, and what becomes of requests that meet none."""
 
     entries: Sequence[Entry]
+    default: Entry
+
+
+@dataclass(frozen=True, slots=True)
+class Behind:
+    """What decides where the body was read, and when that it was."""
+
+    rules: Rules
     read: Predicate
 
 
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What a shadow of this name decides, by the head of a request, and where the body was read."""
+
+    shadow: str
+    native: Rules
+    told: Rules | None = None
+
+
 def in_parts(
-    entries: Sequence[Entry],
-    default: Entry,
+    native: Rules,
     revision: str,
     *,
     linear: int,
-    told: Told | None = None,
+    told: Behind | None = None,
+    watched: Watched | None = None,
     before: Parts | None = None,
     again: bool = False,
 ) -> Parts | None:
@@ -130,54 +172,82 @@ def in_parts(
     What is as it was `before`, for the revision that the sidecar got before this one, is the same. Where that
     was whole and parts come `again`, the sidecar may still have some that began with this very revision and
     were changed since: the time then gets a name of its own. `told` is dealt out by the same text, where that
-    parts it evenly, too; to its parts that come again the same applies.
+    parts it evenly, too; to its parts that come again the same applies. Where the text does not part what is
+    `watched`, all is left whole.
     """
-    dealt = deal(entries, before.native.dealt if before is not None else None)
+    known = before.halves if before is not None else {}
+    dealt = deal(native.entries, known[NATIVE].dealt if NATIVE in known else None)
     if dealt is None:
         return None
-    behind = None
-    if told is not None:
-        known = before.told.dealt if before is not None and before.told is not None else None
-        behind = deal_by(dealt.text, told.entries, known)
-    asks = PART if behind is not None else ""
-    native = _Dealing(name_of, dealt, default, asks, linear, before.native if before is not None else None)
-    late = None
-    if behind is not None:
-        last = before.told if before is not None else None
-        late = _Dealing(told_name_of, behind, default, "", linear, last)
-    texts = _laid(dealt.text, (*native.read, *(late.read if late is not None else ())))
-    form = _form(dealt.text, texts, asks)
-    again = again or (before is not None and before.told is None and late is not None)
+    dealing = _Dealing(dealt.text, known, linear)
+    if watched is not None and not dealing.add(WATCHED, watched.native, Naming(watched.shadow)):
+        return None
+    behind = told is not None and dealing.add(TOLD, told.rules, Naming())
+    if behind and watched is not None and watched.told is not None:
+        behind = dealing.add(WATCHED_TOLD, watched.told, Naming(watched.shadow))
+    if not behind:
+        dealing.drop(TOLD)
+    dealing.take(NATIVE, dealt, native.default, Naming(told=behind))
+    texts = _laid(dealt.text, dealing.read)
+    form = _form(dealt.text, texts, told=behind)
+    again = again or (before is not None and behind and not before.told)
     layout = Layout(form, f"{revision}-{secrets.token_hex(4)}" if again else revision)
     if before is not None and before.layout.form == form:
         layout = before.layout
     stale = negate(one_of(state_text(LAYOUT_STATE), (layout.name,)))
-    return Parts(
-        native.half(stale),
-        late.half(any_of((stale, negate(told.read)))) if late is not None and told is not None else None,
-        layout,
-        _picking(dealt.text, stale),
-        texts,
-    )
+    unread = any_of((stale, negate(told.read))) if told is not None else stale
+    halves = dealing.halves({NATIVE: stale, WATCHED: stale, TOLD: unread, WATCHED_TOLD: unread})
+    return Parts(halves, layout, tuple(_filters(halves)), _picking(dealt.text, stale), texts)
 
 
 class _Dealing:
-    """Makes the filters of one half; those that are as they were before are the same."""
+    """Makes the halves of a decision; what is as it was before is the same."""
+
+    def __init__(self, text: Text, before: Mapping[str, Half], linear: int) -> None:
+        self._text = text
+        self._before = before
+        self._linear = linear
+        self._made: dict[str, _Making] = {}
+
+    def add(self, name: str, rules: Rules, naming: Naming) -> bool:
+        """Deals out the rules of a half; whether the text parts them."""
+        known = self._before.get(name)
+        dealt = deal_by(self._text, rules.entries, known.dealt if known is not None else None)
+        if dealt is not None:
+            self.take(name, dealt, rules.default, naming)
+        return dealt is not None
+
+    def take(self, name: str, dealt: Dealt, default: Entry, naming: Naming) -> None:
+        """Takes a half of which the rules are dealt out."""
+        self._made[name] = _Making(dealt, default, naming, self._linear, self._before.get(name))
+
+    def drop(self, name: str) -> None:
+        """Takes a half back, if there is one of that name."""
+        self._made.pop(name, None)
+
+    @property
+    def read(self) -> Iterator[tuple[Text, ...]]:
+        """The texts that the parts read."""
+        return chain.from_iterable(each.read for each in self._made.values())
+
+    def halves(self, unless: Mapping[str, Predicate]) -> dict[str, Half]:
+        """The halves, by the requests that each leaves to the engine before all else."""
+        return {
+            name: each.half(unless[name], "shadow_matcher" if each.naming.shadow else "matcher")
+            for name, each in self._made.items()
+        }
+
+
+class _Making:
+    """Makes what the parts of one half hold."""
 
     def __init__(
-        self,
-        name: Callable[[int], str],
-        dealt: Dealt,
-        default: Entry,
-        asks: str,
-        linear: int,
-        before: Half | None,
+        self, dealt: Dealt, default: Entry, naming: Naming, linear: int, before: Half | None
     ) -> None:
-        self._name, self._dealt, self._default, self._asks = name, dealt, default, asks
-        self._linear = linear
-        self._before = before
+        self.naming = naming
+        self._dealt, self._default, self._linear, self._before = dealt, default, linear, before
         self._trees: dict[int, Tree] = {}
-        alike = before is not None and (before.default, before.asks) == (default, asks)
+        alike = before is not None and (before.default, before.naming) == (default, naming)
         self._same = frozenset(
             number
             for number, own in enumerate(dealt.parts)
@@ -185,17 +255,23 @@ class _Dealing:
         )
         self.read = tuple(map(self._reads, range(PARTS)))
 
-    def half(self, unless: Predicate) -> Half:
-        """The filters, by the requests that each leaves to the engine before all else."""
+    def half(self, unless: Predicate, field: str) -> Half:
+        """The half, by the requests that it leaves to the engine before all else."""
         before = self._before
         same = self._same if before is not None and before.unless == unless else frozenset()
-        filters = tuple(
-            before.filters[number]
+        contents = tuple(
+            before.contents[number]
             if before is not None and number in same
-            else _part(self._name(number), self._tree(number), unless)
+            else self._content(number, unless, field)
             for number in range(PARTS)
         )
-        return Half(self._dealt, self._default, self._asks, unless, filters, self.read)
+        return Half(self._dealt, self._default, self.naming, unless, contents, self.read)
+
+    def _content(self, number: int, unless: Predicate, field: str) -> bytes:
+        asking = self.naming.of(_ASKING, number) if self.naming.shadow else _ASKING
+        matcher = _unless(unless, _action(asking), self._tree(number).matcher)
+        content: bytes = RBAC(**{field: matcher}).SerializeToString(deterministic=True)
+        return content
 
     def _reads(self, number: int) -> tuple[Text, ...]:
         if self._before is not None and number in self._same:
@@ -205,16 +281,25 @@ class _Dealing:
     def _tree(self, number: int) -> Tree:
         if number not in self._trees:
             entries: Sequence[Entry] = self._dealt.parts[number]
-            if self._asks:
-                name = f"{self._asks}{number:02}"
-                entries = [_named(each, name) for each in entries]
-            self._trees[number] = build(entries, self._default, linear=self._linear)
+            if not self.naming.same:
+                entries = [self.naming.of(each, number) for each in entries]
+            default = self.naming.of(self._default, number)
+            self._trees[number] = build(entries, default, linear=self._linear)
         return self._trees[number]
 
 
-def _named(entry: Entry, name: str) -> Entry:
-    """The rule; one that leaves requests to the engine has them told by which part."""
-    return replace(entry, name=name) if entry.verdict is Verdict.RESIDUAL else entry
+def _filters(halves: Mapping[str, Half]) -> Iterator[TypedExtensionConfig]:
+    """The filters of all parts: of each what is in force, and what a shadow decides at the same place."""
+    for name_, own, beside in ((name_of, NATIVE, WATCHED), (told_name_of, TOLD, WATCHED_TOLD)):
+        if own not in halves:
+            continue
+        shadow = halves[beside].contents if beside in halves else [b""] * PARTS
+        for number, (content, more) in enumerate(zip(halves[own].contents, shadow, strict=True)):
+            found = TypedExtensionConfig(name=name_(number))
+            found.typed_config.type_url = f"type.googleapis.com/{RBAC.DESCRIPTOR.full_name}"
+            # Messages of other fields, one behind the other, are one of all.
+            found.typed_config.value = content + more
+            yield found
 
 
 def _laid(text: Text, read: Iterable[Iterable[Text]]) -> tuple[Text, ...]:
@@ -225,20 +310,12 @@ def _laid(text: Text, read: Iterable[Iterable[Text]]) -> tuple[Text, ...]:
     return tuple(sorted(found, key=lambda each: each.name))
 
 
-def _form(text: Text, texts: Iterable[Text], asks: str) -> str:
-    told = (PARTS, text.name, [(each.state, each.format) for each in texts], asks)
-    return hashlib.sha256(repr(told).encode()).hexdigest()[:8]
+def _form(text: Text, texts: Iterable[Text], *, told: bool) -> str:
+    said = (PARTS, text.name, [(each.state, each.format) for each in texts], told)
+    return hashlib.sha256(repr(said).encode()).hexdigest()[:8]
 
 
 # What Envoy gets ------------------------------------------------------------------------------------------
-
-
-def _part(name: str, tree: Tree, unless: Predicate) -> TypedExtensionConfig:
-    """The filter of a part: what its tree decides, but for requests that are for the engine before that."""
-    found = TypedExtensionConfig(name=name)
-    matcher = _unless(unless, _asking(), tree.matcher)
-    found.typed_config.Pack(RBAC(matcher=matcher), deterministic=True)
-    return found
 
 
 def _picking(text: Text, stale: Predicate) -> ExtensionWithMatcher:
@@ -286,13 +363,17 @@ def _filter(number: int) -> ExecuteFilterAction:
     return found
 
 
+_ASKING = Entry(YES, Verdict.RESIDUAL, RESIDUAL)
+
+
 def _everything() -> RBAC:
     """A filter that leaves every request to the engine."""
-    return RBAC(matcher=Matcher(on_no_match=_asking()))
+    return RBAC(matcher=Matcher(on_no_match=_action(_ASKING)))
 
 
-def _asking() -> Matcher.OnMatch:
-    return Matcher.OnMatch(action=typed("palisade.action", Action(name=RESIDUAL, action=RULES.Action.ALLOW)))
+def _action(asking: Entry) -> Matcher.OnMatch:
+    action = Action(name=asking.name, action=RULES.Action.ALLOW)
+    return Matcher.OnMatch(action=typed("palisade.action", action))
 
 
 def _unless(unless: Predicate, then: Matcher.OnMatch, otherwise: Matcher) -> Matcher:
