@@ -47,7 +47,8 @@ class Project:
 
 NEXT = ALLOW.replace("/open", "/opened")
 
-SUM = '\nallow if {\n\tinput.parsed_path[0] == "sum"\n\tto_number(input.parsed_query.n[0]) > %d\n}\n'
+_SUM = "bits.or(to_number(input.parsed_query.n[0]), 0) > %d"
+SUM = f'\nallow if {{\n\tinput.parsed_path[0] == "sum"\n\t{_SUM}\n}}\n'
 """A rule that only the engine can decide."""
 
 
