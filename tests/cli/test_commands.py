@@ -12,7 +12,7 @@ import pytest
 from cli_helpers import ALLOW, Run
 
 COMMANDS = ["check", "compile", "eval", "explain", "fmt", "serve", "sidecar", "up", "status", "demo"]
-COMMANDS += ["verify", "history", "rollback", "shadow", "diff", "promote"]
+COMMANDS += ["test", "verify", "history", "rollback", "shadow", "diff", "promote"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

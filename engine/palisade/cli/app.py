@@ -25,6 +25,7 @@ from palisade.cli import (
     shadow,
     sidecar,
     status,
+    testing,
     up,
     verify,
 )
@@ -64,6 +65,7 @@ def options(
 
 app.command("check", epilog=check.EPILOG)(check.check)
 app.command("eval", epilog=evaluate.EPILOG)(evaluate.evaluate)
+app.command("test", epilog=testing.EPILOG)(testing.run_tests)
 app.command("fmt", epilog=fmt.EPILOG)(fmt.fmt)
 app.command("compile", epilog=compile.EPILOG)(compile.compile_)
 app.command("explain", epilog=explain.EPILOG)(explain.explain)

@@ -105,7 +105,7 @@ class Shown:
             self._show_expression(account.value, console, indent + "    ")
 
     def _show_expression(self, expression: Expression, console: Console, indent: str) -> None:
-        mark, style = _marks()[expression.held]
+        mark, style = marks()[expression.held]
         text = " ".join(self._discreet.text(expression.text).split())
         console.print(
             Text.assemble(
@@ -233,7 +233,7 @@ def unlike(logged: Logged | None, found: Explanation, revision: str) -> tuple[st
     return (f"the log has it otherwise, {was}{by}: {why}",)
 
 
-def _marks() -> dict[bool | None, tuple[str, str]]:
+def marks() -> dict[bool | None, tuple[str, str]]:
     """Signs for what held, what failed and what was not reached."""
     if (sys.stdout.encoding or "").lower().replace("-", "").startswith("utf"):
         return {True: ("✓", "green"), False: ("✗", "bold red"), None: ("·", "dim")}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from typing import Any
@@ -75,10 +75,12 @@ def compile_set(
     network: rego.Network = rego.Network(),  # noqa: B008 - immutable
     schemas: Mapping[str, Any] | None = None,
     previous: rego.Policy | None = None,
+    printed: Callable[[str, Location], None] | None = None,
 ) -> rego.Policy:
     """The set's modules, and the library's, compiled with the set's data; with `tests` its tests too.
 
-    `network` is what the policy may reach, nothing by default; `schemas` are those of `schemas.load`.
+    `network` is what the policy may reach, nothing by default; `schemas` are those of `schemas.load`;
+    `printed` gets what `print` says, and from where.
     Raises rego.CompileError.
     """
     modules = {**library.modules(), **policy_set.modules, **(policy_set.tests if tests else {})}
@@ -90,6 +92,7 @@ def compile_set(
         network=network,
         schemas=schemas,
         previous=previous,
+        printed=printed,
     )
 
 
