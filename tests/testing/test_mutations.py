@@ -15,6 +15,7 @@ from palisade.enforce.envoy import (
     atoms,
     bodies,
     bounds,
+    cases,
     compile,
     context,
     decision,
@@ -195,7 +196,8 @@ def _exact_for_prefix(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _engine_unasked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(decision, "RESIDUAL", "residual:1")
+    for module in (cases, decision):
+        monkeypatch.setattr(module, "RESIDUAL", "residual:1")
 
 
 def _one_answer_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
