@@ -223,7 +223,12 @@ def test_a_request_without_a_body(bed: Bed, issuers: Issuers) -> None:
 
 
 LEFT = {
-    "longer than the sidecar reads": sent('{"a": 1, "b": "' + "x" * 30_000 + '"}'),
+    "longer than the sidecar reads": sent('{"a": 1, "b": "' + "x" * 200_000 + '"}'),
+    "a text longer than the sidecar takes out": sent('{"a": "' + "x" * 30_000 + '"}'),
+    "more escapes than the sidecar takes out": sent('{"a": "' + "\\u0041" * 5_000 + '"}'),
+    "more names than the sidecar takes out": sent(
+        f'{{"a": 1, {", ".join(f"{chr(34)}b{at}{chr(34)}: 1" for at in range(8_000))}}}'
+    ),
     "deeper": sent('{"a": 1, "b": ' + "[" * 70 + "]" * 70 + "}"),
     "a number with more digits than a double has": sent('{"a": 1.0000000000000000001}'),
     "a name twice": sent('{"a": 2, "a": 1}'),
@@ -231,6 +236,26 @@ LEFT = {
     "more members than each rule is to look at": sent(f'{{"a": [{", ".join(["1"] * 257)}]}}'),
     "a text with an end": sent('{"a": "\\u0000"}'),
 }
+
+
+def test_long_bodies_are_read_for_what_is_wanted_of_them(bed: Bed, issuers: Issuers) -> None:
+    """Up to 199,999 bytes, letters beyond ASCII, escapes and broken ones among them, however deep."""
+    fillings = ("x", "\u00e4", "\u20ac", "\U0001f600", "\\n", "\\u00e4")
+    asked = [sent(f'{{"b": ["{each * (190_000 // len(each.encode()))}"], "a": 1}}') for each in fillings]
+    judge(bed, issuers, "allow if input.parsed_body.a == 1", asked, Tally())
+    seen = [each for each in bed.ask(asked) if each is not None]
+    assert [each.asked for each in seen] == [False] * len(asked)
+    assert all(each.reached for each in seen)
+    broken = [
+        replace(each, body=each.body[:100_000] + odd + each.body[100_001:])
+        for each in asked
+        for odd in '"\\\n'
+    ]
+    broken += [
+        replace(asked[0], body=asked[0].body[:100_000] + odd + asked[0].body[100_000:])
+        for odd in ("\udcc3", "\udcff", "\udced\udca0\udc80")
+    ]
+    judge(bed, issuers, "allow if input.parsed_body.a == 1", broken, Tally())
 
 
 def test_arrays_are_read_up_to_so_many_members(bed: Bed, issuers: Issuers) -> None:

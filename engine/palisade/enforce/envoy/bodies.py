@@ -75,9 +75,9 @@ _IS_READ = any_of((_IS_JSON, all_of((_says(_FORM), negate(_says(_GRPC))))))
 
 _AT_HAND = all_of(
     (
-        # Up to 29,999 bytes, which no body makes cost more than some 1.4 ms. Without a length nobody knows,
+        # Up to 199,999 bytes, of which the script takes out a part at most. Without a length nobody knows,
         # and of what is larger than its buffer Envoy gives a script nothing but answers 413.
-        any_of((text_check(_CONTENT_LENGTH, patterns.regex("[0-9]{1,4}|[12][0-9]{4}")), _EMPTY)),
+        any_of((text_check(_CONTENT_LENGTH, patterns.regex("[0-9]{1,5}|1[0-9]{5}")), _EMPTY)),
         # Of these ext_authz reads no body.
         negate(text_check(header_text("upgrade"), _ANYTHING)),
         negate(text_check(header_text(":method"), StringMatcher(exact="CONNECT"))),

@@ -74,6 +74,7 @@ end
 local function read_headers(headers)
   for _, wanted in ipairs(WANTED.texts) do
     clear(wanted.tree)
+    taken = 0
     local s = headers:get(wanted.header)
     if s then
       if wanted.prefix ~= "" then
@@ -96,6 +97,7 @@ local function reader_of(kind)
 end
 
 local function read_body(s, reader)
+  taken = 0
   if WANTED.parsed then
     clear(WANTED.parsed)
     if s == "" or not reader then
@@ -113,6 +115,7 @@ local function read_body(s, reader)
   if WANTED.text then
     clear(WANTED.text)
     if s ~= "" then
+      take(#s)
       local _, count = gsub(s, "[^\128-\191]", "")
       lay(WANTED.text, "string", s, count)
     end

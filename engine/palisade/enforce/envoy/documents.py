@@ -42,7 +42,7 @@ class Document:
         return f"the header {self.place.header} holds no plain {what}"
 
 
-UNREAD_BODY = "the body is no plain JSON or form of at most 29,999 bytes"
+UNREAD_BODY = "the body is no plain JSON of at most 199,999 bytes or form of at most 29,999"
 
 Field = tuple[object, ...]
 """A path to a value: it begins with `parsed_body`, `truncated_body` or a Document."""

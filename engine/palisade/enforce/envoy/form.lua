@@ -40,6 +40,7 @@ local function form(s, tree)
   if find(s, "%z") or find(s, "%00", 1, true) then
     leave() -- Envoy would end the text there
   end
+  take(#s)
   characters(s)
   local lists, names, count = {}, 0, 0
   for pair in gmatch(s, "[^&]+") do

@@ -9,6 +9,7 @@ local DEPTH = 64
 local DIGITS = 15 -- so many significant digits make each number a double of its own
 local LONGEST, EXPONENT = 300, 4 -- a number of more characters may be out of the engine's range
 local MEMBERS = 256 -- of a wanted array: each rule on single members looks at all of them
+local TAKEN = 29999 -- bytes of texts that are taken out of one body: these cost most, here and in rules
 
 local byte, char, find, gmatch, gsub = string.byte, string.char, string.find, string.gmatch, string.gsub
 local match, sub, concat, format = string.match, string.sub, table.concat, string.format
@@ -17,34 +18,42 @@ local ESCAPES = {
   [34] = '"', [47] = "/", [92] = "\\", [98] = "\b", [102] = "\f", [110] = "\n", [114] = "\r", [116] = "\t",
 }
 
-local found -- of the body at hand
+local found, taken -- of the body at hand
 local value
 
 local function leave()
   error("for the engine", 0)
 end
 
+local function take(size)
+  taken = taken + size
+  if taken > TAKEN then
+    leave()
+  end
+end
+
+local function follows(mark, low, high)
+  if not mark or mark < low or mark > high then
+    leave()
+  end
+end
+
 -- Where the character beyond ASCII that begins at a place in a text ends.
 local function beyond(s, at, lead)
-  local pattern
   if lead < 0xC2 or lead > 0xF4 then
     leave()
   elseif lead < 0xE0 then
-    pattern = "^[\128-\191]()"
-  elseif lead == 0xE0 then
-    pattern = "^[\160-\191][\128-\191]()"
-  elseif lead == 0xED then
-    pattern = "^[\128-\159][\128-\191]()"
+    follows(byte(s, at + 1), 0x80, 0xBF)
+    return at + 2
   elseif lead < 0xF0 then
-    pattern = "^[\128-\191][\128-\191]()"
-  elseif lead == 0xF0 then
-    pattern = "^[\144-\191][\128-\191][\128-\191]()"
-  elseif lead == 0xF4 then
-    pattern = "^[\128-\143][\128-\191][\128-\191]()"
-  else
-    pattern = "^[\128-\191][\128-\191][\128-\191]()"
+    follows(byte(s, at + 1), lead == 0xE0 and 0xA0 or 0x80, lead == 0xED and 0x9F or 0xBF)
+    follows(byte(s, at + 2), 0x80, 0xBF)
+    return at + 3
   end
-  return match(s, pattern, at + 1) or leave()
+  follows(byte(s, at + 1), lead == 0xF0 and 0x90 or 0x80, lead == 0xF4 and 0x8F or 0xBF)
+  follows(byte(s, at + 2), 0x80, 0xBF)
+  follows(byte(s, at + 3), 0x80, 0xBF)
+  return at + 4
 end
 
 local function encoded(code)
@@ -87,6 +96,7 @@ local function text(s, at, wanted)
       if not wanted then
         return here + 1
       end
+      take(here - from)
       local last = sub(s, from, here - 1)
       if pieces then
         pieces[#pieces + 1] = last
@@ -102,6 +112,7 @@ local function text(s, at, wanted)
         leave()
       end
       if wanted then
+        take(behind - from)
         pieces = pieces or {}
         pieces[#pieces + 1] = sub(s, from, here - 1)
         pieces[#pieces + 1] = ESCAPES[escape] or encoded(tonumber(sub(s, here + 2, here + 5), 16))

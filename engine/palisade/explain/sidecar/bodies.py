@@ -17,7 +17,7 @@ from palisade.enforce.envoy.tokens import Place
 from palisade.explain.sidecar.request import UnreadError
 
 _DEPTH, _DIGITS, _LONGEST, _EXPONENT, _LARGEST = 64, 15, 300, 4, 16384
-_MEMBERS, _PAIRS = 256, 1000
+_MEMBERS, _PAIRS, _TAKEN = 256, 1000, 29_999
 _TEXTS = re.compile(r'\{coding = "([a-z0-9]+)", header = "([^"]*)", prefix = "([^"]*)"')
 _PLAIN = re.compile(r"[A-Za-z0-9_.+/=-]+")
 _TOKEN = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]*)")
@@ -124,6 +124,8 @@ def _json(text: str) -> Any:
 
 def _parsed(kind: str, body: str) -> Any:
     """`parsed_body`. Raises ValueError, _LeftError and UnreadError."""
+    if len(body.encode("utf-8", "surrogatepass")) > _TAKEN:
+        raise UnreadError("a body of which it matters how much is taken out of it")
     if body and "application/json" in kind:
         return _json(body)
     if not body or "application/grpc" in kind or "application/x-www-form-urlencoded" not in kind:
