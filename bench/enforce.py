@@ -146,6 +146,15 @@ async def _in_force() -> Report:
                 return {rulesets.name(at): rulesets.module(numbers, default=at == 0, changed=changed)}
 
             figures += await sidecar.edits(f"one rule of them, {where}", f"/things/{chosen}", edit, chosen)
+            if files == 1:
+
+                def insert(changed: int, numbers: range = numbers) -> dict[str, str]:
+                    lines = "# a line that comes and goes\n" if changed >= 0 else ""
+                    text = rulesets.module(numbers, default=True, changed=changed)
+                    return {rulesets.name(0): text.replace("\n\n", f"\n\n{lines}", 1)}
+
+                what = "one rule, and a line above all others"
+                figures += await sidecar.edits(what, f"/things/{chosen}", insert, chosen)
     async with _Sidecar.started() as sidecar:
         figures.append(await sidecar.all_of(f"{MANY:,} subjects in data", rulesets.subjects(MANY)))
 
