@@ -218,7 +218,20 @@ class Executor(Blocks):
             before = None
         run = self._runs[name] = Run(blocks, self._flow.chain(blocks, outside, before), self._final)
         at, size = -1, len(before.blocks) if before is not None else 0
+        parts = dict(run.along(before)) if before is not None else {}
+        behind = 0
         for number, (block, live) in enumerate(zip(blocks, run.live, strict=True)):
+            if number < behind:
+                continue
+            part = parts.get(number)
+            if (
+                part is not None
+                and before is not None
+                and worlds.more_at_once(part.env, part.signal, part.rest, part.reasons)
+            ):
+                run.note_all(number, before, part)
+                behind, at = number + len(part.reasons), part.end - 1
+                continue
             known = None
             if before is not None:
                 at += 1
@@ -231,7 +244,10 @@ class Executor(Blocks):
             if known is None:
                 known = self._recall(block, worlds.last.env, live)
             if known is not None and worlds.more(known.result, known.label):
-                run.known[number] = known
+                run.note(number, known)
+                several = part is not None and part.end > part.start + 1
+                if several and part is not None and worlds.adds(part.env, part.signal, part.rest):
+                    parts[number + 1] = part.behind_first()
             else:
                 label = known.label if known is not None else self._label(block)
                 worlds.advance(partial(self._guarded, block, live=live, label=label), label)

@@ -231,6 +231,21 @@ class Worlds:
             self._adding = (ended.env, ended.signal, going.env, ended.origin)
         return True
 
+    def more_at_once(self, env: Env, signal: int, rest: Env, reasons: Iterable[Reason]) -> bool:
+        """The same for blocks each of which leads there under one condition, and leaves these objects."""
+        if not self.adds(env, signal, rest):
+            return False
+        if self._adding is not None:
+            self._adding[3].extend(reasons)
+        return True
+
+    def adds(self, env: Env, signal: int, rest: Env) -> bool:
+        """Whether blocks that lead to this state and leave that one only add to what leads there."""
+        if self._adding is None:
+            return False
+        known, known_signal, known_rest, _ = self._adding
+        return env is known and rest is known_rest and signal == known_signal
+
     def _join(self, states: list[State]) -> None:
         joined: list[State] = []
         for state in states:
