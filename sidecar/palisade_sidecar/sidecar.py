@@ -93,6 +93,8 @@ class Sidecar:
         self._handing: asyncio.Task[None] | None = None
         self._rotating: asyncio.Task[None] | None = None
         self.status = Status(settings.function, State.STARTING, settings.listen)
+        self._met = False
+        """Whether this Envoy was connected to the engine, and so has a revision."""
 
     async def start(self) -> Address:
         """Start Envoy and wait until it listens. Returns where; raises EnvoyError or SettingsError."""
@@ -161,6 +163,7 @@ class Sidecar:
     async def _launch(self) -> None:
         """Run Envoy until it is live. Raises EnvoyError where it ends before that, or cannot be run."""
         settings = replace(self._settings, listen=self.status.listen)
+        self._met = False
         try:
             config = _write_config(settings)
             await self._handover.begin_anew()
@@ -257,11 +260,19 @@ class Sidecar:
 
     def _tell(self, connected: bool, *, again: bool) -> None:
         engine = self._settings.engine
+        self._met = self._met or connected
         if connected and again:
             # As loud as its absence was: who was told of that waits for this.
             self._log.warning("the engine at %s is back", engine)
         elif connected:
             self._log.info("connected to the engine at %s", engine)
+        elif not self._met:
+            self._log.warning(
+                "the engine at %s is out of reach, and there is no revision yet: every request is answered "
+                "with %d. Is it running, and is its address right?",
+                engine,
+                self._settings.unready_status,
+            )
         else:
             self._log.warning(
                 "the engine at %s is out of reach: native decisions go on with the last revision and are "

@@ -150,6 +150,19 @@ def test_serve_and_sidecar_are_the_halves_of_up(project: Path) -> None:
     assert {each["palisade"]["function"] for each in decisions} <= {"hello"}
 
 
+def test_a_sidecar_that_never_had_a_revision_says_what_it_answers(project: Path) -> None:
+    """It said that native decisions go on with the last one."""
+    with started(project, "serve"):
+        eventually(lambda: status(project), "the engine's status")  # it makes the sidecar's certificate
+    with started(project, "sidecar", "--function", "hello"):
+        told = project / "sidecar.out"
+        eventually(lambda: "is out of reach" in told.read_text(), "word of the engine's absence")
+        assert "there is no revision yet: every request is answered with 503" in " ".join(
+            told.read_text().split()
+        )
+        assert "native decisions go on" not in told.read_text()
+
+
 def test_up_ends_everything_that_it_started(project: Path) -> None:
     with started(project, "up") as up:
         address = eventually(lambda: connected(project), "a sidecar with the revision")

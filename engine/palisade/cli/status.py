@@ -120,8 +120,10 @@ def show(state: dict[str, Any]) -> None:
         )
     console.print()
     console.print(table)
+    if state["waiting"]:
+        console.print()
     for each in state["waiting"]:
-        console.print(Text(f"\n{each}", "yellow"))
+        console.print(Text(each, "yellow"))
     for problem in state["problems"]:
         console.print(Text(f"\n{problem}", "bold red"))
     print_diagnostics(map(diagnostic, state["reload"]["errors"]), console)
