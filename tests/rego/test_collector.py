@@ -26,6 +26,18 @@ def test_what_took_long_counts_as_long_lived() -> None:
     assert gc.isenabled()
 
 
+def test_what_a_program_has_frozen_stays_so() -> None:
+    """As one does that forks, so that its children share memory."""
+    gc.freeze()
+    try:
+        frozen = gc.get_freeze_count()
+        with collector_paused():
+            time.sleep(0.02)
+        assert gc.get_freeze_count() > frozen // 2
+    finally:
+        gc.unfreeze()
+
+
 def test_what_took_no_time_is_left_to_the_collector() -> None:
     """It would not find the cycles in it before it looks at everything."""
     with collector_paused():

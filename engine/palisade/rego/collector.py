@@ -13,6 +13,10 @@ from contextlib import contextmanager
 _LONG = 0.01
 _MANY = 20_000
 
+_FROZEN_BY_PYTHON = 1_000
+"""Python 3.12 starts with some four hundred objects frozen. Who freezes what a program has loaded freezes
+many thousands, which are to stay so."""
+
 _SHARE = 4
 """One in so many blocks of memory may be new before everything is looked at, as Python has it for objects."""
 
@@ -36,7 +40,7 @@ def collector_paused() -> Iterator[None]:
         yield
     finally:
         large = time.perf_counter() - started > _LONG or gc.get_count()[0] > _MANY
-        if large and not gc.get_freeze_count():
+        if large and gc.get_freeze_count() < _FROZEN_BY_PYTHON:
             # Freezing and unfreezing moves everything into the oldest generation, without a look at it.
             gc.freeze()
             gc.unfreeze()
