@@ -86,6 +86,9 @@ def conditions(document: str) -> list[str]:
     asked += [f"is_{kind}({field})" for kind in ("null", "boolean", "number", "string", "array", "object")]
     asked += [f'"x" in {field}', f"count({field}) == 1", f"{field} >= 1", f'startswith({field}, "x")']
     asked += [f'{field} == http.headers["x-a"]', f"not {field}", field, document, f"{field}[0] == 1"]
+    asked += [f'some b in {field}; b.k == "x"', f"every c in {field} {{ c.k > 0 }}", f"{field}[_].k.j"]
+    asked += [f'some d in {field}; startswith(d.k, "x"); d.j != 1', f"every e in {field} {{ not e.k == 1 }}"]
+    asked += [f'some f in {field}; f.k == http.headers["x-a"]']
     asked += [f'object.get({document}, "a", 1) == 1', f'{document} == {{"a": "x"}}', f"is_object({document})"]
     return asked
 
@@ -106,6 +109,19 @@ TEXTS = tuple(
         '{"x": 1}',
     )
     for template in ('{"a": _}', '{"a": [_, "x"]}', '{"b": _}', "_")
+) + tuple(
+    f'{{"a": [{", ".join(members)}]}}'
+    for members in (
+        ['{"k": 1}'] * 8,
+        ['{"k": 1}'] * 9,
+        [*['{"k": 1}'] * 7, '{"k": "x"}'],
+        [*['{"k": 1}'] * 8, '{"k": "x"}'],
+        ['{"k": "xy", "j": 1}', '{"k": "xy", "j": 2}'],
+        ['{"k": {"j": true}}', '{"k": null}', "[]", '{"k": 0}'],
+        ['{"k": 1.5}', '{"k": -1}', '{"k": 1e400}'],
+        ['{"k": 1, "k": 2}'],
+        ['{"k": "x", "j": 9007199254740993}', '"x"'],
+    )
 )
 
 
@@ -116,7 +132,7 @@ def test_conditions_on_every_kind_of_value(bed: Bed, issuers: Issuers, way: str)
     asked = [request for text in TEXTS if (request := make(text)) is not None]
     usual = [make(text) for text in ('{"a": "x"}', '{"a": 1.5, "b": [{}, null]}', '{"a": ["x", 1]}', "{}")]
     for condition in conditions(document):
-        judge(bed, issuers, f"allow if {condition}", asked, Tally())
+        judge(bed, issuers, f"allow if {{ {condition} }}", asked, Tally())
         if condition != f'{document} == {{"a": "x"}}':  # the whole of an object is the engine's
             seen = bed.ask([each for each in usual if each is not None])
             assert not any(each is None or each.asked for each in seen), condition

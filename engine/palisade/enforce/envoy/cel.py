@@ -36,6 +36,10 @@ def integer(value: int) -> Expr:
     return Expr(const_expr=Constant(int64_value=value))
 
 
+def double(value: int) -> Expr:
+    return Expr(const_expr=Constant(double_value=value))
+
+
 def constant(value: Value) -> Expr | None:
     """A JSON value as metadata has it, its numbers as doubles; None where no double is the number."""
     if value is None:

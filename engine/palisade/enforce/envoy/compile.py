@@ -278,7 +278,7 @@ def _work(
     told = None
     fields = None
     if body or not _DECODERS.isdisjoint(plan.builtins):
-        fields = fields_of(outcome, found.calls, before.fields if before is not None else None)
+        fields = fields_of(outcome, found.calls, MAX_FIELDS, before.fields if before is not None else None)
     if fields is not None and found.residual and 0 < len(fields.all) <= MAX_FIELDS:
         last = before.told if before is not None else None
         # A body that is not read may still be none of its type.

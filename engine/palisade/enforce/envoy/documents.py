@@ -14,7 +14,7 @@ from palisade.enforce.envoy.tokens import HEADERS, Place, Tokens, place_of
 from palisade.rego.partial import Outcome
 from palisade.rego.partial.formula import Formula
 from palisade.rego.partial.rewriting import symbols
-from palisade.rego.partial.terms import Apply, Input, Known, Symbol, subterms
+from palisade.rego.partial.terms import Apply, Element, Input, Known, Symbol, subterms
 
 PARSED_BODY = "parsed_body"
 BODY = Input((*HEADERS[:-1], "body"))
@@ -46,6 +46,10 @@ UNREAD_BODY = "the body is no plain JSON of at most 199,999 bytes or form of at 
 
 Field = tuple[object, ...]
 """A path to a value: it begins with `parsed_body`, `truncated_body` or a Document."""
+
+
+MEMBERS = 8
+"""Conditions on the members of an array that no matcher of arrays has are tried on so many of them."""
 
 
 def document_of(term: Symbol) -> Document | None:
@@ -97,12 +101,13 @@ class Fields:
     """The fields that a decision speaks of, and those that each of its conditions does."""
 
     all: frozenset[Field]
-    by_condition: Mapping[Formula, frozenset[Field]]
+    by_condition: Mapping[Formula, tuple[frozenset[Field], frozenset[Field]]]
+    """The fields themselves, and those of the first members of arrays that a condition loops over."""
 
 
-def fields_of(outcome: Outcome, tokens: Tokens, before: Fields | None = None) -> Fields:
+def fields_of(outcome: Outcome, tokens: Tokens, most: int, before: Fields | None = None) -> Fields:
     """The fields that a decision speaks of, but for those of `tokens` that Envoy verifies; what is known from
-    `before` is not looked for."""
+    `before` is not looked for. With those of members there are `most`, or else these are left out."""
     conditions = (outcome.error, *(each.condition for each in outcome.cases))
     known = before.by_condition if before is not None else {}
     asked = {
@@ -112,20 +117,33 @@ def fields_of(outcome: Outcome, tokens: Tokens, before: Fields | None = None) ->
     values = [
         each.value for each in outcome.cases if each.value is not None and type(each.value) is not Known
     ]
-    everything = frozenset[Field]().union(*set(asked.values()), _fields_in(values))
+    spoken = [*set(asked.values()), _fields_in(values)]
+    plain = frozenset[Field]().union(*(each for each, _ in spoken))
+    everything = plain.union(*(each for _, each in spoken))
     left_out = {document_of(call) for call in tokens.verified}
     roots = {path[0] for path in everything}
     if Document("json") not in roots:
         # The text alone is not read: where the same body is read as JSON, it is known to be text.
         left_out.add(Document("text"))
-    return Fields(frozenset(path for path in everything if path[0] not in left_out), asked)
-
-
-def _fields_in(found: Iterable[Symbol]) -> frozenset[Field]:
-    parts = (
-        part for symbol in found for part in subterms(symbol, whole=lambda each: field_of(each) is not None)
+    kept, fewer = (
+        frozenset(path for path in each if path[0] not in left_out) for each in (everything, plain)
     )
-    return frozenset(path for part in parts if (path := field_of(part)) is not None)
+    return Fields(kept if len(kept) <= most else fewer, asked)
+
+
+def _fields_in(found: Iterable[Symbol]) -> tuple[frozenset[Field], frozenset[Field]]:
+    plain: set[Field] = set()
+    of_members: set[Field] = set()
+    for symbol in found:
+        for part in subterms(symbol, whole=lambda each: field_of(each) is not None):
+            path = field_of(part)
+            if path is not None:
+                plain.add(path)
+            elif isinstance(part, Element) and part.path and not part.of_keys and _are_steps(part.path):
+                whole = field_of(part.source)
+                places = range(MEMBERS) if whole is not None else ()
+                of_members.update((*(whole or ()), at, *part.path) for at in places)
+    return frozenset(plain), frozenset(of_members)
 
 
 def documents_in(fields: Iterable[Field]) -> Iterator[Document]:

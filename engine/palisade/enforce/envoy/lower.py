@@ -19,7 +19,7 @@ from palisade.enforce.envoy.bodies import FILLED, PARSED
 from palisade.enforce.envoy.bounds import ALWAYS, NEVER, Bounds, Reason, both, either, exactly, inverse
 from palisade.enforce.envoy.claims import claim_defined, claim_has, claim_has_matching, claim_kind
 from palisade.enforce.envoy.context import DIRTY, DIRTY_QUERY, NOTHING, Notes
-from palisade.enforce.envoy.documents import Field, of_body_text, of_parsed_body
+from palisade.enforce.envoy.documents import MEMBERS, Field, of_body_text, of_parsed_body
 from palisade.enforce.envoy.measures import Measures
 from palisade.enforce.envoy.predicate import NO, Predicate, all_of, any_of, negate
 from palisade.enforce.envoy.sources import (
@@ -53,11 +53,9 @@ from palisade.rego.partial.formula import (
     nodes,
 )
 from palisade.rego.partial.rewriting import put_in, symbols
-from palisade.rego.partial.terms import Apply, Element, Input, Known, Symbol, subterms
+from palisade.rego.partial.terms import Apply, Element, Input, Known, Symbol, member_of, subterms
 from palisade.rego.values import unkey
 
-MEMBERS = 8
-"""Conditions on the members of a claim that no matcher of arrays has are tried on so many of them."""
 UNVERIFIED = "a token is there that Envoy does not take, or not as the policy does"
 
 
@@ -355,19 +353,27 @@ class Lowering(Measures):
 
     def _one_by_one(self, claim: ClaimSource, atom: Exists) -> Bounds:
         """The condition on each of the first members; of a longer array the engine looks at the others."""
-        if not isinstance(atom.source, Input) or claim.indexed or isinstance(claim, FieldSource):
+        if not isinstance(atom.source, Input | Apply) or claim.indexed:
             return self._unasked(atom)
+        # Of the arrays of documents that were read only some members are laid down, and their number.
+        count = claim.size if isinstance(claim, FieldSource) else cel.call("size", claim.expr)
+        number = cel.double if isinstance(claim, FieldSource) else cel.integer
         parts: list[Bounds] = []
+        unasked = False
         for at in range(MEMBERS):
-            place = Input((*atom.source.path, at))
+            place = member_of(atom.source, at)
             member = put_in(self._builder, atom.body, atom.loop, place, Known(at))
             if member is None:
                 return self._unasked(atom)
-            size = cel.check(cel.call("_>_", cel.call("size", claim.expr), cel.integer(at)))
+            size = cel.check(cel.call("_>_", count, number(at)))
             parts.append(both((exactly(size), self.bounds(member))))
-            self._note(self.notes(member))
+            notes = self.notes(member)
+            unasked = unasked or any(each.always for each in notes.reasons)
+            self._note(replace(notes, reasons=frozenset(each for each in notes.reasons if not each.always)))
+        if unasked:
+            self._unasked(atom)  # said once for all members
         array = claim_kind(claim, "array")
-        longer = cel.check(cel.call("_>_", cel.call("size", claim.expr), cel.integer(MEMBERS)))
+        longer = cel.check(cel.call("_>_", count, number(MEMBERS)))
         found = both((exactly(array), either(parts)))
         when = f"{atom.source} has more than {MEMBERS} members"
         return self._unless_possibly(found, all_of((array, longer)), when)

@@ -20,6 +20,7 @@ from palisade.rego.partial.formula import (
     nodes,
 )
 from palisade.rego.partial.terms import (
+    Apply,
     ArrayOf,
     Gathered,
     Input,
@@ -101,7 +102,9 @@ def _same(builder: Builder, left: Symbol, right: Symbol) -> Formula:
     return builder.is_in(left, (right.form,)) if isinstance(right, Known) else builder.atom(Same(left, right))
 
 
-def put_in(builder: Builder, formula: Formula, loop: int, member: Input, name: Known) -> Formula | None:
+def put_in(
+    builder: Builder, formula: Formula, loop: int, member: Input | Apply, name: Known
+) -> Formula | None:
     """The body of a loop for one member and its key. None where it speaks of collections put together."""
     if any(isinstance(part, Gathered) for symbol in symbols(formula) for part in subterms(symbol)):
         return None

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from palisade.rego.errors import Location
-from palisade.rego.values import Value, key
+from palisade.rego.values import Value, key, unkey
 
 if TYPE_CHECKING:
     from palisade.rego.partial.formula import Formula
@@ -246,15 +246,29 @@ def renamed(symbol: Symbol, loop: int, to: int) -> Symbol:
     return _replaced(symbol, loop, other)
 
 
-def filled(symbol: Symbol, loop: int, member: Input, name: Known) -> Symbol:
+def member_of(source: Input | Apply, at: int) -> Input | Apply:
+    """The member at an index of an array."""
+    return Input((*source.path, at)) if isinstance(source, Input) else Apply(".", (source, Known(at)))
+
+
+def filled(symbol: Symbol, loop: int, member: Input | Apply, name: Known) -> Symbol:
     """The symbol with the elements of one loop being one member of a collection, and that its key."""
 
     def one(element: Element) -> Symbol:
         if not element.of_keys:
-            return Input((*member.path, *element.path))
+            return _further(member, element.path)
         return Apply(".", (name, Known(0))) if element.path else name
 
     return _replaced(symbol, loop, one)
+
+
+def _further(term: Input | Apply, path: tuple[object, ...]) -> Input | Apply:
+    if isinstance(term, Input):
+        return Input((*term.path, *path))
+    for step in path:
+        known = isinstance(step, (Input, Element, Apply, Unknown))
+        term = Apply(".", (term, step if known else Known(unkey(step))))  # type: ignore[arg-type]  # a term
+    return term
 
 
 def _replaced(symbol: Symbol, loop: int, by: Callable[[Element], Symbol]) -> Symbol:
