@@ -24,19 +24,8 @@ EXAMPLES = int(os.environ.get("PALISADE_EXAMPLES", "40"))
 JSON = ("content-type", "application/json")
 
 _CONSTANTS = (
-    "null",
-    "true",
-    "false",
-    "0",
-    "1",
-    "1.5",
-    "0.1",
-    "100",
-    "9007199254740993",
-    '""',
-    '"x"',
-    '"ä"',
-    '"€"',
+    *("null", "true", "false", "0", "1", "1.5", "0.1", "100", "9007199254740993"),
+    *('""', '"x"', '"ä"', '"€"'),
 )
 _KINDS = ("null", "boolean", "number", "string", "array", "object")
 _FIELDS = ("", ".a", ".b.c", '["c"][0]', ".c[1].a")
