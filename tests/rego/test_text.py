@@ -72,3 +72,10 @@ def test_half_a_surrogate_pair_is_read_as_go_reads_it(kind: type) -> None:
     source = r'{"\udc00": ["\ud83d", "\ud83d\ude00", "a\uD800b"]}'
     read = text.loads(source if kind is str else source.encode())
     assert read == {"\ufffd": ["\ufffd", "\U0001f600", "a\ufffdb"]}
+
+
+@pytest.mark.parametrize("number", ["1e99999999999999999999", "-1.5E-99999999999999999999"])
+def test_an_exponent_that_no_decimal_has_is_refused(number: str) -> None:
+    """A client may send it in a body, where an error of the decimal module ended the decision."""
+    with pytest.raises(ValueError, match="out of range"):
+        text.loads(f'{{"a": {number}}}')

@@ -77,7 +77,10 @@ def _whole(value: Value) -> Value:
 
 
 def _exact(digits: str) -> int | float | Decimal:
-    return canonical(Decimal(digits))
+    try:
+        return canonical(Decimal(digits))
+    except ArithmeticError as error:  # an exponent that Python's decimals do not have
+        raise ValueError("a number is out of range") from error
 
 
 def _refuse(name: str) -> Value:
