@@ -139,12 +139,19 @@ class Stand:
         self._run(self._push(snapshot))
         return enforcement
 
-    def swap(self, policy_set: PolicySet, decision: str, slot: str = ASK) -> None:
+    def swap(
+        self,
+        policy_set: PolicySet,
+        decision: str,
+        slot: str = ASK,
+        *,
+        keys: Mapping[str, str] | None = None,
+    ) -> None:
         """Puts only one slot of another policy set in force, that of the answers or another, as for a moment
         while a revision changes."""
         functions = {FUNCTION: _function()}
         settings = Inventory(self._folder / "palisade.yaml", self._folder, functions, decision)
-        other = compile_sidecar(build(settings, policy_set), functions[FUNCTION], {}).snapshot
+        other = compile_sidecar(build(settings, policy_set), functions[FUNCTION], keys or {}).snapshot
         current = self._cache.snapshot(FUNCTION)
         assert current is not None
         slots = {**current.resources[EXTENSION], slot: other.resources[EXTENSION][slot]}

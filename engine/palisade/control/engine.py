@@ -222,6 +222,7 @@ class Engine:
             budget=_PATIENCE * RESIDUAL_SECONDS,
             comparison=self.shadowing,
             telling=Telling(self.explanations, self.decisions, self.rollout.decides),
+            by_settings=self.rollout.by_settings,
         )
         XdsServer(self.cache, authorizer=SpiffeAuthorizer()).register(server)
         authorization.add_to(server)

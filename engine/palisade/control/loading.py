@@ -49,6 +49,11 @@ class Deployment:
         enforcement = self.enforcements.get(function)
         return enforcement is not None and enforcement.snapshot.version == version
 
+    def settings(self, function: str) -> str:
+        """By which settings of providers a function's tokens are looked at (`palisade.decide.verified`)."""
+        enforcement = self.enforcements.get(function)
+        return enforcement.settings if enforcement is not None else ""
+
     @property
     def rules(self) -> RuleCounts:
         """How many rules there are, each counted as at the function where it needs the engine most."""

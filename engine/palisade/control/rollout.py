@@ -11,7 +11,7 @@ from functools import partial
 from palisade.control.loading import Deployment
 from palisade.control.tasks import Tasks
 from palisade.decide.backends.interface import Backend, Logged
-from palisade.decide.service import Evaluation
+from palisade.decide.service import Evaluation, Evaluator, StaleError
 from palisade.enforce.envoy import Enforcement
 from palisade.policy.attribution import Attribution, attribute
 from palisade.policy.revisions import Revision
@@ -22,6 +22,10 @@ from palisade.xds import EventKind, NodeEvent, SnapshotCache
 log = logging.getLogger(__name__)
 
 _READY_DELAY = 0.3
+
+_LINGERING = 2.0
+"""How many seconds a revision is kept that believes other issuers than the one which a sidecar has taken
+in its place: requests that began under it may still be on their way."""
 
 
 class Rollout:
@@ -38,6 +42,7 @@ class Rollout:
         self._deployments: dict[str, Deployment] = {}
         self._attributions: dict[str, Attribution] = {}
         self._running: dict[str, str] = {}
+        self._lingering: dict[str, Deployment] = {}
 
     @property
     def enforcements(self) -> Mapping[str, Enforcement]:
@@ -74,7 +79,9 @@ class Rollout:
     def node_event(self, event: NodeEvent) -> None:
         """Takes note of what a sidecar made of a revision."""
         if event.kind is EventKind.ACCEPTED:
+            before = self._of(event.node)
             self._running[event.node] = revision_of(event.revision)
+            self._linger(event.node, before)
             self._forget_unused()
             log.info("%s runs revision %s", event.node, event.revision)
         elif event.kind is EventKind.REJECTED:
@@ -89,7 +96,22 @@ class Rollout:
 
         Awaitable where the backend waits for something. Raises EvalError.
         """
-        deployment = self._of(function)
+        return self._decide(self._of(function), function, document)
+
+    def by_settings(self, function: str, settings: str) -> Evaluator:
+        """The same for requests whose tokens were looked at by these settings: by a revision that has them.
+
+        While a revision changes, that may be the one before or the one that comes. Raises StaleError.
+        """
+        running, wanted, before = self._of(function), self.wanted(function), self._lingering.get(function)
+        for each in (running, wanted, before):
+            if each is not None and each.settings(function) == settings:
+                return partial(self._decide, each)
+        raise StaleError
+
+    def _decide(
+        self, deployment: Deployment | None, function: str, document: Value
+    ) -> Evaluation | Awaitable[Evaluation]:
         if deployment is None:
             return Evaluation(UNDEFINED)
         value = self._backend.evaluate(deployment.revision, function, document)
@@ -138,8 +160,21 @@ class Rollout:
 
     # What is needed for deciding --------------------------------------------------------------------
 
+    def _linger(self, function: str, before: Deployment | None) -> None:
+        after = self._of(function)
+        if before is None or after is None or before.settings(function) in ("", after.settings(function)):
+            return
+        self._lingering[function] = before
+        self._tasks.spawn(self._let_go(function, before))
+
+    async def _let_go(self, function: str, before: Deployment) -> None:
+        await asyncio.sleep(_LINGERING)
+        if self._lingering.get(function) is before:
+            del self._lingering[function]
+            self._forget_unused()
+
     def _forget_unused(self) -> None:
-        used = set(self._running.values())
+        used = set(self._running.values()) | {each.id for each in self._lingering.values()}
         used |= {each.id for each in (self.deployment, self.canary) if each is not None}
         self._deployments = {name: each for name, each in self._deployments.items() if name in used}
         self._attributions = {name: each for name, each in self._attributions.items() if name in used}

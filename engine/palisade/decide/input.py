@@ -21,15 +21,13 @@ from google.protobuf.json_format import MessageToDict
 from palisade.decide.body import BodyError, parse_body
 from palisade.decide.times import protojson
 from palisade.decide.urls import PathError, parse_target
+from palisade.decide.verified import OWN, provider_of, settings_of
 from palisade.rego.values import Value
 from palisade_sidecar.asking import ASK_HEADER
 from palisade_sidecar.peer import SPIFFE
 
 JWT_METADATA = "envoy.filters.http.jwt_authn"
-"""Where Envoy's JWT filter leaves the payload of each verified token, by the provider's name."""
-
-OWN = "@"
-"""What the names there begin with of tokens that a policy verifies itself: they are no providers'."""
+"""Where Envoy's JWT filter leaves the payload of each verified token (`palisade.decide.verified`)."""
 
 FUNCTION = "palisade.function"
 """The context extension in which a sidecar names its function."""
@@ -176,7 +174,11 @@ def _filters(serialized: bytes) -> dict[Value, Value]:
     for name, content in Metadata.FromString(serialized).filter_metadata.items():
         fields = struct(content)
         if name == JWT_METADATA:
-            fields = {each: value for each, value in fields.items() if not str(each).startswith(OWN)}
+            fields = {
+                provider_of(str(each)): value
+                for each, value in fields.items()
+                if not str(each).startswith(OWN)
+            }
             if not fields:
                 continue  # as it would be if Envoy had not looked at the policy's own tokens
         found[name] = fields
@@ -186,6 +188,13 @@ def _filters(serialized: bytes) -> dict[Value, Value]:
 def struct(message: Any) -> dict[Value, Value]:
     """The object that a google.protobuf.Struct holds, its whole numbers as int."""
     return {name: _plain(value) for name, value in message.fields.items()}
+
+
+def settings_met(attributes: AttributeContext) -> str:
+    """By which settings of providers a request's tokens were looked at; empty where nothing tells."""
+    if JWT_METADATA not in attributes.metadata_context.filter_metadata:
+        return ""
+    return settings_of(attributes.metadata_context.filter_metadata[JWT_METADATA].fields)
 
 
 def _plain(value: Any) -> Value:
@@ -207,7 +216,7 @@ def _plain(value: Any) -> Value:
 def identity_of(filter_metadata: Mapping[str, Any]) -> Value:
     """`input.identity`: the first provider, by name, of those whose token was verified; None without one."""
     payloads = filter_metadata.get(JWT_METADATA, {})
-    for provider in sorted(payloads):
-        if type(payloads[provider]) is dict and not provider.startswith(OWN):
-            return {"provider": provider, "claims": payloads[provider]}
+    for name in sorted(payloads):
+        if type(payloads[name]) is dict and not name.startswith(OWN):
+            return {"provider": provider_of(name), "claims": payloads[name]}
     return None

@@ -25,7 +25,7 @@ from palisade.decide.decision import Decision, denied, from_value
 from palisade.decide.event import Decider, DecisionRecord
 from palisade.decide.explaining import Telling
 from palisade.decide.ids import id_of, new_id
-from palisade.decide.input import FUNCTION, InputError, outline, to_input
+from palisade.decide.input import FUNCTION, InputError, outline, settings_met, to_input
 from palisade.decide.log import DecisionLog
 from palisade.decide.peer import function_of
 from palisade.decide.response import to_response
@@ -37,6 +37,9 @@ log = logging.getLogger(__name__)
 
 INVALID_REQUEST = "invalid_request"
 UNKNOWN_SIDECAR = "unknown_sidecar"
+STALE_REQUEST = "stale_request"
+
+_UNAVAILABLE = 503
 
 _MOST_LEAVING = 16
 """Answers that leave together: no more wait for each other's lines, which take some 20 us each."""
@@ -63,6 +66,16 @@ Evaluator = Callable[[str, Value], Evaluation | Awaitable[Evaluation]]
 It bounds its own work (`palisade.rego.limits`). One that may wait, as a policy with `http.send` does,
 returns an awaitable, so that other decisions go on meanwhile; it is cancelled after the service's budget.
 """
+
+
+BySettings = Callable[[str, str], Evaluator]
+"""The evaluator for requests to a function whose tokens were looked at by settings of that name
+(`palisade.decide.verified`); raises StaleError."""
+
+
+class StaleError(Exception):
+    """A request's tokens were looked at by settings of no revision that is known any more: it would have to
+    be decided by the rules of one revision and the issuers of another."""
 
 
 class Asker(Protocol):
@@ -150,10 +163,12 @@ class Authorization(AuthorizationServicer):  # type: ignore[misc]  # generated c
         budget: float = 1.0,
         comparison: Comparison | None = None,
         telling: Telling | None = None,
+        by_settings: BySettings | None = None,
     ) -> None:
         """`budget` is in seconds, for evaluations that wait; `comparison` is with a shadow; `telling` tells
-        callers why."""
+        callers why; `by_settings` is asked in place of `evaluator` where a request tells its settings."""
         self._evaluator = evaluator
+        self._by_settings = by_settings
         self._decisions = decisions
         self._budget = budget
         self._comparison = comparison
@@ -193,7 +208,7 @@ class Authorization(AuthorizationServicer):  # type: ignore[misc]  # generated c
             question.function = _function(proven, request.attributes)
             question.input = to_input(request, question.function)
             question.evaluating = time.perf_counter_ns()
-            evaluation = self._evaluator(question.function, question.input)
+            evaluation = self._evaluator_for(question)(question.function, question.input)
             if not isinstance(evaluation, Evaluation):
                 return self._wait(question, evaluation)
         except Exception as error:
@@ -201,6 +216,12 @@ class Authorization(AuthorizationServicer):  # type: ignore[misc]  # generated c
         else:
             self._finish(question, evaluation, from_value(evaluation.value))
         return None
+
+    def _evaluator_for(self, question: _Question) -> Evaluator:
+        settings = settings_met(question.attributes) if self._by_settings is not None else ""
+        if settings and self._by_settings is not None:
+            return self._by_settings(question.function, settings)
+        return self._evaluator
 
     async def _wait(self, question: _Question, waiting: Awaitable[Evaluation]) -> None:
         try:
@@ -223,6 +244,9 @@ class Authorization(AuthorizationServicer):  # type: ignore[misc]  # generated c
                 return denied(error.code, str(error).replace(f"{error.code}: ", "", 1))
         question.decided = False
         match error:
+            case StaleError():
+                message = "the request began under settings of providers that are no longer in force"
+                return denied(STALE_REQUEST, f"{message}: send it again", _UNAVAILABLE)
             case BackendError():
                 return denied(error.code, error.message, error.status)
             case TimeoutError():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from palisade.decide.verified import provider_of
 from palisade.enforce.envoy import cel, hints, paths
 from palisade.enforce.envoy.bounds import ALWAYS, NEVER, Bounds, either, exactly
 from palisade.enforce.envoy.claims import claim_defined, claim_is, claim_kind
@@ -144,7 +145,7 @@ class Atoms(Context):
         before: list[Predicate] = []
         for each in self._providers:
             here = claim_defined(ClaimSource((each,)))
-            if each in chosen:
+            if provider_of(each) in chosen:
                 found.append(all_of((here, *map(negate, before))))
             before.append(here)
         return any_of(found)

@@ -16,6 +16,7 @@ from envoy.extensions.filters.http.set_filter_state.v3.set_filter_state_pb2 impo
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 
+from palisade.decide.verified import name_of
 from palisade.enforce.envoy.answers import Answer, gate
 from palisade.enforce.envoy.bodies import (
     MAX_FIELDS,
@@ -31,10 +32,10 @@ from palisade.enforce.envoy.cases import RuleCoverage
 from palisade.enforce.envoy.decision import Decision, decide
 from palisade.enforce.envoy.documents import Fields, fields_of
 from palisade.enforce.envoy.ends import RESIDUAL
-from palisade.enforce.envoy.identity import authentication
+from palisade.enforce.envoy.identity import authentication, settings_of, unseen
 from palisade.enforce.envoy.mentions import Mentions, mentions
 from palisade.enforce.envoy.parts import LAYOUT_STATE, Behind, Parts, Rules, Watched, in_parts
-from palisade.enforce.envoy.predicate import Text, Within, all_of, one_of
+from palisade.enforce.envoy.predicate import Predicate, Text, Within, all_of, one_of
 from palisade.enforce.envoy.sources import ADDRESS_TEXT, JWT_AUTHN, PATH_STATE, header_text
 from palisade.enforce.envoy.tree import MAX_LINEAR, Entry, Verdict
 from palisade.enforce.envoy.whole import REVISION_STATE, SHADOW_STATE, Place, pair_of, whole
@@ -88,6 +89,8 @@ class Enforcement:
     """Whether the shadow reads bodies, and the engine gets none: it cannot evaluate the shadow then."""
     parts: Parts | None = field(default=None, repr=False, compare=False)
     """The decision where it is in parts."""
+    settings: str = ""
+    """By which settings of providers it takes tokens for verified (`palisade.decide.verified`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,15 +127,17 @@ def compile_sidecar(
     """
     watching: Work | None = None
     with _uncollected():
+        providers, settings = revision.providers, settings_of(revision.providers, keys)
         before = previous.work if previous else None
-        work = _work(revision, function, _plan(revision), revision.providers, before)
+        work = _work(revision, function, _plan(revision), providers, settings, before)
         if shadow is not None:
             before = previous.shadow if previous else None
-            watching = _work(shadow, function, _plan(shadow), revision.providers, before)
+            watching = _work(shadow, function, _plan(shadow), providers, settings, before)
         asked = tuple(_asked(revision))
         entries = (*asked, *work.decision.entries)
-        head = Place(replace(work.decision, entries=entries), watching.decision if watching else None)
-        told = _where_read(asked, work, watching)
+        others = unseen(providers, keys, settings)
+        head = Place(replace(work.decision, entries=entries), watching.decision if watching else None, others)
+        told = _where_read(asked, work, watching, others)
         parts = _parts(head, told, revision, shadow, linear, previous) if divisible else None
         rbac, texts, watched = (
             whole(head, revision, shadow, linear) if parts is None else (RBAC(), parts.texts, ())
@@ -141,9 +146,9 @@ def compile_sidecar(
         if told is not None:
             reader = reading(told.fields, RESIDUAL)
             if parts is None or not parts.told:
-                rest, more, others = whole(told, revision, shadow, linear)
+                rest, more, too = whole(told, revision, shadow, linear)
                 teller = telling(told.fields, rest)
-                texts, watched = (*texts, *more), (*watched, *others)
+                texts, watched = (*texts, *more), (*watched, *too)
     decision = work.decision
     tokens = dict.fromkeys((*decision.tokens, *(watching.decision.tokens if watching else ())))
     body = decision.residual and work.mentions.body
@@ -162,10 +167,12 @@ def compile_sidecar(
     snapshot = Snapshot.of(_version(revision, keys, shadow), slots)
     shown = told.decision if told else decision
     residual = head.decision.residual
-    return Enforcement(snapshot, shown.coverage, residual, body, shown.doubts, work, watching, blind, parts)
+    return Enforcement(
+        snapshot, shown.coverage, residual, body, shown.doubts, work, watching, blind, parts, settings
+    )
 
 
-def _where_read(asked: Sequence[Entry], work: Work, watching: Work | None) -> Place | None:
+def _where_read(asked: Sequence[Entry], work: Work, watching: Work | None, others: Predicate) -> Place | None:
     """What decides where documents were read; None where nothing does.
 
     Nor does anything beside a shadow for which others would have to be read: no body is waited for because of
@@ -181,7 +188,7 @@ def _where_read(asked: Sequence[Entry], work: Work, watching: Work | None) -> Pl
             return None
     elif watching is not None and watching.mentions.body:
         return None
-    return Place(replace(told, entries=(*asked, *told.entries)), shadow, fields)
+    return Place(replace(told, entries=(*asked, *told.entries)), shadow, others, fields)
 
 
 def _parts(
@@ -205,6 +212,7 @@ def _parts(
         watched=watched,
         before=before,
         again=previous is not None and before is None,
+        others=head.others,
     )
 
 
@@ -264,14 +272,15 @@ def _work(
     function: Function,
     plan: ir.Policy,
     providers: Sequence[Provider],
+    settings: str,
     before: Work | None,
 ) -> Work:
     """The decision where tokens are those that the providers have signed."""
     path = revision.inventory.decision_path
     outcome, decision = (before.outcome, before.decision) if before is not None else (None, None)
     outcome = evaluate(plan, path, revision.policy.data, {("function",): function.name}, outcome)
-    bearers = [each.name for each in providers if each.tokens == (Header(),)]
-    names = [provider.name for provider in providers]
+    bearers = [name_of(each.name, settings) for each in providers if each.tokens == (Header(),)]
+    names = [name_of(provider.name, settings) for provider in providers]
     mentioned = mentions(plan, before.mentions if before is not None else None)
     body = mentioned.body
     found = decide(outcome, names, decision, bearers=bearers, body=body)

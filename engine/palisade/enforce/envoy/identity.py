@@ -7,15 +7,60 @@ https://www.envoyproxy.io/docs/envoy/v1.40.0/configuration/http/http_filters/jwt
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 
 from envoy.extensions.filters.http.jwt_authn.v3 import config_pb2 as jwt
+from xds.type.matcher.v3.string_pb2 import StringMatcher
 
+from palisade.decide import verified
+from palisade.enforce.envoy import cel, patterns
+from palisade.enforce.envoy.claims import claim_defined
+from palisade.enforce.envoy.predicate import NO, Predicate, all_of, any_of, negate, text_check
+from palisade.enforce.envoy.sources import JWT_AUTHN, TARGET_TEXT, ClaimSource, header_text
 from palisade.enforce.envoy.tokens import Token
-from palisade.policy.providers import Cookie, Header, Provider
+from palisade.policy.providers import Cookie, Header, Provider, Query, TokenSource
 
 CACHED_TOKENS = 1000
 """Verified tokens that each worker of Envoy remembers, so that a signature is checked once."""
+
+
+def settings_of(providers: Sequence[Provider], keys: Mapping[str, str]) -> str:
+    """What names the settings of the providers; empty where no token can be verified. Their `keys` may change
+    without that, as a provider's own do."""
+    if not any(provider.name in keys for provider in providers):
+        return ""
+    return hashlib.sha256(repr(tuple(providers)).encode("utf-8", "surrogatepass")).hexdigest()[:12]
+
+
+def unseen(providers: Sequence[Provider], keys: Mapping[str, str], settings: str) -> Predicate:
+    """There may be a token at which the filter with these settings has not looked: the request has met the
+    filter of another revision."""
+    if not settings:
+        return NO  # no rule finds claims
+    ready = [each for each in providers if each.name in keys]
+    names = [verified.name_of(each.name, settings) for each in ready]
+    found = [claim_defined(ClaimSource((name,))) for name in (*names, verified.failed(settings))]
+    # Of a token that is missing the filter tells only where there is no second provider. One that is not to
+    # be forwarded is missing where another filter has verified it, which tells of that.
+    anything = cel.check(cel.has_type(cel.metadata(JWT_AUTHN), "map"))
+    places = dict.fromkeys(place for each in ready for place in each.tokens)
+    something = any_of((anything, *map(_may_hold, places)))
+    return all_of((*map(negate, found), something))
+
+
+def _may_hold(place: TokenSource) -> Predicate:
+    """Envoy may find a token at the place: it does nowhere else."""
+    match place:
+        case Header(name, ""):
+            return text_check(header_text(name), patterns.regex("(?s).*"))
+        case Header(name, prefix):
+            return text_check(header_text(name), StringMatcher(contains=prefix))
+        case Cookie(name):
+            return text_check(header_text("cookie"), StringMatcher(contains=name))
+        case Query(name):
+            escaped = text_check(TARGET_TEXT, StringMatcher(contains="%"))
+            return any_of((text_check(TARGET_TEXT, StringMatcher(contains=name)), escaped))
 
 
 def authentication(
@@ -32,14 +77,17 @@ def authentication(
     ready = [provider for provider in providers if provider.name in keys]
     if ready:
         groups.append([provider.name for provider in ready])
+    settings = settings_of(providers, keys)
+    own: dict[str, jwt.JwtProvider] = {}
     for provider in ready:
-        config.providers[provider.name].CopyFrom(_provider(provider, keys[provider.name]))
+        config.providers[provider.name].CopyFrom(_provider(provider, keys[provider.name], settings))
+        own[verified.name_of(provider.name, settings)] = config.providers[provider.name]
     for token in tokens:
         if token.keys:
             groups.append([token.name])
             config.providers[token.name].CopyFrom(_own(token))
-        elif token.name in config.providers:
-            config.providers[token.name].header_in_metadata = token.header_name
+        elif token.name in own:
+            own[token.name].header_in_metadata = token.header_name
     if not groups:
         return config
     rule = config.rules.add()
@@ -76,12 +124,13 @@ def _own(token: Token) -> jwt.JwtProvider:
     return config
 
 
-def _provider(provider: Provider, keys: str) -> jwt.JwtProvider:
+def _provider(provider: Provider, keys: str, settings: str) -> jwt.JwtProvider:
     config = jwt.JwtProvider(
         issuer=provider.issuer,
         audiences=provider.audiences,
         forward=provider.forward,
-        payload_in_metadata=provider.name,
+        payload_in_metadata=verified.name_of(provider.name, settings),
+        failed_status_in_metadata=verified.failed(settings),
         clock_skew_seconds=max(1, provider.clock_skew_seconds),  # Envoy takes 0 for its default of 60
         jwt_cache_config=jwt.JwtCacheConfig(jwt_cache_size=CACHED_TOKENS),
     )

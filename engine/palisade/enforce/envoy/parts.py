@@ -35,6 +35,7 @@ from xds.type.matcher.v3.matcher_pb2 import Matcher
 from palisade.enforce.envoy.dealing import PARTS, Dealt, deal, deal_by
 from palisade.enforce.envoy.ends import PART, RESIDUAL
 from palisade.enforce.envoy.predicate import (
+    NO,
     YES,
     Predicate,
     Text,
@@ -166,6 +167,7 @@ def in_parts(
     watched: Watched | None = None,
     before: Parts | None = None,
     again: bool = False,
+    others: Predicate = NO,
 ) -> Parts | None:
     """The decision of these rules in parts; None where it is better left whole.
 
@@ -173,7 +175,7 @@ def in_parts(
     was whole and parts come `again`, the sidecar may still have some that began with this very revision and
     were changed since: the time then gets a name of its own. `told` is dealt out by the same text, where that
     parts it evenly, too; to its parts that come again the same applies. Where the text does not part what is
-    `watched`, all is left whole.
+    `watched`, all is left whole. The `others` are requests that each part leaves to the engine.
     """
     known = before.halves if before is not None else {}
     dealt = deal(native.entries, known[NATIVE].dealt if NATIVE in known else None)
@@ -195,8 +197,9 @@ def in_parts(
     if before is not None and before.layout.form == form:
         layout = before.layout
     stale = negate(one_of(state_text(LAYOUT_STATE), (layout.name,)))
-    unread = any_of((stale, negate(told.read))) if told is not None else stale
-    halves = dealing.halves({NATIVE: stale, WATCHED: stale, TOLD: unread, WATCHED_TOLD: unread})
+    unsure = any_of((stale, others))
+    unread = any_of((unsure, negate(told.read))) if told is not None else unsure
+    halves = dealing.halves({NATIVE: unsure, WATCHED: unsure, TOLD: unread, WATCHED_TOLD: unread})
     return Parts(halves, layout, tuple(_filters(halves)), _picking(dealt.text, stale), texts)
 
 

@@ -24,6 +24,7 @@ from envoy.type.matcher.v3.http_inputs_pb2 import HttpRequestHeaderMatchInput
 from envoy.type.matcher.v3.value_pb2 import ValueMatcher
 
 from palisade.decide.input import FUNCTION
+from palisade.decide.verified import provider_of
 from palisade.enforce.envoy import cel
 from palisade.enforce.envoy.paths import is_plain_parameter
 from palisade.enforce.envoy.predicate import Check, Text, custom_check, typed
@@ -141,7 +142,7 @@ def _field_check(key: str, matcher: ValueMatcher) -> Check:
     return custom_check(typed("palisade.field", source), typed("palisade.value", Metadata(value=matcher)))
 
 
-_SPELLABLE = re.compile(r"[A-Za-z0-9_.@-]+")
+_SPELLABLE = re.compile(r"[A-Za-z0-9_.@!-]+")
 
 
 def _metadata_input(path: Sequence[str | int]) -> DynamicMetadataInput:
@@ -372,10 +373,11 @@ def of_metadata(parts: Sequence[object], providers: Collection[str]) -> Source |
     """What stands below `METADATA`: of whichever provider, the claims, where its token was verified."""
     match parts:
         case (str(provider), *below):
-            if provider not in providers:
+            left = next((each for each in providers if provider_of(each) == provider), None)
+            if left is None:
                 return Missing()  # nothing else is left there, or shown
             steps = [key for key in below if type(key) is int or (type(key) is str and key)]
-            return ClaimSource((provider, *steps)) if len(steps) == len(below) else None
+            return ClaimSource((left, *steps)) if len(steps) == len(below) else None
     return None
 
 

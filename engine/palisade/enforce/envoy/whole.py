@@ -9,7 +9,7 @@ from envoy.extensions.filters.http.rbac.v3.rbac_pb2 import RBAC
 from palisade.enforce.envoy.decision import Decision
 from palisade.enforce.envoy.documents import Field
 from palisade.enforce.envoy.ends import RESIDUAL
-from palisade.enforce.envoy.predicate import Text, negate, one_of
+from palisade.enforce.envoy.predicate import NO, Predicate, Text, negate, one_of
 from palisade.enforce.envoy.sources import state_text
 from palisade.enforce.envoy.tree import Entry, Tree, Verdict, build
 from palisade.policy.revisions import Revision
@@ -26,6 +26,8 @@ class Place:
 
     decision: Decision
     shadow: Decision | None
+    others: Predicate
+    """The requests that are the engine's before all else: the JWT filter of another revision has met them."""
     fields: frozenset[Field] = frozenset()
     """What was read of the request before."""
 
@@ -42,7 +44,11 @@ def whole(
 
     `linear` is up to how many constants are compared one by one.
     """
-    tree = _tree(place.decision, REVISION_STATE, revision.marked, linear)
+    decision = place.decision
+    if place.others != NO:
+        others = Entry(place.others, Verdict.RESIDUAL, RESIDUAL)
+        decision = replace(decision, entries=(others, *decision.entries))
+    tree = _tree(decision, REVISION_STATE, revision.marked, linear)
     rbac = RBAC(matcher=tree.matcher)
     if shadow is None or place.shadow is None:
         return rbac, tree.attributes, ()

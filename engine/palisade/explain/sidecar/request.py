@@ -13,7 +13,7 @@ from envoy.extensions.filters.http.set_filter_state.v3.set_filter_state_pb2 impo
 from google.protobuf.message import Message
 
 from palisade.decide.input import JWT_METADATA
-from palisade.explain.sidecar.tokens import verified
+from palisade.explain.sidecar.tokens import left, verified
 from palisade.rego.values import Value
 from palisade.xds import Snapshot
 from palisade_sidecar.peer import PRINCIPAL, SPIFFE, SPIFFE_ID
@@ -64,6 +64,7 @@ def sight(snapshot: Snapshot, document: Value) -> Sight:
         headers.setdefault("content-length", str(len(body.encode())))  # as clients send it
     payloads = _payloads(document)
     for message in filters(snapshot, JwtAuthentication):
+        payloads = left(message, payloads)
         payloads |= verified(message, headers, payloads)
     metadata = {JWT_METADATA: _doubles(payloads)}
     state: dict[str, str] = {}

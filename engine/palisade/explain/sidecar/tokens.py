@@ -20,6 +20,18 @@ from palisade.rego.errors import BuiltinError
 _PARTS = 3
 
 
+def left(config: JwtAuthentication, payloads: Mapping[str, Any]) -> dict[str, Any]:
+    """Providers' payloads under the names under which the filter leaves them; and what it leaves of a
+    provider that has verified none."""
+    found: dict[str, Any] = {}
+    for name, provider in config.providers.items():
+        if name in payloads:
+            found[provider.payload_in_metadata] = payloads[name]
+        elif provider.failed_status_in_metadata:
+            found[provider.failed_status_in_metadata] = {"message": "Jwt is missing"}
+    return found
+
+
 def verified(
     config: JwtAuthentication, headers: Mapping[str, str], payloads: Mapping[str, Any]
 ) -> dict[str, Any]:

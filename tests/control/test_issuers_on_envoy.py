@@ -1,0 +1,173 @@
+"""An edit that changes which issuers are believed, and by which rules, on a real Envoy: none is mixed."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import jwt
+import pytest
+from control_helpers import Project, run
+from cryptography.hazmat.primitives.asymmetric import ec
+from envoy_helpers import running, settled
+from shared_helpers import Lines, eventually
+
+from palisade.control import rollout
+
+OPEN, STRICT = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+"""The key of an issuer where anybody can be who they say, and that of one that looks closely."""
+ISSUERS = {"https://open.example": OPEN, "https://strict.example": STRICT}
+
+BODY = 'contains(input.attributes.request.http.body, "please")'  # only the engine sees it
+
+
+def policy(issuer: str, rule: str) -> str:
+    public = jwt.algorithms.ECAlgorithm.to_jwk(ISSUERS[issuer].public_key(), as_dict=True)
+    keys = {"keys": [{**public, "kid": "one", "alg": "ES256", "use": "sig"}]}
+    provider = {"issuer": issuer, "any_audience": True, "jwks": keys}
+    return f"""package palisade.identity
+
+providers := {json.dumps({"corp": provider})}
+
+http := input.attributes.request.http
+
+default allow := false
+
+allow if {{
+	http.path == "/secret"
+	{rule}
+	{BODY}
+}}
+"""
+
+
+def token(issuer: str, subject: str) -> dict[str, str]:
+    claims = {"iss": issuer, "sub": subject, "role": "admin", "exp": 4_000_000_000}
+    signed = jwt.encode(claims, ISSUERS[issuer], algorithm="ES256", headers={"kid": "one"})
+    return {"authorization": f"Bearer {signed}"}
+
+
+ALICE = hashlib.sha256(b"alice").hexdigest()
+BEFORE = policy("https://open.example", f'crypto.sha256(input.identity.claims.sub) == "{ALICE}"')
+AFTER = policy("https://strict.example", 'input.identity.claims.role == "admin"')
+
+
+def test_a_request_that_waits_over_an_edit_is_not_decided_by_rules_for_other_issuers(
+    project: Project,
+) -> None:
+    """Neither revision allows what somebody says of themselves at the open issuer: the first asks for alice,
+    the second for another issuer. What began under the first is decided by it for two seconds more. Later it
+    is refused, with a status that says to try again."""
+    sink = Lines()
+
+    async def session() -> None:
+        project.allow.write_text(BEFORE)
+        async with running(project, "hello", sink=sink) as (engine, _, client, _):
+            await settled(engine)
+            assert await asked(client, "https://open.example", "alice") == 200
+            assert await asked(client, "https://open.example", "mallory") == 403
+            waiting = [Waiting(client, "mallory"), Waiting(client, "alice")]
+            for each in waiting:
+                await each.begun.wait()
+            project.allow.write_text(AFTER)
+            await until_allowed(client)
+            await settled(engine)
+            await asyncio.sleep(2 * rollout._LINGERING)
+            for each in waiting:
+                each.rest.set()
+            assert [(await each.sent).status_code for each in waiting] == [503, 503]
+            assert await asked(client, "https://open.example", "alice") == 403
+            assert await asked(client, "https://strict.example", "mallory") == 200
+            await eventually(lambda: len(stale(sink)) == 2)
+
+    run(session())
+    assert all("send it again" in each["error"]["message"] for each in stale(sink))
+
+
+def test_what_is_under_way_while_issuers_change_is_decided_by_the_revision_it_began_under(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For as long as that lingers, which is no time for a client to make use of."""
+    monkeypatch.setattr(rollout, "_LINGERING", 30.0)
+
+    async def session() -> None:
+        project.allow.write_text(BEFORE)
+        async with running(project, "hello") as (engine, _, client, _):
+            await settled(engine)
+            waiting = [Waiting(client, "mallory"), Waiting(client, "alice")]
+            for each in waiting:
+                await each.begun.wait()
+            project.allow.write_text(AFTER)
+            await until_allowed(client)
+            await settled(engine)
+            for each in waiting:
+                each.rest.set()
+            assert [(await each.sent).status_code for each in waiting] == [403, 200]
+
+    run(session())
+
+
+def test_no_request_is_allowed_that_neither_revision_allows_while_issuers_change(project: Project) -> None:
+    """The JWT filter and the rules change one after the other, and the engine takes what the filter says."""
+    seen: list[int] = []
+
+    async def traffic(client: httpx.AsyncClient) -> None:
+        while True:
+            seen.append(await asked(client, "https://open.example", "mallory"))
+
+    async def session() -> None:
+        project.allow.write_text(AFTER)
+        async with running(project, "hello") as (engine, _, client, _):
+            await until_allowed(client)
+            tasks = [asyncio.create_task(traffic(client)) for _ in range(4)]
+            for _ in range(6):
+                project.allow.write_text(BEFORE)
+                await until_allowed(client, "https://open.example", "alice")
+                project.allow.write_text(AFTER)
+                await until_allowed(client)
+            await settled(engine)
+            for task in tasks:
+                task.cancel()
+
+    run(session())
+    assert len(seen) > 50
+    assert set(seen) <= {403, 503}, seen
+
+
+def stale(sink: Lines) -> list[Any]:
+    return [each for each in sink.entries if each.get("error", {}).get("code") == "stale_request"]
+
+
+async def asked(client: httpx.AsyncClient, issuer: str, subject: str) -> int:
+    found = await client.post("/secret", content=b"please", headers=token(issuer, subject))
+    return found.status_code
+
+
+async def until_allowed(
+    client: httpx.AsyncClient, issuer: str = "https://strict.example", subject: str = "bob"
+) -> None:
+    for _ in range(1_000):
+        if await asked(client, issuer, subject) == 200:
+            return
+        await asyncio.sleep(0.01)
+    pytest.fail(f"{subject} of {issuer} was never allowed")
+
+
+class Waiting:
+    """A request of somebody at the open issuer of which the last byte is not sent before `rest` is set."""
+
+    def __init__(self, client: httpx.AsyncClient, subject: str) -> None:
+        self.begun, self.rest = asyncio.Event(), asyncio.Event()
+        head = {**token("https://open.example", subject), "content-length": "6"}
+        self.sent = asyncio.create_task(client.post("/secret", content=self._pieces(), headers=head))
+
+    async def _pieces(self) -> AsyncIterator[bytes]:
+        yield b"pleas"
+        self.begun.set()
+        await asyncio.sleep(0.1)  # it is in Envoy before anything changes
+        await self.rest.wait()
+        yield b"e"
