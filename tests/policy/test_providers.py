@@ -77,8 +77,8 @@ def test_audiences_may_be_a_set() -> None:
     [
         ([], "providers: must be an object of providers by name, not of type array"),
         ({"corp": 1}, "providers.corp: must be an object, not of type number"),
-        ({"corp": {"audiences": ["a"], "jwks_uri": "https://k/"}}, "corp.issuer: lacks"),
-        (corp(audiences=[]), "corp.audiences: lacks"),
+        ({"corp": {"audiences": ["a"], "jwks_uri": "https://k/"}}, "corp.issuer: is missing"),
+        (corp(audiences=[]), "corp.audiences: is missing"),
         (corp(audiences="orders"), 'must be an array of strings, such as ["orders"]'),
         (corp(any_audience=True), "contradicts the audiences"),
         (corp(issuer="accounts.example"), "is no URL to discover keys at"),

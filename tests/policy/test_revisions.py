@@ -124,7 +124,7 @@ def test_a_providers_document_that_believes_too_much_is_refused_where_it_stands(
         revisions.build(inventory(tmp_path), policy_set(tmp_path, a=ALLOW, p=careless))
     [error] = raised.value.errors
     assert (error.file, error.row) == ("p/p.rego", 3)
-    assert "providers.corp.audiences: lacks" in error.message
+    assert "providers.corp.audiences: is missing" in error.message
 
 
 def test_providers_that_cannot_be_evaluated_are_refused(tmp_path: Path) -> None:

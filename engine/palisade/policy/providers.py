@@ -170,7 +170,8 @@ class _Reader:
             self._error(f"{name}.any_audience", "contradicts the audiences: keep one of the two")
         if not anyone and not audiences and not isinstance(fields.get("audiences"), str):
             hint = 'name what stands in the claim "aud" of your tokens; or say "any_audience": true'
-            self._error(f"{name}.audiences", f"lacks: a token made for another service would pass; {hint}")
+            why = "is missing: a token made for another service would pass"
+            self._error(f"{name}.audiences", f"{why}; {hint}")
         return audiences
 
     def _keys(self, name: str, issuer: str, fields: Mapping[str, Value]) -> Keys:
@@ -243,7 +244,7 @@ class _Reader:
     def _string(self, path: str, value: Value) -> str:
         if isinstance(value, str) and value:
             return value
-        self._error(path, "lacks" if value is None else "must be a string that is not empty")
+        self._error(path, "is missing" if value is None else "must be a string that is not empty")
         return ""
 
     def _strings(self, path: str, value: Value) -> tuple[str, ...]:
