@@ -26,6 +26,7 @@ from palisade.control.status import status
 from palisade.decide.event import Event
 from palisade.policy.inventory import Explain
 
+# Of numbers with a point the engine decides.
 POLICY = """package palisade.identity
 
 default allow := false
@@ -108,9 +109,9 @@ def test_denials_are_explained_wherever_they_were_decided(project: Project) -> N
     async def play(engine: Engine, client: httpx.AsyncClient, sink: Lines) -> None:
         await attributed(client, sink)
         assert (await client.get("/opened")).status_code == 403
-        assert (await client.get("/sum?n=1")).status_code == 403
-        assert (await client.get("/sum?n=4")).status_code == 200
-        await soon(lambda: {"/opened", "/sum?n=1", "/sum?n=4"} <= set(explained(sink)))
+        assert (await client.get("/sum?n=1.0")).status_code == 403
+        assert (await client.get("/sum?n=4.0")).status_code == 200
+        await soon(lambda: {"/opened", "/sum?n=1.0", "/sum?n=4.0"} <= set(explained(sink)))
         counts = status(engine)["decisions"]
         assert (counts["explained"], counts["unexplained"]) == (
             sum(each is not None for each in explained(sink).values()),
@@ -118,8 +119,8 @@ def test_denials_are_explained_wherever_they_were_decided(project: Project) -> N
         )
 
     found = explained(session(project, "denied", play))
-    assert found["/sum?n=4"] is None
-    native, residual = found["/opened"], found["/sum?n=1"]
+    assert found["/sum?n=4.0"] is None
+    native, residual = found["/opened"], found["/sum?n=1.0"]
     assert native["where"] == "in the sidecar"
     assert native["nearest"] == f"{project.allow}:5:1"
     assert native["failed"]["values"] == ['input.attributes.request.http.path is "/opened"']
@@ -127,15 +128,15 @@ def test_denials_are_explained_wherever_they_were_decided(project: Project) -> N
     assert residual["where"] == "by the engine"
     assert residual["rule"] == f"{project.allow}:3"
     assert residual["failed"]["at"] == f"{project.allow}:9:2"
-    assert residual["change"] == ['path must be "/sum?n=4" (now "/sum?n=1")']
+    assert residual["change"] == ['path must be "/sum?n=4" (now "/sum?n=1.0")']
 
 
 def test_all_decisions_are_explained_where_that_is_asked_for(project: Project) -> None:
     async def play(engine: Engine, client: httpx.AsyncClient, sink: Lines) -> None:
-        assert (await client.get("/sum?n=4")).status_code == 200
-        await soon(lambda: "/sum?n=4" in explained(sink))
+        assert (await client.get("/sum?n=4.0")).status_code == 200
+        await soon(lambda: "/sum?n=4.0" in explained(sink))
 
-    assert explained(session(project, "all", play))["/sum?n=4"]["text"].startswith("allowed by the engine")
+    assert explained(session(project, "all", play))["/sum?n=4.0"]["text"].startswith("allowed by the engine")
 
 
 def test_nothing_is_explained_by_default(project: Project) -> None:
