@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +13,8 @@ from palisade import rego
 from palisade.policy.inventory import Tls
 from palisade.policy.providers import InlineKeys, Provider
 from palisade.testing.equivalence import Bed, Issuers, Subject, revision_of, subject
+
+sys.path.insert(0, str(Path(__file__).parent))  # what the tests here share
 
 CORP = Provider("corp", "https://corp.example", ("orders",), InlineKeys("{}"))
 HEAD = "package p\nimport input.attributes.request.http\nclaims := input.identity.claims\n"
