@@ -87,6 +87,7 @@ async def settled(engine: Engine) -> None:
         )
 
     await eventually(holds)
+    await asyncio.sleep(0.05)  # what Envoy's main thread took reaches its workers
 
 
 def spoiled(good: Enforcement) -> Enforcement:

@@ -7,7 +7,7 @@ import random
 
 import httpx
 from control_helpers import Project, run
-from envoy_helpers import eventually, running, until
+from envoy_helpers import eventually, running, settled, until
 from shared_helpers import Lines
 
 from palisade.control.engine import Engine
@@ -59,18 +59,21 @@ def test_parts_decide_natively_and_follow_edits(project: Project) -> None:
             # What changes is one rule: its path, which then belongs to another part.
             project.allow.write_text(rules(COUNT, changed=1))
             await until(client, "/things/changed", 200)
+            await settled(engine)
             assert await asked(client, 1) == (403, 403)
             assert await asked(client, 3) == (200, 403)
 
             # Small again: one filter, and nothing is left of the parts.
             project.allow.write_text(rules(4))
             await until(client, "/things/5", 403)
+            await settled(engine)
             assert parts(engine) == set()
             assert await asked(client, 3) == (200, 403)
 
             # And in parts once more.
             project.allow.write_text(rules(COUNT))
             await until(client, "/things/5", 200)
+            await settled(engine)
             for at in sample[:20]:
                 assert await asked(client, at) == ((200, 403) if at % 2 else (403, 200)), at
             await eventually(lambda: len(sink.entries) > 2 * len(sample))
