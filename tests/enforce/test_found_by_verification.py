@@ -147,6 +147,35 @@ FOUND = {
         'allow if http.headers["a\\nb"] == "x"\nallow if not http.headers["a b"]',
         [host("a.test"), header("x")],
     ),
+    "pieces of a count that no text has": (
+        'allow if count(split(http.headers["x-a"], ",")) == 0',
+        [header("a"), header("a,b")],
+    ),
+    "nor is any text without so many": (
+        'allow if count(split(claims.c, " ")) != 1.5',
+        [claim("a"), claim("a b"), claim(1)],
+    ),
+    "more pieces than an expression counts": (
+        'allow if not count(split(http.headers["x-a"], ",")) == 250',
+        [header("a" + ",a" * at) for at in (0, 248, 249, 250)],
+    ),
+    "more segments than an expression counts": (
+        "allow if not count(input.parsed_path) == 250",
+        [Request("GET", "/a" * at) for at in (1, 249, 250, 251)],
+    ),
+    "pieces further on than an expression counts": (
+        'allow if split(http.headers["x-a"], ",")[2000] == "b"\nallow if http.headers["x-b"]',
+        [header("a," * 2000 + each) for each in ("a", "b")],
+    ),
+    "segments further on than an expression counts": (
+        'allow if input.parsed_path[1500] == "b"\n'
+        "allow if count(array.slice(input.parsed_path, 0, 1400)) == 1400",
+        [Request("GET", "/a" * at + "/b") for at in (1, 1398, 1399, 1499, 1500)],
+    ),
+    "members at places that no array has": (
+        "allow if not claims.c[99999999999999999999]",
+        [claim(["a"])],
+    ),
     "but undefined": (
         "allow if not http.host",
         [host(""), host("a.test"), host("b.test")],

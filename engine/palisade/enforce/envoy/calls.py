@@ -11,6 +11,7 @@ from palisade.enforce.envoy import cel, hints, paths, patterns
 from palisade.enforce.envoy.bounds import ALWAYS, NEVER, Bounds, both, either, exactly, inverse
 from palisade.enforce.envoy.claims import claim_kind, claim_matches, text_test
 from palisade.enforce.envoy.orders import ORDER, Orders, counts
+from palisade.enforce.envoy.paths import FURTHEST
 from palisade.enforce.envoy.predicate import (
     NO,
     Prefixed,
@@ -159,6 +160,8 @@ class Calls(Orders):
                 chosen = [value for value in strings if mark not in value]
                 if not chosen or at < 0:
                     return NEVER
+                if at >= FURTHEST:
+                    return self._uncalled(term)
                 if isinstance(self._source(text), TextSource | ClaimSource):
                     return self._matches(text, patterns.piece_is(mark, at, chosen))
         return self._text_has(term, strings) or self._uncalled(term)
@@ -173,13 +176,19 @@ class Calls(Orders):
         match argument:
             case Apply("array.slice", (whole, Known(int(start)), Known(int(end)))):
                 if isinstance(self._source(whole), Path) and relation == "_==_":
+                    if any(max(start, 0) + n >= FURTHEST for n in numbers):
+                        return None
                     return either(self._segments_between(max(start, 0), end, n) for n in numbers)
             case Apply("split", (text, Known(str(mark)))) if _one_char(mark) and relation == "_==_":
-                return self._matches(text, patterns.pieces_are(mark, [n for n in numbers if 0 < n < 200]))
+                if any(n >= FURTHEST for n in numbers):
+                    return None
+                some = [n for n in numbers if n > 0]
+                # An expression for no count at all would be one for a single piece.
+                return self._matches(text, patterns.pieces_are(mark, some)) if some else NEVER
         if isinstance(source, Path):
-            if relation != "_==_":
+            if relation != "_==_" or any(n >= FURTHEST for n in numbers):
                 return None
-            return either(self._path(paths.segments(n)) for n in numbers if 0 < n < 200)
+            return either(self._path(paths.segments(n)) for n in numbers if n > 0)
         if isinstance(source, FieldSource):
             limits = [limit for n in numbers if (limit := cel.constant(n)) is not None]
             return exactly(any_of(cel.check(cel.call(relation, source.size, limit)) for limit in limits))

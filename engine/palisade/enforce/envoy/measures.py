@@ -17,6 +17,7 @@ from palisade.enforce.envoy import numerals, paths, patterns
 from palisade.enforce.envoy.bounds import ALWAYS, NEVER, Bounds, both, either, exactly, inverse
 from palisade.enforce.envoy.claims import claim_compared, claim_defined, claim_is, claim_kind, claim_matches
 from palisade.enforce.envoy.orders import MIRRORED
+from palisade.enforce.envoy.paths import FURTHEST
 from palisade.enforce.envoy.predicate import Predicate, all_of, any_of, negate, text_check
 from palisade.enforce.envoy.sources import (
     Address,
@@ -34,7 +35,6 @@ from palisade.rego.values import unkey
 
 _MOST_WAYS = 256
 """In so many ways a constant may be one text behind another, in the place of which each is compared."""
-_MOST_PIECES = 200
 
 _SURELY_TEXTS = frozenset(
     ("lower", "upper", "trim", "trim_left", "trim_right", "trim_prefix", "trim_suffix", "trim_space")
@@ -106,7 +106,7 @@ class Measures(Texts):
         match argument:
             case Apply("split", (text, Known(str(mark)))) if _is_mark(mark) and relation != "_==_":
                 least = [number + (relation in ("_>_", "_<=_")) for number in numbers]
-                if any(abs(number) > _MOST_PIECES for number in least) or self._encoded(text) is not None:
+                if any(abs(number) > FURTHEST for number in least) or self._encoded(text) is not None:
                     return None
                 other, cut = f"[^{patterns.quote(mark)}]*", patterns.quote(mark)
                 found = [

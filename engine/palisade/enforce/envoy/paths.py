@@ -23,6 +23,9 @@ UNBROKEN_PATH = r"(?s)(?:[^%#]|%[0-9A-Fa-f]{2})*(?:#.*)?"
 CLEAN_QUERY = r"(?s)[^?]*(?:\?[!-\"$&-*,-:<-~]*)?"
 """A target whose query has no escape, no plus sign and no semicolon."""
 
+FURTHEST = 200
+"""Segments of a path, pieces of a text and characters further on are not counted off in an expression."""
+
 _UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 
 

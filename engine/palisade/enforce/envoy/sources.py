@@ -26,7 +26,7 @@ from envoy.type.matcher.v3.value_pb2 import ValueMatcher
 from palisade.decide.input import FUNCTION
 from palisade.decide.verified import provider_of
 from palisade.enforce.envoy import cel
-from palisade.enforce.envoy.paths import is_plain_parameter
+from palisade.enforce.envoy.paths import FURTHEST, is_plain_parameter
 from palisade.enforce.envoy.predicate import Check, Text, custom_check, typed
 from palisade.rego.partial.terms import Apply, Element, Input, Known, Unknown
 from palisade_sidecar import peer
@@ -350,7 +350,7 @@ def _path(parts: tuple[object, ...]) -> Source | None:
         case ():
             return Path()
         case (int(index),) if not isinstance(index, bool) and index >= 0:
-            return Segment(index)
+            return Segment(index) if index < FURTHEST else None
         case (str() | int(),) | (_, _, *_):
             return Missing()
     return None
@@ -374,10 +374,8 @@ def of_metadata(parts: Sequence[object], providers: Collection[str]) -> Source |
     match parts:
         case (str(provider), *below):
             left = next((each for each in providers if provider_of(each) == provider), None)
-            if left is None:
-                return Missing()  # nothing else is left there, or shown
-            steps = [key for key in below if type(key) is int or (type(key) is str and key)]
-            return ClaimSource((left, *steps)) if len(steps) == len(below) else None
+            # Nothing else is left there, or shown.
+            return Missing() if left is None else _claim(left, below)
     return None
 
 
@@ -389,10 +387,12 @@ def _identity(parts: tuple[object, ...], providers: Sequence[str]) -> Source | N
             return Identity()
         case ("provider",):
             return ProviderName()
-        case ("claims", *below) if len(providers) == 1:
-            # Envoy takes no empty key in a path of its metadata, and refuses all of a filter that has one.
-            steps = [key for key in below if type(key) is int or (type(key) is str and key)]
-            return ClaimSource((providers[0], *steps)) if len(steps) == len(below) else None
-        case ("claims", *_):
-            return None
+        case ("claims", *below):
+            return _claim(providers[0], below) if len(providers) == 1 else None
     return Missing()
+
+
+def _claim(provider: str, below: Sequence[object]) -> ClaimSource | None:
+    # Envoy refuses all of a filter that has an empty key in a path of its metadata. No array is so long.
+    steps = [k for k in below if (type(k) is int and k < 1 << 63) or (type(k) is str and k)]
+    return ClaimSource((provider, *steps)) if len(steps) == len(below) else None

@@ -15,12 +15,10 @@ from palisade.enforce.envoy import encoded, hints, paths, patterns
 from palisade.enforce.envoy.bounds import ALWAYS, NEVER, Bounds, both, either, exactly, inverse
 from palisade.enforce.envoy.calls import Calls
 from palisade.enforce.envoy.claims import claim_matches
+from palisade.enforce.envoy.paths import FURTHEST
 from palisade.enforce.envoy.predicate import NO, Predicate, all_of, negate, text_check
 from palisade.enforce.envoy.sources import ClaimSource, Path, TextSource
 from palisade.rego.partial.terms import Apply, Known, Symbol
-
-_FURTHEST = 200
-"""Segments and characters further on are not counted off in an expression."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +238,7 @@ class Texts(Calls):
                     return either(self._plain(there, ways[number]) for number in numbers)
         if not isinstance(self._source(argument), Path) or relation == "_==_":
             return super()._count(argument, relation, numbers)
-        if any(abs(number) > _FURTHEST for number in numbers):
+        if any(abs(number) > FURTHEST for number in numbers):
             return None
         least = [number + (relation in ("_>_", "_<=_")) for number in numbers]
         found = [self._has_segments(number) for number in least]
@@ -253,10 +251,10 @@ class Texts(Calls):
     def _slice(self, term: Symbol) -> tuple[int, int] | None:
         """From where to where a term takes the segments of the path; None where it is something else."""
         if isinstance(self._source(term), Path):
-            return 0, _FURTHEST
+            return 0, FURTHEST
         match term:
             case Apply("array.slice", (whole, Known(int(start)), Known(int(end)))):
-                if isinstance(self._source(whole), Path) and max(abs(start), abs(end)) < _FURTHEST:
+                if isinstance(self._source(whole), Path) and max(abs(start), abs(end)) < FURTHEST:
                     return max(start, 0), end
         return None
 
@@ -271,7 +269,7 @@ class Texts(Calls):
     def _segments_are(self, start: int, end: int, value: Sequence[object]) -> Bounds | None:
         size, most = len(value), max(end - start, 0)
         texts = [each for each in value if isinstance(each, str) and "/" not in each]
-        if size >= _FURTHEST:
+        if size >= FURTHEST:
             return None
         if size > most or len(texts) < size:
             return NEVER
@@ -294,7 +292,7 @@ def _values_in(term: Apply) -> list[Symbol]:
 
 
 def _is_place(number: object) -> bool:
-    return type(number) is int and 0 <= number <= _FURTHEST
+    return type(number) is int and 0 <= number <= FURTHEST
 
 
 _SPACE = "\t\n\v\f\r "
