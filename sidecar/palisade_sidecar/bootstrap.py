@@ -8,6 +8,7 @@ docs/decisions/static-listener.md says why. Fields: https://www.envoyproxy.io/do
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,9 @@ from palisade_sidecar.access_log import access_log
 from palisade_sidecar.asking import ANSWER_HEADER, ASK_HEADER
 from palisade_sidecar.downstream_tls import HANDSHAKE, transport_socket
 from palisade_sidecar.engine_cluster import ENGINE, engine_cluster, grpc_service, residual_cluster
-from palisade_sidecar.late import READ, UNDECIDED, late, late_in_parts
+from palisade_sidecar.late import READ, UNDECIDED, late, late_in_parts, part
 from palisade_sidecar.overload import overload_manager
-from palisade_sidecar.parts import discovery, parts_listener
+from palisade_sidecar.parts import discovery
 from palisade_sidecar.settings import Address, Settings, Upstream
 
 Json = dict[str, Any]
@@ -45,16 +46,17 @@ class Slot:
     """Whether it answers 503 before its first configuration. The others only decide what the engine would."""
     when: Json | None = None
     """For what comes behind a wait, for a request's body: which requests it is for, by their metadata."""
-    parts: bool = False
-    """Whether the filter may come in parts, which are resources of the same name and their numbers."""
+    parts: str = ""
+    """Where the filter may come in parts, which are resources of the same name and their numbers: what stands
+    before a part's number in the name under which a request was decided that is for that part."""
 
 
 SLOTS: tuple[Slot, ...] = (
     Slot("palisade.identity", (f"{_HTTP_FILTERS}jwt_authn.v3.JwtAuthentication",)),
     Slot("palisade.attributes", (f"{_HTTP_FILTERS}set_filter_state.v3.Config",)),
-    Slot("palisade.native", (f"{_HTTP_FILTERS}rbac.v3.RBAC",)),
+    Slot("palisade.native", (f"{_HTTP_FILTERS}rbac.v3.RBAC",), parts="part/"),
     Slot("palisade.body", (f"{_HTTP_FILTERS}rbac.v3.RBAC",), closed=False),
-    Slot("palisade.told", (f"{_HTTP_FILTERS}rbac.v3.RBAC",), closed=False, when=READ, parts=True),
+    Slot("palisade.told", (f"{_HTTP_FILTERS}rbac.v3.RBAC",), closed=False, when=READ, parts="residual/"),
     Slot("palisade.residual", (f"{_HTTP_FILTERS}ext_authz.v3.ExtAuthz",), when=UNDECIDED),
 )
 """In the order in which a request passes them; the engine must send all of them."""
@@ -71,7 +73,7 @@ def bootstrap(settings: Settings) -> Json:
         "admin": {"address": {"pipe": {"path": str(settings.run_dir / "admin.sock"), "mode": 0o600}}},
         "dynamic_resources": _dynamic_resources(),
         "static_resources": {
-            "listeners": [_listener(settings), _handover(settings.run_dir), parts_listener(_ads("0s"))],
+            "listeners": [_listener(settings), _handover(settings.run_dir)],
             "clusters": [
                 engine_cluster(settings),
                 residual_cluster(settings),
@@ -139,7 +141,7 @@ def _hcm(settings: Settings) -> Json:
         "codec_type": "AUTO",
         "server_header_transformation": "PASS_THROUGH",
         "route_config": _routes(settings.upstream_protocol),
-        "http_filters": [*(_filter(slot, settings.unready_status) for slot in SLOTS), _router()],
+        "http_filters": [*_filters(settings.unready_status), _router()],
         "upgrade_configs": [{"upgrade_type": "websocket"}],
         "access_log": [access_log(settings.run_dir, callers=settings.tls is not None)],
         "local_reply_config": _local_replies(),
@@ -190,22 +192,30 @@ def _spelling(settings: Settings) -> Json:
     }
 
 
-def _filter(slot: Slot, unready_status: int) -> Json:
+def _filters(unready_status: int) -> Iterator[Json]:
+    """The slots, and behind one that is in parts, with no wait before it, the filter that takes the part."""
+    source = _ads("0s")
+    for slot in SLOTS:
+        discovered = _discovered(slot, unready_status, source)
+        if slot.when is None:
+            yield discovered
+            if slot.parts:
+                yield part(slot.name, slot.parts, source)
+        elif slot.parts:
+            yield late_in_parts(slot.name, slot.when, discovered, slot.parts, source)
+        else:
+            yield late(slot.name, slot.when, discovered)
+
+
+def _discovered(slot: Slot, unready_status: int, source: Json) -> Json:
+    """The filter of a slot, and what stands there until it comes."""
     closed = {
         "@type": _FAULT,
         "abort": {"http_status": unready_status, "percentage": {"numerator": 100}},
     }
     default = closed if slot.closed else {"@type": f"{_HTTP_FILTERS}rbac.v3.RBAC"}
-    source = _ads("0s")
-    discovered = {
-        "name": slot.name,
-        "config_discovery": discovery(source, [*slot.types, _COMPOSITE, _FAULT], default),
-    }
-    if slot.when is None:
-        return discovered
-    if slot.parts:
-        return late_in_parts(slot.name, slot.when, discovered, source)
-    return late(slot.name, slot.when, discovered)
+    types = [*slot.types, _COMPOSITE, _FAULT]
+    return {"name": slot.name, "config_discovery": discovery(source, types, default)}
 
 
 def _router() -> Json:

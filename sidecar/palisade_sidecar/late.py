@@ -1,9 +1,9 @@
-"""Filters behind a wait: picked, and taken from the slot, when the request gets there, not when it begins.
+"""Filters picked, and taken from their slots, when a request gets there, not when it begins.
 
 A request may wait for its body. A composite filter of Envoy 1.40 counts in its configuration whom it has
 picked a filter for, and does not keep that: where it is replaced while a request before it waits, Envoy ends
 by SIGSEGV. Those here are of the bootstrap and never replaced, and what they make is of the configuration at
-that very moment.
+that very moment. Parts are picked by such a one too: palisade_sidecar/parts.py says why.
 """
 
 from __future__ import annotations
@@ -47,23 +47,35 @@ def late(name: str, when: Json, discovered: Json) -> Json:
     return _composite(name, {"matcher_list": {"matchers": [_on(when, _taking(name, discovered))]}})
 
 
-def late_in_parts(name: str, when: Json, discovered: Json, source: Json) -> Json:
-    """The same; of requests that a part left to the engine, it takes the filter `NAME.N`, N being the part's
-    number. `source` is where filters come from."""
+def late_in_parts(name: str, when: Json, discovered: Json, named: str, source: Json) -> Json:
+    """The same; of requests that were decided under `named` and a part's number, it takes the filter `NAME.N`
+    in place of it. `source` is where filters come from."""
+    of_a_part = _by_number(named, name, source)
+    whole = {"matcher_list": {"matchers": [of_a_part]}, "on_no_match": _taking(name, discovered)}
+    return _composite(name, {"matcher_list": {"matchers": [_on(when, {"matcher": whole})]}})
+
+
+def part(name: str, named: str, source: Json) -> Json:
+    """The filter that takes the filter `NAME.N` for the requests of which the slot `NAME` told the part's
+    number: `named`, and the number in two digits. For all others it does nothing."""
+    return _composite(f"{name}.part", {"matcher_list": {"matchers": [_by_number(named, name, source)]}})
+
+
+def _by_number(named: str, name: str, source: Json) -> Json:
+    """Of the requests that were decided under `named` and a part's number, each takes the filter of its own:
+    found by tens, so that none is compared with all."""
     tens = [
         _on(
-            _decided(prefix=f"residual/{ten}"),
+            _decided(prefix=f"{named}{ten}"),
             _among(
-                _on(_decided(exact=f"residual/{number:02}"), _taking_part(f"{name}.{number}", source))
+                _on(_decided(exact=f"{named}{number:02}"), _taking_part(f"{name}.{number}", source))
                 for number in range(PARTS)
                 if number // 10 == ten
             ),
         )
         for ten in range((PARTS + 9) // 10)
     ]
-    of_a_part = _on(_decided(prefix="residual/"), _among(tens))
-    whole = {"matcher_list": {"matchers": [of_a_part]}, "on_no_match": _taking(name, discovered)}
-    return _composite(name, {"matcher_list": {"matchers": [_on(when, {"matcher": whole})]}})
+    return _on(_decided(prefix=named), _among(tens))
 
 
 def _composite(name: str, matcher: Json) -> Json:

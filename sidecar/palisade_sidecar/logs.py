@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections import deque
 from collections.abc import MutableMapping
 from typing import Any, TypeAlias
@@ -32,6 +33,12 @@ _LOWERED = (
 )
 _STACKS = ("envoy_bug", "backtrace")
 """Components that print stacks: dozens of addresses below the line that says what went wrong."""
+_CRASH = "backtrace"
+"""The component that speaks where Envoy ends by a signal. Behind its lines, and without a level, come the
+requests that were under way, with their tokens."""
+_LAST_WORDS = re.compile(r"terminate called|libc\+\+abi|\s+what\(\)|.*(tcmalloc|free\(\)|malloc\(\))")
+"""What the language's own runtime says before a crash."""
+_FRAME = re.compile(r"#\d+: (?P<name>.*?) ?\[0x(?P<address>[0-9a-f]+)\]")
 
 
 class Named(logging.LoggerAdapter[logging.Logger]):
@@ -49,25 +56,39 @@ _KEPT = 20
 
 
 class EnvoyLog:
-    """Takes Envoy's lines. `tail` are the last that matter, for the report of a start that failed."""
+    """Takes Envoy's lines, of one run after the other. `tail` are the last that matter, for the report of a
+    start that failed; `crash` is where Envoy was when it ended by a signal."""
 
     def __init__(self, logger: Log) -> None:
         self._logger = logger
         self._level = logging.WARNING
         self.tail: deque[str] = deque(maxlen=_KEPT)
+        self.crash: list[str] = []
+
+    def begin(self) -> None:
+        """Envoy is started: what an earlier run said last is not why this one ends."""
+        self._level = logging.WARNING
+        self.tail.clear()
+        self.crash.clear()
 
     def take(self, line: str) -> None:
         """One line of Envoy's standard error. One without a level belongs to the line before it."""
         level, _, rest = line.partition("|")
         component, bar, message = rest.partition("|")
         if bar and level in _LEVELS:
+            if component == _CRASH:
+                self.crash.append(message)
             text = f"envoy {component}: {message}" if component else f"envoy: {message}"
             lowered = component in _STACKS or any(part in text for part in _LOWERED)
             self._level = logging.DEBUG if lowered else _LEVELS[level]
             if self._level >= logging.WARNING:
                 self.tail.append(text)
+        elif self.crash:
+            return  # requests, which no log may hold
         else:
             text = f"envoy: {line}"
+            if _LAST_WORDS.match(line):
+                self._level = logging.ERROR
             if self._level >= logging.WARNING:
                 self.tail.append(f"{self.tail.pop()} {line.strip()}" if self.tail else text)
         self._logger.log(self._level, "%s", text)
@@ -75,3 +96,11 @@ class EnvoyLog:
     def reason(self) -> str:
         """The last error, or what else Envoy said last, or nothing."""
         return self.tail[-1] if self.tail else ""
+
+    def stack(self) -> str:
+        """Of a crash, in one line: the build, where it was mapped, and the frames, as Envoy's
+        tools/stack_decode.py needs them. Nothing where there was none."""
+        frames = [_FRAME.match(line) for line in self.crash]
+        found = [f"{each['name']}@0x{each['address']}".lstrip("@") for each in frames if each]
+        head = [line for line in self.crash if line.startswith(("Envoy version", "Address mapping"))]
+        return "; ".join([*head, "stack: " + " ".join(found)]) if found else ""

@@ -172,6 +172,7 @@ class Sidecar:
                 f"the run folder {settings.run_dir} cannot be used: {error.strerror or error}. It must be "
                 "where this user may make files, with room for some"
             ) from error
+        self._envoy_log.begin()
         try:
             process = await EnvoyProcess.start(
                 self._envoy, config, self._envoy_log, concurrency=self._concurrency
@@ -224,10 +225,8 @@ class Sidecar:
             now = time.monotonic()
             delay = _FIRST_DELAY if now - crashed > _STABLE else min(delay * 2, _LAST_DELAY)
             crashed = now
-            reason = self._envoy_log.reason()
-            self._log.error(
-                "Envoy ended %s, and is started again%s", _end(code), f": {reason}" if reason else ""
-            )
+            why = "; ".join(filter(None, (self._envoy_log.reason(), self._envoy_log.stack())))
+            self._log.error("Envoy ended %s, and is started again%s", _end(code), f": {why}" if why else "")
             self._change(state=State.RESTARTING, connected=False, restarts=self.status.restarts + 1)
             await self._relaunch(delay)
 

@@ -90,6 +90,12 @@ def test_what_asks_for_an_explanation_goes_no_further_and_no_function_answers_it
     assert routes["response_headers_to_remove"] == ["x-palisade-explanation"]
 
 
+def slots(**changes: Any) -> list[Any]:
+    """The filters that take what the engine sends, without the one that only takes the parts of a slot."""
+    *found, _ = hcm(bootstrap(settings(**changes)))["http_filters"]
+    return [slot for slot in found if slot["name"] != "palisade.native.part"]
+
+
 def discovered(slot: Any) -> Any:
     """The slot itself, or what the one behind a wait picks for a request."""
     if "typed_config" not in slot:
@@ -103,10 +109,17 @@ def discovered(slot: Any) -> Any:
 
 def test_what_stands_behind_the_wait_for_a_body_is_never_replaced() -> None:
     """Envoy ends by SIGSEGV where a composite filter is replaced before a request gets to it."""
-    *slots, _ = hcm(bootstrap(settings()))["http_filters"]
-    waits = [slot["name"] for slot in slots].index("palisade.body")
-    assert all("typed_config" in slot for slot in slots[waits + 1 :])
-    assert all(discovered(slot)["name"] == slot["name"] for slot in slots)
+    waits = [slot["name"] for slot in slots()].index("palisade.body")
+    assert all("typed_config" in slot for slot in slots()[waits + 1 :])
+    assert all(discovered(slot)["name"] == slot["name"] for slot in slots())
+
+
+def test_the_filter_that_takes_parts_is_never_replaced() -> None:
+    """Envoy ended by SIGABRT where one went with the last request that had it, on that request's thread."""
+    names = [each["name"] for each in hcm(bootstrap(settings()))["http_filters"]]
+    at = names.index("palisade.native.part")
+    assert names[at - 1] == "palisade.native"
+    assert "typed_config" in hcm(bootstrap(settings()))["http_filters"][at]
 
 
 def test_each_part_has_a_place_behind_the_wait_too() -> None:
@@ -119,8 +132,8 @@ def test_each_part_has_a_place_behind_the_wait_too() -> None:
 
 def test_the_slots_stand_in_order_before_the_router_and_each_that_decides_is_closed_by_itself() -> None:
     """The two in which bodies are read can only spare a question to the engine: they let pass what comes."""
-    *slots, router = hcm(bootstrap(settings()))["http_filters"]
-    assert [slot["name"] for slot in slots] == [
+    *_, router = hcm(bootstrap(settings()))["http_filters"]
+    assert [slot["name"] for slot in slots()] == [
         "palisade.identity",
         "palisade.attributes",
         "palisade.native",
@@ -128,8 +141,8 @@ def test_the_slots_stand_in_order_before_the_router_and_each_that_decides_is_clo
         "palisade.told",
         "palisade.residual",
     ]
-    assert [slot["name"] for slot in slots] == [slot.name for slot in SLOTS]
-    for slot in slots:
+    assert [slot["name"] for slot in slots()] == [slot.name for slot in SLOTS]
+    for slot in slots():
         discovery = discovered(slot)["config_discovery"]
         closed = {"http_status": 503, "percentage": {"numerator": 100}}
         if slot["name"] in ("palisade.body", "palisade.told"):

@@ -58,6 +58,42 @@ def test_stacks_do_not_hide_what_went_wrong(caplog: pytest.LogCaptureFixture) ->
     assert [each.levelno for each in caplog.records] == [logging.CRITICAL, *[logging.DEBUG] * 4]
 
 
+CRASH = (
+    "info|main|starting",
+    "libc++abi: Pure virtual function called!",
+    "critical|backtrace|Caught Aborted, suspect faulting address 0x43a7",
+    "critical|backtrace|Backtrace (use tools/stack_decode.py to get line numbers):",
+    "critical|backtrace|Envoy version: 9e55/1.40.0/Clean/RELEASE/BoringSSL",
+    "critical|backtrace|Address mapping: 561ecfb53000-561ed3cb9000 /usr/bin/envoy",
+    "critical|backtrace|#0: [0x7fd227590050]",
+    "critical|backtrace|#1: Envoy::Server::run() [0x561ecfb53abc]",
+)
+
+
+def test_a_crash_says_what_the_runtime_said_last_and_where_it_was(caplog: pytest.LogCaptureFixture) -> None:
+    log = take(caplog, *CRASH)
+    assert log.reason() == "envoy: libc++abi: Pure virtual function called!"
+    assert log.stack() == (
+        "Envoy version: 9e55/1.40.0/Clean/RELEASE/BoringSSL; Address mapping: 561ecfb53000-561ed3cb9000 "
+        "/usr/bin/envoy; stack: 0x7fd227590050 Envoy::Server::run()@0x561ecfb53abc"
+    )
+    log.begin()
+    assert (log.reason(), log.stack()) == ("", "")
+
+
+def test_the_requests_that_a_crash_prints_are_in_no_log(caplog: pytest.LogCaptureFixture) -> None:
+    """As Envoy 1.40 printed them, with their tokens and the first bytes of their bodies."""
+    take(
+        caplog,
+        *CRASH,
+        "ActiveStream 0x732abfb03c00, stream_id_: 15084199241197417808&filter_manager_: ",
+        "    'authorization', 'Bearer SECRET'",
+        r'current_dispatching_buffer_ front_slice length: 58 contents: "GET /x\r\nauthorization: SECRET"',
+    )
+    assert "SECRET" not in caplog.text
+    assert "Pure virtual" in caplog.text
+
+
 def test_each_message_says_whose_it_is(caplog: pytest.LogCaptureFixture) -> None:
     """`palisade up` has the sidecars of all functions in one log."""
     with caplog.at_level(logging.WARNING):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -102,19 +103,26 @@ def test_ctrl_c_in_a_terminal_lets_requests_finish(rig: Any) -> None:
     process.wait(10)
 
 
-def test_a_crashed_envoy_is_started_again_on_the_same_port(rig: Any, until: Any) -> None:
+def test_a_crashed_envoy_is_started_again_on_the_same_port(
+    rig: Any, until: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """And the log tells where it was, as nobody finds out again by trying."""
+
     async def scenario() -> None:
         async with rig.sidecar() as (sidecar, client):
             assert (await client.get("/")).status_code == 503
             before = sidecar.status.listen
             (envoy,) = _envoys(rig.folder)
-            os.kill(envoy, signal.SIGKILL)
+            os.kill(envoy, signal.SIGABRT)
             await until(lambda: sidecar.status.restarts == 1 and sidecar.status.state is State.LIVE)
             assert sidecar.status.listen == before
             assert (await client.get("/")).status_code == 503
             assert _envoys(rig.folder) != [envoy]
 
     asyncio.run(scenario())
+    [told] = [each for each in caplog.messages if "Envoy ended" in each]
+    assert "Envoy ended by SIGABRT" in told
+    assert re.search(r"Envoy version: .*; Address mapping: .*; stack: 0x", told)
 
 
 def test_an_envoy_that_cannot_be_started_again_is_tried_until_it_can(

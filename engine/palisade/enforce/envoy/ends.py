@@ -27,6 +27,9 @@ RESIDUAL = "residual"
 PART = f"{RESIDUAL}/"
 """Begins that name where a part tells its number, which that behind the wait for a body has, too."""
 
+PICKED = "part/"
+"""Begins the name under which a request goes on to the part that decides it."""
+
 
 def settled(outcome: Outcome) -> list[Case]:
     """The cases, those whose value the request brings split into the verdicts that it can mean."""

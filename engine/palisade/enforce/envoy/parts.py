@@ -3,11 +3,11 @@
 Envoy takes 20 us to read a rule. So the rules of a large decision are dealt out, by the hash of a text that
 nearly all of them compare with constants, to filters that Envoy takes one by one: `palisade.native.0` and so
 on. Each holds all the rules that a request can meet whose text has that hash, those that do not compare it
-too, and so decides alone. `palisade.native` itself is then a composite filter that only picks the part.
+too, and so decides alone. `palisade.native` itself then only names the part.
 
 Filters change one after the other. A request is decided by one part, so by one revision, where only parts
-change; where the way in which rules are dealt out changes, requests between the two are for the engine: the
-composite and the parts ask first whether the attributes are of the same layout. See
+change; where the way in which rules are dealt out changes, requests between the two are for the engine: what
+names the part and the parts ask first whether the attributes are of the same layout. See
 docs/decisions/parts-of-a-decision.md.
 """
 
@@ -19,21 +19,17 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 
-from envoy.config.core.v3.config_source_pb2 import ApiVersion, ConfigSource, ExtensionConfigSource
 from envoy.config.core.v3.extension_pb2 import TypedExtensionConfig
 from envoy.config.rbac.v3.rbac_pb2 import RBAC as RULES
 from envoy.config.rbac.v3.rbac_pb2 import Action
-from envoy.extensions.common.matching.v3.extension_matcher_pb2 import ExtensionWithMatcher
-from envoy.extensions.filters.http.composite.v3.composite_pb2 import Composite, ExecuteFilterAction
 from envoy.extensions.filters.http.rbac.v3.rbac_pb2 import RBAC
 from envoy.extensions.matching.input_matchers.consistent_hashing.v3.consistent_hashing_pb2 import (
     ConsistentHashing,
 )
-from google.protobuf.duration_pb2 import Duration
 from xds.type.matcher.v3.matcher_pb2 import Matcher
 
 from palisade.enforce.envoy.dealing import PARTS, Dealt, deal, deal_by
-from palisade.enforce.envoy.ends import PART, RESIDUAL
+from palisade.enforce.envoy.ends import PART, PICKED, RESIDUAL
 from palisade.enforce.envoy.predicate import (
     NO,
     YES,
@@ -72,8 +68,8 @@ class Parts:
     decides where the body was read, and what a shadow decides at both places."""
     layout: Layout
     filters: tuple[TypedExtensionConfig, ...]
-    picking: ExtensionWithMatcher
-    """The filter that picks one of the native parts."""
+    picking: RBAC
+    """What names the native part of a request."""
     texts: tuple[Text, ...]
 
     @property
@@ -321,23 +317,16 @@ def _form(text: Text, texts: Iterable[Text], *, told: bool) -> str:
 # What Envoy gets ------------------------------------------------------------------------------------------
 
 
-def _picking(text: Text, stale: Predicate) -> ExtensionWithMatcher:
-    """The filter that picks the part of a request by the hash of the text; the first where there is none."""
-    asking = ExecuteFilterAction()
-    asking.typed_config.name = "palisade.ask"
-    asking.typed_config.typed_config.Pack(_everything(), deterministic=True)
-    found = ExtensionWithMatcher()
-    found.extension_config.name = "palisade.parts"
-    found.extension_config.typed_config.Pack(Composite())
-    ask = Matcher.OnMatch(action=typed("palisade.ask", asking))
-    found.xds_matcher.CopyFrom(_unless(stale, ask, _among(text, 0, PARTS).matcher))
-    return found
+def _picking(text: Text, stale: Predicate) -> RBAC:
+    """What names the part of a request by the hash of the text; the first where there is none. Behind it the
+    sidecar has, never replaced, what takes the filter of that number."""
+    return RBAC(matcher=_unless(stale, _action(_ASKING), _among(text, 0, PARTS).matcher))
 
 
 def _among(text: Text, low: int, high: int) -> Matcher.OnMatch:
     """Halves the parts until one is left."""
     if high - low == 1:
-        return Matcher.OnMatch(action=typed("palisade.part", _filter(low)))
+        return _action(Entry(YES, Verdict.RESIDUAL, f"{PICKED}{low:02}"))
     middle = (low + high) // 2
     hashed = ConsistentHashing(threshold=middle, modulo=PARTS)
     check = custom_check(text.input(), typed("palisade.hash", hashed))
@@ -349,29 +338,7 @@ def _among(text: Text, low: int, high: int) -> Matcher.OnMatch:
     return found
 
 
-def _filter(number: int) -> ExecuteFilterAction:
-    """The filter that Envoy has of the part at that moment; none yet: the engine decides.
-
-    The source is to the letter that of the bootstrap's listener `palisade.parts`: Envoy takes both for one
-    subscription, and only the listener's is ever started.
-    """
-    source = ConfigSource(resource_api_version=ApiVersion.V3, initial_fetch_timeout=Duration())
-    source.ads.SetInParent()
-    discovery = ExtensionConfigSource(config_source=source, apply_default_config_without_warming=True)
-    discovery.default_config.Pack(_everything(), deterministic=True)
-    discovery.type_urls.append(f"type.googleapis.com/{RBAC.DESCRIPTOR.full_name}")
-    found = ExecuteFilterAction()
-    found.dynamic_config.name = name_of(number)
-    found.dynamic_config.config_discovery.CopyFrom(discovery)
-    return found
-
-
 _ASKING = Entry(YES, Verdict.RESIDUAL, RESIDUAL)
-
-
-def _everything() -> RBAC:
-    """A filter that leaves every request to the engine."""
-    return RBAC(matcher=Matcher(on_no_match=_action(_ASKING)))
 
 
 def _action(asking: Entry) -> Matcher.OnMatch:
