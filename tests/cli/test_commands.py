@@ -105,6 +105,30 @@ class TestCheck:
         assert ended.code == 1
         assert "policies/allow.rego:14:1: document_error" in ended.err
 
+    def test_a_misspelt_module_of_the_library_is_an_error(self, run: Run, project: Path) -> None:
+        """It denied everything, and nothing said so."""
+        (project / "policies" / "allow.rego").write_text(ALLOW.replace("lib.claims", "lib.clams"))
+        ended = run("check", "policies")
+        assert ended.code == 1
+        assert (
+            "policies/allow.rego:3:8: rego_compile_error: data.palisade.lib.clams is undefined" in ended.err
+        )
+        assert "    did you mean data.palisade.lib.claims?\n" in ended.err
+
+    def test_warnings_are_told_and_are_errors_where_it_is_strict(self, run: Run, project: Path) -> None:
+        (project / "policies" / "b.rego").write_text("package b\n\nimport data.c\n\np if data.roles.x\n")
+        ended = run("check", "policies")
+        assert (ended.code, ended.out) == (0, "2 modules in policies: no errors\n")
+        assert "policies/b.rego:5:6: unresolved_reference: data.roles is undefined" in ended.err
+        assert "2 warnings in policies" in ended.err
+        found = run("check", "policies", "-o", "json").json
+        assert [each["location"]["row"] for each in found["warnings"]] == [3, 5]
+        assert "errors" not in found
+        strict = run("check", "policies", "--strict")
+        assert (strict.code, strict.out) == (1, "")
+        assert "policies/b.rego:3:1: unused_import: import c unused" in strict.err
+        assert "4 errors in policies" in strict.err
+
     def test_a_folder_that_is_not_there_is_wrong_usage(self, run: Run, project: Path) -> None:
         ended = run("check", "nowhere")
         assert ended.code == 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import jsonschema
 import pytest
 from envoy.service.auth.v3.external_auth_pb2 import CheckRequest
 from google.protobuf.json_format import MessageToDict, ParseDict
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from palisade.decide.input import InputError, to_input
+from palisade.policy.request_schema import SCHEMA
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=12)
 HEADERS = st.dictionaries(st.sampled_from([":path", "x-a", "accept", "cookie"]), TEXT)
@@ -80,6 +82,12 @@ def check(attributes: dict[str, Any]) -> CheckRequest:
 
 def http(**fields: Any) -> CheckRequest:
     return check({"request": {"http": {"method": "GET", "path": "/", **fields}}})
+
+
+@given(ATTRIBUTES)
+def test_the_schema_of_requests_takes_each(attributes: dict[str, Any]) -> None:
+    """`palisade check` warns by it of what no request has."""
+    jsonschema.validate(to_input(check(attributes), "orders"), SCHEMA)
 
 
 @given(ATTRIBUTES)

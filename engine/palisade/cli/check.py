@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,7 +21,7 @@ from palisade.cli.output import (
     print_diagnostics,
     print_json,
 )
-from palisade.policy import library, revisions, schemas, sets
+from palisade.policy import library, revisions, schemas, sets, warnings
 from palisade.policy.sets import PolicySet
 from palisade.policy.source import SourceError
 from palisade.rego.errors import PARSE_ERROR, Diagnostic
@@ -39,29 +40,66 @@ def check(
             "--schema", "-s", metavar="PATH", help="A JSON schema of the input, or a folder of schemas."
         ),
     ] = None,
+    strict: Annotated[
+        bool,
+        typer.Option(
+            "--strict", "-S", help="Take warnings for errors, and warn of unused imports and variables, too."
+        ),
+    ] = False,
     output: Annotated[Output, typer.Option("--output", "-o", help="How to print errors.")] = Output.TEXT,
 ) -> None:
-    """Check a policy set: its Rego with its tests, its documents, its data. Exits 1 if anything is wrong."""
+    """Check a policy set: its Rego with its tests, its documents, its data. Exits 1 if anything is wrong.
+
+    Warnings tell of references that nothing defines, so that they are undefined for every request.
+    """
     if not folder.exists():
         raise CommandError(f"{folder} does not exist", hint="name the folder that holds your .rego files")
     known = {} if schema is None else schemas.load(schema)
-    errors, checked = find_errors(folder, rego_version=0 if v0 else 1, known=known)
+    found = find(folder, rego_version=0 if v0 else 1, known=known, strict=strict)
+    errors, warned = found.errors, found.warnings
     if output is Output.JSON:
-        print_json({"errors": diagnostics_as_json(errors)} if errors else {})
-    elif errors:
-        print_diagnostics(errors, err())
-        err().print(f"\n{count(len(errors), 'error')} in {folder}")
-        hint_at_older_rego(errors, err())
+        lists = {"errors": errors, "warnings": warned}
+        print_json({name: diagnostics_as_json(each) for name, each in lists.items() if each})
     else:
-        modules = count(len(checked.modules) + len(checked.tests), "module")
-        out().print(f"{modules} in {folder}: no errors")
+        print_diagnostics(errors, err())
+        print_diagnostics(warned, err(), style="yellow")
+        totals = [count(len(each), word) for each, word in ((errors, "error"), (warned, "warning")) if each]
+        if totals:
+            err().print(f"\n{' and '.join(totals)} in {folder}")
+        hint_at_older_rego(errors, err())
+        if not errors:
+            out().print(f"{count(found.modules, 'module')} in {folder}: no errors")
     raise typer.Exit(Exit.FOUND if errors else Exit.OK)
 
 
-def find_errors(
-    folder: Path, *, rego_version: int = 1, known: Mapping[str, Any] | None = None
-) -> tuple[tuple[Diagnostic, ...], PolicySet]:
-    """Every error of a policy set, and what of it could be read; `known` are schemas to check it against."""
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a check found, and the number of modules that it looked at."""
+
+    modules: int
+    errors: tuple[Diagnostic, ...]
+    warnings: tuple[Diagnostic, ...] = ()
+
+
+def find(
+    folder: Path, *, rego_version: int = 1, known: Mapping[str, Any] | None = None, strict: bool = False
+) -> Found:
+    """What is wrong with a policy set. `known` are schemas to hold it to; `strict` makes warnings errors.
+
+    Where there are errors, warnings are not looked for: one may come of the other.
+    """
+    errors, policy_set, policy = _errors(folder, rego_version, known)
+    modules = len(policy_set.modules) + len(policy_set.tests)
+    if errors or policy is None:
+        return Found(modules, errors)
+    warned = warnings.find(policy, policy_set, schemas=known, strict=strict)
+    return Found(modules, warned) if strict else Found(modules, (), warned)
+
+
+def _errors(
+    folder: Path, rego_version: int, known: Mapping[str, Any] | None
+) -> tuple[tuple[Diagnostic, ...], PolicySet, rego.Policy | None]:
+    """Every error of the set, what of it could be read, and the policy where it compiles."""
     unreadable: tuple[Diagnostic, ...] = ()
     try:
         policy_set = sets.load(folder, rego_version=rego_version)
@@ -76,10 +114,10 @@ def find_errors(
     except rego.CompileError as error:
         # What a file that cannot be read defines is missing elsewhere: that is no error of its own.
         found = [each for each in error.errors if not unreadable or each.code == PARSE_ERROR]
-        return (*unreadable, *found), policy_set
+        return (*unreadable, *found), policy_set, None
     except SourceError as error:
-        return error.errors, policy_set
-    return unreadable, policy_set
+        return error.errors, policy_set, None
+    return unreadable, policy_set, policy
 
 
 def _compare(policy_set: PolicySet, known: Mapping[str, Any]) -> None:
@@ -90,6 +128,6 @@ def _compare(policy_set: PolicySet, known: Mapping[str, Any]) -> None:
     try:
         revisions.compile_set(policy_set, tests=True, schemas=known)
     except rego.CompileError as error:
-        own = [each for each in error.errors if not each.file.startswith(library.PREFIX)]
+        own = [each for each in error.errors if not library.is_own(each.file)]
         if own:
             raise rego.CompileError(own) from None

@@ -76,18 +76,20 @@ def print_line(text: str, style: str = "") -> None:
         print(text)
 
 
-def print_diagnostics(diagnostics: Iterable[Diagnostic], console: Console, *, indent: str = "") -> None:
-    """Each error with its place, the line, a caret and what to do."""
+def print_diagnostics(
+    diagnostics: Iterable[Diagnostic], console: Console, *, indent: str = "", style: str = "red"
+) -> None:
+    """Each error with its place, the line, a caret and what to do; `style` is the colour of its code."""
     for each in diagnostics:
         head, *rest = str(each).splitlines()
         place, code = len(indent) + len(visible(str(each.location))), each.code
         text = Text(indent + head)
         text.stylize("bold", 0, place)
-        text.stylize("bold red", place + 2, place + 2 + len(code))
+        text.stylize(f"bold {style}", place + 2, place + 2 + len(code))
         console.print(text)
         for line in rest:
-            style = "bold red" if line.strip() == "^" else "dim" if line.strip() == each.hint else ""
-            console.print(Text(indent + line, style))
+            shown = f"bold {style}" if line.strip() == "^" else "dim" if line.strip() == each.hint else ""
+            console.print(Text(indent + line, shown))
 
 
 def hint_at_older_rego(diagnostics: Iterable[Diagnostic], console: Console) -> None:

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from importlib import resources
 from pathlib import Path
 from types import MappingProxyType
 
+from palisade import rego
 from palisade.policy.sets import TEST_SUFFIX
+from palisade.rego.check import unresolved
+from palisade.rego.errors import COMPILE_ERROR, CompileError
 
 PREFIX = "palisade:"
 """Begins the names under which errors show the library's modules."""
+
+_PATH = ("palisade", "lib")
 
 
 @cache
@@ -22,6 +28,30 @@ def modules() -> Mapping[str, str]:
         if not path.name.endswith(TEST_SUFFIX):
             found[PREFIX + path.relative_to(_folder()).as_posix()] = path.read_text(encoding="utf-8")
     return MappingProxyType(found)
+
+
+def check_references(policy: rego.Policy, previous: rego.Policy | None = None) -> None:
+    """Raises CompileError where modules of the set refer to what the library does not have.
+
+    Nothing but the library is ever there, so this is no data that is to come, and a decision that rests on it
+    would deny everything. Rules that stand in `previous`, a set that passed this, are passed over.
+    """
+    own = [each for each in policy.checked.modules if not is_own(each.loc.file)]
+    added = any(each.package[: len(_PATH)] == _PATH for each in own)  # what it adds may have changed
+    found = unresolved.find(
+        policy.checked,
+        policy.data,
+        modules=own,
+        below=_PATH,
+        previous=previous.checked if previous is not None and not added else None,
+    )
+    if found:
+        raise CompileError(replace(each, code=COMPILE_ERROR) for each in found)
+
+
+def is_own(file: str) -> bool:
+    """Whether a module of this name is one of the library's."""
+    return file.startswith(PREFIX)
 
 
 def _folder() -> Path:

@@ -84,7 +84,7 @@ def compile_set(
     Raises rego.CompileError.
     """
     modules = {**library.modules(), **policy_set.modules, **(policy_set.tests if tests else {})}
-    return rego.compile(
+    policy = rego.compile(
         modules,
         data=policy_set.data,
         version=policy_set.rego_version,
@@ -94,6 +94,8 @@ def compile_set(
         previous=previous,
         printed=printed,
     )
+    library.check_references(policy, previous)
+    return policy
 
 
 def check_decision(policy: rego.Policy, inventory: Inventory) -> None:
@@ -108,7 +110,7 @@ def _documents(policy: rego.Policy) -> Iterator[str]:
     """The documents that the set's rules define: those of the rules, and the objects that they are parts of,
     as `result["allowed"] := ...` is of `result`."""
     for module in policy.checked.modules:
-        if not module.loc.file.startswith(library.PREFIX):
+        if not library.is_own(module.loc.file):
             for rule in module.rules:
                 if rule.head.args is None:
                     path = rule_path(module, rule) or (*module.package, rule.head.name.name)

@@ -5,6 +5,9 @@ from __future__ import annotations
 import pytest
 
 from palisade.rego import ast
+from palisade.rego.check import check
+from palisade.rego.errors import CompileError
+from palisade.rego.parser import parse_module
 
 
 def _only(checked, path):
@@ -42,6 +45,21 @@ def test_an_import_hides_a_rule_of_the_same_name(checked):
 def test_functions_are_called_by_their_full_path_even_where_a_builtin_has_the_name(checked):
     found = checked("p := count(1)\ncount(x) := x")
     assert _only(found, ("test", "p")).rule.head.value.name == "data.test.count"
+
+
+def test_a_function_that_is_not_there_is_told_with_what_is_near():
+    with pytest.raises(CompileError) as caught:
+        check(
+            [
+                parse_module("package a\nimport data.b\np if is_reeder(1)\nq if b.hleper(1)", "a.rego"),
+                parse_module("package a\nis_reader(x) if x", "c.rego"),
+                parse_module("package b\nhelper(x) := x\nis_reeders(x) := x", "b.rego"),
+            ]
+        )
+    assert [each.hint for each in caught.value.errors] == [
+        "did you mean is_reader?",
+        "did you mean data.b.helper?",
+    ]
 
 
 def test_a_declared_variable_hides_rules_imports_and_outer_variables(checked):

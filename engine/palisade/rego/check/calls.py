@@ -33,7 +33,7 @@ class Calls:
     def __init__(self, tree: RuleTree, builtins: Mapping[str, Signature]) -> None:
         self.tree = tree
         self.builtins = builtins
-        self._hints: dict[str, str] = {}
+        self._hints: dict[tuple[str, str], str] = {}
 
     def arity(self, call: ast.Call) -> int | None:
         """How many arguments the callee takes; None where there is no such function."""
@@ -53,7 +53,7 @@ class Calls:
             return statement
         arity = self.arity(call)
         if arity is None:
-            problems.add(f"undefined function {name}", call.loc, TYPE_ERROR, self._near(name))
+            problems.add(f"undefined function {name}", call.loc, TYPE_ERROR, self._near(name, call.loc.file))
             return False
         given = len(call.args)
         if given != arity and not (statement and given == arity + 1):
@@ -65,14 +65,22 @@ class Calls:
             return False
         return True
 
-    def _near(self, name: str) -> str:
-        """Names the builtin that is spelled nearly so, if any."""
-        if name not in self._hints:
+    def _near(self, name: str, file: str) -> str:
+        """Names the function that is spelled nearly so, if any: a builtin, or one of the file."""
+        if (name, file) not in self._hints:
             if len(self._hints) >= _MOST_HINTS:
                 return ""
-            near = get_close_matches(name, self.builtins, 1, _ALIKE)
-            self._hints[name] = f"did you mean {near[0]}?" if near else ""
-        return self._hints[name]
+            near = get_close_matches(name, [*self._functions(file), *self.builtins], 1, _ALIKE)
+            self._hints[name, file] = f"did you mean {near[0]}?" if near else ""
+        return self._hints[name, file]
+
+    def _functions(self, file: str) -> set[str]:
+        """The functions of the set by their full paths, and those of the file's package by their names."""
+        rules = [rule for node in self.tree.root.below() for rule in node.rules]
+        here = {rule.package for rule in rules if rule.file == file}
+        functions = [rule for rule in rules if rule.arity]
+        near = {rule.path[-1] for rule in functions if rule.package in here}
+        return near | {".".join(("data", *rule.path)) for rule in functions}
 
     def check_with(self, each: ast.With, problems: Problems) -> bool:
         """Whether the modifier's target can be replaced by its value; reports it where it cannot."""

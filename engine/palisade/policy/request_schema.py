@@ -1,0 +1,70 @@
+"""A JSON schema of `input` as requests have it: what the engine makes of Envoy's CheckRequest.
+
+What stands below `attributes` is known in full; other sets of rules, on events say, have inputs of their own,
+so nothing is said of further keys at the top.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+_TEXT: Final = {"type": "string"}
+_TEXTS: Final = {"type": "array", "items": _TEXT}
+
+
+def _object(**properties: Any) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "additionalProperties": False}
+
+
+def _table(values: Any) -> dict[str, Any]:
+    return {"type": "object", "additionalProperties": values}
+
+
+_ANY: Final = _table(True)
+_METADATA: Final = _object(filterMetadata=_table(_ANY))
+
+_ADDRESS: Final = _object(
+    socketAddress=_object(
+        address=_TEXT,
+        portValue={"type": "number"},
+        namedPort=_TEXT,
+        protocol=_TEXT,
+        resolverName=_TEXT,
+        ipv4Compat={"type": "boolean"},
+        networkNamespaceFilepath=_TEXT,
+    ),
+    pipe=_ANY,
+    envoyInternalAddress=_ANY,
+)
+_PEER: Final = _object(
+    address=_ADDRESS, service=_TEXT, labels=_table(_TEXT), principal=_TEXT, certificate=_TEXT
+)
+_HTTP: Final = _object(
+    **dict.fromkeys(
+        ("id", "method", "path", "host", "scheme", "query", "fragment", "protocol", "size"), _TEXT
+    ),
+    **dict.fromkeys(("body", "rawBody"), _TEXT),
+    headers=_table(_TEXT),
+)
+
+SCHEMA: Final[dict[str, Any]] = {
+    "type": "object",
+    "additionalProperties": True,
+    "properties": {
+        "attributes": _object(
+            request=_object(time=_TEXT, http=_HTTP),
+            source=_PEER,
+            destination=_PEER,
+            contextExtensions=_table(_TEXT),
+            metadataContext=_METADATA,
+            routeMetadataContext=_METADATA,
+            tlsSession=_ANY,
+        ),
+        "parsed_path": _TEXTS,
+        "parsed_query": _table(_TEXTS),
+        "truncated_body": {"type": "boolean"},
+        "identity": _object(provider=_TEXT, claims=_ANY),
+        "peer": _TEXT,
+        "function": _TEXT,
+    },
+}

@@ -1,0 +1,95 @@
+"""What is no error of a policy set and still hardly meant: `palisade check` tells of it.
+
+All of it makes expressions undefined for every request. A decision that rests on one denies everything, or
+with `not` before it allows, and nothing else would say so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from difflib import get_close_matches
+from typing import Any, Final
+
+from palisade import rego
+from palisade.policy import library, revisions
+from palisade.policy.data import FILE_NAMES
+from palisade.policy.request_schema import SCHEMA
+from palisade.policy.sets import PolicySet
+from palisade.rego import ast
+from palisade.rego.check import unresolved, unused
+from palisade.rego.check.problems import Problems
+from palisade.rego.errors import Diagnostic
+
+UNKNOWN_INPUT: Final = "unknown_input"
+
+_WHERE: Final = f"documents are read from {', '.join(sorted(FILE_NAMES))}, and stand where their folders are"
+
+_HEADERS: Final = ("attributes", "request", "http", "headers")
+_INPUT: Final = frozenset((*SCHEMA["properties"], "parsed_body", "version"))
+_ALIKE = 0.75  # of 1, as difflib compares texts
+
+
+def find(
+    policy: rego.Policy,
+    policy_set: PolicySet,
+    *,
+    schemas: Mapping[str, Any] | None = None,
+    strict: bool = False,
+) -> tuple[Diagnostic, ...]:
+    """The warnings on a set that was compiled with its tests, in the order of files and places.
+
+    `schemas` are those that its author gave (see `schemas.load`): one of the input takes the place of what is
+    known of requests. `strict` asks for what is named and never used, too.
+    """
+    modules = [each for each in policy.checked.modules if not library.is_own(each.loc.file)]
+    served = [each for each in modules if each.loc.file not in policy_set.tests]
+    tests = [each for each in modules if each.loc.file in policy_set.tests]
+    supplied = unresolved.replaced(policy.checked, served)
+    found = unresolved.find(policy.checked, policy.data, modules=served, supplied=supplied)
+    supplied += unresolved.replaced(policy.checked, tests)
+    found += unresolved.find(policy.checked, policy.data, modules=tests, supplied=supplied)
+    found = [each if each.hint else replace(each, hint=_WHERE) for each in found]
+    if not schemas or not {"schema", "input"} & schemas.keys():
+        found += _unlike_requests(policy, policy_set)
+        found += _input(policy, served)
+    if strict:
+        found += unused.find(policy.checked, modules)
+    return tuple(sorted(found, key=lambda each: (each.file, each.row, each.col)))
+
+
+def _unlike_requests(policy: rego.Policy, policy_set: PolicySet) -> list[Diagnostic]:
+    """What the types of a request say of the rules, also of what is handed from rule to rule."""
+    try:
+        revisions.compile_set(policy_set, schemas={"input": SCHEMA}, previous=policy)
+    except rego.CompileError as error:
+        # Rules of the library look at inputs of every shape.
+        own = [each for each in error.errors if not library.is_own(each.file)]
+        return [replace(each, code=UNKNOWN_INPUT) for each in own]
+    return []
+
+
+def _input(policy: rego.Policy, modules: Iterable[ast.Module]) -> Iterator[Diagnostic]:
+    """What types do not tell: keys at the top that are misspelt, and headers that are not in lower case."""
+    for module in modules:
+        problems = Problems(module.source, module.lines)
+        for result in policy.checked.work.results[id(module)].rules:
+            for term in ast.walk(result.checked.rule):
+                if isinstance(term, ast.Ref) and term.head == ast.Var("input"):
+                    _look(term, problems)
+        yield from problems.found
+
+
+def _look(term: ast.Ref, problems: Problems) -> None:
+    keys = [part.value if isinstance(part, ast.Scalar) else None for part in term.path]
+    first, header = keys[0], keys[4] if len(keys) > 4 else None
+    if (
+        isinstance(first, str)
+        and first not in _INPUT
+        and (near := get_close_matches(first, _INPUT, 1, _ALIKE))
+    ):
+        message = f"input.{first} is undefined in all requests"
+        problems.add(message, term.loc, UNKNOWN_INPUT, f"did you mean input.{near[0]}?")
+    elif tuple(keys[:4]) == _HEADERS and isinstance(header, str) and header != header.lower():
+        message = f'headers["{header}"] is undefined in all requests: names of headers are in lower case'
+        problems.add(message, term.loc, UNKNOWN_INPUT, f'write headers["{header.lower()}"]')

@@ -1,0 +1,185 @@
+"""References that lead nowhere: no rule and no document is there, so they are undefined for every input.
+
+OPA takes them, as data may come while it runs. Where all data is known, each is a slip of the pen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Final, TypeAlias
+
+from palisade.rego import ast
+from palisade.rego.check.model import CheckedSet, Path
+from palisade.rego.check.problems import Problems
+from palisade.rego.check.resolve import DATA, ref_text
+from palisade.rego.check.tree import Key, Node, RuleTree, key_of
+from palisade.rego.errors import Diagnostic, Location
+from palisade.rego.values import UNDEFINED, Value
+
+Terms: TypeAlias = tuple[ast.Term, ...]
+"""A path below `data`."""
+
+UNRESOLVED: Final = "unresolved_reference"
+
+_DEPTH = 4
+"""So deep are documents searched for a name that was looked for in another place."""
+_MOST_KEYS = 1000
+"""Objects with more keys are tables: their keys are no names that anyone writes."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Missing:
+    """The part of a reference up to the key that is not there, and what is near to it in spelling."""
+
+    path: Terms
+    near: str
+
+
+def find(
+    checked: CheckedSet,
+    data: Value,
+    *,
+    modules: Iterable[ast.Module],
+    below: Path = (),
+    supplied: Collection[Terms] = (),
+    previous: CheckedSet | None = None,
+) -> list[Diagnostic]:
+    """The imports and references of these modules of the set that neither its rules nor `data` define.
+
+    Of each module a path is told once, at its first place. Only paths that begin with `below` are looked at.
+    `supplied` are paths that a `with` gives a value somewhere (see `replaced`): what is there is not known.
+    Calls are not looked at: a function that does not exist is an error of the check. Rules that stand in
+    `previous` as they are now are passed over.
+    """
+    known = frozenset[int]() if previous is None else _rules(previous)
+    search = _Search(checked.tree, data, supplied)
+    found: list[Diagnostic] = []
+    for module in modules:
+        problems = Problems(module.source, module.lines)
+        told: set[Terms] = set()
+        for path, loc in _places(checked, module, known):
+            missing = search.missing(path) if _begins(path, below) else None
+            if missing is not None and missing.path not in told:
+                told.add(missing.path)
+                name = ref_text(ast.Ref(DATA, missing.path))
+                message = f"{name} is undefined: no rule and no document defines it"
+                problems.add(message, loc, UNRESOLVED, missing.near)
+        found += problems.found
+    return found
+
+
+def replaced(checked: CheckedSet, modules: Iterable[ast.Module]) -> list[Terms]:
+    """The paths below `data` that `with` replaces in these modules of the set."""
+    found: list[Terms] = []
+    for module in modules:
+        for rule in checked.work.results[id(module)].rules:
+            if rule.replaces_data:
+                for each in ast.walk(rule.checked.rule):
+                    if isinstance(each, ast.With) and _head(each.target) == DATA:
+                        found.append(each.target.path if isinstance(each.target, ast.Ref) else ())
+    return found
+
+
+def _head(term: ast.Term) -> ast.Term:
+    return term.head if isinstance(term, ast.Ref) else term
+
+
+def _rules(checked: CheckedSet) -> frozenset[int]:
+    """The identities of the results of the set's rules."""
+    return frozenset(id(rule) for module in checked.work.results.values() for rule in module.rules)
+
+
+def _places(
+    checked: CheckedSet, module: ast.Module, known: frozenset[int]
+) -> Iterator[tuple[Terms, Location]]:
+    """The paths below `data` that the module refers to, but for those of known rules; imports first."""
+    for each in module.imports:
+        if isinstance(each.path, ast.Ref) and _head(each.path) == DATA:
+            yield each.path.path, each.path.loc
+    for rule in checked.work.results[id(module)].rules:
+        for term in rule.references if id(rule) not in known else ():
+            if isinstance(term, ast.Ref):
+                yield term.path, term.loc
+
+
+class _Search:
+    """Follows paths through rules and documents."""
+
+    def __init__(self, tree: RuleTree, data: Value, supplied: Collection[Terms]) -> None:
+        self._tree = tree
+        self._data = data
+        self._supplied = supplied
+        self._found: dict[tuple[Key | None, ...], _Missing | None] = {}
+
+    def missing(self, path: Terms) -> _Missing | None:
+        """What of the path is not there; None where it is, or may be."""
+        if any(_meet(path, each) for each in self._supplied):
+            return None
+        keys = tuple(map(key_of, path))
+        if keys not in self._found:
+            self._found[keys] = self._follow(path, keys)
+        return self._found[keys]
+
+    def _follow(self, path: Terms, keys: tuple[Key | None, ...]) -> _Missing | None:
+        node: Node | None = self._tree.root
+        value = self._data
+        for index, key in enumerate(keys):
+            if key is None or (node is not None and node.rules) or isinstance(value, list):
+                return None
+            child = node.children.get(key) if node is not None else None
+            inner = value.get(key, UNDEFINED) if isinstance(value, dict) else UNDEFINED
+            if child is None and inner is UNDEFINED:
+                return _Missing(path[: index + 1], self._near(path[:index], key, node, value))
+            node, value = child, inner
+        return None
+
+    def _near(self, above: Terms, key: Key, node: Node | None, value: Value) -> str:
+        """What is there in its place, or where else something has this name."""
+        if not isinstance(key, str):
+            return ""
+        names = sorted({*_names(node), *_keys(value)})
+        if near := get_close_matches(key, names, 1, 0.6):
+            return f"did you mean {_text((*above, ast.Scalar(near[0])))}?"
+        if others := sorted(self._elsewhere(key), key=lambda path: (len(path), path)):
+            return f"did you mean {_text(map(ast.Scalar, others[0]))}?"
+        if above and 0 < len(names) <= 10:
+            return f"{_text(above)} has {', '.join(names)}"
+        return ""
+
+    def _elsewhere(self, key: str) -> Iterator[Path]:
+        """The paths of rules and documents of this name."""
+        for node in self._tree.root.below():
+            if node.path and node.path[-1] == key and all(isinstance(each, str) for each in node.path):
+                yield tuple(map(str, node.path))
+        level: list[tuple[Path, Value]] = [((), self._data)]
+        for _ in range(_DEPTH):
+            level = [((*path, name), value[name]) for path, value in level for name in _keys(value)]
+            yield from (path for path, _ in level if path[-1] == key)
+
+
+def _begins(path: Terms, below: Path) -> bool:
+    parts = zip(path, below, strict=False)
+    return len(path) >= len(below) and all(
+        isinstance(part, ast.Scalar) and part.value == key for part, key in parts
+    )
+
+
+def _text(path: Iterable[ast.Term]) -> str:
+    return ref_text(ast.Ref(DATA, tuple(path)))
+
+
+def _names(node: Node | None) -> Iterator[str]:
+    if node is not None:
+        yield from (key for key in node.children if isinstance(key, str))
+
+
+def _keys(value: Value) -> list[str]:
+    return list(value) if isinstance(value, dict) and len(value) <= _MOST_KEYS else []
+
+
+def _meet(path: Terms, other: Terms) -> bool:
+    """Whether one of the paths begins with the other, as far as that is known."""
+    keys = zip(map(key_of, path), map(key_of, other), strict=False)
+    return all(a is None or b is None or a == b for a, b in keys)

@@ -1,0 +1,84 @@
+"""What `palisade check` warns of: slips that leave a decision undefined for every request."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from palisade.policy import revisions, sets, warnings
+
+HTTP = "input.attributes.request.http"
+
+
+def warned(folder: Path, *, strict: bool = False, **files: str) -> list[tuple[str, int, str]]:
+    """The file, row and message of each warning."""
+    for name, text in files.items():
+        (folder / f"{name}.rego").write_text(text)
+    loaded = sets.load(folder, shown="p")
+    policy = revisions.compile_set(loaded, tests=True)
+    found = warnings.find(policy, loaded, strict=strict)
+    return [(each.file, each.row, f"{each.message}; {each.hint}") for each in found]
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (f'{HTTP}.metod == "GET"', "undefined ref: input.attributes.request.http.metod"),
+        ('http.header.x == "1"', "undefined ref: data.a.http.header.x"),
+        ("input.attributes.source.address.socket_address.address", "address.socket_address"),
+        ('input.parsed_path == "/orders"', "match error"),
+        ("input.atributes.request", "input.atributes is undefined in all requests; did you mean input.attri"),
+        ("input.identiy.claims.sub", "did you mean input.identity?"),
+        (f'{HTTP}.headers["X-Tenant"] == "a"', 'in lower case; write headers["x-tenant"]'),
+        ("data.grants[input.function]", "data.grants is undefined: no rule and no document defines it"),
+    ],
+)
+def test_slips(tmp_path: Path, body: str, message: str) -> None:
+    source = f"package a\n\nhttp := {HTTP}\n\nallow if {body}\n"
+    ((file, row, text),) = warned(tmp_path, a=source)
+    assert (file, row) == ("p/a.rego", 5)
+    assert message in text
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        f'{HTTP}.headers["x-tenant"] == input.identity.claims.tenant',
+        'input.attributes.metadataContext.filterMetadata["envoy.filters.http.jwt_authn"].corp.sub == "a"',
+        'input.attributes.source.address.socketAddress.address == "10.0.0.1"',
+        "input.parsed_body.a[0].b == input.parsed_query.x[0]",
+        "input.source == input.destination",
+        "input.event.kind == 1",
+    ],
+)
+def test_what_requests_and_other_inputs_have(tmp_path: Path, body: str) -> None:
+    assert warned(tmp_path, a=f"package a\n\nallow if {body}\n") == []
+
+
+def test_where_documents_are_read_from(tmp_path: Path) -> None:
+    """A file of another name is not read, which nothing else says."""
+    (tmp_path / "grants.json").write_text("{}")
+    ((_, _, text),) = warned(tmp_path, a="package a\n\nallow if data.grants[input.function]\n")
+    assert "data.json, data.yaml, data.yml" in text
+
+
+def test_what_tests_put_in_its_place_is_no_warning_in_tests(tmp_path: Path) -> None:
+    source = "package a\n\nallow if data.grants[input.function]\n"
+    test = "package a_test\n\ntest_it if data.a.allow with data.grants as {}\n\ntest_no if not data.a.alow\n"
+    found = warned(tmp_path, a=source, a_test=test)
+    assert [(file, row) for file, row, _ in found] == [("p/a.rego", 3), ("p/a_test.rego", 5)]
+
+
+def test_what_is_unused_only_where_it_is_asked_for(tmp_path: Path) -> None:
+    source = "package a\n\nimport data.palisade.lib.claims\n\nallow if {\n\tx := input.function\n}\n"
+    assert warned(tmp_path, a=source) == []
+    assert [row for _, row, _ in warned(tmp_path, strict=True)] == [3, 6]
+
+
+def test_a_schema_of_the_input_takes_the_place_of_requests(tmp_path: Path) -> None:
+    (tmp_path / "a.rego").write_text("package a\n\nallow if input.attributes.mine\n")
+    loaded = sets.load(tmp_path, shown="p")
+    policy = revisions.compile_set(loaded, tests=True)
+    assert warnings.find(policy, loaded, schemas={"input": {"type": "object"}}) == ()
+    assert len(warnings.find(policy, loaded, schemas={"data.x": {"type": "object"}})) == 1
