@@ -15,17 +15,18 @@ The parser builds this tree. `check` turns it into a *checked* tree of the same 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from decimal import Decimal
 from typing import TypeAlias
 
 from palisade.rego.errors import NOWHERE, Location
 from palisade.rego.lines import ROWS, Lines
+from palisade.rego.records import record
 
 ScalarValue: TypeAlias = bool | int | float | Decimal | str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class Node:
     """Anything that stands in a source."""
 
@@ -64,7 +65,7 @@ def walk(node: Node) -> Iterator[Node]:
 # Terms ------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Scalar(Node):
     """null, true, false, a number or a string. Numbers are exact: see `values`."""
 
@@ -82,7 +83,7 @@ class Scalar(Node):
         return hash((isinstance(self.value, bool), self.value))
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class TemplateString(Node):
     """`$"..{x}.."`: text and terms in turn. An undefined term prints as `<undefined>`."""
 
@@ -90,7 +91,7 @@ class TemplateString(Node):
     raw: bool = field(default=False, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Var(Node):
     """A variable. The parser gives each `_` of a rule a name of its own, `$0`, `$1`: see `is_wildcard`."""
 
@@ -101,7 +102,7 @@ class Var(Node):
         return self.name.startswith("$")
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Ref(Node):
     """`head.a["b"][x]`: a walk from `head` (a variable, a call, a literal) along at least one `path` term."""
 
@@ -109,41 +110,41 @@ class Ref(Node):
     path: tuple[Term, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Array(Node):
     items: tuple[Term, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Object(Node):
     items: tuple[tuple[Term, Term], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Set(Node):
     items: tuple[Term, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class ArrayComprehension(Node):
     term: Term
     body: Body
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class SetComprehension(Node):
     term: Term
     body: Body
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class ObjectComprehension(Node):
     key: Term
     value: Term
     body: Body
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Call(Node):
     """`name(args)`. Infix operators are calls of the builtins that OPA names for them (`plus`, `lt`, ...).
 
@@ -189,7 +190,7 @@ def dotted(operator: Term) -> str:
 # Statements --------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class With(Node):
     """`with target as value`: target is `input...`, `data...`, or the name of a function."""
 
@@ -197,7 +198,7 @@ class With(Node):
     value: Term
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class Statement(Node):
     """One line of a body. `negated` and `withs` go with any kind."""
 
@@ -205,14 +206,14 @@ class Statement(Node):
     withs: tuple[With, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Expression(Statement):
     """A term that must be defined and not false: `allowed`, `x > 3`, `f(x)`."""
 
     term: Term
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Unify(Statement):
     """`left = right`."""
 
@@ -220,7 +221,7 @@ class Unify(Statement):
     right: Term
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Assign(Statement):
     """`left := right`: declares the variables of `left` in this body."""
 
@@ -228,14 +229,14 @@ class Assign(Statement):
     right: Term
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Some(Statement):
     """`some x, y`: declares variables of this body."""
 
     names: tuple[Var, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class SomeIn(Statement):
     """`some v in xs` and `some k, v in xs`; key and value may be any term, their variables are declared."""
 
@@ -244,7 +245,7 @@ class SomeIn(Statement):
     collection: Term
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Every(Statement):
     """`every v in xs { body }`, `every k, v in xs { body }`."""
 
@@ -260,7 +261,7 @@ Body: TypeAlias = tuple[Statement, ...]
 # Rules, imports, modules --------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Head(Node):
     """What a rule defines.
 
@@ -280,7 +281,7 @@ class Head(Node):
         return self.key is not None
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Else(Node):
     """`else := value { body }`; `body` is empty where none is written."""
 
@@ -288,7 +289,7 @@ class Else(Node):
     body: Body
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Rule(Node):
     """`body` is empty for a rule without one, which then always holds; `default` has none."""
 
@@ -298,7 +299,7 @@ class Rule(Node):
     default: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Import(Node):
     """`import path as alias`; `path` starts at data, input, rego or future."""
 
@@ -316,7 +317,7 @@ class Import(Node):
         return str(last.value) if isinstance(last, Scalar) else ""
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Annotation(Node):
     """A `# METADATA` block: its YAML as a value, its scope, and where what it annotates starts."""
 
@@ -325,14 +326,14 @@ class Annotation(Node):
     target: Location
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Comment(Node):
     """`text` without the number sign."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Module(Node):
     """One file. `package` is the path below `data`, as strings.
 

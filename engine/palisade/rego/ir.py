@@ -7,24 +7,26 @@ Locals are numbered per function; 0 is `input` and 1 is `data`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypeAlias
+
+from palisade.rego.records import record
 
 INPUT = 0
 DATA = 1
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Local:
     index: int
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Bool:
     value: bool
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class StringIndex:
     """An index into `Static.strings`."""
 
@@ -34,7 +36,7 @@ class StringIndex:
 Operand: TypeAlias = Local | Bool | StringIndex
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class Stmt:
     """`file` is an index into `Static.files`; row and column count from 1, 0 where unknown."""
 
@@ -43,24 +45,24 @@ class Stmt:
     col: int = field(default=0, compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Block:
     stmts: tuple[AnyStmt, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class ArrayAppendStmt(Stmt):
     value: Operand
     array: int
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class AssignIntStmt(Stmt):
     value: int
     target: int
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class AssignVarOnceStmt(Stmt):
     """Assigns; ends the evaluation with a conflict where the target holds another value already."""
 
@@ -68,25 +70,25 @@ class AssignVarOnceStmt(Stmt):
     target: int
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class AssignVarStmt(Stmt):
     source: Operand
     target: int
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class BlockStmt(Stmt):
     blocks: tuple[Block, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class BreakStmt(Stmt):
     """Leaves `index` + 1 blocks; 0 is the one it stands in."""
 
     index: int
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class CallDynamicStmt(Stmt):
     """Calls the function at the path that the operands spell; undefined where there is none.
 
@@ -98,7 +100,7 @@ class CallDynamicStmt(Stmt):
     result: int
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class CallStmt(Stmt):
     """Calls a planned function by its name or a builtin; undefined results end the block."""
 
@@ -107,68 +109,68 @@ class CallStmt(Stmt):
     result: int
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class DotStmt(Stmt):
     source: Operand
     key: Operand
     target: int
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class EqualStmt(Stmt):
     a: Operand
     b: Operand
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class IsArrayStmt(Stmt):
     source: Operand
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class IsDefinedStmt(Stmt):
     source: int
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class IsObjectStmt(Stmt):
     source: Operand
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class IsSetStmt(Stmt):
     source: Operand
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class IsUndefinedStmt(Stmt):
     source: int
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class LenStmt(Stmt):
     source: Operand
     target: int
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class MakeArrayStmt(Stmt):
     capacity: int
     target: int
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class MakeNullStmt(Stmt):
     target: int
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class MakeNumberIntStmt(Stmt):
     value: int
     target: int
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class MakeNumberRefStmt(Stmt):
     """`index` is a string in `Static.strings` that spells the number."""
 
@@ -176,49 +178,49 @@ class MakeNumberRefStmt(Stmt):
     target: int
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class MakeObjectStmt(Stmt):
     target: int
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class MakeSetStmt(Stmt):
     target: int
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class NopStmt(Stmt):
     pass
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class NotEqualStmt(Stmt):
     a: Operand
     b: Operand
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class NotStmt(Stmt):
     """Defined where `block` is undefined."""
 
     block: Block
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class ObjectInsertOnceStmt(Stmt):
     key: Operand
     value: Operand
     object: int
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class ObjectInsertStmt(Stmt):
     key: Operand
     value: Operand
     object: int
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class ObjectMergeStmt(Stmt):
     """Merges a into b recursively where both are objects; elsewhere a wins."""
 
@@ -227,22 +229,22 @@ class ObjectMergeStmt(Stmt):
     target: int
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class ResetLocalStmt(Stmt):
     target: int
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class ResultSetAddStmt(Stmt):
     value: int
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class ReturnLocalStmt(Stmt):
     source: int
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class ScanStmt(Stmt):
     """Runs `block` for each key and value of `source`, in Rego's order."""
 
@@ -252,13 +254,13 @@ class ScanStmt(Stmt):
     block: Block
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class SetAddStmt(Stmt):
     value: Operand
     set: int
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class WithStmt(Stmt):
     """Runs `block` with `value` put at `path` (indices of strings) in `local`; an empty path replaces all."""
 
@@ -306,7 +308,7 @@ AnyStmt: TypeAlias = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Func:
     """`params` are locals (the first two are input and data); `result` is the local that is returned.
 
@@ -320,13 +322,13 @@ class Func:
     path: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Plan:
     name: str
     blocks: tuple[Block, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Policy:
     """`builtins` are the names that the plans and functions call beside the functions themselves."""
 

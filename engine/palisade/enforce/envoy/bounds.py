@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from palisade.enforce.envoy.predicate import NO, YES, Predicate, all_of, any_of, negate
 from palisade.rego.errors import Location
 from palisade.rego.partial.formula import Atom
+from palisade.rego.records import record
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Bounds:
     """`surely` implies the formula, the formula implies `possibly`."""
 
@@ -22,7 +23,7 @@ class Bounds:
         return self.surely is self.possibly or self.surely == self.possibly
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Reason:
     """Why a part of a policy is left to the engine, and where it stands. `hint`: what would help.
 

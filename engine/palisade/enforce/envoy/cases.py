@@ -7,7 +7,7 @@ as a `Stretch`: so the others cost next to nothing.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from operator import is_
 from typing import TypeAlias
 
@@ -21,6 +21,7 @@ from palisade.enforce.envoy.tree import Entry, Verdict
 from palisade.rego.errors import NOWHERE, Location
 from palisade.rego.partial import Case
 from palisade.rego.partial.formula import TRUE, Formula
+from palisade.rego.records import record
 
 _MOST_TOGETHER, _FEWEST_TOGETHER = 256, 16
 """So many cases are taken over together."""
@@ -28,7 +29,7 @@ _MOST_TOGETHER, _FEWEST_TOGETHER = 256, 16
 _At: TypeAlias = tuple[Location, Verdict]
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class RuleCoverage:
     """Where one rule is decided. `verdict` is what it decides; `native` whether Envoy always can."""
 
@@ -48,7 +49,7 @@ class RuleCoverage:
         return replace(self, native=self.native and other.native, reasons=reasons)
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Condition:
     """A formula lowered, and what is to be said of it."""
 
@@ -56,7 +57,7 @@ class Condition:
     notes: Notes
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Rule:
     """A case that ends in the native filter: its rules for Envoy and its part of the account."""
 
@@ -82,7 +83,7 @@ class Rule:
         return self.unsure is None and self.told
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Stretch:
     """Rules in turn that end the same, each always decided in the sidecar and of its own in the account."""
 
@@ -115,7 +116,7 @@ class Stretch:
         return at + len(own) <= len(cases) and all(map(is_, own, cases[at : at + len(own)]))
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Known:
     """What was lowered: conditions, rules by their conditions, and those that stood together."""
 

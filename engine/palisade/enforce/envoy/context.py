@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 
 from palisade.enforce.envoy import hints, patterns
@@ -30,6 +29,7 @@ from palisade.enforce.envoy.sources import (
 from palisade.enforce.envoy.tokens import Token, Tokens, part_of
 from palisade.rego.errors import NOWHERE, Location
 from palisade.rego.partial.terms import Apply, Input, Known, Symbol
+from palisade.rego.records import record
 
 DIRTY_QUERY = negate(text_check(TARGET_TEXT, patterns.regex(CLEAN_QUERY)))
 """The query has escapes and the like, so that its values are not its text."""
@@ -43,7 +43,7 @@ _PARTS: dict[str, dict[object, str]] = {
 """What stands where in the arrays that these builtins make; the signature is not to be seen."""
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Notes:
     """What is to be said of a formula beside its predicates.
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 import xxhash
 
 from palisade.enforce.envoy.predicate import All, OneOf, Predicate, Text, all_of
 from palisade.enforce.envoy.tree import Entry, alternatives
+from palisade.rego.records import record
 
 PARTS = 64
 """So many parts have a place in the sidecar, which its bootstrap knows too."""
@@ -37,7 +37,7 @@ def part_of(value: str) -> int:
     return xxhash.xxh64_intdigest(value.encode("utf-8", "surrogatepass")) % PARTS
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Dealt:
     """Rules by part, and the text by whose hash they were dealt out."""
 
@@ -47,7 +47,7 @@ class Dealt:
     """Where each rule went, by its identity."""
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class _Places:
     """A rule in its parts: None for one that is in all of them. `entry` is kept so that its identity is."""
 

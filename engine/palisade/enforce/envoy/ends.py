@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from palisade.enforce.envoy import hints
 from palisade.enforce.envoy.answers import Answers
@@ -19,6 +18,7 @@ from palisade.rego.partial.finite import combinations
 from palisade.rego.partial.formula import IsKind
 from palisade.rego.partial.reachable import reachable
 from palisade.rego.partial.terms import Apply, Element, Input, Known, ObjectOf, Symbol
+from palisade.rego.records import record
 from palisade.rego.values import Key
 
 RESIDUAL = "residual"
@@ -63,7 +63,7 @@ def _possible(cases: list[Case]) -> list[Case]:
     return [case for case, its, comes in zip(cases, objects, found, strict=True) if comes or not its]
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class End:
     """What becomes of a request in a case."""
 

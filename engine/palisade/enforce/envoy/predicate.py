@@ -7,7 +7,7 @@ constants, which a tree can look up. Combinations simplify as they are built.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypeAlias
 
 import re2
@@ -18,6 +18,8 @@ from google.protobuf.message import Message
 from xds.core.v3.extension_pb2 import TypedExtensionConfig
 from xds.type.matcher.v3.matcher_pb2 import Matcher
 from xds.type.matcher.v3.string_pb2 import StringMatcher
+
+from palisade.rego.records import record
 
 FEW = 4
 """Up to so many constants are compared one by one; more are one expression, which RE2 matches in one go."""
@@ -36,7 +38,7 @@ def typed(name: str, message: Message) -> TypedExtensionConfig:
     return config
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Text:
     """A text of the request that a matcher can read: a header, a part of the filter state, an address.
 
@@ -93,12 +95,12 @@ class Text:
         return Single(input=source, custom_match=typed("palisade.value", Metadata(value=matcher)))
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Constant:
     value: bool
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class OneOf:
     """The text is there and is one of the values."""
 
@@ -106,7 +108,7 @@ class OneOf:
     values: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Prefixed:
     """The text is there and begins with one of the values, none of which is empty."""
 
@@ -114,7 +116,7 @@ class Prefixed:
     values: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Within:
     """The text is an address in one of the ranges, in CIDR notation."""
 
@@ -122,7 +124,7 @@ class Within:
     ranges: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Check:
     """One SinglePredicate, serialized. `reads` is the text in it that must be laid down, if any."""
 
@@ -130,17 +132,17 @@ class Check:
     reads: Text | None = field(default=None, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class All:
     parts: tuple[Predicate, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class AnyOf:
     parts: tuple[Predicate, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Not:
     part: Predicate
 

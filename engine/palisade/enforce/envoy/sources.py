@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeAlias
 
@@ -29,6 +28,7 @@ from palisade.enforce.envoy import cel
 from palisade.enforce.envoy.paths import FURTHEST, is_plain_parameter
 from palisade.enforce.envoy.predicate import Check, Text, custom_check, typed
 from palisade.rego.partial.terms import Apply, Element, Input, Known, Unknown
+from palisade.rego.records import record
 from palisade_sidecar import peer
 from palisade_sidecar.asking import ASK_HEADER
 
@@ -39,7 +39,7 @@ PATH_STATE = "palisade.path"
 """The filter state that holds the path without its query."""
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class TextSource:
     """A text that Envoy's matchers read directly. `always` where every request has it."""
 
@@ -59,7 +59,7 @@ class TextSource:
         return self.text.name.startswith("header :") and self.text != TARGET_TEXT
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class ClaimSource:
     """A claim of a verified token, or a part of one: any JSON value. `path` starts at the provider.
 
@@ -91,7 +91,7 @@ class ClaimSource:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class FieldSource(ClaimSource):
     """A field of a JSON body, or of JSON in a header, that was read: any JSON value. `path` starts at
     `parsed_body`, or at the document (`documents`).
@@ -167,65 +167,65 @@ def claim_text(path: tuple[str, ...]) -> Text:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Identity:
     """`input.identity` itself, or its `claims`: there whenever a token was verified."""
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class ProviderName:
     """`input.identity.provider`."""
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Path:
     """`input.parsed_path`: the segments of the path."""
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Segment:
     """`input.parsed_path[index]`; with -1 the last."""
 
     index: int
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Query:
     """`input.parsed_query` at a name: the values of a query parameter."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Parameter:
     """`input.parsed_query` at a name, the first value."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Address:
     """The address that the connection came from: `input.attributes.source.address.socketAddress.address`."""
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Given:
     """An object that every request has, such as `input.attributes.request`."""
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Missing:
     """A walk that leads nowhere in any request."""
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Decoded:
     """What a builtin makes of a token: an array of three, there whenever Envoy has verified the token."""
 
     claims: ClaimSource
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Verified:
     """Whether a token is valid: true whenever Envoy has verified it."""
 

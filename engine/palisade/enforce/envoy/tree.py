@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from itertools import groupby
 from typing import TypeAlias
@@ -33,6 +32,7 @@ from palisade.enforce.envoy.predicate import (
     to_proto,
     typed,
 )
+from palisade.rego.records import record
 
 MAX_LINEAR = 4
 """Up to so many constants are compared one by one: below it a map costs more than it saves."""
@@ -55,7 +55,7 @@ class Verdict(Enum):
     RESIDUAL = "residual"
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Entry:
     """What becomes of the requests that meet the predicate, and the name under which Envoy reports it.
 
@@ -77,7 +77,7 @@ class Entry:
         return Entry(predicate, self.verdict, self.name, self.answer)
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Tree:
     """Envoy's matcher, and the texts that the attributes' filter must lay down for it."""
 
@@ -102,7 +102,7 @@ def build(entries: Sequence[Entry], default: Entry, *, linear: int = MAX_LINEAR)
     return _Building(linear).tree(live, last)
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class _Lookup:
     """Rules by what a text is, or with `prefixes` by what it begins with."""
 

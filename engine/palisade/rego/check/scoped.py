@@ -15,6 +15,7 @@ from palisade.rego.check.resolve import check_reserved, module_names
 from palisade.rego.check.scope import Scope
 from palisade.rego.check.variables import COMPREHENSIONS, declared
 from palisade.rego.errors import Location
+from palisade.rego.records import record
 
 TOO_DEEP = "the rule is nested too deeply"
 
@@ -33,7 +34,7 @@ class ScopedRule:
         return any(call.name in CALLS for call, _ in self.scope.calls)
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class ScopedModule:
     """A module on its way through the check; rules that are known from before have gone all of it."""
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any as AnyJson
 from typing import TypeAlias
 
+from palisade.rego.records import record
 
-@dataclass(frozen=True, slots=True)
+
+@record()
 class Simple:
     """null, boolean, number or string."""
 
@@ -25,7 +26,7 @@ class Simple:
         return self.name
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Any:
     """One of `of`; any value at all where `of` is empty."""
 
@@ -35,7 +36,7 @@ class Any:
         return f"any<{', '.join(map(str, self.of))}>" if self.of else "any"
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Array:
     """The elements at the start, one by one, then any number of `dynamic` ones (None: no more)."""
 
@@ -53,7 +54,7 @@ Constant: TypeAlias = "tuple[str, AnyJson]"
 """A constant key: the name of its simple type and its value, so that 1 and true are two keys."""
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Object:
     """Keys that are known, each with its type, and the types of the other keys and their values."""
 
@@ -70,7 +71,7 @@ class Object:
         return "object" + "".join(parts)
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class SetOf:
     of: Type
 
@@ -78,7 +79,7 @@ class SetOf:
         return f"set[{self.of}]"
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Function:
     """A function; `result` is None for one that yields no value (`print`)."""
 

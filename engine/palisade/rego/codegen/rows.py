@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from palisade.rego import ir
+from palisade.rego.records import record
 from palisade.rego.values import KeyForm
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Slot:
     """An operand that stands for a constant of the row at hand; `kind` is the class of the constants."""
 
@@ -17,7 +17,7 @@ class Slot:
     kind: type[Any]
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class LiteralStmt(ir.Stmt):
     """Sets a local to a constant; `form` is its key form, so that equal statements mean the same value."""
 
@@ -28,7 +28,7 @@ class LiteralStmt(ir.Stmt):
 Constant: TypeAlias = ir.Bool | ir.StringIndex | ir.MakeNumberIntStmt | ir.MakeNumberRefStmt | LiteralStmt
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Row:
     keys: tuple[Constant, ...]
     slots: tuple[Constant, ...]
@@ -37,7 +37,7 @@ class Row:
     """The file and the line that the rule starts at, for the places in its messages."""
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class TableStmt(ir.Stmt):
     """Runs `prefix`, then `blocks` for each row whose keys equal the locals `keys`; for all without keys."""
 

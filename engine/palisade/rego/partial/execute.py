@@ -10,7 +10,7 @@ evaluator can decide, with the reason and the place. So the outcome is never wro
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from itertools import chain
 
@@ -42,6 +42,7 @@ from palisade.rego.partial.worlds import (
     env_key,
 )
 from palisade.rego.printer import print_ref
+from palisade.rego.records import record
 from palisade.rego.values import Value
 
 _SPARE = 10_000
@@ -51,7 +52,7 @@ _OF_RULES = 2
 """Rules take the input and the data; functions have parameters of their own beside."""
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Case:
     """Under `condition` the rule has `value` (None: undefined), given by the rule at `label`."""
 
@@ -60,7 +61,7 @@ class Case:
     label: Location
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Outcome:
     """The cases of a rule in order: the first whose condition holds decides; the last one's is TRUE.
 

@@ -7,7 +7,6 @@ A formula is two-valued: it holds of a request or it does not. What Rego calls u
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import TypeAlias
 
@@ -20,9 +19,10 @@ from palisade.rego.partial.terms import (
     Term,
     loops,
 )
+from palisade.rego.records import record
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class In:
     """The term is defined and equals one of the values (key forms)."""
 
@@ -30,14 +30,14 @@ class In:
     values: frozenset[object]
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Defined:
     """The term has a value: the walk leads somewhere, or the builtin takes its operands."""
 
     term: Term
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Same:
     """Both terms are defined and equal."""
 
@@ -45,14 +45,14 @@ class Same:
     right: Symbol
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Test:
     """The builtin, one that answers with a boolean, is defined and answers true."""
 
     term: Apply
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class IsKind:
     """The term is defined and an `array`, `object` or `set`."""
 
@@ -60,7 +60,7 @@ class IsKind:
     kind: str
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Exists:
     """Some member (and its key) of the unknown collection `source` makes `body` hold.
 
@@ -72,7 +72,7 @@ class Exists:
     body: Formula
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Opaque:
     """A condition that only the evaluator can decide, and why."""
 

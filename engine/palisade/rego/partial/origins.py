@@ -8,15 +8,16 @@ and branches that led there: the same condition, in parts.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from palisade.rego import ir
 from palisade.rego.partial.formula import FALSE, Builder, Formula
 from palisade.rego.partial.terms import Known, Symbol
 from palisade.rego.partial.worlds import NEXT, RETURN, Result, Step
+from palisade.rego.records import record
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Handing:
     """How a block hands on: what it takes has its value in the local `source`, what it gives in `target`.
 

@@ -11,9 +11,10 @@ from palisade.rego import ir
 from palisade.rego.errors import Location
 from palisade.rego.partial.formula import TRUE
 from palisade.rego.partial.worlds import Env, Reason, Result
+from palisade.rego.records import record
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Followed:
     """What a block of a rule came to, and the functions that it called on the way."""
 

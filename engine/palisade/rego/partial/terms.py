@@ -9,10 +9,10 @@ the same value in one evaluation.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from palisade.rego.errors import Location
+from palisade.rego.records import record
 from palisade.rego.values import Value, key, unkey
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class Known:
         return f"Known({self.value!r})"
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Input:
     """A walk from the input along keys: `Input(("a", 0))` is `input.a[0]`; `Input(())` the input itself.
 
@@ -61,7 +61,7 @@ class Input:
         return "input" + "".join(f".{p}" if _is_plain(p) else f"[{_show(p)}]" for p in self.path)
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Element:
     """A member, or with `of_keys` a key, of the unknown collection `source` in the loop numbered `loop`.
 
@@ -78,7 +78,7 @@ class Element:
         return f"{self.source}[{'key' if self.of_keys else '_'}{self.loop}]{below}"
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Apply:
     """A builtin applied to operands of which at least one is unknown; or `time.now_ns()`."""
 
@@ -97,7 +97,7 @@ class Apply:
 _KEYED = ("io.jwt.decode_verify", "io.jwt.verify_", "crypto.hmac.")
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Unknown:
     """A value of which nothing is known but why: nothing can be decided on it outside the evaluator."""
 
@@ -109,7 +109,7 @@ class Unknown:
         return f"<{self.reason}>"
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class ArrayOf:
     """An array with parts that are not all known."""
 
@@ -119,7 +119,7 @@ class ArrayOf:
         return f"[{', '.join(_show(i) for i in self.items)}]"
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class ObjectOf:
     """An object with known keys (key forms) and values that are not all known."""
 
@@ -135,7 +135,7 @@ class ObjectOf:
         return "{" + ", ".join(f"{k!r}: {_show(v)}" for k, v in self.items) + "}"
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class SetOf:
     """A set with members that are not all known."""
 
@@ -145,7 +145,7 @@ class SetOf:
         return "{" + ", ".join(_show(i) for i in self.items) + "}"
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Part:
     """Members of a collection: `item`, for every choice in the loops of `over`, where `condition` holds.
 
@@ -158,7 +158,7 @@ class Part:
     item: Symbol
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Gathered:
     """A set or array (`kind`) whose members stand under conditions: what rules and comprehensions collect."""
 
@@ -169,7 +169,7 @@ class Gathered:
         return f"<{self.kind} of {', '.join(_show(p.item) for p in self.parts)}>"
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Overlay:
     """A part of the input in which `with` put a value at a path: `base` elsewhere."""
 

@@ -14,6 +14,7 @@ from typing import TypeAlias
 from palisade.rego.errors import NOWHERE, Location
 from palisade.rego.partial.formula import FALSE, TRUE, Builder, Formula
 from palisade.rego.partial.terms import Symbol
+from palisade.rego.records import record
 
 Env: TypeAlias = Mapping[int, Symbol]
 
@@ -36,7 +37,7 @@ ERROR = -2
 RETURN = -3
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Step:
     """Where one statement leads: under `condition`, to `env`. What no step covers is undefined."""
 
@@ -47,7 +48,7 @@ class Step:
     """The condition in parts, any of which leads there, where they have places of their own (`origins`)."""
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Result:
     """A block's outcome from one environment: disjoint steps with an effect, and the state of all others."""
 
