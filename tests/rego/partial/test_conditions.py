@@ -16,7 +16,9 @@ from palisade.testing.formulas import ErrorOutcome, Unsure, answer
 DATA: dict[str, Any] = {
     "roles": {"alice": ["admin", "dev"], "bob": [], "1": ["x"]},
     "numbers": [1, 2, 3],
+    "lists": {"numbers": [1, 2, 3]},
     "table": {"a": 1, "b": 2, "c": 1},
+    "words": {"alice": ["a"], "bob": ["a", "c"]},
     "nested": {"a": {"b": {"c": True}}, "d": {"b": {"c": False}}},
 }
 
@@ -114,6 +116,30 @@ FOLLOWED = (
     'p if count({v | some v in input.x} & {"a", "b"}) > 0',
     'p if count({v | some v in input.x} - {"a", "b"}) == 0',
     'p if "z" in ({v | some v in input.x} | {"z"})',
+    # What members lead to in a table, gathered.
+    'p if "admin" in {r | some v in input.x; some r in data.roles[v]}',
+    "p if count({r | some v in input.x; some r in data.roles[v]}) > 0",
+    'p if count({"dev", "x"} - {r | some v in input.x; some r in data.roles[v]}) == 0',
+    "p if input.y in {n | some v in input.x; n := data.table[v]}",
+    "p if 1 in {n | some v in input.x; n := data.table[v]; n != input.y}",
+    'p if "c" in {r | some v in input.x; some r in data.words[v]; r != input.y}',
+    "h contains r if { some v in input.x; some r in data.roles[v] }\np if h[input.y]",
+    'h contains r if { some v in input.x; some r in data.roles[v] }\nh contains "z" if input.y\n'
+    'p if h & {"z", "dev"} == set()',
+    'p if count([r | some v in input.x; v == "alice"; r := 1]) > 0',
+    'p if "dev" in union({{r | some v in input.x; some r in data.roles[v]}, {input.y}})',
+    'p if count(intersection({{v | some v in input.x}, {"a", "b"}})) > 0',
+    'p if count(intersection({{v | some v in input.x}, {"a", "b"}, {"b"}})) > 0',
+    # Arrays of which some members are the request's.
+    "p if input.x == [input.y]",
+    "p if input.x == [input.x]",
+    'p if input.x != ["a", input.y]',
+    "h := input.x if is_array(input.x)\nh := [input.x] if is_string(input.x)\np if input.y in h",
+    'p if object.get(data.nested, [input.x, "b"], 5) == {"c": true}',
+    'p if object.get(data.nested, [input.x, "b", "c"], input.y) == true',
+    "p if object.get(data.nested, [input.x, input.y], 3) == 3",
+    "p if object.get(data.numbers, [input.x], 2) == 2",
+    'p if object.get(data.lists, ["numbers", input.x], 2) == 2',
     "p if input.x.a",
     'p if input.x[input.y] == "a"',
     "p if input.x.x[_] == input.y",

@@ -103,6 +103,13 @@ def captured(operand: Expr, pattern: str) -> Expr | None:
     return call("re.capture", operand, text(pattern)) if _small(pattern) else None
 
 
+def extracted(operand: Expr, pattern: str, form: str) -> Expr | None:
+    """What a pattern finds first in a text, written as the form says: `\\1` is its first group. An error
+    where it finds nothing; None where the pattern is larger than Envoy compiles inside expressions.
+    """
+    return call("re.extract", operand, text(pattern), text(form)) if _small(pattern) else None
+
+
 def between(before: str, operand: Expr, behind: str) -> Expr:
     """A text between two constants."""
     if not before and not behind:

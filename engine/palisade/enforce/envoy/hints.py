@@ -51,7 +51,8 @@ _GRAPHQL = (
 _CHANCE = "decide by a value of the request: what is drawn by chance is only the engine's to draw"
 _DIGEST = "compare the value itself; or let the issuer put the digest into a claim"
 _NETWORK = (
-    "ask net.cidr_contains with constant ranges and input.attributes.source.address.socketAddress.address"
+    "ask net.cidr_contains with constant ranges and input.attributes.source.address.socketAddress.address, "
+    'or a header or a claim, also one piece of it: split(header, ",")[0]'
 )
 
 _FAMILIES = (
@@ -204,6 +205,7 @@ _DOUBTS = (
         "requests with a valid token behind `Bearer `, or with none, are decided natively: only forged and "
         "foreign tokens cost a call",
     ),
+    ("no address of IPv4", "clients with IPv4 are decided natively"),
     ("running second", "times in whole seconds, as issuers write them, are decided natively"),
     (
         "the query has",

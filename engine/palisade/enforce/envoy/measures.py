@@ -236,7 +236,12 @@ class Measures(Texts):
         piece, spaced = found
         cut = patterns.quote(mark)
         pattern = f"(?s){piece}(?:{cut}{piece})*" if negated else f"(?s)(?:.*{cut})?{piece}(?:{cut}.*)?"
-        matched = self._plainly(text, pattern) if spaced else self._matches(text, pattern)
+        matched: Bounds | None
+        match self._source(text):
+            case Parameter(name) if _is_of_parameters(body.args[0].atom if negated else body.atom):
+                matched = self._query(paths.first_parameter_matching(name, pattern))
+            case _:
+                matched = self._plainly(text, pattern) if spaced else self._matches(text, pattern)
         return both((self._is_text(text), inverse(matched))) if negated and matched is not None else matched
 
 
@@ -260,6 +265,14 @@ def _piece(atom: Atom | None, mark: str, element: Element) -> tuple[str, bool] |
         piece = _in_piece(matcher, mark, trimmed=spaced)
     space = patterns.SPACE if spaced else ""
     return None if piece is None else (f"{space}{piece}{space}", spaced)
+
+
+def _is_of_parameters(atom: Atom | None) -> bool:
+    """Whether it compares with texts of plain characters, which a clean query spells as they are."""
+    if not isinstance(atom, In):
+        return False
+    texts = [each for each in map(unkey, atom.values) if isinstance(each, str)]
+    return all(each and paths.is_plain_parameter(each) for each in texts)
 
 
 def _in_piece(matcher: StringMatcher, mark: str, *, trimmed: bool) -> str | None:

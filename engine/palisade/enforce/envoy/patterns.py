@@ -47,6 +47,14 @@ def in_ascii(pattern: str) -> bool:
     return pattern.isascii()
 
 
+def groups(pattern: str) -> int:
+    """How many groups the pattern has; -1 for one that RE2 does not take."""
+    try:
+        return int(re2.compile(pattern).groups)
+    except re2.error:
+        return -1
+
+
 def quote(text: str) -> str:
     """A pattern that is the text itself."""
     return str(re2.escape(text))

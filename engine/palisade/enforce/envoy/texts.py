@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,12 +14,12 @@ from xds.type.matcher.v3.string_pb2 import StringMatcher
 
 from palisade.enforce.envoy import encoded, hints, paths, patterns
 from palisade.enforce.envoy.bounds import ALWAYS, NEVER, Bounds, both, either, exactly, inverse
-from palisade.enforce.envoy.calls import Calls
-from palisade.enforce.envoy.claims import claim_matches
+from palisade.enforce.envoy.cutting import Cutting
 from palisade.enforce.envoy.paths import FURTHEST
-from palisade.enforce.envoy.predicate import NO, Predicate, all_of, negate, text_check
-from palisade.enforce.envoy.sources import ClaimSource, Path, TextSource
-from palisade.rego.partial.terms import Apply, Known, Symbol
+from palisade.enforce.envoy.predicate import Predicate, all_of, negate, text_check
+from palisade.enforce.envoy.sources import Path, TextSource
+from palisade.rego.partial.formula import Test
+from palisade.rego.partial.terms import Apply, ArrayOf, Gathered, Known, ObjectOf, SetOf, Symbol
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ class _Encoded:
         return all_of((self.check(encoded.CANDIDATE), negate(self.check(encoded.anything()))))
 
 
-class Texts(Calls):
+class Texts(Cutting):
     """Lowers tests of what is cut out of texts and of the path, and of the user of HTTP Basic."""
 
     def _takes(self, term: Apply) -> Bounds:
@@ -56,14 +57,42 @@ class Texts(Calls):
                 _is_mark(mark) and (there := self._encoded(whole)) is not None
             ):
                 return self._plain(there, encoded.anything())
+            case Apply(".", (Apply("split", (text, Known(str(mark)))), Known(0))) if mark:
+                return self._is_text(text)
             case Apply("minus", (Apply("count", (whole,)), Known(number))) if type(number) is int:
                 if isinstance(self._source(whole), Path):
                     return ALWAYS
-            case Apply("sprintf" | "concat") if len(made := _values_in(term)) > 1:
-                return both(self._is_text(each) if term.name == "concat" else self._is(each) for each in made)
+            case Apply("sprintf", (Known(str(form)), ArrayOf(items))) if _PLAIN_VERBS.fullmatch(form):
+                return both(self._is(each) for each in items)
+            case Apply(
+                ".",
+                (
+                    Apply(
+                        "regex.find_n" | "regex.find_all_string_submatch_n",
+                        (Known(str(pattern)), text, Known(int(most))),
+                    ),
+                    Known(0),
+                ),
+            ) if most and patterns.groups(pattern) >= 0:
+                return self._test(Test(Apply("regex.match", (Known(pattern), text))))
+            case Apply(
+                "regex.find_n" | "regex.find_all_string_submatch_n", (Known(str(pattern)), text, Known(int()))
+            ) if patterns.groups(pattern) >= 0:
+                return self._is_text(text)
+            case Apply("json.marshal", (value,)):
+                return self._is(value)
+            case Apply("concat") if len(made := _values_in(term)) > 1:
+                return both(map(self._is_text, made))
         return super()._takes(term)
 
     def _is(self, term: Symbol) -> Bounds:
+        """The value is there."""
+        if isinstance(term, Known | Gathered):
+            return ALWAYS
+        if isinstance(term, ArrayOf | SetOf):
+            return both(map(self._is, term.items))
+        if isinstance(term, ObjectOf):
+            return both(self._is(value) for _, value in term.items)
         if isinstance(term, Apply) and self._source(term) is None:
             return self._takes(term)
         return self._found(self._source(term)) or self._invisible(term)
@@ -74,7 +103,7 @@ class Texts(Calls):
         return self._is_string(self._source(term)) or self._invisible(term)
 
     def _call_is(self, term: Apply, values: Sequence[object]) -> Bounds:
-        return self._cut_is(term, values) or super()._call_is(term, values)
+        return self._cut_out(term, values) or self._cut_is(term, values) or super()._call_is(term, values)
 
     def _cut_is(self, term: Apply, values: Sequence[object]) -> Bounds | None:
         """What is cut out is one of the values; None for what is none of these idioms."""
@@ -110,18 +139,6 @@ class Texts(Calls):
         if (value.lower() if name == "lower" else value.upper()) != value:
             return NEVER
         return self._matches(text, patterns.folded(name, value))
-
-    def _plainly(self, term: Symbol, pattern: str) -> Bounds | None:
-        """The term is a text that the pattern matches, one whose characters are counted or classed: of texts
-        beyond ASCII the engine decides. None where that cannot be told."""
-        found = self._string_is(term, patterns.regex(pattern))
-        match self._source(term):
-            case TextSource():
-                return found  # such headers are in doubt as a whole
-            case ClaimSource() as claim if found is not None:
-                other = claim_matches(claim, patterns.regex(patterns.BEYOND_ASCII))
-                return self._unless(found, other or NO, f"{term} has letters beyond ASCII")
-        return None
 
     def _substring(self, text: Symbol, start: int, size: int, value: str) -> Bounds | None:
         whole = 0 <= size < len(value)
@@ -213,8 +230,10 @@ class Texts(Calls):
             return self._plain(there, encoded.beginning(matcher.prefix))
         match term:
             case Apply("lower" | "upper" as name, (text,)):
-                return self._folded_has(name, text, matcher)
-        return super()._string_is(term, matcher)
+                found = self._folded_has(name, text, matcher)
+                if found is not None:
+                    return found
+        return self._cut_has(term, matcher) or super()._string_is(term, matcher)
 
     def _folded_has(self, name: str, text: Symbol, matcher: StringMatcher) -> Bounds | None:
         """What `lower` or `upper` makes of a text begins with, ends with or holds a constant."""
@@ -296,3 +315,5 @@ def _is_place(number: object) -> bool:
 
 
 _SPACE = "\t\n\v\f\r "
+_PLAIN_VERBS = re.compile("(?:[^%]|%[+#]?[%sdvqtxXeEfgG])*")
+"""Templates of `sprintf` that make a text of whatever values there are."""

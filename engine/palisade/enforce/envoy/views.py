@@ -66,6 +66,9 @@ def view(term: Symbol, source: Callable[[Symbol], Source | None]) -> View | None
     made = patterns.pieces(term)
     if made is not None:
         return _between(made, term.name, source)
+    searched = found_in(term)
+    if searched is not None:
+        return _found(*searched, source)
     pattern = _taken(term)
     whole = term.args[0]
     if term.name == "." and isinstance(whole, Apply):
@@ -94,6 +97,42 @@ def _between(
         # Taken apart and put together again: for a claim that is no string this fails, as it must.
         return View(cel.call("re.extract", inner.expr, cel.text("(?s)^(.*)$"), cel.text("\\1")), unsure, when)
     return View(cel.between(before, inner.expr, behind), unsure, when)
+
+
+def _found(pattern: str, text: Symbol, group: int, source: Callable[[Symbol], Source | None]) -> View | None:
+    inner = view(text, source)
+    taken = None if inner is None else cel.extracted(inner.expr, pattern, f"\\{group}")
+    return None if taken is None or inner is None else View(taken, inner.unsure, inner.when)
+
+
+def found_in(term: Symbol) -> tuple[str, Symbol, int] | None:
+    """The pattern, the text and the group, of what a builtin finds first: `regex.find_n(p, x, 1)[0]` and
+    `regex.find_all_string_submatch_n(p, x, 1)[0][2]`."""
+    match term:
+        case Apply(".", (Apply("regex.find_n", (Known(str(pattern)), text, Known(int(most)))), Known(0))):
+            group = 0
+        case Apply(
+            ".",
+            (
+                Apply(
+                    ".",
+                    (
+                        Apply(
+                            "regex.find_all_string_submatch_n",
+                            (Known(str(pattern)), text, Known(int(most))),
+                        ),
+                        Known(0),
+                    ),
+                ),
+                Known(int(group)),
+            ),
+        ):
+            pass
+        case _:
+            return None
+    if not most or not pattern.isascii() or not 0 <= group <= min(patterns.groups(pattern), 9):
+        return None
+    return pattern, text, group
 
 
 def _taken(term: Apply) -> str | None:

@@ -121,6 +121,8 @@ def object_get(run: Conditions, args: Sequence[Symbol]) -> Cases | None:
     source, path, default = args
     if isinstance(source, Known) and isinstance(path, (Input, Element, Apply)):
         return _table_get(run, source.value, path, default)
+    if isinstance(source, Known) and isinstance(path, ArrayOf):
+        return _table_at(run, source.value, path.items, default)
     if not isinstance(path, Known):
         return None
     steps = path.value if isinstance(path.value, list) else [path.value]
@@ -182,6 +184,46 @@ def _table_get(run: Conditions, table: Value, name: Input | Element | Apply, def
     return [*found, other, (as_path, run.unknown(reason, NOWHERE))]
 
 
+def _table_at(run: Conditions, table: Value, path: Sequence[Symbol], default: Symbol) -> Cases | None:
+    """A table of constants at a path of which some keys are the request's."""
+    if not isinstance(table, dict):
+        return []
+    builder = run.builder
+    found: list[tuple[Formula, Value]] = [(TRUE, table)]
+    for step in path:
+        if isinstance(step, Gathered):
+            return None
+        groups: dict[object, list[Formula]] = {}
+        for condition, inside in found:
+            for form, names in _by_value(inside).items():
+                here = builder.both(condition, run.is_one_of(step, names))
+                groups.setdefault(form, []).append(here)
+        found = [(builder.any(conditions), unkey(form)) for form, conditions in groups.items()]
+    there = builder.all(
+        builder.atom(Defined(each)) for each in path if isinstance(each, Input | Element | Apply)
+    )
+    missing = builder.negate(builder.any(condition for condition, _ in found))
+    return [
+        *((condition, Known(value)) for condition, value in found),
+        (builder.both(there, missing), default),
+    ]
+
+
+def _by_value(collection: Value) -> dict[object, list[Value]]:
+    """What stands in a collection, as key forms, with the keys that lead to each."""
+    pairs: Iterable[tuple[Value, Value]] = ()
+    if isinstance(collection, dict):
+        pairs = ((unkey(form), item) for form, item in collection.items())
+    elif isinstance(collection, list):
+        pairs = enumerate(collection)
+    elif isinstance(collection, Set):
+        pairs = ((item, item) for item in collection)
+    found: dict[object, list[Value]] = {}
+    for name, item in pairs:
+        found.setdefault(key(item), []).append(name)
+    return found
+
+
 def _more_than(run: Conditions, args: Sequence[Symbol]) -> Cases | None:
     """`count(xs) > 0`"""
     return _counts(run, args[0], args[1])
@@ -231,6 +273,28 @@ def _kept_members(run: Conditions, members: Symbol, other: Symbol, *, among: boo
         condition = run.builder.both(part.condition, inside if among else run.builder.negate(inside))
         kept.append(Part(condition, part.over, part.item))
     return [(TRUE, Gathered("set", tuple(kept)))]
+
+
+def union_of(run: Conditions, args: Sequence[Symbol]) -> Cases | None:
+    """`union({xs, ys, ...})`"""
+    sets = parts_of(args[0])
+    if sets is None or sets[0] != "set" or any(part.condition is not TRUE or part.over for part in sets[1]):
+        return None
+    return union(run, [part.item for part in sets[1]])
+
+
+def intersection_of(run: Conditions, args: Sequence[Symbol]) -> Cases | None:
+    """`intersection({xs, ys, ...})`"""
+    sets = parts_of(args[0])
+    if sets is None or sets[0] != "set" or any(part.condition is not TRUE or part.over for part in sets[1]):
+        return None
+    kept, *others = (part.item for part in sets[1])
+    for other in others:
+        cases = intersection(run, [kept, other])
+        if cases is None:
+            return None
+        ((_, kept),) = cases
+    return [(TRUE, kept)]
 
 
 def union(run: Conditions, args: Sequence[Symbol]) -> Cases | None:
@@ -295,6 +359,8 @@ SPECIAL: dict[str, Callable[[Conditions, Sequence[Symbol]], Cases | None]] = {
     "internal.template_string": template,
     "and": intersection,
     "or": union,
+    "union": union_of,
+    "intersection": intersection_of,
     "minus": difference,
     "gt": _more_than,
     "lt": _less_than,

@@ -12,6 +12,7 @@ from palisade.rego.partial.formula import (
     Builder,
     Exists,
     Formula,
+    IsKind,
     Opaque,
     Same,
 )
@@ -30,6 +31,7 @@ from palisade.rego.partial.terms import (
     Symbol,
     Term,
     Unknown,
+    below,
     renamed,
 )
 from palisade.rego.partial.worlds import Unsupported
@@ -99,7 +101,7 @@ class Conditions:
                     return FALSE
                 return self.builder.all(map(self.equal, a.items, b.items))
             if isinstance(b, (Input, Element, Apply)):
-                return self.builder.atom(Same(b, a))
+                return self._equal_array(b, a.items)
         if isinstance(a, ObjectOf) and isinstance(b, (Known, ObjectOf)):
             mine = dict(a.items)
             if isinstance(b, Known):
@@ -116,6 +118,17 @@ class Conditions:
         if isinstance(b, Known) and not isinstance(b.value, Set):
             return FALSE
         raise Unsupported("compares a set or object whose members depend on the request")
+
+    def _equal_array(self, term: Input | Element | Apply, items: tuple[Symbol, ...]) -> Formula:
+        """The term is an array of those members."""
+        if term in items:
+            return FALSE  # no value is a member of itself
+        count = self.builder.is_in(Apply("count", (term,)), (len(items),))
+        parts = [self.builder.atom(IsKind(term, "array")), count]
+        for at, item in enumerate(items):
+            member = Apply(".", (term, Known(at))) if isinstance(term, Apply) else below(term, at)
+            parts.append(self.equal(member, item))
+        return self.builder.all(parts)
 
     def nonempty(self, collection: Gathered) -> Formula:
         """Whether the collection has any member."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from palisade.rego.partial.formula import TRUE, Builder, Formula
 from palisade.rego.partial.terms import ArrayOf, Gathered, Known, ObjectOf, Part, SetOf, Symbol, Term
@@ -37,15 +37,18 @@ def grown(
     builder: Builder,
     condition: Formula,
     over: tuple[tuple[Term, int], ...] = (),
+    *,
+    onto: Mapping[int, Symbol] | None = None,
 ) -> Mapping[int, Symbol] | None:
     """The environment of a request of which it is not known whether it went from `before` to `after`.
 
     Only where all that differs are sets and arrays that `after` has more members of: those then stand under
-    the condition, for every member of the loops in `over`. None elsewhere.
+    the condition, for every member of the loops in `over`. None elsewhere. With `onto` they are added to what
+    another way from `before` has made, which arrays, whose members are in order, cannot be.
     """
     if before.keys() != after.keys():
         return None
-    merged = dict(before)
+    merged = dict(before if onto is None else onto)
     for local, now in after.items():
         old = before[local]
         if old == now:
@@ -59,14 +62,22 @@ def grown(
         if first is not None and not first <= set(end[1]):
             return None
         added = end[1][len(start[1]) :] if first is None else [p for p in end[1] if p not in first]
-        merged[local] = Gathered(
-            start[0],
-            (
-                *start[1],
-                *(Part(builder.both(condition, p.condition), (*over, *p.over), p.item) for p in added),
-            ),
-        )
+        held = parts_of(merged[local])
+        if held is None or (first is None and held[1] != start[1]):
+            return None
+        parts = [Part(builder.both(condition, p.condition), (*over, *p.over), p.item) for p in added]
+        if first is not None:
+            parts = _together(builder, [*(p for p in held[1] if p not in first), *parts])
+        merged[local] = Gathered(start[0], (*start[1], *parts))
     return merged
+
+
+def _together(builder: Builder, parts: Iterable[Part]) -> list[Part]:
+    """The parts of a set, those of the same member and loops as one."""
+    conditions: dict[tuple[Symbol, tuple[tuple[Term, int], ...]], list[Formula]] = {}
+    for part in parts:
+        conditions.setdefault((part.item, part.over), []).append(part.condition)
+    return [Part(builder.any(found), over, item) for (item, over), found in conditions.items()]
 
 
 def insert_into(obj: Symbol | None, form: object, value: Symbol) -> tuple[Symbol, Symbol | None]:

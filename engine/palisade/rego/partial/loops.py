@@ -77,7 +77,7 @@ class Loops(Statements):
             more = None
             if step.signal == NEXT:
                 condition = self.builder.both(part.condition, step.condition)
-                more = grown(rest, step.env, self.builder, condition, part.over)
+                more = grown(env, step.env, self.builder, condition, part.over, onto=rest)
             if more is not None:
                 rest = more
             else:

@@ -1,0 +1,263 @@
+"""What is cut out of texts, found in them, or an address in them: native, and as the evaluator decides."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+import re2
+from hypothesis import given
+from hypothesis import strategies as st
+from lowered import subject_of
+
+from palisade import rego
+from palisade.enforce.envoy import addresses
+from palisade.enforce.envoy.cuts import cut_of
+from palisade.policy.providers import Provider
+from palisade.rego.builtins import BUILTINS
+from palisade.rego.errors import BuiltinError
+from palisade.rego.partial.reading import Reading
+from palisade.rego.partial.terms import Apply, Input, Known, Symbol
+from palisade.rego.values import UNDEFINED
+from palisade.testing.equivalence import Bed, Issuers, Request, Tally, Token, compare_many
+from palisade.testing.equivalence.telling import lines, summary
+
+TOGETHER = 24
+TEXT = Input(("t",))
+
+
+def matches(pattern: str, text: str) -> bool:
+    return re2.fullmatch(pattern, text) is not None
+
+
+# The expressions -------------------------------------------------------------------------------------------
+
+_few = st.text("aB/, \t", max_size=7)
+_constant = st.text("aAbB/, ", min_size=1, max_size=3)
+
+
+def _deeper(inner: st.SearchStrategy[Symbol]) -> st.SearchStrategy[Symbol]:
+    def piece(text: Symbol, mark: str, at: int) -> Symbol:
+        pieces = Apply("split", (text, Known(mark)))
+        last = Apply("minus", (Apply("count", (pieces,)), Known(1)))
+        return Apply(".", (pieces, last if at < 0 else Known(at)))
+
+    affixes = st.sampled_from(("trim", "trim_left", "trim_right", "trim_prefix", "trim_suffix"))
+    return (
+        st.builds(piece, inner, st.sampled_from("/, a"), st.integers(-1, 2))
+        | st.builds(
+            lambda name, text, what: Apply(name, (text, Known(what))),
+            affixes,
+            inner,
+            st.sampled_from(("/", "a", ", ", "a/", "/,", "B")),
+        )
+        | st.builds(
+            lambda name, text: Apply(name, (text,)), st.sampled_from(("trim_space", "lower", "upper")), inner
+        )
+    )
+
+
+_cuts = st.recursive(st.just(TEXT), _deeper, max_leaves=4)
+
+
+def cut_out(term: Symbol, text: str) -> Any:
+    return Reading({"t": text}).value(term)
+
+
+@given(_cuts, st.lists(_constant | st.just(""), max_size=3), _few)
+def test_a_pattern_of_what_is_cut_out_is_one_of_the_text(term: Symbol, wanted: list[str], text: str) -> None:
+    """For every way to cut, and every constant that one may compare with."""
+    cut = cut_of(term)
+    pattern = cut.is_one_of(wanted)
+    if pattern is not None and cut.base == TEXT:
+        assert matches(pattern, text) == (cut_out(term, text) in wanted)
+
+
+@given(_cuts, st.sampled_from(("prefix", "suffix", "contains")), _constant, _few)
+def test_a_part_of_what_is_cut_out_is_one_of_the_text(
+    term: Symbol, kind: str, constant: str, text: str
+) -> None:
+    cut = cut_of(term)
+    pattern = cut.has(kind, constant)
+    if pattern is None or cut.base != TEXT:
+        return
+    found = cut_out(term, text)
+    test = {"prefix": str.startswith, "suffix": str.endswith, "contains": str.__contains__}[kind]
+    assert matches(pattern, text) == (found is not UNDEFINED and test(found, constant))
+
+
+_octet = st.sampled_from((0, 1, 9, 10, 99, 100, 127, 128, 199, 200, 249, 250, 255)) | st.integers(0, 260)
+_address = st.tuples(*[_octet] * 4).map(lambda parts: ".".join(map(str, parts)))
+_odd_address = st.sampled_from(
+    ("::1", "::ffff:10.0.0.1", "10.0.0.0/8", "10.0.0.1/33", "010.0.0.1", "10.0.0", "1.2.3.4:80", "")
+) | st.text("0123456789.:/afF%x ", max_size=12)
+_network = st.builds(lambda address, bits: f"{address}/{bits}", _address, st.integers(0, 33)) | (
+    st.sampled_from(("::ffff:10.0.0.0/104", "::/0", "fd00::/8", "::ffff:0:0/95", "10.0.0.1", "x", ""))
+)
+
+
+@given(_network, _address | _odd_address)
+def test_addresses_lie_in_a_network(ranges: str, text: str) -> None:
+    """Those of IPv4; all else that the builtin takes is among what is for the engine."""
+    network = addresses.network_of(ranges)
+    try:
+        wanted = BUILTINS["net.cidr_contains"].function(ranges, text)
+    except BuiltinError:
+        assert network is None or not matches(addresses.IPV4, text)
+        return
+    assert network is not None
+    if matches(addresses.IPV4, text):
+        assert matches(addresses.inside(network), text) == wanted
+    else:
+        assert not matches(addresses.inside(network), text)
+        assert matches(addresses.may_be(frozenset()), text)
+
+
+def test_what_is_cut_at_a_colon_is_no_address_of_ipv6() -> None:
+    """So only networks are left to the engine there."""
+    assert not matches(addresses.may_be(frozenset(":")), "::1")
+    assert matches(addresses.may_be(frozenset(":")), "10.0.0.0/8")
+    assert not matches(addresses.may_be(frozenset(":/")), "10.0.0.0/8")
+
+
+# On a real Envoy -------------------------------------------------------------------------------------------
+
+HEAD = """package p
+import input.attributes.request.http
+import input.parsed_path as path
+claims := input.identity.claims
+h := http.headers["x-t"]
+"""
+SOURCES = ("h", "claims.t", "http.path")
+IDIOMS = (
+    *(
+        f"{made.format(text)} {test}"
+        for text in SOURCES
+        for made in (
+            'trim_space(split({}, ",")[0])',
+            'trim_space(split({}, ",")[1])',
+            'lower(trim_space(split({}, ";")[0]))',
+            'split(trim({}, "/"), "?")[0]',
+            'split(trim_prefix(trim_suffix(lower(split({}, "?")[0]), "/"), "/"), "/")[0]',
+        )
+        for test in ('in {"10.0.0.1", "users", "a"}', '!= "10.0.0.1"')
+    ),
+    *(
+        f'{test}(trim_space({text}), "{part}")'
+        for text in SOURCES[:2]
+        for test in ("startswith", "endswith", "contains")
+        for part in ("10.0.0.1", "a", "users")
+    ),
+    *(f'not startswith(trim_space({text}), "10.")' for text in SOURCES[:2]),
+    *(
+        f'net.cidr_contains("{ranges}", {text})'
+        for text in (
+            "h",
+            "claims.t",
+            'trim_space(split(h, ",")[0])',
+            'split(h, ":")[0]',
+            "trim_space(ips[count(ips) - 1])",
+        )
+        for ranges in ("10.0.0.0/8", "10.0.0.0/30", "0.0.0.0/0", "fd00::/8", "::ffff:10.0.0.0/104", "x")
+    ),
+    'not net.cidr_contains("10.0.0.0/8", h)',
+    'some c in ["10.0.0.0/31", "192.168.0.0/16"]; net.cidr_contains(c, h)',
+    *(
+        f"{found} {test}"
+        for text in SOURCES
+        for found in (
+            f"regex.find_n(`[0-9]+`, {text}, 1)[0]",
+            f"regex.find_all_string_submatch_n(`([a-z]+)[./](?:([0-9]+)|x)`, {text}, 1)[0][1]",
+            f"regex.find_all_string_submatch_n(`([a-z]+)[./](?:([0-9]+)|x)`, {text}, -1)[0][2]",
+        )
+        for test in ('in {"10", "users", "7"}', '!= ""', '== http.headers["x-u"]')
+    ),
+    "regex.find_n(`[0-9]+`, h, 1)[0]",
+    "not regex.find_n(`[0-9]+`, h, 1)[0]",
+    "not regex.find_n(`[0-9]+`, claims.t, -1)[0]",
+    'some x in split(input.parsed_query.fields[0], ","); x in {"a", "users"}',
+    'every x in split(input.parsed_query.fields[0], ",") { x in {"a", "users"} }',
+    'count({x | some x in split(input.parsed_query.fields[0], ","); x in {"a", "users"}}) == 0',
+    'count({m | m := sprintf("%s is %d long", [h, count(claims.t)])}) == 0',
+    'count({m | m := sprintf("%v %v", [{"a": h}, claims.t]); startswith(h, "10")}) == 0',
+    'count({m | m := json.marshal({"a": h, "b": claims.t})}) == 0',
+    'claims.t == ["10", h]',
+    'path == ["users", http.headers["x-u"]]',
+)
+VALUES = (
+    *("10.0.0.1", "10.0.0.2", "10.0.0.4", "010.0.0.1", "10.0.0", "10.0.0.256", "192.168.1.1", "::1", "a"),
+    *(
+        "fd00::1",
+        "::ffff:10.0.0.1",
+        "10.0.0.0/8",
+        "10.0.0.1, 192.168.1.1",
+        "192.168.1.1 ,10.0.0.1",
+        "10.0.0.1:80",
+    ),
+    *(
+        "users/7/",
+        "USERS.x",
+        "/users/",
+        "users",
+        "a,b",
+        " a ; b",
+        "\ta",
+        "a\u00a0",
+        "\u212a7",
+        "",
+        ",",
+        "7",
+        "10",
+        "A",
+    ),
+)
+
+
+def _asked() -> list[Request]:
+    found = []
+    for value in VALUES:
+        found.append(Request("GET", "/", (("x-t", value), ("x-u", "users"))))
+        found.append(Request("GET", "/", (("x-t", "10"), ("x-u", "7")), Token("corp", {"t": value})))
+    found += [
+        Request("GET", "/", (("x-t", "a"),), Token("corp", {"t": t}))
+        for t in (7, None, ["10", "a"], {"a": 1})
+    ]
+    found += [
+        Request("GET", target, (("x-u", "users"),))
+        for target in (
+            *("/users/7", "/Users/?a", "//users", "/a.7?fields=a", "/?fields=users,b&fields=a", "/?field=a"),
+            *("/?fields", "/?fields=", "/?fields=a,users", "/?fields=%61", "/?fields=b&x=a", "/users/users"),
+        )
+    ]
+    return found
+
+
+@pytest.mark.parametrize("providers", [1], ids=("one",), indirect=True)
+@pytest.mark.parametrize("part", range(2))
+def test_idioms_are_native_and_exact(
+    bed: Bed, providers: tuple[Provider, ...], issuers: Issuers, part: int
+) -> None:
+    """Each on texts that it takes, nearly takes, or that only some readers take for the same."""
+    subjects = []
+    for idiom in IDIOMS[part::2]:
+        policy = rego.compile({"p.rego": f'{HEAD}ips := split(h, ",")\nallow if {{ {idiom} }}'})
+        subjects.append(subject_of(policy, providers, issuers))
+    judge(bed, subjects, tally := Tally())
+    left = [
+        each.name
+        for each in subjects
+        if not all(r.native or r.conditional for r in each.enforcement.coverage)
+    ]
+    assert not left
+    assert tally.residual < 0.2 * tally.pairs, tally
+
+
+def judge(bed: Bed, subjects: Sequence[object], tally: Tally) -> None:
+    asked = _asked()
+    for start in range(0, len(subjects), TOGETHER):
+        batch = subjects[start : start + TOGETHER]
+        bed.load(*batch, reporting=True)
+        for difference in compare_many(bed, batch, asked, tally):
+            told = "\n".join((summary(difference), difference.subject.name, *lines(difference)))
+            raise AssertionError(told)
