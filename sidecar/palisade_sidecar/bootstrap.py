@@ -16,6 +16,7 @@ from typing import Any
 from palisade_sidecar import handover
 from palisade_sidecar.access_log import access_log
 from palisade_sidecar.asking import ANSWER_HEADER, ASK_HEADER
+from palisade_sidecar.chunks import CHUNKS_HEADER, mark_chunks
 from palisade_sidecar.downstream_tls import HANDSHAKE, transport_socket
 from palisade_sidecar.engine_cluster import ENGINE, engine_cluster, grpc_service, residual_cluster
 from palisade_sidecar.late import READ, UNDECIDED, late, late_in_parts, part
@@ -139,6 +140,7 @@ def _hcm(settings: Settings) -> Json:
         "@type": f"{_TYPE}envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": "palisade",
         "codec_type": "AUTO",
+        "early_header_mutation_extensions": [mark_chunks()],
         "server_header_transformation": "PASS_THROUGH",
         "route_config": _routes(settings.upstream_protocol),
         "http_filters": [*_filters(settings.unready_status), _router()],
@@ -292,7 +294,7 @@ def _routes(protocol: Upstream) -> Json:
         routes.insert(0, {"match": {"prefix": "/", "grpc": {}}, "route": to(UPSTREAM_HTTP2)})
     return {
         "name": "palisade",
-        "request_headers_to_remove": [ASK_HEADER],
+        "request_headers_to_remove": [ASK_HEADER, CHUNKS_HEADER],
         "response_headers_to_remove": [ANSWER_HEADER],
         "virtual_hosts": [{"name": "function", "domains": ["*"], "routes": routes}],
     }

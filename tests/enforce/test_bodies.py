@@ -211,6 +211,31 @@ def test_a_request_without_a_body(bed: Bed, issuers: Issuers) -> None:
         assert [seen.asked for seen in bed.ask(nothing) if seen] == [False] * 3, rule
 
 
+@pytest.mark.parametrize(
+    "rules",
+    [
+        'deny if contains(http.body, "drop")\nallow if not deny',
+        'deny if json.unmarshal(http.body).a == "drop"\nallow if not deny',
+        'deny if input.parsed_body.a == "drop"\nallow if not deny',
+        'allow if contains(http.body, "read")',
+        'allow if json.unmarshal(http.body).a == "read"',
+        'allow if input.parsed_body.a == "read"',
+        'allow if http.headers["transfer-encoding"]\nallow if http.headers["x-palisade-chunks"]',
+    ],
+)
+def test_a_body_in_chunks_is_a_body(bed: Bed, issuers: Issuers, rules: str) -> None:
+    """Envoy hides from filters that there are chunks: what a rule denies by its body was allowed."""
+    long = '{"a": "drop", "b": "' + "x" * (1 << 20) + '"}'
+    asked = [
+        Request(method, "/", (("content-type", kind),), None, text, chunked=True)
+        for method in ("POST", "GET")
+        for kind in ("application/json", "text/plain")
+        for text in ('{"a": "drop"}', '{"a": "read"}', "", long)
+    ]
+    asked += [replace(each, headers=(*each.headers, ("x-palisade-chunks", ""))) for each in asked[:3]]
+    judge(bed, issuers, rules, asked, Tally())
+
+
 LEFT = {
     "longer than the sidecar reads": sent('{"a": 1, "b": "' + "x" * 200_000 + '"}'),
     "a text longer than the sidecar takes out": sent('{"a": "' + "x" * 30_000 + '"}'),

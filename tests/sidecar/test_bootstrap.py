@@ -15,6 +15,7 @@ from envoy.extensions.filters.http.fault.v3 import fault_pb2
 from envoy.extensions.filters.http.grpc_http1_bridge.v3 import config_pb2 as bridge_pb2
 from envoy.extensions.filters.http.router.v3 import router_pb2
 from envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2
+from envoy.extensions.http.early_header_mutation.header_mutation.v3 import header_mutation_pb2
 from envoy.extensions.resource_monitors.downstream_connections.v3 import downstream_connections_pb2
 from envoy.extensions.resource_monitors.fixed_heap.v3 import fixed_heap_pb2
 from envoy.extensions.resource_monitors.injected_resource.v3 import injected_resource_pb2
@@ -38,6 +39,7 @@ _LOADED = (
     fault_pb2,
     router_pb2,
     http_connection_manager_pb2,
+    header_mutation_pb2,
     downstream_connections_pb2,
     fixed_heap_pb2,
     injected_resource_pb2,
@@ -86,7 +88,7 @@ def test_it_is_valid_for_envoys_api(changes: dict[str, Any]) -> None:
 
 def test_what_asks_for_an_explanation_goes_no_further_and_no_function_answers_it() -> None:
     routes = hcm(bootstrap(settings()))["route_config"]
-    assert routes["request_headers_to_remove"] == ["x-palisade-explain"]
+    assert routes["request_headers_to_remove"] == ["x-palisade-explain", "x-palisade-chunks"]
     assert routes["response_headers_to_remove"] == ["x-palisade-explanation"]
 
 

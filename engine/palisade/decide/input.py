@@ -24,6 +24,7 @@ from palisade.decide.urls import PathError, parse_target
 from palisade.decide.verified import OWN, provider_of, settings_of
 from palisade.rego.values import Value
 from palisade_sidecar.asking import ASK_HEADER
+from palisade_sidecar.chunks import CHUNKS_HEADER
 from palisade_sidecar.peer import SPIFFE
 
 JWT_METADATA = "envoy.filters.http.jwt_authn"
@@ -47,6 +48,7 @@ def to_input(request: CheckRequest, function: str) -> Value:
     # see it, where a policy that compares does.
     headers = {name: value.strip(" \t") for name, value in http.headers.items()}
     headers.pop(ASK_HEADER, None)  # who asks why is decided about like all others
+    headers.pop(CHUNKS_HEADER, None)  # the sidecar's own
     content = http.raw_body or http.body.encode()
     try:
         parsed_path, parsed_query = parse_target(http.path)

@@ -44,6 +44,7 @@ from palisade.enforce.envoy.predicate import (
 )
 from palisade.enforce.envoy.sources import BODY_METADATA, FIELDS, field_name, header_text
 from palisade.enforce.envoy.tree import Entry, Verdict
+from palisade_sidecar.chunks import CHUNKS_HEADER
 
 MAX_FIELDS = 64
 """So many fields are laid down; where a policy reads more, the engine reads them."""
@@ -63,7 +64,7 @@ _ANYTHING = patterns.regex("(?s).*")
 _EMPTY = all_of(
     (
         negate(text_check(_CONTENT_LENGTH, _ANYTHING)),
-        negate(text_check(header_text("transfer-encoding"), _ANYTHING)),
+        negate(text_check(header_text(CHUNKS_HEADER), _ANYTHING)),
         cel.check(cel.method(cel.field(cel.name("request"), "protocol"), "startsWith", cel.text("HTTP/1"))),
     )
 )

@@ -31,6 +31,7 @@ from palisade.rego.partial.terms import Apply, Element, Input, Known, Unknown
 from palisade.rego.records import record
 from palisade_sidecar import peer
 from palisade_sidecar.asking import ASK_HEADER
+from palisade_sidecar.chunks import CHUNKS_HEADER
 
 JWT_AUTHN = "envoy.filters.http.jwt_authn"
 BODY_METADATA, FIELDS = "palisade.body", "fields"
@@ -329,7 +330,7 @@ def _http(parts: tuple[object, ...]) -> Source | None:
             return Missing()
         case ("headers", "host"):
             return Missing()  # it is `:authority` there; Envoy's matchers know that by both names
-        case ("headers", str(name)) if name == ASK_HEADER:
+        case ("headers", str(name)) if name in (ASK_HEADER, CHUNKS_HEADER):
             return Missing()  # no policy sees it
         case ("headers", str(name)) if _HEADER_NAME.fullmatch(name):
             return _header(name)

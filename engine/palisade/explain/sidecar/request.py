@@ -16,6 +16,7 @@ from palisade.decide.input import JWT_METADATA
 from palisade.explain.sidecar.tokens import left, verified
 from palisade.rego.values import Value
 from palisade.xds import Snapshot
+from palisade_sidecar.chunks import CHUNKS_HEADER
 from palisade_sidecar.peer import PRINCIPAL, SPIFFE, SPIFFE_ID
 
 
@@ -60,7 +61,9 @@ def sight(snapshot: Snapshot, document: Value) -> Sight:
     caller = str(source.get("principal", ""))
     source = source.get("address", {}).get("socketAddress", {})
     body = http.get("body", "" if "rawBody" not in http else None)
-    if body and "transfer-encoding" not in headers:
+    if "transfer-encoding" in headers:
+        headers[CHUNKS_HEADER] = headers.pop("transfer-encoding")
+    elif body:
         headers.setdefault("content-length", str(len(body.encode())))  # as clients send it
     payloads = _payloads(document)
     for message in filters(snapshot, JwtAuthentication):

@@ -26,6 +26,9 @@ from envoy.extensions.filters.http.router.v3.router_pb2 import Router
 from envoy.extensions.filters.http.set_filter_state.v3.set_filter_state_pb2 import Config as SetFilterState
 from envoy.extensions.filters.listener.proxy_protocol.v3.proxy_protocol_pb2 import ProxyProtocol
 from envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2 as hcm
+from envoy.extensions.http.early_header_mutation.header_mutation.v3 import (  # noqa: F401 - likewise
+    header_mutation_pb2,
+)
 from envoy.extensions.transport_sockets.tls.v3 import tls_pb2  # noqa: F401 - parsed from the sidecar's
 from google.protobuf import json_format
 from google.protobuf.any_pb2 import Any as AnyMessage

@@ -29,7 +29,8 @@ class Request:
     A surrogate escape (PEP 383) in a header's value is a byte that is no UTF-8. `source` is the address from
     which the connection comes. Over HTTP/2 (`http2`) headers may be `:authority`, `:scheme` and `:protocol`,
     beside which `host` is a header as any other, and `trailers` follow the body. `caller` shows a certificate
-    to a function that asks for one; None shows none.
+    to a function that asks for one; None shows none. `chunked` sends the body in chunks, of which HTTP/2 has
+    none, and without its length.
     """
 
     method: str = "GET"
@@ -41,6 +42,7 @@ class Request:
     http2: bool = False
     trailers: tuple[tuple[str, str], ...] = ()
     caller: Caller | None = None
+    chunked: bool = False
 
     @property
     def protocol(self) -> str:
@@ -62,13 +64,23 @@ def encoded(request: Request, carried: tuple[tuple[str, str], ...] = (), target:
     if "host" not in names:
         headers.insert(0, ("host", "localhost"))
     body = _raw(request.body)
-    if body and "content-length" not in names:
+    if request.chunked:
+        headers.append(_CHUNKED)
+        middle = len(body) // 2
+        body = b"".join(
+            b"%x\r\n%b\r\n" % (len(each), each) for each in (body[:middle], body[middle:]) if each
+        )
+        body += b"0\r\n\r\n"
+    elif body and "content-length" not in names:
         headers.append(("content-length", str(len(body))))
     lines = [
         f"{request.method} {target or request.target} HTTP/1.1",
         *(f"{name}: {value}" for name, value in headers),
     ]
     return b"".join(_raw(line) + b"\r\n" for line in lines) + b"\r\n" + body
+
+
+_CHUNKED = ("transfer-encoding", "chunked")
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +146,7 @@ def curl(request: Request, host: str = "localhost:9080", *, tls: bool = False) -
 def _spellable(request: Request) -> list[tuple[str, str]]:
     """The headers as curl is told of them: what it is given as `host` it sends as `:authority`."""
     if not request.http2:
-        return list(request.headers)
+        return [*request.headers, *([_CHUNKED] if request.chunked else [])]
     named = any(name == ":authority" for name, _ in request.headers)
     found = [("host", value) if name == ":authority" else (name, value) for name, value in request.headers]
     return [

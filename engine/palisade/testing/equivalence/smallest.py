@@ -34,7 +34,7 @@ def _smaller(request: Request) -> Iterator[Request]:
     plain = Request()
     if request.http2:
         yield over_http1(request)
-    for name in ("token", "body", "source", "caller", "trailers", "headers", "method", "target"):
+    for name in ("token", "body", "source", "caller", "trailers", "chunked", "headers", "method", "target"):
         yield replace(request, **{name: getattr(plain, name)})
     if request.caller is not None:
         yield from (replace(request, caller=each) for each in plainer(request.caller))

@@ -67,6 +67,7 @@ class Varying:
             changes += [self._header, self._header]
         if request.body:
             changes += [self._body, self._body, self._body]
+            changes.append(self._framing)
         if any(value in PARSED_TYPES for _, value in request.headers):
             changes.append(self._content_type)
         if self._sources:
@@ -80,6 +81,9 @@ class Varying:
             change = self._chooser.choice([*changes, self._method])
             found.append(change(request))
         return found
+
+    def _framing(self, request: Request) -> Request:
+        return replace(over_http1(request), chunked=not request.chunked)
 
     def _pick(self, items: Sequence[Any]) -> Any:
         return self._chooser.choice(items)
