@@ -64,6 +64,7 @@ def test_every_function_has_a_document_of_its_own(run: Run, project: Path) -> No
     (project / "palisade.yaml").write_text(OTHERS)
     assert len(read(run("compile").out)) == 2
     assert len(read(run("compile", "--function", "b").out)) == 1
+    assert run("compile", "--coverage").out.count("coverage for a, b: ") == 1  # told once, as it is the same
     refused = run("compile", "--function", "c")
     assert (refused.code, "no function 'c'" in refused.err) == (2, True)
     refused = run("compile", "--output", "protobuf")

@@ -86,6 +86,23 @@ def test_callers_show_certificates_where_a_policy_asks_who_calls(
     assert [(each["function"], each["callers"] > 0) for each in found] == [("a", False), ("b", True)]
 
 
+def test_requests_that_end_in_an_error_of_the_policy_are_told(run: Run, policies: Path) -> None:
+    """They are denied by both, which is no difference, and hardly meant."""
+    (policies / "p.rego").write_text(
+        'package p\n\nallow := true\n\nallow := false if input.parsed_path[0] == "a"\n'
+    )
+    options = ("verify", str(policies), "--decision", "p/allow", "--examples", "200", "--seed", "1")
+    ended = run(*options)
+    assert ended.code == 0
+    error = r"eval_conflict_error: .*p.rego:5: complete rules must not produce multiple outputs"
+    assert re.search(rf"\d+ requests end in an error of the policy, and are denied: {error}", ended.out)
+    assert re.search(r"        curl -i --path-as-is .*/a'?$", ended.out, re.M)
+    (found,) = run(*options, "-o", "json").json["functions"]
+    ((told, requests),) = found["errors"].items()
+    assert re.fullmatch(error, told)
+    assert requests > 0
+
+
 def test_a_difference_can_be_pasted(run: Run, policies: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a fault in the compiler: the smallest request, and the command that tells what is right."""
     monkeypatch.setattr(atoms.Atoms, "_defined", lambda self, atom: bounds.ALWAYS)

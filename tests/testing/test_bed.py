@@ -6,8 +6,21 @@ from collections.abc import Callable
 
 import pytest
 
+from palisade.enforce.envoy import dealing
+from palisade.enforce.envoy.dealing import PARTS, part_of
+from palisade.enforce.envoy.parts import name_of
 from palisade.policy.inventory import Tls
-from palisade.testing.equivalence import Bed, BedError, Request, Subject, Tally, Token, compare, compare_many
+from palisade.testing.equivalence import (
+    Bed,
+    BedError,
+    Request,
+    Subject,
+    Tally,
+    Token,
+    compare,
+    compare_many,
+    verify,
+)
 from palisade.testing.equivalence.callers import Caller
 
 ALICE = Token("corp", {"sub": "alice"})
@@ -115,6 +128,44 @@ def test_several_policies_at_once(bed: Bed, make_subject: Callable[..., Subject]
     tally = Tally()
     assert not compare_many(bed, subjects, [Request(token=ALICE), Request("POST")], tally)
     assert (tally.native, tally.residual, tally.allowed) == (4, 2, 2)
+
+
+def test_a_large_decision_is_asked_in_parts_as_sidecars_get_it(
+    bed: Bed, make_subject: Callable[..., Subject], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the body was read, too; and a fault in one part is one of the requests that it is for."""
+    for limit, value in {"WORTH": 60, "_MOST_IN_ONE": 10**9, "_MOST_COPIES": 10**9}.items():
+        monkeypatch.setattr(dealing, limit, value)
+    rules = [f'allow if {{ http.method == "GET"; http.path == "/{at}" }}' for at in range(70)]
+    subject = make_subject("\n".join([*rules, 'allow if { http.path == "/b"; input.parsed_body.a == 1 }']))
+    assert subject.parts == PARTS
+    bed.load(subject)
+    body = (("content-type", "application/json"),)
+    asked = [
+        Request(target="/7"),
+        Request(target="/71"),
+        Request("POST", "/b", body, body='{"a": 1}'),
+        Request("POST", "/b", body, body='{"a": 2}'),
+    ]
+    found = [(each.status, each.asked) for each in bed.ask(asked) if each is not None]
+    assert found == [(200, False), (403, False), (200, False), (403, False)]
+    assert verify(bed, subject, examples=200, start=1).difference is None
+
+    own, other = (name_of(part_of(target)) for target in ("/7", "/8"))
+    assert own != other
+    subject.slot(own).CopyFrom(subject.slot(other))
+    bed.load(subject)
+    (difference,) = compare(bed, subject, asked, Tally())
+    assert (difference.request.target, difference.seen) == ("/7", "Envoy denies it with 403")
+
+
+def test_who_calls_is_asked_of_the_function_that_is_called(make_subject: Callable[..., Subject]) -> None:
+    """A rule for another function asks nobody here."""
+    rule = 'allow if {{ input.function == "{}"; input.peer == "spiffe://a/b" }}'
+    assert make_subject(rule.format("orders")).asks_callers
+    assert not make_subject(rule.format("cart")).asks_callers
+    assert make_subject(rule.format("orders").replace("==", "!=", 1) + "\nallow if input.peer").asks_callers
+    assert make_subject('allow := {"allowed": true, "headers": {"x-caller": input.peer}}').asks_callers
 
 
 def test_what_envoy_refuses_is_told_in_its_words(bed: Bed, make_subject: Callable[..., Subject]) -> None:

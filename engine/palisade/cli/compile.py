@@ -95,8 +95,7 @@ def compile_(
             step("printing")
             _print_json(revision, found, resources=not coverage and folder is None)
         elif coverage:
-            for one in found:
-                shown.show_coverage(one, out())
+            shown.show_coverages(found, out())
         else:
             step("printing")
             _print_text(revision, found, resources=folder is None)
@@ -166,7 +165,7 @@ def _print_text(revision: Revision, compiled: Sequence[Compiled], *, resources: 
     sys.stdout.flush()
     for each in compiled:
         shown.show_sizes(each, err())
-        shown.show_coverage(each, err(), most=_MOST_SHOWN)
+    shown.show_coverages(compiled, err(), most=_MOST_SHOWN)
     for note in notes:
         err().print(f"note: {note}", style="yellow")
 

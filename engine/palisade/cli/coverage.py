@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from palisade.rego.errors import Diagnostic
 
 if TYPE_CHECKING:
     from palisade.explain.compiled import Compiled
-    from palisade.explain.coverage import Residue, RuleReport
+    from palisade.explain.coverage import CoverageReport, Residue, RuleReport
 
 _NEED_THE_ENGINE = ("conditional", "residual")
 _STYLES = {"native": "green", "conditional": "yellow", "residual": "bold red", "settled": "dim"}
@@ -37,16 +38,30 @@ def show_sizes(compiled: Compiled, console: Console) -> None:
     )
 
 
-def show_coverage(compiled: Compiled, console: Console, *, most: int | None = None) -> None:
+def show_coverages(compiled: Iterable[Compiled], console: Console, *, most: int | None = None) -> None:
+    """The coverage of each function; what is the same for several is told once, for all of them."""
+    alike: list[tuple[CoverageReport, list[str]]] = []
+    for each in compiled:
+        known = next((names for report, names in alike if report == each.coverage), None)
+        if known is None:
+            alike.append((each.coverage, [each.function]))
+        else:
+            known.append(each.function)
+    for report, functions in alike:
+        _show_coverage(report, functions, console, most=most)
+
+
+def _show_coverage(
+    report: CoverageReport, functions: Sequence[str], console: Console, *, most: int | None
+) -> None:
     """Each rule with where it is decided, and below it what keeps it from Envoy.
 
     With `most` only so many of the rules for which the engine is needed.
     """
     from palisade.explain.coverage import Where
 
-    report = compiled.coverage
     total = ", ".join(f"{report.count(where)} {where}" for where in Where if report.count(where))
-    console.print(Text(f"coverage for {compiled.function}: {total or 'no rules'}", "bold"))
+    console.print(Text(f"coverage for {', '.join(functions)}: {total or 'no rules'}", "bold"))
     rules = [each for each in report.rules if most is None or each.where in _NEED_THE_ENGINE]
     shown = rules[:most]
     told: set[str] = set()

@@ -132,7 +132,7 @@ def _one(bed: Bed, subject: Any, examples: int, seconds: float | None, seed: int
 
 
 def _show(report: Report, data: list[Path]) -> None:
-    from palisade.testing.equivalence.telling import lines, summary
+    from palisade.testing.equivalence.telling import failures, lines, summary
 
     console = out()
     tally = report.tally
@@ -142,11 +142,15 @@ def _show(report: Report, data: list[Path]) -> None:
     if report.difference is None:
         console.print(f"{report.subject.name}: no difference in {told}")
         console.print(f"    {where}{refused}", style="dim")
+        if report.subject.parts > 1:
+            console.print(f"    in {report.subject.parts} parts, as sidecars get it", style="dim")
         console.print(f"    {_protocols(report)}", style="dim")
         if report.subject.minting:
             console.print(
                 f"    {report.subject.minting}", style="dim" if report.subject.signers else "yellow"
             )
+        for line in failures(report.subject, tally, data):
+            console.print(f"    {line}", style="yellow")
         if tally.pairs and tally.allowed in (0, tally.pairs):
             every = "denied" if not tally.allowed else "allowed"
             console.print(f"    every request was {every}: that says little", style="yellow")
@@ -186,6 +190,8 @@ def _as_json(reports: list[Report], seed: int) -> dict[str, Any]:
                 "protocols": dict(sorted(each.tally.by_protocol.items())),
                 "allowed": each.tally.allowed,
                 "callers": each.tally.callers,
+                "parts": each.subject.parts,
+                "errors": {error: failing.requests for error, failing in sorted(each.tally.failing.items())},
                 "seconds": round(each.seconds, 3),
                 "pairs_per_second": round(each.rate, 1),
                 "difference": None if each.difference is None else as_json(each.difference),

@@ -13,6 +13,7 @@ from typing import Any
 
 from envoy.config.core.v3.address_pb2 import Address, Pipe
 from envoy.config.core.v3.base_pb2 import HeaderValue
+from envoy.config.core.v3.extension_pb2 import TypedExtensionConfig
 from envoy.config.core.v3.grpc_service_pb2 import GrpcService
 from envoy.config.listener.v3.listener_pb2 import Listener
 from envoy.config.route.v3.route_components_pb2 import Route, VirtualHost
@@ -34,6 +35,7 @@ from google.protobuf import json_format
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
+from xds.type.matcher.v3.matcher_pb2 import Matcher
 
 from palisade.decide.input import JWT_METADATA
 from palisade.enforce.envoy.compile import ATTRIBUTES, BODY_BYTES, NATIVE, RESIDUAL_CLUSTER, TOLD
@@ -41,6 +43,7 @@ from palisade.testing.equivalence.callers import Certificates
 from palisade.testing.equivalence.subject import Subject, follow_proxy
 from palisade_sidecar.bootstrap import SLOTS, bootstrap
 from palisade_sidecar.downstream_tls import transport_socket
+from palisade_sidecar.late import late_in_parts, part
 from palisade_sidecar.settings import Address as SidecarAddress
 from palisade_sidecar.settings import Settings, Tls
 
@@ -111,11 +114,15 @@ def _cluster(name: str, path: Path) -> dict[str, Any]:
 def enforcing(subject: Subject, path: Path, name: str, certificates: Certificates) -> Listener:
     """A listener that does with requests what the subject's sidecar would."""
     filters = []
+    parts = subject.enforcement.parts
     for slot in SLOTS:
-        config = subject.slot(slot.name)
-        if slot.name in (NATIVE, TOLD) and subject.follows_proxy:
-            config = _following(config)
-        filters.append(hcm.HttpFilter(name=slot.name, typed_config=config))
+        config = _config(subject, slot.name)
+        if slot.name == TOLD and slot.when is not None and parts is not None and parts.told:
+            filters.append(_placed(subject, late_in_parts(slot.name, slot.when, {}, slot.parts, {})))
+        else:
+            filters.append(hcm.HttpFilter(name=slot.name, typed_config=config))
+        if slot.name == NATIVE and parts is not None:
+            filters.append(_placed(subject, part(slot.name, slot.parts, {})))
         if slot.name == ATTRIBUTES:
             filters.append(_witness())
     if subject.answers:
@@ -126,8 +133,10 @@ def enforcing(subject: Subject, path: Path, name: str, certificates: Certificate
 def reporting(subjects: Sequence[Subject], path: Path, name: str, certificates: Certificates) -> Listener:
     """A listener whose answers tell what the native filter of each subject would do: many at once.
 
-    The subjects have the same providers, function settings and revision.
+    The subjects have the same providers, function settings and revision, and none is in parts.
     """
+    if any(each.parts > 1 for each in subjects):
+        raise ValueError("a decision in parts is told by no filter alone: compile it with divisible=False")
     first = subjects[0]
     filters = []
     reports = []
@@ -153,6 +162,37 @@ def reporting(subjects: Sequence[Subject], path: Path, name: str, certificates: 
         else:
             filters.append(hcm.HttpFilter(name=slot.name, typed_config=config))
     return _listener(first, filters, path, name, certificates, reports)
+
+
+def _config(subject: Subject, name: str) -> AnyMessage:
+    """What the subject's sidecar gets for a filter of this name."""
+    config = subject.slot(name)
+    return _following(config) if name.startswith((NATIVE, TOLD)) and subject.follows_proxy else config
+
+
+def _placed(subject: Subject, late: dict[str, Any]) -> hcm.HttpFilter:
+    """The bootstrap's filter that takes others from places, with what comes to each place put there."""
+    filter_: hcm.HttpFilter = json_format.ParseDict(late, hcm.HttpFilter())
+    composite = ExtensionWithMatcher()
+    filter_.typed_config.Unpack(composite)
+    _place(subject, composite.xds_matcher)
+    filter_.typed_config.Pack(composite, deterministic=True)
+    return filter_
+
+
+def _place(subject: Subject, matcher: Matcher) -> None:
+    outcomes = [each.on_match for each in matcher.matcher_list.matchers]
+    if matcher.HasField("on_no_match"):
+        outcomes.append(matcher.on_no_match)
+    for each in outcomes:
+        if each.HasField("matcher"):
+            _place(subject, each.matcher)
+            continue
+        name = each.action.name
+        found = ExecuteFilterAction(
+            typed_config=TypedExtensionConfig(name=name, typed_config=_config(subject, name))
+        )
+        each.action.typed_config.Pack(found, deterministic=True)
 
 
 def _together(subjects: Sequence[Subject]) -> SetFilterState:

@@ -14,7 +14,7 @@ from palisade.decide.service import INVALID_REQUEST
 from palisade.enforce.envoy.ends import RESIDUAL
 from palisade.rego.errors import EvalError
 from palisade.testing.equivalence.bed import Bed, Seen
-from palisade.testing.equivalence.requests import Request, is_grpc
+from palisade.testing.equivalence.requests import Request, encoded, is_grpc
 from palisade.testing.equivalence.subject import Subject
 
 
@@ -30,6 +30,20 @@ class Difference:
     """What the evaluator was asked with, as JSON; None where no input can be made of the request."""
 
 
+@dataclass(frozen=True, slots=True)
+class Failing:
+    """Requests on which the evaluation ends in one error, and the shortest of them with its input."""
+
+    requests: int
+    request: Request
+    input: Any
+
+    def and_of(self, other: Failing) -> Failing:
+        """Both together."""
+        shorter = min(self, other, key=lambda each: len(encoded(each.request)))
+        return Failing(self.requests + other.requests, shorter.request, shorter.input)
+
+
 @dataclass
 class Tally:
     """Counts of pairs of a policy and a request, by what became of them."""
@@ -42,6 +56,8 @@ class Tally:
     """Those of requests with a certificate."""
     by_subject: Counter[str] = field(default_factory=Counter)
     by_protocol: Counter[str] = field(default_factory=Counter)
+    failing: dict[str, Failing] = field(default_factory=dict)
+    """By the error: such requests are denied, which hardly anyone means."""
 
     @property
     def pairs(self) -> int:
@@ -56,6 +72,13 @@ class Tally:
         self.callers += other.callers
         self.by_subject += other.by_subject
         self.by_protocol += other.by_protocol
+        for error, each in other.failing.items():
+            self.fail(error, each)
+
+    def fail(self, error: str, failing: Failing) -> None:
+        """Counts requests whose evaluation ended in an error."""
+        known = self.failing.get(error)
+        self.failing[error] = failing if known is None else known.and_of(failing)
 
 
 def reference(subject: Subject, document: object) -> Decision:
@@ -65,7 +88,16 @@ def reference(subject: Subject, document: object) -> Decision:
     try:
         return from_value(subject.evaluate(document))
     except EvalError as error:
-        return denied(error.code, error.message)
+        return denied(error.code, str(error).replace(f"{error.code}: ", "", 1))
+
+
+def failure(subject: Subject, seen: Seen) -> str:
+    """The error in which the evaluation of a request ends; empty where it ends in none."""
+    return "" if seen.refused else _failure(reference(subject, seen.input))
+
+
+def _failure(wanted: Decision) -> str:
+    return f"{wanted.code}: {wanted.reason}" if wanted.code.startswith("eval_") else ""
 
 
 def compare(bed: Bed, subject: Subject, requests: Sequence[Request], tally: Tally) -> list[Difference]:
@@ -96,6 +128,9 @@ def _judge(subject: Subject, request: Request, seen: Seen | None, tally: Tally) 
     tally.callers += request.caller is not None
     tally.by_subject[subject.name] += 1
     tally.by_protocol[request.protocol] += 1
+    error = _failure(wanted)
+    if error:
+        tally.fail(error, Failing(1, request, seen.input))
     believed = _believed(subject, request, seen.input)
     if believed:
         return Difference(subject, request, f"Envoy {believed}", "have it otherwise", seen.input)

@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
 from hypothesis.errors import HypothesisWarning
 
 from palisade.testing.equivalence.bed import Bed
-from palisade.testing.equivalence.oracle import Difference, Tally, compare
+from palisade.testing.equivalence.oracle import Difference, Failing, Tally, compare, failure
 from palisade.testing.equivalence.requests import Request
 from palisade.testing.equivalence.smallest import smallest
 from palisade.testing.equivalence.strategies import batches
@@ -32,6 +32,9 @@ BATCH = DRAWN * (1 + VARIANTS)
 """Sent together."""
 ROUND = 2_000
 """After so many the constants are taken from the data anew."""
+
+_MOST_ERRORS = 3
+"""Of so many errors of a policy is the smallest request looked for."""
 
 Progress = Callable[[int], None]
 """Told how many pairs were compared since it was called last."""
@@ -79,6 +82,8 @@ def verify(
         deadline = None if seconds is None else began + seconds
         report.difference = _round(bed, report, first + number, min(left, ROUND), deadline, progress)
         number += 1
+    for error, failing in list(report.tally.failing.items())[:_MOST_ERRORS]:
+        report.tally.failing[error] = _smallest_failing(bed, subject, error, failing)
     report.seconds = time.monotonic() - began
     return report
 
@@ -120,6 +125,19 @@ def _again(bed: Bed, difference: Difference) -> Difference | None:
     """The difference, if it is there a second time: one that is not came of the clock, or of chance."""
     found = compare(bed, difference.subject, [difference.request], Tally())
     return found[0] if found else None
+
+
+def _smallest_failing(bed: Bed, subject: Subject, error: str, failing: Failing) -> Failing:
+    """The same with the smallest request whose evaluation ends in the error."""
+
+    def fails(batch: list[Request]) -> list[bool]:
+        return [seen is not None and failure(subject, seen) == error for seen in bed.ask(batch)]
+
+    request = smallest(failing.request, fails)
+    (seen,) = bed.ask([request])
+    if seen is None or failure(subject, seen) != error:  # it hangs on the clock, or on chance
+        return failing
+    return Failing(failing.requests, request, seen.input)
 
 
 def _smallest(bed: Bed, difference: Difference) -> Difference:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -19,12 +20,15 @@ from xds.core.v3.extension_pb2 import TypedExtensionConfig
 
 from palisade import rego
 from palisade.enforce.envoy import Enforcement, compile_sidecar
+from palisade.enforce.envoy.dealing import PARTS
 from palisade.enforce.envoy.documents import documents_in
 from palisade.enforce.envoy.tree import MAX_LINEAR
 from palisade.policy.inventory import Address, Function, Inventory, Tls
 from palisade.policy.providers import Provider
 from palisade.policy.revisions import Revision
 from palisade.policy.sets import PolicySet
+from palisade.rego.partial.rewriting import symbols
+from palisade.rego.partial.terms import Input, Unknown, subterms
 from palisade.testing.equivalence.callers import PLACES
 from palisade.testing.equivalence.substitutes import VERIFYING, OwnKeys
 from palisade.testing.equivalence.tokens import DECODED, Issuer, Issuers, KeyIssuer, SecretIssuer, signers_of
@@ -89,8 +93,23 @@ class Subject:
 
     @cached_property
     def asks_callers(self) -> bool:
-        """Whether the policy asks who calls."""
-        return asks_callers(self.revision)
+        """Whether the policy asks who calls, of requests to this very function."""
+        work = self.enforcement.work
+        if not asks_callers(self.revision) or work is None:
+            return False
+        cases, error = work.outcome.cases, work.outcome.error
+        conditions = (error, *(each.condition for each in cases))
+        values = [each.value for each in cases if each.value is not None]
+        if any(each.opaque for each in conditions) or any(isinstance(each, Unknown) for each in values):
+            return True  # what only the evaluator can tell may hang on it
+        asked = chain(values, chain.from_iterable(map(symbols, conditions)))
+        inputs = (part for each in asked for part in subterms(each) if isinstance(part, Input))
+        return any(part.path[: len(each)] == each for part in inputs for each in PLACES)
+
+    @property
+    def parts(self) -> int:
+        """In how many filters the decision goes to Envoy."""
+        return PARTS if self.enforcement.parts is not None else 1
 
     @property
     def sees_callers(self) -> bool:
@@ -118,16 +137,18 @@ def subject(
     *,
     linear: int = MAX_LINEAR,
     own: OwnKeys | None = None,
+    divisible: bool = True,
 ) -> Subject:
     """The subject that a revision is for a function. Raises rego.CompileError where its decision is none.
 
     `own` are the keys that `with_own_keys` put into the revision. `linear` is up to how many constants are
-    compared one by one: with 0 all are looked up in maps.
+    compared one by one: with 0 all are looked up in maps. Where it is `divisible`, a large decision is in
+    parts, as the engine sends it.
     """
     found = issuers.of(revision.providers)
     signed = replace(revision, providers=tuple(each.provider for each in found))
     keys = {each.provider.name: each.jwks for each in found}
-    enforcement = compile_sidecar(signed, function, keys, linear=linear)
+    enforcement = compile_sidecar(signed, function, keys, linear=linear, divisible=divisible)
     by_name = MappingProxyType({each.provider.name: each for each in found})
     return Subject(name, signed, function, by_name, enforcement, own or OwnKeys())
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from palisade.rego.errors import EvalError
 from palisade.rego.values import Value, to_json
-from palisade.testing.equivalence.oracle import Difference
+from palisade.testing.equivalence.oracle import Difference, Tally
 from palisade.testing.equivalence.requests import Request, beyond_curl, curl, quoted
 from palisade.testing.equivalence.subject import Subject
 from palisade.testing.equivalence.tokens import DECODED, KeyIssuer, SecretIssuer
@@ -47,6 +47,22 @@ def lines(difference: Difference, data: Sequence[Path] = ()) -> list[str]:
     else:
         document = json.dumps(input_of(difference), ensure_ascii=True)
         found.append(f"echo {quoted(document)} | {_asks(subject, data)}")
+    return found
+
+
+def failures(subject: Subject, tally: Tally, data: Sequence[Path] = ()) -> list[str]:
+    """The errors in which evaluations ended, each with the shortest of the requests on which it did.
+
+    `data` are further documents.
+    """
+    found = []
+    for error, each in sorted(tally.failing.items()):
+        verbs = ("request ends", "is") if each.requests == 1 else ("requests end", "are")
+        found.append(
+            f"{each.requests:,} {verbs[0]} in an error of the policy, and {verbs[1]} denied: {error}"
+        )
+        shown = lines(Difference(subject, each.request, "", "", each.input), data)
+        found += (f"    {line}" for line in shown)
     return found
 
 
