@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import tempfile
@@ -18,6 +19,12 @@ sys.path.insert(0, str(Path(__file__).parent / "shared"))  # what tests of sever
 settings.register_profile("desk", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", settings.get_profile("desk"), derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "desk")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def all_of_the_sidecars_logs() -> None:
+    """So that a test that fails shows what Envoy said last, stacks among it, which are told at DEBUG."""
+    logging.getLogger("palisade_sidecar").setLevel(logging.DEBUG)
 
 
 @pytest.fixture(scope="session", autouse=True)

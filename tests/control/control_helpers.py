@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from palisade.control.engine import Engine, Reload
 from palisade.control.rollout import revision_of
@@ -79,15 +78,7 @@ class Following:
         engine.on_reload(self._reloads.put_nowait)
 
     async def until(self, holds: Callable[[Reload], bool]) -> Reload:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while not holds(reload := await self._reloads.get()):
                 pass
         return reload
-
-
-def run(session: Coroutine[Any, Any, None]) -> None:
-    async def bounded() -> None:
-        async with asyncio.timeout(60):
-            await session
-
-    asyncio.run(bounded())

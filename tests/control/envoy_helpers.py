@@ -49,16 +49,25 @@ def settings(upstream: str, engine_port: int, *names: str) -> str:
 
 
 def client_for(sidecars: Sidecars, name: str) -> httpx.AsyncClient:
-    return httpx.AsyncClient(base_url=f"http://{sidecars.statuses[name].listen}", trust_env=False)
+    """Patient: a busy machine may keep an answer waiting for seconds."""
+    url = f"http://{sidecars.statuses[name].listen}"
+    return httpx.AsyncClient(base_url=url, trust_env=False, timeout=60)
 
 
 async def until(client: httpx.AsyncClient, path: str, status: int, **more: Any) -> None:
     """Asks until the answer has that status."""
-    for _ in range(500):
-        if (await client.get(path, **more)).status_code == status:
-            return
+    await until_so(lambda: client.get(path, **more), status)
+
+
+async def until_so(ask: Callable[[], Awaitable[httpx.Response]], status: int, seconds: float = 60.0) -> None:
+    """Asks until the answer has that status, and fails the test where that does not come in time."""
+    clock = asyncio.get_running_loop().time
+    deadline = clock() + seconds
+    while (answer := await ask()).status_code != status:
+        if clock() > deadline:
+            asked = f"{answer.request.method} {answer.request.url.path}"
+            pytest.fail(f"{asked} is still answered with {answer.status_code}, never with {status}")
         await asyncio.sleep(0.01)
-    pytest.fail(f"{path} was never answered with {status}")
 
 
 @asynccontextmanager

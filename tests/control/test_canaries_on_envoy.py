@@ -6,8 +6,9 @@ from typing import Any
 
 import httpx
 import pytest
-from control_helpers import NEXT, SUM, Project, put, run, version
+from control_helpers import NEXT, SUM, Project, put, version
 from envoy_helpers import eventually, running, settled, spoiled, until
+from shared_helpers import run
 
 from palisade.control.releases import ReleaseError
 from palisade.control.status import status

@@ -7,7 +7,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from control_helpers import Project, run
+from control_helpers import Project
+from shared_helpers import run
 
 from palisade.control import credentials as module
 from palisade.control.credentials import Credentials

@@ -9,7 +9,8 @@ import time
 
 import httpx
 import pytest
-from control_helpers import ALLOW, SETTINGS, Following, Project, document, run, version
+from control_helpers import ALLOW, SETTINGS, Following, Project, document, version
+from shared_helpers import run
 
 from palisade.cli.status import show
 from palisade.control import admin, announced, loading

@@ -13,9 +13,9 @@ from typing import Any
 
 import httpx
 import pytest
-from control_helpers import Project, run
+from control_helpers import Project
 from envoy_helpers import client_for, function, settings, until
-from shared_helpers import Lines, eventually
+from shared_helpers import Lines, eventually, run
 
 from palisade.control import explaining
 from palisade.control.engine import Engine

@@ -11,10 +11,10 @@ from typing import Any
 import httpx
 import jwt
 import pytest
-from control_helpers import Project, run
+from control_helpers import Project
 from cryptography.hazmat.primitives.asymmetric import ec
-from envoy_helpers import running, settled
-from shared_helpers import Lines, eventually
+from envoy_helpers import running, settled, until_so
+from shared_helpers import Lines, beside, eventually, run
 
 from palisade.control import rollout
 
@@ -70,16 +70,19 @@ def test_a_request_that_waits_over_an_edit_is_not_decided_by_rules_for_other_iss
             await settled(engine)
             assert await asked(client, "https://open.example", "alice") == 200
             assert await asked(client, "https://open.example", "mallory") == 403
-            waiting = [Waiting(client, "mallory"), Waiting(client, "alice")]
-            for each in waiting:
-                await each.begun.wait()
-            project.allow.write_text(AFTER)
-            await until_allowed(client)
-            await settled(engine)
-            await asyncio.sleep(2 * rollout._LINGERING)
-            for each in waiting:
-                each.rest.set()
-            assert [(await each.sent).status_code for each in waiting] == [503, 503]
+            waiting = [Waiting("mallory"), Waiting("alice")]
+            async with asyncio.TaskGroup() as sending:  # where one fails, nobody waits for the other
+                for each in waiting:
+                    sending.create_task(each.send(client))
+                for each in waiting:
+                    await each.begun.wait()
+                project.allow.write_text(AFTER)
+                await until_allowed(client)
+                await settled(engine)
+                await asyncio.sleep(2 * rollout._LINGERING)
+                for each in waiting:
+                    each.rest.set()
+            assert [each.status for each in waiting] == [503, 503]
             assert await asked(client, "https://open.example", "alice") == 403
             assert await asked(client, "https://strict.example", "mallory") == 200
             await eventually(lambda: len(stale(sink)) == 2)
@@ -98,15 +101,18 @@ def test_what_is_under_way_while_issuers_change_is_decided_by_the_revision_it_be
         project.allow.write_text(BEFORE)
         async with running(project, "hello") as (engine, _, client, _):
             await settled(engine)
-            waiting = [Waiting(client, "mallory"), Waiting(client, "alice")]
-            for each in waiting:
-                await each.begun.wait()
-            project.allow.write_text(AFTER)
-            await until_allowed(client)
-            await settled(engine)
-            for each in waiting:
-                each.rest.set()
-            assert [(await each.sent).status_code for each in waiting] == [403, 200]
+            waiting = [Waiting("mallory"), Waiting("alice")]
+            async with asyncio.TaskGroup() as sending:
+                for each in waiting:
+                    sending.create_task(each.send(client))
+                for each in waiting:
+                    await each.begun.wait()
+                project.allow.write_text(AFTER)
+                await until_allowed(client)
+                await settled(engine)
+                for each in waiting:
+                    each.rest.set()
+            assert [each.status for each in waiting] == [403, 200]
 
     run(session())
 
@@ -123,15 +129,13 @@ def test_no_request_is_allowed_that_neither_revision_allows_while_issuers_change
         project.allow.write_text(AFTER)
         async with running(project, "hello") as (engine, _, client, _):
             await until_allowed(client)
-            tasks = [asyncio.create_task(traffic(client)) for _ in range(4)]
-            for _ in range(6):
-                project.allow.write_text(BEFORE)
-                await until_allowed(client, "https://open.example", "alice")
-                project.allow.write_text(AFTER)
-                await until_allowed(client)
-            await settled(engine)
-            for task in tasks:
-                task.cancel()
+            async with beside(*(traffic(client) for _ in range(4))):
+                for _ in range(6):
+                    project.allow.write_text(BEFORE)
+                    await until_allowed(client, "https://open.example", "alice")
+                    project.allow.write_text(AFTER)
+                    await until_allowed(client)
+                await settled(engine)
 
     run(session())
     assert len(seen) > 50
@@ -142,28 +146,31 @@ def stale(sink: Lines) -> list[Any]:
     return [each for each in sink.entries if each.get("error", {}).get("code") == "stale_request"]
 
 
+async def answer(client: httpx.AsyncClient, issuer: str, subject: str) -> httpx.Response:
+    return await client.post("/secret", content=b"please", headers=token(issuer, subject))
+
+
 async def asked(client: httpx.AsyncClient, issuer: str, subject: str) -> int:
-    found = await client.post("/secret", content=b"please", headers=token(issuer, subject))
-    return found.status_code
+    return (await answer(client, issuer, subject)).status_code
 
 
 async def until_allowed(
     client: httpx.AsyncClient, issuer: str = "https://strict.example", subject: str = "bob"
 ) -> None:
-    for _ in range(1_000):
-        if await asked(client, issuer, subject) == 200:
-            return
-        await asyncio.sleep(0.01)
-    pytest.fail(f"{subject} of {issuer} was never allowed")
+    await until_so(lambda: answer(client, issuer, subject), 200)
 
 
 class Waiting:
     """A request of somebody at the open issuer of which the last byte is not sent before `rest` is set."""
 
-    def __init__(self, client: httpx.AsyncClient, subject: str) -> None:
+    def __init__(self, subject: str) -> None:
         self.begun, self.rest = asyncio.Event(), asyncio.Event()
-        head = {**token("https://open.example", subject), "content-length": "6"}
-        self.sent = asyncio.create_task(client.post("/secret", content=self._pieces(), headers=head))
+        self.status = 0
+        self._head = {**token("https://open.example", subject), "content-length": "6"}
+
+    async def send(self, client: httpx.AsyncClient) -> None:
+        found = await client.post("/secret", content=self._pieces(), headers=self._head)
+        self.status = found.status_code
 
     async def _pieces(self) -> AsyncIterator[bytes]:
         yield b"pleas"

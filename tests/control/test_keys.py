@@ -13,8 +13,8 @@ import httpx
 import jwt.algorithms
 import pytest
 from aiohttp import web
-from control_helpers import run
 from cryptography.hazmat.primitives.asymmetric import ec
+from shared_helpers import run
 
 from palisade.control import keys as module
 from palisade.control.keys import KeysError, KeyStore, fetch

@@ -8,7 +8,8 @@ import sys
 import weakref
 
 import pytest
-from control_helpers import Project, run
+from control_helpers import Project
+from shared_helpers import run
 
 from palisade.control import engine
 from palisade.control.engine import Engine

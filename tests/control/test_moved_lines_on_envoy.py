@@ -8,9 +8,9 @@ from typing import Any
 
 import httpx
 import pytest
-from control_helpers import SUM, Project, put, run
+from control_helpers import SUM, Project, put
 from envoy_helpers import client_for, eventually, function, running, settings, settled, until
-from shared_helpers import Lines, free_port
+from shared_helpers import Lines, free_port, run
 
 from palisade.control.engine import Engine
 from palisade.control.sidecars import Sidecars

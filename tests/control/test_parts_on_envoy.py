@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 
 import httpx
-from control_helpers import Project, run
+from control_helpers import Project
 from envoy_helpers import eventually, running, settled, until
-from shared_helpers import Lines
+from shared_helpers import Lines, beside, run
 
 from palisade.control.engine import Engine
 from palisade.enforce.envoy.dealing import PARTS
@@ -97,16 +96,15 @@ def test_traffic_meets_no_wrong_decision_while_the_layout_changes(project: Proje
 
     async def session() -> None:
         project.allow.write_text(rules(COUNT))
-        async with running(project, "hello") as (_, _, client, _):
-            await until(client, "/things/5", 200)
-            task = asyncio.create_task(traffic(client))
-            # As many changes as it takes: a busy machine lets few requests pass during one.
-            while len(seen) < wanted:
-                project.allow.write_text(rules(4))
-                await until(client, "/things/5", 403)
-                project.allow.write_text(rules(COUNT))
-                await until(client, "/things/5", 200)
-            task.cancel()
+        async with running(project, "hello") as (engine, _, client, _):
+            await settled(engine)  # slots come in turn, and those that lack answer 503
+            async with beside(traffic(client)):
+                # As many changes as it takes: a busy machine lets few requests pass during one.
+                while len(seen) < wanted:
+                    project.allow.write_text(rules(4))
+                    await until(client, "/things/5", 403)
+                    project.allow.write_text(rules(COUNT))
+                    await until(client, "/things/5", 200)
 
     run(session())
     assert set(seen) == {(200, 403)}

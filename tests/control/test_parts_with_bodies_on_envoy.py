@@ -7,10 +7,9 @@ import random
 from collections.abc import AsyncIterator
 
 import httpx
-import pytest
-from control_helpers import Project, run
-from envoy_helpers import eventually, running, settled
-from shared_helpers import Lines
+from control_helpers import Project
+from envoy_helpers import eventually, running, settled, until_so
+from shared_helpers import Lines, beside, run
 
 from palisade.control.engine import Engine
 from palisade.enforce.envoy.dealing import PARTS, part_of
@@ -112,11 +111,7 @@ def packed(engine: Engine) -> dict[str, str]:
 
 async def follows(client: httpx.AsyncClient, at: int, op: str) -> None:
     """Waits until the body that a rule wants is this one."""
-    for _ in range(1_000):
-        if (await client.post(f"/things/{at}", json={"op": op})).status_code == 200:
-            return
-        await asyncio.sleep(0.01)
-    pytest.fail(f"the body {op} was never wanted at {at}")
+    await until_so(lambda: client.post(f"/things/{at}", json={"op": op}), 200)
 
 
 def test_requests_that_wait_for_their_bodies_outlive_changes_of_their_parts(project: Project) -> None:
@@ -126,22 +121,25 @@ def test_requests_that_wait_for_their_bodies_outlive_changes_of_their_parts(proj
     async def session() -> None:
         project.allow.write_text(rules(COUNT))
         async with running(project, "hello") as (engine, _, client, _):
-            await follows(client, 2, "op2")
+            await settled(engine)  # slots come in turn, and those that lack answer 503
             edits = (rules(COUNT, 2, "first"), rules(COUNT, 2, "second"), rules(6), rules(COUNT))
             bodies = [Slowly() for _ in range(24)]
-            sent = [
-                asyncio.create_task(client.post("/things/5", content=each.pieces(), headers=each.head))
-                for each in bodies
-            ]
-            for each in bodies:
-                await each.begun.wait()
-            for at, edit in enumerate(edits):
-                project.allow.write_text(edit)
-                await follows(client, 2, ("first", "second", "op2", "op2")[at])
-                await settled(engine)
-                for each in bodies[at * 6 : at * 6 + 6]:
-                    each.rest.set()
-            statuses.extend([(await each).status_code for each in sent])
+
+            async def send(body: Slowly) -> None:
+                answer = await client.post("/things/5", content=body.pieces(), headers=body.head)
+                statuses.append(answer.status_code)
+
+            async with asyncio.TaskGroup() as sending:  # where one fails, nobody waits for the others
+                for each in bodies:
+                    sending.create_task(send(each))
+                for each in bodies:
+                    await each.begun.wait()
+                for at, edit in enumerate(edits):
+                    project.allow.write_text(edit)
+                    await follows(client, 2, ("first", "second", "op2", "op2")[at])
+                    await settled(engine)
+                    for each in bodies[at * 6 : at * 6 + 6]:
+                        each.rest.set()
             assert await asked(client, 5, "op5") == wanted(5)
 
     run(session())
@@ -176,15 +174,14 @@ def test_traffic_with_bodies_meets_no_wrong_decision_while_the_layout_changes(pr
     async def session() -> None:
         project.allow.write_text(rules(COUNT))
         async with running(project, "hello") as (engine, _, client, _):
-            await follows(client, 8, "op8")
-            task = asyncio.create_task(traffic(client))
-            while len(seen) < enough:
-                project.allow.write_text(rules(6))
-                await eventually(lambda: parts(engine) == set())
-                project.allow.write_text(rules(COUNT))
-                await eventually(lambda: parts(engine) == ALL)
-                await follows(client, 8, "op8")
-            task.cancel()
+            await settled(engine)  # slots come in turn, and those that lack answer 503
+            async with beside(traffic(client)):
+                while len(seen) < enough:
+                    project.allow.write_text(rules(6))
+                    await eventually(lambda: parts(engine) == set())
+                    project.allow.write_text(rules(COUNT))
+                    await eventually(lambda: parts(engine) == ALL)
+                    await follows(client, 8, "op8")
 
     run(session())
     assert all(each == wanted(5) for each in seen), seen

@@ -6,9 +6,9 @@ import random
 
 import httpx
 import pytest
-from control_helpers import Project, put, run
+from control_helpers import Project, put
 from envoy_helpers import eventually, running, settled
-from shared_helpers import Lines
+from shared_helpers import Lines, run
 
 from palisade.control.engine import Engine
 from palisade.control.status import status

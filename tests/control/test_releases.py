@@ -11,7 +11,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-from control_helpers import ALLOW, SETTINGS, Following, Project, document, run, version
+from control_helpers import ALLOW, SETTINGS, Following, Project, document, version
+from shared_helpers import run
 
 from palisade.control import admin, announced
 from palisade.control.engine import Engine

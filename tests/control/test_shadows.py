@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from control_helpers import ALLOW, SETTINGS, Following, Project, document, run, version
+from control_helpers import ALLOW, SETTINGS, Following, Project, document, version
+from shared_helpers import eventually, run
 
 from palisade.control import loading
 from palisade.control.engine import Engine
@@ -40,14 +41,6 @@ def write(folder: Path, text: str) -> None:
 
 def causes(project: Project) -> list[str]:
     return [str(each.cause) for each in History.of(project.root / ".palisade").entries()]
-
-
-async def eventually(holds: Any) -> None:
-    for _ in range(500):
-        if holds():
-            return
-        await asyncio.sleep(0.02)
-    pytest.fail("it never came to that")
 
 
 def test_a_shadow_changes_nothing_but_what_is_reported(project: Project, following: Path) -> None:

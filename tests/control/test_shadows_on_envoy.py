@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from typing import Any
 
@@ -10,10 +9,10 @@ import httpx
 import jwt
 import jwt.algorithms
 import pytest
-from control_helpers import ALLOW, NEXT, SUM, Project, put, run
+from control_helpers import ALLOW, NEXT, SUM, Project, put
 from cryptography.hazmat.primitives.asymmetric import ec
 from envoy_helpers import eventually, function, running, settings, settled, spoiled, until
-from shared_helpers import Lines
+from shared_helpers import Lines, beside, run
 
 from palisade.control import admin, announced
 from palisade.control.engine import Engine
@@ -170,16 +169,14 @@ def test_edits_of_both_under_traffic_fail_no_request_and_never_enforce_the_shado
     async def session() -> None:
         async with running(project, "hello") as (engine, _, client, _):
             await until(client, "/open", 200)
-            flowing = asyncio.create_task(traffic(client))
-            for turn in range(4):
-                denied = f'package palisade.identity\nallow if input.parsed_path == ["shadow"]\n# {turn}\n'
-                await engine.set_shadow(put(project, denied))
-                project.open_path(f"/new{turn}")
-                await until(client, f"/new{turn}", 200)
-            await engine.set_shadow(None)
-            await settled(engine)
-            flowing.cancel()
-            await asyncio.gather(flowing, return_exceptions=True)
+            async with beside(traffic(client)):
+                for turn in range(4):
+                    shadow = 'package palisade.identity\nallow if input.parsed_path == ["shadow"]\n'
+                    await engine.set_shadow(put(project, f"{shadow}# {turn}\n"))
+                    project.open_path(f"/new{turn}")
+                    await until(client, f"/new{turn}", 200)
+                await engine.set_shadow(None)
+                await settled(engine)
         assert set(seen) == {(200, 403)}
 
     run(session())

@@ -11,10 +11,10 @@ import httpx
 import jwt
 import jwt.algorithms
 import pytest
-from control_helpers import ALLOW, Project, run
+from control_helpers import ALLOW, Project
 from cryptography.hazmat.primitives.asymmetric import ec
 from envoy_helpers import client_for, eventually, function, running, settings, until
-from shared_helpers import Lines, free_port
+from shared_helpers import Lines, beside, free_port, run
 
 from palisade.control import announced
 from palisade.control.engine import Engine
@@ -36,16 +36,14 @@ def test_edits_take_effect_under_traffic_and_no_request_fails(project: Project) 
         async with running(project, "hello", sink=sink) as (_, _, client, _):
             await until(client, "/open", 200)
             await until(client, "/new", 403)
-            flowing = asyncio.create_task(traffic(client))
-            for turn in range(5):
-                project.open_path(f"/new{turn}")
-                await until(client, f"/new{turn}", 200)
-                project.allow.write_text(ALLOW + "\nallow if x\n")  # broken: changes nothing
-                await asyncio.sleep(0.1)
-                assert (await client.get(f"/new{turn}")).status_code == 200
-            await eventually(lambda: len(seen) > 20)
-            flowing.cancel()
-            await asyncio.gather(flowing, return_exceptions=True)
+            async with beside(traffic(client)):
+                for turn in range(5):
+                    project.open_path(f"/new{turn}")
+                    await until(client, f"/new{turn}", 200)
+                    project.allow.write_text(ALLOW + "\nallow if x\n")  # broken: changes nothing
+                    await asyncio.sleep(0.1)
+                    assert (await client.get(f"/new{turn}")).status_code == 200
+                await eventually(lambda: len(seen) > 20)
         assert set(seen) == {200}
 
     run(session())
@@ -67,16 +65,14 @@ def test_a_rollback_takes_effect_under_traffic_and_no_request_fails(project: Pro
             await until(client, "/open", 200)
             project.open_path("/new")
             await until(client, "/new", 200)
-            flowing = asyncio.create_task(traffic(client))
-            for _ in range(3):
-                back = await engine.releases.rollback()
-                await until(client, "/new", 403)
-                assert status(engine)["functions"]["hello"]["offered"] == back.revision
-                await engine.releases.resume()
-                await until(client, "/new", 200)
-            await eventually(lambda: len(seen) > 20)
-            flowing.cancel()
-            await asyncio.gather(flowing, return_exceptions=True)
+            async with beside(traffic(client)):
+                for _ in range(3):
+                    back = await engine.releases.rollback()
+                    await until(client, "/new", 403)
+                    assert status(engine)["functions"]["hello"]["offered"] == back.revision
+                    await engine.releases.resume()
+                    await until(client, "/new", 200)
+                await eventually(lambda: len(seen) > 20)
         assert set(seen) == {200}
 
     run(session())

@@ -6,7 +6,8 @@ import os
 import stat
 
 import pytest
-from control_helpers import SETTINGS, Project, run
+from control_helpers import SETTINGS, Project
+from shared_helpers import run
 
 from palisade.control import admin, announced
 from palisade.control.engine import Engine

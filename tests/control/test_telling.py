@@ -14,11 +14,11 @@ from urllib.parse import unquote
 import httpx
 import pytest
 from aiohttp import web
-from control_helpers import Project, run
+from control_helpers import Project
 from envoy_helpers import eventually, function, until
 from hypothesis import given
 from hypothesis import strategies as st
-from shared_helpers import Lines
+from shared_helpers import Lines, run
 from test_explaining import children
 
 from palisade.control.engine import Engine

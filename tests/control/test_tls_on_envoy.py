@@ -8,9 +8,9 @@ from pathlib import Path
 
 import httpx
 import pytest
-from control_helpers import Project, run
+from control_helpers import Project
 from envoy_helpers import eventually, function
-from shared_helpers import Lines
+from shared_helpers import Lines, run
 
 from palisade.control.engine import Engine
 from palisade.control.sidecars import Sidecars
@@ -59,11 +59,12 @@ async def status_of(sidecars: Sidecars, context: ssl.SSLContext, path: str = "/"
 
 
 async def becomes(sidecars: Sidecars, context: ssl.SSLContext, wanted: int) -> None:
-    for _ in range(500):
-        if await status_of(sidecars, context) == wanted:
-            return
+    clock = asyncio.get_running_loop().time
+    deadline = clock() + 60
+    while (status := await status_of(sidecars, context)) != wanted:
+        if clock() > deadline:
+            pytest.fail(f"the answer is still {status}, never {wanted}")
         await asyncio.sleep(0.01)
-    pytest.fail(f"the answer was never {wanted}")
 
 
 def test_a_function_knows_another_by_its_sidecars_certificate(project: Project) -> None:

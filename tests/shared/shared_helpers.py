@@ -5,12 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-from collections.abc import Callable, Iterator
-from typing import Any
+import traceback
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager
+from types import FrameType
+from typing import Any, TypeVar
 
 import pytest
 
 from palisade.decide.sink import UNBOUNDED
+
+T = TypeVar("T")
 
 
 class Lines:
@@ -34,7 +39,7 @@ class Lines:
         """Nothing is open."""
 
 
-async def eventually(holds: Callable[[], object], seconds: float = 15.0) -> None:
+async def eventually(holds: Callable[[], object], seconds: float = 30.0) -> None:
     """Returns as soon as that holds, and fails the test where it does not in time."""
     clock = asyncio.get_running_loop().time
     deadline = clock() + seconds
@@ -42,6 +47,52 @@ async def eventually(holds: Callable[[], object], seconds: float = 15.0) -> None
         if clock() > deadline:
             pytest.fail("it never came to that")
         await asyncio.sleep(0.02)
+
+
+def run(session: Coroutine[Any, Any, T], seconds: float = 120.0) -> T:
+    """Runs what a test does. Where that hangs, the test fails with where each task of it stands."""
+
+    async def bounded() -> T:
+        playing = asyncio.create_task(session, name="the test")
+        done, _ = await asyncio.wait([playing], timeout=seconds)
+        if not done:
+            here = asyncio.current_task()
+            told = "\n".join(standing(each) for each in asyncio.all_tasks() if each is not here)
+            playing.cancel()
+            await asyncio.wait([playing], timeout=10)
+            pytest.fail(f"not done after {seconds:.0f} s:\n{told}")
+        return await playing
+
+    return asyncio.run(bounded())
+
+
+def standing(task: asyncio.Task[Any]) -> str:
+    """The name of a task and the lines in which it waits, the innermost last. `Task.get_stack` has only the
+    outermost."""
+    frames: list[tuple[FrameType, int]] = []
+    at: Any = task.get_coro()
+    while at is not None:
+        frame = getattr(at, "cr_frame", None) or getattr(at, "gi_frame", None)
+        if frame is not None:
+            frames.append((frame, frame.f_lineno))
+        at = getattr(at, "cr_await", None) or getattr(at, "gi_yieldfrom", None)
+    return f"{task.get_name()}:\n" + "".join(traceback.StackSummary.extract(frames).format())
+
+
+@asynccontextmanager
+async def beside(*flows: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """What goes on while the block runs, and ends with it. Where one fails, the block ends at once, and the
+    test with that error: what the block waits for would never come."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(each, name=each.__qualname__) for each in flows]
+            yield
+            for task in tasks:
+                task.cancel()
+    except BaseExceptionGroup as several:
+        if len(several.exceptions) > 1:
+            raise
+        raise several.exceptions[0] from None
 
 
 def free_port() -> int:

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
+from shared_helpers import run
 
 from palisade.decide.ids import id_of
 from palisade.decide.service import Evaluation
@@ -67,7 +68,7 @@ def on_envoy(rig: Any, make_revision: Any, until: Any, play: Any, **settings: An
         events: list[dict[str, Any]] = rig.sink.entries
         return events
 
-    return asyncio.run(scenario())
+    return run(scenario())
 
 
 async def _in_force(client: httpx.AsyncClient) -> bool:
@@ -183,7 +184,7 @@ def test_what_a_sidecar_gave_up_is_told_to_the_engine_once(rig: Any, make_revisi
             assert rig.access.unlogged["hello"] == spool.given_up.count
             assert len(rig.sink.entries) + spool.given_up.count == asked + 1
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 def test_what_was_given_up_is_told_where_nothing_else_waits(rig: Any, make_revision: Any, until: Any) -> None:
@@ -204,7 +205,7 @@ def test_what_was_given_up_is_told_where_nothing_else_waits(rig: Any, make_revis
             await rig.engine(make_revision("r1", RULES))
             await until(lambda: rig.access.unlogged["hello"] == lost, 20)
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 def nanoseconds_of(timestamp: str) -> int:

@@ -10,6 +10,7 @@ from typing import Any
 import grpc.aio
 import httpx
 import pytest
+from shared_helpers import run
 
 from palisade_sidecar.settings import Address
 
@@ -42,7 +43,7 @@ def test_a_grpc_function_is_spoken_to_in_http2(rig: Any, make_revision: Any, unt
                 assert refused is grpc.StatusCode.PERMISSION_DENIED
         await server.stop(None)
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 def test_a_websocket_is_decided_once_and_passed_through(rig: Any, make_revision: Any, until: Any) -> None:
@@ -78,7 +79,7 @@ def test_a_websocket_is_decided_once_and_passed_through(rig: Any, make_revision:
         paths = [event["input"]["parsed_path"] for event in rig.sink.entries]
         assert paths.count(["socket"]) == 1
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 async def pipelined(address: Address, paths: list[str]) -> list[int]:
@@ -115,7 +116,7 @@ def test_pipelined_requests_are_decided_each_by_itself(
             assert len(found) == len(paths) or 403 in found, "without a denial, none is cut off"
             assert [each["path"] for each in rig.function.requests] == ["/ok"] * found.count(200)
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 def test_a_function_that_closes_its_connections_costs_no_request(
@@ -142,4 +143,4 @@ def test_a_function_that_closes_its_connections_costs_no_request(
             assert set(statuses) == {200}
         upstream.close()
 
-    asyncio.run(scenario())
+    run(scenario())

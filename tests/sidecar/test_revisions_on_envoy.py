@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
+from shared_helpers import beside, run
 
 ALLOW_OK = {"/ok": "allow", "/ask": "residual"}
 
@@ -23,7 +24,7 @@ def test_without_an_engine_the_sidecar_listens_and_answers_503(rig: Any) -> None
             assert "no policy yet" in response.text
         assert rig.function.requests == []
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 @pytest.mark.parametrize(
@@ -59,7 +60,7 @@ def test_a_revision_that_arrived_in_part_lets_nothing_pass_that_is_not_decided(
             await until(lambda: _is(client, "/ok", 200))
             await until(lambda: _is(client, "/ask", 200))
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 async def _is(client: httpx.AsyncClient, path: str, expected: int) -> bool:
@@ -75,19 +76,18 @@ def test_an_update_under_load_drops_no_request_and_closes_no_connection(
             await until(lambda: _is(client, "/ok", 200))
             reader, writer = await _connect(client)
             seen: list[int] = []
-            flow = asyncio.create_task(_flow(client, seen))
-            for number in range(1, 11):
-                opened = {} if number % 2 == 0 else {"/new": "allow"}
-                await rig.push(make_revision(f"r{number}", ALLOW_OK | opened))
-                await until(lambda want=200 if opened else 403: _is(client, "/new", want))
-                await asyncio.sleep(0.02)
-            flow.cancel()
+            async with beside(_flow(client, seen)):
+                for number in range(1, 11):
+                    opened = {} if number % 2 == 0 else {"/new": "allow"}
+                    await rig.push(make_revision(f"r{number}", ALLOW_OK | opened))
+                    await until(lambda want=200 if opened else 403: _is(client, "/new", want))
+                    await asyncio.sleep(0.02)
             assert set(seen) == {200}
             assert len(seen) > 20
             assert await _exchange(reader, writer) == b"HTTP/1.1 200 OK\r\n"  # opened before all updates
             writer.close()
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 async def _connect(client: httpx.AsyncClient) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -115,25 +115,24 @@ def test_native_decisions_survive_the_engine_and_its_return(rig: Any, make_revis
         await rig.engine(make_revision("r1", ALLOW_OK))
         async with rig.sidecar() as (sidecar, client):
             await until(lambda: _is(client, "/ask", 200))
-            seen: list[int] = []
-            flow = asyncio.create_task(_flow(client, seen))
-            await rig.kill_engine()
-            await until(lambda: _is(client, "/ask", 403))
-            await asyncio.sleep(1.2)
-            await until(lambda: not sidecar.status.connected)
-            assert await status(client, "/ok") == 200
-            assert await status(client, "/no") == 403
-            await rig.engine(make_revision("r1", ALLOW_OK))
-            await until(lambda: _is(client, "/ask", 200))
             await until(lambda: sidecar.status.connected)
-            await rig.push(make_revision("r2", {"/ok": "allow"}))
-            await until(lambda: _is(client, "/ask", 403))
-            flow.cancel()
+            seen: list[int] = []
+            async with beside(_flow(client, seen)):
+                await rig.kill_engine()
+                await until(lambda: _is(client, "/ask", 403))
+                await until(lambda: not sidecar.status.connected)
+                assert await status(client, "/ok") == 200
+                assert await status(client, "/no") == 403
+                await rig.engine(make_revision("r1", ALLOW_OK))
+                await until(lambda: _is(client, "/ask", 200))
+                await until(lambda: sidecar.status.connected)
+                await rig.push(make_revision("r2", {"/ok": "allow"}))
+                await until(lambda: _is(client, "/ask", 403))
             assert set(seen) == {200}
             made.append(len(seen) + 1)
 
     made: list[int] = []
-    asyncio.run(scenario())
+    run(scenario())
     paths = [event["input"]["attributes"]["request"]["http"]["path"] for event in rig.sink.entries]
     # The one under way when the flow ended may be among them.
     assert paths.count("/ok") - made[0] in (0, 1), "what was decided meanwhile is in the log too, once"
@@ -153,4 +152,4 @@ def test_a_renewed_certificate_is_taken_up(rig: Any, make_revision: Any, until: 
             trusted.save(rig.folder / "credentials")
             await until(lambda: _is(client, "/ok", 200))
 
-    asyncio.run(scenario())
+    run(scenario())

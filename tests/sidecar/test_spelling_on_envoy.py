@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
+from shared_helpers import run
 
 from palisade.decide.service import Evaluation
 from palisade.testing.equivalence.http2 import Http2Connection
@@ -62,7 +63,7 @@ def play(
                 found.append((status, shown.inputs[-1] if shown.inputs else None, seen))
             return found
 
-    return asyncio.run(scenario())
+    return run(scenario())
 
 
 async def _in_force(client: httpx.AsyncClient) -> bool:
@@ -165,7 +166,7 @@ def test_what_http2_can_spell(rig: Any, make_revision: Any, until: Any) -> None:
             connection.close()
             return answer.status
 
-    assert asyncio.run(scenario()) == 200
+    assert run(scenario()) == 200
     http = shown.inputs[-1]
     assert (http["host"], http["scheme"], http["headers"]["cookie"]) == ("a.test", "http", "a=1; b=2")
     assert http["headers"]["x-a"] == "1"

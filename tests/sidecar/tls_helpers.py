@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from shared_helpers import run
+
 from palisade.decide.service import Evaluation
 from palisade.testing.certificates import Pair, TestAuthority, client_context
 from palisade_sidecar.settings import Address, Tls
@@ -88,7 +90,7 @@ async def ready(rig: Any, address: Address, context: ssl.SSLContext, until: Any)
 def play(rig: Any, make_revision: Any, tls: Tls, scenario: Callable[[Address], Any]) -> None:
     """Runs a scenario against a sidecar that has its revision."""
 
-    async def run() -> None:
+    async def playing() -> None:
         rig.evaluator = lambda function, document: Evaluation(
             {"allowed": True, "headers": {"x-seen": document["attributes"]["source"].get("principal", "-"),
                                           "x-peer": document.get("peer", "-"),
@@ -99,4 +101,4 @@ def play(rig: Any, make_revision: Any, tls: Tls, scenario: Callable[[Address], A
         async with rig.sidecar(tls=tls) as (sidecar, _):
             await scenario(sidecar.status.listen)
 
-    asyncio.run(run())
+    run(playing())

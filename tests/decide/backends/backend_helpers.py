@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -54,11 +53,3 @@ async def fails_with(backend: Backend, revision: Revision, code: str, *, status:
         await decide(backend, revision, {"n": 1})
     assert (raised.value.code, raised.value.status) == (code, status)
     return raised.value.message
-
-
-def run(session: Coroutine[Any, Any, None]) -> None:
-    async def bounded() -> None:
-        async with asyncio.timeout(60):
-            await session
-
-    asyncio.run(bounded())

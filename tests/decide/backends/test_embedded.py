@@ -6,7 +6,8 @@ import inspect
 from dataclasses import replace
 
 import pytest
-from backend_helpers import Set, decide, run
+from backend_helpers import Set, decide
+from shared_helpers import run
 
 from palisade.decide.backends.embedded import EmbeddedBackend
 from palisade.rego import EvalError, Network

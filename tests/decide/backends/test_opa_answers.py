@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from backend_helpers import Set, fails_with, run
+from backend_helpers import Set, fails_with
+from shared_helpers import run
 
 from palisade import rego
 from palisade.decide.backends.opa import OpaBackend

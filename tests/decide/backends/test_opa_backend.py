@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from backend_helpers import Set, decide, fails_with, run
+from backend_helpers import Set, decide, fails_with
 from opa_process import Opa
+from shared_helpers import eventually, run
 
 from palisade import rego
 from palisade.decide.backends import backend_of
@@ -33,14 +34,6 @@ allow := {"allowed": false} if input.b
 def backend(opa: Opa, state: Path, **more: Any) -> OpaBackend:
     # A test machine may be busy: only where the time counts is it short.
     return OpaBackend(OpaSettings(opa.url, **{"timeout": 5.0, **more}), state)
-
-
-async def eventually(holds: Callable[[], object]) -> None:
-    for _ in range(160):
-        if holds():
-            return
-        await asyncio.sleep(0.05)
-    pytest.fail("it never came to that")
 
 
 async def recovers(asked: Callable[[], Awaitable[Any]], seconds: float = 8) -> Any:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
 import pytest
 from aiohttp import web
-from backend_helpers import run
 from opa_process import Opa
-from shared_helpers import Lines
+from shared_helpers import Lines, eventually, run
 
 from palisade.control.engine import Engine
 from palisade.control.metrics import render
@@ -65,20 +64,13 @@ backend: {{opa: '{opa.url}'}}
 
 
 async def until(client: httpx.AsyncClient, word: str, status: int) -> httpx.Response:
-    for _ in range(400):
-        answer = await client.get("/", headers={"x-word": word})
-        if answer.status_code == status:
-            return answer
+    clock = asyncio.get_running_loop().time
+    deadline = clock() + 60
+    while (answer := await client.get("/", headers={"x-word": word})).status_code != status:
+        if clock() > deadline:
+            pytest.fail(f"{word} is still answered with {answer.status_code}, never with {status}")
         await asyncio.sleep(0.02)
-    pytest.fail(f"{word} was never answered with {status}")
-
-
-async def eventually(holds: Callable[[], object]) -> None:
-    for _ in range(200):
-        if holds():
-            return
-        await asyncio.sleep(0.05)
-    pytest.fail("it never came to that")
+    return answer
 
 
 def test_opa_decides_what_is_residual(opa: Opa, tmp_path: Path) -> None:

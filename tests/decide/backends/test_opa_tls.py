@@ -8,11 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from backend_helpers import Set, decide, fails_with, run
+from backend_helpers import Set, decide, fails_with
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from opa_process import Opa
+from shared_helpers import run
 
 from palisade.decide.backends import backend_of
 from palisade.decide.backends.interface import BackendSetupError
