@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import ssl
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from typing import Any
 
 import httpx
 import pytest
+from shared_helpers import NO_TLS, free_port
 
 PALISADE = str(Path(sys.executable).with_name("palisade"))
 
@@ -53,13 +53,10 @@ def upstream() -> Iterator[str]:
 def project(tmp_path: Path, upstream: str) -> Path:
     (tmp_path / "policies").mkdir()
     (tmp_path / "policies" / "allow.rego").write_text(ALLOW)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     (tmp_path / "palisade.yaml").write_text(
         "policies: ./policies\n"
         f"functions: {{hello: {{upstream: '{upstream}', listen: '127.0.0.1:0'}}}}\n"
-        f"engine: {{listen: '127.0.0.1:{port}', admin: '127.0.0.1:0'}}\n"
+        f"engine: {{listen: '127.0.0.1:{free_port()}', admin: '127.0.0.1:0'}}\n"
     )
     return tmp_path
 
@@ -74,25 +71,25 @@ def started(project: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
         finally:
             if process.poll() is None:
                 process.send_signal(signal.SIGINT)
-            process.wait(20)
+            process.wait(60)
 
 
 def status(project: Path) -> dict[str, Any]:
     """What the engine tells of itself; empty where none runs."""
     try:
         address = (project / ".palisade" / "addresses" / "engine-admin").read_text().strip()
-        return httpx.get(f"http://{address}/status", trust_env=False).json()
+        return httpx.get(f"http://{address}/status", verify=NO_TLS, trust_env=False).json()
     except (OSError, httpx.HTTPError):
         return {}
 
 
-def eventually(ask: Callable[[], Any], what: str, seconds: float = 20) -> Any:
+def eventually(ask: Callable[[], Any], what: str, seconds: float = 60) -> Any:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         found = ask()
         if found:
             return found
-        time.sleep(0.1)
+        time.sleep(0.03)
     pytest.fail(f"never came: {what}")
 
 
@@ -111,7 +108,7 @@ def status_ends(project: Path, *options: str) -> int:
 
 
 def answer(address: str, path: str) -> int:
-    return httpx.get(f"http://{address}{path}", trust_env=False, timeout=10).status_code
+    return httpx.get(f"http://{address}{path}", verify=NO_TLS, trust_env=False, timeout=30).status_code
 
 
 def test_serve_and_sidecar_are_the_halves_of_up(project: Path) -> None:
@@ -141,7 +138,7 @@ def test_serve_and_sidecar_are_the_halves_of_up(project: Path) -> None:
                 assert "hello: the engine at" in told.read_text()
                 assert "is out of reach" in told.read_text()
             sidecar.send_signal(signal.SIGTERM)
-            assert sidecar.wait(20) == 0
+            assert sidecar.wait(60) == 0
             with pytest.raises(httpx.ConnectError):
                 answer(address, "/open")
     decisions = [
@@ -172,7 +169,7 @@ def test_up_ends_everything_that_it_started(project: Path) -> None:
         log = project / ".palisade" / "decisions.jsonl"
         eventually(lambda: log.exists() and "allow.rego:5" in log.read_text(), "a logged decision")
         up.send_signal(signal.SIGINT)
-        assert up.wait(20) == 0
+        assert up.wait(60) == 0
     for child in children:
         with pytest.raises(ProcessLookupError):
             os.kill(int(child), 0)
@@ -185,7 +182,7 @@ def test_up_ends_everything_that_it_started(project: Path) -> None:
 def test_a_second_engine_says_what_is_in_its_way(project: Path) -> None:
     with started(project, "serve"):
         eventually(lambda: status(project), "the engine's status")
-        second = subprocess.run([PALISADE, "serve"], cwd=project, capture_output=True, text=True, timeout=30)
+        second = subprocess.run([PALISADE, "serve"], cwd=project, capture_output=True, text=True, timeout=60)
     assert second.returncode == 4
     assert "is another engine running there?" in second.stderr
     assert "Traceback" not in second.stderr

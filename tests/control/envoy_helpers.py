@@ -13,7 +13,7 @@ import httpx
 import pytest
 from aiohttp import web
 from control_helpers import Project
-from shared_helpers import Lines, eventually
+from shared_helpers import NO_TLS, Lines, eventually
 
 from palisade.control.engine import Engine
 from palisade.control.sidecars import Sidecars
@@ -51,7 +51,7 @@ def settings(upstream: str, engine_port: int, *names: str) -> str:
 def client_for(sidecars: Sidecars, name: str) -> httpx.AsyncClient:
     """Patient: a busy machine may keep an answer waiting for seconds."""
     url = f"http://{sidecars.statuses[name].listen}"
-    return httpx.AsyncClient(base_url=url, trust_env=False, timeout=60)
+    return httpx.AsyncClient(base_url=url, verify=NO_TLS, trust_env=False, timeout=60)
 
 
 async def until(client: httpx.AsyncClient, path: str, status: int, **more: Any) -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import socket
+import ssl
 import traceback
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from types import FrameType
 from typing import Any, TypeVar
 
@@ -16,6 +19,10 @@ import pytest
 from palisade.decide.sink import UNBOUNDED
 
 T = TypeVar("T")
+
+NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""For clients of httpx that never use TLS, many of which are made: by default each reads the authorities of
+the machine, which takes it 20 ms of processor time, a hundred times all else."""
 
 
 class Lines:
@@ -96,7 +103,19 @@ async def beside(*flows: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that nobody has now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port of 127.0.0.1 that nobody has now. It is below those of clients: the kernel gives one of these to
+    any connection while who is to have it is being started anew."""
+    ports = random.SystemRandom().sample(range(10_000, _first_of_clients()), 1_000)
+    for port in ports:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    pytest.fail("no port is free")
+
+
+def _first_of_clients() -> int:
+    return int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])

@@ -23,7 +23,7 @@ from envoy.extensions.filters.http.rbac.v3 import rbac_pb2
 from envoy.extensions.filters.http.set_filter_state.v3 import set_filter_state_pb2
 from envoy.type.matcher.v3 import http_inputs_pb2
 from google.protobuf import json_format
-from shared_helpers import Lines, free_port
+from shared_helpers import NO_TLS, Lines, free_port
 
 from palisade.control.listener import Listener
 from palisade.decide.access import AccessLog
@@ -197,7 +197,7 @@ class Rig:
         sidecar = Sidecar(settings, concurrency=2)
         try:
             listen = await sidecar.start()
-            async with httpx.AsyncClient(base_url=f"http://{listen}", timeout=5) as client:
+            async with httpx.AsyncClient(base_url=f"http://{listen}", verify=NO_TLS, timeout=30) as client:
                 yield sidecar, client
         finally:
             await sidecar.stop()
