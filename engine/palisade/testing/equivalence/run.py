@@ -82,8 +82,9 @@ def verify(
         deadline = None if seconds is None else began + seconds
         report.difference = _round(bed, report, first + number, min(left, ROUND), deadline, progress)
         number += 1
-    for error, failing in list(report.tally.failing.items())[:_MOST_ERRORS]:
-        report.tally.failing[error] = _smallest_failing(bed, subject, error, failing)
+    if report.difference is None:
+        for error, failing in list(report.tally.failing.items())[:_MOST_ERRORS]:
+            report.tally.failing[error] = _smallest_failing(bed, subject, error, failing)
     report.seconds = time.monotonic() - began
     return report
 
