@@ -200,6 +200,9 @@ def test_a_broken_edit_is_shown_with_its_line(project: Path) -> None:
         assert "policies/allow.rego:7:10: rego_unsafe_var_error: var x is unsafe" in shown.stdout
         (project / "policies" / "allow.rego").write_text(ALLOW)
         eventually(lambda: status(project)["healthy"], "the end of the error")
+        (project / "policies" / "allow.rego").write_text(ALLOW + "\nallow if data.grants\n")
+        warned = "policies/allow.rego:7:10: unresolved_reference: data.grants is undefined"
+        eventually(lambda: warned in (project / "serve.out").read_text(), "the warning")
     told = (project / "serve.out").read_text()
     assert "1 error: revision" in told
     assert f"no errors: revision {state['revision']['id']} stays in force" in told

@@ -205,3 +205,35 @@ def test_a_broken_edit_leaves_nothing_to_the_collector(project: Project, wrong: 
         assert read(project.file, Known(revision)).errors
 
     assert _left_by(edit) == []
+
+
+def test_a_reading_tells_what_of_an_edit_nothing_defines(project: Project) -> None:
+    """With the edit that brings it, and not with one far from it; so does one of data, and one that takes a
+    name away."""
+    known = Known()
+    other = project.allow.parent / "other.rego"
+    data = project.allow.parent / "data.json"
+
+    def warned(text: str) -> list[str]:
+        nonlocal known
+        project.allow.write_text(ALLOW + text)
+        reading = read(project.file, known)
+        assert not reading.errors
+        known = Known(reading.revision)
+        return [each.message.split()[0] for each in reading.warnings]
+
+    data.write_text('{"grants": {}}')
+    other.write_text("package other\n\nused := 1\n")
+    misspelt = "\nallow if data.identity.grnats\n"
+    assert warned(misspelt + RULES) == ["data.identity.grnats"]
+    assert warned(misspelt + RULES + "\nallow if data.other.used == 1\n") == []
+    assert warned("\nallow if data.identity.grants.x\n\nallow if data.other.used == 1\n") == [
+        "data.identity.grants.x"
+    ]
+    other.write_text("package other\n\nnamed := 1\n")
+    assert warned("\nallow if data.other.used == 1\n") == ["data.other.used"]
+    other.write_text("package other\n\nused := 1\n")
+    data.write_text('{"grants": {"x": 1}}')
+    assert warned("\nallow if data.identity.grants.x\n") == []
+    data.write_text('{"grants": {"y": 1}}')
+    assert warned("\nallow if data.identity.grants.x\n") == ["data.identity.grants.x"]

@@ -97,6 +97,7 @@ def report_reloads(engine: Engine, console: Console | None = None) -> None:
             )
             console.print(f"{moment} {count(len(reload.errors), 'error')}: {kept}", style="bold red")
         elif reload.revision != revision:
+            print_diagnostics(reload.warnings, console, style="yellow")
             console.print(
                 f"{moment} revision {reload.revision} in {reload.seconds * 1000:.0f} ms", style="green"
             )

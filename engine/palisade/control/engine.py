@@ -70,6 +70,8 @@ class Reload:
     errors: tuple[Diagnostic, ...]
     revision: str
     """The revision in force after it; empty where there is none."""
+    warnings: tuple[Diagnostic, ...] = ()
+    """What nothing defines of that which it found changed."""
 
 
 class Engine:
@@ -292,7 +294,7 @@ class Engine:
             errors = (internal_error(self.file, error),)
         self.reloads += 1
         self.failed_reloads += bool(errors)
-        self.last = Reload(datetime.now(UTC), reading.seconds, errors, self._revision)
+        self.last = Reload(datetime.now(UTC), reading.seconds, errors, self._revision, reading.warnings)
         for listener in tuple(self._listeners):
             listener(self.last)
 

@@ -16,7 +16,7 @@ from types import MappingProxyType
 
 from palisade import rego
 from palisade.enforce.envoy import Enforcement, RuleCoverage, Verdict, compile_sidecar
-from palisade.policy import inventory_file, revisions, sets
+from palisade.policy import inventory_file, revisions, sets, warnings
 from palisade.policy.history import RuleCounts
 from palisade.policy.inventory import Inventory
 from palisade.policy.revisions import Revision
@@ -129,6 +129,8 @@ class Reading:
     folders: frozenset[Path]
     candidate: Candidate | None = None
     """None where no shadow is set, or palisade.yaml has errors."""
+    warnings: tuple[Diagnostic, ...] = ()
+    """What of the set, as far as it is not as before, nothing defines."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +155,7 @@ def read(file: Path, known: Known = Known()) -> Reading:
     folders: frozenset[Path] = frozenset()
     revision: Revision | None = None
     errors: tuple[Diagnostic, ...] = ()
+    brought: tuple[Diagnostic, ...] = ()
     inventory: Inventory | None = None
     try:
         inventory = inventory_file.load(file)
@@ -160,6 +163,7 @@ def read(file: Path, known: Known = Known()) -> Reading:
         policy_set = read_set(inventory)
         folders = policy_set.folders
         revision = build(inventory, policy_set, previous)
+        brought = warnings.brought(revision.policy, policy_set, previous.policy if previous else None)
     except sets.PolicySetError as error:
         folders, errors = error.rest.folders, error.errors
     except (SourceError, CompileError) as error:
@@ -174,7 +178,7 @@ def read(file: Path, known: Known = Known()) -> Reading:
         if inventory is not None:
             candidate = read_candidate(known.folder, inventory, known.shadow or revision or previous)
             folders |= candidate.folders
-    return Reading(revision, errors, seconds, paths, folders, candidate)
+    return Reading(revision, errors, seconds, paths, folders, candidate, brought)
 
 
 def read_candidate(folder: Path, inventory: Inventory, previous: Revision | None = None) -> Candidate:
