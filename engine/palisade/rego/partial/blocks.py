@@ -10,6 +10,7 @@ from typing import TypeAlias
 from palisade.rego import ir
 from palisade.rego.errors import NOWHERE
 from palisade.rego.partial.construct import put
+from palisade.rego.partial.flow import NESTING
 from palisade.rego.partial.formula import FALSE, TRUE, Formula
 from palisade.rego.partial.leaving import Guard, Leaving, outside
 from palisade.rego.partial.loops import Loops
@@ -41,8 +42,9 @@ class Blocks(Loops):
         leaving = Leaving(self.builder, live, env)
         worlds: list[World] = [((), env)]
         for index, stmt in enumerate(block.stmts):
-            handler = partial(self._handlers[type(stmt)], self)
-            if isinstance(stmt, NESTING):
+            kind = type(stmt)
+            handler = self._handlers[kind]
+            if kind in NESTING:
                 handler = partial(handler, live=live | self._flow.behind(block, index))
             following: list[World] = []
             for guard, current in worlds:
@@ -66,7 +68,7 @@ class Blocks(Loops):
 
     def _step(
         self,
-        handler: Callable[[ir.AnyStmt, Env], list[Step]],
+        handler: Callable[[Blocks, ir.AnyStmt, Env], list[Step]],
         stmt: ir.AnyStmt,
         guard: Guard,
         env: Env,
@@ -78,14 +80,18 @@ class Blocks(Loops):
         if self._statements > self._bound:
             raise Unsupported("is too much work for partial evaluation", self._where(stmt))
         try:
-            steps = handler(stmt, env)
+            steps = handler(self, stmt, env)
         except Unsupported as trouble:
             if trouble.location is NOWHERE:
                 trouble.location = self._where(stmt)
             raise
         if not (steps and steps[0].condition is TRUE):
             leaving.undefined(guard, steps, env)
+        if len(steps) > 1 and len(guard) > 1:
+            guard = (self.builder.all(guard),)  # once for all of them
         for step in steps:
+            if step.condition is FALSE:
+                continue
             reached = guard if step.condition is TRUE else (*guard, step.condition)
             if step.signal == NEXT:
                 following.append((reached, step.env))
@@ -132,9 +138,6 @@ class Blocks(Loops):
         if ended is not FALSE:
             steps.append(Step(ended, restored(result.rest, stmt.local, base)))
         return steps
-
-
-NESTING = (ir.BlockStmt, ir.NotStmt, ir.ScanStmt, ir.WithStmt)
 
 
 def restored(env: Env, local: int, base: Symbol | None) -> Mapping[int, Symbol]:

@@ -156,7 +156,7 @@ class Executor(Blocks):
 
     def _settle(self) -> None:
         """Lets go of what earlier runs knew and this one did not need."""
-        self._before, self._runs_before = {}, {}
+        self._before, self._runs_before, self._dotted = {}, {}, {}
         self._flow.settle()
         self._failing.settle()
         if not self._first_size:
@@ -324,7 +324,7 @@ class Executor(Blocks):
         def known(env: Env) -> Env:
             return self._envs.setdefault(env_key(env), env)
 
-        steps = [replace(step, env=known(step.env)) for step in result.steps]
+        steps = [Step(step.condition, known(step.env), step.signal, step.parts) for step in result.steps]
         return Result(steps, known(result.rest), result.completed)
 
     def _opaque_block(self, block: ir.Block, env: Env, live: frozenset[int], trouble: Unsupported) -> Result:
@@ -362,7 +362,7 @@ class Executor(Blocks):
     def _label(self, block: ir.Block) -> Location:
         """The place that stands for a block: the head of the rule, where its value is assigned."""
         for stmt in chain(block.stmts, all_stmts(block)):
-            if isinstance(stmt, ir.AssignVarOnceStmt):
+            if type(stmt) is ir.AssignVarOnceStmt:
                 return self._where(stmt)
         return self._where(block.stmts[0]) if block.stmts else NOWHERE
 

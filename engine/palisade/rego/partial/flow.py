@@ -12,12 +12,17 @@ if TYPE_CHECKING:
 
 V = TypeVar("V")
 
+NESTING = frozenset((ir.BlockStmt, ir.NotStmt, ir.ScanStmt, ir.WithStmt))
+"""The statements that hold blocks."""
+
 RESULT = -1
 """Stands for a local that holds what a plan adds to its results."""
 
 
 def stmts_below(stmt: ir.AnyStmt) -> tuple[ir.Block, ...]:
     """The blocks that stand directly in a statement."""
+    if type(stmt) not in NESTING:
+        return ()
     if isinstance(stmt, ir.BlockStmt):
         return stmt.blocks
     return (stmt.block,) if isinstance(stmt, (ir.NotStmt, ir.ScanStmt, ir.WithStmt)) else ()
@@ -37,20 +42,17 @@ def changed(stmt: ir.AnyStmt) -> int | None:
     return None if name is None else getattr(stmt, name)
 
 
-def read(stmt: ir.AnyStmt) -> Iterator[int]:
+def read(stmt: ir.AnyStmt) -> list[int]:
     """The locals that the statement itself needs, without those of blocks in it."""
+    found: list[int] = []
     for name in _READ.get(type(stmt), ()):
         value = getattr(stmt, name)
-        if type(value) is ir.Local:
-            yield value.index
-        elif type(value) is int:
-            yield value
-        elif type(value) is tuple:
-            for item in value:
-                if type(item) is ir.Local:
-                    yield item.index
-                elif type(item) is int:
-                    yield item
+        for item in value if type(value) is tuple else (value,):
+            if type(item) is ir.Local:
+                found.append(item.index)
+            elif type(item) is int:
+                found.append(item)
+    return found
 
 
 _WRITTEN: dict[type, str] = {
@@ -159,7 +161,9 @@ class Liveness:
         leading: set[int] = set()
         can_end = False
         for stmt in block.stmts:
-            needs.update(local for local in read(stmt) if local not in gone)
+            for local in read(stmt):
+                if local not in gone:
+                    needs.add(local)
             for inner in stmts_below(stmt):
                 own = {stmt.key, stmt.value} if isinstance(stmt, ir.ScanStmt) else set[int]()
                 needs.update(self.exposed(inner) - gone - own)
@@ -223,5 +227,6 @@ def all_stmts(block: ir.Block) -> Iterator[ir.AnyStmt]:
     """The statements of the block and of all blocks in it."""
     for stmt in block.stmts:
         yield stmt
-        for inner in stmts_below(stmt):
-            yield from all_stmts(inner)
+        if type(stmt) in NESTING:
+            for inner in stmts_below(stmt):
+                yield from all_stmts(inner)

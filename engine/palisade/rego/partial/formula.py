@@ -213,6 +213,8 @@ class Builder:
 
     def all(self, parts: Iterable[Formula]) -> Formula:
         """The conjunction."""
+        if type(parts) is tuple and len(parts) == 1:
+            return parts[0]
         flat = self._flatten("and", parts, neutral=TRUE, absorbing=FALSE)
         if flat is None:
             return FALSE
@@ -245,9 +247,12 @@ class Builder:
         return list(flat)
 
     def _collect(self, kind: str, flat: list[Formula], *, neutral: Formula, absorbing: Formula) -> Formula:
-        present = set(flat)
-        if any(part.kind == "not" and part.args[0] in present for part in flat):
-            return absorbing
+        present: set[Formula] = set()
+        for part in flat:
+            if part.kind == "not":
+                present = present or set(flat)
+                if part.args[0] in present:
+                    return absorbing
         if not flat:
             return neutral
         if len(flat) == 1:
@@ -304,9 +309,7 @@ def _drop_implied(flat: list[Formula]) -> list[Formula]:
     """Leaves out `Defined(t)` where another part cannot hold unless t is defined."""
     if not any(type(part.atom) is Defined for part in flat):
         return flat
-    implied: set[Term] = set()
-    for part in flat:
-        implied |= part.beside
+    implied: set[Term] = set().union(*(part.beside for part in flat))
     return [part for part in flat if not (type(part.atom) is Defined and part.atom.term in implied)]
 
 
@@ -345,7 +348,12 @@ def _beside(term: Term) -> frozenset[Term]:
     if isinstance(term, Apply):
         return frozenset().union(*map(_needed, term.args))
     if isinstance(term, Input):
-        return frozenset(Input(term.path[:length]) for length in range(len(term.path)))
+        # The terms above are the same objects for all that stand below them: sets of these are put together
+        # for each rule, and need not ask whether terms are equal then.
+        found: frozenset[Term] = frozenset()
+        for length in range(len(term.path)):
+            found = _with_beside(Input(term.path[:length]))
+        return found
     if isinstance(term, Element):
         source, loop, keys = term.source, term.loop, term.of_keys
         return frozenset(Element(source, loop, keys, term.path[:length]) for length in range(len(term.path)))

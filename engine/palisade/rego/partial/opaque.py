@@ -83,7 +83,8 @@ def _answers_true(block: ir.Block, result: int) -> bool:
         return True
     for stmt in all_stmts(block):
         if changed(stmt) == result:
-            if not isinstance(stmt, ir.AssignVarOnceStmt) or stmt.source != ir.Bool(True):
+            source = stmt.source if isinstance(stmt, ir.AssignVarOnceStmt) else None
+            if not isinstance(source, ir.Bool) or not source.value:
                 return False
         elif written(stmt) == result:
             return False

@@ -16,6 +16,7 @@ from palisade.rego.partial.terms import (
     Apply,
     ArrayOf,
     Gathered,
+    Input,
     Known,
     ObjectOf,
     Overlay,
@@ -27,6 +28,9 @@ from palisade.rego.partial.terms import (
 from palisade.rego.partial.walks import Walks
 from palisade.rego.partial.worlds import ERROR, NEXT, RETURN, Env, Step, Unsupported
 from palisade.rego.values import UNDEFINED, Set, Value, key, number
+
+_MOST_DOTTED = 10_000
+"""So many look-ups of names in environments are remembered."""
 
 
 class Statements(Walks):
@@ -41,6 +45,9 @@ class Statements(Walks):
         super().__init__(given, before)
         self._policy = policy
         self._strings: dict[int, Known] = {}
+        self._dotted: dict[tuple[int, int, int, int], tuple[Env, list[Step]]] = {}
+        """Where constant names lead in the input, by the identity of the environment, which is kept for that.
+        Rules begin in the same one, and most look up the same names first."""
         self._called: set[ir.Func | None] = set()
         """The functions that were called, by what is called too; None for one that there is not."""
         self._final: int | None = None
@@ -173,6 +180,21 @@ class Statements(Walks):
     # Statements: lookups and tests --------------------------------------------------------------------
 
     def _DotStmt(self, stmt: ir.DotStmt, env: Env) -> list[Step]:  # noqa: N802
+        source_at, key_at = stmt.source, stmt.key
+        if type(source_at) is not ir.Local or type(key_at) is not ir.StringIndex:
+            return self._dot(stmt, env)
+        at = id(env), source_at.index, key_at.index, stmt.target
+        known = self._dotted.get(at)
+        if known is not None:
+            return known[1]
+        steps = self._dot(stmt, env)
+        if type(env.get(source_at.index)) is Input:
+            if len(self._dotted) >= _MOST_DOTTED:
+                self._dotted.clear()
+            self._dotted[at] = env, steps
+        return steps
+
+    def _dot(self, stmt: ir.DotStmt, env: Env) -> list[Step]:
         source, part = self._symbol(stmt.source, env), self._symbol(stmt.key, env)
         if source is None or part is None:
             return []
