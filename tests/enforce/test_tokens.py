@@ -318,3 +318,75 @@ def test_the_account_shows_no_secret(stand: Stand) -> None:
     reasons = [each.text for rule in enforcement.coverage for each in rule.reasons]
     assert any("io.jwt" in text for text in reasons)
     assert not any(SECRET in text for text in reasons)
+
+
+def _refused() -> Iterator[tuple[str, bool]]:
+    """Tokens that are not to be taken, and whether Envoy verifies them all the same."""
+    now = int(time.time())
+    base: dict[str, Any] = {
+        "iss": "corp",
+        "aud": "orders",
+        "exp": now + 3600,
+        "role": "guest",
+        "sub": "alice",
+    }
+    for key, alg, more, native in (
+        *(("secret", "HS256", {"exp": exp}, True) for exp in (now - 1, now - 7.5, 0, 1.0)),
+        *(("secret", "HS256", {"exp": exp}, False) for exp in ("soon", None, [now], -5)),
+        *(("secret", "HS256", {"nbf": nbf}, True) for nbf in (now + 600, now + 10**9)),
+        *(("secret", "HS256", {"aud": aud}, True) for aud in ("stock", ["stock"], [], "")),
+        *(("secret", "HS256", {"aud": aud}, False) for aud in (7, None, {"orders": 1})),
+        *(("secret", "HS256", {"iss": iss}, True) for iss in ("corp/", "")),
+        *(("secret", "HS256", {"iss": iss}, False) for iss in (7, None)),
+        *(("secret", "HS512", {}, False), ("wrong", "HS256", {"exp": now - 9}, False)),
+        ("wrong", "HS256", {}, False),
+    ):
+        yield _signed(dumps({**base, **more}), key, alg, "{}"), native
+    for gone in ("aud", "iss"):
+        yield (
+            _signed(
+                dumps({name: value for name, value in base.items() if name != gone}), "secret", "HS256", "{}"
+            ),
+            True,
+        )
+    yield (
+        _signed(dumps({**base, "exp": now - 9}), "secret", "HS256", dumps({"crit": ["exp"], "exp": 1})),
+        False,
+    )
+
+
+def test_what_the_policy_refuses_needs_no_engine(stand: Stand) -> None:
+    """A token that is signed as it must be, but too old or for others: the other rules decide at once."""
+    constraints = dumps({"secret": SECRET, "aud": "orders", "iss": "corp", "alg": "HS256"})
+    rules = f"""
+answer := io.jwt.decode_verify(split(http_request.headers.authorization, " ")[1], {constraints})
+
+allow if {{ answer[0]; answer[2].role == "guest"; startswith(http_request.path, "/guests/") }}
+
+allow if startswith(http_request.path, "/open/")
+
+allow if {{ not answer[0]; startswith(http_request.path, "/forged/") }}
+
+allow if {{ answer == [false, {{}}, {{}}]; startswith(http_request.path, "/refused/") }}
+
+allow if {{ not answer[2].role; answer; startswith(http_request.path, "/nobody/") }}
+
+allow if {{ count(answer) == 3; answer[1] == {{}}; startswith(http_request.path, "/empty/") }}
+"""
+    paths = ("guests", "open", "forged", "refused", "nobody", "empty")
+    asked: dict[str, tuple[Sent, bool]] = {}
+    for number, (token, native) in enumerate(_refused()):
+        for path in (f"/{each}/{number}" for each in paths):
+            asked[path] = Sent("GET", path, (("authorization", f"Bearer {token}"),)), native
+    policy_set = in_memory({"p.rego": HEAD + rules})
+    stand.enforce(policy_set, "envoy/authz/allow", ask=True)
+    wanted = {path: stand.send(request).status for path, (request, _) in asked.items()}
+    stand.log(len(asked))
+    stand.enforce(policy_set, "envoy/authz/allow")
+    seen = {path: stand.send(request).status for path, (request, _) in asked.items()}
+    assert seen == wanted
+    told = {
+        event["input"]["attributes"]["request"]["http"]["path"]: event["palisade"]["decider"] == "native"
+        for event in stand.log(len(asked))
+    }
+    assert told == {path: native for path, (_, native) in asked.items()}

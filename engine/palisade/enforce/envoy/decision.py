@@ -18,12 +18,13 @@ from palisade.enforce.envoy.cases import Cases, Known, RuleCoverage, Stretch
 from palisade.enforce.envoy.context import Notes
 from palisade.enforce.envoy.ends import RESIDUAL, settled
 from palisade.enforce.envoy.lower import Lowering
-from palisade.enforce.envoy.predicate import YES, all_of, negate, text_check
+from palisade.enforce.envoy.predicate import YES, Predicate, all_of, negate, text_check
+from palisade.enforce.envoy.refused import refusable, refused
 from palisade.enforce.envoy.sources import PATH_TEXT
 from palisade.enforce.envoy.tokens import Token, Tokens, calls_on_tokens
 from palisade.enforce.envoy.tree import MAX_LINEAR, Entry, Verdict
 from palisade.rego.errors import NOWHERE, Location
-from palisade.rego.partial import Outcome
+from palisade.rego.partial import Case, Outcome
 from palisade.rego.partial.formula import (
     Exists,
     Formula,
@@ -107,10 +108,52 @@ def decide(
     known = before.known if before is not None else Known()
     lowering = Cases(Lowering(providers, hoisted, tokens, fields), known)
     answers = Answers()
-    entries: list[Entry] = []
     coverage: dict[tuple[Location, Verdict], RuleCoverage] = {}
-    if outcome.error.kind != "false":
-        bounds = lowering.condition(outcome.error).bounds
+    entries = _entries(lowering, outcome.error, cases, answers, coverage)
+    default = Entry(YES, Verdict.DENY, "default")
+    doubts = dict.fromkeys(lowering.notes.doubts)
+    refusals: list[Entry] = []
+    one = refusable(tokens)
+    if one is not None and one[0].doubt in doubts:
+        token, asked = one
+        then = refused(outcome.builder, outcome.error, cases, asked)
+        if then is not None:
+            others = Cases(Lowering(providers, hoisted, Tokens(), fields), Known())
+            found = [*_entries(others, *then, answers, {}), default]
+            found[:0] = (unread(found, RESIDUAL),) if body else ()
+            refusals = [each.under(all_of((each.predicate, token.refused))) for each in found]
+            doubts.update(dict.fromkeys(others.notes.doubts))
+        # What is asked of all tokens comes last: one that is refused is in doubt, too.
+        doubts.pop(token.doubt)
+        refusals.append(_asked(token.doubt))
+    entries[:0] = (
+        *_doubtful(lowering.notes),
+        *map(_asked, doubts),
+        *refusals,
+        *((unread(entries, RESIDUAL),) if body else ()),
+    )
+    told = _doubts(lowering.notes, lowering.condition(outcome.error).notes.reasons)
+    lowered = Lowered(tuple(providers), hoisted, looped, calls, tokens, fields, lowering.known)
+    return Decision(
+        tuple(entries), default, tuple(coverage.values()), answers.given, told, tokens.all, fields, lowered
+    )
+
+
+def _asked(doubt: Predicate) -> Entry:
+    return Entry(doubt, Verdict.RESIDUAL, RESIDUAL)
+
+
+def _entries(
+    lowering: Cases,
+    error: Formula,
+    cases: Sequence[Case],
+    answers: Answers,
+    coverage: dict[tuple[Location, Verdict], RuleCoverage],
+) -> list[Entry]:
+    """The rules for Envoy of a decision's cases. To `coverage` it adds where each is decided."""
+    entries: list[Entry] = []
+    if error.kind != "false":
+        bounds = lowering.condition(error).bounds
         entries.append(Entry(bounds.surely, Verdict.DENY, ERROR))
         entries.append(Entry(all_of((bounds.possibly, negate(bounds.surely))), Verdict.RESIDUAL, RESIDUAL))
     unsure: list[Entry] = []
@@ -134,13 +177,7 @@ def decide(
         if rule.told:
             _cover(coverage, rule.at, rule.coverage)
     entries.extend(unsure)
-    default = Entry(YES, Verdict.DENY, "default")
-    entries[:0] = (*_doubtful(lowering.notes), *((unread(entries, RESIDUAL),) if body else ()))
-    doubts = _doubts(lowering.notes, lowering.condition(outcome.error).notes.reasons)
-    lowered = Lowered(tuple(providers), hoisted, looped, calls, tokens, fields, lowering.known)
-    return Decision(
-        tuple(entries), default, tuple(coverage.values()), answers.given, doubts, tokens.all, fields, lowered
-    )
+    return entries
 
 
 def _cover(
@@ -192,7 +229,6 @@ def _doubtful(notes: Notes) -> list[Entry]:
     if notes.clean:
         unclean = negate(text_check(PATH_TEXT, patterns.regex(paths.CLEAN_PATH)))
         entries.append(Entry(unclean, Verdict.RESIDUAL, RESIDUAL))
-    entries.extend(Entry(doubt, Verdict.RESIDUAL, RESIDUAL) for doubt in notes.doubts)
     return entries
 
 

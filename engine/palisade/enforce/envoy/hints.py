@@ -202,8 +202,8 @@ def of_invisible(term: Symbol) -> str:
 _DOUBTS = (
     (
         "a token is there",
-        "requests with a valid token behind `Bearer `, or with none, are decided natively: only forged and "
-        "foreign tokens cost a call",
+        "requests with a token behind `Bearer ` that is signed as it must be, or with none, are decided "
+        "natively: only forged and foreign tokens cost a call",
     ),
     ("no address of IPv4", "clients with IPv4 are decided natively"),
     ("running second", "times in whole seconds, as issuers write them, are decided natively"),

@@ -111,20 +111,37 @@ class Token:
     @property
     def sound(self) -> Predicate:
         """Envoy has verified the token, and the policy's own verification takes it too."""
-        parts = [self.place.usual, claim_defined(self.claims)]
+        return all_of((*self._signed(), *self._as_constrained(), *(self._times() if self.timed else ())))
+
+    @property
+    def refused(self) -> Predicate:
+        """Envoy has verified the token, and the policy's own verification, one that is `timed`, refuses it
+        for what it says: it is too old or too new, or for others."""
+        times = [self._claim(name) for name in ("exp", "nbf")]
+        numbers = (any_of((negate(claim_defined(each)), claim_kind(each, "number"))) for each in times)
+        wrong = any_of((*self._out_of_time(*times), *map(negate, self._as_constrained())))
+        return all_of((wrong, *self._signed(), *numbers))
+
+    def _signed(self) -> Iterable[Predicate]:
+        """Envoy has verified the token, and its header says nothing by which the policy would not."""
+        yield self.place.usual
+        yield claim_defined(self.claims)
         # OPA knows these names, and none else, for what a header may hold that changes what the token means.
-        parts += [negate(claim_defined(self._head(name))) for name in ("crit", "enc", "cty")]
+        for name in ("crit", "enc", "cty"):
+            yield negate(claim_defined(self._head(name)))
         typ = self._head("typ")
-        parts.append(any_of((negate(claim_defined(typ)), claim_kind(typ, "string"))))
-        parts += self._signatures()
+        yield any_of((negate(claim_defined(typ)), claim_kind(typ, "string")))
+        yield from self._signatures()
+
+    def _as_constrained(self) -> Iterable[Predicate]:
+        """Its algorithm, issuer and audience are what the policy wants."""
         asked = dict(self.constraints)
         if "alg" in asked:
-            parts.append(_is(self._head("alg"), asked["alg"]))
+            yield _is(self._head("alg"), asked["alg"])
         if "iss" in asked:
-            parts.append(_is(self._claim("iss"), asked["iss"]))
+            yield _is(self._claim("iss"), asked["iss"])
         if self.timed:
-            parts += [self._audience(asked.get("aud", "")), *self._times()]
-        return all_of(parts)
+            yield self._audience(asked.get("aud", ""))
 
     def _signatures(self) -> Iterable[Predicate]:
         """Signatures by elliptic curves are as long as they must be: Envoy halves what there is, and so takes
@@ -150,15 +167,21 @@ class Token:
         return found if wanted else any_of((negate(claim_defined(aud)), found))
 
     def _times(self) -> Iterable[Predicate]:
-        """`nbf` is past and `exp` is not, to the second: Envoy's own check leaves a second of skew."""
+        """`nbf` is past and `exp` is not, to the second: Envoy itself hardly looks at them."""
         exp, nbf = self._claim("exp"), self._claim("nbf")
-        now = cel.call("double", cel.call("int", _TIME))
-        next_second = cel.call("double", cel.call("_+_", cel.call("int", _TIME), cel.integer(1)))
-        yield any_of((negate(claim_defined(exp)), cel.check(cel.call("_<=_", next_second, exp.expr))))
-        yield any_of((negate(claim_defined(nbf)), cel.check(cel.call("_<=_", nbf.expr, now))))
+        yield any_of((negate(claim_defined(exp)), cel.check(cel.call("_<=_", _NEXT_SECOND, exp.expr))))
+        yield any_of((negate(claim_defined(nbf)), cel.check(cel.call("_<=_", nbf.expr, _SECOND))))
+
+    @staticmethod
+    def _out_of_time(exp: ClaimSource, nbf: ClaimSource) -> Iterable[Predicate]:
+        """`exp` is past, or `nbf` is not, to the second."""
+        yield cel.check(cel.call("_<=_", exp.expr, _SECOND))
+        yield cel.check(cel.call("_<=_", _NEXT_SECOND, nbf.expr))
 
 
 _TIME = cel.field(cel.name("request"), "time")
+_SECOND = cel.call("double", cel.call("int", _TIME))
+_NEXT_SECOND = cel.call("double", cel.call("_+_", cel.call("int", _TIME), cel.integer(1)))
 
 
 def _is(claim: ClaimSource, text: str) -> Predicate:
