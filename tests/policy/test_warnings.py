@@ -24,9 +24,13 @@ def warned(folder: Path, *, strict: bool = False, **files: str) -> list[tuple[st
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        (f'{HTTP}.metod == "GET"', "undefined ref: input.attributes.request.http.metod"),
-        ('http.header.x == "1"', "undefined ref: data.a.http.header.x"),
-        ("input.attributes.source.address.socket_address.address", "address.socket_address"),
+        (
+            f'{HTTP}.metod == "GET"',
+            "undefined ref: input.attributes.request.http.metod; did you mean method?",
+        ),
+        ('http.header.x == "1"', "undefined ref: data.a.http.header.x; did you mean headers?"),
+        ("input.attributes.source.address.socket_address.address", "did you mean socketAddress?"),
+        (f"{HTTP}.zzz", "; there are id, method, path, host"),
         ('input.parsed_path == "/orders"', "match error"),
         ("input.atributes.request", "input.atributes is undefined in all requests; did you mean input.attri"),
         ("input.identiy.claims.sub", "did you mean input.identity?"),

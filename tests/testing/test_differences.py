@@ -189,7 +189,11 @@ def test_the_input_is_what_a_real_sidecar_delivers(bed: Bed, make_subject: Calla
         'http.headers["x-user"] == "c" }'
     )
     bed.load(subject)
-    asked: list[Request] = []
+    body = (("content-type", "application/json"),)
+    asked = [  # what tells how long a body is
+        Request("POST", "/x", body, body='{"a": "b"}', **sent)
+        for sent in ({}, {"chunked": True}, {"http2": True})
+    ]
     drawn = batches(gather(subject), subject, size=40, variants=2)
 
     @seed(1)

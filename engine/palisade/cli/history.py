@@ -72,7 +72,8 @@ def show(
     console = out()
     for name, value in (_summary(entry) | {"rules": rule_counts(entry.rules)}).items():
         if value not in ("", None, [], False):
-            console.print(f"{name:<10} {', '.join(value) if isinstance(value, list) else value}")
+            told = "yes" if value is True else ", ".join(value) if isinstance(value, list) else value
+            console.print(f"{name:<10} {told}")
     for name, source in _files(entry).items():
         console.print(f"\n# {name}", style="bold")
         print_line(source.rstrip("\n"))
@@ -131,6 +132,7 @@ def _found(entries: tuple[Entry, ...], wanted: str) -> Entry:
 
 def _list(entries: tuple[Entry, ...]) -> None:
     table = Table("revision", "in force since", "by", "modules", "rules", "", box=None, pad_edge=False)
+    table.columns[-1].overflow = "fold"  # a path that is cut is none
     base = next(each for each in reversed(entries) if not each.functions)
     for each in reversed(entries):
         table.add_row(

@@ -6,6 +6,7 @@ with `not` before it allows, and nothing else would say so.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from difflib import get_close_matches
@@ -24,6 +25,10 @@ from palisade.rego.errors import Diagnostic
 UNKNOWN_INPUT: Final = "unknown_input"
 
 _WHERE: Final = f"documents are read from {', '.join(sorted(FILE_NAMES))}, and stand where their folders are"
+
+_CHOICES: Final = re.compile(r"(?<=[\[ ])'(\w+)'(?=[,\]])")
+_KEYS: Final = re.compile(r"\.(\w+)")
+"""The keys that a type error names, as there are and as written."""
 
 _HEADERS: Final = ("attributes", "request", "http", "headers")
 _INPUT: Final = frozenset((*SCHEMA["properties"], "parsed_body", "version"))
@@ -86,8 +91,19 @@ def _unlike_requests(policy: rego.Policy, policy_set: PolicySet) -> list[Diagnos
     except rego.CompileError as error:
         # Rules of the library look at inputs of every shape.
         own = [each for each in error.errors if not library.is_own(each.file)]
-        return [replace(each, code=UNKNOWN_INPUT) for each in own]
+        return [replace(each, code=UNKNOWN_INPUT, hint=_shorter(each)) for each in own]
     return []
+
+
+def _shorter(error: Diagnostic) -> str:
+    """What was likely meant, in place of the list of all keys that there are."""
+    names = _CHOICES.findall(error.hint)
+    if not names:
+        return error.hint
+    keys = _KEYS.findall(error.message)
+    near = (match for key in keys if key not in names for match in get_close_matches(key, names, 1, 0.6))
+    meant = next(near, None)
+    return f"did you mean {meant}?" if meant else f"there are {', '.join(names)}"
 
 
 def _input(policy: rego.Policy, modules: Iterable[ast.Module]) -> Iterator[Diagnostic]:

@@ -75,7 +75,8 @@ def delivered(request: Request, function: str, issuers: Mapping[str, Issuer]) ->
     if request.body:
         http.raw_body = request.body.encode("utf-8", "surrogateescape")
         http.size = len(http.raw_body)
-        http.headers["content-length"] = str(http.size)
+        if not request.chunked and not request.http2:  # nothing tells these how long they are
+            http.headers["content-length"] = str(http.size)
     message.attributes.request.time.GetCurrentTime()
     place = message.attributes.source.address.socket_address
     place.address, place.port_value = request.source, 40_000
