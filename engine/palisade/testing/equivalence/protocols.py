@@ -44,7 +44,8 @@ def over_http2(request: Request, chooser: random.Random, words: Sequence[str]) -
     )[0]
     if chooser.random() < 0.5 and named == [(":authority", "localhost")]:
         named = []
-    found = replace(request, headers=(*named, *_crumbled(others, chooser)), http2=True, trailers=())
+    headers = [*named, *_crumbled(others, chooser)]
+    found = replace(request, headers=tuple(headers), http2=True, trailers=(), chunked=False)
     odd = chooser.random()
     if odd < 0.06:
         return replace(found, headers=(*found.headers, ("te", "trailers")))
