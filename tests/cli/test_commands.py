@@ -99,6 +99,14 @@ class TestCheck:
         (project / "policies" / "b_test.rego").write_text("package b\np if x\n")
         assert run("check", "policies").code == 1
 
+    def test_what_only_a_test_defines_is_not_served(self, run: Run, project: Path) -> None:
+        """The engine refused the set that `check` had passed."""
+        (project / "policies" / "b.rego").write_text("package b\n\np if data.c.f(1)\n")
+        (project / "policies" / "c_test.rego").write_text("package c\n\nf(x) := x\n")
+        ended = run("check", "policies")
+        assert ended.code == 1
+        assert "policies/b.rego:3:6: rego_type_error: undefined function data.c.f" in ended.err
+
     def test_a_careless_providers_document_is_an_error(self, run: Run, project: Path) -> None:
         (project / "policies" / "allow.rego").write_text(ALLOW.replace('["a"]', "[]"))
         ended = run("check", "policies")

@@ -16,8 +16,8 @@ def warned(folder: Path, *, strict: bool = False, **files: str) -> list[tuple[st
     for name, text in files.items():
         (folder / f"{name}.rego").write_text(text)
     loaded = sets.load(folder, shown="p")
-    policy = revisions.compile_set(loaded, tests=True)
-    found = warnings.find(policy, loaded, strict=strict)
+    served, tested = revisions.compile_set(loaded), revisions.compile_set(loaded, tests=True)
+    found = warnings.find(served, tested, loaded, strict=strict)
     return [(each.file, each.row, f"{each.message}; {each.hint}") for each in found]
 
 
@@ -83,6 +83,17 @@ def test_what_is_unused_only_where_it_is_asked_for(tmp_path: Path) -> None:
 def test_a_schema_of_the_input_takes_the_place_of_requests(tmp_path: Path) -> None:
     (tmp_path / "a.rego").write_text("package a\n\nallow if input.attributes.mine\n")
     loaded = sets.load(tmp_path, shown="p")
-    policy = revisions.compile_set(loaded, tests=True)
-    assert warnings.find(policy, loaded, schemas={"input": {"type": "object"}}) == ()
-    assert len(warnings.find(policy, loaded, schemas={"data.x": {"type": "object"}})) == 1
+    policy = revisions.compile_set(loaded)
+    assert warnings.find(policy, policy, loaded, schemas={"input": {"type": "object"}}) == ()
+    assert len(warnings.find(policy, policy, loaded, schemas={"data.x": {"type": "object"}})) == 1
+
+
+def test_what_only_a_test_defines_is_not_there_when_the_set_is_served(tmp_path: Path) -> None:
+    found = warned(tmp_path, a="package a\n\nallow if data.b.c\n", b_test="package b\n\nc := 1\n")
+    assert [(file, row) for file, row, _ in found] == [("p/a.rego", 3)]
+
+
+def test_the_policies_of_this_project_have_none() -> None:
+    loaded = sets.load(Path(__file__).parents[2] / "policies")
+    served, tested = revisions.compile_set(loaded), revisions.compile_set(loaded, tests=True)
+    assert warnings.find(served, tested, loaded, strict=True) == ()

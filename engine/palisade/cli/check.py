@@ -88,18 +88,19 @@ def find(
 
     Where there are errors, warnings are not looked for: one may come of the other.
     """
-    errors, policy_set, policy = _errors(folder, rego_version, known)
+    errors, policy_set, compiled = _errors(folder, rego_version, known)
     modules = len(policy_set.modules) + len(policy_set.tests)
-    if errors or policy is None:
+    if errors or compiled is None:
         return Found(modules, errors)
-    warned = warnings.find(policy, policy_set, schemas=known, strict=strict)
+    warned = warnings.find(*compiled, policy_set, schemas=known, strict=strict)
     return Found(modules, warned) if strict else Found(modules, (), warned)
 
 
 def _errors(
     folder: Path, rego_version: int, known: Mapping[str, Any] | None
-) -> tuple[tuple[Diagnostic, ...], PolicySet, rego.Policy | None]:
-    """Every error of the set, what of it could be read, and the policy where it compiles."""
+) -> tuple[tuple[Diagnostic, ...], PolicySet, tuple[rego.Policy, rego.Policy] | None]:
+    """Every error of the set, what of it could be read, and where it compiles the policies without its tests
+    and with them."""
     unreadable: tuple[Diagnostic, ...] = ()
     try:
         policy_set = sets.load(folder, rego_version=rego_version)
@@ -108,16 +109,18 @@ def _errors(
     try:
         if known:
             _compare(policy_set, known)
-        policy = revisions.compile_set(policy_set, tests=True)
+        tested = revisions.compile_set(policy_set, tests=True)
+        # As the engine does: what only a test defines is not there when the set is served.
+        served = revisions.compile_set(policy_set, previous=tested) if policy_set.tests else tested
         if not unreadable:
-            revisions.read_providers(policy, policy_set)
+            revisions.read_providers(served, policy_set)
     except rego.CompileError as error:
         # What a file that cannot be read defines is missing elsewhere: that is no error of its own.
         found = [each for each in error.errors if not unreadable or each.code == PARSE_ERROR]
         return (*unreadable, *found), policy_set, None
     except SourceError as error:
         return error.errors, policy_set, None
-    return unreadable, policy_set, policy
+    return unreadable, policy_set, (served, tested)
 
 
 def _compare(policy_set: PolicySet, known: Mapping[str, Any]) -> None:

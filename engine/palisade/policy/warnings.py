@@ -36,29 +36,30 @@ _ALIKE = 0.75  # of 1, as difflib compares texts
 
 
 def find(
-    policy: rego.Policy,
+    served: rego.Policy,
+    tested: rego.Policy,
     policy_set: PolicySet,
     *,
     schemas: Mapping[str, Any] | None = None,
     strict: bool = False,
 ) -> tuple[Diagnostic, ...]:
-    """The warnings on a set that was compiled with its tests, in the order of files and places.
+    """The warnings on a set that was compiled as it is served, and with its tests, in the order of places.
 
     `schemas` are those that its author gave (see `schemas.load`): one of the input takes the place of what is
     known of requests. `strict` asks for what is named and never used, too.
     """
-    modules = [each for each in policy.checked.modules if not library.is_own(each.loc.file)]
-    served = [each for each in modules if each.loc.file not in policy_set.tests]
-    tests = [each for each in modules if each.loc.file in policy_set.tests]
-    supplied = unresolved.replaced(policy.checked, served)
-    found = unresolved.find(policy.checked, policy.data, modules=served, supplied=supplied)
-    supplied += unresolved.replaced(policy.checked, tests)
-    found += unresolved.find(policy.checked, policy.data, modules=tests, supplied=supplied)
+    rules = [each for each in served.checked.modules if each.loc.file in policy_set.modules]
+    tests = [each for each in tested.checked.modules if each.loc.file in policy_set.tests]
+    supplied = unresolved.replaced(served.checked, rules)
+    found = unresolved.find(served.checked, served.data, modules=rules, supplied=supplied)
+    supplied += unresolved.replaced(tested.checked, tests)
+    found += unresolved.find(tested.checked, tested.data, modules=tests, supplied=supplied)
     if not schemas or not {"schema", "input"} & schemas.keys():
-        found += _unlike_requests(policy, policy_set)
-        found += _input(policy, served)
+        found += _unlike_requests(served, policy_set)
+        found += _input(served, rules)
     if strict:
-        found += unused.find(policy.checked, modules)
+        found += unused.find(served.checked, rules)
+        found += unused.find(tested.checked, tests)
     return _placed(found)
 
 
