@@ -44,6 +44,21 @@ def test_a_snapshot_does_not_change_with_the_messages_that_it_was_made_of(make: 
         snapshot.resources[CLUSTER]["b"] = cluster  # type: ignore[index]
 
 
+def test_what_did_not_change_is_taken_from_the_snapshot_before(make: Any) -> None:
+    """An edit changes few of many resources: the others need not be hashed and copied again."""
+    before = Snapshot.of("r1", [make.cluster("a"), make.cluster("b"), make.secret("a")])
+    messages = [make.cluster("a"), make.cluster("b", mark="new"), make.secret("a"), make.cluster("c")]
+    after, alone = Snapshot.of("r2", messages, before), Snapshot.of("r2", messages)
+    for url in (CLUSTER, SECRET):
+        assert after.packed(url) == alone.packed(url)
+        assert after.resources[url] == alone.resources[url]
+        bodies = {name: each.body for name, each in after.packed(url).items()}
+        assert bodies == {name: each.body for name, each in alone.packed(url).items()}
+    assert after.packed(CLUSTER)["a"] is before.packed(CLUSTER)["a"]
+    assert after.packed(SECRET)["a"] is before.packed(SECRET)["a"]
+    assert after.packed(CLUSTER)["b"] is not before.packed(CLUSTER)["b"]
+
+
 def test_two_of_one_name_are_refused(make: Any) -> None:
     with pytest.raises(ValueError, match="two Cluster resources are named 'a'"):
         Snapshot.of("r1", [make.cluster("a"), make.cluster("a")])

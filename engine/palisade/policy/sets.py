@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-import stat
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 from types import MappingProxyType
 
@@ -94,10 +94,11 @@ class _Reading:
 
     def read(self) -> None:
         if self._root.is_file():
-            self._file(self._root, (), self._shown)
+            self._file(os.fspath(self._root), (), self._shown, linked=self._root.is_symlink())
         elif self._root.is_dir():
-            for path, mount in self._walk(self._root, (), ()):
-                self._file(path, mount, os.path.join(self._shown, *mount, path.name))
+            for file, mount in self._walk(self._root, (), ()):
+                shown = os.path.join(self._shown, *mount, file.name)
+                self._file(file.path, mount, shown, linked=file.is_symlink())
         else:
             what = "is neither a folder nor a file" if self._root.exists() else "does not exist"
             message = f"the policy set {what}"
@@ -106,11 +107,12 @@ class _Reading:
 
     def _walk(
         self, folder: Path, mount: tuple[str, ...], above: tuple[tuple[int, int], ...]
-    ) -> Iterator[tuple[Path, tuple[str, ...]]]:
+    ) -> Iterator[tuple[os.DirEntry[str], tuple[str, ...]]]:
         """The files that belong to the set, with the path of their folder below the root, in order."""
         try:
             status = folder.stat()
-            names = sorted(os.listdir(folder))
+            with os.scandir(folder) as found:
+                entries = sorted(found, key=attrgetter("name"))
         except OSError as error:
             self._refuse(mount, "", f"the folder cannot be read: {error.strerror or error}")
             return
@@ -119,32 +121,32 @@ class _Reading:
             self._refuse(mount, "", "a symbolic link leads back to a folder above it", "remove the link")
             return
         self.folders.add(Path(os.path.realpath(folder)))
-        for name in names:
-            path = folder / name
+        for entry in entries:
+            name = entry.name
             if name.startswith("."):
                 continue
             try:
-                mode = path.stat().st_mode
+                # What the folder says of most of them, without a look at each.
+                if entry.is_dir():
+                    yield from self._walk(folder / name, (*mount, name), (*above, identity))
+                elif self._belongs(name):
+                    if entry.is_file():
+                        yield entry, mount
+                    else:
+                        entry.stat()
+                        self._refuse(mount, name, "is no regular file", "replace it by one, or rename it")
             except OSError as error:
                 if self._belongs(name):
-                    self._refuse(mount, name, _unreachable(path, error))
-                continue
-            if stat.S_ISDIR(mode):
-                yield from self._walk(path, (*mount, name), (*above, identity))
-            elif self._belongs(name):
-                if stat.S_ISREG(mode):
-                    yield path, mount
-                else:
-                    self._refuse(mount, name, "is no regular file", "replace it by one, or rename it")
+                    self._refuse(mount, name, _unreachable(folder / name, error))
 
-    def _file(self, path: Path, mount: tuple[str, ...], shown: str) -> None:
-        if path.is_symlink():
+    def _file(self, path: str, mount: tuple[str, ...], shown: str, *, linked: bool) -> None:
+        if linked:
             self.folders.add(Path(os.path.realpath(path)).parent)
         text = read_text(path, shown, LOAD_ERROR)
         if isinstance(text, Diagnostic):
             self.errors.append(text)
             return
-        name = path.name
+        name = os.path.basename(path)
         if name.endswith(TEST_SUFFIX):
             self.tests[shown] = text
             return

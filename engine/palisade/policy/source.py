@@ -220,19 +220,22 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 def _read(file: BinaryIO, most: int) -> bytes:
     """So many bytes at most; asked for all at once, Python makes room for all of them for each small file."""
-    parts: list[bytes] = []
     size = 1 << 16
-    while most > 0 and (part := file.read(min(size, most))):
+    first = file.read(min(size, most))
+    if len(first) < size:
+        return first
+    parts = [first]
+    most -= len(first)
+    while most > 0 and (part := file.read(min(1 << 20, most))):
         parts.append(part)
         most -= len(part)
-        size = 1 << 20
     return b"".join(parts)
 
 
-def read_text(path: Path, name: str, code: str = CONFIG_ERROR) -> str | Diagnostic:
+def read_text(path: Path | str, name: str, code: str = CONFIG_ERROR) -> str | Diagnostic:
     """The text of a UTF-8 file, or why it cannot be read. What is not made for reading may have no end."""
     try:
-        with path.open("rb") as file:
+        with open(path, "rb") as file:
             raw = _read(file, _MOST_BYTES + 1)
     except FileNotFoundError:
         return Diagnostic(code, "no such file", Location(name, 1, 1), hint="check the path")

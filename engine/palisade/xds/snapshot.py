@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from functools import cached_property
 from types import MappingProxyType
 
@@ -55,29 +55,32 @@ class Snapshot:
     """Resources by type URL and name under one version: the revision that they come from.
 
     `version` names the content: two snapshots of one version are taken for the same. The messages are
-    packed when the snapshot is made; a change of one afterwards changes nothing here.
+    packed when the snapshot is made; a change of one afterwards changes nothing here. What has the content
+    that it has in the `previous` one is taken from there, packed and hashed.
     """
 
     version: str
     resources: Mapping[str, Mapping[str, Message]] = field(repr=False)
+    previous: InitVar[Snapshot | None] = None
     _packed: Mapping[str, Mapping[str, Resource]] = field(init=False, repr=False, compare=False)
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, previous: Snapshot | None) -> None:
         if not self.version:
             raise ValueError("a snapshot needs a version that is not empty")
+        packed: dict[str, Mapping[str, Resource]] = {}
+        for url, named in self.resources.items():
+            known = previous.packed(url) if previous is not None else _NONE
+            found = {name: _pack(url, name, message, known.get(name)) for name, message in named.items()}
+            packed[url] = MappingProxyType(found)
         copies = {
-            url: MappingProxyType({name: _copy(message) for name, message in named.items()})
-            for url, named in self.resources.items()
-        }
-        packed = {
-            url: MappingProxyType({name: _pack(url, name, message) for name, message in named.items()})
-            for url, named in copies.items()
+            url: MappingProxyType({name: each.source for name, each in named.items()})
+            for url, named in packed.items()
         }
         object.__setattr__(self, "resources", MappingProxyType(copies))
         object.__setattr__(self, "_packed", MappingProxyType(packed))
 
     @classmethod
-    def of(cls, version: str, messages: Iterable[Message]) -> Snapshot:
+    def of(cls, version: str, messages: Iterable[Message], previous: Snapshot | None = None) -> Snapshot:
         """A snapshot of messages under their own types and names.
 
         Raises ValueError where a message is no resource, or two of one type share a name.
@@ -89,7 +92,7 @@ class Snapshot:
             if name in named:
                 raise ValueError(f"two {short_name(type_url(message))} resources are named {name!r}")
             named[name] = message
-        return cls(version, resources)
+        return cls(version, resources, previous)
 
     def packed(self, url: str) -> Mapping[str, Resource]:
         """The resources of a type by name; empty where there are none."""
@@ -136,10 +139,12 @@ def _copy(message: Message) -> Message:
     return copy
 
 
-def _pack(url: str, name: str, message: Message) -> Resource:
+def _pack(url: str, name: str, message: Message, known: Resource | None) -> Resource:
     body = message.SerializeToString(deterministic=True)
+    if known is not None and known.body.type_url == type_url(message) and known.body.value == body:
+        return known
     version = hashlib.sha256(body).hexdigest()[:16]
-    return Resource(url, name, version, AnyMessage(type_url=type_url(message), value=body), message)
+    return Resource(url, name, version, AnyMessage(type_url=type_url(message), value=body), _copy(message))
 
 
 def _misnamed(url: str, resource: Resource) -> Iterable[str]:

@@ -164,7 +164,8 @@ def compile_sidecar(
         ASK: gate(_ask(function, body=body), _answers(decision, told.decision if told else None)),
     }
     slots = [*(parts.filters if parts else ()), *(_slot(slot, config) for slot, config in filters.items())]
-    snapshot = Snapshot.of(_version(revision, keys, shadow), slots)
+    last = previous.snapshot if previous is not None else None
+    snapshot = Snapshot.of(_version(revision, keys, shadow), slots, last)
     shown = told.decision if told else decision
     residual = head.decision.residual
     return Enforcement(

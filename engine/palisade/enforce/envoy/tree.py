@@ -54,6 +54,9 @@ class Verdict(Enum):
     DENY = "deny"
     RESIDUAL = "residual"
 
+    # That of Enum runs as Python, for each key of the account of ten thousand rules.
+    __hash__ = object.__hash__
+
 
 @record()
 class Entry:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 
 from palisade.rego import ast
 from palisade.rego.check.calls import Calls
@@ -11,7 +12,7 @@ from palisade.rego.check.infer import function_types
 from palisade.rego.check.metadata import Annotations, with_metadata
 from palisade.rego.check.model import CheckedRule, CheckedSet, Path
 from palisade.rego.check.problems import Problems
-from palisade.rego.check.recheck import ModuleResult, RuleResult, Work, annotated
+from palisade.rego.check.recheck import ModuleResult, RuleResult, Work, alike_at_ends, annotated
 from palisade.rego.check.recursion import check_recursion, dependencies, in_order
 from palisade.rego.check.resolve import exports, module_names
 from palisade.rego.check.rule_types import Found, RuleTypes
@@ -97,6 +98,10 @@ def _check(
     check_rules(tree, modules, report)
     if data is not None:
         check_data(tree, data, report)
+    rules: dict[Path, list[CheckedRule]] = {}
+    for rule in every:
+        rules.setdefault(rule.path, []).append(rule)
+    by_path = {path: tuple(same_path) for path, same_path in rules.items()}
     references = [rule.references for module in modules for rule in results[id(module)].rules]
     graph, single = dependencies(tree, every, references)
     groups = in_order(graph)
@@ -104,14 +109,10 @@ def _check(
     if check_recursion(groups, every, single, graph, report):
         failed = {id(rule.checked) for each in scoped.values() for rule in each.new if rule.failed}
         same = before if before is not None and before.types.schemas.same(schemas) else None
-        _check_types(types, groups, every, failed, graph, same, problems)
+        _check_types(types, groups, by_path, failed, graph, same, problems)
     errors = [error for each in found for error in each.found]
     if errors:
         raise CompileError(errors)
-    rules: dict[Path, list[CheckedRule]] = {}
-    for rule in every:
-        rules.setdefault(rule.path, []).append(rule)
-    by_path = {path: tuple(same_path) for path, same_path in rules.items()}
     work = Work(results, names, annotated(modules))
     return CheckedSet(by_path, tuple(modules), graph, known, tree, types, work)
 
@@ -119,22 +120,22 @@ def _check(
 def _check_types(
     types: RuleTypes,
     groups: Iterable[Iterable[Path]],
-    every: Iterable[CheckedRule],
+    by_path: Mapping[Path, tuple[CheckedRule, ...]],
     failed: Container[int],
     graph: Mapping[Path, frozenset[Path]],
     before: CheckedSet | None,
     problems: Mapping[str, Problems],
 ) -> None:
     """Checks the types of all rules, each after those that it needs; or takes them over from before."""
-    by_path: dict[Path, list[CheckedRule]] = {}
-    for rule in every:
-        by_path.setdefault(rule.path, []).append(rule)
     changed: set[Path] = set()
     for group in groups:
         for path in group:
-            rules = tuple(by_path[path])
+            rules = by_path[path]
             known = before.types.yields.get(path) if before is not None else None
+            first = last = 0
             same: dict[int, list[Found]] = {}
+            yields: list[list[Found]] = []
+            behind: list[list[Found]] = []
             if (
                 known is not None
                 and before is not None
@@ -142,15 +143,22 @@ def _check_types(
                 and changed.isdisjoint(graph[path])
             ):
                 # What a rule yields depends on itself and what it needs, not on others of its path.
-                same = {id(rule): found for rule, found in zip(*known, strict=True)}
-            yields = []
-            for rule in rules:
+                first, last = alike_at_ends(known[0], rules)
+                between = slice(first, len(known[0]) - last)
+                same = {
+                    id(rule): found for rule, found in zip(known[0][between], known[1][between], strict=True)
+                }
+                yields, behind = known[1][:first], known[1][len(known[1]) - last :]
+            types.again(chain.from_iterable(yields))
+            for rule in rules[first : len(rules) - last]:
                 found = same.get(id(rule))
                 if found is None:
                     found = _type_rule(types, rule, id(rule) in failed, problems[rule.file])
                 else:
                     types.again(found)
                 yields.append(found)
+            types.again(chain.from_iterable(behind))
+            yields += behind
             types.yields[path] = (rules, yields)
             if known is None or known[1] != yields:
                 changed.add(path)

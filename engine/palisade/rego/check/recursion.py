@@ -28,8 +28,9 @@ def dependencies(
             if meant:
                 needs = needs | meant if needs else meant
         single.append(needs)
-        known = graph.get(rule.path)
-        graph[rule.path] = needs if not known else known | needs
+        if needs or rule.path not in graph:
+            known = graph.get(rule.path)
+            graph[rule.path] = needs if not known else known | needs
     return graph, single
 
 

@@ -7,6 +7,7 @@ hides a rule of the same name, as in OPA.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from operator import attrgetter
 from typing import TypeAlias
 
 from palisade.rego import ast
@@ -19,6 +20,7 @@ ROOTS = frozenset(("data", "input"))
 _LANGUAGE = frozenset(("rego", "future"))
 
 DATA = ast.Var("data")
+_name_of = attrgetter("head.name.name")
 
 Names: TypeAlias = Mapping[str, ast.Var | ast.Ref]
 
@@ -29,8 +31,7 @@ def exports(modules: Iterable[ast.Module]) -> dict[tuple[str, ...], dict[str, as
     for module in modules:
         names = found.setdefault(module.package, {})
         prefix: tuple[ast.Term, ...] = tuple(ast.Scalar(part) for part in module.package)
-        for rule in module.rules:
-            name = rule.head.name.name
+        for name in dict.fromkeys(map(_name_of, module.rules)):
             if name not in names:
                 names[name] = ast.Ref(DATA, (*prefix, ast.Scalar(name)))
     return found

@@ -76,13 +76,14 @@ class RuleTypes:
         return yields
 
     def again(self, yields: Iterable[Found]) -> None:
-        """Takes what a rule yielded when it was checked before."""
+        """Takes what rules yielded when they were checked before."""
         for each in yields:
-            self._enter(each)
+            if each is not self._last:
+                self._enter(each)
 
     def _enter(self, found: Found) -> Found:
-        if found == self._last:
-            return found  # as most rules of a path yield the same, which adds nothing to what is there
+        if self._last is not None and found == self._last:
+            return self._last  # as most rules of a path yield the same, which adds nothing to what is there
         self._last = found
         if found.known:
             self.documents.insert(found.path, found.type)

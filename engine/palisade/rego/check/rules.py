@@ -49,8 +49,8 @@ def _written(ref: ast.Ref, names: Mapping[str, str]) -> ast.Ref:
     return ast.Ref(ref.head, path)
 
 
-def _is_ground(rule: CheckedRule) -> bool:
-    return all(isinstance(part, ast.Scalar) for part in rule.rule.head.path)
+def _is_ground(head: ast.Head) -> bool:
+    return all(isinstance(part, ast.Scalar) for part in head.path)
 
 
 def _check_path(node: Node, modules: Sequence[ast.Module], report: Report) -> None:
@@ -58,13 +58,14 @@ def _check_path(node: Node, modules: Sequence[ast.Module], report: Report) -> No
     if len(rules) == 1 and not node.children:
         return
     first = rules[0].rule.loc
-    if node.children and any(map(_is_ground, rules)):
+    if node.children and any(_is_ground(rule.rule.head) for rule in rules):
         inner = " ".join(_inner_paths(node))
         report(f"rule {full_text(rules[-1])} conflicts with [{inner}]", first, TYPE_ERROR)
         return
-    kinds = {rule.rule.head.is_set for rule in rules}
-    arities = {rule.arity for rule in rules}
-    complete = {not rule.rule.head.is_set and _is_ground(rule) for rule in rules}
+    heads = [rule.rule.head for rule in rules]
+    kinds = {head.key is not None for head in heads}
+    arities = {len(head.args or ()) for head in heads}
+    complete = {head.key is None and (not head.path or _is_ground(head)) for head in heads}
     if len(kinds) > 1 or len(arities) > 1 or len(complete) > 1:
         report(f"conflicting rules {full_text(rules[-1])} found", first, TYPE_ERROR)
         return

@@ -181,10 +181,12 @@ class Memory:
         now = {at: section.now for at, section in self._sections.items()}
         self._rules, self._older, self._sections = now, self._rules, {}
         named = frozenset(used)
-        texts = tuple(text if text in named else "" for text in self.tables.texts)
+        texts = list(self.tables.texts)
+        for text in self.tables.strings.keys() - named:
+            texts[self.tables.strings[text]] = ""
         if len(texts) > 2 * len(named) + _SPARE:
             self._for = None
-        return same, texts
+        return same, tuple(texts)
 
 
 def _same(before: Iterable[ir.Func], now: ir.Func) -> ir.Func:
