@@ -65,6 +65,7 @@ def test_what_there_is_where_nothing_is_near_in_spelling() -> None:
         "data[input.x].y",
         "data.a.f(1) == 1",
         "data.lib",
+        "data.empty.package == {}",
         "data.late.x with data.late as 1",
         "helper with data.later.x as 1",
     ],
@@ -74,7 +75,20 @@ def test_what_may_be_there_is_not_told(body: str) -> None:
     if "later" not in body:
         rest = rest.removeprefix("helper if data.later.x.y\n")
     source = f"package a\n\np if {body}\n\n{rest}"
-    assert found(source, {"table": {"list": [{}]}}, lib=LIB) == []
+    empty = "package empty.package\n"
+    assert found(source, {"table": {"list": [{}]}}, lib=LIB, empty=empty) == []
+
+
+def test_of_what_the_cases_of_opa_refer_to(conformance_case: dict[str, Any]) -> None:
+    """Whatever is told to be undefined is, in policies of all kinds."""
+    modules = {f"{number}.rego": source for number, source in enumerate(conformance_case["modules"])}
+    try:
+        policy = rego.compile(modules, conformance_case.get("data"))
+    except rego.CompileError:
+        return  # what is wrong is for other tests
+    for each in unresolved.find(policy.checked, policy.data, modules=policy.checked.modules):
+        path = each.message.partition(" is undefined")[0]
+        assert policy.evaluate(path, conformance_case.get("input", UNDEFINED)) is UNDEFINED
 
 
 def test_rules_that_stood_before_are_passed_over() -> None:

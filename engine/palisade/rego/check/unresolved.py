@@ -14,7 +14,7 @@ from palisade.rego import ast
 from palisade.rego.check.model import CheckedSet, Path
 from palisade.rego.check.problems import Problems
 from palisade.rego.check.resolve import DATA, ref_text
-from palisade.rego.check.tree import Key, Node, RuleTree, key_of
+from palisade.rego.check.tree import Key, Node, key_of
 from palisade.rego.errors import Diagnostic, Location
 from palisade.rego.values import UNDEFINED, Value
 
@@ -54,7 +54,7 @@ def find(
     `previous` as they are now are passed over.
     """
     known = frozenset[int]() if previous is None else _rules(previous)
-    search = _Search(checked.tree, data, supplied)
+    search = _Search(checked, data, supplied)
     found: list[Diagnostic] = []
     for module in modules:
         problems = Problems(module.source, module.lines)
@@ -107,8 +107,9 @@ def _places(
 class _Search:
     """Follows paths through rules and documents."""
 
-    def __init__(self, tree: RuleTree, data: Value, supplied: Collection[Terms]) -> None:
-        self._tree = tree
+    def __init__(self, checked: CheckedSet, data: Value, supplied: Collection[Terms]) -> None:
+        self._tree = checked.tree
+        self._modules = checked.modules
         self._data = data
         self._supplied = supplied
         self._found: dict[tuple[Key | None, ...], _Missing | None] = {}
@@ -130,10 +131,14 @@ class _Search:
                 return None
             child = node.children.get(key) if node is not None else None
             inner = value.get(key, UNDEFINED) if isinstance(value, dict) else UNDEFINED
-            if child is None and inner is UNDEFINED:
+            if child is None and inner is UNDEFINED and not self._is_package(keys[: index + 1]):
                 return _Missing(path[: index + 1], self._near(path[:index], key, node, value))
             node, value = child, inner
         return None
+
+    def _is_package(self, keys: tuple[Key | None, ...]) -> bool:
+        """Whether a package begins so: one without rules is an empty object."""
+        return any(module.package[: len(keys)] == keys for module in self._modules)
 
     def _near(self, above: Terms, key: Key, node: Node | None, value: Value) -> str:
         """What is there in its place, or where else something has this name."""
