@@ -10,6 +10,7 @@ from xds.type.matcher.v3.string_pb2 import StringMatcher
 from palisade.enforce.envoy import cel, hints, paths, patterns
 from palisade.enforce.envoy.bounds import ALWAYS, NEVER, Bounds, both, either, exactly, inverse
 from palisade.enforce.envoy.claims import claim_kind, claim_matches, text_test
+from palisade.enforce.envoy.linear import is_calculated
 from palisade.enforce.envoy.orders import ORDER, Orders, counts
 from palisade.enforce.envoy.paths import FURTHEST
 from palisade.enforce.envoy.predicate import (
@@ -83,6 +84,8 @@ class Calls(Orders):
             return self._found(found_here) or self._uncalled(term)
         if moment_of(term) is not None:
             return ALWAYS
+        if is_calculated(term) and (number := self._calculated(term)) is not None:
+            return number
         match term:
             case Apply("array.slice", (whole, Known(int()), Known(int()))) if isinstance(
                 self._source(whole), Path
@@ -149,6 +152,11 @@ class Calls(Orders):
         moment = moment_of(term)
         if moment is not None:
             return is_one_of(moment, values) or self._uncalled(term)
+        if is_calculated(term):
+            limits = [Known(each) for each in values if type(each) is int]
+            sums = [self._sum_compared(term, "eq", each) for each in limits]
+            if None not in sums and len(limits) == len(values):
+                return either(each for each in sums if each)
         match term:
             case Apply("count", (argument,)):
                 return self._count(argument, "_==_", counts(values)) or self._uncalled(term)

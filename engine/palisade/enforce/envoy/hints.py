@@ -28,8 +28,8 @@ _ORDERED = (
     "of path segments write count(input.parsed_path) == N"
 )
 _TIMES = (
-    "compare time.now_ns() with constants, its seconds with a claim, or its time.clock, time.date and "
-    "time.weekday in UTC with constants"
+    "compare time.now_ns() with constants, its seconds with a claim and whole seconds more, or its time.clock, "
+    "time.date and time.weekday in UTC, and sums of these, with constants"
 )
 _FETCH = "fetch it outside of the decision, and put the answer into data"
 _VERIFY = (

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import ipaddress
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from math import lcm
 
 from palisade.enforce.envoy import hints
 from palisade.enforce.envoy.atoms import Atoms
 from palisade.enforce.envoy.bounds import ALWAYS, NEVER, Bounds, Reason, exactly
-from palisade.enforce.envoy.claims import claim_compared
-from palisade.enforce.envoy.predicate import NO, Predicate, Within
+from palisade.enforce.envoy.claims import claim_compared, claim_kind
+from palisade.enforce.envoy.linear import NOW, SECOND, is_calculated, sum_of
+from palisade.enforce.envoy.predicate import NO, Predicate, Within, all_of
 from palisade.enforce.envoy.sources import (
     ADDRESS_TEXT,
     Address,
@@ -19,7 +22,15 @@ from palisade.enforce.envoy.sources import (
     Segment,
     TextSource,
 )
-from palisade.enforce.envoy.times import Moment, Now, compared, compared_with_claim, moment_of
+from palisade.enforce.envoy.times import (
+    Moment,
+    Now,
+    TimePart,
+    compared,
+    compared_with_claim,
+    moment_of,
+    sum_compared,
+)
 from palisade.rego.builtins import BUILTINS
 from palisade.rego.errors import NOWHERE, BuiltinError
 from palisade.rego.partial.terms import Apply, Known, Symbol
@@ -62,6 +73,10 @@ class Orders(Atoms):
         """`claim < 3` and the like, in Rego's order: null, booleans, numbers, strings, arrays, objects."""
         left, right = term.args
         name = term.name
+        if is_calculated(left) or is_calculated(right):
+            sums = self._sum_compared(left, name, right)
+            if sums is not None:
+                return sums
         if isinstance(left, Known) or moment_of(right) is not None:
             left, right, name = right, left, MIRRORED[name]
         moment = moment_of(left)
@@ -88,20 +103,72 @@ class Orders(Atoms):
     def _time_compared(self, moment: Moment, name: str, other: Symbol) -> Bounds | None:
         if isinstance(other, Known):
             return compared(moment, name, other.value)
-        claim = self._source(other)
-        if not isinstance(claim, ClaimSource) or not isinstance(moment, Now):
+        return self._claim_compared(moment, name, other) if isinstance(moment, Now) else None
+
+    def _claim_compared(
+        self, now: Now, name: str, term: Symbol, *, later: int = 0, calculated: bool = False
+    ) -> Bounds | None:
+        """`now + later < claim` and the like."""
+        claim = self._source(term)
+        if not isinstance(claim, ClaimSource):
             return None
-        found = compared_with_claim(moment, name, claim)
+        found = compared_with_claim(now, name, claim, later=later, calculated=calculated)
         if found is not None and not found.exact:
             self._reasons.add(
                 Reason(
-                    f"is for the engine where {other} is in the running second",
+                    f"is for the engine where {term} is in the running second",
                     NOWHERE,
                     hints.of_doubt("running second"),
                     always=False,
                 )
             )
         return found
+
+    def _sum_compared(self, left: Symbol, name: str, right: Symbol) -> Bounds | None:
+        """Sums of the time, or its parts, and one claim, compared by order; None for others."""
+        one, other = sum_of(left), sum_of(right)
+        if one is None or other is None:
+            return None
+        total = one.plus(other, -1)
+        parts = {each: factor for each, factor in total.factors.items() if isinstance(each, TimePart)}
+        if parts and len(parts) == len(total.factors):
+            return _parts_compared(parts, name, -total.constant)
+        now = total.factors.get(NOW)
+        if now is None or len(total.factors) > 2 or name not in MIRRORED:
+            return None
+        name = name if now > 0 else MIRRORED[name]
+        if len(total.factors) == 1:
+            limit = -total.constant / now
+            return compared(NOW, name, int(limit)) if limit.denominator == 1 else None
+        ((claim, factor),) = (each for each in total.factors.items() if each[0] != NOW)
+        later = total.constant / (now * SECOND)
+        if isinstance(claim, Moment) or factor != -now * SECOND or not _is_small(later):
+            return None
+        calculated = claim not in (left, right)
+        return self._claim_compared(Now(SECOND), name, claim, later=int(later), calculated=calculated)
+
+    def _calculated(self, term: Symbol) -> Bounds | None:
+        """Whether what is calculated is a number: all claims in it are. None for other sums."""
+        total = sum_of(term)
+        if total is None:
+            return None
+        claims = [self._source(each) for each in total.factors if not isinstance(each, Moment)]
+        if not all(isinstance(each, ClaimSource) for each in claims):
+            return None
+        return exactly(all_of(claim_kind(each, "number") for each in claims if isinstance(each, ClaimSource)))
+
+
+def _parts_compared(parts: Mapping[TimePart, Fraction], name: str, limit: Fraction) -> Bounds | None:
+    whole = lcm(limit.denominator, *(factor.denominator for factor in parts.values()))
+    factors = {each: int(factor * whole) for each, factor in parts.items()}
+    if not all(map(_is_small, (limit * whole, *map(Fraction, factors.values())))):
+        return None
+    return sum_compared(factors, name, int(limit * whole))
+
+
+def _is_small(number: Fraction) -> bool:
+    """Whether sums of it stay exact: it is whole, and far from what 64 bits hold."""
+    return number.denominator == 1 and abs(number) < 1 << 40
 
 
 def counts(values: Sequence[object]) -> list[int]:

@@ -7,10 +7,11 @@ machine of a sidecar may lack them, and an expression that fails is no answer.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
+from functools import reduce
 
 from cel.expr.syntax_pb2 import Expr
 
@@ -19,7 +20,7 @@ from palisade.enforce.envoy.bounds import ALWAYS, NEVER, Bounds, either, exactly
 from palisade.enforce.envoy.claims import claim_kind
 from palisade.enforce.envoy.predicate import all_of, any_of, negate
 from palisade.enforce.envoy.sources import ClaimSource
-from palisade.rego.partial.terms import Apply, Known, Symbol
+from palisade.rego.partial.terms import Apply, ArrayOf, Known, Symbol
 
 _TIME = cel.field(cel.name("request"), "time")
 _OPERATORS = {"lt": "_<_", "lte": "_<=_", "gt": "_>_", "gte": "_>=_"}
@@ -88,6 +89,9 @@ def moment_of(term: Symbol) -> Moment | None:
 
 
 def _in_utc(term: Symbol) -> bool:
+    match term:
+        case ArrayOf((of, Known("UTC" | ""))):
+            return _in_utc(of)
     return isinstance(term, Apply) and term == Apply("time.now_ns", ())
 
 
@@ -152,18 +156,21 @@ def _timestamp(nanoseconds: int) -> Expr | None:
     )
 
 
-def compared_with_claim(now: Now, name: str, claim: ClaimSource) -> Bounds | None:
-    """`now < claim` and the like, where both are in seconds. None for other units.
+def compared_with_claim(
+    now: Now, name: str, claim: ClaimSource, *, later: int = 0, calculated: bool = False
+) -> Bounds | None:
+    """`now + later < claim` and the like, where all are in seconds. None for other units.
 
-    A claim with a fraction may lie within the running second: then only the engine knows.
+    A claim with a fraction may lie within the running second: then only the engine knows. One that is
+    `calculated` with is a number.
     """
     if now.divisor != _SECOND:
         return None
     number = claim_kind(claim, "number")
-    second = cel.call("int", _TIME)
+    second = cel.call("_+_", cel.call("int", _TIME), cel.integer(later)) if later else cel.call("int", _TIME)
     following = cel.call("double", cel.call("_+_", second, cel.integer(1)))
     # The claim is not before the next second; it is not behind the start of this one.
-    later = cel.check(
+    ahead = cel.check(
         cel.conjunction(cel.has_type(claim.expr, "double"), cel.call("_<=_", following, claim.expr))
     )
     earlier = cel.check(
@@ -171,22 +178,30 @@ def compared_with_claim(now: Now, name: str, claim: ClaimSource) -> Bounds | Non
             cel.has_type(claim.expr, "double"), cel.call("_<=_", claim.expr, cel.call("double", second))
         )
     )
-    between = all_of((number, negate(later), negate(earlier)))
+    between = all_of((number, negate(ahead), negate(earlier)))
     # A number is less than any text, array or object, and greater than null and booleans.
     kinds = ("string", "array", "object") if name in ("lt", "lte") else ("null", "boolean")
-    others = [claim_kind(claim, kind) for kind in kinds]
+    others = [] if calculated else [claim_kind(claim, kind) for kind in kinds]
     if name == "lt":
-        return Bounds(any_of((later, *others)), any_of((later, between, *others)))
+        return Bounds(any_of((ahead, *others)), any_of((ahead, between, *others)))
     if name == "gte":
         return Bounds(any_of((earlier, *others)), any_of((earlier, between, *others)))
     # Equal only at the very start of a second, to the nanosecond.
-    start = all_of((earlier, negate(cel.check(_before(claim)))))
+    start = all_of((earlier, negate(cel.check(_before(claim, second)))))
     if name == "lte":
-        return Bounds(any_of((later, *others)), any_of((later, between, start, *others)))
+        return Bounds(any_of((ahead, *others)), any_of((ahead, between, start, *others)))
     strictly = all_of((earlier, negate(start)))
     return Bounds(any_of((strictly, *others)), any_of((earlier, between, *others)))
 
 
-def _before(claim: ClaimSource) -> Expr:
-    """The claim is less than the whole second that is running."""
-    return cel.call("_<_", claim.expr, cel.call("double", cel.call("int", _TIME)))
+def _before(claim: ClaimSource, second: Expr) -> Expr:
+    """The claim is less than a whole second."""
+    return cel.call("_<_", claim.expr, cel.call("double", second))
+
+
+def sum_compared(factors: Mapping[TimePart, int], name: str, limit: int) -> Bounds:
+    """The parts of the time, each multiplied and then added, compared with a constant, by `eq` too."""
+    parts = [cel.call("_*_", cel.integer(factor), part.expr) for part, factor in factors.items()]
+    total = reduce(lambda left, right: cel.call("_+_", left, right), parts)
+    operator = "_==_" if name == "eq" else _OPERATORS[name]
+    return exactly(cel.check(cel.call(operator, total, cel.integer(limit))))

@@ -1,0 +1,118 @@
+"""Sums of the time and a claim, and of the time's parts, are compared natively, as the evaluator does."""
+
+from __future__ import annotations
+
+import time
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from lowered import subject_of
+
+from palisade import rego
+from palisade.enforce.envoy.linear import sum_of
+from palisade.policy.providers import Provider
+from palisade.rego.builtins import BUILTINS
+from palisade.rego.errors import BuiltinError
+from palisade.rego.partial.terms import Apply, Input, Known, Symbol
+from palisade.testing.equivalence import Bed, Issuers, Request, Tally, Token, compare_many
+from palisade.testing.equivalence.telling import lines, summary
+
+X = Input(("x",))
+
+
+def _deeper(inner: st.SearchStrategy[Symbol]) -> st.SearchStrategy[Symbol]:
+    names = st.sampled_from(("plus", "minus", "mul", "div"))
+    return st.builds(lambda name, left, right: Apply(name, (left, right)), names, inner, inner)
+
+
+_sums = st.recursive(st.integers(-9, 9).map(Known) | st.just(X), _deeper, max_leaves=6)
+
+
+def _worked_out(term: Symbol, x: int) -> Fraction | None:
+    """What the builtins make of it: with whole numbers this small, nothing is rounded but by `div`."""
+    if isinstance(term, Known):
+        return Fraction(term.value)
+    if not isinstance(term, Apply):
+        return Fraction(x)
+    left, right = (_worked_out(each, x) for each in term.args)
+    if left is None or right is None or (term.name == "div" and not right):
+        return None
+    return {"plus": left + right, "minus": left - right, "mul": left * right}.get(term.name) or (
+        left / right if term.name == "div" else Fraction(0)
+    )
+
+
+@given(_sums, st.integers(-20, 20))
+def test_a_sum_is_what_the_builtins_make_of_it(term: Symbol, x: int) -> None:
+    """Multiplied out, wherever it is one of a single value."""
+    found = sum_of(term)
+    wanted = _worked_out(term, x)
+    if found is None or wanted is None or not found.factors.keys() <= {X}:
+        return
+    assert sum(factor * x for factor in found.factors.values()) + found.constant == wanted
+
+
+def test_the_builtins_refuse_what_is_no_number() -> None:
+    """So a claim that is calculated with is one, where the comparison holds."""
+    for name in ("plus", "mul", "div"):
+        with pytest.raises(BuiltinError):
+            BUILTINS[name].function("1", 1)
+
+
+HEAD = """package p
+claims := input.identity.claims
+now := time.now_ns() / 1000000000
+"""
+_CLOCK = "[h, m, s] := time.clock(time.now_ns()); "
+IDIOMS = (
+    *(
+        f"{one} {sign} {other}"
+        for one, other in (
+            ("now - claims.t", "300"),
+            ("claims.t", "now - 300"),
+            ("claims.t + 300", "now"),
+            ("300", "now - claims.t"),
+            ("claims.t * 1000000000", "time.now_ns()"),
+            ("time.now_ns() - 300000000000", "claims.t * 1000000000"),
+            ("(claims.t + 60) - now", "-240"),
+        )
+        for sign in ("<", "<=", ">", ">=")
+    ),
+    "not now - claims.t < 300",
+    "not claims.t + 300 > now",
+    "age := now - claims.t; age >= 0; age < 300",
+    "now - 1700000000 > 0",
+    "2000000000 - now < 0",
+    *(f"{_CLOCK} (h * 60) + m {sign} {limit}" for sign in ("<", ">=", "==") for limit in (0, 540, 1440)),
+    f"{_CLOCK} h + (m / 60) >= 9.5",
+    f"{_CLOCK} 3600 * h + 60 * m + s < 86400",
+    f"{_CLOCK} h - m <= 7",
+    '[h, _, _] := time.clock([time.now_ns(), "UTC"]); h >= 9',
+    'time.weekday([time.now_ns(), ""]) in {"Monday", "Thursday"}',
+)
+
+
+def _asked() -> list[Request]:
+    now = int(time.time())
+    values = (
+        *(now - age for age in (0, 100, 270, 330, 3600, -100, -3600)),
+        *(now - 100.5, now - 1000.25, 0, -5, 1e300, 2**53),
+        *("300", str(now), None, True, [now], {"t": now}),
+    )
+    return [Request(), *(Request(token=Token("corp", {"t": value})) for value in values)]
+
+
+@pytest.mark.parametrize("providers", [1], ids=("one",), indirect=True)
+def test_sums_are_native_and_exact(bed: Bed, providers: tuple[Provider, ...], issuers: Issuers) -> None:
+    """On claims of every type; ages are half a minute off the limits, so that no second can pass between."""
+    subjects = [
+        subject_of(rego.compile({"p.rego": f"{HEAD}allow if {{ {idiom} }}"}), providers, issuers)
+        for idiom in IDIOMS
+    ]
+    bed.load(*subjects, reporting=True)
+    for difference in compare_many(bed, subjects, _asked(), tally := Tally()):
+        raise AssertionError("\n".join((summary(difference), difference.subject.name, *lines(difference))))
+    assert all(r.native or r.conditional for each in subjects for r in each.enforcement.coverage)
+    assert tally.residual < 0.02 * tally.pairs, tally
