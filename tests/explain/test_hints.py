@@ -20,7 +20,7 @@ HEAD = "package p\nimport input.attributes.request.http\nclaims := input.identit
 LEFT_TO_THE_ENGINE = (
     "allow if json.unmarshal(http.body).x == 1",
     "allow if input.parsed_body.user == claims.sub",
-    "allow if time.now_ns() < claims.exp * 1000000000",
+    "allow if time.now_ns() < claims.exp * claims.unit",
     'allow if http.headers[claims.h] == "x"',
     "allow if { x := {k: v | some k, v in claims.map}; x.a == 1 }",
     "allow if input.attributes.destination.address.socketAddress.portValue == 80",

@@ -28,7 +28,7 @@ _ORDERED = (
     "of path segments write count(input.parsed_path) == N"
 )
 _TIMES = (
-    "compare time.now_ns() with constants, its seconds with a claim and whole seconds more, or its time.clock, "
+    "compare time.now_ns() with constants, its seconds with a claim and seconds more, or its time.clock, "
     "time.date and time.weekday in UTC, and sums of these, with constants"
 )
 _FETCH = "fetch it outside of the decision, and put the answer into data"
