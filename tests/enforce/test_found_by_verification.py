@@ -172,6 +172,10 @@ FOUND = {
         "allow if count(array.slice(input.parsed_path, 0, 1400)) == 1400",
         [Request("GET", "/a" * at + "/b") for at in (1, 1398, 1399, 1499, 1500)],
     ),
+    "what is cut off a header that is shorter, and decoded": (
+        'deny if base64.decode(substring(http.headers["x-a"], 6, -1)) != "a:b"\nallow if not deny',
+        [header(each) for each in ("", "a", "Basic", "Basic ", "Basic YTpi", "Basic YTpj", "Basic !")],
+    ),
     "members at places that no array has": (
         "allow if not claims.c[99999999999999999999]",
         [claim(["a"])],

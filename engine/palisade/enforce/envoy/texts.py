@@ -16,7 +16,7 @@ from palisade.enforce.envoy import encoded, hints, paths, patterns
 from palisade.enforce.envoy.bounds import ALWAYS, NEVER, Bounds, both, either, exactly, inverse
 from palisade.enforce.envoy.cutting import Cutting
 from palisade.enforce.envoy.paths import FURTHEST
-from palisade.enforce.envoy.predicate import Predicate, all_of, negate, text_check
+from palisade.enforce.envoy.predicate import Predicate, all_of, any_of, negate, text_check
 from palisade.enforce.envoy.sources import Path, TextSource
 from palisade.rego.partial.formula import Test
 from palisade.rego.partial.terms import Apply, ArrayOf, Gathered, Known, ObjectOf, SetOf, Symbol
@@ -24,11 +24,13 @@ from palisade.rego.partial.terms import Apply, ArrayOf, Gathered, Known, ObjectO
 
 @dataclass(frozen=True, slots=True)
 class _Encoded:
-    """A text that stands in a header, encoded, between what two expressions match."""
+    """A text that stands in a header, encoded, between what two expressions match; or behind `start`
+    characters, where a header of fewer stands for the empty text."""
 
     header: TextSource
     before: str
     behind: str
+    start: int = 0
 
     def check(self, pattern: str) -> Predicate:
         """What stands there matches the pattern."""
@@ -37,7 +39,9 @@ class _Encoded:
     @property
     def unsure(self) -> Predicate:
         """It may stand for something, but only the engine can tell for what."""
-        return all_of((self.check(encoded.CANDIDATE), negate(self.check(encoded.anything()))))
+        odd = all_of((self.check(encoded.CANDIDATE), negate(self.check(encoded.anything()))))
+        fewer = patterns.regex(f".{{0,{self.start - 1}}}") if self.start else None
+        return odd if fewer is None else any_of((odd, text_check(self.header.text, fewer)))
 
 
 class Texts(Cutting):
@@ -175,19 +179,19 @@ class Texts(Cutting):
         """Where the text stands that a term decodes: a header, or what is behind its scheme."""
         match term:
             case Apply("base64.decode" | "base64url.decode", (whole,)):
-                before, behind = "", ""
+                before, behind, skipped = "", "", 0
                 match whole:
                     case Apply(".", (Apply("split", (text, Known(" "))), Known(1))):
                         whole, before, behind = text, "[^ ]* ", "(?: .*)?"
                     case Apply("substring", (text, Known(start), Known(int(size)))) if (
                         _is_place(start) and size < 0
                     ):
-                        whole, before = text, f".{{{start}}}"
+                        whole, before, skipped = text, f".{{{start}}}", start
                     case Apply("trim_prefix", (text, Known(str(scheme)))) if " " in scheme:
                         whole, before = text, f"(?:{patterns.quote(scheme)})?"
                 header = self._source(whole)
                 if isinstance(header, TextSource) and not header.pseudo:
-                    return _Encoded(header, before, behind)
+                    return _Encoded(header, before, behind, skipped)
         return None
 
     def _plain(self, there: _Encoded, pattern: str) -> Bounds:
