@@ -21,6 +21,9 @@ class EngineError(Exception):
 
 def unheard(inventory: Inventory, setting: str, address: Address, error: OSError) -> EngineError:
     """An address that cannot be listened on, named by a setting such as `engine.admin`."""
+    if error.errno is None:
+        # asyncio of Python 3.13 passes over such addresses, and says without a number that none was left.
+        error = OSError(errno.EADDRNOTAVAIL, str(error))
     hint = {
         errno.EADDRINUSE: "is another engine running there? End it, or name another port",
         errno.EADDRNOTAVAIL: f"{address.host} is no address of this machine, as 127.0.0.1 is",

@@ -73,6 +73,7 @@ def as_json(difference: Difference) -> dict[str, Any]:
             },
             "body": request.body,
             "source": request.source,
+            "chunked": request.chunked,
         },
         "old": _outcome(difference.old),
         "new": _outcome(difference.new),

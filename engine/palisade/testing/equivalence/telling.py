@@ -109,6 +109,7 @@ def as_json(difference: Difference) -> dict[str, Any]:
             "body": request.body,
             "trailers": [list(each) for each in request.trailers],
             "protocol": request.protocol,
+            "chunked": request.chunked,
             "source": request.source,
             "caller": None
             if request.caller is None
