@@ -160,11 +160,12 @@ def _backend(health: Health) -> dict[str, Any]:
 
 def _reload(last: Reload | None) -> dict[str, Any]:
     if last is None:
-        return {"at": None, "seconds": None, "errors": []}
+        return {"at": None, "seconds": None, "errors": [], "warnings": []}
     return {
         "at": _time(last.at),
         "seconds": round(last.seconds, 6),
         "errors": [diagnostic(each) for each in last.errors],
+        "warnings": [diagnostic(each) for each in last.warnings],
     }
 
 
