@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli_helpers import ALLOW, Run
+from cli_helpers import ALLOW, SETTINGS, Run
 
 COMMANDS = ["check", "compile", "eval", "explain", "fmt", "serve", "sidecar", "up", "status", "demo"]
 COMMANDS += ["test", "verify", "history", "rollback", "shadow", "diff", "promote"]
@@ -98,6 +98,30 @@ class TestCheck:
     def test_tests_are_checked_too(self, run: Run, project: Path) -> None:
         (project / "policies" / "b_test.rego").write_text("package b\np if x\n")
         assert run("check", "policies").code == 1
+
+    def test_an_inventory_is_checked_with_its_policies(self, run: Run, project: Path) -> None:
+        ended = run("check")
+        assert (ended.code, ended.out) == (0, "1 module in palisade.yaml: no errors\n")
+        (project / "palisade.yaml").write_text(SETTINGS + "decision: palisade/identity/alow\n")
+        ended = run("check")
+        assert ended.code == 1
+        assert (
+            "palisade.yaml:3:11: document_error: decision: no rule defines palisade/identity/alow"
+            in ended.err
+        )
+        assert "did you mean 'palisade/identity/allow'?" in ended.err
+        (project / "policies" / "b.rego").write_text("package b\n\np if x\n")
+        assert "policies/b.rego:3:6: rego_unsafe_var_error" in run("check", "palisade.yaml").err
+        (project / "palisade.yaml").write_text(SETTINGS.replace("functions", "function"))
+        ended = run("check", "-o", "json")
+        assert (ended.code, ended.json["errors"][0]["hint"]) == (1, "did you mean 'functions'?")
+
+    def test_the_rego_of_an_inventory_is_that_which_it_says(self, run: Run, project: Path) -> None:
+        (project / "policies" / "allow.rego").write_text("package palisade.identity\n\nallow { input.x }\n")
+        assert run("check").code == 1
+        (project / "palisade.yaml").write_text(SETTINGS + "rego: v0\n")
+        assert run("check").code == 0
+        assert run("check", "--v0-compatible").code == 2
 
     def test_what_only_a_test_defines_is_not_served(self, run: Run, project: Path) -> None:
         """The engine refused the set that `check` had passed."""

@@ -1,8 +1,8 @@
-"""`palisade check`: every error of a policy set at once."""
+"""`palisade check`: every error of a policy set, or of an inventory with its policies, at once."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,7 +21,9 @@ from palisade.cli.output import (
     print_diagnostics,
     print_json,
 )
-from palisade.policy import library, revisions, schemas, sets, warnings
+from palisade.cli.subject import DEFAULT_FILE
+from palisade.policy import inventory_file, library, revisions, schemas, sets, warnings
+from palisade.policy.inventory import Inventory
 from palisade.policy.sets import PolicySet
 from palisade.policy.source import SourceError
 from palisade.rego.errors import PARSE_ERROR, Diagnostic
@@ -30,9 +32,13 @@ EPILOG = "Example: palisade check policies"
 
 
 def check(
-    folder: Annotated[
-        Path, typer.Argument(metavar="DIR", help="The policy set: a folder, or one .rego file.")
-    ],
+    path: Annotated[
+        Path,
+        typer.Argument(
+            metavar="PATH",
+            help="A policy set: a folder, or one .rego file; or an inventory, with its policies.",
+        ),
+    ] = DEFAULT_FILE,
     v0: Annotated[bool, typer.Option("--v0-compatible", help="Read modules as Rego v0.")] = False,
     schema: Annotated[
         Path | None,
@@ -50,12 +56,16 @@ def check(
 ) -> None:
     """Check a policy set: its Rego with its tests, its documents, its data. Exits 1 if anything is wrong.
 
+    Of an inventory its settings, and whether a rule defines the decision, too.
+
     Warnings tell of references that nothing defines, so that they are undefined for every request.
     """
-    if not folder.exists():
-        raise CommandError(f"{folder} does not exist", hint="name the folder that holds your .rego files")
+    if not path.exists():
+        raise CommandError(f"{path} does not exist", hint="name the folder that holds your .rego files")
+    if v0 and not _is_set(path):
+        raise CommandError(f"{path} says itself in which Rego", hint="leave --v0-compatible to policy sets")
     known = {} if schema is None else schemas.load(schema)
-    found = find(folder, rego_version=0 if v0 else 1, known=known, strict=strict)
+    found = find(path, rego_version=0 if v0 else 1, known=known, strict=strict)
     errors, warned = found.errors, found.warnings
     if output is Output.JSON:
         lists = {"errors": errors, "warnings": warned}
@@ -65,11 +75,15 @@ def check(
         print_diagnostics(warned, err(), style="yellow")
         totals = [count(len(each), word) for each, word in ((errors, "error"), (warned, "warning")) if each]
         if totals:
-            err().print(f"\n{' and '.join(totals)} in {folder}")
+            err().print(f"\n{' and '.join(totals)} in {path}")
         hint_at_older_rego(errors, err())
         if not errors:
-            out().print(f"{count(found.modules, 'module')} in {folder}: no errors")
+            out().print(f"{count(found.modules, 'module')} in {path}: no errors")
     raise typer.Exit(Exit.FOUND if errors else Exit.OK)
+
+
+def _is_set(path: Path) -> bool:
+    return path.is_dir() or path.suffix == ".rego"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +96,23 @@ class Found:
 
 
 def find(
-    folder: Path, *, rego_version: int = 1, known: Mapping[str, Any] | None = None, strict: bool = False
+    path: Path, *, rego_version: int = 1, known: Mapping[str, Any] | None = None, strict: bool = False
 ) -> Found:
-    """What is wrong with a policy set. `known` are schemas to hold it to; `strict` makes warnings errors.
+    """What is wrong with a policy set, or with an inventory, which says itself in which Rego its set is.
 
-    Where there are errors, warnings are not looked for: one may come of the other.
+    `known` are schemas to hold it to; `strict` makes warnings errors. Where there are errors, warnings are
+    not looked for: one may come of the other.
     """
-    errors, policy_set, compiled = _errors(folder, rego_version, known)
+    if _is_set(path):
+        errors, policy_set, compiled = _errors(lambda: sets.load(path, rego_version=rego_version), known)
+    else:
+        from palisade.control.loading import read_set  # takes half a second, which sets need not wait for
+
+        try:
+            inventory = inventory_file.load(path)
+        except SourceError as error:
+            return Found(0, error.errors)
+        errors, policy_set, compiled = _errors(lambda: read_set(inventory), known, inventory)
     modules = len(policy_set.modules) + len(policy_set.tests)
     if errors or compiled is None:
         return Found(modules, errors)
@@ -97,13 +121,13 @@ def find(
 
 
 def _errors(
-    folder: Path, rego_version: int, known: Mapping[str, Any] | None
+    load: Callable[[], PolicySet], known: Mapping[str, Any] | None, inventory: Inventory | None = None
 ) -> tuple[tuple[Diagnostic, ...], PolicySet, tuple[rego.Policy, rego.Policy] | None]:
     """Every error of the set, what of it could be read, and where it compiles the policies without its tests
     and with them."""
     unreadable: tuple[Diagnostic, ...] = ()
     try:
-        policy_set = sets.load(folder, rego_version=rego_version)
+        policy_set = load()
     except sets.PolicySetError as error:
         unreadable, policy_set = error.errors, error.rest
     try:
@@ -113,6 +137,8 @@ def _errors(
         # As the engine does: what only a test defines is not there when the set is served.
         served = revisions.compile_set(policy_set, previous=tested) if policy_set.tests else tested
         if not unreadable:
+            if inventory is not None:
+                revisions.check_decision(served, inventory)
             revisions.read_providers(served, policy_set)
     except rego.CompileError as error:
         # What a file that cannot be read defines is missing elsewhere: that is no error of its own.
