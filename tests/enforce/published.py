@@ -64,7 +64,7 @@ def _sent(request: Mapping[str, Any], tokens: Mapping[str, str]) -> Sent:
 
 def _signed(token: Mapping[str, Any]) -> str:
     claims = dict(token["claims"])
-    for name in ("exp", "nbf"):
+    for name in ("exp", "nbf", "iat"):
         if name in claims:
             claims[name] += int(time.time())
     if "secret" in token:

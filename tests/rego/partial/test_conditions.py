@@ -140,6 +140,8 @@ FOLLOWED = (
     "p if object.get(data.nested, [input.x, input.y], 3) == 3",
     "p if object.get(data.numbers, [input.x], 2) == 2",
     'p if object.get(data.lists, ["numbers", input.x], 2) == 2',
+    'p := [v | some v in {"b": input.x, "a": input.y}]',
+    'h contains input.x\nh contains "a"\np if count([v | some v in h; v == input.y]) > 0',
     "p if input.x.a",
     'p if input.x[input.y] == "a"',
     "p if input.x.x[_] == input.y",
@@ -198,6 +200,15 @@ OPEN = (
     ("p if { h := {k: v | some k, v in input.x}; h.a }", "object"),
     ("p if count([v | some v in input.x; v == 1]) == 2", "count"),
     ("p if walk(input.x, [_, 1])", "walk"),
+    *(
+        (f"{rules}\np := {value}", "set")
+        for rules in ('h contains input.x\nh contains "a"\nh contains input.y', "h := {input.x, input.y}")
+        for value in (
+            "[v | some v in h]",
+            "[v | some v in [w | some w in h]][0]",
+            "json.marshal([v | v := h[_]])",
+        )
+    ),
 )
 
 

@@ -6,14 +6,18 @@ from itertools import product
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from palisade import rego
 from palisade.rego.partial import evaluate
 from palisade.rego.partial.finite import MAX_CONDITIONS, MAX_SIZE, combinations
 from palisade.rego.partial.formula import FALSE, TRUE, Formula, In
+from palisade.rego.partial.reading import Reading
 from palisade.rego.partial.rewriting import substitute
 from palisade.rego.partial.terms import Known
-from palisade.rego.values import key
+from palisade.rego.text import dumps
+from palisade.rego.values import UNDEFINED, key
 
 NAMES = "abc"
 RULES = "\n".join(f'deny contains "no {name}" if input.{name} == 1' for name in NAMES)
@@ -55,6 +59,78 @@ def test_what_is_not_known_or_too_much_stays_as_it_is() -> None:
     too_many = _cases('{"body": concat(", ", deny)}', many)[2]
     long = "; ".join(f"input.x{at}; not input.y{at}" for at in range(MAX_SIZE // 4))
     too_large = _cases('{"body": concat(", ", deny)}', f'deny contains "a" if {{ {long} }}')[2]
-    for found in (of_the_request, too_many, too_large):
+    assert [isinstance(value, Known) for _, value in of_the_request] == [False, True]
+    for found in (too_many, too_large):
         [(_, value)] = found
         assert not isinstance(value, Known)
+
+
+MESSAGES = (
+    "no user",
+    'sprintf("path %s", [input.x])',
+    'sprintf("path %s is long", [input.y])',
+    'sprintf("%s has no name", [input.x])',
+    'concat("-", ["no", input.y])',
+    '$"none {input.x}"',
+)
+_texts = st.text("no apthu", max_size=6)
+
+
+@given(
+    st.lists(st.sampled_from(MESSAGES), min_size=1, max_size=4, unique=True),
+    st.sampled_from(
+        (
+            '{"body": concat(", ", deny), "n": count(deny)}',
+            '{"body": json.marshal({"why": deny, "x": [deny, input.x]})}',
+            '{"n": count([m | some m in deny]) > 0}',
+        )
+    ),
+    st.fixed_dictionaries({}, optional={"x": _texts, "y": _texts, **dict.fromkeys("0123", st.just(1))}),
+)
+def test_messages_with_values_of_the_request_stand_in_the_order_that_rego_has(
+    messages: list[str], rule: str, document: dict[str, Any]
+) -> None:
+    """Whichever hold, and whatever the request brings: also where their order stays open."""
+    rules = "\n".join(
+        f'deny contains m if {{ input["{at}"]; m := {each if "(" in each or "$" in each else dumps(each)} }}'
+        for at, each in enumerate(messages)
+    )
+    policy = rego.compile({"p.rego": f"package p\n\n{rules}\n\nallow := {rule}\n"})
+    outcome = evaluate(policy.plan(["data.p.allow"]), ("p", "allow"), policy.data)
+    reading = Reading(document)
+    [case] = [each for each in outcome.cases if reading.holds(each.condition)][:1]
+    found = [] if case.value is None else combinations(outcome.builder, case.condition, case.value)
+    held = [value for condition, value in found if reading.holds(condition)]
+    wanted = policy.evaluate("data.p.allow", document)
+    assert [reading.value(value) for value in held] == ([] if wanted is UNDEFINED else [wanted])
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        '{"body": concat(", ", [m | some m in deny])}',
+        '{"all": [m | some m in deny; m != "no b"]}',
+        '{"all": [1 | some m in deny]}',
+        '{"all": [v | some v in [m | some m in deny]]}',
+    ],
+)
+def test_what_is_listed_of_a_set_stands_in_the_order_of_its_members(rule: str) -> None:
+    """Not in that of the rules; and each once, however many rules bring it."""
+    rules = "\n".join(f'deny contains "no {name}" if input.{name} == 1' for name in "cabb")
+    rules += '\ndeny contains "no a" if input.b == 1'
+    _, policy, found = _cases(rule, rules)
+    for held in product((0, 1), repeat=len(NAMES)):
+        document = dict(zip(NAMES, held, strict=True))
+        reading = Reading(document)
+        [value] = [value for condition, value in found if reading.holds(condition)]
+        assert reading.value(value) == policy.evaluate("data.p.allow", document)
+
+
+def test_an_order_that_the_beginnings_tell_is_known() -> None:
+    rules = 'deny contains "no user" if not input.u\ndeny contains sprintf("path %s", [input.x]) if input.y\n'
+    found = _cases('{"body": concat(", ", deny)}', rules)[2]
+    assert not any("set" in str(value) for _, value in found)
+    of_one_beginning = rules.replace("no user", "path a")
+    assert any(
+        "set" in str(value) for _, value in _cases('{"body": concat(", ", deny)}', of_one_beginning)[2]
+    )

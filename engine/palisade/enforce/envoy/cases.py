@@ -16,7 +16,7 @@ from palisade.enforce.envoy.bounds import Bounds, Reason
 from palisade.enforce.envoy.context import NOTHING, Notes
 from palisade.enforce.envoy.ends import RESIDUAL, end_of
 from palisade.enforce.envoy.lower import Lowering
-from palisade.enforce.envoy.predicate import YES, Predicate
+from palisade.enforce.envoy.predicate import NO, YES, Predicate
 from palisade.enforce.envoy.tree import Entry, Verdict
 from palisade.rego.errors import NOWHERE, Location
 from palisade.rego.partial import Case
@@ -220,7 +220,8 @@ class Cases:
         bounds = lowered.bounds
         sure = bounds.exact and end.only == YES
         unsure = None if sure else Entry(bounds.possibly, Verdict.RESIDUAL, RESIDUAL)
-        reasons = (*end.reasons, *_placed(lowered.notes.reasons, case.label))
+        comes = bounds.possibly != NO
+        reasons = (*end.reasons, *_placed(lowered.notes.reasons, case.label)) if comes else ()
         covered = RuleCoverage(case.label, end.verdict, not reasons, reasons)
         ends = end.verdict, end.answer
         rule = Rule(case, end.entry(bounds.surely), unsure, covered, lowered, ends, (case.label, end.verdict))

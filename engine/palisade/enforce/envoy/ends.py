@@ -99,6 +99,7 @@ def end_of(case: Case, answers: Answers, source: Callable[[Symbol], Source | Non
     verdict = Verdict.ALLOW if found.allowed else Verdict.DENY
     told = [(_UNFILLED, hints.TEXTS)] * bool(made.claims) + [(_UNPRINTABLE, hints.NAMES)] * bool(made.callers)
     told += [(_UNPLAIN, hints.HEADERS)] * bool(made.headers)
+    told += [(_ESCAPED, hints.IN_JSON)] * bool(made.quoted)
     reasons = tuple(Reason(why, case.label, hint, always=False) for why, hint in told)
     return End(verdict, found.name(_rule(case)), found.prefix, reasons, made.fillable)
 
@@ -107,6 +108,7 @@ _UNFILLED = "is for the engine where a claim that it answers with is no text, or
 _UNPLAIN = (
     "is for the engine where a header that it answers with is there twice, long, or has commas or odd letters"
 )
+_ESCAPED = "is for the engine where a text that it puts into JSON is written otherwise there"
 _UNPRINTABLE = "is for the engine where who calls, with which it answers, has control characters in the name"
 
 

@@ -112,6 +112,7 @@ TEXTS = "tokens in which the claim is a text are answered natively"
 HEADERS = (
     "requests whose header is plain ASCII without commas, of up to 1,000 characters, are answered natively"
 )
+IN_JSON = "texts in ASCII without quotes, backslashes, <, > and & are answered natively"
 NAMES = "hardly any certificate has such a name; nothing needs to be done"
 PLAIN = "answer with a status, a body, and headers that are not the protocol's own"
 CLEAN = "Envoy normalizes paths, so clients hardly ever send one; nothing needs to be done"
@@ -256,6 +257,7 @@ _UNFOLLOWED = (
     ("order in which members come", "leave out what can conflict: give the rule one value"),
     ("results that differ", "ask for one member with some, and compare it in the same rule"),
     ("leaves a negation", "put what is negated into a rule of its own"),
+    ("lists a set", 'join or count the set itself: concat(", ", xs), count(xs)'),
     ("counts members", _COLLECTION),
     ("place of a member", _COLLECTION),
     ("collects members", _COLLECTION),

@@ -12,6 +12,7 @@ from palisade.enforce.envoy import patterns
 from palisade.enforce.envoy.claims import claim_matches
 from palisade.enforce.envoy.predicate import NO, Predicate, all_of, text_check
 from palisade.enforce.envoy.sources import JWT_AUTHN, PEER, PRINCIPAL, ClaimSource, Source, TextSource
+from palisade.rego.builtins import BUILTINS
 from palisade.rego.partial.terms import Apply, ArrayOf, Input, Known, ObjectOf, Symbol
 from palisade.rego.values import Value
 
@@ -19,6 +20,8 @@ _OPEN, _CLOSE = "\ue000", "\ue001"  # for private use: constants that have them 
 _TEXT = r"[^\x00-\x08\x0a-\x1f\x7f]+"
 _NAME = r"[^\x00-\x1f\x7f]+"  # what the decision log shows of who calls has no control character
 _PRINTED = r"[!-~](?:[ -~]*[!-~])?"
+_UNESCAPED = r"[ !#-%'-;=?-\[\]-~]+"
+"""What stands in JSON as it is, of ASCII: not what is escaped there, nor in HTML."""
 _HEADERS = ("headers", "response_headers_to_add")
 _SINGLE = r"[!-+\--~](?:[ -+\--~]{0,998}[!-+\--~])?"
 """A header that is there once: Envoy joins several by commas, and its formatter takes the first. Much longer
@@ -33,6 +36,7 @@ _HEADER = re.compile(
 """Other headers that can be put in: those that Envoy itself does not change on the way."""
 
 _CALLERS = (PEER, PRINCIPAL)
+_MARSHAL = BUILTINS["json.marshal"].function
 
 _Source: TypeAlias = ClaimSource | TextSource
 
@@ -44,11 +48,15 @@ class Template:
     value: Value
     sources: Mapping[str, _Source]
     """By the mark."""
+    quoted: frozenset[str] = frozenset()
+    """The marks of those that stand in JSON."""
 
     @property
     def fillable(self) -> Predicate:
-        """All of them are texts that a header may hold: with others the decision is another."""
-        texts = (_is_filled(source) for source in self.sources.values())
+        """All of them are texts that a header may hold, or JSON as they are: with others the decision is
+        another."""
+        texts = [_is_filled(source) for source in self.sources.values()]
+        texts += [_matches(self.sources[mark], _UNESCAPED) for mark in sorted(self.quoted)]
         return all_of(NO if each is None else each for each in texts)
 
     @property
@@ -94,9 +102,16 @@ class Template:
 def _is_filled(source: _Source) -> Predicate | None:
     if isinstance(source, TextSource):
         if source in _CALLERS:
-            return text_check(source.text, patterns.regex(_NAME))
-        return text_check(source.text, patterns.regex(_PRINTED if source.text.name in _SHOWN else _SINGLE))
-    return claim_matches(source, patterns.regex(_TEXT))
+            return _matches(source, _NAME)
+        return _matches(source, _PRINTED if source.text.name in _SHOWN else _SINGLE)
+    return _matches(source, _TEXT)
+
+
+def _matches(source: _Source, pattern: str) -> Predicate | None:
+    matcher = patterns.regex(pattern)
+    return (
+        text_check(source.text, matcher) if isinstance(source, TextSource) else claim_matches(source, matcher)
+    )
 
 
 def _format(source: _Source) -> str:
@@ -114,7 +129,7 @@ def template(symbol: Symbol, source: Callable[[Symbol], Source | None]) -> Templ
         value = making.value(symbol, ())
     except _OtherError:
         return None
-    return Template(value, making.sources)
+    return Template(value, making.sources, frozenset(making.quoted))
 
 
 class _OtherError(Exception):
@@ -125,6 +140,8 @@ class _OtherError(Exception):
 class _Making:
     source: Callable[[Symbol], Source | None]
     sources: dict[str, _Source] = field(default_factory=dict)
+    quoted: set[str] = field(default_factory=set)
+    """The marks of texts that stand in JSON."""
 
     def value(self, symbol: Symbol, path: tuple[object, ...]) -> Value:
         match symbol:
@@ -140,11 +157,31 @@ class _Making:
                 return self._text(symbol)
         raise _OtherError
 
-    def _text(self, symbol: Input | Apply) -> str:
-        parts = patterns.parts(symbol) or [symbol]
+    def _text(self, symbol: Symbol) -> str:
+        match symbol:
+            case Apply("json.marshal", (value,)):
+                return self._json(value)
+        parts = patterns.parts(symbol)
+        if parts is None:
+            return self._mark(symbol)
         if _has_marks([part for part in parts if isinstance(part, str)]):
             raise _OtherError
-        return "".join(part if isinstance(part, str) else self._mark(part) for part in parts)
+        return "".join(part if isinstance(part, str) else self._text(part) for part in parts)
+
+    def _json(self, symbol: Symbol) -> str:
+        match symbol:
+            case Known(value):
+                return str(_MARSHAL(value))
+            case ObjectOf(items) if all(isinstance(form, str) for form, _ in items):
+                entries = sorted((str(form), item) for form, item in items)
+                return "{" + ",".join(f"{_MARSHAL(name)}:{self._json(item)}" for name, item in entries) + "}"
+            case ArrayOf(items):
+                return "[" + ",".join(map(self._json, items)) + "]"
+            case Input() | Apply():
+                text = self._text(symbol)
+                self.quoted.update(mark for mark in self.sources if mark in text)
+                return str(_MARSHAL(text))  # which leaves marks as they are
+        raise _OtherError
 
     def _mark(self, part: Symbol) -> str:
         source = self.source(part)

@@ -85,8 +85,8 @@ class Texts(Cutting):
                 return self._is_text(text)
             case Apply("json.marshal", (value,)):
                 return self._is(value)
-            case Apply("concat") if len(made := _values_in(term)) > 1:
-                return both(map(self._is_text, made))
+            case Apply("concat", (Known(str()), ArrayOf(items))):
+                return both(map(self._is_text, items))
         return super()._takes(term)
 
     def _is(self, term: Symbol) -> Bounds:
@@ -102,6 +102,9 @@ class Texts(Cutting):
         return self._found(self._source(term)) or self._invisible(term)
 
     def _is_text(self, term: Symbol) -> Bounds:
+        """The value is there, and a text."""
+        if isinstance(term, Known):
+            return ALWAYS if isinstance(term.value, str) else NEVER
         if isinstance(term, Apply) and self._source(term) is None:
             return self._takes(term)
         return self._is_string(self._source(term)) or self._invisible(term)
@@ -307,11 +310,6 @@ class Texts(Cutting):
 
 def _is_mark(text: str) -> bool:
     return len(text) == 1 and text.isascii()
-
-
-def _values_in(term: Apply) -> list[Symbol]:
-    """The values of the request in a text that is put together."""
-    return [part for part in patterns.parts(term) or () if not isinstance(part, str)]
 
 
 def _is_place(number: object) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from palisade.rego.partial.formula import TRUE, Builder, Formula
 from palisade.rego.partial.terms import ArrayOf, Gathered, Known, ObjectOf, Part, SetOf, Symbol, Term
 from palisade.rego.partial.worlds import Unsupported
-from palisade.rego.values import UNDEFINED, Set, Value, key, sorted_keys, sorted_values, unkey
+from palisade.rego.values import UNDEFINED, Set, Value, key, sorted_keys, sorted_values
 
 
 def items_of(symbol: Symbol | None) -> tuple[Symbol, ...]:
@@ -39,12 +39,14 @@ def grown(
     over: tuple[tuple[Term, int], ...] = (),
     *,
     onto: Mapping[int, Symbol] | None = None,
+    ordered: bool = True,
 ) -> Mapping[int, Symbol] | None:
     """The environment of a request of which it is not known whether it went from `before` to `after`.
 
     Only where all that differs are sets and arrays that `after` has more members of: those then stand under
     the condition, for every member of the loops in `over`. None elsewhere. With `onto` they are added to what
-    another way from `before` has made, which arrays, whose members are in order, cannot be.
+    another way from `before` has made, which arrays, whose members are in order, cannot be. Where it is not
+    known in which order they come, arrays are no longer `ordered`.
     """
     if before.keys() != after.keys():
         return None
@@ -68,8 +70,28 @@ def grown(
         parts = [Part(builder.both(condition, p.condition), (*over, *p.over), p.item) for p in added]
         if first is not None:
             parts = _together(builder, [*(p for p in held[1] if p not in first), *parts])
-        merged[local] = Gathered(start[0], (*start[1], *parts))
+        known = ordered and getattr(old, "ordered", True) and getattr(now, "ordered", True)
+        merged[local] = Gathered(start[0], (*start[1], *parts), known or start[0] == "set")
     return merged
+
+
+def is_grown(before: Mapping[int, Symbol], after: Mapping[int, Symbol]) -> bool:
+    """Whether an array of `before` is another in `after`."""
+    return any(
+        (parts := parts_of(old)) is not None and parts[0] == "array" and after.get(local) != old
+        for local, old in before.items()
+    )
+
+
+def in_order(builder: Builder, parts: Sequence[Part]) -> list[Part] | None:
+    """The parts of a set, each member once and in Rego's order; None where that is not known."""
+    if len(parts) == 1 and not parts[0].over:
+        return list(parts)
+    members = {part.item.form: part.item for part in parts if isinstance(part.item, Known)}
+    if len([part for part in parts if isinstance(part.item, Known) and not part.over]) < len(parts):
+        return None
+    merged = {part.item: part for part in _together(builder, parts)}
+    return [merged[members[key(value)]] for value in sorted_values(each.value for each in members.values())]
 
 
 def _together(builder: Builder, parts: Iterable[Part]) -> list[Part]:
@@ -113,7 +135,8 @@ def pairs_of(source: Symbol) -> list[tuple[Symbol, Symbol]] | None:
     if isinstance(source, ArrayOf):
         return [(Known(index), item) for index, item in enumerate(source.items)]
     if isinstance(source, ObjectOf):
-        return [(Known(unkey(form)), value) for form, value in source.items]
+        entries = dict(source.items)
+        return [(Known(name), entries[key(name)]) for name in sorted_keys(entries)]
     if isinstance(source, SetOf):
         return [(item, item) for item in source.items]
     return None

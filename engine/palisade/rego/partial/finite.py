@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
-from itertools import product
+from itertools import pairwise, product
 
 from palisade.rego.builtins import BUILTINS
 from palisade.rego.errors import BuiltinError
@@ -15,13 +15,24 @@ from palisade.rego.partial.formula import (
     FALSE,
     TRUE,
     Builder,
+    Defined,
     Exists,
     Formula,
     Same,
     nodes,
 )
 from palisade.rego.partial.rewriting import with_terms
-from palisade.rego.partial.terms import Apply, ArrayOf, Gathered, Known, ObjectOf, Symbol, subterms
+from palisade.rego.partial.terms import (
+    Apply,
+    ArrayOf,
+    Gathered,
+    Input,
+    Known,
+    ObjectOf,
+    Part,
+    Symbol,
+    subterms,
+)
 from palisade.rego.values import UNDEFINED, Set
 
 MAX_CONDITIONS = 5
@@ -44,7 +55,9 @@ def combinations(builder: Builder, condition: Formula, value: Symbol) -> list[tu
         return as_it_is
     if (condition.size + sum(each.size for each in asked)) << len(asked) > MAX_SIZE:
         return as_it_is
-    if any(part.over or not isinstance(part.item, Known) for part in parts) or _compares(condition):
+    if any(part.over or not isinstance(part.item, Known | Input | Apply) for part in parts):
+        return as_it_is
+    if _compares(condition):
         return as_it_is
     found: list[tuple[Formula, Symbol]] = []
     for held in product((True, False), repeat=len(asked)):
@@ -55,9 +68,20 @@ def combinations(builder: Builder, condition: Formula, value: Symbol) -> list[tu
             made = _known(chosen, value)
         except _UndefinedError:
             return as_it_is
-        if here is not FALSE:
+        if here is not FALSE and not _contradicts_itself(here):
             found.append((here, made))
     return found
+
+
+def _contradicts_itself(formula: Formula) -> bool:
+    """Whether one part needs a value that another says is not there."""
+    parts = formula.args if formula.kind == "and" else (formula,)
+    absent = {
+        part.args[0].atom.term
+        for part in parts
+        if part.kind == "not" and isinstance(part.args[0].atom, Defined)
+    }
+    return bool(absent) and any(absent & part.implies for part in parts)
 
 
 def _compares(formula: Formula) -> bool:
@@ -82,17 +106,18 @@ class _UndefinedError(Exception):
 def _known(chosen: Mapping[Formula, bool], symbol: Symbol) -> Symbol:
     """The symbol where those conditions hold and the others do not."""
     match symbol:
-        case Gathered(kind, parts) if all(
+        case Gathered(kind, parts, True) if all(
             part.condition is TRUE or part.condition in chosen for part in parts
         ):
-            if any(part.over or not isinstance(part.item, Known) for part in parts):
+            if any(part.over for part in parts):
                 return symbol
-            members = [
-                part.item.value
-                for part in parts
-                if isinstance(part.item, Known) and (part.condition is TRUE or chosen[part.condition])
-            ]
-            return Known(Set.of(members) if kind == "set" else members)
+            items = [part.item for part in parts if part.condition is TRUE or chosen[part.condition]]
+            members = [item.value for item in items if isinstance(item, Known)]
+            if len(members) == len(items):
+                return Known(Set.of(members) if kind == "set" else members)
+            if kind == "array":
+                return ArrayOf(tuple(items))
+            return Gathered(kind, tuple(Part(TRUE, (), item) for item in dict.fromkeys(items)))
         case Apply(name, args):
             known = tuple(_known(chosen, each) for each in args)
             return _called(name, known) if known != args else symbol
@@ -107,7 +132,55 @@ def _known(chosen: Mapping[Formula, bool], symbol: Symbol) -> Symbol:
     return symbol
 
 
+def _listed(symbol: Symbol) -> Symbol:
+    """The symbol with arrays in the place of sets, where the order of their members is known."""
+    match symbol:
+        case Gathered("set", parts) if all(part.condition is TRUE and not part.over for part in parts):
+            ordered = _in_order([part.item for part in parts])
+            return symbol if ordered is None else ArrayOf(ordered)
+        case ObjectOf(items):
+            return ObjectOf(tuple((form, _listed(each)) for form, each in items))
+        case ArrayOf(items):
+            return ArrayOf(tuple(map(_listed, items)))
+    return symbol
+
+
+def _in_order(items: Sequence[Symbol]) -> tuple[Symbol, ...] | None:
+    """The members of a set of texts in Rego's order, where what they begin with tells it; else None."""
+    texts = {item: _beginning(item) for item in items}
+    if len(texts) > 1 and any(not text for text, _ in texts.values()):
+        return None
+    ordered = sorted(texts, key=lambda item: texts[item][0])
+    for one, other in pairwise(ordered):
+        (before, whole), (behind, _) = texts[one], texts[other]
+        if behind.startswith(before) and not (whole and len(behind) > len(before)):
+            return None
+    return tuple(ordered)
+
+
+def _beginning(item: Symbol) -> tuple[str, bool]:
+    """What a text begins with, whatever the request brings, and whether that is all of it."""
+    match item:
+        case Known(str(text)):
+            return text, True
+        case Apply("sprintf", (Known(str(form)), _)):
+            return form.partition("%")[0], False
+        case Apply("concat", (_, ArrayOf((Known(str(text)), *_)))):
+            return text, False
+        case Apply("internal.template_string", (ArrayOf((Known(str(text)), *_)),)):
+            return text, False
+    return "", False
+
+
 def _called(name: str, args: tuple[Symbol, ...]) -> Symbol:
+    match name, args:
+        case "concat", (glue, Gathered() as members):
+            return Apply(name, (glue, _listed(members)))
+        case "count", (Gathered() as members,):
+            listed = _listed(members)
+            return Known(len(listed.items)) if isinstance(listed, ArrayOf) else Apply(name, args)
+        case "json.marshal", (value,):
+            args = (_listed(value),)
     values = [each.value for each in args if isinstance(each, Known)]
     if len(values) < len(args) or not BUILTINS[name].pure:
         return Apply(name, args)

@@ -8,11 +8,11 @@ from functools import partial
 
 from palisade.rego import ir
 from palisade.rego.errors import NOWHERE
-from palisade.rego.partial.construct import grown, pairs_of
+from palisade.rego.partial.construct import grown, in_order, is_grown, pairs_of
 from palisade.rego.partial.flow import Liveness
 from palisade.rego.partial.formula import FALSE, TRUE
 from palisade.rego.partial.statements import Statements
-from palisade.rego.partial.terms import Apply, Element, Gathered, Input, Part, Symbol, Unknown, loops
+from palisade.rego.partial.terms import Apply, Element, Gathered, Input, Part, SetOf, Symbol, Unknown, loops
 from palisade.rego.partial.worlds import ERROR, NEXT, Env, Result, Step, Unsupported, Worlds, env_key
 
 
@@ -35,15 +35,27 @@ class Loops(Statements):
         worlds = Worlds(env, self.builder)
         pairs = pairs_of(source)
         if pairs is not None:
+            unordered = isinstance(source, SetOf) and len(pairs) > 1
             for name, item in pairs:
 
                 def run(current: Env, name: Symbol = name, item: Symbol = item) -> Result:
-                    return self._block(stmt.block, {**current, stmt.key: name, stmt.value: item}, live)
+                    found = self._block(stmt.block, {**current, stmt.key: name, stmt.value: item}, live)
+                    if unordered and any(is_grown(current, each.env) for each in found.steps):
+                        raise Unsupported("lists a set whose order depends on the request")
+                    if unordered and is_grown(current, found.rest):
+                        raise Unsupported("lists a set whose order depends on the request")
+                    return found
 
                 worlds.advance(run, NOWHERE)
             return worlds.disjoint()
+        ordered = not isinstance(source, Gathered) or source.ordered
+        if isinstance(source, Gathered) and source.kind == "set":
+            parts = in_order(self.builder, source.parts)
+            ordered = parts is not None
+            source = Gathered("set", tuple(parts)) if parts is not None else source
         for part, name in self._unknown_parts(source):
-            worlds.advance(partial(self._rounds, stmt, part=part, name=name, live=live), NOWHERE)
+            rounds = partial(self._rounds, stmt, part=part, name=name, live=live, ordered=ordered)
+            worlds.advance(rounds, NOWHERE)
         return worlds.disjoint()
 
     def _unknown_parts(self, source: Symbol) -> Iterator[tuple[Part, Symbol]]:
@@ -61,7 +73,9 @@ class Loops(Statements):
         else:
             raise Unsupported("iterates over a collection that is known in part")
 
-    def _rounds(self, stmt: ir.ScanStmt, env: Env, part: Part, name: Symbol, live: frozenset[int]) -> Result:
+    def _rounds(
+        self, stmt: ir.ScanStmt, env: Env, part: Part, name: Symbol, live: frozenset[int], *, ordered: bool
+    ) -> Result:
         """Any number of rounds of a loop, one for each member that there is of `part`.
 
         They are followed where they only collect members, or where a round can do just one thing, which does
@@ -77,7 +91,7 @@ class Loops(Statements):
             more = None
             if step.signal == NEXT:
                 condition = self.builder.both(part.condition, step.condition)
-                more = grown(env, step.env, self.builder, condition, part.over, onto=rest)
+                more = grown(env, step.env, self.builder, condition, part.over, onto=rest, ordered=ordered)
             if more is not None:
                 rest = more
             else:

@@ -142,15 +142,18 @@ class Reading:
             case ObjectOf(pairs):
                 values = {form: self.value(item, bindings) for form, item in pairs}
                 return UNDEFINED if UNDEFINED in values.values() else values
-            case Gathered(kind, parts):
+            case Gathered(kind, parts, True):
                 members = [each for part in parts for each in self._gathered(part, bindings)]
                 return Set.of(members) if kind == "set" else members
         raise Unsure
 
     def _gathered(self, part: Part, bindings: Bindings) -> Iterator[Value]:
         if not part.over:
-            if self.holds(part.condition, bindings):
-                yield self.value(part.item, bindings)
+            # Without its value it is asked of beside what says that there is one.
+            if self.holds(part.condition, bindings) and (
+                (value := self.value(part.item, bindings)) is not UNDEFINED
+            ):
+                yield value
             return
         (source, loop), *rest = part.over
         for pair in _members(self.value(source, bindings)):

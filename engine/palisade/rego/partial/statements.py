@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from palisade.rego import ir
 from palisade.rego.builtins import BUILTINS
@@ -135,7 +136,7 @@ class Statements(Walks):
         if isinstance(array, Known) and isinstance(item, Known):
             return self._set(env, stmt.array, Known([*array.value, item.value]))
         if isinstance(array, Gathered):
-            return self._set(env, stmt.array, Gathered("array", (*array.parts, Part(TRUE, (), item))))
+            return self._set(env, stmt.array, replace(array, parts=(*array.parts, Part(TRUE, (), item))))
         return self._set(env, stmt.array, ArrayOf((*items_of(array), item)))
 
     def _SetAddStmt(self, stmt: ir.SetAddStmt, env: Env) -> list[Step]:  # noqa: N802

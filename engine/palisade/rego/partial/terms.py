@@ -160,10 +160,14 @@ class Part:
 
 @record()
 class Gathered:
-    """A set or array (`kind`) whose members stand under conditions: what rules and comprehensions collect."""
+    """A set or array (`kind`) whose members stand under conditions: what rules and comprehensions collect.
+
+    Of an array that is not `ordered` it is not known in which order, and how often, its members stand there.
+    """
 
     kind: str
     parts: tuple[Part, ...]
+    ordered: bool = True
 
     def __str__(self) -> str:
         return f"<{self.kind} of {', '.join(_show(p.item) for p in self.parts)}>"
