@@ -52,6 +52,8 @@ class Cursor:
             lexed, self.lines = tokenize(source, keywords), line_starts(source)
         else:
             lexed, self.lines = tokenize(source, keywords, part.start, part.end), part.places.starts
+        # The line of the place that was told last: its row, where it begins, and the next one does.
+        self._row = self._begin = self._behind = 0
         self.tokens = lexed.tokens
         self.comments = lexed.comments
         self.lexical_errors = lexed.errors
@@ -150,19 +152,22 @@ class Cursor:
     # Places
 
     def location(self, start: int, end: int) -> Location:
-        row = bisect_right(self.lines, start)
-        return Location(self.file, row, start - self.lines[row - 1] + 1, end - start)
+        if not self._begin <= start < self._behind:
+            self._go_to(start)
+        return _new(Location, (self.file, self._row, start - self._begin + 1, end - start))
 
     def since(self, start: int) -> Location:
         """The place from `start` to the token that was taken last."""
-        row = bisect_right(self.lines, start)
-        end = self.tokens[self.index - 1].end
-        return _new(Location, (self.file, row, start - self.lines[row - 1] + 1, end - start))
+        return self.location(start, self.tokens[self.index - 1].end)
 
     def at(self, token: Token) -> Location:
-        start = token.start
-        row = bisect_right(self.lines, start)
-        return _new(Location, (self.file, row, start - self.lines[row - 1] + 1, token.end - start))
+        return self.location(token.start, token.end)
+
+    def _go_to(self, offset: int) -> None:
+        """Finds the line of an offset: what is asked for next is mostly on the same one."""
+        self._row = row = bisect_right(self.lines, offset)
+        self._begin = self.lines[row - 1]
+        self._behind = self.lines[row] if row < len(self.lines) else len(self.source) + 1
 
     def line(self, row: int) -> str:
         """The text of a line, without its end; nothing of one too long to be shown with each error."""

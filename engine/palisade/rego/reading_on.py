@@ -289,14 +289,6 @@ class _Reader(ModuleParser):
         place = super().location(start, end)
         return place._replace(row=place.row + self._shift)
 
-    def since(self, start: int) -> Location:
-        place = super().since(start)
-        return place._replace(row=place.row + self._shift)
-
-    def at(self, token: Token) -> Location:
-        place = super().at(token)
-        return place._replace(row=place.row + self._shift)
-
     def line(self, row: int) -> str:
         return ""  # what has errors is read as a whole
 

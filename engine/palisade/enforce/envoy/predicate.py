@@ -157,11 +157,12 @@ def all_of(parts: Iterable[Predicate]) -> Predicate:
     """The conjunction."""
     flat: dict[Predicate, None] = {}
     for part in parts:
-        if part == NO:
-            return NO
-        if isinstance(part, All):
+        if isinstance(part, Constant):
+            if not part.value:
+                return NO
+        elif isinstance(part, All):
             flat.update(dict.fromkeys(part.parts))
-        elif part != YES:
+        else:
             flat[part] = None
     if any(isinstance(part, Not) and part.part in flat for part in flat):
         return NO
@@ -172,11 +173,12 @@ def any_of(parts: Iterable[Predicate]) -> Predicate:
     """The disjunction."""
     flat: dict[Predicate, None] = {}
     for part in parts:
-        if part == YES:
-            return YES
-        if isinstance(part, AnyOf):
+        if isinstance(part, Constant):
+            if part.value:
+                return YES
+        elif isinstance(part, AnyOf):
             flat.update(dict.fromkeys(part.parts))
-        elif part != NO:
+        else:
             flat[part] = None
     flat = _united(flat)
     if any(isinstance(part, Not) and part.part in flat for part in flat):

@@ -132,7 +132,8 @@ class _Building:
             # Each stage is one level deeper: only look-ups of more constants are worth one.
             self._linear = max(MAX_LINEAR, self._linear * 4)
             stages = self._stages(entries)
-        matcher = self._chain(stages, _action(last))
+        matcher = Matcher()
+        self._chain(stages, _action(last), matcher)
         return Tree(matcher, tuple(sorted(self._texts, key=lambda text: text.name)))
 
     def _stages(self, entries: Sequence[Entry]) -> list[_Stage]:
@@ -203,54 +204,53 @@ class _Building:
         sizes = [sum(map(len, test.values)) for test in tests]
         return sum(len(test.values) for test in tests) > MANY and max(sizes) < MAX_EXPRESSION
 
-    def _chain(self, stages: Sequence[_Stage], end: Matcher.OnMatch | None) -> Matcher:
-        """The stages in turn, then `end`; without one, Envoy goes on behind the whole."""
-        following = end
-        built: Matcher | None = None
-        for stage in reversed(stages):
-            built = self._look_up(stage) if isinstance(stage, _Lookup) else Matcher()
-            if isinstance(stage, list):
-                for entry in stage:
-                    item = built.matcher_list.matchers.add()
-                    item.predicate.CopyFrom(to_proto(entry.predicate))
-                    item.on_match.CopyFrom(_action(entry))
-            if following is not None:
-                built.on_no_match.CopyFrom(following)
-            following = Matcher.OnMatch(matcher=built)
-        if built is None:
-            built = Matcher()
-            if end is not None:
-                built.on_no_match.CopyFrom(end)
-        return built
+    def _chain(self, stages: Sequence[_Stage], end: Matcher.OnMatch | None, into: Matcher) -> None:
+        """The stages in turn, then `end`; without one, Envoy goes on behind the whole.
 
-    def _look_up(self, stage: _Lookup) -> Matcher:
-        built = Matcher()
-        built.matcher_tree.input.CopyFrom(stage.text.input())
-        tree = built.matcher_tree
+        All is built where it is to stand: what was built by itself would be copied once for each level.
+        """
+        for at, stage in enumerate(stages):
+            if at:
+                into.on_no_match.matcher.SetInParent()
+                into = into.on_no_match.matcher
+            if isinstance(stage, _Lookup):
+                self._look_up(stage, into)
+                continue
+            for entry in stage:
+                item = into.matcher_list.matchers.add()
+                item.predicate.CopyFrom(to_proto(entry.predicate))
+                item.on_match.CopyFrom(_action(entry))
+        if end is not None:
+            into.on_no_match.CopyFrom(end)
+
+    def _look_up(self, stage: _Lookup, into: Matcher) -> None:
+        if stage.text.guard:
+            self._texts[stage.text] = None
+            item = into.matcher_list.matchers.add()
+            item.predicate.single_predicate.MergeFromString(stage.text.guard)
+            into = item.on_match.matcher
+        tree = into.matcher_tree
+        tree.input.CopyFrom(stage.text.input())
         entries = tree.prefix_match_map.map if stage.prefixes else tree.exact_match_map.map
-        shared: dict[tuple[Entry, ...], Matcher.OnMatch] = {}
+        shared: dict[tuple[Entry, ...], str] = {}
         for value in sorted(stage.table):
             below = tuple(stage.table[value])
-            if below not in shared:
-                shared[below] = self._below(list(below))
-            entries[value].CopyFrom(shared[below])
-        if not stage.text.guard:
-            return built
-        self._texts[stage.text] = None
-        guarded = Matcher()
-        item = guarded.matcher_list.matchers.add()
-        item.predicate.single_predicate.MergeFromString(stage.text.guard)
-        item.on_match.matcher.CopyFrom(built)
-        return guarded
+            first = shared.setdefault(below, value)
+            if first is value:
+                self._below(list(below), entries[value])
+            else:
+                entries[value].CopyFrom(entries[first])
 
-    def _below(self, entries: list[Entry]) -> Matcher.OnMatch:
+    def _below(self, entries: list[Entry], into: Matcher.OnMatch) -> None:
         for at, entry in enumerate(entries):
             if entry.predicate == YES:
                 rest = entries[:at]
                 if not rest or all(each.outcome == entry.outcome for each in rest):
-                    return _action(entry)
+                    into.CopyFrom(_action(entry))
+                    return
         stages = self._split([each for entry in entries for each in alternatives(entry, self._linear)])
-        return Matcher.OnMatch(matcher=self._chain(stages, None))
+        into.matcher.SetInParent()
+        self._chain(stages, None, into.matcher)
 
 
 def alternatives(entry: Entry, linear: int = MAX_LINEAR) -> Iterator[Entry]:

@@ -184,7 +184,8 @@ def _annotate(modules: Sequence[ast.Module], scoped: Iterable[ScopedModule]) -> 
             chain = annotations.chain(checked.rule, checked.path, checked.package)
             new = with_metadata(checked.rule, chain) if rule.asks_for_metadata else checked.rule
             found = tuple(link.annotation for link in chain if link.annotation is not None)
-            rule.checked = replace(checked, rule=new, annotations=found)
+            if found or new is not checked.rule:
+                rule.checked = replace(checked, rule=new, annotations=found)
 
 
 def _finish(scoped: ScopedModule, calls: Calls) -> ModuleResult:

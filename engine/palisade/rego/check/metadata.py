@@ -31,6 +31,8 @@ class Annotations:
         self._documents: dict[Path, ast.Annotation] = {}
         self._packages: dict[Path, ast.Annotation] = {}
         self._subpackages: dict[Path, list[ast.Annotation]] = {}
+        # What applies to rules without annotations of their own, as nearly all are.
+        self._alone: dict[tuple[Path, Path], tuple[Link, ...]] = {}
         for module in modules:
             for each in module.annotations:
                 self._add(each, module)
@@ -52,12 +54,18 @@ class Annotations:
 
     def chain(self, rule: ast.Rule, path: Path, package: Path) -> tuple[Link, ...]:
         """What applies to the rule, the closest first: its own, its document's, its packages'."""
-        own = sorted(
-            (each for each in self._at(rule) if each.scope == "rule"),
-            key=lambda each: each.loc,
-            reverse=True,
-        )
-        links = [Link(path, each) for each in own] or [Link(path, None)]
+        own = [each for each in self._at(rule) if each.scope == "rule"]
+        if own:
+            own.sort(key=lambda each: each.loc, reverse=True)
+            return (*(Link(path, each) for each in own), *self._above(path, package))
+        found = self._alone.get((path, package))
+        if found is None:
+            found = self._alone[path, package] = (Link(path, None), *self._above(path, package))
+        return found
+
+    def _above(self, path: Path, package: Path) -> list[Link]:
+        """What applies to all rules of a document."""
+        links: list[Link] = []
         if path in self._documents:
             links.append(Link(path, self._documents[path]))
         if package in self._packages:
@@ -65,7 +73,7 @@ class Annotations:
         for length in range(len(package), 0, -1):
             above = package[:length]
             links.extend(Link(above, each) for each in reversed(self._subpackages.get(above, [])))
-        return tuple(links)
+        return links
 
 
 def with_metadata(rule: ast.Rule, chain: Sequence[Link]) -> ast.Rule:

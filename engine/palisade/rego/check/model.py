@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, TypeAlias
 
 from palisade.rego import ast
 from palisade.rego.check.signatures import Signature
+from palisade.rego.records import record
 
 if TYPE_CHECKING:
     from palisade.rego.check.recheck import Work
@@ -27,7 +28,7 @@ def rule_path(package: Path, head: ast.Head) -> Path:
     return tuple(path)
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class CheckedRule:
     """One rule in checked form (see `ast`) and where it belongs.
 
@@ -50,7 +51,7 @@ class CheckedRule:
         return len(self.rule.head.args or ())
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class CheckedSet:
     """A set of modules that passed every check.
 

@@ -8,20 +8,21 @@ goes beyond one rule, conflicts, recursion and the types of what changed rules y
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import compress, count
 from operator import is_not
 from typing import TypeAlias
 
 from palisade.rego import ast
 from palisade.rego.check.model import CheckedRule, Path
+from palisade.rego.records import record
 
 Reference: TypeAlias = ast.Var | ast.Ref
 Callee: TypeAlias = tuple[ast.Call, int]
 """A call of a function of the set, and the number of its arguments."""
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class RuleResult:
     """A finished rule, what it refers to, and what it took for granted.
 
@@ -40,7 +41,7 @@ class RuleResult:
         return not self.replaces_data and all(arity(call) == given for call, given in self.callees)
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class ModuleResult:
     """The results of a module's rules, and what all of them took for granted."""
 
@@ -76,7 +77,7 @@ class ModuleResult:
         return self.of(self.module, tuple(each for each in self.rules if each.still_holds(arity)))
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Work:
     """The results of a set's modules by identity, which is not used twice: the results keep the modules."""
 

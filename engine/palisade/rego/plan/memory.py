@@ -16,6 +16,7 @@ from typing import TypeAlias, TypeVar
 
 from palisade.rego import ast, ir
 from palisade.rego.plan.tree import Node, Path
+from palisade.rego.records import record
 
 _SPARE = 1_000
 """So many strings may be in the table, beside as many as are of use, before it is begun anew."""
@@ -25,7 +26,7 @@ _Key: TypeAlias = tuple[Path, str]
 Shape: TypeAlias = tuple[tuple[object, ...], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Planned:
     """The blocks of one rule, and what planning them asked of the program."""
 
