@@ -51,8 +51,11 @@ def residual_cluster(settings: Settings) -> Json:
         "common_http_protocol_options": {"idle_timeout": "300s"},
     }
     return {
+        # Where one connection fails, Envoy denies all requests that wait for one, those too that have just
+        # come. An engine that compiles on a busy machine may be a second late for a handshake: how long to
+        # wait for it is the question's own patience, of two seconds.
         # Each request under way has a connection of its own; more of them would not be answered faster.
-        **_cluster(settings, RESIDUAL, _RESIDUAL_NAME, max_connections=128),
+        **_cluster(settings, RESIDUAL, _RESIDUAL_NAME, max_connections=128, connect_timeout="4s"),
         **_protocol(options),
         # What lies between may forget connections that say nothing for long.
         "upstream_connection_options": {
@@ -61,12 +64,14 @@ def residual_cluster(settings: Settings) -> Json:
     }
 
 
-def _cluster(settings: Settings, name: str, server_name: str, *, max_connections: int) -> Json:
+def _cluster(
+    settings: Settings, name: str, server_name: str, *, max_connections: int, connect_timeout: str = "1s"
+) -> Json:
     endpoint = {"socket_address": {"address": settings.engine.host, "port_value": settings.engine.port}}
     return {
         "name": name,
         "type": "STATIC" if settings.engine.is_ip else "STRICT_DNS",
-        "connect_timeout": "1s",
+        "connect_timeout": connect_timeout,
         # Above these Envoy would answer for the engine, and every residual request be denied.
         "circuit_breakers": {
             "thresholds": [

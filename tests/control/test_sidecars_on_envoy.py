@@ -6,14 +6,16 @@ import asyncio
 import contextlib
 import copy
 import json
+import socket
+import time
 
 import httpx
 import jwt
 import jwt.algorithms
 import pytest
-from control_helpers import ALLOW, Project
+from control_helpers import ALLOW, SUM, Project
 from cryptography.hazmat.primitives.asymmetric import ec
-from envoy_helpers import client_for, eventually, function, running, settings, until
+from envoy_helpers import client_for, eventually, function, running, settings, settled, until
 from shared_helpers import Lines, beside, free_port, run
 
 from palisade.control import announced
@@ -51,6 +53,28 @@ def test_edits_take_effect_under_traffic_and_no_request_fails(project: Project) 
     opened = [each for each in native if each["input"]["attributes"]["request"]["http"]["path"] == "/new0"]
     allowed = next(each for each in opened if each["result"] is True)
     assert allowed["palisade"]["rule"].endswith("policies/identity/allow.rego:7")
+
+
+def test_an_engine_that_is_late_for_a_handshake_is_waited_for(project: Project) -> None:
+    """As long as a question may take. With a shorter limit of the connection's own all that waited for it
+    were denied, though the revision before an edit and the one behind it allowed them."""
+
+    async def session() -> None:
+        project.allow.write_text(ALLOW + SUM % 1)
+        async with running(project, "hello") as (engine, sidecars, _, _):
+            await settled(engine)
+            place = sidecars.statuses["hello"].listen
+            for _ in range(5):  # on a busy machine two seconds may be over
+                with socket.create_connection((place.host, place.port)) as asking:
+                    asking.sendall(b"GET /sum?n=3 HTTP/1.1\r\nhost: hello\r\n\r\n")
+                    time.sleep(1.2)  # noqa: ASYNC251 -- holds up the engine, which runs in this very thread
+                    asking.setblocking(False)
+                    answer = await asyncio.get_running_loop().sock_recv(asking, 1_000)
+                if answer.startswith(b"HTTP/1.1 200"):
+                    return
+            pytest.fail(f"always denied: {answer!r}")
+
+    run(session())
 
 
 def test_a_rollback_takes_effect_under_traffic_and_no_request_fails(project: Project) -> None:
