@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cli_helpers import ALLOW, SETTINGS, Ended, Run
+from rich.console import Console
 
+from palisade.cli import status
 from palisade.control import admin
 from palisade.control.engine import Engine, Reload
 
@@ -68,6 +71,24 @@ def test_history_lists_shows_and_compares(run: Run, project: Path, served: Any) 
     assert ALLOW in shown.out
     assert ' \t"audiences": ["a"],' in compared.out.splitlines()
     assert run("history", "diff", new, new).code == 0
+
+
+def test_addresses_stay_whole_in_a_terminal_of_80_columns(
+    run: Run, project: Path, served: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = served(lambda: run("status", "-o", "json")).json
+    (function,) = state["functions"].values()
+    addresses = {"listen": "127.0.0.1:28182", "upstream": "127.0.0.1:28082"}
+    ready = {"connected": True, "running": function["wanted"]}
+    state["functions"] = {"hello": function, "orders": {**function, **ready, **addresses, "tls": {"a": 1}}}
+    shown = io.StringIO()
+    monkeypatch.setattr(status, "out", lambda: Console(file=shown, width=80, soft_wrap=True))
+    status.show(state)
+    lines = shown.getvalue().splitlines()
+    (hello,) = (line for line in lines if line.startswith("hello "))
+    (orders,) = (line for line in lines if line.startswith("orders "))
+    assert "not connected" in hello
+    assert orders.split()[:4] == ["orders", "https://127.0.0.1:28182", "127.0.0.1:28082", function["wanted"]]
 
 
 def test_rollback_goes_back_and_resume_forward(run: Run, project: Path, served: Any) -> None:

@@ -103,19 +103,21 @@ def show(state: dict[str, Any]) -> None:
             Column(name, overflow="fold", min_width=_width(state, name, console.width))
             for name in ("sidecar", "upstream")
         ),
-        *("connected", "runs", "rules"),
+        *("runs", "rules"),
         box=None,
         pad_edge=False,
     )
     for name, function in state["functions"].items():
-        runs = function["running"] or "nothing yet"
-        current = function["running"] == function["wanted"] and function["running"] is not None
+        runs = Text(function["running"] or "nothing yet", "yellow")
+        if not function["connected"]:
+            runs = Text("not connected", "red")
+        elif function["running"] is not None and function["running"] == function["wanted"]:
+            runs.stylize("green")
         table.add_row(
             name,
-            f"https://{function['listen']}" if function["tls"] else function["listen"],
+            _sidecar(function),
             function["upstream"],
-            Text("yes", "green") if function["connected"] else Text("no", "red"),
-            Text(runs, "green" if current else "yellow"),
+            runs,
             rule_counts(RuleCounts(**function["rules"])) if function["rules"] else "-",
         )
     console.print()
@@ -163,9 +165,15 @@ def _differ(requests: dict[str, int]) -> bool:
 
 def _width(state: dict[str, Any], column: str, terminal: int) -> int:
     """How wide a column of addresses is at least, so that others are folded before it; 0 where none fits."""
-    key = "listen" if column == "sidecar" else column
-    longest = max((len(each[key]) for each in state["functions"].values()), default=0)
-    return longest if 5 * longest <= terminal else 0
+    shown = (
+        _sidecar(each) if column == "sidecar" else each["upstream"] for each in state["functions"].values()
+    )
+    longest = max(map(len, shown), default=0)
+    return longest if 3 * longest <= terminal else 0
+
+
+def _sidecar(function: dict[str, Any]) -> str:
+    return f"https://{function['listen']}" if function["tls"] else str(function["listen"])
 
 
 def _by(revision: dict[str, Any]) -> str:
