@@ -118,6 +118,7 @@ def requests() -> Iterator[Sent]:
         yield Sent("HEAD", "/p", headers)
         yield Sent("POST", "/p", (*headers, ("accept", "application/json")), b"{}")
         yield Sent("POST", "/s/m", (*headers, ("content-type", "application/grpc"), ("te", "trailers")))
+        yield Sent("HEAD", "/s/m", (*headers, ("content-type", "application/grpc"), ("te", "trailers")))
 
 
 def test_the_sidecar_answers_as_the_engine_would(stand: Stand) -> None:

@@ -20,7 +20,7 @@ from palisade.enforce.envoy.bounds import ALWAYS, NEVER, Bounds, Reason, both, e
 from palisade.enforce.envoy.claims import claim_defined, claim_has, claim_has_matching, claim_kind
 from palisade.enforce.envoy.context import DIRTY, DIRTY_QUERY, NOTHING, Notes
 from palisade.enforce.envoy.documents import MEMBERS, Field, of_body_text, of_parsed_body
-from palisade.enforce.envoy.measures import Measures
+from palisade.enforce.envoy.keyed import Keyed
 from palisade.enforce.envoy.predicate import NO, Predicate, all_of, any_of, negate
 from palisade.enforce.envoy.sources import (
     Address,
@@ -59,7 +59,7 @@ from palisade.rego.values import unkey
 UNVERIFIED = "a token is there that Envoy does not take, or not as the policy does"
 
 
-class Lowering(Measures):
+class Lowering(Keyed):
     """Lowers the formulas of one policy. `notes` tells what else is to be said of them."""
 
     def __init__(
@@ -141,7 +141,7 @@ class Lowering(Measures):
             own = self._take_notes()
             if own is not NOTHING:
                 reasons = frozenset(
-                    each if each.atom else _with_atom(each, node.atom) for each in own.reasons
+                    each if each.atom else replace(each, atom=node.atom) for each in own.reasons
                 )
                 self._noted[node] = Notes(reasons, own.doubts, own.clean)
             self._note(outer.and_of(own))
@@ -209,7 +209,8 @@ class Lowering(Measures):
         source = self._source(atom.term)
         if isinstance(atom.term, Apply) and source is None:
             return self._call_is(atom.term, values)
-        return self._equals(source, values) or self._invisible(atom.term)
+        found = self._equals(source, values) or self._keyed_is(atom.term, values)
+        return found or self._invisible(atom.term)
 
     def _defined_at_all(self, atom: Defined) -> Bounds:
         return self._takes(atom.term) if isinstance(atom.term, Apply) else self._defined(atom)
@@ -248,7 +249,8 @@ class Lowering(Measures):
         return self._iterates(atom)
 
     def _iterates(self, atom: Exists) -> Bounds:
-        return self._unknown(f"iterates over {atom.source}", hint=hints.of_loop(atom.source))
+        why, hint = f"iterates over {atom.source}", hints.of_loop(atom.source)
+        return self._keyed_has(atom) or self._unknown(why, hint=hint)
 
     def _some_segment(self, body: Formula, element: Element) -> Bounds | None:
         values = _strings_of(body, element)
@@ -377,10 +379,6 @@ class Lowering(Measures):
         found = both((exactly(array), either(parts)))
         when = f"{atom.source} has more than {MEMBERS} members"
         return self._unless_possibly(found, all_of((array, longer)), when)
-
-
-def _with_atom(reason: Reason, atom: Atom) -> Reason:
-    return Reason(reason.text, reason.location, reason.hint, reason.always, atom)
 
 
 def _on_claims(atom: Atom) -> bool:

@@ -1,0 +1,77 @@
+"""Claims that are looked up by a text of the request are read natively, as the evaluator reads them."""
+
+from __future__ import annotations
+
+import pytest
+from lowered import subject_of
+
+from palisade import rego
+from palisade.policy.providers import Provider
+from palisade.testing.equivalence import Bed, Issuers, Request, Tally, Token, compare_many
+from palisade.testing.equivalence.telling import lines, summary
+
+HEAD = """package p
+import input.attributes.request.http
+claims := input.identity.claims
+key := http.headers["x-key"]
+"""
+IDIOMS = (
+    *(
+        f"claims.map[{key}]{below} {test}"
+        for key in ("key", "input.parsed_path[0]", 'split(key, ".")[0]', "input.parsed_query.k[0]")
+        for below, test in (("", '== "admin"'), ("", '!= "admin"'), (".role", 'in {"admin", "dev", 7, true}'))
+    ),
+    "claims.map[key]",
+    "not claims.map[key]",
+    "not claims.map[key].role",
+    "claims.map.deep[key].role == 7",
+    "claims[key] == true",
+    'claims[key].a == "admin"',
+    '"w" in claims.map[key]',
+    'not "w" in claims.map[key]',
+    'some each in claims.map[key].list; each in {"w", "r"}',
+    "claims.map[key] == false",
+    "claims.map[http.method] == 1.5",
+    "claims.map[key][input.parsed_path[0]] == 7",
+)
+MAP = {
+    "a": "admin",
+    "b": {"role": "dev", "list": ["r", 7], "a": 7},
+    "c": ["w", 1],
+    "deep": {"a": {"role": 7}},
+    "no": False,
+    "null": None,
+    "0": "admin",
+    "GET": 1.5,
+    "": "admin",
+    "o": {"x": "w"},
+}
+KEYS = ("a", "b", "c", "deep", "no", "null", "0", "", "o", "map", "yes", "gone", "a.b", "ü")
+
+
+def _asked() -> list[Request]:
+    tokens = [
+        Token("corp", {"map": each, "yes": True, "a": "x"}) for each in (MAP, ["admin", "w"], "a", None)
+    ]
+    found = [Request(), Request("GET", "/a", (("x-key", "a"),))]
+    for each in KEYS:
+        found.append(Request("GET", "/a", (("x-key", each),), tokens[0]))
+        found.append(Request("GET", f"/{each}/x?k={each}".replace("ü", "%C3%BC"), (), tokens[0]))
+    found += [
+        Request("GET", "/a?k=a", (("x-key", key),), token) for token in tokens[1:] for key in ("0", "a")
+    ]
+    return found
+
+
+@pytest.mark.parametrize("providers", [1, 2], ids=("one", "two"), indirect=True)
+def test_claims_at_a_key_of_the_request(bed: Bed, providers: tuple[Provider, ...], issuers: Issuers) -> None:
+    """In objects, arrays and what is neither; of several providers those of the one whose token counts."""
+    subjects = [
+        subject_of(rego.compile({"p.rego": f"{HEAD}allow if {{ {idiom} }}"}), providers, issuers)
+        for idiom in IDIOMS
+    ]
+    bed.load(*subjects, reporting=True)
+    for difference in compare_many(bed, subjects, _asked(), tally := Tally()):
+        raise AssertionError("\n".join((summary(difference), difference.subject.name, *lines(difference))))
+    assert all(r.native or r.conditional for each in subjects for r in each.enforcement.coverage)
+    assert tally.residual < 0.1 * tally.pairs, tally
