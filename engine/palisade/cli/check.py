@@ -106,13 +106,11 @@ def find(
     if _is_set(path):
         errors, policy_set, compiled = _errors(lambda: sets.load(path, rego_version=rego_version), known)
     else:
-        from palisade.control.loading import read_set  # takes half a second, which sets need not wait for
-
         try:
             inventory = inventory_file.load(path)
         except SourceError as error:
             return Found(0, error.errors)
-        errors, policy_set, compiled = _errors(lambda: read_set(inventory), known, inventory)
+        errors, policy_set, compiled = _errors(lambda: revisions.read_set(inventory), known, inventory)
     modules = len(policy_set.modules) + len(policy_set.tests)
     if errors or compiled is None:
         return Found(modules, errors)

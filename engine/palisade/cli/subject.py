@@ -32,7 +32,7 @@ def load(path: Path, *, function: str = "", decision: str = "", v0: bool = False
                 hint="leave --decision and --v0-compatible to policy sets: palisade compile DIR",
             )
         inventory = inventory_file.load(path)
-        return loading.build(inventory, loading.read_set(inventory))
+        return loading.build(inventory, revisions.read_set(inventory))
     policy_set = sets.load(path, rego_version=0 if v0 else 1)
     name = function or _NAMED
     nowhere = Address("127.0.0.1", 0)

@@ -6,7 +6,6 @@ Nothing here changes the running engine, so a broken edit cannot either.
 from __future__ import annotations
 
 import logging
-import os
 import time
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -160,7 +159,7 @@ def read(file: Path, known: Known = Known()) -> Reading:
     try:
         inventory = inventory_file.load(file)
         paths = (file, inventory.policies)
-        policy_set = read_set(inventory)
+        policy_set = revisions.read_set(inventory)
         folders = policy_set.folders
         revision = build(inventory, policy_set, previous)
         brought = warnings.brought(revision.policy, policy_set, previous.policy if previous else None)
@@ -185,7 +184,7 @@ def read_candidate(folder: Path, inventory: Inventory, previous: Revision | None
     """Reads the policy set in another folder as if the inventory named that one."""
     folders: frozenset[Path] = frozenset()
     try:
-        policy_set = read_set(replace(inventory, policies=folder))
+        policy_set = revisions.read_set(replace(inventory, policies=folder))
         folders = policy_set.folders
         revision = build(inventory, policy_set, previous)
         return Candidate(folder, revision, (), folders)
@@ -203,14 +202,6 @@ def internal_error(file: Path, error: Exception) -> Diagnostic:
     message = f"compiling failed, which is a fault of Palisade's: {type(error).__name__}: {error}"
     hint = "please report it with the policy that was edited last; what is in force stays so"
     return Diagnostic(INTERNAL_ERROR, message, Location(str(file), 1, 1), hint=hint)
-
-
-def read_set(inventory: Inventory) -> PolicySet:
-    """The inventory's policy set, its files called as they would be from here. Raises PolicySetError."""
-    shown = os.path.relpath(inventory.policies)
-    if shown.startswith(os.pardir):
-        shown = str(inventory.policies)
-    return sets.load(inventory.policies, shown=shown, rego_version=inventory.rego_version)
 
 
 def build(inventory: Inventory, policy_set: PolicySet, previous: Revision | None = None) -> Revision:

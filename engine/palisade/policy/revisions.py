@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from typing import Any
 
 from palisade import rego
-from palisade.policy import library, providers
+from palisade.policy import library, providers, sets
 from palisade.policy.inventory import Inventory
 from palisade.policy.numbering import PLAIN, Numbering, marked
 from palisade.policy.providers import Provider, ProvidersError
@@ -47,6 +48,14 @@ class Revision:
     def marked(self) -> str:
         """What sidecars call it: they report rules by its numbering."""
         return marked(self.id, self.numbering)
+
+
+def read_set(inventory: Inventory) -> PolicySet:
+    """The inventory's policy set, its files called as they would be from here. Raises PolicySetError."""
+    shown = os.path.relpath(inventory.policies)
+    if shown.startswith(os.pardir):
+        shown = str(inventory.policies)
+    return sets.load(inventory.policies, shown=shown, rego_version=inventory.rego_version)
 
 
 def build(inventory: Inventory, policy_set: PolicySet, previous: Revision | None = None) -> Revision:

@@ -53,8 +53,7 @@ def from_inventory(file: Path, *, decision: str = "", data: Sequence[Path] = ())
     inventory = inventory_file.load(file)
     if decision:
         inventory = replace(inventory, decision=decision, places=None)
-    policy_set = sets.load(inventory.policies, rego_version=inventory.rego_version)
-    return revisions.build(inventory, with_data(policy_set, data))
+    return revisions.build(inventory, with_data(revisions.read_set(inventory), data))
 
 
 def with_data(policy_set: PolicySet, files: Sequence[Path]) -> PolicySet:
