@@ -64,6 +64,8 @@ PLAIN = Numbering()
 
 def spelled(file: str) -> str:
     """A file as it stands in names, and they in lines of an access log."""
+    if file.isprintable():  # as nearly all are, and each rule names its file
+        return file
     return "".join(char if char.isprintable() else "?" for char in file)
 
 

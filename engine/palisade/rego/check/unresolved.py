@@ -13,6 +13,7 @@ from typing import Final, TypeAlias
 from palisade.rego import ast
 from palisade.rego.check.model import CheckedSet, Path
 from palisade.rego.check.problems import Problems
+from palisade.rego.check.recheck import ModuleResult, RuleResult
 from palisade.rego.check.resolve import DATA, ref_text
 from palisade.rego.check.tree import Key, Node, key_of
 from palisade.rego.errors import Diagnostic, Location
@@ -53,13 +54,16 @@ def find(
     Calls are not looked at: a function that does not exist is an error of the check. Rules that stand in
     `previous` as they are now are passed over.
     """
-    known = frozenset[int]() if previous is None else _rules(previous)
+    before = (
+        {} if previous is None else {each.module.loc.file: each for each in previous.work.results.values()}
+    )
     search = _Search(checked, data, supplied)
     found: list[Diagnostic] = []
     for module in modules:
         problems = Problems(module.source, module.lines)
         told: set[Terms] = set()
-        for path, loc in _places(checked, module, known):
+        own = checked.work.results[id(module)]
+        for path, loc in _places(module, _new(own, before.get(module.loc.file))):
             missing = search.missing(path) if _begins(path, below) else None
             if missing is not None and missing.path not in told:
                 told.add(missing.path)
@@ -86,20 +90,23 @@ def _head(term: ast.Term) -> ast.Term:
     return term.head if isinstance(term, ast.Ref) else term
 
 
-def _rules(checked: CheckedSet) -> frozenset[int]:
-    """The identities of the results of the set's rules."""
-    return frozenset(id(rule) for module in checked.work.results.values() for rule in module.rules)
+def _new(result: ModuleResult, before: ModuleResult | None) -> Iterator[RuleResult]:
+    """The rules of a module that refer to something, but for those that its file had before."""
+    if result is before:
+        return
+    known = frozenset(map(id, before.rules)) if before is not None else frozenset[int]()
+    for rule in result.rules:
+        if rule.references and id(rule) not in known:
+            yield rule
 
 
-def _places(
-    checked: CheckedSet, module: ast.Module, known: frozenset[int]
-) -> Iterator[tuple[Terms, Location]]:
-    """The paths below `data` that the module refers to, but for those of known rules; imports first."""
+def _places(module: ast.Module, rules: Iterable[RuleResult]) -> Iterator[tuple[Terms, Location]]:
+    """The paths below `data` that these rules of the module refer to; those of its imports come first."""
     for each in module.imports:
         if isinstance(each.path, ast.Ref) and _head(each.path) == DATA:
             yield each.path.path, each.path.loc
-    for rule in checked.work.results[id(module)].rules:
-        for term in rule.references if id(rule) not in known else ():
+    for rule in rules:
+        for term in rule.references:
             if isinstance(term, ast.Ref):
                 yield term.path, term.loc
 

@@ -74,6 +74,8 @@ def build(packages: Iterable[Path], rules: Iterable[tuple[Path, ast.Rule]]) -> N
     for package in packages:
         _reach(root, package)
     documents: dict[tuple[Path, str], Node] = {}
+    last: tuple[Path, str] = ((), "")
+    add = root.members.append
     for package, rule in rules:
         head = rule.head
         if head.path:
@@ -81,11 +83,14 @@ def build(packages: Iterable[Path], rules: Iterable[tuple[Path, ast.Rule]]) -> N
             plain = _plain(terms)
             _reach(root, plain).members.append(Member(rule, terms[len(plain) :]))
             continue
-        named = package, head.name.name  # as nearly all rules are, thousands of them of one name
-        node = documents.get(named)
-        if node is None:
-            node = documents[named] = _reach(root, (*package, head.name.name))
-        node.members.append(_new(Member, (rule, ())))
+        name = head.name.name
+        if package is not last[0] or name != last[1]:  # thousands of rules in turn are of one name
+            last = package, name
+            node = documents.get(last)
+            if node is None:
+                node = documents[last] = _reach(root, (*package, name))
+            add = node.members.append
+        add(_new(Member, (rule, ())))
     _fold(root)
     return root
 
