@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from functools import partial
 from typing import Any
 
 import httpx
@@ -61,14 +62,22 @@ def on_envoy(rig: Any, make_revision: Any, until: Any, play: Any, **settings: An
         await rig.engine(make_revision("r1", RULES))
         async with rig.sidecar(**settings) as (_, client):
             await until(lambda: _in_force(client))
-            before = rig.sink.entries
-            await asyncio.sleep(0.4)  # what came before is in the log by now
-            before.clear()
+            # A sidecar hands its entries on in their order: what came before this one is in the log with it.
+            await client.get("/ok?last")
+            await until(lambda: any(path_of(event) == "/ok?last" for event in rig.sink.entries))
+            rig.sink.entries.clear()
+            answers: list[httpx.Response] = []
+            client.event_hooks = {"response": [partial(_keep, answers)]}
             await play(client)
+            await until(lambda: len(rig.sink.entries) >= len(answers))
         events: list[dict[str, Any]] = rig.sink.entries
         return events
 
     return run(scenario())
+
+
+async def _keep(answers: list[httpx.Response], answer: httpx.Response) -> None:
+    answers.append(answer)
 
 
 async def _in_force(client: httpx.AsyncClient) -> bool:
