@@ -36,7 +36,7 @@ from palisade.rego.partial.terms import (
     SetOf,
     Symbol,
 )
-from palisade.rego.values import UNDEFINED, Set, Value, equal, key, unkey
+from palisade.rego.values import UNDEFINED, Set, Value, equal, key, sorted_keys, sorted_values, unkey
 
 
 class Unsure(Exception):  # noqa: N818  it is an answer: only the evaluator can tell
@@ -187,10 +187,11 @@ def _whole(items: list[Value]) -> Value:
 
 
 def _members(collection: Value) -> list[tuple[Value, Value]]:
+    """The keys and members of a collection, in Rego's order."""
     if isinstance(collection, dict):
-        return [(unkey(form), value) for form, value in collection.items()]
+        return [(name, collection[key(name)]) for name in sorted_keys(collection)]
     if isinstance(collection, list):
         return list(enumerate(collection))
     if isinstance(collection, Set):
-        return [(item, item) for item in collection]
+        return [(item, item) for item in sorted_values(collection)]
     return []
