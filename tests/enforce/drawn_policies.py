@@ -82,6 +82,26 @@ _DEFAULTS = st.sampled_from(("false", "true", "0", '"eu"'))
 _DECODED = 'io.jwt.decode(split(http.headers.authorization, " ")[1])[1]'
 
 
+_STEPS = (
+    *("trim_space({})", 'trim({}, "/ ")', 'trim_left({}, "a")', 'trim_right({}, "b,")', "lower({})"),
+    *('trim_prefix({}, "a")', 'trim_suffix({}, "ob")', "upper({})", 'split({}, ",")[0]', 'split({}, "/")[1]'),
+    *("substring({}, 1, -1)", "substring({}, 0, 2)", 'replace({}, "a", "")', "base64.decode({})"),
+    *("base64.decode(substring({}, 2, -1))", 'regex.find_n("[a-z]+", {}, 1)[0]', 'split({}, "l")[2]'),
+)
+
+
+@st.composite
+def _cut(draw: st.DrawFn) -> str:
+    """What is cut out of a text in up to three steps."""
+    text = draw(st.sampled_from(_TEXTS))
+    for step in draw(st.lists(st.sampled_from(_STEPS), min_size=1, max_size=3)):
+        text = step.format(text)
+    return text
+
+
+_text = st.one_of(st.sampled_from(_TEXTS), st.sampled_from(_TEXTS), _cut())
+
+
 @st.composite
 def plain_atoms(draw: st.DrawFn) -> str:
     """Conditions without variables, all of which Envoy should decide by itself for usual requests."""
@@ -149,7 +169,7 @@ def plain_atoms(draw: st.DrawFn) -> str:
 @st.composite
 def rich_atoms(draw: st.DrawFn) -> str:
     """Conditions that bind variables, compare values of the request, or are not native at all."""
-    text, other = draw(st.sampled_from(_TEXTS)), draw(st.sampled_from(_TEXTS))
+    text, other = draw(_text), draw(_text)
     xs = draw(st.sampled_from(_COLLECTIONS))
     constant, string = draw(_constant), draw(_string)
     word = draw(st.sampled_from(WORDS))
@@ -244,6 +264,9 @@ def rich_atoms(draw: st.DrawFn) -> str:
                 f"[y{n}, m{n}, d{n}] := time.date(time.now_ns()); m{n} in {{1, 6, {n}}}",
                 f"count(split({text}, {string})) == {n % 4}",
                 f'count(split({text}, ",")) == {n % 4}',
+                f'count(split({text}, "l")) != {n % 3}.5',
+                f"not {text} == {string}",
+                f'net.cidr_contains("10.0.0.0/{n % 33}", {text})',
                 f'contains(lower({text}), "{word}")',
                 f'startswith(upper({text}), "{word.upper()}")',
                 f"endswith(lower({text}), {string})",

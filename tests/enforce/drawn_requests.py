@@ -134,7 +134,12 @@ _header = st.tuples(
     st.sampled_from((*HEADERS, *HEADERS, "X-User", "x_user", "X-TENANT", "host", "cookie")),
     st.one_of(
         _word,
-        st.sampled_from(("a b c", "alice,bob", "orders.example", "orders.example:80", "ORDERS.example")),
+        st.sampled_from(
+            (
+                *("a b c", "alice,bob", "orders.example", "orders.example:80", "ORDERS.example"),
+                *(",", "10.0.0.1", "YWxpY2U=", "xxYWxpY2U=", "1.2.0"),
+            )
+        ),
     ),
 )
 requests = st.builds(
