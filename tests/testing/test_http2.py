@@ -127,3 +127,17 @@ def test_calls_of_grpc_are_denied_by_a_status_of_grpc(bed: Bed, make_subject: Ca
     tally = Tally()
     assert not compare(bed, subject, [call, *named, over_http1(call)], tally)
     assert dict(tally.by_protocol) == {"gRPC": 3, "HTTP/1.1": 1}
+
+
+def test_a_call_of_grpc_by_head_or_with_space_in_its_type_is_no_difference(
+    bed: Bed, make_subject: Callable[..., Subject]
+) -> None:
+    """Envoy gives HEAD no message, and takes space off a header of HTTP/1.1: whoever decides."""
+    subject = make_subject('allow := {"allowed": false, "http_status": 429, "body": "too many"}')
+    bed.load(subject)
+    asked = [
+        Request(method, "/", (("content-type", f"application/grpc{space}"),))
+        for method in ("HEAD", "GET", "POST")
+        for space in ("", " ", "\t")
+    ]
+    assert not compare(bed, subject, asked, Tally())

@@ -72,6 +72,7 @@ _FAMILIES = (
     ("crypto.", _DIGEST),
     ("regex.match", _TEXT),
     ("re_match", _TEXT),
+    ("regex.find_", f"take the first with a constant pattern in ASCII, [0] or [0][N]; or {_TAKEN}"),
     ("regex.", f"{_TEXT}; {_TAKEN}"),
     ("glob.", _TEXT),
     ("sprintf", _MADE),
@@ -247,7 +248,11 @@ _UNFOLLOWED = (
         "by a name that depends on the request",
         "name the rule by constants, or make the rules entries of data",
     ),
-    ("whose keys depend", "test the members themselves, or gather them in a set"),
+    (
+        "whose keys depend",
+        "test the members themselves, or gather them in a set; a cookie is found natively by "
+        'regex.find_all_string_submatch_n("(?:^|; )NAME=([^;]*)", cookie, 1)[0][1]',
+    ),
     ("merges documents", "refer to the rules one by one"),
     ("composite key", "compare the parts of the key one by one"),
     ("a replaced part of the input", "refer to it by constant names below `with`"),

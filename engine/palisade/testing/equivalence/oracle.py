@@ -176,7 +176,8 @@ def _carries(header: tuple[str, str]) -> bool:
 
 def _in_grpc(request: Request, seen: Seen) -> bool:
     """Whether the answer is one to gRPC, as the request asks for."""
-    kinds = (value for name, value in request.headers if name.lower() == "content-type")
+    # Over HTTP/1.1 Envoy takes space off the ends of a header; over HTTP/2 such a type is none of gRPC.
+    kinds = (value.strip(" \t") for name, value in request.headers if name.lower() == "content-type")
     return "grpc-status" in seen.headers and any(map(is_grpc, kinds))
 
 
