@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,9 @@ from palisade.enforce.envoy.parts import NATIVE, Layout, Parts, told_name_of
 from palisade.policy.inventory import Address, Function, Inventory
 from palisade.policy.revisions import Revision, build
 from palisade.xds.resources import EXTENSION
+
+EXAMPLES = max(5, int(os.environ.get("PALISADE_EXAMPLES", "40")) // 8)
+"""Each takes some seconds: six compiles of a set that is large enough to go in parts."""
 
 HEAD = "package authz\n\ndefault allow := false\n\nimport input.attributes.request.http\n\n"
 KEPT = [f'allow if {{ http.method == "GET"; http.path == "/{at}" }}' for at in range(70)]
@@ -49,8 +53,10 @@ def revised(pieces: Sequence[str], before: Revision | None) -> Revision:
     nowhere = Address("127.0.0.1", 1)
     functions = {"orders": Function("orders", nowhere, nowhere)}
     inventory = Inventory(Path("/palisade.yaml"), Path("/"), functions, "authz/allow")
-    # As many lines each time, so that rules are named by their rows, whatever was there before.
-    text = HEAD + "\n".join([*KEPT, *pieces, *["# nothing"] * (6 - len(pieces))])
+    # As many lines each time, and none is the same as one at another row: so that rules are named by their
+    # rows, whatever was there before. A line that moves would keep the number of where it was.
+    rows = [*pieces, *["# nothing"] * (6 - len(pieces))]
+    text = HEAD + "\n".join([*KEPT, *(f"{each}  # {row}" for row, each in enumerate(rows))])
     return build(inventory, in_memory({"a.rego": text}), before)
 
 
@@ -74,7 +80,7 @@ def timeless() -> Iterable[None]:
 
 
 @pytest.mark.usefixtures("timeless")
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(st.lists(st.lists(st.sampled_from(PIECES), max_size=6), min_size=2, max_size=4))
 def test_any_edits_come_to_what_the_set_does_by_itself(steps: list[list[str]]) -> None:
     """Whether bodies come to be read, and by what, or no more: slots and account are those of the set."""
@@ -87,7 +93,7 @@ def test_any_edits_come_to_what_the_set_does_by_itself(steps: list[list[str]]) -
 
 
 @pytest.mark.usefixtures("timeless")
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(
     st.lists(
         st.tuples(
