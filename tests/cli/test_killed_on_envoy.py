@@ -214,8 +214,8 @@ def another(load: Load, sidecar: int, before: int) -> Callable[[], bool]:
 
 async def all_logged(log: Path, numbers: Iterable[int]) -> None:
     """Waits until these requests have an entry, for a minute; which never got one, the test tells."""
-    wanted = set(numbers)
-    for _ in range(60):
+    wanted, deadline = set(numbers), time.monotonic() + 60
+    while time.monotonic() < deadline:
         if wanted <= by_number(await asyncio.to_thread(log.read_text)).keys():
             break
         await asyncio.sleep(1)

@@ -23,7 +23,7 @@ TOKEN = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJhbGljZSJ9.c2lnbmF0dXJl"
 
 
 async def _late() -> Evaluation:
-    await asyncio.sleep(1)
+    await asyncio.sleep(3)
     return Evaluation(True)
 
 

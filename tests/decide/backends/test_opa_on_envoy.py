@@ -81,8 +81,9 @@ def test_opa_decides_what_is_residual(opa: Opa, tmp_path: Path) -> None:
             await until(client, "foo", 200)
             await until(client, "bar", 403)
             assert (await client.get("/native")).status_code == 200
+            await eventually(lambda: status(engine)["backend"]["healthy"])  # a busy one may answer late
             shown = status(engine)["backend"]
-            assert (shown["kind"], shown["healthy"], shown["address"]) == ("opa", True, opa.url)
+            assert (shown["kind"], shown["address"]) == ("opa", opa.url)
             assert b'palisade_backend_up{kind="opa"} 1.0' in render(engine)
 
             (tmp_path / "policies" / "data.json").write_text('{"words": ["b"], "times": 1}')
