@@ -91,7 +91,7 @@ def slots(name: str, rules: Rules) -> dict[str, dict[str, Any]]:
         "palisade.residual": {
             "@type": f"{_FILTERS}ext_authz.v3.ExtAuthz",
             "transport_api_version": "V3",
-            "grpc_service": {"envoy_grpc": {"cluster_name": "palisade_residual"}, "timeout": "1.5s"},
+            "grpc_service": {"envoy_grpc": {"cluster_name": "palisade_residual"}, "timeout": "1s"},
             "with_request_body": {
                 "max_request_bytes": 4096,
                 "allow_partial_message": True,

@@ -23,7 +23,7 @@ TOKEN = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJhbGljZSJ9.c2lnbmF0dXJl"
 
 
 async def _late() -> Evaluation:
-    await asyncio.sleep(3)
+    await asyncio.sleep(1.5)  # longer than the sidecar waits, and not as long as the engine does
     return Evaluation(True)
 
 
