@@ -174,6 +174,8 @@ IDIOMS = (
         for test in ('in {"10", "users", "7"}', '!= ""', '== http.headers["x-u"]')
     ),
     "regex.find_n(`[0-9]+`, h, 1)[0]",
+    f"regex.find_n(`[0-9]+`, h, 1)[0] in {{{', '.join(f'`{n}`' for n in range(40))}}}",
+    f"not regex.find_n(`[0-9]+`, claims.t, 1)[0] in {{{', '.join(f'`{n}`' for n in range(40))}}}",
     "not regex.find_n(`[0-9]+`, h, 1)[0]",
     "not regex.find_n(`[0-9]+`, claims.t, -1)[0]",
     'some x in split(input.parsed_query.fields[0], ","); x in {"a", "users"}',

@@ -218,8 +218,11 @@ class Atoms(Context):
         """Whether a text that is made of the request's is one of the values."""
         found = self._view(term)
         chosen = sorted(texts)
-        if found is None or len(chosen) > MAX_COMPARED:
+        if found is None or len(chosen) > MAX_LISTED:
             return None
+        if len(chosen) > MAX_COMPARED:
+            several = cel.check(cel.call("@in", found.expr, cel.texts(chosen)))
+            return self._unless(exactly(several), found.unsure, found.when)
         parts = [exactly(cel.check(cel.equal(found.expr, cel.text(each)))) for each in chosen]
         return self._unless(either(parts), found.unsure, found.when)
 
@@ -228,4 +231,6 @@ class Atoms(Context):
 
 
 MAX_COMPARED = 16
-"""With so many constants Envoy compares a text that it makes for each request."""
+"""With so many constants Envoy compares a text that it makes for each request, one by one."""
+MAX_LISTED = 256
+"""Among so many it looks for it: it takes the list in its hands for each request."""

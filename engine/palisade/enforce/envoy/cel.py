@@ -7,6 +7,7 @@ mismatch is an error of the expression, and Envoy takes an error for "no match".
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 
 import re2
@@ -30,6 +31,10 @@ def field(operand: Expr, key: str) -> Expr:
 
 def text(value: str) -> Expr:
     return Expr(const_expr=Constant(string_value=value))
+
+
+def texts(values: Iterable[str]) -> Expr:
+    return Expr(list_expr=Expr.CreateList(elements=map(text, values)))
 
 
 def integer(value: int) -> Expr:
