@@ -96,6 +96,12 @@ ON_TOKENS_AND_TIMES = (
     "allow if { [y, m, d] := time.date(time.now_ns()); y > 2000; m < 13; d != 0 }",
     "allow if time.now_ns() / 1000000000 < claims.exp",
     "allow if claims.nbf <= time.now_ns() / 1000000000",
+    "allow if time.now_ns() / 1000000000 - claims.nbf > 60",
+    "allow if { [h, m, _] := time.clock(time.now_ns()); h * 60 + m < 1441 }",
+    'allow if regex.find_n(`[a-z]+`, http.headers.authorization, 1)[0] == "earer"',
+    'allow if regex.find_all_string_submatch_n(`^(B)([a-z]+)`, http.headers.authorization, 1)[0][2] == "x"',
+    "allow if claims[lower(http.method)] == 1\nallow if claims[http.headers.authorization]",
+    'allow if trim_space(split(http.headers.authorization, ".")[0]) == "Bearer a"',
 )
 
 

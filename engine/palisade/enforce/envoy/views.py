@@ -132,7 +132,8 @@ def found_in(term: Symbol) -> tuple[str, Symbol, int] | None:
             return None
     if not most or not pattern.isascii() or not 0 <= group <= min(patterns.groups(pattern), 9):
         return None
-    return pattern, text, group
+    # RE2 writes all that is found as `\0`, which others take for a character.
+    return (pattern, text, group) if group else (f"({pattern})", text, 1)
 
 
 def _taken(term: Apply) -> str | None:

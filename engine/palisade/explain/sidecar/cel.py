@@ -204,6 +204,12 @@ def _plus(left: Any, right: Any) -> int:
     return left + right
 
 
+def _times(left: Any, right: Any) -> int:
+    if type(left) is not int or type(right) is not int:
+        raise _Error
+    return left * right
+
+
 def _timestamp(text: Any) -> _Time:
     """RFC 3339, in UTC."""
     if not isinstance(text, str) or not text.endswith("Z"):
@@ -247,6 +253,7 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "double": _double,
     "timestamp": _timestamp,
     "_+_": _plus,
+    "_*_": _times,
     "getFullYear": _getter(lambda utc: utc.year),
     "getMonth": _getter(lambda utc: utc.month - 1),
     "getDate": _getter(lambda utc: utc.day),
