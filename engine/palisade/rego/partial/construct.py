@@ -69,7 +69,8 @@ def grown(
             return None
         parts = [Part(builder.both(condition, p.condition), (*over, *p.over), p.item) for p in added]
         if first is not None:
-            parts = _together(builder, [*(p for p in held[1] if p not in first), *parts])
+            others = [] if onto is None else [p for p in held[1] if p not in first]
+            parts = _together(builder, [*others, *parts]) if len(others) + len(parts) > 1 else parts
         known = ordered and getattr(old, "ordered", True) and getattr(now, "ordered", True)
         merged[local] = Gathered(start[0], (*start[1], *parts), known or start[0] == "set")
     return merged
