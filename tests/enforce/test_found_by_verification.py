@@ -176,6 +176,11 @@ FOUND = {
         'deny if base64.decode(substring(http.headers["x-a"], 6, -1)) != "a:b"\nallow if not deny',
         [header(each) for each in ("", "a", "Basic", "Basic ", "Basic YTpi", "Basic YTpj", "Basic !")],
     ),
+    "moments that are compared as texts are": (
+        "allow if time.now_ns() == claims.c\nallow if time.now_ns() == 5\n"
+        "allow if not time.now_ns() != claims.c",
+        [claim("a"), claim(5), header("a")],
+    ),
     "members at places that no array has": (
         "allow if not claims.c[99999999999999999999]",
         [claim(["a"])],

@@ -52,7 +52,9 @@ class Cutting(Calls):
 
     def _cut_out(self, term: Apply, values: Sequence[object]) -> Bounds | None:
         """What is cut out in several steps is one of the values."""
-        cut, (first, *_) = cut_of(term), term.args
+        if not term.args:
+            return None
+        cut, first = cut_of(term), term.args[0]
         if cut.base in (term, first) or (
             isinstance(first, Apply) and term.name == "." and cut.base in first.args
         ):

@@ -61,7 +61,7 @@ def view(term: Symbol, source: Callable[[Symbol], Source | None]) -> View | None
             found = cel.captured(_TARGET, paths.first_parameter(name))
             bare = text_check(TARGET_TEXT, patterns.regex(paths.bare_parameter(name)))
             return None if found is None else View(found, any_of((DIRTY_QUERY, bare)), DIRTY)
-    if not isinstance(term, Apply):
+    if not isinstance(term, Apply) or not term.args:
         return None
     made = patterns.pieces(term)
     if made is not None:
