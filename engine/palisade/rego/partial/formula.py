@@ -13,7 +13,6 @@ from typing import TypeAlias
 from palisade.rego.errors import Location
 from palisade.rego.partial.terms import (
     Apply,
-    ArrayOf,
     Element,
     Input,
     Symbol,
@@ -336,8 +335,6 @@ def _needed(symbol: Symbol, *, strict: bool = False) -> frozenset[Term]:
     """The terms that are defined whenever `symbol` is; with `strict` those beside itself."""
     if isinstance(symbol, (Apply, Input, Element)):
         return _beside(symbol) if strict else _with_beside(symbol)
-    if isinstance(symbol, ArrayOf):
-        return frozenset().union(*map(_needed, symbol.items))
     return frozenset()
 
 
