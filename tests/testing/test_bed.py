@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from palisade.enforce.envoy import dealing
+from palisade.enforce.envoy.compile import RESIDUAL_SECONDS
 from palisade.enforce.envoy.dealing import PARTS, part_of
 from palisade.enforce.envoy.parts import name_of
 from palisade.policy.inventory import Tls
@@ -116,6 +119,22 @@ def test_a_request_that_ends_the_connection_takes_no_other_with_it(
     bad = Request("GET", "/ü")
     answers = bed.ask([Request(), bad, Request(), bad, bad, Request()] * 8)
     assert [each.status for each in answers if each is not None] == [200, 400, 200, 400, 400, 200] * 8
+
+
+def test_an_engine_that_is_late_decides_all_the_same(
+    bed: Bed, make_subject: Callable[..., Subject], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sidecar denies after two seconds, which on a busy machine was told as a wrong decision of Envoy's."""
+    subject = make_subject("allow if crypto.md5(http.path)")
+    evaluate = subject.evaluate
+
+    def late(document: Any) -> Any:
+        time.sleep(RESIDUAL_SECONDS + 0.2)
+        return evaluate(document)
+
+    monkeypatch.setattr(Subject, "evaluate", property(lambda _: late))
+    bed.load(subject)
+    assert [(each.status, each.asked) for each in bed.ask([Request()]) if each] == [(200, True)]
 
 
 def test_several_policies_at_once(bed: Bed, make_subject: Callable[..., Subject]) -> None:

@@ -38,7 +38,7 @@ from google.protobuf.message import Message
 from xds.type.matcher.v3.matcher_pb2 import Matcher
 
 from palisade.decide.input import JWT_METADATA
-from palisade.enforce.envoy.compile import ATTRIBUTES, BODY_BYTES, NATIVE, RESIDUAL_CLUSTER, TOLD
+from palisade.enforce.envoy.compile import ASK, ATTRIBUTES, BODY_BYTES, NATIVE, RESIDUAL_CLUSTER, TOLD
 from palisade.testing.equivalence.callers import Certificates
 from palisade.testing.equivalence.subject import Subject, follow_proxy
 from palisade_sidecar.bootstrap import SLOTS, bootstrap
@@ -52,6 +52,9 @@ REACHED = "x-palisade-reached"
 """The answers of the function's stand-in carry this header."""
 DECIDED = "x-palisade-decided-"
 """Answers to several subjects' requests carry what each would do in headers that begin so."""
+
+_PATIENCE = 30
+"""So many seconds Envoy waits for the witness and for the engine."""
 
 _HERE = SidecarAddress("127.0.0.1", 1)
 
@@ -167,7 +170,28 @@ def reporting(subjects: Sequence[Subject], path: Path, name: str, certificates: 
 def _config(subject: Subject, name: str) -> AnyMessage:
     """What the subject's sidecar gets for a filter of this name."""
     config = subject.slot(name)
+    if name == ASK:
+        return _patient(config)
     return _following(config) if name.startswith((NATIVE, TOLD)) and subject.follows_proxy else config
+
+
+def _patient(config: AnyMessage) -> AnyMessage:
+    """The question to the engine, behind its gate or not, with time to answer: a busy machine that is late
+    decides nothing."""
+    if config.Is(ExtensionWithMatcher.DESCRIPTOR):
+        composite = ExtensionWithMatcher()
+        config.Unpack(composite)
+        for outcome in _outcomes(composite.xds_matcher):
+            action = ExecuteFilterAction()
+            if outcome.action.typed_config.Unpack(action):
+                action.typed_config.typed_config.CopyFrom(_patient(action.typed_config.typed_config))
+                outcome.action.typed_config.Pack(action, deterministic=True)
+        return _packed(composite)
+    question = ExtAuthz()
+    if not config.Unpack(question):
+        return config
+    question.grpc_service.timeout.FromSeconds(_PATIENCE)
+    return _packed(question)
 
 
 def _placed(subject: Subject, late: dict[str, Any]) -> hcm.HttpFilter:
@@ -180,11 +204,13 @@ def _placed(subject: Subject, late: dict[str, Any]) -> hcm.HttpFilter:
     return filter_
 
 
-def _place(subject: Subject, matcher: Matcher) -> None:
+def _outcomes(matcher: Matcher) -> list[Matcher.OnMatch]:
     outcomes = [each.on_match for each in matcher.matcher_list.matchers]
-    if matcher.HasField("on_no_match"):
-        outcomes.append(matcher.on_no_match)
-    for each in outcomes:
+    return [*outcomes, matcher.on_no_match] if matcher.HasField("on_no_match") else outcomes
+
+
+def _place(subject: Subject, matcher: Matcher) -> None:
+    for each in _outcomes(matcher):
         if each.HasField("matcher"):
             _place(subject, each.matcher)
             continue
@@ -233,7 +259,7 @@ def _witness(name: str = WITNESS) -> hcm.HttpFilter:
     config = ExtAuthz(
         transport_api_version="V3",
         grpc_service=GrpcService(
-            envoy_grpc=GrpcService.EnvoyGrpc(cluster_name=WITNESS), timeout=Duration(seconds=30)
+            envoy_grpc=GrpcService.EnvoyGrpc(cluster_name=WITNESS), timeout=Duration(seconds=_PATIENCE)
         ),
         metadata_context_namespaces=[JWT_METADATA],
     )
