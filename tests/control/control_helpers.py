@@ -39,6 +39,12 @@ class Project:
     def allow(self) -> Path:
         return self.root / "policies" / "identity" / "allow.rego"
 
+    def set_up(self, text: str) -> None:
+        """New settings at once, as editors save them: half of a file may be settings of fewer functions."""
+        written = self.root / "palisade.yaml.new"
+        written.write_text(text)
+        written.replace(self.file)
+
     def open_path(self, path: str) -> None:
         """An edit that allows another path too."""
         self.allow.write_text(ALLOW + f'\nallow if input.attributes.request.http.path == "{path}"\n')

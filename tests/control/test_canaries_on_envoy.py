@@ -102,7 +102,7 @@ def test_the_same_canary_twice_is_none(project: Project) -> None:
             assert set(first.functions) < set(more.functions)
             [gone] = first.functions
             lines = project.file.read_text().splitlines()
-            project.file.write_text("\n".join(each for each in lines if not each.startswith(f"  {gone}:")))
+            project.set_up("\n".join(each for each in lines if not each.startswith(f"  {gone}:")))
             await eventually(lambda: gone not in status(engine)["canary"]["functions"])
             assert len(status(engine)["canary"]["functions"]) == 1
 

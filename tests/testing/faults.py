@@ -170,7 +170,9 @@ def escapes_unread(monkeypatch: pytest.MonkeyPatch) -> None:
 def exact_for_prefix(monkeypatch: pytest.MonkeyPatch) -> None:
     own = tree._Building._look_up
     monkeypatch.setattr(
-        tree._Building, "_look_up", lambda self, stage: own(self, replace(stage, prefixes=False))
+        tree._Building,
+        "_look_up",
+        lambda self, stage, *more: own(self, replace(stage, prefixes=False), *more),
     )
 
 
