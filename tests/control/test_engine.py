@@ -97,11 +97,11 @@ def test_functions_come_and_go_with_the_inventory(project: Project) -> None:
     async def session() -> None:
         async with Engine(project.file) as engine:
             following = Following(engine)
-            project.file.write_text(more)
+            project.set_up(more)
             await following.until(lambda _: "orders" in engine.inventory.functions)
             assert version(engine, "orders") == version(engine, "hello") is not None
             assert (engine.credentials.folder("orders") / "certificate.pem").exists()
-            project.file.write_text(SETTINGS)
+            project.set_up(SETTINGS)
             await following.until(lambda _: "orders" not in engine.inventory.functions)
             assert version(engine, "orders") is None
 

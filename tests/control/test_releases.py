@@ -108,7 +108,7 @@ def test_a_rollback_stays_over_edits_with_errors_and_over_those_that_only_change
             project.allow.write_text(good)
             await following.until(lambda each: not each.errors)
             assert not allows(engine, "/b"), "the files say again what was rolled back from"
-            project.file.write_text(more)
+            project.set_up(more)
             await following.until(lambda _: "orders" in engine.inventory.functions)
             assert not allows(engine, "/b")
             assert evaluate(engine, "/b", "orders") is False

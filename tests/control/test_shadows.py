@@ -236,7 +236,7 @@ def test_an_edit_ends_a_canary_and_other_functions_do_not(project: Project, foll
             await engine.set_shadow(following)
             done = await engine.releases.promote("50%")
             assert done.functions == ("hello",), "at one at least"
-            project.file.write_text(THREE)
+            project.set_up(THREE)
             await eventually(lambda: version(engine, "a") and version(engine, "b"))
             canary = status(engine)["canary"]
             assert len(canary["functions"]) == 1

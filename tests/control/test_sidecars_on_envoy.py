@@ -155,12 +155,12 @@ def test_sidecars_come_and_go_with_the_inventory(project: Project) -> None:
         async with running(project, "hello") as (engine, sidecars, _, upstream):
             state = engine.inventory.engine.state
             before = sidecars.statuses["hello"].listen
-            project.file.write_text(settings(upstream, 0, "hello", "orders"))
+            project.set_up(settings(upstream, 0, "hello", "orders"))
             await eventually(lambda: announced.ask(state, announced.sidecar("orders")))
             async with client_for(sidecars, "orders") as other:
                 await until(other, "/open", 200)
             assert sidecars.statuses["hello"].listen == before, "the others are left alone"
-            project.file.write_text(settings(upstream, 0, "orders"))
+            project.set_up(settings(upstream, 0, "orders"))
             await eventually(lambda: "hello" not in sidecars.statuses)
             await eventually(lambda: not announced.ask(state, announced.sidecar("hello")))
             with pytest.raises(httpx.ConnectError):
