@@ -303,3 +303,5 @@ class Engine:
         self.inventory = inventory
         self.access.path = inventory.decision
         self.credentials.write(inventory.functions)
+        if inventory.explain.trusted:
+            self.explanations.begin()

@@ -82,6 +82,10 @@ class Explanations:
             await asyncio.gather(self._task, return_exceptions=True)
         self._give_up(ENDED)
 
+    def begin(self) -> None:
+        """Has the process started, where it is not, so that the first who asks does not wait for that."""
+        self._wake.set()
+
     # What the decision log asks -----------------------------------------------------------------------------
 
     def wants(self, event: Event) -> bool:
@@ -145,7 +149,7 @@ class Explanations:
 
     async def _run(self) -> None:
         while True:
-            await self._wake.wait()  # it is started when there is something to explain
+            await self._wake.wait()  # it is started when there is something to explain, or soon may be
             try:
                 code = await self._serve()
             except Exception:  # whatever it is, later decisions are to be explained

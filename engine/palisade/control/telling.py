@@ -26,7 +26,7 @@ SECONDS = 0.8
 _PART = 0.5
 """The part of the sidecar's patience that is left for it at most."""
 
-_LATE = "it took too long"
+_LATE = "it took too long, as the first of a revision may; ask again"
 
 
 class Telling:
