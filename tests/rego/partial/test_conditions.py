@@ -201,6 +201,10 @@ OPEN = (
     ("p if { h := {k: v | some k, v in input.x}; h.a }", "object"),
     ("p if count([v | some v in input.x; v == 1]) == 2", "count"),
     ("p if walk(input.x, [_, 1])", "walk"),
+    ("p := intersection({input.x})", "set"),
+    ("p if input.y in intersection({input.x})", "set"),
+    ('p := [w | some v in input.x; some w in ["a", v]; w != input.y]', "array"),
+    ("p := [w | some v in input.x; some u in input.x; some w in [u, v]]", "array"),
     *(
         (f"{rules}\np := {value}", "set")
         for rules in ('h contains input.x\nh contains "a"\nh contains input.y', "h := {input.x, input.y}")

@@ -288,7 +288,10 @@ def intersection_of(run: Conditions, args: Sequence[Symbol]) -> Cases | None:
     sets = parts_of(args[0])
     if sets is None or sets[0] != "set" or any(part.condition is not TRUE or part.over for part in sets[1]):
         return None
-    kept, *others = (part.item for part in sets[1])
+    items = [part.item for part in sets[1]]
+    if not items or (first := parts_of(items[0])) is None or first[0] != "set":
+        return None  # what is no set has no intersection, not with itself either
+    kept, *others = items
     for other in others:
         cases = intersection(run, [kept, other])
         if cases is None:

@@ -46,7 +46,8 @@ def grown(
     Only where all that differs are sets and arrays that `after` has more members of: those then stand under
     the condition, for every member of the loops in `over`. None elsewhere. With `onto` they are added to what
     another way from `before` has made, which arrays, whose members are in order, cannot be. Where it is not
-    known in which order they come, arrays are no longer `ordered`.
+    known in which order they come, arrays are no longer `ordered`: nor where each round of a loop adds more
+    than one, as the rounds' members then take turns.
     """
     if before.keys() != after.keys():
         return None
@@ -72,6 +73,7 @@ def grown(
             others = [] if onto is None else [p for p in held[1] if p not in first]
             parts = _together(builder, [*others, *parts]) if len(others) + len(parts) > 1 else parts
         known = ordered and getattr(old, "ordered", True) and getattr(now, "ordered", True)
+        known = known and not (over and len(parts) > 1)
         merged[local] = Gathered(start[0], (*start[1], *parts), known or start[0] == "set")
     return merged
 
