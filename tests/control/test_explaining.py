@@ -156,7 +156,7 @@ def test_a_process_that_dies_is_started_anew_and_no_entry_is_lost(project: Proje
         assert os.getpriority(os.PRIO_PROCESS, process) == 19
         os.kill(process, signal.SIGSTOP)
         await client.get("/two")
-        await asyncio.sleep(0.5)
+        await soon(lambda: engine.explanations._under_way)
         os.kill(process, signal.SIGKILL)
         await soon(lambda: explained(sink).get("/two") == explaining.FAILED)
         await client.get("/three")

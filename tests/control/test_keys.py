@@ -90,7 +90,7 @@ class Store(KeyStore):
         return [each["kid"] for each in json.loads(self.keys["corp"])["keys"]] if self.keys else []
 
     async def until(self, holds: Callable[[], bool]) -> None:
-        async with asyncio.timeout(8):
+        async with asyncio.timeout(30):
             while not holds():
                 await self.changed.wait()
                 self.changed.clear()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 from collections.abc import AsyncIterator
 
@@ -116,11 +117,12 @@ async def follows(client: httpx.AsyncClient, at: int, op: str) -> None:
 
 def test_requests_that_wait_for_their_bodies_outlive_changes_of_their_parts(project: Project) -> None:
     """Whatever is replaced meanwhile, parts or their layout: Envoy goes on, and no decision is wrong."""
+    sink = Lines()
     statuses: list[int] = []
 
     async def session() -> None:
         project.allow.write_text(rules(COUNT))
-        async with running(project, "hello") as (engine, _, client, _):
+        async with running(project, "hello", sink=sink) as (engine, _, client, _):
             await settled(engine)  # slots come in turn, and those that lack answer 503
             edits = (rules(COUNT, 2, "first"), rules(COUNT, 2, "second"), rules(6), rules(COUNT))
             bodies = [Slowly() for _ in range(24)]
@@ -143,7 +145,17 @@ def test_requests_that_wait_for_their_bodies_outlive_changes_of_their_parts(proj
             assert await asked(client, 5, "op5") == wanted(5)
 
     run(session())
-    assert statuses == [200] * 24
+    assert statuses == [200] * 24, denied(sink, "/things/5")
+
+
+def denied(sink: Lines, path: str, method: str = "") -> str:
+    """The entries of denials on a path, for whoever has to find out why one was denied."""
+    found = []
+    for each in sink.entries:
+        http = each["input"]["attributes"]["request"]["http"]
+        if not each["palisade"]["allowed"] and http["path"] == path and method in ("", http["method"]):
+            found.append(json.dumps(each))
+    return "\n".join(found)
 
 
 class Slowly:
@@ -165,6 +177,7 @@ class Slowly:
 def test_traffic_with_bodies_meets_no_wrong_decision_while_the_layout_changes(project: Project) -> None:
     """Between the parts and the whole, however often it changes, what both allow is allowed."""
     enough = 60
+    sink = Lines()
     seen: list[list[int]] = []
 
     async def traffic(client: httpx.AsyncClient) -> None:
@@ -173,7 +186,7 @@ def test_traffic_with_bodies_meets_no_wrong_decision_while_the_layout_changes(pr
 
     async def session() -> None:
         project.allow.write_text(rules(COUNT))
-        async with running(project, "hello") as (engine, _, client, _):
+        async with running(project, "hello", sink=sink) as (engine, _, client, _):
             await settled(engine)  # slots come in turn, and those that lack answer 503
             async with beside(traffic(client)):
                 while len(seen) < enough:
@@ -184,4 +197,4 @@ def test_traffic_with_bodies_meets_no_wrong_decision_while_the_layout_changes(pr
                     await follows(client, 8, "op8")
 
     run(session())
-    assert all(each == wanted(5) for each in seen), seen
+    assert all(each == wanted(5) for each in seen), denied(sink, "/things/5", method="POST")

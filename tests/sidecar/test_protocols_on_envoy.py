@@ -58,7 +58,7 @@ def test_a_websocket_is_decided_once_and_passed_through(rig: Any, make_revision:
         reader, writer = await asyncio.open_connection(address.host, address.port)
         head = f"GET {path} HTTP/1.1\r\nhost: a\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\n"
         writer.write(head.encode())
-        answer = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+        answer = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 30)
         status = answer.split(b" ")[1]
         if status == b"101":
             writer.write(b"ping")

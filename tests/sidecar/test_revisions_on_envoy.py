@@ -98,7 +98,7 @@ async def _connect(client: httpx.AsyncClient) -> tuple[asyncio.StreamReader, asy
 
 async def _exchange(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
     writer.write(b"GET /ok HTTP/1.1\r\nhost: a\r\n\r\n")
-    head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+    head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 30)
     length = next(line for line in head.split(b"\r\n") if line.startswith(b"content-length"))
     await reader.readexactly(int(length.partition(b":")[2]))
     return head.split(b"\r\n")[0] + b"\r\n"

@@ -36,7 +36,7 @@ async def exchange(sidecar: Sidecar, raw: bytes) -> tuple[int, Any]:
     reader, writer = await asyncio.open_connection(listen.host, listen.port)
     try:
         writer.write(raw)
-        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 30)
         status = int(head.split(b" ")[1])
         if status != 200:
             return status, None
@@ -162,7 +162,7 @@ def test_what_http2_can_spell(rig: Any, make_revision: Any, until: Any) -> None:
             _, connection = await loop.create_connection(
                 lambda: Http2Connection(b""), listen.host, listen.port
             )
-            answer = await asyncio.wait_for(connection.send(Stream(head, 300_000 * b"x")), 10)
+            answer = await asyncio.wait_for(connection.send(Stream(head, 300_000 * b"x")), 30)
             connection.close()
             return answer.status
 

@@ -163,7 +163,7 @@ def test_over_http2_the_caller_is_known_and_the_scheme_is_not_the_clients(
                 (b":path", b"/ask"),
                 (b":authority", b"a.test"),
             )
-            answer = await asyncio.wait_for(connection.send(Stream(head, b"")), 10)
+            answer = await asyncio.wait_for(connection.send(Stream(head, b"")), 30)
             assert answer.status == 200
             got = headers_of(rig)
             assert (got["x-seen"], got["x-scheme"]) == ("spiffe://example.org/orders", "https")

@@ -39,7 +39,7 @@ class Open:
 
     async def ended(self) -> bool:
         """Waits for Envoy to close it."""
-        return await asyncio.wait_for(self.reader.read(), 10) == b""
+        return await asyncio.wait_for(self.reader.read(), 30) == b""
 
 
 @asynccontextmanager
@@ -103,7 +103,7 @@ def test_connections_end_with_the_authority_that_vouched_for_them(
             assert await idle.ended()
             await until(lambda: not stream.open)
             await under_way
-            await asyncio.wait_for(others_under_way, 10)
+            await asyncio.wait_for(others_under_way, 30)
             assert await busy.ended()
             assert await kept.ended()
         assert (await call(address, known.caller(pair))).status == 0

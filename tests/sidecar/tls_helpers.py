@@ -45,7 +45,7 @@ async def call(
             address.host, address.port, ssl=context, server_hostname=name
         )
         writer.write("\r\n".join(lines).encode())
-        content = await asyncio.wait_for(reader.read(), 10)
+        content = await asyncio.wait_for(reader.read(), 30)
     except (ssl.SSLError, ConnectionError):
         return Answer(b"")
     found = writer.get_extra_info("ssl_object")

@@ -122,7 +122,7 @@ class Client:
         await self.send(type_url, **{field: names}, **fields)
 
     async def read(self) -> Any:
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(30):
             return await self._inbox.get()
 
     async def _listen(self) -> None:
@@ -156,7 +156,7 @@ class Client:
 
     async def status(self) -> tuple[grpc.StatusCode, str]:
         """The status with which the server ended the stream, once it has."""
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(30):
             return await self.call.code(), await self.call.details()
 
     @staticmethod

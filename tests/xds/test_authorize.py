@@ -47,7 +47,7 @@ async def ask(port: int, identity: Identity, node: str, *, incremental: bool) ->
         request = kind(type_url=CLUSTER)
         request.node.id = node
         await call.write(request)
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(30):
             return await call.read()
 
 

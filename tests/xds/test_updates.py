@@ -16,7 +16,7 @@ BOTH = pytest.mark.parametrize("incremental", [False, True], ids=["sotw", "delta
 
 
 def run(test: Callable[[], Awaitable[None]]) -> None:
-    asyncio.run(asyncio.wait_for(test(), 15))
+    asyncio.run(asyncio.wait_for(test(), 90))
 
 
 async def accept(client: Any, count: int, names: dict[str, tuple[str, ...]] | None = None) -> list[Any]:
@@ -29,7 +29,7 @@ async def accept(client: Any, count: int, names: dict[str, tuple[str, ...]] | No
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(3):
+    async with asyncio.timeout(30):
         while not condition():  # noqa: ASYNC110  # it waits for what the server makes of a message
             await asyncio.sleep(0.005)
 

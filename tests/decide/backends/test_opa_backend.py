@@ -181,7 +181,7 @@ def test_an_opa_that_hangs_is_waited_for_no_longer_than_is_set(opa: Opa, tmp_pat
         async with backend(opa, tmp_path, timeout=0.2) as server:
             await server.publish(revision)
             opa.pause()
-            async with asyncio.timeout(0.9):
+            async with asyncio.timeout(3):  # one after the other they would take 4 s
                 await asyncio.gather(*(fails_with(server, revision, "backend_timeout") for _ in range(20)))
                 await server.publish(Set("allow if input.n == 2").revision())
             opa.resume()

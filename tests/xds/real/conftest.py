@@ -178,7 +178,7 @@ class Connection:
 @asynccontextmanager
 async def connected(port: int, host: str = "127.0.0.1", **options: Any) -> AsyncIterator[Connection]:
     """A connection, as soon as somebody listens."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while True:
             try:
                 reader, writer = await asyncio.open_connection(host, port, **options)
