@@ -11,6 +11,15 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from control_helpers import ALLOW, SETTINGS, Project
 
+from palisade.enforce.envoy import compile as compiling
+
+
+@pytest.fixture(autouse=True)
+def patient_sidecars(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sidecar denies after two seconds without an answer. Here the engine shares its thread with the test,
+    and one that reads thousands of rules may be late on a busy machine."""
+    monkeypatch.setattr(compiling, "RESIDUAL_SECONDS", 30)
+
 
 @pytest.fixture
 def project(tmp_path: Path) -> Project:

@@ -308,12 +308,13 @@ def test_no_decision_waits_in_the_event_loop_for_code_to_be_made(
     project.allow.write_text(ALLOW + "".join(rules))
     made = []
     make = Policy.make_ready
+    all_asked = threading.Event()
 
     def slow(self: Policy, path: str) -> None:
         # What names the rules for the decision log is made too, of other paths.
         if path == "data.palisade.identity.allow":
             made.append(threading.get_ident())
-        time.sleep(0.1)
+            assert all_asked.wait(30)
         make(self, path)
 
     monkeypatch.setattr(Policy, "make_ready", slow)
@@ -321,6 +322,7 @@ def test_no_decision_waits_in_the_event_loop_for_code_to_be_made(
     async def session() -> None:
         async with Engine(project.file) as engine:
             asked = [engine.rollout.decide("hello", {}) for _ in range(20)]
+            all_asked.set()
             assert all(inspect.isawaitable(each) for each in asked)
             values = [evaluation.value for evaluation in await asyncio.gather(*asked)]
             assert values == [False] * 20
