@@ -120,3 +120,28 @@ def test_what_lets_a_request_pass_has_a_name_that_the_gate_lets_pass() -> None:
     passing = [each.name for each in decision.entries if each.verdict is Verdict.ALLOW]
     assert passing
     assert all(":" in name for name in passing)
+
+
+@pytest.mark.parametrize(
+    ("rules", "reason", "hint"),
+    [
+        (
+            "level := 1 if http.method == concat(http.path, claims.a)\nlevel := 2 if claims.b",
+            "concat",
+            'sprintf("',
+        ),
+        (
+            "jar := {k: v | some k, v in claims.cookies}\nlevel := jar.a",
+            "keys depend",
+            "a cookie is found natively",
+        ),
+    ],
+)
+def test_what_may_end_in_an_error_says_how_its_cause_becomes_native(
+    rules: str, reason: str, hint: str
+) -> None:
+    """That two rules might conflict is no news to who reads that a call is why it cannot be told."""
+    doubts = compiled(f"{rules}\nallow if level == 1").doubts
+    [told] = [each for each in doubts if "may end in an error" in each.text]
+    assert reason in told.text
+    assert hint in told.hint

@@ -233,9 +233,16 @@ def _doubtful(notes: Notes) -> list[Entry]:
 
 
 def _doubts(notes: Notes, errors: Iterable[Reason]) -> tuple[Reason, ...]:
-    """What is said of the requests for which no rule is looked at in Envoy."""
+    """What is said of the requests for which no rule is looked at in Envoy.
+
+    Only a conflict ends in an error; mostly its cause can be made one that Envoy decides.
+    """
     found = [
-        replace(each, text=f"where the evaluation may end in an error: {each.text}", hint=hints.ERRORS)
+        replace(
+            each,
+            text=f"where the evaluation may end in an error: {each.text}",
+            hint=each.hint or hints.ERRORS,
+        )
         for each in errors
     ]
     if notes.clean:
