@@ -142,3 +142,23 @@ def test_a_decision_that_takes_too_long_ends(tmp_path: Path) -> None:
         revision.policy.evaluate("data.palisade.identity.allow", {})
     assert raised.value.code == "eval_cancel_error"
     assert time.perf_counter() - started < 10
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("own.rego", "package palisade.lib.own\n\nok if input.x\n"),
+        ("palisade/lib/own/data.json", '{"ok": true}'),
+    ],
+)
+def test_what_a_set_took_back_from_the_library_is_missed_by_rules_that_stay(
+    tmp_path: Path, name: str, text: str
+) -> None:
+    """A running engine went on with a set that it would have refused after a restart."""
+    added = tmp_path / name
+    added.parent.mkdir(parents=True, exist_ok=True)
+    added.write_text(text)
+    before = revisions.compile_set(policy_set(tmp_path, a="package a\n\np if data.palisade.lib.own.ok\n"))
+    added.unlink()
+    with pytest.raises(rego.CompileError, match=r"data\.palisade\.lib\.own is undefined"):
+        revisions.compile_set(policy_set(tmp_path), previous=before)

@@ -11,8 +11,10 @@ from types import MappingProxyType
 
 from palisade import rego
 from palisade.policy.sets import TEST_SUFFIX
+from palisade.rego import ast
 from palisade.rego.check import unresolved
 from palisade.rego.errors import COMPILE_ERROR, CompileError
+from palisade.rego.values import Value
 
 PREFIX = "palisade:"
 """Begins the names under which errors show the library's modules."""
@@ -36,17 +38,30 @@ def check_references(policy: rego.Policy, previous: rego.Policy | None = None) -
     Nothing but the library is ever there, so this is no data that is to come, and a decision that rests on it
     would deny everything. Rules that stand in `previous`, a set that passed this, are passed over.
     """
-    own = [each for each in policy.checked.modules if not is_own(each.loc.file)]
-    added = any(each.package[: len(_PATH)] == _PATH for each in own)  # what it adds may have changed
+    if previous is not None and (_adds(policy) or _adds(previous)):
+        previous = None  # what a set adds to the library may have changed, or gone
     found = unresolved.find(
         policy.checked,
         policy.data,
-        modules=own,
+        modules=_of_set(policy),
         below=_PATH,
-        previous=previous.checked if previous is not None and not added else None,
+        previous=None if previous is None else previous.checked,
     )
     if found:
         raise CompileError(replace(each, code=COMPILE_ERROR) for each in found)
+
+
+def _of_set(policy: rego.Policy) -> list[ast.Module]:
+    """The modules that are not the library's."""
+    return [each for each in policy.checked.modules if not is_own(each.loc.file)]
+
+
+def _adds(policy: rego.Policy) -> bool:
+    """Whether modules or data of the set define something below the library's path."""
+    below: Value | None = policy.data
+    for name in _PATH:
+        below = below.get(name) if isinstance(below, dict) else None
+    return below is not None or any(each.package[: len(_PATH)] == _PATH for each in _of_set(policy))
 
 
 def is_own(file: str) -> bool:
