@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from control_helpers import ALLOW, SETTINGS, Following, Project, document, version
-from shared_helpers import eventually, run
+from shared_helpers import beside, eventually, run
 
 from palisade.control import loading
 from palisade.control.engine import Engine
@@ -232,19 +232,27 @@ def test_a_canary_is_at_a_share_of_the_functions_until_it_is_promoted_or_ended(
 
 def test_an_edit_ends_a_canary_and_other_functions_do_not(project: Project, following: Path) -> None:
     async def session() -> None:
+        async def told_all_the_time(engine: Engine) -> None:
+            while status(engine)["canary"] is not None:  # noqa: ASYNC110 -- it looks at each turn of the loop
+                await asyncio.sleep(0)
+            pytest.fail("for a moment the status tells of no canary")
+
         async with Engine(project.file) as engine:
             await engine.set_shadow(following)
             done = await engine.releases.promote("50%")
             assert done.functions == ("hello",), "at one at least"
-            project.set_up(THREE)
-            await eventually(lambda: version(engine, "a") and version(engine, "b"))
+            history = History.of(project.root / ".palisade")
+            async with beside(told_all_the_time(engine)):
+                project.set_up(THREE)
+                await eventually(lambda: version(engine, "a") and version(engine, "b"))
+                await eventually(lambda: len(history.entries()) == 4)
             canary = status(engine)["canary"]
             assert len(canary["functions"]) == 1
             assert version(engine, canary["functions"][0]) == canary["revision"]
             project.open_path("/new")
             await eventually(lambda: status(engine)["canary"] is None)
             await eventually(lambda: len({version(engine, name) for name in engine.inventory.functions}) == 1)
-        assert History.of(project.root / ".palisade").entries()[-1].note.startswith("ended the canary of")
+        assert history.entries()[-1].note.startswith("ended the canary of")
 
     run(session())
 

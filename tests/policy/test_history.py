@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import resource
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -89,6 +90,35 @@ def test_the_oldest_are_dropped_and_what_is_in_force_never(history: History) -> 
     assert standing.base is not None
     assert standing.canary is not None
     assert (standing.base.policy_set.digest, standing.canary.policy_set.digest) == ("d", "e")
+
+
+def test_a_canary_that_goes_on_beside_another_revision_is_there_first(history: History) -> None:
+    """An engine that is killed between the two goes on with it. A limit on the size of files stands for the
+    kill: the larger of the two is not written."""
+    canary = replace(entry("c", Cause.CANARY), functions=("f",))
+    history.add(entry("a"), keep=5)
+    history.add(canary, keep=5)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))
+    try:
+        with pytest.raises(OSError, match="too large"):
+            history.add_both(entry("b", data={"text": "x" * 20_000}), canary, keep=5)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert numbers(history) == (1, 4)
+    history.add_both(entry("b"), canary, keep=5)
+    assert numbers(history) == (5, 6)
+    history.add_both(entry("d"), canary, keep=0)
+    assert numbers(history) == (7, 8)
+    assert len(history.entries()) == 2
+
+
+def numbers(history: History) -> tuple[int, int]:
+    """Those of what is in force and of the canary."""
+    standing = history.standing()
+    assert standing.base is not None
+    assert standing.canary is not None
+    return standing.base.number, standing.canary.number
 
 
 def test_a_damaged_entry_is_left_out_and_the_others_stay(

@@ -44,10 +44,14 @@ class Journal:
             return kept
         return (*kept, replace(self.entry, number=kept[-1].number + 1 if kept else 1))
 
-    async def keep(self, entry: Entry, *, keep: int) -> None:
-        """Writes an entry down. One that cannot be written counts too: no full disk must stop a rollback."""
+    async def keep(self, entry: Entry, *, keep: int, canary: Entry | None = None) -> None:
+        """Writes an entry down, and that of the `canary` which goes on beside it. One that cannot be written
+        counts too: no full disk must stop a rollback."""
         try:
-            entry = await asyncio.to_thread(self._history.add, entry, keep=keep)
+            if canary is None:
+                entry = await asyncio.to_thread(self._history.add, entry, keep=keep)
+            else:
+                entry, canary = await asyncio.to_thread(self._history.add_both, entry, canary, keep=keep)
             self.problem = ""
         except OSError as error:
             self.problem = f"revision {entry.id} cannot be kept for a restart: {reason(error)}"
@@ -57,7 +61,7 @@ class Journal:
         if entry.cause is Cause.CANARY:
             self.canary = entry
         else:
-            self.entry, self.canary = entry, None
+            self.entry, self.canary = entry, canary
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,9 +108,10 @@ class Releases:
             await self._put(wanted, other)
             if wanted.id != base.id:
                 cause = base.cause if base.over else Cause.EDIT
-                await self._keep(wanted, Why(cause, _OTHER_FUNCTIONS, base.over, base.of))
+                beside = None
                 if other is not None and out is not None:
-                    await self._keep(other, Why(Cause.CANARY, _OTHER_FUNCTIONS, share=out.share))
+                    beside = await self._entry(other, Why(Cause.CANARY, _OTHER_FUNCTIONS, share=out.share))
+                await self._keep(wanted, Why(cause, _OTHER_FUNCTIONS, base.over, base.of), beside)
         self._files, self._inventory = revision, revision.inventory
 
     async def restore(self) -> bool:
@@ -335,12 +336,15 @@ class Releases:
             errors = tuple(error.errors)
             raise ReleaseError(f"revision {revision.id} cannot be put in force", errors=errors) from None
 
-    async def _keep(self, revision: Revision, why: Why) -> Entry:
+    async def _keep(self, revision: Revision, why: Why, beside: Entry | None = None) -> Entry:
+        entry = await self._entry(revision, why)
+        await self.journal.keep(entry, keep=self._inventory.history.keep, canary=beside)
+        return entry
+
+    async def _entry(self, revision: Revision, why: Why) -> Entry:
         deployment = self._rollout.canary if why.share else self._rollout.deployment
         # In a thread: the push of what was put in force goes first.
-        entry = await asyncio.to_thread(entry_of, revision, deployment, why)
-        await self.journal.keep(entry, keep=self._inventory.history.keep)
-        return entry
+        return await asyncio.to_thread(entry_of, revision, deployment, why)
 
     async def _release(self, revision: Revision, why: Why) -> Release:
         entry = await self._keep(revision, why)

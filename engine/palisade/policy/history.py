@@ -168,18 +168,26 @@ class History:
 
         What is in force is never dropped. Raises OSError where the entry cannot be written.
         """
+        return self._add(entry, keep=keep)[0]
+
+    def add_both(self, base: Entry, canary: Entry, *, keep: int) -> tuple[Entry, Entry]:
+        """Keeps what is in force and the canary beside it, as `add` does each.
+
+        The canary is there first: an engine that is killed between the two goes on with it.
+        """
+        base, canary = self._add(base, canary, keep=keep)
+        return base, canary
+
+    def _add(self, *entries: Entry, keep: int) -> tuple[Entry, ...]:
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         names = self._names()
-        numbered = replace(entry, number=_number(names[-1]) + 1 if names else 1)
-        name = f"{numbered.number:06}-{numbered.id}.json"
-        write_atomic(self._folder / name, _spell(numbered), mode=PRIVATE)
-        base = name
-        if entry.cause is Cause.CANARY:
-            standing = self.standing().base
-            base = f"{standing.number:06}-{standing.id}.json" if standing else name
-        names.append(name)
-        for old in names[: max(0, len(names) - 1 - keep)]:
-            if old not in (name, base):
+        first = _number(names[-1]) + 1 if names else 1
+        numbered = tuple(replace(each, number=number) for number, each in enumerate(entries, first))
+        for each in reversed(numbered):
+            write_atomic(self._folder / _name(each), _spell(each), mode=PRIVATE)
+        base = self.standing().base if numbered[0].cause is Cause.CANARY else None
+        for old in names[: max(0, len(names) - keep)]:
+            if base is None or old != _name(base):
                 with contextlib.suppress(FileNotFoundError):
                     (self._folder / old).unlink()
         return numbered
@@ -235,6 +243,10 @@ def _lost(name: str, why: str, entries: tuple[Entry, ...]) -> str:
     known = any(each.id == revision for each in entries)
     back = f"palisade rollback {revision}" if known else "it is kept nowhere else"
     return f"{why}; revision {revision} was put in force by it: {back}"
+
+
+def _name(entry: Entry) -> str:
+    return f"{entry.number:06}-{entry.id}.json"
 
 
 def _number(name: str) -> int:
