@@ -174,7 +174,7 @@ class Waiting:
 
     async def _pieces(self) -> AsyncIterator[bytes]:
         yield b"pleas"
+        await asyncio.sleep(0.3)  # it is in Envoy before anything changes
         self.begun.set()
-        await asyncio.sleep(0.1)  # it is in Envoy before anything changes
         await self.rest.wait()
         yield b"e"

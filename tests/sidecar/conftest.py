@@ -129,6 +129,8 @@ class Function:
     def __init__(self) -> None:
         self.connections = 0
         self.requests: list[dict[str, Any]] = []
+        self.slow_begun = False
+        """Whether it was asked for `/slow`, which it has not answered perhaps."""
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
@@ -149,6 +151,7 @@ class Function:
         length = next((int(value) for name, value in headers if name == "content-length"), 0)
         content = await reader.readexactly(length)
         if path == "/slow":
+            self.slow_begun = True
             await asyncio.sleep(0.5)
         request = {"method": method, "path": path, "headers": headers, "body": content.decode("latin-1")}
         self.requests.append(request)

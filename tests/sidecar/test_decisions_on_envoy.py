@@ -175,21 +175,24 @@ def test_what_a_sidecar_gave_up_is_told_to_the_engine_once(rig: Any, make_revisi
         await rig.engine(make_revision("r1", RULES))
         async with rig.sidecar() as (sidecar, client):
             await until(lambda: _in_force(client))
-            await asyncio.sleep(0.4)
+            spool = sidecar._handover.spool
+            # All before this one has been handed on with it, and nothing of it comes again.
+            await client.get("/ok?last")
+            await until(lambda: any(path_of(event) == "/ok?last" for event in rig.sink.entries))
+            await until(lambda: spool.waiting == 0)
             await rig.kill_engine()
             rig.sink.entries.clear()
-            spool = sidecar._handover.spool
             spool._segment_bytes, spool._spool_bytes = 2_000, 6_000
             for _ in range(6):
                 for _ in range(20):
                     await client.get("/ok")
                     asked += 1
                 await asyncio.sleep(0.6)  # while no engine answers, the spool is looked at once in a while
-            assert spool.given_up.count > 0
+            await until(lambda: spool.given_up.count)
             await rig.engine(make_revision("r1", RULES))
-            await until(lambda: len(rig.sink.entries) + rig.access.unlogged["hello"] >= asked, 10)
+            await until(lambda: len(rig.sink.entries) + rig.access.unlogged["hello"] >= asked)
             await client.get("/ok")
-            await until(lambda: len(rig.sink.entries) + rig.access.unlogged["hello"] > asked, 10)
+            await until(lambda: len(rig.sink.entries) + rig.access.unlogged["hello"] > asked)
             assert rig.access.unlogged["hello"] == spool.given_up.count
             assert len(rig.sink.entries) + spool.given_up.count == asked + 1
 

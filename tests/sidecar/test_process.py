@@ -152,9 +152,9 @@ def test_stopping_lets_a_request_under_way_finish_and_takes_no_other(
         await rig.engine(make_revision("r1", {"/slow": "allow"}))
         async with rig.sidecar() as (sidecar, client):
             await until(lambda: _allowed(client))
+            rig.function.slow_begun = False
             slow = asyncio.create_task(client.get("/slow"))
-            await until(lambda: rig.function.requests[-1:] and not slow.done())
-            await asyncio.sleep(0.1)
+            await until(lambda: rig.function.slow_begun)
             stopping = asyncio.create_task(sidecar.stop())
             await until(lambda: _refused(sidecar.status.listen))
             assert (await slow).status_code == 200
