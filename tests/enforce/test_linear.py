@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from lowered import subject_of
 
 from palisade import rego
-from palisade.enforce.envoy.linear import sum_of
+from palisade.enforce.envoy.linear import roundings, sum_of
 from palisade.policy.providers import Provider
 from palisade.rego.builtins import BUILTINS
 from palisade.rego.errors import BuiltinError
@@ -59,6 +59,22 @@ def test_the_builtins_refuse_what_is_no_number() -> None:
     for name in ("plus", "mul", "div"):
         with pytest.raises(BuiltinError):
             BUILTINS[name].function("1", 1)
+
+
+MINUTE = Apply(".", (Apply("time.clock", (Apply("time.now_ns", ()),)), Known(1)))
+
+
+@pytest.mark.parametrize("divisor", [1, 2, 3, 7, 8, 60])
+def test_quotients_that_are_rounded_are_not_multiplied_out(divisor: int) -> None:
+    """In the quarter, `minute / 7 * 7` is 15 in exact numbers alone: Envoy would allow what Rego does not."""
+    quotient = Apply("div", (MINUTE, Known(divisor)))
+    back = Apply("mul", (quotient, Known(divisor)))
+    divide, multiply = BUILTINS["div"].function, BUILTINS["mul"].function
+    changed = any(multiply(divide(minute, divisor), divisor) != minute for minute in range(60))
+    assert roundings(quotient) < 2
+    assert roundings(back) == 2 or not changed
+    assert roundings(Apply("plus", (quotient, quotient))) == 2 * roundings(quotient)
+    assert roundings(Apply("plus", (MINUTE, Known(0.1)))) == 2
 
 
 HEAD = """package p

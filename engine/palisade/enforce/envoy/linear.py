@@ -72,3 +72,19 @@ def is_calculated(term: Symbol) -> bool:
     return (
         isinstance(term, Apply) and term.name in ("plus", "minus", "mul", "div") and moment_of(term) is None
     )
+
+
+def roundings(term: Symbol) -> int:
+    """How many quotients in a sum may be rounded; two, too, where what is rounded is calculated with further.
+
+    One alone changes no comparison: where the sum is just what it is compared with, its quotient is exact.
+    """
+    if isinstance(term, Known):
+        return 0 if not isinstance(term.value, float) or Fraction(term.value).denominator <= 1 << 20 else 2
+    if not isinstance(term, Apply) or moment_of(term) is not None:
+        return 0
+    found = sum(map(roundings, term.args))
+    if term.name == "div" and not found and isinstance(by := term.args[1], Known):
+        divisor = abs(Fraction(by.value).numerator)
+        return 1 if divisor & (divisor - 1) else 0
+    return 2 if found and term.name in ("mul", "div") else found

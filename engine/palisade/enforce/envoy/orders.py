@@ -12,7 +12,7 @@ from palisade.enforce.envoy import hints
 from palisade.enforce.envoy.atoms import Atoms
 from palisade.enforce.envoy.bounds import ALWAYS, NEVER, Bounds, Reason, exactly
 from palisade.enforce.envoy.claims import claim_compared, claim_kind
-from palisade.enforce.envoy.linear import NOW, SECOND, is_calculated, sum_of
+from palisade.enforce.envoy.linear import NOW, SECOND, is_calculated, roundings, sum_of
 from palisade.enforce.envoy.predicate import NO, Predicate, Within, all_of
 from palisade.enforce.envoy.sources import (
     ADDRESS_TEXT,
@@ -132,7 +132,8 @@ class Orders(Atoms):
         total = one.plus(other, -1)
         parts = {each: factor for each, factor in total.factors.items() if isinstance(each, TimePart)}
         if parts and len(parts) == len(total.factors):
-            return _parts_compared(parts, name, -total.constant)
+            exact = roundings(left) + roundings(right) < 2
+            return _parts_compared(parts, name, -total.constant) if exact else None
         now = total.factors.get(NOW)
         if now is None or len(total.factors) > 2 or name not in MIRRORED:
             return None
