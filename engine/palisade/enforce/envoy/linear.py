@@ -21,21 +21,40 @@ Summand = Moment | Input | Element | Apply
 
 @record()
 class Sum:
-    """What the summands are multiplied by, and a constant beside them."""
+    """What the summands are multiplied by, and a constant beside them.
+
+    It has a value only where all summands have one, so none may be left out that comes to nothing.
+    """
 
     factors: Mapping[Summand, Fraction]
     constant: Fraction
+    divided: bool = False
+    """Whether the builtins may have rounded it, once: they have not where it is a binary fraction."""
 
-    def plus(self, other: Sum, times: int = 1) -> Sum:
+    def plus(self, other: Sum, times: int = 1) -> Sum | None:
+        """The sum of both. None where summands cancel, and for what may have been rounded twice."""
         factors = dict(self.factors)
         for each, factor in other.factors.items():
             factors[each] = factors.get(each, Fraction(0)) + times * factor
-        kept = {each: factor for each, factor in factors.items() if factor}
-        return Sum(kept, self.constant + times * other.constant)
+        if not all(factors.values()) or (self.divided and other.divided):
+            return None
+        return Sum(factors, self.constant + times * other.constant, self.divided or other.divided)
 
-    def by(self, factor: Fraction) -> Sum:
-        factors = {each: own * factor for each, own in self.factors.items()}
-        return Sum(factors if factor else {}, self.constant * factor)
+    def by(self, other: Sum) -> Sum | None:
+        """So many times the sum. None for nought, and for what was rounded: 7 / 13 * 13 is not 7."""
+        factor = other.constant
+        if other.factors or not factor or self.divided or other.divided:
+            return None
+        return Sum({each: own * factor for each, own in self.factors.items()}, self.constant * factor)
+
+    def over(self, other: Sum) -> Sum | None:
+        """The sum, divided."""
+        divisor = other.constant
+        if other.factors or not divisor or other.divided:
+            return None
+        factors = {each: own / divisor for each, own in self.factors.items()}
+        # Nobody sees what of a nanosecond is rounded.
+        return Sum(factors, self.constant / divisor, self.divided or self.factors.keys() != {NOW})
 
 
 def sum_of(term: Symbol) -> Sum | None:
@@ -49,14 +68,12 @@ def sum_of(term: Symbol) -> Sum | None:
             return None if one is None or other is None else one.plus(other, 1 if name == "plus" else -1)
         case Apply("mul", (left, right)):
             one, other = sum_of(left), sum_of(right)
-            if one is None or other is None or (one.factors and other.factors):
+            if one is None or other is None:
                 return None
-            return one.by(other.constant) if one.factors else other.by(one.constant)
+            return one.by(other) if one.factors else other.by(one)
         case Apply("div", (left, Known() as right)):
             one, other = sum_of(left), sum_of(right)
-            if one is None or other is None or not other.constant:
-                return None
-            return one.by(1 / other.constant)
+            return None if one is None or other is None else one.over(other)
     moment = moment_of(term)
     if isinstance(moment, Now):
         return Sum({NOW: Fraction(1, moment.divisor)}, Fraction(0))

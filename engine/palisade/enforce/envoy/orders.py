@@ -130,6 +130,8 @@ class Orders(Atoms):
         if one is None or other is None:
             return None
         total = one.plus(other, -1)
+        if total is None:
+            return None
         parts = {each: factor for each, factor in total.factors.items() if isinstance(each, TimePart)}
         if parts and len(parts) == len(total.factors):
             exact = roundings(left) + roundings(right) < 2
