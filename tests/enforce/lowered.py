@@ -9,7 +9,20 @@ from palisade import rego
 from palisade.enforce.envoy.decision import Decision, decide
 from palisade.policy.providers import InlineKeys, Provider
 from palisade.rego.partial import evaluate
-from palisade.testing.equivalence import Issuers, Subject, revision_of, subject
+from palisade.testing.equivalence import (
+    Bed,
+    Issuers,
+    Request,
+    Subject,
+    Tally,
+    compare_many,
+    revision_of,
+    subject,
+)
+from palisade.testing.equivalence.telling import lines, summary
+
+TOGETHER = 24
+"""So many policies are asked at once."""
 
 FUNCTION = "orders"
 PROVIDERS = tuple(
@@ -31,3 +44,13 @@ def subject_of(
     revision = revision_of(policy, "p/allow", providers, function=FUNCTION)
     source = policy.checked.modules[0].source
     return subject(source, revision, revision.inventory.functions[FUNCTION], issuers, linear=linear)
+
+
+def judge(bed: Bed, subjects: Sequence[Subject], asked: Sequence[Request], tally: Tally) -> None:
+    """Every policy on every request. Raises AssertionError with the first that Envoy decides otherwise."""
+    for start in range(0, len(subjects), TOGETHER):
+        batch = subjects[start : start + TOGETHER]
+        bed.load(*batch, reporting=True)
+        for difference in compare_many(bed, batch, asked, tally):
+            told = "\n".join((summary(difference), difference.subject.name, *lines(difference)))
+            raise AssertionError(told)

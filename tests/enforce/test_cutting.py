@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import pytest
 import re2
 from hypothesis import given
 from hypothesis import strategies as st
-from lowered import subject_of
+from lowered import judge, subject_of
 
 from palisade import rego
 from palisade.enforce.envoy import addresses
@@ -20,10 +19,8 @@ from palisade.rego.errors import BuiltinError
 from palisade.rego.partial.reading import Reading
 from palisade.rego.partial.terms import Apply, Input, Known, Symbol
 from palisade.rego.values import UNDEFINED
-from palisade.testing.equivalence import Bed, Issuers, Request, Tally, Token, compare_many
-from palisade.testing.equivalence.telling import lines, summary
+from palisade.testing.equivalence import Bed, Issuers, Request, Tally, Token
 
-TOGETHER = 24
 TEXT = Input(("t",))
 
 
@@ -245,7 +242,7 @@ def test_idioms_are_native_and_exact(
     for idiom in IDIOMS[part::2]:
         policy = rego.compile({"p.rego": f'{HEAD}ips := split(h, ",")\nallow if {{ {idiom} }}'})
         subjects.append(subject_of(policy, providers, issuers))
-    judge(bed, subjects, tally := Tally())
+    judge(bed, subjects, _asked(), tally := Tally())
     left = [
         each.name
         for each in subjects
@@ -253,13 +250,3 @@ def test_idioms_are_native_and_exact(
     ]
     assert not left
     assert tally.residual < 0.2 * tally.pairs, tally
-
-
-def judge(bed: Bed, subjects: Sequence[object], tally: Tally) -> None:
-    asked = _asked()
-    for start in range(0, len(subjects), TOGETHER):
-        batch = subjects[start : start + TOGETHER]
-        bed.load(*batch, reporting=True)
-        for difference in compare_many(bed, batch, asked, tally):
-            told = "\n".join((summary(difference), difference.subject.name, *lines(difference)))
-            raise AssertionError(told)

@@ -10,7 +10,7 @@ from drawn_policies import policies
 from drawn_requests import DATA, spelled
 from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
-from lowered import subject_of
+from lowered import judge, subject_of
 from policies_by_hand import DATA as HAND_DATA
 from policies_by_hand import MESH, POLICIES, REQUESTS
 
@@ -18,13 +18,12 @@ from palisade import rego
 from palisade.enforce.envoy.tree import MAX_LINEAR
 from palisade.policy.providers import Provider
 from palisade.rego.text import dumps
-from palisade.testing.equivalence import Bed, Issuers, Request, Subject, Tally, compare, compare_many
+from palisade.testing.equivalence import Bed, Issuers, Request, Subject, Tally, compare
 from palisade.testing.equivalence.telling import lines, summary
 
 EXAMPLES = int(os.environ.get("PALISADE_EXAMPLES", "40"))
 """How many batches of policies and requests are drawn; thousands for a long run."""
 
-TOGETHER = 24
 """So many policies are decided at once."""
 
 RELAXED = settings(
@@ -33,16 +32,6 @@ RELAXED = settings(
     suppress_health_check=list(HealthCheck),
     phases=(Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink),
 )
-
-
-def judge(bed: Bed, subjects: Sequence[Subject], asked: Sequence[Request], tally: Tally) -> None:
-    """Every policy on every request. Raises AssertionError with the first that Envoy decides otherwise."""
-    for start in range(0, len(subjects), TOGETHER):
-        batch = subjects[start : start + TOGETHER]
-        bed.load(*batch, reporting=True)
-        for difference in compare_many(bed, batch, asked, tally):
-            told = "\n".join((summary(difference), difference.subject.name, *lines(difference)))
-            raise AssertionError(told)
 
 
 def compiled(

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
 
 import pytest
 import re2
 from hypothesis import given
 from hypothesis import strategies as st
-from lowered import subject_of
+from lowered import judge, subject_of
 
 from palisade import rego
 from palisade.enforce.envoy import numerals, paths
 from palisade.policy.providers import Provider
 from palisade.rego.builtins import BUILTINS
 from palisade.rego.errors import BuiltinError
-from palisade.testing.equivalence import Bed, Issuers, Request, Tally, Token, compare_many
-from palisade.testing.equivalence.telling import lines, summary
+from palisade.testing.equivalence import Bed, Issuers, Request, Tally, Token
 
-TOGETHER = 24
 HEAD = """package p
 import input.attributes.request.http
 import input.parsed_path as path
@@ -286,7 +283,7 @@ def test_idioms_are_native_and_exact(
     for idiom in IDIOMS[part::4]:
         policy = rego.compile({"p.rego": f"{HEAD}allow if {{ {idiom} }}"})
         subjects.append(subject_of(policy, providers, issuers))
-    judge(bed, subjects, tally := Tally())
+    judge(bed, subjects, _asked(), tally := Tally())
     left = [
         each.name
         for each in subjects
@@ -294,16 +291,6 @@ def test_idioms_are_native_and_exact(
     ]
     assert not left
     assert tally.residual < 0.25 * tally.pairs, tally
-
-
-def judge(bed: Bed, subjects: Sequence[object], tally: Tally) -> None:
-    asked = _asked()
-    for start in range(0, len(subjects), TOGETHER):
-        batch = subjects[start : start + TOGETHER]
-        bed.load(*batch, reporting=True)
-        for difference in compare_many(bed, batch, asked, tally):
-            told = "\n".join((summary(difference), difference.subject.name, *lines(difference)))
-            raise AssertionError(told)
 
 
 @pytest.mark.parametrize("providers", [1], ids=("one",), indirect=True)
