@@ -20,13 +20,14 @@ from palisade.enforce.envoy import (
     decision,
     identity,
     lower,
+    members,
     mentions,
     paths,
     patterns,
     predicate,
-    sources,
     tree,
     views,
+    walks,
 )
 from palisade.enforce.envoy.bounds import Bounds
 from palisade.enforce.envoy.patterns import quote
@@ -82,7 +83,7 @@ def undefined_is_false(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def first_member_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lower, "MEMBERS", 1)
+    monkeypatch.setattr(members, "MEMBERS", 1)
     monkeypatch.setattr(lower.Lowering, "_unless_possibly", lambda self, found, unsure, when: found)
 
 
@@ -106,7 +107,7 @@ def bit(change: int) -> Patch:
 def types_unguarded(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the formatter makes of numbers and lists is looked up as if it were a string."""
     anything = text_check(header_text(":method"), StringMatcher(prefix="")).single
-    present = text_check(header_text(":method"), lower.patterns.regex("(?s).*")).single
+    present = text_check(header_text(":method"), patterns.regex("(?s).*")).single
     assert anything != present
     monkeypatch.setattr(
         ClaimSource, "text", property(lambda self: replace(claim_text(tuple(self.path)), guard=present))
@@ -238,7 +239,7 @@ def callers(**formats: str) -> Patch:
 
     def patch(monkeypatch: pytest.MonkeyPatch) -> None:
         for name, text in formats.items():
-            before = getattr(sources, name)
-            monkeypatch.setattr(sources, name, replace(before, text=replace(before.text, format=text)))
+            before = getattr(walks, name)
+            monkeypatch.setattr(walks, name, replace(before, text=replace(before.text, format=text)))
 
     return patch

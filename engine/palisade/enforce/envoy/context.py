@@ -13,7 +13,6 @@ from palisade.enforce.envoy.paths import CLEAN_QUERY
 from palisade.enforce.envoy.predicate import NO, YES, Predicate, Text, all_of, any_of, negate, text_check
 from palisade.enforce.envoy.sources import (
     HOST_TEXT,
-    METADATA,
     PATH_TEXT,
     TARGET_TEXT,
     ClaimSource,
@@ -23,10 +22,9 @@ from palisade.enforce.envoy.sources import (
     Source,
     TextSource,
     Verified,
-    find,
-    of_metadata,
 )
 from palisade.enforce.envoy.tokens import Token, Tokens, part_of
+from palisade.enforce.envoy.walks import METADATA, find, of_metadata
 from palisade.rego.errors import NOWHERE, Location
 from palisade.rego.partial.terms import Apply, Input, Known, Symbol
 from palisade.rego.records import record

@@ -12,36 +12,23 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from xds.type.matcher.v3.string_pb2 import StringMatcher
-
-from palisade.enforce.envoy import cel, hints, paths, patterns
+from palisade.enforce.envoy import hints
 from palisade.enforce.envoy.bodies import FILLED, PARSED
 from palisade.enforce.envoy.bounds import ALWAYS, NEVER, Bounds, Reason, both, either, exactly, inverse
-from palisade.enforce.envoy.claims import claim_defined, claim_has, claim_has_matching, claim_kind
-from palisade.enforce.envoy.context import DIRTY, DIRTY_QUERY, NOTHING, Notes
-from palisade.enforce.envoy.documents import MEMBERS, Field, of_body_text, of_parsed_body
-from palisade.enforce.envoy.keyed import Keyed
-from palisade.enforce.envoy.predicate import NO, Predicate, all_of, any_of, negate
+from palisade.enforce.envoy.claims import claim_defined
+from palisade.enforce.envoy.context import NOTHING, Notes
+from palisade.enforce.envoy.documents import Field, of_body_text, of_parsed_body
+from palisade.enforce.envoy.members import Members
+from palisade.enforce.envoy.predicate import NO, Predicate, all_of, negate
 from palisade.enforce.envoy.sources import (
-    Address,
     ClaimSource,
-    FieldSource,
-    Identity,
     Missing,
-    Parameter,
-    Path,
-    ProviderName,
-    Query,
-    Segment,
     TextSource,
-    Verified,
 )
-from palisade.enforce.envoy.strings import text_matcher
 from palisade.enforce.envoy.times import kind_of, moment_of
 from palisade.enforce.envoy.tokens import Token, Tokens
 from palisade.rego.partial.formula import (
     Atom,
-    Builder,
     Defined,
     Exists,
     Formula,
@@ -52,14 +39,14 @@ from palisade.rego.partial.formula import (
     Test,
     nodes,
 )
-from palisade.rego.partial.rewriting import put_in, symbols
-from palisade.rego.partial.terms import Apply, Element, Input, Known, Symbol, member_of, subterms
+from palisade.rego.partial.rewriting import symbols
+from palisade.rego.partial.terms import Apply, Input, subterms
 from palisade.rego.values import unkey
 
 UNVERIFIED = "a token is there that Envoy does not take, or not as the policy does"
 
 
-class Lowering(Keyed):
+class Lowering(Members):
     """Lowers the formulas of one policy. `notes` tells what else is to be said of them."""
 
     def __init__(
@@ -72,13 +59,10 @@ class Lowering(Keyed):
         """`hoisted` are claims, by their paths: that they are objects is said by doubts, not each rule.
         `tokens` are those that the policy takes apart itself, `fields` those that were read.
         """
-        super().__init__(providers, tokens, fields)
-        self._hoisted = frozenset(hoisted)
+        super().__init__(providers, hoisted, tokens, fields)
         self._noted: dict[Formula, Notes] = {}
-        self._members: dict[object, Predicate | None] = {}
         self._doubted: dict[Token, Predicate] = {}
         self._done: dict[Formula, Bounds] = {}
-        self._builder = Builder()
         # Functions of the class: bound methods would leave this, and all it holds, to the collector.
         cls = type(self)
         self._atoms: dict[type, Callable[..., Bounds]] = {
@@ -223,163 +207,6 @@ class Lowering(Keyed):
             return ALWAYS if kind_of(moment) == atom.kind else NEVER
         return self._is_kind(atom)
 
-    # Members --------------------------------------------------------------------------------------------
-
-    def _exists(self, atom: Exists) -> Bounds:
-        body, element = atom.body, Element(atom.source, atom.loop)
-        match self._source(atom.source):
-            case ClaimSource() as claim:
-                return self._claim_has(claim, atom, element)
-            case Path():
-                found = self._some_segment(body, element)
-                if found is not None:
-                    return found
-            case Query(name):
-                values = _strings_of(body, element)
-                if values is not None:
-                    return self._some_parameter(name, values)
-            case TextSource() | Missing() | Segment() | ProviderName() | Address() | Parameter() | Verified():
-                return NEVER  # a string has no members, and no boolean
-            case Identity() if not self._providers:
-                return NEVER
-        match atom.source:
-            case Apply("split", (text, Known(str(mark)))) if len(mark) == 1 and mark.isascii():
-                found = self._some_piece_matches(text, mark, body, element)
-                return found or self._some_piece(text, mark, body, element) or self._iterates(atom)
-        return self._iterates(atom)
-
-    def _iterates(self, atom: Exists) -> Bounds:
-        why, hint = f"iterates over {atom.source}", hints.of_loop(atom.source)
-        return self._keyed_has(atom) or self._unknown(why, hint=hint)
-
-    def _some_segment(self, body: Formula, element: Element) -> Bounds | None:
-        values = _strings_of(body, element)
-        if values is None:
-            return None
-        chosen = [value for value in values if "/" not in value]
-        if any("\ufffd" in value for value in chosen):
-            return None
-        return self._path(paths.some_segment_is(chosen)) if chosen else NEVER
-
-    def _some_parameter(self, name: str, values: list[str]) -> Bounds:
-        chosen = [value for value in values if paths.is_plain_parameter(value)]
-        found = self._query(paths.some_parameter_is(name, chosen)) if chosen else NEVER
-        unsaid = DIRTY_QUERY if len(chosen) < len(values) else NO
-        return self._unless(found, unsaid, DIRTY)
-
-    def _some_piece(self, text: Symbol, mark: str, body: Formula, element: Element) -> Bounds | None:
-        """Some piece of a split text equals another text of the request: both stand between two marks."""
-        if not isinstance(body.atom, Same):
-            return None
-        sides = [body.atom.left, body.atom.right]
-        others = [side for side in sides if side != element]
-        if len(others) != 1:
-            return None
-        whole, piece = self._view(text), self._view(others[0])
-        if whole is None or piece is None:
-            return None
-        alone = cel.call(
-            "re.extract",
-            piece.expr,
-            cel.text(f"(?s)^([^{patterns.quote(mark)}]*)$"),
-            cel.text(f"{mark}\\1{mark}"),
-        )
-        test = cel.check(cel.method(cel.between(mark, whole.expr, mark), "contains", alone))
-        return self._unless(exactly(test), any_of((whole.unsure, piece.unsure)), whole.when or piece.when)
-
-    def _claim_has(self, claim: ClaimSource, atom: Exists, element: Element) -> Bounds:
-        """Some member of a claim: of an array exactly, of an object only the engine can tell."""
-        found = self._array_has(claim, atom, element)
-        keyed = self._kind(claim, "object")
-        when = f"{atom.source} is an object"
-        if isinstance(atom.source, Input) and atom.source.path in self._hoisted:
-            self.doubts[keyed] = None
-            self._unless(found, keyed, when)
-            return found
-        return self._unless_possibly(found, keyed, when)
-
-    def _kind(self, claim: ClaimSource, kind: str) -> Predicate:
-        found = self._members.get((claim, kind))
-        if found is None:
-            found = self._members[claim, kind] = claim_kind(claim, kind)
-        return found
-
-    def _unless_possibly(self, bounds: Bounds, unsure: Predicate, when: str) -> Bounds:
-        """As `_unless`, where what surely holds is not true of the unsure ones anyway."""
-        return Bounds(bounds.surely, self._unless(bounds, unsure, when).possibly)
-
-    def _array_has(self, claim: ClaimSource, atom: Exists, element: Element) -> Bounds:
-        body = atom.body
-        predicate: Predicate | None = None
-        if isinstance(body.atom, In) and body.atom.term == element:
-            asked = claim, body.atom.values
-            if asked not in self._members:
-                self._members[asked] = claim_has(claim, [unkey(form) for form in body.atom.values])
-            predicate = self._members[asked]
-        elif isinstance(body.atom, Test):
-            found = text_matcher(body.atom.term)
-            if found is not None and found[0] == element:
-                return self._member_matches(claim, found[1], atom)
-        elif isinstance(body.atom, Same):
-            predicate = self._holds(claim, body.atom, element)
-        if predicate is not None:
-            return exactly(predicate)
-        return self._one_by_one(claim, atom)
-
-    def _member_matches(self, claim: ClaimSource, matcher: StringMatcher | None, atom: Exists) -> Bounds:
-        """Some member is a string that the matcher takes."""
-        if matcher is None:
-            return NEVER
-        found = claim_has_matching(claim, matcher)
-        if found is None:
-            return self._one_by_one(claim, atom)
-        if not matcher.HasField("safe_regex"):
-            return exactly(found)
-        other = claim_has_matching(claim, patterns.regex(patterns.BEYOND_ASCII))
-        return self._unless(exactly(found), other or NO, f"{atom.source} has letters beyond ASCII")
-
-    def _holds(self, claim: ClaimSource, same: Same, element: Element) -> Predicate | None:
-        """Some member equals a text of the request."""
-        others = [side for side in (same.left, same.right) if side != element]
-        if len(others) != 1 or not isinstance(self._source(others[0]), TextSource):
-            return None
-        text = self._view(others[0])
-        if text is None:
-            return None
-        found = cel.call("@in", text.expr, claim.expr)
-        return cel.check(cel.conjunction(cel.has_type(claim.expr, "list"), found))
-
-    def _unasked(self, atom: Exists) -> Bounds:
-        why = f"asks of the members of {atom.source} what Envoy cannot compare"
-        return self._unknown(why, hint=hints.of_loop(atom.source))
-
-    def _one_by_one(self, claim: ClaimSource, atom: Exists) -> Bounds:
-        """The condition on each of the first members; of a longer array the engine looks at the others."""
-        if not isinstance(atom.source, Input | Apply) or claim.indexed:
-            return self._unasked(atom)
-        # Of the arrays of documents that were read only some members are laid down, and their number.
-        count = claim.size if isinstance(claim, FieldSource) else cel.call("size", claim.expr)
-        number = cel.double if isinstance(claim, FieldSource) else cel.integer
-        parts: list[Bounds] = []
-        unasked = False
-        for at in range(MEMBERS):
-            place = member_of(atom.source, at)
-            member = put_in(self._builder, atom.body, atom.loop, place, Known(at))
-            if member is None:
-                return self._unasked(atom)
-            size = cel.check(cel.call("_>_", count, number(at)))
-            parts.append(both((exactly(size), self.bounds(member))))
-            notes = self.notes(member)
-            unasked = unasked or any(each.always for each in notes.reasons)
-            self._note(replace(notes, reasons=frozenset(each for each in notes.reasons if not each.always)))
-        if unasked:
-            self._unasked(atom)  # said once for all members
-        array = claim_kind(claim, "array")
-        longer = cel.check(cel.call("_>_", count, number(MEMBERS)))
-        found = both((exactly(array), either(parts)))
-        when = f"{atom.source} has more than {MEMBERS} members"
-        return self._unless_possibly(found, all_of((array, longer)), when)
-
 
 def _on_claims(atom: Atom) -> bool:
     return any(
@@ -387,10 +214,3 @@ def _on_claims(atom: Atom) -> bool:
         for symbol in symbols(Formula("atom", atom=atom))
         for part in subterms(symbol)
     )
-
-
-def _strings_of(body: Formula, element: Element | Apply) -> list[str] | None:
-    """The strings that a condition on an element compares it with; None where it is more than that."""
-    if not isinstance(body.atom, In) or body.atom.term != element:
-        return None
-    return [value for value in map(unkey, body.atom.values) if isinstance(value, str)]

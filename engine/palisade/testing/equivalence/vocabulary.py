@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import Any
 
 from palisade.enforce.envoy.documents import PARSED_BODY, Document, field_of
-from palisade.enforce.envoy.sources import METADATA
+from palisade.enforce.envoy.walks import METADATA
 from palisade.rego import ir
 from palisade.rego.partial import evaluate
 from palisade.rego.partial.flow import all_stmts
