@@ -17,7 +17,7 @@ from palisade.control import admin, announced, loading
 from palisade.control.engine import Engine, Reload
 from palisade.control.metrics import render
 from palisade.control.status import problems, status
-from palisade.decide.service import Evaluation
+from palisade.decide.question import Evaluation
 from palisade.rego import Policy
 
 

@@ -21,7 +21,8 @@ from envoy.service.auth.v3.external_auth_pb2_grpc import AuthorizationStub
 from palisade.control.listener import RESIDUAL_NAME, Listener
 from palisade.decide.http1 import METHOD, Checks
 from palisade.decide.log import DecisionLog
-from palisade.decide.service import Authorization, Evaluation
+from palisade.decide.question import Evaluation
+from palisade.decide.service import Authorization
 from palisade.decide.sink import FileSink
 from palisade.pki import Authority, Identity, IdentitySource, channel_credentials
 from palisade.policy.inventory import Address

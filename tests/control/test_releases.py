@@ -18,7 +18,7 @@ from palisade.control import admin, announced
 from palisade.control.engine import Engine
 from palisade.control.releases import ReleaseError
 from palisade.control.status import problems, status
-from palisade.decide.service import Evaluation
+from palisade.decide.question import Evaluation
 from palisade.policy.history import Cause, History
 from palisade.rego.errors import CompileError, Diagnostic, Location
 

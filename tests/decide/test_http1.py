@@ -13,7 +13,8 @@ from shared_helpers import Lines
 
 from palisade.decide.http1 import MAX_BYTES, METHOD, Checks
 from palisade.decide.log import DecisionLog
-from palisade.decide.service import Authorization, Evaluation, Evaluator
+from palisade.decide.question import Evaluation
+from palisade.decide.service import Authorization, Evaluator
 
 
 class Counted(Lines):

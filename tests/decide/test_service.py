@@ -17,7 +17,8 @@ from shared_helpers import Lines
 from palisade.decide.backends.interface import BackendError
 from palisade.decide.log import DecisionLog
 from palisade.decide.peer import function_of
-from palisade.decide.service import Authorization, Evaluation, Evaluator
+from palisade.decide.question import Evaluation
+from palisade.decide.service import Authorization, Evaluator
 from palisade.pki import Authority, IdentitySource, channel_credentials, server_credentials
 from palisade.rego.errors import EvalError, Location
 from palisade.rego.values import UNDEFINED

@@ -30,7 +30,8 @@ from palisade.control.listener import Listener
 from palisade.decide.access import AccessLog
 from palisade.decide.http1 import Checks
 from palisade.decide.log import DecisionLog
-from palisade.decide.service import Authorization, Evaluation
+from palisade.decide.question import Evaluation
+from palisade.decide.service import Authorization
 from palisade.enforce.envoy import Enforcement, compile_sidecar
 from palisade.enforce.envoy.compile import ASK, BODY, NATIVE
 from palisade.enforce.envoy.predicate import typed

@@ -29,7 +29,8 @@ from palisade.control.listener import Listener
 from palisade.decide.access import AccessLog
 from palisade.decide.http1 import Checks
 from palisade.decide.log import DecisionLog
-from palisade.decide.service import Authorization, Evaluation, Evaluator
+from palisade.decide.question import Evaluation
+from palisade.decide.service import Authorization, Evaluator
 from palisade.pki import Authority, IdentitySource
 from palisade.policy import inventory
 from palisade.testing.certificates import TestAuthority

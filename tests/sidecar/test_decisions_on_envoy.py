@@ -13,7 +13,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from shared_helpers import run
 
 from palisade.decide.ids import id_of
-from palisade.decide.service import Evaluation
+from palisade.decide.question import Evaluation
 from palisade.rego.errors import EvalError
 
 RULES = {"/ok": "allow", "/error": "error"} | {

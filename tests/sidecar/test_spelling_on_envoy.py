@@ -10,7 +10,7 @@ import httpx
 import pytest
 from shared_helpers import run
 
-from palisade.decide.service import Evaluation
+from palisade.decide.question import Evaluation
 from palisade.testing.equivalence.http2 import Http2Connection
 from palisade.testing.equivalence.requests import Stream
 from palisade_sidecar.sidecar import Sidecar

@@ -11,7 +11,7 @@ from typing import Any
 
 from shared_helpers import run
 
-from palisade.decide.service import Evaluation
+from palisade.decide.question import Evaluation
 from palisade.testing.certificates import Pair, TestAuthority, client_context
 from palisade_sidecar.settings import Address, Tls
 

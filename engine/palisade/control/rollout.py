@@ -11,7 +11,8 @@ from functools import partial
 from palisade.control.loading import Deployment
 from palisade.control.tasks import Tasks
 from palisade.decide.backends.interface import Backend, Logged
-from palisade.decide.service import Evaluation, Evaluator, StaleError
+from palisade.decide.question import Evaluation
+from palisade.decide.service import Evaluator, StaleError
 from palisade.enforce.envoy import Enforcement
 from palisade.policy.attribution import Attribution, attribute
 from palisade.policy.revisions import Revision

@@ -18,7 +18,7 @@ from envoy.service.auth.v3.external_auth_pb2 import CheckRequest, CheckResponse
 from google.protobuf.message import DecodeError
 
 from palisade.decide.peer import function_of_certificate
-from palisade.decide.service import Asker
+from palisade.decide.question import Asker
 
 log = logging.getLogger(__name__)
 

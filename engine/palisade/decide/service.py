@@ -10,10 +10,9 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any
 
 import grpc.aio
-from envoy.service.auth.v3.attribute_context_pb2 import AttributeContext
 from envoy.service.auth.v3.external_auth_pb2 import CheckRequest, CheckResponse
 from envoy.service.auth.v3.external_auth_pb2_grpc import (
     AuthorizationServicer,
@@ -22,12 +21,20 @@ from envoy.service.auth.v3.external_auth_pb2_grpc import (
 
 from palisade.decide.backends.interface import BackendError
 from palisade.decide.decision import Decision, denied, from_value
-from palisade.decide.event import Decider, DecisionRecord
+from palisade.decide.event import DecisionRecord
 from palisade.decide.explaining import Telling
-from palisade.decide.ids import id_of, new_id
-from palisade.decide.input import FUNCTION, InputError, outline, settings_met, to_input
+from palisade.decide.input import InputError, settings_met, to_input
 from palisade.decide.log import DecisionLog
 from palisade.decide.peer import function_of
+from palisade.decide.question import (
+    Asker,
+    Evaluation,
+    Question,
+    UnknownSidecarError,
+    decision_id,
+    function_asked,
+    record_of,
+)
 from palisade.decide.response import to_response
 from palisade.decide.shadow import Comparison, Shadowed
 from palisade.rego.errors import EVAL_CANCEL_ERROR, EVAL_INTERNAL_ERROR, EvalError
@@ -43,21 +50,6 @@ _UNAVAILABLE = 503
 
 _MOST_LEAVING = 16
 """Answers that leave together: no more wait for each other's lines, which take some 20 us each."""
-
-
-@dataclass(frozen=True, slots=True)
-class Evaluation:
-    """The value of the decision rule, and which rule of which revision gave it.
-
-    `path` is the decision's path, such as `palisade/identity/allow`; `rule` is the label of the rule that
-    decided, or what finds it out for the log; `backend_id` is the id that the backend's own log has for it.
-    """
-
-    value: Value
-    path: str = ""
-    rule: str | Callable[[], str] = ""
-    revision: str = ""
-    backend_id: str = ""
 
 
 Evaluator = Callable[[str, Value], Evaluation | Awaitable[Evaluation]]
@@ -78,58 +70,13 @@ class StaleError(Exception):
     be decided by the rules of one revision and the issuers of another."""
 
 
-class Asker(Protocol):
-    """Who asked a check, and takes its answer."""
-
-    @property
-    def waits(self) -> bool:
-        """Whether an answer still reaches it."""
-        ...
-
-    def take(self, response: CheckResponse | None) -> None:
-        """Takes the answer; None where it came too late, and must not be given."""
-        ...
-
-
-@dataclass(slots=True)
-class _Question:
-    """One check under way: who asks, until when, and the input made of it (None if none could be)."""
-
-    attributes: AttributeContext
-    asker: Asker
-    patience: float | None
-    asked: int
-    started: int
-    id: str = ""
-    function: str = ""
-    input: Value | None = None
-    evaluating: int = 0
-    decided: bool = True
-    """Whether the outcome is the policy's: not where a backend failed, or time was up."""
-    late: bool = False
-
-    @property
-    def left(self) -> float | None:
-        """The seconds that the sidecar goes on waiting."""
-        taken = (time.perf_counter_ns() - self.started) / 1e9
-        return None if self.patience is None else max(0.0, self.patience - taken)
-
-    @property
-    def answered_in_time(self) -> bool:
-        return self.patience is None or time.perf_counter_ns() - self.started < self.patience * 1e9
-
-
 @dataclass(frozen=True, slots=True)
 class _Answer:
     """An answer that is about to leave, and what the log is to tell of it."""
 
-    question: _Question
+    question: Question
     record: DecisionRecord
     response: CheckResponse
-
-
-class _UnknownSidecarError(Exception):
-    pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,9 +150,9 @@ class Authorization(AuthorizationServicer):  # type: ignore[misc]  # generated c
         `proven` is the function that the asking sidecar's certificate names (see `peer`); `patience` is how
         many seconds the sidecar waits.
         """
-        question = _Question(request.attributes, asker, patience, time.time_ns(), time.perf_counter_ns())
+        question = Question(request.attributes, asker, patience, time.time_ns(), time.perf_counter_ns())
         try:
-            question.function = _function(proven, request.attributes)
+            question.function = function_asked(proven, request.attributes)
             question.input = to_input(request, question.function)
             question.evaluating = time.perf_counter_ns()
             evaluation = self._evaluator_for(question)(question.function, question.input)
@@ -217,13 +164,13 @@ class Authorization(AuthorizationServicer):  # type: ignore[misc]  # generated c
             self._finish(question, evaluation, from_value(evaluation.value))
         return None
 
-    def _evaluator_for(self, question: _Question) -> Evaluator:
+    def _evaluator_for(self, question: Question) -> Evaluator:
         settings = settings_met(question.attributes) if self._by_settings is not None else ""
         if settings and self._by_settings is not None:
             return self._by_settings(question.function, settings)
         return self._evaluator
 
-    async def _wait(self, question: _Question, waiting: Awaitable[Evaluation]) -> None:
+    async def _wait(self, question: Question, waiting: Awaitable[Evaluation]) -> None:
         try:
             async with asyncio.timeout(self._budget):
                 evaluation = await waiting
@@ -232,9 +179,9 @@ class Authorization(AuthorizationServicer):  # type: ignore[misc]  # generated c
         else:
             self._finish(question, evaluation, from_value(evaluation.value))
 
-    def _denial(self, question: _Question, error: Exception) -> Decision:
+    def _denial(self, question: Question, error: Exception) -> Decision:
         match error:
-            case _UnknownSidecarError():
+            case UnknownSidecarError():
                 return denied(
                     UNKNOWN_SIDECAR, "the client's certificate is not that of this function's sidecar"
                 )
@@ -254,10 +201,10 @@ class Authorization(AuthorizationServicer):  # type: ignore[misc]  # generated c
         log.error("the evaluation for function %s failed", question.function, exc_info=error)
         return denied(EVAL_INTERNAL_ERROR, f"the evaluation failed: {type(error).__name__}")
 
-    def _finish(self, question: _Question, evaluation: Evaluation, decision: Decision) -> None:
+    def _finish(self, question: Question, evaluation: Evaluation, decision: Decision) -> None:
         now = time.perf_counter_ns()
-        question.id = _id(question)
-        record = _record(
+        question.id = decision_id(question)
+        record = record_of(
             question,
             evaluation,
             decision,
@@ -273,7 +220,7 @@ class Authorization(AuthorizationServicer):  # type: ignore[misc]  # generated c
             self._answer(question, record, to_response(decision, question.id))
 
     async def _tell(
-        self, telling: Telling, question: _Question, record: DecisionRecord, decision: Decision
+        self, telling: Telling, question: Question, record: DecisionRecord, decision: Decision
     ) -> None:
         """Answers with an explanation. The decision is made already, and stays."""
         explanation = ""
@@ -283,7 +230,7 @@ class Authorization(AuthorizationServicer):  # type: ignore[misc]  # generated c
             log.exception("a decision for function %s could not be explained", question.function)
         self._answer(question, record, to_response(decision, question.id, explanation))
 
-    def _answer(self, question: _Question, record: DecisionRecord, response: CheckResponse) -> None:
+    def _answer(self, question: Question, record: DecisionRecord, response: CheckResponse) -> None:
         self._leaving.append(_Answer(question, record, response))
         if len(self._leaving) == 1:
             asyncio.get_running_loop().call_soon(self._leave)
@@ -328,64 +275,3 @@ class Authorization(AuthorizationServicer):  # type: ignore[misc]  # generated c
             found = await shadowed
         finally:
             self._decisions.record(replace(record, shadow=found), held=held)
-
-
-def _record(
-    question: _Question, evaluation: Evaluation, decision: Decision, *, eval_ns: int, total_ns: int
-) -> DecisionRecord:
-    return DecisionRecord(
-        decision_id=question.id,
-        timestamp=question.asked,
-        decider=Decider.RESIDUAL,
-        function=question.function,
-        path=evaluation.path,
-        input=_outline(question) if question.input is None else question.input,
-        allowed=decision.allowed,
-        result=evaluation.value,
-        rule=evaluation.rule,
-        revision=evaluation.revision,
-        backend_id=evaluation.backend_id,
-        requested_by=_address(question.attributes),
-        request_id=question.attributes.request.http.headers.get("x-request-id", ""),
-        status=0 if decision.allowed else decision.status,
-        code=decision.code,
-        message=decision.reason,
-        metrics={"timer_rego_query_eval_ns": eval_ns, "timer_server_handler_ns": total_ns},
-    )
-
-
-def _outline(question: _Question) -> Value | None:
-    """What the log tells of a request that no input could be made of."""
-    try:
-        return outline(question.attributes, question.function)
-    except Exception:  # whatever made no input of it may make no outline of it either
-        log.exception("a request to function %s cannot be told in the log", question.function)
-        return None
-
-
-def _id(question: _Question) -> str:
-    """The id by which the sidecar's access log would name this decision too."""
-    request = question.attributes.request
-    if not request.HasField("time"):
-        return new_id()
-    start = request.time.seconds * 1_000_000_000 + request.time.nanos
-    request_id = request.http.headers.get("x-request-id", "")
-    return id_of(question.function, start, request_id, _address(question.attributes))
-
-
-def _function(proven: str | None, attributes: AttributeContext) -> str:
-    """The asking sidecar's function: what its certificate says, if there is one."""
-    claimed: str = attributes.context_extensions.get(FUNCTION, "")
-    if proven is None:
-        return claimed
-    if not proven or claimed not in ("", proven):
-        raise _UnknownSidecarError
-    return proven
-
-
-def _address(attributes: AttributeContext) -> str:
-    socket = attributes.source.address.socket_address
-    if not socket.address:
-        return ""
-    host = f"[{socket.address}]" if ":" in socket.address else socket.address
-    return f"{host}:{socket.port_value}"

@@ -36,7 +36,8 @@ from grpc import aio
 
 from palisade.decide.input import InputError, to_input
 from palisade.decide.log import DecisionLog
-from palisade.decide.service import Authorization, Evaluation
+from palisade.decide.question import Evaluation
+from palisade.decide.service import Authorization
 from palisade.decide.sink import StreamSink
 from palisade.enforce.envoy.compile import RESIDUAL_CLUSTER
 from palisade.rego.values import Value
