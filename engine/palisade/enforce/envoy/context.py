@@ -23,7 +23,8 @@ from palisade.enforce.envoy.sources import (
     TextSource,
     Verified,
 )
-from palisade.enforce.envoy.tokens import Token, Tokens, part_of
+from palisade.enforce.envoy.token_calls import Tokens, part_of
+from palisade.enforce.envoy.tokens import Token
 from palisade.enforce.envoy.walks import METADATA, find, of_metadata
 from palisade.rego.errors import NOWHERE, Location
 from palisade.rego.partial.terms import Apply, Input, Known, Symbol

@@ -21,7 +21,8 @@ from palisade.enforce.envoy.lower import Lowering
 from palisade.enforce.envoy.predicate import YES, Predicate, all_of, negate, text_check
 from palisade.enforce.envoy.refused import refusable, refused
 from palisade.enforce.envoy.sources import PATH_TEXT
-from palisade.enforce.envoy.tokens import Token, Tokens, calls_on_tokens
+from palisade.enforce.envoy.token_calls import Tokens, calls_on_tokens
+from palisade.enforce.envoy.tokens import Token
 from palisade.enforce.envoy.tree import MAX_LINEAR, Entry, Verdict
 from palisade.rego.errors import NOWHERE, Location
 from palisade.rego.partial import Case, Outcome

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from palisade.enforce.envoy.tokens import HEADERS, Place, Tokens, place_of
+from palisade.enforce.envoy.token_calls import HEADERS, Tokens, place_of
+from palisade.enforce.envoy.tokens import Place
 from palisade.rego.partial import Outcome
 from palisade.rego.partial.formula import Formula
 from palisade.rego.partial.rewriting import symbols

@@ -26,7 +26,8 @@ from palisade.enforce.envoy.sources import (
     TextSource,
 )
 from palisade.enforce.envoy.times import kind_of, moment_of
-from palisade.enforce.envoy.tokens import Token, Tokens
+from palisade.enforce.envoy.token_calls import Tokens
+from palisade.enforce.envoy.tokens import Token
 from palisade.rego.partial.formula import (
     Atom,
     Defined,

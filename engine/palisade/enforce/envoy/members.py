@@ -31,7 +31,7 @@ from palisade.enforce.envoy.sources import (
     Verified,
 )
 from palisade.enforce.envoy.strings import text_matcher
-from palisade.enforce.envoy.tokens import Tokens
+from palisade.enforce.envoy.token_calls import Tokens
 from palisade.rego.partial.formula import Builder, Exists, Formula, In, Same, Test
 from palisade.rego.partial.rewriting import put_in
 from palisade.rego.partial.terms import Apply, Element, Input, Known, Symbol, member_of

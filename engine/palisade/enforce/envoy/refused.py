@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
-from palisade.enforce.envoy.tokens import Token, Tokens, part_of
+from palisade.enforce.envoy.token_calls import Tokens, part_of
+from palisade.enforce.envoy.tokens import Token
 from palisade.rego.builtins import BUILTINS
 from palisade.rego.errors import BuiltinError
 from palisade.rego.partial import Case

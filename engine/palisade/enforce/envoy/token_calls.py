@@ -1,0 +1,174 @@
+"""Recognizes the calls by which a policy takes tokens apart, and says of which Envoy verifies the token."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from palisade.enforce.envoy.token_keys import key_set, secret_set
+from palisade.enforce.envoy.tokens import MARK, Place, Token
+from palisade.rego.partial.formula import (
+    Atom,
+    Exists,
+    Formula,
+    Opaque,
+    Same,
+    nodes,
+)
+from palisade.rego.partial.terms import Apply, Input, Known, Symbol, subterms
+
+HEADERS = ("attributes", "request", "http", "headers")
+_BEARER = "Bearer "
+_CONSTRAINTS = frozenset(("cert", "secret", "alg", "iss", "aud"))
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What a term takes of a token: the result of the call itself, or what stands at a path in it."""
+
+    call: Apply
+    path: tuple[object, ...]
+
+
+def part_of(term: Symbol) -> Part | None:
+    """The call of a token's builtin that a term looks into; None where it is something else."""
+    path: list[object] = []
+    while isinstance(term, Apply) and term.name == "." and isinstance(term.args[1], Known):
+        path.append(term.args[1].value)
+        term = term.args[0]
+    if isinstance(term, Apply) and term.name.startswith("io.jwt."):
+        return Part(term, tuple(reversed(path)))
+    return None
+
+
+def place_of(term: Symbol) -> Place | None:
+    """Where the encoded token stands that a policy hands to a builtin."""
+    match term:
+        case Apply(".", (Apply("split", (whole, Known(" " | "Bearer "))), Known(1))):
+            return _header(whole, _BEARER)
+        case Apply("substring", (whole, Known(7), Known(int(length)))) if length < 0:
+            return _header(whole, _BEARER)
+        case Apply("trim_prefix", (whole, Known("Bearer "))):
+            return _header(whole, _BEARER)
+        case Apply("replace", (whole, Known("Bearer "), Known(""))):
+            return _header(whole, _BEARER)
+        case Input():
+            return _header(term, "")
+    return None
+
+
+def _header(term: Symbol, prefix: str) -> Place | None:
+    if isinstance(term, Input) and term.path[:-1] == HEADERS and isinstance(term.path[-1], str):
+        name = term.path[-1]
+        if name == name.lower() and name.isascii() and name:
+            return Place(name, prefix)
+    return None
+
+
+def verified_by(call: Apply) -> Token | None:
+    """The token that a call verifies with constant keys; None for other calls."""
+    if len(call.args) != 2 or not isinstance(call.args[1], Known):
+        return None
+    place, operand = place_of(call.args[0]), call.args[1].value
+    if place is None:
+        return None
+    if call.name == "io.jwt.decode_verify":
+        return _constrained(place, operand)
+    if call.name.startswith("io.jwt.verify_") and isinstance(operand, str):
+        algorithm = call.name.removeprefix("io.jwt.verify_")
+        algorithm = "EdDSA" if algorithm == "eddsa" else algorithm.upper()
+        keys = secret_set(operand, algorithm) if algorithm.startswith("HS") else key_set(operand, algorithm)
+        return _token(place, keys, (), timed=False)
+    return None
+
+
+def _constrained(place: Place, operand: object) -> Token | None:
+    if not isinstance(operand, dict) or not operand.keys() <= _CONSTRAINTS:
+        return None
+    if not all(isinstance(value, str) for value in operand.values()):
+        return None
+    # An empty text is no constraint to OPA.
+    asked = {str(name): str(value) for name, value in operand.items() if value}
+    if ("cert" in asked) == ("secret" in asked):
+        return None
+    algorithm = asked.get("alg", "")
+    keys = secret_set(asked["secret"], algorithm) if "secret" in asked else key_set(asked["cert"], algorithm)
+    constraints = tuple(sorted((n, v) for n, v in asked.items() if n in ("alg", "iss", "aud")))
+    return _token(place, keys, constraints, timed=True)
+
+
+def _token(
+    place: Place, keys: str | None, constraints: tuple[tuple[str, str], ...], *, timed: bool
+) -> Token | None:
+    if keys is None:
+        return None
+    whole = repr((place, keys, constraints, timed)).encode()
+    name = f"{MARK}{hashlib.sha256(whole).hexdigest()[:12]}"
+    return Token(name, place, keys, constraints, timed)
+
+
+class Tokens:
+    """The tokens of one policy's conditions."""
+
+    def __init__(self, calls: Iterable[Apply] = (), bearers: Sequence[str] = ()) -> None:
+        """`bearers` are providers that take the bearer token, and no other, for theirs."""
+        self._of: dict[Apply, Token | None] = {}
+        found = list(dict.fromkeys(calls))
+        for call in found:
+            self._of[call] = verified_by(call)
+        for call in found:
+            if call.name == "io.jwt.decode" and len(call.args) == 1:
+                self._of[call] = self._decoded(place_of(call.args[0]), bearers)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Tokens) and self._of == other._of
+
+    __hash__ = None  # type: ignore[assignment]  # compared by what they hold
+
+    @property
+    def all(self) -> tuple[Token, ...]:
+        """Each token once."""
+        return tuple(dict.fromkeys(each for each in self._of.values() if each is not None))
+
+    @property
+    def verified(self) -> tuple[Apply, ...]:
+        """The calls that look at a token which Envoy verifies."""
+        return tuple(call for call, token in self._of.items() if token is not None)
+
+    def of(self, call: Apply) -> Token | None:
+        """The token that a call looks at, where Envoy verifies it."""
+        return self._of.get(call)
+
+    def _decoded(self, place: Place | None, bearers: Sequence[str]) -> Token | None:
+        """What is decoded without being verified is what something else verifies at the same place."""
+        here = {each for each in self._of.values() if each is not None and each.place == place}
+        if len(here) == 1:
+            return next(iter(here))
+        if not here and place == Place("authorization", _BEARER) and len(bearers) == 1:
+            return Token(bearers[0], place)
+        return None
+
+
+def calls_on_tokens(formula: Formula) -> tuple[Apply, ...]:
+    """The calls of `io.jwt.*` in a formula, those in the bodies of loops too."""
+    found: dict[Apply, None] = {}
+    for node in nodes(formula):
+        for symbol in _asked(node.atom):
+            if not isinstance(symbol, Input):
+                found.update(dict.fromkeys(_token_calls(symbol)))
+    return tuple(found)
+
+
+def _asked(atom: Atom | None) -> tuple[Symbol, ...]:
+    if atom is None or isinstance(atom, Opaque):
+        return ()
+    if isinstance(atom, Exists):
+        return (atom.source,)
+    return (atom.left, atom.right) if isinstance(atom, Same) else (atom.term,)
+
+
+def _token_calls(symbol: Symbol) -> Iterable[Apply]:
+    for part in subterms(symbol):
+        if isinstance(part, Apply) and part.name.startswith("io.jwt."):
+            yield part
