@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 from collections import Counter
 from collections.abc import Sequence
@@ -121,7 +122,12 @@ def test_tokens_that_the_policy_verifies_and_the_time(bed: Bed, issuers: Issuers
             {"nbf": 4_000_000_000},
         )
     ]
-    asked = [Request(headers=(("authorization", f"Bearer {each}"),)) for each in (*bearers, "a.b.c", "x")]
+    whole = bearers[0].split(".")
+    unsigned = base64.urlsafe_b64encode(b'{"alg":"none"}').decode().rstrip("=")
+    numbered = jwt.encode({"sub": "7"}, SECRET).split(".")
+    bearers += ["a.b.c", "x", ".".join(whole[:2]) + ".", f"{unsigned}.{whole[1]}.{whole[2]}"]
+    bearers += [f"{numbered[0]}.{whole[1]}.{numbered[2]}", f"{whole[0]}.{unsigned}.{whole[2]}"]
+    asked = [Request(headers=(("authorization", f"Bearer {each}"),)) for each in bearers]
     asked += [Request(), *(Request(token=Token("corp", {"nbf": nbf})) for nbf in (1, 1.5, "1", None))]
     # Each with its own JWT filter.
     tally = compare(bed, found, asked, PROVIDERS[:1], issuers, together=1)

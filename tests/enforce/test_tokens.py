@@ -3,39 +3,19 @@
 from __future__ import annotations
 
 import base64
-import json
 import time
 from collections.abc import Iterator
-from functools import lru_cache
 from itertools import islice
 from typing import Any
 
-import jwt
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from signed_tokens import EC, OTHER, PEM, RSA, SECRET, encoded, jwk, signed
 from stand import Sent, Stand, in_memory
 
 from palisade.rego.text import dumps
 
-SECRET = "a secret that only the issuer and the policy share, 64 bytes of it"
-RSA = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-OTHER = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-EC = ec.generate_private_key(ec.SECP256R1())
-PEM = RSA.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
-
-
-def _jwk(key: Any, **more: str) -> dict[str, Any]:
-    maker = (
-        jwt.algorithms.ECAlgorithm
-        if isinstance(key, ec.EllipticCurvePrivateKey)
-        else jwt.algorithms.RSAAlgorithm
-    )
-    return {**maker.to_jwk(key.public_key(), as_dict=True), **more}
-
-
-JWKS = dumps({"keys": [_jwk(RSA, kid="one"), _jwk(EC, kid="two", alg="ES256"), _jwk(OTHER, kid="three")]})
-MIXED = dumps({"keys": [_jwk(RSA, kid="one"), _jwk(OTHER)]})
+JWKS = dumps({"keys": [jwk(RSA, kid="one"), jwk(EC, kid="two", alg="ES256"), jwk(OTHER, kid="three")]})
+MIXED = dumps({"keys": [jwk(RSA, kid="one"), jwk(OTHER)]})
 
 HEAD = """package envoy.authz
 
@@ -109,21 +89,6 @@ NATIVE = {name for name in POLICIES if name != "two audiences"}
 """Policies that decide natively on each sound token."""
 
 
-@lru_cache(256)
-def _signed(claims: str, key: str, alg: str, headers: str) -> str:
-    keys = {"secret": SECRET, "rsa": RSA, "other": OTHER, "ec": EC, "wrong": SECRET[::-1]}
-    parts = (json.loads(headers) | {"alg": alg}, claims)
-    message = b".".join(_encoded(part if isinstance(part, str) else dumps(part)) for part in parts)
-    algorithm = jwt.algorithms.get_default_algorithms()[alg]
-    signature = algorithm.sign(message, algorithm.prepare_key(keys[key]))
-    return (message + b"." + _encoded(signature)).decode()
-
-
-def _encoded(part: str | bytes) -> bytes:
-    raw = part.encode() if isinstance(part, str) else part
-    return base64.urlsafe_b64encode(raw).rstrip(b"=")
-
-
 def _tokens(key: str, alg: str, kid: str) -> Iterator[tuple[str, bool]]:
     """Tokens, and whether each is sound in all respects that the policies ask about."""
     now = int(time.time())
@@ -143,7 +108,7 @@ def _tokens(key: str, alg: str, kid: str) -> Iterator[tuple[str, bool]]:
         {"tier": 2},
         {"tier": "z"},
     ):
-        yield _signed(dumps({**base, **more}), key, alg, dumps(named)), True
+        yield signed(dumps({**base, **more}), key, alg, dumps(named)), True
     guest = {**base, "role": "guest"}
     odd: list[dict[str, Any]] = [
         *(
@@ -165,7 +130,7 @@ def _tokens(key: str, alg: str, kid: str) -> Iterator[tuple[str, bool]]:
         {**guest, "roles": {"a": "admin"}, "role": 1},
     ]
     for claims in odd:
-        yield _signed(dumps(claims), key, alg, dumps(named)), False
+        yield signed(dumps(claims), key, alg, dumps(named)), False
     headers: list[dict[str, Any]] = [
         *({"crit": crit, "exp": 1} for crit in (["exp"], ["alg"], [], "exp")),
         *({"cty": cty} for cty in ("JWT", "json", 5)),
@@ -174,9 +139,9 @@ def _tokens(key: str, alg: str, kid: str) -> Iterator[tuple[str, bool]]:
         {"enc": "A128GCM"},
     ]
     for each in headers:
-        yield _signed(dumps(guest), key, alg, dumps(named | each)), False
-    yield _signed("[1]", key, alg, dumps(named)), False
-    yield _signed("no JSON", key, alg, dumps(named)), False
+        yield signed(dumps(guest), key, alg, dumps(named | each)), False
+    yield signed("[1]", key, alg, dumps(named)), False
+    yield signed("no JSON", key, alg, dumps(named)), False
 
 
 def _spelled_otherwise(token: str) -> Iterator[str]:
@@ -186,7 +151,7 @@ def _spelled_otherwise(token: str) -> Iterator[str]:
     raw = base64.urlsafe_b64decode(signature + "==")
     r, s = raw[:32], raw[32:]
     for each in (raw + b"\0", raw + b"\0\0", b"\0" + r + b"\0" + s, bytes(9) + r + bytes(9) + s + b"x"):
-        yield f"{message}.{_encoded(each).decode()}"
+        yield f"{message}.{encoded(each).decode()}"
     yield token + "x"
 
 
@@ -206,7 +171,7 @@ def _requests() -> Iterator[tuple[Sent, bool]]:
         *("Bearer a.b.c", "Bearer a.b", "Basic YTpi", "", "Bearer", "Bearer ", f"Bearer {good}\t"),
     ):
         yield Sent("GET", "/a/bob", (("authorization", value), ("x-token", value))), False
-    curved = _signed(dumps({"role": "guest"}), "ec", "ES256", dumps({"kid": "two"}))
+    curved = signed(dumps({"role": "guest"}), "ec", "ES256", dumps({"kid": "two"}))
     for token in (curved, *_spelled_otherwise(curved)):
         yield Sent("GET", "/a/alice", (("authorization", f"Bearer {token}"), ("x-token", token))), False
     twice = (("authorization", f"Bearer {good}"), ("authorization", "Bearer other"))
@@ -249,7 +214,7 @@ def test_a_set_in_which_a_key_could_be_mistaken_is_the_engines(stand: Stand) -> 
     policy_set = in_memory({"p.rego": HEAD + _verified({"cert": MIXED})})
     enforcement = stand.enforce(policy_set, "envoy/authz/allow")
     assert all(not each.native and not each.conditional for each in enforcement.coverage)
-    token = _signed(dumps({"role": "guest"}), "rsa", "RS256", dumps({"kid": "one"}))
+    token = signed(dumps({"role": "guest"}), "rsa", "RS256", dumps({"kid": "one"}))
     assert stand.send(Sent("GET", "/", (("authorization", f"Bearer {token}"),))).status == 200
     [told] = stand.log(1)
     assert told["palisade"]["decider"] == "residual"
@@ -266,8 +231,8 @@ def test_what_is_decoded_only_is_native_where_a_provider_verified_it(stand: Stan
     policy = HEAD + BEARER + "payload := p if [_, p, _] := io.jwt.decode(bearer)\n" + GRANTS
     modules = {"p.rego": policy, "q.rego": PROVIDER}
     stand.enforce(in_memory(modules), "envoy/authz/allow", keys={"corp": JWKS})
-    good = _signed(dumps({"iss": "corp", "role": "guest"}), "rsa", "RS256", dumps({"kid": "one"}))
-    bad = _signed(dumps({"iss": "corp", "role": "guest"}), "wrong", "HS256", "{}")
+    good = signed(dumps({"iss": "corp", "role": "guest"}), "rsa", "RS256", dumps({"kid": "one"}))
+    bad = signed(dumps({"iss": "corp", "role": "guest"}), "wrong", "HS256", "{}")
     assert [
         stand.send(Sent("GET", "/", (("authorization", f"Bearer {each}"),))).status for each in (good, bad)
     ] == [200, 200]
@@ -283,7 +248,7 @@ def test_a_token_that_a_provider_does_not_forward_is_not_there(stand: Stand, ver
     bare = 'payload := io.jwt.decode(trim_prefix(http_request.headers.authorization, "Bearer "))[1]\n'
     rules = _verified({"cert": JWKS}) if verified else bare + GRANTS
     modules = {"p.rego": HEAD + rules, "q.rego": provider}
-    good = _signed(dumps({"iss": "corp", "role": "guest"}), "rsa", "RS256", dumps({"kid": "one"}))
+    good = signed(dumps({"iss": "corp", "role": "guest"}), "rsa", "RS256", dumps({"kid": "one"}))
     statuses = []
     for ask in (True, False):
         stand.enforce(in_memory(modules), "envoy/authz/allow", keys={"corp": JWKS}, ask=ask)
@@ -304,7 +269,7 @@ allow if input.attributes.request.http.body == "never, but only the engine knows
 """
     )
     stand.enforce(in_memory({"p.rego": policy}), "envoy/authz/allow")
-    token = _signed(dumps({"role": "none"}), "secret", "HS256", "{}")
+    token = signed(dumps({"role": "none"}), "secret", "HS256", "{}")
     assert stand.send(Sent("GET", "/", (("authorization", f"Bearer {token}"),))).status == 403
     [told] = stand.log(1)
     assert "identity" not in told["input"]
@@ -341,16 +306,16 @@ def _refused() -> Iterator[tuple[str, bool]]:
         *(("secret", "HS512", {}, False), ("wrong", "HS256", {"exp": now - 9}, False)),
         ("wrong", "HS256", {}, False),
     ):
-        yield _signed(dumps({**base, **more}), key, alg, "{}"), native
+        yield signed(dumps({**base, **more}), key, alg, "{}"), native
     for gone in ("aud", "iss"):
         yield (
-            _signed(
+            signed(
                 dumps({name: value for name, value in base.items() if name != gone}), "secret", "HS256", "{}"
             ),
             True,
         )
     yield (
-        _signed(dumps({**base, "exp": now - 9}), "secret", "HS256", dumps({"crit": ["exp"], "exp": 1})),
+        signed(dumps({**base, "exp": now - 9}), "secret", "HS256", dumps({"crit": ["exp"], "exp": 1})),
         False,
     )
 

@@ -19,7 +19,7 @@ from palisade.enforce.envoy.context import Notes
 from palisade.enforce.envoy.ends import RESIDUAL, settled
 from palisade.enforce.envoy.lower import Lowering
 from palisade.enforce.envoy.predicate import YES, Predicate, all_of, negate, text_check
-from palisade.enforce.envoy.refused import refusable, refused
+from palisade.enforce.envoy.refused import refusal
 from palisade.enforce.envoy.sources import PATH_TEXT
 from palisade.enforce.envoy.token_calls import Tokens, calls_on_tokens
 from palisade.enforce.envoy.tokens import Token
@@ -114,19 +114,18 @@ def decide(
     default = Entry(YES, Verdict.DENY, "default")
     doubts = dict.fromkeys(lowering.notes.doubts)
     refusals: list[Entry] = []
-    one = refusable(tokens)
-    if one is not None and one[0].doubt in doubts:
-        token, asked = one
-        then = refused(outcome.builder, outcome.error, cases, asked)
-        if then is not None:
-            others = Cases(Lowering(providers, hoisted, Tokens(), fields), Known())
-            found = [*_entries(others, *then, answers, {}), default]
-            found[:0] = (unread(found, RESIDUAL),) if body else ()
-            refusals = [each.under(all_of((each.predicate, token.refused))) for each in found]
-            doubts.update(dict.fromkeys(others.notes.doubts))
-        # What is asked of all tokens comes last: one that is refused is in doubt, too.
-        doubts.pop(token.doubt)
-        refusals.append(_asked(token.doubt))
+    then = refusal(outcome.builder, outcome.error, cases, tokens)
+    if then is not None:
+        others = Cases(Lowering(providers, hoisted, Tokens(), fields), Known())
+        found = [*_entries(others, then.error, then.cases, answers, {}), default]
+        found[:0] = (unread(found, RESIDUAL),) if body else ()
+        refusals = [each.under(all_of((each.predicate, then.when))) for each in found]
+        doubts.update(dict.fromkeys(others.notes.doubts))
+    # What is asked of all tokens comes last: one that is refused is in doubt, too.
+    for token in tokens.all:
+        if token.doubt in doubts:
+            del doubts[token.doubt]
+            refusals.append(_asked(token.doubt))
     entries[:0] = (
         *_doubtful(lowering.notes),
         *map(_asked, doubts),

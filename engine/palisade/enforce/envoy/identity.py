@@ -84,10 +84,18 @@ def authentication(
     for provider in ready:
         config.providers[provider.name].CopyFrom(_provider(provider, keys[provider.name], settings))
         own[verified.name_of(provider.name, settings)] = config.providers[provider.name]
+    tokens = tuple(tokens)
+    # For a token that is not valid Envoy looks through other providers, by its issuer, and leaves under their
+    # names why they do not verify it. So what stands there is true only where all tokens are at one place.
+    places: set[TokenSource] = {Header(each.place.header, each.place.prefix) for each in tokens}
+    alone = len(places.union(*(each.tokens for each in ready))) == 1
     for token in tokens:
         if token.keys:
             groups.append([token.name])
             config.providers[token.name].CopyFrom(_own(token))
+            for name, witness in token.witnesses.items() if alone else ():
+                groups[-1].append(name)
+                config.providers[name].CopyFrom(_witness(token, name, witness))
         elif token.name in own:
             own[token.name].header_in_metadata = token.header_name
     if not groups:
@@ -122,6 +130,14 @@ def _own(token: Token) -> jwt.JwtProvider:
         jwt_cache_config=jwt.JwtCacheConfig(jwt_cache_size=CACHED_TOKENS),
     )
     config.local_jwks.inline_string = token.keys
+    config.from_headers.add(name=token.place.header, value_prefix=token.place.prefix)
+    return config
+
+
+def _witness(token: Token, name: str, keys: str) -> jwt.JwtProvider:
+    """Asked only where Envoy has not verified the token: whether it might be signed all the same."""
+    config = jwt.JwtProvider(forward=True, failed_status_in_metadata=name, clock_skew_seconds=ANY_SKEW)
+    config.local_jwks.inline_string = keys
     config.from_headers.add(name=token.place.header, value_prefix=token.place.prefix)
     return config
 

@@ -1,14 +1,17 @@
-"""What a decision is for tokens that are signed as the policy wants it, and that it refuses all the same.
+"""What a decision is for tokens that the policy's own verification does not take.
 
-A token that has expired, or is for others, is `[false, {}, {}]` to `io.jwt.decode_verify`. With that
-in the place of the call the conditions say nothing of tokens any more.
+A token that has expired, or is for others, is `[false, {}, {}]` to `io.jwt.decode_verify`. One that is
+forged, or is no token at all, is that or undefined, by details that Envoy does not tell. With either in the
+place of the call the conditions say nothing of tokens any more; where both come to the same, Envoy need not
+know which it is.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
+from palisade.enforce.envoy.predicate import Predicate, all_of, any_of
 from palisade.enforce.envoy.token_calls import Tokens, part_of
 from palisade.enforce.envoy.tokens import Token
 from palisade.rego.builtins import BUILTINS
@@ -35,24 +38,42 @@ from palisade.rego.values import UNDEFINED, Value, type_name
 MAX_CASES = 200
 """Decisions of more cases leave such tokens to the engine: each request would look at all of these twice."""
 
+_DECODE = "io.jwt.decode"
 _REFUSED: Value = [False, {}, {}]
 
 
-def refusable(tokens: Tokens) -> tuple[Token, frozenset[Apply]] | None:
-    """The one token that the policy verifies as a whole, and the calls that do; None with others."""
-    if len(tokens.all) != 1 or not tokens.all[0].timed:
-        return None
-    calls = frozenset(call for call in tokens.verified if call.name == "io.jwt.decode_verify")
-    return (tokens.all[0], calls) if len(calls) == len(tokens.verified) else None
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The error and the cases where no token is taken, and of which requests that is known."""
+
+    error: Formula
+    cases: Sequence[Case]
+    when: Predicate
 
 
-def refused(
-    builder: Builder, error: Formula, cases: Sequence[Case], calls: Collection[Apply]
-) -> tuple[Formula, list[Case]] | None:
-    """The error and the cases where the calls have refused the token; None where that cannot be told."""
-    if len(cases) > MAX_CASES:
+def refusal(builder: Builder, error: Formula, cases: Sequence[Case], tokens: Tokens) -> Refusal | None:
+    """What is decided where the policy takes none of the tokens that it verifies; None if that is unknown."""
+    calls = frozenset(call for call in tokens.verified if call.name != _DECODE)
+    if not calls or len(cases) > MAX_CASES or not all(token.keys for token in tokens.all):
         return None
-    known = _Refused(builder, calls)
+    refused = _where(_Refused(builder, calls), error, cases)
+    if refused is None:
+        return None
+    if refused == _where(_Undefined(builder, calls), error, cases):
+        when = all_of(any_of((*_refused_by(each), each.unproven)) for each in tokens.all)
+    elif all(token.timed for token in tokens.all):
+        when = all_of(each.refused for each in tokens.all)
+    else:
+        return None
+    return Refusal(*refused, when)
+
+
+def _refused_by(token: Token) -> tuple[Predicate, ...]:
+    return (token.refused,) if token.timed else ()
+
+
+def _where(known: _Refused, error: Formula, cases: Sequence[Case]) -> tuple[Formula, list[Case]] | None:
+    """The error and the cases with what is known of the calls; None where a value speaks of them."""
     found: list[Case] = []
     try:
         for case in cases:
@@ -76,6 +97,8 @@ class _UndefinedError(Exception):
 
 
 class _Refused:
+    """The conditions where the calls say that the token is not valid."""
+
     def __init__(self, builder: Builder, calls: Collection[Apply]) -> None:
         self._builder = builder
         self._calls = calls
@@ -128,13 +151,17 @@ class _Refused:
                 return TRUE if type_name(term.value) == kind else FALSE
         return TRUE if term.value is True else FALSE
 
+    def _said(self, call: Apply) -> Value:
+        """What the call answers. Raises _UndefinedError."""
+        return _REFUSED if call.name == "io.jwt.decode_verify" else False
+
     def _value(self, symbol: Symbol) -> Symbol:
         """The symbol itself where no call is in it, else what it is. Raises _UndefinedError, _MixedError."""
         if not self.mentions(symbol):
             return symbol
         part = part_of(symbol)
         if part is not None and part.call in self._calls:
-            value = _REFUSED
+            value = self._said(part.call)
             for step in part.path:
                 value = lookup(value, step)
                 if value is UNDEFINED:
@@ -153,6 +180,13 @@ class _Refused:
         if isinstance(symbol, Apply) and all(isinstance(each, Known) for each in found):
             return _called(symbol.name, [each.value for each in found if isinstance(each, Known)])
         raise _MixedError
+
+
+class _Undefined(_Refused):
+    """The conditions where the calls end in an error."""
+
+    def _said(self, call: Apply) -> Value:
+        raise _UndefinedError
 
 
 def _called(name: str, args: Sequence[Value]) -> Known:

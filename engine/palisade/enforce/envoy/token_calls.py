@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from palisade.enforce.envoy.token_keys import key_set, secret_set
+from palisade.enforce.envoy.token_keys import key_set, key_witness, salted, secret_set
 from palisade.enforce.envoy.tokens import MARK, Place, Token
 from palisade.rego.partial.formula import (
     Atom,
@@ -78,8 +78,10 @@ def verified_by(call: Apply) -> Token | None:
     if call.name.startswith("io.jwt.verify_") and isinstance(operand, str):
         algorithm = call.name.removeprefix("io.jwt.verify_")
         algorithm = "EdDSA" if algorithm == "eddsa" else algorithm.upper()
-        keys = secret_set(operand, algorithm) if algorithm.startswith("HS") else key_set(operand, algorithm)
-        return _token(place, keys, (), timed=False)
+        if algorithm.startswith("HS"):
+            keys = secret_set(operand, algorithm)
+            return _token(place, keys, (), keys or "", timed=False)
+        return _token(place, key_set(operand, algorithm), (), key_witness(operand, algorithm), timed=False)
     return None
 
 
@@ -93,19 +95,27 @@ def _constrained(place: Place, operand: object) -> Token | None:
     if ("cert" in asked) == ("secret" in asked):
         return None
     algorithm = asked.get("alg", "")
-    keys = secret_set(asked["secret"], algorithm) if "secret" in asked else key_set(asked["cert"], algorithm)
     constraints = tuple(sorted((n, v) for n, v in asked.items() if n in ("alg", "iss", "aud")))
-    return _token(place, keys, constraints, timed=True)
+    if "secret" in asked:
+        keys, witness = secret_set(asked["secret"], algorithm), secret_set(asked["secret"], "") or ""
+    else:
+        keys, witness = key_set(asked["cert"], algorithm), key_witness(asked["cert"], "")
+    return _token(place, keys, constraints, witness, timed=True)
 
 
 def _token(
-    place: Place, keys: str | None, constraints: tuple[tuple[str, str], ...], *, timed: bool
+    place: Place,
+    keys: str | None,
+    constraints: tuple[tuple[str, str], ...],
+    witness: str,
+    *,
+    timed: bool,
 ) -> Token | None:
     if keys is None:
         return None
-    whole = repr((place, keys, constraints, timed)).encode()
+    whole = repr((place, keys, constraints, witness, timed)).encode()
     name = f"{MARK}{hashlib.sha256(whole).hexdigest()[:12]}"
-    return Token(name, place, keys, constraints, timed)
+    return Token(name, place, keys, constraints, timed, witness, salted(witness) if timed else "")
 
 
 class Tokens:

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
 from palisade.policy.jwks import usable
-from palisade.rego.builtins.jwk import VerificationKey, verification_keys
+from palisade.rego.builtins.jwk import PublicKey, VerificationKey, verification_keys
 from palisade.rego.errors import BuiltinError
 
 
@@ -39,6 +39,65 @@ def key_set(text: str, algorithm: str) -> str | None:
         found = tuple(each for each in found if each.algorithm in ("", algorithm))
     jwks = [jwk for each in found if (jwk := _jwk(each, algorithm)) is not None]
     return usable({"keys": jwks})
+
+
+@lru_cache(128)
+def key_witness(text: str, algorithm: str) -> str:
+    """The keys without their names, so that Envoy tries all of them: a token that none of these verifies is
+    none that OPA takes, but for those signed by RSA-PSS (`salted`). With an `algorithm` the keys are for that
+    one, else for whatever the token names.
+
+    Empty where OPA might take a token by a key that Envoy does not know, or not as OPA does.
+    """
+    if algorithm.startswith("PS"):
+        return ""
+    try:
+        found = verification_keys(text)
+    except BuiltinError:
+        return ""
+    jwks: list[Mapping[str, Any]] = []
+    for each in found:
+        family = _family(each.key)
+        if family is None:
+            return ""
+        own = algorithm if family != ("EdDSA",) else "EdDSA"
+        if algorithm and not algorithm.startswith(family):
+            continue
+        if isinstance(each.key, ec.EllipticCurvePublicKey) and algorithm not in (
+            "",
+            _ALGORITHMS[each.key.curve.name],
+        ):
+            return ""
+        jwk = _jwk(VerificationKey(each.key, own), "")
+        if jwk is not None:
+            jwks.append(jwk)
+    witness = usable({"keys": jwks})
+    return witness if witness is not None and len(json.loads(witness)["keys"]) == len(jwks) else ""
+
+
+@lru_cache(128)
+def salted(witness: str) -> str:
+    """The keys of a witness that could sign by RSA-PSS, for that alone; empty without any. OPA takes salt of
+    any length, and Envoy only of the hash's: where a token says that it is signed so, Envoy's no is none."""
+    plain = [key for key in json.loads(witness)["keys"] if key["kty"] == "RSA"] if witness else []
+    keys = [key | {"alg": f"PS{size}"} for key in plain for size in (256, 384, 512)]
+    return json.dumps({"keys": keys}, sort_keys=True) if keys else ""
+
+
+_ALGORITHMS = {"secp256r1": "ES256", "secp384r1": "ES384", "secp521r1": "ES512"}
+_LARGEST_EXPONENT = 1 << 32
+
+
+def _family(key: PublicKey) -> tuple[str, ...] | None:
+    """What the names of algorithms begin with that a key is for; None for keys that Envoy may not take."""
+    match key:
+        case rsa.RSAPublicKey() if 1024 <= key.key_size <= 8192:
+            return ("RS", "PS") if key.public_numbers().e < _LARGEST_EXPONENT else None
+        case ec.EllipticCurvePublicKey() if key.curve.name in _ALGORITHMS:
+            return ("ES",)
+        case ed25519.Ed25519PublicKey():
+            return ("EdDSA",)
+    return None
 
 
 def _jwk(key: VerificationKey, algorithm: str) -> Mapping[str, Any] | None:

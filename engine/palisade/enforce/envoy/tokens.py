@@ -9,7 +9,7 @@ docs/decisions/tokens-of-policies.md compares them point by point.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from envoy.type.matcher.v3.value_pb2 import ValueMatcher
@@ -23,6 +23,11 @@ MARK = "@"
 """What the names of these tokens begin with in the metadata of the JWT filter: no provider's name does."""
 
 _PART = r"[A-Za-z0-9_-]+"
+_NO_BASE64 = "([A-Za-z0-9_-]{4})*[A-Za-z0-9_-]"
+"""No number of bytes has so many characters: five, or nine, or thirteen."""
+_AROUND = (("", "\\..*"), (f"{_PART}\\.", "\\..*"), (".*\\.", ""))
+_NO_OBJECT = "([^eCDI]|e[^0-9_w-z-])"
+"""What the encoding of an object in JSON does not begin with: of `{`, or of space before it."""
 _SIGNATURES = {"P-256": ("ES256", 86), "P-384": ("ES384", 128), "P-521": ("ES512", 176)}
 """By curve, the algorithm and how many characters a signature has (RFC 7518, section 3.4)."""
 
@@ -50,6 +55,20 @@ class Place:
     def filled(self) -> Predicate:
         return text_check(header_text(self.header), patterns.regex("(?s).*"))
 
+    @property
+    def no_token(self) -> Predicate:
+        """Whatever a policy takes out of the header is no token that is signed: it has fewer than two dots,
+        or nothing behind the second one."""
+        pattern = f"(?s)[^.]*(\\.[^.]*)?|{self.prefix}{_PART}\\.{_PART}\\."
+        return text_check(header_text(self.header), patterns.regex(pattern))
+
+    @property
+    def misshapen(self) -> Predicate:
+        """Where the header is `usual`: a part is no Base64, or what it begins with is no object in JSON."""
+        parts = "|".join(f"{before}{_NO_BASE64}{behind}" for before, behind in _AROUND)
+        pattern = f"{self.prefix}({parts}|{_NO_OBJECT}.*)"
+        return text_check(header_text(self.header), patterns.regex(pattern))
+
 
 @dataclass(frozen=True, slots=True)
 class Token:
@@ -61,11 +80,30 @@ class Token:
     constraints: tuple[tuple[str, str], ...] = ()
     timed: bool = False
     """Whether the policy's own check is of `exp` and `nbf` too."""
+    witness: str = ""
+    """A key set that verifies all tokens which the policy's own check might find to be signed; maybe none."""
+    salted: str = ""
+    """Those keys of the witness that tell whether a token names RSA-PSS, of which Envoy knows too little."""
 
     @property
     def header_name(self) -> str:
         """Where Envoy leaves the token's header."""
         return f"{self.name if self.keys else MARK + self.name}.header"
+
+    @property
+    def witnesses(self) -> Mapping[str, str]:
+        """The key sets by which Envoy is to look once more at a token that it has not verified, each by the
+        name under which it leaves why these do not verify it either."""
+        found = {self._witness_name: self.witness, self._salted_name: self.salted if self.witness else ""}
+        return {name: keys for name, keys in found.items() if keys}
+
+    @property
+    def _witness_name(self) -> str:
+        return f"{self.name}.witness"
+
+    @property
+    def _salted_name(self) -> str:
+        return f"{self.name}.salted"
 
     @property
     def claims(self) -> ClaimSource:
@@ -100,6 +138,21 @@ class Token:
         numbers = (any_of((negate(claim_defined(each)), claim_kind(each, "number"))) for each in times)
         wrong = any_of((*self._out_of_time(*times), *map(negate, self._as_constrained())))
         return all_of((wrong, *self._signed(), *numbers))
+
+    @property
+    def unproven(self) -> Predicate:
+        """There is something at the place that the policy's own verification takes for no valid token: it is
+        undefined there, or not valid."""
+        why = ClaimSource((self._witness_name, "message"))
+        shown: list[Predicate] = [_is(why, each) for each in _FORGED]
+        if self.timed:
+            shown.append(_is(why, _NO_KEY))
+            if self.salted:
+                plain = _is(ClaimSource((self._salted_name, "message")), _NO_KEY)
+                shown = [all_of((any_of(shown), plain))]
+            shown += (*(_is(why, each) for each in _NO_ALGORITHM), self.place.misshapen)
+        signless = any_of((self.place.no_token, all_of((self.place.usual, any_of(shown)))))
+        return all_of((negate(claim_defined(self.claims)), self.place.filled, signless))
 
     def _signed(self) -> Iterable[Predicate]:
         """Envoy has verified the token, and its header says nothing by which the policy would not."""
@@ -157,6 +210,16 @@ class Token:
         yield cel.check(cel.call("_<=_", exp.expr, _SECOND))
         yield cel.check(cel.call("_<=_", _NEXT_SECOND, nbf.expr))
 
+
+_FORGED = ("Jwt verification fails", "Jwt ED25519 signature is wrong length")
+"""Envoy has tried all keys of a witness (source/common/jwt/status.cc)."""
+_NO_KEY = "Jwks doesn't have key to match kid or alg from Jwt"
+_NO_ALGORITHM = (
+    "Jwt header [alg] is not supported",
+    "Jwt header [alg] field is required and must be a string",
+    "Jwt header [kid] field is not a string",
+)
+"""OPA takes no such token whose algorithm it goes by."""
 
 _TIME = cel.field(cel.name("request"), "time")
 _SECOND = cel.call("double", cel.call("int", _TIME))

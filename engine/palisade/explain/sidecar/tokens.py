@@ -14,7 +14,7 @@ from typing import Any
 from envoy.extensions.filters.http.jwt_authn.v3.config_pb2 import JwtAuthentication, JwtProvider
 
 from palisade.rego.builtins import jws
-from palisade.rego.builtins.jwk import verification_keys
+from palisade.rego.builtins.jwk import ALGORITHMS, verification_keys
 from palisade.rego.errors import BuiltinError
 
 _PARTS = 3
@@ -42,6 +42,11 @@ def verified(
     found: dict[str, Any] = {}
     for provider in config.providers.values():
         for token in _tokens(provider, headers):
+            if not provider.payload_in_metadata:
+                why = _unproven(provider, token)
+                if why:
+                    found[provider.failed_status_in_metadata] = {"message": why}
+                continue
             claims = payloads.get(provider.payload_in_metadata)
             if claims is None and not provider.issuer:
                 claims = _claims(provider, token)
@@ -76,6 +81,49 @@ def _part(text: str) -> dict[str, Any] | None:
 
 def _decoded(text: str) -> bytes:
     return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+
+def _unproven(provider: JwtProvider, token: str) -> str:
+    """Why the provider does not verify the token, as Envoy says it; empty where it does, or says more.
+
+    https://github.com/envoyproxy/envoy/blob/v1.40.0/source/common/jwt/status.cc
+    """
+    header, payload, signature = token.split(".")
+    head, claims = _part(header), _part(payload)
+    if head is None:
+        return ""
+    algorithm = head.get("alg")
+    if not isinstance(algorithm, str):
+        return "Jwt header [alg] field is required and must be a string"
+    if algorithm not in ALGORITHMS:
+        return "Jwt header [alg] is not supported"
+    if not isinstance(head.get("kid", ""), str):
+        return "Jwt header [kid] field is not a string"
+    if claims is None or not _is_usual(claims):
+        return ""
+    try:
+        keys = verification_keys(provider.local_jwks.inline_string)
+        signed = _decoded(signature)
+    except (BuiltinError, ValueError):
+        return ""
+    fitting = [key for key in keys if key.algorithm in ("", algorithm)]
+    if not fitting:
+        return "Jwks doesn't have key to match kid or alg from Jwt"
+    message = f"{header}.{payload}".encode()
+    proven = any(jws.verify(key.key, algorithm, message, signed) for key in fitting)
+    return "" if proven else "Jwt verification fails"
+
+
+def _is_usual(claims: dict[str, Any]) -> bool:
+    """Whether the claims that Envoy looks at are of their types."""
+    texts, times = ([claims[name] for name in names if name in claims] for names in _LOOKED_AT)
+    audience = claims.get("aud", [])
+    numbers = all(type(each) in (int, float) and each >= 0 for each in times)
+    audiences = audience if isinstance(audience, list) else [audience]
+    return numbers and all(isinstance(each, str) for each in (*texts, *audiences))
+
+
+_LOOKED_AT = (("iss", "sub", "jti"), ("exp", "nbf", "iat"))
 
 
 def _claims(provider: JwtProvider, token: str) -> dict[str, Any] | None:
