@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from palisade.rego.builtins import BUILTINS
 from palisade.rego.errors import NOWHERE
+from palisade.rego.partial import arrays
 from palisade.rego.partial.construct import lookup
 from palisade.rego.partial.formula import FALSE, TRUE, Defined, Formula, IsKind, Test
 from palisade.rego.partial.sets import (
@@ -41,7 +42,7 @@ from palisade.rego.partial.terms import (
 from palisade.rego.values import UNDEFINED, Set, Value, key, unkey
 
 if TYPE_CHECKING:
-    from palisade.rego.partial.conditions import Conditions
+    from palisade.rego.partial.members import Members
 
 PREDICATES = frozenset(
     (
@@ -60,15 +61,15 @@ TOTAL = frozenset(("lt", "lte", "gt", "gte", "type_name"))
 """Builtins that take operands of any type, so that a call of them is always defined."""
 
 
-def equal(run: Conditions, args: Sequence[Symbol]) -> Cases:
+def equal(run: Members, args: Sequence[Symbol]) -> Cases:
     return truth(run, run.equal(args[0], args[1]))
 
 
-def not_equal(run: Conditions, args: Sequence[Symbol]) -> Cases:
+def not_equal(run: Members, args: Sequence[Symbol]) -> Cases:
     return truth(run, run.builder.negate(run.equal(args[0], args[1])))
 
 
-def object_get(run: Conditions, args: Sequence[Symbol]) -> Cases | None:
+def object_get(run: Members, args: Sequence[Symbol]) -> Cases | None:
     """`object.get(obj, key, default)`: a constant key, or a constant array of them, or constants at a key
     of the request."""
     source, path, default = args
@@ -118,7 +119,7 @@ def _stored(source: Symbol, steps: Sequence[Value]) -> Symbol | Any:
     return source
 
 
-def _table_get(run: Conditions, table: Value, name: Input | Element | Apply, default: Symbol) -> Cases | None:
+def _table_get(run: Members, table: Value, name: Input | Element | Apply, default: Symbol) -> Cases | None:
     """A table of constants at a key that the request brings. What a key that is an array leads to, as a path,
     only the evaluator says."""
     if not isinstance(table, dict):
@@ -137,7 +138,7 @@ def _table_get(run: Conditions, table: Value, name: Input | Element | Apply, def
     return [*found, other, (as_path, run.unknown(reason, NOWHERE))]
 
 
-def _table_at(run: Conditions, table: Value, path: Sequence[Symbol], default: Symbol) -> Cases | None:
+def _table_at(run: Members, table: Value, path: Sequence[Symbol], default: Symbol) -> Cases | None:
     """A table of constants at a path of which some keys are the request's."""
     if not isinstance(table, dict):
         return []
@@ -177,32 +178,27 @@ def _by_value(collection: Value) -> dict[object, list[Value]]:
     return found
 
 
-def _more_than(run: Conditions, args: Sequence[Symbol]) -> Cases | None:
+def _more_than(run: Members, args: Sequence[Symbol]) -> Cases | None:
     """`count(xs) > 0`"""
-    return _counts(run, args[0], args[1])
+    return _counts(run, args[0], args[1]) or arrays.of_order("gt")(run, args)
 
 
-def _less_than(run: Conditions, args: Sequence[Symbol]) -> Cases | None:
+def _less_than(run: Members, args: Sequence[Symbol]) -> Cases | None:
     """`0 < count(xs)`"""
-    return _counts(run, args[1], args[0])
+    return _counts(run, args[1], args[0]) or arrays.of_order("lt")(run, args)
 
 
-def _counts(run: Conditions, counted: Symbol, limit: Symbol) -> Cases | None:
+def _counts(run: Members, counted: Symbol, limit: Symbol) -> Cases | None:
     if limit != Known(0) or not isinstance(counted, Apply) or counted.name != "count":
         return None
     collection = counted.args[0]
     return truth(run, run.nonempty(collection)) if isinstance(collection, Gathered) else None
 
 
-def count(run: Conditions, args: Sequence[Symbol]) -> Cases | None:
-    """`count(xs)` of what rules or comprehensions gather, which is a collection whatever is in it."""
-    return [(TRUE, Apply("count", tuple(args)))] if isinstance(args[0], Gathered) else None
-
-
 MAX_CASES = 16
 
 
-def template(run: Conditions, args: Sequence[Symbol]) -> Cases | None:
+def template(run: Members, args: Sequence[Symbol]) -> Cases | None:
     """`$"/users/{x}"`: each expression is the set of its values, of which there is one or none."""
     parts = args[0]
     if not isinstance(parts, ArrayOf):
@@ -230,7 +226,7 @@ def _text(parts: tuple[Symbol, ...]) -> Symbol:
     return Known(BUILTINS["internal.template_string"].function(known))
 
 
-def predicate(run: Conditions, name: str, args: Sequence[Symbol]) -> Cases:
+def predicate(run: Members, name: str, args: Sequence[Symbol]) -> Cases:
     """A builtin that answers with a boolean: true, false, or undefined for operands it does not take."""
     builder = run.builder
     term = Apply(name, tuple(args))
@@ -239,14 +235,13 @@ def predicate(run: Conditions, name: str, args: Sequence[Symbol]) -> Cases:
     return [(holds, KNOWN_TRUE), (builder.both(defined, builder.negate(holds)), KNOWN_FALSE)]
 
 
-SPECIAL: dict[str, Callable[[Conditions, Sequence[Symbol]], Cases | None]] = {
+SPECIAL: dict[str, Callable[[Members, Sequence[Symbol]], Cases | None]] = {
     "equal": equal,
     "eq": equal,
     "neq": not_equal,
     "internal.member_2": member,
     "internal.member_3": key_member,
     "object.get": object_get,
-    "count": count,
     "internal.template_string": template,
     "and": intersection,
     "or": union,
@@ -254,7 +249,10 @@ SPECIAL: dict[str, Callable[[Conditions, Sequence[Symbol]], Cases | None]] = {
     "intersection": intersection_of,
     "minus": difference,
     "gt": _more_than,
+    "gte": arrays.of_order("gte"),
     "lt": _less_than,
+    "lte": arrays.of_order("lte"),
+    **arrays.SPECIAL,
 }
 
 __all__ = ["FALSE", "PREDICATES", "SPECIAL", "TOTAL", "Cases", "predicate", "truth"]

@@ -16,7 +16,7 @@ from palisade.rego.partial.formula import (
     Opaque,
     Same,
 )
-from palisade.rego.partial.rewriting import substitute, with_terms
+from palisade.rego.partial.rewriting import at_keys, substitute, with_terms
 from palisade.rego.partial.terms import (
     Apply,
     ArrayOf,
@@ -197,6 +197,9 @@ class Conditions:
             body = self._afresh(body)
         if body.kind == "or":
             return builder.any(self.exists(source, loop, part) for part in body.args)
+        found = at_keys(builder, source, loop, body)
+        if found is not None:
+            return found
         if body.kind == "and":
             outside = [part for part in body.args if loop not in part.loops]
             inside = [part for part in body.args if loop in part.loops]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator
 from functools import partial
 
 from palisade.rego import ir
@@ -11,8 +10,9 @@ from palisade.rego.errors import NOWHERE
 from palisade.rego.partial.construct import grown, in_order, is_grown, pairs_of
 from palisade.rego.partial.flow import Liveness
 from palisade.rego.partial.formula import FALSE, TRUE
+from palisade.rego.partial.members import is_reordered
 from palisade.rego.partial.statements import Statements
-from palisade.rego.partial.terms import Apply, Element, Gathered, Input, Part, SetOf, Symbol, Unknown, loops
+from palisade.rego.partial.terms import Gathered, Part, SetOf, Symbol, loops
 from palisade.rego.partial.worlds import ERROR, NEXT, Env, Result, Step, Unsupported, Worlds, env_key
 
 
@@ -48,30 +48,15 @@ class Loops(Statements):
 
                 worlds.advance(run, NOWHERE)
             return worlds.disjoint()
-        ordered = not isinstance(source, Gathered) or source.ordered
+        ordered = source.ordered if isinstance(source, Gathered) else not is_reordered(source)
         if isinstance(source, Gathered) and source.kind == "set":
             parts = in_order(self.builder, source.parts)
             ordered = parts is not None
             source = Gathered("set", tuple(parts)) if parts is not None else source
-        for part, name in self._unknown_parts(source):
+        for part, name in self.members(source):
             rounds = partial(self._rounds, stmt, part=part, name=name, live=live, ordered=ordered)
             worlds.advance(rounds, NOWHERE)
         return worlds.disjoint()
-
-    def _unknown_parts(self, source: Symbol) -> Iterator[tuple[Part, Symbol]]:
-        """What a collection that is not known holds, with the key of each."""
-        if isinstance(source, Unknown):
-            raise Unsupported(source.reason, source.location)
-        if isinstance(source, Gathered):
-            for part in map(self.fresh, source.parts):
-                where = self.unknown("the place of a member depends on the request", NOWHERE)
-                yield part, part.item if source.kind == "set" else where
-        elif isinstance(source, (Input, Element, Apply)):
-            loop = self.new_loop()
-            item = Part(TRUE, ((source, loop),), Element(source, loop))
-            yield item, Element(source, loop, of_keys=True)
-        else:
-            raise Unsupported("iterates over a collection that is known in part")
 
     def _rounds(
         self, stmt: ir.ScanStmt, env: Env, part: Part, name: Symbol, live: frozenset[int], *, ordered: bool

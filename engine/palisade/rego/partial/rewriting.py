@@ -10,6 +10,7 @@ from palisade.rego.partial.formula import (
     TRUE,
     Atom,
     Builder,
+    Defined,
     Exists,
     Formula,
     In,
@@ -22,17 +23,21 @@ from palisade.rego.partial.formula import (
 from palisade.rego.partial.terms import (
     Apply,
     ArrayOf,
+    Element,
     Gathered,
     Input,
     Known,
     ObjectOf,
     Overlay,
+    Place,
     SetOf,
     Symbol,
+    at_key,
     filled,
+    loops,
     subterms,
 )
-from palisade.rego.values import type_name
+from palisade.rego.values import Set, type_name, unkey
 
 
 def substitute(builder: Builder, formula: Formula, replace: Callable[[Atom], Formula]) -> Formula:
@@ -70,6 +75,8 @@ def with_terms(builder: Builder, formula: Formula, change: Callable[[Symbol], Sy
             return builder.atom(atom)
         if isinstance(atom, Exists):
             source = change(atom.source)
+            if isinstance(source, Known) and not isinstance(source.value, list | dict | Set):
+                return FALSE  # what is no collection has no members
             if isinstance(source, (Known, ArrayOf, ObjectOf, SetOf, Gathered, Overlay)):
                 raise TypeError(f"{source} is no unknown collection")
             return builder.atom(Exists(source, atom.loop, with_terms(builder, atom.body, change)))
@@ -103,12 +110,51 @@ def _same(builder: Builder, left: Symbol, right: Symbol) -> Formula:
 
 
 def put_in(
-    builder: Builder, formula: Formula, loop: int, member: Input | Apply, name: Known
+    builder: Builder, formula: Formula, loop: int, member: Place, name: Known | Place
 ) -> Formula | None:
     """The body of a loop for one member and its key. None where it speaks of collections put together."""
     if any(isinstance(part, Gathered) for symbol in symbols(formula) for part in subterms(symbol)):
         return None
     return with_terms(builder, formula, lambda symbol: filled(symbol, loop, member, name))
+
+
+def _may_be_key(source: Place, value: object) -> bool:
+    """Whether a collection may have the constant for a key: the input, which is JSON, has no sets."""
+    return not isinstance(source, Input) or type(value) is str or (type(value) is int and value >= 0)
+
+
+MOST_KEYS = 64
+"""Among so many constants a key is looked up one by one; among more, a loop looks at each key."""
+
+
+def at_keys(builder: Builder, source: Place, loop: int, body: Formula) -> Formula | None:
+    """A loop whose key is compared with constants, or with a value of the request, as look-ups of these.
+
+    None where the key is not compared so, or the body does not let itself be written for one member.
+    """
+    name = Element(source, loop, of_keys=True)
+    parts = body.args if body.kind == "and" else (body,)
+    for part in parts:
+        keys: list[Known | Place] = []
+        match part.atom:
+            case In(term, values) if term == name and len(values) <= MOST_KEYS:
+                keys = [Known(each) for each in map(unkey, values) if _may_be_key(source, each)]
+            case Same(left, right) if name in (left, right) and left != right:
+                other = right if left == name else left
+                if not isinstance(other, Input | Element | Apply) or loop in loops(other):
+                    continue
+                keys = [other]
+            case _:
+                continue
+        found: list[Formula] = []
+        for each in keys:
+            member = at_key(source, each)
+            inside = put_in(builder, builder.all(p for p in parts if p is not part), loop, member, each)
+            if inside is None:
+                return None
+            found.append(builder.both(builder.atom(Defined(member)), inside))
+        return builder.any(found)
+    return None
 
 
 def symbols(formula: Formula) -> Iterator[Symbol]:

@@ -26,7 +26,7 @@ from palisade.rego.partial.terms import (
 from palisade.rego.values import Set
 
 if TYPE_CHECKING:
-    from palisade.rego.partial.conditions import Conditions
+    from palisade.rego.partial.members import Members
 
 Cases: TypeAlias = list[tuple[Formula, Symbol]]
 """Conditions of which at most one holds, with the result there; undefined where none does."""
@@ -35,19 +35,19 @@ KNOWN_TRUE = Known(True)
 KNOWN_FALSE = Known(False)
 
 
-def truth(run: Conditions, condition: Formula) -> Cases:
+def truth(run: Members, condition: Formula) -> Cases:
     """The cases of a call that answers true under the condition and false otherwise."""
     return [(condition, KNOWN_TRUE), (run.builder.negate(condition), KNOWN_FALSE)]
 
 
-def member(run: Conditions, args: Sequence[Symbol]) -> Cases | None:
+def member(run: Members, args: Sequence[Symbol]) -> Cases | None:
     """`x in xs`"""
     item, collection = args
     found = is_member(run, item, collection)
     return None if found is None else truth(run, found)
 
 
-def is_member(run: Conditions, item: Symbol, collection: Symbol) -> Formula | None:
+def is_member(run: Members, item: Symbol, collection: Symbol) -> Formula | None:
     builder = run.builder
     if isinstance(collection, Known):
         members = _members(collection)
@@ -61,8 +61,8 @@ def is_member(run: Conditions, item: Symbol, collection: Symbol) -> Formula | No
     if isinstance(collection, Gathered):
         return run.has(collection, item)
     if isinstance(collection, (Input, Element, Apply)):
-        loop = run.new_loop()
-        return run.exists(collection, loop, run.equal(Element(collection, loop), item))
+        members = run.members(collection)
+        return builder.any(run.some(part, run.equal(part.item, item)) for part, _ in members)
     return None
 
 
@@ -75,7 +75,7 @@ def _members(collection: Known) -> Iterable[object]:
     return []
 
 
-def key_member(run: Conditions, args: Sequence[Symbol]) -> Cases | None:
+def key_member(run: Members, args: Sequence[Symbol]) -> Cases | None:
     """`k, v in xs`"""
     index, item, collection = args
     if not isinstance(collection, (Input, Element)):
@@ -88,19 +88,19 @@ def key_member(run: Conditions, args: Sequence[Symbol]) -> Cases | None:
     return truth(run, run.exists(collection, loop, body))
 
 
-def intersection(run: Conditions, args: Sequence[Symbol]) -> Cases | None:
+def intersection(run: Members, args: Sequence[Symbol]) -> Cases | None:
     """`xs & ys`, one of which is known or small."""
     return _kept_members(run, args[0], args[1], among=True) or _kept_members(
         run, args[1], args[0], among=True
     )
 
 
-def difference(run: Conditions, args: Sequence[Symbol]) -> Cases | None:
+def difference(run: Members, args: Sequence[Symbol]) -> Cases | None:
     """`xs - ys`"""
     return _kept_members(run, args[0], args[1], among=False)
 
 
-def _kept_members(run: Conditions, members: Symbol, other: Symbol, *, among: bool) -> Cases | None:
+def _kept_members(run: Members, members: Symbol, other: Symbol, *, among: bool) -> Cases | None:
     """The members of a set that are, or are not, among those of another."""
     found, others = parts_of(members), parts_of(other)
     if found is None or others is None or found[0] != "set" or others[0] != "set":
@@ -117,7 +117,7 @@ def _kept_members(run: Conditions, members: Symbol, other: Symbol, *, among: boo
     return [(TRUE, Gathered("set", tuple(kept)))]
 
 
-def union_of(run: Conditions, args: Sequence[Symbol]) -> Cases | None:
+def union_of(run: Members, args: Sequence[Symbol]) -> Cases | None:
     """`union({xs, ys, ...})`"""
     sets = parts_of(args[0])
     if sets is None or sets[0] != "set" or any(part.condition is not TRUE or part.over for part in sets[1]):
@@ -125,7 +125,7 @@ def union_of(run: Conditions, args: Sequence[Symbol]) -> Cases | None:
     return union(run, [part.item for part in sets[1]])
 
 
-def intersection_of(run: Conditions, args: Sequence[Symbol]) -> Cases | None:
+def intersection_of(run: Members, args: Sequence[Symbol]) -> Cases | None:
     """`intersection({xs, ys, ...})`"""
     sets = parts_of(args[0])
     if sets is None or sets[0] != "set" or any(part.condition is not TRUE or part.over for part in sets[1]):
@@ -142,7 +142,7 @@ def intersection_of(run: Conditions, args: Sequence[Symbol]) -> Cases | None:
     return [(TRUE, kept)]
 
 
-def union(run: Conditions, args: Sequence[Symbol]) -> Cases | None:
+def union(run: Members, args: Sequence[Symbol]) -> Cases | None:
     """`xs | ys`"""
     sides = [parts_of(each) for each in args]
     parts: list[Part] = []

@@ -12,7 +12,7 @@ from palisade.rego.errors import BuiltinError, Location
 from palisade.rego.partial import builtins as symbolic
 from palisade.rego.partial.construct import insert_into, items_of, merge
 from palisade.rego.partial.flow import RESULT
-from palisade.rego.partial.formula import FALSE, TRUE, Defined, IsKind
+from palisade.rego.partial.formula import FALSE, TRUE, Defined
 from palisade.rego.partial.terms import (
     Apply,
     ArrayOf,
@@ -250,7 +250,7 @@ class Statements(Walks):
         if isinstance(symbol, (ArrayOf, ObjectOf, SetOf)):
             has = {ArrayOf: "array", ObjectOf: "object", SetOf: "set"}[type(symbol)]
             return [Step(TRUE, env)] if has == kind else []
-        return [Step(self.builder.atom(IsKind(symbol, kind)), env)]
+        return [Step(self.is_kind(symbol, kind), env)]
 
     def _LenStmt(self, stmt: ir.LenStmt, env: Env) -> list[Step]:  # noqa: N802
         symbol = self._symbol(stmt.source, env)

@@ -8,6 +8,7 @@ the same value in one evaluation.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -185,7 +186,8 @@ class Overlay:
         return f"{self.base} with .{'.'.join(self.path)} as {_show(self.value)}"
 
 
-Term: TypeAlias = Input | Element | Apply | Unknown
+Place: TypeAlias = Input | Element | Apply
+Term: TypeAlias = Place | Unknown
 Composite: TypeAlias = ArrayOf | ObjectOf | SetOf | Gathered | Overlay
 Symbol: TypeAlias = Known | Term | Composite
 
@@ -255,7 +257,14 @@ def member_of(source: Input | Apply, at: int) -> Input | Apply:
     return Input((*source.path, at)) if isinstance(source, Input) else Apply(".", (source, Known(at)))
 
 
-def filled(symbol: Symbol, loop: int, member: Input | Apply, name: Known) -> Symbol:
+def at_key(source: Place, name: Known | Place) -> Place:
+    """What stands in a collection at a key."""
+    if isinstance(source, Apply):
+        return Apply(".", (source, name))
+    return below(source, name.form if isinstance(name, Known) else name)
+
+
+def filled(symbol: Symbol, loop: int, member: Place, name: Known | Place) -> Symbol:
     """The symbol with the elements of one loop being one member of a collection, and that its key."""
 
     def one(element: Element) -> Symbol:
@@ -266,9 +275,11 @@ def filled(symbol: Symbol, loop: int, member: Input | Apply, name: Known) -> Sym
     return _replaced(symbol, loop, one)
 
 
-def _further(term: Input | Apply, path: tuple[object, ...]) -> Input | Apply:
+def _further(term: Place, path: tuple[object, ...]) -> Place:
     if isinstance(term, Input):
         return Input((*term.path, *path))
+    if isinstance(term, Element):
+        return Element(term.source, term.loop, term.of_keys, (*term.path, *path))
     for step in path:
         known = isinstance(step, (Input, Element, Apply, Unknown))
         term = Apply(".", (term, step if known else Known(unkey(step))))  # type: ignore[arg-type]  # a term
@@ -292,7 +303,7 @@ def _replaced(symbol: Symbol, loop: int, by: Callable[[Element], Symbol]) -> Sym
     if isinstance(symbol, Input):
         return Input(tuple(map(step, symbol.path)))
     if isinstance(symbol, Apply):
-        return Apply(symbol.name, tuple(map(inside, symbol.args)))
+        return _calculated(symbol.name, tuple(map(inside, symbol.args)))
     if isinstance(symbol, (ArrayOf, SetOf)):
         return type(symbol)(tuple(map(inside, symbol.items)))
     if isinstance(symbol, ObjectOf):
@@ -300,3 +311,21 @@ def _replaced(symbol: Symbol, loop: int, by: Callable[[Element], Symbol]) -> Sym
     if isinstance(symbol, Overlay):
         return Overlay(symbol.base, symbol.path, inside(symbol.value))
     return symbol
+
+
+_PLACES: dict[str, Callable[[int, int], int]] = {
+    "plus": operator.add,
+    "minus": operator.sub,
+    "lt": operator.lt,
+    "lte": operator.le,
+    "gt": operator.gt,
+    "gte": operator.ge,
+}
+
+
+def _calculated(name: str, args: tuple[Symbol, ...]) -> Symbol:
+    """A call, or its answer where it calculates with the place of a member: `xs[i + 1]` and `i > 0`."""
+    match args:
+        case (Known(int(left)), Known(int(right))) if name in _PLACES:
+            return Known(_PLACES[name](left, right))
+    return Apply(name, args)

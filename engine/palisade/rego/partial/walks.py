@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from palisade.rego.partial import arrays
 from palisade.rego.partial import builtins as symbolic
-from palisade.rego.partial.conditions import Conditions
 from palisade.rego.partial.construct import lookup
 from palisade.rego.partial.formula import TRUE, Defined
+from palisade.rego.partial.members import Members
 from palisade.rego.partial.terms import (
     Apply,
     ArrayOf,
@@ -27,7 +28,7 @@ from palisade.rego.partial.worlds import Unsupported
 from palisade.rego.values import UNDEFINED, Set, Value, key, unkey
 
 
-class Walks(Conditions):
+class Walks(Members):
     """Looks up. Parts of the input that are `given`, by their paths, are known."""
 
     def __init__(self, given: Mapping[tuple[str, ...], Value], before: Walks | None = None) -> None:
@@ -64,6 +65,11 @@ class Walks(Conditions):
         if isinstance(source, Overlay):
             return self._dot_overlay(source, part)
         if isinstance(source, Apply):
+            match source, part:
+                case Apply("array.reverse", (whole,)), Known(int(at)) if at >= 0:
+                    return self.dot(whole, Apply("minus", (Apply("count", (whole,)), Known(at + 1))))
+                case Apply("sort", (whole,)), Known(0):
+                    return arrays.extreme("min")(self, (whole,)) or []
             walked = Apply(".", (source, part))
             return [(self.builder.atom(Defined(walked)), walked)]
         if isinstance(source, ObjectOf):
