@@ -98,6 +98,14 @@ FOUND = {
         'else := {"allowed": false, "http_status": 302, "headers": {"location": "/login"}}',
         [body("{"), body("{}"), body('{"a": 1}'), body("{", "text/plain"), Request()],
     ),
+    "what an escape in a segment is written with is no part of it": (
+        'allow if contains(input.parsed_path[0], "a")',
+        [Request(target="/%3a"), Request(target="/a"), Request(target="/%3Aa"), Request(target="/b/%3a")],
+    ),
+    "nor its end": (
+        'allow if not endswith(input.parsed_path[0], "C")',
+        [Request(target="/%3C"), Request(target="/C"), Request(target="/%3CC"), Request(target="/<")],
+    ),
     "a host that is empty": (
         'allow if http.host != "a.test"',
         [host(""), host("a.test"), host("b.test")],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re2
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from xds.type.matcher.v3.string_pb2 import StringMatcher
 
 from palisade.decide.urls import PathError, parse_target
 from palisade.enforce.envoy import paths, patterns
@@ -14,6 +15,8 @@ _PIECES = (
     *("users", "+", ";", "#", "é", "<", '"', "%3f", "%7E", "%7e", "%5b", "%5B", "%3A"),
 )
 _VALUES = ("a", "b", "ü", "a b", ":", "", "%", "x:", "~", "users", "[", "aa", "?", "\x7f", "é", "<")
+_PARTS = ("a", "b", "C", "e", "0", "20", "ü", " ", ":", "%", "us", "/", "é", "<", "a b")
+_HOLDS = {"prefix": str.startswith, "suffix": str.endswith, "contains": str.__contains__}
 _targets = st.lists(st.sampled_from(_PIECES), max_size=6).map(lambda pieces: "/" + "".join(pieces))
 
 
@@ -40,6 +43,15 @@ def test_segments_of_clean_paths(target: str) -> None:
             assert matches(paths.segment_is(index, [value, "zz"]), path) is here
         assert matches(paths.some_segment_is([value]), path) is (value in segments)
         assert matches(paths.path_is([value, "a"]), path) is (segments == [value, "a"]) or not value
+    for value in _PARTS:
+        for kind, holds in _HOLDS.items():
+            matcher = StringMatcher(**{kind: value})
+            pattern = paths.some_segment_matching(matcher)
+            assert matches(pattern or "", path) is any(holds(each, value) for each in segments)
+            for index in (0, 1, 2, -1):
+                pattern = paths.segment_matching(index, matcher)
+                there = index < len(segments)
+                assert matches(pattern or "", path) is (there and holds(segments[index], value))
     for count in range(1, 5):
         assert matches(paths.segments(count), path) is (len(segments) == count)
         assert matches(paths.segment_exists(count), path) is (len(segments) > count)

@@ -33,6 +33,7 @@ from palisade.enforce.envoy.bounds import Bounds
 from palisade.enforce.envoy.patterns import quote
 from palisade.enforce.envoy.predicate import Single, Text, text_check
 from palisade.enforce.envoy.sources import ClaimSource, claim_text, header_text
+from palisade.rego.partial import members as partial_members
 from palisade.rego.partial.formula import FALSE
 
 Patch = Callable[[pytest.MonkeyPatch], None]
@@ -85,6 +86,21 @@ def undefined_is_false(monkeypatch: pytest.MonkeyPatch) -> None:
 def first_member_only(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(members, "MEMBERS", 1)
     monkeypatch.setattr(lower.Lowering, "_unless_possibly", lambda self, found, unsure, when: found)
+
+
+def one_of_two_joined(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of joined arrays the members of the first alone are looked at."""
+    own = partial_members.Members.members
+
+    def first(self: Any, source: Any) -> Any:
+        return own(self, source.args[0] if getattr(source, "name", "") == "array.concat" else source)
+
+    monkeypatch.setattr(partial_members.Members, "members", first)
+
+
+def part_of_an_escape(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What an escape is written with is taken for characters of the segment."""
+    monkeypatch.setattr(paths, "_UNITS", "[^/]*")
 
 
 def objects_have_no_members(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -53,6 +53,22 @@ MUTATIONS = (
         faults.first_member_only,
         'allow if { some g in claims.groups; g.name == "ops"; g.level > 1 }',
     ),
+    Mutation(
+        "first segment only",
+        faults.first_member_only,
+        'allow if { some i; input.parsed_path[i] == "a"; input.parsed_path[i + 1] == claims.sub }',
+    ),
+    Mutation(
+        "one of two joined arrays",
+        faults.one_of_two_joined,
+        'allow if "a" in array.concat(["c"], claims.groups)\n'
+        'allow if { "a" in claims.groups; claims.sub == "x" }',
+    ),
+    Mutation(
+        "part of an escape for a character",
+        faults.part_of_an_escape,
+        'allow if contains(input.parsed_path[0], "3")',
+    ),
     Mutation("objects have no members", faults.objects_have_no_members, 'allow if "admin" in claims.roles'),
     Mutation(
         "a network one bit larger",

@@ -115,6 +115,11 @@ def claim_has(claim: ClaimSource, values: Iterable[object]) -> Predicate | None:
     for value in sorted(values, key=repr):
         if _is_out_of_reach(value):
             continue
+        number = cel.constant(value)
+        if claim.indexed and number is not None and isinstance(value, str | int | float):
+            among = cel.call("@in", number, claim.expr)
+            found.append(cel.check(cel.conjunction(cel.has_type(claim.expr, "list"), among)))
+            continue
         matcher = _value(value)
         if matcher is None or claim.indexed or (isinstance(claim, FieldSource) and value is None):
             return None

@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 
 from xds.type.matcher.v3.string_pb2 import StringMatcher
 
 from palisade.enforce.envoy import cel, hints, paths, patterns
-from palisade.enforce.envoy.bounds import NEVER, Bounds, both, either, exactly
+from palisade.enforce.envoy.bounds import ALWAYS, NEVER, Bounds, both, either, exactly
 from palisade.enforce.envoy.claims import claim_has, claim_has_matching, claim_kind
 from palisade.enforce.envoy.context import DIRTY, DIRTY_QUERY, Notes
 from palisade.enforce.envoy.documents import MEMBERS, Field
@@ -32,7 +32,7 @@ from palisade.enforce.envoy.sources import (
 )
 from palisade.enforce.envoy.strings import text_matcher
 from palisade.enforce.envoy.token_calls import Tokens
-from palisade.rego.partial.formula import Builder, Exists, Formula, In, Same, Test
+from palisade.rego.partial.formula import TRUE, Builder, Exists, Formula, In, Same, Test
 from palisade.rego.partial.rewriting import put_in
 from palisade.rego.partial.terms import Apply, Element, Input, Known, Symbol, member_of
 from palisade.rego.values import unkey
@@ -68,9 +68,7 @@ class Members(Keyed, ABC):
             case ClaimSource() as claim:
                 return self._claim_has(claim, atom, element)
             case Path():
-                found = self._some_segment(body, element)
-                if found is not None:
-                    return found
+                return self._some_segment(body, element) or self._segments_one_by_one(atom)
             case Query(name):
                 values = _strings_of(body, element)
                 if values is not None:
@@ -90,6 +88,11 @@ class Members(Keyed, ABC):
         return self._keyed_has(atom) or self._unknown(why, hint=hint)
 
     def _some_segment(self, body: Formula, element: Element) -> Bounds | None:
+        """Some segment is one of some constants, or begins with one, ends with it or holds it."""
+        tested = text_matcher(body.atom.term) if isinstance(body.atom, Test) else None
+        if tested is not None and tested[0] == element and tested[1] is not None:
+            pattern = paths.some_segment_matching(tested[1])
+            return None if pattern is None else self._path(pattern)
         values = _strings_of(body, element)
         if values is None:
             return None
@@ -192,30 +195,55 @@ class Members(Keyed, ABC):
 
     def _one_by_one(self, claim: ClaimSource, atom: Exists) -> Bounds:
         """The condition on each of the first members; of a longer array the engine looks at the others."""
-        if not isinstance(atom.source, Input | Apply) or claim.indexed:
-            return self._unasked(atom)
         # Of the arrays of documents that were read only some members are laid down, and their number.
         count = claim.size if isinstance(claim, FieldSource) else cel.call("size", claim.expr)
         number = cel.double if isinstance(claim, FieldSource) else cel.integer
+        array = claim_kind(claim, "array")
+        if atom.body is TRUE:
+            return exactly(all_of((array, cel.check(cel.call("_>_", count, number(0))))))
+        if claim.indexed:
+            return self._unasked(atom)
+        found = self._one_of_the_first(
+            atom, lambda at: exactly(cel.check(cel.call("_>_", count, number(at))))
+        )
+        if found is None:
+            return self._unasked(atom)
+        longer = cel.check(cel.call("_>_", count, number(MEMBERS)))
+        when = f"{atom.source} has more than {MEMBERS} members"
+        return self._unless_possibly(both((exactly(array), found)), all_of((array, longer)), when)
+
+    def _segments_one_by_one(self, atom: Exists) -> Bounds:
+        """The same on the first segments of the path."""
+        if atom.body is TRUE:
+            return ALWAYS
+        found = self._one_of_the_first(atom, self._has_more_segments)
+        if found is None:
+            return self._iterates(atom)
+        longer = self._has_more_segments(MEMBERS).possibly
+        return self._unless_possibly(found, longer, f"the path has more than {MEMBERS} segments")
+
+    def _has_more_segments(self, than: int) -> Bounds:
+        return self._has_segments(than + 1)
+
+    def _one_of_the_first(self, atom: Exists, has_more: Callable[[int], Bounds]) -> Bounds | None:
+        """The condition holds of one of the first members; `has_more` says whether there are more than so
+        many. None where the condition is none that can be asked of one member."""
+        if not isinstance(atom.source, Input | Apply):
+            return None
         parts: list[Bounds] = []
         unasked = False
         for at in range(MEMBERS):
             place = member_of(atom.source, at)
             member = put_in(self._builder, atom.body, atom.loop, place, Known(at))
             if member is None:
-                return self._unasked(atom)
-            size = cel.check(cel.call("_>_", count, number(at)))
-            parts.append(both((exactly(size), self.bounds(member))))
+                return None
+            parts.append(both((has_more(at), self.bounds(member))))
             notes = self.notes(member)
             unasked = unasked or any(each.always for each in notes.reasons)
             self._note(replace(notes, reasons=frozenset(each for each in notes.reasons if not each.always)))
         if unasked:
             self._unasked(atom)  # said once for all members
-        array = claim_kind(claim, "array")
-        longer = cel.check(cel.call("_>_", count, number(MEMBERS)))
-        found = both((exactly(array), either(parts)))
-        when = f"{atom.source} has more than {MEMBERS} members"
-        return self._unless_possibly(found, all_of((array, longer)), when)
+        return either(parts)
 
 
 def _strings_of(body: Formula, element: Element | Apply) -> list[str] | None:

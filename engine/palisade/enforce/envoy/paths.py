@@ -15,6 +15,8 @@ from palisade.enforce.envoy import patterns
 from palisade.enforce.envoy.patterns import quote
 
 _ESCAPE = "(?:%(?:[0189A-Fa-f][0-9A-Fa-f]|2[0-9A-Ca-c]|3[A-Fa-f]|[46]0|5[B-Eb-e]|7[B-Db-dFf]))"
+_UNITS = "(?:[^/%]|%[0-9A-Fa-f]{2})*"
+"""Characters of a segment, each whole: what an escape is written with is none of them."""
 _CHAR = rf"(?:[!-\"$&-.0->@-~]|{_ESCAPE})"
 CLEAN_PATH = rf"/(?:{_CHAR}(?:{_CHAR}|/)*)?"
 UNBROKEN_PATH = r"(?s)(?:[^%#]|%[0-9A-Fa-f]{2})*(?:#.*)?"
@@ -103,11 +105,23 @@ def segment_matching(index: int, matcher: StringMatcher) -> str | None:
         return None
     if "/" in text:
         return patterns.NOTHING  # no segment has one
-    before = "" if kind == "prefix" else "[^/]*"
+    before = "" if kind == "prefix" else _UNITS
     behind = "(?:/.*)?" if kind == "suffix" else ".*"
     if index < 0:
         behind = "" if kind == "suffix" else "[^/]*"
     return f"{_lead(index)}{before}{spelled(text)}{behind}"
+
+
+def some_segment_matching(matcher: StringMatcher) -> str | None:
+    """A pattern of the paths of which the matcher takes some segment; None where there is none."""
+    kind = matcher.WhichOneof("match_pattern")
+    text = getattr(matcher, str(kind))
+    if kind not in ("prefix", "suffix", "contains") or "\ufffd" in text:
+        return None
+    if "/" in text:
+        return patterns.NOTHING  # no segment has one
+    before = "" if kind == "prefix" else _UNITS
+    return f"/(?:.*/)?{before}{spelled(text)}{'(?:/.*)?' if kind == 'suffix' else '.*'}"
 
 
 def segment_matched(index: int, pattern: str) -> str:

@@ -280,7 +280,7 @@ class Texts(Cutting):
             return 0, FURTHEST
         match term:
             case Apply("array.slice", (whole, Known(int(start)), Known(int(end)))):
-                if isinstance(self._source(whole), Path) and max(abs(start), abs(end)) < FURTHEST:
+                if isinstance(self._source(whole), Path) and start < FURTHEST:
                     return max(start, 0), end
         return None
 

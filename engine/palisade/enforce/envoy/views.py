@@ -28,6 +28,8 @@ from palisade.enforce.envoy.sources import (
 from palisade.rego.partial.terms import Apply, Known, Symbol
 
 _TARGET = cel.header(":path")
+_CLEAN = "[!-.0->@-~]"
+"""A character of a segment in a clean path. What such a class compiles to is half of what others do."""
 _RAW = text_check(TARGET_TEXT, patterns.regex(patterns.BEYOND_ASCII))
 
 
@@ -52,8 +54,10 @@ def view(term: Symbol, source: Callable[[Symbol], Source | None]) -> View | None
         case ClaimSource() as claim:
             return View(claim.expr, typed=True)
         case Segment(index):
-            lead, behind = (f"(?:[^/?]*/){{{index}}}", "[/?]") if index >= 0 else ("(?:[^?]*/)?", "[?]")
-            found = cel.captured(_TARGET, f"^/{lead}([^/?]*)(?:{behind}(?s:.*))?$")
+            lead, behind = (
+                (f"(?:{_CLEAN}*/){{{index}}}", "[/?]") if index >= 0 else ("(?:[!->@-~]*/)?", "[?]")
+            )
+            found = cel.captured(_TARGET, f"^/{lead}({_CLEAN}*)(?:{behind}(?s:.*))?$")
             escaped = text_check(PATH_TEXT, patterns.regex(paths.segment_escaped(index)))
             # CEL makes nothing of a text that is no UTF-8, as a query may be over HTTP/2.
             return None if found is None else View(found, any_of((escaped, _RAW)), ESCAPED)

@@ -12,8 +12,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias, TypeVar
 
 from palisade.enforce.envoy.patterns import pieces
-from palisade.rego.partial.formula import Defined, Exists, Formula, In, IsKind, Same, Test
-from palisade.rego.partial.terms import Apply, Element, Input, Known, Symbol
+from palisade.rego.partial.formula import Builder, Defined, Exists, Formula, In, IsKind, Same, Test
+from palisade.rego.partial.rewriting import put_in
+from palisade.rego.partial.terms import Apply, Element, Input, Known, Symbol, member_of
 from palisade.rego.values import Value, to_json, unkey
 from palisade.testing.equivalence.vocabulary import place_of
 from palisade.testing.equivalence.walks import Place
@@ -78,7 +79,10 @@ class Aim:
             case Test(term):
                 self._test(term, holds=holds)
             case Exists(source, loop, body):
-                if holds:
+                member = self._one_member(source, loop, body) if self._choose((False, True)) else None
+                if member is not None:
+                    self.at(member, holds=holds, depth=depth + 1)
+                elif holds:
                     self._assign(Element(source, loop), self._word(), weak=True)
                     self.at(body, holds=True, depth=depth + 1)
                 elif self._choose((False, True)):
@@ -86,6 +90,13 @@ class Aim:
                     self.at(body, holds=False, depth=depth + 1)
                 else:
                     self._assign(source, self._choose(([], ABSENT, {}, "")))
+
+    def _one_member(self, source: Symbol, loop: int, body: Formula) -> Formula | None:
+        """What is to hold of one member: conditions that calculate with its place aim at its neighbours."""
+        if not isinstance(source, Input):
+            return None
+        at = self._choose((0, 1, 2, 9))
+        return put_in(Builder(), body, loop, member_of(source, at), Known(at))
 
     def _word(self) -> str:
         word: str = self._choose(self._words)
