@@ -35,7 +35,7 @@ LEFT_TO_THE_ENGINE = (
     'allow if { walk(claims, [_, v]); v == "x" }',
     'allow if sprintf("%s-%d", [claims.sub, claims.tier]) == "a-1"',
     'allow if input.attributes.destination.principal == "spiffe://x"',
-    "allow if input.parsed_path[_] == claims.sub",
+    "allow if input.parsed_path[_] == crypto.md5(claims.sub)",
     'allow if input.parsed_path[0] == "\ufffd"',
     "deny contains x if { some x in claims.bad }\nallow if count(deny) == 2",
     'allow if { h with input.a.b as claims.sub }\nh if input.a.c == "x"',
