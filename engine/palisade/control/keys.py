@@ -209,9 +209,9 @@ async def fetch(provider: Provider, client: httpx.AsyncClient) -> str:
         # OpenID Connect Discovery 1.0, section 4.3: these must be the same, or anyone could speak for anyone.
         if issuer != provider.issuer:
             raise KeysError(f"{keys.url} speaks for the issuer {issuer!r}, not for {provider.issuer!r}")
-        if not isinstance(named, str) or urlsplit(named).scheme not in ("http", "https"):
+        if not isinstance(named, str) or _scheme(named) not in ("http", "https"):
             raise KeysError(f"{keys.url} names no jwks_uri")
-        if urlsplit(keys.url).scheme == "https" and urlsplit(named).scheme != "https":
+        if urlsplit(keys.url).scheme == "https" and _scheme(named) != "https":
             raise KeysError(f"{keys.url} names a jwks_uri without TLS: {named}")
         url = named
     found = usable(await _json(client, url))
@@ -220,7 +220,19 @@ async def fetch(provider: Provider, client: httpx.AsyncClient) -> str:
     return found
 
 
+def _scheme(url: str) -> str:
+    """Empty for what is no URL."""
+    try:
+        return urlsplit(url).scheme
+    except ValueError:
+        return ""
+
+
 async def _json(client: httpx.AsyncClient, url: str) -> dict[str, Any]:
+    try:
+        httpx.URL(url)
+    except httpx.InvalidURL as error:
+        raise KeysError(f"{url} is no URL: {error}") from None
     async with client.stream("GET", url, headers={"accept": "application/json"}) as response:
         response.raise_for_status()
         body = b""
@@ -230,7 +242,7 @@ async def _json(client: httpx.AsyncClient, url: str) -> dict[str, Any]:
                 raise KeysError(f"{url} answers with more than {_MOST_BYTES} bytes")
     try:
         answer = json.loads(body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise KeysError(f"{url} gives no JSON: {error}") from None
     if not isinstance(answer, dict):
         raise KeysError(f"{url} gives no JSON object")

@@ -26,10 +26,10 @@ def usable(jwks: Any) -> str | None:
 
 
 def _verifies(key: Mapping[str, Any]) -> bool:
-    kind = key.get("kty")
-    if key.get("use", "sig") != "sig" or kind not in ("RSA", "EC", "OKP"):
+    kind, curve = key.get("kty"), key.get("crv")
+    if key.get("use", "sig") != "sig" or kind not in ("RSA", "EC", "OKP") or key.get("alg") == "none":
         return False
-    if kind in _CURVES and key.get("crv") not in _CURVES[kind]:
+    if kind in _CURVES and not (isinstance(curve, str) and curve in _CURVES[kind]):
         return False
     try:
         jwt.PyJWK(_public(key))

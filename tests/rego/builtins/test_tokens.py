@@ -168,6 +168,8 @@ def test_nested_tokens_are_unpacked(call: Any) -> None:
         ("io.jwt.decode_verify", ("a.b.c", {"secret": "s", "time": -1}), "must not be negative"),
         ("io.jwt.verify_rs256", ("e30.e30.", "nonsense"), "failed to parse a JWK key (set)"),
         ("io.jwt.verify_rs256", ("e30.e30.", '{"kty": "RSA"}'), "failed to parse a JWK key (set)"),
+        ("io.jwt.verify_rs256", ("e30.e30.", '{"alg": ["RS256"]}'), "the alg or kid of a key is no string"),
+        ("io.jwt.verify_rs256", ("e30.e30.", '{"kid": [1]}'), "the alg or kid of a key is no string"),
         (
             "io.jwt.encode_sign",
             ({"alg": "none"}, {}, {"kty": "oct", "k": "AA"}),

@@ -45,6 +45,8 @@ def verification_keys(text: str) -> tuple[VerificationKey, ...]:
     keys: list[VerificationKey] = []
     for jwk in _jwks(text):
         algorithm = jwk.get("alg", "")
+        if not all(isinstance(jwk.get(name) or "", str) for name in ("alg", "kid")):
+            raise BuiltinError("failed to parse a JWK key (set): the alg or kid of a key is no string")
         if not algorithm or algorithm in ALGORITHMS:
             keys.append(VerificationKey(_public(_key(jwk)), algorithm, jwk.get("kid", "")))
     return tuple(keys)
