@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
-import threading
 import time
 
 import httpx
@@ -18,7 +16,6 @@ from palisade.control.engine import Engine, Reload
 from palisade.control.metrics import render
 from palisade.control.status import problems, status
 from palisade.decide.question import Evaluation
-from palisade.rego import Policy
 
 
 def test_an_edit_is_in_force_soon_after_it_is_saved(project: Project) -> None:
@@ -298,39 +295,6 @@ def test_a_residual_decision_names_the_rule(project: Project) -> None:
             assert engine.rollout.decide("hello", {}).rule().endswith("allow.rego:3")
 
     run(session())
-
-
-def test_no_decision_waits_in_the_event_loop_for_code_to_be_made(
-    project: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Of ten thousand rules that takes most of a second. Many may ask meanwhile: it is made once."""
-    rules = (f'allow if input.attributes.request.http.path == "/{number}"\n' for number in range(200))
-    project.allow.write_text(ALLOW + "".join(rules))
-    made = []
-    make = Policy.make_ready
-    all_asked = threading.Event()
-
-    def slow(self: Policy, path: str) -> None:
-        # What names the rules for the decision log is made too, of other paths.
-        if path == "data.palisade.identity.allow":
-            made.append(threading.get_ident())
-            assert all_asked.wait(30)
-        make(self, path)
-
-    monkeypatch.setattr(Policy, "make_ready", slow)
-
-    async def session() -> None:
-        async with Engine(project.file) as engine:
-            asked = [engine.rollout.decide("hello", {}) for _ in range(20)]
-            all_asked.set()
-            assert all(inspect.isawaitable(each) for each in asked)
-            values = [evaluation.value for evaluation in await asyncio.gather(*asked)]
-            assert values == [False] * 20
-            assert isinstance(engine.rollout.decide("hello", {}), Evaluation)
-
-    run(session())
-    assert len(made) == 1
-    assert made[0] != threading.get_ident()
 
 
 def test_a_fault_in_the_compiler_is_reported_and_changes_nothing(

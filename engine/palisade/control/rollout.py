@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Iterable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 
@@ -22,7 +23,12 @@ from palisade.xds import EventKind, NodeEvent, SnapshotCache
 
 log = logging.getLogger(__name__)
 
-_READY_DELAY = 0.3
+_READY_SECONDS = 0.25
+"""So many seconds sidecars wait for a revision until the engine can decide by it at once. An edit of one rule
+among ten thousand takes 20 ms of that. All of them take most of a second, but Envoy as long to read them."""
+
+_NAMES_DELAY = 0.3
+"""So many seconds later the names of its rules are found out: what was pushed is to be read first."""
 
 _LINGERING = 2.0
 """How many seconds a revision is kept that believes other issuers than the one which a sidecar has taken
@@ -59,6 +65,7 @@ class Rollout:
 
     async def put(self, deployment: Deployment, canary: Deployment | None = None) -> None:
         """Puts a deployment in force: each sidecar is offered its part, and those of no function nothing."""
+        await self._get_ready(each for each in (deployment, canary) if each is not None)
         before = self.enforcements
         if self.deployment is None or self.deployment.id != deployment.id:
             self.since = datetime.now(UTC)
@@ -72,10 +79,6 @@ class Rollout:
         for name, enforcement in after.items():
             await self._cache.set_snapshot(name, enforcement.snapshot)
         self._forget_unused()
-        for each in (deployment, *([canary] if canary else [])):
-            residual = any(enforcement.residual for enforcement in each.enforcements.values())
-            if residual and each.id not in self._attributions:
-                self._tasks.spawn(self._get_ready(each))
 
     def node_event(self, event: NodeEvent) -> None:
         """Takes note of what a sidecar made of a revision."""
@@ -181,12 +184,28 @@ class Rollout:
         self._attributions = {name: each for name, each in self._attributions.items() if name in used}
         self._backend.retain(used)
 
-    async def _get_ready(self, deployment: Deployment) -> None:
-        """Prepares to decide, and to tell which rule decided. The push goes first: nobody waits for this."""
-        await asyncio.sleep(_READY_DELAY)
+    async def _get_ready(self, deployments: Iterable[Deployment]) -> None:
+        """Has the backend prepare to decide by these, and the names of their rules found out later. The first
+        requests would wait for it otherwise, all at once; returns all the same where it takes long."""
+        prepared = []
+        for each in deployments:
+            residual = any(enforcement.residual for enforcement in each.enforcements.values())
+            if residual and each.id not in self._attributions:
+                prepared.append(asyncio.Event())
+                self._tasks.spawn(self._prepare(each, prepared[-1]))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_READY_SECONDS):
+                for event in prepared:
+                    await event.wait()
+
+    async def _prepare(self, deployment: Deployment, prepared: asyncio.Event) -> None:
         revision = deployment.revision
         try:
-            await self._backend.prepare(revision)
+            try:
+                await self._backend.prepare(revision)
+            finally:
+                prepared.set()
+            await asyncio.sleep(_NAMES_DELAY)
             self._attributions[deployment.id] = await asyncio.to_thread(
                 attribute, revision.policy, revision.inventory.decision
             )

@@ -68,8 +68,8 @@ class Backend(ABC):
         """
 
     async def prepare(self, revision: Revision) -> None:
-        """Does what takes long before the first request is asked about. Nobody waits for it: the sidecars
-        were offered the revision already. By default nothing."""
+        """Does what takes long before the first request is asked about. The sidecars are offered the revision
+        when it is done, or after a moment. By default nothing."""
         return
 
     @abstractmethod

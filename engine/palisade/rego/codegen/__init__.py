@@ -136,8 +136,9 @@ def _function(names: Names, number: int, func: ir.Func, kept: Kept, cache: str) 
     def finish(text: str, frame: str) -> tuple[str, ...]:
         return (f"{frame}.{cache}[{number}] = r = {text}", "return r") if memo else (f"return {text}",)
 
-    blocks = tabulate(fold(func.blocks, names.strings, kept), func.params, func.result, kept)
-    lowering = Lowering(names, func.params, func.result, blocks, finish)
+    work = kept.work(("function", func.name))
+    blocks = tabulate(fold(func.blocks, names.strings, work), func.params, func.result, work)
+    lowering = Lowering(names, func.params, func.result, blocks, finish, work)
     nodes = simplify(lowering.lower(blocks))
     head = [f"r = m.{cache}.get({number}, M)", "if r is not M: return r"] if memo else []
     unset = sorted(lowering.unset - set(func.params))
@@ -151,8 +152,9 @@ def _plan(names: Names, number: int, plan: ir.Plan, kept: Kept) -> str:
     def finish(text: str, frame: str) -> tuple[str, ...]:
         return ("return rs",)
 
-    blocks = fold(plan.blocks, names.strings, kept)
-    lowering = Lowering(names, (ir.INPUT, ir.DATA), None, blocks, finish)
+    work = kept.work(("plan", plan.name))
+    blocks = fold(plan.blocks, names.strings, work)
+    lowering = Lowering(names, (ir.INPUT, ir.DATA), None, blocks, finish, work)
     nodes = simplify([*lowering.lower(blocks), Return(finish("", "m"))])
     unset = sorted(lowering.unset)
     head = [" = ".join(f"l{local}" for local in unset) + " = U"] if unset else []

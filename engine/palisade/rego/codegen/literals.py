@@ -12,18 +12,18 @@ from dataclasses import replace
 
 from palisade.rego import ir
 from palisade.rego.codegen import facts
-from palisade.rego.codegen.kept import Kept
+from palisade.rego.codegen.kept import Work
 from palisade.rego.codegen.rows import LiteralStmt
 from palisade.rego.values import UNDEFINED, Set, Value, equal, key, number
 
 _MAKERS = (ir.MakeArrayStmt, ir.MakeObjectStmt, ir.MakeSetStmt)
 
 
-def fold(blocks: Sequence[ir.Block], strings: Sequence[str], kept: Kept) -> tuple[ir.Block, ...]:
+def fold(blocks: Sequence[ir.Block], strings: Sequence[str], work: Work) -> tuple[ir.Block, ...]:
     """The blocks of a function with its constant collections folded; those without any are the same."""
     # What one block makes and another uses is no constant, whatever the first puts in.
-    passed = frozenset[int]().union(*(kept.exposed(block, _exposed) for block in blocks))
-    return tuple(kept.folded(block, passed, lambda each: _folded(strings, each, passed)) for block in blocks)
+    passed = frozenset[int]().union(*work.exposed(blocks, _exposed))
+    return work.folded(blocks, passed, lambda each: _folded(strings, each, passed))
 
 
 def _exposed(block: ir.Block) -> frozenset[int]:

@@ -8,6 +8,8 @@ from typing import Any
 from palisade.rego import ir
 from palisade.rego.codegen import facts
 from palisade.rego.codegen.flow import Known, Then, With
+from palisade.rego.codegen.kept import Work
+from palisade.rego.codegen.names import Names
 from palisade.rego.codegen.rows import TableStmt
 from palisade.rego.codegen.statements import Statements
 from palisade.rego.codegen.tree import Block, Cond, Jump, Label, Line, Loop, Node, Use
@@ -15,6 +17,19 @@ from palisade.rego.codegen.tree import Block, Cond, Jump, Label, Line, Loop, Nod
 
 class Lowering(Statements):
     """Lowers one function or plan."""
+
+    def __init__(
+        self,
+        names: Names,
+        params: Sequence[int],
+        result: int | None,
+        blocks: Sequence[ir.Block],
+        finish: Callable[[str, str], tuple[str, ...]],
+        work: Work,
+    ) -> None:
+        """`finish` makes the lines that return what a text denotes; it is told the name of the frame."""
+        super().__init__(names, params, result, blocks, finish)
+        self._work = work
 
     def lower(self, blocks: Sequence[ir.Block]) -> list[Node]:
         """The tree of the blocks of the function."""
@@ -81,7 +96,7 @@ class Lowering(Statements):
         with_file = with_row and not stmt.files
         names = [f"k{slot}" for slot in stmt.slots]
         names += [name for name, there in (("kr", with_row), ("kf", with_file)) if there]
-        table = self._names.table(stmt.rows, with_row, with_file)
+        table = self._names.table(stmt, self._work, with_row, with_file)
         if not stmt.keys and not names:
             nodes.append(Block(label, body))
         elif not stmt.keys:

@@ -9,7 +9,8 @@ from typing import Any
 
 from palisade.rego import ir, runtime
 from palisade.rego.builtins.registry import BUILTINS
-from palisade.rego.codegen.rows import Constant, LiteralStmt, Row
+from palisade.rego.codegen.kept import Work
+from palisade.rego.codegen.rows import Constant, LiteralStmt, Row, TableStmt
 from palisade.rego.values import KeyForm, Value, key, number, unkey
 
 
@@ -24,11 +25,12 @@ class Names:
     constant: Callable[[Value], str]
     """The text of a value, entered among the constants where it has no literal."""
 
-    def table(self, rows: Sequence[Row], with_row: bool, with_file: bool) -> str:
+    def table(self, table: TableStmt, work: Work, with_row: bool, with_file: bool) -> str:
         """The name of a table: rows by key; rows alone where there is no key; keys alone where no slot is."""
-        slots = len(rows[0].slots) + with_row + with_file
-        found: dict[KeyForm, list[Any]] = {}
-        for row in rows:
+        first = table.rows[0]
+        slots = len(first.slots) + with_row + with_file
+
+        def entry(row: Row) -> tuple[KeyForm, tuple[Any]]:
             keys = [key(self._value(each)) for each in row.keys]
             values = [*map(self._value, row.slots)]
             if with_row:
@@ -36,12 +38,20 @@ class Names:
             if with_file:
                 values.append(row.file)
             form = keys[0] if len(keys) == 1 else tuple(keys)
-            found.setdefault(form, []).append(values[0] if slots == 1 else tuple(values))
-        if not rows[0].keys:
-            return self.constant(tuple(found.pop(())))
+            return form, (values[0] if slots == 1 else tuple(values),)
+
+        entries = work.told(("entries", table.name, with_row, with_file), table.rows, entry)
+        if not first.keys:
+            return self.constant(tuple(value for _, (value,) in entries))
+        found = dict(entries)
         if not slots:
             return self.constant(frozenset(found))
-        return self.constant({form: tuple(values) for form, values in found.items()})
+        if len(found) == len(entries):
+            return self.constant(found)
+        rows: dict[KeyForm, list[Any]] = {}
+        for form, values in entries:
+            rows.setdefault(form, []).extend(values)
+        return self.constant({form: tuple(values) for form, values in rows.items()})
 
     def _value(self, constant: Constant) -> Value:
         match constant:

@@ -41,6 +41,8 @@ class Row:
 class TableStmt(ir.Stmt):
     """Runs `prefix`, then `blocks` for each row whose keys equal the locals `keys`; for all without keys."""
 
+    name: object
+    """By which what was found out of its rows is found again in the next plan."""
     prefix: ir.Block
     keys: tuple[int, ...]
     kinds: tuple[type[Any], ...]

@@ -61,11 +61,15 @@ class Piece:
     `file` and `row` are where they start, `columns` those of the statements that can fail with a message.
     """
 
-    __slots__ = ("_numbers", "_shared", "columns", "constants", "file", "row", "shape")
+    __slots__ = ("_numbers", "_same", "_shared", "columns", "constants", "file", "row", "shape")
 
-    def __init__(self, blocks: Sequence[ir.Block], shared: frozenset[int]) -> None:
-        """`shared` are the locals that mean the same outside of the blocks."""
+    def __init__(
+        self, blocks: Sequence[ir.Block], shared: frozenset[int], same: dict[Constant, Constant]
+    ) -> None:
+        """`shared` are the locals that mean the same outside of the blocks. `same` has one object for all
+        constants that are equal: to compare those of thousands of pieces takes no time then."""
         self._shared = shared
+        self._same = same
         self._numbers: dict[int, int] = {}
         self.constants: list[Constant] = []
         self.columns: list[int] = []
@@ -111,7 +115,7 @@ class Piece:
     def _operand(self, operand: ir.Operand) -> Any:
         if isinstance(operand, ir.Local):
             return self._local(operand.index)
-        self.constants.append(operand)
+        self.constants.append(self._same.setdefault(operand, operand))
         return type(operand)
 
 

@@ -11,10 +11,12 @@ ten thousand such rules costs what it costs over ten.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from operator import attrgetter
+from typing import Any
 
 from palisade.rego import ir
 from palisade.rego.codegen import facts
-from palisade.rego.codegen.kept import Kept, Unit
+from palisade.rego.codegen.kept import Unit, Work
 from palisade.rego.codegen.rows import LiteralStmt, Row, Slot, TableStmt
 from palisade.rego.codegen.shapes import filled
 
@@ -23,18 +25,20 @@ _FEWEST = 3
 
 
 def tabulate(
-    blocks: Sequence[ir.Block], params: Sequence[int], result: int | None, kept: Kept
+    blocks: Sequence[ir.Block], params: Sequence[int], result: int | None, work: Work
 ) -> tuple[ir.Block, ...]:
     """The blocks of a function, with those that are rules alike put together in tables."""
     if len(blocks) < _FEWEST:
         return tuple(blocks)
     shared = frozenset((*params, *(() if result is None else (result,))))
-    units = [kept.unit(unit, shared) for unit in _units(blocks)]
+    units = work.units(blocks, shared, _units)
     # What a shape does is the same for all that have it.
     alike: dict[int, bool] = {}
     for unit in units:
         if unit.shape not in alike:
             alike[unit.shape] = _is_rule(unit.blocks, shared)
+    if all(alike.values()):
+        return tuple(_grouped(units, shared, work))
     others = [unit for unit in units if not alike[unit.shape]]
     outside = {local for unit in others for local in facts.exposed(unit.blocks)} - shared
     new: list[ir.Block] = []
@@ -44,15 +48,15 @@ def tabulate(
         if alike[unit.shape] and (not outside or outside.isdisjoint(_made(unit.blocks))):
             run.append(unit)
         else:
-            new += _grouped(run, shared)
+            new += _grouped(run, shared, work)
             run = []
             new += unit.blocks
-    return (*new, *_grouped(run, shared))
+    return (*new, *_grouped(run, shared, work))
 
 
-def _units(blocks: Sequence[ir.Block]) -> Iterator[tuple[ir.Block, ...]]:
-    """Each block, with the one that hands on what it has set where the planner puts that in a second one."""
-    at = 0
+def _units(blocks: Sequence[ir.Block], at: int) -> Iterator[tuple[ir.Block, ...]]:
+    """Each block from one on, with the one that hands on what it has set where the planner puts that in a
+    second one."""
     while at < len(blocks):
         first = blocks[at].stmts[0] if blocks[at].stmts else None
         second = blocks[at + 1].stmts[0] if at + 1 < len(blocks) and blocks[at + 1].stmts else None
@@ -93,7 +97,7 @@ def _made(unit: tuple[ir.Block, ...]) -> set[int]:
     return {local for stmt in facts.walk(unit) for local in facts.stores(stmt)}
 
 
-def _grouped(run: Sequence[Unit], shared: frozenset[int]) -> list[ir.Block]:
+def _grouped(run: Sequence[Unit], shared: frozenset[int], work: Work) -> list[ir.Block]:
     """The rules of a run, those alike as tables that stand where the first of them stood."""
     if len(run) < _FEWEST:
         return [block for unit in run for block in unit.blocks]
@@ -105,42 +109,47 @@ def _grouped(run: Sequence[Unit], shared: frozenset[int]) -> list[ir.Block]:
         if len(group) < _FEWEST:
             new += (block for unit in group for block in unit.blocks)
         else:
-            new.append(_table(group, shared))
+            new.append(_table(group, shared, work))
     return new
 
 
-def _table(group: Sequence[Unit], shared: frozenset[int]) -> ir.Block:
-    pieces = [unit.piece for unit in group]
-    columns = [list(column) for column in zip(*(piece.constants for piece in pieces), strict=True)]
-    kinds = [type(column[0]) if any(each != column[0] for each in column) else None for column in columns]
+def _table(group: Sequence[Unit], shared: frozenset[int], work: Work) -> ir.Block:
+    columns = [*zip(*map(attrgetter("piece.constants"), group), strict=True)]
+    kinds = [type(column[0]) if _differ(column) else None for column in columns]
     slots = iter([Slot(at, kind) if kind else None for at, kind in enumerate(kinds)])
     first, *others = (filled(block, slots.__next__) for block in group[0].blocks)
     prefix, keys, rest = _split(first, shared)
     # What only the keys need is no part of a row.
-    used = sorted(_slots((rest, *others)))
-    rows = [
-        Row(
-            tuple(columns[slot.index][at] for slot in keys.values()),
-            tuple(columns[column][at] for column in used),
+    used = tuple(sorted(_slots((rest, *others))))
+    asked = tuple(slot.index for slot in keys.values())
+
+    def row(unit: Unit) -> Row:
+        piece = unit.piece
+        return Row(
+            tuple(piece.constants[at] for at in asked),
+            tuple(piece.constants[at] for at in used),
             piece.file,
             piece.row,
         )
-        for at, piece in enumerate(pieces)
-    ]
-    columns_alike = all(piece.columns == pieces[0].columns for piece in pieces)
-    files_alike = all(piece.file == pieces[0].file for piece in pieces)
-    kinds_of_keys = tuple(slot.kind for slot in keys.values())
+
+    name = group[0].shape, asked, used
     table = TableStmt(
+        name,
         ir.Block(prefix),
         tuple(keys),
-        kinds_of_keys,
-        tuple(used),
-        columns_alike,
-        files_alike,
-        tuple(rows),
+        tuple(slot.kind for slot in keys.values()),
+        used,
+        not _differ([*map(attrgetter("piece.columns"), group)]),
+        not _differ([*map(attrgetter("piece.file"), group)]),
+        tuple(work.told(("rows", *name), group, row)),
         (rest, *others),
     )
     return ir.Block((table,))  # type: ignore[arg-type]  # a statement that only this compiler knows
+
+
+def _differ(column: Sequence[Any]) -> bool:
+    """Whether the values are not all equal."""
+    return column[-1] != column[0] or column.count(column[0]) < len(column)
 
 
 def _split(
