@@ -10,6 +10,8 @@ from cryptography.hazmat.primitives.asymmetric import padding
 from signed_tokens import EC, ED, OTHER, PEM, RSA, SECRET, encoded, jwk, signed
 from stand import Sent, Stand, in_memory
 
+from palisade.rego.builtins import jws
+from palisade.rego.builtins.jwk import PrivateKey
 from palisade.rego.text import dumps
 
 NAMED = dumps({"keys": [jwk(RSA, kid="one", alg="RS256"), jwk(EC, kid="two"), jwk(OTHER, kid="three")]})
@@ -69,6 +71,12 @@ def _joined(header: str, payload: str, signature: bytes = b"no signature") -> st
     return b".".join(map(encoded, (header, payload, signature))).decode()
 
 
+def _said(alg: str, payload: str, key: PrivateKey, by: str) -> str:
+    """Signed by one algorithm, under a header that names another."""
+    message = b".".join(map(encoded, (dumps({"alg": alg}), payload)))
+    return (message + b"." + encoded(jws.sign(key, by, message))).decode()
+
+
 def _salted(header: str, payload: str, length: int) -> str:
     """Signed by RSA-PSS with salt of another length than its hash has: OPA tells the length by itself."""
     message = b".".join(map(encoded, (header, payload)))
@@ -100,6 +108,13 @@ def _values() -> Iterator[tuple[str, tuple[str, ...]]]:
         yield of("rsa", "RS256", header), ()
     for alg in ("RS512", "PS256"):
         yield of("rsa", alg, '{"kid": "one"}'), ()
+    for key, by, said in (
+        *((SECRET.encode(), "HS256", alg) for alg in ("RS512", "ES256", "EdDSA", "HS512")),
+        *((RSA, "RS256", alg) for alg in ("HS256", "ES256", "EdDSA")),
+        *((EC, "ES384", alg) for alg in ("ES256", "ES384", "ES512", "RS384")),
+        *((ED, "EdDSA", alg) for alg in ("HS256", "ES256")),
+    ):
+        yield f"Bearer {_said(said, claims, key, by)}", ()
     for length in (0, 20, 64):
         yield f"Bearer {_salted(dumps({'alg': 'PS256', 'kid': 'one'}), claims, length)}", ()
     # The public key as a secret; no signature at all; algorithms that there are not.

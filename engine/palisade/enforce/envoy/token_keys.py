@@ -21,7 +21,8 @@ def secret_set(secret: str, algorithm: str) -> str | None:
     if not secret or algorithm not in ("", "HS256", "HS384", "HS512"):
         return None
     key = {"kty": "oct", "k": base64.urlsafe_b64encode(secret.encode()).decode().rstrip("=")}
-    return json.dumps({"keys": [key | ({"alg": algorithm} if algorithm else {})]}, sort_keys=True)
+    named = _for_each_algorithm(key | ({"alg": algorithm} if algorithm else {}))
+    return json.dumps({"keys": named}, sort_keys=True)
 
 
 @lru_cache(128)
@@ -38,7 +39,24 @@ def key_set(text: str, algorithm: str) -> str | None:
     if any(each.algorithm and algorithm not in ("", each.algorithm) for each in found):
         found = tuple(each for each in found if each.algorithm in ("", algorithm))
     jwks = [jwk for each in found if (jwk := _jwk(each, algorithm)) is not None]
-    return usable({"keys": jwks})
+    return usable({"keys": [named for each in jwks for named in _for_each_algorithm(each)]})
+
+
+_OF_KIND = {
+    "oct": ("HS256", "HS384", "HS512"),
+    "RSA": ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
+    "OKP": ("EdDSA",),
+}
+_OF_CURVE = {"P-256": ("ES256",), "P-384": ("ES384",), "P-521": ("ES512",)}
+
+
+def _for_each_algorithm(jwk: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The key once for each algorithm that it is for, by that name. One without a name Envoy tries on any
+    token, be it a secret's and the token say that it is signed by RS512; OPA does not take such a token."""
+    if "alg" in jwk:
+        return [jwk]
+    names = _OF_CURVE.get(jwk["crv"], ()) if jwk["kty"] == "EC" else _OF_KIND[jwk["kty"]]
+    return [{**jwk, "alg": each} for each in names]
 
 
 @lru_cache(128)
