@@ -33,8 +33,10 @@ def grpc_service() -> Json:
 
 def engine_cluster(settings: Settings) -> Json:
     """The cluster `palisade_engine`: HTTP/2 over TLS 1.3, the engine known by its SPIFFE ID."""
-    # An engine whose machine vanished sends no RST: pings find it out.
-    pings = {"connection_keepalive": {"interval": "5s", "timeout": "3s"}}
+    # An engine whose machine vanished sends no RST: pings find it out. One that came back at the same address
+    # answers the next ping with RST, so they are sent often. One that is busy, or stopped by its machine for
+    # some seconds, is not dead: it has as long to answer as gRPC gives by default. Nothing waits meanwhile.
+    pings = {"connection_keepalive": {"interval": "5s", "timeout": "20s"}}
     return {
         **_cluster(settings, ENGINE, _ENGINE_NAME, max_connections=1024),
         **_protocol({"explicit_http_config": {"http2_protocol_options": pings}}),
@@ -51,11 +53,8 @@ def residual_cluster(settings: Settings) -> Json:
         "common_http_protocol_options": {"idle_timeout": "300s"},
     }
     return {
-        # Where one connection fails, Envoy denies all requests that wait for one, those too that have just
-        # come. An engine that compiles on a busy machine may be a second late for a handshake: how long to
-        # wait for it is the question's own patience, of two seconds.
         # Each request under way has a connection of its own; more of them would not be answered faster.
-        **_cluster(settings, RESIDUAL, _RESIDUAL_NAME, max_connections=128, connect_timeout="4s"),
+        **_cluster(settings, RESIDUAL, _RESIDUAL_NAME, max_connections=128),
         **_protocol(options),
         # What lies between may forget connections that say nothing for long.
         "upstream_connection_options": {
@@ -64,14 +63,15 @@ def residual_cluster(settings: Settings) -> Json:
     }
 
 
-def _cluster(
-    settings: Settings, name: str, server_name: str, *, max_connections: int, connect_timeout: str = "1s"
-) -> Json:
+def _cluster(settings: Settings, name: str, server_name: str, *, max_connections: int) -> Json:
     endpoint = {"socket_address": {"address": settings.engine.host, "port_value": settings.engine.port}}
     return {
         "name": name,
         "type": "STATIC" if settings.engine.is_ip else "STRICT_DNS",
-        "connect_timeout": connect_timeout,
+        # Where one connection fails, Envoy denies all requests that wait for one, those too that have just
+        # come. An engine that compiles on a busy machine may be a second late for a handshake: how long to
+        # wait for it is the question's own patience, of two seconds.
+        "connect_timeout": "4s",
         # Above these Envoy would answer for the engine, and every residual request be denied.
         "circuit_breakers": {
             "thresholds": [

@@ -39,7 +39,8 @@ def server_options(limits: Limits | None = None) -> Sequence[tuple[str, int]]:
         ("grpc.keepalive_time_ms", _KEEPALIVE_MS),
         ("grpc.keepalive_timeout_ms", _KEEPALIVE_MS),
         ("grpc.http2.max_pings_without_data", 0),
-        ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
+        # Pings that a busy machine holds up arrive together. By default the fourth ends the connection.
+        ("grpc.http2.max_ping_strikes", 0),
     )
 
 
