@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from signed_tokens import EC, RSA, jwk
 
 from palisade import rego
 from palisade.enforce.envoy import compile_sidecar
 from palisade.explain.coverage import Where, report
 from palisade.policy.providers import InlineKeys, Provider
+from palisade.rego.text import dumps
 from palisade.testing.equivalence import revision_of
 
 PAGE = (Path(__file__).parents[2] / "docs" / "native.md").read_text(encoding="utf-8")
@@ -27,6 +29,7 @@ DATA = {
     "networks": ["10.0.0.0/8", "fd00::/8"],
     "secret": "not that secret",
     "digest": "00",
+    "issuers": {"https://a.example": dumps(jwk(RSA)), "https://b.example": dumps(jwk(EC))},
 }
 TOLD = {"sidecar": Where.NATIVE, "nearly": Where.CONDITIONAL, "engine": Where.RESIDUAL}
 BETTER = list(TOLD.values())

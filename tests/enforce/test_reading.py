@@ -81,13 +81,27 @@ def test_generated_policies(
 
 
 SECRET = "a secret of thirty-two characters"
+OTHER = "another one of thirty-two chars.."
 _DECODED = """token := payload if {
 	bearer := split(http.headers.authorization, " ")[1]
 	[valid, _, payload] := io.jwt.decode_verify(bearer, {"secret": "SECRET"})
 	valid
 }
 """
+_SEVERAL = """bearer := split(http.headers.authorization, " ")[1]
+
+said := io.jwt.decode(bearer)[1]
+
+secrets := {"a": "SECRET", "b": "OTHER"}
+
+token := payload if {
+	[valid, _, payload] := io.jwt.decode_verify(bearer, {"secret": secrets[said.iss], "iss": said.iss})
+	valid
+}
+"""
 ON_TOKENS_AND_TIMES = (
+    _SEVERAL + 'allow if token.role == "admin"',
+    _SEVERAL + "allow if not token.role",
     _DECODED + 'allow if token.role == "admin"',
     _DECODED + "allow if not token.role",
     'allow if io.jwt.verify_hs256(trim_prefix(http.headers.authorization, "Bearer "), "SECRET")',
@@ -109,9 +123,11 @@ ON_TOKENS_AND_TIMES = (
 def test_tokens_that_the_policy_verifies_and_the_time(bed: Bed, issuers: Issuers) -> None:
     """What Envoy's JWT filter and its clock give is read as well."""
     head = "package p\nimport input.attributes.request.http\nclaims := input.identity.claims\n"
-    sources = [head + source.replace("SECRET", SECRET) for source in ON_TOKENS_AND_TIMES]
+    sources = [
+        head + source.replace("SECRET", SECRET).replace("OTHER", OTHER) for source in ON_TOKENS_AND_TIMES
+    ]
     found = [rego.compile({"p.rego": source}) for source in sources]
-    secrets = (SECRET, "another one of thirty-two chars..")
+    secrets = (SECRET, OTHER)
     bearers = [
         jwt.encode(claims, secret)
         for secret in secrets
@@ -120,6 +136,8 @@ def test_tokens_that_the_policy_verifies_and_the_time(bed: Bed, issuers: Issuers
             {"role": "x", "exp": 1},
             {"exp": 4_000_000_000},
             {"nbf": 4_000_000_000},
+            {"iss": "a", "role": "admin"},
+            {"iss": "b", "role": "admin"},
         )
     ]
     whole = bearers[0].split(".")

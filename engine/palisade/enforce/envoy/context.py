@@ -98,6 +98,8 @@ class Context:
         self._fields = fields
         self._tokens = tokens or Tokens()
         self._touched: dict[Token, None] = {}
+        self._decoded: Token | None = None
+        """The one of several tokens that is taken for what the request brings."""
         self._everyone = tuple(sorted(providers))
         self._providers = self._everyone
         self._found_before: dict[tuple[tuple[object, ...], tuple[str, ...]], Source | None] = {}
@@ -179,10 +181,15 @@ class Context:
     def _of_token(self, term: Apply) -> Source | None:
         """What a term takes of a token that Envoy verifies."""
         part = part_of(term)
-        token = None if part is None else self._tokens.of(part.call)
-        if part is None or token is None:
+        if part is None:
             return None
-        self._touched[token] = None
+        token = self._tokens.of(part.call)
+        if token is not None:
+            self._touched[token] = None
+        elif self._decoded in self._tokens.any_of(part.call):
+            token = self._decoded
+        if token is None:
+            return None
         if part.call.name.startswith("io.jwt.verify_"):
             return None if part.path else Verified(token.claims)
         if not part.path:

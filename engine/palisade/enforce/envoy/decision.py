@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import chain
+from itertools import chain, combinations
 from operator import attrgetter
 
 from xds.type.matcher.v3.string_pb2 import StringMatcher
@@ -15,6 +15,7 @@ from palisade.enforce.envoy.answers import Answer, Answers
 from palisade.enforce.envoy.bodies import unread
 from palisade.enforce.envoy.bounds import Reason
 from palisade.enforce.envoy.cases import Cases, Known, RuleCoverage, Stretch
+from palisade.enforce.envoy.claims import claim_defined
 from palisade.enforce.envoy.context import Notes
 from palisade.enforce.envoy.ends import RESIDUAL, settled
 from palisade.enforce.envoy.lower import Lowering
@@ -22,6 +23,7 @@ from palisade.enforce.envoy.predicate import YES, Predicate, all_of, negate, tex
 from palisade.enforce.envoy.refused import refusal
 from palisade.enforce.envoy.sources import PATH_TEXT
 from palisade.enforce.envoy.token_calls import Tokens, calls_on_tokens
+from palisade.enforce.envoy.token_constraints import open_calls, settled_case, settled_formula
 from palisade.enforce.envoy.tokens import Token
 from palisade.enforce.envoy.tree import MAX_LINEAR, Entry, Verdict
 from palisade.rego.errors import NOWHERE, Location
@@ -76,6 +78,7 @@ class Lowered:
     calls: Mapping[Formula, tuple[Apply, ...]]
     tokens: Tokens
     fields: frozenset[tuple[object, ...]]
+    one_of_several: bool
     known: Known
 
 
@@ -95,26 +98,34 @@ def decide(
     that may be any; `fields` are those that were read before: a body among them is what its type says.
     """
     cases = settled(outcome)
-    conditions = (outcome.error, *(case.condition for case in cases))
+    error = outcome.error
     before = previous.lowered if previous is not None else None
+    calls = _calls((error, *(case.condition for case in cases)), before.calls if before is not None else {})
+    if any(map(open_calls, calls.values())):
+        builder, looked_up = outcome.builder, calls
+        error = settled_formula(builder, error)
+        cases = [settled_case(builder, each) if open_calls(calls[each.condition]) else each for each in cases]
+        calls = _calls((error, *(case.condition for case in cases)), looked_up)
+    conditions = (error, *(case.condition for case in cases))
     looped = _loops(conditions, before.looped if before is not None else {})
     hoisted = _often(looped)
-    calls = _calls(conditions, before.calls if before is not None else {})
     tokens = Tokens(chain.from_iterable(calls.values()), bearers)
+    then = refusal(outcome.builder, error, cases, tokens)
+    one_of_several = tokens.exclusive and then is not None and then.whole
+    tokens = tokens if one_of_several else tokens.apart()
     if before is not None and (
-        (before.providers, before.hoisted, before.tokens, before.fields)
-        != (tuple(providers), hoisted, tokens, fields)
+        (before.providers, before.hoisted, before.tokens, before.fields, before.one_of_several)
+        != (tuple(providers), hoisted, tokens, fields, one_of_several)
     ):
         before = None
     known = before.known if before is not None else Known()
-    lowering = Cases(Lowering(providers, hoisted, tokens, fields), known)
+    lowering = Cases(Lowering(providers, hoisted, tokens, fields, one_of_several=one_of_several), known)
     answers = Answers()
     coverage: dict[tuple[Location, Verdict], RuleCoverage] = {}
-    entries = _entries(lowering, outcome.error, cases, answers, coverage)
+    entries = _entries(lowering, error, cases, answers, coverage)
     default = Entry(YES, Verdict.DENY, "default")
     doubts = dict.fromkeys(lowering.notes.doubts)
     refusals: list[Entry] = []
-    then = refusal(outcome.builder, outcome.error, cases, tokens)
     if then is not None:
         others = Cases(Lowering(providers, hoisted, Tokens(), fields), Known())
         found = [*_entries(others, then.error, then.cases, answers, {}), default]
@@ -123,20 +134,31 @@ def decide(
         doubts.update(dict.fromkeys(others.notes.doubts))
     # What is asked of all tokens comes last: one that is refused is in doubt, too.
     for token in tokens.all:
-        if token.doubt in doubts:
-            del doubts[token.doubt]
-            refusals.append(_asked(token.doubt))
+        doubt = token.unsettled if one_of_several else token.doubt
+        if doubt in doubts or one_of_several:
+            doubts.pop(doubt, None)
+            refusals.append(_asked(doubt))
+    if one_of_several:
+        refusals += map(_asked, _two_at_once(tokens.all))
     entries[:0] = (
         *_doubtful(lowering.notes),
         *map(_asked, doubts),
         *refusals,
         *((unread(entries, RESIDUAL),) if body else ()),
     )
-    told = _doubts(lowering.notes, lowering.condition(outcome.error).notes.reasons)
-    lowered = Lowered(tuple(providers), hoisted, looped, calls, tokens, fields, lowering.known)
+    told = _doubts(lowering.notes, lowering.condition(error).notes.reasons)
+    lowered = Lowered(
+        tuple(providers), hoisted, looped, calls, tokens, fields, one_of_several, lowering.known
+    )
     return Decision(
         tuple(entries), default, tuple(coverage.values()), answers.given, told, tokens.all, fields, lowered
     )
+
+
+def _two_at_once(tokens: Sequence[Token]) -> Iterable[Predicate]:
+    """A token is signed by the keys of two issuers: one of them has made its own up for that."""
+    for one, other in combinations(tokens, 2):
+        yield all_of((claim_defined(one.claims), claim_defined(other.claims)))
 
 
 def _asked(doubt: Predicate) -> Entry:

@@ -91,11 +91,13 @@ def authentication(
     alone = len(places.union(*(each.tokens for each in ready))) == 1
     for token in tokens:
         if token.keys:
+            # Of several issuers each is asked about its own tokens only, before any signature is looked at.
+            issuer = dict(token.constraints).get("iss", "") if alone and len(tokens) > 1 else ""
             groups.append([token.name])
-            config.providers[token.name].CopyFrom(_own(token))
+            config.providers[token.name].CopyFrom(_own(token, issuer))
             for name, witness in token.witnesses.items() if alone else ():
                 groups[-1].append(name)
-                config.providers[name].CopyFrom(_witness(token, name, witness))
+                config.providers[name].CopyFrom(_witness(token, name, witness, issuer))
         elif token.name in own:
             own[token.name].header_in_metadata = token.header_name
     if not groups:
@@ -119,10 +121,11 @@ def _any(names: Iterable[str]) -> jwt.JwtRequirement:
     return requirement
 
 
-def _own(token: Token) -> jwt.JwtProvider:
+def _own(token: Token, issuer: str) -> jwt.JwtProvider:
     """The verification of a token that the policy verifies itself. Issuer and audience are for the native
     filter to compare, as the policy does: this one takes `https://a/` and `a` for the same audience."""
     config = jwt.JwtProvider(
+        issuer=issuer,
         forward=True,
         payload_in_metadata=token.name,
         header_in_metadata=token.header_name,
@@ -134,9 +137,11 @@ def _own(token: Token) -> jwt.JwtProvider:
     return config
 
 
-def _witness(token: Token, name: str, keys: str) -> jwt.JwtProvider:
+def _witness(token: Token, name: str, keys: str, issuer: str) -> jwt.JwtProvider:
     """Asked only where Envoy has not verified the token: whether it might be signed all the same."""
-    config = jwt.JwtProvider(forward=True, failed_status_in_metadata=name, clock_skew_seconds=ANY_SKEW)
+    config = jwt.JwtProvider(
+        issuer=issuer, forward=True, failed_status_in_metadata=name, clock_skew_seconds=ANY_SKEW
+    )
     config.local_jwks.inline_string = keys
     config.from_headers.add(name=token.place.header, value_prefix=token.place.prefix)
     return config

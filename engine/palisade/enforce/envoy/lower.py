@@ -19,7 +19,8 @@ from palisade.enforce.envoy.claims import claim_defined
 from palisade.enforce.envoy.context import NOTHING, Notes
 from palisade.enforce.envoy.documents import Field, of_body_text, of_parsed_body
 from palisade.enforce.envoy.members import Members
-from palisade.enforce.envoy.predicate import NO, Predicate, all_of, negate
+from palisade.enforce.envoy.predicate import NO, Predicate, all_of, any_of, negate
+from palisade.enforce.envoy.refused import where_refused
 from palisade.enforce.envoy.sources import (
     ClaimSource,
     Missing,
@@ -45,6 +46,7 @@ from palisade.rego.partial.terms import Apply, Input, subterms
 from palisade.rego.values import unkey
 
 UNVERIFIED = "a token is there that Envoy does not take, or not as the policy does"
+OTHERS = "a token is there that is for another issuer"
 
 
 class Lowering(Members):
@@ -56,11 +58,15 @@ class Lowering(Members):
         hoisted: Iterable[tuple[object, ...]] = (),
         tokens: Tokens | None = None,
         fields: Collection[Field] = (),
+        *,
+        one_of_several: bool = False,
     ) -> None:
         """`hoisted` are claims, by their paths: that they are objects is said by doubts, not each rule.
-        `tokens` are those that the policy takes apart itself, `fields` those that were read.
+        `tokens` are those that the policy takes apart itself, `fields` those that were read. Where it takes
+        `one_of_several`, which are exclusive then, requests with none of them are decided before.
         """
         super().__init__(providers, hoisted, tokens, fields)
+        self._one_of_several = one_of_several
         self._noted: dict[Formula, Notes] = {}
         self._doubted: dict[Token, Predicate] = {}
         self._done: dict[Formula, Bounds] = {}
@@ -119,7 +125,7 @@ class Lowering(Members):
         if node.atom is not None:
             outer = self._take_notes()
             touched, self._touched = self._touched, {}
-            bounds = self._trusted(self._atom(node.atom))
+            bounds = self._trusted(self._atom(node.atom), node)
             if bounds.surely == NO and not bounds.exact:
                 bounds = Bounds(bounds.surely, all_of((bounds.possibly, *self._needed(node))))
             self._touched = touched
@@ -156,8 +162,10 @@ class Lowering(Members):
                 case Missing():
                     yield NO
 
-    def _trusted(self, bounds: Bounds) -> Bounds:
+    def _trusted(self, bounds: Bounds, node: Formula) -> Bounds:
         """The same, but for requests with a token that Envoy has not verified as the policy would."""
+        if self._one_of_several:
+            return self._where_others(bounds, node)
         for token in self._touched:
             doubt = self._doubted.get(token)
             if doubt is None:
@@ -169,7 +177,40 @@ class Lowering(Members):
                 self.doubts[doubt] = None  # where rules are about one token, once for all of them
         return bounds
 
+    def _where_others(self, bounds: Bounds, node: Formula) -> Bounds:
+        """The same, and what the atom is where another token is taken: those of the atom are not valid."""
+        for token in self._touched:
+            self._settle(token)
+            then = where_refused(self._builder, node, self._tokens.calls_of(token))
+            others = any_of(claim_defined(each.claims) for each in self._tokens.all if each != token)
+            if then is None or then.kind not in ("true", "false"):
+                bounds = Bounds(bounds.surely, self._unless(bounds, others, OTHERS).possibly)
+            elif then.kind == "true":
+                bounds = either((bounds, exactly(others)))
+        return bounds
+
+    def _settle(self, token: Token) -> None:
+        doubt = self._doubted.get(token)
+        if doubt is None:
+            doubt = self._doubted[token] = token.unsettled
+        self._unless(NEVER, doubt, UNVERIFIED)
+        self.doubts[doubt] = None
+
+    def _of_several(self, atom: Atom, tokens: Sequence[Token]) -> Bounds:
+        """An atom on what is decoded: it is the one token that is taken, and without that nothing."""
+        kept, cases = self._done, []
+        for token in tokens:
+            self._settle(token)
+            self._done, self._decoded = {}, token
+            bounds = self._atoms[type(atom)](self, atom)
+            cases.append(both((exactly(claim_defined(token.claims)), bounds)))
+        self._done, self._decoded = kept, None
+        return either(cases)
+
     def _atom(self, atom: Atom) -> Bounds:
+        several = self._shared_by(atom)
+        if several and self._decoded is None:
+            return self._of_several(atom, several)
         if len(self._providers) < 2 or not _on_claims(atom):
             return self._atoms[type(atom)](self, atom)
         # Several providers: the claims are those of the first, by name, whose token was verified.
@@ -185,6 +226,15 @@ class Lowering(Members):
             before += here
         self._providers, self._done = outer, kept
         return either(cases)
+
+    def _shared_by(self, atom: Atom) -> tuple[Token, ...]:
+        """The tokens one of which the atom decodes."""
+        if not self._one_of_several:
+            return ()
+        parts = (part for symbol in symbols(Formula("atom", atom=atom)) for part in subterms(symbol))
+        return next(
+            (found for each in parts if isinstance(each, Apply) and (found := self._tokens.any_of(each))), ()
+        )
 
     def _opaque(self, atom: Opaque) -> Bounds:
         return self._unknown(atom.reason, atom.location, hints.of_unfollowed(atom.reason))

@@ -12,7 +12,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from palisade.enforce.envoy.predicate import Predicate, all_of, any_of
-from palisade.enforce.envoy.token_calls import Tokens, part_of
+from palisade.enforce.envoy.token_calls import DECODE, Tokens, part_of
 from palisade.enforce.envoy.tokens import Token
 from palisade.rego.builtins import BUILTINS
 from palisade.rego.errors import BuiltinError
@@ -38,7 +38,6 @@ from palisade.rego.values import UNDEFINED, Value, type_name
 MAX_CASES = 200
 """Decisions of more cases leave such tokens to the engine: each request would look at all of these twice."""
 
-_DECODE = "io.jwt.decode"
 _REFUSED: Value = [False, {}, {}]
 
 
@@ -49,23 +48,26 @@ class Refusal:
     error: Formula
     cases: Sequence[Case]
     when: Predicate
+    whole: bool
+    """Whether that is all requests with none of these tokens, but for those that are `unsettled`."""
 
 
 def refusal(builder: Builder, error: Formula, cases: Sequence[Case], tokens: Tokens) -> Refusal | None:
     """What is decided where the policy takes none of the tokens that it verifies; None if that is unknown."""
-    calls = frozenset(call for call in tokens.verified if call.name != _DECODE)
+    calls = frozenset(call for call in tokens.verified if call.name != DECODE)
     if not calls or len(cases) > MAX_CASES or not all(token.keys for token in tokens.all):
         return None
     refused = _where(_Refused(builder, calls), error, cases)
     if refused is None:
         return None
-    if refused == _where(_Undefined(builder, calls), error, cases):
+    whole = refused == _where(_Undefined(builder, calls), error, cases)
+    if whole:
         when = all_of(any_of((*_refused_by(each), each.unproven)) for each in tokens.all)
     elif all(token.timed for token in tokens.all):
         when = all_of(each.refused for each in tokens.all)
     else:
         return None
-    return Refusal(*refused, when)
+    return Refusal(*refused, when, whole)
 
 
 def _refused_by(token: Token) -> tuple[Predicate, ...]:
@@ -84,6 +86,14 @@ def _where(known: _Refused, error: Formula, cases: Sequence[Case]) -> tuple[Form
                 return None
             found.append(replace(case, condition=condition))
         return known.formula(error), found
+    except _MixedError:
+        return None
+
+
+def where_refused(builder: Builder, formula: Formula, calls: Collection[Apply]) -> Formula | None:
+    """The formula where the calls say that the token is not valid; None where that cannot be told."""
+    try:
+        return _Refused(builder, calls).formula(formula)
     except _MixedError:
         return None
 

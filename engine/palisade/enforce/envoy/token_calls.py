@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from palisade.enforce.envoy.token_keys import key_set, key_witness, salted, secret_set
@@ -18,6 +19,7 @@ from palisade.rego.partial.formula import (
 )
 from palisade.rego.partial.terms import Apply, Input, Known, Symbol, subterms
 
+DECODE = "io.jwt.decode"
 HEADERS = ("attributes", "request", "http", "headers")
 _BEARER = "Bearer "
 _CONSTRAINTS = frozenset(("cert", "secret", "alg", "iss", "aud"))
@@ -118,23 +120,56 @@ def _token(
     return Token(name, place, keys, constraints, timed, witness, salted(witness) if timed else "")
 
 
+MOST_TOGETHER = 8
+"""Of so many issuers at most one is told by whose keys verify a token: each has its keys asked in turn."""
+
+
+def _exclusive(tokens: Sequence[Token]) -> bool:
+    """Whether all are at one place, Envoy can tell of each that it is not valid, and no two share a key: so a
+    token is signed for one of them at most."""
+    keys = [key for token in tokens for key in {_thumbprint(each) for each in json.loads(token.keys)["keys"]}]
+    return (
+        len({token.place for token in tokens}) == 1
+        and all(token.witness for token in tokens)
+        and len(set(keys)) == len(keys)
+    )
+
+
+def _thumbprint(jwk: Mapping[str, str]) -> tuple[str | None, ...]:
+    return tuple(jwk.get(name) for name in ("kty", "crv", "x", "y", "n", "e", "k"))
+
+
 class Tokens:
     """The tokens of one policy's conditions."""
 
     def __init__(self, calls: Iterable[Apply] = (), bearers: Sequence[str] = ()) -> None:
         """`bearers` are providers that take the bearer token, and no other, for theirs."""
         self._of: dict[Apply, Token | None] = {}
+        self._shared: dict[Apply, tuple[Token, ...]] = {}
         found = list(dict.fromkeys(calls))
         for call in found:
             self._of[call] = verified_by(call)
+        own = self.all
+        self.exclusive = 1 < len(own) <= MOST_TOGETHER and _exclusive(own)
+        """Whether there are several tokens, of which a request has one at most."""
         for call in found:
-            if call.name == "io.jwt.decode" and len(call.args) == 1:
-                self._of[call] = self._decoded(place_of(call.args[0]), bearers)
+            if call.name == DECODE and len(call.args) == 1:
+                place = place_of(call.args[0])
+                if self.exclusive and place == own[0].place:
+                    self._shared[call] = own
+                else:
+                    self._of[call] = self._decoded(place, bearers)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Tokens) and self._of == other._of
+        return isinstance(other, Tokens) and (self._of, self._shared) == (other._of, other._shared)
 
     __hash__ = None  # type: ignore[assignment]  # compared by what they hold
+
+    def apart(self) -> Tokens:
+        """The same, of which nothing is known beside what each of them is."""
+        found = Tokens()
+        found._of = self._of | dict.fromkeys(self._shared)
+        return found
 
     @property
     def all(self) -> tuple[Token, ...]:
@@ -144,11 +179,19 @@ class Tokens:
     @property
     def verified(self) -> tuple[Apply, ...]:
         """The calls that look at a token which Envoy verifies."""
-        return tuple(call for call, token in self._of.items() if token is not None)
+        return tuple(call for call, token in self._of.items() if token is not None or call in self._shared)
 
     def of(self, call: Apply) -> Token | None:
         """The token that a call looks at, where Envoy verifies it."""
         return self._of.get(call)
+
+    def any_of(self, call: Apply) -> tuple[Token, ...]:
+        """The tokens, several, one of which a call decodes without verifying it."""
+        return self._shared.get(call, ())
+
+    def calls_of(self, token: Token) -> frozenset[Apply]:
+        """The calls that verify the token."""
+        return frozenset(call for call, each in self._of.items() if each == token and call.name != DECODE)
 
     def _decoded(self, place: Place | None, bearers: Sequence[str]) -> Token | None:
         """What is decoded without being verified is what something else verifies at the same place."""

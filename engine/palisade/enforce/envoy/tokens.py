@@ -126,6 +126,13 @@ class Token:
         )
 
     @property
+    def unsettled(self) -> Predicate:
+        """It is neither known that the policy's own verification takes what is at the place, nor that it does
+        not; or nothing is there any more, as for `doubt`."""
+        settled = (self.unproven, *((self.refused,) if self.timed else ()))
+        return all_of((self.doubt, *map(negate, settled)))
+
+    @property
     def sound(self) -> Predicate:
         """Envoy has verified the token, and the policy's own verification takes it too."""
         return all_of((*self._signed(), *self._as_constrained(), *(self._times() if self.timed else ())))
@@ -151,6 +158,8 @@ class Token:
                 plain = _is(ClaimSource((self._salted_name, "message")), _NO_KEY)
                 shown = [all_of((any_of(shown), plain))]
             shown += (*(_is(why, each) for each in _NO_ALGORITHM), self.place.misshapen)
+        if "iss" in dict(self.constraints):
+            shown.append(_is(why, _OTHER_ISSUER))
         signless = any_of((self.place.no_token, all_of((self.place.usual, any_of(shown)))))
         return all_of((negate(claim_defined(self.claims)), self.place.filled, signless))
 
@@ -214,6 +223,8 @@ class Token:
 _FORGED = ("Jwt verification fails", "Jwt ED25519 signature is wrong length")
 """Envoy has tried all keys of a witness (source/common/jwt/status.cc)."""
 _NO_KEY = "Jwks doesn't have key to match kid or alg from Jwt"
+_OTHER_ISSUER = "Jwt issuer is not configured"
+"""Said of a provider that is for one issuer: what the policy asks for."""
 _NO_ALGORITHM = (
     "Jwt header [alg] is not supported",
     "Jwt header [alg] field is required and must be a string",

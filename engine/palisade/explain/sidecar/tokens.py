@@ -13,6 +13,7 @@ from typing import Any
 
 from envoy.extensions.filters.http.jwt_authn.v3.config_pb2 import JwtAuthentication, JwtProvider
 
+from palisade.decide.verified import OWN
 from palisade.rego.builtins import jws
 from palisade.rego.builtins.jwk import ALGORITHMS, verification_keys
 from palisade.rego.errors import BuiltinError
@@ -37,7 +38,7 @@ def verified(
 ) -> dict[str, Any]:
     """Payloads and headers of tokens by the names under which the filter leaves them, beside `payloads`.
 
-    Of a provider with an issuer it is taken on trust that its token is valid: its payload is known.
+    Of providers of `palisade.identity` it is taken on trust that the token is valid: its payload is known.
     """
     found: dict[str, Any] = {}
     for provider in config.providers.values():
@@ -48,7 +49,7 @@ def verified(
                     found[provider.failed_status_in_metadata] = {"message": why}
                 continue
             claims = payloads.get(provider.payload_in_metadata)
-            if claims is None and not provider.issuer:
+            if claims is None and provider.payload_in_metadata.startswith(OWN):
                 claims = _claims(provider, token)
                 if claims is not None:
                     found[provider.payload_in_metadata] = claims
@@ -101,6 +102,8 @@ def _unproven(provider: JwtProvider, token: str) -> str:
         return "Jwt header [kid] field is not a string"
     if claims is None or not _is_usual(claims):
         return ""
+    if _is_of_another(provider, claims):
+        return "Jwt issuer is not configured"
     try:
         keys = verification_keys(provider.local_jwks.inline_string)
         signed = _decoded(signature)
@@ -112,6 +115,10 @@ def _unproven(provider: JwtProvider, token: str) -> str:
     message = f"{header}.{payload}".encode()
     proven = any(jws.verify(key.key, algorithm, message, signed) for key in fitting)
     return "" if proven else "Jwt verification fails"
+
+
+def _is_of_another(provider: JwtProvider, claims: dict[str, Any]) -> bool:
+    return bool(provider.issuer) and claims.get("iss") != provider.issuer
 
 
 def _is_usual(claims: dict[str, Any]) -> bool:
@@ -136,6 +143,8 @@ def _claims(provider: JwtProvider, token: str) -> dict[str, Any] | None:
         keys = verification_keys(provider.local_jwks.inline_string)
         signed = _decoded(signature)
     except (BuiltinError, ValueError):
+        return None
+    if _is_of_another(provider, claims):
         return None
     algorithm, named = str(head.get("alg")), head.get("kid")
     fitting = [
