@@ -5,6 +5,7 @@ Constants come from the same small pool as those of the requests.
 
 from __future__ import annotations
 
+from drawn_collections import collection_atoms
 from drawn_requests import METHODS, WORDS
 from hypothesis import strategies as st
 
@@ -295,7 +296,8 @@ def _body(draw: st.DrawFn, earlier: list[str], *, rich: bool) -> str:
     for _ in range(draw(st.integers(1, 3))):
         kind = draw(st.sampled_from(("plain", "plain", "rich", "not", "helper", "method")))
         if kind == "rich" and rich:
-            atoms.append(draw(rich_atoms()))
+            together = collection_atoms(len(atoms) + 10 * len(earlier))
+            atoms.append(draw(st.one_of(rich_atoms(), rich_atoms(), together)))
         elif kind == "not":
             atoms.append(
                 "not "

@@ -119,6 +119,7 @@ _query = st.sampled_from(
             "?ROLE=admin",
             "?x=1&role=%61dmin",
         ),
+        *("?role=<&x=alice", "?role=1&id=%20&&x", "?=alice", "?x=&x=1&role=users", "?a+b=1&x=a+b"),
         *("?role=admin%zz", "?role=a;b", "?role=adm+in", "#admin", "?/users", "?a=/public"),
     )
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import re2
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -106,13 +108,47 @@ def test_parameters_of_clean_queries(target: str) -> None:
         assert matches(paths.parameter_exists(name), target) is (name in query)
         for value in ("admin", "", "a", "1"):
             assert matches(paths.first_parameter_is(name, [value]), target) is (found[:1] == [value])
-            assert matches(paths.some_parameter_is(name, [value]), target) is (value in found)
+            some = paths.Pairs(name, value=value, valueless=not value).at_least(1)
+            assert matches(some, target) is (value in found)
             assert matches(paths.only_parameter_is(name, [value]), target) is (found == [value])
         taken = re2.compile(paths.first_parameter(name)).match(target)
         if taken is not None:
             assert taken.group(1) == found[0]
         elif not matches(paths.bare_parameter(name), target):
             assert not found
+
+
+_NAMES = ("role", "ro", "x", "[^&=]*o[^&=]*", "r[^&=]*")
+
+
+@settings(max_examples=400, deadline=None)
+@given(_queries, st.sampled_from(_NAMES), st.booleans(), st.sampled_from(("", "1", "ad[^&]*", "[^&]*=[^&]*")))
+def test_pairs_of_clean_queries(target: str, name: str, nameless: bool, value: str) -> None:
+    """Which names there are, how many pairs have such a name, and whether a value of one is such a text."""
+    query = parse_target(target)[1]
+    pairs = paths.Pairs(name, nameless=nameless)
+    named = {each: found for each, found in query.items() if matches(name, each) or (nameless and not each)}
+    if matches(paths.CLEAN_NAMES, target):
+        count = sum(map(len, named.values()))
+        for least in (1, 2, 3):
+            assert matches(pairs.at_least(least), target) is (count >= least)
+        assert matches(pairs.all, target) is (named == query)
+        assert matches(paths.ALL_PAIRS.at_least(1), target) is bool(query)
+        assert matches(paths.ALL_PAIRS.all, target)
+    if matches(paths.CLEAN_QUERY, target):
+        for valueless in (True, False) if value else (True,):
+            some = replace(pairs, value=value, valueless=valueless).at_least(1)
+            held = [each for found in named.values() for each in found]
+            expected = any((each and matches(value, each)) or (valueless and not each) for each in held)
+            assert matches(some, target) is expected
+
+
+def test_escapes_in_values_leave_the_names_clean() -> None:
+    """Clients send them all the time, and what asks of names alone need not ask the engine."""
+    for query in ("", "q=a%20b", "q=a+b&page=1", "&&", "=", "a=b=c", "a=/?:@!$'()*,[]"):
+        assert matches(paths.CLEAN_NAMES, f"/a?{query}"), query
+    for query in ("%71=a", "a+b=c", "a=%zz", "a=b;c", "a=%2", "a=%", "é=a", "a=é", "a=b#c"):
+        assert not matches(paths.CLEAN_NAMES, f"/a?{query}"), query
 
 
 def test_every_letter_that_changes_case_into_ascii_is_known() -> None:

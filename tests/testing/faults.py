@@ -227,7 +227,10 @@ def audiences_unchecked(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def query_parameter_anywhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(paths, "first_parameter_is", paths.some_parameter_is)
+    def some(name: str, values: Any) -> str:
+        return paths.Pairs(patterns.quote(name), value="|".join(map(patterns.quote, values))).at_least(1)
+
+    monkeypatch.setattr(paths, "first_parameter_is", some)
 
 
 def bytes_of_queries_unread(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from palisade.decide.verified import provider_of
-from palisade.enforce.envoy import cel, hints, paths
+from palisade.enforce.envoy import cel, hints, paths, patterns
 from palisade.enforce.envoy.bounds import ALWAYS, NEVER, Bounds, either, exactly
 from palisade.enforce.envoy.claims import claim_defined, claim_is, claim_kind
 from palisade.enforce.envoy.context import DIRTY, DIRTY_QUERY, Context
@@ -34,6 +34,7 @@ from palisade.enforce.envoy.sources import (
     Segment,
     Source,
     TextSource,
+    Unspelled,
     Verified,
 )
 from palisade.enforce.envoy.views import View, view
@@ -47,6 +48,8 @@ class Atoms(Context):
     def _found(self, source: Source | None) -> Bounds | None:
         """Whether the value is there."""
         match source:
+            case Unspelled():
+                return self._names(patterns.NOTHING)
             case Given() | Path() | Address() | Segment(0 | -1):
                 return ALWAYS
             case Missing():
@@ -62,13 +65,13 @@ class Atoms(Context):
             case Segment(index):
                 return self._path(paths.segment_exists(index))
             case Query(name) | Parameter(name):
-                return self._query(paths.parameter_exists(name))
+                return self._names(paths.parameter_exists(name))
         return None
 
     def _is_string(self, source: Source | None) -> Bounds | None:
         """Whether the value is there and a string."""
         match source:
-            case Given() | Path() | Identity() | Query() | Decoded() | Verified():
+            case Given() | Path() | Identity() | Query() | Decoded() | Verified() | Unspelled(True):
                 return NEVER
             case ClaimSource():
                 return exactly(claim_kind(source, "string"))
@@ -83,7 +86,7 @@ class Atoms(Context):
                 return exactly(claim_kind(source, kind)) if kind != "set" else NEVER
             case Given() | Identity():
                 return self._found(source) if kind == "object" else NEVER
-            case Path() | Query() | Decoded():
+            case Path() | Query() | Decoded() | Unspelled(True):
                 return self._found(source) if kind == "array" else NEVER
             case Verified():
                 return self._found(source) if kind == "boolean" else NEVER
@@ -121,6 +124,8 @@ class Atoms(Context):
                 return self._unless(found_one, unsaid, DIRTY)
             case Missing():
                 return NEVER
+            case Unspelled():
+                return self._names(patterns.NOTHING)
             case Given() | Identity() if not any(isinstance(value, dict) for value in values):
                 return NEVER
             case Query() if not any(isinstance(value, list) for value in values):

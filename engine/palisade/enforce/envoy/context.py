@@ -9,7 +9,7 @@ from palisade.enforce.envoy import hints, patterns
 from palisade.enforce.envoy.bounds import Bounds, Reason, exactly
 from palisade.enforce.envoy.claims import claim_defined
 from palisade.enforce.envoy.documents import UNREAD_BODY, Document, Field, field_of
-from palisade.enforce.envoy.paths import CLEAN_QUERY
+from palisade.enforce.envoy.paths import CLEAN_NAMES, CLEAN_QUERY
 from palisade.enforce.envoy.predicate import NO, YES, Predicate, Text, all_of, any_of, negate, text_check
 from palisade.enforce.envoy.sources import (
     HOST_TEXT,
@@ -32,6 +32,9 @@ from palisade.rego.records import record
 
 DIRTY_QUERY = negate(text_check(TARGET_TEXT, patterns.regex(CLEAN_QUERY)))
 """The query has escapes and the like, so that its values are not its text."""
+DIRTY_NAMES = negate(text_check(TARGET_TEXT, patterns.regex(CLEAN_NAMES)))
+"""A name in the query has escapes and the like, or one of its pairs may be left out."""
+ODD_NAMES = "the query has escapes or plus signs in the names of parameters, or semicolons"
 DIRTY = "the query has escapes, plus signs or semicolons"
 ESCAPED = "the path has escapes"
 
@@ -211,6 +214,10 @@ class Context:
     def _query(self, pattern: str) -> Bounds:
         """The target matches the pattern, one for clean queries."""
         return self._unless(self._target(pattern, path=False), DIRTY_QUERY, DIRTY)
+
+    def _names(self, pattern: str) -> Bounds:
+        """The target matches the pattern, one for clean queries that asks of the names alone."""
+        return self._unless(self._target(pattern, path=False), DIRTY_NAMES, ODD_NAMES)
 
     def _target(self, pattern: str, *, path: bool) -> Bounds:
         if len(pattern) > patterns.MAX_PATTERN:

@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from palisade.enforce.envoy.beside import allowed_by
 from palisade.enforce.envoy.token_calls import HEADERS, Tokens, place_of
 from palisade.enforce.envoy.tokens import Place
 from palisade.rego.partial import Outcome
-from palisade.rego.partial.formula import Formula
+from palisade.rego.partial.formula import Exists, Formula, nodes
 from palisade.rego.partial.rewriting import symbols
 from palisade.rego.partial.terms import Apply, Element, Input, Known, Symbol, subterms
 
@@ -111,10 +112,7 @@ def fields_of(outcome: Outcome, tokens: Tokens, most: int, before: Fields | None
     `before` is not looked for. With those of members there are `most`, or else these are left out."""
     conditions = (outcome.error, *(each.condition for each in outcome.cases))
     known = before.by_condition if before is not None else {}
-    asked = {
-        each: _fields_in(symbols(each)) if (found := known.get(each)) is None else found
-        for each in conditions
-    }
+    asked = {each: _fields_of(each) if (found := known.get(each)) is None else found for each in conditions}
     values = [
         each.value for each in outcome.cases if each.value is not None and type(each.value) is not Known
     ]
@@ -130,6 +128,20 @@ def fields_of(outcome: Outcome, tokens: Tokens, most: int, before: Fields | None
         frozenset(path for path in each if path[0] not in left_out) for each in (everything, plain)
     )
     return Fields(kept if len(kept) <= most else fewer, asked)
+
+
+def _fields_of(condition: Formula) -> tuple[frozenset[Field], frozenset[Field]]:
+    plain, of_members = _fields_in(symbols(condition))
+    return plain, of_members | frozenset(_allowed_in(condition))
+
+
+def _allowed_in(condition: Formula) -> Iterator[Field]:
+    """The fields beside which an object is asked to have others."""
+    for node in nodes(condition):
+        if isinstance(node.atom, Exists):
+            whole, allowed = field_of(node.atom.source), allowed_by(node.atom)
+            if whole is not None and allowed is not None:
+                yield from ((*whole, name) for name in allowed[0])
 
 
 def _fields_in(found: Iterable[Symbol]) -> tuple[frozenset[Field], frozenset[Field]]:

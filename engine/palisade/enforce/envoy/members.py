@@ -10,12 +10,13 @@ from dataclasses import replace
 from xds.type.matcher.v3.string_pb2 import StringMatcher
 
 from palisade.enforce.envoy import cel, hints, paths, patterns
+from palisade.enforce.envoy.beside import allowed_by, has_beside
 from palisade.enforce.envoy.bounds import ALWAYS, NEVER, Bounds, both, either, exactly
 from palisade.enforce.envoy.claims import claim_has, claim_has_matching, claim_kind
-from palisade.enforce.envoy.context import DIRTY, DIRTY_QUERY, Notes
+from palisade.enforce.envoy.context import Notes
 from palisade.enforce.envoy.documents import MEMBERS, Field
-from palisade.enforce.envoy.keyed import Keyed
 from palisade.enforce.envoy.predicate import NO, Predicate, all_of, any_of
+from palisade.enforce.envoy.queries import Queries
 from palisade.enforce.envoy.sources import (
     Address,
     ClaimSource,
@@ -23,11 +24,13 @@ from palisade.enforce.envoy.sources import (
     Identity,
     Missing,
     Parameter,
+    Parameters,
     Path,
     ProviderName,
     Query,
     Segment,
     TextSource,
+    Unspelled,
     Verified,
 )
 from palisade.enforce.envoy.strings import text_matcher
@@ -38,7 +41,7 @@ from palisade.rego.partial.terms import Apply, Element, Input, Known, Symbol, me
 from palisade.rego.values import unkey
 
 
-class Members(Keyed, ABC):
+class Members(Queries, ABC):
     """Lowers conditions that hold for some member of a collection."""
 
     def __init__(
@@ -69,11 +72,19 @@ class Members(Keyed, ABC):
                 return self._claim_has(claim, atom, element)
             case Path():
                 return self._some_segment(body, element) or self._segments_one_by_one(atom)
+            case Unspelled(True):
+                return self._names(patterns.NOTHING)
             case Query(name):
-                values = _strings_of(body, element)
-                if values is not None:
-                    return self._some_parameter(name, values)
-            case TextSource() | Missing() | Segment() | ProviderName() | Address() | Parameter() | Verified():
+                found = self._some_value(name, atom)
+                if found is not None:
+                    return found
+            case Parameters():
+                found = self._some_parameter(atom)
+                if found is not None:
+                    return found
+            case Parameter() | Unspelled(False) | Verified():
+                return NEVER
+            case TextSource() | Missing() | Segment() | ProviderName() | Address():
                 return NEVER  # a string has no members, and no boolean
             case Identity() if not self._providers:
                 return NEVER
@@ -101,12 +112,6 @@ class Members(Keyed, ABC):
             return None
         return self._path(paths.some_segment_is(chosen)) if chosen else NEVER
 
-    def _some_parameter(self, name: str, values: list[str]) -> Bounds:
-        chosen = [value for value in values if paths.is_plain_parameter(value)]
-        found = self._query(paths.some_parameter_is(name, chosen)) if chosen else NEVER
-        unsaid = DIRTY_QUERY if len(chosen) < len(values) else NO
-        return self._unless(found, unsaid, DIRTY)
-
     def _some_piece(self, text: Symbol, mark: str, body: Formula, element: Element) -> Bounds | None:
         """Some piece of a split text equals another text of the request: both stand between two marks."""
         if not isinstance(body.atom, Same):
@@ -128,7 +133,17 @@ class Members(Keyed, ABC):
         return self._unless(exactly(test), any_of((whole.unsure, piece.unsure)), whole.when or piece.when)
 
     def _claim_has(self, claim: ClaimSource, atom: Exists, element: Element) -> Bounds:
-        """Some member of a claim: of an array exactly, of an object only the engine can tell."""
+        """Some member of a claim: of an array exactly, of an object only the engine can tell, but for those
+        that have any member, or one beside those that are named."""
+        allowed = allowed_by(atom)
+        if allowed is not None and self._laid_down(claim, allowed[0]):
+            beside = has_beside(claim, allowed[0])
+            if not allowed[1]:
+                return exactly(beside)
+            other = all_of((self._kind(claim, "object"), beside))
+            return self._unless_possibly(
+                self._array_has(claim, atom, element), other, f"{atom.source} has other keys"
+            )
         found = self._array_has(claim, atom, element)
         keyed = self._kind(claim, "object")
         when = f"{atom.source} is an object"
@@ -137,6 +152,10 @@ class Members(Keyed, ABC):
             self._unless(found, keyed, when)
             return found
         return self._unless_possibly(found, keyed, when)
+
+    def _laid_down(self, claim: ClaimSource, keys: Iterable[str]) -> bool:
+        """Whether it is known which of these keys it has."""
+        return not isinstance(claim, FieldSource) or all((*claim.path, key) in self._fields for key in keys)
 
     def _kind(self, claim: ClaimSource, kind: str) -> Predicate:
         found = self._members.get((claim, kind))

@@ -8,6 +8,7 @@ A query is clean where each pair is its own decoded form. What is said here hold
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from xds.type.matcher.v3.string_pb2 import StringMatcher
 
@@ -24,6 +25,11 @@ UNBROKEN_PATH = r"(?s)(?:[^%#]|%[0-9A-Fa-f]{2})*(?:#.*)?"
 
 CLEAN_QUERY = r"(?s)[^?]*(?:\?[!-\"$&-*,-:<-~]*)?"
 """A target whose query has no escape, no plus sign and no semicolon."""
+
+_OF_NAME, _OF_VALUE = r"[!-\"$'-*,-:<>-~]", r"(?:[!-\"$'-:<-~]|%[0-9A-Fa-f]{2})"
+_NAMED = f"{_OF_NAME}*(?:={_OF_VALUE}*)?"
+CLEAN_NAMES = rf"(?s)[^?]*(?:\?{_NAMED}(?:&{_NAMED})*)?"
+"""A target whose query has no semicolon and no broken escape, and whose names have no escape or plus sign."""
 
 FURTHEST = 200
 """Segments of a path, pieces of a text and characters further on are not counted off in an expression."""
@@ -144,11 +150,6 @@ def parameter_exists(name: str) -> str:
     return f"{_QUERY}(?:[^&]*&)*{quote(name)}(?:=[^&]*)?(?:&.*)?"
 
 
-def some_parameter_is(name: str, values: Iterable[str]) -> str:
-    """Some pair of the name has one of the values."""
-    return f"{_QUERY}(?:[^&]*&)*{_pair(name, values)}(?:&.*)?"
-
-
 def first_parameter_is(name: str, values: Iterable[str]) -> str:
     """The first pair of the name has one of the values."""
     return f"{_QUERY}(?:{_other(name)}&)*{_pair(name, values)}(?:&.*)?"
@@ -174,9 +175,45 @@ def bare_parameter(name: str) -> str:
     return f"{_QUERY}(?:[^&]*&)*{quote(name)}(?:&.*)?"
 
 
-def is_plain_parameter(text: str) -> bool:
-    """Whether a clean query can spell the text, then as it is."""
-    return text.isascii() and text.isprintable() and not set(text) & set(' "%&+;#<>')
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """Pairs of a query: those of which `name` matches the name, or that have an empty one where that is
+    `nameless`; and of these, where `value` is a pattern, those of which it matches the value.
+
+    No pattern matches the empty text. `valueless` tells whether those with an empty value are among them.
+    """
+
+    name: str = "[^&=]+"
+    nameless: bool = False
+    value: str = ""
+    valueless: bool = False
+
+    @property
+    def one(self) -> str:
+        """A pattern of one such pair."""
+        named = f"(?:{self.name}){'?' if self.nameless else ''}"
+        if not self.value and not self.valueless:
+            bare = f"(?:{self.name})"
+            return f"(?:{bare}|{named}=[^&]*)"
+        found = [f"{named}=(?:{self.value})"] if self.value else []
+        return f"(?:{'|'.join([*found, f'{named}=', f'(?:{self.name})'] if self.valueless else found)})"
+
+    def at_least(self, count: int) -> str:
+        """The query has so many of them, one at least."""
+        return f"{_QUERY}(?:[^&]*&)*{self.one}(?:&(?:[^&]*&)*{self.one}){{{count - 1}}}(?:&.*)?"
+
+    @property
+    def all(self) -> str:
+        """The query has no others. It may have none at all."""
+        return rf"(?s)[^?]*(?:\?{self.one}?(?:&{self.one}?)*)?"
+
+
+ALL_PAIRS = Pairs(nameless=True)
+
+
+def is_plain_parameter(text: str, *, name: bool = False) -> bool:
+    """Whether a clean query can spell the text as a value, or as a `name`, then as it is."""
+    return text.isascii() and text.isprintable() and not set(text) & set(" %&+;#=" if name else " %&+;#")
 
 
 def _pair(name: str, values: Iterable[str]) -> str:

@@ -97,6 +97,11 @@ class FieldSource(ClaimSource):
         return cel.metadata(BODY_METADATA, FIELDS, f"v{field_name(self.path)}")
 
     @property
+    def kind(self) -> Expr:
+        """What kind of value it is, as a text; `missing` where it is not there."""
+        return cel.metadata(BODY_METADATA, FIELDS, f"k{field_name(self.path)}")
+
+    @property
     def size(self) -> Expr:
         """How many members or characters it has, as a number with a point; an error for what has none."""
         return cel.metadata(BODY_METADATA, FIELDS, f"n{field_name(self.path)}")
@@ -187,6 +192,13 @@ class Query:
 
 
 @record()
+class Unspelled:
+    """`input.parsed_query` at a name that no plain query spells: all values, an array, or the first."""
+
+    array: bool
+
+
+@record()
 class Parameter:
     """`input.parsed_query` at a name, the first value."""
 
@@ -201,6 +213,11 @@ class Address:
 @record()
 class Given:
     """An object that every request has, such as `input.attributes.request`."""
+
+
+@record()
+class Parameters(Given):
+    """`input.parsed_query`: the values of each parameter, by its name."""
 
 
 @record()
@@ -231,6 +248,7 @@ Source: TypeAlias = (
     | Segment
     | Query
     | Parameter
+    | Unspelled
     | Address
     | Given
     | Missing

@@ -23,12 +23,14 @@ from palisade.enforce.envoy.sources import (
     Identity,
     Missing,
     Parameter,
+    Parameters,
     Path,
     ProviderName,
     Query,
     Segment,
     Source,
     TextSource,
+    Unspelled,
     header_text,
 )
 from palisade.rego.partial.terms import Apply, Element, Input, Known, Unknown
@@ -118,11 +120,11 @@ def _path(parts: tuple[object, ...]) -> Source | None:
 def _query(parts: tuple[object, ...]) -> Source | None:
     match parts:
         case ():
-            return Given()
-        case (str(name),) if is_plain_parameter(name) and "=" not in name and name:
-            return Query(name)
-        case (str(name), 0) if is_plain_parameter(name) and "=" not in name and name:
-            return Parameter(name)
+            return Parameters()
+        case (str(name),) if name:
+            return Query(name) if is_plain_parameter(name, name=True) else Unspelled(array=True)
+        case (str(name), 0) if name:
+            return Parameter(name) if is_plain_parameter(name, name=True) else Unspelled(array=False)
         case (str(), str() | None | float()) | (str(), int() | str(), _, *_):
             return Missing()
     return None

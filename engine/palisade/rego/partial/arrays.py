@@ -11,7 +11,19 @@ from typing import TYPE_CHECKING
 from palisade.rego.builtins import BUILTINS
 from palisade.rego.partial.construct import parts_of
 from palisade.rego.partial.formula import FALSE, TRUE, Formula, Test
-from palisade.rego.partial.terms import Apply, ArrayOf, Element, Gathered, Input, Known, Part, Symbol, Unknown
+from palisade.rego.partial.terms import (
+    Apply,
+    ArrayOf,
+    Element,
+    Gathered,
+    Input,
+    Known,
+    ObjectOf,
+    Part,
+    Symbol,
+    Unknown,
+)
+from palisade.rego.values import Set, unkey
 
 if TYPE_CHECKING:
     from palisade.rego.partial.members import Members
@@ -75,11 +87,23 @@ def _is_listed(run: Members, whole: Symbol) -> Formula:
 
 
 def keys(run: Members, args: Sequence[Symbol]) -> _Cases | None:
-    """`object.keys(xs)`"""
+    """`object.keys(xs)`: a set of the keys that a loop comes by."""
     (whole,) = args
+    if isinstance(whole, ObjectOf):
+        return [(TRUE, Known(Set.of(unkey(form) for form, _ in whole.items)))]
     if not isinstance(whole, _TERMS):
         return None
-    return [(run.is_kind(whole, "object"), Apply("object.keys", (whole,)))]
+    loop = run.new_loop()
+    names = Part(TRUE, ((whole, loop),), Element(whole, loop, of_keys=True))
+    return [(run.is_kind(whole, "object"), Gathered("set", (names,)))]
+
+
+def _keys_of(symbol: Symbol) -> Symbol | None:
+    """The object of which a set is all of the keys; None for other sets."""
+    match symbol:
+        case Gathered("set", (Part(condition, ((source, loop),), item),)) if condition is TRUE:
+            return source if item == Element(source, loop, of_keys=True) else None
+    return None
 
 
 def count(run: Members, args: Sequence[Symbol]) -> _Cases | None:
@@ -87,8 +111,9 @@ def count(run: Members, args: Sequence[Symbol]) -> _Cases | None:
     whatever is in it."""
     match args[0]:
         case Gathered():
-            return [(TRUE, Apply("count", tuple(args)))]
-        case Apply("array.reverse" | "sort" | "object.keys", (whole,)):
+            # An object has as many members as keys.
+            return [(TRUE, Apply("count", (_keys_of(args[0]) or args[0],)))]
+        case Apply("array.reverse" | "sort", (whole,)):
             return [(TRUE, Apply("count", (whole,)))]
     return None
 

@@ -77,6 +77,8 @@ class Conditions:
             if isinstance(one, Gathered):
                 if other == Known(Set() if one.kind == "set" else []):
                     return self.builder.negate(self.nonempty(one))
+                if isinstance(other, Known) and one.kind == "set":
+                    return self._equal_set(one, other.value)
                 raise Unsupported("compares a collection whose members depend on the request")
             counted = isinstance(one, Apply) and one.name == "count" and one.args[0]
             if isinstance(counted, Gathered) and other == Known(0):
@@ -88,6 +90,19 @@ class Conditions:
         if isinstance(b, Known):
             return self.builder.is_in(_as_term(a), (b.form,))
         return self.builder.atom(Same(_as_term(a), b))
+
+    def _equal_set(self, collection: Gathered, wanted: Value) -> Formula:
+        """The set has the wanted members, and no others."""
+        if not isinstance(wanted, Set):
+            return FALSE
+        members = list(wanted)
+        negate = self.builder.negate
+        others = [
+            self.some(part, negate(self.is_one_of(part.item, members)))
+            for part in map(self.fresh, collection.parts)
+        ]
+        missing = [negate(self.has(collection, Known(each))) for each in members]
+        return negate(self.builder.any((*others, *missing)))
 
     def _equal_composite(self, a: Symbol, b: Symbol) -> Formula:
         if isinstance(a, ArrayOf):

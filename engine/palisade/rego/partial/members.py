@@ -55,10 +55,6 @@ class Members(Conditions):
                 return [(part, self._nowhere()) for part, _ in self.members(whole)]
             case Apply("array.slice", (whole, start, end)) if isinstance(whole, Input | Element | Apply):
                 return self._cut(self.members(whole), start, end)
-            case Apply("object.keys", (whole,)) if isinstance(whole, Input | Element | Apply):
-                loop = self.new_loop()
-                name = Element(whole, loop, of_keys=True)
-                return [(Part(TRUE, ((whole, loop),), name), name)]
         loop = self.new_loop()
         return [(Part(TRUE, ((source, loop),), Element(source, loop)), Element(source, loop, of_keys=True))]
 
@@ -112,8 +108,6 @@ class Members(Conditions):
                 return TRUE if has == kind else FALSE
             case Apply("array.concat" | "array.reverse" | "array.slice" | "sort"):
                 return TRUE if kind == "array" else FALSE
-            case Apply("object.keys"):
-                return TRUE if kind == "set" else FALSE
             case Input() | Element() | Apply():
                 return self.builder.atom(IsKind(symbol, kind))
             case Unknown():

@@ -203,6 +203,8 @@ class _Requests:
     def _queries(self) -> SearchStrategy[str]:
         places = self._vocabulary.below("parsed_query")
         names = list(dict.fromkeys(str(place[0]) for place in places if place))
+        if () in places:  # all parameters are asked about
+            names += [*self.words[:6], "a", "b"]
         values = [
             str(value)
             for found in places.values()
@@ -214,9 +216,14 @@ class _Requests:
             [*names, *(variant for each in names for variant in (each.upper(), each + "x", each[:-1]))]
         )
         forms = ("{}={}", "{}={}", "{}={}", "{}", "{}=", "{}={}%zz", "{}=%61{}", "{}={};b=1", "{}=a+{}")
-        escaped = value.map(lambda text: quote(text, safe=_PLAIN + "/?%"))
+        escaped = st.builds(
+            lambda text, bare: quote(text, safe=_PLAIN + "/?%" + bare), value, st.sampled_from(("", '<>"|'))
+        )
         pair = st.builds(
-            lambda form, key, text: form.format(key, text), st.sampled_from(forms), name, escaped
+            lambda form, key, text: form.format(quote(key, safe=_PLAIN + "/?%<"), text),
+            st.sampled_from(forms),
+            name,
+            escaped,
         )
         pairs = st.lists(pair, min_size=1, max_size=3).map(lambda found: "?" + "&".join(found))
         odd = st.sampled_from(("", "?", "??", "?&&", "?a=/b", "?%zz", "#a"))

@@ -218,6 +218,11 @@ def _compared(formula: Formula, patterns: dict[str, None]) -> Iterator[tuple[Pla
     """The places that a formula reads, and the constants that each is compared with."""
     for node in nodes(formula):
         match node.atom:
+            case In(Element(source, _, True, ()), values):
+                # Keys that are allowed, or looked for: beside them others are drawn.
+                whole = place_of(source)
+                keys = [each for each in map(unkey, values) if isinstance(each, str)]
+                yield from (((*whole, each), []) for each in keys if whole)
             case In(term, values):
                 yield from _at(term, [unkey(each) for each in values])
             case Test(term):

@@ -1,0 +1,43 @@
+"""Conditions on all parameters, claims, headers, cookies or pieces at once, drawn by Hypothesis."""
+
+from __future__ import annotations
+
+from drawn_requests import WORDS
+from hypothesis import strategies as st
+
+_OBJECTS = ("claims", "claims.org", "claims.org.plan", "input.parsed_query", "http.headers", "claims.roles")
+_NAMES = ("role", "x", "id", "tags", "plan", "x-user", "x-none", "a", "", "alice", "ü", "a b", "=")
+_VALUES = (*WORDS[:3], "", "1", "ü", "<", "/public")
+
+
+@st.composite
+def collection_atoms(draw: st.DrawFn, n: int) -> str:
+    """A condition; `n` numbers its variables."""
+    xs = draw(st.sampled_from(_OBJECTS))
+    one, other, third = (draw(st.sampled_from(_NAMES)) for _ in range(3))
+    value = draw(st.sampled_from(_VALUES))
+    names = f'{{"{one}", "{other}", "{third}"}}'
+    test = draw(st.sampled_from(("startswith", "endswith", "contains")))
+    return draw(
+        st.sampled_from(
+            (
+                f"object.keys({xs}) - {names} == set()",
+                f"count(object.keys({xs}) - {names}) > 0",
+                f"object.keys({xs}) & {names} == set()",
+                f"object.keys({xs}) == {names}",
+                f'"{one}" in object.keys({xs})',
+                f"every k{n}, _ in {xs} {{ k{n} in {names} }}",
+                f"some k{n}, _ in {xs}; k{n} in {names}",
+                f'some k{n}, v{n} in {xs}; k{n} == "{one}"; v{n} == "{value}"',
+                f"some k{n}; {xs}[k{n}]; not k{n} in {names}",
+                f'some k{n}, _ in {xs}; {test}(k{n}, "{one}")',
+                f"count({xs}) {draw(st.sampled_from(('==', '>', '<=')))} {n % 3}",
+                f'count(input.parsed_query["{one}"]) > {n % 3}',
+                f"{xs} == {{}}",
+                f'some v{n} in input.parsed_query.role; {test}(v{n}, "{value}")',
+                f'input.parsed_query["{one}"][_] == "{value}"',
+                f'input.parsed_query[_][_] == "{value}"',
+                f'some k{n}, vs{n} in input.parsed_query; {test}(k{n}, "{one}"); vs{n}[_] == "{value}"',
+            )
+        )
+    )
