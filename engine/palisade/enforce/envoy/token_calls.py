@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -22,6 +23,11 @@ from palisade.rego.partial.terms import Apply, Input, Known, Symbol, subterms
 DECODE = "io.jwt.decode"
 HEADERS = ("attributes", "request", "http", "headers")
 _BEARER = "Bearer "
+_PREFIX = re.compile(r"[A-Za-z0-9_-]+[ :=][A-Za-z0-9_:= -]*")
+"""What cannot stand in a token: with that in it a prefix is there once, and once only."""
+_TAKING_AWAY = re.compile(r"(?P<fold>\(\?i\))?\^?(?P<scheme>[Bb]earer)(?: |\\s| \+|\\s\+)")
+_FINDING = re.compile(rf"{_TAKING_AWAY.pattern}\((?:\.\+|\.\*|\\S\+|\\S\*|\[\^ \]\+)\)\$?")
+"""Regular expressions that find the whole token behind its scheme: all that follows, or all but space."""
 _CONSTRAINTS = frozenset(("cert", "secret", "alg", "iss", "aud"))
 
 
@@ -47,17 +53,51 @@ def part_of(term: Symbol) -> Part | None:
 def place_of(term: Symbol) -> Place | None:
     """Where the encoded token stands that a policy hands to a builtin."""
     match term:
-        case Apply(".", (Apply("split", (whole, Known(" " | "Bearer "))), Known(1))):
+        case Apply(".", (Apply("split", (whole, Known(" "))), Known(1))):
             return _header(whole, _BEARER)
         case Apply("substring", (whole, Known(7), Known(int(length)))) if length < 0:
             return _header(whole, _BEARER)
-        case Apply("trim_prefix", (whole, Known("Bearer "))):
-            return _header(whole, _BEARER)
-        case Apply("replace", (whole, Known("Bearer "), Known(""))):
-            return _header(whole, _BEARER)
+        case Apply("substring", (whole, Known(7), Apply("minus", (Apply("count", (all_,)), Known(7))))):
+            return _header(whole, _BEARER) if all_ == whole else None
+        case (
+            Apply(".", (Apply("split", (whole, Known(str(prefix)))), Known(1)))
+            | Apply("trim_prefix", (whole, Known(str(prefix))))
+            | Apply("replace", (whole, Known(str(prefix)), Known("")))
+        ):
+            return _header(whole, prefix) if _PREFIX.fullmatch(prefix) else None
+        case Apply("trim_space", (Apply("trim_prefix", (whole, Known("Bearer" | "bearer" as scheme))),)):
+            return _header(whole, f"{scheme} ")
+        case Apply("trim_space", (inner,)) | Apply("trim", (inner, Known(" "))):
+            return place_of(inner)
         case Input():
             return _header(term, "")
-    return None
+    return _by_pattern(term)
+
+
+def _by_pattern(term: Symbol) -> Place | None:
+    """The same, where a regular expression finds the token or takes away what stands before it."""
+    match term:
+        case Apply(
+            ".",
+            (
+                Apply(
+                    ".",
+                    (
+                        Apply(
+                            "regex.find_all_string_submatch_n", (Known(str(pattern)), whole, Known(int(n)))
+                        ),
+                        Known(0),
+                    ),
+                ),
+                Known(1),
+            ),
+        ) if n != 0:
+            found = _FINDING.fullmatch(pattern)
+        case Apply("regex.replace", (whole, Known(str(pattern)), Known(""))):
+            found = _TAKING_AWAY.fullmatch(pattern)
+        case _:
+            return None
+    return None if found is None else _header(whole, _BEARER if found["fold"] else f"{found['scheme']} ")
 
 
 def _header(term: Symbol, prefix: str) -> Place | None:
