@@ -50,7 +50,7 @@ def rule_of(written: str) -> str:
 
 
 def promises() -> Iterator[tuple[str, str]]:
-    for written, instead, where in ROW.findall(PAGE):
+    for written, instead, where in ROW.findall(PAGE.replace(r"\|", "|")):
         yield written, where or "engine"
         if instead:
             yield instead, "nearly"

@@ -14,7 +14,9 @@ from palisade.enforce.envoy import (
     atoms,
     bodies,
     bounds,
+    calculation,
     cases,
+    cel,
     compile,
     context,
     decision,
@@ -22,6 +24,7 @@ from palisade.enforce.envoy import (
     lower,
     members,
     mentions,
+    ordered,
     paths,
     patterns,
     predicate,
@@ -96,6 +99,16 @@ def one_of_two_joined(monkeypatch: pytest.MonkeyPatch) -> None:
         return own(self, source.args[0] if getattr(source, "name", "") == "array.concat" else source)
 
     monkeypatch.setattr(partial_members.Members, "members", first)
+
+
+def fractions_taken_for_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calculation, "whole", lambda expr: cel.truth())
+
+
+def types_in_another_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Texts come before numbers."""
+    kinds = ("null", "boolean", "string", "number", "array", "object")
+    monkeypatch.setattr(ordered, "KINDS", kinds)
 
 
 def part_of_an_escape(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -65,6 +65,16 @@ MUTATIONS = (
         'allow if { "a" in claims.groups; claims.sub == "x" }',
     ),
     Mutation(
+        "fractions taken for whole",
+        faults.fractions_taken_for_whole,
+        "allow if claims.tier % 2 == 0",
+    ),
+    Mutation(
+        "types in another order",
+        faults.types_in_another_order,
+        "allow if claims.tier > claims.level",
+    ),
+    Mutation(
         "part of an escape for a character",
         faults.part_of_an_escape,
         'allow if contains(input.parsed_path[0], "3")',

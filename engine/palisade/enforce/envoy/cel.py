@@ -41,8 +41,12 @@ def integer(value: int) -> Expr:
     return Expr(const_expr=Constant(int64_value=value))
 
 
-def double(value: int) -> Expr:
+def double(value: float) -> Expr:
     return Expr(const_expr=Constant(double_value=value))
+
+
+def truth() -> Expr:
+    return Expr(const_expr=Constant(bool_value=True))
 
 
 def constant(value: Value) -> Expr | None:
@@ -94,6 +98,11 @@ def first_of(operand: Expr, *keys: str) -> Expr:
     for key in reversed(others):
         found = call("_?_:_", has(operand, key), field(operand, key), found)
     return found
+
+
+def choice(condition: Expr, first: Expr, second: Expr) -> Expr:
+    """The first where the condition holds, else the second."""
+    return call("_?_:_", condition, first, second)
 
 
 def equal(left: Expr, right: Expr) -> Expr:

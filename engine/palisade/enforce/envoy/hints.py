@@ -207,6 +207,10 @@ _DOUBTS = (
         "requests with a token behind `Bearer ` that is signed as it must be, or with none, are decided "
         "natively: only forged and foreign tokens cost a call",
     ),
+    (
+        "so near to each other",
+        "whole numbers, and others that are not on the very limit, are decided natively",
+    ),
     ("no address of IPv4", "clients with IPv4 are decided natively"),
     ("running second", "times in whole seconds, as issuers write them, are decided natively"),
     (

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from palisade.enforce.envoy import cel
 from palisade.enforce.envoy.bounds import NEVER, Bounds, either, exactly
-from palisade.enforce.envoy.measures import Measures
+from palisade.enforce.envoy.numbers import Numbers
 from palisade.enforce.envoy.predicate import any_of
 from palisade.enforce.envoy.sources import ClaimSource, FieldSource, Identity, Missing
 from palisade.enforce.envoy.views import View
@@ -18,7 +18,7 @@ NOWHERE = View(cel.text(""))
 """In the place of a claim that no request has, as there is no token."""
 
 
-class Keyed(Measures):
+class Keyed(Numbers):
     """Lowers what is asked of a claim that is looked up by a text of the request.
 
     Such a text is a key of objects alone: of an array Rego finds nothing at it, and CEL ends in an error.

@@ -1,0 +1,381 @@
+"""Atoms on numbers that a policy calculates: `claims.limit * 2 >= 10`, `sum(input.parsed_body.n) <= 100`.
+
+They are CEL on the metadata. Where doubles are not surely Rego's numbers the engine is asked: `calculation`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from fractions import Fraction
+
+from cel.expr.syntax_pb2 import Expr
+
+from palisade.enforce.envoy import calculation, cel
+from palisade.enforce.envoy.bounds import ALWAYS, NEVER, Bounds, both, either, exactly
+from palisade.enforce.envoy.calculation import Number
+from palisade.enforce.envoy.claims import claim_kind
+from palisade.enforce.envoy.documents import MEMBERS
+from palisade.enforce.envoy.ordered import KINDS, Ordered
+from palisade.enforce.envoy.orders import ORDER
+from palisade.enforce.envoy.predicate import Predicate, all_of, any_of, negate
+from palisade.enforce.envoy.sources import ClaimSource, FieldSource
+from palisade.enforce.envoy.times import moment_of
+from palisade.rego.builtins import BUILTINS
+from palisade.rego.partial.formula import Defined, Formula, Same
+from palisade.rego.partial.terms import (
+    Apply,
+    ArrayOf,
+    Gathered,
+    Input,
+    Known,
+    Part,
+    Symbol,
+    filled,
+    member_of,
+    subterms,
+)
+from palisade.rego.values import Set
+
+_CALCULATES = frozenset(("plus", "minus", "mul", "div", "rem", "abs", "round", "ceil", "floor", "sum"))
+_LARGEST = {0: 2.0**41, 1: 2.0**41, 2: 2.0**20, 3: 2.0**13}
+"""How large the numbers of the request may be, by how many of them are multiplied."""
+_LARGEST_ADDED = 2.0**33
+"""How large, at most, those of arrays may be."""
+_MOST = 2.0**31
+"""No value of a request has so many members, or characters."""
+NEAR = "the numbers are large, or so near to each other that rounding tells"
+
+
+@dataclass
+class _Operands:
+    """The numbers of the request that are calculated with.
+
+    `there` holds only where all of them are numbers, `perhaps` wherever they may be. `bounded` says that none
+    is larger than was reckoned with, `whole` of each, by its number, that it is whole.
+    """
+
+    largest: float
+    there: list[Predicate] = field(default_factory=list)
+    perhaps: list[Predicate] = field(default_factory=list)
+    bounded: list[Expr] = field(default_factory=list)
+    whole: list[Expr] = field(default_factory=list)
+    known: dict[Symbol, Number] = field(default_factory=dict)
+
+    def add(self, there: Predicate, perhaps: Predicate) -> None:
+        self.there.append(there)
+        self.perhaps.append(perhaps)
+
+    def number(self, expr: Expr, *, given: Callable[[Expr], Expr] = lambda each: each) -> Number:
+        """One more operand. `given` makes what is said of it that only where it counts."""
+        self.bounded.append(given(calculation.within(expr, self.largest)))
+        self.whole.append(given(calculation.whole(expr)))
+        wants = frozenset((len(self.whole) - 1,))
+        off = self.largest * 2.0**-52
+        return Number(expr, self.largest, off, Fraction(1), wants, plain=True)
+
+
+class Numbers(Ordered):
+    """Lowers comparisons of what is calculated."""
+
+    def _takes(self, term: Apply) -> Bounds:
+        return (self._has_value(term) if _is_calculated(term) else None) or super()._takes(term)
+
+    def _call_is(self, term: Apply, values: Sequence[object]) -> Bounds:
+        if _is_calculated(term) and not any(isinstance(each, list | dict | Set) for each in values):
+            numbers = [each for each in values if type(each) in (int, float, Decimal)]
+            found = [self._calculated_compared("eq", term, Known(each)) for each in numbers]
+            if None not in found:
+                return either(each for each in found if each)
+        return super()._call_is(term, values)
+
+    def _same(self, atom: Same) -> Bounds:
+        found = None
+        if any(_is_calculated(each) or _is_count(each) for each in (atom.left, atom.right)):
+            found = self._calculated_compared("eq", atom.left, atom.right)
+        return found or super()._same(atom)
+
+    def _compared(self, term: Apply) -> Bounds:
+        left, right = term.args
+        found: Bounds | None = None
+        known = isinstance(left, Known) or isinstance(right, Known)
+        if any(_is_calculated(each) or (_is_count(each) and not known) for each in term.args):
+            found = self._calculated_compared(term.name, left, right)
+        return found or super()._compared(term)
+
+    # What is calculated ---------------------------------------------------------------------------------
+
+    def _has_value(self, term: Symbol) -> Bounds | None:
+        """Whether what is calculated has a value: all that it is made of are numbers."""
+        if isinstance(term, Known):
+            return ALWAYS
+        gathered = _gathered_in(term)
+        if gathered is not None:
+            return self._by_kind(gathered, lambda given: self._has_value(_put(term, gathered, given)))
+        operands = _Operands(_LARGEST[1])
+        if self._value(term, operands) is None:
+            return None
+        return self._unless_near(Bounds(all_of(operands.there), all_of(operands.perhaps)))
+
+    def _calculated_compared(self, name: str, left: Symbol, right: Symbol) -> Bounds | None:
+        """The comparison of two numbers, `eq` too. None where one is none that is calculated here."""
+        if isinstance(left, Known) and isinstance(right, Known):
+            same = BUILTINS["equal" if name == "eq" else name].function(left.value, right.value)
+            return ALWAYS if same is True else NEVER
+        gathered = _gathered_in(left) or _gathered_in(right)
+        if gathered is not None:
+            return self._by_kind(
+                gathered,
+                lambda given: self._calculated_compared(
+                    name, _put(left, gathered, given), _put(right, gathered, given)
+                ),
+            )
+        largest = _LARGEST.get(max(_degree(left), _degree(right)))
+        if largest is None:
+            return None
+        operands = _Operands(min(largest, _LARGEST_ADDED) if _adds(left) or _adds(right) else largest)
+        one, other = self._value(left, operands), self._value(right, operands)
+        if one is None or other is None:
+            return None
+        there, perhaps = all_of(operands.there), all_of(operands.perhaps)
+        same = calculation.exactly(name, one, other)
+        if same is not None and not operands.bounded and there == perhaps:
+            found = exactly(all_of((there, cel.check(same))))
+        else:
+            holds, fails = (
+                self._surely(each, one, other, operands) for each in (name, calculation.opposite(name))
+            )
+            possibly = all_of((perhaps, negate(all_of((there, fails)))))
+            found = Bounds(all_of((there, holds)), possibly)
+        return self._unless_near(either((found, *self._of_other_kinds(name, left, right))))
+
+    def _by_kind(self, gathered: Apply, compared: Callable[[Symbol], Bounds | None]) -> Bounds | None:
+        """What is asked of a sum over a collection that only an array is looked at of: of what has no members
+        it is nought."""
+        part = _one_part(gathered)
+        claim = None if part is None else self._source(part.over[0][0])
+        if part is None or not isinstance(claim, ClaimSource):
+            return None
+        summed = compared(Apply("sum", (ArrayOf((gathered,)),)))
+        nought = compared(Known(0))
+        if summed is None or nought is None:
+            return None
+        array, keyed = claim_kind(claim, "array"), claim_kind(claim, "object")
+        found = either(
+            (both((exactly(array), summed)), both((exactly(negate(any_of((array, keyed)))), nought)))
+        )
+        return self._unless(found, keyed, f"{part.over[0][0]} is an object")
+
+    def _unless_near(self, found: Bounds) -> Bounds:
+        if not found.exact:
+            self._unless(found, found.possibly, NEAR)  # said of it, which is done already
+        return found
+
+    def _surely(self, name: str, left: Number, right: Number, operands: _Operands) -> Predicate:
+        """The comparison of two numbers, where doubles tell."""
+        ways: list[Predicate] = []
+        same = calculation.exactly(name, left, right)
+        if same is not None:
+            whole = [operands.whole[at] for at in sorted(left.wants | right.wants)]
+            ways.append(cel.check(cel.conjunction(*operands.bounded, *whole, same)))
+        apart = calculation.clearly(name, left, right)
+        if apart is not None:
+            ways.append(cel.check(cel.conjunction(*operands.bounded, apart)))
+        return any_of(ways)
+
+    def _of_other_kinds(self, name: str, left: Symbol, right: Symbol) -> Iterator[Bounds]:
+        """Comparisons by order of what is calculated with a claim that is no number."""
+        for side, calculated, less in ((left, right, "lt"), (right, left, "gt")):
+            claim = self._source(side)
+            there = self._has_value(calculated)
+            if name in ORDER and isinstance(claim, ClaimSource) and there is not None:
+                kinds = KINDS[:2] if name.startswith(less) else KINDS[3:]
+                yield both((there, exactly(any_of(claim_kind(claim, kind) for kind in kinds))))
+
+    def _value(self, term: Symbol, operands: _Operands) -> Number | None:
+        """The number that a term is; None for what is not calculated of numbers of the request."""
+        if isinstance(term, Known):
+            return calculation.constant(term.value)
+        known = operands.known.get(term)
+        if known is None:
+            known = self._value_made(term, operands)
+            if known is not None:
+                operands.known[term] = known
+        return known
+
+    def _value_made(self, term: Symbol, operands: _Operands) -> Number | None:
+        source = self._source(term)
+        if isinstance(source, ClaimSource):
+            number = claim_kind(source, "number")
+            operands.add(number, number)
+            return operands.number(source.expr)
+        match term:
+            case Apply("plus" | "minus" as name, (left, right)):
+                one, other = self._value(left, operands), self._value(right, operands)
+                return None if one is None or other is None else one.plus(other, 1 if name == "plus" else -1)
+            case Apply("mul", (left, right)):
+                one, other = self._value(left, operands), self._value(right, operands)
+                return None if one is None or other is None else one.by(other)
+            case Apply("div", (left, Known(int() | float() as divisor))) if (
+                divisor and type(divisor) is not bool
+            ):
+                one = self._value(left, operands)
+                return None if one is None else one.over(Fraction(divisor))
+            case Apply("abs", (inner,)):
+                one = self._value(inner, operands)
+                return None if one is None else one.absolute()
+            case Apply("round" | "ceil" | "floor" as name, (inner,)):
+                one = self._value(inner, operands)
+                return None if one is None else one.rounded(name)
+            case Apply("rem", (inner, Known(int(by)))) if (
+                by and type(by) is int and abs(by) < calculation.EXACT
+            ):
+                return self._remainder(inner, by, operands)
+            case Apply("count", (inner,)):
+                return self._counted(inner, operands)
+            case Apply("sum", (ArrayOf((Apply() as gathered,)),)) if (
+                part := _one_part(gathered)
+            ) is not None:
+                ((whole, loop),) = part.over
+                return self._sum(whole, lambda at, place: filled(part.item, loop, place, Known(at)), operands)
+            case Apply("sum", (Input() | Apply() as whole,)):
+                return self._sum(whole, None, operands)
+        return None
+
+    def _remainder(self, inner: Symbol, by: int, operands: _Operands) -> Number | None:
+        """What is left of a whole number; of another nothing is, and the call undefined."""
+        source = self._source(inner)
+        if not isinstance(source, ClaimSource):
+            return None
+        number, expr = claim_kind(source, "number"), source.expr
+        known = calculation.within(expr, float(calculation.EXACT))
+        whole = cel.check(cel.conjunction(known, calculation.whole(expr)))
+        operands.add(all_of((number, whole)), all_of((number, any_of((whole, negate(cel.check(known)))))))
+        rest = cel.call("_%_", cel.call("int", expr), cel.integer(by))
+        return Number(cel.call("double", rest), float(abs(by)))
+
+    def _counted(self, inner: Symbol, operands: _Operands) -> Number | None:
+        source = self._source(inner)
+        if not isinstance(source, ClaimSource):
+            return None
+        there = any_of(claim_kind(source, kind) for kind in ("array", "object", "string"))
+        operands.add(there, there)
+        size = (
+            source.size
+            if isinstance(source, FieldSource)
+            else cel.call("double", cel.call("size", source.expr))
+        )
+        return Number(size, 2.0**31)
+
+    def _sum(
+        self, whole: Symbol, item: Callable[[int, Input | Apply], Symbol] | None, operands: _Operands
+    ) -> Number | None:
+        """The sum of the first members of an array, or of what is calculated of each. Of longer arrays, and
+        where a member has no such number, the engine makes it."""
+        source = self._source(whole)
+        if not isinstance(source, ClaimSource) or not isinstance(whole, Input | Apply):
+            return None
+        fields = isinstance(source, FieldSource)
+        size = source.size if isinstance(source, FieldSource) else cel.call("size", source.expr)
+        number = cel.double if fields else cel.integer
+        array = claim_kind(source, "array")
+        regular = [array, negate(cel.check(cel.call("_>_", size, number(MEMBERS))))]
+        parts: list[Number] = []
+        for at in range(MEMBERS):
+            counts = cel.call("_>_", size, number(at))
+
+            def given(expr: Expr, counts: Expr = counts) -> Expr:
+                return cel.choice(counts, expr, cel.truth())
+
+            if item is None:
+                expr = cel.index(source.expr, cel.integer(at))
+                there: Predicate = cel.check(given(cel.has_type(expr, "double")))
+                part: Number | None = operands.number(expr, given=given)
+            else:
+                inner = _Operands(operands.largest)
+                first = len(operands.whole)
+                part = self._value(item(at, member_of(whole, at)), inner)
+                there = any_of((negate(cel.check(counts)), all_of(inner.there)))
+                operands.bounded += map(given, inner.bounded)
+                operands.whole += map(given, inner.whole)
+                if part is not None:
+                    wants = frozenset(first + each for each in part.wants)
+                    part = Number(part.expr, part.most, part.off, part.unit, wants)
+            if part is None:
+                return None
+            regular.append(there)
+            worth = cel.choice(counts, part.expr, cel.double(0))
+            parts.append(Number(worth, part.most, part.off, part.unit, part.wants))
+        operands.add(all_of(regular), array)
+        return calculation.total(parts)
+
+
+def _gathered_in(term: Symbol) -> Apply | None:
+    """A sum over what a comprehension gathers, where there is one in a term."""
+    if isinstance(term, Apply):
+        if term.name == "sum" and isinstance(term.args[0], Gathered):
+            return term
+        return next(filter(None, map(_gathered_in, term.args)), None)
+    return None
+
+
+def _put(term: Symbol, old: Apply, new: Symbol) -> Symbol:
+    """The term with another in the place of one."""
+    if term == old:
+        return new
+    return (
+        Apply(term.name, tuple(_put(each, old, new) for each in term.args))
+        if isinstance(term, Apply)
+        else term
+    )
+
+
+def _one_part(term: Apply) -> Part | None:
+    """What a sum over a comprehension adds, with one loop that asks no more than that its item is there."""
+    match term:
+        case Apply("sum", (Gathered("array", (part,)),)) if len(part.over) == 1 and _only_there(
+            part.condition, part.item
+        ):
+            return part
+    return None
+
+
+def _adds(term: Symbol) -> bool:
+    return isinstance(term, Apply) and (term.name == "sum" or any(map(_adds, term.args)))
+
+
+def _is_count(term: Symbol) -> bool:
+    return isinstance(term, Apply) and term.name == "count"
+
+
+def _is_calculated(term: Symbol) -> bool:
+    """Whether a builtin of arithmetic makes the term, of other things than the time."""
+    return (
+        isinstance(term, Apply)
+        and term.name in _CALCULATES
+        and not any(moment_of(part) is not None for part in subterms(term))
+    )
+
+
+def _degree(term: Symbol) -> int:
+    """How many numbers of the request are multiplied in it."""
+    match term:
+        case Known():
+            return 0
+        case Apply("mul", (left, right)):
+            return _degree(left) + _degree(right)
+        case Apply("sum", (ArrayOf((Apply() as gathered,)),)) if (part := _one_part(gathered)) is not None:
+            return _degree(part.item)
+        case Apply("plus" | "minus" | "div" | "abs", args):
+            return max(map(_degree, args))
+    return 1
+
+
+def _only_there(condition: Formula, item: Symbol) -> bool:
+    """Whether a condition says no more than that what the item is made of is there."""
+    made = set(subterms(item))
+    parts = condition.args if condition.kind == "and" else (condition,)
+    return all(
+        part.kind == "true" or (isinstance(part.atom, Defined) and part.atom.term in made) for part in parts
+    )
