@@ -233,7 +233,7 @@ class Numbers(Ordered):
             ):
                 return self._remainder(inner, by, operands)
             case Apply("count", (inner,)):
-                return self._counted(inner, operands)
+                return self._count_of(inner, operands)
             case Apply("sum", (ArrayOf((Apply() as gathered,)),)) if (
                 part := _one_part(gathered)
             ) is not None:
@@ -255,7 +255,7 @@ class Numbers(Ordered):
         rest = cel.call("_%_", cel.call("int", expr), cel.integer(by))
         return Number(cel.call("double", rest), float(abs(by)))
 
-    def _counted(self, inner: Symbol, operands: _Operands) -> Number | None:
+    def _count_of(self, inner: Symbol, operands: _Operands) -> Number | None:
         source = self._source(inner)
         if not isinstance(source, ClaimSource):
             return None
