@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +12,8 @@ import pytest
 from palisade.rego.builtins import BUILTINS, Context
 from palisade.rego.errors import BuiltinError
 from palisade.rego.values import UNDEFINED, Value, from_python, to_json
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 Call = Callable[..., Any]
 Fails = Callable[..., str]

@@ -102,7 +102,9 @@ def test_versions_name_the_wrong_operand(fails: Any) -> None:
 @pytest.mark.parametrize(
     ("text", "parts"),
     [
-        ("6ba7b810-9dad-11d1-80b4-00c04fd430c8", {"version": 1, "nodeid": "global:unicast:00c04fd430c8"}),
+        ("6ba7b810-9dad-11d1-80b4-00c04fd430c8", {"version": 1, "nodeid": "00-c0-4f-d4-30-c8"}),
+        ("6ba7b810-9dad-11d1-80b4-03c04fd430c8", {"macvariables": "local:multicast"}),
+        ("00000000-0000-1000-0000-000000000000", {"time": 6227451273709551616}),
         ("6ba7b810-9dad-11d1-80b4-00c04fd430c8", {"clocksequence": 180, "time": 886630433151182400}),
         ("{00000000-0000-4000-8000-000000000000}", {"version": 4, "variant": "RFC4122"}),
         ("urn:uuid:00000000-0000-4000-c000-000000000000", {"version": 4, "variant": "Microsoft"}),

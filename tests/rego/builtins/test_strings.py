@@ -154,3 +154,15 @@ def test_template_strings(call: Any) -> None:
 def test_template_strings_have_one_outcome(fails: Any) -> None:
     message = fails("internal.template_string", [{1, 2}])
     assert message == "eval_conflict_error: template-strings must not produce multiple outputs"
+
+
+@pytest.mark.parametrize(
+    ("n", "parts"), [(2, ["a", "b"]), (0, []), (9, ["a", "b", "c"]), (-1, ["c"]), (-9, ["a", "b", "c"])]
+)
+def test_the_first_or_last_parts_of_a_text(call: Any, n: int, parts: list[str]) -> None:
+    assert call("strings.split_n", "a,b,c", ",", n) == parts
+
+
+def test_integers_of_more_than_64_bits_are_none(fails: Any) -> None:
+    """OPA takes them for floating-point numbers where it wants a place in a text."""
+    assert "must be integer number" in fails("substring", "abc", 0, 2**63)

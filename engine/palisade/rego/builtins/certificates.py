@@ -6,6 +6,7 @@ They come as PEM, or as the Base64 of PEM or DER, and become objects: see `certi
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
@@ -55,19 +56,25 @@ def parse_certificates(certs: Value) -> list[Value]:
 @builtin("crypto.x509.parse_and_verify_certificates")
 def parse_and_verify_certificates(ctx: Context, certs: Value) -> list[Value]:
     """Whether the certificates lead from the last, the leaf, to the first, the root; and the chain if so."""
-    return _verified(string(certs, 1), Requirements(_moment(ctx.now_ns)))
+    return _verified(string(certs, 1), lambda: Requirements(_moment(ctx.now_ns)))
 
 
 @builtin("crypto.x509.parse_and_verify_certificates_with_options")
 def parse_and_verify_certificates_with_options(ctx: Context, certs: Value, options: Value) -> list[Value]:
     """As without options; they are `CurrentTime` in nanoseconds, `DNSName` of the leaf, and `KeyUsages`."""
     text, chosen = string(certs, 1), object_(options, 2)
-    return _verified(text, _requirements(ctx, chosen))
+    return _verified(text, lambda: _requirements(ctx, chosen))
 
 
-def _verified(text: str, required: Requirements) -> list[Value]:
+def _verified(text: str, required: Callable[[], Requirements]) -> list[Value]:
+    """Certificates that cannot be read verify nothing, whatever is `required`, which may be an error."""
     try:
-        chain = verify(_certificates(text), required)
+        certificates = _certificates(text)
+    except BuiltinError:
+        return [False, []]
+    requirements = required()
+    try:
+        chain = verify(certificates, requirements)
     except BuiltinError:
         return [False, []]
     return [True, [certificate_tree(each) for each in chain]]

@@ -31,8 +31,10 @@ class _Token:
 
 
 def intersects(first: str, second: str) -> bool:
-    """Whether a string that is not empty is matched by both globs. Raises BuiltinError for a bad glob."""
+    """Whether both match one string that is not empty, or both are empty. BuiltinError for a bad glob."""
     left, right = _tokenize(first), _tokenize(second)
+    if not left and not right:
+        return True
     seen: set[tuple[int, int]] = set()
     frontier = [(i, j) for i in _skip(left, 0) for j in _skip(right, 0)]
     while frontier:

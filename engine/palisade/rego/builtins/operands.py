@@ -54,7 +54,8 @@ def number(value: Value, position: int) -> Number:
 
 
 def integer(value: Value, position: int) -> int:
-    if type(value) is int:
+    """An integer of 64 bits; OPA takes greater ones for floating-point numbers."""
+    if type(value) is int and -(2**63) <= value < 2**63:
         return value
     number(value, position)
     raise operand_error(position, "must be integer number but got floating-point number")

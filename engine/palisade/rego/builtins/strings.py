@@ -163,6 +163,14 @@ def split(x: Value, delimiter: Value) -> list[str]:
     return list(x)
 
 
+@builtin("strings.split_n", pure=True)
+def split_n(x: Value, delimiter: Value, n: Value) -> list[str]:
+    """The first `n` of the parts; the last where `n` is negative."""
+    count = integer(n, 3)
+    parts: list[str] = split(x, delimiter)
+    return parts[:count] if count >= 0 else parts[count:]
+
+
 @builtin("replace", pure=True)
 def replace(x: Value, old: Value, new: Value) -> str:
     text, gone, put = string(x, 1), string(old, 2), string(new, 3)

@@ -40,8 +40,9 @@ def uuid_parse(x: Value) -> Value:
     result: dict[str, Value] = {"version": version, "variant": _variant(parsed)}
     if version in (1, 2):
         node = parsed.bytes[10:]
-        result["time"] = (parsed.time - _EPOCHS) * 100
-        result["nodeid"] = f"{_scope(node[0])}:{node.hex()}"
+        result["time"] = _wrapped((parsed.time - _EPOCHS) * 100)
+        result["nodeid"] = node.hex("-")
+        result["macvariables"] = _scope(node[0])
         result["clocksequence"] = parsed.clock_seq
     if version == 2:
         domain = parsed.bytes[9]
@@ -57,6 +58,11 @@ def _variant(parsed: uuid.UUID) -> str:
     if byte & 0xE0 == 0xC0:
         return "Microsoft"
     return "Future" if byte & 0xE0 == 0xE0 else "Reserved"
+
+
+def _wrapped(nanoseconds: int) -> int:
+    """As OPA has them, in 64 bits: some 292 years about 1970, and of other times nonsense."""
+    return (nanoseconds + 2**63) % 2**64 - 2**63
 
 
 def _scope(first: int) -> str:

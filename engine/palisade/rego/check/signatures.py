@@ -12,7 +12,18 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
-from palisade.rego.check.types import ANY, ANY_ARRAY, STRING, Function, Type, from_json
+from palisade.rego.check.types import (
+    ANY,
+    ANY_ARRAY,
+    BOOLEAN,
+    NUMBER,
+    STRING,
+    Array,
+    Function,
+    Object,
+    Type,
+    from_json,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +51,11 @@ _LATER = (
     Signature("array.flatten", (ANY_ARRAY,), ANY_ARRAY),
     # OPA v1.12, what it makes of a template string.
     Signature("internal.template_string", (ANY_ARRAY,), STRING),
+    # OPA v1.16: https://github.com/orgs/open-policy-agent/discussions/752
+    Signature("uri.is_valid", (STRING,), BOOLEAN),
+    Signature("uri.parse", (STRING,), Object((), (STRING, STRING))),
+    # OPA v1.19: https://github.com/orgs/open-policy-agent/discussions/761
+    Signature("strings.split_n", (STRING, STRING, NUMBER), Array((), STRING)),
 )
 
 
