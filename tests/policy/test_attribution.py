@@ -45,6 +45,37 @@ def test_the_deciding_rule_is_named(document: dict[str, Any], rule: str) -> None
     assert attribute(policy, "a/allow").rule(document) == rule
 
 
+TOGETHER = """package a
+
+result["allowed"] := data.shop.allow
+
+result["http_status"] := 404 if input.path == "/lost"
+"""
+SHOP = """package shop
+
+default allow := false
+
+allow if input.method == "GET"
+"""
+
+
+@pytest.mark.parametrize(
+    ("document", "rule"),
+    [
+        ({"method": "GET"}, "shop.rego:5"),
+        ({"method": "GET", "path": "/lost"}, "shop.rego:5"),
+        ({"path": "/lost"}, "shop.rego:3"),
+        ({}, "shop.rego:3"),
+    ],
+)
+def test_an_object_that_rules_put_together_is_called_after_the_one_that_allows(
+    document: dict[str, Any], rule: str
+) -> None:
+    """As Envoy calls it (`tests/rego/partial/test_origins.py`)."""
+    policy = rego.compile({"a.rego": TOGETHER, "shop.rego": SHOP})
+    assert attribute(policy, "a/result").rule(document) == rule
+
+
 def test_rules_in_several_files_and_with_references_in_heads() -> None:
     policy = rego.compile(
         {

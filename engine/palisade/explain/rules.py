@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from palisade import rego
-from palisade.policy.handing import handed_on
+from palisade.policy.handing import handed_on, telling
 from palisade.rego import ast
 from palisade.rego.check.model import CheckedRule
 from palisade.rego.errors import Location
@@ -104,9 +104,8 @@ class RuleIndex:
         return self._checked.rules.get(path, ())
 
     def of_decision(self, path: tuple[str, ...]) -> tuple[CheckedRule, ...]:
-        """The rules that say whether a decision allows: where it is an object that is put together of rules,
-        as by `result["allowed"] := ...`, those of that member."""
-        return self.of_path(path) or self.of_path((*path, "allowed"))
+        """The rules that say whether a decision allows."""
+        return self.of_path(telling(self._checked, path))
 
     def with_those_behind(self, rules: Iterable[CheckedRule]) -> list[tuple[CheckedRule, Rules]]:
         """The rules, and each that one of them hands on to, at whatever remove; with those that hand on to

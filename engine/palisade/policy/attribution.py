@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from palisade import rego
-from palisade.policy.handing import decision_rules, targets
+from palisade.policy.handing import decision_rules, targets, telling
 from palisade.policy.revisions import rule_path
 from palisade.rego import ast
 from palisade.rego.check.model import Path
@@ -62,7 +62,7 @@ class Attribution:
 
 def attribute(policy: rego.Policy, decision: str) -> Attribution:
     """The attribution of a decision such as `palisade/identity/allow` in a policy."""
-    start = tuple(decision.split("/"))
+    start = telling(policy.checked, tuple(decision.split("/")))
     behind = decision_rules(policy.checked, start, MOST_RULES)
     if behind is None:
         return Attribution(policy, (), {}, {}, start)

@@ -10,6 +10,9 @@ from palisade.rego import ast
 from palisade.rego.check.model import CheckedRule, CheckedSet, Path
 from palisade.rego.errors import Location
 
+ALLOWED = "allowed"
+"""The member of a decision that is an object which says whether it allows."""
+
 _INPUT = ast.Var("input")
 _SETTLED = ast.Ref(_INPUT, (ast.Scalar("function"),))
 """The part of the input that is known when a sidecar's policy is compiled."""
@@ -30,6 +33,13 @@ def handed_on(checked: CheckedSet, value: ast.Term, body: ast.Body) -> Path | No
     only = asked[0]
     plain = isinstance(only, ast.Expression) and not only.negated and not only.withs
     return _rules_at(checked, only.term) if plain and isinstance(only, ast.Expression) else None
+
+
+def telling(checked: CheckedSet, path: Path) -> Path:
+    """The path of the rules that say whether a decision allows: where it is an object that is put together of
+    rules, as by `result["allowed"] := ...`, those of that member."""
+    member = (*path, ALLOWED)
+    return member if path not in checked.rules and member in checked.rules else path
 
 
 def decision_rules(checked: CheckedSet, path: Path, most: int) -> dict[Path, tuple[CheckedRule, ...]] | None:

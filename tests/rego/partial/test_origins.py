@@ -30,7 +30,8 @@ else if input.path == "/open"
 
 def outcome_of(rules: str, previous: Outcome | None = None, before: rego.Policy | None = None) -> Outcome:
     policy = rego.compile({"a.rego": f"package a\n\n{rules}", "b.rego": BEHIND}, {}, previous=before)
-    return evaluate(policy.plan(["data.a.allow"]), ("a", "allow"), policy.data, None, previous)
+    plan = policy.plan(["data.a.allow"])
+    return evaluate(plan, ("a", "allow"), policy.data, None, previous, told_by="allowed")
 
 
 def labels(outcome: Outcome) -> list[str]:
@@ -67,6 +68,38 @@ def labels(outcome: Outcome) -> list[str]:
 def test_a_case_stands_at_the_rule_that_has_it(rules: str, expected: list[str]) -> None:
     found = outcome_of(rules)
     assert [each for each in labels(found) if each != ":0"] == expected
+
+
+TOGETHER = """allow["allowed"] := data.shop.allow
+
+allow["status"] := 404 if input.path == "/lost"
+"""
+
+
+@pytest.mark.parametrize(
+    ("rules", "expected"),
+    [
+        (TOGETHER, {"b.rego:5", "b.rego:7", "b.rego:3"}),
+        ('allow.allowed if input.x\n\nallow.body := "no" if input.y', {"a.rego:3"}),
+        ("allow.allowed := input.x > 1\n\nallow.allowed := false if input.y", {"a.rego:3", "a.rego:5"}),
+        ("allow.allowed := true\n\nallow.body := input.x", {"a.rego:3"}),
+        ('default allow.allowed := false\n\nallow.body := "no" if input.y', {"a.rego:3"}),
+    ],
+)
+def test_an_object_that_rules_put_together_stands_at_the_rule_that_allows_or_does_not(
+    rules: str, expected: set[str]
+) -> None:
+    """The log called each such decision `<query>:0`."""
+    found = outcome_of(rules)
+    told = {at for case, at in zip(found.cases, labels(found), strict=True) if "allowed" in str(case.value)}
+    assert told == expected
+
+
+def test_an_object_that_rules_put_together_is_taken_over_from_the_revision_before() -> None:
+    before = rego.compile({"a.rego": f"package a\n\n{TOGETHER}", "b.rego": BEHIND})
+    first = outcome_of(TOGETHER, None, before)
+    again = outcome_of(TOGETHER, first, before)
+    assert [each.label for each in again.cases] == [each.label for each in first.cases]
 
 
 def test_what_is_taken_over_from_the_revision_before_stands_where_it_stood() -> None:

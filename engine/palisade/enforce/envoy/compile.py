@@ -39,6 +39,7 @@ from palisade.enforce.envoy.predicate import Predicate, Text, Within, all_of, on
 from palisade.enforce.envoy.sources import ADDRESS_TEXT, JWT_AUTHN, PATH_STATE, header_text
 from palisade.enforce.envoy.tree import MAX_LINEAR, Entry, Verdict
 from palisade.enforce.envoy.whole import REVISION_STATE, SHADOW_STATE, Place, pair_of, whole
+from palisade.policy.handing import ALLOWED
 from palisade.policy.inventory import Function
 from palisade.policy.providers import Header, Provider
 from palisade.policy.revisions import Revision
@@ -279,7 +280,8 @@ def _work(
     """The decision where tokens are those that the providers have signed."""
     path = revision.inventory.decision_path
     outcome, decision = (before.outcome, before.decision) if before is not None else (None, None)
-    outcome = evaluate(plan, path, revision.policy.data, {("function",): function.name}, outcome)
+    given: dict[tuple[str, ...], str] = {("function",): function.name}
+    outcome = evaluate(plan, path, revision.policy.data, given, outcome, told_by=ALLOWED)
     bearers = [name_of(each.name, settings) for each in providers if each.tokens == (Header(),)]
     names = [name_of(provider.name, settings) for provider in providers]
     mentioned = mentions(plan, before.mentions if before is not None else None)

@@ -22,10 +22,15 @@ def evaluate(
     data: Value,
     given: Mapping[tuple[str, ...], Value] | None = None,
     previous: Outcome | None = None,
+    *,
+    told_by: str = "",
 ) -> Outcome:
     """The outcome of the rule at a path below data, for every input; those parts of it in `given` are known.
+
+    Where no rule is at the path and rules for its members are, a case is called after the rule of the member
+    `told_by`.
 
     `policy` is a plan that holds the rule. Blocks of it that are, as objects, in the plan of the `previous`
     outcome too are not evaluated again. Raises KeyError where the plan does not hold the rule.
     """
-    return Executor(policy, data, given, previous.run if previous is not None else None).rule(path)
+    return Executor(policy, data, given, previous.run if previous is not None else None).rule(path, told_by)

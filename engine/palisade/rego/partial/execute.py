@@ -117,9 +117,11 @@ class Executor(Blocks):
         same = self._given == {path: Known(value) for path, value in given.items()} or not self.used_given
         return same and self._data == data and self.builder.size <= 2 * self._first_size + _SPARE
 
-    def rule(self, path: Sequence[str]) -> Outcome:
-        """The outcome of the document at a path below data. Raises KeyError where the plan has none."""
+    def rule(self, path: Sequence[str], told_by: str = "") -> Outcome:
+        """The outcome of the document at a path below data; `told_by` is as for `evaluate`. Raises KeyError
+        where the plan has none."""
         args = (Input(()), self._data)
+        member: ir.Func | None = None
         func = self._by_path.get(("g0", *path))
         if func is not None:
             worlds, result = self._run_function(func, args), func.result
@@ -128,6 +130,7 @@ class Executor(Blocks):
             plan = next(plan for plan in self._policy.plans if plan.name == name)
             env: dict[int, Symbol] = dict(zip((ir.INPUT, ir.DATA), args, strict=True))
             worlds, result = self._in_turn((name,), plan.blocks, env, frozenset((RESULT,))), RESULT
+            member = self._by_path.get(("g0", *path, told_by))
         self._settle()
         builder = self.builder
         cases: list[Case] = []
@@ -140,7 +143,10 @@ class Executor(Blocks):
                 above = builder.any(condition for reasons in before for condition, _ in reasons)
                 errors.append(builder.both(here, builder.negate(above)))
             else:
-                self._add_cases(cases, reached, state.env.get(result))
+                value = state.env.get(result)
+                if member is not None and value is not None:
+                    reached = self._told_by(member, reached)
+                self._add_cases(cases, reached, value)
             before.append(reached)
         self._known_cases = {case.condition: case for case in cases}
         return Outcome(tuple(cases), builder.any(errors), builder, self)
@@ -310,13 +316,24 @@ class Executor(Blocks):
             steps = self._branches.disjoint(parted=True)
             return origins.placed(result, steps, origins.of_branches(self._branching), self.builder)
         handing = origins.handing(block, self._rules, self._functions)
-        known = None if handing is None else self._kept.get((handing.rule, (Input(()), self._data)))
-        if handing is None or known is None:
+        if handing is None:
             return result
-        default = origins.default_of(self._functions[handing.rule])
-        place = self._label(block) if default is None else self._where(default)
-        steps = [_instead(step, place) for step in known[2].disjoint(parted=True)]
-        return origins.placed(result, steps, handing, self.builder)
+        steps, _ = self._origins(self._functions[handing.rule], self._label(block))
+        return origins.placed(result, steps, handing, self.builder) if steps else result
+
+    def _told_by(self, member: ir.Func, reached: list[Reason]) -> list[Reason]:
+        """What leads to an object that rules put together, by the rules of one of its members."""
+        steps, place = self._origins(member, self._label(member.blocks[0]))
+        return list(origins.of_member(reached, steps, place, self.builder))
+
+    def _origins(self, rule: ir.Func, place: Location) -> tuple[list[Step], Location]:
+        """What a rule that was called came to, in parts, and the place of what no rule gave: `place`, or that
+        of the default."""
+        known = self._kept.get((rule.name, (Input(()), self._data)))
+        default = origins.default_of(rule)
+        place = place if default is None else self._where(default)
+        steps = known[2].disjoint(parted=True) if known is not None else []
+        return [_instead(step, place) for step in steps], place
 
     def _with_known_envs(self, result: Result) -> Result:
         """The result with environments that are the same objects for all blocks that leave the same."""

@@ -7,13 +7,14 @@ and branches that led there: the same condition, in parts.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from palisade.rego import ir
-from palisade.rego.partial.formula import FALSE, Builder, Formula
+from palisade.rego.errors import Location
+from palisade.rego.partial.formula import FALSE, TRUE, Builder, Formula
 from palisade.rego.partial.terms import Known, Symbol
-from palisade.rego.partial.worlds import NEXT, RETURN, Result, Step
+from palisade.rego.partial.worlds import NEXT, RETURN, Reason, Result, Step
 from palisade.rego.records import record
 
 
@@ -111,6 +112,24 @@ def _without(whole: Formula, part: Formula, builder: Builder) -> Formula | None:
     if not of_part <= set(whole.args):
         return None
     return builder.all(each for each in whole.args if each not in of_part)
+
+
+def of_member(
+    reached: Iterable[Reason], steps: Sequence[Step], place: Location, builder: Builder
+) -> Iterator[Reason]:
+    """The conditions that lead to objects which no rule gives as a whole, in parts by the rules that gave one
+    of their members. `steps` are those of this member, with their parts; `place` stands for what has none."""
+    for condition, _ in reached:
+        found: list[Reason] = []
+        for step in steps:
+            rest = condition if step.condition is TRUE else _without(condition, step.condition, builder)
+            if step.condition is condition:
+                rest = TRUE
+            if rest is not None:
+                both = ((builder.both(rest, part), at) for part, at in step.parts)
+                found = [each for each in both if each[0] is not FALSE]
+                break
+        yield from found or ((condition, place),)
 
 
 def default_of(func: ir.Func) -> ir.AnyStmt | None:
