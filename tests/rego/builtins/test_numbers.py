@@ -185,3 +185,27 @@ def test_to_number_refuses_other_text(fails: Any, text: str) -> None:
 @pytest.mark.parametrize("text", ["Inf", "-infinity", "nan", "+NaN"])
 def test_to_number_refuses_what_is_not_finite(fails: Any, text: str) -> None:
     assert "operand 1 must be valid number string but got string" in fails("to_number", text)
+
+
+@pytest.mark.parametrize(
+    ("name", "operands", "result"),
+    [
+        ("ceil", (3.0,), 3),
+        ("ceil", (0.0,), 0),
+        ("floor", (-3.0,), -3),
+        ("round", (3.0,), 3),
+        ("bits.and", (3.0, 1), 1),
+        ("substring", ("abc", 1.0, 1.0), "b"),
+        ("numbers.range", (1.0, 2), [1, 2]),
+    ],
+)
+def test_integers_with_a_point_are_integers(
+    call: Any, name: str, operands: tuple[Any, ...], result: Any
+) -> None:
+    """`json.loads`, by which callers of the library read an input, makes a float of `3.0`."""
+    assert call(name, *operands) == result
+
+
+@pytest.mark.parametrize("number", [1.5, Decimal("1.5"), Decimal("1E+100000")])
+def test_what_is_no_integer_is_refused(fails: Any, number: Any) -> None:
+    assert "must be integer number" in fails("substring", "abc", 0, number)

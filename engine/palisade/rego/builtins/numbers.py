@@ -103,7 +103,7 @@ def ceil(x: Value) -> int:
     if type(value) is int:
         return value
     whole = int(_integral(value, ROUND_DOWN))
-    return whole if whole < 0 else whole + 1
+    return whole if whole < 0 or whole == value else whole + 1
 
 
 @builtin("floor", pure=True)
@@ -113,7 +113,7 @@ def floor(x: Value) -> int:
     if type(value) is int:
         return value
     whole = int(_integral(value, ROUND_DOWN))
-    return whole - 1 if whole < 0 else whole
+    return whole - 1 if whole < 0 and whole != value else whole
 
 
 def _integral(value: Number, rounding: str) -> Decimal:

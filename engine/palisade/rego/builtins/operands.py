@@ -16,6 +16,8 @@ from palisade.rego.values import KeyForm, Set, Value, sorted_values, type_name
 Number: TypeAlias = int | float | Decimal
 Object: TypeAlias = dict[KeyForm, Value]
 
+_DIGITS = 4000  # of the integers that are made of numbers with an exponent
+
 
 def operand_error(position: int, what: str) -> BuiltinError:
     """`operand 2 must be ...`: `what` follows the position."""
@@ -55,19 +57,30 @@ def number(value: Value, position: int) -> Number:
 
 def integer(value: Value, position: int) -> int:
     """An integer of 64 bits; OPA takes greater ones for floating-point numbers."""
-    if type(value) is int and -(2**63) <= value < 2**63:
-        return value
-    number(value, position)
+    whole = _whole(number(value, position))
+    if whole is not None and -(2**63) <= whole < 2**63:
+        return whole
     raise operand_error(position, "must be integer number but got floating-point number")
 
 
 def big_integer(value: Value, position: int) -> int:
     """As `integer`; OPA names the type differently for the builtins that take integers of any size."""
+    if not is_number(value):
+        raise type_error(position, value, "integer")
+    whole = _whole(value)
+    if whole is None:
+        raise operand_error(position, "must be integer number but got floating-point number")
+    return whole
+
+
+def _whole(value: Number) -> int | None:
+    """What `json.loads` makes of `3.0` is an integer, too."""
     if type(value) is int:
         return value
-    if is_number(value):
-        raise operand_error(position, "must be integer number but got floating-point number")
-    raise type_error(position, value, "integer")
+    if type(value) is float:
+        return int(value) if value.is_integer() else None
+    exact = Decimal(value)
+    return int(exact) if exact.adjusted() <= _DIGITS and exact == exact.to_integral_value() else None
 
 
 def boolean(value: Value, position: int) -> bool:
