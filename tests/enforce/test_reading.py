@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from lowered import PROVIDERS, subject_of
 from policies_by_hand import DATA as HAND_DATA
 from policies_by_hand import POLICIES, REQUESTS
+from test_numbers import CALCULATED, HEAD, SUMS
 
 from palisade import rego
 from palisade.enforce.envoy.tree import MAX_LINEAR
@@ -113,6 +114,11 @@ ON_TOKENS_AND_TIMES = (
     "allow if claims.nbf <= time.now_ns() / 1000000000",
     "allow if time.now_ns() / 1000000000 - claims.nbf > 60",
     "allow if { [h, m, _] := time.clock(time.now_ns()); h * 60 + m < 1441 }",
+    "allow if claims.nbf + 0.5 < 2",
+    "allow if { claims.nbf * 3 - 1 == 2; claims.nbf % 2 == 1 }",
+    "allow if { round(claims.nbf) > 1; abs(claims.nbf) / 4 < 1 }",
+    'allow if claims.nbf < "2"',
+    "allow if claims.nbf <= claims.exp",
     'allow if regex.find_n(`[a-z]+`, http.headers.authorization, 1)[0] == "earer"',
     'allow if regex.find_all_string_submatch_n(`^(B)([a-z]+)`, http.headers.authorization, 1)[0][2] == "x"',
     "allow if claims[lower(http.method)] == 1\nallow if claims[http.headers.authorization]",
@@ -150,6 +156,16 @@ def test_tokens_that_the_policy_verifies_and_the_time(bed: Bed, issuers: Issuers
     # Each with its own JWT filter.
     tally = compare(bed, found, asked, PROVIDERS[:1], issuers, together=1)
     assert min(tally[each] for each in ("allowed", "denied", "residual")) > 5, tally
+
+
+@pytest.mark.parametrize("providers", [1], ids=("one",), indirect=True)
+def test_what_is_calculated(bed: Bed, providers: tuple[Provider, ...], issuers: Issuers) -> None:
+    """Expressions on doubles, and what is no number in them."""
+    found = [rego.compile({"p.rego": f"{HEAD}allow if {{ {each} }}"}) for each in (*CALCULATED, *SUMS)]
+    values = (0, 3, -2.5, 0.1, 2**53, "3", None, True, [1, 2, 3], [], [{"n": 1, "m": 2.5}] * 9, {"a": 1})
+    asked = [Request(token=Token("corp", {"a": a, "b": b})) for a in values for b in (3, a)]
+    tally = compare(bed, found, [*asked, Request()], providers, issuers)
+    assert min(tally[each] for each in ("allowed", "denied", "residual")) > 50, tally
 
 
 FORCED = (

@@ -7,6 +7,7 @@ https://www.envoyproxy.io/docs/envoy/v1.40.0/intro/arch_overview/advanced/attrib
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -111,7 +112,10 @@ def _call(call: Expr.Call, seen: Sight) -> Any:
         return _logical(call, seen, decisive=name == "_||_")
     if name == "_?_:_":
         condition, then, otherwise = call.args
-        return _value(then if _value(condition, seen) is True else otherwise, seen)
+        chosen = _value(condition, seen)
+        if not isinstance(chosen, bool):
+            raise _Error
+        return _value(then if chosen else otherwise, seen)
     function = _FUNCTIONS.get(name)
     if function is None:
         raise UnreadError(f"the function {name}")
@@ -149,7 +153,7 @@ def _equal(left: Any, right: Any) -> bool:
 
 def _ordered(test: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
     def compare(left: Any, right: Any) -> bool:
-        comparable = isinstance(left, int | float | str | _Time) and not isinstance(left, bool)
+        comparable = isinstance(left, int | float | str | _Time)
         if type(left) is not type(right) or not comparable:
             raise _Error
         return test(left, right)
@@ -187,27 +191,52 @@ def _extract(text: Any, pattern: str, rewrite: str) -> str:
 
 
 def _int(value: Any) -> int:
-    if not isinstance(value, _Time):
+    if isinstance(value, _Time):
+        return value.nanoseconds // _SECOND
+    if type(value) is not float or not -_INT64 < value < _INT64:
         raise _Error
-    return value.nanoseconds // _SECOND
+    return int(value)
+
+
+_INT64 = 2.0**63
 
 
 def _double(value: Any) -> float:
-    if type(value) is not int:
+    if type(value) not in (int, float):
         raise _Error
     return float(value)
 
 
-def _plus(left: Any, right: Any) -> int:
-    if type(left) is not int or type(right) is not int:
+def _negative(value: Any) -> int | float:
+    if type(value) not in (int, float):
         raise _Error
-    return left + right
+    negative: int | float = -value
+    return negative
 
 
-def _times(left: Any, right: Any) -> int:
-    if type(left) is not int or type(right) is not int:
+def _calculated(of: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """Two whole numbers, or two with a point."""
+
+    def calculate(left: Any, right: Any) -> Any:
+        if type(left) is not type(right) or type(left) not in (int, float):
+            raise _Error
+        return of(left, right)
+
+    return calculate
+
+
+def _rest(left: Any, right: Any) -> int:
+    """With the sign of what is divided."""
+    if type(left) is not int or type(right) is not int or not right:
         raise _Error
-    return left * right
+    rest = abs(left) % abs(right)
+    return rest if left >= 0 else -rest
+
+
+def _quotient(left: Any, right: Any) -> float:
+    if type(left) is not float or type(right) is not float or not right:
+        raise _Error
+    return left / right
 
 
 def _timestamp(text: Any) -> _Time:
@@ -243,6 +272,7 @@ def _in(item: Any, items: Any) -> bool:
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "_[_]": _at,
     "_==_": _equal,
+    "_!=_": lambda left, right: not _equal(left, right),
     "_<_": _ordered(lambda left, right: bool(left < right)),
     "_<=_": _ordered(lambda left, right: bool(left <= right)),
     "_>_": _ordered(lambda left, right: bool(left > right)),
@@ -252,8 +282,12 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "int": _int,
     "double": _double,
     "timestamp": _timestamp,
-    "_+_": _plus,
-    "_*_": _times,
+    "-_": _negative,
+    "_+_": _calculated(operator.add),
+    "_-_": _calculated(operator.sub),
+    "_*_": _calculated(operator.mul),
+    "_/_": _quotient,
+    "_%_": _rest,
     "getFullYear": _getter(lambda utc: utc.year),
     "getMonth": _getter(lambda utc: utc.month - 1),
     "getDate": _getter(lambda utc: utc.day),
