@@ -279,6 +279,7 @@ def rich_atoms(draw: st.DrawFn) -> str:
                 f"time.now_ns() > {n}",
                 f"time.now_ns() / 1000000000 >= claims.{word}",
                 f"time.clock(time.now_ns())[1] < {n}",
+                f'time.clock([time.now_ns(), "Asia/Kathmandu"])[{n % 2}] < {n}',
                 f"[y{n}, m{n}, d{n}] := time.date(time.now_ns()); m{n} in {{1, 6, {n}}}",
                 f"count(split({text}, {string})) == {n % 4}",
                 f'count(split({text}, ",")) == {n % 4}',

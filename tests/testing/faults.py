@@ -31,6 +31,7 @@ from palisade.enforce.envoy import (
     tree,
     views,
     walks,
+    zones,
 )
 from palisade.enforce.envoy.bounds import Bounds
 from palisade.enforce.envoy.patterns import quote
@@ -109,6 +110,16 @@ def types_in_another_order(monkeypatch: pytest.MonkeyPatch) -> None:
     """Texts come before numbers."""
     kinds = ("null", "boolean", "string", "number", "array", "object")
     monkeypatch.setattr(ordered, "KINDS", kinds)
+
+
+def clocks_an_hour_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = zones.moves
+
+    def moved(name: str) -> Any:
+        known = own(name)
+        return None if known is None else tuple((second, ahead + 3600) for second, ahead in known)
+
+    monkeypatch.setattr(zones, "moves", moved)
 
 
 def part_of_an_escape(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -75,6 +75,12 @@ MUTATIONS = (
         "allow if claims.tier > claims.level",
     ),
     Mutation(
+        "clocks an hour off",
+        faults.clocks_an_hour_off,
+        'tokyo := time.clock([time.now_ns(), "Asia/Tokyo"])[0]\n'
+        "allow if tokyo - time.clock(time.now_ns())[0] in {9, -15}",
+    ),
+    Mutation(
         "part of an escape for a character",
         faults.part_of_an_escape,
         'allow if contains(input.parsed_path[0], "3")',

@@ -151,7 +151,7 @@ class Calls(Orders):
         strings = [value for value in values if isinstance(value, str)]
         moment = moment_of(term)
         if moment is not None:
-            return is_one_of(moment, values) or self._uncalled(term)
+            return self._while_known(is_one_of(moment, values), [moment]) or self._uncalled(term)
         if is_calculated(term):
             limits = [Known(each) for each in values if type(each) is int]
             sums = [self._sum_compared(term, "eq", each) for each in limits]

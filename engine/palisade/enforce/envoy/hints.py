@@ -29,7 +29,7 @@ _ORDERED = (
 )
 _TIMES = (
     "compare time.now_ns() with constants, its seconds with a claim and seconds more, or its time.clock, "
-    "time.date and time.weekday in UTC, and sums of these, with constants"
+    "time.date and time.weekday in UTC or a time zone, and sums of these, with constants"
 )
 _FETCH = "fetch it outside of the decision, and put the answer into data"
 _VERIFY = (

@@ -78,7 +78,7 @@ def sum_of(term: Symbol) -> Sum | None:
     if isinstance(moment, Now):
         return Sum({NOW: Fraction(1, moment.divisor)}, Fraction(0))
     if isinstance(moment, TimePart):
-        return Sum({TimePart(moment.getter): Fraction(1)}, Fraction(moment.offset))
+        return Sum({TimePart(moment.getter, zone=moment.zone): Fraction(1)}, Fraction(moment.offset))
     if moment is None and isinstance(term, Input | Element | Apply):
         return Sum({term: Fraction(1)}, Fraction(0))
     return None

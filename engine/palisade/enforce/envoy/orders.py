@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import ipaddress
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from math import lcm
 
-from palisade.enforce.envoy import hints
+from palisade.enforce.envoy import hints, zones
 from palisade.enforce.envoy.atoms import Atoms
 from palisade.enforce.envoy.bounds import ALWAYS, NEVER, Bounds, Reason, exactly
 from palisade.enforce.envoy.claims import claim_compared, claim_kind
@@ -30,6 +30,7 @@ from palisade.enforce.envoy.times import (
     compared_with_claim,
     moment_of,
     sum_compared,
+    zone_of,
 )
 from palisade.rego.builtins import BUILTINS
 from palisade.rego.errors import NOWHERE, BuiltinError
@@ -102,8 +103,14 @@ class Orders(Atoms):
 
     def _time_compared(self, moment: Moment, name: str, other: Symbol) -> Bounds | None:
         if isinstance(other, Known):
-            return compared(moment, name, other.value)
+            return self._while_known(compared(moment, name, other.value), [moment])
         return self._claim_compared(moment, name, other) if isinstance(moment, Now) else None
+
+    def _while_known(self, found: Bounds | None, moments: Iterable[Moment]) -> Bounds | None:
+        """The same, but for the times of which the clocks in their zones are not known."""
+        for zone in sorted({zone_of(each) for each in moments}):
+            found = None if found is None else self._unless(found, zones.unknown(zone), zones.BEYOND)
+        return found
 
     def _claim_compared(
         self, now: Now, name: str, term: Symbol, *, later: int = 0, calculated: bool = False
@@ -135,7 +142,8 @@ class Orders(Atoms):
         parts = {each: factor for each, factor in total.factors.items() if isinstance(each, TimePart)}
         if parts and len(parts) == len(total.factors):
             exact = roundings(left) + roundings(right) < 2
-            return _parts_compared(parts, name, -total.constant) if exact else None
+            found = _parts_compared(parts, name, -total.constant) if exact else None
+            return self._while_known(found, parts)
         now = total.factors.get(NOW)
         if now is None or len(total.factors) > 2 or name not in MIRRORED:
             return None

@@ -1,8 +1,8 @@
 """The time, as Envoy's expressions tell it: `time.now_ns()` is when the request arrived at the sidecar.
 
-Only what is exact is here: the moment against constants to the nanosecond, its parts in UTC, and against a
-claim where both are more than a second apart, or the claim is whole. Names of time zones are left out, as the
-machine of a sidecar may lack them, and an expression that fails is no answer.
+Only what is exact is here: the moment against constants to the nanosecond, its parts in UTC or a time zone,
+and against a claim where both are more than a second apart, or the claim is whole. The machine of a sidecar
+may lack the names of time zones, and an expression that fails is no answer: `zones` has their offsets.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from functools import reduce
 
 from cel.expr.syntax_pb2 import Expr
 
-from palisade.enforce.envoy import cel
+from palisade.enforce.envoy import cel, zones
 from palisade.enforce.envoy.bounds import ALWAYS, NEVER, Bounds, either, exactly
 from palisade.enforce.envoy.claims import claim_kind
 from palisade.enforce.envoy.predicate import all_of, any_of, negate
@@ -41,10 +41,11 @@ class TimePart:
 
     getter: str
     offset: int = 0
+    zone: str = ""
 
     @property
     def expr(self) -> Expr:
-        return cel.method(_TIME, self.getter)
+        return cel.method(_shown(self.zone), self.getter)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,17 +59,35 @@ class TimeParts:
 class Weekday:
     """`time.weekday` of now: the day's name in English."""
 
+    zone: str = ""
+
 
 Moment = Now | TimePart | TimeParts | Weekday
 
-_ARRAYS = {
-    "time.clock": TimeParts((TimePart("getHours"), TimePart("getMinutes"), TimePart("getSeconds"))),
-    "time.date": TimeParts((TimePart("getFullYear"), TimePart("getMonth", 1), TimePart("getDate"))),
+_GETTERS = {
+    "time.clock": (("getHours", 0), ("getMinutes", 0), ("getSeconds", 0)),
+    "time.date": (("getFullYear", 0), ("getMonth", 1), ("getDate", 0)),
 }
 
 
+def _shown(zone: str) -> Expr:
+    """The time, or what a clock in the zone shows as if it were UTC."""
+    known = zones.moves(zone) if zone else None
+    return _TIME if known is None else zones.clock(known)
+
+
+def zone_of(moment: Moment) -> str:
+    """The zone whose clock is read; nothing for UTC."""
+    match moment:
+        case TimePart(zone=zone) | Weekday(zone):
+            return zone
+        case TimeParts((first, *_)):
+            return first.zone
+    return ""
+
+
 def moment_of(term: Symbol) -> Moment | None:
-    """What a term is of the time; None where it is something else, or of another time zone."""
+    """What a term is of the time; None where it is something else, or of a time zone that is not known."""
     match term:
         case Apply("time.now_ns", ()):
             return Now(1)
@@ -78,21 +97,27 @@ def moment_of(term: Symbol) -> Moment | None:
             10**9,
         ):
             return Now(divisor)
-        case Apply("time.clock" | "time.date" as name, (of,)) if _in_utc(of):
-            return _ARRAYS[name]
-        case Apply("time.weekday", (of,)) if _in_utc(of):
-            return Weekday()
+        case Apply("time.clock" | "time.date" as name, (of,)) if (zone := _zone(of)) is not None:
+            first, second, third = (TimePart(getter, offset, zone) for getter, offset in _GETTERS[name])
+            return TimeParts((first, second, third))
+        case Apply("time.weekday", (of,)) if (zone := _zone(of)) is not None:
+            return Weekday(zone)
         case Apply(".", (Apply() as whole, Known(int(at)))) if at in (0, 1, 2):
             parts = moment_of(whole)
             return parts.parts[at] if isinstance(parts, TimeParts) else None
     return None
 
 
-def _in_utc(term: Symbol) -> bool:
+def _zone(term: Symbol) -> str | None:
+    """The zone in which the time is to be shown, nothing for UTC; None for what is not the time."""
     match term:
-        case ArrayOf((of, Known("UTC" | ""))):
-            return _in_utc(of)
-    return isinstance(term, Apply) and term == Apply("time.now_ns", ())
+        case Apply("time.now_ns", ()):
+            return ""
+        case ArrayOf((Apply("time.now_ns", ()), Known("UTC" | ""))):
+            return ""
+        case ArrayOf((Apply("time.now_ns", ()), Known(str(name)))) if zones.moves(name) is not None:
+            return name
+    return None
 
 
 def kind_of(moment: Moment) -> str:
@@ -107,11 +132,12 @@ def is_one_of(moment: Moment, values: Iterable[object]) -> Bounds | None:
     found: list[Bounds] = []
     for value in values:
         match moment:
-            case Weekday():
+            case Weekday(zone):
                 if value in _DAYS:
                     day = cel.integer(_DAYS.index(str(value)))
-                    found.append(exactly(cel.check(cel.equal(cel.method(_TIME, "getDayOfWeek"), day))))
-            case TimePart(_, offset):
+                    shown = cel.method(_shown(zone), "getDayOfWeek")
+                    found.append(exactly(cel.check(cel.equal(shown, day))))
+            case TimePart(offset=offset):
                 if isinstance(value, int) and not isinstance(value, bool):
                     found.append(exactly(cel.check(cel.equal(moment.expr, cel.integer(value - offset)))))
             case TimeParts():

@@ -240,7 +240,9 @@ def _quotient(left: Any, right: Any) -> float:
 
 
 def _timestamp(text: Any) -> _Time:
-    """RFC 3339, in UTC."""
+    """RFC 3339, in UTC; or seconds since the epoch."""
+    if type(text) is int:
+        return _Time(text * _SECOND)
     if not isinstance(text, str) or not text.endswith("Z"):
         raise _Error
     whole, _, rest = text[:-1].partition(".")

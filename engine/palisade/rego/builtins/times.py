@@ -116,7 +116,7 @@ def _time(x: Value) -> tuple[datetime, int, str]:
     layout = ""
     if type(x) is list and x:
         ns = number(x[0], 1)
-        zone = _zone(string(x[1], 1)) if len(x) > 1 else UTC
+        zone = zone_named(string(x[1], 1)) if len(x) > 1 else UTC
         layout = string(x[2], 1) if len(x) > 2 else ""
     elif is_number(x):
         ns = x
@@ -130,7 +130,8 @@ def _time(x: Value) -> tuple[datetime, int, str]:
 
 
 @lru_cache(maxsize=128)
-def _zone(name: str) -> tzinfo:
+def zone_named(name: str) -> tzinfo:
+    """The time zone of a name in the database. Raises BuiltinError for one that there is not."""
     if name in ("", "UTC"):
         return UTC
     if name == "Local":

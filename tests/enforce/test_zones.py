@@ -1,0 +1,95 @@
+"""Clocks in time zones are read in the sidecar, at every moment as the evaluator reads them."""
+
+from __future__ import annotations
+
+from zoneinfo import available_timezones
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from lowered import judge, subject_of
+
+from palisade import rego
+from palisade.enforce.envoy import cel, times, zones
+from palisade.enforce.envoy.predicate import NO, to_proto
+from palisade.explain.sidecar import cel as reading
+from palisade.explain.sidecar import matchers
+from palisade.explain.sidecar.request import Sight
+from palisade.policy.providers import Provider
+from palisade.rego.builtins import BUILTINS
+from palisade.rego.partial.terms import Apply, ArrayOf, Known
+from palisade.testing.equivalence import Bed, Issuers, Request, Tally
+
+NOW = Apply("time.now_ns", ())
+SECOND = 1_000_000_000
+CHOSEN = (
+    *("Europe/Berlin", "America/New_York", "America/St_Johns", "Asia/Kathmandu", "Australia/Lord_Howe"),
+    *("Pacific/Kiritimati", "Africa/Casablanca", "Asia/Tokyo", "Etc/GMT+12"),
+)
+_GETTERS = {
+    "time.clock": ("getHours", "getMinutes", "getSeconds"),
+    "time.date": ("getFullYear", "getMonth", "getDate"),
+}
+
+
+def at(second: int) -> Sight:
+    return Sight(headers={}, metadata={}, state={}, address="", time=second * SECOND)
+
+
+def _near(name: str) -> st.SearchStrategy[int]:
+    """Any moment, and those about at which the clock is moved."""
+    known = zones.moves(name)
+    assert known is not None
+    moved = st.tuples(st.sampled_from(known), st.sampled_from((-3601, -1, 0, 1, 3599, 3600)))
+    return st.integers(zones.FIRST, zones.LAST - 1) | moved.map(lambda each: each[0][0] + each[1])
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_a_clock_is_where_the_builtins_have_it(data: st.DataObject) -> None:
+    """In any zone of the database, an hour and a second about each of its changes too."""
+    name = data.draw(st.sampled_from(sorted(available_timezones() - {"localtime", "Factory"})))
+    second = min(max(data.draw(_near(name)), zones.FIRST), zones.LAST - 1)
+    known = zones.moves(name)
+    assert known is not None
+    shown = zones.clock(known)
+    for builtin, getters in _GETTERS.items():
+        for place, getter in enumerate(getters):
+            wanted = BUILTINS[builtin].function([second * SECOND, name])[place] - (getter == "getMonth")
+            same = cel.equal(cel.method(shown, getter), cel.integer(wanted))
+            assert reading.holds(same, at(second)), (name, second, builtin)
+
+
+@pytest.mark.parametrize("second", [zones.FIRST - 1, zones.FIRST, zones.LAST - 1, zones.LAST])
+def test_what_lies_beyond_is_for_the_engine(second: int) -> None:
+    beyond = to_proto(zones.unknown("Europe/Berlin"))
+    assert matchers.holds(beyond, at(second)) is not (zones.FIRST <= second < zones.LAST)
+    assert zones.unknown("") == NO
+
+
+@pytest.mark.parametrize("name", ["Local", "Nowhere/Atlantis", "../UTC", "europe/berlin\x00"])
+def test_zones_that_nobody_knows_are_for_the_engine(name: str) -> None:
+    assert zones.moves(name) is None
+    assert times.moment_of(Apply("time.clock", (ArrayOf((NOW, Known(name))),))) is None
+
+
+@pytest.mark.parametrize("providers", [0], ids=("none",), indirect=True)
+def test_envoy_reads_the_same_clocks(bed: Bed, providers: tuple[Provider, ...], issuers: Issuers) -> None:
+    """At this moment; which hour that is differs from zone to zone, so each limit is met in some."""
+    limits = ((0, "<", range(0, 25, 3)), (0, "==", range(24)), (1, ">=", (0, 15, 30, 45)))
+    rules = []
+    for name in CHOSEN:
+        shown = f'time.now_ns(), "{name}"'
+        for place, sign, numbers in limits:
+            rules += [f"time.clock([{shown}])[{place}] {sign} {number}" for number in numbers]
+        rules += [f'time.weekday([{shown}]) == "{day}"' for day in ("Monday", "Thursday", "Friday")]
+        rules.append(f"[y, m, d] := time.date([{shown}]); y > 2024; m in numbers.range(1, 12); d < 16")
+        rules.append(f"[h, m, _] := time.clock([{shown}]); h * 60 + m >= 540; h + (m / 60) < 17.5")
+        rules.append(f'not time.weekday([{shown}]) in {{"Saturday", "Sunday"}}')
+    subjects = [
+        subject_of(rego.compile({"p.rego": f"package p\nallow if {{ {rule} }}"}), providers, issuers)
+        for rule in rules
+    ]
+    judge(bed, subjects, [Request()], tally := Tally())
+    assert tally.residual == 0, tally
+    assert 0.1 * tally.pairs < tally.allowed < 0.9 * tally.pairs, tally
