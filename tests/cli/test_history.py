@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from rich.console import Console
 from palisade.cli import status
 from palisade.control import admin
 from palisade.control.engine import Engine, Reload
+from palisade.policy.history import History
 
 MORE = ALLOW + '\nallow if input.parsed_path == ["more"]\n'
 
@@ -71,6 +74,26 @@ def test_history_lists_shows_and_compares(run: Run, project: Path, served: Any) 
     assert ALLOW in shown.out
     assert ' \t"audiences": ["a"],' in compared.out.splitlines()
     assert run("history", "diff", new, new).code == 0
+
+
+def test_a_revision_that_does_not_compile_any_more_says_so(run: Run, project: Path, served: Any) -> None:
+    """It misspells a name of the library, which was undefined once and is an error now."""
+    served(lambda: None)
+    history = History.of(project / ".palisade")
+    kept = history.entries()[-1]
+    modules = MappingProxyType({"allow.rego": ALLOW + "\nallow if data.palisade.lib.misspelt.open\n"})
+    outdated = replace(kept.policy_set, modules=modules, digest="of another set")
+    history.add(replace(kept, id="0123456789ab", policy_set=outdated), keep=50)
+    shown = run("history", "show", "0123")
+    assert "revision 0123456789ab does not compile any more" in shown.out
+    assert "data.palisade.lib.misspelt" in shown.err
+    [error] = run("history", "show", "0123", "-o", "json").json["errors"]
+    assert "allow.rego" in error
+    assert run("history", "show", kept.id, "-o", "json").json["errors"] == []
+    compared = run("diff", "0123", "policies")
+    assert compared.code not in (0, 1)
+    assert "revision 0123456789ab does not compile any more" in compared.err
+    assert "palisade history show 0123456789ab" in " ".join(compared.err.split())
 
 
 def test_addresses_stay_whole_in_a_terminal_of_80_columns(

@@ -13,13 +13,15 @@ import typer
 from palisade.cli import local, watching
 from palisade.cli.exit_codes import CommandError, Exit
 from palisade.cli.local import StateFolder
-from palisade.cli.output import Output, count, err, out, print_json
+from palisade.cli.output import Output, count, err, out, print_diagnostics, print_json
 from palisade.cli.searching import need_hypothesis, progress
 from palisade.policy import inventory_file, revisions, sets
 from palisade.policy.history import History, UnknownRevisionError, find
 from palisade.policy.inventory import DEFAULT_DECISION, Address, Function, Inventory, UnknownFunctionError
 from palisade.policy.revisions import Revision
+from palisade.policy.source import SourceError
 from palisade.rego import Network
+from palisade.rego.errors import CompileError
 
 if TYPE_CHECKING:
     from palisade.testing.differences import Difference, Report
@@ -121,7 +123,11 @@ def _revision(named: str, inventory: Inventory, state: Path | None) -> Revision:
     except UnknownRevisionError as error:
         hint = "name a policy folder, or a revision that palisade history lists"
         raise CommandError(f"{named} is no folder, and {error}", hint=hint) from None
-    return revisions.build(replace(entry.inventory(inventory), network=Network()), entry.policy_set)
+    try:
+        return revisions.build(replace(entry.inventory(inventory), network=Network()), entry.policy_set)
+    except (CompileError, SourceError) as error:
+        print_diagnostics(error.errors, err())
+        raise CommandError(entry.outdated, hint=entry.remedy) from None
 
 
 def _functions(old: Revision, new: Revision, names: Sequence[str]) -> list[Function]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,9 +17,11 @@ from palisade.cli import local
 from palisade.cli.exit_codes import CommandError, Exit
 from palisade.cli.local import StateFolder
 from palisade.cli.options import InventoryFile
-from palisade.cli.output import Output, out, print_json, print_line, rule_counts
+from palisade.cli.output import Output, err, out, print_diagnostics, print_json, print_line, rule_counts
+from palisade.policy import revisions
 from palisade.policy.history import Entry, History, UnknownRevisionError, find
 from palisade.rego import text
+from palisade.rego.errors import CompileError, Diagnostic
 from palisade.rego.values import to_json
 
 EPILOG = "Example: palisade history diff 3f6c 91ab"
@@ -63,11 +65,14 @@ def show(
     state: StateFolder = None,
     output: OutputOption = Output.TEXT,
 ) -> None:
-    """Show a revision: when and why it was put in force, its modules and its data."""
+    """Show a revision: when and why it was put in force, its modules and its data, and what is wrong with
+    these for this version of Palisade."""
     file, state, output = _given(context, file, state, output)
     entry = _found(_entries(file, state), revision)
     if output is Output.JSON:
-        print_json(_summary(entry) | {"modules": _modules(entry), "data": to_json(entry.policy_set.data)})
+        errors = [str(each) for each in _errors(entry)]
+        content = {"modules": _modules(entry), "data": to_json(entry.policy_set.data), "errors": errors}
+        print_json(_summary(entry) | content)
         return
     console = out()
     for name, value in (_summary(entry) | {"rules": rule_counts(entry.rules)}).items():
@@ -77,6 +82,11 @@ def show(
     for name, source in _files(entry).items():
         console.print(f"\n# {name}", style="bold")
         print_line(source.rstrip("\n"))
+    if wrong := _errors(entry):
+        console.print()
+        print_diagnostics(wrong, err())
+        why = "the version of Palisade that put it in force took it"
+        console.print(f"{entry.outdated}: {why}", style="yellow")
 
 
 @app.command("diff", epilog=EPILOG)
@@ -125,6 +135,15 @@ def _found(entries: tuple[Entry, ...], wanted: str) -> Entry:
         return find(entries, wanted)
     except UnknownRevisionError as error:
         raise CommandError(str(error), hint="palisade history lists what there is") from None
+
+
+def _errors(entry: Entry) -> Sequence[Diagnostic]:
+    """Why the revision does not compile any more."""
+    try:
+        revisions.compile_set(entry.policy_set)
+    except CompileError as error:
+        return error.errors
+    return ()
 
 
 # Showing ----------------------------------------------------------------------------------------------------

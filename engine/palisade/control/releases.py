@@ -22,7 +22,7 @@ from palisade.policy.history import Cause, Entry, UnknownRevisionError, before, 
 from palisade.policy.inventory import Inventory
 from palisade.policy.revisions import Revision
 from palisade.policy.source import SourceError
-from palisade.rego.errors import CompileError, Diagnostic
+from palisade.rego.errors import CompileError, Diagnostic, Location
 
 log = logging.getLogger(__name__)
 
@@ -103,7 +103,7 @@ class Releases:
             await self._put(revision)
             await self._keep(revision, Why(Cause.EDIT if base else Cause.START, _ended(out)))
         else:
-            wanted = await self._revive(base, revision) if base.over else revision
+            wanted = await self._revive_pinned(base, revision) if base.over else revision
             other = await self._revive_canary(revision)
             await self._put(wanted, other)
             if wanted.id != base.id:
@@ -123,7 +123,7 @@ class Releases:
             try:
                 await self._put(await self._revive(base), await self._revive_canary())
             except (SourceError, CompileError) as error:
-                log.warning("revision %s, kept for a restart, is of no use any more: %s", base.id, error)
+                log.warning("%s, and so is not put in force again: %s", base.outdated, error)
                 return False
             return True
 
@@ -310,6 +310,18 @@ class Releases:
         previous = plan.revision if plan else files
         return await asyncio.to_thread(build, inventory, entry.policy_set, previous)
 
+    async def _revive_pinned(self, entry: Entry, files: Revision) -> Revision:
+        """The revision that stays in place of what the files say. Raises SourceError: what they say is not
+        put in force for it, as that is what somebody went back from."""
+        try:
+            return await self._revive(entry, files)
+        except (SourceError, CompileError) as error:
+            self._files = files  # which `resume` takes
+            at = Location(str(files.inventory.file), 1, 1)
+            message = f"{entry.outdated}, and stays in force by {entry.cause}"
+            hint = f"palisade rollback --resume puts in force what the files say. Or: {entry.remedy}"
+            raise SourceError([Diagnostic(OUTDATED, message, at, hint=hint), *error.errors]) from None
+
     async def _revive_canary(self, files: Revision | None = None) -> Revision | None:
         entry = self.journal.canary
         if entry is None:
@@ -317,7 +329,7 @@ class Releases:
         try:
             return await self._revive(entry, files)
         except (SourceError, CompileError) as error:
-            log.warning("canary %s is of no use any more: %s", entry.id, error)
+            log.warning("%s, and so the canary ends: %s", entry.outdated, error)
             return None
 
     async def _revive_asked(self, entry: Entry) -> Revision:
@@ -325,7 +337,7 @@ class Releases:
             return await self._revive(entry)
         except (SourceError, CompileError) as error:
             errors = tuple(error.errors)
-            raise ReleaseError(f"revision {entry.id} does not compile any more", errors=errors) from None
+            raise ReleaseError(entry.outdated, entry.remedy, errors) from None
 
     async def _put_asked(
         self, revision: Revision, out: Revision | None = None, functions: frozenset[str] | None = None
@@ -360,4 +372,5 @@ def _ended(out: Entry | None) -> str:
 
 _OTHER_FUNCTIONS = "for other functions in palisade.yaml, or another version of Palisade"
 _LIST = "palisade history lists what there is"
+OUTDATED = "outdated_revision"
 SET_SHADOW = "set one: palisade shadow DIR"

@@ -92,6 +92,19 @@ class Entry:
         """What `deciding` gives for it: two entries that have the same differ in their functions at most."""
         return _deciding(self.policy_set, self.decision, self.hosts)
 
+    @property
+    def outdated(self) -> str:
+        """What is said where its policies have errors now."""
+        return f"revision {self.id} does not compile any more"
+
+    @property
+    def remedy(self) -> str:
+        """What to do then."""
+        return (
+            "the version of Palisade that put it in force took what this one refuses: "
+            f"palisade history show {self.id} prints it; put it in a folder, and mend it there"
+        )
+
     def inventory(self, now: Inventory) -> Inventory:
         """The inventory of now, deciding as the entry's did."""
         version = self.policy_set.rego_version
