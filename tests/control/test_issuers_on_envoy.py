@@ -14,7 +14,7 @@ import pytest
 from control_helpers import Project
 from cryptography.hazmat.primitives.asymmetric import ec
 from envoy_helpers import running, settled, until_so
-from shared_helpers import Lines, beside, eventually, run
+from shared_helpers import Lines, beside, eventually, run, until_under_way
 
 from palisade.control import rollout
 
@@ -57,16 +57,17 @@ AFTER = policy("https://strict.example", 'input.identity.claims.role == "admin"'
 
 
 def test_a_request_that_waits_over_an_edit_is_not_decided_by_rules_for_other_issuers(
-    project: Project,
+    project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Neither revision allows what somebody says of themselves at the open issuer: the first asks for alice,
-    the second for another issuer. What began under the first is decided by it for two seconds more. Later it
+    the second for another issuer. What began under the first is decided by it for a moment more. Later it
     is refused, with a status that says to try again."""
+    monkeypatch.setattr(rollout, "_LINGERING", 0.2)
     sink = Lines()
 
     async def session() -> None:
         project.allow.write_text(BEFORE)
-        async with running(project, "hello", sink=sink) as (engine, _, client, _):
+        async with running(project, "hello", sink=sink) as (engine, sidecars, client, _):
             await settled(engine)
             assert await asked(client, "https://open.example", "alice") == 200
             assert await asked(client, "https://open.example", "mallory") == 403
@@ -74,12 +75,11 @@ def test_a_request_that_waits_over_an_edit_is_not_decided_by_rules_for_other_iss
             async with asyncio.TaskGroup() as sending:  # where one fails, nobody waits for the other
                 for each in waiting:
                     sending.create_task(each.send(client))
-                for each in waiting:
-                    await each.begun.wait()
+                await until_under_way(sidecars.run_dir("hello"), len(waiting))
                 project.allow.write_text(AFTER)
                 await until_allowed(client)
                 await settled(engine)
-                await asyncio.sleep(2 * rollout._LINGERING)
+                await eventually(lambda: not engine.rollout._lingering)
                 for each in waiting:
                     each.rest.set()
             assert [each.status for each in waiting] == [503, 503]
@@ -99,14 +99,13 @@ def test_what_is_under_way_while_issuers_change_is_decided_by_the_revision_it_be
 
     async def session() -> None:
         project.allow.write_text(BEFORE)
-        async with running(project, "hello") as (engine, _, client, _):
+        async with running(project, "hello") as (engine, sidecars, client, _):
             await settled(engine)
             waiting = [Waiting("mallory"), Waiting("alice")]
             async with asyncio.TaskGroup() as sending:
                 for each in waiting:
                     sending.create_task(each.send(client))
-                for each in waiting:
-                    await each.begun.wait()
+                await until_under_way(sidecars.run_dir("hello"), len(waiting))
                 project.allow.write_text(AFTER)
                 await until_allowed(client)
                 await settled(engine)
@@ -164,7 +163,7 @@ class Waiting:
     """A request of somebody at the open issuer of which the last byte is not sent before `rest` is set."""
 
     def __init__(self, subject: str) -> None:
-        self.begun, self.rest = asyncio.Event(), asyncio.Event()
+        self.rest = asyncio.Event()
         self.status = 0
         self._head = {**token("https://open.example", subject), "content-length": "6"}
 
@@ -174,7 +173,5 @@ class Waiting:
 
     async def _pieces(self) -> AsyncIterator[bytes]:
         yield b"pleas"
-        await asyncio.sleep(0.3)  # it is in Envoy before anything changes
-        self.begun.set()
         await self.rest.wait()
         yield b"e"

@@ -23,7 +23,7 @@ from envoy.config.core.v3.extension_pb2 import TypedExtensionConfig
 from envoy.config.rbac.v3.rbac_pb2 import RBAC as RULES
 from envoy.config.rbac.v3.rbac_pb2 import Action
 from envoy.extensions.filters.http.rbac.v3.rbac_pb2 import RBAC
-from shared_helpers import Lines
+from shared_helpers import Lines, until_under_way
 
 from palisade import rego
 from palisade.control.listener import Listener
@@ -265,11 +265,12 @@ class Stand:
 
     async def _begin(self, requests: Sequence[Sent]) -> list[_Begun]:
         begun: list[_Begun] = []
+        await until_under_way(self._folder / "run", 0)
         for each in requests:
             reader, writer = await asyncio.open_connection(self._listen.host, self._listen.port)
             writer.write(each.wire[:-1])
             begun.append((reader, writer, each.wire[-1:]))
-        await asyncio.sleep(0.1)  # so that they are in Envoy before anything changes
+        await until_under_way(self._folder / "run", len(begun))
         return begun
 
     async def _end(self, begun: Sequence[_Begun]) -> list[int]:

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import pytest
 
 from palisade.decide.sink import UNBOUNDED
+from palisade_sidecar.admin import admin_of
 
 T = TypeVar("T")
 
@@ -54,6 +55,17 @@ async def eventually(holds: Callable[[], object], seconds: float = 30.0) -> None
         if clock() > deadline:
             pytest.fail("it never came to that")
         await asyncio.sleep(0.02)
+
+
+async def until_under_way(run_dir: Path, requests: int) -> None:
+    """Returns when just so many requests are in the Envoy of the sidecar that runs in this folder."""
+    active = "http.palisade.downstream_rq_active"
+    clock = asyncio.get_running_loop().time
+    deadline = clock() + 30
+    while (found := (await admin_of(run_dir).stats(active)).get(active, 0)) != requests:
+        if clock() > deadline:
+            pytest.fail(f"{found} requests are under way, not {requests}")
+        await asyncio.sleep(0.01)
 
 
 def run(session: Coroutine[Any, Any, T], seconds: float = 120.0) -> T:
