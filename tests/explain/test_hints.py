@@ -30,6 +30,7 @@ LEFT_TO_THE_ENGINE = (
     "allow if claims.tier < to_number(http.headers.x)",
     'allow if base64.decode(http.headers.x) < "M"',
     "allow if count(input.parsed_query) > claims.n",
+    'allow if { some key, values in input.parsed_query; key != "a"; values[0] == "x" }',
     "allow if product(claims.n) > 3",
     'allow if io.jwt.decode(http.headers.authorization)[1].sub == "x"',
     'allow if upper(http.method) == "É"',

@@ -112,7 +112,19 @@ def _literal(draw: st.DrawFn, earlier: list[str], variables: list[str], depth: i
         subject = draw(st.sampled_from(earlier)) if earlier else "input.role"
         value = draw(st.sampled_from(('"a"', '{"role": "b"}', '["a", "b"]')))
         return f"{subject} == {draw(st.sampled_from(_CONSTANTS))} with {target} as {value}"
-    made = draw(st.sampled_from((f"[w | some w in {draw(_reference())}; {inner}]", f"{{1 | {inner}}}")))
+    first, second = draw(_reference()), draw(_reference())
+    made = draw(
+        st.sampled_from(
+            (
+                f"[w | some w in {first}; {inner}]",
+                f"{{1 | {inner}}}",
+                f"{{w: v | some w, v in {first}; {inner}}}",
+                f"{{w: v | some w in {first}; some v in {second}; {inner}}}",
+                f"{{{first}: w | some w in {second}}}",
+                f"{{w: {first} | some w in {second}}}",
+            )
+        )
+    )
     variables.append(new)
     return f"{new} := {made}"
 
@@ -144,9 +156,10 @@ def _rules(draw: st.DrawFn, name: str, earlier: list[str], signs: _Signs) -> lis
         elif kind == "set":
             rules.append(f"{name} contains {value} if {{ {body} }}")
         elif kind == "object":
-            rules.append(
-                f"{name}[{draw(st.sampled_from(WORDS))!a}] := {value} if {{ {body} }}".replace("'", '"')
+            key = draw(
+                st.one_of(st.sampled_from(WORDS).map(lambda word: f'"{word}"'), _operand([], variables))
             )
+            rules.append(f"{name}[{key}] := {value} if {{ {body} }}")
         elif kind == "function":
             rules.append(f"{name}(x) := {value} if {{ x == {draw(st.sampled_from(_CONSTANTS))}; {body} }}")
         else:

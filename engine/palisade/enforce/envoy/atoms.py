@@ -24,6 +24,7 @@ from palisade.enforce.envoy.sources import (
     Address,
     ClaimSource,
     Decoded,
+    FieldSource,
     Given,
     Identity,
     Missing,
@@ -102,6 +103,11 @@ class Atoms(Context):
                 if text.name.startswith("header :"):
                     strings = [value for value in strings if value]  # Envoy has no empty ones of these
                 return exactly(one_of(text, strings))
+            case FieldSource() if any(value in _EMPTY for value in values):
+                others = self._equals(source, [value for value in values if value not in _EMPTY])
+                empty = [value for value in _EMPTY if value in values]
+                found_empty = (exactly(_is_empty(source, value)) for value in empty)
+                return None if others is None else either((others, *found_empty))
             case ClaimSource():
                 found = claim_is(source, values)
                 return None if found is None else exactly(found)
@@ -233,6 +239,14 @@ class Atoms(Context):
 
     def _defined(self, atom: Defined) -> Bounds:
         return self._found(self._source(atom.term)) or self._invisible(atom.term)
+
+
+_EMPTY: tuple[object, ...] = ({}, [])
+
+
+def _is_empty(field: FieldSource, value: object) -> Predicate:
+    kind = "object" if value == {} else "array"
+    return all_of((field.of_kind(kind), cel.check(cel.equal(field.size, cel.double(0)))))
 
 
 MAX_COMPARED = 16

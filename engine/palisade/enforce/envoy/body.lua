@@ -71,12 +71,70 @@ function CODINGS.token(s, tree)
   end
 end
 
+local SPACED = "^[\t-\r ]*(.-)[\t-\r ]*$"
+
+-- An object of the entries in a text, as of cookies; the coding says how they are taken out of it: entries.py.
+local function entries(s, tree, coding)
+  local digits, how = match(coding, "^pairs(%x+)x(%l*)$")
+  local mark = gsub(digits, "%x%x", function(code) return char(tonumber(code, 16)) end)
+  local function is(flag)
+    return find(how, flag, 1, true) ~= nil
+  end
+  s = match(s, "^[ \t]*(.-)[ \t]*$")
+  if #s > LARGEST or find(s, "[\128-\255]") then
+    leave()
+  end
+  take(#s)
+  local values, count, from = {}, 0, 1
+  while from do
+    local at, last = find(s, mark, from, true)
+    local piece = sub(s, from, at and at - 1 or -1)
+    from = last and last + 1
+    if is("t") then
+      piece = match(piece, SPACED)
+    end
+    local sign = find(piece, "=", 1, true)
+    local unlike = is("d") and (not sign or find(piece, "=", sign + 1, true))
+    if not (unlike or (is("g") and not sign) or (is("n") and sign == 1)) then
+      local name = sign and sub(piece, 1, sign - 1) or piece
+      local content = sign and sub(piece, sign + 1) or piece
+      if not is("r") then
+        content = match(content, "^[^=]*")
+      end
+      if is("k") then
+        name = match(name, SPACED)
+      end
+      if not values[name] then
+        count = count + 1
+        if count > PAIRS then
+          leave()
+        end
+      elseif values[name] ~= content then
+        leave() -- Rego ends in an error
+      end
+      values[name] = content
+    end
+  end
+  lay(tree, "object", nil, count)
+  for name, node in pairs(tree.keys or {}) do
+    if values[name] then
+      lay(node, "string", values[name], #values[name])
+    end
+  end
+end
+
 local function read_headers(headers)
   for _, wanted in ipairs(WANTED.texts) do
     clear(wanted.tree)
     taken = 0
     local s = headers:get(wanted.header)
-    if s then
+    if not CODINGS[wanted.coding] then
+      if s then
+        entries(s, wanted.tree, wanted.coding)
+      else
+        lay(wanted.tree, "object", nil, 0)
+      end
+    elseif s then
       if wanted.prefix ~= "" then
         -- What follows has no space, so that all ways to take it out of the header agree.
         local size = #wanted.prefix

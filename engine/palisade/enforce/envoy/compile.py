@@ -32,6 +32,7 @@ from palisade.enforce.envoy.cases import RuleCoverage
 from palisade.enforce.envoy.decision import Decision, decide
 from palisade.enforce.envoy.documents import Fields, fields_of
 from palisade.enforce.envoy.ends import RESIDUAL
+from palisade.enforce.envoy.entries import makes_objects
 from palisade.enforce.envoy.identity import authentication, settings_of, unseen
 from palisade.enforce.envoy.mentions import Mentions, mentions
 from palisade.enforce.envoy.parts import LAYOUT_STATE, Behind, Parts, Rules, Watched, in_parts
@@ -289,7 +290,7 @@ def _work(
     found = decide(outcome, names, decision, bearers=bearers, body=body)
     told = None
     fields = None
-    if body or not _DECODERS.isdisjoint(plan.builtins):
+    if body or not _DECODERS.isdisjoint(plan.builtins) or makes_objects(outcome.error):
         fields = fields_of(outcome, found.calls, MAX_FIELDS, before.fields if before is not None else None)
     if fields is not None and found.residual and 0 < len(fields.all) <= MAX_FIELDS:
         last = before.told if before is not None else None

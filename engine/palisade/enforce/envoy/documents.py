@@ -11,10 +11,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from palisade.enforce.envoy.beside import allowed_by
+from palisade.enforce.envoy.entries import entries_of
 from palisade.enforce.envoy.token_calls import HEADERS, Tokens, place_of
 from palisade.enforce.envoy.tokens import Place
 from palisade.rego.partial import Outcome
 from palisade.rego.partial.formula import Exists, Formula, nodes
+from palisade.rego.partial.objects import OBJECT
 from palisade.rego.partial.rewriting import symbols
 from palisade.rego.partial.terms import Apply, Element, Input, Known, Symbol, subterms
 
@@ -29,17 +31,25 @@ class Document:
     """What a policy makes of one text of the request. `place` is the header; None for the body.
 
     `coding` is `text` for the text itself, `json` for JSON, `base64` or `base64url` for JSON in Base64, and
-    `token` for a token that is decoded and not verified: an array of its header, its claims, and more.
+    `token` for a token that is decoded and not verified: an array of its header, its claims, and more. Those
+    of entries are told in `entries`.
     """
 
     coding: str
     place: Place | None = None
 
     @property
+    def paired(self) -> bool:
+        """Whether it is an object of entries (`entries`)."""
+        return self.coding.startswith("pairs")
+
+    @property
     def unread(self) -> str:
         """Of which requests the sidecar does not read it, in words."""
         if self.place is None:
             return UNREAD_BODY
+        if self.paired:
+            return f"the header {self.place.header} has letters beyond ASCII, or two values for one name"
         what = "token" if self.coding == "token" else "JSON"
         return f"the header {self.place.header} holds no plain {what}"
 
@@ -68,6 +78,9 @@ def document_of(term: Symbol) -> Document | None:
         case Apply("io.jwt.decode", (inner,)):
             place = place_of(inner)
             return None if place is None else Document("token", place)
+        case Apply(name) if name == OBJECT and (found := entries_of(term)) is not None:
+            place = place_of(found[0])
+            return None if place is None else Document(found[1], place)
     return None
 
 
@@ -85,6 +98,8 @@ def field_of(term: Symbol) -> Field | None:
     path = tuple(reversed(steps))
     if document is None or not _are_steps(path):
         return None
+    if document.paired and (len(path) > 1 or not all(isinstance(step, str) for step in path)):
+        return None  # all of its values are texts
     if document.coding == "token" and path and path[0] not in (0, 1):
         return None  # the signature in hexadecimal
     return (document, *path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from palisade.rego.partial.objects import OBJECT
 from palisade.rego.partial.terms import Apply, Symbol
 
 _OPERATORS = {
@@ -53,6 +54,11 @@ _DIGEST = "compare the value itself; or let the issuer put the digest into a cla
 _NETWORK = (
     "ask net.cidr_contains with constant ranges and input.attributes.source.address.socketAddress.address, "
     'or a header or a claim, also one piece of it: split(header, ",")[0]'
+)
+
+_ENTRIES = (
+    "test the members themselves, or gather them in a set; cookies are read natively as "
+    '{k: v | some part in split(cookie, "; "); [k, v] := split(part, "=")}'
 )
 
 _FAMILIES = (
@@ -135,6 +141,8 @@ def of_builtin(name: str) -> str:
 
 def of_call(term: Apply) -> tuple[str, str]:
     """Why a call is for the engine, in words, and what to write in its place."""
+    if OBJECT in (term.name, *(inner.name for inner in term.args[:1] if isinstance(inner, Apply))):
+        return "makes an object whose keys the request brings", _ENTRIES
     if term.name == "." and isinstance(term.args[0], Apply):
         inner = _innermost(term.args[0])
         return f"looks into what {inner} makes of the request", of_builtin(inner)
@@ -223,6 +231,7 @@ _DOUBTS = (
         "plain digits",
         "numbers without a sign, a point or an exponent, and plain versions, are decided natively",
     ),
+    ("two values for one name", "cookies in ASCII, each of which is there once, are read natively"),
     ("holds no plain", "tokens and JSON as programs write them, in ASCII, are decided natively"),
     (
         "plain JSON",
@@ -254,8 +263,7 @@ _UNFOLLOWED = (
     ),
     (
         "whose keys depend",
-        "test the members themselves, or gather them in a set; a cookie is found natively by "
-        'regex.find_all_string_submatch_n("(?:^|; )NAME=([^;]*)", cookie, 1)[0][1]',
+        _ENTRIES,
     ),
     ("merges documents", "refer to the rules one by one"),
     ("composite key", "compare the parts of the key one by one"),

@@ -12,6 +12,7 @@ from envoy.extensions.filters.http.lua.v3.lua_pb2 import Lua
 
 from palisade.decide.urls import parse_query
 from palisade.enforce.envoy.documents import PARSED_BODY, Document
+from palisade.enforce.envoy.entries import GUARDED, NAME_TRIMMED, NAMED, REST, TRIMMED, TWO, mark_of
 from palisade.enforce.envoy.sources import field_name
 from palisade.enforce.envoy.tokens import Place
 from palisade.explain.sidecar.request import UnreadError
@@ -25,6 +26,7 @@ _ALPHABETS = {
     "base64": re.compile(r"[A-Za-z0-9+/]+={0,2}"),
     "base64url": re.compile(r"[A-Za-z0-9_-]+={0,2}"),
 }
+_SPACE = "\t\n\v\f\r "
 _STANDARD = str.maketrans("-_", "+/")
 _NAMES = re.compile(r'name = "([0-9a-f]+)"')
 _MARK = re.compile(r'^local MARK = "([0-9a-f]+)"$', re.MULTILINE)
@@ -49,7 +51,9 @@ def laid_down(reader: Lua, headers: Mapping[str, str], body: str | None) -> Mapp
     try:
         for coding, header, prefix in _TEXTS.findall(wanted):
             document = Document(coding, Place(_plain(header), _plain(prefix)))
-            if document.place is not None and document.place.header in headers:
+            if document.paired:
+                laid |= _of_entries(document, headers.get(_plain(header)), names)
+            elif document.place is not None and document.place.header in headers:
                 laid |= _of_text(document, headers[document.place.header], names)
         kinds = [each for each in ("parsed", "json", "text") if f"{each} = {{" in wanted]
         if kinds and body is None:
@@ -95,6 +99,27 @@ def _of_text(document: Document, text: str, names: Collection[str]) -> dict[str,
         raise _LeftError
     name = field_name((document,))
     return laid | ({f"k{name}": "array", f"n{name}": 3.0} if name in names else {})
+
+
+def _of_entries(document: Document, text: str | None, names: Collection[str]) -> dict[str, Any]:
+    """What is laid down of entries in a header. Raises _LeftError."""
+    found: dict[str, str] = {}
+    how = document.coding.partition("x")[2]
+    text = None if text is None else text.strip(" \t")
+    if text is not None and (len(text) > _LARGEST or not text.isascii()):
+        raise _LeftError
+    for each in () if text is None else text.split(mark_of(document.coding)):
+        piece = each.strip(_SPACE) if TRIMMED in how else each
+        name, sign, value = piece.partition("=")
+        if (TWO in how and piece.count("=") != 1) or (GUARDED in how and not sign):
+            continue
+        if NAMED in how and sign and not name:
+            continue
+        value = (value if sign else piece) if REST in how else value.partition("=")[0]
+        name = name.strip(_SPACE) if NAME_TRIMMED in how else name
+        if found.setdefault(name, value) != value or len(found) > _PAIRS:
+            raise _LeftError
+    return _of_value((document,), found, names)
 
 
 def _unbased(text: str, coding: str) -> str:

@@ -92,7 +92,7 @@ def object_get(run: Members, args: Sequence[Symbol]) -> Cases | None:
         return cases if there is TRUE else [*cases, (builder.negate(there), default)]
     if isinstance(source, (Input, Element, Apply)):
         # OPA refuses a source that is no object, and the call is then undefined, not the default.
-        missing = builder.both(builder.atom(IsKind(source, "object")), builder.negate(there))
+        missing = builder.both(run.is_kind(source, "object"), builder.negate(there))
         return [*cases, (missing, default)]
     return None
 

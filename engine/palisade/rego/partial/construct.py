@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from palisade.rego.partial.formula import TRUE, Builder, Formula
+from palisade.rego.partial.objects import entries_of, is_made, object_of
 from palisade.rego.partial.terms import ArrayOf, Gathered, Known, ObjectOf, Part, SetOf, Symbol, Term
 from palisade.rego.partial.worlds import Unsupported
 from palisade.rego.values import UNDEFINED, Set, Value, key, sorted_keys, sorted_values
@@ -43,11 +44,11 @@ def grown(
 ) -> Mapping[int, Symbol] | None:
     """The environment of a request of which it is not known whether it went from `before` to `after`.
 
-    Only where all that differs are sets and arrays that `after` has more members of: those then stand under
-    the condition, for every member of the loops in `over`. None elsewhere. With `onto` they are added to what
-    another way from `before` has made, which arrays, whose members are in order, cannot be. Where it is not
-    known in which order they come, arrays are no longer `ordered`: nor where each round of a loop adds more
-    than one, as the rounds' members then take turns.
+    Only where all that differs are sets, arrays and objects that `after` has more members of: those then
+    stand under the condition, for every member of the loops in `over`. None elsewhere. With `onto` they are
+    added to what another way from `before` has made, which arrays, whose members are in order, cannot be.
+    Where it is not known in which order they come, arrays are no longer `ordered`: nor where each round of a
+    loop adds more than one, as the rounds' members then take turns.
     """
     if before.keys() != after.keys():
         return None
@@ -56,16 +57,17 @@ def grown(
         old = before[local]
         if old == now:
             continue
-        start, end = parts_of(old), parts_of(now)
+        made = is_made(now)
+        start, end = _held(old, made=made), _held(now, made=made)
         if start is None or end is None or start[0] != end[0]:
             return None
-        first = set(start[1]) if start[0] == "set" else None
+        first = set(start[1]) if start[0] != "array" else None
         if first is None and end[1][: len(start[1])] != start[1]:
             return None
         if first is not None and not first <= set(end[1]):
             return None
         added = end[1][len(start[1]) :] if first is None else [p for p in end[1] if p not in first]
-        held = parts_of(merged[local])
+        held = _held(merged[local], made=made)
         if held is None or (first is None and held[1] != start[1]):
             return None
         parts = [Part(builder.both(condition, p.condition), (*over, *p.over), p.item) for p in added]
@@ -74,8 +76,17 @@ def grown(
             parts = _together(builder, [*others, *parts]) if len(others) + len(parts) > 1 else parts
         known = ordered and getattr(old, "ordered", True) and getattr(now, "ordered", True)
         known = known and not (over and len(parts) > 1)
-        merged[local] = Gathered(start[0], (*start[1], *parts), known or start[0] == "set")
+        if start[0] == "object":
+            merged[local] = object_of((*start[1], *parts))
+        else:
+            merged[local] = Gathered(start[0], (*start[1], *parts), known or start[0] == "set")
     return merged
+
+
+def _held(symbol: Symbol, *, made: bool) -> tuple[str, tuple[Part, ...]] | None:
+    """What a set or an array is put together of, and which of these it is; where it is `made`, an object."""
+    entries = entries_of(symbol) if made else None
+    return parts_of(symbol) if entries is None else ("object", entries)
 
 
 def is_grown(before: Mapping[int, Symbol], after: Mapping[int, Symbol]) -> bool:

@@ -48,6 +48,7 @@ class Loops(Statements):
 
                 worlds.advance(run, NOWHERE)
             return worlds.disjoint()
+        start = env
         ordered = source.ordered if isinstance(source, Gathered) else not is_reordered(source)
         if isinstance(source, Gathered) and source.kind == "set":
             parts = in_order(self.builder, source.parts)
@@ -56,7 +57,7 @@ class Loops(Statements):
         for part, name in self.members(source):
             rounds = partial(self._rounds, stmt, part=part, name=name, live=live, ordered=ordered)
             worlds.advance(rounds, NOWHERE)
-        return worlds.disjoint()
+        return self._checked(worlds.disjoint(), start)
 
     def _rounds(
         self, stmt: ir.ScanStmt, env: Env, part: Part, name: Symbol, live: frozenset[int], *, ordered: bool
@@ -66,6 +67,15 @@ class Loops(Statements):
         They are followed where they only collect members, or where a round can do just one thing, which does
         not depend on the member and does no more when it is done again.
         """
+        making, self._making = self._making, self._making | env.keys()
+        try:
+            return self._any_rounds(stmt, env, part, name, live, ordered=ordered)
+        finally:
+            self._making = making
+
+    def _any_rounds(
+        self, stmt: ir.ScanStmt, env: Env, part: Part, name: Symbol, live: frozenset[int], *, ordered: bool
+    ) -> Result:
         element = {stmt.key: name, stmt.value: part.item}
         result = self._block(stmt.block, {**env, **element}, live)
         steps, rest = result.steps, env

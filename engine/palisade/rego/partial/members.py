@@ -12,6 +12,7 @@ from palisade.rego.partial import arrays
 from palisade.rego.partial.conditions import Conditions
 from palisade.rego.partial.construct import pairs_of
 from palisade.rego.partial.formula import FALSE, TRUE, Formula, IsKind, Test
+from palisade.rego.partial.objects import OBJECT
 from palisade.rego.partial.terms import (
     Apply,
     ArrayOf,
@@ -106,6 +107,8 @@ class Members(Conditions):
                 return TRUE if kind == "set" else FALSE
             case Gathered(has):
                 return TRUE if has == kind else FALSE
+            case Apply(name) if name == OBJECT:
+                return TRUE if kind == "object" else FALSE
             case Apply("array.concat" | "array.reverse" | "array.slice" | "sort"):
                 return TRUE if kind == "array" else FALSE
             case Input() | Element() | Apply():

@@ -24,6 +24,7 @@ from palisade.rego.partial.formula import (
     Same,
     Test,
 )
+from palisade.rego.partial.objects import OBJECT, value_of
 from palisade.rego.partial.terms import (
     Apply,
     ArrayOf,
@@ -174,6 +175,8 @@ class Reading:
             return UNDEFINED
         if name == ".":
             return lookup(args[0], args[1])
+        if name == OBJECT:
+            return value_of(args[0])
         if not BUILTINS[name].pure:
             raise Unsure
         try:

@@ -12,7 +12,8 @@ from palisade.rego.errors import BuiltinError, Location
 from palisade.rego.partial import builtins as symbolic
 from palisade.rego.partial.construct import insert_into, items_of, merge
 from palisade.rego.partial.flow import RESULT
-from palisade.rego.partial.formula import FALSE, TRUE, Defined
+from palisade.rego.partial.formula import FALSE, TRUE, Defined, Formula
+from palisade.rego.partial.objects import entries_of, is_made, with_entry
 from palisade.rego.partial.terms import (
     Apply,
     ArrayOf,
@@ -51,6 +52,8 @@ class Statements(Walks):
         Rules begin in the same one, and most look up the same names first."""
         self._called: set[ir.Func | None] = set()
         """The functions that were called, by what is called too; None for one that there is not."""
+        self._making: frozenset[int] = frozenset()
+        """The locals that stand before the loops that are followed now: what they add to is not complete."""
         self._final: int | None = None
         """The local that ends the running function when it is set."""
         self._functions = {func.name: func for func in policy.funcs}
@@ -163,14 +166,53 @@ class Statements(Walks):
         name, value = self._symbol(stmt.key, env), self._symbol(stmt.value, env)
         if name is None or value is None:
             return []
-        if not isinstance(name, Known):
-            raise Unsupported("builds an object whose keys depend on the request")
+        if not isinstance(name, Known) or is_made(obj):
+            return self._insert_entry(stmt, env, name, value, once=once)
         built, old = insert_into(obj, key(name.value), value)
         same = self.equal(old, value) if once and old is not None else TRUE
         steps = [Step(same, {**env, stmt.object: built})]
         if same is not TRUE:
             steps.append(Step(self.builder.negate(same), env, ERROR))
         return steps
+
+    def _insert_entry(
+        self,
+        stmt: ir.ObjectInsertStmt | ir.ObjectInsertOnceStmt,
+        env: Env,
+        name: Symbol,
+        value: Symbol,
+        *,
+        once: bool,
+    ) -> list[Step]:
+        built = with_entry(env.get(stmt.object), name, value)
+        if built is None or not once or isinstance(name, Unknown):
+            raise Unsupported("builds an object whose keys depend on the request")
+        inserted = {**env, stmt.object: built}
+        return self._checked([Step(TRUE, inserted)], env)
+
+    def _checked(self, steps: list[Step], before: Env) -> list[Step]:
+        """The steps, with those in an error apart: where an object that they make has two values for a key.
+
+        At objects that a loop goes on making it is looked behind the loop."""
+        found: list[Step] = []
+        for step in steps:
+            there = TRUE
+            for local, value in step.env.items() if step.signal != ERROR else ():
+                if is_made(value) and before.get(local) != value and local not in self._making:
+                    there = self.builder.both(there, self._is_one_each(value))
+            if there is not TRUE:
+                negate = self.builder.negate(there)
+                found.append(Step(self.builder.both(step.condition, negate), step.env, ERROR))
+                step = replace(step, condition=self.builder.both(step.condition, there))
+            found.append(step)
+        return found
+
+    def _is_one_each(self, made: Symbol) -> Formula:
+        """Each key of the object has one value."""
+        entries = entries_of(made)
+        if entries is None or (len(entries) == 1 and not entries[0].over):
+            return TRUE
+        return self.builder.atom(Defined(made))  # type: ignore[arg-type]  # what is made is a term
 
     def _ObjectMergeStmt(self, stmt: ir.ObjectMergeStmt, env: Env) -> list[Step]:  # noqa: N802
         a, b = env.get(stmt.a), env.get(stmt.b)

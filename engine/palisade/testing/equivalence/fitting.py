@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
+from palisade.enforce.envoy.entries import mark_of
 from palisade.rego.text import dumps
 from palisade.rego.values import to_json
 from palisade.testing.equivalence.aim import ABSENT
@@ -114,6 +115,9 @@ def _is_texts(value: Any) -> bool:
 def as_header(document: Any, prefix: str, coding: str) -> str:
     """A document as a header holds it, in the coding of `documents.Document`."""
     text = dumps(document)
+    if coding.startswith("pairs"):
+        entries = document.items() if isinstance(document, dict) else ()
+        return mark_of(coding).join(f"{name}={value}" for name, value in entries)
     if coding == "base64url":
         text = base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
     elif coding == "base64":
