@@ -181,6 +181,7 @@ def rich_atoms(draw: st.DrawFn) -> str:
                 f"{text} == {other}",
                 f"{text} != {other}",
                 f"{text} in {xs}",
+                f'concat(":", [lower(http.method), {text}]) in {xs}',
                 f'http.path == sprintf("/users/%s", [{text}])',
                 f'http.path == concat("/", ["/users", {text}])',
                 f'http.path == concat("/", ["", {text}, {string}])',

@@ -157,6 +157,16 @@ def stand() -> Iterator[Stand]:
         yield running
 
 
+def test_a_claim_without_a_name_is_the_engines(stand: Stand) -> None:
+    """Envoy takes no empty key in a path of its metadata: it refused the revision, and all of it."""
+    rules = _whole({"secret": SECRET}) + '\nallow if claims[""] == 1\n'
+    stand.enforce(in_memory({"p.rego": HEAD + rules}), "envoy/authz/allow")
+    token = signed('{"": 1}', "secret", "HS256", "{}")
+    assert stand.send(Sent("GET", "/", (("authorization", f"Bearer {token}"),))).status == 200
+    [told] = stand.log(1)
+    assert told["palisade"]["decider"] == "residual"
+
+
 @pytest.mark.parametrize("name", POLICIES)
 def test_what_is_forged_is_refused_without_the_engine(stand: Stand, name: str) -> None:
     """Decided by the engine or by Envoy, each request ends the same; what is surely forged asks no engine."""

@@ -33,7 +33,7 @@ LEFT_TO_THE_ENGINE = (
     'allow if { some key, values in input.parsed_query; key != "a"; values[0] == "x" }',
     "allow if product(claims.n) > 3",
     'allow if io.jwt.decode(http.headers.authorization)[1].sub == "x"',
-    'allow if upper(http.method) == "É"',
+    'allow if upper(http.headers["x-a"]) == "É"',
     'allow if { walk(claims, [_, v]); v == "x" }',
     'allow if sprintf("%s-%d", [claims.sub, claims.tier]) == "a-1"',
     'allow if input.attributes.destination.principal == "spiffe://x"',

@@ -88,6 +88,11 @@ def _unread(root: object) -> Reason:
     return Reason(f"is for the engine where {when}", NOWHERE, hints.of_doubt(when), always=False)
 
 
+def _is_step(key: object) -> bool:
+    """Whether Envoy takes it in a path of its metadata: with an empty key it refuses all of a filter."""
+    return (type(key) is str and key != "") or (type(key) is int and 0 <= key < 1 << 63)
+
+
 class Context:
     """The state of one policy's lowering. `needs_clean_path` and `doubts` gather notes, as do reasons."""
 
@@ -201,7 +206,7 @@ class Context:
         at = _PARTS[part.call.name].get(first) if type(first) is int else None
         if at == "valid":
             return Missing() if below else Verified(token.claims)
-        if at is None or not all(type(key) is str or (type(key) is int and key >= 0) for key in below):
+        if at is None or not all(map(_is_step, below)):
             return None
         start = token.claims if at == "claims" else token.header
         return ClaimSource((*start.path, *below))  # type: ignore[arg-type]  # strings and integers

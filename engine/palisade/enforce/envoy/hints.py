@@ -212,8 +212,8 @@ def of_invisible(term: Symbol) -> str:
 _DOUBTS = (
     (
         "a token is there",
-        "requests with a token behind `Bearer ` that is signed as it must be, or with none, are decided "
-        "natively: only forged and foreign tokens cost a call",
+        "requests with a token behind `Bearer ` that is signed as it must be, with a forged one or with none "
+        "are decided natively: only unusual tokens cost a call",
     ),
     (
         "so near to each other",

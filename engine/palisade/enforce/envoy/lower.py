@@ -19,6 +19,7 @@ from palisade.enforce.envoy.claims import claim_defined
 from palisade.enforce.envoy.context import NOTHING, Notes
 from palisade.enforce.envoy.documents import Field, of_body_text, of_parsed_body
 from palisade.enforce.envoy.members import Members
+from palisade.enforce.envoy.methods import METHOD, OTHER, USUAL, speaks_of_method, with_method
 from palisade.enforce.envoy.predicate import NO, Predicate, all_of, any_of, negate
 from palisade.enforce.envoy.refused import where_refused
 from palisade.enforce.envoy.sources import (
@@ -208,6 +209,31 @@ class Lowering(Members):
         return either(cases)
 
     def _atom(self, atom: Atom) -> Bounds:
+        """The atom; one that no expression of Envoy's is, for each method where it is about that too."""
+        outer = self._take_notes()
+        bounds = self._plain_atom(atom)
+        if any(each.always for each in self._reasons) and speaks_of_method(atom):
+            first = self._take_notes()
+            by_method = self._by_method(atom)
+            if by_method is None or any(each.always for each in self._reasons):
+                self._take_notes()
+                self._note(first)
+            else:
+                bounds = by_method
+        self._note(outer)
+        return bounds
+
+    def _by_method(self, atom: Atom) -> Bounds | None:
+        cases: list[Bounds] = []
+        for method in USUAL:
+            there = with_method(self._builder, atom, method)
+            if there is None:
+                return None
+            cases.append(both((self._in(In(METHOD, frozenset((method,)))), self.bounds(there))))
+        usual = self._in(In(METHOD, frozenset(USUAL)))
+        return self._unless(either(cases), negate(usual.surely), OTHER)
+
+    def _plain_atom(self, atom: Atom) -> Bounds:
         several = self._shared_by(atom)
         if several and self._decoded is None:
             return self._of_several(atom, several)
