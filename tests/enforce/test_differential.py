@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from lowered import judge, subject_of
 from policies_by_hand import DATA as HAND_DATA
 from policies_by_hand import MESH, POLICIES, REQUESTS
+from signed_tokens import EC, jwk, signed
 
 from palisade import rego
 from palisade.enforce.envoy.tree import MAX_LINEAR
@@ -109,7 +110,31 @@ _CHECKS = (
     "claims := t if [true, _, t] = io.jwt.decode_verify("
     'split(http.headers.authorization, " ")[1], {{"cert": {keys}, "iss": "https://corp.example"}})',
     "claims := io.jwt.decode(bearer)[1]",
+    "claims := t if {{ [true, _, t] = io.jwt.decode_verify("
+    'bearer, {{"cert": sets[said.iss], "iss": said.iss}}) }}',
+    'claims := t if {{ some iss, set in sets; [true, _, t] = io.jwt.decode_verify(bearer, {{"cert": set, '
+    '"iss": iss}}) }}',
+    "claims := said if io.jwt.verify_es256(bearer, sets[said.iss])",
+    "claims := said if {{ some set in sets; io.jwt.verify_es256(bearer, set) }}",
 )
+_SETS = """said := io.jwt.decode(bearer)[1]
+
+sets := {{"https://corp.example": {keys}, "https://other.example": {others}}}"""
+_OTHERS = dumps({"keys": [jwk(EC, kid="other")]})
+
+
+def _of_another() -> list[Request]:
+    """Requests with tokens of another issuer, some with the name of the first."""
+    return [
+        Request(headers=(("authorization", f"Bearer {signed(dumps(claims), key, alg, header)}"),))
+        for key, alg in (("ec", "ES256"), ("ed", "EdDSA"))
+        for header in ("{}", '{"kid": "other"}', '{"typ": 5}')
+        for iss in ("https://other.example", "https://corp.example", "x")
+        for claims in (
+            {"iss": iss, "sub": "alice", "roles": ["admin"], "role": "admin"},
+            {"iss": iss, "sub": 7},
+        )
+    ]
 
 
 @pytest.mark.parametrize("providers", [1], ids=("one",), indirect=True)
@@ -121,9 +146,10 @@ def test_generated_policies_that_verify_tokens(
     """Claims of a token that the policy verifies itself are as good as those of a provider's."""
     [issuer] = issuers.of(providers)
     source = data.draw(policies())
-    check = data.draw(st.sampled_from(_CHECKS)).format(keys=dumps(issuer.jwks))
+    check = f"{data.draw(st.sampled_from(_CHECKS))}\n{_SETS}"
+    check = check.format(keys=dumps(issuer.jwks), others=dumps(_OTHERS))
     source = source.replace("claims := input.identity.claims", f"{check}\n{_BEARER}")
-    asked = data.draw(st.lists(spelled, min_size=6, max_size=16))
+    asked = data.draw(st.lists(st.one_of(spelled, st.sampled_from(_of_another())), min_size=6, max_size=16))
     [subject] = compiled([_policy(source)], providers, issuers)
     bed.load(subject)
     for difference in compare(bed, subject, asked, Tally()):
