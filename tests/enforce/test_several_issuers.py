@@ -22,33 +22,34 @@ DATA = {
     "rsa": {A: {"keys": [jwk(RSA, kid="one")]}, C: {"keys": [jwk(OTHER, kid="one")]}},
     "texts": {A: dumps({"keys": [jwk(RSA)]}), B: dumps(jwk(EC))},
 }
-HEAD = """package envoy.authz
+SAID = """package envoy.authz
 
 import input.attributes.request.http
-
-default allow := false
 
 bearer := trim_prefix(http.headers.authorization, "Bearer ")
 
 said := io.jwt.decode(bearer)[1]
 
+"""
+HEAD = f"""{SAID}default allow := false
+
 allow if startswith(http.path, "/open/")
 
-allow if {
+allow if {{
 	startswith(http.path, "/guests/")
 	claims.role == "guest"
-}
+}}
 
-allow if {
+allow if {{
 	startswith(http.path, "/nobody/")
 	not claims
-}
+}}
 
-allow if {
+allow if {{
 	startswith(http.path, "/b/")
 	claims.iss == "https://b.example"
 	"clerk" in claims.roles
-}
+}}
 
 """
 CERT = "json.marshal(issuer.jwks)"
@@ -182,3 +183,28 @@ def test_each_issuers_tokens_are_told_apart(stand: Stand, name: str) -> None:
     }
     needed = [request for request, usual in asked if usual and request.path in residual]
     assert not needed or name not in SEVERAL
+
+
+def test_answers_hold_the_claims_of_either_issuer(stand: Stand) -> None:
+    """The function gets what the one token says that is valid, and the client what is missing."""
+    rules = """
+allow := {"allowed": false, "http_status": 401, "body": "who are you"} if not claims
+
+allow := {"allowed": false, "body": concat(" ", ["not you,", claims.sub])} if claims.role != "guest"
+
+allow := {"allowed": true, "headers": {"x-user": claims.sub, "x-by": claims.iss}} if claims.role == "guest"
+"""
+    policy_set = in_memory({"p.rego": SAID + POLICIES["by what the token says"] + rules}, DATA)
+    asked = [
+        (Sent("GET", f"/{number}", (("authorization", f"Bearer {token}"),)), usual)
+        for number, (token, usual) in enumerate(_tokens())
+    ]
+    stand.enforce(policy_set, "envoy/authz/allow", ask=True)
+    wanted = [stand.send(request) for request, _ in asked]
+    stand.log(len(asked))
+    stand.enforce(policy_set, "envoy/authz/allow")
+    assert [stand.send(request) for request, _ in asked] == wanted
+    assert {200, 401, 403} <= {outcome.status for outcome in wanted}
+    assert sum(b"x-by: https://b.example" in (outcome.reached or b"") for outcome in wanted) > 1
+    native = sum(event["palisade"]["decider"] == "native" for event in stand.log(len(asked)))
+    assert native >= sum(usual for _, usual in asked)

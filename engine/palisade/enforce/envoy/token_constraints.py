@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
 from palisade.rego.partial import Case
@@ -34,9 +34,12 @@ def open_calls(calls: Collection[Apply]) -> bool:
 
 
 def settled_case(builder: Builder, case: Case) -> Case:
-    """The case with the constraints in its condition known, where the condition tells them."""
+    """The case with the constraints in its condition and its value known, where the condition tells them."""
     condition = settled_formula(builder, case.condition)
-    return case if condition is case.condition else replace(case, condition=condition)
+    value = case.value
+    if value is not None and not isinstance(value, Known):
+        value = _replaced(value, _known_in(condition.args if condition.kind == "and" else (condition,)))
+    return replace(case, condition=condition, value=value)
 
 
 def settled_formula(builder: Builder, formula: Formula) -> Formula:
@@ -67,13 +70,18 @@ def settled_formula(builder: Builder, formula: Formula) -> Formula:
 
 def _where_known(builder: Builder, parts: list[Formula]) -> list[Formula]:
     """The parts of a conjunction, with the terms known that one of them says are equal to a text."""
+    known = _known_in(parts)
+    return [_with(builder, part, known) for part in parts] if known else parts
+
+
+def _known_in(parts: Iterable[Formula]) -> dict[Symbol, Known]:
     known: dict[Symbol, Known] = {}
     for part in parts:
         if isinstance(part.atom, In) and len(part.atom.values) == 1:
             (form,) = part.atom.values
             if type(form) is str:
                 known[part.atom.term] = Known(form)
-    return [_with(builder, part, known) for part in parts] if known else parts
+    return known
 
 
 def _with(builder: Builder, formula: Formula, known: Mapping[Symbol, Known]) -> Formula:
