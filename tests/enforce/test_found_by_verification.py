@@ -193,6 +193,36 @@ FOUND = {
         "allow if not claims.c[99999999999999999999]",
         [claim(["a"])],
     ),
+    "expressions that nest deeper than Envoy reads": (
+        "\n".join(
+            [
+                *(f"allow if claims.c{'.a' * depth} == http.path" for depth in range(41, 48)),
+                *(
+                    f"allow if {'+'.join(f'claims.c{at}' for at in range(count))} > 3"
+                    for count in range(34, 48)
+                ),
+                *(f"allow if {{ every x in claims.c{'.a' * depth} {{ x > 1 }} }}" for depth in range(38, 46)),
+            ]
+        ),
+        [claim("a"), claim({"a": 1})],
+    ),
+    "numbers that are named twice, again and again": (
+        "\n".join(
+            [
+                "allow if {",
+                "x0 := claims.c",
+                *(f"x{at + 1} := abs(x{at} - abs(x{at}))" for at in range(9)),
+                "x9 > 1",
+                "}",
+            ]
+        ),
+        [claim(1), claim("a")],
+    ),
+    "sums of what is calculated of several numbers": (
+        "allow if {\n\tsum([(x.a * x.b * x.c + x.d) | some x in claims.c]) >"
+        " sum([(x.a * x.b + x.d) | some x in claims.c])\n}",
+        [claim([{"a": 2, "b": 1, "c": count, "d": 1}] * 8) for count in (1, 2)],
+    ),
     "but undefined": (
         "allow if not http.host",
         [host(""), host("a.test"), host("b.test")],

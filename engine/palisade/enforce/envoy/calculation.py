@@ -21,6 +21,8 @@ from palisade.rego.values import Value
 EXACT = 1 << 53
 """Up to here doubles hold each whole number."""
 _ULP = 2.0**-52
+MOST_BYTES = 1 << 15
+"""How large the expression of a number may be. What is named twice in a policy is written out twice in it."""
 
 
 @record()
@@ -58,8 +60,10 @@ class Number:
         off = (self.off + self.most * _ULP) / size
         return self._made(self, expr, self.most / size, off, unit)
 
-    def absolute(self) -> Number:
+    def absolute(self) -> Number | None:
         """Without its sign."""
+        if self.expr.ByteSize() > MOST_BYTES:
+            return None  # it stands there three times
         below = cel.call("_<_", self.expr, cel.double(0))
         expr = cel.choice(below, cel.call("-_", self.expr), self.expr)
         return Number(expr, self.most, self.off, self.unit, self.wants)
@@ -84,7 +88,7 @@ class Number:
     def _made(
         self, other: Number, expr: Expr, most: float, off: float, unit: Fraction | None
     ) -> Number | None:
-        if most > EXACT:
+        if most > EXACT or expr.ByteSize() > MOST_BYTES:
             return None
         if unit is not None and (most / unit > EXACT or not _is_short(most, unit)):
             unit = None

@@ -8,7 +8,7 @@ mismatch is an error of the expression, and Envoy takes an error for "no match".
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import lru_cache
+from functools import lru_cache, reduce
 
 import re2
 from cel.expr.syntax_pb2 import Constant, Expr, ParsedExpr
@@ -150,10 +150,11 @@ def _small(pattern: str) -> bool:
 
 
 def conjunction(*parts: Expr) -> Expr:
-    joined = parts[0]
-    for part in parts[1:]:
-        joined = call("_&&_", joined, part)
-    return joined
+    """All of them, in their order. Halved again and again, as messages may only nest so deep."""
+    if len(parts) == 1:
+        return parts[0]
+    middle = (len(parts) + 1) // 2
+    return call("_&&_", conjunction(*parts[:middle]), conjunction(*parts[middle:]))
 
 
 def has_type(operand: Expr, kind: str) -> Expr:
@@ -173,11 +174,22 @@ def header(key: str) -> Expr:
     return index(field(name("request"), "headers"), text(key))
 
 
+def _in_a_list(expr: Expr, _: int) -> Expr:
+    return Expr(list_expr=Expr.CreateList(elements=[expr]))
+
+
+_SHALLOW = 400
+"""An expression of so many bytes cannot nest as deep as protobuf reads, a hundred messages in each other."""
+
+
 def check(expr: Expr) -> Check:
-    """The expression evaluates to true."""
+    """The expression evaluates to true. Raises DecodeError where it nests deeper than Envoy reads."""
     numbered = Expr()
     numbered.CopyFrom(expr)
     _number(numbered, 1)
+    if numbered.ByteSize() > _SHALLOW:
+        # protobuf counts levels from what is copied, and Envoy from what stands around it in the matcher.
+        reduce(_in_a_list, range(3), numbered)
     matcher = CelMatcher()
     matcher.expr_match.cel_expr_parsed.CopyFrom(ParsedExpr(expr=numbered))
     return custom_check(_INPUT, typed("palisade.cel", matcher))

@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 
+from google.protobuf.message import DecodeError
+
 from palisade.enforce.envoy import hints
 from palisade.enforce.envoy.bodies import FILLED, PARSED
 from palisade.enforce.envoy.bounds import ALWAYS, NEVER, Bounds, Reason, both, either, exactly, inverse
@@ -203,7 +205,7 @@ class Lowering(Members):
         for token in tokens:
             self._settle(token)
             self._done, self._decoded = {}, token
-            bounds = self._atoms[type(atom)](self, atom)
+            bounds = self._of_one(atom)
             cases.append(both((exactly(claim_defined(token.claims)), bounds)))
         self._done, self._decoded = kept, None
         return either(cases)
@@ -238,7 +240,7 @@ class Lowering(Members):
         if several and self._decoded is None:
             return self._of_several(atom, several)
         if len(self._providers) < 2 or not _on_claims(atom):
-            return self._atoms[type(atom)](self, atom)
+            return self._of_one(atom)
         # Several providers: the claims are those of the first, by name, whose token was verified.
         cases: list[Bounds] = []
         before: list[Predicate] = []
@@ -246,12 +248,19 @@ class Lowering(Members):
         for provider in (*outer, None):
             self._providers = () if provider is None else (provider,)
             self._done = {}
-            bounds = self._atoms[type(atom)](self, atom)
+            bounds = self._of_one(atom)
             here = [] if provider is None else [claim_defined(ClaimSource((provider,)))]
             cases.append(both((exactly(all_of((*here, *map(negate, before)))), bounds)))
             before += here
         self._providers, self._done = outer, kept
         return either(cases)
+
+    def _of_one(self, atom: Atom) -> Bounds:
+        """An atom where at most one token counts."""
+        try:
+            return self._atoms[type(atom)](self, atom)
+        except DecodeError:  # protobuf's word for a message that nests deeper than Envoy would read
+            return self._unknown("is nested too deep")
 
     def _shared_by(self, atom: Atom) -> tuple[Token, ...]:
         """The tokens one of which the atom decodes."""
