@@ -14,9 +14,9 @@ from palisade.enforce.envoy.beside import allowed_by, has_beside
 from palisade.enforce.envoy.bounds import ALWAYS, NEVER, Bounds, both, either, exactly
 from palisade.enforce.envoy.claims import claim_has, claim_has_matching, claim_kind
 from palisade.enforce.envoy.context import Notes
-from palisade.enforce.envoy.cookies import Cookies
 from palisade.enforce.envoy.documents import MEMBERS, Field
 from palisade.enforce.envoy.predicate import NO, Predicate, all_of, any_of
+from palisade.enforce.envoy.replaced import Replaced
 from palisade.enforce.envoy.sources import (
     Address,
     ClaimSource,
@@ -41,7 +41,7 @@ from palisade.rego.partial.terms import Apply, Element, Input, Known, Symbol, me
 from palisade.rego.values import unkey
 
 
-class Members(Cookies, ABC):
+class Members(Replaced, ABC):
     """Lowers conditions that hold for some member of a collection."""
 
     def __init__(

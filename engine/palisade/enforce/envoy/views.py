@@ -16,6 +16,7 @@ from palisade.enforce.envoy import cel, paths, patterns
 from palisade.enforce.envoy.claims import claim_defined, claim_kind
 from palisade.enforce.envoy.context import DIRTY, DIRTY_QUERY, ESCAPED
 from palisade.enforce.envoy.predicate import NO, Predicate, all_of, any_of, negate, text_check
+from palisade.enforce.envoy.preimages import anchored
 from palisade.enforce.envoy.sources import (
     PATH_TEXT,
     TARGET_TEXT,
@@ -31,6 +32,9 @@ _TARGET = cel.header(":path")
 _CLEAN = "[!-.0->@-~]"
 """A character of a segment in a clean path. What such a class compiles to is half of what others do."""
 _RAW = text_check(TARGET_TEXT, patterns.regex(patterns.BEYOND_ASCII))
+
+
+RAW = "the path has letters beyond ASCII"
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,8 @@ def view(term: Symbol, source: Callable[[Symbol], Source | None]) -> View | None
     made = patterns.pieces(term)
     if made is not None:
         return _between(made, term.name, source)
+    if term.name == "regex.replace":
+        return _replaced(term, source)
     searched = found_in(term)
     if searched is not None:
         return _found(*searched, source)
@@ -107,6 +113,23 @@ def _found(pattern: str, text: Symbol, group: int, source: Callable[[Symbol], So
     inner = view(text, source)
     taken = None if inner is None else cel.extracted(inner.expr, pattern, f"\\{group}")
     return None if taken is None or inner is None else View(taken, inner.unsure, inner.when)
+
+
+def _replaced(term: Apply, source: Callable[[Symbol], Source | None]) -> View | None:
+    """A text without what an anchored pattern finds, or with something else in its place."""
+    match term.args:
+        case (text, Known(str(pattern)), Known(str(new))):
+            ways, inner = anchored(pattern, new), view(text, source)
+        case _:
+            return None
+    if ways is None or inner is None:
+        return None
+    found, made = cel.matches(inner.expr, ways[0]), cel.extracted(inner.expr, ways[1], ways[2])
+    if found is None or made is None:
+        return None
+    # Text that is no UTF-8 is an error of the expression, where Rego's is a text.
+    unsure = any_of((inner.unsure, _RAW))
+    return View(cel.call("_?_:_", found, made, inner.expr), unsure, inner.when or RAW)
 
 
 def found_in(term: Symbol) -> tuple[str, Symbol, int] | None:

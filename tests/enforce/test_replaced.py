@@ -1,0 +1,133 @@
+"""Texts in which something is replaced are compared in the sidecar, and as the evaluator compares them."""
+
+from __future__ import annotations
+
+import pytest
+import re2
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from lowered import judge, subject_of
+
+from palisade import rego
+from palisade.enforce.envoy import patterns
+from palisade.enforce.envoy.preimages import anchored, preimage
+from palisade.policy.providers import Provider
+from palisade.rego.builtins import BUILTINS
+from palisade.testing.equivalence import Bed, Issuers, Request, Tally, Token
+
+HEAD = """package p
+import input.attributes.request.http
+claims := input.identity.claims
+"""
+DATA = {"paths": ["/orders", "/", "", "/a/b"]}
+
+_few = st.text("ab/", max_size=6)
+_patterns = (
+    *("^/v[0-9]+", "^a*", "^(a|b)", "^/a$", "/*$", "b?$", "[ab]+$"),
+    *(r"\?.*$", "^a/", "(?:ab)$", "^", "$"),
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.text("ab/", min_size=1, max_size=3), _few, _few, _few, st.booleans())
+def test_texts_that_replace_turns_into_a_constant(
+    old: str, new: str, wanted: str, text: str, prefix: bool
+) -> None:
+    """For every text that is replaced, however it overlaps with itself and the constant."""
+    pattern = preimage(old, new, wanted, prefix=prefix)
+    if pattern is None:
+        return
+    beside = (
+        text,
+        wanted,
+        old + wanted,
+        wanted + old,
+        wanted[:2] + old + wanted[2:],
+        wanted.replace(new, old),
+    )
+    for each in (
+        *beside,
+        wanted.replace(new, old),
+        text + wanted,
+        wanted + "x",
+        wanted + "\u00fc",
+        "\n" + wanted,
+    ):
+        found = BUILTINS["replace"].function(each, old, new)
+        expected = found.startswith(wanted) if prefix else found == wanted
+        assert (re2.fullmatch(pattern, each) is not None) is expected, (each, pattern)
+
+
+def test_what_has_no_short_pattern_is_left() -> None:
+    assert preimage("", "x", "a") is None
+    assert preimage("\u00fc", "", "a") is None
+    assert preimage("abcdefgh" * 4, "", "abcdefgh" * 8) is None
+    assert preimage("/v1", "", "/orders/items/of/customers") is not None
+    assert preimage("a", "b", "a") == f"(?s){patterns.NOTHING}"
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.sampled_from(_patterns), st.sampled_from(("", "a", "/x")), st.text("ab/v1?\n", max_size=7))
+def test_what_an_anchored_pattern_leaves(pattern: str, new: str, text: str) -> None:
+    """RE2 takes the same out of a text in one search as `regex.replace` does."""
+    ways = anchored(pattern, new)
+    if ways is None:
+        assert "|" in pattern
+        return
+    made = text
+    if re2.search(ways[0], text) is not None:
+        found = re2.search(ways[1], text)
+        made = found.expand(ways[2])
+    assert made == BUILTINS["regex.replace"].function(text, pattern, new)
+
+
+IDIOMS = (
+    *('replace(http.path, "/v1", "") == "/orders"', 'replace(http.path, "/v1", "") in data.paths'),
+    *('startswith(replace(http.path, "/v1", ""), "/orders")', 'replace(http.path, "/v1", "") != "/orders"'),
+    *('replace(http.headers["x-t"], "-", "") == "abc"', 'replace(claims.t, "-", "_") == "a_b"'),
+    *('not startswith(replace(claims.t, "a", "b"), "bb")', 'replace(http.headers["x-t"], "ab", "a") == "aa"'),
+    'regex.replace(http.path, "^/v[0-9]+", "") == "/orders"',
+    'regex.replace(http.path, "^/v[0-9]+", "") in data.paths',
+    'startswith(regex.replace(http.path, "^/v[0-9]+/", "/"), "/orders")',
+    'not startswith(regex.replace(http.path, "^/v[0-9]+/", "/"), "/orders")',
+    'regex.replace(http.path, "/+$", "") == "/orders"',
+    'regex.replace(http.headers["x-t"], "^a", "b") == claims.t',
+    'regex.replace(claims.t, "-.*$", "") == "a"',
+    'regex.replace(http.headers["x-t"], "^[^-]*-", "") != "b"',
+)
+_PATHS = (
+    *("/orders", "/v1/orders", "/v1/v1/orders", "/v12/orders", "/orders/v1", "/v/v11/orders", "/v1", "/"),
+    *("/v1/orders/7", "/v1orders", "/V1/orders", "/v1/orders?x", "/orders///", "//", "/v1/order", "/a/v1/b"),
+)
+_TEXTS = (
+    "abc",
+    "a-b-c",
+    "-abc-",
+    "a_b",
+    "a-b",
+    "ab",
+    "aab",
+    "abab",
+    "aa",
+    "a",
+    "-",
+    "",
+    "\u00fca-b",
+    "b",
+    "ba",
+)
+
+
+@pytest.mark.parametrize("providers", [1], ids=("one",), indirect=True)
+def test_replaced_texts_on_envoy(bed: Bed, providers: tuple[Provider, ...], issuers: Issuers) -> None:
+    """Of what has it once, twice, at another place or not at all, and of what is no text."""
+    subjects = [
+        subject_of(rego.compile({"p.rego": f"{HEAD}allow if {{ {idiom} }}"}, DATA), providers, issuers)
+        for idiom in IDIOMS
+    ]
+    asked = [Request("GET", each) for each in _PATHS]
+    asked += [Request("GET", "/", (("x-t", each),), Token("corp", {"t": each})) for each in _TEXTS]
+    asked += [Request(headers=(("x-t", "b"),), token=Token("corp", {"t": t})) for t in (7, None, ["a-b"])]
+    judge(bed, subjects, asked, tally := Tally())
+    assert all(r.native or r.conditional for each in subjects for r in each.enforcement.coverage)
+    assert tally.residual < 0.1 * tally.pairs, tally
