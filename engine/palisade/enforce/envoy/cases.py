@@ -11,12 +11,14 @@ from dataclasses import field, replace
 from operator import is_
 from typing import TypeAlias
 
+from palisade.enforce.envoy import hints
 from palisade.enforce.envoy.answers import Answers
 from palisade.enforce.envoy.bounds import Bounds, Reason
 from palisade.enforce.envoy.context import NOTHING, Notes
 from palisade.enforce.envoy.ends import RESIDUAL, end_of
 from palisade.enforce.envoy.lower import Lowering
 from palisade.enforce.envoy.predicate import NO, YES, Predicate
+from palisade.enforce.envoy.sizes import TEXT, bounded
 from palisade.enforce.envoy.tree import Entry, Verdict
 from palisade.rego.errors import NOWHERE, Location
 from palisade.rego.partial import Case
@@ -153,8 +155,12 @@ class Cases:
     def condition(self, formula: Formula) -> Condition:
         found = self._before.conditions.get(formula)
         if found is None:
-            bounds = self._lowering.bounds(formula)
-            found = Condition(bounds, self._lowering.notes(formula))
+            whole, notes = self._lowering.bounds(formula), self._lowering.notes(formula)
+            bounds = bounded(whole)
+            if bounds is not whole:
+                too_large = Reason(TEXT, NOWHERE, hints.TOO_LARGE)
+                notes = replace(notes, reasons=notes.reasons | {too_large})
+            found = Condition(bounds, notes)
         self._take(formula, found)
         return found
 

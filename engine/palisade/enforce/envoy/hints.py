@@ -125,6 +125,10 @@ PLAIN = "answer with a status, a body, and headers that are not the protocol's o
 CLEAN = "Envoy normalizes paths, so clients hardly ever send one; nothing needs to be done"
 ERRORS = "give each rule one value, so that no two of them can conflict"
 TOO_MANY = "compare the whole path, a header or a claim, which Envoy looks up in maps of any size"
+TOO_LARGE = (
+    "let one rule find a value, such as a reason, and look up in tables what follows from it, such as a "
+    "status, in place of rules with conditions of their own"
+)
 KNOWN_USERS = (
     "nothing needs to be done: only requests in the name of a user whom the policy knows are asked about"
 )

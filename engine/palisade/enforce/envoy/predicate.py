@@ -132,25 +132,61 @@ class Check:
     reads: Text | None = field(default=None, compare=False)
 
 
+# Predicates of predicates share parts. What is asked of the whole is kept with it: found out anew, it would
+# take as long as if each part were written out wherever it stands.
+
+
 @record()
 class All:
     parts: tuple[Predicate, ...]
+    size: int = field(init=False, compare=False, repr=False)
+    digest: int = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "size", 1 + sum(map(size, self.parts)))
+        object.__setattr__(self, "digest", hash((All, self.parts)))
+
+    def __hash__(self) -> int:
+        return self.digest
 
 
 @record()
 class AnyOf:
     parts: tuple[Predicate, ...]
+    size: int = field(init=False, compare=False, repr=False)
+    digest: int = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "size", 1 + sum(map(size, self.parts)))
+        object.__setattr__(self, "digest", hash((AnyOf, self.parts)))
+
+    def __hash__(self) -> int:
+        return self.digest
 
 
 @record()
 class Not:
     part: Predicate
+    size: int = field(init=False, compare=False, repr=False)
+    digest: int = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "size", 1 + size(self.part))
+        object.__setattr__(self, "digest", hash((Not, self.part)))
+
+    def __hash__(self) -> int:
+        return self.digest
 
 
 Predicate: TypeAlias = Constant | OneOf | Prefixed | Within | Check | All | AnyOf | Not
 
 YES = Constant(True)
 NO = Constant(False)
+
+
+def size(predicate: Predicate) -> int:
+    """How many matchers it has where each is written as often as it stands in it: as Envoy gets it."""
+    return predicate.size if isinstance(predicate, (All, AnyOf, Not)) else 1
 
 
 def all_of(parts: Iterable[Predicate]) -> Predicate:

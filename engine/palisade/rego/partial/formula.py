@@ -11,6 +11,7 @@ from functools import cached_property, lru_cache
 from typing import TypeAlias
 
 from palisade.rego.errors import Location
+from palisade.rego.partial.decided import simplified
 from palisade.rego.partial.terms import (
     Apply,
     Element,
@@ -112,6 +113,17 @@ class Formula:
         if isinstance(self.atom, Defined):
             return _needed(self.atom.term, strict=True)
         return self.implies
+
+    @property
+    def among(self) -> tuple[Term, frozenset[object]] | None:
+        """Of an `In`, its term and values."""
+        atom = self.atom
+        return (atom.term, atom.values) if type(atom) is In else None
+
+    @property
+    def defined(self) -> Term | None:
+        """Of a `Defined`, its term."""
+        return self.atom.term if type(self.atom) is Defined else None
 
     @cached_property
     def size(self) -> int:
@@ -253,6 +265,12 @@ class Builder:
                 present = present or set(flat)
                 if part.args[0] in present:
                     return absorbing
+        if len(flat) > 1:
+            left = simplified(kind, flat, self)
+            if left is None:
+                return absorbing
+            if left != flat:
+                return self.all(left) if kind == "and" else self.any(left)
         if not flat:
             return neutral
         if len(flat) == 1:

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from palisade.rego import ir
 from palisade.rego.errors import Location
+from palisade.rego.partial.decided import implies
 from palisade.rego.partial.formula import FALSE, TRUE, Builder, Formula
 from palisade.rego.partial.terms import Known, Symbol
 from palisade.rego.partial.worlds import NEXT, RETURN, Reason, Result, Step
@@ -97,21 +98,19 @@ def _in_parts(
     parts = [part for each in found for part in each.parts]
     if condition is step.condition:
         return replace(step, parts=tuple(parts))
-    rest = _without(step.condition, condition, builder) if handing.value else None
+    rest = _beside(step.condition, condition, builder) if handing.value else None
     if rest is None:
         return step
     both = ((builder.both(rest, part), place) for part, place in parts)
     return replace(step, parts=tuple(each for each in both if each[0] is not FALSE))
 
 
-def _without(whole: Formula, part: Formula, builder: Builder) -> Formula | None:
-    """What stands beside a part of a conjunction; None where the part is none of it."""
-    if whole.kind != "and":
-        return None
+def _beside(whole: Formula, part: Formula, builder: Builder) -> Formula | None:
+    """What the part stands beside in a condition; None where the condition may hold without it."""
     of_part = set(part.args) if part.kind == "and" else {part}
-    if not of_part <= set(whole.args):
-        return None
-    return builder.all(each for each in whole.args if each not in of_part)
+    if whole.kind == "and" and of_part <= set(whole.args):
+        return builder.all(each for each in whole.args if each not in of_part)
+    return whole if implies(whole, part) else None
 
 
 def of_member(
@@ -122,9 +121,7 @@ def of_member(
     for condition, _ in reached:
         found: list[Reason] = []
         for step in steps:
-            rest = condition if step.condition is TRUE else _without(condition, step.condition, builder)
-            if step.condition is condition:
-                rest = TRUE
+            rest = TRUE if step.condition is condition else _beside(condition, step.condition, builder)
             if rest is not None:
                 both = ((builder.both(rest, part), at) for part, at in step.parts)
                 found = [each for each in both if each[0] is not FALSE]

@@ -1,0 +1,117 @@
+"""What other parts of a formula decide: taken out, and nothing else, whatever the formula is."""
+
+from __future__ import annotations
+
+from itertools import product
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from palisade.rego.partial.formula import FALSE, TRUE, Builder, Defined, Formula, In
+from palisade.rego.partial.terms import Input
+
+NAMES, VALUES = ("a", "b", "c"), ("1", "2", "3")
+
+_SEVERAL = st.frozensets(st.sampled_from(VALUES), min_size=1)
+_ATOMS = st.one_of(
+    st.builds(lambda name, values: ("in", name, values), st.sampled_from(NAMES), _SEVERAL),
+    st.builds(lambda name: ("defined", name), st.sampled_from(NAMES)),
+)
+_TREES = st.recursive(
+    _ATOMS,
+    lambda inner: st.one_of(
+        st.builds(lambda part: ("not", part), inner),
+        st.builds(lambda parts: ("and", *parts), st.lists(inner, min_size=2, max_size=4)),
+        st.builds(lambda parts: ("or", *parts), st.lists(inner, min_size=2, max_size=4)),
+    ),
+    max_leaves=14,
+)
+
+REQUESTS = [dict(zip(NAMES, each, strict=True)) for each in product((*VALUES, "4", None), repeat=len(NAMES))]
+"""All that can be told apart: each name has a value, maybe one that none asks for, or is not there."""
+
+
+def _built(tree, builder):
+    kind, *rest = tree
+    if kind == "in":
+        return builder.is_in(Input((rest[0],)), rest[1])
+    if kind == "defined":
+        return builder.atom(Defined(Input((rest[0],))))
+    if kind == "not":
+        return builder.negate(_built(rest[0], builder))
+    parts = [_built(each, builder) for each in rest]
+    return builder.all(parts) if kind == "and" else builder.any(parts)
+
+
+def _meant(tree, request):
+    kind, *rest = tree
+    if kind == "in":
+        return request[rest[0]] in rest[1]
+    if kind == "defined":
+        return request[rest[0]] is not None
+    if kind == "not":
+        return not _meant(rest[0], request)
+    return (all if kind == "and" else any)(_meant(each, request) for each in rest)
+
+
+def _holds(formula: Formula, request) -> bool:
+    if isinstance(formula.atom, In):
+        return request[formula.atom.term.path[0]] in formula.atom.values
+    if isinstance(formula.atom, Defined):
+        return request[formula.atom.term.path[0]] is not None
+    if formula.kind == "not":
+        return not _holds(formula.args[0], request)
+    return (any if formula.kind == "or" else all)(_holds(arg, request) for arg in formula.args)
+
+
+@given(_TREES)
+def test_what_is_left_holds_of_the_same_requests(tree):
+    formula = _built(tree, Builder())
+    for request in REQUESTS:
+        found = False if formula is FALSE else formula is TRUE or _holds(formula, request)
+        assert found == _meant(tree, request), request
+
+
+def _some(builder, *names):
+    return [builder.is_in(Input((name,)), {"1"}) for name in names]
+
+
+def test_one_outcome_does_not_go_with_another_of_the_same_rule():
+    builder = Builder()
+    first, second = (builder.all(_some(builder, *each)) for each in (("a", "b"), ("b", "c")))
+    otherwise = builder.both(second, builder.negate(builder.any((first, *_some(builder, "d")))))
+    assert builder.both(first, otherwise) is FALSE
+
+
+def test_a_part_that_the_others_imply_is_left_out():
+    builder = Builder()
+    a, b, c = _some(builder, "a", "b", "c")
+    either = builder.any((a, b))
+    assert builder.all((a, either)) is a
+    assert builder.all((a, c, builder.negate(builder.all((builder.negate(a), b))))) is builder.all((a, c))
+    assert builder.any((a, builder.all((a, b)))) is a
+
+
+def test_what_is_decided_within_a_part_is_left_out_of_it():
+    builder = Builder()
+    a, b, c = _some(builder, "a", "b", "c")
+    no = builder.negate(a)
+    assert builder.both(no, builder.any((a, b))) is builder.both(no, b)
+    assert builder.both(no, builder.any((a, builder.both(b, c)))).size == builder.all((no, b, c)).size
+
+
+def test_values_of_one_text_exclude_each_other():
+    builder = Builder()
+    one, two = (builder.is_in(Input(("a",)), {each}) for each in "12")
+    there = builder.atom(Defined(Input(("a",))))
+    b, c = _some(builder, "b", "c")
+    ways = builder.any((builder.both(two, b), builder.both(builder.negate(there), c)))
+    assert builder.both(one, ways) is FALSE
+
+
+def test_alternatives_none_of_which_goes_with_the_others_are_seen():
+    builder = Builder()
+    a, b, c, d = _some(builder, "a", "b", "c", "d")
+    left = builder.any((builder.both(a, b), builder.both(a, c)))
+    right = builder.any((builder.both(builder.negate(a), b), builder.both(builder.negate(a), d)))
+    assert builder.both(left, right) is FALSE
