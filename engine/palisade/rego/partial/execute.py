@@ -187,12 +187,18 @@ class Executor(Blocks):
             self._called = outer
         kept, called, _ = known
         self._called |= called
+        place = self._place((func.name, args))
+        if place in env:
+            return [Step(TRUE, {**env, target: env[place]})]
+        several = len(kept) > 2
         steps: list[Step] = []
         for step in kept:
             if step.signal == ERROR:
                 steps.append(Step(step.condition, env, ERROR))
             elif func.result in step.env:
-                steps.append(Step(step.condition, {**env, target: step.env[func.result]}))
+                value = step.env[func.result]
+                reached = {**env, target: value, place: value} if several else {**env, target: value}
+                steps.append(Step(step.condition, reached))
         return steps
 
     def _sequence(

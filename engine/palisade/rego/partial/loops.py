@@ -11,7 +11,7 @@ from palisade.rego.partial.construct import grown, in_order, is_grown, pairs_of
 from palisade.rego.partial.flow import Liveness
 from palisade.rego.partial.formula import FALSE, TRUE
 from palisade.rego.partial.members import is_reordered
-from palisade.rego.partial.statements import Statements
+from palisade.rego.partial.statements import Statements, answered
 from palisade.rego.partial.terms import Gathered, Part, SetOf, Symbol, loops
 from palisade.rego.partial.worlds import ERROR, NEXT, Env, Result, Step, Unsupported, Worlds, env_key
 
@@ -31,6 +31,7 @@ class Loops(Statements):
             return []
         # What one round leaves for the next, or for what stands behind the loop.
         live = (live | self._flow.exposed(stmt.block)) - {stmt.key, stmt.value}
+        told = answered(env)
         env = {local: value for local, value in env.items() if local in live}
         worlds = Worlds(env, self.builder)
         pairs = pairs_of(source)
@@ -39,7 +40,9 @@ class Loops(Statements):
             for name, item in pairs:
 
                 def run(current: Env, name: Symbol = name, item: Symbol = item) -> Result:
-                    found = self._block(stmt.block, {**current, stmt.key: name, stmt.value: item}, live)
+                    found = self._block(
+                        stmt.block, {**told, **current, stmt.key: name, stmt.value: item}, live
+                    )
                     if unordered and any(is_grown(current, each.env) for each in found.steps):
                         raise Unsupported("lists a set whose order depends on the request")
                     if unordered and is_grown(current, found.rest):
@@ -55,28 +58,29 @@ class Loops(Statements):
             ordered = parts is not None
             source = Gathered("set", tuple(parts)) if parts is not None else source
         for part, name in self.members(source):
-            rounds = partial(self._rounds, stmt, part=part, name=name, live=live, ordered=ordered)
+            element = {**told, stmt.key: name, stmt.value: part.item}
+            rounds = partial(self._rounds, stmt, part=part, element=element, live=live, ordered=ordered)
             worlds.advance(rounds, NOWHERE)
         return self._checked(worlds.disjoint(), start)
 
     def _rounds(
-        self, stmt: ir.ScanStmt, env: Env, part: Part, name: Symbol, live: frozenset[int], *, ordered: bool
+        self, stmt: ir.ScanStmt, env: Env, part: Part, element: Env, live: frozenset[int], *, ordered: bool
     ) -> Result:
-        """Any number of rounds of a loop, one for each member that there is of `part`.
+        """Any number of rounds of a loop, one for each member that there is of `part`: of what any `element`
+        is, beside what else is known in a round.
 
         They are followed where they only collect members, or where a round can do just one thing, which does
         not depend on the member and does no more when it is done again.
         """
         making, self._making = self._making, self._making | env.keys()
         try:
-            return self._any_rounds(stmt, env, part, name, live, ordered=ordered)
+            return self._any_rounds(stmt, env, part, element, live, ordered=ordered)
         finally:
             self._making = making
 
     def _any_rounds(
-        self, stmt: ir.ScanStmt, env: Env, part: Part, name: Symbol, live: frozenset[int], *, ordered: bool
+        self, stmt: ir.ScanStmt, env: Env, part: Part, element: Env, live: frozenset[int], *, ordered: bool
     ) -> Result:
-        element = {stmt.key: name, stmt.value: part.item}
         result = self._block(stmt.block, {**env, **element}, live)
         steps, rest = result.steps, env
         if env_key(result.rest) != env_key(env):

@@ -34,6 +34,14 @@ from palisade.rego.values import UNDEFINED, Set, Value, key, number
 _MOST_DOTTED = 10_000
 """So many look-ups of names in environments are remembered."""
 
+_FIRST_PLACE = -1_000
+"""Below all locals: where an environment keeps what was found out of the request on the way to it."""
+
+
+def answered(env: Env) -> dict[int, Symbol]:
+    """What was found out of the request on the way to an environment: it holds in blocks within, too."""
+    return {place: value for place, value in env.items() if place <= _FIRST_PLACE}
+
 
 class Statements(Walks):
     """One method a statement of the IR: from an environment to the steps that the statement takes."""
@@ -50,6 +58,8 @@ class Statements(Walks):
         self._dotted: dict[tuple[int, int, int, int], tuple[Env, list[Step]]] = {}
         """Where constant names lead in the input, by the identity of the environment, which is kept for that.
         Rules begin in the same one, and most look up the same names first."""
+        self._places: dict[object, tuple[int, object]] = {}
+        """With what a question names by its identity, so that nothing else comes to have the same."""
         self._called: set[ir.Func | None] = set()
         """The functions that were called, by what is called too; None for one that there is not."""
         self._making: frozenset[int] = frozenset()
@@ -241,7 +251,24 @@ class Statements(Walks):
         source, part = self._symbol(stmt.source, env), self._symbol(stmt.key, env)
         if source is None or part is None:
             return []
+        if isinstance(source, Known) and not isinstance(part, Known):
+            place = self._place((id(source.value), part), source.value)
+            if place in env:
+                return self._set(env, stmt.target, env[place])
+            cases = [case for case in self.dot(source, part) if case[0] is not FALSE]
+            if len(cases) > 1:
+                return [Step(found, {**env, stmt.target: value, place: value}) for found, value in cases]
+            return self._cases(env, stmt.target, cases)
         return self._cases(env, stmt.target, self.dot(source, part))
+
+    def _place(self, question: object, of: object = None) -> int:
+        """Where environments keep the answer to a question that has several, each under a condition. `of` is
+        what the question is about, where it names that by its identity.
+
+        The next who asks in the same state gets it from there. Otherwise the state would be split by all of
+        them again, and for a table of thousands of users each be tried with each.
+        """
+        return self._places.setdefault(question, (_FIRST_PLACE - len(self._places), of))[0]
 
     def _cases(self, env: Env, target: int, cases: symbolic.Cases) -> list[Step]:
         return [

@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 from palisade.rego.errors import NOWHERE, Location
 from palisade.rego.partial.formula import FALSE, TRUE, Builder, Formula
-from palisade.rego.partial.terms import Symbol
+from palisade.rego.partial.terms import Symbol, Term
 from palisade.rego.records import record
 
 Env: TypeAlias = Mapping[int, Symbol]
@@ -266,17 +266,49 @@ class Worlds:
         """The states as steps of which exactly one applies to any request; `parted` with their parts."""
         builder = self._builder
         steps: list[Step] = []
-        before: list[Formula] = []
+        above = _Above(builder)
         for index, state in enumerate(self.states):
             last = index == len(self.states) - 1
             own = TRUE if last else builder.any(condition for condition, _ in state.reached(builder))
-            others = builder.negate(builder.any(before)) if before else TRUE
+            others = TRUE if above.excluded_by(own) else above.negated()
             condition = builder.both(own, others)
-            before.append(own)
+            above.add(own)
             if condition is not FALSE:
                 parts = tuple(_under(others, state.reached(builder), builder)) if parted else ()
                 steps.append(Step(condition, state.env, state.signal, parts))
         return steps
+
+
+class _Above:
+    """The conditions of the states so far. Those that look a text up in a table, of which there can be
+    thousands, exclude each other by their values, and need not be told to."""
+
+    def __init__(self, builder: Builder) -> None:
+        self._builder = builder
+        self._conditions: list[Formula] = []
+        self._term: Term | None = None
+        self._values: set[object] | None = set()
+        """Of which the term is one, where that is all that the conditions say."""
+
+    def add(self, condition: Formula) -> None:
+        self._conditions.append(condition)
+        among = condition.among
+        if among is None or (self._term is not None and among[0] != self._term):
+            self._values = None
+        if among is not None and self._values is not None:
+            self._term = among[0]
+            self._values |= among[1]
+
+    def excluded_by(self, condition: Formula) -> bool:
+        """Whether none of them can hold where this one does, as far as that can be seen at once."""
+        if self._values is None or condition.among is None:
+            return not self._conditions
+        term, values = condition.among
+        return self._term is None or (term == self._term and self._values.isdisjoint(values))
+
+    def negated(self) -> Formula:
+        """None of them holds."""
+        return self._builder.negate(self._builder.any(self._conditions))
 
 
 def _under(condition: Formula, reasons: Iterable[Reason], builder: Builder) -> Iterator[Reason]:
