@@ -158,6 +158,8 @@ def plain_atoms(draw: st.DrawFn) -> str:
                 f'object.get(claims, "tier", 0) == {len(word) % 3}',
                 f'object.get(http.headers, "x-user", "none") == {string}',
                 f'object.get(claims, ["org", "id"], "") == {string}',
+                f'object.get(claims.roles, {len(word) % 2}, "") == {string}',
+                f'object.get(input.parsed_path, 0, "") == {string}',
                 f'object.get(data.team, {text}, "none") == {string}',
                 f"object.get(data.levels, {text}, 2) > 1",
                 'input.function == "orders"',

@@ -58,6 +58,8 @@ _BODIES = (
     "allow if not claims.missing",
     "allow if not claims.sub in data.banned",
     'allow if object.get(claims, "tier", 5) == 5',
+    'allow if object.get(claims.roles, 0, "a")',
+    'allow if not object.get(input.parsed_path, 0, "none")',
     'allow if object.get(claims, ["org", "plan"], "none") == "none"',
     'allow if claims["http://example.com/role"] == "admin"',
     'allow if { roles := {r | some r in claims.roles}; count(roles & {"admin", "dev"}) > 0 }',

@@ -69,6 +69,9 @@ def not_equal(run: Members, args: Sequence[Symbol]) -> Cases:
     return truth(run, run.builder.negate(run.equal(args[0], args[1])))
 
 
+_FROM_JSON = frozenset(("io.jwt.decode", "io.jwt.decode_verify", "json.unmarshal"))
+
+
 def object_get(run: Members, args: Sequence[Symbol]) -> Cases | None:
     """`object.get(obj, key, default)`: a constant key, or a constant array of them, or constants at a key
     of the request."""
@@ -83,6 +86,11 @@ def object_get(run: Members, args: Sequence[Symbol]) -> Cases | None:
     found = _stored(source, steps) if steps else None
     if found is None:
         return None
+    if isinstance(source, (Input, Element, Apply)) and not isinstance(steps[0], str):
+        # Objects of JSON have no such keys. Arrays do, and are refused.
+        if not _of_json(source):
+            return None
+        found = UNDEFINED
     builder = run.builder
     there, value = (FALSE, default) if found is UNDEFINED else (TRUE, found)
     if isinstance(value, (Input, Element, Apply)) and found is not UNDEFINED:
@@ -92,9 +100,20 @@ def object_get(run: Members, args: Sequence[Symbol]) -> Cases | None:
         return cases if there is TRUE else [*cases, (builder.negate(there), default)]
     if isinstance(source, (Input, Element, Apply)):
         # OPA refuses a source that is no object, and the call is then undefined, not the default.
-        missing = builder.both(run.is_kind(source, "object"), builder.negate(there))
-        return [*cases, (missing, default)]
+        an_object = run.is_kind(source, "object")
+        if not _of_json(source):
+            cases = [(builder.both(an_object, condition), each) for condition, each in cases]
+        return [*cases, (builder.both(an_object, builder.negate(there)), default)]
     return None
+
+
+def _of_json(source: Symbol) -> bool:
+    """Whether it is a part of a JSON document: no set, and an object only with keys that are strings."""
+    if isinstance(source, Element):
+        return _of_json(source.source)
+    if isinstance(source, Apply) and source.name in (".", "object.get"):
+        return _of_json(source.args[0])
+    return isinstance(source, Input) or (isinstance(source, Apply) and source.name in _FROM_JSON)
 
 
 def _stored(source: Symbol, steps: Sequence[Value]) -> Symbol | Any:
