@@ -279,6 +279,13 @@ def _caller(name: str, format: str, pattern: str) -> TextSource:
 
 PRINCIPAL = _caller("principal", peer.PRINCIPAL, "(?s)^(.+)$")
 PEER = _caller("peer", peer.SPIFFE_ID, f"(?s)^({peer.SPIFFE}.*)$")
+PROTOCOL_FORMAT = "%PROTOCOL%"
+PROTOCOL = TextSource(
+    Text("protocol", state_text("palisade.protocol").config, "palisade.protocol", PROTOCOL_FORMAT),
+    cel.field(cel.name("request"), "protocol"),
+    always=True,
+)
+"""`HTTP/1.1` or `HTTP/2`."""
 PATH_TEXT = state_text(PATH_STATE)
 TARGET_TEXT = header_text(":path")
 HOST_TEXT = header_text(":authority")

@@ -17,6 +17,7 @@ from palisade.enforce.envoy.sources import (
     JWT_AUTHN,
     PEER,
     PRINCIPAL,
+    PROTOCOL,
     Address,
     ClaimSource,
     Given,
@@ -86,7 +87,11 @@ def _http(parts: tuple[object, ...]) -> Source | None:
     match parts:
         case ("method" | "path" | "host" | "scheme" as name,):
             return _header(_PSEUDO[str(name)])
-        case ("method" | "path" | "host" | "scheme", *_):
+        case ("protocol",):
+            return PROTOCOL
+        case ("query" | "fragment", *_):
+            return Missing()  # Envoy leaves both empty: the query is part of the path
+        case ("method" | "path" | "host" | "scheme" | "protocol", *_):
             return Missing()
         case ("headers", "host"):
             return Missing()  # it is `:authority` there; Envoy's matchers know that by both names

@@ -13,6 +13,7 @@ from envoy.extensions.filters.http.set_filter_state.v3.set_filter_state_pb2 impo
 from google.protobuf.message import Message
 
 from palisade.decide.input import JWT_METADATA
+from palisade.enforce.envoy.sources import PROTOCOL_FORMAT
 from palisade.explain.sidecar.tokens import left, verified
 from palisade.rego.values import Value
 from palisade.xds import Snapshot
@@ -59,6 +60,7 @@ def sight(snapshot: Snapshot, document: Value) -> Sight:
             headers[pseudo] = http[name]
     source = document.get("attributes", {}).get("source", {})
     caller = str(source.get("principal", ""))
+    protocol = http.get("protocol", "HTTP/1.1")
     source = source.get("address", {}).get("socketAddress", {})
     body = http.get("body", "" if "rawBody" not in http else None)
     if "transfer-encoding" in headers:
@@ -74,7 +76,7 @@ def sight(snapshot: Snapshot, document: Value) -> Sight:
     for message in filters(snapshot, SetFilterState):
         for each in message.on_request_headers:
             text = each.format_string.text_format_source.inline_string
-            laid = _formatted(text, headers, metadata, caller)
+            laid = protocol if text == PROTOCOL_FORMAT else _formatted(text, headers, metadata, caller)
             if laid or not each.skip_if_empty:
                 state[each.object_key] = laid
     # A policy that asks for the time is told the present one, whenever the request was.
@@ -86,7 +88,7 @@ def sight(snapshot: Snapshot, document: Value) -> Sight:
         time.time_ns(),
         caller,
         body,
-        http.get("protocol", "HTTP/1.1"),
+        protocol,
     )
 
 
