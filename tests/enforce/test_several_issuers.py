@@ -75,6 +75,10 @@ POLICIES = {
         f'{{"cert": {CERT}, "iss": name, "aud": issuer.audience, "time": time.now_ns()}}',
         "some name, issuer in data.issuers",
     ),
+    "the same keys for each": _valid(
+        '{"cert": data.texts["https://a.example"], "iss": name, "aud": "shop"}',
+        "some name, _ in data.issuers",
+    ),
     "keys as texts": _valid('{"cert": data.texts[said.iss], "iss": said.iss, "aud": "shop"}'),
     "by hand": """claims := said if {
 	io.jwt.verify_rs256(bearer, json.marshal(data.rsa[said.iss]))
@@ -98,7 +102,13 @@ allow if {
     "the same keys twice": _valid('{"cert": data.texts["https://a.example"], "aud": "shop"}')
     + _valid('{"cert": data.texts["https://a.example"], "aud": "stock"}'),
 }
-SEVERAL = {"by what the token says", "each in turn", "each at the present time", "keys and a secret"}
+SEVERAL = {
+    "the same keys for each",
+    "by what the token says",
+    "each in turn",
+    "each at the present time",
+    "keys and a secret",
+}
 """Of these Envoy knows of each token for which issuer it is."""
 
 

@@ -156,7 +156,7 @@ def compile_sidecar(
     body = decision.residual and work.mentions.body
     blind = watching is not None and not body and watching.mentions.body
     filters = {
-        IDENTITY: authentication(revision.providers, keys, tuple(tokens)),
+        IDENTITY: authentication(revision.providers, keys, tuple(tokens), watched=watching is not None),
         ATTRIBUTES: attributes(
             revision.marked, texts, watched, pair_of(revision, shadow), parts.layout.name if parts else ""
         ),

@@ -134,7 +134,7 @@ def decide(
         doubts.update(dict.fromkeys(others.notes.doubts))
     # What is asked of all tokens comes last: one that is refused is in doubt, too.
     for token in tokens.all:
-        doubt = token.unsettled if one_of_several else token.doubt
+        doubt = tokens.unsettled(token) if one_of_several else token.doubt
         if doubt in doubts or one_of_several:
             doubts.pop(doubt, None)
             refusals.append(_asked(doubt))

@@ -8,7 +8,7 @@ https://www.envoyproxy.io/docs/envoy/v1.40.0/configuration/http/http_filters/jwt
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from envoy.extensions.filters.http.jwt_authn.v3 import config_pb2 as jwt
 from xds.type.matcher.v3.string_pb2 import StringMatcher
@@ -18,6 +18,7 @@ from palisade.enforce.envoy import cel, patterns
 from palisade.enforce.envoy.claims import claim_defined
 from palisade.enforce.envoy.predicate import NO, Predicate, all_of, any_of, negate, text_check
 from palisade.enforce.envoy.sources import JWT_AUTHN, TARGET_TEXT, ClaimSource, header_text
+from palisade.enforce.envoy.token_calls import by_issuer
 from palisade.enforce.envoy.tokens import Token
 from palisade.policy.providers import Cookie, Header, Provider, Query, TokenSource
 
@@ -66,10 +67,14 @@ def _may_hold(place: TokenSource) -> Predicate:
 
 
 def authentication(
-    providers: Sequence[Provider], keys: Mapping[str, str], tokens: Iterable[Token] = ()
+    providers: Sequence[Provider],
+    keys: Mapping[str, str],
+    tokens: Iterable[Token] = (),
+    *,
+    watched: bool = False,
 ) -> jwt.JwtAuthentication:
     """The filter's configuration. `keys` holds the JSON Web Key Set of each provider, as text, by its name;
-    `tokens` are those that the policy takes apart itself.
+    `tokens` are those that the policy takes apart itself, or a shadow, where there is one that is `watched`.
 
     A provider whose keys are not known yet is left out, since Envoy refuses one without: it verifies nothing.
     """
@@ -89,10 +94,11 @@ def authentication(
     # names why they do not verify it. So what stands there is true only where all tokens are at one place.
     places: set[TokenSource] = {Header(each.place.header, each.place.prefix) for each in tokens}
     alone = len(places.union(*(each.tokens for each in ready))) == 1
+    several = [token for token in tokens if token.keys]
     for token in tokens:
         if token.keys:
             # Of several issuers each is asked about its own tokens only, before any signature is looked at.
-            issuer = dict(token.constraints).get("iss", "") if alone and len(tokens) > 1 else ""
+            issuer = token.issuer if alone and len(tokens) > 1 else ""
             groups.append([token.name])
             config.providers[token.name].CopyFrom(_own(token, issuer))
             for name, witness in token.witnesses.items() if alone else ():
@@ -100,6 +106,9 @@ def authentication(
                 config.providers[name].CopyFrom(_witness(token, name, witness, issuer))
         elif token.name in own:
             own[token.name].header_in_metadata = token.header_name
+    if alone and not watched and by_issuer(several):
+        # One that is valid is none of the others': Envoy need not look for them, nor ask a witness.
+        groups[-len(several) :] = [[*(each.name for each in several), *_witnesses(several)]]
     if not groups:
         return config
     rule = config.rules.add()
@@ -110,6 +119,11 @@ def authentication(
     else:
         rule.requires.requires_all.requirements.extend(requirements)
     return config
+
+
+def _witnesses(tokens: Iterable[Token]) -> Iterator[str]:
+    for token in tokens:
+        yield from token.witnesses
 
 
 def _any(names: Iterable[str]) -> jwt.JwtRequirement:

@@ -195,7 +195,7 @@ class Lowering(Members):
     def _settle(self, token: Token) -> None:
         doubt = self._doubted.get(token)
         if doubt is None:
-            doubt = self._doubted[token] = token.unsettled
+            doubt = self._doubted[token] = self._tokens.unsettled(token)
         self._unless(NEVER, doubt, UNVERIFIED)
         self.doubts[doubt] = None
 

@@ -11,9 +11,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
-from palisade.enforce.envoy.predicate import Predicate, all_of, any_of
+from palisade.enforce.envoy.predicate import Predicate, all_of
 from palisade.enforce.envoy.token_calls import DECODE, Tokens, part_of
-from palisade.enforce.envoy.tokens import Token
 from palisade.rego.builtins import BUILTINS
 from palisade.rego.errors import BuiltinError
 from palisade.rego.partial import Case
@@ -49,7 +48,7 @@ class Refusal:
     cases: Sequence[Case]
     when: Predicate
     whole: bool
-    """Whether that is all requests with none of these tokens, but for those that are `unsettled`."""
+    """Whether that is all requests with none of these tokens, but for those that are `Tokens.unsettled`."""
 
 
 def refusal(builder: Builder, error: Formula, cases: Sequence[Case], tokens: Tokens) -> Refusal | None:
@@ -62,16 +61,12 @@ def refusal(builder: Builder, error: Formula, cases: Sequence[Case], tokens: Tok
         return None
     whole = refused == _where(_Undefined(builder, calls), error, cases)
     if whole:
-        when = all_of(any_of((*_refused_by(each), each.unproven)) for each in tokens.all)
+        when = all_of(map(tokens.not_taken, tokens.all))
     elif all(token.timed for token in tokens.all):
         when = all_of(each.refused for each in tokens.all)
     else:
         return None
     return Refusal(*refused, when, whole)
-
-
-def _refused_by(token: Token) -> tuple[Predicate, ...]:
-    return (token.refused,) if token.timed else ()
 
 
 def _where(known: _Refused, error: Formula, cases: Sequence[Case]) -> tuple[Formula, list[Case]] | None:

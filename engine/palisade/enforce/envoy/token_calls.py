@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from palisade.enforce.envoy.predicate import Predicate, all_of, any_of, negate
 from palisade.enforce.envoy.token_keys import key_set, key_witness, salted, secret_set
 from palisade.enforce.envoy.tokens import MARK, Place, Token
 from palisade.rego.partial.formula import (
@@ -165,14 +166,20 @@ MOST_TOGETHER = 8
 
 
 def _exclusive(tokens: Sequence[Token]) -> bool:
-    """Whether all are at one place, Envoy can tell of each that it is not valid, and no two share a key: so a
-    token is signed for one of them at most."""
+    """Whether all are at one place, Envoy can tell of each that it is not valid, and each has an issuer of
+    its own, or no two share a key: so a token is valid for one of them at most."""
     keys = [key for token in tokens for key in {_thumbprint(each) for each in json.loads(token.keys)["keys"]}]
     return (
         len({token.place for token in tokens}) == 1
         and all(token.witness for token in tokens)
-        and len(set(keys)) == len(keys)
+        and (by_issuer(tokens) or len(set(keys)) == len(keys))
     )
+
+
+def by_issuer(tokens: Sequence[Token]) -> bool:
+    """Whether each of several tokens is to have an issuer of its own: one of them is none of the others."""
+    issuers = {token.issuer for token in tokens}
+    return 1 < len(tokens) == len(issuers) and all(issuers) and all(token.witness for token in tokens)
 
 
 def _thumbprint(jwk: Mapping[str, str]) -> tuple[str | None, ...]:
@@ -228,6 +235,18 @@ class Tokens:
     def any_of(self, call: Apply) -> tuple[Token, ...]:
         """The tokens, several, one of which a call decodes without verifying it."""
         return self._shared.get(call, ())
+
+    def not_taken(self, token: Token) -> Predicate:
+        """The policy's own verification takes no such token, or takes it for one that is not valid."""
+        found = [token.unproven, *([token.refused] if token.timed else [])]
+        if self.exclusive and by_issuer(self.all):
+            found += (each.named for each in self.all if each != token)
+        return any_of(found)
+
+    def unsettled(self, token: Token) -> Predicate:
+        """It is neither known that the policy's own verification takes what is at the place, nor that it does
+        not; or nothing is there any more, as for `Token.doubt`."""
+        return all_of((token.doubt, negate(self.not_taken(token))))
 
     def calls_of(self, token: Token) -> frozenset[Apply]:
         """The calls that verify the token."""

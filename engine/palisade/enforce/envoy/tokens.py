@@ -126,11 +126,14 @@ class Token:
         )
 
     @property
-    def unsettled(self) -> Predicate:
-        """It is neither known that the policy's own verification takes what is at the place, nor that it does
-        not; or nothing is there any more, as for `doubt`."""
-        settled = (self.unproven, *((self.refused,) if self.timed else ()))
-        return all_of((self.doubt, *map(negate, settled)))
+    def issuer(self) -> str:
+        """The one that the policy asks for; empty where it takes any."""
+        return dict(self.constraints).get("iss", "")
+
+    @property
+    def named(self) -> Predicate:
+        """Envoy has verified the token, and it names the issuer that the policy asks for."""
+        return _is(self._claim("iss"), self.issuer)
 
     @property
     def sound(self) -> Predicate:
@@ -158,7 +161,7 @@ class Token:
                 plain = _is(ClaimSource((self._salted_name, "message")), _NO_KEY)
                 shown = [all_of((any_of(shown), plain))]
             shown += (*(_is(why, each) for each in _NO_ALGORITHM), self.place.misshapen)
-        if "iss" in dict(self.constraints):
+        if self.issuer:
             shown.append(_is(why, _OTHER_ISSUER))
         signless = any_of((self.place.no_token, all_of((self.place.usual, any_of(shown)))))
         return all_of((negate(claim_defined(self.claims)), self.place.filled, signless))
