@@ -37,6 +37,25 @@ OF_CLAIMS = (
     "max([m.n | some m in claims.a]) <= 3",
     "not min({m | some m in claims.a; m != 2}) == 3",
 )
+OF_COUNTS = (
+    *(
+        f'count({text}m | some m in claims.a; m in {{"x", "y", 3}}{end}) {sign} 2'
+        for text, end in ("[]", "{}")
+        for sign in ("<", "<=", ">", ">=", "==", "!=")
+    ),
+    'count({m | some m in claims.a} & {"x", "y"}) == 2',
+    'count({"x", "y", "z"} - {m | some m in claims.a}) <= 1',
+    "h := [m | some m in claims.a; m != claims.b]; not count(h) >= 2",
+    'count([1 | some m in array.concat(claims.a, ["y"]); m == "x"]) == 1',
+    'count({"a" | claims.a == "x"} | {"b" | claims.b == "x"} | {"c" | claims.a == claims.b}) >= 2',
+    'count([i | some i; claims.a[i] == "y"; i > 0]) > 1',
+    "count([m.n | some m in claims.a]) == 1",
+    "count(array.concat(claims.a, claims.b)) > 2",
+    "2 > count([1 | some m in claims.a; m == 3])",
+    'some group in claims.a; some role in group.roles; startswith(role, "w")',
+    'some m in claims.a; some n in m; n == "x"',
+    'count([s | some s in input.parsed_path; s != "x"]) >= 2',
+)
 OF_PATHS = (
     "input.parsed_path[_] == claims.b",
     "not claims.b in input.parsed_path",
@@ -52,12 +71,14 @@ OF_PATHS = (
     'array.reverse(input.parsed_path)[0] == "y"',
     "input.parsed_path[count(input.parsed_path) - 1] == claims.b",
     'count([s | some s in input.parsed_path; startswith(s, "x")]) == 0',
+    'count([s | some s in input.parsed_path; s in {"x", "y"}]) == 2',
+    "count([i | some i, s in input.parsed_path; s == claims.b; i > 0]) < 1",
 )
 VALUES: tuple[Any, ...] = (
     *("x", ["x"], ["y", "x"], ["x", "y"], ["y"] * 9, [*"yyyyyyyyyx"], [], {}, None, 7, True),
     *({"key": 7}, {"x": "x", "GET": 7}, ["x", 3, None], [2, 3], [3, 4.5, 2], [[1], 2], [3] * 9, [3], [True]),
     *([{"roles": ["w", 7]}, 1], [{"roles": {"w": "w"}}], [{"roles": "w"}, {"n": 3}], [{"n": 4}, {"n": "x"}]),
-    *([{"roles": ["r"]}], "y", ""),
+    *([{"roles": ["r"]}], "y", "", [["x"]], [["a", "b", "c", "d", "x"], 1], ["x", "y", 3, "x"], ["x", "x"]),
 )
 PATHS = (
     *("/", "/x", "/x/", "/y/x", "/x/y", "/a/x/y/b", "/x%79", "/%78/y", "/X/x.y", "/a/%C3%BC", "/x%2Fy/y"),
@@ -92,7 +113,7 @@ def test_members_of_claims(bed: Bed, providers: tuple[Provider, ...], issuers: I
         for at, (a, b) in enumerate(pairs)
     ]
     asked += [Request(), Request(token=Token("corp", {})), Request(token=Token("corp", {"a": ["x"]}))]
-    tally = _native(bed, providers, issuers, OF_CLAIMS, asked)
+    tally = _native(bed, providers, issuers, (*OF_CLAIMS, *OF_COUNTS), asked)
     assert tally.residual < 0.25 * tally.pairs, tally
 
 

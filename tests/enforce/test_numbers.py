@@ -83,6 +83,8 @@ OF_BODIES = (
     "not sum([v.n | some v in body.list]) > 3",
     "count(body.list) > count(body.more)",
     'body.a < "3"',
+    "count([1 | some v in body.list; v.n > 1]) >= 2",
+    "h := [v | some v in body.list; v.n == claims.b]; not count(h) < 1",
 )
 NUMBERS: tuple[Any, ...] = (
     *(0, 1, 2, 3, 4, 6, -3, 1.5, 2.5, 3.5, -0.5, -2.5, 0.1, 0.3, 2.9999999999999996, 3.0000000000000004),

@@ -160,6 +160,8 @@ FOLLOWED = (
     'p if { some k in object.keys(input.x); k == "b"; input.x[k] == "b" }',
     'p if every k in object.keys(input.x) { k in {"a", "b"} }',
     "p if count(array.reverse(input.x)) == 2",
+    "p if count(array.concat(input.x, input.y)) > 2",
+    'p if count(array.concat(array.concat(["c"], input.x), input.y)) == 3',
     # The greatest and the least of them.
     *(
         f"p if {which}(input.x) {sign} {y}"

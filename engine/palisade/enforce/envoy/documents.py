@@ -18,7 +18,7 @@ from palisade.rego.partial import Outcome
 from palisade.rego.partial.formula import Exists, Formula, nodes
 from palisade.rego.partial.objects import OBJECT
 from palisade.rego.partial.rewriting import symbols
-from palisade.rego.partial.terms import Apply, Element, Input, Known, Symbol, subterms
+from palisade.rego.partial.terms import Apply, Element, Gathered, Input, Known, Symbol, subterms
 
 PARSED_BODY = "parsed_body"
 BODY = Input((*HEADERS[:-1], "body"))
@@ -171,6 +171,13 @@ def _fields_in(found: Iterable[Symbol]) -> tuple[frozenset[Field], frozenset[Fie
                 whole = field_of(part.source)
                 places = range(MEMBERS) if whole is not None else ()
                 of_members.update((*(whole or ()), at, *part.path) for at in places)
+            if isinstance(part, Gathered):
+                # What it takes for a member to be one of them, which a count asks of each.
+                for piece in part.parts:
+                    asked = [*symbols(piece.condition), *(source for source, _ in piece.over)]
+                    inner, inner_members = _fields_in(asked)
+                    plain |= inner
+                    of_members |= inner_members
     return frozenset(plain), frozenset(of_members)
 
 

@@ -19,8 +19,8 @@ from palisade.enforce.envoy.bodies import FILLED, PARSED
 from palisade.enforce.envoy.bounds import ALWAYS, NEVER, Bounds, Reason, both, either, exactly, inverse
 from palisade.enforce.envoy.claims import claim_defined
 from palisade.enforce.envoy.context import NOTHING, Notes
+from palisade.enforce.envoy.counted import Counted
 from palisade.enforce.envoy.documents import Field, of_body_text, of_parsed_body
-from palisade.enforce.envoy.members import Members
 from palisade.enforce.envoy.methods import METHOD, OTHER, USUAL, speaks_of_method, with_method
 from palisade.enforce.envoy.predicate import NO, Predicate, all_of, any_of, negate
 from palisade.enforce.envoy.refused import where_refused
@@ -52,7 +52,7 @@ UNVERIFIED = "a token is there that Envoy does not take, or not as the policy do
 OTHERS = "a token is there that is for another issuer"
 
 
-class Lowering(Members):
+class Lowering(Counted):
     """Lowers the formulas of one policy. `notes` tells what else is to be said of them."""
 
     def __init__(

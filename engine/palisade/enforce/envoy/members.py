@@ -15,7 +15,7 @@ from palisade.enforce.envoy.bounds import ALWAYS, NEVER, Bounds, both, either, e
 from palisade.enforce.envoy.claims import claim_has, claim_has_matching, claim_kind
 from palisade.enforce.envoy.context import Notes
 from palisade.enforce.envoy.documents import MEMBERS, Field
-from palisade.enforce.envoy.predicate import NO, Predicate, all_of, any_of
+from palisade.enforce.envoy.predicate import NO, Check, Predicate, all_of, any_of
 from palisade.enforce.envoy.replaced import Replaced
 from palisade.enforce.envoy.sources import (
     Address,
@@ -39,6 +39,9 @@ from palisade.rego.partial.formula import TRUE, Builder, Exists, Formula, In, Sa
 from palisade.rego.partial.rewriting import put_in
 from palisade.rego.partial.terms import Apply, Element, Input, Known, Symbol, member_of
 from palisade.rego.values import unkey
+
+NESTED = 4
+"""So many members are tried of an array that is a member itself."""
 
 
 class Members(Replaced, ABC):
@@ -214,28 +217,22 @@ class Members(Replaced, ABC):
 
     def _one_by_one(self, claim: ClaimSource, atom: Exists) -> Bounds:
         """The condition on each of the first members; of a longer array the engine looks at the others."""
-        # Of the arrays of documents that were read only some members are laid down, and their number.
-        count = claim.size if isinstance(claim, FieldSource) else cel.call("size", claim.expr)
-        number = cel.double if isinstance(claim, FieldSource) else cel.integer
         array = claim_kind(claim, "array")
         if atom.body is TRUE:
-            return exactly(all_of((array, cel.check(cel.call("_>_", count, number(0))))))
-        if claim.indexed:
-            return self._unasked(atom)
-        found = self._one_of_the_first(
-            atom, lambda at: exactly(cel.check(cel.call("_>_", count, number(at))))
-        )
+            return exactly(all_of((array, self._has_more(claim, 0))))
+        most = NESTED if claim.indexed else MEMBERS
+        found = self._one_of_the_first(atom, most, lambda at: exactly(self._has_more(claim, at)))
         if found is None:
             return self._unasked(atom)
-        longer = cel.check(cel.call("_>_", count, number(MEMBERS)))
-        when = f"{atom.source} has more than {MEMBERS} members"
+        longer = self._has_more(claim, most)
+        when = f"{atom.source} has more than {most} members"
         return self._unless_possibly(both((exactly(array), found)), all_of((array, longer)), when)
 
     def _segments_one_by_one(self, atom: Exists) -> Bounds:
         """The same on the first segments of the path."""
         if atom.body is TRUE:
             return ALWAYS
-        found = self._one_of_the_first(atom, self._has_more_segments)
+        found = self._one_of_the_first(atom, MEMBERS, self._has_more_segments)
         if found is None:
             return self._iterates(atom)
         longer = self._has_more_segments(MEMBERS).possibly
@@ -244,14 +241,22 @@ class Members(Replaced, ABC):
     def _has_more_segments(self, than: int) -> Bounds:
         return self._has_segments(than + 1)
 
-    def _one_of_the_first(self, atom: Exists, has_more: Callable[[int], Bounds]) -> Bounds | None:
+    @staticmethod
+    def _has_more(claim: ClaimSource, than: int) -> Check:
+        """An array has more than so many members."""
+        # Of the arrays of documents that were read only some members are laid down, and their number.
+        if isinstance(claim, FieldSource):
+            return cel.check(cel.call("_>_", claim.size, cel.double(than)))
+        return cel.check(cel.call("_>_", cel.call("size", claim.expr), cel.integer(than)))
+
+    def _one_of_the_first(self, atom: Exists, most: int, has_more: Callable[[int], Bounds]) -> Bounds | None:
         """The condition holds of one of the first members; `has_more` says whether there are more than so
         many. None where the condition is none that can be asked of one member."""
         if not isinstance(atom.source, Input | Apply):
             return None
         parts: list[Bounds] = []
         unasked = False
-        for at in range(MEMBERS):
+        for at in range(most):
             place = member_of(atom.source, at)
             member = put_in(self._builder, atom.body, atom.loop, place, Known(at))
             if member is None:

@@ -115,7 +115,21 @@ def count(run: Members, args: Sequence[Symbol]) -> _Cases | None:
             return [(TRUE, Apply("count", (_keys_of(args[0]) or args[0],)))]
         case Apply("array.reverse" | "sort", (whole,)):
             return [(TRUE, Apply("count", (whole,)))]
+        case Apply("array.concat", (left, right)):
+            return [(TRUE, Apply("plus", (_count_of(left), _count_of(right))))]
     return None
+
+
+def _count_of(whole: Symbol) -> Symbol:
+    """How many members an array has."""
+    match whole:
+        case Known(value):
+            return Known(len(value))
+        case ArrayOf(items):
+            return Known(len(items))
+        case Apply("array.concat", (left, right)):
+            return Apply("plus", (_count_of(left), _count_of(right)))
+    return Apply("count", (whole,))
 
 
 def greatest(run: Members, name: str, left: Symbol, right: Symbol) -> Formula | None:
