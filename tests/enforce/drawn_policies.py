@@ -255,6 +255,8 @@ def rich_atoms(draw: st.DrawFn) -> str:
                 f"{string} in object.keys(claims.org)",
                 f"some k{n}, v{n} in claims.roles; k{n} == {text}; v{n} == {constant}",
                 f"max({xs}) >= {constant}",
+                f"count([x{n} | some x{n} in {xs}; x{n} != {text}]) {('<', '>=', '==')[n % 3]} {n % 4}",
+                f"count({{x{n} | some x{n} in {xs}; x{n} in data.roles.alice}}) > {n % 3}",
                 f"claims.tier + {n % 3} {('<', '>=', '==')[n % 3]} {n % 5}",
                 f"claims.tier * {n % 4} > claims.{word}",
                 f"claims.tier / {n % 3 + 1} <= claims.tier - {n % 2}",

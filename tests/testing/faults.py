@@ -19,6 +19,7 @@ from palisade.enforce.envoy import (
     cel,
     compile,
     context,
+    counted,
     decision,
     identity,
     lower,
@@ -110,6 +111,10 @@ def types_in_another_order(monkeypatch: pytest.MonkeyPatch) -> None:
     """Texts come before numbers."""
     kinds = ("null", "boolean", "string", "number", "array", "object")
     monkeypatch.setattr(ordered, "KINDS", kinds)
+
+
+def one_more_than_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(counted, "_MORE", {**counted._MORE, "_>=_": 1})
 
 
 def clocks_an_hour_off(monkeypatch: pytest.MonkeyPatch) -> None:

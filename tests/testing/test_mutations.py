@@ -75,6 +75,11 @@ MUTATIONS = (
         "allow if claims.tier > claims.level",
     ),
     Mutation(
+        "one more than counted",
+        faults.one_more_than_counted,
+        'allow if count({r | some r in claims.roles; r in {"a", "b", "c"}}) >= 2',
+    ),
+    Mutation(
         "clocks an hour off",
         faults.clocks_an_hour_off,
         'tokyo := time.clock([time.now_ns(), "Asia/Tokyo"])[0]\n'
