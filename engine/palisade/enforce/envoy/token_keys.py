@@ -65,13 +65,16 @@ def key_witness(text: str, algorithm: str) -> str:
     none that OPA takes, but for those signed by RSA-PSS (`salted`). With an `algorithm` the keys are for that
     one, else for whatever the token names.
 
-    Empty where OPA might take a token by a key that Envoy does not know, or not as OPA does.
+    Empty where OPA might take a token by a key that Envoy does not know, or not as OPA does; and for many
+    keys, as each of them is tried on a forged token.
     """
     if algorithm.startswith("PS"):
         return ""
     try:
         found = verification_keys(text)
     except BuiltinError:
+        return ""
+    if len(found) > MOST_KEYS:
         return ""
     jwks: list[Mapping[str, Any]] = []
     for each in found:
@@ -103,6 +106,8 @@ def salted(witness: str) -> str:
 
 
 _ALGORITHMS = {"secp256r1": "ES256", "secp384r1": "ES384", "secp521r1": "ES512"}
+MOST_KEYS = 16
+"""With more the engine, which looks for the key that a token names, has less to do than Envoy."""
 _LARGEST_EXPONENT = 1 << 32
 
 

@@ -2,7 +2,7 @@
 
 With constant keys Envoy's JWT filter verifies such a token as well, and leaves its header and claims where
 those of providers are. The two differ in what they take for a valid token; so what Envoy has verified counts
-only where all of `Token.sound` holds, and a request whose token it does not take is the engine's:
+only where all of `Token.sound` holds, and what it has not is refused only where `Token.unproven` does:
 docs/decisions/tokens-of-policies.md compares them point by point.
 """
 
