@@ -132,8 +132,8 @@ def test_what_lets_a_request_pass_has_a_name_that_the_gate_lets_pass() -> None:
         ),
         (
             "jar := {k: v | some k, v in claims.cookies}\nlevel := jar.a",
-            "keys depend",
-            "a cookie is found natively",
+            "keys the request brings",
+            "cookies are read natively",
         ),
     ],
 )
