@@ -53,6 +53,8 @@ def test_documents_are_replaced_for_the_statement_only(ask, source, value):
         ("f as original", 5),
         ("f as false", False),
         ("f as input.nope", "undefined"),
+        ("f as abs with f as 100", 100),
+        ("f as 100 with f as g", 6),
     ],
 )
 def test_functions_are_replaced_wherever_the_statement_leads(ask, with_, value):

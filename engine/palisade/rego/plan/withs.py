@@ -82,7 +82,8 @@ def plan(scope: Scope, statement: ast.Statement, inner: Callable[[], None]) -> N
             puts.append((replaced, scope.kept(term(scope, each.value))))
             continue
         name = ast.dotted(each.target)
-        if isinstance(overlay.by_name[name], ByValue):
+        # The last modifier of a name counts; one before it may name a function, which is no value.
+        if isinstance(overlay.by_name[name], ByValue) and isinstance(_mock(scope, each), ByValue):
             slots[name] = scope.kept(term(scope, each.value))
     outer_slots, scope.slots = scope.slots, slots
     saved = _Saved(scope, sorted({target.index for (target, _), _ in puts}))
