@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import inspect
 import ipaddress
 from collections.abc import Callable
 from pathlib import Path
@@ -31,8 +32,11 @@ class Ca:
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
         self.cert = folder / f"{name}.pem"
-        authority = self._builder(self._name, self._key).add_extension(
-            x509.BasicConstraints(True, None), True
+        usage = dict.fromkeys(inspect.signature(x509.KeyUsage).parameters, False)
+        authority = (
+            self._builder(self._name, self._key)
+            .add_extension(x509.BasicConstraints(True, None), True)
+            .add_extension(x509.KeyUsage(**usage | {"key_cert_sign": True}), True)
         )
         self.cert.write_bytes(_pem(authority.sign(self._key, hashes.SHA256())))
 
@@ -54,9 +58,13 @@ class Ca:
         return files
 
     def _builder(self, subject: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
+        # Python 3.13 takes only certificates that say whose key signed them, as RFC 5280 asks.
+        signed_by = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
         now = datetime.datetime.now(datetime.UTC)
         return (
             x509.CertificateBuilder()
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False)
+            .add_extension(signed_by, False)
             .subject_name(subject)
             .issuer_name(self._name)
             .public_key(key.public_key())
