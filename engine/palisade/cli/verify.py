@@ -89,7 +89,15 @@ def verify(
     elif len(reports) > 1:
         pairs, took = sum(r.tally.pairs for r in reports), sum(r.seconds for r in reports)
         out().print(f"all: {pairs:,} pairs in {took:.1f} s, {pairs / took:,.0f} a second")
-    raise typer.Exit(Exit.FOUND if any(each.difference for each in reports) else Exit.OK)
+    if any(each.difference for each in reports):
+        raise typer.Exit(Exit.FOUND)
+    idle = ", ".join(each.subject.name for each in reports if not each.tally.pairs)
+    if idle:
+        raise CommandError(
+            f"{idle}: no request was compared in the time given, so nothing is known",
+            Exit.FAILED,
+            hint="give it more with --seconds, or leave that out",
+        )
 
 
 def _revision(
@@ -139,7 +147,7 @@ def _show(report: Report, data: list[Path]) -> None:
     told = f"{tally.pairs:,} pairs in {report.seconds:.1f} s, {report.rate:,.0f} a second"
     where = f"{tally.native:,} decided in the sidecar, {tally.residual:,} by the engine"
     refused = f", {count(tally.refused, 'more request')} refused before any rule" if tally.refused else ""
-    if report.difference is None:
+    if report.difference is None and tally.pairs:
         console.print(f"{report.subject.name}: no difference in {told}")
         console.print(f"    {where}{refused}", style="dim")
         if report.subject.parts > 1:
@@ -151,7 +159,7 @@ def _show(report: Report, data: list[Path]) -> None:
             )
         for line in failures(report.subject, tally, data):
             console.print(f"    {line}", style="yellow")
-        if tally.pairs and tally.allowed in (0, tally.pairs):
+        if tally.allowed in (0, tally.pairs):
             every = "denied" if not tally.allowed else "allowed"
             console.print(f"    every request was {every}: that says little", style="yellow")
         if report.subject.sees_callers:
@@ -161,6 +169,8 @@ def _show(report: Report, data: list[Path]) -> None:
                 "    nobody shows this function a certificate: rules on callers saw none", style="yellow"
             )
         return
+    if report.difference is None:
+        return  # told at the end, as an error
     console.print(f"{report.subject.name}: {summary(report.difference)}", style="bold red")
     for line in lines(report.difference, data):
         console.print(f"    {line}")
