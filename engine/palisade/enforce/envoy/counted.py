@@ -53,9 +53,10 @@ class Counted(Members, ABC):
                 return None
             parts = apart
         for part in parts:
-            if not part.over:
-                each: list[Bounds] | None = [self.bounds(part.condition)]
-                self._note(self.notes(part.condition))
+            if not part.over or (gathered.kind == "set" and isinstance(part.item, Known)):
+                happens = self._some(part)
+                each: list[Bounds] | None = [self.bounds(happens)]
+                self._note(self.notes(happens))
             elif gathered.kind == "set":
                 each = self._constants(part)
             else:
@@ -70,6 +71,16 @@ class Counted(Members, ABC):
         for predicate, when in unsure:
             bounds = self._unless(bounds, predicate, when)
         return bounds
+
+    def _some(self, part: Part) -> Formula:
+        """Some choice of members in the part's loops meets its condition."""
+        formula = part.condition
+        for source, loop in reversed(part.over):
+            asked = formula.args if formula.kind == "and" else (formula,)
+            inside = self._builder.all(each for each in asked if loop in each.loops)
+            outside = (each for each in asked if loop not in each.loops)
+            formula = self._builder.all((*outside, self._builder.atom(Exists(source, loop, inside))))
+        return formula
 
     def _compared_with(self, found: Sequence[Bounds], relation: str, number: int) -> Bounds | None:
         least = number + _MORE[relation]
@@ -139,7 +150,7 @@ def _apart(parts: Sequence[Part]) -> tuple[Part, ...] | None:
     """The parts of a set of which no two can be the same member; None where that is not known."""
     if len(parts) < 2:
         return tuple(parts)
-    items = {part.item.form for part in parts if isinstance(part.item, Known) and not part.over}
+    items = {part.item.form for part in parts if isinstance(part.item, Known)}
     return tuple(parts) if len(items) == len(parts) else None
 
 
