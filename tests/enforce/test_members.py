@@ -49,7 +49,7 @@ OF_COUNTS = (
     'count([1 | some m in array.concat(claims.a, ["y"]); m == "x"]) == 1',
     'count({"a" | claims.a == "x"} | {"b" | claims.b == "x"} | {"c" | claims.a == claims.b}) >= 2',
     'count([i | some i; claims.a[i] == "y"; i > 0]) > 1',
-    'count({"p" | some m in claims.a; m == 3} | {"q" | claims.b == "x"} | {"r" | claims.a[_] == claims.b}) > 1',
+    'count({"p" | some m in claims.a; m == 3} | {"q" | claims.b == "x"} | {"r" | claims.a[_] == 7}) > 1',
     'count({"p" | some m in claims.a; m != "x"}) < 1',
     "count([m.n | some m in claims.a]) == 1",
     "count(array.concat(claims.a, claims.b)) > 2",
