@@ -9,6 +9,8 @@ _OBJECTS = ("claims", "claims.org", "claims.org.plan", "input.parsed_query", "ht
 _NAMES = ("role", "x", "id", "tags", "plan", "x-user", "x-none", "a", "", "alice", "ü", "a b", "=")
 _VALUES = (*WORDS[:3], "", "1", "ü", "<", "/public")
 
+_ENTRIES = '{k: v | some p in split(http.headers["x-user"], ","); [k, v] := split(p, "=")}'
+
 
 @st.composite
 def collection_atoms(draw: st.DrawFn, n: int) -> str:
@@ -34,6 +36,16 @@ def collection_atoms(draw: st.DrawFn, n: int) -> str:
                 f"count({xs}) {draw(st.sampled_from(('==', '>', '<=')))} {n % 3}",
                 f'count(input.parsed_query["{one}"]) > {n % 3}',
                 f"{xs} == {{}}",
+                f'o{n} := {_ENTRIES}; o{n}["{draw(st.sampled_from(WORDS[:3]))}"] == "{value}"',
+                f"o{n} := {_ENTRIES}; not o{n}.alice",
+                f"o{n} := {_ENTRIES}; object.keys(o{n}) - {names} == set()",
+                f'o{n} := {{k: v | some k, v in {xs}; v != "{value}"}}; o{n}["{one}"]',
+                f'o{n} := {{v: 1 | some v in claims.roles}}; o{n}["{value}"]',
+                f'replace(http.path, "/{value}", "") == "/users"',
+                f'startswith(replace(claims.sub, "{value[:1] or "b"}", "{value[1:2]}"), "al")',
+                f'regex.replace(http.path, "^/{value}/", "/") == "/alice"',
+                f'startswith(regex.replace(claims.sub, "[{value[:2] or "b"}]+$", ""), "{value[:1]}")',
+                'http.protocol == "HTTP/2"',
                 f'some v{n} in input.parsed_query.role; {test}(v{n}, "{value}")',
                 f'input.parsed_query["{one}"][_] == "{value}"',
                 f'input.parsed_query[_][_] == "{value}"',

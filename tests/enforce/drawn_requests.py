@@ -138,6 +138,7 @@ _header = st.tuples(
         st.sampled_from(
             (
                 *("a b c", "alice,bob", "orders.example", "orders.example:80", "ORDERS.example"),
+                *("alice=bob,bob=admin", "alice=1,alice=1", "alice=1,bob=,alice=2", "bob=<", "alice=alice"),
                 *(",", "10.0.0.1", "YWxpY2U=", "xxYWxpY2U=", "1.2.0"),
             )
         ),
