@@ -37,7 +37,7 @@ import pytest
 )
 def test_the_parts_that_are_there(call: Any, uri: str, parts: dict[str, str]) -> None:
     assert call("uri.parse", uri) == parts
-    assert call("uri.is_valid", uri) is True
+    assert call("uri.is_valid", uri) is (uri != ""), "OPA's own engine takes none for valid, and parses it"
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ def uri_parse(uri: Value) -> dict[str, str]:
 
 @builtin("uri.is_valid", pure=True)
 def uri_is_valid(uri: Value) -> bool:
-    if type(uri) is not str:
+    if type(uri) is not str or not uri:  # which `uri.parse` takes all the same
         return False
     try:
         _parse(uri)
