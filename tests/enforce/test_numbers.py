@@ -38,6 +38,8 @@ CALCULATED = (
     "claims.a - claims.a == 0",
     "not claims.a - claims.b",
     "3 >= claims.a * claims.b",
+    *(f"claims.a * claims.a {sign} claims.b" for sign in SIGNS),
+    "not claims.b > claims.a * claims.a",
     "claims.a * claims.b * claims.a < 28",
     *(
         f"{name}(claims.a) {sign} {limit}"
@@ -69,6 +71,8 @@ SUMS = (
     "sum([n | some v in claims.a; n := v.n * claims.b]) > 6",
     "sum([v.n | some v in claims.a])",
     "max([v.n | some v in claims.a]) > 2",
+    "sum([n | some v in claims.a; n := v.n * v.m]) <= claims.b",
+    "h := sum([n | some v in claims.a; n := v.n * v.m]); not h > claims.b",
 )
 OF_BODIES = (
     "body.a * 2 >= 6",

@@ -5,7 +5,7 @@ They are CEL on the metadata. Where doubles are not surely Rego's numbers the en
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
@@ -113,8 +113,8 @@ class Numbers(Ordered):
         gathered = _gathered_in(term)
         if gathered is not None:
             return self._by_kind(gathered, lambda given: self._has_value(_put(term, gathered, given)))
-        operands = _Operands(_LARGEST[1])
-        if self._value(term, operands) is None:
+        operands = _operands(term)
+        if operands is None or self._value(term, operands) is None:
             return None
         return self._unless_near(Bounds(all_of(operands.there), all_of(operands.perhaps)))
 
@@ -131,10 +131,9 @@ class Numbers(Ordered):
                     name, _put(left, gathered, given), _put(right, gathered, given)
                 ),
             )
-        largest = _LARGEST.get(max(_degree(left), _degree(right)))
-        if largest is None:
+        operands = _operands(left, right)
+        if operands is None:
             return None
-        operands = _Operands(min(largest, _LARGEST_ADDED) if _adds(left) or _adds(right) else largest)
         one, other = self._value(left, operands), self._value(right, operands)
         if one is None or other is None:
             return None
@@ -148,7 +147,8 @@ class Numbers(Ordered):
             )
             possibly = all_of((perhaps, negate(all_of((there, fails)))))
             found = Bounds(all_of((there, holds)), possibly)
-        return self._unless_near(either((found, *self._of_other_kinds(name, left, right))))
+        others = self._of_other_kinds(name, left, right)
+        return None if others is None else self._unless_near(either((found, *others)))
 
     def _by_kind(self, gathered: Apply, compared: Callable[[Symbol], Bounds | None]) -> Bounds | None:
         """What is asked of a sum over a collection that only an array is looked at of: of what has no members
@@ -184,14 +184,20 @@ class Numbers(Ordered):
             ways.append(cel.check(cel.conjunction(*operands.bounded, apart)))
         return any_of(ways)
 
-    def _of_other_kinds(self, name: str, left: Symbol, right: Symbol) -> Iterator[Bounds]:
-        """Comparisons by order of what is calculated with a claim that is no number."""
+    def _of_other_kinds(self, name: str, left: Symbol, right: Symbol) -> list[Bounds] | None:
+        """Comparisons by order of what is calculated with a claim that is no number. None where it is not
+        known whether that has a value."""
+        found: list[Bounds] = []
         for side, calculated, less in ((left, right, "lt"), (right, left, "gt")):
             claim = self._source(side)
+            if name not in ORDER or not isinstance(claim, ClaimSource):
+                continue
             there = self._has_value(calculated)
-            if name in ORDER and isinstance(claim, ClaimSource) and there is not None:
-                kinds = KINDS[:2] if name.startswith(less) else KINDS[3:]
-                yield both((there, exactly(any_of(claim_kind(claim, kind) for kind in kinds))))
+            if there is None:
+                return None
+            kinds = KINDS[:2] if name.startswith(less) else KINDS[3:]
+            found.append(both((there, exactly(any_of(claim_kind(claim, kind) for kind in kinds)))))
+        return found
 
     def _value(self, term: Symbol, operands: _Operands) -> Number | None:
         """The number that a term is; None for what is not calculated of numbers of the request."""
@@ -339,6 +345,14 @@ def _one_part(term: Apply) -> Part | None:
         ):
             return part
     return None
+
+
+def _operands(*terms: Symbol) -> _Operands | None:
+    """What the numbers in the terms are gathered in; None for products of too many."""
+    largest = _LARGEST.get(max(map(_degree, terms)))
+    if largest is None:
+        return None
+    return _Operands(min(largest, _LARGEST_ADDED) if any(map(_adds, terms)) else largest)
 
 
 def _adds(term: Symbol) -> bool:
