@@ -274,6 +274,7 @@ _UNFOLLOWED = (
     ("a replaced part of the input", "refer to it by constant names below `with`"),
     ("`with`", "replace all of the input, input.x or data by constants only; or make the rule a function"),
     ("too many different outcomes", "split the rule, or give the values a table in data to look them up"),
+    ("too many levels", "call fewer rules and functions one from another"),
     ("too much work", "let data hold a table that is looked up by a key, in place of loops within loops"),
     ("order in which members come", "leave out what can conflict: give the rule one value"),
     ("results that differ", "ask for one member with some, and compare it in the same rule"),

@@ -21,7 +21,6 @@ MAX_STATEMENTS = 4_000_000
 """What is followed in one run, some fifteen seconds of work: then all that is left is the evaluator's."""
 MAX_OF_RULE = 400_000
 """What of it one rule may take, so that one which loops long does not make all others residual."""
-
 World: TypeAlias = tuple[Guard, Env]
 
 

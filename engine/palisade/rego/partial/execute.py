@@ -30,6 +30,7 @@ from palisade.rego.partial.terms import (
 )
 from palisade.rego.partial.worlds import (
     ERROR,
+    MAX_LEVELS,
     NEXT,
     RETURN,
     Env,
@@ -108,7 +109,7 @@ class Executor(Blocks):
         self._branching: ir.BlockStmt | None = None
         self._branches: Worlds | None = None
         """What the branches of the rule that is followed now came to, where it has any."""
-        self._statements, self._bound = 0, MAX_STATEMENTS
+        self._statements, self._bound, self._levels = 0, MAX_STATEMENTS, 0
         self._first_size: int = 0 if before is None else before._first_size
         """How many formulas there were after the run that found out everything by itself."""
 
@@ -181,8 +182,14 @@ class Executor(Blocks):
     def _call_function(self, func: ir.Func, args: tuple[Symbol, ...], target: int, env: Env) -> list[Step]:
         known = self._kept.get((func.name, args))
         if known is None:
+            if self._levels == MAX_LEVELS:
+                raise Unsupported("calls rules and functions too many levels deep")
             outer, self._called = self._called, {func}
-            worlds = self._run_function(func, args)
+            self._levels += 1
+            try:
+                worlds = self._run_function(func, args)
+            finally:
+                self._levels -= 1
             known = self._kept[(func.name, args)] = worlds.disjoint(), frozenset(self._called), worlds
             self._called = outer
         kept, called, _ = known

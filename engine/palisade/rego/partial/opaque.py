@@ -8,7 +8,7 @@ from palisade.rego import ir
 from palisade.rego.codegen.facts import analyse
 from palisade.rego.partial.flow import all_stmts, changed, stmts_below, written
 from palisade.rego.partial.terms import Known, Symbol, Unknown
-from palisade.rego.partial.worlds import Env
+from palisade.rego.partial.worlds import MAX_LEVELS, Env
 
 
 class Failing:
@@ -21,6 +21,7 @@ class Failing:
         self._true_before = before._true if before is not None else {}
         self._final: dict[str, int | None] = {}
         self._known: dict[str, bool] = {}
+        self._levels = 0
 
     def final(self, func: ir.Func) -> int | None:
         """The result, where the evaluator leaves the function as soon as it is set."""
@@ -63,6 +64,8 @@ class Failing:
 
     def _function(self, name: str) -> bool:
         if name not in self._known:
+            if self._levels == MAX_LEVELS:
+                return True  # nobody has looked so deep
             func = self._functions[name]
             final = self.final(func)
             sets = sum(
@@ -70,9 +73,11 @@ class Failing:
                 for block in func.blocks
                 for stmt in all_stmts(block)
             )
+            self._levels += 1
             self._known[name] = (final is None and sets > 1) or any(
                 self.block(block, {}, final) for block in func.blocks
             )
+            self._levels -= 1
         return self._known[name]
 
 

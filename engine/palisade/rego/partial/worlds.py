@@ -21,6 +21,10 @@ Env: TypeAlias = Mapping[int, Symbol]
 NEXT = -1
 """The signal of a state that goes on with the next statement; n >= 0 leaves n + 1 blocks."""
 MAX_STATES = 50_000
+MAX_EXCLUDED = 1_000_000
+"""How many conditions are negated in all for the states of one function: each excludes those above it."""
+MAX_LEVELS = 40
+"""How many rules and functions are followed that are each called by the one before: Python bears some 100."""
 
 
 class Unsupported(Exception):  # noqa: N818  it is no error of anyone, but the edge of what can be followed
@@ -289,9 +293,11 @@ class _Above:
         self._term: Term | None = None
         self._values: set[object] | None = set()
         """Of which the term is one, where that is all that the conditions say."""
+        self._size = self._negated = 0
 
     def add(self, condition: Formula) -> None:
         self._conditions.append(condition)
+        self._size += len(condition.args) if condition.kind == "or" else 1
         among = condition.among
         if among is None or (self._term is not None and among[0] != self._term):
             self._values = None
@@ -307,7 +313,10 @@ class _Above:
         return self._term is None or (term == self._term and self._values.isdisjoint(values))
 
     def negated(self) -> Formula:
-        """None of them holds."""
+        """None of them holds. Raises Unsupported where that was asked of too many in all."""
+        self._negated += self._size
+        if self._negated > MAX_EXCLUDED:
+            raise Unsupported("has too many different outcomes")
         return self._builder.negate(self._builder.any(self._conditions))
 
 
