@@ -386,3 +386,28 @@ def test_values_that_double_with_each_rule_are_left_to_the_evaluator() -> None:
     policy = rego.compile({"p.rego": "\n\n".join(["package t", *rules, "a50 := true", "p if a0"])})
     outcome = evaluate(policy.plan(["data.t.p"]), ("t", "p"), policy.data)
     assert any(case.condition.opaque for case in outcome.cases)
+
+
+def test_what_a_rule_decides_is_called_after_it_whatever_comes_behind() -> None:
+    """With `else`, the rules behind one that holds are evaluated too, as they may conflict with it: in the
+    log it had the name of the last that agreed."""
+    source = """package t
+
+p if {
+\tinput.x == "a"
+} else := false if {
+\tinput.x == "b"
+}
+
+p if {
+\tinput.x == "c"
+\tinput.y == "d"
+} else := false if {
+\tinput.x == "c"
+}
+"""
+    policy = rego.compile({"p.rego": source})
+    outcome = evaluate(policy.plan(["data.t.p"]), ("t", "p"), policy.data)
+    rows = [case.label.row for case in outcome.cases if case.value is not None]
+    assert rows == [3, 5, 9, 12]
+    assert [answer(outcome, {"x": x, "y": "d"}) for x in "abcd"] == [True, False, True, UNDEFINED]

@@ -76,7 +76,8 @@ class State:
     key: object
     origin: list[Reason]
     part: Formula = TRUE
-    label: Location = NOWHERE
+    label: Location | None = NOWHERE
+    """None where each condition of the origin keeps its place: the value was given before."""
     shared: bool = True
     """Whether `origin` may be the origin of another state too, so that it must not be added to."""
 
@@ -85,8 +86,8 @@ class State:
         return cls(env, signal, (env_key(env), signal), origin)
 
     @classmethod
-    def split(cls, origin: list[Reason], step: Step, label: Location, builder: Builder) -> State:
-        if step.parts:
+    def split(cls, origin: list[Reason], step: Step, label: Location | None, builder: Builder) -> State:
+        if step.parts and label is not None:
             came = builder.any(condition for condition, _ in origin)
             parts = [(builder.both(came, condition), place) for condition, place in step.parts]
             return cls.of(parts, step.env, step.signal)
@@ -94,7 +95,14 @@ class State:
 
     def reached(self, builder: Builder) -> list[Reason]:
         """The conditions that lead here, with their places."""
-        if self.part is not TRUE:
+        if self.label is None:
+            both, part = builder.both, self.part
+            self.origin, self.part = (
+                [(both(condition, part), place) for condition, place in self.origin],
+                TRUE,
+            )
+            self.shared = False
+        elif self.part is not TRUE:
             came = builder.any(condition for condition, _ in self.origin)
             self.origin, self.part = [(builder.both(came, self.part), self.label)], TRUE
         elif self.label is not NOWHERE:
@@ -175,7 +183,11 @@ class Worlds:
             if result.steps:
                 origin = state.given_on(self._builder)
                 for step in result.steps:
-                    at = label if step.condition is not TRUE else self._place(state.env, step.env, label)
+                    at: Location | None = label
+                    if self._had(state.env, step.env):
+                        at = None
+                    elif step.condition is TRUE:
+                        at = self._place(state.env, step.env, label)
                     states.append(State.split(origin, step, at, self._builder))
                 if all(step.condition is not TRUE for step in result.steps):
                     states.append(State.of(origin, result.rest))
@@ -189,6 +201,11 @@ class Worlds:
         self._join(states)
         if len(self.states) > MAX_STATES:
             raise Unsupported("too many different outcomes")
+
+    def _had(self, before: Env, behind: Env) -> bool:
+        """Whether the value was there before a block that leaves it as it was."""
+        given = self._given
+        return given is not None and given in before and before[given] == behind.get(given)
 
     def _place(self, before: Env, behind: Env, label: Location) -> Location:
         """The place of a block that always gives the value that there was none of before; or nowhere."""
