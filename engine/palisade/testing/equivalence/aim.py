@@ -79,7 +79,9 @@ class Aim:
             case Test(term):
                 self._test(term, holds=holds)
             case Exists(source, loop, body):
-                member = self._one_member(source, loop, body) if self._choose((False, True)) else None
+                # Seldom, as these are members of arrays only.
+                one = self._choose((False, False, False, True))
+                member = self._one_member(source, loop, body) if one else None
                 if member is not None:
                     self.at(member, holds=holds, depth=depth + 1)
                 elif holds:
@@ -217,7 +219,7 @@ class Aim:
             return None
         for step in steps:
             if isinstance(step, tuple) and step not in self._loops:
-                self._loops[step] = f"k{step[1]}" if self._choose((0, 0, 0, 1)) else step
+                self._loops[step] = f"k{step[1]}" if self._choose((0, 0, 1)) else step
         return tuple(self._loops.get(step, step) for step in steps)
 
     def _known(self, place: Place) -> bool:
