@@ -32,7 +32,8 @@ _METADATA, _NAME = "envoy.filters.http.rbac", "enforced_effective_policy_id"
 class Verdict:
     """What becomes of a request: whether it passes, unless the engine is asked.
 
-    `name` is the one under which Envoy reports what the native filter did.
+    `name` is the one under which Envoy reports what the native filter did, or the one behind the reader of
+    bodies and headers where that decided.
     """
 
     allowed: bool
