@@ -47,6 +47,16 @@ def test_no_difference(run: Run, policies: Path) -> None:
     assert re.search(r"\d+ over HTTP/1.1, \d+ over HTTP/2, \d+ over gRPC", result.out)
 
 
+def test_an_inventory_may_stand_where_a_policy_set_does(run: Run, policies: Path) -> None:
+    """As for `check` and `compile`: it was read as a policy set without a rule."""
+    file = policies.parent / "palisade.yaml"
+    function = "{upstream: 127.0.0.1:1, listen: 127.0.0.1:2}"
+    file.write_text(f"policies: ./policies\ndecision: p/allow\nfunctions:\n  orders: {function}\n")
+    result = run("verify", str(file), "--examples", "50", "--seed", "1")
+    assert result.code == 0
+    assert "orders: no difference in" in result.out
+
+
 def test_where_nothing_was_compared_nothing_is_known(run: Run, policies: Path) -> None:
     """A pipeline with too little time for its policies was told that there is no difference in 0 pairs."""
     result = run("verify", str(policies), "--decision", "p/allow", "--seconds", "0.1")

@@ -25,7 +25,11 @@ _MOST = 1 << 31
 
 def verify(
     policies: Annotated[
-        Path | None, typer.Argument(metavar="[POLICIES]", help="A policy set: a folder, or one .rego file.")
+        Path | None,
+        typer.Argument(
+            metavar="[POLICIES]",
+            help="A policy set: a folder, or one .rego file; or an inventory, with its policies.",
+        ),
     ] = None,
     file: Annotated[
         Path | None, typer.Option("--file", "-f", metavar="FILE", help="An inventory, in place of POLICIES.")
@@ -112,6 +116,8 @@ def _revision(
         raise CommandError(
             "name a policy folder or an inventory, not both", hint="leave out POLICIES or --file"
         )
+    if policies is not None and policies.is_file() and policies.suffix != ".rego":
+        policies, file = None, policies
     if policies is None:
         inventory = file or Path("palisade.yaml")
         if file is None and not inventory.exists():
