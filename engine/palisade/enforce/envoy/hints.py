@@ -259,6 +259,8 @@ def of_doubt(when: str) -> str:
     return next((hint for part, hint in _DOUBTS if part in when), "all other requests are decided natively")
 
 
+_LARGE = "compare the parts that it is made of, and put a value into another once only"
+
 _UNFOLLOWED = (
     ("not known before the request", ""),
     (
@@ -276,6 +278,7 @@ _UNFOLLOWED = (
     ("too many different outcomes", "split the rule, or give the values a table in data to look them up"),
     ("too many levels", "call fewer rules and functions one from another"),
     ("too much work", "let data hold a table that is looked up by a key, in place of loops within loops"),
+    ("a value that is too large", _LARGE),
     ("order in which members come", "leave out what can conflict: give the rule one value"),
     ("results that differ", "ask for one member with some, and compare it in the same rule"),
     ("leaves a negation", "put what is negated into a rule of its own"),

@@ -20,6 +20,7 @@ from palisade.rego.partial import origins
 from palisade.rego.partial.blocks import MAX_OF_RULE, MAX_STATEMENTS, Blocks, restored
 from palisade.rego.partial.flow import RESULT, Liveness, all_stmts
 from palisade.rego.partial.formula import TRUE, Builder, Formula
+from palisade.rego.partial.large import bounded
 from palisade.rego.partial.opaque import Failing, opaque_values
 from palisade.rego.partial.runs import Followed, Run
 from palisade.rego.partial.terms import (
@@ -203,7 +204,7 @@ class Executor(Blocks):
             if step.signal == ERROR:
                 steps.append(Step(step.condition, env, ERROR))
             elif func.result in step.env:
-                value = step.env[func.result]
+                value = bounded(step.env[func.result])
                 reached = {**env, target: value, place: value} if several else {**env, target: value}
                 steps.append(Step(step.condition, reached))
         return steps

@@ -13,6 +13,7 @@ from palisade.rego.partial import builtins as symbolic
 from palisade.rego.partial.construct import insert_into, items_of, merge
 from palisade.rego.partial.flow import RESULT
 from palisade.rego.partial.formula import FALSE, TRUE, Defined, Formula
+from palisade.rego.partial.large import bounded
 from palisade.rego.partial.objects import entries_of, is_made, with_entry
 from palisade.rego.partial.terms import (
     Apply,
@@ -96,7 +97,7 @@ class Statements(Walks):
 
     @staticmethod
     def _set(env: Env, local: int, symbol: Symbol) -> list[Step]:
-        return [Step(TRUE, {**env, local: symbol})]
+        return [Step(TRUE, {**env, local: bounded(symbol)})]
 
     def _ResetLocalStmt(self, stmt: ir.ResetLocalStmt, env: Env) -> list[Step]:  # noqa: N802
         return [Step(TRUE, {local: value for local, value in env.items() if local != stmt.target})]
@@ -138,7 +139,7 @@ class Statements(Walks):
         old = env.get(stmt.target)
         if old is None:
             signal = RETURN if stmt.target == self._final else NEXT
-            return [Step(TRUE, {**env, stmt.target: symbol}, signal)]
+            return [Step(TRUE, {**env, stmt.target: bounded(symbol)}, signal)]
         same = self.equal(old, symbol)
         return [Step(same, env), Step(self.builder.negate(same), env, ERROR)]
 
@@ -180,7 +181,7 @@ class Statements(Walks):
             return self._insert_entry(stmt, env, name, value, once=once)
         built, old = insert_into(obj, key(name.value), value)
         same = self.equal(old, value) if once and old is not None else TRUE
-        steps = [Step(same, {**env, stmt.object: built})]
+        steps = [Step(same, {**env, stmt.object: bounded(built)})]
         if same is not TRUE:
             steps.append(Step(self.builder.negate(same), env, ERROR))
         return steps
@@ -197,7 +198,7 @@ class Statements(Walks):
         built = with_entry(env.get(stmt.object), name, value)
         if built is None or not once or isinstance(name, Unknown):
             raise Unsupported("builds an object whose keys depend on the request")
-        inserted = {**env, stmt.object: built}
+        inserted = {**env, stmt.object: bounded(built)}
         return self._checked([Step(TRUE, inserted)], env)
 
     def _checked(self, steps: list[Step], before: Env) -> list[Step]:
@@ -257,7 +258,9 @@ class Statements(Walks):
                 return self._set(env, stmt.target, env[place])
             cases = [case for case in self.dot(source, part) if case[0] is not FALSE]
             if len(cases) > 1:
-                return [Step(found, {**env, stmt.target: value, place: value}) for found, value in cases]
+                return [
+                    Step(found, {**env, stmt.target: bounded(value), place: value}) for found, value in cases
+                ]
             return self._cases(env, stmt.target, cases)
         return self._cases(env, stmt.target, self.dot(source, part))
 
@@ -272,7 +275,9 @@ class Statements(Walks):
 
     def _cases(self, env: Env, target: int, cases: symbolic.Cases) -> list[Step]:
         return [
-            Step(condition, {**env, target: value}) for condition, value in cases if condition is not FALSE
+            Step(condition, {**env, target: bounded(value)})
+            for condition, value in cases
+            if condition is not FALSE
         ]
 
     def _EqualStmt(self, stmt: ir.EqualStmt, env: Env) -> list[Step]:  # noqa: N802

@@ -9,7 +9,8 @@ the same value in one evaluation.
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import field
 from typing import TYPE_CHECKING, TypeAlias
 
 from palisade.rego.errors import Location
@@ -25,6 +26,7 @@ class Known:
 
     __slots__ = ("_form", "value")
     __match_args__ = ("value",)
+    size = 1
 
     def __init__(self, value: Value) -> None:
         self.value = value
@@ -50,7 +52,30 @@ class Known:
 
 
 @record()
-class Input:
+class Made:
+    """What is made of other terms keeps how large it is and its hash: terms share their parts, and found out
+    anew both would take as long as if each part were written out wherever it stands."""
+
+    size: int = field(init=False, compare=False, repr=False)
+    """How many terms and constants it has where each is counted as often as it stands in it."""
+    digest: int = field(init=False, compare=False, repr=False)
+
+    def __hash__(self) -> int:
+        return self.digest
+
+    def _keep(self, fields: object, parts: Iterable[object]) -> None:
+        """`fields` are those that it is compared by, and `parts` all that may be terms in them."""
+        object.__setattr__(self, "size", 1 + sum(map(_size, parts)))
+        object.__setattr__(self, "digest", hash((type(self), fields)))
+
+
+def _size(part: object) -> int:
+    """The size of a term, and 0 of a step of a path that is none."""
+    return part.size if isinstance(part, (Made, Known, Unknown)) else 0
+
+
+@record(hashed_as_parent=True)
+class Input(Made):
     """A walk from the input along keys: `Input(("a", 0))` is `input.a[0]`; `Input(())` the input itself.
 
     A part of the path is a key form, or a term for a key that is unknown itself.
@@ -58,12 +83,15 @@ class Input:
 
     path: tuple[object, ...]
 
+    def __post_init__(self) -> None:
+        self._keep(self.path, self.path)
+
     def __str__(self) -> str:
         return "input" + "".join(f".{p}" if _is_plain(p) else f"[{_show(p)}]" for p in self.path)
 
 
-@record()
-class Element:
+@record(hashed_as_parent=True)
+class Element(Made):
     """A member, or with `of_keys` a key, of the unknown collection `source` in the loop numbered `loop`.
 
     `path` goes on below it, as in `Input`.
@@ -74,17 +102,26 @@ class Element:
     of_keys: bool = False
     path: tuple[object, ...] = ()
 
+    def __post_init__(self) -> None:
+        # Loops of many rules make more of these than of all others together.
+        size = 1 + self.source.size + (sum(map(_size, self.path)) if self.path else 0)
+        object.__setattr__(self, "size", size)
+        object.__setattr__(self, "digest", hash((self.source, self.loop, self.of_keys, self.path)))
+
     def __str__(self) -> str:
         below = "".join(f".{p}" if _is_plain(p) else f"[{_show(p)}]" for p in self.path)
-        return f"{self.source}[{'key' if self.of_keys else '_'}{self.loop}]{below}"
+        return f"{_show(self.source)}[{'key' if self.of_keys else '_'}{self.loop}]{below}"
 
 
-@record()
-class Apply:
+@record(hashed_as_parent=True)
+class Apply(Made):
     """A builtin applied to operands of which at least one is unknown; or `time.now_ns()`."""
 
     name: str
     args: tuple[Symbol, ...]
+
+    def __post_init__(self) -> None:
+        self._keep((self.name, self.args), self.args)
 
     def __str__(self) -> str:
         if self.name == ".":
@@ -105,26 +142,33 @@ class Unknown:
     reason: str
     location: Location
     serial: int = 0
+    size = 1
 
     def __str__(self) -> str:
         return f"<{self.reason}>"
 
 
-@record()
-class ArrayOf:
+@record(hashed_as_parent=True)
+class ArrayOf(Made):
     """An array with parts that are not all known."""
 
     items: tuple[Symbol, ...]
+
+    def __post_init__(self) -> None:
+        self._keep(self.items, self.items)
 
     def __str__(self) -> str:
         return f"[{', '.join(_show(i) for i in self.items)}]"
 
 
-@record()
-class ObjectOf:
+@record(hashed_as_parent=True)
+class ObjectOf(Made):
     """An object with known keys (key forms) and values that are not all known."""
 
     items: tuple[tuple[object, Symbol], ...]
+
+    def __post_init__(self) -> None:
+        self._keep(self.items, (value for _, value in self.items))
 
     def get(self, form: object) -> Symbol | None:
         for each, value in self.items:
@@ -136,18 +180,21 @@ class ObjectOf:
         return "{" + ", ".join(f"{k!r}: {_show(v)}" for k, v in self.items) + "}"
 
 
-@record()
-class SetOf:
+@record(hashed_as_parent=True)
+class SetOf(Made):
     """A set with members that are not all known."""
 
     items: tuple[Symbol, ...]
+
+    def __post_init__(self) -> None:
+        self._keep(self.items, self.items)
 
     def __str__(self) -> str:
         return "{" + ", ".join(_show(i) for i in self.items) + "}"
 
 
-@record()
-class Part:
+@record(hashed_as_parent=True)
+class Part(Made):
     """Members of a collection: `item`, for every choice in the loops of `over`, where `condition` holds.
 
     `over` gives the unknown collections that are looped over, each with the number of its loop, the outermost
@@ -158,9 +205,13 @@ class Part:
     over: tuple[tuple[Term, int], ...]
     item: Symbol
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "size", 1 + self.item.size)
+        object.__setattr__(self, "digest", hash((self.condition, self.over, self.item)))
 
-@record()
-class Gathered:
+
+@record(hashed_as_parent=True)
+class Gathered(Made):
     """A set or array (`kind`) whose members stand under conditions: what rules and comprehensions collect.
 
     Of an array that is not `ordered` it is not known in which order, and how often, its members stand there.
@@ -170,17 +221,23 @@ class Gathered:
     parts: tuple[Part, ...]
     ordered: bool = True
 
+    def __post_init__(self) -> None:
+        self._keep((self.kind, self.parts, self.ordered), self.parts)
+
     def __str__(self) -> str:
         return f"<{self.kind} of {', '.join(_show(p.item) for p in self.parts)}>"
 
 
-@record()
-class Overlay:
+@record(hashed_as_parent=True)
+class Overlay(Made):
     """A part of the input in which `with` put a value at a path: `base` elsewhere."""
 
     base: Input | Overlay
     path: tuple[str, ...]
     value: Symbol
+
+    def __post_init__(self) -> None:
+        self._keep((self.base, self.path, self.value), (self.base, self.value))
 
     def __str__(self) -> str:
         return f"{self.base} with .{'.'.join(self.path)} as {_show(self.value)}"
@@ -196,7 +253,13 @@ def _is_plain(part: object) -> bool:
     return isinstance(part, str) and part.isidentifier()
 
 
+_MOST_SHOWN = 100
+"""Of a term that is larger, within another, nobody reads the text."""
+
+
 def _show(symbol: object) -> str:
+    if isinstance(symbol, Made) and symbol.size > _MOST_SHOWN:
+        return "..."
     return repr(symbol.value) if isinstance(symbol, Known) else str(symbol)
 
 
