@@ -350,44 +350,6 @@ def reference(policy: rego.Policy, document: Any) -> str:
         return "error"
 
 
-def test_a_rule_that_loops_long_is_left_to_the_evaluator_and_costs_no_other() -> None:
-    loops = "count([1 | some i in numbers.range(1, 700); some j in numbers.range(1, 700); i * j == 7]) == 2"
-    policy = rego.compile({"p.rego": f'package p\n\np if {loops}\n\np if input.x == "a"\n'})
-    outcome = evaluate(policy.plan(["data.p.p"]), ("p", "p"), policy.data)
-    long, short = (case for case in outcome.cases if case.value is not None)
-    assert "too much work" in str(long.condition)
-    assert not short.condition.opaque
-
-
-@pytest.mark.parametrize(
-    "rules",
-    [
-        [f"a{at} if {{\n\tinput.x{at}\n\ta{at + 1}\n}}" for at in range(300)],
-        [f"a{at} if {{\n\tinput.x{at}\n\tnot a{at + 1}\n}}" for at in range(300)],
-        [f"a{at} if f{at}(input.x)\n\nf{at}(x) if a{at + 1}\n\nf{at}(x) if x" for at in range(150)],
-    ],
-    ids=["rules", "negations", "functions"],
-)
-def test_rules_that_call_one_another_too_deep_are_left_to_the_evaluator(rules: list[str]) -> None:
-    """Following them took more of Python's stack than there is, which ended compiling in an error."""
-    last = f"a{len(rules)} := true"
-    policy = rego.compile(
-        {"p.rego": "\n\n".join(["package t", *rules, last, "p if a0", 'p if input.y == "a"'])}
-    )
-    outcome = evaluate(policy.plan(["data.t.p"]), ("t", "p"), policy.data)
-    deep, other = (case for case in outcome.cases if case.value is not None)
-    assert "too many levels deep" in str(deep.condition)
-    assert not other.condition.opaque
-
-
-def test_values_that_double_with_each_rule_are_left_to_the_evaluator() -> None:
-    """Rules each of which tells two values of the last from each other took all memory."""
-    rules = [f"a{at} := a{at + 1} != (input.x{at} == 1)" for at in range(50)]
-    policy = rego.compile({"p.rego": "\n\n".join(["package t", *rules, "a50 := true", "p if a0"])})
-    outcome = evaluate(policy.plan(["data.t.p"]), ("t", "p"), policy.data)
-    assert any(case.condition.opaque for case in outcome.cases)
-
-
 def test_what_a_rule_decides_is_called_after_it_whatever_comes_behind() -> None:
     """With `else`, the rules behind one that holds are evaluated too, as they may conflict with it: in the
     log it had the name of the last that agreed."""
