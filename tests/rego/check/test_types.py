@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from palisade.rego.check import builtin_signatures
 from palisade.rego.check import types as t
+from palisade.rego.errors import CompileError
 
 
 @pytest.mark.parametrize(
@@ -90,7 +91,6 @@ def test_a_rule_with_errors_breaks_no_other(refused):
 
 def test_errors_say_what_was_given_and_wanted():
     from palisade.rego.check import check
-    from palisade.rego.errors import CompileError
     from palisade.rego.parser import parse_module
 
     with pytest.raises(CompileError) as caught:
@@ -148,3 +148,14 @@ def test_constants_of_an_object_can_be_selected(checked_object):
     for key, value in json.loads(json.dumps(checked_object)).items():
         assert t.select(of, t.constant(key)) == t.scalar_type(value)
     assert t.select(of, t.constant("d")) is None
+
+
+def test_a_type_that_doubles_with_each_line_is_told_by_its_start(checked):
+    lines = "\n".join(f"  y{i + 1} := [y{i}, y{i}]" for i in range(40))
+    with pytest.raises(CompileError) as caught:
+        checked(f'p if {{\n  y0 := 1\n{lines}\n  y40 == "x"\n}}')
+    hint = caught.value.errors[0].hint
+    assert hint is not None
+    assert hint.startswith("left: array<array<")
+    assert hint.endswith(", right: string")
+    assert len(hint) < 10_000

@@ -33,7 +33,7 @@ class Any:
     of: tuple[Type, ...] = ()
 
     def __str__(self) -> str:
-        return f"any<{', '.join(map(str, self.of))}>" if self.of else "any"
+        return _text(self, LEVELS)
 
 
 @record()
@@ -44,10 +44,7 @@ class Array:
     dynamic: Type | None = None
 
     def __str__(self) -> str:
-        parts = [f"<{', '.join(map(str, self.static))}>"] if self.static else []
-        if self.dynamic is not None:
-            parts.append(f"[{self.dynamic}]")
-        return "array" + "".join(parts)
+        return _text(self, LEVELS)
 
 
 Constant: TypeAlias = "tuple[str, AnyJson]"
@@ -62,13 +59,7 @@ class Object:
     dynamic: tuple[Type, Type] | None = None
 
     def __str__(self) -> str:
-        parts = []
-        if self.static:
-            inner = ", ".join(f"{_constant_text(key)}: {each}" for key, each in self.static)
-            parts.append(f"<{inner}>")
-        if self.dynamic is not None:
-            parts.append(f"[{self.dynamic[0]}: {self.dynamic[1]}]")
-        return "object" + "".join(parts)
+        return _text(self, LEVELS)
 
 
 @record()
@@ -76,7 +67,7 @@ class SetOf:
     of: Type
 
     def __str__(self) -> str:
-        return f"set[{self.of}]"
+        return _text(self, LEVELS)
 
 
 @record()
@@ -122,6 +113,32 @@ def constant_type(key: Constant) -> Simple:
 
 def scalar_type(value: object) -> Simple:
     return _SIMPLE[constant(value)[0]]
+
+
+LEVELS = 8
+"""So deep a type is written out: where one holds another twice, as that does its own, none reads the end."""
+
+
+def _text(of: Type, levels: int) -> str:
+    if not levels:
+        return "..."
+
+    def listed(types: Iterable[Type]) -> str:
+        return ", ".join(_text(each, levels - 1) for each in types)
+
+    match of:
+        case Any(members):
+            return f"any<{listed(members)}>" if members else "any"
+        case Array(static, dynamic):
+            start = f"<{listed(static)}>" if static else ""
+            return f"array{start}" + (f"[{listed((dynamic,))}]" if dynamic is not None else "")
+        case SetOf(member):
+            return f"set[{listed((member,))}]"
+        case Object(entries, rest):
+            known = ", ".join(f"{_constant_text(key)}: {listed((each,))}" for key, each in entries)
+            others = f"[{listed((rest[0],))}: {listed((rest[1],))}]" if rest is not None else ""
+            return "object" + (f"<{known}>" if entries else "") + others
+    return str(of)
 
 
 def _constant_text(key: Constant) -> str:
