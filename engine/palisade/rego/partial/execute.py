@@ -19,9 +19,10 @@ from palisade.rego.errors import NOWHERE, Location
 from palisade.rego.partial import origins
 from palisade.rego.partial.blocks import MAX_OF_RULE, MAX_STATEMENTS, Blocks, restored
 from palisade.rego.partial.flow import RESULT, Liveness, all_stmts
-from palisade.rego.partial.formula import TRUE, Builder, Formula
+from palisade.rego.partial.formula import TRUE, Formula
 from palisade.rego.partial.large import bounded
 from palisade.rego.partial.opaque import Failing, opaque_values
+from palisade.rego.partial.outcome import Case, Outcome
 from palisade.rego.partial.runs import Followed, Run
 from palisade.rego.partial.terms import (
     Input,
@@ -44,7 +45,6 @@ from palisade.rego.partial.worlds import (
     env_key,
 )
 from palisade.rego.printer import print_ref
-from palisade.rego.records import record
 from palisade.rego.values import Value
 
 _SPARE = 10_000
@@ -52,29 +52,6 @@ _SPARE = 10_000
 
 _OF_RULES = 2
 """Rules take the input and the data; functions have parameters of their own beside."""
-
-
-@record()
-class Case:
-    """Under `condition` the rule has `value` (None: undefined), given by the rule at `label`."""
-
-    condition: Formula
-    value: Symbol | None
-    label: Location
-
-
-@record()
-class Outcome:
-    """The cases of a rule in order: the first whose condition holds decides; the last one's is TRUE.
-
-    `error` holds of the requests on which the evaluation ends in an error, before any case counts.
-    """
-
-    cases: tuple[Case, ...]
-    error: Formula
-    builder: Builder
-    run: Executor
-    """What the evaluation of the next revision starts from."""
 
 
 class Executor(Blocks):
