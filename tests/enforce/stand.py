@@ -168,6 +168,23 @@ class Stand:
         change()
         return self._run(self._end(begun))
 
+    def both_ways(
+        self, policy_set: PolicySet, decision: str, requests: Sequence[Sent]
+    ) -> tuple[list[int], list[int], set[str]]:
+        """The statuses where the engine is asked about each request, those of what Envoy is given, and the
+        paths that it asked the engine about even then."""
+        self.enforce(policy_set, decision, ask=True)
+        wanted = [self.send(request).status for request in requests]
+        self.log(len(requests))
+        self.enforce(policy_set, decision)
+        seen = [self.send(request).status for request in requests]
+        residual = {
+            event["input"]["attributes"]["request"]["http"]["path"]
+            for event in self.log(len(requests))
+            if event["palisade"]["decider"] != "native"
+        }
+        return wanted, seen, residual
+
     def log(self, count: int) -> list[dict[str, Any]]:
         """The decision log since it was last asked for, once it has so many entries."""
         return self._run(self._log(count))

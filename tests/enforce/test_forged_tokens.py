@@ -176,18 +176,11 @@ def test_what_is_forged_is_refused_without_the_engine(stand: Stand, name: str) -
         for number, (value, native) in enumerate(_values())
         for path in ("guests", "nobody", "open")
     ]
-    stand.enforce(policy_set, "envoy/authz/allow", ask=True)
-    wanted = {request.path: stand.send(request).status for request, _ in asked}
-    stand.log(len(asked))
-    stand.enforce(policy_set, "envoy/authz/allow")
-    seen = {request.path: stand.send(request).status for request, _ in asked}
-    assert seen == wanted
-    assert {200, 403} <= set(wanted.values())
-    residual = {
-        event["input"]["attributes"]["request"]["http"]["path"]
-        for event in stand.log(len(asked))
-        if event["palisade"]["decider"] != "native"
-    }
+    requests = [request for request, _ in asked]
+    wanted, seen, residual = stand.both_ways(policy_set, "envoy/authz/allow", requests)
+    paths = [request.path for request in requests]
+    assert dict(zip(paths, seen, strict=True)) == dict(zip(paths, wanted, strict=True))
+    assert {200, 403} <= set(wanted)
     assert {
         request.path: request.headers for request, native in asked if native and request.path in residual
     } == {}

@@ -179,18 +179,11 @@ def test_each_issuers_tokens_are_told_apart(stand: Stand, name: str) -> None:
         for path in ("guests", "nobody", "b", "open")
     ]
     asked += [(Sent("GET", f"/{path}/none"), True) for path in ("guests", "nobody", "b", "open")]
-    stand.enforce(policy_set, "envoy/authz/allow", ask=True)
-    wanted = {request.path: stand.send(request).status for request, _ in asked}
-    stand.log(len(asked))
-    stand.enforce(policy_set, "envoy/authz/allow")
-    seen = {request.path: stand.send(request).status for request, _ in asked}
-    assert seen == wanted
-    assert {200, 403} <= set(wanted.values())
-    residual = {
-        event["input"]["attributes"]["request"]["http"]["path"]
-        for event in stand.log(len(asked))
-        if event["palisade"]["decider"] != "native"
-    }
+    requests = [request for request, _ in asked]
+    wanted, seen, residual = stand.both_ways(policy_set, "envoy/authz/allow", requests)
+    paths = [request.path for request in requests]
+    assert dict(zip(paths, seen, strict=True)) == dict(zip(paths, wanted, strict=True))
+    assert {200, 403} <= set(wanted)
     needed = [request for request, usual in asked if usual and request.path in residual]
     assert not needed or name not in SEVERAL
 
