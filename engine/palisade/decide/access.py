@@ -26,7 +26,7 @@ from palisade.decide.lines import Line
 from palisade.decide.log import DecisionLog
 from palisade.decide.peer import function_of
 from palisade.decide.repeats import Batches, GivenUp
-from palisade.decide.response import ANSWER
+from palisade.decide.response import ANSWER, FIELD
 from palisade.decide.shadow import Comparison, Shadowed
 from palisade.decide.urls import PathError, parse_target
 from palisade.policy.numbering import unmarked
@@ -48,8 +48,8 @@ _BY_EXT_AUTHZ = "UAEX"
 # What the native filter reports in place of a rule (palisade.enforce.envoy.decision).
 _RESIDUAL, _ERROR = "residual", "error"
 _OF_A_PART = f"{_RESIDUAL}/"
-_OF_A_HEADER = "header "
-"""Begins the names under which an answer of the sidecar notes what headers say that it puts in."""
+_NOTED = ("header ", FIELD)
+"""Begin the names under which an answer of the sidecar notes what it puts in of headers and documents."""
 
 _GIVEN_UP = re.compile(r"([0-9a-f]{16}) ([0-9]{1,12}) ([0-9]{1,12})")
 _YIELD_EVERY = 64
@@ -261,7 +261,7 @@ def _answered(line: Line, name: str) -> _Verdict:
     texts = {mark: _at(line.claims, path) for mark, path in line.noted.get("claims", {}).items()}
     texts |= dict.fromkeys(line.noted.get("callers", ()), line.principal)
     shown = {"path": line.path, "host": line.host, "method": line.method}
-    shown |= {name: str(text) for name, text in line.noted.items() if name.startswith(_OF_A_HEADER)}
+    shown |= {name: str(text) for name, text in line.noted.items() if name.startswith(_NOTED)}
     texts |= {mark: shown.get(name, "") for mark, name in line.noted.get("texts", {}).items()}
     if texts:
         result = _filled(result, texts)

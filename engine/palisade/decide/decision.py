@@ -23,6 +23,21 @@ FORBIDDEN = 403
 UNDEFINED_DECISION = "undefined_decision"
 INVALID_DECISION = "invalid_decision"
 
+FIELDS_OF_DECISIONS = frozenset(
+    (
+        "allowed",
+        "http_status",
+        "body",
+        "headers",
+        "response_headers_to_add",
+        "request_headers_to_remove",
+        "query_parameters_to_set",
+        "query_parameters_to_remove",
+        "dynamic_metadata",
+    )
+)
+"""The keys of a decision that is an object. What stands under others is only logged."""
+
 # What Envoy can answer with: it replaces other codes, or refuses the response that names them.
 _STATUSES = frozenset(StatusCode.values()) - {0, 100}
 _HEADER_NAME = re.compile(r":?[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110, 5.1; the colon for pseudo-headers

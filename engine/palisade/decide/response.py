@@ -28,6 +28,9 @@ the gate never takes it for the name of a rule that let a request pass."""
 ANSWER_METADATA = "palisade.answer"
 """Where in Envoy's dynamic metadata the sidecar notes that answer for the decision log."""
 
+FIELD = "field "
+"""Begins the names under which it notes there what it has read of documents and put into the answer."""
+
 
 MOST_EXPLAINED = 1024
 """Characters of an explanation in a header."""

@@ -98,6 +98,7 @@ def end_of(case: Case, answers: Answers, source: Callable[[Symbol], Source | Non
         return _asked(case, f"answers with an object that {found}", hints.PLAIN)
     verdict = Verdict.ALLOW if found.allowed else Verdict.DENY
     told = [(_UNFILLED, hints.TEXTS)] * bool(made.claims) + [(_UNPRINTABLE, hints.NAMES)] * bool(made.callers)
+    told += [(_UNTOLD, hints.FIELDS)] * bool(made.fields)
     told += [(_UNPLAIN, hints.HEADERS)] * bool(made.headers)
     told += [(_ESCAPED, hints.IN_JSON)] * bool(made.quoted)
     reasons = tuple(Reason(why, case.label, hint, always=False) for why, hint in told)
@@ -105,6 +106,7 @@ def end_of(case: Case, answers: Answers, source: Callable[[Symbol], Source | Non
 
 
 _UNFILLED = "is for the engine where a claim that it answers with is no text, or an empty one"
+_UNTOLD = "is for the engine where what it answers with of a document is no text, or an empty one"
 _UNPLAIN = (
     "is for the engine where a header that it answers with is there twice, long, or has commas or odd letters"
 )

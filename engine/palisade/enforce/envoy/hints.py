@@ -113,9 +113,11 @@ _OTHER = (
 
 
 CONSTANTS = (
-    "answer with constants, claims, the path, the host, the method or headers, alone or between constants"
+    "answer with constants, claims, fields of JSON, the path, the host, the method or headers, alone or"
+    " between constants"
 )
 TEXTS = "tokens in which the claim is a text are answered natively"
+FIELDS = "tokens and JSON in which the value is a text are answered natively"
 HEADERS = (
     "requests whose header is plain ASCII without commas, of up to 1,000 characters, are answered natively"
 )

@@ -1,5 +1,5 @@
-"""Answers that carry claims of the token, who calls, the path or a header: constants, with marks where Envoy
-puts these in."""
+"""Answers that carry claims of tokens, fields of documents, who calls, the path or a header: constants, with
+marks where Envoy puts these in."""
 
 from __future__ import annotations
 
@@ -8,10 +8,22 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from palisade.decide.decision import FIELDS_OF_DECISIONS
 from palisade.enforce.envoy import patterns
 from palisade.enforce.envoy.claims import claim_matches
 from palisade.enforce.envoy.predicate import NO, Predicate, all_of, text_check
-from palisade.enforce.envoy.sources import JWT_AUTHN, PEER, PRINCIPAL, ClaimSource, Source, TextSource
+from palisade.enforce.envoy.sources import (
+    BODY_METADATA,
+    FIELDS,
+    JWT_AUTHN,
+    PEER,
+    PRINCIPAL,
+    ClaimSource,
+    FieldSource,
+    Source,
+    TextSource,
+    field_name,
+)
 from palisade.rego.builtins import BUILTINS
 from palisade.rego.partial.terms import Apply, ArrayOf, Input, Known, ObjectOf, Symbol
 from palisade.rego.values import Value
@@ -70,7 +82,16 @@ class Template:
         return {
             mark: [str(key) for key in source.path]
             for mark, source in self.sources.items()
-            if isinstance(source, ClaimSource)
+            if isinstance(source, ClaimSource) and not isinstance(source, FieldSource)
+        }
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """Under which name the sidecar's reader lays each field of a document down."""
+        return {
+            mark: f"v{field_name(source.path)}"
+            for mark, source in self.sources.items()
+            if isinstance(source, FieldSource)
         }
 
     @property
@@ -96,7 +117,12 @@ class Template:
     def puts(self, header: str, value: Value) -> bool:
         """Whether a header is put into a part of the value."""
         marks = (mark for mark, name in self.texts.items() if name == f"header {header}")
-        return any(repr(mark)[1:-1] in repr(value) for mark in marks)
+        return any(has_mark(value, mark) for mark in marks)
+
+
+def has_mark(value: object, mark: str) -> bool:
+    """Whether a mark stands anywhere in the value."""
+    return repr(mark)[1:-1] in repr(value)
 
 
 def _is_filled(source: _Source) -> Predicate | None:
@@ -119,11 +145,14 @@ def _format(source: _Source) -> str:
         if source in _CALLERS:
             return source.text.format
         return f"%REQ({source.text.name.removeprefix('header ').upper()})%"
+    if isinstance(source, FieldSource):
+        return f"%DYNAMIC_METADATA({BODY_METADATA}:{FIELDS}:v{field_name(source.path)})%"
     return f"%DYNAMIC_METADATA({JWT_AUTHN}:{':'.join(map(str, source.path))})%"
 
 
 def template(symbol: Symbol, source: Callable[[Symbol], Source | None]) -> Template | None:
-    """The template of a value with claims, who calls or the path in headers or the body; None for others."""
+    """The template of a value with claims, fields, who calls or the path in headers or the body; None for
+    others."""
     making = _Making(source)
     try:
         value = making.value(symbol, ())
@@ -187,7 +216,9 @@ class _Making:
         source = self.source(part)
         if isinstance(source, TextSource) and source not in _CALLERS and not _can_be_shown(source):
             raise _OtherError
-        if not isinstance(source, TextSource) and not (isinstance(source, ClaimSource) and source.text):
+        if not isinstance(source, TextSource | FieldSource) and not (
+            isinstance(source, ClaimSource) and source.text
+        ):
             raise _OtherError
         known = next((mark for mark, each in self.sources.items() if each == source), None)
         mark = known or f"{_OPEN}{len(self.sources)}{_CLOSE}"
@@ -196,7 +227,9 @@ class _Making:
 
 
 def _may_be_filled(path: Sequence[object]) -> bool:
-    """Whether the place is the body, or the value of a header: not a name, nor a status."""
+    """Whether the place is the body, the value of a header, or only logged: not a name, nor a status."""
+    if not path or path[0] not in FIELDS_OF_DECISIONS:
+        return bool(path)
     return tuple(path) == ("body",) or (len(path) in (2, 3) and path[0] in _HEADERS)
 
 

@@ -1,0 +1,90 @@
+"""What policies read of JSON and tokens, put into answers by the sidecar, is what the engine would put in."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import jwt
+import pytest
+from stand import Sent, Stand
+from test_templates import compared, decider, place
+
+
+@pytest.fixture(scope="module")
+def stand() -> Iterator[Stand]:
+    with Stand() as running:
+        yield running
+
+
+POLICY = """package p
+
+import input.attributes.request.http
+
+claims := io.jwt.decode(split(http.headers.authorization, " ")[1])[1]
+
+default allow := {"allowed": false, "body": "no"}
+
+allow := {
+	"allowed": true,
+	"headers": {"x-user": claims.sub, "x-both": [claims.sub, "and", claims.org.name], "x-100%": "%REQ(x)%"},
+	"response_headers_to_add": [{"x-greeting": sprintf("hello %s", [claims.sub])}],
+	"id": claims.sub,
+	"why": {"path": [http.path, {"user": sprintf("<%s>", [claims.sub])}]},
+} if startswith(http.path, "/ticket")
+
+allow := {
+	"allowed": false,
+	"http_status": 403,
+	"headers": {"x-who": concat("", ["<", claims.sub, ">"])},
+	"body": json.marshal({"error": sprintf("%v of %v", [claims.sub, input.parsed_body.name])}),
+} if startswith(http.path, "/refusal")
+
+allow := {"allowed": false, "body": sprintf("%s", [input.parsed_body.name])} if startswith(http.path, "/body")
+
+allow := {"allowed": true, "headers": {"x-name": json.unmarshal(http.headers["x-json"]).name}} if {
+	startswith(http.path, "/json")
+	claims.sub
+}
+"""
+PATHS = ("/ticket", "/refusal", "/body", "/json", "/no")
+TEXTS = ("alice", "bob 100%", " spaced ", "%REQ(x)%", "-", "x" * 5000, "a,b", "tab\tbed")
+"""Surely put in by the sidecar, but for what is escaped in JSON."""
+ODD = ("<b>", '{"a": 1}', "\\", "", "ü", "\ue0000\ue001", "line\nbreak", "nul\x00", "\x7f")
+OTHERS = (7, 1.5, True, None, ["a"], {"a": "b"})
+
+
+def asked_with(value: object, at: int) -> Iterator[Sent]:
+    token = jwt.encode({"sub": value, "org": {"name": "acme"}}, "s" * 64, algorithm="HS256")
+    document = json.dumps({"name": value}, ensure_ascii=False)
+    headers = (("authorization", f"Bearer {token}"), ("x-user", "root"), ("content-type", "application/json"))
+    in_header = (("x-json", document),) if document.isascii() else ()
+    for path in PATHS:
+        yield Sent("POST", f"{path}?{at}", (*headers, *in_header), document.encode())
+
+
+def test_what_is_read_of_documents_is_put_into_answers(stand: Stand) -> None:
+    """Of a decoded token, a body and JSON in a header it reaches the function, the client and the log as the
+    engine would put it there. What is no text, or none that a header may hold, is the engine's."""
+    values = (*TEXTS, *ODD, *OTHERS)
+    asked = [each for at, value in enumerate(values) for each in asked_with(value, at)]
+    asked += [Sent("POST", f"{path}?{len(values)}", (), b"") for path in PATHS]
+    asked += [Sent("HEAD", f"{path}?{len(values) + 1}", ()) for path in PATHS]
+    found = compared(stand, POLICY, asked)
+    deciders = {place(each)[0]: decider(each) for each in found}
+    for at in range(len(TEXTS)):
+        seen = {path: deciders[f"{path}?{at}"] for path in PATHS}
+        escaped = "\t" in TEXTS[at]
+        wanted = dict.fromkeys(PATHS, "native")
+        assert seen == (wanted | {"/refusal": "residual"} if escaped else wanted), TEXTS[at]
+    for at, other in enumerate(OTHERS, len(TEXTS) + len(ODD)):
+        assert deciders[f"/ticket?{at}"] == deciders[f"/body?{at}"] == "residual", other
+    assert deciders[f"/ticket?{len(values)}"] == "native"
+
+
+def test_what_only_the_body_of_an_answer_has_is_not_logged(stand: Stand) -> None:
+    """Bodies never stand in the log, nor does what the sidecar read for them."""
+    found = compared(stand, POLICY, list(asked_with("classified", 0)))
+    told = {place(each)[0]: str(each) for each in found}
+    assert "classified" not in told["/body?0"]
+    assert "classified" in told["/ticket?0"]
