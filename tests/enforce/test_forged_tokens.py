@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import padding
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from signed_tokens import EC, ED, OTHER, PEM, RSA, SECRET, encoded, jwk, signed
 from stand import Sent, Stand, in_memory
 
@@ -184,3 +184,38 @@ def test_what_is_forged_is_refused_without_the_engine(stand: Stand, name: str) -
     assert {
         request.path: request.headers for request, native in asked if native and request.path in residual
     } == {}
+
+
+def _with_exponent(exponent: int) -> rsa.RSAPrivateKey:
+    """The key that `RSA` is, but for its exponents."""
+    own = RSA.private_numbers()
+    private = pow(exponent, -1, (own.p - 1) * (own.q - 1))
+    numbers = rsa.RSAPublicNumbers(exponent, own.p * own.q)
+    first, second = rsa.rsa_crt_dmp1(private, own.p), rsa.rsa_crt_dmq1(private, own.q)
+    return rsa.RSAPrivateNumbers(own.p, own.q, private, first, second, own.iqmp, numbers).private_key()
+
+
+def _other_exponent() -> int:
+    """One that fits the key, and is neither 3 nor 65537."""
+    totient = (RSA.private_numbers().p - 1) * (RSA.private_numbers().q - 1)
+    return next(each for each in (17, 257, 641, 1297, 2309) if totient % each)
+
+
+@pytest.mark.parametrize("others", [(), (OTHER,)], ids=("alone", "beside another"))
+def test_a_key_that_envoy_does_not_take_is_the_engines(stand: Stand, others: tuple[PrivateKey, ...]) -> None:
+    """Of RSA it takes two exponents, and of each curve one hash: a set of others alone it refused, and with it
+    the revision; beside a usual key it took tokens of theirs for forged."""
+    odd, payload = _with_exponent(_other_exponent()), dumps({"role": "guest"})
+    keys = dumps({"keys": [jwk(odd), *map(jwk, others)]})
+    curve = dumps({"keys": [jwk(EC), *map(jwk, others)]})
+    for rules, token in (
+        (_whole({"cert": keys}), _said("RS256", payload, odd, "RS256")),
+        (_by_hand("verify_rs256", keys), _said("RS256", payload, odd, "RS256")),
+        (_whole({"cert": curve, "alg": "ES384"}), _said("ES384", payload, EC, "ES384")),
+        (_by_hand("verify_es384", curve), _said("ES384", payload, EC, "ES384")),
+    ):
+        requests = [
+            Sent("GET", f"/{path}/", (("authorization", f"Bearer {token}"),)) for path in ("guests", "nobody")
+        ]
+        wanted, seen, _ = stand.both_ways(in_memory({"p.rego": HEAD + rules}), "envoy/authz/allow", requests)
+        assert seen == wanted == [200, 403], rules

@@ -30,6 +30,12 @@ KEY = {
     "y": "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM",
 }
 """A public key of RFC 7517, appendix A.1."""
+RSA = {
+    "kty": "RSA",
+    "e": "AQAB",
+    "n": "tUWYX3IWQEZP6aUw78ZURDktwFck49IPZfDEs0VS_Yfn5FmQXsDdM72QY-tNHo4YY4Kk9MiE8gQajoHyJnbro7fm"
+    "8YdthzFea0PNi89VCmv0SHeUvYy-A0fvA1gtvyeLEpNTNSlBhDQXr8bxsFVAaRy9O7AechzWbG-vIwVST18",
+}
 
 
 def corp(**changes: Any) -> dict[str, Any]:
@@ -91,6 +97,10 @@ def test_audiences_may_be_a_set() -> None:
         (corp(jwks={"keys": [{**KEY, "crv": "secp256k1"}]}), "holds no key that can verify"),
         (corp(jwks={"keys": [{**KEY, "x": "AA"}]}), "holds no key that can verify"),
         (corp(jwks={"keys": [{**KEY, "use": "enc"}]}), "holds no key that can verify"),
+        (corp(jwks={"keys": [{**KEY, "alg": "ES384"}]}), "holds no key that can verify"),
+        (corp(jwks={"keys": [{**KEY, "alg": 256}]}), "holds no key that can verify"),
+        (corp(jwks={"keys": [{**RSA, "e": "EQ"}]}), "holds no key that can verify"),
+        (corp(jwks={"keys": [{**RSA, "alg": "ES256"}]}), "holds no key that can verify"),
         (corp(tokens=[{"header": "a", "cookie": "b"}]), "exactly one of header, cookie, query"),
         (corp(tokens=[{"cookie": "b", "prefix": "x"}]), "belongs to a header"),
         (corp(tokens=[{"header": "a b"}]), "cannot name a header"),

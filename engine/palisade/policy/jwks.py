@@ -7,8 +7,15 @@ from collections.abc import Mapping
 from typing import Any
 
 import jwt
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
-_CURVES = {"EC": {"P-256", "P-384", "P-521"}, "OKP": {"Ed25519"}}
+_CURVES = {
+    "EC": {"P-256": "ES256", "P-384": "ES384", "P-521": "ES512"},
+    "OKP": {"Ed25519": "EdDSA"},
+}
+"""The curves that Envoy knows, and the algorithm of each: it refuses a key whose `alg` names another."""
+EXPONENTS = (3, 65537)
+"""Of an RSA key, those that Envoy takes."""
 _PRIVATE_PARTS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 
 
@@ -26,16 +33,20 @@ def usable(jwks: Any) -> str | None:
 
 
 def _verifies(key: Mapping[str, Any]) -> bool:
-    kind, curve = key.get("kty"), key.get("crv")
-    if key.get("use", "sig") != "sig" or kind not in ("RSA", "EC", "OKP") or key.get("alg") == "none":
+    kind, curve, algorithm = key.get("kty"), key.get("crv"), key.get("alg") or ""
+    if key.get("use", "sig") != "sig" or kind not in ("RSA", "EC", "OKP") or not isinstance(algorithm, str):
         return False
-    if kind in _CURVES and not (isinstance(curve, str) and curve in _CURVES[kind]):
+    if kind in _CURVES and not (
+        isinstance(curve, str) and curve in _CURVES[kind] and algorithm in ("", _CURVES[kind][curve])
+    ):
+        return False
+    if kind == "RSA" and algorithm and not algorithm.startswith(("RS", "PS")):
         return False
     try:
-        jwt.PyJWK(_public(key))
+        found = jwt.PyJWK(_public(key)).key
     except (jwt.PyJWTError, ValueError, TypeError, KeyError):
         return False
-    return True
+    return not isinstance(found, RSAPublicKey) or found.public_numbers().e in EXPONENTS
 
 
 def _public(key: Mapping[str, Any]) -> dict[str, Any]:

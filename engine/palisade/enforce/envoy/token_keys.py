@@ -11,7 +11,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
-from palisade.policy.jwks import usable
+from palisade.policy.jwks import EXPONENTS, usable
 from palisade.rego.builtins.jwk import PublicKey, VerificationKey, verification_keys
 from palisade.rego.errors import BuiltinError
 
@@ -108,14 +108,13 @@ def salted(witness: str) -> str:
 _ALGORITHMS = {"secp256r1": "ES256", "secp384r1": "ES384", "secp521r1": "ES512"}
 MOST_KEYS = 16
 """With more the engine, which looks for the key that a token names, has less to do than Envoy."""
-_LARGEST_EXPONENT = 1 << 32
 
 
 def _family(key: PublicKey) -> tuple[str, ...] | None:
     """What the names of algorithms begin with that a key is for; None for keys that Envoy may not take."""
     match key:
         case rsa.RSAPublicKey() if 1024 <= key.key_size <= 8192:
-            return ("RS", "PS") if key.public_numbers().e < _LARGEST_EXPONENT else None
+            return ("RS", "PS") if key.public_numbers().e in EXPONENTS else None
         case ec.EllipticCurvePublicKey() if key.curve.name in _ALGORITHMS:
             return ("ES",)
         case ed25519.Ed25519PublicKey():
