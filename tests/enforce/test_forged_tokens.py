@@ -112,7 +112,7 @@ def _values() -> Iterator[tuple[str, tuple[str, ...]]]:
         *((SECRET.encode(), "HS256", alg) for alg in ("RS512", "ES256", "EdDSA", "HS512")),
         *((RSA, "RS256", alg) for alg in ("HS256", "ES256", "EdDSA")),
         *((EC, "ES384", alg) for alg in ("ES256", "ES384", "ES512", "RS384")),
-        *((ED, "EdDSA", alg) for alg in ("HS256", "ES256")),
+        *((ED, "EdDSA", alg) for alg in ("HS256", "ES256", "Ed25519")),
     ):
         yield f"Bearer {_said(said, claims, key, by)}", ()
     for length in (0, 20, 64):
@@ -120,7 +120,7 @@ def _values() -> Iterator[tuple[str, tuple[str, ...]]]:
     # The public key as a secret; no signature at all; algorithms that there are not.
     parts = right.split(".")
     for alg in ("none", "None", "NONE", "nOnE", "HS1", "rs256", "", "ES256K"):
-        yield f"Bearer {_joined(dumps({'alg': alg}), claims)}", TIMED
+        yield f"Bearer {_joined(dumps({'alg': alg}), claims)}", (*HS, *RS)
         yield f"Bearer {_joined(dumps({'alg': alg}), claims, b'')}", ALL
     for header in ("{}", '{"alg": null}', '{"alg": 5}', '{"alg": ["HS256"]}', '{"alg": "HS256", "kid": 5}'):
         yield f"Bearer {_joined(header, claims)}", TIMED
@@ -203,8 +203,8 @@ def _other_exponent() -> int:
 
 @pytest.mark.parametrize("others", [(), (OTHER,)], ids=("alone", "beside another"))
 def test_a_key_that_envoy_does_not_take_is_the_engines(stand: Stand, others: tuple[PrivateKey, ...]) -> None:
-    """Of RSA it takes two exponents, and of each curve one hash: a set of others alone it refused, and with it
-    the revision; beside a usual key it took tokens of theirs for forged."""
+    """Of RSA it takes two exponents, and of each curve one hash: a set of others alone it refused, and with
+    it the revision; beside a usual key it took tokens of theirs for forged."""
     odd, payload = _with_exponent(_other_exponent()), dumps({"role": "guest"})
     keys = dumps({"keys": [jwk(odd), *map(jwk, others)]})
     curve = dumps({"keys": [jwk(EC), *map(jwk, others)]})

@@ -140,6 +140,46 @@ def test_unknown_critical_headers_are_refused(call: Any) -> None:
     assert call("io.jwt.decode_verify", token, {"secret": SECRET, "aud": "a"}, ctx=DURING) == [False, {}, {}]
 
 
+def test_the_other_name_of_eddsa_is_taken(call: Any) -> None:
+    """RFC 9864 calls it Ed25519. OPA takes a token that does, but looks at no key whose `alg` is that."""
+    parts = (jwt.utils.base64url_encode(json.dumps(each).encode()) for each in ({"alg": "Ed25519"}, {"a": 1}))
+    message = b".".join(parts)
+    token = (message + b"." + jwt.utils.base64url_encode(KEYS["EdDSA"].sign(message))).decode()
+    public = KEYS["EdDSA"].public_key()
+    for said, valid in (({}, True), ({"alg": "EdDSA"}, False), ({"alg": "Ed25519"}, False)):
+        keys = json.dumps({"keys": [_jwk(public, **said)]})
+        assert call("io.jwt.decode_verify", token, {"cert": keys})[0] is valid
+        assert call("io.jwt.verify_eddsa", token, keys) is valid
+
+
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        ({"typ": 5}, "typ: must be a string"),
+        ({"cty": 5}, "cty: must be a string"),
+        ({"crit": "exp"}, "crit: must be a list"),
+        ({"crit": []}, "crit: must be a nonempty list"),
+    ],
+)
+def test_a_header_that_is_none_verifies_nothing(fails: Any, header: dict[str, Any], message: str) -> None:
+    """Undefined, and not false: by a rule `denied if io.jwt.verify_rs256(...) == false` it is not denied."""
+    token = jwt.api_jws.encode(b"{}", KEYS["RS"], "RS256", headers=header)
+    assert message in fails("io.jwt.verify_rs256", token, _pem("RS256"))
+    assert message in fails("io.jwt.decode_verify", token, {"cert": _pem("RS256")})
+
+
+@pytest.mark.parametrize("text", [b"\xef\xbb\xbf{}", "{}".encode("utf-16"), "{}".encode("utf-32-le")])
+def test_a_token_is_utf_8_and_has_no_mark_of_it(fails: Any, text: bytes) -> None:
+    token = jwt.api_jws.encode(text, SECRET, "HS256")
+    assert "invalid JSON" in fails("io.jwt.decode", token)
+    assert "invalid JSON" in fails("io.jwt.decode_verify", token, {"secret": SECRET})
+
+
+def test_bytes_that_are_no_utf_8_are_replacement_characters(call: Any) -> None:
+    token = jwt.api_jws.encode(b'{"a": "x\xff\xe2\x82y"}', SECRET, "HS256")
+    assert call("io.jwt.decode", token)[1] == {"a": "x\ufffd\ufffd\ufffdy"}
+
+
 def test_nested_tokens_are_unpacked(call: Any) -> None:
     outer = jwt.api_jws.encode(_token("HS256").encode(), SECRET, "HS256", headers={"cty": "JWT"})
     assert call("io.jwt.decode", outer)[1] == CLAIMS

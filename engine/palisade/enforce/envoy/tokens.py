@@ -161,6 +161,8 @@ class Token:
                 plain = _is(ClaimSource((self._salted_name, "message")), _NO_KEY)
                 shown = [all_of((any_of(shown), plain))]
             shown += (*(_is(why, each) for each in _NO_ALGORITHM), self.place.misshapen)
+            if '"OKP"' not in self.witness:
+                shown.append(_is(why, _UNKNOWN_ALGORITHM))
         if self.issuer:
             shown.append(_is(why, _OTHER_ISSUER))
         signless = any_of((self.place.no_token, all_of((self.place.usual, any_of(shown)))))
@@ -228,8 +230,9 @@ _FORGED = ("Jwt verification fails", "Jwt ED25519 signature is wrong length")
 _NO_KEY = "Jwks doesn't have key to match kid or alg from Jwt"
 _OTHER_ISSUER = "Jwt issuer is not configured"
 """Said of a provider that is for one issuer: what the policy asks for."""
+_UNKNOWN_ALGORITHM = "Jwt header [alg] is not supported"
+"""OPA takes no such token either, but for `Ed25519`, which is another name for `EdDSA`."""
 _NO_ALGORITHM = (
-    "Jwt header [alg] is not supported",
     "Jwt header [alg] field is required and must be a string",
     "Jwt header [kid] field is not a string",
 )

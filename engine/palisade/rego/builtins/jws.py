@@ -31,7 +31,7 @@ def verify(key: PublicKey, algorithm: str, message: bytes, signature: bytes) -> 
     """Whether the signature is the key's. False too for a key that is of no use for the algorithm."""
     family, size = algorithm[:2], algorithm[2:]
     try:
-        if algorithm == "EdDSA":
+        if algorithm in ("EdDSA", "Ed25519"):  # the second by RFC 9864
             if not isinstance(key, ed25519.Ed25519PublicKey):
                 return False
             key.verify(signature, message)

@@ -16,6 +16,8 @@ from palisade.rego.errors import BuiltinError
 from palisade.rego.values import Value, unkey
 
 _UNVERIFIED: tuple[bool, Object, Object] = (False, {}, {})
+_NO_UTF8 = dict.fromkeys(range(0xDC80, 0xDD00), "\ufffd")
+"""Bytes that are no UTF-8, as they stand in text: each is the replacement character to Go."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +58,10 @@ def _decode(part: str, what: str) -> bytes:
 
 
 def _object(text: bytes, prefix: str = "") -> Object:
+    # UTF-8 and nothing else, which the decoder takes from text only; of bytes it guesses what they are.
+    whole = from_bytes(text).translate(_NO_UTF8)
     try:
-        value = unmarshal(text)
+        value = unmarshal(whole)
     except BuiltinError as error:
         raise BuiltinError(prefix + error.message) from error
     if type(value) is not dict:
@@ -107,6 +111,7 @@ def _verify_with_keys(jwt: Value, keys: Value, algorithm: str) -> bool:
     candidates = verification_keys(string(keys, 2))
     signature = decode_base64url(token.signature)
     header = token.decoded_header()
+    _critical(header)
     chosen = _candidates(candidates, _text(header, "kid"), _text(header, "alg"))
     return any(jws.verify(each.key, algorithm, token.message, signature) for each in chosen)
 
@@ -220,15 +225,21 @@ def jwt_decode_verify(ctx: Context, jwt: Value, constraints: Value) -> list[Valu
 
 def _is_valid(header: Object) -> bool:
     """Whether an algorithm is named, and everything that is marked as critical is known."""
-    for name in ("kid", "typ", "cty"):
+    known = ("alg", "kid", "typ", "cty", "crit")
+    critical = _critical(header)
+    return bool(_text(header, "alg")) and not any(name in header and name not in known for name in critical)
+
+
+def _critical(header: Object) -> list[Value]:
+    """What the header marks as critical. Raises BuiltinError where a field of it is not of its type."""
+    for name in ("alg", "kid", "typ", "cty"):
         _text(header, name)
     critical = header.get("crit", ["alg"])
     if type(critical) is not list:
         raise BuiltinError("crit: must be a list")
     if not any(type(name) is str for name in critical):
         raise BuiltinError("crit: must be a nonempty list")
-    known = ("alg", "kid", "typ", "cty", "crit")
-    return bool(_text(header, "alg")) and not any(name in header and name not in known for name in critical)
+    return critical
 
 
 @builtin("io.jwt.encode_sign", pure=True)
