@@ -26,6 +26,8 @@ _TIME = cel.field(cel.name("request"), "time")
 _OPERATORS = {"lt": "_<_", "lte": "_<=_", "gt": "_>_", "gte": "_>=_"}
 _DAYS = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
 _SECOND = 1_000_000_000
+_NO_PART = 1 << 40
+"""No part of the time is so large; an expression holds none of more than 64 bits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +104,7 @@ def moment_of(term: Symbol) -> Moment | None:
             return TimeParts((first, second, third))
         case Apply("time.weekday", (of,)) if (zone := _zone(of)) is not None:
             return Weekday(zone)
-        case Apply(".", (Apply() as whole, Known(int(at)))) if at in (0, 1, 2):
+        case Apply(".", (Apply() as whole, Known(int(at)))) if type(at) is int and 0 <= at < 3:
             parts = moment_of(whole)
             return parts.parts[at] if isinstance(parts, TimeParts) else None
     return None
@@ -138,7 +140,7 @@ def is_one_of(moment: Moment, values: Iterable[object]) -> Bounds | None:
                     shown = cel.method(_shown(zone), "getDayOfWeek")
                     found.append(exactly(cel.check(cel.equal(shown, day))))
             case TimePart(offset=offset):
-                if isinstance(value, int) and not isinstance(value, bool):
+                if type(value) is int and abs(value) < _NO_PART:
                     found.append(exactly(cel.check(cel.equal(moment.expr, cel.integer(value - offset)))))
             case TimeParts():
                 if isinstance(value, list):
@@ -158,6 +160,8 @@ def compared(moment: Moment, name: str, limit: object) -> Bounds | None:
     if isinstance(moment, TimePart):
         if limit != int(limit):
             return None
+        if abs(limit) >= _NO_PART:
+            return ALWAYS if (limit > 0) is (name in ("lt", "lte")) else NEVER
         number = cel.integer(int(limit) - moment.offset)
         return exactly(cel.check(cel.call(_OPERATORS[name], moment.expr, number)))
     if not isinstance(moment, Now):

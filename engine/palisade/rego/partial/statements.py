@@ -265,6 +265,8 @@ class Statements(Collecting):
                 return [(condition, self.unknown(arg.reason, arg.location))]
         if any(isinstance(arg, Overlay) for arg in args):
             raise Unsupported(f"calls {name} on an input that `with` changed")
+        if symbolic.refuses(name, args):
+            return []
         special = symbolic.SPECIAL.get(name)
         if special is not None:
             cases = special(self, args)

@@ -389,6 +389,6 @@ _PLACES: dict[str, Callable[[int, int], int]] = {
 def _calculated(name: str, args: tuple[Symbol, ...]) -> Symbol:
     """A call, or its answer where it calculates with the place of a member: `xs[i + 1]` and `i > 0`."""
     match args:
-        case (Known(int(left)), Known(int(right))) if name in _PLACES:
+        case (Known(int(left)), Known(int(right))) if name in _PLACES and type(left) is type(right) is int:
             return Known(_PLACES[name](left, right))
     return Apply(name, args)

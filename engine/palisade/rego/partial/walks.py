@@ -65,6 +65,8 @@ class Walks(Members):
         if isinstance(source, Overlay):
             return self._dot_overlay(source, part)
         if isinstance(source, Apply):
+            if isinstance(part, Known) and isinstance(part.value, bool):
+                raise Unsupported("looks up a boolean in what is made of the request")
             match source, part:
                 case Apply("array.reverse", (whole,)), Known(int(at)) if at >= 0:
                     return self.dot(whole, Apply("minus", (Apply("count", (whole,)), Known(at + 1))))

@@ -1,0 +1,69 @@
+"""Constants of a type or a size that an expression does not expect: of data no type is known beforehand."""
+
+from __future__ import annotations
+
+import pytest
+from lowered import judge, subject_of
+
+from palisade import rego
+from palisade.policy.providers import Provider
+from palisade.testing.equivalence import Bed, Issuers, Request, Tally, Token
+
+HEAD = """package p
+import input.attributes.request.http
+claims := input.identity.claims
+"""
+DATA = {"yes": True, "no": False}
+OF_BOOLEANS = (
+    *(f'{no}split(http.headers["x-a"], ",")[data.{at}] == "a"' for at in DATA for no in ("", "not ")),
+    'split(http.headers["x-a"], ",")[data.yes] == claims.c',
+    "count(array.slice(input.parsed_path, data.yes, 2)) == 1",
+    'array.slice(input.parsed_path, data.no, 2)[0] == "a"',
+    'array.slice(input.parsed_path, 0, 2)[data.yes] == "a"',
+    "array.reverse(claims.list)[data.no] == 2",
+    'substring(http.headers["x-a"], 0, data.yes) == "a"',
+    'regex.find_n("[a-z]", http.headers["x-a"], data.yes)[0] == "a"',
+    "claims.n % data.yes == 0",
+    "claims.n / data.yes == 1",
+    "claims.n + data.yes == 2",
+    "sum([claims.n, data.no]) == 1",
+    "some at, _ in claims.list; at > data.no",
+    "some at, _ in claims.list; at == data.no",
+    "some at, each in claims.list; claims.list[at + data.yes] == each + 1",
+    "time.clock(time.now_ns())[data.no] >= 0",
+)
+"""A boolean is no number, though Python takes it for 0 or 1: what calculates with it is undefined."""
+LARGE = (1e300, -(10**30), 2**63 - 1, 2**63, -(2**63) - 1, 2**40, 10**400)
+OF_TIMES = (
+    *(
+        f"time.{part} {sign} {limit}"
+        for part in ("clock(time.now_ns())[1]", 'date([time.now_ns(), "Europe/Berlin"])[0]')
+        for sign in ("<", "<=", ">", ">=", "==", "!=")
+        for limit in map(rego.text.dumps, LARGE)
+    ),
+    *(f"time.now_ns() {sign} {rego.text.dumps(limit)}" for sign in ("<", ">", "==") for limit in LARGE),
+)
+ASKED = [
+    *(
+        Request("GET", path, (("x-a", text),), Token("corp", {"n": n, "c": c, "list": [1, 2]}))
+        for path in ("/a/a", "/b/a", "/a")
+        for text in ("a,b", "b,a", "a", "")
+        for n, c in ((1, "a"), (True, "b"), (0, 1))
+    ),
+    Request(),
+]
+
+
+@pytest.mark.parametrize("providers", [1], ids=("one",), indirect=True)
+@pytest.mark.parametrize("rules", [OF_BOOLEANS, OF_TIMES], ids=("booleans", "times"))
+def test_constants_that_no_author_means(
+    bed: Bed, providers: tuple[Provider, ...], issuers: Issuers, rules: tuple[str, ...]
+) -> None:
+    """An index that was a boolean was that number to the sidecar, which allowed what Rego does not. Times
+    beside a number of more than 64 bits ended compiling in an error."""
+    subjects = [
+        subject_of(rego.compile({"p.rego": f"{HEAD}allow if {{ {rule} }}"}, DATA), providers, issuers)
+        for rule in rules
+    ]
+    judge(bed, subjects, ASKED, tally := Tally())
+    assert tally.pairs == len(rules) * len(ASKED)
