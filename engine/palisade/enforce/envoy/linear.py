@@ -28,41 +28,57 @@ class Sum:
 
     factors: Mapping[Summand, Fraction]
     constant: Fraction
-    divided: bool = False
-    """Whether the builtins may have rounded it, once: they have not where it is a binary fraction."""
+    rounded: bool = False
+    """Whether the builtins may have rounded what was divided.
+
+    That changes no comparison with a constant: where the sum is just the constant, what was divided is a
+    binary fraction, which nothing rounds. It may where two such are added, or one is multiplied: 7 / 13 * 13
+    is not 7.
+    """
 
     def plus(self, other: Sum, times: int = 1) -> Sum | None:
-        """The sum of both. None where summands cancel, and for what may have been rounded twice."""
+        """The sum of both. None where summands cancel, and of two that may have been rounded."""
         factors = dict(self.factors)
         for each, factor in other.factors.items():
             factors[each] = factors.get(each, Fraction(0)) + times * factor
-        if not all(factors.values()) or (self.divided and other.divided):
+        if not all(factors.values()) or (self.rounded and other.rounded):
             return None
-        return Sum(factors, self.constant + times * other.constant, self.divided or other.divided)
+        return Sum(factors, self.constant + times * other.constant, self.rounded or other.rounded)
 
     def by(self, other: Sum) -> Sum | None:
-        """So many times the sum. None for nought, and for what was rounded: 7 / 13 * 13 is not 7."""
+        """So many times the sum. None for nought, and for what may have been rounded."""
         factor = other.constant
-        if other.factors or not factor or self.divided or other.divided:
+        if other.factors or not factor or self.rounded or other.rounded:
             return None
         return Sum({each: own * factor for each, own in self.factors.items()}, self.constant * factor)
 
     def over(self, other: Sum) -> Sum | None:
-        """The sum, divided."""
+        """The sum, divided. Nothing is rounded by powers of two, and nobody sees what of a nanosecond is."""
         divisor = other.constant
-        if other.factors or not divisor or other.divided:
+        if other.factors or not divisor or other.rounded:
             return None
         factors = {each: own / divisor for each, own in self.factors.items()}
-        # Nobody sees what of a nanosecond is rounded.
-        return Sum(factors, self.constant / divisor, self.divided or self.factors.keys() != {NOW})
+        halved = _is_power_of_two(abs(divisor).numerator)
+        rounded = self.rounded or not (halved or self.factors.keys() == {NOW})
+        return Sum(factors, self.constant / divisor, rounded)
+
+
+def _is_power_of_two(number: int) -> bool:
+    return number & (number - 1) == 0
+
+
+_SHORT = 1 << 20
+"""Doubles with no larger denominator are written out in full: they are just what the policy means."""
 
 
 def sum_of(term: Symbol) -> Sum | None:
     """The sum that a term is; None for what is none. A term that is not calculated is its own sum."""
     match term:
         case Known(value):
-            number = isinstance(value, int | float) and not isinstance(value, bool)
-            return Sum({}, Fraction(value)) if number and abs(value) < 1 << 62 else None
+            if type(value) not in (int, float) or abs(value) >= 1 << 62:
+                return None
+            constant = Fraction(value)
+            return Sum({}, constant) if constant.denominator <= _SHORT else None
         case Apply("plus" | "minus" as name, (left, right)):
             one, other = sum_of(left), sum_of(right)
             return None if one is None or other is None else one.plus(other, 1 if name == "plus" else -1)
@@ -89,19 +105,3 @@ def is_calculated(term: Symbol) -> bool:
     return (
         isinstance(term, Apply) and term.name in ("plus", "minus", "mul", "div") and moment_of(term) is None
     )
-
-
-def roundings(term: Symbol) -> int:
-    """How many quotients in a sum may be rounded; two, too, where what is rounded is calculated with further.
-
-    One alone changes no comparison: where the sum is just what it is compared with, its quotient is exact.
-    """
-    if isinstance(term, Known):
-        return 0 if not isinstance(term.value, float) or Fraction(term.value).denominator <= 1 << 20 else 2
-    if not isinstance(term, Apply) or moment_of(term) is not None:
-        return 0
-    found = sum(map(roundings, term.args))
-    if term.name == "div" and not found and isinstance(by := term.args[1], Known):
-        divisor = abs(Fraction(by.value).numerator)
-        return 1 if divisor & (divisor - 1) else 0
-    return 2 if found and term.name in ("mul", "div") else found

@@ -12,7 +12,7 @@ from palisade.enforce.envoy import hints, zones
 from palisade.enforce.envoy.atoms import Atoms
 from palisade.enforce.envoy.bounds import ALWAYS, NEVER, Bounds, Reason, exactly
 from palisade.enforce.envoy.claims import claim_compared, claim_kind
-from palisade.enforce.envoy.linear import NOW, SECOND, is_calculated, roundings, sum_of
+from palisade.enforce.envoy.linear import NOW, SECOND, is_calculated, sum_of
 from palisade.enforce.envoy.predicate import NO, Predicate, Within, all_of
 from palisade.enforce.envoy.sources import (
     ADDRESS_TEXT,
@@ -141,9 +141,7 @@ class Orders(Atoms):
             return None
         parts = {each: factor for each, factor in total.factors.items() if isinstance(each, TimePart)}
         if parts and len(parts) == len(total.factors):
-            exact = roundings(left) + roundings(right) < 2
-            found = _parts_compared(parts, name, -total.constant) if exact else None
-            return self._while_known(found, parts)
+            return self._while_known(_parts_compared(parts, name, -total.constant), parts)
         now = total.factors.get(NOW)
         if now is None or len(total.factors) > 2 or name not in MIRRORED:
             return None
