@@ -39,6 +39,7 @@ def signed(claims: str, key: str, alg: str, headers: str) -> str:
     keys = {"rsa": RSA, "other": OTHER, "strange": STRANGE, "ec": EC, "ed": ED} | {
         "secret": SECRET,
         "wrong": SECRET[::-1],
+        "another": "another",
     }
     parts = (json.loads(headers) | {"alg": alg}, claims)
     message = b".".join(encoded(part if isinstance(part, str) else dumps(part)) for part in parts)

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 from palisade.enforce.envoy.beside import allowed_by
 from palisade.enforce.envoy.entries import entries_of
-from palisade.enforce.envoy.token_calls import HEADERS, Tokens, place_of
-from palisade.enforce.envoy.tokens import Place
+from palisade.enforce.envoy.token_calls import Tokens
+from palisade.enforce.envoy.token_places import Place
+from palisade.enforce.envoy.token_taking import HEADERS, header_of
 from palisade.rego.partial import Outcome
 from palisade.rego.partial.formula import Exists, Formula, nodes
 from palisade.rego.partial.objects import OBJECT
@@ -70,16 +71,16 @@ def document_of(term: Symbol) -> Document | None:
         case Apply("json.unmarshal", (inner,)) if inner == BODY:
             return Document("json")
         case Apply("json.unmarshal", (Apply("base64.decode" | "base64url.decode" as name, (inner,)),)):
-            place = place_of(inner)
+            place = header_of(inner)
             return None if place is None else Document(_CODINGS[name], place)
         case Apply("json.unmarshal", (Input() as inner,)):
-            place = place_of(inner)
+            place = header_of(inner)
             return None if place is None else Document("json", place)
         case Apply("io.jwt.decode", (inner,)):
-            place = place_of(inner)
+            place = header_of(inner)
             return None if place is None else Document("token", place)
         case Apply(name) if name == OBJECT and (found := entries_of(term)) is not None:
-            place = place_of(found[0])
+            place = header_of(found[0])
             return None if place is None else Document(found[1], place)
     return None
 

@@ -41,6 +41,12 @@ def mark_of(coding: str) -> str:
     return bytes.fromhex(coding.removeprefix("pairs").partition("x")[0]).decode()
 
 
+def trims(coding: str) -> bool:
+    """Whether space is taken off the names in a coding of entries."""
+    flags = coding.partition("x")[2]
+    return TRIMMED in flags or NAME_TRIMMED in flags
+
+
 def _read(part: Part) -> tuple[Input, str] | None:
     match part:
         case Part(condition, ((Apply("split", (Input() as text, Known(str(mark)))) as whole, loop),), item):

@@ -218,7 +218,7 @@ def of_invisible(term: Symbol) -> str:
 _DOUBTS = (
     (
         "a token is there",
-        "requests with a token behind `Bearer ` that is signed as it must be, with a forged one or with none "
+        "requests with a token that is signed as it must be, with a forged one or with none "
         "are decided natively: only unusual tokens cost a call",
     ),
     (

@@ -92,7 +92,7 @@ def authentication(
     tokens = tuple(tokens)
     # For a token that is not valid Envoy looks through other providers, by its issuer, and leaves under their
     # names why they do not verify it. So what stands there is true only where all tokens are at one place.
-    places: set[TokenSource] = {Header(each.place.header, each.place.prefix) for each in tokens}
+    places: set[TokenSource] = {each.place.source for each in tokens}
     alone = len(places.union(*(each.tokens for each in ready))) == 1
     several = [token for token in tokens if token.keys]
     for token in tokens:
@@ -147,7 +147,7 @@ def _own(token: Token, issuer: str) -> jwt.JwtProvider:
         jwt_cache_config=jwt.JwtCacheConfig(jwt_cache_size=CACHED_TOKENS),
     )
     config.local_jwks.inline_string = token.keys
-    config.from_headers.add(name=token.place.header, value_prefix=token.place.prefix)
+    _look_at(config, token.place.source)
     return config
 
 
@@ -157,7 +157,7 @@ def _witness(token: Token, name: str, keys: str, issuer: str) -> jwt.JwtProvider
         issuer=issuer, forward=True, failed_status_in_metadata=name, clock_skew_seconds=ANY_SKEW
     )
     config.local_jwks.inline_string = keys
-    config.from_headers.add(name=token.place.header, value_prefix=token.place.prefix)
+    _look_at(config, token.place.source)
     return config
 
 
@@ -173,10 +173,15 @@ def _provider(provider: Provider, keys: str, settings: str) -> jwt.JwtProvider:
     )
     config.local_jwks.inline_string = keys
     for token in provider.tokens:
-        if isinstance(token, Header):
-            config.from_headers.add(name=token.name, value_prefix=token.prefix)
-        elif isinstance(token, Cookie):
-            config.from_cookies.append(token.name)
-        else:
-            config.from_params.append(token.name)
+        _look_at(config, token)
     return config
+
+
+def _look_at(config: jwt.JwtProvider, place: TokenSource) -> None:
+    match place:
+        case Header(name, prefix):
+            config.from_headers.add(name=name, value_prefix=prefix)
+        case Cookie(name):
+            config.from_cookies.append(name)
+        case Query(name):
+            config.from_params.append(name)

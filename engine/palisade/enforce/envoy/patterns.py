@@ -166,3 +166,34 @@ def _interleaved(chunks: list[str], items: tuple[Symbol, ...]) -> list[str | Sym
             parts.append(item)
         parts.append(chunk)
     return parts
+
+
+def found_in(term: Symbol) -> tuple[str, Symbol, int] | None:
+    """The pattern, the text and the group, of what a builtin finds first: `regex.find_n(p, x, 1)[0]` and
+    `regex.find_all_string_submatch_n(p, x, 1)[0][2]`."""
+    match term:
+        case Apply(".", (Apply("regex.find_n", (Known(str(pattern)), text, Known(int(most)))), Known(0))):
+            group = 0
+        case Apply(
+            ".",
+            (
+                Apply(
+                    ".",
+                    (
+                        Apply(
+                            "regex.find_all_string_submatch_n",
+                            (Known(str(pattern)), text, Known(int(most))),
+                        ),
+                        Known(0),
+                    ),
+                ),
+                Known(int(group)),
+            ),
+        ):
+            pass
+        case _:
+            return None
+    if not most or not pattern.isascii() or not 0 <= group <= min(groups(pattern), 9):
+        return None
+    # RE2 writes all that is found as `\0`, which others take for a character.
+    return (pattern, text, group) if group else (f"({pattern})", text, 1)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from palisade.enforce.envoy.predicate import Predicate, all_of, any_of, negate
 from palisade.enforce.envoy.token_keys import key_set, key_witness, salted, secret_set
-from palisade.enforce.envoy.tokens import MARK, Place, Token
+from palisade.enforce.envoy.token_places import Place, TokenPlace
+from palisade.enforce.envoy.token_taking import place_of
+from palisade.enforce.envoy.tokens import MARK, Token
 from palisade.rego.partial.formula import (
     Atom,
     Exists,
@@ -22,13 +23,7 @@ from palisade.rego.partial.formula import (
 from palisade.rego.partial.terms import Apply, Input, Known, Symbol, subterms
 
 DECODE = "io.jwt.decode"
-HEADERS = ("attributes", "request", "http", "headers")
 _BEARER = "Bearer "
-_PREFIX = re.compile(r"[A-Za-z0-9_-]+[ :=][A-Za-z0-9_:= -]*")
-"""What cannot stand in a token: with that in it a prefix is there once, and once only."""
-_TAKING_AWAY = re.compile(r"(?P<fold>\(\?i\))?\^?(?P<scheme>[Bb]earer)(?: |\\s| \+|\\s\+)")
-_FINDING = re.compile(rf"{_TAKING_AWAY.pattern}\((?:\.\+|\.\*|\\S\+|\\S\*|\[\^ \]\+)\)\$?")
-"""Regular expressions that find the whole token behind its scheme: all that follows, or all but space."""
 _CONSTRAINTS = frozenset(("cert", "secret", "alg", "iss", "aud"))
 
 
@@ -51,64 +46,6 @@ def part_of(term: Symbol) -> Part | None:
     return None
 
 
-def place_of(term: Symbol) -> Place | None:
-    """Where the encoded token stands that a policy hands to a builtin."""
-    match term:
-        case Apply(".", (Apply("split", (whole, Known(" "))), Known(1))):
-            return _header(whole, _BEARER)
-        case Apply("substring", (whole, Known(7), Known(int(length)))) if length < 0:
-            return _header(whole, _BEARER)
-        case Apply("substring", (whole, Known(7), Apply("minus", (Apply("count", (all_,)), Known(7))))):
-            return _header(whole, _BEARER) if all_ == whole else None
-        case (
-            Apply(".", (Apply("split", (whole, Known(str(prefix)))), Known(1)))
-            | Apply("trim_prefix", (whole, Known(str(prefix))))
-            | Apply("replace", (whole, Known(str(prefix)), Known("")))
-        ):
-            return _header(whole, prefix) if _PREFIX.fullmatch(prefix) else None
-        case Apply("trim_space", (Apply("trim_prefix", (whole, Known("Bearer" | "bearer" as scheme))),)):
-            return _header(whole, f"{scheme} ")
-        case Apply("trim_space", (inner,)) | Apply("trim", (inner, Known(" "))):
-            return place_of(inner)
-        case Input():
-            return _header(term, "")
-    return _by_pattern(term)
-
-
-def _by_pattern(term: Symbol) -> Place | None:
-    """The same, where a regular expression finds the token or takes away what stands before it."""
-    match term:
-        case Apply(
-            ".",
-            (
-                Apply(
-                    ".",
-                    (
-                        Apply(
-                            "regex.find_all_string_submatch_n", (Known(str(pattern)), whole, Known(int(n)))
-                        ),
-                        Known(0),
-                    ),
-                ),
-                Known(1),
-            ),
-        ) if n != 0:
-            found = _FINDING.fullmatch(pattern)
-        case Apply("regex.replace", (whole, Known(str(pattern)), Known(""))):
-            found = _TAKING_AWAY.fullmatch(pattern)
-        case _:
-            return None
-    return None if found is None else _header(whole, _BEARER if found["fold"] else f"{found['scheme']} ")
-
-
-def _header(term: Symbol, prefix: str) -> Place | None:
-    if isinstance(term, Input) and term.path[:-1] == HEADERS and isinstance(term.path[-1], str):
-        name = term.path[-1]
-        if name == name.lower() and name.isascii() and name:
-            return Place(name, prefix)
-    return None
-
-
 def verified_by(call: Apply) -> Token | None:
     """The token that a call verifies with constant keys; None for other calls."""
     if len(call.args) != 2 or not isinstance(call.args[1], Known):
@@ -128,7 +65,7 @@ def verified_by(call: Apply) -> Token | None:
     return None
 
 
-def _constrained(place: Place, operand: object) -> Token | None:
+def _constrained(place: TokenPlace, operand: object) -> Token | None:
     if not isinstance(operand, dict) or not operand.keys() <= _CONSTRAINTS:
         return None
     if not all(isinstance(value, str) for value in operand.values()):
@@ -147,7 +84,7 @@ def _constrained(place: Place, operand: object) -> Token | None:
 
 
 def _token(
-    place: Place,
+    place: TokenPlace,
     keys: str | None,
     constraints: tuple[tuple[str, str], ...],
     witness: str,
@@ -252,7 +189,7 @@ class Tokens:
         """The calls that verify the token."""
         return frozenset(call for call, each in self._of.items() if each == token and call.name != DECODE)
 
-    def _decoded(self, place: Place | None, bearers: Sequence[str]) -> Token | None:
+    def _decoded(self, place: TokenPlace | None, bearers: Sequence[str]) -> Token | None:
         """What is decoded without being verified is what something else verifies at the same place."""
         here = {each for each in self._of.values() if each is not None and each.place == place}
         if len(here) == 1:

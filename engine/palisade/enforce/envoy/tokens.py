@@ -14,60 +14,17 @@ from dataclasses import dataclass
 
 from envoy.type.matcher.v3.value_pb2 import ValueMatcher
 
-from palisade.enforce.envoy import cel, patterns
+from palisade.enforce.envoy import cel
 from palisade.enforce.envoy.claims import claim_defined, claim_kind
-from palisade.enforce.envoy.predicate import Predicate, all_of, any_of, negate, text_check
-from palisade.enforce.envoy.sources import ClaimSource, header_text
+from palisade.enforce.envoy.predicate import Predicate, all_of, any_of, negate
+from palisade.enforce.envoy.sources import ClaimSource
+from palisade.enforce.envoy.token_places import TokenPlace
 
 MARK = "@"
 """What the names of these tokens begin with in the metadata of the JWT filter: no provider's name does."""
 
-_PART = r"[A-Za-z0-9_-]+"
-_NO_BASE64 = "([A-Za-z0-9_-]{4})*[A-Za-z0-9_-]"
-"""No number of bytes has so many characters: five, or nine, or thirteen."""
-_AROUND = (("", "\\..*"), (f"{_PART}\\.", "\\..*"), (".*\\.", ""))
-_NO_OBJECT = "([^eCDI]|e[^0-9_w-z-])"
-"""What the encoding of an object in JSON does not begin with: of `{`, or of space before it."""
 _SIGNATURES = {"P-256": ("ES256", 86), "P-384": ("ES384", 128), "P-521": ("ES512", 176)}
 """By curve, the algorithm and how many characters a signature has (RFC 7518, section 3.4)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """The header that holds a token behind a prefix, `Bearer ` or nothing."""
-
-    header: str
-    prefix: str
-
-    @property
-    def usual(self) -> Predicate:
-        """The header is there once, and is the prefix and what looks like a token: all ways to take that out
-        of it agree."""
-        pattern = f"{self.prefix}{_PART}\\.{_PART}\\.{_PART}"
-        return text_check(header_text(self.header), patterns.regex(pattern))
-
-    def signed(self, characters: int) -> Predicate:
-        """The signature has so many characters, where the header is `usual`."""
-        pattern = f".*\\.[A-Za-z0-9_-]{{{characters}}}"
-        return text_check(header_text(self.header), patterns.regex(pattern))
-
-    @property
-    def filled(self) -> Predicate:
-        return text_check(header_text(self.header), patterns.regex("(?s).*"))
-
-    @property
-    def no_token(self) -> Predicate:
-        """Whatever a policy takes out of the header is no token that is signed: it has fewer than two dots,
-        or nothing behind the second one."""
-        pattern = f"(?s)[^.]*(\\.[^.]*)?|{self.prefix}{_PART}\\.{_PART}\\."
-        return text_check(header_text(self.header), patterns.regex(pattern))
-
-    @property
-    def misshapen(self) -> Predicate:
-        """Where the header is `usual`: a part is no Base64, or what it begins with is no object in JSON."""
-        parts = "|".join(f"{before}{_NO_BASE64}{behind}" for before, behind in _AROUND)
-        pattern = f"{self.prefix}({parts}|{_NO_OBJECT}.*)"
-        return text_check(header_text(self.header), patterns.regex(pattern))
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +32,7 @@ class Token:
     """A token at a place that Envoy verifies. `keys` is a JSON Web Key Set; empty for a provider's token."""
 
     name: str
-    place: Place
+    place: TokenPlace
     keys: str = ""
     constraints: tuple[tuple[str, str], ...] = ()
     timed: bool = False

@@ -76,7 +76,7 @@ def view(term: Symbol, source: Callable[[Symbol], Source | None]) -> View | None
         return _between(made, term.name, source)
     if term.name == "regex.replace":
         return _replaced(term, source)
-    searched = found_in(term)
+    searched = patterns.found_in(term)
     if searched is not None:
         return _found(*searched, source)
     pattern = _taken(term)
@@ -130,37 +130,6 @@ def _replaced(term: Apply, source: Callable[[Symbol], Source | None]) -> View | 
     # Text that is no UTF-8 is an error of the expression, where Rego's is a text.
     unsure = any_of((inner.unsure, _RAW))
     return View(cel.call("_?_:_", found, made, inner.expr), unsure, inner.when or RAW)
-
-
-def found_in(term: Symbol) -> tuple[str, Symbol, int] | None:
-    """The pattern, the text and the group, of what a builtin finds first: `regex.find_n(p, x, 1)[0]` and
-    `regex.find_all_string_submatch_n(p, x, 1)[0][2]`."""
-    match term:
-        case Apply(".", (Apply("regex.find_n", (Known(str(pattern)), text, Known(int(most)))), Known(0))):
-            group = 0
-        case Apply(
-            ".",
-            (
-                Apply(
-                    ".",
-                    (
-                        Apply(
-                            "regex.find_all_string_submatch_n",
-                            (Known(str(pattern)), text, Known(int(most))),
-                        ),
-                        Known(0),
-                    ),
-                ),
-                Known(int(group)),
-            ),
-        ):
-            pass
-        case _:
-            return None
-    if not most or not pattern.isascii() or not 0 <= group <= min(patterns.groups(pattern), 9):
-        return None
-    # RE2 writes all that is found as `\0`, which others take for a character.
-    return (pattern, text, group) if group else (f"({pattern})", text, 1)
 
 
 def _taken(term: Apply) -> str | None:

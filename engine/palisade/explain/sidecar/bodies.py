@@ -14,7 +14,7 @@ from palisade.decide.urls import parse_query
 from palisade.enforce.envoy.documents import PARSED_BODY, Document
 from palisade.enforce.envoy.entries import GUARDED, NAME_TRIMMED, NAMED, REST, TRIMMED, TWO, mark_of
 from palisade.enforce.envoy.sources import field_name
-from palisade.enforce.envoy.tokens import Place
+from palisade.enforce.envoy.token_places import Place
 from palisade.explain.sidecar.request import UnreadError
 
 _DEPTH, _DIGITS, _LONGEST, _EXPONENT, _LARGEST = 64, 15, 300, 4, 16384

@@ -10,6 +10,7 @@ import json
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any
+from urllib.parse import parse_qsl
 
 from envoy.extensions.filters.http.jwt_authn.v3.config_pb2 import JwtAuthentication, JwtProvider
 
@@ -60,12 +61,17 @@ def verified(
 
 
 def _tokens(provider: JwtProvider, headers: Mapping[str, str]) -> Iterator[str]:
+    found: list[str] = []
     for source in provider.from_headers:
         value = headers.get(source.name, "")
         if value.startswith(source.value_prefix):
-            token = value[len(source.value_prefix) :]
-            if token.count(".") == _PARTS - 1:
-                yield token
+            found.append(value[len(source.value_prefix) :])
+    query = parse_qsl(headers.get(":path", "").partition("?")[2], keep_blank_values=True)
+    pairs = [each.strip().partition("=")[::2] for each in headers.get("cookie", "").split(";")]
+    for names, known in ((provider.from_params, query), (provider.from_cookies, pairs)):
+        for name in names:
+            found += [value for each, value in known if each == name][:1]
+    yield from (token for token in found if token.count(".") == _PARTS - 1)
 
 
 def _header(token: str) -> dict[str, Any] | None:

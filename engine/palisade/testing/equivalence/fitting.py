@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import base64
 import ipaddress
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
 from palisade.enforce.envoy.entries import mark_of
+from palisade.policy.providers import Header, Query, TokenSource
 from palisade.rego.text import dumps
 from palisade.rego.values import to_json
 from palisade.testing.equivalence.aim import ABSENT
@@ -76,10 +77,9 @@ def fit(request: Request, parts: Mapping[Place, Any], subject: Subject) -> Reque
             token = Token(min(signers))
         made = put({**token.claims, "exp": EXPIRES, "nbf": 1}, own)
         # What the policy asks of the header is asked of the token in it.
-        places = {source.name for source in signers[token.provider].provider.tokens}
-        others = tuple(each for each in request.headers if each[0].lower() not in places)
+        request = _without(request, signers[token.provider].provider.tokens)
         token = Token(token.provider, made if isinstance(made, dict) else {})
-        request = replace(request, token=token, headers=others)
+        request = replace(request, token=token)
     if claims and subject.issuers:
         token = request.token or Token(sorted(subject.issuers)[0])
         if token.provider in subject.issuers:
@@ -90,6 +90,20 @@ def fit(request: Request, parts: Mapping[Place, Any], subject: Subject) -> Reque
         request = replace(request, headers=(*kept, (header, as_header(put({}, values), prefix, coding))))
     if body:
         request = _with_body(request, put({}, body))
+    return request
+
+
+def _without(request: Request, places: Iterable[TokenSource]) -> Request:
+    """The request with nothing where the token is to stand."""
+    for place in places:
+        if isinstance(place, Query):
+            path, mark, query = request.target.partition("?")
+            kept = [each for each in query.split("&") if each.partition("=")[0] != place.name]
+            request = replace(request, target=f"{path}{mark}{'&'.join(kept)}")
+        else:
+            header = place.name if isinstance(place, Header) else "cookie"
+            others = tuple(each for each in request.headers if each[0].lower() != header)
+            request = replace(request, headers=others)
     return request
 
 

@@ -15,7 +15,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import HMACAlgorithm
 from jwt.utils import base64url_decode, base64url_encode
 
-from palisade.enforce.envoy.tokens import MARK, Place
+from palisade.enforce.envoy.token_places import Place
+from palisade.enforce.envoy.tokens import MARK
 from palisade.enforce.envoy.tokens import Token as PolicyToken
 from palisade.policy.providers import Cookie, Header, InlineKeys, Provider, Query
 from palisade.rego.builtins.jwk import verification_keys
@@ -62,8 +63,7 @@ class SecretIssuer:
     """Signs with a secret that stands in the policy, as for its `io.jwt.decode_verify`."""
 
     def __init__(self, token: PolicyToken, secret: bytes) -> None:
-        place = Header(token.place.header, token.place.prefix)
-        self.provider = Provider(token.name, "", (), InlineKeys(""), (place,))
+        self.provider = Provider(token.name, "", (), InlineKeys(""), (token.place.source,))
         self._own = {name: text for name, text in token.constraints if name in ("iss", "aud")}
         self._secret = secret
 
@@ -89,9 +89,7 @@ class KeyIssuer:
 
     def __init__(self, name: str, key: OwnKey, token: PolicyToken | None = None) -> None:
         """`token` says where the policy looks for it, and what it asks; without one it is a bearer token."""
-        place = (
-            Header(token.place.header, token.place.prefix) if token else Header("authorization", "Bearer ")
-        )
+        place = token.place.source if token else Header("authorization", "Bearer ")
         self.provider = Provider(name, "", (), InlineKeys(""), (place,))
         asked = dict(token.constraints) if token else {}
         self._own = {claim: text for claim, text in asked.items() if claim in ("iss", "aud")}
