@@ -234,6 +234,8 @@ def rich_atoms(draw: st.DrawFn) -> str:
                 f'array.concat({xs}, ["{word}"])[_] == {text}',
                 f"some x{n} in array.concat(claims.roles, {xs}); x{n} in data.roles.alice",
                 f"every x{n} in array.slice({xs}, 1, count({xs})) {{ x{n} != {constant} }}",
+                f"some x{n} in array.slice({xs}, {n % 2}, count({xs}) - 1); x{n} == {constant}",
+                f"every x{n} in array.slice({xs}, 0, count({xs}) - 1) {{ x{n} != {string} }}",
                 f"some i{n}; input.parsed_path[i{n}] == {string}; input.parsed_path[i{n} + 1] == {text}",
                 f"some i{n}, x{n} in {xs}; i{n} > {n % 2}; x{n} == {text}",
                 f"{string} in object.keys(claims.org)",

@@ -36,6 +36,14 @@ def body(text: str, kind: str = "application/json", method: str = "GET") -> Requ
 
 
 FOUND = {
+    "the last one is not in what ends before it": (
+        'allow if not "b" in array.slice(claims.c, 0, count(claims.c) - 1)',
+        [claim(["a", "b"]), claim(["b", "a"]), claim(["b"]), claim([])],
+    ),
+    "nor the last segment": (
+        'allow if "b" in array.slice(input.parsed_path, 0, count(input.parsed_path) - 1)',
+        [Request(target=each) for each in ("/a/b", "/b/a", "/b", "/")],
+    ),
     "a byte that is no UTF-8 is ! to the engine": (
         'allow if http.headers["x-a"] == "!"',
         [header("\udcff"), header("!"), header("ü")],

@@ -54,7 +54,9 @@ class Members(Conditions):
                 return [*self.members(left), *behind]
             case Apply("array.reverse" | "sort", (whole,)):
                 return [(part, self._nowhere()) for part, _ in self.members(whole)]
-            case Apply("array.slice", (whole, start, end)) if isinstance(whole, Input | Element | Apply):
+            case Apply("array.slice", (whole, Known(int(start)), Known(int(end)))) if isinstance(
+                whole, Input | Element | Apply
+            ):
                 return self._cut(self.members(whole), start, end)
         loop = self.new_loop()
         return [(Part(TRUE, ((source, loop),), Element(source, loop)), Element(source, loop, of_keys=True))]
@@ -70,20 +72,20 @@ class Members(Conditions):
     def _nowhere(self) -> Symbol:
         return self.unknown("the place of a member depends on the request", NOWHERE)
 
-    def _from(self, place: Symbol, start: Symbol) -> Formula:
+    def _from(self, place: Symbol, start: int) -> Formula:
         """Whether a place, which is none before the first, is at a constant one or behind it."""
-        if not isinstance(start, Known) or start.value <= 0:
+        if start <= 0:
             return TRUE
         if isinstance(place, Known):
-            return TRUE if place.value >= start.value else FALSE
-        return self.builder.atom(Test(Apply("gte", (place, start))))
+            return TRUE if place.value >= start else FALSE
+        return self.builder.atom(Test(Apply("gte", (place, Known(start)))))
 
-    def _up_to(self, place: Symbol, end: Symbol) -> Formula:
-        if not isinstance(end, Known) or end.value >= arrays.ENDLESS:
+    def _up_to(self, place: Symbol, end: int) -> Formula:
+        if end >= arrays.ENDLESS:
             return TRUE
-        return self.builder.negate(self._from(place, end)) if end.value > 0 else FALSE
+        return self.builder.negate(self._from(place, end)) if end > 0 else FALSE
 
-    def _cut(self, members: Sequence[Member], start: Symbol, end: Symbol) -> list[Member]:
+    def _cut(self, members: Sequence[Member], start: int, end: int) -> list[Member]:
         """Those from one place to before another."""
         found: list[Member] = []
         for part, place in members:
@@ -91,7 +93,9 @@ class Members(Conditions):
                 inside = self.opaque(place.reason, place.location)
             else:
                 inside = self.builder.both(self._from(place, start), self._up_to(place, end))
-            at = place if start == Known(0) or isinstance(place, Unknown) else Apply("minus", (place, start))
+            at = place
+            if start > 0 and not isinstance(place, Unknown):
+                at = Apply("minus", (place, Known(start)))
             found.append((Part(self.builder.both(part.condition, inside), part.over, part.item), at))
         return found
 
