@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from lowered import judge, subject_of
 
 from palisade import rego
-from palisade.enforce.envoy import addresses
+from palisade.enforce.envoy import addresses, patterns
 from palisade.enforce.envoy.cuts import cut_of
 from palisade.policy.providers import Provider
 from palisade.rego.builtins import BUILTINS
@@ -42,7 +42,7 @@ def _deeper(inner: st.SearchStrategy[Symbol]) -> st.SearchStrategy[Symbol]:
 
     affixes = st.sampled_from(("trim", "trim_left", "trim_right", "trim_prefix", "trim_suffix"))
     return (
-        st.builds(piece, inner, st.sampled_from("/, a"), st.integers(-1, 2))
+        st.builds(piece, inner, st.sampled_from(("/", ",", " ", "a", ", ", " /", "/,")), st.integers(-1, 2))
         | st.builds(
             lambda name, text, what: Apply(name, (text, Known(what))),
             affixes,
@@ -82,6 +82,84 @@ def test_a_part_of_what_is_cut_out_is_one_of_the_text(
     found = cut_out(term, text)
     test = {"prefix": str.startswith, "suffix": str.endswith, "contains": str.__contains__}[kind]
     assert matches(pattern, text) == (found is not UNDEFINED and test(found, constant))
+
+
+_pattern = st.lists(
+    st.sampled_from(
+        (
+            *(
+                "a",
+                "b",
+                "A",
+                ".",
+                "*",
+                "+",
+                "?",
+                "|",
+                "(",
+                "(?:",
+                "(?i)",
+                "(?-i:",
+                "(?i:",
+                ")",
+                "^",
+                "$",
+                "-",
+                "\\.",
+            ),
+            *(
+                "[a-b]",
+                "[^a]",
+                "[^a-c]",
+                "[A-b]",
+                "[B-]",
+                "[^B]",
+                "[-a]",
+                "[!-_]",
+                "[^ -^]",
+                "[[:upper:]]",
+                "[\\w.-]",
+            ),
+            *(
+                "\\w",
+                "\\W",
+                "\\D",
+                "\\S",
+                "\\b",
+                "\\x41",
+                "\\x61",
+                "\\pL",
+                "\\p{Lu}",
+                "\\P{Lu}",
+                "\\QA\\E",
+                "{2}",
+                "_",
+            ),
+        )
+    ),
+    max_size=5,
+).map("".join)
+
+
+@given(_pattern, st.text("abcABC_-.1 ", max_size=5))
+def test_a_pattern_of_small_letters_is_one_of_the_text_before_they_were_made_small(
+    pattern: str, text: str
+) -> None:
+    other = patterns.unfolded(pattern)
+    if other is not None:
+        assert matches(patterns.search(other), text) == (re2.search(pattern, text.lower()) is not None)
+
+
+@pytest.mark.parametrize(
+    "pattern", ["A", "[!-_]", "(?-i:a)", "\\p{Lu}", "[[:upper:]]", "a)(b", "\\x41", "[^A]"]
+)
+def test_patterns_that_tell_capitals_apart_are_left_as_they_are(pattern: str) -> None:
+    assert patterns.unfolded(pattern) is None
+
+
+@pytest.mark.parametrize("pattern", ["^/a/[0-9a-f-]+$", "\\.(php|asp)(\\?|$)", "[^a-z/]", "(?s:a.b)", "\\w+"])
+def test_patterns_as_people_write_them_are_turned(pattern: str) -> None:
+    assert patterns.unfolded(pattern) == f"(?i:{pattern})"
 
 
 _octet = st.sampled_from((0, 1, 9, 10, 99, 100, 127, 128, 199, 200, 249, 250, 255)) | st.integers(0, 260)
@@ -134,6 +212,8 @@ IDIOMS = (
         for made in (
             'trim_space(split({}, ",")[0])',
             'trim_space(split({}, ",")[1])',
+            'split({}, ", ")[0]',
+            'split({}, ", ")[1]',
             'lower(trim_space(split({}, ";")[0]))',
             'split(trim({}, "/"), "?")[0]',
             'split(trim_prefix(trim_suffix(lower(split({}, "?")[0]), "/"), "/"), "/")[0]',
@@ -154,11 +234,23 @@ IDIOMS = (
             "claims.t",
             'trim_space(split(h, ",")[0])',
             'split(h, ":")[0]',
+            'split(h, ", ")[0]',
+            'split(claims.t, ", ")[1]',
             "trim_space(ips[count(ips) - 1])",
         )
         for ranges in ("10.0.0.0/8", "10.0.0.0/30", "0.0.0.0/0", "fd00::/8", "::ffff:10.0.0.0/104", "x")
     ),
     'not net.cidr_contains("10.0.0.0/8", h)',
+    'split(h, ", ")[1] == http.headers["x-u"]',
+    *(f'{no}startswith(split({text}, ", ")[0], "10.")' for text in SOURCES[:2] for no in ("", "not ")),
+    *(
+        f"{no}regex.match(`{pattern}`, lower({text}))"
+        for text in (*SOURCES, "path[0]", "split(h, ` `)[0]")
+        for pattern in ("^users", "us[^a-d]rs.?x", "^[0-9.]+$", "\\\\.x$")
+        for no in ("", "not ")
+    ),
+    'some role in claims.roles; regex.match("^us.rs", lower(role))',
+    'every role in claims.roles { not regex.match("^us.rs", lower(role)) }',
     'some c in ["10.0.0.0/31", "192.168.0.0/16"]; net.cidr_contains(c, h)',
     *(
         f"{found} {test}"
@@ -191,6 +283,8 @@ VALUES = (
         "::ffff:10.0.0.1",
         "10.0.0.0/8",
         "10.0.0.1, 192.168.1.1",
+        "a,, 10.0.0.1, , users",
+        "10.0.0.1,, users",
         "192.168.1.1 ,10.0.0.1",
         "10.0.0.1:80",
     ),
@@ -233,13 +327,13 @@ def _asked() -> list[Request]:
 
 
 @pytest.mark.parametrize("providers", [1], ids=("one",), indirect=True)
-@pytest.mark.parametrize("part", range(2))
+@pytest.mark.parametrize("part", range(3))
 def test_idioms_are_native_and_exact(
     bed: Bed, providers: tuple[Provider, ...], issuers: Issuers, part: int
 ) -> None:
     """Each on texts that it takes, nearly takes, or that only some readers take for the same."""
     subjects = []
-    for idiom in IDIOMS[part::2]:
+    for idiom in IDIOMS[part::3]:
         policy = rego.compile({"p.rego": f'{HEAD}ips := split(h, ",")\nallow if {{ {idiom} }}'})
         subjects.append(subject_of(policy, providers, issuers))
     judge(bed, subjects, _asked(), tally := Tally())

@@ -37,6 +37,8 @@ class Cut:
     """`lower` or `upper`, where letters are folded before anything is cut."""
     trimmed: bool = False
     """Whether no text that is cut out begins or ends so, as that is taken off last."""
+    apart: str = ""
+    """Two characters that it does not have one behind the other, where it was split at these."""
 
     def around(self, pattern: str) -> str:
         """A pattern of the text itself, from one of what is cut out."""
@@ -49,13 +51,15 @@ class Cut:
 
     def takes(self, characters: Iterable[str]) -> bool:
         """Whether texts of such characters, one at least, are what a pattern may speak of."""
-        return not {*characters} & (self.without | self.firsts | self.lasts)
+        return not {*characters} & (self.without | self.firsts | self.lasts | {*self.apart})
 
     def is_one_of(self, texts: Iterable[str]) -> str | None:
         """The pattern of the text where what is cut out is one of those; None where that is not known."""
         kept: list[str] = []
         for text in texts:
             if {*text} & self.without or (self.fold and _folded(self.fold, text) != text):
+                continue
+            if self.apart and self.apart in text:
                 continue
             if not text and (self.firsts or self.lasts):
                 return None
@@ -71,6 +75,8 @@ class Cut:
     def has(self, kind: str, text: str) -> str | None:
         """The pattern of the text where what is cut out has the constant as `prefix` or `suffix`, or
         `contains` it; None where that is not known."""
+        if self.apart and kind == "prefix" and text.isascii() and self.takes(text):
+            return f"(?s){self.before}{patterns.quote(text)}.*"
         if not text or not text.isascii() or not self.one:
             return None
         if {*text} & self.without or (self.fold and _folded(self.fold, text) != text):
@@ -99,6 +105,11 @@ def _cut(term: Apply) -> Cut | None:
                 return _last_piece(cut, mark)
             if isinstance(at, Known) and type(at.value) is int and 0 <= at.value <= FURTHEST:
                 return _piece(cut, mark, at.value)
+        case Apply(".", (Apply("split", (text, Known(str(mark)))) as pieces, at)) if patterns.is_pair(mark):
+            if cut_of(text).base != text:
+                return None
+            last = at == Apply("minus", (Apply("count", (pieces,)), Known(1)))
+            return _piece_apart(text, mark, -1 if last else getattr(at, "value", None))
         case Apply("trim_space", (text,)):
             return _trimmed(cut_of(text), _SPACE, "both")
         case Apply("trim" | "trim_left" | "trim_right" as name, (text, Known(str(cutset)))) if (
@@ -136,6 +147,16 @@ def _last_piece(cut: Cut, mark: str) -> Cut | None:
         return None
     before = f"{cut.before}(?:{cut.any}{patterns.quote(mark)})?"
     return replace(cut, before=before, without=cut.without | {mark}, trimmed=False)
+
+
+def _piece_apart(text: Symbol, mark: str, at: object) -> Cut | None:
+    """A piece of a text that is split at two characters; with -1 the last."""
+    if type(at) is not int or not -1 <= at <= FURTHEST:
+        return None
+    sign = patterns.quote(mark)
+    other = f"{patterns.apart(mark)}{sign}"
+    before = f"(?:.*{sign})?" if at < 0 else f"(?:{other}){{{at}}}" if at else ""
+    return Cut(text, before, "" if at < 0 else f"(?:{sign}.*)?", one=False, apart=mark)
 
 
 def _trimmed(cut: Cut, cutset: str, side: str) -> Cut | None:

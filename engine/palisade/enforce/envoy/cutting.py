@@ -55,8 +55,8 @@ class Cutting(Calls):
         if not term.args:
             return None
         cut, first = cut_of(term), term.args[0]
-        if cut.base in (term, first) or (
-            isinstance(first, Apply) and term.name == "." and cut.base in first.args
+        if (cut.base in (term, first) and not cut.apart) or (
+            isinstance(first, Apply) and term.name == "." and cut.base in first.args and not cut.apart
         ):
             return None
         pattern = cut.is_one_of(value for value in values if isinstance(value, str))

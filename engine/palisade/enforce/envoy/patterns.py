@@ -79,6 +79,21 @@ def pieces_are(delimiter: str, counts: Iterable[int]) -> str:
     return f"(?s){other}*(?:{ways})"
 
 
+def is_pair(text: str) -> bool:
+    """Whether it is two characters that are not alike, nor of addresses: a mark as in `a, b`."""
+    return (
+        len({*text}) == len(text) == 2
+        and text.isascii()
+        and not any(each.isalnum() or each in ".:/" for each in text)
+    )
+
+
+def apart(mark: str) -> str:
+    """What does not have the two characters of a mark one behind the other."""
+    first, second = (f"\\x{{{ord(each):x}}}" for each in mark)
+    return f"(?:[^{first}]|{first}+[^{first}{second}])*{first}*"
+
+
 def spaced(texts: Iterable[str]) -> str:
     """One of the texts, with space of ASCII around it."""
     return f"(?s){SPACE}{alternatives(texts)}{SPACE}"
@@ -122,6 +137,20 @@ _ALSO = {
     ("upper", "I"): "\u0131",
 }
 """Letters outside ASCII that become letters within: the Kelvin sign, the long s, dotted and dotless i."""
+
+
+_ALIKE = re.compile(
+    r"(?:\\[dDwWsSbBAz]|\\[^A-Za-z0-9]"
+    r"|\[\^?[\]-]?(?:[a-z]-[a-z]|[0-9]-[0-9]|\\[dDwWsS]|\\[^A-Za-z0-9]|[^\\\[\]A-Z-])*-?\]"
+    r"|\(\?[ism]*[:)]|\((?!\?)|[^\\\[(A-Z])*"
+)
+
+
+def unfolded(pattern: str) -> str | None:
+    """A pattern that matches a text of ASCII where the given one matches its `lower`; None where there is
+    none: where the pattern has capital letters, or classes that may hold them and not the small ones."""
+    whole = groups(pattern) >= 0 and _ALIKE.fullmatch(pattern)
+    return f"(?i:{pattern})" if whole else None
 
 
 def pieces(made: Symbol) -> tuple[str, Symbol, str] | None:

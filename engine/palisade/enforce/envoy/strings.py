@@ -26,6 +26,10 @@ def text_matcher(term: Apply) -> tuple[Symbol, StringMatcher | None] | None:
             return subject, _affix("contains", base)
         case Apply("startswith" | "endswith" | "contains", (subject, Known())):
             return subject, None
+        case Apply("regex.match" | "re_match", (Known(str(pattern)), Apply("lower", (subject,)))) if (
+            other := patterns.unfolded(pattern)
+        ) is not None:
+            return _regex(subject, patterns.search(other), other)
         case Apply("regex.match" | "re_match", (Known(str(pattern)), subject)):
             return _regex(subject, patterns.search(pattern), pattern)
         case Apply("glob.match", (Known(str(pattern)), Known(delimiters), subject)):
