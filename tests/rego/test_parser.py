@@ -98,6 +98,22 @@ def test_operators_are_calls_of_the_builtins_that_opa_names(sign: str, name: str
 
 
 @pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("-x", "0 - x"),
+        ("- x.y[0]", "0 - x.y[0]"),
+        ("-f(x)[0]", "0 - f(x)[0]"),
+        ("y - -x * 2", "y - ((0 - x) * 2)"),
+        ("[-x, y -x]", "[0 - x, y - x]"),
+    ],
+)
+def test_a_minus_before_a_name_takes_it_from_zero(text: str, meant: str) -> None:
+    """As OPA has it since `-input.x` is no error there; before a number it is the number's sign."""
+    assert parse_term(text) == parse_term(meant)
+    assert parse_term("-1") == ast.Scalar(-1)
+
+
+@pytest.mark.parametrize(
     ("text", "kind"),
     [
         ("[a | b]", ast.ArrayComprehension),

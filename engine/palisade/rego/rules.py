@@ -248,6 +248,8 @@ class RuleParser(StatementParser):
                     )
                 body = self.braced_body()
             branches.append(ast.Else(value, body, loc=self.since(start)))
+            if not body:  # it applies always: nothing is left for another
+                break
         return tuple(branches)
 
     # Rules without a body

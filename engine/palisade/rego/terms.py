@@ -214,6 +214,14 @@ class TermParser(CollectionParser, ABC):
         self.advance()
         return ast.Scalar(canonical(exact), loc=self.since(start))
 
+    def negative(self) -> ast.Term:
+        """A number below zero; or `-name`, short for `0 - name`."""
+        if self.following().kind not in ("name", "contains"):
+            return self.number()
+        minus = self.advance()
+        zero = ast.Scalar(0, loc=self.at(minus))
+        return self.call(INFIX["-"].operator, (zero, self.operand()), minus.start)
+
     def parenthesized(self) -> ast.Term:
         self.enter()
         term = self.term()
@@ -253,7 +261,7 @@ _OPERANDS: dict[str, Callable[[TermParser], ast.Term]] = {
     "contains": TermParser.variable,  # a keyword in the heads of rules only
     "string": TermParser.string,
     "number": TermParser.number,
-    "-": TermParser.number,
+    "-": TermParser.negative,
     ".": TermParser.number,
     "null": TermParser.constant,
     "true": TermParser.constant,

@@ -167,7 +167,7 @@ def rules(*, wildcards: bool = False, max_leaves: int = 5) -> st.SearchStrategy[
     value = st.just(ast.Scalar(True)) | inner
     body = _bodies(inner, wildcards)
     maybe_body = st.just(()) | body
-    orelse = st.lists(_make(ast.Else, inner, maybe_body), max_size=2).map(tuple)
+    orelse = st.lists(_make(ast.Else, inner, maybe_body), max_size=2).map(_up_to_the_last)
     no_key, assign = st.none(), st.booleans()
     heads = _make(ast.Head, name, path, st.none(), no_key, value, assign)
     functions = _make(ast.Head, name, constant_path, args, no_key, value, assign)
@@ -179,6 +179,12 @@ def rules(*, wildcards: bool = False, max_leaves: int = 5) -> st.SearchStrategy[
         _make(ast.Rule, _make(ast.Head, name, path, key=inner), maybe_body),
         _make(ast.Rule, _default_heads(), default=st.just(True)),
     )
+
+
+def _up_to_the_last(branches: list[ast.Else]) -> tuple[ast.Else, ...]:
+    """Nothing can follow an `else` without a body."""
+    last = next((number for number, each in enumerate(branches) if not each.body), len(branches))
+    return tuple(branches[: last + 1])
 
 
 def _default_heads() -> st.SearchStrategy[ast.Head]:

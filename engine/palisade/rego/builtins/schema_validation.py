@@ -7,7 +7,7 @@ leaves the schema: what it names must be in it.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
@@ -50,7 +50,7 @@ def validator(text: str) -> Validator:
 def errors(checker: Validator, document: Any) -> list[dict[str, str]]:
     """Every error of the document, in OPA's shape. Raises BuiltinError for a reference that leads nowhere."""
     try:
-        return [_shown(error) for each in checker.iter_errors(document) for error in _flat(each)]
+        return [_shown(error) for each in _of_fitting(checker.iter_errors(document)) for error in _flat(each)]
     except Unresolvable as error:
         raise BuiltinError(f"the schema refers to what it does not hold: {error}") from error
     except RecursionError as error:
@@ -84,17 +84,47 @@ def _re2_additional(checker: Any, rule: Any, instance: object, schema: Any) -> I
             yield from checker.descend(value, rule, path=name)
 
 
+def _all_of(checker: Any, schemas: Any, instance: object, _: object) -> Iterator[ValidationError]:
+    found = [
+        error
+        for number, each in enumerate(schemas)
+        for error in checker.descend(instance, each, schema_path=number)
+    ]
+    if found:
+        yield ValidationError("allOf")
+        yield from found
+
+
+def _if(checker: Any, condition: Any, instance: object, schema: Any) -> Iterator[ValidationError]:
+    branch = "then" if checker.evolve(schema=condition).is_valid(instance) else "else"
+    found = list(checker.descend(instance, schema[branch], schema_path=branch)) if branch in schema else []
+    if found:
+        yield ValidationError(branch, validator=branch, schema_path=(branch,))
+        yield from found
+
+
+def _names(checker: Any, wanted: Any, instance: object, _: object) -> Iterator[ValidationError]:
+    for name in instance if isinstance(instance, dict) else ():
+        found = list(checker.descend(name, wanted))
+        if found:
+            yield ValidationError(name, instance=name)
+            yield from found
+
+
 _KEYWORDS = {
     "pattern": _re2_pattern,
     "patternProperties": _re2_properties,
     "additionalProperties": _re2_additional,
+    "allOf": _all_of,
 }
+_OF_DRAFT_6 = {"propertyNames": _names}
+_OF_DRAFT_7 = {"if": _if}
 _extend: Any = extend  # which has no types
 _DRAFTS = {
     "http://json-schema.org/draft-04/schema": _extend(Draft4Validator, _KEYWORDS),
-    "http://json-schema.org/draft-06/schema": _extend(Draft6Validator, _KEYWORDS),
+    "http://json-schema.org/draft-06/schema": _extend(Draft6Validator, _KEYWORDS | _OF_DRAFT_6),
 }
-_DEFAULT = _extend(Draft7Validator, _KEYWORDS)
+_DEFAULT = _extend(Draft7Validator, _KEYWORDS | _OF_DRAFT_6 | _OF_DRAFT_7)
 
 
 def _draft(schema: Any) -> Any:
@@ -161,6 +191,7 @@ for _name, _expression in _MORE_FORMATS.items():
 # From a keyword to gojsonschema's name of the error, and its description, filled in with the keyword's value.
 _ERRORS: dict[str, tuple[str, str]] = {
     "additionalItems": ("array_no_additional_items", "No additional items allowed on array"),
+    "allOf": ("number_all_of", "Must validate all the schemas (allOf)"),
     "anyOf": ("number_any_of", "Must validate at least one schema (anyOf)"),
     "contains": ("contains", "At least one of the items must match"),
     "else": ("condition_else", 'Must validate "else" as "if" was not valid'),
@@ -183,6 +214,28 @@ _ERRORS: dict[str, tuple[str, str]] = {
 }
 
 
+def _of_fitting(errors: Iterable[ValidationError]) -> list[ValidationError]:
+    """Without more of a schema whose type the value has not: gojsonschema looks no further there."""
+    found = list(errors)
+    ended = [
+        (tuple(each.relative_schema_path)[:-1], tuple(each.relative_path))
+        for each in found
+        if each.validator == "type"
+    ]
+
+    def told(error: ValidationError) -> bool:
+        place, path = tuple(error.relative_schema_path), tuple(error.relative_path)
+        return not any(
+            len(place) > len(schema)
+            and place[: len(schema)] == schema
+            and path[: len(value)] == value
+            and not (error.validator == "type" and place[:-1] == schema)
+            for schema, value in ended
+        )
+
+    return [each for each in found if told(each)]
+
+
 def _flat(error: ValidationError) -> Iterator[ValidationError]:
     """The error, and of the alternatives below it those of the one that fits best."""
     yield error
@@ -192,14 +245,23 @@ def _flat(error: ValidationError) -> Iterator[ValidationError]:
     for each in error.context or ():
         branches.setdefault(each.schema_path[0], []).append(each)
     if branches:
-        for each in min(branches.values(), key=len):
+        for each in max(map(_of_fitting, branches.values()), key=_fit):
             yield from _flat(each)
+
+
+def _fit(errors: list[ValidationError]) -> int:
+    """How well a schema fits, as gojsonschema counts: each error costs two, the right type gives three."""
+    wrong_type = any(
+        each.validator == "type" and len(each.relative_schema_path) == 2 and not each.relative_path
+        for each in errors
+    )
+    return (0 if wrong_type else 3) - 2 * len(errors)
 
 
 def _shown(error: ValidationError) -> dict[str, str]:
     kind, description = _describe(error)
     path = ".".join(str(part) for part in error.absolute_path)
-    field = path or "(root)"
+    field = path or "(Root)"
     return {"error": f"{field}: {description}", "type": kind, "field": field, "desc": description}
 
 
@@ -233,7 +295,7 @@ def _describe(error: ValidationError) -> tuple[str, str]:
 
 
 def _field(error: ValidationError) -> str:
-    return ".".join(str(part) for part in error.absolute_path) or "(root)"
+    return ".".join(str(part) for part in error.absolute_path) or "(Root)"
 
 
 def _digits(value: Any) -> str:

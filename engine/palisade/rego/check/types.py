@@ -306,7 +306,11 @@ def _arrays_unify(first: Array, second: Array) -> bool:
 def _objects_unify(first: Object, second: Object) -> bool:
     for a, b in ((first, second), (second, first)):
         for key, each in a.static:
-            if not unifies(each, select(b, key)):
+            # As in OPA: a key of a type that the other's have not is none of its members, and no objection.
+            below = select(b, key)
+            if below is None and b.dynamic is not None:
+                continue
+            if not unifies(each, below):
                 return False
     if first.dynamic is None or second.dynamic is None:
         return True
