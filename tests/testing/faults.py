@@ -29,6 +29,7 @@ from palisade.enforce.envoy import (
     paths,
     patterns,
     predicate,
+    token_keys,
     tree,
     views,
     walks,
@@ -253,6 +254,10 @@ def audiences_unchecked(monkeypatch: pytest.MonkeyPatch) -> None:
         return config
 
     monkeypatch.setattr(identity, "_provider", provider)
+
+
+def keys_for_any_algorithm(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(token_keys, "_for_each_algorithm", lambda jwk: [jwk])
 
 
 def query_parameter_anywhere(monkeypatch: pytest.MonkeyPatch) -> None:

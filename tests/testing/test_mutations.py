@@ -202,6 +202,13 @@ MUTATIONS = (
         faults.reader('s = gsub(s, "%%(%x%x)", HEXADECIMAL)', ""),
         'allow if input.parsed_body.a[0] == "x"',
     ),
+    Mutation(
+        "a secret for any algorithm that a token names",
+        faults.keys_for_any_algorithm,
+        'bearer := trim_prefix(http.headers.authorization, "Bearer ")\n'
+        'allow if io.jwt.decode_verify(bearer, {"secret": "known to the issuer and to the policy"})[0]',
+        providers=0,
+    ),
     Mutation("audiences unchecked", faults.audiences_unchecked, 'allow if claims.sub == "alice"'),
     Mutation(
         "any parameter for the first",

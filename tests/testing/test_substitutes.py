@@ -28,6 +28,7 @@ from palisade.testing.equivalence import (
     with_own_keys,
 )
 from palisade.testing.equivalence.substitutes import _certificate
+from palisade.testing.equivalence.tokens import NAMES
 
 RSA, P256 = rsa.generate_private_key(65537, 2048), ec.generate_private_key(ec.SECP256R1())
 P384, ED = ec.generate_private_key(ec.SECP384R1()), ed25519.Ed25519PrivateKey.generate()
@@ -139,6 +140,8 @@ def test_valid_tokens_are_believed_and_forged_ones_are_not(
         assert other is not None
         assert not other.reached
         assert not any(each.reached for each in forged[1:] if each is not None)
+        named = [Request(token=Token(signer, claims, named=each)) for each in NAMES]
+        assert not compare(bed, policy, named, tally)
     assert allowed
     assert "in place of the policy's own" in policy.minting
 

@@ -16,6 +16,7 @@ from palisade.rego.errors import EvalError
 from palisade.testing.equivalence.bed import Bed, Seen
 from palisade.testing.equivalence.requests import Request, encoded, is_grpc
 from palisade.testing.equivalence.subject import Subject
+from palisade.testing.equivalence.tokens import OF_ISSUERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +157,7 @@ def _believed(subject: Subject, request: Request, document: Any) -> str:
     issuer = subject.issuers.get(token.provider)
     identity = document.get("identity")
     foreign = token.foreign and issuer is not None and issuer.provider.audiences
-    if issuer is None or token.spoiled or foreign:
+    if issuer is None or token.spoiled or token.named not in ("", OF_ISSUERS) or foreign:
         return "believes a token that it must not" if identity is not None else ""
     if not _CHECKED.isdisjoint(token.claims) or token.foreign:
         return ""

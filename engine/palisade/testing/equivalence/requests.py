@@ -14,12 +14,14 @@ LOOPBACK = "127.0.0.1"
 
 @dataclass(frozen=True)
 class Token:
-    """What a token says. `spoiled` breaks its signature; `foreign` is made for another audience."""
+    """What a token says. `spoiled` breaks its signature; `foreign` is made for another audience; `named` is
+    the algorithm of which its header speaks, where it was not signed by that."""
 
     provider: str
     claims: Mapping[str, Any] = field(default_factory=dict)
     spoiled: bool = False
     foreign: bool = False
+    named: str = ""
 
 
 @dataclass(frozen=True)

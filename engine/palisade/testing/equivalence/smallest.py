@@ -68,7 +68,8 @@ def _with_header(request: Request, at: int, name: str, value: str) -> Request:
 
 
 def _smaller_tokens(token: Token) -> Iterator[Token]:
-    if token.spoiled or token.foreign:
+    if token.spoiled or token.foreign or token.named:
+        yield replace(token, spoiled=False, foreign=False, named="")
         yield replace(token, spoiled=False, foreign=False)
     for claims in _plainer(token.claims):
         if isinstance(claims, dict):

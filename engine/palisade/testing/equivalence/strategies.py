@@ -26,7 +26,7 @@ from palisade.testing.equivalence.fitting import ADDRESS, FORM, as_header, fit, 
 from palisade.testing.equivalence.requests import LOOPBACK, Request, Token
 from palisade.testing.equivalence.shape import claims_of, sendable
 from palisade.testing.equivalence.subject import Subject
-from palisade.testing.equivalence.tokens import EXPIRES
+from palisade.testing.equivalence.tokens import EXPIRES, NAMES
 from palisade.testing.equivalence.vary import Varying
 from palisade.testing.equivalence.vocabulary import Vocabulary
 from palisade.testing.equivalence.walks import MEMBER, OWN_CLAIMS, WRITTEN
@@ -283,6 +283,7 @@ class _Requests:
             claims = claims_of(self._vocabulary.below(OWN_CLAIMS), self.words)
             timed = st.builds(lambda made, extra: {**extra, **made}, claims, st.sampled_from(_TIMES))
             found += self._tokens_of(signers, timed)
+            found.append(st.builds(Token, st.sampled_from(signers), timed, named=st.sampled_from(NAMES)))
         return st.one_of(found)
 
     @staticmethod

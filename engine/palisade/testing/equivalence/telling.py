@@ -34,6 +34,7 @@ def lines(difference: Difference, data: Sequence[Path] = ()) -> list[str]:
     if token is not None:
         state = "whose signature is broken" if token.spoiled else ""
         state = "for another audience" if token.foreign else state
+        state += f"{' and' if state else ''} whose header names {token.named}" if token.named else ""
         claims = json.dumps(dict(token.claims), ensure_ascii=True)
         signer = _signer(subject, token.provider)
         found.append(f"# TOKEN: one {signer} {state}".rstrip() + f", with the claims {claims}")
@@ -105,6 +106,7 @@ def as_json(difference: Difference) -> dict[str, Any]:
                 "claims": dict(request.token.claims),
                 "spoiled": request.token.spoiled,
                 "foreign": request.token.foreign,
+                "named": request.token.named,
             },
             "body": request.body,
             "trailers": [list(each) for each in request.trailers],

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import hmac
 import json
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any, TypeAlias
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
-from jwt.algorithms import HMACAlgorithm
 from jwt.utils import base64url_decode, base64url_encode
 
 from palisade.enforce.envoy.token_places import Place
 from palisade.enforce.envoy.tokens import MARK
 from palisade.enforce.envoy.tokens import Token as PolicyToken
 from palisade.policy.providers import Cookie, Header, InlineKeys, Provider, Query
+from palisade.rego.builtins import jws
 from palisade.rego.builtins.jwk import verification_keys
 from palisade.rego.text import dumps
 from palisade.testing.equivalence.requests import Request, Token
@@ -27,6 +26,10 @@ from palisade.testing.equivalence.substitutes import OwnKey, OwnKeys, another, k
 EXPIRES = 4_000_000_000
 """The claim `exp` of all tokens: the year 2096. Tokens must not change while they are in use."""
 
+NAMES = ("none", "HS256", "HS512", "RS256", "RS512", "PS256", "ES256", "ES384", "EdDSA", "Ed25519", "ES256K")
+"""What headers say of the algorithm."""
+OF_ISSUERS = "ES256"
+"""The algorithm by which providers' tokens are signed."""
 _CACHED = 1 << 14
 
 
@@ -36,7 +39,7 @@ class Issuer:
     def __init__(self, provider: Provider) -> None:
         self._key = ec.generate_private_key(ec.SECP256R1())
         public = jwt.algorithms.ECAlgorithm.to_jwk(self._key.public_key(), as_dict=True)
-        self.jwks = dumps({"keys": [{**public, "kid": provider.name, "alg": "ES256", "use": "sig"}]})
+        self.jwks = dumps({"keys": [{**public, "kid": provider.name, "alg": OF_ISSUERS, "use": "sig"}]})
         self.provider = replace(provider, keys=InlineKeys(self.jwks))
         self._sign = lru_cache(_CACHED)(self._signed)
 
@@ -47,16 +50,16 @@ class Issuer:
         claims = {**own, **token.claims}
         if token.foreign:
             claims["aud"] = "another-audience"
-        signed = self._sign(dumps(claims))
+        signed = self._sign(dumps(claims), token.named or OF_ISSUERS)
         return (
             signed[:-8] + ("AAAAAAAA" if signed[-8:] != "AAAAAAAA" else "BBBBBBBB")
             if token.spoiled
             else signed
         )
 
-    def _signed(self, claims: str) -> str:
-        header = {"kid": self.provider.name, "alg": "ES256"}
-        return jwt.api_jws.encode(claims.encode(), self._key, algorithm="ES256", headers=header)
+    def _signed(self, claims: str, named: str) -> str:
+        header = {"kid": self.provider.name, "alg": named}
+        return _compact(header, claims, lambda message: jws.sign(self._key, OF_ISSUERS, message))
 
 
 class SecretIssuer:
@@ -66,6 +69,7 @@ class SecretIssuer:
         self.provider = Provider(token.name, "", (), InlineKeys(""), (token.place.source,))
         self._own = {name: text for name, text in token.constraints if name in ("iss", "aud")}
         self._secret = secret
+        self._algorithm = _named(token) or "HS256"
 
     def token(self, token: Token) -> str:
         """The token in its compact form, with the issuer and the audience that the policy asks for."""
@@ -73,11 +77,8 @@ class SecretIssuer:
         if token.foreign:
             claims["aud"] = "another-audience"
         secret = b"another secret" if token.spoiled else self._secret
-        # Not by `jwt.encode`, which complains of short secrets: the policy's is as long as it is.
-        parts = (base64url_encode(dumps(part).encode()) for part in ({"alg": "HS256"}, claims))
-        message = b".".join(parts)
-        signature = HMACAlgorithm(HMACAlgorithm.SHA256).sign(message, secret)
-        return (message + b"." + base64url_encode(signature)).decode()
+        header = {"alg": token.named or self._algorithm}
+        return _compact(header, dumps(claims), lambda message: jws.sign(secret, self._algorithm, message))
 
 
 class KeyIssuer:
@@ -87,14 +88,16 @@ class KeyIssuer:
     key as a secret, without any signature, or with one that was changed.
     """
 
-    def __init__(self, name: str, key: OwnKey, token: PolicyToken | None = None) -> None:
-        """`token` says where the policy looks for it, and what it asks; without one it is a bearer token."""
+    def __init__(self, name: str, key: OwnKey, token: PolicyToken | None = None, algorithm: str = "") -> None:
+        """`token` says where the policy looks for it, and what it asks; without one it is a bearer token.
+        `algorithm` is what it is signed by where neither the policy nor the key says that."""
         place = token.place.source if token else Header("authorization", "Bearer ")
         self.provider = Provider(name, "", (), InlineKeys(""), (place,))
         asked = dict(token.constraints) if token else {}
         self._own = {claim: text for claim, text in asked.items() if claim in ("iss", "aud")}
         self._key = key
-        self._algorithm = asked.get("alg") or key.algorithm or _usual(key, token)
+        usual = _ALGORITHMS.get(kind_of(key.public), "EdDSA")
+        self._algorithm = asked.get("alg") or key.algorithm or algorithm or usual
         self._sign = lru_cache(_CACHED)(self._signed)
 
     def token(self, token: Token) -> str:
@@ -102,9 +105,9 @@ class KeyIssuer:
         claims = {**self._own, **token.claims}
         if token.foreign:
             claims["aud"] = "another-audience"
-        return self._sign(dumps(claims), spoiled=token.spoiled)
+        return self._sign(dumps(claims), token.named, spoiled=token.spoiled)
 
-    def _signed(self, claims: str, *, spoiled: bool) -> str:
+    def _signed(self, claims: str, named: str, *, spoiled: bool) -> str:
         key: Any = self._key.private
         algorithm, way = self._algorithm, zlib.crc32(claims.encode()) % 4 if spoiled else -1
         if way == 0:
@@ -113,28 +116,30 @@ class KeyIssuer:
             algorithm, key = "HS256", self._key.pem
         elif way == 2:
             algorithm, key = "none", None
-        header = {"alg": algorithm, **({"kid": self._key.key_id} if self._key.key_id else {})}
-        message = b".".join(base64url_encode(part.encode()) for part in (dumps(header), claims))
-        # Not by `jwt.encode`, which knows that a public key is no secret.
-        signature = b""
-        if way == 1:
-            signature = hmac.digest(key, message, "sha256")
-        elif way != 2:
-            signature = jwt.get_algorithm_by_name(algorithm).sign(message, key)
-        if way == 3:
-            signature = bytes([signature[0] ^ 1]) + signature[1:]
-        return (message + b"." + base64url_encode(signature)).decode()
+        header = {"alg": named or algorithm, **({"kid": self._key.key_id} if self._key.key_id else {})}
+
+        def sign(message: bytes) -> bytes:
+            signature = b"" if way == 2 else jws.sign(key, algorithm, message)
+            return bytes([signature[0] ^ 1]) + signature[1:] if way == 3 else signature
+
+        return _compact(header, claims, sign)
+
+
+def _compact(header: Mapping[str, str], claims: str, sign: Callable[[bytes], bytes]) -> str:
+    """A token in its compact form (RFC 7519), whatever its header says. Not by `jwt.encode`, which complains
+    of short secrets, knows that a public key is none, and signs by the algorithm that the header names."""
+    message = b".".join(base64url_encode(part.encode()) for part in (dumps(header), claims))
+    return (message + b"." + base64url_encode(sign(message))).decode()
 
 
 _ALGORITHMS = {"rsa": "RS256", "secp256r1": "ES256", "secp384r1": "ES384", "secp521r1": "ES512"}
 
 
-def _usual(key: OwnKey, token: PolicyToken | None) -> str:
-    """The algorithm of the call that verifies the token, or else the one that such keys mostly have."""
-    for each in json.loads(token.keys)["keys"] if token else []:
-        if "alg" in each:
-            return str(each["alg"])
-    return _ALGORITHMS.get(kind_of(key.public), "EdDSA")
+def _named(token: PolicyToken) -> str:
+    """The algorithm that the policy asks for, or the first that its keys are for; empty where none is."""
+    keys = json.loads(token.keys)["keys"] if token.keys else []
+    of_keys = (str(each["alg"]) for each in keys if "alg" in each)
+    return dict(token.constraints).get("alg") or next(of_keys, "")
 
 
 Signer: TypeAlias = Issuer | SecretIssuer | KeyIssuer
@@ -167,7 +172,7 @@ def signers_of(
             if ours is not None:
                 used.append(ours)
                 name = f"{token.name}.{at}"
-                found[name] = KeyIssuer(name, ours, token)
+                found[name] = KeyIssuer(name, ours, token, jwk.get("alg", ""))
     for at, ours in enumerate(each for each in own.keys if each not in used):
         found[f"{MARK}{at}"] = KeyIssuer(f"{MARK}{at}", ours)
     return found

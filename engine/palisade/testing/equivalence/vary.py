@@ -14,6 +14,7 @@ from palisade.testing.equivalence import near
 from palisade.testing.equivalence.callers import Caller
 from palisade.testing.equivalence.protocols import as_grpc, over_http1, over_http2
 from palisade.testing.equivalence.requests import Request, Token
+from palisade.testing.equivalence.tokens import NAMES
 
 MOST_HEADERS = 6
 _HOST = re.compile(r"[A-Za-z0-9.-]{1,60}(?::[0-9]{1,5})?")
@@ -167,6 +168,7 @@ class Varying:
         if token is None:
             return request
         choices: list[Token | None] = [None, replace(token, spoiled=True), replace(token, foreign=True)]
+        choices.append(replace(token, named=self._pick(NAMES)))
         choices += [replace(token, provider=each) for each in self._providers if each != token.provider]
         return replace(request, token=self._pick(choices))
 
