@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import re2
-from hypothesis import given, settings
+from hypothesis import assume, event, given, settings
 from hypothesis import strategies as st
 from xds.type.matcher.v3.string_pb2 import StringMatcher
 
 from palisade.decide.urls import PathError, parse_target
 from palisade.enforce.envoy import paths, patterns
+from palisade.rego.builtins.globs import pattern_of
 
 _PIECES = (
     *("a", "b", "/", "/", "%20", "%41", "%2F", "%2e", "%25", "%C3%BC", "%ff", "%zz", "%", ":", "?", "x", "~"),
@@ -54,11 +55,65 @@ def test_segments_of_clean_paths(target: str) -> None:
                 pattern = paths.segment_matching(index, matcher)
                 there = index < len(segments)
                 assert matches(pattern or "", path) is (there and holds(segments[index], value))
+            for start in range(3):
+                pattern = paths.joined_matching(start, matcher)
+                there = start < len(segments) and holds("/".join(segments[start:]), value)
+                assert matches(pattern or "", path) is there
     for count in range(1, 5):
         assert matches(paths.segments(count), path) is (len(segments) == count)
         assert matches(paths.segment_exists(count), path) is (len(segments) > count)
         escaped = len(segments) > count and "%" in path.split("/")[count + 1]
         assert matches(paths.segment_escaped(count), path) is escaped
+
+
+_anchored = st.lists(
+    st.sampled_from(
+        (
+            "^",
+            "$",
+            "a",
+            "b",
+            "/",
+            "|",
+            "(?:",
+            "(",
+            ")",
+            "[^/]",
+            "[$]",
+            "[^a]",
+            "+",
+            ".*",
+            r"\$",
+            r"\^",
+            r"\\",
+            r"\b",
+        )
+    ),
+    max_size=8,
+).map("".join)
+_joined = st.text("ab/$^", max_size=6)
+
+
+@settings(max_examples=600, deadline=None)
+@given(_anchored, st.lists(_joined, min_size=1, max_size=8))
+def test_patterns_without_their_anchors(pattern: str, texts: list[str]) -> None:
+    """A pattern that is asked of the end of a path holds of that end as it does of a text of its own."""
+    assume(patterns.in_ascii(pattern))
+    whole = patterns.unanchored(patterns.search(pattern))
+    event("left alone" if whole is None else "unanchored")
+    for text in texts:
+        if whole is not None:
+            found = re2.search(pattern, text) is not None
+            assert matches(paths.joined(0, f"(?:{whole})"), f"/{text}") is found
+
+
+def test_which_patterns_are_asked_of_the_end_of_a_path() -> None:
+    """What people write is; an anchor that holds of one way only, or within, is not."""
+    for pattern in ("^api/v[0-9]+/", "users$", "^a/[^/]+$", "b|c", "^(?:a|b)/", r"^a\.b$", "[$]", "a[^b]$"):
+        assert patterns.unanchored(patterns.search(pattern)), pattern
+    for pattern in ("^a|b", "a|b$", "(^a)", "a$b", r"\bin\b", "(?i)a", r"\Aa", "[[:alpha:]]"):
+        assert patterns.unanchored(patterns.search(pattern)) is None, pattern
+    assert patterns.unanchored(pattern_of("a/*/{b,c}/**", ["/"]))
 
 
 def test_what_every_request_spells_is_clean() -> None:

@@ -50,6 +50,37 @@ IDIOMS = (
         'concat("/", path) in {"a", "admin/x"}',
     ),
     *(
+        f'regex.match("{constant}", concat("/", {segments}))'
+        for constant in ("^users/[a-z]+$", "alice", "^$", "orders/?$", "^alice", "[^a]", "^[a-z]*/")
+        for segments in ("path", "array.slice(path, 1, count(path))")
+    ),
+    *(
+        f'glob.match("{pattern}", {marks}, concat("/", {segments}))'
+        for pattern, marks in (
+            ("users/*", '["/"]'),
+            ("**", '["/"]'),
+            ("alice{,/orders/*}", '["/"]'),
+            ("us*e", "null"),
+            ("", "[]"),
+        )
+        for segments in ("path", "array.slice(path, 1, count(path))", "array.slice(path, 2, 1000)")
+    ),
+    *(
+        f'{test}(concat("/", {segments}), "{text}")'
+        for test, text in (
+            ("startswith", "users/al"),
+            ("startswith", "ünï"),
+            ("endswith", "0"),
+            ("endswith", "alice/"),
+            ("contains", "s/a"),
+            ("contains", "C3"),
+            ("contains", " "),
+        )
+        for segments in ("path", "array.slice(path, 1, count(path))")
+    ),
+    'not glob.match("users/**", ["/"], concat("/", path))',
+    'lower(concat("/", path)) == "users/alice"',
+    *(
         'path[count(path) - 1] == "alice"',
         'path[count(path) - 1] == ""',
         'startswith(path[count(path) - 1], "al")',

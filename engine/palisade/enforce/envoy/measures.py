@@ -16,6 +16,7 @@ from xds.type.matcher.v3.string_pb2 import StringMatcher
 from palisade.enforce.envoy import numerals, paths, patterns
 from palisade.enforce.envoy.bounds import ALWAYS, NEVER, Bounds, both, either, exactly, inverse
 from palisade.enforce.envoy.claims import claim_compared, claim_defined, claim_is, claim_kind, claim_matches
+from palisade.enforce.envoy.joined import Joined
 from palisade.enforce.envoy.orders import MIRRORED
 from palisade.enforce.envoy.paths import FURTHEST
 from palisade.enforce.envoy.predicate import Predicate, all_of, any_of, negate, text_check
@@ -28,7 +29,6 @@ from palisade.enforce.envoy.sources import (
     TextSource,
 )
 from palisade.enforce.envoy.strings import text_matcher
-from palisade.enforce.envoy.texts import Texts
 from palisade.rego.partial.formula import Atom, Defined, Formula, In, Test
 from palisade.rego.partial.terms import Apply, Element, Known, Symbol
 from palisade.rego.values import unkey
@@ -47,7 +47,7 @@ _ORDER: dict[str, Callable[[int, int], bool]] = {
 }
 
 
-class Measures(Texts):
+class Measures(Joined):
     """Lowers what is asked of numbers in texts, of texts made of several, and of the pieces of one."""
 
     def _takes(self, term: Apply) -> Bounds:

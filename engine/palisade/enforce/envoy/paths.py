@@ -118,6 +118,23 @@ def segment_matching(index: int, matcher: StringMatcher) -> str | None:
     return f"{_lead(index)}{before}{spelled(text)}{behind}"
 
 
+def joined(start: int, pattern: str) -> str:
+    """The pattern matches the segments from `start` on, joined by slashes, as they are spelled."""
+    return f"{_lead(start)}{pattern}"
+
+
+def joined_matching(start: int, matcher: StringMatcher) -> str | None:
+    """A pattern of the paths whose segments from `start` on, joined by slashes, the matcher takes; None where
+    there is none."""
+    kind = matcher.WhichOneof("match_pattern")
+    text = getattr(matcher, str(kind))
+    if kind not in ("prefix", "suffix", "contains") or "\ufffd" in text:
+        return None
+    constant = "/".join(map(spelled, text.split("/")))
+    before = "" if kind == "prefix" else f"(?:/|{_UNITS[3:-2]})*"
+    return joined(start, f"{before}{constant}{'' if kind == 'suffix' else '.*'}")
+
+
 def some_segment_matching(matcher: StringMatcher) -> str | None:
     """A pattern of the paths of which the matcher takes some segment; None where there is none."""
     kind = matcher.WhichOneof("match_pattern")

@@ -101,7 +101,33 @@ def spaced(texts: Iterable[str]) -> str:
 
 def search(pattern: str) -> str:
     """Matches where the pattern is found anywhere in the text, as Rego's regex.match does."""
-    return f"(?s:.*)(?:{pattern})(?s:.*)"
+    return pattern.join(_SEARCHED)
+
+
+_SEARCHED = ("(?s:.*)(?:", ")(?s:.*)")
+
+
+def unanchored(whole: str) -> str | None:
+    """The expression of a matcher, so that it means the same behind other text; None where that is not known.
+
+    That is so of those that have no anchors, as globs, and of what `search` makes of a pattern whose anchors
+    stand at its ends.
+    """
+    searched = whole.startswith(_SEARCHED[0]) and whole.endswith(_SEARCHED[1])
+    pattern = whole[len(_SEARCHED[0]) : -len(_SEARCHED[1])] if searched else whole.removeprefix("(?s)")
+    if re.search(r"\\[ABbzQE]|\(\?[^:]|\[:", pattern):
+        return None
+    bare = re.sub(r"\[\^?\]?[^\]]*\]", "c", re.sub(r"\\.", "c", pattern))
+    first, last = bare.startswith("^"), bare.endswith("$")
+    inside = bare[first : len(bare) - last]
+    if "^" in inside or "$" in inside:
+        return None
+    if not searched:
+        return None if first or last else whole
+    if (first or last) and "|" in re.sub(r"\([^()]*\)", "c", inside):
+        return None  # of several ways one alone may be anchored
+    core = f"(?:{pattern[first : len(pattern) - last]})"
+    return f"{'' if first else '(?s:.*)'}{core}{'' if last else '(?s:.*)'}"
 
 
 def regex(pattern: str) -> StringMatcher:

@@ -209,6 +209,10 @@ class Aim:
                 value, str
             ):
                 self._assign(inner, self._choose((value, text + value, value + text)))
+            case Apply("concat", (Known(str(glue)), inner)) if isinstance(value, str) and glue:
+                self._assign(inner, value.split(glue))
+            case Apply("array.slice", (inner, Known(int(start)), _)) if isinstance(value, list):
+                self._assign(inner, [*(self._word() for _ in range(start)), *value])
             case Apply(name, (inner, *_)) if name not in ("count", "."):
                 self._assign(inner, value, weak=True)
 

@@ -1,0 +1,46 @@
+"""What is asked of the path's segments joined by slashes: `endswith(concat("/", input.parsed_path), "/b")`.
+
+Where no segment has an escape, that is the path as it is sent without its first slash, or what stands behind
+its first segments; constants that it begins with, ends with or holds are spelled in all ways instead.
+"""
+
+from __future__ import annotations
+
+import re2
+from xds.type.matcher.v3.string_pb2 import StringMatcher
+
+from palisade.enforce.envoy import paths, patterns
+from palisade.enforce.envoy.bounds import Bounds, either, inverse
+from palisade.enforce.envoy.context import ESCAPED
+from palisade.enforce.envoy.paths import FURTHEST
+from palisade.enforce.envoy.predicate import text_check
+from palisade.enforce.envoy.sources import PATH_TEXT
+from palisade.enforce.envoy.texts import Texts
+from palisade.rego.partial.terms import Apply, Known, Symbol
+
+
+class Joined(Texts):
+    """Lowers tests of the path's segments, of all or of those behind the first ones, joined by slashes."""
+
+    def _string_is(self, term: Symbol, matcher: StringMatcher) -> Bounds | None:
+        match term:
+            case Apply("concat", (Known("/"), whole)) if (cut := self._slice(whole)) is not None:
+                start, end = cut
+                if end < FURTHEST:
+                    return None
+                if matcher.WhichOneof("match_pattern") != "safe_regex":
+                    pattern = paths.joined_matching(start, matcher)
+                    return None if pattern is None else self._path(pattern)
+                return self._joined(start, matcher.safe_regex.regex)
+        return super()._string_is(term, matcher)
+
+    def _joined(self, start: int, whole: str) -> Bounds | None:
+        """The joined text matches the expression, but for paths with an escape in it."""
+        pattern = patterns.unanchored(whole)
+        if pattern is None:
+            return None
+        found = self._path(paths.joined(start, f"(?:{pattern})"))
+        if start and re2.fullmatch(pattern, "") is not None:
+            found = either((found, inverse(self._has_segments(start + 1))))
+        escaped = text_check(PATH_TEXT, patterns.regex(paths.joined(start, ".*%.*")))
+        return self._unless(found, escaped, ESCAPED)
