@@ -46,24 +46,31 @@ class Blocks(Loops):
             if kind in NESTING:
                 handler = partial(handler, live=live | self._flow.behind(block, index))
             following: list[World] = []
+            looked_through = 0
             for guard, current in worlds:
                 self._step(handler, stmt, guard, current, leaving, following)
+                # Two tables of thousands come to millions, of which those of one key contradict each other.
+                if len(following) - looked_through > MAX_STATES:
+                    following = self._consistent(following, stmt)
+                    looked_through = len(following)
             worlds = following
             if not worlds:
                 break
             if len(worlds) > 1:
-                worlds = self._consistent(worlds)
-                if len(worlds) > MAX_STATES:
-                    raise Unsupported("has too many different outcomes", self._where(stmt))
+                worlds = self._consistent(worlds, stmt)
         ends = [(self.builder.all(guard), current) for guard, current in worlds]
         for condition, current in ends:
             leaving.add(condition, current, NEXT)
         return leaving.result(self.builder.any(condition for condition, _ in ends))
 
-    def _consistent(self, worlds: list[World]) -> list[World]:
-        """The states that some request can be in, as far as the conditions tell."""
+    def _consistent(self, worlds: list[World], stmt: ir.AnyStmt) -> list[World]:
+        """The states behind a statement that some request can be in, as far as the conditions tell. Raises
+        Unsupported where they are too many."""
         made = ((self.builder.all(guard), env) for guard, env in worlds)
-        return [((condition,), env) for condition, env in made if condition is not FALSE]
+        left: list[World] = [((condition,), env) for condition, env in made if condition is not FALSE]
+        if len(left) > MAX_STATES:
+            raise Unsupported("has too many different outcomes", self._where(stmt))
+        return left
 
     def _step(
         self,
