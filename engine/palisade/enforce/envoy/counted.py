@@ -11,13 +11,16 @@ from collections.abc import Sequence
 from functools import lru_cache
 from math import comb
 
+from palisade.enforce.envoy import hints
 from palisade.enforce.envoy.bounds import ALWAYS, NEVER, Bounds, both, either, exactly, inverse
 from palisade.enforce.envoy.claims import claim_kind
 from palisade.enforce.envoy.documents import MEMBERS
 from palisade.enforce.envoy.members import Members
+from palisade.enforce.envoy.pieces import is_mark, piece_of
 from palisade.enforce.envoy.predicate import Predicate, all_of
 from palisade.enforce.envoy.sources import ClaimSource, Path
-from palisade.rego.partial.formula import Exists, Formula, In
+from palisade.rego.partial.chosen import SEVERAL
+from palisade.rego.partial.formula import Exists, Formula, In, Test
 from palisade.rego.partial.rewriting import put_in
 from palisade.rego.partial.terms import (
     Apply,
@@ -71,6 +74,33 @@ class Counted(Members, ABC):
         for predicate, when in unsure:
             bounds = self._unless(bounds, predicate, when)
         return bounds
+
+    def _test(self, atom: Test) -> Bounds:
+        if atom.term.name == SEVERAL and isinstance(atom.term.args[0], Gathered):
+            return self._several(atom.term.args[0])
+        return super()._test(atom)
+
+    def _several(self, gathered: Gathered) -> Bounds:
+        """Several members may be different: whether they are the engine says."""
+        found = self._two_pieces(gathered)
+        if found is None:
+            found = self._gathered(Gathered("array", gathered.parts), "_>_", (1,))
+        if found is None:
+            return self._unknown("takes one of several members", hint=hints.ONE_OF_SEVERAL)
+        sources = ", ".join(dict.fromkeys(str(source) for part in gathered.parts for source, _ in part.over))
+        return self._unless(NEVER, found.possibly, f"several members of {sources} are such")
+
+    def _two_pieces(self, gathered: Gathered) -> Bounds | None:
+        """Two pieces of a split text are among what is gathered."""
+        match gathered.parts:
+            case (Part(condition, ((Apply("split", (text, Known(str(mark)))) as pieces, loop),), _),) if (
+                is_mark(mark)
+            ):
+                asked = condition.args if condition.kind == "and" else (condition,)
+                inside = self._builder.all(each for each in asked if loop in each.loops)
+                piece = piece_of(inside, Element(pieces, loop), mark)
+                return None if piece is None else self._of_pieces(text, piece, piece.twice)
+        return None
 
     def _some(self, part: Part) -> Formula:
         """Some choice of members in the part's loops meets its condition."""

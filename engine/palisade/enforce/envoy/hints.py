@@ -256,6 +256,9 @@ _DOUBTS = (
 )
 
 
+ONE_OF_SEVERAL = "give the rule a value by a path of constant names, or ask for a member by some"
+
+
 def of_doubt(when: str) -> str:
     """What to know of requests for which a native rule needs the engine."""
     return next((hint for part, hint in _DOUBTS if part in when), "all other requests are decided natively")
@@ -287,6 +290,7 @@ _UNFOLLOWED = (
     ("leaves a negation", "put what is negated into a rule of its own"),
     ("lists a set", 'join or count the set itself: concat(", ", xs), count(xs)'),
     ("counts members", _COLLECTION),
+    ("the first of several", "ask for a member by some, and compare it in the same rule"),
     ("place of a member", _COLLECTION),
     ("collects members", _COLLECTION),
     ("iterates over", _COLLECTION),

@@ -22,7 +22,7 @@ from palisade.enforce.envoy.context import NOTHING, Notes
 from palisade.enforce.envoy.counted import Counted
 from palisade.enforce.envoy.documents import Field, of_body_text, of_parsed_body
 from palisade.enforce.envoy.methods import METHOD, OTHER, USUAL, speaks_of_method, with_method
-from palisade.enforce.envoy.predicate import NO, Predicate, all_of, any_of, negate
+from palisade.enforce.envoy.predicate import NO, YES, Predicate, all_of, any_of, negate
 from palisade.enforce.envoy.refused import where_refused
 from palisade.enforce.envoy.sources import (
     ClaimSource,
@@ -32,6 +32,7 @@ from palisade.enforce.envoy.sources import (
 from palisade.enforce.envoy.times import kind_of, moment_of
 from palisade.enforce.envoy.token_calls import Tokens
 from palisade.enforce.envoy.tokens import Token
+from palisade.rego.partial.chosen import FIRST
 from palisade.rego.partial.formula import (
     Atom,
     Defined,
@@ -272,6 +273,8 @@ class Lowering(Counted):
         )
 
     def _opaque(self, atom: Opaque) -> Bounds:
+        if atom.reason == FIRST:
+            return Bounds(NO, YES)  # of which requests that is so, the condition beside it says
         return self._unknown(atom.reason, atom.location, hints.of_unfollowed(atom.reason))
 
     def _in(self, atom: In) -> Bounds:

@@ -11,14 +11,13 @@ from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 from itertools import islice
 
-from xds.type.matcher.v3.string_pb2 import StringMatcher
-
 from palisade.enforce.envoy import numerals, paths, patterns
 from palisade.enforce.envoy.bounds import ALWAYS, NEVER, Bounds, both, either, exactly, inverse
 from palisade.enforce.envoy.claims import claim_compared, claim_defined, claim_is, claim_kind, claim_matches
 from palisade.enforce.envoy.joined import Joined
 from palisade.enforce.envoy.orders import MIRRORED
 from palisade.enforce.envoy.paths import FURTHEST
+from palisade.enforce.envoy.pieces import Piece, piece_of
 from palisade.enforce.envoy.predicate import Predicate, all_of, any_of, negate, text_check
 from palisade.enforce.envoy.sources import (
     Address,
@@ -28,8 +27,7 @@ from palisade.enforce.envoy.sources import (
     Segment,
     TextSource,
 )
-from palisade.enforce.envoy.strings import text_matcher
-from palisade.rego.partial.formula import Atom, Defined, Formula, In, Test
+from palisade.rego.partial.formula import Atom, Defined, Formula, In
 from palisade.rego.partial.terms import Apply, Element, Known, Symbol
 from palisade.rego.values import unkey
 
@@ -222,49 +220,26 @@ class Measures(Joined):
     # Pieces ---------------------------------------------------------------------------------------------
 
     def _some_piece_matches(self, text: Symbol, mark: str, body: Formula, element: Element) -> Bounds | None:
-        """Some piece of a split text begins with, ends with, holds or is a constant; or does not."""
+        """Some piece of a split text is one that an expression tells; or is none."""
         # What takes space off a piece is there, as each piece is a text.
         trimmed = Defined(Apply("trim_space", (element,)))
-        asked = [each for each in body.args if each.atom != trimmed] if body.kind == "and" else [body]
-        if len(asked) != 1:
-            return None
-        (body,) = asked
+        asked = [each for each in body.args if each.atom != trimmed] if body.kind == "and" else []
+        body = asked[0] if len(asked) == 1 else body
         negated = body.kind == "not"
-        found = _piece((body.args[0] if negated else body).atom, mark, element)
-        if found is None:
+        found = piece_of(body.args[0] if negated else body, element, mark)
+        pattern = None if found is None else found.everywhere if negated else found.in_text
+        if found is None or pattern is None:
             return None
-        piece, spaced = found
-        cut = patterns.quote(mark)
-        pattern = f"(?s){piece}(?:{cut}{piece})*" if negated else f"(?s)(?:.*{cut})?{piece}(?:{cut}.*)?"
         matched: Bounds | None
         match self._source(text):
             case Parameter(name) if _is_of_parameters(body.args[0].atom if negated else body.atom):
                 matched = self._query(paths.first_parameter_matching(name, pattern))
             case _:
-                matched = self._plainly(text, pattern) if spaced else self._matches(text, pattern)
+                matched = self._of_pieces(text, found, pattern)
         return both((self._is_text(text), inverse(matched))) if negated and matched is not None else matched
 
-
-def _piece(atom: Atom | None, mark: str, element: Element) -> tuple[str, bool] | None:
-    """The pieces that a condition takes, and whether it takes space off them before."""
-    if isinstance(atom, In):
-        subject: Symbol = atom.term
-    else:
-        tested = text_matcher(atom.term) if isinstance(atom, Test) else None
-        if tested is None or tested[1] is None:
-            return None
-        subject, matcher = tested
-    spaced = subject == Apply("trim_space", (element,)) and not mark.isspace()
-    if subject != element and not spaced:
-        return None
-    if isinstance(atom, In):
-        texts = [each for each in map(unkey, atom.values) if isinstance(each, str) and mark not in each]
-        kept = [each for each in texts if not spaced or each == each.strip()]
-        piece: str | None = patterns.alternatives(kept) if kept else patterns.NOTHING
-    else:
-        piece = _in_piece(matcher, mark, trimmed=spaced)
-    space = patterns.SPACE if spaced else ""
-    return None if piece is None else (f"{space}{piece}{space}", spaced)
+    def _of_pieces(self, text: Symbol, piece: Piece, pattern: str) -> Bounds | None:
+        return self._matches(text, pattern) if piece.plain else self._plainly(text, pattern)
 
 
 def _is_of_parameters(atom: Atom | None) -> bool:
@@ -273,17 +248,6 @@ def _is_of_parameters(atom: Atom | None) -> bool:
         return False
     texts = [each for each in map(unkey, atom.values) if isinstance(each, str)]
     return all(each and paths.is_plain_parameter(each) for each in texts)
-
-
-def _in_piece(matcher: StringMatcher, mark: str, *, trimmed: bool) -> str | None:
-    kind = str(matcher.WhichOneof("match_pattern"))
-    if kind not in ("prefix", "suffix", "contains"):
-        return None
-    text, any_ = getattr(matcher, kind), f"[^{patterns.quote(mark)}]*"
-    if mark in text or (trimmed and text != text.strip()):
-        return patterns.NOTHING if mark in text else None
-    before, behind = {"prefix": ("", any_), "suffix": (any_, ""), "contains": (any_, any_)}[kind]
-    return f"{before}{patterns.quote(text)}{behind}"
 
 
 def _ways(parts: Sequence[str | Symbol], text: str) -> Iterator[tuple[str, ...]]:

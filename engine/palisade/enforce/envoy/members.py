@@ -15,6 +15,7 @@ from palisade.enforce.envoy.bounds import ALWAYS, NEVER, Bounds, both, either, e
 from palisade.enforce.envoy.claims import claim_has, claim_has_matching, claim_kind
 from palisade.enforce.envoy.context import Notes
 from palisade.enforce.envoy.documents import MEMBERS, Field
+from palisade.enforce.envoy.pieces import is_mark
 from palisade.enforce.envoy.predicate import NO, Check, Predicate, all_of, any_of
 from palisade.enforce.envoy.replaced import Replaced
 from palisade.enforce.envoy.sources import (
@@ -92,9 +93,11 @@ class Members(Replaced, ABC):
             case Identity() if not self._providers:
                 return NEVER
         match atom.source:
-            case Apply("split", (text, Known(str(mark)))) if len(mark) == 1 and mark.isascii():
+            case Apply("split", (text, Known(str(mark)))) if is_mark(mark):
                 found = self._some_piece_matches(text, mark, body, element)
-                return found or self._some_piece(text, mark, body, element) or self._iterates(atom)
+                if found is None and len(mark) == 1:
+                    found = self._some_piece(text, mark, body, element)
+                return found or self._iterates(atom)
         return self._iterates(atom)
 
     def _iterates(self, atom: Exists) -> Bounds:

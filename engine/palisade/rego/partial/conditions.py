@@ -10,13 +10,12 @@ from palisade.rego.partial.formula import (
     TRUE,
     Atom,
     Builder,
-    Exists,
     Formula,
     IsKind,
     Opaque,
     Same,
 )
-from palisade.rego.partial.rewriting import at_keys, substitute, with_terms
+from palisade.rego.partial.rewriting import some_member, substitute, with_terms
 from palisade.rego.partial.terms import (
     Apply,
     ArrayOf,
@@ -208,19 +207,7 @@ class Conditions:
             return self.opaque(source.reason, source.location)
         if isinstance(source, (Known, ArrayOf, ObjectOf, SetOf, Gathered, Overlay)):
             raise Unsupported("iterates over a collection that is known in part")
-        if body.opaque:
-            body = self._afresh(body)
-        if body.kind == "or":
-            return builder.any(self.exists(source, loop, part) for part in body.args)
-        found = at_keys(builder, source, loop, body)
-        if found is not None:
-            return found
-        if body.kind == "and":
-            outside = [part for part in body.args if loop not in part.loops]
-            inside = [part for part in body.args if loop in part.loops]
-            if outside:
-                return builder.all((*outside, self.exists(source, loop, builder.all(inside))))
-        return builder.atom(Exists(source, loop, body))
+        return some_member(builder, source, loop, self._afresh(body) if body.opaque else body)
 
 
 def _as_term(symbol: Symbol) -> Term:

@@ -18,6 +18,7 @@ from palisade.rego import ast, ir
 from palisade.rego.errors import NOWHERE, Location
 from palisade.rego.partial import origins
 from palisade.rego.partial.blocks import MAX_OF_RULE, MAX_STATEMENTS, Blocks, restored
+from palisade.rego.partial.chosen import Settling
 from palisade.rego.partial.flow import RESULT, Liveness, all_stmts
 from palisade.rego.partial.formula import TRUE, Formula
 from palisade.rego.partial.large import bounded
@@ -79,6 +80,7 @@ class Executor(Blocks):
         self._before = before._followed if before is not None else {}
         self._followed: dict[object, Followed] = {}
         self._known_cases: dict[Formula, Case] = before._known_cases if before is not None else {}
+        self._settling: Settling = Settling(self.builder) if before is None else before._settling
         self._runs_before: dict[object, Run] = before._runs if before is not None else {}
         self._runs: dict[object, Run] = {}
         self._envs: dict[object, Env] = {} if before is None else before._envs
@@ -116,7 +118,7 @@ class Executor(Blocks):
         errors: list[Formula] = []
         before: list[list[Reason]] = []
         for state in worlds.states:
-            reached = state.reached(builder)
+            reached = [(self._settling.settled(each), place) for each, place in state.reached(builder)]
             if state.signal == ERROR:
                 here = builder.any(condition for condition, _ in reached)
                 above = builder.any(condition for reasons in before for condition, _ in reasons)

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from functools import partial
+from itertools import combinations
 
 from palisade.rego import ir
 from palisade.rego.errors import NOWHERE
+from palisade.rego.partial.chosen import chosen_of, has_several
 from palisade.rego.partial.construct import grown, in_order, is_grown, pairs_of
-from palisade.rego.partial.flow import Liveness
+from palisade.rego.partial.flow import Liveness, all_stmts, changed, written
 from palisade.rego.partial.formula import FALSE, TRUE
 from palisade.rego.partial.members import is_reordered
-from palisade.rego.partial.statements import Statements, answered
+from palisade.rego.partial.statements import FIRST_PLACE, Statements, answered
 from palisade.rego.partial.terms import Gathered, Part, SetOf, Symbol, loops
 from palisade.rego.partial.worlds import ERROR, NEXT, Env, Result, Step, Unsupported, Worlds, env_key
+
+_MOST_VALUES = 16
+"""So many values, known each, that rounds of a loop may give a rule are compared with one another."""
 
 
 class Loops(Statements):
@@ -95,7 +101,13 @@ class Loops(Statements):
                 rest = more
             else:
                 happening.append(step)
-        if (rest is not env and happening) or len([each for each in happening if each.signal != ERROR]) > 1:
+        ends = [each for each in happening if each.signal != ERROR]
+        if rest is not env and ends:
+            raise Unsupported("iterates over an unknown collection with results that differ")
+        target = self._given_by(stmt, env, ends)
+        if target is not None and self._may_differ(part, ends, target):
+            return self._one_of(part, env, happening, target)
+        if len(ends) > 1:
             raise Unsupported("iterates over an unknown collection with results that differ")
         numbers = {loop for _, loop in part.over}
         both, negate = self.builder.both, self.builder.negate
@@ -123,3 +135,60 @@ class Loops(Statements):
         if fails is not FALSE:
             done.append(Step(fails, env, ERROR))
         return Result(done, rest, TRUE)
+
+    @staticmethod
+    def _given_by(stmt: ir.ScanStmt, env: Env, ends: Sequence[Step]) -> int | None:
+        """The local, without a value before, that each of the ends gives one, and does nothing else; None
+        where there is none, or a later round would put another in its place."""
+        given = {local for end in ends for local in end.env if local not in env and local > FIRST_PLACE}
+        if len(given) != 1 or any(end.signal != NEXT for end in ends):
+            return None
+        (target,) = given
+        for end in ends:
+            left = {local: value for local, value in end.env.items() if local != target}
+            if _without_places(left) != _without_places(env):
+                return None
+        setting = (each for each in all_stmts(stmt.block) if target in (written(each), changed(each)))
+        return target if all(type(each) is ir.AssignVarOnceStmt for each in setting) else None
+
+    @staticmethod
+    def _may_differ(part: Part, ends: Sequence[Step], target: int) -> bool:
+        own = {loop for _, loop in part.over}
+        return len(ends) > 1 or any(own & loops(end.env[target]) for end in ends)
+
+    def _one_of(self, part: Part, env: Env, happening: Sequence[Step], target: int) -> Result:
+        """The rounds of a loop that give a local a value: the same all of them, or the evaluation ends in an
+        error."""
+        builder = self.builder
+        ends = [each for each in happening if each.signal != ERROR]
+        fails = [self.some(part, each.condition) for each in happening if each.signal == ERROR]
+        own = {loop for _, loop in part.over}
+        if not any(own & loops(end.env[target]) for end in ends):
+            if len(ends) > _MOST_VALUES:
+                raise Unsupported("iterates over an unknown collection with results that differ")
+            values = [(self.some(part, each.condition), each.env[target]) for each in ends]
+            for (one, first), (other, second) in combinations(values, 2):
+                differ = builder.negate(self.equal(first, second))
+                fails.append(builder.all((one, other, differ)))
+        else:
+            gathered = [
+                Part(builder.both(part.condition, end.condition), part.over, end.env[target]) for end in ends
+            ]
+            chosen = chosen_of(gathered)
+            if chosen is None:
+                raise Unsupported("collects members of an unknown collection")
+            happens = builder.any(self.some(part, end.condition) for end in ends)
+            values = [(happens, chosen)]
+            fails.append(builder.both(happens, has_several(builder, chosen)))
+        failing = builder.any(fails)
+        done: list[Step] = []
+        above = [failing]
+        for there, value in values:
+            taken = builder.both(there, builder.negate(builder.any(above)))
+            done.append(Step(taken, {**env, target: value}))
+            above.append(there)
+        return Result([*done, Step(failing, env, ERROR)], env, TRUE)
+
+
+def _without_places(env: Env) -> dict[int, Symbol]:
+    return {local: value for local, value in env.items() if local > FIRST_PLACE}

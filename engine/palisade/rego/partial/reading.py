@@ -12,6 +12,8 @@ from typing import Any
 
 from palisade.rego.builtins import BUILTINS
 from palisade.rego.errors import BuiltinError
+from palisade.rego.partial.chosen import CHOSEN, SEVERAL
+from palisade.rego.partial.chosen import value_of as of_members
 from palisade.rego.partial.construct import lookup
 from palisade.rego.partial.formula import (
     Atom,
@@ -177,6 +179,8 @@ class Reading:
             return lookup(args[0], args[1])
         if name == OBJECT:
             return value_of(args[0])
+        if name in (CHOSEN, SEVERAL):
+            return of_members(name, args[0])
         if not BUILTINS[name].pure:
             raise Unsure
         try:

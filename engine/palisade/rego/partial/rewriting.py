@@ -157,6 +157,24 @@ def at_keys(builder: Builder, source: Place, loop: int, body: Formula) -> Formul
     return None
 
 
+def some_member(builder: Builder, source: Place, loop: int, body: Formula) -> Formula:
+    """Some member of the collection makes the body hold; parts that do not name it stay outside. What is
+    opaque in the body must be so for this loop alone."""
+    if body is FALSE:
+        return FALSE
+    if body.kind == "or":
+        return builder.any(some_member(builder, source, loop, part) for part in body.args)
+    found = at_keys(builder, source, loop, body)
+    if found is not None:
+        return found
+    if body.kind == "and":
+        outside = [part for part in body.args if loop not in part.loops]
+        inside = [part for part in body.args if loop in part.loops]
+        if outside:
+            return builder.all((*outside, some_member(builder, source, loop, builder.all(inside))))
+    return builder.atom(Exists(source, loop, body))
+
+
 def symbols(formula: Formula) -> Iterator[Symbol]:
     """What the atoms of the formula speak of, those in the bodies of loops too."""
     for node in nodes(formula):

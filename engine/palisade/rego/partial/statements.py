@@ -31,13 +31,13 @@ from palisade.rego.values import UNDEFINED, Set, Value, number
 _MOST_DOTTED = 10_000
 """So many look-ups of names in environments are remembered."""
 
-_FIRST_PLACE = -1_000
+FIRST_PLACE = -1_000
 """Below all locals: where an environment keeps what was found out of the request on the way to it."""
 
 
 def answered(env: Env) -> dict[int, Symbol]:
     """What was found out of the request on the way to an environment: it holds in blocks within, too."""
-    return {place: value for place, value in env.items() if place <= _FIRST_PLACE}
+    return {place: value for place, value in env.items() if place <= FIRST_PLACE}
 
 
 class Statements(Collecting):
@@ -161,7 +161,7 @@ class Statements(Collecting):
         The next who asks in the same state gets it from there. Otherwise the state would be split by all of
         them again, and for a table of thousands of users each be tried with each.
         """
-        return self._places.setdefault(question, (_FIRST_PLACE - len(self._places), of))[0]
+        return self._places.setdefault(question, (FIRST_PLACE - len(self._places), of))[0]
 
     def _cases(self, env: Env, target: int, cases: symbolic.Cases) -> list[Step]:
         return [

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from palisade.rego.errors import NOWHERE
 from palisade.rego.partial import arrays
 from palisade.rego.partial import builtins as symbolic
+from palisade.rego.partial.chosen import FIRST, chosen_of, has_several
 from palisade.rego.partial.construct import lookup
 from palisade.rego.partial.formula import TRUE, Defined
 from palisade.rego.partial.members import Members
@@ -80,11 +82,20 @@ class Walks(Members):
             return [(self.equal(Known(index), part), value) for index, value in enumerate(source.items)]
         if isinstance(source, Gathered):
             if source.kind != "set":
-                raise Unsupported("counts members of an array that depends on the request")
+                return self._first(source, part)
             return [(self.has(source, part), part)]
         if isinstance(source, SetOf):
             return [(self.builder.any(self.equal(item, part) for item in source.items), part)]
         raise Unsupported("walks into a value that cannot be followed")
+
+    def _first(self, array: Gathered, at: Symbol) -> symbolic.Cases:
+        """The first member of an array, which is known where all that it has are the same."""
+        chosen = chosen_of(array.parts) if at == Known(0) else None
+        if chosen is None:
+            raise Unsupported("counts members of an array that depends on the request")
+        both, there, several = self.builder.both, self.nonempty(array), has_several(self.builder, chosen)
+        other = self.unknown(FIRST, NOWHERE)
+        return [(both(there, self.builder.negate(several)), chosen), (both(there, several), other)]
 
     def _walk(self, term: Input | Element) -> symbolic.Cases:
         if isinstance(term, Input) and term.path in self._given:

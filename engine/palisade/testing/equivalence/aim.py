@@ -12,9 +12,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias, TypeVar
 
 from palisade.enforce.envoy.patterns import pieces
+from palisade.rego.partial.chosen import SEVERAL
 from palisade.rego.partial.formula import Builder, Defined, Exists, Formula, In, IsKind, Same, Test
 from palisade.rego.partial.rewriting import put_in
-from palisade.rego.partial.terms import Apply, Element, Input, Known, Symbol, member_of
+from palisade.rego.partial.terms import Apply, Element, Gathered, Input, Known, Part, Symbol, member_of
 from palisade.rego.values import Value, to_json, unkey
 from palisade.testing.equivalence.vocabulary import place_of
 from palisade.testing.equivalence.walks import Place
@@ -78,6 +79,8 @@ class Aim:
                 self._same(left, right, holds=holds)
             case Test(term):
                 self._test(term, holds=holds)
+            case Exists(Apply("split", (whole, Known(str(mark)))), _, body) if self._choose((True, False)):
+                self._piece(whole, mark, body, holds=holds)
             case Exists(source, loop, body):
                 # Seldom, as these are members of arrays only.
                 one = self._choose((False, False, False, True))
@@ -92,6 +95,35 @@ class Aim:
                     self.at(body, holds=False, depth=depth + 1)
                 else:
                     self._assign(source, self._choose(([], ABSENT, {}, "")))
+
+    def _piece(self, whole: Symbol, mark: str, body: Formula, *, holds: bool) -> None:
+        """A text with a piece of which the body holds, or nearly, beside others, as cookies have."""
+        begin, rest, known = "", self._word(), False
+        for part in body.args if body.kind == "and" else (body,):
+            match part.atom:
+                case Test(Apply("startswith", (_, Known(str(text))))):
+                    begin = text
+                case In(Apply(".", (Apply("split", (_, Known(str(sign)))), Known(0))), values):
+                    begin = f"{unkey(self._choose(sorted(values, key=repr)))}{sign}"
+                case In(_, values):
+                    rest, known = str(unkey(self._choose(sorted(values, key=repr)))), True
+        piece = begin + rest if holds else str(self._other(begin + rest))
+        other = begin + self._word()
+        pieces = self._choose(
+            ([piece], ["x", piece], [piece, "x=y"], [piece, piece], [piece, other], [f" {piece} ", "x"])
+        )
+        self._assign(whole, mark.join(pieces), weak=not known)
+
+    def _several(self, part: Part) -> None:
+        """Members that meet the condition, at two places."""
+        for source, loop in part.over:
+            if isinstance(source, Apply) and source.name == "split" and isinstance(source.args[1], Known):
+                self._piece(source.args[0], str(source.args[1].value), part.condition, holds=True)
+            elif isinstance(source, Input):
+                for at in self._choose(((0, 1), (0, 2), (1,), (3, 9))):
+                    member = put_in(Builder(), part.condition, loop, member_of(source, at), Known(at))
+                    if member is not None:
+                        self.at(member, holds=True)
 
     def _one_member(self, source: Symbol, loop: int, body: Formula) -> Formula | None:
         """What is to hold of one member: conditions that calculate with its place aim at its neighbours."""
@@ -142,6 +174,10 @@ class Aim:
 
     def _test(self, term: Apply, *, holds: bool) -> None:
         match term:
+            case Apply(name, (Gathered(parts=parts),)) if name == SEVERAL:
+                if holds:
+                    self._several(self._choose(parts))
+                return
             case Apply("startswith", (subject, Known(str(text)))):
                 value = text + self._choose(("", "/x", "x", self._word()))
             case Apply("endswith", (subject, Known(str(text)))):
