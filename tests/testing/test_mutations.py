@@ -86,6 +86,23 @@ MUTATIONS = (
         "allow if tokyo - time.clock(time.now_ns())[0] in {9, -15}",
     ),
     Mutation(
+        "a part of a header's name for its beginning",
+        faults.reader("return sub(s, 1, #text) == text end", "return find(s, text, 1, true) ~= nil end"),
+        'allow if { some name, _ in http.headers; startswith(name, "x-internal-") }',
+    ),
+    Mutation(
+        "one value of a header that is there twice",
+        faults.reader('values[name] .. "," .. content', "content"),
+        'allow if { some _, value in http.headers; value == "a,b" }',
+    ),
+    Mutation(
+        "tests of a header joined by or",
+        faults.reader(
+            "if one ~= test.asked then\n      return false", "if one == test.asked then\n      return true"
+        ),
+        'allow if { some name, value in http.headers; startswith(name, "x-"); value in {"a", "b"} }',
+    ),
+    Mutation(
         "part of an escape for a character",
         faults.part_of_an_escape,
         'allow if contains(input.parsed_path[0], "3")',

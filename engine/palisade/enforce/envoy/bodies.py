@@ -29,7 +29,8 @@ from xds.type.matcher.v3.string_pb2 import StringMatcher
 
 from palisade.decide.body import PARSED_TYPES
 from palisade.enforce.envoy import cel, patterns
-from palisade.enforce.envoy.documents import PARSED_BODY, Document, Field, documents_in
+from palisade.enforce.envoy.documents import ALL_HEADERS, PARSED_BODY, Document, Field, documents_in
+from palisade.enforce.envoy.headers import HIDDEN
 from palisade.enforce.envoy.predicate import (
     YES,
     Check,
@@ -206,6 +207,9 @@ def _wanted(fields: Iterable[Field]) -> str:
         if isinstance(root, Document) and root.place is not None:
             header, prefix = _text(root.place.header), _text(root.place.prefix)
             start = f"coding = {_text(root.coding)}, header = {header}, prefix = {prefix}"
+            if root == ALL_HEADERS:
+                hidden = ", ".join(f"[{_text(each)}] = true" for each in HIDDEN)
+                start += f", hidden = {{{hidden}}}"
             texts.append(f"{{{start}, tree = {_table(tree)}}}")
         elif isinstance(root, Document):
             parts.append(f"{root.coding} = {_table(tree)}")

@@ -17,6 +17,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 
 from palisade.decide.verified import name_of
+from palisade.enforce.envoy import headers
 from palisade.enforce.envoy.answers import Answer, gate
 from palisade.enforce.envoy.bodies import (
     MAX_FIELDS,
@@ -290,7 +291,8 @@ def _work(
     found = decide(outcome, names, decision, bearers=bearers, body=body)
     told = None
     fields = None
-    if body or not _DECODERS.isdisjoint(plan.builtins) or makes_objects(outcome.error):
+    decoding = body or not _DECODERS.isdisjoint(plan.builtins) or makes_objects(outcome.error)
+    if decoding or found.says(headers.LOOP):
         fields = fields_of(outcome, found.calls, MAX_FIELDS, before.fields if before is not None else None)
     if fields is not None and found.residual and 0 < len(fields.all) <= MAX_FIELDS:
         last = before.told if before is not None else None

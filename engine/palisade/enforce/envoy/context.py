@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from functools import lru_cache
 
+from envoy.type.matcher.v3.value_pb2 import ValueMatcher
+
 from palisade.enforce.envoy import hints, patterns
-from palisade.enforce.envoy.bounds import Bounds, Reason, exactly
+from palisade.enforce.envoy.bounds import Bounds, Reason, either, exactly
 from palisade.enforce.envoy.claims import claim_defined
 from palisade.enforce.envoy.documents import UNREAD_BODY, Document, Field, field_of
 from palisade.enforce.envoy.paths import CLEAN_NAMES, CLEAN_QUERY
@@ -185,6 +187,12 @@ class Context:
             return None
         self._reasons.add(_unread(path[0]))
         return FieldSource(path)  # type: ignore[arg-type]  # strings and integers, and the document
+
+    def _read(self, document: Document, keys: Iterable[str]) -> Bounds:
+        """One of the keys of a document that was read is true there."""
+        self._reasons.add(_unread(document))
+        holds = ValueMatcher(bool_match=True)
+        return either(exactly(FieldSource((document, key)).check(holds)) for key in keys)  # type: ignore[arg-type]  # as above
 
     def _of_token(self, term: Apply) -> Source | None:
         """What a term takes of a token that Envoy verifies."""

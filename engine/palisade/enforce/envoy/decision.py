@@ -67,6 +67,11 @@ class Decision:
         """Whether any request goes to the engine."""
         return any(e.verdict is Verdict.RESIDUAL for e in (*self.entries, self.default))
 
+    def says(self, reason: str) -> bool:
+        """Whether a condition is the engine's for that reason."""
+        said = (*self.doubts, *(each for rule in self.coverage for each in rule.reasons))
+        return any(each.text.endswith(reason) for each in said)
+
 
 @dataclass(frozen=True, slots=True)
 class Lowered:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from palisade.enforce.envoy import headers
 from palisade.enforce.envoy.beside import allowed_by
 from palisade.enforce.envoy.entries import entries_of
 from palisade.enforce.envoy.token_calls import Tokens
@@ -49,11 +50,16 @@ class Document:
         """Of which requests the sidecar does not read it, in words."""
         if self.place is None:
             return UNREAD_BODY
+        if self == ALL_HEADERS:
+            return "a header has letters beyond ASCII"
         if self.paired:
             return f"the header {self.place.header} has letters beyond ASCII, or two values for one name"
         what = "token" if self.coding == "token" else "JSON"
         return f"the header {self.place.header} holds no plain {what}"
 
+
+ALL_HEADERS = Document("headers", Place("", ""))
+"""What is asked of the names and values of all headers: the reader finds it out for each code (`headers`)."""
 
 UNREAD_BODY = "the body is no plain JSON of at most 199,999 bytes or form of at most 29,999"
 
@@ -152,9 +158,11 @@ def _fields_of(condition: Formula) -> tuple[frozenset[Field], frozenset[Field]]:
 
 
 def _allowed_in(condition: Formula) -> Iterator[Field]:
-    """The fields beside which an object is asked to have others."""
+    """The fields beside which an object is asked to have others, and what is asked of all headers."""
     for node in nodes(condition):
         if isinstance(node.atom, Exists):
+            if node.atom.source == headers.ALL:
+                yield from ((ALL_HEADERS, code) for code in headers.codes_of(node.atom) or ())
             whole, allowed = field_of(node.atom.source), allowed_by(node.atom)
             if whole is not None and allowed is not None:
                 yield from ((*whole, name) for name in allowed[0])

@@ -238,6 +238,7 @@ _DOUBTS = (
         "numbers without a sign, a point or an exponent, and plain versions, are decided natively",
     ),
     ("two values for one name", "cookies in ASCII, each of which is there once, are read natively"),
+    ("a header has letters beyond ASCII", "requests whose headers are in ASCII are decided natively"),
     ("holds no plain", "tokens and JSON as programs write them, in ASCII, are decided natively"),
     (
         "plain JSON",

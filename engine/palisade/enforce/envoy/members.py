@@ -9,12 +9,12 @@ from dataclasses import replace
 
 from xds.type.matcher.v3.string_pb2 import StringMatcher
 
-from palisade.enforce.envoy import cel, hints, paths, patterns
+from palisade.enforce.envoy import cel, headers, hints, paths, patterns
 from palisade.enforce.envoy.beside import allowed_by, has_beside
 from palisade.enforce.envoy.bounds import ALWAYS, NEVER, Bounds, both, either, exactly
 from palisade.enforce.envoy.claims import claim_has, claim_has_matching, claim_kind
 from palisade.enforce.envoy.context import Notes
-from palisade.enforce.envoy.documents import MEMBERS, Field
+from palisade.enforce.envoy.documents import ALL_HEADERS, MEMBERS, Field
 from palisade.enforce.envoy.pieces import is_mark
 from palisade.enforce.envoy.predicate import NO, Check, Predicate, all_of, any_of
 from palisade.enforce.envoy.replaced import Replaced
@@ -71,6 +71,8 @@ class Members(Replaced, ABC):
 
     def _exists(self, atom: Exists) -> Bounds:
         body, element = atom.body, Element(atom.source, atom.loop)
+        if atom.source == headers.ALL:
+            return self._some_header(atom)
         match self._source(atom.source):
             case ClaimSource() as claim:
                 return self._claim_has(claim, atom, element)
@@ -99,6 +101,13 @@ class Members(Replaced, ABC):
                     found = self._some_piece(text, mark, body, element)
                 return found or self._iterates(atom)
         return self._iterates(atom)
+
+    def _some_header(self, atom: Exists) -> Bounds:
+        """Some header is so: its name or its value, or both."""
+        codes = headers.codes_of(atom)
+        if codes is None or not all((ALL_HEADERS, code) in self._fields for code in codes):
+            return self._iterates(atom)
+        return self._read(ALL_HEADERS, codes)
 
     def _iterates(self, atom: Exists) -> Bounds:
         why, hint = f"iterates over {atom.source}", hints.of_loop(atom.source)

@@ -26,6 +26,8 @@ from palisade_sidecar import peer
 JWT_AUTHN = "envoy.filters.http.jwt_authn"
 BODY_METADATA, FIELDS = "palisade.body", "fields"
 """Where the reader of bodies leaves the fields that a policy reads."""
+PARTIAL_BODY = "x-envoy-auth-partial-body"
+"""A header that Envoy adds to what it asks the engine, where a body goes along: none of the request's."""
 PATH_STATE = "palisade.path"
 """The filter state that holds the path without its query."""
 

@@ -15,6 +15,7 @@ from palisade.enforce.envoy import cel
 from palisade.enforce.envoy.paths import FURTHEST, is_plain_parameter
 from palisade.enforce.envoy.sources import (
     JWT_AUTHN,
+    PARTIAL_BODY,
     PEER,
     PRINCIPAL,
     PROTOCOL,
@@ -97,6 +98,8 @@ def _http(parts: tuple[object, ...]) -> Source | None:
             return Missing()  # it is `:authority` there; Envoy's matchers know that by both names
         case ("headers", str(name)) if name in (ASK_HEADER, CHUNKS_HEADER):
             return Missing()  # no policy sees it
+        case ("headers", str(name)) if name == PARTIAL_BODY:
+            return None  # whether it is there depends on whether the body is asked about
         case ("headers", str(name)) if _HEADER_NAME.fullmatch(name):
             return _header(name)
         case ("headers", _):

@@ -5,14 +5,15 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from envoy.extensions.filters.http.lua.v3.lua_pb2 import Lua
 
 from palisade.decide.urls import parse_query
-from palisade.enforce.envoy.documents import PARSED_BODY, Document
+from palisade.enforce.envoy.documents import ALL_HEADERS, PARSED_BODY, Document
 from palisade.enforce.envoy.entries import GUARDED, NAME_TRIMMED, NAMED, REST, TRIMMED, TWO, mark_of
+from palisade.enforce.envoy.headers import HIDDEN, passes
 from palisade.enforce.envoy.sources import field_name
 from palisade.enforce.envoy.token_places import Place
 from palisade.explain.sidecar.request import UnreadError
@@ -20,6 +21,7 @@ from palisade.explain.sidecar.request import UnreadError
 _DEPTH, _DIGITS, _LONGEST, _EXPONENT, _LARGEST = 64, 15, 300, 4, 16384
 _MEMBERS, _PAIRS, _TAKEN = 256, 1000, 29_999
 _TEXTS = re.compile(r'\{coding = "([a-z0-9]+)", header = "([^"]*)", prefix = "([^"]*)"')
+_CODES = re.compile(r'\["(h(?:_[nv][lx][epsc][yn][0-9a-fz]*)*)"\] = \{name = "([0-9a-f]+)"')
 _PLAIN = re.compile(r"[A-Za-z0-9_.+/=-]+")
 _TOKEN = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]*)")
 _ALPHABETS = {
@@ -51,7 +53,9 @@ def laid_down(reader: Lua, headers: Mapping[str, str], body: str | None) -> Mapp
     try:
         for coding, header, prefix in _TEXTS.findall(wanted):
             document = Document(coding, Place(_plain(header), _plain(prefix)))
-            if document.paired:
+            if document == ALL_HEADERS:
+                laid |= _of_headers(headers, _CODES.findall(wanted))
+            elif document.paired:
                 laid |= _of_entries(document, headers.get(_plain(header)), names)
             elif document.place is not None and document.place.header in headers:
                 laid |= _of_text(document, headers[document.place.header], names)
@@ -69,6 +73,18 @@ def laid_down(reader: Lua, headers: Mapping[str, str], body: str | None) -> Mapp
     except (ValueError, RecursionError, _LeftError):
         return None
     return laid | {"of": mark[1], "ktruncated": "boolean", "vtruncated": False}
+
+
+def _of_headers(headers: Mapping[str, str], codes: Iterable[tuple[str, str]]) -> dict[str, Any]:
+    """What is laid down of all headers: for each code whether one passes it. Raises _LeftError."""
+    shown = {name: value for name, value in headers.items() if name not in HIDDEN}
+    if not all(each.isascii() for pair in headers.items() for each in pair):
+        raise _LeftError
+    found: dict[str, Any] = {}
+    for code, name in codes:
+        passed = any(passes(code, each, value.strip(" \t")) for each, value in shown.items())
+        found |= {f"k{name}": "boolean", f"v{name}": passed}
+    return found
 
 
 def _plain(written: str) -> str:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import ipaddress
 import random
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from palisade.enforce.envoy import headers
 from palisade.enforce.envoy.documents import PARSED_BODY, Document, field_of
 from palisade.enforce.envoy.walks import METADATA
 from palisade.rego import ir
@@ -40,6 +42,7 @@ MOST_WORDS = 60
 MOST_FORMULAS = 400
 
 _HTTP = ("attributes", "request", "http")
+_HEADER = re.compile("[0-9a-z_-]+")
 _BODIES = frozenset(
     (("parsed_body",), ("truncated_body",), *((*_HTTP, name) for name in ("body", "rawBody", "size")))
 )
@@ -225,10 +228,13 @@ def _compared(formula: Formula, patterns: dict[str, None]) -> Iterator[tuple[Pla
                 yield from (((*whole, each), []) for each in keys if whole)
             case In(term, values):
                 yield from _at(term, [unkey(each) for each in values])
+                if isinstance(term, Element) and term.source == headers.ALL:
+                    yield (*_HTTP, "headers", "x-any"), [unkey(each) for each in values]
             case Test(term):
                 if term.name in ("regex.match", "re_match") and isinstance(term.args[0], Known):
                     patterns[str(term.args[0].value)] = None
                 yield from _at(term, list(_known(term)))
+                yield from _of_headers(term)
             case Same(left, right):
                 yield from _at(left, [])
                 yield from _at(right, [])
@@ -236,6 +242,18 @@ def _compared(formula: Formula, patterns: dict[str, None]) -> Iterator[tuple[Pla
                 yield from _at(term, [])
             case Exists(source):
                 yield from _at(source, [])
+
+
+def _of_headers(test: Apply) -> Iterator[tuple[Place, list[Value]]]:
+    """Headers by whose names, or values, a test of all headers may hold."""
+    for part in subterms(test):
+        if isinstance(part, Element) and part.source == headers.ALL:
+            for text in _known(test):
+                if isinstance(text, str) and part.of_keys:
+                    names = filter(_HEADER.fullmatch, (text.lower(), f"{text.lower()}x", f"x{text.lower()}"))
+                    yield from (((*_HTTP, "headers", name), []) for name in names)
+                elif isinstance(text, str):
+                    yield (*_HTTP, "headers", "x-any"), [text, f"a{text}", f"{text}a"]
 
 
 def _at(symbol: Symbol, values: list[Value]) -> Iterator[tuple[Place, list[Value]]]:
