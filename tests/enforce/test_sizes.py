@@ -21,7 +21,6 @@ from palisade.enforce.envoy.predicate import (
     any_of,
     negate,
     one_of,
-    size,
 )
 from palisade.enforce.envoy.sizes import MOST, bounded, weakened
 
@@ -59,7 +58,7 @@ def _holds(predicate: Predicate, of: dict[str, str]) -> bool:
 @given(_PREDICATES, st.integers(1, 12))
 def test_a_weakened_predicate_is_small_and_holds_wherever_the_other_does(predicate, most):
     found = weakened(predicate, most)
-    assert size(found) <= most
+    assert found.size <= most
     for values in product("12", repeat=len(NAMES)):
         request = dict(zip(NAMES, values, strict=True))
         assert _holds(found, request) or not _holds(predicate, request)
@@ -83,14 +82,14 @@ def test_what_is_huge_where_each_part_is_written_out_is_for_the_engine():
     assert tower in {tower}
     assert process_time() - began < 10
     assert found.surely == NO
-    assert size(found.possibly) <= MOST
+    assert found.possibly.size <= MOST
     assert _is("z") in found.possibly.parts
 
 
 def test_what_is_large_of_itself_stays_as_it_is():
     """As the condition under which none of thousands of rules holds: nothing in it is there twice."""
     many = negate(any_of(all_of((_is(f"a{at}"), _is(f"b{at}"))) for at in range(MOST)))
-    assert size(many) > MOST
+    assert many.size > MOST
     assert bounded(exactly(many)) == exactly(many)
     unsure = Bounds(NO, many)
     assert bounded(unsure) is unsure
@@ -100,5 +99,5 @@ def test_what_thousands_share_is_no_reason_to_leave_them_to_the_engine():
     """As a table of users with roles, each of which may do the same."""
     granted = any_of(all_of((_is(f"m{at}"), _is(f"p{at}"))) for at in range(8))
     table = any_of(all_of((_is(f"u{at}"), granted)) for at in range(MOST // 4))
-    assert size(table) > MOST
+    assert table.size > MOST
     assert bounded(exactly(table)) == exactly(table)

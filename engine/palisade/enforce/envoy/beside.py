@@ -21,6 +21,8 @@ MOST_ALLOWED = 32
 def allowed_by(atom: Exists) -> tuple[frozenset[str], bool] | None:
     """The keys beside which some member of the object makes the body hold; none where any member does. And
     whether the body asks for more than that. None where it does not name them."""
+    if atom.body.atom is not None:
+        return None  # as of most loops
     name = Element(atom.source, atom.loop, of_keys=True)
     parts = [part for part in _parts(atom.body) if part is not TRUE]
     named = [part.args[0].atom for part in parts if part.kind == "not" and _names(part.args[0], name)]

@@ -215,7 +215,7 @@ class Lowering(Counted):
         """The atom; one that no expression of Envoy's is, for each method where it is about that too."""
         outer = self._take_notes()
         bounds = self._plain_atom(atom)
-        if any(each.always for each in self._reasons) and speaks_of_method(atom):
+        if self._reasons and any(each.always for each in self._reasons) and speaks_of_method(atom):
             first = self._take_notes()
             by_method = self._by_method(atom)
             if by_method is None or any(each.always for each in self._reasons):

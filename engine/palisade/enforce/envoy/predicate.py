@@ -98,6 +98,7 @@ class Text:
 @record()
 class Constant:
     value: bool
+    size = 1
 
 
 @record()
@@ -106,6 +107,7 @@ class OneOf:
 
     text: Text
     values: frozenset[str]
+    size = 1
 
 
 @record()
@@ -114,6 +116,7 @@ class Prefixed:
 
     text: Text
     values: frozenset[str]
+    size = 1
 
 
 @record()
@@ -122,6 +125,7 @@ class Within:
 
     text: Text
     ranges: frozenset[str]
+    size = 1
 
 
 @record()
@@ -130,10 +134,12 @@ class Check:
 
     single: bytes
     reads: Text | None = field(default=None, compare=False)
+    size = 1
 
 
 # Predicates of predicates share parts. What is asked of the whole is kept with it: found out anew, it would
-# take as long as if each part were written out wherever it stands.
+# take as long as if each part were written out wherever it stands. `size` says how many matchers it has where
+# each is written as often as it stands in it: as Envoy gets it.
 
 
 @record()
@@ -143,7 +149,7 @@ class All:
     digest: int = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "size", 1 + sum(map(size, self.parts)))
+        object.__setattr__(self, "size", 1 + sum([part.size for part in self.parts]))
         object.__setattr__(self, "digest", hash((All, self.parts)))
 
     def __hash__(self) -> int:
@@ -157,7 +163,7 @@ class AnyOf:
     digest: int = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "size", 1 + sum(map(size, self.parts)))
+        object.__setattr__(self, "size", 1 + sum([part.size for part in self.parts]))
         object.__setattr__(self, "digest", hash((AnyOf, self.parts)))
 
     def __hash__(self) -> int:
@@ -171,7 +177,7 @@ class Not:
     digest: int = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "size", 1 + size(self.part))
+        object.__setattr__(self, "size", 1 + self.part.size)
         object.__setattr__(self, "digest", hash((Not, self.part)))
 
     def __hash__(self) -> int:
@@ -182,11 +188,6 @@ Predicate: TypeAlias = Constant | OneOf | Prefixed | Within | Check | All | AnyO
 
 YES = Constant(True)
 NO = Constant(False)
-
-
-def size(predicate: Predicate) -> int:
-    """How many matchers it has where each is written as often as it stands in it: as Envoy gets it."""
-    return predicate.size if isinstance(predicate, (All, AnyOf, Not)) else 1
 
 
 def all_of(parts: Iterable[Predicate]) -> Predicate:

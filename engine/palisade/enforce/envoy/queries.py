@@ -33,8 +33,7 @@ class Queries(Keyed):
     """Lowers conditions on the parameters of a query."""
 
     def _equals(self, source: Source | None, values: list[object]) -> Bounds | None:
-        objects = [value for value in values if isinstance(value, dict)]
-        if isinstance(source, Parameters) and objects == [{}]:
+        if isinstance(source, Parameters) and [each for each in values if isinstance(each, dict)] == [{}]:
             return inverse(self._names(_some(ALL_PAIRS)))
         return super()._equals(source, values)
 

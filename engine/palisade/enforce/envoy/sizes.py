@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from palisade.enforce.envoy.bounds import Bounds
-from palisade.enforce.envoy.predicate import NO, YES, All, AnyOf, Not, Predicate, all_of, any_of, size
+from palisade.enforce.envoy.predicate import NO, YES, All, AnyOf, Not, Predicate, all_of, any_of
 
 MOST = 20_000
 """So many matchers a rule may have in any case: some 4 MB of configuration."""
@@ -30,7 +30,7 @@ def bounded(bounds: Bounds) -> Bounds:
 
 
 def _size(bounds: Bounds) -> int:
-    return size(bounds.surely) + (0 if bounds.exact else size(bounds.possibly))
+    return bounds.surely.size + (0 if bounds.exact else bounds.possibly.size)
 
 
 def _different(bounds: Bounds) -> int:
@@ -50,7 +50,7 @@ def _different(bounds: Bounds) -> int:
 
 def weakened(predicate: Predicate, most: int) -> Predicate:
     """A predicate of at most so many matchers that holds wherever this one does."""
-    if size(predicate) <= most:
+    if predicate.size <= most:
         return predicate
     if most < 1:
         return YES
@@ -65,9 +65,9 @@ def weakened(predicate: Predicate, most: int) -> Predicate:
 def _within(parts: Sequence[Predicate], most: int) -> list[Predicate]:
     """Of the parts what there is room for, the smallest first, in their order."""
     left, kept = most, dict[int, Predicate]()
-    for at in sorted(range(len(parts)), key=lambda at: size(parts[at])):
+    for at in sorted(range(len(parts)), key=lambda at: parts[at].size):
         part = weakened(parts[at], left)
         if part != YES:
             kept[at] = part
-            left -= size(part)
+            left -= part.size
     return [kept[at] for at in sorted(kept)]

@@ -8,7 +8,6 @@ goes on behind a map whose entry did not lead to an action, which makes this exa
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum
 from itertools import groupby
@@ -179,21 +178,18 @@ class _Building:
             len(t.values) <= self._linear for t in _comparisons(entries[0].predicate)
         ):
             return None
-        rules: Counter[tuple[Text, bool]] = Counter()
-        total: Counter[tuple[Text, bool]] = Counter()
-        distinct: dict[tuple[Text, bool], set[str]] = {}
+        asked: dict[tuple[Text, bool], list[frozenset[str]]] = {}
         for entry in entries:
             for test in _comparisons(entry.predicate):
-                what = test.text, isinstance(test, Prefixed)
-                rules[what] += 1
-                total[what] += len(test.values)
-                distinct.setdefault(what, set()).update(test.values)
-        worth = [what for what, count in total.items() if count > self._linear]
-        return min(
-            worth,
-            key=lambda what: (-rules[what], total[what] / rules[what], len(distinct[what]), what[0].name),
-            default=None,
-        )
+                asked.setdefault((test.text, isinstance(test, Prefixed)), []).append(test.values)
+
+        def telling(what: tuple[Text, bool]) -> tuple[int, float, int, str]:
+            values = asked[what]
+            distinct = frozenset[str]().union(*values)
+            return -len(values), sum(map(len, values)) / len(values), len(distinct), what[0].name
+
+        worth = [what for what, values in asked.items() if sum(map(len, values)) > self._linear]
+        return min(worth, key=telling, default=None)
 
     def _are_memberships(self, entries: Sequence[Entry]) -> bool:
         """Few rules that ask whether a text is in a large set: one expression each, as every entry of a map

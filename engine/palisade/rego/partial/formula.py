@@ -239,6 +239,8 @@ class Builder:
 
     def any(self, parts: Iterable[Formula]) -> Formula:
         """The disjunction."""
+        if type(parts) is tuple and len(parts) == 1:
+            return parts[0]
         flat = self._flatten("or", parts, neutral=FALSE, absorbing=TRUE)
         if flat is None:
             return TRUE
@@ -260,12 +262,15 @@ class Builder:
 
     def _collect(self, kind: str, flat: list[Formula], *, neutral: Formula, absorbing: Formula) -> Formula:
         present: set[Formula] = set()
+        plain = True
         for part in flat:
-            if part.kind == "not":
-                present = present or set(flat)
-                if part.args[0] in present:
-                    return absorbing
-        if len(flat) > 1:
+            if part.atom is None:
+                plain = False
+                if part.kind == "not":
+                    present = present or set(flat)
+                    if part.args[0] in present:
+                        return absorbing
+        if not plain and len(flat) > 1:
             left = simplified(kind, flat, self)
             if left is None:
                 return absorbing

@@ -63,7 +63,7 @@ class Members(Conditions):
 
     def equal(self, a: Symbol, b: Symbol) -> Formula:
         """The condition under which two defined symbols denote equal values."""
-        if any(isinstance(each, Apply) and each.name in ("max", "min") for each in (a, b)):
+        if _is_greatest(a) or _is_greatest(b):
             found = arrays.greatest(self, "equal", a, b)
             if found is not None:
                 return found
@@ -120,6 +120,10 @@ class Members(Conditions):
             case Unknown():
                 return self.opaque(symbol.reason, symbol.location)
         return FALSE
+
+
+def _is_greatest(symbol: Symbol) -> bool:
+    return isinstance(symbol, Apply) and symbol.name in ("max", "min")
 
 
 def is_reordered(symbol: Symbol) -> bool:

@@ -61,8 +61,8 @@ def is_member(run: Members, item: Symbol, collection: Symbol) -> Formula | None:
     if isinstance(collection, Gathered):
         return run.has(collection, item)
     if isinstance(collection, (Input, Element, Apply)):
-        members = run.members(collection)
-        return builder.any(run.some(part, run.equal(part.item, item)) for part, _ in members)
+        ways = tuple(run.some(part, run.equal(part.item, item)) for part, _ in run.members(collection))
+        return builder.any(ways)
     return None
 
 
