@@ -28,11 +28,8 @@ from palisade.enforce.envoy.tokens import Token
 from palisade.enforce.envoy.tree import MAX_LINEAR, Entry, Verdict
 from palisade.rego.errors import NOWHERE, Location
 from palisade.rego.partial import Case, Outcome
-from palisade.rego.partial.formula import (
-    Exists,
-    Formula,
-    nodes,
-)
+from palisade.rego.partial.formula import Exists, Formula
+from palisade.rego.partial.shared import Shared
 from palisade.rego.partial.terms import Apply, Input
 
 ERROR = "error"
@@ -219,24 +216,20 @@ def _loops(
     conditions: Iterable[Formula], before: Mapping[Formula, tuple[Formula, ...]]
 ) -> dict[Formula, tuple[Formula, ...]]:
     """The loops over members of claims in each condition, those within loops aside."""
-    known = before.get
-    return {each: _loops_in(each) if (found := known(each)) is None else found for each in conditions}
+    known, shared = before.get, Shared(_loop, bodies=False)
+    return {each: shared.of(each) if (found := known(each)) is None else found for each in conditions}
 
 
 def _calls(
     conditions: Iterable[Formula], before: Mapping[Formula, tuple[Apply, ...]]
 ) -> dict[Formula, tuple[Apply, ...]]:
     """The calls on tokens in each condition."""
-    known = before.get
-    return {each: calls_on_tokens(each) if (found := known(each)) is None else found for each in conditions}
+    known, shared = before.get, Shared(calls_on_tokens)
+    return {each: shared.of(each) if (found := known(each)) is None else found for each in conditions}
 
 
-def _loops_in(condition: Formula) -> tuple[Formula, ...]:
-    return tuple(
-        node
-        for node in nodes(condition, bodies=False)
-        if isinstance(node.atom, Exists) and isinstance(node.atom.source, Input)
-    )
+def _loop(node: Formula) -> tuple[Formula, ...]:
+    return (node,) if isinstance(node.atom, Exists) and isinstance(node.atom.source, Input) else ()
 
 
 def _often(looped: Mapping[Formula, Iterable[Formula]]) -> frozenset[tuple[object, ...]]:

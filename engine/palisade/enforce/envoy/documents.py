@@ -17,9 +17,10 @@ from palisade.enforce.envoy.token_calls import Tokens
 from palisade.enforce.envoy.token_places import Place
 from palisade.enforce.envoy.token_taking import HEADERS, header_of
 from palisade.rego.partial import Outcome
-from palisade.rego.partial.formula import Exists, Formula, nodes
+from palisade.rego.partial.formula import Exists, Formula
 from palisade.rego.partial.objects import OBJECT
-from palisade.rego.partial.rewriting import symbols
+from palisade.rego.partial.rewriting import own_symbols, symbols
+from palisade.rego.partial.shared import Shared
 from palisade.rego.partial.terms import Apply, Element, Gathered, Input, Known, Symbol, subterms
 
 PARSED_BODY = "parsed_body"
@@ -134,7 +135,11 @@ def fields_of(outcome: Outcome, tokens: Tokens, most: int, before: Fields | None
     `before` is not looked for. With those of members there are `most`, or else these are left out."""
     conditions = (outcome.error, *(each.condition for each in outcome.cases))
     known = before.by_condition if before is not None else {}
-    asked = {each: _fields_of(each) if (found := known.get(each)) is None else found for each in conditions}
+    shared = Shared(_asked_of)
+    asked = {
+        each: _fields_of(shared.of(each)) if (found := known.get(each)) is None else found
+        for each in conditions
+    }
     values = [
         each.value for each in outcome.cases if each.value is not None and type(each.value) is not Known
     ]
@@ -152,20 +157,29 @@ def fields_of(outcome: Outcome, tokens: Tokens, most: int, before: Fields | None
     return Fields(kept if len(kept) <= most else fewer, asked)
 
 
-def _fields_of(condition: Formula) -> tuple[frozenset[Field], frozenset[Field]]:
-    plain, of_members = _fields_in(symbols(condition))
-    return plain, of_members | frozenset(_allowed_in(condition))
+def _asked_of(node: Formula) -> Iterator[tuple[Field, bool]]:
+    """The fields that the atom of a part of a formula speaks of, and whether each is one of members only."""
+    plain, of_members = _fields_in(own_symbols(node))
+    yield from ((each, False) for each in plain)
+    yield from ((each, True) for each in of_members)
+    yield from ((each, True) for each in _allowed_in(node))
 
 
-def _allowed_in(condition: Formula) -> Iterator[Field]:
+def _fields_of(asked: Iterable[tuple[Field, bool]]) -> tuple[frozenset[Field], frozenset[Field]]:
+    parts: tuple[set[Field], set[Field]] = set(), set()
+    for field, of_members in asked:
+        parts[of_members].add(field)
+    return frozenset(parts[0]), frozenset(parts[1])
+
+
+def _allowed_in(node: Formula) -> Iterator[Field]:
     """The fields beside which an object is asked to have others, and what is asked of all headers."""
-    for node in nodes(condition):
-        if isinstance(node.atom, Exists):
-            if node.atom.source == headers.ALL:
-                yield from ((ALL_HEADERS, code) for code in headers.codes_of(node.atom) or ())
-            whole, allowed = field_of(node.atom.source), allowed_by(node.atom)
-            if whole is not None and allowed is not None:
-                yield from ((*whole, name) for name in allowed[0])
+    if isinstance(node.atom, Exists):
+        if node.atom.source == headers.ALL:
+            yield from ((ALL_HEADERS, code) for code in headers.codes_of(node.atom) or ())
+        whole, allowed = field_of(node.atom.source), allowed_by(node.atom)
+        if whole is not None and allowed is not None:
+            yield from ((*whole, name) for name in allowed[0])
 
 
 def _fields_in(found: Iterable[Symbol]) -> tuple[frozenset[Field], frozenset[Field]]:

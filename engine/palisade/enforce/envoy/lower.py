@@ -9,14 +9,16 @@ https://www.envoyproxy.io/docs/envoy/v1.40.0/api-v3/xds/type/matcher/v3/matcher.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
+from itertools import chain
 
 from google.protobuf.message import DecodeError
 
 from palisade.enforce.envoy import hints
 from palisade.enforce.envoy.bodies import FILLED, PARSED
-from palisade.enforce.envoy.bounds import ALWAYS, NEVER, Bounds, Reason, both, either, exactly, inverse
+from palisade.enforce.envoy.bounds import ALWAYS, NEVER, Bounds, both, either, exactly, inverse
 from palisade.enforce.envoy.claims import claim_defined
 from palisade.enforce.envoy.context import NOTHING, Notes
 from palisade.enforce.envoy.counted import Counted
@@ -43,9 +45,9 @@ from palisade.rego.partial.formula import (
     Opaque,
     Same,
     Test,
-    nodes,
 )
 from palisade.rego.partial.rewriting import symbols
+from palisade.rego.partial.shared import Shared
 from palisade.rego.partial.terms import Apply, Input, subterms
 from palisade.rego.values import unkey
 
@@ -74,6 +76,9 @@ class Lowering(Counted):
         self._noted: dict[Formula, Notes] = {}
         self._doubted: dict[Token, Predicate] = {}
         self._done: dict[Formula, Bounds] = {}
+        self._said = Shared(partial(_own, self._noted), bodies=False)
+        self._why = Shared(partial(_own_where_possible, self._noted, self._done), bodies=False)
+        self._together: dict[tuple[Formula, ...], Notes] = {}
         # Functions of the class: bound methods would leave this, and all it holds, to the collector.
         cls = type(self)
         self._atoms: dict[type, Callable[..., Bounds]] = {
@@ -104,26 +109,18 @@ class Lowering(Counted):
 
     def notes(self, formula: Formula) -> Notes:
         """What is to be said of the formula, lowered before."""
-        found = NOTHING
-        for node in nodes(formula, bodies=False):
-            own = self._noted.get(node)
-            if own is not None:
-                found = found.and_of(own)
+        said = self._said.of(formula)
+        found = self._together.get(said)
+        if found is None:
+            found = NOTHING
+            for node in said:
+                found = found.and_of(self._noted[node])
+            self._together[said] = found
         if not found.reasons:
             return found
-        return replace(found, reasons=frozenset(self._reasons_of(formula)))
-
-    def _reasons_of(self, formula: Formula) -> Iterator[Reason]:
-        """Why parts are left to the engine, but for those of what never holds, whatever these say."""
-        seen: set[Formula] = set()
-        stack = [formula]
-        while stack:
-            node = stack.pop()
-            if node not in seen and self._done[node].possibly != NO:
-                seen.add(node)
-                own = self._noted.get(node)
-                yield from own.reasons if own is not None else ()
-                stack.extend(node.args)
+        # But for those of what never holds, whatever its parts say.
+        why = chain.from_iterable(self._noted[node].reasons for node in self._why.of(formula))
+        return replace(found, reasons=frozenset(why))
 
     def _combine(self, node: Formula) -> Bounds:
         if node.atom is not None:
@@ -303,3 +300,15 @@ def _on_claims(atom: Atom) -> bool:
         for symbol in symbols(Formula("atom", atom=atom))
         for part in subterms(symbol)
     )
+
+
+def _own(noted: Mapping[Formula, Notes], node: Formula) -> tuple[Formula, ...]:
+    """The part of a formula where something is said of itself."""
+    return (node,) if node in noted else ()
+
+
+def _own_where_possible(
+    noted: Mapping[Formula, Notes], done: Mapping[Formula, Bounds], node: Formula
+) -> tuple[Formula, ...] | None:
+    """The same; None for a part that never holds."""
+    return None if done[node].possibly == NO else _own(noted, node)

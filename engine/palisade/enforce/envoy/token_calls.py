@@ -18,7 +18,6 @@ from palisade.rego.partial.formula import (
     Formula,
     Opaque,
     Same,
-    nodes,
 )
 from palisade.rego.partial.terms import Apply, Input, Known, Symbol, subterms
 
@@ -199,14 +198,11 @@ class Tokens:
         return None
 
 
-def calls_on_tokens(formula: Formula) -> tuple[Apply, ...]:
-    """The calls of `io.jwt.*` in a formula, those in the bodies of loops too."""
-    found: dict[Apply, None] = {}
-    for node in nodes(formula):
-        for symbol in _asked(node.atom):
-            if not isinstance(symbol, Input):
-                found.update(dict.fromkeys(_token_calls(symbol)))
-    return tuple(found)
+def calls_on_tokens(node: Formula) -> Iterable[Apply]:
+    """The calls of `io.jwt.*` in the atom that a part of a formula is."""
+    for symbol in _asked(node.atom):
+        if not isinstance(symbol, Input):
+            yield from _token_calls(symbol)
 
 
 def _asked(atom: Atom | None) -> tuple[Symbol, ...]:

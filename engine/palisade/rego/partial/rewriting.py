@@ -178,10 +178,15 @@ def some_member(builder: Builder, source: Place, loop: int, body: Formula) -> Fo
 def symbols(formula: Formula) -> Iterator[Symbol]:
     """What the atoms of the formula speak of, those in the bodies of loops too."""
     for node in nodes(formula):
-        atom = node.atom
-        if isinstance(atom, Exists):
-            yield atom.source
-        elif isinstance(atom, Same):
-            yield from (atom.left, atom.right)
-        elif atom is not None and not isinstance(atom, Opaque):
-            yield atom.term
+        yield from own_symbols(node)
+
+
+def own_symbols(node: Formula) -> Iterator[Symbol]:
+    """What the atom speaks of that a part of a formula is."""
+    atom = node.atom
+    if isinstance(atom, Exists):
+        yield atom.source
+    elif isinstance(atom, Same):
+        yield from (atom.left, atom.right)
+    elif atom is not None and not isinstance(atom, Opaque):
+        yield atom.term

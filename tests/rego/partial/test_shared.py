@@ -1,0 +1,56 @@
+"""What formulas that share their parts hold is what each holds by itself, and each part is looked at once."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from palisade.rego.partial.formula import Builder, Exists, Formula, nodes
+from palisade.rego.partial.formula import Test as Asked
+from palisade.rego.partial.shared import Shared
+from palisade.rego.partial.terms import Apply, Input
+
+_plans = st.lists(
+    st.tuples(st.sampled_from(("and", "or", "not", "loop")), st.lists(st.integers(0, 40), max_size=3)),
+    max_size=30,
+)
+
+
+def _made(builder: Builder, plan: list[tuple[str, list[int]]]) -> list[Formula]:
+    """Formulas of which each is made of some before it."""
+    made = [builder.atom(Asked(Apply("is_string", (Input((f"x{at}",)),)))) for at in range(5)]
+    for number, (kind, picked) in enumerate(plan):
+        parts = [made[at % len(made)] for at in picked] or made[:1]
+        if kind == "loop":
+            made.append(builder.atom(Exists(Input(("xs",)), 100 + number, parts[0])))
+        elif kind == "not":
+            made.append(builder.negate(parts[0]))
+        else:
+            made.append(builder.all(parts) if kind == "and" else builder.any(parts))
+    return made
+
+
+@given(_plans, st.booleans())
+def test_formulas_hold_what_each_holds_by_itself(plan: list[tuple[str, list[int]]], bodies: bool) -> None:
+    builder = Builder()
+    looked_at: list[Formula] = []
+
+    def told(node: Formula) -> list[Formula]:
+        looked_at.append(node)
+        return [node] if node.atom is not None else []
+
+    shared = Shared(told, bodies=bodies)
+    for formula in _made(builder, plan):
+        found = shared.of(formula)
+        assert len(found) == len(set(found))
+        assert {*found} == {node for node in nodes(formula, bodies=bodies) if node.atom is not None}
+    assert len(looked_at) == len(set(looked_at))
+
+
+def test_what_is_left_out_is_with_all_below_it_but_for_what_others_have() -> None:
+    builder = Builder()
+    one, two, three = (builder.atom(Asked(Apply("is_string", (Input((name,)),)))) for name in "abc")
+    inner = builder.any((one, two))
+    shared = Shared(lambda node: None if node is inner else [node] if node.atom is not None else ())
+    assert {*shared.of(builder.all((inner, three)))} == {three}
+    assert {*shared.of(builder.all((one, three)))} == {one, three}
