@@ -201,7 +201,7 @@ def _called(name: str, args: Sequence[Value]) -> Known:
     try:
         value = builtin.function(*args)
     except BuiltinError as error:
-        raise _UndefinedError from error
+        raise (_MixedError if error.fatal else _UndefinedError) from error
     if value is UNDEFINED:
         raise _UndefinedError
     return Known(value)

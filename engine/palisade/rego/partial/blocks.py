@@ -27,11 +27,6 @@ World: TypeAlias = tuple[Guard, Env]
 class Blocks(Loops):
     """`live` is, everywhere, what the statements behind need."""
 
-    _statements: int
-    """How many statements were carried out."""
-    _bound: int
-    """How many may be, by the end of the rule that is followed now."""
-
     @abstractmethod
     def _sequence(self, blocks: Sequence[ir.Block], env: Env, outside: frozenset[int]) -> Worlds:
         """Runs blocks in turn."""
@@ -82,10 +77,8 @@ class Blocks(Loops):
         following: list[World],
     ) -> None:
         """One statement from one state, to those that follow it; undefined leaves the block."""
-        self._statements += 1
-        if self._statements > self._bound:
-            raise Unsupported("is too much work for partial evaluation", self._where(stmt))
         try:
+            self._spend(1)
             steps = handler(self, stmt, env)
         except Unsupported as trouble:
             if trouble.location is NOWHERE:

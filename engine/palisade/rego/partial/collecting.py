@@ -7,17 +7,28 @@ from dataclasses import replace
 
 from palisade.rego import ir
 from palisade.rego.partial.construct import insert_into, items_of, merge
+from palisade.rego.partial.digests import array_with, object_with, set_with
 from palisade.rego.partial.formula import TRUE, Defined, Formula
-from palisade.rego.partial.large import bounded
+from palisade.rego.partial.large import MOST_KNOWN, bounded, extent_of
 from palisade.rego.partial.objects import entries_of, is_made, with_entry
 from palisade.rego.partial.terms import ArrayOf, Gathered, Known, Part, SetOf, Symbol, Unknown
 from palisade.rego.partial.walks import Walks
 from palisade.rego.partial.worlds import ERROR, Env, Step, Unsupported
 from palisade.rego.values import Set, Value, key
 
+_PARTS = 16
+"""Hashing and comparing so many parts of a constant takes as long as following one statement."""
+_ITEMS, _ENTRIES = 2_000, 500
+"""So does copying so many items of an array, and entries of an object or members of a set."""
+
 
 class Collecting(Walks):
     """What statements read and set, and one method for each statement that adds to a collection."""
+
+    _statements: int
+    """How many statements were carried out."""
+    _bound: int
+    """How many may be, by the end of the rule that is followed now."""
 
     def __init__(
         self,
@@ -45,12 +56,36 @@ class Collecting(Walks):
     def _set(env: Env, local: int, symbol: Symbol) -> list[Step]:
         return [Step(TRUE, {**env, local: bounded(symbol)})]
 
+    def _spend(self, statements: int) -> None:
+        """Counts work that takes as long as so many statements. Raises Unsupported where it is too much."""
+        self._statements += statements
+        if self._statements > self._bound:
+            raise Unsupported("is too much work for partial evaluation")
+
+    def _made(self, known: Known) -> Known:
+        """A constant that was made of others. Raises Unsupported where it is too large."""
+        size = extent_of(known)
+        self._spend(size // _PARTS)
+        if size > MOST_KNOWN:
+            raise Unsupported("makes a value that is too large")
+        return known
+
+    def _with_one_more(self, collection: Known, item: Known, made: Known, *, copied: int) -> Known:
+        """`made` is the collection with the item in it, for which its members were copied, so many as take as
+        long as one statement."""
+        made.extent = extent_of(collection) + extent_of(item)
+        self._spend(extent_of(item) // _PARTS + len(collection.value) // copied)
+        if made.extent > MOST_KNOWN:
+            raise Unsupported("makes a value that is too large")
+        return made
+
     def _ArrayAppendStmt(self, stmt: ir.ArrayAppendStmt, env: Env) -> list[Step]:  # noqa: N802
         array, item = env.get(stmt.array), self._symbol(stmt.value, env)
         if item is None:
             return []
         if isinstance(array, Known) and isinstance(item, Known):
-            return self._set(env, stmt.array, Known([*array.value, item.value]))
+            longer = Known([*array.value, item.value], array_with(hash(array), hash(item)))
+            return self._set(env, stmt.array, self._with_one_more(array, item, longer, copied=_ITEMS))
         if isinstance(array, Gathered):
             return self._set(env, stmt.array, replace(array, parts=(*array.parts, Part(TRUE, (), item))))
         return self._set(env, stmt.array, ArrayOf((*items_of(array), item)))
@@ -60,7 +95,14 @@ class Collecting(Walks):
         if item is None:
             return []
         if isinstance(collection, Known) and isinstance(item, Known):
-            return self._set(env, stmt.set, Known(Set((*collection.value.forms, key(item.value)))))
+            if extent_of(item) > MOST_KNOWN:
+                raise Unsupported("makes a value that is too large")  # hashing it may never end
+            if item.form in collection.value.forms:
+                return self._set(env, stmt.set, collection)
+            larger = Set(collection.value.forms)
+            larger.forms.add(item.form)
+            made = Known(larger, set_with(hash(collection), hash(item)))
+            return self._set(env, stmt.set, self._with_one_more(collection, item, made, copied=_ENTRIES))
         if isinstance(collection, Gathered):
             return self._set(env, stmt.set, Gathered("set", (*collection.parts, Part(TRUE, (), item))))
         members = items_of(collection)
@@ -81,7 +123,14 @@ class Collecting(Walks):
             return []
         if not isinstance(name, Known) or is_made(obj):
             return self._insert_entry(stmt, env, name, value, once=once)
+        if extent_of(name) > MOST_KNOWN:
+            raise Unsupported("makes a value that is too large")
         built, old = insert_into(obj, key(name.value), value)
+        if isinstance(obj, Known) and isinstance(value, Known) and isinstance(built, Known):
+            if old is None:
+                built = Known(built.value, object_with(hash(obj), hash(name), hash(value)))
+            built = self._with_one_more(obj, value, built, copied=_ENTRIES)
+            built.extent += extent_of(name)
         same = self.equal(old, value) if once and old is not None else TRUE
         steps = [Step(same, {**env, stmt.object: bounded(built)})]
         if same is not TRUE:

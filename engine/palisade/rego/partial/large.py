@@ -7,12 +7,14 @@ thirty steps: such a value is the evaluator's, which makes it of the request.
 
 from __future__ import annotations
 
+from palisade.rego.extents import extent
 from palisade.rego.partial.terms import (
     Apply,
     ArrayOf,
     Element,
     Gathered,
     Input,
+    Known,
     Made,
     ObjectOf,
     Overlay,
@@ -31,6 +33,16 @@ each member of the largest collection in it."""
 
 MOST_OF_ANY = 200_000
 """More than this none may have: members of sets that are joined again and again are not told apart."""
+
+MOST_KNOWN = 300_000
+"""So many parts a constant may have that rules make of others. It is hashed and compared part by part."""
+
+
+def extent_of(known: Known) -> int:
+    """How many parts a constant has, found out once; more than `MOST_KNOWN` where there are more."""
+    if not known.extent:
+        known.extent = extent(known.value, MOST_KNOWN)
+    return known.extent
 
 
 def bounded(symbol: Symbol) -> Symbol:

@@ -185,7 +185,9 @@ class Reading:
             raise Unsure
         try:
             return BUILTINS[name].function(*args)
-        except BuiltinError:
+        except BuiltinError as error:
+            if error.fatal:
+                raise Unsure from error
             return UNDEFINED
 
 

@@ -291,9 +291,11 @@ class Statements(Collecting):
             return [(self.opaque(reason, where), self.unknown(reason, where))]
         try:
             result = entry.function(*values)
-        except BuiltinError:
+        except BuiltinError as error:
+            if error.fatal:
+                raise Unsupported(f"calls {name}, which ends in an error: {error.message}") from error
             return []
-        return [] if result is UNDEFINED else [(TRUE, Known(result))]
+        return [] if result is UNDEFINED else [(TRUE, self._made(Known(result)))]
 
     def _ReturnLocalStmt(self, stmt: ir.ReturnLocalStmt, env: Env) -> list[Step]:  # noqa: N802
         return [Step(TRUE, env, RETURN)]

@@ -14,27 +14,31 @@ from dataclasses import field
 from typing import TYPE_CHECKING, TypeAlias
 
 from palisade.rego.errors import Location
+from palisade.rego.extents import brief
+from palisade.rego.partial.digests import digest_of
 from palisade.rego.records import record
-from palisade.rego.values import Value, key, unkey
+from palisade.rego.values import Value, equal, key, unkey
 
 if TYPE_CHECKING:
     from palisade.rego.partial.formula import Formula
 
 
 class Known:
-    """A value that does not depend on the request."""
+    """A value that does not depend on the request. `digest` is as in `digests`, where it is known beforehand;
+    `extent` how large the value is, once that is known (`large.extent_of`)."""
 
-    __slots__ = ("_form", "value")
+    __slots__ = ("_digest", "_form", "extent", "value")
     __match_args__ = ("value",)
     size = 1
 
-    def __init__(self, value: Value) -> None:
-        self.value = value
+    def __init__(self, value: Value, digest: int | None = None) -> None:
+        self.value, self.extent = value, 0
+        self._digest = digest
         self._form: object = None
 
     @property
     def form(self) -> object:
-        """The value in key form: what makes two Known the same. Worked out once, when first asked for."""
+        """The value in key form. Worked out once, when first asked for."""
         if self._form is None:
             self._form = key(self.value)
         return self._form
@@ -42,10 +46,12 @@ class Known:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Known):
             return False
-        return self.value is other.value or self.form == other.form
+        return self.value is other.value or (hash(self) == hash(other) and equal(self.value, other.value))
 
     def __hash__(self) -> int:
-        return hash(self.form)
+        if self._digest is None:
+            self._digest = digest_of(self.value)
+        return self._digest
 
     def __repr__(self) -> str:
         return f"Known({self.value!r})"
@@ -260,7 +266,7 @@ _MOST_SHOWN = 100
 def _show(symbol: object) -> str:
     if isinstance(symbol, Made) and symbol.size > _MOST_SHOWN:
         return "..."
-    return repr(symbol.value) if isinstance(symbol, Known) else str(symbol)
+    return brief(symbol.value, _MOST_SHOWN) if isinstance(symbol, Known) else str(symbol)
 
 
 def below(term: Input | Element, part: object) -> Input | Element:
