@@ -94,7 +94,12 @@ def test_an_expression_is_the_condition_on_some_piece(mark: str, text: str) -> N
         if piece is not None:
             told.append(condition)
             _compare(policy, piece.in_text, piece.twice, condition)
-    assert len(told) >= {(";", TEXTS[0]): 25, (";", TEXTS[1]): 20, ("; ", TEXTS[0]): 15}.get((mark, text), 0)
+    assert len(told) >= {
+        (";", TEXTS[0]): 25,
+        (";", TEXTS[1]): 20,
+        ("; ", TEXTS[0]): 15,
+        ("; ", TEXTS[1]): 10,
+    }.get((mark, text), 0)
 
 
 def _compare(policy: rego.Policy, some: str, twice: str, condition: str) -> None:
@@ -136,6 +141,9 @@ ASKED = (
     'data.sessions[s].role == "admin"',
     's in {"a", "b"}',
     'startswith(s, "a")',
+    'http.headers["x-csrf"] == s',
+    's != http.headers["x-csrf"]',
+    "s == claims.sub",
 )
 PATHS = (
     'name := path[i + 1] if some i, "packages" in path',
@@ -144,6 +152,17 @@ PATHS = (
     'f(xs) := [x | some x in xs; startswith(x, "p-")][0]\nname := f(path)',
 )
 OF_PATHS = ('name == "a"', "not name", "name in data.names", "data.owners[name] == claims.sub", 'name != "a"')
+PLAIN = (
+    'allow if { some p in split(http.headers.cookie, ";"); trim_space(p) == claims.sub }',
+    'allow if { some p in split(http.headers.cookie, ";"); p == http.headers["x-csrf"] }',
+    """allow if {
+	some p in split(http.headers.cookie, ";")
+	startswith(p, "sid=")
+	trim_prefix(p, "sid=") == claims.sub
+}""",
+    'allow if { some p in split(http.headers.cookie, ";"); not trim_space(p) == claims.sub }',
+    'allow if { every p in split(http.headers.cookie, ";") { trim_space(p) != http.headers["x-csrf"] } }',
+)
 CLAIMS = (
     'group := g if { some g in claims.groups; startswith(g, "t-") }',
     "group := data.teams[g] if some g in claims.groups",
@@ -184,12 +203,18 @@ def rules() -> list[str]:
         for asked in ASKED
     ]
     found += [f"{way}\nallow if {{ {asked} }}" for way in PATHS for asked in OF_PATHS]
+    found += PLAIN
     return [*found, *(f"{way}\nallow if {{ {asked} }}" for way in CLAIMS for asked in OF_CLAIMS)]
 
 
 def requests() -> list[Request]:
     found = [Request("GET", "/", (("cookie", each),)) for each in COOKIES]
     found += [Request("GET", "/", (("cookie", one), ("cookie", other))) for one, other in pairwise(COOKIES)]
+    found += [
+        Request("GET", "/", (("cookie", cookie), ("x-csrf", value)), Token("corp", {"sub": value}))
+        for cookie in (*COOKIES, "x=1; sid=a=b; y", "sid= a", "sid=a\tb", "x;  sid=a", "a; b;sid=b ")
+        for value in ("a", "a=b", "", " a", "a;x", "A")
+    ]
     found += [
         Request("GET", path, (), Token("corp", {"sub": sub}))
         for sub in ("ann", "bob")
@@ -238,4 +263,4 @@ def test_a_value_out_of_a_loop_is_native_and_exact(
         policy = rego.compile({"p.rego": f"{HEAD}{each}\n"}, DATA)
         subjects.append(subject_of(policy, providers, issuers))
     judge(bed, subjects, requests(), tally)
-    assert tally.native > 0.8 * (tally.native + tally.residual), tally
+    assert tally.native > 0.7 * (tally.native + tally.residual), tally

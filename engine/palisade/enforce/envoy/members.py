@@ -6,6 +6,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
+from itertools import product
 
 from xds.type.matcher.v3.string_pb2 import StringMatcher
 
@@ -15,8 +16,8 @@ from palisade.enforce.envoy.bounds import ALWAYS, NEVER, Bounds, both, either, e
 from palisade.enforce.envoy.claims import claim_has, claim_has_matching, claim_kind
 from palisade.enforce.envoy.context import Notes
 from palisade.enforce.envoy.documents import ALL_HEADERS, MEMBERS, Field
-from palisade.enforce.envoy.pieces import is_mark
-from palisade.enforce.envoy.predicate import NO, Check, Predicate, all_of, any_of
+from palisade.enforce.envoy.pieces import compared_piece, is_mark
+from palisade.enforce.envoy.predicate import NO, Check, Predicate, all_of, any_of, text_check
 from palisade.enforce.envoy.replaced import Replaced
 from palisade.enforce.envoy.sources import (
     Address,
@@ -128,24 +129,30 @@ class Members(Replaced, ABC):
         return self._path(paths.some_segment_is(chosen)) if chosen else NEVER
 
     def _some_piece(self, text: Symbol, mark: str, body: Formula, element: Element) -> Bounds | None:
-        """Some piece of a split text equals another text of the request: both stand between two marks."""
-        if not isinstance(body.atom, Same):
+        """Some piece of a split text equals another text of the request, behind a constant or not: both stand
+        between two marks."""
+        compared = compared_piece(body, element, mark)
+        if compared is None:
             return None
-        sides = [body.atom.left, body.atom.right]
-        others = [side for side in sides if side != element]
-        if len(others) != 1:
+        whole, piece, source = self._view(text), self._view(compared.text), self._source(text)
+        if whole is None or piece is None or (compared.spaced and not isinstance(source, TextSource)):
             return None
-        whole, piece = self._view(text), self._view(others[0])
-        if whole is None or piece is None:
-            return None
-        alone = cel.call(
-            "re.extract",
-            piece.expr,
-            cel.text(f"(?s)^([^{patterns.quote(mark)}]*)$"),
-            cel.text(f"{mark}\\1{mark}"),
+        alone = cel.text(f"(?s)^({compared.plain})$")
+        held = cel.between(mark, whole.expr, mark)
+        tests: list[Predicate] = []
+        for space, end in product(("", " ") if compared.spaced else ("",), (mark, compared.stop)):
+            if end:
+                put = cel.text(f"{mark}{space}{compared.begin}\\1{end}")
+                wanted = cel.call("re.extract", piece.expr, alone, put)
+                tests.append(cel.check(cel.method(held, "contains", wanted)))
+        found = self._unless(
+            exactly(any_of(tests)), any_of((whole.unsure, piece.unsure)), whole.when or piece.when
         )
-        test = cel.check(cel.method(cel.between(mark, whole.expr, mark), "contains", alone))
-        return self._unless(exactly(test), any_of((whole.unsure, piece.unsure)), whole.when or piece.when)
+        if not isinstance(source, TextSource) or not compared.spaced:
+            return found
+        spaced = patterns.regex(f"(?s).*(?:[\\t-\\r]|  | {patterns.quote(mark)}).*")
+        odd = text_check(source.text, spaced)
+        return self._unless(found, odd, f"{text} has other space than one character before a piece")
 
     def _claim_has(self, claim: ClaimSource, atom: Exists, element: Element) -> Bounds:
         """Some member of a claim: of an array exactly, of an object only the engine can tell, but for those

@@ -7,6 +7,7 @@ A piece is mostly an entry, as a cookie is: what it begins with is compared, and
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -14,9 +15,9 @@ from xds.type.matcher.v3.string_pb2 import StringMatcher
 
 from palisade.enforce.envoy import patterns
 from palisade.enforce.envoy.strings import text_matcher
-from palisade.rego.partial.formula import Defined, Formula, In, IsKind, Test
+from palisade.rego.partial.formula import Defined, Formula, In, IsKind, Same, Test
 from palisade.rego.partial.rewriting import symbols
-from palisade.rego.partial.terms import Apply, Element, Known, Symbol, subterms
+from palisade.rego.partial.terms import Apply, Element, Known, Symbol, loops, subterms
 from palisade.rego.values import key, unkey
 
 _HOLDS: dict[str, Callable[[str, str], bool]] = {
@@ -24,6 +25,8 @@ _HOLDS: dict[str, Callable[[str, str], bool]] = {
     "endswith": str.endswith,
     "contains": str.__contains__,
 }
+_PLAIN = re.compile(r"[ -\[\]-~]*")
+"""Texts that are themselves in what an expression puts in: without a backslash."""
 _SPACE = "\t\n\v\f\r "
 
 
@@ -65,12 +68,35 @@ def piece_of(condition: Formula, element: Element, mark: str) -> Piece | None:
     asked = condition.args if condition.kind == "and" else (condition,)
     for text in (element, Apply("trim_space", (element,))):
         spaced = text is not element
-        if spaced and not set(mark).isdisjoint(_SPACE):
-            continue  # what is taken off a piece may be a part of the mark
+        if spaced and mark[0] in _SPACE:
+            continue  # what is taken off a piece may be the beginning of the mark
         found = _Asking(text, mark, spaced).pattern(asked)
         if found is not None:
             space = patterns.SPACE if spaced else ""
             return Piece(f"{space}{found}{space}", mark, not spaced)
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """A piece is `begin` and another text of the request, and ends there or goes on with `stop`. With
+    `spaced` there may be space around it. `plain` is an expression that each such text matches."""
+
+    begin: str
+    text: Symbol
+    plain: str
+    stop: str
+    spaced: bool
+
+
+def compared_piece(condition: Formula, element: Element, mark: str) -> Compared | None:
+    """What a piece is compared with, at a mark of one character; None where the condition is another."""
+    asked = condition.args if condition.kind == "and" else (condition,)
+    for text in (element, Apply("trim_space", (element,))):
+        spaced = text is not element
+        found = None if spaced and mark.isspace() else _Asking(text, mark, spaced).compared(asked)
+        if found is not None:
+            return found
     return None
 
 
@@ -95,13 +121,7 @@ class _Asking:
 
     def pattern(self, asked: Sequence[Formula]) -> str | None:
         """The expression of the text of which all of them hold."""
-        left = self._narrowed([each for each in asked if not self._is_sure(each)])
-        rest = _Rest(frozenset((self.text,)))
-        for way in (self._begun, self._parted):
-            found = way(left)
-            if found is not None:
-                rest, left = found
-                break
+        rest, left = self._taken_apart(asked)
         begin = rest.begin
         if self.mark in begin:
             return patterns.NOTHING
@@ -110,6 +130,33 @@ class _Asking:
         if not left:
             return self._prefixed(rest, "") if begin else None
         return self._tested(rest, left[0]) if len(left) == 1 else None
+
+    def compared(self, asked: Sequence[Formula]) -> Compared | None:
+        """What is behind the beginning equals another text."""
+        rest, left = self._taken_apart(asked)
+        if len(left) != 1 or not isinstance(left[0].atom, Same) or not _PLAIN.fullmatch(rest.begin):
+            return None
+        if self.mark in rest.begin + "\\" or (self.spaced and rest.begin != rest.begin.strip(_SPACE)):
+            return None
+        sides = left[0].atom.left, left[0].atom.right
+        for mine, other in (sides, sides[::-1]):
+            if mine in rest.terms and not loops(self.text) & loops(other):
+                without = "".join(map(patterns.quote, (self.mark, *rest.stop)))
+                plain = f"[^{without}]*"
+                if self.spaced and not rest.begin:
+                    plain = f"(?:[^{without}\\t-\\r ]{plain})?"
+                stop = "" if rest.only else rest.stop
+                return Compared(rest.begin, other, plain, stop, self.spaced)
+        return None
+
+    def _taken_apart(self, asked: Sequence[Formula]) -> tuple[_Rest, list[Formula]]:
+        """What the text begins with, and what is asked of the rest."""
+        left = self._narrowed([each for each in asked if not self._is_sure(each)])
+        for way in (self._begun, self._parted):
+            found = way(left)
+            if found is not None:
+                return found
+        return _Rest(frozenset((self.text,))), left
 
     def _is_sure(self, formula: Formula) -> bool:
         """Whether it holds of every text."""
