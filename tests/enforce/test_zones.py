@@ -60,6 +60,38 @@ def test_a_clock_is_where_the_builtins_have_it(data: st.DataObject) -> None:
             assert reading.holds(same, at(second)), (name, second, builtin)
 
 
+_form = st.lists(st.sampled_from(("%d", "%02d", "%04d", "-", "/", " of ", "T")), min_size=1, max_size=7).map(
+    "".join
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(_form, st.sampled_from(("time.date", "time.clock")), st.sampled_from(("", *CHOSEN)), st.data())
+def test_parts_of_the_time_as_text(form: str, builtin: str, zone: str, data: st.DataObject) -> None:
+    """Whatever text is compared with, written as the parts are or nearly so; forms that run together, or that
+    have more or fewer of them, are none."""
+    shown = ArrayOf((NOW, Known(zone))) if zone else NOW
+    term = Apply("sprintf", (Known(form), Apply(builtin, (shown,))))
+    moment = times.moment_of(term)
+    verbs = form.count("%")
+    assert (moment is not None) == (verbs == 3 and "d%" not in form)
+    if not isinstance(moment, times.TimeText):
+        return
+    second = data.draw(st.integers(zones.FIRST, zones.LAST - 1))
+    said = BUILTINS["sprintf"].function(
+        form, BUILTINS[builtin].function([second * SECOND, zone] if zone else second * SECOND)
+    )
+    near = st.sampled_from(
+        (said, said.replace("0", ""), said.replace("1", "01"), f"0{said}", said.upper(), "")
+    )
+    values = data.draw(st.lists(near, min_size=1, max_size=2))
+    found = times.is_one_of(moment, values)
+    assert found is not None
+    assert found.surely == found.possibly
+    held = found.surely != NO and matchers.holds(to_proto(found.surely), at(second))
+    assert held == (said in values)
+
+
 @pytest.mark.parametrize("second", [zones.FIRST - 1, zones.FIRST, zones.LAST - 1, zones.LAST])
 def test_what_lies_beyond_is_for_the_engine(second: int) -> None:
     beyond = to_proto(zones.unknown("Europe/Berlin"))
@@ -85,6 +117,12 @@ def test_envoy_reads_the_same_clocks(bed: Bed, providers: tuple[Provider, ...], 
         rules += [f'time.weekday([{shown}]) == "{day}"' for day in ("Monday", "Thursday", "Friday")]
         rules.append(f"[y, m, d] := time.date([{shown}]); y > 2024; m in numbers.range(1, 12); d < 16")
         rules.append(f"[h, m, _] := time.clock([{shown}]); h * 60 + m >= 540; h + (m / 60) < 17.5")
+        days = (
+            "{"
+            + ", ".join(f'"{day:02d}T{hour:02d}"' for day in range(1, 32) for hour in range(0, 24, 2))
+            + "}"
+        )
+        rules.append(f'sprintf("%02dT%02d", [time.date([{shown}])[2], time.clock([{shown}])[0]]) in {days}')
         rules.append(f'not time.weekday([{shown}]) in {{"Saturday", "Sunday"}}')
     subjects = [
         subject_of(rego.compile({"p.rego": f"package p\nallow if {{ {rule} }}"}), providers, issuers)

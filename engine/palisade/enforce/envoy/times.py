@@ -7,6 +7,7 @@ may lack the names of time zones, and an expression that fails is no answer: `zo
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -16,7 +17,7 @@ from functools import reduce
 from cel.expr.syntax_pb2 import Expr
 
 from palisade.enforce.envoy import cel, zones
-from palisade.enforce.envoy.bounds import ALWAYS, NEVER, Bounds, either, exactly
+from palisade.enforce.envoy.bounds import ALWAYS, NEVER, Bounds, both, either, exactly
 from palisade.enforce.envoy.claims import claim_kind
 from palisade.enforce.envoy.predicate import all_of, any_of, negate
 from palisade.enforce.envoy.sources import ClaimSource
@@ -64,7 +65,29 @@ class Weekday:
     zone: str = ""
 
 
-Moment = Now | TimePart | TimeParts | Weekday
+@dataclass(frozen=True, slots=True)
+class TimeText:
+    """Parts of the time written one behind the other: `sprintf("%d-%02d-%02d", time.date(now))`."""
+
+    form: str
+    parts: tuple[TimePart, ...]
+
+    def numbers_in(self, text: str) -> list[int] | None:
+        """What the parts are where that is the text; None where it never is."""
+        pattern = _VERB.sub(lambda verb: f"({_DIGITS[bool(verb[1])]})", re.escape(self.form))
+        found = re.fullmatch(pattern, text)
+        return None if found is None or self._written(found.groups()) != text else [*map(int, found.groups())]
+
+    def _written(self, numbers: Iterable[str]) -> str:
+        return self.form % tuple(map(int, numbers))
+
+
+_VERB = re.compile("%(0[1-9])?d")
+_DIGITS = ("0|[1-9][0-9]*", "[0-9]+")
+_WRITTEN = re.compile("[^%0-9]*%(?:0[1-9])?d(?:[^%0-9]+%(?:0[1-9])?d)*[^%0-9]*")
+"""Numbers between texts that have no digits, so that each is told from the next."""
+
+Moment = Now | TimePart | TimeParts | TimeText | Weekday
 
 _GETTERS = {
     "time.clock": (("getHours", 0), ("getMinutes", 0), ("getSeconds", 0)),
@@ -83,7 +106,7 @@ def zone_of(moment: Moment) -> str:
     match moment:
         case TimePart(zone=zone) | Weekday(zone):
             return zone
-        case TimeParts((first, *_)):
+        case TimeParts((first, *_)) | TimeText(parts=(first, *_)):
             return first.zone
     return ""
 
@@ -104,10 +127,25 @@ def moment_of(term: Symbol) -> Moment | None:
             return TimeParts((first, second, third))
         case Apply("time.weekday", (of,)) if (zone := _zone(of)) is not None:
             return Weekday(zone)
+        case Apply("sprintf", (Known(str(form)), operands)) if _WRITTEN.fullmatch(form):
+            return _text_of(form, operands)
         case Apply(".", (Apply() as whole, Known(int(at)))) if type(at) is int and 0 <= at < 3:
             parts = moment_of(whole)
             return parts.parts[at] if isinstance(parts, TimeParts) else None
     return None
+
+
+def _text_of(form: str, operands: Symbol) -> TimeText | None:
+    """The text in which these stand; None where one is no part of the time, or another clock's."""
+    whole = moment_of(operands)
+    parts: tuple[TimePart, ...] = whole.parts if isinstance(whole, TimeParts) else ()
+    if isinstance(operands, ArrayOf):
+        parts = tuple(each for each in map(moment_of, operands.items) if isinstance(each, TimePart))
+        if len(parts) < len(operands.items):
+            return None
+    if len(parts) != form.count("%") or len({part.zone for part in parts}) != 1:
+        return None
+    return TimeText(form, parts)
 
 
 def _zone(term: Symbol) -> str | None:
@@ -126,7 +164,7 @@ def kind_of(moment: Moment) -> str:
     """The type that the value always has."""
     if isinstance(moment, TimeParts):
         return "array"
-    return "string" if isinstance(moment, Weekday) else "number"
+    return "string" if isinstance(moment, Weekday | TimeText) else "number"
 
 
 def is_one_of(moment: Moment, values: Iterable[object]) -> Bounds | None:
@@ -142,6 +180,10 @@ def is_one_of(moment: Moment, values: Iterable[object]) -> Bounds | None:
             case TimePart(offset=offset):
                 if type(value) is int and abs(value) < _NO_PART:
                     found.append(exactly(cel.check(cel.equal(moment.expr, cel.integer(value - offset)))))
+            case TimeText(_, parts):
+                numbers = moment.numbers_in(value) if isinstance(value, str) else None
+                each = [is_one_of(part, [number]) for part, number in zip(parts, numbers or (), strict=False)]
+                found += [both(one for one in each if one)] if each else []
             case TimeParts():
                 if isinstance(value, list):
                     return None
