@@ -7,8 +7,11 @@ a value of any size asks here first.
 
 from __future__ import annotations
 
+from palisade.rego.errors import EVAL_CANCEL_ERROR, EvalError
 from palisade.rego.values import Key, Set, Value
 
+MOST = 1_000_000
+"""Values with more parts are neither hashed nor written out: it takes a second, or has no end."""
 _CHARACTERS = 16
 """So many characters of a text count as one part."""
 
@@ -49,3 +52,10 @@ def extent(value: Value, most: int) -> int:
 def brief(value: Value, most: int) -> str:
     """The value for people to read, where it has no more than so many parts."""
     return "..." if extent(value, most) > most else repr(value)
+
+
+def check_hashed(value: Value) -> None:
+    """Raises EvalError for a value that is too large to be an object's key or a set's member."""
+    if extent(value, MOST) > MOST:
+        message = f"a key, or a member of a set, has more than {MOST} parts: simplify the policy"
+        raise EvalError(EVAL_CANCEL_ERROR, message)

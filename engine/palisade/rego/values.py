@@ -39,6 +39,11 @@ class Key:
 
     def __init__(self, value: Value) -> None:
         self.value = value
+        kind = type(value)
+        if kind is list or kind is dict:
+            inside = value if kind is list else value.values()
+            if not _PLAIN.issuperset(map(type, inside)):
+                _check_nested(value)
         self._hash = hash_of(value)
 
     def __hash__(self) -> int:
@@ -52,6 +57,13 @@ class Key:
 
 
 _PLAIN = frozenset((str, int, float, Decimal, type(None)))
+
+
+def _check_nested(value: Value) -> None:
+    # Collections in collections may share their parts, and are hashed part by part; most keys hold none.
+    from palisade.rego.extents import check_hashed
+
+    check_hashed(value)
 
 
 def key(value: Value) -> KeyForm:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from palisade.rego.builtins.budget import check_size
 from palisade.rego.builtins.operands import array, integer
 from palisade.rego.builtins.registry import builtin
 from palisade.rego.values import Value
@@ -9,7 +10,9 @@ from palisade.rego.values import Value
 
 @builtin("array.concat", pure=True)
 def array_concat(x: Value, y: Value) -> list[Value]:
-    return array(x, 1) + array(y, 2)
+    first, second = array(x, 1), array(y, 2)
+    check_size(len(first) + len(second))
+    return first + second
 
 
 @builtin("array.slice", pure=True)

@@ -10,6 +10,8 @@ import time
 
 from palisade.rego.builtins.registry import Context
 from palisade.rego.errors import EVAL_CANCEL_ERROR, BuiltinError
+from palisade.rego.extents import MOST, extent
+from palisade.rego.values import Value
 
 MAX_SIZE = 10_000_000
 """So many entries of a collection, or characters of a string, one call may build."""
@@ -31,6 +33,14 @@ def check_size(size: int) -> None:
             f"the result would have {size} entries or characters, more than {MAX_SIZE}: bound what goes in",
             EVAL_CANCEL_ERROR,
             fatal=True,
+        )
+
+
+def check_parts(value: Value) -> None:
+    """Raises a fatal BuiltinError for a value that is too large to be written out, as it may share parts."""
+    if extent(value, MOST) > MOST:
+        raise BuiltinError(
+            f"the value has more than {MOST} parts: bound what goes in", EVAL_CANCEL_ERROR, fatal=True
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import re
 
+from palisade.rego.builtins.budget import check_parts
 from palisade.rego.builtins.operands import from_bytes, object_, operand_error, string, to_bytes
 from palisade.rego.builtins.registry import builtin
 from palisade.rego.builtins.terms import quote, show
@@ -160,6 +161,7 @@ _HTML = str.maketrans(
 
 def marshal(value: Value, *, indent: str | None = None) -> str:
     """JSON text as Go's encoder writes it, which escapes what would mean something in HTML."""
+    check_parts(value)
     return dumps(value, indent=indent).translate(_HTML)
 
 

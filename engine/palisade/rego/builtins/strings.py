@@ -11,7 +11,7 @@ from functools import lru_cache
 
 import re2
 
-from palisade.rego.builtins.budget import check_size
+from palisade.rego.builtins.budget import check_parts, check_size
 from palisade.rego.builtins.gofmt import Argument
 from palisade.rego.builtins.gofmt import sprintf as _sprintf
 from palisade.rego.builtins.operands import (
@@ -253,7 +253,12 @@ def trim_space(value: Value) -> str:
 @builtin("sprintf", pure=True)
 def sprintf(template: Value, values: Value) -> str:
     """Go's `fmt.Sprintf`; what is neither number nor string stands as its Rego text."""
-    return _sprintf(string(template, 1), [_argument(value) for value in array(values, 2)])
+    form, arguments = string(template, 1), [_argument(value) for value in array(values, 2)]
+    # Each is written once, or more often where a verb names its number.
+    check_size(
+        len(form) + sum(len(each) for each in arguments if type(each) is str) * max(1, form.count("["))
+    )
+    return _sprintf(form, arguments)
 
 
 def _argument(value: Value) -> Argument:
@@ -263,13 +268,16 @@ def _argument(value: Value) -> Argument:
     if kind is Decimal:
         nearest = float(value)
         return nearest if abs(nearest) != float("inf") else show_number(value)
+    check_parts(value)
     return show(value)
 
 
 @builtin("internal.template_string", pure=True)
 def template_string(parts: Value) -> str:
     """What the compiler makes of `$"..."`: an expression is the set of its values, empty where undefined."""
-    return "".join(map(_part, array(parts, 1)))
+    texts = list(map(_part, array(parts, 1)))
+    check_size(sum(map(len, texts)))
+    return "".join(texts)
 
 
 def _part(part: Value) -> str:
@@ -281,6 +289,7 @@ def _part(part: Value) -> str:
                 "template-strings must not produce multiple outputs", "eval_conflict_error", fatal=True
             )
         part = next(iter(part), None) if len(part) else "<undefined>"
+        check_parts(part)
         return part if type(part) is str else show(part)
     if type(part) is list or type(part) is dict:
         raise type_error(1, part, "set")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from palisade.rego.builtins.budget import check_parts
 from palisade.rego.builtins.operands import string
 from palisade.rego.builtins.registry import builtin
 from palisade.rego.errors import BuiltinError
@@ -12,6 +13,7 @@ from palisade.rego.values import Value
 def yaml_marshal(x: Value) -> str:
     from palisade.rego.builtins import yaml_texts
 
+    check_parts(x)
     return yaml_texts.dump(x)
 
 
