@@ -8,6 +8,7 @@ import pytest
 from lowered import subject_of
 
 from palisade import rego
+from palisade.enforce.envoy.compile import NATIVE
 from palisade.policy.providers import Provider
 from palisade.testing.equivalence import Bed, Issuers, Request, Tally, Token, compare_many
 from palisade.testing.equivalence.telling import lines, summary
@@ -127,3 +128,45 @@ def test_members_of_paths(bed: Bed, providers: tuple[Provider, ...], issuers: Is
     asked += [Request("GET", path) for path in PATHS]
     tally = _native(bed, providers, issuers, OF_PATHS, asked)
     assert tally.residual < 0.35 * tally.pairs, tally
+
+
+MANY = {
+    "names": ["a", "b", "c", "e\\x", "ü", "q.", "x y", 7, None, "l\nm"],
+    "empty": ["a", "b", "c", "d", ""],
+    "large": [f"n{number}" for number in range(1_000)],
+}
+ODD: tuple[Any, ...] = (
+    *("a", "e\\x", "e\\\\x", "ü", "q.", "qx", "", "\n", "a\n", "\na", "a\nb", "l\nm", "l", "x y", "\\1", "A"),
+    *("n1", "n5\nn6", "n", 7, "7", None, True, ["a"], {"a": 1}, 1.0),
+)
+
+
+@pytest.mark.parametrize("providers", [1], ids=("one",), indirect=True)
+@pytest.mark.parametrize("name", MANY)
+def test_members_in_a_large_set(
+    bed: Bed, providers: tuple[Provider, ...], issuers: Issuers, name: str
+) -> None:
+    """One search in all texts of the set finds a member that is one of them, and no part of one; of a
+    thousand it is a few kilobytes for each place of a member."""
+    rules = (
+        f"every m in claims.a {{ m in data.{name} }}",
+        f"some m in claims.a; not m in data.{name}",
+        f"not claims.a[0] in data.{name}",
+        f"count([m | some m in claims.a; m in data.{name}]) >= 2",
+        f"{{m | some m in claims.a}} - {{m | some m in data.{name}}} == set()",
+    )
+    subjects = [
+        subject_of(rego.compile({"p.rego": f"{HEAD}allow if {{ {each} }}"}, MANY), providers, issuers)
+        for each in rules
+    ]
+    sizes = [len(each.slot(NATIVE).value) for each in subjects]
+    assert max(sizes) < 1_000_000, sizes
+    asked = [
+        Request(token=Token(providers[0].name, {"a": members}))
+        for each in ODD
+        for members in ([each], ["a", each])
+    ]
+    bed.load(*subjects, reporting=True)
+    for difference in compare_many(bed, subjects, asked, tally := Tally()):
+        raise AssertionError("\n".join((summary(difference), difference.subject.name, *lines(difference))))
+    assert tally.residual == 0

@@ -77,6 +77,11 @@ def claim_is(claim: ClaimSource, values: Iterable[object]) -> Predicate | None:
         if len(texts) > FEW:
             found += (_matching(claim, each) for each in expressions(texts))
             chosen = [value for value in chosen if not isinstance(value, str)]
+    elif claim.indexed:
+        lines = {value for value in chosen if isinstance(value, str) and "\n" not in value}
+        if len(lines) > FEW:
+            found.append(_line_of(claim, lines))
+            chosen = [value for value in chosen if not isinstance(value, str) or value not in lines]
     for value in sorted(chosen, key=repr):
         each = _equals(claim, value)
         if each is None:
@@ -101,6 +106,13 @@ def _equals(claim: ClaimSource, value: object) -> Predicate | None:
         return cel.check(cel.conjunction(cel.has_type(claim.expr, kind), same) if kind else same)
     matcher = _value(value)
     return None if matcher is None else claim.check(matcher)
+
+
+def _line_of(claim: ClaimSource, lines: Iterable[str]) -> Check:
+    """The claim is one of the texts: one search in all of them, as each comparison would be an expression."""
+    whole = cel.text("".join(f"\n{each}" for each in sorted(lines)) + "\n")
+    line = cel.call("re.extract", claim.expr, cel.text("(?s)^([^\n]*)$"), cel.text("\n\\1\n"))
+    return cel.check(cel.method(whole, "contains", line))
 
 
 def _matching(claim: FieldSource, pattern: str) -> Check:
