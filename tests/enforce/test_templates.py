@@ -210,3 +210,33 @@ def test_headers_are_put_into_answers(stand: Stand) -> None:
         elif path != "/other":
             assert seen == ["native"] * len(plain) + left, path
     assert "Basic abc" not in str(found)
+
+
+VERSIONS = """package p
+
+import input.attributes.request.http
+
+default allow := {"allowed": false, "http_status": 404, "body": "no such version"}
+
+gone := {"v1": "2020", "v2": "2021", "v 3": "2022"}
+
+allow := {
+	"allowed": false,
+	"http_status": 410,
+	"headers": {"x-since": gone[input.parsed_path[0]], "x-version": input.parsed_path[0]},
+	"body": sprintf("%s is gone, %v", [input.parsed_path[0], input.parsed_query.why[0]]),
+} if {
+	gone[input.parsed_path[0]]
+	input.parsed_query.why[0] in {"age", "a&b"}
+}
+"""
+
+
+def test_segments_and_parameters_are_put_into_answers_where_they_are_constants(stand: Stand) -> None:
+    """No filter of Envoy's knows them: there is an answer for each constant that they may be."""
+    paths = ("/v1", "/v2/x", "/v%203", "/v4", "/", "/%761", "/v1%2Fx")
+    queries = ("?why=age", "?why=a%26b", "?why=x", "", "?why=age&why=x")
+    asked = [Sent("GET", f"{path}{query}") for path in paths for query in queries]
+    found = compared(stand, VERSIONS, asked)
+    deciders = {place(each)[0]: decider(each) for each in found}
+    assert {deciders[f"{path}?why=age"] for path in ("/v1", "/v2/x", "/v%203")} == {"native"}

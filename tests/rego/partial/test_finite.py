@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from palisade import rego
 from palisade.rego.partial import evaluate
-from palisade.rego.partial.finite import MAX_CONDITIONS, MAX_SIZE, combinations
+from palisade.rego.partial.finite import MAX_CONDITIONS, MAX_SIZE, MAX_VALUES, by_values, combinations
 from palisade.rego.partial.formula import FALSE, TRUE, Formula, In
 from palisade.rego.partial.reading import Reading
 from palisade.rego.partial.rewriting import substitute
-from palisade.rego.partial.terms import Known
+from palisade.rego.partial.terms import Input, Known, Symbol
 from palisade.rego.text import dumps
 from palisade.rego.values import UNDEFINED, key
 
@@ -134,3 +134,52 @@ def test_an_order_that_the_beginnings_tell_is_known() -> None:
     assert any(
         "set" in str(value) for _, value in _cases('{"body": concat(", ", deny)}', of_one_beginning)[2]
     )
+
+
+ANSWERS = (
+    'allow := {"body": sprintf("%s is gone", [input.x[0]])} if data.t[input.x[0]].old',
+    'allow := {"a": data.t[input.x[0]].name, "b": input.x[0], "c": [input.x[1]]} if input.x[1] in {"a", "b"}',
+    'allow := {"body": input.x[0]} if { data.t[input.x[0]].old; not input.x[0] == "a" }',
+    'allow := {"b": concat("", [input.x[0], input.x[1]])} if { input.x[0] in {"a", "d"}; input.x[1] == "c" }',
+    'allow := {"body": upper(input.x[0])} if input.x[0] in {"a", 1}',
+    'allow := {"body": input.x[0]} if input.x[0] != "a"',
+)
+TABLE = {"a": {"old": True, "name": "A"}, "b": {"old": False, "name": "B"}, "c": {"old": True, "name": "C"}}
+
+
+@pytest.mark.parametrize("rule", ANSWERS)
+def test_a_value_is_known_for_each_constant_that_a_term_may_be(rule: str) -> None:
+    """Each request has the value that the evaluator gives, by one of the cases or by none."""
+    policy = rego.compile({"p.rego": f"package p\n\n{rule}\n"}, {"t": TABLE})
+    outcome = evaluate(policy.plan(["data.p.allow"]), ("p", "allow"), policy.data)
+
+    def asked(symbol: Symbol) -> bool:
+        return isinstance(symbol, Input) and symbol.path[:1] == ("x",)
+
+    known = 0
+    for first, second in product(("a", "b", "c", "d", 1, None), repeat=2):
+        document = {"x": [first, second]}
+        reading, found = Reading(document), UNDEFINED
+        for case in outcome.cases:
+            if case.value is None:
+                continue
+            for condition, value in by_values(outcome.builder, case.condition, case.value, asked):
+                if found is UNDEFINED and reading.holds(condition):
+                    found = reading.value(value)
+                    known += isinstance(value, Known)
+        wanted = policy.evaluate("data.p.allow", document)
+        assert found is wanted if wanted is UNDEFINED else found == wanted, document
+    assert known or "!=" in rule or "upper" in rule
+
+
+def test_too_many_constants_are_left_to_the_request() -> None:
+    """What is looked up in a large table is no case for each entry of it."""
+    table = {str(at): True for at in range(MAX_VALUES + 1)}
+    policy = rego.compile(
+        {"p.rego": 'package p\n\nallow := {"x": input.x} if data.t[input.x]\n'}, {"t": table}
+    )
+    outcome = evaluate(policy.plan(["data.p.allow"]), ("p", "allow"), policy.data)
+    case = outcome.cases[0]
+    assert case.value is not None
+    found = by_values(outcome.builder, case.condition, case.value, lambda each: isinstance(each, Input))
+    assert found == [(case.condition, case.value)]

@@ -14,7 +14,7 @@ from palisade.enforce.envoy.tree import Entry, Verdict
 from palisade.policy.numbering import spelled
 from palisade.rego.errors import NOWHERE
 from palisade.rego.partial import Case, Outcome
-from palisade.rego.partial.finite import combinations
+from palisade.rego.partial.finite import by_values, combinations
 from palisade.rego.partial.formula import IsKind
 from palisade.rego.partial.reachable import reachable
 from palisade.rego.partial.terms import Apply, Element, Input, Known, ObjectOf, Symbol
@@ -41,7 +41,11 @@ def settled(outcome: Outcome) -> list[Case]:
             continue
         if case.value is not None and isinstance(case.value, ObjectOf):
             found = combinations(builder, case.condition, case.value)
-            cases.extend(Case(condition, value, case.label) for condition, value in found)
+            cases.extend(
+                Case(*each, case.label)
+                for condition, value in found
+                for each in by_values(builder, condition, value, _is_of_target)
+            )
             continue
         if not isinstance(case.value, Input | Element | Apply):
             cases.append(case)
@@ -52,6 +56,11 @@ def settled(outcome: Outcome) -> list[Case]:
         cases.append(Case(response, case.value, case.label))
         cases.append(Case(case.condition, Known(False), case.label))
     return _possible(cases)
+
+
+def _is_of_target(symbol: Symbol) -> bool:
+    """Whether it is a segment of the path, or a parameter: no filter puts these into answers."""
+    return isinstance(symbol, Input) and symbol.path[:1] in (("parsed_path",), ("parsed_query",))
 
 
 def _possible(cases: list[Case]) -> list[Case]:

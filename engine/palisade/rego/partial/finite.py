@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import pairwise, product
 
@@ -18,6 +18,7 @@ from palisade.rego.partial.formula import (
     Defined,
     Exists,
     Formula,
+    In,
     Same,
     nodes,
 )
@@ -33,10 +34,12 @@ from palisade.rego.partial.terms import (
     Symbol,
     subterms,
 )
-from palisade.rego.values import UNDEFINED, Set
+from palisade.rego.values import UNDEFINED, Set, unkey
 
 MAX_CONDITIONS = 5
 """Up to so many conditions all combinations are tried."""
+MAX_VALUES = 32
+"""So many constants are tried in the place of terms."""
 MAX_SIZE = 2000
 """What the conditions of all combinations may come to. Beyond it the configuration grows to tens of
 megabytes, which Envoy takes a minute to read."""
@@ -71,6 +74,63 @@ def combinations(builder: Builder, condition: Formula, value: Symbol) -> list[tu
         if here is not FALSE and not _contradicts_itself(here):
             found.append((here, made))
     return found
+
+
+def by_values(
+    builder: Builder,
+    condition: Formula,
+    value: Symbol,
+    asked: Callable[[Symbol], bool],
+    most: int = MAX_VALUES,
+) -> list[tuple[Formula, Symbol]]:
+    """The value with those terms known that are `asked` for and, where the condition holds, one of a few
+    constants: under a condition for each of these, `most` in all. As it is where there is no such term."""
+    for part in subterms(value):
+        values = _values_of(condition, part) if asked(part) else None
+        if not values or len(values) > most:
+            continue
+        found: list[tuple[Formula, Symbol]] = []
+        for form in sorted(values, key=repr):
+            here = builder.both(condition, builder.is_in(part, (form,)))  # type: ignore[arg-type]  # a term
+            try:
+                made = _put(part, Known(unkey(form)), value)
+            except _UndefinedError:
+                return [(condition, value)]
+            if here is not FALSE:
+                found += by_values(builder, here, made, asked, most // len(values))
+        return found
+    return [(condition, value)]
+
+
+def _values_of(formula: Formula, term: Symbol) -> frozenset[object] | None:
+    """Among which constants a term is where the formula holds; None where that is not seen."""
+    if isinstance(formula.atom, In) and formula.atom.term == term:
+        return formula.atom.values
+    if formula.kind not in ("and", "or"):
+        return None
+    found = [_values_of(each, term) for each in formula.args]
+    known = [each for each in found if each is not None]
+    if formula.kind == "and":
+        return min(known, key=len) if known else None
+    return frozenset().union(*known) if len(known) == len(found) else None
+
+
+def _put(part: Symbol, known: Known, symbol: Symbol) -> Symbol:
+    """The symbol with a term in it known."""
+    match symbol:
+        case _ if symbol == part:
+            return known
+        case Apply(name, args):
+            return _called(name, tuple(_put(part, known, each) for each in args))
+        case ObjectOf(items):
+            entries = [(form, _put(part, known, each)) for form, each in items]
+            values = {form: each.value for form, each in entries if isinstance(each, Known)}
+            return Known(values) if len(values) == len(entries) else ObjectOf(tuple(entries))
+        case ArrayOf(items):
+            inner = [_put(part, known, each) for each in items]
+            members = [each.value for each in inner if isinstance(each, Known)]
+            return Known(members) if len(members) == len(inner) else ArrayOf(tuple(inner))
+    return symbol
 
 
 def _contradicts_itself(formula: Formula) -> bool:
