@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -121,6 +124,20 @@ def _at(text: str) -> int:
 )
 def test_add_date(call: Any, start: str, delta: tuple[int, int, int], end: str) -> None:
     assert call("time.add_date", _at(start), *delta) == _at(end)
+
+
+def test_zones_are_known_where_the_machine_has_no_database() -> None:
+    """As in small containers. Times in zones were undefined there, and rules about them the engine's."""
+    source = (
+        "from palisade.rego.builtins.times import zone_named\n"
+        "from datetime import datetime\n"
+        "print(datetime(2024, 7, 1, tzinfo=zone_named('Europe/Berlin')).utcoffset())"
+    )
+    without = {**os.environ, "PYTHONTZPATH": ""}
+    found = subprocess.run(
+        [sys.executable, "-c", source], env=without, capture_output=True, text=True, check=True
+    )
+    assert found.stdout.strip() == "2:00:00"
 
 
 def test_add_date_keeps_the_hour_where_clocks_change(call: Any) -> None:
