@@ -103,7 +103,7 @@ def decide(
     error = outcome.error
     before = previous.lowered if previous is not None else None
     calls = _calls((error, *(case.condition for case in cases)), before.calls if before is not None else {})
-    if any(map(open_calls, calls.values())):
+    if any(map(open_calls, filter(None, calls.values()))):
         builder, looked_up = outcome.builder, calls
         error = settled_formula(builder, error)
         cases = [settled_case(builder, each) if open_calls(calls[each.condition]) else each for each in cases]

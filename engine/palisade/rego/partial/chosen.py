@@ -37,9 +37,9 @@ FIRST = "takes the first of several members"
 """Why only the evaluator knows a value: said under the condition that there are several."""
 
 
-def chosen_of(parts: Iterable[Part]) -> Apply | None:
+def chosen_of(builder: Builder, parts: Iterable[Part]) -> Apply | None:
     """The only member of what the parts gather; None where they depend on other loops, or on what only the
-    evaluator knows, or where a member is put together."""
+    evaluator knows, or where a member is put together. `builder` makes the conditions on it."""
     gathered = Gathered("set", tuple(parts))
     for part in gathered.parts:
         own = frozenset(loop for _, loop in part.over)
@@ -48,6 +48,7 @@ def chosen_of(parts: Iterable[Part]) -> Apply | None:
             return None
         if part.condition.opaque or not isinstance(part.item, Input | Element | Apply):
             return None
+    builder.chooses = True
     return Apply(CHOSEN, (gathered,))
 
 
@@ -80,6 +81,8 @@ class Settling:
 
     def settled(self, formula: Formula) -> Formula:
         """The condition without any `CHOSEN`."""
+        if not self._builder.chooses:  # so ten thousand conditions are not looked through
+            return formula
         found = self._known.get(formula)
         if found is None:
             found = self._known[formula] = substitute(self._builder, formula, self._atom)

@@ -182,6 +182,8 @@ class Builder:
 
     def __init__(self) -> None:
         self._nodes: dict[object, Formula] = {}
+        self.chooses = False
+        """Whether terms may be the only member of what is gathered (`chosen`)."""
 
     @property
     def size(self) -> int:

@@ -174,7 +174,7 @@ class Loops(Statements):
             gathered = [
                 Part(builder.both(part.condition, end.condition), part.over, end.env[target]) for end in ends
             ]
-            chosen = chosen_of(gathered)
+            chosen = chosen_of(builder, gathered)
             if chosen is None:
                 raise Unsupported("collects members of an unknown collection")
             happens = builder.any(self.some(part, end.condition) for end in ends)

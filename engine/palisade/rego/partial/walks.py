@@ -90,7 +90,7 @@ class Walks(Members):
 
     def _first(self, array: Gathered, at: Symbol) -> symbolic.Cases:
         """The first member of an array, which is known where all that it has are the same."""
-        chosen = chosen_of(array.parts) if at == Known(0) else None
+        chosen = chosen_of(self.builder, array.parts) if at == Known(0) else None
         if chosen is None:
             raise Unsupported("counts members of an array that depends on the request")
         both, there, several = self.builder.both, self.nonempty(array), has_several(self.builder, chosen)
