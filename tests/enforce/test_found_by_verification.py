@@ -36,6 +36,10 @@ def body(text: str, kind: str = "application/json", method: str = "GET") -> Requ
 
 
 FOUND = {
+    "the first of a list whose members are known by the method": (
+        'allow := {"allowed": true, "headers": {"x-c": [x | x := upper(http.method)][0]}}',
+        [Request(method) for method in ("GET", "POST", "PURGE")],
+    ),
     "the last one is not in what ends before it": (
         'allow if not "b" in array.slice(claims.c, 0, count(claims.c) - 1)',
         [claim(["a", "b"]), claim(["b", "a"]), claim(["b"]), claim([])],

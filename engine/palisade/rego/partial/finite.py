@@ -11,6 +11,8 @@ from itertools import pairwise, product
 
 from palisade.rego.builtins import BUILTINS
 from palisade.rego.errors import BuiltinError
+from palisade.rego.partial.chosen import CHOSEN, SEVERAL, value_of
+from palisade.rego.partial.construct import lookup
 from palisade.rego.partial.formula import (
     FALSE,
     TRUE,
@@ -242,12 +244,19 @@ def _called(name: str, args: tuple[Symbol, ...]) -> Symbol:
         case "json.marshal", (value,):
             args = (_listed(value),)
     values = [each.value for each in args if isinstance(each, Known)]
-    if len(values) < len(args) or not BUILTINS[name].pure:
+    if len(values) < len(args):
         return Apply(name, args)
-    try:
-        result = BUILTINS[name].function(*values)
-    except BuiltinError:
-        raise _UndefinedError from None
+    if name in (CHOSEN, SEVERAL):
+        result = value_of(name, *values)
+    elif name == ".":
+        result = lookup(*values)
+    elif name not in BUILTINS or not BUILTINS[name].pure:
+        return Apply(name, args)
+    else:
+        try:
+            result = BUILTINS[name].function(*values)
+        except BuiltinError:
+            raise _UndefinedError from None
     if result is UNDEFINED:
         raise _UndefinedError
     return Known(result)
