@@ -60,6 +60,12 @@ ASKED = (
     'some n, _ in http.headers; startswith(n, "x-a-"); http.method == "POST"',
     'some n, _ in http.headers; startswith(n, "x-a-"); input.parsed_body.a == 1',
     "some n, v in http.headers; v == 7",
+    "count(http.headers) > 8",
+    "not count(http.headers) >= 9",
+    "count(http.headers) < 60; http.headers[`x-a-b`]",
+    "count(http.headers) == 12",
+    "count(http.headers) != 7",
+    "count(object.keys(http.headers)) > 20",
     'every _, v in http.headers { v != "" }',
 )
 
@@ -170,7 +176,10 @@ def test_drawn_conditions(
 
 
 def test_explanations_read_headers_as_the_sidecar_does(issuers: Issuers) -> None:
-    one = subject(issuers, 'some n, v in http.headers; startswith(n, "x-a-"); lower(v) in {"a", "b"}')
+    asked = (
+        'some n, v in http.headers; startswith(n, "x-a-"); lower(v) in {"a", "b"}; count(http.headers) < 9'
+    )
+    one = subject(issuers, asked)
     snapshot = one.enforcement.snapshot
 
     def reading(*headers: tuple[str, str]) -> tuple[bool, bool]:
@@ -181,3 +190,4 @@ def test_explanations_read_headers_as_the_sidecar_does(issuers: Issuers) -> None
     assert reading(("x-a-b", "A")) == (True, False)
     assert reading(("x-a-b", "c"), ("x-b", "a")) == (False, False)
     assert reading(("x-a-b", "a"), ("x-b", "\u00fc"))[1]
+    assert reading(("x-a-b", "a"), *((f"x-c-{at}", "a") for at in range(9))) == (False, False)

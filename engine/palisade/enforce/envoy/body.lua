@@ -162,9 +162,9 @@ local function passes(tests, name, content)
   return true
 end
 
--- Whether some header passes all tests of a code, for each code.
+-- Whether some header passes all tests of a code, for each code, and how many there are.
 local function names(headers, wanted)
-  local values, count = {}, 0
+  local values, count, distinct = {}, 0, 0
   for name, content in pairs(headers) do
     if find(name, "[\128-\255]") or find(content, "[\128-\255]") then
       leave()
@@ -174,16 +174,21 @@ local function names(headers, wanted)
       leave()
     end
     if not wanted.hidden[name] then
+      distinct = values[name] and distinct or distinct + 1
       values[name] = values[name] and values[name] .. "," .. content or content
     end
   end
   for code, node in pairs(wanted.tree.keys) do
-    node.tests = node.tests or tests_of(code)
-    local found = false
-    for name, content in pairs(values) do
-      found = found or passes(node.tests, name, match(content, "^[ \t]*(.-)[ \t]*$"))
+    if code == "count" then
+      lay(node, "number", distinct)
+    else
+      node.tests = node.tests or tests_of(code)
+      local found = false
+      for name, content in pairs(values) do
+        found = found or passes(node.tests, name, match(content, "^[ \t]*(.-)[ \t]*$"))
+      end
+      lay(node, "boolean", found)
     end
-    lay(node, "boolean", found)
   end
 end
 

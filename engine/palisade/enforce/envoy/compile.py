@@ -292,7 +292,7 @@ def _work(
     told = None
     fields = None
     decoding = body or not _DECODERS.isdisjoint(plan.builtins) or makes_objects(outcome.error)
-    if decoding or found.says(headers.LOOP):
+    if decoding or found.says(headers.LOOP) or found.says(headers.COUNTING):
         fields = fields_of(outcome, found.calls, MAX_FIELDS, before.fields if before is not None else None)
     if fields is not None and found.residual and 0 < len(fields.all) <= MAX_FIELDS:
         last = before.told if before is not None else None

@@ -188,9 +188,12 @@ class Context:
         self._reasons.add(_unread(path[0]))
         return FieldSource(path)  # type: ignore[arg-type]  # strings and integers, and the document
 
+    def _note_unread(self, document: Document) -> None:
+        self._reasons.add(_unread(document))
+
     def _read(self, document: Document, keys: Iterable[str]) -> Bounds:
         """One of the keys of a document that was read is true there."""
-        self._reasons.add(_unread(document))
+        self._note_unread(document)
         holds = ValueMatcher(bool_match=True)
         return either(exactly(FieldSource((document, key)).check(holds)) for key in keys)  # type: ignore[arg-type]  # as above
 

@@ -190,6 +190,8 @@ def _fields_in(found: Iterable[Symbol]) -> tuple[frozenset[Field], frozenset[Fie
             path = field_of(part)
             if path is not None:
                 plain.add(path)
+            elif part == headers.COUNTED:
+                of_members.add((ALL_HEADERS, headers.COUNT))
             elif isinstance(part, Element) and part.path and not part.of_keys and _are_steps(part.path):
                 whole = field_of(part.source)
                 places = range(MEMBERS) if whole is not None else ()

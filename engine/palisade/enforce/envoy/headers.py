@@ -25,6 +25,12 @@ ALL = Input(HEADERS)
 """The headers of a request, an object of texts."""
 LOOP = f"iterates over {ALL}"
 """Why a condition is the engine's before these are read."""
+COUNT = "count"
+"""By this key the reader tells how many headers there are."""
+COUNTED = Apply("count", (ALL,))
+COUNTING = "counts all headers"
+"""Why a condition on that is the engine's before they are read."""
+
 HIDDEN = (ASK_HEADER, CHUNKS_HEADER, PARTIAL_BODY)
 """No policy is told of these where a client sends them."""
 

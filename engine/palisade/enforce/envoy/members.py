@@ -110,6 +110,26 @@ class Members(Replaced, ABC):
             return self._iterates(atom)
         return self._read(ALL_HEADERS, codes)
 
+    def _count(self, argument: Symbol, relation: str, numbers: Sequence[int]) -> Bounds | None:
+        if argument != headers.ALL:
+            return super()._count(argument, relation, numbers)
+        key = (ALL_HEADERS, headers.COUNT)
+        if key not in self._fields:
+            return self._unknown(headers.COUNTING, hint=hints.of_loop(argument))
+        self._note_unread(ALL_HEADERS)
+        count = FieldSource(key).expr  # type: ignore[arg-type]  # the document, and a string
+        ways: list[Bounds] = []
+        for number in numbers:
+            # To what goes to the engine with a body Envoy adds one.
+            both_ways = [
+                cel.check(cel.call(relation, count, cel.double(each))) for each in (number, number - 1)
+            ]
+            ways.append(Bounds(all_of(both_ways), any_of(both_ways)))
+        return either(ways)
+
+    def _countable(self, term: Apply) -> Bounds:
+        return ALWAYS if term.args[0] == headers.ALL else super()._countable(term)
+
     def _iterates(self, atom: Exists) -> Bounds:
         why, hint = f"iterates over {atom.source}", hints.of_loop(atom.source)
         return self._keyed_has(atom) or self._unknown(why, hint=hint)

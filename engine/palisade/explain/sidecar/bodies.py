@@ -13,7 +13,7 @@ from envoy.extensions.filters.http.lua.v3.lua_pb2 import Lua
 from palisade.decide.urls import parse_query
 from palisade.enforce.envoy.documents import ALL_HEADERS, PARSED_BODY, Document
 from palisade.enforce.envoy.entries import GUARDED, NAME_TRIMMED, NAMED, REST, TRIMMED, TWO, mark_of
-from palisade.enforce.envoy.headers import HIDDEN, passes
+from palisade.enforce.envoy.headers import COUNT, HIDDEN, passes
 from palisade.enforce.envoy.sources import field_name
 from palisade.enforce.envoy.token_places import Place
 from palisade.explain.sidecar.request import UnreadError
@@ -21,7 +21,7 @@ from palisade.explain.sidecar.request import UnreadError
 _DEPTH, _DIGITS, _LONGEST, _EXPONENT, _LARGEST = 64, 15, 300, 4, 16384
 _MEMBERS, _PAIRS, _TAKEN = 256, 1000, 29_999
 _TEXTS = re.compile(r'\{coding = "([a-z0-9]+)", header = "([^"]*)", prefix = "([^"]*)"')
-_CODES = re.compile(r'\["(h(?:_[nv][lx][epsc][yn][0-9a-fz]*)*)"\] = \{name = "([0-9a-f]+)"')
+_CODES = re.compile(r'\["(count|h(?:_[nv][lx][epsc][yn][0-9a-fz]*)*)"\] = \{name = "([0-9a-f]+)"')
 _PLAIN = re.compile(r"[A-Za-z0-9_.+/=-]+")
 _TOKEN = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]*)")
 _ALPHABETS = {
@@ -82,6 +82,9 @@ def _of_headers(headers: Mapping[str, str], codes: Iterable[tuple[str, str]]) ->
         raise _LeftError
     found: dict[str, Any] = {}
     for code, name in codes:
+        if code == COUNT:
+            found |= {f"k{name}": "number", f"v{name}": float(len(shown))}
+            continue
         passed = any(passes(code, each, value.strip(" \t")) for each, value in shown.items())
         found |= {f"k{name}": "boolean", f"v{name}": passed}
     return found
