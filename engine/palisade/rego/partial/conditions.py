@@ -44,6 +44,8 @@ class Conditions:
         """With the run `before`, formulas are the same objects as there, and numbers go on."""
         self.builder: Builder = Builder() if before is None else before.builder
         self._serial: int = 0 if before is None else before._serial
+        self._chose: bool = before is not None and before._chose
+        """Whether a value was taken out of a loop (`chosen`), which most policies never do."""
 
     def new_loop(self) -> int:
         """A number for a loop over an unknown collection."""

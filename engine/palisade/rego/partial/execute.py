@@ -118,7 +118,9 @@ class Executor(Blocks):
         errors: list[Formula] = []
         before: list[list[Reason]] = []
         for state in worlds.states:
-            reached = [(self._settling.settled(each), place) for each, place in state.reached(builder)]
+            reached = state.reached(builder)
+            if self._chose:
+                reached = [(self._settling.settled(each), place) for each, place in reached]
             if state.signal == ERROR:
                 here = builder.any(condition for condition, _ in reached)
                 above = builder.any(condition for reasons in before for condition, _ in reasons)

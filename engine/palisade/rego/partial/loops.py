@@ -177,6 +177,7 @@ class Loops(Statements):
             chosen = chosen_of(builder, gathered)
             if chosen is None:
                 raise Unsupported("collects members of an unknown collection")
+            self._chose = True
             happens = builder.any(self.some(part, end.condition) for end in ends)
             values = [(happens, chosen)]
             fails.append(builder.both(happens, has_several(builder, chosen)))

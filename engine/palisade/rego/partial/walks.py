@@ -93,6 +93,7 @@ class Walks(Members):
         chosen = chosen_of(self.builder, array.parts) if at == Known(0) else None
         if chosen is None:
             raise Unsupported("counts members of an array that depends on the request")
+        self._chose = True
         both, there, several = self.builder.both, self.nonempty(array), has_several(self.builder, chosen)
         other = self.unknown(FIRST, NOWHERE)
         return [(both(there, self.builder.negate(several)), chosen), (both(there, several), other)]
