@@ -36,6 +36,17 @@ def body(text: str, kind: str = "application/json", method: str = "GET") -> Requ
 
 
 FOUND = {
+    "messages of which one is the first of a list": (
+        'deny contains m if { some r in claims.c; r == "a"; m := [x | x := claims.d][0] }\n'
+        'deny contains m if { http.headers["x-a"] != "b"; m := json.unmarshal(http.body).k }\n'
+        'default msg := "none"\nmsg := concat(", ", deny) if not ok\nok := count(deny) == 0\n'
+        'allow := {"allowed": ok, "body": msg}',
+        [
+            replace(body('{"k": "m"}'), headers=(*body("").headers, ("x-a", value)), token=token)
+            for value in ("a", "b")
+            for token in (None, Token("corp", {"c": ["a"], "d": "x"}), Token("corp", {"c": "a", "d": "x"}))
+        ],
+    ),
     "the first of a list whose members are known by the method": (
         'allow := {"allowed": true, "headers": {"x-c": [x | x := upper(http.method)][0]}}',
         [Request(method) for method in ("GET", "POST", "PURGE")],

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from functools import partial
 
-from palisade.rego.partial.formula import Atom, Builder, Formula, Opaque, Test
+from palisade.rego.errors import NOWHERE
+from palisade.rego.partial.formula import TRUE, Atom, Builder, Formula, Opaque, Test
 from palisade.rego.partial.rewriting import some_member, substitute, symbols, with_terms
 from palisade.rego.partial.terms import (
     Apply,
@@ -78,6 +79,7 @@ class Settling:
     def __init__(self, builder: Builder) -> None:
         self._builder = builder
         self._known: dict[Formula, Formula] = {}
+        self._serials: dict[Atom, int] = {}
 
     def settled(self, formula: Formula) -> Formula:
         """The condition without any `CHOSEN`."""
@@ -101,7 +103,16 @@ class Settling:
         for part in gathered.parts:
             here = with_terms(self._builder, whole, partial(self._with, chosen, part.item))
             found.append(_some(self._builder, part.over, self._builder.both(part.condition, here)))
+        if _is_gathered(whole, chosen):
+            # What is gathered may be there without what was chosen: its part has a condition of its own.
+            there = [_some(self._builder, part.over, part.condition) for part in gathered.parts]
+            unknown = self._builder.atom(Opaque(FIRST, NOWHERE, self._serial(atom)))
+            found.append(self._builder.both(self._builder.negate(self._builder.any(there)), unknown))
         return self.settled(self._builder.any(found))
+
+    def _serial(self, atom: Atom) -> int:
+        """A number below those that partial evaluation gives, for the condition alone."""
+        return self._serials.setdefault(atom, -1 - len(self._serials))
 
     def _with(self, chosen: Apply, item: Symbol, symbol: Symbol) -> Symbol:
         """The symbol with the member in place of what was chosen."""
@@ -140,6 +151,19 @@ class Settling:
 
         over = tuple((inside(source), loop) for source, loop in part.over)
         return Part(with_terms(self._builder, part.condition, inside), over, inside(part.item))  # type: ignore[arg-type]
+
+
+def _is_gathered(formula: Formula, chosen: Apply) -> bool:
+    """Whether what was chosen is a member of what is gathered, under a condition of its own."""
+    parts = (
+        part
+        for symbol in symbols(formula)
+        for each in subterms(symbol)
+        if isinstance(each, Gathered)
+        for part in each.parts
+        if part.condition is not TRUE
+    )
+    return any(chosen in _chosen_in((part.item,)) for part in parts)
 
 
 def _chosen_in(asked: Iterable[Symbol]) -> Iterator[Apply]:
