@@ -16,7 +16,7 @@ from palisade.enforce.envoy import Enforcement
 TABLE = Path(__file__).parents[2] / "docs" / "published-policies.md"
 HEAD = """# Policies as they are published
 
-Thirty-five policies of the kinds that stand in public repositories, written for OPA-Envoy, are in
+Thirty-eight policies of the kinds that stand in public repositories, written for OPA-Envoy, are in
 [tests/enforce/public](../tests/enforce/public), each with requests. A test compiles each, sends its
 requests through a real Envoy, once decided by the engine and once as compiled, and compares. It also makes
 this table (`PALISADE_WRITE=1 pytest tests/enforce/test_published.py`), and fails where that is not current.

@@ -13,6 +13,7 @@ from palisade.testing.equivalence.vary import Varying
 from palisade.testing.equivalence.walks import MEMBER
 
 HTTP = ("attributes", "request", "http")
+_MESH = "input.attributes.metadataContext.filterMetadata[`envoy.filters.http.jwt_authn`].corp"
 
 
 def test_constants_stand_at_their_places(make_subject: Callable[..., Subject]) -> None:
@@ -64,8 +65,11 @@ def test_of_large_data_another_part_is_taken_for_another_seed(make_subject: Call
         'allow if { regex.match(`^/v[0-9]+/[a-z]{3}$`, http.path); http.method == "DELETE" }',
         'allow if net.cidr_contains("10.9.0.0/16", input.attributes.source.address.socketAddress.address)',
         'allow if { parts := split(http.path, "/"); parts[1] == "users"; parts[2] == claims.sub }',
+        f"allow if {{ {_MESH}.sub == `ann`; `ops` in {_MESH}.org.groups; input.parsed_path[0] == `a` }}",
+        'allow if { sprintf("u:%s", [claims.a]) == "u:a"; concat("/", [http.method, claims.t]) == "PUT/x" }',
+        'allow if { concat("/", array.slice(input.parsed_path, 1, 1000)) == "a/b"; claims.sub == "ann" }',
     ],
-    ids=("many", "same", "members", "pattern", "address", "pieces"),
+    ids=("many", "same", "members", "pattern", "address", "pieces", "mesh", "made", "joined"),
 )
 def test_rules_of_several_conditions_are_met(
     bed: Bed, make_subject: Callable[..., Subject], rules: str

@@ -8,9 +8,11 @@ be. This is a guess and no proof: parts may contradict each other, and what no a
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias, TypeVar
 
+from palisade.enforce.envoy import patterns
 from palisade.enforce.envoy.patterns import pieces
 from palisade.rego.partial.chosen import SEVERAL
 from palisade.rego.partial.formula import Builder, Defined, Exists, Formula, In, IsKind, Same, Test
@@ -245,12 +247,23 @@ class Aim:
                 value, str
             ):
                 self._assign(inner, self._choose((value, text + value, value + text)))
+            case Apply() if isinstance(value, str) and (made := patterns.parts(term)) is not None:
+                self._take_apart(made, value)
             case Apply("concat", (Known(str(glue)), inner)) if isinstance(value, str) and glue:
                 self._assign(inner, value.split(glue))
             case Apply("array.slice", (inner, Known(int(start)), _)) if isinstance(value, list):
                 self._assign(inner, [*(self._word() for _ in range(start)), *value])
             case Apply(name, (inner, *_)) if name not in ("count", "."):
                 self._assign(inner, value, weak=True)
+
+    def _take_apart(self, made: Sequence[str | Symbol], text: str) -> None:
+        """Wants of the values that a text is put together of what makes it the given one."""
+        pattern = "".join(re.escape(part) if isinstance(part, str) else "(.*?)" for part in made)
+        found = re.fullmatch(pattern, text, re.DOTALL)
+        if found is not None:
+            terms = (part for part in made if not isinstance(part, str))
+            for term, own in zip(terms, found.groups(), strict=True):
+                self._assign(term, own)
 
     def _place(self, term: Input | Element) -> Place | None:
         """Where a term stands. The members of a loop are those of an array, now and then of an object."""

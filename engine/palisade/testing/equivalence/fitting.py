@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from palisade.enforce.envoy.entries import mark_of
+from palisade.enforce.envoy.walks import METADATA
 from palisade.policy.providers import Header, Query, TokenSource
 from palisade.rego.text import dumps
 from palisade.rego.values import to_json
@@ -37,6 +38,12 @@ def fit(request: Request, parts: Mapping[Place, Any], subject: Subject) -> Reque
         match place:
             case ("identity", "claims", *steps) if steps:
                 claims.append((tuple(steps), value))
+            case (_, _, _, _, str(provider), *steps) if place[: len(METADATA)] == METADATA:
+                if provider in subject.issuers and (steps or value is not ABSENT):
+                    signed = replace(request.token or Token(provider), provider=provider)
+                    request = replace(request, token=signed)
+                if steps:
+                    claims.append((tuple(steps), value))
             case (str(name), *steps) if name == OWN_CLAIMS and steps:
                 own.append((tuple(steps), value))
             case (str(name), str(header), str(prefix), str(coding), *steps) if name == WRITTEN:
