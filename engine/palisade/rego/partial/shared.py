@@ -40,7 +40,13 @@ class Shared(Generic[Found]):
                 own[node] = self._own(node)
             mask = own[node]
             below = () if mask is None else self._below(node)
-            missing = [part for part in below if part not in masks]
+            missing = []
+            for part in below:
+                if part not in masks:
+                    if part.args or isinstance(part.atom, Exists):
+                        missing.append(part)
+                    else:  # most parts have none themselves
+                        masks[part] = self._own(part) or 0
             if missing:
                 stack.extend(missing)
                 continue
