@@ -35,7 +35,7 @@ RULES = (
     f"{NAMED}r if input.m[name] == 1",
     f"{NAMED}r if {{ some k, v in input.m; k == name; v == input.y }}",
     f"{NAMED}r if {{ name in input.xs; name == input.y }}",
-    f"{NAMED}r if {{ count([x | some x in input.xs; x == name]) > 1 }}",
+    f"{NAMED}r if {{ count([x | some x in input.xs; x == name]) == 0 }}",
     f'{NAMED}r if {{ some x in name; x == "x" }}',
     f"{NAMED}r if is_array(name)",
     f'{NAMED}r if startswith(name, "x")',
@@ -99,6 +99,8 @@ UNDECIDED = (
     f"{NAMED}r if {{ every x in input.xs {{ x != name }} }}",
     'v := y if { some x in input.os; some y in x.n }\nr if v == "x"',
     'r := {"of": x} if { some x in input.xs; startswith(x, "x") }',
+    # Without any name this counts none.
+    f"{NAMED}r if {{ count([x | some x in input.xs; x == name]) > 1 }}",
 )
 """Of these only the evaluator knows: loops within loops, and what is put together there."""
 

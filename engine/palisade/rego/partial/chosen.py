@@ -154,7 +154,7 @@ class Settling:
 
 
 def _is_gathered(formula: Formula, chosen: Apply) -> bool:
-    """Whether what was chosen is a member of what is gathered, under a condition of its own."""
+    """Whether what was chosen is a member of what is gathered, or asked about there."""
     parts = (
         part
         for symbol in symbols(formula)
@@ -163,7 +163,7 @@ def _is_gathered(formula: Formula, chosen: Apply) -> bool:
         for part in each.parts
         if part.condition is not TRUE
     )
-    return any(chosen in _chosen_in((part.item,)) for part in parts)
+    return any(chosen in _chosen_in((part.item, *symbols(part.condition))) for part in parts)
 
 
 def _chosen_in(asked: Iterable[Symbol]) -> Iterator[Apply]:
