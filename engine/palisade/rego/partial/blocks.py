@@ -14,6 +14,7 @@ from palisade.rego.partial.flow import NESTING
 from palisade.rego.partial.formula import FALSE, TRUE, Formula
 from palisade.rego.partial.leaving import Guard, Leaving, outside
 from palisade.rego.partial.loops import Loops
+from palisade.rego.partial.tables import TableLoop, table_loop
 from palisade.rego.partial.terms import Input, Known, Overlay, Symbol
 from palisade.rego.partial.worlds import ERROR, MAX_STATES, NEXT, Env, Result, Step, Unsupported, Worlds
 
@@ -27,6 +28,9 @@ World: TypeAlias = tuple[Guard, Env]
 class Blocks(Loops):
     """`live` is, everywhere, what the statements behind need."""
 
+    _table_loops: dict[tuple[int, int], tuple[ir.Block, TableLoop | None]]
+    """By the identity of the block, which is kept for that, and the place in it."""
+
     @abstractmethod
     def _sequence(self, blocks: Sequence[ir.Block], env: Env, outside: frozenset[int]) -> Worlds:
         """Runs blocks in turn."""
@@ -35,28 +39,46 @@ class Blocks(Loops):
         """Runs the statements of one block. Its steps are disjoint and differ from the rest in effect."""
         leaving = Leaving(self.builder, live, env)
         worlds: list[World] = [((), env)]
+        ahead: dict[int, list[World]] = {}
         for index, stmt in enumerate(block.stmts):
             kind = type(stmt)
+            worlds += ahead.pop(index, ())
             handler = self._handlers[kind]
             if kind in NESTING:
                 handler = partial(handler, live=live | self._flow.behind(block, index))
             following: list[World] = []
             looked_through = 0
+            loop = self._table_loop(block, index, live) if kind is ir.DotStmt else None
             for guard, current in worlds:
+                if loop is not None:
+                    steps = self._through_table(loop, current, live | self._flow.behind(block, loop.at))
+                    if steps is not None:
+                        self._take(steps, guard, current, leaving, ahead.setdefault(loop.at + 1, []))
+                        continue
                 self._step(handler, stmt, guard, current, leaving, following)
                 # Two tables of thousands come to millions, of which those of one key contradict each other.
                 if len(following) - looked_through > MAX_STATES:
                     following = self._consistent(following, stmt)
                     looked_through = len(following)
             worlds = following
-            if not worlds:
+            if not worlds and not ahead:
                 break
             if len(worlds) > 1:
                 worlds = self._consistent(worlds, stmt)
+        worlds += ahead.pop(len(block.stmts), ())
         ends = [(self.builder.all(guard), current) for guard, current in worlds]
         for condition, current in ends:
             leaving.add(condition, current, NEXT)
         return leaving.result(self.builder.any(condition for condition, _ in ends))
+
+    def _table_loop(self, block: ir.Block, index: int, live: frozenset[int]) -> TableLoop | None:
+        """The loop over a table that begins with the look-up at this place, if any does."""
+        known = self._table_loops.get((id(block), index))
+        if known is None:
+            found = table_loop(self._policy, block, index, self._flow)
+            known = self._table_loops[(id(block), index)] = (block, found)
+        loop = known[1]
+        return loop if loop is not None and loop.passed.isdisjoint(live) else None
 
     def _consistent(self, worlds: list[World], stmt: ir.AnyStmt) -> list[World]:
         """The states behind a statement that some request can be in, as far as the conditions tell. Raises
@@ -84,6 +106,12 @@ class Blocks(Loops):
             if trouble.location is NOWHERE:
                 trouble.location = self._where(stmt)
             raise
+        self._take(steps, guard, env, leaving, following)
+
+    def _take(
+        self, steps: list[Step], guard: Guard, env: Env, leaving: Leaving, following: list[World]
+    ) -> None:
+        """Where steps from one state lead: to those that follow it, or out of the block."""
         if not (steps and steps[0].condition is TRUE):
             leaving.undefined(guard, steps, env)
         if len(steps) > 1 and len(guard) > 1:

@@ -89,6 +89,7 @@ class Executor(Blocks):
         self._branching: ir.BlockStmt | None = None
         self._branches: Worlds | None = None
         """What the branches of the rule that is followed now came to, where it has any."""
+        self._table_loops = {}
         self._statements, self._bound, self._levels = 0, MAX_STATEMENTS, 0
         self._first_size: int = 0 if before is None else before._first_size
         """How many formulas there were after the run that found out everything by itself."""

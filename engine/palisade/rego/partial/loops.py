@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from itertools import combinations
 
@@ -12,9 +12,10 @@ from palisade.rego.errors import NOWHERE
 from palisade.rego.partial.chosen import chosen_of, has_several
 from palisade.rego.partial.construct import grown, in_order, is_grown, pairs_of
 from palisade.rego.partial.flow import Liveness, all_stmts, changed, written
-from palisade.rego.partial.formula import FALSE, TRUE
+from palisade.rego.partial.formula import FALSE, TRUE, Formula
 from palisade.rego.partial.members import is_reordered
 from palisade.rego.partial.statements import FIRST_PLACE, Statements, answered
+from palisade.rego.partial.tables import TableLoop, rounds
 from palisade.rego.partial.terms import Gathered, Part, SetOf, Symbol, loops
 from palisade.rego.partial.worlds import ERROR, NEXT, Env, Result, Step, Unsupported, Worlds, env_key
 
@@ -35,28 +36,13 @@ class Loops(Statements):
         source = env.get(stmt.source)
         if source is None:
             return []
-        # What one round leaves for the next, or for what stands behind the loop.
-        live = (live | self._flow.exposed(stmt.block)) - {stmt.key, stmt.value}
-        told = answered(env)
-        env = {local: value for local, value in env.items() if local in live}
-        worlds = Worlds(env, self.builder)
         pairs = pairs_of(source)
         if pairs is not None:
             unordered = isinstance(source, SetOf) and len(pairs) > 1
-            for name, item in pairs:
-
-                def run(current: Env, name: Symbol = name, item: Symbol = item) -> Result:
-                    found = self._block(
-                        stmt.block, {**told, **current, stmt.key: name, stmt.value: item}, live
-                    )
-                    if unordered and any(is_grown(current, each.env) for each in found.steps):
-                        raise Unsupported("lists a set whose order depends on the request")
-                    if unordered and is_grown(current, found.rest):
-                        raise Unsupported("lists a set whose order depends on the request")
-                    return found
-
-                worlds.advance(run, NOWHERE)
-            return worlds.disjoint()
+            every = ((TRUE, name, item) for name, item in pairs)
+            return self._unrolled(stmt, env, live, every, unordered=unordered).disjoint()
+        live, told, env = self._at_outset(stmt, env, live)
+        worlds = Worlds(env, self.builder)
         start = env
         ordered = source.ordered if isinstance(source, Gathered) else not is_reordered(source)
         if isinstance(source, Gathered) and source.kind == "set":
@@ -68,6 +54,80 @@ class Loops(Statements):
             rounds = partial(self._rounds, stmt, part=part, element=element, live=live, ordered=ordered)
             worlds.advance(rounds, NOWHERE)
         return self._checked(worlds.disjoint(), start)
+
+    def _at_outset(
+        self, stmt: ir.ScanStmt, env: Env, live: frozenset[int]
+    ) -> tuple[frozenset[int], Env, Env]:
+        """What one round leaves for the next, or for what stands behind the loop; what was found out of the
+        request before; and of the environment what is needed."""
+        live = (live | self._flow.exposed(stmt.block)) - {stmt.key, stmt.value}
+        return live, answered(env), {local: value for local, value in env.items() if local in live}
+
+    def _unrolled(
+        self,
+        stmt: ir.ScanStmt,
+        env: Env,
+        live: frozenset[int],
+        rounds: Iterable[tuple[Formula, Symbol, Symbol]],
+        *,
+        unordered: bool,
+    ) -> Worlds:
+        """One round in turn for each of these members, its own key before it, where its condition holds."""
+        live, told, env = self._at_outset(stmt, env, live)
+        worlds = Worlds(env, self.builder)
+        for when, name, item in rounds:
+
+            def run(current: Env, when: Formula = when, name: Symbol = name, item: Symbol = item) -> Result:
+                found = self._block(stmt.block, {**told, **current, stmt.key: name, stmt.value: item}, live)
+                if unordered and (
+                    is_grown(current, found.rest) or any(is_grown(current, each.env) for each in found.steps)
+                ):
+                    raise Unsupported("lists a set whose order depends on the request")
+                return found if when is TRUE else self._where_holds(when, current, found)
+
+            worlds.advance(run, NOWHERE)
+        return worlds
+
+    def _where_holds(self, when: Formula, env: Env, found: Result) -> Result:
+        """What a block leads to where it runs under a condition only."""
+        both = self.builder.both
+        steps = [
+            Step(
+                both(when, step.condition),
+                step.env,
+                step.signal,
+                tuple((both(when, condition), place) for condition, place in step.parts),
+            )
+            for step in found.steps
+        ]
+        if env_key(found.rest) != env_key(env):
+            others = self.builder.negate(self.builder.any(step.condition for step in found.steps))
+            steps.append(Step(both(when, others), found.rest))
+        steps = [step for step in steps if step.condition is not FALSE]
+        rest: Env | None = env
+        for step in steps:
+            if rest is not None:
+                going = step.signal == NEXT
+                rest = grown(env, step.env, self.builder, step.condition, onto=rest) if going else None
+        # Members that are added under a condition are so many parts of one state, not states.
+        return Result(steps, env, TRUE) if rest is None else Result([], rest, TRUE)
+
+    def _through_table(self, loop: TableLoop, env: Env, live: frozenset[int]) -> list[Step] | None:
+        """The steps through a loop over a large table, from before its first look-up; None if it is none."""
+        part = self._symbol(loop.first.key, env)
+        keyed = loop.loop.key in self._flow.exposed(loop.loop.block)
+        found = rounds(loop, self._symbol(loop.first.source, env), part, keyed=keyed)
+        if found is None or part is None:
+            return None
+        members = ((self.is_one_of(part, keys), own, item) for keys, own, item in found.members)
+        try:
+            worlds = self._unrolled(loop.loop, env, live, members, unordered=True)
+        except Unsupported:
+            return None  # entry by entry it may be followed
+        # Where a round did something the key is one of the table's; where none did, it may be no key at all.
+        *steps, rest = worlds.disjoint()
+        there = self.builder.both(self.is_one_of(part, found.keys), rest.condition)
+        return [*steps, Step(there, rest.env, rest.signal)]
 
     def _rounds(
         self, stmt: ir.ScanStmt, env: Env, part: Part, element: Env, live: frozenset[int], *, ordered: bool
