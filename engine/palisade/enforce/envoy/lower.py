@@ -55,6 +55,17 @@ UNVERIFIED = "a token is there that Envoy does not take, or not as the policy do
 OTHERS = "a token is there that is for another issuer"
 
 
+class _Lowered:
+    """What is known of the formulas lowered so far, for the tokens of one provider, or of any."""
+
+    def __init__(self) -> None:
+        self.done: dict[Formula, Bounds] = {}
+        self.noted: dict[Formula, Notes] = {}
+        self.said = Shared(partial(_own, self.noted), bodies=False)
+        self.why = Shared(partial(_own_where_possible, self.noted, self.done), bodies=False)
+        self.together: dict[tuple[Formula, ...], Notes] = {}
+
+
 class Lowering(Counted):
     """Lowers the formulas of one policy. `notes` tells what else is to be said of them."""
 
@@ -73,12 +84,8 @@ class Lowering(Counted):
         """
         super().__init__(providers, hoisted, tokens, fields)
         self._one_of_several = one_of_several
-        self._noted: dict[Formula, Notes] = {}
         self._doubted: dict[Token, Predicate] = {}
-        self._done: dict[Formula, Bounds] = {}
-        self._said = Shared(partial(_own, self._noted), bodies=False)
-        self._why = Shared(partial(_own_where_possible, self._noted, self._done), bodies=False)
-        self._together: dict[tuple[Formula, ...], Notes] = {}
+        self._here = _Lowered()
         # Functions of the class: bound methods would leave this, and all it holds, to the collector.
         cls = type(self)
         self._atoms: dict[type, Callable[..., Bounds]] = {
@@ -93,33 +100,34 @@ class Lowering(Counted):
 
     def bounds(self, formula: Formula) -> Bounds:
         """The formula between two predicates. Parts that formulas share are lowered once."""
-        stack = [formula]
+        done, stack = self._here.done, [formula]
         while stack:
             node = stack[-1]
-            if node in self._done:
+            if node in done:
                 stack.pop()
                 continue
-            missing = [arg for arg in node.args if arg not in self._done]
+            missing = [arg for arg in node.args if arg not in done]
             if missing:
                 stack.extend(missing)
                 continue
             stack.pop()
-            self._done[node] = self._combine(node)
-        return self._done[formula]
+            done[node] = self._combine(node)
+        return done[formula]
 
     def notes(self, formula: Formula) -> Notes:
         """What is to be said of the formula, lowered before."""
-        said = self._said.of(formula)
-        found = self._together.get(said)
+        here = self._here
+        said = here.said.of(formula)
+        found = here.together.get(said)
         if found is None:
             found = NOTHING
             for node in said:
-                found = found.and_of(self._noted[node])
-            self._together[said] = found
+                found = found.and_of(here.noted[node])
+            here.together[said] = found
         if not found.reasons:
             return found
         # But for those of what never holds, whatever its parts say.
-        why = chain.from_iterable(self._noted[node].reasons for node in self._why.of(formula))
+        why = chain.from_iterable(here.noted[node].reasons for node in here.why.of(formula))
         return replace(found, reasons=frozenset(why))
 
     def _combine(self, node: Formula) -> Bounds:
@@ -135,10 +143,10 @@ class Lowering(Counted):
                 reasons = frozenset(
                     each if each.atom else replace(each, atom=node.atom) for each in own.reasons
                 )
-                self._noted[node] = Notes(reasons, own.doubts, own.clean)
+                self._here.noted[node] = Notes(reasons, own.doubts, own.clean)
             self._note(outer.and_of(own))
             return bounds
-        parts = [self._done[arg] for arg in node.args]
+        parts = [self._here.done[arg] for arg in node.args]
         if node.kind == "and":
             return both(parts)
         if node.kind == "or":
@@ -199,13 +207,13 @@ class Lowering(Counted):
 
     def _of_several(self, atom: Atom, tokens: Sequence[Token]) -> Bounds:
         """An atom on what is decoded: it is the one token that is taken, and without that nothing."""
-        kept, cases = self._done, []
+        kept, cases = self._here, []
         for token in tokens:
             self._settle(token)
-            self._done, self._decoded = {}, token
+            self._here, self._decoded = _Lowered(), token
             bounds = self._of_one(atom)
             cases.append(both((exactly(claim_defined(token.claims)), bounds)))
-        self._done, self._decoded = kept, None
+        self._here, self._decoded = kept, None
         return either(cases)
 
     def _atom(self, atom: Atom) -> Bounds:
@@ -242,15 +250,15 @@ class Lowering(Counted):
         # Several providers: the claims are those of the first, by name, whose token was verified.
         cases: list[Bounds] = []
         before: list[Predicate] = []
-        outer, kept = self._providers, self._done
+        outer, kept = self._providers, self._here
         for provider in (*outer, None):
             self._providers = () if provider is None else (provider,)
-            self._done = {}
+            self._here = _Lowered()
             bounds = self._of_one(atom)
             here = [] if provider is None else [claim_defined(ClaimSource((provider,)))]
             cases.append(both((exactly(all_of((*here, *map(negate, before)))), bounds)))
             before += here
-        self._providers, self._done = outer, kept
+        self._providers, self._here = outer, kept
         return either(cases)
 
     def _of_one(self, atom: Atom) -> Bounds:
