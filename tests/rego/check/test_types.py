@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from palisade import rego
 from palisade.rego.check import builtin_signatures
 from palisade.rego.check import types as t
 from palisade.rego.errors import CompileError
@@ -162,3 +163,16 @@ def test_a_type_that_doubles_with_each_line_is_told_by_its_start(checked):
     assert hint.startswith("left: array<array<")
     assert hint.endswith(", right: string")
     assert len(hint) < 10_000
+
+
+def test_types_that_double_with_each_rule_are_compared_all_the_same() -> None:
+    """Part by part, and each part both ways, it never ended: the engine took no further edit."""
+    rules = [
+        f'{name}{at + 1} := [{name}{at}, {{{name}{at}}}, {{"a": {name}{at}}}]'
+        for name in "yz"
+        for at in range(40)
+    ]
+    module = "\n".join(["package p", 'y0 := "a"', 'z0 := "a"', *rules, "p if y40 == z40", "q if y9 == z9"])
+    rego.compile({"p.rego": module})
+    with pytest.raises(CompileError, match="match error"):
+        rego.compile({"p.rego": module.replace('z0 := "a"', "z0 := 1").replace("y9 == z9", "y6 == z6")})

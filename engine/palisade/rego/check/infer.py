@@ -149,7 +149,7 @@ class TypeChecker(Matcher):
         if not found:
             return t.ANY_ARRAY
         known = [each for each in found if each is not None]
-        return t.Array(tuple(known)) if len(known) == len(found) else None
+        return t.bounded(t.Array(tuple(known))) if len(known) == len(found) else None
 
     def _object(self, term: ast.Object) -> Type | None:
         static: list[tuple[t.Constant, Type]] = []
@@ -165,7 +165,7 @@ class TypeChecker(Matcher):
                 dynamic = (key_type, value_type)
         if unknown:
             return None
-        return t.Object(tuple(static), dynamic) if static or dynamic else t.ANY_OBJECT
+        return t.bounded(t.Object(tuple(static), dynamic)) if static or dynamic else t.ANY_OBJECT
 
     def _set(self, term: ast.Set) -> Type | None:
         found: Type | None = None
@@ -174,7 +174,7 @@ class TypeChecker(Matcher):
             own = self.type_of(each)
             unknown = unknown or own is None
             found = t.union(found, own)
-        return None if unknown else t.SetOf(found or ANY)
+        return None if unknown else t.bounded(t.SetOf(found or ANY))
 
     def _array_comprehension(self, term: ast.ArrayComprehension) -> Type:
         self.body(term.body)
@@ -186,7 +186,7 @@ class TypeChecker(Matcher):
 
     def _object_comprehension(self, term: ast.ObjectComprehension) -> Type:
         self.body(term.body)
-        return t.Object((), (self.type_of(term.key) or ANY, self.type_of(term.value) or ANY))
+        return t.bounded(t.Object((), (self.type_of(term.key) or ANY, self.type_of(term.value) or ANY)))
 
     # Calls ----------------------------------------------------------------------------------------------
 

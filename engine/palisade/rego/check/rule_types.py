@@ -110,7 +110,7 @@ def _yields(checker: TypeChecker, rule: CheckedRule, value: ast.Term) -> Type | 
         key = checker.type_of(part)
         if key is None or found is None:
             return None
-        found = t.Object((), (key, found))
+        found = t.bounded(t.Object((), (key, found)))
     return found
 
 

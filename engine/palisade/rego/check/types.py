@@ -9,11 +9,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import field
 from decimal import Decimal
 from typing import Any as AnyJson
 from typing import TypeAlias
 
 from palisade.rego.records import record
+
+MOST = 100_000
+"""Of a value of a larger type nothing is known: rules that join a value with itself, each what the one before
+made, come to a thousand million parts in thirty steps, and types are compared part by part."""
+
+
+def size_of(of: Type | None) -> int:
+    """How many types it is made of, each counted as often as it stands in it."""
+    if of is None:
+        return 0
+    return of.size if isinstance(of, (Any, Array, Object, SetOf)) else 1
 
 
 @record()
@@ -31,6 +43,11 @@ class Any:
     """One of `of`; any value at all where `of` is empty."""
 
     of: tuple[Type, ...] = ()
+    size: int = field(init=False, compare=False, repr=False)
+    """How many types it is made of, each counted as often as it stands in it; so for all."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "size", 1 + sum(map(size_of, self.of)))
 
     def __str__(self) -> str:
         return _text(self, LEVELS)
@@ -42,6 +59,10 @@ class Array:
 
     static: tuple[Type, ...] = ()
     dynamic: Type | None = None
+    size: int = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "size", 1 + sum(map(size_of, self.static)) + size_of(self.dynamic))
 
     def __str__(self) -> str:
         return _text(self, LEVELS)
@@ -57,6 +78,11 @@ class Object:
 
     static: tuple[tuple[Constant, Type], ...] = ()
     dynamic: tuple[Type, Type] | None = None
+    size: int = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        static = sum(size_of(each) for _, each in self.static)
+        object.__setattr__(self, "size", 1 + static + sum(map(size_of, self.dynamic or ())))
 
     def __str__(self) -> str:
         return _text(self, LEVELS)
@@ -65,6 +91,10 @@ class Object:
 @record()
 class SetOf:
     of: Type
+    size: int = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "size", 1 + size_of(self.of))
 
     def __str__(self) -> str:
         return _text(self, LEVELS)
@@ -92,6 +122,12 @@ ANY = Any()
 ANY_ARRAY = Array((), ANY)
 ANY_OBJECT = Object((), (ANY, ANY))
 ANY_SET = SetOf(ANY)
+
+
+def bounded(of: Type) -> Type:
+    """The type; `ANY` for one that is too large."""
+    return ANY if size_of(of) > MOST else of
+
 
 _SIMPLE = {each.name: each for each in (NULL, BOOLEAN, NUMBER, STRING)}
 
@@ -181,7 +217,7 @@ def union(first: Type | None, second: Type | None) -> Type | None:
             _extend(members, each.of)
         else:
             _extend(members, (each,))
-    return Any(tuple(members))
+    return bounded(Any(tuple(members)))
 
 
 def _either_function(first: Function, second: Function) -> Function:
@@ -295,17 +331,20 @@ def _any_unifies(first: Type, second: Type) -> bool:
 
 
 def _arrays_unify(first: Array, second: Array) -> bool:
-    for a, b in ((first, second), (second, first)):
-        for index, each in enumerate(a.static):
-            other = b.static[index] if index < len(b.static) else b.dynamic
-            if not unifies(each, other):
-                return False
+    shared = min(len(first.static), len(second.static))
+    if not all(map(unifies, first.static[:shared], second.static[:shared])):
+        return False
+    for longer, other in ((first, second), (second, first)):
+        if not all(unifies(each, other.dynamic) for each in longer.static[shared:]):
+            return False
     return first.dynamic is None or second.dynamic is None or unifies(first.dynamic, second.dynamic)
 
 
 def _objects_unify(first: Object, second: Object) -> bool:
-    for a, b in ((first, second), (second, first)):
-        for key, each in a.static:
+    compared = {key for key, _ in first.static}
+    others = [each for each in second.static if each[0] not in compared]
+    for static, b in ((first.static, second), (others, first)):
+        for key, each in static:
             # As in OPA: a key of a type that the other's have not is none of its members, and no objection.
             below = select(b, key)
             if below is None and b.dynamic is not None:
