@@ -120,7 +120,7 @@ def unanchored(whole: str) -> str | None:
     bare = re.sub(r"\[\^?\]?[^\]]*\]", "c", re.sub(r"\\.", "c", pattern))
     first, last = bare.startswith("^"), bare.endswith("$")
     inside = bare[first : len(bare) - last]
-    if "^" in inside or "$" in inside:
+    if "^" in inside or "$" in inside or (first and inside.startswith(("*", "+", "?", "{"))):
         return None
     if not searched:
         return None if first or last else whole

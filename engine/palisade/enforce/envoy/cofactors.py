@@ -1,0 +1,155 @@
+"""What is left of a predicate where a text is known: conditions are told apart by constants deep within.
+
+`count({s | some r in data.routes; r.path == path; some s in r.scopes} - granted) == 0` is a negation of a
+thousand alternatives, each for one path. Compared in turn they take Envoy as long as they are many; below
+the path's entry in a map only those of that path are left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeAlias
+
+from palisade.enforce.envoy.predicate import (
+    NO,
+    YES,
+    All,
+    AnyOf,
+    Not,
+    OneOf,
+    Predicate,
+    Text,
+    all_of,
+    any_of,
+    negate,
+)
+
+HEAVY = 64
+"""From so many matchers on a predicate is told apart by a text that it compares deep within."""
+
+CONSTANTS = 20
+"""So many constants of a set count as one matcher more."""
+
+MOST_JOINED = 1_000_000
+"""So many parts may be copied in all to find out what is left at each value."""
+
+MOST_COPIES = 4
+"""What is left below all values is at most so many times the whole: some parts stand below each."""
+
+Cofactors: TypeAlias = tuple[Mapping[str, Predicate], Predicate]
+"""What is left where the text is one of these values, and where it is none of them, or not there."""
+
+
+def parted(predicate: Predicate) -> tuple[Text, Mapping[str, Predicate]] | None:
+    """A text and what is left of the predicate at each of its values, without one of which it cannot hold; None
+    where it is small, or no text tells it apart at little cost."""
+    if predicate.size < HEAVY:
+        return None
+    known: dict[int, int] = {}
+    whole = _weights(predicate, known)
+    found: list[tuple[int, str, Text, Mapping[str, Predicate]]] = []
+    for text in _texts(predicate):
+        try:
+            table, other = cofactors(predicate, text)
+        except _TooManyError:
+            continue
+        if other != NO or not table:
+            continue
+        # Parts that were shared keep their identity, and all are kept by the table.
+        weights = [_weights(each, known) for each in table.values()]
+        # Half of it gone at any value is worth a map, if all together do not grow.
+        if 2 * max(weights) <= whole and sum(weights) <= MOST_COPIES * whole:
+            found.append((sum(weights), text.name, text, table))
+    if not found:
+        return None
+    _, _, text, table = min(found, key=lambda each: each[:2])
+    return text, table
+
+
+def _texts(predicate: Predicate) -> list[Text]:
+    """The texts that it compares with more than a few constants, somewhere."""
+    values: dict[Text, set[str]] = {}
+    seen: set[int] = set()
+    stack = [predicate]
+    while stack:
+        part = stack.pop()
+        if id(part) in seen:
+            continue
+        seen.add(id(part))
+        if isinstance(part, OneOf):
+            values.setdefault(part.text, set()).update(part.values)
+        elif isinstance(part, Not):
+            stack.append(part.part)
+        elif isinstance(part, All | AnyOf):
+            stack += part.parts
+    return [text for text, found in values.items() if len(found) > 1]
+
+
+def cofactors(predicate: Predicate, text: Text) -> Cofactors:
+    """What is left of the predicate by what the text is."""
+    return _Splitting(text).of(predicate)
+
+
+class _Splitting:
+    def __init__(self, text: Text) -> None:
+        self._text = text
+        self._known: dict[int, tuple[Predicate, Cofactors]] = {}
+        """By identity: predicates of predicates share parts."""
+
+    def of(self, predicate: Predicate) -> Cofactors:
+        known = self._known.get(id(predicate))
+        if known is None:
+            known = self._known[id(predicate)] = predicate, self._split(predicate)
+        return known[1]
+
+    def _split(self, predicate: Predicate) -> Cofactors:
+        if isinstance(predicate, OneOf) and predicate.text == self._text:
+            return dict.fromkeys(predicate.values, YES), NO
+        if isinstance(predicate, Not):
+            table, other = self.of(predicate.part)
+            return {value: negate(left) for value, left in table.items()}, negate(other)
+        if isinstance(predicate, All):
+            return self._joined(predicate.parts, neutral=YES, absorbing=NO)
+        if isinstance(predicate, AnyOf):
+            return self._joined(predicate.parts, neutral=NO, absorbing=YES)
+        return {}, predicate
+
+    def _joined(self, parts: tuple[Predicate, ...], *, neutral: Predicate, absorbing: Predicate) -> Cofactors:
+        join = all_of if neutral == YES else any_of
+        split = [self.of(part) for part in parts]
+        other = join(each for _, each in split)
+        always = [at for at, (_, each) in enumerate(split) if each == absorbing]
+        # At a value only parts that say something of it differ from what they are elsewhere.
+        told: dict[str, dict[int, Predicate]] = {}
+        for at, (table, _) in enumerate(split):
+            for value, left in table.items():
+                told.setdefault(value, {})[at] = left
+        kept = [(at, each) for at, (_, each) in enumerate(split) if each not in (neutral, absorbing)]
+        if len(told) * len(kept) > MOST_JOINED:
+            raise _TooManyError
+        # Where another part is absorbing whatever the text is, the whole is what it is elsewhere.
+        return {
+            value: join((*here.values(), *(each for at, each in kept if at not in here)))
+            for value, here in told.items()
+            if all(at in here for at in always)
+        }, other
+
+
+class _TooManyError(Exception):
+    """Parts that say nothing of the text would be copied below too many of its values."""
+
+
+def _weights(predicate: Predicate, known: dict[int, int]) -> int:
+    """How many matchers it comes to, sets of constants counted by their size. `known` by identity."""
+    found = known.get(id(predicate))
+    if found is None:
+        if isinstance(predicate, OneOf):
+            found = 1 + len(predicate.values) // CONSTANTS
+        elif isinstance(predicate, Not):
+            found = 1 + _weights(predicate.part, known)
+        elif isinstance(predicate, All | AnyOf):
+            found = 1 + sum(_weights(part, known) for part in predicate.parts)
+        else:
+            found = 1
+        known[id(predicate)] = found
+    return found
