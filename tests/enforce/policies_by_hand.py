@@ -18,6 +18,12 @@ DATA: dict[str, Any] = {
     "public": ["/health", "/public", "/"],
     "tenants": {"acme": {"users": ["alice"], "plan": "gold"}, "evil": {"users": [], "plan": None}},
     "networks": ["10.0.0.0/8", "127.0.0.0/8"],
+    "routes": [
+        {"method": ("GET", "POST")[n % 2], "path": f"/r/{n // 2}", "scopes": [f"s{n % 3}", f"s{n % 5}"]}
+        for n in range(24)
+    ],
+    "seats": {f"h{n}": {f"u{k}": f"r{(n + k) % 3}" for k in range(4)} for n in range(12)},
+    "may": {f"r{n}": [f"{method}:{n}{k}" for method in ("GET", "POST") for k in range(4)] for n in range(3)},
 }
 
 _HEAD = "import input.attributes.request.http\nclaims := input.identity.claims\n"
@@ -29,6 +35,11 @@ _BODIES = (
     "allow if { some role in claims.roles; role in data.methods[http.method] }",
     "allow if data.roles[claims.sub][_] == data.methods[http.method][_]",
     'allow if { some i; data.roles[claims.sub][i] == "admin" }',
+    # Conditions whose constants stand deep within.
+    "needed := {s | some r in data.routes; r.path == http.path; r.method == http.method; s := r.scopes[_]}\n"
+    'allow if { count(needed) > 0; count(needed - {s | some s in split(claims.scope, " ")}) == 0 }',
+    "role := data.seats[http.host][claims.sub]\n"
+    'allow if { some p in data.may[role]; p == concat(":", [http.method, input.parsed_path[0]]) }',
     # Texts of the request in a claim of either of two issuers: lowering these once ended in a KeyError.
     'allow if concat(":", [lower(http.method), http.method]) in claims.roles',
     'allow if sprintf("%s:%s", [http.method, input.parsed_path[0]]) in claims.roles',
@@ -291,7 +302,24 @@ _HEADERS: tuple[tuple[tuple[str, str], ...], ...] = (
 )
 _KEYS = ("claims", "provider", "method", "headers", "nothing")
 
+_DEEP = (
+    *(
+        _user(method, f"/r/{n}", sub="u1", scope=scope)
+        for method in ("GET", "POST", "PUT")
+        for n in (0, 3, 7, 99)
+        for scope in ("s0", "s0 s1 s2", "s1 s3 s4", "")
+    ),
+    *(
+        _user(method, f"/{n}{k}", (("host", f"h{host}"),), sub=f"u{user}")
+        for method in ("GET", "PUT")
+        for n, k in ((0, 0), (1, 3), (2, 1), (2, 9))
+        for host, user in ((0, 0), (0, 3), (5, 1), (11, 2), (12, 0), (1, 9))
+    ),
+)
+"""For policies whose constants stand deep within."""
+
 REQUESTS = (
+    *_DEEP,
     *(Request("GET", target, (), None) for target in _TARGETS),
     *(_user("GET", target, **_CLAIMS[0]) for target in _TARGETS),
     *(_user("DELETE", "/orders", **claims) for claims in _CLAIMS),

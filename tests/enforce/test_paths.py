@@ -111,7 +111,8 @@ def test_which_patterns_are_asked_of_the_end_of_a_path() -> None:
     """What people write is; an anchor that holds of one way only, or within, is not."""
     for pattern in ("^api/v[0-9]+/", "users$", "^a/[^/]+$", "b|c", "^(?:a|b)/", r"^a\.b$", "[$]", "a[^b]$"):
         assert patterns.unanchored(patterns.search(pattern)), pattern
-    for pattern in ("^a|b", "a|b$", "(^a)", "a$b", r"\bin\b", "(?i)a", r"\Aa", "[[:alpha:]]", "^+", "^*a", "^?a"):
+    odd = ("^+", "^*a", "^?a", r"\bin\b", "(?i)a", r"\Aa", "[[:alpha:]]")
+    for pattern in ("^a|b", "a|b$", "(^a)", "a$b", *odd):
         assert patterns.unanchored(patterns.search(pattern)) is None, pattern
     assert patterns.unanchored(pattern_of("a/*/{b,c}/**", ["/"]))
 

@@ -40,61 +40,83 @@ Cofactors: TypeAlias = tuple[Mapping[str, Predicate], Predicate]
 """What is left where the text is one of these values, and where it is none of them, or not there."""
 
 
-def parted(predicate: Predicate) -> tuple[Text, Mapping[str, Predicate]] | None:
-    """A text and what is left of the predicate at each of its values, without one of which it cannot hold; None
-    where it is small, or no text tells it apart at little cost."""
-    if predicate.size < HEAVY:
-        return None
-    known: dict[int, int] = {}
-    whole = _weights(predicate, known)
-    found: list[tuple[int, str, Text, Mapping[str, Predicate]]] = []
-    for text in _texts(predicate):
-        try:
-            table, other = cofactors(predicate, text)
-        except _TooManyError:
-            continue
-        if other != NO or not table:
-            continue
-        # Parts that were shared keep their identity, and all are kept by the table.
-        weights = [_weights(each, known) for each in table.values()]
-        # Half of it gone at any value is worth a map, if all together do not grow.
-        if 2 * max(weights) <= whole and sum(weights) <= MOST_COPIES * whole:
-            found.append((sum(weights), text.name, text, table))
-    if not found:
-        return None
-    _, _, text, table = min(found, key=lambda each: each[:2])
-    return text, table
+class Parting:
+    """Tells predicates apart. What is found out of the parts that they share is remembered."""
 
+    def __init__(self) -> None:
+        self._weights: dict[int, tuple[Predicate, int]] = {}
+        """By identity: predicates of predicates share parts."""
+        self._texts: dict[int, tuple[Predicate, frozenset[Text]]] = {}
+        self._splitting: dict[Text, _Splitting] = {}
 
-def _texts(predicate: Predicate) -> list[Text]:
-    """The texts that it compares with more than a few constants, somewhere."""
-    values: dict[Text, set[str]] = {}
-    seen: set[int] = set()
-    stack = [predicate]
-    while stack:
-        part = stack.pop()
-        if id(part) in seen:
-            continue
-        seen.add(id(part))
-        if isinstance(part, OneOf):
-            values.setdefault(part.text, set()).update(part.values)
-        elif isinstance(part, Not):
-            stack.append(part.part)
-        elif isinstance(part, All | AnyOf):
-            stack += part.parts
-    return [text for text, found in values.items() if len(found) > 1]
+    def parted(self, predicate: Predicate) -> tuple[Text, Mapping[str, Predicate]] | None:
+        """A text and what is left of the predicate at each of its values, without which it cannot hold.
 
+        None where it is small, or no text tells it apart at little cost.
+        """
+        if predicate.size < HEAVY:
+            return None
+        whole = self._weight(predicate)
+        found: list[tuple[int, str, Text, Mapping[str, Predicate]]] = []
+        for text in self._compared(predicate):
+            try:
+                table, other = self.split(text).of(predicate)
+            except _TooManyError:
+                continue
+            if other != NO or len(table) < 2:
+                continue
+            weights = [self._weight(each) for each in table.values()]
+            # Half of it gone at any value is worth a map, if all together do not grow.
+            if 2 * max(weights) <= whole and sum(weights) <= MOST_COPIES * whole:
+                found.append((sum(weights), text.name, text, table))
+        if not found:
+            return None
+        _, _, text, table = min(found, key=lambda each: each[:2])
+        return text, table
 
-def cofactors(predicate: Predicate, text: Text) -> Cofactors:
-    """What is left of the predicate by what the text is."""
-    return _Splitting(text).of(predicate)
+    def split(self, text: Text) -> _Splitting:
+        """What tells predicates apart by that text."""
+        return self._splitting.setdefault(text, _Splitting(text))
+
+    def _weight(self, predicate: Predicate) -> int:
+        """How many matchers it comes to, sets of constants counted by their size."""
+        known = self._weights.get(id(predicate))
+        if known is not None:
+            return known[1]
+        if isinstance(predicate, OneOf):
+            found = 1 + len(predicate.values) // CONSTANTS
+        elif isinstance(predicate, Not):
+            found = 1 + self._weight(predicate.part)
+        elif isinstance(predicate, All | AnyOf):
+            found = 1 + sum(map(self._weight, predicate.parts))
+        else:
+            found = 1
+        self._weights[id(predicate)] = predicate, found
+        return found
+
+    def _compared(self, predicate: Predicate) -> frozenset[Text]:
+        """The texts that it compares with constants, somewhere."""
+        known = self._texts.get(id(predicate))
+        if known is not None:
+            return known[1]
+        if isinstance(predicate, OneOf):
+            found = frozenset((predicate.text,))
+        elif isinstance(predicate, Not):
+            found = self._compared(predicate.part)
+        elif isinstance(predicate, All | AnyOf):
+            found = frozenset[Text]().union(*map(self._compared, predicate.parts))
+        else:
+            found = frozenset()
+        self._texts[id(predicate)] = predicate, found
+        return found
 
 
 class _Splitting:
+    """What is left of predicates by what one text is."""
+
     def __init__(self, text: Text) -> None:
         self._text = text
         self._known: dict[int, tuple[Predicate, Cofactors]] = {}
-        """By identity: predicates of predicates share parts."""
 
     def of(self, predicate: Predicate) -> Cofactors:
         known = self._known.get(id(predicate))
@@ -137,19 +159,3 @@ class _Splitting:
 
 class _TooManyError(Exception):
     """Parts that say nothing of the text would be copied below too many of its values."""
-
-
-def _weights(predicate: Predicate, known: dict[int, int]) -> int:
-    """How many matchers it comes to, sets of constants counted by their size. `known` by identity."""
-    found = known.get(id(predicate))
-    if found is None:
-        if isinstance(predicate, OneOf):
-            found = 1 + len(predicate.values) // CONSTANTS
-        elif isinstance(predicate, Not):
-            found = 1 + _weights(predicate.part, known)
-        elif isinstance(predicate, All | AnyOf):
-            found = 1 + sum(_weights(part, known) for part in predicate.parts)
-        else:
-            found = 1
-        known[id(predicate)] = found
-    return found

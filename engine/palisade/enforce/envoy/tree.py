@@ -16,6 +16,7 @@ from typing import TypeAlias
 from envoy.config.rbac.v3.rbac_pb2 import RBAC, Action
 from xds.type.matcher.v3.matcher_pb2 import Matcher
 
+from palisade.enforce.envoy.cofactors import Parting
 from palisade.enforce.envoy.predicate import (
     MAX_EXPRESSION,
     NO,
@@ -123,6 +124,7 @@ class _Building:
     def __init__(self, linear: int) -> None:
         self._linear = linear
         self._texts: dict[Text, None] = {}
+        self._parting = Parting()
 
     def tree(self, entries: Sequence[Entry], last: Entry) -> Tree:
         self._texts.update(dict.fromkeys(laid_texts(entry.predicate for entry in entries)))
@@ -167,9 +169,23 @@ class _Building:
                     table.setdefault(value, []).append(left)
             stages.append(_Lookup(text, prefixes, _with_shorter(table) if prefixes else table))
             rest = others
-        if rest:
-            stages.append(rest)
-        return stages
+        return [*stages, *self._nested(rest)]
+
+    def _nested(self, entries: list[Entry]) -> list[_Stage]:
+        """Rules that compare texts deep within only; those that a text tells apart are looked up by it."""
+        tables: dict[Text, dict[str, list[Entry]]] = {}
+        others: list[Entry] = []
+        for entry in entries:
+            found = self._parting.parted(entry.predicate)
+            if found is None:
+                others.append(entry)
+                continue
+            table = tables.setdefault(found[0], {})
+            for value, left in found[1].items():
+                if left != NO:
+                    table.setdefault(value, []).append(entry.under(left))
+        stages: list[_Stage] = [_Lookup(text, False, table) for text, table in tables.items()]
+        return [*stages, others] if others else stages
 
     def _most_telling(self, entries: list[Entry]) -> tuple[Text, bool] | None:
         """What to look up: what most rules compare, then what splits them with the fewest copies of rules and

@@ -1,0 +1,133 @@
+"""Conditions told apart by constants deep within: at each value what is left is what the whole says there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from hypothesis import event, given, settings
+from hypothesis import strategies as st
+from xds.type.matcher.v3.string_pb2 import StringMatcher
+
+from palisade.enforce.envoy import cofactors
+from palisade.enforce.envoy.cofactors import Parting
+from palisade.enforce.envoy.predicate import (
+    NO,
+    YES,
+    All,
+    AnyOf,
+    Constant,
+    Not,
+    OneOf,
+    Predicate,
+    Prefixed,
+    Text,
+    all_of,
+    any_of,
+    negate,
+    text_check,
+)
+from palisade.enforce.envoy.tree import Entry, Verdict, build
+
+VALUES = tuple("abcdef")
+TEXTS = tuple(Text(name, b"") for name in ("x", "y", "z"))
+CHECKS = tuple(text_check(TEXTS[0], StringMatcher(exact=str(number))) for number in range(3))
+
+State = Mapping[object, str | bool | None]
+
+
+def holds(predicate: Predicate, state: State) -> bool:
+    """Whether it holds where each text is this, or None where it is not there, and each check says that."""
+    match predicate:
+        case Constant(value):
+            return value
+        case OneOf(text, values):
+            return state[text.name] in values
+        case Prefixed(text, values):
+            found = state[text.name]
+            return isinstance(found, str) and found.startswith(tuple(values))
+        case Not(part):
+            return not holds(part, state)
+        case All(parts):
+            return all(holds(part, state) for part in parts)
+        case AnyOf(parts):
+            return any(holds(part, state) for part in parts)
+        case _:
+            return bool(state[predicate])
+
+
+_some = st.frozensets(st.sampled_from(VALUES), min_size=1, max_size=3)
+_leaves = st.one_of(
+    st.builds(OneOf, st.sampled_from(TEXTS), _some),
+    st.builds(Prefixed, st.sampled_from(TEXTS), _some),
+    st.sampled_from(CHECKS),
+)
+_predicates = st.recursive(
+    _leaves,
+    lambda inner: st.one_of(
+        st.builds(negate, inner),
+        st.builds(all_of, st.lists(inner, min_size=1, max_size=4)),
+        st.builds(any_of, st.lists(inner, min_size=1, max_size=4)),
+    ),
+    max_leaves=16,
+)
+_states = st.fixed_dictionaries(
+    {
+        **{text.name: st.sampled_from((*VALUES, "other", None)) for text in TEXTS},
+        **{check: st.booleans() for check in CHECKS},
+    }
+)
+
+
+@settings(max_examples=1000, deadline=None)
+@given(_predicates, st.lists(_states, min_size=1, max_size=8))
+def test_what_is_left_at_a_value_is_the_whole_there(predicate: Predicate, states: list[State]) -> None:
+    for text in TEXTS:
+        table, other = Parting().split(text).of(predicate)
+        for state in states:
+            value = state[text.name]
+            left = table[value] if isinstance(value, str) and value in table else other
+            assert holds(left, state) is holds(predicate, state)
+
+
+@settings(max_examples=1000, deadline=None)
+@given(st.lists(_predicates, min_size=2, max_size=6), st.lists(_states, min_size=1, max_size=8))
+def test_told_apart_it_holds_of_the_same_requests(parts: list[Predicate], states: list[State]) -> None:
+    """Outside of the values of the map it never does: there nothing of it is left to be asked."""
+    chosen = [OneOf(TEXTS[0], frozenset((value,))) for value in VALUES[: len(parts)]]
+    whole = any_of(all_of(pair) for pair in zip(chosen, parts, strict=True))
+    heavy, cofactors.HEAVY = cofactors.HEAVY, 2
+    try:
+        found = Parting().parted(whole)
+    finally:
+        cofactors.HEAVY = heavy
+    event("told apart" if found else "left alone")
+    if found is not None:
+        text, table = found
+        for state in states:
+            value = state[text.name]
+            left = table.get(value, NO) if isinstance(value, str) else NO
+            assert holds(left, state) is holds(whole, state)
+
+
+def _routes(count: int) -> Predicate:
+    """One of so many routes is taken, and no scope that it needs is missing."""
+    path, method = TEXTS[0], TEXTS[1]
+    taken = [
+        all_of((OneOf(method, frozenset(("a",))), OneOf(path, frozenset((f"/{n}",))))) for n in range(count)
+    ]
+    missing = [all_of((each, Not(CHECKS[n % 3]))) for n, each in enumerate(taken)]
+    return all_of((any_of(taken), negate(any_of(missing))))
+
+
+def test_many_routes_are_one_map() -> None:
+    """Compared in turn their cost would grow with their number."""
+    entry = Entry(_routes(500), Verdict.ALLOW, "routes")
+    matcher = build([entry], Entry(YES, Verdict.DENY, "")).matcher
+    assert len(matcher.matcher_tree.exact_match_map.map) == 500
+
+
+def test_what_would_be_copied_too_often_is_left_alone() -> None:
+    """A thousand users of a thousand grants: below each user would be all of them."""
+    users = any_of(all_of((OneOf(TEXTS[0], frozenset((f"u{n}",))), CHECKS[n % 3])) for n in range(1000))
+    grants = any_of(all_of((Prefixed(TEXTS[1], frozenset((f"/{n}",))), CHECKS[n % 3])) for n in range(1000))
+    assert Parting().parted(all_of((users, grants))) is None
