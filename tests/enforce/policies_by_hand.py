@@ -35,11 +35,6 @@ _BODIES = (
     "allow if { some role in claims.roles; role in data.methods[http.method] }",
     "allow if data.roles[claims.sub][_] == data.methods[http.method][_]",
     'allow if { some i; data.roles[claims.sub][i] == "admin" }',
-    # Conditions whose constants stand deep within.
-    "needed := {s | some r in data.routes; r.path == http.path; r.method == http.method; s := r.scopes[_]}\n"
-    'allow if { count(needed) > 0; count(needed - {s | some s in split(claims.scope, " ")}) == 0 }',
-    "role := data.seats[http.host][claims.sub]\n"
-    'allow if { some p in data.may[role]; p == concat(":", [http.method, input.parsed_path[0]]) }',
     # Texts of the request in a claim of either of two issuers: lowering these once ended in a KeyError.
     'allow if concat(":", [lower(http.method), http.method]) in claims.roles',
     'allow if sprintf("%s:%s", [http.method, input.parsed_path[0]]) in claims.roles',
@@ -183,7 +178,16 @@ _MESH = (
     'allow if { input.attributes.contextExtensions.stage == "test" }\nallow if http.path == "/public"',
     'allow if not input.attributes.contextExtensions.stage == "live"',
 )
+_DEEP_BODIES = (
+    "needed := {s | some r in data.routes; r.path == http.path; r.method == http.method; s := r.scopes[_]}\n"
+    'allow if { count(needed) > 0; count(needed - {s | some s in split(claims.scope, " ")}) == 0 }',
+    "role := data.seats[http.host][claims.sub]\n"
+    'allow if { some p in data.may[role]; p == concat(":", [http.method, input.parsed_path[0]]) }',
+)
+
 POLICIES = tuple(_HEAD + body for body in _BODIES)
+DEEP = tuple(_HEAD + body for body in _DEEP_BODIES)
+"""Conditions whose constants stand deep within."""
 MESH = tuple(_HEAD + body for body in _MESH)
 """Rules on what Envoy's filters left, as policies for a mesh read it; some can never hold."""
 
@@ -302,7 +306,7 @@ _HEADERS: tuple[tuple[tuple[str, str], ...], ...] = (
 )
 _KEYS = ("claims", "provider", "method", "headers", "nothing")
 
-_DEEP = (
+_ASKED_DEEP = (
     *(
         _user(method, f"/r/{n}", sub="u1", scope=scope)
         for method in ("GET", "POST", "PUT")
@@ -316,10 +320,10 @@ _DEEP = (
         for host, user in ((0, 0), (0, 3), (5, 1), (11, 2), (12, 0), (1, 9))
     ),
 )
-"""For policies whose constants stand deep within."""
+"""For `DEEP`."""
 
 REQUESTS = (
-    *_DEEP,
+    *_ASKED_DEEP,
     *(Request("GET", target, (), None) for target in _TARGETS),
     *(_user("GET", target, **_CLAIMS[0]) for target in _TARGETS),
     *(_user("DELETE", "/orders", **claims) for claims in _CLAIMS),

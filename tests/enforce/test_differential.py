@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 from lowered import judge, subject_of
 from policies_by_hand import DATA as HAND_DATA
-from policies_by_hand import MESH, POLICIES, REQUESTS
+from policies_by_hand import DEEP, MESH, POLICIES, REQUESTS
 from signed_tokens import EC, jwk, signed
 
 from palisade import rego
@@ -57,7 +57,7 @@ def _policy(source: str) -> rego.Policy:
 def test_policies_written_by_hand(bed: Bed, providers: tuple[Provider, ...], issuers: Issuers) -> None:
     """The kinds of rules that people write, against requests made for them."""
     made = []
-    for source in (*POLICIES, *MESH):
+    for source in (*POLICIES, *MESH, *DEEP):
         try:
             made.append(rego.compile({"p.rego": f"package p\n{source}"}, HAND_DATA))
         except rego.CompileError as error:
