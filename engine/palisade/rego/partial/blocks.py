@@ -40,6 +40,7 @@ class Blocks(Loops):
         leaving = Leaving(self.builder, live, env)
         worlds: list[World] = [((), env)]
         ahead: dict[int, list[World]] = {}
+        loops = any(type(stmt) is ir.ScanStmt for stmt in block.stmts)  # of ten thousand rules most have none
         for index, stmt in enumerate(block.stmts):
             kind = type(stmt)
             worlds += ahead.pop(index, ())
@@ -48,7 +49,7 @@ class Blocks(Loops):
                 handler = partial(handler, live=live | self._flow.behind(block, index))
             following: list[World] = []
             looked_through = 0
-            loop = self._table_loop(block, index, live) if kind is ir.DotStmt else None
+            loop = self._table_loop(block, index, live) if loops and kind is ir.DotStmt else None
             for guard, current in worlds:
                 if loop is not None:
                     steps = self._through_table(loop, current, live | self._flow.behind(block, loop.at))
