@@ -6,16 +6,13 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pytest
+from agreement import judged, outcome_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from palisade import rego
-from palisade.rego.partial import Outcome, evaluate
 from palisade.rego.partial.chosen import CHOSEN
 from palisade.rego.partial.rewriting import symbols
 from palisade.rego.partial.terms import Apply, Gathered, Symbol, subterms
-from palisade.rego.values import UNDEFINED
-from palisade.testing.formulas import ErrorOutcome, Unsure, answer
 
 DATA: dict[str, Any] = {
     "tiers": {"a": "gold", "b": "gold", "c": "tin", "d": False},
@@ -105,33 +102,10 @@ UNDECIDED = (
 """Of these only the evaluator knows: loops within loops, and what is put together there."""
 
 
-def outcome_of(rules: str) -> tuple[rego.Policy, Outcome]:
-    policy = rego.compile({"p.rego": f"package p\n{rules}\n"}, DATA)
-    return policy, evaluate(policy.plan(["data.p.r"]), ("p", "r"), policy.data)
-
-
-def judged(policy: rego.Policy, outcome: Outcome, document: dict[str, Any]) -> str:
-    """`unsure` where only the evaluator says, else how both agree. Raises AssertionError if they do not."""
-    try:
-        wanted = policy.evaluate("data.p.r", document)
-    except rego.EvalError:
-        wanted = rego.EvalError
-    try:
-        found = answer(outcome, document)
-    except Unsure:
-        return "unsure"
-    except ErrorOutcome:
-        assert wanted is rego.EvalError, document
-        return "error"
-    assert wanted is not rego.EvalError, document
-    assert found is wanted if wanted is UNDEFINED else found == wanted, document
-    return "undefined" if wanted is UNDEFINED else "defined"
-
-
 @pytest.mark.parametrize("rules", RULES)
 def test_a_value_out_of_a_loop_is_what_the_evaluator_takes(rules: str) -> None:
     """Of no member, one, the same ones, different ones, in what is no collection, whatever is asked of it."""
-    policy, outcome = outcome_of(rules)
+    policy, outcome = outcome_of(rules, DATA)
     told = [judged(policy, outcome, document) for document in DOCUMENTS]
     decided = len(told) - told.count("unsure")
     assert decided > len(told) / 3
@@ -141,7 +115,7 @@ def test_a_value_out_of_a_loop_is_what_the_evaluator_takes(rules: str) -> None:
 
 @pytest.mark.parametrize("rules", UNDECIDED)
 def test_what_is_not_followed_is_the_evaluators(rules: str) -> None:
-    policy, outcome = outcome_of(rules)
+    policy, outcome = outcome_of(rules, DATA)
     assert "unsure" in {judged(policy, outcome, document) for document in DOCUMENTS}
 
 
@@ -173,7 +147,7 @@ def test_drawn_values_out_of_loops(data: st.DataObject) -> None:
         "function": f"f(xs) := {value} if {{ some x in xs; {body} }}\nv := f(input.xs)\n{question}",
         "first": f"v := [{value} | {taken}][0]\n{question}",
     }[kind]
-    policy, outcome = outcome_of(rules)
+    policy, outcome = outcome_of(rules, DATA)
     arrays = st.lists(members, max_size=4)
     for _ in range(6):
         document = {"xs": data.draw(arrays), "ys": data.draw(arrays), "m": {"x": "x", "a": 1, "b": "x"}}
@@ -184,7 +158,7 @@ def test_drawn_values_out_of_loops(data: st.DataObject) -> None:
 def test_no_condition_speaks_of_what_was_chosen() -> None:
     """Neither in what is gathered: whatever lowers conditions knows nothing of it."""
     for rules in RULES:
-        _, outcome = outcome_of(rules)
+        _, outcome = outcome_of(rules, DATA)
         for formula in (outcome.error, *(case.condition for case in outcome.cases)):
             assert not any(map(_is_chosen, _terms(symbols(formula)))), rules
 

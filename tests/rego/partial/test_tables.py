@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from agreement import judged, outcome_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from palisade import rego
-from palisade.rego.partial import Outcome, evaluate, tables
-from palisade.rego.values import UNDEFINED
-from palisade.testing.formulas import ErrorOutcome, Unsure, answer
+from palisade.rego.partial import Outcome, tables
 
 ROLES = ("a", "b", "c")
 DATA: dict[str, Any] = {
@@ -66,27 +65,9 @@ def any_table_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tables, "LARGE", 1)
 
 
-def outcome_of(rules: str, data: dict[str, Any]) -> tuple[rego.Policy, Outcome]:
-    policy = rego.compile({"p.rego": f"package p\n{rules}\n"}, data)
-    return policy, evaluate(policy.plan(["data.p.r"]), ("p", "r"), policy.data)
-
-
 def is_decided(policy: rego.Policy, outcome: Outcome, document: dict[str, Any]) -> bool:
     """Whether the condition tells, which then is what the evaluator says."""
-    try:
-        wanted = policy.evaluate("data.p.r", document)
-    except rego.EvalError:
-        wanted = rego.EvalError
-    try:
-        found = answer(outcome, document)
-    except Unsure:
-        return False
-    except ErrorOutcome:
-        assert wanted is rego.EvalError, document
-        return True
-    assert wanted is not rego.EvalError, document
-    assert found is wanted if wanted is UNDEFINED else found == wanted, document
-    return True
+    return judged(policy, outcome, document) != "unsure"
 
 
 KEYS = ("u", "v", "w", "x", "y", "z", 1, None, ["u"])
