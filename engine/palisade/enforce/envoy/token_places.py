@@ -7,6 +7,7 @@ each place tells, by patterns of the whole text around it, when that is so (`usu
 from __future__ import annotations
 
 import re
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -32,17 +33,10 @@ def _signed(characters: int) -> str:
     return f"{_ANY}\\.[A-Za-z0-9_-]{{{characters}}}"
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """The header that holds a token behind a prefix, `Bearer ` or nothing."""
+class _Shaped:
+    """What is told of a place by what its token looks like."""
 
-    header: str
-    prefix: str
-
-    @property
-    def source(self) -> TokenSource:
-        """The same, as Envoy is told of it."""
-        return Header(self.header, self.prefix)
+    __slots__ = ()
 
     @property
     def usual(self) -> Predicate:
@@ -53,6 +47,28 @@ class Place:
     def signed(self, characters: int) -> Predicate:
         """The signature has so many characters, where the place is `usual`."""
         return self._is(_signed(characters))
+
+    @property
+    def misshapen(self) -> Predicate:
+        """Where it is `usual`: a part is no Base64, or what it begins with is no object in JSON."""
+        return self._is(_MISSHAPEN)
+
+    @abstractmethod
+    def _is(self, token: str) -> Predicate:
+        """The place is written as usual, and what stands there matches."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place(_Shaped):
+    """The header that holds a token behind a prefix, `Bearer ` or nothing."""
+
+    header: str
+    prefix: str
+
+    @property
+    def source(self) -> TokenSource:
+        """The same, as Envoy is told of it."""
+        return Header(self.header, self.prefix)
 
     @property
     def filled(self) -> Predicate:
@@ -66,17 +82,12 @@ class Place:
         pattern = f"(?s)[^.]*(\\.[^.]*)?|{self.prefix}{_UNSIGNED}"
         return text_check(header_text(self.header), patterns.regex(pattern))
 
-    @property
-    def misshapen(self) -> Predicate:
-        """Where it is `usual`: a part is no Base64, or what it begins with is no object in JSON."""
-        return self._is(_MISSHAPEN)
-
     def _is(self, token: str) -> Predicate:
         return text_check(header_text(self.header), patterns.regex(self.prefix + token))
 
 
 @dataclass(frozen=True, slots=True)
-class ParameterPlace:
+class ParameterPlace(_Shaped):
     """The first value of a query parameter is the token; see `Place`."""
 
     name: str
@@ -85,13 +96,6 @@ class ParameterPlace:
     def source(self) -> TokenSource:
         """See `Place`, as of all that follows."""
         return Query(self.name)
-
-    @property
-    def usual(self) -> Predicate:
-        return self._is(_TOKEN)
-
-    def signed(self, characters: int) -> Predicate:
-        return self._is(_signed(characters))
 
     @property
     def filled(self) -> Predicate:
@@ -105,17 +109,13 @@ class ParameterPlace:
         empty = text_check(TARGET_TEXT, patterns.regex(paths.first_parameter_is(self.name, ("",))))
         return any_of((few, all_of((_CLEAN_NAMES, empty))))
 
-    @property
-    def misshapen(self) -> Predicate:
-        return self._is(_MISSHAPEN)
-
     def _is(self, token: str) -> Predicate:
         pattern = paths.first_parameter_matching(self.name, token)
         return all_of((_CLEAN_NAMES, text_check(TARGET_TEXT, patterns.regex(pattern))))
 
 
 @dataclass(frozen=True, slots=True)
-class CookiePlace:
+class CookiePlace(_Shaped):
     """A cookie holds the token; see `Place`."""
 
     name: str
@@ -126,13 +126,6 @@ class CookiePlace:
         return Cookie(self.name)
 
     @property
-    def usual(self) -> Predicate:
-        return self._is(_TOKEN)
-
-    def signed(self, characters: int) -> Predicate:
-        return self._is(_signed(characters))
-
-    @property
     def filled(self) -> Predicate:
         return text_check(_COOKIES, patterns.regex(f"(?s).*{patterns.quote(self.name)}.*"))
 
@@ -140,10 +133,6 @@ class CookiePlace:
     def no_token(self) -> Predicate:
         few = text_check(_COOKIES, patterns.regex(r"(?s)[^.]*(?:\.[^.]*)?"))
         return any_of((few, self._is(rf"{_UNDOTTED}*(?:\.{_UNDOTTED}*)?|{_UNSIGNED}")))
-
-    @property
-    def misshapen(self) -> Predicate:
-        return self._is(_MISSHAPEN)
 
     def _is(self, token: str) -> Predicate:
         name = patterns.quote(self.name)
