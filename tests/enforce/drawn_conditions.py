@@ -22,7 +22,7 @@ TEXTS = (
     "claims.tier",
     "claims.admin",
 )
-_COLLECTIONS = (
+COLLECTIONS = (
     "claims.roles",
     "claims.org.tags",
     "claims.aud",
@@ -161,7 +161,7 @@ def plain_atoms(draw: st.DrawFn) -> str:
 def rich_atoms(draw: st.DrawFn) -> str:
     """Conditions that bind variables, compare values of the request, or are not native at all."""
     text, other = draw(_text), draw(_text)
-    xs = draw(st.sampled_from(_COLLECTIONS))
+    xs = draw(st.sampled_from(COLLECTIONS))
     constant, string = draw(constants), draw(_string)
     word = draw(st.sampled_from(WORDS))
     n = draw(st.integers(0, 99))

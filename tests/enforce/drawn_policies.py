@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from drawn_collections import collection_atoms
-from drawn_conditions import TEXTS, constants, plain_atoms, quoted, rich_atoms
+from drawn_conditions import COLLECTIONS, TEXTS, constants, plain_atoms, quoted, rich_atoms
+from drawn_made import made_atoms
 from drawn_requests import METHODS, WORDS
 from hypothesis import strategies as st
 
@@ -26,7 +27,9 @@ def _body(draw: st.DrawFn, earlier: list[str], *, rich: bool) -> str:
         kind = draw(st.sampled_from(("plain", "plain", "rich", "not", "helper", "method")))
         if kind == "rich" and rich:
             together = collection_atoms(len(atoms) + 10 * len(earlier))
-            atoms.append(draw(st.one_of(rich_atoms(), rich_atoms(), together)))
+            texts = draw(st.sampled_from(TEXTS)), draw(st.sampled_from(TEXTS))
+            made = made_atoms(len(atoms) + 10 * len(earlier), *texts, draw(st.sampled_from(COLLECTIONS)))
+            atoms.append(draw(st.one_of(rich_atoms(), rich_atoms(), together, made)))
         elif kind == "not":
             atoms.append(
                 "not "

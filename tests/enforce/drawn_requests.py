@@ -43,6 +43,7 @@ DATA: dict[str, Any] = {
         "users": [{"method": "GET", "first": "orders"}],
     },
     "team": {"alice": "eu", "bob": "public", "v1": "alice"},
+    "leads": {"alice": ["bob", "eu"], "bob": ["users", "alice"], "users": [], "eu": ["admin"], "admin": []},
     "open": ["/public", "/v1/users", "/"],
     "banned": {"bob": True, "alice": False},
     "levels": {"alice": 3, "bob": 0, "admin": 2},

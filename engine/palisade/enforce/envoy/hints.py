@@ -89,7 +89,7 @@ _FAMILIES = (
     ("object.", _OBJECT),
     ("json.", _OBJECT),
     ("walk", "name the path of the value: x.a.b"),
-    ("graph.", "work the graph out in a rule on data alone: that is done when the policy is compiled"),
+    ("graph.", "take the graph from data: graph.reachable(data.graph, claims.roles) is native"),
     ("units.", "compare the text itself, or a claim that is a number, with a constant"),
     ("semver.", "compare the text with constants, or match it with regex.match"),
     ("opa.runtime", "put the setting into data"),

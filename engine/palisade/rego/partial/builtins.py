@@ -14,7 +14,7 @@ from palisade.rego.builtins import BUILTINS
 from palisade.rego.check.signatures import builtin_signatures
 from palisade.rego.check.types import NUMBER
 from palisade.rego.errors import NOWHERE
-from palisade.rego.partial import arrays
+from palisade.rego.partial import arrays, graphs
 from palisade.rego.partial.construct import lookup
 from palisade.rego.partial.formula import FALSE, TRUE, Defined, Formula, IsKind, Test
 from palisade.rego.partial.sets import (
@@ -287,6 +287,7 @@ SPECIAL: dict[str, Callable[[Members, Sequence[Symbol]], Cases | None]] = {
     "gte": arrays.of_order("gte"),
     "lt": _less_than,
     "lte": arrays.of_order("lte"),
+    "graph.reachable": graphs.reachable,
     **arrays.SPECIAL,
 }
 

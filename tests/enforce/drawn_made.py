@@ -1,0 +1,22 @@
+"""Conditions on what policies make of several values of a request, drawn by Hypothesis."""
+
+from __future__ import annotations
+
+from drawn_requests import WORDS
+from hypothesis import strategies as st
+
+
+@st.composite
+def made_atoms(draw: st.DrawFn, n: int, text: str, other: str, xs: str) -> str:
+    """A condition on two texts and a collection; `n` numbers its variables."""
+    word = draw(st.sampled_from(WORDS))
+    return draw(
+        st.sampled_from(
+            (
+                f'"{word}" in graph.reachable(data.leads, {{{text}}})',
+                f"{text} in graph.reachable(data.leads, {xs})",
+                f"some g{n} in graph.reachable(data.leads, [{text}, {other}]); g{n} in data.roles.alice",
+                f"count(graph.reachable(data.leads, {xs}) - {{{text}}}) == 0",
+            )
+        )
+    )
