@@ -219,6 +219,7 @@ def rich_atoms(draw: st.DrawFn) -> str:
                 f'x{n} := object.get(claims, "roles", []); {constant} in x{n}',
                 f'x{n} := object.get(input, "identity", {{}}); x{n} != {{}}',
                 f"input.parsed_query.role[0] == {string}",
+                f"input.parsed_query.role[0] == {text}",
                 f"{string} in input.parsed_query.role",
                 f'input.parsed_query.role == ["{word}"]',
                 "input.parsed_query.role",

@@ -183,8 +183,12 @@ def only_parameter_is(name: str, values: Iterable[str]) -> str:
 
 
 def first_parameter(name: str) -> str:
-    """A pattern whose group is the value of the first pair of the name."""
-    return f"{_QUERY.replace('(?s)', '(?s)^')}(?:{_other(name)}&)*{quote(name)}=([^&]*)(?:&.*)?$"
+    """A pattern whose group is the value of the first pair that begins with the name and `=`.
+
+    As few pairs as can be stand before it, so none of them is such a pair: naming what the others are is more
+    than Envoy compiles inside expressions.
+    """
+    return f"(?s)^[^?]*\\?(?:[^&]*&)*?{quote(name)}=([^&]*)(?:&.*)?$"
 
 
 def bare_parameter(name: str) -> str:

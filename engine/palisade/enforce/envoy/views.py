@@ -68,7 +68,7 @@ def view(term: Symbol, source: Callable[[Symbol], Source | None]) -> View | None
         case Parameter(name):
             found = cel.captured(_TARGET, paths.first_parameter(name))
             bare = text_check(TARGET_TEXT, patterns.regex(paths.bare_parameter(name)))
-            return None if found is None else View(found, any_of((DIRTY_QUERY, bare)), DIRTY)
+            return None if found is None else View(found, any_of((DIRTY_QUERY, bare, _RAW)), DIRTY)
     if not isinstance(term, Apply) or not term.args:
         return None
     made = patterns.pieces(term)
