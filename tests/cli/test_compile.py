@@ -146,6 +146,24 @@ def test_the_coverage_report_alone(run: Run, project: Path) -> None:
     assert shown["sizes"]["slots"]["palisade.native"] < shown["sizes"]["total"]
 
 
+def test_what_may_conflict_is_told_with_its_line(run: Run, project: Path) -> None:
+    (project / "policies" / "allow.rego").write_text(
+        "package palisade.identity\n\n"
+        'globs := {"a": ["/a/*"], "b": ["/b/*"]}\n\n'
+        'allow := {"allowed": true, "headers": {"x-role": role}} if {\n'
+        "\tsome role in input.identity.claims.roles\n\tsome pattern in globs[role]\n"
+        '\tglob.match(pattern, ["/"], input.attributes.request.http.path)\n}\n'
+    )
+    lines = run("compile", "--coverage").out.splitlines()
+    at = lines.index("residual    before any rule")
+    assert lines[at + 1].startswith("    policies/allow.rego:6:2: residual: where two values may conflict")
+    shown = run("compile", "--coverage", "--output", "json").json["functions"]["hello"]
+    told = {each["message"]: each for each in shown["coverage"]["before_any_rule"]}
+    [conflict] = [each for message, each in told.items() if "may conflict" in message]
+    assert conflict["location"] == {"file": "policies/allow.rego", "row": 6, "col": 2}
+    assert conflict["expression"] == "some role in input.identity.claims.roles"
+
+
 def test_ci_can_ask_that_nothing_is_left_to_the_engine(run: Run, project: Path) -> None:
     assert run("compile", "--fail-on-residual").code == 0
     assert run("compile", "--fail-on-conditional").code == 1

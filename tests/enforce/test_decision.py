@@ -142,6 +142,6 @@ def test_what_may_end_in_an_error_says_how_its_cause_becomes_native(
 ) -> None:
     """That two rules might conflict is no news to who reads that a call is why it cannot be told."""
     doubts = compiled(f"{rules}\nallow if level == 1").doubts
-    [told] = [each for each in doubts if "may end in an error" in each.text]
+    [told] = [each for each in doubts if "two values may conflict" in each.text]
     assert reason in told.text
     assert hint in told.hint

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from palisade.explain.compiled import compiled
 from palisade.explain.coverage import CoverageReport, Where
+from palisade.explain.places import UNPLACED
 from palisade.policy import revisions, sets
 from palisade.policy.inventory import Address, Function, Inventory
 
@@ -115,7 +116,29 @@ def test_what_a_branch_answers_with_is_shown_at_the_branch(tmp_path: Path) -> No
 def test_odd_paths_are_a_doubt_of_policies_that_look_at_segments(tmp_path: Path) -> None:
     assert covered(tmp_path, 'allow if http.path == "/a"\n').doubts == ()
     [doubt] = covered(tmp_path, 'allow if input.parsed_path == ["a"]\n').doubts
-    assert "%2F" in doubt.text
+    assert "%2F" in doubt.reason
+
+
+def test_what_may_conflict_is_shown_where_it_stands(tmp_path: Path) -> None:
+    """Without the place nobody could tell which of a hundred rules sends requests to the engine first."""
+    report = covered(
+        tmp_path,
+        'globs := {"a": ["/a/*"], "b": ["/b/*"]}\n\n'
+        'allow := {"allowed": true, "headers": {"x-role": role}} if {\n'
+        "\tsome role in input.identity.claims.roles\n\tsome pattern in globs[role]\n"
+        '\tglob.match(pattern, ["/"], http.path)\n}\n',
+    )
+    [doubt] = [each for each in report.doubts if each.always]
+    assert str(doubt.place.location) == "policies/allow.rego:7:2"
+    assert doubt.place.expression == "some role in input.identity.claims.roles"
+    assert "gives a value for each member" in doubt.reason
+    assert "rule that is true" in doubt.hint
+
+
+def test_a_doubt_without_a_place_of_its_own_is_told_without(tmp_path: Path) -> None:
+    """Of the expressions that are alike one was shown which had nothing to do with it."""
+    [doubt] = covered(tmp_path, 'allow if input.parsed_path == ["a"]\n').doubts
+    assert doubt.place == UNPLACED
 
 
 def test_a_decision_that_is_put_together_of_rules_reports_each(tmp_path: Path) -> None:

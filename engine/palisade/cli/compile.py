@@ -40,7 +40,7 @@ def compile_(
     ] = None,
     file: Annotated[
         Path | None,
-        typer.Option("--file", "-f", metavar="FILE", help="The inventory.  [default: palisade.yaml]"),
+        typer.Option("--file", "-f", metavar="FILE", help="The inventory. Default: palisade.yaml."),
     ] = None,
     function: Annotated[
         str, typer.Option("--function", metavar="NAME", help="For this function only. Default: for all.")
@@ -71,7 +71,8 @@ def compile_(
 ) -> None:
     """Compile policies and print what Envoy gets: YAML, with sizes and coverage on standard error.
 
-    Secrets are masked in what is printed. --out writes the real thing, readable by its owner only.
+    Secrets are masked in what is printed. --out writes the real thing, readable by its owner only. Exits 0
+    whatever is for the engine, but 1 with --fail-on-residual or --fail-on-conditional if something is.
     """
     if policies is not None and file is not None:
         raise CommandError("a policy set and an inventory were given", hint="leave one of the two out")

@@ -59,6 +59,7 @@ def _show_coverage(
     With `most` only so many of the rules for which the engine is needed.
     """
     from palisade.explain.coverage import Where
+    from palisade.explain.places import UNPLACED
 
     total = ", ".join(f"{report.count(where)} {where}" for where in Where if report.count(where))
     console.print(Text(f"coverage for {', '.join(functions)}: {total or 'no rules'}", "bold"))
@@ -75,9 +76,15 @@ def _show_coverage(
     if len(rules) > len(shown):
         console.print(f"... and {len(rules) - len(shown)} more: --coverage shows each", style="dim")
     for doubt in report.doubts:
-        head = Text(f"{Where.RESIDUAL if doubt.always else Where.CONDITIONAL:<12}", "yellow")
-        console.print(Text.assemble(head, f"before any rule: {doubt.text}"))
-        console.print(f"        {doubt.hint}", style="dim")
+        where = Where.RESIDUAL if doubt.always else Where.CONDITIONAL
+        head = Text(f"{where:<12}", _STYLES[where])
+        if doubt.place == UNPLACED:
+            console.print(Text.assemble(head, f"before any rule: {doubt.reason}"))
+            console.print(f"        {doubt.hint}", style="dim")
+            continue
+        console.print(Text.assemble(head, "before any rule"))
+        _show_residue(doubt, console, again=doubt.reason in told)
+        told.add(doubt.reason)
     console.print()
 
 
@@ -102,9 +109,7 @@ def as_json(compiled: Compiled) -> dict[str, Any]:
         "coverage": {
             **{str(where): report.count(where) for where in Where},
             "rules": [_rule_as_json(each) for each in report.rules],
-            "before_any_rule": [
-                {"message": each.text, "hint": each.hint, "always": each.always} for each in report.doubts
-            ],
+            "before_any_rule": [_residue_as_json(each) for each in report.doubts],
         },
     }
 
@@ -119,11 +124,14 @@ def _rule_as_json(rule: RuleReport) -> dict[str, Any]:
 
 
 def _residue_as_json(residue: Residue) -> dict[str, Any]:
+    from palisade.explain.places import UNPLACED
+
+    told = {"message": residue.reason, "hint": residue.hint, "always": residue.always}
+    if residue.place == UNPLACED:
+        return told
     at = residue.place.location
     return {
-        "message": residue.reason,
-        "hint": residue.hint,
-        "always": residue.always,
+        **told,
         "expression": residue.place.expression,
         "location": {"file": at.file, "row": at.row, "col": at.col},
         "details": {"line": residue.place.line, "idx": max(at.col - 1, 0)},

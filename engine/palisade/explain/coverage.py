@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from palisade import rego
 from palisade.enforce.envoy import Enforcement, Reason, RuleCoverage
-from palisade.explain.places import Place, place_of
+from palisade.explain.places import Place, place_among, place_of
 from palisade.explain.rules import RuleIndex, Rules, branches
 from palisade.rego.check.model import CheckedRule
 from palisade.rego.errors import Location
@@ -32,7 +32,8 @@ class Where(StrEnum):
 class Residue:
     """What of a rule Envoy cannot decide: the reason, the expression, and what would make it native.
 
-    `always` is false where that is so for some requests only, which the reason names.
+    `always` is false where that is so for some requests only, which the reason names. The place of what no
+    expression is to blame for is `UNPLACED`.
     """
 
     reason: str
@@ -56,7 +57,7 @@ class CoverageReport:
     """The rules of a decision for one function; `doubts` are requests that go to the engine before any."""
 
     rules: tuple[RuleReport, ...]
-    doubts: tuple[Reason, ...]
+    doubts: tuple[Residue, ...]
 
     def count(self, where: Where) -> int:
         """How many rules are decided there."""
@@ -94,7 +95,14 @@ def report(policy: rego.Policy, decision: str, enforcement: Enforcement) -> Cove
             continue
         rules.append(_of_rule(rule, by, found, index))
     rules.extend(_of_default(rule, rules, index) for rule in defaults)
-    return CoverageReport(tuple(sorted(rules, key=lambda each: each.location)), enforcement.doubts)
+    deciding = own or tuple(index.below(path))
+    doubts = tuple(residue_of(each, place_among(each, deciding, index)) for each in enforcement.doubts)
+    return CoverageReport(tuple(sorted(rules, key=lambda each: each.location)), doubts)
+
+
+def residue_of(reason: Reason, place: Place) -> Residue:
+    """A reason with the place at which it is told."""
+    return Residue(reason.text, reason.hint, reason.always, place)
 
 
 def _row(location: Location) -> tuple[str, int]:
@@ -137,7 +145,7 @@ def _of_rule(rule: CheckedRule, by: Rules, found: Sequence[RuleCoverage], index:
         place = place_of(each, (rule, *by), index)
         # What no expression is to blame for is said once, and not of each branch.
         key = each.text, None if place.location in heads else place.location
-        residues.setdefault(key, Residue(each.text, each.hint, each.always, place))
+        residues.setdefault(key, residue_of(each, place))
     return RuleReport(rule.rule.loc, index.line(rule.rule.loc), where, tuple(residues.values()))
 
 

@@ -15,12 +15,12 @@ from palisade.decide.decision import Decision, denied, from_value
 from palisade.decide.service import INVALID_REQUEST
 from palisade.enforce.envoy import Enforcement, Reason, RuleCoverage, compile_sidecar
 from palisade.explain.compiled import keys_of
-from palisade.explain.coverage import Residue
+from palisade.explain.coverage import Residue, residue_of
 from palisade.explain.edits import HTTP, PEER, PRINCIPAL, look_up, put
 from palisade.explain.explanation import Explanation, Where
 from palisade.explain.flips import Budget, Flip, Search
 from palisade.explain.normal import ESCAPED_SLASH
-from palisade.explain.places import Place, place_of
+from palisade.explain.places import place_among, place_of
 from palisade.explain.rules import Branch, RuleIndex, Rules, branches
 from palisade.explain.sidecar import UnreadError, decided, sight
 from palisade.explain.trace import Account, Tracer
@@ -229,12 +229,12 @@ class Explainer:
                 for reason in each.reasons if rules and each.location in unsure else ():
                     if reason.always is always and self._matters(reason, each, document):
                         place = place_of(reason, rules, self.index)
-                        yield Residue(reason.text, reason.hint, reason.always, place)
+                        yield residue_of(reason, place)
                         found = True
             if found:
                 return
         for doubt in self.enforcement.doubts:
-            yield Residue(doubt.text, doubt.hint, doubt.always, Place(NOWHERE, "", ""))
+            yield residue_of(doubt, place_among(doubt, self.rules, self.index))
 
     def _matters(self, reason: Reason, rule: RuleCoverage, document: Value) -> bool:
         """Whether the rule's condition hangs on what the reason speaks of, for this request."""

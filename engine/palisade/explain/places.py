@@ -14,7 +14,7 @@ from palisade.enforce.envoy import Reason
 from palisade.explain.rules import RuleIndex, branches
 from palisade.rego import ast
 from palisade.rego.check.model import CheckedRule
-from palisade.rego.errors import Location
+from palisade.rego.errors import NOWHERE, Location
 from palisade.rego.partial.formula import Atom, Formula
 from palisade.rego.partial.rewriting import symbols
 from palisade.rego.partial.terms import Apply, Element, Input, subterms
@@ -30,6 +30,10 @@ class Place:
     location: Location
     line: str
     expression: str
+
+
+UNPLACED = Place(NOWHERE, "", "")
+"""The place of what no expression is to blame for."""
 
 
 def place_of(reason: Reason, rules: Sequence[CheckedRule], index: RuleIndex) -> Place:
@@ -54,6 +58,17 @@ def place_of(reason: Reason, rules: Sequence[CheckedRule], index: RuleIndex) -> 
         return Place(head, index.line(head), "")
     _, whole, part = best
     return Place(part.loc, index.line(part.loc), index.text(whole))
+
+
+def place_among(reason: Reason, rules: Sequence[CheckedRule], index: RuleIndex) -> Place:
+    """The expression that a reason is about which stands above all rules of a decision; `UNPLACED` where its
+    condition has no place of its own, as of many rules none can be told to be the one."""
+    known = reason.location
+    if not known.row:
+        return UNPLACED
+    at = (each for each in _statements(rules[:_MOST_RULES], index) if _spot(each.loc) == _spot(known))
+    statement = next(at, None)
+    return Place(known, index.line(known), "" if statement is None else index.text(statement))
 
 
 def _spot(location: Location) -> tuple[str, int, int]:

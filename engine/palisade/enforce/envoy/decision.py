@@ -260,7 +260,7 @@ def _doubts(notes: Notes, errors: Iterable[Reason]) -> tuple[Reason, ...]:
     found = [
         replace(
             each,
-            text=f"where the evaluation may end in an error: {each.text}",
+            text=f"where two values may conflict, which ends in an error: {each.text}",
             hint=each.hint or hints.ERRORS,
         )
         for each in errors

@@ -294,6 +294,10 @@ _UNFOLLOWED = (
     ("the first of several", "ask for a member by some, and compare it in the same rule"),
     ("place of a member", _COLLECTION),
     ("collects members", _COLLECTION),
+    (
+        "gives a value for each member",
+        "let the loop only ask, in a rule that is true, and give a value that does not come of the member",
+    ),
     ("iterates over", _COLLECTION),
     ("collection", _COLLECTION),
     ("an object that is not known", _OBJECT),

@@ -236,7 +236,7 @@ class Loops(Statements):
             ]
             chosen = chosen_of(builder, gathered)
             if chosen is None:
-                raise Unsupported("collects members of an unknown collection")
+                raise Unsupported("gives a value for each member of an unknown collection")
             self._chose = True
             happens = builder.any(self.some(part, end.condition) for end in ends)
             values = [(happens, chosen)]
