@@ -16,6 +16,13 @@ def made_atoms(draw: st.DrawFn, n: int, text: str, other: str, xs: str) -> str:
                 f'"{word}" in graph.reachable(data.leads, {{{text}}})',
                 f"{text} in graph.reachable(data.leads, {xs})",
                 f"some g{n} in graph.reachable(data.leads, [{text}, {other}]); g{n} in data.roles.alice",
+                f'http.path == $"/{{{text}}}/{{{other}}}"',
+                f'http.path != sprintf("/%s/%v", [{text}, {other}])',
+                f'startswith(http.path, concat("/", ["", {text}, {other}]))',
+                f'concat("", [{text}, {other}]) == concat("", [{other}, {text}])',
+                f'not {text} == $"{{{other}}}{word}{{{text}}}"',
+                f'concat(":", [{text}, {other}]) in {xs}',
+                f'not trim_prefix({text}, "/") in {xs}',
                 f"count(graph.reachable(data.leads, {xs}) - {{{text}}}) == 0",
             )
         )

@@ -128,8 +128,30 @@ def between(before: str, operand: Expr, behind: str) -> Expr:
     """A text between two constants."""
     if not before and not behind:
         return operand
+    return around(before, operand, behind)
+
+
+def around(before: str, operand: Expr, behind: str) -> Expr:
+    """The same, and an error where the operand is no text, also where nothing stands around it."""
     parts = (part.replace("\\", "\\\\") for part in (before, behind))
-    return call("re.extract", operand, text("(?s)^(.*)$"), text("\\1".join(parts)))
+    return call("re.extract", operand, text(_WHOLE), text("\\1".join(parts)))
+
+
+def put_before(first: Expr, middle: str, second: Expr) -> Expr:
+    """One text, a constant and another text behind each other, the last two without backslashes.
+
+    What the first is replaced by is made of the second: its own place, `\\1`, and all that comes behind it.
+    """
+    behind = call("re.extract", second, text(_WHOLE), text(f"\\\\1{middle}\\1"))
+    return call("re.extract", first, text(_WHOLE), behind)
+
+
+_WHOLE = "(?s)^(.*)$"
+
+
+def holds(operand: Expr, part: str) -> Expr:
+    """A text that has the part in it."""
+    return method(operand, "contains", text(part))
 
 
 def matches(operand: Expr, pattern: str) -> Expr | None:

@@ -43,7 +43,7 @@ _TEXT = (
     "the request as it is: the path, a segment, a header, a claim"
 )
 _TAKEN = "take parts of a text with split(text, C)[N], trim_prefix, trim_suffix, trim or input.parsed_path[N]"
-_MADE = 'put constants around one value: sprintf("/users/%s", [x]), concat or $"/users/{x}"'
+_MADE = 'put constants around values that are texts: sprintf("/%s/%s", [x, y]), concat or $"/{x}/{y}"'
 _OBJECT = "read the key itself, x.key; object.get with a constant key and a default is native too"
 _COLLECTION = "test membership, x in xs or xs[_] == x, or compare with constants"
 _GRAPHQL = (

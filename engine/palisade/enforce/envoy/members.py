@@ -222,7 +222,7 @@ class Members(Replaced, ABC):
             if found is not None and found[0] == element:
                 return self._member_matches(claim, found[1], atom)
         elif isinstance(body.atom, Same):
-            predicate = self._holds(claim, body.atom, element)
+            return self._holds(claim, body.atom, element) or self._one_by_one(claim, atom)
         if predicate is not None:
             return exactly(predicate)
         return self._one_by_one(claim, atom)
@@ -239,16 +239,15 @@ class Members(Replaced, ABC):
         other = claim_has_matching(claim, patterns.regex(patterns.BEYOND_ASCII))
         return self._unless(exactly(found), other or NO, f"{atom.source} has letters beyond ASCII")
 
-    def _holds(self, claim: ClaimSource, same: Same, element: Element) -> Predicate | None:
+    def _holds(self, claim: ClaimSource, same: Same, element: Element) -> Bounds | None:
         """Some member equals a text of the request."""
         others = [side for side in (same.left, same.right) if side != element]
-        if len(others) != 1 or not isinstance(self._source(others[0]), TextSource):
-            return None
-        text = self._view(others[0])
-        if text is None:
+        text = self._view(others[0]) if len(others) == 1 else None
+        if text is None or text.typed:
             return None
         found = cel.call("@in", text.expr, claim.expr)
-        return cel.check(cel.conjunction(cel.has_type(claim.expr, "list"), found))
+        held = cel.check(cel.conjunction(cel.has_type(claim.expr, "list"), found))
+        return self._unless(exactly(held), text.unsure, text.when)
 
     def _unasked(self, atom: Exists) -> Bounds:
         why = f"asks of the members of {atom.source} what Envoy cannot compare"

@@ -179,23 +179,11 @@ def unfolded(pattern: str) -> str | None:
     return f"(?i:{pattern})" if whole else None
 
 
-def pieces(made: Symbol) -> tuple[str, Symbol, str] | None:
-    """What a text that is put together consists of, where it is constants around one value of the request.
-
-    `sprintf("/users/%s", [x])`, `concat("/", ["/users", x])` and `$"/users/{x}"` give ("/users/", x, "").
-    """
-    found = parts(made)
-    if found is None or len([part for part in found if not isinstance(part, str)]) != 1:
-        return None
-    at = next(index for index, part in enumerate(found) if not isinstance(part, str))
-    before = "".join(str(part) for part in found[:at])
-    behind = "".join(str(part) for part in found[at + 1 :])
-    term = found[at]
-    return None if isinstance(term, str) else (before, term, behind)
-
-
 def parts(made: Symbol) -> list[str | Symbol] | None:
-    """The constants and values of the request that a text is put together of; None where it is not."""
+    """The constants and values of the request that a text is put together of; None where it is not.
+
+    `sprintf("/users/%s", [x])`, `concat("/", ["/users", x])` and `$"/users/{x}"` give "/users/", x and "".
+    """
     match made:
         case Apply("sprintf", (Known(str(form)), ArrayOf(items))):
             chunks = re.split("%[sv]", form.replace("%%", "\0"))  # of a string both make the string itself

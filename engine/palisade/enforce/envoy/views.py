@@ -7,7 +7,7 @@ and Envoy takes that for "no match", which is what undefined means to a test.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from cel.expr.syntax_pb2 import Expr
@@ -35,6 +35,9 @@ _RAW = text_check(TARGET_TEXT, patterns.regex(patterns.BEYOND_ASCII))
 
 
 RAW = "the path has letters beyond ASCII"
+SLASHED = "what is put into a text has a backslash"
+MOST_PUT_TOGETHER = 6
+"""So many values of the request a text may be put together of."""
 
 
 @dataclass(frozen=True)
@@ -71,9 +74,9 @@ def view(term: Symbol, source: Callable[[Symbol], Source | None]) -> View | None
             return None if found is None else View(found, any_of((DIRTY_QUERY, bare, _RAW)), DIRTY)
     if not isinstance(term, Apply) or not term.args:
         return None
-    made = patterns.pieces(term)
+    made = patterns.parts(term)
     if made is not None:
-        return _between(made, term.name, source)
+        return _made(made, term.name, source)
     if term.name == "regex.replace":
         return _replaced(term, source)
     searched = patterns.found_in(term)
@@ -88,25 +91,42 @@ def view(term: Symbol, source: Callable[[Symbol], Source | None]) -> View | None
     return None if taken is None or inner is None else View(taken, inner.unsure, inner.when)
 
 
-def _between(
-    made: tuple[str, Symbol, str], name: str, source: Callable[[Symbol], Source | None]
-) -> View | None:
-    before, part, behind = made
-    inner = view(part, source)
-    if inner is None:
-        return None
-    unsure, when = inner.unsure, inner.when
-    claim = source(part)
-    if name != "concat" and inner.typed:
-        if not isinstance(claim, ClaimSource):
+def _made(parts: Sequence[str | Symbol], name: str, source: Callable[[Symbol], Source | None]) -> View | None:
+    """A text that a builtin makes of constants and of values of the request."""
+    chunks, values = [""], list[View]()
+    for part in parts:
+        if isinstance(part, str):
+            chunks[-1] += part
+            continue
+        found = _put_in(part, name, source)
+        if found is None:
             return None
-        # Numbers and the rest have a text in templates too, which only the engine makes.
-        other = all_of((claim_defined(claim), negate(claim_kind(claim, "string"))))
-        unsure, when = any_of((unsure, other)), f"{part} is no string"
-    if not before and not behind:
-        # Taken apart and put together again: for a claim that is no string this fails, as it must.
-        return View(cel.call("re.extract", inner.expr, cel.text("(?s)^(.*)$"), cel.text("\\1")), unsure, when)
-    return View(cel.between(before, inner.expr, behind), unsure, when)
+        values.append(found)
+        chunks.append("")
+    unsure, when = any_of(each.unsure for each in values), next((v.when for v in values if v.when), "")
+    if len(values) == 1:
+        return View(cel.around(chunks[0], values[0].expr, chunks[1]), unsure, when)
+    if not 0 < len(values) <= MOST_PUT_TOGETHER or any("\\" in each for each in chunks):
+        return None
+    # A text that another is put before becomes what an expression replaces by, where backslashes are read.
+    slashed = [cel.check(cel.holds(each.expr, "\\")) for each in values[1:]]
+    expr = cel.around("", values[-1].expr, chunks[-1])
+    for value, behind in zip(values[-2::-1], chunks[-2:0:-1], strict=True):
+        expr = cel.put_before(value.expr, behind, expr)
+    return View(cel.between(chunks[0], expr, ""), any_of((unsure, *slashed)), when or SLASHED)
+
+
+def _put_in(part: Symbol, name: str, source: Callable[[Symbol], Source | None]) -> View | None:
+    """A value as it stands in a text that the builtin of this name makes."""
+    inner = view(part, source)
+    if inner is None or name == "concat" or not inner.typed:
+        return inner
+    claim = source(part)
+    if not isinstance(claim, ClaimSource):
+        return None
+    # Numbers and the rest have a text in templates too, which only the engine makes.
+    other = all_of((claim_defined(claim), negate(claim_kind(claim, "string"))))
+    return View(inner.expr, any_of((inner.unsure, other)), f"{part} is no string")
 
 
 def _found(pattern: str, text: Symbol, group: int, source: Callable[[Symbol], Source | None]) -> View | None:

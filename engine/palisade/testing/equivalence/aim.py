@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias, TypeVar
 
 from palisade.enforce.envoy import patterns
-from palisade.enforce.envoy.patterns import pieces
 from palisade.rego.partial.chosen import SEVERAL
 from palisade.rego.partial.formula import Builder, Defined, Exists, Formula, In, IsKind, Same, Test
 from palisade.rego.partial.rewriting import put_in
@@ -155,19 +154,24 @@ class Aim:
         return self._choose((ABSENT, [], {}, [value]))
 
     def _same(self, left: Symbol, right: Symbol, *, holds: bool) -> None:
-        made, other = (left, right) if pieces(left) is not None else (right, left)
+        made, other = (left, right) if patterns.parts(left) is not None else (right, left)
         text = self._made(made)
         self._assign(other, text if holds else self._other(text))
 
     def _made(self, term: Symbol) -> str:
-        """A text for a term, which is put together around one part of the request or that part itself."""
+        """A text for a term, which is put together of parts of the request or is one itself."""
         if isinstance(term, Known):
             return str(term.value)
-        before, inner, behind = pieces(term) or ("", term, "")
-        known = self._wanted(inner)
-        word = known if isinstance(known, str) else self._word()
-        self._assign(inner, word)
-        return before + word + behind
+        text = ""
+        for part in patterns.parts(term) or (term,):
+            if isinstance(part, str):
+                text += part
+                continue
+            known = self._wanted(part)
+            word = known if isinstance(known, str) else self._word()
+            self._assign(part, word)
+            text += word
+        return text
 
     def _wanted(self, term: object) -> Value:
         """What is wanted of a part of the request already; None where nothing is."""
