@@ -6,7 +6,6 @@ They are CEL on the metadata. Where doubles are not surely Rego's numbers the en
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
 
@@ -17,73 +16,45 @@ from palisade.enforce.envoy.bounds import ALWAYS, NEVER, Bounds, both, either, e
 from palisade.enforce.envoy.calculation import Number
 from palisade.enforce.envoy.claims import claim_kind
 from palisade.enforce.envoy.documents import MEMBERS
+from palisade.enforce.envoy.operands import (
+    Operands,
+    calculates,
+    gathered_in,
+    is_count,
+    one_part,
+    operands_of,
+    put,
+)
 from palisade.enforce.envoy.ordered import KINDS, Ordered
 from palisade.enforce.envoy.orders import ORDER
 from palisade.enforce.envoy.predicate import Predicate, all_of, any_of, negate
 from palisade.enforce.envoy.sources import ClaimSource, FieldSource
-from palisade.enforce.envoy.times import moment_of
 from palisade.rego.builtins import BUILTINS
-from palisade.rego.partial.formula import Defined, Formula, Same
+from palisade.rego.partial.formula import Same
 from palisade.rego.partial.terms import (
     Apply,
     ArrayOf,
-    Gathered,
     Input,
     Known,
-    Part,
     Symbol,
     filled,
     member_of,
-    subterms,
 )
 from palisade.rego.values import Set
 
-_CALCULATES = frozenset(("plus", "minus", "mul", "div", "rem", "abs", "round", "ceil", "floor", "sum"))
-_LARGEST = {0: 2.0**41, 1: 2.0**41, 2: 2.0**20, 3: 2.0**13}
-"""How large the numbers of the request may be, by how many of them are multiplied."""
-_LARGEST_ADDED = 2.0**33
-"""How large, at most, those of arrays may be."""
 _MOST = 2.0**31
 """No value of a request has so many members, or characters."""
 NEAR = "the numbers are large, or so near to each other that rounding tells"
-
-
-@dataclass
-class _Operands:
-    """The numbers of the request that are calculated with.
-
-    `there` holds only where all of them are numbers, `perhaps` wherever they may be. `bounded` says that none
-    is larger than was reckoned with, `whole` of each, by its number, that it is whole.
-    """
-
-    largest: float
-    there: list[Predicate] = field(default_factory=list)
-    perhaps: list[Predicate] = field(default_factory=list)
-    bounded: list[Expr] = field(default_factory=list)
-    whole: list[Expr] = field(default_factory=list)
-    known: dict[Symbol, Number] = field(default_factory=dict)
-
-    def add(self, there: Predicate, perhaps: Predicate) -> None:
-        self.there.append(there)
-        self.perhaps.append(perhaps)
-
-    def number(self, expr: Expr, *, given: Callable[[Expr], Expr] = lambda each: each) -> Number:
-        """One more operand. `given` makes what is said of it that only where it counts."""
-        self.bounded.append(given(calculation.within(expr, self.largest)))
-        self.whole.append(given(calculation.whole(expr)))
-        wants = frozenset((len(self.whole) - 1,))
-        off = self.largest * 2.0**-52
-        return Number(expr, self.largest, off, Fraction(1), wants, plain=True)
 
 
 class Numbers(Ordered):
     """Lowers comparisons of what is calculated."""
 
     def _takes(self, term: Apply) -> Bounds:
-        return (self._has_value(term) if _is_calculated(term) else None) or super()._takes(term)
+        return (self._has_value(term) if calculates(term) else None) or super()._takes(term)
 
     def _call_is(self, term: Apply, values: Sequence[object]) -> Bounds:
-        if _is_calculated(term) and not any(isinstance(each, list | dict | Set) for each in values):
+        if calculates(term) and not any(isinstance(each, list | dict | Set) for each in values):
             numbers = [each for each in values if type(each) in (int, float, Decimal)]
             found = [self._calculated_compared("eq", term, Known(each)) for each in numbers]
             if None not in found:
@@ -92,7 +63,7 @@ class Numbers(Ordered):
 
     def _same(self, atom: Same) -> Bounds:
         found = None
-        if any(_is_calculated(each) or _is_count(each) for each in (atom.left, atom.right)):
+        if any(calculates(each) or is_count(each) for each in (atom.left, atom.right)):
             found = self._calculated_compared("eq", atom.left, atom.right)
         return found or super()._same(atom)
 
@@ -100,7 +71,7 @@ class Numbers(Ordered):
         left, right = term.args
         found: Bounds | None = None
         known = isinstance(left, Known) or isinstance(right, Known)
-        if any(_is_calculated(each) or (_is_count(each) and not known) for each in term.args):
+        if any(calculates(each) or (is_count(each) and not known) for each in term.args):
             found = self._calculated_compared(term.name, left, right)
         return found or super()._compared(term)
 
@@ -110,10 +81,10 @@ class Numbers(Ordered):
         """Whether what is calculated has a value: all that it is made of are numbers."""
         if isinstance(term, Known):
             return ALWAYS
-        gathered = _gathered_in(term)
+        gathered = gathered_in(term)
         if gathered is not None:
-            return self._by_kind(gathered, lambda given: self._has_value(_put(term, gathered, given)))
-        operands = _operands(term)
+            return self._by_kind(gathered, lambda given: self._has_value(put(term, gathered, given)))
+        operands = operands_of(term)
         if operands is None or self._value(term, operands) is None:
             return None
         return self._unless_near(Bounds(all_of(operands.there), all_of(operands.perhaps)))
@@ -123,15 +94,15 @@ class Numbers(Ordered):
         if isinstance(left, Known) and isinstance(right, Known):
             same = BUILTINS["equal" if name == "eq" else name].function(left.value, right.value)
             return ALWAYS if same is True else NEVER
-        gathered = _gathered_in(left) or _gathered_in(right)
+        gathered = gathered_in(left) or gathered_in(right)
         if gathered is not None:
             return self._by_kind(
                 gathered,
                 lambda given: self._calculated_compared(
-                    name, _put(left, gathered, given), _put(right, gathered, given)
+                    name, put(left, gathered, given), put(right, gathered, given)
                 ),
             )
-        operands = _operands(left, right)
+        operands = operands_of(left, right)
         if operands is None:
             return None
         one, other = self._value(left, operands), self._value(right, operands)
@@ -153,7 +124,7 @@ class Numbers(Ordered):
     def _by_kind(self, gathered: Apply, compared: Callable[[Symbol], Bounds | None]) -> Bounds | None:
         """What is asked of a sum over a collection that only an array is looked at of: of what has no members
         it is nought."""
-        part = _one_part(gathered)
+        part = one_part(gathered)
         claim = None if part is None else self._source(part.over[0][0])
         if part is None or not isinstance(claim, ClaimSource):
             return None
@@ -172,7 +143,7 @@ class Numbers(Ordered):
             self._unless(found, found.possibly, NEAR)  # said of it, which is done already
         return found
 
-    def _surely(self, name: str, left: Number, right: Number, operands: _Operands) -> Predicate:
+    def _surely(self, name: str, left: Number, right: Number, operands: Operands) -> Predicate:
         """The comparison of two numbers, where doubles tell."""
         ways: list[Predicate] = []
         same = calculation.exactly(name, left, right)
@@ -199,7 +170,7 @@ class Numbers(Ordered):
             found.append(both((there, exactly(any_of(claim_kind(claim, kind) for kind in kinds)))))
         return found
 
-    def _value(self, term: Symbol, operands: _Operands) -> Number | None:
+    def _value(self, term: Symbol, operands: Operands) -> Number | None:
         """The number that a term is; None for what is not calculated of numbers of the request."""
         if isinstance(term, Known):
             return calculation.constant(term.value)
@@ -210,7 +181,7 @@ class Numbers(Ordered):
                 operands.known[term] = known
         return known
 
-    def _value_made(self, term: Symbol, operands: _Operands) -> Number | None:
+    def _value_made(self, term: Symbol, operands: Operands) -> Number | None:
         source = self._source(term)
         if isinstance(source, ClaimSource):
             number = claim_kind(source, "number")
@@ -240,16 +211,14 @@ class Numbers(Ordered):
                 return self._remainder(inner, by, operands)
             case Apply("count", (inner,)):
                 return self._count_of(inner, operands)
-            case Apply("sum", (ArrayOf((Apply() as gathered,)),)) if (
-                part := _one_part(gathered)
-            ) is not None:
+            case Apply("sum", (ArrayOf((Apply() as gathered,)),)) if (part := one_part(gathered)) is not None:
                 ((whole, loop),) = part.over
                 return self._sum(whole, lambda at, place: filled(part.item, loop, place, Known(at)), operands)
             case Apply("sum", (Input() | Apply() as whole,)):
                 return self._sum(whole, None, operands)
         return None
 
-    def _remainder(self, inner: Symbol, by: int, operands: _Operands) -> Number | None:
+    def _remainder(self, inner: Symbol, by: int, operands: Operands) -> Number | None:
         """What is left of a whole number; of another nothing is, and the call undefined."""
         source = self._source(inner)
         if not isinstance(source, ClaimSource):
@@ -261,7 +230,7 @@ class Numbers(Ordered):
         rest = cel.call("_%_", cel.call("int", expr), cel.integer(by))
         return Number(cel.call("double", rest), float(abs(by)))
 
-    def _count_of(self, inner: Symbol, operands: _Operands) -> Number | None:
+    def _count_of(self, inner: Symbol, operands: Operands) -> Number | None:
         source = self._source(inner)
         if not isinstance(source, ClaimSource):
             return None
@@ -272,10 +241,10 @@ class Numbers(Ordered):
             if isinstance(source, FieldSource)
             else cel.call("double", cel.call("size", source.expr))
         )
-        return Number(size, 2.0**31)
+        return Number(size, _MOST)
 
     def _sum(
-        self, whole: Symbol, item: Callable[[int, Input | Apply], Symbol] | None, operands: _Operands
+        self, whole: Symbol, item: Callable[[int, Input | Apply], Symbol] | None, operands: Operands
     ) -> Number | None:
         """The sum of the first members of an array, or of what is calculated of each. Of longer arrays, and
         where a member has no such number, the engine makes it."""
@@ -299,7 +268,7 @@ class Numbers(Ordered):
                 there: Predicate = cel.check(given(cel.has_type(expr, "double")))
                 part: Number | None = operands.number(expr, given=given)
             else:
-                inner = _Operands(operands.largest)
+                inner = Operands(operands.largest)
                 first = len(operands.whole)
                 part = self._value(item(at, member_of(whole, at)), inner)
                 there = any_of((negate(cel.check(counts)), all_of(inner.there)))
@@ -315,81 +284,3 @@ class Numbers(Ordered):
             parts.append(Number(worth, part.most, part.off, part.unit, part.wants))
         operands.add(all_of(regular), array)
         return calculation.total(parts)
-
-
-def _gathered_in(term: Symbol) -> Apply | None:
-    """A sum over what a comprehension gathers, where there is one in a term."""
-    if isinstance(term, Apply):
-        if term.name == "sum" and isinstance(term.args[0], Gathered):
-            return term
-        return next(filter(None, map(_gathered_in, term.args)), None)
-    return None
-
-
-def _put(term: Symbol, old: Apply, new: Symbol) -> Symbol:
-    """The term with another in the place of one."""
-    if term == old:
-        return new
-    return (
-        Apply(term.name, tuple(_put(each, old, new) for each in term.args))
-        if isinstance(term, Apply)
-        else term
-    )
-
-
-def _one_part(term: Apply) -> Part | None:
-    """What a sum over a comprehension adds, with one loop that asks no more than that its item is there."""
-    match term:
-        case Apply("sum", (Gathered("array", (part,)),)) if len(part.over) == 1 and _only_there(
-            part.condition, part.item
-        ):
-            return part
-    return None
-
-
-def _operands(*terms: Symbol) -> _Operands | None:
-    """What the numbers in the terms are gathered in; None for products of too many."""
-    largest = _LARGEST.get(max(map(_degree, terms)))
-    if largest is None:
-        return None
-    return _Operands(min(largest, _LARGEST_ADDED) if any(map(_adds, terms)) else largest)
-
-
-def _adds(term: Symbol) -> bool:
-    return isinstance(term, Apply) and (term.name == "sum" or any(map(_adds, term.args)))
-
-
-def _is_count(term: Symbol) -> bool:
-    return isinstance(term, Apply) and term.name == "count"
-
-
-def _is_calculated(term: Symbol) -> bool:
-    """Whether a builtin of arithmetic makes the term, of other things than the time."""
-    return (
-        isinstance(term, Apply)
-        and term.name in _CALCULATES
-        and not any(moment_of(part) is not None for part in subterms(term))
-    )
-
-
-def _degree(term: Symbol) -> int:
-    """How many numbers of the request are multiplied in it."""
-    match term:
-        case Known():
-            return 0
-        case Apply("mul", (left, right)):
-            return _degree(left) + _degree(right)
-        case Apply("sum", (ArrayOf((Apply() as gathered,)),)) if (part := _one_part(gathered)) is not None:
-            return _degree(part.item)
-        case Apply("plus" | "minus" | "div" | "abs", args):
-            return max(map(_degree, args))
-    return 1
-
-
-def _only_there(condition: Formula, item: Symbol) -> bool:
-    """Whether a condition says no more than that what the item is made of is there."""
-    made = set(subterms(item))
-    parts = condition.args if condition.kind == "and" else (condition,)
-    return all(
-        part.kind == "true" or (isinstance(part.atom, Defined) and part.atom.term in made) for part in parts
-    )
