@@ -40,9 +40,9 @@ def compile_policy(policy: Any, path: str, providers: Sequence[Provider]) -> Dec
 def subject_of(
     policy: rego.Policy, providers: tuple[Provider, ...], issuers: Issuers, *, linear: int = 4
 ) -> Subject:
-    """The policy whose decision is `p/allow`, to be verified; its source is its name."""
+    """The policy whose decision is `p/allow`, to be verified; its sources are its name."""
     revision = revision_of(policy, "p/allow", providers, function=FUNCTION)
-    source = policy.checked.modules[0].source
+    source = "\n".join(module.source for module in policy.checked.modules)
     return subject(source, revision, revision.inventory.functions[FUNCTION], issuers, linear=linear)
 
 

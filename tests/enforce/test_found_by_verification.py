@@ -51,6 +51,10 @@ FOUND = {
         'allow := {"allowed": true, "headers": {"x-c": [x | x := upper(http.method)][0]}}',
         [Request(method) for method in ("GET", "POST", "PURGE")],
     ),
+    "versions that are equal, asked for alone: 0 is no false": (
+        'allow if not semver.compare(claims.c, "1.0.0")',
+        [claim("1.0.0"), claim("1.0.1"), claim("0.9.0"), claim("1"), claim(1)],
+    ),
     "the last one is not in what ends before it": (
         'allow if not "b" in array.slice(claims.c, 0, count(claims.c) - 1)',
         [claim(["a", "b"]), claim(["b", "a"]), claim(["b"]), claim([])],

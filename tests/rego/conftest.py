@@ -8,40 +8,25 @@ and passes is an error.
 from __future__ import annotations
 
 import json
-import os
-from functools import cache
 from pathlib import Path
-from typing import Any
 
 import pytest
+from conformance import cases
 
-from palisade.rego import text
-
-_ROOT = Path(__file__).resolve().parents[2]
 _EXCEPTIONS = Path(__file__).parent / "conformance_exceptions.json"
-
-
-@cache
-def _cases() -> tuple[dict[str, Any], ...]:
-    named = os.environ.get("PALISADE_CONFORMANCE")
-    folder = Path(named) if named else _ROOT.parent / "shared" / "conformance"
-    files = sorted((folder / "cases").glob("*.json"))
-    if not files and os.environ.get("CI") == "true":
-        raise FileNotFoundError(f"the conformance cases are not at {folder}")
-    return tuple(case for file in files for case in text.loads(file.read_text(encoding="utf-8"))["cases"])
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "conformance_case" not in metafunc.fixturenames:
         return
-    if not _cases():
+    if not cases():
         skip = pytest.mark.skip(reason="no conformance cases: set PALISADE_CONFORMANCE to their folder")
         metafunc.parametrize("conformance_case", [pytest.param({}, marks=skip)])
         return
     allowed: dict[str, str] = json.loads(_EXCEPTIONS.read_text(encoding="utf-8")).get(
         metafunc.function.__name__, {}
     )
-    unknown = allowed.keys() - {case["note"] for case in _cases()}
+    unknown = allowed.keys() - {case["note"] for case in cases()}
     if unknown:
         raise ValueError(f"conformance_exceptions.json names cases that do not exist: {sorted(unknown)}")
     metafunc.parametrize(
@@ -54,6 +39,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
                 if case["note"] in allowed
                 else [],
             )
-            for case in _cases()
+            for case in cases()
         ],
     )

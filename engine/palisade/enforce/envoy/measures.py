@@ -70,7 +70,8 @@ class Measures(Joined):
                 pattern = patterns.alternatives(ways) if ways else patterns.NOTHING
                 found = self._number(text, pattern, claim=lambda claim: claim_is(claim, numbers))
             case Apply("semver.compare", (_, _)):
-                found = self._version(term, {each for each in values if each in (-1, 0, 1)})
+                numbers = [each for each in values if type(each) in (int, float, Decimal)]  # false is not 0
+                found = self._version(term, {int(each) for each in numbers if each in (-1, 0, 1)})
             case Apply(".", (Apply("split", (text, Known(str(mark)))), last)) if _is_mark(
                 mark
             ) and last == _last_of(term.args[0]):
@@ -142,13 +143,13 @@ class Measures(Joined):
         other = any_of(claim_kind(source, kind) for kind in ("null", "boolean"))
         return self._unless(either((found, exactly(number))), other, f"{text} is null or a boolean")
 
-    def _version(self, term: Apply, outcomes: set[object]) -> Bounds | None:
+    def _version(self, term: Apply, outcomes: set[int]) -> Bounds | None:
         """The comparison of a text with a constant version has one of the outcomes."""
         asked = _versions(term)
         if asked is None:
             return None
         text, numbers, mirrored = asked
-        wanted = {-each for each in outcomes if isinstance(each, int)} if mirrored else outcomes
+        wanted = {-each for each in outcomes} if mirrored else outcomes
         plain, may_be = (self._numeral(text, each) for each in (numerals.VERSION, numerals.MAY_BE_VERSION))
         no_lower = self._numeral(text, numerals.version_at_least(numbers))
         higher = self._numeral(text, numerals.version_at_least((*numbers[:2], numbers[2] + 1)))
