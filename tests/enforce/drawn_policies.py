@@ -16,6 +16,13 @@ _WITHS = st.sampled_from(
         ' with input.identity.claims.roles as ["admin"] with input.function as "x"',
     )
 )
+_GIVEN = (
+    '"x"',
+    "claims.sub",
+    'concat("", ["<", claims.org.id, ">"])',
+    'concat(",", claims.roles)',
+    'concat("|", {r | some r in claims.roles})',
+)
 _BOOLEANS = st.sampled_from(("true", "false"))
 _DEFAULTS = st.sampled_from(("false", "true", "0", '"eu"'))
 
@@ -113,7 +120,7 @@ def policies(draw: st.DrawFn, *, rich: bool = True) -> str:
         elif shape == "messages":
             lines.append(f'deny contains "m{number % 3}" if {{ {body} }}')
         elif shape == "object":
-            given = draw(st.sampled_from(('"x"', "claims.sub", 'concat("", ["<", claims.org.id, ">"])')))
+            given = draw(st.sampled_from(_GIVEN))
             headers = f'"headers": {{"x-is": {given}}}, "response_headers_to_add": {{"x-was": {given}}}'
             response = f'{{"allowed": {draw(_BOOLEANS)}, "http_status": 40{number}, {headers}}}'
             other = draw(

@@ -15,7 +15,7 @@ from palisade.rego.partial.finite import MAX_CONDITIONS, MAX_SIZE, MAX_VALUES, b
 from palisade.rego.partial.formula import FALSE, TRUE, Formula, In
 from palisade.rego.partial.reading import Reading
 from palisade.rego.partial.rewriting import substitute
-from palisade.rego.partial.terms import Input, Known, Symbol
+from palisade.rego.partial.terms import Gathered, Input, Known, Part, Symbol, subterms
 from palisade.rego.text import dumps
 from palisade.rego.values import UNDEFINED, key
 
@@ -124,6 +124,37 @@ def test_what_is_listed_of_a_set_stands_in_the_order_of_its_members(rule: str) -
         reading = Reading(document)
         [value] = [value for condition, value in found if reading.holds(condition)]
         assert reading.value(value) == policy.evaluate("data.p.allow", document)
+
+
+LOOPED = (
+    '{"all": {x | some x in input.xs}}',
+    '{"all": [x | some x in input.xs], "n": count({x | some x in input.xs})}',
+    '{"body": concat(",", {x | some x in input.xs; input.a})}',
+    '{"body": concat(",", [x | some x in roles])}',
+    '{"all": {x | some y in [input.a, input.xs[0]]; x := y}, "b": [x | some x in roles; input.b]}',
+)
+
+
+@pytest.mark.parametrize("rule", LOOPED)
+def test_members_of_loops_stand_under_what_is_known(rule: str) -> None:
+    """Where all that they are under is outside of the loop, they are there or none is."""
+    rules = "roles := input.ys.roles if input.b"
+    _, policy, found = _cases(rule, rules)
+    left = [part.condition for _, value in found for each in subterms(value) for part in _parts(each)]
+    assert set(left) <= {TRUE}
+    for xs, ys, a, b in product(
+        (None, [], ["b", "a", "b"]), (None, {"roles": ["c", "a"]}, {"roles": []}), "x\0", (True, False)
+    ):
+        given = {"xs": xs, "ys": ys, "a": a, "b": b}
+        document: Any = {name: value for name, value in given.items() if value is not None}
+        reading = Reading(document)
+        held = [value for condition, value in found if reading.holds(condition)]
+        wanted = policy.evaluate("data.p.allow", document)
+        assert [reading.value(value) for value in held] == ([] if wanted is UNDEFINED else [wanted])
+
+
+def _parts(symbol: Symbol) -> tuple[Part, ...]:
+    return symbol.parts if isinstance(symbol, Gathered) else ()
 
 
 def test_an_order_that_the_beginnings_tell_is_known() -> None:

@@ -26,7 +26,6 @@ from envoy.extensions.filters.http.header_mutation.v3.header_mutation_pb2 import
 from envoy.extensions.filters.http.header_to_metadata.v3.header_to_metadata_pb2 import (
     Config as HeaderToMetadata,
 )
-from envoy.extensions.filters.http.lua.v3.lua_pb2 import Lua
 from envoy.extensions.filters.http.rbac.v3.rbac_pb2 import RBAC
 from envoy.extensions.filters.http.set_metadata.v3.set_metadata_pb2 import Config as SetMetadata
 from envoy.extensions.http.custom_response.local_response_policy.v3.local_response_policy_pb2 import (
@@ -41,7 +40,7 @@ from xds.type.matcher.v3.matcher_pb2 import Matcher
 from palisade.decide.decision import INVALID_DECISION, Decision, Headers, from_value
 from palisade.decide.response import ANSWER, ANSWER_METADATA, EXT_AUTHZ, FIELD, METADATA, joined
 from palisade.enforce.envoy.predicate import typed
-from palisade.enforce.envoy.sources import BODY_METADATA, FIELDS
+from palisade.enforce.envoy.scripts import joining, noted_fields
 from palisade.enforce.envoy.templates import Template, has_mark
 from palisade.rego.values import Value, key, to_json
 
@@ -105,7 +104,8 @@ def answer(template: Template) -> Answer | str:
     if decision.code == INVALID_DECISION:
         log |= {"code": decision.code, "message": decision.reason}
     fields = {mark: name for mark, name in template.fields.items() if has_mark(shown, mark)}
-    texts = template.texts | {mark: f"{FIELD}{name}" for mark, name in fields.items()}
+    joins = {mark: each.name for mark, each in template.joins.items() if has_mark(shown, mark)}
+    texts = template.texts | {mark: f"{FIELD}{name}" for mark, name in (fields | joins).items()}
     marks = {"claims": template.claims, "callers": template.callers, "texts": texts}
     log |= {name: each for name, each in marks.items() if each}
     metadata = SetMetadata()
@@ -118,7 +118,9 @@ def answer(template: Template) -> Answer | str:
     if template.headers:
         filters.append(("header_to_metadata", _noted_headers(template.headers)))
     if fields:
-        filters.append(("lua", _noted_fields(fields.values())))
+        filters.append(("lua", noted_fields(fields.values())))
+    if template.joins:
+        filters.append(("lua", joining(template.joins.values(), joins.values())))
     if not decision.allowed:
         filters += [("custom_response", _reply(decision, template.formats)), ("rbac", _DENIAL)]
     elif (mutation := _mutation(decision, template.formats)) is not None:
@@ -200,27 +202,6 @@ def _noted_headers(names: Iterable[str]) -> HeaderToMetadata:
         rule.on_header_present.key = f"header {name}"
     return config
 
-
-def _noted_fields(names: Iterable[str]) -> Lua:
-    """Lays down for the decision log what was read of documents, but for what only bodies of answers have."""
-    config = Lua()
-    listed = ", ".join(f'"{name}"' for name in sorted(set(names)))
-    config.default_source_code.inline_string = _NOTING.format(
-        names=listed, read=BODY_METADATA, fields=FIELDS, noted=ANSWER_METADATA, begin=FIELD
-    )
-    return config
-
-
-_NOTING = """function envoy_on_request(handle)
-  local metadata = handle:streamInfo():dynamicMetadata()
-  local read = metadata:get("{read}")
-  for _, name in ipairs({{{names}}}) do
-    if read then
-      metadata:set("{noted}", "{begin}" .. name, read["{fields}"][name])
-    end
-  end
-end
-"""
 
 _RESERVED = frozenset(("host", "transfer-encoding", "content-length", "connection", "upgrade"))
 """Headers that Envoy's codecs and ext_authz treat in ways of their own."""

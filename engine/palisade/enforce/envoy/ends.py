@@ -109,6 +109,7 @@ def end_of(case: Case, answers: Answers, source: Callable[[Symbol], Source | Non
     told = [(_UNFILLED, hints.TEXTS)] * bool(made.claims) + [(_UNPRINTABLE, hints.NAMES)] * bool(made.callers)
     told += [(_UNTOLD, hints.FIELDS)] * bool(made.fields)
     told += [(_UNPLAIN, hints.HEADERS)] * bool(made.headers)
+    told += [(_UNJOINED, hints.JOINED)] * bool(made.joins)
     told += [(_ESCAPED, hints.IN_JSON)] * bool(made.quoted)
     reasons = tuple(Reason(why, case.label, hint, always=False) for why, hint in told)
     return End(verdict, found.name(_rule(case)), found.prefix, reasons, made.fillable)
@@ -119,6 +120,7 @@ _UNTOLD = "is for the engine where what it answers with of a document is no text
 _UNPLAIN = (
     "is for the engine where a header that it answers with is there twice, long, or has commas or odd letters"
 )
+_UNJOINED = "is for the engine where what it joins is no array of plain texts, or an empty one"
 _ESCAPED = "is for the engine where a text that it puts into JSON is written otherwise there"
 _UNPRINTABLE = "is for the engine where who calls, with which it answers, has control characters in the name"
 

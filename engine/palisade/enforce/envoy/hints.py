@@ -121,6 +121,10 @@ FIELDS = "tokens and JSON in which the value is a text are answered natively"
 HEADERS = (
     "requests whose header is plain ASCII without commas, of up to 1,000 characters, are answered natively"
 )
+JOINED = (
+    "tokens in which the claim is an array of texts in ASCII without quotes, backslashes, <, > and & are "
+    "answered natively"
+)
 IN_JSON = "texts in ASCII without quotes, backslashes, <, > and & are answered natively"
 NAMES = "hardly any certificate has such a name; nothing needs to be done"
 PLAIN = "answer with a status, a body, and headers that are not the protocol's own"

@@ -10,17 +10,31 @@ import re2
 from xds.type.matcher.v3.string_pb2 import StringMatcher
 
 from palisade.enforce.envoy import paths, patterns
-from palisade.enforce.envoy.bounds import Bounds, either, inverse
+from palisade.enforce.envoy.bounds import ALWAYS, Bounds, either, exactly, inverse
+from palisade.enforce.envoy.claims import claim_kind
 from palisade.enforce.envoy.context import ESCAPED
+from palisade.enforce.envoy.joins import join_of
 from palisade.enforce.envoy.paths import FURTHEST
-from palisade.enforce.envoy.predicate import text_check
+from palisade.enforce.envoy.predicate import all_of, negate, text_check
 from palisade.enforce.envoy.sources import PATH_TEXT
 from palisade.enforce.envoy.texts import Texts
-from palisade.rego.partial.terms import Apply, Known, Symbol
+from palisade.rego.partial.terms import Apply, Gathered, Known, Symbol
+
+ODD_MEMBERS = "what is joined has members other than plain texts"
 
 
 class Joined(Texts):
-    """Lowers tests of the path's segments, of all or of those behind the first ones, joined by slashes."""
+    """Lowers tests of the path's segments, of all or of those behind the first ones, joined by slashes; and
+    whether the members of a claim can be joined."""
+
+    def _takes(self, term: Apply) -> Bounds:
+        join = join_of(term, self._source)
+        if join is None:
+            return super()._takes(term)
+        odd, listed = negate(join.plain), claim_kind(join.claim, "array")
+        if isinstance(term.args[1], Gathered):  # the claim of which it is gathered need not be there
+            return self._unless(ALWAYS, odd, ODD_MEMBERS)
+        return self._unless(exactly(listed), all_of((listed, odd)), ODD_MEMBERS)
 
     def _string_is(self, term: Symbol, matcher: StringMatcher) -> Bounds | None:
         match term:

@@ -11,7 +11,9 @@ from typing import TypeAlias
 from palisade.decide.decision import FIELDS_OF_DECISIONS
 from palisade.enforce.envoy import patterns
 from palisade.enforce.envoy.claims import claim_matches
-from palisade.enforce.envoy.predicate import NO, Predicate, all_of, text_check
+from palisade.enforce.envoy.joins import Join, join_of
+from palisade.enforce.envoy.predicate import NO, YES, Predicate, all_of, text_check
+from palisade.enforce.envoy.scripts import MADE_METADATA
 from palisade.enforce.envoy.sources import (
     BODY_METADATA,
     FIELDS,
@@ -34,6 +36,7 @@ _NAME = r"[^\x00-\x1f\x7f]+"  # what the decision log shows of who calls has no 
 _PRINTED = r"[!-~](?:[ -~]*[!-~])?"
 _UNESCAPED = r"[ !#-%'-;=?-\[\]-~]+"
 """What stands in JSON as it is, of ASCII: not what is escaped there, nor in HTML."""
+_PLAIN_GLUE = re.compile(f"(?:{_UNESCAPED})?")
 _HEADERS = ("headers", "response_headers_to_add")
 _SINGLE = r"[!-+\--~](?:[ -+\--~]{0,998}[!-+\--~])?"
 """A header that is there once: Envoy joins several by commas, and its formatter takes the first. Much longer
@@ -50,7 +53,7 @@ _HEADER = re.compile(
 _CALLERS = (PEER, PRINCIPAL)
 _MARSHAL = BUILTINS["json.marshal"].function
 
-_Source: TypeAlias = ClaimSource | TextSource
+_Source: TypeAlias = ClaimSource | TextSource | Join
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +98,11 @@ class Template:
         }
 
     @property
+    def joins(self) -> dict[str, Join]:
+        """The texts that a script joins."""
+        return {mark: source for mark, source in self.sources.items() if isinstance(source, Join)}
+
+    @property
     def callers(self) -> list[str]:
         """The marks of the principal, or of the SPIFFE ID that it is."""
         return sorted(mark for mark, source in self.sources.items() if source in _CALLERS)
@@ -126,6 +134,8 @@ def has_mark(value: object, mark: str) -> bool:
 
 
 def _is_filled(source: _Source) -> Predicate | None:
+    if isinstance(source, Join):
+        return source.plain
     if isinstance(source, TextSource):
         if source in _CALLERS:
             return _matches(source, _NAME)
@@ -134,6 +144,8 @@ def _is_filled(source: _Source) -> Predicate | None:
 
 
 def _matches(source: _Source, pattern: str) -> Predicate | None:
+    if isinstance(source, Join):
+        return YES if _PLAIN_GLUE.fullmatch(source.glue) else NO  # its members are plain already
     matcher = patterns.regex(pattern)
     return (
         text_check(source.text, matcher) if isinstance(source, TextSource) else claim_matches(source, matcher)
@@ -145,6 +157,8 @@ def _format(source: _Source) -> str:
         if source in _CALLERS:
             return source.text.format
         return f"%REQ({source.text.name.removeprefix('header ').upper()})%"
+    if isinstance(source, Join):
+        return f"%DYNAMIC_METADATA({MADE_METADATA}:{source.name})%"
     if isinstance(source, FieldSource):
         return f"%DYNAMIC_METADATA({BODY_METADATA}:{FIELDS}:v{field_name(source.path)})%"
     return f"%DYNAMIC_METADATA({JWT_AUTHN}:{':'.join(map(str, source.path))})%"
@@ -190,6 +204,9 @@ class _Making:
         match symbol:
             case Apply("json.marshal", (value,)):
                 return self._json(value)
+        joined = join_of(symbol, self.source)
+        if joined is not None:
+            return self._marked(joined)
         parts = patterns.parts(symbol)
         if parts is None:
             return self._mark(symbol)
@@ -220,6 +237,9 @@ class _Making:
             isinstance(source, ClaimSource) and source.text
         ):
             raise _OtherError
+        return self._marked(source)
+
+    def _marked(self, source: _Source) -> str:
         known = next((mark for mark, each in self.sources.items() if each == source), None)
         mark = known or f"{_OPEN}{len(self.sources)}{_CLOSE}"
         self.sources[mark] = source

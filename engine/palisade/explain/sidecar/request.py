@@ -142,5 +142,5 @@ def _formatted(text: str, headers: Mapping[str, str], metadata: Mapping[str, Any
         value: Any = metadata.get(namespace)
         for key in path:
             value = value.get(key) if isinstance(value, dict) else None
-        return value if isinstance(value, str) else json.dumps(value)
+        return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
     raise UnreadError(f"the format {text}")

@@ -28,6 +28,7 @@ from palisade.rego.partial.rewriting import with_terms
 from palisade.rego.partial.terms import (
     Apply,
     ArrayOf,
+    Element,
     Gathered,
     Input,
     Known,
@@ -40,6 +41,7 @@ from palisade.rego.values import UNDEFINED, Set, unkey
 
 MAX_CONDITIONS = 5
 """Up to so many conditions all combinations are tried."""
+_MEMBERS = (Known, Input, Apply, Element)
 MAX_VALUES = 32
 """So many constants are tried in the place of terms."""
 MAX_SIZE = 2000
@@ -60,7 +62,7 @@ def combinations(builder: Builder, condition: Formula, value: Symbol) -> list[tu
         return as_it_is
     if (condition.size + sum(each.size for each in asked)) << len(asked) > MAX_SIZE:
         return as_it_is
-    if any(part.over or not isinstance(part.item, Known | Input | Apply) for part in parts):
+    if any(part.condition.loops or not isinstance(part.item, _MEMBERS) for part in parts):
         return as_it_is
     if _compares(condition):
         return as_it_is
@@ -172,7 +174,9 @@ def _known(chosen: Mapping[Formula, bool], symbol: Symbol) -> Symbol:
             part.condition is TRUE or part.condition in chosen for part in parts
         ):
             if any(part.over for part in parts):
-                return symbol
+                there = (part for part in parts if part.condition is TRUE or chosen[part.condition])
+                looped = tuple(Part(TRUE, part.over, part.item) for part in there)
+                return Gathered(kind, looped) if looped else Known(Set() if kind == "set" else [])
             items = [part.item for part in parts if part.condition is TRUE or chosen[part.condition]]
             members = [item.value for item in items if isinstance(item, Known)]
             if len(members) == len(items):

@@ -1,0 +1,92 @@
+"""Members of claims joined to one text in answers are what the engine would put there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import jwt
+import pytest
+from stand import Sent, Stand
+from test_templates import compared, decider, place
+
+POLICY = """package p
+
+import input.attributes.request.http
+
+token := t if [true, _, t] = io.jwt.decode_verify(split(http.headers.authorization, " ")[1], {"secret": "%s"})
+
+default allow := {"allowed": false, "http_status": 401}
+
+allow := {
+	"allowed": true,
+	"headers": {
+		"x-roles": concat(",", token.roles),
+		"x-two": ["a", sprintf("<%%s>", [concat("\\" \\\\ ", token.roles)])],
+	},
+	"response_headers_to_add": {"x-roles": concat("", token.roles)},
+	"why": concat(", ", token.roles),
+} if startswith(http.path, "/turn")
+
+allow := {
+	"allowed": true,
+	"headers": {"x-roles": concat(",", {role | some role in token.roles})},
+	"response_headers_to_add": {"x-sorted": concat(",", sort(token.roles))},
+} if startswith(http.path, "/set")
+
+allow := {
+	"allowed": true,
+	"headers": {
+		"x-roles": concat(" ", [role | some role in token.roles]),
+		"x-deep": concat(",", token.org.groups),
+	},
+} if startswith(http.path, "/deep")
+
+allow := {
+	"allowed": false,
+	"http_status": 403,
+	"body": json.marshal({"roles": concat("|", token.roles), "sub": token.sub}),
+} if startswith(http.path, "/refusal")
+""" % ("s" * 64)
+PATHS = ("/turn", "/set", "/deep", "/refusal", "/no")
+PLAIN = (
+    ["admin"],
+    ["b", "a", "b", "B", "a b", "10", "9", "a"],
+    ["a,b", "%REQ(x)%", "'", "-", "$1", "[x]", "{}"],
+    [f"role{at}" for at in range(300)],
+    [" x", "y "],
+)
+OTHERS = (
+    *([], [""], ["a", ""], ["ü"], ["a", 7], ["a", None], [["a"]], [{"a": "b"}], [True], ['a"'], ["\\"]),
+    *(["a<b"], ["&"], ["a\nb"], ["a\x00"], ["\x7f"], "a", '["a","b"]', 7, None, {"k": "a"}, {}),
+)
+
+
+@pytest.fixture(scope="module")
+def stand() -> Iterator[Stand]:
+    with Stand() as running:
+        yield running
+
+
+def test_joined_members_are_put_into_answers(stand: Stand) -> None:
+    """For the client, the function and the log, of arrays of any length. What has other members than plain
+    texts, a text that looks like such an array too, is the engine's; of a claim that is missing a set is
+    empty."""
+    asked: list[Sent] = []
+    for at, roles in enumerate((*PLAIN, *OTHERS)):
+        token = jwt.encode(
+            {"sub": "u", "roles": roles, "org": {"groups": roles}}, "s" * 64, algorithm="HS256"
+        )
+        headers = (("authorization", f"Bearer {token}"), ("x-roles", "root"))
+        asked += [Sent("GET", f"{path}?{at}", headers) for path in PATHS]
+    missing = jwt.encode({"sub": "u"}, "s" * 64, algorithm="HS256")
+    asked += [Sent("GET", f"{path}?", (("authorization", f"Bearer {missing}"),)) for path in PATHS]
+    asked += [Sent("HEAD", f"{path}?") for path in PATHS]
+    found = compared(stand, POLICY, asked)
+    deciders = {place(each): decider(each) for each in found}
+    for at, roles in enumerate(PLAIN):
+        seen = {path: deciders[f"{path}?{at}", "GET"] for path in PATHS}
+        assert seen == dict.fromkeys(PATHS, "native"), roles
+    assert {deciders[f"{path}?", "GET"] for path in PATHS} == {"native"}
+    for at, roles in enumerate(OTHERS, len(PLAIN)):
+        if isinstance(roles, list):
+            assert deciders[f"/set?{at}", "GET"] == "residual", roles
