@@ -72,6 +72,25 @@ def test_an_expression_of_a_helper_rule_is_found_there(tmp_path: Path) -> None:
     assert [str(each.place.location) for each in residues if each.always] == ["policies/allow.rego:11:16"]
 
 
+def test_what_is_called_last_is_shown_and_not_where_its_argument_was_made(tmp_path: Path) -> None:
+    """The rule that takes the header apart has more of the condition in it than the call that is to blame.
+    Values are told as one writes them in Rego: they were `headers[x-a]` and `[1]['sub']`."""
+    report = covered(
+        tmp_path,
+        'allow if {\n\thttp.method == "GET"\n'
+        '\tlower(http.headers["x-a"]) != base64url.decode(token.sub)\n}\n\n'
+        'token := payload if {\n\t[_, encoded] := split(http.headers.authorization, " ")\n'
+        "\t[_, payload, _] := io.jwt.decode(encoded)\n}\n",
+    )
+    told = {each.reason.split()[0]: each for each in report.rules[0].residues if each.always}
+    assert [str(told[name].place.location) for name in ("calls", "compares")] == [
+        "policies/allow.rego:6:32",
+        "policies/allow.rego:6:2",
+    ]
+    assert 'lower(input.attributes.request.http.headers["x-a"])' in told["compares"].reason
+    assert "[1])[1].sub" in told["compares"].reason
+
+
 def test_requests_for_which_a_native_rule_needs_the_engine_are_named(tmp_path: Path) -> None:
     report = covered(tmp_path, 'default allow := false\nallow if "a" in input.identity.claims.roles\n')
     default, rule = report.rules

@@ -7,7 +7,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from palisade.rego.extents import brief, extent
+from palisade.rego.builtins.terms import brief
+from palisade.rego.extents import extent
 from palisade.rego.values import Set, key, unkey
 
 MANY = 1_000_000

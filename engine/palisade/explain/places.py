@@ -7,7 +7,7 @@ condition is about.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from palisade.enforce.envoy import Reason
@@ -93,15 +93,20 @@ def _statements(rules: Sequence[CheckedRule], index: RuleIndex) -> Iterator[ast.
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """What a condition is about: builtins by name, and paths below the input."""
+    """What a condition is about: builtins by name, each with what finding it is worth, and paths below the
+    input."""
 
-    calls: frozenset[str]
+    calls: Mapping[str, int]
     paths: tuple[tuple[object, ...], ...]
 
     @classmethod
     def of(cls, atom: Atom) -> _Wanted:
-        parts = [part for symbol in symbols(Formula("atom", atom=atom)) for part in subterms(symbol)]
-        calls = frozenset(part.name for part in parts if isinstance(part, Apply) and part.name != ".")
+        whole = [*symbols(Formula("atom", atom=atom))]
+        parts = [part for symbol in whole for part in subterms(symbol)]
+        calls = dict.fromkeys((part.name for part in parts if isinstance(part, Apply)), _INNER)
+        # What is called last is where it fails: what it is given often comes of a rule of its own.
+        calls |= dict.fromkeys((name for symbol in whole if (name := _called(symbol))), _OUTER)
+        calls.pop(".", None)
         paths = [part.path for part in parts if isinstance(part, Input | Element) and part.path]
         return cls(calls, tuple(dict.fromkeys(paths)))
 
@@ -113,7 +118,7 @@ class _Wanted:
         for node in ast.walk(statement):
             worth = 0
             if isinstance(node, ast.Call) and node.name in self.calls:
-                worth = 4
+                worth = self.calls[node.name]
             elif isinstance(node, ast.Ref):
                 worth = max((_common_end(node.path, path) for path in self.paths), default=0)
             if worth and node not in seen:
@@ -122,6 +127,18 @@ class _Wanted:
             if worth > best:
                 best, part = worth, node
         return total, part
+
+
+_INNER, _OUTER = 4, 16
+"""What finding a builtin is worth, against one for each key of a path: one that is given to another, and the
+one that is called last."""
+
+
+def _called(symbol: object) -> str:
+    """The builtin whose result, or a part of it, the symbol is; empty where it is none's."""
+    while isinstance(symbol, Apply) and symbol.name == ".":
+        symbol = symbol.args[0]
+    return symbol.name if isinstance(symbol, Apply) else ""
 
 
 def _common_end(path: Sequence[ast.Term], wanted: Sequence[object]) -> int:

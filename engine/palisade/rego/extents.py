@@ -49,11 +49,6 @@ def extent(value: Value, most: int) -> int:
     return found
 
 
-def brief(value: Value, most: int) -> str:
-    """The value for people to read, where it has no more than so many parts."""
-    return "..." if extent(value, most) > most else repr(value)
-
-
 def check_hashed(value: Value) -> None:
     """Raises EvalError for a value that is too large to be an object's key or a set's member."""
     if extent(value, MOST) > MOST:

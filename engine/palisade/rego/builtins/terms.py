@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from palisade.rego.extents import extent
 from palisade.rego.values import Set, Value, key, sorted_keys, sorted_values
 
 _ESCAPES = {
@@ -36,6 +37,11 @@ def show(value: Value) -> str:
     if kind is Set:
         return f"{{{', '.join(map(show, sorted_values(value)))}}}" if len(value) else "set()"
     return show_number(value)
+
+
+def brief(value: Value, most: int) -> str:
+    """The term's text for people to read, where it has no more than so many parts; else `...`."""
+    return "..." if extent(value, most) > most else show(value)
 
 
 def show_plain(value: Value) -> str:

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import field
 from typing import TYPE_CHECKING, TypeAlias
 
+from palisade.rego.builtins.terms import brief
 from palisade.rego.errors import Location
-from palisade.rego.extents import brief
 from palisade.rego.partial.digests import digest_of
 from palisade.rego.records import record
 from palisade.rego.values import Value, equal, key, unkey
@@ -93,7 +93,7 @@ class Input(Made):
         self._keep(self.path, self.path)
 
     def __str__(self) -> str:
-        return "input" + "".join(f".{p}" if _is_plain(p) else f"[{_show(p)}]" for p in self.path)
+        return "input" + "".join(map(_step, self.path))
 
 
 @record(hashed_as_parent=True)
@@ -115,8 +115,8 @@ class Element(Made):
         object.__setattr__(self, "digest", hash((self.source, self.loop, self.of_keys, self.path)))
 
     def __str__(self) -> str:
-        below = "".join(f".{p}" if _is_plain(p) else f"[{_show(p)}]" for p in self.path)
-        return f"{_show(self.source)}[{'key' if self.of_keys else '_'}{self.loop}]{below}"
+        member = f"[{'key' if self.of_keys else '_'}{self.loop}]"
+        return _show(self.source) + member + "".join(map(_step, self.path))
 
 
 @record(hashed_as_parent=True)
@@ -132,7 +132,7 @@ class Apply(Made):
     def __str__(self) -> str:
         if self.name == ".":
             source, name = self.args
-            return f"{_show(source)}[{_show(name)}]"
+            return _show(source) + _step(name.form if isinstance(name, Known) else name)
         if self.name.startswith(_KEYED):
             return f"{self.name}({_show(self.args[0])}, ...)"  # what follows may be a secret
         return f"{self.name}({', '.join(_show(a) for a in self.args)})"
@@ -183,7 +183,7 @@ class ObjectOf(Made):
         return None
 
     def __str__(self) -> str:
-        return "{" + ", ".join(f"{k!r}: {_show(v)}" for k, v in self.items) + "}"
+        return "{" + ", ".join(f"{_show(k)}: {_show(v)}" for k, v in self.items) + "}"
 
 
 @record(hashed_as_parent=True)
@@ -255,8 +255,8 @@ Composite: TypeAlias = ArrayOf | ObjectOf | SetOf | Gathered | Overlay
 Symbol: TypeAlias = Known | Term | Composite
 
 
-def _is_plain(part: object) -> bool:
-    return isinstance(part, str) and part.isidentifier()
+def _step(part: object) -> str:
+    return f".{part}" if isinstance(part, str) and part.isidentifier() else f"[{_show(part)}]"
 
 
 _MOST_SHOWN = 100
@@ -264,9 +264,9 @@ _MOST_SHOWN = 100
 
 
 def _show(symbol: object) -> str:
-    if isinstance(symbol, Made) and symbol.size > _MOST_SHOWN:
-        return "..."
-    return brief(symbol.value, _MOST_SHOWN) if isinstance(symbol, Known) else str(symbol)
+    if isinstance(symbol, Made | Unknown):
+        return "..." if symbol.size > _MOST_SHOWN else str(symbol)
+    return brief(symbol.value if isinstance(symbol, Known) else unkey(symbol), _MOST_SHOWN)
 
 
 def below(term: Input | Element, part: object) -> Input | Element:
