@@ -35,6 +35,15 @@ def warned(folder: Path, *, strict: bool = False, **files: str) -> list[tuple[st
         ("input.atributes.request", "input.atributes is undefined in all requests; did you mean input.attri"),
         ("input.identiy.claims.sub", "did you mean input.identity?"),
         (f'{HTTP}.headers["X-Tenant"] == "a"', 'in lower case; write headers["x-tenant"]'),
+        (
+            f'split({HTTP}.headers["x-forwarded-client-cert"], ";")[0] == "By=a"',
+            'headers["x-forwarded-client-cert"] is undefined in all requests: the sidecar removes it, as a '
+            "client can write it itself; who calls is input.attributes.source.principal",
+        ),
+        (f'{HTTP}.headers.host == "a"', "write input.attributes.request.http.host"),
+        (f'{HTTP}.query == "a=1"', "write input.parsed_query"),
+        ('input.attributes.source.certificate == "a"', "no sidecar tells it; who calls is"),
+        ('input.attributes.contextExtensions.tier == "a"', "is told by input.function, and by data"),
         ("data.grants[input.function]", "data.grants is undefined: no rule and no document defines it"),
     ],
 )
@@ -58,6 +67,17 @@ def test_slips(tmp_path: Path, body: str, message: str) -> None:
 )
 def test_what_requests_and_other_inputs_have(tmp_path: Path, body: str) -> None:
     assert warned(tmp_path, a=f"package a\n\nallow if {body}\n") == []
+
+
+def test_what_opa_would_ask_about_itself(tmp_path: Path) -> None:
+    """A mask that nothing reads: whoever wrote it takes for masked what is logged."""
+    mask = 'package system.log\n\nmask contains "/input/attributes/request/http/headers/x-session"\n'
+    ((file, row, text),) = warned(tmp_path, mask=mask, other="package system.logs\n\na := 1\n")
+    assert (file, row) == ("p/mask.rego", 1)
+    assert "nothing asks about data.system.log here" in text
+    assert "decision_log.mask of palisade.yaml" in text
+    ((_, _, text),) = warned(tmp_path, mask="package system.authz\n\nallow := true\n")
+    assert "data.system.authz" in text
 
 
 def test_where_documents_are_read_from(tmp_path: Path) -> None:

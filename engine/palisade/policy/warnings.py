@@ -23,6 +23,7 @@ from palisade.rego.check.problems import Problems
 from palisade.rego.errors import Diagnostic
 
 UNKNOWN_INPUT: Final = "unknown_input"
+UNASKED_PACKAGE: Final = "unasked_package"
 
 _WHERE: Final = f"documents are read from {', '.join(sorted(FILE_NAMES))}, and stand where their folders are"
 
@@ -32,6 +33,32 @@ _KEYS: Final = re.compile(r"\.(\w+)")
 
 _HEADERS: Final = ("attributes", "request", "http", "headers")
 _INPUT: Final = frozenset((*SCHEMA["properties"], "parsed_body", "version"))
+_NEVER: Final = {
+    (*_HEADERS, "x-forwarded-client-cert"): (
+        "the sidecar removes it, as a client can write it itself",
+        "who calls is input.attributes.source.principal, of a function with tls",
+    ),
+    (*_HEADERS, "host"): ("Envoy calls it :authority", "write input.attributes.request.http.host"),
+    (*_HEADERS[:3], "query"): ("it is part of the path", "write input.parsed_query"),
+    (*_HEADERS[:3], "fragment"): ("clients send none", "leave it out"),
+    ("attributes", "source", "certificate"): (
+        "no sidecar tells it",
+        "who calls is input.attributes.source.principal, of a function with tls",
+    ),
+    ("attributes", "contextExtensions"): (
+        "sidecars have none",
+        "what differs from function to function is told by input.function, and by data",
+    ),
+}
+"""What OPA-Envoy may see of a request, and no policy here: why, and what to write in its place."""
+
+_ASKED_BY_OPA: Final = {
+    "log": "name headers and parameters in decision_log.mask of palisade.yaml; tokens, cookies and bodies are"
+    " never logged",
+    "authz": "what changes the engine goes by a socket of its own user, and what it tells by engine.admin",
+}
+"""The packages below `system` that OPA asks about itself, and what is in their place."""
+
 _ALIKE = 0.75  # of 1, as difflib compares texts
 
 
@@ -54,6 +81,7 @@ def find(
     found = unresolved.find(served.checked, served.data, modules=rules, supplied=supplied)
     supplied += unresolved.replaced(tested.checked, tests)
     found += unresolved.find(tested.checked, tested.data, modules=tests, supplied=supplied)
+    found += _unasked(rules)
     if not schemas or not {"schema", "input"} & schemas.keys():
         found += _unlike_requests(served, policy_set)
         found += _input(served, rules)
@@ -83,6 +111,16 @@ def _placed(found: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
     """In the order of files and places; where no name is near, with where documents are read from."""
     told = (each if each.hint else replace(each, hint=_WHERE) for each in found)
     return tuple(sorted(told, key=lambda each: (each.file, each.row, each.col)))
+
+
+def _unasked(modules: Iterable[ast.Module]) -> Iterator[Diagnostic]:
+    """Packages that only an OPA asks about itself: whoever writes one relies on it."""
+    for module in modules:
+        if module.package[:1] == ("system",) and (instead := _ASKED_BY_OPA.get(".".join(module.package[1:]))):
+            problems = Problems(module.source, module.lines)
+            message = f"nothing asks about data.{'.'.join(module.package)} here, as OPA does"
+            problems.add(message, module.loc, UNASKED_PACKAGE, instead)
+            yield from problems.found
 
 
 def _unlike_requests(policy: rego.Policy, policy_set: PolicySet) -> list[Diagnostic]:
@@ -131,3 +169,9 @@ def _look(term: ast.Ref, problems: Problems) -> None:
     elif tuple(keys[:4]) == _HEADERS and isinstance(header, str) and header != header.lower():
         message = f'headers["{header}"] is undefined in all requests: names of headers are in lower case'
         problems.add(message, term.loc, UNKNOWN_INPUT, f'write headers["{header.lower()}"]')
+    else:
+        never = next((each for each in _NEVER if tuple(keys[: len(each)]) == each), None)
+        if never is not None:
+            why, hint = _NEVER[never]
+            shown = f'headers["{never[-1]}"]' if never[:4] == _HEADERS else f"input.{'.'.join(never)}"
+            problems.add(f"{shown} is undefined in all requests: {why}", term.loc, UNKNOWN_INPUT, hint)
