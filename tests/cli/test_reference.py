@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+from cli_helpers import Run
 
 from palisade.cli.app import app
 from palisade.cli.exit_codes import Exit
@@ -45,7 +46,61 @@ def test_every_setting_of_a_function_is_listed(setting: str) -> None:
     assert f"functions.NAME.{setting}" in (DOCS / "reference" / "palisade-yaml.md").read_text()
 
 
+def _anchors(page: Path) -> set[str]:
+    """The places in a page that a link may name, as its headings are turned into them."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", each.lower()).replace(" ", "-") for each in headings}
+
+
 def test_links_between_pages_lead_somewhere() -> None:
     for page in [*DOCS.rglob("*.md"), DOCS.parent / "README.md"]:
-        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
-            assert (page.parent / target).exists(), f"{page.name}: {target}"
+        for target, anchor in re.findall(r"\]\(([^)#:]*)(?:#([^)]*))?\)", page.read_text()):
+            found = page.parent / target if target else page
+            assert found.exists(), f"{page.name}: {target}"
+            assert not anchor or anchor in _anchors(found), f"{page.name}: {target}#{anchor}"
+
+
+def test_the_way_from_opa_envoy_is_right(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run) -> None:
+    """The folder and the settings of the page, with the commands that it names."""
+    page = (DOCS / "from-opa-envoy.md").read_text()
+    settings = re.search(r"```yaml\n(.*?)```", page, re.DOTALL)
+    assert settings is not None
+    (tmp_path / "palisade.yaml").write_text(settings[1])
+    for name in ("envoy", "users"):
+        (tmp_path / "policies" / name).mkdir(parents=True)
+    (tmp_path / "policies" / "users" / "data.json").write_text('{"k1": {"name": "ann"}}')
+    (tmp_path / "policies" / "envoy" / "authz.rego").write_text(_OF_THE_PLUGIN)
+    (tmp_path / "policies" / "envoy" / "authz_test.rego").write_text(_TEST_OF_THE_PLUGIN)
+    monkeypatch.chdir(tmp_path)
+    commands = re.findall(r"^palisade (\w+.*?)(?: +#.*)?$", page, re.MULTILINE)
+    assert [each.split()[0] for each in commands] == ["check", "test", "compile", "verify"]
+    for command in commands[:3]:
+        ended = run(*command.split())
+        assert ended.code == 0, ended.out + ended.err
+    assert "coverage for people: 2 native" in ended.out
+    assert run("explain", "GET /people/7", "--function", "people").code == 1
+    assert run("explain", "GET /people/7", "--function", "people", "-H", "x-key: k1").code == 0
+
+
+_OF_THE_PLUGIN = """\
+package envoy.authz
+
+import input.attributes.request.http
+
+default allow := {"allowed": false, "http_status": 401, "body": "who are you?"}
+
+allow := {"allowed": true, "headers": {"x-known": "yes"}} if {
+	http.method == "GET"
+	input.parsed_path[0] == "people"
+	data.users[http.headers["x-key"]]
+}
+"""
+_TEST_OF_THE_PLUGIN = """\
+package envoy.authz_test
+
+import data.envoy.authz
+
+test_a_stranger if {
+	not authz.allow.allowed with input as {"attributes": {"request": {"http": {"method": "GET"}}}}
+}
+"""
