@@ -22,6 +22,7 @@ DATA: dict[str, Any] = {
         {"method": ("GET", "POST")[n % 2], "path": f"/r/{n // 2}", "scopes": [f"s{n % 3}", f"s{n % 5}"]}
         for n in range(24)
     ],
+    "needs": {f"/r/{n}": [f"s{n % 5}", f"s{(n + 1) % 3}"] for n in range(24)},
     "seats": {f"h{n}": {f"u{k}": f"r{(n + k) % 3}" for k in range(4)} for n in range(12)},
     "may": {f"r{n}": [f"{method}:{n}{k}" for method in ("GET", "POST") for k in range(4)] for n in range(3)},
 }
@@ -183,6 +184,12 @@ _DEEP_BODIES = (
     'allow if { count(needed) > 0; count(needed - {s | some s in split(claims.scope, " ")}) == 0 }',
     "role := data.seats[http.host][claims.sub]\n"
     'allow if { some p in data.may[role]; p == concat(":", [http.method, input.parsed_path[0]]) }',
+    # Negations of conditions on all rows, below each row; the second has an error that no request has.
+    'missing if { some s in data.needs[http.path]; not s in split(claims.scope, " ") }\n'
+    "allow if { data.needs[http.path]; not missing }",
+    'met if data.needs[http.path][0] in split(claims.scope, " ")\n'
+    'allow := {"allowed": true} if met\n'
+    'allow := {"allowed": false, "http_status": 402} if { data.needs[http.path]; not met }',
 )
 
 POLICIES = tuple(_HEAD + body for body in _BODIES)

@@ -74,6 +74,20 @@ class Parting:
         _, _, text, table = min(found, key=lambda each: each[:2])
         return text, table
 
+    def at(self, predicate: Predicate, text: Text, value: str) -> Predicate:
+        """What is left of the predicate where the text is that; the whole where that is not found out."""
+        if text not in self._compared(predicate):
+            return predicate
+        if isinstance(predicate, Not):
+            return negate(self.at(predicate.part, text, value))
+        if isinstance(predicate, All):
+            return all_of(self.at(part, text, value) for part in predicate.parts)
+        try:
+            table, other = self.split(text).of(predicate)
+        except _TooManyError:
+            return predicate
+        return table.get(value, other)
+
     def split(self, text: Text) -> _Splitting:
         """What tells predicates apart by that text."""
         return self._splitting.setdefault(text, _Splitting(text))
@@ -116,12 +130,19 @@ class _Splitting:
 
     def __init__(self, text: Text) -> None:
         self._text = text
-        self._known: dict[int, tuple[Predicate, Cofactors]] = {}
+        self._known: dict[int, tuple[Predicate, Cofactors | None]] = {}
 
     def of(self, predicate: Predicate) -> Cofactors:
+        """Raises _TooManyError."""
         known = self._known.get(id(predicate))
         if known is None:
-            known = self._known[id(predicate)] = predicate, self._split(predicate)
+            try:
+                known = predicate, self._split(predicate)
+            except _TooManyError:
+                known = predicate, None
+            self._known[id(predicate)] = known
+        if known[1] is None:
+            raise _TooManyError
         return known[1]
 
     def _split(self, predicate: Predicate) -> Cofactors:

@@ -16,7 +16,7 @@ from typing import TypeAlias
 from envoy.config.rbac.v3.rbac_pb2 import RBAC, Action
 from xds.type.matcher.v3.matcher_pb2 import Matcher
 
-from palisade.enforce.envoy.cofactors import Parting
+from palisade.enforce.envoy.cofactors import HEAVY, Parting
 from palisade.enforce.envoy.predicate import (
     MAX_EXPRESSION,
     NO,
@@ -158,16 +158,23 @@ class _Building:
                 break
             text, prefixes = chosen
             table: dict[str, list[Entry]] = {}
+            told: list[Entry] = []
             others: list[Entry] = []
             for entry in rest:
                 found = _comparison(entry.predicate, text, Prefixed if prefixes else OneOf)
                 if found is None:
                     others.append(entry)
                     continue
+                told.append(entry)
                 left = entry.under(_without(entry.predicate, found))
                 for value in found.values:
-                    table.setdefault(value, []).append(left)
-            stages.append(_Lookup(text, prefixes, _with_shorter(table) if prefixes else table))
+                    here = left if prefixes else self._at(left, text, value)
+                    if here.predicate != NO:
+                        table.setdefault(value, []).append(here)
+            if table:
+                stages.append(_Lookup(text, prefixes, _with_shorter(table) if prefixes else table))
+            else:  # Envoy takes no empty map: these hold nowhere, and are compared
+                stages.append(told)
             rest = others
         return [*stages, *self._nested(rest)]
 
@@ -177,7 +184,8 @@ class _Building:
         others: list[Entry] = []
         for entry in entries:
             found = self._parting.parted(entry.predicate)
-            if found is None:
+            # One that nowhere holds is left as it is: Envoy takes no empty map.
+            if found is None or all(left == NO for left in found[1].values()):
                 others.append(entry)
                 continue
             table = tables.setdefault(found[0], {})
@@ -186,6 +194,12 @@ class _Building:
                     table.setdefault(value, []).append(entry.under(left))
         stages: list[_Stage] = [_Lookup(text, False, table) for text, table in tables.items()]
         return [*stages, others] if others else stages
+
+    def _at(self, entry: Entry, text: Text, value: str) -> Entry:
+        """The rule where the text is that: what it says deep within of others is not written out there."""
+        if entry.predicate.size < HEAVY:
+            return entry
+        return entry.under(self._parting.at(entry.predicate, text, value))
 
     def _most_telling(self, entries: list[Entry]) -> tuple[Text, bool] | None:
         """What to look up: what most rules compare, then what splits them with the fewest copies of rules and
@@ -262,6 +276,7 @@ class _Building:
                     return
         stages = self._split([each for entry in entries for each in alternatives(entry, self._linear)])
         into.matcher.SetInParent()
+        stages = stages or [entries]  # of which no alternative holds: Envoy takes no empty matcher either
         self._chain(stages, None, into.matcher)
 
 
