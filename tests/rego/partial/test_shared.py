@@ -54,3 +54,17 @@ def test_what_is_left_out_is_with_all_below_it_but_for_what_others_have() -> Non
     shared = Shared(lambda node: None if node is inner else [node] if node.atom is not None else ())
     assert {*shared.of(builder.all((inner, three)))} == {three}
     assert {*shared.of(builder.all((one, three)))} == {one, three}
+
+
+def test_few_and_many_are_told_alike_whichever_they_are_made_of() -> None:
+    builder = Builder()
+    atoms = [builder.atom(Asked(Apply("is_string", (Input((f"x{at}",)),)))) for at in range(200)]
+    shared = Shared(lambda node: [node] if node.atom is not None else ())
+    above: list[Formula] = []
+    for at in range(0, 200, 4):
+        own = atoms[at : at + 4]
+        above += own
+        few = builder.all(own)
+        assert {*shared.of(few)} == {*own}
+        assert shared.of(builder.any((few, builder.negate(builder.any(above))))).count(own[0]) == 1
+        assert {*shared.of(builder.any((few, builder.negate(builder.any(above)))))} == {*above}

@@ -127,8 +127,11 @@ class Lowering(Counted):
         if not found.reasons:
             return found
         # But for those of what never holds, whatever its parts say.
-        why = chain.from_iterable(here.noted[node].reasons for node in here.why.of(formula))
-        return replace(found, reasons=frozenset(why))
+        why = here.why.of(formula)
+        if why == said:
+            return found
+        reasons = chain.from_iterable(here.noted[node].reasons for node in why)
+        return replace(found, reasons=frozenset(reasons))
 
     def _combine(self, node: Formula) -> Bounds:
         if node.atom is not None:

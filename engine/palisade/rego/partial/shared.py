@@ -6,63 +6,80 @@ one, the thousand parts of each were a million.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Generic, TypeVar
+from collections.abc import Callable, Collection, Iterable
+from typing import Generic, TypeAlias, TypeVar
 
 from palisade.rego.partial.formula import Exists, Formula
 
 Found = TypeVar("Found")
+_Held: TypeAlias = tuple[Found, ...] | int
+"""What a part holds: few written down, and of many a bit for each. Ten thousand rules hold few each, and
+numbers of ten thousand bits to tell that cost them a tenth of all lowering."""
+
+_FEW = 32
 
 
 class Shared(Generic[Found]):
     """Gathers what `told` finds in each part of a formula itself, with `bodies` in those of its loops too."""
 
-    def __init__(self, told: Callable[[Formula], Iterable[Found] | None], *, bodies: bool = True) -> None:
+    def __init__(self, told: Callable[[Formula], Collection[Found] | None], *, bodies: bool = True) -> None:
         """Where `told` gives None the part is left out, with all that is below."""
         self._told = told
         self._bodies = bodies
         self._bits: dict[Found, int] = {}
         self._found: list[Found] = []
-        self._masks: dict[Formula, int] = {}
-        self._listed: dict[int, tuple[Found, ...]] = {0: ()}
+        self._held: dict[Formula, _Held[Found]] = {}
+        self._listed: dict[int, tuple[Found, ...]] = {}
 
     def of(self, formula: Formula) -> tuple[Found, ...]:
         """What is found in the formula, each once."""
-        masks = self._masks
-        own: dict[Formula, int | None] = {}
+        held = self._held
+        own: dict[Formula, Collection[Found] | None] = {}
         stack = [formula]
         while stack:
             node = stack[-1]
-            if node in masks:
+            if node in held:
                 stack.pop()
                 continue
             if node not in own:
-                own[node] = self._own(node)
-            mask = own[node]
-            below = () if mask is None else self._below(node)
+                own[node] = self._told(node)
+            told = own[node]
+            below = () if told is None else self._below(node)
             missing = []
             for part in below:
-                if part not in masks:
+                if part not in held:
                     if part.args or isinstance(part.atom, Exists):
                         missing.append(part)
                     else:  # most parts have none themselves
-                        masks[part] = self._own(part) or 0
+                        found = self._told(part)
+                        held[part] = self._few_or_many(found) if found else ()
             if missing:
                 stack.extend(missing)
                 continue
-            mask = mask or 0
-            for part in below:
-                mask |= masks[part]
-            masks[node] = mask
-        return self._list(masks[formula])
+            held[node] = self._together(told or (), [held[part] for part in below])
+        whole = held[formula]
+        return self._list(whole) if isinstance(whole, int) else whole
 
-    def _own(self, node: Formula) -> int | None:
-        """What is found in the part itself, a bit for each."""
-        told = self._told(node)
-        if told is None:
-            return None
+    def _together(self, own: Collection[Found], parts: Iterable[_Held[Found]]) -> _Held[Found]:
+        filled = [part for part in parts if part]
+        if not own and len(filled) < 2:
+            return filled[0] if filled else ()
+        few = dict.fromkeys(own)
+        many = 0
+        for part in filled:
+            if isinstance(part, int):
+                many |= part
+            else:
+                few.update(dict.fromkeys(part))
+        return many | self._many(few) if many else self._few_or_many(few)
+
+    def _few_or_many(self, found: Iterable[Found]) -> _Held[Found]:
+        few = tuple(dict.fromkeys(found))
+        return few if len(few) <= _FEW else self._many(few)
+
+    def _many(self, found: Iterable[Found]) -> int:
         mask = 0
-        for each in told:
+        for each in found:
             bit = self._bits.get(each)
             if bit is None:
                 bit = self._bits[each] = len(self._found)
