@@ -43,7 +43,8 @@ class Blocks(Loops):
         loops = any(type(stmt) is ir.ScanStmt for stmt in block.stmts)  # of ten thousand rules most have none
         for index, stmt in enumerate(block.stmts):
             kind = type(stmt)
-            worlds += ahead.pop(index, ())
+            if ahead:
+                worlds += ahead.pop(index, ())
             handler = self._handlers[kind]
             if kind in NESTING:
                 handler = partial(handler, live=live | self._flow.behind(block, index))
@@ -113,6 +114,9 @@ class Blocks(Loops):
         self, steps: list[Step], guard: Guard, env: Env, leaving: Leaving, following: list[World]
     ) -> None:
         """Where steps from one state lead: to those that follow it, or out of the block."""
+        if len(steps) == 1 and steps[0].condition is TRUE and steps[0].signal == NEXT:  # as most are
+            following.append((guard, steps[0].env))
+            return
         if not (steps and steps[0].condition is TRUE):
             leaving.undefined(guard, steps, env)
         if len(steps) > 1 and len(guard) > 1:

@@ -254,7 +254,13 @@ class Executor(Blocks):
                     parts[number + 1] = part.behind_first()
             else:
                 label = known.label if known is not None else self._label(block)
-                worlds.advance(partial(self._guarded, block, live=live, label=label), label)
+                follow = partial(self._guarded, block, live=live, label=label)
+                if worlds.one_goes_on:
+                    result = follow(worlds.last.env)
+                    if worlds.more(result, label):
+                        continue
+                    follow = partial(_given, result)
+                worlds.advance(follow, label)
         return worlds
 
     def _calls_again(self, known: Followed) -> bool:
@@ -379,6 +385,10 @@ class Executor(Blocks):
             if type(stmt) is ir.AssignVarOnceStmt:
                 return self._where(stmt)
         return self._where(block.stmts[0]) if block.stmts else NOWHERE
+
+
+def _given(result: Result, _: Env) -> Result:
+    return result
 
 
 def _instead(step: Step, default: Location) -> Step:

@@ -42,17 +42,28 @@ def changed(stmt: ir.AnyStmt) -> int | None:
     return None if name is None else getattr(stmt, name)
 
 
+def touched(stmt: ir.AnyStmt) -> int | None:
+    """The local that the statement has to do with in either way."""
+    name = _WRITTEN.get(type(stmt)) or _CHANGED.get(type(stmt))
+    return written(stmt) if name is None else getattr(stmt, name)
+
+
 def read(stmt: ir.AnyStmt) -> list[int]:
     """The locals that the statement itself needs, without those of blocks in it."""
     found: list[int] = []
     for name in _READ.get(type(stmt), ()):
         value = getattr(stmt, name)
-        for item in value if type(value) is tuple else (value,):
-            if type(item) is ir.Local:
-                found.append(item.index)
-            elif type(item) is int:
-                found.append(item)
+        if type(value) is ir.Local:
+            found.append(value.index)
+        elif type(value) is int:
+            found.append(value)
+        elif type(value) is tuple:
+            found += (item.index if type(item) is ir.Local else item for item in value if _is_local(item))
     return found
+
+
+def _is_local(item: object) -> bool:
+    return type(item) is ir.Local or type(item) is int
 
 
 _WRITTEN: dict[type, str] = {
@@ -164,14 +175,15 @@ class Liveness:
             for local in read(stmt):
                 if local not in gone:
                     needs.add(local)
-            for inner in stmts_below(stmt):
-                own = {stmt.key, stmt.value} if isinstance(stmt, ir.ScanStmt) else set[int]()
-                needs.update(self.exposed(inner) - gone - own)
-            target = written(stmt)
-            if target is not None and target not in needs:
-                gone.add(target)
+            if type(stmt) in NESTING:
+                for inner in stmts_below(stmt):
+                    own = {stmt.key, stmt.value} if isinstance(stmt, ir.ScanStmt) else set[int]()
+                    needs.update(self.exposed(inner) - gone - own)
+            new = written(stmt)
+            if new is not None and new not in needs:
+                gone.add(new)
                 if not can_end:
-                    leading.add(target)
+                    leading.add(new)
             # Only statements that never fail surely run: a reset behind one that may is not sure.
             can_end = can_end or not isinstance(stmt, (ir.ResetLocalStmt, ir.MakeSetStmt, ir.MakeObjectStmt))
         return self._scanned.set(block, (frozenset(needs), frozenset(leading)))
@@ -215,9 +227,9 @@ class Liveness:
             return known
         targets: set[int] = set()
         for stmt in block.stmts:
-            for target in (written(stmt), changed(stmt)):
-                if target is not None:
-                    targets.add(target)
+            local = touched(stmt)
+            if local is not None:
+                targets.add(local)
             for inner in stmts_below(stmt):
                 targets |= self.assigned(inner)
         return self._assigned.set(block, frozenset(targets))

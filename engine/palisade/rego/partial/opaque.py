@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from palisade.rego import ir
 from palisade.rego.codegen.facts import analyse
-from palisade.rego.partial.flow import all_stmts, changed, stmts_below, written
+from palisade.rego.partial.flow import all_stmts, changed, stmts_below, touched, written
 from palisade.rego.partial.terms import Known, Symbol, Unknown
 from palisade.rego.partial.worlds import MAX_LEVELS, Env
 
@@ -87,11 +87,10 @@ def _answers_true(block: ir.Block, result: int) -> bool:
     if isinstance(first, ir.IsUndefinedStmt) and first.source == result:
         return True
     for stmt in all_stmts(block):
-        if changed(stmt) == result:
-            source = stmt.source if isinstance(stmt, ir.AssignVarOnceStmt) else None
-            if not isinstance(source, ir.Bool) or not source.value:
-                return False
-        elif written(stmt) == result:
+        if touched(stmt) != result:
+            continue
+        source = stmt.source if isinstance(stmt, ir.AssignVarOnceStmt) else None
+        if not isinstance(source, ir.Bool) or not source.value:
             return False
     return True
 

@@ -6,7 +6,7 @@ one, the thousand parts of each were a million.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from typing import Generic, TypeAlias, TypeVar
 
 from palisade.rego.partial.formula import Exists, Formula
@@ -22,7 +22,7 @@ _FEW = 32
 class Shared(Generic[Found]):
     """Gathers what `told` finds in each part of a formula itself, with `bodies` in those of its loops too."""
 
-    def __init__(self, told: Callable[[Formula], Collection[Found] | None], *, bodies: bool = True) -> None:
+    def __init__(self, told: Callable[[Formula], Iterable[Found] | None], *, bodies: bool = True) -> None:
         """Where `told` gives None the part is left out, with all that is below."""
         self._told = told
         self._bodies = bodies
@@ -34,7 +34,7 @@ class Shared(Generic[Found]):
     def of(self, formula: Formula) -> tuple[Found, ...]:
         """What is found in the formula, each once."""
         held = self._held
-        own: dict[Formula, Collection[Found] | None] = {}
+        own: dict[Formula, tuple[Found, ...] | None] = {}
         stack = [formula]
         while stack:
             node = stack[-1]
@@ -42,7 +42,7 @@ class Shared(Generic[Found]):
                 stack.pop()
                 continue
             if node not in own:
-                own[node] = self._told(node)
+                own[node] = self._own(node)
             told = own[node]
             below = () if told is None else self._below(node)
             missing = []
@@ -51,7 +51,7 @@ class Shared(Generic[Found]):
                     if part.args or isinstance(part.atom, Exists):
                         missing.append(part)
                     else:  # most parts have none themselves
-                        found = self._told(part)
+                        found = self._own(part)
                         held[part] = self._few_or_many(found) if found else ()
             if missing:
                 stack.extend(missing)
@@ -60,7 +60,12 @@ class Shared(Generic[Found]):
         whole = held[formula]
         return self._list(whole) if isinstance(whole, int) else whole
 
-    def _together(self, own: Collection[Found], parts: Iterable[_Held[Found]]) -> _Held[Found]:
+    def _own(self, node: Formula) -> tuple[Found, ...] | None:
+        """What is found in the part itself."""
+        told = self._told(node)
+        return told if told is None or type(told) is tuple else tuple(told)
+
+    def _together(self, own: tuple[Found, ...], parts: Iterable[_Held[Found]]) -> _Held[Found]:
         filled = [part for part in parts if part]
         if not own and len(filled) < 2:
             return filled[0] if filled else ()
@@ -74,7 +79,7 @@ class Shared(Generic[Found]):
         return many | self._many(few) if many else self._few_or_many(few)
 
     def _few_or_many(self, found: Iterable[Found]) -> _Held[Found]:
-        few = tuple(dict.fromkeys(found))
+        few = tuple(found if isinstance(found, dict) else dict.fromkeys(found))
         return few if len(few) <= _FEW else self._many(few)
 
     def _many(self, found: Iterable[Found]) -> int:

@@ -216,6 +216,11 @@ class Worlds:
         """The state that is reached where no other is."""
         return self.states[-1]
 
+    @property
+    def one_goes_on(self) -> bool:
+        """Whether there are two states, of which the last goes on and the other does not."""
+        return len(self.states) == 2 and self.states[0].signal != NEXT and self.last.signal == NEXT
+
     def more(self, result: Result, label: Location) -> bool:
         """Takes the last state through a block as `advance` does, where that only adds to what leads to the
         other state there is: what all rules but the first of a document do. False where it is not so."""
@@ -245,6 +250,7 @@ class Worlds:
             or ended.signal != step.signal
             or not same_env(ended.env, step.env)
             or not same_env(going.env, result.rest)
+            or self._had(going.env, step.env)
         ):
             return False
         for reason in step.parts or ((step.condition, label),):
