@@ -188,7 +188,12 @@ def _deeper(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
 
 
 _terms = st.recursive(
-    st.sampled_from(("claims.a", "claims.b", "claims.a", "claims.b", "claims.a % 3", "2", "0.5", "-3")),
+    st.sampled_from(
+        (
+            *("claims.a", "claims.b", "claims.a", "claims.b", "claims.a % 3", "2", "0.5", "-3"),
+            *("to_number(claims.a)", 'to_number(http.headers["x-a"])'),
+        )
+    ),
     _deeper,
     max_leaves=4,
 )

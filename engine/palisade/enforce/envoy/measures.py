@@ -14,6 +14,7 @@ from itertools import islice
 from palisade.enforce.envoy import numerals, paths, patterns
 from palisade.enforce.envoy.bounds import ALWAYS, NEVER, Bounds, both, either, exactly, inverse
 from palisade.enforce.envoy.claims import claim_compared, claim_defined, claim_is, claim_kind, claim_matches
+from palisade.enforce.envoy.cuts import cut_of
 from palisade.enforce.envoy.joined import Joined
 from palisade.enforce.envoy.orders import MIRRORED
 from palisade.enforce.envoy.paths import FURTHEST
@@ -183,7 +184,18 @@ class Measures(Joined):
                 return self._query(paths.first_parameter_matching(name, pattern))
             case Segment(index):
                 return self._path(paths.segment_matched(index, pattern))
-        return None
+        return self._numeral_cut_out(text, pattern) if isinstance(text, Apply) else None
+
+    def _numeral_cut_out(self, text: Apply, pattern: str) -> Bounds | None:
+        """The same of a part of a text, such as the port behind a host."""
+        cut = cut_of(text)
+        if cut.base == text:
+            return self._string_is(text, patterns.regex(pattern))
+        # Of what is in plain digits nothing is taken off, and no piece ends within. Of what only may be a
+        # number the pattern takes any ends, and more than it has to.
+        if cut.fold or cut.apart or not cut.takes(numerals.characters_of(pattern)):
+            return None
+        return self._plainly(cut.base, cut.around(pattern.removeprefix("(?s)")))
 
     # Texts made of several ------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from fractions import Fraction
 
 from cel.expr.syntax_pb2 import Expr
 
-from palisade.enforce.envoy import calculation, cel
+from palisade.enforce.envoy import calculation, cel, numerals
 from palisade.enforce.envoy.bounds import ALWAYS, NEVER, Bounds, both, either, exactly
 from palisade.enforce.envoy.calculation import Number
 from palisade.enforce.envoy.claims import claim_kind
@@ -20,7 +20,7 @@ from palisade.enforce.envoy.operands import (
     Operands,
     calculates,
     gathered_in,
-    is_count,
+    is_measured,
     one_part,
     operands_of,
     put,
@@ -63,7 +63,7 @@ class Numbers(Ordered):
 
     def _same(self, atom: Same) -> Bounds:
         found = None
-        if any(calculates(each) or is_count(each) for each in (atom.left, atom.right)):
+        if any(calculates(each) or is_measured(each) for each in (atom.left, atom.right)):
             found = self._calculated_compared("eq", atom.left, atom.right)
         return found or super()._same(atom)
 
@@ -71,7 +71,7 @@ class Numbers(Ordered):
         left, right = term.args
         found: Bounds | None = None
         known = isinstance(left, Known) or isinstance(right, Known)
-        if any(calculates(each) or (is_count(each) and not known) for each in term.args):
+        if any(calculates(each) or (is_measured(each) and not known) for each in term.args):
             found = self._calculated_compared(term.name, left, right)
         return found or super()._compared(term)
 
@@ -211,6 +211,8 @@ class Numbers(Ordered):
                 return self._remainder(inner, by, operands)
             case Apply("count", (inner,)):
                 return self._count_of(inner, operands)
+            case Apply("to_number", (inner,)):
+                return self._written_number(inner, operands)
             case Apply("sum", (ArrayOf((Apply() as gathered,)),)) if (part := one_part(gathered)) is not None:
                 ((whole, loop),) = part.over
                 return self._sum(whole, lambda at, place: filled(part.item, loop, place, Known(at)), operands)
@@ -218,9 +220,41 @@ class Numbers(Ordered):
                 return self._sum(whole, None, operands)
         return None
 
+    def _written_number(self, inner: Symbol, operands: Operands) -> Number | None:
+        """The number that a text is in plain digits, or a claim that is one; the engine reads other texts."""
+        plain, may_be = (self._numeral(inner, each) for each in (numerals.NUMBER, numerals.MAY_BE_NUMBER))
+        if plain is None or may_be is None:
+            return None
+        claim = self._source(inner)
+        if isinstance(claim, ClaimSource):
+            number = exactly(claim_kind(claim, "number"))
+            others = (exactly(claim_kind(claim, kind)) for kind in ("null", "boolean"))
+            plain, may_be = either((plain, number)), either((may_be, number, *others))
+            text = cel.has_type(claim.expr, "string")
+            expr = cel.choice(text, cel.call("double", claim.expr), claim.expr)
+        else:
+            view = self._view(inner)
+            if view is None:
+                return None
+            plain = Bounds(all_of((plain.surely, negate(view.unsure))), plain.possibly)
+            may_be = Bounds(may_be.surely, any_of((may_be.possibly, view.unsure)))
+            expr = cel.call("double", view.expr)
+        operands.add(plain.surely, may_be.possibly)
+        other = all_of((may_be.possibly, negate(plain.surely)))
+        self._unless(NEVER, other, f"{inner} is written otherwise than in plain digits")  # said of it
+        return operands.number(expr)
+
     def _remainder(self, inner: Symbol, by: int, operands: Operands) -> Number | None:
         """What is left of a whole number; of another nothing is, and the call undefined."""
         source = self._source(inner)
+        if (
+            isinstance(inner, Apply)
+            and inner.name == "to_number"
+            and not isinstance(self._source(inner.args[0]), ClaimSource)
+        ):
+            one = self._value(inner, operands)  # which is whole
+            rest = None if one is None else cel.call("_%_", cel.call("int", one.expr), cel.integer(by))
+            return None if rest is None else Number(cel.call("double", rest), float(abs(by)))
         if not isinstance(source, ClaimSource):
             return None
         number, expr = claim_kind(source, "number"), source.expr

@@ -15,10 +15,16 @@ NUMBER = f"(?:0|[1-9][0-9]{{0,{DIGITS - 1}}})"
 MAY_BE_NUMBER = r"(?s)[-+]?[.0-9].*"
 """All that `to_number` takes, and more."""
 
-VERSION = rf"v?{r'[.]'.join([f'(?:0|[1-9][0-9]{{0,{_PART - 1}}})'] * 3)}"
+_POINT = "[.]"
+VERSION = rf"v?{_POINT.join([f'(?:0|[1-9][0-9]{{0,{_PART - 1}}})'] * 3)}"
 """A version of three numbers, without a pre-release or anything else behind them."""
 MAY_BE_VERSION = r"(?s)v?[0-9]+[.][0-9]+[.][0-9]+.*"
 """All that `semver.compare` takes, and more."""
+
+
+def characters_of(pattern: str) -> str:
+    """What the numbers or versions in plain digits are made of that one of these patterns is for."""
+    return "v.0123456789" if _POINT in pattern else "0123456789"
 
 
 def at_least(number: int, digits: int = DIGITS) -> str:
@@ -42,9 +48,9 @@ def version_at_least(numbers: Sequence[int]) -> str:
     ways, before = [], ""
     for at, number in enumerate(numbers):
         last = at == len(numbers) - 1
-        behind = "[.]".join(["", *[at_least(0, _PART)] * (len(numbers) - at - 1)])
+        behind = _POINT.join(["", *[at_least(0, _PART)] * (len(numbers) - at - 1)])
         ways.append(f"{before}{at_least(number if last else number + 1, _PART)}{behind}")
-        before += f"{number}[.]"
+        before += f"{number}{_POINT}"
     return f"v?(?:{'|'.join(ways)})"
 
 

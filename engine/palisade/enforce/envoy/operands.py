@@ -92,8 +92,9 @@ def _adds(term: Symbol) -> bool:
     return isinstance(term, Apply) and (term.name == "sum" or any(map(_adds, term.args)))
 
 
-def is_count(term: Symbol) -> bool:
-    return isinstance(term, Apply) and term.name == "count"
+def is_measured(term: Symbol) -> bool:
+    """Whether the term is a number that a builtin makes of what is none."""
+    return isinstance(term, Apply) and term.name in ("count", "to_number")
 
 
 def calculates(term: Symbol) -> bool:

@@ -154,6 +154,11 @@ class Aim:
         return self._choose((ABSENT, [], {}, [value]))
 
     def _same(self, left: Symbol, right: Symbol, *, holds: bool) -> None:
+        if any(isinstance(each, Apply) and each.name == "to_number" for each in (left, right)):
+            number = self._choose((0, 3, 42, 100, 1.5))
+            self._assign(left, number)
+            self._assign(right, number if holds else self._other(number))
+            return
         made, other = (left, right) if patterns.parts(left) is not None else (right, left)
         text = self._made(made)
         self._assign(other, text if holds else self._other(text))
@@ -245,6 +250,8 @@ class Aim:
                 ]
                 parts[at] = value
                 self._assign(whole, mark.join([*parts, *self._choose(([], ["x"]))]))
+            case Apply("to_number", (inner,)) if isinstance(value, int | float):
+                self._assign(inner, self._choose((str(value), str(value), f"{value}.0", value)))
             case Apply("count", (inner,)) if isinstance(value, int) and 0 <= value < 50:
                 self._assign(inner, self._choose((["x"] * value, "x" * value)))
             case Apply("trim_prefix" | "trim_suffix" | "trim", (inner, Known(str(text)))) if isinstance(
