@@ -21,17 +21,9 @@ from palisade.enforce.envoy.predicate import Predicate, all_of
 from palisade.enforce.envoy.sources import ClaimSource, Path
 from palisade.rego.partial.chosen import SEVERAL
 from palisade.rego.partial.formula import Exists, Formula, In, Test
+from palisade.rego.partial.placing import member_of
 from palisade.rego.partial.rewriting import put_in
-from palisade.rego.partial.terms import (
-    Apply,
-    Element,
-    Gathered,
-    Input,
-    Known,
-    Part,
-    Symbol,
-    member_of,
-)
+from palisade.rego.partial.terms import Apply, Element, Gathered, Input, Known, Part, Symbol
 
 _MOST_WAYS = 128
 """So many choices of conditions are tried."""

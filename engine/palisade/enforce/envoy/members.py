@@ -38,8 +38,9 @@ from palisade.enforce.envoy.sources import (
 from palisade.enforce.envoy.strings import text_matcher
 from palisade.enforce.envoy.token_calls import Tokens
 from palisade.rego.partial.formula import TRUE, Builder, Exists, Formula, In, Same, Test
+from palisade.rego.partial.placing import member_of
 from palisade.rego.partial.rewriting import put_in
-from palisade.rego.partial.terms import Apply, Element, Input, Known, Symbol, member_of
+from palisade.rego.partial.terms import Apply, Element, Input, Known, Symbol
 from palisade.rego.values import unkey
 
 NESTED = 4

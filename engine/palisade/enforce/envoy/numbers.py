@@ -31,15 +31,8 @@ from palisade.enforce.envoy.predicate import Predicate, all_of, any_of, negate
 from palisade.enforce.envoy.sources import ClaimSource, FieldSource
 from palisade.rego.builtins import BUILTINS
 from palisade.rego.partial.formula import Same
-from palisade.rego.partial.terms import (
-    Apply,
-    ArrayOf,
-    Input,
-    Known,
-    Symbol,
-    filled,
-    member_of,
-)
+from palisade.rego.partial.placing import filled, member_of
+from palisade.rego.partial.terms import Apply, ArrayOf, Input, Known, Symbol
 from palisade.rego.values import Set
 
 _MOST = 2.0**31

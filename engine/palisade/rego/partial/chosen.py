@@ -12,6 +12,7 @@ from functools import partial
 
 from palisade.rego.errors import NOWHERE
 from palisade.rego.partial.formula import TRUE, Atom, Builder, Formula, Opaque, Test
+from palisade.rego.partial.placing import at_key
 from palisade.rego.partial.rewriting import some_member, substitute, symbols, with_terms
 from palisade.rego.partial.terms import (
     Apply,
@@ -25,7 +26,6 @@ from palisade.rego.partial.terms import (
     SetOf,
     Symbol,
     Term,
-    at_key,
     loops,
     subterms,
 )

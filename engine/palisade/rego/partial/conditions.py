@@ -15,6 +15,7 @@ from palisade.rego.partial.formula import (
     Opaque,
     Same,
 )
+from palisade.rego.partial.placing import renamed
 from palisade.rego.partial.rewriting import some_member, substitute, with_terms
 from palisade.rego.partial.terms import (
     Apply,
@@ -31,7 +32,6 @@ from palisade.rego.partial.terms import (
     Term,
     Unknown,
     below,
-    renamed,
 )
 from palisade.rego.partial.worlds import Unsupported
 from palisade.rego.values import Set, Value, key

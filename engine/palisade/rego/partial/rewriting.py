@@ -20,6 +20,7 @@ from palisade.rego.partial.formula import (
     Test,
     nodes,
 )
+from palisade.rego.partial.placing import at_key, filled
 from palisade.rego.partial.terms import (
     Apply,
     ArrayOf,
@@ -32,8 +33,6 @@ from palisade.rego.partial.terms import (
     Place,
     SetOf,
     Symbol,
-    at_key,
-    filled,
     loops,
     subterms,
 )

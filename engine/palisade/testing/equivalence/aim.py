@@ -15,8 +15,9 @@ from typing import Any, TypeAlias, TypeVar
 from palisade.enforce.envoy import patterns
 from palisade.rego.partial.chosen import SEVERAL
 from palisade.rego.partial.formula import Builder, Defined, Exists, Formula, In, IsKind, Same, Test
+from palisade.rego.partial.placing import member_of
 from palisade.rego.partial.rewriting import put_in
-from palisade.rego.partial.terms import Apply, Element, Gathered, Input, Known, Part, Symbol, member_of
+from palisade.rego.partial.terms import Apply, Element, Gathered, Input, Known, Part, Symbol
 from palisade.rego.values import Value, to_json, unkey
 from palisade.testing.equivalence.vocabulary import place_of
 from palisade.testing.equivalence.walks import Place
