@@ -208,6 +208,7 @@ def rich_atoms(draw: st.DrawFn) -> str:
                 f"{{x{n} | some x{n} in {xs}}} == set()",
                 f"{constant} in {{x{n} | some x{n} in {xs}; x{n} != {string}}}",
                 f"count({xs}) > {n % 3}",
+                f's{n} := {{x{n} | some x{n} in {xs}}}; count([y{n} | some y{n} in s{n}; y{n} != "a"]) > 1',
                 f"count({text}) == {n % 6}",
                 f"{xs} == [{constant}]",
                 f'claims.org == {{"id": {constant}}}',

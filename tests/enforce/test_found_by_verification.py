@@ -36,6 +36,20 @@ def body(text: str, kind: str = "application/json", method: str = "GET") -> Requ
 
 
 FOUND = {
+    "members of a set that are alike are listed once": (
+        'roles := {r | some r in claims.c}\nallow if count([r | some r in roles; r in {"a", "b"}]) > 1',
+        [claim(["a", "a"]), claim(["a", "b"]), claim(["b", "a", "b"]), claim(["a"]), claim("a")],
+    ),
+    "numbers of a set that are alike are added once": (
+        "levels := {g.n | some g in claims.c}\nallow if sum([n | some n in levels]) > 3",
+        [claim([{"n": n}, {"n": m}]) for n, m in ((2, 2), (2, 3), (4, 4), (1, 1))],
+    ),
+    "messages that are alike are counted once": (
+        'deny contains {"m": sprintf("%v", [claims.c.a]), "n": 1} if claims.c.x\n'
+        'deny contains {"m": sprintf("%v", [claims.c.b]), "n": 1} if claims.c.y\n'
+        "allow if count([d.n | some d in deny]) < 2",
+        [claim({"x": True, "y": y, "a": "m", "b": b}) for y in (True, False) for b in ("m", "n")],
+    ),
     "messages of which one is the first of a list": (
         'deny contains m if { some r in claims.c; r == "a"; m := [x | x := claims.d][0] }\n'
         'deny contains m if { http.headers["x-a"] != "b"; m := json.unmarshal(http.body).k }\n'

@@ -47,6 +47,8 @@ class Counted(Members, ABC):
             if apart is None:
                 return None
             parts = apart
+        elif not gathered.apart:
+            return None
         for part in parts:
             if not part.over or (gathered.kind == "set" and isinstance(part.item, Known)):
                 happens = self._some(part)

@@ -73,7 +73,7 @@ def put(term: Symbol, old: Apply, new: Symbol) -> Symbol:
 def one_part(term: Apply) -> Part | None:
     """What a sum over a comprehension adds, with one loop that asks no more than that its item is there."""
     match term:
-        case Apply("sum", (Gathered("array", (part,)),)) if len(part.over) == 1 and _only_there(
+        case Apply("sum", (Gathered("array", (part,), _, True),)) if len(part.over) == 1 and _only_there(
             part.condition, part.item
         ):
             return part

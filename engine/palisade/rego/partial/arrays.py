@@ -50,7 +50,8 @@ def _joined(run: Members, args: Sequence[Symbol]) -> Symbol | None:
         parts: list[Part] = []
         for each in args:
             parts += (part for part, _ in run.members(each))
-        return Gathered("array", tuple(parts), all(getattr(each, "ordered", True) for each in args))
+        ordered, apart = (all(getattr(each, of, True) for each in args) for of in ("ordered", "apart"))
+        return Gathered("array", tuple(parts), ordered, apart)
     if all(side is not None for side in sides):
         return ArrayOf(tuple(part.item for side in sides if side is not None for part in side[1]))
     return None
@@ -98,7 +99,7 @@ def keys(run: Members, args: Sequence[Symbol]) -> _Cases | None:
     return [(run.is_kind(whole, "object"), Gathered("set", (names,)))]
 
 
-def _keys_of(symbol: Symbol) -> Symbol | None:
+def keys_of(symbol: Symbol) -> Symbol | None:
     """The object of which a set is all of the keys; None for other sets."""
     match symbol:
         case Gathered("set", (Part(condition, ((source, loop),), item),)) if condition is TRUE:
@@ -112,7 +113,7 @@ def count(run: Members, args: Sequence[Symbol]) -> _Cases | None:
     match args[0]:
         case Gathered():
             # An object has as many members as keys.
-            return [(TRUE, Apply("count", (_keys_of(args[0]) or args[0],)))]
+            return [(TRUE, Apply("count", (keys_of(args[0]) or args[0],)))]
         case Apply("array.reverse" | "sort", (whole,)):
             return [(TRUE, Apply("count", (whole,)))]
         case Apply("array.concat", (left, right)):

@@ -141,8 +141,9 @@ class Settling:
                 return ObjectOf(tuple((form, inside(each)) for form, each in pairs))
             case Overlay(base, path, value):
                 return Overlay(base, path, inside(value))
-            case Gathered(kind, parts, ordered):
-                return Gathered(kind, tuple(self._part_with(each, chosen, item) for each in parts), ordered)
+            case Gathered(kind, parts, ordered, apart):
+                filled = tuple(self._part_with(each, chosen, item) for each in parts)
+                return Gathered(kind, filled, ordered, apart)
         return symbol
 
     def _part_with(self, part: Part, chosen: Apply, item: Symbol) -> Part:

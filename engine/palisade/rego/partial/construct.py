@@ -41,6 +41,7 @@ def grown(
     *,
     onto: Mapping[int, Symbol] | None = None,
     ordered: bool = True,
+    apart: bool = True,
 ) -> Mapping[int, Symbol] | None:
     """The environment of a request of which it is not known whether it went from `before` to `after`.
 
@@ -48,7 +49,8 @@ def grown(
     stand under the condition, for every member of the loops in `over`. None elsewhere. With `onto` they are
     added to what another way from `before` has made, which arrays, whose members are in order, cannot be.
     Where it is not known in which order they come, arrays are no longer `ordered`: nor where each round of a
-    loop adds more than one, as the rounds' members then take turns.
+    loop adds more than one, as the rounds' members then take turns. Where members that are alike have
+    one round, they are no longer `apart`.
     """
     if before.keys() != after.keys():
         return None
@@ -79,7 +81,9 @@ def grown(
         if start[0] == "object":
             merged[local] = object_of((*start[1], *parts))
         else:
-            merged[local] = Gathered(start[0], (*start[1], *parts), known or start[0] == "set")
+            is_set = start[0] == "set"
+            alone = apart and getattr(old, "apart", True) and getattr(now, "apart", True)
+            merged[local] = Gathered(start[0], (*start[1], *parts), known or is_set, alone or is_set)
     return merged
 
 

@@ -9,6 +9,7 @@ from itertools import combinations
 
 from palisade.rego import ir
 from palisade.rego.errors import NOWHERE
+from palisade.rego.partial.arrays import keys_of
 from palisade.rego.partial.chosen import chosen_of, has_several
 from palisade.rego.partial.construct import grown, in_order, is_grown, pairs_of
 from palisade.rego.partial.flow import Liveness, all_stmts, changed, written
@@ -45,13 +46,17 @@ class Loops(Statements):
         worlds = Worlds(env, self.builder)
         start = env
         ordered = source.ordered if isinstance(source, Gathered) else not is_reordered(source)
+        apart = not isinstance(source, Gathered) or source.apart
         if isinstance(source, Gathered) and source.kind == "set":
             parts = in_order(self.builder, source.parts)
             ordered = parts is not None
+            apart = ordered or keys_of(source) is not None
             source = Gathered("set", tuple(parts)) if parts is not None else source
         for part, name in self.members(source):
             element = {**told, stmt.key: name, stmt.value: part.item}
-            rounds = partial(self._rounds, stmt, part=part, element=element, live=live, ordered=ordered)
+            rounds = partial(
+                self._rounds, stmt, part=part, element=element, live=live, ordered=ordered, apart=apart
+            )
             worlds.advance(rounds, NOWHERE)
         return self._checked(worlds.disjoint(), start)
 
@@ -130,7 +135,15 @@ class Loops(Statements):
         return [*steps, Step(there, rest.env, rest.signal)]
 
     def _rounds(
-        self, stmt: ir.ScanStmt, env: Env, part: Part, element: Env, live: frozenset[int], *, ordered: bool
+        self,
+        stmt: ir.ScanStmt,
+        env: Env,
+        part: Part,
+        element: Env,
+        live: frozenset[int],
+        *,
+        ordered: bool,
+        apart: bool,
     ) -> Result:
         """Any number of rounds of a loop, one for each member that there is of `part`: of what any `element`
         is, beside what else is known in a round.
@@ -140,12 +153,20 @@ class Loops(Statements):
         """
         making, self._making = self._making, self._making | env.keys()
         try:
-            return self._any_rounds(stmt, env, part, element, live, ordered=ordered)
+            return self._any_rounds(stmt, env, part, element, live, ordered=ordered, apart=apart)
         finally:
             self._making = making
 
     def _any_rounds(
-        self, stmt: ir.ScanStmt, env: Env, part: Part, element: Env, live: frozenset[int], *, ordered: bool
+        self,
+        stmt: ir.ScanStmt,
+        env: Env,
+        part: Part,
+        element: Env,
+        live: frozenset[int],
+        *,
+        ordered: bool,
+        apart: bool,
     ) -> Result:
         result = self._block(stmt.block, {**env, **element}, live)
         steps, rest = result.steps, env
@@ -156,7 +177,9 @@ class Loops(Statements):
             more = None
             if step.signal == NEXT:
                 condition = self.builder.both(part.condition, step.condition)
-                more = grown(env, step.env, self.builder, condition, part.over, onto=rest, ordered=ordered)
+                more = grown(
+                    env, step.env, self.builder, condition, part.over, onto=rest, ordered=ordered, apart=apart
+                )
             if more is not None:
                 rest = more
             else:

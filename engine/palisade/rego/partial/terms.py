@@ -219,15 +219,17 @@ class Part(Made):
 class Gathered(Made):
     """A set or array (`kind`) whose members stand under conditions: what rules and comprehensions collect.
 
-    Of an array that is not `ordered` it is not known in which order, and how often, its members stand there.
+    Of an array that is not `ordered` it is not known in which order its members stand there; of one that is
+    not `apart`, how often: it lists the members of a set, of which two that are alike are one.
     """
 
     kind: str
     parts: tuple[Part, ...]
     ordered: bool = True
+    apart: bool = True
 
     def __post_init__(self) -> None:
-        self._keep((self.kind, self.parts, self.ordered), self.parts)
+        self._keep((self.kind, self.parts, self.ordered, self.apart), self.parts)
 
     def __str__(self) -> str:
         return f"<{self.kind} of {', '.join(_show(p.item) for p in self.parts)}>"
