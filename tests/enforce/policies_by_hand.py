@@ -184,6 +184,19 @@ _DEEP_BODIES = (
     'allow if { count(needed) > 0; count(needed - {s | some s in split(claims.scope, " ")}) == 0 }',
     "role := data.seats[http.host][claims.sub]\n"
     'allow if { some p in data.may[role]; p == concat(":", [http.method, input.parsed_path[0]]) }',
+    # Many that ask the same of one text: each list is one expression, or one trie of addresses.
+    'allow if { some n in numbers.range(0, 9); glob.match(sprintf("/r/%d*/**", [n]), ["/"], http.path) }\n'
+    'allow if { some n in numbers.range(0, 9); n % 2 == 1; http.method == "GET"; '
+    'regex.match(sprintf("^/r/%d$", [n]), http.path) }',
+    'allow if not startswith(http.path, sprintf("/r/%d", [numbers.range(0, 9)[_]]))\n'
+    'allow if { contains(http.path, sprintf("%d/", [numbers.range(3, 9)[_]])); http.method == "PUT" }',
+    'allow if { some n in numbers.range(0, 9); n % 2 == 0; endswith(claims.scope, sprintf("s%d", [n])) }\n'
+    'allow if { some role in split(claims.scope, " "); '
+    'startswith(role, sprintf("s%d", [numbers.range(5, 9)[_]])) }',
+    'allow if { some n in numbers.range(0, 9); net.cidr_contains(sprintf("10.%d.0.0/16", [n]), '
+    'http.headers["x-real-ip"]) }\n'
+    'allow if { some n in numbers.range(0, 9); http.method == "GET"; '
+    'input.parsed_path == ["r", sprintf("%d", [n])] }',
     # Negations of conditions on all rows, below each row; the second has an error that no request has.
     'missing if { some s in data.needs[http.path]; not s in split(claims.scope, " ") }\n'
     "allow if { data.needs[http.path]; not missing }",
@@ -319,6 +332,23 @@ _ASKED_DEEP = (
         for method in ("GET", "POST", "PUT")
         for n in (0, 3, 7, 99)
         for scope in ("s0", "s0 s1 s2", "s1 s3 s4", "")
+    ),
+    *(
+        _user(method, path, sub="u1")
+        for method in ("GET", "PUT")
+        for path in ("/r/3/a", "/r/31/a/b", "/r/", "/r/3x")
+    ),
+    *(
+        _user("PUT", "/x", (("x-real-ip", address),), sub="u1")
+        for address in (
+            "10.3.0.1",
+            "10.3.255.255",
+            "10.10.0.1",
+            "10.3.0.256",
+            "10.03.0.1",
+            "::ffff:10.3.0.1",
+            "",
+        )
     ),
     *(
         _user(method, f"/{n}{k}", (("host", f"h{host}"),), sub=f"u{user}")

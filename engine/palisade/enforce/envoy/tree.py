@@ -32,6 +32,7 @@ from palisade.enforce.envoy.predicate import (
     to_proto,
     typed,
 )
+from palisade.enforce.envoy.together import Joining, joined
 from palisade.rego.records import record
 
 MAX_LINEAR = 4
@@ -125,6 +126,7 @@ class _Building:
         self._linear = linear
         self._texts: dict[Text, None] = {}
         self._parting = Parting()
+        self._joining = Joining()
 
     def tree(self, entries: Sequence[Entry], last: Entry) -> Tree:
         self._texts.update(dict.fromkeys(laid_texts(entry.predicate for entry in entries)))
@@ -193,7 +195,7 @@ class _Building:
                 if left != NO:
                     table.setdefault(value, []).append(entry.under(left))
         stages: list[_Stage] = [_Lookup(text, False, table) for text, table in tables.items()]
-        return [*stages, others] if others else stages
+        return [*stages, _joined(others)] if others else stages
 
     def _at(self, entry: Entry, text: Text, value: str) -> Entry:
         """The rule where the text is that: what it says deep within of others is not written out there."""
@@ -244,7 +246,7 @@ class _Building:
                 continue
             for entry in stage:
                 item = into.matcher_list.matchers.add()
-                item.predicate.CopyFrom(to_proto(entry.predicate))
+                item.predicate.CopyFrom(to_proto(self._joining.of(entry.predicate)))
                 item.on_match.CopyFrom(_action(entry))
         if end is not None:
             into.on_no_match.CopyFrom(end)
@@ -329,6 +331,17 @@ def _merged(entries: list[Entry]) -> list[Entry]:
             entry = entry.under(OneOf(test.text, known.predicate.values | test.values))
         found[same] = entry
     return list(found.values())
+
+
+def _joined(entries: list[Entry]) -> list[Entry]:
+    """Rules that do the same under one name, of which those that ask one text are one."""
+    named: dict[str, list[Entry]] = {}
+    for entry in entries:
+        named.setdefault(entry.name, []).append(entry)
+    found: list[Entry] = []
+    for own in named.values():
+        found += map(own[0].under, joined([entry.predicate for entry in own]))
+    return found
 
 
 def _comparisons(predicate: Predicate) -> Iterable[_Comparison]:
