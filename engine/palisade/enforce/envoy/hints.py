@@ -44,7 +44,9 @@ _TEXT = (
 )
 _TAKEN = "take parts of a text with split(text, C)[N], trim_prefix, trim_suffix, trim or input.parsed_path[N]"
 _MADE = 'put constants around values that are texts: sprintf("/%s/%s", [x, y]), concat or $"/{x}/{y}"'
-_OBJECT = "read the key itself, x.key; object.get with a constant key and a default is native too"
+_OBJECT = (
+    "read the key itself, x.key; object.get, object.remove and object.filter with constant keys are native"
+)
 _COLLECTION = "test membership, x in xs or xs[_] == x, or compare with constants"
 _GRAPHQL = (
     "decide by path, method or a header first, so that only the requests whose query must be parsed are asked"

@@ -54,7 +54,7 @@ def join_of(symbol: Symbol, source: Callable[[Symbol], Source | None]) -> Join |
             return None
     way: Literal["in_turn", "sorted", "once"] = "in_turn"
     match members:
-        case Gathered(kind, (Part(condition, ((whole, loop),), item),), True):
+        case Gathered(kind, (Part(condition, ((whole, loop),), item),), True, True):
             if condition is not TRUE or item != Element(whole, loop):
                 return None
             members, way = whole, "once" if kind == "set" else "in_turn"

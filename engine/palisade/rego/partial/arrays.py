@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from palisade.rego.builtins import BUILTINS
 from palisade.rego.partial.construct import parts_of
 from palisade.rego.partial.formula import FALSE, TRUE, Formula, Test
+from palisade.rego.partial.objects import left_of
 from palisade.rego.partial.terms import (
     Apply,
     ArrayOf,
@@ -94,9 +95,16 @@ def keys(run: Members, args: Sequence[Symbol]) -> _Cases | None:
         return [(TRUE, Known(Set.of(unkey(form) for form, _ in whole.items)))]
     if not isinstance(whole, _TERMS):
         return None
+    if left_of(whole) is not None:
+        return [(TRUE, _left_keys(run, whole))]
     loop = run.new_loop()
     names = Part(TRUE, ((whole, loop),), Element(whole, loop, of_keys=True))
     return [(run.is_kind(whole, "object"), Gathered("set", (names,)))]
+
+
+def _left_keys(run: Members, whole: Symbol) -> Gathered:
+    """The keys of an object of which some entries are left."""
+    return Gathered("set", tuple(Part(part.condition, part.over, name) for part, name in run.members(whole)))
 
 
 def keys_of(symbol: Symbol) -> Symbol | None:
@@ -116,6 +124,8 @@ def count(run: Members, args: Sequence[Symbol]) -> _Cases | None:
             return [(TRUE, Apply("count", (keys_of(args[0]) or args[0],)))]
         case Apply("array.reverse" | "sort", (whole,)):
             return [(TRUE, Apply("count", (whole,)))]
+        case Apply() as made if left_of(made) is not None:
+            return [(TRUE, Apply("count", (_left_keys(run, made),)))]
         case Apply("array.concat", (left, right)):
             return [(TRUE, Apply("plus", (_count_of(left), _count_of(right))))]
     return None

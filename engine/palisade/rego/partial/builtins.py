@@ -14,7 +14,7 @@ from palisade.rego.builtins import BUILTINS
 from palisade.rego.check.signatures import builtin_signatures
 from palisade.rego.check.types import NUMBER
 from palisade.rego.errors import NOWHERE
-from palisade.rego.partial import arrays, graphs
+from palisade.rego.partial import arrays, graphs, shaped
 from palisade.rego.partial.construct import lookup
 from palisade.rego.partial.formula import FALSE, TRUE, Defined, Formula, IsKind, Test
 from palisade.rego.partial.sets import (
@@ -289,6 +289,7 @@ SPECIAL: dict[str, Callable[[Members, Sequence[Symbol]], Cases | None]] = {
     "lte": arrays.of_order("lte"),
     "graph.reachable": graphs.reachable,
     **arrays.SPECIAL,
+    **shaped.SPECIAL,
 }
 
 __all__ = ["FALSE", "PREDICATES", "SPECIAL", "TOTAL", "Cases", "predicate", "truth"]

@@ -15,6 +15,7 @@ from palisade.rego.partial.formula import (
     Opaque,
     Same,
 )
+from palisade.rego.partial.objects import entries_of, is_made
 from palisade.rego.partial.placing import renamed
 from palisade.rego.partial.rewriting import some_member, substitute, with_terms
 from palisade.rego.partial.terms import (
@@ -81,6 +82,8 @@ class Conditions:
                 if isinstance(other, Known) and one.kind == "set":
                     return self._equal_set(one, other.value)
                 raise Unsupported("compares a collection whose members depend on the request")
+            if is_made(one) and other == Known({}):
+                return self.builder.negate(self._has_entries(one))
             counted = isinstance(one, Apply) and one.name == "count" and one.args[0]
             if isinstance(counted, Gathered) and other == Known(0):
                 return self.builder.negate(self.nonempty(counted))
@@ -149,6 +152,11 @@ class Conditions:
     def nonempty(self, collection: Gathered) -> Formula:
         """Whether the collection has any member."""
         return self.builder.any(self.some(part, TRUE) for part in collection.parts)
+
+    def _has_entries(self, made: Symbol) -> Formula:
+        """Whether an object that is put together has any."""
+        parts = entries_of(made) or ()
+        return self.builder.any(self.some(part, TRUE) for part in map(self.fresh, parts))
 
     def has(self, collection: Gathered, item: Symbol) -> Formula:
         """Whether the item is a member of the collection."""

@@ -170,13 +170,15 @@ class _UndefinedError(Exception):
 def _known(chosen: Mapping[Formula, bool], symbol: Symbol) -> Symbol:
     """The symbol where those conditions hold and the others do not."""
     match symbol:
-        case Gathered(kind, parts, True) if all(
+        case Gathered(kind, parts, True, apart) if all(
             part.condition is TRUE or part.condition in chosen for part in parts
         ):
             if any(part.over for part in parts):
                 there = (part for part in parts if part.condition is TRUE or chosen[part.condition])
                 looped = tuple(Part(TRUE, part.over, part.item) for part in there)
-                return Gathered(kind, looped) if looped else Known(Set() if kind == "set" else [])
+                return (
+                    Gathered(kind, looped, apart=apart) if looped else Known(Set() if kind == "set" else [])
+                )
             items = [part.item for part in parts if part.condition is TRUE or chosen[part.condition]]
             members = [item.value for item in items if isinstance(item, Known)]
             if len(members) == len(items):

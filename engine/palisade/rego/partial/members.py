@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from palisade.rego.errors import NOWHERE
 from palisade.rego.partial import arrays
 from palisade.rego.partial.conditions import Conditions
-from palisade.rego.partial.construct import pairs_of
+from palisade.rego.partial.construct import items_of, pairs_of
 from palisade.rego.partial.formula import FALSE, TRUE, Formula, IsKind, Test
-from palisade.rego.partial.objects import OBJECT
+from palisade.rego.partial.objects import OBJECT, left_of
 from palisade.rego.partial.terms import (
     Apply,
     ArrayOf,
@@ -58,6 +58,11 @@ class Members(Conditions):
                 whole, Input | Element | Apply
             ):
                 return self._cut(self.members(whole), start, end)
+        some_left = left_of(source)
+        if some_left is not None:
+            each = self.fresh(some_left)
+            name, value = items_of(each.item)
+            return [(Part(each.condition, each.over, value), name)]
         loop = self.new_loop()
         return [(Part(TRUE, ((source, loop),), Element(source, loop)), Element(source, loop, of_keys=True))]
 

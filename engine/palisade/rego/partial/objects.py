@@ -7,7 +7,18 @@ where no key has two values: Rego ends in an error elsewhere, which is said once
 from __future__ import annotations
 
 from palisade.rego.partial.formula import TRUE
-from palisade.rego.partial.terms import Apply, ArrayOf, Gathered, Known, ObjectOf, Part, SetOf, Symbol
+from palisade.rego.partial.terms import (
+    Apply,
+    ArrayOf,
+    Element,
+    Gathered,
+    Known,
+    ObjectOf,
+    Part,
+    SetOf,
+    Symbol,
+    Term,
+)
 from palisade.rego.values import UNDEFINED, Value, key, unkey
 
 OBJECT = "internal.object"
@@ -50,6 +61,19 @@ def with_entry(obj: Symbol | None, name: Symbol, value: Symbol) -> Apply | None:
         return None
     added = Part(TRUE, (), ArrayOf((name, value)))
     return object_of(entries if added in entries else (*entries, added))
+
+
+def left_of(symbol: Symbol) -> Part | None:
+    """The entries that are left of an object of the request; None for what is made in another way."""
+    match symbol:
+        case Apply(name, (Gathered("set", (Part(_, ((source, loop),), item) as part,)),)) if name == OBJECT:
+            return part if item == entry(source, loop) else None
+    return None
+
+
+def entry(source: Term, loop: int) -> ArrayOf:
+    """An entry of an object of the request, in a loop over it."""
+    return ArrayOf((Element(source, loop, of_keys=True), Element(source, loop)))
 
 
 def value_of(entries: Value) -> Value:

@@ -12,6 +12,9 @@ from palisade.rego.partial.chosen import FIRST, chosen_of, has_several
 from palisade.rego.partial.construct import lookup
 from palisade.rego.partial.formula import TRUE, Defined
 from palisade.rego.partial.members import Members
+from palisade.rego.partial.objects import left_of
+from palisade.rego.partial.placing import at_key, filled
+from palisade.rego.partial.rewriting import with_terms
 from palisade.rego.partial.terms import (
     Apply,
     ArrayOf,
@@ -21,6 +24,7 @@ from palisade.rego.partial.terms import (
     Known,
     ObjectOf,
     Overlay,
+    Part,
     SetOf,
     Symbol,
     Unknown,
@@ -74,6 +78,9 @@ class Walks(Members):
                     return self.dot(whole, Apply("minus", (Apply("count", (whole,)), Known(at + 1))))
                 case Apply("sort", (whole,)), Known(0):
                     return arrays.extreme("min")(self, (whole,)) or []
+            left = left_of(source)
+            if left is not None and isinstance(part, Known):
+                return self._dot_left(left, part)
             walked = Apply(".", (source, part))
             return [(self.builder.atom(Defined(walked)), walked)]
         if isinstance(source, ObjectOf):
@@ -124,6 +131,15 @@ class Walks(Members):
         if len(base.path) == 1:
             raise Unsupported("replaces a part of what `with` put into the input")
         return Overlay(self._under(base.base, name), base.path[1:], base.value)
+
+    def _dot_left(self, entries: Part, name: Known) -> symbolic.Cases:
+        """What stands at a key in an object of which these entries are left."""
+        ((source, loop),) = entries.over
+        if isinstance(source, Unknown):
+            return self.dot(source, name)
+        at = at_key(source, name)
+        kept = with_terms(self.builder, entries.condition, lambda each: filled(each, loop, at, name))
+        return [(self.builder.both(kept, condition), value) for condition, value in self.dot(source, name)]
 
     def _dot_known(self, source: Known, part: Symbol) -> symbolic.Cases:
         """A known collection at an unknown key: a case for each different value in it."""

@@ -1,0 +1,76 @@
+"""Objects that builtins make of others hold what the evaluator says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from agreement import judged, outcome_of
+
+RULES = (
+    'r := object.remove(input.x, ["a", 1]).b',
+    'r := object.remove(input.x, {"a"}).a',
+    'r if object.remove(input.x, ["a", "b"]) == {}',
+    'r if not object.remove(input.x, {"a": 1}) == {}',
+    'r if object.remove(input.x, ["a"]) != {}',
+    'r := count(object.remove(input.x, ["a"]))',
+    'r if object.keys(object.remove(input.x, ["a"])) == {"b"}',
+    'r := object.get(object.remove(input.x, ["a"]), "a", 7)',
+    "r if { some k, v in object.remove(input.x, []); k == v }",
+    'r if every v in object.remove(input.x, ["c"]) { v == input.y }',
+    'r := object.filter(input.x, ["a", "b"]).b',
+    'r if object.filter(input.x, ["a"]) == {}',
+    'r := count(object.filter(input.x, {"a", "b"}))',
+    'r if is_object(object.filter(input.x, ["a"]))',
+    'r := object.filter({"a": input.x, "b": 1}, ["a"])',
+    'r := object.remove({"a": input.x, "b": 1}, ["a"])',
+    'r := object.remove({"a": input.x, "b": 1}, [input.y])',
+    'r := object.union({"a": 1, "b": 2}, {"a": input.x})',
+    'r := object.union({"a": input.x}, {"a": {"c": 1}})',
+    'r := object.union({"a": {"c": input.x, "d": 1}}, {"a": {"d": input.y}, "b": []})',
+    'r := object.union({"a": sprintf("%v", [input.x])}, {"a": {"c": 1}})',
+    "r := object.union(input.x, input.x)",
+    'r := object.union_n([{"a": input.x}, {"b": input.y}, {"a": 2}])',
+    'r := object.union_n([{"a": input.x}, {"a": input.y}])',
+    'r := object.subset(input.x, {"a": 1})',
+    'r := object.subset(input.x, {"a": {"b": 1}, "b": null})',
+    'r := object.subset(input.x, {"a": {}})',
+    "r := object.subset(input.x, {})",
+    'r := object.subset(input.x, {"a": ["b"]})',
+    'r if not object.subset(input.x, {"a": 1, "b": "b"})',
+    'r := object.subset(input.x, {1: "a"})',
+)
+VALUES: tuple[Any, ...] = (1, "b", None, False, [], ["b"], {}, {"b": 1}, {"c": 1})
+DOCUMENTS: list[dict[str, Any]] = [
+    {},
+    {"y": "a"},
+    *({"x": x, "y": y} for x in VALUES for y in (1, "a")),
+    *({"x": {"a": a}, "y": 1} for a in VALUES),
+    *({"x": {"a": a, "b": b}, "y": "b"} for a in VALUES for b in ("b", None, 1)),
+    {"x": {"b": "b", "c": "c"}},
+    {"x": {"c": 1, "b": 1}, "y": 1},
+]
+LEFT_TO_THE_EVALUATOR = (
+    'r := object.union({"a": input.x}, {"a": {"c": 1}})',
+    "r := object.union(input.x, input.x)",
+)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_objects_made_of_others_are_what_the_evaluator_makes(rule: str) -> None:
+    """Of values of every type: what is no object is refused, and what is not there is undefined."""
+    policy, outcome = outcome_of(rule, {})
+    found = [judged(policy, outcome, document) for document in DOCUMENTS]
+    assert "unsure" not in found
+    assert {"defined", "undefined"} & set(found)
+
+
+def test_calls_that_are_followed_are_gone() -> None:
+    """But for those that only the evaluator can tell, conditions ask of entries and not of calls."""
+    called = [
+        rule
+        for rule in RULES
+        if "object." in str([(case.condition, case.value) for case in outcome_of(rule, {})[1].cases])
+    ]
+    assert [rule for rule in LEFT_TO_THE_EVALUATOR if rule not in called] == []
+    assert len(called) <= 7, called
