@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, TypeAlias, TypeVar
 
 from palisade.enforce.envoy import patterns
@@ -31,6 +32,13 @@ ABSENT: Any = type("Absent", (), {"__repr__": lambda self: "ABSENT"})()
 
 DEEPEST = 60
 
+_MOST = 400
+"""From so many conditions on, of those that are not to hold only the chosen ones are aimed at: most of a
+large table fail by themselves."""
+
+_MOST_PARTS = 50
+"""So many parts of one condition, beside the one that is chosen."""
+
 
 class Aim:
     """What is wanted, in `parts`: values by place. A loop's member stands behind a step `("*", loop)`."""
@@ -49,29 +57,43 @@ class Aim:
         self._words = words or ("a",)
         self.parts: dict[Place, Value] = {}
         self._loops: dict[object, object] = {}
+        self._seen: set[tuple[Formula, bool]] = set()
 
     def at(self, formula: Formula, *, holds: bool, depth: int = 0) -> None:
         """Adds what makes the formula hold, or not hold."""
         if formula.kind == "not":
             self.at(formula.args[0], holds=not holds, depth=depth)
-        elif formula.kind in ("and", "or"):
-            if depth > DEEPEST:
-                return
-            # Of what is not to hold one part fails and the others hold: as near as a request can come.
-            chosen = self._choose(formula.args)
-            for part in formula.args:
-                if formula.kind == "and":
-                    self.at(part, holds=holds or part is not chosen, depth=depth + 1)
-                elif part is chosen or not holds:
-                    self.at(part, holds=holds, depth=depth + 1)
+            return
+        # Parts are shared: what they want is wanted once, however many ways lead to them.
+        if (formula, holds) in self._seen:
+            return
+        self._seen.add((formula, holds))
+        if formula.kind in ("and", "or"):
+            if depth <= DEEPEST and len(self._seen) <= 10 * _MOST:
+                self._parts(formula, holds=holds, depth=depth + 1)
         elif formula.atom is not None:
             self._atom(formula.atom, holds=holds, depth=depth)
+
+    def _parts(self, formula: Formula, *, holds: bool, depth: int) -> None:
+        """Of what is not to hold one part fails and the others hold: as near as a request can come."""
+        chosen = self._choose(formula.args)
+        if formula.kind == "or" and holds:
+            self.at(chosen, holds=True, depth=depth)
+            return
+        others = formula.args
+        if len(others) > _MOST_PARTS:
+            first = self._choose(range(len(others) - _MOST_PARTS))
+            # What is wanted last counts where two parts want different things.
+            others = (*others[first : first + _MOST_PARTS], chosen)
+        for part in others:
+            failing = formula.kind == "or" or (part is chosen and not holds)
+            if part is chosen or not failing or len(self._seen) <= _MOST:
+                self.at(part, holds=not failing, depth=depth)
 
     def _atom(self, atom: object, *, holds: bool, depth: int) -> None:
         match atom:
             case In(term, values):
-                known = sorted(values, key=repr)
-                value = unkey(self._choose(known))
+                value = unkey(self._choose(_in_order(values)))
                 self._assign(term, value if holds else self._other(value))
             case Defined(term):
                 self._assign(term, self._something(term) if holds else ABSENT, weak=holds)
@@ -106,9 +128,9 @@ class Aim:
                 case Test(Apply("startswith", (_, Known(str(text))))):
                     begin = text
                 case In(Apply(".", (Apply("split", (_, Known(str(sign)))), Known(0))), values):
-                    begin = f"{unkey(self._choose(sorted(values, key=repr)))}{sign}"
+                    begin = f"{unkey(self._choose(_in_order(values)))}{sign}"
                 case In(_, values):
-                    rest, known = str(unkey(self._choose(sorted(values, key=repr)))), True
+                    rest, known = str(unkey(self._choose(_in_order(values)))), True
         piece = begin + rest if holds else str(self._other(begin + rest))
         other = begin + self._word()
         pieces = self._choose(
@@ -122,10 +144,14 @@ class Aim:
             if isinstance(source, Apply) and source.name == "split" and isinstance(source.args[1], Known):
                 self._piece(source.args[0], str(source.args[1].value), part.condition, holds=True)
             elif isinstance(source, Input):
-                for at in self._choose(((0, 1), (0, 2), (1,), (3, 9))):
-                    member = put_in(Builder(), part.condition, loop, member_of(source, at), Known(at))
-                    if member is not None:
-                        self.at(member, holds=True)
+                self._members(part.condition, source, loop, self._choose(((0, 1), (0, 2), (1,), (3, 9))))
+
+    def _members(self, condition: Formula, source: Input, loop: int, places: Iterable[int]) -> None:
+        """Members of the source, at these places, that meet the condition in the loop."""
+        for at in places:
+            member = put_in(Builder(), condition, loop, member_of(source, at), Known(at))
+            if member is not None:
+                self.at(member, holds=True)
 
     def _one_member(self, source: Symbol, loop: int, body: Formula) -> Formula | None:
         """What is to hold of one member: conditions that calculate with its place aim at its neighbours."""
@@ -253,6 +279,11 @@ class Aim:
                 self._assign(whole, mark.join([*parts, *self._choose(([], ["x"]))]))
             case Apply("to_number", (inner,)) if isinstance(value, int | float):
                 self._assign(inner, self._choose((str(value), str(value), f"{value}.0", value)))
+            case Apply("count", (Gathered(parts=parts),)) if type(value) is int and 0 <= value < 20:
+                part = self._choose(parts)
+                for source, loop in part.over:
+                    if isinstance(source, Input):
+                        self._members(part.condition, source, loop, range(value))
             case Apply("count", (inner,)) if isinstance(value, int) and 0 <= value < 50:
                 self._assign(inner, self._choose((["x"] * value, "x" * value)))
             case Apply("trim_prefix" | "trim_suffix" | "trim", (inner, Known(str(text)))) if isinstance(
@@ -289,6 +320,12 @@ class Aim:
 
     def _known(self, place: Place) -> bool:
         return any(each[: len(place)] == place for each in self.parts)
+
+
+@lru_cache(maxsize=10_000)
+def _in_order(values: frozenset[object]) -> Sequence[object]:
+    """The values in an order that is the same in each run. Sets of thousands are asked for often."""
+    return sorted(values, key=repr)
 
 
 def _steps(term: Input | Element) -> Place | None:

@@ -1,0 +1,60 @@
+"""Aiming at conditions: what is wanted of a request, however large the condition is."""
+
+from __future__ import annotations
+
+import random
+
+from palisade.rego.partial.formula import Builder, Formula, In
+from palisade.rego.partial.terms import Input
+from palisade.testing.equivalence.aim import Aim
+
+
+def is_one_of(path: tuple[str, ...], *values: str) -> Formula:
+    return Formula("atom", atom=In(Input(path), frozenset(values)))
+
+
+def aimed(formula: Formula, *, holds: bool, seed: int = 0) -> tuple[dict[tuple[object, ...], object], int]:
+    """What is wanted, and how many choices that took."""
+    chance, taken = random.Random(seed), []
+
+    def choose(items: object) -> object:
+        taken.append(items)
+        return chance.choice(items)  # type: ignore[arg-type]
+
+    aim = Aim(choose, ["w"], lambda text: text, {})
+    aim.at(formula, holds=holds)
+    return aim.parts, len(taken)
+
+
+def test_parts_that_are_shared_are_aimed_at_once() -> None:
+    """Where each of 64 endpoints has an answer, the condition of each has all that come before it: drawing
+    one request went through them by every way that leads there, and never ended."""
+    builder = Builder()
+    whole = is_one_of(("a",), "x")
+    for number in range(50):
+        one, other = is_one_of((f"l{number}",), "x"), is_one_of((f"r{number}",), "y")
+        whole = builder.any((builder.both(whole, one), builder.both(whole, other)))
+    for holds in (False, True):
+        parts, choices = aimed(whole, holds=holds)
+        assert choices < 1_000
+        assert parts
+
+
+def test_of_a_large_table_the_chosen_part_is_aimed_at() -> None:
+    builder = Builder()
+    rows = [
+        builder.all(
+            (is_one_of(("path",), f"p{n}"), is_one_of(("role",), f"r{n}"), is_one_of(("m",), f"m{n}"))
+        )
+        for n in range(5_000)
+    ]
+    table = builder.any(rows)
+    guarded = builder.both(is_one_of(("tenant",), "t"), table)
+    found = {parts["path",] for seed in range(20) for parts, _ in [aimed(guarded, holds=True, seed=seed)]}
+    assert len(found) > 10
+    for seed in range(20):
+        parts, choices = aimed(guarded, holds=True, seed=seed)
+        assert {str(parts[name,])[1:] for name in ("path", "role", "m")} == {str(parts["path",])[1:]}
+        assert parts["tenant",] == "t"
+        assert choices < 20
+        assert aimed(guarded, holds=False, seed=seed)[1] < 2_000
