@@ -200,6 +200,9 @@ _DEEP_BODIES = (
     # Negations of conditions on all rows, below each row; the second has an error that no request has.
     'missing if { some s in data.needs[http.path]; not s in split(claims.scope, " ") }\n'
     "allow if { data.needs[http.path]; not missing }",
+    'missing if { some s in data.needs[http.path]; not s in split(claims.scope, " ") }\n'
+    'allow if { not missing; http.method == "GET" }\nallow if { claims.scope == ""; http.method == "PUT" }\n'
+    'allow if { not missing; claims.sub == "u1"; regex.match("[0-9]", sprintf("%v", [claims.scope])) }',
     'met if data.needs[http.path][0] in split(claims.scope, " ")\n'
     'allow := {"allowed": true} if met\n'
     'allow := {"allowed": false, "http_status": 402} if { data.needs[http.path]; not met }',

@@ -120,8 +120,8 @@ def _holds(predicate: Predicate, seen: Sight) -> bool:
     return predicate.value if isinstance(predicate, Constant) else holds(to_proto(predicate), seen)
 
 
-@settings(max_examples=1500, deadline=None)
-@given(st.lists(_parts, min_size=FEW + 1, max_size=20), st.lists(_sights, min_size=1, max_size=6))
+@settings(max_examples=150, deadline=None)
+@given(st.lists(_parts, min_size=FEW + 1, max_size=12), st.lists(_sights, min_size=1, max_size=4))
 def test_what_is_joined_holds_of_the_same_requests(parts: list[Predicate], seen: list[Sight]) -> None:
     """Joined wherever two are of one text, the whole must mean what it did; so within predicates."""
     few, together.FEW = together.FEW, 1  # type: ignore[attr-defined]

@@ -17,6 +17,7 @@ from envoy.config.rbac.v3.rbac_pb2 import RBAC, Action
 from xds.type.matcher.v3.matcher_pb2 import Matcher
 
 from palisade.enforce.envoy.cofactors import HEAVY, Parting
+from palisade.enforce.envoy.exceptions import excepted
 from palisade.enforce.envoy.predicate import (
     MAX_EXPRESSION,
     NO,
@@ -103,7 +104,7 @@ def build(entries: Sequence[Entry], default: Entry, *, linear: int = MAX_LINEAR)
         last = live.pop()
     while live and live[-1].verdict is last.verdict is Verdict.RESIDUAL:
         live.pop()
-    return _Building(linear).tree(live, last)
+    return _Building(linear).tree(*excepted(live, last))
 
 
 @record()
