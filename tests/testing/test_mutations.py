@@ -10,7 +10,8 @@ from typing import Any
 import faults
 import pytest
 
-from palisade.enforce.envoy import context, tree
+from palisade.enforce.envoy import context
+from palisade.enforce.envoy.choices import MAX_LINEAR
 from palisade.policy.inventory import Tls
 from palisade.policy.providers import Provider
 from palisade.testing.equivalence import Bed, Subject, verify
@@ -28,7 +29,7 @@ class Mutation:
     patch: faults.Patch
     rules: str
     data: Any = None
-    linear: int = tree.MAX_LINEAR
+    linear: int = MAX_LINEAR
     providers: int = 1
     tls: Tls | None = None
 

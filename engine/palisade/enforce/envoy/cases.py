@@ -6,7 +6,7 @@ as a `Stretch`: so the others cost next to nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from operator import is_
 from typing import TypeAlias
@@ -18,7 +18,7 @@ from palisade.enforce.envoy.context import NOTHING, Notes
 from palisade.enforce.envoy.ends import RESIDUAL, end_of
 from palisade.enforce.envoy.lower import Lowering
 from palisade.enforce.envoy.predicate import NO, YES, Predicate
-from palisade.enforce.envoy.sizes import TEXT, bounded
+from palisade.enforce.envoy.sizes import TEXT, TEXT_IN_ALL, bounded, size_of, without_room
 from palisade.enforce.envoy.tree import Entry, Verdict
 from palisade.rego.errors import NOWHERE, Location
 from palisade.rego.partial import Case
@@ -130,9 +130,11 @@ class Known:
 class Cases:
     """Lowers case by case; what was known before is found by the condition."""
 
-    def __init__(self, lowering: Lowering, before: Known) -> None:
+    def __init__(self, lowering: Lowering, before: Known, given_up: Collection[Formula] = ()) -> None:
+        """`given_up` are the conditions for which there is no room beside the others."""
         self._lowering = lowering
         self._before = before
+        self._given_up = given_up
         self._clean = False
         self._last_notes = NOTHING
         self._last_doubts: tuple[Predicate, ...] = ()
@@ -145,7 +147,14 @@ class Cases:
     @property
     def known(self) -> Known:
         """What was lowered, for the next revision to start from."""
+        if self._given_up:
+            return Known()  # which have to go is found out anew
         return Known(self._conditions, self._rules, tuple(self._stretches))
+
+    @property
+    def sizes(self) -> dict[Formula, int]:
+        """How many matchers each condition comes to."""
+        return {formula: size_of(each.bounds) for formula, each in self._conditions.items()}
 
     @property
     def notes(self) -> Notes:
@@ -160,6 +169,10 @@ class Cases:
             if bounds is not whole:
                 too_large = Reason(TEXT, NOWHERE, hints.TOO_LARGE)
                 notes = replace(notes, reasons=notes.reasons | {too_large})
+            if formula in self._given_up:
+                bounds = without_room(bounds)
+                no_room = Reason(TEXT_IN_ALL, NOWHERE, hints.NO_ROOM)
+                notes = replace(notes, reasons=notes.reasons | {no_room})
             found = Condition(bounds, notes)
         self._take(formula, found)
         return found

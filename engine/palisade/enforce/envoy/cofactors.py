@@ -27,9 +27,6 @@ from palisade.enforce.envoy.predicate import (
 HEAVY = 64
 """From so many matchers on a predicate is told apart by a text that it compares deep within."""
 
-CONSTANTS = 20
-"""So many constants of a set count as one matcher more."""
-
 MOST_JOINED = 1_000_000
 """So many parts may be copied in all to find out what is left at each value."""
 
@@ -44,9 +41,8 @@ class Parting:
     """Tells predicates apart. What is found out of the parts that they share is remembered."""
 
     def __init__(self) -> None:
-        self._weights: dict[int, tuple[Predicate, int]] = {}
-        """By identity: predicates of predicates share parts."""
         self._texts: dict[int, tuple[Predicate, frozenset[Text]]] = {}
+        """By identity: predicates of predicates share parts."""
         self._splitting: dict[Text, _Splitting] = {}
 
     def parted(self, predicate: Predicate) -> tuple[Text, Mapping[str, Predicate]] | None:
@@ -56,7 +52,6 @@ class Parting:
         """
         if predicate.size < HEAVY:
             return None
-        whole = self._weight(predicate)
         found: list[tuple[int, str, Text, Mapping[str, Predicate]]] = []
         for text in self._compared(predicate):
             try:
@@ -65,9 +60,9 @@ class Parting:
                 continue
             if other != NO or len(table) < 2:
                 continue
-            weights = [self._weight(each) for each in table.values()]
+            weights = [each.size for each in table.values()]
             # Half of it gone at any value is worth a map, if all together do not grow.
-            if 2 * max(weights) <= whole and sum(weights) <= MOST_COPIES * whole:
+            if 2 * max(weights) <= predicate.size and sum(weights) <= MOST_COPIES * predicate.size:
                 found.append((sum(weights), text.name, text, table))
         if not found:
             return None
@@ -91,22 +86,6 @@ class Parting:
     def split(self, text: Text) -> _Splitting:
         """What tells predicates apart by that text."""
         return self._splitting.setdefault(text, _Splitting(text))
-
-    def _weight(self, predicate: Predicate) -> int:
-        """How many matchers it comes to, sets of constants counted by their size."""
-        known = self._weights.get(id(predicate))
-        if known is not None:
-            return known[1]
-        if isinstance(predicate, OneOf):
-            found = 1 + len(predicate.values) // CONSTANTS
-        elif isinstance(predicate, Not):
-            found = 1 + self._weight(predicate.part)
-        elif isinstance(predicate, All | AnyOf):
-            found = 1 + sum(map(self._weight, predicate.parts))
-        else:
-            found = 1
-        self._weights[id(predicate)] = predicate, found
-        return found
 
     def _compared(self, predicate: Predicate) -> frozenset[Text]:
         """The texts that it compares with constants, somewhere."""

@@ -30,6 +30,7 @@ from palisade.enforce.envoy.bodies import (
 )
 from palisade.enforce.envoy.bounds import Reason
 from palisade.enforce.envoy.cases import RuleCoverage
+from palisade.enforce.envoy.choices import MAX_LINEAR
 from palisade.enforce.envoy.decision import Decision, decide
 from palisade.enforce.envoy.documents import Fields, fields_of
 from palisade.enforce.envoy.ends import RESIDUAL
@@ -39,7 +40,7 @@ from palisade.enforce.envoy.mentions import Mentions, mentions
 from palisade.enforce.envoy.parts import LAYOUT_STATE, Behind, Parts, Rules, Watched, in_parts
 from palisade.enforce.envoy.predicate import Predicate, Text, Within, all_of, one_of
 from palisade.enforce.envoy.sources import ADDRESS_TEXT, JWT_AUTHN, PATH_STATE, header_text
-from palisade.enforce.envoy.tree import MAX_LINEAR, Entry, Verdict
+from palisade.enforce.envoy.tree import Entry, Verdict
 from palisade.enforce.envoy.whole import REVISION_STATE, SHADOW_STATE, Place, pair_of, whole
 from palisade.policy.handing import ALLOWED
 from palisade.policy.inventory import Function

@@ -25,6 +25,9 @@ WORTH = 1_000
 _CONSTANTS = 20
 """So many constants of a set take Envoy as long as a rule does: a table in data may be few rules on many."""
 
+_MATCHERS = 8
+"""So many matchers that compare no constants take it as long as well."""
+
 _MOST_COPIES = 2
 """All parts together have at most so many times the rules of the whole, constants counted as above."""
 
@@ -140,7 +143,9 @@ def _places(text: Text, entry: Entry) -> _Places:
 
 def _weight(choice: Entry) -> int:
     """How many rules it is as much as."""
-    return 1 + sum(len(test.values) for test in _comparisons(choice.predicate)) // _CONSTANTS
+    tests = list(_comparisons(choice.predicate))
+    others = choice.predicate.size - sum(test.size for test in tests)
+    return 1 + sum(len(test.values) for test in tests) // _CONSTANTS + others // _MATCHERS
 
 
 def _comparisons(predicate: Predicate) -> Iterable[OneOf]:

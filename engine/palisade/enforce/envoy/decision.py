@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, combinations
 from operator import attrgetter
+from typing import TypeAlias
 
 from xds.type.matcher.v3.string_pb2 import StringMatcher
 
@@ -15,22 +16,26 @@ from palisade.enforce.envoy.answers import Answer, Answers
 from palisade.enforce.envoy.bodies import unread
 from palisade.enforce.envoy.bounds import Reason
 from palisade.enforce.envoy.cases import Cases, Known, RuleCoverage, Stretch
+from palisade.enforce.envoy.choices import MAX_LINEAR
 from palisade.enforce.envoy.claims import claim_defined
 from palisade.enforce.envoy.context import Notes
 from palisade.enforce.envoy.ends import RESIDUAL, settled
 from palisade.enforce.envoy.lower import Lowering
 from palisade.enforce.envoy.predicate import YES, Predicate, all_of, negate, text_check
 from palisade.enforce.envoy.refused import refusal
+from palisade.enforce.envoy.sizes import given_up
 from palisade.enforce.envoy.sources import PATH_TEXT
 from palisade.enforce.envoy.token_calls import Tokens, calls_on_tokens
 from palisade.enforce.envoy.token_constraints import open_calls, settled_case, settled_formula
 from palisade.enforce.envoy.tokens import Token
-from palisade.enforce.envoy.tree import MAX_LINEAR, Entry, Verdict
+from palisade.enforce.envoy.tree import Entry, Verdict
 from palisade.rego.errors import NOWHERE, Location
 from palisade.rego.partial import Case, Outcome
 from palisade.rego.partial.formula import Exists, Formula
 from palisade.rego.partial.shared import Shared
 from palisade.rego.partial.terms import Apply, Input
+
+_At: TypeAlias = tuple[Location, Verdict]
 
 ERROR = "error"
 """The name under which Envoy reports a request on which the evaluation ends in an error: denied."""
@@ -121,16 +126,16 @@ def decide(
     ):
         before = None
     known = before.known if before is not None else Known()
-    lowering = Cases(Lowering(providers, hoisted, tokens, fields, one_of_several=one_of_several), known)
     answers = Answers()
-    coverage: dict[tuple[Location, Verdict], RuleCoverage] = {}
-    entries = _entries(lowering, error, cases, answers, coverage)
+    whole = Lowering(providers, hoisted, tokens, fields, one_of_several=one_of_several)
+    lowering, entries, coverage = _within_room(whole, known, error, cases, answers)
     default = Entry(YES, Verdict.DENY, "default")
     doubts = dict.fromkeys(lowering.notes.doubts)
     refusals: list[Entry] = []
     if then is not None:
-        others = Cases(Lowering(providers, hoisted, Tokens(), fields), Known())
-        found = [*_entries(others, then.error, then.cases, answers, {}), default]
+        plain = Lowering(providers, hoisted, Tokens(), fields)
+        others, own, _ = _within_room(plain, Known(), then.error, then.cases, answers)
+        found = [*own, default]
         found[:0] = (unread(found, RESIDUAL),) if body else ()
         refusals = [each.under(all_of((each.predicate, then.when))) for each in found]
         doubts.update(dict.fromkeys(others.notes.doubts))
@@ -167,12 +172,28 @@ def _asked(doubt: Predicate) -> Entry:
     return Entry(doubt, Verdict.RESIDUAL, RESIDUAL)
 
 
+def _within_room(
+    lowering: Lowering, known: Known, error: Formula, cases: Sequence[Case], answers: Answers
+) -> tuple[Cases, list[Entry], dict[_At, RuleCoverage]]:
+    """The rules for Envoy of a decision's cases, without the largest where there is no room for all, and
+    where each is decided."""
+    coverage: dict[_At, RuleCoverage] = {}
+    found = Cases(lowering, known)
+    entries = _entries(found, error, cases, answers, coverage)
+    largest = given_up(found.sizes)
+    if largest:
+        coverage = {}
+        found = Cases(lowering, Known(), largest)
+        entries = _entries(found, error, cases, answers, coverage)
+    return found, entries, coverage
+
+
 def _entries(
     lowering: Cases,
     error: Formula,
     cases: Sequence[Case],
     answers: Answers,
-    coverage: dict[tuple[Location, Verdict], RuleCoverage],
+    coverage: dict[_At, RuleCoverage],
 ) -> list[Entry]:
     """The rules for Envoy of a decision's cases. To `coverage` it adds where each is decided."""
     entries: list[Entry] = []
@@ -204,9 +225,7 @@ def _entries(
     return entries
 
 
-def _cover(
-    coverage: dict[tuple[Location, Verdict], RuleCoverage], at: tuple[Location, Verdict], own: RuleCoverage
-) -> None:
+def _cover(coverage: dict[_At, RuleCoverage], at: _At, own: RuleCoverage) -> None:
     known = coverage.setdefault(at, own)
     if known is not own:
         coverage[at] = known.and_of(own)

@@ -137,6 +137,9 @@ TOO_LARGE = (
     "let one rule find a value, such as a reason, and look up in tables what follows from it, such as a "
     "status, in place of rules with conditions of their own"
 )
+NO_ROOM = (
+    "ask for less in each of the largest rules, or keep what they compare with in tables that they look up"
+)
 KNOWN_USERS = (
     "nothing needs to be done: only requests in the name of a user whom the policy knows are asked about"
 )

@@ -27,6 +27,12 @@ FEW = 4
 MAX_EXPRESSION = 32_000
 """Characters of one expression: RE2 keeps the automaton of longer ones with difficulty."""
 
+CONSTANTS = 20
+"""So many constants of a set count as one matcher more."""
+
+CHARACTERS = 1_000
+"""So many characters of constants, or bytes of a matcher, count as one matcher more."""
+
 Single: TypeAlias = Matcher.MatcherList.Predicate.SinglePredicate
 Proto: TypeAlias = Matcher.MatcherList.Predicate
 
@@ -95,6 +101,15 @@ class Text:
         return Single(input=source, custom_match=typed("palisade.value", Metadata(value=matcher)))
 
 
+# Predicates of predicates share parts. What is asked of the whole is kept with it: found out anew, it would
+# take as long as if each part were written out wherever it stands. `size` says how many matchers it has where
+# each is written as often as it stands in it: as Envoy gets it. Large ones count for several.
+
+
+def _size_of(constants: frozenset[str]) -> int:
+    return 1 + len(constants) // CONSTANTS + sum(map(len, constants)) // CHARACTERS
+
+
 @record()
 class Constant:
     value: bool
@@ -107,7 +122,10 @@ class OneOf:
 
     text: Text
     values: frozenset[str]
-    size = 1
+    size: int = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "size", _size_of(self.values))
 
 
 @record()
@@ -116,7 +134,10 @@ class Prefixed:
 
     text: Text
     values: frozenset[str]
-    size = 1
+    size: int = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "size", _size_of(self.values))
 
 
 @record()
@@ -125,7 +146,10 @@ class Within:
 
     text: Text
     ranges: frozenset[str]
-    size = 1
+    size: int = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "size", _size_of(self.ranges))
 
 
 @record()
@@ -134,12 +158,10 @@ class Check:
 
     single: bytes
     reads: Text | None = field(default=None, compare=False)
-    size = 1
+    size: int = field(init=False, compare=False, repr=False)
 
-
-# Predicates of predicates share parts. What is asked of the whole is kept with it: found out anew, it would
-# take as long as if each part were written out wherever it stands. `size` says how many matchers it has where
-# each is written as often as it stands in it: as Envoy gets it.
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "size", 1 + len(self.single) // CHARACTERS)
 
 
 @record()

@@ -6,10 +6,13 @@ of them. What is too large is given up from one side, so that the engine decides
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
 from palisade.enforce.envoy.bounds import Bounds
 from palisade.enforce.envoy.predicate import NO, YES, All, AnyOf, Not, Predicate, all_of, any_of
+
+T = TypeVar("T")
 
 MOST = 20_000
 """So many matchers a rule may have in any case: some 4 MB of configuration."""
@@ -18,24 +21,57 @@ OFTEN = 32
 """A rule that is large of itself, as one that is denied by thousands of others, may have each of its parts so
 many times."""
 
+MOST_IN_ALL = 400_000
+"""So many matchers all rules of a decision may have together: some 80 MB of configuration."""
+
 TEXT = "takes more matchers in Envoy than one rule may have"
+TEXT_IN_ALL = (
+    "is one of the largest of rules that together take more matchers in Envoy than a decision may have"
+)
+
+_LEFT, _SHARE = 64, 8
+"""Of a rule that is given up for the sum of all there are at most so many matchers left, and that share."""
 
 
 def bounded(bounds: Bounds) -> Bounds:
     """Bounds of the same condition that are small enough; the same where they are."""
     most = MOST
-    if _size(bounds) > most:
+    if size_of(bounds) > most:
         most = max(MOST, OFTEN * _different(bounds))
-    return Bounds(NO, weakened(bounds.possibly, most)) if _size(bounds) > most else bounds
+    return Bounds(NO, weakened(bounds.possibly, most)) if size_of(bounds) > most else bounds
 
 
-def _size(bounds: Bounds) -> int:
+def given_up(sizes: Mapping[T, int]) -> frozenset[T]:
+    """The largest of the conditions of these sizes, as many as have to go so that there is room for all."""
+    over = sum(sizes.values()) - MOST_IN_ALL
+    found: list[T] = []
+    if over > 0:
+        for each in sorted(sizes, key=lambda each: -sizes[each]):
+            if over <= 0:
+                break
+            found.append(each)
+            over -= sizes[each] - _left(sizes[each])
+    return frozenset(found)
+
+
+def without_room(bounds: Bounds) -> Bounds:
+    """What is left of the bounds of a condition that is `given_up`."""
+    return Bounds(NO, weakened(bounds.possibly, _left(size_of(bounds))))
+
+
+def _left(size: int) -> int:
+    return min(_LEFT, size // _SHARE)
+
+
+def size_of(bounds: Bounds) -> int:
+    """How many matchers they come to."""
     return bounds.surely.size + (0 if bounds.exact else bounds.possibly.size)
 
 
 def _different(bounds: Bounds) -> int:
-    """How many parts there are, each counted once."""
+    """How many matchers the different parts have, each counted once."""
     seen: set[Predicate] = set()
+    found = 0
     stack = [bounds.surely, bounds.possibly]
     while stack:
         predicate = stack.pop()
@@ -43,9 +79,13 @@ def _different(bounds: Bounds) -> int:
             seen.add(predicate)
             if isinstance(predicate, All | AnyOf):
                 stack += predicate.parts
+                found += 1
             elif isinstance(predicate, Not):
                 stack.append(predicate.part)
-    return len(seen)
+                found += 1
+            else:
+                found += predicate.size
+    return found
 
 
 def weakened(predicate: Predicate, most: int) -> Predicate:

@@ -9,6 +9,7 @@ goes on behind a map whose entry did not lead to an action, which makes this exa
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import field
 from enum import Enum
 from itertools import groupby
 from typing import TypeAlias
@@ -16,19 +17,17 @@ from typing import TypeAlias
 from envoy.config.rbac.v3.rbac_pb2 import RBAC, Action
 from xds.type.matcher.v3.matcher_pb2 import Matcher
 
+from palisade.enforce.envoy.choices import MANY, MAX_LINEAR, Comparison, choices, comparisons, without
 from palisade.enforce.envoy.cofactors import HEAVY, Parting
 from palisade.enforce.envoy.exceptions import excepted
 from palisade.enforce.envoy.predicate import (
     MAX_EXPRESSION,
     NO,
     YES,
-    All,
-    AnyOf,
     OneOf,
     Predicate,
     Prefixed,
     Text,
-    all_of,
     laid_texts,
     to_proto,
     typed,
@@ -36,19 +35,12 @@ from palisade.enforce.envoy.predicate import (
 from palisade.enforce.envoy.together import Joining, joined
 from palisade.rego.records import record
 
-MAX_LINEAR = 4
-"""Up to so many constants are compared one by one: below it a map costs more than it saves."""
-
 MAX_STAGES = 16
 """So many look-ups and lists in turn: each is nested in the one before, and protobuf reads 100 levels."""
 
-
-MANY = 32
-"""Sets of more constants are compared by an expression where few rules have them."""
-
-
-MOST_FOR_MANY = 64
-"""So many alternatives for a large set are taken one by one."""
+MOST_COPIED, MOST_COPIED_OF_ONE, SOME_COPIED = 400_000, 200_000, 100
+"""So many matchers may stand below the constants of maps: of all rules, of one, and of each in any case. What
+10,000 users may see, written out once for each of them, can be gigabytes."""
 
 
 class Verdict(Enum):
@@ -71,15 +63,17 @@ class Entry:
     verdict: Verdict
     name: str
     answer: str = ""
+    copies: int = field(default=1, compare=False, repr=False)
+    """So many times it is written out: below each constant of a map."""
 
     @property
     def outcome(self) -> tuple[Verdict, str]:
         """What becomes of a request: rules of one outcome may change places."""
         return self.verdict, self.answer
 
-    def under(self, predicate: Predicate) -> Entry:
-        """The same under another predicate."""
-        return Entry(predicate, self.verdict, self.name, self.answer)
+    def under(self, predicate: Predicate, times: int = 1) -> Entry:
+        """The same under another predicate, so many times."""
+        return Entry(predicate, self.verdict, self.name, self.answer, self.copies * times)
 
 
 @record()
@@ -119,8 +113,6 @@ class _Lookup:
 _Stage: TypeAlias = _Lookup | list[Entry]
 """A look-up by a text, or rules to try one by one."""
 
-_Comparison: TypeAlias = OneOf | Prefixed
-
 
 class _Building:
     def __init__(self, linear: int) -> None:
@@ -128,6 +120,7 @@ class _Building:
         self._texts: dict[Text, None] = {}
         self._parting = Parting()
         self._joining = Joining()
+        self._room = MOST_COPIED_OF_ONE
 
     def tree(self, entries: Sequence[Entry], last: Entry) -> Tree:
         self._texts.update(dict.fromkeys(laid_texts(entry.predicate for entry in entries)))
@@ -143,14 +136,29 @@ class _Building:
     def _stages(self, entries: Sequence[Entry]) -> list[_Stage]:
         """The look-ups and lists of all runs in turn; lists next to each other are one."""
         stages: list[_Stage] = []
-        for _, run in groupby(entries, key=lambda entry: entry.outcome):
-            for stage in self._split([each for entry in run for each in alternatives(entry, self._linear)]):
+        runs = [self._alternatives(run) for _, run in groupby(entries, key=lambda entry: entry.outcome)]
+        each = MOST_COPIED // max(1, sum(map(len, runs)))
+        self._room = max(SOME_COPIED, min(MOST_COPIED_OF_ONE, each))
+        for run in runs:
+            for stage in self._split(run):
                 before = stages[-1] if stages else None
                 if isinstance(stage, list) and isinstance(before, list):
                     stages[-1] = [*before, *stage]
                 else:
                     stages.append(stage)
         return stages
+
+    def _alternatives(self, entries: Iterable[Entry]) -> list[Entry]:
+        """The rules of alternatives as several, where there is room for what stands beside these in each."""
+        found: list[Entry] = []
+        for entry in entries:
+            several = list(alternatives(entry, self._linear))
+            if len(several) > 1:
+                grown = sum(each.predicate.size for each in several)
+                if grown > 2 * entry.predicate.size and entry.copies * grown > self._room:
+                    several = [entry]
+            found += several
+        return found
 
     def _split(self, entries: list[Entry]) -> list[_Stage]:
         stages: list[_Stage] = []
@@ -164,12 +172,14 @@ class _Building:
             told: list[Entry] = []
             others: list[Entry] = []
             for entry in rest:
-                found = _comparison(entry.predicate, text, Prefixed if prefixes else OneOf)
+                kind = Prefixed if prefixes else OneOf
+                tests = (each for each in self._roomy(entry) if type(each) is kind and each.text == text)
+                found = next(tests, None)
                 if found is None:
                     others.append(entry)
                     continue
                 told.append(entry)
-                left = entry.under(_without(entry.predicate, found))
+                left = entry.under(without(entry.predicate, found), self._times(entry, found))
                 for value in found.values:
                     here = left if prefixes else self._at(left, text, value)
                     if here.predicate != NO:
@@ -187,14 +197,20 @@ class _Building:
         others: list[Entry] = []
         for entry in entries:
             found = self._parting.parted(entry.predicate)
+            grown = entry.copies * sum(left.size for left in found[1].values()) if found else 0
             # One that nowhere holds is left as it is: Envoy takes no empty map.
-            if found is None or all(left == NO for left in found[1].values()):
+            if (
+                found is None
+                or grown > max(self._room, entry.predicate.size)
+                or all(left == NO for left in found[1].values())
+            ):
                 others.append(entry)
                 continue
             table = tables.setdefault(found[0], {})
+            times = max(1, grown // (entry.copies * entry.predicate.size))
             for value, left in found[1].items():
                 if left != NO:
-                    table.setdefault(value, []).append(entry.under(left))
+                    table.setdefault(value, []).append(entry.under(left, times))
         stages: list[_Stage] = [_Lookup(text, False, table) for text, table in tables.items()]
         return [*stages, _joined(others)] if others else stages
 
@@ -208,12 +224,12 @@ class _Building:
         """What to look up: what most rules compare, then what splits them with the fewest copies of rules and
         the fewest values, so that rules which agree on it stay together."""
         if len(entries) == 1 and all(
-            len(t.values) <= self._linear for t in _comparisons(entries[0].predicate)
+            len(t.values) <= self._linear for t in comparisons(entries[0].predicate)
         ):
             return None
         asked: dict[tuple[Text, bool], list[frozenset[str]]] = {}
         for entry in entries:
-            for test in _comparisons(entry.predicate):
+            for test in self._roomy(entry):
                 asked.setdefault((test.text, isinstance(test, Prefixed)), []).append(test.values)
 
         def telling(what: tuple[Text, bool]) -> tuple[int, float, int, str]:
@@ -224,12 +240,32 @@ class _Building:
         worth = [what for what, values in asked.items() if sum(map(len, values)) > self._linear]
         return min(worth, key=telling, default=None)
 
+    def _roomy(self, entry: Entry) -> Iterator[Comparison]:
+        """The comparisons below each constant of which there is room for what else the rule asks."""
+        for test in comparisons(entry.predicate):
+            alone = len(test.values) == 1 or (entry.copies == 1 and entry.predicate == test)
+            if alone or entry.copies * self._copied(entry, test) <= self._room:
+                yield test
+
+    def _copied(self, entry: Entry, test: Comparison) -> int:
+        """How many matchers a map of the constants of one comparison has below all of them."""
+        others = 1 + entry.predicate.size - test.size
+        copied = len(test.values) * others
+        if entry.copies * copied <= self._room or isinstance(test, Prefixed) or others < HEAVY:
+            return copied
+        left = without(entry.predicate, test)
+        return sum(1 + self._parting.at(left, test.text, value).size for value in test.values)
+
+    def _times(self, entry: Entry, test: Comparison) -> int:
+        """How many times over what else the rule asks stands in that map."""
+        return max(1, self._copied(entry, test) // (1 + entry.predicate.size - test.size))
+
     def _are_memberships(self, entries: Sequence[Entry]) -> bool:
         """Few rules that ask whether a text is in a large set: one expression each, as every entry of a map
         takes Envoy 2 kB and 5 us, and all would lead to the same."""
         if len(entries) > self._linear:
             return False
-        tests = [test for entry in entries for test in _comparisons(entry.predicate)]
+        tests = [test for entry in entries for test in comparisons(entry.predicate)]
         sizes = [sum(map(len, test.values)) for test in tests]
         return sum(len(test.values) for test in tests) > MANY and max(sizes) < MAX_EXPRESSION
 
@@ -277,7 +313,11 @@ class _Building:
                 if not rest or all(each.outcome == entry.outcome for each in rest):
                     into.CopyFrom(_action(entry))
                     return
-        stages = self._split([each for entry in entries for each in alternatives(entry, self._linear)])
+        found = self._alternatives(entries)
+        times = len(found) // len(entries)
+        if times > 1:  # the room that there is for one rule is that of all its alternatives
+            found = [each.under(each.predicate, times) for each in found]
+        stages = self._split(found)
         into.matcher.SetInParent()
         stages = stages or [entries]  # of which no alternative holds: Envoy takes no empty matcher either
         self._chain(stages, None, into.matcher)
@@ -285,37 +325,8 @@ class _Building:
 
 def alternatives(entry: Entry, linear: int = MAX_LINEAR) -> Iterator[Entry]:
     """A rule of alternatives as several rules, where that makes look-ups of them; none that never holds."""
-    predicate = entry.predicate
-    if predicate == NO:
-        return
-    parts = predicate.parts if isinstance(predicate, All) else (predicate,)
-    for part in parts:
-        if isinstance(part, AnyOf) and (
-            part is predicate or _are_look_ups(part, linear) or _are_for_many(part, parts)
-        ):
-            others = [each for each in parts if each is not part]
-            for choice in part.parts:
-                yield from alternatives(entry.under(all_of((choice, *others))), linear)
-            return
-    yield entry
-
-
-def _are_look_ups(predicate: AnyOf, linear: int) -> bool:
-    """Whether all alternatives compare a text with so many constants that maps pay."""
-    tests = [part for part in predicate.parts if isinstance(part, (OneOf, Prefixed))]
-    count = sum(len(test.values) for test in tests)
-    return len(tests) == len(predicate.parts) <= MAX_LINEAR and count > linear
-
-
-def _are_for_many(predicate: AnyOf, parts: Iterable[Predicate]) -> bool:
-    """Whether the alternatives are for a large set of constants, as the grants of a role: a map of the set
-    would hold all of them below each constant, maps of what they compare the set as one expression each."""
-    many = any(isinstance(part, OneOf) and len(part.values) > MANY for part in parts)
-    return many and len(predicate.parts) <= MOST_FOR_MANY and all(map(_compares, predicate.parts))
-
-
-def _compares(predicate: Predicate) -> bool:
-    return any(True for _ in _comparisons(predicate))
+    for choice in choices(entry.predicate, linear):
+        yield entry if choice is entry.predicate else entry.under(choice)
 
 
 def _merged(entries: list[Entry]) -> list[Entry]:
@@ -343,23 +354,6 @@ def _joined(entries: list[Entry]) -> list[Entry]:
     for own in named.values():
         found += map(own[0].under, joined([entry.predicate for entry in own]))
     return found
-
-
-def _comparisons(predicate: Predicate) -> Iterable[_Comparison]:
-    """The comparisons without which the predicate cannot hold."""
-    parts = predicate.parts if isinstance(predicate, All) else (predicate,)
-    return (part for part in parts if isinstance(part, (OneOf, Prefixed)))
-
-
-def _comparison(predicate: Predicate, text: Text, kind: type[_Comparison]) -> _Comparison | None:
-    found = (part for part in _comparisons(predicate) if type(part) is kind and part.text == text)
-    return next(found, None)
-
-
-def _without(predicate: Predicate, test: _Comparison) -> Predicate:
-    if isinstance(predicate, All):
-        return all_of(part for part in predicate.parts if part is not test)
-    return YES
 
 
 def _with_shorter(table: dict[str, list[Entry]]) -> dict[str, list[Entry]]:

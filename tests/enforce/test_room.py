@@ -1,0 +1,230 @@
+"""However much a policy compares, and with how many constants, what Envoy gets has a bound."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+from hypothesis import event, given, settings
+from hypothesis import strategies as st
+from lowered import PROVIDERS, compile_policy, subject_of
+from xds.type.matcher.v3.string_pb2 import StringMatcher
+
+from palisade import rego
+from palisade.enforce.envoy import sizes, tree
+from palisade.enforce.envoy.predicate import (
+    MAX_EXPRESSION,
+    NO,
+    YES,
+    All,
+    AnyOf,
+    Check,
+    Not,
+    OneOf,
+    Predicate,
+    Prefixed,
+    all_of,
+    any_of,
+    negate,
+    text_check,
+)
+from palisade.enforce.envoy.sizes import MOST_IN_ALL, TEXT_IN_ALL, given_up
+from palisade.enforce.envoy.sources import header_text
+from palisade.enforce.envoy.tree import Entry, Verdict, build
+from palisade.explain.sidecar.matchers import action_of
+from palisade.explain.sidecar.request import Sight
+from palisade.testing.equivalence import Bed, Issuers, Request, Tally, compare
+
+NAMES = ("x-a", "x-b", "x-c")
+TEXTS = {name: header_text(name) for name in NAMES}
+VALUES = tuple("abcdefgh")
+DENY = Entry(YES, Verdict.DENY, "default")
+
+_several = st.frozensets(st.sampled_from(VALUES), min_size=1, max_size=8)
+_text = st.sampled_from(NAMES).map(TEXTS.__getitem__)
+_check = st.sampled_from(NAMES).map(lambda name: text_check(TEXTS[name], StringMatcher(suffix="a")))
+_conditions = st.recursive(
+    st.one_of(st.builds(OneOf, _text, _several), st.builds(Prefixed, _text, _several), _check),
+    lambda inner: st.one_of(
+        st.builds(negate, inner),
+        st.builds(all_of, st.lists(inner, min_size=2, max_size=4)),
+        st.builds(any_of, st.lists(inner, min_size=2, max_size=4)),
+    ),
+    max_leaves=12,
+)
+_requests = st.fixed_dictionaries(
+    {}, optional={name: st.sampled_from((*VALUES, "ab", "ba", "z", "")) for name in NAMES}
+)
+
+
+def _holds(predicate: Predicate, headers: Mapping[str, str]) -> bool:
+    match predicate:
+        case OneOf(text, values):
+            return headers.get(_name(text)) in values
+        case Prefixed(text, values):
+            return headers.get(_name(text), "").startswith(tuple(values)) and _name(text) in headers
+        case Check():
+            return any(
+                predicate == text_check(TEXTS[name], StringMatcher(suffix="a"))
+                and headers.get(name, "").endswith("a")
+                for name in NAMES
+            )
+        case Not(part):
+            return not _holds(part, headers)
+        case All(parts):
+            return all(_holds(part, headers) for part in parts)
+        case AnyOf(parts):
+            return any(_holds(part, headers) for part in parts)
+    return predicate == YES
+
+
+def _name(text: object) -> str:
+    return next(name for name, each in TEXTS.items() if each == text)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(st.tuples(_conditions, st.sampled_from(Verdict)), min_size=1, max_size=6),
+    st.lists(_requests, min_size=1, max_size=12),
+    st.sampled_from([0, 3, 20, tree.MOST_COPIED_OF_ONE]),
+    st.sampled_from([0, 4]),
+)
+def test_rules_decide_the_same_however_little_room_there_is_for_maps(rules, asked, room, linear):
+    entries = [Entry(condition, verdict, verdict.value) for condition, verdict in rules]
+    kept = tree.MOST_COPIED_OF_ONE, tree.SOME_COPIED
+    tree.MOST_COPIED_OF_ONE = tree.SOME_COPIED = room
+    try:
+        matcher = build(entries, DENY, linear=linear).matcher
+    finally:
+        tree.MOST_COPIED_OF_ONE, tree.SOME_COPIED = kept
+    event("with maps" if b"exact_match" in str(matcher).encode() else "without")
+    for headers in asked:
+        met = (entry for entry in entries if _holds(entry.predicate, headers))
+        action = action_of(matcher, Sight(dict(headers), {}, {}, "", 0))
+        assert action is not None
+        name = next(met, DENY).name
+        assert name.encode() in action.SerializeToString()
+
+
+def _bytes_of(rules: list[Entry]) -> int:
+    return build(rules, DENY).matcher.ByteSize()
+
+
+def test_large_sets_beside_each_other_are_not_multiplied():
+    """10,000 users, tenants and paths, each of which may come with each: a map of one would hold the others
+    below each of its entries, 10 GB. It took the engine until it had no memory left."""
+    sets = [OneOf(TEXTS[name], frozenset(f"{name}-{at:05}" for at in range(10_000))) for name in NAMES]
+    rules = [Entry(all_of(sets), Verdict.ALLOW, "r"), Entry(sets[0], Verdict.RESIDUAL, "s")]
+    assert _bytes_of(rules) < 3_000_000
+    few = OneOf(TEXTS["x-a"], frozenset(f"/{at}" for at in range(100)))
+    assert _bytes_of([Entry(all_of((few, *sets[1:])), Verdict.ALLOW, "r")]) < 60_000_000
+
+
+def test_what_stands_beside_a_large_set_is_not_multiplied():
+    """As who is denied where, for each of 10,000 users that may ask at all."""
+    users = OneOf(TEXTS["x-a"], frozenset(f"user-{at:05}" for at in range(10_000)))
+    denied = any_of(
+        all_of((OneOf(TEXTS["x-b"], frozenset((f"/{at}",))), OneOf(TEXTS["x-c"], frozenset((f"r{at}",)))))
+        for at in range(1_000)
+    )
+    assert _bytes_of([Entry(all_of((users, negate(denied))), Verdict.ALLOW, "r")]) < 3_000_000
+
+
+def test_alternatives_beside_each_other_are_not_multiplied():
+    """Twelve times three are half a million rules."""
+    names = [header_text(f"x-{at}") for at in range(12)]
+    sets = [frozenset(f"{at}{value}" for value in VALUES) for at in range(3)]
+    whole = all_of(any_of(OneOf(name, each) for each in sets) for name in names)
+    assert _bytes_of([Entry(whole, Verdict.ALLOW, "r")]) < 20_000_000
+
+
+def test_a_large_set_by_itself_is_still_a_map():
+    """Nothing is copied below its entries."""
+    users = OneOf(TEXTS["x-a"], frozenset(f"user-{at:06}" for at in range(tree.MOST_COPIED_OF_ONE // 20)))
+    built = build([Entry(users, Verdict.ALLOW, "r")], DENY).matcher
+    assert len(built.matcher_tree.exact_match_map.map) == len(users.values)
+
+
+def test_large_matchers_count_for_several():
+    """A pattern of a megabyte counted as one matcher."""
+    small = text_check(TEXTS["x-a"], StringMatcher(exact="a"))
+    large = text_check(TEXTS["x-a"], StringMatcher(exact="a" * MAX_EXPRESSION))
+    assert small.size == OneOf(TEXTS["x-a"], frozenset("a")).size == 1
+    assert large.size > MAX_EXPRESSION // 2_000
+    assert OneOf(TEXTS["x-a"], frozenset(("a" * 1_000_000,))).size > 500
+    assert Prefixed(TEXTS["x-a"], frozenset(map(str, range(1000)))).size > 40
+
+
+@given(st.lists(st.integers(1, MOST_IN_ALL), max_size=12))
+def test_the_largest_go_until_there_is_room(found):
+    of = dict(enumerate(found))
+    gone = given_up(of)
+    left = [min(64, size // 8) if at in gone else size for at, size in of.items()]
+    assert sum(left) <= MOST_IN_ALL
+    assert not gone or sum(found) > MOST_IN_ALL
+    assert max((size for at, size in of.items() if at not in gone), default=0) <= min(
+        (of[at] for at in gone), default=MOST_IN_ALL
+    )
+
+
+RULES = """
+package p
+
+import input.attributes.request.http
+
+allow if http.path == "/small"
+
+allow if {
+	http.method == "PUT"
+	some row in data.rows
+	startswith(http.path, row.path)
+	http.headers["x-tenant"] == row.tenant
+}
+
+allow if {
+	not denied
+	http.method == "GET"
+}
+
+denied if {
+	some row in data.rows
+	endswith(http.path, row.path)
+	http.headers["x-tenant"] == row.tenant
+}
+"""
+ROWS = {"rows": [{"path": f"/p{at}", "tenant": f"t{at}"} for at in range(40)]}
+
+
+@pytest.fixture
+def little_room(monkeypatch):
+    monkeypatch.setattr(sizes, "MOST_IN_ALL", 60)
+
+
+def test_what_has_no_room_beside_the_others_is_for_the_engine(little_room):
+    found = compile_policy(rego.compile({"p.rego": RULES}, ROWS), "p.allow", PROVIDERS[:1])
+    told = {each.location.row: [reason.text for reason in each.reasons] for each in found.coverage}
+    assert [line for line, said in told.items() if TEXT_IN_ALL in said] == [8, 15]
+    assert told[6] == []
+    assert found.residual
+    assert sum(each.predicate.size for each in found.entries) < 400
+
+
+def test_so_it_is_decided_no_otherwise(little_room, bed: Bed, issuers: Issuers):
+    subject = subject_of(rego.compile({"p.rego": RULES}, ROWS), (), issuers)
+    asked = [
+        Request(method, path, (("x-tenant", tenant),))
+        for method in ("GET", "PUT", "POST")
+        for path in ("/small", "/p1", "/p1/p2", "/p2/p1", "/x")
+        for tenant in ("t1", "t2", "")
+    ]
+    bed.load(subject)
+    tally = Tally()
+    assert list(compare(bed, subject, asked, tally)) == []
+    assert tally.native
+    assert tally.residual
+
+
+def test_without_the_bound_the_same_is_native():
+    found = compile_policy(rego.compile({"p.rego": RULES}, ROWS), "p.allow", PROVIDERS[:1])
+    assert all(each.native for each in found.coverage)
+    assert NO not in {each.predicate for each in found.entries if each.verdict is Verdict.ALLOW}
