@@ -146,6 +146,23 @@ def test_the_coverage_report_alone(run: Run, project: Path) -> None:
     assert shown["sizes"]["slots"]["palisade.native"] < shown["sizes"]["total"]
 
 
+def test_of_many_rules_it_is_told_what_keeps_how_many_from_envoy(run: Run, project: Path) -> None:
+    """Which of two reasons is worth to be mended, nobody sees by reading hundreds of rules."""
+    rule = 'allow if {{\n\tinput.parsed_path == ["a{0}"]\n\t{1}\n}}\n'
+    digest = 'crypto.sha256(input.attributes.request.http.path) == "{0}"'
+    rules = [rule.format(n, digest.format(n)) for n in range(30)]
+    rules += [rule.format(n, f'input.parsed_query.page[0] == "{n}"') for n in range(30, 42)]
+    file = project / "policies" / "allow.rego"
+    file.write_text("package palisade.identity\n\n" + "\n".join(rules))
+    told = run("compile", "--coverage").out
+    assert told.splitlines()[-5:-3] == [
+        "     30  residual    calls crypto.sha256 on what the request brings",
+        "     12  conditional is for the engine where the query has escapes, plus signs or semicolons",
+    ]
+    file.write_text("package palisade.identity\n\n" + "\n".join(rules[:5]))
+    assert "how many" not in run("compile", "--coverage").out
+
+
 def test_what_may_conflict_is_told_with_its_line(run: Run, project: Path) -> None:
     (project / "policies" / "allow.rego").write_text(
         "package palisade.identity\n\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from palisade.explain.coverage import CoverageReport, Residue, RuleReport
 
 _NEED_THE_ENGINE = ("conditional", "residual")
+_MANY = 20
+"""From so many reasons on nobody counts them; and so many are listed."""
+
 _STYLES = {"native": "green", "conditional": "yellow", "residual": "bold red", "settled": "dim"}
 
 
@@ -75,6 +79,7 @@ def _show_coverage(
             told.add(residue.reason)
     if len(rules) > len(shown):
         console.print(f"... and {len(rules) - len(shown)} more: --coverage shows each", style="dim")
+    _show_often(report, console)
     for doubt in report.doubts:
         where = Where.RESIDUAL if doubt.always else Where.CONDITIONAL
         head = Text(f"{where:<12}", _STYLES[where])
@@ -88,9 +93,29 @@ def _show_coverage(
     console.print()
 
 
+def _show_often(report: CoverageReport, console: Console) -> None:
+    """Of many rules what keeps how many of them from Envoy, the most first: what is worth to be changed."""
+    said = Counter(
+        (code, reason)
+        for rule in report.rules
+        for code, reason in {(_code(each), each.reason): None for each in rule.residues}
+    )
+    if sum(said.values()) <= _MANY:
+        return
+    console.print("what keeps how many rules from Envoy:", style="bold")
+    for (code, reason), number in said.most_common(_MANY):
+        console.print(Text.assemble(f"{number:>7,}  ", Text(f"{code:<12}", _STYLES[code]), reason))
+    if len(said) > _MANY:
+        console.print(f"{'...':>7}  and {count(len(said) - _MANY, 'reason')} more", style="dim")
+
+
+def _code(residue: Residue) -> str:
+    return "residual" if residue.always else "conditional"
+
+
 def _show_residue(residue: Residue, console: Console, *, again: bool) -> None:
     place = residue.place
-    code = "residual" if residue.always else "conditional"
+    code = _code(residue)
     if again:  # What is said of a thousand rules is spelled out once.
         console.print(f"    {place.location}: {code}: {residue.reason}")
         return
