@@ -78,6 +78,8 @@ def test_joined_members_are_put_into_answers(stand: Stand) -> None:
         )
         headers = (("authorization", f"Bearer {token}"), ("x-roles", "root"))
         asked += [Sent("GET", f"{path}?{at}", headers) for path in PATHS]
+    many = jwt.encode({"roles": ["b", "a"] * 4500}, "s" * 64, algorithm="HS256")
+    asked.append(Sent("GET", "/set?many", (("authorization", f"Bearer {many}"),)))
     missing = jwt.encode({"sub": "u"}, "s" * 64, algorithm="HS256")
     asked += [Sent("GET", f"{path}?", (("authorization", f"Bearer {missing}"),)) for path in PATHS]
     asked += [Sent("HEAD", f"{path}?") for path in PATHS]
@@ -86,6 +88,7 @@ def test_joined_members_are_put_into_answers(stand: Stand) -> None:
     for at, roles in enumerate(PLAIN):
         seen = {path: deciders[f"{path}?{at}", "GET"] for path in PATHS}
         assert seen == dict.fromkeys(PATHS, "native"), roles
+    assert deciders["/set?many", "GET"] == "native"
     assert {deciders[f"{path}?", "GET"] for path in PATHS} == {"native"}
     for at, roles in enumerate(OTHERS, len(PLAIN)):
         if isinstance(roles, list):

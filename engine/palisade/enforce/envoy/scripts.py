@@ -54,7 +54,10 @@ _BEGIN = f"""local function in_turn(members)
 end
 
 local function sorted(members)
-  local found = {{unpack(members)}}
+  local found = {{}}
+  for at, each in ipairs(members) do
+    found[at] = each
+  end
   table.sort(found)
   return found
 end

@@ -16,11 +16,14 @@ from palisade.rego.partial.placing import at_key
 from palisade.rego.partial.sets import Cases, truth
 from palisade.rego.partial.terms import (
     Apply,
+    ArrayOf,
     Element,
+    Gathered,
     Input,
     Known,
     ObjectOf,
     Part,
+    SetOf,
     Symbol,
 )
 from palisade.rego.values import Set, Value, key, unkey
@@ -106,7 +109,7 @@ def _may_be_object(symbol: Symbol) -> bool:
             return isinstance(value, dict)
         case Apply("sprintf" | "concat" | "lower" | "upper" | "internal.template_string" | "json.marshal"):
             return False
-    return isinstance(symbol, (ObjectOf, *_TERMS))
+    return not isinstance(symbol, ArrayOf | SetOf | Gathered)
 
 
 def _entries(symbol: Symbol) -> dict[object, Symbol] | None:
