@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from palisade.rego.builtins import BUILTINS
+from palisade.rego.partial import scores
 from palisade.rego.partial.construct import parts_of
 from palisade.rego.partial.formula import FALSE, TRUE, Formula, Test
 from palisade.rego.partial.objects import left_of
@@ -182,10 +183,12 @@ def _related(run: Members, name: str, left: Symbol, right: Symbol) -> Formula:
 
 
 def of_order(name: str) -> Callable[[Members, Sequence[Symbol]], _Cases | None]:
-    """`max(xs) < y` and the like, whose operands are there."""
+    """`max(xs) < y`, `sum(xs) < 3` and the like, whose operands are there."""
 
     def made(run: Members, args: Sequence[Symbol]) -> _Cases | None:
-        found = greatest(run, name, *args)
+        found = scores.compared(run, name, *args)
+        if found is None:
+            found = greatest(run, name, *args)
         if found is None:
             return None
         return [(found, Known(True)), (run.builder.negate(found), Known(False))]

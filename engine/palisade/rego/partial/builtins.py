@@ -14,7 +14,7 @@ from palisade.rego.builtins import BUILTINS
 from palisade.rego.check.signatures import builtin_signatures
 from palisade.rego.check.types import NUMBER
 from palisade.rego.errors import NOWHERE
-from palisade.rego.partial import arrays, graphs, shaped
+from palisade.rego.partial import arrays, graphs, scores, shaped
 from palisade.rego.partial.construct import lookup
 from palisade.rego.partial.formula import FALSE, TRUE, Defined, Formula, IsKind, Test
 from palisade.rego.partial.sets import (
@@ -217,6 +217,12 @@ def _counts(run: Members, counted: Symbol, limit: Symbol) -> Cases | None:
     return truth(run, run.nonempty(collection)) if isinstance(collection, Gathered) else None
 
 
+def _minus(run: Members, args: Sequence[Symbol]) -> Cases | None:
+    """`xs - ys` of sets, and of what is counted."""
+    found = difference(run, args)
+    return scores.made("minus")(run, args) if found is None else found
+
+
 MAX_CASES = 16
 
 
@@ -282,7 +288,10 @@ SPECIAL: dict[str, Callable[[Members, Sequence[Symbol]], Cases | None]] = {
     "or": union,
     "union": union_of,
     "intersection": intersection_of,
-    "minus": difference,
+    "minus": _minus,
+    "plus": scores.made("plus"),
+    "mul": scores.made("mul"),
+    "sum": scores.made("sum"),
     "gt": _more_than,
     "gte": arrays.of_order("gte"),
     "lt": _less_than,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from palisade.rego.errors import NOWHERE
-from palisade.rego.partial import arrays
+from palisade.rego.partial import arrays, scores
 from palisade.rego.partial.conditions import Conditions
 from palisade.rego.partial.construct import items_of, pairs_of
 from palisade.rego.partial.formula import FALSE, TRUE, Formula, IsKind, Test
@@ -68,6 +68,9 @@ class Members(Conditions):
 
     def equal(self, a: Symbol, b: Symbol) -> Formula:
         """The condition under which two defined symbols denote equal values."""
+        found = scores.compared(self, "equal", a, b)
+        if found is not None:
+            return found
         if _is_greatest(a) or _is_greatest(b):
             found = arrays.greatest(self, "equal", a, b)
             if found is not None:
