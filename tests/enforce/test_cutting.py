@@ -207,6 +207,16 @@ h := http.headers["x-t"]
 SOURCES = ("h", "claims.t", "http.path")
 IDIOMS = (
     *(
+        f'split({text}, "{mark}") {test}'
+        for text in (*SOURCES, 'trim(http.path, "/")', "input.parsed_query.fields[0]")
+        for mark in ("/", ",", ", ")
+        for test in (
+            '== ["", "users"]',
+            '!= ["a"]',
+            'in {["users", "7"], ["10.0.0.1", " a"], ["a", "b,a"], [""], []}',
+        )
+    ),
+    *(
         f"{made.format(text)} {test}"
         for text in SOURCES
         for made in (

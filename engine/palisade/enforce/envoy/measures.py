@@ -79,6 +79,8 @@ class Measures(Joined):
                 ends = [each for each in values if isinstance(each, str) and mark not in each]
                 pattern = f"(?s)(?:.*{patterns.quote(mark)})?{patterns.alternatives(ends)}"
                 found = self._matches(text, pattern) if ends else NEVER
+            case Apply("split", (text, Known(str(mark)))) if mark:
+                found = either(self._is_one(text, each) for each in _joined_at(mark, values))
             case Apply("sprintf" | "concat" | "internal.template_string"):
                 found = self._put_together(term, [each for each in values if isinstance(each, str)])
         return found or super()._call_is(term, values)
@@ -285,6 +287,15 @@ def _is_surely_text(term: Symbol) -> bool:
 
 def _is_mark(text: str) -> bool:
     return len(text) == 1 and text.isascii()
+
+
+def _joined_at(mark: str, values: Sequence[object]) -> Iterator[str]:
+    """The texts whose pieces at a mark are one of the arrays: the pieces with the mark between."""
+    for value in values:
+        pieces = value if isinstance(value, list) else []
+        texts = [each for each in pieces if isinstance(each, str)]
+        if texts and len(texts) == len(pieces) and mark.join(texts).split(mark) == texts:
+            yield mark.join(texts)
 
 
 def _last_of(whole: Symbol) -> Symbol:
