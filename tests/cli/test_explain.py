@@ -128,6 +128,24 @@ def test_claims_and_tokens_stand_for_a_valid_token(run: Run, project: Path) -> N
     assert token not in ended.out
 
 
+def test_a_body_without_a_type_and_claims_of_nobody_are_told(run: Run, project: Path) -> None:
+    """The member that was given counted as missing, and nothing said that no header says what the body is."""
+    (project / "policies" / "allow.rego").write_text(
+        "package palisade.identity\n\n"
+        'providers := {name: {"issuer": sprintf("https://%s.example", [name]), "audiences": ["a"]} | '
+        'some name in ["corp", "staff"]}\n\n'
+        'allow if input.parsed_body.amount == 1\nallow if input.identity.provider == "staff"\n'
+    )
+    ended = run("explain", "POST /x", "--body", '{"amount": 1}', "--claim", "sub=a")
+    assert ended.code == 1
+    assert "add -H 'content-type: application/json' if it is JSON" in ended.out
+    assert "taken for those of provider corp: --provider names another, of staff" in ended.out
+    told = run("explain", "POST /x", "--body", '{"amount": 1}', "-H", "content-type: application/json")
+    assert told.code == 0
+    assert "content-type says" not in told.out
+    assert "taken for those" not in run("explain", "GET /x", "--claim", "sub=a", "--provider", "staff").out
+
+
 def test_secrets_of_the_request_are_not_shown(run: Run, project: Path) -> None:
     (project / "policies" / "allow.rego").write_text(
         ALLOW

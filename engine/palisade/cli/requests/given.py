@@ -83,6 +83,11 @@ def asked(sent: Sent, options: Options, providers: Iterable[Provider]) -> Asked:
     if target != as_sent:
         notes.append(f"Envoy makes {target} of the path {as_sent}")
     given[":path"] = target
+    if sent.body and "content-type" not in given:
+        notes.append(
+            "no content-type says what the body is, so input.parsed_body is null: "
+            "add -H 'content-type: application/json' if it is JSON"
+        )
     verified = _claims(options, tuple(providers), given, notes)
     attributes: dict[str, Any] = {
         "request": {
@@ -149,7 +154,13 @@ def _claims(
 ) -> dict[str, dict[str, Any]]:
     """Claims by provider: those given, or those of tokens in the request, taken without verifying them."""
     if options.claims:
-        return {provider_of(options.provider, providers): claims_of(options.claims)}
+        name = provider_of(options.provider, providers)
+        if len(providers) > 1 and not options.provider:
+            others = ", ".join(each.name for each in providers if each.name != name)
+            notes.append(
+                f"the claims are taken for those of provider {name}: --provider names another, of {others}"
+            )
+        return {name: claims_of(options.claims)}
     found: dict[str, dict[str, Any]] = {}
     for each in providers:
         for token in _tokens(each, headers):
