@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, get_args
 
@@ -147,7 +147,8 @@ def _settled(blocks: Sequence[ir.Block], result: int) -> bool:
         return False
     if len(sets) == 1 and not any(sets[0] is stmt for stmt in _in_loops(bodies)):
         return not any(True for stmt in _in_loops(bodies) if _feeds(stmt, sets[0]))
-    constants = {_constant(bodies, stmt.source) for stmt in sets if isinstance(stmt, ir.AssignVarOnceStmt)}
+    given = _given(bodies)
+    constants = {_constant(given, stmt.source) for stmt in sets if isinstance(stmt, ir.AssignVarOnceStmt)}
     return len(constants) == 1 and None not in constants
 
 
@@ -171,18 +172,26 @@ def _feeds(stmt: ir.AnyStmt, last: ir.AnyStmt) -> bool:
     )
 
 
-def _constant(blocks: Sequence[ir.Block], source: ir.Operand) -> ir.Operand | None:
+def _given(blocks: Sequence[ir.Block]) -> dict[int, set[ir.Operand | None]]:
+    """What each local is ever given: the constant, or None for anything else."""
+    found: dict[int, set[ir.Operand | None]] = {}
+    for stmt in walk(blocks):
+        if isinstance(stmt, ir.ResetLocalStmt):
+            continue
+        value = stmt.source if isinstance(stmt, ir.AssignVarOnceStmt) else None
+        for local in stores(stmt):
+            found.setdefault(local, set()).add(None if isinstance(value, ir.Local | Slot) else value)
+    return found
+
+
+def _constant(given: Mapping[int, set[ir.Operand | None]], source: ir.Operand) -> ir.Operand | None:
     """The constant that the source always is where it is defined, if it is one."""
     if isinstance(source, Slot):
         return None
     if type(source) is not ir.Local:
         return source
-    found: set[ir.Operand | None] = set()
-    for stmt in walk(blocks):
-        if source.index in stores(stmt) and not isinstance(stmt, ir.ResetLocalStmt):
-            value = stmt.source if isinstance(stmt, ir.AssignVarOnceStmt) else None
-            found.add(None if isinstance(value, ir.Local | Slot) else value)
-    return found.pop() if len(found) == 1 else None
+    found = given.get(source.index, set())
+    return next(iter(found)) if len(found) == 1 else None
 
 
 _MADE = (ir.MakeArrayStmt, ir.MakeObjectStmt, ir.MakeSetStmt)

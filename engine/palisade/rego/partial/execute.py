@@ -20,7 +20,7 @@ from palisade.rego.partial import origins
 from palisade.rego.partial.blocks import MAX_OF_RULE, MAX_STATEMENTS, Blocks, restored
 from palisade.rego.partial.chosen import Settling
 from palisade.rego.partial.flow import RESULT, Liveness, all_stmts
-from palisade.rego.partial.formula import TRUE, Formula
+from palisade.rego.partial.formula import FALSE, TRUE, Formula
 from palisade.rego.partial.large import bounded
 from palisade.rego.partial.opaque import Failing, opaque_values
 from palisade.rego.partial.outcome import Case, Outcome
@@ -117,21 +117,20 @@ class Executor(Blocks):
         builder = self.builder
         cases: list[Case] = []
         errors: list[Formula] = []
-        before: list[list[Reason]] = []
+        above = FALSE
         for state in worlds.states:
             reached = state.reached(builder)
             if self._chose:
                 reached = [(self._settling.settled(each), place) for each, place in reached]
+            here = builder.any(condition for condition, _ in reached)
             if state.signal == ERROR:
-                here = builder.any(condition for condition, _ in reached)
-                above = builder.any(condition for reasons in before for condition, _ in reasons)
                 errors.append(builder.both(here, builder.negate(above)))
             else:
                 value = state.env.get(result)
                 if member is not None and value is not None:
                     reached = self._told_by(member, reached)
                 self._add_cases(cases, reached, value)
-            before.append(reached)
+            above = builder.any((above, here))
         self._known_cases = {case.condition: case for case in cases}
         return Outcome(tuple(cases), builder.any(errors), builder, self)
 

@@ -101,14 +101,21 @@ class State:
                 [(both(condition, part), place) for condition, place in self.origin],
                 TRUE,
             )
+            self._leave_out_conflicts()
             self.shared = False
         elif self.part is not TRUE:
             came = builder.any(condition for condition, _ in self.origin)
             self.origin, self.part = [(builder.both(came, self.part), self.label)], TRUE
+            self._leave_out_conflicts()
         elif self.label is not NOWHERE:
             self.origin, self.shared = [(condition, self.label) for condition, _ in self.origin], False
         self.label = NOWHERE
         return self.origin
+
+    def _leave_out_conflicts(self) -> None:
+        """Of rules that exclude each other none conflicts with another: of hundreds each would with all."""
+        if self.signal == ERROR:
+            self.origin = [reason for reason in self.origin if reason[0] is not FALSE]
 
     def take(self, other: State, builder: Builder) -> None:
         """What led to the other state leads here too."""
