@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from envoy.config.rbac.v3.rbac_pb2 import Action
 from envoy.type.matcher.v3.value_pb2 import ListMatcher, ValueMatcher
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
@@ -29,7 +30,7 @@ from palisade.enforce.envoy.predicate import (
 from palisade.enforce.envoy.sources import ADDRESS_TEXT, JWT_AUTHN, ClaimSource, header_text, state_text
 from palisade.enforce.envoy.together import Joining, joined
 from palisade.enforce.envoy.tree import Entry, Verdict, build
-from palisade.explain.sidecar.matchers import holds
+from palisade.explain.sidecar.matchers import action_of, holds
 from palisade.explain.sidecar.request import Sight
 
 TEXTS = (header_text("x-one"), header_text("x-two"), state_text("three"))
@@ -179,3 +180,39 @@ def test_an_expression_is_never_longer_than_re2_keeps() -> None:
 
 
 TEXT_IS_A = text_check(TEXTS[1], patterns.regex("a"))
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(_parts, min_size=3, max_size=12), st.lists(_sights, min_size=1, max_size=4))
+def test_rules_of_different_names_decide_as_in_turn(parts: list[Predicate], seen: list[Sight]) -> None:
+    """A gate before many leads to those of them that hold, and else to what comes behind it."""
+    verdicts = (Verdict.ALLOW, Verdict.ALLOW, Verdict.RESIDUAL)
+    entries = [
+        Entry(part, verdicts[at // 4], f"{verdicts[at // 4].value} {at}") for at, part in enumerate(parts)
+    ]
+    last = Entry(YES, Verdict.DENY, "deny")
+    kept = together.MANY, together.FEW  # type: ignore[attr-defined]
+    together.MANY = together.FEW = 1  # type: ignore[attr-defined]
+    try:
+        matcher = build(entries, last).matcher
+    finally:
+        together.MANY, together.FEW = kept  # type: ignore[attr-defined]
+    event("behind a gate" if "on_match {\n      matcher {" in str(matcher) else "no gate")
+    for each in seen:
+        expected = next((entry for entry in entries if _holds(entry.predicate, each)), last)
+        found = action_of(matcher, each)
+        action = Action()
+        assert found is not None
+        assert found.typed_config.Unpack(action)
+        assert action.name.partition(" ")[0] == expected.verdict.value
+        assert action.name == "deny" or _holds(entries[int(action.name.split()[1])].predicate, each)
+
+
+def test_many_rules_of_different_names_are_behind_a_gate() -> None:
+    """A request that meets none of a thousand was compared with each."""
+    entries = [
+        Entry(all_of((text_check(TEXTS[0], regex(f"/a{n}/[^/]*/b")), TEXT_IS_A)), Verdict.ALLOW, f"rule {n}")
+        for n in range(1000)
+    ]
+    matcher = build(entries, Entry(YES, Verdict.DENY, "")).matcher
+    assert len(matcher.matcher_list.matchers) < 10

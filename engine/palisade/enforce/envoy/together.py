@@ -43,6 +43,9 @@ from palisade.rego.records import record
 MOST = 8_000
 """Characters of one expression, beyond which RE2 may not keep the states of all its alternatives."""
 
+MANY = 32
+"""From so many conditions of different rules on what they ask of one text is asked first for all of them."""
+
 
 @record()
 class _Asked:
@@ -80,6 +83,47 @@ def joined(parts: Sequence[Predicate]) -> list[Predicate]:
                 del found[at]
             found[group[0][0]] = all_of((*group[0][2], together))
     return [found[at] for at in sorted(found)]
+
+
+def gates(parts: Sequence[Predicate]) -> Iterator[tuple[Predicate | None, list[int]]]:
+    """Many conditions, by their places, in groups of which a request meets none where it does not meet the
+    predicate: what each asks of one text, as one expression. Last those that stand by themselves."""
+    if len(parts) < MANY:
+        yield None, list(range(len(parts)))
+        return
+    asked = [_first_asked(part) for part in parts]
+    groups: dict[bytes, list[int]] = {}
+    for at, own in enumerate(asked):
+        if own is not None and own.within is None:
+            groups.setdefault(own.source, []).append(at)
+    alone = set(range(len(parts)))
+    for places in groups.values():
+        for some in _of_size(places, asked) if len(places) >= MANY else ():
+            together = _together([own for at in some if (own := asked[at]) is not None])
+            if together is not None and len(some) > FEW:
+                alone.difference_update(some)
+                yield together, some
+    if alone:
+        yield None, sorted(alone)
+
+
+def _first_asked(predicate: Predicate) -> _Asked | None:
+    return next((asked for each in _conjuncts(predicate) if (asked := _asked(each)) is not None), None)
+
+
+def _of_size(places: Iterable[int], asked: Sequence[_Asked | None]) -> Iterator[list[int]]:
+    """The places in groups whose patterns are one expression each."""
+    some: list[int] = []
+    size = 0
+    for at in places:
+        own = asked[at]
+        longer = sum(len(each) + 5 for each in own.patterns) if own is not None else 0
+        if some and size + longer > MOST:
+            yield some
+            some, size = [], 0
+        some.append(at)
+        size += longer
+    yield some
 
 
 class Joining:

@@ -32,7 +32,7 @@ from palisade.enforce.envoy.predicate import (
     to_proto,
     typed,
 )
-from palisade.enforce.envoy.together import Joining, joined
+from palisade.enforce.envoy.together import Joining, gates, joined
 from palisade.rego.records import record
 
 MAX_STAGES = 16
@@ -110,7 +110,15 @@ class _Lookup:
     table: dict[str, list[Entry]]
 
 
-_Stage: TypeAlias = _Lookup | list[Entry]
+@record()
+class _Gate:
+    """Rules of which a request meets none where it does not meet the predicate."""
+
+    predicate: Predicate
+    entries: list[Entry]
+
+
+_Stage: TypeAlias = _Lookup | Sequence[Entry | _Gate]
 """A look-up by a text, or rules to try one by one."""
 
 
@@ -142,7 +150,7 @@ class _Building:
         for run in runs:
             for stage in self._split(run):
                 before = stages[-1] if stages else None
-                if isinstance(stage, list) and isinstance(before, list):
+                if isinstance(stage, Sequence) and isinstance(before, Sequence):
                     stages[-1] = [*before, *stage]
                 else:
                     stages.append(stage)
@@ -212,7 +220,7 @@ class _Building:
                 if left != NO:
                     table.setdefault(value, []).append(entry.under(left, times))
         stages: list[_Stage] = [_Lookup(text, False, table) for text, table in tables.items()]
-        return [*stages, _joined(others)] if others else stages
+        return [*stages, _gated(_joined(others))] if others else stages
 
     def _at(self, entry: Entry, text: Text, value: str) -> Entry:
         """The rule where the text is that: what it says deep within of others is not written out there."""
@@ -284,7 +292,10 @@ class _Building:
             for entry in stage:
                 item = into.matcher_list.matchers.add()
                 item.predicate.CopyFrom(to_proto(self._joining.of(entry.predicate)))
-                item.on_match.CopyFrom(_action(entry))
+                if isinstance(entry, _Gate):
+                    self._chain([entry.entries], None, item.on_match.matcher)
+                else:
+                    item.on_match.CopyFrom(_action(entry))
         if end is not None:
             into.on_no_match.CopyFrom(end)
 
@@ -367,6 +378,15 @@ def _with_shorter(table: dict[str, list[Entry]]) -> dict[str, list[Entry]]:
         whole[prefix] = [*table[prefix], *inherited]
         open_prefixes.append(prefix)
     return whole
+
+
+def _gated(entries: Sequence[Entry]) -> Sequence[Entry | _Gate]:
+    """Rules that do the same, of which many are behind a gate."""
+    found: list[Entry | _Gate] = []
+    for gate, places in gates([entry.predicate for entry in entries]):
+        own = [entries[at] for at in places]
+        found += own if gate is None else [_Gate(gate, own)]
+    return found
 
 
 def _action(entry: Entry) -> Matcher.OnMatch:
