@@ -3,8 +3,8 @@
     python -m bench.function KIND PORT
 
 `ordinary` answers with a hundred orders as JSON: about 100 us of work, as little as a function does that
-anybody deploys. `smallest` does nothing, as fast as Python can: next to it, whatever a sidecar does looks
-large.
+anybody deploys. `working` takes a millisecond, as one does that asks a database or fills in a page.
+`smallest` does nothing, as fast as Python can: next to it, whatever a sidecar does looks large.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+import time
 from typing import Any
 
 import uvicorn
@@ -49,6 +50,14 @@ async def ordinary(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
+async def working(scope: Any, receive: Any, send: Any) -> None:
+    """As `ordinary`, after a millisecond of such work."""
+    end = time.perf_counter() + 0.001
+    while time.perf_counter() < end:
+        json.dumps(ORDERS)
+    await ordinary(scope, receive, send)
+
+
 async def _smallest(port: int) -> None:
     server = await asyncio.get_running_loop().create_server(Smallest, "127.0.0.1", port)
     await server.serve_forever()
@@ -59,7 +68,15 @@ def main() -> None:
     if kind == "smallest":
         uvloop.run(_smallest(port))
     else:
-        uvicorn.run(ordinary, port=port, log_level="warning", access_log=False, lifespan="off")
+        application = {"ordinary": ordinary, "working": working}[kind]
+        uvicorn.run(
+            application,
+            port=port,
+            log_level="warning",
+            access_log=False,
+            lifespan="off",
+            timeout_keep_alive=60,
+        )
 
 
 if __name__ == "__main__":

@@ -11,7 +11,10 @@ from bench.harness import Signer, ask, awake, function, median_ratio, palisade, 
 from bench.report import Figure, Report
 
 ROUNDS, EACH, WARMUP = 40, 100, 200
-AWAKE, SMALLEST = ", processors that never sleep", ", function that does nothing"
+AWAKE = ", processors that never sleep"
+WORKING, SMALLEST = ", function that takes a millisecond", ", function that does nothing"
+KINDS = (("ordinary", ""), ("ordinary", AWAKE), ("working", WORKING), ("smallest", SMALLEST))
+"""Functions, and what is said of their figures."""
 RULES = 10
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
@@ -49,7 +52,7 @@ async def run() -> Report:
     with pinned():
         figures = [
             figure
-            for kind, name in (("ordinary", ""), ("ordinary", AWAKE), ("smallest", SMALLEST))
+            for kind, name in KINDS
             for figure in _figures(name, await _measure(kind, sleeping=name != AWAKE))
         ]
     logging.disable(logging.NOTSET)
