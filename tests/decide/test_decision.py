@@ -50,6 +50,14 @@ def test_whatever_a_policy_returns_envoy_can_be_answered(value: Any) -> None:
     assert response.SerializeToString()
 
 
+def test_bytes_that_are_no_text_are_replaced() -> None:
+    """Decoded Base64 may have them; Envoy was answered nothing, and the engine's log had a traceback."""
+    value = from_python({"allowed": False, "body": "a\udcda", "headers": {"x-a": "\udcff"}})
+    decision = from_value(value)
+    assert (decision.body, decision.headers) == ("a\ufffd", (("x-a", "\ufffd"),))
+    assert to_response(decision, "id").SerializeToString()
+
+
 def test_booleans() -> None:
     assert from_value(True) is ALLOWED
     assert from_value(False) is DENIED

@@ -15,6 +15,7 @@ from typing import Any
 
 from envoy.type.v3.http_status_pb2 import StatusCode
 
+from palisade.rego.text import whole
 from palisade.rego.values import UNDEFINED, Value, to_json, type_name
 
 Headers = tuple[tuple[str, str], ...]
@@ -96,7 +97,8 @@ class _MalformedError(Exception):
 def _from_object(value: Value) -> Decision:
     if type(value) is not dict:
         raise _MalformedError(f"the decision is a {type_name(value)}, but must be a boolean or an object")
-    fields: dict[str, Any] = to_json(value)
+    # Decoded Base64 may have bytes that are no UTF-8, and Envoy takes nothing else.
+    fields: dict[str, Any] = whole(to_json(value))
     if "allowed" not in fields:
         raise _MalformedError('the decision is an object without the key "allowed"')
     allowed = fields["allowed"]

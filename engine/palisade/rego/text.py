@@ -59,20 +59,23 @@ def loads(text: str | bytes) -> Value:
     value = json.loads(text, parse_float=_exact, parse_constant=_refuse)
     # "\ud800" is legal JSON and no Unicode string; Go, and so OPA, reads it as the replacement character.
     halves = _HALF.search(text) if isinstance(text, str) else _HALF_BYTES.search(text)
-    return _whole(value) if halves else value
+    return whole(value) if halves else value
 
 
 _HALF = re.compile(r"\\u[dD][89a-fA-F]")
 _HALF_BYTES = re.compile(_HALF.pattern.encode())
 
 
-def _whole(value: Value) -> Value:
+def whole(value: Value) -> Value:
+    """The value with U+FFFD for halves of surrogate pairs, which stand for bytes that are no UTF-8 too."""
     if type(value) is str:
+        if value.isascii():
+            return value
         return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     if type(value) is list:
-        return [_whole(item) for item in value]
+        return [whole(item) for item in value]
     if type(value) is dict:
-        return {_whole(key): _whole(item) for key, item in value.items()}
+        return {whole(key): whole(item) for key, item in value.items()}
     return value
 
 

@@ -29,7 +29,15 @@ from xds.type.matcher.v3.string_pb2 import StringMatcher
 
 from palisade.decide.body import PARSED_TYPES
 from palisade.enforce.envoy import cel, patterns
-from palisade.enforce.envoy.documents import ALL_HEADERS, PARSED_BODY, Document, Field, documents_in
+from palisade.enforce.envoy.documents import (
+    ALL_HEADERS,
+    CLAIMS,
+    PARSED_BODY,
+    Document,
+    Field,
+    Made,
+    documents_in,
+)
 from palisade.enforce.envoy.headers import HIDDEN
 from palisade.enforce.envoy.predicate import (
     YES,
@@ -203,8 +211,11 @@ def _wanted(fields: Iterable[Field]) -> str:
         node[_NAME] = field_name(path)
     parts: list[str] = []
     texts: list[str] = []
+    claims: list[str] = []
     for root, tree in roots.items():
-        if isinstance(root, Document) and root.place is not None:
+        if isinstance(root, Document) and root.place is not None and root.coding == CLAIMS:
+            claims.append(f"{{token = {_text(root.place.header)}, tree = {_table(tree)}}}")
+        elif isinstance(root, Document) and root.place is not None:
             header, prefix = _text(root.place.header), _text(root.place.prefix)
             start = f"coding = {_text(root.coding)}, header = {header}, prefix = {prefix}"
             if root == ALL_HEADERS:
@@ -216,11 +227,18 @@ def _wanted(fields: Iterable[Field]) -> str:
     if not all(isinstance(root, Document) for root in roots):
         parts.append(f"parsed = {_table(roots.get(PARSED_BODY, {}))}")
     parts.append(f"texts = {{{', '.join(texts)}}}")
+    if claims:
+        parts.append(f"claims = {{{', '.join(claims)}}}")
     return f"{{{', '.join(parts)}}}"
 
 
 def _checked(fields: Iterable[Field]) -> Iterator[Field]:
-    """What is looked at of each token: whether it is one, and none that is encrypted or in a token."""
+    """What is looked at beside the fields: the texts of which others are made, and of each token whether it
+    is one, and none that is encrypted or in a token."""
+    for path in fields:
+        while isinstance(path[-1], Made):
+            path = path[:-1]
+            yield path
     for document in documents_in(fields):
         if document.coding == "token":
             yield from ((document, 0), (document, 0, "cty"), (document, 0, "enc"), (document, 1))
@@ -232,14 +250,16 @@ _NAME = "\x00name"
 
 def _table(node: Mapping[object, Any]) -> str:
     parts = [f"name = {_text(node[_NAME])}"] if _NAME in node else []
-    for name, kind in (("keys", str), ("items", int)):
+    for name, kind in (("keys", str), ("items", int), ("made", Made)):
         below = sorted((step for step in node if type(step) is kind and step != _NAME), key=str)
         if below:
-            entries = ", ".join(
-                f"[{_text(step) if isinstance(step, str) else step}] = {_table(node[step])}" for step in below
-            )
+            entries = ", ".join(f"[{_key(step)}] = {_table(node[step])}" for step in below)
             parts.append(f"{name} = {{{entries}}}")
     return f"{{{', '.join(parts)}}}"
+
+
+def _key(step: object) -> str:
+    return str(step) if isinstance(step, int) else _text(step.by if isinstance(step, Made) else str(step))
 
 
 def _text(value: str) -> str:

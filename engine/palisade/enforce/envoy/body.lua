@@ -31,6 +31,29 @@ local function unbased(s)
   return concat(pieces)
 end
 
+-- A text of which it is known what characters it has, and that Envoy does not cut off.
+local function plain(s)
+  return find(s, "[%z\128-\255]") and leave() or s
+end
+
+local function decoded(s)
+  local letters = #s % 4 == 0 and match(s, "^([%w+/]+)=?=?$") or leave()
+  return unbased(letters)
+end
+
+local function decoded_of_url(s)
+  local letters, padding = match(s, "^([%w_-]+)(=?=?)$")
+  if not letters or (padding ~= "" and #s % 4 > 0) then
+    leave()
+  end
+  return unbased(letters)
+end
+
+MAKES["base64.decode"] = function(s) return plain(decoded(s)) end
+MAKES["base64url.decode"] = function(s) return plain(decoded_of_url(s)) end
+MAKES.lower = function(s) return plain(s):lower() end
+MAKES.upper = function(s) return plain(s):upper() end
+
 local CODINGS = {}
 
 function CODINGS.json(s, tree)
@@ -41,16 +64,11 @@ function CODINGS.json(s, tree)
 end
 
 function CODINGS.base64(s, tree)
-  local letters = #s % 4 == 0 and match(s, "^([%w+/]+)=?=?$") or leave()
-  whole(unbased(letters), tree)
+  whole(decoded(s), tree)
 end
 
 function CODINGS.base64url(s, tree)
-  local letters, padding = match(s, "^([%w_-]+)(=?=?)$")
-  if not letters or (padding ~= "" and #s % 4 > 0) then
-    leave()
-  end
-  whole(unbased(letters), tree)
+  whole(decoded_of_url(s), tree)
 end
 
 -- A token that is no token in a token, and is not encrypted: what others are, the engine says.
@@ -216,6 +234,23 @@ local function read_headers(headers)
   end
 end
 
+-- What is made of the claims of a token that was verified; of those of one that was not, nothing.
+local function claims(node, content)
+  if type(content) == "string" then
+    lay(node, "string", content)
+  end
+  for name, below in pairs(node.keys or {}) do
+    claims(below, type(content) == "table" and content[name] or nil)
+  end
+end
+
+local function read_claims(verified)
+  for _, wanted in ipairs(WANTED.claims or {}) do
+    clear(wanted.tree)
+    claims(wanted.tree, verified and verified[wanted.token])
+  end
+end
+
 -- By which of the two a body of that type is read as parsed_body: gRPC goes before forms. Others have none.
 local function reader_of(kind)
   if find(kind, "application/json", 1, true) then
@@ -251,8 +286,9 @@ local function read_body(s, reader)
   end
 end
 
-local function read(headers, s, reader)
+local function read(headers, verified, s, reader)
   found = {}
+  read_claims(verified)
   read_headers(headers)
   if s then
     read_body(s, reader)
@@ -274,9 +310,11 @@ function envoy_on_request(handle)
     end
   end
   -- What was asked for before a wait for the body is of no use behind it.
-  if pcall(read, handle:headers(), s, reader) then
+  local metadata = handle:streamInfo():dynamicMetadata()
+  local verified = WANTED.claims and metadata:get("envoy.filters.http.jwt_authn")
+  if pcall(read, handle:headers(), verified, s, reader) then
     found.of = MARK
     found.ktruncated, found.vtruncated = "boolean", false
-    handle:streamInfo():dynamicMetadata():set("palisade.body", "fields", found)
+    metadata:set("palisade.body", "fields", found)
   end
 end

@@ -69,8 +69,8 @@ RESIDUAL_SECONDS = 2
 BODY_BYTES = 1 << 20
 """How much of a body the engine gets to see. What is longer arrives as `input.truncated_body`."""
 
-_DECODERS = frozenset(("json.unmarshal", "io.jwt.decode"))
-"""The builtins that make documents of a request's texts."""
+_DECODERS = frozenset(("json.unmarshal", "io.jwt.decode", "base64.decode", "base64url.decode"))
+"""The builtins that make documents, or other texts, of a request's texts."""
 
 
 @dataclass(frozen=True, slots=True)

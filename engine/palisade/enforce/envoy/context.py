@@ -10,7 +10,16 @@ from envoy.type.matcher.v3.value_pb2 import ValueMatcher
 from palisade.enforce.envoy import hints, patterns
 from palisade.enforce.envoy.bounds import Bounds, Reason, either, exactly
 from palisade.enforce.envoy.claims import claim_defined
-from palisade.enforce.envoy.documents import UNREAD_BODY, Document, Field, field_of
+from palisade.enforce.envoy.documents import (
+    CLAIMS,
+    UNMADE,
+    UNREAD_BODY,
+    Document,
+    Field,
+    Made,
+    claim_in,
+    field_of,
+)
 from palisade.enforce.envoy.paths import CLEAN_NAMES, CLEAN_QUERY
 from palisade.enforce.envoy.predicate import NO, YES, Predicate, Text, all_of, any_of, negate, text_check
 from palisade.enforce.envoy.sources import (
@@ -86,7 +95,10 @@ _NO_HOST = negate(text_check(HOST_TEXT, patterns.regex(".+")))
 @lru_cache(64)
 def _unread(root: object) -> Reason:
     """Said of conditions on what the sidecar reads of a document."""
-    when = root.unread if isinstance(root, Document) else UNREAD_BODY
+    return _asked_where(root.unread if isinstance(root, Document) else UNREAD_BODY)
+
+
+def _asked_where(when: str) -> Reason:
     return Reason(f"is for the engine where {when}", NOWHERE, hints.of_doubt(when), always=False)
 
 
@@ -182,10 +194,16 @@ class Context:
 
     def _field(self, term: Symbol) -> FieldSource | None:
         """What a term takes of a document that was read."""
-        path = field_of(term) if self._fields else None
+        path = field_of(term, self._tokens) if self._fields else None
         if path is None or path not in self._fields:
             return None
-        self._reasons.add(_unread(path[0]))
+        root = path[0]
+        claim = claim_in(term)
+        if isinstance(root, Document) and root.coding == CLAIMS and isinstance(claim, Apply):
+            self._of_token(claim)  # the token is touched
+        self._reasons.add(_unread(root))
+        if isinstance(path[-1], Made):
+            self._reasons.add(_asked_where(UNMADE))
         return FieldSource(path)  # type: ignore[arg-type]  # strings and integers, and the document
 
     def _note_unread(self, document: Document) -> None:

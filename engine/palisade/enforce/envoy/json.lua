@@ -3,7 +3,7 @@
 -- that the policy reads, each under a name. The documents are parsed_body (`parsed`), the body as JSON whatever its type
 -- says (`json`), its text (`text`), and those in headers (`texts`). For each field it lays down in the metadata
 -- what kind of value it is (k), the value, of arrays their members that are texts, numbers or booleans (v), and
--- how many members or characters it has (n).
+-- how many members or characters it has (n). What builtins make of a text is laid down beside it.
 
 local DEPTH = 64
 local DIGITS = 15 -- so many significant digits make each number a double of its own
@@ -17,6 +17,8 @@ local match, sub, concat, format = string.match, string.sub, table.concat, strin
 local ESCAPES = {
   [34] = '"', [47] = "/", [92] = "\\", [98] = "\b", [102] = "\f", [110] = "\n", [114] = "\r", [116] = "\t",
 }
+
+local MAKES = {} -- texts of texts, by the builtin; in body.lua
 
 local found, taken -- of the body at hand
 local value
@@ -185,6 +187,12 @@ local function lay(node, kind, content, count)
     found["v" .. node.name] = content
     found["n" .. node.name] = count
   end
+  if node and node.made and kind == "string" then
+    for builtin, below in pairs(node.made) do
+      local made = MAKES[builtin](content)
+      lay(below, "string", made, #made) -- of ASCII, so that bytes are characters
+    end
+  end
 end
 
 local function object(s, at, node, depth)
@@ -290,7 +298,7 @@ local function clear(node)
   if node.name then
     found["k" .. node.name] = "missing"
   end
-  for _, below in pairs({ node.keys or {}, node.items or {} }) do
+  for _, below in pairs({ node.keys or {}, node.items or {}, node.made or {} }) do
     for _, each in pairs(below) do
       clear(each)
     end

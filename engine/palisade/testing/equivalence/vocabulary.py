@@ -6,6 +6,7 @@ from the conditions of partial evaluation, where it can follow the policy.
 
 from __future__ import annotations
 
+import base64
 import ipaddress
 import random
 import re
@@ -15,7 +16,7 @@ from decimal import Decimal
 from typing import Any
 
 from palisade.enforce.envoy import headers
-from palisade.enforce.envoy.documents import PARSED_BODY, Document, field_of
+from palisade.enforce.envoy.documents import PARSED_BODY, Document, Made, field_of
 from palisade.enforce.envoy.walks import METADATA
 from palisade.rego import ir
 from palisade.rego.partial import evaluate
@@ -212,6 +213,8 @@ def _in_document(term: Apply) -> Place | None:
     document, *steps = field_of(term) or (None,)
     if not isinstance(document, Document) or document.coding == "token":
         return None
+    if steps and isinstance(steps[-1], Made):
+        return None  # what stands there is what it is made of
     if document.place is None:
         return (PARSED_BODY, *steps)  # a body that says that it is JSON is both
     return (WRITTEN, document.place.header, document.place.prefix, document.coding, *steps)
@@ -236,8 +239,10 @@ def _compared(formula: Formula, patterns: dict[str, None]) -> Iterator[tuple[Pla
                 yield from _at(term, list(_known(term)))
                 yield from _of_headers(term)
             case Same(left, right):
-                yield from _at(left, [])
-                yield from _at(right, [])
+                # Of texts that are made of others, some that are the same then.
+                alike: list[Value] = ["a", "A", "é"] if _is_made(left) or _is_made(right) else []
+                yield from _at(left, alike)
+                yield from _at(right, alike)
             case Defined(term) | IsKind(term, _):
                 yield from _at(term, [])
             case Exists(source):
@@ -263,6 +268,24 @@ def _at(symbol: Symbol, values: list[Value]) -> Iterator[tuple[Place, list[Value
         if place:
             inner = values if part is symbol or not isinstance(symbol, Input | Element) else []
             yield place, inner
+        if isinstance(part, Apply) and part.name in _DECODES:
+            encoded = place_of(part.args[0])
+            if encoded:
+                yield encoded, [way for each in values if isinstance(each, str) for way in _encodings(each)]
+
+
+_DECODES = frozenset(("base64.decode", "base64url.decode"))
+_MAKES = _DECODES | {"lower", "upper"}
+
+
+def _is_made(symbol: Symbol) -> bool:
+    return isinstance(symbol, Apply) and symbol.name in _MAKES
+
+
+def _encodings(text: str) -> Iterator[str]:
+    whole = base64.b64encode(text.encode()).decode()
+    yield whole
+    yield whole.rstrip("=")
 
 
 def _known(symbol: Symbol) -> Iterable[Value]:

@@ -1,0 +1,170 @@
+"""Texts that a builtin makes of others, as base64url.decode and lower do, are made in the sidecar."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from typing import Any
+
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+from lowered import subject_of
+from signed_tokens import SECRET, signed
+
+from palisade import rego
+from palisade.testing.equivalence import Bed, Issuers, Request, Subject, Tally, compare
+from palisade.testing.equivalence.telling import lines, summary
+
+EXAMPLES = int(os.environ.get("PALISADE_EXAMPLES", "3"))
+
+HEAD = f"""package p
+
+import input.attributes.request.http
+
+body := input.parsed_body
+
+written := json.unmarshal(http.headers["x-json"])
+
+bearer := split(http.headers.authorization, " ")[1]
+
+claims := io.jwt.decode_verify(bearer, {{"secret": "{SECRET}"}})[2]
+
+another := io.jwt.decode_verify(bearer, {{"secret": "another"}})[2]
+
+decoded := io.jwt.decode(http.headers["x-token"])[1]
+
+"""
+
+POLICIES = [
+    "allow if lower(body.a) == base64url.decode(claims.c)",
+    "allow if lower(body.a) != base64url.decode(claims.c)",
+    "allow if not lower(body.a) == base64url.decode(claims.c)",
+    "allow if not base64url.decode(claims.c)",
+    'allow if base64url.decode(claims.c) == "ann"',
+    'allow if base64.decode(claims.c) in {"ann", "Ann", ""}',
+    'allow if not base64.decode(body.a) in {"ann", "Ann"}',
+    'allow if startswith(base64.decode(body.a), "A")',
+    'allow if not regex.match("^[a-z]*$", base64.decode(body.a))',
+    'allow if split(base64.decode(written.a), ":")[1] == "b"',
+    "allow if count(base64url.decode(body.a)) > 3",
+    'allow if lower(base64.decode(body.a)) == "ann"',
+    "allow if lower(base64.decode(body.a)) == upper(written.a)",
+    "allow if lower(base64.decode(body.a)) == lower(claims.n)",
+    "allow if upper(body.a) == upper(claims.n)",
+    "allow if lower(written.a) == body.a",
+    "allow if upper(body.a) == upper(written.a)",
+    'allow if { lower(body.a) == lower(claims.n); lower(body.a) != "ann" }',
+    'allow if base64url.decode(decoded.c) == "ann"',
+    "allow if base64url.decode(decoded.c) == lower(body.a)",
+    "allow if base64url.decode(claims.c) == base64url.decode(another.c)",
+    "allow if base64url.decode(another.c) == lower(body.a)",
+    "allow if base64url.decode(claims.deep.c) == lower(body.deep.a)",
+    "allow if { some each in body.list; base64.decode(each) == lower(claims.n) }",
+    'allow if is_string(base64.decode(body.a))\nallow if type_name(base64.decode(body.a)) == "string"',
+    "default allow := true\nallow := false if lower(body.a) == base64url.decode(claims.c)",
+    'allow := {"allowed": false, "body": base64.decode(body.a)}',
+    'allow := {"allowed": true, "headers": {"x-a": base64url.decode(claims.c)}}',
+]
+
+
+def base64_of(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+TEXTS = ["ann", "Ann", "ANN", "a:b", "ÄNN", "", "a\x00b", "k\u212a", "?>~", "anna"]
+ENCODED = [base64_of(each) for each in TEXTS]
+VALUES: list[Any] = [*TEXTS, *ENCODED, *(each.rstrip("=") for each in ENCODED), "YW5u=", "YQ", "YR==", "Y"]
+VALUES += ["_-8", "Pz5-", "Pz5+", "/w==", " YW5u", "YW5u\n", None, True, 1, ["YW5u"], {"a": "YW5u"}]
+_values = st.sampled_from(("ann", "Ann", "YW5u", "QW5u")) | st.sampled_from(VALUES)
+
+
+@st.composite
+def requests(draw: st.DrawFn) -> Request:
+    """Bodies, headers and tokens with texts, encodings of them, what is none, and nothing."""
+    headers: list[tuple[str, str]] = []
+    body = ""
+    if draw(st.integers(0, 9)):
+        body = json.dumps(draw(_objects("a")) | {"list": draw(st.lists(_values, max_size=3))})
+        headers.append(("content-type", "application/json"))
+    if draw(st.booleans()):
+        headers.append(("x-json", json.dumps(draw(_objects("a")))))
+    for name, prefix in (("authorization", "Bearer "), ("x-token", "")):
+        if draw(st.integers(0, 5)):
+            claims = json.dumps(draw(_objects("c")) | draw(_objects("n")))
+            key = draw(st.sampled_from(("secret", "secret", "secret", "another", "wrong")))
+            alg = draw(st.sampled_from(("HS256", "HS256", "HS512")))
+            headers.append((name, prefix + signed(claims, key, alg, "{}")))
+    return Request("POST" if body else "GET", "/", tuple(headers), None, body)
+
+
+def _objects(name: str) -> st.SearchStrategy[dict[str, Any]]:
+    deep = st.fixed_dictionaries({}, optional={name: _values})
+    return st.fixed_dictionaries({}, optional={name: _values, "deep": deep | _values})
+
+
+@pytest.fixture(scope="module")
+def loaded(issuers: Issuers) -> list[Subject]:
+    return [subject_of(rego.compile({"p.rego": HEAD + each}), (), issuers) for each in POLICIES]
+
+
+@settings(max_examples=EXAMPLES, phases=(Phase.explicit, Phase.reuse, Phase.generate))
+@given(data=st.data())
+def test_they_are_what_rego_makes_of_them(bed: Bed, loaded: list[Subject], data: st.DataObject) -> None:
+    """Letters beyond ASCII, broken encodings, other types and tokens of others change no decision."""
+    asked = data.draw(st.lists(requests(), min_size=25, max_size=25))
+    for subject in loaded:
+        bed.load(subject)
+        for difference in compare(bed, subject, asked, Tally()):
+            raise AssertionError("\n".join((summary(difference), subject.name, *lines(difference))))
+
+
+@pytest.mark.parametrize(
+    ("rule", "values"),
+    [
+        *((each, ("Ann", "bob")) for each in (*POLICIES[:6], *POLICIES[14:20])),
+        *((each, ("YW5u", "QW5u")) for each in (*POLICIES[6:9], *POLICIES[10:14])),
+    ],
+)
+def test_they_are_made_in_the_sidecar(bed: Bed, issuers: Issuers, rule: str, values: tuple[str, str]) -> None:
+    """What is plain needs no engine."""
+    subject = subject_of(rego.compile({"p.rego": HEAD + rule}), (), issuers)
+    token = signed(json.dumps({"c": "YW5u", "n": "Ann"}), "secret", "HS256", "{}")
+    headers = (("content-type", "application/json"), ("x-json", '{"a": "YTpi"}'), ("x-token", token))
+    headers += (("authorization", f"Bearer {token}"),)
+    bed.load(subject)
+    tally = Tally()
+    asked = [Request("POST", "/", headers, None, json.dumps({"a": each})) for each in values]
+    assert not compare(bed, subject, asked, tally)
+    assert (tally.native, tally.residual) == (2, 0)
+
+
+@pytest.mark.parametrize(
+    "proof",
+    [
+        f'io.jwt.verify_hs256(bearer, "{SECRET}")',
+        f'io.jwt.decode_verify(bearer, {{"secret": "{SECRET}"}})[0]',
+    ],
+    ids=("verified", "decoded"),
+)
+def test_a_claim_of_a_token_that_is_verified_apart(bed: Bed, issuers: Issuers, proof: str) -> None:
+    """The claims are decoded by one call and vouched for by another: they are those that Envoy verified."""
+    rule = f"allow if {{ {proof}; lower(body.a) == base64url.decode(io.jwt.decode(bearer)[1].c) }}"
+    subject = subject_of(rego.compile({"p.rego": HEAD + rule}), (), issuers)
+    bed.load(subject)
+    tally = Tally()
+    claims = ('{"c": "YW5u"}', '{"c": "Ym9i"}', '{"c": 1}', "{}")
+    asked = [
+        Request(
+            "POST",
+            "/",
+            (("content-type", "application/json"), ("authorization", f"Bearer {token}")),
+            None,
+            body,
+        )
+        for token in (signed(each, key, "HS256", "{}") for each in claims for key in ("secret", "wrong"))
+        for body in ('{"a": "ANN"}', '{"a": "bob"}', "{}")
+    ]
+    assert not compare(bed, subject, asked, tally)
+    assert (tally.native, tally.residual, tally.allowed) == (len(asked), 0, 2)
