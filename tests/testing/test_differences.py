@@ -140,7 +140,7 @@ def test_providers_are_part_of_what_is_compared(corp: Provider) -> None:
     """A token of the one audience is believed by one side only, and the other way round."""
     rules = "default allow := false\nallow if claims.sub"
     old, new = revision(rules, (corp,)), revision(rules, (replace(corp, audiences=("other",)),))
-    differences = found(old, new)
+    differences = found(old, new, examples=1_000)
     assert {(each.old.decision.allowed, each.new.decision.allowed) for each in differences} == {
         (True, False),
         (False, True),
