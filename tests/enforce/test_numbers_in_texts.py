@@ -106,7 +106,7 @@ def test_idioms_are_native_and_exact(bed: Bed, providers: tuple[Provider, ...], 
     asked += [Request("GET", "/a/3?n=3", (("x-n", "3"),), Token("corp", {"n": n, "ids": n})) for n in others]
     asked += [
         Request("GET", f"/a/{text}", (("x-p", text),))
-        for text in ("%33", "a:9%39", "a:99 ", ":99", "9999kb", "٣")
+        for text in ("%33", "%2B3", "%2b99", "a:9%39", "a:99 ", ":99", "9999kb", "٣")
     ]
     subjects = _compiled(providers, issuers)
     judge(bed, subjects, asked, Tally())

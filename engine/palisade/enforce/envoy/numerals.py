@@ -12,8 +12,8 @@ _PART = 9
 
 NUMBER = f"(?:0|[1-9][0-9]{{0,{DIGITS - 1}}})"
 """A whole number in digits, as programs write it."""
-MAY_BE_NUMBER = r"(?s)[-+]?[.0-9].*"
-"""All that `to_number` takes, and more."""
+MAY_BE_NUMBER = r"(?s)(?:[-+]|%2[Bb])?[.0-9].*"
+"""All that `to_number` takes, and more. In paths Envoy leaves a plus escaped."""
 
 _POINT = "[.]"
 VERSION = rf"v?{_POINT.join([f'(?:0|[1-9][0-9]{{0,{_PART - 1}}})'] * 3)}"
