@@ -12,16 +12,28 @@ from palisade.rego.check.signatures import builtin_signatures
 from palisade.rego.check.types import ANY, BOOLEAN, NUMBER, STRING, Array, Type
 from palisade.rego.check.types import Any as AnyType
 from palisade.rego.errors import BuiltinError
-from palisade.rego.partial.builtins import refuses
-from palisade.rego.partial.terms import Input, Known
-from palisade.rego.values import Set
+from palisade.rego.partial.kinds import is_no_text, refuses
+from palisade.rego.partial.terms import Apply, ArrayOf, Input, Known, Symbol
+from palisade.rego.values import UNDEFINED, Set, type_name
 
-OF_NUMBERS = [
-    (name, at)
+OF_ANY_KIND = (
+    *("base64.is_valid", "json.is_valid", "net.cidr_is_valid", "regex.is_valid", "uri.is_valid"),
+    *("uuid.rfc4122", "yaml.is_valid"),
+)
+OF_ONE_KIND = [
+    (name, at, each)
     for name, declared in sorted(builtin_signatures().items())
     for at, each in enumerate(declared.args)
-    if each == NUMBER and name in BUILTINS
+    if each in (NUMBER, STRING) and name in BUILTINS and name not in OF_ANY_KIND
 ]
+OTHERS = (None, True, 1, "a", [], {}, Set())
+MADE = (
+    Apply("count", (Input(("x",)),)),
+    Apply("lower", (Input(("x",)),)),
+    Apply("split", (Input(("x",)), Known(","))),
+    Apply("is_string", (Input(("x",)),)),
+    ArrayOf((Input(("x",)),)),
+)
 
 
 def _some(of: Type) -> Any:
@@ -33,14 +45,46 @@ def _some(of: Type) -> Any:
     return {STRING: "a", NUMBER: 1, BOOLEAN: True}.get(of, Set() if "set" in str(of) else {})
 
 
-@pytest.mark.parametrize(("name", "at"), OF_NUMBERS)
-def test_a_boolean_is_refused_where_builtins_take_numbers(name: str, at: int) -> None:
-    args = [_some(each) for each in builtin_signatures()[name].args]
-    args[at] = True
+@pytest.mark.parametrize(("name", "at", "kind"), OF_ONE_KIND)
+def test_others_are_refused_where_builtins_take_texts_or_numbers(name: str, at: int, kind: Type) -> None:
+    """The evaluator refuses each value of another kind, and calls of it end without a value."""
     call = BUILTINS[name]
-    with pytest.raises(BuiltinError) as told:
-        call.function(*args) if call.pure else call.function(Context(0), *args)
-    assert not told.value.fatal
-    symbols = [Known(True) if place == at else Input(("x",)) for place in range(len(args))]
-    assert refuses(name, symbols)
-    assert not refuses(name, [Input(("x",))] * len(args))
+    for other in OTHERS:
+        if type_name(other) == str(kind):
+            continue
+        args = [_some(each) for each in builtin_signatures()[name].args]
+        args[at] = other
+        with pytest.raises(BuiltinError) as told:
+            call.function(*args) if call.pure else call.function(Context(0), *args)
+        assert not told.value.fatal
+        assert refuses(name, _with(name, at, Known(other)))
+    assert not refuses(name, _with(name, at, Input(("x",))))
+    refused = [refuses(name, _with(name, at, each)) for each in MADE]
+    assert refused == ([False, True, True, True, True] if kind == NUMBER else [True, False, True, True, True])
+
+
+def _with(name: str, at: int, term: Symbol) -> list[Symbol]:
+    count = len(builtin_signatures()[name].args)
+    return [term if place == at else Input(("x",)) for place in range(count)]
+
+
+@pytest.mark.parametrize("name", OF_ANY_KIND)
+def test_what_answers_for_any_value_is_not_refused(name: str) -> None:
+    """They say that it is not valid, which is an answer."""
+    call = BUILTINS[name]
+    for other in OTHERS:
+        assert (call.function(other) if call.pure else call.function(Context(0), other)) is not UNDEFINED
+        assert not refuses(name, [Known(other)])
+    assert not any(refuses(name, [each]) for each in MADE)
+
+
+def test_what_is_joined_is_refused_where_an_item_is_no_text() -> None:
+    """Of what only the request tells the kind is taken."""
+    x = Input(("x",))
+    count = Apply("count", (x,))
+    part = Apply(".", (Apply("split", (x, Known(","))), Known(0)))
+    assert refuses("concat", [Known(","), ArrayOf((x, count))])
+    assert refuses("concat", [Known(","), ArrayOf((x, Known(1)))])
+    assert not refuses("concat", [Known(","), ArrayOf((x, part))])
+    assert not refuses("concat", [Known(","), x])
+    assert not is_no_text(Apply(".", (Apply("json.unmarshal", (x,)), Known("a"))))

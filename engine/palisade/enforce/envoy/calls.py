@@ -41,6 +41,7 @@ from palisade.enforce.envoy.times import (
 )
 from palisade.enforce.envoy.views import View
 from palisade.rego.partial.formula import Test
+from palisade.rego.partial.kinds import is_no_text
 from palisade.rego.partial.terms import Apply, Known, Symbol
 
 _METHODS = {"startswith": "startsWith", "endswith": "endsWith", "contains": "contains"}
@@ -108,7 +109,7 @@ class Calls(Orders):
             elif isinstance(arg, Known):
                 parts.append(ALWAYS if isinstance(arg.value, str) else NEVER)
             elif isinstance(arg, Apply) and self._source(arg) is None:
-                parts.append(self._takes(arg))
+                parts.append(NEVER if is_no_text(arg) else self._takes(arg))
             else:
                 parts.append(self._is_string(self._source(arg)) or self._invisible(arg))
         if term.name in ("regex.match", "re_match", "glob.match"):

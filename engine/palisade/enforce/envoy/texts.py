@@ -19,6 +19,7 @@ from palisade.enforce.envoy.paths import FURTHEST
 from palisade.enforce.envoy.predicate import Predicate, all_of, any_of, negate, text_check
 from palisade.enforce.envoy.sources import Path, TextSource
 from palisade.rego.partial.formula import Test
+from palisade.rego.partial.kinds import is_no_text
 from palisade.rego.partial.terms import Apply, ArrayOf, Gathered, Known, ObjectOf, SetOf, Symbol
 
 
@@ -106,7 +107,7 @@ class Texts(Cutting):
         if isinstance(term, Known):
             return ALWAYS if isinstance(term.value, str) else NEVER
         if isinstance(term, Apply) and self._source(term) is None:
-            return self._takes(term)
+            return NEVER if is_no_text(term) else self._takes(term)
         return self._is_string(self._source(term)) or self._invisible(term)
 
     def _call_is(self, term: Apply, values: Sequence[object]) -> Bounds:

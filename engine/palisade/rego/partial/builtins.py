@@ -7,12 +7,9 @@ call as a term of its own.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from palisade.rego.builtins import BUILTINS
-from palisade.rego.check.signatures import builtin_signatures
-from palisade.rego.check.types import NUMBER
 from palisade.rego.errors import NOWHERE
 from palisade.rego.partial import arrays, graphs, scores, shaped
 from palisade.rego.partial.construct import lookup
@@ -252,19 +249,6 @@ def _text(parts: tuple[Symbol, ...]) -> Symbol:
     if len(known) < len(parts):
         return Apply("internal.template_string", (ArrayOf(parts),))
     return Known(BUILTINS["internal.template_string"].function(known))
-
-
-def refuses(name: str, args: Sequence[Symbol]) -> bool:
-    """Whether a constant is a boolean where the builtin takes numbers: Python takes that for 0 or 1."""
-    numbers = (args[at] for at in _numbers_of(name))
-    return any(isinstance(each, Known) and isinstance(each.value, bool) for each in numbers)
-
-
-@cache
-def _numbers_of(name: str) -> tuple[int, ...]:
-    """Which operands of a builtin must be numbers."""
-    declared = builtin_signatures().get(name)
-    return tuple(at for at, each in enumerate(declared.args) if each == NUMBER) if declared else ()
 
 
 def predicate(run: Members, name: str, args: Sequence[Symbol]) -> Cases:

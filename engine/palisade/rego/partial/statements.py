@@ -12,6 +12,7 @@ from palisade.rego.partial import builtins as symbolic
 from palisade.rego.partial.collecting import Collecting
 from palisade.rego.partial.flow import RESULT
 from palisade.rego.partial.formula import FALSE, TRUE, Defined
+from palisade.rego.partial.kinds import refuses
 from palisade.rego.partial.large import bounded
 from palisade.rego.partial.terms import (
     Apply,
@@ -265,7 +266,7 @@ class Statements(Collecting):
                 return [(condition, self.unknown(arg.reason, arg.location))]
         if any(isinstance(arg, Overlay) for arg in args):
             raise Unsupported(f"calls {name} on an input that `with` changed")
-        if symbolic.refuses(name, args):
+        if refuses(name, args):
             return []
         special = symbolic.SPECIAL.get(name)
         if special is not None:
