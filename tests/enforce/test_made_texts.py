@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
-from lowered import subject_of
+from lowered import PROVIDERS, subject_of
 from signed_tokens import SECRET, signed
 
 from palisade import rego
-from palisade.testing.equivalence import Bed, Issuers, Request, Subject, Tally, compare
+from palisade.testing.equivalence import Bed, Issuers, Request, Subject, Tally, Token, compare
 from palisade.testing.equivalence.telling import lines, summary
 
 EXAMPLES = int(os.environ.get("PALISADE_EXAMPLES", "3"))
@@ -69,6 +69,30 @@ POLICIES = [
 ]
 
 
+MESH = 'input.attributes.metadataContext.filterMetadata["envoy.filters.http.jwt_authn"].corp'
+OF_PROVIDERS = [
+    'allow if lower(http.headers["x-user"]) == lower(said.c)',
+    'allow if lower(http.headers["x-user"]) == said.c',
+    'allow if lower(http.headers["x-user"]) != lower(said.c)',
+    'allow if not lower(http.headers["x-user"]) == lower(said.c)',
+    'allow if upper(http.headers["x-user"]) == upper(http.headers["x-other"])',
+    'allow if not upper(http.headers["x-user"]) == http.headers["x-other"]',
+    "allow if lower(http.host) == lower(said.c)",
+    "allow if lower(http.host) != said.c",
+    'allow if lower(http.path) == lower(http.headers["x-path"])',
+    'allow if base64.decode(said.c) == "ann"',
+    'allow if not base64url.decode(said.c) in {"ann", "bob"}',
+    'allow if base64url.decode(said.deep.c) == http.headers["x-user"]',
+    "allow if lower(said.c) == lower(said.n)",
+    f'allow if lower({MESH}.c) == lower(http.headers["x-user"])',
+    f"allow if not lower({MESH}.c) == lower(said.n)",
+    'allow if lower(http.method) == lower(http.headers["x-user"])',
+    'default allow := true\nallow := false if lower(http.headers["x-user"]) == lower(said.c)',
+    'allow := {"allowed": true, "headers": {"x-a": base64url.decode(said.c)}}',
+    'allow if lower(http.headers["x-user"]) == lower(input.parsed_body.a)',
+]
+
+
 def base64_of(text: str) -> str:
     return base64.b64encode(text.encode()).decode()
 
@@ -102,6 +126,63 @@ def requests(draw: st.DrawFn) -> Request:
 def _objects(name: str) -> st.SearchStrategy[dict[str, Any]]:
     deep = st.fixed_dictionaries({}, optional={name: _values})
     return st.fixed_dictionaries({}, optional={name: _values, "deep": deep | _values})
+
+
+_names = st.sampled_from(("ann", "Ann", "ANN", "YW5u", "ann ", "\u212ann", "", "bob", "Ann,ann"))
+
+
+@st.composite
+def of_providers(draw: st.DrawFn) -> Request:
+    """Names in headers, of hosts, and in tokens of providers."""
+    headers = [
+        (name, draw(_names)) for name in draw(st.lists(st.sampled_from(("x-user", "x-other")), max_size=4))
+    ]
+    if draw(st.booleans()):
+        headers.append(("host", draw(st.sampled_from(("ann", "ANN", "bob", "Ann:80")))))
+    target = "/" + draw(st.sampled_from(("", "Ann", "ann?A=B")))
+    if draw(st.booleans()):
+        headers.append(("x-path", draw(st.sampled_from((target, target.upper(), "/ann")))))
+    body = ""
+    if draw(st.booleans()):
+        headers.append(("content-type", "application/json"))
+        body = json.dumps({"a": draw(_names)})
+    token = None
+    if draw(st.integers(0, 4)):
+        claims = draw(st.fixed_dictionaries({}, optional={"c": _names | _values, "n": _names}))
+        claims |= draw(_objects("c"))
+        provider = draw(st.sampled_from(("corp", "corp", "partner")))
+        token = Token(provider, claims, spoiled=not draw(st.integers(0, 5)))
+    return Request("POST" if body else "GET", target, tuple(headers), token, body)
+
+
+@settings(max_examples=EXAMPLES, phases=(Phase.explicit, Phase.reuse, Phase.generate))
+@pytest.mark.parametrize("count", [0, 1, 2])
+@given(data=st.data())
+def test_of_headers_and_claims_of_providers(
+    bed: Bed, issuers: Issuers, count: int, data: st.DataObject
+) -> None:
+    """Whoever of several providers signed, and with none: what is not there makes nothing."""
+    asked = data.draw(st.lists(of_providers(), min_size=25, max_size=25))
+    asked = [each for each in asked if count or each.token is None]
+    for rule in OF_PROVIDERS:
+        policy = rego.compile({"p.rego": f"{HEAD}said := input.identity.claims\n\n{rule}"})
+        subject = subject_of(policy, PROVIDERS[:count], issuers)
+        bed.load(subject)
+        for difference in compare(bed, subject, asked, Tally()):
+            raise AssertionError("\n".join((summary(difference), subject.name, *lines(difference))))
+
+
+@pytest.mark.parametrize("rule", OF_PROVIDERS[:15])
+def test_headers_and_claims_need_no_engine(bed: Bed, issuers: Issuers, rule: str) -> None:
+    policy = rego.compile({"p.rego": f"{HEAD}said := input.identity.claims\n\n{rule}"})
+    subject = subject_of(policy, PROVIDERS, issuers)
+    headers = (("x-user", "Ann"), ("x-other", "ANN"), ("x-path", "/"), ("host", "ann"))
+    bed.load(subject)
+    tally = Tally()
+    claims = {"c": "YW5u", "n": "Ann", "deep": {"c": "QW5u"}}
+    tokens = [Token("corp", claims), Token("partner", claims), Token("corp", claims, spoiled=True), None]
+    assert not compare(bed, subject, [Request("GET", "/", headers, each) for each in tokens], tally)
+    assert (tally.native, tally.residual) == (4, 0)
 
 
 @pytest.fixture(scope="module")

@@ -63,6 +63,11 @@ function CODINGS.json(s, tree)
   whole(s, tree)
 end
 
+function CODINGS.plain(s, tree)
+  local content = plain(match(s, "^[ \t]*(.-)[ \t]*$"))
+  lay(tree, "string", content, #content)
+end
+
 function CODINGS.base64(s, tree)
   whole(decoded(s), tree)
 end

@@ -32,10 +32,11 @@ from palisade.enforce.envoy.bounds import Reason
 from palisade.enforce.envoy.cases import RuleCoverage
 from palisade.enforce.envoy.choices import MAX_LINEAR
 from palisade.enforce.envoy.decision import Decision, decide
-from palisade.enforce.envoy.documents import Fields, fields_of
 from palisade.enforce.envoy.ends import RESIDUAL
 from palisade.enforce.envoy.entries import makes_objects
+from palisade.enforce.envoy.fields import Fields, fields_of
 from palisade.enforce.envoy.identity import authentication, settings_of, unseen
+from palisade.enforce.envoy.made import DECODES, FOLDS, Origins
 from palisade.enforce.envoy.mentions import Mentions, mentions
 from palisade.enforce.envoy.parts import LAYOUT_STATE, Behind, Parts, Rules, Watched, in_parts
 from palisade.enforce.envoy.predicate import Predicate, Text, Within, all_of, one_of
@@ -69,7 +70,7 @@ RESIDUAL_SECONDS = 2
 BODY_BYTES = 1 << 20
 """How much of a body the engine gets to see. What is longer arrives as `input.truncated_body`."""
 
-_DECODERS = frozenset(("json.unmarshal", "io.jwt.decode", "base64.decode", "base64url.decode"))
+_MAKERS = DECODES | FOLDS | {"json.unmarshal", "io.jwt.decode"}
 """The builtins that make documents, or other texts, of a request's texts."""
 
 
@@ -292,9 +293,10 @@ def _work(
     found = decide(outcome, names, decision, bearers=bearers, body=body)
     told = None
     fields = None
-    decoding = body or not _DECODERS.isdisjoint(plan.builtins) or makes_objects(outcome.error)
+    decoding = body or not _MAKERS.isdisjoint(plan.builtins) or makes_objects(outcome.error)
     if decoding or found.says(headers.LOOP) or found.says(headers.COUNTING):
-        fields = fields_of(outcome, found.calls, MAX_FIELDS, before.fields if before is not None else None)
+        origins = Origins(found.calls, tuple(names))
+        fields = fields_of(outcome, origins, MAX_FIELDS, before.fields if before is not None else None)
     if fields is not None and found.residual and 0 < len(fields.all) <= MAX_FIELDS:
         last = before.told if before is not None else None
         # A body that is not read may still be none of its type.

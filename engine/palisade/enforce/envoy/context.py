@@ -10,16 +10,8 @@ from envoy.type.matcher.v3.value_pb2 import ValueMatcher
 from palisade.enforce.envoy import hints, patterns
 from palisade.enforce.envoy.bounds import Bounds, Reason, either, exactly
 from palisade.enforce.envoy.claims import claim_defined
-from palisade.enforce.envoy.documents import (
-    CLAIMS,
-    UNMADE,
-    UNREAD_BODY,
-    Document,
-    Field,
-    Made,
-    claim_in,
-    field_of,
-)
+from palisade.enforce.envoy.documents import UNMADE, UNREAD_BODY, Document, Field, Made, field_of
+from palisade.enforce.envoy.made import DECODES, FOLDS, made_of, root_of
 from palisade.enforce.envoy.paths import CLEAN_NAMES, CLEAN_QUERY
 from palisade.enforce.envoy.predicate import NO, YES, Predicate, Text, all_of, any_of, negate, text_check
 from palisade.enforce.envoy.sources import (
@@ -27,14 +19,12 @@ from palisade.enforce.envoy.sources import (
     PATH_TEXT,
     TARGET_TEXT,
     ClaimSource,
-    Decoded,
     FieldSource,
     Missing,
     Source,
     TextSource,
-    Verified,
 )
-from palisade.enforce.envoy.token_calls import Tokens, part_of
+from palisade.enforce.envoy.token_calls import Tokens, part_of, taken
 from palisade.enforce.envoy.tokens import Token
 from palisade.enforce.envoy.walks import METADATA, find, of_metadata
 from palisade.rego.errors import NOWHERE, Location
@@ -48,12 +38,6 @@ DIRTY_NAMES = negate(text_check(TARGET_TEXT, patterns.regex(CLEAN_NAMES)))
 ODD_NAMES = "the query has escapes or plus signs in the names of parameters, or semicolons"
 DIRTY = "the query has escapes, plus signs or semicolons"
 ESCAPED = "the path has escapes"
-
-_PARTS: dict[str, dict[object, str]] = {
-    "io.jwt.decode_verify": {0: "valid", 1: "header", 2: "claims"},
-    "io.jwt.decode": {0: "header", 1: "claims"},
-}
-"""What stands where in the arrays that these builtins make; the signature is not to be seen."""
 
 
 @record()
@@ -100,11 +84,6 @@ def _unread(root: object) -> Reason:
 
 def _asked_where(when: str) -> Reason:
     return Reason(f"is for the engine where {when}", NOWHERE, hints.of_doubt(when), always=False)
-
-
-def _is_step(key: object) -> bool:
-    """Whether Envoy takes it in a path of its metadata: with an empty key it refuses all of a filter."""
-    return (type(key) is str and key != "") or (type(key) is int and 0 <= key < 1 << 63)
 
 
 class Context:
@@ -183,6 +162,8 @@ class Context:
             return found
         if not isinstance(term, Apply):
             return None
+        if term.name in DECODES | FOLDS and isinstance(self._source(term.args[0]), Missing):
+            return Missing()
         match term:
             case Apply(
                 ".",
@@ -193,18 +174,20 @@ class Context:
         return self._of_token(term)
 
     def _field(self, term: Symbol) -> FieldSource | None:
-        """What a term takes of a document that was read."""
-        path = field_of(term, self._tokens) if self._fields else None
+        """What a term takes of a document that was read, or a text that was made of another."""
+        if not self._fields:
+            return None
+        made = made_of(term, self._roots)
+        path = made[0] if made else field_of(term)
         if path is None or path not in self._fields:
             return None
-        root = path[0]
-        claim = claim_in(term)
-        if isinstance(root, Document) and root.coding == CLAIMS and isinstance(claim, Apply):
-            self._of_token(claim)  # the token is touched
-        self._reasons.add(_unread(root))
+        self._reasons.add(_unread(path[0]))
         if isinstance(path[-1], Made):
             self._reasons.add(_asked_where(UNMADE))
         return FieldSource(path)  # type: ignore[arg-type]  # strings and integers, and the document
+
+    def _roots(self, term: Symbol) -> tuple[Field, ...]:
+        return root_of(self._source(term))
 
     def _note_unread(self, document: Document) -> None:
         self._reasons.add(_unread(document))
@@ -227,18 +210,7 @@ class Context:
             token = self._decoded
         if token is None:
             return None
-        if part.call.name.startswith("io.jwt.verify_"):
-            return None if part.path else Verified(token.claims)
-        if not part.path:
-            return Decoded(token.claims)
-        first, *below = part.path
-        at = _PARTS[part.call.name].get(first) if type(first) is int else None
-        if at == "valid":
-            return Missing() if below else Verified(token.claims)
-        if at is None or not all(map(_is_step, below)):
-            return None
-        start = token.claims if at == "claims" else token.header
-        return ClaimSource((*start.path, *below))  # type: ignore[arg-type]  # strings and integers
+        return taken(part, token)
 
     def _path(self, pattern: str) -> Bounds:
         """The path matches the pattern, one for clean paths."""

@@ -7,22 +7,15 @@ these as well: docs/decisions/bodies-in-the-sidecar.md.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import partial
 
-from palisade.enforce.envoy import headers
-from palisade.enforce.envoy.beside import allowed_by
 from palisade.enforce.envoy.entries import entries_of
-from palisade.enforce.envoy.token_calls import Tokens, part_of
 from palisade.enforce.envoy.token_places import Place
 from palisade.enforce.envoy.token_taking import HEADERS, header_of
-from palisade.rego.partial import Outcome
-from palisade.rego.partial.formula import Exists, Formula, Same
+from palisade.rego.partial.formula import Formula
 from palisade.rego.partial.objects import OBJECT
-from palisade.rego.partial.rewriting import own_symbols, symbols
-from palisade.rego.partial.shared import Shared
-from palisade.rego.partial.terms import Apply, Element, Gathered, Input, Known, Symbol, subterms
+from palisade.rego.partial.terms import Apply, Input, Known, Symbol
 
 PARSED_BODY = "parsed_body"
 BODY = Input((*HEADERS[:-1], "body"))
@@ -37,7 +30,7 @@ class Document:
     `coding` is `text` for the text itself, `json` for JSON, `base64` or `base64url` for JSON in Base64, and
     `token` for a token that is decoded and not verified: an array of its header, its claims, and more. Those
     of entries are told in `entries`. `claims` are those of a token that Envoy verifies, by whose name in the
-    place of a header: they are read for what is made of them alone.
+    place of a header, and `plain` is a header itself: both are read for what is made of them alone.
     """
 
     coding: str
@@ -55,7 +48,7 @@ class Document:
             return UNREAD_BODY
         if self == ALL_HEADERS:
             return "a header has letters beyond ASCII"
-        if self.coding == CLAIMS:
+        if self.coding in (CLAIMS, PLAIN):
             return UNMADE
         if self.paired:
             return f"the header {self.place.header} has letters beyond ASCII, or two values for one name"
@@ -63,7 +56,7 @@ class Document:
         return f"the header {self.place.header} holds no plain {what}"
 
 
-CLAIMS = "claims"
+CLAIMS, PLAIN = "claims", "plain"
 
 ALL_HEADERS = Document("headers", Place("", ""))
 """What is asked of the names and values of all headers: the reader finds it out for each code (`headers`)."""
@@ -74,9 +67,6 @@ UNMADE = "a text that is decoded or folded has letters beyond ASCII, or is no pl
 
 Field = tuple[object, ...]
 """A path to a value: it begins with `parsed_body`, `truncated_body` or a Document."""
-
-_FOLDS = frozenset(("lower", "upper"))
-_MAKES = _FOLDS | _CODINGS.keys()
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,15 +100,10 @@ def document_of(term: Symbol) -> Document | None:
     return None
 
 
-def field_of(term: Symbol, tokens: Tokens | None = None) -> Field | None:
-    """The field that a term is; None where it is something else. Of `tokens` Envoy knows the claims."""
+def field_of(term: Symbol) -> Field | None:
+    """The field that a term is; None where it is something else."""
     if term == BODY:
         return (Document("text"),)
-    if isinstance(term, Apply) and term.name in _MAKES:
-        (inner,) = term.args
-        made_of = (_claim_of(inner, tokens) if tokens else None) or field_of(inner, tokens)
-        whole = made_of is None or made_of in ((Document("text"),), ("truncated_body",))
-        return None if made_of is None or whole else (*made_of, Made(term.name))
     if isinstance(term, Input):
         return term.path if _is_field(term.path) else None
     steps: list[object] = []
@@ -127,7 +112,7 @@ def field_of(term: Symbol, tokens: Tokens | None = None) -> Field | None:
         term = term.args[0]
     document = document_of(term)
     path = tuple(reversed(steps))
-    if document is None or not _are_steps(path):
+    if document is None or not are_steps(path):
         return None
     if document.paired and (len(path) > 1 or not all(isinstance(step, str) for step in path)):
         return None  # all of its values are texts
@@ -136,136 +121,12 @@ def field_of(term: Symbol, tokens: Tokens | None = None) -> Field | None:
     return (document, *path)
 
 
-def _claim_of(term: Symbol, tokens: Tokens) -> Field | None:
-    """The claim of a token that Envoy verifies, of which a text can be made."""
-    part = part_of(term)
-    token = tokens.of(part.call) if part is not None else None
-    if part is None or token is None:
-        return None
-    at, *below = part.path or (None,)
-    if type(at) is not int or at != _CLAIMS_AT.get(part.call.name) or not below:
-        return None
-    return (Document(CLAIMS, Place(token.name, "")), *below) if all(map(_is_name, below)) else None
-
-
-_CLAIMS_AT = {"io.jwt.decode_verify": 2, "io.jwt.decode": 1}
-
-
-def _is_name(step: object) -> bool:
-    return type(step) is str and step != ""
-
-
-def claim_in(term: Symbol) -> Symbol:
-    """What a text is made of that may be made of a claim."""
-    while isinstance(term, Apply) and term.name in _MAKES:
-        term = term.args[0]
-    return term
-
-
 def _is_field(path: Field) -> bool:
-    return path == ("truncated_body",) or (path[:1] == (PARSED_BODY,) and _are_steps(path))
+    return path == ("truncated_body",) or (path[:1] == (PARSED_BODY,) and are_steps(path))
 
 
-def _are_steps(path: Iterable[object]) -> bool:
+def are_steps(path: Iterable[object]) -> bool:
     return all(type(step) is str or (type(step) is int and step >= 0) for step in path)
-
-
-@dataclass(frozen=True, slots=True)
-class Fields:
-    """The fields that a decision speaks of, and those that each of its conditions does."""
-
-    all: frozenset[Field]
-    by_condition: Mapping[Formula, tuple[frozenset[Field], frozenset[Field]]]
-    """The fields themselves, and those of the first members of arrays that a condition loops over."""
-    tokens: Tokens
-    """Those that were known of: what is made of a claim depends on whether Envoy verifies its token."""
-
-
-def fields_of(outcome: Outcome, tokens: Tokens, most: int, before: Fields | None = None) -> Fields:
-    """The fields that a decision speaks of, but for those of `tokens` that Envoy verifies; what is known from
-    `before` is not looked for. With those of members there are `most`, or else these are left out."""
-    conditions = (outcome.error, *(each.condition for each in outcome.cases))
-    known = before.by_condition if before is not None and before.tokens == tokens else {}
-    shared = Shared(partial(_asked_of, tokens))
-    asked = {
-        each: _fields_of(shared.of(each)) if (found := known.get(each)) is None else found
-        for each in conditions
-    }
-    values = [
-        each.value for each in outcome.cases if each.value is not None and type(each.value) is not Known
-    ]
-    spoken = [*set(asked.values()), _fields_in(values, tokens)]
-    plain = frozenset[Field]().union(*(each for each, _ in spoken))
-    everything = plain.union(*(each for _, each in spoken))
-    left_out = {document_of(call) for call in tokens.verified}
-    roots = {path[0] for path in everything}
-    if Document("json") not in roots:
-        # The text alone is not read: where the same body is read as JSON, it is known to be text.
-        left_out.add(Document("text"))
-    kept, fewer = (
-        frozenset(path for path in each if path[0] not in left_out) for each in (everything, plain)
-    )
-    return Fields(kept if len(kept) <= most else fewer, asked, tokens)
-
-
-def _asked_of(tokens: Tokens, node: Formula) -> Iterator[tuple[Field, bool]]:
-    """The fields that the atom of a part of a formula speaks of, and whether each is one of members only."""
-    # Of what is compared with constants the text itself is read: any letters may stand in that.
-    plain, of_members = _fields_in(own_symbols(node), tokens, folded=isinstance(node.atom, Same))
-    yield from ((each, False) for each in plain)
-    yield from ((each, True) for each in of_members)
-    yield from ((each, True) for each in _allowed_in(node))
-
-
-def _fields_of(asked: Iterable[tuple[Field, bool]]) -> tuple[frozenset[Field], frozenset[Field]]:
-    parts: tuple[set[Field], set[Field]] = set(), set()
-    for field, of_members in asked:
-        parts[of_members].add(field)
-    return frozenset(parts[0]), frozenset(parts[1])
-
-
-def _allowed_in(node: Formula) -> Iterator[Field]:
-    """The fields beside which an object is asked to have others, and what is asked of all headers."""
-    if isinstance(node.atom, Exists):
-        if node.atom.source == headers.ALL:
-            yield from ((ALL_HEADERS, code) for code in headers.codes_of(node.atom) or ())
-        whole, allowed = field_of(node.atom.source), allowed_by(node.atom)
-        if whole is not None and allowed is not None:
-            yield from ((*whole, name) for name in allowed[0])
-
-
-def _fields_in(
-    found: Iterable[Symbol], tokens: Tokens, *, folded: bool = False
-) -> tuple[frozenset[Field], frozenset[Field]]:
-    def read(term: Symbol) -> Field | None:
-        path = field_of(term, tokens)
-        return None if path is None or (not folded and _is_folded(path)) else path
-
-    plain: set[Field] = set()
-    of_members: set[Field] = set()
-    for symbol in found:
-        for part in subterms(symbol, whole=lambda each: read(each) is not None):
-            path = read(part)
-            if path is not None:
-                plain.add(path)
-            elif part == headers.COUNTED:
-                of_members.add((ALL_HEADERS, headers.COUNT))
-            elif isinstance(part, Element) and part.path and not part.of_keys and _are_steps(part.path):
-                whole = field_of(part.source)
-                places = range(MEMBERS) if whole is not None else ()
-                of_members.update((*(whole or ()), at, *part.path) for at in places)
-            if isinstance(part, Gathered):
-                # What it takes for a member to be one of them, which a count asks of each.
-                for piece in part.parts:
-                    asked = [*symbols(piece.condition), *(source for source, _ in piece.over)]
-                    inner, inner_members = _fields_in(asked, tokens)
-                    plain |= inner
-                    of_members |= inner_members
-    return frozenset(plain), frozenset(of_members)
-
-
-def _is_folded(path: Field) -> bool:
-    return any(isinstance(step, Made) and step.by in _FOLDS for step in path)
 
 
 def documents_in(fields: Iterable[Field]) -> Iterator[Document]:

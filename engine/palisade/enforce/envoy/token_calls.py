@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from palisade.enforce.envoy.predicate import Predicate, all_of, any_of, negate
+from palisade.enforce.envoy.sources import ClaimSource, Decoded, Missing, Source, Verified
 from palisade.enforce.envoy.token_keys import key_set, key_witness, salted, secret_set
 from palisade.enforce.envoy.token_places import Place, TokenPlace
 from palisade.enforce.envoy.token_taking import place_of
@@ -43,6 +44,34 @@ def part_of(term: Symbol) -> Part | None:
     if isinstance(term, Apply) and term.name.startswith("io.jwt."):
         return Part(term, tuple(reversed(path)))
     return None
+
+
+_PARTS: dict[str, dict[object, str]] = {
+    "io.jwt.decode_verify": {0: "valid", 1: "header", 2: "claims"},
+    "io.jwt.decode": {0: "header", 1: "claims"},
+}
+"""What stands where in the arrays that these builtins make; the signature is not to be seen."""
+
+
+def taken(part: Part, token: Token) -> Source | None:
+    """What a term takes of a token that Envoy verifies; None for what Envoy does not tell."""
+    if part.call.name.startswith("io.jwt.verify_"):
+        return None if part.path else Verified(token.claims)
+    if not part.path:
+        return Decoded(token.claims)
+    first, *below = part.path
+    at = _PARTS[part.call.name].get(first) if type(first) is int else None
+    if at == "valid":
+        return Missing() if below else Verified(token.claims)
+    if at is None or not all(map(_is_step, below)):
+        return None
+    start = token.claims if at == "claims" else token.header
+    return ClaimSource((*start.path, *below))  # type: ignore[arg-type]  # strings and integers
+
+
+def _is_step(key: object) -> bool:
+    """Whether Envoy takes it in a path of its metadata: with an empty key it refuses all of a filter."""
+    return (type(key) is str and key != "") or (type(key) is int and 0 <= key < 1 << 63)
 
 
 def verified_by(call: Apply) -> Token | None:

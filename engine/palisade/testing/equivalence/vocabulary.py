@@ -16,7 +16,8 @@ from decimal import Decimal
 from typing import Any
 
 from palisade.enforce.envoy import headers
-from palisade.enforce.envoy.documents import PARSED_BODY, Document, Made, field_of
+from palisade.enforce.envoy.documents import PARSED_BODY, Document, field_of
+from palisade.enforce.envoy.made import DECODES, FOLDS
 from palisade.enforce.envoy.walks import METADATA
 from palisade.rego import ir
 from palisade.rego.partial import evaluate
@@ -213,8 +214,6 @@ def _in_document(term: Apply) -> Place | None:
     document, *steps = field_of(term) or (None,)
     if not isinstance(document, Document) or document.coding == "token":
         return None
-    if steps and isinstance(steps[-1], Made):
-        return None  # what stands there is what it is made of
     if document.place is None:
         return (PARSED_BODY, *steps)  # a body that says that it is JSON is both
     return (WRITTEN, document.place.header, document.place.prefix, document.coding, *steps)
@@ -268,18 +267,14 @@ def _at(symbol: Symbol, values: list[Value]) -> Iterator[tuple[Place, list[Value
         if place:
             inner = values if part is symbol or not isinstance(symbol, Input | Element) else []
             yield place, inner
-        if isinstance(part, Apply) and part.name in _DECODES:
+        if isinstance(part, Apply) and part.name in DECODES:
             encoded = place_of(part.args[0])
             if encoded:
                 yield encoded, [way for each in values if isinstance(each, str) for way in _encodings(each)]
 
 
-_DECODES = frozenset(("base64.decode", "base64url.decode"))
-_MAKES = _DECODES | {"lower", "upper"}
-
-
 def _is_made(symbol: Symbol) -> bool:
-    return isinstance(symbol, Apply) and symbol.name in _MAKES
+    return isinstance(symbol, Apply) and symbol.name in DECODES | FOLDS
 
 
 def _encodings(text: str) -> Iterator[str]:
