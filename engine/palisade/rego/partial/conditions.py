@@ -15,7 +15,7 @@ from palisade.rego.partial.formula import (
     Opaque,
     Same,
 )
-from palisade.rego.partial.objects import entries_of, is_made
+from palisade.rego.partial.objects import entries_of, left_of
 from palisade.rego.partial.placing import renamed
 from palisade.rego.partial.rewriting import some_member, substitute, with_terms
 from palisade.rego.partial.terms import (
@@ -82,7 +82,7 @@ class Conditions:
                 if isinstance(other, Known) and one.kind == "set":
                     return self._equal_set(one, other.value)
                 raise Unsupported("compares a collection whose members depend on the request")
-            if is_made(one) and other == Known({}):
+            if left_of(one) is not None and other == Known({}):
                 return self.builder.negate(self._has_entries(one))
             counted = isinstance(one, Apply) and one.name == "count" and one.args[0]
             if isinstance(counted, Gathered) and other == Known(0):
