@@ -194,6 +194,8 @@ def test_the_input_is_what_a_real_sidecar_delivers(bed: Bed, make_subject: Calla
         Request("POST", "/x", body, body='{"a": "b"}', **sent)
         for sent in ({}, {"chunked": True}, {"http2": True})
     ]
+    named = Token("corp", {"sub": "alice"}, named="ES256K")  # which is not by what it was signed
+    asked += [Request("GET", "/x", token=each) for each in (named, replace(named, named=""))]
     drawn = batches(gather(subject), subject, size=40, variants=2)
 
     @seed(1)

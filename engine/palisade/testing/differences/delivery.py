@@ -19,7 +19,7 @@ from palisade.policy.providers import Provider
 from palisade.rego.text import dumps
 from palisade.rego.values import Value
 from palisade.testing.equivalence.requests import Request, Token
-from palisade.testing.equivalence.tokens import EXPIRES, Issuer, carried
+from palisade.testing.equivalence.tokens import EXPIRES, OF_ISSUERS, Issuer, carried
 
 _CLEAN = re.compile(CLEAN_PATH)
 _RESPELLED = re.compile(r"//|/\.{1,2}(?:/|$)")
@@ -123,7 +123,8 @@ _STRINGS = ("sub", "jti")
 def _sound(token: Token) -> bool:
     """Whether Envoy may believe it. Times other than those of all tokens here are not looked at closely."""
     strings = all(isinstance(token.claims.get(name, ""), str) for name in _STRINGS)
-    return strings and not token.spoiled and _CHECKED.isdisjoint(token.claims)
+    signed = not token.spoiled and token.named in ("", OF_ISSUERS)
+    return strings and signed and _CHECKED.isdisjoint(token.claims)
 
 
 def _believes(provider: Provider, signer: Provider, claims: Mapping[str, Any]) -> bool:

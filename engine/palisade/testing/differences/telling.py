@@ -21,6 +21,7 @@ def lines(difference: Difference) -> list[str]:
     if token is not None:
         state = ", its signature broken" if token.spoiled else ""
         state = ", for another audience" if token.foreign else state
+        state += f", whose header names {token.named}" if token.named else ""
         parts.append(("claims", f"{dumps(token.claims)}  (a token of {token.provider}{state})"))
     if request.body:
         parts.append(("body", request.body))
@@ -28,7 +29,7 @@ def lines(difference: Difference) -> list[str]:
         parts.append(("from", request.source))
     parts += [("old", told(difference.old)), ("new", told(difference.new))]
     found += [f"    {name:<8} {text}" for name, text in parts]
-    if token is None or not (token.spoiled or token.foreign):
+    if token is None or not (token.spoiled or token.foreign or token.named):
         found.append(f"    {explain(request, difference.function)}")
     return found
 
@@ -70,6 +71,7 @@ def as_json(difference: Difference) -> dict[str, Any]:
                 "claims": dict(token.claims),
                 "spoiled": token.spoiled,
                 "foreign": token.foreign,
+                "named": token.named,
             },
             "body": request.body,
             "source": request.source,
