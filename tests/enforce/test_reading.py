@@ -9,10 +9,11 @@ from collections.abc import Sequence
 
 import jwt
 import pytest
+import test_made_texts as made_texts
 from drawn_policies import policies
 from drawn_requests import DATA, requests
 from envoy.extensions.common.matching.v3.extension_matcher_pb2 import ExtensionWithMatcher
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 from lowered import PROVIDERS, subject_of
 from policies_by_hand import DATA as HAND_DATA
@@ -233,3 +234,17 @@ def test_what_is_read_of_headers(bed: Bed, providers: tuple[Provider, ...], issu
     tally = compare(bed, found, [*asked, Request(), Request(token=Token("corp", {}))], providers, issuers)
     assert all(reads(subject_of(each, providers, issuers)) for each in found)
     assert min(tally[each] for each in ("allowed", "denied", "residual")) > 3, tally
+
+
+@settings(max_examples=2, deadline=None, suppress_health_check=list(HealthCheck), phases=(Phase.generate,))
+@given(st.lists(made_texts.requests(), min_size=20), st.lists(made_texts.of_providers(), min_size=20))
+def test_texts_that_are_made_of_others(
+    bed: Bed, issuers: Issuers, own: list[Request], others: list[Request]
+) -> None:
+    """What builtins make of headers, claims and fields is read as the script makes it."""
+    tally: Counter[str] = Counter()
+    for rules, asked in ((made_texts.POLICIES, own), (made_texts.OF_PROVIDERS, others)):
+        said = "said := input.identity.claims\n\n"
+        found = [rego.compile({"p.rego": f"{made_texts.HEAD}{said}{rule}"}) for rule in rules]
+        tally += compare(bed, found, asked, PROVIDERS, issuers)
+    assert tally["allowed"] > 20, tally

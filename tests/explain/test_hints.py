@@ -27,7 +27,7 @@ LEFT_TO_THE_ENGINE = (
     'allow if crypto.sha256(http.path) == "a"',
     'allow if regex.replace(http.path, "a", "b") == "/b"',
     "allow if claims.tier / claims.level > 2",
-    "allow if claims.tier < to_number(http.headers.x)",
+    "allow if claims.tier < bits.and(to_number(http.headers.x), 3)",
     'allow if base64.decode(http.headers.x) < "M"',
     "allow if count(input.parsed_query) > claims.n",
     'allow if { some key, values in input.parsed_query; key != "a"; values[0] == "x" }',

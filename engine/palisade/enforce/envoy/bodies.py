@@ -33,6 +33,7 @@ from palisade.enforce.envoy.documents import (
     ALL_HEADERS,
     CLAIMS,
     PARSED_BODY,
+    PLAIN,
     Document,
     Field,
     Made,
@@ -238,10 +239,16 @@ def _checked(fields: Iterable[Field]) -> Iterator[Field]:
     for path in fields:
         while isinstance(path[-1], Made):
             path = path[:-1]
-            yield path
+            if isinstance(path[-1], Made) or not _is_read_for_others(path[0]):
+                yield path
     for document in documents_in(fields):
         if document.coding == "token":
             yield from ((document, 0), (document, 0, "cty"), (document, 0, "enc"), (document, 1))
+
+
+def _is_read_for_others(root: object) -> bool:
+    """Whether nothing of a document is laid down but what is made of it."""
+    return isinstance(root, Document) and root.coding in (CLAIMS, PLAIN)
 
 
 _NAME = "\x00name"

@@ -11,9 +11,10 @@ from typing import Any
 from envoy.extensions.filters.http.lua.v3.lua_pb2 import Lua
 
 from palisade.decide.urls import parse_query
-from palisade.enforce.envoy.documents import ALL_HEADERS, PARSED_BODY, Document
+from palisade.enforce.envoy.documents import ALL_HEADERS, CLAIMS, PARSED_BODY, PLAIN, Document, Made
 from palisade.enforce.envoy.entries import GUARDED, NAME_TRIMMED, NAMED, REST, TRIMMED, TWO, mark_of
 from palisade.enforce.envoy.headers import COUNT, HIDDEN, passes
+from palisade.enforce.envoy.made import DECODES, FOLDS
 from palisade.enforce.envoy.sources import field_name
 from palisade.enforce.envoy.token_places import Place
 from palisade.explain.sidecar.request import UnreadError
@@ -21,6 +22,7 @@ from palisade.explain.sidecar.request import UnreadError
 _DEPTH, _DIGITS, _LONGEST, _EXPONENT, _LARGEST = 64, 15, 300, 4, 16384
 _MEMBERS, _PAIRS, _TAKEN = 256, 1000, 29_999
 _TEXTS = re.compile(r'\{coding = "([a-z0-9]+)", header = "([^"]*)", prefix = "([^"]*)"')
+_CLAIMS = re.compile(r'\{token = "([^"]*)"')
 _CODES = re.compile(r'\["(count|h(?:_[nv][lx][epsc][yn][0-9a-fz]*)*)"\] = \{name = "([0-9a-f]+)"')
 _PLAIN = re.compile(r"[A-Za-z0-9_.+/=-]+")
 _TOKEN = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]*)")
@@ -39,10 +41,13 @@ class _Number(str):
     """A number as it is written."""
 
 
-def laid_down(reader: Lua, headers: Mapping[str, str], body: str | None) -> Mapping[str, Any] | None:
+def laid_down(
+    reader: Lua, headers: Mapping[str, str], claims: Mapping[str, Any], body: str | None
+) -> Mapping[str, Any] | None:
     """The fields that the reader lays down of a request, None where it leaves that to the engine.
 
-    `body` is None where it is not known as text. Raises UnreadError where it cannot be told which.
+    `claims` are those of verified tokens, by the names under which they are laid down; `body` is None where
+    it is not known as text. Raises UnreadError where it cannot be told which.
     """
     script = reader.default_source_code.inline_string
     wanted, _, rest = script.partition("\n")
@@ -51,6 +56,8 @@ def laid_down(reader: Lua, headers: Mapping[str, str], body: str | None) -> Mapp
         raise UnreadError("a script that is not the reader of bodies")
     laid: dict[str, Any] = {f"k{name}": "missing" for name in names}
     try:
+        for token in map(_plain, _CLAIMS.findall(wanted)):
+            laid |= _of_claims((Document(CLAIMS, Place(token, "")),), claims.get(token), names)
         for coding, header, prefix in _TEXTS.findall(wanted):
             document = Document(coding, Place(_plain(header), _plain(prefix)))
             if document == ALL_HEADERS:
@@ -90,6 +97,38 @@ def _of_headers(headers: Mapping[str, str], codes: Iterable[tuple[str, str]]) ->
     return found
 
 
+def _of_claims(root: tuple[object, ...], claims: Any, names: Collection[str]) -> dict[str, Any]:
+    """What is made of texts in the claims of a token. Raises _LeftError."""
+    laid: dict[str, Any] = {}
+    for path, part in _parts(claims, root):
+        if isinstance(part, str):
+            laid |= _made(path, part, names)
+    return laid
+
+
+def _made(path: tuple[object, ...], text: str, names: Collection[str]) -> dict[str, Any]:
+    """What builtins make of a text, and of what they made. Raises _LeftError."""
+    laid: dict[str, Any] = {}
+    for builtin in (*DECODES, *FOLDS):
+        below = (*path, Made(builtin))
+        name = field_name(below)
+        if name in names:
+            made = _make(builtin, text)
+            laid |= {f"k{name}": "string", f"v{name}": made, f"n{name}": float(len(made))}
+            laid |= _made(below, made, names)
+    return laid
+
+
+def _make(builtin: str, text: str) -> str:
+    if builtin in DECODES:
+        made = _unbased(text, builtin.removesuffix(".decode"))
+    else:
+        made = text.lower() if builtin == "lower" else text.upper()
+    if not (made.isascii() and text.isascii()) or "\0" in made:
+        raise _LeftError
+    return made
+
+
 def _plain(written: str) -> str:
     """A text of the script, in which other bytes than letters and digits are escapes."""
     return re.sub(r"\\(\d{3})", lambda found: chr(int(found[1])), written)
@@ -101,6 +140,8 @@ def _of_text(document: Document, text: str, names: Collection[str]) -> dict[str,
     if not text.startswith(prefix) or (prefix and not _PLAIN.fullmatch(text, len(prefix))):
         raise _LeftError
     text = text[len(prefix) :]
+    if document.coding == PLAIN:
+        return _made((document,), text.strip(" \t"), names)
     if document.coding == "json":
         if len(text) > _LARGEST or not text.isascii():
             raise _LeftError
@@ -193,6 +234,7 @@ def _of_value(root: tuple[object, ...], value: Any, names: Collection[str]) -> d
         found = _laid(part, wanted=name in names)
         if name in names:
             laid |= {f"{kind}{name}": each for kind, each in found.items() if each is not None}
+            laid |= _made(path, part, names) if found["k"] == "string" else {}
     return laid
 
 

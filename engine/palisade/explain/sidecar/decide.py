@@ -18,7 +18,7 @@ from xds.core.v3.extension_pb2 import TypedExtensionConfig
 
 from palisade.decide.response import ANSWER
 from palisade.enforce.envoy.compile import ASK, BODY, NATIVE, TOLD
-from palisade.enforce.envoy.sources import BODY_METADATA, FIELDS
+from palisade.enforce.envoy.sources import BODY_METADATA, FIELDS, JWT_AUTHN
 from palisade.explain.sidecar.bodies import laid_down
 from palisade.explain.sidecar.matchers import action_of
 from palisade.explain.sidecar.request import Sight, UnreadError
@@ -81,7 +81,7 @@ def _read(snapshot: Snapshot, seen: Sight) -> Sight:
     found = _run(snapshot, BODY, seen)
     if found is None or not found.Unpack(reader):
         return seen
-    fields = laid_down(reader, seen.headers, seen.body)
+    fields = laid_down(reader, seen.headers, seen.metadata.get(JWT_AUTHN, {}), seen.body)
     return (
         seen if fields is None else replace(seen, metadata={**seen.metadata, BODY_METADATA: {FIELDS: fields}})
     )
