@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 from lowered import judge, subject_of
 
 from palisade import rego
-from palisade.testing.equivalence import Bed, Issuers, Request, Tally
+from palisade.testing.equivalence import Bed, Issuers, Request, Tally, compare
 
 HEAD = """package p
 
@@ -24,6 +25,22 @@ RULES = [
         f'not json.is_valid(object.get(input, "z", {each}))',
     )
 ]
+
+
+BELOW = (
+    'object.get(input, "z", time.now_ns()).a == 1',
+    'not object.get(input, "z", time.now_ns()).a == 1',
+    'startswith(object.get(input, "z", time.now_ns())[0], "x")',
+    '{"a", "b"}[object.get(input, "z", time.now_ns())[http.method]]',
+)
+
+
+@pytest.mark.parametrize("rule", BELOW)
+def test_nothing_stands_below_a_number_that_no_operand_makes(bed: Bed, issuers: Issuers, rule: str) -> None:
+    """It compiles, and is decided as Rego does."""
+    subject = subject_of(rego.compile({"p.rego": f"{HEAD}allow if {rule}"}), (), issuers)
+    bed.load(subject)
+    assert not compare(bed, subject, [Request("GET", "/")], Tally())
 
 
 def test_what_is_no_text_is_not_taken_for_one(bed: Bed, issuers: Issuers) -> None:

@@ -83,11 +83,13 @@ def view(term: Symbol, source: Callable[[Symbol], Source | None]) -> View | None
     if searched is not None:
         return _found(*searched, source)
     pattern = _taken(term)
+    if pattern is None:
+        return None
     whole = term.args[0]
     if term.name == "." and isinstance(whole, Apply):
         whole = whole.args[0]
-    inner = None if pattern is None else view(whole, source)
-    taken = None if inner is None or pattern is None else cel.captured(inner.expr, pattern)
+    inner = view(whole, source)
+    taken = None if inner is None else cel.captured(inner.expr, pattern)
     return None if taken is None or inner is None else View(taken, inner.unsure, inner.when)
 
 
