@@ -125,6 +125,20 @@ def test_a_long_row_of_edits_leaves_nothing_behind(monkeypatch: pytest.MonkeyPat
     assert len(policy.plan(["data.authz.allow"]).strings) < 60
 
 
+def test_the_first_edit_after_many_new_rules_starts_from_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What came at once is of the present, however small the set was before."""
+    monkeypatch.setattr(execute, "_SPARE", 20)
+    policy = _compiled({"a.rego": RULES, "owns.rego": OWNS})
+    outcome = _outcome(policy)
+    for number in range(3):
+        asked = (f'owns if input.x{each} == "{each or number}"' for each in range(100))
+        many = "\n\n".join(("", *asked))
+        policy = _compiled({"a.rego": RULES, "owns.rego": OWNS + many}, previous=policy)
+        before, outcome = outcome, _outcome(policy, outcome)
+        assert outcome.builder is before.builder
+        assert answer(outcome, {"x0": str(number)}) is True
+
+
 @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 @given(policies(), policies(), policies(), st.lists(documents(), min_size=1, max_size=3), documents())
 def test_generated_edits_mean_what_they_say(

@@ -160,7 +160,8 @@ class Kept:
         self._same: dict[Constant, Constant] = before._same if before is not None else {}
         """One object for all constants that are equal."""
         self._first: int = before._first if before is not None else 0
-        """How much there was when all was begun anew."""
+        """How much at least is of the present: what there was when all was begun anew, or came at once."""
+        self._at_start = self._size
 
     @property
     def _size(self) -> int:
@@ -175,6 +176,8 @@ class Kept:
     def settle(self) -> None:
         """Lets go of what earlier compilations knew and this one did not ask for."""
         self._before = None
-        self._first = self._first or self._size
+        # All that came just now was asked for: after a set that is many times the one before, nothing is of
+        # the past yet.
+        self._first = max(self._first, self._size - self._at_start)
         for each in self._works.values():
             each.settle()

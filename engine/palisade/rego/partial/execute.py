@@ -92,7 +92,8 @@ class Executor(Blocks):
         self._table_loops = {}
         self._statements, self._bound, self._levels = 0, MAX_STATEMENTS, 0
         self._first_size: int = 0 if before is None else before._first_size
-        """How many formulas there were after the run that found out everything by itself."""
+        """How many formulas at least are of the present: those that one run has found out."""
+        self._size_at_start = 0 if before is None else self.builder.size
 
     def serves(self, data: Known, given: Mapping[tuple[str, ...], Value]) -> bool:
         """Whether what this run has found out holds with these data too, and is not mostly of the past."""
@@ -148,8 +149,7 @@ class Executor(Blocks):
         self._before, self._runs_before, self._dotted = {}, {}, {}
         self._flow.settle()
         self._failing.settle()
-        if not self._first_size:
-            self._first_size = self.builder.size
+        self._first_size = max(self._first_size, self.builder.size - self._size_at_start)
 
     def _run_function(self, func: ir.Func, args: Sequence[Symbol]) -> Worlds:
         env = dict(zip(func.params, args, strict=True))
