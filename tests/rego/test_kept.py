@@ -137,6 +137,29 @@ def test_an_edit_after_many_new_rules_is_quick_too(monkeypatch: pytest.MonkeyPat
         assert asked() == rows, (count, changed)
 
 
+def test_a_policy_that_is_being_replaced_takes_nothing_from_the_newest(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It may be asked last: requests are decided by the old rules while the new ones have their code already.
+    The first edit of ten thousand rules took half a second then."""
+    asked = _asked(monkeypatch)
+
+    def compiled(count: int, changed: str, previous: rego.Policy | None) -> rego.Policy:
+        rules = [f'r contains {n} if input.x == "{n}"' for n in range(count)]
+        rules[count // 2] += changed
+        policy = rego.compile({"p.rego": "package p\n\n" + "\n".join(rules)}, previous=previous)
+        policy.plan(["data.p.r"])
+        return policy
+
+    old = compiled(2, "", None)
+    new = compiled(100, "", old)
+    new.make_ready("data.p.r")
+    old.make_ready("data.p.r")
+    asked()
+    compiled(100, ' != "a"', new).make_ready("data.p.r")
+    assert asked() == 1
+
+
 def test_blocks_are_folded_anew_where_other_locals_go_from_one_to_another() -> None:
     """A collection that another block adds to is no constant."""
     blocks = [ir.Block((statement,)) for statement in _KINDS]

@@ -9,8 +9,9 @@ A path is planned and made into Python when it is first asked for, and kept.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import count
 from types import MappingProxyType
 from typing import Any, TypeAlias, TypeVar
 
@@ -72,8 +73,10 @@ class _Past:
     """What a policy and those that are compiled from it keep of each other."""
 
     planned: Memory = field(default_factory=Memory)
-    written: dict[str, codegen.Kept] = field(default_factory=dict)
-    """What the code for a path was made of, by the path."""
+    written: dict[str, tuple[int, codegen.Kept]] = field(default_factory=dict)
+    """What the code for a path was made of, by the path, in the newest policy of which it was made."""
+    numbers: Iterator[int] = field(default_factory=count)
+    """Of the policies, in the order in which they were compiled."""
 
 
 class Policy:
@@ -86,6 +89,7 @@ class Policy:
         self._checked: CheckedSet | None = checked
         self._planner: Planner | None = None
         self._past = past
+        self._number = next(past.numbers)
         self._plans: dict[tuple[str, ...], ir.Policy] = {}
         self._data = data
         self._setup = setup
@@ -234,8 +238,12 @@ class Policy:
         planned = self._plans.get((path,))
         if planned is None:  # by itself: it is not what the next policy's plans start from
             return self._compile(rule_entrypoint(_parts(path), path))
-        program = _written(planned, path, self._past.written.get(path))
-        _keep(self._past.written, path, program.kept)
+        _, kept = self._past.written.get(path, (0, None))
+        program = _written(planned, path, kept)
+        # A policy that is being replaced may be asked for its code last, but edited is the newest.
+        newest, _ = self._past.written.get(path, (0, None))
+        if newest <= self._number:
+            _keep(self._past.written, path, (self._number, program.kept))
         return program
 
     def _compile(self, entrypoint: Entrypoint) -> codegen.Program:
