@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from drawn_predicates import predicates
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 from xds.type.matcher.v3.string_pb2 import StringMatcher
@@ -63,15 +64,7 @@ _leaves = st.one_of(
     st.builds(Prefixed, st.sampled_from(TEXTS), _some),
     st.sampled_from(CHECKS),
 )
-_predicates = st.recursive(
-    _leaves,
-    lambda inner: st.one_of(
-        st.builds(negate, inner),
-        st.builds(all_of, st.lists(inner, min_size=1, max_size=4)),
-        st.builds(any_of, st.lists(inner, min_size=1, max_size=4)),
-    ),
-    max_leaves=16,
-)
+_predicates = predicates(_leaves, 16)
 _states = st.fixed_dictionaries(
     {
         **{text.name: st.sampled_from((*VALUES, "other", None)) for text in TEXTS},

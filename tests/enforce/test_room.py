@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import pytest
+from drawn_predicates import predicates
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 from lowered import PROVIDERS, compile_policy, subject_of
@@ -43,14 +44,8 @@ DENY = Entry(YES, Verdict.DENY, "default")
 _several = st.frozensets(st.sampled_from(VALUES), min_size=1, max_size=8)
 _text = st.sampled_from(NAMES).map(TEXTS.__getitem__)
 _check = st.sampled_from(NAMES).map(lambda name: text_check(TEXTS[name], StringMatcher(suffix="a")))
-_conditions = st.recursive(
-    st.one_of(st.builds(OneOf, _text, _several), st.builds(Prefixed, _text, _several), _check),
-    lambda inner: st.one_of(
-        st.builds(negate, inner),
-        st.builds(all_of, st.lists(inner, min_size=2, max_size=4)),
-        st.builds(any_of, st.lists(inner, min_size=2, max_size=4)),
-    ),
-    max_leaves=12,
+_conditions = predicates(
+    st.one_of(st.builds(OneOf, _text, _several), st.builds(Prefixed, _text, _several), _check), 12
 )
 _requests = st.fixed_dictionaries(
     {}, optional={name: st.sampled_from((*VALUES, "ab", "ba", "z", "")) for name in NAMES}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from palisade import rego
+from palisade.rego import text
 from palisade.rego.partial import Outcome, evaluate
 from palisade.rego.values import UNDEFINED
 from palisade.testing.formulas import ErrorOutcome, Unsure, answer
@@ -16,10 +17,10 @@ def outcome_of(rules: str, data: dict[str, Any]) -> tuple[rego.Policy, Outcome]:
     return policy, evaluate(policy.plan(["data.p.r"]), ("p", "r"), policy.data)
 
 
-def judged(policy: rego.Policy, outcome: Outcome, document: dict[str, Any]) -> str:
+def judged(policy: rego.Policy, outcome: Outcome, document: dict[str, Any], path: str = "data.p.r") -> str:
     """`unsure` where only the evaluator says, else how both agree. Raises AssertionError if they do not."""
     try:
-        wanted = policy.evaluate("data.p.r", document)
+        wanted = policy.evaluate(path, document)
     except rego.EvalError:
         wanted = rego.EvalError
     try:
@@ -30,5 +31,11 @@ def judged(policy: rego.Policy, outcome: Outcome, document: dict[str, Any]) -> s
         assert wanted is rego.EvalError, document
         return "error"
     assert wanted is not rego.EvalError, document
-    assert found is wanted if wanted is UNDEFINED else found == wanted, document
+    told = _shown(found), _shown(wanted)
+    assert told[0] == told[1], (told, document)
     return "undefined" if wanted is UNDEFINED else "defined"
+
+
+def _shown(value: Any) -> str:
+    """As text: true is 1 to Python, and not to Rego."""
+    return "undefined" if value is UNDEFINED else text.dumps(value)

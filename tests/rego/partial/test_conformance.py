@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import os
 from random import Random
-from typing import Any
 
 import pytest
-from conformance import Case, Question, changed, questions
+from agreement import judged
+from conformance import Case, changed, questions
 
 from palisade import rego
-from palisade.rego import text
 from palisade.rego.partial import evaluate
-from palisade.rego.values import UNDEFINED
-from palisade.testing.formulas import ErrorOutcome, Unsure, answer
 
 pytestmark = pytest.mark.conformance
 
@@ -35,21 +32,4 @@ def test_what_the_request_brings(conformance_case: Case) -> None:
         outcome = evaluate(policy.plan([question.path]), rule, policy.data)
         documents = (dict(question.document), *(changed(question, random) for _ in range(DOCUMENTS)))
         for document in documents:
-            try:
-                found = _shown(answer(outcome, document))
-            except Unsure:
-                continue
-            except ErrorOutcome:
-                found = "an error"
-            assert found == _wanted(policy, question, document), (question.modules, document)
-
-
-def _wanted(policy: rego.Policy, question: Question, document: dict[str, Any]) -> str:
-    try:
-        return _shown(policy.evaluate(question.path, document))
-    except rego.EvalError:
-        return "an error"
-
-
-def _shown(value: Any) -> str:
-    return "undefined" if value is UNDEFINED else text.dumps(value)
+            judged(policy, outcome, document, question.path)
