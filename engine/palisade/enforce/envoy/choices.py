@@ -79,8 +79,9 @@ def _are_for_many(predicate: AnyOf, parts: Iterable[Predicate]) -> bool:
     """Whether the alternatives are for a large set of constants, as the grants of a role: a map of the set
     would hold all of them below each constant, maps of what they compare the set as one expression each."""
     many = any(isinstance(part, OneOf) and len(part.values) > MANY for part in parts)
-    return many and len(predicate.parts) <= MOST_FOR_MANY and all(map(_compares, predicate.parts))
+    return many and len(predicate.parts) <= MOST_FOR_MANY and all(map(compares, predicate.parts))
 
 
-def _compares(predicate: Predicate) -> bool:
+def compares(predicate: Predicate) -> bool:
+    """Whether it cannot hold without a comparison of a text with constants."""
     return any(True for _ in comparisons(predicate))

@@ -12,8 +12,9 @@ from itertools import groupby
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
+from palisade.enforce.envoy.choices import compares
 from palisade.enforce.envoy.cofactors import HEAVY
-from palisade.enforce.envoy.predicate import YES, All, AnyOf, Not, OneOf, Predicate, Prefixed, all_of, any_of
+from palisade.enforce.envoy.predicate import YES, All, AnyOf, Not, Predicate, all_of, any_of
 from palisade.enforce.envoy.together import joined
 
 if TYPE_CHECKING:
@@ -65,13 +66,8 @@ def _is_looked_up(predicate: Predicate) -> bool:
     """Whether it is alternatives that maps tell apart, and no expression takes together."""
     if not isinstance(predicate, AnyOf):
         return False
-    told = sum(map(_compares, predicate.parts))
+    told = sum(map(compares, predicate.parts))
     return 2 * told > len(predicate.parts) and 2 * len(joined(predicate.parts)) > HEAVY
-
-
-def _compares(predicate: Predicate) -> bool:
-    parts = predicate.parts if isinstance(predicate, All) else (predicate,)
-    return any(isinstance(part, OneOf | Prefixed) for part in parts)
 
 
 def _parted(entries: Sequence[Entry], exception: Predicate) -> tuple[list[Entry], list[Entry]]:
