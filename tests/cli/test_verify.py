@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 from cli_helpers import Run
 
-from palisade.enforce.envoy import atoms, bounds
+from palisade.enforce.envoy.conditions import atoms
+from palisade.enforce.envoy.matchers import bounds
 
 POLICY = """package p
 

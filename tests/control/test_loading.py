@@ -12,7 +12,7 @@ import pytest
 from control_helpers import ALLOW, SUM, Project
 
 from palisade.control.loading import Deployment, Known, lower, read
-from palisade.enforce.envoy.dealing import part_of
+from palisade.enforce.envoy.matchers.dealing import part_of
 from palisade.enforce.envoy.parts import name_of
 from palisade.explain.compiled import compiled
 from palisade.policy.attribution import attribute

@@ -10,7 +10,7 @@ from envoy_helpers import eventually, running, settled, until
 from shared_helpers import Lines, beside, run
 
 from palisade.control.engine import Engine
-from palisade.enforce.envoy.dealing import PARTS
+from palisade.enforce.envoy.matchers.dealing import PARTS
 from palisade.enforce.envoy.parts import name_of
 from palisade.xds.resources import EXTENSION
 

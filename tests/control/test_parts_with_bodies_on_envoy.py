@@ -13,7 +13,7 @@ from envoy_helpers import eventually, running, settled, until_so
 from shared_helpers import Lines, beside, run
 
 from palisade.control.engine import Engine
-from palisade.enforce.envoy.dealing import PARTS, part_of
+from palisade.enforce.envoy.matchers.dealing import PARTS, part_of
 from palisade.enforce.envoy.parts import name_of, told_name_of
 from palisade.xds.resources import EXTENSION
 

@@ -12,7 +12,7 @@ from shared_helpers import Lines, run
 
 from palisade.control.engine import Engine
 from palisade.control.status import status
-from palisade.enforce.envoy.dealing import PARTS
+from palisade.enforce.envoy.matchers.dealing import PARTS
 from palisade.enforce.envoy.parts import name_of, told_name_of
 from palisade.xds.resources import EXTENSION
 

@@ -15,7 +15,7 @@ from shared_helpers import Lines, run
 from palisade.control.engine import Engine
 from palisade.control.sidecars import Sidecars
 from palisade.control.status import status
-from palisade.enforce.envoy.dealing import PARTS
+from palisade.enforce.envoy.matchers.dealing import PARTS
 from palisade.policy.inventory import InventoryError
 from palisade.testing.certificates import Pair, TestAuthority, client_context
 from palisade.xds.resources import EXTENSION

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from palisade.enforce.envoy.predicate import Predicate, all_of, any_of, negate
+from palisade.enforce.envoy.matchers.predicate import Predicate, all_of, any_of, negate
 
 
 def predicates(leaves: st.SearchStrategy[Predicate], most: int) -> st.SearchStrategy[Predicate]:

@@ -34,7 +34,7 @@ from palisade.decide.question import Evaluation
 from palisade.decide.service import Authorization
 from palisade.enforce.envoy import Enforcement, compile_sidecar
 from palisade.enforce.envoy.compile import ASK, BODY, NATIVE
-from palisade.enforce.envoy.predicate import typed
+from palisade.enforce.envoy.matchers.predicate import typed
 from palisade.pki import Authority, IdentitySource
 from palisade.policy import inventory
 from palisade.policy.inventory import Inventory

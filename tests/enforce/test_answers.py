@@ -10,10 +10,10 @@ import pytest
 from stand import FUNCTION, Sent, Stand, in_memory
 
 from palisade import rego
-from palisade.enforce.envoy.answers import MAX_ANSWERS, Answer, Answers, answer
+from palisade.enforce.envoy.answers.filters import MAX_ANSWERS, Answer, Answers, answer
+from palisade.enforce.envoy.answers.templates import Template
 from palisade.enforce.envoy.decision import decide
-from palisade.enforce.envoy.templates import Template
-from palisade.enforce.envoy.tree import Verdict
+from palisade.enforce.envoy.matchers.tree import Verdict
 from palisade.rego.partial import evaluate
 from palisade.rego.text import dumps
 

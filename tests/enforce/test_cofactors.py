@@ -9,9 +9,9 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 from xds.type.matcher.v3.string_pb2 import StringMatcher
 
-from palisade.enforce.envoy import cofactors, tree
-from palisade.enforce.envoy.cofactors import Parting
-from palisade.enforce.envoy.predicate import (
+from palisade.enforce.envoy.matchers import cofactors, tree
+from palisade.enforce.envoy.matchers.cofactors import Parting
+from palisade.enforce.envoy.matchers.predicate import (
     NO,
     YES,
     All,
@@ -27,7 +27,7 @@ from palisade.enforce.envoy.predicate import (
     negate,
     text_check,
 )
-from palisade.enforce.envoy.tree import Entry, Verdict, build
+from palisade.enforce.envoy.matchers.tree import Entry, Verdict, build
 
 VALUES = tuple("abcdef")
 TEXTS = tuple(Text(name, b"") for name in ("x", "y", "z"))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from lowered import subject_of
 
 from palisade import rego
-from palisade.enforce.envoy.documents import document_of
+from palisade.enforce.envoy.bodies.documents import document_of
 from palisade.rego.partial import evaluate
 from palisade.rego.partial.objects import OBJECT
 from palisade.rego.partial.rewriting import symbols

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from lowered import judge, subject_of
 
 from palisade import rego
-from palisade.enforce.envoy import addresses, patterns
-from palisade.enforce.envoy.cuts import cut_of
+from palisade.enforce.envoy.regex import addresses, patterns
+from palisade.enforce.envoy.regex.cuts import cut_of
 from palisade.policy.providers import Provider
 from palisade.rego.builtins import BUILTINS
 from palisade.rego.errors import BuiltinError

@@ -8,10 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from palisade.enforce.envoy import dealing
-from palisade.enforce.envoy.dealing import PARTS, deal, deal_by, part_of
-from palisade.enforce.envoy.parts import NATIVE, Rules, in_parts
-from palisade.enforce.envoy.predicate import (
+from palisade.enforce.envoy.matchers import dealing
+from palisade.enforce.envoy.matchers.dealing import PARTS, deal, deal_by, part_of
+from palisade.enforce.envoy.matchers.predicate import (
     YES,
     All,
     AnyOf,
@@ -26,8 +25,9 @@ from palisade.enforce.envoy.predicate import (
     negate,
     one_of,
 )
-from palisade.enforce.envoy.sources import PATH_TEXT, claim_text, header_text
-from palisade.enforce.envoy.tree import Entry, Verdict
+from palisade.enforce.envoy.matchers.tree import Entry, Verdict
+from palisade.enforce.envoy.parts import NATIVE, Rules, in_parts
+from palisade.enforce.envoy.values.sources import PATH_TEXT, claim_text, header_text
 
 METHOD, SUBJECT = header_text(":method"), claim_text(("corp", "sub"))
 DENY = Entry(YES, Verdict.DENY, "default")

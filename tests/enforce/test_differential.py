@@ -16,7 +16,7 @@ from policies_by_hand import DEEP, MESH, POLICIES, REQUESTS
 from signed_tokens import EC, jwk, signed
 
 from palisade import rego
-from palisade.enforce.envoy.choices import MAX_LINEAR
+from palisade.enforce.envoy.matchers.choices import MAX_LINEAR
 from palisade.policy.providers import Provider
 from palisade.rego.text import dumps
 from palisade.testing.equivalence import Bed, Issuers, Request, Subject, Tally, compare

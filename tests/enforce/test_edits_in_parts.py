@@ -12,10 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from stand import in_memory
 
-from palisade.enforce.envoy import Enforcement, compile_sidecar, dealing, parts
+from palisade.enforce.envoy import Enforcement, compile_sidecar, parts
+from palisade.enforce.envoy.answers.ends import RESIDUAL
 from palisade.enforce.envoy.compile import BODY, TOLD
-from palisade.enforce.envoy.dealing import PARTS, part_of
-from palisade.enforce.envoy.ends import RESIDUAL
+from palisade.enforce.envoy.matchers import dealing
+from palisade.enforce.envoy.matchers.dealing import PARTS, part_of
 from palisade.enforce.envoy.parts import NATIVE, Layout, Parts, told_name_of
 from palisade.policy.inventory import Address, Function, Inventory
 from palisade.policy.revisions import Revision, build

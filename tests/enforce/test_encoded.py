@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from lowered import subject_of
 
 from palisade import rego
-from palisade.enforce.envoy import encoded
+from palisade.enforce.envoy.regex import encoded
 from palisade.testing.equivalence import Bed, Issuers, Request, Tally, compare
 from palisade.testing.equivalence.telling import lines, summary
 

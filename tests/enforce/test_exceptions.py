@@ -9,10 +9,20 @@ from hypothesis import strategies as st
 from test_cofactors import CHECKS, DENIED, TEXTS, State, _predicates, _states, holds
 from xds.type.matcher.v3.matcher_pb2 import Matcher
 
-from palisade.enforce.envoy import exceptions
-from palisade.enforce.envoy.exceptions import excepted
-from palisade.enforce.envoy.predicate import NO, YES, AnyOf, Not, OneOf, Predicate, all_of, any_of, negate
-from palisade.enforce.envoy.tree import Entry, Verdict, build
+from palisade.enforce.envoy.matchers import exceptions
+from palisade.enforce.envoy.matchers.exceptions import excepted
+from palisade.enforce.envoy.matchers.predicate import (
+    NO,
+    YES,
+    AnyOf,
+    Not,
+    OneOf,
+    Predicate,
+    all_of,
+    any_of,
+    negate,
+)
+from palisade.enforce.envoy.matchers.tree import Entry, Verdict, build
 
 _rows = st.lists(
     st.builds(

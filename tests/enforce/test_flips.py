@@ -8,7 +8,7 @@ from policies_by_hand import DATA, POLICIES, REQUESTS
 
 from palisade import rego
 from palisade.decide.response import ANSWER
-from palisade.enforce.envoy.ends import RESIDUAL
+from palisade.enforce.envoy.answers.ends import RESIDUAL
 from palisade.explain.explainer import Explainer
 from palisade.explain.explanation import Where
 from palisade.policy.providers import Provider

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from lowered import subject_of
 
 from palisade import rego
-from palisade.enforce.envoy.linear import sum_of
+from palisade.enforce.envoy.conditions.linear import sum_of
 from palisade.policy.providers import Provider
 from palisade.rego.builtins import BUILTINS
 from palisade.rego.errors import BuiltinError

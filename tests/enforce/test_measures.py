@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from lowered import judge, subject_of
 
 from palisade import rego
-from palisade.enforce.envoy import numerals, paths
+from palisade.enforce.envoy.regex import numerals, paths
 from palisade.policy.providers import Provider
 from palisade.rego.builtins import BUILTINS
 from palisade.rego.errors import BuiltinError

@@ -10,8 +10,8 @@ from lowered import judge, subject_of
 from test_measures import HEAD, NUMBERS
 
 from palisade import rego
-from palisade.enforce.envoy import numerals
-from palisade.enforce.envoy.cuts import cut_of
+from palisade.enforce.envoy.regex import numerals
+from palisade.enforce.envoy.regex.cuts import cut_of
 from palisade.policy.providers import Provider
 from palisade.rego.builtins import BUILTINS
 from palisade.rego.errors import BuiltinError

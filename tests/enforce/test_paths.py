@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from xds.type.matcher.v3.string_pb2 import StringMatcher
 
 from palisade.decide.urls import PathError, parse_target
-from palisade.enforce.envoy import cel, paths, patterns
+from palisade.enforce.envoy.matchers import cel
+from palisade.enforce.envoy.regex import paths, patterns
 from palisade.rego.builtins.globs import pattern_of
 
 _PIECES = (

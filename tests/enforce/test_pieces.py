@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from lowered import judge, subject_of
 
 from palisade import rego
-from palisade.enforce.envoy.patterns import ODD_HEADER
-from palisade.enforce.envoy.pieces import is_mark, piece_of
+from palisade.enforce.envoy.regex.patterns import ODD_HEADER
+from palisade.enforce.envoy.regex.pieces import is_mark, piece_of
 from palisade.policy.providers import Provider
 from palisade.rego.partial import evaluate
 from palisade.rego.partial.formula import Exists, nodes

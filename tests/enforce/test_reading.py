@@ -21,8 +21,8 @@ from policies_by_hand import POLICIES, REQUESTS
 from test_numbers import CALCULATED, HEAD, SUMS
 
 from palisade import rego
-from palisade.enforce.envoy.choices import MAX_LINEAR
 from palisade.enforce.envoy.compile import BODY
+from palisade.enforce.envoy.matchers.choices import MAX_LINEAR
 from palisade.explain.sidecar import decided, sight
 from palisade.policy.providers import Provider
 from palisade.testing.equivalence import Bed, Issuers, Request, Subject, Token

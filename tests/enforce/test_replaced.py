@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from lowered import judge, subject_of
 
 from palisade import rego
-from palisade.enforce.envoy import patterns
-from palisade.enforce.envoy.preimages import anchored, preimage
+from palisade.enforce.envoy.regex import patterns
+from palisade.enforce.envoy.regex.preimages import anchored, preimage
 from palisade.policy.providers import Provider
 from palisade.rego.builtins import BUILTINS
 from palisade.testing.equivalence import Bed, Issuers, Request, Tally, Token

@@ -12,8 +12,8 @@ from lowered import PROVIDERS, compile_policy, subject_of
 from xds.type.matcher.v3.string_pb2 import StringMatcher
 
 from palisade import rego
-from palisade.enforce.envoy import sizes, tree
-from palisade.enforce.envoy.predicate import (
+from palisade.enforce.envoy.matchers import sizes, tree
+from palisade.enforce.envoy.matchers.predicate import (
     MAX_EXPRESSION,
     NO,
     YES,
@@ -29,9 +29,9 @@ from palisade.enforce.envoy.predicate import (
     negate,
     text_check,
 )
-from palisade.enforce.envoy.sizes import MOST_IN_ALL, TEXT_IN_ALL, given_up
-from palisade.enforce.envoy.sources import header_text
-from palisade.enforce.envoy.tree import Entry, Verdict, build
+from palisade.enforce.envoy.matchers.sizes import MOST_IN_ALL, TEXT_IN_ALL, given_up
+from palisade.enforce.envoy.matchers.tree import Entry, Verdict, build
+from palisade.enforce.envoy.values.sources import header_text
 from palisade.explain.sidecar.matchers import action_of
 from palisade.explain.sidecar.request import Sight
 from palisade.testing.equivalence import Bed, Issuers, Request, Tally, compare

@@ -8,8 +8,8 @@ from time import process_time
 from hypothesis import given
 from hypothesis import strategies as st
 
-from palisade.enforce.envoy.bounds import Bounds, exactly
-from palisade.enforce.envoy.predicate import (
+from palisade.enforce.envoy.matchers.bounds import Bounds, exactly
+from palisade.enforce.envoy.matchers.predicate import (
     NO,
     All,
     AnyOf,
@@ -22,7 +22,7 @@ from palisade.enforce.envoy.predicate import (
     negate,
     one_of,
 )
-from palisade.enforce.envoy.sizes import MOST, bounded, weakened
+from palisade.enforce.envoy.matchers.sizes import MOST, bounded, weakened
 
 NAMES = "abcd"
 

@@ -10,10 +10,8 @@ from hypothesis import strategies as st
 from xds.type.matcher.v3.matcher_pb2 import Matcher
 from xds.type.matcher.v3.string_pb2 import StringMatcher
 
-from palisade.enforce.envoy import patterns, together
-from palisade.enforce.envoy.claims import claim_matches
-from palisade.enforce.envoy.patterns import regex, search
-from palisade.enforce.envoy.predicate import (
+from palisade.enforce.envoy.matchers import together
+from palisade.enforce.envoy.matchers.predicate import (
     FEW,
     YES,
     Constant,
@@ -27,9 +25,18 @@ from palisade.enforce.envoy.predicate import (
     text_check,
     to_proto,
 )
-from palisade.enforce.envoy.sources import ADDRESS_TEXT, JWT_AUTHN, ClaimSource, header_text, state_text
-from palisade.enforce.envoy.together import Joining, joined
-from palisade.enforce.envoy.tree import Entry, Verdict, build
+from palisade.enforce.envoy.matchers.together import Joining, joined
+from palisade.enforce.envoy.matchers.tree import Entry, Verdict, build
+from palisade.enforce.envoy.regex import patterns
+from palisade.enforce.envoy.regex.patterns import regex, search
+from palisade.enforce.envoy.values.claims import claim_matches
+from palisade.enforce.envoy.values.sources import (
+    ADDRESS_TEXT,
+    JWT_AUTHN,
+    ClaimSource,
+    header_text,
+    state_text,
+)
 from palisade.explain.sidecar.matchers import action_of, holds
 from palisade.explain.sidecar.request import Sight
 

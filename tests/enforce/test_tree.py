@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from xds.type.matcher.v3.string_pb2 import StringMatcher
 
-from palisade.enforce.envoy.predicate import (
+from palisade.enforce.envoy.matchers.predicate import (
     NO,
     YES,
     AnyOf,
@@ -24,8 +24,8 @@ from palisade.enforce.envoy.predicate import (
     text_check,
     to_proto,
 )
-from palisade.enforce.envoy.sources import ADDRESS_TEXT, PATH_TEXT, claim_text, header_text
-from palisade.enforce.envoy.tree import Entry, Verdict, build
+from palisade.enforce.envoy.matchers.tree import Entry, Verdict, build
+from palisade.enforce.envoy.values.sources import ADDRESS_TEXT, PATH_TEXT, claim_text, header_text
 
 METHOD = header_text(":method")
 DENY = Entry(YES, Verdict.DENY, "default")

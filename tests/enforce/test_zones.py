@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from lowered import judge, subject_of
 
 from palisade import rego
-from palisade.enforce.envoy import cel, times, zones
-from palisade.enforce.envoy.predicate import NO, to_proto
+from palisade.enforce.envoy.matchers import cel
+from palisade.enforce.envoy.matchers.predicate import NO, to_proto
+from palisade.enforce.envoy.values import times, zones
 from palisade.explain.sidecar import cel as reading
 from palisade.explain.sidecar import matchers
 from palisade.explain.sidecar.request import Sight

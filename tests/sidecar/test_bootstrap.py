@@ -25,7 +25,8 @@ from google.protobuf import json_format
 from hypothesis import given
 from hypothesis import strategies as st
 
-from palisade.enforce.envoy import dealing, parts
+from palisade.enforce.envoy import parts
+from palisade.enforce.envoy.matchers import dealing
 from palisade_sidecar.bootstrap import SLOTS, bootstrap
 from palisade_sidecar.downstream_tls import tls_secrets
 from palisade_sidecar.engine_cluster import secrets

@@ -9,36 +9,29 @@ from typing import Any
 import pytest
 from xds.type.matcher.v3.string_pb2 import StringMatcher
 
-from palisade.enforce.envoy import (
-    answers,
+from palisade.enforce.envoy import cases, compile, decision
+from palisade.enforce.envoy.answers import filters as answers
+from palisade.enforce.envoy.bodies import mentions
+from palisade.enforce.envoy.bodies import reader as bodies
+from palisade.enforce.envoy.conditions import (
     atoms,
-    bodies,
-    bounds,
     calculation,
-    cases,
-    cel,
-    compile,
     context,
     counted,
-    decision,
-    identity,
     lower,
     members,
-    mentions,
     ordered,
-    paths,
-    patterns,
-    predicate,
-    token_keys,
-    tree,
     views,
-    walks,
-    zones,
 )
-from palisade.enforce.envoy.bounds import Bounds
-from palisade.enforce.envoy.patterns import quote
-from palisade.enforce.envoy.predicate import Single, Text, text_check
-from palisade.enforce.envoy.sources import ClaimSource, claim_text, header_text
+from palisade.enforce.envoy.matchers import bounds, cel, predicate, tree
+from palisade.enforce.envoy.matchers.bounds import Bounds
+from palisade.enforce.envoy.matchers.predicate import Single, Text, text_check
+from palisade.enforce.envoy.regex import paths, patterns
+from palisade.enforce.envoy.regex.patterns import quote
+from palisade.enforce.envoy.tokens import identity
+from palisade.enforce.envoy.tokens import keys as token_keys
+from palisade.enforce.envoy.values import walks, zones
+from palisade.enforce.envoy.values.sources import ClaimSource, claim_text, header_text
 from palisade.rego.partial import members as partial_members
 from palisade.rego.partial.formula import FALSE
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from palisade.enforce.envoy import dealing
 from palisade.enforce.envoy.compile import RESIDUAL_SECONDS
-from palisade.enforce.envoy.dealing import PARTS, part_of
+from palisade.enforce.envoy.matchers import dealing
+from palisade.enforce.envoy.matchers.dealing import PARTS, part_of
 from palisade.enforce.envoy.parts import name_of
 from palisade.policy.inventory import Tls
 from palisade.testing.equivalence import (

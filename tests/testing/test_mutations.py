@@ -10,8 +10,8 @@ from typing import Any
 import faults
 import pytest
 
-from palisade.enforce.envoy import context
-from palisade.enforce.envoy.choices import MAX_LINEAR
+from palisade.enforce.envoy.conditions import context
+from palisade.enforce.envoy.matchers.choices import MAX_LINEAR
 from palisade.policy.inventory import Tls
 from palisade.policy.providers import Provider
 from palisade.testing.equivalence import Bed, Subject, verify

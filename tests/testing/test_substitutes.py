@@ -12,8 +12,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from palisade.enforce.envoy import tokens
-from palisade.enforce.envoy.predicate import YES
+from palisade.enforce.envoy.matchers.predicate import YES
+from palisade.enforce.envoy.tokens import token as tokens
 from palisade.testing.equivalence import (
     Bed,
     Issuers,

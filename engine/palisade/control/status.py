@@ -14,7 +14,7 @@ from palisade.control.rollout import revision_of
 from palisade.control.shadowing import Outcome
 from palisade.control.shadows import Shadow
 from palisade.decide.backends.interface import Health
-from palisade.enforce.envoy.dealing import WORTH
+from palisade.enforce.envoy.matchers.dealing import WORTH
 from palisade.policy.history import Entry
 from palisade.policy.inventory import Function
 from palisade.rego.errors import Diagnostic

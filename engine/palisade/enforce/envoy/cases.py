@@ -12,14 +12,14 @@ from operator import is_
 from typing import TypeAlias
 
 from palisade.enforce.envoy import hints
-from palisade.enforce.envoy.answers import Answers
-from palisade.enforce.envoy.bounds import Bounds, Reason
-from palisade.enforce.envoy.context import NOTHING, Notes
-from palisade.enforce.envoy.ends import RESIDUAL, end_of
-from palisade.enforce.envoy.lower import Lowering
-from palisade.enforce.envoy.predicate import NO, YES, Predicate
-from palisade.enforce.envoy.sizes import TEXT, TEXT_IN_ALL, bounded, size_of, without_room
-from palisade.enforce.envoy.tree import Entry, Verdict
+from palisade.enforce.envoy.answers.ends import RESIDUAL, end_of
+from palisade.enforce.envoy.answers.filters import Answers
+from palisade.enforce.envoy.conditions.context import NOTHING, Notes
+from palisade.enforce.envoy.conditions.lower import Lowering
+from palisade.enforce.envoy.matchers.bounds import Bounds, Reason
+from palisade.enforce.envoy.matchers.predicate import NO, YES, Predicate
+from palisade.enforce.envoy.matchers.sizes import TEXT, TEXT_IN_ALL, bounded, size_of, without_room
+from palisade.enforce.envoy.matchers.tree import Entry, Verdict
 from palisade.rego.errors import NOWHERE, Location
 from palisade.rego.partial import Case
 from palisade.rego.partial.formula import TRUE, Formula

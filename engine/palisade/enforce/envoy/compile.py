@@ -17,9 +17,13 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 
 from palisade.decide.verified import name_of
-from palisade.enforce.envoy import headers
-from palisade.enforce.envoy.answers import Answer, gate
-from palisade.enforce.envoy.bodies import (
+from palisade.enforce.envoy.answers.ends import RESIDUAL
+from palisade.enforce.envoy.answers.filters import Answer, gate
+from palisade.enforce.envoy.bodies import headers
+from palisade.enforce.envoy.bodies.fields import Fields, fields_of
+from palisade.enforce.envoy.bodies.made import DECODES, FOLDS, Origins
+from palisade.enforce.envoy.bodies.mentions import Mentions, mentions
+from palisade.enforce.envoy.bodies.reader import (
     MAX_FIELDS,
     nothing,
     read_alike,
@@ -28,20 +32,16 @@ from palisade.enforce.envoy.bodies import (
     telling,
     were_read,
 )
-from palisade.enforce.envoy.bounds import Reason
 from palisade.enforce.envoy.cases import RuleCoverage
-from palisade.enforce.envoy.choices import MAX_LINEAR
 from palisade.enforce.envoy.decision import Decision, decide
-from palisade.enforce.envoy.ends import RESIDUAL
-from palisade.enforce.envoy.entries import makes_objects
-from palisade.enforce.envoy.fields import Fields, fields_of
-from palisade.enforce.envoy.identity import authentication, settings_of, unseen
-from palisade.enforce.envoy.made import DECODES, FOLDS, Origins
-from palisade.enforce.envoy.mentions import Mentions, mentions
+from palisade.enforce.envoy.matchers.bounds import Reason
+from palisade.enforce.envoy.matchers.choices import MAX_LINEAR
+from palisade.enforce.envoy.matchers.predicate import Predicate, Text, Within, all_of, one_of
+from palisade.enforce.envoy.matchers.tree import Entry, Verdict
 from palisade.enforce.envoy.parts import LAYOUT_STATE, Behind, Parts, Rules, Watched, in_parts
-from palisade.enforce.envoy.predicate import Predicate, Text, Within, all_of, one_of
-from palisade.enforce.envoy.sources import ADDRESS_TEXT, JWT_AUTHN, PATH_STATE, header_text
-from palisade.enforce.envoy.tree import Entry, Verdict
+from palisade.enforce.envoy.tokens.identity import authentication, settings_of, unseen
+from palisade.enforce.envoy.values.entries import makes_objects
+from palisade.enforce.envoy.values.sources import ADDRESS_TEXT, JWT_AUTHN, PATH_STATE, header_text
 from palisade.enforce.envoy.whole import REVISION_STATE, SHADOW_STATE, Place, pair_of, whole
 from palisade.policy.handing import ALLOWED
 from palisade.policy.inventory import Function

@@ -11,24 +11,25 @@ from typing import TypeAlias
 
 from xds.type.matcher.v3.string_pb2 import StringMatcher
 
-from palisade.enforce.envoy import hints, paths, patterns
-from palisade.enforce.envoy.answers import Answer, Answers
-from palisade.enforce.envoy.bodies import unread
-from palisade.enforce.envoy.bounds import Reason
+from palisade.enforce.envoy import hints
+from palisade.enforce.envoy.answers.ends import RESIDUAL, settled
+from palisade.enforce.envoy.answers.filters import Answer, Answers
+from palisade.enforce.envoy.bodies.reader import unread
 from palisade.enforce.envoy.cases import Cases, Known, RuleCoverage, Stretch
-from palisade.enforce.envoy.choices import MAX_LINEAR
-from palisade.enforce.envoy.claims import claim_defined
-from palisade.enforce.envoy.context import Notes
-from palisade.enforce.envoy.ends import RESIDUAL, settled
-from palisade.enforce.envoy.lower import Lowering
-from palisade.enforce.envoy.predicate import YES, Predicate, all_of, negate, text_check
-from palisade.enforce.envoy.refused import refusal
-from palisade.enforce.envoy.sizes import given_up
-from palisade.enforce.envoy.sources import PATH_TEXT
-from palisade.enforce.envoy.token_calls import Tokens, calls_on_tokens
-from palisade.enforce.envoy.token_constraints import open_calls, settled_case, settled_formula
-from palisade.enforce.envoy.tokens import Token
-from palisade.enforce.envoy.tree import Entry, Verdict
+from palisade.enforce.envoy.conditions.context import Notes
+from palisade.enforce.envoy.conditions.lower import Lowering
+from palisade.enforce.envoy.matchers.bounds import Reason
+from palisade.enforce.envoy.matchers.choices import MAX_LINEAR
+from palisade.enforce.envoy.matchers.predicate import YES, Predicate, all_of, negate, text_check
+from palisade.enforce.envoy.matchers.sizes import given_up
+from palisade.enforce.envoy.matchers.tree import Entry, Verdict
+from palisade.enforce.envoy.regex import paths, patterns
+from palisade.enforce.envoy.tokens.calls import Tokens, calls_on_tokens
+from palisade.enforce.envoy.tokens.constraints import open_calls, settled_case, settled_formula
+from palisade.enforce.envoy.tokens.refused import refusal
+from palisade.enforce.envoy.tokens.token import Token
+from palisade.enforce.envoy.values.claims import claim_defined
+from palisade.enforce.envoy.values.sources import PATH_TEXT
 from palisade.rego.errors import NOWHERE, Location
 from palisade.rego.partial import Case, Outcome
 from palisade.rego.partial.formula import Exists, Formula

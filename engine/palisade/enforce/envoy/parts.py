@@ -28,9 +28,9 @@ from envoy.extensions.matching.input_matchers.consistent_hashing.v3.consistent_h
 )
 from xds.type.matcher.v3.matcher_pb2 import Matcher
 
-from palisade.enforce.envoy.dealing import PARTS, Dealt, deal, deal_by
-from palisade.enforce.envoy.ends import PART, PICKED, RESIDUAL
-from palisade.enforce.envoy.predicate import (
+from palisade.enforce.envoy.answers.ends import PART, PICKED, RESIDUAL
+from palisade.enforce.envoy.matchers.dealing import PARTS, Dealt, deal, deal_by
+from palisade.enforce.envoy.matchers.predicate import (
     NO,
     YES,
     Predicate,
@@ -42,8 +42,8 @@ from palisade.enforce.envoy.predicate import (
     to_proto,
     typed,
 )
-from palisade.enforce.envoy.sources import state_text
-from palisade.enforce.envoy.tree import Entry, Tree, Verdict, build
+from palisade.enforce.envoy.matchers.tree import Entry, Tree, Verdict, build
+from palisade.enforce.envoy.values.sources import state_text
 
 LAYOUT_STATE = "palisade.layout"
 """The filter state that names the layout for which the attributes were laid down."""

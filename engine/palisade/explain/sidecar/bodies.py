@@ -1,4 +1,4 @@
-"""What the reader of bodies lays down of a request; the script is `palisade/enforce/envoy/*.lua`."""
+"""What the reader of bodies lays down of a request; the script is `palisade/enforce/envoy/bodies/*.lua`."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Any
 from envoy.extensions.filters.http.lua.v3.lua_pb2 import Lua
 
 from palisade.decide.urls import parse_query
-from palisade.enforce.envoy.documents import ALL_HEADERS, CLAIMS, PARSED_BODY, PLAIN, Document, Made
-from palisade.enforce.envoy.entries import GUARDED, NAME_TRIMMED, NAMED, REST, TRIMMED, TWO, mark_of
-from palisade.enforce.envoy.headers import COUNT, HIDDEN, passes
-from palisade.enforce.envoy.made import DECODES, FOLDS
-from palisade.enforce.envoy.sources import field_name
-from palisade.enforce.envoy.token_places import Place
+from palisade.enforce.envoy.bodies.documents import ALL_HEADERS, CLAIMS, PARSED_BODY, PLAIN, Document, Made
+from palisade.enforce.envoy.bodies.headers import COUNT, HIDDEN, passes
+from palisade.enforce.envoy.bodies.made import DECODES, FOLDS
+from palisade.enforce.envoy.tokens.places import Place
+from palisade.enforce.envoy.values.entries import GUARDED, NAME_TRIMMED, NAMED, REST, TRIMMED, TWO, mark_of
+from palisade.enforce.envoy.values.sources import field_name
 from palisade.explain.sidecar.request import UnreadError
 
 _DEPTH, _DIGITS, _LONGEST, _EXPONENT, _LARGEST = 64, 15, 300, 4, 16384

@@ -1,4 +1,4 @@
-"""Expressions of CEL on one request, as far as `palisade.enforce.envoy.cel` makes them.
+"""Expressions of CEL on one request, as far as `palisade.enforce.envoy.matchers.cel` makes them.
 
 An error, such as a missing key or an operand of another type, makes an expression match nothing; `&&` and
 `||` pass over an error where the other side decides.

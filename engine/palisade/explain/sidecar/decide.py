@@ -18,7 +18,7 @@ from xds.core.v3.extension_pb2 import TypedExtensionConfig
 
 from palisade.decide.response import ANSWER
 from palisade.enforce.envoy.compile import ASK, BODY, NATIVE, TOLD
-from palisade.enforce.envoy.sources import BODY_METADATA, FIELDS, JWT_AUTHN
+from palisade.enforce.envoy.values.sources import BODY_METADATA, FIELDS, JWT_AUTHN
 from palisade.explain.sidecar.bodies import laid_down
 from palisade.explain.sidecar.matchers import action_of
 from palisade.explain.sidecar.request import Sight, UnreadError

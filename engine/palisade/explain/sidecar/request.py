@@ -13,7 +13,7 @@ from envoy.extensions.filters.http.set_filter_state.v3.set_filter_state_pb2 impo
 from google.protobuf.message import Message
 
 from palisade.decide.input import JWT_METADATA
-from palisade.enforce.envoy.sources import PROTOCOL_FORMAT
+from palisade.enforce.envoy.values.sources import PROTOCOL_FORMAT
 from palisade.explain.sidecar.tokens import left, verified
 from palisade.rego.values import Value
 from palisade.xds import Snapshot

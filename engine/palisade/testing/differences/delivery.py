@@ -14,7 +14,7 @@ from typing import Any
 from envoy.service.auth.v3.external_auth_pb2 import CheckRequest
 
 from palisade.decide.input import JWT_METADATA, InputError, to_input
-from palisade.enforce.envoy.paths import CLEAN_PATH
+from palisade.enforce.envoy.regex.paths import CLEAN_PATH
 from palisade.policy.providers import Provider
 from palisade.rego.text import dumps
 from palisade.rego.values import Value

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, TypeAlias, TypeVar
 
-from palisade.enforce.envoy import patterns
+from palisade.enforce.envoy.regex import patterns
 from palisade.rego.partial.chosen import SEVERAL
 from palisade.rego.partial.formula import Builder, Defined, Exists, Formula, In, IsKind, Same, Test
 from palisade.rego.partial.placing import member_of

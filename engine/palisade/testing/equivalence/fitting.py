@@ -9,8 +9,8 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
-from palisade.enforce.envoy.entries import mark_of
-from palisade.enforce.envoy.walks import METADATA
+from palisade.enforce.envoy.values.entries import mark_of
+from palisade.enforce.envoy.values.walks import METADATA
 from palisade.policy.providers import Header, Query, TokenSource
 from palisade.rego.text import dumps
 from palisade.rego.values import to_json

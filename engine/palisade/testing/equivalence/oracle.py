@@ -11,7 +11,7 @@ from urllib.parse import unquote
 from palisade.decide.decision import Decision, denied, from_value
 from palisade.decide.response import ANSWER
 from palisade.decide.service import INVALID_REQUEST
-from palisade.enforce.envoy.ends import RESIDUAL
+from palisade.enforce.envoy.answers.ends import RESIDUAL
 from palisade.rego.errors import EvalError
 from palisade.testing.equivalence.bed import Bed, Seen
 from palisade.testing.equivalence.requests import Request, encoded, is_grpc

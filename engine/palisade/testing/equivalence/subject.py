@@ -20,9 +20,9 @@ from xds.core.v3.extension_pb2 import TypedExtensionConfig
 
 from palisade import rego
 from palisade.enforce.envoy import Enforcement, compile_sidecar
-from palisade.enforce.envoy.choices import MAX_LINEAR
-from palisade.enforce.envoy.dealing import PARTS
-from palisade.enforce.envoy.documents import documents_in
+from palisade.enforce.envoy.bodies.documents import documents_in
+from palisade.enforce.envoy.matchers.choices import MAX_LINEAR
+from palisade.enforce.envoy.matchers.dealing import PARTS
 from palisade.policy.inventory import Address, Function, Inventory, Tls
 from palisade.policy.providers import Provider
 from palisade.policy.revisions import Revision

@@ -13,9 +13,9 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.utils import base64url_decode, base64url_encode
 
-from palisade.enforce.envoy.token_places import Place
-from palisade.enforce.envoy.tokens import MARK
-from palisade.enforce.envoy.tokens import Token as PolicyToken
+from palisade.enforce.envoy.tokens.places import Place
+from palisade.enforce.envoy.tokens.token import MARK
+from palisade.enforce.envoy.tokens.token import Token as PolicyToken
 from palisade.policy.providers import Cookie, Header, InlineKeys, Provider, Query
 from palisade.rego.builtins import jws
 from palisade.rego.builtins.jwk import verification_keys

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from palisade.enforce.envoy import headers
-from palisade.enforce.envoy.documents import PARSED_BODY, Document, field_of
-from palisade.enforce.envoy.made import DECODES, FOLDS
-from palisade.enforce.envoy.walks import METADATA
+from palisade.enforce.envoy.bodies import headers
+from palisade.enforce.envoy.bodies.documents import PARSED_BODY, Document, field_of
+from palisade.enforce.envoy.bodies.made import DECODES, FOLDS
+from palisade.enforce.envoy.values.walks import METADATA
 from palisade.rego import ir
 from palisade.rego.partial import evaluate
 from palisade.rego.partial.flow import all_stmts

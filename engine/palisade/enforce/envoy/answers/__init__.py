@@ -1,0 +1,1 @@
+"""What a decision answers: verdict, status, headers and body, as far as Envoy's filters can say them."""

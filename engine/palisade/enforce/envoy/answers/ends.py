@@ -1,0 +1,136 @@
+"""What becomes of a request in each case of a decision: the verdict, its name, the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from palisade.enforce.envoy import hints
+from palisade.enforce.envoy.answers.filters import Answers
+from palisade.enforce.envoy.answers.templates import template
+from palisade.enforce.envoy.matchers.bounds import Reason
+from palisade.enforce.envoy.matchers.predicate import YES, Predicate, all_of
+from palisade.enforce.envoy.matchers.tree import Entry, Verdict
+from palisade.enforce.envoy.values.sources import Source
+from palisade.policy.numbering import spelled
+from palisade.rego.errors import NOWHERE
+from palisade.rego.partial import Case, Outcome
+from palisade.rego.partial.finite import by_values, combinations
+from palisade.rego.partial.formula import IsKind
+from palisade.rego.partial.reachable import reachable
+from palisade.rego.partial.terms import Apply, Element, Input, Known, ObjectOf, Symbol
+from palisade.rego.records import record
+from palisade.rego.values import Key
+
+RESIDUAL = "residual"
+"""The name under which Envoy reports a request that goes on to the engine."""
+
+PART = f"{RESIDUAL}/"
+"""Begins that name where a part tells its number, which that behind the wait for a body has, too."""
+
+PICKED = "part/"
+"""Begins the name under which a request goes on to the part that decides it."""
+
+
+def settled(outcome: Outcome) -> list[Case]:
+    """The cases, those whose value the request brings split into the verdicts that it can mean."""
+    cases: list[Case] = []
+    builder = outcome.builder
+    for case in outcome.cases:
+        if type(case.value) is Known:  # as nearly all are
+            cases.append(case)
+            continue
+        if case.value is not None and isinstance(case.value, ObjectOf):
+            found = combinations(builder, case.condition, case.value)
+            cases.extend(
+                Case(*each, case.label)
+                for condition, value in found
+                for each in by_values(builder, condition, value, _is_of_target)
+            )
+            continue
+        if not isinstance(case.value, Input | Element | Apply):
+            cases.append(case)
+            continue
+        yes = builder.both(case.condition, builder.is_in(case.value, (Key(True),)))
+        response = builder.both(case.condition, builder.atom(IsKind(case.value, "object")))
+        cases.append(Case(yes, Known(True), case.label))
+        cases.append(Case(response, case.value, case.label))
+        cases.append(Case(case.condition, Known(False), case.label))
+    return _possible(cases)
+
+
+def _is_of_target(symbol: Symbol) -> bool:
+    """Whether it is a segment of the path, or a parameter: no filter puts these into answers."""
+    return isinstance(symbol, Input) and symbol.path[:1] in (("parsed_path",), ("parsed_query",))
+
+
+def _possible(cases: list[Case]) -> list[Case]:
+    """The cases without the objects that no request can get."""
+    objects = [isinstance(case.value, Known) and isinstance(case.value.value, dict) for case in cases]
+    if not any(objects):
+        return cases
+    found = reachable([case.condition for case in cases])
+    return [case for case, its, comes in zip(cases, objects, found, strict=True) if comes or not its]
+
+
+@record()
+class End:
+    """What becomes of a request in a case."""
+
+    verdict: Verdict
+    name: str
+    answer: str = ""
+    reasons: tuple[Reason, ...] = ()
+    only: Predicate = YES
+    """Of other requests the engine decides."""
+
+    def entry(self, predicate: Predicate) -> Entry:
+        """The rule for Envoy by which the requests that the predicate holds of end so."""
+        return Entry(all_of((predicate, self.only)), self.verdict, self.name, self.answer)
+
+
+def end_of(case: Case, answers: Answers, source: Callable[[Symbol], Source | None]) -> End:
+    """A boolean ends in the native filter; what says more, as a status, is an answer, or the engine's."""
+    if case.value is None:
+        return End(Verdict.DENY, _rule(case))
+    value = case.value.value if isinstance(case.value, Known) else None
+    if isinstance(value, dict) and value.keys() == {"allowed"}:
+        value = value["allowed"]
+    if value is True:
+        return End(Verdict.ALLOW, _rule(case, passing=True))
+    if isinstance(case.value, Known) and not isinstance(value, dict):
+        return End(Verdict.DENY, _rule(case))
+    made = template(case.value, source)
+    if made is None:
+        return _asked(case, "answers with values of the request", hints.CONSTANTS)
+    found = answers.to(made)
+    if isinstance(found, str):
+        return _asked(case, f"answers with an object that {found}", hints.PLAIN)
+    verdict = Verdict.ALLOW if found.allowed else Verdict.DENY
+    told = [(_UNFILLED, hints.TEXTS)] * bool(made.claims) + [(_UNPRINTABLE, hints.NAMES)] * bool(made.callers)
+    told += [(_UNTOLD, hints.FIELDS)] * bool(made.fields)
+    told += [(_UNPLAIN, hints.HEADERS)] * bool(made.headers)
+    told += [(_UNJOINED, hints.JOINED)] * bool(made.joins)
+    told += [(_ESCAPED, hints.IN_JSON)] * bool(made.quoted)
+    reasons = tuple(Reason(why, case.label, hint, always=False) for why, hint in told)
+    return End(verdict, found.name(_rule(case)), found.prefix, reasons, made.fillable)
+
+
+_UNFILLED = "is for the engine where a claim that it answers with is no text, or an empty one"
+_UNTOLD = "is for the engine where what it answers with of a document is no text, or an empty one"
+_UNPLAIN = (
+    "is for the engine where a header that it answers with is there twice, long, or has commas or odd letters"
+)
+_UNJOINED = "is for the engine where what it joins is no array of plain texts, or an empty one"
+_ESCAPED = "is for the engine where a text that it puts into JSON is written otherwise there"
+_UNPRINTABLE = "is for the engine where who calls, with which it answers, has control characters in the name"
+
+
+def _asked(case: Case, reason: str, hint: str) -> End:
+    return End(Verdict.RESIDUAL, RESIDUAL, reasons=(Reason(reason, case.label, hint),))
+
+
+def _rule(case: Case, *, passing: bool = False) -> str:
+    if case.label is NOWHERE:
+        # The gate lets nothing pass but by a name with a colon.
+        return "default:allow" if passing else "default"
+    return f"{spelled(case.label.file)}:{case.label.row}"

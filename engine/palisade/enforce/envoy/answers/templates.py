@@ -1,0 +1,261 @@
+"""Answers that carry claims of tokens, fields of documents, who calls, the path or a header: constants, with
+marks where Envoy puts these in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from palisade.decide.decision import FIELDS_OF_DECISIONS
+from palisade.enforce.envoy.answers.scripts import MADE_METADATA
+from palisade.enforce.envoy.matchers.predicate import NO, YES, Predicate, all_of, text_check
+from palisade.enforce.envoy.regex import patterns
+from palisade.enforce.envoy.values.claims import claim_matches
+from palisade.enforce.envoy.values.joins import Join, join_of
+from palisade.enforce.envoy.values.sources import (
+    BODY_METADATA,
+    FIELDS,
+    JWT_AUTHN,
+    PEER,
+    PRINCIPAL,
+    ClaimSource,
+    FieldSource,
+    Source,
+    TextSource,
+    field_name,
+)
+from palisade.rego.builtins import BUILTINS
+from palisade.rego.partial.terms import Apply, ArrayOf, Input, Known, ObjectOf, Symbol
+from palisade.rego.values import Value
+
+_OPEN, _CLOSE = "\ue000", "\ue001"  # for private use: constants that have them are left alone
+_TEXT = r"[^\x00-\x08\x0a-\x1f\x7f]+"
+_NAME = r"[^\x00-\x1f\x7f]+"  # what the decision log shows of who calls has no control character
+_PRINTED = r"[!-~](?:[ -~]*[!-~])?"
+_UNESCAPED = r"[ !#-%'-;=?-\[\]-~]+"
+"""What stands in JSON as it is, of ASCII: not what is escaped there, nor in HTML."""
+_PLAIN_GLUE = re.compile(f"(?:{_UNESCAPED})?")
+_HEADERS = ("headers", "response_headers_to_add")
+_SINGLE = r"[!-+\--~](?:[ -+\--~]{0,998}[!-+\--~])?"
+"""A header that is there once: Envoy joins several by commas, and its formatter takes the first. Much longer
+ones it does not lay down for the log."""
+_SHOWN = {"header :path": "path", "header :authority": "host", "header :method": "method"}
+"""Texts of a request that can be put in, and what a line of the log calls them."""
+_HEADER = re.compile(
+    r"header (?!x-envoy-|x-b3-|x-palisade-)"
+    r"(?!(?:host|te|expect|grpc-timeout|traceparent|tracestate|connection|keep-alive|upgrade)$)"
+    r"(?!(?:content-length|transfer-encoding)$)([a-z0-9_-]+)"
+)
+"""Other headers that can be put in: those that Envoy itself does not change on the way."""
+
+_CALLERS = (PEER, PRINCIPAL)
+_MARSHAL = BUILTINS["json.marshal"].function
+
+_Source: TypeAlias = ClaimSource | TextSource | Join
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A value of the decision in which marks stand for claims, for who calls and for texts of the request."""
+
+    value: Value
+    sources: Mapping[str, _Source]
+    """By the mark."""
+    quoted: frozenset[str] = frozenset()
+    """The marks of those that stand in JSON."""
+
+    @property
+    def fillable(self) -> Predicate:
+        """All of them are texts that a header may hold, or JSON as they are: with others the decision is
+        another."""
+        texts = [_is_filled(source) for source in self.sources.values()]
+        texts += [_matches(self.sources[mark], _UNESCAPED) for mark in sorted(self.quoted)]
+        return all_of(NO if each is None else each for each in texts)
+
+    @property
+    def formats(self) -> dict[str, str]:
+        """What Envoy puts in the place of each mark."""
+        return {mark: _format(source) for mark, source in self.sources.items()}
+
+    @property
+    def claims(self) -> dict[str, list[str]]:
+        """Where each claim stands in the metadata of the JWT filter."""
+        return {
+            mark: [str(key) for key in source.path]
+            for mark, source in self.sources.items()
+            if isinstance(source, ClaimSource) and not isinstance(source, FieldSource)
+        }
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """Under which name the sidecar's reader lays each field of a document down."""
+        return {
+            mark: f"v{field_name(source.path)}"
+            for mark, source in self.sources.items()
+            if isinstance(source, FieldSource)
+        }
+
+    @property
+    def joins(self) -> dict[str, Join]:
+        """The texts that a script joins."""
+        return {mark: source for mark, source in self.sources.items() if isinstance(source, Join)}
+
+    @property
+    def callers(self) -> list[str]:
+        """The marks of the principal, or of the SPIFFE ID that it is."""
+        return sorted(mark for mark, source in self.sources.items() if source in _CALLERS)
+
+    @property
+    def texts(self) -> dict[str, str]:
+        """What the decision log calls each text of the request."""
+        return {
+            mark: _SHOWN.get(source.text.name, source.text.name)
+            for mark, source in self.sources.items()
+            if isinstance(source, TextSource) and source not in _CALLERS
+        }
+
+    @property
+    def headers(self) -> tuple[str, ...]:
+        """The headers that are put in, but for those of the request's line: the log has them only if told."""
+        found = (_HEADER.fullmatch(name) for name in self.texts.values())
+        return tuple(sorted({each[1] for each in found if each is not None}))
+
+    def puts(self, header: str, value: Value) -> bool:
+        """Whether a header is put into a part of the value."""
+        marks = (mark for mark, name in self.texts.items() if name == f"header {header}")
+        return any(has_mark(value, mark) for mark in marks)
+
+
+def has_mark(value: object, mark: str) -> bool:
+    """Whether a mark stands anywhere in the value."""
+    return repr(mark)[1:-1] in repr(value)
+
+
+def _is_filled(source: _Source) -> Predicate | None:
+    if isinstance(source, Join):
+        return source.plain
+    if isinstance(source, TextSource):
+        if source in _CALLERS:
+            return _matches(source, _NAME)
+        return _matches(source, _PRINTED if source.text.name in _SHOWN else _SINGLE)
+    return _matches(source, _TEXT)
+
+
+def _matches(source: _Source, pattern: str) -> Predicate | None:
+    if isinstance(source, Join):
+        return YES if _PLAIN_GLUE.fullmatch(source.glue) else NO  # its members are plain already
+    matcher = patterns.regex(pattern)
+    return (
+        text_check(source.text, matcher) if isinstance(source, TextSource) else claim_matches(source, matcher)
+    )
+
+
+def _format(source: _Source) -> str:
+    if isinstance(source, TextSource):
+        if source in _CALLERS:
+            return source.text.format
+        return f"%REQ({source.text.name.removeprefix('header ').upper()})%"
+    if isinstance(source, Join):
+        return f"%DYNAMIC_METADATA({MADE_METADATA}:{source.name})%"
+    if isinstance(source, FieldSource):
+        return f"%DYNAMIC_METADATA({BODY_METADATA}:{FIELDS}:v{field_name(source.path)})%"
+    return f"%DYNAMIC_METADATA({JWT_AUTHN}:{':'.join(map(str, source.path))})%"
+
+
+def template(symbol: Symbol, source: Callable[[Symbol], Source | None]) -> Template | None:
+    """The template of a value with claims, fields, who calls or the path in headers or the body; None for
+    others."""
+    making = _Making(source)
+    try:
+        value = making.value(symbol, ())
+    except _OtherError:
+        return None
+    return Template(value, making.sources, frozenset(making.quoted))
+
+
+class _OtherError(Exception):
+    pass
+
+
+@dataclass(slots=True)
+class _Making:
+    source: Callable[[Symbol], Source | None]
+    sources: dict[str, _Source] = field(default_factory=dict)
+    quoted: set[str] = field(default_factory=set)
+    """The marks of texts that stand in JSON."""
+
+    def value(self, symbol: Symbol, path: tuple[object, ...]) -> Value:
+        match symbol:
+            case Known(value):
+                if _has_marks(value):
+                    raise _OtherError
+                return value
+            case ObjectOf(items):
+                return {form: self.value(item, (*path, form)) for form, item in items}
+            case ArrayOf(items):
+                return [self.value(item, (*path, at)) for at, item in enumerate(items)]
+            case Input() | Apply() if _may_be_filled(path):
+                return self._text(symbol)
+        raise _OtherError
+
+    def _text(self, symbol: Symbol) -> str:
+        match symbol:
+            case Apply("json.marshal", (value,)):
+                return self._json(value)
+        joined = join_of(symbol, self.source)
+        if joined is not None:
+            return self._marked(joined)
+        parts = patterns.parts(symbol)
+        if parts is None:
+            return self._mark(symbol)
+        if _has_marks([part for part in parts if isinstance(part, str)]):
+            raise _OtherError
+        return "".join(part if isinstance(part, str) else self._text(part) for part in parts)
+
+    def _json(self, symbol: Symbol) -> str:
+        match symbol:
+            case Known(value):
+                return str(_MARSHAL(value))
+            case ObjectOf(items) if all(isinstance(form, str) for form, _ in items):
+                entries = sorted((str(form), item) for form, item in items)
+                return "{" + ",".join(f"{_MARSHAL(name)}:{self._json(item)}" for name, item in entries) + "}"
+            case ArrayOf(items):
+                return "[" + ",".join(map(self._json, items)) + "]"
+            case Input() | Apply():
+                text = self._text(symbol)
+                self.quoted.update(mark for mark in self.sources if mark in text)
+                return str(_MARSHAL(text))  # which leaves marks as they are
+        raise _OtherError
+
+    def _mark(self, part: Symbol) -> str:
+        source = self.source(part)
+        if isinstance(source, TextSource) and source not in _CALLERS and not _can_be_shown(source):
+            raise _OtherError
+        if not isinstance(source, TextSource | FieldSource) and not (
+            isinstance(source, ClaimSource) and source.text
+        ):
+            raise _OtherError
+        return self._marked(source)
+
+    def _marked(self, source: _Source) -> str:
+        known = next((mark for mark, each in self.sources.items() if each == source), None)
+        mark = known or f"{_OPEN}{len(self.sources)}{_CLOSE}"
+        self.sources[mark] = source
+        return mark
+
+
+def _may_be_filled(path: Sequence[object]) -> bool:
+    """Whether the place is the body, the value of a header, or only logged: not a name, nor a status."""
+    if not path or path[0] not in FIELDS_OF_DECISIONS:
+        return bool(path)
+    return tuple(path) == ("body",) or (len(path) in (2, 3) and path[0] in _HEADERS)
+
+
+def _can_be_shown(source: TextSource) -> bool:
+    return source.text.name in _SHOWN or _HEADER.fullmatch(source.text.name) is not None
+
+
+def _has_marks(value: object) -> bool:
+    return _OPEN in repr(value) or "\\ue000" in repr(value)

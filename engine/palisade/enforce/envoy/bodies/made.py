@@ -1,0 +1,88 @@
+"""Texts that builtins make of others, which the reader of bodies makes: `lower(header) == lower(claim)`.
+
+Envoy's expressions can neither decode Base64 nor fold letters. Where a folded text is compared with constants
+patterns say it; where it is compared with another value of the request the reader lays the text down.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import chain
+from typing import TypeAlias
+
+from palisade.enforce.envoy.bodies.documents import CLAIMS, PLAIN, Document, Field, Made, field_of
+from palisade.enforce.envoy.tokens.calls import Tokens, part_of, taken
+from palisade.enforce.envoy.tokens.places import Place
+from palisade.enforce.envoy.values.sources import ClaimSource, FieldSource, TextSource
+from palisade.enforce.envoy.values.walks import METADATA, find, of_metadata
+from palisade.rego.partial.terms import Apply, Input, Symbol
+
+DECODES = frozenset(("base64.decode", "base64url.decode"))
+FOLDS = frozenset(("lower", "upper"))
+
+Roots: TypeAlias = Callable[[Symbol], tuple[Field, ...]]
+"""The fields that a claim, of each provider, or a header is to the reader; none for other terms."""
+
+
+def made_of(term: Symbol, roots: Roots) -> tuple[Field, ...]:
+    """The fields that a term is which a builtin makes of a text; none where it is something else."""
+    if not isinstance(term, Apply) or term.name not in DECODES | FOLDS:
+        return ()
+    (inner,) = term.args
+    field = field_of(inner)
+    texts = made_of(inner, roots) or roots(inner) or (() if field is None else (field,))
+    return tuple((*each, Made(term.name)) for each in texts if _can_be_made(each, term.name))
+
+
+def is_folded(path: Field) -> bool:
+    """Whether it takes small or capital letters to make the field."""
+    return any(isinstance(step, Made) and step.by in FOLDS for step in path)
+
+
+def _can_be_made(text: Field, builtin: str) -> bool:
+    root = text[0]
+    if not isinstance(root, Document):
+        return text != ("truncated_body",)
+    # Of what a header encodes patterns tell more: the user of HTTP Basic.
+    return root.coding != "text" and (root.coding != PLAIN or builtin in FOLDS)
+
+
+def root_of(source: object) -> tuple[Field, ...]:
+    """The field by which the reader finds a claim or a header, of which a text is made."""
+    match source:
+        case FieldSource():
+            return ()
+        case ClaimSource((str(token), *below)) if below and all(map(_is_name, below)):
+            return ((Document(CLAIMS, Place(token, "")), *below),)
+        case TextSource(text) if text.name.startswith("header ") and text.name not in _FEW:
+            return ((Document(PLAIN, Place(text.name.removeprefix("header "), "")),),)
+    return ()
+
+
+_FEW = frozenset(("header :method", "header :scheme"))
+"""Texts of which there are hardly more than a few: these are compared with each."""
+
+
+def _is_name(step: object) -> bool:
+    return type(step) is str and step != ""
+
+
+@dataclass(frozen=True, slots=True)
+class Origins:
+    """What is known of claims before conditions are lowered: the tokens that the policy verifies itself, and
+    the `names` under which those of providers are laid down."""
+
+    tokens: Tokens
+    names: tuple[str, ...]
+
+    def roots(self, term: Symbol) -> tuple[Field, ...]:
+        """As `Roots`."""
+        if isinstance(term, Input):
+            if term.path[: len(METADATA)] == METADATA:
+                return root_of(of_metadata(term.path[len(METADATA) :], self.names))
+            found = (root_of(find(term.path, (name,))) for name in self.names) if self.names else ()
+            return tuple(dict.fromkeys(chain(*found, root_of(find(term.path, ())))))
+        part = part_of(term)
+        token = self.tokens.of(part.call) if part is not None else None
+        return () if part is None or token is None else root_of(taken(part, token))

@@ -1,0 +1,60 @@
+"""What is asked of the path's segments joined by slashes: `endswith(concat("/", input.parsed_path), "/b")`.
+
+Where no segment has an escape, that is the path as it is sent without its first slash, or what stands behind
+its first segments; constants that it begins with, ends with or holds are spelled in all ways instead.
+"""
+
+from __future__ import annotations
+
+import re2
+from xds.type.matcher.v3.string_pb2 import StringMatcher
+
+from palisade.enforce.envoy.conditions.context import ESCAPED
+from palisade.enforce.envoy.conditions.texts import Texts
+from palisade.enforce.envoy.matchers.bounds import ALWAYS, Bounds, either, exactly, inverse
+from palisade.enforce.envoy.matchers.predicate import all_of, negate, text_check
+from palisade.enforce.envoy.regex import paths, patterns
+from palisade.enforce.envoy.regex.paths import FURTHEST
+from palisade.enforce.envoy.values.claims import claim_kind
+from palisade.enforce.envoy.values.joins import join_of
+from palisade.enforce.envoy.values.sources import PATH_TEXT
+from palisade.rego.partial.terms import Apply, Gathered, Known, Symbol
+
+ODD_MEMBERS = "what is joined has members other than plain texts"
+
+
+class Joined(Texts):
+    """Lowers tests of the path's segments, of all or of those behind the first ones, joined by slashes; and
+    whether the members of a claim can be joined."""
+
+    def _takes(self, term: Apply) -> Bounds:
+        join = join_of(term, self._source)
+        if join is None:
+            return super()._takes(term)
+        odd, listed = negate(join.plain), claim_kind(join.claim, "array")
+        if isinstance(term.args[1], Gathered):  # the claim of which it is gathered need not be there
+            return self._unless(ALWAYS, odd, ODD_MEMBERS)
+        return self._unless(exactly(listed), all_of((listed, odd)), ODD_MEMBERS)
+
+    def _string_is(self, term: Symbol, matcher: StringMatcher) -> Bounds | None:
+        match term:
+            case Apply("concat", (Known("/"), whole)) if (cut := self._slice(whole)) is not None:
+                start, end = cut
+                if end < FURTHEST:
+                    return None
+                if matcher.WhichOneof("match_pattern") != "safe_regex":
+                    pattern = paths.joined_matching(start, matcher)
+                    return None if pattern is None else self._path(pattern)
+                return self._joined(start, matcher.safe_regex.regex)
+        return super()._string_is(term, matcher)
+
+    def _joined(self, start: int, whole: str) -> Bounds | None:
+        """The joined text matches the expression, but for paths with an escape in it."""
+        pattern = patterns.unanchored(whole)
+        if pattern is None:
+            return None
+        found = self._path(paths.joined(start, f"(?:{pattern})"))
+        if start and re2.fullmatch(pattern, "") is not None:
+            found = either((found, inverse(self._has_segments(start + 1))))
+        escaped = text_check(PATH_TEXT, patterns.regex(paths.joined(start, ".*%.*")))
+        return self._unless(found, escaped, ESCAPED)

@@ -1,0 +1,164 @@
+"""What is asked of the parameters of a query together: which there are, how many, and whether any is so.
+
+`object.keys(input.parsed_query) - {"page", "size"} == set()` is a pattern of the whole query.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from palisade.enforce.envoy.conditions.keyed import Keyed
+from palisade.enforce.envoy.matchers.bounds import ALWAYS, NEVER, Bounds, both, either, inverse
+from palisade.enforce.envoy.regex import patterns
+from palisade.enforce.envoy.regex.paths import ALL_PAIRS, FURTHEST, Pairs, is_plain_parameter
+from palisade.enforce.envoy.regex.strings import text_matcher
+from palisade.enforce.envoy.values.sources import Parameters, Query, Source, Unspelled
+from palisade.rego.partial.formula import TRUE, Exists, Formula, In, Test
+from palisade.rego.partial.terms import Element, Symbol
+from palisade.rego.values import unkey
+
+REPEATED = "the query has so many pairs, of which some may be of one parameter"
+
+
+@dataclass(frozen=True, slots=True)
+class _Texts:
+    """Texts in clean queries: what the pattern matches, none where that is empty, and the `empty` one."""
+
+    pattern: str
+    empty: bool = False
+
+
+class Queries(Keyed):
+    """Lowers conditions on the parameters of a query."""
+
+    def _equals(self, source: Source | None, values: list[object]) -> Bounds | None:
+        if isinstance(source, Parameters) and [each for each in values if isinstance(each, dict)] == [{}]:
+            return inverse(self._names(_some(ALL_PAIRS)))
+        return super()._equals(source, values)
+
+    def _some_parameter(self, atom: Exists) -> Bounds | None:
+        """Some parameter makes the body hold. None for what no pattern says."""
+        name, values = Element(atom.source, atom.loop, of_keys=True), Element(atom.source, atom.loop)
+        named: list[_Texts] = []
+        others: list[_Texts] = []
+        valued: list[_Texts] = []
+        for part in atom.body.args if atom.body.kind == "and" else (atom.body,):
+            if part is TRUE:
+                continue
+            negated = part.kind == "not"
+            asked = part.args[0] if negated else part
+            texts = _texts(asked, name, value=False)
+            if texts is not None:
+                (others if negated else named).append(texts)
+                continue
+            inner = asked.atom
+            if isinstance(inner, In) and inner.term == values and not any(map(_is_list, inner.values)):
+                if not negated:
+                    return NEVER
+                continue  # the values of a name are a list, and nothing else
+            if negated or not isinstance(inner, Exists) or inner.source != values:
+                return None
+            texts = _texts(inner.body, Element(inner.source, inner.loop), value=True)
+            if texts is None:
+                return None
+            valued.append(texts)
+        if len(named) > 1 or len(valued) > 1 or (others and (named or valued)):
+            return None
+        if others:
+            return inverse(self._all_are(others))
+        pairs = _named(named[0]) if named else ALL_PAIRS
+        return self._some_pair(pairs, valued[0]) if valued else self._names(_some(pairs))
+
+    def _some_value(self, parameter: str, atom: Exists) -> Bounds | None:
+        """Some value of the parameter makes the body hold. None for what no pattern says."""
+        pairs = Pairs(patterns.quote(parameter))
+        if atom.body is TRUE:
+            return self._names(_some(pairs))
+        texts = _texts(atom.body, Element(atom.source, atom.loop), value=True)
+        return None if texts is None else self._some_pair(pairs, texts)
+
+    def _all_are(self, named: Sequence[_Texts]) -> Bounds:
+        """Every parameter has one of those names. There may be none."""
+        ways = [f"(?:{each.pattern})" for each in named if each.pattern]
+        pairs = _named(_Texts("|".join(ways), any(each.empty for each in named)))
+        return inverse(self._names(_some(ALL_PAIRS))) if pairs is None else self._names(pairs.all)
+
+    def _some_pair(self, pairs: Pairs | None, value: _Texts) -> Bounds:
+        if pairs is not None:
+            some = value.pattern or value.empty
+            pairs = replace(pairs, value=value.pattern, valueless=value.empty) if some else None
+        return self._query(_some(pairs))
+
+    # Counts ---------------------------------------------------------------------------------------------
+
+    def _count(self, argument: Symbol, relation: str, numbers: Sequence[int]) -> Bounds | None:
+        match self._source(argument):
+            case Parameters():
+                return self._counted(ALL_PAIRS, relation, numbers, repeated=True)
+            case Unspelled(True):
+                return self._names(patterns.NOTHING)
+            case Query(name) as source:
+                found = self._counted(Pairs(patterns.quote(name)), relation, numbers)
+                return None if found is None else both((self._found(source) or NEVER, found))
+        return super()._count(argument, relation, numbers)
+
+    def _counted(
+        self, pairs: Pairs, relation: str, numbers: Sequence[int], *, repeated: bool = False
+    ) -> Bounds | None:
+        """How many such pairs there are, compared with any of the numbers; those of one name are one where
+        they may be `repeated`."""
+        if any(abs(number) > FURTHEST for number in numbers):
+            return None
+
+        def at_least(count: int) -> Bounds:
+            if count < 1:
+                return ALWAYS
+            found = self._names(pairs.at_least(count))
+            return self._unless(found, found.possibly, REPEATED) if repeated and count > 1 else found
+
+        ways: list[Bounds] = []
+        for number in numbers:
+            least = at_least(number + (relation in ("_>_", "_<=_")))
+            if relation == "_==_":
+                ways.append(both((least, inverse(at_least(number + 1)))))
+            else:
+                ways.append(least if relation in ("_>_", "_>=_") else inverse(least))
+        return either(ways)
+
+
+def _is_list(form: object) -> bool:
+    return isinstance(unkey(form), list)
+
+
+def _some(pairs: Pairs | None) -> str:
+    return patterns.NOTHING if pairs is None else pairs.at_least(1)
+
+
+def _named(texts: _Texts) -> Pairs | None:
+    """The pairs with such names; None where there is no such name."""
+    if texts.pattern:
+        return Pairs(texts.pattern, nameless=texts.empty)
+    return Pairs(patterns.NOTHING, nameless=True) if texts.empty else None
+
+
+def _texts(body: Formula, element: Element, *, value: bool) -> _Texts | None:
+    """The texts that a condition on a name, or on a value, holds of; None for other conditions."""
+    any_ = "[^&]*" if value else "[^&=]*"
+    if isinstance(body.atom, In) and body.atom.term == element:
+        texts = {each for each in map(unkey, body.atom.values) if isinstance(each, str)}
+        some = [each for each in texts if each and is_plain_parameter(each, name=not value)]
+        return _Texts("|".join(map(patterns.quote, sorted(some))), "" in texts)
+    found = text_matcher(body.atom.term) if isinstance(body.atom, Test) else None
+    if found is None or found[0] != element:
+        return None
+    if found[1] is None:
+        return _Texts("")
+    kind = str(found[1].WhichOneof("match_pattern"))
+    if kind not in ("prefix", "suffix", "contains"):
+        return None
+    text = getattr(found[1], kind)
+    if not is_plain_parameter(text, name=not value):
+        return _Texts("")
+    before, behind = {"prefix": ("", any_), "suffix": (any_, ""), "contains": (any_, any_)}[kind]
+    return _Texts(f"{before}{patterns.quote(text)}{behind}")

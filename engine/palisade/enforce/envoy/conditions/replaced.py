@@ -1,0 +1,46 @@
+"""Conditions on texts in which something is replaced, as conditions on the texts themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from xds.type.matcher.v3.string_pb2 import StringMatcher
+
+from palisade.enforce.envoy.conditions.cookies import Cookies
+from palisade.enforce.envoy.matchers.bounds import NEVER, Bounds
+from palisade.enforce.envoy.regex.preimages import anchored, preimage
+from palisade.rego.partial.terms import Apply, Known, Symbol
+
+
+class Replaced(Cookies):
+    """Lowers what is asked of `replace` and `regex.replace` with constants."""
+
+    def _takes(self, term: Apply) -> Bounds:
+        match term:
+            case Apply("regex.replace", (text, Known(str(pattern)), Known(str(new)))):
+                if anchored(pattern, new) is not None:
+                    return self._is_text(text)
+        return super()._takes(term)
+
+    def _call_is(self, term: Apply, values: Sequence[object]) -> Bounds:
+        match term:
+            case Apply("replace", (text, Known(str(old)), Known(str(new)))):
+                texts = [value for value in values if isinstance(value, str)]
+                found = [preimage(old, new, each) for each in texts]
+                return self._any_of(text, found) or super()._call_is(term, values)
+        return super()._call_is(term, values)
+
+    def _string_is(self, term: Symbol, matcher: StringMatcher) -> Bounds | None:
+        match term:
+            case Apply("replace", (text, Known(str(old)), Known(str(new)))) if matcher.prefix:
+                found = self._any_of(text, [preimage(old, new, matcher.prefix, prefix=True)])
+                if found is not None:
+                    return found
+        return super()._string_is(term, matcher)
+
+    def _any_of(self, text: Symbol, found: Sequence[str | None]) -> Bounds | None:
+        """The text is one that a pattern matches; None where not all are known, or that cannot be asked."""
+        if not found:
+            return NEVER
+        ways = [f"(?:{each})" for each in found if each is not None]
+        return None if len(ways) < len(found) else self._plainly(text, "|".join(ways))

@@ -1,0 +1,189 @@
+"""Texts that a policy makes of the request's texts, as expressions that Envoy evaluates on each request.
+
+A part of a split text, a text without a prefix, a text between two constants, a segment of the path: each is
+one `re.capture` or `re.extract` of CEL. Such an expression fails where the text is not there or no string,
+and Envoy takes that for "no match", which is what undefined means to a test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from cel.expr.syntax_pb2 import Expr
+
+from palisade.enforce.envoy.conditions.context import DIRTY, DIRTY_QUERY, ESCAPED
+from palisade.enforce.envoy.matchers import cel
+from palisade.enforce.envoy.matchers.predicate import NO, Predicate, all_of, any_of, negate, text_check
+from palisade.enforce.envoy.regex import paths, patterns
+from palisade.enforce.envoy.regex.preimages import anchored
+from palisade.enforce.envoy.values.claims import claim_defined, claim_kind
+from palisade.enforce.envoy.values.sources import (
+    PATH_TEXT,
+    TARGET_TEXT,
+    ClaimSource,
+    Parameter,
+    Segment,
+    Source,
+    TextSource,
+)
+from palisade.rego.partial.terms import Apply, Known, Symbol
+
+_TARGET = cel.header(":path")
+_CLEAN = "[!-.0->@-~]"
+"""A character of a segment in a clean path. What such a class compiles to is half of what others do."""
+_RAW = text_check(TARGET_TEXT, patterns.regex(patterns.BEYOND_ASCII))
+
+
+RAW = "the path has letters beyond ASCII"
+SLASHED = "what is put into a text has a backslash"
+MOST_PUT_TOGETHER = 6
+"""So many values of the request a text may be put together of."""
+
+
+@dataclass(frozen=True)
+class View:
+    """`expr` is the text, for all requests but those of `unsure`. With `typed` it may also be no string.
+
+    `when` says in words which requests those are.
+    """
+
+    expr: Expr
+    unsure: Predicate = NO
+    when: str = ""
+    typed: bool = False
+
+
+def view(term: Symbol, source: Callable[[Symbol], Source | None]) -> View | None:
+    """The text that a term is, or None for one that no expression makes."""
+    match source(term):
+        case TextSource() as text:
+            return View(text.expr)
+        case ClaimSource() as claim:
+            return View(claim.expr, typed=True)
+        case Segment(index):
+            lead, behind = (
+                (f"(?:{_CLEAN}*/){{{index}}}", "[/?]") if index >= 0 else ("(?:[!->@-~]*/)?", "[?]")
+            )
+            found = cel.captured(_TARGET, f"^/{lead}({_CLEAN}*)(?:{behind}(?s:.*))?$")
+            escaped = text_check(PATH_TEXT, patterns.regex(paths.segment_escaped(index)))
+            # CEL makes nothing of a text that is no UTF-8, as a query may be over HTTP/2.
+            return None if found is None else View(found, any_of((escaped, _RAW)), ESCAPED)
+        case Parameter(name):
+            found = cel.captured(_TARGET, paths.first_parameter(name))
+            bare = text_check(TARGET_TEXT, patterns.regex(paths.bare_parameter(name)))
+            return None if found is None else View(found, any_of((DIRTY_QUERY, bare, _RAW)), DIRTY)
+    if not isinstance(term, Apply) or not term.args:
+        return None
+    made = patterns.parts(term)
+    if made is not None:
+        return _made(made, term.name, source)
+    if term.name == "regex.replace":
+        return _replaced(term, source)
+    searched = patterns.found_in(term)
+    if searched is not None:
+        return _found(*searched, source)
+    pattern = _taken(term)
+    if pattern is None:
+        return None
+    whole = term.args[0]
+    if term.name == "." and isinstance(whole, Apply):
+        whole = whole.args[0]
+    inner = view(whole, source)
+    taken = None if inner is None else cel.captured(inner.expr, pattern)
+    return None if taken is None or inner is None else View(taken, inner.unsure, inner.when)
+
+
+def _made(parts: Sequence[str | Symbol], name: str, source: Callable[[Symbol], Source | None]) -> View | None:
+    """A text that a builtin makes of constants and of values of the request."""
+    chunks, values = [""], list[View]()
+    for part in parts:
+        if isinstance(part, str):
+            chunks[-1] += part
+            continue
+        found = _put_in(part, name, source)
+        if found is None:
+            return None
+        values.append(found)
+        chunks.append("")
+    unsure, when = any_of(each.unsure for each in values), next((v.when for v in values if v.when), "")
+    if len(values) == 1:
+        return View(cel.around(chunks[0], values[0].expr, chunks[1]), unsure, when)
+    if not 0 < len(values) <= MOST_PUT_TOGETHER or any("\\" in each for each in chunks):
+        return None
+    # A text that another is put before becomes what an expression replaces by, where backslashes are read.
+    slashed = [cel.check(cel.holds(each.expr, "\\")) for each in values[1:]]
+    expr = cel.around("", values[-1].expr, chunks[-1])
+    for value, behind in zip(values[-2::-1], chunks[-2:0:-1], strict=True):
+        expr = cel.put_before(value.expr, behind, expr)
+    return View(cel.between(chunks[0], expr, ""), any_of((unsure, *slashed)), when or SLASHED)
+
+
+def _put_in(part: Symbol, name: str, source: Callable[[Symbol], Source | None]) -> View | None:
+    """A value as it stands in a text that the builtin of this name makes."""
+    inner = view(part, source)
+    if inner is None or name == "concat" or not inner.typed:
+        return inner
+    claim = source(part)
+    if not isinstance(claim, ClaimSource):
+        return None
+    # Numbers and the rest have a text in templates too, which only the engine makes.
+    other = all_of((claim_defined(claim), negate(claim_kind(claim, "string"))))
+    return View(inner.expr, any_of((inner.unsure, other)), f"{part} is no string")
+
+
+def _found(pattern: str, text: Symbol, group: int, source: Callable[[Symbol], Source | None]) -> View | None:
+    inner = view(text, source)
+    taken = None if inner is None else cel.extracted(inner.expr, pattern, f"\\{group}")
+    return None if taken is None or inner is None else View(taken, inner.unsure, inner.when)
+
+
+def _replaced(term: Apply, source: Callable[[Symbol], Source | None]) -> View | None:
+    """A text without what an anchored pattern finds, or with something else in its place."""
+    match term.args:
+        case (text, Known(str(pattern)), Known(str(new))):
+            ways, inner = anchored(pattern, new), view(text, source)
+        case _:
+            return None
+    if ways is None or inner is None:
+        return None
+    found, made = cel.matches(inner.expr, ways[0]), cel.extracted(inner.expr, ways[1], ways[2])
+    if found is None or made is None:
+        return None
+    # Text that is no UTF-8 is an error of the expression, where Rego's is a text.
+    unsure = any_of((inner.unsure, _RAW))
+    return View(cel.call("_?_:_", found, made, inner.expr), unsure, inner.when or RAW)
+
+
+def _taken(term: Apply) -> str | None:
+    """The pattern whose group is what a builtin leaves of a text."""
+    match term:
+        case Apply(".", (Apply("split", (_, Known(str(mark)))), Known(int(at)))) if (
+            len(mark) == 1 and at >= 0
+        ):
+            other = f"[^{_class(mark)}]*"
+            return f"(?s)^(?:{other}{_class(mark)}){{{at}}}({other})(?:{_class(mark)}.*)?$"
+        case Apply(".", (Apply("split", (_, Known(str(mark)))), Known(int(at)))) if (
+            patterns.is_pair(mark) and at >= 0
+        ):
+            other, sign = patterns.apart(mark), patterns.quote(mark)
+            return f"(?s)^(?:{other}{sign}){{{at}}}({other})(?:{sign}.*)?$"
+        case Apply(".", (Apply("split", (_, Known(str(mark)))) as whole, last)) if len(
+            mark
+        ) == 1 and last == Apply("minus", (Apply("count", (whole,)), Known(1))):
+            return f"(?s)^(?:.*{_class(mark)})?([^{_class(mark)}]*)$"
+        case Apply("trim_prefix", (_, Known(str(text)))):
+            return f"(?s)^(?:{patterns.quote(text)})?(.*)$"
+        case Apply("trim_suffix", (_, Known(str(text)))):
+            return f"(?s)^(.*?)(?:{patterns.quote(text)})?$"
+        case Apply("trim" | "trim_left" | "trim_right" as name, (_, Known(str(cutset)))) if cutset:
+            cut = f"[{''.join(map(_class, cutset))}]*"
+            left = "" if name == "trim_right" else cut
+            right = "" if name == "trim_left" else cut
+            return f"(?s)^{left}(.*?){right}$"
+    return None
+
+
+def _class(char: str) -> str:
+    """A character, as it stands in and outside of a class."""
+    return f"\\x{{{ord(char):x}}}"

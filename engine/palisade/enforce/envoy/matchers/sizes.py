@@ -1,0 +1,113 @@
+"""How large a condition may become for Envoy, where each part is written out wherever it stands.
+
+Formulas share their parts, Envoy's matchers do not: a few rules that build on each other can come to millions
+of them. What is too large is given up from one side, so that the engine decides where the rest does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
+
+from palisade.enforce.envoy.matchers.bounds import Bounds
+from palisade.enforce.envoy.matchers.predicate import NO, YES, All, AnyOf, Not, Predicate, all_of, any_of
+
+T = TypeVar("T")
+
+MOST = 20_000
+"""So many matchers a rule may have in any case: some 4 MB of configuration."""
+
+OFTEN = 32
+"""A rule that is large of itself, as one that is denied by thousands of others, may have each of its parts so
+many times."""
+
+MOST_IN_ALL = 400_000
+"""So many matchers all rules of a decision may have together: some 80 MB of configuration."""
+
+TEXT = "takes more matchers in Envoy than one rule may have"
+TEXT_IN_ALL = (
+    "is one of the largest of rules that together take more matchers in Envoy than a decision may have"
+)
+
+_LEFT, _SHARE = 64, 8
+"""Of a rule that is given up for the sum of all there are at most so many matchers left, and that share."""
+
+
+def bounded(bounds: Bounds) -> Bounds:
+    """Bounds of the same condition that are small enough; the same where they are."""
+    most = MOST
+    if size_of(bounds) > most:
+        most = max(MOST, OFTEN * _different(bounds))
+    return Bounds(NO, weakened(bounds.possibly, most)) if size_of(bounds) > most else bounds
+
+
+def given_up(sizes: Mapping[T, int]) -> frozenset[T]:
+    """The largest of the conditions of these sizes, as many as have to go so that there is room for all."""
+    over = sum(sizes.values()) - MOST_IN_ALL
+    found: list[T] = []
+    if over > 0:
+        for each in sorted(sizes, key=lambda each: -sizes[each]):
+            if over <= 0:
+                break
+            found.append(each)
+            over -= sizes[each] - _left(sizes[each])
+    return frozenset(found)
+
+
+def without_room(bounds: Bounds) -> Bounds:
+    """What is left of the bounds of a condition that is `given_up`."""
+    return Bounds(NO, weakened(bounds.possibly, _left(size_of(bounds))))
+
+
+def _left(size: int) -> int:
+    return min(_LEFT, size // _SHARE)
+
+
+def size_of(bounds: Bounds) -> int:
+    """How many matchers they come to."""
+    return bounds.surely.size + (0 if bounds.exact else bounds.possibly.size)
+
+
+def _different(bounds: Bounds) -> int:
+    """How many matchers the different parts have, each counted once."""
+    seen: set[Predicate] = set()
+    found = 0
+    stack = [bounds.surely, bounds.possibly]
+    while stack:
+        predicate = stack.pop()
+        if predicate not in seen:
+            seen.add(predicate)
+            if isinstance(predicate, All | AnyOf):
+                stack += predicate.parts
+                found += 1
+            elif isinstance(predicate, Not):
+                stack.append(predicate.part)
+                found += 1
+            else:
+                found += predicate.size
+    return found
+
+
+def weakened(predicate: Predicate, most: int) -> Predicate:
+    """A predicate of at most so many matchers that holds wherever this one does."""
+    if predicate.size <= most:
+        return predicate
+    if most < 1:
+        return YES
+    if isinstance(predicate, All):
+        return all_of(_within(predicate.parts, most - 1))
+    if isinstance(predicate, AnyOf):
+        share = (most - 1) // len(predicate.parts)
+        return any_of(weakened(part, share) for part in predicate.parts)
+    return YES
+
+
+def _within(parts: Sequence[Predicate], most: int) -> list[Predicate]:
+    """Of the parts what there is room for, the smallest first, in their order."""
+    left, kept = most, dict[int, Predicate]()
+    for at in sorted(range(len(parts)), key=lambda at: parts[at].size):
+        part = weakened(parts[at], left)
+        if part != YES:
+            kept[at] = part
+            left -= part.size
+    return [kept[at] for at in sorted(kept)]

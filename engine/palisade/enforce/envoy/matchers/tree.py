@@ -1,0 +1,402 @@
+"""A list of rules as one of Envoy's matchers, so that the cost of a request hardly grows with their number.
+
+The list is read from the top; the first rule that a request meets decides. Rules next to each other that do
+the same may change places, so each such run is split by the text that most of its rules compare with
+constants, into a map that Envoy looks up; what remains of the rules below each value is split again. Envoy
+goes on behind a map whose entry did not lead to an action, which makes this exact (tried on Envoy 1.40).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import field
+from enum import Enum
+from itertools import groupby
+from typing import TypeAlias
+
+from envoy.config.rbac.v3.rbac_pb2 import RBAC, Action
+from xds.type.matcher.v3.matcher_pb2 import Matcher
+
+from palisade.enforce.envoy.matchers.choices import (
+    MANY,
+    MAX_LINEAR,
+    Comparison,
+    choices,
+    comparisons,
+    without,
+)
+from palisade.enforce.envoy.matchers.cofactors import HEAVY, Parting
+from palisade.enforce.envoy.matchers.exceptions import excepted
+from palisade.enforce.envoy.matchers.predicate import (
+    MAX_EXPRESSION,
+    NO,
+    YES,
+    OneOf,
+    Predicate,
+    Prefixed,
+    Text,
+    laid_texts,
+    to_proto,
+    typed,
+)
+from palisade.enforce.envoy.matchers.together import Joining, gates, joined
+from palisade.rego.records import record
+
+MAX_STAGES = 16
+"""So many look-ups and lists in turn: each is nested in the one before, and protobuf reads 100 levels."""
+
+MOST_COPIED, MOST_COPIED_OF_ONE, SOME_COPIED = 400_000, 200_000, 100
+"""So many matchers may stand below the constants of maps: of all rules, of one, and of each in any case. What
+10,000 users may see, written out once for each of them, can be gigabytes."""
+
+
+class Verdict(Enum):
+    ALLOW = "allow"
+    DENY = "deny"
+    RESIDUAL = "residual"
+
+    # That of Enum runs as Python, for each key of the account of ten thousand rules.
+    __hash__ = object.__hash__
+
+
+@record()
+class Entry:
+    """What becomes of the requests that meet the predicate, and the name under which Envoy reports it.
+
+    With an `answer`, which begins the name, the next filter allows or denies.
+    """
+
+    predicate: Predicate
+    verdict: Verdict
+    name: str
+    answer: str = ""
+    copies: int = field(default=1, compare=False, repr=False)
+    """So many times it is written out: below each constant of a map."""
+
+    @property
+    def outcome(self) -> tuple[Verdict, str]:
+        """What becomes of a request: rules of one outcome may change places."""
+        return self.verdict, self.answer
+
+    def under(self, predicate: Predicate, times: int = 1) -> Entry:
+        """The same under another predicate, so many times."""
+        return Entry(predicate, self.verdict, self.name, self.answer, self.copies * times)
+
+
+@record()
+class Tree:
+    """Envoy's matcher, and the texts that the attributes' filter must lay down for it."""
+
+    matcher: Matcher
+    attributes: tuple[Text, ...]
+
+
+def build(entries: Sequence[Entry], default: Entry, *, linear: int = MAX_LINEAR) -> Tree:
+    """The matcher of a list of rules. `default` decides where none of them does."""
+    live: list[Entry] = []
+    for entry in entries:
+        if entry.predicate == NO:
+            continue
+        live.append(entry)
+        if entry.predicate == YES:
+            break
+    last = default
+    if live and live[-1].predicate == YES:
+        last = live.pop()
+    while live and live[-1].verdict is last.verdict is Verdict.RESIDUAL:
+        live.pop()
+    return _Building(linear).tree(*excepted(live, last))
+
+
+@record()
+class _Lookup:
+    """Rules by what a text is, or with `prefixes` by what it begins with."""
+
+    text: Text
+    prefixes: bool
+    table: dict[str, list[Entry]]
+
+
+@record()
+class _Gate:
+    """Rules of which a request meets none where it does not meet the predicate."""
+
+    predicate: Predicate
+    entries: list[Entry]
+
+
+_Stage: TypeAlias = _Lookup | Sequence[Entry | _Gate]
+"""A look-up by a text, or rules to try one by one."""
+
+
+class _Building:
+    def __init__(self, linear: int) -> None:
+        self._linear = linear
+        self._texts: dict[Text, None] = {}
+        self._parting = Parting()
+        self._joining = Joining()
+        self._room = MOST_COPIED_OF_ONE
+
+    def tree(self, entries: Sequence[Entry], last: Entry) -> Tree:
+        self._texts.update(dict.fromkeys(laid_texts(entry.predicate for entry in entries)))
+        stages = self._stages(entries)
+        while len(stages) > MAX_STAGES:
+            # Each stage is one level deeper: only look-ups of more constants are worth one.
+            self._linear = max(MAX_LINEAR, self._linear * 4)
+            stages = self._stages(entries)
+        matcher = Matcher()
+        self._chain(stages, _action(last), matcher)
+        return Tree(matcher, tuple(sorted(self._texts, key=lambda text: text.name)))
+
+    def _stages(self, entries: Sequence[Entry]) -> list[_Stage]:
+        """The look-ups and lists of all runs in turn; lists next to each other are one."""
+        stages: list[_Stage] = []
+        runs = [self._alternatives(run) for _, run in groupby(entries, key=lambda entry: entry.outcome)]
+        each = MOST_COPIED // max(1, sum(map(len, runs)))
+        self._room = max(SOME_COPIED, min(MOST_COPIED_OF_ONE, each))
+        for run in runs:
+            for stage in self._split(run):
+                before = stages[-1] if stages else None
+                if isinstance(stage, Sequence) and isinstance(before, Sequence):
+                    stages[-1] = [*before, *stage]
+                else:
+                    stages.append(stage)
+        return stages
+
+    def _alternatives(self, entries: Iterable[Entry]) -> list[Entry]:
+        """The rules of alternatives as several, where there is room for what stands beside these in each."""
+        found: list[Entry] = []
+        for entry in entries:
+            several = list(alternatives(entry, self._linear))
+            if len(several) > 1:
+                grown = sum(each.predicate.size for each in several)
+                if grown > 2 * entry.predicate.size and entry.copies * grown > self._room:
+                    several = [entry]
+            found += several
+        return found
+
+    def _split(self, entries: list[Entry]) -> list[_Stage]:
+        stages: list[_Stage] = []
+        rest = _merged(entries) if len(entries) > 1 else entries
+        while True:
+            chosen = self._most_telling(rest)
+            if chosen is None or self._are_memberships(rest):
+                break
+            text, prefixes = chosen
+            table: dict[str, list[Entry]] = {}
+            told: list[Entry] = []
+            others: list[Entry] = []
+            for entry in rest:
+                kind = Prefixed if prefixes else OneOf
+                tests = (each for each in self._roomy(entry) if type(each) is kind and each.text == text)
+                found = next(tests, None)
+                if found is None:
+                    others.append(entry)
+                    continue
+                told.append(entry)
+                left = entry.under(without(entry.predicate, found), self._times(entry, found))
+                for value in found.values:
+                    here = left if prefixes else self._at(left, text, value)
+                    if here.predicate != NO:
+                        table.setdefault(value, []).append(here)
+            if table:
+                stages.append(_Lookup(text, prefixes, _with_shorter(table) if prefixes else table))
+            else:  # Envoy takes no empty map: these hold nowhere, and are compared
+                stages.append(told)
+            rest = others
+        return [*stages, *self._nested(rest)]
+
+    def _nested(self, entries: list[Entry]) -> list[_Stage]:
+        """Rules that compare texts deep within only; those that a text tells apart are looked up by it."""
+        tables: dict[Text, dict[str, list[Entry]]] = {}
+        others: list[Entry] = []
+        for entry in entries:
+            found = self._parting.parted(entry.predicate)
+            grown = entry.copies * sum(left.size for left in found[1].values()) if found else 0
+            # One that nowhere holds is left as it is: Envoy takes no empty map.
+            if (
+                found is None
+                or grown > max(self._room, entry.predicate.size)
+                or all(left == NO for left in found[1].values())
+            ):
+                others.append(entry)
+                continue
+            table = tables.setdefault(found[0], {})
+            times = max(1, grown // (entry.copies * entry.predicate.size))
+            for value, left in found[1].items():
+                if left != NO:
+                    table.setdefault(value, []).append(entry.under(left, times))
+        stages: list[_Stage] = [_Lookup(text, False, table) for text, table in tables.items()]
+        return [*stages, _gated(_joined(others))] if others else stages
+
+    def _at(self, entry: Entry, text: Text, value: str) -> Entry:
+        """The rule where the text is that: what it says deep within of others is not written out there."""
+        if entry.predicate.size < HEAVY:
+            return entry
+        return entry.under(self._parting.at(entry.predicate, text, value))
+
+    def _most_telling(self, entries: list[Entry]) -> tuple[Text, bool] | None:
+        """What to look up: what most rules compare, then what splits them with the fewest copies of rules and
+        the fewest values, so that rules which agree on it stay together."""
+        if len(entries) == 1 and all(
+            len(t.values) <= self._linear for t in comparisons(entries[0].predicate)
+        ):
+            return None
+        asked: dict[tuple[Text, bool], list[frozenset[str]]] = {}
+        for entry in entries:
+            for test in self._roomy(entry):
+                asked.setdefault((test.text, isinstance(test, Prefixed)), []).append(test.values)
+
+        def telling(what: tuple[Text, bool]) -> tuple[int, float, int, str]:
+            values = asked[what]
+            distinct = frozenset[str]().union(*values)
+            return -len(values), sum(map(len, values)) / len(values), len(distinct), what[0].name
+
+        worth = [what for what, values in asked.items() if sum(map(len, values)) > self._linear]
+        return min(worth, key=telling, default=None)
+
+    def _roomy(self, entry: Entry) -> Iterator[Comparison]:
+        """The comparisons below each constant of which there is room for what else the rule asks."""
+        for test in comparisons(entry.predicate):
+            alone = len(test.values) == 1 or (entry.copies == 1 and entry.predicate == test)
+            if alone or entry.copies * self._copied(entry, test) <= self._room:
+                yield test
+
+    def _copied(self, entry: Entry, test: Comparison) -> int:
+        """How many matchers a map of the constants of one comparison has below all of them."""
+        others = 1 + entry.predicate.size - test.size
+        copied = len(test.values) * others
+        if entry.copies * copied <= self._room or isinstance(test, Prefixed) or others < HEAVY:
+            return copied
+        left = without(entry.predicate, test)
+        return sum(1 + self._parting.at(left, test.text, value).size for value in test.values)
+
+    def _times(self, entry: Entry, test: Comparison) -> int:
+        """How many times over what else the rule asks stands in that map."""
+        return max(1, self._copied(entry, test) // (1 + entry.predicate.size - test.size))
+
+    def _are_memberships(self, entries: Sequence[Entry]) -> bool:
+        """Few rules that ask whether a text is in a large set: one expression each, as every entry of a map
+        takes Envoy 2 kB and 5 us, and all would lead to the same."""
+        if len(entries) > self._linear:
+            return False
+        tests = [test for entry in entries for test in comparisons(entry.predicate)]
+        sizes = [sum(map(len, test.values)) for test in tests]
+        return sum(len(test.values) for test in tests) > MANY and max(sizes) < MAX_EXPRESSION
+
+    def _chain(self, stages: Sequence[_Stage], end: Matcher.OnMatch | None, into: Matcher) -> None:
+        """The stages in turn, then `end`; without one, Envoy goes on behind the whole.
+
+        All is built where it is to stand: what was built by itself would be copied once for each level.
+        """
+        for at, stage in enumerate(stages):
+            if at:
+                into.on_no_match.matcher.SetInParent()
+                into = into.on_no_match.matcher
+            if isinstance(stage, _Lookup):
+                self._look_up(stage, into)
+                continue
+            for entry in stage:
+                item = into.matcher_list.matchers.add()
+                item.predicate.CopyFrom(to_proto(self._joining.of(entry.predicate)))
+                if isinstance(entry, _Gate):
+                    self._chain([entry.entries], None, item.on_match.matcher)
+                else:
+                    item.on_match.CopyFrom(_action(entry))
+        if end is not None:
+            into.on_no_match.CopyFrom(end)
+
+    def _look_up(self, stage: _Lookup, into: Matcher) -> None:
+        if stage.text.guard:
+            self._texts[stage.text] = None
+            item = into.matcher_list.matchers.add()
+            item.predicate.single_predicate.MergeFromString(stage.text.guard)
+            into = item.on_match.matcher
+        tree = into.matcher_tree
+        tree.input.CopyFrom(stage.text.input())
+        entries = tree.prefix_match_map.map if stage.prefixes else tree.exact_match_map.map
+        shared: dict[tuple[Entry, ...], str] = {}
+        for value in sorted(stage.table):
+            below = tuple(stage.table[value])
+            first = shared.setdefault(below, value)
+            if first is value:
+                self._below(list(below), entries[value])
+            else:
+                entries[value].CopyFrom(entries[first])
+
+    def _below(self, entries: list[Entry], into: Matcher.OnMatch) -> None:
+        for at, entry in enumerate(entries):
+            if entry.predicate == YES:
+                rest = entries[:at]
+                if not rest or all(each.outcome == entry.outcome for each in rest):
+                    into.CopyFrom(_action(entry))
+                    return
+        found = self._alternatives(entries)
+        times = len(found) // len(entries)
+        if times > 1:  # the room that there is for one rule is that of all its alternatives
+            found = [each.under(each.predicate, times) for each in found]
+        stages = self._split(found)
+        into.matcher.SetInParent()
+        stages = stages or [entries]  # of which no alternative holds: Envoy takes no empty matcher either
+        self._chain(stages, None, into.matcher)
+
+
+def alternatives(entry: Entry, linear: int = MAX_LINEAR) -> Iterator[Entry]:
+    """A rule of alternatives as several rules, where that makes look-ups of them; none that never holds."""
+    for choice in choices(entry.predicate, linear):
+        yield entry if choice is entry.predicate else entry.under(choice)
+
+
+def _merged(entries: list[Entry]) -> list[Entry]:
+    """Rules of one name that ask nothing but whether a text is among constants, as one."""
+    found: dict[object, Entry] = {}
+    for at, entry in enumerate(entries):
+        test = entry.predicate
+        if not isinstance(test, OneOf):
+            found[at] = entry
+            continue
+        same = test.text, entry.outcome, entry.name
+        known = found.get(same)
+        if known is not None and isinstance(known.predicate, OneOf):
+            entry = entry.under(OneOf(test.text, known.predicate.values | test.values))
+        found[same] = entry
+    return list(found.values())
+
+
+def _joined(entries: list[Entry]) -> list[Entry]:
+    """Rules that do the same under one name, of which those that ask one text are one."""
+    named: dict[str, list[Entry]] = {}
+    for entry in entries:
+        named.setdefault(entry.name, []).append(entry)
+    found: list[Entry] = []
+    for own in named.values():
+        found += map(own[0].under, joined([entry.predicate for entry in own]))
+    return found
+
+
+def _with_shorter(table: dict[str, list[Entry]]) -> dict[str, list[Entry]]:
+    """The table with what shorter prefixes lead to below the longer ones too, as Envoy takes the longest."""
+    whole: dict[str, list[Entry]] = {}
+    open_prefixes: list[str] = []
+    for prefix in sorted(table):
+        while open_prefixes and not prefix.startswith(open_prefixes[-1]):
+            open_prefixes.pop()
+        inherited = whole[open_prefixes[-1]] if open_prefixes else []
+        whole[prefix] = [*table[prefix], *inherited]
+        open_prefixes.append(prefix)
+    return whole
+
+
+def _gated(entries: Sequence[Entry]) -> Sequence[Entry | _Gate]:
+    """Rules that do the same, of which many are behind a gate."""
+    found: list[Entry | _Gate] = []
+    for gate, places in gates([entry.predicate for entry in entries]):
+        own = [entries[at] for at in places]
+        found += own if gate is None else [_Gate(gate, own)]
+    return found
+
+
+def _action(entry: Entry) -> Matcher.OnMatch:
+    allowed = entry.verdict is not Verdict.DENY or bool(entry.answer)
+    action = Action(name=entry.name, action=RBAC.Action.ALLOW if allowed else RBAC.Action.DENY)
+    return Matcher.OnMatch(action=typed("palisade.action", action))

@@ -1,0 +1,209 @@
+"""What is cut out of a text, as a pattern of the whole text.
+
+`trim_space(split(h, ",")[0])` is `10.0.0.1` where `h` is that, with spaces around it and whatever behind a
+comma. A pattern of what is cut out becomes one of the text itself by what may stand before and behind it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from palisade.enforce.envoy.regex import patterns
+from palisade.enforce.envoy.regex.paths import FURTHEST
+from palisade.rego.partial.terms import Apply, Known, Symbol
+
+_SPACE = "\t\n\v\f\r "
+_ANY = frozenset[str]()
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A text that is cut out of `base`, which stands between what `before` and `behind` match.
+
+    It has none of the characters in `without`. What is taken off its ends begins with one of `firsts` and
+    ends with one of `lasts`: of texts that do so themselves nothing is said here. `one` tells whether that is
+    one character at a time.
+    """
+
+    base: Symbol
+    before: str = ""
+    behind: str = ""
+    without: frozenset[str] = _ANY
+    firsts: frozenset[str] = _ANY
+    lasts: frozenset[str] = _ANY
+    one: bool = True
+    fold: str = ""
+    """`lower` or `upper`, where letters are folded before anything is cut."""
+    trimmed: bool = False
+    """Whether no text that is cut out begins or ends so, as that is taken off last."""
+    apart: str = ""
+    """Two characters that it does not have one behind the other, where it was split at these."""
+
+    def around(self, pattern: str) -> str:
+        """A pattern of the text itself, from one of what is cut out."""
+        return f"(?s){self.before}(?:{pattern}){self.behind}"
+
+    @property
+    def any(self) -> str:
+        """Any characters that can stand in it."""
+        return f"[^{_class(self.without)}]*" if self.without else ".*"
+
+    def takes(self, characters: Iterable[str]) -> bool:
+        """Whether texts of such characters, one at least, are what a pattern may speak of."""
+        return not {*characters} & (self.without | self.firsts | self.lasts | {*self.apart})
+
+    def is_one_of(self, texts: Iterable[str]) -> str | None:
+        """The pattern of the text where what is cut out is one of those; None where that is not known."""
+        kept: list[str] = []
+        for text in texts:
+            if {*text} & self.without or (self.fold and _folded(self.fold, text) != text):
+                continue
+            if self.apart and self.apart in text:
+                continue
+            if not text and (self.firsts or self.lasts):
+                return None
+            if text and (text[0] in self.firsts or text[-1] in self.lasts):
+                if self.trimmed:
+                    continue
+                return None
+            if not text.isascii():
+                return None
+            kept.append(text)
+        return self.around("|".join(map(self._constant, sorted(kept))) if kept else patterns.NOTHING)
+
+    def has(self, kind: str, text: str) -> str | None:
+        """The pattern of the text where what is cut out has the constant as `prefix` or `suffix`, or
+        `contains` it; None where that is not known."""
+        if self.apart and kind == "prefix" and text.isascii() and self.takes(text):
+            return f"(?s){self.before}{patterns.quote(text)}.*"
+        if not text or not text.isascii() or not self.one:
+            return None
+        if {*text} & self.without or (self.fold and _folded(self.fold, text) != text):
+            return self.around(patterns.NOTHING)
+        if text[0] in self.firsts or text[-1] in self.lasts:
+            return None
+        before = "" if kind == "prefix" else self.any
+        behind = "" if kind == "suffix" else self.any
+        return self.around(f"{before}{self._constant(text)}{behind}")
+
+    def _constant(self, text: str) -> str:
+        return patterns.folded(self.fold, text) if self.fold else patterns.quote(text)
+
+
+def cut_of(term: Symbol) -> Cut:
+    """What a term cuts out of which text; of a term that cuts nothing, the whole."""
+    found = _cut(term) if isinstance(term, Apply) else None
+    return Cut(term) if found is None else found
+
+
+def _cut(term: Apply) -> Cut | None:
+    match term:
+        case Apply(".", (Apply("split", (text, Known(str(mark)))) as pieces, at)) if _is_mark(mark):
+            cut = cut_of(text)
+            if at == Apply("minus", (Apply("count", (pieces,)), Known(1))):
+                return _last_piece(cut, mark)
+            if isinstance(at, Known) and type(at.value) is int and 0 <= at.value <= FURTHEST:
+                return _piece(cut, mark, at.value)
+        case Apply(".", (Apply("split", (text, Known(str(mark)))) as pieces, at)) if patterns.is_pair(mark):
+            if cut_of(text).base != text:
+                return None
+            last = at == Apply("minus", (Apply("count", (pieces,)), Known(1)))
+            return _piece_apart(text, mark, -1 if last else getattr(at, "value", None))
+        case Apply("trim_space", (text,)):
+            return _trimmed(cut_of(text), _SPACE, "both")
+        case Apply("trim" | "trim_left" | "trim_right" as name, (text, Known(str(cutset)))) if (
+            cutset.isascii()
+        ):
+            side = {"trim": "both", "trim_left": "left", "trim_right": "right"}[name]
+            return _trimmed(cut_of(text), cutset, side)
+        case Apply("trim_prefix" | "trim_suffix" as name, (text, Known(str(affix)))) if (
+            affix.isascii() and affix
+        ):
+            return _without_affix(cut_of(text), name, affix)
+        case Apply("lower" | "upper" as name, (text,)):
+            cut = cut_of(text)
+            letters = any(map(str.isalpha, cut.without | cut.firsts | cut.lasts))
+            return None if cut.fold or letters or not cut.one else replace(cut, fold=name, trimmed=False)
+    return None
+
+
+def _piece(cut: Cut, mark: str, at: int) -> Cut | None:
+    if _is_letter(cut, mark) or mark in cut.without or (at and cut.firsts) or (cut.lasts and not cut.one):
+        return None
+    other = f"[^{_class(cut.without | {mark})}]*"
+    sign = patterns.quote(mark)
+    return replace(
+        cut,
+        before=f"{cut.before}(?:{other}{sign}){{{at}}}" if at else cut.before,
+        behind=f"(?:{sign}{cut.any})?{cut.behind}",
+        without=cut.without | {mark},
+        trimmed=False,
+    )
+
+
+def _last_piece(cut: Cut, mark: str) -> Cut | None:
+    if _is_letter(cut, mark) or mark in cut.without or cut.firsts:
+        return None
+    before = f"{cut.before}(?:{cut.any}{patterns.quote(mark)})?"
+    return replace(cut, before=before, without=cut.without | {mark}, trimmed=False)
+
+
+def _piece_apart(text: Symbol, mark: str, at: object) -> Cut | None:
+    """A piece of a text that is split at two characters; with -1 the last."""
+    if type(at) is not int or not -1 <= at <= FURTHEST:
+        return None
+    sign = patterns.quote(mark)
+    other = f"{patterns.apart(mark)}{sign}"
+    before = f"(?:.*{sign})?" if at < 0 else f"(?:{other}){{{at}}}" if at else ""
+    return Cut(text, before, "" if at < 0 else f"(?:{sign}.*)?", one=False, apart=mark)
+
+
+def _trimmed(cut: Cut, cutset: str, side: str) -> Cut | None:
+    taken = frozenset(cutset) - cut.without
+    if not taken or _is_letter(cut, cutset) or not cut.one:
+        return None
+    ends = f"[{_class(taken)}]*"
+    left, right = side != "right", side != "left"
+    return replace(
+        cut,
+        before=cut.before + ends if left else cut.before,
+        behind=ends + cut.behind if right else cut.behind,
+        firsts=cut.firsts | taken if left else cut.firsts,
+        lasts=cut.lasts | taken if right else cut.lasts,
+        trimmed=side == "both" and not (cut.firsts | cut.lasts) - taken,
+    )
+
+
+def _without_affix(cut: Cut, name: str, affix: str) -> Cut | None:
+    if {*affix} & cut.without or _is_letter(cut, affix) or not cut.one:
+        return None
+    optional = f"(?:{patterns.quote(affix)})?"
+    single = len(affix) == 1
+    if name == "trim_prefix":
+        if cut.firsts:
+            return None
+        return replace(
+            cut, before=cut.before + optional, firsts=frozenset(affix[0]), one=single, trimmed=False
+        )
+    if cut.lasts:
+        return None
+    return replace(cut, behind=optional + cut.behind, lasts=frozenset(affix[-1]), one=single, trimmed=False)
+
+
+def _is_letter(cut: Cut, text: str) -> bool:
+    """Whether it has letters, where these stand for others too."""
+    return bool(cut.fold) and any(map(str.isalpha, text))
+
+
+def _folded(name: str, text: str) -> str:
+    return text.lower() if name == "lower" else text.upper()
+
+
+def _is_mark(text: str) -> bool:
+    return len(text) == 1 and text.isascii()
+
+
+def _class(characters: Iterable[str]) -> str:
+    """The characters, as they stand in a class."""
+    return "".join(f"\\x{{{ord(each):x}}}" for each in sorted(characters))

@@ -1,0 +1,56 @@
+"""Builtins that test a string, as Envoy's string matchers."""
+
+from __future__ import annotations
+
+import re2
+from xds.type.matcher.v3.string_pb2 import StringMatcher
+
+from palisade.enforce.envoy.regex import patterns
+from palisade.rego.builtins.globs import pattern_of
+from palisade.rego.errors import BuiltinError
+from palisade.rego.partial.terms import Apply, Known, Symbol
+
+
+def text_matcher(term: Apply) -> tuple[Symbol, StringMatcher | None] | None:
+    """What a test like `startswith(x, "/a")` asks of which term: the term and the matcher of it.
+
+    The matcher is None where no string passes. None for tests that are not of one unknown string against
+    constants, or that Envoy has no matcher for.
+    """
+    match term:
+        case Apply("startswith", (subject, Known(str(base)))):
+            return subject, _affix("prefix", base)
+        case Apply("endswith", (subject, Known(str(base)))):
+            return subject, _affix("suffix", base)
+        case Apply("contains", (subject, Known(str(base)))):
+            return subject, _affix("contains", base)
+        case Apply("startswith" | "endswith" | "contains", (subject, Known())):
+            return subject, None
+        case Apply("regex.match" | "re_match", (Known(str(pattern)), Apply("lower", (subject,)))) if (
+            other := patterns.unfolded(pattern)
+        ) is not None:
+            return _regex(subject, patterns.search(other), other)
+        case Apply("regex.match" | "re_match", (Known(str(pattern)), subject)):
+            return _regex(subject, patterns.search(pattern), pattern)
+        case Apply("glob.match", (Known(str(pattern)), Known(delimiters), subject)):
+            try:
+                translated = pattern_of(pattern, delimiters)
+            except BuiltinError:
+                return subject, None  # the call is undefined
+            return _regex(subject, translated, translated)
+    return None
+
+
+def _affix(kind: str, text: str) -> StringMatcher:
+    # Envoy's matchers take no empty text, which any string has.
+    return StringMatcher(**{kind: text}) if text else patterns.regex("(?s).*")
+
+
+def _regex(subject: Symbol, whole: str, pattern: str) -> tuple[Symbol, StringMatcher | None] | None:
+    if len(whole) > patterns.MAX_PATTERN:
+        return None
+    try:
+        re2.compile(pattern)
+    except re2.error:
+        return subject, None  # the builtin refuses the pattern, and the call is undefined
+    return (subject, patterns.regex(whole)) if patterns.in_ascii(whole) else None

@@ -1,0 +1,67 @@
+"""The members of a claim joined to one text, `concat(",", claims.roles)`, as headers of answers have them.
+
+No filter of Envoy's joins texts but a script's. That a claim is an array of plain texts is known before: the
+attributes' filter lays it down as JSON, which an expression matches.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from typing import Literal
+
+from palisade.enforce.envoy.matchers import cel
+from palisade.enforce.envoy.matchers.predicate import Predicate, Text, all_of, text_check
+from palisade.enforce.envoy.regex import patterns
+from palisade.enforce.envoy.values.sources import JWT_AUTHN, ClaimSource, FieldSource, Source, state_text
+from palisade.rego.partial.formula import TRUE
+from palisade.rego.partial.terms import Apply, Element, Gathered, Input, Known, Part, Symbol
+from palisade.rego.records import record
+
+_PLAIN = '"' + r"[ !#-%'-;=?-\[\]-~]+" + '"'
+"""A member that stands in JSON as it is, not empty, and that a header may hold."""
+
+
+@record()
+class Join:
+    """The members of a claim with `glue` between them: in turn, `sorted`, or each `once` and sorted."""
+
+    claim: ClaimSource
+    glue: str
+    way: Literal["in_turn", "sorted", "once"]
+
+    @property
+    def name(self) -> str:
+        """What the script calls the text."""
+        said = self.claim.path, self.glue, self.way
+        return f"j{hashlib.sha256(repr(said).encode()).hexdigest()[:12]}"
+
+    @property
+    def plain(self) -> Predicate:
+        """The claim is an array of such members, and has one."""
+        name = ":".join(map(str, self.claim.path))
+        key = f"palisade.list.{name}"
+        text = Text(f"list {name}", state_text(key).config, key, f"%DYNAMIC_METADATA({JWT_AUTHN}:{name})%")
+        listed = text_check(text, patterns.regex(rf"\[{_PLAIN}(?:,{_PLAIN})*\]"))
+        return all_of((cel.check(cel.has_type(self.claim.expr, "list")), listed))
+
+
+def join_of(symbol: Symbol, source: Callable[[Symbol], Source | None]) -> Join | None:
+    """The members of a claim that a text is joined of; None for other texts."""
+    match symbol:
+        case Apply("concat", (Known(str(glue)), members)) if glue.isascii() and glue.isprintable():
+            pass
+        case _:
+            return None
+    way: Literal["in_turn", "sorted", "once"] = "in_turn"
+    match members:
+        case Gathered(kind, (Part(condition, ((whole, loop),), item),), True, True):
+            if condition is not TRUE or item != Element(whole, loop):
+                return None
+            members, way = whole, "once" if kind == "set" else "in_turn"
+        case Apply("sort", (whole,)):
+            members, way = whole, "sorted"
+    claim = source(members) if isinstance(members, Input | Apply) else None
+    if not isinstance(claim, ClaimSource) or isinstance(claim, FieldSource) or claim.text is None:
+        return None
+    return Join(claim, glue, way)

@@ -1,0 +1,167 @@
+"""Where Envoy finds what a walk into the input leads to.
+
+The input of the reference evaluator is what `palisade.decide.input` makes of Envoy's CheckRequest, so this
+table and that module say the same thing from two sides.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+
+from palisade.decide.input import FUNCTION
+from palisade.decide.verified import provider_of
+from palisade.enforce.envoy.matchers import cel
+from palisade.enforce.envoy.regex.paths import FURTHEST, is_plain_parameter
+from palisade.enforce.envoy.values.sources import (
+    JWT_AUTHN,
+    PARTIAL_BODY,
+    PEER,
+    PRINCIPAL,
+    PROTOCOL,
+    Address,
+    ClaimSource,
+    Given,
+    Identity,
+    Missing,
+    Parameter,
+    Parameters,
+    Path,
+    ProviderName,
+    Query,
+    Segment,
+    Source,
+    TextSource,
+    Unspelled,
+    header_text,
+)
+from palisade.rego.partial.terms import Apply, Element, Input, Known, Unknown
+from palisade_sidecar.asking import ASK_HEADER
+from palisade_sidecar.chunks import CHUNKS_HEADER
+
+METADATA = ("attributes", "metadataContext", "filterMetadata", JWT_AUTHN)
+"""Where the input has what Envoy's JWT filter leaves: the claims of each verified token, by its provider."""
+
+_HTTP = ("attributes", "request", "http")
+_LAST = ("parsed_path", Apply("minus", (Apply("count", (Input(("parsed_path",)),)), Known(1))))
+_SOURCE, _EXTENSIONS = ("attributes", "source"), ("attributes", "contextExtensions")
+_ADDRESS = ("attributes", "source", "address", "socketAddress", "address")
+_PSEUDO = {"method": ":method", "path": ":path", "host": ":authority", "scheme": ":scheme"}
+
+
+def find(path: Sequence[object], providers: Sequence[str]) -> Source | None:
+    """What a path below the input is to Envoy; None for what only the engine sees.
+
+    A claim is given for the single provider there is: with several the caller asks for each in turn.
+    """
+    parts = tuple(path)
+    if parts == _LAST:
+        return Segment(-1)
+    if any(isinstance(part, Input | Element | Apply | Unknown) for part in parts):
+        return None  # which walk it is depends on the request
+    if not parts or parts in (_HTTP[:1], _HTTP[:2], _HTTP, (*_HTTP, "headers")):
+        return Given()
+    if parts[:3] == _HTTP:
+        return _http(parts[3:])
+    if parts[0] == "parsed_path":
+        return _path(parts[1:])
+    if parts[0] == "parsed_query":
+        return _query(parts[1:])
+    if parts[0] == "identity":
+        return _identity(parts[1:], providers)
+    if parts[0] == "peer":
+        return PEER if len(parts) == 1 else Missing()
+    if parts[:2] == _SOURCE and len(parts) > 2 and parts[2] in ("principal", "certificate"):
+        # The certificate itself is not asked for (`include_peer_certificate`).
+        return PRINCIPAL if parts[2:] == ("principal",) else Missing()
+    if parts[:2] == _EXTENSIONS and len(parts) > 2 and type(parts[2]) is str and parts[2] != FUNCTION:
+        return Missing()  # the sidecar's filter has no others
+    if parts[0] == "attributes" and _ADDRESS[: len(parts)] == parts:
+        return Address() if parts == _ADDRESS else Given()
+    return None
+
+
+_HEADER_NAME = re.compile(r":?[!#$%&'*+\-.^_`|~0-9a-z]+")  # RFC 9110, section 5.1
+
+
+def _http(parts: tuple[object, ...]) -> Source | None:
+    match parts:
+        case ("method" | "path" | "host" | "scheme" as name,):
+            return _header(_PSEUDO[str(name)])
+        case ("protocol",):
+            return PROTOCOL
+        case ("query" | "fragment", *_):
+            return Missing()  # Envoy leaves both empty: the query is part of the path
+        case ("method" | "path" | "host" | "scheme" | "protocol", *_):
+            return Missing()
+        case ("headers", "host"):
+            return Missing()  # it is `:authority` there; Envoy's matchers know that by both names
+        case ("headers", str(name)) if name in (ASK_HEADER, CHUNKS_HEADER):
+            return Missing()  # no policy sees it
+        case ("headers", str(name)) if name == PARTIAL_BODY:
+            return None  # whether it is there depends on whether the body is asked about
+        case ("headers", str(name)) if _HEADER_NAME.fullmatch(name):
+            return _header(name)
+        case ("headers", _):
+            return Missing()  # none is called so: Envoy writes all names in lower case
+        case ("headers", _, *_):
+            return Missing()
+    return None
+
+
+def _header(name: str) -> TextSource:
+    always = name == ":method"  # CONNECT has no path, HTTP/1.0 need not have a host
+    return TextSource(header_text(name), cel.header(name), always)
+
+
+def _path(parts: tuple[object, ...]) -> Source | None:
+    match parts:
+        case ():
+            return Path()
+        case (int(index),) if not isinstance(index, bool) and index >= 0:
+            return Segment(index) if index < FURTHEST else None
+        case (str() | int(),) | (_, _, *_):
+            return Missing()
+    return None
+
+
+def _query(parts: tuple[object, ...]) -> Source | None:
+    match parts:
+        case ():
+            return Parameters()
+        case (str(name),) if name:
+            return Query(name) if is_plain_parameter(name, name=True) else Unspelled(array=True)
+        case (str(name), 0) if name:
+            return Parameter(name) if is_plain_parameter(name, name=True) else Unspelled(array=False)
+        case (str(), str() | None | float()) | (str(), int() | str(), _, *_):
+            return Missing()
+    return None
+
+
+def of_metadata(parts: Sequence[object], providers: Collection[str]) -> Source | None:
+    """What stands below `METADATA`: of whichever provider, the claims, where its token was verified."""
+    match parts:
+        case (str(provider), *below):
+            left = next((each for each in providers if provider_of(each) == provider), None)
+            # Nothing else is left there, or shown.
+            return Missing() if left is None else _claim(left, below)
+    return None
+
+
+def _identity(parts: tuple[object, ...], providers: Sequence[str]) -> Source | None:
+    if not providers:
+        return Missing()
+    match parts:
+        case () | ("claims",):
+            return Identity()
+        case ("provider",):
+            return ProviderName()
+        case ("claims", *below):
+            return _claim(providers[0], below) if len(providers) == 1 else None
+    return Missing()
+
+
+def _claim(provider: str, below: Sequence[object]) -> ClaimSource | None:
+    # Envoy refuses all of a filter that has an empty key in a path of its metadata. No array is so long.
+    steps = [k for k in below if (type(k) is int and k < 1 << 63) or (type(k) is str and k)]
+    return ClaimSource((provider, *steps)) if len(steps) == len(below) else None
