@@ -36,6 +36,15 @@ def body(text: str, kind: str = "application/json", method: str = "GET") -> Requ
 
 
 FOUND = {
+    "what is gathered of a member belongs to that member, in each use of a set": (
+        "s contains g.a if { some g in claims.c; count([1 | some n in g.n]) > 1 }\n"
+        'ok if { "a" in s; not "b" in s }\nallow if not ok',
+        [
+            claim([{"a": "a", "n": one}, {"a": "b", "n": other}])
+            for one in ([], [1, 2])
+            for other in ([], [1, 2])
+        ],
+    ),
     "members of a set that are alike are listed once": (
         'roles := {r | some r in claims.c}\nallow if count([r | some r in roles; r in {"a", "b"}]) > 1',
         [claim(["a", "a"]), claim(["a", "b"]), claim(["b", "a", "b"]), claim(["a"]), claim("a")],

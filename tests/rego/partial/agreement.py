@@ -12,9 +12,12 @@ from palisade.testing.formulas import ErrorOutcome, Unsure, answer
 
 
 def outcome_of(rules: str, data: dict[str, Any]) -> tuple[rego.Policy, Outcome]:
-    """The policy, and the outcome of its rule `r`."""
+    """The policy, and the outcome of its rule `r`. No condition in it may speak of a member of some loop from
+    outside of that loop: nobody could say of which."""
     policy = rego.compile({"p.rego": f"package p\n{rules}\n"}, data)
-    return policy, evaluate(policy.plan(["data.p.r"]), ("p", "r"), policy.data)
+    outcome = evaluate(policy.plan(["data.p.r"]), ("p", "r"), policy.data)
+    assert not any(each.loops for each in (outcome.error, *(case.condition for case in outcome.cases)))
+    return policy, outcome
 
 
 def judged(policy: rego.Policy, outcome: Outcome, document: dict[str, Any], path: str = "data.p.r") -> str:

@@ -16,8 +16,7 @@ from palisade.rego.partial.formula import (
     Same,
 )
 from palisade.rego.partial.objects import entries_of, left_of
-from palisade.rego.partial.placing import renamed
-from palisade.rego.partial.rewriting import some_member, substitute, with_terms
+from palisade.rego.partial.rewriting import renamed_at, renamed_in, some_member, substitute
 from palisade.rego.partial.terms import (
     Apply,
     ArrayOf,
@@ -179,16 +178,13 @@ class Conditions:
         while pending:
             source, loop = pending.pop(0)
             to = self.new_loop()
-            condition = self._renamed(condition, loop, to)
-            item = renamed(item, loop, to)
+            condition = renamed_in(self.builder, condition, loop, to)
+            item = renamed_at(self.builder, item, loop, to)
             over.append((source, to))
-            pending = [(_as_term(renamed(each, loop, to)), number) for each, number in pending]
+            pending = [
+                (_as_term(renamed_at(self.builder, each, loop, to)), number) for each, number in pending
+            ]
         return Part(condition, tuple(over), item)
-
-    def _renamed(self, formula: Formula, loop: int, to: int) -> Formula:
-        if loop not in formula.loops:
-            return formula
-        return with_terms(self.builder, formula, lambda symbol: renamed(symbol, loop, to))
 
     def is_one_of(self, item: Symbol, values: Iterable[Value]) -> Formula:
         """The term equals one of the values."""

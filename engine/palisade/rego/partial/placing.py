@@ -9,6 +9,7 @@ from palisade.rego.partial.terms import (
     Apply,
     ArrayOf,
     Element,
+    Gathered,
     Input,
     Known,
     ObjectOf,
@@ -22,13 +23,13 @@ from palisade.rego.partial.terms import (
 from palisade.rego.values import unkey
 
 
-def renamed(symbol: Symbol, loop: int, to: int) -> Symbol:
-    """The symbol with the elements of one loop taken from another."""
+def renamed(symbol: Symbol, loop: int, to: int, within: Callable[[Gathered], Symbol]) -> Symbol:
+    """The symbol with the elements of one loop taken from another; `within` does so in what is gathered."""
 
     def other(element: Element) -> Symbol:
         return Element(element.source, to, element.of_keys, element.path)
 
-    return _replaced(symbol, loop, other)
+    return _replaced(symbol, loop, other, within)
 
 
 def member_of(source: Input | Apply, at: int) -> Input | Apply:
@@ -65,9 +66,14 @@ def _further(term: Place, path: tuple[object, ...]) -> Place:
     return term
 
 
-def _replaced(symbol: Symbol, loop: int, by: Callable[[Element], Symbol]) -> Symbol:
+def _replaced(
+    symbol: Symbol,
+    loop: int,
+    by: Callable[[Element], Symbol],
+    within: Callable[[Gathered], Symbol] = lambda gathered: gathered,
+) -> Symbol:
     def inside(part: Symbol) -> Symbol:
-        return _replaced(part, loop, by)
+        return _replaced(part, loop, by, within)
 
     def step(part: object) -> object:
         if not isinstance(part, (Input, Element, Apply)):
@@ -89,7 +95,7 @@ def _replaced(symbol: Symbol, loop: int, by: Callable[[Element], Symbol]) -> Sym
         return ObjectOf(tuple((form, inside(item)) for form, item in symbol.items))
     if isinstance(symbol, Overlay):
         return Overlay(symbol.base, symbol.path, inside(symbol.value))
-    return symbol
+    return within(symbol) if isinstance(symbol, Gathered) else symbol
 
 
 _PLACES: dict[str, Callable[[int, int], int]] = {

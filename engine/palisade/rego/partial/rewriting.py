@@ -20,7 +20,7 @@ from palisade.rego.partial.formula import (
     Test,
     nodes,
 )
-from palisade.rego.partial.placing import at_key, filled
+from palisade.rego.partial.placing import at_key, filled, renamed
 from palisade.rego.partial.terms import (
     Apply,
     ArrayOf,
@@ -30,6 +30,7 @@ from palisade.rego.partial.terms import (
     Known,
     ObjectOf,
     Overlay,
+    Part,
     Place,
     SetOf,
     Symbol,
@@ -115,6 +116,30 @@ def put_in(
     if any(isinstance(part, Gathered) for symbol in symbols(formula) for part in subterms(symbol)):
         return None
     return with_terms(builder, formula, lambda symbol: filled(symbol, loop, member, name))
+
+
+def renamed_in(builder: Builder, formula: Formula, loop: int, to: int) -> Formula:
+    """The formula with the elements of one loop taken from another."""
+    if loop not in formula.loops:
+        return formula
+    return with_terms(builder, formula, lambda symbol: renamed_at(builder, symbol, loop, to))
+
+
+def renamed_at(builder: Builder, symbol: Symbol, loop: int, to: int) -> Symbol:
+    """The same of a symbol, and of what is gathered in it: in its conditions, and what it is gathered of."""
+
+    def of_part(part: Part) -> Part:
+        condition, item = renamed_in(builder, part.condition, loop, to), inside(part.item)
+        over = tuple((inside(source), number) for source, number in part.over)
+        return Part(condition, over, item)  # type: ignore[arg-type]  # a place stays a place
+
+    def within(gathered: Gathered) -> Symbol:
+        return replace_term(gathered, parts=tuple(map(of_part, gathered.parts)))
+
+    def inside(part: Symbol) -> Symbol:
+        return renamed(part, loop, to, within)
+
+    return inside(symbol)
 
 
 def _may_be_key(source: Place, value: object) -> bool:

@@ -304,10 +304,17 @@ def subterms(symbol: Symbol, whole: Callable[[Symbol], bool] | None = None) -> I
 
 def loops(symbol: Symbol) -> frozenset[int]:
     """The loops over unknown collections on which the symbol depends."""
-    found = frozenset(part.loop for part in subterms(symbol) if isinstance(part, Element))
-    for part in subterms(symbol):
-        if isinstance(part, Gathered):
+    found: set[int] = set()
+    for part in subterms(symbol, whole=_is_gathered):
+        if isinstance(part, Element):
+            found.add(part.loop)
+        elif isinstance(part, Gathered):
             for piece in part.parts:
-                found |= piece.condition.loops
-                found -= {loop for _, loop in piece.over}
-    return found
+                sources = (loops(source) for source, _ in piece.over)
+                inside = piece.condition.loops.union(loops(piece.item), *sources)
+                found |= inside - {loop for _, loop in piece.over}
+    return frozenset(found)
+
+
+def _is_gathered(symbol: Symbol) -> bool:
+    return isinstance(symbol, Gathered)
