@@ -13,7 +13,7 @@ HEAD = """package p
 import input.attributes.request.http
 claims := input.identity.claims
 """
-DATA = {"yes": True, "no": False}
+DATA = {"yes": True, "no": False, "numbers": [10**23, 10**22, 0.1]}
 OF_BOOLEANS = (
     *(f'{no}split(http.headers["x-a"], ",")[data.{at}] == "a"' for at in DATA for no in ("", "not ")),
     'split(http.headers["x-a"], ",")[data.yes] == claims.c',
@@ -43,6 +43,19 @@ OF_TIMES = (
     ),
     *(f"time.now_ns() {sign} {rego.text.dumps(limit)}" for sign in ("<", ">", "==") for limit in LARGE),
 )
+NUMBERS = (0.1, 2.5, 2**53, 2**53 + 1, 2**63, 10**22, 10**23, 10**24, 3 * 10**23, 5e-324, 1.5e300, 10**300)
+"""Whole numbers of which some are no double: a claim is the double next to it, and so another number."""
+OF_NUMBERS = (
+    *(f"claims.n {sign} {rego.text.dumps(each)}" for sign in ("==", "!=", "<", ">=") for each in NUMBERS),
+    *(f"not claims.n == {rego.text.dumps(each)}" for each in NUMBERS),
+    *(f"claims.list[0] == {rego.text.dumps(each)}" for each in NUMBERS),
+    *(f"{no}{rego.text.dumps(each)} in claims.list" for each in NUMBERS for no in ("", "not ")),
+    *(f"claims.list == [{rego.text.dumps(each)}]" for each in NUMBERS),
+    *(f"claims.list[{at}] == 1" for at in (2**63 - 1, 2**63, -(2**63), -(2**63) - 1)),
+    "claims.n in data.numbers",
+    'not claims.n in {1e23, "a"}',
+    '{1e22: "a", 1e23: "b", 0.1: "c"}[claims.n] in {"a", "b"}',
+)
 ASKED = [
     *(
         Request("GET", path, (("x-a", text),), Token("corp", {"n": n, "c": c, "list": [1, 2]}))
@@ -52,18 +65,26 @@ ASKED = [
     ),
     Request(),
 ]
+WITH_NUMBERS = [
+    Request(token=Token("corp", {"n": each, "list": [each]})) for each in (*NUMBERS, -(10**23), 1)
+]
 
 
 @pytest.mark.parametrize("providers", [1], ids=("one",), indirect=True)
-@pytest.mark.parametrize("rules", [OF_BOOLEANS, OF_TIMES], ids=("booleans", "times"))
+@pytest.mark.parametrize(
+    ("rules", "asked"),
+    [(OF_BOOLEANS, ASKED), (OF_TIMES, ASKED), (OF_NUMBERS, WITH_NUMBERS)],
+    ids=("booleans", "times", "numbers"),
+)
 def test_constants_that_no_author_means(
-    bed: Bed, providers: tuple[Provider, ...], issuers: Issuers, rules: tuple[str, ...]
+    bed: Bed, providers: tuple[Provider, ...], issuers: Issuers, rules: tuple[str, ...], asked: list[Request]
 ) -> None:
     """An index that was a boolean was that number to the sidecar, which allowed what Rego does not. Times
-    beside a number of more than 64 bits ended compiling in an error."""
+    beside a number of more than 64 bits ended compiling in an error. A claim was 1e23 where it is the whole
+    number next to that."""
     subjects = [
         subject_of(rego.compile({"p.rego": f"{HEAD}allow if {{ {rule} }}"}, DATA), providers, issuers)
         for rule in rules
     ]
-    judge(bed, subjects, ASKED, tally := Tally())
-    assert tally.pairs == len(rules) * len(ASKED)
+    judge(bed, subjects, asked, tally := Tally())
+    assert tally.pairs == len(rules) * len(asked)

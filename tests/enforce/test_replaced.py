@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import re2
 from hypothesis import given, settings
@@ -25,6 +27,8 @@ _few = st.text("ab/", max_size=6)
 _patterns = (
     *("^/v[0-9]+", "^a*", "^(a|b)", "^/a$", "/*$", "b?$", "[ab]+$"),
     *(r"\?.*$", "^a/", "(?:ab)$", "^", "$"),
+    *(f"^{'(a?)' * groups}b" for groups in (7, 8, 9, 10)),
+    *(f"{'(a?)' * groups}b$" for groups in (8, 9)),
 )
 
 
@@ -72,12 +76,13 @@ def test_what_an_anchored_pattern_leaves(pattern: str, new: str, text: str) -> N
     """RE2 takes the same out of a text in one search as `regex.replace` does."""
     ways = anchored(pattern, new)
     if ways is None:
-        assert "|" in pattern
+        assert "|" in pattern or pattern.count("(") >= 9
         return
     made = text
     if re2.search(ways[0], text) is not None:
         found = re2.search(ways[1], text)
-        made = found.expand(ways[2])
+        # Envoy's RE2 reads one digit behind a backslash, Python's more.
+        made = re.sub(r"\\([0-9])", lambda group: found[int(group[1])] or "", ways[2])
     assert made == BUILTINS["regex.replace"].function(text, pattern, new)
 
 
@@ -94,6 +99,7 @@ IDIOMS = (
     'regex.replace(http.headers["x-t"], "^a", "b") == claims.t',
     'regex.replace(claims.t, "-.*$", "") == "a"',
     'regex.replace(http.headers["x-t"], "^[^-]*-", "") != "b"',
+    f'regex.replace(http.headers["x-t"], "^{"(a?)" * 8}", "") == claims.t',
 )
 _PATHS = (
     *("/orders", "/v1/orders", "/v1/v1/orders", "/v12/orders", "/orders/v1", "/v/v11/orders", "/v1", "/"),

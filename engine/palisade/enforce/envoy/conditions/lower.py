@@ -241,6 +241,7 @@ class Lowering(Counted):
             if there is None:
                 return None
             cases.append(both((self._in(In(METHOD, frozenset((method,)))), self.bounds(there))))
+            self._note(self.notes(there))  # another rule may have asked the same before
         usual = self._in(In(METHOD, frozenset(USUAL)))
         return self._unless(either(cases), negate(usual.surely), OTHER)
 

@@ -114,6 +114,8 @@ def anchored(pattern: str, replacement: str) -> tuple[str, str, str] | None:
     if "$" in replacement or "\\" in replacement or not replacement.isascii():
         return None
     group = patterns.groups(pattern) + 1
+    if group > 9:
+        return None  # a form names a group by one digit: what follows is a text of its own
     if pattern.startswith("^") and group > 0:
         return f"^(?:{pattern[1:]})", f"^(?:{pattern[1:]})((?s:.*))$", f"{replacement}\\{group}"
     if pattern.endswith("$") and group > 0:

@@ -199,14 +199,15 @@ def claim_compared(claim: ClaimSource, operator: str, limit: int | float) -> Pre
 
 
 def _is_out_of_reach(value: object) -> bool:
-    """A number that no double is: claims are doubles."""
+    """A number that no double is: claims are doubles. The engine takes one that is whole for just that
+    number, so 1e23 is none, and one with a fraction for what is written so in the fewest digits."""
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         return False
     try:
         number = float(value)
     except OverflowError:
         return True
-    return number != value and Decimal(repr(number)) != value
+    return number != value and (number.is_integer() or Decimal(repr(number)) != value)
 
 
 def _value(value: object) -> ValueMatcher | None:

@@ -163,5 +163,5 @@ def _identity(parts: tuple[object, ...], providers: Sequence[str]) -> Source | N
 
 def _claim(provider: str, below: Sequence[object]) -> ClaimSource | None:
     # Envoy refuses all of a filter that has an empty key in a path of its metadata. No array is so long.
-    steps = [k for k in below if (type(k) is int and k < 1 << 63) or (type(k) is str and k)]
+    steps = [k for k in below if (type(k) is int and abs(k) < 1 << 63) or (type(k) is str and k)]
     return ClaimSource((provider, *steps)) if len(steps) == len(below) else None
