@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import copy
 import json
 from typing import Any
@@ -94,6 +95,12 @@ def test_malformed_results_are_no_reason_to_fail(result: Any) -> None:
     assert "s3cr3t" not in json.dumps(Mask().apply({"input": None, "result": result}))
 
 
+def _spaced(space: str) -> str:
+    """A token of which header and claims have space behind their brace, as some issuers write JSON."""
+    parts = (f'{{{space}"alg": "RS256"}}', f'{{{space}"sub": "alice"}}', "a signature of some length")
+    return ".".join(base64.urlsafe_b64encode(part.encode()).decode().rstrip("=") for part in parts)
+
+
 @pytest.mark.parametrize(
     ("text", "left"),
     [
@@ -101,8 +108,12 @@ def test_malformed_results_are_no_reason_to_fail(result: Any) -> None:
         (f"/files/{JWT}/a", f"/files/{REDACTED}/a"),
         ("Bearer abcdefgh.ijkl", f"Bearer {REDACTED}"),
         ("Basic YWxpY2U6czNjcjN0", f"Basic {REDACTED}"),
+        (f"/a?t={JWT.replace('.', '%2E')}&b=c", f"/a?t={REDACTED}&b=c"),
+        *((f"x {_spaced(space)} y", f"x {REDACTED} y") for space in (" ", "\n  ", "\r\n ")),
         ("the bearer of news", "the bearer of news"),
         ("eyJust a word", "eyJust a word"),
+        ("eyAs.seen.from.here", "eyAs.seen.from.here"),
+        ("neworders-and-offers.shop-namespace-of-all.svc", "neworders-and-offers.shop-namespace-of-all.svc"),
     ],
 )
 def test_what_looks_like_a_token_is_scrubbed(text: str, left: str) -> None:
