@@ -71,6 +71,8 @@ POLICIES: dict[str, str] = {
     ),
     "a header of its own": _verified({"secret": SECRET}, 'encoded := http_request.headers["x-token"]'),
     "a header of the token": _verified({"cert": JWKS}) + '\nallow if token.header.kid == "two"',
+    "told that it is not valid": _verified({"secret": SECRET, "aud": "orders"})
+    + "\nallow if token.valid == false",
     "by hand": BEARER + BY_HAND + GRANTS,
     "by hand, with a secret": BEARER
     + f"payload := io.jwt.decode(bearer)[1] if io.jwt.verify_hs256(bearer, {dumps(SECRET)})\n"
@@ -140,7 +142,9 @@ def _tokens(key: str, alg: str, kid: str) -> Iterator[tuple[str, bool]]:
     ]
     for each in headers:
         yield signed(dumps(guest), key, alg, dumps(named | each)), False
-    yield signed("[1]", key, alg, dumps(named)), False
+    yield from (
+        (signed(each, key, alg, dumps(named)), False) for each in ("[1]", "null", "{}", f" {dumps(guest)}")
+    )
     yield signed("no JSON", key, alg, dumps(named)), False
 
 

@@ -18,6 +18,8 @@ from palisade.policy.providers import Cookie, Header, Query, TokenSource
 
 _PART = r"[A-Za-z0-9_-]+"
 _TOKEN = rf"{_PART}\.{_PART}\.{_PART}"
+_CLAIMING = rf"{_PART}\.e[w-z0-9_-]{_PART}\.{_PART}"
+"""What has an object in JSON for its claims: begins with the encoding of a brace."""
 _ANY = r"[A-Za-z0-9_.-]*"
 """Any of the characters of a token."""
 _NO_BASE64 = "([A-Za-z0-9_-]{4})*[A-Za-z0-9_-]"
@@ -43,6 +45,11 @@ class _Shaped:
         """The token, or what looks like one, stands there once: all ways to take it out of what is around it
         agree."""
         return self._is(_TOKEN)
+
+    @property
+    def claiming(self) -> Predicate:
+        """It is `usual`, and its claims are an object: `null` is one to Envoy, and no token to OPA."""
+        return self._is(_CLAIMING)
 
     def signed(self, characters: int) -> Predicate:
         """The signature has so many characters, where the place is `usual`."""

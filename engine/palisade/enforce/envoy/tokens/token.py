@@ -127,7 +127,7 @@ class Token:
 
     def _signed(self) -> Iterable[Predicate]:
         """Envoy has verified the token, and its header says nothing by which the policy would not."""
-        yield self.place.usual
+        yield self.place.claiming
         yield claim_defined(self.claims)
         # OPA knows these names, and none else, for what a header may hold that changes what the token means.
         for name in ("crit", "enc", "cty"):
