@@ -20,7 +20,14 @@ from palisade.enforce.envoy.matchers.predicate import (
     one_of,
 )
 from palisade.enforce.envoy.regex import paths, patterns
-from palisade.enforce.envoy.values.claims import claim_defined, claim_is, claim_kind
+from palisade.enforce.envoy.values.claims import (
+    ROUNDED_IN_WORDS,
+    claim_defined,
+    claim_is,
+    claim_kind,
+    is_rounded,
+    rounded,
+)
 from palisade.enforce.envoy.values.sources import (
     ADDRESS_TEXT,
     PATH_TEXT,
@@ -38,11 +45,13 @@ from palisade.enforce.envoy.values.sources import (
     Segment,
     Source,
     TextSource,
+    TokenClaim,
     Unspelled,
     Verified,
 )
 from palisade.rego.partial.formula import Defined, IsKind, Same
 from palisade.rego.partial.terms import Symbol
+from palisade.rego.values import type_name
 
 
 class Atoms(Context):
@@ -110,6 +119,12 @@ class Atoms(Context):
                 empty = [value for value in _EMPTY if value in values]
                 found_empty = (exactly(_is_empty(source, value)) for value in empty)
                 return None if others is None else either((others, *found_empty))
+            case TokenClaim() if any(map(is_rounded, values)):
+                large = [value for value in values if is_rounded(value)]
+                others = self._equals(source, [value for value in values if value not in large])
+                kinds = {type_name(value) for value in large} - {"number"}
+                unsure = any_of((rounded(source), *(claim_kind(source, kind) for kind in sorted(kinds))))
+                return None if others is None else self._unless(others, unsure, ROUNDED_IN_WORDS)
             case ClaimSource():
                 found = claim_is(source, values)
                 return None if found is None else exactly(found)
@@ -225,7 +240,10 @@ class Atoms(Context):
             all_of((claim_kind(left, kind), claim_kind(right, kind))) for kind in ("array", "object")
         )
         none = all_of((claim_kind(left, "null"), claim_kind(right, "null")))
-        return self._unless(exactly(any_of((same, none))), deep, "two claims are both arrays or both objects")
+        found = self._unless(
+            exactly(any_of((same, none))), deep, "two claims are both arrays or both objects"
+        )
+        return self._unless(found, rounded(left, right), ROUNDED_IN_WORDS)
 
     def _text_has(self, term: Symbol, texts: Iterable[str]) -> Bounds | None:
         """Whether a text that is made of the request's is one of the values."""

@@ -253,7 +253,7 @@ class Numbers(Ordered):
         if not isinstance(source, ClaimSource):
             return None
         number, expr = claim_kind(source, "number"), source.expr
-        known = calculation.within(expr, float(calculation.EXACT))
+        known = calculation.within(expr, float(calculation.EXACT - 1))
         whole = cel.check(cel.conjunction(known, calculation.whole(expr)))
         operands.add(all_of((number, whole)), all_of((number, any_of((whole, negate(cel.check(known)))))))
         rest = cel.call("_%_", cel.call("int", expr), cel.integer(by))

@@ -12,7 +12,7 @@ from palisade.enforce.envoy.conditions.orders import MIRRORED, ORDER
 from palisade.enforce.envoy.matchers import cel
 from palisade.enforce.envoy.matchers.bounds import Bounds, exactly
 from palisade.enforce.envoy.matchers.predicate import NO, YES, Predicate, all_of, any_of
-from palisade.enforce.envoy.values.claims import claim_kind
+from palisade.enforce.envoy.values.claims import ROUNDED_IN_WORDS, claim_kind, rounded
 from palisade.enforce.envoy.values.sources import ClaimSource
 from palisade.rego.partial.terms import Apply, Known, Symbol
 
@@ -53,12 +53,14 @@ class Ordered(Measures):
         found = self._unless(
             exactly(any_of(ways)), any_of(deep), "two claims are both arrays or both objects"
         )
+        found = self._unless(found, any_of((one.rounded, other.rounded)), ROUNDED_IN_WORDS)
         return self._unless(found, any_of((one.unsure, other.unsure)), one.when or other.when)
 
     def _side(self, term: Symbol) -> _Side | None:
         source = self._source(term)
         if isinstance(source, ClaimSource):
-            return _Side({kind: claim_kind(source, kind) for kind in KINDS}, source.expr)
+            kinds = {kind: claim_kind(source, kind) for kind in KINDS}
+            return _Side(kinds, source.expr, rounded=rounded(source))
         if isinstance(term, Known):
             return _Side({"string": YES}, cel.text(term.value)) if isinstance(term.value, str) else None
         found = self._view(term)
@@ -79,6 +81,7 @@ class _Side:
     expr: Expr
     unsure: Predicate = NO
     when: str = ""
+    rounded: Predicate = NO
 
 
 def _higher(side: _Side, kind: str) -> Iterator[Predicate]:

@@ -12,7 +12,7 @@ from palisade.enforce.envoy.tokens.keys import key_set, key_witness, salted, sec
 from palisade.enforce.envoy.tokens.places import Place, TokenPlace
 from palisade.enforce.envoy.tokens.taking import place_of
 from palisade.enforce.envoy.tokens.token import MARK, Token
-from palisade.enforce.envoy.values.sources import ClaimSource, Decoded, Missing, Source, Verified
+from palisade.enforce.envoy.values.sources import Decoded, Missing, Source, TokenClaim, Verified
 from palisade.rego.partial.formula import (
     Atom,
     Exists,
@@ -66,7 +66,7 @@ def taken(part: Part, token: Token) -> Source | None:
     if at is None or not all(map(_is_step, below)):
         return None
     start = token.claims if at == "claims" else token.header
-    return ClaimSource((*start.path, *below))  # type: ignore[arg-type]  # strings and integers
+    return TokenClaim((*start.path, *below))  # type: ignore[arg-type]  # strings and integers
 
 
 def _is_step(key: object) -> bool:

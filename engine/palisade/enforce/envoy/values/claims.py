@@ -1,7 +1,8 @@
 """Predicates on the claims of verified tokens, which Envoy keeps as JSON values in its dynamic metadata.
 
 Their meaning was tried on Envoy 1.40 for every JSON type: a matcher never takes a value of another type, and
-never one that is missing. Numbers are doubles there, and the engine gets the same doubles: both agree.
+never one that is missing. Numbers are doubles there, and the engine gets the same doubles: both agree. Of a
+token that the policy takes apart itself it gets all digits: large numbers of these are for the engine.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from palisade.enforce.envoy.matchers.predicate import (
     negate,
     one_of,
 )
-from palisade.enforce.envoy.values.sources import ClaimSource, FieldSource
+from palisade.enforce.envoy.values.sources import ROUNDED, ClaimSource, FieldSource, TokenClaim
 
 _LIMIT = sys.float_info.max
 _KINDS = {
@@ -91,6 +92,8 @@ def claim_is(claim: ClaimSource, values: Iterable[object]) -> Predicate | None:
 
 
 def _equals(claim: ClaimSource, value: object) -> Predicate | None:
+    if isinstance(claim, TokenClaim) and is_rounded(value):
+        return None
     if _is_out_of_reach(value):
         return NO
     if isinstance(claim, FieldSource) and (value is None or isinstance(value, list | dict)):
@@ -125,6 +128,8 @@ def claim_has(claim: ClaimSource, values: Iterable[object]) -> Predicate | None:
     """Some member of the array that the claim is equals one of the values. None as for `claim_is`."""
     found: list[Predicate] = []
     for value in sorted(values, key=repr):
+        if isinstance(claim, TokenClaim) and is_rounded(value):
+            return None
         if _is_out_of_reach(value):
             continue
         number = cel.constant(value)
@@ -170,7 +175,7 @@ def text_test(operand: Expr, matcher: StringMatcher) -> Expr | None:
 def claim_compared(claim: ClaimSource, operator: str, limit: int | float) -> Predicate | None:
     """The claim is below or above a number in Rego's order of values, as `lt`, `lte`, `gt` or `gte` say."""
     bound = float(limit)
-    if bound != limit or abs(bound) >= _LIMIT:
+    if bound != limit or abs(bound) >= _LIMIT or (isinstance(claim, TokenClaim) and is_rounded(limit)):
         return None
     kinds = ("null", "boolean") if operator in ("lt", "lte") else ("string", "array", "object")
     others = [claim_kind(claim, kind) for kind in kinds]
@@ -196,6 +201,26 @@ def claim_compared(claim: ClaimSource, operator: str, limit: int | float) -> Pre
     if operator == "gt":
         within = all_of((within, negate(claim.check(same))))
     return any_of((within, *others))
+
+
+def rounded(*claims: ClaimSource) -> Predicate:
+    """One of the claims is a number that Envoy may have rounded, and Rego has not."""
+    return any_of(
+        cel.check(cel.conjunction(cel.has_type(each.expr, "double"), cel.call(operator, each.expr, limit)))
+        for each in claims
+        if isinstance(each, TokenClaim)
+        for operator, limit in (("_>=_", cel.double(ROUNDED)), ("_<=_", cel.double(-ROUNDED)))
+    )
+
+
+ROUNDED_IN_WORDS = "a number in a token that the policy takes apart itself is 2^53 or more"
+
+
+def is_rounded(value: object) -> bool:
+    """Whether there is a number in a value that several, which Rego tells apart, are to Envoy."""
+    if isinstance(value, list | dict):
+        return any(map(is_rounded, value.values() if isinstance(value, dict) else value))
+    return isinstance(value, int | float | Decimal) and not -ROUNDED < value < ROUNDED
 
 
 def _is_out_of_reach(value: object) -> bool:
@@ -248,5 +273,7 @@ __all__ = [
     "claim_is",
     "claim_kind",
     "claim_matches",
+    "is_rounded",
+    "rounded",
     "text_test",
 ]

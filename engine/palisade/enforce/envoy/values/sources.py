@@ -82,6 +82,18 @@ class ClaimSource:
 
 
 @record()
+class TokenClaim(ClaimSource):
+    """A claim, or a field of the header, of a token that the policy takes apart itself.
+
+    Rego has all digits of its numbers there, and Envoy a double: one of `ROUNDED` and more may be another.
+    """
+
+
+ROUNDED = 1 << 53
+"""From here on doubles do not hold each whole number."""
+
+
+@record()
 class FieldSource(ClaimSource):
     """A field of a JSON body, or of JSON in a header, that was read: any JSON value. `path` starts at
     `parsed_body`, or at the document (`documents`).
