@@ -12,9 +12,9 @@ from lowered import subject_of
 from palisade import rego
 from palisade.enforce.envoy.bodies.documents import document_of
 from palisade.rego.partial import evaluate
-from palisade.rego.partial.objects import OBJECT
-from palisade.rego.partial.rewriting import symbols
-from palisade.rego.partial.terms import Apply, subterms
+from palisade.rego.partial.formulas.rewriting import symbols
+from palisade.rego.partial.formulas.terms import Apply, subterms
+from palisade.rego.partial.symbols.objects import OBJECT
 from palisade.testing.equivalence import Bed, Issuers, Request, Subject, Tally, compare
 from palisade.testing.equivalence.telling import lines, summary
 

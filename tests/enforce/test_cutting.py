@@ -16,8 +16,8 @@ from palisade.enforce.envoy.regex.cuts import cut_of
 from palisade.policy.providers import Provider
 from palisade.rego.builtins import BUILTINS
 from palisade.rego.errors import BuiltinError
+from palisade.rego.partial.formulas.terms import Apply, Input, Known, Symbol
 from palisade.rego.partial.reading import Reading
-from palisade.rego.partial.terms import Apply, Input, Known, Symbol
 from palisade.rego.values import UNDEFINED
 from palisade.testing.equivalence import Bed, Issuers, Request, Tally, Token
 

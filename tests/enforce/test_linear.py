@@ -16,7 +16,7 @@ from palisade.enforce.envoy.conditions.linear import sum_of
 from palisade.policy.providers import Provider
 from palisade.rego.builtins import BUILTINS
 from palisade.rego.errors import BuiltinError
-from palisade.rego.partial.terms import Apply, Input, Known, Symbol
+from palisade.rego.partial.formulas.terms import Apply, Input, Known, Symbol
 from palisade.testing.equivalence import Bed, Issuers, Request, Tally, Token, compare_many
 from palisade.testing.equivalence.telling import lines, summary
 

@@ -15,7 +15,7 @@ from palisade.enforce.envoy.regex.cuts import cut_of
 from palisade.policy.providers import Provider
 from palisade.rego.builtins import BUILTINS
 from palisade.rego.errors import BuiltinError
-from palisade.rego.partial.terms import Apply, Input, Known
+from palisade.rego.partial.formulas.terms import Apply, Input, Known
 from palisade.testing.equivalence import Bed, Issuers, Request, Subject, Tally, Token
 
 TEXT = Input(("t",))

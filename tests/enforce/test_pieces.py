@@ -16,8 +16,8 @@ from palisade.enforce.envoy.regex.patterns import ODD_HEADER
 from palisade.enforce.envoy.regex.pieces import is_mark, piece_of
 from palisade.policy.providers import Provider
 from palisade.rego.partial import evaluate
-from palisade.rego.partial.formula import Exists, nodes
-from palisade.rego.partial.terms import Apply, Element, Known
+from palisade.rego.partial.formulas.formula import Exists, nodes
+from palisade.rego.partial.formulas.terms import Apply, Element, Known
 from palisade.rego.values import UNDEFINED
 from palisade.testing.equivalence import Bed, Issuers, Request, Tally, Token
 

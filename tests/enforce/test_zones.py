@@ -18,7 +18,7 @@ from palisade.explain.sidecar import matchers
 from palisade.explain.sidecar.request import Sight
 from palisade.policy.providers import Provider
 from palisade.rego.builtins import BUILTINS
-from palisade.rego.partial.terms import Apply, ArrayOf, Known
+from palisade.rego.partial.formulas.terms import Apply, ArrayOf, Known
 from palisade.testing.equivalence import Bed, Issuers, Request, Tally
 
 NOW = Apply("time.now_ns", ())

@@ -14,7 +14,7 @@ from palisade.enforce.envoy import hints
 from palisade.enforce.envoy.decision import decide
 from palisade.rego.builtins import BUILTINS
 from palisade.rego.partial import evaluate
-from palisade.rego.partial.terms import Apply, Input
+from palisade.rego.partial.formulas.terms import Apply, Input
 
 HEAD = "package p\nimport input.attributes.request.http\nclaims := input.identity.claims\n"
 LEFT_TO_THE_ENGINE = (
@@ -62,7 +62,7 @@ def test_what_partial_evaluation_says_is_known_word_for_word() -> None:
     folder = Path(palisade.rego.partial.__file__).parent
     said = {
         call.args[0].value
-        for file in folder.glob("*.py")
+        for file in folder.rglob("*.py")
         for call in ast.walk(ast.parse(file.read_text()))
         if isinstance(call, ast.Call)
         and getattr(call.func, "id", getattr(call.func, "attr", "")) in ("Unsupported", "unknown", "opaque")

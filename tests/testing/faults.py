@@ -32,8 +32,8 @@ from palisade.enforce.envoy.tokens import identity
 from palisade.enforce.envoy.tokens import keys as token_keys
 from palisade.enforce.envoy.values import walks, zones
 from palisade.enforce.envoy.values.sources import ClaimSource, claim_text, header_text
-from palisade.rego.partial import members as partial_members
-from palisade.rego.partial.formula import FALSE
+from palisade.rego.partial.formulas.formula import FALSE
+from palisade.rego.partial.symbols import members as partial_members
 
 Patch = Callable[[pytest.MonkeyPatch], None]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import random
 
-from palisade.rego.partial.formula import Builder, Formula, In
-from palisade.rego.partial.terms import Input
+from palisade.rego.partial.formulas.formula import Builder, Formula, In
+from palisade.rego.partial.formulas.terms import Input
 from palisade.testing.equivalence.aim import Aim
 
 

@@ -11,9 +11,19 @@ from typing import Any
 
 from palisade.explain.edits import HTTP, METHODS, Change, look_up, walked
 from palisade.explain.fitting import MOST_VALUES, SAMPLES, fitting
-from palisade.rego.partial.formula import Atom, Defined, Exists, Formula, In, IsKind, Opaque, Same, Test
+from palisade.rego.partial.formulas.formula import (
+    Atom,
+    Defined,
+    Exists,
+    Formula,
+    In,
+    IsKind,
+    Opaque,
+    Same,
+    Test,
+)
+from palisade.rego.partial.formulas.terms import Apply, ArrayOf, Element, Input, Known, SetOf, Symbol
 from palisade.rego.partial.reading import Reading, Unsure
-from palisade.rego.partial.terms import Apply, ArrayOf, Element, Input, Known, SetOf, Symbol
 from palisade.rego.text import dumps
 from palisade.rego.values import UNDEFINED, Value, sorted_values, unkey
 

@@ -16,9 +16,9 @@ from palisade.explain.edits import HTTP, PEER, PRINCIPAL, look_up
 from palisade.explain.rules import RuleIndex, branches
 from palisade.rego import ast
 from palisade.rego.check.model import CheckedRule
-from palisade.rego.partial.formula import Atom, Defined, IsKind
+from palisade.rego.partial.formulas.formula import Atom, Defined, IsKind
+from palisade.rego.partial.formulas.terms import Apply, Element, Input
 from palisade.rego.partial.reading import Bindings, Reading, Unsure
-from palisade.rego.partial.terms import Apply, Element, Input
 from palisade.rego.values import UNDEFINED, Value, from_python, unkey
 
 Path = tuple[Any, ...]

@@ -30,7 +30,7 @@ from palisade.policy.revisions import Revision, compile_set
 from palisade.rego.check.model import CheckedRule
 from palisade.rego.errors import NOWHERE, Location
 from palisade.rego.partial import Outcome
-from palisade.rego.partial.formula import Atom, Formula
+from palisade.rego.partial.formulas.formula import Atom, Formula
 from palisade.rego.partial.reading import Bindings, Reading
 from palisade.rego.values import UNDEFINED, Value, to_json
 

@@ -15,9 +15,9 @@ from palisade.explain.rules import RuleIndex, branches
 from palisade.rego import ast
 from palisade.rego.check.model import CheckedRule
 from palisade.rego.errors import NOWHERE, Location
-from palisade.rego.partial.formula import Atom, Formula
-from palisade.rego.partial.rewriting import symbols
-from palisade.rego.partial.terms import Apply, Element, Input, subterms
+from palisade.rego.partial.formulas.formula import Atom, Formula
+from palisade.rego.partial.formulas.rewriting import symbols
+from palisade.rego.partial.formulas.terms import Apply, Element, Input, subterms
 
 _MOST_RULES = 200
 """So many rules are searched for one expression."""

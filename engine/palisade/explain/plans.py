@@ -8,9 +8,9 @@ from itertools import islice
 from typing import TypeAlias
 
 from palisade.explain.edits import distance, weight
-from palisade.rego.partial.formula import Atom, Exists, Formula, In, Opaque, Same
+from palisade.rego.partial.formulas.formula import Atom, Exists, Formula, In, Opaque, Same
+from palisade.rego.partial.formulas.terms import Apply, Input, Symbol
 from palisade.rego.partial.reading import Reading
-from palisade.rego.partial.terms import Apply, Input, Symbol
 from palisade.rego.values import UNDEFINED, unkey
 
 MOST = 6

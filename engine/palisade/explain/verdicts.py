@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from palisade.rego.errors import Location
 from palisade.rego.partial import Case, Outcome
-from palisade.rego.partial.formula import FALSE, TRUE, Formula
-from palisade.rego.partial.terms import Apply, Element, Input, Known, ObjectOf, Symbol
+from palisade.rego.partial.formulas.formula import FALSE, TRUE, Formula
+from palisade.rego.partial.formulas.terms import Apply, Element, Input, Known, ObjectOf, Symbol
 from palisade.rego.values import Key
 
 

@@ -1,7 +1,7 @@
 """Rules that only hand on: the rule of a decision often decides nothing itself, another one does.
 
 `allow := data.shop.allow if input.function == "shop"` hands on a value, and `allow if data.shop.ok` hands on
-that there is one. `palisade.rego.partial.origins` tells the same apart in plans.
+that there is one. `palisade.rego.partial.execution.origins` tells the same apart in plans.
 """
 
 from __future__ import annotations

@@ -10,9 +10,9 @@ from agreement import judged, outcome_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from palisade.rego.partial.chosen import CHOSEN
-from palisade.rego.partial.rewriting import symbols
-from palisade.rego.partial.terms import Apply, Gathered, Symbol, subterms
+from palisade.rego.partial.formulas.rewriting import symbols
+from palisade.rego.partial.formulas.terms import Apply, Gathered, Symbol, subterms
+from palisade.rego.partial.symbols.chosen import CHOSEN
 
 DATA: dict[str, Any] = {
     "tiers": {"a": "gold", "b": "gold", "c": "tin", "d": False},

@@ -7,8 +7,8 @@ from itertools import product
 from hypothesis import given
 from hypothesis import strategies as st
 
-from palisade.rego.partial.formula import FALSE, TRUE, Builder, Defined, Formula, In
-from palisade.rego.partial.terms import Input
+from palisade.rego.partial.formulas.formula import FALSE, TRUE, Builder, Defined, Formula, In
+from palisade.rego.partial.formulas.terms import Input
 
 NAMES, VALUES = ("a", "b", "c"), ("1", "2", "3")
 

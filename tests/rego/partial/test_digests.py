@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from palisade.rego.partial.digests import (
+from palisade.rego.partial.formulas.digests import (
     ARRAY,
     OBJECT,
     SET,
@@ -17,7 +17,7 @@ from palisade.rego.partial.digests import (
     object_with,
     set_with,
 )
-from palisade.rego.partial.terms import Known
+from palisade.rego.partial.formulas.terms import Known
 from palisade.rego.values import Set, equal, key
 
 _plain = st.one_of(

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from palisade import rego
 from palisade.rego.partial import evaluate
-from palisade.rego.partial.finite import MAX_CONDITIONS, MAX_SIZE, MAX_VALUES, by_values, combinations
-from palisade.rego.partial.formula import FALSE, TRUE, Formula, In
+from palisade.rego.partial.formulas.formula import FALSE, TRUE, Formula, In
+from palisade.rego.partial.formulas.rewriting import substitute
+from palisade.rego.partial.formulas.terms import Gathered, Input, Known, Part, Symbol, subterms
 from palisade.rego.partial.reading import Reading
-from palisade.rego.partial.rewriting import substitute
-from palisade.rego.partial.terms import Gathered, Input, Known, Part, Symbol, subterms
+from palisade.rego.partial.symbols.finite import MAX_CONDITIONS, MAX_SIZE, MAX_VALUES, by_values, combinations
 from palisade.rego.text import dumps
 from palisade.rego.values import UNDEFINED, key
 

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from palisade import rego
 from palisade.rego import text
 from palisade.rego.lines import ROWS
-from palisade.rego.partial import Outcome, evaluate, execute
+from palisade.rego.partial import Outcome, evaluate
+from palisade.rego.partial.execution import execute
 from palisade.rego.plan import memory
 from palisade.rego.values import UNDEFINED
 from palisade.testing.formulas import ErrorOutcome, Unsure, answer

@@ -6,9 +6,8 @@ import pytest
 
 from palisade import rego
 from palisade.rego.partial import evaluate
-from palisade.rego.partial.formula import TRUE
-from palisade.rego.partial.large import MOST, MOST_OF_ANY, is_too_large
-from palisade.rego.partial.terms import (
+from palisade.rego.partial.formulas.formula import TRUE
+from palisade.rego.partial.formulas.terms import (
     Apply,
     ArrayOf,
     Element,
@@ -22,6 +21,7 @@ from palisade.rego.partial.terms import (
     Symbol,
     subterms,
 )
+from palisade.rego.partial.symbols.large import MOST, MOST_OF_ANY, is_too_large
 
 STEPS = 40
 """By then a value has a million million parts: what looks at each never ends."""

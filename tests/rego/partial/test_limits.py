@@ -9,7 +9,7 @@ import pytest
 
 from palisade import rego
 from palisade.rego.partial import evaluate
-from palisade.rego.partial.formula import FALSE, Builder, Formula
+from palisade.rego.partial.formulas.formula import FALSE, Builder, Formula
 
 AnyOf: TypeAlias = Callable[[Builder, Iterable[Formula]], Formula]
 

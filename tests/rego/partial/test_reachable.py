@@ -7,9 +7,9 @@ from itertools import product
 from hypothesis import given
 from hypothesis import strategies as st
 
-from palisade.rego.partial.formula import FALSE, TRUE, Builder, Defined, Formula
-from palisade.rego.partial.reachable import MAX_ATOMS, reachable
-from palisade.rego.partial.terms import Input
+from palisade.rego.partial.formulas.formula import FALSE, TRUE, Builder, Defined, Formula
+from palisade.rego.partial.formulas.reachable import MAX_ATOMS, reachable
+from palisade.rego.partial.formulas.terms import Input
 
 BUILDER = Builder()
 ATOMS = [BUILDER.atom(Defined(Input((name,)))) for name in "abcd"]

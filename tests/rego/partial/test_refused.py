@@ -12,8 +12,8 @@ from palisade.rego.check.signatures import builtin_signatures
 from palisade.rego.check.types import ANY, BOOLEAN, NUMBER, STRING, Array, Type
 from palisade.rego.check.types import Any as AnyType
 from palisade.rego.errors import BuiltinError
-from palisade.rego.partial.kinds import is_no_text, refuses
-from palisade.rego.partial.terms import Apply, ArrayOf, Input, Known, Symbol
+from palisade.rego.partial.formulas.terms import Apply, ArrayOf, Input, Known, Symbol
+from palisade.rego.partial.symbols.kinds import is_no_text, refuses
 from palisade.rego.values import UNDEFINED, Set, type_name
 
 OF_ANY_KIND = (

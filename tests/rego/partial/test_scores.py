@@ -9,7 +9,7 @@ from agreement import judged, outcome_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from palisade.rego.partial import formula
+from palisade.rego.partial.formulas import formula
 
 HEAD = """
 score contains {"why": "a", "n": 5} if input.a == 1

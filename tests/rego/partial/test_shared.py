@@ -5,10 +5,10 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from palisade.rego.partial.formula import Builder, Exists, Formula, nodes
-from palisade.rego.partial.formula import Test as Asked
-from palisade.rego.partial.shared import Shared
-from palisade.rego.partial.terms import Apply, Input
+from palisade.rego.partial.formulas.formula import Builder, Exists, Formula, nodes
+from palisade.rego.partial.formulas.formula import Test as Asked
+from palisade.rego.partial.formulas.shared import Shared
+from palisade.rego.partial.formulas.terms import Apply, Input
 
 _plans = st.lists(
     st.tuples(st.sampled_from(("and", "or", "not", "loop")), st.lists(st.integers(0, 40), max_size=3)),

@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from palisade import rego
-from palisade.rego.partial import Outcome, tables
+from palisade.rego.partial import Outcome
+from palisade.rego.partial.execution import tables
 
 ROLES = ("a", "b", "c")
 DATA: dict[str, Any] = {
@@ -97,7 +98,7 @@ def test_they_are_taken_member_by_member(monkeypatch: pytest.MonkeyPatch) -> Non
             taken.append(rules)
         return found
 
-    monkeypatch.setattr("palisade.rego.partial.loops.rounds", told)
+    monkeypatch.setattr("palisade.rego.partial.execution.loops.rounds", told)
     for rules in RULES:
         outcome_of(rules, DATA)
     assert len(set(taken)) > len(RULES) * 2 / 3

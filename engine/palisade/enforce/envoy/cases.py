@@ -22,7 +22,7 @@ from palisade.enforce.envoy.matchers.sizes import TEXT, TEXT_IN_ALL, bounded, si
 from palisade.enforce.envoy.matchers.tree import Entry, Verdict
 from palisade.rego.errors import NOWHERE, Location
 from palisade.rego.partial import Case
-from palisade.rego.partial.formula import TRUE, Formula
+from palisade.rego.partial.formulas.formula import TRUE, Formula
 from palisade.rego.records import record
 
 _MOST_TOGETHER, _FEWEST_TOGETHER = 256, 16

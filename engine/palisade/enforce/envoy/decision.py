@@ -32,9 +32,9 @@ from palisade.enforce.envoy.values.claims import claim_defined
 from palisade.enforce.envoy.values.sources import PATH_TEXT
 from palisade.rego.errors import NOWHERE, Location
 from palisade.rego.partial import Case, Outcome
-from palisade.rego.partial.formula import Exists, Formula
-from palisade.rego.partial.shared import Shared
-from palisade.rego.partial.terms import Apply, Input
+from palisade.rego.partial.formulas.formula import Exists, Formula
+from palisade.rego.partial.formulas.shared import Shared
+from palisade.rego.partial.formulas.terms import Apply, Input
 
 _At: TypeAlias = tuple[Location, Verdict]
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from palisade.rego.partial.objects import OBJECT
-from palisade.rego.partial.terms import Apply, Symbol
+from palisade.rego.partial.formulas.terms import Apply, Symbol
+from palisade.rego.partial.symbols.objects import OBJECT
 
 _OPERATORS = {
     "plus": "+",

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from palisade.rego import ir
-from palisade.rego.partial.execute import Executor
-from palisade.rego.partial.outcome import Case, Outcome
+from palisade.rego.partial.execution.execute import Executor
+from palisade.rego.partial.execution.outcome import Case, Outcome
 from palisade.rego.values import Value
 
 __all__ = ["Case", "Outcome", "evaluate"]

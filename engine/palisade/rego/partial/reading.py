@@ -12,10 +12,7 @@ from typing import Any
 
 from palisade.rego.builtins import BUILTINS
 from palisade.rego.errors import BuiltinError
-from palisade.rego.partial.chosen import CHOSEN, SEVERAL
-from palisade.rego.partial.chosen import value_of as of_members
-from palisade.rego.partial.construct import lookup
-from palisade.rego.partial.formula import (
+from palisade.rego.partial.formulas.formula import (
     Atom,
     Defined,
     Exists,
@@ -26,8 +23,7 @@ from palisade.rego.partial.formula import (
     Same,
     Test,
 )
-from palisade.rego.partial.objects import OBJECT, value_of
-from palisade.rego.partial.terms import (
+from palisade.rego.partial.formulas.terms import (
     Apply,
     ArrayOf,
     Element,
@@ -39,6 +35,10 @@ from palisade.rego.partial.terms import (
     SetOf,
     Symbol,
 )
+from palisade.rego.partial.symbols.chosen import CHOSEN, SEVERAL
+from palisade.rego.partial.symbols.chosen import value_of as of_members
+from palisade.rego.partial.symbols.construct import lookup
+from palisade.rego.partial.symbols.objects import OBJECT, value_of
 from palisade.rego.values import UNDEFINED, Set, Value, equal, key, sorted_keys, sorted_values, unkey
 
 

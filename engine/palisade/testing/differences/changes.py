@@ -9,7 +9,7 @@ from functools import cached_property
 from palisade.policy.inventory import Function
 from palisade.policy.revisions import Revision
 from palisade.rego.partial import evaluate
-from palisade.rego.partial.formula import FALSE, TRUE, Exists, Formula, In, Opaque
+from palisade.rego.partial.formulas.formula import FALSE, TRUE, Exists, Formula, In, Opaque
 
 _NUMBERED = re.compile(r"\b(loop|serial)=\d+")
 """Numbers that count up in each evaluation and mean nothing by themselves."""

@@ -8,8 +8,8 @@ from dataclasses import replace
 
 from palisade.policy.revisions import Revision
 from palisade.rego import ir
-from palisade.rego.partial.flow import all_stmts
-from palisade.rego.partial.formula import Formula
+from palisade.rego.partial.execution.flow import all_stmts
+from palisade.rego.partial.formulas.formula import Formula
 from palisade.rego.values import Value
 from palisade.testing.equivalence.vocabulary import MOST_WORDS, Vocabulary
 from palisade.testing.equivalence.walks import Place

@@ -14,11 +14,11 @@ from functools import lru_cache
 from typing import Any, TypeAlias, TypeVar
 
 from palisade.enforce.envoy.regex import patterns
-from palisade.rego.partial.chosen import SEVERAL
-from palisade.rego.partial.formula import Builder, Defined, Exists, Formula, In, IsKind, Same, Test
-from palisade.rego.partial.placing import member_of
-from palisade.rego.partial.rewriting import put_in
-from palisade.rego.partial.terms import Apply, Element, Gathered, Input, Known, Part, Symbol
+from palisade.rego.partial.formulas.formula import Builder, Defined, Exists, Formula, In, IsKind, Same, Test
+from palisade.rego.partial.formulas.placing import member_of
+from palisade.rego.partial.formulas.rewriting import put_in
+from palisade.rego.partial.formulas.terms import Apply, Element, Gathered, Input, Known, Part, Symbol
+from palisade.rego.partial.symbols.chosen import SEVERAL
 from palisade.rego.values import Value, to_json, unkey
 from palisade.testing.equivalence.vocabulary import place_of
 from palisade.testing.equivalence.walks import Place

@@ -27,8 +27,8 @@ from palisade.policy.inventory import Address, Function, Inventory, Tls
 from palisade.policy.providers import Provider
 from palisade.policy.revisions import Revision
 from palisade.policy.sets import PolicySet
-from palisade.rego.partial.rewriting import symbols
-from palisade.rego.partial.terms import Input, Unknown, subterms
+from palisade.rego.partial.formulas.rewriting import symbols
+from palisade.rego.partial.formulas.terms import Input, Unknown, subterms
 from palisade.testing.equivalence.callers import PLACES
 from palisade.testing.equivalence.substitutes import VERIFYING, OwnKeys
 from palisade.testing.equivalence.tokens import DECODED, Issuer, Issuers, KeyIssuer, SecretIssuer, signers_of

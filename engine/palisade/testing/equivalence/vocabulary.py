@@ -21,8 +21,8 @@ from palisade.enforce.envoy.bodies.made import DECODES, FOLDS
 from palisade.enforce.envoy.values.walks import METADATA
 from palisade.rego import ir
 from palisade.rego.partial import evaluate
-from palisade.rego.partial.flow import all_stmts
-from palisade.rego.partial.formula import (
+from palisade.rego.partial.execution.flow import all_stmts
+from palisade.rego.partial.formulas.formula import (
     FALSE,
     TRUE,
     Defined,
@@ -34,7 +34,7 @@ from palisade.rego.partial.formula import (
     Test,
     nodes,
 )
-from palisade.rego.partial.terms import Apply, Element, Input, Known, Symbol, subterms
+from palisade.rego.partial.formulas.terms import Apply, Element, Input, Known, Symbol, subterms
 from palisade.rego.values import Key, Set, Value, unkey
 from palisade.testing.equivalence.subject import Subject
 from palisade.testing.equivalence.walks import MEMBER, OWN_CLAIMS, WRITTEN, Place, walks

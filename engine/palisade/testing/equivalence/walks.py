@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any, TypeAlias
 
 from palisade.rego import ir
-from palisade.rego.partial.flow import stmts_below
+from palisade.rego.partial.execution.flow import stmts_below
 
 MEMBER = "*"
 """A step in a place to any member of a collection."""

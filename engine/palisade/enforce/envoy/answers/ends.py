@@ -14,10 +14,10 @@ from palisade.enforce.envoy.values.sources import Source
 from palisade.policy.numbering import spelled
 from palisade.rego.errors import NOWHERE
 from palisade.rego.partial import Case, Outcome
-from palisade.rego.partial.finite import by_values, combinations
-from palisade.rego.partial.formula import IsKind
-from palisade.rego.partial.reachable import reachable
-from palisade.rego.partial.terms import Apply, Element, Input, Known, ObjectOf, Symbol
+from palisade.rego.partial.formulas.formula import IsKind
+from palisade.rego.partial.formulas.reachable import reachable
+from palisade.rego.partial.formulas.terms import Apply, Element, Input, Known, ObjectOf, Symbol
+from palisade.rego.partial.symbols.finite import by_values, combinations
 from palisade.rego.records import record
 from palisade.rego.values import Key
 

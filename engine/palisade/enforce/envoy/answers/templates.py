@@ -27,7 +27,7 @@ from palisade.enforce.envoy.values.sources import (
     field_name,
 )
 from palisade.rego.builtins import BUILTINS
-from palisade.rego.partial.terms import Apply, ArrayOf, Input, Known, ObjectOf, Symbol
+from palisade.rego.partial.formulas.terms import Apply, ArrayOf, Input, Known, ObjectOf, Symbol
 from palisade.rego.values import Value
 
 _OPEN, _CLOSE = "\ue000", "\ue001"  # for private use: constants that have them are left alone

@@ -10,8 +10,8 @@ from palisade.enforce.envoy.matchers import cel
 from palisade.enforce.envoy.matchers.predicate import Predicate, all_of, any_of
 from palisade.enforce.envoy.values.claims import claim_kind
 from palisade.enforce.envoy.values.sources import ClaimSource, FieldSource
-from palisade.rego.partial.formula import TRUE, Exists, Formula, In
-from palisade.rego.partial.terms import Element
+from palisade.rego.partial.formulas.formula import TRUE, Exists, Formula, In
+from palisade.rego.partial.formulas.terms import Element
 from palisade.rego.values import unkey
 
 MOST_ALLOWED = 32

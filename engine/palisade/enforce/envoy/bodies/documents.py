@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from palisade.enforce.envoy.tokens.places import Place
 from palisade.enforce.envoy.tokens.taking import HEADERS, header_of
 from palisade.enforce.envoy.values.entries import entries_of
-from palisade.rego.partial.formula import Formula
-from palisade.rego.partial.objects import OBJECT
-from palisade.rego.partial.terms import Apply, Input, Known, Symbol
+from palisade.rego.partial.formulas.formula import Formula
+from palisade.rego.partial.formulas.terms import Apply, Input, Known, Symbol
+from palisade.rego.partial.symbols.objects import OBJECT
 
 PARSED_BODY = "parsed_body"
 BODY = Input((*HEADERS[:-1], "body"))

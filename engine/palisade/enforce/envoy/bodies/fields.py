@@ -19,10 +19,10 @@ from palisade.enforce.envoy.bodies.documents import (
 )
 from palisade.enforce.envoy.bodies.made import Origins, is_folded, made_of
 from palisade.rego.partial import Outcome
-from palisade.rego.partial.formula import Exists, Formula, Same
-from palisade.rego.partial.rewriting import own_symbols, symbols
-from palisade.rego.partial.shared import Shared
-from palisade.rego.partial.terms import Element, Gathered, Known, Symbol, subterms
+from palisade.rego.partial.formulas.formula import Exists, Formula, Same
+from palisade.rego.partial.formulas.rewriting import own_symbols, symbols
+from palisade.rego.partial.formulas.shared import Shared
+from palisade.rego.partial.formulas.terms import Element, Gathered, Known, Symbol, subterms
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,8 @@ from math import prod
 
 from palisade.enforce.envoy.tokens.taking import HEADERS
 from palisade.enforce.envoy.values.sources import PARTIAL_BODY
-from palisade.rego.partial.formula import Defined, Exists, Formula, In, Test
-from palisade.rego.partial.terms import Apply, Element, Input, Known, Symbol
+from palisade.rego.partial.formulas.formula import Defined, Exists, Formula, In, Test
+from palisade.rego.partial.formulas.terms import Apply, Element, Input, Known, Symbol
 from palisade.rego.values import Set, unkey
 from palisade_sidecar.asking import ASK_HEADER
 from palisade_sidecar.chunks import CHUNKS_HEADER

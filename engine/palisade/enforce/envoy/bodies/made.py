@@ -16,7 +16,7 @@ from palisade.enforce.envoy.tokens.calls import Tokens, part_of, taken
 from palisade.enforce.envoy.tokens.places import Place
 from palisade.enforce.envoy.values.sources import ClaimSource, FieldSource, TextSource
 from palisade.enforce.envoy.values.walks import METADATA, find, of_metadata
-from palisade.rego.partial.terms import Apply, Input, Symbol
+from palisade.rego.partial.formulas.terms import Apply, Input, Symbol
 
 DECODES = frozenset(("base64.decode", "base64url.decode"))
 FOLDS = frozenset(("lower", "upper"))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from itertools import chain
 
 from palisade.rego import ir
-from palisade.rego.partial.flow import all_stmts
+from palisade.rego.partial.execution.flow import all_stmts
 
 _BODY = frozenset(("body", "rawBody", "raw_body", "parsed_body", "truncated_body", "size"))
 

@@ -49,8 +49,8 @@ from palisade.enforce.envoy.values.sources import (
     Unspelled,
     Verified,
 )
-from palisade.rego.partial.formula import Defined, IsKind, Same
-from palisade.rego.partial.terms import Symbol
+from palisade.rego.partial.formulas.formula import Defined, IsKind, Same
+from palisade.rego.partial.formulas.terms import Symbol
 from palisade.rego.values import type_name
 
 

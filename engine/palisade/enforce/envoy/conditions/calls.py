@@ -42,9 +42,9 @@ from palisade.enforce.envoy.values.times import (
     is_one_of,
     moment_of,
 )
-from palisade.rego.partial.formula import Test
-from palisade.rego.partial.kinds import is_no_text
-from palisade.rego.partial.terms import Apply, Known, Symbol
+from palisade.rego.partial.formulas.formula import Test
+from palisade.rego.partial.formulas.terms import Apply, Known, Symbol
+from palisade.rego.partial.symbols.kinds import is_no_text
 
 _METHODS = {"startswith": "startsWith", "endswith": "endsWith", "contains": "contains"}
 _OPERATE = {

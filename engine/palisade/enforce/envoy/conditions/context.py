@@ -38,7 +38,7 @@ from palisade.enforce.envoy.values.sources import (
 )
 from palisade.enforce.envoy.values.walks import METADATA, find, of_metadata
 from palisade.rego.errors import NOWHERE, Location
-from palisade.rego.partial.terms import Apply, Input, Known, Symbol
+from palisade.rego.partial.formulas.terms import Apply, Input, Known, Symbol
 from palisade.rego.records import record
 
 DIRTY_QUERY = negate(text_check(TARGET_TEXT, patterns.regex(CLEAN_QUERY)))

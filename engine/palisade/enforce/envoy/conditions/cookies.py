@@ -11,7 +11,7 @@ from palisade.enforce.envoy.matchers.predicate import Predicate, all_of, any_of,
 from palisade.enforce.envoy.regex import patterns
 from palisade.enforce.envoy.values.entries import entries_of, mark_of
 from palisade.enforce.envoy.values.sources import TextSource
-from palisade.rego.partial.terms import Apply, Known, Symbol, subterms
+from palisade.rego.partial.formulas.terms import Apply, Known, Symbol, subterms
 
 
 class Cookies(Queries):

@@ -19,11 +19,11 @@ from palisade.enforce.envoy.matchers.predicate import Predicate, all_of
 from palisade.enforce.envoy.regex.pieces import is_mark, piece_of
 from palisade.enforce.envoy.values.claims import claim_kind
 from palisade.enforce.envoy.values.sources import ClaimSource, Path
-from palisade.rego.partial.chosen import SEVERAL
-from palisade.rego.partial.formula import Exists, Formula, In, Test
-from palisade.rego.partial.placing import member_of
-from palisade.rego.partial.rewriting import put_in
-from palisade.rego.partial.terms import Apply, Element, Gathered, Input, Known, Part, Symbol
+from palisade.rego.partial.formulas.formula import Exists, Formula, In, Test
+from palisade.rego.partial.formulas.placing import member_of
+from palisade.rego.partial.formulas.rewriting import put_in
+from palisade.rego.partial.formulas.terms import Apply, Element, Gathered, Input, Known, Part, Symbol
+from palisade.rego.partial.symbols.chosen import SEVERAL
 
 _MOST_WAYS = 128
 """So many choices of conditions are tried."""

@@ -13,8 +13,8 @@ from palisade.enforce.envoy.regex import addresses, patterns
 from palisade.enforce.envoy.regex.cuts import cut_of
 from palisade.enforce.envoy.values.claims import claim_matches
 from palisade.enforce.envoy.values.sources import Address, ClaimSource, TextSource
-from palisade.rego.partial.formula import Test
-from palisade.rego.partial.terms import Apply, Known, Symbol
+from palisade.rego.partial.formulas.formula import Test
+from palisade.rego.partial.formulas.terms import Apply, Known, Symbol
 
 
 class Cutting(Calls):

@@ -18,7 +18,7 @@ from palisade.enforce.envoy.regex.paths import FURTHEST
 from palisade.enforce.envoy.values.claims import claim_kind
 from palisade.enforce.envoy.values.joins import join_of
 from palisade.enforce.envoy.values.sources import PATH_TEXT
-from palisade.rego.partial.terms import Apply, Gathered, Known, Symbol
+from palisade.rego.partial.formulas.terms import Apply, Gathered, Known, Symbol
 
 ODD_MEMBERS = "what is joined has members other than plain texts"
 

@@ -10,8 +10,8 @@ from palisade.enforce.envoy.matchers import cel
 from palisade.enforce.envoy.matchers.bounds import NEVER, Bounds, either, exactly
 from palisade.enforce.envoy.matchers.predicate import any_of
 from palisade.enforce.envoy.values.sources import ClaimSource, FieldSource, Identity, Missing
-from palisade.rego.partial.formula import Defined, Exists, In
-from palisade.rego.partial.terms import Apply, Element, Input, Known, Symbol, Unknown
+from palisade.rego.partial.formulas.formula import Defined, Exists, In
+from palisade.rego.partial.formulas.terms import Apply, Element, Input, Known, Symbol, Unknown
 from palisade.rego.values import key, unkey
 
 NOWHERE = View(cel.text(""))

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from fractions import Fraction
 
 from palisade.enforce.envoy.values.times import Moment, Now, TimePart, moment_of
-from palisade.rego.partial.terms import Apply, Element, Input, Known, Symbol
+from palisade.rego.partial.formulas.terms import Apply, Element, Input, Known, Symbol
 from palisade.rego.records import record
 
 NOW = Now(1)

@@ -3,7 +3,7 @@
 Each formula becomes two predicates: `surely` holds only where the formula does, `possibly` wherever it may.
 Where an atom has an exact equal in Envoy the two are one. Between them lies what only the engine can decide.
 
-Sources: the meaning of atoms is `palisade.rego.partial.formula`, that of matchers
+Sources: the meaning of atoms is `palisade.rego.partial.formulas.formula`, that of matchers
 https://www.envoyproxy.io/docs/envoy/v1.40.0/api-v3/xds/type/matcher/v3/matcher.proto
 """
 
@@ -34,8 +34,7 @@ from palisade.enforce.envoy.values.sources import (
     TextSource,
 )
 from palisade.enforce.envoy.values.times import kind_of, moment_of
-from palisade.rego.partial.chosen import FIRST
-from palisade.rego.partial.formula import (
+from palisade.rego.partial.formulas.formula import (
     Atom,
     Defined,
     Exists,
@@ -46,9 +45,10 @@ from palisade.rego.partial.formula import (
     Same,
     Test,
 )
-from palisade.rego.partial.rewriting import symbols
-from palisade.rego.partial.shared import Shared
-from palisade.rego.partial.terms import Apply, Input, subterms
+from palisade.rego.partial.formulas.rewriting import symbols
+from palisade.rego.partial.formulas.shared import Shared
+from palisade.rego.partial.formulas.terms import Apply, Input, subterms
+from palisade.rego.partial.symbols.chosen import FIRST
 from palisade.rego.values import unkey
 
 UNVERIFIED = "a token is there that Envoy does not take, or not as the policy does"

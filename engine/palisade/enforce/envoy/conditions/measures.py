@@ -34,8 +34,8 @@ from palisade.enforce.envoy.values.sources import (
     Segment,
     TextSource,
 )
-from palisade.rego.partial.formula import Atom, Defined, Formula, In
-from palisade.rego.partial.terms import Apply, Element, Known, Symbol
+from palisade.rego.partial.formulas.formula import Atom, Defined, Formula, In
+from palisade.rego.partial.formulas.terms import Apply, Element, Known, Symbol
 from palisade.rego.values import unkey
 
 _MOST_WAYS = 256

@@ -40,10 +40,10 @@ from palisade.enforce.envoy.values.sources import (
     Unspelled,
     Verified,
 )
-from palisade.rego.partial.formula import TRUE, Builder, Exists, Formula, In, Same, Test
-from palisade.rego.partial.placing import member_of
-from palisade.rego.partial.rewriting import put_in
-from palisade.rego.partial.terms import Apply, Element, Input, Known, Symbol
+from palisade.rego.partial.formulas.formula import TRUE, Builder, Exists, Formula, In, Same, Test
+from palisade.rego.partial.formulas.placing import member_of
+from palisade.rego.partial.formulas.rewriting import put_in
+from palisade.rego.partial.formulas.terms import Apply, Element, Input, Known, Symbol
 from palisade.rego.values import unkey
 
 NESTED = 4

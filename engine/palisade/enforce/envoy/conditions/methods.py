@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from palisade.rego.builtins import BUILTINS
 from palisade.rego.errors import BuiltinError
-from palisade.rego.partial.construct import lookup
-from palisade.rego.partial.formula import Atom, Builder, Exists, Formula, Opaque
-from palisade.rego.partial.rewriting import symbols, with_terms
-from palisade.rego.partial.terms import Apply, ArrayOf, Element, Input, Known, Symbol, subterms
+from palisade.rego.partial.formulas.formula import Atom, Builder, Exists, Formula, Opaque
+from palisade.rego.partial.formulas.rewriting import symbols, with_terms
+from palisade.rego.partial.formulas.terms import Apply, ArrayOf, Element, Input, Known, Symbol, subterms
+from palisade.rego.partial.symbols.construct import lookup
 from palisade.rego.values import UNDEFINED
 
 METHOD = Input(("attributes", "request", "http", "method"))

@@ -32,9 +32,9 @@ from palisade.enforce.envoy.regex import numerals
 from palisade.enforce.envoy.values.claims import claim_kind
 from palisade.enforce.envoy.values.sources import ClaimSource, FieldSource
 from palisade.rego.builtins import BUILTINS
-from palisade.rego.partial.formula import Same
-from palisade.rego.partial.placing import filled, member_of
-from palisade.rego.partial.terms import Apply, ArrayOf, Input, Known, Symbol
+from palisade.rego.partial.formulas.formula import Same
+from palisade.rego.partial.formulas.placing import filled, member_of
+from palisade.rego.partial.formulas.terms import Apply, ArrayOf, Input, Known, Symbol
 from palisade.rego.values import Set
 
 _MOST = 2.0**31

@@ -12,8 +12,8 @@ from palisade.enforce.envoy.conditions import calculation
 from palisade.enforce.envoy.conditions.calculation import Number
 from palisade.enforce.envoy.matchers.predicate import Predicate
 from palisade.enforce.envoy.values.times import moment_of
-from palisade.rego.partial.formula import Defined, Formula
-from palisade.rego.partial.terms import Apply, ArrayOf, Gathered, Known, Part, Symbol, subterms
+from palisade.rego.partial.formulas.formula import Defined, Formula
+from palisade.rego.partial.formulas.terms import Apply, ArrayOf, Gathered, Known, Part, Symbol, subterms
 
 _CALCULATES = frozenset(("plus", "minus", "mul", "div", "rem", "abs", "round", "ceil", "floor", "sum"))
 _LARGEST = {0: 2.0**41, 1: 2.0**41, 2: 2.0**20, 3: 2.0**13}

@@ -14,7 +14,7 @@ from palisade.enforce.envoy.matchers.bounds import Bounds, exactly
 from palisade.enforce.envoy.matchers.predicate import NO, YES, Predicate, all_of, any_of
 from palisade.enforce.envoy.values.claims import ROUNDED_IN_WORDS, claim_kind, rounded
 from palisade.enforce.envoy.values.sources import ClaimSource
-from palisade.rego.partial.terms import Apply, Known, Symbol
+from palisade.rego.partial.formulas.terms import Apply, Known, Symbol
 
 KINDS = ("null", "boolean", "number", "string", "array", "object")
 """The types in Rego's order."""

@@ -35,7 +35,7 @@ from palisade.enforce.envoy.values.times import (
 )
 from palisade.rego.builtins import BUILTINS
 from palisade.rego.errors import NOWHERE, BuiltinError
-from palisade.rego.partial.terms import Apply, Known, Symbol
+from palisade.rego.partial.formulas.terms import Apply, Known, Symbol
 
 ORDER = {"lt": "_<_", "lte": "_<=_", "gt": "_>_", "gte": "_>=_"}
 """The builtins that compare by order, and what CEL calls them."""

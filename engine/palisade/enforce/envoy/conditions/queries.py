@@ -14,8 +14,8 @@ from palisade.enforce.envoy.regex import patterns
 from palisade.enforce.envoy.regex.paths import ALL_PAIRS, FURTHEST, Pairs, is_plain_parameter
 from palisade.enforce.envoy.regex.strings import text_matcher
 from palisade.enforce.envoy.values.sources import Parameters, Query, Source, Unspelled
-from palisade.rego.partial.formula import TRUE, Exists, Formula, In, Test
-from palisade.rego.partial.terms import Element, Symbol
+from palisade.rego.partial.formulas.formula import TRUE, Exists, Formula, In, Test
+from palisade.rego.partial.formulas.terms import Element, Symbol
 from palisade.rego.values import unkey
 
 REPEATED = "the query has so many pairs, of which some may be of one parameter"

@@ -9,7 +9,7 @@ from xds.type.matcher.v3.string_pb2 import StringMatcher
 from palisade.enforce.envoy.conditions.cookies import Cookies
 from palisade.enforce.envoy.matchers.bounds import NEVER, Bounds
 from palisade.enforce.envoy.regex.preimages import anchored, preimage
-from palisade.rego.partial.terms import Apply, Known, Symbol
+from palisade.rego.partial.formulas.terms import Apply, Known, Symbol
 
 
 class Replaced(Cookies):

@@ -19,9 +19,9 @@ from palisade.enforce.envoy.matchers.predicate import Predicate, all_of, any_of,
 from palisade.enforce.envoy.regex import encoded, paths, patterns
 from palisade.enforce.envoy.regex.paths import FURTHEST
 from palisade.enforce.envoy.values.sources import Path, TextSource
-from palisade.rego.partial.formula import Test
-from palisade.rego.partial.kinds import is_no_text
-from palisade.rego.partial.terms import Apply, ArrayOf, Gathered, Known, ObjectOf, SetOf, Symbol
+from palisade.rego.partial.formulas.formula import Test
+from palisade.rego.partial.formulas.terms import Apply, ArrayOf, Gathered, Known, ObjectOf, SetOf, Symbol
+from palisade.rego.partial.symbols.kinds import is_no_text
 
 
 @dataclass(frozen=True, slots=True)

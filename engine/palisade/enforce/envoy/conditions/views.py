@@ -27,7 +27,7 @@ from palisade.enforce.envoy.values.sources import (
     Source,
     TextSource,
 )
-from palisade.rego.partial.terms import Apply, Known, Symbol
+from palisade.rego.partial.formulas.terms import Apply, Known, Symbol
 
 _TARGET = cel.header(":path")
 _CLEAN = "[!-.0->@-~]"

@@ -7,7 +7,7 @@ from dataclasses import field
 
 from palisade.enforce.envoy.matchers.predicate import NO, YES, Predicate, all_of, any_of, negate
 from palisade.rego.errors import Location
-from palisade.rego.partial.formula import Atom
+from palisade.rego.partial.formulas.formula import Atom
 from palisade.rego.records import record
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from palisade.enforce.envoy.regex import patterns
 from palisade.enforce.envoy.regex.paths import FURTHEST
-from palisade.rego.partial.terms import Apply, Known, Symbol
+from palisade.rego.partial.formulas.terms import Apply, Known, Symbol
 
 _SPACE = "\t\n\v\f\r "
 _ANY = frozenset[str]()

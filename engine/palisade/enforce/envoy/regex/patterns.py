@@ -12,7 +12,7 @@ import re2
 from xds.type.matcher.v3.regex_pb2 import RegexMatcher
 from xds.type.matcher.v3.string_pb2 import StringMatcher
 
-from palisade.rego.partial.terms import Apply, ArrayOf, Known, SetOf, Symbol
+from palisade.rego.partial.formulas.terms import Apply, ArrayOf, Known, SetOf, Symbol
 
 NOTHING = r"[^\x00-\xff]"
 """Matches no text."""

@@ -15,9 +15,9 @@ from xds.type.matcher.v3.string_pb2 import StringMatcher
 
 from palisade.enforce.envoy.regex import patterns
 from palisade.enforce.envoy.regex.strings import text_matcher
-from palisade.rego.partial.formula import Defined, Formula, In, IsKind, Same, Test
-from palisade.rego.partial.rewriting import symbols
-from palisade.rego.partial.terms import Apply, Element, Known, Symbol, loops, subterms
+from palisade.rego.partial.formulas.formula import Defined, Formula, In, IsKind, Same, Test
+from palisade.rego.partial.formulas.rewriting import symbols
+from palisade.rego.partial.formulas.terms import Apply, Element, Known, Symbol, loops, subterms
 from palisade.rego.values import key, unkey
 
 _HOLDS: dict[str, Callable[[str, str], bool]] = {

@@ -8,7 +8,7 @@ from xds.type.matcher.v3.string_pb2 import StringMatcher
 from palisade.enforce.envoy.regex import patterns
 from palisade.rego.builtins.globs import pattern_of
 from palisade.rego.errors import BuiltinError
-from palisade.rego.partial.terms import Apply, Known, Symbol
+from palisade.rego.partial.formulas.terms import Apply, Known, Symbol
 
 
 def text_matcher(term: Apply) -> tuple[Symbol, StringMatcher | None] | None:

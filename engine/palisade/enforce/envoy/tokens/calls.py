@@ -13,14 +13,14 @@ from palisade.enforce.envoy.tokens.places import Place, TokenPlace
 from palisade.enforce.envoy.tokens.taking import place_of
 from palisade.enforce.envoy.tokens.token import MARK, Token
 from palisade.enforce.envoy.values.sources import Decoded, Missing, Source, TokenClaim, Verified
-from palisade.rego.partial.formula import (
+from palisade.rego.partial.formulas.formula import (
     Atom,
     Exists,
     Formula,
     Opaque,
     Same,
 )
-from palisade.rego.partial.terms import Apply, Input, Known, Symbol, subterms
+from palisade.rego.partial.formulas.terms import Apply, Input, Known, Symbol, subterms
 
 DECODE = "io.jwt.decode"
 _BEARER = "Bearer "

@@ -10,9 +10,9 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
 from palisade.rego.partial import Case
-from palisade.rego.partial.formula import Builder, Formula, In
-from palisade.rego.partial.rewriting import symbols, with_terms
-from palisade.rego.partial.terms import (
+from palisade.rego.partial.formulas.formula import Builder, Formula, In
+from palisade.rego.partial.formulas.rewriting import symbols, with_terms
+from palisade.rego.partial.formulas.terms import (
     Apply,
     ArrayOf,
     Element,

@@ -16,8 +16,7 @@ from palisade.enforce.envoy.tokens.calls import DECODE, Tokens, part_of
 from palisade.rego.builtins import BUILTINS
 from palisade.rego.errors import BuiltinError
 from palisade.rego.partial import Case
-from palisade.rego.partial.construct import lookup
-from palisade.rego.partial.formula import (
+from palisade.rego.partial.formulas.formula import (
     FALSE,
     TRUE,
     Atom,
@@ -30,8 +29,18 @@ from palisade.rego.partial.formula import (
     Opaque,
     Same,
 )
-from palisade.rego.partial.rewriting import substitute
-from palisade.rego.partial.terms import Apply, ArrayOf, Element, Input, Known, SetOf, Symbol, subterms
+from palisade.rego.partial.formulas.rewriting import substitute
+from palisade.rego.partial.formulas.terms import (
+    Apply,
+    ArrayOf,
+    Element,
+    Input,
+    Known,
+    SetOf,
+    Symbol,
+    subterms,
+)
+from palisade.rego.partial.symbols.construct import lookup
 from palisade.rego.values import UNDEFINED, Value, type_name
 
 MAX_CASES = 200

@@ -7,7 +7,7 @@ import re
 from palisade.enforce.envoy.regex import patterns
 from palisade.enforce.envoy.tokens.places import Place, TokenPlace, cookie, parameter
 from palisade.enforce.envoy.values.entries import entries_of, mark_of, trims
-from palisade.rego.partial.terms import Apply, Input, Known, Symbol
+from palisade.rego.partial.formulas.terms import Apply, Input, Known, Symbol
 
 HEADERS = ("attributes", "request", "http", "headers")
 _BEARER = "Bearer "

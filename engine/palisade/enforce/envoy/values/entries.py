@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from palisade.rego.partial.formula import Defined, Formula, In, IsKind, Test, nodes
-from palisade.rego.partial.objects import OBJECT
-from palisade.rego.partial.terms import Apply, ArrayOf, Element, Gathered, Input, Known, Part, Symbol
+from palisade.rego.partial.formulas.formula import Defined, Formula, In, IsKind, Test, nodes
+from palisade.rego.partial.formulas.terms import Apply, ArrayOf, Element, Gathered, Input, Known, Part, Symbol
+from palisade.rego.partial.symbols.objects import OBJECT
 from palisade.rego.values import unkey
 
 TRIMMED, NAME_TRIMMED, TWO, REST, GUARDED, NAMED = "tkdrgn"

@@ -14,8 +14,8 @@ from palisade.enforce.envoy.matchers import cel
 from palisade.enforce.envoy.matchers.predicate import Predicate, Text, all_of, text_check
 from palisade.enforce.envoy.regex import patterns
 from palisade.enforce.envoy.values.sources import JWT_AUTHN, ClaimSource, FieldSource, Source, state_text
-from palisade.rego.partial.formula import TRUE
-from palisade.rego.partial.terms import Apply, Element, Gathered, Input, Known, Part, Symbol
+from palisade.rego.partial.formulas.formula import TRUE
+from palisade.rego.partial.formulas.terms import Apply, Element, Gathered, Input, Known, Part, Symbol
 from palisade.rego.records import record
 
 _PLAIN = '"' + r"[ !#-%'-;=?-\[\]-~]+" + '"'

@@ -22,7 +22,7 @@ from palisade.enforce.envoy.matchers.predicate import all_of, any_of, negate
 from palisade.enforce.envoy.values import zones
 from palisade.enforce.envoy.values.claims import claim_kind
 from palisade.enforce.envoy.values.sources import ClaimSource
-from palisade.rego.partial.terms import Apply, ArrayOf, Known, Symbol
+from palisade.rego.partial.formulas.terms import Apply, ArrayOf, Known, Symbol
 
 _TIME = cel.field(cel.name("request"), "time")
 _OPERATORS = {"lt": "_<_", "lte": "_<=_", "gt": "_>_", "gte": "_>=_"}

@@ -35,7 +35,7 @@ from palisade.enforce.envoy.values.sources import (
     Unspelled,
     header_text,
 )
-from palisade.rego.partial.terms import Apply, Element, Input, Known, Unknown
+from palisade.rego.partial.formulas.terms import Apply, Element, Input, Known, Unknown
 from palisade_sidecar.asking import ASK_HEADER
 from palisade_sidecar.chunks import CHUNKS_HEADER
 

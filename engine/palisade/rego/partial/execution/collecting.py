@@ -1,0 +1,183 @@
+"""The statements that put members into collections, and objects together: on symbols."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from palisade.rego import ir
+from palisade.rego.partial.formulas.digests import array_with, object_with, set_with
+from palisade.rego.partial.formulas.formula import TRUE, Defined, Formula
+from palisade.rego.partial.formulas.terms import ArrayOf, Gathered, Known, Part, SetOf, Symbol, Unknown
+from palisade.rego.partial.symbols.construct import insert_into, items_of, merge
+from palisade.rego.partial.symbols.large import MOST_KNOWN, bounded, extent_of
+from palisade.rego.partial.symbols.objects import entries_of, is_made, with_entry
+from palisade.rego.partial.symbols.walks import Walks
+from palisade.rego.partial.symbols.worlds import ERROR, Env, Step, Unsupported
+from palisade.rego.values import Set, Value, key
+
+_PARTS = 16
+"""Hashing and comparing so many parts of a constant takes as long as following one statement."""
+_ITEMS, _ENTRIES = 2_000, 500
+"""So does copying so many items of an array, and entries of an object or members of a set."""
+
+
+class Collecting(Walks):
+    """What statements read and set, and one method for each statement that adds to a collection."""
+
+    _statements: int
+    """How many statements were carried out."""
+    _bound: int
+    """How many may be, by the end of the rule that is followed now."""
+
+    def __init__(
+        self,
+        policy: ir.Policy,
+        given: Mapping[tuple[str, ...], Value],
+        before: Collecting | None = None,
+    ) -> None:
+        super().__init__(given, before)
+        self._policy = policy
+        self._strings: dict[int, Known] = {}
+        self._making: frozenset[int] = frozenset()
+        """The locals that stand before the loops that are followed now: what they add to is not complete."""
+
+    def _symbol(self, operand: ir.Operand, env: Env) -> Symbol | None:
+        if isinstance(operand, ir.Local):
+            return env.get(operand.index)
+        if isinstance(operand, ir.StringIndex):
+            known = self._strings.get(operand.index)
+            if known is None:
+                known = self._strings[operand.index] = Known(self._policy.strings[operand.index])
+            return known
+        return Known(operand.value)
+
+    @staticmethod
+    def _set(env: Env, local: int, symbol: Symbol) -> list[Step]:
+        return [Step(TRUE, {**env, local: bounded(symbol)})]
+
+    def _spend(self, statements: int) -> None:
+        """Counts work that takes as long as so many statements. Raises Unsupported where it is too much."""
+        self._statements += statements
+        if self._statements > self._bound:
+            raise Unsupported("is too much work for partial evaluation")
+
+    def _made(self, known: Known) -> Known:
+        """A constant that was made of others. Raises Unsupported where it is too large."""
+        size = extent_of(known)
+        self._spend(size // _PARTS)
+        if size > MOST_KNOWN:
+            raise Unsupported("makes a value that is too large")
+        return known
+
+    def _with_one_more(self, collection: Known, item: Known, made: Known, *, copied: int) -> Known:
+        """`made` is the collection with the item in it, for which its members were copied, so many as take as
+        long as one statement."""
+        made.extent = extent_of(collection) + extent_of(item)
+        self._spend(extent_of(item) // _PARTS + len(collection.value) // copied)
+        if made.extent > MOST_KNOWN:
+            raise Unsupported("makes a value that is too large")
+        return made
+
+    def _ArrayAppendStmt(self, stmt: ir.ArrayAppendStmt, env: Env) -> list[Step]:  # noqa: N802
+        array, item = env.get(stmt.array), self._symbol(stmt.value, env)
+        if item is None:
+            return []
+        if isinstance(array, Known) and isinstance(item, Known):
+            longer = Known([*array.value, item.value], array_with(hash(array), hash(item)))
+            return self._set(env, stmt.array, self._with_one_more(array, item, longer, copied=_ITEMS))
+        if isinstance(array, Gathered):
+            return self._set(env, stmt.array, replace(array, parts=(*array.parts, Part(TRUE, (), item))))
+        return self._set(env, stmt.array, ArrayOf((*items_of(array), item)))
+
+    def _SetAddStmt(self, stmt: ir.SetAddStmt, env: Env) -> list[Step]:  # noqa: N802
+        collection, item = env.get(stmt.set), self._symbol(stmt.value, env)
+        if item is None:
+            return []
+        if isinstance(collection, Known) and isinstance(item, Known):
+            if extent_of(item) > MOST_KNOWN:
+                raise Unsupported("makes a value that is too large")  # hashing it may never end
+            if item.form in collection.value.forms:
+                return self._set(env, stmt.set, collection)
+            larger = Set(collection.value.forms)
+            larger.forms.add(item.form)
+            made = Known(larger, set_with(hash(collection), hash(item)))
+            return self._set(env, stmt.set, self._with_one_more(collection, item, made, copied=_ENTRIES))
+        if isinstance(collection, Gathered):
+            return self._set(env, stmt.set, Gathered("set", (*collection.parts, Part(TRUE, (), item))))
+        members = items_of(collection)
+        return self._set(env, stmt.set, SetOf(members if item in members else (*members, item)))
+
+    def _ObjectInsertStmt(self, stmt: ir.ObjectInsertStmt, env: Env) -> list[Step]:  # noqa: N802
+        return self._insert(stmt, env, once=False)
+
+    def _ObjectInsertOnceStmt(self, stmt: ir.ObjectInsertOnceStmt, env: Env) -> list[Step]:  # noqa: N802
+        return self._insert(stmt, env, once=True)
+
+    def _insert(
+        self, stmt: ir.ObjectInsertStmt | ir.ObjectInsertOnceStmt, env: Env, *, once: bool
+    ) -> list[Step]:
+        obj = env.get(stmt.object)
+        name, value = self._symbol(stmt.key, env), self._symbol(stmt.value, env)
+        if name is None or value is None:
+            return []
+        if not isinstance(name, Known) or is_made(obj):
+            return self._insert_entry(stmt, env, name, value, once=once)
+        if extent_of(name) > MOST_KNOWN:
+            raise Unsupported("makes a value that is too large")
+        built, old = insert_into(obj, key(name.value), value)
+        if isinstance(obj, Known) and isinstance(value, Known) and isinstance(built, Known):
+            if old is None:
+                built = Known(built.value, object_with(hash(obj), hash(name), hash(value)))
+            built = self._with_one_more(obj, value, built, copied=_ENTRIES)
+            built.extent += extent_of(name)
+        same = self.equal(old, value) if once and old is not None else TRUE
+        steps = [Step(same, {**env, stmt.object: bounded(built)})]
+        if same is not TRUE:
+            steps.append(Step(self.builder.negate(same), env, ERROR))
+        return steps
+
+    def _insert_entry(
+        self,
+        stmt: ir.ObjectInsertStmt | ir.ObjectInsertOnceStmt,
+        env: Env,
+        name: Symbol,
+        value: Symbol,
+        *,
+        once: bool,
+    ) -> list[Step]:
+        built = with_entry(env.get(stmt.object), name, value)
+        if built is None or not once or isinstance(name, Unknown):
+            raise Unsupported("builds an object whose keys depend on the request")
+        inserted = {**env, stmt.object: bounded(built)}
+        return self._checked([Step(TRUE, inserted)], env)
+
+    def _checked(self, steps: list[Step], before: Env) -> list[Step]:
+        """The steps, with those in an error apart: where an object that they make has two values for a key.
+
+        At objects that a loop goes on making it is looked behind the loop."""
+        found: list[Step] = []
+        for step in steps:
+            there = TRUE
+            for local, value in step.env.items() if step.signal != ERROR else ():
+                if is_made(value) and before.get(local) != value and local not in self._making:
+                    there = self.builder.both(there, self._is_one_each(value))
+            if there is not TRUE:
+                negate = self.builder.negate(there)
+                found.append(Step(self.builder.both(step.condition, negate), step.env, ERROR))
+                step = replace(step, condition=self.builder.both(step.condition, there))
+            found.append(step)
+        return found
+
+    def _is_one_each(self, made: Symbol) -> Formula:
+        """Each key of the object has one value."""
+        entries = entries_of(made)
+        if entries is None or (len(entries) == 1 and not entries[0].over):
+            return TRUE
+        return self.builder.atom(Defined(made))  # type: ignore[arg-type]  # what is made is a term
+
+    def _ObjectMergeStmt(self, stmt: ir.ObjectMergeStmt, env: Env) -> list[Step]:  # noqa: N802
+        a, b = env.get(stmt.a), env.get(stmt.b)
+        if not isinstance(a, Known) or not isinstance(b, Known):
+            raise Unsupported("merges documents that depend on the request")
+        return self._set(env, stmt.target, Known(merge(a.value, b.value)))

@@ -1,0 +1,395 @@
+"""Runs a plan with `data` known and `input` unknown, and tells under which condition it ends how.
+
+Every statement is carried out as OPA's IR defines it, only that a test on an unknown value does not decide:
+it splits the state in two, and each part goes on under its condition (see `worlds`). Loops over known
+collections unroll; a loop over an unknown one becomes an `Exists` where all that it does is to hold or not. A
+block that does more than this can follow is *opaque*: its effect stands under a condition that only the
+evaluator can decide, with the reason and the place. So the outcome is never wrong, only less precise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from itertools import chain
+
+from palisade.rego import ast, ir
+from palisade.rego.errors import NOWHERE, Location
+from palisade.rego.partial.execution import origins
+from palisade.rego.partial.execution.blocks import MAX_OF_RULE, MAX_STATEMENTS, Blocks, restored
+from palisade.rego.partial.execution.flow import RESULT, Liveness, all_stmts
+from palisade.rego.partial.execution.opaque import Failing, opaque_values
+from palisade.rego.partial.execution.outcome import Case, Outcome
+from palisade.rego.partial.execution.runs import Followed, Run
+from palisade.rego.partial.formulas.formula import FALSE, TRUE, Formula
+from palisade.rego.partial.formulas.terms import (
+    Input,
+    Known,
+    Symbol,
+    Unknown,
+)
+from palisade.rego.partial.symbols.chosen import Settling
+from palisade.rego.partial.symbols.large import bounded
+from palisade.rego.partial.symbols.worlds import (
+    ERROR,
+    MAX_LEVELS,
+    NEXT,
+    RETURN,
+    Env,
+    KeptEnv,
+    Reason,
+    Result,
+    Step,
+    Unsupported,
+    Worlds,
+    env_key,
+)
+from palisade.rego.printer import print_ref
+from palisade.rego.values import Value
+
+_SPARE = 10_000
+"""So many formulas of the past, beside as many as there were at first, are kept before all is begun anew."""
+
+_OF_RULES = 2
+"""Rules take the input and the data; functions have parameters of their own beside."""
+
+
+class Executor(Blocks):
+    """One policy's symbolic runs. Results of functions are kept, by their arguments."""
+
+    def __init__(
+        self,
+        policy: ir.Policy,
+        data: Value,
+        given: Mapping[tuple[str, ...], Value] | None = None,
+        before: Executor | None = None,
+    ) -> None:
+        """`given` are parts of the input that are known after all, by their paths.
+
+        What the run `before`, of an earlier revision, has found out of blocks that are in this one too is
+        taken from there.
+        """
+        known = Known(data)
+        if before is not None and not before.serves(known, given or {}):
+            before = None
+        super().__init__(policy, given or {}, before)
+        self._data: Known = known if before is None else before._data
+        self._flow: Liveness = Liveness(before._flow if before is not None else None)
+        self._failing: Failing = Failing(policy, before._failing if before is not None else None)
+        self._before = before._followed if before is not None else {}
+        self._followed: dict[object, Followed] = {}
+        self._known_cases: dict[Formula, Case] = before._known_cases if before is not None else {}
+        self._settling: Settling = Settling(self.builder) if before is None else before._settling
+        self._runs_before: dict[object, Run] = before._runs if before is not None else {}
+        self._runs: dict[object, Run] = {}
+        self._envs: dict[object, Env] = {} if before is None else before._envs
+        self._kept: dict[object, tuple[list[Step], frozenset[ir.Func | None], Worlds]] = {}
+        self._rules = frozenset(func.name for func in policy.funcs if len(func.params) == _OF_RULES)
+        self._branching: ir.BlockStmt | None = None
+        self._branches: Worlds | None = None
+        """What the branches of the rule that is followed now came to, where it has any."""
+        self._table_loops = {}
+        self._statements, self._bound, self._levels = 0, MAX_STATEMENTS, 0
+        self._first_size: int = 0 if before is None else before._first_size
+        """How many formulas at least are of the present: those that one run has found out."""
+        self._size_at_start = 0 if before is None else self.builder.size
+
+    def serves(self, data: Known, given: Mapping[tuple[str, ...], Value]) -> bool:
+        """Whether what this run has found out holds with these data too, and is not mostly of the past."""
+        same = self._given == {path: Known(value) for path, value in given.items()} or not self.used_given
+        return same and self._data == data and self.builder.size <= 2 * self._first_size + _SPARE
+
+    def rule(self, path: Sequence[str], told_by: str = "") -> Outcome:
+        """The outcome of the document at a path below data; `told_by` is as for `evaluate`. Raises KeyError
+        where the plan has none."""
+        args = (Input(()), self._data)
+        member: ir.Func | None = None
+        func = self._by_path.get(("g0", *path))
+        if func is not None:
+            worlds, result = self._run_function(func, args), func.result
+        else:
+            name = print_ref(ast.Ref(ast.Var("data"), tuple(map(ast.Scalar, path))))
+            plan = next(plan for plan in self._policy.plans if plan.name == name)
+            env: dict[int, Symbol] = dict(zip((ir.INPUT, ir.DATA), args, strict=True))
+            worlds, result = self._in_turn((name,), plan.blocks, env, frozenset((RESULT,))), RESULT
+            member = self._by_path.get(("g0", *path, told_by))
+        self._settle()
+        builder = self.builder
+        cases: list[Case] = []
+        errors: list[Formula] = []
+        above = FALSE
+        for state in worlds.states:
+            reached = state.reached(builder)
+            if self._chose:
+                reached = [(self._settling.settled(each), place) for each, place in reached]
+            here = builder.any(condition for condition, _ in reached)
+            if state.signal == ERROR:
+                errors.append(builder.both(here, builder.negate(above)))
+            else:
+                value = state.env.get(result)
+                if member is not None and value is not None:
+                    reached = self._told_by(member, reached)
+                self._add_cases(cases, reached, value)
+            above = builder.any((above, here))
+        self._known_cases = {case.condition: case for case in cases}
+        return Outcome(tuple(cases), builder.any(errors), builder, self)
+
+    def _add_cases(self, cases: list[Case], reached: list[Reason], value: Symbol | None) -> None:
+        """A case for each of the conditions; one that was there before is the same object."""
+        known = self._known_cases.get
+        for condition, label in reached:
+            case = known(condition)
+            if case is None or case.value is not value or case.label is not label:
+                case = Case(condition, value, label)
+            cases.append(case)
+
+    def _settle(self) -> None:
+        """Lets go of what earlier runs knew and this one did not need."""
+        self._before, self._runs_before, self._dotted = {}, {}, {}
+        self._flow.settle()
+        self._failing.settle()
+        self._first_size = max(self._first_size, self.builder.size - self._size_at_start)
+
+    def _run_function(self, func: ir.Func, args: Sequence[Symbol]) -> Worlds:
+        env = dict(zip(func.params, args, strict=True))
+        outer, self._final = self._final, self._failing.final(func)
+        making, self._making = self._making, frozenset()
+        try:
+            live = frozenset((func.result, *func.params))
+            return self._in_turn((func.name, *args), func.blocks, env, live, func.result)
+        finally:
+            self._final, self._making = outer, making
+
+    def _call_function(self, func: ir.Func, args: tuple[Symbol, ...], target: int, env: Env) -> list[Step]:
+        known = self._kept.get((func.name, args))
+        if known is None:
+            if self._levels == MAX_LEVELS:
+                raise Unsupported("calls rules and functions too many levels deep")
+            outer, self._called = self._called, {func}
+            self._levels += 1
+            try:
+                worlds = self._run_function(func, args)
+            finally:
+                self._levels -= 1
+            known = self._kept[(func.name, args)] = worlds.disjoint(), frozenset(self._called), worlds
+            self._called = outer
+        kept, called, _ = known
+        self._called |= called
+        place = self._place((func.name, args))
+        if place in env:
+            return [Step(TRUE, {**env, target: env[place]})]
+        several = len(kept) > 2
+        steps: list[Step] = []
+        for step in kept:
+            if step.signal == ERROR:
+                steps.append(Step(step.condition, env, ERROR))
+            elif func.result in step.env:
+                value = bounded(step.env[func.result])
+                reached = {**env, target: value, place: value} if several else {**env, target: value}
+                steps.append(Step(step.condition, reached))
+        return steps
+
+    def _sequence(
+        self,
+        blocks: Sequence[ir.Block],
+        env: Env,
+        outside: frozenset[int],
+        given: int | None = None,
+    ) -> Worlds:
+        """Runs blocks in turn. `given` is as for Worlds."""
+        worlds = Worlds(env, self.builder, given)
+        blocks = tuple(blocks)
+        for block, live in zip(blocks, self._flow.chain(blocks, outside), strict=True):
+            worlds.advance(partial(self._block, block, live=live), self._label(block))
+        return worlds
+
+    def _in_turn(
+        self,
+        name: object,
+        blocks: Sequence[ir.Block],
+        env: Env,
+        outside: frozenset[int],
+        given: int | None = None,
+    ) -> Worlds:
+        """Runs the rules of a document in turn, along what they came to before under the same name; one that
+        cannot be followed becomes opaque by itself. `given` is as for Worlds."""
+        blocks = tuple(blocks)
+        worlds = Worlds(env, self.builder, given)
+        before = self._runs_before.get(name)
+        if before is not None and before.final != self._final:
+            before = None
+        run = self._runs[name] = Run(blocks, self._flow.chain(blocks, outside, before), self._final)
+        at, size = -1, len(before.blocks) if before is not None else 0
+        parts = dict(run.along(before)) if before is not None else {}
+        behind = 0
+        for number, (block, live) in enumerate(zip(blocks, run.live, strict=True)):
+            if number < behind:
+                continue
+            part = parts.get(number)
+            if (
+                part is not None
+                and before is not None
+                and worlds.more_at_once(part.env, part.signal, part.rest, part.reasons)
+            ):
+                run.note_all(number, before, part)
+                behind, at = number + len(part.reasons), part.end - 1
+                continue
+            known = None
+            if before is not None:
+                at += 1
+                if at >= size or before.blocks[at] is not block:
+                    at = before.place(block)
+                if at >= 0 and (before.live[at] is live or before.live[at] == live):
+                    known = before.known[at]
+                    if known is not None and known.called and not self._calls_again(known):
+                        known = None
+            if known is None:
+                known = self._recall(block, worlds.last.env, live)
+            if known is not None and worlds.more(known.result, known.label):
+                run.note(number, known)
+                several = part is not None and part.end > part.start + 1
+                if several and part is not None and worlds.adds(part.env, part.signal, part.rest):
+                    parts[number + 1] = part.behind_first()
+            else:
+                label = known.label if known is not None else self._label(block)
+                follow = partial(self._guarded, block, live=live, label=label)
+                if worlds.one_goes_on:
+                    result = follow(worlds.last.env)
+                    if worlds.more(result, label):
+                        continue
+                    follow = partial(_given, result)
+                worlds.advance(follow, label)
+        return worlds
+
+    def _calls_again(self, known: Followed) -> bool:
+        """Whether the functions that were called are what they were; then they are called here too."""
+        if any(self._functions.get(func.name) is not func for func in known.called):
+            return False
+        self._called.update(known.called)
+        return True
+
+    def _recall(self, block: ir.Block, env: Env, live: frozenset[int]) -> Followed | None:
+        """What the block came to before."""
+        at = id(block), env_key(env), live, self._final
+        known = self._before.get(at)
+        if known is None:
+            return None
+        if known.called and not self._calls_again(known):
+            return None
+        self._followed[at] = known
+        return known
+
+    def _guarded(self, block: ir.Block, env: Env, live: frozenset[int], label: Location) -> Result:
+        known = self._recall(block, env, live)
+        if known is not None:
+            return known.result
+        outer, self._called = self._called, set()
+        bound, self._bound = self._bound, min(self._bound, self._statements + MAX_OF_RULE)
+        branching, self._branching = self._branching, origins.branching(block)
+        branches, self._branches = self._branches, None
+        try:
+            result = self._placed(block, self._block(block, env, live))
+        except Unsupported as trouble:
+            result = self._opaque_block(block, env, live, trouble)
+        else:
+            called = tuple(func for func in self._called if func is not None)
+            if len(called) == len(self._called):
+                at = id(block), env_key(env), live, self._final
+                result = self._with_known_envs(result)
+                self._followed[at] = Followed(block, result, called, label)
+        finally:
+            self._branching, self._branches = branching, branches
+            self._bound = bound
+            outer |= self._called
+            self._called = outer
+        return result
+
+    def _BlockStmt(self, stmt: ir.BlockStmt, env: Env, live: frozenset[int]) -> list[Step]:  # noqa: N802
+        if stmt is not self._branching:
+            return super()._BlockStmt(stmt, env, live)
+        worlds = self._sequence(stmt.blocks, env, live, given=origins.given(stmt))
+        self._branches = worlds
+        return worlds.disjoint()
+
+    def _placed(self, block: ir.Block, result: Result) -> Result:
+        """The result of a rule's block by the rules and branches that it comes from."""
+        if self._branches is not None and self._branching is not None:
+            steps = self._branches.disjoint(parted=True)
+            return origins.placed(result, steps, origins.of_branches(self._branching), self.builder)
+        handing = origins.handing(block, self._rules, self._functions)
+        if handing is None:
+            return result
+        steps, _ = self._origins(self._functions[handing.rule], self._label(block))
+        return origins.placed(result, steps, handing, self.builder) if steps else result
+
+    def _told_by(self, member: ir.Func, reached: list[Reason]) -> list[Reason]:
+        """What leads to an object that rules put together, by the rules of one of its members."""
+        steps, place = self._origins(member, self._label(member.blocks[0]))
+        return list(origins.of_member(reached, steps, place, self.builder))
+
+    def _origins(self, rule: ir.Func, place: Location) -> tuple[list[Step], Location]:
+        """What a rule that was called came to, in parts, and the place of what no rule gave: `place`, or that
+        of the default."""
+        known = self._kept.get((rule.name, (Input(()), self._data)))
+        default = origins.default_of(rule)
+        place = place if default is None else self._where(default)
+        steps = known[2].disjoint(parted=True) if known is not None else []
+        return [_instead(step, place) for step in steps], place
+
+    def _with_known_envs(self, result: Result) -> Result:
+        """The result with environments that are the same objects for all blocks that leave the same."""
+
+        def known(env: Env) -> Env:
+            return self._envs.setdefault(env_key(env), env)
+
+        steps = [Step(step.condition, known(step.env), step.signal, step.parts) for step in result.steps]
+        return Result(steps, known(result.rest), result.completed)
+
+    def _opaque_block(self, block: ir.Block, env: Env, live: frozenset[int], trouble: Unsupported) -> Result:
+        """The block's effect where only the evaluator knows which of its effects take place."""
+        fresh = partial(self.opaque, trouble.reason, trouble.location)
+        both, negate = self.builder.both, self.builder.negate
+        steps: list[Step] = []
+        start: Env = KeptEnv((local, value) for local, value in env.items() if local in live)
+        guard = TRUE
+        if self._failing.block(block, env, self._final):
+            fails = fresh()
+            steps.append(Step(fails, start, ERROR))
+            guard = negate(fails)
+        outcomes: list[tuple[Formula, Env]] = [(guard, start)]
+        for target in sorted(self._flow.assigned(block) & live):
+            choices = opaque_values(block, target, env.get(target), self._unknown_of(trouble))
+            split: list[tuple[Formula, Env]] = []
+            for condition, reached in outcomes:
+                left = condition
+                for choice in choices[:-1]:
+                    taken = fresh()
+                    split.append((both(left, taken), restored(reached, target, choice)))
+                    left = both(left, negate(taken))
+                split.append((left, restored(reached, target, choices[-1])))
+            outcomes = split
+        *others, (last, rest) = outcomes
+        for condition, reached in others:
+            signal = RETURN if self._final is not None and self._final in reached else NEXT
+            steps.append(Step(condition, reached, signal))
+        return Result(steps, rest, last)
+
+    def _unknown_of(self, trouble: Unsupported) -> Unknown:
+        return self.unknown(trouble.reason, trouble.location)
+
+    def _label(self, block: ir.Block) -> Location:
+        """The place that stands for a block: the head of the rule, where its value is assigned."""
+        for stmt in chain(block.stmts, all_stmts(block)):
+            if type(stmt) is ir.AssignVarOnceStmt:
+                return self._where(stmt)
+        return self._where(block.stmts[0]) if block.stmts else NOWHERE
+
+
+def _given(result: Result, _: Env) -> Result:
+    return result
+
+
+def _instead(step: Step, default: Location) -> Step:
+    """The step with the place of the default rule where it has none."""
+    return replace(step, parts=tuple((part, default if at is NOWHERE else at) for part, at in step.parts))

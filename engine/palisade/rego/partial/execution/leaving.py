@@ -1,0 +1,76 @@
+"""How a block is left: in which states, by what of them is live behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+from palisade.rego.partial.formulas.formula import FALSE, TRUE, Builder, Formula
+from palisade.rego.partial.symbols.construct import grown
+from palisade.rego.partial.symbols.worlds import NEXT, Env, KeptEnv, Result, Step, env_key
+
+Guard: TypeAlias = tuple[Formula, ...]
+"""Conditions that all hold: put together only when it is asked for, as most blocks have one way through."""
+
+
+class Leaving:
+    """Collects the states in which a block is left, by what of them is live behind it."""
+
+    def __init__(self, builder: Builder, live: frozenset[int], env: Env) -> None:
+        self._builder = builder
+        self._live = live
+        self._start = self._kept(env)
+        self._unchanged = [(local, env.get(local)) for local in live]
+        self._start_key = env_key(self._start)
+        self._groups: dict[object, tuple[Env, int, list[Formula]]] = {}
+
+    def _kept(self, env: Env) -> Env:
+        live = self._live
+        return KeptEnv((local, value) for local, value in env.items() if local in live)
+
+    def add(self, condition: Formula, env: Env, signal: int) -> None:
+        """The block is left with a signal; NEXT goes on behind it."""
+        kept = self._kept(env)
+        self._groups.setdefault((env_key(kept), signal), (kept, signal, []))[2].append(condition)
+
+    def undefined(self, guard: Guard, covered: Sequence[Step], env: Env) -> None:
+        """A statement was undefined. Where nothing live has changed yet, this is the rest anyway."""
+        for local, value in self._unchanged:
+            if env.get(local) is not value:
+                break
+        else:
+            return
+        if env_key(self._kept(env)) == self._start_key:
+            return
+        missed = self._builder.negate(self._builder.any(step.condition for step in covered))
+        condition = self._builder.all((*guard, missed))
+        if condition is not FALSE:
+            self.add(condition, env, NEXT)
+
+    def result(self, completed: Formula) -> Result:
+        steps: list[Step] = []
+        for kept, signal, conditions in self._groups.values():
+            if signal == NEXT and env_key(kept) == self._start_key:
+                continue
+            condition = self._builder.any(conditions)
+            if condition is TRUE and signal == NEXT:
+                return Result([], kept, completed)
+            if condition is not FALSE:
+                steps.append(Step(condition, kept, signal))
+        return self._gather(steps, completed)
+
+    def _gather(self, steps: list[Step], completed: Formula) -> Result:
+        """Where a step only adds to sets and arrays, the members stand under its condition, not the state."""
+        rest = self._start
+        if len(steps) == 1 and steps[0].signal == NEXT:
+            more = grown(rest, steps[0].env, self._builder, steps[0].condition)
+            if more is not None:
+                return Result([], more, completed)
+        return Result(steps, rest, completed)
+
+
+def outside(signal: int) -> int:
+    """What a signal means one block further out."""
+    if signal > 0:
+        return signal - 1
+    return NEXT if signal == 0 else signal

@@ -1,0 +1,317 @@
+"""The statements that do not hold blocks: values, lookups, tests and calls, on symbols."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
+
+from palisade.rego import ir
+from palisade.rego.builtins import BUILTINS
+from palisade.rego.errors import BuiltinError, Location
+from palisade.rego.partial.execution.collecting import Collecting
+from palisade.rego.partial.execution.flow import RESULT
+from palisade.rego.partial.formulas.formula import FALSE, TRUE, Defined
+from palisade.rego.partial.formulas.terms import (
+    Apply,
+    ArrayOf,
+    Gathered,
+    Input,
+    Known,
+    ObjectOf,
+    Overlay,
+    SetOf,
+    Symbol,
+    Unknown,
+)
+from palisade.rego.partial.symbols import builtins as symbolic
+from palisade.rego.partial.symbols.kinds import refuses
+from palisade.rego.partial.symbols.large import bounded
+from palisade.rego.partial.symbols.worlds import ERROR, NEXT, RETURN, Env, Step, Unsupported
+from palisade.rego.values import UNDEFINED, Set, Value, number
+
+_MOST_DOTTED = 10_000
+"""So many look-ups of names in environments are remembered."""
+
+FIRST_PLACE = -1_000
+"""Below all locals: where an environment keeps what was found out of the request on the way to it."""
+
+
+def answered(env: Env) -> dict[int, Symbol]:
+    """What was found out of the request on the way to an environment: it holds in blocks within, too."""
+    return {place: value for place, value in env.items() if place <= FIRST_PLACE}
+
+
+class Statements(Collecting):
+    """One method a statement of the IR: from an environment to the steps that the statement takes."""
+
+    def __init__(
+        self,
+        policy: ir.Policy,
+        given: Mapping[tuple[str, ...], Value],
+        before: Statements | None = None,
+    ) -> None:
+        super().__init__(policy, given, before)
+        self._dotted: dict[tuple[int, int, int, int], tuple[Env, list[Step]]] = {}
+        """Where constant names lead in the input, by the identity of the environment, which is kept for that.
+        Rules begin in the same one, and most look up the same names first."""
+        self._places: dict[object, tuple[int, object]] = {}
+        """With what a question names by its identity, so that nothing else comes to have the same."""
+        self._called: set[ir.Func | None] = set()
+        """The functions that were called, by what is called too; None for one that there is not."""
+        self._final: int | None = None
+        """The local that ends the running function when it is set."""
+        self._functions = {func.name: func for func in policy.funcs}
+        self._by_path = {func.path: func for func in policy.funcs}
+        # Functions of the class: bound methods would leave the run, and all it holds, to the collector.
+        self._handlers: dict[type, Callable[..., list[Step]]] = {
+            getattr(ir, name[1:]): getattr(type(self), name) for name in dir(self) if name.endswith("Stmt")
+        }
+
+    @abstractmethod
+    def _call_function(self, func: ir.Func, args: tuple[Symbol, ...], target: int, env: Env) -> list[Step]:
+        """The steps of a call of a planned function, whose result goes to the local `target`."""
+
+    def _where(self, stmt: ir.AnyStmt) -> Location:
+        files = self._policy.files
+        name = files[stmt.file] if stmt.file < len(files) else ""
+        return Location(name, stmt.row, stmt.col)
+
+    # Statements: values -------------------------------------------------------------------------------
+
+    def _ResetLocalStmt(self, stmt: ir.ResetLocalStmt, env: Env) -> list[Step]:  # noqa: N802
+        return [Step(TRUE, {local: value for local, value in env.items() if local != stmt.target})]
+
+    def _NopStmt(self, stmt: ir.NopStmt, env: Env) -> list[Step]:  # noqa: N802
+        return [Step(TRUE, env)]
+
+    def _MakeNullStmt(self, stmt: ir.MakeNullStmt, env: Env) -> list[Step]:  # noqa: N802
+        return self._set(env, stmt.target, Known(None))
+
+    def _MakeNumberIntStmt(self, stmt: ir.MakeNumberIntStmt, env: Env) -> list[Step]:  # noqa: N802
+        return self._set(env, stmt.target, Known(stmt.value))
+
+    def _AssignIntStmt(self, stmt: ir.AssignIntStmt, env: Env) -> list[Step]:  # noqa: N802
+        return self._set(env, stmt.target, Known(stmt.value))
+
+    def _MakeNumberRefStmt(self, stmt: ir.MakeNumberRefStmt, env: Env) -> list[Step]:  # noqa: N802
+        return self._set(env, stmt.target, Known(number(self._policy.strings[stmt.index])))
+
+    def _MakeArrayStmt(self, stmt: ir.MakeArrayStmt, env: Env) -> list[Step]:  # noqa: N802
+        return self._set(env, stmt.target, Known([]))
+
+    def _MakeObjectStmt(self, stmt: ir.MakeObjectStmt, env: Env) -> list[Step]:  # noqa: N802
+        return self._set(env, stmt.target, Known({}))
+
+    def _MakeSetStmt(self, stmt: ir.MakeSetStmt, env: Env) -> list[Step]:  # noqa: N802
+        return self._set(env, stmt.target, Known(Set()))
+
+    def _AssignVarStmt(self, stmt: ir.AssignVarStmt, env: Env) -> list[Step]:  # noqa: N802
+        symbol = self._symbol(stmt.source, env)
+        if symbol is None:
+            return []
+        return self._set(env, stmt.target, symbol)
+
+    def _AssignVarOnceStmt(self, stmt: ir.AssignVarOnceStmt, env: Env) -> list[Step]:  # noqa: N802
+        symbol = self._symbol(stmt.source, env)
+        if symbol is None:
+            return []
+        old = env.get(stmt.target)
+        if old is None:
+            signal = RETURN if stmt.target == self._final else NEXT
+            return [Step(TRUE, {**env, stmt.target: bounded(symbol)}, signal)]
+        same = self.equal(old, symbol)
+        return [Step(same, env), Step(self.builder.negate(same), env, ERROR)]
+
+    # Statements: lookups and tests --------------------------------------------------------------------
+
+    def _DotStmt(self, stmt: ir.DotStmt, env: Env) -> list[Step]:  # noqa: N802
+        source_at, key_at = stmt.source, stmt.key
+        if type(source_at) is not ir.Local or type(key_at) is not ir.StringIndex:
+            return self._dot(stmt, env)
+        at = id(env), source_at.index, key_at.index, stmt.target
+        known = self._dotted.get(at)
+        if known is not None:
+            return known[1]
+        steps = self._dot(stmt, env)
+        if type(env.get(source_at.index)) is Input:
+            if len(self._dotted) >= _MOST_DOTTED:
+                self._dotted.clear()
+            self._dotted[at] = env, steps
+        return steps
+
+    def _dot(self, stmt: ir.DotStmt, env: Env) -> list[Step]:
+        source, part = self._symbol(stmt.source, env), self._symbol(stmt.key, env)
+        if source is None or part is None:
+            return []
+        if isinstance(source, Known) and not isinstance(part, Known):
+            place = self._place((id(source.value), part), source.value)
+            if place in env:
+                return self._set(env, stmt.target, env[place])
+            cases = [case for case in self.dot(source, part) if case[0] is not FALSE]
+            if len(cases) > 1:
+                return [
+                    Step(found, {**env, stmt.target: bounded(value), place: value}) for found, value in cases
+                ]
+            return self._cases(env, stmt.target, cases)
+        return self._cases(env, stmt.target, self.dot(source, part))
+
+    def _place(self, question: object, of: object = None) -> int:
+        """Where environments keep the answer to a question that has several, each under a condition. `of` is
+        what the question is about, where it names that by its identity.
+
+        The next who asks in the same state gets it from there. Otherwise the state would be split by all of
+        them again, and for a table of thousands of users each be tried with each.
+        """
+        return self._places.setdefault(question, (FIRST_PLACE - len(self._places), of))[0]
+
+    def _cases(self, env: Env, target: int, cases: symbolic.Cases) -> list[Step]:
+        return [
+            Step(condition, {**env, target: bounded(value)})
+            for condition, value in cases
+            if condition is not FALSE
+        ]
+
+    def _EqualStmt(self, stmt: ir.EqualStmt, env: Env) -> list[Step]:  # noqa: N802
+        a, b = self._symbol(stmt.a, env), self._symbol(stmt.b, env)
+        if a is None or b is None:
+            return []
+        return [Step(self.equal(a, b), env)]
+
+    def _NotEqualStmt(self, stmt: ir.NotEqualStmt, env: Env) -> list[Step]:  # noqa: N802
+        a, b = self._symbol(stmt.a, env), self._symbol(stmt.b, env)
+        if a is None or b is None:
+            # As the planner uses it: an undefined operand is not equal to anything, the other side decides.
+            return []
+        return [Step(self.builder.negate(self.equal(a, b)), env)]
+
+    def _IsDefinedStmt(self, stmt: ir.IsDefinedStmt, env: Env) -> list[Step]:  # noqa: N802
+        return [Step(TRUE, env)] if stmt.source in env else []
+
+    def _IsUndefinedStmt(self, stmt: ir.IsUndefinedStmt, env: Env) -> list[Step]:  # noqa: N802
+        return [] if stmt.source in env else [Step(TRUE, env)]
+
+    def _IsArrayStmt(self, stmt: ir.IsArrayStmt, env: Env) -> list[Step]:  # noqa: N802
+        return self._is_kind(stmt.source, env, "array")
+
+    def _IsObjectStmt(self, stmt: ir.IsObjectStmt, env: Env) -> list[Step]:  # noqa: N802
+        return self._is_kind(stmt.source, env, "object")
+
+    def _IsSetStmt(self, stmt: ir.IsSetStmt, env: Env) -> list[Step]:  # noqa: N802
+        return self._is_kind(stmt.source, env, "set")
+
+    def _is_kind(self, operand: ir.Operand, env: Env, kind: str) -> list[Step]:
+        symbol = self._symbol(operand, env)
+        if symbol is None:
+            return []
+        if isinstance(symbol, Unknown):
+            return [Step(self.opaque(symbol.reason, symbol.location), env)]
+        if isinstance(symbol, Known):
+            wanted = {"array": list, "object": dict, "set": Set}[kind]
+            return [Step(TRUE, env)] if isinstance(symbol.value, wanted) else []
+        if isinstance(symbol, Gathered):
+            return [Step(TRUE, env)] if symbol.kind == kind else []
+        if isinstance(symbol, Overlay):
+            return [Step(TRUE, env)] if kind == "object" else []
+        if isinstance(symbol, (ArrayOf, ObjectOf, SetOf)):
+            has = {ArrayOf: "array", ObjectOf: "object", SetOf: "set"}[type(symbol)]
+            return [Step(TRUE, env)] if has == kind else []
+        return [Step(self.is_kind(symbol, kind), env)]
+
+    def _LenStmt(self, stmt: ir.LenStmt, env: Env) -> list[Step]:  # noqa: N802
+        symbol = self._symbol(stmt.source, env)
+        if symbol is None:
+            return []
+        if isinstance(symbol, Known):
+            return self._set(env, stmt.target, Known(len(symbol.value)))
+        if isinstance(symbol, (ArrayOf, ObjectOf)):
+            return self._set(env, stmt.target, Known(len(symbol.items)))
+        return self._cases(env, stmt.target, self._builtin("count", (symbol,), stmt))
+
+    # Statements: calls --------------------------------------------------------------------------------
+
+    def _CallStmt(self, stmt: ir.CallStmt, env: Env) -> list[Step]:  # noqa: N802
+        args: list[Symbol] = []
+        for operand in stmt.args:
+            symbol = self._symbol(operand, env)
+            if symbol is None:
+                return []
+            args.append(symbol)
+        func = self._functions.get(stmt.func)
+        if func is not None:
+            return self._call_function(func, tuple(args), stmt.result, env)
+        return self._cases(env, stmt.result, self._builtin(stmt.func, tuple(args), stmt))
+
+    def _CallDynamicStmt(self, stmt: ir.CallDynamicStmt, env: Env) -> list[Step]:  # noqa: N802
+        path: list[str] = []
+        for operand in stmt.path:
+            symbol = self._symbol(operand, env)
+            if symbol is None:
+                return []
+            if not isinstance(symbol, Known):
+                raise Unsupported("chooses a rule by a name that depends on the request")
+            path.append(symbol.value)
+        func = self._by_path.get(tuple(path))
+        if func is None:
+            self._called.add(None)
+            return []
+        args = tuple(env[local] for local in stmt.args)
+        return self._call_function(func, args, stmt.result, env)
+
+    def _builtin(self, name: str, args: tuple[Symbol, ...], stmt: ir.AnyStmt) -> symbolic.Cases:
+        if all(isinstance(arg, Known) for arg in args):
+            return self._known_builtin(name, [arg.value for arg in args if isinstance(arg, Known)], stmt)
+        for arg in args:
+            if isinstance(arg, Unknown):
+                condition = self.opaque(arg.reason, arg.location)
+                return [(condition, self.unknown(arg.reason, arg.location))]
+        if any(isinstance(arg, Overlay) for arg in args):
+            raise Unsupported(f"calls {name} on an input that `with` changed")
+        if refuses(name, args):
+            return []
+        special = symbolic.SPECIAL.get(name)
+        if special is not None:
+            cases = special(self, args)
+            if cases is not None:
+                return cases
+        if name in symbolic.PREDICATES:
+            return symbolic.predicate(self, name, args)
+        term = Apply(name, args)
+        return [(self.builder.atom(Defined(term)), term)]
+
+    def _known_builtin(self, name: str, values: list[Value], stmt: ir.AnyStmt) -> symbolic.Cases:
+        entry = BUILTINS.get(name)
+        if name == "time.now_ns":
+            # One moment for the whole decision: a term like others.
+            return [(TRUE, Apply(name, ()))]
+        if name == "io.jwt.decode_verify" and not _may_be_token(values[0]):
+            return []  # undefined at any time
+        if entry is None or not entry.pure:
+            # What the time, chance or the network answers is only known when a request is there.
+            where = self._where(stmt)
+            reason = f"calls {name}, whose answer is not known before the request"
+            return [(self.opaque(reason, where), self.unknown(reason, where))]
+        try:
+            result = entry.function(*values)
+        except BuiltinError as error:
+            if error.fatal:
+                raise Unsupported(f"calls {name}, which ends in an error: {error.message}") from error
+            return []
+        return [] if result is UNDEFINED else [(TRUE, self._made(Known(result)))]
+
+    def _ReturnLocalStmt(self, stmt: ir.ReturnLocalStmt, env: Env) -> list[Step]:  # noqa: N802
+        return [Step(TRUE, env, RETURN)]
+
+    def _BreakStmt(self, stmt: ir.BreakStmt, env: Env) -> list[Step]:  # noqa: N802
+        return [Step(TRUE, env, stmt.index)]
+
+    def _ResultSetAddStmt(self, stmt: ir.ResultSetAddStmt, env: Env) -> list[Step]:  # noqa: N802
+        result = env[stmt.value]
+        if isinstance(result, ObjectOf):
+            return self._set(env, RESULT, result.items[0][1])
+        if isinstance(result, Known):
+            return self._set(env, RESULT, Known(result.value["result"]))
+        raise Unsupported("makes a document in a way that cannot be followed")
+
+
+def _may_be_token(value: Value) -> bool:
+    return isinstance(value, str) and value.count(".") == 2

@@ -1,0 +1,92 @@
+"""Loops over what stands in a large table at a key of the request: `some role in data.roles_of[user]`.
+
+Followed entry by entry, a table of thousands of users whose lists differ splits the state into thousands,
+each with rounds of its own. Taken member by member, there are as many rounds as different members in the
+whole table, each under the condition that the key is one of those at which the member stands.
+"""
+
+from __future__ import annotations
+
+from palisade.rego import ir
+from palisade.rego.partial.execution.flow import Liveness
+from palisade.rego.partial.formulas.terms import Apply, Element, Input, Known, Symbol
+from palisade.rego.partial.symbols.construct import lookup, pairs_of
+from palisade.rego.records import record
+from palisade.rego.values import UNDEFINED, Value, unkey
+
+LARGE = 100
+"""From so many entries on, a table is taken member by member."""
+
+
+@record()
+class TableLoop:
+    """A look-up, others by names below it, and the loop over what they lead to, one behind the other."""
+
+    first: ir.DotStmt
+    names: tuple[str, ...]
+    passed: frozenset[int]
+    """The locals of what is looked up on the way."""
+    loop: ir.ScanStmt
+    at: int
+    """The place of the loop in its block."""
+
+
+@record()
+class Rounds:
+    """What a table holds at any of its keys."""
+
+    keys: list[Value]
+    """At which there is a collection."""
+    members: list[tuple[list[Value], Symbol, Symbol]]
+    """The keys at which a member stands; its own key, Known(None) where none is asked for; and itself."""
+
+
+def table_loop(policy: ir.Policy, block: ir.Block, index: int, flow: Liveness) -> TableLoop | None:
+    """The loop that begins with the look-up at this place, where nothing else in the block needs what is
+    looked up on the way."""
+    first = block.stmts[index]
+    if not isinstance(first, ir.DotStmt):
+        return None
+    names, passed = list[str](), [first.target]
+    for at in range(index + 1, len(block.stmts)):
+        stmt = block.stmts[at]
+        if isinstance(stmt, ir.ScanStmt) and stmt.source == passed[-1]:
+            needed = flow.exposed(stmt.block) | flow.behind(block, at)
+            free = needed.isdisjoint(passed)
+            return TableLoop(first, tuple(names), frozenset(passed), stmt, at) if free else None
+        if not isinstance(stmt, ir.DotStmt) or stmt.source != ir.Local(passed[-1]):
+            return None
+        if not isinstance(stmt.key, ir.StringIndex):
+            return None
+        names.append(policy.strings[stmt.key.index])
+        passed.append(stmt.target)
+    return None
+
+
+def rounds(loop: TableLoop, table: Symbol | None, part: Symbol | None, *, keyed: bool) -> Rounds | None:
+    """What a large known table holds at an unknown key; None where it is no such.
+
+    `keyed`: whether the loop asks for the members' own keys, too.
+    """
+    if not isinstance(table, Known) or not isinstance(part, Input | Element | Apply):
+        return None
+    entries = table.value
+    if not isinstance(entries, dict) or len(entries) < LARGE:
+        return None
+    keys: list[Value] = []
+    found: dict[tuple[object, object], tuple[list[Value], Symbol, Symbol]] = {}
+    for form, entry in entries.items():
+        whole = entry
+        for name in loop.names:
+            whole = lookup(whole, name)
+        if whole is UNDEFINED:
+            continue
+        keys.append(unkey(form))
+        for own, item in pairs_of(Known(whole)) or ():
+            own = own if keyed else _NO_KEY
+            known = found.setdefault((own, item), ([], own, item))
+            known[0].append(keys[-1])
+    return Rounds(keys, list(found.values()))
+
+
+_NO_KEY = Known(None)

@@ -1,0 +1,219 @@
+"""Builtins that make collections of collections, and the greatest and the least member of one.
+
+What they make is not worked out: it stays a term whose members are those of what it is made of (`members`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from palisade.rego.builtins import BUILTINS
+from palisade.rego.partial.formulas.formula import FALSE, TRUE, Formula, Test
+from palisade.rego.partial.formulas.terms import (
+    Apply,
+    ArrayOf,
+    Element,
+    Gathered,
+    Input,
+    Known,
+    ObjectOf,
+    Part,
+    Symbol,
+    Unknown,
+)
+from palisade.rego.partial.symbols import scores
+from palisade.rego.partial.symbols.construct import parts_of
+from palisade.rego.partial.symbols.objects import left_of
+from palisade.rego.values import Set, unkey
+
+if TYPE_CHECKING:
+    from palisade.rego.partial.symbols.members import Members
+
+ENDLESS = 1 << 31
+"""No array of a request has so many members."""
+
+_Cases = list[tuple[Formula, Symbol]]
+_TERMS = (Input, Element, Apply)
+
+
+def concat(run: Members, args: Sequence[Symbol]) -> _Cases:
+    """`array.concat(xs, ys)`"""
+    both = run.builder.both(*(run.is_kind(each, "array") for each in args))
+    if both is FALSE:
+        return []
+    return [(both, _joined(run, args) or Apply("array.concat", tuple(args)))]
+
+
+def _joined(run: Members, args: Sequence[Symbol]) -> Symbol | None:
+    """Both as one array, where that is known in part."""
+    sides = [parts_of(each) for each in args]
+    if any(isinstance(each, Gathered) for each in args):
+        parts: list[Part] = []
+        for each in args:
+            parts += (part for part, _ in run.members(each))
+        ordered, apart = (all(getattr(each, of, True) for each in args) for of in ("ordered", "apart"))
+        return Gathered("array", tuple(parts), ordered, apart)
+    if all(side is not None for side in sides):
+        return ArrayOf(tuple(part.item for side in sides if side is not None for part in side[1]))
+    return None
+
+
+def cut(run: Members, args: Sequence[Symbol]) -> _Cases | None:
+    """`array.slice(xs, start, end)`, from a constant to another, or to the end."""
+    whole, start, end = args
+    if end == Apply("count", (whole,)):
+        end = Known(ENDLESS)
+    places = [each.value for each in (start, end) if isinstance(each, Known) and type(each.value) is int]
+    if len(places) < 2 or not isinstance(whole, _TERMS):
+        return None
+    return [(run.is_kind(whole, "array"), Apply("array.slice", (whole, *map(Known, places))))]
+
+
+def reversed_(run: Members, args: Sequence[Symbol]) -> _Cases | None:
+    """`array.reverse(xs)`"""
+    (whole,) = args
+    if not isinstance(whole, _TERMS):
+        return None
+    return [(run.is_kind(whole, "array"), Apply("array.reverse", (whole,)))]
+
+
+def sorted_(run: Members, args: Sequence[Symbol]) -> _Cases | None:
+    """`sort(xs)`"""
+    (whole,) = args
+    return [(_is_listed(run, whole), Apply("sort", (whole,)))] if isinstance(whole, _TERMS) else None
+
+
+def _is_listed(run: Members, whole: Symbol) -> Formula:
+    """An array or a set."""
+    return run.builder.any(run.is_kind(whole, kind) for kind in ("array", "set"))
+
+
+def keys(run: Members, args: Sequence[Symbol]) -> _Cases | None:
+    """`object.keys(xs)`: a set of the keys that a loop comes by."""
+    (whole,) = args
+    if isinstance(whole, ObjectOf):
+        return [(TRUE, Known(Set.of(unkey(form) for form, _ in whole.items)))]
+    if not isinstance(whole, _TERMS):
+        return None
+    if left_of(whole) is not None:
+        return [(TRUE, _left_keys(run, whole))]
+    loop = run.new_loop()
+    names = Part(TRUE, ((whole, loop),), Element(whole, loop, of_keys=True))
+    return [(run.is_kind(whole, "object"), Gathered("set", (names,)))]
+
+
+def _left_keys(run: Members, whole: Symbol) -> Gathered:
+    """The keys of an object of which some entries are left."""
+    return Gathered("set", tuple(Part(part.condition, part.over, name) for part, name in run.members(whole)))
+
+
+def keys_of(symbol: Symbol) -> Symbol | None:
+    """The object of which a set is all of the keys; None for other sets."""
+    match symbol:
+        case Gathered("set", (Part(condition, ((source, loop),), item),)) if condition is TRUE:
+            return source if item == Element(source, loop, of_keys=True) else None
+    return None
+
+
+def count(run: Members, args: Sequence[Symbol]) -> _Cases | None:
+    """`count(xs)` of what is made here, and of what rules or comprehensions gather, which is a collection
+    whatever is in it."""
+    match args[0]:
+        case Gathered():
+            # An object has as many members as keys.
+            return [(TRUE, Apply("count", (keys_of(args[0]) or args[0],)))]
+        case Apply("array.reverse" | "sort", (whole,)):
+            return [(TRUE, Apply("count", (whole,)))]
+        case Apply() as made if left_of(made) is not None:
+            return [(TRUE, Apply("count", (_left_keys(run, made),)))]
+        case Apply("array.concat", (left, right)):
+            return [(TRUE, Apply("plus", (_count_of(left), _count_of(right))))]
+    return None
+
+
+def _count_of(whole: Symbol) -> Symbol:
+    """How many members an array has."""
+    match whole:
+        case Known(value):
+            return Known(len(value))
+        case ArrayOf(items):
+            return Known(len(items))
+        case Apply("array.concat", (left, right)):
+            return Apply("plus", (_count_of(left), _count_of(right)))
+    return Apply("count", (whole,))
+
+
+def greatest(run: Members, name: str, left: Symbol, right: Symbol) -> Formula | None:
+    """When `max(xs) < y` and the like holds, and `equal`, said of the members. None for other terms."""
+    if isinstance(right, Apply) and right.name in ("max", "min") and not isinstance(left, Unknown):
+        left, right, name = right, left, _MIRRORED[name]
+    match left:
+        case Apply("max" | "min" as which, (whole,)) if not isinstance(right, Gathered | Unknown):
+            pass
+        case _:
+            return None
+    builder = run.builder
+
+    def some(relation: str) -> Formula:
+        return builder.any(
+            run.some(part, _related(run, relation, part.item, right)) for part, _ in run.members(whole)
+        )
+
+    beyond, least = ("gt", "gte") if which == "max" else ("lt", "lte")
+    if name in (beyond, least):
+        return some(name)
+    filled = builder.any(run.some(part, TRUE) for part, _ in run.members(whole))
+    if name == "equal":
+        return builder.both(some("equal"), builder.negate(some(beyond)))
+    return builder.both(filled, builder.negate(some(beyond if name in ("lte", "gte") else least)))
+
+
+_MIRRORED = {"lt": "gt", "lte": "gte", "gt": "lt", "gte": "lte", "equal": "equal"}
+
+
+def _related(run: Members, name: str, left: Symbol, right: Symbol) -> Formula:
+    if name == "equal":
+        return run.equal(left, right)
+    if isinstance(left, Known) and isinstance(right, Known):
+        return TRUE if BUILTINS[name].function(left.value, right.value) is True else FALSE
+    if isinstance(left, Unknown):
+        return run.opaque(left.reason, left.location)
+    return run.builder.atom(Test(Apply(name, (left, right))))
+
+
+def of_order(name: str) -> Callable[[Members, Sequence[Symbol]], _Cases | None]:
+    """`max(xs) < y`, `sum(xs) < 3` and the like, whose operands are there."""
+
+    def made(run: Members, args: Sequence[Symbol]) -> _Cases | None:
+        found = scores.compared(run, name, *args)
+        if found is None:
+            found = greatest(run, name, *args)
+        if found is None:
+            return None
+        return [(found, Known(True)), (run.builder.negate(found), Known(False))]
+
+    return made
+
+
+def extreme(name: str) -> Callable[[Members, Sequence[Symbol]], _Cases | None]:
+    """`max(xs)` and `min(xs)`: there where a member is."""
+
+    def made(run: Members, args: Sequence[Symbol]) -> _Cases | None:
+        (whole,) = args
+        filled = run.builder.any(run.some(part, TRUE) for part, _ in run.members(whole))
+        return [(run.builder.both(_is_listed(run, whole), filled), Apply(name, (whole,)))]
+
+    return made
+
+
+SPECIAL: dict[str, Callable[[Members, Sequence[Symbol]], _Cases | None]] = {
+    "array.concat": concat,
+    "array.reverse": reversed_,
+    "array.slice": cut,
+    "count": count,
+    "max": extreme("max"),
+    "min": extreme("min"),
+    "object.keys": keys,
+    "sort": sorted_,
+}

@@ -1,0 +1,222 @@
+"""When symbols are equal, among others, or found in a collection: conditions on terms of a request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from palisade.rego.errors import Location
+from palisade.rego.partial.formulas.formula import (
+    FALSE,
+    TRUE,
+    Atom,
+    Builder,
+    Formula,
+    IsKind,
+    Opaque,
+    Same,
+)
+from palisade.rego.partial.formulas.rewriting import renamed_at, renamed_in, some_member, substitute
+from palisade.rego.partial.formulas.terms import (
+    Apply,
+    ArrayOf,
+    Element,
+    Gathered,
+    Input,
+    Known,
+    ObjectOf,
+    Overlay,
+    Part,
+    SetOf,
+    Symbol,
+    Term,
+    Unknown,
+    below,
+)
+from palisade.rego.partial.symbols.objects import entries_of, left_of
+from palisade.rego.partial.symbols.worlds import Unsupported
+from palisade.rego.values import Set, Value, key
+
+
+class Conditions:
+    """Makes the conditions of one run; loops and opaque parts are numbered, so each is itself alone."""
+
+    def __init__(self, before: Conditions | None = None) -> None:
+        """With the run `before`, formulas are the same objects as there, and numbers go on."""
+        self.builder: Builder = Builder() if before is None else before.builder
+        self._serial: int = 0 if before is None else before._serial
+        self._chose: bool = before is not None and before._chose
+        """Whether a value was taken out of a loop (`chosen`), which most policies never do."""
+
+    def new_loop(self) -> int:
+        """A number for a loop over an unknown collection."""
+        self._serial += 1
+        return self._serial
+
+    def opaque(self, reason: str, location: Location) -> Formula:
+        self._serial += 1
+        return self.builder.atom(Opaque(reason, location, self._serial))
+
+    def unknown(self, reason: str, location: Location) -> Unknown:
+        self._serial += 1
+        return Unknown(reason, location, self._serial)
+
+    def equal(self, a: Symbol, b: Symbol) -> Formula:
+        """The condition under which two defined symbols denote equal values."""
+        if isinstance(a, Known):
+            a, b = b, a
+        if isinstance(a, Known) and isinstance(b, Known):
+            return TRUE if a == b else FALSE
+        if a == b and not isinstance(a, Unknown):
+            return TRUE
+        if isinstance(a, Unknown):
+            return self.opaque(a.reason, a.location)
+        if isinstance(b, Unknown):
+            return self.opaque(b.reason, b.location)
+        if isinstance(a, Overlay) or isinstance(b, Overlay):
+            raise Unsupported("compares an input that `with` changed")
+        for one, other in ((a, b), (b, a)):
+            if isinstance(one, Gathered):
+                if other == Known(Set() if one.kind == "set" else []):
+                    return self.builder.negate(self.nonempty(one))
+                if isinstance(other, Known) and one.kind == "set":
+                    return self._equal_set(one, other.value)
+                raise Unsupported("compares a collection whose members depend on the request")
+            if left_of(one) is not None and other == Known({}):
+                return self.builder.negate(self._has_entries(one))
+            counted = isinstance(one, Apply) and one.name == "count" and one.args[0]
+            if isinstance(counted, Gathered) and other == Known(0):
+                return self.builder.negate(self.nonempty(counted))
+        if isinstance(a, (ArrayOf, ObjectOf, SetOf)):
+            return self._equal_composite(a, b)
+        if isinstance(b, (ArrayOf, ObjectOf, SetOf)):
+            return self._equal_composite(b, a)
+        if isinstance(b, Known):
+            return self.builder.is_in(_as_term(a), (b.form,))
+        return self.builder.atom(Same(_as_term(a), b))
+
+    def _equal_set(self, collection: Gathered, wanted: Value) -> Formula:
+        """The set has the wanted members, and no others."""
+        if not isinstance(wanted, Set):
+            return FALSE
+        members = list(wanted)
+        negate = self.builder.negate
+        others = [
+            self.some(part, negate(self.is_one_of(part.item, members)))
+            for part in map(self.fresh, collection.parts)
+        ]
+        missing = [negate(self.has(collection, Known(each))) for each in members]
+        return negate(self.builder.any((*others, *missing)))
+
+    def _equal_composite(self, a: Symbol, b: Symbol) -> Formula:
+        if isinstance(a, ArrayOf):
+            if isinstance(b, Known):
+                if not isinstance(b.value, list) or len(b.value) != len(a.items):
+                    return FALSE
+                others: list[Symbol] = [Known(item) for item in b.value]
+                return self.builder.all(map(self.equal, a.items, others))
+            if isinstance(b, ArrayOf):
+                if len(a.items) != len(b.items):
+                    return FALSE
+                return self.builder.all(map(self.equal, a.items, b.items))
+            if isinstance(b, (Input, Element, Apply)):
+                return self._equal_array(b, a.items)
+        if isinstance(a, ObjectOf) and isinstance(b, (Known, ObjectOf)):
+            mine = dict(a.items)
+            if isinstance(b, Known):
+                if not isinstance(b.value, dict):
+                    return FALSE
+                theirs: dict[object, Symbol] = {form: Known(value) for form, value in b.value.items()}
+            else:
+                theirs = dict(b.items)
+            if mine.keys() != theirs.keys():
+                return FALSE
+            return self.builder.all(self.equal(value, theirs[form]) for form, value in mine.items())
+        if isinstance(b, (ArrayOf, ObjectOf, SetOf)) and type(a) is not type(b):
+            return FALSE
+        if isinstance(b, Known) and not isinstance(b.value, Set):
+            return FALSE
+        raise Unsupported("compares a set or object whose members depend on the request")
+
+    def _equal_array(self, term: Input | Element | Apply, items: tuple[Symbol, ...]) -> Formula:
+        """The term is an array of those members."""
+        if term in items:
+            return FALSE  # no value is a member of itself
+        count = self.builder.is_in(Apply("count", (term,)), (len(items),))
+        parts = [self.builder.atom(IsKind(term, "array")), count]
+        for at, item in enumerate(items):
+            member = Apply(".", (term, Known(at))) if isinstance(term, Apply) else below(term, at)
+            parts.append(self.equal(member, item))
+        return self.builder.all(parts)
+
+    def nonempty(self, collection: Gathered) -> Formula:
+        """Whether the collection has any member."""
+        return self.builder.any(self.some(part, TRUE) for part in collection.parts)
+
+    def _has_entries(self, made: Symbol) -> Formula:
+        """Whether an object that is put together has any."""
+        parts = entries_of(made) or ()
+        return self.builder.any(self.some(part, TRUE) for part in map(self.fresh, parts))
+
+    def has(self, collection: Gathered, item: Symbol) -> Formula:
+        """Whether the item is a member of the collection."""
+        found = []
+        for part in map(self.fresh, collection.parts):
+            found.append(self.some(part, self.equal(part.item, item)))
+        return self.builder.any(found)
+
+    def some(self, part: Part, body: Formula) -> Formula:
+        """Some choice of members in the part's loops makes its condition and the body hold."""
+        formula = self.builder.both(part.condition, body)
+        for source, loop in reversed(part.over):
+            formula = self.exists(source, loop, formula)
+        return formula
+
+    def fresh(self, part: Part) -> Part:
+        """The part with loops of its own, so that two uses of it do not choose the same members."""
+        condition, item, over = part.condition, part.item, list[tuple[Term, int]]()
+        pending = list(part.over)
+        while pending:
+            source, loop = pending.pop(0)
+            to = self.new_loop()
+            condition = renamed_in(self.builder, condition, loop, to)
+            item = renamed_at(self.builder, item, loop, to)
+            over.append((source, to))
+            pending = [
+                (_as_term(renamed_at(self.builder, each, loop, to)), number) for each, number in pending
+            ]
+        return Part(condition, tuple(over), item)
+
+    def is_one_of(self, item: Symbol, values: Iterable[Value]) -> Formula:
+        """The term equals one of the values."""
+        if isinstance(item, Unknown):
+            return self.opaque(item.reason, item.location)
+        if isinstance(item, (Input, Element, Apply)):
+            return self.builder.is_in(item, (key(value) for value in values))
+        return self.builder.any(self.equal(item, Known(value)) for value in values)
+
+    def _afresh(self, body: Formula) -> Formula:
+        """The body with opaque parts of its own: they may differ from member to member."""
+
+        def replace(atom: Atom) -> Formula:
+            if isinstance(atom, Opaque):
+                return self.opaque(atom.reason, atom.location)
+            return self.builder.atom(atom)
+
+        return substitute(self.builder, body, replace)
+
+    def exists(self, source: Symbol, loop: int, body: Formula) -> Formula:
+        """Some member of the collection makes the body hold; parts that do not name it stay outside."""
+        builder = self.builder
+        if body is FALSE:
+            return FALSE
+        if isinstance(source, Unknown):
+            return self.opaque(source.reason, source.location)
+        if isinstance(source, (Known, ArrayOf, ObjectOf, SetOf, Gathered, Overlay)):
+            raise Unsupported("iterates over a collection that is known in part")
+        return some_member(builder, source, loop, self._afresh(body) if body.opaque else body)
+
+
+def _as_term(symbol: Symbol) -> Term:
+    if isinstance(symbol, (Input, Element, Apply, Unknown)):
+        return symbol
+    raise TypeError(f"{symbol} is no term")

@@ -1,0 +1,186 @@
+"""Collections that are known in part: taken apart, added to, put together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from palisade.rego.partial.formulas.formula import TRUE, Builder, Formula
+from palisade.rego.partial.formulas.terms import ArrayOf, Gathered, Known, ObjectOf, Part, SetOf, Symbol, Term
+from palisade.rego.partial.symbols.objects import entries_of, is_made, object_of
+from palisade.rego.partial.symbols.worlds import Unsupported
+from palisade.rego.values import UNDEFINED, Set, Value, key, sorted_keys, sorted_values
+
+
+def items_of(symbol: Symbol | None) -> tuple[Symbol, ...]:
+    if isinstance(symbol, (ArrayOf, SetOf)):
+        return symbol.items
+    if isinstance(symbol, Known) and isinstance(symbol.value, (list, Set)):
+        return tuple(Known(item) for item in symbol.value)
+    raise Unsupported("adds to a collection that is not known")
+
+
+def parts_of(symbol: Symbol | None) -> tuple[str, tuple[Part, ...]] | None:
+    """What a set or array is put together of, and which of the two it is; None for anything else."""
+    if isinstance(symbol, Gathered):
+        return symbol.kind, symbol.parts
+    if isinstance(symbol, (ArrayOf, SetOf)):
+        kind = "set" if isinstance(symbol, SetOf) else "array"
+        return kind, tuple(Part(TRUE, (), item) for item in symbol.items)
+    if isinstance(symbol, Known) and isinstance(symbol.value, (list, Set)):
+        kind = "set" if isinstance(symbol.value, Set) else "array"
+        return kind, tuple(Part(TRUE, (), Known(item)) for item in symbol.value)
+    return None
+
+
+def grown(
+    before: Mapping[int, Symbol],
+    after: Mapping[int, Symbol],
+    builder: Builder,
+    condition: Formula,
+    over: tuple[tuple[Term, int], ...] = (),
+    *,
+    onto: Mapping[int, Symbol] | None = None,
+    ordered: bool = True,
+    apart: bool = True,
+) -> Mapping[int, Symbol] | None:
+    """The environment of a request of which it is not known whether it went from `before` to `after`.
+
+    Only where all that differs are sets, arrays and objects that `after` has more members of: those then
+    stand under the condition, for every member of the loops in `over`. None elsewhere. With `onto` they are
+    added to what another way from `before` has made, which arrays, whose members are in order, cannot be.
+    Where it is not known in which order they come, arrays are no longer `ordered`: nor where each round of a
+    loop adds more than one, as the rounds' members then take turns. Where members that are alike have
+    one round, they are no longer `apart`.
+    """
+    if before.keys() != after.keys():
+        return None
+    merged = dict(before if onto is None else onto)
+    for local, now in after.items():
+        old = before[local]
+        if old == now:
+            continue
+        made = is_made(now)
+        start, end = _held(old, made=made), _held(now, made=made)
+        if start is None or end is None or start[0] != end[0]:
+            return None
+        first = set(start[1]) if start[0] != "array" else None
+        if first is None and end[1][: len(start[1])] != start[1]:
+            return None
+        if first is not None and not first <= set(end[1]):
+            return None
+        added = end[1][len(start[1]) :] if first is None else [p for p in end[1] if p not in first]
+        held = _held(merged[local], made=made)
+        if held is None or (first is None and held[1] != start[1]):
+            return None
+        parts = [Part(builder.both(condition, p.condition), (*over, *p.over), p.item) for p in added]
+        if first is not None:
+            others = [] if onto is None else [p for p in held[1] if p not in first]
+            parts = _together(builder, [*others, *parts]) if len(others) + len(parts) > 1 else parts
+        known = ordered and getattr(old, "ordered", True) and getattr(now, "ordered", True)
+        known = known and not (over and len(parts) > 1)
+        if start[0] == "object":
+            merged[local] = object_of((*start[1], *parts))
+        else:
+            is_set = start[0] == "set"
+            alone = apart and getattr(old, "apart", True) and getattr(now, "apart", True)
+            merged[local] = Gathered(start[0], (*start[1], *parts), known or is_set, alone or is_set)
+    return merged
+
+
+def _held(symbol: Symbol, *, made: bool) -> tuple[str, tuple[Part, ...]] | None:
+    """What a set or an array is put together of, and which of these it is; where it is `made`, an object."""
+    entries = entries_of(symbol) if made else None
+    return parts_of(symbol) if entries is None else ("object", entries)
+
+
+def is_grown(before: Mapping[int, Symbol], after: Mapping[int, Symbol]) -> bool:
+    """Whether an array of `before` is another in `after`."""
+    return any(
+        (parts := parts_of(old)) is not None and parts[0] == "array" and after.get(local) != old
+        for local, old in before.items()
+    )
+
+
+def in_order(builder: Builder, parts: Sequence[Part]) -> list[Part] | None:
+    """The parts of a set, each member once and in Rego's order; None where that is not known."""
+    if len(parts) == 1 and not parts[0].over:
+        return list(parts)
+    members = {part.item.form: part.item for part in parts if isinstance(part.item, Known)}
+    if len([part for part in parts if isinstance(part.item, Known) and not part.over]) < len(parts):
+        return None
+    merged = {part.item: part for part in _together(builder, parts)}
+    return [merged[members[key(value)]] for value in sorted_values(each.value for each in members.values())]
+
+
+def _together(builder: Builder, parts: Iterable[Part]) -> list[Part]:
+    """The parts of a set, those of the same member and loops as one."""
+    conditions: dict[tuple[Symbol, tuple[tuple[Term, int], ...]], list[Formula]] = {}
+    for part in parts:
+        conditions.setdefault((part.item, part.over), []).append(part.condition)
+    return [Part(builder.any(found), over, item) for (item, over), found in conditions.items()]
+
+
+def insert_into(obj: Symbol | None, form: object, value: Symbol) -> tuple[Symbol, Symbol | None]:
+    """The object with one more entry, and what it held there before."""
+    if isinstance(obj, Known):
+        if isinstance(value, Known):
+            old = obj.value.get(form, UNDEFINED)
+            return Known({**obj.value, form: value.value}), None if old is UNDEFINED else Known(old)
+        items: dict[object, Symbol] = {name: Known(item) for name, item in obj.value.items()}
+    elif isinstance(obj, ObjectOf):
+        items = dict(obj.items)
+    else:
+        raise Unsupported("adds to an object that is not known")
+    before = items.get(form)
+    items[form] = value
+    if all(isinstance(item, Known) for item in items.values()):
+        return Known({name: item.value for name, item in items.items() if isinstance(item, Known)}), before
+    return ObjectOf(tuple(items.items())), before
+
+
+def pairs_of(source: Symbol) -> list[tuple[Symbol, Symbol]] | None:
+    """The keys and values of a collection of known shape in Rego's order, or None for an unknown one."""
+    if isinstance(source, Known):
+        value = source.value
+        if isinstance(value, list):
+            return [(Known(index), Known(item)) for index, item in enumerate(value)]
+        if isinstance(value, dict):
+            return [(Known(name), Known(value[key(name)])) for name in sorted_keys(value)]
+        if isinstance(value, Set):
+            members = [Known(item) for item in sorted_values(value)]
+            return list(zip(members, members, strict=True))
+        return []
+    if isinstance(source, ArrayOf):
+        return [(Known(index), item) for index, item in enumerate(source.items)]
+    if isinstance(source, ObjectOf):
+        entries = dict(source.items)
+        return [(Known(name), entries[key(name)]) for name in sorted_keys(entries)]
+    if isinstance(source, SetOf):
+        return [(item, item) for item in source.items]
+    return None
+
+
+def lookup(collection: Value, name: Value) -> Value:
+    """What a known collection holds at a key, or UNDEFINED."""
+    if isinstance(collection, dict):
+        return collection.get(key(name), UNDEFINED)
+    if isinstance(collection, list):
+        if isinstance(name, bool) or not isinstance(name, int) or not 0 <= name < len(collection):
+            return UNDEFINED
+        return collection[name]
+    if isinstance(collection, Set):
+        return name if name in collection else UNDEFINED
+    return UNDEFINED
+
+
+def merge(a: Value, b: Value) -> Value:
+    if isinstance(a, dict) and isinstance(b, dict):
+        return {**b, **{form: merge(value, b[form]) if form in b else value for form, value in a.items()}}
+    return a
+
+
+def put(base: Value, path: Sequence[str], value: Value) -> Value:
+    if not path:
+        return value
+    inside = base if isinstance(base, dict) else {}
+    return {**inside, path[0]: put(inside.get(path[0], {}), path[1:], value)}

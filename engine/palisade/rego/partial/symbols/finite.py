@@ -1,0 +1,268 @@
+"""Values that are put together of a few members under conditions, as one case for each combination of them.
+
+`{"body": concat(", ", violations)}` has a known text for every set of violations that a request can have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from itertools import pairwise, product
+
+from palisade.rego.builtins import BUILTINS
+from palisade.rego.errors import BuiltinError
+from palisade.rego.partial.formulas.formula import (
+    FALSE,
+    TRUE,
+    Builder,
+    Defined,
+    Exists,
+    Formula,
+    In,
+    Same,
+    nodes,
+)
+from palisade.rego.partial.formulas.rewriting import with_terms
+from palisade.rego.partial.formulas.terms import (
+    Apply,
+    ArrayOf,
+    Element,
+    Gathered,
+    Input,
+    Known,
+    ObjectOf,
+    Part,
+    Symbol,
+    subterms,
+)
+from palisade.rego.partial.symbols.chosen import CHOSEN, SEVERAL, value_of
+from palisade.rego.partial.symbols.construct import lookup
+from palisade.rego.values import UNDEFINED, Set, unkey
+
+MAX_CONDITIONS = 5
+"""Up to so many conditions all combinations are tried."""
+_MEMBERS = (Known, Input, Apply, Element)
+MAX_VALUES = 32
+"""So many constants are tried in the place of terms."""
+MAX_SIZE = 2000
+"""What the conditions of all combinations may come to. Beyond it the configuration grows to tens of
+megabytes, which Envoy takes a minute to read."""
+
+
+def combinations(builder: Builder, condition: Formula, value: Symbol) -> list[tuple[Formula, Symbol]]:
+    """The value with what its sets and arrays hold known, under a condition each.
+
+    As it is where members are not known themselves, or are too many.
+    """
+    gathered = [each for each in subterms(value) if isinstance(each, Gathered)]
+    parts = [part for each in gathered for part in each.parts]
+    asked = list(dict.fromkeys(part.condition for part in parts if part.condition is not TRUE))
+    as_it_is = [(condition, value)]
+    if not parts or len(asked) > MAX_CONDITIONS:
+        return as_it_is
+    if (condition.size + sum(each.size for each in asked)) << len(asked) > MAX_SIZE:
+        return as_it_is
+    if any(part.condition.loops or not isinstance(part.item, _MEMBERS) for part in parts):
+        return as_it_is
+    if _compares(condition):
+        return as_it_is
+    found: list[tuple[Formula, Symbol]] = []
+    for held in product((True, False), repeat=len(asked)):
+        chosen = dict(zip(asked, held, strict=True))
+        mine = builder.all(each if holds else builder.negate(each) for each, holds in chosen.items())
+        try:
+            here = builder.both(with_terms(builder, condition, partial(_known, chosen)), mine)
+            made = _known(chosen, value)
+        except _UndefinedError:
+            return as_it_is
+        if here is not FALSE and not _contradicts_itself(here):
+            found.append((here, made))
+    return found
+
+
+def by_values(
+    builder: Builder,
+    condition: Formula,
+    value: Symbol,
+    asked: Callable[[Symbol], bool],
+    most: int = MAX_VALUES,
+) -> list[tuple[Formula, Symbol]]:
+    """The value with those terms known that are `asked` for and, where the condition holds, one of a few
+    constants: under a condition for each of these, `most` in all. As it is where there is no such term."""
+    for part in subterms(value):
+        values = _values_of(condition, part) if asked(part) else None
+        if not values or len(values) > most:
+            continue
+        found: list[tuple[Formula, Symbol]] = []
+        for form in sorted(values, key=repr):
+            here = builder.both(condition, builder.is_in(part, (form,)))  # type: ignore[arg-type]  # a term
+            try:
+                made = _put(part, Known(unkey(form)), value)
+            except _UndefinedError:
+                return [(condition, value)]
+            if here is not FALSE:
+                found += by_values(builder, here, made, asked, most // len(values))
+        return found
+    return [(condition, value)]
+
+
+def _values_of(formula: Formula, term: Symbol) -> frozenset[object] | None:
+    """Among which constants a term is where the formula holds; None where that is not seen."""
+    if isinstance(formula.atom, In) and formula.atom.term == term:
+        return formula.atom.values
+    if formula.kind not in ("and", "or"):
+        return None
+    found = [_values_of(each, term) for each in formula.args]
+    known = [each for each in found if each is not None]
+    if formula.kind == "and":
+        return min(known, key=len) if known else None
+    return frozenset().union(*known) if len(known) == len(found) else None
+
+
+def _put(part: Symbol, known: Known, symbol: Symbol) -> Symbol:
+    """The symbol with a term in it known."""
+    match symbol:
+        case _ if symbol == part:
+            return known
+        case Apply(name, args):
+            return _called(name, tuple(_put(part, known, each) for each in args))
+        case ObjectOf(items):
+            entries = [(form, _put(part, known, each)) for form, each in items]
+            values = {form: each.value for form, each in entries if isinstance(each, Known)}
+            return Known(values) if len(values) == len(entries) else ObjectOf(tuple(entries))
+        case ArrayOf(items):
+            inner = [_put(part, known, each) for each in items]
+            members = [each.value for each in inner if isinstance(each, Known)]
+            return Known(members) if len(members) == len(inner) else ArrayOf(tuple(inner))
+    return symbol
+
+
+def _contradicts_itself(formula: Formula) -> bool:
+    """Whether one part needs a value that another says is not there."""
+    parts = formula.args if formula.kind == "and" else (formula,)
+    absent = {
+        part.args[0].atom.term
+        for part in parts
+        if part.kind == "not" and isinstance(part.args[0].atom, Defined)
+    }
+    return bool(absent) and any(absent & part.implies for part in parts)
+
+
+def _compares(formula: Formula) -> bool:
+    """Whether the formula loops over such a collection, or compares one with a value of the request."""
+    for node in nodes(formula):
+        match node.atom:
+            case Exists(source):
+                sides: tuple[Symbol, ...] = (source,)
+            case Same(left, right):
+                sides = (left, right)
+            case _:
+                continue
+        if any(isinstance(part, Gathered) for side in sides for part in subterms(side)):
+            return True
+    return False
+
+
+class _UndefinedError(Exception):
+    pass
+
+
+def _known(chosen: Mapping[Formula, bool], symbol: Symbol) -> Symbol:
+    """The symbol where those conditions hold and the others do not."""
+    match symbol:
+        case Gathered(kind, parts, True, apart) if all(
+            part.condition is TRUE or part.condition in chosen for part in parts
+        ):
+            if any(part.over for part in parts):
+                there = (part for part in parts if part.condition is TRUE or chosen[part.condition])
+                looped = tuple(Part(TRUE, part.over, part.item) for part in there)
+                return (
+                    Gathered(kind, looped, apart=apart) if looped else Known(Set() if kind == "set" else [])
+                )
+            items = [part.item for part in parts if part.condition is TRUE or chosen[part.condition]]
+            members = [item.value for item in items if isinstance(item, Known)]
+            if len(members) == len(items):
+                return Known(Set.of(members) if kind == "set" else members)
+            if kind == "array":
+                return ArrayOf(tuple(items))
+            return Gathered(kind, tuple(Part(TRUE, (), item) for item in dict.fromkeys(items)))
+        case Apply(name, args):
+            known = tuple(_known(chosen, each) for each in args)
+            return _called(name, known) if known != args else symbol
+        case ObjectOf(items):
+            entries = [(form, _known(chosen, each)) for form, each in items]
+            values = {form: each.value for form, each in entries if isinstance(each, Known)}
+            return Known(values) if len(values) == len(entries) else ObjectOf(tuple(entries))
+        case ArrayOf(items):
+            inner = [_known(chosen, each) for each in items]
+            all_known = [each.value for each in inner if isinstance(each, Known)]
+            return Known(all_known) if len(all_known) == len(inner) else ArrayOf(tuple(inner))
+    return symbol
+
+
+def _listed(symbol: Symbol) -> Symbol:
+    """The symbol with arrays in the place of sets, where the order of their members is known."""
+    match symbol:
+        case Gathered("set", parts) if all(part.condition is TRUE and not part.over for part in parts):
+            ordered = _in_order([part.item for part in parts])
+            return symbol if ordered is None else ArrayOf(ordered)
+        case ObjectOf(items):
+            return ObjectOf(tuple((form, _listed(each)) for form, each in items))
+        case ArrayOf(items):
+            return ArrayOf(tuple(map(_listed, items)))
+    return symbol
+
+
+def _in_order(items: Sequence[Symbol]) -> tuple[Symbol, ...] | None:
+    """The members of a set of texts in Rego's order, where what they begin with tells it; else None."""
+    texts = {item: _beginning(item) for item in items}
+    if len(texts) > 1 and any(not text for text, _ in texts.values()):
+        return None
+    ordered = sorted(texts, key=lambda item: texts[item][0])
+    for one, other in pairwise(ordered):
+        (before, whole), (behind, _) = texts[one], texts[other]
+        if behind.startswith(before) and not (whole and len(behind) > len(before)):
+            return None
+    return tuple(ordered)
+
+
+def _beginning(item: Symbol) -> tuple[str, bool]:
+    """What a text begins with, whatever the request brings, and whether that is all of it."""
+    match item:
+        case Known(str(text)):
+            return text, True
+        case Apply("sprintf", (Known(str(form)), _)):
+            return form.partition("%")[0], False
+        case Apply("concat", (_, ArrayOf((Known(str(text)), *_)))):
+            return text, False
+        case Apply("internal.template_string", (ArrayOf((Known(str(text)), *_)),)):
+            return text, False
+    return "", False
+
+
+def _called(name: str, args: tuple[Symbol, ...]) -> Symbol:
+    match name, args:
+        case "concat", (glue, Gathered() as members):
+            return Apply(name, (glue, _listed(members)))
+        case "count", (Gathered() as members,):
+            listed = _listed(members)
+            return Known(len(listed.items)) if isinstance(listed, ArrayOf) else Apply(name, args)
+        case "json.marshal", (value,):
+            args = (_listed(value),)
+    values = [each.value for each in args if isinstance(each, Known)]
+    if len(values) < len(args):
+        return Apply(name, args)
+    if name in (CHOSEN, SEVERAL):
+        result = value_of(name, *values)
+    elif name == ".":
+        result = lookup(*values)
+    elif name not in BUILTINS or not BUILTINS[name].pure:
+        return Apply(name, args)
+    else:
+        try:
+            result = BUILTINS[name].function(*values)
+        except BuiltinError:
+            raise _UndefinedError from None
+    if result is UNDEFINED:
+        raise _UndefinedError
+    return Known(result)

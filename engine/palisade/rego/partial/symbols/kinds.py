@@ -1,0 +1,79 @@
+"""What is known of the kind of a value that the request brings: a count is no text, whatever is counted.
+
+A builtin takes no operand of another kind than its own, and its call is then undefined.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cache
+
+from palisade.rego.check.signatures import builtin_signatures
+from palisade.rego.check.types import ANY, NUMBER, STRING, Any, Array, Simple, Type
+from palisade.rego.partial.formulas.terms import Apply, ArrayOf, Gathered, Known, ObjectOf, SetOf, Symbol
+from palisade.rego.values import type_name
+
+_OF_ANY_KIND = frozenset(
+    (
+        *("base64.is_valid", "json.is_valid", "net.cidr_is_valid", "regex.is_valid", "uri.is_valid"),
+        *("uuid.rfc4122", "yaml.is_valid"),
+    )
+)
+"""Builtins that are declared for texts and answer for all else, too."""
+
+
+def is_no_text(symbol: Symbol) -> bool:
+    """Whether a value, where it is there, is surely no text."""
+    return _is_none(symbol, STRING)
+
+
+def refuses(name: str, args: Sequence[Symbol]) -> bool:
+    """Whether a builtin surely takes no such operands: others than texts where it takes texts, and others
+    than numbers where it takes numbers. Python takes a boolean for 0 or 1."""
+    for at, kind in _simple_of(name):
+        if at < len(args) and _is_none(args[at], kind):
+            return True
+    return name == "concat" and any(map(is_no_text, _items(args[1])))
+
+
+def _items(symbol: Symbol) -> Iterator[Symbol]:
+    if isinstance(symbol, ArrayOf | SetOf):
+        yield from symbol.items
+
+
+@cache
+def _simple_of(name: str) -> tuple[tuple[int, Simple], ...]:
+    """Which operands of a builtin must be texts or numbers."""
+    declared = builtin_signatures().get(name)
+    args = declared.args if declared and name not in _OF_ANY_KIND else ()
+    return tuple((at, each) for at, each in enumerate(args) if isinstance(each, Simple) and each in _SIMPLE)
+
+
+_SIMPLE = (NUMBER, STRING)
+
+
+def _is_none(symbol: Symbol, kind: Simple) -> bool:
+    match symbol:
+        case Known(value):
+            return type_name(value) != kind.name
+        case ArrayOf() | SetOf() | ObjectOf() | Gathered():
+            return True
+        case Apply():
+            return not _may_be(_type_of(symbol), kind)
+    return False
+
+
+def _may_be(found: Type, kind: Simple) -> bool:
+    if isinstance(found, Any):
+        return not found.of or any(_may_be(each, kind) for each in found.of)
+    return found == kind
+
+
+def _type_of(symbol: Symbol) -> Type:
+    if not isinstance(symbol, Apply):
+        return ANY
+    if symbol.name == ".":
+        whole = _type_of(symbol.args[0])
+        return whole.dynamic or ANY if isinstance(whole, Array) and not whole.static else ANY
+    declared = builtin_signatures().get(symbol.name)
+    return ANY if declared is None or declared.result is None else declared.result

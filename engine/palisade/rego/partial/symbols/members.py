@@ -1,0 +1,142 @@
+"""What collections hold that builtins make of others: joined, cut, reversed, sorted, or the keys of one.
+
+`array.concat(xs, ys)` has the members of both, so a loop over it is one over each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from palisade.rego.errors import NOWHERE
+from palisade.rego.partial.formulas.formula import FALSE, TRUE, Formula, IsKind, Test
+from palisade.rego.partial.formulas.terms import (
+    Apply,
+    ArrayOf,
+    Element,
+    Gathered,
+    Input,
+    Known,
+    ObjectOf,
+    Overlay,
+    Part,
+    SetOf,
+    Symbol,
+    Unknown,
+)
+from palisade.rego.partial.symbols import arrays, scores
+from palisade.rego.partial.symbols.conditions import Conditions
+from palisade.rego.partial.symbols.construct import items_of, pairs_of
+from palisade.rego.partial.symbols.objects import OBJECT, left_of
+from palisade.rego.partial.symbols.worlds import Unsupported
+from palisade.rego.values import Set
+
+Member = tuple[Part, Symbol]
+"""Members of a collection, with the key of each."""
+
+
+class Members(Conditions):
+    """Takes collections apart."""
+
+    def members(self, source: Symbol) -> list[Member]:
+        """What an unknown collection holds, in its order where it is `ordered`. Raises Unsupported."""
+        match source:
+            case Unknown():
+                raise Unsupported(source.reason, source.location)
+            case Overlay():
+                raise Unsupported("iterates over a collection that is known in part")
+            case Gathered():
+                parts = map(self.fresh, source.parts)
+                return [(each, each.item if source.kind == "set" else self._nowhere()) for each in parts]
+            case Known() | ArrayOf() | ObjectOf() | SetOf():
+                return [(Part(TRUE, (), item), name) for name, item in pairs_of(source) or ()]
+            case Apply("array.concat", (left, right)):
+                behind = [(part, self._nowhere()) for part, _ in self.members(right)]
+                return [*self.members(left), *behind]
+            case Apply("array.reverse" | "sort", (whole,)):
+                return [(part, self._nowhere()) for part, _ in self.members(whole)]
+            case Apply("array.slice", (whole, Known(int(start)), Known(int(end)))) if isinstance(
+                whole, Input | Element | Apply
+            ):
+                return self._cut(self.members(whole), start, end)
+        some_left = left_of(source)
+        if some_left is not None:
+            each = self.fresh(some_left)
+            name, value = items_of(each.item)
+            return [(Part(each.condition, each.over, value), name)]
+        loop = self.new_loop()
+        return [(Part(TRUE, ((source, loop),), Element(source, loop)), Element(source, loop, of_keys=True))]
+
+    def equal(self, a: Symbol, b: Symbol) -> Formula:
+        """The condition under which two defined symbols denote equal values."""
+        found = scores.compared(self, "equal", a, b)
+        if found is not None:
+            return found
+        if _is_greatest(a) or _is_greatest(b):
+            found = arrays.greatest(self, "equal", a, b)
+            if found is not None:
+                return found
+        return super().equal(a, b)
+
+    def _nowhere(self) -> Symbol:
+        return self.unknown("the place of a member depends on the request", NOWHERE)
+
+    def _from(self, place: Symbol, start: int) -> Formula:
+        """Whether a place, which is none before the first, is at a constant one or behind it."""
+        if start <= 0:
+            return TRUE
+        if isinstance(place, Known):
+            return TRUE if place.value >= start else FALSE
+        return self.builder.atom(Test(Apply("gte", (place, Known(start)))))
+
+    def _up_to(self, place: Symbol, end: int) -> Formula:
+        if end >= arrays.ENDLESS:
+            return TRUE
+        return self.builder.negate(self._from(place, end)) if end > 0 else FALSE
+
+    def _cut(self, members: Sequence[Member], start: int, end: int) -> list[Member]:
+        """Those from one place to before another."""
+        found: list[Member] = []
+        for part, place in members:
+            if isinstance(place, Unknown):
+                inside = self.opaque(place.reason, place.location)
+            else:
+                inside = self.builder.both(self._from(place, start), self._up_to(place, end))
+            at = place
+            if start > 0 and not isinstance(place, Unknown):
+                at = Apply("minus", (place, Known(start)))
+            found.append((Part(self.builder.both(part.condition, inside), part.over, part.item), at))
+        return found
+
+    def is_kind(self, symbol: Symbol, kind: str) -> Formula:
+        """A value that is there is an array, an object or a set."""
+        match symbol:
+            case Known(value):
+                has = {list: "array", dict: "object", Set: "set"}.get(type(value))
+                return TRUE if has == kind else FALSE
+            case ArrayOf():
+                return TRUE if kind == "array" else FALSE
+            case SetOf():
+                return TRUE if kind == "set" else FALSE
+            case Gathered(has):
+                return TRUE if has == kind else FALSE
+            case Apply(name) if name == OBJECT:
+                return TRUE if kind == "object" else FALSE
+            case Apply("array.concat" | "array.reverse" | "array.slice" | "sort"):
+                return TRUE if kind == "array" else FALSE
+            case Input() | Element() | Apply():
+                return self.builder.atom(IsKind(symbol, kind))
+            case Unknown():
+                return self.opaque(symbol.reason, symbol.location)
+        return FALSE
+
+
+def _is_greatest(symbol: Symbol) -> bool:
+    return isinstance(symbol, Apply) and symbol.name in ("max", "min")
+
+
+def is_reordered(symbol: Symbol) -> bool:
+    """Whether a loop over what is made sees the members in another order than what it is made of has."""
+    return isinstance(symbol, Apply) and (
+        symbol.name in ("array.reverse", "sort")
+        or (symbol.name in ("array.concat", "array.slice") and any(map(is_reordered, symbol.args)))
+    )

@@ -1,0 +1,87 @@
+"""Objects whose keys the request brings, as comprehensions and rules make them: `{k: v | ...}` of cookies.
+
+Such an object is a term, `OBJECT` of the set of its entries, each an array of a key and a value. It is there
+where no key has two values: Rego ends in an error elsewhere, which is said once the object is complete.
+"""
+
+from __future__ import annotations
+
+from palisade.rego.partial.formulas.formula import TRUE
+from palisade.rego.partial.formulas.terms import (
+    Apply,
+    ArrayOf,
+    Element,
+    Gathered,
+    Known,
+    ObjectOf,
+    Part,
+    SetOf,
+    Symbol,
+    Term,
+)
+from palisade.rego.values import UNDEFINED, Value, key, unkey
+
+OBJECT = "internal.object"
+"""Makes an object of a set of entries. No builtin of Rego's: policies cannot call it."""
+
+
+def entries_of(symbol: Symbol | None) -> tuple[Part, ...] | None:
+    """The entries of an object that is put together; None for what is no such object."""
+    match symbol:
+        case Known(dict() as value):
+            known = ((form, Known(item)) for form, item in value.items())
+            return tuple(Part(TRUE, (), ArrayOf((Known(unkey(form)), item))) for form, item in known)
+        case ObjectOf(pairs):
+            return tuple(Part(TRUE, (), ArrayOf((Known(unkey(form)), item))) for form, item in pairs)
+        case Apply(name, (entries,)) if name == OBJECT:
+            match entries:
+                case Gathered("set", parts):
+                    return parts
+                case SetOf(items):
+                    return tuple(Part(TRUE, (), item) for item in items)
+    return None
+
+
+def is_made(symbol: Symbol | None) -> bool:
+    """Whether the symbol is an object with keys of the request."""
+    return isinstance(symbol, Apply) and symbol.name == OBJECT
+
+
+def object_of(entries: tuple[Part, ...]) -> Apply:
+    """The object of those entries."""
+    if all(part.condition is TRUE and not part.over for part in entries):
+        return Apply(OBJECT, (SetOf(tuple(part.item for part in entries)),))
+    return Apply(OBJECT, (Gathered("set", entries),))
+
+
+def with_entry(obj: Symbol | None, name: Symbol, value: Symbol) -> Apply | None:
+    """The object with one more entry; None for what is no object put together."""
+    entries = entries_of(obj)
+    if entries is None:
+        return None
+    added = Part(TRUE, (), ArrayOf((name, value)))
+    return object_of(entries if added in entries else (*entries, added))
+
+
+def left_of(symbol: Symbol) -> Part | None:
+    """The entries that are left of an object of the request; None for what is made in another way."""
+    match symbol:
+        case Apply(name, (Gathered("set", (Part(_, ((source, loop),), item) as part,)),)) if name == OBJECT:
+            return part if item == entry(source, loop) else None
+    return None
+
+
+def entry(source: Term, loop: int) -> ArrayOf:
+    """An entry of an object of the request, in a loop over it."""
+    return ArrayOf((Element(source, loop, of_keys=True), Element(source, loop)))
+
+
+def value_of(entries: Value) -> Value:
+    """The object of known entries, UNDEFINED where a key has two values."""
+    found: dict[object, Value] = {}
+    for name, value in entries:
+        form = key(name)
+        if form in found and key(found[form]) != key(value):
+            return UNDEFINED
+        found[form] = value
+    return found

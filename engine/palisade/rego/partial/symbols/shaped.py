@@ -1,0 +1,164 @@
+"""Objects that builtins make of others, with more keys, fewer, or only some; and what such an object has.
+
+What is made of objects with known keys has known keys, too. Of an object of the request it is one put
+together (`objects`) of the entries that are left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from palisade.rego.partial.formulas.formula import TRUE, Formula
+from palisade.rego.partial.formulas.placing import at_key
+from palisade.rego.partial.formulas.terms import (
+    Apply,
+    ArrayOf,
+    Element,
+    Gathered,
+    Input,
+    Known,
+    ObjectOf,
+    Part,
+    SetOf,
+    Symbol,
+)
+from palisade.rego.partial.symbols.construct import parts_of
+from palisade.rego.partial.symbols.objects import entry, object_of
+from palisade.rego.partial.symbols.sets import Cases, truth
+from palisade.rego.values import Set, Value, key, unkey
+
+if TYPE_CHECKING:
+    from palisade.rego.partial.symbols.members import Members
+
+_TERMS = (Input, Element, Apply)
+
+
+def remove(run: Members, args: Sequence[Symbol]) -> Cases | None:
+    """`object.remove(x, ["a", "b"])`"""
+    return _left(run, args, among=False)
+
+
+def filter_(run: Members, args: Sequence[Symbol]) -> Cases | None:
+    """`object.filter(x, ["a", "b"])`"""
+    return _left(run, args, among=True)
+
+
+def _left(run: Members, args: Sequence[Symbol], *, among: bool) -> Cases | None:
+    """The object with the entries whose keys are, or are not, among the constants."""
+    source, names = args
+    if not isinstance(names, Known) or not isinstance(names.value, list | Set | dict):
+        return None
+    forms = names.value.keys() if isinstance(names.value, dict) else {key(each) for each in names.value}
+    entries = _entries(source)
+    if entries is not None:
+        return [(TRUE, _object({form: each for form, each in entries.items() if (form in forms) == among}))]
+    if not isinstance(source, _TERMS):
+        return None
+    loop = run.new_loop()
+    name = Element(source, loop, of_keys=True)
+    known = run.is_one_of(name, map(unkey, forms))
+    kept = known if among else run.builder.negate(known)
+    part = Part(kept, ((source, loop),), entry(source, loop))
+    return [(run.is_kind(source, "object"), object_of((part,)))]
+
+
+def union(run: Members, args: Sequence[Symbol]) -> Cases | None:
+    """`object.union(xs, ys)` of objects with known keys."""
+    return _united(args)
+
+
+def union_n(run: Members, args: Sequence[Symbol]) -> Cases | None:
+    """`object.union_n([xs, ys, ...])` of such"""
+    listed = parts_of(args[0])
+    if listed is None or any(part.condition is not TRUE or part.over for part in listed[1]):
+        return None
+    return _united([part.item for part in listed[1]]) if listed[0] == "array" else None
+
+
+def _united(objects: Sequence[Symbol]) -> Cases | None:
+    merged: dict[object, Symbol] = {}
+    for each in objects:
+        entries = _entries(each)
+        found = None if entries is None else _merged(merged, entries)
+        if found is None:
+            return None
+        merged = found
+    return [(TRUE, _object(merged))]
+
+
+def _merged(left: Mapping[object, Symbol], right: Mapping[object, Symbol]) -> dict[object, Symbol] | None:
+    """Both in one; None where it is not known whether two values of a key are objects, and merged in turn."""
+    result = dict(left)
+    for form, value in right.items():
+        before = result.get(form)
+        if before is None or not _may_be_object(before) or not _may_be_object(value):
+            result[form] = value
+            continue
+        mine, theirs = _entries(before), _entries(value)
+        both = None if mine is None or theirs is None else _merged(mine, theirs)
+        if both is None:
+            return None
+        result[form] = _object(both)
+    return result
+
+
+def _may_be_object(symbol: Symbol) -> bool:
+    match symbol:
+        case Known(value):
+            return isinstance(value, dict)
+        case Apply("sprintf" | "concat" | "lower" | "upper" | "internal.template_string" | "json.marshal"):
+            return False
+    return not isinstance(symbol, ArrayOf | SetOf | Gathered)
+
+
+def _entries(symbol: Symbol) -> dict[object, Symbol] | None:
+    """The values of an object by key forms, where the keys are known."""
+    match symbol:
+        case Known(dict() as value):
+            return {form: Known(each) for form, each in value.items()}
+        case ObjectOf(items):
+            return dict(items)
+    return None
+
+
+def _object(entries: Mapping[object, Symbol]) -> Symbol:
+    known = {form: each.value for form, each in entries.items() if isinstance(each, Known)}
+    return Known(known) if len(known) == len(entries) else ObjectOf(tuple(entries.items()))
+
+
+def subset(run: Members, args: Sequence[Symbol]) -> Cases | None:
+    """`object.subset(x, {"a": 1})`: each entry is there, and of objects those within."""
+    whole, part = args
+    if not isinstance(whole, Input | Element | Apply) or not isinstance(part, Known):
+        return None
+    if not isinstance(part.value, dict):
+        return None
+    found = _within(run, whole, part.value)
+    if found is None:
+        return None
+    there = run.is_kind(whole, "object")
+    return [(run.builder.both(there, condition), value) for condition, value in truth(run, found)]
+
+
+def _within(run: Members, whole: Input | Element | Apply, part: Mapping[object, Value]) -> Formula | None:
+    """An object has those entries. None where arrays or sets would have to be found in others."""
+    found = [run.is_kind(whole, "object")]
+    for form, value in part.items():
+        name, at = unkey(form), at_key(whole, Known(unkey(form)))
+        if not isinstance(name, str) or isinstance(value, list | Set):
+            return None
+        condition = _within(run, at, value) if isinstance(value, dict) else run.equal(at, Known(value))
+        if condition is None:
+            return None
+        found.append(condition)
+    return run.builder.all(found)
+
+
+SPECIAL = {
+    "object.filter": filter_,
+    "object.remove": remove,
+    "object.subset": subset,
+    "object.union": union,
+    "object.union_n": union_n,
+}

@@ -1,0 +1,166 @@
+"""Walks into values: what stands at a key of what is known, of the input, or of what is made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from palisade.rego.errors import NOWHERE
+from palisade.rego.partial.formulas.formula import TRUE, Defined
+from palisade.rego.partial.formulas.placing import at_key, filled
+from palisade.rego.partial.formulas.rewriting import with_terms
+from palisade.rego.partial.formulas.terms import (
+    Apply,
+    ArrayOf,
+    Element,
+    Gathered,
+    Input,
+    Known,
+    ObjectOf,
+    Overlay,
+    Part,
+    SetOf,
+    Symbol,
+    Unknown,
+    below,
+)
+from palisade.rego.partial.symbols import arrays
+from palisade.rego.partial.symbols import builtins as symbolic
+from palisade.rego.partial.symbols.chosen import FIRST, chosen_of, has_several
+from palisade.rego.partial.symbols.construct import lookup
+from palisade.rego.partial.symbols.members import Members
+from palisade.rego.partial.symbols.objects import left_of
+from palisade.rego.partial.symbols.worlds import Unsupported
+from palisade.rego.values import UNDEFINED, Set, Value, key, unkey
+
+
+class Walks(Members):
+    """Looks up. Parts of the input that are `given`, by their paths, are known."""
+
+    def __init__(self, given: Mapping[tuple[str, ...], Value], before: Walks | None = None) -> None:
+        super().__init__(before)
+        self._given: dict[tuple[object, ...], Symbol] = {path: Known(value) for path, value in given.items()}
+        # What is given to another run is none of this one's business.
+        same = before is not None and before._given == self._given
+        self._walked: dict[tuple[object, object], symbolic.Cases] = dict(before._walked) if before else {}
+        self.used_given: bool = before.used_given if before is not None and same else False
+        """Whether what was found out depends on what is given."""
+
+    def dot(self, source: Symbol, part: Symbol) -> symbolic.Cases:
+        """What stands at a key or an index of a source, case by case. Raises Unsupported."""
+        if type(source) is Input and type(part) is Known:
+            known = self._walked.get((source, part.form))
+            if known is not None:
+                return known
+        for side in (source, part):
+            if isinstance(side, Unknown):
+                return [(self.opaque(side.reason, side.location), side)]
+        if isinstance(source, Known):
+            if isinstance(part, Known):
+                found = lookup(source.value, part.value)
+                return [] if found is UNDEFINED else [(TRUE, Known(found))]
+            return self._dot_known(source, part)
+        if isinstance(source, (Input, Element)):
+            if isinstance(part, (ArrayOf, ObjectOf, SetOf, Gathered)):
+                raise Unsupported("looks up a composite key that depends on the request")
+            step = part.form if isinstance(part, Known) else part
+            known = self._walked.get((source, step))
+            if known is None:
+                known = self._walked[source, step] = self._walk(below(source, step))
+            return known
+        if isinstance(source, Overlay):
+            return self._dot_overlay(source, part)
+        if isinstance(source, Apply):
+            if isinstance(part, Known) and isinstance(part.value, bool):
+                raise Unsupported("looks up a boolean in what is made of the request")
+            match source, part:
+                case Apply("array.reverse", (whole,)), Known(int(at)) if at >= 0:
+                    return self.dot(whole, Apply("minus", (Apply("count", (whole,)), Known(at + 1))))
+                case Apply("sort", (whole,)), Known(0):
+                    return arrays.extreme("min")(self, (whole,)) or []
+            left = left_of(source)
+            if left is not None and isinstance(part, Known):
+                return self._dot_left(left, part)
+            walked = Apply(".", (source, part))
+            return [(self.builder.atom(Defined(walked)), walked)]
+        if isinstance(source, ObjectOf):
+            return [(self.equal(Known(unkey(form)), part), value) for form, value in source.items]
+        if isinstance(source, ArrayOf):
+            return [(self.equal(Known(index), part), value) for index, value in enumerate(source.items)]
+        if isinstance(source, Gathered):
+            if source.kind != "set":
+                return self._first(source, part)
+            return [(self.has(source, part), part)]
+        if isinstance(source, SetOf):
+            return [(self.builder.any(self.equal(item, part) for item in source.items), part)]
+        raise Unsupported("walks into a value that cannot be followed")
+
+    def _first(self, array: Gathered, at: Symbol) -> symbolic.Cases:
+        """The first member of an array, which is known where all that it has are the same."""
+        chosen = chosen_of(self.builder, array.parts) if at == Known(0) else None
+        if chosen is None:
+            raise Unsupported("counts members of an array that depends on the request")
+        self._chose = True
+        both, there, several = self.builder.both, self.nonempty(array), has_several(self.builder, chosen)
+        other = self.unknown(FIRST, NOWHERE)
+        return [(both(there, self.builder.negate(several)), chosen), (both(there, several), other)]
+
+    def _walk(self, term: Input | Element) -> symbolic.Cases:
+        if isinstance(term, Input) and term.path in self._given:
+            self.used_given = True
+            return [(TRUE, self._given[term.path])]
+        return [(self.builder.atom(Defined(term)), term)]
+
+    def _dot_overlay(self, source: Overlay, part: Symbol) -> symbolic.Cases:
+        if not isinstance(part, Known) or not isinstance(part.value, str):
+            raise Unsupported("looks into a replaced part of the input by a key that is no constant name")
+        first, *deeper = source.path
+        if part.value != first:
+            return self.dot(source.base, part)
+        if not deeper:
+            return [(TRUE, source.value)]
+        inside = self._under(source.base, first)
+        return [(TRUE, Overlay(inside, tuple(deeper), source.value))]
+
+    def _under(self, base: Input | Overlay, name: str) -> Input | Overlay:
+        """What a further `with` finds below a name: whatever is no object there is taken for an empty one."""
+        if isinstance(base, Input):
+            return Input((*base.path, name))
+        if base.path[0] != name:
+            return self._under(base.base, name)
+        if len(base.path) == 1:
+            raise Unsupported("replaces a part of what `with` put into the input")
+        return Overlay(self._under(base.base, name), base.path[1:], base.value)
+
+    def _dot_left(self, entries: Part, name: Known) -> symbolic.Cases:
+        """What stands at a key in an object of which these entries are left."""
+        ((source, loop),) = entries.over
+        if isinstance(source, Unknown):
+            return self.dot(source, name)
+        at = at_key(source, name)
+        kept = with_terms(self.builder, entries.condition, lambda each: filled(each, loop, at, name))
+        return [(self.builder.both(kept, condition), value) for condition, value in self.dot(source, name)]
+
+    def _dot_known(self, source: Known, part: Symbol) -> symbolic.Cases:
+        """A known collection at an unknown key: a case for each different value in it."""
+        value = source.value
+        if isinstance(part, Gathered):
+            raise Unsupported("looks up a collection that depends on the request")
+        if isinstance(part, (ArrayOf, ObjectOf, SetOf)):
+            if isinstance(value, Set):
+                return [(self.builder.any(self.equal(part, Known(item)) for item in value), part)]
+            if not isinstance(value, dict):
+                return []
+            return [(self.equal(part, Known(unkey(form))), Known(item)) for form, item in value.items()]
+        if isinstance(value, Set):
+            return [(self.is_one_of(part, list(value)), part)]
+        if isinstance(value, dict):
+            pairs: Iterable[tuple[Any, Any]] = ((unkey(form), item) for form, item in value.items())
+        elif isinstance(value, list):
+            pairs = enumerate(value)
+        else:
+            return []
+        groups: dict[object, list[Any]] = {}
+        for name, item in pairs:
+            groups.setdefault(key(item), []).append(name)
+        return [(self.is_one_of(part, names), Known(unkey(form))) for form, names in groups.items()]
