@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from shared_helpers import run
 
 from palisade.control import keys as module
-from palisade.control.keys import KeysError, KeyStore, fetch
+from palisade.control.keys import KeysError, KeyStore, client_of_issuers, fetch
 from palisade.policy.providers import Discovery, InlineKeys, Provider, RemoteKeys
 
 
@@ -56,6 +56,9 @@ async def serving() -> AsyncIterator[Issuer]:
         if request.path not in issuer.answers:
             return web.Response(status=503)
         content = issuer.answers[request.path]
+        if callable(content):
+            found: web.Response = await content(request)
+            return found
         return web.Response(text=content if isinstance(content, str) else json.dumps(content))
 
     app = web.Application()
@@ -251,6 +254,9 @@ def test_inline_keys_need_no_issuer(tmp_path: Path) -> None:
         ({"/.well-known/openid-configuration": {"jwks_uri": None}}, "names no jwks_uri"),
         ({"/.well-known/openid-configuration": {"jwks_uri": "http://[a/"}}, "names no jwks_uri"),
         ({"/.well-known/openid-configuration": {"jwks_uri": "http://a:b/"}}, "is no URL"),
+        ({"/.well-known/openid-configuration": {"jwks_uri": "http://a/\ud800"}}, "is no URL"),
+        ({"/.well-known/openid-configuration": {"jwks_uri": "http://127.0.0.1:99999/"}}, "cannot be asked"),
+        ({"/.well-known/openid-configuration": {"jwks_uri": "http://xn--/"}}, "cannot be asked"),
         ({"/.well-known/openid-configuration": "<html>"}, "gives no JSON"),
         ({"/keys": []}, "gives no JSON object"),
         ({"/keys": {"keys": []}}, "no JSON Web Key Set with a key"),
@@ -263,7 +269,7 @@ def test_inline_keys_need_no_issuer(tmp_path: Path) -> None:
 )
 def test_an_answer_that_cannot_be_trusted_is_refused(changes: dict[str, Any], error: str) -> None:
     async def session() -> None:
-        async with serving() as issuer, httpx.AsyncClient() as client:
+        async with serving() as issuer, client_of_issuers() as client:
             issuer.publish(key("one"))
             for path, content in changes.items():
                 known = issuer.answers[path]
@@ -272,6 +278,75 @@ def test_an_answer_that_cannot_be_trusted_is_refused(changes: dict[str, Any], er
                 )
             with pytest.raises(KeysError, match=error):
                 await fetch(issuer.provider(), client)
+
+    run(session())
+
+
+def test_an_answer_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One byte now and then is no timeout of a connection: the keys were never renewed, and nobody told."""
+    monkeypatch.setattr(module, "_LONGEST", 0.3)
+
+    async def drip(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        while True:
+            await response.write(b" ")
+            await asyncio.sleep(0.02)
+
+    async def session() -> None:
+        async with serving() as issuer, client_of_issuers() as client:
+            issuer.publish(key("one"))
+            issuer.answers["/keys"] = drip
+            with pytest.raises(KeysError, match="no whole answer"):
+                await fetch(issuer.provider(), client)
+
+    run(session())
+
+
+def test_renewal_goes_on_after_whatever_an_issuer_sends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A malformed cookie, kept, failed each later request, and a failure that nobody had thought of ended the
+    renewal: a key that the issuer has withdrawn stayed in use."""
+    failures = iter((RuntimeError("nobody has thought of this"),))
+
+    async def failing_once(provider: Provider, client: httpx.AsyncClient) -> str:
+        for failure in failures:
+            raise failure
+        return await fetch(provider, client)
+
+    async def with_cookie(_: web.Request) -> web.Response:
+        return web.Response(
+            text=json.dumps({"keys": [key("one")]}), headers={"set-cookie": "\xff=\xff; path=/"}
+        )
+
+    async def session() -> None:
+        async with serving() as issuer:
+            issuer.publish()
+            issuer.answers["/keys"] = with_cookie
+            store = Store(tmp_path)
+            await store.use([issuer.provider(cache_seconds=1)])
+            assert store.kids() == ["one"]
+            monkeypatch.setattr(module, "fetch", failing_once)
+            issuer.publish(key("two"))
+            await store.until(lambda: store.kids() == ["two"])
+            assert next(failures, None) is None
+            assert store.problems == []
+            await store.close()
+
+    run(session())
+
+
+def test_what_envoy_does_not_read_of_a_key_goes_no_further() -> None:
+    """Envoy refuses all of a configuration for a number or a text in it that is none to its parser."""
+
+    async def session() -> None:
+        async with serving() as issuer, client_of_issuers() as client:
+            one = json.dumps(key("one"))[:-1] + ', "x5c": ["a"], "extra": 1e400, "more": "\\ud800"}'
+            issuer.publish()
+            issuer.answers["/keys"] = f'{{"keys": [{one}, {json.dumps(key(chr(0xD800)))}]}}'
+            [found] = json.loads(await fetch(issuer.provider(), client))["keys"]
+            assert found.keys() == {"kty", "crv", "x", "y", "kid", "use", "alg"}
 
     run(session())
 

@@ -13,6 +13,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -26,6 +27,8 @@ from palisade.policy.providers import Discovery, InlineKeys, Provider
 log = logging.getLogger(__name__)
 
 _TIMEOUT = 5.0
+_LONGEST = 20.0
+"""Seconds for all of a fetch: one that sends a byte now and then would never end, and so never be renewed."""
 _MOST_BYTES = 1 << 20
 _FIRST_RETRY, _LAST_RETRY = 0.5, 10.0
 _SOONEST = 2.0
@@ -118,12 +121,12 @@ class KeyStore:
 
     async def _follow(self, source: _Source) -> None:
         retry = _FIRST_RETRY
-        async with httpx.AsyncClient(timeout=_TIMEOUT, follow_redirects=True, max_redirects=3) as client:
+        async with client_of_issuers() as client:
             while True:
                 source.wake.clear()
                 try:
                     keys = await fetch(source.provider, client)
-                except (httpx.HTTPError, KeysError) as error:
+                except Exception as error:  # also one that nobody has thought of must not end the renewal
                     self._failed(source, error)
                     pause, retry = retry, min(retry * 2, _LAST_RETRY)
                 else:
@@ -195,11 +198,25 @@ async def _pause(wake: asyncio.Event, seconds: float) -> None:
         await asyncio.sleep(rest)
 
 
+def client_of_issuers() -> httpx.AsyncClient:
+    """A client that keeps no cookies: with a malformed one each later request would fail."""
+    cookies = CookieJar(DefaultCookiePolicy(allowed_domains=()))
+    return httpx.AsyncClient(timeout=_TIMEOUT, follow_redirects=True, max_redirects=3, cookies=cookies)
+
+
 async def fetch(provider: Provider, client: httpx.AsyncClient) -> str:
     """The JSON Web Key Set of a provider as text, its public keys only.
 
     Raises KeysError and httpx.HTTPError.
     """
+    try:
+        async with asyncio.timeout(_LONGEST):
+            return await _fetched(provider, client)
+    except TimeoutError:
+        raise KeysError(f"no whole answer has come within {_LONGEST:g} s") from None
+
+
+async def _fetched(provider: Provider, client: httpx.AsyncClient) -> str:
     keys = provider.keys
     assert not isinstance(keys, InlineKeys)  # noqa: S101 - those need no fetching
     url = keys.url
@@ -231,15 +248,19 @@ def _scheme(url: str) -> str:
 async def _json(client: httpx.AsyncClient, url: str) -> dict[str, Any]:
     try:
         httpx.URL(url)
-    except httpx.InvalidURL as error:
-        raise KeysError(f"{url} is no URL: {error}") from None
-    async with client.stream("GET", url, headers={"accept": "application/json"}) as response:
-        response.raise_for_status()
-        body = b""
-        async for chunk in response.aiter_bytes():
-            body += chunk
-            if len(body) > _MOST_BYTES:
-                raise KeysError(f"{url} answers with more than {_MOST_BYTES} bytes")
+    except (httpx.InvalidURL, ValueError) as error:  # half a surrogate, as JSON can spell it
+        raise KeysError(f"{url!a} is no URL: {error}") from None
+    body = b""
+    try:
+        async with client.stream("GET", url, headers={"accept": "application/json"}) as response:
+            response.raise_for_status()
+            async for chunk in response.aiter_bytes():
+                body += chunk
+                if len(body) > _MOST_BYTES:
+                    raise KeysError(f"{url} answers with more than {_MOST_BYTES} bytes")
+    except (ValueError, ExceptionGroup) as error:  # a port beyond 65535, a host that no name can be
+        cause = error.exceptions[0] if isinstance(error, ExceptionGroup) else error
+        raise KeysError(f"{url!a} cannot be asked: {cause}") from error
     try:
         answer = json.loads(body)
     except (ValueError, RecursionError) as error:

@@ -16,7 +16,9 @@ _CURVES = {
 """The curves that Envoy knows, and the algorithm of each: it refuses a key whose `alg` names another."""
 EXPONENTS = (3, 65537)
 """Of an RSA key, those that Envoy takes."""
-_PRIVATE_PARTS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
+_PUBLIC_PARTS = frozenset({"kty", "use", "key_ops", "alg", "kid", "crv", "x", "y", "n", "e"})
+"""What Envoy reads of a key. The rest is none of its business, a private part least of all; for a number or a
+text there that it cannot read it would refuse all keys."""
 
 
 def usable(jwks: Any) -> str | None:
@@ -43,6 +45,7 @@ def _verifies(key: Mapping[str, Any]) -> bool:
     if kind == "RSA" and algorithm and not algorithm.startswith(("RS", "PS")):
         return False
     try:
+        json.dumps(_public(key), ensure_ascii=False, allow_nan=False).encode()
         found = jwt.PyJWK(_public(key)).key
     except (jwt.PyJWTError, ValueError, TypeError, KeyError):
         return False
@@ -50,4 +53,4 @@ def _verifies(key: Mapping[str, Any]) -> bool:
 
 
 def _public(key: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in key.items() if name not in _PRIVATE_PARTS}
+    return {name: value for name, value in key.items() if name in _PUBLIC_PARTS}
