@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 from palisade import rego
@@ -9,6 +10,37 @@ from palisade.rego import text
 from palisade.rego.partial import Outcome, evaluate
 from palisade.rego.values import UNDEFINED
 from palisade.testing.formulas import ErrorOutcome, Unsure, answer
+
+DATA: dict[str, Any] = {
+    "roles": {"alice": ["admin", "dev"], "bob": [], "1": ["x"]},
+    "numbers": [1, 2, 3],
+    "lists": {"numbers": [1, 2, 3]},
+    "table": {"a": 1, "b": 2, "c": 1},
+    "words": {"alice": ["a"], "bob": ["a", "c"]},
+    "nested": {"a": {"b": {"c": True}}, "d": {"b": {"c": False}}},
+}
+
+VALUES: tuple[Any, ...] = (
+    *("alice", "bob", "a", "", 0, 1, 2, 1.5, True, False, None, [], ["a"], ["a", "b"], ["alice", 1]),
+    *(
+        {},
+        {"a": 1},
+        {"a": "a", "b": "b"},
+        {"b": 1, "a": 2},
+        {"x": ["a"]},
+        [["a"]],
+        [{"k": "a", "v": 1}, {"k": "b"}],
+        "a,b",
+        "A",
+        '{"a": 1}',
+    ),
+)
+INPUTS: tuple[dict[str, Any], ...] = (
+    {},
+    *({"x": value} for value in VALUES),
+    *({"x": x, "y": y} for x, y in itertools.product(VALUES[:16], VALUES[:16])),
+    *({"x": x, "y": "a"} for x in VALUES[16:]),
+)
 
 
 def outcome_of(rules: str, data: dict[str, Any]) -> tuple[rego.Policy, Outcome]:
@@ -34,11 +66,27 @@ def judged(policy: rego.Policy, outcome: Outcome, document: dict[str, Any], path
         assert wanted is rego.EvalError, document
         return "error"
     assert wanted is not rego.EvalError, document
-    told = _shown(found), _shown(wanted)
+    told = shown(found), shown(wanted)
     assert told[0] == told[1], (told, document)
     return "undefined" if wanted is UNDEFINED else "defined"
 
 
-def _shown(value: Any) -> str:
+def said(outcome: Outcome, document: Any) -> str:
+    """What an outcome decides of an input, as text. Raises Unsure where only the evaluator says."""
+    try:
+        return shown(answer(outcome, document))
+    except ErrorOutcome:
+        return "an error"
+
+
+def reference(policy: rego.Policy, path: str, document: Any) -> str:
+    """What the evaluator says of it, as text."""
+    try:
+        return shown(policy.evaluate(path, document))
+    except rego.EvalError:
+        return "an error"
+
+
+def shown(value: Any) -> str:
     """As text: true is 1 to Python, and not to Rego."""
     return "undefined" if value is UNDEFINED else text.dumps(value)

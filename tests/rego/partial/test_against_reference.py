@@ -6,14 +6,13 @@ import os
 import re
 from typing import Any
 
+from agreement import reference, said
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from palisade import rego
-from palisade.rego import text
 from palisade.rego.partial import evaluate
-from palisade.rego.values import UNDEFINED
-from palisade.testing.formulas import ErrorOutcome, Unsure, answer
+from palisade.testing.formulas import Unsure
 from palisade.testing.policies import documents, policies
 
 EXAMPLES = int(os.environ.get("PALISADE_EXAMPLES", "120"))
@@ -32,12 +31,10 @@ def test_generated_policies_mean_the_same(
         assert not any(each.condition.loops for each in outcome.cases), outcome  # of a member of no loop
         for document in asked:
             try:
-                mine = _shown(answer(outcome, document))
+                mine = said(outcome, document)
             except Unsure:
                 continue
-            except ErrorOutcome:
-                mine = "an error"
-            assert mine == _reference(policy, f"data.p.{rule}", document), (rule, document, outcome)
+            assert mine == reference(policy, f"data.p.{rule}", document), (rule, document, outcome)
 
 
 def _compiled(source: str, data: dict[str, Any]) -> rego.Policy:
@@ -46,14 +43,3 @@ def _compiled(source: str, data: dict[str, Any]) -> rego.Policy:
     except rego.CompileError:
         assume(False)
         raise
-
-
-def _reference(policy: rego.Policy, path: str, document: Any) -> str:
-    try:
-        return _shown(policy.evaluate(path, document))
-    except rego.EvalError:
-        return "an error"
-
-
-def _shown(value: Any) -> str:
-    return "undefined" if value is UNDEFINED else text.dumps(value)

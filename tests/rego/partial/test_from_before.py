@@ -6,17 +6,17 @@ import re
 from typing import Any
 
 import pytest
+from agreement import reference, said
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from palisade import rego
-from palisade.rego import text
 from palisade.rego.lines import ROWS
 from palisade.rego.partial import Outcome, evaluate
 from palisade.rego.partial.execution import execute
 from palisade.rego.plan import memory
 from palisade.rego.values import UNDEFINED
-from palisade.testing.formulas import ErrorOutcome, Unsure, answer
+from palisade.testing.formulas import Unsure, answer
 from palisade.testing.policies import documents, policies
 
 RULES = """package authz
@@ -161,24 +161,11 @@ def test_generated_edits_mean_what_they_say(
             outcomes[rule] = evaluate(plan, ("p", rule), policy.data, None, outcomes.get(rule))
             for document in asked:
                 try:
-                    mine = _shown(answer(outcomes[rule], document))
+                    mine = said(outcomes[rule], document)
                 except Unsure:
                     continue
-                except ErrorOutcome:
-                    mine = "an error"
-                assert mine == _reference(fresh, f"data.p.{rule}", document), (rule, document)
+                assert mine == reference(fresh, f"data.p.{rule}", document), (rule, document)
     assume(compiled > 1)
-
-
-def _reference(policy: rego.Policy, path: str, document: Any) -> str:
-    try:
-        return _shown(policy.evaluate(path, document))
-    except rego.EvalError:
-        return "an error"
-
-
-def _shown(value: Any) -> str:
-    return "undefined" if value is UNDEFINED else text.dumps(value)
 
 
 GIVEN = ("function",)
@@ -242,11 +229,4 @@ def test_rules_that_come_go_and_move_come_to_what_they_would_by_themselves(steps
             (each.value, each.label) for each in fresh.cases
         ]
         for document in ({"x": "a"}, {"x": "b", "y": 1}, {"x": "b", "z": 1}, {"z": 2}, {}):
-            assert _answered(outcome, document) == _answered(fresh, document)
-
-
-def _answered(outcome: Outcome, document: Any) -> str:
-    try:
-        return _shown(answer(outcome, document))
-    except ErrorOutcome:
-        return "an error"
+            assert said(outcome, document) == said(fresh, document)
