@@ -133,9 +133,9 @@ def objects_have_no_members(monkeypatch: pytest.MonkeyPatch) -> None:
 def bit(change: int) -> Patch:
     def patch(monkeypatch: pytest.MonkeyPatch) -> None:
         def within(asked: Any) -> Single:
-            ranges = (each.partition("/") for each in asked.ranges)
+            ranges = (each.partition("/") for each in asked.values)
             changed = frozenset(f"{address}/{int(length) + change}" for address, _, length in ranges)
-            return own(replace(asked, ranges=changed))
+            return own(replace(asked, values=changed))
 
         own = predicate._within
         monkeypatch.setattr(predicate, "_within", within)

@@ -106,10 +106,6 @@ class Text:
 # each is written as often as it stands in it: as Envoy gets it. Large ones count for several.
 
 
-def _size_of(constants: frozenset[str]) -> int:
-    return 1 + len(constants) // CONSTANTS + sum(map(len, constants)) // CHARACTERS
-
-
 @record()
 class Constant:
     value: bool
@@ -117,39 +113,32 @@ class Constant:
 
 
 @record()
-class OneOf:
+class _Compared:
+    """A text, and constants that it is compared with."""
+
+    text: Text
+    values: frozenset[str]
+    size: int = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        among = self.values
+        size = 1 + len(among) // CONSTANTS + sum(map(len, among)) // CHARACTERS
+        object.__setattr__(self, "size", size)
+
+
+@record()
+class OneOf(_Compared):
     """The text is there and is one of the values."""
 
-    text: Text
-    values: frozenset[str]
-    size: int = field(init=False, compare=False, repr=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "size", _size_of(self.values))
-
 
 @record()
-class Prefixed:
+class Prefixed(_Compared):
     """The text is there and begins with one of the values, none of which is empty."""
 
-    text: Text
-    values: frozenset[str]
-    size: int = field(init=False, compare=False, repr=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "size", _size_of(self.values))
-
 
 @record()
-class Within:
-    """The text is an address in one of the ranges, in CIDR notation."""
-
-    text: Text
-    ranges: frozenset[str]
-    size: int = field(init=False, compare=False, repr=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "size", _size_of(self.ranges))
+class Within(_Compared):
+    """The text is an address in one of the values, ranges in CIDR notation."""
 
 
 @record()
@@ -165,31 +154,27 @@ class Check:
 
 
 @record()
-class All:
+class _Together:
     parts: tuple[Predicate, ...]
     size: int = field(init=False, compare=False, repr=False)
     digest: int = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "size", 1 + sum([part.size for part in self.parts]))
-        object.__setattr__(self, "digest", hash((All, self.parts)))
+        object.__setattr__(self, "digest", hash((type(self), self.parts)))
 
     def __hash__(self) -> int:
         return self.digest
 
 
-@record()
-class AnyOf:
-    parts: tuple[Predicate, ...]
-    size: int = field(init=False, compare=False, repr=False)
-    digest: int = field(init=False, compare=False, repr=False)
+@record(hashed_as_parent=True)
+class All(_Together):
+    """All of the parts hold."""
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "size", 1 + sum([part.size for part in self.parts]))
-        object.__setattr__(self, "digest", hash((AnyOf, self.parts)))
 
-    def __hash__(self) -> int:
-        return self.digest
+@record(hashed_as_parent=True)
+class AnyOf(_Together):
+    """Some of the parts hold."""
 
 
 @record()
@@ -252,7 +237,7 @@ def _united(flat: dict[Predicate, None]) -> dict[Predicate, None]:
         return flat
     rest: dict[Predicate, None] = {part: None for part in flat if not isinstance(part, Within)}
     for text in dict.fromkeys(part.text for part in ranges):
-        together = frozenset[str]().union(*(part.ranges for part in ranges if part.text == text))
+        together = frozenset[str]().union(*(part.values for part in ranges if part.text == text))
         rest[Within(text, together)] = None
     return rest
 
@@ -298,12 +283,12 @@ def laid_texts(predicates: Iterable[Predicate]) -> Iterator[Text]:
         if isinstance(predicate, Check):
             if predicate.reads is not None:
                 yield predicate.reads
-        elif isinstance(predicate, OneOf | Prefixed | Within):
+        elif isinstance(predicate, _Compared):
             if predicate.text.laid:
                 yield predicate.text
         elif isinstance(predicate, Not):
             stack.append(predicate.part)
-        elif isinstance(predicate, All | AnyOf) and id(predicate) not in seen:
+        elif isinstance(predicate, _Together) and id(predicate) not in seen:
             seen.add(id(predicate))
             stack += predicate.parts
 
@@ -364,7 +349,7 @@ def _one(singles: Iterable[Single]) -> Proto:
 
 def _within(predicate: Within) -> Single:
     matcher = Ip(stat_prefix="palisade")
-    for each in sorted(predicate.ranges):
+    for each in sorted(predicate.values):
         address, _, length = each.partition("/")
         matcher.cidr_ranges.add(address_prefix=address).prefix_len.value = int(length)
     return Single(input=predicate.text.input(), custom_match=typed("palisade.ranges", matcher))

@@ -173,7 +173,7 @@ def _asked(predicate: Predicate) -> _Asked | None:
     if isinstance(predicate, OneOf) and not predicate.text.claim:
         return _of_text(predicate.text, map(patterns.quote, predicate.values))
     if isinstance(predicate, Within):
-        return _Asked(predicate.text.config, None, tuple(predicate.ranges), predicate.text)
+        return _Asked(predicate.text.config, None, tuple(predicate.values), predicate.text)
     if not isinstance(predicate, Check):
         return None
     single = Single.FromString(predicate.single)
