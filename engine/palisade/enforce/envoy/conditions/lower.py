@@ -45,7 +45,7 @@ from palisade.rego.partial.formulas.formula import (
     Same,
     Test,
 )
-from palisade.rego.partial.formulas.rewriting import symbols
+from palisade.rego.partial.formulas.rewriting import parts_first, symbols
 from palisade.rego.partial.formulas.shared import Shared
 from palisade.rego.partial.formulas.terms import Apply, Input, subterms
 from palisade.rego.partial.symbols.chosen import FIRST
@@ -100,17 +100,8 @@ class Lowering(Counted):
 
     def bounds(self, formula: Formula) -> Bounds:
         """The formula between two predicates. Parts that formulas share are lowered once."""
-        done, stack = self._here.done, [formula]
-        while stack:
-            node = stack[-1]
-            if node in done:
-                stack.pop()
-                continue
-            missing = [arg for arg in node.args if arg not in done]
-            if missing:
-                stack.extend(missing)
-                continue
-            stack.pop()
+        done = self._here.done
+        for node in parts_first(formula, done):
             done[node] = self._combine(node)
         return done[formula]
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from palisade.rego.partial import Case
 from palisade.rego.partial.formulas.formula import Builder, Formula, In
-from palisade.rego.partial.formulas.rewriting import symbols, with_terms
+from palisade.rego.partial.formulas.rewriting import parts_first, symbols, with_terms
 from palisade.rego.partial.formulas.terms import (
     Apply,
     ArrayOf,
@@ -45,17 +45,7 @@ def settled_case(builder: Builder, case: Case) -> Case:
 def settled_formula(builder: Builder, formula: Formula) -> Formula:
     """The formula with constraints known wherever what they depend on has one value, or is the time."""
     done: dict[Formula, Formula] = {}
-    stack = [formula]
-    while stack:
-        node = stack[-1]
-        if node in done:
-            stack.pop()
-            continue
-        missing = [arg for arg in node.args if arg not in done]
-        if missing:
-            stack.extend(missing)
-            continue
-        stack.pop()
+    for node in parts_first(formula, done):
         args = [done[arg] for arg in node.args]
         if node.kind == "and":
             done[node] = builder.all(_where_known(builder, args))

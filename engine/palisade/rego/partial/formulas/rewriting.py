@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace as replace_term
 
 from palisade.rego.partial.formulas.formula import (
@@ -40,10 +40,9 @@ from palisade.rego.partial.formulas.terms import (
 from palisade.rego.values import Set, type_name, unkey
 
 
-def substitute(builder: Builder, formula: Formula, replace: Callable[[Atom], Formula]) -> Formula:
-    """The formula with every atom replaced, from the leaves up. Shared parts are visited once."""
-    done: dict[Formula, Formula] = {}
-    stack: list[Formula] = [formula]
+def parts_first(formula: Formula, done: Mapping[Formula, object]) -> Iterator[Formula]:
+    """The formula and its parts that are not `done`, each after its own. Who asks puts each there at once."""
+    stack = [formula]
     while stack:
         node = stack[-1]
         if node in done:
@@ -54,6 +53,13 @@ def substitute(builder: Builder, formula: Formula, replace: Callable[[Atom], For
             stack.extend(missing)
             continue
         stack.pop()
+        yield node
+
+
+def substitute(builder: Builder, formula: Formula, replace: Callable[[Atom], Formula]) -> Formula:
+    """The formula with every atom replaced, from the leaves up. Shared parts are visited once."""
+    done: dict[Formula, Formula] = {}
+    for node in parts_first(formula, done):
         if node.atom is not None:
             done[node] = replace(node.atom)
         elif node.kind == "and":
