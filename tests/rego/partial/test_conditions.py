@@ -220,6 +220,11 @@ FOLLOWED = (
     "p if walk(input.x, [_, 1])",
     "p := intersection({input.x})",
     "p if input.y in intersection({input.x})",
+    'p if input.x & {"a"} == {"a"}',
+    'p if {"a"} & input.x == {"a"}',
+    'p if count({"a"} - input.x) == 1',
+    "p if { some k, v in input.x; k in {null, true, -1, 1.5}; v }",
+    'p if { some k, v in input.x; k in {null, -1, "a", 0, [1]}; v == 1 }',
     # With.
     'h if input.x == "a"\np if h with input.x as "a"',
     'h if input.x == "a"\np if h with input.x as input.y',

@@ -18,6 +18,8 @@ OPEN = (
     'p if object.get({["a"]: 1, "a": 2}, input.x, 3) == 1',
     "p if object.get(data.table, input.x, 7) == 7",
     'p if rand.intn("a", 3) >= 0',
+    'p if { some v in input.x; rand.intn(sprintf("%v", [v]), 3) >= 0 }',
+    'p if { some v in input.x; h := {v, input.y}; [w | some w in h][0] == "a" }',
     'p := [w | some v in input.x; some w in ["a", v]; w != input.y]',
     "p := [w | some v in input.x; some u in input.x; some w in [u, v]]",
     *(
@@ -59,3 +61,25 @@ def test_a_loop_that_may_end_with_a_result_or_an_error_is_open_where_both_are_am
         assert reference(policy, "data.t.p", {"x": members}) == wanted
         with pytest.raises(Unsure):
             said(outcome, {"x": members})
+
+
+def test_errors_behind_a_rule_that_is_not_followed_are_met_only_where_it_does_not_hold() -> None:
+    """The evaluator leaves a rule of one value as soon as it holds; whether this one does nobody knows."""
+    source = """package t
+
+h := {input.x, input.y}
+
+f(v) := 1 if v
+
+f(v) := 2 if v == "a"
+
+p if [v | some v in h][0] == "a"
+
+p if f(input.x) == 1
+"""
+    policy = rego.compile({"p.rego": source})
+    outcome = evaluate(policy.plan(["data.t.p"]), ("t", "p"), policy.data)
+    for document, wanted in (({"x": "a", "y": "a"}, "true"), ({"x": "a", "y": "A"}, "an error")):
+        assert reference(policy, "data.t.p", document) == wanted
+        with pytest.raises(Unsure):
+            said(outcome, document)

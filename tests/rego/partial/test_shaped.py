@@ -49,6 +49,7 @@ DOCUMENTS: list[dict[str, Any]] = [
     *({"x": x, "y": y} for x in VALUES for y in (1, "a")),
     *({"x": {"a": a}, "y": 1} for a in VALUES),
     *({"x": {"a": a, "b": b}, "y": "b"} for a in VALUES for b in ("b", None, 1)),
+    *({"x": {"a": a}} for a in (["b", 1], [1, "b"], [["b"]])),  # arrays that hold another in a row
     {"x": {"b": "b", "c": "c"}},
     {"x": {"c": 1, "b": 1}, "y": 1},
 ]

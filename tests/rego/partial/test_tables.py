@@ -24,6 +24,7 @@ DATA: dict[str, Any] = {
         "y": {"of": {"roles": {"b": "a"}}},
     },
     "odd": {"u": "text", "v": {"a": "b"}, "w": None, "x": [["a"], True, 1, None], "y": ["a", 1]},
+    "rows": [["a", "b"], ["b"], 1],
     "grants": {"a": [{"do": "r", "on": 1}, {"do": "w", "on": 2}], "b": [{"do": "r", "on": 2}], "c": []},
 }
 RULES = (
@@ -31,6 +32,7 @@ RULES = (
     "r if { some role in data.roles[input.k]; some g in data.grants[role]; g.do == input.y }",
     "r if not { some role in data.roles[input.k]; role == input.y }".replace("{ ", "f\nf if { "),
     "r := role if some role in data.roles[input.k]",
+    "r if { some role in data.rows[input.k]; role == input.y }",
     "r := n if { some role in data.roles[input.k]; n := count(data.grants[role]) }",
     "r contains role if some role in data.roles[input.k]",
     "r := [role | some role in data.roles[input.k]]",
