@@ -83,3 +83,27 @@ p if f(input.x) == 1
         assert reference(policy, "data.t.p", document) == wanted
         with pytest.raises(Unsure):
             said(outcome, document)
+
+
+FIRST = "[v | some v in {input.x, input.y}][0]"
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        f'q := 1 if {FIRST} == "a"\nq := 2 if {FIRST} != "b"',
+        f'q := v if {{ some v in [1, 2]; {FIRST} == "a" }}',
+    ],
+    ids=("two rules", "a loop"),
+)
+@pytest.mark.parametrize("asked", ["count([1 | q]) >= 0", "not q == 3"])
+def test_what_is_not_followed_may_end_in_an_error_whatever_is_made_of_its_value(
+    rules: str, asked: str
+) -> None:
+    """The value makes no difference to who asks, an error of two values that differ ends it all."""
+    policy = rego.compile({"p.rego": f'package t\n{rules}\np if {{ {asked}; input.x == "a" }}'})
+    outcome = evaluate(policy.plan(["data.t.p"]), ("t", "p"), policy.data)
+    for document in ({"x": "a", "y": "a"}, {"x": "b", "y": "a"}):
+        assert reference(policy, "data.t.p", document) == "an error"
+        with pytest.raises(Unsure):
+            said(outcome, document)
