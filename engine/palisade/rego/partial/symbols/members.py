@@ -91,7 +91,7 @@ class Members(Conditions):
     def _up_to(self, place: Symbol, end: int) -> Formula:
         if end >= arrays.ENDLESS:
             return TRUE
-        return self.builder.negate(self._from(place, end)) if end > 0 else FALSE
+        return self.builder.negate(self._from(place, end))
 
     def _cut(self, members: Sequence[Member], start: int, end: int) -> list[Member]:
         """Those from one place to before another."""
