@@ -78,6 +78,8 @@ class Made:
 
 MEMBERS = 8
 """Conditions on the members of an array that no matcher of arrays has are tried on so many of them."""
+NESTED = 4
+"""So many members are tried of an array that is a member itself."""
 
 
 def document_of(term: Symbol) -> Document | None:

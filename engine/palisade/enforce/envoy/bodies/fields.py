@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeAlias
 
 from palisade.enforce.envoy.bodies import headers
 from palisade.enforce.envoy.bodies.beside import allowed_by
 from palisade.enforce.envoy.bodies.documents import (
     ALL_HEADERS,
     MEMBERS,
+    NESTED,
     Document,
     Field,
     are_steps,
@@ -18,11 +20,23 @@ from palisade.enforce.envoy.bodies.documents import (
     field_of,
 )
 from palisade.enforce.envoy.bodies.made import Origins, is_folded, made_of
+from palisade.enforce.envoy.regex.strings import text_matcher
 from palisade.rego.partial import Outcome
-from palisade.rego.partial.formulas.formula import Exists, Formula, Same
+from palisade.rego.partial.formulas.formula import TRUE, Exists, Formula, In, Same, Test, nodes
 from palisade.rego.partial.formulas.rewriting import own_symbols, symbols
 from palisade.rego.partial.formulas.shared import Shared
-from palisade.rego.partial.formulas.terms import Element, Gathered, Known, Symbol, subterms
+from palisade.rego.partial.formulas.terms import Apply, Element, Gathered, Input, Known, Symbol, subterms
+from palisade.rego.values import unkey
+
+_Group: TypeAlias = tuple[int, Field]
+"""What is of use together: the fields of the first members of an array. Those of lower numbers go first."""
+
+_Asked: TypeAlias = tuple[Field, _Group | None]
+"""A field, and of members the group that it belongs to."""
+
+_OBJECTS, _OTHERS = 0, 1
+"""Members of which single fields are asked, and those asked as a whole or of arrays in members."""
+_OF_HEADERS: _Group = (_OBJECTS, (ALL_HEADERS,))
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,91 +44,180 @@ class Fields:
     """The fields that a decision speaks of, and those that each of its conditions does."""
 
     all: frozenset[Field]
-    by_condition: Mapping[Formula, tuple[frozenset[Field], frozenset[Field]]]
-    """The fields themselves, and those of the first members of arrays that a condition loops over."""
+    by_condition: Mapping[Formula, frozenset[_Asked]]
     origins: Origins
     """What is made of a claim depends on whether Envoy verifies its token."""
 
 
 def fields_of(outcome: Outcome, origins: Origins, most: int, before: Fields | None = None) -> Fields:
     """The fields that a decision speaks of, but for those of tokens that Envoy verifies; what is known from
-    `before` is not looked for. With those of members there are `most`, or else these are left out."""
+    `before` is not looked for. With those of members there are `most` at most: of these as many arrays have
+    theirs as there is room for."""
     conditions = (outcome.error, *(each.condition for each in outcome.cases))
     known = before.by_condition if before is not None and before.origins == origins else {}
     shared = Shared(partial(_asked_of, origins))
     asked = {
-        each: _fields_of(shared.of(each)) if (found := known.get(each)) is None else found
+        each: frozenset(shared.of(each)) if (found := known.get(each)) is None else found
         for each in conditions
     }
     values = [
         each.value for each in outcome.cases if each.value is not None and type(each.value) is not Known
     ]
-    spoken = [*set(asked.values()), _fields_in(values, origins)]
-    plain = frozenset[Field]().union(*(each for each, _ in spoken))
-    everything = plain.union(*(each for _, each in spoken))
+    spoken = frozenset(_fields_in(values, origins)).union(*set(asked.values()))
     left_out = {document_of(call) for call in origins.tokens.verified}
-    roots = {path[0] for path in everything}
-    if Document("json") not in roots:
+    if all(path[0] != Document("json") for path, _ in spoken):
         # The text alone is not read: where the same body is read as JSON, it is known to be text.
         left_out.add(Document("text"))
-    kept, fewer = (
-        frozenset(path for path in each if path[0] not in left_out) for each in (everything, plain)
-    )
-    return Fields(kept if len(kept) <= most else fewer, asked, origins)
+    kept = [each for each in spoken if each[0][0] not in left_out]
+    return Fields(_with_room(kept, most), asked, origins)
 
 
-def _asked_of(origins: Origins, node: Formula) -> Iterator[tuple[Field, bool]]:
-    """The fields that the atom of a part of a formula speaks of, and whether each is one of members only."""
+def _with_room(asked: Iterable[_Asked], most: int) -> frozenset[Field]:
+    groups: dict[_Group, set[Field]] = {}
+    chosen: set[Field] = set()
+    for path, group in asked:
+        (chosen if group is None else groups.setdefault(group, set())).add(path)
+    for _, of_members in sorted(groups.items(), key=lambda each: (each[0][0], len(each[1]), repr(each[0]))):
+        if len(chosen | of_members) <= most:
+            chosen |= of_members
+    return frozenset(chosen)
+
+
+def _asked_of(origins: Origins, node: Formula) -> Iterator[_Asked]:
+    """The fields that the atom of a part of a formula speaks of."""
     # Of what is compared with constants the text itself is read: any letters may stand in that.
-    plain, of_members = _fields_in(own_symbols(node), origins, folded=isinstance(node.atom, Same))
-    yield from ((each, False) for each in plain)
-    yield from ((each, True) for each in of_members)
-    yield from ((each, True) for each in _allowed_in(node))
-
-
-def _fields_of(asked: Iterable[tuple[Field, bool]]) -> tuple[frozenset[Field], frozenset[Field]]:
-    parts: tuple[set[Field], set[Field]] = set(), set()
-    for field, of_members in asked:
-        parts[of_members].add(field)
-    return frozenset(parts[0]), frozenset(parts[1])
-
-
-def _allowed_in(node: Formula) -> Iterator[Field]:
-    """The fields beside which an object is asked to have others, and what is asked of all headers."""
+    yield from _fields_in(own_symbols(node), origins, folded=isinstance(node.atom, Same))
     if isinstance(node.atom, Exists):
-        if node.atom.source == headers.ALL:
-            yield from ((ALL_HEADERS, code) for code in headers.codes_of(node.atom) or ())
-        whole, allowed = field_of(node.atom.source), allowed_by(node.atom)
-        if whole is not None and allowed is not None:
-            yield from ((*whole, name) for name in allowed[0])
+        yield from _allowed_in(node.atom)
+        if _places(Element(node.atom.source, node.atom.loop)) and not _is_asked_at_once(node.atom):
+            yield from _of_members(node.atom.body, node.atom.loop, origins)
 
 
-def _fields_in(
-    found: Iterable[Symbol], origins: Origins, *, folded: bool = False
-) -> tuple[frozenset[Field], frozenset[Field]]:
+def _allowed_in(atom: Exists) -> Iterator[_Asked]:
+    """The fields beside which an object is asked to have others, and what is asked of all headers."""
+    if atom.source == headers.ALL:
+        yield from (((ALL_HEADERS, code), _OF_HEADERS) for code in headers.codes_of(atom) or ())
+    whole, allowed = field_of(atom.source), allowed_by(atom)
+    if whole is not None and allowed is not None:
+        yield from (((*whole, name), (_OBJECTS, whole)) for name in allowed[0])
+
+
+def _fields_in(found: Iterable[Symbol], origins: Origins, *, folded: bool = False) -> Iterator[_Asked]:
     def read(term: Symbol) -> tuple[Field, ...]:
         made = [each for each in made_of(term, origins.roots) if folded or not is_folded(each)]
         path = None if made else field_of(term)
         return tuple(made) if path is None else (path,)
 
-    plain: set[Field] = set()
-    of_members: set[Field] = set()
     for symbol in found:
         for part in subterms(symbol, whole=lambda each: bool(read(each))):
             paths = read(part)
             if paths:
-                plain.update(paths)
+                yield from ((each, None) for each in paths)
             elif part == headers.COUNTED:
-                of_members.add((ALL_HEADERS, headers.COUNT))
-            elif isinstance(part, Element) and part.path and not part.of_keys and are_steps(part.path):
-                whole = field_of(part.source)
-                places = range(MEMBERS) if whole is not None else ()
-                of_members.update((*(whole or ()), at, *part.path) for at in places)
+                yield (ALL_HEADERS, headers.COUNT), _OF_HEADERS
+            elif isinstance(part, Element) and part.path and not isinstance(part.source, Element):
+                yield from _of_member(part)
             if isinstance(part, Gathered):
                 # What it takes for a member to be one of them, which a count asks of each.
                 for piece in part.parts:
                     asked = [*symbols(piece.condition), *(source for source, _ in piece.over)]
-                    inner, inner_members = _fields_in(asked, origins)
-                    plain |= inner
-                    of_members |= inner_members
-    return frozenset(plain), frozenset(of_members)
+                    yield from _fields_in(asked, origins)
+                    for _, loop in piece.over:
+                        yield from _of_members(piece.condition, loop, origins)
+
+
+# Members ----------------------------------------------------------------------------------------------------
+
+
+def _is_asked_at_once(atom: Exists) -> bool:
+    """Whether a matcher of lists tells of all members whether one is so: none is looked at by itself."""
+    element = Element(atom.source, atom.loop)
+    match atom.body.atom:
+        case In(term, values):
+            return term == element and all(_is_listed(unkey(each)) for each in values)
+        case Test(term):
+            found = text_matcher(term)
+            return found is not None and found[0] == element
+        case Same(left, right) if element in (left, right):
+            return _is_text(right if left == element else left)
+    return atom.body is TRUE
+
+
+def _is_listed(value: object) -> bool:
+    """Whether members that are such values are laid down with their array."""
+    return value is not None and not isinstance(value, list | dict)
+
+
+def _is_text(other: Symbol) -> bool:
+    """Whether it is a text where it is anything, which is then looked for among the members."""
+    match other:
+        case Input(path):
+            return path[:1] in (("parsed_path",), ("parsed_query",)) or path[:3] == _REQUEST
+        case Apply(".", (Apply("split"), _)):
+            return True
+        case Apply(name):
+            return name in _TEXTS
+    return False
+
+
+_REQUEST = ("attributes", "request", "http")
+_TEXTS = frozenset(
+    ("concat", "sprintf", "trim", "trim_left", "trim_prefix", "trim_right", "trim_space", "trim_suffix")
+)
+
+
+def _of_members(body: Formula, loop: int, origins: Origins) -> Iterator[_Asked]:
+    """What a condition asks of the members of a loop, of each of the first."""
+
+    def roots(term: Symbol) -> tuple[Field, ...]:
+        return _places(term) if isinstance(term, Element) else origins.roots(term)
+
+    for node in nodes(body):
+        folded = isinstance(node.atom, Same)
+        for part in (part for symbol in own_symbols(node) for part in subterms(symbol)):
+            if isinstance(part, Element) and part.loop == loop:
+                yield from _of_member(part)
+            elif isinstance(part, Apply) and (member := _first_of(part)) and member.loop == loop:
+                group, made = _group_of(member), made_of(part, roots)
+                yield from ((each, group) for each in made if folded or not is_folded(each))
+
+
+def _first_of(call: Apply) -> Element | None:
+    """The member that builtins are applied to, one to what the next makes."""
+    term: Symbol = call
+    while isinstance(term, Apply) and term.args:
+        term = term.args[0]
+    return term if isinstance(term, Element) else None
+
+
+def _of_member(element: Element) -> Iterator[_Asked]:
+    group = _group_of(element)
+    yield from ((each, group) for each in _places(element))
+
+
+def _places(element: Element) -> tuple[Field, ...]:
+    """The fields that a member of an array, or what stands in it, is where it is one of the first."""
+    if element.of_keys or not are_steps(element.path):
+        return ()
+    most = MEMBERS
+    if isinstance(element.source, Element):
+        arrays, most = _places(element.source), NESTED
+    else:
+        whole = field_of(element.source)
+        arrays = (whole,) if whole is not None and _may_be_array(whole) else ()
+    if len(arrays) > MEMBERS:
+        return ()  # of arrays in arrays in arrays: too many
+    return tuple((*array, at, *element.path) for array in arrays for at in range(most))
+
+
+def _group_of(element: Element) -> _Group:
+    source, nested = element.source, False
+    while isinstance(source, Element):
+        source, nested = source.source, True
+    return _OBJECTS if element.path and not nested else _OTHERS, field_of(source) or ()
+
+
+def _may_be_array(whole: Field) -> bool:
+    """Whether its members are told by their places: not those of entries, nor the parts of a token."""
+    root = whole[0]
+    return not isinstance(root, Document) or not (root.paired or (root.coding == "token" and len(whole) == 1))

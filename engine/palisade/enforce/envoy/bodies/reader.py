@@ -57,8 +57,9 @@ from palisade.enforce.envoy.regex import patterns
 from palisade.enforce.envoy.values.sources import BODY_METADATA, FIELDS, field_name, header_text
 from palisade_sidecar.chunks import CHUNKS_HEADER
 
-MAX_FIELDS = 64
-"""So many fields are laid down; where a policy reads more, the engine reads them."""
+MAX_FIELDS = 128
+"""So many fields are laid down. Where a policy reads more, those of members are left out as far as it takes,
+or else the engine reads all."""
 
 _JSON, _FORM, _GRPC = "application/json", "application/x-www-form-urlencoded", "application/grpc"
 _CONTENT_TYPE, _CONTENT_LENGTH = header_text("content-type"), header_text("content-length")

@@ -13,7 +13,7 @@ from xds.type.matcher.v3.string_pb2 import StringMatcher
 from palisade.enforce.envoy import hints
 from palisade.enforce.envoy.bodies import headers
 from palisade.enforce.envoy.bodies.beside import allowed_by, has_beside
-from palisade.enforce.envoy.bodies.documents import ALL_HEADERS, MEMBERS, Field
+from palisade.enforce.envoy.bodies.documents import ALL_HEADERS, MEMBERS, NESTED, Field
 from palisade.enforce.envoy.conditions.context import Notes
 from palisade.enforce.envoy.conditions.replaced import Replaced
 from palisade.enforce.envoy.matchers import cel
@@ -46,9 +46,6 @@ from palisade.rego.partial.formulas.rewriting import put_in
 from palisade.rego.partial.formulas.terms import Apply, Element, Input, Known, Symbol
 from palisade.rego.values import unkey
 
-NESTED = 4
-"""So many members are tried of an array that is a member itself."""
-
 
 class Members(Replaced, ABC):
     """Lowers conditions that hold for some member of a collection."""
@@ -64,6 +61,7 @@ class Members(Replaced, ABC):
         super().__init__(providers, tokens, fields)
         self._hoisted = frozenset(hoisted)
         self._members: dict[object, Predicate | None] = {}
+        self._laid = _laid_down(fields)
         self._builder = Builder()
 
     @abstractmethod
@@ -262,13 +260,19 @@ class Members(Replaced, ABC):
         array = claim_kind(claim, "array")
         if atom.body is TRUE:
             return exactly(all_of((array, self._has_more(claim, 0))))
-        most = NESTED if claim.indexed else MEMBERS
+        most = self._tried(claim)
         found = self._one_of_the_first(atom, most, lambda at: exactly(self._has_more(claim, at)))
         if found is None:
             return self._unasked(atom)
         longer = self._has_more(claim, most)
         when = f"{atom.source} has more than {most} members"
         return self._unless_possibly(both((exactly(array), found)), all_of((array, longer)), when)
+
+    def _tried(self, claim: ClaimSource) -> int:
+        """So many members of an array are looked at one by one."""
+        if isinstance(claim, FieldSource):
+            return self._laid.get(claim.path, NESTED)
+        return NESTED if claim.indexed else MEMBERS
 
     def _segments_one_by_one(self, atom: Exists) -> Bounds:
         """The same on the first segments of the path."""
@@ -310,6 +314,17 @@ class Members(Replaced, ABC):
         if unasked:
             self._unasked(atom)  # said once for all members
         return either(parts)
+
+
+def _laid_down(fields: Iterable[Field]) -> dict[Field, int]:
+    """Of how many members of each array something was read."""
+    found: dict[Field, int] = {}
+    for path in fields:
+        for at, step in enumerate(path):
+            if isinstance(step, int):
+                array = path[:at]
+                found[array] = max(found.get(array, 0), step + 1)
+    return found
 
 
 def _strings_of(body: Formula, element: Element | Apply) -> list[str] | None:
