@@ -119,6 +119,29 @@ def test_an_object_of_cookies(bed: Bed, issuers: Issuers, way: str) -> None:
     assert tally.residual < 0.4 * tally.pairs, tally
 
 
+OF_GATHERED = tuple(
+    f"{no}{asked}"
+    for asked in (
+        'concat(",", {c.a | some part in split(http.path, "/")}) == ""',
+        'json.marshal([c.a | some part in split(http.path, "/"); part != ""]) == "[]"',
+        'count(concat("", {sprintf("%s-%s", [c.a, x]) | some x in input.parsed_path})) == 0',
+        'upper(concat("", {c.a | some name, _ in http.headers; startswith(name, "x-")})) == ""',
+    )
+    for no in ("", "not ")
+)
+
+
+def test_what_is_gathered_of_an_entry_is_there_without_it(bed: Bed, issuers: Issuers) -> None:
+    """Where the header does not name the entry nothing is gathered. That is a value, too: it was taken for
+    none, so that what is compared with it held nowhere, and its negation everywhere."""
+    requests = [Request(), Request(target="/a/b"), *map(cookies, ("a=x", "b=y", "a=", "a=x; b=y"))]
+    for asked in OF_GATHERED:
+        one = subject(issuers, WAYS[0], asked)
+        bed.load(one)
+        for difference in compare(bed, one, requests, Tally()):
+            raise AssertionError("\n".join((summary(difference), asked, *lines(difference))))
+
+
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     st.sampled_from(WAYS),

@@ -11,7 +11,7 @@ from palisade.enforce.envoy.matchers.predicate import Predicate, all_of, any_of,
 from palisade.enforce.envoy.regex import patterns
 from palisade.enforce.envoy.values.entries import entries_of, mark_of
 from palisade.enforce.envoy.values.sources import TextSource
-from palisade.rego.partial.formulas.terms import Apply, Known, Symbol, subterms
+from palisade.rego.partial.formulas.terms import Apply, Gathered, Known, Symbol, subterms
 
 
 class Cookies(Queries):
@@ -30,7 +30,9 @@ class Cookies(Queries):
 
     def _uncalled(self, term: Apply) -> Bounds:
         asked = super()._uncalled(term)
-        named = [each for part in subterms(term) if (each := self._named(part)) is not None]
+        # What is gathered is there, be it empty, without any of what its members are made of.
+        parts = subterms(term, whole=lambda part: isinstance(part, Gathered))
+        named = [each for part in parts if (each := self._named(part)) is not None]
         return Bounds(asked.surely, all_of((asked.possibly, *named))) if named else asked
 
     def _named(self, part: Symbol) -> Predicate | None:
