@@ -13,7 +13,15 @@ HEAD = """package p
 import input.attributes.request.http
 claims := input.identity.claims
 """
-DATA = {"yes": True, "no": False, "numbers": [10**23, 10**22, 0.1]}
+DATA = {
+    "yes": True,
+    "no": False,
+    "none": -1,
+    "half": 1.5,
+    "far": 2**63,
+    "near": 2**63 - 1,
+    "numbers": [10**23, 10**22, 0.1],
+}
 OF_BOOLEANS = (
     *(f'{no}split(http.headers["x-a"], ",")[data.{at}] == "a"' for at in DATA for no in ("", "not ")),
     'split(http.headers["x-a"], ",")[data.yes] == claims.c',
@@ -33,6 +41,37 @@ OF_BOOLEANS = (
     "time.clock(time.now_ns())[data.no] >= 0",
 )
 """A boolean is no number, though Python takes it for 0 or 1: what calculates with it is undefined."""
+LISTS = (
+    *("input.parsed_path", "array.slice(input.parsed_path, 1, 3)", "array.slice(input.parsed_path, -1, 3)"),
+    *(
+        'split(http.headers["x-a"], ",")',
+        "claims.list",
+        "array.slice(claims.list, 1, 2)",
+        "sort(claims.list)",
+    ),
+    *("array.reverse(claims.list)", "array.reverse(input.parsed_path)", "time.clock(time.now_ns())"),
+    *('regex.find_n("[a-z]", http.headers["x-a"], -1)', "array.concat(claims.list, input.parsed_path)"),
+)
+OF_PLACES = (
+    *(f"{no}{each}[data.{at}]" for each in LISTS for at in ("none", "half", "far") for no in ("", "not ")),
+    *(
+        f"{no}{each}"
+        for size in ("half", "far", "near")
+        for each in (
+            f'substring(http.headers["x-a"], 0, data.{size}) == "a"',
+            f'substring(http.headers["x-a"], data.{size}, -1) != "a"',
+            f'regex.find_n("[a-z]", http.headers["x-a"], data.{size})[0] == "a"',
+            f'regex.find_all_string_submatch_n("[a-z]", http.headers["x-a"], data.{size})[0][0] == "a"',
+            f"count(array.slice(input.parsed_path, 0, data.{size})) > 0",
+            f"array.slice(claims.list, data.{size}, 2) == []",
+            f'some each in array.slice(input.parsed_path, data.{size}, 2); each == "a"',
+        )
+        for no in ("", "not ")
+        if not (no and each.startswith("some"))
+    ),
+)
+"""No array has a member at such a place, whatever part of another it is; and no builtin takes a number that
+is not whole, or has more than 64 bits, for a place or a length."""
 LARGE = (1e300, -(10**30), 2**63 - 1, 2**63, -(2**63) - 1, 2**40, 10**400)
 OF_TIMES = (
     *(
@@ -73,13 +112,14 @@ WITH_NUMBERS = [
 @pytest.mark.parametrize("providers", [1], ids=("one",), indirect=True)
 @pytest.mark.parametrize(
     ("rules", "asked"),
-    [(OF_BOOLEANS, ASKED), (OF_TIMES, ASKED), (OF_NUMBERS, WITH_NUMBERS)],
-    ids=("booleans", "times", "numbers"),
+    [(OF_BOOLEANS, ASKED), (OF_PLACES, ASKED), (OF_TIMES, ASKED), (OF_NUMBERS, WITH_NUMBERS)],
+    ids=("booleans", "places", "times", "numbers"),
 )
 def test_constants_that_no_author_means(
     bed: Bed, providers: tuple[Provider, ...], issuers: Issuers, rules: tuple[str, ...], asked: list[Request]
 ) -> None:
-    """An index that was a boolean was that number to the sidecar, which allowed what Rego does not. Times
+    """An index that was a boolean was that number to the sidecar, which allowed what Rego does not; so was
+    one before the beginning of a part of the path what stands there in the whole. Times
     beside a number of more than 64 bits ended compiling in an error. A claim was 1e23 where it is the whole
     number next to that."""
     subjects = [

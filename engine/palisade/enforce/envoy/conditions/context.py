@@ -179,8 +179,9 @@ class Context:
                 ".",
                 (Apply("array.slice", (Input(whole), Known(int(start)), Known(int(end)))), Known(int(at))),
             ):
-                at += max(start, 0)
-                return find((*whole, at), self._providers) if at < end else Missing()
+                place = max(start, 0) + at
+                there = at >= 0 and place < end
+                return find((*whole, place), self._providers) if there else Missing()
         return self._of_token(term)
 
     def _field(self, term: Symbol) -> FieldSource | None:

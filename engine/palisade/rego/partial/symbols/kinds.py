@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import cache
 
+from palisade.rego.builtins.operands import integer
 from palisade.rego.check.signatures import builtin_signatures
 from palisade.rego.check.types import ANY, NUMBER, STRING, Any, Array, Simple, Type
+from palisade.rego.errors import BuiltinError
 from palisade.rego.partial.formulas.terms import Apply, ArrayOf, Gathered, Known, ObjectOf, SetOf, Symbol
 from palisade.rego.values import type_name
 
@@ -29,11 +31,33 @@ def is_no_text(symbol: Symbol) -> bool:
 
 def refuses(name: str, args: Sequence[Symbol]) -> bool:
     """Whether a builtin surely takes no such operands: others than texts where it takes texts, and others
-    than numbers where it takes numbers. Python takes a boolean for 0 or 1."""
+    than numbers where it takes numbers, or than whole ones. Python takes a boolean for 0 or 1."""
     for at, kind in _simple_of(name):
         if at < len(args) and _is_none(args[at], kind):
             return True
+    if any(_is_no_integer(args[at]) for at in _INTEGERS.get(name, ()) if at < len(args)):
+        return True
     return name == "concat" and any(map(is_no_text, _items(args[1])))
+
+
+_INTEGERS = {
+    "array.slice": (1, 2),
+    "regex.find_all_string_submatch_n": (2,),
+    "regex.find_n": (2,),
+    "strings.split_n": (2,),
+    "substring": (1, 2),
+}
+"""Which operands of a builtin must be whole numbers of 64 bits. Others are as large as they like."""
+
+
+def _is_no_integer(symbol: Symbol) -> bool:
+    if not isinstance(symbol, Known):
+        return False
+    try:
+        integer(symbol.value, 0)
+    except BuiltinError:
+        return True
+    return False
 
 
 def _items(symbol: Symbol) -> Iterator[Symbol]:
