@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from palisade.explain.compiled import compiled
-from palisade.explain.coverage import CoverageReport, Where
-from palisade.explain.places import UNPLACED
+from palisade.explain.coverage import CoverageReport, Residue, Where, of_any_member
+from palisade.explain.places import UNPLACED, Place
 from palisade.policy import revisions, sets
 from palisade.policy.inventory import Address, Function, Inventory
+from palisade.rego.errors import Location
 
 HEAD = "package palisade.identity\n\nimport input.attributes.request.http\n"
 PROVIDERS = (
@@ -193,3 +194,48 @@ def test_what_a_rule_that_hands_on_asks_itself_is_found_there(tmp_path: Path) ->
     [rule] = report.rules
     assert rule.location.row == 6
     assert {each.place.location.row for each in rule.residues if each.always} == {4}
+
+
+def test_members_of_an_array_are_told_of_once_and_other_indices_stay(tmp_path: Path) -> None:
+    """Each of the members that the sidecar looks at had a reason of its own, and two arrays 64 of them."""
+    [rule] = covered(
+        tmp_path,
+        """allow if {
+            some group in input.identity.claims.groups
+            some path in input.identity.claims.paths
+            concat(":", [split(group, "/")[2], path]) == yaml.unmarshal(http.path)[3]
+        }""",
+    ).rules
+    [told] = [each.reason for each in rule.residues if each.reason.startswith("compares")]
+    assert 'split(input.identity.claims.groups[_], "/")[2], input.identity.claims.paths[_]' in told
+    assert told.endswith(".path)[3]")
+
+
+def test_what_differs_in_more_than_the_member_is_told_each() -> None:
+    here, there = (Place(Location("allow.rego", row, 1), "", "") for row in (1, 2))
+    residues = (
+        Residue("compares a[0] with b[7]", "hint", True, here),
+        Residue("compares a[1] with b[7]", "hint", True, here),
+        Residue("compares a[1] with b[7]", "hint", True, there),
+        Residue("compares a[1] with b[7]", "another hint", True, here),
+        Residue("compares a[1] with b[7]", "hint", False, here),
+        Residue("compares a[1] with b[7].c", "hint", True, here),
+    )
+    assert of_any_member(residues) == (
+        Residue("compares a[_] with b[7]", "hint", True, here),
+        *residues[2:],
+    )
+
+
+def test_the_hint_for_what_a_builtin_makes_is_about_the_builtin(tmp_path: Path) -> None:
+    """Of a decoded token's members it was said that the header is to be named by a constant."""
+    [rule] = covered(
+        tmp_path,
+        """allow if {
+            [_, token, _] := io.jwt.decode(http.headers.authorization)
+            some group in token.groups
+            ["", unit] = split(group, "/")
+            unit == input.parsed_path[0]
+        }""",
+    ).rules
+    assert not [each for each in rule.residues if "name the header by a constant" in each.hint]

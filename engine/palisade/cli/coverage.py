@@ -74,9 +74,11 @@ def _show_coverage(
     for rule in shown:
         head = Text(f"{rule.where:<12}", _STYLES[rule.where])
         console.print(Text.assemble(head, f"{rule.location!s:<{width}}  ", Text(rule.line.strip(), "dim")))
+        before: Residue | None = None
         for residue in rule.residues:
-            _show_residue(residue, console, again=residue.reason in told)
+            _show_residue(residue, console, before, again=residue.reason in told)
             told.add(residue.reason)
+            before = residue
     if len(rules) > len(shown):
         console.print(f"... and {len(rules) - len(shown)} more: --coverage shows each", style="dim")
     _show_often(report, console)
@@ -88,7 +90,7 @@ def _show_coverage(
             console.print(f"        {doubt.hint}", style="dim")
             continue
         console.print(Text.assemble(head, "before any rule"))
-        _show_residue(doubt, console, again=doubt.reason in told)
+        _show_residue(doubt, console, None, again=doubt.reason in told)
         told.add(doubt.reason)
     console.print()
 
@@ -113,15 +115,17 @@ def _code(residue: Residue) -> str:
     return "residual" if residue.always else "conditional"
 
 
-def _show_residue(residue: Residue, console: Console, *, again: bool) -> None:
+def _show_residue(residue: Residue, console: Console, before: Residue | None, *, again: bool) -> None:
+    """One reason; the line and the hint that stand with the reason before it are not repeated."""
     place = residue.place
     code = _code(residue)
     if again:  # What is said of a thousand rules is spelled out once.
         console.print(f"    {place.location}: {code}: {residue.reason}")
         return
-    print_diagnostics(
-        [Diagnostic(code, residue.reason, place.location, place.line, residue.hint)], console, indent="    "
-    )
+    line, hint = place.line, residue.hint
+    if before is not None and before.place == place:
+        line, hint = "", "" if before.hint == hint else hint
+    print_diagnostics([Diagnostic(code, residue.reason, place.location, line, hint)], console, indent="    ")
 
 
 def as_json(compiled: Compiled) -> dict[str, Any]:

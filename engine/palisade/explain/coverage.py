@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TypeAlias
 
@@ -96,13 +97,34 @@ def report(policy: rego.Policy, decision: str, enforcement: Enforcement) -> Cove
         rules.append(_of_rule(rule, by, found, index))
     rules.extend(_of_default(rule, rules, index) for rule in defaults)
     deciding = own or tuple(index.below(path))
-    doubts = tuple(residue_of(each, place_among(each, deciding, index)) for each in enforcement.doubts)
-    return CoverageReport(tuple(sorted(rules, key=lambda each: each.location)), doubts)
+    doubts = (residue_of(each, place_among(each, deciding, index)) for each in enforcement.doubts)
+    return CoverageReport(tuple(sorted(rules, key=lambda each: each.location)), of_any_member(doubts))
 
 
 def residue_of(reason: Reason, place: Place) -> Residue:
     """A reason with the place at which it is told."""
     return Residue(reason.text, reason.hint, reason.always, place)
+
+
+_INDEX = re.compile(r"(?<=\[)\d+(?=\])")
+
+
+def of_any_member(residues: Iterable[Residue]) -> tuple[Residue, ...]:
+    """The residues, with one for `roles[_]` in place of those for `roles[0]`, `roles[1]` and so on.
+
+    Members are compared one by one, where the rule has one expression for all of them. Only what is alike in
+    all else is put together, and an index that is the same in all stays.
+    """
+    alike: dict[Residue, list[str]] = {}
+    for each in residues:
+        alike.setdefault(replace(each, reason=_INDEX.sub("_", each.reason)), []).append(each.reason)
+    return tuple(replace(each, reason=_with_indices(reasons)) for each, reasons in alike.items())
+
+
+def _with_indices(reasons: Sequence[str]) -> str:
+    found = zip(*map(_INDEX.findall, reasons), strict=True)
+    shown = iter([at[0] if len(set(at)) == 1 else "_" for at in found])
+    return _INDEX.sub(lambda _: next(shown), reasons[0])
 
 
 def _row(location: Location) -> tuple[str, int]:
@@ -146,7 +168,7 @@ def _of_rule(rule: CheckedRule, by: Rules, found: Sequence[RuleCoverage], index:
         # What no expression is to blame for is said once, and not of each branch.
         key = each.text, None if place.location in heads else place.location
         residues.setdefault(key, residue_of(each, place))
-    return RuleReport(rule.rule.loc, index.line(rule.rule.loc), where, tuple(residues.values()))
+    return RuleReport(rule.rule.loc, index.line(rule.rule.loc), where, of_any_member(residues.values()))
 
 
 def _of_default(rule: CheckedRule, others: Sequence[RuleReport], index: RuleIndex) -> RuleReport:

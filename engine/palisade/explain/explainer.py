@@ -15,7 +15,7 @@ from palisade.decide.decision import Decision, denied, from_value
 from palisade.decide.service import INVALID_REQUEST
 from palisade.enforce.envoy import Enforcement, Reason, RuleCoverage, compile_sidecar
 from palisade.explain.compiled import keys_of
-from palisade.explain.coverage import Residue, residue_of
+from palisade.explain.coverage import Residue, of_any_member, residue_of
 from palisade.explain.edits import HTTP, PEER, PRINCIPAL, look_up, put
 from palisade.explain.explanation import Explanation, Where
 from palisade.explain.flips import Budget, Flip, Search
@@ -138,7 +138,7 @@ class Explainer:
             rule=None if refused else rule,
             default=rule is not None and self._is_default(rule),
             where=where,
-            residues=tuple(self._residues(document)) if where is Where.RESIDUAL else (),
+            residues=of_any_member(self._residues(document)) if where is Where.RESIDUAL else (),
             account=None if refused else account,
             nearest=tuple(nearest),
             flips=tuple(flips),

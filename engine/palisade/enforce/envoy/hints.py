@@ -205,6 +205,8 @@ def of_loop(source: Symbol) -> str:
 
 def of_invisible(term: Symbol) -> str:
     """What to read in place of a value that Envoy's matchers do not have."""
+    if isinstance(term, Apply) and term.name == "." and isinstance(term.args[0], Apply):
+        return of_call(term)[1]
     text = str(term)
     if "parsed_body" in text:
         return "compare fields of the body, or members of their arrays, with texts, numbers, true or false"
