@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,18 @@ def test_every_command_explains_itself_with_an_example(run: Run, command: str) -
     ended = run(command, "--help")
     assert ended.code == 0
     assert f"palisade {command}" in " ".join(ended.out.split())
+
+
+@pytest.mark.parametrize(
+    "command", [[], *([each] for each in COMMANDS), ["history", "show"], ["history", "diff"]]
+)
+def test_help_fills_its_lines(run: Run, command: list[str]) -> None:
+    """Where the source breaks a line, help did so too, in the middle of a sentence and of a screen of 80 columns."""
+    said = run(*command, "--help").out.split("╭")[0]
+    lines = [each.strip() for each in said.splitlines()]
+    for line, following in pairwise(lines):
+        if line and following:
+            assert len(f" {line} {following.split()[0]}") >= 80, line
 
 
 def test_a_mistyped_option_is_wrong_usage(run: Run) -> None:

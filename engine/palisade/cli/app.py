@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
+from collections.abc import Callable
 from importlib.metadata import version
 from typing import Annotated
 
@@ -63,23 +64,42 @@ def options(
     """Policy as code for function containers: Rego compiled into Envoy's own matchers."""
 
 
-app.command("check", epilog=check.EPILOG)(check.check)
-app.command("eval", epilog=evaluate.EPILOG)(evaluate.evaluate)
-app.command("test", epilog=testing.EPILOG)(testing.run_tests)
-app.command("fmt", epilog=fmt.EPILOG)(fmt.fmt)
-app.command("compile", epilog=compile.EPILOG)(compile.compile_)
-app.command("explain", epilog=explain.EPILOG)(explain.explain)
-app.command("serve", epilog=serve.EPILOG)(serve.serve)
-app.command("sidecar", epilog=sidecar.EPILOG)(sidecar.sidecar)
-app.command("demo", epilog=demo.EPILOG)(demo.demo)
-app.command("up", epilog=up.EPILOG)(up.up)
-app.command("status", epilog=status.EPILOG)(status.status)
-app.add_typer(history.app, name="history")
-app.command("rollback", epilog=rollback.EPILOG)(rollback.rollback)
-app.command("verify", epilog=verify.EPILOG)(verify.verify)
-app.command("diff", epilog=diff.EPILOG)(diff.diff)
-app.command("shadow", epilog=shadow.EPILOG)(shadow.shadow)
-app.command("promote", epilog=promote.EPILOG)(promote.promote)
+def _help(command: Callable[..., None]) -> str:
+    """What a command's docstring says; lines that end within a sentence would be kept as they stand there."""
+    paragraphs = (command.__doc__ or "").split("\n\n")
+    return "\n\n".join(" ".join(each.split()) for each in paragraphs)
+
+
+_COMMANDS: dict[str, dict[str, tuple[Callable[..., None], str]]] = {
+    "Write policies": {
+        "check": (check.check, check.EPILOG),
+        "fmt": (fmt.fmt, fmt.EPILOG),
+        "test": (testing.run_tests, testing.EPILOG),
+        "eval": (evaluate.evaluate, evaluate.EPILOG),
+        "compile": (compile.compile_, compile.EPILOG),
+        "verify": (verify.verify, verify.EPILOG),
+        "diff": (diff.diff, diff.EPILOG),
+    },
+    "Run": {
+        "demo": (demo.demo, demo.EPILOG),
+        "up": (up.up, up.EPILOG),
+        "serve": (serve.serve, serve.EPILOG),
+        "sidecar": (sidecar.sidecar, sidecar.EPILOG),
+    },
+    "See what runs": {
+        "status": (status.status, status.EPILOG),
+        "explain": (explain.explain, explain.EPILOG),
+    },
+    "Change what is in force": {
+        "shadow": (shadow.shadow, shadow.EPILOG),
+        "promote": (promote.promote, promote.EPILOG),
+        "rollback": (rollback.rollback, rollback.EPILOG),
+    },
+}
+for _panel, _commands in _COMMANDS.items():
+    for _name, (_command, _epilog) in _commands.items():
+        app.command(_name, help=_help(_command), epilog=_epilog, rich_help_panel=_panel)(_command)
+app.add_typer(history.app, name="history", rich_help_panel="Change what is in force")
 
 
 def run() -> None:

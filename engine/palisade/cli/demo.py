@@ -20,7 +20,7 @@ from palisade.cli.output import err, out
 if TYPE_CHECKING:
     from palisade.demo.tour import Row
 
-EPILOG = "Examples: palisade demo   palisade demo --tour   palisade demo --tour --output json"
+EPILOG = "Examples: palisade demo; palisade demo --tour; palisade demo --tour --output json"
 
 
 def demo(

@@ -17,7 +17,7 @@ from palisade.policy.source import LOAD_ERROR, read_text
 from palisade.rego.errors import CompileError, Diagnostic
 from palisade.rego.format import format_source
 
-EPILOG = "Examples: palisade fmt --write policies   palisade fmt --list --fail policies"
+EPILOG = "Examples: palisade fmt --write policies; palisade fmt --list --fail policies"
 
 
 def fmt(

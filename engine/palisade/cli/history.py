@@ -65,8 +65,7 @@ def show(
     state: StateFolder = None,
     output: OutputOption = Output.TEXT,
 ) -> None:
-    """Show a revision: when and why it was put in force, its modules and its data, and what is wrong with
-    these for this version of Palisade."""
+    """Show a revision: when and why it was put in force, its modules, its data, and their errors, if any."""
     file, state, output = _given(context, file, state, output)
     entry = _found(_entries(file, state), revision)
     if output is Output.JSON:
