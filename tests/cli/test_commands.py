@@ -27,7 +27,7 @@ def test_every_command_explains_itself_with_an_example(run: Run, command: str) -
     "command", [[], *([each] for each in COMMANDS), ["history", "show"], ["history", "diff"]]
 )
 def test_help_fills_its_lines(run: Run, command: list[str]) -> None:
-    """Where the source breaks a line, help did so too, in the middle of a sentence and of a screen of 80 columns."""
+    """Where the source breaks a line, help did so too, in the middle of a sentence and of the screen."""
     said = run(*command, "--help").out.split("╭")[0]
     lines = [each.strip() for each in said.splitlines()]
     for line, following in pairwise(lines):

@@ -168,6 +168,27 @@ def test_v0_hints_at_imports(source: str, hint: str) -> None:
 @pytest.mark.parametrize(
     ("source", "hint"),
     [
+        ("p if input.a && input.b", "for both, write one expression a line, or `;` between them"),
+        ("p if input.a and input.b", "for both, write one expression a line, or `;` between them"),
+        ("p if {\n\tinput.a and input.b\n}", "for both, write one expression a line, or `;` between them"),
+        ("p if { input.a || input.b }", "for either of two, write two rules of the same name"),
+        ("p if { input.a or input.b }", "for either of two, write two rules of the same name"),
+        ("p if { input.a, input.b }", "between expressions write a new line or `;`"),
+        ("p if input.a === 1", "`==` compares two values"),
+        ("p if !input.a", "write `not` before an expression"),
+        ("p if input.a == 'x y'", "a string stands in double quotes"),
+        ("p if input.a & & input.b", ""),
+    ],
+)
+def test_operators_of_other_languages_get_rego_s_own_named(source: str, hint: str) -> None:
+    with pytest.raises(CompileError) as raised:
+        parse_module(f"package a\n{source}")
+    assert [each.hint for each in raised.value.errors] == [hint]
+
+
+@pytest.mark.parametrize(
+    ("source", "hint"),
+    [
         ("p if {\n\tinput.x == [1, 2\n", "close the '[' of line 3"),
         ('p if {\n\tinput.x == {"a": $"b {input.y} c"}\n\n', "close the '{' of line 2"),
         ("q if f(1)\n\np if {\n\tinput.x == 1", "close the '{' of line 4"),

@@ -22,6 +22,10 @@ TOO_DEEP = "max parsing recursion depth exceeded"
 # Python's constructor of a named tuple takes twice as long, and every node has a place.
 _new = tuple.__new__
 
+_AND = "for both, write one expression a line, or `;` between them"
+_OR = "for either of two, write two rules of the same name"
+OPERATORS_ELSEWHERE = {"&&": _AND, "and": _AND, "||": _OR, "or": _OR, "===": "`==` compares two values"}
+
 
 class ParseError(Exception):
     """A syntax error: it ends the rule at hand, or the attempt that goes back to a `Cursor.mark`."""
@@ -193,7 +197,16 @@ class Cursor:
             self.fail("illegal token")
         if self.token.kind == "eof" and not hint:
             hint = self.unclosed("close {}")
+        hint = hint or self._of_other_languages()
         self.fail(f"unexpected {self.token.title}{': ' if note else ''}{note}", hint=hint)
+
+    def _of_other_languages(self) -> str:
+        """What to write in place of an operator of other languages; empty where none stands here."""
+        token = self.token
+        if token.kind == "name":
+            return OPERATORS_ELSEWHERE.get(token.text, "")
+        before = self.tokens[self.index - 1] if self.index else token
+        return OPERATORS_ELSEWHERE.get(before.kind + token.kind, "") if before.end == token.start else ""
 
     def unclosed(self, advice: str) -> str:
         """Advice on the bracket that is open at this place, which stands for `{}`; empty where none is. That
@@ -221,7 +234,8 @@ class Cursor:
 
     def lexical_diagnostics(self) -> list[Diagnostic]:
         return [
-            self.diagnostic(message, self.location(start, end)) for message, start, end in self.lexical_errors
+            self.diagnostic(each.message, self.location(each.start, each.end), each.hint)
+            for each in self.lexical_errors
         ]
 
 

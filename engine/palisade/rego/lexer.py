@@ -72,6 +72,7 @@ class LexicalError(NamedTuple):
     message: str
     start: int
     end: int
+    hint: str = ""
 
 
 @dataclass(slots=True)
@@ -112,6 +113,8 @@ _new = tuple.__new__
 _FORBIDDEN = re.compile("[\0\ufeff\ud800-\udfff]")
 _MOST_FORBIDDEN = _MOST_ILLEGAL = 100
 """So many are told of: what has more is no source."""
+_SINGLE_QUOTED = re.compile(r"'[^'\n]*'")
+_HINTS = {"'": "a string stands in double quotes", "!": "write `not` before an expression"}
 _FORBIDDEN_NAMES = {"\0": "illegal null character", "\ufeff": "illegal byte-order mark"}
 
 
@@ -239,7 +242,9 @@ class _Lexer:
             message = "non-terminated string"
         elif char in "!$":
             message = f"illegal {char} character"
-        self.refuse(message, start, end, gap)
+        elif char == "'" and (quoted := _SINGLE_QUOTED.match(self.source, start, self.end)):
+            end = quoted.end()
+        self.refuse(message, start, end, gap, _HINTS.get(char, ""))
         self.illegals += 1
         if self.illegals == _MOST_ILLEGAL:
             end = self.end
@@ -247,10 +252,10 @@ class _Lexer:
             return -1
         return end
 
-    def refuse(self, message: str, start: int, end: int, gap: int) -> None:
+    def refuse(self, message: str, start: int, end: int, gap: int, hint: str = "") -> None:
         self.out.tokens.append(Token("illegal", self.source[start:end], start, end, gap))
         if not _FORBIDDEN.match(self.source, start):
-            self.out.errors.append(LexicalError(message, start, end))
+            self.out.errors.append(LexicalError(message, start, end, hint))
 
     def forbidden(self, position: int) -> None:
         for found in islice(_FORBIDDEN.finditer(self.source, position, self.end), _MOST_FORBIDDEN):

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import NamedTuple, NoReturn
 
 from palisade.rego import ast
-from palisade.rego.cursor import ParseError, Part
+from palisade.rego.cursor import OPERATORS_ELSEWHERE, ParseError, Part
 from palisade.rego.errors import Diagnostic, Location
 from palisade.rego.kinds import kind_of
 from palisade.rego.lexer import NEWLINE, NO_GAP
@@ -314,6 +314,7 @@ class RuleParser(StatementParser):
         hint = "a rule needs a value or a body, as in `p := 1` or `p if { .. }`"
         if token.text in ("if", "contains") and token.kind == "name" and token.gap != NEWLINE:
             hint = f"for `{token.text}`, `import rego.v1` or `import future.keywords.{token.text}`"
+        hint = OPERATORS_ELSEWHERE.get(written.name.name, hint)
         self.fail("var cannot be used for rule name", self.span(written.name), hint)
 
     def refuse_statement(self, statement: ast.Statement) -> NoReturn:

@@ -22,6 +22,8 @@ class StatementParser(TermParser):
                 # Where a rule seems to stand in a body, the one before it has no end.
                 lacks = self.token.kind in ("if", "contains", "else")
                 hint = self.unclosed("is {} closed before the next rule?") if lacks else ""
+                if self.token.kind == ",":
+                    hint = "between expressions write a new line or `;`"
                 self.unexpected(f"expected \\n or ; or {end}", hint)
             statements.append(self.statement())
         return tuple(statements)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from palisade.rego import ast
 from palisade.rego.check import check
+from palisade.rego.errors import CompileError
 from palisade.rego.parser import parse_module
 
 
@@ -172,6 +173,25 @@ def test_any_order_of_a_chain_becomes_the_one_that_works(lines):
 )
 def test_template_strings_and_print_bind_nothing(refused, source, message):
     assert ("compile", 2, message) in refused(source)
+
+
+@pytest.mark.parametrize(
+    ("source", "hint"),
+    [
+        ("is_admin if input.x\np if is_admn", "did you mean is_admin?"),
+        ("import input.request.http\np if htp.method", "did you mean http?"),
+        ("p if { some role in input.roles; rol == 1 }", "did you mean role?"),
+        ("p if { some role; role != 1; count(rolle) }", None),
+        ("p if { some x in [1]; q := [x | some x in [2]; not y] }", None),
+        ("p if http.method", None),
+    ],
+)
+def test_what_was_likely_meant_is_named_and_else_what_is_missing(source, hint):
+    """Only names that have a value are named; an unsafe one would be no help."""
+    with pytest.raises(CompileError) as raised:
+        check([parse_module(f"package test\n{source}")])
+    nothing = "nothing gives it a value: no import, no rule of this package, no expression that binds it"
+    assert {each.hint for each in raised.value.errors} == {hint or nothing}
 
 
 def test_variables_named_like_keywords_hint_at_the_import(refused):

@@ -232,7 +232,7 @@ def _finish_rule(scoped: ScopedRule, calls: Calls, problems: Problems, version: 
             scoped.failed = True
     if scoped.failed or not (scope.locals_seen or scope.negated):
         return checked
-    safety = Safety(scope.locals, calls.arity, calls.builtins, problems)
+    safety = Safety(scope.locals, calls.arity, calls.builtins, problems, scope.globals)
     try:
         ordered = safety.rule(checked.rule)
     except RecursionError:
@@ -271,7 +271,7 @@ def check_query(
         for each in scope.withs:
             fine &= calls.check_with(each, problems)
         if fine:
-            safety = Safety(scope.locals, calls.arity, checked.builtins, problems)
+            safety = Safety(scope.locals, calls.arity, checked.builtins, problems, scope.globals)
             scoped, _ = safety.body(scoped, (), loc)
             if not safety.failed:
                 types = checked.types.checker(scope.locals.written, problems)

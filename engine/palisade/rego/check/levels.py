@@ -61,6 +61,14 @@ class Locals:
             self.depths[unique] = depth
         return unique
 
+    def authors(self) -> dict[str, str]:
+        """The variables that were written, each with the name it was written with."""
+        return {
+            each: self.written.get(each, each)
+            for each in self._taken
+            if each in self.written or "#" not in each
+        }
+
     def fresh(self, depth: int) -> str:
         """A variable for a part of a statement, such as `term#1`."""
         self._taken.add("term")

@@ -6,7 +6,8 @@ placed. Where none can, those that are left are taken apart, once; what then can
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Collection, Container, Iterable
+from difflib import get_close_matches
 from typing import Any
 
 from palisade.rego import ast
@@ -22,6 +23,8 @@ from palisade.rego.check.variables import (
 )
 from palisade.rego.errors import UNSAFE_VAR_ERROR, Location
 
+_ALIKE = 0.75  # of 1, as difflib compares texts
+_UNBOUND = "nothing gives it a value: no import, no rule of this package, no expression that binds it"
 _FUTURE = frozenset(("in", "every", "contains", "if"))
 
 
@@ -34,8 +37,10 @@ class Safety:
         arity: Callable[[ast.Call], int | None],
         builtins: Container[str],
         problems: Problems,
+        known: Collection[str] = (),
     ) -> None:
         self.locals = names
+        self.globals = known
         self.builtins = builtins
         self.problems = problems
         self.binder = binder = Binder(arity, builtins, names.depths)
@@ -273,10 +278,18 @@ class Safety:
 
     def _report(self, name: str, loc: Location) -> None:
         written = shown(self.locals.written.get(name, name))
-        hint = f" (hint: `import future.keywords.{written}` to import a future keyword)"
-        self.problems.add(
-            f"var {written} is unsafe{hint if written in _FUTURE else ''}", loc, UNSAFE_VAR_ERROR
-        )
+        if written in _FUTURE:
+            keyword = f" (hint: `import future.keywords.{written}` to import a future keyword)"
+            self.problems.add(f"var {written} is unsafe{keyword}", loc, UNSAFE_VAR_ERROR)
+            return
+        self.problems.add(f"var {written} is unsafe", loc, UNSAFE_VAR_ERROR, self._advice(written))
+
+    def _advice(self, written: str) -> str:
+        if written == "_":
+            return ""
+        bound = [name for each, name in self.locals.authors().items() if self.binder.knows(each)]
+        near = get_close_matches(written, [*self.globals, *bound], 1, _ALIKE)
+        return f"did you mean {near[0]}?" if near else _UNBOUND
 
 
 def _pairs(node: ast.Unify) -> list[ast.Statement]:
