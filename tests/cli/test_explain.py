@@ -77,6 +77,20 @@ def test_the_command_that_is_shown_has_the_other_outcome(run: Run, project: Path
         assert run(*arguments).code == 0
 
 
+def test_the_command_has_no_headers_that_nobody_chose_but_where_a_rule_looks_at_them(
+    run: Run, project: Path
+) -> None:
+    """Entries of the log have six of them, behind which the change could not be seen."""
+    rule = '\nallow if startswith(input.attributes.request.http.headers["user-agent"], "probe/")\n'
+    (project / "policies" / "allow.rego").write_text(ALLOW + rule)
+    sent = [option for name in ("x-request-id", "accept", "x-tenant") for option in ("-H", f"{name}: a")]
+    found = json.loads(run("explain", "GET /closed", *sent, "-H", "user-agent: probe", "-o", "json").out)
+    commands = [each["command"] for each in found["changes"]]
+    assert all("x-tenant: a" in each for each in commands)
+    assert not [each for each in commands if "x-request-id" in each or "accept" in each]
+    assert [each for each in commands if "user-agent: probe/" in each]
+
+
 def test_what_is_missing_is_named(run: Run, project: Path) -> None:
     out = run("explain", "GET /x").out
     assert "input.identity.claims.roles is undefined: there is no input.identity" in out

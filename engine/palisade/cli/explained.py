@@ -30,6 +30,13 @@ _PLACES = {
     Where.UNKNOWN: "in the sidecar, or by the engine",
 }
 _MOST_FLIPS = 3
+_NOT_ASKED_FOR = frozenset(
+    (
+        *("accept", "accept-encoding", "user-agent", "x-envoy-external-address", "x-forwarded-for"),
+        *("x-forwarded-proto", "x-request-id"),
+    )
+)
+"""Headers that clients and Envoy send by themselves: in a command they stand where a rule looks at them."""
 
 
 class Shown:
@@ -133,7 +140,7 @@ class Shown:
 
     def _command(self, flip: Flip) -> str:
         """A line that shows the other outcome, without secrets where it does so without them."""
-        document = self._explainer.plainer(flip.document, self._mask.headers)
+        document = self._explainer.plainer(flip.document, self._mask.headers | _NOT_ASKED_FOR)
         if any(self._discreet.hides(change) for change in flip.changes):
             return ""
         return command(document, self._found.function, self._discreet, self._given)
