@@ -96,7 +96,7 @@ def _show_coverage(
 
 
 def _show_often(report: CoverageReport, console: Console) -> None:
-    """Of many rules what keeps how many of them from Envoy, the most first: what is worth to be changed."""
+    """Of many rules what keeps how many of them from Envoy, the most first: what is worth changing."""
     said = Counter(
         (code, reason)
         for rule in report.rules

@@ -3,7 +3,7 @@
 A path below `data` leads through packages until it meets a document (a rule) or leaves the rules for base
 data. A step whose key is only known when evaluating may meet any child of a package: `_choose` plans that
 for a reference with one value. One that runs over the children with an unbound variable has many values, and
-what follows it belongs into each: `Fork` is raised for the statement to be planned so, see `forks`.
+what follows it belongs in each: `Fork` is raised for the statement to be planned so, see `forks`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Where planning stands within one function: its locals, its variables, and the block that is being filled.
 
-Rego's bodies are searches: what follows a loop belongs into the loop. So a loop, once opened, stays the block
+Rego's bodies are searches: what follows a loop belongs in the loop. So a loop, once opened, stays the block
 that is being filled until the body it belongs to ends; `mark` and `close` are the two ends of a body.
 """
 

@@ -98,7 +98,7 @@ def plan(scope: Scope, statement: ast.Statement, inner: Callable[[], None]) -> N
         # One result at most: what follows can stand behind the statement.
         scope.close_blocks(opened)
     else:
-        # What follows belongs into the loop that the statement opened, and so into the `with`: undo it there.
+        # What follows belongs in the loop that the statement opened, and so into the `with`: undo it there.
         saved.restore()
 
 
