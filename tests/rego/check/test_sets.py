@@ -167,7 +167,8 @@ def test_errors_show_the_line():
     with pytest.raises(CompileError) as caught:
         check([parse_module("package a\n\np if {\n\tx > 1\n}", "a.rego")])
     assert str(caught.value) == (
-        "a.rego:4:2: rego_unsafe_var_error: var x is unsafe\n        x > 1\n        ^"
+        "a.rego:4:2: rego_unsafe_var_error: var x is unsafe\n        x > 1\n        ^\n"
+        "    nothing gives it a value: no import, no rule of this package, no expression that binds it"
     )
 
 

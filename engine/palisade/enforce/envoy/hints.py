@@ -205,7 +205,7 @@ def of_loop(source: Symbol) -> str:
 
 def of_invisible(term: Symbol) -> str:
     """What to read in place of a value that Envoy's matchers do not have."""
-    if isinstance(term, Apply) and term.name == "." and isinstance(term.args[0], Apply):
+    if isinstance(term, Apply) and (term.name != "." or isinstance(term.args[0], Apply)):
         return of_call(term)[1]
     text = str(term)
     if "parsed_body" in text:
@@ -255,8 +255,8 @@ _DOUBTS = (
         "plain JSON",
         "programs that send JSON or a form with its length are decided natively, however it is written",
     ),
-    ("is an object", "tokens in which the claim is an array are decided natively; nothing needs to be done"),
-    ("more than", "tokens with fewer members are decided natively; == and x in claim are for any number"),
+    ("is an object", "requests in which it is an array are decided natively; nothing needs to be done"),
+    ("more than", "requests with fewer are decided natively; == and x in claim are for any number"),
     (
         "is no string",
         'tokens in which the claim is a string are decided natively; concat("", [x]) takes nothing else',
