@@ -89,14 +89,14 @@ class TestCheck:
         (project / "policies" / "b.rego").write_text("package b\n\np if x\n")
         ended = run("check", "policies", "-o", "json")
         assert ended.code == 1
-        assert ended.json["errors"] == [
-            {
-                "message": "var x is unsafe",
-                "code": "rego_unsafe_var_error",
-                "location": {"file": "policies/b.rego", "row": 3, "col": 6},
-                "details": {"line": "p if x", "idx": 5},
-            }
-        ]
+        [error] = ended.json["errors"]
+        assert error.pop("hint").startswith("nothing gives it a value")  # the only member that is not OPA's
+        assert error == {
+            "message": "var x is unsafe",
+            "code": "rego_unsafe_var_error",
+            "location": {"file": "policies/b.rego", "row": 3, "col": 6},
+            "details": {"line": "p if x", "idx": 5},
+        }
 
     def test_files_that_cannot_be_read_and_errors_in_others_come_together(
         self, run: Run, project: Path
