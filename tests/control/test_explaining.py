@@ -8,6 +8,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -76,13 +77,12 @@ def explained(sink: Lines) -> dict[str, Any]:
 
 async def attributed(client: httpx.AsyncClient, sink: Lines) -> None:
     """Asks until the engine names the rules that decide: it gets ready for that when a revision is out."""
-    for number in range(50):
+    for number in count():  # on a busy machine that takes longer than one would say; `run` ends it
         await client.get(f"/sum?n=0.{number}")
         await asyncio.sleep(0.1)
         told = [each["palisade"] for each in sink.entries]
         if any(each["decider"] == "residual" and "rule" in each for each in told):
             return
-    pytest.fail("no entry ever named a rule")
 
 
 def session(project: Project, which: str, play: Callable[[Engine, httpx.AsyncClient, Lines], Any]) -> Lines:
