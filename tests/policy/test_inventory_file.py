@@ -255,8 +255,9 @@ def test_a_wrong_word_on_explaining_trusts_nobody(
 
 
 def test_a_missing_file_is_an_error_of_the_inventory(tmp_path: Path) -> None:
-    with pytest.raises(InventoryError, match="no such file"):
+    with pytest.raises(InventoryError, match="no such file") as raised:
         load(tmp_path / "palisade.yaml")
+    assert "-f" in raised.value.errors[0].hint
 
 
 def test_an_unknown_function_is_answered_with_the_nearest(folder: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TypeVar
@@ -43,6 +44,10 @@ from palisade.rego.errors import Diagnostic, Location
 
 T = TypeVar("T")
 
+_NO_FILE = (
+    "name the inventory with -f, or write one: README.md and docs/reference/palisade-yaml.md have examples"
+)
+
 # A function's name becomes part of a SPIFFE ID and of host names: these characters are right for both.
 _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
 _SEGMENT = re.compile(r"[^/\s\"]+")
@@ -63,7 +68,7 @@ def load(file: Path | str) -> Inventory:
     path = Path(os.path.abspath(file))
     text = read_text(path, os.fspath(file))
     if isinstance(text, Diagnostic):
-        raise InventoryError([text])
+        raise InventoryError([text if path.exists() else replace(text, hint=_NO_FILE)])
     return parse(text, path, shown=os.fspath(file))
 
 
