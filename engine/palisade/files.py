@@ -45,13 +45,17 @@ def write_together(folder: Path, files: Mapping[str, bytes], *, mode: int) -> No
     folder.mkdir(parents=True, exist_ok=True)
     version = folder / f"..{secrets.token_hex(8)}"
     version.mkdir(mode=0o700)
-    for name, content in files.items():
-        write_atomic(version / name, content, mode=mode)
-        link = folder / name
-        if not link.is_symlink():
-            _replace_link(link, Path(_CURRENT) / name)
-    before = _target(folder / _CURRENT)
-    _replace_link(folder / _CURRENT, Path(version.name))
+    try:
+        for name, content in files.items():
+            write_atomic(version / name, content, mode=mode)
+            link = folder / name
+            if not link.is_symlink():
+                _replace_link(link, Path(_CURRENT) / name)
+        before = _target(folder / _CURRENT)
+        _replace_link(folder / _CURRENT, Path(version.name))
+    except OSError:
+        _remove(version)
+        raise
     if before is not None:
         _remove(folder / before)
 

@@ -17,6 +17,8 @@ from palisade.control.metrics import render
 from palisade.control.status import problems, status
 from palisade.decide.question import Evaluation
 
+ORDERS = "{upstream: 127.0.0.1:9, listen: 127.0.0.1:0}"
+
 
 def test_an_edit_is_in_force_soon_after_it_is_saved(project: Project) -> None:
     async def session() -> None:
@@ -316,5 +318,29 @@ def test_a_fault_in_the_compiler_is_reported_and_changes_nothing(
             monkeypatch.undo()
             project.open_path("/newer")
             await following.until(lambda each: not each.errors)
+
+    run(session())
+
+
+def test_an_edit_that_has_no_room_in_the_state_folder_is_refused_and_says_so(project: Project) -> None:
+    """A file stands where the folder of a new function's certificate would be, as on a disk that is full."""
+
+    async def session() -> None:
+        async with Engine(project.file) as engine:
+            following = Following(engine)
+            before = version(engine)
+            blocked = project.root / ".palisade" / "credentials" / "orders"
+            blocked.write_text("")
+            project.set_up(SETTINGS.replace("functions:\n", f"functions:\n  orders: {ORDERS}\n"))
+            reload = await following.until(lambda each: bool(each.errors))
+            assert [each.code for each in reload.errors] == ["config_error"]
+            assert reload.errors[0].message.startswith(f"engine.state: {blocked} cannot be used: ")
+            assert reload.errors[0].hint
+            assert version(engine) == before
+            assert list(engine.inventory.functions) == ["hello"]
+            blocked.unlink()
+            project.open_path("/new")
+            await following.until(lambda each: not each.errors)
+            assert version(engine, "orders")
 
     run(session())

@@ -80,6 +80,23 @@ def test_a_state_folder_that_cannot_be_made_is_told_with_its_place(project: Proj
     assert raised.value.hint
 
 
+def test_certificates_that_cannot_be_written_are_no_start_and_no_fault_of_the_compiler(
+    project: Project, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As on a disk that is full."""
+    (project.root / ".palisade").mkdir()
+    (project.root / ".palisade" / "credentials").write_text("")
+
+    async def session() -> None:
+        async with Engine(project.file):
+            pass
+
+    with pytest.raises(EngineError, match=r"engine\.state: .* cannot be used: ") as raised:
+        run(session())
+    assert raised.value.hint
+    assert "compiling failed" not in caplog.text
+
+
 def test_a_wrong_inventory_is_no_start(project: Project) -> None:
     project.file.write_text("policies: 1\n")
     with pytest.raises(InventoryError):

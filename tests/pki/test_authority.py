@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import stat
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -146,6 +147,24 @@ def test_a_saved_identity_changes_all_at_once(tmp_path: Path) -> None:
         assert (folder / "key.pem").read_bytes() == identity.key
     versions = [path for path in folder.iterdir() if path.is_dir() and not path.is_symlink()]
     assert len(versions) == 1, "what was replaced is removed, keys and all"
+
+
+def test_an_identity_that_cannot_be_saved_leaves_the_one_before(tmp_path: Path) -> None:
+    """On a disk that is full each try left a folder behind."""
+    authority = Authority.open(tmp_path / "pki")
+    folder = tmp_path / "hello"
+    before, after = authority.issue_function("hello"), authority.issue_function("hello")
+    before.save(folder)
+    there = sorted(folder.iterdir())
+    bounds = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1, bounds[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            after.save(folder)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, bounds)
+    assert sorted(folder.iterdir()) == there
+    assert Identity.load(folder) == before
 
 
 def test_a_key_of_another_certificate_is_refused(tmp_path: Path) -> None:

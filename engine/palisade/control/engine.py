@@ -290,6 +290,8 @@ class Engine:
             await self.releases.follow(reading)
         except (CompileError, SourceError) as error:
             errors = tuple(error.errors)
+        except EngineError as error:
+            errors = (error.told(self.file),)
         except Exception as error:
             errors = (internal_error(self.file, error),)
         self.reloads += 1
@@ -300,8 +302,10 @@ class Engine:
 
     def _taken(self, inventory: Inventory) -> None:
         """Follows an inventory that is about to be in force."""
+        # What may fail comes first: then all stays as it was.
+        with usable(inventory, "engine.state", self.inventory.engine.state):
+            self.credentials.write(inventory.functions)
         self.inventory = inventory
         self.access.path = inventory.decision
-        self.credentials.write(inventory.functions)
         if inventory.explain.trusted:
             self.explanations.begin()

@@ -1,4 +1,4 @@
-"""What keeps an engine from starting, told with the setting that it comes from."""
+"""What keeps an engine from starting, or from taking up an edit, told with the setting that it comes from."""
 
 from __future__ import annotations
 
@@ -9,14 +9,21 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from palisade.policy.inventory import Address, Inventory
+from palisade.policy.source import CONFIG_ERROR
+from palisade.rego.errors import Diagnostic, Location
 
 
 class EngineError(Exception):
-    """The engine cannot start: why, and in `hint` what to do."""
+    """The engine cannot start, or take up an edit: why, `at` which setting, and in `hint` what to do."""
 
-    def __init__(self, message: str, hint: str = "") -> None:
+    def __init__(self, message: str, hint: str = "", at: Location | None = None) -> None:
         self.hint = hint
-        super().__init__(message)
+        self._message, self._at = message, at
+        super().__init__(f"{at}: {message}" if at else message)
+
+    def told(self, file: Path) -> Diagnostic:
+        """The error of an edit, at the beginning of a file where no setting is to blame."""
+        return Diagnostic(CONFIG_ERROR, self._message, self._at or Location(str(file), 1, 1), hint=self.hint)
 
 
 def unheard(inventory: Inventory, setting: str, address: Address, error: OSError) -> EngineError:
@@ -40,6 +47,8 @@ def usable(inventory: Inventory, setting: str, path: Path) -> Iterator[None]:
     except OSError as error:
         where = Path(os.fsdecode(error.filename)) if isinstance(error.filename, str | bytes) else path
         hint = f"{setting} must be where this user may make files"
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            hint = "make room there"
         raise _wrong(inventory, setting, f"{where} cannot be used", error, hint) from None
 
 
@@ -47,10 +56,8 @@ def occupied(inventory: Inventory, state: Path, holder: str) -> EngineError:
     """A state folder that another engine holds; `holder` is its process, empty where that is not known."""
     place = inventory.places.find("engine.state") if inventory.places else None
     who = f"process {holder}" if holder else "another process"
-    return EngineError(
-        f"{f'{place}: ' if place else ''}engine.state: {state} is in use by {who}",
-        "is another engine running there? End it, or name another folder",
-    )
+    hint = "is another engine running there? End it, or name another folder"
+    return EngineError(f"engine.state: {state} is in use by {who}", hint, place)
 
 
 def _wrong(inventory: Inventory, setting: str, what: str, error: OSError, hint: str) -> EngineError:
@@ -59,4 +66,4 @@ def _wrong(inventory: Inventory, setting: str, what: str, error: OSError, hint: 
     reason = os.strerror(error.errno) if error.errno else str(error)
     if error.errno == errno.EEXIST:
         reason = "it is no folder"
-    return EngineError(f"{f'{place}: ' if place else ''}{setting}: {what}: {reason}", hint)
+    return EngineError(f"{setting}: {what}: {reason}", hint, place)
