@@ -58,6 +58,23 @@ def test_bytes_that_are_no_text_are_replaced() -> None:
     assert to_response(decision, "id").SerializeToString()
 
 
+@pytest.mark.parametrize("text", ["a b", "a&role=admin", "a#", "a\r\nhost: b", "a\t", "\x1f", "ü", "\0"])
+def test_no_value_of_a_parameter_is_another_parameter_or_another_request(text: str) -> None:
+    """Envoy writes it into the path as it is."""
+    for parameters in ({"user": text}, {text: "a"}, {"user": ["a", text]}):
+        decision = from_value(from_python({"allowed": True, "query_parameters_to_set": parameters}))
+        assert (decision.allowed, decision.code) == (False, "invalid_decision")
+        assert "urlquery.encode" in decision.reason
+        denied = {"allowed": False, "http_status": 401, "query_parameters_to_set": parameters}
+        assert from_value(from_python(denied)).status == 401, "of a denial nothing is set"
+
+
+def test_an_encoded_value_of_a_parameter_is_as_it_is() -> None:
+    parameters = {"user": "a%20b+c=d;e", "tags[]": ["1", ""]}
+    decision = from_value(from_python({"allowed": True, "query_parameters_to_set": parameters}))
+    assert decision.query_parameters_to_set == (("user", "a%20b+c=d;e"), ("tags[]", "1"), ("tags[]", ""))
+
+
 def test_booleans() -> None:
     assert from_value(True) is ALLOWED
     assert from_value(False) is DENIED

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from urllib.parse import quote_plus
 
 import pytest
 from recording import Got, NoInputError, Recording, input_of
@@ -281,3 +282,18 @@ def test_what_the_function_gets_is_what_rego_allows(
 def test_what_the_function_gets_is_more_than_half_of_what_is_sent(all_of_it: list[list[Got]]) -> None:
     """Else nothing would be compared."""
     assert sum(map(len, all_of_it)) > len(ASKED) / 2
+
+
+@pytest.mark.parametrize("user", ["ann", "a b", "a&role=admin", "%0d%0aDELETE", "\u00fc"])
+def test_a_parameter_that_a_policy_sets_is_one(stand: Recording, user: str) -> None:
+    """Envoy writes it into the path as it is: what is not encoded could be more than a value."""
+    request = line(b"/?z=%0d%0a&a=%26b") + f"x-user: {user}\r\n\r\n".encode()
+    for value, plain in (("{v}", user == "ann" or "%" in user), ("urlquery.encode({v})", True)):
+        written = value.format(v='http.headers["x-user"]')
+        answer = f'allow := {{"allowed": true, "query_parameters_to_set": {{"user": {written}}}}}'
+        stand.enforce(in_memory({"p.rego": f"{HEAD}{answer}\n"}), "p/allow")
+        got = stand.exchange(request)
+        assert len(got) == plain
+        for each in got:
+            said = user if value == "{v}" else quote_plus(user)
+            assert each.target == f"/?a=%26b&user={said}&z=%0d%0a"

@@ -74,6 +74,11 @@ def test_tokens_are_read_from_headers_cookies_and_queries() -> None:
     )
 
 
+def test_tokens_in_headers_can_be_kept_from_the_function() -> None:
+    [provider] = read(corp(forward=False, tokens=[{"header": "X-Token"}, {"header": "Authorization"}]))
+    assert provider.forward is False
+
+
 def test_audiences_may_be_a_set() -> None:
     assert read(corp(audiences=Set.of(["b", "a"])))[0].audiences == ("a", "b")
 
@@ -104,6 +109,8 @@ def test_audiences_may_be_a_set() -> None:
         (corp(tokens=[{"header": "a", "cookie": "b"}]), "exactly one of header, cookie, query"),
         (corp(tokens=[{"cookie": "b", "prefix": "x"}]), "belongs to a header"),
         (corp(tokens=[{"header": "a b"}]), "cannot name a header"),
+        (corp(forward=False, tokens=[{"query": "t"}]), "corp.forward: is false, but only of a header"),
+        (corp(forward=False, tokens=[{"header": "a"}, {"cookie": "b"}]), "corp.forward: is false, but only"),
         (corp(clock_skew_seconds=-1), "whole number from 0 to 3600"),
         (corp(clock_skew_seconds=True), "whole number from 0 to 3600"),
         (corp(audience=["orders"]), "corp.audience: is unknown: did you mean 'audiences'?"),

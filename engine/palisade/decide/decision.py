@@ -42,6 +42,7 @@ FIELDS_OF_DECISIONS = frozenset(
 # What Envoy can answer with: it replaces other codes, or refuses the response that names them.
 _STATUSES = frozenset(StatusCode.values()) - {0, 100}
 _HEADER_NAME = re.compile(r":?[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110, 5.1; the colon for pseudo-headers
+_IN_QUERY = re.compile(r"[!\"$%'-~]*")  # RFC 3986, 3.4, and what clients send beside; no `&` and no `#`
 _BAD_IN_VALUE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")  # RFC 9110, 5.5
 
 
@@ -114,7 +115,7 @@ def _from_object(value: Value) -> Decision:
         body=_string(fields.get("body", ""), "body"),
         response_headers_to_add=_headers(fields, "response_headers_to_add"),
         request_headers_to_remove=_names(fields, "request_headers_to_remove"),
-        query_parameters_to_set=_parameters(fields.get("query_parameters_to_set", {})),
+        query_parameters_to_set=_parameters(fields.get("query_parameters_to_set", {}), used=allowed),
         query_parameters_to_remove=_strings(fields, "query_parameters_to_remove"),
         dynamic_metadata=_doubles(metadata),
     )
@@ -180,10 +181,18 @@ def _headers(fields: Mapping[str, Any], name: str) -> Headers:
     return tuple(found)
 
 
-def _parameters(value: Any) -> Headers:
+def _parameters(value: Any, *, used: bool) -> Headers:
     if type(value) is not dict:
         raise _MalformedError(f'"query_parameters_to_set" is a {type_name(value)}, but must be an object')
-    return tuple(_pairs(value, "query_parameters_to_set"))
+    found = tuple(_pairs(value, "query_parameters_to_set"))
+    for name, text in found if used else ():
+        # Envoy writes both as they are: they could be further parameters, or end the line of the request.
+        if not _IN_QUERY.fullmatch(name) or "=" in name or not _IN_QUERY.fullmatch(text):
+            hint = "encode it by urlquery.encode"
+            raise _MalformedError(
+                f'"query_parameters_to_set" has for {name!r} what no query can hold as it is: {hint}'
+            )
+    return found
 
 
 def _pairs(group: Mapping[str, Any], name: str) -> Iterable[tuple[str, str]]:

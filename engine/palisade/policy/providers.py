@@ -152,16 +152,26 @@ class _Reader:
     def _provider(self, name: str, value: Value) -> Provider:
         fields = self._object(name, value, _FIELDS)
         issuer = self._string(f"{name}.issuer", fields.get("issuer"))
+        tokens = self._tokens(f"{name}.tokens", fields["tokens"]) if "tokens" in fields else (Header(),)
         return Provider(
             name=name,
             issuer=issuer,
             audiences=self._audiences(name, fields),
             keys=self._keys(name, issuer, fields),
-            tokens=self._tokens(f"{name}.tokens", fields["tokens"]) if "tokens" in fields else (Header(),),
+            tokens=tokens,
             clock_skew_seconds=self._seconds(name, "clock_skew_seconds", fields, 60, 0, 3600),
             cache_seconds=self._seconds(name, "cache_seconds", fields, 15, 1, 86_400),
-            forward=self._boolean(f"{name}.forward", fields.get("forward", True)),
+            forward=self._forward(f"{name}.forward", fields.get("forward", True), tokens),
         )
+
+    def _forward(self, path: str, value: Value, tokens: Iterable[TokenSource]) -> bool:
+        forward = self._boolean(path, value)
+        # Envoy 1.40 leaves cookies as they are. Out of a query it takes a token by writing all other
+        # parameters decoded: a line end among them would begin another request, and another line of the log.
+        if value is False and not all(isinstance(each, Header) for each in tokens):
+            why = "is false, but only of a header can a token be kept from the function"
+            self._error(path, f"{why}: leave forward out, or name headers only in tokens")
+        return forward
 
     def _audiences(self, name: str, fields: Mapping[str, Value]) -> tuple[str, ...]:
         anyone = self._boolean(f"{name}.any_audience", fields.get("any_audience", False))
