@@ -109,6 +109,23 @@ def test_bodies_and_trailers(bed: Bed, make_subject: Callable[..., Subject]) -> 
     assert (over.status, over.reached) == (other.status, other.reached)
 
 
+@pytest.mark.parametrize("status", [204, 304])
+def test_an_answer_that_has_no_body_over_http1_is_no_difference(
+    bed: Bed, make_subject: Callable[..., Subject], status: int
+) -> None:
+    """Envoy leaves it out there, as the protocol asks; over HTTP/2, and of other statuses, it is compared."""
+    subject = make_subject(
+        f'allow := {{"allowed": false, "http_status": {status}, "body": "preflight"}} '
+        'if http.method == "OPTIONS"\nelse := {"allowed": false, "http_status": 401, "body": "log in"}'
+    )
+    bed.load(subject)
+    asked = [Request("OPTIONS"), Request("GET"), http2(method="OPTIONS")]
+    tally = Tally()
+    assert not compare(bed, subject, asked, tally)
+    assert tally.pairs == 3
+    assert [each.body for each in bed.ask(asked) if each is not None] == [b"", b"log in", b"preflight"]
+
+
 def test_calls_of_grpc_are_denied_by_a_status_of_grpc(bed: Bed, make_subject: Callable[..., Subject]) -> None:
     """And by a message; what the policy says of the answer is compared all the same."""
     subject = make_subject(

@@ -135,7 +135,7 @@ def _judge(subject: Subject, request: Request, seen: Seen | None, tally: Tally) 
     believed = _believed(subject, request, seen.input)
     if believed:
         return Difference(subject, request, f"Envoy {believed}", "have it otherwise", seen.input)
-    problem = _problem(wanted, seen, bodies=request.method != "HEAD", grpc=_in_grpc(request, seen))
+    problem = _problem(wanted, seen, bodies=_has_body(request, wanted), grpc=_in_grpc(request, seen))
     if not problem:
         return None
     where = "the engine" if seen.asked else "Envoy"
@@ -180,6 +180,15 @@ def _in_grpc(request: Request, seen: Seen) -> bool:
     # Over HTTP/1.1 Envoy takes space off the ends of a header; over HTTP/2 such a type is none of gRPC.
     kinds = (value.strip(" \t") for name, value in request.headers if name.lower() == "content-type")
     return "grpc-status" in seen.headers and any(map(is_grpc, kinds))
+
+
+_WITHOUT_BODY = (204, 304)
+
+
+def _has_body(request: Request, wanted: Decision) -> bool:
+    """Whether the answer to a request can have a body: of these statuses HTTP/1.1 has none to send it in (RFC
+    9112, section 6.3), whatever the policy says. Over HTTP/2 Envoy sends one."""
+    return request.method != "HEAD" and (request.http2 or wanted.status not in _WITHOUT_BODY)
 
 
 def _problem(wanted: Decision, seen: Seen, *, bodies: bool, grpc: bool) -> str:
