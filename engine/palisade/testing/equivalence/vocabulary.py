@@ -18,6 +18,7 @@ from typing import Any
 from palisade.enforce.envoy.bodies import headers
 from palisade.enforce.envoy.bodies.documents import PARSED_BODY, Document, field_of
 from palisade.enforce.envoy.bodies.made import DECODES, FOLDS
+from palisade.enforce.envoy.tokens.calls import claim_of
 from palisade.enforce.envoy.values.walks import METADATA
 from palisade.rego import ir
 from palisade.rego.partial import evaluate
@@ -191,22 +192,15 @@ def place_of(term: object) -> Place | None:
     return steps if all(isinstance(step, str | int) for step in steps) else None
 
 
-_CLAIMS_AT = {"io.jwt.decode_verify": 2, "io.jwt.decode": 1}
-
-
 def _in_token(term: Apply) -> Place | None:
     """Where in the claims of a token, or in other JSON, that the policy takes apart a term walks to."""
     written = _in_document(term)
     if written is not None:
         return written
-    steps: list[Any] = []
-    inner: object = term
-    while isinstance(inner, Apply) and inner.name == "." and isinstance(inner.args[1], Known):
-        steps.insert(0, inner.args[1].value)
-        inner = inner.args[0]
-    if not isinstance(inner, Apply) or not steps or steps[0] != _CLAIMS_AT.get(inner.name):
+    claim = claim_of(term)
+    if claim is None or not all(isinstance(step, str | int) for step in claim):
         return None
-    return (OWN_CLAIMS, *steps[1:]) if all(isinstance(step, str | int) for step in steps) else None
+    return (OWN_CLAIMS, *claim)
 
 
 def _in_document(term: Apply) -> Place | None:

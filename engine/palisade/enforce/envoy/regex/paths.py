@@ -103,12 +103,21 @@ def path_is(segments_of: Iterable[str]) -> str:
     return "/" + "/".join(map(spelled, segments_of))
 
 
+def _asked(matcher: StringMatcher) -> tuple[str, str] | None:
+    """How a matcher looks for which constant in a text; None where it does not, or nobody can spell that."""
+    kind = str(matcher.WhichOneof("match_pattern"))
+    if kind not in ("prefix", "suffix", "contains"):
+        return None
+    text: str = getattr(matcher, kind)
+    return None if "\ufffd" in text else (kind, text)
+
+
 def segment_matching(index: int, matcher: StringMatcher) -> str | None:
     """A pattern of the paths whose segment `index` the matcher takes; None where there is none."""
-    kind = matcher.WhichOneof("match_pattern")
-    text = getattr(matcher, str(kind))
-    if kind not in ("prefix", "suffix", "contains") or "\ufffd" in text:
+    found = _asked(matcher)
+    if found is None:
         return None
+    kind, text = found
     if "/" in text:
         return patterns.NOTHING  # no segment has one
     before = "" if kind == "prefix" else _UNITS
@@ -126,10 +135,10 @@ def joined(start: int, pattern: str) -> str:
 def joined_matching(start: int, matcher: StringMatcher) -> str | None:
     """A pattern of the paths whose segments from `start` on, joined by slashes, the matcher takes; None where
     there is none."""
-    kind = matcher.WhichOneof("match_pattern")
-    text = getattr(matcher, str(kind))
-    if kind not in ("prefix", "suffix", "contains") or "\ufffd" in text:
+    found = _asked(matcher)
+    if found is None:
         return None
+    kind, text = found
     constant = "/".join(map(spelled, text.split("/")))
     before = "" if kind == "prefix" else f"(?:/|{_UNITS[3:-2]})*"
     return joined(start, f"{before}{constant}{'' if kind == 'suffix' else '.*'}")
@@ -137,10 +146,10 @@ def joined_matching(start: int, matcher: StringMatcher) -> str | None:
 
 def some_segment_matching(matcher: StringMatcher) -> str | None:
     """A pattern of the paths of which the matcher takes some segment; None where there is none."""
-    kind = matcher.WhichOneof("match_pattern")
-    text = getattr(matcher, str(kind))
-    if kind not in ("prefix", "suffix", "contains") or "\ufffd" in text:
+    found = _asked(matcher)
+    if found is None:
         return None
+    kind, text = found
     if "/" in text:
         return patterns.NOTHING  # no segment has one
     before = "" if kind == "prefix" else _UNITS

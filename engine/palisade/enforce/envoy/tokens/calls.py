@@ -53,6 +53,16 @@ _PARTS: dict[str, dict[object, str]] = {
 """What stands where in the arrays that these builtins make; the signature is not to be seen."""
 
 
+def claim_of(term: Symbol) -> tuple[object, ...] | None:
+    """Where in the claims of a token that the policy takes apart a term looks; None for anything else."""
+    part = part_of(term)
+    if part is None or not part.path:
+        return None
+    first, *below = part.path
+    named = _PARTS.get(part.call.name, {})
+    return tuple(below) if type(first) is int and named.get(first) == "claims" else None
+
+
 def taken(part: Part, token: Token) -> Source | None:
     """What a term takes of a token that Envoy verifies; None for what Envoy does not tell."""
     if part.call.name.startswith("io.jwt.verify_"):
