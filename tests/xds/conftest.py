@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -23,6 +25,8 @@ from google.rpc import status_pb2
 from grpc import aio
 
 from palisade.xds import Limits, SnapshotCache, XdsServer, allow_all, server_options
+
+sys.path.insert(0, str(Path(__file__).parent))  # what the tests here share
 
 ADS = config_source_pb2.ConfigSource(
     ads=config_source_pb2.AggregatedConfigSource(), resource_api_version="V3"

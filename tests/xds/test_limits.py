@@ -3,36 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import grpc
 import pytest
+from shared_helpers import eventually, run
+from streams import BOTH, NOTHING, accept
 
 from palisade.xds import Limits, Snapshot
 from palisade.xds.resources import CLUSTER, ENDPOINTS, SECRET
-
-NOTHING = "type.googleapis.com/example.NoSuchType"
-BOTH = pytest.mark.parametrize("incremental", [False, True], ids=["sotw", "delta"])
-
-
-def run(test: Callable[[], Awaitable[None]]) -> None:
-    asyncio.run(asyncio.wait_for(test(), 90))
-
-
-async def accept(client: Any, count: int, names: dict[str, tuple[str, ...]] | None = None) -> list[Any]:
-    responses = []
-    for _ in range(count):
-        response = await client.read()
-        await client.ack(response, *(names or {}).get(response.type_url, ()))
-        responses.append(response)
-    return responses
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(30):
-        while not condition():  # noqa: ASYNC110  # it waits for what the server makes of a message
-            await asyncio.sleep(0.005)
 
 
 @BOTH
@@ -47,9 +26,9 @@ def test_types_that_nobody_serves_do_no_harm(serving: Any, make: Any, incrementa
                 assert list((await accept(client, 1))[0].removed_resources) == ["x"]
             await client.subscribe(CLUSTER)
             assert client.names((await accept(client, 1))[0]) == ["c"]
-            await until(lambda: harness.cache.status()["hello"].running == "r1")
+            await eventually(lambda: harness.cache.status()["hello"].running == "r1")
 
-    run(test)
+    run(test())
 
 
 @BOTH
@@ -85,9 +64,9 @@ def test_who_breaks_a_rule_is_cut_off(
             status, details = await client.status()
             assert status == getattr(grpc.StatusCode, code)
             assert words in details
-            await until(lambda: "hello" not in harness.cache.status())
+            await eventually(lambda: "hello" not in harness.cache.status())
 
-    run(test)
+    run(test())
 
 
 @BOTH
@@ -109,11 +88,11 @@ def test_a_flood_of_requests_ends_the_stream_and_nothing_else(
                 status, details = await flood.status()
                 assert status == grpc.StatusCode.RESOURCE_EXHAUSTED
                 assert "requests a second" in details
-                await until(lambda: harness.cache.status()["hello"].streams == 1)
+                await eventually(lambda: harness.cache.status()["hello"].streams == 1)
                 await harness.cache.set_snapshot("hello", Snapshot.of("r2", [make.cluster("d")]))
                 assert "d" in other.names(await other.read())
 
-    run(test)
+    run(test())
 
 
 def test_many_types_and_many_streams_are_cut_off(serving: Any) -> None:
@@ -127,21 +106,21 @@ def test_many_types_and_many_streams_are_cut_off(serving: Any) -> None:
             async with harness.client() as one, harness.client() as two, harness.client() as three:
                 await one.subscribe(CLUSTER)
                 await two.subscribe(CLUSTER)
-                await until(lambda: harness.cache.streams("hello") == 2)
+                await eventually(lambda: harness.cache.streams("hello") == 2)
                 await three.subscribe(CLUSTER)
                 status, details = await three.status()
                 assert status == grpc.StatusCode.RESOURCE_EXHAUSTED
                 assert "2 streams already" in details
                 async with harness.client(node="a") as four:
                     await four.subscribe(CLUSTER)
-                    await until(lambda: harness.cache.streams("a") == 1)
+                    await eventually(lambda: harness.cache.streams("a") == 1)
                     async with harness.client(node="b") as five:
                         # It writes nothing: of a write that comes too late grpc.aio makes its own status.
                         status, details = await five.status()
                         assert status == grpc.StatusCode.RESOURCE_EXHAUSTED
                         assert "on this server" in details
 
-    run(test)
+    run(test())
 
 
 def test_a_client_that_does_not_read_is_cut_off(serving: Any, make: Any) -> None:
@@ -160,7 +139,7 @@ def test_a_client_that_does_not_read_is_cut_off(serving: Any, make: Any) -> None
                     break
             assert harness.cache.streams("hello") == 0
 
-    run(test)
+    run(test())
 
 
 def test_nodes_that_come_and_go_leave_nothing(serving: Any) -> None:
@@ -169,10 +148,10 @@ def test_nodes_that_come_and_go_leave_nothing(serving: Any) -> None:
             for i in range(20):
                 async with harness.client(node=f"n{i}") as client:
                     await client.subscribe(CLUSTER)
-                    await until(lambda i=i: harness.cache.streams(f"n{i}") == 1)
-            await until(lambda: not harness.cache.status())
+                    await eventually(lambda i=i: harness.cache.streams(f"n{i}") == 1)
+            await eventually(lambda: not harness.cache.status())
 
-    run(test)
+    run(test())
 
 
 def test_a_stream_without_a_request_is_cut_off(serving: Any) -> None:
@@ -182,4 +161,4 @@ def test_a_stream_without_a_request_is_cut_off(serving: Any) -> None:
             assert status == grpc.StatusCode.DEADLINE_EXCEEDED
             assert "no request within 0.1 s" in details
 
-    run(test)
+    run(test())

@@ -2,36 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+from shared_helpers import eventually, run
+from streams import BOTH, accept
 
 from palisade.xds import Snapshot
 from palisade.xds.resources import CLUSTER, ENDPOINTS, LISTENER, SECRET
-
-NOTHING = "type.googleapis.com/example.NoSuchType"
-BOTH = pytest.mark.parametrize("incremental", [False, True], ids=["sotw", "delta"])
-
-
-def run(test: Callable[[], Awaitable[None]]) -> None:
-    asyncio.run(asyncio.wait_for(test(), 90))
-
-
-async def accept(client: Any, count: int, names: dict[str, tuple[str, ...]] | None = None) -> list[Any]:
-    responses = []
-    for _ in range(count):
-        response = await client.read()
-        await client.ack(response, *(names or {}).get(response.type_url, ()))
-        responses.append(response)
-    return responses
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(30):
-        while not condition():  # noqa: ASYNC110  # it waits for what the server makes of a message
-            await asyncio.sleep(0.005)
 
 
 @BOTH
@@ -54,9 +32,9 @@ def test_a_wildcard_gets_everything_and_then_only_changes(serving: Any, make: An
             response = await client.read()
             assert client.names(response) == (["b"] if incremental else ["a", "b"])
             await client.ack(response)
-            await until(lambda: harness.cache.status()["hello"].running == "r2")
+            await eventually(lambda: harness.cache.status()["hello"].running == "r2")
 
-    run(test)
+    run(test())
 
 
 @BOTH
@@ -69,7 +47,7 @@ def test_an_empty_snapshot_is_an_answer_too(serving: Any, incremental: bool) -> 
             await client.subscribe(LISTENER)
             assert client.names(await client.read()) == []
 
-    run(test)
+    run(test())
 
 
 @BOTH
@@ -83,7 +61,7 @@ def test_a_node_without_a_snapshot_waits_for_one(serving: Any, make: Any, increm
             await harness.cache.set_snapshot("hello", Snapshot.of("r1", [make.cluster("a")]))
             assert client.names(await client.read()) == ["a"]
 
-    run(test)
+    run(test())
 
 
 @BOTH
@@ -113,7 +91,7 @@ def test_names_are_subscribed_and_left(serving: Any, make: Any, incremental: boo
             await harness.cache.set_snapshot("hello", changed)
             assert client.names(await client.read()) == ["b"]
 
-    run(test)
+    run(test())
 
 
 def test_a_list_that_becomes_empty_is_no_wildcard(serving: Any, make: Any) -> None:
@@ -129,7 +107,7 @@ def test_a_list_that_becomes_empty_is_no_wildcard(serving: Any, make: Any) -> No
             await harness.cache.set_snapshot("hello", Snapshot.of("r2", [make.cluster("a", mark="new")]))
             assert await client.silent()
 
-    run(test)
+    run(test())
 
 
 def test_an_explicit_wildcard_next_to_a_name(serving: Any, make: Any) -> None:
@@ -148,7 +126,7 @@ def test_an_explicit_wildcard_next_to_a_name(serving: Any, make: Any) -> None:
             assert list(removed.removed_resources) == ["ghost"]
             assert await client.silent()
 
-    run(test)
+    run(test())
 
 
 def test_delta_tells_what_does_not_exist_and_what_appears(serving: Any, make: Any) -> None:
@@ -165,7 +143,7 @@ def test_delta_tells_what_does_not_exist_and_what_appears(serving: Any, make: An
             (response,) = await accept(client, 1)
             assert list(response.removed_resources) == ["s"]
 
-    run(test)
+    run(test())
 
 
 def test_delta_sends_again_what_is_subscribed_again(serving: Any, make: Any) -> None:
@@ -180,7 +158,7 @@ def test_delta_sends_again_what_is_subscribed_again(serving: Any, make: Any) -> 
             await client.subscribe(ENDPOINTS, "a")
             assert client.names((await accept(client, 1))[0]) == ["a"]
 
-    run(test)
+    run(test())
 
 
 def test_a_reconnecting_delta_client_is_sent_only_what_it_lacks(serving: Any, make: Any) -> None:
@@ -201,7 +179,7 @@ def test_a_reconnecting_delta_client_is_sent_only_what_it_lacks(serving: Any, ma
                 (response,) = await accept(client, 1)
                 assert list(response.removed_resources) == ["gone"]
 
-    run(test)
+    run(test())
 
 
 def test_the_version_of_a_reconnecting_sotw_client_proves_nothing(serving: Any, make: Any) -> None:
@@ -213,7 +191,7 @@ def test_the_version_of_a_reconnecting_sotw_client_proves_nothing(serving: Any, 
             await client.subscribe(CLUSTER, version_info="r1")
             assert client.names(await client.read()) == ["a"]
 
-    run(test)
+    run(test())
 
 
 @pytest.mark.parametrize("answer", [True, False], ids=["refused", "unanswered"])
@@ -231,14 +209,14 @@ def test_a_reconnecting_delta_client_is_not_believed_about_what_it_refused(
                 await cache.set_snapshot("hello", r1)
                 await client.subscribe(CLUSTER)
                 await accept(client, 1)
-                await until(lambda: cache.status()["hello"].running == "r1")
+                await eventually(lambda: cache.status()["hello"].running == "r1")
                 news = [make.cluster("a", mark="bad"), make.cluster("b"), make.cluster("c")]
                 await cache.set_snapshot("hello", Snapshot.of("r2", news))
                 response = await client.read()
                 if answer:
                     await client.nack(response, "no")
-                    await until(lambda: cache.status()["hello"].rejection is not None)
-            await until(lambda: cache.streams("hello") == 0)
+                    await eventually(lambda: cache.status()["hello"].rejection is not None)
+            await eventually(lambda: cache.streams("hello") == 0)
             await cache.set_snapshot("hello", r1)
             async with harness.client(incremental=True) as client:
                 await client.subscribe(CLUSTER, initial_resource_versions=have)
@@ -247,7 +225,7 @@ def test_a_reconnecting_delta_client_is_not_believed_about_what_it_refused(
                 (response,) = await accept(client, 1)
                 assert list(response.removed_resources) == ["b"]
 
-    run(test)
+    run(test())
 
 
 def test_a_name_beside_the_wildcard_is_sent_though_it_was_sent_before(serving: Any, make: Any) -> None:
@@ -261,7 +239,7 @@ def test_a_name_beside_the_wildcard_is_sent_though_it_was_sent_before(serving: A
             await client.subscribe(ENDPOINTS, "*", "a", response_nonce=response.nonce)
             assert client.names(await client.read()) == ["a"]
 
-    run(test)
+    run(test())
 
 
 def test_stale_nonces_are_ignored(serving: Any, make: Any) -> None:
@@ -275,7 +253,7 @@ def test_stale_nonces_are_ignored(serving: Any, make: Any) -> None:
             await client.subscribe(ENDPOINTS, "a")
             first = await client.read()
             await client.ack(first, "a")
-            await until(lambda: harness.cache.status()["hello"].running == "r1")
+            await eventually(lambda: harness.cache.status()["hello"].running == "r1")
             await harness.cache.set_snapshot(
                 "hello", Snapshot.of("r2", [make.endpoints("a", port=2), make.endpoints("b")])
             )
@@ -286,9 +264,9 @@ def test_stale_nonces_are_ignored(serving: Any, make: Any) -> None:
             status = harness.cache.status()["hello"]
             assert (status.running, status.rejection) == ("r1", None)
             await client.ack(second, "a")
-            await until(lambda: harness.cache.status()["hello"].running == "r2")
+            await eventually(lambda: harness.cache.status()["hello"].running == "r2")
 
-    run(test)
+    run(test())
 
 
 def test_delta_honours_subscriptions_beside_a_stale_nonce(serving: Any, make: Any) -> None:
@@ -303,4 +281,4 @@ def test_delta_honours_subscriptions_beside_a_stale_nonce(serving: Any, make: An
             assert client.names((await accept(client, 1))[0]) == ["b"]
             assert harness.cache.status()["hello"].rejection is None
 
-    run(test)
+    run(test())

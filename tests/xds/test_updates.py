@@ -2,36 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
 from typing import Any
 
-import pytest
+from shared_helpers import eventually, run
+from streams import BOTH, accept
 
 from palisade.xds import EventKind, Limits, Snapshot, SnapshotCache
 from palisade.xds.resources import CLUSTER, ENDPOINTS, EXTENSION, LISTENER, ROUTES, SECRET
-
-NOTHING = "type.googleapis.com/example.NoSuchType"
-BOTH = pytest.mark.parametrize("incremental", [False, True], ids=["sotw", "delta"])
-
-
-def run(test: Callable[[], Awaitable[None]]) -> None:
-    asyncio.run(asyncio.wait_for(test(), 90))
-
-
-async def accept(client: Any, count: int, names: dict[str, tuple[str, ...]] | None = None) -> list[Any]:
-    responses = []
-    for _ in range(count):
-        response = await client.read()
-        await client.ack(response, *(names or {}).get(response.type_url, ()))
-        responses.append(response)
-    return responses
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(30):
-        while not condition():  # noqa: ASYNC110  # it waits for what the server makes of a message
-            await asyncio.sleep(0.005)
 
 
 @BOTH
@@ -55,7 +32,7 @@ def test_an_update_is_made_before_the_old_is_broken(serving: Any, make: Any, inc
             for url, names in ((CLUSTER, ()), (ENDPOINTS, ("old",)), (LISTENER, ()), (ROUTES, ("r",))):
                 await client.subscribe(url, *names)
                 await accept(client, 1, {url: names})
-            await until(lambda: harness.cache.status()["hello"].running == "r1")
+            await eventually(lambda: harness.cache.status()["hello"].running == "r1")
 
             await harness.cache.set_snapshot("hello", snapshot("r2", "new"))
             seen = []
@@ -78,7 +55,7 @@ def test_an_update_is_made_before_the_old_is_broken(serving: Any, make: Any, inc
                 assert seen[3] == (CLUSTER, ["new"])
                 assert response.version_info == "r2"
 
-    run(test)
+    run(test())
 
 
 @BOTH
@@ -98,7 +75,7 @@ def test_endpoints_of_a_changed_cluster_are_sent_again(serving: Any, make: Any, 
                 responses = await accept(client, 2, {ENDPOINTS: ("c",)})
                 assert [each.type_url for each in responses] == [CLUSTER, ENDPOINTS]
 
-    run(test)
+    run(test())
 
 
 @BOTH
@@ -124,9 +101,9 @@ def test_what_never_is_acknowledged_does_not_hold_the_rest_forever(
             assert cache.status()["hello"].waiting_for == (CLUSTER,)
             await cache.set_snapshot("hello", Snapshot.of("r3", [make.cluster("c", mark="3"), r2[1]]))
             assert (await accept(client, 1))[0].type_url == CLUSTER
-            await until(lambda: cache.status()["hello"].running == "r3")
+            await eventually(lambda: cache.status()["hello"].running == "r3")
 
-    run(test)
+    run(test())
 
 
 @BOTH
@@ -140,7 +117,7 @@ def test_a_refused_revision_is_rolled_back_in_all_types(serving: Any, make: Any,
             await client.subscribe(CLUSTER)
             await client.subscribe(LISTENER)
             await accept(client, 2)
-            await until(lambda: cache.status()["hello"].running == "r1")
+            await eventually(lambda: cache.status()["hello"].running == "r1")
             r2 = Snapshot.of(
                 "r2", [make.cluster("c", mark="2"), make.cluster("d"), make.listener("l", mark="2")]
             )
@@ -158,7 +135,7 @@ def test_a_refused_revision_is_rolled_back_in_all_types(serving: Any, make: Any,
             else:
                 assert back[1].version_info not in {"r1", "r2"}
                 assert client.names((await accept(client, 1))[0]) == ["c"]
-            await until(lambda: cache.status()["hello"].waiting_for == ())
+            await eventually(lambda: cache.status()["hello"].waiting_for == ())
             status = cache.status()["hello"]
             assert (status.offered, status.running) == ("r2", "r1")
             assert status.rejection is not None
@@ -174,10 +151,10 @@ def test_a_refused_revision_is_rolled_back_in_all_types(serving: Any, make: Any,
             await cache.set_snapshot("hello", Snapshot.of("r3", [make.cluster("e"), make.listener("l")]))
             await accept(client, 1)
             await accept(client, 1)
-            await until(lambda: cache.status()["hello"].running == "r3")
+            await eventually(lambda: cache.status()["hello"].running == "r3")
             assert cache.status()["hello"].rejection is None
 
-    run(test)
+    run(test())
 
 
 @BOTH
@@ -195,15 +172,15 @@ def test_the_way_back_sends_what_the_refused_revision_left_alone(
             await client.subscribe(SECRET, "s")
             await client.subscribe(LISTENER)
             await accept(client, 3, {SECRET: ("s",)})
-            await until(lambda: cache.status()["hello"].running == "r1")
+            await eventually(lambda: cache.status()["hello"].running == "r1")
             await cache.set_snapshot("hello", Snapshot.of("r2", [*same, make.listener("l", mark="bad")]))
             await client.nack(await client.read(), "no")
             back = await accept(client, 3, {SECRET: ("s",)})
             assert [each.type_url for each in back] == [CLUSTER, SECRET, LISTENER]
-            await until(lambda: cache.status()["hello"].waiting_for == ())
+            await eventually(lambda: cache.status()["hello"].waiting_for == ())
             assert await client.silent()
 
-    run(test)
+    run(test())
 
 
 def test_the_way_back_removes_what_the_refused_response_added(serving: Any, make: Any) -> None:
@@ -215,7 +192,7 @@ def test_the_way_back_removes_what_the_refused_response_added(serving: Any, make
             await cache.set_snapshot("hello", Snapshot.of("r1", [make.cluster("a")]))
             await client.subscribe(CLUSTER)
             await accept(client, 1)
-            await until(lambda: cache.status()["hello"].running == "r1")
+            await eventually(lambda: cache.status()["hello"].running == "r1")
             r2 = Snapshot.of("r2", [make.cluster("a", mark="bad"), make.cluster("good")])
             await cache.set_snapshot("hello", r2)
             await client.nack(await client.read(), "a is bad")
@@ -223,7 +200,7 @@ def test_the_way_back_removes_what_the_refused_response_added(serving: Any, make
             assert client.names(sent) == ["a"]
             assert list(removed.removed_resources) == ["good"]
 
-    run(test)
+    run(test())
 
 
 @BOTH
@@ -240,9 +217,9 @@ def test_a_first_revision_that_is_refused_leaves_nothing_to_push(
             assert (status.running, status.offered) == (None, "r1")
             await harness.cache.set_snapshot("hello", Snapshot.of("r2", [make.cluster("c")]))
             assert client.names((await accept(client, 1))[0]) == ["c"]
-            await until(lambda: harness.cache.status()["hello"].running == "r2")
+            await eventually(lambda: harness.cache.status()["hello"].running == "r2")
 
-    run(test)
+    run(test())
 
 
 @BOTH
@@ -258,14 +235,14 @@ def test_a_client_that_refuses_everything_ends_the_pushing(
                 snapshot = Snapshot.of(version, [make.cluster("c", mark=version)])
                 await harness.cache.set_snapshot("hello", snapshot)
                 await accept(client, 1)
-                await until(lambda want=version: harness.cache.status()["hello"].running == want)
+                await eventually(lambda want=version: harness.cache.status()["hello"].running == want)
             await harness.cache.set_snapshot("hello", Snapshot.of("r3", [make.cluster("c", mark="3")]))
             for _ in range(3):  # r3, back to r2, back to r1
                 await client.nack(await client.read(), "no")
             assert await client.silent()
             assert harness.cache.status()["hello"].running is None
 
-    run(test)
+    run(test())
 
 
 def test_a_revision_counts_when_all_streams_of_the_node_have_it(serving: Any, make: Any) -> None:
@@ -282,17 +259,17 @@ def test_a_revision_counts_when_all_streams_of_the_node_have_it(serving: Any, ma
             assert cache.status()["hello"].streams == 2
             assert cache.status()["hello"].running is None
             await accept(two, 1)
-            await until(lambda: cache.status()["hello"].running == "r1")
+            await eventually(lambda: cache.status()["hello"].running == "r1")
             await cache.set_snapshot("hello", Snapshot.of("r2", [make.cluster("c", mark="2")]))
             await accept(one, 1)
             await two.nack(await two.read(), "not me")
             (back,) = await accept(one, 1)
             assert back.version_info.startswith("r1")
             await accept(two, 1)
-            await until(lambda: cache.status()["hello"].waiting_for == ())
+            await eventually(lambda: cache.status()["hello"].waiting_for == ())
             assert cache.status()["hello"].running == "r1"
 
-    run(test)
+    run(test())
 
 
 def test_a_revision_is_not_accepted_before_what_it_refers_to(serving: Any, make: Any) -> None:
@@ -304,10 +281,10 @@ def test_a_revision_is_not_accepted_before_what_it_refers_to(serving: Any, make:
             await harness.cache.set_snapshot("hello", snapshot)
             await client.subscribe(LISTENER)
             await accept(client, 1)
-            await until(lambda: harness.cache.status()["hello"].waiting_for == (EXTENSION,))
+            await eventually(lambda: harness.cache.status()["hello"].waiting_for == (EXTENSION,))
             assert harness.cache.status()["hello"].running is None
             await client.subscribe(EXTENSION, "policy")
             await accept(client, 1, {EXTENSION: ("policy",)})
-            await until(lambda: harness.cache.status()["hello"].running == "r1")
+            await eventually(lambda: harness.cache.status()["hello"].running == "r1")
 
-    run(test)
+    run(test())

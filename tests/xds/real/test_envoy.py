@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -19,24 +19,18 @@ from envoy.extensions.filters.http.router.v3 import router_pb2
 from envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2
 from envoy.extensions.transport_sockets.tls.v3 import tls_pb2
 from google.protobuf.message import Message
-from shared_helpers import run
+from shared_helpers import eventually, run
+from streams import BOTH
 
 from palisade.pki import certificate_secret
 from palisade.xds import EventKind, NodeEvent, Snapshot, type_url
 from palisade.xds.resources import EXTENSION, LISTENER
 
 CLUSTERS = "cluster_manager.cds.update_success"
-BOTH = pytest.mark.parametrize("incremental", [False, True], ids=["sotw", "delta"])
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(30):
-        while not condition():  # noqa: ASYNC110  # what it waits for is in another process
-            await asyncio.sleep(0.005)
 
 
 async def running(cache: Any, revision: str) -> None:
-    await until(lambda: "hello" in cache.status() and cache.status()["hello"].running == revision)
+    await eventually(lambda: "hello" in cache.status() and cache.status()["hello"].running == revision)
 
 
 def listener(make: Any, port: int, *, routes: str = "", secret: str = "") -> listener_pb2.Listener:
@@ -107,7 +101,7 @@ def test_an_update_by_ecds_drops_no_request_and_closes_no_connection(
                         await engine.cache.set_snapshot("hello", snapshot(str(revision)))
                         await asyncio.sleep(0.01)
                         if revision % 6 == 0:  # else a busy machine may see only the last
-                            await until(lambda least=revision: seen[-1:] >= [least])
+                            await eventually(lambda least=revision: seen[-1:] >= [least])
             assert seen == sorted(seen)
             assert len(set(seen)) > 2, "requests were answered under several revisions"
             await running(engine.cache, "20")
@@ -150,10 +144,10 @@ def test_what_envoy_refuses_is_rolled_back_with_its_words(
             async with connect(port) as connection:
                 for revision, resources, url, words in expected:
                     await engine.cache.set_snapshot("hello", Snapshot.of(revision, resources))
-                    await until(lambda: events[-1].kind is EventKind.REJECTED)
+                    await eventually(lambda: events[-1].kind is EventKind.REJECTED)
                     assert (events[-1].revision, events[-1].type_url) == (revision, url)
                     assert words in events[-1].detail
-                    await until(lambda: engine.cache.status()["hello"].waiting_for == ())
+                    await eventually(lambda: engine.cache.status()["hello"].waiting_for == ())
                     status = engine.cache.status()["hello"]
                     assert (status.running, status.offered) == ("good", revision)
                     assert status.rejection is not None
@@ -274,7 +268,7 @@ def test_traffic_moves_between_clusters_without_a_failed_request(
                         name = "ab"[revision % 2]
                         await engine.cache.set_snapshot("hello", snapshot(str(revision), name))
                         await running(engine.cache, str(revision))
-                        await until(lambda name=name: bodies[-1:] == [name])
+                        await eventually(lambda name=name: bodies[-1:] == [name])
                     done.set()
             stats = await sidecar.stats("cluster_manager.active_clusters|cluster.*none_healthy")
             assert stats["cluster_manager.active_clusters"] == 2, "the old clusters are gone"
@@ -318,7 +312,7 @@ def test_an_envoy_with_another_certificate_gets_nothing(
             snapshot = Snapshot.of("1", [listener(make, unused_port()), policy(make, "1")])
             await engine.cache.set_snapshot("hello", snapshot)
             await sidecar.start(certificate="other")
-            await until(lambda: "PERMISSION_DENIED" in caplog.text)
+            await eventually(lambda: "PERMISSION_DENIED" in caplog.text)
             assert engine.cache.status()["hello"].running is None
             words = r"for spiffe://palisade\.local/function/other; node 'hello' has to show"
             assert re.search(words, caplog.text)
