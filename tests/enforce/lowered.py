@@ -54,3 +54,18 @@ def judge(bed: Bed, subjects: Sequence[Subject], asked: Sequence[Request], tally
         for difference in compare_many(bed, batch, asked, tally):
             told = "\n".join((summary(difference), difference.subject.name, *lines(difference)))
             raise AssertionError(told)
+
+
+def judge_natively(
+    bed: Bed, subjects: Sequence[Subject], asked: Sequence[Request], *, residual: float
+) -> None:
+    """Every policy on every request: each native but for some requests, of which at most that share is the
+    engine's. Raises AssertionError."""
+    judge(bed, subjects, asked, tally := Tally())
+    left = [
+        each.name
+        for each in subjects
+        if not all(rule.native or rule.conditional for rule in each.enforcement.coverage)
+    ]
+    assert not left
+    assert tally.residual < residual * tally.pairs, tally

@@ -8,14 +8,14 @@ import pytest
 import re2
 from hypothesis import given
 from hypothesis import strategies as st
-from lowered import judge, subject_of
+from lowered import judge_natively, subject_of
 
 from palisade import rego
 from palisade.enforce.envoy.regex import numerals, paths
 from palisade.policy.providers import Provider
 from palisade.rego.builtins import BUILTINS
 from palisade.rego.errors import BuiltinError
-from palisade.testing.equivalence import Bed, Issuers, Request, Tally, Token
+from palisade.testing.equivalence import Bed, Issuers, Request, Token
 
 HEAD = """package p
 import input.attributes.request.http
@@ -283,14 +283,7 @@ def test_idioms_are_native_and_exact(
     for idiom in IDIOMS[part::4]:
         policy = rego.compile({"p.rego": f"{HEAD}allow if {{ {idiom} }}"})
         subjects.append(subject_of(policy, providers, issuers))
-    judge(bed, subjects, _asked(), tally := Tally())
-    left = [
-        each.name
-        for each in subjects
-        if not all(r.native or r.conditional for r in each.enforcement.coverage)
-    ]
-    assert not left
-    assert tally.residual < 0.25 * tally.pairs, tally
+    judge_natively(bed, subjects, _asked(), residual=0.25)
 
 
 @pytest.mark.parametrize("providers", [1], ids=("one",), indirect=True)

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from lowered import subject_of
+from lowered import judge_natively, subject_of
 from policies_by_hand import REQUESTS
 
 from palisade import rego
 from palisade.policy.providers import Provider
-from palisade.testing.equivalence import Bed, Issuers, Request, Tally, Token, compare, compare_many
-from palisade.testing.equivalence.telling import lines, summary
+from palisade.testing.equivalence import Bed, Issuers, Request, Tally, Token, compare
 
-TOGETHER = 24
 HEAD = """package p
 import input.attributes.request.http
 import input.parsed_path as path
@@ -170,20 +168,7 @@ def test_idioms_are_native_and_exact(bed: Bed, providers: tuple[Provider, ...], 
     for idiom in IDIOMS:
         policy = rego.compile({"p.rego": f"{HEAD}allow if {{ {idiom} }}"})
         subjects.append(subject_of(policy, providers, issuers))
-    tally = Tally()
-    for start in range(0, len(subjects), TOGETHER):
-        batch = subjects[start : start + TOGETHER]
-        bed.load(*batch, reporting=True)
-        for difference in compare_many(bed, batch, ASKED, tally):
-            told = "\n".join((summary(difference), difference.subject.name, *lines(difference)))
-            raise AssertionError(told)
-    left = [
-        each.name
-        for each in subjects
-        if not all(r.native or r.conditional for r in each.enforcement.coverage)
-    ]
-    assert not left
-    assert tally.residual < 0.1 * tally.pairs, tally
+    judge_natively(bed, subjects, ASKED, residual=0.1)
 
 
 @pytest.mark.parametrize(
