@@ -155,3 +155,17 @@ def test_a_policy_cannot_name_the_decision(ours: Any) -> None:
         from_value({"allowed": True, "dynamic_metadata": {"palisade": ours, "a": 1}}), "id"
     )
     assert json_format.MessageToDict(response.dynamic_metadata) == {"palisade": {"decision_id": "id"}, "a": 1}
+
+
+@pytest.mark.parametrize("value", [True, False, {"allowed": False, "http_status": 418, "body": "no tea"}])
+def test_an_explanation_changes_nothing_of_what_becomes_of_a_request(value: Any) -> None:
+    """It is a header of the answer, whichever it is: in the other one's place it would take the denial's."""
+    decision = from_value(value)
+    plain, explained = to_response(decision, "id"), to_response(decision, "id", "because")
+    answer = explained.ok_response if decision.allowed else explained.denied_response
+    added = answer.response_headers_to_add if decision.allowed else answer.headers
+    assert "because" in str(added.pop())
+    if decision.allowed:
+        explained.ClearField("ok_response")
+        plain.ClearField("ok_response")
+    assert explained == plain

@@ -14,7 +14,15 @@ from stand import Sent, Stand, in_memory
 
 from palisade.rego.text import dumps
 
-JWKS = dumps({"keys": [jwk(RSA, kid="one"), jwk(EC, kid="two", alg="ES256"), jwk(OTHER, kid="three")]})
+JWKS = dumps(
+    {
+        "keys": [
+            jwk(RSA, kid="one"),
+            jwk(EC, kid="two", alg="ES256"),
+            jwk(OTHER, kid="three", alg="RS256"),  # it could sign by more algorithms than it is for
+        ]
+    }
+)
 MIXED = dumps({"keys": [jwk(RSA, kid="one"), jwk(OTHER)]})
 
 HEAD = """package envoy.authz
@@ -164,6 +172,7 @@ def _requests() -> Iterator[tuple[Sent, bool]]:
         *(("secret", "HS256", "", 99), ("rsa", "RS256", "one", 99), ("ec", "ES256", "two", 12)),
         *(("secret", "HS512", "", 2), ("rsa", "PS256", "one", 2), ("rsa", "RS256", "", 2)),
         *(("other", "RS256", "one", 2), ("wrong", "HS256", "", 2)),
+        *(("other", "RS256", "three", 2), ("other", "RS512", "three", 2), ("other", "RS512", "", 2)),
     ):
         for token, sound in islice(_tokens(key, alg, kid), count):
             bearer = (("authorization", f"Bearer {token}"), ("x-token", token))
