@@ -132,6 +132,10 @@ NAMES = "hardly any certificate has such a name; nothing needs to be done"
 PLAIN = "answer with a status, a body, and headers that are not the protocol's own"
 CLEAN = "Envoy normalizes paths, so clients hardly ever send one; nothing needs to be done"
 ERRORS = "give each rule one value, so that no two of them can conflict"
+MEMBERS = (
+    "compare the members with constants or headers, x in xs, which takes one field; of 128 an array takes "
+    "eight for each thing that is asked of its members, and one in its members four times as many"
+)
 TOO_MANY = "compare the whole path, a header or a claim, which Envoy looks up in maps of any size"
 TOO_LARGE = (
     "let one rule find a value, such as a reason, and look up in tables what follows from it, such as a "

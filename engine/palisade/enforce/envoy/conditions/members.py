@@ -42,9 +42,11 @@ from palisade.enforce.envoy.values.sources import (
 )
 from palisade.rego.partial.formulas.formula import TRUE, Builder, Exists, Formula, In, Same, Test
 from palisade.rego.partial.formulas.placing import member_of
-from palisade.rego.partial.formulas.rewriting import put_in
-from palisade.rego.partial.formulas.terms import Apply, Element, Input, Known, Symbol
+from palisade.rego.partial.formulas.rewriting import put_in, symbols
+from palisade.rego.partial.formulas.terms import Apply, Element, Input, Known, Symbol, subterms
 from palisade.rego.values import unkey
+
+NO_ROOM = "one by one, for which too many fields are read"
 
 
 class Members(Replaced, ABC):
@@ -61,7 +63,7 @@ class Members(Replaced, ABC):
         super().__init__(providers, tokens, fields)
         self._hoisted = frozenset(hoisted)
         self._members: dict[object, Predicate | None] = {}
-        self._laid = _laid_down(fields)
+        self._read_of = _read_of(fields)
         self._builder = Builder()
 
     @abstractmethod
@@ -260,7 +262,10 @@ class Members(Replaced, ABC):
         array = claim_kind(claim, "array")
         if atom.body is TRUE:
             return exactly(all_of((array, self._has_more(claim, 0))))
-        most = self._tried(claim)
+        most = self._tried(claim, atom)
+        if most is None:
+            unread = self._unknown(f"asks of the members of {atom.source} {NO_ROOM}", hint=hints.MEMBERS)
+            return both((exactly(all_of((array, self._has_more(claim, 0)))), unread))
         found = self._one_of_the_first(atom, most, lambda at: exactly(self._has_more(claim, at)))
         if found is None:
             return self._unasked(atom)
@@ -268,11 +273,15 @@ class Members(Replaced, ABC):
         when = f"{atom.source} has more than {most} members"
         return self._unless_possibly(both((exactly(array), found)), all_of((array, longer)), when)
 
-    def _tried(self, claim: ClaimSource) -> int:
-        """So many members of an array are looked at one by one."""
-        if isinstance(claim, FieldSource):
-            return self._laid.get(claim.path, NESTED)
-        return NESTED if claim.indexed else MEMBERS
+    def _tried(self, claim: ClaimSource, atom: Exists) -> int | None:
+        """So many members of an array are looked at one by one; None where none of them is read."""
+        if not isinstance(claim, FieldSource):
+            return NESTED if claim.indexed else MEMBERS
+        parts = (part for symbol in symbols(atom.body) for part in subterms(symbol))
+        asked = any(
+            isinstance(part, Element) and part.loop == atom.loop and not part.of_keys for part in parts
+        )
+        return self._read_of.get(claim.path) if asked else MEMBERS
 
     def _segments_one_by_one(self, atom: Exists) -> Bounds:
         """The same on the first segments of the path."""
@@ -316,7 +325,7 @@ class Members(Replaced, ABC):
         return either(parts)
 
 
-def _laid_down(fields: Iterable[Field]) -> dict[Field, int]:
+def _read_of(fields: Iterable[Field]) -> dict[Field, int]:
     """Of how many members of each array something was read."""
     found: dict[Field, int] = {}
     for path in fields:
