@@ -14,7 +14,7 @@ def test_policies(palisade_verify):
 
 def test_a_fault(palisade_verify, monkeypatch):
     from palisade.enforce.envoy.conditions import atoms
-from palisade.enforce.envoy.matchers import bounds
+    from palisade.enforce.envoy.matchers import bounds
 
     monkeypatch.setattr(atoms.Atoms, "_defined", lambda self, atom: bounds.ALWAYS)
     palisade_verify("policies", decision="p/allow", seed=1)
