@@ -80,6 +80,15 @@ def test_the_rule_for_the_same_path_is_nearer_than_another_path() -> None:
     assert values(flip(rules, request(target="/a"))) == {"http.method": "PUT"}
 
 
+def test_a_header_is_nearer_than_a_token_where_there_is_none() -> None:
+    """Each counted as one thing, and the rule that stands first won: the change was a token with a role."""
+    rules = 'allow if "admin" in claims.roles\n\nallow if http.headers["x-tenant"] == "a"'
+    found = explainer_of(rules).explain(request())
+    assert values(found.flips[0]) == {"headers.x-tenant": "a"}
+    assert found.nearest[0].location.row == found.nearest[1].location.row + 2
+    assert values(flip(rules, request(claims={"sub": "alice"}))) == {"claims.roles": ["admin"]}
+
+
 def test_a_denial_that_comes_first_is_taken_away() -> None:
     rules = "default allow := true\nallow := false if claims.sub in data.banned"
     assert values(flip(rules, request(claims=ALICE), {"banned": ["alice"]})) == {"claims.sub": UNDEFINED}

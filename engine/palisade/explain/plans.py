@@ -17,6 +17,8 @@ MOST = 6
 """So many plans are kept for each part of a formula."""
 
 _MOST_COMPARED = 20
+_A_TOKEN = 0.5
+"""What a claim costs where there is no token: more than a header, and less than another path."""
 
 Step: TypeAlias = tuple[Formula, bool]
 """An atom, and whether it should hold."""
@@ -38,6 +40,7 @@ class Planning:
 
     def __init__(self, reading: Reading) -> None:
         self._reading = reading
+        self._without_token = reading.value(Input(("identity",))) is UNDEFINED
         self._known: dict[Step, tuple[Plan, ...]] = {}
 
     def plans(self, formula: Formula, want: bool) -> tuple[Plan, ...]:
@@ -76,16 +79,24 @@ class Planning:
 
     def _cost(self, atom: Atom, want: bool) -> float:
         if isinstance(atom, Same):
-            return min(_cost_of(atom.left), _cost_of(atom.right))
+            return min(self._cost_of(atom.left), self._cost_of(atom.right))
         if isinstance(atom, Exists):
-            return _cost_of(atom.source)
+            return self._cost_of(atom.source)
         if isinstance(atom, Opaque):
             return 0.0
         if isinstance(atom, In) and want and isinstance(atom.term, Input):
             now = self._reading.value(atom.term)
             near = (distance(now, unkey(form)) for form in islice(atom.values, _MOST_COMPARED))
-            return _cost_of(atom.term) + (0.3 * min(near) if now is not UNDEFINED else 0.0)
-        return _cost_of(atom.term) + (0.0 if want else 0.1)
+            return self._cost_of(atom.term) + (0.3 * min(near) if now is not UNDEFINED else 0.0)
+        return self._cost_of(atom.term) + (0.0 if want else 0.1)
+
+    def _cost_of(self, symbol: Symbol) -> float:
+        if isinstance(symbol, Input):
+            claims = symbol.path[:1] == ("identity",)
+            return weight(symbol.path) + (_A_TOKEN if claims and self._without_token else 0.0)
+        if isinstance(symbol, Apply):
+            return 0.1 + max(map(self._cost_of, symbol.args), default=0.0)
+        return 0.0
 
 
 def cheapest(plans: Iterable[Plan]) -> tuple[Plan, ...]:
@@ -97,11 +108,3 @@ def cheapest(plans: Iterable[Plan]) -> tuple[Plan, ...]:
 def _joined(one: Plan, other: Plan) -> Plan:
     new = [step for step in other.steps if step not in one.steps]
     return Plan((*one.steps, *new), one.cost + other.cost)
-
-
-def _cost_of(symbol: Symbol) -> float:
-    if isinstance(symbol, Input):
-        return weight(symbol.path)
-    if isinstance(symbol, Apply):
-        return 0.1 + max(map(_cost_of, symbol.args), default=0.0)
-    return 0.0
