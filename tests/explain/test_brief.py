@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hmac
 import json
 from typing import Any
 
@@ -244,3 +245,69 @@ def test_no_secret_comes_back_through_an_explanation(
     for each in (secret, secret.lower(), secret[:6], secret[-6:], coded[:8]):
         assert each not in shown, (each, found)
     assert found["text"]
+
+
+KEYED = """default allow := false
+
+key := "the-key-that-is-a-rule"
+
+held := data.keys.first
+
+allow if {
+	http.method == "GET"
+	io.jwt.verify_hs256(http.headers["x-token"], key)
+}
+
+allow if {
+	http.method == "POST"
+	io.jwt.decode_verify(http.headers["x-token"], {"secret": held, "aud": "the-audience"})[0]
+}
+
+allow if {
+	http.method == "PUT"
+	io.jwt.decode_verify(http.headers["x-token"], {"secret": "the-key-as-it-is", "aud": "the-audience"})[0]
+}
+
+allow if {
+	http.method == "DELETE"
+	verified(http.headers["x-token"], held)
+}
+
+verified(token, by) if io.jwt.verify_hs512(token, by)
+"""
+DIGESTS = """
+allow if {
+	http.method == "PATCH"
+	crypto.hmac.sha256(http.path, held) == http.headers["x-signature"]
+}
+"""
+
+
+def test_keys_of_the_policy_are_not_told() -> None:
+    """The log and the header showed the value of a rule that holds a key, and a key that stands in a call."""
+    explainer = explainer_of(KEYED, {"keys": {"first": "the-key-in-the-data"}})
+    for method in ("GET", "POST", "PUT", "DELETE"):
+        for headers in ({"x_token": "a.b.c"}, {}):
+            found = Briefing(explainer, Mask()).of(entry(explainer, request(method, "/a", **headers)))
+            assert "the-key" not in json.dumps(found)
+            assert "failed" in found
+            assert ("the-audience" in found["failed"]["expression"]) == (method in ("POST", "PUT"))
+
+
+def test_the_digest_that_would_be_right_is_not_told() -> None:
+    """Who read it could have the request allowed, and never knew the key."""
+    explainer = explainer_of(KEYED + DIGESTS, {"keys": {"first": "the-key-in-the-data"}})
+    document = request("PATCH", "/a", x_signature="wrong")
+    found = Briefing(explainer, Mask()).of(entry(explainer, document))
+    digest = hmac.new(b"the-key-in-the-data", b"/a", "sha256").hexdigest()
+    assert found["failed"]["values"] == ['http.path is "/a"', 'http.headers["x-signature"] is "wrong"']
+    assert "change" not in found
+    assert digest not in json.dumps(found)
+    right = entry(explainer, request("PATCH", "/a", x_signature=digest))
+    assert right["palisade"]["allowed"]
+
+
+def test_a_rule_that_hangs_on_the_request_is_told() -> None:
+    rules = "default allow := false\n\nrole := claims.role\n\nallow if lower(role) == http.headers.host\n"
+    found = brief(request("GET", "/a", {"role": "Reader"}, host="x"), rules=rules)
+    assert 'role is "Reader"' in found["failed"]["values"]

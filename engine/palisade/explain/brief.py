@@ -17,6 +17,7 @@ from palisade.explain.entries import LoggedInput, Reads
 from palisade.explain.explainer import Explainer
 from palisade.explain.flips import Budget, Flip, Search
 from palisade.explain.rules import Branch, branches
+from palisade.explain.secrets import NAMES, makes_digests, texts_of_keys
 from palisade.explain.telling import changes, told
 from palisade.explain.trace import Account, Expression, Seen, Tracer
 from palisade.rego import ast
@@ -42,25 +43,38 @@ class Briefing:
         self._explainer = explainer
         self._mask = mask
         self._reads = Reads(explainer.index)
+        rules = explainer.index.naming(NAMES)
+        self._secrets = frozenset(texts_of_keys(rules))
+        self._digests = makes_digests(rules)
 
     def of(self, event: Mapping[str, Any]) -> Brief:
         """The explanation of an entry as it stands in the log: masked, by this revision."""
-        return _Entry(self._explainer, self._reads, self._mask, event).brief()
+        logged = LoggedInput(event)
+        discreet = Discreet(logged.document, self._mask, bodies=True, secrets=self._secrets)
+        entry = _Entry(self._explainer, self._reads, logged, discreet, event["palisade"])
+        return entry.brief(turned=not self._digests)
 
 
 class _Entry:
-    def __init__(self, explainer: Explainer, reads: Reads, mask: Mask, event: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        explainer: Explainer,
+        reads: Reads,
+        logged: LoggedInput,
+        discreet: Discreet,
+        told_of: Mapping[str, Any],
+    ) -> None:
         self._explainer = explainer
         self._reads = reads
-        self._entry = LoggedInput(event)
+        self._entry = logged
         self._document: Value = self._entry.document
-        self._discreet = Discreet(self._document, mask, bodies=True)
-        told_of = event["palisade"]
+        self._discreet = discreet
         self._allowed: bool = told_of["allowed"]
         self._rule: str = told_of.get("rule", "")
         self._decider = Decider(told_of["decider"])
 
-    def brief(self) -> Brief:
+    def brief(self, *, turned: bool) -> Brief:
+        """The explanation; with what would turn the decision where that is `turned`."""
         found: Brief = {"text": "", "where": _PLACES[self._decider]}
         default = self._explainer.default_at(self._rule)
         if self._rule:
@@ -77,7 +91,7 @@ class _Entry:
         )
         if not self._allowed:
             found |= self._nearest(search)
-        if not self._explainer.asks_others:
+        if turned and not self._explainer.asks_others:
             flips = search.flips(self._allowed)
             if flips:
                 found["change"] = self._changes(flips[0])
@@ -122,11 +136,11 @@ class _Entry:
         return found | ({"values": values} if values else {})
 
     def _shows(self, seen: Seen) -> bool:
-        """Whether a term's value is of the request, and not of the policy's data."""
-        node = seen.node
+        """Whether a term's value is of the request, and not of the policy, whose keys are among its data."""
+        node, index = seen.node, self._explainer.index
         if not isinstance(node, ast.Ref):
             return False
-        return node.head == ast.Var("input") or any(self._explainer.index.referred(node))
+        return node.head == ast.Var("input") or any(map(index.asks_request, index.referred(node)))
 
     def _text(self, text: str) -> str:
         line = " ".join(self._discreet.text(text).split())

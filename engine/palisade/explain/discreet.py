@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from palisade.decide.mask import REDACTED, Mask, scrub
@@ -16,10 +16,13 @@ _SHORTEST = 4
 class Discreet:
     """Hides the secrets of one request. With `bodies` the body is one of them."""
 
-    def __init__(self, document: Value, mask: Mask, *, bodies: bool = False) -> None:
+    def __init__(
+        self, document: Value, mask: Mask, *, bodies: bool = False, secrets: Iterable[str] = ()
+    ) -> None:
+        """`secrets` are texts that are hidden beside those of the request."""
         self._mask = mask
         self._bodies = bodies
-        self._secrets = {text for text in self._secret_texts(document) if text}
+        self._secrets = {text for text in (*self._secret_texts(document), *secrets) if text}
 
     def _secret_texts(self, document: Value) -> Iterator[str]:
         headers = look_up(document, (*HTTP, "headers"))

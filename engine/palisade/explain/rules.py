@@ -48,6 +48,7 @@ class RuleIndex:
         self._rows: dict[str, dict[int, list[ast.Rule]]] = {}
         self._lines: dict[str, list[str]] = {}
         self._places: dict[str, Places] = {}
+        self._asking: dict[int, bool] = {}
 
     def line(self, location: Location) -> str:
         """The source line of a place; empty where the source has none there."""
@@ -98,6 +99,33 @@ class RuleIndex:
                 rows.setdefault(rule.loc.row, []).append(rule)
             self._rows[file] = rows
         return self._rows[file]
+
+    def naming(self, words: Iterable[str]) -> tuple[CheckedRule, ...]:
+        """The rules of the modules in whose text one of the words stands."""
+        words = tuple(words)
+        files = {file for file, source in self._sources.items() if any(word in source for word in words)}
+        rules = (each for found in self._checked.rules.values() for each in found) if files else ()
+        return tuple(each for each in rules if each.rule.loc.file in files)
+
+    def asks_request(self, rule: CheckedRule) -> bool:
+        """Whether a rule's value hangs on the request, at whatever remove."""
+        known = self._asking.get(id(rule))
+        if known is None:
+            known = self._asking[id(rule)] = self._asks_request(rule)
+        return known
+
+    def _asks_request(self, rule: CheckedRule) -> bool:
+        found = [rule]
+        seen = {id(rule)}
+        for each in found:
+            for part in ast.walk(each.rule):
+                if part == ast.Var("input"):
+                    return True
+            for other in self.referred(each.rule):
+                if id(other) not in seen:
+                    seen.add(id(other))
+                    found.append(other)
+        return False
 
     def of_path(self, path: tuple[str, ...]) -> tuple[CheckedRule, ...]:
         """The rules at a path below data in source order, `default` rules among them."""
