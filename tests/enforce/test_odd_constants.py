@@ -84,9 +84,11 @@ OF_TIMES = (
 )
 NUMBERS = (0.1, 2.5, 2**53, 2**53 + 1, 2**63, 10**22, 10**23, 10**24, 3 * 10**23, 5e-324, 1.5e300, 10**300)
 """Whole numbers of which some are no double: a claim is the double next to it, and so another number."""
+SIGNS = ("==", "!=", "<", ">=")
 OF_NUMBERS = (
-    *(f"claims.n {sign} {rego.text.dumps(each)}" for sign in ("==", "!=", "<", ">=") for each in NUMBERS),
+    *(f"claims.n {sign} {rego.text.dumps(each)}" for sign in SIGNS for each in NUMBERS),
     *(f"not claims.n == {rego.text.dumps(each)}" for each in NUMBERS),
+    *(f"{each} {sign} {10**400}" for each in ("claims.n", "max(claims.list)") for sign in SIGNS),
     *(f"claims.list[0] == {rego.text.dumps(each)}" for each in NUMBERS),
     *(f"{no}{rego.text.dumps(each)} in claims.list" for each in NUMBERS for no in ("", "not ")),
     *(f"claims.list == [{rego.text.dumps(each)}]" for each in NUMBERS),

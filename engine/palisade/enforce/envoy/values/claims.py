@@ -174,9 +174,10 @@ def text_test(operand: Expr, matcher: StringMatcher) -> Expr | None:
 
 def claim_compared(claim: ClaimSource, operator: str, limit: int | float) -> Predicate | None:
     """The claim is below or above a number in Rego's order of values, as `lt`, `lte`, `gt` or `gte` say."""
-    bound = float(limit)
-    if bound != limit or abs(bound) >= _LIMIT or (isinstance(claim, TokenClaim) and is_rounded(limit)):
+    # What is larger than all doubles is not made one.
+    if abs(limit) >= _LIMIT or float(limit) != limit or (isinstance(claim, TokenClaim) and is_rounded(limit)):
         return None
+    bound = float(limit)
     kinds = ("null", "boolean") if operator in ("lt", "lte") else ("string", "array", "object")
     others = [claim_kind(claim, kind) for kind in kinds]
     if claim.indexed:
