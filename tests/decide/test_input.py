@@ -12,6 +12,7 @@ from google.protobuf.json_format import MessageToDict, ParseDict
 from hypothesis import given
 from hypothesis import strategies as st
 
+from palisade.decide.body import BODY_BYTES
 from palisade.decide.input import InputError, to_input
 from palisade.policy.request_schema import SCHEMA
 
@@ -202,6 +203,16 @@ def test_a_cut_body_is_told_and_not_parsed(headers: dict[str, str], truncated: b
     made = to_input(http(headers={"content-type": "application/json", **headers}, body="{}"), "hello")
     assert made["truncated_body"] is truncated
     assert made["parsed_body"] == (None if truncated else {})
+
+
+@pytest.mark.parametrize("missing", [0, 1])
+def test_a_body_of_which_envoy_shows_no_more_may_have_been_cut(missing: int) -> None:
+    """It says so only where it held more when it asked; over HTTP/2, without a length, nothing else tells."""
+    headers = {"content-type": "application/x-www-form-urlencoded", "x-envoy-auth-partial-body": "false"}
+    body = "a=" + "b" * (BODY_BYTES - 2 - missing)
+    made = to_input(http(headers=headers, body=body), "hello")
+    assert made["truncated_body"] is (missing == 0)
+    assert made["parsed_body"] == (None if missing == 0 else {"a": [body[2:]]})
 
 
 def test_a_client_cannot_claim_that_a_body_was_cut_where_none_was_sent() -> None:

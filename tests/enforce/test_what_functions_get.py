@@ -15,6 +15,7 @@ import pytest
 from recording import Got, NoInputError, Recording, input_of
 from stand import in_memory
 
+from palisade.decide.body import BODY_BYTES
 from palisade.rego.errors import EvalError
 from palisade.testing.equivalence.requests import Stream
 
@@ -297,3 +298,19 @@ def test_a_parameter_that_a_policy_sets_is_one(stand: Recording, user: str) -> N
         for each in got:
             said = user if value == "{v}" else quote_plus(user)
             assert each.target == f"/?a=%26b&user={said}&z=%0d%0a"
+
+
+@pytest.mark.parametrize("rule", ['not "drop" in body.op', 'body.op == ["read"]'])
+def test_what_stands_behind_a_megabyte_is_not_taken_for_nothing(stand: Recording, rule: str) -> None:
+    """Over HTTP/2 without a length Envoy asks when it holds just so much, and then does not say that there is
+    more: half of a form is a form."""
+    stand.enforce(
+        in_memory({"p.rego": f"{HEAD}allow if {{ not input.truncated_body; {rule} }}\n"}), "p/allow"
+    )
+    typed = (b"content-type", b"application/x-www-form-urlencoded")
+    short = b"op=read&pad=" + 100_000 * b"p"
+    body = b"op=read&pad=" + BODY_BYTES * b"p"
+    assert [len(stand.exchange(over_http2(typed, body=each))) for each in (short, body + b"&op=drop")] == [
+        1,
+        0,
+    ]

@@ -18,6 +18,10 @@ from palisade.rego.values import Value
 PARTIAL = "x-envoy-auth-partial-body"
 """Envoy says here whether it cut the body; where it sends one, it overwrites what a client sent."""
 
+BODY_BYTES = 1 << 20
+"""How much of a body the engine gets to see. What is as long or longer is `input.truncated_body`: Envoy 1.40
+asks as soon as it holds so many bytes, and says that it cut a body only where it held more by then."""
+
 
 class BodyError(ValueError):
     """A body that is not what its content type says."""
@@ -39,7 +43,7 @@ def parse_body(headers: Mapping[str, str], body: bytes) -> tuple[Value, bool]:
 
 
 def _truncated(headers: Mapping[str, str], size: int) -> bool:
-    if headers.get(PARTIAL) == "true":
+    if headers.get(PARTIAL) == "true" or size >= BODY_BYTES:
         return True
     length = headers.get("content-length")
     if length is None:

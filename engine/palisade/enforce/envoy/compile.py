@@ -16,6 +16,7 @@ from envoy.extensions.filters.http.set_filter_state.v3.set_filter_state_pb2 impo
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 
+from palisade.decide.body import BODY_BYTES
 from palisade.decide.verified import name_of
 from palisade.enforce.envoy.answers.ends import RESIDUAL
 from palisade.enforce.envoy.answers.filters import Answer, gate
@@ -66,9 +67,6 @@ RESIDUAL_CLUSTER = "palisade_residual"
 
 RESIDUAL_SECONDS = 2
 """How long a request waits for the engine's answer before it is denied."""
-
-BODY_BYTES = 1 << 20
-"""How much of a body the engine gets to see. What is longer arrives as `input.truncated_body`."""
 
 _MAKERS = DECODES | FOLDS | {"json.unmarshal", "io.jwt.decode"}
 """The builtins that make documents, or other texts, of a request's texts."""

@@ -37,8 +37,9 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from xds.type.matcher.v3.matcher_pb2 import Matcher
 
+from palisade.decide.body import BODY_BYTES
 from palisade.decide.input import JWT_METADATA
-from palisade.enforce.envoy.compile import ASK, ATTRIBUTES, BODY_BYTES, NATIVE, RESIDUAL_CLUSTER, TOLD
+from palisade.enforce.envoy.compile import ASK, ATTRIBUTES, NATIVE, RESIDUAL_CLUSTER, TOLD
 from palisade.testing.equivalence.callers import Certificates
 from palisade.testing.equivalence.subject import Subject, follow_proxy
 from palisade_sidecar.bootstrap import SLOTS, bootstrap
