@@ -140,6 +140,7 @@ ASKED = (
     's != "a"',
     'data.sessions[s].role == "admin"',
     's in {"a", "b"}',
+    's in {"b; x=1", "a=b"}',  # with the marks in it: one is none that there can be
     'startswith(s, "a")',
     'http.headers["x-csrf"] == s',
     's != http.headers["x-csrf"]',

@@ -34,6 +34,8 @@ RULES = (
     'f := object.union({"a": {"z": 3}}, {"a": input})\nr := v if { v := f with input.y as 2 }',
     'r := object.union_n([{"a": input.x}, {"b": input.y}, {"a": 2}])',
     'r := object.union_n([{"a": input.x}, {"a": input.y}])',
+    "r := object.remove(input.x, data.name)",
+    "r := object.filter(input.x, data.number)",
     'r := object.subset(input.x, {"a": 1})',
     'r := object.subset(input.x, {"a": {"b": 1}, "b": null})',
     'r := object.subset(input.x, {"a": {}})',
@@ -62,7 +64,7 @@ LEFT_TO_THE_EVALUATOR = (
 @pytest.mark.parametrize("rule", RULES)
 def test_objects_made_of_others_are_what_the_evaluator_makes(rule: str) -> None:
     """Of values of every type: what is no object is refused, and what is not there is undefined."""
-    policy, outcome = outcome_of(rule, {})
+    policy, outcome = outcome_of(rule, {"name": "a", "number": 1})  # which are no names of entries
     found = [judged(policy, outcome, document) for document in DOCUMENTS]
     assert ("unsure" in found) == ("with input" in rule)
 
