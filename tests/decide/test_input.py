@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from palisade.decide.body import BODY_BYTES
 from palisade.decide.input import InputError, to_input
+from palisade.decide.verified import OWN
 from palisade.policy.request_schema import SCHEMA
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=12)
@@ -257,3 +258,18 @@ def test_no_identity_and_no_peer_are_absent_and_not_null() -> None:
 def test_a_check_without_a_request_is_refused() -> None:
     with pytest.raises(InputError, match="no HTTP request"):
         to_input(CheckRequest(), "hello")
+
+
+def test_tokens_that_a_policy_verifies_itself_leave_no_trace() -> None:
+    """Envoy lays their claims down beside those of providers. To a policy it is as if it had not looked."""
+
+    def seen(**metadata: Any) -> Any:
+        return to_input(check({"request": {"http": {"path": "/"}}, "metadataContext": metadata}), "orders")
+
+    def with_claims(payloads: dict[str, Any]) -> Any:
+        return seen(filterMetadata={"envoy.filters.http.jwt_authn": payloads})
+
+    own = {f"{OWN}a": {"sub": "alice"}}
+    assert with_claims(own) == seen()
+    provider = {"corp": {"sub": "bob"}}
+    assert with_claims({**own, **provider}) == with_claims(provider)
