@@ -163,6 +163,8 @@ def test_other_objects_are_the_engines() -> None:
         'c := {k: v | some p in split(h, "; "); [k, v] := split(p, ":")}',
         'c := {k: v | some p in split(h, "; "); [v, k] := split(p, "=")}',
         'c := {k: v | some p in split(h, "; "); [k, v] := split(lower(p), "=")}',
+        'c := {lower(k): v | some p in split(h, "; "); [k, v] := split(p, "=")}',
+        'c := {k: lower(v) | some p in split(h, "; "); [k, v] := split(p, "=")}',
         'c := {k: v | some p in split(h, "; "); [k, v, _] := split(p, "=")}',
         'c := {k: v | some p in split(h, "; "); [k, v] := split(p, "="); v != "x"}',
         'c := {k: v | some p in split(h, "; "); [k, v] := split(p, "="); not http.headers[k]}',
