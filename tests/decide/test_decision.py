@@ -122,6 +122,7 @@ def test_a_set_is_the_array_that_it_is_in_json() -> None:
         ({"allowed": False, "http_status": 401.5}, "invalid_decision", "whole number"),
         ({"allowed": True, "headers": {"a b": "c"}}, "invalid_decision", "'a b'"),
         ({"allowed": True, "headers": {"a": "b\r\nc: d"}}, "invalid_decision", "control character"),
+        ({"allowed": True, "headers": {":path": "/a HTTP/1.1"}}, "invalid_decision", "encode it as %20"),
         ({"allowed": True, "headers": {"a": 1}}, "invalid_decision", '"headers.a" is a number'),
         ({"allowed": True, "headers": [1]}, "invalid_decision", "number"),
         ({"allowed": True, "body": 1}, "invalid_decision", '"body"'),
