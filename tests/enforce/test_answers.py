@@ -13,7 +13,7 @@ from palisade import rego
 from palisade.enforce.envoy.answers.filters import MAX_ANSWERS, Answer, Answers, answer
 from palisade.enforce.envoy.answers.templates import Template
 from palisade.enforce.envoy.decision import decide
-from palisade.enforce.envoy.matchers.tree import Verdict
+from palisade.enforce.envoy.matchers.entry import Verdict
 from palisade.rego.partial import evaluate
 from palisade.rego.text import dumps
 

@@ -11,6 +11,7 @@ from xds.type.matcher.v3.string_pb2 import StringMatcher
 
 from palisade.enforce.envoy.matchers import cofactors, tree
 from palisade.enforce.envoy.matchers.cofactors import Parting
+from palisade.enforce.envoy.matchers.entry import Entry, Verdict
 from palisade.enforce.envoy.matchers.predicate import (
     NO,
     YES,
@@ -27,7 +28,7 @@ from palisade.enforce.envoy.matchers.predicate import (
     negate,
     text_check,
 )
-from palisade.enforce.envoy.matchers.tree import Entry, Verdict, build
+from palisade.enforce.envoy.matchers.tree import build
 
 VALUES = tuple("abcdef")
 TEXTS = tuple(Text(name, b"") for name in ("x", "y", "z"))

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from palisade.enforce.envoy.matchers import dealing
 from palisade.enforce.envoy.matchers.dealing import PARTS, deal, deal_by, part_of
+from palisade.enforce.envoy.matchers.entry import Entry, Verdict
 from palisade.enforce.envoy.matchers.predicate import (
     YES,
     All,
@@ -25,7 +26,6 @@ from palisade.enforce.envoy.matchers.predicate import (
     negate,
     one_of,
 )
-from palisade.enforce.envoy.matchers.tree import Entry, Verdict
 from palisade.enforce.envoy.parts import NATIVE, Rules, in_parts
 from palisade.enforce.envoy.values.sources import PATH_TEXT, claim_text, header_text
 

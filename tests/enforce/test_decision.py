@@ -7,7 +7,7 @@ from lowered import compile_policy
 
 from palisade import rego
 from palisade.enforce.envoy.decision import Decision
-from palisade.enforce.envoy.matchers.tree import Verdict
+from palisade.enforce.envoy.matchers.entry import Verdict
 from palisade.policy.providers import InlineKeys, Provider
 
 PROVIDER = Provider("corp", "https://corp.example", (), InlineKeys("{}"))

@@ -15,7 +15,7 @@ from palisade import rego
 from palisade.enforce.envoy import cases
 from palisade.enforce.envoy.decision import Decision, decide
 from palisade.enforce.envoy.matchers.bounds import Reason
-from palisade.enforce.envoy.matchers.tree import Entry
+from palisade.enforce.envoy.matchers.entry import Entry
 from palisade.policy.numbering import Numbering
 from palisade.rego.errors import Diagnostic, Location
 from palisade.rego.lines import ROWS

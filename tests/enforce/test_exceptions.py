@@ -10,6 +10,7 @@ from test_cofactors import CHECKS, DENIED, TEXTS, State, _predicates, _states, h
 from xds.type.matcher.v3.matcher_pb2 import Matcher
 
 from palisade.enforce.envoy.matchers import exceptions
+from palisade.enforce.envoy.matchers.entry import Entry, Verdict
 from palisade.enforce.envoy.matchers.exceptions import excepted
 from palisade.enforce.envoy.matchers.predicate import (
     NO,
@@ -22,7 +23,7 @@ from palisade.enforce.envoy.matchers.predicate import (
     any_of,
     negate,
 )
-from palisade.enforce.envoy.matchers.tree import Entry, Verdict, build
+from palisade.enforce.envoy.matchers.tree import build
 
 _rows = st.lists(
     st.builds(

@@ -13,6 +13,7 @@ from xds.type.matcher.v3.string_pb2 import StringMatcher
 
 from palisade import rego
 from palisade.enforce.envoy.matchers import sizes, tree
+from palisade.enforce.envoy.matchers.entry import Entry, Verdict
 from palisade.enforce.envoy.matchers.predicate import (
     MAX_EXPRESSION,
     NO,
@@ -30,7 +31,7 @@ from palisade.enforce.envoy.matchers.predicate import (
     text_check,
 )
 from palisade.enforce.envoy.matchers.sizes import MOST_IN_ALL, TEXT_IN_ALL, given_up
-from palisade.enforce.envoy.matchers.tree import Entry, Verdict, build
+from palisade.enforce.envoy.matchers.tree import build
 from palisade.enforce.envoy.values.sources import header_text
 from palisade.explain.sidecar.matchers import action_of
 from palisade.explain.sidecar.request import Sight

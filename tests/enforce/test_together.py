@@ -11,6 +11,7 @@ from xds.type.matcher.v3.matcher_pb2 import Matcher
 from xds.type.matcher.v3.string_pb2 import StringMatcher
 
 from palisade.enforce.envoy.matchers import together
+from palisade.enforce.envoy.matchers.entry import Entry, Verdict
 from palisade.enforce.envoy.matchers.predicate import (
     FEW,
     YES,
@@ -26,7 +27,7 @@ from palisade.enforce.envoy.matchers.predicate import (
     to_proto,
 )
 from palisade.enforce.envoy.matchers.together import Joining, joined
-from palisade.enforce.envoy.matchers.tree import Entry, Verdict, build
+from palisade.enforce.envoy.matchers.tree import build
 from palisade.enforce.envoy.regex import patterns
 from palisade.enforce.envoy.regex.patterns import regex, search
 from palisade.enforce.envoy.values.claims import claim_matches

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from xds.type.matcher.v3.string_pb2 import StringMatcher
 
+from palisade.enforce.envoy.matchers.entry import Entry, Verdict
 from palisade.enforce.envoy.matchers.predicate import (
     NO,
     YES,
@@ -24,7 +25,7 @@ from palisade.enforce.envoy.matchers.predicate import (
     text_check,
     to_proto,
 )
-from palisade.enforce.envoy.matchers.tree import Entry, Verdict, build
+from palisade.enforce.envoy.matchers.tree import build
 from palisade.enforce.envoy.values.sources import ADDRESS_TEXT, PATH_TEXT, claim_text, header_text
 
 METHOD = header_text(":method")

@@ -9,6 +9,6 @@
 from palisade.enforce.envoy.cases import RuleCoverage
 from palisade.enforce.envoy.compile import Enforcement, compile_sidecar
 from palisade.enforce.envoy.matchers.bounds import Reason
-from palisade.enforce.envoy.matchers.tree import Verdict
+from palisade.enforce.envoy.matchers.entry import Verdict
 
 __all__ = ["Enforcement", "Reason", "RuleCoverage", "Verdict", "compile_sidecar"]

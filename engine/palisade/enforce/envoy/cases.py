@@ -17,9 +17,9 @@ from palisade.enforce.envoy.answers.filters import Answers
 from palisade.enforce.envoy.conditions.context import NOTHING, Notes
 from palisade.enforce.envoy.conditions.lower import Lowering
 from palisade.enforce.envoy.matchers.bounds import Bounds, Reason
+from palisade.enforce.envoy.matchers.entry import Entry, Verdict
 from palisade.enforce.envoy.matchers.predicate import NO, YES, Predicate
 from palisade.enforce.envoy.matchers.sizes import TEXT, TEXT_IN_ALL, bounded, size_of, without_room
-from palisade.enforce.envoy.matchers.tree import Entry, Verdict
 from palisade.rego.errors import NOWHERE, Location
 from palisade.rego.partial import Case
 from palisade.rego.partial.formulas.formula import TRUE, Formula

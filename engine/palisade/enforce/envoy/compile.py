@@ -37,8 +37,8 @@ from palisade.enforce.envoy.cases import RuleCoverage
 from palisade.enforce.envoy.decision import Decision, decide
 from palisade.enforce.envoy.matchers.bounds import Reason
 from palisade.enforce.envoy.matchers.choices import MAX_LINEAR
+from palisade.enforce.envoy.matchers.entry import Entry, Verdict
 from palisade.enforce.envoy.matchers.predicate import Predicate, Text, Within, all_of, one_of
-from palisade.enforce.envoy.matchers.tree import Entry, Verdict
 from palisade.enforce.envoy.parts import LAYOUT_STATE, Behind, Parts, Rules, Watched, in_parts
 from palisade.enforce.envoy.tokens.identity import authentication, settings_of, unseen
 from palisade.enforce.envoy.values.entries import makes_objects

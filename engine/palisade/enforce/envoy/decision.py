@@ -20,9 +20,9 @@ from palisade.enforce.envoy.conditions.context import Notes
 from palisade.enforce.envoy.conditions.lower import Lowering
 from palisade.enforce.envoy.matchers.bounds import Reason
 from palisade.enforce.envoy.matchers.choices import MAX_LINEAR
+from palisade.enforce.envoy.matchers.entry import Entry, Verdict
 from palisade.enforce.envoy.matchers.predicate import YES, Predicate, all_of, negate, text_check
 from palisade.enforce.envoy.matchers.sizes import given_up
-from palisade.enforce.envoy.matchers.tree import Entry, Verdict
 from palisade.enforce.envoy.regex import paths, patterns
 from palisade.enforce.envoy.tokens.calls import Tokens, calls_on_tokens
 from palisade.enforce.envoy.tokens.constraints import open_calls, settled_case, settled_formula

@@ -30,6 +30,7 @@ from xds.type.matcher.v3.matcher_pb2 import Matcher
 
 from palisade.enforce.envoy.answers.ends import PART, PICKED, RESIDUAL
 from palisade.enforce.envoy.matchers.dealing import PARTS, Dealt, deal, deal_by
+from palisade.enforce.envoy.matchers.entry import Entry, Verdict
 from palisade.enforce.envoy.matchers.predicate import (
     NO,
     YES,
@@ -42,7 +43,7 @@ from palisade.enforce.envoy.matchers.predicate import (
     to_proto,
     typed,
 )
-from palisade.enforce.envoy.matchers.tree import Entry, Tree, Verdict, build
+from palisade.enforce.envoy.matchers.tree import Tree, build
 from palisade.enforce.envoy.values.sources import state_text
 
 LAYOUT_STATE = "palisade.layout"

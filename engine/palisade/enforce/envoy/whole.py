@@ -9,8 +9,9 @@ from envoy.extensions.filters.http.rbac.v3.rbac_pb2 import RBAC
 from palisade.enforce.envoy.answers.ends import RESIDUAL
 from palisade.enforce.envoy.bodies.documents import Field
 from palisade.enforce.envoy.decision import Decision
+from palisade.enforce.envoy.matchers.entry import Entry, Verdict
 from palisade.enforce.envoy.matchers.predicate import NO, Predicate, Text, negate, one_of
-from palisade.enforce.envoy.matchers.tree import Entry, Tree, Verdict, build
+from palisade.enforce.envoy.matchers.tree import Tree, build
 from palisade.enforce.envoy.values.sources import state_text
 from palisade.policy.revisions import Revision
 

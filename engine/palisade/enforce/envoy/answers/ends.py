@@ -8,8 +8,8 @@ from palisade.enforce.envoy import hints
 from palisade.enforce.envoy.answers.filters import Answers
 from palisade.enforce.envoy.answers.templates import template
 from palisade.enforce.envoy.matchers.bounds import Reason
+from palisade.enforce.envoy.matchers.entry import Entry, Verdict
 from palisade.enforce.envoy.matchers.predicate import YES, Predicate, all_of
-from palisade.enforce.envoy.matchers.tree import Entry, Verdict
 from palisade.enforce.envoy.values.sources import Source
 from palisade.policy.numbering import spelled
 from palisade.rego.errors import NOWHERE

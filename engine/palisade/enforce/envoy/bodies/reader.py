@@ -40,6 +40,7 @@ from palisade.enforce.envoy.bodies.documents import (
 )
 from palisade.enforce.envoy.bodies.headers import HIDDEN
 from palisade.enforce.envoy.matchers import cel
+from palisade.enforce.envoy.matchers.entry import Entry, Verdict
 from palisade.enforce.envoy.matchers.predicate import (
     YES,
     Check,
@@ -52,7 +53,6 @@ from palisade.enforce.envoy.matchers.predicate import (
     to_proto,
     typed,
 )
-from palisade.enforce.envoy.matchers.tree import Entry, Verdict
 from palisade.enforce.envoy.regex import patterns
 from palisade.enforce.envoy.values.sources import BODY_METADATA, FIELDS, field_name, header_text
 from palisade_sidecar.chunks import CHUNKS_HEADER

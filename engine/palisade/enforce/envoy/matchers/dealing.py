@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import xxhash
 
+from palisade.enforce.envoy.matchers.entry import Entry, alternatives
 from palisade.enforce.envoy.matchers.predicate import All, OneOf, Predicate, Text, all_of
-from palisade.enforce.envoy.matchers.tree import Entry, alternatives
 from palisade.rego.records import record
 
 PARTS = 64

@@ -10,15 +10,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from operator import attrgetter
-from typing import TYPE_CHECKING
 
 from palisade.enforce.envoy.matchers.choices import compares
 from palisade.enforce.envoy.matchers.cofactors import HEAVY
+from palisade.enforce.envoy.matchers.entry import Entry
 from palisade.enforce.envoy.matchers.predicate import YES, All, AnyOf, Not, Predicate, all_of, any_of
 from palisade.enforce.envoy.matchers.together import joined
-
-if TYPE_CHECKING:
-    from palisade.enforce.envoy.matchers.tree import Entry
 
 
 def excepted(entries: Sequence[Entry], last: Entry) -> tuple[list[Entry], Entry]:

@@ -9,8 +9,6 @@ goes on behind a map whose entry did not lead to an action, which makes this exa
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import field
-from enum import Enum
 from itertools import groupby
 from typing import TypeAlias
 
@@ -21,11 +19,11 @@ from palisade.enforce.envoy.matchers.choices import (
     MANY,
     MAX_LINEAR,
     Comparison,
-    choices,
     comparisons,
     without,
 )
 from palisade.enforce.envoy.matchers.cofactors import HEAVY, Parting
+from palisade.enforce.envoy.matchers.entry import Entry, Verdict, alternatives, joined_entries, merged
 from palisade.enforce.envoy.matchers.exceptions import excepted
 from palisade.enforce.envoy.matchers.predicate import (
     MAX_EXPRESSION,
@@ -39,7 +37,7 @@ from palisade.enforce.envoy.matchers.predicate import (
     to_proto,
     typed,
 )
-from palisade.enforce.envoy.matchers.together import Joining, gates, joined
+from palisade.enforce.envoy.matchers.together import Joining, gates
 from palisade.rego.records import record
 
 MAX_STAGES = 16
@@ -48,39 +46,6 @@ MAX_STAGES = 16
 MOST_COPIED, MOST_COPIED_OF_ONE, SOME_COPIED = 400_000, 200_000, 100
 """So many matchers may stand below the constants of maps: of all rules, of one, and of each in any case. What
 10,000 users may see, written out once for each of them, can be gigabytes."""
-
-
-class Verdict(Enum):
-    ALLOW = "allow"
-    DENY = "deny"
-    RESIDUAL = "residual"
-
-    # That of Enum runs as Python, for each key of the account of ten thousand rules.
-    __hash__ = object.__hash__
-
-
-@record()
-class Entry:
-    """What becomes of the requests that meet the predicate, and the name under which Envoy reports it.
-
-    With an `answer`, which begins the name, the next filter allows or denies.
-    """
-
-    predicate: Predicate
-    verdict: Verdict
-    name: str
-    answer: str = ""
-    copies: int = field(default=1, compare=False, repr=False)
-    """So many times it is written out: below each constant of a map."""
-
-    @property
-    def outcome(self) -> tuple[Verdict, str]:
-        """What becomes of a request: rules of one outcome may change places."""
-        return self.verdict, self.answer
-
-    def under(self, predicate: Predicate, times: int = 1) -> Entry:
-        """The same under another predicate, so many times."""
-        return Entry(predicate, self.verdict, self.name, self.answer, self.copies * times)
 
 
 @record()
@@ -177,7 +142,7 @@ class _Building:
 
     def _split(self, entries: list[Entry]) -> list[_Stage]:
         stages: list[_Stage] = []
-        rest = _merged(entries) if len(entries) > 1 else entries
+        rest = merged(entries) if len(entries) > 1 else entries
         while True:
             chosen = self._most_telling(rest)
             if chosen is None or self._are_memberships(rest):
@@ -227,7 +192,7 @@ class _Building:
                 if left != NO:
                     table.setdefault(value, []).append(entry.under(left, times))
         stages: list[_Stage] = [_Lookup(text, False, table) for text, table in tables.items()]
-        return [*stages, _gated(_joined(others))] if others else stages
+        return [*stages, _gated(joined_entries(others))] if others else stages
 
     def _at(self, entry: Entry, text: Text, value: str) -> Entry:
         """The rule where the text is that: what it says deep within of others is not written out there."""
@@ -339,39 +304,6 @@ class _Building:
         into.matcher.SetInParent()
         stages = stages or [entries]  # of which no alternative holds: Envoy takes no empty matcher either
         self._chain(stages, None, into.matcher)
-
-
-def alternatives(entry: Entry, linear: int = MAX_LINEAR) -> Iterator[Entry]:
-    """A rule of alternatives as several rules, where that makes look-ups of them; none that never holds."""
-    for choice in choices(entry.predicate, linear):
-        yield entry if choice is entry.predicate else entry.under(choice)
-
-
-def _merged(entries: list[Entry]) -> list[Entry]:
-    """Rules of one name that ask nothing but whether a text is among constants, as one."""
-    found: dict[object, Entry] = {}
-    for at, entry in enumerate(entries):
-        test = entry.predicate
-        if not isinstance(test, OneOf):
-            found[at] = entry
-            continue
-        same = test.text, entry.outcome, entry.name
-        known = found.get(same)
-        if known is not None and isinstance(known.predicate, OneOf):
-            entry = entry.under(OneOf(test.text, known.predicate.values | test.values))
-        found[same] = entry
-    return list(found.values())
-
-
-def _joined(entries: list[Entry]) -> list[Entry]:
-    """Rules that do the same under one name, of which those that ask one text are one."""
-    named: dict[str, list[Entry]] = {}
-    for entry in entries:
-        named.setdefault(entry.name, []).append(entry)
-    found: list[Entry] = []
-    for own in named.values():
-        found += map(own[0].under, joined([entry.predicate for entry in own]))
-    return found
 
 
 def _with_shorter(table: dict[str, list[Entry]]) -> dict[str, list[Entry]]:

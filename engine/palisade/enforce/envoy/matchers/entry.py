@@ -1,0 +1,78 @@
+"""What becomes of requests that meet a predicate, and lists of such rules with fewer of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import field
+from enum import Enum
+
+from palisade.enforce.envoy.matchers.choices import MAX_LINEAR, choices
+from palisade.enforce.envoy.matchers.predicate import OneOf, Predicate
+from palisade.enforce.envoy.matchers.together import joined
+from palisade.rego.records import record
+
+
+class Verdict(Enum):
+    ALLOW = "allow"
+    DENY = "deny"
+    RESIDUAL = "residual"
+
+    # That of Enum runs as Python, for each key of the account of ten thousand rules.
+    __hash__ = object.__hash__
+
+
+@record()
+class Entry:
+    """What becomes of the requests that meet the predicate, and the name under which Envoy reports it.
+
+    With an `answer`, which begins the name, the next filter allows or denies.
+    """
+
+    predicate: Predicate
+    verdict: Verdict
+    name: str
+    answer: str = ""
+    copies: int = field(default=1, compare=False, repr=False)
+    """So many times it is written out: below each constant of a map."""
+
+    @property
+    def outcome(self) -> tuple[Verdict, str]:
+        """What becomes of a request: rules of one outcome may change places."""
+        return self.verdict, self.answer
+
+    def under(self, predicate: Predicate, times: int = 1) -> Entry:
+        """The same under another predicate, so many times."""
+        return Entry(predicate, self.verdict, self.name, self.answer, self.copies * times)
+
+
+def alternatives(entry: Entry, linear: int = MAX_LINEAR) -> Iterator[Entry]:
+    """A rule of alternatives as several rules, where that makes look-ups of them; none that never holds."""
+    for choice in choices(entry.predicate, linear):
+        yield entry if choice is entry.predicate else entry.under(choice)
+
+
+def merged(entries: list[Entry]) -> list[Entry]:
+    """Rules of one name that ask nothing but whether a text is among constants, as one."""
+    found: dict[object, Entry] = {}
+    for at, entry in enumerate(entries):
+        test = entry.predicate
+        if not isinstance(test, OneOf):
+            found[at] = entry
+            continue
+        same = test.text, entry.outcome, entry.name
+        known = found.get(same)
+        if known is not None and isinstance(known.predicate, OneOf):
+            entry = entry.under(OneOf(test.text, known.predicate.values | test.values))
+        found[same] = entry
+    return list(found.values())
+
+
+def joined_entries(entries: list[Entry]) -> list[Entry]:
+    """Rules that do the same under one name, of which those that ask one text are one."""
+    named: dict[str, list[Entry]] = {}
+    for entry in entries:
+        named.setdefault(entry.name, []).append(entry)
+    found: list[Entry] = []
+    for own in named.values():
+        found += map(own[0].under, joined([entry.predicate for entry in own]))
+    return found
