@@ -7,6 +7,7 @@ from typing import Any
 
 from palisade import rego
 from palisade.enforce.envoy.decision import Decision, decide
+from palisade.explain.sidecar import UnreadError, decided, sight
 from palisade.policy.providers import InlineKeys, Provider
 from palisade.rego.partial import evaluate
 from palisade.testing.equivalence import (
@@ -69,3 +70,22 @@ def judge_natively(
     ]
     assert not left
     assert tally.residual < residual * tally.pairs, tally
+
+
+def judge_reading(bed: Bed, asked_of: Subject, asked: Sequence[Request]) -> None:
+    """What `palisade explain` reads off a sidecar's configuration, against what its Envoy does, where the
+    policy is loaded: who decides, and how. Raises AssertionError, also where it cannot tell of a fifth.
+    """
+    snapshot = asked_of.enforcement.snapshot
+    compared = 0
+    seen = [each for each in bed.ask(asked) if each is not None and each.input is not None]
+    for each in seen:
+        assert each.input is not None
+        try:
+            read = decided(snapshot, sight(snapshot, each.input))
+        except UnreadError:
+            continue
+        compared += 1
+        assert read.asks == each.asked, each.input
+        assert read.asks or read.allowed == each.reached, each.input
+    assert compared > 0.8 * len(seen)

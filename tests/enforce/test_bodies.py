@@ -11,10 +11,9 @@ import pytest
 from drawn_bodies import BROKEN, BROKEN_FORMS, FORM_TEXTS, NUMBERS, bodies, forms
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from lowered import subject_of
+from lowered import judge_reading, subject_of
 
 from palisade import rego
-from palisade.explain.sidecar import UnreadError, decided, sight
 from palisade.testing.equivalence import Bed, Issuers, Request, Subject, Tally, compare
 from palisade.testing.equivalence.telling import lines, summary
 
@@ -328,16 +327,4 @@ def test_explain_reads_bodies_as_the_sidecar_does(bed: Bed, issuers: Issuers, co
     """Where a request is decided, and how, is what `palisade explain` says; of few it cannot tell."""
     written = _EXPLAINED[condition]
     subject = judge(bed, issuers, f"allow if {condition}", written, Tally())
-    snapshot = subject.enforcement.snapshot
-    compared = 0
-    for request, seen in zip(written, bed.ask(written), strict=True):
-        if seen is None or seen.input is None:
-            continue
-        try:
-            read = decided(snapshot, sight(snapshot, seen.input))
-        except UnreadError:
-            continue
-        compared += 1
-        assert read.asks == seen.asked, request
-        assert read.asks or read.allowed == seen.reached, request
-    assert compared > 0.8 * len([each for each in bed.ask(written) if each and each.input])
+    judge_reading(bed, subject, written)

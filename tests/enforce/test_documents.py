@@ -10,10 +10,9 @@ import pytest
 from drawn_bodies import BROKEN, NUMBERS, bodies
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from lowered import subject_of
+from lowered import judge_reading, subject_of
 
 from palisade import rego
-from palisade.explain.sidecar import UnreadError, decided, sight
 from palisade.testing.equivalence import Bed, Issuers, Request, Subject, Tally, compare
 from palisade.testing.equivalence.telling import lines, summary
 
@@ -320,15 +319,4 @@ def test_explain_reads_documents_as_the_sidecar_does(bed: Bed, issuers: Issuers,
     document, make = WAYS[way]
     asked = [request for text in TEXTS if (request := make(text)) is not None]
     subject = judge(bed, issuers, f'allow if {document}.a == "x"\nallow if {document}.a < 2', asked, Tally())
-    snapshot = subject.enforcement.snapshot
-    compared = 0
-    seen = [each for each in bed.ask(asked) if each is not None and each.input is not None]
-    for each in seen:
-        try:
-            read = decided(snapshot, sight(snapshot, each.input))
-        except UnreadError:
-            continue
-        compared += 1
-        assert read.asks == each.asked, each.input
-        assert read.asks or read.allowed == each.reached, each.input
-    assert compared > 0.8 * len(seen)
+    judge_reading(bed, subject, asked)
