@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any
 
 import pytest
-from lowered import subject_of
+from lowered import judge_reading, subject_of
 from signed_tokens import SECRET
 
 from palisade import rego
+from palisade.explain.sidecar import UnreadError, sight
 from palisade.policy.providers import Header, InlineKeys, Provider
 from palisade.rego.text import dumps
 from palisade.testing.equivalence import Bed, Request, Tally, Token, compare
@@ -90,3 +92,37 @@ def test_a_large_number_is_the_one_that_the_token_names(bed: Bed, issuers: Issue
     assert [(CONDITIONS[int(each.request.target[1:])], each.seen, each.wanted) for each in found] == []
     assert tally.native > len(requests) / 4  # what is not large needs no engine
     assert tally.allowed > len(requests) / 8
+
+
+@pytest.mark.parametrize("way", ["verified by the policy", "decoded, and verified by a provider"])
+def test_explain_reads_tokens_with_numbers_beyond_doubles_as_the_sidecar_does(
+    bed: Bed, issuers: Issuers, way: str
+) -> None:
+    """Envoy takes nothing of a token with a number that is larger than all doubles, and asks the engine:
+    `palisade explain` ended in an OverflowError."""
+    text = 'allow if claims.text == "a"'
+    claims, providers = (DECODED, (CORP,)) if way.startswith("decoded") else (VERIFIED, ())
+    policy = rego.compile(
+        {"p.rego": f"package p\nimport input.attributes.request.http\n{claims}\n{text}"}, {}
+    )
+    subject = subject_of(policy, providers, issuers)
+    [signer] = subject.signers or [CORP.name]
+    requests = [
+        Request(token=Token(signer, {"text": "a", "x": held}))
+        for number in (10**308, 10**309, -(10**400), Decimal("1e309"), Decimal("-1e400"), Decimal("1e-400"))
+        for held in (number, [1, number], {"in": number})
+    ]
+    bed.load(subject)
+    judge_reading(bed, subject, requests)
+    assert {each.asked for each in bed.ask(requests) if each is not None} == {False, True}
+
+
+@pytest.mark.parametrize("number", [10**400, Decimal("1e400"), Decimal("-1e309")])
+def test_explain_says_that_it_cannot_read_claims_that_no_sidecar_has(issuers: Issuers, number: Any) -> None:
+    """An input written by hand may have them; it ended in an OverflowError, or in a number of Envoy's that is
+    infinite."""
+    source = "package p\nallow if input.identity.claims.x > 1\n"
+    asked = subject_of(rego.compile({"p.rego": source}, {}), (CORP,), issuers)
+    document = {"identity": {"provider": CORP.name, "claims": {"x": [number]}}}
+    with pytest.raises(UnreadError, match="larger than all"):
+        sight(asked.enforcement.snapshot, document)

@@ -80,6 +80,17 @@ def test_rules_of_several_conditions_are_met(
     assert report.tally.allowed
 
 
+@pytest.mark.parametrize("asked", ["claims.n", "input.parsed_body.n"])
+@pytest.mark.parametrize("sign", ["==", "<"])
+def test_numbers_that_are_larger_than_all_doubles_are_drawn_near(
+    bed: Bed, make_subject: Callable[..., Subject], asked: str, sign: str
+) -> None:
+    """Half of one more than that is no number: `palisade verify` ended in an OverflowError."""
+    report = verify(bed, make_subject(f"allow if {asked} {sign} {10**400}"), examples=40, start=1)
+    assert report.difference is None
+    assert report.tally.pairs
+
+
 def test_variants_change_one_part_and_are_the_same_for_a_seed() -> None:
     varying = Varying(("alice",), ("corp", "partner"), ("10.0.0.1",))
     request = Request("GET", "/a?b=c", (("x-a", "v"),), None, "{}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -117,7 +118,15 @@ def _doubles(value: Any) -> Any:
         return {str(name): _doubles(item) for name, item in value.items()}
     if isinstance(value, list):
         return [_doubles(item) for item in value]
-    return value if value is None or isinstance(value, bool | str) else float(value)
+    if value is None or isinstance(value, bool | str):
+        return value
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise UnreadError("a claim with a number that is larger than all that Envoy has")
+    return number
 
 
 _PATH = "%PATH(NQ:PATH)%"

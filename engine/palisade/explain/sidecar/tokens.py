@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -80,10 +81,24 @@ def _header(token: str) -> dict[str, Any] | None:
 
 def _part(text: str) -> dict[str, Any] | None:
     try:
-        found = json.loads(_decoded(text))
+        found = json.loads(_decoded(text), parse_int=_whole, parse_float=_double, parse_constant=_double)
     except ValueError:
         return None
     return found if isinstance(found, dict) else None
+
+
+def _double(digits: str) -> float:
+    """A number as Envoy takes it. Raises ValueError for one that is larger than all doubles: Envoy then takes
+    nothing of the token."""
+    number = float(digits)
+    if not math.isfinite(number):
+        raise ValueError(f"{digits} is no double")
+    return number
+
+
+def _whole(digits: str) -> int:
+    _double(digits)
+    return int(digits)
 
 
 def _decoded(text: str) -> bytes:

@@ -20,6 +20,7 @@ from palisade.rego.partial.formulas.rewriting import put_in
 from palisade.rego.partial.formulas.terms import Apply, Element, Gathered, Input, Known, Part, Symbol
 from palisade.rego.partial.symbols.chosen import SEVERAL
 from palisade.rego.values import Value, to_json, unkey
+from palisade.testing.equivalence import near
 from palisade.testing.equivalence.vocabulary import place_of
 from palisade.testing.equivalence.walks import Place
 
@@ -177,7 +178,7 @@ class Aim:
         if isinstance(value, bool) or value is None:
             return self._choose((not value, str(value).lower(), 0, ABSENT))
         if isinstance(value, int | float):
-            return self._choose((value + 1, value - 1, str(value), value + 0.5, ABSENT))
+            return self._choose((*near.beside(value), str(value), ABSENT))
         return self._choose((ABSENT, [], {}, [value]))
 
     def _same(self, left: Symbol, right: Symbol, *, holds: bool) -> None:
@@ -228,7 +229,7 @@ class Aim:
                 value = self._address(text, inside=holds)
                 holds = True
             case Apply("lt" | "lte" | "gt" | "gte", (subject, Known(int() | float() as limit))):
-                value = limit + self._choose((0, 1, -1, 0.5, -0.5))
+                value = self._choose((limit, *near.beside(limit)))
                 holds = True
             case Apply(name, (subject,)) if name.removeprefix("is_") in _SAMPLES:
                 value = _SAMPLES[name.removeprefix("is_")]

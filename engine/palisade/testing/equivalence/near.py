@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import math
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -72,6 +73,13 @@ def refused(text: str) -> Iterator[str]:
     yield f"{text}ü"
 
 
+def beside(number: int | float) -> Iterator[int | float]:
+    """The numbers one off, and half of one where that is a double: whole numbers may be larger than all."""
+    yield from (number + 1, number - 1)
+    if abs(number) <= sys.float_info.max:
+        yield from (number + 0.5, number - 0.5)
+
+
 def values(value: Value) -> Iterator[Any]:
     """Values of a claim, or of a part of a body, that are nearly the given one."""
     if isinstance(value, str):
@@ -79,9 +87,10 @@ def values(value: Value) -> Iterator[Any]:
     elif isinstance(value, bool) or value is None:
         yield from (str(value).lower(), int(bool(value)), not value)
     elif isinstance(value, int | float):
-        yield from (value + 1, value - 1, -value, str(value), value + 0.5)
-        yield math.nextafter(float(value), math.inf)
-        yield math.nextafter(float(value), -math.inf)
+        yield from (*beside(value), -value, str(value))
+        if abs(value) <= sys.float_info.max:
+            yield math.nextafter(float(value), math.inf)
+            yield math.nextafter(float(value), -math.inf)
     elif isinstance(value, list):
         yield from (value[:-1], [*value, "x"], value[::-1], [*value, *value])
         yield {str(at): each for at, each in enumerate(value)}
