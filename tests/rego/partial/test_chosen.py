@@ -60,6 +60,11 @@ RULES = (
     'v := x if { some x in input.os; x.k }\nr if v.n.k == "x"',
     'v := k if some k, 1 in input.m\nr if v == "x"',
     'r if { v := [x | some x in input.xs; x != "a"]; v[0] == "x"; count(v) == 1 }',
+    # Out of a loop over what came out of another, asked of in a third.
+    "w := x if { some x in input.xs; x[0] }\nv := y if some y in w\ndefault inner := false\n"
+    'inner if v == "x"\nr := inner if some _ in input.ys',
+    'w := split(x, "y") if { some x in input.xs; startswith(x, "x") }\nv := y if { some y in w; y != "" }\n'
+    'default inner := false\ninner if v == "x"\nr := inner if some _ in input.ys',
 )
 ARRAYS: tuple[Any, ...] = (
     [],
@@ -129,6 +134,8 @@ asked = st.sampled_from(
         *("r if v", "r if not v", 'r if v == "x"', 'r if v != "x"', "r := v", "default r := 9\nr := v"),
         *("r if v in input.ys", "r if v == input.y", "r := data.tiers[v]", 'r if startswith(v, "x")'),
         *('r := "y" if v else := "n"', "r if count(v) == 1", "r if { not v; input.y }", "r if data.users[v]"),
+        'default inner := false\ninner if v == "x"\nr := inner if some _ in input.ys',
+        "default inner := 1\ninner := 2 if not v == input.y\nr := inner if { some y in input.ys; y }",
     )
 )
 
@@ -137,7 +144,7 @@ asked = st.sampled_from(
 @settings(max_examples=200, deadline=None)
 def test_drawn_values_out_of_loops(data: st.DataObject) -> None:
     """Any conditions on the members, any value of them, by one rule or two, and any question about it."""
-    kind = data.draw(st.sampled_from(("rule", "rules", "function", "first")))
+    kind = data.draw(st.sampled_from(("rule", "rules", "function", "first", "nested")))
     body = "; ".join(data.draw(st.lists(conditions, min_size=1, max_size=2)))
     value, question = data.draw(values), data.draw(asked)
     taken = f"some x in input.xs; {body}"
@@ -146,12 +153,15 @@ def test_drawn_values_out_of_loops(data: st.DataObject) -> None:
         "rules": f"v := {value} if {{ {taken} }}\nv := input.ys[0]\n{question}",
         "function": f"f(xs) := {value} if {{ some x in xs; {body} }}\nv := f(input.xs)\n{question}",
         "first": f"v := [{value} | {taken}][0]\n{question}",
+        "nested": f"w := xs if {{ some xs in input.of; xs[0] }}\n"
+        f"v := {value} if {{ some x in w; {body} }}\n{question}",
     }[kind]
     policy, outcome = outcome_of(rules, DATA)
     arrays = st.lists(members, max_size=4)
     for _ in range(6):
         document = {"xs": data.draw(arrays), "ys": data.draw(arrays), "m": {"x": "x", "a": 1, "b": "x"}}
         document["y"] = data.draw(members)
+        document["of"] = data.draw(st.lists(st.one_of(arrays, members), max_size=2))
         judged(policy, outcome, document)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 
 from palisade.rego.errors import NOWHERE
-from palisade.rego.partial.formulas.formula import TRUE, Atom, Builder, Formula, Opaque, Test
+from palisade.rego.partial.formulas.formula import TRUE, Atom, Builder, Exists, Formula, Opaque, Test
 from palisade.rego.partial.formulas.placing import at_key
 from palisade.rego.partial.formulas.rewriting import some_member, substitute, symbols, with_terms
 from palisade.rego.partial.formulas.terms import (
@@ -78,23 +78,34 @@ class Settling:
 
     def __init__(self, builder: Builder) -> None:
         self._builder = builder
-        self._known: dict[Formula, Formula] = {}
+        self._known: dict[tuple[Formula, frozenset[Apply]], Formula] = {}
         self._serials: dict[Atom, int] = {}
 
-    def settled(self, formula: Formula) -> Formula:
-        """The condition without any `CHOSEN`."""
+    def settled(self, formula: Formula, but: frozenset[Apply] = frozenset()) -> Formula:
+        """The condition without any `CHOSEN`, but for those that a loop around it is over."""
         if not self._builder.chooses:  # so ten thousand conditions are not looked through
             return formula
-        found = self._known.get(formula)
+        found = self._known.get((formula, but))
         if found is None:
-            found = self._known[formula] = substitute(self._builder, formula, self._atom)
+            found = substitute(self._builder, formula, partial(self._atom, but=but))
+            self._known[formula, but] = found
         return found
 
-    def _atom(self, atom: Atom) -> Formula:
+    def _atom(self, atom: Atom, but: frozenset[Apply]) -> Formula:
         whole = self._builder.atom(atom)
         if isinstance(atom, Opaque):
             return whole
-        chosen = next(_chosen_in(symbols(whole)), None)
+        asked = symbols(whole)
+        if isinstance(atom, Exists):
+            # A loop may hold of what is not there, `not name == r`: only each condition within it is one on
+            # some member. What the loop itself is over is there wherever it holds.
+            over = frozenset(_chosen_in((atom.source,)))
+            body = self.settled(atom.body, but | over)
+            if over <= but:
+                return some_member(self._builder, atom.source, atom.loop, body)  # type: ignore[arg-type]  # no loop is over an Unknown
+            whole = self._builder.atom(Exists(atom.source, atom.loop, body))
+            asked = iter((atom.source,))
+        chosen = _outermost(each for each in _chosen_in(asked) if each not in but)
         if chosen is None:
             return whole
         found: list[Formula] = []
@@ -108,7 +119,7 @@ class Settling:
             there = [_some(self._builder, part.over, part.condition) for part in gathered.parts]
             unknown = self._builder.atom(Opaque(FIRST, NOWHERE, self._serial(atom)))
             found.append(self._builder.both(self._builder.negate(self._builder.any(there)), unknown))
-        return self.settled(self._builder.any(found))
+        return self.settled(self._builder.any(found), but)
 
     def _serial(self, atom: Atom) -> int:
         """A number below those that partial evaluation gives, for the condition alone."""
@@ -165,6 +176,18 @@ def _is_gathered(formula: Formula, chosen: Apply) -> bool:
         if part.condition is not TRUE
     )
     return any(chosen in _chosen_in((part.item, *symbols(part.condition))) for part in parts)
+
+
+def _outermost(found: Iterable[Apply]) -> Apply | None:
+    """Of what was chosen the first of which nothing else among it is made; None where there is none.
+
+    What is made of it has its loops over members of it: they would be put around its own, which they are in.
+    """
+    known = list(dict.fromkeys(found))
+    if len(known) < 2:
+        return known[0] if known else None
+    within = {inner for each in known for inner in _chosen_in(each.args)}
+    return next(each for each in known if each not in within)
 
 
 def _chosen_in(asked: Iterable[Symbol]) -> Iterator[Apply]:
