@@ -304,10 +304,10 @@ def test_an_answer_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_renewal_goes_on_after_whatever_an_issuer_sends(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A malformed cookie, kept, failed each later request, and a failure that nobody had thought of ended the
-    renewal: a key that the issuer has withdrawn stayed in use."""
+    renewal: a key that the issuer has withdrawn stayed in use. The log says where such a failure is from."""
     failures = iter((RuntimeError("nobody has thought of this"),))
 
     async def failing_once(provider: Provider, client: httpx.AsyncClient) -> str:
@@ -331,6 +331,7 @@ def test_renewal_goes_on_after_whatever_an_issuer_sends(
             issuer.publish(key("two"))
             await store.until(lambda: store.kids() == ["two"])
             assert next(failures, None) is None
+            assert "in failing_once" in caplog.text
             assert store.problems == []
             await store.close()
 

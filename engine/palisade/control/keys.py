@@ -140,7 +140,8 @@ class KeyStore:
         if source.keys is not None:
             problem += "; those fetched before stay in use"
         if problem != source.problem:
-            log.warning("provider %s: %s", source.provider.name, problem)
+            unforeseen = None if isinstance(error, httpx.HTTPError | KeysError) else error
+            log.warning("provider %s: %s", source.provider.name, problem, exc_info=unforeseen)
         source.problem = problem
 
     async def _take(self, source: _Source, keys: str) -> None:

@@ -1,4 +1,4 @@
-"""What becomes of requests that meet a predicate, and lists of such rules with fewer of them."""
+"""A rule for Envoy: a predicate and what becomes of requests that meet it. Lists of rules made shorter."""
 
 from __future__ import annotations
 
