@@ -1,10 +1,28 @@
-"""Predicates over some that are given, put together in all ways."""
+"""Predicates put together in all ways, and whether they hold."""
 
 from __future__ import annotations
 
-from hypothesis import strategies as st
+from collections.abc import Mapping
 
-from palisade.enforce.envoy.matchers.predicate import Predicate, all_of, any_of, negate
+from hypothesis import strategies as st
+from xds.type.matcher.v3.string_pb2 import StringMatcher
+
+from palisade.enforce.envoy.matchers.entry import Entry, Verdict
+from palisade.enforce.envoy.matchers.predicate import (
+    YES,
+    All,
+    AnyOf,
+    Constant,
+    Not,
+    OneOf,
+    Predicate,
+    Prefixed,
+    Text,
+    all_of,
+    any_of,
+    negate,
+    text_check,
+)
 
 
 def predicates(leaves: st.SearchStrategy[Predicate], most: int) -> st.SearchStrategy[Predicate]:
@@ -18,3 +36,47 @@ def predicates(leaves: st.SearchStrategy[Predicate], most: int) -> st.SearchStra
         ),
         max_leaves=most,
     )
+
+
+VALUES = tuple("abcdef")
+TEXTS = tuple(Text(name, b"") for name in ("x", "y", "z"))
+CHECKS = tuple(text_check(TEXTS[0], StringMatcher(exact=str(number))) for number in range(3))
+
+DENIED = Entry(YES, Verdict.DENY, "")
+
+State = Mapping[object, str | bool | None]
+
+
+def holds(predicate: Predicate, state: State) -> bool:
+    """Whether it holds where each text is this, or None where it is not there, and each check says that."""
+    match predicate:
+        case Constant(value):
+            return value
+        case OneOf(text, values):
+            return state[text.name] in values
+        case Prefixed(text, values):
+            found = state[text.name]
+            return isinstance(found, str) and found.startswith(tuple(values))
+        case Not(part):
+            return not holds(part, state)
+        case All(parts):
+            return all(holds(part, state) for part in parts)
+        case AnyOf(parts):
+            return any(holds(part, state) for part in parts)
+        case _:
+            return bool(state[predicate])
+
+
+_some = st.frozensets(st.sampled_from(VALUES), min_size=1, max_size=3)
+_leaves = st.one_of(
+    st.builds(OneOf, st.sampled_from(TEXTS), _some),
+    st.builds(Prefixed, st.sampled_from(TEXTS), _some),
+    st.sampled_from(CHECKS),
+)
+some_predicates = predicates(_leaves, 16)
+states = st.fixed_dictionaries(
+    {
+        **{text.name: st.sampled_from((*VALUES, "other", None)) for text in TEXTS},
+        **{check: st.booleans() for check in CHECKS},
+    }
+)

@@ -1,4 +1,4 @@
-"""What the tests here share, and the policies written by hand for the tests of enforcement."""
+"""What the tests here share, and what those of enforcement do: an Envoy, and policies written by hand."""
 
 from __future__ import annotations
 
@@ -7,3 +7,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "enforce"))
 sys.path.insert(0, str(Path(__file__).parent))
+
+from beds import bed, issuers, providers
+
+__all__ = ["bed", "issuers", "providers"]

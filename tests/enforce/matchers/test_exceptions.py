@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from drawn_predicates import CHECKS, DENIED, TEXTS, State, holds, some_predicates, states
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
-from test_cofactors import CHECKS, DENIED, TEXTS, State, _predicates, _states, holds
 from xds.type.matcher.v3.matcher_pb2 import Matcher
 
 from palisade.enforce.envoy.matchers import exceptions
@@ -44,13 +44,13 @@ def _lists(draw: st.DrawFn) -> tuple[list[Entry], Entry]:
     conditions = draw(st.lists(_rows, min_size=1, max_size=2))
     entries = []
     for at in range(draw(st.integers(1, 6))):
-        own = draw(st.one_of(_predicates, st.just(YES)))
+        own = draw(st.one_of(some_predicates, st.just(YES)))
         excepting = negate(draw(st.sampled_from(conditions)))
         way = draw(st.integers(0, 4))
         if way == 0:
             predicate: Predicate = own
         elif way == 1:
-            predicate = any_of((all_of((own, excepting)), all_of((draw(_predicates), excepting))))
+            predicate = any_of((all_of((own, excepting)), all_of((draw(some_predicates), excepting))))
         elif way == 2:
             predicate = all_of((own, excepting, negate(draw(st.sampled_from(conditions)))))
         else:
@@ -66,7 +66,7 @@ def _outcome(entries: Sequence[Entry], last: Entry, state: State) -> tuple[Verdi
 
 
 @settings(max_examples=200, deadline=None)
-@given(_lists(), st.lists(_states, min_size=1, max_size=8))
+@given(_lists(), st.lists(states, min_size=1, max_size=8))
 def test_each_request_is_decided_as_it_was(rules: tuple[list[Entry], Entry], states: list[State]) -> None:
     heavy, exceptions.HEAVY = exceptions.HEAVY, 2  # type: ignore[attr-defined]
     try:

@@ -2,44 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import jwt
 import pytest
-from stand import Sent, Stand, in_memory
-
-from palisade.decide.event import Event
+from answering import compared, decider, place
+from stand import Sent, Stand
 
 
 @pytest.fixture(scope="module")
 def stand() -> Iterator[Stand]:
     with Stand() as running:
         yield running
-
-
-def compared(stand: Stand, policy: str, asked: Sequence[Sent]) -> list[Event]:
-    """What is logged where the sidecar answers, after it was compared with what the engine answers: byte for
-    byte for the client and the function, and the result in the log."""
-    policy_set = in_memory({"p.rego": policy})
-    stand.enforce(policy_set, "p/allow", ask=True)
-    wanted = [stand.send(each) for each in asked]
-    told = sorted(stand.log(len(asked)), key=place)
-    stand.enforce(policy_set, "p/allow")
-    for request, engine in zip(asked, wanted, strict=True):
-        assert stand.send(request) == engine, request
-    found = sorted(stand.log(len(asked)), key=place)
-    assert [each.get("result") for each in found] == [each.get("result") for each in told]
-    return found
-
-
-def place(event: Event) -> tuple[str, str]:
-    http = event["input"]["attributes"]["request"]["http"]
-    return http["path"], http["method"]
-
-
-def decider(event: Event) -> str:
-    found: str = event["palisade"]["decider"]
-    return found
 
 
 CLAIMED = """package p

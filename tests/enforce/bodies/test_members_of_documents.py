@@ -7,11 +7,11 @@ import os
 from typing import Any
 
 import pytest
+from documents_asked import HEAD, WAYS, Way
 from drawn_members import GRANTS, documents, member_rules
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from lowered import judge_reading, subject_of
-from test_documents import HEAD, WAYS, Way
 
 from palisade import rego
 from palisade.enforce.envoy import hints

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 
 import jwt
 import pytest
-import test_made_texts as made_texts
+import texts_made
+from calculations import CALCULATED, HEAD, SUMS
 from drawn_policies import policies
 from drawn_requests import DATA, requests
 from envoy.extensions.common.matching.v3.extension_matcher_pb2 import ExtensionWithMatcher
@@ -18,7 +19,6 @@ from hypothesis import strategies as st
 from lowered import PROVIDERS, subject_of
 from policies_by_hand import DATA as HAND_DATA
 from policies_by_hand import POLICIES, REQUESTS
-from test_numbers import CALCULATED, HEAD, SUMS
 
 from palisade import rego
 from palisade.enforce.envoy.compile import BODY
@@ -237,14 +237,14 @@ def test_what_is_read_of_headers(bed: Bed, providers: tuple[Provider, ...], issu
 
 
 @settings(max_examples=2, deadline=None, suppress_health_check=list(HealthCheck), phases=(Phase.generate,))
-@given(st.lists(made_texts.requests(), min_size=20), st.lists(made_texts.of_providers(), min_size=20))
+@given(st.lists(texts_made.requests(), min_size=20), st.lists(texts_made.of_providers(), min_size=20))
 def test_texts_that_are_made_of_others(
     bed: Bed, issuers: Issuers, own: list[Request], others: list[Request]
 ) -> None:
     """What builtins make of headers, claims and fields is read as the script makes it."""
     tally: Counter[str] = Counter()
-    for rules, asked in ((made_texts.POLICIES, own), (made_texts.OF_PROVIDERS, others)):
+    for rules, asked in ((texts_made.POLICIES, own), (texts_made.OF_PROVIDERS, others)):
         said = "said := input.identity.claims\n\n"
-        found = [rego.compile({"p.rego": f"{made_texts.HEAD}{said}{rule}"}) for rule in rules]
+        found = [rego.compile({"p.rego": f"{texts_made.HEAD}{said}{rule}"}) for rule in rules]
         tally += compare(bed, found, asked, PROVIDERS, issuers)
     assert tally["allowed"] > 20, tally

@@ -9,6 +9,7 @@ import re2
 from hypothesis import given
 from hypothesis import strategies as st
 from lowered import judge_natively, subject_of
+from texts_of_numbers import NUMBERS
 
 from palisade import rego
 from palisade.enforce.envoy.regex import numerals, paths
@@ -99,42 +100,6 @@ def test_a_number_in_a_segment_or_a_parameter(index: int, texts: list[str]) -> N
 # On a real Envoy -------------------------------------------------------------------------------------------
 
 TEXTS = ('http.headers["x-n"]', "claims.n", "path[1]", "input.parsed_query.n[0]")
-NUMBERS = (
-    "0",
-    "1",
-    "2",
-    "3",
-    "9",
-    "10",
-    "99",
-    "100",
-    "101",
-    "007",
-    "-1",
-    "-0",
-    "+3",
-    "3.0",
-    "2.5",
-    ".5",
-    "3.",
-    "1e2",
-    "1E400",
-)
-NUMBERS += (
-    "0x10",
-    "inf",
-    "nan",
-    "1_0",
-    "",
-    "x",
-    "3x",
-    "x3",
-    "999999999999999",
-    "1000000000000000",
-    "9" * 30,
-    "3 ",
-    "1,2",
-)
 VERSIONS = (
     "2.4.0",
     "2.4.1",

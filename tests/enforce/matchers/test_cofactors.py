@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from drawn_predicates import predicates
+from drawn_predicates import CHECKS, DENIED, TEXTS, VALUES, State, holds, some_predicates, states
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
-from xds.type.matcher.v3.string_pb2 import StringMatcher
 
 from palisade.enforce.envoy.matchers import cofactors, tree
 from palisade.enforce.envoy.matchers.cofactors import Parting
@@ -15,67 +12,19 @@ from palisade.enforce.envoy.matchers.entry import Entry, Verdict
 from palisade.enforce.envoy.matchers.predicate import (
     NO,
     YES,
-    All,
-    AnyOf,
-    Constant,
     Not,
     OneOf,
     Predicate,
     Prefixed,
-    Text,
     all_of,
     any_of,
     negate,
-    text_check,
 )
 from palisade.enforce.envoy.matchers.tree import build
 
-VALUES = tuple("abcdef")
-TEXTS = tuple(Text(name, b"") for name in ("x", "y", "z"))
-CHECKS = tuple(text_check(TEXTS[0], StringMatcher(exact=str(number))) for number in range(3))
-
-DENIED = Entry(YES, Verdict.DENY, "")
-
-State = Mapping[object, str | bool | None]
-
-
-def holds(predicate: Predicate, state: State) -> bool:
-    """Whether it holds where each text is this, or None where it is not there, and each check says that."""
-    match predicate:
-        case Constant(value):
-            return value
-        case OneOf(text, values):
-            return state[text.name] in values
-        case Prefixed(text, values):
-            found = state[text.name]
-            return isinstance(found, str) and found.startswith(tuple(values))
-        case Not(part):
-            return not holds(part, state)
-        case All(parts):
-            return all(holds(part, state) for part in parts)
-        case AnyOf(parts):
-            return any(holds(part, state) for part in parts)
-        case _:
-            return bool(state[predicate])
-
-
-_some = st.frozensets(st.sampled_from(VALUES), min_size=1, max_size=3)
-_leaves = st.one_of(
-    st.builds(OneOf, st.sampled_from(TEXTS), _some),
-    st.builds(Prefixed, st.sampled_from(TEXTS), _some),
-    st.sampled_from(CHECKS),
-)
-_predicates = predicates(_leaves, 16)
-_states = st.fixed_dictionaries(
-    {
-        **{text.name: st.sampled_from((*VALUES, "other", None)) for text in TEXTS},
-        **{check: st.booleans() for check in CHECKS},
-    }
-)
-
 
 @settings(max_examples=1000, deadline=None)
-@given(_predicates, st.lists(_states, min_size=1, max_size=8))
+@given(some_predicates, st.lists(states, min_size=1, max_size=8))
 def test_what_is_left_at_a_value_is_the_whole_there(predicate: Predicate, states: list[State]) -> None:
     for text in TEXTS:
         table, other = Parting().split(text).of(predicate)
@@ -88,7 +37,7 @@ def test_what_is_left_at_a_value_is_the_whole_there(predicate: Predicate, states
 
 
 @settings(max_examples=1000, deadline=None)
-@given(st.lists(_predicates, min_size=2, max_size=6), st.lists(_states, min_size=1, max_size=8))
+@given(st.lists(some_predicates, min_size=2, max_size=6), st.lists(states, min_size=1, max_size=8))
 def test_told_apart_it_holds_of_the_same_requests(parts: list[Predicate], states: list[State]) -> None:
     """Outside of the values of the map it never does: there nothing of it is left to be asked."""
     chosen = [OneOf(TEXTS[0], frozenset((value,))) for value in VALUES[: len(parts)]]
@@ -148,7 +97,7 @@ def test_what_is_said_of_other_values_is_not_written_below_each() -> None:
 
 
 @settings(max_examples=500, deadline=None)
-@given(st.lists(_predicates, min_size=1, max_size=4))
+@given(st.lists(some_predicates, min_size=1, max_size=4))
 def test_no_map_is_empty(parts: list[Predicate]) -> None:
     """Envoy refuses one, and all the revision with it: rules that hold nowhere are left without a map."""
     heavy = cofactors.HEAVY, tree.HEAVY

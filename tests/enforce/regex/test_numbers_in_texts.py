@@ -7,7 +7,7 @@ import re2
 from hypothesis import given
 from hypothesis import strategies as st
 from lowered import judge, subject_of
-from test_measures import HEAD, NUMBERS
+from texts_of_numbers import NUMBERS
 
 from palisade import rego
 from palisade.enforce.envoy.regex import numerals
@@ -18,6 +18,11 @@ from palisade.rego.errors import BuiltinError
 from palisade.rego.partial.formulas.terms import Apply, Input, Known
 from palisade.testing.equivalence import Bed, Issuers, Request, Subject, Tally, Token
 
+HEAD = """package p
+import input.attributes.request.http
+import input.parsed_path as path
+claims := input.identity.claims
+"""
 TEXT = Input(("t",))
 PORT = Apply(".", (Apply("split", (TEXT, Known(":"))), Known(1)))
 SIZE = Apply("trim_suffix", (TEXT, Known("kb")))

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import jwt
 import pytest
+from answering import compared, decider, place
 from stand import Sent, Stand
-from test_templates import compared, decider, place
 
 POLICY = """package p
 

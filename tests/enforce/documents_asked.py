@@ -1,0 +1,58 @@
+"""JSON in requests, wherever a policy may take it from."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+
+from palisade.testing.equivalence import Request
+
+HEAD = "package p\nimport input.attributes.request.http\n"
+BEARER = "authorization"
+
+
+def raw(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
+
+
+def url(text: str | bytes) -> str:
+    content = text if isinstance(text, bytes) else raw(text)
+    return base64.urlsafe_b64encode(content).decode().rstrip("=")
+
+
+def in_header(name: str, value: str) -> Request:
+    return Request("GET", "/", ((name, value), ("x-a", "x")))
+
+
+def in_body(text: str, kind: str = "application/json") -> Request:
+    headers = (("content-type", kind),) if kind else ()
+    return Request("POST", "/", (*headers, ("x-a", "x")), None, text)
+
+
+def token_of(claims: str, header: str = '{"alg":"none"}') -> Request:
+    return in_header(BEARER, f"Bearer {url(header)}.{url(claims)}.c2ln")
+
+
+Way = tuple[str, Callable[[str], Request | None]]
+
+
+def _plain(text: str) -> Request | None:
+    """JSON in a header, where one can hold it."""
+    return in_header("x-json", text) if text.isprintable() and text.isascii() else None
+
+
+WAYS: dict[str, Way] = {
+    "body": ("json.unmarshal(http.body)", in_body),
+    "untyped body": ("json.unmarshal(http.body)", lambda text: in_body(text, "")),
+    "header": ('json.unmarshal(http.headers["x-json"])', _plain),
+    "base64": (
+        'json.unmarshal(base64.decode(http.headers["x-json"]))',
+        lambda text: in_header("x-json", base64.b64encode(raw(text)).decode()),
+    ),
+    "base64url": (
+        'json.unmarshal(base64url.decode(http.headers["x-json"]))',
+        lambda text: in_header("x-json", url(text)),
+    ),
+    "token": ('io.jwt.decode(split(http.headers.authorization, " ")[1])[1]', token_of),
+}
+"""How a policy takes a document out of a request, and how a client puts it in."""
