@@ -113,6 +113,14 @@ FOUND = {
         'allow if regex.match("^[\\\\x{100}-\\\\x{200}]$", claims.c)',
         [claim("ā"), claim("a")],
     ),
+    "the last of what two characters part begins so, not what stands before": (
+        'allow if { p := split(http.headers["x-a"], ", "); startswith(p[count(p) - 1], "10.") }',
+        [header(each) for each in ("10.0.0.1, 6.6.6.6", "6.6.6.6, 10.0.0.1", "10.0.0.1")],
+    ),
+    "and a part of it ends where they stand": (
+        'allow if split(split(http.headers["x-a"], ", ")[0], "/")[1] == "c"',
+        [header(each) for each in ("a, b/c", "a/c, b", "a/c")],
+    ),
     "a segment with a slash": (
         'allow if not contains(input.parsed_path[1], "b/c")',
         [Request("GET", "/a/b/c"), Request("GET", "/a")],

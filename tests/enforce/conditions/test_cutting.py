@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import re2
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from lowered import judge_natively, subject_of
 
@@ -30,19 +30,24 @@ def matches(pattern: str, text: str) -> bool:
 
 # The expressions -------------------------------------------------------------------------------------------
 
-_few = st.text("aB/, \t", max_size=7)
+_few = st.text("aB/, \t", max_size=7) | st.lists(
+    st.sampled_from(("a", "B", "/", ",", " ", ", ", ", ", " /", "/,", "\t")), max_size=7
+).map("".join)
+"""Texts, in which marks stand more often than chance puts two characters behind each other."""
+_many = st.lists(_few, min_size=20, max_size=20)
 _constant = st.text("aAbB/, ", min_size=1, max_size=3)
 
 
-def _deeper(inner: st.SearchStrategy[Symbol]) -> st.SearchStrategy[Symbol]:
-    def piece(text: Symbol, mark: str, at: int) -> Symbol:
-        pieces = Apply("split", (text, Known(mark)))
-        last = Apply("minus", (Apply("count", (pieces,)), Known(1)))
-        return Apply(".", (pieces, last if at < 0 else Known(at)))
+def _piece(text: Symbol, mark: str, at: int) -> Symbol:
+    pieces = Apply("split", (text, Known(mark)))
+    last = Apply("minus", (Apply("count", (pieces,)), Known(1)))
+    return Apply(".", (pieces, last if at < 0 else Known(at)))
 
+
+def _deeper(inner: st.SearchStrategy[Symbol]) -> st.SearchStrategy[Symbol]:
     affixes = st.sampled_from(("trim", "trim_left", "trim_right", "trim_prefix", "trim_suffix"))
     return (
-        st.builds(piece, inner, st.sampled_from(("/", ",", " ", "a", ", ", " /", "/,")), st.integers(-1, 2))
+        st.builds(_piece, inner, st.sampled_from(("/", ",", " ", "a", ", ", " /", "/,")), st.integers(-1, 2))
         | st.builds(
             lambda name, text, what: Apply(name, (text, Known(what))),
             affixes,
@@ -55,33 +60,48 @@ def _deeper(inner: st.SearchStrategy[Symbol]) -> st.SearchStrategy[Symbol]:
     )
 
 
-_cuts = st.recursive(st.just(TEXT), _deeper, max_leaves=4)
+_at = st.integers(-1, 2)
+_pieces = st.builds(_piece, st.just(TEXT), st.sampled_from((", ", " /", "/,")), _at)
+_cuts = (
+    st.recursive(st.just(TEXT), _deeper, max_leaves=4)
+    | _pieces
+    | st.builds(_piece, _pieces, st.sampled_from(("/", ",", " ", "a")), _at)
+)
 
 
 def cut_out(term: Symbol, text: str) -> Any:
     return Reading({"t": text}).value(term)
 
 
-@given(_cuts, st.lists(_constant | st.just(""), max_size=3), _few)
-def test_a_pattern_of_what_is_cut_out_is_one_of_the_text(term: Symbol, wanted: list[str], text: str) -> None:
+@example(_piece(_piece(TEXT, ", ", 0), "/", 1), ["a"], ["B, B/a"])
+@example(_piece(_piece(TEXT, ", ", 0), "/", -1), ["a"], ["B, B/a"])
+@example(_piece(_piece(TEXT, ", ", -1), "/", 0), ["a"], ["a/, B"])
+@example(_piece(_piece(TEXT, ", ", 0), ",", 2), [" "], ["a,B, ,"])
+@given(_cuts, st.lists(_constant | st.just(""), max_size=3), _many)
+def test_a_pattern_of_what_is_cut_out_is_one_of_the_text(
+    term: Symbol, wanted: list[str], texts: list[str]
+) -> None:
     """For every way to cut, and every constant that one may compare with."""
     cut = cut_of(term)
     pattern = cut.is_one_of(wanted)
     if pattern is not None and cut.base == TEXT:
-        assert matches(pattern, text) == (cut_out(term, text) in wanted)
+        for text in texts:
+            assert matches(pattern, text) == (cut_out(term, text) in wanted), text
 
 
-@given(_cuts, st.sampled_from(("prefix", "suffix", "contains")), _constant, _few)
+@example(_piece(TEXT, ", ", -1), "prefix", "a", ["a, B"])
+@given(_cuts, st.sampled_from(("prefix", "suffix", "contains")), _constant, _many)
 def test_a_part_of_what_is_cut_out_is_one_of_the_text(
-    term: Symbol, kind: str, constant: str, text: str
+    term: Symbol, kind: str, constant: str, texts: list[str]
 ) -> None:
     cut = cut_of(term)
     pattern = cut.has(kind, constant)
     if pattern is None or cut.base != TEXT:
         return
-    found = cut_out(term, text)
     test = {"prefix": str.startswith, "suffix": str.endswith, "contains": str.__contains__}[kind]
-    assert matches(pattern, text) == (found is not UNDEFINED and test(found, constant))
+    for text in texts:
+        found = cut_out(term, text)
+        assert matches(pattern, text) == (found is not UNDEFINED and test(found, constant)), text
 
 
 _pattern = st.lists(
@@ -251,6 +271,16 @@ IDIOMS = (
         for ranges in ("10.0.0.0/8", "10.0.0.0/30", "0.0.0.0/0", "fd00::/8", "::ffff:10.0.0.0/104", "x")
     ),
     'not net.cidr_contains("10.0.0.0/8", h)',
+    *(
+        f"parts := split({text}, `, `); {test}"
+        for text in SOURCES[:2]
+        for test in (
+            "startswith(parts[count(parts) - 1], `10.`)",
+            "split(parts[0], `.`)[1] in {`0`, `168`}",
+            "pieces := split(parts[0], `.`); pieces[count(pieces) - 1] == `1`",
+            "startswith(split(parts[count(parts) - 1], `.`)[0], `10`)",
+        )
+    ),
     'split(h, ", ")[1] == http.headers["x-u"]',
     *(f'{no}startswith(split({text}, ", ")[0], "10.")' for text in SOURCES[:2] for no in ("", "not ")),
     *(

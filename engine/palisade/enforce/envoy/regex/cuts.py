@@ -47,7 +47,15 @@ class Cut:
     @property
     def any(self) -> str:
         """Any characters that can stand in it."""
-        return f"[^{_class(self.without)}]*" if self.without else ".*"
+        return self.any_but("")
+
+    def any_but(self, mark: str) -> str:
+        """The same, without a mark of one character. Of a text that was split at two characters these never
+        stand one behind the other."""
+        without = self.without | {*mark}
+        if self.apart:
+            return patterns.apart(self.apart, _class(without))
+        return f"[^{_class(without)}]*" if without else ".*"
 
     def takes(self, characters: Iterable[str]) -> bool:
         """Whether texts of such characters, one at least, are what a pattern may speak of."""
@@ -76,7 +84,7 @@ class Cut:
         """The pattern of the text where what is cut out has the constant as `prefix` or `suffix`, or
         `contains` it; None where that is not known."""
         if self.apart and kind == "prefix" and text.isascii() and self.takes(text):
-            return f"(?s){self.before}{patterns.quote(text)}.*"
+            return self.around(f"{patterns.quote(text)}{self.any}")
         if not text or not text.isascii() or not self.one:
             return None
         if {*text} & self.without or (self.fold and _folded(self.fold, text) != text):
@@ -129,10 +137,9 @@ def _cut(term: Apply) -> Cut | None:
 
 
 def _piece(cut: Cut, mark: str, at: int) -> Cut | None:
-    if _is_letter(cut, mark) or mark in cut.without or (at and cut.firsts) or (cut.lasts and not cut.one):
+    if not _parts(cut, mark) or (at and cut.firsts) or (cut.lasts and not cut.one):
         return None
-    other = f"[^{_class(cut.without | {mark})}]*"
-    sign = patterns.quote(mark)
+    other, sign = cut.any_but(mark), patterns.quote(mark)
     return replace(
         cut,
         before=f"{cut.before}(?:{other}{sign}){{{at}}}" if at else cut.before,
@@ -143,10 +150,15 @@ def _piece(cut: Cut, mark: str, at: int) -> Cut | None:
 
 
 def _last_piece(cut: Cut, mark: str) -> Cut | None:
-    if _is_letter(cut, mark) or mark in cut.without or cut.firsts:
+    if not _parts(cut, mark) or cut.firsts:
         return None
     before = f"{cut.before}(?:{cut.any}{patterns.quote(mark)})?"
     return replace(cut, before=before, without=cut.without | {mark}, trimmed=False)
+
+
+def _parts(cut: Cut, mark: str) -> bool:
+    """Whether a mark can stand in what is cut out, wherever, and is no part of what stands around."""
+    return not _is_letter(cut, mark) and mark not in cut.without and mark not in cut.apart
 
 
 def _piece_apart(text: Symbol, mark: str, at: object) -> Cut | None:

@@ -88,10 +88,11 @@ def is_pair(text: str) -> bool:
     )
 
 
-def apart(mark: str) -> str:
-    """What does not have the two characters of a mark one behind the other."""
+def apart(mark: str, without: str = "") -> str:
+    """What does not have the two characters of a mark one behind the other, nor any of others, which are told
+    as they stand in a class."""
     first, second = (f"\\x{{{ord(each):x}}}" for each in mark)
-    return f"(?:[^{first}]|{first}+[^{first}{second}])*{first}*"
+    return f"(?:[^{first}{without}]|{first}+[^{first}{second}{without}])*{first}*"
 
 
 def spaced(texts: Iterable[str]) -> str:
