@@ -41,6 +41,18 @@ def warned(folder: Path, *, strict: bool = False, **files: str) -> list[tuple[st
             "client can write it itself; who calls is input.attributes.source.principal",
         ),
         (f'{HTTP}.headers.host == "a"', "write input.attributes.request.http.host"),
+        (f'{HTTP}.headers.Host == "a"', "write input.attributes.request.http.host"),
+        (
+            'input.attributes.source.ip == "10.0.0.1"',
+            "there are address, service, labels, principal, certificate",
+        ),
+        (
+            'input.method == "GET"',
+            "input.method is undefined in all requests; a request has input.attributes.request.http.method",
+        ),
+        ('input.path == ["orders"]', "or its segments, input.parsed_path"),
+        ('input.request.http.method == "GET"', "write input.attributes.request.http"),
+        ("input.claims.sub in data.a.http", "a request has input.identity.claims"),
         (f'{HTTP}.query == "a=1"', "write input.parsed_query"),
         ('input.attributes.source.certificate == "a"', "no sidecar tells it; who calls is"),
         ('input.attributes.contextExtensions.tier == "a"', "is told by input.function, and by data"),
@@ -63,10 +75,20 @@ def test_slips(tmp_path: Path, body: str, message: str) -> None:
         "input.parsed_body.a[0].b == input.parsed_query.x[0]",
         "input.source == input.destination",
         "input.event.kind == 1",
+        'input.request.kind.kind == "Pod"',
     ],
 )
 def test_what_requests_and_other_inputs_have(tmp_path: Path, body: str) -> None:
     assert warned(tmp_path, a=f"package a\n\nallow if {body}\n") == []
+
+
+def test_inputs_of_any_shape_where_rules_give_them(tmp_path: Path) -> None:
+    """An application's own policy, asked with what the request tells; and rules that are asked of events."""
+    own = 'package app\n\nallow if input.method == "GET"\n'
+    asked = f'package a\n\nallow if data.app.allow with input as {{"method": {HTTP}.method}}\n'
+    events = 'package palisade.detection\n\nalert contains "a" if input.path == "/etc/shadow"\n'
+    assert warned(tmp_path, own=own, asked=asked, events=events) == []
+    assert warned(tmp_path, asked="package a\n\nallow if data.app.allow\n")[0][:2] == ("p/own.rego", 3)
 
 
 def test_what_opa_would_ask_about_itself(tmp_path: Path) -> None:

@@ -68,3 +68,21 @@ SCHEMA: Final[dict[str, Any]] = {
         "function": _TEXT,
     },
 }
+
+KEYS: Final = frozenset((*SCHEMA["properties"], "parsed_body", "version"))
+"""What may stand at the top of a request's input."""
+
+MEANT: Final = {
+    "method": "input.attributes.request.http.method",
+    "path": "input.attributes.request.http.path, or its segments, input.parsed_path",
+    "headers": "input.attributes.request.http.headers",
+    "host": "input.attributes.request.http.host",
+    "http": "input.attributes.request.http",
+    "query": "input.parsed_query",
+    "body": "input.parsed_body",
+    "claims": "input.identity.claims",
+    "user": "input.identity.claims.sub, or another claim",
+    "token": "input.identity.claims, of a token that is verified",
+    "jwt": "input.identity.claims, of a token that is verified",
+}
+"""Keys that inputs have at the top in many a guide to Rego: what a request has in their place."""

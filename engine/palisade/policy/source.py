@@ -239,6 +239,8 @@ def read_text(path: Path | str, name: str, code: str = CONFIG_ERROR) -> str | Di
             raw = _read(file, _MOST_BYTES + 1)
     except FileNotFoundError:
         return Diagnostic(code, "no such file", Location(name, 1, 1), hint="check the path")
+    except IsADirectoryError:
+        return Diagnostic(code, "is a folder", Location(name, 1, 1), hint="name a file in it")
     except OSError as error:
         return Diagnostic(code, f"cannot be read: {error.strerror or error}", Location(name, 1, 1))
     if len(raw) > _MOST_BYTES:

@@ -15,7 +15,7 @@ from typing import Any, Final
 from palisade import rego
 from palisade.policy import library, revisions
 from palisade.policy.data import FILE_NAMES
-from palisade.policy.request_schema import SCHEMA
+from palisade.policy.request_schema import KEYS, MEANT, SCHEMA
 from palisade.policy.sets import PolicySet
 from palisade.rego import ast
 from palisade.rego.check import unresolved, unused
@@ -32,7 +32,6 @@ _KEYS: Final = re.compile(r"\.(\w+)")
 """The keys that a type error names, as there are and as written."""
 
 _HEADERS: Final = ("attributes", "request", "http", "headers")
-_INPUT: Final = frozenset((*SCHEMA["properties"], "parsed_body", "version"))
 _NEVER: Final = {
     (*_HEADERS, "x-forwarded-client-cert"): (
         "the sidecar removes it, as a client can write it itself",
@@ -58,6 +57,9 @@ _ASKED_BY_OPA: Final = {
     "authz": "what changes the engine goes by a socket of its own user, and what it tells by engine.admin",
 }
 """The packages below `system` that OPA asks about itself, and what is in their place."""
+
+_OTHER_INPUTS: Final = frozenset({("palisade", "isolation"), ("palisade", "detection")})
+"""Packages whose rules are asked about more than requests: peers, images, events."""
 
 _ALIKE = 0.75  # of 1, as difflib compares texts
 
@@ -139,38 +141,69 @@ def _shorter(error: Diagnostic) -> str:
     names = _CHOICES.findall(error.hint)
     if not names:
         return error.hint
-    keys = _KEYS.findall(error.message)
-    near = (match for key in keys if key not in names for match in get_close_matches(key, names, 1, 0.6))
+    # Keys that lead there may be spelt much like those that are there, as `source` and `service`.
+    keys = [key for key in _KEYS.findall(error.message) if key not in {*names, *_leading(names, SCHEMA)}]
+    near = (match for key in keys for match in get_close_matches(key, names, 1, 0.6))
     meant = next(near, None)
     return f"did you mean {meant}?" if meant else f"there are {', '.join(names)}"
 
 
-def _input(policy: rego.Policy, modules: Iterable[ast.Module]) -> Iterator[Diagnostic]:
-    """What types do not tell: keys at the top that are misspelt, and headers that are not in lower case."""
+def _leading(names: list[str], schema: Any, way: tuple[str, ...] = ()) -> Iterator[str]:
+    """The keys on the ways to an object of these keys."""
+    properties = schema.get("properties", {}) if isinstance(schema, dict) else {}
+    if properties.keys() == set(names):
+        yield from way
+    for key, below in properties.items():
+        yield from _leading(names, below, (*way, key))
+
+
+def _input(policy: rego.Policy, modules: list[ast.Module]) -> Iterator[Diagnostic]:
+    """What types do not tell: keys at the top that no request has, and headers that are not in lower case."""
+    rules = {
+        id(module): [each.checked.rule for each in policy.checked.work.results[id(module)].rules]
+        for module in modules
+    }
+    # Rules that are asked `with input as` something may have an input of any shape.
+    replaced = any(
+        isinstance(term, ast.With) and ast.Var("input") in {term.target, getattr(term.target, "head", None)}
+        for each in rules.values()
+        for rule in each
+        for term in ast.walk(rule)
+    )
     for module in modules:
         problems = Problems(module.source, module.lines)
-        for result in policy.checked.work.results[id(module)].rules:
-            for term in ast.walk(result.checked.rule):
+        others = replaced or module.package[:2] in _OTHER_INPUTS
+        for rule in rules[id(module)]:
+            for term in ast.walk(rule):
                 if isinstance(term, ast.Ref) and term.head == ast.Var("input"):
-                    _look(term, problems)
+                    _look(term, problems, {} if others else MEANT)
         yield from problems.found
 
 
-def _look(term: ast.Ref, problems: Problems) -> None:
+def _look(term: ast.Ref, problems: Problems, meant: Mapping[str, str]) -> None:
+    """`meant` are keys at the top that no request has, and what is likely meant by each."""
     keys = [part.value if isinstance(part, ast.Scalar) else None for part in term.path]
     first, header = keys[0], keys[4] if len(keys) > 4 else None
-    if (
-        isinstance(first, str)
-        and first not in _INPUT
-        and (near := get_close_matches(first, _INPUT, 1, _ALIKE))
-    ):
+    if tuple(keys[:2]) == ("request", "http") and meant:
+        message = "input.request.http is undefined in all requests"
+        problems.add(message, term.loc, UNKNOWN_INPUT, f"write {meant['http']}")
+    elif isinstance(first, str) and first in meant:
+        message = f"input.{first} is undefined in all requests"
+        problems.add(message, term.loc, UNKNOWN_INPUT, f"a request has {meant[first]}")
+    elif isinstance(first, str) and first not in KEYS and (near := get_close_matches(first, KEYS, 1, _ALIKE)):
         message = f"input.{first} is undefined in all requests"
         problems.add(message, term.loc, UNKNOWN_INPUT, f"did you mean input.{near[0]}?")
-    elif tuple(keys[:4]) == _HEADERS and isinstance(header, str) and header != header.lower():
+    elif (
+        tuple(keys[:4]) == _HEADERS
+        and isinstance(header, str)
+        and header != header.lower()
+        and (*_HEADERS, header.lower()) not in _NEVER
+    ):
         message = f'headers["{header}"] is undefined in all requests: names of headers are in lower case'
         problems.add(message, term.loc, UNKNOWN_INPUT, f'write headers["{header.lower()}"]')
     else:
-        never = next((each for each in _NEVER if tuple(keys[: len(each)]) == each), None)
+        lower = [*keys[:4], header.lower() if isinstance(header, str) else None]
+        never = next((each for each in _NEVER if tuple(lower[: len(each)]) == each), None)
         if never is not None:
             why, hint = _NEVER[never]
             shown = f'headers["{never[-1]}"]' if never[:4] == _HEADERS else f"input.{'.'.join(never)}"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+
+from palisade.policy.request_schema import KEYS, MEANT
 from palisade.rego.partial.formulas.terms import Apply, Symbol
 from palisade.rego.partial.symbols.objects import OBJECT
 
@@ -21,6 +24,7 @@ _OPERATORS = {
     "equal": "==",
     "neq": "!=",
 }
+_TOP = re.compile(r"input\.(\w+)")
 _ORDER = frozenset((">", ">=", "<", "<="))
 
 _ARITHMETIC = "compare the value itself with a constant; or let the issuer put the result into a claim"
@@ -139,7 +143,8 @@ MEMBERS = (
 TOO_MANY = "compare the whole path, a header or a claim, which Envoy looks up in maps of any size"
 TOO_LARGE = (
     "let one rule find a value, such as a reason, and look up in tables what follows from it, such as a "
-    "status, in place of rules with conditions of their own"
+    "status, in place of rules with conditions of their own; take texts of large tables apart, "
+    'split(permission, ":") == [resource, verb], in place of making each of them by sprintf'
 )
 NO_ROOM = (
     "ask for less in each of the largest rules, or keep what they compare with in tables that they look up"
@@ -212,6 +217,10 @@ def of_invisible(term: Symbol) -> str:
     if isinstance(term, Apply) and (term.name != "." or isinstance(term.args[0], Apply)):
         return of_call(term)[1]
     text = str(term)
+    top = _TOP.match(text)
+    if top and top[1] not in KEYS:
+        meant = MEANT.get(top[1], "what docs/policies.md lists")
+        return f"no request has input.{top[1]}, so it is undefined to the engine too: a request has {meant}"
     if "parsed_body" in text:
         return "compare fields of the body, or members of their arrays, with texts, numbers, true or false"
     if ".body" in text or "rawBody" in text:
