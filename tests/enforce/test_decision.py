@@ -89,6 +89,23 @@ def test_responses_of_the_request_are_for_the_engine_and_say_so() -> None:
     assert rule.reasons[0].hint
 
 
+def test_claims_that_may_be_of_any_provider_are_not_answered_with() -> None:
+    """The account names the way: claims of one provider, as meshes have them, are put in by the sidecar."""
+    providers = [PROVIDER, Provider("shop", "https://shop.example", (), InlineKeys("{}"))]
+    of_one = 'input.attributes.metadataContext.filterMetadata["envoy.filters.http.jwt_authn"].corp.sub'
+    rule = 'package p\n\nallow := {"allowed": true, "headers": {"x-user": '
+
+    def told(claim: str) -> tuple[bool, list[str]]:
+        policy = rego.compile({"p.rego": f"{rule}{claim}}}}}\n"})
+        (account,) = compile_policy(policy, "p.allow", providers).coverage
+        return account.conditional, [each.hint for each in account.reasons if each.always]
+
+    native, hints = told("input.identity.claims.sub")
+    assert not native
+    assert of_one.replace("corp.sub", "NAME") in hints[0]
+    assert told(of_one) == (True, [])
+
+
 def test_parts_of_an_object_that_contradict_each_other_are_no_answers() -> None:
     """A status for each outcome of a helper rule makes two answers, not one for each combination."""
     decision = compiled(

@@ -62,6 +62,20 @@ def test_a_function_that_is_not_there_is_told_with_what_is_near():
     ]
 
 
+def test_a_variable_that_hides_a_family_of_builtins_is_named():
+    """`some net in data.networks` hides `net.cidr_contains`, of which the error alone says nothing."""
+    with pytest.raises(CompileError) as caught:
+        check(
+            [
+                parse_module(
+                    'package a\np if { some net in data.nets; net.cidr_contains(net, "10.0.0.1") }', "a.rego"
+                )
+            ]
+        )
+    (error,) = caught.value.errors
+    assert error.hint == "a variable here is called net: call it otherwise"
+
+
 def test_a_declared_variable_hides_rules_imports_and_outer_variables(checked):
     found = checked("q := 1\np := x if { q := 2; x := [q | q := 3] }")
     rule = _only(found, ("test", "p"))

@@ -56,9 +56,9 @@ class Scope:
             for name, node in level.unused.items():
                 self._error(f"declared var {name} unused", node)
 
-    def _error(self, message: str, node: ast.Node) -> None:
+    def _error(self, message: str, node: ast.Node, hint: str = "") -> None:
         self.failed = True
-        self.problems.add(message, node.loc)
+        self.problems.add(message, node.loc, hint=hint)
 
     def declare(self, name: str, kind: int, node: ast.Node) -> str:
         """Declares the name in the innermost scope and returns its unique name."""
@@ -333,7 +333,8 @@ class Scope:
             return operator
         for level in self.levels:
             if level.kinds.get(name, SEEN) != SEEN:
-                self._error(f"called function {ast.dotted(operator)} shadowed", term)
+                hint = f"a variable here is called {name}: call it otherwise"
+                self._error(f"called function {ast.dotted(operator)} shadowed", term, hint)
                 return None
         self.mentioned.add(name)
         if name in self.globals:
