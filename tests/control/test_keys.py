@@ -4,99 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import httpx
-import jwt.algorithms
 import pytest
 from aiohttp import web
-from cryptography.hazmat.primitives.asymmetric import ec
+from issuer_helpers import Store, key, serving
 from shared_helpers import run
 
 from palisade.control import keys as module
-from palisade.control.keys import KeysError, KeyStore, client_of_issuers, fetch
-from palisade.policy.providers import Discovery, InlineKeys, Provider, RemoteKeys
-
-
-def key(name: str) -> dict[str, Any]:
-    private = ec.generate_private_key(ec.SECP256R1())
-    text = jwt.algorithms.ECAlgorithm.to_jwk(private.public_key())
-    return {**json.loads(text), "kid": name, "use": "sig", "alg": "ES256"}
-
-
-class Issuer:
-    """An issuer whose answers a test can change."""
-
-    def __init__(self) -> None:
-        self.url = ""
-        self.answers: dict[str, Any] = {}
-        self.asked = 0
-
-    def publish(self, *keys: dict[str, Any]) -> None:
-        self.answers["/keys"] = {"keys": list(keys)}
-        self.answers["/.well-known/openid-configuration"] = {
-            "issuer": self.url,
-            "jwks_uri": f"{self.url}/keys",
-        }
-
-    def provider(self, **changes: Any) -> Provider:
-        given = {"keys": Discovery(f"{self.url}/.well-known/openid-configuration"), **changes}
-        return Provider("corp", self.url, ("a",), **given)
-
-
-@asynccontextmanager
-async def serving() -> AsyncIterator[Issuer]:
-    issuer = Issuer()
-
-    async def answer(request: web.Request) -> web.Response:
-        issuer.asked += 1
-        if request.path not in issuer.answers:
-            return web.Response(status=503)
-        content = issuer.answers[request.path]
-        if callable(content):
-            found: web.Response = await content(request)
-            return found
-        return web.Response(text=content if isinstance(content, str) else json.dumps(content))
-
-    app = web.Application()
-    app.router.add_get("/{path:.*}", answer)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    issuer.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    try:
-        yield issuer
-    finally:
-        await runner.cleanup()
-
-
-class Store(KeyStore):
-    """A store that tells when its keys have changed."""
-
-    def __init__(self, folder: Path) -> None:
-        self.changed = asyncio.Event()
-        self.used: tuple[Provider, ...] = ()
-        super().__init__(folder, self.changed.set)
-
-    async def use(self, providers: Iterable[Provider], *, patience: float = 2.0) -> None:
-        self.used = tuple(providers)
-        await super().use(self.used, patience=patience)
-
-    @property
-    def keys(self) -> Mapping[str, str]:
-        return self.of(self.used)
-
-    def kids(self) -> list[str]:
-        return [each["kid"] for each in json.loads(self.keys["corp"])["keys"]] if self.keys else []
-
-    async def until(self, holds: Callable[[], bool]) -> None:
-        async with asyncio.timeout(30):
-            while not holds():
-                await self.changed.wait()
-                self.changed.clear()
+from palisade.control.keys import fetch
+from palisade.policy.providers import InlineKeys, Provider, RemoteKeys
 
 
 def test_keys_are_discovered_before_the_first_revision_goes_out(tmp_path: Path) -> None:
@@ -246,63 +164,6 @@ def test_inline_keys_need_no_issuer(tmp_path: Path) -> None:
     run(session())
 
 
-@pytest.mark.parametrize(
-    ("changes", "error"),
-    [
-        ({"/.well-known/openid-configuration": {"issuer": "https://evil.example"}}, "speaks for the issuer"),
-        ({"/.well-known/openid-configuration": {"jwks_uri": "file:///etc/passwd"}}, "names no jwks_uri"),
-        ({"/.well-known/openid-configuration": {"jwks_uri": None}}, "names no jwks_uri"),
-        ({"/.well-known/openid-configuration": {"jwks_uri": "http://[a/"}}, "names no jwks_uri"),
-        ({"/.well-known/openid-configuration": {"jwks_uri": "http://a:b/"}}, "is no URL"),
-        ({"/.well-known/openid-configuration": {"jwks_uri": "http://a/\ud800"}}, "is no URL"),
-        ({"/.well-known/openid-configuration": {"jwks_uri": "http://127.0.0.1:99999/"}}, "cannot be asked"),
-        ({"/.well-known/openid-configuration": {"jwks_uri": "http://xn--/"}}, "cannot be asked"),
-        ({"/.well-known/openid-configuration": "<html>"}, "gives no JSON"),
-        ({"/keys": []}, "gives no JSON object"),
-        ({"/keys": {"keys": []}}, "no JSON Web Key Set with a key"),
-        ({"/keys": {"keys": [{"kty": "oct", "k": "c2VjcmV0"}]}}, "no JSON Web Key Set with a key"),
-        ({"/keys": {"keys": [{"kty": "EC", "crv": ["P-256"]}]}}, "no JSON Web Key Set with a key"),
-        ({"/keys": {"keys": [{**key("one"), "alg": "none"}]}}, "no JSON Web Key Set with a key"),
-        ({"/keys": "[" * 100_000}, "gives no JSON"),
-        ({"/keys": " " * (2 << 20)}, "more than"),
-    ],
-)
-def test_an_answer_that_cannot_be_trusted_is_refused(changes: dict[str, Any], error: str) -> None:
-    async def session() -> None:
-        async with serving() as issuer, client_of_issuers() as client:
-            issuer.publish(key("one"))
-            for path, content in changes.items():
-                known = issuer.answers[path]
-                issuer.answers[path] = (
-                    {**known, **content} if isinstance(content, dict) and "keys" not in content else content
-                )
-            with pytest.raises(KeysError, match=error):
-                await fetch(issuer.provider(), client)
-
-    run(session())
-
-
-def test_an_answer_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One byte now and then is no timeout of a connection: the keys were never renewed, and nobody told."""
-    monkeypatch.setattr(module, "_LONGEST", 0.3)
-
-    async def drip(request: web.Request) -> web.StreamResponse:
-        response = web.StreamResponse()
-        await response.prepare(request)
-        while True:
-            await response.write(b" ")
-            await asyncio.sleep(0.02)
-
-    async def session() -> None:
-        async with serving() as issuer, client_of_issuers() as client:
-            issuer.publish(key("one"))
-            issuer.answers["/keys"] = drip
-            with pytest.raises(KeysError, match="no whole answer"):
-                await fetch(issuer.provider(), client)
-
-    run(session())
-
-
 def test_renewal_goes_on_after_whatever_an_issuer_sends(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -334,30 +195,5 @@ def test_renewal_goes_on_after_whatever_an_issuer_sends(
             assert "in failing_once" in caplog.text
             assert store.problems == []
             await store.close()
-
-    run(session())
-
-
-def test_what_envoy_does_not_read_of_a_key_goes_no_further() -> None:
-    """Envoy refuses all of a configuration for a number or a text in it that is none to its parser."""
-
-    async def session() -> None:
-        async with serving() as issuer, client_of_issuers() as client:
-            one = json.dumps(key("one"))[:-1] + ', "x5c": ["a"], "extra": 1e400, "more": "\\ud800"}'
-            issuer.publish()
-            issuer.answers["/keys"] = f'{{"keys": [{one}, {json.dumps(key(chr(0xD800)))}]}}'
-            [found] = json.loads(await fetch(issuer.provider(), client))["keys"]
-            assert found.keys() == {"kty", "crv", "x", "y", "kid", "use", "alg"}
-
-    run(session())
-
-
-def test_private_parts_and_keys_for_other_uses_go_no_further() -> None:
-    async def session() -> None:
-        async with serving() as issuer, httpx.AsyncClient() as client:
-            issuer.publish({**key("one"), "d": "c2VjcmV0"}, {**key("two"), "use": "enc"})
-            found = json.loads(await fetch(issuer.provider(), client))
-            assert [each["kid"] for each in found["keys"]] == ["one"]
-            assert "d" not in found["keys"][0]
 
     run(session())
