@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -44,7 +45,7 @@ class Issuer:
 
 
 @asynccontextmanager
-async def serving() -> AsyncIterator[Issuer]:
+async def serving(tls: ssl.SSLContext | None = None) -> AsyncIterator[Issuer]:
     issuer = Issuer()
 
     async def answer(request: web.Request) -> web.Response:
@@ -61,8 +62,8 @@ async def serving() -> AsyncIterator[Issuer]:
     app.router.add_get("/{path:.*}", answer)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    issuer.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls).start()
+    issuer.url = f"{'https' if tls else 'http'}://127.0.0.1:{runner.addresses[0][1]}"
     try:
         yield issuer
     finally:

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import json
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
 import httpx
@@ -14,6 +15,7 @@ import pytest
 from control_helpers import Project
 from cryptography.hazmat.primitives.asymmetric import ec
 from envoy_helpers import running, settled, until_so
+from issuer_helpers import serving
 from shared_helpers import Lines, beside, eventually, run, until_under_way
 
 from palisade.control import rollout
@@ -26,8 +28,7 @@ BODY = 'contains(input.attributes.request.http.body, "please")'  # only the engi
 
 
 def policy(issuer: str, rule: str) -> str:
-    public = jwt.algorithms.ECAlgorithm.to_jwk(ISSUERS[issuer].public_key(), as_dict=True)
-    keys = {"keys": [{**public, "kid": "one", "alg": "ES256", "use": "sig"}]}
+    keys = {"keys": [published(ISSUERS[issuer])]}
     provider = {"issuer": issuer, "any_audience": True, "jwks": keys}
     return f"""package palisade.identity
 
@@ -45,9 +46,14 @@ allow if {{
 """
 
 
-def token(issuer: str, subject: str) -> dict[str, str]:
+def published(signer: ec.EllipticCurvePrivateKey) -> dict[str, Any]:
+    public = jwt.algorithms.ECAlgorithm.to_jwk(signer.public_key(), as_dict=True)
+    return {**public, "kid": "one", "alg": "ES256", "use": "sig"}
+
+
+def token(issuer: str, subject: str, signer: ec.EllipticCurvePrivateKey | None = None) -> dict[str, str]:
     claims = {"iss": issuer, "sub": subject, "role": "admin", "exp": 4_000_000_000}
-    signed = jwt.encode(claims, ISSUERS[issuer], algorithm="ES256", headers={"kid": "one"})
+    signed = jwt.encode(claims, signer or ISSUERS[issuer], algorithm="ES256", headers={"kid": "one"})
     return {"authorization": f"Bearer {signed}"}
 
 
@@ -139,6 +145,60 @@ def test_no_request_is_allowed_that_neither_revision_allows_while_issuers_change
     run(session())
     assert len(seen) > 50
     assert set(seen) <= {403, 503}, seen
+
+
+def test_what_an_issuer_publishes_is_in_force_also_when_that_is_nothing(project: Project) -> None:
+    """A key that is gone verifies no token, whoever decides; and no request is lost over a change."""
+    ask = ("/native", "/residual")
+    seen: set[int] = set()
+
+    async def session() -> None:
+        async with serving() as issuer:
+            issuer.publish(published(OPEN))
+            provider = {"issuer": issuer.url, "any_audience": True, "cache_seconds": 1}
+            project.allow.write_text(f"""package palisade.identity
+
+providers := {json.dumps({"corp": provider})}
+
+default allow := false
+
+allow if {{
+	input.attributes.request.http.path == "/native"
+	input.identity.claims.role == "admin"
+}}
+
+allow if {{
+	input.attributes.request.http.path == "/residual"
+	bits.or(count(input.identity.claims.role), 0) == 5
+}}
+""")
+            async with running(project, "hello") as (_, _, client, _):
+                bearing = [token(issuer.url, "alice", signer) for signer in (OPEN, STRICT)]
+
+                async def traffic() -> None:
+                    while True:
+                        for path in ask:
+                            for each in bearing:
+                                seen.add((await client.get(path, headers=each)).status_code)
+
+                async def until_in_force(*statuses: int) -> None:
+                    for each, status in zip(bearing, statuses, strict=True):
+                        for path in ask:
+                            await until_so(partial(client.get, path, headers=each), status)
+
+                await until_in_force(200, 403)
+                async with beside(traffic()):
+                    for keys, first, second in (
+                        ((OPEN, STRICT), 200, 200),
+                        ((STRICT,), 403, 200),
+                        ((), 403, 403),
+                        ((OPEN,), 200, 403),
+                    ):
+                        issuer.publish(*map(published, keys))
+                        await until_in_force(first, second)
+
+    run(session())
+    assert seen == {200, 403}
 
 
 def stale(sink: Lines) -> list[Any]:

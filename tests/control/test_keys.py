@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
+import os
 from pathlib import Path
 
 import httpx
 import pytest
 from aiohttp import web
 from issuer_helpers import Store, key, serving
-from shared_helpers import run
+from shared_helpers import eventually, run
 
 from palisade.control import keys as module
 from palisade.control.keys import fetch
@@ -87,6 +89,106 @@ def test_an_issuer_that_is_down_changes_nothing_even_over_a_restart(tmp_path: Pa
             await again.until(lambda: again.kids() == ["two"])
             assert again.problems == []
             await again.close()
+
+    run(session())
+
+
+def test_keys_are_looked_for_as_often_after_a_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a pause that grew beyond `cache_seconds`, a withdrawn key stayed in use for longer."""
+    monkeypatch.setattr(module, "_FIRST_RETRY", 60.0)
+
+    async def session() -> None:
+        async with serving() as issuer:
+            issuer.publish(key("one"))
+            store = Store(tmp_path)
+            await store.use([issuer.provider(cache_seconds=1)])
+            issuer.answers.clear()
+            await eventually(lambda: bool(store.problems))
+            issuer.publish(key("two"))
+            await store.until(lambda: store.kids() == ["two"])
+            await store.close()
+
+    run(session())
+
+
+def test_an_issuer_that_publishes_no_key_any_more_has_withdrawn_all(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is not down, it says that none is in force: those before are used no more, nor after a restart."""
+
+    async def session() -> None:
+        async with serving() as issuer:
+            issuer.publish(key("one"))
+            store = Store(tmp_path)
+            await store.use([issuer.provider(cache_seconds=1)])
+            issuer.publish({**key("one"), "use": "enc"})
+            await store.until(lambda: store.keys == {})
+            assert f"{issuer.url}/keys publishes no key that can verify a token" in store.problems[0]
+            await store.close()
+            issuer.answers.clear()
+            again = Store(tmp_path)
+            await again.use([issuer.provider(cache_seconds=1)], patience=0.2)
+            await eventually(lambda: bool(again.problems))
+            assert again.keys == {}
+            issuer.publish(key("two"))
+            await again.until(lambda: again.kids() == ["two"])
+            assert again.problems == []
+            await again.close()
+
+    run(session())
+    assert "its keys can be fetched again" in caplog.text
+
+
+def test_keys_that_cannot_be_kept_leave_no_older_ones_for_a_restart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was on disk then has a key that the issuer has withdrawn."""
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    async def session() -> None:
+        async with serving() as issuer:
+            issuer.publish(key("one"))
+            store = Store(tmp_path)
+            await store.use([issuer.provider(cache_seconds=1)])
+            with monkeypatch.context() as patch:
+                patch.setattr(module, "write_atomic", full)
+                issuer.publish(key("two"))
+                await store.until(lambda: store.kids() == ["two"])
+                assert "cannot be kept for a restart: No space left" in store.problems[0]
+                again = Store(tmp_path)
+                issuer.answers.clear()
+                await again.use([issuer.provider(cache_seconds=1)], patience=0.2)
+                assert again.kids() == []
+                await again.close()
+            issuer.publish(key("two"))
+            await eventually(lambda: not store.problems)  # there is room again
+            issuer.answers.clear()
+            later = Store(tmp_path)
+            await later.use([issuer.provider(cache_seconds=1)])
+            assert later.kids() == ["two"] == store.kids()
+            await later.close()
+            await store.close()
+
+    run(session())
+
+
+def test_an_edit_of_what_a_provider_accepts_goes_on_with_the_keys_in_use(tmp_path: Path) -> None:
+    """Those on disk may be older, or lost."""
+
+    async def session() -> None:
+        async with serving() as issuer:
+            issuer.publish(key("one"))
+            store = Store(tmp_path)
+            await store.use([issuer.provider()])
+            issuer.answers.clear()
+            (tmp_path / "corp.json").unlink()
+            await store.use([issuer.provider(clock_skew_seconds=5)], patience=0.2)
+            assert store.kids() == ["one"]
+            await store.close()
 
     run(session())
 

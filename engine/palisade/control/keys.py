@@ -10,6 +10,7 @@ import asyncio
 import json
 import logging
 import os
+import ssl
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -21,8 +22,9 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from palisade.files import reason, write_atomic
 from palisade.policy.jwks import usable
-from palisade.policy.providers import Discovery, InlineKeys, Provider
+from palisade.policy.providers import Discovery, InlineKeys, Keys, Provider
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +32,7 @@ _TIMEOUT = 5.0
 _LONGEST = 20.0
 """Seconds for all of a fetch: one that sends a byte now and then would never end, and so never be renewed."""
 _MOST_BYTES = 1 << 20
+_MOST_REDIRECTS = 3
 _FIRST_RETRY, _LAST_RETRY = 0.5, 10.0
 _SOONEST = 2.0
 """Seconds between two fetches of one provider, whoever asks for them: a flood of bad tokens must not become
@@ -40,11 +43,18 @@ class KeysError(Exception):
     """An answer that holds no keys to use: what was wrong with it."""
 
 
+class NoKeysError(KeysError):
+    """The issuer publishes a key set, and no key in it can verify a token: those before are withdrawn."""
+
+
 @dataclass(eq=False)
 class _Source:
     provider: Provider
     keys: str | None = None
+    """A JSON Web Key Set; empty where the issuer publishes none to use, None where nothing is known of it."""
     problem: str = ""
+    unkept: str = ""
+    """Why the keys are not on disk; empty where they are."""
     announce: bool = False
     """Nobody waits for the first keys any more, so that a change of them must be told."""
     wake: asyncio.Event = field(default_factory=asyncio.Event)
@@ -64,15 +74,16 @@ class KeyStore:
     def of(self, providers: Iterable[Provider]) -> Mapping[str, str]:
         """The JSON Web Key Set of each of the providers whose keys are known, as text, by its name."""
         found = {each.name: self._sources[each].keys for each in providers if each in self._sources}
-        return MappingProxyType({name: keys for name, keys in found.items() if keys is not None})
+        return MappingProxyType({name: keys for name, keys in found.items() if keys})
 
     @property
     def problems(self) -> list[str]:
-        """What keeps keys from being fetched, a sentence for each provider that has trouble."""
+        """What keeps keys from being fetched, used or kept, in sentences that name the provider."""
         return [
-            f"provider {provider.name}: {source.problem}"
+            f"provider {provider.name}: {problem}"
             for provider, source in self._sources.items()
-            if source.problem
+            for problem in (source.problem, source.unkept)
+            if problem
         ]
 
     async def use(self, providers: Iterable[Provider], *, patience: float = 2.0) -> None:
@@ -81,6 +92,7 @@ class KeyStore:
         Two may share a name: a canary's may be another issuer's than that of the revision in force.
         """
         wanted = dict.fromkeys(providers)
+        known = {_origin(each): source for each, source in self._sources.items()}
         for provider in [each for each in self._sources if each not in wanted]:
             await self._drop(provider)
         new = [_Source(each) for each in wanted if each not in self._sources]
@@ -90,9 +102,13 @@ class KeyStore:
                 source.keys = source.provider.keys.jwks
                 source.first.set()
                 continue
-            source.keys = await asyncio.to_thread(self._load, source.provider)
+            before = known.get(_origin(source.provider))
+            if before is not None:  # what is on disk may be older
+                source.keys, source.problem, source.unkept = before.keys, before.problem, before.unkept
+            else:
+                source.keys = await asyncio.to_thread(self._load, source.provider)
             source.task = asyncio.create_task(self._follow(source), name=f"keys of {source.provider.name}")
-        waits = [source.first.wait() for source in new if source.keys is None]
+        waits = [source.first.wait() for source in new if not source.keys]
         if waits:
             try:
                 async with asyncio.timeout(patience):
@@ -120,39 +136,49 @@ class KeyStore:
             await asyncio.gather(source.task, return_exceptions=True)
 
     async def _follow(self, source: _Source) -> None:
-        retry = _FIRST_RETRY
+        longest, retry = float(source.provider.cache_seconds), _FIRST_RETRY
         async with client_of_issuers() as client:
             while True:
                 source.wake.clear()
+                pause = longest
                 try:
                     keys = await fetch(source.provider, client)
+                except NoKeysError as error:
+                    await self._take(source, "", f"{error}: its tokens count as none")
                 except Exception as error:  # also one that nobody has thought of must not end the renewal
                     self._failed(source, error)
-                    pause, retry = retry, min(retry * 2, _LAST_RETRY)
+                    pause, retry = min(retry, longest), min(retry * 2, _LAST_RETRY)
                 else:
-                    pause, retry = float(source.provider.cache_seconds), _FIRST_RETRY
+                    retry = _FIRST_RETRY
                     await self._take(source, keys)
                 source.first.set()
                 await _pause(source.wake, pause)
 
     def _failed(self, source: _Source, error: Exception) -> None:
-        problem = f"keys cannot be fetched: {error or type(error).__name__}"
-        if source.keys is not None:
-            problem += "; those fetched before stay in use"
-        if problem != source.problem:
-            unforeseen = None if isinstance(error, httpx.HTTPError | KeysError) else error
+        follows = "those fetched before stay in use" if source.keys else "its tokens count as none"
+        unforeseen = None if isinstance(error, httpx.HTTPError | KeysError) else error
+        problem = f"keys cannot be fetched: {error or type(error).__name__}; {follows}"
+        self._note(source, problem, unforeseen)
+
+    def _note(self, source: _Source, problem: str, unforeseen: Exception | None = None) -> None:
+        if problem and problem != source.problem:
             log.warning("provider %s: %s", source.provider.name, problem, exc_info=unforeseen)
+        elif source.problem and not problem:
+            log.warning("provider %s: its keys can be fetched again", source.provider.name)
         source.problem = problem
 
-    async def _take(self, source: _Source, keys: str) -> None:
-        if source.problem:
-            log.info("provider %s: keys can be fetched again", source.provider.name)
-        source.problem = ""
-        if keys == source.keys:
-            return
-        source.keys = keys
-        await asyncio.to_thread(self._save, source.provider, keys)
-        if source.announce:
+    async def _take(self, source: _Source, keys: str, problem: str = "") -> None:
+        self._note(source, problem)
+        changed = keys != source.keys
+        if changed:
+            source.keys = keys
+            log.info("provider %s: its keys are %s", source.provider.name, _named(keys))
+        if changed or source.unkept:
+            unkept = await asyncio.to_thread(self._save, source.provider, keys)
+            if unkept and unkept != source.unkept:
+                log.warning("provider %s: %s", source.provider.name, unkept)
+            source.unkept = unkept
+        if changed and source.announce:
             self._on_change()
 
     # The copy on disk -------------------------------------------------------------------------------
@@ -171,18 +197,33 @@ class KeyStore:
             log.warning("the kept keys of provider %s cannot be read: %s", provider.name, error)
         return None
 
-    def _save(self, provider: Provider, keys: str) -> None:
+    def _save(self, provider: Provider, keys: str) -> str:
+        """Returns why it could not, empty where it could."""
         content = {"issuer": provider.issuer, "from": str(provider.keys), "jwks": keys}
         file = self._file(provider)
-        aside = file.with_suffix(".new")
         try:
             # Whoever could write here could make tokens of his own.
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as stream:
-                stream.write(json.dumps(content))
-            aside.replace(file)
+            write_atomic(file, json.dumps(content).encode(), mode=0o600)
         except OSError as error:
-            log.warning("the keys of provider %s cannot be kept for a restart: %s", provider.name, error)
+            problem = f"its keys cannot be kept for a restart: {reason(error)}"
+            try:
+                # They are older, and may hold a key that the issuer has withdrawn since.
+                file.unlink(missing_ok=True)
+            except OSError as left:
+                problem += f"; nor can those be removed that are kept there: {reason(left)}"
+            return problem
+        return ""
+
+
+def _origin(provider: Provider) -> tuple[str, str, Keys]:
+    """Whose keys, where from, and the name they are kept by: what else a provider says may be edited."""
+    return provider.name, provider.issuer, provider.keys
+
+
+def _named(keys: str) -> str:
+    named = [ascii(each.get("kid", "")) for each in json.loads(keys)["keys"]] if keys else []
+    return ", ".join(named) or "none"
 
 
 async def _pause(wake: asyncio.Event, seconds: float) -> None:
@@ -202,13 +243,15 @@ async def _pause(wake: asyncio.Event, seconds: float) -> None:
 def client_of_issuers() -> httpx.AsyncClient:
     """A client that keeps no cookies: with a malformed one each later request would fail."""
     cookies = CookieJar(DefaultCookiePolicy(allowed_domains=()))
-    return httpx.AsyncClient(timeout=_TIMEOUT, follow_redirects=True, max_redirects=3, cookies=cookies)
+    return httpx.AsyncClient(
+        timeout=_TIMEOUT, follow_redirects=True, max_redirects=_MOST_REDIRECTS, cookies=cookies
+    )
 
 
 async def fetch(provider: Provider, client: httpx.AsyncClient) -> str:
     """The JSON Web Key Set of a provider as text, its public keys only.
 
-    Raises KeysError and httpx.HTTPError.
+    Raises KeysError, and NoKeysError where it has published that there are none.
     """
     try:
         async with asyncio.timeout(_LONGEST):
@@ -232,9 +275,12 @@ async def _fetched(provider: Provider, client: httpx.AsyncClient) -> str:
         if urlsplit(keys.url).scheme == "https" and _scheme(named) != "https":
             raise KeysError(f"{keys.url} names a jwks_uri without TLS: {named}")
         url = named
-    found = usable(await _json(client, url))
+    answer = await _json(client, url)
+    if not isinstance(answer.get("keys"), list):
+        raise KeysError(f"{url} gives no JSON Web Key Set")
+    found = usable(answer)
     if found is None:
-        raise KeysError(f"{url} gives no JSON Web Key Set with a key that can verify a token")
+        raise NoKeysError(f"{url} publishes no key that can verify a token")
     return found
 
 
@@ -254,14 +300,20 @@ async def _json(client: httpx.AsyncClient, url: str) -> dict[str, Any]:
     body = b""
     try:
         async with client.stream("GET", url, headers={"accept": "application/json"}) as response:
-            response.raise_for_status()
+            _stays_with_tls(response)
+            if not response.is_success:
+                raise KeysError(f"{url} answers with {response.status_code} {response.reason_phrase}")
             async for chunk in response.aiter_bytes():
                 body += chunk
                 if len(body) > _MOST_BYTES:
                     raise KeysError(f"{url} answers with more than {_MOST_BYTES} bytes")
-    except (ValueError, ExceptionGroup) as error:  # a port beyond 65535, a host that no name can be
-        cause = error.exceptions[0] if isinstance(error, ExceptionGroup) else error
-        raise KeysError(f"{url!a} cannot be asked: {cause}") from error
+    except httpx.TimeoutException as error:
+        raise KeysError(f"{url} does not answer within {_TIMEOUT:g} s") from error
+    except httpx.TooManyRedirects as error:
+        raise KeysError(f"{url} redirects more than {_MOST_REDIRECTS} times") from error
+    # Of these ValueError is for a port beyond 65535, a group for a host that no name can be.
+    except (httpx.HTTPError, ValueError, ExceptionGroup) as error:
+        raise KeysError(f"{url!a} cannot be asked: {_cause(error)}") from error
     try:
         answer = json.loads(body)
     except (ValueError, RecursionError) as error:
@@ -269,3 +321,29 @@ async def _json(client: httpx.AsyncClient, url: str) -> dict[str, Any]:
     if not isinstance(answer, dict):
         raise KeysError(f"{url} gives no JSON object")
     return answer
+
+
+def _stays_with_tls(response: httpx.Response) -> None:
+    """Raises KeysError where redirects have led from https to http: anybody on the way could answer there."""
+    visited = [each.url for each in (*response.history, response)]
+    plain = next((str(each) for each in visited if each.scheme != "https"), None)
+    if visited[0].scheme == "https" and plain:
+        raise KeysError(f"{visited[0]} redirects to a place without TLS: {plain}")
+
+
+def _cause(error: BaseException) -> str:
+    """What is at the bottom of it: "connection refused" says more than "all connection attempts failed"."""
+    while inner := _inner(error):
+        error = inner
+    if isinstance(error, ssl.SSLCertVerificationError):
+        hint = "name the authority that has signed it in SSL_CERT_FILE, where that is one of your own"
+        return f"its certificate is not taken, {error.verify_message}: {hint}"
+    if isinstance(error, ConnectionError) and error.errno:
+        return os.strerror(error.errno)
+    return reason(error) or type(error).__name__
+
+
+def _inner(error: BaseException) -> BaseException | None:
+    if isinstance(error, BaseExceptionGroup):
+        return error.exceptions[0]
+    return error.__cause__ or error.__context__

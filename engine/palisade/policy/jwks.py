@@ -38,6 +38,9 @@ def _verifies(key: Mapping[str, Any]) -> bool:
     kind, curve, algorithm = key.get("kty"), key.get("crv"), key.get("alg") or ""
     if key.get("use", "sig") != "sig" or kind not in ("RSA", "EC", "OKP") or not isinstance(algorithm, str):
         return False
+    operations = key.get("key_ops", ["verify"])
+    if not isinstance(operations, list) or "verify" not in operations:
+        return False
     if kind in _CURVES and not (
         isinstance(curve, str) and curve in _CURVES[kind] and algorithm in ("", _CURVES[kind][curve])
     ):
