@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import jsonschema
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from palisade.decide.body import BODY_BYTES
 from palisade.decide.input import InputError, to_input
 from palisade.decide.verified import OWN
+from palisade.enforce.envoy.values.walks import leads_nowhere
 from palisade.policy.request_schema import SCHEMA
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=12)
@@ -90,6 +92,27 @@ def http(**fields: Any) -> CheckRequest:
 def test_the_schema_of_requests_takes_each(attributes: dict[str, Any]) -> None:
     """`palisade check` warns by it of what no request has."""
     jsonschema.validate(to_input(check(attributes), "orders"), SCHEMA)
+
+
+def _walks(value: Any, path: tuple[object, ...] = ()) -> Iterator[tuple[object, ...]]:
+    yield path
+    listed = value if isinstance(value, list) else ()
+    for step, below in value.items() if isinstance(value, dict) else enumerate(listed):
+        yield from _walks(below, (*path, step))
+
+
+@given(ATTRIBUTES, st.dictionaries(TEXT, CLAIMS, max_size=2))
+def test_no_walk_that_an_input_has_is_taken_for_one_that_leads_nowhere(
+    attributes: dict[str, Any], claims: dict[str, Any]
+) -> None:
+    """By what leads nowhere sidecars decide without asking."""
+    source = attributes.setdefault("source", {})
+    source["principal"] = f"spiffe://{source.get('principal', '')}"
+    metadata = attributes.setdefault("metadataContext", {}).setdefault("filterMetadata", {})
+    metadata["envoy.filters.http.jwt_authn"] = {"corp": claims}
+    document = to_input(check(attributes), "orders")
+    assert {"identity", "peer"} <= document.keys()
+    assert not [each for each in _walks(document) if leads_nowhere(each)]
 
 
 @given(ATTRIBUTES)

@@ -110,6 +110,7 @@ _CHECKS = (
     "claims := t if [true, _, t] = io.jwt.decode_verify("
     'split(http.headers.authorization, " ")[1], {{"cert": {keys}, "iss": "https://corp.example"}})',
     "claims := io.jwt.decode(bearer)[1]",
+    "claims := t if [head, t, signature] := io.jwt.decode(bearer)",
     "claims := t if {{ [true, _, t] = io.jwt.decode_verify("
     'bearer, {{"cert": sets[said.iss], "iss": said.iss}}) }}',
     'claims := t if {{ some iss, set in sets; [true, _, t] = io.jwt.decode_verify(bearer, {{"cert": set, '

@@ -7,7 +7,8 @@ table and that module say the same thing from two sides.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 from palisade.decide.input import FUNCTION
 from palisade.decide.verified import provider_of
@@ -35,6 +36,7 @@ from palisade.enforce.envoy.values.sources import (
     Unspelled,
     header_text,
 )
+from palisade.policy.request_schema import KEYS, SCHEMA
 from palisade.rego.partial.formulas.terms import Apply, Element, Input, Known, Unknown
 from palisade_sidecar.asking import ASK_HEADER
 from palisade_sidecar.chunks import CHUNKS_HEADER
@@ -59,6 +61,8 @@ def find(path: Sequence[object], providers: Sequence[str]) -> Source | None:
         return Segment(-1)
     if any(isinstance(part, Input | Element | Apply | Unknown) for part in parts):
         return None  # which walk it is depends on the request
+    if leads_nowhere(parts):
+        return Missing()
     if not parts or parts in (_HTTP[:1], _HTTP[:2], _HTTP, (*_HTTP, "headers")):
         return Given()
     if parts[:3] == _HTTP:
@@ -79,6 +83,19 @@ def find(path: Sequence[object], providers: Sequence[str]) -> Source | None:
     if parts[0] == "attributes" and _ADDRESS[: len(parts)] == parts:
         return Address() if parts == _ADDRESS else Given()
     return None
+
+
+def leads_nowhere(parts: Sequence[object]) -> bool:
+    """Whether a walk goes by a name that no input has: `input.user`, `attributes.metadata_context`."""
+    level: Mapping[str, Any] = SCHEMA
+    for depth, part in enumerate(parts):
+        if not isinstance(part, str):
+            return False
+        names = level.get("properties", {})
+        if part not in names:
+            return part not in KEYS if depth == 0 else level.get("additionalProperties") is False
+        level = names[part]
+    return False
 
 
 _HEADER_NAME = re.compile(r":?[!#$%&'*+\-.^_`|~0-9a-z]+")  # RFC 9110, section 5.1

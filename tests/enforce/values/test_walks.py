@@ -1,0 +1,75 @@
+"""Walks into the input that lead nowhere in any request: what no input has is undefined in the sidecar."""
+
+from __future__ import annotations
+
+import pytest
+from lowered import judge_natively, subject_of
+
+from palisade import rego
+from palisade.enforce.envoy.values.walks import leads_nowhere
+from palisade.policy.providers import Provider
+from palisade.testing.equivalence import Bed, Issuers, Request, Token
+
+HEAD = """package p
+import input.attributes.request.http
+source := input.attributes.source
+"""
+NOWHERE = (
+    "input.user",
+    "input.user.name",
+    'object.get(input, ["user", "name"], "a")',
+    "input.attributes.metadata_context.user",
+    "source.namespace",
+    "source.address.Address.SocketAddress.address",
+    "source.address.socketAddress.port",
+    "http.headerMap",
+    "http.url",
+    'object.get(source, "user", "a")',
+)
+TESTS = (
+    *('{} == "a"', 'not {} == "a"', '{} != "a"', 'lower({}) == "a"', 'not startswith({}, "a")'),
+    *('{} == http.headers["x-a"]', '"a" in {}.roles', "not {}.roles", "every r in {}.roles {{ r == 1 }}"),
+    *("count([r | some r in {}.roles]) == 0", 'sprintf("%s/%s", [{}, http.method]) != "a/GET"'),
+    *('data.roles[{}] == "x"', "[_, p, _] := io.jwt.decode({}); p.sub", "to_number({}) > 3"),
+)
+
+
+def test_what_no_input_has_is_undefined_natively(
+    bed: Bed, providers: tuple[Provider, ...], issuers: Issuers
+) -> None:
+    """Rules of another input, or with a name that is misspelt, are decided as by the evaluator."""
+    asked = [
+        Request("GET", "/a", (("x-a", "a"),)),
+        Request("POST", "/", (("x-a", "b"),), Token("corp", {"roles": ["a"]})),
+    ]
+    data = {"roles": {"a": "x"}}
+    subjects = [
+        subject_of(
+            rego.compile({"p.rego": f"{HEAD}allow if {{ {test.format(term)} }}"}, data=data),
+            providers,
+            issuers,
+        )
+        for term in NOWHERE
+        for test in TESTS
+    ]
+    judge_natively(bed, subjects, asked, residual=0.01)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        ("parsed_body", "a"),
+        ("version",),
+        ("identity", "claims", "a", "b"),
+        ("attributes", "contextExtensions", "x"),
+        ("attributes", "metadataContext", "filterMetadata", "x"),
+        ("attributes", "source", "labels", "x"),
+        ("attributes", "tlsSession", "sni"),
+        ("attributes", "destination", "principal"),
+        ("attributes", "request", "http", "headers", "x"),
+        ("parsed_query", "a", 0),
+        ("parsed_path", 3),
+    ],
+)
+def test_what_an_input_may_have_is_told_from_that(path: tuple[object, ...]) -> None:
+    assert not leads_nowhere(path)
