@@ -142,6 +142,25 @@ def test_claims_and_tokens_stand_for_a_valid_token(run: Run, project: Path) -> N
     assert token not in ended.out
 
 
+def test_claims_that_no_token_can_have_are_told(run: Run, project: Path) -> None:
+    """They ended in an OverflowError; and NaN, a text as any other, was a number."""
+    for number in ("1e400", "1" + "0" * 309, "[1, 1e999]"):
+        ended = run("explain", "GET /x", "--claim", f"roles={number}")
+        assert ended.code == 2
+        assert "roles has a number that is larger than all doubles" in ended.err
+    assert 'input.identity.claims.roles is "NaN"' in run("explain", "POST /x", "--claim", "roles=NaN").out
+
+
+def test_an_identity_without_a_provider_is_read(run: Run, project: Path) -> None:
+    """An input that somebody wrote by hand ended in a KeyError."""
+    document = {"attributes": {"request": {"http": {"method": "GET", "path": "/x", "headers": {}}}}}
+    (project / "input.json").write_text(
+        json.dumps({**document, "identity": {"claims": {"roles": ["reader"]}}})
+    )
+    ended = run("explain", "input.json")
+    assert (ended.code, ended.err) == (0, "")
+
+
 def test_a_body_without_a_type_and_claims_of_nobody_are_told(run: Run, project: Path) -> None:
     """The member that was given counted as missing, and nothing said that no header says what the body is."""
     (project / "policies" / "allow.rego").write_text(

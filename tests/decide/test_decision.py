@@ -110,6 +110,14 @@ def test_a_set_is_the_array_that_it_is_in_json() -> None:
     assert from_value(value).request_headers_to_remove == ("a", "b")
 
 
+def test_a_response_has_no_pseudo_headers() -> None:
+    """Over HTTP/2 a client would take it for malformed, and see no answer at all."""
+    both = {":path": "/x", "x-a": "b"}
+    allowed = from_value({"allowed": True, "headers": both, "response_headers_to_add": both})
+    assert (allowed.headers, allowed.response_headers_to_add) == (tuple(both.items()), (("x-a", "b"),))
+    assert from_value({"allowed": False, "headers": [both]}).headers == (("x-a", "b"),)
+
+
 @pytest.mark.parametrize(
     ("value", "code", "said"),
     [

@@ -89,6 +89,17 @@ def test_a_header_is_nearer_than_a_token_where_there_is_none() -> None:
     assert values(flip(rules, request(claims={"sub": "alice"}))) == {"claims.roles": ["admin"]}
 
 
+def test_numbers_that_python_does_not_show_are_not_proposed() -> None:
+    """One more than the largest was, which ended in a ValueError; and claims that no token can have."""
+    largest = 10**4_300 - 1
+    for rules in (f"allow if input.parsed_body.n > {largest}", f"allow if claims.n == {10**400}"):
+        assert explainer_of(rules).explain(request(claims=ALICE)).flips == ()
+    rules = f"allow if input.parsed_body.n >= {largest}"
+    assert values(flip(rules, request())) == {"parsed_body.n": largest}
+    found = explainer_of(f"allow if not input.parsed_body.n in {{{largest}}}")
+    assert found.explain(flip(rules, request()).document).flips
+
+
 def test_a_denial_that_comes_first_is_taken_away() -> None:
     rules = "default allow := true\nallow := false if claims.sub in data.banned"
     assert values(flip(rules, request(claims=ALICE), {"banned": ["alice"]})) == {"claims.sub": UNDEFINED}

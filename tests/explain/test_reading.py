@@ -216,6 +216,28 @@ def test_the_engine_is_asked_where_it_is_said_to_be(
     assert compare_alone(bed, subject, asked).total() == len(asked)
 
 
+@pytest.mark.parametrize("providers", [1], ids=("one",), indirect=True)
+def test_bodies_with_and_without_a_length(
+    bed: Bed, providers: tuple[Provider, ...], issuers: Issuers
+) -> None:
+    """One without a length is the engine's, which over HTTP/2 nothing but the missing header tells."""
+    subject = subject_of(
+        rego.compile({"p.rego": HEAD + "allow if input.parsed_body.n == 1"}), providers, issuers
+    )
+    json = (("content-type", "application/json"),)
+    asked = [
+        Request("POST", "/", (*json, *more), body=f'{{"n":{n}}}', http2=http2, chunked=chunked)
+        for n in (1, 2)
+        for more, http2, chunked in (
+            ((), False, False),
+            ((), False, True),
+            ((), True, False),
+            ((("content-length", "7"),), True, False),
+        )
+    ]
+    assert compare_alone(bed, subject, asked) == Counter(allowed=2, denied=2, residual=4)
+
+
 ENTRIES = '{k: v | some p in split(http.headers["x-user"], ","); [k, v] := split(p, "=")}'
 OF_ENTRIES = (
     f'allow if {{ c := {ENTRIES}; c.alice == "alice"; http.method == "GET" }}',

@@ -58,6 +58,27 @@ def _shown(outcome: Any) -> str:
 # Where Python has limits of its own --------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    "expression", ["input.n * input.n", "input.n + input.n", "-input.n - input.n", f"input.n * {10**4_000}"]
+)
+def test_numbers_that_python_does_not_show_end_the_evaluation(expression: str) -> None:
+    """Inlined arithmetic has the bound of the builtins: no answer can have such a number."""
+    policy = rego.compile({"p.rego": f"package p\n\nr := {expression}"})
+    outcome = _outcome(policy.query, "result = data.p.r", {"n": 10**4_300 - 1})
+    assert outcome == "eval_cancel_error"
+    assert policy.query("result = data.p.r", {"n": 7})
+
+
+@pytest.mark.parametrize("operator", ["+", "-", "*"])
+@given(a=st.integers(-(1 << 70), 1 << 70), b=st.integers(-(1 << 70), 1 << 70))
+def test_inlined_arithmetic_is_exact(operator: str, a: int, b: int) -> None:
+    known = rego.compile(
+        {"p.rego": f"package p\n\nr := input.a {operator} ({b})\nq := input.a {operator} input.b"}
+    )
+    wanted = {"+": a + b, "-": a - b, "*": a * b}[operator]
+    assert known.query("result = [data.p.r, data.p.q]", {"a": a, "b": b}) == [{"result": [wanted, wanted]}]
+
+
 @pytest.mark.parametrize("levels", [5, 15, 17, 40, 150])
 def test_loops_nest_deeper_than_python_allows(levels: int) -> None:
     """Python has some twenty nested loops and a hundred indentations."""

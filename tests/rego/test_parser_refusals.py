@@ -74,6 +74,7 @@ def complaints(source: str, version: int = 1) -> list[str]:
         ("p := -(x)", "unexpected ( token: expected number"),
         ("default p := -x", "illegal default rule (value cannot contain call)"),
         ("p := 1e100000", "number too big"),
+        ("p := -1" + 4_300 * "0", "number too big: it has more than 4,300 digits"),
         ('p := "\\u12"', 'illegal string literal: "\\u12"'),
         ("p := 1.x", "expected fraction"),
         ('p := "a".b', "illegal ref (head cannot be string)"),

@@ -74,8 +74,13 @@ def found(old: Revision, new: Revision, **more: Any) -> list[Difference]:
             [Request()],
         ),
         ('allow if http.path == "/a"', 'allow if {\n\thttp.path == "/a"\n\tnumbers.range(1, 1/0)\n}', None),
+        (
+            'allow if input.parsed_body == "a"',
+            f'allow if input.parsed_body in {{"a", {10**4_300 - 1}}}',
+            [Request("GET", "/", (("content-type", "application/json"),), body="9" * 4_300)],
+        ),
     ],
-    ids=("path", "alike", "prefix", "claim", "same", "opaque", "body", "status", "error"),
+    ids=("path", "alike", "prefix", "claim", "same", "opaque", "body", "status", "error", "large"),
 )
 def test_the_smallest_request_is_found(
     old: str, new: str, requests: list[Request] | None, corp: Provider

@@ -111,9 +111,9 @@ def _from_object(value: Value) -> Decision:
     return Decision(
         allowed=allowed,
         status=FORBIDDEN if allowed else _status(fields.get("http_status", FORBIDDEN)),
-        headers=_headers(fields, "headers"),
+        headers=_headers(fields, "headers", of_request=allowed),
         body=_string(fields.get("body", ""), "body"),
-        response_headers_to_add=_headers(fields, "response_headers_to_add"),
+        response_headers_to_add=_headers(fields, "response_headers_to_add", of_request=False),
         request_headers_to_remove=_names(fields, "request_headers_to_remove"),
         query_parameters_to_set=_parameters(fields.get("query_parameters_to_set", {}), used=allowed),
         query_parameters_to_remove=_strings(fields, "query_parameters_to_remove"),
@@ -163,8 +163,12 @@ def _names(fields: Mapping[str, Any], name: str) -> tuple[str, ...]:
     return names
 
 
-def _headers(fields: Mapping[str, Any], name: str) -> Headers:
-    """An object from header to value or array of values, or an array of such objects."""
+def _headers(fields: Mapping[str, Any], name: str, *, of_request: bool) -> Headers:
+    """An object from header to value or array of values, or an array of such objects.
+
+    What begins with a colon is in no response: Envoy leaves it out over HTTP/1.1, and over HTTP/2 clients
+    take a response that has it for malformed (RFC 9113, section 8.3).
+    """
     value = fields.get(name, {})
     groups = value if type(value) is list else [value]
     found: list[tuple[str, str]] = []
@@ -180,7 +184,8 @@ def _headers(fields: Mapping[str, Any], name: str) -> Headers:
             if header.startswith(":") and (" " in text or "\t" in text):
                 # Over HTTP/1.1 it would be two parts of the first line that the function gets.
                 raise _MalformedError(f'the value of "{header}" in "{name}" has space: encode it as %20')
-            found.append((header, text))
+            if of_request or not header.startswith(":"):
+                found.append((header, text))
     return tuple(found)
 
 

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable, Iterator
+from itertools import count
 from typing import Any
 
 from palisade.explain.edits import HTTP, METHODS, Change, look_up, walked
-from palisade.explain.fitting import MOST_VALUES, SAMPLES, fitting
+from palisade.explain.fitting import LARGEST, MOST_VALUES, SAMPLES, fitting
 from palisade.rego.partial.formulas.formula import (
     Atom,
     Defined,
@@ -285,7 +286,9 @@ def _other(values: Iterable[Value]) -> Value:
     if isinstance(first, bool):
         return not first
     if isinstance(first, int | float):
-        return max(each for each in known if isinstance(each, int | float)) + 1
+        numbers = [each for each in known if isinstance(each, int | float)]
+        most = max(numbers)
+        return most + 1 if most < LARGEST else next(each for each in count() if each not in numbers)
     if isinstance(first, str):
         longest = max((each for each in known if isinstance(each, str)), key=len, default="")
         return f"{longest}x" if longest else "x"

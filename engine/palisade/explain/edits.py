@@ -7,9 +7,11 @@ pseudo-header, the claims and the metadata that they come from, who calls and th
 from __future__ import annotations
 
 import ipaddress
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, TypeAlias
 from urllib.parse import quote, urlencode
 
@@ -249,18 +251,28 @@ def _identity(document: Value, path: Path, value: Value, providers: Sequence[Pro
     if identity is None:
         identity = _fresh(providers)
         document = _carrying(document, "token", providers)
-    if path == ("provider",) and value != identity["provider"]:
+    if path == ("provider",) and value != identity.get("provider"):
         raise ImpossibleError
     if path[:1] == ("claims",):
+        if _is_larger_than_all(value):
+            raise ImpossibleError  # no sidecar takes a token that has it
         identity = put(identity, path, value)
     elif path not in ((), ("provider",)):
         raise ImpossibleError
-    claims = identity["claims"]
+    claims = identity.get("claims")
     if not isinstance(claims, dict) or not all(isinstance(key, str) for key in claims):
         raise ImpossibleError
     if path[1:2] in (("iss",), ("aud",)) and not _is_issued(identity, providers):
         raise ImpossibleError
-    return _with_payload(put(document, ("identity",), identity), identity, identity["claims"])
+    return _with_payload(put(document, ("identity",), identity), identity, claims)
+
+
+def _is_larger_than_all(value: Value) -> bool:
+    """Whether it is a number beyond all doubles."""
+    try:
+        return isinstance(value, int | float | Decimal) and not math.isfinite(float(value))
+    except OverflowError:
+        return True
 
 
 def _fresh(providers: Sequence[Provider]) -> Value:

@@ -73,13 +73,18 @@ def _within(at: int, now: Value, others: list[Value]) -> Iterator[Value]:
     yield str(network[1] if network.num_addresses > 1 else network[0])
 
 
+LARGEST = 10**4_299
+"""Python shows no whole number of more than 4,300 digits."""
+
+
 def _beyond(step: float) -> Callable[[int, Value, list[Value]], Iterator[Value]]:
     """Of two operands in order: the first one by so much behind the second, or the other way round."""
 
     def proposed(at: int, now: Value, others: list[Value]) -> Iterator[Value]:
         limit = others[0]
         if isinstance(limit, int | float) and not isinstance(limit, bool):
-            yield limit + (step if at == 0 else -step)
+            if not step or abs(limit) < LARGEST:
+                yield limit + (step if at == 0 else -step)
         elif isinstance(limit, str):
             yield f"{limit}x" if (step > 0) is (at == 0) else ""
 

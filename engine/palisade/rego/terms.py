@@ -47,6 +47,8 @@ _CONSTANTS: dict[str, bool | None] = {"null": None, "true": True, "false": False
 _NO_HEADS = (ast.Scalar, ast.Ref, ast.TemplateString)
 # OPA takes no number of which the binary exponent is larger: some of its arithmetic slows down with it.
 _MAX_BINARY_EXPONENT = 100_000
+_MOST_DIGITS = 4_300
+"""Python shows no integer of more."""
 
 
 class TermParser(CollectionParser, ABC):
@@ -211,8 +213,11 @@ class TermParser(CollectionParser, ABC):
             self.unexpected("invalid float")
         if exact and abs(exact.adjusted()) > _MAX_BINARY_EXPONENT * math.log10(2):
             self.fail("number too big")
+        value = canonical(exact)
+        if isinstance(value, int) and exact.adjusted() >= _MOST_DIGITS:
+            self.fail(f"number too big: it has more than {_MOST_DIGITS:,} digits")
         self.advance()
-        return ast.Scalar(canonical(exact), loc=self.since(start))
+        return ast.Scalar(value, loc=self.since(start))
 
     def negative(self) -> ast.Term:
         """A number below zero; or `-name`, short for `0 - name`."""

@@ -144,6 +144,14 @@ def test_what_would_fill_the_memory_ends_the_evaluation(fails: Any, name: str, o
     assert fails(name, *operands).startswith("eval_cancel_error: ")
 
 
+@pytest.mark.parametrize("name", ["plus", "minus", "mul", "div"])
+def test_the_largest_numbers_are_calculated_with_fractions(call: Any, name: str) -> None:
+    """Twice the number has more digits than Python shows: a body with it ended in a ValueError."""
+    largest = 10**4_300 - 1
+    assert call(name, largest, 0.5) > 10**4_299
+    assert call(name, -largest, 0.5) < -(10**4_298)
+
+
 def test_bits(call: Any) -> None:
     assert call("bits.and", 6, 3) == 2
     assert call("bits.or", 6, 3) == 7

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
@@ -215,6 +216,25 @@ def _claim(text: str) -> tuple[str, Any]:
     if not sign or not name:
         raise CommandError(f"--claim: '{text}' is no claim", hint='write it as sub=alice or roles=["reader"]')
     try:
-        return name, json.loads(value)
+        return name, json.loads(value, parse_int=_whole, parse_float=_double, parse_constant=_is_text)
     except ValueError:
         return name, value
+    except OverflowError as error:
+        hint = "a sidecar takes no token that has it"
+        raise CommandError(f"--claim: {name} has {error}", hint=hint) from None
+
+
+def _double(digits: str) -> float:
+    number = float(digits)
+    if not math.isfinite(number):
+        raise OverflowError("a number that is larger than all doubles")
+    return number
+
+
+def _whole(digits: str) -> int:
+    _double(digits)
+    return int(digits)
+
+
+def _is_text(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON")

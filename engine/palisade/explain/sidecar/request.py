@@ -51,6 +51,9 @@ def sight(snapshot: Snapshot, document: Value) -> Sight:
     """
     http = document.get("attributes", {}).get("request", {}).get("http", {})
     headers = {str(name): str(value) for name, value in http.get("headers", {}).items()}
+    # Of a request with pseudo-headers all are told: a body beside no length came over HTTP/2, or in chunks, of
+    # which Envoy takes the header away. An input that somebody wrote may have left it out.
+    known = ":method" in headers
     for pseudo, name in (
         (":method", "method"),
         (":path", "path"),
@@ -66,8 +69,11 @@ def sight(snapshot: Snapshot, document: Value) -> Sight:
     body = http.get("body", "" if "rawBody" not in http else None)
     if "transfer-encoding" in headers:
         headers[CHUNKS_HEADER] = headers.pop("transfer-encoding")
-    elif body:
-        headers.setdefault("content-length", str(len(body.encode())))  # as clients send it
+    elif body and "content-length" not in headers:
+        if not known:
+            headers["content-length"] = str(len(body.encode()))  # as clients send it
+        elif protocol.startswith("HTTP/1"):
+            headers[CHUNKS_HEADER] = "chunked"
     payloads = _payloads(document)
     for message in filters(snapshot, JwtAuthentication):
         payloads = left(message, payloads)
@@ -110,7 +116,7 @@ def _payloads(document: Value) -> dict[str, Any]:
     if JWT_METADATA in found:
         return dict(found[JWT_METADATA])
     identity = document.get("identity")
-    return {identity["provider"]: identity.get("claims", {})} if isinstance(identity, dict) else {}
+    return {identity.get("provider", ""): identity.get("claims", {})} if isinstance(identity, dict) else {}
 
 
 def _doubles(value: Any) -> Any:

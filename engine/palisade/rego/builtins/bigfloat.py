@@ -106,7 +106,8 @@ def _shortest(ratio: _Ratio) -> Number:
     half = 1 << max(shift, 0)
     low, high = n - half, n + half
     # The value is n / d; `power` is the decimal exponent of its first digit, at most one too low.
-    power = len(str(n)) - len(str(d)) - 1
+    # (Of the digits as text Python counts no more than 4,300.)
+    power = Decimal(n).adjusted() - Decimal(d).adjusted() - 1
     for digits in range(1, 40):
         ten = power + 1 - digits
         unit, scaled = (d * 10**ten, 1) if ten >= 0 else (d, 10**-ten)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from palisade.rego.codegen.texts import Arg
+from palisade.rego.codegen.texts import Arg, kind_of
 
 Form = Callable[[Sequence[Arg], str], str]
 
@@ -30,10 +30,17 @@ def _comparison(operator: str) -> Form:
     return form
 
 
+_SMALL, _DIGITS = 1 << 63, 19
+"""What comes of operands below this, or of literals with fewer digits, needs not the builtin's bound."""
+
+
 def _arithmetic(operator: str) -> Form:
     def form(args: Sequence[Arg], call: str) -> str:
         a, b = args
-        return _guarded([*a.is_a("int"), *b.is_a("int")], f"{a.text} {operator} {b.text}", call)
+        tests = [*a.is_a("int"), *b.is_a("int")]
+        asked = (each.text for each in args if not (kind_of(each.text) and len(each.text) < _DIGITS))
+        tests += [f"-{_SMALL} < {text} < {_SMALL}" for text in asked]
+        return _guarded(tests, f"{a.text} {operator} {b.text}", call)
 
     return form
 

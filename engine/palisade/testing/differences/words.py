@@ -10,7 +10,8 @@ from palisade.policy.revisions import Revision
 from palisade.rego import ir
 from palisade.rego.partial.execution.flow import all_stmts
 from palisade.rego.partial.formulas.formula import Formula
-from palisade.rego.values import Value
+from palisade.rego.values import Value, number
+from palisade.testing.equivalence import near
 from palisade.testing.equivalence.vocabulary import MOST_WORDS, Vocabulary
 from palisade.testing.equivalence.walks import Place
 
@@ -58,7 +59,9 @@ def _constants(revision: Revision) -> dict[str | int | float, None]:
             if isinstance(stmt, ir.MakeNumberIntStmt):
                 found[stmt.value] = None
             elif isinstance(stmt, ir.MakeNumberRefStmt):
-                found[float(plan.strings[stmt.index])] = None
+                value = number(plan.strings[stmt.index])
+                if isinstance(value, int | float):
+                    found[value] = None
     return found | dict.fromkeys(_leaves(revision.policy.data))
 
 
@@ -89,8 +92,8 @@ def guessed(vocabulary: Vocabulary, only: tuple[str | int | float, ...]) -> Voca
     like its words; and what `only` one policy has, and numbers near to it, come before all else.
     """
     numbers = [each for each in only if not isinstance(each, str)]
-    close = [each + step for each in numbers for step in (0, 1, -1, 0.5)]
-    values = (*(each for each in only if isinstance(each, str)), *close, *(f"{each:g}" for each in close))
+    close = [value for each in numbers for value in (each, *near.beside(each))]
+    values = (*(each for each in only if isinstance(each, str)), *close, *map(_spelled, close))
     names = [each for each in vocabulary.words if each.isidentifier() or _HEADER.fullmatch(each)]
     places = dict(vocabulary.places)
     for part in _GUESSED:
@@ -103,6 +106,10 @@ def guessed(vocabulary: Vocabulary, only: tuple[str | int | float, ...]) -> Voca
     spelled = tuple(each for each in values if isinstance(each, str))
     words = tuple(dict.fromkeys((*spelled[:MOST_WORDS], *vocabulary.words)))
     return replace(vocabulary, words=words[: 2 * MOST_WORDS], places=places)
+
+
+def _spelled(number: int | float) -> str:
+    return str(number) if isinstance(number, int) else f"{number:g}"
 
 
 _HEADER = re.compile(r"[a-z]+(-[a-z]+)*")

@@ -73,9 +73,14 @@ def refused(text: str) -> Iterator[str]:
     yield f"{text}ü"
 
 
+_LARGEST = 10**4_299
+"""Python shows no whole number of more than 4,300 digits."""
+
+
 def beside(number: int | float) -> Iterator[int | float]:
     """The numbers one off, and half of one where that is a double: whole numbers may be larger than all."""
-    yield from (number + 1, number - 1)
+    if abs(number) < _LARGEST:
+        yield from (number + 1, number - 1)
     if abs(number) <= sys.float_info.max:
         yield from (number + 0.5, number - 0.5)
 
