@@ -7,6 +7,7 @@ import hmac
 import json
 from typing import Any
 
+import pytest
 from explain_helpers import explainer_of, request
 from hypothesis import given
 from hypothesis import strategies as st
@@ -275,6 +276,48 @@ allow if {
 
 verified(token, by) if io.jwt.verify_hs512(token, by)
 """
+CHOSEN = """default allow := false
+
+chosen := data.keys[http.headers["x-kid"]]
+
+settings := {"secret": chosen, "aud": "a"}
+
+of_tenant := key if {
+	tenant := http.headers["x-tenant"]
+	key := {"a": "the-key-that-is-chosen"}[tenant]
+}
+
+token := lower(http.headers["x-word"])
+
+allow if {
+	http.method == "GET"
+	io.jwt.verify_hs256(http.headers["x-token"], chosen)
+}
+
+allow if {
+	http.method == "POST"
+	io.jwt.decode_verify(http.headers["x-token"], settings)[0]
+}
+
+allow if {
+	http.method == "PUT"
+	key := of_tenant
+	key != token
+	io.jwt.verify_hs512(http.headers["x-token"], key)
+}
+
+allow if {
+	http.method == "DELETE"
+	verified(http.headers["x-token"], of_tenant)
+}
+
+verified(token, by) if checked(token, by)
+
+checked(token, by) if {
+	key := sprintf("%s", [by])
+	io.jwt.verify_hs512(token, key)
+}
+"""
 DIGESTS = """
 allow if {
 	http.method == "PATCH"
@@ -292,6 +335,24 @@ def test_keys_of_the_policy_are_not_told() -> None:
             assert "the-key" not in json.dumps(found)
             assert "failed" in found
             assert ("the-audience" in found["failed"]["expression"]) == (method in ("POST", "PUT"))
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE"])
+def test_keys_that_a_request_chooses_are_not_told(method: str) -> None:
+    """A rule that hangs on the request showed its value: the key that the request had chosen."""
+    explainer = explainer_of(CHOSEN, {"keys": {"k1": "the-key-in-the-data"}})
+    document = request(method, "/a", x_kid="k1", x_tenant="a", x_token="a.b.c", x_word="Other")
+    found = Briefing(explainer, Mask()).of(entry(explainer, document))
+    assert "the-key" not in json.dumps(found)
+    assert found["failed"]["expression"]
+
+
+def test_values_beside_keys_are_told() -> None:
+    word = 'word := lower(http.headers["x-word"])\n'
+    rules = f'{CHOSEN}allow if {{\n\thttp.method == "HEAD"\n\tword == "other"\n}}\n\n{word}'
+    explainer = explainer_of(rules, {"keys": {}})
+    found = Briefing(explainer, Mask()).of(entry(explainer, request("HEAD", "/a", x_word="Word")))
+    assert 'word is "word"' in found["failed"]["values"]
 
 
 def test_the_digest_that_would_be_right_is_not_told() -> None:

@@ -17,7 +17,7 @@ from palisade.explain.entries import LoggedInput, Reads
 from palisade.explain.explainer import Explainer
 from palisade.explain.flips import Budget, Flip, Search
 from palisade.explain.rules import Branch, branches
-from palisade.explain.secrets import NAMES, makes_digests, texts_of_keys
+from palisade.explain.secrets import NAMES, makes_digests, rules_of_keys, texts_of_keys
 from palisade.explain.telling import changes, told
 from palisade.explain.trace import Account, Expression, Seen, Tracer
 from palisade.rego import ast
@@ -46,12 +46,13 @@ class Briefing:
         rules = explainer.index.naming(NAMES)
         self._secrets = frozenset(texts_of_keys(rules))
         self._digests = makes_digests(rules)
+        self._keys = rules_of_keys(explainer.index)
 
     def of(self, event: Mapping[str, Any]) -> Brief:
         """The explanation of an entry as it stands in the log: masked, by this revision."""
         logged = LoggedInput(event)
         discreet = Discreet(logged.document, self._mask, bodies=True, secrets=self._secrets)
-        entry = _Entry(self._explainer, self._reads, logged, discreet, event["palisade"])
+        entry = _Entry(self._explainer, self._reads, logged, discreet, self._keys, event["palisade"])
         return entry.brief(turned=not self._digests)
 
 
@@ -62,6 +63,7 @@ class _Entry:
         reads: Reads,
         logged: LoggedInput,
         discreet: Discreet,
+        keys: frozenset[int],
         told_of: Mapping[str, Any],
     ) -> None:
         self._explainer = explainer
@@ -69,6 +71,7 @@ class _Entry:
         self._entry = logged
         self._document: Value = self._entry.document
         self._discreet = discreet
+        self._keys = keys
         self._allowed: bool = told_of["allowed"]
         self._rule: str = told_of.get("rule", "")
         self._decider = Decider(told_of["decider"])
@@ -136,11 +139,15 @@ class _Entry:
         return found | ({"values": values} if values else {})
 
     def _shows(self, seen: Seen) -> bool:
-        """Whether a term's value is of the request, and not of the policy, whose keys are among its data."""
+        """Whether a term's value is of the request, and not of the policy, whose keys are among its data: the
+        request may have chosen one."""
         node, index = seen.node, self._explainer.index
         if not isinstance(node, ast.Ref):
             return False
-        return node.head == ast.Var("input") or any(map(index.asks_request, index.referred(node)))
+        if node.head == ast.Var("input"):
+            return True
+        rules = list(index.referred(node))
+        return any(map(index.asks_request, rules)) and not any(id(each) in self._keys for each in rules)
 
     def _text(self, text: str) -> str:
         line = " ".join(self._discreet.text(text).split())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
+from palisade.explain.rules import RuleIndex
 from palisade.rego import ast
 from palisade.rego.check.model import CheckedRule
 
@@ -51,3 +52,67 @@ def makes_digests(rules: Iterable[CheckedRule]) -> bool:
         for rule in rules
         for part in ast.walk(rule.rule)
     )
+
+
+def rules_of_keys(index: RuleIndex) -> frozenset[int]:
+    """The ids of the rules whose values may be keys: those that stand where one does, in a call of a builtin
+    or of a function that may hand it on to one, and all that they are made of."""
+    rules = index.naming(NAMES)
+    if not rules:
+        return frozenset()
+    taking = _functions(rules)
+    while rules != (rules := index.naming((*NAMES, *(each.path[-1] for each in taking.values())))):
+        more = {
+            id(each): each
+            for each in rules
+            if each.rule.head.args and any(id(other) in taking for other in index.referred(each.rule))
+        }
+        taking |= more
+    found: dict[int, CheckedRule] = {}
+    for rule in rules:
+        for part in _made_of(rule, index, taking):
+            found |= {id(each): each for each in index.referred(part)}
+    reached = list(found.values())
+    for each in reached:
+        for other in index.referred(each.rule):
+            if id(other) not in found:
+                found[id(other)] = other
+                reached.append(other)
+    return frozenset(found)
+
+
+def _functions(rules: Iterable[CheckedRule]) -> dict[int, CheckedRule]:
+    """The functions that call a builtin with a key."""
+    return {id(each): each for each in rules if each.rule.head.args and any(keys_in(each.rule))}
+
+
+def _made_of(rule: CheckedRule, index: RuleIndex, taking: Mapping[int, CheckedRule]) -> Iterator[ast.Node]:
+    """What the keys in a rule are, and the statements that their variables are made in."""
+    keys: list[ast.Node] = list(keys_in(rule.rule))
+    for part in ast.walk(rule.rule):
+        if isinstance(part, ast.Call) and any(id(each) in taking for each in index.referred(part.operator)):
+            keys += part.args
+    yield from keys
+    names = {name for key in keys for name in _variables(key, ())}
+    left = [each for each in ast.walk(rule.rule) if isinstance(each, ast.Statement)]
+    outside = {id(each): _variables(each, keys) for each in left}
+    while names:
+        met = [each for each in left if names & outside[id(each)]]
+        left = [each for each in left if not names & outside[id(each)]]
+        names = {name for each in met for name in outside[id(each)]}
+        yield from met
+
+
+def _variables(node: ast.Node, without: Iterable[ast.Node]) -> set[str]:
+    """The names of the variables in a node, but for what stands in those nodes."""
+    skipped = {id(each) for each in without}
+    found: set[str] = set()
+    stack = [node]
+    while stack:
+        part = stack.pop()
+        if id(part) in skipped:
+            continue
+        if isinstance(part, ast.Var):
+            found.add(part.name)
+        stack.extend(part.children())
+    return found - {"input", "data"}

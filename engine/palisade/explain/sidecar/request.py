@@ -51,8 +51,8 @@ def sight(snapshot: Snapshot, document: Value) -> Sight:
     """
     http = document.get("attributes", {}).get("request", {}).get("http", {})
     headers = {str(name): str(value) for name, value in http.get("headers", {}).items()}
-    # Of a request with pseudo-headers all are told: a body beside no length came over HTTP/2, or in chunks, of
-    # which Envoy takes the header away. An input that somebody wrote may have left it out.
+    # Of a request with pseudo-headers all are told: a body beside no length came over HTTP/2, or in chunks,
+    # of which Envoy takes the header away. An input that somebody wrote may have left it out.
     known = ":method" in headers
     for pseudo, name in (
         (":method", "method"),
