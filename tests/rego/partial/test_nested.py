@@ -39,6 +39,8 @@ _VALUES = (
     "n := count([1 | some y in x.ys]) if some x in input.xs\nr if is_number(n)",
     "n := [1 | some y in x.ys] if some x in input.xs\nr if n",
     "s contains {1 | some y in x.ys} if some x in input.xs\nr if not set() in s",
+    "r := {k: x | some k, x in input.xs; count([1 | some y in x.ys]) == 2}.k",
+    "o[k] := x if { some k, x in input.xs; count({y | some y in x.ys}) == 2 }\nr if not o.k",
     "r if { some x in input.xs; x.a == input.a; count({1 | some y in x.ys}) == 0 }",
     "r if { some x in input.xs; {x.a, count([1 | some y in x.ys])} == {input.a, 2} }",
 )

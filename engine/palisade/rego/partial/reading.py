@@ -50,6 +50,8 @@ Bindings = Mapping[int, tuple[Value, Value]]
 """The key and the member that each loop stands at."""
 
 _NONE: Bindings = MappingProxyType({})
+_IN_ANY_ORDER = frozenset(("count", "max", "min", "product", "sort", "sum"))
+"""Builtins that make the same of a list, whichever way its members are ordered."""
 
 
 class Reading:
@@ -135,6 +137,8 @@ class Reading:
                 return self._walk(self._document, path, bindings)
             case Element(_, loop, of_keys, path):
                 return self._walk(bindings[loop][0 if of_keys else 1], path, bindings)
+            case Apply(name, (Gathered("array", parts, False, True),)) if name in _IN_ANY_ORDER:
+                return self._call(name, [self.value(Gathered("array", parts), bindings)])
             case Apply(name, args):
                 return self._call(name, [self.value(arg, bindings) for arg in args])
             case ArrayOf(items):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
-from functools import partial
 from itertools import combinations
 
 from palisade.rego import ir
@@ -14,14 +13,16 @@ from palisade.rego.partial.execution.statements import FIRST_PLACE, Statements, 
 from palisade.rego.partial.execution.tables import TableLoop, rounds
 from palisade.rego.partial.formulas.formula import FALSE, TRUE, Formula
 from palisade.rego.partial.formulas.terms import Gathered, Part, SetOf, Symbol, loops
-from palisade.rego.partial.symbols.arrays import keys_of
+from palisade.rego.partial.symbols.arrays import comes_apart, comes_in_order
 from palisade.rego.partial.symbols.chosen import chosen_of, has_several
 from palisade.rego.partial.symbols.construct import grown, in_order, is_grown, pairs_of
-from palisade.rego.partial.symbols.members import is_reordered
 from palisade.rego.partial.symbols.worlds import ERROR, NEXT, Env, Result, Step, Unsupported, Worlds, env_key
 
 _MOST_VALUES = 16
 """So many values, known each, that rounds of a loop may give a rule are compared with one another."""
+
+ORDER_OF_MEMBERS = "depends on the order in which members come"
+"""Why only the evaluator knows whether a loop ends where it is left, or in an error."""
 
 
 class Loops(Statements):
@@ -45,19 +46,27 @@ class Loops(Statements):
         live, told, env = self._at_outset(stmt, env, live)
         worlds = Worlds(env, self.builder)
         start = env
-        ordered = source.ordered if isinstance(source, Gathered) else not is_reordered(source)
-        apart = not isinstance(source, Gathered) or source.apart
+        ordered, apart = comes_in_order(source), comes_apart(source)
         if isinstance(source, Gathered) and source.kind == "set":
             parts = in_order(self.builder, source.parts)
             ordered = parts is not None
-            apart = ordered or keys_of(source) is not None
+            apart = ordered or apart
             source = Gathered("set", tuple(parts)) if parts is not None else source
-        for part, name in self.members(source):
+        signals = set[int]()
+        members = self.members(source)
+        for part, name in members:
             element = {**told, stmt.key: name, stmt.value: part.item}
-            rounds = partial(
-                self._rounds, stmt, part=part, element=element, live=live, ordered=ordered, apart=apart
-            )
-            worlds.advance(rounds, NOWHERE)
+
+            def run(current: Env, part: Part = part, element: Env = element) -> Result:
+                found = self._rounds(
+                    stmt, current, part=part, element=element, live=live, ordered=ordered, apart=apart
+                )
+                signals.update(step.signal for step in found.steps)
+                return found
+
+            worlds.advance(run, NOWHERE)
+        if not ordered and len(members) > 1 and _first_decides(signals):
+            raise Unsupported(ORDER_OF_MEMBERS)
         return self._checked(worlds.disjoint(), start)
 
     def _at_outset(
@@ -80,6 +89,7 @@ class Loops(Statements):
         """One round in turn for each of these members, its own key before it, where its condition holds."""
         live, told, env = self._at_outset(stmt, env, live)
         worlds = Worlds(env, self.builder)
+        signals = set[int]()
         for when, name, item in rounds:
 
             def run(current: Env, when: Formula = when, name: Symbol = name, item: Symbol = item) -> Result:
@@ -88,9 +98,12 @@ class Loops(Statements):
                     is_grown(current, found.rest) or any(is_grown(current, each.env) for each in found.steps)
                 ):
                     raise Unsupported("lists a set whose order depends on the request")
+                signals.update(step.signal for step in found.steps)
                 return found if when is TRUE else self._where_holds(when, current, found)
 
             worlds.advance(run, NOWHERE)
+        if unordered and _first_decides(signals):
+            raise Unsupported(ORDER_OF_MEMBERS)
         return worlds
 
     def _where_holds(self, when: Formula, env: Env, found: Result) -> Result:
@@ -212,7 +225,7 @@ class Loops(Statements):
                     raise Unsupported("counts members of an unknown collection")
             elif fails is not FALSE:
                 # One member ends the loop and another the evaluation: the first of the two decides.
-                first = self.opaque("depends on the order in which members come", self._where(stmt))
+                first = self.opaque(ORDER_OF_MEMBERS, self._where(stmt))
                 fails = both(fails, negate(both(happens, first)))
             done.append(Step(both(happens, negate(fails)), step.env, step.signal))
         if fails is not FALSE:
@@ -272,6 +285,11 @@ class Loops(Statements):
             done.append(Step(taken, {**env, target: value}))
             above.append(there)
         return Result([*done, Step(failing, env, ERROR)], env, TRUE)
+
+
+def _first_decides(signals: Iterable[int]) -> bool:
+    """Whether one round of a loop leaves it and another ends the evaluation: the first of the two decides."""
+    return ERROR in signals and any(signal not in (NEXT, ERROR) for signal in signals)
 
 
 def _without_places(env: Env) -> dict[int, Symbol]:

@@ -19,7 +19,9 @@ from palisade.rego.partial.formulas.terms import (
     Known,
     ObjectOf,
     Part,
+    SetOf,
     Symbol,
+    Term,
     Unknown,
 )
 from palisade.rego.partial.symbols import scores
@@ -52,7 +54,7 @@ def _joined(run: Members, args: Sequence[Symbol]) -> Symbol | None:
         parts: list[Part] = []
         for each in args:
             parts += (part for part, _ in run.members(each))
-        ordered, apart = (all(getattr(each, of, True) for each in args) for of in ("ordered", "apart"))
+        ordered, apart = (all(map(told, args)) for told in (comes_in_order, comes_apart))
         return Gathered("array", tuple(parts), ordered, apart)
     if all(side is not None for side in sides):
         return ArrayOf(tuple(part.item for side in sides if side is not None for part in side[1]))
@@ -108,21 +110,51 @@ def _left_keys(run: Members, whole: Symbol) -> Gathered:
     return Gathered("set", tuple(Part(part.condition, part.over, name) for part, name in run.members(whole)))
 
 
-def keys_of(symbol: Symbol) -> Symbol | None:
-    """The object of which a set is all of the keys; None for other sets."""
+def keys_of(symbol: Symbol) -> Term | None:
+    """That of which a set is all of the keys; None for other sets. What is no collection has none."""
     match symbol:
         case Gathered("set", (Part(condition, ((source, loop),), item),)) if condition is TRUE:
             return source if item == Element(source, loop, of_keys=True) else None
     return None
 
 
+_LISTED = ("array.concat", "array.reverse", "array.slice", "sort")
+"""The builtins that list the members of a collection as `Members.members` does."""
+
+
+def comes_in_order(symbol: Symbol) -> bool:
+    """Whether a loop over an array sees its members in the order in which `Members.members` tells them."""
+    match symbol:
+        case Gathered(ordered=ordered):
+            return ordered
+        case Apply("array.reverse" | "sort"):
+            return False
+        case Apply("array.concat" | "array.slice", args):
+            return all(map(comes_in_order, args))
+    return True
+
+
+def comes_apart(symbol: Symbol) -> bool:
+    """Whether a loop over an array sees as many members as `Members.members` tells: of a set in it those that
+    are alike are one."""
+    match symbol:
+        case Gathered("array", apart=apart):
+            return apart
+        case Gathered("set", parts):
+            return keys_of(symbol) is not None or (len(parts) == 1 and not parts[0].over)
+        case SetOf(items):
+            return len(items) < 2
+        case Apply(name, args) if name in _LISTED:
+            return all(map(comes_apart, args))
+    return True
+
+
 def count(run: Members, args: Sequence[Symbol]) -> _Cases | None:
     """`count(xs)` of what is made here, and of what rules or comprehensions gather, which is a collection
     whatever is in it."""
     match args[0]:
-        case Gathered():
-            # An object has as many members as keys.
-            return [(TRUE, Apply("count", (keys_of(args[0]) or args[0],)))]
+        case Gathered() as whole:
+            return _count_of_keys(run, whole) or [(TRUE, Apply("count", (whole,)))]
         case Apply("array.reverse" | "sort", (whole,)):
             return [(TRUE, Apply("count", (whole,)))]
         case Apply() as made if left_of(made) is not None:
@@ -130,6 +162,16 @@ def count(run: Members, args: Sequence[Symbol]) -> _Cases | None:
         case Apply("array.concat", (left, right)):
             return [(TRUE, Apply("plus", (_count_of(left), _count_of(right))))]
     return None
+
+
+def _count_of_keys(run: Members, whole: Gathered) -> _Cases | None:
+    """How many the keys of a collection are: as many as it has members, and none where it is no collection,
+    be it a text that has characters. None for other sets."""
+    source = keys_of(whole)
+    if source is None or isinstance(source, Unknown):
+        return None
+    there = run.builder.any(run.is_kind(source, kind) for kind in ("array", "object", "set"))
+    return [(there, Apply("count", (source,))), (run.builder.negate(there), Known(0))]
 
 
 def _count_of(whole: Symbol) -> Symbol:

@@ -132,11 +132,3 @@ class Members(Conditions):
 
 def _is_greatest(symbol: Symbol) -> bool:
     return isinstance(symbol, Apply) and symbol.name in ("max", "min")
-
-
-def is_reordered(symbol: Symbol) -> bool:
-    """Whether a loop over what is made sees the members in another order than what it is made of has."""
-    return isinstance(symbol, Apply) and (
-        symbol.name in ("array.reverse", "sort")
-        or (symbol.name in ("array.concat", "array.slice") and any(map(is_reordered, symbol.args)))
-    )

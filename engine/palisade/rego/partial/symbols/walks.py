@@ -7,8 +7,8 @@ from typing import Any
 
 from palisade.rego.errors import NOWHERE
 from palisade.rego.partial.formulas.formula import TRUE, Defined
-from palisade.rego.partial.formulas.placing import at_key, filled
-from palisade.rego.partial.formulas.rewriting import with_terms
+from palisade.rego.partial.formulas.placing import at_key
+from palisade.rego.partial.formulas.rewriting import put_in
 from palisade.rego.partial.formulas.terms import (
     Apply,
     ArrayOf,
@@ -80,7 +80,9 @@ class Walks(Members):
                     return arrays.extreme("min")(self, (whole,)) or []
             left = left_of(source)
             if left is not None and isinstance(part, Known):
-                return self._dot_left(left, part)
+                found = self._dot_left(left, part)
+                if found is not None:
+                    return found
             walked = Apply(".", (source, part))
             return [(self.builder.atom(Defined(walked)), walked)]
         if isinstance(source, ObjectOf):
@@ -132,13 +134,16 @@ class Walks(Members):
             raise Unsupported("replaces a part of what `with` put into the input")
         return Overlay(self._under(base.base, name), base.path[1:], base.value)
 
-    def _dot_left(self, entries: Part, name: Known) -> symbolic.Cases:
-        """What stands at a key in an object of which these entries are left."""
+    def _dot_left(self, entries: Part, name: Known) -> symbolic.Cases | None:
+        """What stands at a key in an object of which these entries are left. None where what is gathered of
+        an entry says whether it is."""
         ((source, loop),) = entries.over
         if isinstance(source, Unknown):
             return self.dot(source, name)
         at = at_key(source, name)
-        kept = with_terms(self.builder, entries.condition, lambda each: filled(each, loop, at, name))
+        kept = put_in(self.builder, entries.condition, loop, at, name)
+        if kept is None:
+            return None
         return [(self.builder.both(kept, condition), value) for condition, value in self.dot(source, name)]
 
     def _dot_known(self, source: Known, part: Symbol) -> symbolic.Cases:
