@@ -121,6 +121,23 @@ def _compared(bed: Bed, issuers: Issuers, asked: str, requests: list[Request], t
     return one
 
 
+OTHERWISE = (
+    'some n, _ in http.headers; startswith(upper(n), "X-A-")',
+    'some n, v in http.headers; startswith(n, "x-a-"); trim_space(v) == "a"',
+    'some n, v in http.headers; concat("", [n, v]) == "x-ba"',
+    "some n, _ in http.headers; endswith(http.path, n)",
+    'some n, v in http.headers; startswith(n, "x-a-"); count(v) == 1',
+    'every n, v in http.headers { not startswith(upper(n), "X-A-"); lower(upper(v)) != "b" }',
+)
+
+
+@pytest.mark.parametrize("asked", OTHERWISE)
+def test_what_else_is_made_of_names_and_values(bed: Bed, issuers: Issuers, asked: str) -> None:
+    """The reader of headers asks of them as they are, and in small letters: all else is the engine's."""
+    one = _compared(bed, issuers, asked, list(REQUESTS), Tally())
+    assert not any(each.native for each in one.enforcement.coverage)
+
+
 @pytest.mark.parametrize("asked", ASKED)
 def test_a_condition_on_all_headers(bed: Bed, issuers: Issuers, asked: str) -> None:
     """Each as the evaluator decides, also on headers there twice, with space around, or Envoy's own."""

@@ -170,3 +170,33 @@ def test_members_in_a_large_set(
     for difference in compare_many(bed, subjects, asked, tally := Tally()):
         raise AssertionError("\n".join((summary(difference), difference.subject.name, *lines(difference))))
     assert tally.residual == 0
+
+
+SETS = (
+    's contains "a" if claims.x\ns contains "a" if claims.y',
+    's contains "a" if claims.x\ns contains "b" if claims.y',
+    's contains "a" if claims.x\ns contains claims.y',
+    's contains 1 if claims.x\ns contains 1.0 if claims.y\ns contains 2 if claims.z == "a"',
+    's contains "a" if claims.x\ns contains "b" if claims.x\ns contains "a" if claims.y',
+    's contains "x" if "a" in claims.z\ns contains "x" if { some m in claims.z; m == "b" }',
+    's contains m if { some m in claims.z; m in {"a", "b"} }\ns contains "a" if claims.x',
+)
+
+
+@pytest.mark.parametrize("providers", [1], ids=("one",), indirect=True)
+def test_a_set_has_each_member_once(bed: Bed, providers: tuple[Provider, ...], issuers: Issuers) -> None:
+    """However many rules put it there."""
+    subjects = [
+        subject_of(rego.compile({"p.rego": f"{HEAD}{rules}\nallow if {{ {asked} }}"}), providers, issuers)
+        for rules in SETS
+        for asked in ("count(s) == 1", "count(s) > 1", "not count(s) < 2", "count(s) == 0")
+    ]
+    asked = [
+        Request(token=Token("corp", {"x": x, "y": y, "z": z}))
+        for x in (True, False)
+        for y in (True, "a", None)
+        for z in ("a", [], ["a"], ["b", "a"], ["a", "a"])
+    ]
+    bed.load(*subjects, reporting=True)
+    for difference in compare_many(bed, subjects, [*asked, Request()], Tally()):
+        raise AssertionError("\n".join((summary(difference), difference.subject.name, *lines(difference))))

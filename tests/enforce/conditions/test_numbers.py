@@ -17,6 +17,15 @@ from palisade.testing.equivalence import Bed, Issuers, Request, Subject, Tally, 
 from palisade.testing.equivalence.telling import lines, summary
 
 EXAMPLES = int(os.environ.get("PALISADE_EXAMPLES", "40"))
+OF_SOME = (
+    "sum([v | some v in claims.a; v > 2]) >= 6",
+    "not sum([v | some v in claims.a; v > 2]) >= claims.b",
+    "sum([v.n | some v in claims.a; v.m > 2]) >= 3",
+    "sum([v.n | some v in claims.a; v.m]) >= claims.b",
+    "sum([2 | some v in claims.a; v.n == 3]) == 2",
+    "sum([n | some v in claims.a; n := v.n * v.m; v.m > 2]) >= 5",
+    "max([v | some v in claims.a; v < 3]) == claims.b",
+)
 OF_BODIES = (
     "body.a * 2 >= 6",
     "body.a <= claims.b",
@@ -84,6 +93,7 @@ def test_sums_over_claims(bed: Bed, providers: tuple[Provider, ...], issuers: Is
     asked += [_with({"b": 3}), _with({}), Request()]
     tally = Tally()
     judge(bed, _compiled(SUMS, providers, issuers), asked, tally)
+    judge(bed, _compiled(OF_SOME, providers, issuers, native=False), asked, Tally())  # not of all members
     usual = [_with({"a": a, "b": 3}) for a in ([], [3], [1, 2, 3], [1.5, 4.25], "x", [1] * 8)]
     judge(bed, _compiled(SUMS[:9], providers, issuers), usual, tally := Tally())
     assert tally.residual < 0.05 * tally.pairs, tally

@@ -97,6 +97,48 @@ OF_NUMBERS = (
     'not claims.n in {1e23, "a"}',
     '{1e22: "a", 1e23: "b", 0.1: "c"}[claims.n] in {"a", "b"}',
 )
+OF_SEGMENTS = tuple(
+    f"{no}{each}"
+    for each in (
+        *(
+            'input.parsed_path[0] == "a/b"',
+            'input.parsed_path[1] == "b/c"',
+            'input.parsed_path[0] in {"a/b", "x"}',
+        ),
+        *(
+            'input.parsed_path == ["a/b"]',
+            'input.parsed_path == ["a", "b/c"]',
+            'input.parsed_path == ["", "b"]',
+        ),
+        *('some part in input.parsed_path; part == "a/b"', '"b/c" in input.parsed_path'),
+        *('split(http.path, "/")[1] == "a/b"', 'split(http.headers["x-a"], ",")[0] == "a,b"'),
+        *('split(http.headers["x-a"], ",") == ["a,b"]', '"a,b" in split(http.headers["x-a"], ",")'),
+        *('split(claims.c, ",")[1] in {"b,c", "x"}', 'input.parsed_query.a[0] == "1&b=2"'),
+        *(
+            f'count(split({text}, ",")) {test}'
+            for text in ('http.headers["x-a"]', "claims.c")
+            for test in ("== 2", "< 2")
+        ),
+        *('"a=1" in object.keys(input.parsed_query)', 'startswith(input.parsed_path[0], "a/b")'),
+    )
+    for no in ("", "not ")
+    if not (no and each.startswith("some"))
+)
+"""No piece of a text has the mark in it at which that is split; the first and the last may be empty."""
+WITH_MARKS = [
+    Request("GET", path, (("x-a", text),), Token("corp", {"c": text}))
+    for path in (
+        "/a/b",
+        "/a/b/c",
+        "/a",
+        "//b",
+        "/?a=1&b=2",
+        "/?a=1%26b=2",
+        "/a/b?a=1",
+        "/x",
+    )
+    for text in ("a,b", "a,b,c", "a", "x,x", ",a", ",", "")
+]
 ASKED = [
     *(
         Request("GET", path, (("x-a", text),), Token("corp", {"n": n, "c": c, "list": [1, 2]}))
@@ -114,8 +156,11 @@ WITH_NUMBERS = [
 @pytest.mark.parametrize("providers", [1], ids=("one",), indirect=True)
 @pytest.mark.parametrize(
     ("rules", "asked"),
-    [(OF_BOOLEANS, ASKED), (OF_PLACES, ASKED), (OF_TIMES, ASKED), (OF_NUMBERS, WITH_NUMBERS)],
-    ids=("booleans", "places", "times", "numbers"),
+    [
+        *((OF_BOOLEANS, ASKED), (OF_PLACES, ASKED), (OF_TIMES, ASKED), (OF_NUMBERS, WITH_NUMBERS)),
+        (OF_SEGMENTS, WITH_MARKS),
+    ],
+    ids=("booleans", "places", "times", "numbers", "segments"),
 )
 def test_constants_that_no_author_means(
     bed: Bed, providers: tuple[Provider, ...], issuers: Issuers, rules: tuple[str, ...], asked: list[Request]

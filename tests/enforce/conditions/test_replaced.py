@@ -30,6 +30,8 @@ _patterns = (
     *(f"^{'(a?)' * groups}b" for groups in (7, 8, 9, 10)),
     *(f"{'(a?)' * groups}b$" for groups in (8, 9)),
 )
+PLAIN = ("", "a", "/x")
+_put = (*PLAIN, *PLAIN, "$1", "${1}b", "$", "$$a", "\\1", "\\", "\u00fc")
 
 
 @settings(max_examples=400, deadline=None)
@@ -70,13 +72,14 @@ def test_what_has_no_short_pattern_is_left() -> None:
     assert preimage("a", "b", "a") == f"(?s){patterns.NOTHING}"
 
 
-@settings(max_examples=200, deadline=None)
-@given(st.sampled_from(_patterns), st.sampled_from(("", "a", "/x")), st.text("ab/v1?\n", max_size=7))
+@settings(max_examples=400, deadline=None)
+@given(st.sampled_from(_patterns), st.sampled_from(_put), st.text("ab/v1?\n", max_size=7))
 def test_what_an_anchored_pattern_leaves(pattern: str, new: str, text: str) -> None:
-    """RE2 takes the same out of a text in one search as `regex.replace` does."""
+    """RE2 takes the same out of a text in one search as `regex.replace` does. What is put in its place may
+    name groups, each library in its own way: that is left."""
     ways = anchored(pattern, new)
     if ways is None:
-        assert "|" in pattern or pattern.count("(") >= 9
+        assert "|" in pattern or pattern.count("(") >= 9 or new not in PLAIN
         return
     made = text
     if re2.search(ways[0], text) is not None:

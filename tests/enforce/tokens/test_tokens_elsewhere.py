@@ -181,6 +181,17 @@ def test_a_token_in_the_query_is_the_first_of_its_name(stand: Stand, taken: str)
     _ask(stand, taken, asked)
 
 
+@pytest.mark.parametrize("taken", ["input.parsed_query.token[1]", "input.parsed_query.token[-1]"])
+def test_a_token_in_the_query_that_is_not_the_first_is_the_engines(stand: Stand, taken: str) -> None:
+    """Envoy takes the first: one that stands there alone is none to such a policy, valid as it is."""
+    asked = [
+        (Sent(method, f"/{at}{query}"), False)
+        for at, (query, _) in enumerate(_queries())
+        for method in ("GET", "PUT")
+    ]
+    _ask(stand, taken, asked)
+
+
 @pytest.mark.parametrize("taken", COOKIES)
 def test_a_token_in_a_cookie_is_the_one_that_the_policy_finds(stand: Stand, taken: str) -> None:
     """Whatever stands around it, be it a second one: Envoy takes the first, policies what they cut out."""
