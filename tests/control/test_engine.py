@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
+from pathlib import Path
 
 import httpx
 import pytest
@@ -17,6 +19,8 @@ from palisade.control.metrics import render
 from palisade.control.status import problems, status
 from palisade.decide.question import Evaluation
 
+OPERATIONS = (Path(__file__).parents[2] / "docs" / "operations.md").read_text(encoding="utf-8")
+METRICS = OPERATIONS.partition("\n## Metrics\n")[2].partition("\n## ")[0]
 ORDERS = "{upstream: 127.0.0.1:9, listen: 127.0.0.1:0}"
 
 
@@ -262,6 +266,22 @@ def test_the_admin_endpoint_tells_state_and_metrics(project: Project) -> None:
                 assert "palisade_reloads_total" in metrics
                 assert 'palisade_sidecar_streams{function="hello"} 0.0' in metrics
         assert announced.ask(project.root / ".palisade", announced.ADMIN) == ""
+
+    run(session())
+
+
+def test_the_metrics_are_those_of_the_page(project: Project) -> None:
+    """With the duration of the last reading, once there was one."""
+
+    async def session() -> None:
+        async with Engine(project.file) as engine:
+            following, before = Following(engine), version(engine)
+            project.open_path("/new")
+            reload = await following.until(lambda each: each.revision != before)
+            metrics = render(engine).decode()
+            told = re.findall(r"^# TYPE (\w+)", metrics, re.MULTILINE)
+            assert sorted(told) == sorted(re.findall(r"`(palisade_\w+)", METRICS))
+            assert f"\npalisade_reload_seconds {reload.seconds}\n" in metrics
 
     run(session())
 

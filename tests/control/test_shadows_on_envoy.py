@@ -58,6 +58,7 @@ def test_a_shadow_is_decided_and_not_enforced(project: Project) -> None:
                 assert (await client.get(path)).status_code == answer, path
             await eventually(lambda: sum(requests(engine).values()) == len(asked))
             assert requests(engine) == {"same": 3, "newly_allowed": 1, "newly_denied": 3, "undecided": 0}
+            assert undecided(engine) == []
             # Its edits are followed, and take effect in the sidecar.
             put(project, ALLOW + SUM % 3 + LIMITED % "true" + MORE)
             await eventually(lambda: sum(requests(engine).values()) == 0)

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import copy
 import json
+import re
 import socket
 import time
 
@@ -20,6 +21,7 @@ from shared_helpers import Lines, beside, free_port, run
 
 from palisade.control import announced
 from palisade.control.engine import Engine
+from palisade.control.metrics import render
 from palisade.control.sidecars import Sidecars
 from palisade.control.status import problems, status
 from palisade.xds import Snapshot
@@ -242,12 +244,22 @@ def test_the_engine_tells_of_a_revision_that_a_sidecar_refuses(project: Project)
             shown = status(engine)["functions"]["hello"]
             assert shown["rejection"]["revision"] == "bad"
             assert shown["running"] == engine.deployment.id
+            assert _metrics(engine) == {"streams": 1, "current": 0, "rejected": 1}
             assert (await client.get("/open")).status_code == 200
             project.open_path("/new")
             await until(client, "/new", 200)
             assert problems(engine) == []
+            await eventually(lambda: _metrics(engine) == {"streams": 1, "current": 1, "rejected": 0})
 
     run(session())
+
+
+def _metrics(engine: Engine) -> dict[str, float]:
+    """What the metrics tell of the sidecar of `hello`."""
+    found = re.findall(
+        r'^palisade_sidecar_(\w+)\{function="hello"\} (.+)$', render(engine).decode(), re.MULTILINE
+    )
+    return {name: float(value) for name, value in found}
 
 
 def spoiled(engine: Engine) -> Snapshot:

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from envoy.config.core.v3.base_pb2 import HeaderValueOption
 from google.protobuf import json_format
 from hypothesis import given
 from hypothesis import strategies as st
@@ -150,6 +151,22 @@ def test_numbers_in_metadata_are_doubles_or_refused() -> None:
     assert decision.dynamic_metadata == {"a": [0.1, 2.0, True]}
     assert to_response(decision, "id").dynamic_metadata["a"][0] == 0.1
     assert "out of range" in from_value({"allowed": True, "dynamic_metadata": {"a": 10**400}}).reason
+
+
+def test_a_header_that_is_named_twice_is_there_twice() -> None:
+    """The first takes the place of what Envoy would say, as a content type; the others stand beside it."""
+    headers = [{"Set-Cookie": "a"}, {"x-a": "1"}, {"set-cookie": "b"}, {"set-cookie": "c"}]
+    response = to_response(from_value({"allowed": False, "headers": headers}), "id")
+    actions = HeaderValueOption.HeaderAppendAction
+    assert [
+        (each.header.key.lower(), each.header.value, actions.Name(each.append_action))
+        for each in response.denied_response.headers
+    ] == [
+        ("set-cookie", "a", "OVERWRITE_IF_EXISTS_OR_ADD"),
+        ("x-a", "1", "OVERWRITE_IF_EXISTS_OR_ADD"),
+        ("set-cookie", "b", "APPEND_IF_EXISTS_OR_ADD"),
+        ("set-cookie", "c", "APPEND_IF_EXISTS_OR_ADD"),
+    ]
 
 
 def test_the_reason_never_reaches_the_client() -> None:

@@ -64,7 +64,12 @@ HTTP = st.fixed_dictionaries(
 ATTRIBUTES = st.fixed_dictionaries(
     {
         "request": st.fixed_dictionaries(
-            {"http": HTTP}, optional={"time": st.just("2026-11-23T18:00:00.615385Z")}
+            {"http": HTTP},
+            optional={
+                "time": st.sampled_from(
+                    ["", ".6", ".615", ".615385", ".000001", ".000000001", ".61538574"]
+                ).map(lambda fraction: f"2026-11-23T18:00:00{fraction}Z")
+            },
         )
     },
     optional={

@@ -18,6 +18,7 @@ from shared_helpers import eventually
 
 from palisade.decide.event import Decider, DecisionRecord
 from palisade.decide.log import DecisionLog
+from palisade.decide.mask import Mask
 from palisade.decide.sink import UNBOUNDED, FileSink, StreamSink
 from palisade.decide.times import rfc3339
 from palisade.rego.values import Set
@@ -109,6 +110,19 @@ def test_an_event_has_opas_keys() -> None:
             "request_id": "r-1",
         },
     }
+
+
+def test_what_the_log_is_told_to_mask_is_in_no_line() -> None:
+    sink = Memory()
+    headers = {"x-session": "s3cr3t", "accept": "*/*"}
+
+    async def scenario(decisions: DecisionLog) -> None:
+        http = {"path": "/?ticket=s3cr3t", "headers": headers}
+        decisions.record(record(input={"attributes": {"request": {"http": http}}}))
+
+    run(scenario, sink, mask=Mask().also(headers=["x-session"], parameters=["ticket"]))
+    assert sink.lines[0]["input"]["attributes"]["request"]["http"]["headers"] == {"accept": "*/*"}
+    assert "s3cr3t" not in json.dumps(sink.lines)
 
 
 def test_every_value_of_rego_can_be_written() -> None:

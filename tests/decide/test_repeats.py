@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from uuid import RFC_4122, UUID
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from palisade.decide.event import UNANSWERED
+from palisade.decide.ids import id_of, new_id
 from palisade.decide.repeats import Batches, Earlier, GivenUp, earlier
 from palisade.decide.times import nanoseconds, rfc3339
 
@@ -18,6 +20,16 @@ def entry(number: int, decider: str = "native", code: str = "", **more: Any) -> 
     palisade = {"decider": decider, "allowed": True}
     told = {"labels": {"id": "x"}, "decision_id": f"id-{number}", "timestamp": rfc3339(number)}
     return json.dumps({**told, **more, **error, "palisade": palisade}).encode()
+
+
+@given(st.text(), st.integers(0), st.text(), st.text())
+def test_an_id_is_a_uuid_and_the_request_s_own(function: str, start: int, request: str, direct: str) -> None:
+    ids = [id_of(function, start, request, direct), id_of(function, start + 1, request, direct), new_id()]
+    assert len(set(ids)) == 3
+    assert ids[0] == id_of(function, start, request, direct)
+    for each in map(UUID, ids):
+        assert (each.version, each.variant) == (4, RFC_4122)
+    assert [str(UUID(each)) for each in ids] == ids
 
 
 def test_what_sidecars_told_is_known_by_its_id() -> None:

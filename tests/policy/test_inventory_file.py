@@ -125,6 +125,7 @@ def test_a_wrong_setting_of_a_function_tells_what_is_right(
     ("line", "message", "hint"),
     [
         ("decision: data.envoy.authz.allow", "is no entry point", "envoy/authz/allow"),
+        ("decision: data/envoy/authz/allow", "is no entry point", "envoy/authz/allow"),
         ("decision: allow", "is no entry point", "allow/allow"),
         ("rego: v2", "no version 'v2'", "v0"),
         ("polices: ./policies", "unknown key 'polices'", "policies"),

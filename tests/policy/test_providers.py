@@ -89,7 +89,11 @@ def test_audiences_may_be_a_set() -> None:
         ([], "providers: must be an object of providers by name, not of type array"),
         ({"corp": 1}, "providers.corp: must be an object, not of type number"),
         ({"corp": {"audiences": ["a"], "jwks_uri": "https://k/"}}, "corp.issuer: is missing"),
+        (corp(issuer=""), "corp.issuer: must be a string that is not empty"),
+        (corp(tokens=[{"query": ""}]), "must be a string that is not empty"),
         (corp(audiences=[]), "corp.audiences: is missing"),
+        (corp(audiences=["orders", ""]), 'must be an array of strings, such as ["orders"]'),
+        (corp(audiences=["orders", 7]), 'must be an array of strings, such as ["orders"]'),
         (corp(audiences="orders"), 'must be an array of strings, such as ["orders"]'),
         (corp(any_audience=True), "contradicts the audiences"),
         (corp(issuer="accounts.example"), "is no URL to discover keys at"),
@@ -112,6 +116,7 @@ def test_audiences_may_be_a_set() -> None:
         (corp(forward=False, tokens=[{"query": "t"}]), "corp.forward: is false, but only of a header"),
         (corp(forward=False, tokens=[{"header": "a"}, {"cookie": "b"}]), "corp.forward: is false, but only"),
         (corp(clock_skew_seconds=-1), "whole number from 0 to 3600"),
+        (corp(clock_skew_seconds=3601), "whole number from 0 to 3600"),
         (corp(clock_skew_seconds=True), "whole number from 0 to 3600"),
         (corp(audience=["orders"]), "corp.audience: is unknown: did you mean 'audiences'?"),
         ({**corp(), "two": corp()["corp"]}, "is the issuer of 'corp' too"),
@@ -121,6 +126,11 @@ def test_a_careless_document_is_refused(document: Any, error: str) -> None:
     with pytest.raises(ProvidersError) as raised:
         read(document)
     assert any(error in each for each in raised.value.errors), raised.value.errors
+
+
+def test_the_ends_of_a_range_are_in_it() -> None:
+    for seconds in (0, 3600):
+        assert read(corp(clock_skew_seconds=seconds))[0].clock_skew_seconds == seconds
 
 
 def test_a_private_key_is_not_repeated_in_the_error() -> None:
