@@ -110,9 +110,10 @@ def _write(folder: Path, compiled: Sequence[Compiled]) -> None:
     """FOLDER/FUNCTION/SLOT.pb, each a DiscoveryResponse with one resource, as Envoy reads it from a file."""
     from palisade.explain.printed import responses
 
+    path = folder
     try:
         for each in compiled:
-            below = folder / each.function
+            path = below = folder / each.function
             below.mkdir(parents=True, exist_ok=True)
             for name, message in responses(each.snapshot):
                 path = below / f"{name}.pb"
@@ -120,7 +121,7 @@ def _write(folder: Path, compiled: Sequence[Compiled]) -> None:
                 path.chmod(0o600)
                 path.write_bytes(message.SerializeToString(deterministic=True))
     except OSError as error:
-        raise CommandError(f"--out: {error.filename}: {error.strerror}", Exit.FAILED) from None
+        raise CommandError(f"--out: {path}: {error.strerror}", Exit.FAILED) from None
 
 
 def _print_protobuf(compiled: Sequence[Compiled]) -> None:
