@@ -175,6 +175,13 @@ def test_template_strings_and_print_bind_nothing(refused, source, message):
     assert ("compile", 2, message) in refused(source)
 
 
+def test_a_loop_under_not_is_told_how_it_is_written():
+    with pytest.raises(CompileError) as raised:
+        check([parse_module('package test\np if not input.roles[_] == "admin"')])
+    (error,) = raised.value.errors
+    assert "under `not` write `not x in xs`, or ask for a rule" in error.hint
+
+
 @pytest.mark.parametrize(
     ("source", "hint"),
     [

@@ -120,7 +120,10 @@ _OTHER = (
 
 CONSTANTS = (
     "answer with constants, claims, fields of JSON, the whole path, the host, the method or headers, alone or"
-    " between constants; where there are several providers, with the claims of one, as"
+    " between constants"
+)
+OF_PROVIDERS = (
+    "; where there are several providers, with the claims of one, as"
     ' input.attributes.metadataContext.filterMetadata["envoy.filters.http.jwt_authn"].NAME has them'
 )
 TEXTS = "tokens in which the claim is a text are answered natively"

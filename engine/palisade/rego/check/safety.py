@@ -24,6 +24,9 @@ from palisade.rego.check.variables import (
 from palisade.rego.errors import UNSAFE_VAR_ERROR, Location
 
 _ALIKE = 0.75  # of 1, as difflib compares texts
+_NO_LOOP = (
+    "nothing gives it a value: under `not` write `not x in xs`, or ask for a rule of its own that loops"
+)
 _UNBOUND = "nothing gives it a value: no import, no rule of this package, no expression that binds it"
 _FUTURE = frozenset(("in", "every", "contains", "if"))
 
@@ -286,7 +289,7 @@ class Safety:
 
     def _advice(self, written: str) -> str:
         if written == "_":
-            return ""
+            return _NO_LOOP
         bound = [name for each, name in self.locals.authors().items() if self.binder.knows(each)]
         near = get_close_matches(written, [*self.globals, *bound], 1, _ALIKE)
         return f"did you mean {near[0]}?" if near else _UNBOUND

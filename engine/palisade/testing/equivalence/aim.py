@@ -7,12 +7,14 @@ be. This is a guess and no proof: parts may contradict each other, and what no a
 
 from __future__ import annotations
 
+import base64
 import ipaddress
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, TypeAlias, TypeVar
 
+from palisade.enforce.envoy.bodies.made import DECODES
 from palisade.enforce.envoy.regex import patterns
 from palisade.rego.partial.formulas.formula import Builder, Defined, Exists, Formula, In, IsKind, Same, Test
 from palisade.rego.partial.formulas.placing import member_of
@@ -207,9 +209,23 @@ class Aim:
         return text
 
     def _wanted(self, term: object) -> Value:
-        """What is wanted of a part of the request already; None where nothing is."""
+        """What is wanted of a part of the request already, or of a text cut out of it; None: nothing."""
+        match term:
+            case Apply(".", (Apply("split", (whole, Known(str(mark)))), Known(int(at)))):
+                pieces = self._pieces(whole, mark)
+                return pieces[at] if 0 <= at < len(pieces) else None
+            case Apply(name, (inner,)) if name in DECODES:
+                coded = self._wanted(inner)
+                return _decoded(coded) if isinstance(coded, str) else None
         place = self._place(term) if isinstance(term, Input | Element) else None
         return self.parts.get(place) if place is not None else None
+
+    def _pieces(self, whole: Symbol, mark: str, least: int = 0) -> list[str]:
+        """The pieces of a text that are wanted already, and others to make so many of them."""
+        known = self._wanted(whole)
+        pieces = known.split(mark) if isinstance(known, str) and mark else []
+        missing = range(len(pieces), least)
+        return pieces + [self._word() if number or mark != "/" else "" for number in missing]
 
     def _test(self, term: Apply, *, holds: bool) -> None:
         match term:
@@ -268,16 +284,22 @@ class Aim:
                     self.parts[place] = value if value is ABSENT else to_json(value)
             case Apply("lower" | "upper", (inner,)):
                 self._assign(inner, self._choose((value, value.title())) if isinstance(value, str) else value)
-            case Apply(".", (Apply("split", (whole, Known(str(mark)))), Known(int(at)))) if isinstance(
-                value, str
+            case Apply(".", (Apply("split", (whole, Known(str(mark)))), Known(int(at)))) if (
+                isinstance(value, str) and 0 <= at < _MOST
             ):
-                known = self._wanted(whole)
-                parts = known.split(mark) if isinstance(known, str) and mark else []
-                parts += [
-                    self._word() if number or mark != "/" else "" for number in range(len(parts), at + 1)
-                ]
+                parts = self._pieces(whole, mark, at + 1)
                 parts[at] = value
-                self._assign(whole, mark.join([*parts, *self._choose(([], ["x"]))]))
+                # How many there are may be asked for as well.
+                more = [] if isinstance(self._wanted(whole), str) else self._choose(([], ["x"]))
+                self._assign(whole, mark.join([*parts, *more]))
+            case Apply(name, (inner,)) if name in DECODES and isinstance(value, str):
+                encode = base64.b64encode if name == "base64.decode" else base64.urlsafe_b64encode
+                coded = encode(value.encode("utf-8", "surrogatepass")).decode()
+                self._assign(inner, coded, weak=weak)
+            case Apply("count", (Apply("split", (whole, Known(str(mark)))),)) if type(value) is int and (
+                mark and 0 < value < 50
+            ):
+                self._assign(whole, mark.join(self._pieces(whole, mark, value)[:value]))
             case Apply("to_number", (inner,)) if isinstance(value, int | float):
                 self._assign(inner, self._choose((str(value), str(value), f"{value}.0", value)))
             case Apply("count", (Gathered(parts=parts),)) if type(value) is int and 0 <= value < 20:
@@ -321,6 +343,13 @@ class Aim:
 
     def _known(self, place: Place) -> bool:
         return any(each[: len(place)] == place for each in self.parts)
+
+
+def _decoded(text: str) -> str | None:
+    try:
+        return base64.b64decode(text, altchars=b"-_", validate=True).decode()
+    except ValueError:
+        return None
 
 
 @lru_cache(maxsize=10_000)

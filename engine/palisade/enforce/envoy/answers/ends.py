@@ -101,7 +101,9 @@ def end_of(case: Case, answers: Answers, source: Callable[[Symbol], Source | Non
         return End(Verdict.DENY, _rule(case))
     made = template(case.value, source)
     if made is None:
-        return _asked(case, "answers with values of the request", hints.CONSTANTS)
+        claims = "input.identity.claims" in str(case.value)
+        hint = hints.CONSTANTS + hints.OF_PROVIDERS * claims
+        return _asked(case, "answers with values of the request", hint)
     found = answers.to(made)
     if isinstance(found, str):
         return _asked(case, f"answers with an object that {found}", hints.PLAIN)
