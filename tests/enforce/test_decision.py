@@ -73,14 +73,6 @@ def test_reasons_have_the_place_of_the_rule() -> None:
     assert "rand.intn" in reason.text
 
 
-def test_what_no_request_has_is_not_said_to_be_for_the_engine_to_find() -> None:
-    """`input.method` of OPA's guides: it is undefined wherever it is asked, and each request costs a call."""
-    (rule,) = compiled('allow if input.method == "GET"').coverage
-    (reason,) = rule.reasons
-    assert "no request has input.method" in reason.hint
-    assert "input.attributes.request.http.method" in reason.hint
-
-
 def test_responses_of_the_request_are_for_the_engine_and_say_so() -> None:
     """A body that each request makes anew is none of the answers that a sidecar knows."""
     decision = compiled('allow := {"allowed": false, "body": upper(http.path)} if not claims.sub')

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
-from palisade.policy.request_schema import KEYS, MEANT
 from palisade.rego.partial.formulas.terms import Apply, Symbol
 from palisade.rego.partial.symbols.objects import OBJECT
 
@@ -24,7 +21,6 @@ _OPERATORS = {
     "equal": "==",
     "neq": "!=",
 }
-_TOP = re.compile(r"input\.(\w+)")
 _ORDER = frozenset((">", ">=", "<", "<="))
 
 _ARITHMETIC = "compare the value itself with a constant; or let the issuer put the result into a claim"
@@ -221,10 +217,6 @@ def of_invisible(term: Symbol) -> str:
     if isinstance(term, Apply) and (term.name != "." or isinstance(term.args[0], Apply)):
         return of_call(term)[1]
     text = str(term)
-    top = _TOP.match(text)
-    if top and top[1] not in KEYS:
-        meant = MEANT.get(top[1], "what docs/policies.md lists")
-        return f"no request has input.{top[1]}, so it is undefined to the engine too: a request has {meant}"
     if "parsed_body" in text:
         return "compare fields of the body, or members of their arrays, with texts, numbers, true or false"
     if ".body" in text or "rawBody" in text:
