@@ -108,6 +108,30 @@ def test_generated_documents(bed: Bed, issuers: Issuers, data: st.DataObject, wa
     judge(bed, issuers, "\n".join(rules), asked, Tally())
 
 
+def _odd_characters() -> list[str]:
+    """What stands for one character, and nearly: each escape, and each byte beyond ASCII before others."""
+    behind = (
+        *("", "\udc80", "\udc80\udc80", "\udc8f\udc80", "\udc90\udc80", "\udc9f\udc80", "\udca0\udc80"),
+        *("\udcbf\udcbf", "\udc80\udc80\udc80", "\udc8f\udcbf\udcbf", "\udc90\udc80\udc80", "\udcbf" * 3),
+    )
+    codes = ("0000", "0001", "007f", "0080", "07fF", "0800", "d7ff", "d800", "dfff", "E000", "ffff", "1", "g")
+    found = [*(f"\\u{each}" for each in codes), *map(chr, range(1, 32))]
+    found += [f"\\{chr(code)}" for code in range(32, 127)]
+    return found + [f"{chr(0xDC00 + lead)}{each}" for lead in range(0x80, 0x100) for each in behind]
+
+
+@pytest.mark.parametrize("rule", ["count(document.a) == 2", "not document.a"])
+def test_each_character_is_read_as_by_the_engine_or_by_it(bed: Bed, issuers: Issuers, rule: str) -> None:
+    """What is no JSON or no UTF-8 is denied, be it by one bit; what clients write is no question."""
+    asked = [in_body(f'{{"a": "x{each}"}}') for each in _odd_characters()]
+    rules = f"document := json.unmarshal(http.body)\nallow if {{ {rule} }}"
+    judge(bed, issuers, rules, asked, tally := Tally())
+    assert tally.pairs == len(asked)
+    usual = [*(f"\\{each}" for each in 'bfnrt/"\\'), "\\u0041", *"\u07ff\u0800\ud7ff\U00010000\U0010ffff"]
+    seen = bed.ask([in_body(f'{{"a": "x{each}", "b": [true, false, null, 0, 10]}}') for each in usual])
+    assert not any(each is None or each.asked for each in seen)
+
+
 # Tokens that are only decoded ------------------------------------------------------------------------------
 
 _ADMIN = '{"role":"admin","exp":4000000000}'
