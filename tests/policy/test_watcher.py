@@ -291,13 +291,22 @@ def test_the_folder_may_be_replaced_by_another(root: Path) -> None:
 
 
 def test_new_folders_and_documents_count(root: Path) -> None:
+    """Also one that is moved here with all that is in it, and away again."""
+    ready = root.parent / "ready"
+    ready.mkdir()
+    (ready / "c.rego").write_text(NEW)
+
     async def act(watch: Watch) -> None:
         (root / "detection" / "rules").mkdir(parents=True)
         (root / "detection" / "rules" / "b.rego").write_text(NEW)
+        await eventually(lambda: len(watch.seen[-1] or ()) == 2)
+        ready.rename(root / "ready")
+        await eventually(lambda: len(watch.seen[-1] or ()) == 3)
+        (root / "ready").rename(ready)
 
-    last = run(root, act)[-1]
-    assert last is not None
-    assert last["p/detection/rules/b.rego"] == NEW
+    seen = run(root, act)
+    assert seen[-1] == {"p/identity/a.rego": OLD, "p/detection/rules/b.rego": NEW}
+    assert seen[-2] == {**seen[-1], "p/ready/c.rego": NEW}
 
 
 @pytest.mark.parametrize("name", ["policies/data.json", "policies/identity/data.yaml", "palisade.yaml"])
