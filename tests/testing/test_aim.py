@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
+from typing import Any
 
 from palisade import rego
 from palisade.rego.partial import evaluate
-from palisade.rego.partial.formulas.formula import Builder, Formula, In
-from palisade.rego.partial.formulas.terms import Input
+from palisade.rego.partial.formulas.formula import Builder, Exists, Formula, In
+from palisade.rego.partial.formulas.terms import Element, Input
+from palisade.testing.equivalence import Request, Subject
 from palisade.testing.equivalence.aim import Aim
+from palisade.testing.equivalence.fitting import fit
+from palisade.testing.equivalence.walks import Place
 
 
 def is_one_of(path: tuple[str, ...], *values: str) -> Formula:
@@ -85,3 +90,29 @@ allow if data.users[user].roles[_] == "writer"
         parts, _ = aimed(condition, holds=True, seed=seed)
         drawn = {"authorization": parts["authorization",]}
         assert policy.query("data.a.allow = x", input=drawn) == [{"x": True}]
+
+
+def test_one_member_alone_is_right_wherever_it_stands() -> None:
+    """Whoever looks at the first ones only, or at all but the last, decides otherwise on such a request."""
+    source, loop = Input(("claims", "roles")), 1
+    body = Formula("atom", atom=In(Element(source, loop), frozenset(("admin",))))
+    some = Formula("atom", atom=Exists(source, loop, body))
+    found = set()
+    for seed in range(400):
+        parts, _ = aimed(some, holds=True, seed=seed)
+        members = {place[2]: value for place, value in parts.items() if isinstance(place[2], int)}
+        right = [at for at, value in members.items() if value == "admin"]
+        assert len(right) < 2
+        found |= {(at, max(members)) for at in right if len(members) > 1}
+    assert {(1, 1), (2, 2), (7, 7), (9, 9), (1, 2)} <= found
+
+
+def test_of_a_whole_and_its_parts_both_are_wanted(make_subject: Callable[..., Subject]) -> None:
+    """So many segments with that one among them: the list put in last took away what one was to be."""
+    subject = make_subject("allow if claims.r")
+    parts: dict[Place, Any] = {("identity", "claims", "r", 0): "a", ("identity", "claims", "r"): ["x"] * 3}
+    parts |= {("parsed_path", 1): "b", ("parsed_path",): ["x"] * 3}
+    found = fit(Request(), parts, subject)
+    assert found.target == "/x/b/x"
+    assert found.token is not None
+    assert found.token.claims == {"r": ["a", "x", "x"]}

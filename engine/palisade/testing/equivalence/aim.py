@@ -39,6 +39,10 @@ _MOST = 400
 """From so many conditions on, of those that are not to hold only the chosen ones are aimed at: most of a
 large table fail by themselves."""
 
+_PLACES, _NEARLY = (0, 1, 1, 2, 2, 3, 7, 9), 4
+"""Of the member that is aimed at: the last that a compiler looks at, too, and one beyond. So many stand
+before it that are nearly right."""
+
 _MOST_PARTS = 50
 """So many parts of one condition, beside the one that is chosen."""
 
@@ -110,11 +114,9 @@ class Aim:
                 self._piece(whole, mark, body, holds=holds)
             case Exists(source, loop, body):
                 # Seldom, as these are members of arrays only.
-                one = self._choose((False, False, False, True))
-                member = self._one_member(source, loop, body) if one else None
-                if member is not None:
-                    self.at(member, holds=holds, depth=depth + 1)
-                elif holds:
+                if self._choose((False, False, True)) and self._among(source, loop, body, holds, depth + 1):
+                    return
+                if holds:
                     self._assign(Element(source, loop), self._word(), weak=True)
                     self.at(body, holds=True, depth=depth + 1)
                 elif self._choose((False, True)):
@@ -156,12 +158,23 @@ class Aim:
             if member is not None:
                 self.at(member, holds=True)
 
-    def _one_member(self, source: Symbol, loop: int, body: Formula) -> Formula | None:
-        """What is to hold of one member: conditions that calculate with its place aim at its neighbours."""
+    def _among(self, source: Symbol, loop: int, body: Formula, holds: bool, depth: int) -> bool:
+        """Wants members of which the condition holds of one alone, the last one more often than not, or of
+        none: whoever looks at the first ones only, or at all but the last, decides otherwise. False where
+        these have no places. Conditions that calculate with a member's place aim at its neighbours."""
         if not isinstance(source, Input):
-            return None
-        at = self._choose((0, 1, 2, 9))
-        return put_in(Builder(), body, loop, member_of(source, at), Known(at))
+            return False
+        at = self._choose(_PLACES)
+        last = at + self._choose((0, 0, 0, 1, 2))
+        members = [put_in(Builder(), body, loop, member_of(source, each), Known(each)) for each in (at, last)]
+        if None in members:
+            return False
+        # Of long arrays the first ones stand for all that are nearly right.
+        for each in (*range(min(last + 1, _NEARLY)), last, at):
+            member = put_in(Builder(), body, loop, member_of(source, each), Known(each))
+            if member is not None:
+                self.at(member, holds=holds and each == at, depth=depth)
+        return True
 
     def _word(self) -> str:
         word: str = self._choose(self._words)

@@ -34,7 +34,8 @@ def fit(request: Request, parts: Mapping[Place, Any], subject: Subject) -> Reque
     written: dict[tuple[str, str, str], list[tuple[Place, Any]]] = {}
     segments: dict[int, str] = {}
     query: list[tuple[str, str]] = []
-    for place, value in parts.items():
+    # What is wanted of a whole, as so many members, before what is wanted of one of them.
+    for place, value in sorted(parts.items(), key=lambda each: len(each[0])):
         match place:
             case ("identity", "claims", *steps) if steps:
                 claims.append((tuple(steps), value))

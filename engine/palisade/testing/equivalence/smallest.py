@@ -79,6 +79,8 @@ def _smaller_tokens(token: Token) -> Iterator[Token]:
 def _plainer(value: Any) -> Iterator[Any]:
     """JSON values with one part less, or one part plainer."""
     if isinstance(value, dict):
+        if value:
+            yield list(value.values())  # whose members have no names
         for name in value:
             yield {each: item for each, item in value.items() if each != name}
         for name, inner in value.items():
