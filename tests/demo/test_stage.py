@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -25,3 +26,12 @@ def test_other_commands_can_read_the_demonstrations_inventory(
     assert inventory.engine.state == tmp_path / ".palisade" / "demo" / "state"
     for folder in (tmp_path / ".palisade", tmp_path / ".palisade" / "demo"):
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+def test_an_installed_package_has_the_policies_of_the_demonstration() -> None:
+    """`pip install 'palisade[demo]'`: without a checkout `palisade demo` ended as it found none."""
+    root = Path(__file__).parents[2]
+    wheel = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
+    sources = {target: root / source for source, target in wheel["force-include"].items()}
+    assert (sources["palisade/policies"] / "identity" / "allow.rego").is_file()
+    assert (sources["palisade/library"] / "lib" / "request.rego").is_file()
