@@ -342,3 +342,40 @@ def test_each_place_has_keys_of_its_own(stand: Stand) -> None:
 
 
 _SIGNERS = (("secret", "HS256"), ("rsa", "RS256"))
+
+
+PARTS = """package envoy.authz
+
+import input.attributes.request.http
+
+default allow := false
+
+parts := io.jwt.decode_verify(trim_prefix(http.headers.authorization, "Bearer "), {{"secret": {secret}}})
+
+allow if {{
+	http.method == "GET"
+	parts[{taken}].kid == "two"
+}}
+
+allow if {{
+	http.method == "PUT"
+	not parts[{taken}].kid
+}}
+"""
+
+
+@pytest.mark.parametrize("taken", ["1", "2"])
+def test_a_token_s_header_is_not_taken_for_its_claims(stand: Stand, taken: str) -> None:
+    """Also where what is asked for stands in the other one alone."""
+    tokens = [
+        signed(claims, key, "HS256", headers)
+        for claims in ("{}", '{"kid": "two"}', '{"kid": "one"}')
+        for headers in ("{}", '{"kid": "two"}', '{"kid": "one"}')
+        for key in ("secret", "wrong")
+    ]
+    asked = [
+        (Sent(method, f"/{at}", (("authorization", f"Bearer {each}"),)), True)
+        for at, each in enumerate(tokens)
+        for method in ("GET", "PUT")
+    ]
+    _ask(stand, taken, asked, PARTS)
