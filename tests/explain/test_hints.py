@@ -40,7 +40,9 @@ LEFT_TO_THE_ENGINE = (
     "allow if input.parsed_path[_] == crypto.md5(claims.sub)",
     'allow if input.parsed_path[0] == "\ufffd"',
     "deny contains x if { some x in claims.bad }\nallow if count(deny) == 2",
-    'allow if { h with input.a.b as claims.sub }\nh if input.a.c == "x"',
+    "allow if { h with input.attributes.destination.service as claims.sub }\n"
+    'h if input.attributes.destination.principal == "x"',
+    'allow if split(base64.decode(substring(http.headers.authorization, 6, -1)), ":")[1] == "x"',
 )
 
 

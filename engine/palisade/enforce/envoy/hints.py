@@ -42,7 +42,13 @@ _TEXT = (
     "use a constant pattern with regex.match, glob.match, startswith, endswith or contains, on one text of "
     "the request as it is: the path, a segment, a header, a claim"
 )
-_TAKEN = "take parts of a text with split(text, C)[N], trim_prefix, trim_suffix, trim or input.parsed_path[N]"
+_TAKEN = (
+    "take parts of a text with split(text, C)[N], where C is one character or two such as `, `, trim_prefix, "
+    "trim_suffix, trim or input.parsed_path[N]"
+)
+_BASIC = (
+    "decide by the user of HTTP Basic, what is before the colon: the password is only the engine's to read"
+)
 _MADE = 'put constants around values that are texts: sprintf("/%s/%s", [x, y]), concat or $"/{x}/{y}"'
 _OBJECT = (
     "read the key itself, x.key; object.get, object.remove and object.filter with constant keys are native"
@@ -169,7 +175,8 @@ def of_call(term: Apply) -> tuple[str, str]:
         return "makes an object whose keys the request brings", _ENTRIES
     if term.name == "." and isinstance(term.args[0], Apply):
         inner = _innermost(term.args[0])
-        return f"looks into what {inner} makes of the request", of_builtin(inner)
+        hint = _BASIC if str(term).startswith(("split(base64.", "split(base64url.")) else of_builtin(inner)
+        return f"looks into what {inner} makes of the request", hint
     sign = _OPERATORS.get(term.name)
     if sign in _ORDER:
         return f"compares by {sign} what Envoy cannot", _ORDERED
