@@ -9,12 +9,14 @@ from drawn_predicates import predicates
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 from lowered import PROVIDERS, compile_policy, subject_of
+from xds.type.matcher.v3.matcher_pb2 import Matcher
 from xds.type.matcher.v3.string_pb2 import StringMatcher
 
 from palisade import rego
-from palisade.enforce.envoy.matchers import sizes, tree
+from palisade.enforce.envoy.matchers import cofactors, sizes, tree
 from palisade.enforce.envoy.matchers.entry import Entry, Verdict
 from palisade.enforce.envoy.matchers.predicate import (
+    EXPRESSION,
     MAX_EXPRESSION,
     NO,
     YES,
@@ -48,6 +50,15 @@ _check = st.sampled_from(NAMES).map(lambda name: text_check(TEXTS[name], StringM
 _conditions = predicates(
     st.one_of(st.builds(OneOf, _text, _several), st.builds(Prefixed, _text, _several), _check), 12
 )
+_rows = st.builds(
+    lambda text, values, left, beside: all_of(
+        (any_of(all_of((OneOf(text, frozenset((value,))), left)) for value in values), *beside)
+    ),
+    _text,
+    _several,
+    _conditions,
+    st.lists(_conditions, max_size=3),
+)
 _requests = st.fixed_dictionaries(
     {}, optional={name: st.sampled_from((*VALUES, "ab", "ba", "z", "")) for name in NAMES}
 )
@@ -80,19 +91,23 @@ def _name(text: object) -> str:
 
 @settings(max_examples=150, deadline=None)
 @given(
-    st.lists(st.tuples(_conditions, st.sampled_from(Verdict)), min_size=1, max_size=6),
+    st.lists(st.tuples(_conditions | _rows, st.sampled_from(Verdict)), min_size=1, max_size=6),
     st.lists(_requests, min_size=1, max_size=12),
     st.sampled_from([0, 3, 20, tree.MOST_COPIED_OF_ONE]),
+    st.sampled_from([0, 10, tree.MOST_COPIED]),
     st.sampled_from([0, 4]),
+    st.sampled_from([2, cofactors.HEAVY]),
 )
-def test_rules_decide_the_same_however_little_room_there_is_for_maps(rules, asked, room, linear):
+def test_rules_decide_the_same_however_little_room_there_is_for_maps(
+    rules, asked, room, in_all, linear, heavy
+):
     entries = [Entry(condition, verdict, verdict.value) for condition, verdict in rules]
-    kept = tree.MOST_COPIED_OF_ONE, tree.SOME_COPIED
-    tree.MOST_COPIED_OF_ONE = tree.SOME_COPIED = room
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tree, "MOST_COPIED_OF_ONE", room)
+        patch.setattr(tree, "SOME_COPIED", room)
+        patch.setattr(tree, "MOST_COPIED", in_all)
+        patch.setattr(cofactors, "HEAVY", heavy)
         matcher = build(entries, DENY, linear=linear).matcher
-    finally:
-        tree.MOST_COPIED_OF_ONE, tree.SOME_COPIED = kept
     event("with maps" if b"exact_match" in str(matcher).encode() else "without")
     for headers in asked:
         met = (entry for entry in entries if _holds(entry.predicate, headers))
@@ -134,9 +149,51 @@ def test_alternatives_beside_each_other_are_not_multiplied():
     assert _bytes_of([Entry(whole, Verdict.ALLOW, "r")]) < 20_000_000
 
 
+def test_what_no_table_tells_is_asked_before_it():
+    """4,000 rows beside a hundred matchers: 400,000 below the values of a map, or none of them looked up."""
+    beside = [text_check(TEXTS["x-b"], StringMatcher(suffix=f"-{at}")) for at in range(100)]
+    rows = any_of(
+        all_of((OneOf(TEXTS["x-a"], frozenset((f"u{at}",))), OneOf(TEXTS["x-c"], frozenset((f"r{at}",)))))
+        for at in range(4_000)
+    )
+    built = build([Entry(all_of((rows, *map(negate, beside))), Verdict.ALLOW, "r")], DENY).matcher
+    assert built.ByteSize() < 2_000_000
+    below = built.matcher_list.matchers[0].on_match.matcher
+    assert len(below.matcher_tree.exact_match_map.map) == 4_000
+
+
+def test_many_rules_have_the_room_for_copies_together():
+    """Of 10,000 rules on twenty paths and three headers each had the room for one: a million matchers."""
+    beside = [text_check(TEXTS["x-b"], StringMatcher(suffix=f"-{at}")) for at in range(3)]
+    rules = [
+        Entry(
+            all_of((OneOf(TEXTS["x-a"], frozenset(f"{at}/{n}" for n in range(20))), *beside)),
+            Verdict.ALLOW,
+            f"r{at}",
+        )
+        for at in range(1_000)
+    ]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tree, "MOST_COPIED", 1_000)
+        assert _matchers_in(build(rules, DENY).matcher) < 1_000 + sum(each.predicate.size for each in rules)
+        whole, part = build(rules, DENY).matcher, build(rules, DENY, share=64).matcher
+    assert _matchers_in(part) < _matchers_in(whole)
+
+
+def _matchers_in(matcher: Matcher) -> int:
+    """How many comparisons are written out."""
+    return matcher.SerializeToString().count(b"type.googleapis.com/envoy.type.matcher.v3.HttpRequestHeader")
+
+
+def test_an_expression_counts_for_the_memory_that_it_takes():
+    rule = "allow if input.attributes.request.http.headers.a == input.identity.claims.sub"
+    found = compile_policy(rego.compile({"p.rego": f"package p\n{rule}"}), "p.allow", PROVIDERS[:1])
+    assert max(each.predicate.size for each in found.entries) >= EXPRESSION
+
+
 def test_a_large_set_by_itself_is_still_a_map():
     """Nothing is copied below its entries."""
-    users = OneOf(TEXTS["x-a"], frozenset(f"user-{at:06}" for at in range(tree.MOST_COPIED_OF_ONE // 20)))
+    users = OneOf(TEXTS["x-a"], frozenset(f"user-{at:06}" for at in range(10_000)))
     built = build([Entry(users, Verdict.ALLOW, "r")], DENY).matcher
     assert len(built.matcher_tree.exact_match_map.map) == len(users.values)
 
@@ -224,3 +281,44 @@ def test_without_the_bound_the_same_is_native():
     found = compile_policy(rego.compile({"p.rego": RULES}, ROWS), "p.allow", PROVIDERS[:1])
     assert all(each.native for each in found.coverage)
     assert NO not in {each.predicate for each in found.entries if each.verdict is Verdict.ALLOW}
+
+
+BESIDE = """
+package p
+
+import input.attributes.request.http
+
+allow if {
+	some row in data.rows
+	http.headers["x-user"] == row.user
+	http.method in row.methods
+	not denied
+}
+
+denied if {
+	some end in data.ends
+	endswith(http.path, end)
+}
+"""
+
+
+def test_a_table_beside_many_matchers_is_decided_as_before(monkeypatch, bed: Bed, issuers: Issuers):
+    """What stands beside the rows is written out once, and they are still looked up."""
+    monkeypatch.setattr(sizes, "LARGE", 100)
+    rows = [{"user": f"u{at}", "methods": ["GET", "PUT"][at % 2 :]} for at in range(60)]
+    policy = rego.compile({"p.rego": BESIDE}, {"rows": rows, "ends": [f"-{at}x" for at in range(40)]})
+    found = compile_policy(policy, "p.allow", PROVIDERS[:1])
+    built = build(found.entries, found.default).matcher.SerializeToString()
+    assert 0 < built.count(b"-7x") <= 2
+    subject = subject_of(policy, (), issuers)
+    asked = [
+        Request(method, f"/a{end}", (("x-user", user),))
+        for method in ("GET", "PUT", "POST")
+        for end in ("", "-7x", "-7", "-39x")
+        for user in ("u0", "u1", "u59", "u60", "")
+    ]
+    bed.load(subject)
+    tally = Tally()
+    assert list(compare(bed, subject, asked, tally)) == []
+    assert tally.residual == 0
+    assert tally.allowed

@@ -19,7 +19,14 @@ from palisade.enforce.envoy.conditions.lower import Lowering
 from palisade.enforce.envoy.matchers.bounds import Bounds, Reason
 from palisade.enforce.envoy.matchers.entry import Entry, Verdict
 from palisade.enforce.envoy.matchers.predicate import NO, YES, Predicate
-from palisade.enforce.envoy.matchers.sizes import TEXT, TEXT_IN_ALL, bounded, size_of, without_room
+from palisade.enforce.envoy.matchers.sizes import (
+    TEXT,
+    TEXT_IN_ALL,
+    bounded,
+    shortened,
+    size_of,
+    without_room,
+)
 from palisade.rego.errors import NOWHERE, Location
 from palisade.rego.partial import Case
 from palisade.rego.partial.formulas.formula import TRUE, Formula
@@ -164,7 +171,7 @@ class Cases:
     def condition(self, formula: Formula) -> Condition:
         found = self._before.conditions.get(formula)
         if found is None:
-            whole, notes = self._lowering.bounds(formula), self._lowering.notes(formula)
+            whole, notes = shortened(self._lowering.bounds(formula)), self._lowering.notes(formula)
             bounds = bounded(whole)
             if bounds is not whole:
                 too_large = Reason(TEXT, NOWHERE, hints.TOO_LARGE)

@@ -284,7 +284,7 @@ class _Making:
             if not self.naming.same:
                 entries = [self.naming.of(each, number) for each in entries]
             default = self.naming.of(self._default, number)
-            self._trees[number] = build(entries, default, linear=self._linear)
+            self._trees[number] = build(entries, default, linear=self._linear, share=PARTS)
         return self._trees[number]
 
 

@@ -83,6 +83,10 @@ class Parting:
             return predicate
         return table.get(value, other)
 
+    def compares(self, predicate: Predicate, text: Text) -> bool:
+        """Whether it compares the text with constants, somewhere."""
+        return text in self._compared(predicate)
+
     def split(self, text: Text) -> _Splitting:
         """What tells predicates apart by that text."""
         return self._splitting.setdefault(text, _Splitting(text))

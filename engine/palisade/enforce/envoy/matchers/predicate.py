@@ -16,6 +16,7 @@ from envoy.extensions.matching.input_matchers.metadata.v3.metadata_pb2 import Me
 from envoy.type.matcher.v3.value_pb2 import ValueMatcher
 from google.protobuf.message import Message
 from xds.core.v3.extension_pb2 import TypedExtensionConfig
+from xds.type.matcher.v3.cel_pb2 import CelMatcher
 from xds.type.matcher.v3.matcher_pb2 import Matcher
 from xds.type.matcher.v3.string_pb2 import StringMatcher
 
@@ -32,6 +33,11 @@ CONSTANTS = 20
 
 CHARACTERS = 1_000
 """So many characters of constants, or bytes of a matcher, count as one matcher more."""
+
+EXPRESSION = 4
+"""An expression in CEL counts as so many matchers: Envoy takes 8 kB for it."""
+
+_CEL = CelMatcher.DESCRIPTOR.full_name.encode()
 
 Single: TypeAlias = Matcher.MatcherList.Predicate.SinglePredicate
 Proto: TypeAlias = Matcher.MatcherList.Predicate
@@ -150,7 +156,8 @@ class Check:
     size: int = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "size", 1 + len(self.single) // CHARACTERS)
+        evaluated = EXPRESSION if _CEL in self.single else 1
+        object.__setattr__(self, "size", evaluated + len(self.single) // CHARACTERS)
 
 
 @record()

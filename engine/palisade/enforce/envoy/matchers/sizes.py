@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 from palisade.enforce.envoy.matchers.bounds import Bounds
+from palisade.enforce.envoy.matchers.factors import factored
 from palisade.enforce.envoy.matchers.predicate import NO, YES, All, AnyOf, Not, Predicate, all_of, any_of
 
 T = TypeVar("T")
@@ -21,8 +22,12 @@ OFTEN = 32
 """A rule that is large of itself, as one that is denied by thousands of others, may have each of its parts so
 many times."""
 
-MOST_IN_ALL = 400_000
-"""So many matchers all rules of a decision may have together: some 80 MB of configuration."""
+MOST_IN_ALL = 200_000
+"""So many matchers all rules of a decision may have together. Envoy takes 1 to 3 kB of memory for each: some
+400 MB, and as much again where the decision stands behind the wait for a body too."""
+
+LARGE = 2_000
+"""From so many matchers on it is asked whether the alternatives of a condition say much alike."""
 
 TEXT = "takes more matchers in Envoy than one rule may have"
 TEXT_IN_ALL = (
@@ -31,6 +36,14 @@ TEXT_IN_ALL = (
 
 _LEFT, _SHARE = 64, 8
 """Of a rule that is given up for the sum of all there are at most so many matchers left, and that share."""
+
+
+def shortened(bounds: Bounds) -> Bounds:
+    """Bounds of the same condition; of a large one what its alternatives ask alike is asked once."""
+    if size_of(bounds) <= LARGE:
+        return bounds
+    surely, possibly = factored((bounds.surely, bounds.possibly))
+    return Bounds(surely, surely if bounds.exact else possibly)
 
 
 def bounded(bounds: Bounds) -> Bounds:

@@ -29,10 +29,14 @@ from palisade.enforce.envoy.matchers.predicate import (
     MAX_EXPRESSION,
     NO,
     YES,
+    All,
+    Constant,
     OneOf,
     Predicate,
     Prefixed,
+    Proto,
     Text,
+    all_of,
     laid_texts,
     to_proto,
     typed,
@@ -43,9 +47,9 @@ from palisade.rego.records import record
 MAX_STAGES = 16
 """So many look-ups and lists in turn: each is nested in the one before, and protobuf reads 100 levels."""
 
-MOST_COPIED, MOST_COPIED_OF_ONE, SOME_COPIED = 400_000, 200_000, 100
-"""So many matchers may stand below the constants of maps: of all rules, of one, and of each in any case. What
-10,000 users may see, written out once for each of them, can be gigabytes."""
+MOST_COPIED, MOST_COPIED_OF_ONE, SOME_COPIED = 100_000, 20_000, 100
+"""So many matchers may be written out anew below the constants of maps: of all rules, of one, and of each
+while there is room for all. What 10,000 users may see, written out for each of them, can be gigabytes."""
 
 
 @record()
@@ -56,8 +60,11 @@ class Tree:
     attributes: tuple[Text, ...]
 
 
-def build(entries: Sequence[Entry], default: Entry, *, linear: int = MAX_LINEAR) -> Tree:
-    """The matcher of a list of rules. `default` decides where none of them does."""
+def build(entries: Sequence[Entry], default: Entry, *, linear: int = MAX_LINEAR, share: int = 1) -> Tree:
+    """The matcher of a list of rules. `default` decides where none of them does.
+
+    It is one of so many as `share` says, which have the room for copies together.
+    """
     live: list[Entry] = []
     for entry in entries:
         if entry.predicate == NO:
@@ -70,7 +77,7 @@ def build(entries: Sequence[Entry], default: Entry, *, linear: int = MAX_LINEAR)
         last = live.pop()
     while live and live[-1].verdict is last.verdict is Verdict.RESIDUAL:
         live.pop()
-    return _Building(linear).tree(*excepted(live, last))
+    return _Building(linear, MOST_COPIED // share).tree(*excepted(live, last))
 
 
 @record()
@@ -87,7 +94,7 @@ class _Gate:
     """Rules of which a request meets none where it does not meet the predicate."""
 
     predicate: Predicate
-    entries: list[Entry]
+    stages: Sequence[_Stage]
 
 
 _Stage: TypeAlias = _Lookup | Sequence[Entry | _Gate]
@@ -95,12 +102,14 @@ _Stage: TypeAlias = _Lookup | Sequence[Entry | _Gate]
 
 
 class _Building:
-    def __init__(self, linear: int) -> None:
+    def __init__(self, linear: int, copied: int) -> None:
         self._linear = linear
+        self._copied_in_all = copied
         self._texts: dict[Text, None] = {}
         self._parting = Parting()
         self._joining = Joining()
         self._room = MOST_COPIED_OF_ONE
+        self._left = copied
 
     def tree(self, entries: Sequence[Entry], last: Entry) -> Tree:
         self._texts.update(dict.fromkeys(laid_texts(entry.predicate for entry in entries)))
@@ -117,8 +126,9 @@ class _Building:
         """The look-ups and lists of all runs in turn; lists next to each other are one."""
         stages: list[_Stage] = []
         runs = [self._alternatives(run) for _, run in groupby(entries, key=lambda entry: entry.outcome)]
-        each = MOST_COPIED // max(1, sum(map(len, runs)))
+        each = self._copied_in_all // max(1, sum(map(len, runs)))
         self._room = max(SOME_COPIED, min(MOST_COPIED_OF_ONE, each))
+        self._left = self._copied_in_all
         for run in runs:
             for stage in self._split(run):
                 before = stages[-1] if stages else None
@@ -159,6 +169,7 @@ class _Building:
                     others.append(entry)
                     continue
                 told.append(entry)
+                self._left -= self._written_again(entry, found)
                 left = entry.under(without(entry.predicate, found), self._times(entry, found))
                 for value in found.values:
                     here = left if prefixes else self._at(left, text, value)
@@ -175,6 +186,7 @@ class _Building:
         """Rules that compare texts deep within only; those that a text tells apart are looked up by it."""
         tables: dict[Text, dict[str, list[Entry]]] = {}
         others: list[Entry] = []
+        gates: list[_Gate] = []
         for entry in entries:
             found = self._parting.parted(entry.predicate)
             grown = entry.copies * sum(left.size for left in found[1].values()) if found else 0
@@ -184,7 +196,11 @@ class _Building:
                 or grown > max(self._room, entry.predicate.size)
                 or all(left == NO for left in found[1].values())
             ):
-                others.append(entry)
+                gate = self._gate(entry)
+                if gate is None:
+                    others.append(entry)
+                else:
+                    gates.append(gate)
                 continue
             table = tables.setdefault(found[0], {})
             times = max(1, grown // (entry.copies * entry.predicate.size))
@@ -192,7 +208,27 @@ class _Building:
                 if left != NO:
                     table.setdefault(value, []).append(entry.under(left, times))
         stages: list[_Stage] = [_Lookup(text, False, table) for text, table in tables.items()]
-        return [*stages, _gated(joined_entries(others))] if others else stages
+        tried = [*gates, *_gated(joined_entries(others))]
+        return [*stages, tried] if tried else stages
+
+    def _gate(self, entry: Entry) -> _Gate | None:
+        """A rule whose largest part a text tells apart, behind what else it asks: that is not written out
+        below each value of the text."""
+        if not isinstance(entry.predicate, All):
+            return None
+        parts = entry.predicate.parts
+        large = max(parts, key=lambda part: part.size)
+        found = self._parting.parted(large)
+        if found is None:
+            return None
+        about: list[Predicate] = []
+        others: list[Predicate] = []
+        for part in parts:
+            (about if part is large or self._parting.compares(part, found[0]) else others).append(part)
+        if not others:
+            return None
+        own = entry.under(all_of(about))
+        return _Gate(all_of(others), self._split(self._alternatives([own])) or [[own]])
 
     def _at(self, entry: Entry, text: Text, value: str) -> Entry:
         """The rule where the text is that: what it says deep within of others is not written out there."""
@@ -224,7 +260,10 @@ class _Building:
         """The comparisons below each constant of which there is room for what else the rule asks."""
         for test in comparisons(entry.predicate):
             alone = len(test.values) == 1 or (entry.copies == 1 and entry.predicate == test)
-            if alone or entry.copies * self._copied(entry, test) <= self._room:
+            if alone or (
+                entry.copies * self._copied(entry, test) <= self._room
+                and self._written_again(entry, test) <= self._left
+            ):
                 yield test
 
     def _copied(self, entry: Entry, test: Comparison) -> int:
@@ -235,6 +274,12 @@ class _Building:
             return copied
         left = without(entry.predicate, test)
         return sum(1 + self._parting.at(left, test.text, value).size for value in test.values)
+
+    def _written_again(self, entry: Entry, test: Comparison) -> int:
+        """How many matchers a map of these constants has more than the rule; none for a map of them alone."""
+        if entry.predicate == test:
+            return 0
+        return max(0, entry.copies * (self._copied(entry, test) - entry.predicate.size))
 
     def _times(self, entry: Entry, test: Comparison) -> int:
         """How many times over what else the rule asks stands in that map."""
@@ -263,13 +308,18 @@ class _Building:
                 continue
             for entry in stage:
                 item = into.matcher_list.matchers.add()
-                item.predicate.CopyFrom(to_proto(self._joining.of(entry.predicate)))
+                item.predicate.CopyFrom(self._written(entry.predicate))
                 if isinstance(entry, _Gate):
-                    self._chain([entry.entries], None, item.on_match.matcher)
+                    self._chain(entry.stages, None, item.on_match.matcher)
                 else:
                     item.on_match.CopyFrom(_action(entry))
         if end is not None:
             into.on_no_match.CopyFrom(end)
+
+    def _written(self, predicate: Predicate) -> Proto:
+        joined = self._joining.of(predicate)
+        # Joined it may turn out to hold never, or always, which Envoy has no matcher for.
+        return to_proto(predicate if isinstance(joined, Constant) else joined)
 
     def _look_up(self, stage: _Lookup, into: Matcher) -> None:
         if stage.text.guard:
@@ -324,7 +374,7 @@ def _gated(entries: Sequence[Entry]) -> Sequence[Entry | _Gate]:
     found: list[Entry | _Gate] = []
     for gate, places in gates([entry.predicate for entry in entries]):
         own = [entries[at] for at in places]
-        found += own if gate is None else [_Gate(gate, own)]
+        found += own if gate is None else [_Gate(gate, [own])]
     return found
 
 

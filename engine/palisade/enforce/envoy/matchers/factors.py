@@ -1,0 +1,57 @@
+"""What many alternatives ask alike is asked once: `(a and x) or (a and y)` is `a and (x or y)`.
+
+A rule that looks up its caller in a table and asks fifty things besides comes out as an alternative for each
+row, and each has the fifty with it. Formulas share them; Envoy would get them as often as there are rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from palisade.enforce.envoy.matchers.predicate import All, AnyOf, Not, Predicate, all_of, any_of, negate
+
+ALIKE = 8
+"""Alternatives are put together where they share a part of so many matchers."""
+
+
+def factored(predicates: Iterable[Predicate]) -> list[Predicate]:
+    """The same predicates, of which none has more matchers than before."""
+    factoring = _Factoring()
+    return [factoring.of(each) for each in predicates]
+
+
+class _Factoring:
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[Predicate, Predicate]] = {}
+        """By identity: predicates of predicates share parts."""
+
+    def of(self, predicate: Predicate) -> Predicate:
+        if predicate.size <= ALIKE or not isinstance(predicate, All | AnyOf | Not):
+            return predicate
+        known = self._known.get(id(predicate))
+        if known is None:
+            known = self._known[id(predicate)] = predicate, self._of(predicate)
+        return known[1]
+
+    def _of(self, predicate: All | AnyOf | Not) -> Predicate:
+        if isinstance(predicate, Not):
+            return negate(self.of(predicate.part))
+        if isinstance(predicate, All):
+            return all_of(map(self.of, predicate.parts))
+        return any_of(_together([self.of(part) for part in predicate.parts]))
+
+
+def _together(parts: Iterable[Predicate]) -> Iterable[Predicate]:
+    """The alternatives, of which those that share all their large parts are one."""
+    groups: dict[object, list[tuple[Predicate, ...]]] = {}
+    for part in parts:
+        conjuncts = part.parts if isinstance(part, All) else (part,)
+        large = frozenset(each for each in conjuncts if each.size >= ALIKE)
+        groups.setdefault(large or part, []).append(conjuncts)
+    for group in groups.values():
+        if len(group) == 1:
+            yield all_of(group[0])
+            continue
+        alike = frozenset(group[0]).intersection(*group[1:])
+        rests = any_of(all_of(each for each in own if each not in alike) for own in group)
+        yield all_of((*(each for each in group[0] if each in alike), rests))
