@@ -117,6 +117,8 @@ def test_a_response_has_no_pseudo_headers() -> None:
     allowed = from_value({"allowed": True, "headers": both, "response_headers_to_add": both})
     assert (allowed.headers, allowed.response_headers_to_add) == (tuple(both.items()), (("x-a", "b"),))
     assert from_value({"allowed": False, "headers": [both]}).headers == (("x-a", "b"),)
+    spaced = {":path": "/a HTTP/1.1"}  # what is left out may have space, as it ends no line
+    assert from_value({"allowed": True, "response_headers_to_add": spaced}).response_headers_to_add == ()
 
 
 @pytest.mark.parametrize(

@@ -181,11 +181,12 @@ def _headers(fields: Mapping[str, Any], name: str, *, of_request: bool) -> Heade
             _check_name(header, name)
             if _BAD_IN_VALUE.search(text):
                 raise _MalformedError(f'the value of header "{header}" in "{name}" has a control character')
+            if header.startswith(":") and not of_request:
+                continue
             if header.startswith(":") and (" " in text or "\t" in text):
                 # Over HTTP/1.1 it would be two parts of the first line that the function gets.
                 raise _MalformedError(f'the value of "{header}" in "{name}" has space: encode it as %20')
-            if of_request or not header.startswith(":"):
-                found.append((header, text))
+            found.append((header, text))
     return tuple(found)
 
 

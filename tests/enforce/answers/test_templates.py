@@ -27,7 +27,7 @@ default allow := {"allowed": false, "http_status": 401}
 allow := {
 	"allowed": true,
 	"headers": {"x-user": token.sub, "x-both": [token.sub, "and", token.org.name], "x-100%": "%REQ(x)%"},
-	"response_headers_to_add": [{"x-greeting": sprintf("hello %s", [token.sub])}],
+	"response_headers_to_add": [{"x-greeting": sprintf("hello %s", [token.sub]), ":greeted": token.sub}],
 } if startswith(http.path, "/ticket")
 
 allow := {

@@ -22,7 +22,8 @@ _documents = st.fixed_dictionaries(
 )
 DATA = {
     "many": {f"user{number}": ["a"] for number in range(100)}
-    | {"u": ["ok", "boom"], "v": ["boom", "ok"], "w": ["a", "ok"]}
+    | {"u": ["ok", "boom"], "v": ["boom", "ok"], "w": ["a", "ok"]},
+    "list": ["ok", "boom", "a"],
 }
 
 
@@ -31,7 +32,8 @@ def _sets() -> st.SearchStrategy[str]:
         (
             *("{e | some e in input.x}", "{input.x, input.y}", '{input.x, "ok"}', "{1 | input.x}"),
             *("({e | some e in input.x} | {e | some e in input.y})", "({1 | input.x} | {1 | input.y})"),
-            *("({input.x} | {input.y})", "s", "{k | some k, _ in input.x}"),
+            *("({input.x} | {input.y})", "s", "{k | some k, _ in input.x}", '{"ok", "boom"}'),
+            "{e | some e in data.list; e != input.x}",
         )
     )
 
@@ -70,6 +72,8 @@ _ASKING = (
     "r if {{ some e in {}; f(e) == 3 }}",
     "t if {{ some e in {}; f(e) == 3 }}\nr if not t",
     "r := [3 | some e in {}; f(e) == 3]",
+    "r if {{ some k, _ in {}; f(k) == 3 }}",
+    "r if {{ every e in {} {{ f(e) == 3 }} }}",
 )
 _HEAD = """s contains e if some e in input.x
 s contains e if some e in input.y
@@ -120,12 +124,17 @@ def test_what_is_no_collection_has_no_keys(rules: str, document: dict[str, Any])
         "r if { some e in s; f(e) == 3 }",
         "r if { some e in data.many[input.k]; f(e) == 3 }",
         "r if { some e in array.concat(array.reverse(input.x), input.y); f(e) == 3 }",
+        'r if { some e in {"ok", "boom"}; f(e) == 3 }',
+        "r if { some e in {e | some e in data.list; e != input.k}; f(e) == 3 }",
+        'r if { some e in {"l": input.x, "k": input.y}; f(e) == 3 }',
+        'r if { some e in {"l": input.x, "k": "ok"}; f(e) == 3 }',
+        "r if { every e in [input.x, input.y] { f(e) == 3 } }",
     ],
 )
 def test_the_first_of_two_members_decides(rules: str) -> None:
     """One of them ends the loop, for the other the evaluation ends in an error."""
     policy, outcome = outcome_of(_HEAD + rules, DATA)
-    for x, y in (("ok", "boom"), ("boom", "ok"), (["ok"], ["boom"]), (["boom"], ["ok"])):
+    for x, y in (("ok", "boom"), ("boom", "ok"), (["ok"], ["boom"]), (["boom"], ["ok"]), ("a", "boom")):
         for k in ("u", "v", "w"):
             judged(policy, outcome, {"x": x, "y": y, "k": k})
 

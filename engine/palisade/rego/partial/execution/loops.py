@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from itertools import combinations
 
 from palisade.rego import ir
@@ -12,7 +12,7 @@ from palisade.rego.partial.execution.flow import Liveness, all_stmts, changed, w
 from palisade.rego.partial.execution.statements import FIRST_PLACE, Statements, answered
 from palisade.rego.partial.execution.tables import TableLoop, rounds
 from palisade.rego.partial.formulas.formula import FALSE, TRUE, Formula
-from palisade.rego.partial.formulas.terms import Gathered, Part, SetOf, Symbol, loops
+from palisade.rego.partial.formulas.terms import ArrayOf, Gathered, Known, Part, SetOf, Symbol, loops
 from palisade.rego.partial.symbols.arrays import comes_apart, comes_in_order
 from palisade.rego.partial.symbols.chosen import chosen_of, has_several
 from palisade.rego.partial.symbols.construct import grown, in_order, is_grown, pairs_of
@@ -42,7 +42,8 @@ class Loops(Statements):
         if pairs is not None:
             unordered = isinstance(source, SetOf) and len(pairs) > 1
             every = ((TRUE, name, item) for name, item in pairs)
-            return self._unrolled(stmt, env, live, every, unordered=unordered).disjoint()
+            in_turn = len(pairs) < 2 or _is_array(source)
+            return self._unrolled(stmt, env, live, every, unordered=unordered, in_turn=in_turn).disjoint()
         live, told, env = self._at_outset(stmt, env, live)
         worlds = Worlds(env, self.builder)
         start = env
@@ -52,7 +53,8 @@ class Loops(Statements):
             ordered = parts is not None
             apart = ordered or apart
             source = Gathered("set", tuple(parts)) if parts is not None else source
-        signals = set[int]()
+        ends = set[str]()
+        in_turn = ordered and not (isinstance(source, Gathered) and source.kind != "array")
         members = self.members(source)
         for part, name in members:
             element = {**told, stmt.key: name, stmt.value: part.item}
@@ -61,11 +63,11 @@ class Loops(Statements):
                 found = self._rounds(
                     stmt, current, part=part, element=element, live=live, ordered=ordered, apart=apart
                 )
-                signals.update(step.signal for step in found.steps)
+                ends.update(_ends(current, found))
                 return found
 
-            worlds.advance(run, NOWHERE)
-        if not ordered and len(members) > 1 and _first_decides(signals):
+            _advance(worlds, run, env, in_turn=in_turn)
+        if len(members) > 1 and _first_decides(ends, in_turn=in_turn):
             raise Unsupported(ORDER_OF_MEMBERS)
         return self._checked(worlds.disjoint(), start)
 
@@ -85,11 +87,15 @@ class Loops(Statements):
         rounds: Iterable[tuple[Formula, Symbol, Symbol]],
         *,
         unordered: bool,
+        in_turn: bool,
     ) -> Worlds:
-        """One round in turn for each of these members, its own key before it, where its condition holds."""
+        """One round in turn for each of these members, its own key before it, where its condition holds.
+
+        `in_turn`: whether the evaluator takes them in this turn also where it ends the loop.
+        """
         live, told, env = self._at_outset(stmt, env, live)
         worlds = Worlds(env, self.builder)
-        signals = set[int]()
+        ends = set[str]()
         for when, name, item in rounds:
 
             def run(current: Env, when: Formula = when, name: Symbol = name, item: Symbol = item) -> Result:
@@ -98,11 +104,11 @@ class Loops(Statements):
                     is_grown(current, found.rest) or any(is_grown(current, each.env) for each in found.steps)
                 ):
                     raise Unsupported("lists a set whose order depends on the request")
-                signals.update(step.signal for step in found.steps)
+                ends.update(_ends(current, found))
                 return found if when is TRUE else self._where_holds(when, current, found)
 
-            worlds.advance(run, NOWHERE)
-        if unordered and _first_decides(signals):
+            _advance(worlds, run, env, in_turn=in_turn)
+        if _first_decides(ends, in_turn=in_turn):
             raise Unsupported(ORDER_OF_MEMBERS)
         return worlds
 
@@ -139,7 +145,7 @@ class Loops(Statements):
             return None
         members = ((self.is_one_of(part, keys), own, item) for keys, own, item in found.members)
         try:
-            worlds = self._unrolled(loop.loop, env, live, members, unordered=True)
+            worlds = self._unrolled(loop.loop, env, live, members, unordered=True, in_turn=False)
         except Unsupported:
             return None  # entry by entry it may be followed
         # Where a round did something the key is one of the table's; where none did, it may be no key at all.
@@ -287,9 +293,37 @@ class Loops(Statements):
         return Result([*done, Step(failing, env, ERROR)], env, TRUE)
 
 
-def _first_decides(signals: Iterable[int]) -> bool:
-    """Whether one round of a loop leaves it and another ends the evaluation: the first of the two decides."""
-    return ERROR in signals and any(signal not in (NEXT, ERROR) for signal in signals)
+def _ends(env: Env, found: Result) -> set[str]:
+    """What a round may do to those behind it: `fail`, `leave` the loop, or `settle` what is asked, as in
+    `every`, behind which the evaluator runs no more rounds."""
+    ends = {_END.get(step.signal, "leave") for step in found.steps} - {""}
+    after = [found.rest, *(step.env for step in found.steps if step.signal == NEXT)]
+    for each in after:
+        changed = [value for local, value in each.items() if env.get(local) != value]
+        if changed and all(isinstance(value, Known) and isinstance(value.value, bool) for value in changed):
+            ends.add("settle")
+    return ends
+
+
+_END = {NEXT: "", ERROR: "fail"}
+
+
+def _advance(worlds: Worlds, run: Callable[[Env], Result], outset: Env, *, in_turn: bool) -> None:
+    """Takes all that goes on through a round. One that nothing comes to may be the evaluator's first."""
+    if not in_turn and all(state.signal != NEXT for state in worlds.states):
+        run(outset)
+    else:
+        worlds.advance(run, NOWHERE)
+
+
+def _first_decides(ends: Collection[str], *, in_turn: bool) -> bool:
+    """Whether one round ends the loop and another the evaluation, and it is not told which comes first."""
+    return "fail" in ends and ("settle" in ends or ("leave" in ends and not in_turn))
+
+
+def _is_array(source: Symbol) -> bool:
+    """Of sets and objects the evaluator takes the members in any order, where they make no list."""
+    return isinstance(source.value, list) if isinstance(source, Known) else isinstance(source, ArrayOf)
 
 
 def _without_places(env: Env) -> dict[int, Symbol]:
