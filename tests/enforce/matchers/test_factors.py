@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from palisade.enforce.envoy.matchers import factors
 from palisade.enforce.envoy.matchers.bounds import Bounds, exactly
-from palisade.enforce.envoy.matchers.factors import factored
+from palisade.enforce.envoy.matchers.factors import Factoring
 from palisade.enforce.envoy.matchers.predicate import Not, OneOf, Predicate, all_of, any_of, negate
 from palisade.enforce.envoy.matchers.sizes import shortened
 
@@ -21,7 +21,7 @@ def test_it_holds_where_it_did_and_is_no_larger(
     whole = any_of([*(all_of((alike, each)) for each in parts[1:]), parts[0]])
     known, factors.ALIKE = factors.ALIKE, 2
     try:
-        found, denied = factored((whole, negate(whole)))
+        found, denied = map(Factoring().of, (whole, negate(whole)))
     finally:
         factors.ALIKE = known
     event("smaller" if found.size < whole.size else "as it was")
@@ -45,8 +45,8 @@ def test_a_table_has_what_stands_beside_it_once() -> None:
     beside = _fifty()
     whole = _rows(4_000, beside)
     assert whole.size > 4_000 * beside.size
-    short = shortened(exactly(whole))
+    short = shortened(exactly(whole), Factoring())
     assert short.exact
     assert short.surely.size < 9_000
-    both = shortened(Bounds(whole, any_of((whole, CHECKS[0]))))
+    both = shortened(Bounds(whole, any_of((whole, CHECKS[0]))), Factoring())
     assert both.surely.size < both.possibly.size < 9_000

@@ -9,6 +9,7 @@ import pytest
 
 from palisade import rego
 from palisade.rego.partial import evaluate
+from palisade.rego.partial.execution import outcome
 from palisade.rego.partial.formulas.formula import FALSE, Builder, Formula
 
 AnyOf: TypeAlias = Callable[[Builder, Iterable[Formula]], Formula]
@@ -94,3 +95,47 @@ def test_answers_of_rules_that_exclude_each_other_are_no_conflicts(monkeypatch: 
     assert outcome.error is FALSE
     assert len([case for case in outcome.cases if case.value is not None]) == count
     assert looked_at < 5 * count * count
+
+
+CHAINED = """package p
+
+user := data.users[input.name]
+
+allow if {
+	user.active
+	some role in user.roles
+	input.method in data.roles[role]
+	input.project in user.projects
+}
+
+allow := true if {
+	input.key in data.keys
+	not input.late
+} else := null if input.tired
+"""
+
+
+def test_conditions_of_too_many_parts_are_left_to_the_evaluator(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether two values conflict, of users each of whom is a case, was a condition of millions of parts,
+    which took a minute to lower."""
+    users = {
+        f"u{at}": {"active": at % 3 > 0, "roles": [f"r{at % 5}"], "projects": [f"p{at % 40}"]}
+        for at in range(60)
+    }
+    data = {"users": users, "roles": {f"r{at}": ["GET", "PUT"][: at % 3] for at in range(5)}, "keys": ["k"]}
+    policy = rego.compile({"p.rego": CHAINED}, data=data)
+    plan = policy.plan(["data.p.allow"])
+    whole = evaluate(plan, ("p", "allow"), policy.data)
+    assert not whole.error.opaque
+    monkeypatch.setattr(outcome, "MOST_PARTS", whole.builder.parts)
+    again = evaluate(plan, ("p", "allow"), policy.data)
+    assert not any(each.opaque for each in (again.error, *(case.condition for case in again.cases)))
+    monkeypatch.setattr(outcome, "MOST_PARTS", 500)
+    short = evaluate(plan, ("p", "allow"), policy.data)
+    assert "too much work" in str(short.error)
+    kept = [case for case in short.cases if not case.condition.opaque]
+    assert len(kept) > 1
+    assert len(short.cases) == len(whole.cases)
+    for one, other in zip(short.cases, whole.cases, strict=True):
+        assert one.value == other.value
+        assert one.condition.opaque or str(one.condition) == str(other.condition)

@@ -18,6 +18,7 @@ from palisade.enforce.envoy.conditions.context import NOTHING, Notes
 from palisade.enforce.envoy.conditions.lower import Lowering
 from palisade.enforce.envoy.matchers.bounds import Bounds, Reason
 from palisade.enforce.envoy.matchers.entry import Entry, Verdict
+from palisade.enforce.envoy.matchers.factors import Factoring
 from palisade.enforce.envoy.matchers.predicate import NO, YES, Predicate
 from palisade.enforce.envoy.matchers.sizes import (
     TEXT,
@@ -142,6 +143,7 @@ class Cases:
         self._lowering = lowering
         self._before = before
         self._given_up = given_up
+        self._factoring = Factoring()
         self._clean = False
         self._last_notes = NOTHING
         self._last_doubts: tuple[Predicate, ...] = ()
@@ -171,7 +173,8 @@ class Cases:
     def condition(self, formula: Formula) -> Condition:
         found = self._before.conditions.get(formula)
         if found is None:
-            whole, notes = shortened(self._lowering.bounds(formula)), self._lowering.notes(formula)
+            whole, notes = self._lowering.bounds(formula), self._lowering.notes(formula)
+            whole = shortened(whole, self._factoring)
             bounds = bounded(whole)
             if bounds is not whole:
                 too_large = Reason(TEXT, NOWHERE, hints.TOO_LARGE)

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from palisade.rego import ir
 from palisade.rego.partial.execution.execute import Executor
-from palisade.rego.partial.execution.outcome import Case, Outcome
+from palisade.rego.partial.execution.outcome import Case, Outcome, with_room
 from palisade.rego.values import Value
 
 __all__ = ["Case", "Outcome", "evaluate"]
@@ -34,4 +34,5 @@ def evaluate(
     `policy` is a plan that holds the rule. Blocks of it that are, as objects, in the plan of the `previous`
     outcome too are not evaluated again. Raises KeyError where the plan does not hold the rule.
     """
-    return Executor(policy, data, given, previous.run if previous is not None else None).rule(path, told_by)
+    executor = Executor(policy, data, given, previous.run if previous is not None else None)
+    return with_room(executor.rule(path, told_by), executor.opaque)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from functools import lru_cache
+from itertools import chain
 
 from envoy.type.matcher.v3.value_pb2 import ValueMatcher
 
@@ -70,6 +71,17 @@ class Notes:
             return other
         doubts = tuple(dict.fromkeys((*self.doubts, *other.doubts)))
         return Notes(self.reasons | other.reasons, doubts, self.clean or other.clean)
+
+    @staticmethod
+    def of_all(several: Iterable[Notes]) -> Notes:
+        """What is to be said of all of these, in one go: of thousands of parts, added one by one, each would
+        be copied thousands of times."""
+        different = list({id(each): each for each in several if each is not NOTHING}.values())
+        if len(different) < 2:
+            return different[0] if different else NOTHING
+        doubts = dict.fromkeys(chain.from_iterable(each.doubts for each in different))
+        reasons = frozenset().union(*(each.reasons for each in different))
+        return Notes(reasons, tuple(doubts), any(each.clean for each in different))
 
 
 NOTHING = Notes()

@@ -111,10 +111,7 @@ class Lowering(Counted):
         said = here.said.of(formula)
         found = here.together.get(said)
         if found is None:
-            found = NOTHING
-            for node in said:
-                found = found.and_of(here.noted[node])
-            here.together[said] = found
+            found = here.together[said] = Notes.of_all(here.noted[node] for node in said)
         if not found.reasons:
             return found
         # But for those of what never holds, whatever its parts say.

@@ -14,18 +14,15 @@ ALIKE = 8
 """Alternatives are put together where they share a part of so many matchers."""
 
 
-def factored(predicates: Iterable[Predicate]) -> list[Predicate]:
-    """The same predicates, of which none has more matchers than before."""
-    factoring = _Factoring()
-    return [factoring.of(each) for each in predicates]
+class Factoring:
+    """Factors predicates, those that share parts with one another in one go."""
 
-
-class _Factoring:
     def __init__(self) -> None:
         self._known: dict[int, tuple[Predicate, Predicate]] = {}
-        """By identity: predicates of predicates share parts."""
+        """By identity, each with the one that it is of: predicates of predicates share parts."""
 
     def of(self, predicate: Predicate) -> Predicate:
+        """The same predicate, of which no part has more matchers than before."""
         if predicate.size <= ALIKE or not isinstance(predicate, All | AnyOf | Not):
             return predicate
         known = self._known.get(id(predicate))

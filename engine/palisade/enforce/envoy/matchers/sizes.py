@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 from palisade.enforce.envoy.matchers.bounds import Bounds
-from palisade.enforce.envoy.matchers.factors import factored
+from palisade.enforce.envoy.matchers.factors import Factoring
 from palisade.enforce.envoy.matchers.predicate import NO, YES, All, AnyOf, Not, Predicate, all_of, any_of
 
 T = TypeVar("T")
@@ -38,12 +38,12 @@ _LEFT, _SHARE = 64, 8
 """Of a rule that is given up for the sum of all there are at most so many matchers left, and that share."""
 
 
-def shortened(bounds: Bounds) -> Bounds:
+def shortened(bounds: Bounds, factoring: Factoring) -> Bounds:
     """Bounds of the same condition; of a large one what its alternatives ask alike is asked once."""
     if size_of(bounds) <= LARGE:
         return bounds
-    surely, possibly = factored((bounds.surely, bounds.possibly))
-    return Bounds(surely, surely if bounds.exact else possibly)
+    surely = factoring.of(bounds.surely)
+    return Bounds(surely, surely if bounds.exact else factoring.of(bounds.possibly))
 
 
 def bounded(bounds: Bounds) -> Bounds:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from palisade.rego.errors import Location
-from palisade.rego.partial.formulas.formula import Builder, Formula
+from palisade.rego.errors import NOWHERE, Location
+from palisade.rego.partial.formulas.formula import Builder, Exists, Formula
 from palisade.rego.partial.formulas.terms import Symbol
 from palisade.rego.records import record
 
@@ -34,3 +36,47 @@ class Outcome:
     builder: Builder
     run: Executor
     """What the evaluation of the next revision starts from."""
+
+
+MOST_PARTS = 2_000_000
+"""So many parts the conditions of an outcome may have together: what comes after looks at each, for some
+microseconds."""
+
+
+def with_room(outcome: Outcome, opaque: Callable[[str, Location], Formula]) -> Outcome:
+    """The outcome, of which the conditions that have too many parts beside those before are open.
+
+    Of 3,000 users each of whom a rule with `else` may give another value than the next, whether two values
+    conflict is a condition of millions of parts. It took a minute to lower, and came to nothing.
+    """
+    if outcome.builder.parts <= MOST_PARTS:
+        return outcome
+    seen: set[Formula] = set()
+    left = MOST_PARTS
+
+    def bounded(condition: Formula, where: Location) -> Formula:
+        nonlocal left
+        own: set[Formula] = set()
+        count, stack = 0, [condition]
+        while stack and count <= left:
+            node = stack.pop()
+            if node in seen or node in own:
+                continue
+            own.add(node)
+            below = (*node.args, node.atom.body) if isinstance(node.atom, Exists) else node.args
+            count += len(below)
+            stack.extend(below)
+        if count > left:
+            return opaque("is too much work for partial evaluation", where)
+        seen.update(own)
+        left -= count
+        return condition
+
+    cases = [(each, bounded(each.condition, each.label)) for each in outcome.cases]
+    return replace(
+        outcome,
+        cases=tuple(
+            each if found is each.condition else replace(each, condition=found) for each, found in cases
+        ),
+        error=bounded(outcome.error, NOWHERE),
+    )

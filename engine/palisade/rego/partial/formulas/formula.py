@@ -182,6 +182,8 @@ class Builder:
 
     def __init__(self) -> None:
         self._nodes: dict[object, Formula] = {}
+        self.parts = 0
+        """How many parts all formulas that were made have together, those that share one each for itself."""
         self.chooses = False
         """Whether terms may be the only member of what is gathered (`chosen`)."""
 
@@ -194,6 +196,7 @@ class Builder:
         found = self._nodes.get((kind, args))
         if found is None:
             found = self._nodes[(kind, args)] = Formula(kind, args)
+            self.parts += len(args)
         return found
 
     def atom(self, atom: Atom) -> Formula:
