@@ -138,7 +138,8 @@ def test_a_rule_is_counted_as_at_the_function_where_it_needs_the_engine_most(pro
 
 
 MANY = "".join(
-    f'\nallow if {{\n\tinput.attributes.request.http.path == "/{at}"\n\tinput.x != {at}\n}}\n'
+    f'\nallow if {{\n\tinput.attributes.request.http.path == "/{at}"\n'
+    f"\tinput.attributes.request.http.size != {at}\n}}\n"
     for at in range(1100)
 )
 

@@ -44,8 +44,8 @@ EDITS: dict[str, tuple[str, str]] = {
         + "".join(f'allow if "r{at}" in input.identity.claims.roles\n' for at in range(3)),
     ),
     "an answer": (
-        'package authz\n\nallow := {"allowed": false, "http_status": 418} if input.x == 1\n',
-        'package authz\n\nallow := {"allowed": false, "http_status": 451} if input.x == 1\n',
+        'package authz\n\nallow := {"allowed": false, "http_status": 418} if input.parsed_path[0] == "tea"\n',
+        'package authz\n\nallow := {"allowed": false, "http_status": 451} if input.parsed_path[0] == "tea"\n',
     ),
     "lines move": (
         "package authz\n\nallow if input.identity.claims.a\n",
