@@ -6,36 +6,23 @@ row, and each has the fifty with it. Formulas share them; Envoy would get them a
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from palisade.enforce.envoy.matchers.predicate import All, AnyOf, Not, Predicate, all_of, any_of, negate
+from palisade.enforce.envoy.matchers.predicate import All, Predicate, all_of, any_of
+from palisade.enforce.envoy.matchers.rewriting import Rewriting
 
 ALIKE = 8
 """Alternatives are put together where they share a part of so many matchers."""
 
 
-class Factoring:
-    """Factors predicates, those that share parts with one another in one go."""
+class Factoring(Rewriting):
+    """Factors predicates, of which no part has more matchers than before."""
 
     def __init__(self) -> None:
-        self._known: dict[int, tuple[Predicate, Predicate]] = {}
-        """By identity, each with the one that it is of: predicates of predicates share parts."""
+        super().__init__(ALIKE)
 
-    def of(self, predicate: Predicate) -> Predicate:
-        """The same predicate, of which no part has more matchers than before."""
-        if predicate.size <= ALIKE or not isinstance(predicate, All | AnyOf | Not):
-            return predicate
-        known = self._known.get(id(predicate))
-        if known is None:
-            known = self._known[id(predicate)] = predicate, self._of(predicate)
-        return known[1]
-
-    def _of(self, predicate: All | AnyOf | Not) -> Predicate:
-        if isinstance(predicate, Not):
-            return negate(self.of(predicate.part))
-        if isinstance(predicate, All):
-            return all_of(map(self.of, predicate.parts))
-        return any_of(_together([self.of(part) for part in predicate.parts]))
+    def _alternatives(self, parts: Sequence[Predicate]) -> Iterable[Predicate]:
+        return _together([self.of(part) for part in parts])
 
 
 def _together(parts: Iterable[Predicate]) -> Iterable[Predicate]:

@@ -37,6 +37,7 @@ from palisade.enforce.envoy.matchers.predicate import (
     negate,
     typed,
 )
+from palisade.enforce.envoy.matchers.rewriting import Rewriting
 from palisade.enforce.envoy.regex import patterns
 from palisade.rego.records import record
 
@@ -126,27 +127,14 @@ def _of_size(places: Iterable[int], asked: Sequence[_Asked | None]) -> Iterator[
     yield some
 
 
-class Joining:
-    """Joins alternatives wherever they stand within predicates. What these share is joined once."""
+class Joining(Rewriting):
+    """Joins alternatives wherever they stand within predicates: the same, by fewer comparisons."""
 
     def __init__(self) -> None:
-        self._known: dict[int, tuple[Predicate, Predicate]] = {}
+        super().__init__(FEW)
 
-    def of(self, predicate: Predicate) -> Predicate:
-        """The same, by fewer comparisons."""
-        if predicate.size <= FEW or not isinstance(predicate, All | AnyOf | Not):
-            return predicate
-        known = self._known.get(id(predicate))
-        if known is None:
-            known = self._known[id(predicate)] = predicate, self._of(predicate)
-        return known[1]
-
-    def _of(self, predicate: All | AnyOf | Not) -> Predicate:
-        if isinstance(predicate, Not):
-            return negate(self.of(predicate.part))
-        if isinstance(predicate, All):
-            return all_of(map(self.of, predicate.parts))
-        return any_of(map(self.of, joined(predicate.parts)))
+    def _alternatives(self, parts: Sequence[Predicate]) -> Iterable[Predicate]:
+        return map(self.of, joined(parts))
 
 
 def _conjuncts(predicate: Predicate) -> Iterator[Predicate]:
