@@ -16,6 +16,7 @@ from typing import Any
 
 from palisade.rego import ir, runtime
 from palisade.rego.builtins.registry import BUILTINS
+from palisade.rego.codegen.failing import Failing
 from palisade.rego.codegen.kept import Kept
 from palisade.rego.codegen.literals import fold
 from palisade.rego.codegen.lower import Lowering
@@ -84,11 +85,12 @@ def _compile(policy: ir.Policy, kept: Kept) -> Program:
     numbers = {func.name: index for index, func in enumerate(policy.funcs)}
     names = Names(policy.strings, numbers, Builtins(namespace), Constants(namespace))
     fixed = steady(policy.funcs, lambda name: name in BUILTINS and BUILTINS[name].pure)
+    failing = Failing(policy.funcs, kept)
     texts = [
-        _function(names, index, func, kept, "static" if func.name in fixed else "memo")
+        _function(names, index, func, kept, failing, "static" if func.name in fixed else "memo")
         for index, func in enumerate(policy.funcs)
     ]
-    texts += [_plan(names, index, plan, kept) for index, plan in enumerate(policy.plans)]
+    texts += [_plan(names, index, plan, kept, failing) for index, plan in enumerate(policy.plans)]
     kept.settle()
     text = "\n".join(texts)
     execute(text, namespace)
@@ -129,7 +131,7 @@ class _Loader:
         return self.text
 
 
-def _function(names: Names, number: int, func: ir.Func, kept: Kept, cache: str) -> str:
+def _function(names: Names, number: int, func: ir.Func, kept: Kept, failing: Failing, cache: str) -> str:
     """`cache` names the attribute of the frame that keeps the value of a rule without parameters."""
     memo = len(func.params) == 2
 
@@ -137,8 +139,9 @@ def _function(names: Names, number: int, func: ir.Func, kept: Kept, cache: str) 
         return (f"{frame}.{cache}[{number}] = r = {text}", "return r") if memo else (f"return {text}",)
 
     work = kept.work(("function", func.name))
-    blocks = tabulate(fold(func.blocks, names.strings, work), func.params, func.result, work)
-    lowering = Lowering(names, func.params, func.result, blocks, finish, work)
+    folded = fold(func.blocks, names.strings, work)
+    blocks = tabulate(folded, func.params, func.result, work, failing.blocks)
+    lowering = Lowering(names, func.params, func.result, blocks, finish, work, failing)
     nodes = simplify(lowering.lower(blocks))
     head = [f"r = m.{cache}.get({number}, M)", "if r is not M: return r"] if memo else []
     unset = sorted(lowering.unset - set(func.params))
@@ -148,13 +151,13 @@ def _function(names: Names, number: int, func: ir.Func, kept: Kept, cache: str) 
     return render(f"f{number}", nodes, params, head)
 
 
-def _plan(names: Names, number: int, plan: ir.Plan, kept: Kept) -> str:
+def _plan(names: Names, number: int, plan: ir.Plan, kept: Kept, failing: Failing) -> str:
     def finish(text: str, frame: str) -> tuple[str, ...]:
         return ("return rs",)
 
     work = kept.work(("plan", plan.name))
     blocks = fold(plan.blocks, names.strings, work)
-    lowering = Lowering(names, (ir.INPUT, ir.DATA), None, blocks, finish, work)
+    lowering = Lowering(names, (ir.INPUT, ir.DATA), None, blocks, finish, work, failing)
     nodes = simplify([*lowering.lower(blocks), Return(finish("", "m"))])
     unset = sorted(lowering.unset)
     head = [" = ".join(f"l{local}" for local in unset) + " = U"] if unset else []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, get_args
 
@@ -147,8 +147,8 @@ def _settled(blocks: Sequence[ir.Block], result: int) -> bool:
         return False
     if len(sets) == 1 and not any(sets[0] is stmt for stmt in _in_loops(bodies)):
         return not any(True for stmt in _in_loops(bodies) if _feeds(stmt, sets[0]))
-    given = _given(bodies)
-    constants = {_constant(given, stmt.source) for stmt in sets if isinstance(stmt, ir.AssignVarOnceStmt)}
+    known = given(bodies)
+    constants = {constant(known, stmt.source) for stmt in sets if isinstance(stmt, ir.AssignVarOnceStmt)}
     return len(constants) == 1 and None not in constants
 
 
@@ -172,25 +172,36 @@ def _feeds(stmt: ir.AnyStmt, last: ir.AnyStmt) -> bool:
     )
 
 
-def _given(blocks: Sequence[ir.Block]) -> dict[int, set[ir.Operand | None]]:
-    """What each local is ever given: the constant, or None for anything else."""
-    found: dict[int, set[ir.Operand | None]] = {}
+def given(blocks: Sequence[ir.Block]) -> dict[int, set[Hashable]]:
+    """What each local is ever given: the constant, as something that tells it from others, None for anything
+    else."""
+    found: dict[int, set[Hashable]] = {}
     for stmt in walk(blocks):
         if isinstance(stmt, ir.ResetLocalStmt):
             continue
-        value = stmt.source if isinstance(stmt, ir.AssignVarOnceStmt) else None
         for local in stores(stmt):
-            found.setdefault(local, set()).add(None if isinstance(value, ir.Local | Slot) else value)
+            found.setdefault(local, set()).add(_given(stmt))
     return found
 
 
-def _constant(given: Mapping[int, set[ir.Operand | None]], source: ir.Operand) -> ir.Operand | None:
-    """The constant that the source always is where it is defined, if it is one."""
+def _given(stmt: ir.AnyStmt) -> Hashable:
+    match stmt:
+        case ir.AssignVarOnceStmt(source):
+            return None if isinstance(source, ir.Local | Slot) else source
+        case ir.MakeNullStmt():
+            return ir.MakeNullStmt
+        case ir.MakeNumberIntStmt(number) | ir.MakeNumberRefStmt(number):
+            return type(stmt), number
+    return None
+
+
+def constant(known: Mapping[int, set[Hashable]], source: ir.Operand | Slot) -> Hashable:
+    """What tells the constant that the source always is where it is defined, None where it is no such."""
     if isinstance(source, Slot):
         return None
     if type(source) is not ir.Local:
         return source
-    found = given.get(source.index, set())
+    found = known.get(source.index, set())
     return next(iter(found)) if len(found) == 1 else None
 
 
@@ -203,6 +214,19 @@ SPEAKING = frozenset(("internal.print", "print", "trace"))
 def ordered(scan: ir.ScanStmt) -> bool:
     """Whether the order of a scan's rounds can be seen: then it must be Rego's."""
     return any(isinstance(stmt, _ORDERED) for stmt in _outward(scan))
+
+
+def ends_early(scan: ir.ScanStmt, settled: int | None) -> bool:
+    """Whether a round may make those behind it needless: it sets the local `settled`, which ends the
+    function, or leaves the scan itself, as it does where it gives a flag its value."""
+    for stmt in walk((scan.block,)):
+        if isinstance(stmt, ir.BreakStmt | ir.CallDynamicStmt | ir.ReturnLocalStmt):
+            return True
+        if isinstance(stmt, ir.AssignVarStmt | ir.AssignVarOnceStmt) and (
+            stmt.target == settled or type(stmt.source) is ir.Bool
+        ):
+            return True
+    return False
 
 
 def has_effects(scan: ir.ScanStmt) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 
 from palisade.rego import ir
 from palisade.rego.codegen import facts
+from palisade.rego.codegen.failing import Failing
 from palisade.rego.codegen.flow import Known, Then, With
 from palisade.rego.codegen.kept import Work
 from palisade.rego.codegen.names import Names
@@ -26,10 +27,12 @@ class Lowering(Statements):
         blocks: Sequence[ir.Block],
         finish: Callable[[str, str], tuple[str, ...]],
         work: Work,
+        failing: Failing,
     ) -> None:
         """`finish` makes the lines that return what a text denotes; it is told the name of the frame."""
         super().__init__(names, params, result, blocks, finish)
         self._work = work
+        self._failing = failing
 
     def lower(self, blocks: Sequence[ir.Block]) -> list[Node]:
         """The tree of the blocks of the function."""
@@ -52,7 +55,7 @@ class Lowering(Statements):
     def scan(self, stmt: ir.ScanStmt, then: Then | None) -> list[Node]:
         source = self._local(stmt.source)
         self._forget((ir.Block((stmt,)),))
-        way = "sorted_" if facts.ordered(stmt) else ""
+        way = "sorted_" if facts.ordered(stmt) or self._first_decides(stmt) else ""
         if stmt.key in self._facts.needed:
             header = f"for l{stmt.key}, l{stmt.value} in {way}items(m, {source}):"
         else:
@@ -65,6 +68,11 @@ class Lowering(Statements):
 
         label = Label(len(self._withs))
         return [Loop(label, header, self._inside(stmt.block, label, then, enter))]
+
+    def _first_decides(self, scan: ir.ScanStmt) -> bool:
+        """Whether it depends on the order whether the scan comes to a round that ends in an error."""
+        settled = self._result if self._facts.settled else None
+        return facts.ends_early(scan, settled) and self._failing.blocks((scan.block,))
 
     def table(self, stmt: TableStmt, then: Then | None) -> list[Node]:
         self._forget((ir.Block((stmt,)),))  # type: ignore[arg-type]  # a statement that only this compiler knows

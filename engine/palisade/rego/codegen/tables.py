@@ -10,7 +10,8 @@ ten thousand such rules costs what it costs over ten.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import groupby
 from operator import attrgetter
 from typing import Any
 
@@ -25,20 +26,30 @@ _FEWEST = 3
 
 
 def tabulate(
-    blocks: Sequence[ir.Block], params: Sequence[int], result: int | None, work: Work
+    blocks: Sequence[ir.Block],
+    params: Sequence[int],
+    result: int | None,
+    work: Work,
+    fails: Callable[[Sequence[ir.Block]], bool],
 ) -> tuple[ir.Block, ...]:
-    """The blocks of a function, with those that are rules alike put together in tables."""
+    """The blocks of a function, with those that are rules alike put together in tables.
+
+    `fails` tells whether blocks may end the evaluation in an error: such keep their turn, as the one before
+    them may have ended the function.
+    """
     if len(blocks) < _FEWEST:
         return tuple(blocks)
     shared = frozenset((*params, *(() if result is None else (result,))))
     units = work.units(blocks, shared, _units)
     # What a shape does is the same for all that have it.
     alike: dict[int, bool] = {}
+    in_turn = False
     for unit in units:
         if unit.shape not in alike:
             alike[unit.shape] = _is_rule(unit.blocks, shared)
+            in_turn = in_turn or fails(unit.blocks)
     if all(alike.values()):
-        return tuple(_grouped(units, shared, work))
+        return tuple(_grouped(units, shared, work, in_turn))
     others = [unit for unit in units if not alike[unit.shape]]
     outside = {local for unit in others for local in facts.exposed(unit.blocks)} - shared
     new: list[ir.Block] = []
@@ -48,10 +59,10 @@ def tabulate(
         if alike[unit.shape] and (not outside or outside.isdisjoint(_made(unit.blocks))):
             run.append(unit)
         else:
-            new += _grouped(run, shared, work)
+            new += _grouped(run, shared, work, in_turn)
             run = []
             new += unit.blocks
-    return (*new, *_grouped(run, shared, work))
+    return (*new, *_grouped(run, shared, work, in_turn))
 
 
 def _units(blocks: Sequence[ir.Block], at: int) -> Iterator[tuple[ir.Block, ...]]:
@@ -97,20 +108,29 @@ def _made(unit: tuple[ir.Block, ...]) -> set[int]:
     return {local for stmt in facts.walk(unit) for local in facts.stores(stmt)}
 
 
-def _grouped(run: Sequence[Unit], shared: frozenset[int], work: Work) -> list[ir.Block]:
-    """The rules of a run, those alike as tables that stand where the first of them stood."""
+def _grouped(run: Sequence[Unit], shared: frozenset[int], work: Work, in_turn: bool) -> list[ir.Block]:
+    """The rules of a run, those alike as tables that stand where the first of them stood;
+    with `in_turn` those alone that follow each other."""
     if len(run) < _FEWEST:
         return [block for unit in run for block in unit.blocks]
-    groups: dict[int, list[Unit]] = {}
-    for unit in run:
-        groups.setdefault(unit.shape, []).append(unit)
     new: list[ir.Block] = []
-    for group in groups.values():
+    for group in _in_turn(run) if in_turn else _alike(run):
         if len(group) < _FEWEST:
             new += (block for unit in group for block in unit.blocks)
         else:
             new.append(_table(group, shared, work))
     return new
+
+
+def _alike(run: Sequence[Unit]) -> Iterable[list[Unit]]:
+    groups: dict[int, list[Unit]] = {}
+    for unit in run:
+        groups.setdefault(unit.shape, []).append(unit)
+    return groups.values()
+
+
+def _in_turn(run: Sequence[Unit]) -> Iterator[list[Unit]]:
+    return (list(group) for _, group in groupby(run, attrgetter("shape")))
 
 
 def _table(group: Sequence[Unit], shared: frozenset[int], work: Work) -> ir.Block:
