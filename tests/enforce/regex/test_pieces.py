@@ -13,7 +13,7 @@ from lowered import judge, subject_of
 
 from palisade import rego
 from palisade.enforce.envoy.regex.patterns import ODD_HEADER
-from palisade.enforce.envoy.regex.pieces import is_mark, piece_of
+from palisade.enforce.envoy.regex.pieces import Piece, is_mark, piece_of
 from palisade.policy.providers import Provider
 from palisade.rego.partial import evaluate
 from palisade.rego.partial.formulas.formula import Exists, nodes
@@ -22,7 +22,7 @@ from palisade.rego.values import UNDEFINED
 from palisade.testing.equivalence import Bed, Issuers, Request, Tally, Token
 
 EXAMPLES = int(os.environ.get("PALISADE_EXAMPLES", "16"))
-MARKS = (";", "; ", " ", "=", "ab")
+MARKS = (";", "; ", " ", "=", "ab", ";;", "==", "sid", "a b", "asa")
 TEXTS = ("x", "trim_space(x)")
 CONDITIONS = (
     'startswith(T, "sid=")',
@@ -77,7 +77,10 @@ SAMPLES = (
 
 pieces = st.lists(
     st.sampled_from(
-        ("sid", "sid=", "=", "a", "b", "d", " ", "s", ";", ",", "a b", "b ", "\t", "\u00a0", "ü", "i")
+        (
+            *("sid", "sid=", "=", "a", "b", "d", " ", "s", ";", ",", "a b", "b ", "\t", "\u00a0", "ü", "i"),
+            *(";;", "==", "as", "sa", "si"),
+        )
     ),
     max_size=9,
 ).map("".join)
@@ -90,15 +93,21 @@ def test_an_expression_is_the_condition_on_some_piece(mark: str, text: str) -> N
     told = []
     for condition in CONDITIONS:
         asked = f'some x in split(input.h, "{mark}"); {condition.replace("T", text)}'
-        policy = rego.compile({"p.rego": f"package p\nr if {{ {asked} }}\nn := count([1 | {asked}])\n"})
+        every = f"every x in split(input.h, `{mark}`) {{ {condition.replace('T', text)} }}"
+        policy = rego.compile(
+            {"p.rego": f"package p\nr if {{ {asked} }}\nn := count([1 | {asked}])\ne if {every}\n"}
+        )
         (case, *_) = evaluate(policy.plan(["data.p.r"]), ("p", "r"), policy.data).cases
         (atom,) = (each.atom for each in nodes(case.condition) if isinstance(each.atom, Exists))
         assert atom.source == Apply("split", (atom.source.args[0], Known(mark)))  # type: ignore[union-attr]
         piece = piece_of(atom.body, Element(atom.source, atom.loop), mark)
         if piece is not None:
             told.append(condition)
-            _compare(policy, piece.in_text, piece.twice, condition)
+            _compare(policy, piece, condition)
     assert len(told) >= {
+        (";;", TEXTS[0]): 10,
+        ("sid", TEXTS[0]): 6,
+        ("asa", TEXTS[0]): 6,
         (";", TEXTS[0]): 25,
         (";", TEXTS[1]): 20,
         ("; ", TEXTS[0]): 15,
@@ -106,8 +115,9 @@ def test_an_expression_is_the_condition_on_some_piece(mark: str, text: str) -> N
     }.get((mark, text), 0)
 
 
-def _compare(policy: rego.Policy, some: str, twice: str, condition: str) -> None:
-    once_again, again = re2.compile(some), re2.compile(twice)
+def _compare(policy: rego.Policy, piece: Piece, condition: str) -> None:
+    once_again, again = re2.compile(piece.in_text), re2.compile(piece.twice)
+    always = re2.compile(piece.everywhere)
 
     @given(pieces)
     @settings(max_examples=EXAMPLES, deadline=None)
@@ -118,15 +128,16 @@ def _compare(policy: rego.Policy, some: str, twice: str, condition: str) -> None
         assert bool(once_again.fullmatch(text)) == holds, (condition, text)
         several = policy.evaluate("data.p.n", {"h": text}) > 1
         assert bool(again.fullmatch(text)) == several, (condition, text)
+        throughout = policy.evaluate("data.p.e", {"h": text}) is not UNDEFINED
+        assert bool(always.fullmatch(text)) == throughout, (condition, text)
 
     for text in SAMPLES:
         compared = example(text)(compared)
     compared()
 
 
-def test_marks_that_overlap_are_none() -> None:
-    """Two of them in a text may share a character: which of the two parts it, an expression does not tell."""
-    assert [mark for mark in (";", "; ", ";;", "", "ü", "abc") if is_mark(mark)] == [";", "; "]
+def test_marks_that_are_no_ascii_are_none() -> None:
+    assert [mark for mark in (";", "; ", ";;", "", "ü", "abc") if is_mark(mark)] == [";", "; ", ";;", "abc"]
 
 
 COOKIE = "s := v if { some p in split(http.headers.cookie, M); t := trim_space(p); W }"

@@ -42,10 +42,7 @@ _TEXT = (
     "use a constant pattern with regex.match, glob.match, startswith, endswith or contains, on one text of "
     "the request as it is: the path, a segment, a header, a claim"
 )
-_TAKEN = (
-    "take parts of a text with split(text, C)[N], where C is one character or two such as `, `, trim_prefix, "
-    "trim_suffix, trim or input.parsed_path[N]"
-)
+_TAKEN = "take parts of a text with split(text, C)[N], trim_prefix, trim_suffix, trim or input.parsed_path[N]"
 _BASIC = (
     "decide by the user of HTTP Basic, what is before the colon: the password is only the engine's to read"
 )

@@ -17,6 +17,7 @@ from palisade.enforce.envoy.matchers.bounds import ALWAYS, NEVER, Bounds, both, 
 from palisade.enforce.envoy.matchers.predicate import Predicate, all_of, any_of, negate, text_check
 from palisade.enforce.envoy.regex import numerals, paths, patterns
 from palisade.enforce.envoy.regex.cuts import cut_of
+from palisade.enforce.envoy.regex.marks import Mark
 from palisade.enforce.envoy.regex.paths import FURTHEST
 from palisade.enforce.envoy.regex.pieces import Piece, piece_of
 from palisade.enforce.envoy.values.claims import (
@@ -112,6 +113,8 @@ class Measures(Joined):
 
     def _count(self, argument: Symbol, relation: str, numbers: Sequence[int]) -> Bounds | None:
         match argument:
+            case Apply("split", (text, Known(str(mark)))) if len(mark) > 1 and mark.isascii():
+                return self._pieces_counted(text, Mark(mark), relation, numbers)
             case Apply("split", (text, Known(str(mark)))) if _is_mark(mark) and relation != "_==_":
                 least = [number + (relation in ("_>_", "_<=_")) for number in numbers]
                 if any(abs(number) > FURTHEST for number in least) or self._encoded(text) is not None:
@@ -124,6 +127,25 @@ class Measures(Joined):
                 ways = found if relation in ("_>_", "_>=_") else map(inverse, found)
                 return both((self._is_text(text), either(ways)))
         return super()._count(argument, relation, numbers)
+
+    def _pieces_counted(
+        self, text: Symbol, mark: Mark, relation: str, numbers: Sequence[int]
+    ) -> Bounds | None:
+        """How many pieces there are at a mark of several characters, compared with any of the numbers."""
+        if any(abs(number) >= FURTHEST for number in numbers):
+            return None
+
+        def at_least(count: int) -> Bounds:
+            return self._matches(text, mark.at_least(count)) if count > 1 else ALWAYS
+
+        ways: dict[str, Callable[[int], Bounds]] = {
+            "_==_": lambda number: both((at_least(number), inverse(at_least(number + 1)))),
+            "_>=_": at_least,
+            "_>_": lambda number: at_least(number + 1),
+            "_<_": lambda number: inverse(at_least(number)),
+            "_<=_": lambda number: inverse(at_least(number + 1)),
+        }
+        return both((self._is_text(text), either(map(ways[relation], numbers))))
 
     # Numbers and versions -------------------------------------------------------------------------------
 
@@ -248,12 +270,14 @@ class Measures(Joined):
         body = asked[0] if len(asked) == 1 else body
         negated = body.kind == "not"
         found = piece_of(body.args[0] if negated else body, element, mark)
-        pattern = None if found is None else found.everywhere if negated else found.in_text
-        if found is None or pattern is None:
+        if found is None:
             return None
+        pattern = found.everywhere if negated else found.in_text
         matched: Bounds | None
         match self._source(text):
             case Parameter(name) if _is_of_parameters(body.args[0].atom if negated else body.atom):
+                if "&" in mark or Mark(mark).overlaps:
+                    return None  # the expression would look into the next parameter
                 matched = self._query(paths.first_parameter_matching(name, pattern))
             case _:
                 matched = self._of_pieces(text, found, pattern)

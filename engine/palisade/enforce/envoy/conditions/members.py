@@ -20,6 +20,7 @@ from palisade.enforce.envoy.matchers import cel
 from palisade.enforce.envoy.matchers.bounds import ALWAYS, NEVER, Bounds, both, either, exactly
 from palisade.enforce.envoy.matchers.predicate import NO, Check, Predicate, all_of, any_of, text_check
 from palisade.enforce.envoy.regex import paths, patterns
+from palisade.enforce.envoy.regex.marks import Mark
 from palisade.enforce.envoy.regex.pieces import compared_piece, is_mark
 from palisade.enforce.envoy.regex.strings import text_matcher
 from palisade.enforce.envoy.tokens.calls import Tokens
@@ -102,7 +103,7 @@ class Members(Replaced, ABC):
         match atom.source:
             case Apply("split", (text, Known(str(mark)))) if is_mark(mark):
                 found = self._some_piece_matches(text, mark, body, element)
-                if found is None and len(mark) == 1:
+                if found is None and not Mark(mark).overlaps:
                     found = self._some_piece(text, mark, body, element)
                 return found or self._iterates(atom)
         return self._iterates(atom)
@@ -161,13 +162,14 @@ class Members(Replaced, ABC):
         whole, piece, source = self._view(text), self._view(compared.text), self._source(text)
         if whole is None or piece is None or (compared.spaced and not isinstance(source, TextSource)):
             return None
-        alone = cel.text(f"(?s)^({compared.plain})$")
+        alone = f"(?s)^({compared.plain})$"
         held = cel.between(mark, whole.expr, mark)
         tests: list[Predicate] = []
         for space, end in product(("", " ") if compared.spaced else ("",), (mark, compared.stop)):
             if end:
-                put = cel.text(f"{mark}{space}{compared.begin}\\1{end}")
-                wanted = cel.call("re.extract", piece.expr, alone, put)
+                wanted = cel.extracted(piece.expr, alone, f"{mark}{space}{compared.begin}\\1{end}")
+                if wanted is None:
+                    return None
                 tests.append(cel.check(cel.method(held, "contains", wanted)))
         found = self._unless(
             exactly(any_of(tests)), any_of((whole.unsure, piece.unsure)), whole.when or piece.when

@@ -163,11 +163,15 @@ def _taken(term: Apply) -> str | None:
         ):
             other = f"[^{_class(mark)}]*"
             return f"(?s)^(?:{other}{_class(mark)}){{{at}}}({other})(?:{_class(mark)}.*)?$"
-        case Apply(".", (Apply("split", (_, Known(str(mark)))), Known(int(at)))) if (
-            patterns.is_pair(mark) and at >= 0
-        ):
-            other, sign = patterns.apart(mark), patterns.quote(mark)
-            return f"(?s)^(?:{other}{sign}){{{at}}}({other})(?:{sign}.*)?$"
+        case Apply(".", (Apply("split", (_, Known(str(mark)))), Known(int(at)))) if len(mark) > 1 and at >= 0:
+            # As few characters as there can be stand before each mark: it is the next one, also where marks
+            # could overlap, as in `a:::b`.
+            sign = patterns.quote(mark)
+            return f"(?s)^(?:.*?{sign}){{{at}}}(.*?)(?:{sign}.*)?$"
+        case Apply(".", (Apply("split", (_, Known(str(mark)))) as whole, last)) if len(
+            mark
+        ) > 1 and last == Apply("minus", (Apply("count", (whole,)), Known(1))):
+            return f"(?s)^(?:.*?{patterns.quote(mark)})*(.*)$"
         case Apply(".", (Apply("split", (_, Known(str(mark)))) as whole, last)) if len(
             mark
         ) == 1 and last == Apply("minus", (Apply("count", (whole,)), Known(1))):

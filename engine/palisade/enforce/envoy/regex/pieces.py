@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from xds.type.matcher.v3.string_pb2 import StringMatcher
 
 from palisade.enforce.envoy.regex import patterns
+from palisade.enforce.envoy.regex.marks import Mark
 from palisade.enforce.envoy.regex.strings import text_matcher
 from palisade.rego.partial.formulas.formula import Defined, Formula, In, IsKind, Same, Test
 from palisade.rego.partial.formulas.rewriting import symbols
@@ -38,29 +39,38 @@ class Piece:
     pattern: str
     mark: str
     plain: bool
+    closed: str
+    """The same of those behind which a mark stands: of texts that end as a mark begins that is not so of all
+    where two may overlap."""
 
     @property
     def in_text(self) -> str:
         """An expression of the texts that have such a piece."""
-        cut = patterns.quote(self.mark)
-        return f"(?s)(?:.*{cut})?{self.pattern}(?:{cut}.*)?"
+        return f"(?s){Mark(self.mark).before}{self._ending}"
 
     @property
     def twice(self) -> str:
         """An expression of the texts that have two."""
-        cut = patterns.quote(self.mark)
-        return f"(?s)(?:.*{cut})?{self.pattern}{cut}(?:.*{cut})?{self.pattern}(?:{cut}.*)?"
+        before = Mark(self.mark).before
+        return f"(?s){before}{self.closed}{patterns.quote(self.mark)}{before}{self._ending}"
 
     @property
-    def everywhere(self) -> str | None:
-        """An expression of the texts all of whose pieces are such; None for marks of several characters."""
+    def everywhere(self) -> str:
+        """An expression of the texts all of whose pieces are such."""
+        return f"(?s)(?:{self.closed}{patterns.quote(self.mark)})*{self.pattern}"
+
+    @property
+    def _ending(self) -> str:
+        """The piece, and whatever stands behind it."""
         cut = patterns.quote(self.mark)
-        return f"(?s){self.pattern}(?:{cut}{self.pattern})*" if len(self.mark) == 1 else None
+        if self.closed == self.pattern:
+            return f"{self.pattern}(?:{cut}.*)?"
+        return f"(?:{self.closed}{cut}.*|{self.pattern})"
 
 
 def is_mark(mark: str) -> bool:
-    """Whether two of them cannot overlap, so that each that is found in a text parts it."""
-    return mark.isascii() and (len(mark) == 1 or (len(mark) == 2 and mark[0] != mark[1]))
+    """Whether pieces at it can be told: it is ASCII, and there."""
+    return mark.isascii() and mark != ""
 
 
 def piece_of(condition: Formula, element: Element, mark: str) -> Piece | None:
@@ -68,12 +78,13 @@ def piece_of(condition: Formula, element: Element, mark: str) -> Piece | None:
     asked = condition.args if condition.kind == "and" else (condition,)
     for text in (element, Apply("trim_space", (element,))):
         spaced = text is not element
-        if spaced and mark[0] in _SPACE:
+        if spaced and (mark[0] in _SPACE or (len(mark) > 2 and not {*mark}.isdisjoint(_SPACE))):
             continue  # what is taken off a piece may be the beginning of the mark
         found = _Asking(text, mark, spaced).pattern(asked)
-        if found is not None:
+        closed = _Asking(text, mark, spaced, closed=True).pattern(asked) if Mark(mark).overlaps else found
+        if found is not None and closed is not None:
             space = patterns.SPACE if spaced else ""
-            return Piece(f"{space}{found}{space}", mark, not spaced)
+            return Piece(f"{space}{found}{space}", mark, not spaced, f"{space}{closed}{space}")
     return None
 
 
@@ -90,11 +101,12 @@ class Compared:
 
 
 def compared_piece(condition: Formula, element: Element, mark: str) -> Compared | None:
-    """What a piece is compared with, at a mark of one character; None where the condition is another."""
+    """What a piece is compared with, at a mark that does not overlap; None where the condition is another."""
     asked = condition.args if condition.kind == "and" else (condition,)
     for text in (element, Apply("trim_space", (element,))):
         spaced = text is not element
-        found = None if spaced and mark.isspace() else _Asking(text, mark, spaced).compared(asked)
+        told = not spaced or (len(mark) == 1 and not mark.isspace())
+        found = _Asking(text, mark, spaced).compared(asked) if told else None
         if found is not None:
             return found
     return None
@@ -118,6 +130,8 @@ class _Asking:
     text: Element | Apply
     mark: str
     spaced: bool
+    closed: bool = False
+    """Whether a mark stands behind it, one that may overlap with another."""
 
     def pattern(self, asked: Sequence[Formula]) -> str | None:
         """The expression of the text of which all of them hold."""
@@ -127,6 +141,8 @@ class _Asking:
             return patterns.NOTHING
         if not begin.isascii() or (self.spaced and begin != begin.lstrip(_SPACE)) or not self._fits(begin):
             return None
+        if rest.stop and not rest.only and Mark(self.mark).overlaps:
+            return None  # what ends there may end as a mark begins, and what ends at a mark may not
         if not left:
             return self._prefixed(rest, "") if begin else None
         return self._tested(rest, left[0]) if len(left) == 1 else None
@@ -136,13 +152,18 @@ class _Asking:
         rest, left = self._taken_apart(asked)
         if len(left) != 1 or not isinstance(left[0].atom, Same) or not _PLAIN.fullmatch(rest.begin):
             return None
-        if self.mark in rest.begin + "\\" or (self.spaced and rest.begin != rest.begin.strip(_SPACE)):
+        if (
+            "\\" in self.mark
+            or self.mark in rest.begin
+            or not self._fits(rest.begin)
+            or (self.spaced and rest.begin != rest.begin.strip(_SPACE))
+        ):
             return None
         sides = left[0].atom.left, left[0].atom.right
         for mine, other in (sides, sides[::-1]):
             if mine in rest.terms and not loops(self.text) & loops(other):
                 without = "".join(map(patterns.quote, (self.mark, *rest.stop)))
-                plain = f"[^{without}]*"
+                plain = self._any(rest.stop)
                 if self.spaced and not rest.begin:
                     plain = f"(?:[^{without}\\t-\\r ]{plain})?"
                 stop = "" if rest.only else rest.stop
@@ -201,7 +222,8 @@ class _Asking:
                     others = [other for other in asked if other is not each]
                     behind = Apply("substring", (text, Known(len(begin)), Known(-1)))
                     terms = frozenset((behind, Apply("trim_prefix", (text, Known(begin)))))
-                    if not any(_asks_of(other, terms) for other in others) and begin.count(begin[-1]) == 1:
+                    asked_apart = others and not any(_asks_of(other, terms) for other in others)
+                    if asked_apart and begin.count(begin[-1]) == 1:
                         pieces = Apply("split", (text, Known(begin[-1])))
                         return self._behind(begin[:-1], begin[-1], pieces, others)
                     return _Rest(terms, begin), others
@@ -237,12 +259,11 @@ class _Asking:
         """Whether a constant can be told in a piece: no part of it is one of the mark."""
         return len(self.mark) == 1 or set(constant).isdisjoint(self.mark)
 
-    def _any(self, stop: str = "") -> str:
-        """Whatever stands between two marks, up to a character."""
-        first, ends = patterns.quote(self.mark[0]), patterns.quote(stop) if stop else ""
+    def _any(self, stop: str = "", *, last: bool = True) -> str:
+        """Whatever stands between two marks, up to a character; the `last` of a piece, or before others."""
         if len(self.mark) == 1:
-            return f"[^{first}{ends}]*"
-        return f"(?:[^{first}{ends}]|{first}+[^{first}{patterns.quote(self.mark[1])}{ends}])*{first}*"
+            return f"[^{patterns.quote(self.mark)}{patterns.quote(stop) if stop else ''}]*"
+        return Mark(self.mark).free(stop, closed=self.closed and last)
 
     def _tail(self, rest: _Rest) -> str:
         """What may stand behind."""
@@ -270,7 +291,11 @@ class _Asking:
             if not isinstance(value, str) or self.mark in value or (rest.stop and rest.stop in value):
                 continue
             whole = rest.begin + value
-            if not self._fits(value) or (rest.begin and not value.isascii()):
+            if rest.begin and not value.isascii():
+                return None
+            if not Mark(self.mark).is_free(whole, closed=self.closed):
+                continue
+            if self.spaced and not self._fits(value):
                 return None
             if self.spaced and whole != whole.strip(_SPACE):
                 if rest.stop and not rest.only:
@@ -292,9 +317,9 @@ class _Asking:
             return None
         if kind == "prefix":
             return self._prefixed(rest, text)
-        any_ = self._any(rest.stop)
-        behind = any_ if kind == "contains" else ""
-        return f"{patterns.quote(rest.begin)}{any_}{patterns.quote(text)}{behind}{self._tail(rest)}"
+        behind = self._any(rest.stop) if kind == "contains" else ""
+        before = f"{patterns.quote(rest.begin)}{self._any(rest.stop, last=False)}"
+        return f"{before}{patterns.quote(text)}{behind}{self._tail(rest)}"
 
 
 def _asks_of(formula: Formula, terms: frozenset[Symbol]) -> bool:

@@ -1,0 +1,44 @@
+"""Expressions of marks of several characters, of any that overlap too, against what `split` does."""
+
+from __future__ import annotations
+
+import re2
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from palisade.enforce.envoy.regex.marks import Mark
+
+_marks = st.sampled_from(("::", "://", "/ns/", "||", "aba", "aabaa", "abab", ", ", "a"))
+_texts = st.lists(st.sampled_from((*"ab:/|, ns\n", "::", "://", "/ns/", "aba", "x")), max_size=9).map("".join)
+
+
+def matches(pattern: str, text: str) -> bool:
+    return re2.fullmatch(f"(?s){pattern}", text) is not None
+
+
+@example("::", ":::", "")
+@example("/ns/", "/ns/ns/", "")
+@given(_marks, _texts, st.sampled_from(("", "x", ":", "/", "a", "b")))
+def test_a_text_is_free_of_a_mark_where_it_is_one_piece(text_of_mark: str, text: str, without: str) -> None:
+    """And of a class of others; a closed one is the first piece of what a mark stands behind."""
+    mark = Mark(text_of_mark)
+    open_ = text.split(mark.text) == [text]
+    closed = (text + mark.text).split(mark.text)[0] == text
+    assert mark.is_free(text) == open_
+    assert mark.is_free(text, closed=True) == closed
+    other = not {*without} & {*text}
+    assert matches(mark.free(without), text) == (open_ and other)
+    assert matches(mark.free(without, closed=True), text) == (closed and other)
+
+
+@example("::", "a:::", 2)
+@given(_marks, _texts, st.integers(1, 4))
+def test_pieces_are_counted_from_the_left(text_of_mark: str, text: str, count: int) -> None:
+    mark, pieces = Mark(text_of_mark), text.split(text_of_mark)
+    assert matches(mark.at_least(count), text) == (len(pieces) >= count)
+    assert matches(mark.before, text) == (not text or pieces[-1] == "" or _ends_by_chance(mark, text))
+
+
+def _ends_by_chance(mark: Mark, text: str) -> bool:
+    """The text ends as the mark does, where its last piece does not: of marks that overlap alone."""
+    return not mark.overlaps and text.endswith(mark.text)
