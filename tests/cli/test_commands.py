@@ -185,6 +185,14 @@ class TestCheck:
         assert (refused.code, "rego: v0" in refused.err) == (1, True)
         assert run("check", "old.rego", "--v0-compatible").code == 0
 
+    def test_older_rego_is_no_way_out_of_what_a_module_asks_for_itself(self, run: Run, project: Path) -> None:
+        """Published policies mix both. The hint led to `rego: v0`, where the same error stood again."""
+        (project / "mixed.rego").write_text("package old\n\nimport rego.v1\n\np { input.x }\n")
+        for older in ((), ("--v0-compatible",)):
+            refused = run("check", "mixed.rego", *older)
+            assert (refused.code, "v0" in refused.err) == (1, False)
+            assert "write `if` before the brace: `import rego.v1` asks for it" in refused.err
+
 
 class TestEval:
     def test_a_decision_in_the_form_of_opa_eval(self, run: Run, project: Path) -> None:

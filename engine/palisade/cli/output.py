@@ -94,7 +94,7 @@ def print_diagnostics(
 
 def hint_at_older_rego(diagnostics: Iterable[Diagnostic], console: Console) -> None:
     """Says how to read older policies, where errors look as if these were such."""
-    if any(each.code == PARSE_ERROR and "keyword is required" in each.message for each in diagnostics):
+    if any(each.code == PARSE_ERROR and "as Rego v0" in each.hint for each in diagnostics):
         console.print(
             "Policies from before Rego v1 are read with `rego: v0` in palisade.yaml, or --v0-compatible.",
             style="yellow",

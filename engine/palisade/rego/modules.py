@@ -204,6 +204,7 @@ class ModuleParser(RuleParser):
             self.fail(
                 f"invalid import `{ast.dotted(clause.path)}`, must be `rego.v1`", self.span(clause.path)
             )
+        self.asks_for_v1 = True
         if self.version == 1:
             return
         if clause.alias is not None:

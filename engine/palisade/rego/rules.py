@@ -18,6 +18,7 @@ from palisade.rego.terms import INFIX
 _CONTINUING = frozenset((*INFIX, "=", ":=", "in", "with"))
 _TRUE = ast.Scalar(True)
 _V0_HINT = "write `if` before the brace, or read the module as Rego v0"
+_V1_HINT = "write `if` before the brace: `import rego.v1` asks for it"
 _COMPREHENSIONS = (ast.ArrayComprehension, ast.SetComprehension, ast.ObjectComprehension)
 
 
@@ -69,6 +70,8 @@ class RuleParser(StatementParser):
     ) -> None:
         super().__init__(source, file, keywords, part=part)
         self.strict = strict
+        self.asks_for_v1 = False
+        """Whether it imports `rego.v1`: then it is read so whatever it is said to be."""
         # What is wrong with rules that could be read: reading goes on behind them.
         self.errors: list[Diagnostic] = []
 
@@ -150,7 +153,7 @@ class RuleParser(StatementParser):
     def old_head(self, written: Written) -> ast.Head:
         """The head before a body without `if`, which only v0 has; there `p[x] { .. }` is a set."""
         if self.strict:
-            self.complain(f"`if` keyword is required before {written.what} body", written.loc, _V0_HINT)
+            self.complain_of_body(written.what, written.loc)
         if not written.one_part:
             return written.head()
         if self.strict:
@@ -243,9 +246,7 @@ class RuleParser(StatementParser):
             elif self.token.kind == "{":
                 if self.strict:
                     what = "function" if head.args else "rule"
-                    self.complain(
-                        f"`if` keyword is required before {what} body", self.at(self.token), _V0_HINT
-                    )
+                    self.complain_of_body(what, self.at(self.token))
                 body = self.braced_body()
             branches.append(ast.Else(value, body, loc=self.since(start)))
             if not body:  # it applies always: nothing is left for another
@@ -302,6 +303,11 @@ class RuleParser(StatementParser):
     def complain(self, message: str, location: Location, hint: str = "") -> None:
         """Notes an error that need not end the rule."""
         self.errors.append(self.diagnostic(message, location, hint))
+
+    def complain_of_body(self, what: str, location: Location) -> None:
+        """A body without `if`. One who reads a module as v0 that asks for v1 meets the same error again."""
+        hint = _V1_HINT if self.asks_for_v1 else _V0_HINT
+        self.complain(f"`if` keyword is required before {what} body", location, hint)
 
     def complain_of_set(self, written: Written, location: Location) -> None:
         hint = f"write `{written.name.name} contains ..`, or `{written.text} if ..` for an object"
