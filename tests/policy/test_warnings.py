@@ -9,6 +9,11 @@ import pytest
 from palisade.policy import revisions, sets, warnings
 
 HTTP = "input.attributes.request.http"
+METADATA = "input.attributes.metadataContext.filterMetadata"
+PROVIDERS = """package palisade.identity
+
+providers := {"corp": {"issuer": "https://corp.example", "any_audience": true, "jwks_uri": "https://corp.example/keys"}}
+"""
 
 
 def warned(folder: Path, *, strict: bool = False, **files: str) -> list[tuple[str, int, str]]:
@@ -57,6 +62,16 @@ def warned(folder: Path, *, strict: bool = False, **files: str) -> list[tuple[st
         ('input.attributes.source.certificate == "a"', "no sidecar tells it; who calls is"),
         ('input.attributes.contextExtensions.tier == "a"', "is told by input.function, and by data"),
         ("data.grants[input.function]", "data.grants is undefined: no rule and no document defines it"),
+        (
+            f'{METADATA}["envoy.filters.http.lua"].user == "a"',
+            'filterMetadata["envoy.filters.http.lua"] is undefined in all requests: no filter of a sidecar leaves'
+            ' any there; claims of tokens are in filterMetadata["envoy.filters.http.jwt_authn"], by provider',
+        ),
+        (
+            f'{METADATA}["envoy.filters.http.jwt_authn"].jwt_payload.sub == "a"',
+            'filterMetadata["envoy.filters.http.jwt_authn"].jwt_payload is undefined in all requests: no provider'
+            " is called so; there are none: name one in data.palisade.identity.providers",
+        ),
     ],
 )
 def test_slips(tmp_path: Path, body: str, message: str) -> None:
@@ -79,7 +94,18 @@ def test_slips(tmp_path: Path, body: str, message: str) -> None:
     ],
 )
 def test_what_requests_and_other_inputs_have(tmp_path: Path, body: str) -> None:
-    assert warned(tmp_path, a=f"package a\n\nallow if {body}\n") == []
+    assert warned(tmp_path, a=f"package a\n\nallow if {body}\n", p=PROVIDERS) == []
+
+
+def test_claims_of_a_provider_of_another_name(tmp_path: Path) -> None:
+    """A policy of a mesh has a name for them that its filter was told. Nothing else says that all is denied."""
+    body = f'{METADATA}["envoy.filters.http.jwt_authn"].jwt_payload.sub == "a"'
+    source = f'package a\n\nimport {METADATA}["envoy.filters.http.jwt_authn"] as jwt\n\nallow if {body}\n\n'
+    found = warned(
+        tmp_path, a=f"{source}allow if jwt.jwt_payload.iss\n\nallow if jwt.corp.sub\n", p=PROVIDERS
+    )
+    assert [row for _, row, _ in found] == [5, 7]
+    assert all("there are corp; or call one so in data.palisade" in text for _, _, text in found)
 
 
 def test_inputs_of_any_shape_where_rules_give_them(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ with `not` before it allows, and nothing else would say so.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 from typing import Any, Final
@@ -58,6 +58,9 @@ _ASKED_BY_OPA: Final = {
 }
 """The packages below `system` that OPA asks about itself, and what is in their place."""
 
+_METADATA: Final = ("attributes", "metadataContext", "filterMetadata")
+_JWT_AUTHN: Final = "envoy.filters.http.jwt_authn"
+
 _OTHER_INPUTS: Final = frozenset({("palisade", "isolation"), ("palisade", "detection")})
 """Packages whose rules are asked about more than requests: peers, images, events."""
 
@@ -86,7 +89,7 @@ def find(
     found += _unasked(rules)
     if not schemas or not {"schema", "input"} & schemas.keys():
         found += _unlike_requests(served, policy_set)
-        found += _input(served, rules)
+        found += _input(served, rules, [each.name for each in revisions.read_providers(served, policy_set)])
     if strict:
         found += unused.find(served.checked, rules)
         found += unused.find(tested.checked, tests)
@@ -157,8 +160,9 @@ def _leading(names: list[str], schema: Any, way: tuple[str, ...] = ()) -> Iterat
         yield from _leading(names, below, (*way, key))
 
 
-def _input(policy: rego.Policy, modules: list[ast.Module]) -> Iterator[Diagnostic]:
-    """What types do not tell: keys at the top that no request has, and headers that are not in lower case."""
+def _input(policy: rego.Policy, modules: list[ast.Module], providers: Sequence[str]) -> Iterator[Diagnostic]:
+    """What types do not tell: keys at the top that no request has, headers that are not in lower case, and
+    metadata that no filter leaves."""
     rules = {
         id(module): [each.checked.rule for each in policy.checked.work.results[id(module)].rules]
         for module in modules
@@ -177,6 +181,7 @@ def _input(policy: rego.Policy, modules: list[ast.Module]) -> Iterator[Diagnosti
             for term in ast.walk(rule):
                 if isinstance(term, ast.Ref) and term.head == ast.Var("input"):
                     _look(term, problems, {} if others else MEANT)
+                    _look_at_metadata(term, problems, providers)
         yield from problems.found
 
 
@@ -208,3 +213,24 @@ def _look(term: ast.Ref, problems: Problems, meant: Mapping[str, str]) -> None:
             why, hint = _NEVER[never]
             shown = f'headers["{never[-1]}"]' if never[:4] == _HEADERS else f"input.{'.'.join(never)}"
             problems.add(f"{shown} is undefined in all requests: {why}", term.loc, UNKNOWN_INPUT, hint)
+
+
+def _look_at_metadata(term: ast.Ref, problems: Problems, providers: Sequence[str]) -> None:
+    """Claims that a mesh leaves under names of its own are there only of a provider that is called so."""
+    keys = [part.value if isinstance(part, ast.Scalar) else None for part in term.path]
+    of, name = (*keys[3:5], None, None)[:2]
+    if tuple(keys[:3]) != _METADATA or not isinstance(of, str):
+        return
+    shown = f'filterMetadata["{of}"]'
+    if of != _JWT_AUTHN:
+        message = f"{shown} is undefined in all requests: no filter of a sidecar leaves any there"
+        hint = f'claims of tokens are in filterMetadata["{_JWT_AUTHN}"], by provider'
+    elif isinstance(name, str) and name not in providers:
+        message = f"{shown}.{name} is undefined in all requests: no provider is called so"
+        there = (
+            f"there are {', '.join(providers)}; or call one so" if providers else "there are none: name one"
+        )
+        hint = f"{there} in data.palisade.identity.providers"
+    else:
+        return
+    problems.add(message, term.loc, UNKNOWN_INPUT, hint)
