@@ -9,14 +9,28 @@ https://www.envoyproxy.io/docs/envoy/v1.40.0/api-v3/service/auth/v3/attribute_co
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 NAMES = ("uri_san_peer_certificate", "dns_san_peer_certificate", "subject_peer_certificate")
 """The attributes of a connection that name the caller. The first that there is counts."""
 
-_URI, _DNS, _SUBJECT = (f"connection.{name}" for name in NAMES)
-_PRINCIPAL = f"has({_URI}) ? {_URI} : has({_DNS}) ? {_DNS} : {_SUBJECT}"
+OWN_NAMES = ("uri_san_local_certificate", "dns_san_local_certificate", "subject_local_certificate")
+"""Those that name who is called, by the certificate that the sidecar has shown."""
+
+
+def _first(names: Iterable[str]) -> str:
+    uri, dns, subject = (f"connection.{name}" for name in names)
+    return f"has({uri}) ? {uri} : has({dns}) ? {dns} : {subject}"
+
+
+_URI, _DNS, _ = (f"connection.{name}" for name in NAMES)
+_PRINCIPAL = _first(NAMES)
 
 PRINCIPAL = f"%CEL({_PRINCIPAL})%"
 """The caller in a format of Envoy's; nothing where there is none."""
+
+OWN_PRINCIPAL = f"%CEL({_first(OWN_NAMES)})%"
+"""Who is called, in the same way."""
 
 SPIFFE = "spiffe://"
 

@@ -36,12 +36,12 @@ LEFT_TO_THE_ENGINE = (
     'allow if upper(http.headers["x-a"]) == "É"',
     'allow if { walk(claims, [_, v]); v == "x" }',
     'allow if sprintf("%s-%d", [claims.sub, claims.tier]) == "a-1"',
-    'allow if input.attributes.destination.principal == "spiffe://x"',
+    'allow if input.attributes.destination.address.socketAddress.address == "10.0.0.1"',
     "allow if input.parsed_path[_] == crypto.md5(claims.sub)",
     'allow if input.parsed_path[0] == "\ufffd"',
     "deny contains x if { some x in claims.bad }\nallow if count(deny) == 2",
     "allow if { h with input.attributes.destination.service as claims.sub }\n"
-    'h if input.attributes.destination.principal == "x"',
+    'h if input.attributes.destination.address.socketAddress.address == "x"',
     'allow if split(base64.decode(substring(http.headers.authorization, 6, -1)), ":")[1] == "x"',
 )
 

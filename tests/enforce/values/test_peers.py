@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from stand import Sent, Stand, in_memory
+from stand import FUNCTION, Sent, Stand, in_memory
 
 from palisade.explain.sidecar import decided, sight
 from palisade.testing.certificates import Pair, TestAuthority
@@ -38,11 +38,13 @@ URIS = (
 )
 HOSTS = ("a.example", "a.example,b.example", "b.example", "", "spiffe://a/b")
 SUBJECTS = (None, {"CN": "a.example"}, {"CN": "spiffe://a/b"}, {"CN": "jürgen, x", "O": "A+B", "C": "DE"})
+CALLED = f"spiffe://palisade.local/function/{FUNCTION}"
 TEXTS = (
     *URIS,
     *HOSTS,
     "CN=a.example",
     "CN=spiffe://a/b",
+    CALLED,
     "C=DE,O=A\\+B,CN=j\\C3\\BCrgen\\, x",
     "CN=j\\C3\\BCrgen\\, x,O=A\\+B,C=DE",
     "spiffe://a/",
@@ -87,6 +89,7 @@ WHO = st.sampled_from(
         "input.peer",
         "input.attributes.source.principal",
         'object.get(input.attributes.source, "principal", "")',
+        "input.attributes.destination.principal",
     )
 )
 ONE = st.sampled_from(TEXTS).map(quoted)
@@ -197,6 +200,36 @@ def test_each_kind_of_caller_is_decided_natively(stand: Stand, rule: str, passin
     logged = [each["input"]["attributes"]["source"].get("principal") for each in events]
     expected = (None, None, "spiffe://a/b", "spiffe://a/b", "spiffe://a/b,spiffe://c/d", "a.example", "CN=cn")
     assert logged == list(expected)
+
+
+CALLED_BY = """package p
+
+default allow := false
+
+allow if input.attributes.destination.principal == "%s"
+
+allow if {
+	input.attributes.request.http.path == "/other"
+	not startswith(input.attributes.destination.principal, "spiffe://")
+}
+"""
+
+
+def test_who_is_called_is_known_by_the_certificate_that_the_sidecar_shows(stand: Stand) -> None:
+    """Policies written for meshes name both ends. One who comes without a certificate is told the same."""
+    for named, status in ((CALLED, 200), ("spiffe://a/b", 403)):
+        enforcement = stand.enforce(in_memory({"p.rego": CALLED_BY % named}), DECISION)
+        assert all(each.native for each in enforcement.coverage)
+        native = outcomes(stand, [None, issued(("spiffe://a/b",), (), 0)])
+        assert [status for status, _ in native] == [status] * 2
+        events = stand.log(2)
+        assert {each["palisade"]["decider"] for each in events} == {"native"}
+        document = events[0]["input"]
+        document["attributes"]["destination"] = {"principal": CALLED}
+        assert decided(enforcement.snapshot, sight(enforcement.snapshot, document)).allowed == (status == 200)
+        stand.enforce(in_memory({"p.rego": CALLED_BY % named}), DECISION, ask=True)
+        assert outcomes(stand, [None, issued(("spiffe://a/b",), (), 0)]) == native
+        stand.log(2)
 
 
 ANSWERS = """package p

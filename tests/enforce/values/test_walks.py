@@ -25,6 +25,16 @@ NOWHERE = (
     "http.headerMap",
     "http.url",
     'object.get(source, "user", "a")',
+    # What an ext_authz filter tells only where it is asked to, which those of sidecars are not.
+    'input.attributes.metadataContext.filterMetadata["envoy.filters.http.mcp"].method',
+    "input.attributes.metadataContext.filterMetadata.open_policy_agent.decision_id",
+    "input.attributes.routeMetadataContext.filterMetadata.x",
+    "input.attributes.tlsSession.sni",
+    "input.attributes.destination.service",
+    "input.attributes.destination.labels.app",
+    "source.labels.app",
+    "source.certificate",
+    "input.attributes.destination.certificate",
 )
 TESTS = (
     *('{} == "a"', 'not {} == "a"', '{} != "a"', 'lower({}) == "a"', 'not startswith({}, "a")'),

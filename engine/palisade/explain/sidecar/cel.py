@@ -17,7 +17,7 @@ import re2
 from cel.expr.syntax_pb2 import Expr
 
 from palisade.explain.sidecar.request import Sight, UnreadError
-from palisade_sidecar.peer import NAMES
+from palisade_sidecar.peer import NAMES, OWN_NAMES
 
 
 class _Error(Exception):
@@ -52,7 +52,7 @@ _TYPES: dict[type, str] = {
     type(None): "null_type",
 }
 _ROOTS = ("request", "metadata")
-URI = NAMES[0]
+URI, OWN_URI = NAMES[0], OWN_NAMES[0]
 
 
 def holds(expression: Expr, seen: Sight) -> bool:
@@ -102,7 +102,8 @@ def _identifier(name: str, seen: Sight) -> Any:
         return {"filter_metadata": dict(seen.metadata)}
     if name == "connection":
         # An input does not tell which kind of name it is, and nothing depends on it.
-        return {URI: seen.caller} if seen.caller else {}
+        names = {URI: seen.caller, OWN_URI: seen.called}
+        return {key: name for key, name in names.items() if name}
     raise UnreadError(f"the attribute {name}")
 
 

@@ -19,7 +19,7 @@ from palisade.explain.sidecar.tokens import left, verified
 from palisade.rego.values import Value
 from palisade.xds import Snapshot
 from palisade_sidecar.chunks import CHUNKS_HEADER
-from palisade_sidecar.peer import PRINCIPAL, SPIFFE, SPIFFE_ID
+from palisade_sidecar.peer import OWN_PRINCIPAL, PRINCIPAL, SPIFFE, SPIFFE_ID
 
 
 class UnreadError(Exception):
@@ -30,8 +30,8 @@ class UnreadError(Exception):
 class Sight:
     """One request. Numbers in `metadata` are doubles, as in protobuf's Struct; pseudo-headers are headers.
 
-    `time` is when it arrived, in nanoseconds since the epoch; `caller` is who calls, or empty. `body` is None
-    where it is not known as text.
+    `time` is when it arrived, in nanoseconds since the epoch; `caller` is who calls, and `called` whom the
+    sidecar's certificate names, or empty. `body` is None where it is not known as text.
     """
 
     headers: Mapping[str, str]
@@ -42,6 +42,7 @@ class Sight:
     caller: str = ""
     body: str | None = None
     protocol: str = "HTTP/1.1"
+    called: str = ""
 
 
 def sight(snapshot: Snapshot, document: Value) -> Sight:
@@ -64,6 +65,7 @@ def sight(snapshot: Snapshot, document: Value) -> Sight:
             headers[pseudo] = http[name]
     source = document.get("attributes", {}).get("source", {})
     caller = str(source.get("principal", ""))
+    called = str(document.get("attributes", {}).get("destination", {}).get("principal", ""))
     protocol = http.get("protocol", "HTTP/1.1")
     source = source.get("address", {}).get("socketAddress", {})
     body = http.get("body", "" if "rawBody" not in http else None)
@@ -79,11 +81,13 @@ def sight(snapshot: Snapshot, document: Value) -> Sight:
         payloads = left(message, payloads)
         payloads |= verified(message, headers, payloads)
     metadata = {JWT_METADATA: _doubles(payloads)}
+    told = {PROTOCOL_FORMAT: protocol, PRINCIPAL: caller, OWN_PRINCIPAL: called}
+    told[SPIFFE_ID] = caller if caller.startswith(SPIFFE) else ""
     state: dict[str, str] = {}
     for message in filters(snapshot, SetFilterState):
         for each in message.on_request_headers:
             text = each.format_string.text_format_source.inline_string
-            laid = protocol if text == PROTOCOL_FORMAT else _formatted(text, headers, metadata, caller)
+            laid = told[text] if text in told else _formatted(text, headers, metadata)
             if laid or not each.skip_if_empty:
                 state[each.object_key] = laid
     # A policy that asks for the time is told the present one, whenever the request was.
@@ -96,6 +100,7 @@ def sight(snapshot: Snapshot, document: Value) -> Sight:
         caller,
         body,
         protocol,
+        called,
     )
 
 
@@ -139,17 +144,13 @@ _PATH = "%PATH(NQ:PATH)%"
 _METADATA = "%DYNAMIC_METADATA("
 
 
-def _formatted(text: str, headers: Mapping[str, str], metadata: Mapping[str, Any], caller: str) -> str:
-    """What a format of Envoy's access logs gives: constants, the path, who calls, or a value of the metadata.
+def _formatted(text: str, headers: Mapping[str, str], metadata: Mapping[str, Any]) -> str:
+    """What a format of Envoy's access logs gives: constants, the path, or a value of the metadata.
 
     https://www.envoyproxy.io/docs/envoy/v1.40.0/configuration/observability/access_log/usage
     """
     if "%" not in text:
         return text
-    if text == PRINCIPAL:
-        return caller
-    if text == SPIFFE_ID:
-        return caller if caller.startswith(SPIFFE) else ""
     if text == _PATH:
         return headers.get(":path", "").partition("?")[0]
     if text.startswith(_METADATA) and text.endswith(")%"):

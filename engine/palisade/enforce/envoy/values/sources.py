@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import hashlib
 import re
 from functools import lru_cache
@@ -281,18 +283,19 @@ def state_text(key: str) -> Text:
     return Text.of(f"state {key}", FilterStateInput(key=key))
 
 
-def _caller(name: str, format: str, pattern: str) -> TextSource:
-    """Who calls, as far as the pattern captures it: laid down where there is such a caller."""
+def _party(name: str, format: str, pattern: str, names: Sequence[str]) -> TextSource:
+    """Who calls or is called, as far as the pattern captures it: laid down where there is such a name."""
     key = f"palisade.{name}"
     text = Text(name, state_text(key).config, state=key, format=format)
-    caller = cel.first_of(cel.name("connection"), *peer.NAMES)
-    expr = cel.captured(caller, pattern)
+    expr = cel.captured(cel.first_of(cel.name("connection"), *names), pattern)
     assert expr is not None  # noqa: S101 -- the patterns below are small
     return TextSource(text, expr, always=False)
 
 
-PRINCIPAL = _caller("principal", peer.PRINCIPAL, "(?s)^(.+)$")
-PEER = _caller("peer", peer.SPIFFE_ID, f"(?s)^({peer.SPIFFE}.*)$")
+PRINCIPAL = _party("principal", peer.PRINCIPAL, "(?s)^(.+)$", peer.NAMES)
+PEER = _party("peer", peer.SPIFFE_ID, f"(?s)^({peer.SPIFFE}.*)$", peer.NAMES)
+OWN_PRINCIPAL = _party("own", peer.OWN_PRINCIPAL, "(?s)^(.+)$", peer.OWN_NAMES)
+"""Whom the sidecar's own certificate names: `input.attributes.destination.principal`."""
 PROTOCOL_FORMAT = "%PROTOCOL%"
 PROTOCOL = TextSource(
     Text("protocol", state_text("palisade.protocol").config, "palisade.protocol", PROTOCOL_FORMAT),

@@ -16,6 +16,7 @@ from palisade.enforce.envoy.matchers import cel
 from palisade.enforce.envoy.regex.paths import FURTHEST, is_plain_parameter
 from palisade.enforce.envoy.values.sources import (
     JWT_AUTHN,
+    OWN_PRINCIPAL,
     PARTIAL_BODY,
     PEER,
     PRINCIPAL,
@@ -46,7 +47,15 @@ METADATA = ("attributes", "metadataContext", "filterMetadata", JWT_AUTHN)
 
 _HTTP = ("attributes", "request", "http")
 _LAST = ("parsed_path", Apply("minus", (Apply("count", (Input(("parsed_path",)),)), Known(1))))
-_SOURCE, _EXTENSIONS = ("attributes", "source"), ("attributes", "contextExtensions")
+_SOURCE, _DESTINATION = ("attributes", "source"), ("attributes", "destination")
+_EXTENSIONS = ("attributes", "contextExtensions")
+_UNTOLD = (
+    ("attributes", "routeMetadataContext"),
+    ("attributes", "tlsSession"),
+    *((*peer, name) for peer in (_SOURCE, _DESTINATION) for name in ("labels", "certificate")),
+    (*_DESTINATION, "service"),
+)
+"""What the ext_authz filter can tell the engine, and no sidecar's is asked to: undefined below, or empty."""
 _ADDRESS = ("attributes", "source", "address", "socketAddress", "address")
 _PSEUDO = {"method": ":method", "path": ":path", "host": ":authority", "scheme": ":scheme"}
 
@@ -75,9 +84,13 @@ def find(path: Sequence[object], providers: Sequence[str]) -> Source | None:
         return _identity(parts[1:], providers)
     if parts[0] == "peer":
         return PEER if len(parts) == 1 else Missing()
-    if parts[:2] == _SOURCE and len(parts) > 2 and parts[2] in ("principal", "certificate"):
-        # The certificate itself is not asked for (`include_peer_certificate`).
-        return PRINCIPAL if parts[2:] == ("principal",) else Missing()
+    if parts[:3] in ((*_SOURCE, "principal"), (*_DESTINATION, "principal")):
+        of = PRINCIPAL if parts[:2] == _SOURCE else OWN_PRINCIPAL
+        return of if len(parts) == 3 else Missing()
+    if parts[:3] == METADATA[:3] and len(parts) > 3 and parts[3] != JWT_AUTHN:
+        return Missing()  # `metadata_context_namespaces` names no other filter
+    if any(parts[: len(each)] == each and (len(parts) > 2) for each in _UNTOLD):
+        return Missing()
     if parts[:2] == _EXTENSIONS and len(parts) > 2 and type(parts[2]) is str and parts[2] != FUNCTION:
         return Missing()  # the sidecar's filter has no others
     if parts[0] == "attributes" and _ADDRESS[: len(parts)] == parts:
