@@ -64,13 +64,14 @@ def warned(folder: Path, *, strict: bool = False, **files: str) -> list[tuple[st
         ("data.grants[input.function]", "data.grants is undefined: no rule and no document defines it"),
         (
             f'{METADATA}["envoy.filters.http.lua"].user == "a"',
-            'filterMetadata["envoy.filters.http.lua"] is undefined in all requests: no filter of a sidecar leaves'
-            ' any there; claims of tokens are in filterMetadata["envoy.filters.http.jwt_authn"], by provider',
+            'filterMetadata["envoy.filters.http.lua"] is undefined in all requests: no filter of a sidecar'
+            ' leaves any there; claims of tokens are in filterMetadata["envoy.filters.http.jwt_authn"],'
+            " by provider",
         ),
         (
             f'{METADATA}["envoy.filters.http.jwt_authn"].jwt_payload.sub == "a"',
-            'filterMetadata["envoy.filters.http.jwt_authn"].jwt_payload is undefined in all requests: no provider'
-            " is called so; there are none: name one in data.palisade.identity.providers",
+            'filterMetadata["envoy.filters.http.jwt_authn"].jwt_payload is undefined in all requests: no'
+            " provider is called so; there are none: name one in data.palisade.identity.providers",
         ),
     ],
 )
@@ -98,7 +99,7 @@ def test_what_requests_and_other_inputs_have(tmp_path: Path, body: str) -> None:
 
 
 def test_claims_of_a_provider_of_another_name(tmp_path: Path) -> None:
-    """A policy of a mesh has a name for them that its filter was told. Nothing else says that all is denied."""
+    """A mesh's policy has a name for them that its filter was told. Nothing else said that all is denied."""
     body = f'{METADATA}["envoy.filters.http.jwt_authn"].jwt_payload.sub == "a"'
     source = f'package a\n\nimport {METADATA}["envoy.filters.http.jwt_authn"] as jwt\n\nallow if {body}\n\n'
     found = warned(

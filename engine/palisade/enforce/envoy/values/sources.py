@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import hashlib
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import TypeAlias
 
