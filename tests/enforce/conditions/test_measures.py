@@ -56,8 +56,8 @@ def test_versions_are_high_enough(limit: tuple[int, ...], numbers: tuple[int, ..
     assert matches(numerals.version_at_least(limit), f"v{text}") == (numbers >= limit)
 
 
-_odd = st.text("0123456789+-.eExXvVinfaN_ \u0661", max_size=8) | st.sampled_from(
-    ("", "inf", "NaN", "0x1", "1_0")
+_odd = st.text("0123456789+-.eExXpPvVinfaN_ \u0661", max_size=8) | st.sampled_from(
+    ("", "inf", "NaN", "0x1", "1_0", "0x1p4", "-0x_fp1")
 )
 
 

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from palisade.rego.builtins import Context, bigfloat
+from palisade.rego.builtins import BUILTINS, Context, bigfloat
+from palisade.rego.errors import BuiltinError
 from palisade.rego.text import dumps
 from palisade.rego.values import number
 
@@ -178,6 +179,14 @@ def test_random_numbers_stay_the_same_within_a_query(call: Any) -> None:
     ("x", "result"),
     [
         *(("-12", -12), ("1e3", 1000), (".5", 0.5), ("5.", 5), ("+3", 3), ("+.5", 0.5), ("+0", 0)),
+        *(
+            ("1_000", 1000),
+            ("1_0.2_5e1_0", 102500000000),
+            ("0x1p4", 16),
+            ("-0X_F.8p-1", -7.75),
+            ("0x.8p0", 0.5),
+        ),
+        *(("0x0p-5", 0), ("00.5", 0.5), ("0x1p-3", 0.125)),
         *((None, 0), (True, 1), (False, 0), (1.5, 1.5)),
     ],
 )
@@ -185,9 +194,44 @@ def test_to_number(call: Any, x: Any, result: Any) -> None:
     assert call("to_number", x) == result
 
 
-@pytest.mark.parametrize("text", ["", "a", "1 ", " 1", "0x10", "1_000", "--1", "1e", "١"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "a",
+        "1 ",
+        " 1",
+        "0x10",
+        "1__0",
+        "1_",
+        "_1",
+        "1_.5",
+        "0x_.8p0",
+        "0x_p1",
+        "0b1p1",
+        "1p1",
+        "--1",
+        "1e",
+        "١",
+    ],
+)
 def test_to_number_refuses_other_text(fails: Any, text: str) -> None:
     assert fails("to_number", text).endswith("invalid syntax")
+
+
+@pytest.mark.parametrize(
+    "text", ["1e309", "0x1p1024", "-0x1p99999999999999999999", "1e99999999999999999999", "1e999999999"]
+)
+def test_to_number_refuses_what_no_float_can_hold(fails: Any, text: str) -> None:
+    """Undefined, as in OPA: an exponent that Python's decimals do not have ended the decision."""
+    assert fails("to_number", text).endswith("value out of range")
+
+
+@pytest.mark.parametrize("text", ["1e-99999999999999999999", "0e99999999999999999999", "0x0p99999999999"])
+def test_to_number_ends_the_evaluation_at_numbers_that_opa_panics_at(text: str) -> None:
+    with pytest.raises(BuiltinError, match="exponent out of range") as raised:
+        BUILTINS["to_number"].function(text)
+    assert raised.value.fatal
 
 
 @pytest.mark.parametrize("text", ["Inf", "-infinity", "nan", "+NaN"])

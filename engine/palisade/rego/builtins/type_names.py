@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from decimal import Decimal
+from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal
 
 from palisade.rego.builtins.operands import (
     Number,
@@ -17,7 +17,7 @@ from palisade.rego.builtins.operands import (
 from palisade.rego.builtins.registry import builtin
 from palisade.rego.builtins.terms import quote
 from palisade.rego.errors import BuiltinError
-from palisade.rego.values import Set, Value, sorted_values
+from palisade.rego.values import Set, Value, canonical, sorted_values
 from palisade.rego.values import number as _parse
 from palisade.rego.values import type_name as _type_name
 
@@ -62,13 +62,30 @@ def is_string(x: Value) -> bool:
     return type(x) is str
 
 
-# Go's ParseFloat without the hexadecimal and underscored forms that no JSON number can have.
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+# What Go's ParseFloat takes: also hexadecimal numbers, and underscores between digits.
+_DIGITS, _HEX_DIGITS = r"[0-9](?:_?[0-9])*", r"[0-9a-f](?:_?[0-9a-f])*"
+_EXPONENT = rf"([+-]?{_DIGITS})"
+_DECIMAL = re.compile(
+    rf"[+-]?(?:{_DIGITS}(?:\.(?:{_DIGITS})?)?|\.{_DIGITS})(?:e{_EXPONENT})?", re.ASCII | re.IGNORECASE
+)
+_HEXADECIMAL = re.compile(
+    rf"([+-]?)0x(?:_?({_HEX_DIGITS})(?:\.({_HEX_DIGITS})?)?|\.({_HEX_DIGITS}))p{_EXPONENT}",
+    re.ASCII | re.IGNORECASE,
+)
+_LONGEST_EXPONENT = 9
+"""Exponents of so many digits are calculated with. Smaller numbers yet make OPA panic."""
+_TOO_LARGE = 2**1024 - 2**970
+"""What is rounded to no float of 64 bits any more."""
+_EXACTLY = Context(prec=800, Emax=MAX_EMAX, Emin=MIN_EMIN)
+"""As many digits as a float of 64 bits may have."""
 
 
 @builtin("to_number", pure=True)
 def to_number(x: Value) -> Number:
-    """null and false are 0, true is 1, a string is the number that it spells."""
+    """null and false are 0, true is 1, a string is the number that it spells.
+
+    As Go spells numbers: `1_000` is 1000 and `0x1p4` is 16.
+    """
     if x is None or type(x) is bool:
         return int(x or False)
     if is_number(x):
@@ -79,12 +96,39 @@ def to_number(x: Value) -> Number:
         return int(x)
     if x.lstrip("+-").lower() in ("inf", "infinity", "nan"):
         raise type_error(1, x, "valid number string")
-    if not _NUMBER.fullmatch(x):
+    hexadecimal = _HEXADECIMAL.fullmatch(x)
+    found = hexadecimal or _DECIMAL.fullmatch(x)
+    if not found:
         raise BuiltinError(f"strconv.ParseFloat: parsing {quote(x)}: invalid syntax")
+    exponent = (found[found.re.groups] or "0").replace("_", "")
+    if len(exponent.lstrip("+-0")) > _LONGEST_EXPONENT:
+        if exponent.startswith("-") or not _mantissa(x, hexadecimal).strip("0"):
+            raise BuiltinError(f"number {quote(x)} has an exponent out of range", fatal=True)
+        raise _out_of_range(x)
+    plain = x.replace("_", "").removeprefix("+")
+    exact = Decimal(plain) if hexadecimal is None else _of_hexadecimal(hexadecimal, int(exponent))
     # A float of 64 bits must be able to hold it, although its digits are kept.
-    if abs(Decimal(x)) >= Decimal(2) ** 1024:
-        raise BuiltinError(f"strconv.ParseFloat: parsing {quote(x)}: value out of range")
-    return _parse(x.removeprefix("+"))
+    if exact.copy_abs() >= _TOO_LARGE:
+        raise _out_of_range(x)
+    return _parse(plain) if hexadecimal is None else canonical(exact)
+
+
+def _out_of_range(x: str) -> BuiltinError:
+    return BuiltinError(f"strconv.ParseFloat: parsing {quote(x)}: value out of range")
+
+
+def _mantissa(x: str, hexadecimal: re.Match[str] | None) -> str:
+    """The digits of a number, without its exponent."""
+    if hexadecimal is not None:
+        return "".join(part or "" for part in hexadecimal.group(2, 3, 4)).replace("_", "")
+    return re.sub("[-+._]", "", re.split("[eE]", x)[0])
+
+
+def _of_hexadecimal(found: re.Match[str], exponent: int) -> Decimal:
+    behind = (found[3] or found[4] or "").replace("_", "")
+    whole = int(f"{found[1]}{_mantissa('', found)}", 16)
+    exact = _EXACTLY.multiply(Decimal(whole), _EXACTLY.power(2, exponent - 4 * len(behind)))
+    return exact if whole else Decimal(0)
 
 
 @builtin("cast_array", pure=True)
