@@ -207,7 +207,7 @@ allow := {
 
 
 def test_segments_and_parameters_are_put_into_answers_where_they_are_constants(stand: Stand) -> None:
-    """No filter of Envoy's knows them: there is an answer for each constant that they may be."""
+    """There is an answer for each constant that they may be, whatever escapes they are written with."""
     paths = ("/v1", "/v2/x", "/v%203", "/v4", "/", "/%761", "/v1%2Fx")
     queries = ("?why=age", "?why=a%26b", "?why=x", "", "?why=age&why=x")
     asked = [Sent("GET", f"{path}{query}") for path in paths for query in queries]

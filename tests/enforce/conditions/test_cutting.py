@@ -12,7 +12,7 @@ from lowered import judge_natively, subject_of
 
 from palisade import rego
 from palisade.enforce.envoy.regex import addresses, patterns
-from palisade.enforce.envoy.regex.cuts import cut_of
+from palisade.enforce.envoy.regex.cuts import cut_of, pieces_of
 from palisade.policy.providers import Provider
 from palisade.rego.builtins import BUILTINS
 from palisade.rego.errors import BuiltinError
@@ -102,6 +102,37 @@ def test_a_part_of_what_is_cut_out_is_one_of_the_text(
     for text in texts:
         found = cut_out(term, text)
         assert matches(pattern, text) == (found is not UNDEFINED and test(found, constant)), text
+
+
+def _joined(text: Symbol, mark: str, start: int, end: int | None) -> Symbol:
+    pieces = Apply("split", (text, Known(mark)))
+    count = Apply("count", (pieces,))
+    last = Apply("minus", (count, Known(1)))
+    until = count if end is None else last if end < 0 else Known(end)
+    return Apply("concat", (Known(mark), Apply("array.slice", (pieces, Known(start), until))))
+
+
+_ends = st.none() | st.integers(-1, 3)
+
+
+@example(_joined(TEXT, "/", 1, -1), ["a"], ["B/a/", "B/a"])
+@example(_joined(Apply("trim", (TEXT, Known("/"))), "/", 1, 2), ["B"], ["//a/B//", "/a/B/a", "//B", "a//B"])
+@example(_joined(_piece(TEXT, ",", 0), "/", 1, None), ["a/B"], ["/a/B,/a", "/a/B/,"])
+@given(
+    st.builds(_joined, _cuts, st.sampled_from(("/", ",", " ", "a")), st.integers(0, 2), _ends),
+    st.lists(_constant | st.just(""), max_size=3),
+    _many,
+)
+def test_a_pattern_of_pieces_that_are_joined_again_is_one_of_the_text(
+    term: Symbol, wanted: list[str], texts: list[str]
+) -> None:
+    pieces = pieces_of(term)
+    assert pieces is not None
+    for constant in wanted:
+        pattern = pieces.are(constant)
+        if pattern is not None and pieces.base == TEXT:
+            for text in texts:
+                assert matches(pattern, text) == (cut_out(term, text) == constant), (constant, text)
 
 
 _pattern = st.lists(
@@ -281,6 +312,19 @@ IDIOMS = (
             "startswith(split(parts[count(parts) - 1], `.`)[0], `10`)",
         )
     ),
+    *(
+        f"{cut}; concat(`{mark}`, array.slice(parts, {start}, {end})) {test}"
+        for text in SOURCES
+        for cut, mark in (
+            (f"parts := split({text}, `.`)", "."),
+            (f"parts := split(split({text}, `:`)[0], `.`)", "."),
+            (f"parts := split(trim({text}, `/`), `/`)", "/"),
+        )
+        for start, end in ((0, 2), (1, 3), (1, "count(parts)"), (0, "count(parts) - 1"))
+        for test in ("in {`0.0.1`, `0.0`, `10.0`, `users`, `users/7`, `7`}", "!= `10.0.0`")
+    ),
+    *(f"count({{m | m := urlquery.encode({text})}}) == 0" for text in SOURCES[:2]),
+    *(f"parts := split(lower({text}), `.`); not parts[count(parts) - 1]" for text in SOURCES[:2]),
     'split(h, ", ")[1] == http.headers["x-u"]',
     *(f'{no}startswith(split({text}, ", ")[0], "10.")' for text in SOURCES[:2] for no in ("", "not ")),
     *(

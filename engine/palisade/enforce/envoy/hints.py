@@ -134,6 +134,7 @@ JOINED = (
     "tokens in which the claim is an array of texts in ASCII without quotes, backslashes, <, > and & are "
     "answered natively"
 )
+SHAPED = "texts in printable ASCII of which a text without space around is made are answered natively"
 IN_JSON = "texts in ASCII without quotes, backslashes, <, > and & are answered natively"
 NAMES = "hardly any certificate has such a name; nothing needs to be done"
 PLAIN = "answer with a status, a body, and headers that are not the protocol's own"

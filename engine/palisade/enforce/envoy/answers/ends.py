@@ -10,6 +10,8 @@ from palisade.enforce.envoy.answers.templates import template
 from palisade.enforce.envoy.matchers.bounds import Reason
 from palisade.enforce.envoy.matchers.entry import Entry, Verdict
 from palisade.enforce.envoy.matchers.predicate import YES, Predicate, all_of
+from palisade.enforce.envoy.values.joins import Join
+from palisade.enforce.envoy.values.shaped import Shaped
 from palisade.enforce.envoy.values.sources import Source
 from palisade.policy.numbering import spelled
 from palisade.rego.errors import NOWHERE
@@ -59,7 +61,8 @@ def settled(outcome: Outcome) -> list[Case]:
 
 
 def _is_of_target(symbol: Symbol) -> bool:
-    """Whether it is a segment of the path, or a parameter: no filter puts these into answers."""
+    """Whether it is a segment of the path, or a parameter: of constants there is an answer for each, and no
+    filter puts a parameter into one."""
     return isinstance(symbol, Input) and symbol.path[:1] in (("parsed_path",), ("parsed_query",))
 
 
@@ -111,7 +114,8 @@ def end_of(case: Case, answers: Answers, source: Callable[[Symbol], Source | Non
     told = [(_UNFILLED, hints.TEXTS)] * bool(made.claims) + [(_UNPRINTABLE, hints.NAMES)] * bool(made.callers)
     told += [(_UNTOLD, hints.FIELDS)] * bool(made.fields)
     told += [(_UNPLAIN, hints.HEADERS)] * bool(made.headers)
-    told += [(_UNJOINED, hints.JOINED)] * bool(made.joins)
+    told += [(_UNJOINED, hints.JOINED)] * any(isinstance(each, Join) for each in made.made.values())
+    told += [(_UNSHAPED, hints.SHAPED)] * any(isinstance(each, Shaped) for each in made.made.values())
     told += [(_ESCAPED, hints.IN_JSON)] * bool(made.quoted)
     reasons = tuple(Reason(why, case.label, hint, always=False) for why, hint in told)
     return End(verdict, found.name(_rule(case)), found.prefix, reasons, made.fillable)
@@ -123,6 +127,7 @@ _UNPLAIN = (
     "is for the engine where a header that it answers with is there twice, long, or has commas or odd letters"
 )
 _UNJOINED = "is for the engine where what it joins is no array of plain texts, or an empty one"
+_UNSHAPED = "is for the engine where a text of which it makes an answer has other than plain letters of ASCII"
 _ESCAPED = "is for the engine where a text that it puts into JSON is written otherwise there"
 _UNPRINTABLE = "is for the engine where who calls, with which it answers, has control characters in the name"
 

@@ -39,7 +39,7 @@ from xds.type.matcher.v3.matcher_pb2 import Matcher
 
 from palisade.decide.decision import INVALID_DECISION, Decision, Headers, from_value
 from palisade.decide.response import ANSWER, ANSWER_METADATA, EXT_AUTHZ, FIELD, METADATA, joined
-from palisade.enforce.envoy.answers.scripts import joining, noted_fields
+from palisade.enforce.envoy.answers.scripts import making, noted_fields
 from palisade.enforce.envoy.answers.templates import Template, has_mark
 from palisade.enforce.envoy.matchers.predicate import typed
 from palisade.rego.values import Value, key, to_json
@@ -104,8 +104,8 @@ def answer(template: Template) -> Answer | str:
     if decision.code == INVALID_DECISION:
         log |= {"code": decision.code, "message": decision.reason}
     fields = {mark: name for mark, name in template.fields.items() if has_mark(shown, mark)}
-    joins = {mark: each.name for mark, each in template.joins.items() if has_mark(shown, mark)}
-    texts = template.texts | {mark: f"{FIELD}{name}" for mark, name in (fields | joins).items()}
+    made = {mark: each.name for mark, each in template.made.items() if has_mark(shown, mark)}
+    texts = template.texts | {mark: f"{FIELD}{name}" for mark, name in (fields | made).items()}
     marks = {"claims": template.claims, "callers": template.callers, "texts": texts}
     log |= {name: each for name, each in marks.items() if each}
     metadata = SetMetadata()
@@ -119,8 +119,8 @@ def answer(template: Template) -> Answer | str:
         filters.append(("header_to_metadata", _noted_headers(template.headers)))
     if fields:
         filters.append(("lua", noted_fields(fields.values())))
-    if template.joins:
-        filters.append(("lua", joining(template.joins.values(), joins.values())))
+    if template.made:
+        filters.append(("lua", making(template.made.values(), made.values())))
     if not decision.allowed:
         filters += [("custom_response", _reply(decision, template.formats)), ("rbac", _DENIAL)]
     elif (mutation := _mutation(decision, template.formats)) is not None:

@@ -1,5 +1,6 @@
 """What Envoy's filters cannot say of an answer, said by scripts in its chain: texts joined of a claim's
-members, values of the request in dynamic metadata, and what the decision log is to have of all that."""
+members, texts made of others, values of the request in dynamic metadata, and what the decision log is to have
+of all that."""
 
 from __future__ import annotations
 
@@ -9,11 +10,22 @@ from collections.abc import Iterable
 from envoy.extensions.filters.http.lua.v3.lua_pb2 import Lua
 
 from palisade.decide.response import ANSWER_METADATA, FIELD
+from palisade.enforce.envoy.regex.origins import Step
 from palisade.enforce.envoy.values.joins import Join
-from palisade.enforce.envoy.values.sources import BODY_METADATA, FIELDS, JWT_AUTHN
+from palisade.enforce.envoy.values.shaped import Shaped
+from palisade.enforce.envoy.values.sources import (
+    BODY_METADATA,
+    FIELDS,
+    JWT_AUTHN,
+    ClaimSource,
+    FieldSource,
+    Segment,
+    TextSource,
+    field_name,
+)
 
 MADE_METADATA = "palisade.made"
-"""Where in Envoy's dynamic metadata joined texts are, by their names."""
+"""Where in Envoy's dynamic metadata joined texts and those made of others are, by their names."""
 
 
 def noted_fields(names: Iterable[str]) -> Lua:
@@ -36,18 +48,128 @@ end
 """
 
 
-def joining(joins: Iterable[Join], noted: Iterable[str]) -> Lua:
-    """Joins the members of claims; those of the names in `noted` are for the decision log, too."""
+def making(made: Iterable[Join | Shaped], noted: Iterable[str]) -> Lua:
+    """Joins the members of claims, and makes texts of others; those of the names in `noted` are for the
+    decision log, too."""
     kept = frozenset(noted)
-    lines = [_BEGIN]
-    for join in sorted({each.name: each for each in joins}.values(), key=lambda each: each.name):
-        keys = "".join(f"[{_quoted(str(key))}]" for key in join.claim.path)
-        lines.append(f"  local text = table.concat({join.way}(tokens{keys}), {_quoted(join.glue)})")
-        lines.append(f'  metadata:set("{MADE_METADATA}", "{join.name}", text)')
-        if join.name in kept:
-            lines.append(f'  metadata:set("{ANSWER_METADATA}", "{FIELD}{join.name}", text)')
+    each_once = sorted({each.name: each for each in made}.values(), key=lambda each: each.name)
+    lines = [_SHAPING] if any(isinstance(each, Shaped) for each in each_once) else []
+    lines.append(_BEGIN)
+    for each in each_once:
+        if isinstance(each, Join):
+            keys = "".join(f"[{_quoted(str(key))}]" for key in each.claim.path)
+            text = f"table.concat({each.way}(tokens{keys}), {_quoted(each.glue)})"
+        else:
+            text = _whole(each.base)
+            for step in each.steps:
+                text = _made(text, step)
+        lines.append(f"  local text = {text}")
+        lines.append(f'  metadata:set("{MADE_METADATA}", "{each.name}", text)')
+        if each.name in kept:
+            lines.append(f'  metadata:set("{ANSWER_METADATA}", "{FIELD}{each.name}", text)')
     return _script("\n".join([*lines, "end\n"]))
 
+
+def _whole(base: ClaimSource | TextSource | Segment) -> str:
+    """What a text is made of, as the script reaches it."""
+    match base:
+        case FieldSource(path):
+            return f'metadata:get("{BODY_METADATA}")["{FIELDS}"]["v{field_name(path)}"]'
+        case ClaimSource(path):
+            return "tokens" + "".join(f"[{_quoted(str(key))}]" for key in path)
+        case TextSource(text):
+            return f"handle:headers():get({_quoted(text.name.removeprefix('header '))})"
+    return 'string.match(handle:headers():get(":path"), "^[^?]*")'
+
+
+def _made(text: str, step: Step) -> str:
+    name, *others = step
+    name = str(name).replace("urlquery.", "")
+    return f"{name}({', '.join([text, *(_quoted(x) if isinstance(x, str) else str(x) for x in others)])})"
+
+
+_SHAPING = """local lower, upper = string.lower, string.upper
+
+local function from(text, mark, at)
+  local begin = 1
+  while at ~= 0 do
+    local first, last = string.find(text, mark, begin, true)
+    if not first then
+      break
+    end
+    begin, at = last + 1, at - 1
+  end
+  return begin
+end
+
+local function rest(text, mark, at)
+  return string.sub(text, from(text, mark, at))
+end
+
+local function piece(text, mark, at)
+  local left = rest(text, mark, at)
+  local first = string.find(left, mark, 1, true)
+  return first and string.sub(left, 1, first - 1) or left
+end
+
+local function trim_prefix(text, affix)
+  return string.sub(text, 1, #affix) == affix and string.sub(text, #affix + 1) or text
+end
+
+local function trim_suffix(text, affix)
+  return string.sub(text, -#affix) == affix and string.sub(text, 1, -#affix - 1) or text
+end
+
+local function is_in(text, at, cutset)
+  return string.find(cutset, string.sub(text, at, at), 1, true)
+end
+
+local function trim_left(text, cutset)
+  local first = 1
+  while first <= #text and is_in(text, first, cutset) do
+    first = first + 1
+  end
+  return string.sub(text, first)
+end
+
+local function trim_right(text, cutset)
+  local last = #text
+  while last > 0 and is_in(text, last, cutset) do
+    last = last - 1
+  end
+  return string.sub(text, 1, last)
+end
+
+local function trim(text, cutset)
+  return trim_left(trim_right(text, cutset), cutset)
+end
+
+local function trim_space(text)
+  return trim(text, "\\t\\n\\v\\f\\r ")
+end
+
+local function replace(text, old, new)
+  local parts, begin = {}, 1
+  while true do
+    local first, last = string.find(text, old, begin, true)
+    parts[#parts + 1] = string.sub(text, begin, first and first - 1)
+    if not first then
+      return table.concat(parts, new)
+    end
+    begin = last + 1
+  end
+end
+
+local function substring(text, start)
+  return string.sub(text, start + 1)
+end
+
+local function encode(text)
+  return (string.gsub(text, "[^A-Za-z0-9_.~-]", function(char)
+    return char == " " and "+" or string.format("%%%02X", string.byte(char))
+  end))
+end
+"""
 
 _BEGIN = f"""local function in_turn(members)
   return members

@@ -14,6 +14,7 @@ from palisade.enforce.envoy.matchers.predicate import NO, YES, Predicate, all_of
 from palisade.enforce.envoy.regex import patterns
 from palisade.enforce.envoy.values.claims import claim_matches
 from palisade.enforce.envoy.values.joins import Join, join_of
+from palisade.enforce.envoy.values.shaped import UNESCAPED, Shaped, shaped
 from palisade.enforce.envoy.values.sources import (
     BODY_METADATA,
     FIELDS,
@@ -35,7 +36,7 @@ _TEXT = r"[^\x00-\x08\x0a-\x1f\x7f]+"
 _NAME = r"[^\x00-\x1f\x7f]+"  # what the decision log shows of who calls has no control character
 _PRINTED = r"[!-~](?:[ -~]*[!-~])?"
 _UNESCAPED = r"[ !#-%'-;=?-\[\]-~]+"
-"""What stands in JSON as it is, of ASCII: not what is escaped there, nor in HTML."""
+"""The same characters as an expression."""
 _PLAIN_GLUE = re.compile(f"(?:{_UNESCAPED})?")
 _HEADERS = ("headers", "response_headers_to_add")
 _SINGLE = r"[!-+\--~](?:[ -+\--~]{0,998}[!-+\--~])?"
@@ -53,7 +54,7 @@ _HEADER = re.compile(
 _CALLERS = (PEER, PRINCIPAL)
 _MARSHAL = BUILTINS["json.marshal"].function
 
-_Source: TypeAlias = ClaimSource | TextSource | Join
+_Source: TypeAlias = ClaimSource | TextSource | Join | Shaped
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +99,9 @@ class Template:
         }
 
     @property
-    def joins(self) -> dict[str, Join]:
-        """The texts that a script joins."""
-        return {mark: source for mark, source in self.sources.items() if isinstance(source, Join)}
+    def made(self) -> dict[str, Join | Shaped]:
+        """The texts that a script joins, or makes of others."""
+        return {mark: source for mark, source in self.sources.items() if isinstance(source, Join | Shaped)}
 
     @property
     def callers(self) -> list[str]:
@@ -134,7 +135,7 @@ def has_mark(value: object, mark: str) -> bool:
 
 
 def _is_filled(source: _Source) -> Predicate | None:
-    if isinstance(source, Join):
+    if isinstance(source, Join | Shaped):
         return source.plain
     if isinstance(source, TextSource):
         if source in _CALLERS:
@@ -146,6 +147,8 @@ def _is_filled(source: _Source) -> Predicate | None:
 def _matches(source: _Source, pattern: str) -> Predicate | None:
     if isinstance(source, Join):
         return YES if _PLAIN_GLUE.fullmatch(source.glue) else NO  # its members are plain already
+    if isinstance(source, Shaped):
+        return source.made_of(UNESCAPED)
     matcher = patterns.regex(pattern)
     return (
         text_check(source.text, matcher) if isinstance(source, TextSource) else claim_matches(source, matcher)
@@ -157,7 +160,7 @@ def _format(source: _Source) -> str:
         if source in _CALLERS:
             return source.text.format
         return f"%REQ({source.text.name.removeprefix('header ').upper()})%"
-    if isinstance(source, Join):
+    if isinstance(source, Join | Shaped):
         return f"%DYNAMIC_METADATA({MADE_METADATA}:{source.name})%"
     if isinstance(source, FieldSource):
         return f"%DYNAMIC_METADATA({BODY_METADATA}:{FIELDS}:v{field_name(source.path)})%"
@@ -231,6 +234,9 @@ class _Making:
 
     def _mark(self, part: Symbol) -> str:
         source = self.source(part)
+        made = shaped(part, self.source)
+        if made is not None and (not isinstance(made.base, TextSource) or _can_be_shown(made.base)):
+            return self._marked(made)
         if isinstance(source, TextSource) and source not in _CALLERS and not _can_be_shown(source):
             raise _OtherError
         if not isinstance(source, TextSource | FieldSource) and not (

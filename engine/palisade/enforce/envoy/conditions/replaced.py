@@ -1,4 +1,5 @@
-"""Conditions on texts in which something is replaced, as conditions on the texts themselves."""
+"""Conditions on texts in which something is replaced, or whose pieces are joined again, as conditions on the
+texts themselves."""
 
 from __future__ import annotations
 
@@ -8,19 +9,24 @@ from xds.type.matcher.v3.string_pb2 import StringMatcher
 
 from palisade.enforce.envoy.conditions.cookies import Cookies
 from palisade.enforce.envoy.matchers.bounds import NEVER, Bounds
+from palisade.enforce.envoy.regex.cuts import Pieces, pieces_of
 from palisade.enforce.envoy.regex.preimages import anchored, preimage
 from palisade.rego.partial.formulas.terms import Apply, Known, Symbol
 
 
 class Replaced(Cookies):
-    """Lowers what is asked of `replace` and `regex.replace` with constants."""
+    """Lowers what is asked of `replace` and `regex.replace` with constants, and of some pieces of a text,
+    `concat(".", array.slice(split(http.host, "."), 1, 4))`."""
 
     def _takes(self, term: Apply) -> Bounds:
         match term:
             case Apply("regex.replace", (text, Known(str(pattern)), Known(str(new)))):
                 if anchored(pattern, new) is not None:
                     return self._is_text(text)
-        return super()._takes(term)
+            case Apply("urlquery.encode", (text,)):
+                return self._is_text(text)
+        pieces = pieces_of(term)
+        return super()._takes(term) if pieces is None else self._is_text(pieces.text)
 
     def _call_is(self, term: Apply, values: Sequence[object]) -> Bounds:
         match term:
@@ -28,7 +34,13 @@ class Replaced(Cookies):
                 texts = [value for value in values if isinstance(value, str)]
                 found = [preimage(old, new, each) for each in texts]
                 return self._any_of(text, found) or super()._call_is(term, values)
-        return super()._call_is(term, values)
+        pieces = pieces_of(term)
+        return (self._joined_is(pieces, values) if pieces else None) or super()._call_is(term, values)
+
+    def _joined_is(self, pieces: Pieces, values: Sequence[object]) -> Bounds | None:
+        """What is joined again is one of the values."""
+        texts = [value for value in values if isinstance(value, str)]
+        return self._any_of(pieces.base, [pieces.are(each) for each in texts])
 
     def _string_is(self, term: Symbol, matcher: StringMatcher) -> Bounds | None:
         match term:

@@ -65,6 +65,10 @@ class Texts(Cutting):
                 return self._plain(there, encoded.anything())
             case Apply(".", (Apply("split", (text, Known(str(mark)))), Known(0))) if mark:
                 return self._is_text(text)
+            case Apply(".", (Apply("split", (text, Known(str(mark)))) as whole, last)) if mark and _is_last(
+                last, whole
+            ):
+                return self._is_text(text)
             case Apply("minus", (Apply("count", (whole,)), Known(number))) if type(number) is int:
                 if isinstance(self._source(whole), Path):
                     return ALWAYS
@@ -308,6 +312,10 @@ class Texts(Cutting):
         if start == 0 and size > 1 and not texts[0]:
             return NEVER  # a path begins with one slash
         return self._path(paths.segments_are(start, texts, all_of_them=size < most))
+
+
+def _is_last(place: Symbol, whole: Symbol) -> bool:
+    return place == Apply("minus", (Apply("count", (whole,)), Known(1)))
 
 
 def _is_mark(text: str) -> bool:

@@ -99,6 +99,69 @@ class Cut:
         return patterns.folded(self.fold, text) if self.fold else patterns.quote(text)
 
 
+@dataclass(frozen=True, slots=True)
+class Pieces:
+    """Pieces of a text joined by the mark at which it was split: those from one on, up to another that is not
+    among them, up to the end, or with an `end` of -1 up to the last."""
+
+    text: Symbol
+    mark: str
+    start: int
+    end: int | None
+
+    @property
+    def base(self) -> Symbol:
+        """The text of the request that the text is cut out of."""
+        return cut_of(self.text).base
+
+    def are(self, wanted: str) -> str | None:
+        """The pattern of the base where that is so joined; None where it is not known."""
+        cut, mark = cut_of(self.text), self.mark
+        if not wanted or not wanted.isascii() or not _parts(cut, mark) or cut.apart:
+            return None  # the empty text is no piece, or one
+        # A text off whose ends the mark itself is taken begins and ends with other characters.
+        ends = cut.trimmed and cut.firsts == cut.lasts == {mark}
+        if (self.start and cut.firsts and not ends) or wanted[0] in cut.firsts or wanted[-1] in cut.lasts:
+            return None
+        if {*wanted} & cut.without or (cut.fold and _folded(cut.fold, wanted) != wanted):
+            return cut.around(patterns.NOTHING)
+        sign, other = patterns.quote(mark), cut.any_but(mark)
+        some = f"{other[:-1]}+" if ends else other
+        behind = ""
+        if self.end is not None and self.end < 0:
+            behind = f"{sign}{some}"
+        elif self.end is not None:
+            left = self.end - self.start - wanted.count(mark) - 1
+            if left < 0:
+                return cut.around(patterns.NOTHING)
+            behind = "" if left else f"(?:{sign}{cut.any})?"
+        if behind and cut.lasts and not ends:
+            return None
+        before = f"{some}{sign}(?:{other}{sign}){{{self.start - 1}}}" if self.start else ""
+        return cut.around(f"{before}{cut._constant(wanted)}{behind}")
+
+
+def pieces_of(term: Symbol) -> Pieces | None:
+    """Of which text a term joins pieces again; None for others."""
+    match term:
+        case Apply("concat", (Known(str(glue)), Apply("array.slice", (Apply("split") as whole, start, end)))):
+            text, mark = whole.args
+        case _:
+            return None
+    if mark != Known(glue) or not _is_mark(glue):
+        return None
+    if not isinstance(start, Known) or type(start.value) is not int or not 0 <= start.value <= FURTHEST:
+        return None
+    count = Apply("count", (whole,))
+    if end == count:
+        return Pieces(text, glue, start.value, None)
+    if end == Apply("minus", (count, Known(1))):
+        return Pieces(text, glue, start.value, -1)
+    if isinstance(end, Known) and type(end.value) is int and end.value >= 0:
+        return Pieces(text, glue, start.value, end.value)
+    return None
+
+
 def cut_of(term: Symbol) -> Cut:
     """What a term cuts out of which text; of a term that cuts nothing, the whole."""
     found = _cut(term) if isinstance(term, Apply) else None

@@ -1,0 +1,127 @@
+"""Texts that answers make of another text of the request: `split(claims.email, "@")[1]`.
+
+No filter of Envoy's makes them but a script's. That such a text is there, not empty, and one that a header
+may hold is known before, by what it is made of.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import string
+from collections.abc import Callable
+
+from xds.type.matcher.v3.string_pb2 import StringMatcher
+
+from palisade.enforce.envoy.matchers.predicate import NO, Predicate, all_of, text_check
+from palisade.enforce.envoy.regex import patterns
+from palisade.enforce.envoy.regex.origins import CHANGES, PRINTED, Step, Wanted, origin
+from palisade.enforce.envoy.values.claims import claim_matches
+from palisade.enforce.envoy.values.sources import PATH_TEXT, ClaimSource, Segment, Source, TextSource
+from palisade.rego.partial.formulas.terms import Apply, Input, Known, Symbol
+from palisade.rego.partial.symbols.arrays import ENDLESS
+from palisade.rego.records import record
+
+_PLAIN = frozenset(string.ascii_letters + string.digits + "-._~!$&'()*+,=:@/")
+"""What stands in a path as it is in its segments, and the slash between these."""
+_ENDS = PRINTED - {" "}
+UNESCAPED = PRINTED - {*'"<>&\\'}
+"""What stands in JSON as it is, of ASCII: not what is escaped there, nor in HTML."""
+
+
+@record()
+class Shaped:
+    """What the steps, one after the other, make of a text."""
+
+    base: ClaimSource | TextSource | Segment
+    steps: tuple[Step, ...]
+
+    @property
+    def name(self) -> str:
+        """What the script calls the text."""
+        base = self.base.text.name if isinstance(self.base, TextSource) else repr(self.base)
+        return f"s{hashlib.sha256(repr((base, self.steps)).encode()).hexdigest()[:12]}"
+
+    @property
+    def plain(self) -> Predicate:
+        """It is there, not empty, of printable ASCII and without space at its ends; of some such texts it is
+        not known."""
+        return self.made_of(PRINTED)
+
+    def made_of(self, characters: frozenset[str]) -> Predicate:
+        """The same, of these characters alone."""
+        wanted = Wanted(characters & _ENDS, characters, characters & _ENDS)
+        of_path = isinstance(self.base, Segment)
+        pattern = origin(self.steps, wanted, _PLAIN) if of_path else origin(self.steps, wanted)
+        if pattern is None or len(pattern) > patterns.MAX_PATTERN:
+            return NO
+        matcher = patterns.regex(pattern)
+        if isinstance(self.base, ClaimSource):
+            return claim_matches(self.base, matcher) or NO
+        if isinstance(self.base, TextSource):
+            return text_check(self.base.text, matcher)
+        return all_of((text_check(PATH_TEXT, StringMatcher(prefix="/")), text_check(PATH_TEXT, matcher)))
+
+
+def shaped(symbol: Symbol, source: Callable[[Symbol], Source | None]) -> Shaped | None:
+    """The text that a text of the request is made to; None for others, and for what is none yet."""
+    steps: list[Step] = []
+    term = symbol
+    while True:
+        found = source(term) if isinstance(term, Input | Apply) else None
+        if isinstance(found, Segment):
+            at = found.index + 1 if found.index >= 0 else -1
+            steps.append(("piece", "/", at))
+        if isinstance(found, ClaimSource | TextSource | Segment):
+            break
+        step = _step(term) if isinstance(term, Apply) else None
+        if step is None:
+            return None
+        steps.append(step[0])
+        term = step[1]
+    return Shaped(found, tuple(reversed(steps))) if steps else None
+
+
+def _step(term: Apply) -> tuple[Step, Symbol] | None:
+    """The builtin that makes a text, and of which one; None for others."""
+    match term:
+        case Apply(name, (text,)) if name in CHANGES or name == "trim_space":
+            return (name,), text
+        case Apply(
+            "trim_prefix" | "trim_suffix" | "trim" | "trim_left" | "trim_right" as name,
+            (text, Known(str(other))),
+        ) if _is_plain(other):
+            return (name, other), text
+        case Apply("replace", (text, Known(str(old)), Known(str(new)))) if _is_plain(old) and _is_plain(
+            new, 0
+        ):
+            return ("replace", old, new), text
+        case Apply("substring", (text, Known(int(start)), Known(int(length)))) if start >= 0 > length:
+            return ("substring", start), text
+        case Apply(".", (Apply("split", (text, Known(str(mark)))) as pieces, at)) if _is_plain(mark):
+            if at == Apply("minus", (Apply("count", (pieces,)), Known(1))):
+                return ("piece", mark, -1), text
+            if isinstance(at, Known) and type(at.value) is int and at.value >= 0:
+                return ("piece", mark, at.value), text
+        case Apply(
+            "concat",
+            (
+                Known(str(mark)),
+                Apply(
+                    "array.slice",
+                    (Apply("split", (text, Known(str(same)))) as pieces, Known(int(start)), end),
+                ),
+            ),
+        ) if mark == same and start >= 0 and _is_plain(mark) and _is_end(end, pieces):
+            return ("rest", mark, start), text
+    return None
+
+
+def _is_end(symbol: Symbol, pieces: Symbol) -> bool:
+    """Whether it is the count of the pieces, or a number that no count comes up to."""
+    if isinstance(symbol, Known):
+        return type(symbol.value) is int and symbol.value >= ENDLESS
+    return symbol == Apply("count", (pieces,))
+
+
+def _is_plain(text: str, least: int = 1) -> bool:
+    return len(text) >= least and PRINTED.issuperset(text)
