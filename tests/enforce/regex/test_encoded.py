@@ -63,6 +63,16 @@ RULES = {
     "a table of users": USER
     + 'roles := {"alice": ["a"], "bob": ["b"], "é": ["a"]}\nallow if "a" in roles[user]',
     "not a user": USER + 'allow if not user == "alice"',
+    "a user, and something else": """
+allow if {
+	[name, other] := split({decode}(split(authorization, " ")[1]), ":")
+	name == "alice"
+}""",
+    "a colon": 'allow if contains({decode}(substring(authorization, 6, -1)), ":")',
+    "no colon": 'allow if not contains({decode}(substring(authorization, 6, -1)), ":")',
+    "what is before the first colon": """
+pair := {decode}(split(authorization, " ")[1])
+allow if substring(pair, 0, indexof(pair, ":")) == `alice`""",
     "any user": USER + "allow if user",
     "behind the scheme": 'allow if split({decode}(trim_prefix(authorization, "Basic ")), ":")[0] == "alice"',
     "behind so many characters": 'allow if startswith({decode}(substring(authorization, 6, -1)), "alice:")',

@@ -14,6 +14,8 @@ from xds.type.matcher.v3.string_pb2 import StringMatcher
 
 from palisade.enforce.envoy import hints
 from palisade.enforce.envoy.conditions.cutting import Cutting
+from palisade.enforce.envoy.conditions.orders import MIRRORED
+from palisade.enforce.envoy.conditions.views import behind, up_to
 from palisade.enforce.envoy.matchers.bounds import ALWAYS, NEVER, Bounds, both, either, exactly, inverse
 from palisade.enforce.envoy.matchers.predicate import Predicate, all_of, any_of, negate, text_check
 from palisade.enforce.envoy.regex import encoded, paths, patterns
@@ -55,6 +57,14 @@ class Texts(Cutting):
                 return self._is_text(term.args[0])
             case Apply("indexof", (_, Known(str(part)))) if part:
                 return self._is_text(term.args[0])
+            case Apply(
+                "plus",
+                (Apply("indexof", (text, Known(str(part)))), Known(number))
+                | (Known(number), Apply("indexof", (text, Known(str(part))))),
+            ) if part and type(number) is int:
+                return self._is_text(text)
+            case Apply("substring", (text, _, _)) if up_to(term) is not None or behind(term) is not None:
+                return self._is_text(text)
             case Apply("concat", (Known(str()), whole)) if self._slice(whole) is not None:
                 return ALWAYS
             case Apply("base64.decode" | "base64url.decode") if (there := self._encoded(term)) is not None:
@@ -63,6 +73,10 @@ class Texts(Cutting):
                 _is_mark(mark) and (there := self._encoded(whole)) is not None
             ):
                 return self._plain(there, encoded.anything())
+            case Apply(".", (Apply("split", (whole, Known(str(mark)))), Known(1))) if (
+                _is_mark(mark) and (there := self._encoded(whole)) is not None
+            ):
+                return self._has_mark(there, mark)
             case Apply(".", (Apply("split", (text, Known(str(mark)))), Known(0))) if mark:
                 return self._is_text(text)
             case Apply(".", (Apply("split", (text, Known(str(mark)))) as whole, last)) if mark and _is_last(
@@ -121,6 +135,9 @@ class Texts(Cutting):
     def _cut_is(self, term: Apply, values: Sequence[object]) -> Bounds | None:
         """What is cut out is one of the values; None for what is none of these idioms."""
         texts = [value for value in values if isinstance(value, str)]
+        first = up_to(term)
+        if first is not None:
+            return self._call_is(first, values)
         match term:
             case Apply("substring", (text, Known(start), Known(size))) if (
                 _is_place(start) and type(size) is int
@@ -164,22 +181,36 @@ class Texts(Cutting):
         return self._string_is(text, matcher)
 
     def _found_at(self, text: Symbol, part: str, place: object) -> Bounds | None:
-        if place not in (0, -1) or type(place) is not int:
+        if type(place) is not int or not -1 <= place <= FURTHEST:
             return None
-        matcher = StringMatcher(contains=part) if place else StringMatcher(prefix=part)
-        found = self._string_is(text, matcher)
-        return found if found is None or place == 0 else both((self._is_text(text), inverse(found)))
+        here, further = self._found_from(text, part, place), self._found_from(text, part, place + 1)
+        return None if here is None or further is None else both((here, inverse(further)))
+
+    def _found_from(self, text: Symbol, part: str, place: int) -> Bounds | None:
+        """The text has the part, and first behind so many characters, or more; at -1 it need not have it."""
+        if place < 0:
+            return self._is_text(text)
+        found = self._string_is(text, StringMatcher(contains=part))
+        if found is None or not place:
+            return found
+        if place == 1:
+            earlier = self._string_is(text, StringMatcher(prefix=part))
+        else:
+            earlier = self._plainly(text, f"(?s).{{0,{place - 1}}}{patterns.quote(part)}.*")
+        return None if earlier is None else both((found, inverse(earlier)))
 
     def _compared(self, term: Apply) -> Bounds:
-        match term:
-            case Apply(
-                "lt" | "lte" | "gt" | "gte" as name,
-                (Apply("indexof", (text, Known(str(part)))), Known(0 | -1 as place)),
-            ) if part and (name in ("lt", "gte")) == (place == 0) and type(place) is int:
-                absent = self._found_at(text, part, -1)
-                if absent is not None and name in ("gt", "gte"):
-                    absent = both((self._is_text(text), inverse(absent)))
-                return absent or self._uncalled(term)
+        left, right = term.args
+        name = term.name
+        if isinstance(left, Known):
+            left, right, name = right, left, MIRRORED[name]
+        match left, right:
+            case Apply("indexof", (text, Known(str(part)))), Known(place) if (
+                part and type(place) is int and -1 <= place <= FURTHEST
+            ):
+                least = self._found_from(text, part, place + (name in ("gt", "lte")))
+                if least is not None:
+                    return least if name in ("gt", "gte") else both((self._is_text(text), inverse(least)))
         return super()._compared(term)
 
     # What is encoded ------------------------------------------------------------------------------------
@@ -209,6 +240,12 @@ class Texts(Cutting):
             return self._unknown("compares with too many values for one expression", hint=hints.TOO_MANY)
         found = exactly(there.check(pattern))
         return self._unless(found, there.unsure, "Base64 is not padded, or stands for more than plain ASCII")
+
+    def _has_mark(self, there: _Encoded, mark: str) -> Bounds:
+        """The text has the character."""
+        some = self._plain(there, encoded.anything())
+        other = self._plain(there, encoded.anything(encoded.other_than(mark)))
+        return both((some, inverse(other)))
 
     def _user_is(self, whole: Symbol, mark: str, texts: Sequence[str]) -> Bounds | None:
         """What stands before the mark is one of the texts."""
@@ -241,11 +278,15 @@ class Texts(Cutting):
             and ":" not in matcher.prefix[:-1]
         ):
             return self._plain(there, encoded.beginning(matcher.prefix))
+        if there is not None and _is_mark(matcher.contains):
+            return self._has_mark(there, matcher.contains)
         match term:
             case Apply("lower" | "upper" as name, (text,)):
                 found = self._folded_has(name, text, matcher)
                 if found is not None:
                     return found
+            case Apply("substring") if (first := up_to(term)) is not None:
+                return self._string_is(first, matcher)
         return self._cut_has(term, matcher) or super()._string_is(term, matcher)
 
     def _folded_has(self, name: str, text: Symbol, matcher: StringMatcher) -> Bounds | None:

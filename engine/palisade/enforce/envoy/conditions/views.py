@@ -155,9 +155,41 @@ def _replaced(term: Apply, source: Callable[[Symbol], Source | None]) -> View | 
     return View(cel.call("_?_:_", found, made, inner.expr), unsure, inner.when or RAW)
 
 
+def up_to(term: Apply) -> Apply | None:
+    """What stands before the first mark in a text, or all of it, as the first piece of the text: that is
+    `substring(x, 0, indexof(x, "://"))` where -1, for none, is all that follows."""
+    match term:
+        case Apply(
+            "substring", (text, Known(start), Apply("indexof", (searched, Known(str(mark)) as sign)))
+        ) if text == searched and mark and mark.isascii() and type(start) is int and not start:
+            return Apply(".", (Apply("split", (text, sign)), Known(0)))
+    return None
+
+
+def behind(term: Apply) -> str | None:
+    """The pattern whose group is `substring(x, indexof(x, "://") + 3, -1)`: what stands behind the first
+    mark, or behind two characters, as none is at -1.
+    """
+    match term:
+        case Apply("substring", (text, Apply("plus", (left, right)), Known(size))):
+            found, add = (right, left) if isinstance(left, Known) else (left, right)
+            match found, add:
+                case Apply("indexof", (searched, Known(str(mark)))), Known(number) if (
+                    text == searched and mark and mark.isascii() and number == len(mark)
+                ):
+                    if type(number) is type(size) is int and size < 0:
+                        return f"(?s)^(?:.*?{patterns.quote(mark)}|.{{0,{number - 1}}})(.*)$"
+    return None
+
+
 def _taken(term: Apply) -> str | None:
     """The pattern whose group is what a builtin leaves of a text."""
+    first = up_to(term)
+    if first is not None:
+        return _taken(first)
     match term:
+        case Apply("substring"):
+            return behind(term)
         case Apply(".", (Apply("split", (_, Known(str(mark)))), Known(int(at)))) if (
             len(mark) == 1 and at >= 0
         ):

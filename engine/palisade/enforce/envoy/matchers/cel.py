@@ -114,14 +114,14 @@ def captured(operand: Expr, pattern: str) -> Expr | None:
 
     None where the pattern is larger than Envoy compiles inside expressions.
     """
-    return call("re.capture", operand, text(pattern)) if _small(pattern) else None
+    return call("re.capture", operand, text(pattern)) if is_small(pattern) else None
 
 
 def extracted(operand: Expr, pattern: str, form: str) -> Expr | None:
     """What a pattern finds first in a text, written as the form says: `\\1` is its first group. An error
     where it finds nothing; None where the pattern is larger than Envoy compiles inside expressions.
     """
-    return call("re.extract", operand, text(pattern), text(form)) if _small(pattern) else None
+    return call("re.extract", operand, text(pattern), text(form)) if is_small(pattern) else None
 
 
 def between(before: str, operand: Expr, behind: str) -> Expr:
@@ -156,7 +156,7 @@ def holds(operand: Expr, part: str) -> Expr:
 
 def matches(operand: Expr, pattern: str) -> Expr | None:
     """A text that the pattern matches somewhere; None where the pattern is too large."""
-    return method(operand, "matches", text(pattern)) if _small(pattern) else None
+    return method(operand, "matches", text(pattern)) if is_small(pattern) else None
 
 
 MAX_PROGRAM = 100
@@ -164,7 +164,8 @@ MAX_PROGRAM = 100
 
 
 @lru_cache(1024)
-def _small(pattern: str) -> bool:
+def is_small(pattern: str) -> bool:
+    """Whether Envoy compiles the pattern inside of an expression."""
     try:
         return int(re2.compile(pattern).programsize) < MAX_PROGRAM - 10
     except re2.error:

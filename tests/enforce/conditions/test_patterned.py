@@ -1,0 +1,146 @@
+"""Patterns with values of the request in them: native for plain ones, as the evaluator decides for all."""
+
+from __future__ import annotations
+
+import pytest
+import re2
+from hypothesis import given
+from hypothesis import strategies as st
+from lowered import judge_natively, subject_of
+
+from palisade import rego
+from palisade.enforce.envoy.conditions.patterned import _room, _translated
+from palisade.enforce.envoy.matchers import cel
+from palisade.policy.providers import Provider
+from palisade.rego.builtins.globs import pattern_of
+from palisade.rego.errors import BuiltinError
+from palisade.rego.partial.formulas.terms import Input
+from palisade.testing.equivalence import Bed, Issuers, Request, Token
+
+VALUE = Input(("v",))
+_plain = st.text("ab09_@:/ -", min_size=1, max_size=4)
+_globs = st.lists(
+    st.sampled_from(("*", "**", "?", "/", "a", ".", "{", "}", ",", "[ab]", "[!a]", "\\", "[", "]")),
+    max_size=4,
+)
+
+
+@given(_globs.map("".join), _globs.map("".join), _plain, st.text("ab/.0*", max_size=5))
+def test_a_glob_with_a_plain_value_in_it_is_the_pattern_with_that_value_in_it(
+    before: str, behind: str, value: str, text: str
+) -> None:
+    parts = _translated([before, VALUE, behind], ["/"])
+    try:
+        wanted = re2.compile(pattern_of(f"{before}{value}{behind}", ["/"]))
+    except BuiltinError:
+        wanted = None
+    if parts is None or _room(parts, 0) is None:
+        return
+    found = re2.compile("".join(each if isinstance(each, str) else value for each in parts))
+    for each in (text, f"a{value}", value, f"{value}/a", f"{text}{value}{text}"):
+        assert (found.search(each) is not None) == (wanted is not None and wanted.fullmatch(each) is not None)
+
+
+_pattern = st.lists(
+    st.sampled_from((*"^$/.*+?|(){}[]a\\3p", "(?:", "(?i)", "\\p", "[^", "{2", "\\d", "\\Q")), max_size=5
+)
+
+
+@given(
+    _pattern.map("".join),
+    _pattern.map("".join),
+    st.text("abLkNz0359_@:/ -", min_size=1, max_size=9),
+    st.integers(0, 2),
+)
+def test_there_is_room_for_any_plain_value(before: str, behind: str, value: str, dots: int) -> None:
+    """Envoy would take a pattern that is too large for one that is not found."""
+    length = _room([before, VALUE, behind], dots)
+    if length is None:
+        return
+    whole = before + (value * length)[: length - dots] + "." * dots + behind
+    try:
+        size = re2.compile(whole).programsize
+    except re2.error:
+        return
+    assert size < cel.MAX_PROGRAM, whole
+
+
+HEAD = """package p
+import input.attributes.request.http
+claims := input.identity.claims
+"""
+IDIOMS = (
+    *(
+        f"{no}regex.match({pattern}, http.path)"
+        for no in ("", "not ")
+        for pattern in (
+            'sprintf("^/users/%s/.*$", [claims.sub])',
+            'sprintf("^/users/%s(/.*)?$", [claims.sub])',
+            'concat("", ["^/users/", claims.sub, "$"])',
+            '$"/users/{claims.sub}\\\\b"',
+            'sprintf("^/%s/%v/", [http.headers["x-t"], claims.sub])',
+        )
+    ),
+    *(
+        f"{no}glob.match({glob}, {marks}, http.path)"
+        for no in ("", "not ")
+        for glob in (
+            'sprintf("/users/%s/*", [claims.sub])',
+            'concat("/", ["", "users", claims.sub, "**"])',
+            '$"/*/{claims.sub}"',
+        )
+        for marks in ('["/"]', "null")
+    ),
+    'regex.match(sprintf("^%s:", [claims.sub]), http.headers["x-t"])',
+    'regex.match(sprintf("^%s$", [http.headers["x-t"]]), claims.sub)',
+)
+SUBS = (
+    *(
+        "alice",
+        "a",
+        "",
+        "a.b",
+        "a.b.c.d",
+        "a@b",
+        "a b",
+        "[a-z]+",
+        ".*",
+        "a|b",
+        "(",
+        "a{3}",
+        "\\d",
+        "$",
+        "a/b",
+        "é",
+        "k" * 64,
+        "k" * 65,
+    ),
+    *("?", "*", "**", "{a,b}", "x" * 300, "\\Qa", "-", "a-b", ":"),
+    *(7, None, ["alice"], {"a": 1}, True),
+)
+
+
+def _asked() -> list[Request]:
+    found = []
+    for sub in SUBS:
+        for path in ("/users/{}/x", "/users/{}", "/users/alice/", "/users/axb/7", "/{}/{}/", "/users//x"):
+            target = path.replace("{}", str(sub).replace(" ", "%20").replace("é", "%C3%A9"))
+            found.append(Request("GET", target, (("x-t", f"{sub}:1"),), Token("corp", {"sub": sub})))
+    for text in ("users", "", "u.ers", "[", "users:a"):
+        found.append(Request("GET", "/users/users/", (("x-t", text),), Token("corp", {"sub": "users"})))
+    found += [
+        Request("GET", "/users/a/x"),
+        Request("GET", "/users/a/\udcff", token=Token("corp", {"sub": "a"})),
+    ]
+    return found
+
+
+@pytest.mark.parametrize("providers", [1], ids=("one",), indirect=True)
+def test_patterns_with_values_in_them_are_native_and_exact(
+    bed: Bed, providers: tuple[Provider, ...], issuers: Issuers
+) -> None:
+    subjects = []
+    for idiom in IDIOMS:
+        policy = rego.compile({"p.rego": f"{HEAD}\nallow if {{ {idiom} }}"})
+        subjects.append(subject_of(policy, providers, issuers))
+    judge_natively(bed, subjects, _asked(), residual=0.75)
