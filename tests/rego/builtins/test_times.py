@@ -59,6 +59,8 @@ def test_format_drops_a_fraction_of_zero(call: Any) -> None:
         ("02 Jan 06 15:04 MST", "01 Jan 70 00:00 CET", 0),  # an unknown zone counts as UTC
         ("2006 002", "1972 366", 366 * 86400 * 3 - 2 * 86400 + 0 - 86400),
         ("Monday, 02-Jan-06 15:04:05 MST", "Sunday, 04-Jan-70 00:00:00 UTC", 3 * 86400),
+        ("RFC3339", "1970-01-02T00:00:00-00:60", 86400 + 3600),
+        ("RFC3339", "1970-01-02T00:00:00+24:00", 0),
         ("05.000", "01.250", None),
     ],
 )
@@ -83,6 +85,7 @@ def test_parse(call: Any, layout: str, text: str, seconds: float | None) -> None
         ),
         ("15:04", "24:00", 'parsing time "24:00": hour out of range'),
         ("2006-01-02", "٢٠٢٠-01-02", "cannot parse"),
+        ("RFC3339", "1970-01-02T00:00:00-00:61", "time zone offset minute out of range"),
         ("RFC3339", "2262-04-11T23:47:16.854775808Z", "time outside of valid range"),
         ("RFC3339", "1677-09-21T00:12:43.145224191Z", "time outside of valid range"),
     ],
@@ -188,6 +191,8 @@ def test_refuses(fails: Any, name: str, operands: tuple[Any, ...], message: str)
         ("+2ms3us4ns", 2_003_004),
         ("1µs", 1000),
         (".5m", 30 * SECOND),
+        ("1w", 604_800 * SECOND),
+        ("1y2d0.5d1h", (367 * 86_400 + 43_200 + 3600) * SECOND),
         ("2562047h47m16.854775807s", 2**63 - 1),
         ("-2562047h47m16.854775808s", -(2**63)),
     ],
@@ -201,7 +206,8 @@ def test_durations(call: Any, text: str, ns: int) -> None:
     [
         ("", 'invalid duration ""'),
         ("1", 'missing unit in duration "1"'),
-        ("1d", 'unknown unit "d" in duration "1d"'),
+        ("1mo", 'unknown unit "mo" in duration "1mo"'),
+        ("293y", "invalid duration"),
         (".s", 'invalid duration ".s"'),
         ("2562047h47m16.854775808s", "invalid duration"),
         ("9" * 50 + "h", "invalid duration"),

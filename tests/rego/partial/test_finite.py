@@ -214,3 +214,17 @@ def test_too_many_constants_are_left_to_the_request() -> None:
     assert case.value is not None
     found = by_values(outcome.builder, case.condition, case.value, lambda each: isinstance(each, Input))
     assert found == [(case.condition, case.value)]
+
+
+@pytest.mark.parametrize(
+    "rule",
+    ['{"x": {input.x, input.y}}', '{"x": {input.x | input.y}}', '{"a": input.x, "x": [{input.x, input.y}]}'],
+)
+def test_a_term_among_the_members_of_a_set_is_left_there(rule: str) -> None:
+    """It was put in again and again where it never came to stand: compiling ended in a RecursionError."""
+    source = f'package p\n\nallow := {rule} if input.x in {{"a", "b"}}\n'
+    outcome = evaluate(rego.compile({"p.rego": source}).plan(["data.p.allow"]), ("p", "allow"), {})
+    case = outcome.cases[0]
+    assert case.value is not None
+    found = by_values(outcome.builder, case.condition, case.value, lambda each: each == Input(("x",)))
+    assert found == [(case.condition, case.value)]

@@ -174,9 +174,10 @@ def _read_zone(parts: _Parts, text: str, rest: str) -> str:
     if found is None:
         raise _MismatchError
     hours, minutes, seconds = (abs(int(group)) for group in (*found.groups(), "0", "0")[:3])
+    # Go lets pass what some people do write: offsets of 24 hours, 60 minutes or 60 seconds.
     _check(hours <= 24, "time zone offset hour")
-    _check(minutes < 60, "time zone offset minute")
-    _check(seconds < 60, "time zone offset second")
+    _check(minutes <= 60, "time zone offset minute")
+    _check(seconds <= 60, "time zone offset second")
     offset = hours * 3600 + minutes * 60 + seconds
     parts.offset = -offset if rest[0] == "-" else offset
     return rest[found.end() :]
@@ -231,7 +232,11 @@ _UNITS = {
     "s": 1_000_000_000,
     "m": 60_000_000_000,
     "h": 3_600_000_000_000,
+    "d": 86_400_000_000_000,
+    "w": 604_800_000_000_000,
+    "y": 31_536_000_000_000_000,
 }
+"""Go's, and those that OPA adds: a day has 24 hours, a year 365 days."""
 _AMOUNT = re.compile(r"([0-9]*)(?:\.([0-9]*))?([^0-9.]*)")
 
 

@@ -93,13 +93,16 @@ def by_values(
         values = _values_of(condition, part) if asked(part) else None
         if not values or len(values) > most:
             continue
+        forms = sorted(values, key=repr)
+        try:
+            known = [_put(part, Known(unkey(form)), value) for form in forms]
+        except _UndefinedError:
+            return [(condition, value)]
+        if any(part in subterms(made) for made in known):
+            continue  # it stands where it is not put in, as among what is gathered
         found: list[tuple[Formula, Symbol]] = []
-        for form in sorted(values, key=repr):
+        for form, made in zip(forms, known, strict=True):
             here = builder.both(condition, builder.is_in(part, (form,)))  # type: ignore[arg-type]  # a term
-            try:
-                made = _put(part, Known(unkey(form)), value)
-            except _UndefinedError:
-                return [(condition, value)]
             if here is not FALSE:
                 found += by_values(builder, here, made, asked, most // len(values))
         return found
