@@ -16,7 +16,8 @@ from types import MappingProxyType
 from typing import Any, TypeAlias, TypeVar
 
 from palisade.rego import ast, codegen, ir
-from palisade.rego.builtins.registry import Network
+from palisade.rego.builtins.opa import opa_runtime
+from palisade.rego.builtins.registry import Context, Network
 from palisade.rego.check import CheckedSet, check, check_query
 from palisade.rego.collector import collector_paused
 from palisade.rego.errors import COMPILE_ERROR, CompileError, Diagnostic, Location
@@ -118,6 +119,11 @@ class Policy:
         """
         self._checked = self._planner = None
         self._plans.clear()
+
+    @property
+    def runtime(self) -> Value:
+        """What `opa.runtime` answers, whatever the input is."""
+        return opa_runtime(Context(0, env=self._setup.env, config=self._setup.config))
 
     @property
     def data(self) -> Value:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from lowered import judge_natively, subject_of
 
 from palisade import rego
+from palisade.enforce.envoy import compile_sidecar
 from palisade.enforce.envoy.values.walks import leads_nowhere
+from palisade.policy.inventory import OpaSettings
 from palisade.policy.providers import Provider
 from palisade.testing.equivalence import Bed, Issuers, Request, Token
 
@@ -35,6 +39,9 @@ NOWHERE = (
     "source.labels.app",
     "source.certificate",
     "input.attributes.destination.certificate",
+    # The engine shows policies neither its environment nor settings.
+    "opa.runtime().env.STAGE",
+    "opa.runtime().config.labels.environment",
 )
 TESTS = (
     *('{} == "a"', 'not {} == "a"', '{} != "a"', 'lower({}) == "a"', 'not startswith({}, "a")'),
@@ -83,3 +90,29 @@ def test_what_no_input_has_is_undefined_natively(
 )
 def test_what_an_input_may_have_is_told_from_that(path: tuple[object, ...]) -> None:
     assert not leads_nowhere(path)
+
+
+def test_metadata_is_left_out_where_no_token_is_looked_for() -> None:
+    """Policies of meshes look up what other filters leave, with a default."""
+    looked_up = 'object.get(input.attributes.metadataContext.filterMetadata, "x", {})'
+    source = f"{HEAD}default allow := false\n\nallow if object.get({looked_up}, `user`, `nobody`) != `a`"
+    enforcement = subject_of(rego.compile({"p.rego": source}), (), Issuers()).enforcement
+    assert all(each.native for each in enforcement.coverage)
+
+
+def test_the_settings_of_an_opa_are_its_own() -> None:
+    """Where one decides what is left, nothing of it is known beforehand, nor from a revision before."""
+    policy = rego.compile(
+        {"p.rego": f"{HEAD}default allow := false\n\nallow if opa.runtime().env.STAGE == `a`"}
+    )
+    subject = subject_of(policy, (), Issuers())
+    here = subject.enforcement
+    assert all(each.native for each in here.coverage)
+    inventory = replace(subject.revision.inventory, backend=OpaSettings("http://127.0.0.1:1"))
+    there = replace(subject.revision, inventory=inventory)
+    function = subject.function
+    for previous in (None, here):
+        asked = compile_sidecar(there, function, {}, previous=previous)
+        assert not all(each.native for each in asked.coverage)
+        again = compile_sidecar(subject.revision, function, {}, previous=asked)
+        assert all(each.native for each in again.coverage)

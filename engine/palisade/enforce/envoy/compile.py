@@ -283,7 +283,9 @@ def _work(
     path = revision.inventory.decision_path
     outcome, decision = (before.outcome, before.decision) if before is not None else (None, None)
     given: dict[tuple[str, ...], str] = {("function",): function.name}
-    outcome = evaluate(plan, path, revision.policy.data, given, outcome, told_by=ALLOWED)
+    # An OPA that decides what is left shows settings of its own.
+    answers = {} if revision.inventory.backend else {"opa.runtime": revision.policy.runtime}
+    outcome = evaluate(plan, path, revision.policy.data, given, outcome, told_by=ALLOWED, answers=answers)
     bearers = [name_of(each.name, settings) for each in providers if each.tokens == (Header(),)]
     names = [name_of(provider.name, settings) for provider in providers]
     mentioned = mentions(plan, before.mentions if before is not None else None)

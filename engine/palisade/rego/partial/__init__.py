@@ -25,14 +25,16 @@ def evaluate(
     previous: Outcome | None = None,
     *,
     told_by: str = "",
+    answers: Mapping[str, Value] | None = None,
 ) -> Outcome:
     """The outcome of the rule at a path below data, for every input; those parts of it in `given` are known.
 
     Where no rule is at the path and rules for its members are, a case is called after the rule of the member
-    `told_by`.
+    `told_by`. `answers` are those of builtins without operands that are the same for every input, such as
+    `opa.runtime`, by their names.
 
     `policy` is a plan that holds the rule. Blocks of it that are, as objects, in the plan of the `previous`
     outcome too are not evaluated again. Raises KeyError where the plan does not hold the rule.
     """
-    executor = Executor(policy, data, given, previous.run if previous is not None else None)
+    executor = Executor(policy, data, given, previous.run if previous is not None else None, answers)
     return with_room(executor.rule(path, told_by), executor.opaque)

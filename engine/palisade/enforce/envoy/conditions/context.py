@@ -164,6 +164,8 @@ class Context:
     def _find(self, path: tuple[object, ...]) -> Source | None:
         if path[: len(METADATA)] == METADATA:
             return of_metadata(path[len(METADATA) :], self._everyone)
+        if path == METADATA[:-1] and not self._everyone:
+            return Missing()  # nothing is left there, and then it is left out
         if not all(type(step) is str for step in path):
             return find(path, self._providers)  # where 1 and 1.0 are two keys, though equal
         known = self._found_before.get((path, self._providers), self)

@@ -64,14 +64,16 @@ class Executor(Blocks):
         data: Value,
         given: Mapping[tuple[str, ...], Value] | None = None,
         before: Executor | None = None,
+        answers: Mapping[str, Value] | None = None,
     ) -> None:
-        """`given` are parts of the input that are known after all, by their paths.
+        """`given` are parts of the input that are known after all, by their paths; `answers` of builtins.
 
         What the run `before`, of an earlier revision, has found out of blocks that are in this one too is
         taken from there.
         """
         known = Known(data)
-        if before is not None and not before.serves(known, given or {}):
+        self._answers = answers or {}
+        if before is not None and (before._answers != self._answers or not before.serves(known, given or {})):
             before = None
         super().__init__(policy, given or {}, before)
         self._data: Known = known if before is None else before._data

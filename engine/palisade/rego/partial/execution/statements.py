@@ -44,6 +44,9 @@ def answered(env: Env) -> dict[int, Symbol]:
 class Statements(Collecting):
     """One method a statement of the IR: from an environment to the steps that the statement takes."""
 
+    _answers: Mapping[str, Value]
+    """What builtins without operands answer, by their names: of those whose answer is known beforehand."""
+
     def __init__(
         self,
         policy: ir.Policy,
@@ -283,6 +286,8 @@ class Statements(Collecting):
         if name == "time.now_ns":
             # One moment for the whole decision: a term like others.
             return [(TRUE, Apply(name, ()))]
+        if name in self._answers and not values:
+            return [(TRUE, self._made(Known(self._answers[name])))]
         if name == "io.jwt.decode_verify" and not _may_be_token(values[0]):
             return []  # undefined at any time
         if entry is None or not entry.pure:
