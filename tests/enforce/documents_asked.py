@@ -53,6 +53,14 @@ WAYS: dict[str, Way] = {
         'json.unmarshal(base64url.decode(http.headers["x-json"]))',
         lambda text: in_header("x-json", url(text)),
     ),
+    "second part": (
+        'json.unmarshal(base64.decode(split(http.headers["x-json"], ".")[1]))',
+        lambda text: in_header("x-json", f"e30.{base64.b64encode(raw(text)).decode()}"),
+    ),
+    "claims by hand": (
+        'json.unmarshal(base64url.decode(split(substring(http.headers.authorization, 7, -1), ".")[1]))',
+        token_of,
+    ),
     "token": ('io.jwt.decode(split(http.headers.authorization, " ")[1])[1]', token_of),
 }
 """How a policy takes a document out of a request, and how a client puts it in."""

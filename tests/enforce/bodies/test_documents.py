@@ -208,6 +208,46 @@ def test_tokens_that_are_only_decoded(bed: Bed, issuers: Issuers, way: str) -> N
         assert not without.asked, rule
 
 
+_ODD_PARTS = (
+    "",
+    ".",
+    "..",
+    "x",
+    f".{url(_ADMIN)}",
+    f"a.{url(_ADMIN)}.",
+    f"a.{url(_ADMIN)}..",
+    "a..b",
+    "a.!.b",
+)
+BY_HAND = (
+    'claims := json.unmarshal(base64url.decode(split({}, ".")[1]))',
+    'claims := json.unmarshal(base64.decode(split({}, ".")[1]))',
+    'claims := c if {{ [_, part, _] := split({}, "."); c := json.unmarshal(base64url.decode(part)) }}',
+)
+
+
+@pytest.mark.parametrize("way", TAKEN)
+def test_tokens_that_are_taken_apart_by_hand(bed: Bed, issuers: Issuers, way: str) -> None:
+    """Published policies cut tokens at their dots: what is no token may have claims, too."""
+    put = [in_header(BEARER, each.format(_GOOD, _GOOD)) for each in PUT]
+    tokens = (*ODD_TOKENS, *_ODD_PARTS)
+    odd = [in_header(BEARER, (each if way == "whole" else f"Bearer {each}")) for each in tokens]
+    twice = Request("GET", "/", ((BEARER, f"Bearer {_GOOD}"), (BEARER, f"Bearer {_GOOD}")))
+    none = Request("GET", "/", ())
+    for taken in BY_HAND:
+        for rule in ('claims.role == "admin"', 'not claims.role == "admin"', "claims.exp > 5; claims.role"):
+            source = f"{taken.format(TAKEN[way])}\nallow if {{ {rule} }}"
+            judge(bed, issuers, source, [*put, *odd, twice, none], Tally())
+            padded = f"{url('{}')}.{base64.b64encode(raw(_ADMIN)).decode()}.c2ln"
+            good = padded if "base64.decode" in taken else _GOOD
+            [seen, without] = bed.ask([in_header(BEARER, f"Bearer {good}"), none])
+            assert seen is not None
+            assert without is not None
+            counted = "part" in taken and way not in ("split", "whole")  # how many parts there are
+            assert counted or not seen.asked, source
+            assert not without.asked, source
+
+
 def test_a_token_that_envoy_verifies_is_not_read_twice(bed: Bed, issuers: Issuers) -> None:
     """What a policy decodes where it verifies, too, is what Envoy has verified."""
     token = 'trim_prefix(http.headers.authorization, "Bearer ")'

@@ -11,7 +11,15 @@ from typing import Any
 from envoy.extensions.filters.http.lua.v3.lua_pb2 import Lua
 
 from palisade.decide.urls import parse_query
-from palisade.enforce.envoy.bodies.documents import ALL_HEADERS, CLAIMS, PARSED_BODY, PLAIN, Document, Made
+from palisade.enforce.envoy.bodies.documents import (
+    ALL_HEADERS,
+    CLAIMS,
+    PARSED_BODY,
+    PLAIN,
+    SECOND,
+    Document,
+    Made,
+)
 from palisade.enforce.envoy.bodies.headers import COUNT, HIDDEN, passes
 from palisade.enforce.envoy.bodies.made import DECODES, FOLDS
 from palisade.enforce.envoy.tokens.places import Place
@@ -146,6 +154,10 @@ def _of_text(document: Document, text: str, names: Collection[str]) -> dict[str,
         if len(text) > _LARGEST or not text.isascii():
             raise _LeftError
         return _of_json((document,), text, names)
+    if document.coding.startswith(SECOND):
+        _, dot, rest = text.partition(".")
+        coding = document.coding.removeprefix(SECOND)
+        return _of_json((document,), _unbased(rest.partition(".")[0], coding), names) if dot else {}
     if document.coding != "token":
         return _of_json((document,), _unbased(text, document.coding), names)
     parts = _TOKEN.fullmatch(text)

@@ -76,6 +76,22 @@ function CODINGS.base64url(s, tree)
   whole(decoded_of_url(s), tree)
 end
 
+-- What stands between the first dot and the next, if there is a dot: else it is undefined.
+local function second(s, coding, tree)
+  local piece = match(s, "^[^.]*%.([^.]*)")
+  if piece then
+    CODINGS[coding](piece, tree)
+  end
+end
+
+function CODINGS.secondbase64(s, tree)
+  second(s, "base64", tree)
+end
+
+function CODINGS.secondbase64url(s, tree)
+  second(s, "base64url", tree)
+end
+
 -- A token that is no token in a token, and is not encrypted: what others are, the engine says.
 function CODINGS.token(s, tree)
   local head, claims, signature = match(s, "^([%w_-]+)%.([%w_-]+)%.([%w_-]*)$")

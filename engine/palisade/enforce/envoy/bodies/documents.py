@@ -1,8 +1,8 @@
 """Documents of JSON in a request: the body, and what a policy decodes out of headers without verifying it.
 
-`json.unmarshal(input.attributes.request.http.body)`, `json.unmarshal(base64url.decode(header))` and
-`io.jwt.decode(header)` each make a document of the request's texts. The sidecar's reader of bodies reads
-these as well: docs/decisions/bodies-in-the-sidecar.md.
+`json.unmarshal(input.attributes.request.http.body)`, `json.unmarshal(base64url.decode(header))`, the same of
+`split(header, ".")[1]` and `io.jwt.decode(header)` each make a document of the request's texts. The sidecar's
+reader of bodies reads these as well: docs/decisions/bodies-in-the-sidecar.md.
 """
 
 from __future__ import annotations
@@ -22,15 +22,20 @@ BODY = Input((*HEADERS[:-1], "body"))
 
 _CODINGS = {"base64.decode": "base64", "base64url.decode": "base64url"}
 
+SECOND = "second"
+"""What the codings begin with of a text that is cut at its dots, whose second part is in Base64."""
+
 
 @dataclass(frozen=True, slots=True)
 class Document:
     """What a policy makes of one text of the request. `place` is the header; None for the body.
 
-    `coding` is `text` for the text itself, `json` for JSON, `base64` or `base64url` for JSON in Base64, and
-    `token` for a token that is decoded and not verified: an array of its header, its claims, and more. Those
-    of entries are told in `entries`. `claims` are those of a token that Envoy verifies, by whose name in the
-    place of a header, and `plain` is a header itself: both are read for what is made of them alone.
+    `coding` is `text` for the text itself, `json` for JSON, `base64` or `base64url` for JSON in Base64,
+    `secondbase64` or `secondbase64url` for that between the first and the second dot, where a token has its
+    claims, and `token` for a token that is decoded and not verified: an array of its header, its claims, and
+    more. Those of entries are told in `entries`. `claims` are those of a token that Envoy verifies, by whose
+    name in the place of a header, and `plain` is a header itself: both are read for what is made of them
+    alone.
     """
 
     coding: str
@@ -52,7 +57,7 @@ class Document:
             return UNMADE
         if self.paired:
             return f"the header {self.place.header} has letters beyond ASCII, or two values for one name"
-        what = "token" if self.coding == "token" else "JSON"
+        what = "token" if self.coding == "token" or self.coding.startswith(SECOND) else "JSON"
         return f"the header {self.place.header} holds no plain {what}"
 
 
@@ -87,6 +92,17 @@ def document_of(term: Symbol) -> Document | None:
     match term:
         case Apply("json.unmarshal", (inner,)) if inner == BODY:
             return Document("json")
+        case Apply(
+            "json.unmarshal",
+            (
+                Apply(
+                    "base64.decode" | "base64url.decode" as name,
+                    (Apply(".", (Apply("split", (inner, Known("."))), Known(1))),),
+                ),
+            ),
+        ):
+            place = header_of(inner)
+            return None if place is None else Document(SECOND + _CODINGS[name], place)
         case Apply("json.unmarshal", (Apply("base64.decode" | "base64url.decode" as name, (inner,)),)):
             place = header_of(inner)
             return None if place is None else Document(_CODINGS[name], place)
