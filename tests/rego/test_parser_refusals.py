@@ -33,6 +33,9 @@ def complaints(source: str, version: int = 1) -> list[str]:
         ("contains := 1", "contains keyword cannot be used for rule name"),
         ("if := 1", "unexpected if keyword"),
         ("p == 1", "rule name conflicts with built-in function"),
+        # Not a function of that name, which would be in the place of the builtin.
+        ("startswith(x, y)", "rule name conflicts with built-in function"),
+        ("time.now_ns(1)", "rule name conflicts with built-in function"),
         ("not p", "negated expressions cannot be used for rule head"),
         ("some p", "'some' declarations cannot be used for rule head"),
         ("p := 1; q := 2", "multiple expressions cannot be used for rule head"),
@@ -94,6 +97,8 @@ def complaints(source: str, version: int = 1) -> list[str]:
         ("import data[x]", "unexpected var token: expecting string"),
         ("import data.if", "unexpected import path, must not end with a keyword, got: if"),
         ("import data.x as 1", "unexpected number token: expected var"),
+        ("import data.x as input", "unexpected identifier token: expected var"),
+        ("import data.x as data", "unexpected identifier token: expected var"),
         ("import rego.v2", "invalid import `rego.v2`, must be `rego.v1`"),
         ("import future.x", "invalid import, must be `future.keywords`"),
         ("import future.keywords.x", "unexpected keyword, must be one of [contains every if in]"),

@@ -175,7 +175,7 @@ class ModuleParser(RuleParser):
         alias = None
         if self.token.kind == "as":
             self.advance()
-            if self.token.kind != "name":
+            if self.token.kind != "name" or self.token.text in ("data", "input"):
                 self.unexpected("expected var")
             alias = self.variable()
         clause = ast.Import(path, alias, loc=self.since(keyword.start))

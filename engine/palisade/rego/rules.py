@@ -19,6 +19,7 @@ _CONTINUING = frozenset((*INFIX, "=", ":=", "in", "with"))
 _TRUE = ast.Scalar(True)
 _V0_HINT = "write `if` before the brace, or read the module as Rego v0"
 _V1_HINT = "write `if` before the brace: `import rego.v1` asks for it"
+_NO_BODY = "a rule needs a value or a body, as in `p := 1` or `p if { .. }`"
 _COMPREHENSIONS = (ast.ArrayComprehension, ast.SetComprehension, ast.ObjectComprehension)
 
 
@@ -265,6 +266,8 @@ class RuleParser(StatementParser):
         if self.token.kind in (*_CONTINUING, ";") and self.token.gap != NEWLINE:
             self.rewind((self.index_of(start), self.depth))
             self.refuse_statement(self.statement())
+        if written.value is None and written.args is not None and _is_builtin(written.text):
+            self.fail("rule name conflicts with built-in function", self.span(written.name), _NO_BODY)
         if written.value is None and written.args is None:
             if not written.path or written.spaced:
                 self.refuse_name(written)
@@ -317,7 +320,7 @@ class RuleParser(StatementParser):
         token = self.token
         if token.kind == "illegal":
             self.unexpected()
-        hint = "a rule needs a value or a body, as in `p := 1` or `p if { .. }`"
+        hint = _NO_BODY
         if token.text in ("if", "contains") and token.kind == "name" and token.gap != NEWLINE:
             hint = f"for `{token.text}`, `import rego.v1` or `import future.keywords.{token.text}`"
         hint = OPERATORS_ELSEWHERE.get(written.name.name, hint)
@@ -342,6 +345,13 @@ class RuleParser(StatementParser):
         else:
             message = "expression cannot be used for rule head"
         self.fail(message, self.span(statement), "outside of rules only `package` and `import` can stand")
+
+
+def _is_builtin(name: str) -> bool:
+    # Only what no rule of anyone should look like asks this: what is declared of builtins is read then.
+    from palisade.rego.check.signatures import builtin_signatures
+
+    return name in builtin_signatures()
 
 
 def _has_variable(term: ast.Term) -> bool:

@@ -55,6 +55,8 @@ def _rows(body):
         ("p if { [y | y = [x | x = input.a]; x > 1] }", ["x"]),
         ("p if { count(input.a[i].b[u.v], n) }", ["u"]),
         ("p if { x = input.y with input as x }", ["x"]),
+        ("p := input.xs[i] if j == 1", ["j"]),
+        ("p := $'{input.xs[i]}' if i > 1".replace("'", '"'), ["i"]),
     ],
 )
 def test_unsafe_variables_are_refused_by_name(refused, source, unsafe):
@@ -94,6 +96,13 @@ def test_unsafe_variables_are_refused_by_name(refused, source, unsafe):
         "p if { count([x | x = y; x > 1]) == 1; y = input.z }",
         "p if { print(input.x); x := 1; print(x) }",
         "p if { some x in [y | y := input.y]; x }",
+        # What the head iterates over binds what the body asks for.
+        "p := input.xs[i] if i > 1",
+        "p contains input.xs[i] if not data.off[i]",
+        "p := [input.xs[i] | i > 1]",
+        "p := {input.xs[i]: x | x = i + 1}",
+        "p if input.a else := input.xs[i] if i == 1",
+        "f(x) := input.xs[i] if i == x",
         # OPA refuses this one, where a bound key could match.
         'p if { k = "a"; {k: x} = {"a": 1}; x }',
     ],

@@ -88,6 +88,19 @@ def test_rules_and_data_cannot_share_a_path():
             "p if q with data.test.q.r as 1\nq := 1",
             ("compile", 2, "with keyword cannot partially replace virtual document(s)"),
         ),
+        # Where OPA comes to one of these it ends with "bad document path".
+        (
+            'p if { x := "a"; input.a with input[x] as 1 }',
+            ("compile", 2, "with keyword target must be a path of strings"),
+        ),
+        (
+            "p if input with input.a[0] as 1",
+            ("compile", 2, "with keyword target must be a path of strings"),
+        ),
+        (
+            "p if data.a with data.a[q] as 1\nq := 2",
+            ("compile", 2, "with keyword target must be a path of strings"),
+        ),
         (
             "p if walk(input, x) with walk as 1",
             ("compile", 2, "with keyword replacing built-in function: target must not be a relation"),

@@ -87,6 +87,11 @@ class Calls:
         target = each.target
         head = target.head if isinstance(target, ast.Ref) else target
         root = head.name if isinstance(head, ast.Var) else ""
+        path = target.path if isinstance(target, ast.Ref) and root in ("input", "data") else ()
+        if not all(isinstance(part, ast.Scalar) and isinstance(part.value, str) for part in path):
+            # OPA takes it, and ends with an error where it comes to it.
+            problems.add("with keyword target must be a path of strings", target.loc, COMPILE_ERROR)
+            return False
         if root == "input":
             return True
         if root == "data":

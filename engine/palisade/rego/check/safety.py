@@ -89,6 +89,12 @@ class Safety:
         """
         start = self.binder.mark()
         placed, left = self._order(self._split_negated(body))
+        if left and not all(isinstance(each, ast.Scalar | ast.Var) for each in heads):
+            # What the terms iterate over may bind what the body asks for: `p contains input[i] if i > 1`.
+            found = self._with_heads(body, heads, start)
+            if found is not None:
+                return found
+            placed, left = self._order(self._split_negated(body))
         if left:
             self._unsafe(left)
             self._finish(placed)
@@ -98,16 +104,31 @@ class Safety:
             closed = self.binder.closures
             ordered = self._finish(placed)
             return ordered, tuple(map(self._closures, heads)) if closed else heads
+        found = self._with_heads(body, heads, start)
+        if found is not None:
+            return found
+        placed, left = self._order([*self._split_negated(body), *self._apart(heads)[0]])
+        self._unsafe_heads(heads, left, loc)
+        self._finish(placed)
+        return body, heads
+
+    def _with_heads(
+        self, body: ast.Body, heads: tuple[ast.Term, ...], start: int
+    ) -> tuple[ast.Body, tuple[ast.Term, ...]] | None:
+        """The body with statements for the terms in it, in order; None, with nothing bound, where none is."""
         self.binder.undo(start)
-        parts: list[ast.Statement] = []
-        fresh = tuple(self._moved(each, parts) for each in heads)
+        parts, fresh = self._apart(heads)
         placed, left = self._order([*self._split_negated(body), *parts])
         self.binder.begin()
         if left or not self.binder.values(fresh):
-            self._unsafe_heads(heads, left, loc)
-            self._finish(placed)
-            return body, heads
+            self.binder.undo(start)
+            return None
         return self._finish(placed), fresh
+
+    def _apart(self, heads: tuple[ast.Term, ...]) -> tuple[list[ast.Statement], tuple[ast.Term, ...]]:
+        parts: list[ast.Statement] = []
+        fresh = tuple(self._moved(each, parts) for each in heads)
+        return parts, fresh
 
     def _moved(self, term: ast.Term, parts: list[ast.Statement]) -> ast.Term:
         if isinstance(term, (ast.Scalar, ast.Var)):
