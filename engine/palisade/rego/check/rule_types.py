@@ -99,10 +99,9 @@ def _yields(checker: TypeChecker, rule: CheckedRule, value: ast.Term) -> Type | 
         result = checker.type_of(value)
         args = tuple(_argument(checker, each) for each in head.args)
         return t.Function(args, result or checker.type_of(value) or ANY)
-    if head.key is not None:
-        found = checker.type_of(head.key)
-        return t.SetOf(found) if found is not None else None
-    found = checker.type_of(value)
+    found = checker.type_of(value if head.key is None else head.key)
+    if head.key is not None and found is not None:
+        found = t.SetOf(found)
     constants = 0
     while constants < len(head.path) and isinstance(head.path[constants], ast.Scalar):
         constants += 1
