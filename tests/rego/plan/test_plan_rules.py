@@ -2,6 +2,7 @@
 
 import pytest
 
+from palisade import rego
 from palisade.rego import EvalError
 
 
@@ -115,3 +116,24 @@ def test_a_long_chain_of_rules_needs_no_deep_stack(planned):
 def test_a_long_body_needs_no_deep_stack(planned):
     body = "\n".join(f"    x{i} := input.xs[i{i}]" for i in range(2000))
     assert len(planned(f"package a\np if {{\n{body}\n}}", "x := data.a.p").funcs) == 1
+
+
+@pytest.mark.parametrize(
+    ("rules", "empty"),
+    [
+        ("p[1] contains 9 if input.a", {"1": []}),
+        ('p[1] contains 9 if input.a\np["b"] contains 9 if input.a', {"1": [], "b": []}),
+        ("p.b[true].c contains 9 if input.a", {"b": {"true": {"c": []}}}),
+        ("p[1].c := 9 if input.a", {"1": {}}),
+        ("p[1] := 9 if input.a", {}),
+        ("p[1][2] contains 9 if input.a\np[1][x] contains 9 if some x in input.xs", {"1": {}}),
+        ("p[x] contains 9 if some x in input.xs\np.b contains 9 if input.a", {}),
+        ("p[1] contains 9 if input.a\np[true] contains 9 if input.a", {"1": [], "true": []}),
+    ],
+)
+def test_sets_and_objects_at_constants_are_there_though_empty(ask, rules, empty):
+    """As they are below plain names. What one query puts in, the next does not find."""
+    assert ask(f"package a\n{rules}", "data.a.p", {}) == empty
+    policy = rego.compile({"a.rego": f"package a\n{rules}"})
+    policy.evaluate("data.a.p", {"a": 1, "xs": [1, 2]})
+    assert rego.to_json(policy.evaluate("data.a.p", {})) == empty

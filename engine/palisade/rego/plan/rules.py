@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, islice
 from operator import attrgetter
 from typing import TypeAlias
@@ -37,6 +37,7 @@ def plan(program: Program, task: Task) -> ir.Func:
     function = _Function(scope, task, result, args)
     first = members[0]
     function.planned(first, function.start, "start")
+    function.constant_paths(members)
     defaults = [member for member in members if member.rule.default]
     function.rules(member for member in members if not member.rule.default)
     for member in defaults:
@@ -73,6 +74,43 @@ class _Function:
         with scope.block(self.blocks):
             made = ir.MakeObjectStmt if self._is_object else ir.MakeSetStmt
             scope.add(made(self._result, **scope.at))
+
+    def constant_paths(self, members: Iterable[Member]) -> None:
+        """`r[1] contains x` is a set, however empty, and `r[1].a := x` has an object at 1, as in OPA.
+
+        Where a variable stands beside the constants there is only what rules put in.
+        """
+        rules = [(each.below, each.rule.head.is_set) for each in members]
+        if not self._is_object or not all(isinstance(below[0], ast.Scalar) for below, _ in rules):
+            return
+        scope = self._scope
+        scope.next_local = self._first_local
+        # In two blocks: in one they would be a constant to which rules add.
+        with scope.block(self.blocks):
+            made = list(self._constants(self._result, rules))
+        with scope.block(self.blocks):
+            # From within: to who follows the plan, what is put in is what it is then.
+            for outer, key, inner in reversed(made):
+                scope.add(ir.ObjectInsertStmt(term(scope, key), ir.Local(inner), outer, **scope.at))
+
+    def _constants(
+        self, outer: int, rules: Sequence[tuple[Terms, bool]]
+    ) -> Iterator[tuple[int, ast.Term, int]]:
+        """Makes what is there at the constants: in which object, by which key, which local."""
+        below: dict[tuple[type, ast.Term], list[tuple[Terms, bool]]] = {}
+        for (first, *rest), is_set in rules:
+            if not isinstance(first, ast.Scalar):
+                return
+            below.setdefault((type(first.value), first), []).append((tuple(rest), is_set))
+        for (_, key), inside in below.items():
+            ends = [is_set for rest, is_set in inside if not rest]
+            if ends and not any(ends):
+                continue
+            target = self._scope.local()
+            self._scope.add((ir.MakeSetStmt if ends else ir.MakeObjectStmt)(target, **self._scope.at))
+            yield outer, key, target
+            if not ends:
+                yield from self._constants(target, inside)
 
     def end(self, first: Member) -> None:
         scope = self._scope
