@@ -75,6 +75,37 @@ r := {k: [v | some [l, v] in input; l == k] | some [k, _] in input}
     assert ask(source, "data.a", given) == {"p": [2, 1], "q": [1, 2], "r": {"a": [1, 3], "b": [2]}}
 
 
+@pytest.mark.parametrize(
+    ("rules", "value"),
+    [
+        ("p := {u.id: [n.x | some n in u.ns] | some u in input.us}", {"a": ["x", "a"], "b": ["y"]}),
+        ("p := {u.id: {n.x | some n in u.ns} | some u in input.us}", {"a": ["a", "x"], "b": ["y"]}),
+        ("p := {u.id: count([n.x | some n in u.ns]) | some u in input.us}", {"a": 2, "b": 1}),
+        (
+            "p := {u.id: {n.x: n.x | some n in u.ns} | some u in input.us}",
+            {"a": {"a": "a", "x": "x"}, "b": {"y": "y"}},
+        ),
+        ("p := {u.id: $`{u.id}-{u.ns[0].x}` | some u in input.us}", {"a": "a-x", "b": "b-y"}),
+        (
+            "p := {[n.x | some n in u.ns]: [n.x | some n in u.ns] | some u in input.us}",
+            {'["x","a"]': ["x", "a"], '["y"]': ["y"]},
+        ),
+        (
+            "p[u.id] := {n.x: {m.x | some m in u.ns} | some n in u.ns} if some u in input.us",
+            {"a": {"a": ["a", "x"], "x": ["a", "x"]}, "b": {"y": ["y"]}},
+        ),
+        ("p[input.us[0].id] := [input.us[1].id | true]", {"a": ["b"]}),
+        ("p[input.us[0].id] := $`{input.us[1].id}`", {"a": "b"}),
+        ("p[input.us[0].id] contains [input.us[1].id | true]", {"a": [["b"]]}),
+        ("f(u) := {u.id: [n.x | some n in u.ns] | true}\np := f(input.us[0])", {"a": ["x", "a"]}),
+    ],
+)
+def test_what_a_head_gathers_does_not_depend_on_the_key_beside_it(ask, rules, value):
+    """Both went by one name while they were planned: only members equal to the key were found."""
+    users = [{"id": "a", "ns": [{"x": "x"}, {"x": "a"}]}, {"id": "b", "ns": [{"x": "y"}]}]
+    assert ask(f"package a\n{rules}", "data.a.p", {"us": users}) == value
+
+
 def test_an_object_comprehension_takes_a_key_once(ask):
     with pytest.raises(EvalError, match="object keys must be unique"):
         ask('package a\np := {"k": v | some v in [1, 2]}', "data.a.p")

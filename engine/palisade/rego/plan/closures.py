@@ -19,14 +19,18 @@ def _search(scope: Scope, statements: Statements, then: Callable[[], None]) -> N
     scope.add_blocks(blocks)
 
 
-def headed(statements: Statements, *heads: ast.Term) -> tuple[Statements, tuple[ast.Term, ...]]:
-    """The body, with the heads that may search too as its last statements, and what stands for them."""
+def headed(scope: Scope, statements: Statements, *heads: ast.Term) -> tuple[Statements, tuple[ast.Term, ...]]:
+    """The body, with the heads that may search too as its last statements, and what stands for them.
+
+    Each has a name of its own: one head may stand within another, whose key has its value by then.
+    """
     named: list[ast.Term] = []
-    for index, head in enumerate(heads):
+    for head in heads:
         if isinstance(head, ast.Scalar | ast.Var):
             named.append(head)
         else:
-            name = ast.Var(f"head#{index}", loc=head.loc)
+            scope.heads += 1
+            name = ast.Var(f"head#{scope.heads}", loc=head.loc)
             statements = (*statements, ast.Unify(name, head, loc=head.loc))
             named.append(name)
     return statements, tuple(named)
@@ -35,7 +39,7 @@ def headed(statements: Statements, *heads: ast.Term) -> tuple[Statements, tuple[
 def _array(scope: Scope, node: ast.ArrayComprehension) -> ir.Operand:
     target = scope.local()
     scope.add(ir.MakeArrayStmt(0, target, **scope.at))
-    statements, (item,) = headed(node.body, node.term)
+    statements, (item,) = headed(scope, node.body, node.term)
     _search(scope, statements, lambda: scope.add(ir.ArrayAppendStmt(term(scope, item), target, **scope.at)))
     return ir.Local(target)
 
@@ -43,7 +47,7 @@ def _array(scope: Scope, node: ast.ArrayComprehension) -> ir.Operand:
 def _set(scope: Scope, node: ast.SetComprehension) -> ir.Operand:
     target = scope.local()
     scope.add(ir.MakeSetStmt(target, **scope.at))
-    statements, (item,) = headed(node.body, node.term)
+    statements, (item,) = headed(scope, node.body, node.term)
     _search(scope, statements, lambda: scope.add(ir.SetAddStmt(term(scope, item), target, **scope.at)))
     return ir.Local(target)
 
@@ -51,7 +55,7 @@ def _set(scope: Scope, node: ast.SetComprehension) -> ir.Operand:
 def _object(scope: Scope, node: ast.ObjectComprehension) -> ir.Operand:
     target = scope.local()
     scope.add(ir.MakeObjectStmt(target, **scope.at))
-    statements, (key, value) = headed(node.body, node.key, node.value)
+    statements, (key, value) = headed(scope, node.body, node.key, node.value)
 
     def insert() -> None:
         pair = term(scope, key), term(scope, value)
@@ -85,7 +89,7 @@ def maybe(scope: Scope, node: ast.Term) -> ir.Operand:
     """A set that holds the term's value, or nothing where the term is undefined."""
     target = scope.local()
     scope.add(ir.MakeSetStmt(target, **scope.at))
-    statements, (value,) = headed((), node)
+    statements, (value,) = headed(scope, (), node)
 
     def add() -> None:
         scope.add(ir.SetAddStmt(term(scope, value), target, **scope.at))

@@ -199,7 +199,7 @@ class _Function:
             match(self._scope, ir.Local(local), pattern)
 
     def _search(self, statements: ast.Body, terms: Terms, then: Callable[[Terms], None]) -> None:
-        prepared, named = headed(statements, *terms)
+        prepared, named = headed(self._scope, statements, *terms)
         body(self._scope, prepared, lambda: then(named))
 
     def _chain(self, member: Member) -> None:

@@ -43,6 +43,8 @@ class Scope:
         self.at: Place = {"file": 0, "row": 0, "col": 0}
         self.location: Location | None = None
         self.next_local = first_local
+        self.heads = 0
+        """How many heads have a name that stands for them: see `closures`."""
         # The open blocks: what was being filled before, and what becomes of the block.
         self._frames: list[tuple[list[ir.AnyStmt], Callable[[ir.Block], ir.AnyStmt]]] = []
         self._bound: list[str] = []
