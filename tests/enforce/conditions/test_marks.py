@@ -102,6 +102,27 @@ def test_what_is_split_at_marks_is_native_and_exact(
 
 
 @pytest.mark.parametrize("providers", [1], ids=("one",), indirect=True)
+def test_tables_of_any_size_are_looked_up_by_a_piece(
+    bed: Bed, providers: tuple[Provider, ...], issuers: Issuers
+) -> None:
+    """Of more constants than an expression that Envoy calculates takes."""
+    many = {name: ["GET"] for name in ("a", "b", "", "x", *(f"n{number}" for number in range(700)))}
+    subjects = []
+    for text in ("h", "claims.t"):
+        for asked in (
+            "split(TEXT, `://`)[1] in object.keys(data.many)",
+            "http.method in data.many[split(split(TEXT, `/ns/`)[1], `/`)[0]]",
+            "not data.many[split(split(TEXT, `://`)[1], `/`)[0]]",
+            "parts := split(TEXT, `::`); data.many[parts[count(parts) - 1]]",
+        ):
+            policy = rego.compile(
+                {"p.rego": f"{HEAD}\nallow if {{ {asked.replace('TEXT', text)} }}"}, {"many": many}
+            )
+            subjects.append(subject_of(policy, providers, issuers))
+    judge_natively(bed, subjects, _asked(), residual=0.2)
+
+
+@pytest.mark.parametrize("providers", [1], ids=("one",), indirect=True)
 def test_a_parameter_is_no_text_with_the_next_one(
     bed: Bed, providers: tuple[Provider, ...], issuers: Issuers
 ) -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re2
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from palisade.enforce.envoy.regex.among import among
 from palisade.enforce.envoy.regex.marks import Mark
+from palisade.rego.partial.formulas.terms import Apply, Input, Known, Symbol
+from palisade.rego.partial.reading import Reading
 
 _marks = st.sampled_from(("::", "://", "/ns/", "||", "aba", "aabaa", "abab", ", ", "a"))
 _texts = st.lists(st.sampled_from((*"ab:/|, ns\n", "::", "://", "/ns/", "aba", "x")), max_size=9).map("".join)
@@ -42,3 +45,39 @@ def test_pieces_are_counted_from_the_left(text_of_mark: str, text: str, count: i
 def _ends_by_chance(mark: Mark, text: str) -> bool:
     """The text ends as the mark does, where its last piece does not: of marks that overlap alone."""
     return not mark.overlaps and text.endswith(mark.text)
+
+
+TEXT = Input(("t",))
+
+
+def _piece(text: Symbol, mark: str, at: int) -> Symbol:
+    pieces = Apply("split", (text, Known(mark)))
+    last = Apply("minus", (Apply("count", (pieces,)), Known(1)))
+    return Apply(".", (pieces, last if at < 0 else Known(at)))
+
+
+_places = st.integers(-1, 2)
+_terms = st.builds(_piece, st.just(TEXT), _marks, _places) | st.builds(
+    _piece, st.builds(_piece, st.just(TEXT), _marks, _places), _marks | st.sampled_from("/:b"), st.just(0)
+)
+_constants = st.lists(st.text("ab:/ns", max_size=3), min_size=1, max_size=3)
+
+
+@example(
+    _piece(_piece(TEXT, "/ns/", 1), "/", 0), ["a"], ["x/ns/a/ns/ns/", "/ns/a/ns/", "/ns/a/n/ns/", "/ns/a/ns"]
+)
+@example(_piece(_piece(TEXT, "://", 1), "/", 0), ["a"], ["s://a/:://", "s://a/x://y", "s://a:", "s://a"])
+@example(_piece(TEXT, "::", 1), ["a"], ["x::a:::", "x::a", "x:::a", "::a::"])
+@settings(max_examples=200)
+@given(_terms, _constants, st.lists(_texts, min_size=20, max_size=20))
+def test_a_piece_is_among_constants_where_the_text_matches(
+    term: Symbol, constants: list[str], texts: list[str]
+) -> None:
+    found = among(term, constants)
+    if found is None or found[0] != TEXT:
+        return
+    made = [
+        mark.join(each) for mark in ("::", "://", "/ns/") for each in ([*constants, "x"], ["", *constants])
+    ]
+    for text in (*texts, *made, *(one + two for one in texts[:4] for two in made)):
+        assert matches(found[1], text) == (Reading({"t": text}).value(term) in constants), (text, found[1])

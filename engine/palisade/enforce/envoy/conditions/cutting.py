@@ -10,6 +10,7 @@ from palisade.enforce.envoy.conditions.patterned import Patterned
 from palisade.enforce.envoy.matchers.bounds import NEVER, Bounds
 from palisade.enforce.envoy.matchers.predicate import NO
 from palisade.enforce.envoy.regex import addresses, patterns
+from palisade.enforce.envoy.regex.among import among
 from palisade.enforce.envoy.regex.cuts import cut_of
 from palisade.enforce.envoy.values.claims import claim_matches
 from palisade.enforce.envoy.values.sources import Address, ClaimSource, TextSource
@@ -54,6 +55,9 @@ class Cutting(Patterned):
         """What is cut out in several steps is one of the values."""
         if not term.args:
             return None
+        found = among(term, [value for value in values if isinstance(value, str)])
+        if found is not None and isinstance(self._source(found[0]), TextSource | ClaimSource):
+            return self._matches(*found)
         cut, first = cut_of(term), term.args[0]
         if (cut.base in (term, first) and not cut.apart) or (
             isinstance(first, Apply) and term.name == "." and cut.base in first.args and not cut.apart

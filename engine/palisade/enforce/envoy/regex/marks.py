@@ -31,6 +31,22 @@ class Mark:
         a mark may stand behind each, of which nothing is found before: `a`, but not `a:`, before `::`."""
         return self._from(0, self._back(without), without, closed) or ""
 
+    def free_behind(self, text: str, *, closed: bool = False) -> str:
+        """An expression of what may stand behind a text that is free of it, so that both together are."""
+        return self._behind(self.read(text), self._back(""), closed)
+
+    def read(self, text: str) -> int:
+        """How many characters of it a text ends with that is free of it."""
+        return next(size for size in range(len(self.text) - 1, -1, -1) if text.endswith(self.text[:size]))
+
+    def _behind(self, state: int, back: list[dict[int, str]], closed: bool) -> str:
+        further = self._from(state, back, "", closed)
+        loop = f"(?:{back[state][state]})*" if state and state in back[state] else ""
+        ways = [] if further is None else [further]
+        lower = [(target, way) for target, way in back[state].items() if target < state]
+        ways += [f"{loop}{way}{self._behind(target, back, closed)}" for target, way in lower]
+        return f"(?:{'|'.join(ways)})"
+
     def is_free(self, text: str, *, closed: bool = False) -> bool:
         """Whether a text is one of those."""
         whole = text + self.text if closed else text
