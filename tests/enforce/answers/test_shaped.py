@@ -111,6 +111,34 @@ def test_what_is_made_of_claims_is_put_into_answers(stand: Stand) -> None:
     assert deciders["/refusal?0"] == "native"
 
 
+OF_MEMBERS = """package p
+
+import input.attributes.request.http
+
+token := t if [true, _, t] = io.jwt.decode_verify(split(http.headers.authorization, " ")[1], {"secret": "%s"})
+
+default allow := {"allowed": false, "http_status": 401}
+
+allow := {
+	"allowed": true,
+	"headers": {"x-first": lower(token.groups[0]), "x-name": split(token.teams[1].name, "@")[0]},
+}
+""" % ("s" * 64)
+
+
+def test_what_is_made_of_members_is_put_into_answers(stand: Stand) -> None:
+    """Of that which is asked for: a script counts from one."""
+    groups = (["A"], ["Ab", "C"], ["x", "A"], [], "A", [["A"]], {"0": "A"}, {"1": "A"}, [1])
+    teams = ([{"name": "x"}, {"name": "b@c"}], [{"name": "a@b"}])
+    asked: list[Sent] = []
+    for group in groups:
+        for team in teams:
+            token = jwt.encode({"groups": group, "teams": team}, "s" * 64, algorithm="HS256")
+            asked.append(Sent("GET", f"/{len(asked)}", (("authorization", f"Bearer {token}"),)))
+    found = compared(stand, OF_MEMBERS, asked)
+    assert [decider(each) for each in found if place(each)[0] in ("/0", "/2")] == ["native", "native"]
+
+
 OF_REQUESTS = """package p
 
 import input.attributes.request.http

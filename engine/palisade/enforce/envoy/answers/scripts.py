@@ -57,8 +57,7 @@ def making(made: Iterable[Join | Shaped], noted: Iterable[str]) -> Lua:
     lines.append(_BEGIN)
     for each in each_once:
         if isinstance(each, Join):
-            keys = "".join(f"[{_quoted(str(key))}]" for key in each.claim.path)
-            text = f"table.concat({each.way}(tokens{keys}), {_quoted(each.glue)})"
+            text = f"table.concat({each.way}({_claim(each.claim)}), {_quoted(each.glue)})"
         else:
             text = _whole(each.base)
             for step in each.steps:
@@ -75,11 +74,17 @@ def _whole(base: ClaimSource | TextSource | Segment) -> str:
     match base:
         case FieldSource(path):
             return f'metadata:get("{BODY_METADATA}")["{FIELDS}"]["v{field_name(path)}"]'
-        case ClaimSource(path):
-            return "tokens" + "".join(f"[{_quoted(str(key))}]" for key in path)
+        case ClaimSource():
+            return _claim(base)
         case TextSource(text):
             return f"handle:headers():get({_quoted(text.name.removeprefix('header '))})"
     return 'string.match(handle:headers():get(":path"), "^[^?]*")'
+
+
+def _claim(claim: ClaimSource) -> str:
+    """A claim, as the script reaches it: Lua counts members from one."""
+    keys = (str(key + 1) if isinstance(key, int) else _quoted(str(key)) for key in claim.path)
+    return "tokens" + "".join(f"[{key}]" for key in keys)
 
 
 def _made(text: str, step: Step) -> str:
