@@ -64,6 +64,32 @@ def test_texts_that_replace_turns_into_a_constant(
         assert (re2.fullmatch(pattern, each) is not None) is expected, (each, pattern)
 
 
+_cased = st.text("aAb/", max_size=5)
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    st.text("aAb/", min_size=1, max_size=3),
+    _cased,
+    _cased,
+    _cased,
+    st.booleans(),
+    st.sampled_from(["lower", "upper"]),
+)
+def test_texts_whose_letters_are_folded_before(
+    old: str, new: str, wanted: str, text: str, prefix: bool, fold: str
+) -> None:
+    """Whatever the case of what is replaced: of letters that no folded text has, nothing is."""
+    pattern = preimage(old, new, wanted, prefix=prefix, fold=fold)
+    if pattern is None:
+        return
+    cased = (text, wanted.swapcase(), old.swapcase() + wanted, wanted[:2] + old.upper() + wanted[2:].lower())
+    for each in (*cased, wanted.replace(new, old).title(), text + wanted, wanted + "X", "\n" + wanted):
+        found = BUILTINS["replace"].function(BUILTINS[fold].function(each), old, new)
+        expected = found.startswith(wanted) if prefix else found == wanted
+        assert (re2.fullmatch(pattern, each) is not None) is expected, (each, pattern)
+
+
 def test_what_has_no_short_pattern_is_left() -> None:
     assert preimage("", "x", "a") is None
     assert preimage("\u00fc", "", "a") is None
@@ -94,6 +120,12 @@ IDIOMS = (
     *('startswith(replace(http.path, "/v1", ""), "/orders")', 'replace(http.path, "/v1", "") != "/orders"'),
     *('replace(http.headers["x-t"], "-", "") == "abc"', 'replace(claims.t, "-", "_") == "a_b"'),
     *('not startswith(replace(claims.t, "a", "b"), "bb")', 'replace(http.headers["x-t"], "ab", "a") == "aa"'),
+    *(
+        'replace(lower(http.path), "/v1", "") == "/orders"',
+        'replace(lower(claims.t), "-", "") in {"abc", "k"}',
+    ),
+    *('upper(replace(claims.t, "-", "")) != "ABC"', 'startswith(lower(replace(http.path, "/", "")), "v1o")'),
+    'not replace(upper(http.headers["x-t"]), "A", "b") == "bbB"',
     'regex.replace(http.path, "^/v[0-9]+", "") == "/orders"',
     'regex.replace(http.path, "^/v[0-9]+", "") in data.paths',
     'startswith(regex.replace(http.path, "^/v[0-9]+/", "/"), "/orders")',
@@ -124,6 +156,7 @@ _TEXTS = (
     "\u00fca-b",
     "b",
     "ba",
+    *("A-b-C", "ABC", "aAB", "\u212a", "-K-", "\u017f"),
 )
 
 

@@ -24,6 +24,7 @@ from palisade.enforce.envoy.values.sources import (
     TextSource,
 )
 from palisade.enforce.envoy.values.times import (
+    MILLISECOND,
     Moment,
     Now,
     TimePart,
@@ -151,11 +152,14 @@ class Orders(Atoms):
             limit = -total.constant / now
             return compared(NOW, name, int(limit)) if limit.denominator == 1 else None
         ((claim, factor),) = (each for each in total.factors.items() if each[0] != NOW)
-        later = total.constant / (now * SECOND)
-        if isinstance(claim, Moment) or factor != -now * SECOND or not _is_small(later):
+        unit = -factor / now
+        later = total.constant / (now * unit)
+        if isinstance(claim, Moment) or unit not in (SECOND, MILLISECOND) or not _is_small(later):
             return None
+        if total.rounded and unit != SECOND:
+            return None  # of thousandths that were divided once more a hair may be rounded
         calculated = claim not in (left, right)
-        return self._claim_compared(Now(SECOND), name, claim, later=int(later), calculated=calculated)
+        return self._claim_compared(Now(int(unit)), name, claim, later=int(later), calculated=calculated)
 
     def _calculated(self, term: Symbol) -> Bounds | None:
         """Whether what is calculated is a number: all claims in it are. None for other sums."""

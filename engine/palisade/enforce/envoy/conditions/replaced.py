@@ -29,11 +29,12 @@ class Replaced(Cookies):
         return super()._takes(term) if pieces is None else self._is_text(pieces.text)
 
     def _call_is(self, term: Apply, values: Sequence[object]) -> Bounds:
-        match term:
-            case Apply("replace", (text, Known(str(old)), Known(str(new)))):
-                texts = [value for value in values if isinstance(value, str)]
-                found = [preimage(old, new, each) for each in texts]
-                return self._any_of(text, found) or super()._call_is(term, values)
+        replaced = _replaced(term)
+        if replaced is not None:
+            text, old, new, fold = replaced
+            texts = [value for value in values if isinstance(value, str)]
+            found = [preimage(old, new, each, fold=fold) for each in texts]
+            return self._any_of(text, found) or super()._call_is(term, values)
         pieces = pieces_of(term)
         return (self._joined_is(pieces, values) if pieces else None) or super()._call_is(term, values)
 
@@ -43,11 +44,12 @@ class Replaced(Cookies):
         return self._any_of(pieces.base, [pieces.are(each) for each in texts])
 
     def _string_is(self, term: Symbol, matcher: StringMatcher) -> Bounds | None:
-        match term:
-            case Apply("replace", (text, Known(str(old)), Known(str(new)))) if matcher.prefix:
-                found = self._any_of(text, [preimage(old, new, matcher.prefix, prefix=True)])
-                if found is not None:
-                    return found
+        replaced = _replaced(term) if matcher.prefix else None
+        if replaced is not None:
+            text, old, new, fold = replaced
+            found = self._any_of(text, [preimage(old, new, matcher.prefix, prefix=True, fold=fold)])
+            if found is not None:
+                return found
         return super()._string_is(term, matcher)
 
     def _any_of(self, text: Symbol, found: Sequence[str | None]) -> Bounds | None:
@@ -56,3 +58,18 @@ class Replaced(Cookies):
             return NEVER
         ways = [f"(?:{each})" for each in found if each is not None]
         return None if len(ways) < len(found) else self._plainly(text, "|".join(ways))
+
+
+def _replaced(term: Symbol) -> tuple[Symbol, str, str, str] | None:
+    """The text in which something is replaced, by what, and how its letters are folded before. What is
+    replaced, and by what, may have no letters where they are folded afterwards: that is the same then."""
+    match term:
+        case Apply("replace", (Apply("lower" | "upper" as fold, (text,)), Known(str(old)), Known(str(new)))):
+            return text, old, new, fold
+        case Apply("replace", (text, Known(str(old)), Known(str(new)))):
+            return text, old, new, ""
+        case Apply(
+            "lower" | "upper" as fold, (Apply("replace", (text, Known(str(old)), Known(str(new)))),)
+        ) if not any(map(str.isalpha, old + new)):
+            return text, old, new, fold
+    return None

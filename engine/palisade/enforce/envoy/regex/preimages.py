@@ -18,19 +18,26 @@ _State = tuple[int, int]
 """So many characters of the constant are written, and so many of what is replaced are read and wait."""
 
 
-def preimage(old: str, new: str, wanted: str, *, prefix: bool = False) -> str | None:
+def preimage(old: str, new: str, wanted: str, *, prefix: bool = False, fold: str = "") -> str | None:
     """The pattern of the texts which, with each `old` replaced from the left, are the wanted one, or with
-    `prefix` begin so. None where there is none of a sensible length. All are of ASCII, `old` is not empty."""
+    `prefix` begin so. None where there is none of a sensible length. All are of ASCII, `old` is not empty.
+
+    With a `fold`, `lower` or `upper`, the letters of a text are made such before.
+    """
     if not old or not (old + new + wanted).isascii() or (len(wanted) + 1) * len(old) > MOST_STATES:
         return None
     steps = _steps(old, new, wanted, prefix=prefix)
     edges: dict[_State, dict[_State, str]] = {}
-    known = "".join(f"\\x{{{ord(each):x}}}" for each in sorted({*old, *wanted}))
-    other = f"[^{known}]"
+    letters = _unfolded(fold, {*old, *wanted})
+    known = "".join(f"\\x{{{ord(each):x}}}" for each in sorted(set("".join(letters.values()))))
+    other = f"[^{known}]" if known else "(?s:.)"
     for state, following in steps.items():
         row = edges.setdefault(state, {})
         for char, to in following.items():
-            row[to] = _either(row.get(to), other if char == _OTHER else char and patterns.quote(char))
+            if char in ("", _OTHER):
+                row[to] = _either(row.get(to), char and other)
+            for letter in letters.get(char, ""):
+                row[to] = _either(row.get(to), patterns.quote(letter))
     if prefix:
         # What follows the beginning is any text.
         whole = (len(wanted), 0)
@@ -42,6 +49,15 @@ def preimage(old: str, new: str, wanted: str, *, prefix: bool = False) -> str | 
         edges.pop(whole, None)
     found = _eliminated(edges)
     return None if found is None else f"(?s){found}"
+
+
+def _unfolded(fold: str, characters: set[str]) -> Mapping[str, str]:
+    """What becomes each of the characters, of ASCII."""
+    if not fold:
+        return {each: each for each in characters}
+    change = str.lower if fold == "lower" else str.upper
+    ascii_ = [*map(chr, range(128))]
+    return {each: "".join(one for one in ascii_ if change(one) == each) for each in characters}
 
 
 def _steps(old: str, new: str, wanted: str, *, prefix: bool) -> Mapping[_State, Mapping[str, _State]]:

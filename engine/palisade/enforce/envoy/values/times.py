@@ -28,6 +28,7 @@ _TIME = cel.field(cel.name("request"), "time")
 _OPERATORS = {"lt": "_<_", "lte": "_<=_", "gt": "_>_", "gte": "_>=_"}
 _DAYS = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
 _SECOND = 1_000_000_000
+MILLISECOND = 1_000_000
 _NO_PART = 1 << 40
 """No part of the time is so large; an expression holds none of more than 64 bits."""
 
@@ -227,6 +228,15 @@ def _timestamp(nanoseconds: int) -> Expr | None:
         if moment.year > 999
         else None
     )
+
+
+def units(now: Now) -> Expr:
+    """How many seconds, or milliseconds, there were up to now: the whole ones."""
+    seconds = cel.call("int", _TIME)
+    if now.divisor == _SECOND:
+        return seconds
+    thousands = cel.call("_*_", seconds, cel.integer(1000))
+    return cel.call("_+_", thousands, cel.method(_TIME, "getMilliseconds"))
 
 
 def compared_with_claim(
