@@ -325,6 +325,23 @@ IDIOMS = (
     ),
     *(f"count({{m | m := urlquery.encode({text})}}) == 0" for text in SOURCES[:2]),
     *(f"parts := split(lower({text}), `.`); not parts[count(parts) - 1]" for text in SOURCES[:2]),
+    *(
+        f"{no}count({made}) {test}"
+        for text in SOURCES
+        for made in (
+            f"split({text}, `,`)[0]",
+            f"trim_prefix({text}, `10.`)",
+            f"sprintf(`%s-%s`, [{text}, h])",
+        )
+        for no, test in (("", "== 8"), ("", "> 4"), ("not ", "<= 4"), ("", "!= 3"))
+    ),
+    *(f"{no}count(path[1]) {test}" for no in ("", "not ") for test in ("== 1", "> 3", "< 2", "!= 4")),
+    *(
+        f"object.get({{`10`: 3, `users`: 2, ``: 4, `GET /users`: 5}}, {made}, {default}) == {wanted}"
+        for text in SOURCES
+        for made in (f"split({text}, `.`)[0]", f"concat(` `, [http.method, {text}])", f"trim({text}, `/`)")
+        for default, wanted in (("1", "1"), ("1", "3"), ("`x`", "5"), ("http.host", "2"))
+    ),
     'split(h, ", ")[1] == http.headers["x-u"]',
     *(f'{no}startswith(split({text}, ", ")[0], "10.")' for text in SOURCES[:2] for no in ("", "not ")),
     *(
@@ -411,13 +428,13 @@ def _asked() -> list[Request]:
 
 
 @pytest.mark.parametrize("providers", [1], ids=("one",), indirect=True)
-@pytest.mark.parametrize("part", range(3))
+@pytest.mark.parametrize("part", range(4))
 def test_idioms_are_native_and_exact(
     bed: Bed, providers: tuple[Provider, ...], issuers: Issuers, part: int
 ) -> None:
     """Each on texts that it takes, nearly takes, or that only some readers take for the same."""
     subjects = []
-    for idiom in IDIOMS[part::3]:
+    for idiom in IDIOMS[part::4]:
         policy = rego.compile({"p.rego": f'{HEAD}ips := split(h, ",")\nallow if {{ {idiom} }}'})
         subjects.append(subject_of(policy, providers, issuers))
     judge_natively(bed, subjects, _asked(), residual=0.2)

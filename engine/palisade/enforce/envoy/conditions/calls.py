@@ -44,7 +44,7 @@ from palisade.enforce.envoy.values.times import (
 )
 from palisade.rego.partial.formulas.formula import Test
 from palisade.rego.partial.formulas.terms import Apply, Known, Symbol
-from palisade.rego.partial.symbols.kinds import is_no_text
+from palisade.rego.partial.symbols.kinds import is_no_text, is_text
 
 _METHODS = {"startswith": "startsWith", "endswith": "endsWith", "contains": "contains"}
 _OPERATE = {
@@ -145,7 +145,9 @@ class Calls(Orders):
         counted = term.args[0]
         if isinstance(moment_of(counted), TimeParts):
             return ALWAYS
-        if isinstance(counted, Apply) and counted.name in ("array.slice", "split"):
+        if isinstance(counted, Apply) and (
+            counted.name in ("array.slice", "split") or (is_text(counted) and self._view(counted) is not None)
+        ):
             return self._takes(counted)
         return self._uncalled(term)
 
@@ -205,6 +207,13 @@ class Calls(Orders):
         if isinstance(source, FieldSource):
             limits = [limit for n in numbers if (limit := cel.constant(n)) is not None]
             return exactly(any_of(cel.check(cel.call(relation, source.size, limit)) for limit in limits))
+        if isinstance(source, Segment) or (source is None and is_text(argument)):
+            seen = self._view(argument)
+            if seen is None:
+                return None
+            size = cel.call("size", seen.expr)
+            found = exactly(any_of(cel.check(cel.call(relation, size, cel.integer(n))) for n in numbers))
+            return self._unless(found, seen.unsure, seen.when)
         if not isinstance(source, TextSource | ClaimSource):
             return None
         size = cel.call("size", source.expr)

@@ -26,6 +26,7 @@ from palisade.rego.partial.formulas.terms import (
 )
 from palisade.rego.partial.symbols import arrays, graphs, scores, shaped
 from palisade.rego.partial.symbols.construct import lookup
+from palisade.rego.partial.symbols.kinds import is_text
 from palisade.rego.partial.symbols.sets import (
     KNOWN_FALSE,
     KNOWN_TRUE,
@@ -150,6 +151,9 @@ def _table_get(run: Members, table: Value, name: Input | Element | Apply, defaul
         if not isinstance(name_here, list):
             groups.setdefault(key(value), []).append(name_here)
     found = [(run.is_one_of(name, names), Known(unkey(form))) for form, names in groups.items()]
+    if is_text(name):
+        missing = builder.negate(builder.any(each for each, _ in found))
+        return [*found, (builder.both(builder.atom(Defined(name)), missing), default)]
     reason = "looks up an array of the request as a path"
     as_path = builder.both(builder.atom(IsKind(name, "array")), run.opaque(reason, NOWHERE))
     plain = builder.negate(builder.any((builder.atom(IsKind(name, "array")), *(each for each, _ in found))))

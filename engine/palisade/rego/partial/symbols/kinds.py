@@ -29,6 +29,11 @@ def is_no_text(symbol: Symbol) -> bool:
     return _is_none(symbol, STRING)
 
 
+def is_text(symbol: Symbol) -> bool:
+    """Whether a value, where it is there, is surely a text, as what `concat` makes is."""
+    return isinstance(symbol, Apply) and _type_of(symbol) == STRING
+
+
 def refuses(name: str, args: Sequence[Symbol]) -> bool:
     """Whether a builtin surely takes no such operands: others than texts where it takes texts, and others
     than numbers where it takes numbers, or than whole ones. Python takes a boolean for 0 or 1."""
