@@ -16,13 +16,15 @@ providers := {"corp": {"issuer": "https://corp.example", "any_audience": true, "
 """
 
 
-def warned(folder: Path, *, strict: bool = False, **files: str) -> list[tuple[str, int, str]]:
+def warned(
+    folder: Path, *, strict: bool = False, decision: tuple[str, ...] = (), **files: str
+) -> list[tuple[str, int, str]]:
     """The file, row and message of each warning."""
     for name, text in files.items():
         (folder / f"{name}.rego").write_text(text)
     loaded = sets.load(folder, shown="p")
     served, tested = revisions.compile_set(loaded), revisions.compile_set(loaded, tests=True)
-    found = warnings.find(served, tested, loaded, strict=strict)
+    found = warnings.find(served, tested, loaded, strict=strict, decision=decision)
     return [(each.file, each.row, f"{each.message}; {each.hint}") for each in found]
 
 
@@ -116,6 +118,19 @@ def test_inputs_of_any_shape_where_rules_give_them(tmp_path: Path) -> None:
     events = 'package palisade.detection\n\nalert contains "a" if input.path == "/etc/shadow"\n'
     assert warned(tmp_path, own=own, asked=asked, events=events) == []
     assert warned(tmp_path, asked="package a\n\nallow if data.app.allow\n")[0][:2] == ("p/own.rego", 3)
+
+
+def test_inputs_of_other_gateways_where_the_rules_decide(tmp_path: Path) -> None:
+    """Policies for other gateways have inputs of their own: all is denied, and nothing else said so."""
+    source = 'package a\n\nallow if input.http_request.headers.x == "a"\n'
+    helper = "package b\n\nb if input.event.kind == 1\n"
+    assert warned(tmp_path, a=source, b=helper) == []
+    ((file, row, text),) = warned(tmp_path, decision=("a", "allow"))
+    assert (file, row) == ("p/a.rego", 3)
+    assert "input.http_request is undefined in all requests; a request has attributes, function, ide" in text
+    assert warned(tmp_path, decision=("b", "allow"))[0][:2] == ("p/b.rego", 3)
+    given = 'package c\n\nc if data.a.allow with input as {"http_request": {"headers": {"x": "a"}}}\n'
+    assert warned(tmp_path, decision=("a", "allow"), c=given) == []
 
 
 def test_what_opa_would_ask_about_itself(tmp_path: Path) -> None:

@@ -103,6 +103,7 @@ def find(
     `known` are schemas to hold it to; `strict` makes warnings errors. Where there are errors, warnings are
     not looked for: one may come of the other.
     """
+    decision: tuple[str, ...] = ()
     if _is_set(path):
         errors, policy_set, compiled = _errors(lambda: sets.load(path, rego_version=rego_version), known)
     else:
@@ -110,11 +111,12 @@ def find(
             inventory = inventory_file.load(path)
         except SourceError as error:
             return Found(0, error.errors)
+        decision = tuple(inventory.decision_path)
         errors, policy_set, compiled = _errors(lambda: revisions.read_set(inventory), known, inventory)
     modules = len(policy_set.modules) + len(policy_set.tests)
     if errors or compiled is None:
         return Found(modules, errors)
-    warned = warnings.find(*compiled, policy_set, schemas=known, strict=strict)
+    warned = warnings.find(*compiled, policy_set, schemas=known, strict=strict, decision=decision)
     return Found(modules, warned) if strict else Found(modules, (), warned)
 
 

@@ -74,8 +74,11 @@ def find(
     *,
     schemas: Mapping[str, Any] | None = None,
     strict: bool = False,
+    decision: Sequence[str] = (),
 ) -> tuple[Diagnostic, ...]:
     """The warnings on a set that was compiled as it is served, and with its tests, in the order of places.
+
+    `decision` is the path below data of the rule that is asked about requests, where that is known.
 
     `schemas` are those that its author gave (see `schemas.load`): one of the input takes the place of what is
     known of requests. `strict` asks for what is named and never used, too.
@@ -89,7 +92,8 @@ def find(
     found += _unasked(rules)
     if not schemas or not {"schema", "input"} & schemas.keys():
         found += _unlike_requests(served, policy_set)
-        found += _input(served, rules, [each.name for each in revisions.read_providers(served, policy_set)])
+        providers = [each.name for each in revisions.read_providers(served, policy_set)]
+        found += _input(served, rules, providers, tuple(decision[:-1]))
     if strict:
         found += unused.find(served.checked, rules)
         found += unused.find(tested.checked, tests)
@@ -160,9 +164,11 @@ def _leading(names: list[str], schema: Any, way: tuple[str, ...] = ()) -> Iterat
         yield from _leading(names, below, (*way, key))
 
 
-def _input(policy: rego.Policy, modules: list[ast.Module], providers: Sequence[str]) -> Iterator[Diagnostic]:
+def _input(
+    policy: rego.Policy, modules: list[ast.Module], providers: Sequence[str], deciding: tuple[str, ...]
+) -> Iterator[Diagnostic]:
     """What types do not tell: keys at the top that no request has, headers that are not in lower case, and
-    metadata that no filter leaves."""
+    metadata that no filter leaves. The rules of the package `deciding` are asked about requests alone."""
     rules = {
         id(module): [each.checked.rule for each in policy.checked.work.results[id(module)].rules]
         for module in modules
@@ -177,15 +183,16 @@ def _input(policy: rego.Policy, modules: list[ast.Module], providers: Sequence[s
     for module in modules:
         problems = Problems(module.source, module.lines)
         others = replaced or module.package[:2] in _OTHER_INPUTS
+        of_requests = not others and tuple(module.package) == deciding
         for rule in rules[id(module)]:
             for term in ast.walk(rule):
                 if isinstance(term, ast.Ref) and term.head == ast.Var("input"):
-                    _look(term, problems, {} if others else MEANT)
+                    _look(term, problems, {} if others else MEANT, of_requests)
                     _look_at_metadata(term, problems, providers)
         yield from problems.found
 
 
-def _look(term: ast.Ref, problems: Problems, meant: Mapping[str, str]) -> None:
+def _look(term: ast.Ref, problems: Problems, meant: Mapping[str, str], of_requests: bool) -> None:
     """`meant` are keys at the top that no request has, and what is likely meant by each."""
     keys = [part.value if isinstance(part, ast.Scalar) else None for part in term.path]
     first, header = keys[0], keys[4] if len(keys) > 4 else None
@@ -198,6 +205,9 @@ def _look(term: ast.Ref, problems: Problems, meant: Mapping[str, str]) -> None:
     elif isinstance(first, str) and first not in KEYS and (near := get_close_matches(first, KEYS, 1, _ALIKE)):
         message = f"input.{first} is undefined in all requests"
         problems.add(message, term.loc, UNKNOWN_INPUT, f"did you mean input.{near[0]}?")
+    elif isinstance(first, str) and first not in KEYS and of_requests:
+        message = f"input.{first} is undefined in all requests"
+        problems.add(message, term.loc, UNKNOWN_INPUT, f"a request has {', '.join(sorted(KEYS))}")
     elif (
         tuple(keys[:4]) == _HEADERS
         and isinstance(header, str)
