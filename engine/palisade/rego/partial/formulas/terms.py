@@ -64,6 +64,8 @@ class Made:
     size: int = field(init=False, compare=False, repr=False)
     """How many terms and constants it has where each is counted as often as it stands in it."""
     digest: int = field(init=False, compare=False, repr=False)
+    unknown: Unknown | None = field(init=False, compare=False, repr=False)
+    """The first part of which nothing is known: what it is may differ from round to round of a loop."""
 
     def __hash__(self) -> int:
         return self.digest
@@ -71,7 +73,15 @@ class Made:
     def _keep(self, fields: object, parts: Iterable[object]) -> None:
         """`fields` are those that it is compared by, and `parts` all that may be terms in them."""
         object.__setattr__(self, "size", 1 + sum(map(_size, parts)))
+        object.__setattr__(self, "unknown", next(filter(None, map(unknown_in, parts)), None))
         object.__setattr__(self, "digest", hash((type(self), fields)))
+
+
+def unknown_in(part: object) -> Unknown | None:
+    """The first part of a term of which nothing is known, it itself maybe; None for what is no term."""
+    if isinstance(part, Made):
+        return part.unknown
+    return part if isinstance(part, Unknown) else None
 
 
 def _size(part: object) -> int:
@@ -112,6 +122,10 @@ class Element(Made):
         size = 1 + self.source.size + (sum(map(_size, self.path)) if self.path else 0)
         object.__setattr__(self, "size", size)
         object.__setattr__(self, "digest", hash((self.source, self.loop, self.of_keys, self.path)))
+        unknown = self.source.unknown if isinstance(self.source, Made) else self.source
+        if unknown is None and self.path:
+            unknown = next(filter(None, map(unknown_in, self.path)), None)
+        object.__setattr__(self, "unknown", unknown)
 
     def __str__(self) -> str:
         member = f"[{'key' if self.of_keys else '_'}{self.loop}]"
@@ -173,7 +187,7 @@ class ObjectOf(Made):
     items: tuple[tuple[object, Symbol], ...]
 
     def __post_init__(self) -> None:
-        self._keep(self.items, (value for _, value in self.items))
+        self._keep(self.items, [value for _, value in self.items])
 
     def get(self, form: object) -> Symbol | None:
         for each, value in self.items:
@@ -212,6 +226,7 @@ class Part(Made):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "size", 1 + self.item.size)
+        object.__setattr__(self, "unknown", unknown_in(self.item))
         object.__setattr__(self, "digest", hash((self.condition, self.over, self.item)))
 
 

@@ -31,6 +31,7 @@ from palisade.rego.partial.formulas.terms import (
     Term,
     Unknown,
     below,
+    unknown_in,
 )
 from palisade.rego.partial.symbols.objects import entries_of, left_of
 from palisade.rego.partial.symbols.worlds import Unsupported
@@ -66,8 +67,9 @@ class Conditions:
             a, b = b, a
         if isinstance(a, Known) and isinstance(b, Known):
             return TRUE if a == b else FALSE
-        if a == b and not isinstance(a, Unknown):
-            return TRUE
+        if a == b:
+            blind = unknown_in(a)
+            return TRUE if blind is None else self.opaque(blind.reason, blind.location)
         if isinstance(a, Unknown):
             return self.opaque(a.reason, a.location)
         if isinstance(b, Unknown):
