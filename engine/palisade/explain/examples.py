@@ -6,19 +6,18 @@ import re2
 
 from palisade.rego.builtins.globs import pattern_of
 from palisade.rego.errors import BuiltinError
+from palisade.rego.re2_options import QUIET
 from palisade.rego.values import Value
 
 _CLASSES = {"d": "0", "w": "a", "s": " ", "D": "a", "W": "-", "S": "a"}
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r"}
-_QUIET = re2.Options()
-_QUIET.log_errors = False
 _TRIED = "a0-_.~/A x%"
 
 
 def of_regex(pattern: str) -> str | None:
     """A text in which the pattern is found, None where none was thought of."""
     try:
-        compiled = re2.compile(pattern, _QUIET)
+        compiled = re2.compile(pattern, QUIET)
         text = _Reader(pattern).alternatives()
     except (_UnreadError, re2.error, RecursionError):
         return None
@@ -147,7 +146,7 @@ class _Reader:
             elif self._next() == "\\":
                 self._next()
         self._at += 1
-        whole = re2.compile(self._pattern[start : self._at], _QUIET)
+        whole = re2.compile(self._pattern[start : self._at], QUIET)
         inside = self._pattern[start + 1 : self._at - 1]
         found = next((char for char in (*_TRIED, *inside) if whole.fullmatch(char)), None)
         if found is None:

@@ -15,6 +15,7 @@ import re2
 from palisade.rego.builtins.operands import array, element_error, string, to_bytes, type_error
 from palisade.rego.builtins.registry import builtin
 from palisade.rego.errors import BuiltinError
+from palisade.rego.re2_options import QUIET
 from palisade.rego.values import Value
 
 _SPECIAL = frozenset("*?\\[]{}")
@@ -69,7 +70,7 @@ def matcher(glob: str, delimiters: str) -> Callable[[str], bool]:
         fullmatch = re.compile(pattern, re.DOTALL).fullmatch
         return lambda value: fullmatch(value) is not None
     try:
-        compiled = re2.compile(to_bytes(f"(?s)^(?:{pattern})$"))
+        compiled = re2.compile(to_bytes(f"(?s)^(?:{pattern})$"), QUIET)
     except re2.error as error:
         raise BuiltinError(f"glob is too large: {glob}") from error
     return lambda value: compiled.search(to_bytes(value)) is not None

@@ -19,20 +19,18 @@ from palisade.rego.builtins.operands import from_bytes, integer, string, to_byte
 from palisade.rego.builtins.registry import builtin
 from palisade.rego.builtins.terms import quote
 from palisade.rego.errors import BuiltinError
+from palisade.rego.re2_options import QUIET
 from palisade.rego.values import Value
 
 _Pattern: TypeAlias = Any  # re2 ships no type information
 _Span: TypeAlias = tuple[int, int]
-
-_OPTIONS = re2.Options()
-_OPTIONS.log_errors = False
 
 
 @lru_cache(maxsize=1024)
 def compile_pattern(pattern: str) -> _Pattern:
     """A compiled pattern that takes bytes. Raises BuiltinError with the words of Go's `regexp`."""
     try:
-        return re2.compile(to_bytes(pattern), _OPTIONS)
+        return re2.compile(to_bytes(pattern), QUIET)
     except re2.error as error:
         reason = error.args[0].decode("utf-8", "replace") if error.args else "invalid pattern"
         what, separator, where = reason.partition(": ")

@@ -26,6 +26,7 @@ from palisade.rego.builtins.operands import (
 from palisade.rego.builtins.registry import builtin
 from palisade.rego.builtins.terms import show, show_number
 from palisade.rego.errors import BuiltinError
+from palisade.rego.re2_options import QUIET
 from palisade.rego.values import Set, Value, sorted_keys
 
 
@@ -203,7 +204,11 @@ def replace_n(patterns: Value, value: Value) -> str:
 
 @lru_cache(maxsize=256)
 def _alternatives(words: tuple[str, ...]) -> re2._Regexp:
-    return re2.compile(f"({'|'.join(map(re2.escape, words))})")
+    try:
+        return re2.compile(f"({'|'.join(map(re2.escape, words))})", QUIET)
+    except re2.error as error:
+        # A budget as others: what else would replace so many takes as long as their number.
+        raise BuiltinError(f"{len(words)} texts to replace are too many", fatal=True) from error
 
 
 @builtin("trim", pure=True)

@@ -16,6 +16,7 @@ from xds.type.matcher.v3.cel_pb2 import CelMatcher
 from xds.type.matcher.v3.http_inputs_pb2 import HttpAttributesCelMatchInput
 
 from palisade.enforce.envoy.matchers.predicate import Check, custom_check, typed
+from palisade.rego.re2_options import QUIET
 from palisade.rego.values import Value
 
 _INPUT = typed("palisade.cel", HttpAttributesCelMatchInput())
@@ -167,7 +168,7 @@ MAX_PROGRAM = 100
 def is_small(pattern: str) -> bool:
     """Whether Envoy compiles the pattern inside of an expression."""
     try:
-        return int(re2.compile(pattern).programsize) < MAX_PROGRAM - 10
+        return int(re2.compile(pattern, QUIET).programsize) < MAX_PROGRAM - 10
     except re2.error:
         return False
 

@@ -13,6 +13,7 @@ from xds.type.matcher.v3.regex_pb2 import RegexMatcher
 from xds.type.matcher.v3.string_pb2 import StringMatcher
 
 from palisade.rego.partial.formulas.terms import Apply, ArrayOf, Known, SetOf, Symbol
+from palisade.rego.re2_options import QUIET
 
 NOTHING = r"[^\x00-\xff]"
 """Matches no text."""
@@ -50,7 +51,7 @@ def in_ascii(pattern: str) -> bool:
 def groups(pattern: str) -> int:
     """How many groups the pattern has; -1 for one that RE2 does not take."""
     try:
-        return int(re2.compile(pattern).groups)
+        return int(re2.compile(pattern, QUIET).groups)
     except re2.error:
         return -1
 

@@ -9,6 +9,7 @@ from palisade.enforce.envoy.regex import patterns
 from palisade.rego.builtins.globs import pattern_of
 from palisade.rego.errors import BuiltinError
 from palisade.rego.partial.formulas.terms import Apply, Known, Symbol
+from palisade.rego.re2_options import QUIET
 
 
 def text_matcher(term: Apply) -> tuple[Symbol, StringMatcher | None] | None:
@@ -50,7 +51,7 @@ def _regex(subject: Symbol, whole: str, pattern: str) -> tuple[Symbol, StringMat
     if len(whole) > patterns.MAX_PATTERN:
         return None
     try:
-        re2.compile(pattern)
+        re2.compile(pattern, QUIET)
     except re2.error:
         return subject, None  # the builtin refuses the pattern, and the call is undefined
     return (subject, patterns.regex(whole)) if patterns.in_ascii(whole) else None
