@@ -17,27 +17,25 @@ from itertools import chain
 from palisade.rego import ast, ir
 from palisade.rego.errors import NOWHERE, Location
 from palisade.rego.partial.execution import origins
-from palisade.rego.partial.execution.blocks import MAX_OF_RULE, MAX_STATEMENTS, Blocks, restored
+from palisade.rego.partial.execution.blocks import MAX_OF_RULE, MAX_STATEMENTS
 from palisade.rego.partial.execution.flow import RESULT, Liveness, all_stmts
-from palisade.rego.partial.execution.opaque import Failing, opaque_values
+from palisade.rego.partial.execution.giving import FEWEST, giving, states_of
+from palisade.rego.partial.execution.opaque import Failing
 from palisade.rego.partial.execution.outcome import Case, Outcome
 from palisade.rego.partial.execution.runs import Followed, Run
-from palisade.rego.partial.formulas.formula import FALSE, TRUE, Formula
+from palisade.rego.partial.execution.unfollowed import Unfollowed
+from palisade.rego.partial.formulas.formula import TRUE, Formula
 from palisade.rego.partial.formulas.terms import (
     Input,
     Known,
     Symbol,
-    Unknown,
 )
 from palisade.rego.partial.symbols.chosen import Settling
 from palisade.rego.partial.symbols.large import bounded
 from palisade.rego.partial.symbols.worlds import (
     ERROR,
     MAX_LEVELS,
-    NEXT,
-    RETURN,
     Env,
-    KeptEnv,
     Reason,
     Result,
     Step,
@@ -55,7 +53,7 @@ _OF_RULES = 2
 """Rules take the input and the data; functions have parameters of their own beside."""
 
 
-class Executor(Blocks):
+class Executor(Unfollowed):
     """One policy's symbolic runs. Results of functions are kept, by their arguments."""
 
     def __init__(
@@ -105,37 +103,48 @@ class Executor(Blocks):
     def rule(self, path: Sequence[str], told_by: str = "") -> Outcome:
         """The outcome of the document at a path below data; `told_by` is as for `evaluate`. Raises KeyError
         where the plan has none."""
-        args = (Input(()), self._data)
         member: ir.Func | None = None
         func = self._by_path.get(("g0", *path))
-        if func is not None:
-            worlds, result = self._run_function(func, args), func.result
-        else:
-            name = print_ref(ast.Ref(ast.Var("data"), tuple(map(ast.Scalar, path))))
-            plan = next(plan for plan in self._policy.plans if plan.name == name)
-            env: dict[int, Symbol] = dict(zip((ir.INPUT, ir.DATA), args, strict=True))
-            worlds, result = self._in_turn((name,), plan.blocks, env, frozenset((RESULT,))), RESULT
-            member = self._by_path.get(("g0", *path, told_by))
+        try:
+            if func is not None:
+                worlds, result = self._run_function(func, (Input(()), self._data)), func.result
+            else:
+                worlds, result = self._run_plan(path), RESULT
+                member = self._by_path.get(("g0", *path, told_by))
+        except Unsupported as trouble:
+            # Which of its rules decide, and whether two conflict, is for the evaluator.
+            self._settle()
+            if trouble.location is NOWHERE and func is not None:
+                trouble.location = self._label(func.blocks[0])
+            case = Case(TRUE, self._unknown_of(trouble), trouble.location)
+            return Outcome((case,), self.opaque(trouble.reason, trouble.location), self.builder, self)
         self._settle()
         builder = self.builder
         cases: list[Case] = []
         errors: list[Formula] = []
-        above = FALSE
+        above: list[Formula] = []
         for state in worlds.states:
             reached = state.reached(builder)
             if self._chose:
                 reached = [(self._settling.settled(each), place) for each, place in reached]
-            here = builder.any(condition for condition, _ in reached)
+            here = [condition for condition, _ in reached]
             if state.signal == ERROR:
-                errors.append(builder.both(here, builder.negate(above)))
+                errors.append(builder.both(builder.any(here), builder.negate(builder.any(above))))
             else:
                 value = state.env.get(result)
                 if member is not None and value is not None:
                     reached = self._told_by(member, reached)
                 self._add_cases(cases, reached, value)
-            above = builder.any((above, here))
+            above += here
         self._known_cases = {case.condition: case for case in cases}
         return Outcome(tuple(cases), builder.any(errors), builder, self)
+
+    def _run_plan(self, path: Sequence[str]) -> Worlds:
+        """What the plan of a document comes to that several rules make."""
+        name = print_ref(ast.Ref(ast.Var("data"), tuple(map(ast.Scalar, path))))
+        plan = next(plan for plan in self._policy.plans if plan.name == name)
+        env: dict[int, Symbol] = {ir.INPUT: Input(()), ir.DATA: self._data}
+        return self._in_turn((name,), plan.blocks, env, frozenset((RESULT,)))
 
     def _add_cases(self, cases: list[Case], reached: list[Reason], value: Symbol | None) -> None:
         """A case for each of the conditions; one that was there before is the same object."""
@@ -224,7 +233,7 @@ class Executor(Blocks):
         run = self._runs[name] = Run(blocks, self._flow.chain(blocks, outside, before), self._final)
         at, size = -1, len(before.blocks) if before is not None else 0
         parts = dict(run.along(before)) if before is not None else {}
-        behind = 0
+        behind = self._at_once(worlds, run, given)
         for number, (block, live) in enumerate(zip(blocks, run.live, strict=True)):
             if number < behind:
                 continue
@@ -263,6 +272,20 @@ class Executor(Blocks):
                     follow = partial(_given, result)
                 worlds.advance(follow, label)
         return worlds
+
+    def _at_once(self, worlds: Worlds, run: Run, given: int | None) -> int:
+        """Takes the rules that only give the document a value through all at once; gives their number."""
+        several = giving(run, given) if given is not None and self._final is None else 0
+        if given is None or several < FEWEST:
+            return 0
+        env = worlds.last.env
+        results: list[tuple[Result, Location]] = []
+        for block, live in zip(run.blocks[:several], run.live, strict=False):
+            label = self._label(block)
+            results.append((self._guarded(block, env, live, label), label))
+        states = states_of(results, given, env, self.equal, self.builder)
+        worlds.states = states or worlds.states
+        return several if states else 0
 
     def _calls_again(self, known: Followed) -> bool:
         """Whether the functions that were called are what they were; then they are called here too."""
@@ -347,38 +370,6 @@ class Executor(Blocks):
 
         steps = [Step(step.condition, known(step.env), step.signal, step.parts) for step in result.steps]
         return Result(steps, known(result.rest), result.completed)
-
-    def _opaque_block(self, block: ir.Block, env: Env, live: frozenset[int], trouble: Unsupported) -> Result:
-        """The block's effect where only the evaluator knows which of its effects take place."""
-        fresh = partial(self.opaque, trouble.reason, trouble.location)
-        both, negate = self.builder.both, self.builder.negate
-        steps: list[Step] = []
-        start: Env = KeptEnv((local, value) for local, value in env.items() if local in live)
-        guard = TRUE
-        if self._failing.block(block, env, self._final):
-            fails = fresh()
-            steps.append(Step(fails, start, ERROR))
-            guard = negate(fails)
-        outcomes: list[tuple[Formula, Env]] = [(guard, start)]
-        for target in sorted(self._flow.assigned(block) & live):
-            choices = opaque_values(block, target, env.get(target), self._unknown_of(trouble))
-            split: list[tuple[Formula, Env]] = []
-            for condition, reached in outcomes:
-                left = condition
-                for choice in choices[:-1]:
-                    taken = fresh()
-                    split.append((both(left, taken), restored(reached, target, choice)))
-                    left = both(left, negate(taken))
-                split.append((left, restored(reached, target, choices[-1])))
-            outcomes = split
-        *others, (last, rest) = outcomes
-        for condition, reached in others:
-            signal = RETURN if self._final is not None and self._final in reached else NEXT
-            steps.append(Step(condition, reached, signal))
-        return Result(steps, rest, last)
-
-    def _unknown_of(self, trouble: Unsupported) -> Unknown:
-        return self.unknown(trouble.reason, trouble.location)
 
     def _label(self, block: ir.Block) -> Location:
         """The place that stands for a block: the head of the rule, where its value is assigned."""

@@ -23,6 +23,8 @@ NEXT = -1
 MAX_STATES = 50_000
 MAX_EXCLUDED = 1_000_000
 """How many conditions are negated in all for the states of one function: each excludes those above it."""
+_MANY = 6
+"""From so many values on that a block gives, it is not said of each that it is none of those before."""
 MAX_LEVELS = 40
 """How many rules and functions are followed that are each called by the one before: Python bears some 100."""
 
@@ -80,6 +82,8 @@ class State:
     """None where each condition of the origin keeps its place: the value was given before."""
     shared: bool = True
     """Whether `origin` may be the origin of another state too, so that it must not be added to."""
+    apart: bool = False
+    """Whether no request is in it and in another such state too, but where a state above them all is met."""
 
     @classmethod
     def of(cls, origin: list[Reason], env: Env, signal: int = NEXT) -> State:
@@ -180,6 +184,7 @@ class Worlds:
         self._adding = None
         states: list[State] = []
         runs: dict[object, Result] = {}
+        several = any(state.apart for state in self.states)
         for state in self.states:
             if state.signal != NEXT:
                 states.append(state)
@@ -189,6 +194,9 @@ class Worlds:
                 result = runs[state.key] = run(state.env)
             if result.steps:
                 origin = state.given_on(self._builder)
+                # Steps of one result exclude each other, as far as no others are to be excluded.
+                own = len(result.steps) >= _MANY and (state.apart or not several)
+                several = several or own
                 for step in result.steps:
                     at: Location | None = label
                     if self._had(state.env, step.env):
@@ -196,6 +204,7 @@ class Worlds:
                     elif step.condition is TRUE:
                         at = self._place(state.env, step.env, label)
                     states.append(State.split(origin, step, at, self._builder))
+                    states[-1].apart = own or (state.apart and step.condition is TRUE)
                 if all(step.condition is not TRUE for step in result.steps):
                     states.append(State.of(origin, result.rest))
             else:
@@ -292,6 +301,7 @@ class Worlds:
                     joined[-1] = state  # a part of a state and the rest of it: the state again
                     continue
                 last.take(state, self._builder)
+                last.apart = last.apart and state.apart
             else:
                 joined.append(state)
         self.states = joined
@@ -304,9 +314,9 @@ class Worlds:
         for index, state in enumerate(self.states):
             last = index == len(self.states) - 1
             own = TRUE if last else builder.any(condition for condition, _ in state.reached(builder))
-            others = TRUE if above.excluded_by(own) else above.negated()
+            others = TRUE if above.excluded_by(own) else above.negated(apart=state.apart)
             condition = builder.both(own, others)
-            above.add(own)
+            above.add(own, apart=state.apart)
             if condition is not FALSE:
                 parts = tuple(_under(others, state.reached(builder), builder)) if parted else ()
                 steps.append(Step(condition, state.env, state.signal, parts))
@@ -323,10 +333,15 @@ class _Above:
         self._term: Term | None = None
         self._values: set[object] | None = set()
         """Of which the term is one, where that is all that the conditions say."""
-        self._size = self._negated = 0
+        self._size = self._negated = self._size_of_others = 0
+        self._others: list[Formula] = []
+        """Those of states that are not apart from each other."""
 
-    def add(self, condition: Formula) -> None:
+    def add(self, condition: Formula, *, apart: bool) -> None:
         self._conditions.append(condition)
+        if not apart:
+            self._others.append(condition)
+            self._size_of_others += len(condition.args) if condition.kind == "or" else 1
         self._size += len(condition.args) if condition.kind == "or" else 1
         among = condition.among
         if among is None or (self._term is not None and among[0] != self._term):
@@ -342,12 +357,13 @@ class _Above:
         term, values = condition.among
         return self._term is None or (term == self._term and self._values.isdisjoint(values))
 
-    def negated(self) -> Formula:
-        """None of them holds. Raises Unsupported where that was asked of too many in all."""
-        self._negated += self._size
+    def negated(self, *, apart: bool) -> Formula:
+        """None of them holds, as far as that has to be said for a state that is `apart`. Raises Unsupported
+        where that was asked of too many in all."""
+        self._negated += self._size_of_others if apart else self._size
         if self._negated > MAX_EXCLUDED:
             raise Unsupported("has too many different outcomes")
-        return self._builder.negate(self._builder.any(self._conditions))
+        return self._builder.negate(self._builder.any(tuple(self._others if apart else self._conditions)))
 
 
 def _under(condition: Formula, reasons: Iterable[Reason], builder: Builder) -> Iterator[Reason]:

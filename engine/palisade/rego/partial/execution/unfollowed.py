@@ -1,0 +1,50 @@
+"""Blocks that cannot be followed: what each may do, under conditions that only the evaluator decides."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from palisade.rego import ir
+from palisade.rego.partial.execution.blocks import Blocks, restored
+from palisade.rego.partial.execution.opaque import Failing, opaque_values
+from palisade.rego.partial.formulas.formula import TRUE, Formula
+from palisade.rego.partial.formulas.terms import Unknown
+from palisade.rego.partial.symbols.worlds import ERROR, NEXT, RETURN, Env, KeptEnv, Result, Step, Unsupported
+
+
+class Unfollowed(Blocks):
+    """Makes blocks opaque."""
+
+    _failing: Failing
+
+    def _opaque_block(self, block: ir.Block, env: Env, live: frozenset[int], trouble: Unsupported) -> Result:
+        """The block's effect where only the evaluator knows which of its effects take place."""
+        fresh = partial(self.opaque, trouble.reason, trouble.location)
+        both, negate = self.builder.both, self.builder.negate
+        steps: list[Step] = []
+        start: Env = KeptEnv((local, value) for local, value in env.items() if local in live)
+        guard = TRUE
+        if self._failing.block(block, env, self._final):
+            fails = fresh()
+            steps.append(Step(fails, start, ERROR))
+            guard = negate(fails)
+        outcomes: list[tuple[Formula, Env]] = [(guard, start)]
+        for target in sorted(self._flow.assigned(block) & live):
+            choices = opaque_values(block, target, env.get(target), self._unknown_of(trouble))
+            split: list[tuple[Formula, Env]] = []
+            for condition, reached in outcomes:
+                left = condition
+                for choice in choices[:-1]:
+                    taken = fresh()
+                    split.append((both(left, taken), restored(reached, target, choice)))
+                    left = both(left, negate(taken))
+                split.append((left, restored(reached, target, choices[-1])))
+            outcomes = split
+        *others, (last, rest) = outcomes
+        for condition, reached in others:
+            signal = RETURN if self._final is not None and self._final in reached else NEXT
+            steps.append(Step(condition, reached, signal))
+        return Result(steps, rest, last)
+
+    def _unknown_of(self, trouble: Unsupported) -> Unknown:
+        return self.unknown(trouble.reason, trouble.location)
