@@ -56,9 +56,8 @@ _HELPER = 'f(t) if t == "/a"\nf(t) if startswith(t, "/b")\n'
 def _policies(draw: st.DrawFn) -> str:
     rules = draw(st.lists(_branches, min_size=5, max_size=11))
     default = draw(st.sampled_from(("", 'default s := "v1"\n', "default s := false\n")))
-    return (
-        _HELPER + default + "\n".join(f"s := {each}" for each in rules) + "\n" + draw(st.sampled_from(_USES))
-    )
+    values = "\n".join(f"s := {each}" for each in (*rules, _TEXT))
+    return f"{_HELPER}{default}{values}\n{draw(st.sampled_from(_USES))}"
 
 
 @pytest.fixture(params=("one by one", "halves"), autouse=True)
