@@ -1,8 +1,8 @@
 """What OPA's own engine says of rules: `python opa_answers.py`, questions and answers as lines of JSON.
 
-In a process of its own, as the library brings Go's runtime with it. A question is `[source, input, rules]`;
-the answer has for each rule of package `p` its value in a list of one, or an empty list where OPA has none:
-it is undefined, or an error, which the library does not take for undefined.
+In a process of its own, as the library brings Go's runtime with it. A question is
+`[source, input, rules, data]`; the answer has for each rule of package `p` its value in a list of one, or an
+empty list where OPA has none: it is undefined, or an error, which the library does not take for undefined.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ class OpaAnswers:
         self._process.kill()
         self._process.communicate()
 
-    def ask(self, source: str, asked: Any, rules: Sequence[str]) -> list[list[Any]]:
+    def ask(self, source: str, asked: Any, rules: Sequence[str], data: Any = None) -> list[list[Any]]:
         """Raises ValueError with OPA's message where it does not compile the source."""
         assert self._process.stdin
         assert self._process.stdout
-        self._process.stdin.write(json.dumps([source, asked, rules]) + "\n")
+        self._process.stdin.write(json.dumps([source, asked, rules, data]) + "\n")
         self._process.stdin.flush()
         answer = json.loads(self._process.stdout.readline())
         if isinstance(answer, str):
@@ -48,11 +48,12 @@ def _serve() -> None:
     from opa_bindings.engine import OpaError
 
     for line in sys.stdin:
-        source, asked, rules = json.loads(line)
+        source, asked, rules, data = json.loads(line)
         with OpaEngine() as engine:
             answers: list[list[Any]] | str
             try:
                 engine.add_policy("p.rego", source)
+                engine.add_data(data or {})
                 engine.eval_query("true", asked)
             except OpaError as error:
                 answers = str(error)
