@@ -60,6 +60,9 @@ CONDITIONS = (
     'endswith(T, "a ")',
     'contains(T, "=")',
     'startswith(T, "a")',
+    'split(T, ";")[0] == "sid"; endswith(T, "d")',
+    'split(T, "=")[0] == "sid"; contains(T, "s")',
+    'split(T, ";")[0] == "sid"; not split(T, ";")[1] == "a"',
 )
 SAMPLES = (
     "",
@@ -73,6 +76,9 @@ SAMPLES = (
     "sid=b ;a b",
     "; ;",
     "a=, a",
+    "a; ; a",
+    "sid=a; ; sid=b",
+    "sid;; sid",
 )
 
 pieces = st.lists(

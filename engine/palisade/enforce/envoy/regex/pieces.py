@@ -8,7 +8,7 @@ A piece is mostly an entry, as a cookie is: what it begins with is compared, and
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 
 from xds.type.matcher.v3.string_pb2 import StringMatcher
@@ -84,7 +84,7 @@ def piece_of(condition: Formula, element: Element, mark: str) -> Piece | None:
         closed = _Asking(text, mark, spaced, closed=True).pattern(asked) if Mark(mark).overlaps else found
         if found is not None and closed is not None:
             space = patterns.SPACE if spaced else ""
-            return Piece(f"{space}{found}{space}", mark, not spaced, f"{space}{closed}{space}")
+            return Piece(f"{space}{found}", mark, not spaced, f"{space}{closed}")
     return None
 
 
@@ -134,12 +134,14 @@ class _Asking:
     """Whether a mark stands behind it, one that may overlap with another."""
 
     def pattern(self, asked: Sequence[Formula]) -> str | None:
-        """The expression of the text of which all of them hold."""
+        """The expression of the text of which all of them hold, and of what is taken off behind it."""
         rest, left = self._taken_apart(asked)
         begin = rest.begin
         if self.mark in begin:
             return patterns.NOTHING
         if not begin.isascii() or (self.spaced and begin != begin.lstrip(_SPACE)) or not self._fits(begin):
+            return None
+        if self._is_open and rest.stop and rest.stop in _SPACE:
             return None
         if rest.stop and not rest.only and Mark(self.mark).overlaps:
             return None  # what ends there may end as a mark begins, and what ends at a mark may not
@@ -238,7 +240,7 @@ class _Asking:
                 ) if text == self.text and len(sign) == 1 and len(names) == 1:
                     (name,) = map(unkey, names)
                     others = [other for other in asked if other is not each]
-                    if isinstance(name, str) and sign not in name and others:
+                    if isinstance(name, str) and sign not in name and _has_second(pieces, others):
                         return self._behind(name, sign, pieces, others)
         return None
 
@@ -265,15 +267,28 @@ class _Asking:
             return f"[^{patterns.quote(self.mark)}{patterns.quote(stop) if stop else ''}]*"
         return Mark(self.mark).free(stop, closed=self.closed and last)
 
-    def _tail(self, rest: _Rest) -> str:
-        """What may stand behind."""
-        return f"(?:{patterns.quote(rest.stop)}{self._any()})?" if rest.stop and not rest.only else ""
+    @property
+    def _is_open(self) -> bool:
+        """Whether space that is taken off behind any characters may complete a mark that these begin, as in
+        `a;` and a space, where the mark is `; `."""
+        return self.spaced and len(self.mark) > 1 and not {*self.mark}.isdisjoint(_SPACE)
+
+    def _tail(self, rest: _Rest, *, ends: bool) -> str:
+        """What may stand behind; where it `ends` with a constant, and not with whatever there is."""
+        tail = f"{patterns.quote(rest.stop)}{self._any()}" if rest.stop and not rest.only else ""
+        space = patterns.SPACE if self.spaced else ""
+        maybe = f"(?:{tail})?" if tail else ""
+        if not self._is_open:
+            return maybe + space
+        if not ends:
+            return maybe  # whatever there is has such space, too
+        return f"(?:{tail}|{space})" if tail else space
 
     def _prefixed(self, rest: _Rest, text: str) -> str | None:
         constant = rest.begin + text
         if self.spaced and constant != constant.rstrip(_SPACE):
             return None
-        return f"{patterns.quote(constant)}{self._any(rest.stop)}{self._tail(rest)}"
+        return f"{patterns.quote(constant)}{self._any(rest.stop)}{self._tail(rest, ends=False)}"
 
     def _tested(self, rest: _Rest, formula: Formula) -> str | None:
         """What is behind the beginning meets one condition."""
@@ -302,7 +317,7 @@ class _Asking:
                     return None
                 continue
             found.append(whole)
-        return f"{patterns.alternatives(found)}{self._tail(rest)}" if found else patterns.NOTHING
+        return f"{patterns.alternatives(found)}{self._tail(rest, ends=True)}" if found else patterns.NOTHING
 
     def _matched(self, rest: _Rest, matcher: StringMatcher) -> str | None:
         kind = str(matcher.WhichOneof("match_pattern"))
@@ -319,8 +334,15 @@ class _Asking:
             return self._prefixed(rest, text)
         behind = self._any(rest.stop) if kind == "contains" else ""
         before = f"{patterns.quote(rest.begin)}{self._any(rest.stop, last=False)}"
-        return f"{before}{patterns.quote(text)}{behind}{self._tail(rest)}"
+        return f"{before}{patterns.quote(text)}{behind}{self._tail(rest, ends=not behind)}"
 
 
-def _asks_of(formula: Formula, terms: frozenset[Symbol]) -> bool:
+def _has_second(pieces: Apply, asked: Sequence[Formula]) -> bool:
+    """Whether there is surely a second piece where all of them hold."""
+    second = Apply(".", (pieces, Known(1)))
+    counted = In(Apply("count", (pieces,)), frozenset((2,)))
+    return any(each.atom == counted or (each.kind == "atom" and _asks_of(each, {second})) for each in asked)
+
+
+def _asks_of(formula: Formula, terms: Container[Symbol]) -> bool:
     return any(part in terms for symbol in symbols(formula) for part in subterms(symbol))
