@@ -75,7 +75,7 @@ def test_reasons_have_the_place_of_the_rule() -> None:
 
 def test_responses_of_the_request_are_for_the_engine_and_say_so() -> None:
     """A body that each request makes anew is none of the answers that a sidecar knows."""
-    decision = compiled('allow := {"allowed": false, "body": upper(http.path)} if not claims.sub')
+    decision = compiled('allow := {"allowed": false, "body": strings.reverse(http.path)} if not claims.sub')
     (rule,) = decision.coverage
     assert rule.verdict is Verdict.RESIDUAL
     assert rule.reasons[0].hint

@@ -92,6 +92,20 @@ def test_callers_show_certificates(bed: Bed, make_subject: Callable[..., Subject
             assert address == "10.1.2.3"
 
 
+def test_an_address_that_cannot_be_is_refused_and_costs_no_other_its_connection(
+    bed: Bed, make_subject: Callable[..., Subject]
+) -> None:
+    """Envoy closes such a connection amid the handshake: verify ended in an error of the socket, and closed
+    descriptors that were others' by then."""
+    bed.load(make_subject('allow if input.peer == "spiffe://a/b"', tls=Tls()))
+    caller = Caller(uris=("spiffe://a/b",))
+    sources = ("10.1.2.3", "0.0.0.0", "127.0.0.1", "0.0.0.0")
+    for http2 in (False, True):
+        requests = [Request(caller=caller, http2=http2, source=each) for each in sources * 8]
+        answers = [each and each.status for each in bed.ask(requests)]
+        assert answers == [200, None, 200, None] * 8
+
+
 def test_a_function_that_requires_certificates_hears_nobody_without_one(
     bed: Bed, make_subject: Callable[..., Subject]
 ) -> None:

@@ -105,7 +105,10 @@ class Client:
         for _ in range(ATTEMPTS):
             fresh = connection is None or not connection.open
             if connection is None or fresh:
-                connection = await self._connect(wire.source, wire.caller, http2=wire.http2)
+                try:
+                    connection = await self._connect(wire.source, wire.caller, http2=wire.http2)
+                except OSError:
+                    continue  # Envoy closes connections from addresses that cannot be, amid the handshake
             try:
                 return connection, await asyncio.wait_for(_sent(connection, wire), TIMEOUT)
             except RefusedError:
@@ -133,11 +136,16 @@ class Client:
             plain.setblocking(False)
             await loop.sock_connect(plain, str(self._path))
             await loop.sock_sendall(plain, introduction)  # before TLS, as proxies do
+        except BaseException:
+            plain.close()
+            raise
+        try:
             await loop.create_unix_connection(
                 lambda: made, sock=plain, ssl=context, server_hostname="localhost"
             )
         except BaseException:
-            plain.close()
+            # The loop closes the descriptor: closed here too, it could be another connection's by then.
+            plain.detach()
             raise
         return made
 
