@@ -4,7 +4,7 @@ be split in two ways."""
 from __future__ import annotations
 
 import pytest
-from lowered import judge, judge_natively, subject_of
+from lowered import compile_policy, judge, judge_natively, subject_of
 
 from palisade import rego
 from palisade.policy.providers import Provider
@@ -143,3 +143,12 @@ def test_a_parameter_is_no_text_with_the_next_one(
             subjects.append(subject_of(policy, providers, issuers))
     targets = ("q=x&a", "q=a&x", "q=a", "q=x::b&a", "q=x&a=1&b", "q=x&c::a", "q=b&a")
     judge(bed, subjects, [Request("GET", f"/?{target}") for target in targets], Tally())
+
+
+def test_a_very_long_mark_is_the_engines() -> None:
+    """Compiling one of thousands of characters ended in a RecursionError, after half a minute."""
+    for asked in ("split(h, M)[1] in {`a`, `b`}", "`a` in split(h, M)", "count(split(h, M)) == 2"):
+        rule = asked.replace("M", f'"{"ab-/" * 1250}"')
+        policy = rego.compile({"p.rego": f"{HEAD}\nallow if {{ {rule} }}"})
+        (account,) = compile_policy(policy, "p.allow", ()).coverage
+        assert not account.native

@@ -7,7 +7,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from palisade.enforce.envoy.regex.among import among
-from palisade.enforce.envoy.regex.marks import Mark
+from palisade.enforce.envoy.regex.marks import MOST, Mark, is_mark
 from palisade.rego.partial.formulas.terms import Apply, Input, Known, Symbol
 from palisade.rego.partial.reading import Reading
 
@@ -17,6 +17,20 @@ _texts = st.lists(st.sampled_from((*"ab:/|, ns\n", "::", "://", "/ns/", "aba", "
 
 def matches(pattern: str, text: str) -> bool:
     return re2.fullmatch(f"(?s){pattern}", text) is not None
+
+
+def test_marks_that_are_no_ascii_or_very_long_are_none() -> None:
+    longest = "ab" * (MOST // 2)
+    marks = (";", "; ", ";;", "", "ü", "abc", longest, f"{longest};")
+    assert [mark for mark in marks if is_mark(mark)] == [";", "; ", ";;", "abc", longest]
+
+
+def test_the_longest_mark_has_expressions_that_re2_takes() -> None:
+    """Those of longer ones nest too deep for it, and for Python."""
+    for text in ("a" * MOST, "ab" * (MOST // 2), f"{'a' * (MOST - 1)}b"):
+        mark = Mark(text)
+        for pattern in (mark.before, mark.free(closed=True), mark.free_behind(text[: MOST // 2])):
+            assert not matches(pattern, f"{text}x")
 
 
 @example("::", ":::", "")

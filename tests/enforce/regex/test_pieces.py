@@ -13,7 +13,7 @@ from lowered import judge, subject_of
 
 from palisade import rego
 from palisade.enforce.envoy.regex.patterns import ODD_HEADER
-from palisade.enforce.envoy.regex.pieces import Piece, is_mark, piece_of
+from palisade.enforce.envoy.regex.pieces import Piece, piece_of
 from palisade.policy.providers import Provider
 from palisade.rego.partial import evaluate
 from palisade.rego.partial.formulas.formula import Exists, nodes
@@ -140,10 +140,6 @@ def _compare(policy: rego.Policy, piece: Piece, condition: str) -> None:
     for text in SAMPLES:
         compared = example(text)(compared)
     compared()
-
-
-def test_marks_that_are_no_ascii_are_none() -> None:
-    assert [mark for mark in (";", "; ", ";;", "", "ü", "abc") if is_mark(mark)] == [";", "; ", ";;", "abc"]
 
 
 COOKIE = "s := v if { some p in split(http.headers.cookie, M); t := trim_space(p); W }"

@@ -17,7 +17,7 @@ from palisade.enforce.envoy.matchers.bounds import ALWAYS, NEVER, Bounds, both, 
 from palisade.enforce.envoy.matchers.predicate import Predicate, all_of, any_of, negate, text_check
 from palisade.enforce.envoy.regex import numerals, paths, patterns
 from palisade.enforce.envoy.regex.cuts import cut_of
-from palisade.enforce.envoy.regex.marks import Mark
+from palisade.enforce.envoy.regex.marks import Mark, is_mark
 from palisade.enforce.envoy.regex.paths import FURTHEST
 from palisade.enforce.envoy.regex.pieces import Piece, piece_of
 from palisade.enforce.envoy.values.claims import (
@@ -113,7 +113,7 @@ class Measures(Joined):
 
     def _count(self, argument: Symbol, relation: str, numbers: Sequence[int]) -> Bounds | None:
         match argument:
-            case Apply("split", (text, Known(str(mark)))) if len(mark) > 1 and mark.isascii():
+            case Apply("split", (text, Known(str(mark)))) if len(mark) > 1 and is_mark(mark):
                 return self._pieces_counted(text, Mark(mark), relation, numbers)
             case Apply("split", (text, Known(str(mark)))) if _is_mark(mark) and relation != "_==_":
                 least = [number + (relation in ("_>_", "_<=_")) for number in numbers]

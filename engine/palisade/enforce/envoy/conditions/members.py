@@ -20,8 +20,8 @@ from palisade.enforce.envoy.matchers import cel
 from palisade.enforce.envoy.matchers.bounds import ALWAYS, NEVER, Bounds, both, either, exactly
 from palisade.enforce.envoy.matchers.predicate import NO, Check, Predicate, all_of, any_of, text_check
 from palisade.enforce.envoy.regex import paths, patterns
-from palisade.enforce.envoy.regex.marks import Mark
-from palisade.enforce.envoy.regex.pieces import compared_piece, is_mark
+from palisade.enforce.envoy.regex.marks import Mark, is_mark
+from palisade.enforce.envoy.regex.pieces import compared_piece
 from palisade.enforce.envoy.regex.strings import text_matcher
 from palisade.enforce.envoy.tokens.calls import Tokens
 from palisade.enforce.envoy.values.claims import claim_has, claim_has_matching, claim_kind

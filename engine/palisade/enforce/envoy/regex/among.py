@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from palisade.enforce.envoy.regex import patterns
-from palisade.enforce.envoy.regex.marks import Mark
+from palisade.enforce.envoy.regex.marks import Mark, is_mark
 from palisade.enforce.envoy.regex.paths import FURTHEST
 from palisade.rego.partial.formulas.terms import Apply, Known, Symbol
 
@@ -20,7 +20,7 @@ def among(term: Symbol, texts: Sequence[str]) -> tuple[Symbol, str] | None:
     """The text, and the expression of it where the piece of it that a term is, is one of the constants. None
     for other terms, and where it depends on how constants end."""
     match term:
-        case Apply(".", (Apply("split", (text, Known(str(mark)))) as pieces, at)) if _is_mark(mark):
+        case Apply(".", (Apply("split", (text, Known(str(mark)))) as pieces, at)) if is_mark(mark):
             place = _place(pieces, at)
             inner = _piece(text)
             if inner is not None and place == 0:
@@ -38,7 +38,7 @@ def _piece(term: Symbol) -> tuple[Symbol, str, int] | None:
     match term:
         case Apply(".", (Apply("split", (text, Known(str(mark)))) as pieces, at)) if len(mark) > 1:
             place = _place(pieces, at)
-            return (text, mark, place) if place is not None and _is_mark(mark) else None
+            return (text, mark, place) if place is not None and is_mark(mark) else None
     return None
 
 
@@ -48,10 +48,6 @@ def _place(pieces: Apply, at: Symbol) -> int | None:
         return -1
     known = getattr(at, "value", None)
     return known if type(known) is int and 0 <= known <= min(_MOST, FURTHEST) else None
-
-
-def _is_mark(mark: str) -> bool:
-    return mark != "" and mark.isascii()
 
 
 def _before(mark: Mark, place: int) -> str:

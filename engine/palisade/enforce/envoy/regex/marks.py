@@ -10,9 +10,18 @@ from functools import cached_property
 
 from palisade.enforce.envoy.regex import patterns
 
+MOST = 64
+"""Characters of a mark: an expression of what stands before it has as many levels, of which RE2 takes a
+thousand in all, and Python no more."""
+
+
+def is_mark(text: str) -> bool:
+    """Whether pieces at it can be told: it is ASCII, there, and not too long."""
+    return text.isascii() and 0 < len(text) <= MOST
+
 
 class Mark:
-    """A mark in ASCII of one character or more, not empty."""
+    """A mark of which `is_mark` holds."""
 
     def __init__(self, text: str) -> None:
         self.text = text

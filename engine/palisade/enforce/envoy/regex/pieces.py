@@ -68,11 +68,6 @@ class Piece:
         return f"(?:{self.closed}{cut}.*|{self.pattern})"
 
 
-def is_mark(mark: str) -> bool:
-    """Whether pieces at it can be told: it is ASCII, and there."""
-    return mark.isascii() and mark != ""
-
-
 def piece_of(condition: Formula, element: Element, mark: str) -> Piece | None:
     """The pieces at a mark of which a condition holds; None where no expression tells."""
     asked = condition.args if condition.kind == "and" else (condition,)
