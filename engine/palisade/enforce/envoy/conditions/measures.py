@@ -36,7 +36,7 @@ from palisade.enforce.envoy.values.sources import (
     TextSource,
 )
 from palisade.rego.partial.formulas.formula import Atom, Defined, Formula, In
-from palisade.rego.partial.formulas.terms import Apply, Element, Known, Symbol
+from palisade.rego.partial.formulas.terms import Apply, Element, Known, Symbol, last_of
 from palisade.rego.values import unkey
 
 _MOST_WAYS = 256
@@ -82,7 +82,7 @@ class Measures(Joined):
                 found = self._version(term, {int(each) for each in numbers if each in (-1, 0, 1)})
             case Apply(".", (Apply("split", (text, Known(str(mark)))), last)) if _is_mark(
                 mark
-            ) and last == _last_of(term.args[0]):
+            ) and last == last_of(term.args[0]):
                 ends = [each for each in values if isinstance(each, str) and mark not in each]
                 pattern = f"(?s)(?:.*{patterns.quote(mark)})?{patterns.alternatives(ends)}"
                 found = self._matches(text, pattern) if ends else NEVER
@@ -326,10 +326,6 @@ def _joined_at(mark: str, values: Sequence[object]) -> Iterator[str]:
         texts = [each for each in pieces if isinstance(each, str)]
         if texts and len(texts) == len(pieces) and mark.join(texts).split(mark) == texts:
             yield mark.join(texts)
-
-
-def _last_of(whole: Symbol) -> Symbol:
-    return Apply("minus", (Apply("count", (whole,)), Known(1)))
 
 
 def _versions(term: Apply) -> tuple[Symbol, tuple[int, ...], bool] | None:

@@ -22,7 +22,16 @@ from palisade.enforce.envoy.regex import encoded, paths, patterns
 from palisade.enforce.envoy.regex.paths import FURTHEST
 from palisade.enforce.envoy.values.sources import Path, TextSource
 from palisade.rego.partial.formulas.formula import Test
-from palisade.rego.partial.formulas.terms import Apply, ArrayOf, Gathered, Known, ObjectOf, SetOf, Symbol
+from palisade.rego.partial.formulas.terms import (
+    Apply,
+    ArrayOf,
+    Gathered,
+    Known,
+    ObjectOf,
+    SetOf,
+    Symbol,
+    last_of,
+)
 from palisade.rego.partial.symbols.kinds import is_no_text
 
 
@@ -79,8 +88,8 @@ class Texts(Cutting):
                 return self._has_mark(there, mark)
             case Apply(".", (Apply("split", (text, Known(str(mark)))), Known(0))) if mark:
                 return self._is_text(text)
-            case Apply(".", (Apply("split", (text, Known(str(mark)))) as whole, last)) if mark and _is_last(
-                last, whole
+            case Apply(".", (Apply("split", (text, Known(str(mark)))) as whole, last)) if (
+                mark and last == last_of(whole)
             ):
                 return self._is_text(text)
             case Apply("minus", (Apply("count", (whole,)), Known(number))) if type(number) is int:
@@ -353,10 +362,6 @@ class Texts(Cutting):
         if start == 0 and size > 1 and not texts[0]:
             return NEVER  # a path begins with one slash
         return self._path(paths.segments_are(start, texts, all_of_them=size < most))
-
-
-def _is_last(place: Symbol, whole: Symbol) -> bool:
-    return place == Apply("minus", (Apply("count", (whole,)), Known(1)))
 
 
 def _is_mark(text: str) -> bool:

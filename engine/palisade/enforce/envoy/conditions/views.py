@@ -27,7 +27,7 @@ from palisade.enforce.envoy.values.sources import (
     Source,
     TextSource,
 )
-from palisade.rego.partial.formulas.terms import Apply, Known, Symbol
+from palisade.rego.partial.formulas.terms import Apply, Known, Symbol, last_of
 
 _TARGET = cel.header(":path")
 _CLEAN = "[!-.0->@-~]"
@@ -202,11 +202,11 @@ def _taken(term: Apply) -> str | None:
             return f"(?s)^(?:.*?{sign}){{{at}}}(.*?)(?:{sign}.*)?$"
         case Apply(".", (Apply("split", (_, Known(str(mark)))) as whole, last)) if len(
             mark
-        ) > 1 and last == Apply("minus", (Apply("count", (whole,)), Known(1))):
+        ) > 1 and last == last_of(whole):
             return f"(?s)^(?:.*?{patterns.quote(mark)})*(.*)$"
         case Apply(".", (Apply("split", (_, Known(str(mark)))) as whole, last)) if len(
             mark
-        ) == 1 and last == Apply("minus", (Apply("count", (whole,)), Known(1))):
+        ) == 1 and last == last_of(whole):
             return f"(?s)^(?:.*{_class(mark)})?([^{_class(mark)}]*)$"
         case Apply("trim_prefix", (_, Known(str(text)))):
             return f"(?s)^(?:{patterns.quote(text)})?(.*)$"

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from palisade.enforce.envoy.regex import patterns
 from palisade.enforce.envoy.regex.marks import Mark, is_mark
 from palisade.enforce.envoy.regex.paths import FURTHEST
-from palisade.rego.partial.formulas.terms import Apply, Known, Symbol
+from palisade.rego.partial.formulas.terms import Apply, Known, Symbol, last_of
 
 _MOST = 4
 """Behind so many marks a piece may stand, as the expression grows with each."""
@@ -44,7 +44,7 @@ def _piece(term: Symbol) -> tuple[Symbol, str, int] | None:
 
 def _place(pieces: Apply, at: Symbol) -> int | None:
     """Which of the pieces it is, -1 for the last; None for others."""
-    if at == Apply("minus", (Apply("count", (pieces,)), Known(1))):
+    if at == last_of(pieces):
         return -1
     known = getattr(at, "value", None)
     return known if type(known) is int and 0 <= known <= min(_MOST, FURTHEST) else None

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from palisade.enforce.envoy.regex import patterns
 from palisade.enforce.envoy.regex.paths import FURTHEST
-from palisade.rego.partial.formulas.terms import Apply, Known, Symbol
+from palisade.rego.partial.formulas.terms import Apply, Known, Symbol, last_of
 
 _SPACE = "\t\n\v\f\r "
 _ANY = frozenset[str]()
@@ -155,7 +155,7 @@ def pieces_of(term: Symbol) -> Pieces | None:
     count = Apply("count", (whole,))
     if end == count:
         return Pieces(text, glue, start.value, None)
-    if end == Apply("minus", (count, Known(1))):
+    if end == last_of(whole):
         return Pieces(text, glue, start.value, -1)
     if isinstance(end, Known) and type(end.value) is int and end.value >= 0:
         return Pieces(text, glue, start.value, end.value)
@@ -172,14 +172,14 @@ def _cut(term: Apply) -> Cut | None:
     match term:
         case Apply(".", (Apply("split", (text, Known(str(mark)))) as pieces, at)) if _is_mark(mark):
             cut = cut_of(text)
-            if at == Apply("minus", (Apply("count", (pieces,)), Known(1))):
+            if at == last_of(pieces):
                 return _last_piece(cut, mark)
             if isinstance(at, Known) and type(at.value) is int and 0 <= at.value <= FURTHEST:
                 return _piece(cut, mark, at.value)
         case Apply(".", (Apply("split", (text, Known(str(mark)))) as pieces, at)) if patterns.is_pair(mark):
             if cut_of(text).base != text:
                 return None
-            last = at == Apply("minus", (Apply("count", (pieces,)), Known(1)))
+            last = at == last_of(pieces)
             return _piece_apart(text, mark, -1 if last else getattr(at, "value", None))
         case Apply("trim_space", (text,)):
             return _trimmed(cut_of(text), _SPACE, "both")

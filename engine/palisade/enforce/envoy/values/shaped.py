@@ -17,7 +17,7 @@ from palisade.enforce.envoy.regex import patterns
 from palisade.enforce.envoy.regex.origins import CHANGES, PRINTED, Step, Wanted, origin
 from palisade.enforce.envoy.values.claims import claim_matches
 from palisade.enforce.envoy.values.sources import PATH_TEXT, ClaimSource, Segment, Source, TextSource
-from palisade.rego.partial.formulas.terms import Apply, Input, Known, Symbol
+from palisade.rego.partial.formulas.terms import Apply, Input, Known, Symbol, last_of
 from palisade.rego.partial.symbols.arrays import ENDLESS
 from palisade.rego.records import record
 
@@ -98,7 +98,7 @@ def _step(term: Apply) -> tuple[Step, Symbol] | None:
         case Apply("substring", (text, Known(int(start)), Known(int(length)))) if start >= 0 > length:
             return ("substring", start), text
         case Apply(".", (Apply("split", (text, Known(str(mark)))) as pieces, at)) if _is_plain(mark):
-            if at == Apply("minus", (Apply("count", (pieces,)), Known(1))):
+            if at == last_of(pieces):
                 return ("piece", mark, -1), text
             if isinstance(at, Known) and type(at.value) is int and at.value >= 0:
                 return ("piece", mark, at.value), text

@@ -38,7 +38,7 @@ from palisade.enforce.envoy.values.sources import (
     header_text,
 )
 from palisade.policy.request_schema import KEYS, SCHEMA
-from palisade.rego.partial.formulas.terms import Apply, Element, Input, Known, Unknown
+from palisade.rego.partial.formulas.terms import Apply, Element, Input, Unknown, last_of
 from palisade_sidecar.asking import ASK_HEADER
 from palisade_sidecar.chunks import CHUNKS_HEADER
 
@@ -46,7 +46,7 @@ METADATA = ("attributes", "metadataContext", "filterMetadata", JWT_AUTHN)
 """Where the input has what Envoy's JWT filter leaves: the claims of each verified token, by its provider."""
 
 _HTTP = ("attributes", "request", "http")
-_LAST = ("parsed_path", Apply("minus", (Apply("count", (Input(("parsed_path",)),)), Known(1))))
+_LAST = ("parsed_path", last_of(Input(("parsed_path",))))
 _SOURCE, _DESTINATION = ("attributes", "source"), ("attributes", "destination")
 _EXTENSIONS = ("attributes", "contextExtensions")
 _UNTOLD = (

@@ -292,6 +292,11 @@ def below(term: Input | Element, part: object) -> Input | Element:
     return Element(term.source, term.loop, term.of_keys, (*term.path, part))
 
 
+def last_of(collection: Symbol) -> Apply:
+    """The place of the last member, as it is asked for: `count(collection) - 1`."""
+    return Apply("minus", (Apply("count", (collection,)), Known(1)))
+
+
 def subterms(symbol: Symbol, whole: Callable[[Symbol], bool] | None = None) -> Iterator[Symbol]:
     """The symbol and all that it is made of; into those that are `whole` it does not look."""
     yield symbol
