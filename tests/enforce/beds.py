@@ -1,4 +1,4 @@
-"""One Envoy for as long as the tests of a folder run, and issuers whose tokens it verifies."""
+"""One Envoy for as long as the tests of a folder run, issuers whose tokens it verifies, and a sidecar."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from lowered import PROVIDERS
+from stand import Stand
 
 from palisade.policy.providers import Provider
 from palisade.testing.equivalence import Bed, Issuers
@@ -14,6 +15,13 @@ from palisade.testing.equivalence import Bed, Issuers
 @pytest.fixture(scope="session")
 def bed() -> Iterator[Bed]:
     with Bed() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def stand() -> Iterator[Stand]:
+    """A sidecar before a function, as a module's tests ask it."""
+    with Stand() as running:
         yield running
 
 

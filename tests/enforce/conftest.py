@@ -7,6 +7,6 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from beds import bed, issuers, providers
+from beds import bed, issuers, providers, stand
 
-__all__ = ["bed", "issuers", "providers"]
+__all__ = ["bed", "issuers", "providers", "stand"]

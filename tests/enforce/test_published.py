@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +26,6 @@ or the engine's. *Requests* tells how many of those in the tests Envoy decided b
 | policy | what it is about | rules: native | but for some | engine's | requests native |
 |---|---|---|---|---|---|
 """
-
-
-@pytest.fixture(scope="module")
-def stand() -> Iterator[Stand]:
-    with Stand() as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

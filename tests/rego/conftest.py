@@ -3,15 +3,21 @@
 They are in the folder PALISADE_CONFORMANCE, or ../shared/conformance beside the repository. Which may fail,
 and why, is in `conformance_exceptions.json` by the test's name and the case's note; one that is listed there
 and passes is an error.
+
+A test that takes `opa` asks OPA's own engine.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import json
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from conformance import cases
+from opa_answers import OpaAnswers
 
 _EXCEPTIONS = Path(__file__).parent / "conformance_exceptions.json"
 
@@ -42,3 +48,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             for case in cases()
         ],
     )
+
+
+@pytest.fixture(scope="module")
+def opa() -> Iterator[OpaAnswers]:
+    if importlib.util.find_spec("opa_bindings") is None:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)("there is no OPA: `make setup` installs it")
+    with OpaAnswers() as answers:
+        yield answers

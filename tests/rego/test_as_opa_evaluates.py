@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import os
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -14,14 +11,6 @@ from typed_modules import Typed
 
 from palisade import rego
 from palisade.rego.values import equal, from_python
-
-
-@pytest.fixture(scope="module")
-def opa() -> Iterator[OpaAnswers]:
-    if importlib.util.find_spec("opa_bindings") is None:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)("there is no OPA: `make setup` installs it")
-    with OpaAnswers() as answers:
-        yield answers
 
 
 def test_generated_modules_find_something() -> None:

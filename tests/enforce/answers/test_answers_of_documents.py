@@ -6,16 +6,8 @@ import json
 from collections.abc import Iterator
 
 import jwt
-import pytest
 from answering import compared, decider, place
 from stand import Sent, Stand
-
-
-@pytest.fixture(scope="module")
-def stand() -> Iterator[Stand]:
-    with Stand() as running:
-        yield running
-
 
 POLICY = """package p
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import jwt
-import pytest
 from answering import compared, decider, place
 from stand import Sent, Stand
 
@@ -59,12 +56,6 @@ OTHERS = (
     *([], [""], ["a", ""], ["ü"], ["a", 7], ["a", None], [["a"]], [{"a": "b"}], [True], ['a"'], ["\\"]),
     *(["a<b"], ["&"], ["a\nb"], ["a\x00"], ["\x7f"], "a", '["a","b"]', 7, None, {"k": "a"}, {}),
 )
-
-
-@pytest.fixture(scope="module")
-def stand() -> Iterator[Stand]:
-    with Stand() as running:
-        yield running
 
 
 def test_joined_members_are_put_into_answers(stand: Stand) -> None:

@@ -2,19 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import jwt
-import pytest
 from answering import compared, decider, place
 from stand import Sent, Stand
-
-
-@pytest.fixture(scope="module")
-def stand() -> Iterator[Stand]:
-    with Stand() as running:
-        yield running
-
 
 CLAIMED = """package p
 

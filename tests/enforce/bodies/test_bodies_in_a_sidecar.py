@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from stand import Sent, Stand, in_memory
 
@@ -18,12 +16,6 @@ allow if { http.method == "POST"; input.parsed_body.op in {"read", "list"} }
 allow if { http.method == "PUT"; input.parsed_body.user == http.headers["x-user"]; not input.truncated_body }
 allow if http.path == "/open"
 """
-
-
-@pytest.fixture(scope="module")
-def stand() -> Iterator[Stand]:
-    with Stand() as running:
-        yield running
 
 
 def posted(body: bytes, *headers: tuple[str, str], method: str = "POST", path: str = "/") -> Sent:

@@ -151,12 +151,6 @@ def _values() -> Iterator[tuple[str, tuple[str, ...]]]:
         yield f"Bearer {_joined(header, claims)}", ()
 
 
-@pytest.fixture(scope="module")
-def stand() -> Iterator[Stand]:
-    with Stand() as running:
-        yield running
-
-
 def test_a_claim_without_a_name_is_the_engines(stand: Stand) -> None:
     """Envoy takes no empty key in a path of its metadata: it refused the revision, and all of it."""
     rules = _whole({"secret": SECRET}) + '\nallow if claims[""] == 1\n'

@@ -56,12 +56,6 @@ def _values(prefix: str) -> Iterator[tuple[tuple[str, ...], bool]]:
     yield ("x", f"{prefix}{GOOD}"), False
 
 
-@pytest.fixture(scope="module")
-def stand() -> Iterator[Stand]:
-    with Stand() as running:
-        yield running
-
-
 @pytest.mark.parametrize("taken", TAKEN)
 def test_the_token_is_where_the_policy_takes_it_from(stand: Stand, taken: str) -> None:
     """By the engine or by Envoy each request ends the same, and what is usual needs no engine."""

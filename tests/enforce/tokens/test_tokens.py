@@ -193,12 +193,6 @@ def _requests() -> Iterator[tuple[Sent, bool]]:
     yield Sent("GET", "/a/bob"), True
 
 
-@pytest.fixture(scope="module")
-def stand() -> Iterator[Stand]:
-    with Stand() as running:
-        yield running
-
-
 @pytest.mark.parametrize("name", POLICIES)
 def test_envoy_takes_the_tokens_that_the_policy_takes(stand: Stand, name: str) -> None:
     """Decided by the engine or by Envoy, each request ends the same; sound tokens need no engine."""

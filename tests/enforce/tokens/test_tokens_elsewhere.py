@@ -154,12 +154,6 @@ def _cookies() -> Iterator[tuple[tuple[str, ...], bool]]:
         yield (value,), False
 
 
-@pytest.fixture(scope="module")
-def stand() -> Iterator[Stand]:
-    with Stand() as running:
-        yield running
-
-
 def _ask(stand: Stand, taken: str, asked: list[tuple[Sent, bool]], policy: str = POLICY) -> None:
     policy_set = in_memory({"p.rego": policy.format(taken=taken, secret=dumps(SECRET), pem=dumps(PEM))})
     requests = [request for request, _ in asked]

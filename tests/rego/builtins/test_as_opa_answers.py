@@ -9,14 +9,10 @@ Known differences, which the operands drawn here leave out:
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import os
-from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
-import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from opa_answers import OpaAnswers
@@ -246,14 +242,6 @@ def _calls(draw: st.DrawFn) -> tuple[str, list[Any]]:
     # What Go reads as a number, as 1_000, OPA keeps as it is written, and JSON has no such number.
     counted = " + 0" if name == "to_number" else ""
     return f"{name}({', '.join(terms)}){counted}", operands
-
-
-@pytest.fixture(scope="module")
-def opa() -> Iterator[OpaAnswers]:
-    if importlib.util.find_spec("opa_bindings") is None:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)("there is no OPA: `make setup` installs it")
-    with OpaAnswers() as answers:
-        yield answers
 
 
 def test_opa_answers(opa: OpaAnswers) -> None:

@@ -1,0 +1,125 @@
+"""Expressions of what is cut out of texts, in several steps, against what the builtins cut."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import re2
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from palisade.enforce.envoy.regex.cuts import cut_of, pieces_of
+from palisade.rego.partial.formulas.terms import Apply, Input, Known, Symbol
+from palisade.rego.partial.reading import Reading
+from palisade.rego.values import UNDEFINED
+
+TEXT = Input(("t",))
+
+
+def matches(pattern: str, text: str) -> bool:
+    return re2.fullmatch(pattern, text) is not None
+
+
+_few = st.text("aB/, \t", max_size=7) | st.lists(
+    st.sampled_from(("a", "B", "/", ",", " ", ", ", ", ", " /", "/,", "\t")), max_size=7
+).map("".join)
+"""Texts, in which marks stand more often than chance puts two characters behind each other."""
+_many = st.lists(_few, min_size=20, max_size=20)
+_constant = st.text("aAbB/, ", min_size=1, max_size=3)
+
+
+def _piece(text: Symbol, mark: str, at: int) -> Symbol:
+    pieces = Apply("split", (text, Known(mark)))
+    last = Apply("minus", (Apply("count", (pieces,)), Known(1)))
+    return Apply(".", (pieces, last if at < 0 else Known(at)))
+
+
+def _deeper(inner: st.SearchStrategy[Symbol]) -> st.SearchStrategy[Symbol]:
+    affixes = st.sampled_from(("trim", "trim_left", "trim_right", "trim_prefix", "trim_suffix"))
+    return (
+        st.builds(_piece, inner, st.sampled_from(("/", ",", " ", "a", ", ", " /", "/,")), st.integers(-1, 2))
+        | st.builds(
+            lambda name, text, what: Apply(name, (text, Known(what))),
+            affixes,
+            inner,
+            st.sampled_from(("/", "a", ", ", "a/", "/,", "B")),
+        )
+        | st.builds(
+            lambda name, text: Apply(name, (text,)), st.sampled_from(("trim_space", "lower", "upper")), inner
+        )
+    )
+
+
+_at = st.integers(-1, 2)
+_pieces = st.builds(_piece, st.just(TEXT), st.sampled_from((", ", " /", "/,")), _at)
+_cuts = (
+    st.recursive(st.just(TEXT), _deeper, max_leaves=4)
+    | _pieces
+    | st.builds(_piece, _pieces, st.sampled_from(("/", ",", " ", "a")), _at)
+)
+
+
+def cut_out(term: Symbol, text: str) -> Any:
+    return Reading({"t": text}).value(term)
+
+
+@example(_piece(_piece(TEXT, ", ", 0), "/", 1), ["a"], ["B, B/a"])
+@example(_piece(_piece(TEXT, ", ", 0), "/", -1), ["a"], ["B, B/a"])
+@example(_piece(_piece(TEXT, ", ", -1), "/", 0), ["a"], ["a/, B"])
+@example(_piece(_piece(TEXT, ", ", 0), ",", 2), [" "], ["a,B, ,"])
+@given(_cuts, st.lists(_constant | st.just(""), max_size=3), _many)
+def test_a_pattern_of_what_is_cut_out_is_one_of_the_text(
+    term: Symbol, wanted: list[str], texts: list[str]
+) -> None:
+    """For every way to cut, and every constant that one may compare with."""
+    cut = cut_of(term)
+    pattern = cut.is_one_of(wanted)
+    if pattern is not None and cut.base == TEXT:
+        for text in texts:
+            assert matches(pattern, text) == (cut_out(term, text) in wanted), text
+
+
+@example(_piece(TEXT, ", ", -1), "prefix", "a", ["a, B"])
+@given(_cuts, st.sampled_from(("prefix", "suffix", "contains")), _constant, _many)
+def test_a_part_of_what_is_cut_out_is_one_of_the_text(
+    term: Symbol, kind: str, constant: str, texts: list[str]
+) -> None:
+    cut = cut_of(term)
+    pattern = cut.has(kind, constant)
+    if pattern is None or cut.base != TEXT:
+        return
+    test = {"prefix": str.startswith, "suffix": str.endswith, "contains": str.__contains__}[kind]
+    for text in texts:
+        found = cut_out(term, text)
+        assert matches(pattern, text) == (found is not UNDEFINED and test(found, constant)), text
+
+
+def _joined(text: Symbol, mark: str, start: int, end: int | None) -> Symbol:
+    pieces = Apply("split", (text, Known(mark)))
+    count = Apply("count", (pieces,))
+    last = Apply("minus", (count, Known(1)))
+    until = count if end is None else last if end < 0 else Known(end)
+    return Apply("concat", (Known(mark), Apply("array.slice", (pieces, Known(start), until))))
+
+
+_ends = st.none() | st.integers(-1, 3)
+
+
+@example(_joined(TEXT, "/", 1, -1), ["a"], ["B/a/", "B/a"])
+@example(_joined(Apply("trim", (TEXT, Known("/"))), "/", 1, 2), ["B"], ["//a/B//", "/a/B/a", "//B", "a//B"])
+@example(_joined(_piece(TEXT, ",", 0), "/", 1, None), ["a/B"], ["/a/B,/a", "/a/B/,"])
+@given(
+    st.builds(_joined, _cuts, st.sampled_from(("/", ",", " ", "a")), st.integers(0, 2), _ends),
+    st.lists(_constant | st.just(""), max_size=3),
+    _many,
+)
+def test_a_pattern_of_pieces_that_are_joined_again_is_one_of_the_text(
+    term: Symbol, wanted: list[str], texts: list[str]
+) -> None:
+    pieces = pieces_of(term)
+    assert pieces is not None
+    for constant in wanted:
+        pattern = pieces.are(constant)
+        if pattern is not None and pieces.base == TEXT:
+            for text in texts:
+                assert matches(pattern, text) == (cut_out(term, text) == constant), (constant, text)
