@@ -5,13 +5,14 @@ from __future__ import annotations
 import ssl
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from http import HTTPStatus
 
 import httpx
 
 from palisade.rego.builtins.encoding import marshal, unmarshal
-from palisade.rego.builtins.http_requests import check_parameters
+from palisade.rego.builtins.http_kept import Answer, Keeping, Kept, keeping
+from palisade.rego.builtins.http_requests import check_parameters, flag
 from palisade.rego.builtins.network import check_host
 from palisade.rego.builtins.operands import Object, from_bytes, object_, operand_error, to_bytes
 from palisade.rego.builtins.registry import Context
@@ -25,6 +26,8 @@ _INTERNAL_ERROR = "eval_http_send_internal_error"
 _DEFAULT_TIMEOUT = 5.0
 _MAX_BODY = 16 << 20
 _MAX_REDIRECTS = 10
+_KEPT = Kept()
+"""One for all policies of the process: revisions come and go, and what they ask for stays."""
 
 
 class _NetworkError(BuiltinError):
@@ -42,7 +45,8 @@ def send(ctx: Context, operand: Value) -> Object:
     if cached is None:
         try:
             check_parameters(request)
-            cached = _retry(ctx, request, lambda: _exchange(ctx, request))
+            answer = _answer(ctx, request, keeping(request))
+            cached = _response(request, answer)
         except BuiltinError as error:
             if error.fatal:
                 raise
@@ -57,6 +61,41 @@ def send(ctx: Context, operand: Value) -> Object:
     return {"status_code": 0, "error": {"code": code, "message": cached.message}}
 
 
+def _answer(ctx: Context, request: Object, kept: Keeping | None) -> Answer:
+    """The answer, one of an earlier query where the request allows it and it is not too old."""
+    if kept is None:
+        return _retry(ctx, request, lambda: _exchange(ctx, request))
+    # Who may reach other hosts must not be answered from what was fetched there.
+    key = Key(_identity(request)), ctx.network.hosts
+    known, found = _KEPT.get(key), None
+    if known is not None:
+        answer, until = known
+        if ctx.now_ns < until:
+            return answer
+        _KEPT.drop(key)
+        found = _renewed(ctx, request, answer, kept)
+    if found is None:
+        answer = _retry(ctx, request, lambda: _exchange(ctx, request))
+        found = answer, kept.until(answer, ctx.now_ns)
+    answer, end = found
+    if end is not None:
+        _KEPT.put(key, answer, end)
+    return answer
+
+
+def _renewed(ctx: Context, request: Object, old: Answer, kept: Keeping) -> tuple[Answer, int | None] | None:
+    """What the server has in place of an answer that is too old, and until when that serves; None where it is
+    to be asked as if for the first time."""
+    asked = {"if-none-match": old.first("etag"), "if-modified-since": old.first("last-modified")}
+    conditions = [(name, value) for name, value in asked.items() if value]
+    if not conditions:
+        return None
+    answer = _exchange(ctx, request, conditions)
+    if answer.code == HTTPStatus.NOT_MODIFIED:
+        return old.renewed(answer.headers), kept.until_again(answer, ctx.now_ns)
+    return (answer, kept.until(answer, ctx.now_ns)) if answer.code == HTTPStatus.OK else None
+
+
 def _identity(request: Object) -> Object:
     """The request without the headers that are not to tell it from another one."""
     headers, ignored = request.get("headers"), request.get("cache_ignored_headers")
@@ -66,13 +105,6 @@ def _identity(request: Object) -> Object:
     return {**request, "headers": kept, "cache_ignored_headers": None}
 
 
-def _flag(request: Object, name: str) -> bool:
-    value = request.get(name, False)
-    if type(value) is not bool:
-        raise BuiltinError(f"invalid value for {quote(name)} field: it must be true or false")
-    return value
-
-
 def _text(request: Object, name: str) -> str:
     value = request.get(name, "")
     if type(value) is not str:
@@ -80,7 +112,7 @@ def _text(request: Object, name: str) -> str:
     return value.strip('"')
 
 
-def _retry(ctx: Context, request: Object, attempt: Callable[[], Object]) -> Object:
+def _retry(ctx: Context, request: Object, attempt: Callable[[], Answer]) -> Answer:
     """What the attempt gives; it is repeated as often as asked for while the network fails."""
     retries = request.get("max_retry_attempts", 0)
     if type(retries) is not int or retries < 0:
@@ -105,11 +137,11 @@ def _remaining(ctx: Context, limit: float) -> float:
     return min(limit, left)
 
 
-def _exchange(ctx: Context, request: Object) -> Object:
+def _exchange(ctx: Context, request: Object, conditions: Iterable[tuple[str, str]] = ()) -> Answer:
     url = _url(_text(request, "url"))
     method = _text(request, "method").upper()
     transport, url = _transport(ctx, request, url)
-    headers = _headers(request)
+    headers = [*_headers(request), *conditions]
     extensions = {"sni_hostname": name} if (name := _server_name(request, headers)) else {}
     try:
         with httpx.Client(
@@ -121,8 +153,8 @@ def _exchange(ctx: Context, request: Object) -> Object:
                     method, url, headers=headers, content=_body(request), extensions=extensions
                 )
                 response = client.send(built, stream=True)
-                if response.next_request is None or not _flag(request, "enable_redirect"):
-                    return _response(request, response)
+                if response.next_request is None or not flag(request, "enable_redirect"):
+                    return _read_whole(response)
                 response.close()
                 method, url = response.next_request.method, response.next_request.url
             raise _NetworkError(
@@ -188,7 +220,7 @@ def _tls(ctx: Context, request: Object) -> ssl.SSLContext:
         _read(_text(request, "tls_ca_cert_file")),
         ctx.env.get(_text(request, "tls_ca_cert_env_variable"), ""),
     ]
-    own = any(authorities) and not _flag(request, "tls_use_system_certs")
+    own = any(authorities) and not flag(request, "tls_use_system_certs")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if own else ssl.create_default_context()
     try:
         for authority in filter(None, authorities):
@@ -197,7 +229,7 @@ def _tls(ctx: Context, request: Object) -> ssl.SSLContext:
             _load_pair(context, certificate, key)
     except (ssl.SSLError, ValueError, OSError) as error:
         raise BuiltinError(f"could not append certificates: {error}") from error
-    if _flag(request, "tls_insecure_skip_verify"):
+    if flag(request, "tls_insecure_skip_verify"):
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context
@@ -233,7 +265,7 @@ def _load_pair(context: ssl.SSLContext, certificate: str, key: str) -> None:
         context.load_cert_chain(file.name)
 
 
-def _response(request: Object, response: httpx.Response) -> Object:
+def _read_whole(response: httpx.Response) -> Answer:
     raw = bytearray()
     try:
         for chunk in response.iter_bytes():
@@ -242,15 +274,20 @@ def _response(request: Object, response: httpx.Response) -> Object:
                 raise BuiltinError(f"the response is larger than {_MAX_BODY} bytes")
     finally:
         response.close()
-    headers: dict[str, list[Value]] = {}
-    for name, value in response.headers.multi_items():
-        headers.setdefault(name.lower(), []).append(value)
+    headers = tuple((name.lower(), value) for name, value in response.headers.multi_items())
     phrase = response.reason_phrase or _phrase(response.status_code)
+    return Answer(response.status_code, phrase, headers, bytes(raw))
+
+
+def _response(request: Object, answer: Answer) -> Object:
+    headers: dict[str, list[Value]] = {}
+    for name, value in answer.headers:
+        headers.setdefault(name, []).append(value)
     return {
-        "status": f"{response.status_code} {phrase}",
-        "status_code": response.status_code,
-        "body": _decoded(request, response.headers.get("content-type", ""), bytes(raw)),
-        "raw_body": from_bytes(bytes(raw)),
+        "status": f"{answer.code} {answer.phrase}",
+        "status_code": answer.code,
+        "body": _decoded(request, answer.first("content-type"), answer.body),
+        "raw_body": from_bytes(answer.body),
         "headers": headers,
     }
 
@@ -267,7 +304,7 @@ def _decoded(request: Object, content_type: str, raw: bytes) -> Value:
     media = content_type.partition(";")[0].strip().lower()
     is_json = media == "application/json" or (media.startswith("application/") and media.endswith("+json"))
     is_yaml = any(part in content_type for part in ("application/yaml", "application/x-yaml"))
-    forced_json, forced_yaml = _flag(request, "force_json_decode"), _flag(request, "force_yaml_decode")
+    forced_json, forced_yaml = flag(request, "force_json_decode"), flag(request, "force_yaml_decode")
     try:
         if forced_json or (is_json and not forced_yaml):
             return unmarshal(raw)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from palisade.rego.builtins.operands import Object, operand_error
-from palisade.rego.builtins.terms import show
+from palisade.rego.builtins.terms import quote, show
+from palisade.rego.errors import BuiltinError
 from palisade.rego.values import Set
 
 ALLOWED = frozenset(
@@ -48,3 +49,11 @@ def check_parameters(request: Object) -> None:
     missing = Set(name for name in ("method", "url") if name not in request)
     if len(missing):
         raise operand_error(1, f"missing required request parameters(s): {show(missing)}")
+
+
+def flag(request: Object, name: str) -> bool:
+    """A parameter that is true or false, the latter where it is not there. Raises BuiltinError."""
+    value = request.get(name, False)
+    if type(value) is not bool:
+        raise BuiltinError(f"invalid value for {quote(name)} field: it must be true or false")
+    return value
