@@ -48,6 +48,24 @@ def test_no_difference(run: Run, policies: Path) -> None:
     assert re.search(r"\d+ over HTTP/1.1, \d+ over HTTP/2, \d+ over gRPC", result.out)
 
 
+def test_nothing_is_left_in_the_folder_of_the_user(policies: Path, tmp_path: Path) -> None:
+    """What draws the requests keeps tables from run to run, and would keep them where it is run."""
+    caches, here = tmp_path / "caches", tmp_path / "here"
+    here.mkdir()
+    environment = {each: os.environ[each] for each in os.environ if each != "HYPOTHESIS_STORAGE_DIRECTORY"}
+    program = str(Path(sys.executable).with_name("palisade"))
+    subprocess.run(
+        [program, "verify", str(policies), "--decision", "p/allow", "--examples", "400", "--seed", "1"],
+        cwd=here,
+        env={**environment, "XDG_CACHE_HOME": str(caches)},
+        capture_output=True,
+        timeout=120,
+        check=True,
+    )
+    assert list(here.iterdir()) == []
+    assert (caches / "palisade" / "hypothesis").is_dir(), "kept elsewhere, so that the next run is fast"
+
+
 def test_an_inventory_may_stand_where_a_policy_set_does(run: Run, policies: Path) -> None:
     """As for `check` and `compile`: it was read as a policy set without a rule."""
     file = policies.parent / "palisade.yaml"

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import os
+import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Protocol
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
@@ -15,7 +18,15 @@ from palisade.cli.output import err
 
 
 def need_hypothesis(command: str) -> None:
-    """Raises CommandError where it, or what else draws and sends requests, is not installed."""
+    """Raises CommandError where it, or what else draws and sends requests, is not installed.
+
+    What it keeps from run to run, such as tables of characters, goes where caches belong and not into the
+    folder the command is run in, as long as nobody has said where.
+    """
+    if "hypothesis" not in sys.modules:
+        with contextlib.suppress(RuntimeError):  # nobody knows whose home this is
+            caches = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
+            os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", str(Path(caches, "palisade", "hypothesis")))
     for name in ("hypothesis", "h2"):
         try:
             importlib.import_module(name)
