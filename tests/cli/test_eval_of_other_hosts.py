@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 from cli_helpers import Run
+from shared_helpers import serving
 
 
 class _Roles(BaseHTTPRequestHandler):
@@ -24,14 +24,8 @@ class _Roles(BaseHTTPRequestHandler):
 @pytest.fixture
 def roles_url() -> Iterator[str]:
     """Where a server on this machine tells roles."""
-    with HTTPServer(("127.0.0.1", 0), _Roles) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}/roles"
-        finally:
-            server.shutdown()
-            thread.join()
+    with serving(_Roles) as address:
+        yield f"http://{address}/roles"
 
 
 class TestEvalOfOtherHosts:

@@ -8,17 +8,16 @@ import signal
 import ssl
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from shared_helpers import NO_TLS, free_port
+from shared_helpers import NO_TLS, free_port, serving
 
 PALISADE = str(Path(sys.executable).with_name("palisade"))
 
@@ -43,10 +42,8 @@ class _Function(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def upstream() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Function)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"127.0.0.1:{server.server_port}"
-    server.shutdown()
+    with serving(_Function) as address:
+        yield address
 
 
 @pytest.fixture
