@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from palisade import rego
 from palisade.rego import codegen, ir
 from palisade.rego.codegen import tables
-from palisade.rego.codegen.kept import Kept, Stretch, ends
+from palisade.rego.codegen.kept import Kept, Stretch
+from palisade.rego.same import same_at_ends
 
 T = TypeVar("T")
 
@@ -79,8 +80,8 @@ def test_of_many_objects_only_those_of_an_edit_are_asked_for() -> None:
 
     assert stretch.of(edited, find).found == [*map(id, edited)]
     assert asked == [edited[500], edited[502]]
-    assert ends(edited, row) == (500, 498)
-    assert ends([row[0]] * 3, [row[0]] * 2) == (2, 0)
+    assert same_at_ends(edited, row) == (500, 498)
+    assert same_at_ends([row[0]] * 3, [row[0]] * 2) == (2, 0)
 
 
 def _asked(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:

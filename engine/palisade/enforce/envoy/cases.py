@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
-from operator import is_
+from operator import attrgetter, is_
 from typing import TypeAlias
 
 from palisade.enforce.envoy import hints
@@ -38,6 +38,8 @@ _MOST_TOGETHER, _FEWEST_TOGETHER = 256, 16
 
 _At: TypeAlias = tuple[Location, Verdict]
 
+_size = attrgetter("size")
+
 
 @record()
 class RuleCoverage:
@@ -65,6 +67,8 @@ class Condition:
 
     bounds: Bounds
     notes: Notes
+    size: int
+    """How many matchers it comes to."""
 
 
 @record()
@@ -163,7 +167,7 @@ class Cases:
     @property
     def sizes(self) -> dict[Formula, int]:
         """How many matchers each condition comes to."""
-        return {formula: size_of(each.bounds) for formula, each in self._conditions.items()}
+        return dict(zip(self._conditions, map(_size, self._conditions.values()), strict=True))
 
     @property
     def notes(self) -> Notes:
@@ -183,7 +187,7 @@ class Cases:
                 bounds = without_room(bounds)
                 no_room = Reason(TEXT_IN_ALL, NOWHERE, hints.NO_ROOM)
                 notes = replace(notes, reasons=notes.reasons | {no_room})
-            found = Condition(bounds, notes)
+            found = Condition(bounds, notes, size_of(bounds))
         self._take(formula, found)
         return found
 

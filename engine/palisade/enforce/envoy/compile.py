@@ -294,7 +294,7 @@ def _work(
     told = None
     fields = None
     decoding = body or not _MAKERS.isdisjoint(plan.builtins) or makes_objects(outcome.error)
-    if decoding or found.says(headers.LOOP) or found.says(headers.COUNTING):
+    if decoding or found.says(headers.LOOP, headers.COUNTING):
         origins = Origins(found.calls, tuple(names))
         fields = fields_of(outcome, origins, MAX_FIELDS, before.fields if before is not None else None)
     if fields is not None and found.residual and 0 < len(fields.all) <= MAX_FIELDS:

@@ -70,10 +70,10 @@ class Decision:
         """Whether any request goes to the engine."""
         return any(e.verdict is Verdict.RESIDUAL for e in (*self.entries, self.default))
 
-    def says(self, reason: str) -> bool:
-        """Whether a condition is the engine's for that reason."""
-        said = (*self.doubts, *(each for rule in self.coverage for each in rule.reasons))
-        return any(each.text.endswith(reason) for each in said)
+    def says(self, *reasons: str) -> bool:
+        """Whether a condition is the engine's for one of the reasons."""
+        said = chain(self.doubts, chain.from_iterable(map(attrgetter("reasons"), self.coverage)))
+        return any(each.text.endswith(reasons) for each in said)
 
 
 @dataclass(frozen=True, slots=True)

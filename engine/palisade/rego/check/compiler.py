@@ -12,7 +12,7 @@ from palisade.rego.check.infer import function_types
 from palisade.rego.check.metadata import Annotations, with_metadata
 from palisade.rego.check.model import CheckedRule, CheckedSet, Path
 from palisade.rego.check.problems import Problems
-from palisade.rego.check.recheck import ModuleResult, RuleResult, Work, alike_at_ends, annotated
+from palisade.rego.check.recheck import ModuleResult, RuleResult, Work, annotated
 from palisade.rego.check.recursion import check_recursion, dependencies, in_order
 from palisade.rego.check.resolve import exports, module_names
 from palisade.rego.check.rule_types import Found, RuleTypes
@@ -26,6 +26,7 @@ from palisade.rego.check.tree import RuleTree
 from palisade.rego.check.variables import declared
 from palisade.rego.collector import collector_paused
 from palisade.rego.errors import CompileError, Location
+from palisade.rego.same import same_at_ends
 from palisade.rego.values import Value
 
 
@@ -143,7 +144,7 @@ def _check_types(
                 and changed.isdisjoint(graph[path])
             ):
                 # What a rule yields depends on itself and what it needs, not on others of its path.
-                first, last = alike_at_ends(known[0], rules)
+                first, last = same_at_ends(rules, known[0])
                 between = slice(first, len(known[0]) - last)
                 same = {
                     id(rule): found for rule, found in zip(known[0][between], known[1][between], strict=True)

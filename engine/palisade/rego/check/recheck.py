@@ -7,10 +7,8 @@ goes beyond one rule, conflicts, recursion and the types of what changed rules y
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import field
-from itertools import compress, count
-from operator import is_not
 from typing import TypeAlias
 
 from palisade.rego import ast
@@ -118,17 +116,6 @@ def _alike(before: ast.Module, now: ast.Module) -> bool:
     if before is now:
         return True
     return (before.package, before.imports, before.version) == (now.package, now.imports, now.version)
-
-
-def alike_at_ends(before: Sequence[CheckedRule], now: Sequence[CheckedRule]) -> tuple[int, int]:
-    """How many of the first rules, and of the last, are the same objects as before."""
-    most = min(len(before), len(now))
-    first = _alike_at_start(before, now, most)
-    return first, _alike_at_start(before[::-1], now[::-1], most - first)
-
-
-def _alike_at_start(before: Sequence[CheckedRule], now: Sequence[CheckedRule], most: int) -> int:
-    return min(next(compress(count(), map(is_not, before, now)), most), most)
 
 
 def annotated(modules: Iterable[ast.Module]) -> tuple[int, ...]:

@@ -17,6 +17,7 @@ from palisade.rego.check.recheck import ModuleResult, RuleResult
 from palisade.rego.check.resolve import DATA, ref_text
 from palisade.rego.check.tree import Key, Node, key_of
 from palisade.rego.errors import Diagnostic, Location
+from palisade.rego.same import same_at_ends
 from palisade.rego.values import UNDEFINED, Value
 
 Terms: TypeAlias = tuple[ast.Term, ...]
@@ -94,9 +95,12 @@ def _new(result: ModuleResult, before: ModuleResult | None) -> Iterator[RuleResu
     """The rules of a module that refer to something, but for those that its file had before."""
     if result is before:
         return
-    known = frozenset(map(id, before.rules)) if before is not None else frozenset[int]()
-    for rule in result.rules:
-        if rule.references and id(rule) not in known:
+    rules, known = result.rules, before.rules if before is not None else ()
+    first, last = same_at_ends(rules, known)
+    between = rules[first : len(rules) - last]
+    moved = frozenset(map(id, known)) if len(between) > 1 else frozenset[int]()
+    for rule in between:
+        if rule.references and id(rule) not in moved:
             yield rule
 
 

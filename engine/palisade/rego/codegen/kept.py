@@ -10,13 +10,13 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, compress, count
-from operator import is_not
+from itertools import accumulate
 from typing import Any, Generic, TypeVar
 
 from palisade.rego import ir
 from palisade.rego.codegen.rows import Constant
 from palisade.rego.codegen.shapes import Piece, Shape
+from palisade.rego.same import same_at_ends
 
 T = TypeVar("T")
 V = TypeVar("V")
@@ -37,7 +37,7 @@ class Stretch(Generic[T, V]):
 
     def of(self, objects: Sequence[T], find: Callable[[T], V]) -> Stretch[T, V]:
         """The same of another row: `find` is asked for what does not stand in this one."""
-        first, last = ends(objects, self._objects)
+        first, last = same_at_ends(objects, self._objects)
         middle = objects[first : len(objects) - last]
         known: dict[int, V] = {}
         if len(middle) > 1:
@@ -45,17 +45,6 @@ class Stretch(Generic[T, V]):
         between = [known[id(each)] if id(each) in known else find(each) for each in middle]
         behind = self.found[len(self.found) - last :]
         return Stretch(objects, [*self.found[:first], *between, *behind])
-
-
-def ends(row: Sequence[object], before: Sequence[object]) -> tuple[int, int]:
-    """How many of the first and of the last objects of a row are those of the row before."""
-    most = min(len(row), len(before))
-    first = _same(row, before, most)
-    return first, _same(row[::-1], before[::-1], most - first)
-
-
-def _same(row: Sequence[object], before: Sequence[object], most: int) -> int:
-    return min(next(compress(count(), map(is_not, row, before)), most), most)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +108,7 @@ class Work:
         before = self._before
         if before is None or before._shared != shared:
             before = Work(self._shapes, self._same)
-        first, last = ends(blocks, before._blocks)
+        first, last = same_at_ends(blocks, before._blocks)
         # The second block of the last unit before an edit may be another one now.
         taken = max(0, bisect_right(before._ends, first) - 1)
         units = before._units[:taken]

@@ -51,10 +51,7 @@ class Planner:
 
     def __init__(self, checked: CheckedSet) -> None:
         self._checked = checked
-        self._root = tree.build(
-            (module.package for module in checked.modules),
-            ((found.package, found.rule) for same_path in checked.rules.values() for found in same_path),
-        )
+        self._root = tree.build((module.package for module in checked.modules), checked.rules)
 
     def plan(
         self, entrypoints: Iterable[Entrypoint], *, prints: bool = False, memory: Memory | None = None

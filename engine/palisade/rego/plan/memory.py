@@ -10,13 +10,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import compress, count
-from operator import attrgetter, is_, is_not
+from operator import attrgetter, is_
 from typing import TypeAlias, TypeVar
 
 from palisade.rego import ast, ir
 from palisade.rego.plan.tree import Node, Path
 from palisade.rego.records import record
+from palisade.rego.same import same_at_ends
 
 _SPARE = 1_000
 """So many strings may be in the table, beside as many as are of use, before it is begun anew."""
@@ -130,15 +130,7 @@ class Section:
 def _ends(rules: Sequence[ast.Rule], known: Kept) -> tuple[Kept, int, int]:
     """How many of the first and of the last rules are those of which it is known what came."""
     before = [each.rule for each in known.found.values()]
-    most = min(len(rules), len(before))
-    first = _same_at_start(rules, before, most)
-    return known, first, _same_at_start(rules[::-1], before[::-1], most - first)
-
-
-def _same_at_start(rules: Sequence[ast.Rule], others: Sequence[ast.Rule], most: int) -> int:
-    """How many rules, of so many, are the same objects."""
-    differ = map(is_not, rules, others)
-    return min(next(compress(count(), differ), most), most)
+    return known, *same_at_ends(rules, before)
 
 
 class Memory:

@@ -80,8 +80,10 @@ class _Function:
 
         Where a variable stands beside the constants there is only what rules put in.
         """
+        if not self._is_object:
+            return
         rules = [(each.below, each.rule.head.is_set) for each in members]
-        if not self._is_object or not all(isinstance(below[0], ast.Scalar) for below, _ in rules):
+        if not all(isinstance(below[0], ast.Scalar) for below, _ in rules):
             return
         scope = self._scope
         scope.next_local = self._first_local

@@ -8,12 +8,14 @@ of plain paths below it (`p.a.q`) folded in.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import repeat
 from operator import attrgetter
 from typing import NamedTuple
 
 from palisade.rego import ast
+from palisade.rego.check.model import CheckedRule
 
 Path = tuple[str, ...]
 
@@ -26,6 +28,7 @@ class Member(NamedTuple):
 
 
 _below = attrgetter("below")
+_rule, _goes_on = attrgetter("rule"), attrgetter("rule.head.path")
 # Python's constructor of a named tuple takes twice as long, and every rule is a member.
 _new = tuple.__new__
 
@@ -65,32 +68,23 @@ class Node:
         return node
 
 
-def build(packages: Iterable[Path], rules: Iterable[tuple[Path, ast.Rule]]) -> Node:
-    """The tree of the rules, each with the path of its package.
+def build(packages: Iterable[Path], rules: Mapping[Path, Sequence[CheckedRule]]) -> Node:
+    """The tree of the rules, by the path of their leading strings.
 
     A package without rules is there too: its document is the empty object.
     """
     root = Node(())
     for package in packages:
         _reach(root, package)
-    documents: dict[tuple[Path, str], Node] = {}
-    last: tuple[Path, str] = ((), "")
-    add = root.members.append
-    for package, rule in rules:
-        head = rule.head
-        if head.path:
-            terms = (*(ast.Scalar(part) for part in package), ast.Scalar(head.name.name), *head.path)
-            plain = _plain(terms)
-            _reach(root, plain).members.append(Member(rule, terms[len(plain) :]))
+    for path, same_path in rules.items():
+        if not any(map(_goes_on, same_path)):  # as in nearly all documents, of thousands of rules some
+            _reach(root, path).members += map(_new, repeat(Member), zip(map(_rule, same_path), repeat(())))
             continue
-        name = head.name.name
-        if package is not last[0] or name != last[1]:  # thousands of rules in turn are of one name
-            last = package, name
-            node = documents.get(last)
-            if node is None:
-                node = documents[last] = _reach(root, (*package, name))
-            add = node.members.append
-        add(_new(Member, (rule, ())))
+        for found in same_path:
+            head = found.rule.head
+            terms = (*map(ast.Scalar, found.package), ast.Scalar(head.name.name), *head.path)
+            plain = _plain(terms)
+            _reach(root, plain).members.append(Member(found.rule, terms[len(plain) :]))
     _fold(root)
     return root
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from itertools import chain
+from operator import itemgetter
 
 from palisade.rego import ir
 from palisade.rego.partial.execution.flow import all_stmts
@@ -20,18 +21,15 @@ class Mentions:
     """The indices of the body's parts among the plan's strings."""
     blocks: Mapping[int, tuple[ir.Block, bool]]
     """Each block, by its identity, and whether it does."""
-
-    @property
-    def body(self) -> bool:
-        """Whether one does."""
-        return any(mentioned for _, mentioned in self.blocks.values())
+    body: bool
+    """Whether one does."""
 
 
 def mentions(plan: ir.Policy, before: Mentions | None = None) -> Mentions:
     """Which blocks of the plan name a part of the body; one that was looked at `before` is not again."""
     names = frozenset(at for at, text in enumerate(plan.strings) if text in _BODY)
     if not names:
-        return Mentions(names, {})
+        return Mentions(names, {}, body=False)
     # Blocks of one table of strings: of another one they are other blocks.
     known = before.blocks if before is not None and before.names == names else {}
     found: dict[int, tuple[ir.Block, bool]] = {}
@@ -39,7 +37,7 @@ def mentions(plan: ir.Policy, before: Mentions | None = None) -> Mentions:
         each.blocks for each in chain[ir.Plan | ir.Func](plan.plans, plan.funcs)
     ):
         found[id(block)] = known.get(id(block)) or (block, _names_one(block, names))
-    return Mentions(names, found)
+    return Mentions(names, found, body=any(map(itemgetter(1), found.values())))
 
 
 def _names_one(block: ir.Block, names: frozenset[int]) -> bool:

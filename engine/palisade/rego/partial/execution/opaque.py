@@ -9,6 +9,7 @@ from palisade.rego.codegen.facts import analyse
 from palisade.rego.partial.execution.flow import all_stmts, changed, stmts_below, touched, written
 from palisade.rego.partial.formulas.terms import Known, Symbol, Unknown
 from palisade.rego.partial.symbols.worlds import MAX_LEVELS, Env
+from palisade.rego.same import same_at_ends
 
 
 class Failing:
@@ -56,8 +57,10 @@ class Failing:
     def _only_true(self, func: ir.Func) -> bool:
         """Whether all that the function ever answers is true, or its default: the usual case."""
         before = self._true_before.get(func.name)
-        known = set(map(id, before.blocks)) if before is not None and before.result == func.result else ()
-        if all(_answers_true(block, func.result) for block in func.blocks if id(block) not in known):
+        known = before.blocks if before is not None and before.result == func.result else ()
+        first, last = same_at_ends(func.blocks, known)
+        new = func.blocks[first : len(func.blocks) - last]
+        if all(_answers_true(block, func.result) for block in new):
             self._true[func.name] = func
             return True
         return False

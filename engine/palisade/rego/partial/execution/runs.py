@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import compress, count
-from operator import is_, is_not
+from operator import is_
 
 from palisade.rego import ir
 from palisade.rego.errors import Location
 from palisade.rego.partial.formulas.formula import TRUE
 from palisade.rego.partial.symbols.worlds import Env, Reason, Result
 from palisade.rego.records import record
+from palisade.rego.same import same_at_ends
 
 
 @record()
@@ -93,9 +93,7 @@ class Run:
     def along(self, before: Run) -> Iterator[tuple[int, Together]]:
         """The parts of a run before that come in this one, before and behind what is other, with the numbers
         that they begin with here. The same is live behind each of their blocks."""
-        most = min(len(self.blocks), len(before.blocks))
-        first = _same_at_start(self.blocks, before.blocks, most)
-        last = _same_at_start(self.blocks[::-1], before.blocks[::-1], most - first)
+        first, last = same_at_ends(self.blocks, before.blocks)
         moved = len(self.blocks) - len(before.blocks)
         for start, end, shift in ((0, first, 0), (len(before.blocks) - last, len(before.blocks), moved)):
             for each in before.together:
@@ -110,8 +108,3 @@ class Run:
         if self._places is None:
             self._places = {id(each): number for number, each in enumerate(self.blocks)}
         return self._places.get(id(block), -1)
-
-
-def _same_at_start(blocks: Sequence[ir.Block], others: Sequence[ir.Block], most: int) -> int:
-    """How many blocks, of so many, are the same objects."""
-    return min(next(compress(count(), map(is_not, blocks, others)), most), most)
