@@ -23,7 +23,7 @@ from palisade.xds import EventKind, NodeEvent, SnapshotCache
 
 log = logging.getLogger(__name__)
 
-_READY_SECONDS = 0.25
+_READY_SECONDS = 0.1
 """So many seconds sidecars wait for a revision until the engine can decide by it at once. An edit of one rule
 among ten thousand takes 20 ms of that. All of them take most of a second, but Envoy as long to read them."""
 

@@ -259,24 +259,28 @@ def type_name(value: Value) -> str:
     return "set" if kind is Set else "number"
 
 
+_LEAVES = frozenset((str, int, bool, type(None)))
+"""Types of Python whose values are those of Rego as they are."""
+
+
 def from_python(value: Any) -> Value:
     """A value from what Python code holds: tuples become arrays, sets become sets, floats are checked.
 
     Raises TypeError for what has no Rego counterpart.
     """
     kind = type(value)
-    if kind in (str, int, bool, type(None)):
+    if kind in _LEAVES:
         return value
     if kind is float:
         return canonical(Decimal(repr(value)))
     if kind is Decimal:
         return canonical(value)
     if kind in (list, tuple):
-        return [from_python(item) for item in value]
+        return [item if type(item) in _LEAVES else from_python(item) for item in value]
     if kind in (set, frozenset):
         return Set.of(from_python(item) for item in value)
     if kind is dict:
-        return {key(from_python(k)): from_python(v) for k, v in value.items()}
+        return {k if type(k) is str else key(from_python(k)): from_python(v) for k, v in value.items()}
     if kind is Set:
         return value
     raise TypeError(f"a {kind.__name__} is no Rego value")

@@ -14,10 +14,12 @@ from palisade.rego.plan.unify import match, unify
 UNEQUAL = "neq"
 EQUAL = "equal"
 
+_DATA = ast.Var("data")
+
 
 def target_path(operator: ast.Var | ast.Ref) -> Path | None:
     """The path below `data` that an operator or the target of a `with` names; None for another's name."""
-    if not isinstance(operator, ast.Ref) or operator.head != ast.Var("data"):
+    if not isinstance(operator, ast.Ref) or operator.head != _DATA:
         return None
     path = tuple(part.value for part in operator.path if isinstance(part, ast.Scalar))
     return tuple(str(part) for part in path) if len(path) == len(operator.path) else None

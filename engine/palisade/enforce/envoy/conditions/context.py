@@ -104,6 +104,7 @@ def _unread(root: object) -> Reason:
     return _asked_where(root.unread if isinstance(root, Document) else UNREAD_BODY)
 
 
+@lru_cache(1024)
 def _asked_where(when: str) -> Reason:
     return Reason(f"is for the engine where {when}", NOWHERE, hints.of_doubt(when), always=False)
 
@@ -152,9 +153,7 @@ class Context:
         """The same, but for the requests on which it is not known to mean what it should."""
         if unsure == NO:
             return bounds
-        self._reasons.add(
-            Reason(f"is for the engine where {when}", NOWHERE, hints.of_doubt(when), always=False)
-        )
+        self._reasons.add(_asked_where(when))
         return Bounds(all_of((bounds.surely, negate(unsure))), any_of((bounds.possibly, unsure)))
 
     def source(self, term: Symbol) -> Source | None:

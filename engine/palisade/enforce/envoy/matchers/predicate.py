@@ -6,7 +6,7 @@ constants, which a tree can look up. Combinations simplify as they are built.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import field
 from typing import TypeAlias
 
@@ -215,7 +215,7 @@ def all_of(parts: Iterable[Predicate]) -> Predicate:
             flat.update(dict.fromkeys(part.parts))
         else:
             flat[part] = None
-    if any(isinstance(part, Not) and part.part in flat for part in flat):
+    if _contradictory(flat):
         return NO
     return _joined(All, flat, YES)
 
@@ -232,9 +232,14 @@ def any_of(parts: Iterable[Predicate]) -> Predicate:
         else:
             flat[part] = None
     flat = _united(flat)
-    if any(isinstance(part, Not) and part.part in flat for part in flat):
+    if _contradictory(flat):
         return YES
     return _joined(AnyOf, flat, NO)
+
+
+def _contradictory(flat: Mapping[Predicate, None]) -> bool:
+    """Whether of one of them the negation is there too."""
+    return not flat.keys().isdisjoint([part.part for part in flat if type(part) is Not])
 
 
 def _united(flat: dict[Predicate, None]) -> dict[Predicate, None]:

@@ -132,8 +132,8 @@ def claim_has(claim: ClaimSource, values: Iterable[object]) -> Predicate | None:
             return None
         if _is_out_of_reach(value):
             continue
-        number = cel.constant(value)
-        if claim.indexed and number is not None and isinstance(value, str | int | float):
+        number = cel.constant(value) if claim.indexed else None
+        if number is not None and isinstance(value, str | int | float):
             among = cel.call("@in", number, claim.expr)
             found.append(cel.check(cel.conjunction(cel.has_type(claim.expr, "list"), among)))
             continue

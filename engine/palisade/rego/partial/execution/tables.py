@@ -7,6 +7,8 @@ whole table, each under the condition that the key is one of those at which the 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from palisade.rego import ir
 from palisade.rego.partial.execution.flow import Liveness
 from palisade.rego.partial.formulas.terms import Apply, Element, Input, Known, Symbol
@@ -75,6 +77,7 @@ def rounds(loop: TableLoop, table: Symbol | None, part: Symbol | None, *, keyed:
         return None
     keys: list[Value] = []
     found: dict[tuple[object, object], tuple[list[Value], Symbol, Symbol]] = {}
+    texts: dict[str, Known] = {}
     for form, entry in entries.items():
         whole = entry
         for name in loop.names:
@@ -82,11 +85,25 @@ def rounds(loop: TableLoop, table: Symbol | None, part: Symbol | None, *, keyed:
         if whole is UNDEFINED:
             continue
         keys.append(unkey(form))
-        for own, item in pairs_of(Known(whole)) or ():
-            own = own if keyed else _NO_KEY
-            known = found.setdefault((own, item), ([], own, item))
-            known[0].append(keys[-1])
+        for own, item in pairs_of(Known(whole)) or () if keyed else _members(whole, texts):
+            at = found.get((own, item))
+            if at is None:
+                at = found[own, item] = ([], own, item)
+            at[0].append(keys[-1])
     return Rounds(keys, list(found.values()))
+
+
+def _members(whole: Value, texts: dict[str, Known]) -> Iterator[tuple[Symbol, Symbol]]:
+    """The members of a collection, without their keys. A text is one object wherever it stands in the table:
+    that it equals itself is seen at once."""
+    if type(whole) is not list:
+        yield from ((_NO_KEY, item) for _, item in pairs_of(Known(whole)) or ())
+        return
+    for item in whole:
+        if type(item) is str:
+            yield _NO_KEY, texts.get(item) or texts.setdefault(item, Known(item))
+        else:
+            yield _NO_KEY, Known(item)
 
 
 _NO_KEY = Known(None)

@@ -68,6 +68,8 @@ class Members(Conditions):
 
     def equal(self, a: Symbol, b: Symbol) -> Formula:
         """The condition under which two defined symbols denote equal values."""
+        if type(b) is Known and (type(a) is Input or type(a) is Element):  # as in most rules there are
+            return self.builder.is_in(a, (b.form,))
         found = scores.compared(self, "equal", a, b)
         if found is not None:
             return found
