@@ -26,6 +26,7 @@ DATA = {
     "users": {f"user{n}": {"roles": ["clerk", "reader"][: n % 3]} for n in range(200)},
     "inherits": {"boss": ["clerk"], "clerk": ["reader"], "reader": []},
     "owners": {"orders": "alice", "carts": "bob"},
+    "tenants": {"42": "active", "43": "closed"},
     "keys": {"k1": "alice", "k2": "bob"},
     "blocked": ["mallory", "eve"],
     "networks": ["10.0.0.0/8", "fd00::/8"],

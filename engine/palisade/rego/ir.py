@@ -114,6 +114,8 @@ class DotStmt(Stmt):
     source: Operand
     key: Operand
     target: int
+    stored: bool = False
+    """Whether the source is a base document of a reference: see `stored`. OPA's plans do not tell."""
 
 
 @record()

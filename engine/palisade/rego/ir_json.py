@@ -17,6 +17,8 @@ Json: TypeAlias = Any
 Codec: TypeAlias = tuple[Callable[[Json], Any], Callable[[Any], Json]]
 
 _PLACE = ("file", "col", "row")
+_OURS = ("stored",)
+"""What OPA's format has no field for."""
 
 
 class PlanFormatError(ValueError):
@@ -255,7 +257,7 @@ def _codecs(cls: type[ir.AnyStmt]) -> dict[str, tuple[str, Codec]]:
     return {
         field.name: (spelled.get(field.name, field.name), _CODECS[str(field.type)])
         for field in fields(cls)
-        if field.name not in _PLACE
+        if field.name not in (*_PLACE, *_OURS)
     }
 
 

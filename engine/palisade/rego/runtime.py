@@ -19,6 +19,7 @@ from palisade.rego.errors import (
 )
 from palisade.rego.limits import DEFAULT, Limits
 from palisade.rego.lines import ROWS, Lines
+from palisade.rego.stored import at_other_kind
 from palisade.rego.values import (
     UNDEFINED,
     Key,
@@ -196,6 +197,12 @@ def dot(source: Value, operand: Value) -> Value:
     if kind is Set:
         return operand if key(operand) in source.forms else UNDEFINED
     return UNDEFINED
+
+
+def dot_stored(source: Value, operand: Value) -> Value:
+    """The same in a base document: see `stored`."""
+    found = dot(source, operand)
+    return at_other_kind(source, operand) if found is UNDEFINED else found
 
 
 def dynamic(

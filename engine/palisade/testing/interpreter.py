@@ -12,6 +12,7 @@ from typing import Any
 from palisade.rego import ir
 from palisade.rego.builtins.registry import BUILTINS, Context
 from palisade.rego.errors import EVAL_CONFLICT_ERROR, BuiltinError, EvalError
+from palisade.rego.stored import at_other_kind
 from palisade.rego.values import UNDEFINED, Set, Value, equal, key, number, sorted_keys, sorted_values
 
 _END = -1
@@ -96,8 +97,8 @@ class Interpreter:
                     return 0
                 value = self._call(found, [env.get(arg, UNDEFINED) for arg in args])
                 return 2 if value is UNDEFINED else _set(env, result, value)
-            case ir.DotStmt(source, name, target):
-                return _set(env, target, _dot(of(source), of(name)))
+            case ir.DotStmt(source, name, target, stored):
+                return _set(env, target, _dot(of(source), of(name), stored=stored))
             case ir.EqualStmt(a, b):
                 return _END if equal(of(a), of(b)) else 0
             case ir.NotEqualStmt(a, b):
@@ -205,8 +206,9 @@ def _entries(source: Value) -> list[tuple[Value, Value]]:
     return [(each, each) for each in sorted_values(source)] if type(source) is Set else []
 
 
-def _dot(source: Value, name: Value) -> Value:
-    return next((value for each, value in _entries(source) if equal(each, name)), UNDEFINED)
+def _dot(source: Value, name: Value, *, stored: bool) -> Value:
+    found = next((value for each, value in _entries(source) if equal(each, name)), UNDEFINED)
+    return at_other_kind(source, name) if stored and found is UNDEFINED else found
 
 
 def _merge(a: Value, b: Value) -> Value:

@@ -39,6 +39,7 @@ _RUNTIME: dict[str, Any] = {
     "U": UNDEFINED,
     "conflict": runtime.conflict,
     "dot": runtime.dot,
+    "dot_stored": runtime.dot_stored,
     "dynamic": runtime.dynamic,
     "equal": equal,
     "failed": runtime.failed,

@@ -213,7 +213,7 @@ class Statements(Flow):
         target = f"l{stmt.target}"
         if kind_of(source):
             return self._leave()
-        got = below(Arg(source, self._kind(stmt.source)), Arg(key, self._kind(stmt.key)))
+        got = below(Arg(source, self._kind(stmt.source)), Arg(key, self._kind(stmt.key)), stored=stmt.stored)
         self._read(stmt.target)
         fail = Cond(f"{target} is U", self._leave())
         self._set(stmt.target, target)

@@ -58,9 +58,9 @@ def _exact(a: Arg, b: Arg) -> bool:
     return "str" in (a.kind, b.kind) or a.kind == b.kind == "int"
 
 
-def below(source: Arg, name: Arg) -> str:
-    """The lookup of a name in a value, UNDEFINED where there is none."""
-    slow = f"dot({source.text}, {name.text})"
+def below(source: Arg, name: Arg, *, stored: bool = False) -> str:
+    """The lookup of a name in a value, UNDEFINED where there is none. `stored`: in a base document."""
+    slow = f"{'dot_stored' if stored else 'dot'}({source.text}, {name.text})"
     if name.kind == "int" and source.kind in ("", "list"):
         if not name.text.isdigit():
             return slow

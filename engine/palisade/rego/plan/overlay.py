@@ -45,7 +45,8 @@ Mock: TypeAlias = ByBuiltin | ByFunction | ByDocument | ByValue
 
 @dataclass(frozen=True)
 class Overlay:
-    """`hidden` are paths below data; `mocks` goes by the name of what is called, sorted."""
+    """`hidden` are paths below data, of rules and of base documents; `mocks` goes by the name of what is
+    called, sorted."""
 
     hidden: frozenset[Path] = frozenset()
     mocks: tuple[tuple[str, Mock], ...] = ()

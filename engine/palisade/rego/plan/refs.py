@@ -27,13 +27,23 @@ def _ref(scope: Scope, node: ast.Ref) -> ir.Operand:
 
 def steps(scope: Scope, value: ir.Operand, path: tuple[ast.Term, ...]) -> ir.Operand:
     """Walks into a value; a step with unbound variables is a loop over its keys."""
+    stored = value == DATA and not _is_put(scope, path)
     for key in path:
         if has_unbound(scope, key):
             found, value = scope.scan(value)
             match(scope, found, key)
         else:
-            value = scope.dot(value, term(scope, key))
+            value = scope.dot(value, term(scope, key), stored=stored)
     return value
+
+
+def _is_put(scope: Scope, path: tuple[ast.Term, ...]) -> bool:
+    """Whether `with` puts there what the path leads to, and nothing is read from the base documents."""
+    return any(
+        len(each) <= len(path)
+        and all(constant(scope, key) == part for key, part in zip(path, each, strict=False))
+        for each in scope.overlay.hidden
+    )
 
 
 def constant(scope: Scope, key: ast.Term) -> str | None:
@@ -179,7 +189,7 @@ def _call_by_path(scope: Scope, path: tuple[ast.Term, ...], depth: int) -> ir.Op
     with scope.block(ways):
         value: ir.Operand = DATA
         for key in keys:
-            value = scope.dot(value, key)
+            value = scope.dot(value, key, stored=True)
         scope.add(ir.AssignVarStmt(value, target, **scope.at))
     # Where there is no such function, the statement ends its block; where its result is undefined, two more.
     inner = ir.Block((ir.BlockStmt(tuple(ways), **scope.at),))

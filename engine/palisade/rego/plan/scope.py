@@ -154,9 +154,9 @@ class Scope:
         self.add(ir.MakeNumberIntStmt(value, target, **self.at))
         return ir.Local(target)
 
-    def dot(self, source: ir.Operand, key: ir.Operand) -> ir.Local:
+    def dot(self, source: ir.Operand, key: ir.Operand, *, stored: bool = False) -> ir.Local:
         target = self.local()
-        self.add(ir.DotStmt(source, key, target, **self.at))
+        self.add(ir.DotStmt(source, key, target, stored, **self.at))
         return ir.Local(target)
 
     def call(self, func: str, args: tuple[ir.Operand, ...]) -> ir.Local:

@@ -13,6 +13,7 @@ from palisade.rego.plan.calls import function, target_path, under
 from palisade.rego.plan.overlay import ByBuiltin, ByDocument, ByFunction, ByValue, Mock, Overlay
 from palisade.rego.plan.scope import DATA, INPUT, Scope, term
 from palisade.rego.plan.tree import Path
+from palisade.rego.stored import also
 
 Target = tuple[ir.Local, Path]
 
@@ -48,11 +49,29 @@ def overlay_of(scope: Scope, withs: tuple[ast.With, ...]) -> Overlay:
         replaced = _replaced(scope, each)
         if replaced is None:
             mocks[ast.dotted(each.target)] = _mock(scope, each)
-        elif replaced[0] == DATA and scope.program.root.at(replaced[1]) is not None:
+        elif replaced[0] == DATA and (
+            scope.program.root.at(replaced[1]) is not None or _may_have_number(each.value)
+        ):
             hidden.add(replaced[1])
     if not hidden and not mocks:
         return scope.overlay
     return scope.overlay.changed(frozenset(hidden), mocks)
+
+
+def _may_have_number(value: ast.Term) -> bool:
+    """Whether what is put in the place of base documents may have a key that a number would find in those:
+    what looks it up is planned anew, as there no number does."""
+    match value:
+        case ast.Scalar():
+            return False
+        case ast.Array(items) | ast.Set(items):
+            return any(map(_may_have_number, items))
+        case ast.Object(items):
+            return any(
+                not isinstance(key, ast.Scalar) or len(also([key.value])) > 1 or _may_have_number(each)
+                for key, each in items
+            )
+    return True
 
 
 def _mock(scope: Scope, each: ast.With) -> Mock:

@@ -17,6 +17,7 @@ from palisade.rego.partial.symbols.arrays import comes_apart, comes_in_order
 from palisade.rego.partial.symbols.chosen import chosen_of, has_several
 from palisade.rego.partial.symbols.construct import grown, in_order, is_grown, pairs_of
 from palisade.rego.partial.symbols.worlds import ERROR, NEXT, Env, Result, Step, Unsupported, Worlds, env_key
+from palisade.rego.stored import also
 
 _MOST_VALUES = 16
 """So many values, known each, that rounds of a loop may give a rule are compared with one another."""
@@ -143,14 +144,15 @@ class Loops(Statements):
         found = rounds(loop, self._symbol(loop.first.source, env), part, keyed=keyed)
         if found is None or part is None:
             return None
-        members = ((self.is_one_of(part, keys), own, item) for keys, own, item in found.members)
+        at = also if loop.first.stored else list
+        members = ((self.is_one_of(part, at(keys)), own, item) for keys, own, item in found.members)
         try:
             worlds = self._unrolled(loop.loop, env, live, members, unordered=True, in_turn=False)
         except Unsupported:
             return None  # entry by entry it may be followed
         # Where a round did something the key is one of the table's; where none did, it may be no key at all.
         *steps, rest = worlds.disjoint()
-        there = self.builder.both(self.is_one_of(part, found.keys), rest.condition)
+        there = self.builder.both(self.is_one_of(part, at(found.keys)), rest.condition)
         return [*steps, Step(there, rest.env, rest.signal)]
 
     def _rounds(

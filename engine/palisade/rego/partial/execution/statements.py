@@ -147,15 +147,18 @@ class Statements(Collecting):
         if source is None or part is None:
             return []
         if isinstance(source, Known) and not isinstance(part, Known):
-            place = self._place((id(source.value), part), source.value)
+            place = self._place((id(source.value), part, stmt.stored), source.value)
             if place in env:
                 return self._set(env, stmt.target, env[place])
-            cases = [case for case in self.dot(source, part) if case[0] is not FALSE]
+            found_at = self.dot_stored(source, part) if stmt.stored else self.dot(source, part)
+            cases = [case for case in found_at if case[0] is not FALSE]
             if len(cases) > 1:
                 return [
                     Step(found, {**env, stmt.target: bounded(value), place: value}) for found, value in cases
                 ]
             return self._cases(env, stmt.target, cases)
+        if isinstance(source, Known) and stmt.stored:
+            return self._cases(env, stmt.target, self.dot_stored(source, part))
         return self._cases(env, stmt.target, self.dot(source, part))
 
     def _place(self, question: object, of: object = None) -> int:

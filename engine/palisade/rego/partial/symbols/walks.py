@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from palisade.rego.errors import NOWHERE
-from palisade.rego.partial.formulas.formula import TRUE, Defined
+from palisade.rego.partial.formulas.formula import TRUE, Defined, Formula, Test
 from palisade.rego.partial.formulas.placing import at_key
 from palisade.rego.partial.formulas.rewriting import put_in
 from palisade.rego.partial.formulas.terms import (
@@ -28,10 +28,15 @@ from palisade.rego.partial.symbols import arrays
 from palisade.rego.partial.symbols import builtins as symbolic
 from palisade.rego.partial.symbols.chosen import FIRST, chosen_of, has_several
 from palisade.rego.partial.symbols.construct import lookup
+from palisade.rego.partial.symbols.kinds import is_no_text, is_text
 from palisade.rego.partial.symbols.members import Members
 from palisade.rego.partial.symbols.objects import left_of
 from palisade.rego.partial.symbols.worlds import Unsupported
+from palisade.rego.stored import also, at_other_kind, spelled
 from palisade.rego.values import UNDEFINED, Set, Value, key, unkey
+
+_MOST_WRITTEN = 64
+"""In longer arrays of data the engine looks up what may be a text: an expression tells the digits of each."""
 
 
 class Walks(Members):
@@ -97,6 +102,18 @@ class Walks(Members):
             return [(self.builder.any(self.equal(item, part) for item in source.items), part)]
         raise Unsupported("walks into a value that cannot be followed")
 
+    def dot_stored(self, source: Known, part: Symbol) -> symbolic.Cases:
+        """The same in a base document: see `palisade.rego.stored`. Raises Unsupported."""
+        value = source.value
+        if isinstance(part, Known):
+            other = at_other_kind(value, part.value)
+            return self.dot(source, part) or ([] if other is UNDEFINED else [(TRUE, Known(other))])
+        if not isinstance(part, Input | Element | Apply):
+            return self.dot(source, part)
+        if isinstance(value, list) and len(value) > _MOST_WRITTEN and not is_no_text(part):
+            raise Unsupported("looks up in a long array what may be a text of digits")
+        return self._dot_known(source, part, stored=True)
+
     def _first(self, array: Gathered, at: Symbol) -> symbolic.Cases:
         """The first member of an array, which is known where all that it has are the same."""
         chosen = chosen_of(self.builder, array.parts) if at == Known(0) else None
@@ -146,7 +163,7 @@ class Walks(Members):
             return None
         return [(self.builder.both(kept, condition), value) for condition, value in self.dot(source, name)]
 
-    def _dot_known(self, source: Known, part: Symbol) -> symbolic.Cases:
+    def _dot_known(self, source: Known, part: Symbol, *, stored: bool = False) -> symbolic.Cases:
         """A known collection at an unknown key: a case for each different value in it."""
         value = source.value
         if isinstance(part, Gathered):
@@ -168,4 +185,15 @@ class Walks(Members):
         groups: dict[object, list[Any]] = {}
         for name, item in pairs:
             groups.setdefault(key(item), []).append(name)
-        return [(self.is_one_of(part, names), Known(unkey(form))) for form, names in groups.items()]
+        if stored and isinstance(value, dict) and not is_text(part):
+            groups = {form: also(names) for form, names in groups.items()}
+        found = {form: self.is_one_of(part, names) for form, names in groups.items()}
+        if stored and isinstance(value, list) and not is_no_text(part):
+            written = {form: self._is_written(part, names) for form, names in groups.items()}
+            found = {form: self.builder.any((found[form], written[form])) for form in found}
+        return [(condition, Known(unkey(form))) for form, condition in found.items()]
+
+    def _is_written(self, part: Symbol, indices: Iterable[int]) -> Formula:
+        """A text that says one of the indices."""
+        asked = (Apply("regex.match", (Known(f"^{each}$"), part)) for each in spelled(indices))
+        return self.builder.all(self.builder.atom(Test(each)) for each in asked)

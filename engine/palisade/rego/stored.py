@@ -1,0 +1,55 @@
+"""At which keys a reference below `data` finds what base documents hold: `data.tenants[claims.tenant_id]`.
+
+OPA reads base documents from its store by a path of texts. So a number finds the entry of an object whose key
+is its digits, as keys of JSON can be nothing but texts, and a text of digits the member of an array. That is
+so of a reference that begins with `data` alone: not of what a variable holds, a rule makes or `with` puts
+there, nor in `object.get`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from palisade.rego.values import UNDEFINED, Value
+
+_LONGEST = 19
+"""So many characters of an index OPA reads, beside its sign."""
+_INDEX = re.compile(rf"(?=[+-]?.{{1,{_LONGEST}}}\Z)[+-]?(?:([0-9]+)(?:\.0*)?|\.0*)")
+_LARGEST = 1 << 53
+"""Greater numbers find no texts: how they are written, as 1e20 or in digits, is not kept."""
+_NUMBER = re.compile(r"0|-?[1-9][0-9]{0,15}|-?(?:0|[1-9][0-9]*)\.[0-9]*[1-9]")
+
+
+def at_other_kind(collection: Value, name: Value) -> Value:
+    """What stands in a base document at a key of the other kind, UNDEFINED where there is none."""
+    kind = type(name)
+    if type(collection) is dict and (kind is int or kind is float):
+        text = repr(name) if -_LARGEST < name < _LARGEST else ""
+        return collection.get(text, UNDEFINED) if _NUMBER.fullmatch(text) else UNDEFINED
+    if type(collection) is list and kind is str:
+        digits = _INDEX.fullmatch(name)
+        at = int(digits[1] or "0") if digits else len(collection)
+        if at < len(collection) and (not at or name[0] != "-"):
+            return collection[at]
+    return UNDEFINED
+
+
+def also(keys: list[Value]) -> list[Value]:
+    """The keys of an object, and the numbers that find some of them."""
+    found = list(keys)
+    for key in keys:
+        if isinstance(key, str) and _NUMBER.fullmatch(key):
+            number = int(key) if "." not in key else float(key)
+            if -_LARGEST < number < _LARGEST and repr(number) == key:
+                found.append(number)
+    return found
+
+
+def spelled(indices: Iterable[int]) -> tuple[str, str]:
+    """Two expressions that the texts match that say one of the indices: OPA takes a sign, leading zeros, and
+    a fraction of nought."""
+    known = sorted(indices)
+    ways = [f"\\+?0*(?:{'|'.join(str(each) for each in known if each)})(?:\\.0*)?"] if any(known) else []
+    ways += [r"[+-]?(?:0+(?:\.0*)?|\.0*)"] if 0 in known else []
+    return f"(?:{'|'.join(ways)})", f"[+-]?.{{1,{_LONGEST}}}"

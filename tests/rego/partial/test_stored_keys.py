@@ -1,0 +1,83 @@
+"""What base documents hold at keys of the request that are numbers, or texts of digits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from agreement import judged, outcome_of
+
+DATA: dict[str, Any] = {
+    "ids": {"0": "z", "1": "a", "-3": "d", "1.5": "c", "x": "y", "007": "q", "true": "t", "1e3": "e"},
+    "list": ["zero", "one", {"5": "in"}, ["n0", "n1"], "one"],
+    "deep": {"7": {"8": {"ok": True}}, "x": {"8": [1, 2]}},
+    "rows": {str(each): [f"r{each % 3}", each] for each in range(120)} | {"x": ["r0"], "1.5": ["r1"]},
+}
+RULES = (
+    "r := data.ids[input.k]",
+    "r if not data.ids[input.k]",
+    'r if data.ids[input.k] == "a"',
+    "r := data.list[input.k]",
+    'r if not data.list[input.k] == "one"',
+    'r := data.deep[input.k]["8"].ok',
+    "r if data.deep[input.k][input.l].ok",
+    "r := data.deep.x[8][input.k]",
+    "r := data.list[3][input.k]",
+    "r := data.list[input.l][input.k]",
+    "r := {i | some i; data.deep[i][input.k]}",
+    'r if { some x in data.rows[input.k]; x == "r1" }',
+    'r if not "r1" in data.rows[input.k]',
+    "r := [x | some x in data.rows[input.k]]",
+    'r if { some key in input.ks; data.ids[key] == "a" }',
+    "r if every key in input.ks { data.ids[key] }",
+    "r := object.get(data.ids, input.k, 0)",
+    "r := x[input.k] if x := data.ids",
+    's := data.ids[input.k]\nr := x if x := s with data.ids as {"1": "put"}',
+    "r := data.ids[lower(input.k)]",
+    "r := data.ids[count(input.ks)]",
+)
+KEYS: tuple[Any, ...] = (
+    *(
+        0,
+        1,
+        2,
+        3,
+        7,
+        8,
+        -3,
+        1.5,
+        1000,
+        119,
+        120,
+        True,
+        None,
+        "0",
+        "1",
+        "-1",
+        "-0",
+        "+1",
+        "01",
+        "1.0",
+        ".",
+        "+",
+    ),
+    *("", "1\n", "x", "X", "0" * 18 + "1", "0" * 19 + "1", "8", "119", "007", "1e3"),
+)
+DOCUMENTS = [{"k": key, "l": other, "ks": [key, 1]} for key in KEYS for other in (8, "8", 3, "3")]
+
+
+@pytest.mark.parametrize("rules", RULES)
+def test_the_condition_is_what_the_evaluator_says(rules: str) -> None:
+    """Numbers and texts of digits are told from one another by it, and none is left to the engine."""
+    policy, outcome = outcome_of(rules, DATA)
+    told = [judged(policy, outcome, document) for document in DOCUMENTS]
+    assert told.count("unsure") == 0
+
+
+def test_long_arrays_are_looked_up_by_the_engine() -> None:
+    """At what may be a text; what is surely a number is told."""
+    data = {"list": [f"v{each}" for each in range(80)]}
+    policy, outcome = outcome_of("r := data.list[input.k]", data)
+    assert judged(policy, outcome, {"k": "7"}) == "unsure"
+    policy, outcome = outcome_of("r := data.list[count(input.k)]", data)
+    assert judged(policy, outcome, {"k": ["a"]}) == "defined"

@@ -1,0 +1,123 @@
+"""Base documents are found at numbers as OPA's store finds them: `data.tenants[claims.tenant_id]`."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from opa_answers import OpaAnswers
+
+from palisade import rego
+from palisade.rego import text
+from palisade.rego.stored import also
+from palisade.rego.values import UNDEFINED
+from palisade.testing.interpreter import Interpreter
+
+DATA: dict[str, Any] = {
+    "ids": {
+        "0": "z",
+        "1": "a",
+        "-3": "d",
+        "1.5": "c",
+        "x": "y",
+        "007": "q",
+        "true": "t",
+        "null": "n",
+        "1e3": "e",
+    },
+    "list": ["zero", "one", {"5": "in"}, ["n0", "n1"]],
+    "deep": {"7": {"8": {"ok": True}}, "x": {"8": [1, 2]}},
+}
+RULES = """package p
+import data.ids as known
+mine := {"1": "virtual", 2: "two"}
+of(key) := data.ids[key]
+r1 := data.ids[input.k]
+r2 := 1 if not data.ids[input.k]
+r3 := data.list[input.k]
+r4 := data.deep[input.k]["8"].ok
+r5 := data.deep.x[8][input.k]
+r6 := {i | some i; data.deep[i][input.k]}
+r7 := data.list[3][input.k]
+r8 := known[input.k]
+r9 := of(input.k)
+r10 := [x | some key in [input.k, 1]; x := data.ids[key]]
+r11 := 1 if data.ids[input.k] == "a"
+r12 := data.ids[1]
+r13 := data.list["01"]
+n1 := x[input.k] if x := data.ids
+n2 := object.get(data.ids, input.k, "none")
+n3 := mine[input.k]
+n4 := data.p.mine[input.k]
+n5 := input.ids[input.k]
+n6 := x if x := r1 with data.ids as {"1": "put"}
+n8 := x if x := r1 with data.list as []
+n9 := x if x := data.ids[input.k] with data.ids as {"1": "put"}
+"""
+NAMES = [line.split(" ")[0] for line in RULES.splitlines() if line[0] in "rn" and line[1].isdigit()]
+KEYS: tuple[Any, ...] = (
+    *(0, 1, 2, 3, 7, 8, -3, -1, 1.5, 1000, True, None, ["x"], {"x": 1}),
+    *(
+        "0",
+        "1",
+        "-1",
+        "-0",
+        "+1",
+        "01",
+        "1.0",
+        "1.",
+        ".0",
+        ".",
+        "+",
+        "",
+        " 1",
+        "1\n",
+        "1e0",
+        "1_0",
+        "\u0661",
+        "x",
+    ),
+    *("0" * 18 + "1", "0" * 19 + "1", "1." + "0" * 18, "99", "8", "007"),
+)
+
+
+@pytest.mark.parametrize("key", KEYS, ids=repr)
+def test_base_documents_are_found_as_opa_finds_them(opa: OpaAnswers, key: Any) -> None:
+    """In references from `data` alone, at keys that depend on the input or do not."""
+    document = {"k": key, "ids": DATA["ids"]}
+    policy = rego.compile({"p.rego": RULES}, DATA)
+    wanted = opa.ask(RULES, document, NAMES, DATA)
+    for name, theirs in zip(NAMES, wanted, strict=True):
+        mine = policy.evaluate(f"data.p.{name}", document)
+        assert ([] if mine is UNDEFINED else [json.loads(text.dumps(mine))]) == theirs, name
+
+
+def test_a_plan_is_read_plainly_the_same() -> None:
+    """By the interpreter that generated code is tested against."""
+    policy = rego.compile({"p.rego": RULES}, DATA)
+    for name in NAMES:
+        path = f"data.p.{name}"
+        plainly = Interpreter(policy.plan([path]), policy.data)
+        for key in KEYS:
+            asked = {"k": key, "ids": DATA["ids"]}
+            value = policy.evaluate(path, asked)
+            found = [] if value is UNDEFINED else [{"result": value}]
+            assert text.dumps(plainly.run(path, asked)) == text.dumps(found), (name, key)
+
+
+def test_numbers_are_told_from_texts_only_where_they_are_written_so() -> None:
+    keys = [
+        "1",
+        "01",
+        "1.0",
+        "1.5",
+        "-3",
+        "-0",
+        "1e3",
+        "x",
+        "",
+        "9007199254740993",
+        "0.1000000000000000055511",
+    ]
+    assert also(list(keys)) == [*keys, 1, 1.5, -3]
