@@ -6,7 +6,7 @@ import pytest
 import re2
 from hypothesis import given
 from hypothesis import strategies as st
-from lowered import judge_natively, subject_of
+from lowered import judge, judge_natively, subject_of
 
 from palisade import rego
 from palisade.enforce.envoy.conditions.patterned import _room, _translated
@@ -15,7 +15,7 @@ from palisade.policy.providers import Provider
 from palisade.rego.builtins.globs import pattern_of
 from palisade.rego.errors import BuiltinError
 from palisade.rego.partial.formulas.terms import Input
-from palisade.testing.equivalence import Bed, Issuers, Request, Token
+from palisade.testing.equivalence import Bed, Issuers, Request, Tally, Token
 
 VALUE = Input(("v",))
 _plain = st.text("ab09_@:/ -", min_size=1, max_size=4)
@@ -144,3 +144,35 @@ def test_patterns_with_values_in_them_are_native_and_exact(
         policy = rego.compile({"p.rego": f"{HEAD}\nallow if {{ {idiom} }}"})
         subjects.append(subject_of(policy, providers, issuers))
     judge_natively(bed, subjects, _asked(), residual=0.75)
+
+
+GLOBS = (
+    'glob.match("/admin/**/", ["/"], http.path)',
+    'not glob.match("/admin/**/", ["/"], http.path)',
+    'glob.match("/ad*dmin", null, http.path)',
+    'glob.match("/ad**dmin", ["/"], claims.id)',
+    'glob.match(sprintf("/%s**/in", [claims.id]), ["/"], http.path)',
+    'glob.match(sprintf("/%s/**/in", [claims.id]), ["/"], http.path)',
+    'glob.match(sprintf("/ad**%s", [claims.id]), ["/"], http.path)',
+    'glob.match("?", ["/"], claims.id)',
+    'glob.match("[!a]", ["/"], http.headers["x-id"])',
+)
+
+
+@pytest.mark.parametrize("providers", [1], ids=("one",), indirect=True)
+def test_what_a_glob_begins_and_ends_with_may_share_characters(
+    bed: Bed, providers: tuple[Provider, ...], issuers: Issuers
+) -> None:
+    """As in OPA, `/admin/**/` matches `/admin/`, also where a value of the request stands in the glob."""
+    subjects = []
+    for glob in GLOBS:
+        source = "package p\nimport input.attributes.request.http\nclaims := input.identity.claims\n"
+        policy = rego.compile({"p.rego": f"{source}\nallow if {{ {glob} }}"})
+        subjects.append(subject_of(policy, providers, issuers))
+    asked = [
+        Request(target=path, headers=(("x-id", one),), token=Token("corp", {"id": one}))
+        for path in ("/admin/", "/admin", "/admin/x/", "/ad/in", "/ad/x/in", "/ad", "/add", "/a/in", "/a//in")
+        for one in ("", "a", "ad", "ad/", "d", "/admin", "/addmin", "b", "in", "d/in")
+    ]
+    judge(bed, subjects, asked, tally := Tally())
+    assert tally.residual < tally.pairs / 2

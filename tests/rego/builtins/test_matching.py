@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import random
 import re
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from opa_answers import OpaAnswers
 
-from palisade.rego.builtins.globs import matcher
+from palisade.rego.builtins.globs import ends_of, matcher
 from palisade.rego.builtins.globs_match import intersects
 
 
@@ -62,6 +64,15 @@ def test_results(call: Any, name: str, operands: tuple[Any, ...], result: Any) -
         ("/api/*/items", ["/"], "/api/7/items", True),
         ("/api/*/items", ["/"], "/api/7/8/items", False),
         ("a\nb*", ["/"], "a\nbc\n", True),
+        ("/admin/**/", ["/"], "/admin/", True),
+        ("/admin/**/", ["/"], "/admin", False),
+        ("ab*bc", None, "abc", True),
+        ("ab*bc", [], "abc", False),  # what a delimiter stops is looked for between the two
+        ("ab**bcd", [], "abcd", True),
+        ("?", ["/"], "", True),
+        ("[!a]", ["/"], "", True),
+        ("[a]", ["/"], "", False),
+        ("a?", ["/"], "a", False),
     ],
 )
 def test_globs(call: Any, glob: str, delimiters: Any, value: str, matches: bool) -> None:
@@ -95,9 +106,39 @@ def _slow_match(glob: str, delimiters: str, value: str) -> bool:
 @settings(deadline=None)  # a busy machine is no failure
 @given(st.text("a.*?", max_size=7), st.sampled_from(["", ".", "a"]), st.text("ab.", max_size=7))
 def test_globs_mean_what_they_say(glob: str, delimiters: str, value: str) -> None:
-    """Both matchers behind `glob.match` agree with the definition, however many wildcards there are."""
+    """Both matchers behind `glob.match` agree with the definition, however many wildcards there are, but
+    where gobwas does not."""
     glob = re.sub(r"\*{3,}", "**", glob)  # how three are split is none of the definition's business
-    assert matcher(glob, delimiters)(value) is _slow_match(glob, delimiters, value)
+    wanted = _slow_match(glob, delimiters, value)
+    ends = ends_of(glob, delimiters)
+    if ends is not None:
+        wanted = value.startswith(ends[0]) and value.endswith(ends[1])
+    if glob == "?" and not value:
+        wanted = True
+    assert matcher(glob, delimiters)(value) is wanted
+
+
+PARTS = ("a", "b", "ab", "/", ".", "*", "**", "?", "[ab]", "[!a]", "{a,b}", "{ab,a,}", "api", ".json")
+TEXTS = ("a", "b", "ab", "/", ".", "api", ".json", "aba", "//", "")
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_globs_match_what_they_match_in_opa(opa: OpaAnswers, seed: int) -> None:
+    """Without wildcards in braces, where gobwas depends on what stands around them, and between slashes, as
+    of wildcards that meet it gets some wrong."""
+    draw = random.Random(seed)
+    asked: list[tuple[str, Any, str]] = []
+    for _ in range(30):
+        segments = ["".join(draw.sample(PARTS, draw.choice((1, 1, 2)))) for _ in range(draw.randint(1, 4))]
+        glob = "/".join(each for each in segments if not re.search(r"[*?\]}][*?\[{]", each))
+        values = ["".join(draw.choices(TEXTS, k=draw.randint(0, 6))) for _ in range(12)]
+        delimiters = draw.choice((None, [], ["/"], ["/"]))
+        asked += [(glob, delimiters, value) for value in (*values, glob.replace("*", ""), glob)]
+    source = "package p\nr := [glob.match(x[0], x[1], x[2]) | some x in input]"
+    ((theirs,),) = opa.ask(source, asked, ["r"])
+    for (glob, delimiters, value), wanted in zip(asked, theirs, strict=True):
+        marks = "" if delimiters is None else "".join(delimiters) or "."
+        assert matcher(glob, marks)(value) is wanted, (glob, delimiters, value)
 
 
 @settings(deadline=None)  # a busy machine is no failure

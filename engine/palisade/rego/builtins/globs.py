@@ -2,6 +2,10 @@
 
 `*` and `?` match anything but a delimiter, `**` also delimiters, `[abc]` and `[a-z]` one character of those
 (`!` inverts), `{a,b}` one of the patterns. A backslash takes the next character as it is.
+
+gobwas itself departs from that, and so do these: what a string begins and ends with may share characters, and
+`?` or `[!a]` alone match the empty string. Where wildcards stand in braces, or beside each other, it departs
+in ways that depend on what is around them; those are not followed here.
 """
 
 from __future__ import annotations
@@ -19,6 +23,8 @@ from palisade.rego.re2_options import QUIET
 from palisade.rego.values import Value
 
 _SPECIAL = frozenset("*?\\[]{}")
+_ENDS = re.compile(r"([^*?\\\[\]{}]+)(\*\*?)([^*?\\\[\]{}]+)", re.DOTALL)
+"""A glob of what a string begins and ends with."""
 
 
 @builtin("glob.match", pure=True)
@@ -91,11 +97,16 @@ class _Translation:
 
     def run(self) -> tuple[str, bool]:
         """The expression, and whether matching it step by step takes linear time."""
+        ends = ends_of(self._glob, self._delimiters)
+        if ends is not None:
+            return _of_ends(*ends), True
         out: list[str] = []
         while self._at < len(self._glob):
             out.append(self._part(self._take()))
         if self._depth:
             raise BuiltinError("unexpected end of input: found { without matching }")
+        if len(out) == 1 and self._glob.startswith(("?", "[!")):
+            out.append("?")  # alone, gobwas has them match the empty string, too
         is_linear = self._wildcards <= 1 or (self._unstopped == 0 and self._most <= 1)
         return "".join(out), is_linear
 
@@ -158,6 +169,26 @@ class _Translation:
                 char = self._take()
             members.append(char)
         raise BuiltinError("unexpected end of input: found [ without what it holds and a matching ]")
+
+
+def ends_of(glob: str, delimiters: str) -> tuple[str, str] | None:
+    """What a glob has strings begin and end with, where it asks no more of them; else None."""
+    found = _ENDS.fullmatch(glob)
+    return (found[1], found[3]) if found and (found[2] == "**" or not delimiters) else None
+
+
+def _of_ends(begin: str, end: str) -> str:
+    """Both may share characters: to gobwas `/api/` begins with `/api/` and ends with `/`."""
+    shared = [size for size in range(1, min(len(begin), len(end)) + 1) if begin.endswith(end[:size])]
+    if not shared:
+        return f"{_literals(begin)}.*{_literals(end)}"
+    most = max(shared)
+    ways = [f".*{_literals(end[:most])}", *(_literals(end[size:most]) for size in shared)]
+    return f"{_literals(begin)}(?:{'|'.join(ways)}){_literals(end[most:])}"
+
+
+def _literals(text: str) -> str:
+    return "".join(map(_literal, text))
 
 
 def _in_class(chars: str) -> str:

@@ -17,7 +17,7 @@ from palisade.enforce.envoy.matchers.predicate import Predicate, all_of, any_of,
 from palisade.enforce.envoy.regex import patterns
 from palisade.enforce.envoy.values.claims import claim_defined, claim_matches
 from palisade.enforce.envoy.values.sources import ClaimSource, TextSource
-from palisade.rego.builtins.globs import pattern_of
+from palisade.rego.builtins.globs import ends_of, pattern_of
 from palisade.rego.errors import BuiltinError
 from palisade.rego.partial.formulas.terms import Apply, ArrayOf, Known, Symbol
 
@@ -108,6 +108,8 @@ def _translated(parts: Sequence[str | Symbol] | None, delimiters: object) -> lis
         return None
     glob = "".join(part if isinstance(part, str) else _STAND_IN for part in parts)
     values = [part for part in parts if not isinstance(part, str)]
+    if _may_overlap(glob, delimiters):
+        return None
     try:
         whole = pattern_of(glob, delimiters)
     except BuiltinError:
@@ -119,6 +121,17 @@ def _translated(parts: Sequence[str | Symbol] | None, delimiters: object) -> lis
     for value, chunk in zip(values, chunks[1:], strict=True):
         found += (value, chunk)
     return [*found, "$"]
+
+
+def _may_overlap(glob: str, delimiters: object) -> bool:
+    """Whether what strings end with may share characters of a value with what they begin with."""
+    ends = ends_of(glob, "" if delimiters is None else "/")
+    if ends is None:
+        return False
+    begin, end = ends
+    in_begin, in_end = _STAND_IN in begin, _STAND_IN in end
+    behind, before = begin.rpartition(_STAND_IN)[2], end.partition(_STAND_IN)[0]
+    return (in_begin and (in_end or behind in end[1:])) or (in_end and before in begin[:-1])
 
 
 def _together(parts: Sequence[str | Symbol]) -> Symbol:
