@@ -73,7 +73,7 @@ class Decision:
     def says(self, *reasons: str) -> bool:
         """Whether a condition is the engine's for one of the reasons."""
         said = chain(self.doubts, chain.from_iterable(map(attrgetter("reasons"), self.coverage)))
-        return any(each.text.endswith(reasons) for each in said)
+        return any(text.endswith(reasons) for text in set(map(attrgetter("text"), said)))
 
 
 @dataclass(frozen=True, slots=True)

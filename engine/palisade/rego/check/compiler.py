@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import replace
-from itertools import chain
+from itertools import chain, groupby
+from operator import attrgetter
 
 from palisade.rego import ast
 from palisade.rego.check.calls import Calls
@@ -100,8 +101,8 @@ def _check(
     if data is not None:
         check_data(tree, data, report)
     rules: dict[Path, list[CheckedRule]] = {}
-    for rule in every:
-        rules.setdefault(rule.path, []).append(rule)
+    for path, in_turn in groupby(every, attrgetter("path")):
+        rules.setdefault(path, []).extend(in_turn)
     by_path = {path: tuple(same_path) for path, same_path in rules.items()}
     references = [rule.references for module in modules for rule in results[id(module)].rules]
     graph, single = dependencies(tree, every, references)

@@ -8,7 +8,7 @@ are kept with them and only grow, until too much in them is of no use any more.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, field
 from operator import attrgetter, is_
 from typing import TypeAlias, TypeVar
@@ -162,9 +162,7 @@ class Memory:
             found = self._sections[at] = Section(before, older)
         return found
 
-    def end(
-        self, funcs: Sequence[ir.Func], used: Iterable[str]
-    ) -> tuple[tuple[ir.Func, ...], tuple[str, ...]]:
+    def end(self, funcs: Sequence[ir.Func], used: Set[str]) -> tuple[tuple[ir.Func, ...], tuple[str, ...]]:
         """The functions, as objects those of before where they are the same; and the strings.
 
         Strings that no statement names are empty: the table is not to tell what policies once were.
@@ -173,11 +171,11 @@ class Memory:
         self._funcs |= {func.name: (func, *self._funcs.get(func.name, ())[:1]) for func in same}
         now = {at: section.now for at, section in self._sections.items()}
         self._rules, self._older, self._sections = now, self._rules, {}
-        named = frozenset(used)
         texts = list(self.tables.texts)
-        for text in self.tables.strings.keys() - named:
-            texts[self.tables.strings[text]] = ""
-        if len(texts) > 2 * len(named) + _SPARE:
+        for text, at in self.tables.strings.items():
+            if text not in used:
+                texts[at] = ""
+        if len(texts) > 2 * len(used) + _SPARE:
             self._for = None
         return same, tuple(texts)
 

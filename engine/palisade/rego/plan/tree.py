@@ -42,6 +42,8 @@ class Node:
     members: list[Member] = field(default_factory=list)
     keys: tuple[str, ...] = ()
     "The names of the children that are no functions, in Rego's order."
+    is_object: bool = False
+    "Whether the document is built key by key."
 
     @property
     def arity(self) -> int:
@@ -54,11 +56,6 @@ class Node:
     @property
     def is_document(self) -> bool:
         return bool(self.members) and not self.is_function
-
-    @property
-    def is_object(self) -> bool:
-        """Whether the document is built key by key."""
-        return any(map(_below, self.members))
 
     def at(self, path: Iterable[str]) -> Node | None:
         """The node below, None where nothing is defined there."""
@@ -112,6 +109,7 @@ def _fold(root: Node) -> None:
     stack = [root]
     while stack:
         node = stack.pop()
+        node.is_object = any(map(_below, node.members))
         if node.is_object:
             _take_in(node)
         node.keys = tuple(sorted(key for key, child in node.children.items() if not child.is_function))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
-from itertools import chain
+from itertools import chain, compress, count
 from operator import itemgetter
 
 from palisade.rego import ir
@@ -27,7 +27,7 @@ class Mentions:
 
 def mentions(plan: ir.Policy, before: Mentions | None = None) -> Mentions:
     """Which blocks of the plan name a part of the body; one that was looked at `before` is not again."""
-    names = frozenset(at for at, text in enumerate(plan.strings) if text in _BODY)
+    names = frozenset(compress(count(), map(_BODY.__contains__, plan.strings)))
     if not names:
         return Mentions(names, {}, body=False)
     # Blocks of one table of strings: of another one they are other blocks.

@@ -153,8 +153,12 @@ class Context:
         """The same, but for the requests on which it is not known to mean what it should."""
         if unsure == NO:
             return bounds
-        self._reasons.add(_asked_where(when))
+        self._note_where(when)
         return Bounds(all_of((bounds.surely, negate(unsure))), any_of((bounds.possibly, unsure)))
+
+    def _note_where(self, when: str) -> None:
+        """The engine decides such requests."""
+        self._reasons.add(_asked_where(when))
 
     def source(self, term: Symbol) -> Source | None:
         """Where Envoy has what a term is; None where it has not, or not in one place."""

@@ -197,7 +197,7 @@ class Members(Replaced, ABC):
         when = f"{atom.source} is an object"
         if isinstance(atom.source, Input) and atom.source.path in self._hoisted:
             self.doubts[keyed] = None
-            self._unless(found, keyed, when)
+            self._note_where(when)
             return found
         return self._unless_possibly(found, keyed, when)
 

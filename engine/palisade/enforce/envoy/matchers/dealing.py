@@ -55,11 +55,10 @@ class _Places:
     """A rule in its parts: None for one that is in all of them. `entry` is kept so that its identity is."""
 
     entry: Entry
-    among: tuple[tuple[int, Entry], ...] | None
+    among: tuple[tuple[int, Entry, int], ...] | None
+    """The number of each part, what is in it, and as how many rules that counts there."""
     weight: int
     """How many rules it comes to, its alternatives and constants counted."""
-    weights: tuple[tuple[int, int], ...] = ()
-    """The same of each of `among`, by part."""
 
 
 def deal(entries: Sequence[Entry], before: Dealt | None = None) -> Dealt | None:
@@ -100,18 +99,17 @@ def deal_by(text: Text, entries: Sequence[Entry], before: Dealt | None = None) -
     places: dict[int, _Places] = {}
     told = everywhere = 0
     for entry in entries:
-        place = known.get(id(entry)) or _places(text, entry)
-        places[id(entry)] = place
+        at = id(entry)
+        places[at] = place = known.get(at) or _places(text, entry)
         if place.among is None:
             everywhere += place.weight
             for part in parts:
                 part.append(entry)
-        else:
-            told += place.weight
-            for number, own in place.among:
-                parts[number].append(own)
-            for number, weight in place.weights:
-                weights[number] += weight
+            continue
+        for number, own, weight in place.among:
+            parts[number].append(own)
+            weights[number] += weight
+        told += place.weight
     copies = sum(weights) + PARTS * everywhere
     evenly = (max(weights) + everywhere) * PARTS <= _MOST_IN_ONE * copies
     if told < WORTH or copies > _MOST_COPIES * (told + everywhere) or not evenly:
@@ -120,14 +118,14 @@ def deal_by(text: Text, entries: Sequence[Entry], before: Dealt | None = None) -
 
 
 def _places(text: Text, entry: Entry) -> _Places:
-    found: list[tuple[int, Entry]] = []
-    weights: Counter[int] = Counter()
+    found: list[tuple[int, Entry, int]] = []
     total = 0
     for choice in alternatives(entry):
         test = next((test for test in _comparisons(choice.predicate) if test.text == text), None)
         if test is None:
             return _Places(entry, None, sum(map(_weight, alternatives(entry))))
-        total += _weight(choice)
+        weight = _weight(choice)
+        total += weight
         values: dict[int, set[str]] = {}
         for value in test.values:
             values.setdefault(part_of(value), set()).add(value)
@@ -136,9 +134,8 @@ def _places(text: Text, entry: Entry) -> _Places:
                 there = choice
             else:
                 there = choice.under(_with_values(choice.predicate, test, frozenset(own)))
-            found.append((number, there))
-            weights[number] += _weight(there)
-    return _Places(entry, tuple(found), total, tuple(weights.items()))
+            found.append((number, there, weight if there is choice else _weight(there)))
+    return _Places(entry, tuple(found), total)
 
 
 def _weight(choice: Entry) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from functools import cached_property, lru_cache
+from operator import attrgetter
 from typing import TypeAlias
 
 from palisade.rego.errors import Location
@@ -333,9 +334,12 @@ class Builder:
         return result
 
 
+_atom_of = attrgetter("atom")
+
+
 def _drop_implied(flat: list[Formula]) -> list[Formula]:
     """Leaves out `Defined(t)` where another part cannot hold unless t is defined."""
-    if not any(type(part.atom) is Defined for part in flat):
+    if Defined not in map(type, map(_atom_of, flat)):
         return flat
     implied: set[Term] = set().union(*(part.beside for part in flat))
     return [part for part in flat if not (type(part.atom) is Defined and part.atom.term in implied)]
