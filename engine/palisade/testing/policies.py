@@ -7,6 +7,7 @@ constants, several rules of one name, values of every type where a rule expects 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, TypeAlias
 
 from hypothesis import strategies as st
@@ -52,119 +53,137 @@ def documents() -> st.SearchStrategy[dict[str, Any]]:
     return st.dictionaries(st.sampled_from(KEYS), json_values(), max_size=len(KEYS))
 
 
-@st.composite
-def _reference(draw: st.DrawFn) -> str:
-    root = draw(st.sampled_from(("input", "input", "data.base")))
-    return f"{root}.{draw(st.sampled_from(KEYS))}"
+@cache
+def _among(options: tuple[str, ...]) -> st.SearchStrategy[str]:
+    """One of these. Kept, since making a strategy takes as long as drawing from it many times."""
+    return st.sampled_from(options)
 
 
-def _operand(earlier: list[str], variables: list[str]) -> st.SearchStrategy[str]:
-    choices: list[st.SearchStrategy[str]] = [st.sampled_from(_CONSTANTS), _reference(), _reference()]
-    if earlier:
-        choices.append(st.sampled_from(earlier))
-    if variables:
-        choices += [st.sampled_from(variables)] * 2
-    return st.one_of(choices)
+_constants = _among(_CONSTANTS)
+_first_constants = _among(_CONSTANTS[:4])
+_defaults = _among(_CONSTANTS[:11])
+_references = _among(tuple(f"{root}.{key}" for root in ("input", "input", "data.base") for key in KEYS))
+_either, _up_to_three, _up_to_four = st.booleans(), st.integers(1, 3), st.integers(1, 4)
+_words = _among(tuple(f'"{word}"' for word in WORDS))
+_CALLS = (
+    "startswith({operand}, {constant})",
+    "count({reference}) > {number}",
+    "{operand} in {reference}",
+    'object.get({reference}, "a", 1) == {operand}',
+)
+_COMPREHENSIONS = (
+    "[w | some w in {first}; {inner}]",
+    "{{1 | {inner}}}",
+    "{{w: v | some w, v in {first}; {inner}}}",
+    "{{w: v | some w in {first}; some v in {second}; {inner}}}",
+    "{{{first}: w | some w in {second}}}",
+    "{{w: {first} | some w in {second}}}",
+)
+
+
+def _operand(draw: st.DrawFn, earlier: list[str], variables: list[str], *more: str) -> str:
+    """A constant, a reference, or the name of a rule or a variable; with "word" also one of the words."""
+    kind = draw(_among((*more, *_operand_kinds(bool(earlier), bool(variables)))))
+    if kind == "word":
+        return draw(_words)
+    if kind == "constant":
+        return draw(_constants)
+    if kind == "reference":
+        return draw(_references)
+    return draw(_among(tuple(earlier if kind == "earlier" else variables)))
+
+
+@cache
+def _operand_kinds(earlier: bool, variables: bool) -> tuple[str, ...]:
+    found = ["constant", "reference", "reference"]
+    return (*found, *["earlier"] * earlier, *["variable", "variable"] * variables)
 
 
 @st.composite
 def _literal(draw: st.DrawFn, earlier: list[str], variables: list[str], depth: int, signs: _Signs) -> str:
     """A statement of a body; it may add to `variables` what it binds."""
-    operand = _operand(earlier, variables)
-    kinds = ["compare", "same", "some", "assign", "call", "truth"]
+    kinds: tuple[str, ...] = ("compare", "same", "some", "assign", "call", "truth")
     if depth:
-        kinds += ["not", "every", "comprehension", "with"]
-    kind = draw(st.sampled_from(kinds))
+        kinds += ("not", "every", "comprehension", "with")
+    kind = draw(_among(kinds))
     new = f"v{len(variables)}_{depth}"
     if kind == "compare":
-        return f"{draw(operand)} {draw(st.sampled_from(signs))} {draw(operand)}"
+        left = _operand(draw, earlier, variables)
+        return f"{left} {draw(_among(tuple(signs)))} {_operand(draw, earlier, variables)}"
     if kind == "same":
-        return f"{draw(_reference())} == {draw(st.sampled_from(_CONSTANTS))}"
+        return f"{draw(_references)} == {draw(_constants)}"
     if kind == "some":
-        source = draw(_reference())
+        source = draw(_references)
         variables.append(new)
-        other = draw(st.sampled_from(("", f"k{new}, ")))
-        return f"some {other}{new} in {source}"
+        return f"some {draw(_among(('', 'k{}, '))).format(new)}{new} in {source}"
     if kind == "assign":
-        value = draw(operand)
+        value = _operand(draw, earlier, variables)
         variables.append(new)
         return f"{new} := {value}"
     if kind == "call":
-        return draw(
-            st.sampled_from(
-                (
-                    f"startswith({draw(operand)}, {draw(st.sampled_from(_CONSTANTS[:4]))})",
-                    f"count({draw(_reference())}) > {draw(st.integers(0, 2))}",
-                    f"{draw(operand)} in {draw(_reference())}",
-                    f'object.get({draw(_reference())}, "a", 1) == {draw(operand)}',
-                )
-            )
-        )
+        return _call(draw, earlier, variables)
     if kind == "truth":
-        return draw(_reference())
-    inner = draw(_body(earlier, list(variables), depth - 1, signs))
+        return draw(_references)
     if kind == "not":
-        return f"not {draw(_reference())} == {draw(st.sampled_from(_CONSTANTS))}"
-    if kind == "every":
-        return f"every {new} in {draw(_reference())} {{ {new} != 1; {inner} }}"
+        return f"not {draw(_references)} == {draw(_constants)}"
     if kind == "with":
-        target = draw(st.sampled_from(("input.role", "input", "data.base.roles")))
-        subject = draw(st.sampled_from(earlier)) if earlier else "input.role"
-        value = draw(st.sampled_from(('"a"', '{"role": "b"}', '["a", "b"]')))
-        return f"{subject} == {draw(st.sampled_from(_CONSTANTS))} with {target} as {value}"
-    first, second = draw(_reference()), draw(_reference())
-    made = draw(
-        st.sampled_from(
-            (
-                f"[w | some w in {first}; {inner}]",
-                f"{{1 | {inner}}}",
-                f"{{w: v | some w, v in {first}; {inner}}}",
-                f"{{w: v | some w in {first}; some v in {second}; {inner}}}",
-                f"{{{first}: w | some w in {second}}}",
-                f"{{w: {first} | some w in {second}}}",
-            )
-        )
-    )
+        target = draw(_among(("input.role", "input", "data.base.roles")))
+        subject = draw(_among(tuple(earlier))) if earlier else "input.role"
+        value = draw(_among(('"a"', '{"role": "b"}', '["a", "b"]')))
+        return f"{subject} == {draw(_constants)} with {target} as {value}"
+    if kind == "every":
+        inner = draw(_body(earlier, list(variables), depth - 1, signs))
+        return f"every {new} in {draw(_references)} {{ {new} != 1; {inner} }}"
+    form = draw(_among(_COMPREHENSIONS))
+    inner = draw(_body(earlier, list(variables), depth - 1, signs)) if "{inner}" in form else ""
     variables.append(new)
-    return f"{new} := {made}"
+    return f"{new} := {form.format(first=draw(_references), second=draw(_references), inner=inner)}"
+
+
+def _call(draw: st.DrawFn, earlier: list[str], variables: list[str]) -> str:
+    form = draw(_among(_CALLS))
+    return form.format(
+        operand=_operand(draw, earlier, variables) if "{operand}" in form else "",
+        constant=draw(_first_constants) if "{constant}" in form else "",
+        reference=draw(_references) if "{reference}" in form else "",
+        number=draw(_among(("0", "1", "2"))) if "{number}" in form else "",
+    )
 
 
 @st.composite
 def _body(draw: st.DrawFn, earlier: list[str], variables: list[str], depth: int, signs: _Signs) -> str:
-    count = draw(st.integers(1, 3))
+    count = draw(_up_to_three)
     return "; ".join(draw(_literal(earlier, variables, depth, signs)) for _ in range(count))
 
 
 @st.composite
 def _rules(draw: st.DrawFn, name: str, earlier: list[str], signs: _Signs) -> list[str]:
     """The rules of one name."""
-    kind = draw(st.sampled_from(("complete", "complete", "set", "object", "alike", "function", "else")))
-    many = range(draw(st.integers(1, 4)))
+    kind = draw(_among(("complete", "complete", "set", "object", "alike", "function", "else")))
+    many = range(draw(_up_to_four))
     rules: list[str] = []
-    if kind in ("complete", "alike", "else") and draw(st.booleans()):
-        rules.append(f"default {name} := {draw(st.sampled_from(_CONSTANTS[:11]))}")
+    if kind in ("complete", "alike", "else") and draw(_either):
+        rules.append(f"default {name} := {draw(_defaults)}")
     shared = draw(_body(earlier, [], 0, signs))
     for _ in many:
         variables: list[str] = []
         body = draw(_body(earlier, variables, 1, signs))
-        value = draw(_operand([], variables))
+        value = _operand(draw, [], variables)
         if kind == "complete":
-            rules.append(f"{name} := {draw(st.sampled_from(_CONSTANTS))} if {{ {body} }}")
+            rules.append(f"{name} := {draw(_constants)} if {{ {body} }}")
         elif kind == "else":
-            other = draw(st.sampled_from(_CONSTANTS))
+            other = draw(_constants)
             rules.append(f"{name} := {value} if {{ {body} }} else := {other} if {{ {shared} }}")
         elif kind == "set":
             rules.append(f"{name} contains {value} if {{ {body} }}")
         elif kind == "object":
-            key = draw(
-                st.one_of(st.sampled_from(WORDS).map(lambda word: f'"{word}"'), _operand([], variables))
-            )
+            key = _operand(draw, [], variables, "word")
             rules.append(f"{name}[{key}] := {value} if {{ {body} }}")
         elif kind == "function":
-            rules.append(f"{name}(x) := {value} if {{ x == {draw(st.sampled_from(_CONSTANTS))}; {body} }}")
+            rules.append(f"{name}(x) := {value} if {{ x == {draw(_constants)}; {body} }}")
         else:
             # Rules alike but for constants, which become a table.
-            first, second, third = (draw(st.sampled_from(_CONSTANTS)) for _ in range(3))
+            first, second, third = (draw(_constants) for _ in range(3))
             rules.append(
                 f"{name} := {first} if {{ input.user == {second}; input.role == {third}; {shared} }}"
             )
@@ -183,7 +202,7 @@ def policies(draw: st.DrawFn, most: int = 4, signs: _Signs = ("<", ">=", "!=")) 
         rules = draw(_rules(f"r{number}", earlier, signs))
         lines += rules
         if any(rule.startswith(f"r{number}(x)") for rule in rules):
-            lines.append(f"r{number}_called := r{number}({draw(st.sampled_from(_CONSTANTS))})")
+            lines.append(f"r{number}_called := r{number}({draw(_constants)})")
             earlier = [*earlier, f"r{number}_called"]
         else:
             earlier = [*earlier, f"r{number}"]
