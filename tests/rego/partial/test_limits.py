@@ -9,7 +9,7 @@ import pytest
 
 from palisade import rego
 from palisade.rego.partial import evaluate
-from palisade.rego.partial.execution import outcome
+from palisade.rego.partial.execution import blocks, outcome
 from palisade.rego.partial.formulas.formula import FALSE, Builder, Formula
 
 AnyOf: TypeAlias = Callable[[Builder, Iterable[Formula]], Formula]
@@ -45,12 +45,26 @@ def test_rules_that_call_one_another_too_deep_are_left_to_the_evaluator(rules: l
     assert not other.condition.opaque
 
 
-def test_values_that_double_with_each_rule_are_left_to_the_evaluator() -> None:
-    """Rules each of which tells two values of the last from each other took all memory."""
+def test_values_of_which_nothing_is_known_do_not_double_with_each_rule() -> None:
+    """Rules each of which tells two values of the last from each other took all memory, and later half a
+    minute, where the last was too deep to be followed: each had twice as many unknown values as the last."""
     rules = [f"a{at} := a{at + 1} != (input.x{at} == 1)" for at in range(50)]
     policy = rego.compile({"p.rego": "\n\n".join(["package t", *rules, "a50 := true", "p if a0"])})
     outcome = evaluate(policy.plan(["data.t.p"]), ("t", "p"), policy.data)
     assert any(case.condition.opaque for case in outcome.cases)
+    assert outcome.builder.size < 1_000
+
+
+def test_values_that_double_with_each_rule_are_left_to_the_evaluator(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each has both values of the last with either of its own. The limit is that of any states, and lower."""
+    monkeypatch.setattr(blocks, "MAX_STATES", 1_000)
+    rules = [f"a{at} := [a{at + 1}, input.x{at} == 1]" for at in range(38)]
+    asked = ("a38 := true", "p if a0[1]", 'p if input.y == "a"')
+    policy = rego.compile({"p.rego": "\n\n".join(["package t", *rules, *asked])})
+    outcome = evaluate(policy.plan(["data.t.p"]), ("t", "p"), policy.data)
+    doubled, other = (case for case in outcome.cases if case.value is not None)
+    assert "too many different outcomes" in str(doubled.condition)
+    assert not other.condition.opaque
 
 
 def test_two_tables_that_are_joined_take_no_more_work_than_may_be_left_of_them() -> None:

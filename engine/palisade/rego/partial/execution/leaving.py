@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TypeAlias
 
 from palisade.rego.partial.formulas.formula import FALSE, TRUE, Builder, Formula
+from palisade.rego.partial.formulas.terms import Unknown
 from palisade.rego.partial.symbols.construct import grown
 from palisade.rego.partial.symbols.worlds import NEXT, Env, KeptEnv, Result, Step, env_key
 
@@ -31,7 +32,7 @@ class Leaving:
     def add(self, condition: Formula, env: Env, signal: int) -> None:
         """The block is left with a signal; NEXT goes on behind it."""
         kept = self._kept(env)
-        self._groups.setdefault((env_key(kept), signal), (kept, signal, []))[2].append(condition)
+        self._groups.setdefault((_alike(kept), signal), (kept, signal, []))[2].append(condition)
 
     def undefined(self, guard: Guard, covered: Sequence[Step], env: Env) -> None:
         """A statement was undefined. Where nothing live has changed yet, this is the rest anyway."""
@@ -67,6 +68,20 @@ class Leaving:
             if more is not None:
                 return Result([], more, completed)
         return Result(steps, rest, completed)
+
+
+def _alike(env: Env) -> object:
+    """What environments that come to the same have in common. Nothing is ever decided on an Unknown, so it
+    is as another for the same reason: kept apart they double with each rule that is made of the last."""
+    for value in env.values():
+        if type(value) is Unknown:
+            break
+    else:
+        return env_key(env)
+    return frozenset(
+        (local, (value.reason, value.location) if type(value) is Unknown else value)
+        for local, value in env.items()
+    )
 
 
 def outside(signal: int) -> int:
