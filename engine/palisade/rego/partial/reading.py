@@ -59,7 +59,7 @@ class Reading:
 
     def __init__(self, document: Value) -> None:
         self._document = document
-        self._known: dict[tuple[Formula, int], bool | None] = {}
+        self._known: dict[object, bool | None] = {}
         self._bindings: list[Bindings] = []
 
     def holds(self, formula: Formula, bindings: Bindings = _NONE) -> bool:
@@ -71,10 +71,12 @@ class Reading:
 
     def truth(self, formula: Formula, bindings: Bindings = _NONE) -> bool | None:
         """True, false, or None where only the evaluator knows. Shared parts are read once."""
-        asked = formula, id(bindings) if formula.loops else 0
-        if asked not in self._known:
-            if formula.loops:
+        asked: object = formula
+        if formula.loops:
+            asked = formula, id(bindings)
+            if asked not in self._known:
                 self._bindings.append(bindings)  # kept, so that no other gets its id
+        if asked not in self._known:
             self._known[asked] = self._read(formula, bindings)
         return self._known[asked]
 
@@ -90,13 +92,17 @@ class Reading:
                 return None
         if formula.kind in ("true", "false"):
             return formula.kind == "true"
-        parts = [self.truth(arg, bindings) for arg in formula.args]
         if formula.kind == "not":
-            return None if parts[0] is None else not parts[0]
+            inner = self.truth(formula.args[0], bindings)
+            return None if inner is None else not inner
         decisive = formula.kind == "or"
-        if decisive in parts:
-            return decisive
-        return None if None in parts else not decisive
+        unsure = False
+        for arg in formula.args:
+            found = self.truth(arg, bindings)
+            if found is decisive:
+                return decisive
+            unsure = unsure or found is None
+        return None if unsure else not decisive
 
     def _atom(self, atom: Atom, bindings: Bindings) -> bool | None:
         if isinstance(atom, Opaque):
