@@ -149,6 +149,7 @@ class Formula:
         return f"{self.kind}({', '.join(map(repr, self.args))})"
 
 
+_FEW = 4  # of so many parts it is kept what they come to together
 TRUE = Formula("true")
 FALSE = Formula("false")
 
@@ -183,6 +184,8 @@ class Builder:
 
     def __init__(self) -> None:
         self._nodes: dict[object, Formula] = {}
+        self._together: dict[tuple[Formula, ...], Formula] = {}
+        """Conjunctions of few parts: what rules give is put together with the same again and again."""
         self.parts = 0
         """How many parts all formulas that were made have together, those that share one each for itself."""
         self.chooses = False
@@ -231,8 +234,16 @@ class Builder:
 
     def all(self, parts: Iterable[Formula]) -> Formula:
         """The conjunction."""
-        if type(parts) is tuple and len(parts) == 1:
+        parts = tuple(parts)
+        if len(parts) == 1:
             return parts[0]
+        if len(parts) > _FEW:
+            return self._all(parts)
+        if parts not in self._together:
+            self._together[parts] = self._all(parts)
+        return self._together[parts]
+
+    def _all(self, parts: tuple[Formula, ...]) -> Formula:
         flat = self._flatten("and", parts, neutral=TRUE, absorbing=FALSE)
         if flat is None:
             return FALSE
