@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import cache
+from itertools import product
 
 from hypothesis import strategies as st
+
+# Strategies are made once, and a spelling is one choice: a new strategy for each text, and a choice for each of
+# its characters, took most of the time of the tests that send them.
 
 NAMES = ("a", "b", "c")
 TEXTS = ("", "x", "y", "a b", "ä", "\u20ac", '"', "\\", "/", "\n", "\x7f", "\U0001f600", "\ufffd")
@@ -36,15 +41,16 @@ _SPACE = st.sampled_from(("", "", "", " ", "\n", "\t\r", "  "))
 _RARE_SPACE = st.sampled_from(("",) * 30 + ("\x0b", "\xa0", "\x00", "//x\n"))
 
 
+@cache
 def _spelled(text: str) -> st.SearchStrategy[str]:
     """A text in quotes, any of its characters escaped."""
 
-    def char(each: str) -> st.SearchStrategy[str]:
+    def char(each: str) -> tuple[str, ...]:
         plain = json.dumps(each, ensure_ascii=False)[1:-1]
         code = json.dumps(each)[1:-1] if ord(each) > 126 else f"\\u{ord(each):04x}"
-        return st.sampled_from((plain, plain, plain, code, code.upper().replace("\\U", "\\u")))
+        return (plain, plain, plain, code, code.upper().replace("\\U", "\\u"))
 
-    return st.tuples(*map(char, text)).map(lambda parts: f'"{"".join(parts)}"')
+    return st.sampled_from([f'"{"".join(parts)}"' for parts in product(*map(char, text))])
 
 
 _SCALARS = st.one_of(
@@ -77,14 +83,19 @@ _OBJECTS = st.dictionaries(st.sampled_from(NAMES), _VALUES, min_size=1).map(
 )
 
 
+_WHOLE = st.one_of(_OBJECTS, _OBJECTS, _OBJECTS, _containers(_VALUES), _VALUES)
+_ONE_IN_TEN = st.integers(0, 9)
+_CHANGED = st.sampled_from(("", *'{}[]":,\\0eu', " ", "\x00"))
+
+
 @st.composite
 def bodies(draw: st.DrawFn) -> str:
     """A body: mostly an object with the names, its values of any kind, mostly valid."""
-    text = draw(st.one_of(_OBJECTS, _OBJECTS, _OBJECTS, _containers(_VALUES), _VALUES))
+    text = draw(_WHOLE)
     text = f"{draw(_RARE_SPACE)}{draw(_SPACE)}{text}{draw(_SPACE)}{draw(_RARE_SPACE)}"
-    if text and draw(st.integers(0, 9)) == 0:
+    if text and draw(_ONE_IN_TEN) == 0:
         at = draw(st.integers(0, len(text) - 1))
-        text = text[:at] + draw(st.sampled_from(("", *'{}[]":,\\0eu', " ", "\x00"))) + text[at + 1 :]
+        text = text[:at] + draw(_CHANGED) + text[at + 1 :]
     return text
 
 
@@ -135,15 +146,16 @@ BROKEN_FORMS = (
 )
 
 
+@cache
 def _escaped(text: str) -> st.SearchStrategy[str]:
     """A text in a form, any of its characters escaped."""
 
-    def char(each: str) -> st.SearchStrategy[str]:
+    def char(each: str) -> tuple[str, ...]:
         code = "".join(f"%{byte:02x}" for byte in each.encode())
         plain = {" ": "+"}.get(each, each if each not in "&=%+" else code)
-        return st.sampled_from((plain, plain, plain, code, code.upper()))
+        return (plain, plain, plain, code, code.upper())
 
-    return st.tuples(*map(char, text)).map("".join)
+    return st.sampled_from(["".join(parts) for parts in product(*map(char, text))])
 
 
 _PAIRS = st.tuples(
@@ -153,12 +165,15 @@ _PAIRS = st.tuples(
 ).map("".join)
 
 
+_FORMS = st.lists(st.one_of(*[_PAIRS] * 20, st.sampled_from(("", *BROKEN_FORMS))), max_size=5).map("&".join)
+_CHANGED_IN_FORMS = st.sampled_from(("", *"%&=+;0f", "\x00"))
+
+
 @st.composite
 def forms(draw: st.DrawFn) -> str:
     """The body of a form: pairs of the names, mostly valid."""
-    pair = st.one_of(*[_PAIRS] * 20, st.sampled_from(("", *BROKEN_FORMS)))
-    text = "&".join(draw(st.lists(pair, max_size=5)))
-    if text and draw(st.integers(0, 9)) == 0:
+    text = draw(_FORMS)
+    if text and draw(_ONE_IN_TEN) == 0:
         at = draw(st.integers(0, len(text) - 1))
-        text = text[:at] + draw(st.sampled_from(("", *"%&=+;0f", "\x00"))) + text[at + 1 :]
+        text = text[:at] + draw(_CHANGED_IN_FORMS) + text[at + 1 :]
     return text
