@@ -9,8 +9,8 @@ from itertools import product
 
 from hypothesis import strategies as st
 
-# Strategies are made once, and a spelling is one choice: a new strategy for each text, and a choice for each of
-# its characters, took most of the time of the tests that send them.
+# Strategies are made once, and a spelling is one choice: a new strategy for each text, and a choice for each
+# of its characters, took most of the time of the tests that send them.
 
 NAMES = ("a", "b", "c")
 TEXTS = ("", "x", "y", "a b", "ä", "\u20ac", '"', "\\", "/", "\n", "\x7f", "\U0001f600", "\ufffd")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from drawing import pick
 from drawn_requests import WORDS
 from hypothesis import strategies as st
 
@@ -9,21 +10,20 @@ from hypothesis import strategies as st
 @st.composite
 def made_atoms(draw: st.DrawFn, n: int, text: str, other: str, xs: str) -> str:
     """A condition on two texts and a collection; `n` numbers its variables."""
-    word = draw(st.sampled_from(WORDS))
-    return draw(
-        st.sampled_from(
-            (
-                f'"{word}" in graph.reachable(data.leads, {{{text}}})',
-                f"{text} in graph.reachable(data.leads, {xs})",
-                f"some g{n} in graph.reachable(data.leads, [{text}, {other}]); g{n} in data.roles.alice",
-                f'http.path == $"/{{{text}}}/{{{other}}}"',
-                f'http.path != sprintf("/%s/%v", [{text}, {other}])',
-                f'startswith(http.path, concat("/", ["", {text}, {other}]))',
-                f'concat("", [{text}, {other}]) == concat("", [{other}, {text}])',
-                f'not {text} == $"{{{other}}}{word}{{{text}}}"',
-                f'concat(":", [{text}, {other}]) in {xs}',
-                f'not trim_prefix({text}, "/") in {xs}',
-                f"count(graph.reachable(data.leads, {xs}) - {{{text}}}) == 0",
-            )
-        )
+    word = pick(draw, WORDS)
+    return pick(
+        draw,
+        (
+            f'"{word}" in graph.reachable(data.leads, {{{text}}})',
+            f"{text} in graph.reachable(data.leads, {xs})",
+            f"some g{n} in graph.reachable(data.leads, [{text}, {other}]); g{n} in data.roles.alice",
+            f'http.path == $"/{{{text}}}/{{{other}}}"',
+            f'http.path != sprintf("/%s/%v", [{text}, {other}])',
+            f'startswith(http.path, concat("/", ["", {text}, {other}]))',
+            f'concat("", [{text}, {other}]) == concat("", [{other}, {text}])',
+            f'not {text} == $"{{{other}}}{word}{{{text}}}"',
+            f'concat(":", [{text}, {other}]) in {xs}',
+            f'not trim_prefix({text}, "/") in {xs}',
+            f"count(graph.reachable(data.leads, {xs}) - {{{text}}}) == 0",
+        ),
     )

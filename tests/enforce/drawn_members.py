@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from drawing import pick
 from hypothesis import strategies as st
 
 WORDS = ("x", "y", "X", "/org/x", "/org/x/team", "a:b:c", "*:b:*", "x-y", "eA==", "", "/", "ü")
@@ -55,32 +56,32 @@ def member_rules(draw: st.DrawFn, document: str) -> str:
 
     def asked(member: str, deep: int) -> str:
         n = next(number)
-        place = draw(st.sampled_from((member, member, f"{member}.k")))
+        place = pick(draw, (member, member, f"{member}.k"))
         if deep and draw(st.integers(0, 3)) == 0:
-            return loop(draw(st.sampled_from((f"{member}.t", member))), deep - 1)
-        other = draw(st.sampled_from(_OTHERS)).format(document=document)
-        return draw(st.sampled_from(_MEMBER)).format(m=place, n=n, other=other)
+            return loop(pick(draw, (f"{member}.t", member)), deep - 1)
+        other = pick(draw, _OTHERS).format(document=document)
+        return pick(draw, _MEMBER).format(m=place, n=n, other=other)
 
     def loop(array: str, deep: int) -> str:
         member = f"m{next(number)}"
-        parts = [asked(member, deep) for _ in range(draw(st.sampled_from((1, 1, 2))))]
+        parts = [asked(member, deep) for _ in range(pick(draw, (1, 1, 2)))]
         inside = "; ".join(parts)
         ways = [f"some {member} in {array}; {inside}"] * 4
         ways += [f"count([1 | some {member} in {array}; {inside}]) {each} 1" for each in (">", "==", "<")]
         if not any(" := " in each or " = " in each for each in parts):
             ways += [f"every {member} in {array} {{ {inside} }}"] * 2
-        return draw(st.sampled_from(ways))
+        return pick(draw, ways)
 
     found: list[str] = []
-    for at in range(draw(st.sampled_from((1, 1, 2)))):
-        asks = loop(f"{document}.{draw(st.sampled_from('aab'))}", 1)
+    for at in range(pick(draw, (1, 1, 2))):
+        asks = loop(f"{document}.{pick(draw, 'aab')}", 1)
         forms = (
             f"allow if {{ {asks} }}",
             f"bad{at} if {{ {asks} }}\nallow if not bad{at}",
             f"bad{at} contains 1 if {{ {asks} }}\nallow if count(bad{at}) == 0",
             f'of{at} := m if {{ some m in {document}.a; {asked("m", 0)} }}\nallow if of{at} == "x"',
         )
-        found.append(draw(st.sampled_from(forms)))
+        found.append(pick(draw, forms))
     return "\n".join(found)
 
 

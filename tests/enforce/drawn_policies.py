@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from drawing import pick
 from drawn_collections import collection_atoms
 from drawn_conditions import COLLECTIONS, TEXTS, constants, plain_atoms, quoted, rich_atoms
 from drawn_made import made_atoms
@@ -23,6 +24,7 @@ _GIVEN = (
     'concat(",", claims.roles)',
     'concat("|", {r | some r in claims.roles})',
 )
+_MEMBERS = st.one_of(constants, st.sampled_from(TEXTS))
 _BOOLEANS = st.sampled_from(("true", "false"))
 _DEFAULTS = st.sampled_from(("false", "true", "0", '"eu"'))
 
@@ -31,22 +33,21 @@ _DEFAULTS = st.sampled_from(("false", "true", "0", '"eu"'))
 def _body(draw: st.DrawFn, earlier: list[str], *, rich: bool) -> str:
     atoms: list[str] = []
     for _ in range(draw(st.integers(1, 3))):
-        kind = draw(st.sampled_from(("plain", "plain", "rich", "not", "helper", "method")))
+        kind = pick(draw, ("plain", "plain", "rich", "not", "helper", "method"))
         if kind == "rich" and rich:
             together = collection_atoms(len(atoms) + 10 * len(earlier))
-            texts = draw(st.sampled_from(TEXTS)), draw(st.sampled_from(TEXTS))
-            made = made_atoms(len(atoms) + 10 * len(earlier), *texts, draw(st.sampled_from(COLLECTIONS)))
+            texts = pick(draw, TEXTS), pick(draw, TEXTS)
+            made = made_atoms(len(atoms) + 10 * len(earlier), *texts, pick(draw, COLLECTIONS))
             atoms.append(draw(st.one_of(rich_atoms(), rich_atoms(), together, made)))
         elif kind == "not":
             atoms.append(
-                "not "
-                + (draw(st.sampled_from(earlier)) if earlier and draw(st.booleans()) else draw(plain_atoms()))
+                "not " + (pick(draw, earlier) if earlier and draw(st.booleans()) else draw(plain_atoms()))
             )
         elif kind == "helper" and earlier:
             change = draw(_WITHS) if rich else ""
-            atoms.append(draw(st.sampled_from(earlier)) + change)
+            atoms.append(pick(draw, earlier) + change)
         elif kind == "method":
-            atoms.append(f"http.method == {quoted(draw(st.sampled_from(METHODS)))}")
+            atoms.append(f"http.method == {quoted(pick(draw, METHODS))}")
         else:
             atoms.append(draw(plain_atoms()))
     return "; ".join(atoms)
@@ -59,7 +60,7 @@ def policies(draw: st.DrawFn, *, rich: bool = True) -> str:
     earlier: list[str] = []
     for number in range(draw(st.integers(0, 3))):
         name = f"h{number}"
-        kind = draw(st.sampled_from(("rule", "rule", "value", "function", "set", "else", "object")))
+        kind = pick(draw, ("rule", "rule", "value", "function", "set", "else", "object"))
         body = _body(earlier, rich=rich)
         bodies = [draw(body) for _ in range(draw(st.integers(1, 2)))]
         if draw(st.booleans()) and kind in ("rule", "value", "else"):
@@ -74,17 +75,14 @@ def policies(draw: st.DrawFn, *, rich: bool = True) -> str:
             lines += [f"{name}(x) if {{ x == {draw(constants)}; {each} }}" for each in bodies]
             if draw(st.booleans()):
                 lines.append(f"{name}(x) := {draw(constants)} if {{ x != {draw(constants)} }}")
-            earlier += [f"{name}({draw(st.sampled_from(TEXTS))})", f"{name}({draw(constants)})"]
+            earlier += [f"{name}({pick(draw, TEXTS)})", f"{name}({draw(constants)})"]
         elif kind == "set":
-            lines += [
-                f"{name} contains {draw(st.one_of(constants, st.sampled_from(TEXTS)))} if {{ {each} }}"
-                for each in bodies
-            ]
+            lines += [f"{name} contains {draw(_MEMBERS)} if {{ {each} }}" for each in bodies]
             earlier += [
                 f"count({name}) == 0",
                 f"count({name}) > 0",
                 f"{draw(constants)} in {name}",
-                f"{name}[{draw(st.sampled_from(TEXTS))}]",
+                f"{name}[{pick(draw, TEXTS)}]",
             ]
         elif kind == "else":
             tail = "".join(f" else := {draw(constants)} if {{ {each} }}" for each in bodies[1:])
@@ -92,19 +90,17 @@ def policies(draw: st.DrawFn, *, rich: bool = True) -> str:
             earlier += [name, f"{name} == {draw(constants)}"]
         else:
             lines += [
-                f"{name}[{quoted(draw(st.sampled_from(WORDS)))}] := {draw(constants)} if {{ {each} }}"
-                for each in bodies
+                f"{name}[{quoted(pick(draw, WORDS))}] := {draw(constants)} if {{ {each} }}" for each in bodies
             ]
-            earlier += [f"{name}.admin", f"{name}[{draw(st.sampled_from(TEXTS))}]"]
+            earlier += [f"{name}.admin", f"{name}[{pick(draw, TEXTS)}]"]
     if draw(st.booleans()):
-        lines.append(f"default allow := {draw(st.sampled_from(('false', 'false', 'true')))}")
-    shape = draw(
-        st.sampled_from(
-            (
-                *("plain", "plain", "plain", "else", "values", "deny"),
-                *(("object", "messages") if rich else ("plain",)),
-            )
-        )
+        lines.append(f"default allow := {pick(draw, ('false', 'false', 'true'))}")
+    shape = pick(
+        draw,
+        (
+            *("plain", "plain", "plain", "else", "values", "deny"),
+            *(("object", "messages") if rich else ("plain",)),
+        ),
     )
     for number in range(draw(st.integers(1, 4))):
         body = draw(_body(earlier, rich=rich))
@@ -114,31 +110,28 @@ def policies(draw: st.DrawFn, *, rich: bool = True) -> str:
             lines.append(f"allow := {first} if {{ {body} }} else := {second} if {{ {other} }}")
             break
         if shape == "values":
-            lines.append(f"allow := {draw(st.sampled_from(('true', 'true', 'false')))} if {{ {body} }}")
+            lines.append(f"allow := {pick(draw, ('true', 'true', 'false'))} if {{ {body} }}")
         elif shape == "deny":
             lines.append(f"deny contains {number} if {{ {body} }}")
         elif shape == "messages":
             lines.append(f'deny contains "m{number % 3}" if {{ {body} }}')
         elif shape == "object":
-            given = draw(st.sampled_from(_GIVEN))
+            given = pick(draw, _GIVEN)
             headers = f'"headers": {{"x-is": {given}}}, "response_headers_to_add": {{"x-was": {given}}}'
             response = f'{{"allowed": {draw(_BOOLEANS)}, "http_status": 40{number}, {headers}}}'
-            other = draw(
-                st.sampled_from(("", "", ' else := {"allowed": false, "body": "no"} if http.path != "/"'))
-            )
+            other = pick(draw, ("", "", ' else := {"allowed": false, "body": "no"} if http.path != "/"'))
             lines.append(f"allow := {response} if {{ {body} }}{other}")
         else:
             lines.append(f"allow if {{ {body} }}")
     if shape == "deny":
         lines.append(
-            draw(
-                st.sampled_from(
-                    (
-                        "allow if count(deny) == 0",
-                        "allow if not deny[0]",
-                        "allow if { count(deny) == 0; claims.sub }",
-                    )
-                )
+            pick(
+                draw,
+                (
+                    "allow if count(deny) == 0",
+                    "allow if not deny[0]",
+                    "allow if { count(deny) == 0; claims.sub }",
+                ),
             )
         )
     if shape == "messages":

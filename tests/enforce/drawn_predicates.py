@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import combinations, product
 
 from hypothesis import strategies as st
 from xds.type.matcher.v3.string_pb2 import StringMatcher
@@ -67,16 +68,23 @@ def holds(predicate: Predicate, state: State) -> bool:
             return bool(state[predicate])
 
 
-_some = st.frozensets(st.sampled_from(VALUES), min_size=1, max_size=3)
-_leaves = st.one_of(
-    st.builds(OneOf, st.sampled_from(TEXTS), _some),
-    st.builds(Prefixed, st.sampled_from(TEXTS), _some),
-    st.sampled_from(CHECKS),
+_SOME = [frozenset(some) for count in (1, 2, 3) for some in combinations(VALUES, count)]
+# A leaf and a state are one choice each: thousands are drawn, and each further choice takes as long again.
+_leaves = st.sampled_from(
+    (
+        *(OneOf(text, some) for text in TEXTS for some in _SOME),
+        *(Prefixed(text, some) for text in TEXTS for some in _SOME),
+        *(check for check in CHECKS for _ in _SOME),
+    )
 )
 some_predicates = predicates(_leaves, 16)
-states = st.fixed_dictionaries(
-    {
-        **{text.name: st.sampled_from((*VALUES, "other", None)) for text in TEXTS},
-        **{check: st.booleans() for check in CHECKS},
-    }
+states = st.sampled_from(
+    [
+        {
+            **dict(zip((text.name for text in TEXTS), values, strict=True)),
+            **dict(zip(CHECKS, said, strict=True)),
+        }
+        for values in product((*VALUES, "other", None), repeat=len(TEXTS))
+        for said in product((False, True), repeat=len(CHECKS))
+    ]
 )

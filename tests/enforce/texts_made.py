@@ -6,6 +6,7 @@ import base64
 import json
 from typing import Any
 
+from drawing import pick
 from hypothesis import strategies as st
 from signed_tokens import SECRET, signed
 
@@ -109,8 +110,8 @@ def requests(draw: st.DrawFn) -> Request:
     for name, prefix in (("authorization", "Bearer "), ("x-token", "")):
         if draw(st.integers(0, 5)):
             claims = json.dumps(draw(_objects("c")) | draw(_objects("n")))
-            key = draw(st.sampled_from(("secret", "secret", "secret", "another", "wrong")))
-            alg = draw(st.sampled_from(("HS256", "HS256", "HS512")))
+            key = pick(draw, ("secret", "secret", "secret", "another", "wrong"))
+            alg = pick(draw, ("HS256", "HS256", "HS512"))
             headers.append((name, prefix + signed(claims, key, alg, "{}")))
     return Request("POST" if body else "GET", "/", tuple(headers), None, body)
 
@@ -130,10 +131,10 @@ def of_providers(draw: st.DrawFn) -> Request:
         (name, draw(_names)) for name in draw(st.lists(st.sampled_from(("x-user", "x-other")), max_size=4))
     ]
     if draw(st.booleans()):
-        headers.append(("host", draw(st.sampled_from(("ann", "ANN", "bob", "Ann:80")))))
-    target = "/" + draw(st.sampled_from(("", "Ann", "ann?A=B")))
+        headers.append(("host", pick(draw, ("ann", "ANN", "bob", "Ann:80"))))
+    target = "/" + pick(draw, ("", "Ann", "ann?A=B"))
     if draw(st.booleans()):
-        headers.append(("x-path", draw(st.sampled_from((target, target.upper(), "/ann")))))
+        headers.append(("x-path", pick(draw, (target, target.upper(), "/ann"))))
     body = ""
     if draw(st.booleans()):
         headers.append(("content-type", "application/json"))
@@ -142,6 +143,6 @@ def of_providers(draw: st.DrawFn) -> Request:
     if draw(st.integers(0, 4)):
         claims = draw(st.fixed_dictionaries({}, optional={"c": _names | _values, "n": _names}))
         claims |= draw(_objects("c"))
-        provider = draw(st.sampled_from(("corp", "corp", "partner")))
+        provider = pick(draw, ("corp", "corp", "partner"))
         token = Token(provider, claims, spoiled=not draw(st.integers(0, 5)))
     return Request("POST" if body else "GET", target, tuple(headers), token, body)
