@@ -45,7 +45,7 @@ class Opa:
     def start(self) -> None:
         real = os.environ.get("PALISADE_OPA")
         self._process = subprocess.Popen(self._real(real) if real else self._stand_in())
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while True:
             try:
                 socket.create_connection(("127.0.0.1", self.port), 0.5).close()
