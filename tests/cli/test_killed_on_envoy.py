@@ -45,13 +45,16 @@ CONNECTIONS, RATE = 8, 700
 MOST = 3_000
 """Requests from one kill of an engine to the next, however long a busy machine takes to start it: all of them
 have to get into the log afterwards."""
+FIRST, LATER = 1_000, 100
+"""So many of them come at the full rate, by when there was a kill, and then so many a second."""
 KILLS = 4
 PIPED = "piped.jsonl"
 
 
 @dataclass
 class Load:
-    """Requests at a steady rate, half of them for the engine; each has its number in the query."""
+    """Requests at a steady rate, half of them for the engine; each has its number in the query. While an
+    engine starts, which takes a busy machine long, it is a lower one."""
 
     port: int
     statuses: dict[int, int] = field(default_factory=dict)
@@ -62,20 +65,23 @@ class Load:
     stopping: bool = False
     asked: int = 0
     bound: int = MOST
+    due: float = 0.0
+    """When the next is to begin."""
 
     def go_on(self) -> None:
         """Lets MOST further requests begin."""
         self.bound = self.asked + MOST
 
     async def run(self) -> None:
-        began = time.perf_counter()
+        self.due = time.perf_counter()
         numbers = iter(range(1 << 30))
-        await asyncio.gather(*(self._ask(numbers, began) for _ in range(CONNECTIONS)))
+        await asyncio.gather(*(self._ask(numbers) for _ in range(CONNECTIONS)))
 
-    async def _ask(self, numbers: Iterator[int], began: float) -> None:
+    async def _ask(self, numbers: Iterator[int]) -> None:
         streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         for number in numbers:
-            await asyncio.sleep(began + number / RATE - time.perf_counter())
+            self.due += 1 / (RATE if number < self.bound - MOST + FIRST else LATER)
+            await asyncio.sleep(self.due - time.perf_counter())
             while number >= self.bound and not self.stopping:  # noqa: ASYNC110 -- it is raised at times
                 await asyncio.sleep(0.01)
             if self.stopping:
