@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from decimal import Decimal
 
 from palisade.decide.verified import provider_of
 from palisade.enforce.envoy import hints
@@ -51,6 +52,7 @@ from palisade.enforce.envoy.values.sources import (
 )
 from palisade.rego.partial.formulas.formula import Defined, IsKind, Same
 from palisade.rego.partial.formulas.terms import Symbol
+from palisade.rego.stored import also
 from palisade.rego.values import type_name
 
 
@@ -126,8 +128,7 @@ class Atoms(Context):
                 unsure = any_of((rounded(source), *(claim_kind(source, kind) for kind in sorted(kinds))))
                 return None if others is None else self._unless(others, unsure, ROUNDED_IN_WORDS)
             case ClaimSource():
-                found = claim_is(source, values)
-                return None if found is None else exactly(found)
+                return self._claim_is(source, values)
             case ProviderName():
                 return exactly(self._provider_in(strings))
             case Verified():
@@ -156,6 +157,23 @@ class Atoms(Context):
             case Query(name):
                 return self._parameters_are(name, values)
         return None
+
+    def _claim_is(self, claim: ClaimSource, values: list[object]) -> Bounds | None:
+        """Where a table of data has a text of digits, a number finds it too: those are for the engine, said
+        once for all rules. In tables of thousands each would be a matcher of its own."""
+        texts: list[object] = [value for value in values if isinstance(value, str)]
+        numbers = [value for value in values if _is_number(value)]
+        beside = also(texts)[len(texts) :] if numbers else []
+        if not beside or not all(number in numbers for number in beside):
+            found = claim_is(claim, values)
+            return None if found is None else exactly(found)
+        others = claim_is(claim, [v for v in values if not (_is_number(v) and v in beside)])
+        if others is None:
+            return None
+        number = claim_kind(claim, "number")
+        self.doubts[number] = None
+        self._unless(exactly(others), number, "a number finds what a text of its digits does")  # said of it
+        return exactly(others)
 
     def _parameters_are(self, name: str, values: list[object]) -> Bounds | None:
         """The parameter stands there once, with one of the values."""
@@ -259,6 +277,11 @@ class Atoms(Context):
 
     def _defined(self, atom: Defined) -> Bounds:
         return self._found(self._source(atom.term)) or self._invisible(atom.term)
+
+
+def _is_number(value: object) -> bool:
+    """Whether a value is a number in Rego, where true is none."""
+    return type(value) in (int, float, Decimal)
 
 
 _EMPTY: tuple[object, ...] = ({}, [])
