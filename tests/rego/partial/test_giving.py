@@ -167,5 +167,6 @@ def _conditions() -> Iterator[tuple[str, Formula]]:
 def test_conditions_are_apart_only_where_no_text_meets_both(one: str, other: str, apart: bool) -> None:
     """By what texts begin with; alternatives, options and what stands before `?` tell nothing."""
     known = dict(_conditions())
-    found = together([known[one], known[other]], [0, 1])
+    found = together([known[one], known[other]], [0, 1], [0, 1])
     assert found == ([set(), set()] if apart else [{1}, {0}])
+    assert together([known[one], known[other]], [0, 1], [0, 0]) == [set(), set()]  # of one rule

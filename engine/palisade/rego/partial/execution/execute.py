@@ -25,6 +25,7 @@ from palisade.rego.partial.execution.outcome import Case, Outcome
 from palisade.rego.partial.execution.runs import Followed, Run
 from palisade.rego.partial.execution.unfollowed import Unfollowed
 from palisade.rego.partial.formulas.formula import TRUE, Formula
+from palisade.rego.partial.formulas.possible import Search
 from palisade.rego.partial.formulas.terms import (
     Input,
     Known,
@@ -124,10 +125,12 @@ class Executor(Unfollowed):
         cases: list[Case] = []
         errors: list[Formula] = []
         above: list[Formula] = []
+        search = Search()
         for state in worlds.states:
             reached = state.reached(builder)
             if self._chose:
                 reached = [(self._settling.settled(each), place) for each, place in reached]
+            reached = [reason for reason in reached if search.possible(reason[0])]
             here = [condition for condition, _ in reached]
             if state.signal == ERROR:
                 errors.append(builder.both(builder.any(here), builder.negate(builder.any(above))))

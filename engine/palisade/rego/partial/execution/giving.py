@@ -42,12 +42,13 @@ Equal: TypeAlias = Callable[[Symbol, Symbol], Formula]
 
 @record()
 class _Given:
-    """What one rule gives: a value under a condition, or several of them."""
+    """What a rule, of that number, gives: a value under a condition. Those of one rule exclude each other."""
 
     condition: Formula
     env: Env
     reasons: tuple[Reason, ...]
     label: Location
+    rule: int
 
 
 def giving(run: Run, target: int) -> int:
@@ -78,7 +79,7 @@ def states_of(
     """
     rest, errors = results[0][0].rest, list[Reason]()
     found: list[_Given] = []
-    for result, label in results:
+    for rule, (result, label) in enumerate(results):
         if target in result.rest or env_key(result.rest) != env_key(rest):
             return None
         for step in result.steps:
@@ -90,9 +91,10 @@ def states_of(
                 return None
             if env_key(others) != env_key(rest):
                 return None
-            found.append(_Given(step.condition, step.env, step.parts or ((step.condition, label),), label))
+            parts = step.parts or ((step.condition, label),)
+            found.append(_Given(step.condition, step.env, parts, label, rule))
     groups = _Groups(found, target)
-    near = together([each.condition for each in found], groups.numbers)
+    near = together([each.condition for each in found], groups.numbers, [each.rule for each in found])
     if near is None:
         raise Unsupported("has too many different outcomes")
     conflicts, overlapping = _conflicts(found, groups, near, equal, builder)

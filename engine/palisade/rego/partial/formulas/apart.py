@@ -48,17 +48,19 @@ class Texts:
 _Said: TypeAlias = dict[Term, Texts]
 
 
-def together(conditions: Sequence[Formula], groups: Sequence[int]) -> list[set[int]] | None:
-    """For each condition the numbers of those of other groups that may hold at once with it.
+def together(
+    conditions: Sequence[Formula], groups: Sequence[int], rules: Sequence[int]
+) -> list[set[int]] | None:
+    """For each condition the numbers of those of other groups and rules that may hold at once with it.
 
-    None where these are too many.
+    Those of one rule exclude each other. None where there are too many.
     """
     reading = _Reading()
     said = [reading.said(each) for each in conditions]
     found: list[set[int]] = [set() for _ in conditions]
     pairs = 0
     for one, other in _near(said, _best(said)):
-        if groups[one] == groups[other] or other in found[one]:
+        if groups[one] == groups[other] or rules[one] == rules[other] or other in found[one]:
             continue
         left, right = said[one], said[other]
         if any(term in right and texts.apart(right[term]) for term, texts in left.items()):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from palisade.rego.errors import Location
+from palisade.rego.partial.formulas.differing import differ
 from palisade.rego.partial.formulas.formula import (
     FALSE,
     TRUE,
@@ -74,6 +75,8 @@ class Conditions:
             return self.opaque(a.reason, a.location)
         if isinstance(b, Unknown):
             return self.opaque(b.reason, b.location)
+        if isinstance(a, Apply) and differ(a, b):
+            return FALSE
         if isinstance(a, Overlay) or isinstance(b, Overlay):
             raise Unsupported("compares an input that `with` changed")
         for one, other in ((a, b), (b, a)):

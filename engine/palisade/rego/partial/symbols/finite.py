@@ -11,6 +11,7 @@ from itertools import pairwise, product
 
 from palisade.rego.builtins import BUILTINS
 from palisade.rego.errors import BuiltinError
+from palisade.rego.partial.formulas.differing import beginning
 from palisade.rego.partial.formulas.formula import (
     FALSE,
     TRUE,
@@ -218,7 +219,7 @@ def _listed(symbol: Symbol) -> Symbol:
 
 def _in_order(items: Sequence[Symbol]) -> tuple[Symbol, ...] | None:
     """The members of a set of texts in Rego's order, where what they begin with tells it; else None."""
-    texts = {item: _beginning(item) for item in items}
+    texts = {item: beginning(item) for item in items}
     if len(texts) > 1 and any(not text for text, _ in texts.values()):
         return None
     ordered = sorted(texts, key=lambda item: texts[item][0])
@@ -227,20 +228,6 @@ def _in_order(items: Sequence[Symbol]) -> tuple[Symbol, ...] | None:
         if behind.startswith(before) and not (whole and len(behind) > len(before)):
             return None
     return tuple(ordered)
-
-
-def _beginning(item: Symbol) -> tuple[str, bool]:
-    """What a text begins with, whatever the request brings, and whether that is all of it."""
-    match item:
-        case Known(str(text)):
-            return text, True
-        case Apply("sprintf", (Known(str(form)), _)):
-            return form.partition("%")[0], False
-        case Apply("concat", (_, ArrayOf((Known(str(text)), *_)))):
-            return text, False
-        case Apply("internal.template_string", (ArrayOf((Known(str(text)), *_)),)):
-            return text, False
-    return "", False
 
 
 def _called(name: str, args: tuple[Symbol, ...]) -> Symbol:

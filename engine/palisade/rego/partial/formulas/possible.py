@@ -1,0 +1,176 @@
+"""Whether some request can meet a condition, as far as its atoms tell: a search with an end.
+
+Two rules that ask for the opposite of each other deep within, through helpers and their negations, are never
+met at once. Where that is not seen, a policy has conflicts that no request comes to, and asks the engine of
+each whether it does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TypeAlias
+
+from palisade.rego.partial.formulas.formula import Formula, nodes
+from palisade.rego.partial.formulas.terms import Term
+
+MOST_NODES = 600
+"""Conditions of more parts, each counted once, are taken for possible: to look through one takes 1 ms."""
+
+MOST_WAYS, MOST_WAYS_OF_ONE = 4_000, 1_000
+"""So many alternatives are tried in all for one decision, and for one condition; one that is not found out by
+then is taken for possible. Each takes some 0.2 ms."""
+
+_Clause: TypeAlias = tuple[bool, Sequence[Formula]]
+"""Some of the parts holds, or does not."""
+
+
+class Search:
+    """Tells impossible conditions from others, until it has tried so many alternatives as it may."""
+
+    def __init__(self, most: int = MOST_WAYS, most_of_one: int = MOST_WAYS_OF_ONE) -> None:
+        self._in_all = self._left = most
+        self._most_of_one = most_of_one
+
+    def possible(self, condition: Formula) -> bool:
+        """Whether the condition may hold of some request; True also where that was not found out."""
+        if condition.kind != "and" or self._in_all <= 0 or not _has_choices(condition):
+            return condition.kind != "false"
+        if any(count == MOST_NODES for count, _ in enumerate(nodes(condition, bodies=False))):
+            return True
+        self._left = given = min(self._in_all, self._most_of_one)
+        assumed = _Assumed()
+        found = assumed.take(condition, True) and self._goes(assumed)
+        self._in_all -= given - self._left
+        return found
+
+    def _goes(self, assumed: _Assumed) -> bool:
+        """Whether an alternative of each clause goes together with what is assumed."""
+        clauses = assumed.open()
+        if not clauses:
+            return clauses is not None
+        # The largest first: much of the others follows from it. The shortest took a hundred times as many.
+        holds, parts = max(clauses, key=lambda clause: sum(part.size for part in clause[1]))
+        for part in parts:
+            self._left -= 1
+            if self._left <= 0:
+                return True
+            tried = assumed.copy(clauses)
+            if tried.take(part, holds) and self._goes(tried):
+                return True
+            if not assumed.take(part, not holds):
+                return False
+        return False
+
+
+def _has_choices(condition: Formula) -> bool:
+    """Whether there is an alternative to try: what has none was looked through as it was made."""
+    return any((part.args[0] if part.kind == "not" else part).args for part in condition.args)
+
+
+class _Assumed:
+    """What holds and what does not: atoms, and by them what terms are."""
+
+    def __init__(self) -> None:
+        self._known: dict[Formula, bool] = {}
+        self._among: dict[Term, frozenset[object]] = {}
+        self._not_among: dict[Term, frozenset[object]] = {}
+        self._defined: set[Term] = set()
+        self._undefined: set[Term] = set()
+        self._clauses: list[_Clause] = []
+
+    def copy(self, clauses: list[_Clause]) -> _Assumed:
+        """The same, with what is left of the clauses, to assume more."""
+        found = _Assumed()
+        found._known, found._clauses = dict(self._known), list(clauses)
+        found._among, found._not_among = dict(self._among), dict(self._not_among)
+        found._defined, found._undefined = set(self._defined), set(self._undefined)
+        return found
+
+    def take(self, node: Formula, holds: bool) -> bool:
+        """Assumes that it holds, or that it does not; whether it can beside what is assumed."""
+        if node.kind == "not":
+            return self.take(node.args[0], not holds)
+        found = self._value(node, {})
+        if found is not None:
+            return found is holds
+        self._known[node] = holds
+        if node.kind in ("and", "or"):
+            if holds is (node.kind == "and"):
+                return all(self.take(arg, holds) for arg in node.args)
+            self._clauses.append((holds, node.args))
+            return True
+        if node.among is not None:
+            term, values = node.among
+            if holds:
+                self._among[term] = values & self._among.get(term, values)
+            else:
+                self._not_among[term] = values | self._not_among.get(term, frozenset())
+        if holds:
+            self._defined |= node.implies
+        elif node.defined is not None:
+            self._undefined.add(node.defined)
+        return True
+
+    def open(self) -> list[_Clause] | None:
+        """What is left of the clauses, after what has to hold for them is assumed; None where one cannot."""
+        while True:
+            memory: dict[Formula, bool | None] = {}
+            left: list[_Clause] = []
+            forced: list[tuple[Formula, bool]] = []
+            for holds, parts in self._clauses:
+                values = [self._value(part, memory) for part in parts]
+                if holds in values:
+                    continue
+                rest = [part for part, value in zip(parts, values, strict=True) if value is None]
+                if not rest:
+                    return None
+                if len(rest) == 1:
+                    forced.append((rest[0], holds))
+                else:
+                    left.append((holds, rest))
+            self._clauses = left
+            if not forced:
+                return left
+            if not all(self.take(part, holds) for part, holds in forced):
+                return None
+
+    def _value(self, node: Formula, memory: dict[Formula, bool | None]) -> bool | None:
+        """Whether it holds; None where that is open."""
+        found = self._known.get(node)
+        if found is not None or node in memory:
+            return found if found is not None else memory[node]
+        if node.kind == "not":
+            inner = self._value(node.args[0], memory)
+            value = None if inner is None else not inner
+        elif node.kind in ("and", "or"):
+            value = _combined(node.kind == "or", (self._value(arg, memory) for arg in node.args))
+        else:
+            value = self._of_atom(node) if node.atom is not None else node.kind == "true"
+        memory[node] = value
+        return value
+
+    def _of_atom(self, node: Formula) -> bool | None:
+        if not self._undefined.isdisjoint(node.implies):
+            return False
+        if node.defined is not None and node.defined in self._defined:
+            return True
+        if node.among is None:
+            return None
+        term, values = node.among
+        excluded = self._not_among.get(term, frozenset())
+        chosen = self._among.get(term)
+        if chosen is None:
+            return False if values <= excluded else None
+        chosen -= excluded
+        return False if chosen.isdisjoint(values) else True if chosen <= values else None
+
+
+def _combined(absorbing: bool, values: Iterable[bool | None]) -> bool | None:
+    """Of a disjunction, which is true where a part is; or of a conjunction, which is false where one is."""
+    found: bool | None = not absorbing
+    for value in values:
+        if value is absorbing:
+            return absorbing
+        if value is None:
+            found = None
+    return found

@@ -1,0 +1,125 @@
+"""What is called impossible no request meets; the search for one that does has an end."""
+
+from __future__ import annotations
+
+from itertools import pairwise, product
+from typing import Any
+
+import pytest
+from agreement import judged, outcome_of
+from hypothesis import given
+from hypothesis import strategies as st
+
+from palisade.rego.partial.execution.giving import FEWEST
+from palisade.rego.partial.formulas.formula import FALSE, TRUE, Builder, Defined, Formula, Test
+from palisade.rego.partial.formulas.possible import MOST_NODES, Search
+from palisade.rego.partial.formulas.terms import Apply, Input, Known
+
+BUILDER = Builder()
+X, Y = Input(("x",)), Input(("y",))
+CALL = Apply("startswith", (X, Known("a")))
+VALUES = (None, "a", "b", "c", "ab")
+"""What a term may be; None where it is not there."""
+
+atoms = st.one_of(
+    st.sampled_from([BUILDER.atom(Defined(X)), BUILDER.atom(Defined(Y)), BUILDER.atom(Test(CALL))]),
+    st.builds(BUILDER.is_in, st.sampled_from([X, Y]), st.sets(st.sampled_from("abc"), min_size=1)),
+)
+formulas = st.recursive(
+    st.one_of(atoms, st.sampled_from([TRUE, FALSE])),
+    lambda inner: st.one_of(
+        inner.map(BUILDER.negate),
+        st.lists(inner, min_size=2, max_size=4).map(BUILDER.all),
+        st.lists(inner, min_size=2, max_size=4).map(BUILDER.any),
+    ),
+    max_leaves=16,
+)
+
+
+def holds(formula: Formula, x: str | None, y: str | None, starts: bool) -> bool:
+    """Whether it holds where the terms are that; `starts` is what the call says of a text that is there."""
+    if formula.among is not None:
+        term, values = formula.among
+        return (x if term == X else y) in values
+    if formula.defined is not None:
+        return (x if formula.defined == X else y) is not None
+    if formula.atom is not None:
+        return x is not None and starts
+    parts = [holds(each, x, y, starts) for each in formula.args]
+    return {"and": all(parts), "or": any(parts), "true": True, "false": False}.get(
+        formula.kind, not any(parts)
+    )
+
+
+@given(formulas)
+def test_just_what_no_request_meets_is_impossible(formula: Formula) -> None:
+    """Texts are not one of two things at once, and what is asked of one implies that it is there."""
+    met = any(holds(formula, *each) for each in product(VALUES, VALUES, (False, True)))
+    assert Search().possible(formula) or not met
+    inner = [part.args[0] if part.kind == "not" else part for part in formula.args]
+    if formula.kind == "and" and any(part.args for part in inner):  # else nothing is searched for
+        assert Search().possible(formula) == met
+
+
+@given(formulas, st.integers(0, 3), st.integers(0, 3))
+def test_a_search_that_ends_early_takes_for_possible_what_may_be(
+    formula: Formula, most: int, of_one: int
+) -> None:
+    met = any(holds(formula, *each) for each in product(VALUES, VALUES, (False, True)))
+    assert Search(most, of_one).possible(formula) or not met
+
+
+def _alike(one: Formula, other: Formula) -> Formula:
+    """Both hold, or neither does."""
+    neither = BUILDER.all((BUILDER.negate(one), BUILDER.negate(other)))
+    return BUILDER.any((BUILDER.all((one, other)), neither))
+
+
+def _opposed(count: int) -> Formula:
+    """So many texts of which each is as the next one, and the last not as the first: impossible."""
+    ways = [BUILDER.is_in(Input((f"t{at}",)), ("a",)) for at in range(count)]
+    pairs = [_alike(one, other) for one, other in pairwise(ways)]
+    return BUILDER.all((*pairs, BUILDER.negate(_alike(ways[0], ways[-1]))))
+
+
+def test_what_is_asked_late_and_what_is_large_is_not_looked_into() -> None:
+    """All conditions of a decision share the room for the search."""
+    assert not Search().possible(_opposed(4))
+    assert Search(most=1).possible(_opposed(4))
+    assert Search().possible(_opposed(MOST_NODES))
+    search = Search(most=4)
+    assert [search.possible(_opposed(4)) for _ in range(3)] == [False, True, True]
+
+
+HELPERS = """
+actor := input.a.sub if input.a else := input.b.sub if input.b else := input.c
+known if { actor in {"x", "y"}; input.tool in {"t", "u"} }
+scoped if not input.tool in {"t"}
+scoped if { input.tool == "t"; "t" in input.scopes }
+allowed if { input.m == "call"; known; scoped }
+allowed if input.m in {"ping", "list"}
+missing if { input.m == "call"; actor == "" }
+unknown if { input.m == "call"; actor != ""; not known }
+unscoped if { input.m == "call"; known; not scoped }
+"""
+RULES = """
+r := "allowed" if allowed
+r := "missing" if { not allowed; missing }
+r := "unscoped" if { not allowed; unscoped }
+r := "unknown" if { not allowed; not missing; not unscoped; unknown }
+r := actor if { not allowed; not missing; not unscoped; not unknown }
+"""
+MORE = "".join(f'r := "{n}" if {{ allowed; unknown; input.c == "n{n}" }}\n' for n in range(FEWEST))
+ACTORS: tuple[dict[str, Any], ...] = ({}, {"a": {"sub": "x"}}, {"a": {}}, {"b": {"sub": ""}})
+ASKED = tuple(product(("call", "ping", ""), ACTORS, ("t", "u", "v")))
+
+
+@pytest.mark.parametrize("rules", [RULES, RULES + MORE])
+def test_rules_that_exclude_each_other_through_helpers_do_not_conflict(rules: str) -> None:
+    """Few rules are run one after the other, many at once: of neither is an error left to be asked for."""
+    policy, outcome = outcome_of(HELPERS + rules, {})
+    assert outcome.error is FALSE
+    for method, actor, tool in ASKED:
+        for scopes in ([], ["t"]):
+            asked = {"m": method, **actor, "tool": tool, "c": "y", "scopes": scopes}
+            assert judged(policy, outcome, asked) != "error"
