@@ -14,6 +14,7 @@ from xds.type.matcher.v3.string_pb2 import StringMatcher
 
 from palisade import rego
 from palisade.enforce.envoy.matchers import cofactors, sizes, tree
+from palisade.enforce.envoy.matchers.bounds import Bounds, exactly, inverse
 from palisade.enforce.envoy.matchers.entry import Entry, Verdict
 from palisade.enforce.envoy.matchers.predicate import (
     EXPRESSION,
@@ -32,7 +33,14 @@ from palisade.enforce.envoy.matchers.predicate import (
     negate,
     text_check,
 )
-from palisade.enforce.envoy.matchers.sizes import MOST_IN_ALL, TEXT_IN_ALL, given_up
+from palisade.enforce.envoy.matchers.sizes import (
+    CONSTANTS,
+    MOST_IN_ALL,
+    TEXT_IN_ALL,
+    given_up,
+    room_of,
+    size_of,
+)
 from palisade.enforce.envoy.matchers.tree import build
 from palisade.enforce.envoy.values.sources import header_text
 from palisade.explain.sidecar.matchers import action_of
@@ -206,6 +214,54 @@ def test_large_matchers_count_for_several():
     assert large.size > MAX_EXPRESSION // 2_000
     assert OneOf(TEXTS["x-a"], frozenset(("a" * 1_000_000,))).size > 500
     assert Prefixed(TEXTS["x-a"], frozenset(map(str, range(1000)))).size > 40
+
+
+def _users(count: int) -> OneOf:
+    return OneOf(TEXTS["x-a"], frozenset(f"user-{at:06}" for at in range(count)))
+
+
+def test_constants_take_room_as_often_as_they_are_written():
+    """A table of 100,000 users was a million of them in Envoy, and counted for next to nothing."""
+    one = exactly(_users(10_000))
+    paths = any_of(OneOf(TEXTS["x-b"], frozenset((f"/{at}",))) for at in range(5))
+    assert 10_000 // CONSTANTS <= room_of(one) < 10_000
+    assert room_of(exactly(all_of((_users(10_000), paths)))) >= 5 * 10_000 // CONSTANTS
+    assert room_of(inverse(one)) >= 10_000 // CONSTANTS
+    assert room_of(Bounds(_users(10_000), any_of((_users(10_000), paths)))) >= 2 * 10_000 // CONSTANTS
+    few = exactly(any_of(all_of((each, paths)) for each in (_users(3), _users(4))))
+    assert room_of(few) == size_of(few) + 17 // CONSTANTS
+
+
+def test_of_large_conditions_the_constants_are_counted_part_by_part():
+    """Parts that are shared are looked at once each: a hundred levels, each of which stands twice."""
+    condition: Predicate = _users(2)
+    for at in range(100):
+        check = text_check(TEXTS["x-b"], StringMatcher(suffix=str(at)))
+        condition = any_of((all_of((condition, check)), all_of((negate(condition), YES, negate(check)))))
+    assert room_of(exactly(condition)) >= 2**100
+
+
+def test_more_users_than_there_is_room_for_are_the_engines(monkeypatch):
+    monkeypatch.setattr(sizes, "MOST_IN_ALL", 1_000)
+    rule = 'package p\nallow if input.attributes.request.http.headers["x-a"] in data.users'
+    for count, native in ((3_000, True), (5_000, False)):
+        policy = rego.compile({"p.rego": rule}, {"users": [f"user-{at}" for at in range(count)]})
+        found = compile_policy(policy, "p.allow", PROVIDERS[:1])
+        assert [each.native for each in found.coverage] == [native]
+        reasons = [each.text for rule in found.coverage for each in rule.reasons]
+        assert (TEXT_IN_ALL in reasons) is not native
+
+
+def test_few_users_of_each_of_many_paths_are_an_expression_each():
+    """Each entry of a map takes Envoy as much as four of an expression: of 50,000 users it was 40 MB."""
+    entries = [
+        Entry(all_of((OneOf(TEXTS["x-b"], frozenset((f"/{path}",))), _users(20))), Verdict.ALLOW, "r")
+        for path in range(100)
+    ]
+    built = build(entries, DENY).matcher
+    below = [each.matcher for each in built.matcher_tree.exact_match_map.map.values()]
+    assert len(below) == 100
+    assert all(len(each.matcher_list.matchers) == 1 and not each.HasField("matcher_tree") for each in below)
 
 
 @given(st.lists(st.integers(1, MOST_IN_ALL), max_size=12))

@@ -24,8 +24,8 @@ from palisade.enforce.envoy.matchers.sizes import (
     TEXT,
     TEXT_IN_ALL,
     bounded,
+    room_of,
     shortened,
-    size_of,
     without_room,
 )
 from palisade.rego.errors import NOWHERE, Location
@@ -38,7 +38,7 @@ _MOST_TOGETHER, _FEWEST_TOGETHER = 256, 16
 
 _At: TypeAlias = tuple[Location, Verdict]
 
-_size = attrgetter("size")
+_room = attrgetter("room")
 
 
 @record()
@@ -67,8 +67,8 @@ class Condition:
 
     bounds: Bounds
     notes: Notes
-    size: int
-    """How many matchers it comes to."""
+    room: int
+    """How much of the room that there is for all it takes (`sizes.room_of`)."""
 
 
 @record()
@@ -166,8 +166,8 @@ class Cases:
 
     @property
     def sizes(self) -> dict[Formula, int]:
-        """How many matchers each condition comes to."""
-        return dict(zip(self._conditions, map(_size, self._conditions.values()), strict=True))
+        """How much room each condition takes."""
+        return dict(zip(self._conditions, map(_room, self._conditions.values()), strict=True))
 
     @property
     def notes(self) -> Notes:
@@ -187,7 +187,7 @@ class Cases:
                 bounds = without_room(bounds)
                 no_room = Reason(TEXT_IN_ALL, NOWHERE, hints.NO_ROOM)
                 notes = replace(notes, reasons=notes.reasons | {no_room})
-            found = Condition(bounds, notes, size_of(bounds))
+            found = Condition(bounds, notes, room_of(bounds))
         self._take(formula, found)
         return found
 

@@ -151,7 +151,8 @@ TOO_LARGE = (
     'split(permission, ":") == [resource, verb], in place of making each of them by sprintf'
 )
 NO_ROOM = (
-    "ask for less in each of the largest rules, or keep what they compare with in tables that they look up"
+    "ask for less in each of the largest rules, or keep what they compare with in tables that they look up; "
+    "let tokens carry the roles that a table gives to a hundred thousand users"
 )
 KNOWN_USERS = (
     "nothing needs to be done: only requests in the name of a user whom the policy knows are asked about"

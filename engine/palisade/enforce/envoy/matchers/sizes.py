@@ -10,8 +10,21 @@ from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 from palisade.enforce.envoy.matchers.bounds import Bounds
+from palisade.enforce.envoy.matchers.choices import choices
 from palisade.enforce.envoy.matchers.factors import Factoring
-from palisade.enforce.envoy.matchers.predicate import NO, YES, All, AnyOf, Not, Predicate, all_of, any_of
+from palisade.enforce.envoy.matchers.predicate import (
+    NO,
+    YES,
+    All,
+    AnyOf,
+    Not,
+    OneOf,
+    Predicate,
+    Prefixed,
+    Within,
+    all_of,
+    any_of,
+)
 
 T = TypeVar("T")
 
@@ -26,12 +39,17 @@ MOST_IN_ALL = 200_000
 """So many matchers all rules of a decision may have together. Envoy takes 1 to 3 kB of memory for each: some
 400 MB, and as much again where the decision stands behind the wait for a body too."""
 
+CONSTANTS = 4
+"""So many constants count there as one matcher: Envoy takes half a kB for one in an expression, and 1 kB for
+one that it looks up."""
+
 LARGE = 2_000
 """From so many matchers on it is asked whether the alternatives of a condition say much alike."""
 
 TEXT = "takes more matchers in Envoy than one rule may have"
 TEXT_IN_ALL = (
-    "is one of the largest of rules that together take more matchers in Envoy than a decision may have"
+    "is one of the largest of rules that together take more matchers and constants in Envoy than a decision "
+    "may have"
 )
 
 _LEFT, _SHARE = 64, 8
@@ -55,7 +73,7 @@ def bounded(bounds: Bounds) -> Bounds:
 
 
 def given_up(sizes: Mapping[T, int]) -> frozenset[T]:
-    """The largest of the conditions of these sizes, as many as have to go so that there is room for all."""
+    """The largest of the conditions that take so much room, as many as have to go to leave some for all."""
     over = sum(sizes.values()) - MOST_IN_ALL
     found: list[T] = []
     if over > 0:
@@ -79,6 +97,53 @@ def _left(size: int) -> int:
 def size_of(bounds: Bounds) -> int:
     """How many matchers they come to."""
     return bounds.surely.size + (0 if bounds.exact else bounds.possibly.size)
+
+
+def room_of(bounds: Bounds) -> int:
+    """How many matchers they come to where each of their constants counts as well, as often as it stands in
+    them; of large ones in the alternatives that are looked up one by one (`choices`)."""
+    return _room_of(bounds.surely) + (0 if bounds.exact else _room_of(bounds.possibly))
+
+
+def _room_of(predicate: Predicate) -> int:
+    found = predicate.size + _constants_in(predicate) // CONSTANTS
+    if found <= LARGE:
+        return found
+    several = choices(predicate)
+    return max(found, sum(each.size + _constants_in(each) // CONSTANTS for each in several))
+
+
+def _constants_in(predicate: Predicate) -> int:
+    """How many constants it has where each part is written as often as it stands in it."""
+    found, stack = 0, [predicate]
+    while stack:
+        part = stack.pop()
+        if isinstance(part, _COMPARED):
+            found += len(part.values)
+        elif isinstance(part, All | AnyOf):
+            if part.size > LARGE:
+                return found + _of_shared(part, {}) + sum(map(_constants_in, stack))
+            stack += part.parts
+        elif isinstance(part, Not):
+            stack.append(part.part)
+    return found
+
+
+_COMPARED = (OneOf, Prefixed, Within)
+
+
+def _of_shared(predicate: Predicate, known: dict[Predicate, int]) -> int:
+    """The same of a large one, whose parts are looked at once each."""
+    if isinstance(predicate, _COMPARED):
+        return len(predicate.values)
+    if isinstance(predicate, Not):
+        return _of_shared(predicate.part, known)
+    if not isinstance(predicate, All | AnyOf):
+        return 0
+    found = known.get(predicate)
+    if found is None:
+        found = known[predicate] = sum(_of_shared(part, known) for part in predicate.parts)
+    return found
 
 
 def _different(bounds: Bounds) -> int:

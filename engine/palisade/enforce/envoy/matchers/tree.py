@@ -26,6 +26,7 @@ from palisade.enforce.envoy.matchers.cofactors import HEAVY, Parting
 from palisade.enforce.envoy.matchers.entry import Entry, Verdict, alternatives, joined_entries, merged
 from palisade.enforce.envoy.matchers.exceptions import excepted
 from palisade.enforce.envoy.matchers.predicate import (
+    FEW,
     MAX_EXPRESSION,
     NO,
     YES,
@@ -150,12 +151,13 @@ class _Building:
             found += several
         return found
 
-    def _split(self, entries: list[Entry]) -> list[_Stage]:
+    def _split(self, entries: list[Entry], *, below: bool = False) -> list[_Stage]:
+        """The look-ups and lists of rules that do the same; `below` an entry of a map."""
         stages: list[_Stage] = []
         rest = merged(entries) if len(entries) > 1 else entries
         while True:
             chosen = self._most_telling(rest)
-            if chosen is None or self._are_memberships(rest):
+            if chosen is None or self._are_memberships(rest, below=below):
                 break
             text, prefixes = chosen
             table: dict[str, list[Entry]] = {}
@@ -285,14 +287,19 @@ class _Building:
         """How many times over what else the rule asks stands in that map."""
         return max(1, self._copied(entry, test) // (1 + entry.predicate.size - test.size))
 
-    def _are_memberships(self, entries: Sequence[Entry]) -> bool:
-        """Few rules that ask whether a text is in a large set: one expression each, as every entry of a map
-        takes Envoy 2 kB and 5 us, and all would lead to the same."""
+    def _are_memberships(self, entries: Sequence[Entry], *, below: bool) -> bool:
+        """Few rules that ask whether a text is in a large set, or `below` an entry that and no more: one
+        expression each, as every entry of a map takes Envoy 2 kB and 5 us, and all would lead to the same."""
         if len(entries) > self._linear:
             return False
         tests = [test for entry in entries for test in comparisons(entry.predicate)]
         sizes = [sum(map(len, test.values)) for test in tests]
-        return sum(len(test.values) for test in tests) > MANY and max(sizes) < MAX_EXPRESSION
+        if max(sizes) >= MAX_EXPRESSION:
+            return False
+        if sum(len(test.values) for test in tests) > MANY:
+            return True
+        alone = below and all(isinstance(entry.predicate, OneOf) for entry in entries)
+        return alone and all(len(test.values) > FEW for test in tests)
 
     def _chain(self, stages: Sequence[_Stage], end: Matcher.OnMatch | None, into: Matcher) -> None:
         """The stages in turn, then `end`; without one, Envoy goes on behind the whole.
@@ -350,7 +357,7 @@ class _Building:
         times = len(found) // len(entries)
         if times > 1:  # the room that there is for one rule is that of all its alternatives
             found = [each.under(each.predicate, times) for each in found]
-        stages = self._split(found)
+        stages = self._split(found, below=True)
         into.matcher.SetInParent()
         stages = stages or [entries]  # of which no alternative holds: Envoy takes no empty matcher either
         self._chain(stages, None, into.matcher)
