@@ -7,6 +7,7 @@ from itertools import product
 from hypothesis import given
 from hypothesis import strategies as st
 
+from palisade.rego.partial.formulas.decided import Beside
 from palisade.rego.partial.formulas.formula import FALSE, TRUE, Builder, Defined, Formula, In
 from palisade.rego.partial.formulas.terms import Input
 
@@ -115,3 +116,22 @@ def test_alternatives_none_of_which_goes_with_the_others_are_seen():
     left = builder.any((builder.both(a, b), builder.both(a, c)))
     right = builder.any((builder.both(builder.negate(a), b), builder.both(builder.negate(a), d)))
     assert builder.both(left, right) is FALSE
+
+
+def test_what_stands_in_many_places_is_looked_at_once(monkeypatch):
+    """Rules build on each other, so parts are shared: each way down to one was gone anew."""
+    builder = Builder()
+    shared = builder.any(_some(builder, "x", "y"))
+    for level in range(2):
+        ways = _some(builder, *(f"{level}{at}" for at in range(8)))
+        shared = builder.any(builder.all((way, builder.negate(shared))) for way in ways)
+    looked: list[Formula] = []
+    of_parts = Beside._of_parts
+
+    def counted(self, node, depth):
+        looked.append(node)
+        return of_parts(self, node, depth)
+
+    monkeypatch.setattr(Beside, "_of_parts", counted)
+    assert Beside(True, ()).value(shared) is None
+    assert len(looked) == len(set(looked)) > 16

@@ -96,6 +96,7 @@ class Beside:
         self._among: dict[Term, frozenset[object]] = {}
         self._implied: set[Term] = set()
         self._clauses: list[tuple[str, frozenset[Formula]]] = []
+        self._values: dict[tuple[Formula, int], bool | None] = {}
         for part in parts:
             self._assume(part, truth)
 
@@ -128,6 +129,12 @@ class Beside:
             return self._of_atom(node) if node.atom is not None else node.kind == "true"
         if not depth or len(node.args) > _MAX_ARGS:
             return None
+        at = node, depth
+        if at not in self._values:
+            self._values[at] = self._of_parts(node, depth)
+        return self._values[at]
+
+    def _of_parts(self, node: Formula, depth: int) -> bool | None:
         absorbing = node.kind == "or"
         undecided = False
         for arg in node.args:
