@@ -39,6 +39,7 @@ from palisade.enforce.envoy.values.sources import (
 )
 from palisade.enforce.envoy.values.walks import METADATA, find, of_metadata
 from palisade.rego.errors import NOWHERE, Location
+from palisade.rego.partial.formulas.formula import Builder
 from palisade.rego.partial.formulas.terms import Apply, Input, Known, Symbol
 from palisade.rego.records import record
 
@@ -127,6 +128,7 @@ class Context:
         self._everyone = tuple(sorted(providers))
         self._providers = self._everyone
         self._found_before: dict[tuple[tuple[object, ...], tuple[str, ...]], Source | None] = {}
+        self._builder = Builder()
         self._reasons: set[Reason] = set()
         self.needs_clean_path = False
         self.doubts: dict[Predicate, None] = {}

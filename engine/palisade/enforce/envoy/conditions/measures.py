@@ -16,6 +16,7 @@ from palisade.enforce.envoy.conditions.orders import MIRRORED
 from palisade.enforce.envoy.matchers.bounds import ALWAYS, NEVER, Bounds, both, either, exactly, inverse
 from palisade.enforce.envoy.matchers.predicate import Predicate, all_of, any_of, negate, text_check
 from palisade.enforce.envoy.regex import numerals, paths, patterns
+from palisade.enforce.envoy.regex.cased import cased_piece
 from palisade.enforce.envoy.regex.cuts import cut_of
 from palisade.enforce.envoy.regex.marks import Mark, is_mark
 from palisade.enforce.envoy.regex.paths import FURTHEST
@@ -269,14 +270,16 @@ class Measures(Joined):
         asked = [each for each in body.args if each.atom != trimmed] if body.kind == "and" else []
         body = asked[0] if len(asked) == 1 else body
         negated = body.kind == "not"
-        found = piece_of(body.args[0] if negated else body, element, mark)
+        condition = body.args[0] if negated else body
+        whole = piece_of(condition, element, mark)
+        found = whole or cased_piece(self._builder, condition, element, mark)
         if found is None:
             return None
         pattern = found.everywhere if negated else found.in_text
         matched: Bounds | None
         match self._source(text):
             case Parameter(name) if _is_of_parameters(body.args[0].atom if negated else body.atom):
-                if "&" in mark or Mark(mark).overlaps:
+                if "&" in mark or Mark(mark).overlaps or whole is None:
                     return None  # the expression would look into the next parameter
                 matched = self._query(paths.first_parameter_matching(name, pattern))
             case _:

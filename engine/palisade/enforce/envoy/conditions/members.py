@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import ABC
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
-from itertools import product
+from functools import partial
 
 from xds.type.matcher.v3.string_pb2 import StringMatcher
 
@@ -14,14 +14,12 @@ from palisade.enforce.envoy import hints
 from palisade.enforce.envoy.bodies import headers
 from palisade.enforce.envoy.bodies.beside import allowed_by, has_beside
 from palisade.enforce.envoy.bodies.documents import ALL_HEADERS, MEMBERS, NESTED, Field
-from palisade.enforce.envoy.conditions.context import Notes
-from palisade.enforce.envoy.conditions.replaced import Replaced
+from palisade.enforce.envoy.conditions.parted import Parted
 from palisade.enforce.envoy.matchers import cel
 from palisade.enforce.envoy.matchers.bounds import ALWAYS, NEVER, Bounds, both, either, exactly
-from palisade.enforce.envoy.matchers.predicate import NO, Check, Predicate, all_of, any_of, text_check
+from palisade.enforce.envoy.matchers.predicate import NO, Check, Predicate, all_of, any_of
 from palisade.enforce.envoy.regex import paths, patterns
-from palisade.enforce.envoy.regex.marks import Mark, is_mark
-from palisade.enforce.envoy.regex.pieces import compared_piece
+from palisade.enforce.envoy.regex.marks import is_mark
 from palisade.enforce.envoy.regex.strings import text_matcher
 from palisade.enforce.envoy.tokens.calls import Tokens
 from palisade.enforce.envoy.values.claims import claim_has, claim_has_matching, claim_kind
@@ -41,7 +39,7 @@ from palisade.enforce.envoy.values.sources import (
     Unspelled,
     Verified,
 )
-from palisade.rego.partial.formulas.formula import TRUE, Builder, Exists, Formula, In, Same, Test
+from palisade.rego.partial.formulas.formula import TRUE, Exists, Formula, In, Same, Test
 from palisade.rego.partial.formulas.placing import member_of
 from palisade.rego.partial.formulas.rewriting import put_in, symbols
 from palisade.rego.partial.formulas.terms import Apply, Element, Input, Known, Symbol, subterms
@@ -50,7 +48,7 @@ from palisade.rego.values import unkey
 NO_ROOM = "one by one, for which too many fields are read"
 
 
-class Members(Replaced, ABC):
+class Members(Parted, ABC):
     """Lowers conditions that hold for some member of a collection."""
 
     def __init__(
@@ -65,15 +63,6 @@ class Members(Replaced, ABC):
         self._hoisted = frozenset(hoisted)
         self._members: dict[object, Predicate | None] = {}
         self._read_of = _read_of(fields)
-        self._builder = Builder()
-
-    @abstractmethod
-    def bounds(self, formula: Formula) -> Bounds:
-        """The formula between two predicates."""
-
-    @abstractmethod
-    def notes(self, formula: Formula) -> Notes:
-        """What is to be said of the formula, lowered before."""
 
     def _exists(self, atom: Exists) -> Bounds:
         body, element = atom.body, Element(atom.source, atom.loop)
@@ -102,9 +91,7 @@ class Members(Replaced, ABC):
                 return NEVER
         match atom.source:
             case Apply("split", (text, Known(str(mark)))) if is_mark(mark):
-                found = self._some_piece_matches(text, mark, body, element)
-                if found is None and not Mark(mark).overlaps:
-                    found = self._some_piece(text, mark, body, element)
+                found = self._some_piece(text, mark, atom) or self._pieces_one_by_one(atom)
                 return found or self._iterates(atom)
         return self._iterates(atom)
 
@@ -152,33 +139,6 @@ class Members(Replaced, ABC):
         if any("\ufffd" in value for value in chosen):
             return None
         return self._path(paths.some_segment_is(chosen)) if chosen else NEVER
-
-    def _some_piece(self, text: Symbol, mark: str, body: Formula, element: Element) -> Bounds | None:
-        """Some piece of a split text equals another text of the request, behind a constant or not: both stand
-        between two marks."""
-        compared = compared_piece(body, element, mark)
-        if compared is None:
-            return None
-        whole, piece, source = self._view(text), self._view(compared.text), self._source(text)
-        if whole is None or piece is None or (compared.spaced and not isinstance(source, TextSource)):
-            return None
-        alone = f"(?s)^({compared.plain})$"
-        held = cel.between(mark, whole.expr, mark)
-        tests: list[Predicate] = []
-        for space, end in product(("", " ") if compared.spaced else ("",), (mark, compared.stop)):
-            if end:
-                wanted = cel.extracted(piece.expr, alone, f"{mark}{space}{compared.begin}\\1{end}")
-                if wanted is None:
-                    return None
-                tests.append(cel.check(cel.method(held, "contains", wanted)))
-        found = self._unless(
-            exactly(any_of(tests)), any_of((whole.unsure, piece.unsure)), whole.when or piece.when
-        )
-        if not isinstance(source, TextSource) or not compared.spaced:
-            return found
-        spaced = patterns.regex(f"(?s).*(?:[\\t-\\r]|  | {patterns.quote(mark)}).*")
-        odd = text_check(source.text, spaced)
-        return self._unless(found, odd, f"{text} has other space than one character before a piece")
 
     def _claim_has(self, claim: ClaimSource, atom: Exists, element: Element) -> Bounds:
         """Some member of a claim: of an array exactly, of an object only the engine can tell, but for those
@@ -294,6 +254,23 @@ class Members(Replaced, ABC):
             return self._iterates(atom)
         longer = self._has_more_segments(MEMBERS).possibly
         return self._unless_possibly(found, longer, f"the path has more than {MEMBERS} segments")
+
+    def _pieces_one_by_one(self, atom: Exists) -> Bounds | None:
+        """The same on the first pieces of a text. None where an expression of a piece is none of Envoy's."""
+        outer = self._take_notes()
+        found = self._one_of_the_first(atom, MEMBERS, partial(self._has_more_pieces, atom.source))
+        longer = self._has_more_pieces(atom.source, MEMBERS).possibly
+        if found is None or any(each.always for each in self._reasons):
+            self._take_notes()
+            found = None
+        else:
+            when = f"{atom.source} has more than {MEMBERS} members"
+            found = self._unless_possibly(found, longer, when)
+        self._note(outer)
+        return found
+
+    def _has_more_pieces(self, pieces: Symbol, than: int) -> Bounds:
+        return self._takes(Apply(".", (pieces, Known(than))))
 
     def _has_more_segments(self, than: int) -> Bounds:
         return self._has_segments(than + 1)

@@ -37,6 +37,8 @@ _RAW = text_check(TARGET_TEXT, patterns.regex(patterns.BEYOND_ASCII))
 
 RAW = "the path has letters beyond ASCII"
 SLASHED = "what is put into a text has a backslash"
+_STEP = 2
+"""So many marks an expression reads at once, where it would be too large for all."""
 MOST_PUT_TOGETHER = 6
 """So many values of the request a text may be put together of."""
 
@@ -90,8 +92,22 @@ def view(term: Symbol, source: Callable[[Symbol], Source | None]) -> View | None
     if term.name == "." and isinstance(whole, Apply):
         whole = whole.args[0]
     inner = view(whole, source)
-    taken = None if inner is None else cel.captured(inner.expr, pattern)
-    return None if taken is None or inner is None else View(taken, inner.unsure, inner.when)
+    if inner is None:
+        return None
+    taken = cel.captured(inner.expr, pattern) or _far_piece(term, inner.expr)
+    return None if taken is None else View(taken, inner.unsure, inner.when)
+
+
+def _far_piece(term: Apply, text: Expr) -> Expr | None:
+    """A piece behind so many marks that one expression would be too large: a piece of what is behind some."""
+    match term:
+        case Apply(".", (Apply("split", (_, Known(str(mark)))) as pieces, Known(int(at)))) if at > _STEP:
+            rest: Expr | None = cel.captured(text, f"(?s)^(?:.*?{patterns.quote(mark)}){{{_STEP}}}(.*)$")
+            near = _taken(Apply(".", (pieces, Known(at - _STEP))))
+            if rest is None or near is None:
+                return None
+            return cel.captured(rest, near) or _far_piece(Apply(".", (pieces, Known(at - _STEP))), rest)
+    return None
 
 
 def _made(parts: Sequence[str | Symbol], name: str, source: Callable[[Symbol], Source | None]) -> View | None:
