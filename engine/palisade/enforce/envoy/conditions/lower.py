@@ -48,6 +48,7 @@ from palisade.rego.partial.formulas.formula import (
 from palisade.rego.partial.formulas.rewriting import parts_first, symbols
 from palisade.rego.partial.formulas.shared import Shared
 from palisade.rego.partial.formulas.terms import Apply, Input, subterms
+from palisade.rego.partial.symbols.builtins import AS_PATH
 from palisade.rego.partial.symbols.chosen import FIRST
 from palisade.rego.values import unkey
 
@@ -272,6 +273,8 @@ class Lowering(Counted):
     def _opaque(self, atom: Opaque) -> Bounds:
         if atom.reason == FIRST:
             return Bounds(NO, YES)  # of which requests that is so, the condition beside it says
+        if atom.reason == AS_PATH:
+            return self._unless(NEVER, YES, "a key that is looked up is an array")  # as the one beside it says
         return self._unknown(atom.reason, atom.location, hints.of_unfollowed(atom.reason))
 
     def _in(self, atom: In) -> Bounds:

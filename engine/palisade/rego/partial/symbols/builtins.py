@@ -154,11 +154,10 @@ def _table_get(run: Members, table: Value, name: Input | Element | Apply, defaul
     if is_text(name):
         missing = builder.negate(builder.any(each for each, _ in found))
         return [*found, (builder.both(builder.atom(Defined(name)), missing), default)]
-    reason = "looks up an array of the request as a path"
-    as_path = builder.both(builder.atom(IsKind(name, "array")), run.opaque(reason, NOWHERE))
+    as_path = builder.both(builder.atom(IsKind(name, "array")), run.opaque(AS_PATH, NOWHERE))
     plain = builder.negate(builder.any((builder.atom(IsKind(name, "array")), *(each for each, _ in found))))
     other = (builder.both(builder.atom(Defined(name)), plain), default)
-    return [*found, other, (as_path, run.unknown(reason, NOWHERE))]
+    return [*found, other, (as_path, run.unknown(AS_PATH, NOWHERE))]
 
 
 def _table_at(run: Members, table: Value, path: Sequence[Symbol], default: Symbol) -> Cases | None:
@@ -225,6 +224,8 @@ def _minus(run: Members, args: Sequence[Symbol]) -> Cases | None:
 
 
 MAX_CASES = 16
+AS_PATH = "looks up an array of the request as a path"
+"""Why only the evaluator knows a value: said under the condition that a key is an array."""
 
 
 def template(run: Members, args: Sequence[Symbol]) -> Cases | None:
