@@ -51,7 +51,7 @@ from palisade.enforce.envoy.values.sources import (
     Verified,
 )
 from palisade.rego.partial.formulas.formula import Defined, IsKind, Same
-from palisade.rego.partial.formulas.terms import Symbol
+from palisade.rego.partial.formulas.terms import Symbol, subterms
 from palisade.rego.stored import also
 from palisade.rego.values import type_name
 
@@ -248,9 +248,13 @@ class Atoms(Context):
 
     def _view(self, term: Symbol) -> View | None:
         found = view(term, self._source)
-        if found is not None and found.unsure != NO:
+        if found is not None and found.unsure != NO and any(map(self._is_of_target, subterms(term))):
             self.needs_clean_path = True
         return found
+
+    def _is_of_target(self, term: Symbol) -> bool:
+        """Whether it stands in the path or the query."""
+        return isinstance(self._source(term), Segment | Parameter | Path | Query)
 
     def _same_claims(self, left: ClaimSource, right: ClaimSource) -> Bounds:
         same = cel.check(cel.equal(left.expr, right.expr))

@@ -32,6 +32,7 @@ from palisade.enforce.envoy.values.sources import (
     Given,
     Identity,
     Missing,
+    Parameter,
     Path,
     Query,
     Segment,
@@ -138,7 +139,7 @@ class Calls(Orders):
         match self._source(term.args[0]):
             case ClaimSource() as claim:
                 return exactly(any_of(claim_kind(claim, kind) for kind in ("array", "object", "string")))
-            case Path() | TextSource() | Segment() | Query() | Decoded() as source:
+            case Path() | TextSource() | Segment() | Parameter() | Query() | Decoded() as source:
                 return self._found(source) or ALWAYS
             case Missing():
                 return NEVER
@@ -146,7 +147,8 @@ class Calls(Orders):
         if isinstance(moment_of(counted), TimeParts):
             return ALWAYS
         if isinstance(counted, Apply) and (
-            counted.name in ("array.slice", "split") or (is_text(counted) and self._view(counted) is not None)
+            counted.name in ("array.slice", "split", "replace")
+            or (is_text(counted) and self._view(counted) is not None)
         ):
             return self._takes(counted)
         return self._uncalled(term)
@@ -207,7 +209,7 @@ class Calls(Orders):
         if isinstance(source, FieldSource):
             limits = [limit for n in numbers if (limit := cel.constant(n)) is not None]
             return exactly(any_of(cel.check(cel.call(relation, source.size, limit)) for limit in limits))
-        if isinstance(source, Segment) or (source is None and is_text(argument)):
+        if isinstance(source, Segment | Parameter) or (source is None and is_text(argument)):
             seen = self._view(argument)
             if seen is None:
                 return None

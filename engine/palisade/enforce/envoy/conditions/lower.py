@@ -274,7 +274,9 @@ class Lowering(Counted):
         if atom.reason == FIRST:
             return Bounds(NO, YES)  # of which requests that is so, the condition beside it says
         if atom.reason == AS_PATH:
-            return self._unless(NEVER, YES, "a key that is looked up is an array")  # as the one beside it says
+            return self._unless(
+                NEVER, YES, "a key that is looked up is an array"
+            )  # as the one beside it says
         return self._unknown(atom.reason, atom.location, hints.of_unfollowed(atom.reason))
 
     def _in(self, atom: In) -> Bounds:

@@ -114,6 +114,8 @@ class Measures(Joined):
 
     def _count(self, argument: Symbol, relation: str, numbers: Sequence[int]) -> Bounds | None:
         match argument:
+            case Apply("replace", (text, Known(str(old)), Known(""))) if _is_mark(old):
+                return self._others_counted(text, old, relation, numbers)
             case Apply("split", (text, Known(str(mark)))) if len(mark) > 1 and is_mark(mark):
                 return self._pieces_counted(text, Mark(mark), relation, numbers)
             case Apply("split", (text, Known(str(mark)))) if _is_mark(mark) and relation != "_==_":
@@ -133,12 +135,28 @@ class Measures(Joined):
         self, text: Symbol, mark: Mark, relation: str, numbers: Sequence[int]
     ) -> Bounds | None:
         """How many pieces there are at a mark of several characters, compared with any of the numbers."""
-        if any(abs(number) >= FURTHEST for number in numbers):
-            return None
 
         def at_least(count: int) -> Bounds:
             return self._matches(text, mark.at_least(count)) if count > 1 else ALWAYS
 
+        return self._counted_by(text, at_least, relation, numbers)
+
+    def _others_counted(self, text: Symbol, old: str, relation: str, numbers: Sequence[int]) -> Bounds | None:
+        """How many characters a text has without each of one, compared with any of the numbers."""
+        if self._plainly(text, _with_others(old, 1)) is None:
+            return None
+
+        def at_least(count: int) -> Bounds:
+            found = self._plainly(text, _with_others(old, count)) if count > 0 else None
+            return found or ALWAYS
+
+        return self._counted_by(text, at_least, relation, numbers)
+
+    def _counted_by(
+        self, text: Symbol, at_least: Callable[[int], Bounds], relation: str, numbers: Sequence[int]
+    ) -> Bounds | None:
+        if any(abs(number) >= FURTHEST for number in numbers):
+            return None
         ways: dict[str, Callable[[int], Bounds]] = {
             "_==_": lambda number: both((at_least(number), inverse(at_least(number + 1)))),
             "_>=_": at_least,
@@ -226,7 +244,8 @@ class Measures(Joined):
         # number the pattern takes any ends, and more than it has to.
         if cut.fold or cut.apart or not cut.takes(numerals.characters_of(pattern)):
             return None
-        return self._plainly(cut.base, cut.around(pattern.removeprefix("(?s)")))
+        found = self._plainly(cut.base, cut.around(pattern.removeprefix("(?s)")))
+        return found or self._string_is(text, patterns.regex(pattern))
 
     # Texts made of several ------------------------------------------------------------------------------
 
@@ -288,6 +307,11 @@ class Measures(Joined):
 
     def _of_pieces(self, text: Symbol, piece: Piece, pattern: str) -> Bounds | None:
         return self._matches(text, pattern) if piece.plain else self._plainly(text, pattern)
+
+
+def _with_others(old: str, count: int) -> str:
+    """An expression of the texts with so many characters other than one."""
+    return f"(?s)(?:{patterns.quote(old)}*[^{patterns.quote(old)}]){{{count}}}.*"
 
 
 def _is_of_parameters(atom: Atom | None) -> bool:

@@ -37,6 +37,9 @@ _RAW = text_check(TARGET_TEXT, patterns.regex(patterns.BEYOND_ASCII))
 
 RAW = "the path has letters beyond ASCII"
 SLASHED = "what is put into a text has a backslash"
+_ASCII = "[\\x00-\\x7f]"
+_SPACED = f"^{patterns.SPACE}[^\\x00-\\x7f]|[^\\x00-\\x7f]{patterns.SPACE}$"
+"""Of texts that begin so, or end so, Rego may take off more."""
 _STEP = 2
 """So many marks an expression reads at once, where it would be too large for all."""
 MOST_PUT_TOGETHER = 6
@@ -85,6 +88,10 @@ def view(term: Symbol, source: Callable[[Symbol], Source | None]) -> View | None
     searched = patterns.found_in(term)
     if searched is not None:
         return _found(*searched, source)
+    if term.name in ("trim_space", "substring"):
+        found = _ends_off(term, source)
+        if found is not None:
+            return found
     pattern = _taken(term)
     if pattern is None:
         return None
@@ -169,6 +176,31 @@ def _replaced(term: Apply, source: Callable[[Symbol], Source | None]) -> View | 
     # Text that is no UTF-8 is an error of the expression, where Rego's is a text.
     unsure = any_of((inner.unsure, _RAW))
     return View(cel.call("_?_:_", found, made, inner.expr), unsure, inner.when or RAW)
+
+
+def _ends_off(term: Apply, source: Callable[[Symbol], Source | None]) -> View | None:
+    """A text without space around, or some characters of one. Beyond ASCII more than is told here is space,
+    and a character is several bytes."""
+    match term:
+        case Apply("trim_space", (text,)):
+            pattern, odd = f"(?s)^{patterns.SPACE}(.*?){patterns.SPACE}$", _SPACED
+        case Apply("substring", (text, Known(int(start)), Known(int(size)))) if (
+            type(start) is type(size) is int and start >= 0
+        ):
+            taken = ".*" if size < 0 else f"{_ASCII}{{0,{size}}}"
+            behind = "" if size < 0 else ".*"
+            pattern, odd = f"(?s)^{_ASCII}{{0,{start}}}({taken}){behind}$", "[^\\x00-\\x7f]"
+        case _:
+            return None
+    inner = view(text, source)
+    if inner is None:
+        return None
+    made, beyond = cel.captured(inner.expr, pattern), cel.matches(inner.expr, odd)
+    if made is None or beyond is None:
+        return None
+    return View(
+        made, any_of((inner.unsure, cel.check(beyond))), inner.when or f"{text} has letters beyond ASCII"
+    )
 
 
 def up_to(term: Apply) -> Apply | None:
