@@ -130,6 +130,43 @@ def test_what_is_made_of_members_is_put_into_answers(stand: Stand) -> None:
     assert [decider(each) for each in found if place(each)[0] in ("/0", "/2")] == ["native", "native"]
 
 
+OF_NAMES = """package p
+
+import input.attributes.request.http
+
+token := t if [true, _, t] = io.jwt.decode_verify(split(http.headers.authorization, " ")[1], {"secret": "%s"})
+
+default allow := {"allowed": false, "http_status": 401}
+
+allow := {
+	"allowed": true,
+	"headers": {
+		"x-tenant": token["custom:tenant"],
+		"x-role": sprintf("<%%s>", [token["https://app.example/claims"].role]),
+		"x-group": token.groups[0],
+	},
+}
+""" % ("s" * 64)
+
+
+def test_claims_whose_names_no_formatter_spells_are_put_into_answers(stand: Stand) -> None:
+    """Those of issuers that put a colon or a URL before their own, and members of arrays."""
+    values = ("acme", "a b", " a", "", "ü", "a\n", 7, None, ["a"], {"role": "a"}, "a" * 900)
+    asked: list[Sent] = []
+    for at, value in enumerate(values):
+        for own in (value, "b"):
+            said = {
+                "custom:tenant": value,
+                "https://app.example/claims": {"role": own},
+                "groups": [own, value],
+            }
+            token = jwt.encode(said, "s" * 64, algorithm="HS256")
+            asked.append(Sent("GET", f"/{at}/{own == 'b'}", (("authorization", f"Bearer {token}"),)))
+    found = compared(stand, OF_NAMES, asked)
+    deciders = {place(each)[0]: decider(each) for each in found}
+    assert {deciders[f"/{at}/{kept}"] for at in (0, 1) for kept in (True, False)} == {"native"}
+
+
 OF_REQUESTS = """package p
 
 import input.attributes.request.http

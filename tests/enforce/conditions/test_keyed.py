@@ -14,6 +14,10 @@ HEAD = """package p
 import input.attributes.request.http
 claims := input.identity.claims
 key := http.headers["x-key"]
+roles_of[user] := roles if {
+	user := key
+	roles := {"a": ["dev", "GET"], "b": ["admin"], "0": ["GET"]}[user]
+}
 """
 IDIOMS = (
     *(
@@ -33,6 +37,12 @@ IDIOMS = (
     "claims.map[key] == false",
     "claims.map[http.method] == 1.5",
     "claims.map[key][input.parsed_path[0]] == 7",
+    # Objects that rules make at such a key, and that are looked up there again.
+    "roles_of[key][_] == http.method",
+    'some role in roles_of[key]; role == "dev"',
+    "not roles_of[key]",
+    "not roles_of[input.parsed_path[0]]",
+    "roles_of[input.parsed_path[0]][1] == `GET`",
 )
 MAP = {
     "a": "admin",

@@ -239,9 +239,12 @@ class _Making:
             return self._marked(made)
         if isinstance(source, TextSource) and source not in _CALLERS and not _can_be_shown(source):
             raise _OtherError
-        if not isinstance(source, TextSource | FieldSource) and not (
-            isinstance(source, ClaimSource) and source.text
-        ):
+        if isinstance(source, ClaimSource) and not isinstance(source, FieldSource) and source.text is None:
+            # No formatter can spell its name, `custom:tenant` or a URL.
+            if not all(map(_is_printable, source.path)):
+                raise _OtherError
+            return self._marked(Shaped(source, ()))
+        if not isinstance(source, TextSource | ClaimSource):
             raise _OtherError
         return self._marked(source)
 
@@ -261,6 +264,10 @@ def _may_be_filled(path: Sequence[object]) -> bool:
 
 def _can_be_shown(source: TextSource) -> bool:
     return source.text.name in _SHOWN or _HEADER.fullmatch(source.text.name) is not None
+
+
+def _is_printable(key: object) -> bool:
+    return not isinstance(key, str) or (key.isascii() and key.isprintable())
 
 
 def _has_marks(value: object) -> bool:

@@ -63,7 +63,7 @@ def composed(condition: Formula, element: Element, mark: str) -> tuple[Composed,
     """In which ways a piece at a mark of one character is put together; None where none tell."""
     if len(mark) != 1:
         return None
-    asked = condition.args if condition.kind == "and" else (condition,)
+    asked: Sequence[Formula] = condition.args if condition.kind == "and" else (condition,)
     for text in (element, Apply("trim_space", (element,))):
         spaced = text is not element
         if spaced:

@@ -30,7 +30,7 @@ from palisade.rego.partial.symbols.chosen import FIRST, chosen_of, has_several
 from palisade.rego.partial.symbols.construct import lookup
 from palisade.rego.partial.symbols.kinds import is_no_text, is_text
 from palisade.rego.partial.symbols.members import Members
-from palisade.rego.partial.symbols.objects import left_of
+from palisade.rego.partial.symbols.objects import entries_of, left_of
 from palisade.rego.partial.symbols.worlds import Unsupported
 from palisade.rego.stored import also, at_other_kind, spelled
 from palisade.rego.values import UNDEFINED, Set, Value, key, unkey
@@ -83,6 +83,9 @@ class Walks(Members):
                     return self.dot(whole, Apply("minus", (Apply("count", (whole,)), Known(at + 1))))
                 case Apply("sort", (whole,)), Known(0):
                     return arrays.extreme("min")(self, (whole,)) or []
+            found = self._dot_entries(source, part)
+            if found is not None:
+                return found
             left = left_of(source)
             if left is not None and isinstance(part, Known):
                 found = self._dot_left(left, part)
@@ -162,6 +165,23 @@ class Walks(Members):
         if kept is None:
             return None
         return [(self.builder.both(kept, condition), value) for condition, value in self.dot(source, name)]
+
+    def _dot_entries(self, source: Apply, part: Symbol) -> symbolic.Cases | None:
+        """What stands at a key in an object that is put together of single entries. Of two with one key the
+        values are the same: elsewhere that is said to be an error."""
+        entries = entries_of(source)
+        if entries is None or any(each.over for each in entries):
+            return None
+        cases: symbolic.Cases = []
+        before: list[Formula] = []
+        for each in entries:
+            if not isinstance(each.item, ArrayOf):
+                return None
+            name, value = each.item.items
+            here = self.builder.both(each.condition, self.equal(name, part))
+            cases.append((self.builder.all((here, *map(self.builder.negate, before))), value))
+            before.append(here)
+        return cases
 
     def _dot_known(self, source: Known, part: Symbol, *, stored: bool = False) -> symbolic.Cases:
         """A known collection at an unknown key: a case for each different value in it."""
