@@ -12,7 +12,7 @@ from lowered import judge, subject_of
 
 from palisade import rego
 from palisade.enforce.envoy.regex import patterns
-from palisade.enforce.envoy.regex.preimages import anchored, preimage
+from palisade.enforce.envoy.regex.preimages import anchored, preimage, stripped
 from palisade.policy.providers import Provider
 from palisade.rego.builtins import BUILTINS
 from palisade.testing.equivalence import Bed, Issuers, Request, Tally, Token
@@ -65,6 +65,22 @@ def test_texts_that_replace_turns_into_a_constant(
 
 
 _cased = st.text("aAb/", max_size=5)
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.text("-:/", min_size=1), _cased, st.text("aAb/:-", max_size=8), st.booleans(), st.booleans())
+def test_texts_without_some_characters(
+    removed: str, wanted: str, text: str, prefix: bool, fold: bool
+) -> None:
+    """In whatever order these are taken away, and however often they are named."""
+    pattern = stripped(removed, wanted, prefix=prefix, fold="lower" if fold else "")
+    assert pattern is not None
+    for each in (text, wanted, removed.join(wanted), wanted + text, f"-{wanted.upper()}:", "\n" + wanted):
+        found = each.lower() if fold else each
+        for one in removed:
+            found = found.replace(one, "")
+        expected = found.startswith(wanted) if prefix else found == wanted
+        assert (re2.fullmatch(pattern, each) is not None) is expected, (each, pattern)
 
 
 @settings(max_examples=400, deadline=None)
@@ -126,6 +142,10 @@ IDIOMS = (
     ),
     *('upper(replace(claims.t, "-", "")) != "ABC"', 'startswith(lower(replace(http.path, "/", "")), "v1o")'),
     'not replace(upper(http.headers["x-t"]), "A", "b") == "bbB"',
+    'replace(replace(lower(claims.t), "-", ""), "_", "") in {"ab", "abc", "k"}',
+    'lower(replace(replace(http.headers["x-t"], "_", ""), "-", "")) != "abc"',
+    'startswith(replace(replace(claims.t, "-", ""), "_", ""), "ab")',
+    'not replace(replace(upper(claims.t), "-", ""), "_", "") == "ABC"',
     'regex.replace(http.path, "^/v[0-9]+", "") == "/orders"',
     'regex.replace(http.path, "^/v[0-9]+", "") in data.paths',
     'startswith(regex.replace(http.path, "^/v[0-9]+/", "/"), "/orders")',

@@ -10,7 +10,7 @@ from xds.type.matcher.v3.string_pb2 import StringMatcher
 from palisade.enforce.envoy.conditions.cookies import Cookies
 from palisade.enforce.envoy.matchers.bounds import NEVER, Bounds
 from palisade.enforce.envoy.regex.cuts import Pieces, pieces_of
-from palisade.enforce.envoy.regex.preimages import anchored, preimage
+from palisade.enforce.envoy.regex.preimages import anchored, preimage, stripped
 from palisade.rego.partial.formulas.terms import Apply, Known, Symbol
 
 
@@ -29,10 +29,15 @@ class Replaced(Cookies):
         return super()._takes(term) if pieces is None else self._is_text(pieces.text)
 
     def _call_is(self, term: Apply, values: Sequence[object]) -> Bounds:
+        texts = [value for value in values if isinstance(value, str)]
+        bared = _stripped(term)
+        if bared is not None:
+            text, removed, fold = bared
+            found = [stripped(removed, each, fold=fold) for each in texts]
+            return self._any_of(text, found) or super()._call_is(term, values)
         replaced = _replaced(term)
         if replaced is not None:
             text, old, new, fold = replaced
-            texts = [value for value in values if isinstance(value, str)]
             found = [preimage(old, new, each, fold=fold) for each in texts]
             return self._any_of(text, found) or super()._call_is(term, values)
         pieces = pieces_of(term)
@@ -44,6 +49,12 @@ class Replaced(Cookies):
         return self._any_of(pieces.base, [pieces.are(each) for each in texts])
 
     def _string_is(self, term: Symbol, matcher: StringMatcher) -> Bounds | None:
+        bared = _stripped(term) if matcher.prefix else None
+        if bared is not None:
+            text, removed, fold = bared
+            found = self._any_of(text, [stripped(removed, matcher.prefix, prefix=True, fold=fold)])
+            if found is not None:
+                return found
         replaced = _replaced(term) if matcher.prefix else None
         if replaced is not None:
             text, old, new, fold = replaced
@@ -58,6 +69,25 @@ class Replaced(Cookies):
             return NEVER
         ways = [f"(?:{each})" for each in found if each is not None]
         return None if len(ways) < len(found) else self._plainly(text, "|".join(ways))
+
+
+def _stripped(term: Symbol) -> tuple[Symbol, str, str] | None:
+    """The text of which several characters are taken away one after the other, which these are, and how its
+    letters are folded; none of them is a letter then."""
+    removed, fold, steps = "", "", 0
+    while isinstance(term, Apply):
+        match term:
+            case Apply("replace", (text, Known(str(old)), Known(""))) if len(old) == 1:
+                removed += old
+                steps += 1
+            case Apply("lower" | "upper" as name, (text,)) if not fold:
+                fold = name
+            case _:
+                break
+        term = text
+    if steps < 2 or not removed.isascii() or (fold and any(map(str.isalpha, removed))):
+        return None
+    return term, removed, fold
 
 
 def _replaced(term: Symbol) -> tuple[Symbol, str, str, str] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from palisade.enforce.envoy.regex import patterns
 
@@ -49,6 +49,24 @@ def preimage(old: str, new: str, wanted: str, *, prefix: bool = False, fold: str
         edges.pop(whole, None)
     found = _eliminated(edges)
     return None if found is None else f"(?s){found}"
+
+
+def stripped(removed: str, wanted: str, *, prefix: bool = False, fold: str = "") -> str | None:
+    """The pattern of the texts which, without any of some characters, are the wanted one, or with `prefix`
+    begin so. None where there is none of a sensible length. All are of ASCII; the `fold` makes letters such
+    before."""
+    if not (removed + wanted).isascii():
+        return None
+    letters = _unfolded(fold, {*removed, *wanted})
+    if {*removed} & {*wanted} or not all(letters.values()):
+        return patterns.NOTHING
+    other = f"[{_class_of(letters[each] for each in removed)}]*"
+    found = other + "".join(f"[{_class_of(letters[each])}]{other}" for each in wanted)
+    return f"(?s){found}{'.*' if prefix else ''}" if len(found) <= LONGEST else None
+
+
+def _class_of(letters: Iterable[str]) -> str:
+    return "".join(f"\\x{{{ord(each):x}}}" for each in sorted("".join(letters)))
 
 
 def _unfolded(fold: str, characters: set[str]) -> Mapping[str, str]:
