@@ -12,6 +12,7 @@ from envoy.extensions.filters.http.lua.v3.lua_pb2 import Lua
 from palisade.decide.response import ANSWER_METADATA, FIELD
 from palisade.enforce.envoy.regex.origins import Step
 from palisade.enforce.envoy.values.joins import Join
+from palisade.enforce.envoy.values.numerals import Numeral
 from palisade.enforce.envoy.values.shaped import Shaped
 from palisade.enforce.envoy.values.sources import (
     BODY_METADATA,
@@ -48,7 +49,7 @@ end
 """
 
 
-def making(made: Iterable[Join | Shaped], noted: Iterable[str]) -> Lua:
+def making(made: Iterable[Join | Shaped | Numeral], noted: Iterable[str]) -> Lua:
     """Joins the members of claims, and makes texts of others; those of the names in `noted` are for the
     decision log, too."""
     kept = frozenset(noted)
@@ -58,6 +59,8 @@ def making(made: Iterable[Join | Shaped], noted: Iterable[str]) -> Lua:
     for each in each_once:
         if isinstance(each, Join):
             text = f"table.concat({each.way}({_claim(each.claim)}), {_quoted(each.glue)})"
+        elif isinstance(each, Numeral):
+            text = f'string.format("%d", {_claim(each.base)} + 0)'
         else:
             text = _whole(each.base)
             for step in each.steps:

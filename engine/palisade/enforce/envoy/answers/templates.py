@@ -14,6 +14,7 @@ from palisade.enforce.envoy.matchers.predicate import NO, YES, Predicate, all_of
 from palisade.enforce.envoy.regex import patterns
 from palisade.enforce.envoy.values.claims import claim_matches
 from palisade.enforce.envoy.values.joins import Join, join_of
+from palisade.enforce.envoy.values.numerals import Numeral, verbs_of
 from palisade.enforce.envoy.values.shaped import UNESCAPED, Shaped, shaped
 from palisade.enforce.envoy.values.sources import (
     BODY_METADATA,
@@ -54,7 +55,7 @@ _HEADER = re.compile(
 _CALLERS = (PEER, PRINCIPAL)
 _MARSHAL = BUILTINS["json.marshal"].function
 
-_Source: TypeAlias = ClaimSource | TextSource | Join | Shaped
+_Source: TypeAlias = ClaimSource | TextSource | Join | Shaped | Numeral
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +100,13 @@ class Template:
         }
 
     @property
-    def made(self) -> dict[str, Join | Shaped]:
+    def made(self) -> dict[str, Join | Shaped | Numeral]:
         """The texts that a script joins, or makes of others."""
-        return {mark: source for mark, source in self.sources.items() if isinstance(source, Join | Shaped)}
+        return {
+            mark: source
+            for mark, source in self.sources.items()
+            if isinstance(source, Join | Shaped | Numeral)
+        }
 
     @property
     def callers(self) -> list[str]:
@@ -135,7 +140,7 @@ def has_mark(value: object, mark: str) -> bool:
 
 
 def _is_filled(source: _Source) -> Predicate | None:
-    if isinstance(source, Join | Shaped):
+    if isinstance(source, Join | Shaped | Numeral):
         return source.plain
     if isinstance(source, TextSource):
         if source in _CALLERS:
@@ -149,6 +154,8 @@ def _matches(source: _Source, pattern: str) -> Predicate | None:
         return YES if _PLAIN_GLUE.fullmatch(source.glue) else NO  # its members are plain already
     if isinstance(source, Shaped):
         return source.made_of(UNESCAPED)
+    if isinstance(source, Numeral):
+        return YES  # digits, as they are
     matcher = patterns.regex(pattern)
     return (
         text_check(source.text, matcher) if isinstance(source, TextSource) else claim_matches(source, matcher)
@@ -160,7 +167,7 @@ def _format(source: _Source) -> str:
         if source in _CALLERS:
             return source.text.format
         return f"%REQ({source.text.name.removeprefix('header ').upper()})%"
-    if isinstance(source, Join | Shaped):
+    if isinstance(source, Join | Shaped | Numeral):
         return f"%DYNAMIC_METADATA({MADE_METADATA}:{source.name})%"
     if isinstance(source, FieldSource):
         return f"%DYNAMIC_METADATA({BODY_METADATA}:{FIELDS}:v{field_name(source.path)})%"
@@ -210,12 +217,29 @@ class _Making:
         joined = join_of(symbol, self.source)
         if joined is not None:
             return self._marked(joined)
+        verbs = verbs_of(symbol)
+        if verbs is not None:
+            return "".join(self._written(verb, part) for verb, part in verbs)
         parts = patterns.parts(symbol)
         if parts is None:
             return self._mark(symbol)
         if _has_marks([part for part in parts if isinstance(part, str)]):
             raise _OtherError
         return "".join(part if isinstance(part, str) else self._text(part) for part in parts)
+
+    def _written(self, verb: str, part: str | Symbol) -> str:
+        """What a verb of `sprintf` writes."""
+        if isinstance(part, str):
+            if _has_marks(part):
+                raise _OtherError
+            return part
+        if verb != "d":
+            return self._text(part)
+        source = self.source(part)
+        # Of what a policy takes apart itself, 3.0 is no whole number to `%d`, and 3 to Envoy.
+        if type(source) is not ClaimSource or not all(map(_is_printable, source.path)):
+            raise _OtherError
+        return self._marked(Numeral(source))
 
     def _json(self, symbol: Symbol) -> str:
         match symbol:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from xds.type.matcher.v3.string_pb2 import StringMatcher
 
-from palisade.enforce.envoy.conditions.patterned import Patterned
+from palisade.enforce.envoy.conditions.numbered import Numbered
 from palisade.enforce.envoy.matchers.bounds import NEVER, Bounds
 from palisade.enforce.envoy.matchers.predicate import NO
 from palisade.enforce.envoy.regex import addresses, patterns
@@ -18,7 +18,7 @@ from palisade.rego.partial.formulas.formula import Test
 from palisade.rego.partial.formulas.terms import Apply, Known, Symbol
 
 
-class Cutting(Patterned):
+class Cutting(Numbered):
     """Lowers what is asked of pieces of texts whose ends are taken off too, or whose letters are folded."""
 
     def _takes(self, term: Apply) -> Bounds:
