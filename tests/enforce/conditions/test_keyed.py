@@ -37,6 +37,10 @@ IDIOMS = (
     "claims.map[key] == false",
     "claims.map[http.method] == 1.5",
     "claims.map[key][input.parsed_path[0]] == 7",
+    'object.get(claims.map, key, "x") == "admin"',
+    'object.get(claims.map, input.parsed_path[0], "x") == "x"',
+    '"w" in object.get(claims.map, key, [])',
+    'not "w" in object.get(claims.map, input.parsed_path[0], ["w"])',
     # Objects that rules make at such a key, and that are looked up there again.
     "roles_of[key][_] == http.method",
     'some role in roles_of[key]; role == "dev"',
@@ -61,7 +65,8 @@ KEYS = ("a", "b", "c", "deep", "no", "null", "0", "", "o", "map", "yes", "gone",
 
 def _asked() -> list[Request]:
     tokens = [
-        Token("corp", {"map": each, "yes": True, "a": "x"}) for each in (MAP, ["admin", "w"], "a", None)
+        Token("corp", {"map": each, "yes": True, "a": "x", "name": "b"})
+        for each in (MAP, ["admin", "w"], "a", None)
     ]
     found = [Request(), Request("GET", "/a", (("x-key", "a"),))]
     for each in KEYS:

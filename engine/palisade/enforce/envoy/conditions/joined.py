@@ -41,7 +41,7 @@ class Joined(Texts):
             case Apply("concat", (Known("/"), whole)) if (cut := self._slice(whole)) is not None:
                 start, end = cut
                 if end < FURTHEST:
-                    return None
+                    return super()._string_is(term, matcher)
                 if matcher.WhichOneof("match_pattern") != "safe_regex":
                     pattern = paths.joined_matching(start, matcher)
                     return None if pattern is None else self._path(pattern)

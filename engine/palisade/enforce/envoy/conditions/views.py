@@ -11,8 +11,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from cel.expr.syntax_pb2 import Expr
+from xds.type.matcher.v3.string_pb2 import StringMatcher
 
 from palisade.enforce.envoy.conditions.context import DIRTY, DIRTY_QUERY, ESCAPED
+from palisade.enforce.envoy.conditions.segments import joined_segments
 from palisade.enforce.envoy.matchers import cel
 from palisade.enforce.envoy.matchers.predicate import NO, Predicate, all_of, any_of, negate, text_check
 from palisade.enforce.envoy.regex import paths, patterns
@@ -80,6 +82,10 @@ def view(term: Symbol, source: Callable[[Symbol], Source | None]) -> View | None
             return None if found is None else View(found, any_of((DIRTY_QUERY, bare, _RAW)), DIRTY)
     if not isinstance(term, Apply) or not term.args:
         return None
+    joined = joined_segments(term, source)
+    if joined is not None:
+        escaped = text_check(PATH_TEXT, StringMatcher(contains="%"))
+        return View(joined, any_of((escaped, _RAW)), ESCAPED)
     made = patterns.parts(term)
     if made is not None:
         return _made(made, term.name, source)

@@ -81,6 +81,8 @@ def object_get(run: Members, args: Sequence[Symbol]) -> Cases | None:
         return _table_get(run, source.value, path, default)
     if isinstance(source, Known) and isinstance(path, ArrayOf):
         return _table_at(run, source.value, path.items, default)
+    if isinstance(source, Input) and isinstance(path, (Input, Element, Apply)):
+        return _get_at(run, source, path, default)
     if not isinstance(path, Known):
         return None
     steps = path.value if isinstance(path.value, list) else [path.value]
@@ -106,6 +108,25 @@ def object_get(run: Members, args: Sequence[Symbol]) -> Cases | None:
             cases = [(builder.both(an_object, condition), each) for condition, each in cases]
         return [*cases, (builder.both(an_object, builder.negate(there)), default)]
     return None
+
+
+def _get_at(run: Members, source: Input, name: Input | Element | Apply, default: Symbol) -> Cases:
+    """What stands in a part of the request at a key that it brings too. What a key that is an array leads to,
+    as a path, only the evaluator says."""
+    builder = run.builder
+    value = below(source, name)
+    there, an_object = builder.atom(Defined(value)), run.is_kind(source, "object")
+    an_array = FALSE if is_text(name) else builder.atom(IsKind(name, "array"))
+    plain = builder.both(builder.atom(Defined(name)), builder.negate(an_array))
+    here = builder.both(an_object, plain)
+    return [
+        (builder.both(here, there), value),
+        (builder.both(here, builder.negate(there)), default),
+        (
+            builder.both(builder.both(an_object, an_array), run.opaque(AS_PATH, NOWHERE)),
+            run.unknown(AS_PATH, NOWHERE),
+        ),
+    ]
 
 
 def _of_json(source: Symbol) -> bool:

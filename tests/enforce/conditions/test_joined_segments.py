@@ -1,0 +1,57 @@
+"""Segments of the path joined by slashes are compared with other texts in the sidecar, and exactly."""
+
+from __future__ import annotations
+
+import pytest
+from lowered import judge_natively, subject_of
+
+from palisade import rego
+from palisade.policy.providers import Provider
+from palisade.testing.equivalence import Bed, Issuers, Request, Token
+
+HEAD = """package p
+import input.attributes.request.http
+import input.parsed_path as path
+claims := input.identity.claims
+u := http.headers["x-u"]
+"""
+SLICES = (
+    "path",
+    "array.slice(path, 0, 2)",
+    "array.slice(path, 1, 3)",
+    "array.slice(path, 1, count(path))",
+    "array.slice(path, 2, count(path))",
+    "array.slice(path, 0, count(path) - 1)",
+    "array.slice(path, 1, count(path) - 2)",
+)
+TESTS = (
+    "concat(`/`, {}) == u",
+    "not concat(`/`, {}) == claims.t",
+    "startswith(concat(`/`, {}), claims.t)",
+    "some t in claims.list; t == concat(`/`, {})",
+    "startswith(concat(`/`, {}), `a/`)",
+    "sprintf(`<%s>`, [concat(`/`, {})]) == claims.t",
+)
+TARGETS = (
+    *("/", "/a", "/a/", "/a/b", "/a/b/", "/a/b/c", "/a/b/c/", "/a/b/c/d", "/a/b/c?d/e", "/a?b/c", "/a/b/?x"),
+    *("/a/%62", "/a/b%2Fc", "/a/b/c/d/e/f", "/a//b", "/a;b/c", "/a/b?%2F", "/a.b/c-d/e", "/x/a/b/c"),
+)
+TEXTS = ("", "a", "a/", "b", "b/c", "a/b", "a/b/", "a/b/c", "/", "b/", "<>", "<b>", "c/d", "x/a/b", "\u00e9")
+
+
+@pytest.mark.parametrize("providers", [1], ids=("one",), indirect=True)
+@pytest.mark.parametrize("part", range(2))
+def test_joined_segments(bed: Bed, providers: tuple[Provider, ...], issuers: Issuers, part: int) -> None:
+    """Of paths with as many segments, with fewer and with none behind the last slash."""
+    subjects = [
+        subject_of(rego.compile({"p.rego": f"{HEAD}allow if {{ {test.format(cut)} }}"}), providers, issuers)
+        for cut in SLICES
+        for test in TESTS[part::2]
+    ]
+    asked = [
+        Request("GET", target, (("x-u", text),), Token("corp", {"t": text, "list": ["x", text]}))
+        for target in TARGETS
+        for text in TEXTS
+    ]
+    asked += [Request("GET", "/a/b", (), Token("corp", {"t": t, "list": t})) for t in (7, None, ["b"])]
+    judge_natively(bed, subjects, asked, residual=0.3)
