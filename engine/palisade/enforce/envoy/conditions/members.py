@@ -19,7 +19,7 @@ from palisade.enforce.envoy.matchers import cel
 from palisade.enforce.envoy.matchers.bounds import ALWAYS, NEVER, Bounds, both, either, exactly
 from palisade.enforce.envoy.matchers.predicate import NO, Check, Predicate, all_of, any_of
 from palisade.enforce.envoy.regex import paths, patterns
-from palisade.enforce.envoy.regex.marks import is_mark
+from palisade.enforce.envoy.regex.marks import Mark, is_mark
 from palisade.enforce.envoy.regex.strings import text_matcher
 from palisade.enforce.envoy.tokens.calls import Tokens
 from palisade.enforce.envoy.values.claims import claim_has, claim_has_matching, claim_kind
@@ -270,6 +270,13 @@ class Members(Parted, ABC):
         return found
 
     def _has_more_pieces(self, pieces: Symbol, than: int) -> Bounds:
+        """There are more pieces than so many: more marks, which costs less to tell than the piece itself."""
+        match pieces:
+            case Apply("split", (text, Known(str(mark)))) if isinstance(
+                self._source(text), TextSource | ClaimSource
+            ):
+                more = [self._matches(text, Mark(mark).at_least(than + 1))] if than else []
+                return both((self._is_text(text), *more))
         return self._takes(Apply(".", (pieces, Known(than))))
 
     def _has_more_segments(self, than: int) -> Bounds:
