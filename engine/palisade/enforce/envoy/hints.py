@@ -306,6 +306,7 @@ _UNFOLLOWED = (
     ("merges documents", "refer to the rules one by one"),
     ("composite key", "compare the parts of the key one by one"),
     ("looks up a boolean", "look it up by a number or a text"),
+    ("a text of digits", "let data hold an object with those texts as keys, in place of the array"),
     ("a replaced part of the input", "refer to it by constant names below `with`"),
     ("`with`", "replace all of the input, input.x or data by constants only; or make the rule a function"),
     ("too many different outcomes", "split the rule, or give the values a table in data to look them up"),
