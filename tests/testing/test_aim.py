@@ -8,7 +8,8 @@ from typing import Any
 
 from palisade import rego
 from palisade.rego.partial import evaluate
-from palisade.rego.partial.formulas.formula import Builder, Exists, Formula, In
+from palisade.rego.partial.formulas.builder import Builder
+from palisade.rego.partial.formulas.formula import Exists, Formula, In
 from palisade.rego.partial.formulas.terms import Element, Input
 from palisade.testing.equivalence import Request, Subject
 from palisade.testing.equivalence.aim import Aim

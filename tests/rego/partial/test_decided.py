@@ -7,8 +7,9 @@ from itertools import product
 from hypothesis import given
 from hypothesis import strategies as st
 
+from palisade.rego.partial.formulas.builder import Builder
 from palisade.rego.partial.formulas.decided import Beside
-from palisade.rego.partial.formulas.formula import FALSE, TRUE, Builder, Defined, Formula, In
+from palisade.rego.partial.formulas.formula import FALSE, TRUE, Defined, Formula, In
 from palisade.rego.partial.formulas.terms import Input
 
 NAMES, VALUES = ("a", "b", "c"), ("1", "2", "3")

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from palisade.rego.partial.execution import execute, giving
 from palisade.rego.partial.formulas import formula
 from palisade.rego.partial.formulas.apart import together
-from palisade.rego.partial.formulas.formula import Builder, Formula
+from palisade.rego.partial.formulas.builder import Builder
+from palisade.rego.partial.formulas.formula import Formula
 from palisade.rego.partial.formulas.terms import Apply, Input, Known
 
 TEXTS = ("/a", "/a/", "/ab", "/a/b", "/b", "", "a", "b", "/a/b/c")

@@ -10,7 +10,8 @@ import pytest
 from palisade import rego
 from palisade.rego.partial import evaluate
 from palisade.rego.partial.execution import blocks, outcome
-from palisade.rego.partial.formulas.formula import FALSE, Builder, Formula
+from palisade.rego.partial.formulas.builder import Builder
+from palisade.rego.partial.formulas.formula import FALSE, Formula
 
 AnyOf: TypeAlias = Callable[[Builder, Iterable[Formula]], Formula]
 

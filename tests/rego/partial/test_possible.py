@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from palisade.rego.partial.execution.giving import FEWEST
-from palisade.rego.partial.formulas.formula import FALSE, TRUE, Builder, Defined, Formula, Test
+from palisade.rego.partial.formulas.builder import Builder
+from palisade.rego.partial.formulas.formula import FALSE, TRUE, Defined, Formula, Test
 from palisade.rego.partial.formulas.possible import MOST_NODES, Search
 from palisade.rego.partial.formulas.terms import Apply, Input, Known
 

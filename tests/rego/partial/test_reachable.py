@@ -7,7 +7,8 @@ from itertools import product
 from hypothesis import given
 from hypothesis import strategies as st
 
-from palisade.rego.partial.formulas.formula import FALSE, TRUE, Builder, Defined, Formula
+from palisade.rego.partial.formulas.builder import Builder
+from palisade.rego.partial.formulas.formula import FALSE, TRUE, Defined, Formula
 from palisade.rego.partial.formulas.reachable import MAX_ATOMS, reachable
 from palisade.rego.partial.formulas.terms import Input
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from palisade.rego.partial.formulas.formula import FALSE, TRUE, Atom, Builder, Defined, Formula, Opaque
+from palisade.rego.partial.formulas.builder import Builder
+from palisade.rego.partial.formulas.formula import FALSE, TRUE, Atom, Defined, Formula, Opaque
 from palisade.rego.partial.formulas.terms import Input
 from palisade.rego.partial.reading import Reading
 

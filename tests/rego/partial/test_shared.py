@@ -5,7 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from palisade.rego.partial.formulas.formula import Builder, Exists, Formula, nodes
+from palisade.rego.partial.formulas.builder import Builder
+from palisade.rego.partial.formulas.formula import Exists, Formula, nodes
 from palisade.rego.partial.formulas.formula import Test as Asked
 from palisade.rego.partial.formulas.shared import Shared
 from palisade.rego.partial.formulas.terms import Apply, Input

@@ -16,7 +16,8 @@ from typing import Any, TypeAlias, TypeVar
 
 from palisade.enforce.envoy.bodies.made import DECODES
 from palisade.enforce.envoy.regex import patterns
-from palisade.rego.partial.formulas.formula import Builder, Defined, Exists, Formula, In, IsKind, Same, Test
+from palisade.rego.partial.formulas.builder import Builder
+from palisade.rego.partial.formulas.formula import Defined, Exists, Formula, In, IsKind, Same, Test
 from palisade.rego.partial.formulas.placing import member_of
 from palisade.rego.partial.formulas.rewriting import put_in
 from palisade.rego.partial.formulas.terms import Apply, Element, Gathered, Input, Known, Part, Symbol

@@ -39,7 +39,7 @@ from palisade.enforce.envoy.values.sources import (
 )
 from palisade.enforce.envoy.values.walks import METADATA, find, of_metadata
 from palisade.rego.errors import NOWHERE, Location
-from palisade.rego.partial.formulas.formula import Builder
+from palisade.rego.partial.formulas.builder import Builder
 from palisade.rego.partial.formulas.terms import Apply, Input, Known, Symbol
 from palisade.rego.records import record
 

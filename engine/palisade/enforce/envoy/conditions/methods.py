@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from palisade.rego.builtins import BUILTINS
 from palisade.rego.errors import BuiltinError
-from palisade.rego.partial.formulas.formula import Atom, Builder, Exists, Formula, Opaque
+from palisade.rego.partial.formulas.builder import Builder
+from palisade.rego.partial.formulas.formula import Atom, Exists, Formula, Opaque
 from palisade.rego.partial.formulas.rewriting import symbols, with_terms
 from palisade.rego.partial.formulas.terms import Apply, ArrayOf, Element, Input, Known, Symbol, subterms
 from palisade.rego.partial.symbols.construct import lookup

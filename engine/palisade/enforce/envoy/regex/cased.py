@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from palisade.enforce.envoy.regex import patterns
 from palisade.enforce.envoy.regex.pieces import Piece, piece_of
-from palisade.rego.partial.formulas.formula import FALSE, Builder, Defined, Formula, In, Test
+from palisade.rego.partial.formulas.builder import Builder
+from palisade.rego.partial.formulas.formula import FALSE, Defined, Formula, In, Test
 from palisade.rego.partial.formulas.terms import Apply, Element, Known, Symbol
 from palisade.rego.values import key, unkey
 

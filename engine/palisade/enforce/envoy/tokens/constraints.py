@@ -10,7 +10,8 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
 from palisade.rego.partial import Case
-from palisade.rego.partial.formulas.formula import Builder, Formula, In
+from palisade.rego.partial.formulas.builder import Builder
+from palisade.rego.partial.formulas.formula import Formula, In
 from palisade.rego.partial.formulas.rewriting import parts_first, symbols, with_terms
 from palisade.rego.partial.formulas.terms import (
     Apply,

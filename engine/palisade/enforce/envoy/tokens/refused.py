@@ -16,11 +16,11 @@ from palisade.enforce.envoy.tokens.calls import DECODE, Tokens, part_of
 from palisade.rego.builtins import BUILTINS
 from palisade.rego.errors import BuiltinError
 from palisade.rego.partial import Case
+from palisade.rego.partial.formulas.builder import Builder
 from palisade.rego.partial.formulas.formula import (
     FALSE,
     TRUE,
     Atom,
-    Builder,
     Defined,
     Exists,
     Formula,

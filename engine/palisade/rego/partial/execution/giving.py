@@ -16,7 +16,8 @@ from palisade.rego.errors import NOWHERE, Location
 from palisade.rego.partial.execution.flow import all_stmts, read, written
 from palisade.rego.partial.execution.runs import Run
 from palisade.rego.partial.formulas.apart import together
-from palisade.rego.partial.formulas.formula import FALSE, TRUE, Builder, Formula
+from palisade.rego.partial.formulas.builder import Builder
+from palisade.rego.partial.formulas.formula import FALSE, TRUE, Formula
 from palisade.rego.partial.formulas.terms import Known, Symbol, Unknown
 from palisade.rego.partial.symbols.worlds import (
     ERROR,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeAlias
 
-from palisade.rego.partial.formulas.formula import FALSE, TRUE, Builder, Formula
+from palisade.rego.partial.formulas.builder import Builder
+from palisade.rego.partial.formulas.formula import FALSE, TRUE, Formula
 from palisade.rego.partial.formulas.terms import Unknown
 from palisade.rego.partial.symbols.construct import grown
 from palisade.rego.partial.symbols.worlds import NEXT, Env, KeptEnv, Result, Step, env_key

@@ -12,8 +12,9 @@ from dataclasses import replace
 
 from palisade.rego import ir
 from palisade.rego.errors import Location
+from palisade.rego.partial.formulas.builder import Builder
 from palisade.rego.partial.formulas.decided import implies
-from palisade.rego.partial.formulas.formula import FALSE, TRUE, Builder, Formula
+from palisade.rego.partial.formulas.formula import FALSE, TRUE, Formula
 from palisade.rego.partial.formulas.terms import Known, Symbol
 from palisade.rego.partial.symbols.worlds import NEXT, RETURN, Reason, Result, Step
 from palisade.rego.records import record

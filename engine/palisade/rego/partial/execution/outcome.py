@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from palisade.rego.errors import NOWHERE, Location
-from palisade.rego.partial.formulas.formula import Builder, Exists, Formula
+from palisade.rego.partial.formulas.builder import Builder
+from palisade.rego.partial.formulas.formula import Exists, Formula
 from palisade.rego.partial.formulas.terms import Symbol
 from palisade.rego.records import record
 

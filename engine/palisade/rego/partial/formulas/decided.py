@@ -11,7 +11,8 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from palisade.rego.partial.formulas.formula import Builder, Formula
+    from palisade.rego.partial.formulas.builder import Builder
+    from palisade.rego.partial.formulas.formula import Formula
     from palisade.rego.partial.formulas.terms import Term
 
 MAX_PARTS = 48

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace as replace_term
 
+from palisade.rego.partial.formulas.builder import Builder
 from palisade.rego.partial.formulas.formula import (
     FALSE,
     TRUE,
     Atom,
-    Builder,
     Defined,
     Exists,
     Formula,

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 
 from palisade.rego.errors import NOWHERE
-from palisade.rego.partial.formulas.formula import TRUE, Atom, Builder, Exists, Formula, Opaque, Test
+from palisade.rego.partial.formulas.builder import Builder
+from palisade.rego.partial.formulas.formula import TRUE, Atom, Exists, Formula, Opaque, Test
 from palisade.rego.partial.formulas.placing import at_key
 from palisade.rego.partial.formulas.rewriting import some_member, substitute, symbols, with_terms
 from palisade.rego.partial.formulas.terms import (

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from palisade.rego.errors import Location
+from palisade.rego.partial.formulas.builder import Builder
 from palisade.rego.partial.formulas.differing import differ
 from palisade.rego.partial.formulas.formula import (
     FALSE,
     TRUE,
     Atom,
-    Builder,
     Formula,
     IsKind,
     Opaque,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from palisade.rego.partial.formulas.formula import TRUE, Builder, Formula
+from palisade.rego.partial.formulas.builder import Builder
+from palisade.rego.partial.formulas.formula import TRUE, Formula
 from palisade.rego.partial.formulas.terms import ArrayOf, Gathered, Known, ObjectOf, Part, SetOf, Symbol, Term
 from palisade.rego.partial.symbols.objects import entries_of, is_made, object_of
 from palisade.rego.partial.symbols.worlds import Unsupported

@@ -11,11 +11,11 @@ from itertools import pairwise, product
 
 from palisade.rego.builtins import BUILTINS
 from palisade.rego.errors import BuiltinError
+from palisade.rego.partial.formulas.builder import Builder
 from palisade.rego.partial.formulas.differing import beginning
 from palisade.rego.partial.formulas.formula import (
     FALSE,
     TRUE,
-    Builder,
     Defined,
     Exists,
     Formula,

@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
-from palisade.rego.partial.formulas.formula import FALSE, TRUE, Builder, Formula
+from palisade.rego.partial.formulas.builder import Builder
+from palisade.rego.partial.formulas.formula import FALSE, TRUE, Formula
 from palisade.rego.partial.formulas.terms import Apply, Gathered, Known, Symbol
 
 if TYPE_CHECKING:

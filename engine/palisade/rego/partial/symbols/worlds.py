@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from palisade.rego.errors import NOWHERE, Location
-from palisade.rego.partial.formulas.formula import FALSE, TRUE, Builder, Formula
+from palisade.rego.partial.formulas.builder import Builder
+from palisade.rego.partial.formulas.formula import FALSE, TRUE, Formula
 from palisade.rego.partial.formulas.terms import Symbol, Term
 from palisade.rego.records import record
 
