@@ -54,6 +54,10 @@ n5 := input.ids[input.k]
 n6 := x if x := r1 with data.ids as {"1": "put"}
 n8 := x if x := r1 with data.list as []
 n9 := x if x := data.ids[input.k] with data.ids as {"1": "put"}
+n10 := x if x := data.list[input.k] with data.list as ["put", "two"]
+n11 := x if x := r3 with data.list as ["put", "two"]
+n12 := x if x := data.deep.x.y[input.k] with data.deep as {"x": {"y": ["put"]}}
+n13 := x if x := data.list["1"] with data.list as ["put", "two"]
 """
 NAMES = [line.split(" ")[0] for line in RULES.splitlines() if line[0] in "rn" and line[1].isdigit()]
 KEYS: tuple[Any, ...] = (

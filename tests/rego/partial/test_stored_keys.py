@@ -33,6 +33,7 @@ RULES = (
     "r := object.get(data.ids, input.k, 0)",
     "r := x[input.k] if x := data.ids",
     's := data.ids[input.k]\nr := x if x := s with data.ids as {"1": "put"}',
+    'r := x if x := data.list[input.k] with data.list as ["put", "two"]',
     "r := data.ids[lower(input.k)]",
     "r := data.ids[count(input.ks)]",
 )

@@ -50,7 +50,7 @@ def overlay_of(scope: Scope, withs: tuple[ast.With, ...]) -> Overlay:
         if replaced is None:
             mocks[ast.dotted(each.target)] = _mock(scope, each)
         elif replaced[0] == DATA and (
-            scope.program.root.at(replaced[1]) is not None or _may_have_number(each.value)
+            scope.program.root.at(replaced[1]) is not None or _may_have_other_kind(each.value)
         ):
             hidden.add(replaced[1])
     if not hidden and not mocks:
@@ -58,17 +58,19 @@ def overlay_of(scope: Scope, withs: tuple[ast.With, ...]) -> Overlay:
     return scope.overlay.changed(frozenset(hidden), mocks)
 
 
-def _may_have_number(value: ast.Term) -> bool:
-    """Whether what is put in the place of base documents may have a key that a number would find in those:
-    what looks it up is planned anew, as there no number does."""
+def _may_have_other_kind(value: ast.Term) -> bool:
+    """Whether what is put in the place of base documents may have a key that a number would find in those, or
+    a member that a text of digits would: what looks it up is planned anew, as there neither does."""
     match value:
         case ast.Scalar():
             return False
-        case ast.Array(items) | ast.Set(items):
-            return any(map(_may_have_number, items))
+        case ast.Array(items):
+            return bool(items)
+        case ast.Set(items):
+            return any(map(_may_have_other_kind, items))
         case ast.Object(items):
             return any(
-                not isinstance(key, ast.Scalar) or len(also([key.value])) > 1 or _may_have_number(each)
+                not isinstance(key, ast.Scalar) or len(also([key.value])) > 1 or _may_have_other_kind(each)
                 for key, each in items
             )
     return True
