@@ -11,6 +11,7 @@ DATA: dict[str, Any] = {
     "ids": {"0": "z", "1": "a", "-3": "d", "1.5": "c", "x": "y", "007": "q", "true": "t", "1e3": "e"},
     "list": ["zero", "one", {"5": "in"}, ["n0", "n1"], "one"],
     "deep": {"7": {"8": {"ok": True}}, "x": {"8": [1, 2]}},
+    "wide": {f"u{each}": [[f"r{each % 3}"], {"0": ["r0"]}] for each in range(120)} | {"x": {"0": ["r1"]}},
     "rows": {str(each): [f"r{each % 3}", each] for each in range(120)} | {"x": ["r0"], "1.5": ["r1"]},
 }
 RULES = (
@@ -28,6 +29,10 @@ RULES = (
     'r if { some x in data.rows[input.k]; x == "r1" }',
     'r if not "r1" in data.rows[input.k]',
     "r := [x | some x in data.rows[input.k]]",
+    'r if { some x in data.wide[input.k]["0"]; x == "r1" }',
+    'r if { some x in data.wide[input.k]["1"]["0"]; x == "r0" }',
+    'r if not "r1" in data.wide[input.k]["0"]',
+    'r if { row := data.wide[input.k]; some x in row["0"]; x == "r1" }',
     'r if { some key in input.ks; data.ids[key] == "a" }',
     "r if every key in input.ks { data.ids[key] }",
     "r := object.get(data.ids, input.k, 0)",
@@ -62,7 +67,7 @@ KEYS: tuple[Any, ...] = (
         ".",
         "+",
     ),
-    *("", "1\n", "x", "X", "0" * 18 + "1", "0" * 19 + "1", "8", "119", "007", "1e3"),
+    *("", "1\n", "x", "X", "0" * 18 + "1", "0" * 19 + "1", "8", "119", "007", "1e3", "u0", "u1"),
 )
 DOCUMENTS = [{"k": key, "l": other, "ks": [key, 1]} for key in KEYS for other in (8, "8", 3, "3")]
 

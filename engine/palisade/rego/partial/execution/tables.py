@@ -14,6 +14,7 @@ from palisade.rego.partial.execution.flow import Liveness
 from palisade.rego.partial.formulas.terms import Apply, Element, Input, Known, Symbol
 from palisade.rego.partial.symbols.construct import lookup, pairs_of
 from palisade.rego.records import record
+from palisade.rego.stored import at_other_kind
 from palisade.rego.values import UNDEFINED, Value, unkey
 
 LARGE = 100
@@ -25,7 +26,8 @@ class TableLoop:
     """A look-up, others by names below it, and the loop over what they lead to, one behind the other."""
 
     first: ir.DotStmt
-    names: tuple[str, ...]
+    names: tuple[tuple[str, bool], ...]
+    """Each with whether it is looked up in a base document (`palisade.rego.stored`)."""
     passed: frozenset[int]
     """The locals of what is looked up on the way."""
     loop: ir.ScanStmt
@@ -49,7 +51,7 @@ def table_loop(policy: ir.Policy, block: ir.Block, index: int, flow: Liveness) -
     first = block.stmts[index]
     if not isinstance(first, ir.DotStmt):
         return None
-    names, passed = list[str](), [first.target]
+    names, passed = list[tuple[str, bool]](), [first.target]
     for at in range(index + 1, len(block.stmts)):
         stmt = block.stmts[at]
         if isinstance(stmt, ir.ScanStmt) and stmt.source == passed[-1]:
@@ -60,7 +62,7 @@ def table_loop(policy: ir.Policy, block: ir.Block, index: int, flow: Liveness) -
             return None
         if not isinstance(stmt.key, ir.StringIndex):
             return None
-        names.append(policy.strings[stmt.key.index])
+        names.append((policy.strings[stmt.key.index], stmt.stored))
         passed.append(stmt.target)
     return None
 
@@ -80,8 +82,9 @@ def rounds(loop: TableLoop, table: Symbol | None, part: Symbol | None, *, keyed:
     texts: dict[str, Known] = {}
     for form, entry in entries.items():
         whole = entry
-        for name in loop.names:
-            whole = lookup(whole, name)
+        for name, stored in loop.names:
+            inside = lookup(whole, name)
+            whole = at_other_kind(whole, name) if stored and inside is UNDEFINED else inside
         if whole is UNDEFINED:
             continue
         keys.append(unkey(form))
