@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from palisade.rego.partial.execution.giving import FEWEST
 from palisade.rego.partial.formulas.builder import Builder
-from palisade.rego.partial.formulas.formula import FALSE, TRUE, Defined, Formula, Test
+from palisade.rego.partial.formulas.formula import FALSE, TRUE, Defined, Formula
+from palisade.rego.partial.formulas.formula import Test as Asked
 from palisade.rego.partial.formulas.possible import MOST_NODES, Search
 from palisade.rego.partial.formulas.terms import Apply, Input, Known
 
@@ -23,7 +24,7 @@ VALUES = (None, "a", "b", "c", "ab")
 """What a term may be; None where it is not there."""
 
 atoms = st.one_of(
-    st.sampled_from([BUILDER.atom(Defined(X)), BUILDER.atom(Defined(Y)), BUILDER.atom(Test(CALL))]),
+    st.sampled_from([BUILDER.atom(Defined(X)), BUILDER.atom(Defined(Y)), BUILDER.atom(Asked(CALL))]),
     st.builds(BUILDER.is_in, st.sampled_from([X, Y]), st.sets(st.sampled_from("abc"), min_size=1)),
 )
 formulas = st.recursive(
