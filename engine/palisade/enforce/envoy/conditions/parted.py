@@ -97,11 +97,11 @@ class Parted(Replaced, ABC):
                     asked = [pinned[0], *(of_text.args if of_text.kind == "and" else (of_text,))]
             inside = self._builder.all(each for each in asked if atom.loop in each.loops)
             outside = [each for each in asked if atom.loop not in each.loops]
-            if len(ways) == 1 and asked == list(ways[0]) and not outside:
-                return None
             there = self._builder.atom(Exists(atom.source, atom.loop, inside))
             found.append(self._builder.all((*outside, there)))
         formula = self._builder.any(found)
+        if formula.atom == atom:
+            return None
         bounds = self.bounds(formula)
         self._note(self.notes(formula))
         return bounds
