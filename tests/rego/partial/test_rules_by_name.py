@@ -34,8 +34,48 @@ def test_names_that_are_constants_are_followed(rule: str, stored: dict[str, Any]
     assert "unsure" not in told
 
 
-def test_names_of_the_request_are_left_open() -> None:
-    """Which rules are called then only the evaluator can tell."""
-    policy = rego.compile({"p.rego": "package t\np if data.named[input.y] == input.x", "n.rego": NAMED})
+OF_THE_REQUEST = (
+    "p if data.named[input.y] == input.x",
+    "p := data.named[input.y]",
+    "p if not data.named[input.y]",
+    'p if { some name in ["always", input.y]; data.named[name] == input.x }',
+    "p := data.named.deeper[input.y][input.x]",
+    'p if data.named.deeper[input.y]["a"]\np if { not data.named.deeper[input.y]; input.x == 1 }',
+)
+DEEPER = """package named.deeper
+
+a.a if input.x == 1
+
+a[2] := 1
+
+stored.a := input.y
+
+b["a"] := 2 if input.x
+"""
+CONFLICTING = 'always := input.x if input.x == "b"\n'
+
+
+@pytest.mark.parametrize("stored", [{"stored": 1}, {"7": "a"}, {}], ids=("beside data", "digits", "alone"))
+@pytest.mark.parametrize("rule", OF_THE_REQUEST)
+def test_names_of_the_request_are_followed(rule: str, stored: dict[str, Any]) -> None:
+    """Each rule under the condition that it is meant; a name that is none of theirs is looked for in data."""
+    modules = {"p.rego": f"package t\n{rule}", "n.rego": NAMED + CONFLICTING}
+    if "deeper" in rule:
+        modules["d.rego"] = DEEPER
+    policy = rego.compile(modules, {"named": stored})
     outcome = evaluate(policy.plan(["data.t.p"]), ("t", "p"), policy.data)
-    assert {judged(policy, outcome, document, "data.t.p") for document in DOCUMENTS} == {"unsure"}
+    named = [
+        {"x": x, "y": y} for x in ("a", 1, 2) for y in ("b", "7", 7, ["always"], {"always": 1}, None, True)
+    ]
+    told = {judged(policy, outcome, document, "data.t.p") for document in (*DOCUMENTS, *named)}
+    assert "unsure" not in told
+
+
+def test_many_rules_are_left_open() -> None:
+    """Each would be followed for each place where one is chosen."""
+    rules = "\n\n".join(f"r{at} := {at}" for at in range(65))
+    policy = rego.compile(
+        {"p.rego": "package t\np if data.n[input.y] == 1", "n.rego": f"package n\n\n{rules}"}
+    )
+    outcome = evaluate(policy.plan(["data.t.p"]), ("t", "p"), policy.data)
+    assert judged(policy, outcome, {"y": "r1"}, "data.t.p") == "unsure"

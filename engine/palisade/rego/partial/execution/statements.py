@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from palisade.rego import ir
 from palisade.rego.builtins import BUILTINS
@@ -14,6 +14,7 @@ from palisade.rego.partial.formulas.formula import FALSE, TRUE, Defined
 from palisade.rego.partial.formulas.terms import (
     Apply,
     ArrayOf,
+    Element,
     Gathered,
     Input,
     Known,
@@ -28,6 +29,11 @@ from palisade.rego.partial.symbols.kinds import refuses
 from palisade.rego.partial.symbols.large import bounded
 from palisade.rego.partial.symbols.worlds import ERROR, NEXT, RETURN, Env, Step, Unsupported
 from palisade.rego.values import UNDEFINED, Set, Value, number
+
+_BY_NAME = "chooses one of many rules by a name that depends on the request"
+
+_MOST_CALLED = 64
+"""Of so many rules one is chosen by a name of the request; each is followed for every such choice."""
 
 _MOST_DOTTED = 10_000
 """So many look-ups of names in environments are remembered."""
@@ -248,20 +254,44 @@ class Statements(Collecting):
         return self._cases(env, stmt.result, self._builtin(stmt.func, tuple(args), stmt))
 
     def _CallDynamicStmt(self, stmt: ir.CallDynamicStmt, env: Env) -> list[Step]:  # noqa: N802
-        path: list[str] = []
+        path: list[Symbol] = []
         for operand in stmt.path:
             symbol = self._symbol(operand, env)
             if symbol is None:
                 return []
-            if not isinstance(symbol, Known):
-                raise Unsupported("chooses a rule by a name that depends on the request")
-            path.append(symbol.value)
-        func = self._by_path.get(tuple(path))
-        if func is None:
-            self._called.add(None)
-            return []
+            path.append(symbol)
         args = tuple(env[local] for local in stmt.args)
-        return self._call_function(func, args, stmt.result, env)
+        if all(isinstance(part, Known) for part in path):
+            func = self._by_path.get(tuple(part.value for part in path if isinstance(part, Known)))
+            if func is None:
+                self._called.add(None)
+                return []
+            return self._call_function(func, args, stmt.result, env)
+        self._called.add(None)  # an edit may bring one more
+        steps: list[Step] = []
+        for func in self._callable_at(path):
+            here = self.builder.all(
+                self.equal(part, Known(n)) for part, n in zip(path, func.path, strict=True)
+            )
+            steps += (
+                Step(self.builder.both(here, each.condition), each.env, each.signal)
+                for each in self._call_function(func, args, stmt.result, env)
+            )
+        return steps
+
+    def _callable_at(self, path: Sequence[Symbol]) -> list[ir.Func]:
+        """The rules that a path may name, some parts of which the request brings. Raises Unsupported."""
+        if any(not isinstance(part, Known | Input | Element | Apply) for part in path):
+            raise Unsupported(_BY_NAME)
+        known = [(at, part.value) for at, part in enumerate(path) if isinstance(part, Known)]
+        found = [
+            func
+            for name, func in self._by_path.items()
+            if len(name) == len(path) and all(name[at] == value for at, value in known)
+        ]
+        if len(found) > _MOST_CALLED:
+            raise Unsupported(_BY_NAME)
+        return found
 
     def _builtin(self, name: str, args: tuple[Symbol, ...], stmt: ir.AnyStmt) -> symbolic.Cases:
         if all(isinstance(arg, Known) for arg in args):
