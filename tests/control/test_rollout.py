@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import threading
+from dataclasses import replace
 
 import pytest
 from control_helpers import ALLOW, SUM, Following, Project, version
@@ -14,6 +15,7 @@ from palisade.control import rollout
 from palisade.control.engine import Engine
 from palisade.control.rollout import revision_of
 from palisade.decide.question import Evaluation
+from palisade.decide.service import StaleError
 from palisade.rego import Policy
 from palisade.xds import Snapshot, SnapshotCache
 
@@ -98,5 +100,22 @@ def test_an_edit_does_not_wait_for_long_for_its_code(
         async with Engine(project.file) as engine:  # which returns when the first revision is offered
             assert version(engine) is not None
             in_force.set()
+
+    run(session())
+
+
+def test_requests_that_began_before_a_key_was_gone_are_decided(project: Project) -> None:
+    """The revision is the same, only its keys are others: such requests were answered with 503."""
+
+    async def session() -> None:
+        async with Engine(project.file) as engine:
+            assert engine.deployment is not None
+            offered = engine.deployment.enforcements["hello"]
+            for settings in ("before", ""):
+                enforcements = {"hello": replace(offered, settings=settings)}
+                await engine.rollout.put(replace(engine.deployment, enforcements=enforcements))
+            engine.rollout.by_settings("hello", "before")
+            with pytest.raises(StaleError):
+                engine.rollout.by_settings("hello", "never")
 
     run(session())

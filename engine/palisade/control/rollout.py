@@ -67,6 +67,7 @@ class Rollout:
         """Puts a deployment in force: each sidecar is offered its part, and those of no function nothing."""
         await self._get_ready(each for each in (deployment, canary) if each is not None)
         before = self.enforcements
+        running = {name: self._of(name) for name in before}
         if self.deployment is None or self.deployment.id != deployment.id:
             self.since = datetime.now(UTC)
         self.deployment, self.canary = deployment, canary
@@ -76,6 +77,8 @@ class Rollout:
             self._running.pop(name, None)
         for each in (deployment, *([canary] if canary else [])):
             self._deployments[each.id] = each
+        for name in running.keys() & after.keys():
+            self._linger(name, running[name])  # where only its keys are others, it has the same name
         for name, enforcement in after.items():
             await self._cache.set_snapshot(name, enforcement.snapshot)
         self._forget_unused()
