@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 
+from palisade.enforce.envoy.regex.patterns import in_class
 from palisade.rego.partial.formulas.formula import Defined, Formula, In, IsKind, Same
 from palisade.rego.partial.formulas.rewriting import symbols
 from palisade.rego.partial.formulas.terms import Apply, ArrayOf, Element, Known, Symbol, loops, subterms
@@ -26,7 +27,7 @@ class Value:
 
     def plain(self, *, first: bool, last: bool) -> str:
         """An expression of such texts; without space before them, where that is taken off, or behind."""
-        other = _class(self.without)
+        other = in_class(self.without)
         if not first and not last:
             return f"(?s)^[^{other}]*$"
         inner, end = f"[^{other}]*", f"[^{other}\\t-\\r ]"
@@ -194,7 +195,3 @@ def _joined(way: Iterable[str | Value]) -> tuple[str | Value, ...]:
         else:
             found.append(part)
     return tuple(found)
-
-
-def _class(characters: str) -> str:
-    return "".join(f"\\x{{{ord(each):x}}}" for each in characters)

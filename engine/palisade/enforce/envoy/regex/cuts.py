@@ -281,4 +281,4 @@ def _is_mark(text: str) -> bool:
 
 def _class(characters: Iterable[str]) -> str:
     """The characters, as they stand in a class."""
-    return "".join(f"\\x{{{ord(each):x}}}" for each in sorted(characters))
+    return patterns.in_class(sorted(characters))

@@ -90,7 +90,7 @@ class Mark:
                 if following <= state and following and char not in without:
                     ways.setdefault(following, []).append(patterns.quote(char))
             forward = [char for char in known if self._after(state, char)]
-            other = "".join(map(_in_class, forward)) + "".join(map(_in_class, without))
+            other = patterns.in_class(forward) + patterns.in_class(without)
             ways.setdefault(0, []).append(f"[^{other}]")
             if state + 1 < len(self.text) and self._may(state, without):
                 inner = found[state + 1]
@@ -112,7 +112,3 @@ class Mark:
 
 def _either(ways: list[str]) -> str:
     return ways[0] if len(ways) == 1 else f"(?:{'|'.join(ways)})"
-
-
-def _in_class(char: str) -> str:
-    return f"\\x{{{ord(char):x}}}"

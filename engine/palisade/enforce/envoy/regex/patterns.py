@@ -61,6 +61,11 @@ def quote(text: str) -> str:
     return str(re2.escape(text))
 
 
+def in_class(characters: Iterable[str]) -> str:
+    """The characters, as they stand in a class: by their numbers, since some mean more there."""
+    return "".join(f"\\x{{{ord(each):x}}}" for each in characters)
+
+
 def alternatives(texts: Iterable[str]) -> str:
     return "(?:" + "|".join(quote(text) for text in sorted(texts)) + ")"
 
@@ -92,7 +97,7 @@ def is_pair(text: str) -> bool:
 def apart(mark: str, without: str = "") -> str:
     """What does not have the two characters of a mark one behind the other, nor any of others, which are told
     as they stand in a class."""
-    first, second = (f"\\x{{{ord(each):x}}}" for each in mark)
+    first, second = map(in_class, mark)
     return f"(?:[^{first}{without}]|{first}+[^{first}{second}{without}])*{first}*"
 
 

@@ -29,7 +29,7 @@ def preimage(old: str, new: str, wanted: str, *, prefix: bool = False, fold: str
     steps = _steps(old, new, wanted, prefix=prefix)
     edges: dict[_State, dict[_State, str]] = {}
     letters = _unfolded(fold, {*old, *wanted})
-    known = "".join(f"\\x{{{ord(each):x}}}" for each in sorted(set("".join(letters.values()))))
+    known = patterns.in_class(sorted(set("".join(letters.values()))))
     other = f"[^{known}]" if known else "(?s:.)"
     for state, following in steps.items():
         row = edges.setdefault(state, {})
@@ -66,7 +66,7 @@ def stripped(removed: str, wanted: str, *, prefix: bool = False, fold: str = "")
 
 
 def _class_of(letters: Iterable[str]) -> str:
-    return "".join(f"\\x{{{ord(each):x}}}" for each in sorted("".join(letters)))
+    return patterns.in_class(sorted("".join(letters)))
 
 
 def _unfolded(fold: str, characters: set[str]) -> Mapping[str, str]:
