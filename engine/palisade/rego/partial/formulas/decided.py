@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from palisade.rego.partial.formulas.facts import Facts
+
 if TYPE_CHECKING:
     from palisade.rego.partial.formulas.builder import Builder
     from palisade.rego.partial.formulas.formula import Formula
-    from palisade.rego.partial.formulas.terms import Term
 
 MAX_PARTS = 48
 """Of formulas with more parts nothing is asked: it would be as long for each of thousands of rules."""
@@ -94,8 +95,7 @@ class Beside:
 
     def __init__(self, truth: bool, parts: Iterable[Formula]) -> None:
         self._known: dict[Formula, bool] = {}
-        self._among: dict[Term, frozenset[object]] = {}
-        self._implied: set[Term] = set()
+        self._facts = Facts()
         self._clauses: list[tuple[str, frozenset[Formula]]] = []
         self._values: dict[tuple[Formula, int], bool | None] = {}
         for part in parts:
@@ -113,10 +113,7 @@ class Beside:
             if len(part.args) <= _MAX_ARGS:
                 self._clauses.append((part.kind, frozenset(part.args)))
         elif value and part.atom is not None:
-            self._implied |= part.implies
-            if part.among is not None:
-                term, values = part.among
-                self._among[term] = values & self._among.get(term, values)
+            self._facts.take(part, holds=True)
 
     def value(self, node: Formula, depth: int = _MAX_DEPTH) -> bool | None:
         """Whether the formula holds where the parts are what they are; None where that is open."""
@@ -127,7 +124,7 @@ class Beside:
             inner = self.value(node.args[0], depth)
             return None if inner is None else not inner
         if node.kind not in ("and", "or"):
-            return self._of_atom(node) if node.atom is not None else node.kind == "true"
+            return self._facts.value(node) if node.atom is not None else node.kind == "true"
         if not depth or len(node.args) > _MAX_ARGS:
             return None
         at = node, depth
@@ -148,13 +145,3 @@ class Beside:
         # What some of several parts do, some of more parts do too.
         wider = any(kind == node.kind and args.issubset(node.args) for kind, args in self._clauses)
         return absorbing if wider else None
-
-    def _of_atom(self, node: Formula) -> bool | None:
-        """Of a term that is known to be one of some values, whether it is one of others, or is there."""
-        if node.among is None:
-            return True if node.defined in self._implied else None
-        term, values = node.among
-        chosen = self._among.get(term)
-        if chosen is None:
-            return None
-        return True if chosen <= values else False if chosen.isdisjoint(values) else None

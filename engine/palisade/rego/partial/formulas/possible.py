@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
+from palisade.rego.partial.formulas.facts import Facts
 from palisade.rego.partial.formulas.formula import Formula, nodes
-from palisade.rego.partial.formulas.terms import Term
 
 MOST_NODES = 600
 """Conditions of more parts, each counted once, are taken for possible: to look through one takes 1 ms."""
@@ -72,18 +72,13 @@ class _Assumed:
 
     def __init__(self) -> None:
         self._known: dict[Formula, bool] = {}
-        self._among: dict[Term, frozenset[object]] = {}
-        self._not_among: dict[Term, frozenset[object]] = {}
-        self._defined: set[Term] = set()
-        self._undefined: set[Term] = set()
+        self._facts = Facts()
         self._clauses: list[_Clause] = []
 
     def copy(self, clauses: list[_Clause]) -> _Assumed:
         """The same, with what is left of the clauses, to assume more."""
         found = _Assumed()
-        found._known, found._clauses = dict(self._known), list(clauses)
-        found._among, found._not_among = dict(self._among), dict(self._not_among)
-        found._defined, found._undefined = set(self._defined), set(self._undefined)
+        found._known, found._facts, found._clauses = dict(self._known), Facts(self._facts), list(clauses)
         return found
 
     def take(self, node: Formula, holds: bool) -> bool:
@@ -99,16 +94,7 @@ class _Assumed:
                 return all(self.take(arg, holds) for arg in node.args)
             self._clauses.append((holds, node.args))
             return True
-        if node.among is not None:
-            term, values = node.among
-            if holds:
-                self._among[term] = values & self._among.get(term, values)
-            else:
-                self._not_among[term] = values | self._not_among.get(term, frozenset())
-        if holds:
-            self._defined |= node.implies
-        elif node.defined is not None:
-            self._undefined.add(node.defined)
+        self._facts.take(node, holds)
         return True
 
     def open(self) -> list[_Clause] | None:
@@ -145,24 +131,9 @@ class _Assumed:
         elif node.kind in ("and", "or"):
             value = _combined(node.kind == "or", (self._value(arg, memory) for arg in node.args))
         else:
-            value = self._of_atom(node) if node.atom is not None else node.kind == "true"
+            value = self._facts.value(node) if node.atom is not None else node.kind == "true"
         memory[node] = value
         return value
-
-    def _of_atom(self, node: Formula) -> bool | None:
-        if not self._undefined.isdisjoint(node.implies):
-            return False
-        if node.defined is not None and node.defined in self._defined:
-            return True
-        if node.among is None:
-            return None
-        term, values = node.among
-        excluded = self._not_among.get(term, frozenset())
-        chosen = self._among.get(term)
-        if chosen is None:
-            return False if values <= excluded else None
-        chosen -= excluded
-        return False if chosen.isdisjoint(values) else True if chosen <= values else None
 
 
 def _combined(absorbing: bool, values: Iterable[bool | None]) -> bool | None:

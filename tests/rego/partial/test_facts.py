@@ -1,0 +1,70 @@
+"""What atoms say of their terms tells of other atoms what the terms themselves would."""
+
+from __future__ import annotations
+
+from itertools import product
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from palisade.rego.partial.formulas.builder import Builder
+from palisade.rego.partial.formulas.facts import Facts
+from palisade.rego.partial.formulas.formula import Defined, Formula, In
+from palisade.rego.partial.formulas.terms import Input
+
+BUILDER = Builder()
+TERMS = Input(("x",)), Input(("y",))
+WORLDS = tuple(product((None, "a", "b", "c"), repeat=2))
+"""What the terms may be; None where one is not there."""
+ATOMS = [
+    *map(BUILDER.atom, map(Defined, TERMS)),
+    *(BUILDER.is_in(term, values) for term in TERMS for values in (("a",), ("b",), ("a", "b"), ("b", "c"))),
+]
+NOTED = st.lists(st.tuples(st.sampled_from(ATOMS), st.booleans()), max_size=4)
+
+
+def _holds(atom: Formula, world: tuple[str | None, str | None]) -> bool:
+    match atom.atom:
+        case Defined(term):
+            return world[TERMS.index(term)] is not None
+        case In(term, values):
+            return world[TERMS.index(term)] in values
+    raise TypeError(atom)
+
+
+@given(NOTED)
+def test_it_is_never_wrong(noted: list[tuple[Formula, bool]]) -> None:
+    """Wherever all that was noted is so, what it tells is so."""
+    facts = Facts()
+    for atom, holds in noted:
+        facts.take(atom, holds)
+    possible = [world for world in WORLDS if all(_holds(atom, world) is holds for atom, holds in noted)]
+    for asked in ATOMS:
+        found = facts.value(asked)
+        assert found is None or all(_holds(asked, world) is found for world in possible)
+
+
+@given(NOTED, st.sampled_from(ATOMS), st.booleans())
+def test_what_goes_on_leaves_what_it_began_with(
+    noted: list[tuple[Formula, bool]], atom: Formula, holds: bool
+) -> None:
+    facts = Facts()
+    for each, so in noted:
+        facts.take(each, so)
+    before = [facts.value(asked) for asked in ATOMS]
+    more = Facts(facts)
+    assert [more.value(asked) for asked in ATOMS] == before
+    more.take(atom, holds)
+    assert [facts.value(asked) for asked in ATOMS] == before
+
+
+def test_what_it_tells() -> None:
+    x = TERMS[0]
+    facts = Facts()
+    facts.take(BUILDER.is_in(x, ("a", "b")), holds=True)
+    facts.take(BUILDER.is_in(x, ("b",)), holds=False)
+    assert facts.value(BUILDER.is_in(x, ("a",))) is True
+    assert facts.value(BUILDER.is_in(x, ("b", "c"))) is False
+    assert facts.value(BUILDER.atom(Defined(x))) is True
+    facts.take(BUILDER.atom(Defined(TERMS[1])), holds=False)
+    assert facts.value(BUILDER.is_in(TERMS[1], ("a",))) is False
