@@ -14,7 +14,7 @@ from palisade.enforce.envoy.matchers.predicate import NO, YES, Predicate, all_of
 from palisade.enforce.envoy.regex import patterns
 from palisade.enforce.envoy.values.claims import claim_matches
 from palisade.enforce.envoy.values.joins import Join, join_of
-from palisade.enforce.envoy.values.numerals import Numeral, verbs_of
+from palisade.enforce.envoy.values.numerals import Numeral
 from palisade.enforce.envoy.values.shaped import UNESCAPED, Shaped, shaped
 from palisade.enforce.envoy.values.sources import (
     BODY_METADATA,
@@ -217,18 +217,16 @@ class _Making:
         joined = join_of(symbol, self.source)
         if joined is not None:
             return self._marked(joined)
-        verbs = verbs_of(symbol)
-        if verbs is not None:
-            return "".join(self._written(verb, part) for verb, part in verbs)
-        parts = patterns.parts(symbol)
-        if parts is None:
-            return self._mark(symbol)
-        if _has_marks([part for part in parts if isinstance(part, str)]):
-            raise _OtherError
-        return "".join(part if isinstance(part, str) else self._text(part) for part in parts)
+        verbs = patterns.with_verbs(symbol)
+        if verbs is None:
+            parts = patterns.parts(symbol)
+            if parts is None:
+                return self._mark(symbol)
+            verbs = [("", part) for part in parts]
+        return "".join(self._written(verb, part) for verb, part in verbs)
 
     def _written(self, verb: str, part: str | Symbol) -> str:
-        """What a verb of `sprintf` writes."""
+        """A part of a text, written by a verb of `sprintf` or as it is."""
         if isinstance(part, str):
             if _has_marks(part):
                 raise _OtherError

@@ -11,7 +11,7 @@ from palisade.enforce.envoy.matchers.bounds import Bounds, exactly
 from palisade.enforce.envoy.matchers.predicate import all_of, negate
 from palisade.enforce.envoy.regex import patterns
 from palisade.enforce.envoy.values.claims import claim_defined
-from palisade.enforce.envoy.values.numerals import Numeral, verbs_of
+from palisade.enforce.envoy.values.numerals import Numeral
 from palisade.enforce.envoy.values.sources import ClaimSource
 from palisade.rego.partial.formulas.formula import Same
 from palisade.rego.partial.formulas.terms import Apply, Symbol
@@ -38,7 +38,7 @@ class Numbered(Patterned):
 
     def _with_number(self, text: Symbol, made: Symbol, end: str) -> Bounds | None:
         """The text is what `sprintf` makes of one number and constants, or begins so."""
-        parts = verbs_of(made) or []
+        parts = patterns.with_verbs(made) or []
         numbers = [part for _, part in parts if not isinstance(part, str)]
         source = self._source(numbers[0]) if len(numbers) == 1 else None
         # Of what a policy takes apart itself, 3.0 is no whole number to `%d`, and 3 to Envoy.

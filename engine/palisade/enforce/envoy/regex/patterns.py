@@ -186,23 +186,48 @@ def unfolded(pattern: str) -> str | None:
     return f"(?i:{pattern})" if whole else None
 
 
+_VERB = re.compile("%([svd])")
+
+
 def parts(made: Symbol) -> list[str | Symbol] | None:
     """The constants and values of the request that a text is put together of; None where it is not.
 
     `sprintf("/users/%s", [x])`, `concat("/", ["/users", x])` and `$"/users/{x}"` give "/users/", x and "".
     """
     match made:
-        case Apply("sprintf", (Known(str(form)), ArrayOf(items))):
-            chunks = re.split("%[sv]", form.replace("%%", "\0"))  # of a string both make the string itself
-            if "%" in "".join(chunks) or "\0" in form or len(chunks) != len(items) + 1:
+        case Apply("sprintf", _):
+            found = with_verbs(made)
+            if found is None or any(verb == "d" for verb, _ in found):
                 return None
-            return _interleaved([chunk.replace("\0", "%") for chunk in chunks], items)
+            return [part for _, part in found]
         case Apply("concat", (Known(str(glue)), ArrayOf(items))):
             return _interleaved(["", *[glue] * (len(items) - 1), ""], items)
         case Apply("internal.template_string", (ArrayOf(items),)):
             shown = tuple(item.items[0] if isinstance(item, SetOf) else item for item in items)
             return _interleaved([""] * (len(items) + 1), shown)
     return None
+
+
+def with_verbs(made: Symbol) -> list[tuple[str, str | Symbol]] | None:
+    """The same of `sprintf`, each with the verb that writes it, constants with none: `%s` or `%v`, both of
+    which make a string itself, or `%d` for numbers. None for other texts, and for other verbs."""
+    match made:
+        case Apply("sprintf", (Known(str(form)), ArrayOf(items))) if "\0" not in form:
+            chunks = _VERB.split(form.replace("%%", "\0"))
+        case _:
+            return None
+    if len(chunks) != 2 * len(items) + 1 or any("%" in chunk for chunk in chunks[::2]):
+        return None
+    found: list[tuple[str, str | Symbol]] = [("", chunks[0].replace("\0", "%"))]
+    for verb, chunk, item in zip(chunks[1::2], chunks[2::2], items, strict=True):
+        if not isinstance(item, Known):
+            found.append((verb, item))
+        elif isinstance(item.value, str) if verb != "d" else type(item.value) is int:
+            found.append(("", str(item.value)))
+        else:
+            return None
+        found.append(("", chunk.replace("\0", "%")))
+    return found
 
 
 def _interleaved(chunks: list[str], items: tuple[Symbol, ...]) -> list[str | Symbol] | None:
