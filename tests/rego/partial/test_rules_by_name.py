@@ -17,6 +17,7 @@ KNOWN = (
     'p if every name in ["always", "stored"] { data.named[name] != input.x }',
     'p := [value | some name in ["sometimes", "stored", "nothing"]; value := data.named[name]]',
     'p if { some name in ["sometimes", "nothing"]; not data.named[name] }',
+    'p if { some name in [["always"], {"a": 1}, {"b"}, 1, null, "always"]; data.named[name] == input.x }',
 )
 DOCUMENTS: tuple[dict[str, Any], ...] = (
     {},
@@ -40,6 +41,7 @@ OF_THE_REQUEST = (
     "p if not data.named[input.y]",
     'p if { some name in ["always", input.y]; data.named[name] == input.x }',
     "p := data.named.deeper[input.y][input.x]",
+    'p if { some name in [["a"], {"a"}, "a"]; data.named.deeper[input.y][name] }',
     'p if data.named.deeper[input.y]["a"]\np if { not data.named.deeper[input.y]; input.x == 1 }',
 )
 DEEPER = """package named.deeper

@@ -172,7 +172,7 @@ class Atoms(Context):
             return None
         number = claim_kind(claim, "number")
         self.doubts[number] = None
-        self._unless(exactly(others), number, "a number finds what a text of its digits does")  # said of it
+        self._note_where("a number finds what a text of its digits does")
         return exactly(others)
 
     def _parameters_are(self, name: str, values: list[object]) -> Bounds | None:

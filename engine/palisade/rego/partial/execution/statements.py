@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 
 from palisade.rego import ir
@@ -70,7 +71,9 @@ class Statements(Collecting):
         self._final: int | None = None
         """The local that ends the running function when it is set."""
         self._functions = {func.name: func for func in policy.funcs}
-        self._by_path = {func.path: func for func in policy.funcs}
+        self._by_path: dict[tuple[object, ...], ir.Func] = {func.path: func for func in policy.funcs}
+        self._below: dict[tuple[int, int], dict[tuple[object, ...], list[ir.Func]]] = {}
+        """The functions by so many first names, those at paths of one length together."""
         # Functions of the class: bound methods would leave the run, and all it holds, to the collector.
         self._handlers: dict[type, Callable[..., list[Step]]] = {
             getattr(ir, name[1:]): getattr(type(self), name) for name in dir(self) if name.endswith("Stmt")
@@ -262,7 +265,7 @@ class Statements(Collecting):
             path.append(symbol)
         args = tuple(env[local] for local in stmt.args)
         if all(isinstance(part, Known) for part in path):
-            func = self._by_path.get(tuple(part.value for part in path if isinstance(part, Known)))
+            func = self._by_path.get(tuple(part.form for part in path if isinstance(part, Known)))
             if func is None:
                 self._called.add(None)
                 return []
@@ -283,12 +286,16 @@ class Statements(Collecting):
         """The rules that a path may name, some parts of which the request brings. Raises Unsupported."""
         if any(not isinstance(part, Known | Input | Element | Apply) for part in path):
             raise Unsupported(_BY_NAME)
-        known = [(at, part.value) for at, part in enumerate(path) if isinstance(part, Known)]
-        found = [
-            func
-            for name, func in self._by_path.items()
-            if len(name) == len(path) and all(name[at] == value for at, value in known)
-        ]
+        known = [(at, part.form) for at, part in enumerate(path) if isinstance(part, Known)]
+        first = next(at for at, part in enumerate(path) if not isinstance(part, Known))
+        below = self._below.get((len(path), first))
+        if below is None:
+            below = self._below[len(path), first] = defaultdict(list)
+            for func in self._by_path.values():
+                if len(func.path) == len(path):
+                    below[func.path[:first]].append(func)
+        named = below.get(tuple(form for at, form in known if at < first), ())
+        found = [func for func in named if all(func.path[at] == form for at, form in known)]
         if len(found) > _MOST_CALLED:
             raise Unsupported(_BY_NAME)
         return found
