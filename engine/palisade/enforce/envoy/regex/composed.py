@@ -125,10 +125,10 @@ def _each_piece(pieces: Apply, asked: Sequence[Formula]) -> tuple[list[list[Form
                 of.setdefault(at, [])
                 continue
         places = _places_in(each, pieces)
-        if len(places) != 1 or None in places:
+        place = places.pop() if len(places) == 1 else None
+        if place is None:
             return None
-        (place,) = places
-        of.setdefault(place, []).append(each)  # type: ignore[arg-type]  # None was ruled out
+        of.setdefault(place, []).append(each)
     size = max(of, default=-1) + 1 if count is None else count
     if not size or any(at >= size or at < 0 for at in of) or not all(of.get(at) for at in range(size)):
         return None
