@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from palisade import rego
@@ -45,6 +45,19 @@ def subject_of(
     revision = revision_of(policy, "p/allow", providers, function=FUNCTION)
     source = "\n".join(module.source for module in policy.checked.modules)
     return subject(source, revision, revision.inventory.functions[FUNCTION], issuers, linear=linear)
+
+
+def allowing(
+    bodies: Iterable[str],
+    providers: tuple[Provider, ...],
+    issuers: Issuers,
+    *,
+    head: str,
+    data: Any = None,
+) -> list[Subject]:
+    """For each of the bodies of `allow` a policy, below the same head."""
+    policies = (rego.compile({"p.rego": f"{head}\nallow if {{ {body} }}"}, data) for body in bodies)
+    return [subject_of(policy, providers, issuers) for policy in policies]
 
 
 def judge(bed: Bed, subjects: Sequence[Subject], asked: Sequence[Request], tally: Tally) -> None:

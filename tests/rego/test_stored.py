@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from opa_answers import OpaAnswers
+from spelled_digits import SPELLED
 
 from palisade import rego
 from palisade.rego import text
@@ -60,30 +61,7 @@ n12 := x if x := data.deep.x.y[input.k] with data.deep as {"x": {"y": ["put"]}}
 n13 := x if x := data.list["1"] with data.list as ["put", "two"]
 """
 NAMES = [line.split(" ")[0] for line in RULES.splitlines() if line[0] in "rn" and line[1].isdigit()]
-KEYS: tuple[Any, ...] = (
-    *(0, 1, 2, 3, 7, 8, -3, -1, 1.5, 1000, True, None, ["x"], {"x": 1}),
-    *(
-        "0",
-        "1",
-        "-1",
-        "-0",
-        "+1",
-        "01",
-        "1.0",
-        "1.",
-        ".0",
-        ".",
-        "+",
-        "",
-        " 1",
-        "1\n",
-        "1e0",
-        "1_0",
-        "\u0661",
-        "x",
-    ),
-    *("0" * 18 + "1", "0" * 19 + "1", "1." + "0" * 18, "99", "8", "007"),
-)
+KEYS: tuple[Any, ...] = (*(0, 1, 2, 3, 7, 8, -3, -1, 1.5, 1000, True, None, ["x"], {"x": 1}), *SPELLED)
 
 
 @pytest.mark.parametrize("key", KEYS, ids=repr)

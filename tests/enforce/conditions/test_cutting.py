@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from lowered import judge_natively, subject_of
+from lowered import allowing, judge_natively
 
-from palisade import rego
 from palisade.policy.providers import Provider
 from palisade.testing.equivalence import Bed, Issuers, Request, Token
 
@@ -193,8 +192,5 @@ def test_idioms_are_native_and_exact(
     bed: Bed, providers: tuple[Provider, ...], issuers: Issuers, part: int
 ) -> None:
     """Each on texts that it takes, nearly takes, or that only some readers take for the same."""
-    subjects = []
-    for idiom in IDIOMS[part::4]:
-        policy = rego.compile({"p.rego": f'{HEAD}ips := split(h, ",")\nallow if {{ {idiom} }}'})
-        subjects.append(subject_of(policy, providers, issuers))
+    subjects = allowing(IDIOMS[part::4], providers, issuers, head=f'{HEAD}ips := split(h, ",")')
     judge_natively(bed, subjects, _asked(), residual=0.2)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from lowered import judge, judge_natively, subject_of
+from lowered import allowing, judge, judge_natively, subject_of
 
 from palisade import rego
 from palisade.policy.providers import Provider
@@ -67,10 +67,7 @@ TEXTS = (
 def test_parts_of_texts_are_found_natively_and_exactly(
     bed: Bed, providers: tuple[Provider, ...], issuers: Issuers, part: int
 ) -> None:
-    subjects = []
-    for idiom in IDIOMS[part::2]:
-        policy = rego.compile({"p.rego": f"{HEAD}\nallow if {{ {idiom} }}"})
-        subjects.append(subject_of(policy, providers, issuers))
+    subjects = allowing(IDIOMS[part::2], providers, issuers, head=HEAD)
     asked = []
     for text in TEXTS:
         asked.append(Request("GET", "/", (("x-t", text), ("x-u", "a"))))

@@ -4,7 +4,7 @@ be split in two ways."""
 from __future__ import annotations
 
 import pytest
-from lowered import compile_policy, judge, judge_natively, subject_of
+from lowered import allowing, compile_policy, judge, judge_natively, subject_of
 
 from palisade import rego
 from palisade.policy.providers import Provider
@@ -94,10 +94,7 @@ def _asked() -> list[Request]:
 def test_what_is_split_at_marks_is_native_and_exact(
     bed: Bed, providers: tuple[Provider, ...], issuers: Issuers, part: int
 ) -> None:
-    subjects = []
-    for idiom in IDIOMS[part::3]:
-        policy = rego.compile({"p.rego": f"{HEAD}\nallow if {{ {idiom} }}"})
-        subjects.append(subject_of(policy, providers, issuers))
+    subjects = allowing(IDIOMS[part::3], providers, issuers, head=HEAD)
     judge_natively(bed, subjects, _asked(), residual=0.2)
 
 

@@ -8,7 +8,7 @@ import pytest
 import re2
 from hypothesis import given
 from hypothesis import strategies as st
-from lowered import judge_natively, subject_of
+from lowered import allowing, judge_natively, subject_of
 from texts_of_numbers import NUMBERS
 
 from palisade import rego
@@ -244,10 +244,7 @@ def test_idioms_are_native_and_exact(
     bed: Bed, providers: tuple[Provider, ...], issuers: Issuers, part: int
 ) -> None:
     """Each on every spelling of numbers and versions, and on what takes texts apart otherwise."""
-    subjects = []
-    for idiom in IDIOMS[part::4]:
-        policy = rego.compile({"p.rego": f"{HEAD}allow if {{ {idiom} }}"})
-        subjects.append(subject_of(policy, providers, issuers))
+    subjects = allowing(IDIOMS[part::4], providers, issuers, head=HEAD)
     judge_natively(bed, subjects, _asked(), residual=0.25)
 
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from lowered import judge_natively, subject_of
+from lowered import allowing, judge_natively
 
-from palisade import rego
 from palisade.policy.providers import Provider
 from palisade.testing.equivalence import Bed, Issuers, Request, Token
 
@@ -106,8 +105,5 @@ def test_pieces_of_several_parts_are_native_and_exact(
     bed: Bed, providers: tuple[Provider, ...], issuers: Issuers, part: int
 ) -> None:
     """Each on texts that have such a piece, nearly have one, or in which a value has the mark itself."""
-    subjects = []
-    for idiom in IDIOMS[part::4]:
-        policy = rego.compile({"p.rego": f"{HEAD}allow if {{ {idiom} }}"}, DATA)
-        subjects.append(subject_of(policy, providers, issuers))
+    subjects = allowing(IDIOMS[part::4], providers, issuers, head=HEAD, data=DATA)
     judge_natively(bed, subjects, _asked(), residual=0.3)

@@ -6,9 +6,8 @@ import pytest
 import re2
 from hypothesis import given
 from hypothesis import strategies as st
-from lowered import judge, judge_natively, subject_of
+from lowered import allowing, judge, judge_natively
 
-from palisade import rego
 from palisade.enforce.envoy.conditions.patterned import _room, _translated
 from palisade.enforce.envoy.matchers import cel
 from palisade.policy.providers import Provider
@@ -139,10 +138,7 @@ def _asked() -> list[Request]:
 def test_patterns_with_values_in_them_are_native_and_exact(
     bed: Bed, providers: tuple[Provider, ...], issuers: Issuers
 ) -> None:
-    subjects = []
-    for idiom in IDIOMS:
-        policy = rego.compile({"p.rego": f"{HEAD}\nallow if {{ {idiom} }}"})
-        subjects.append(subject_of(policy, providers, issuers))
+    subjects = allowing(IDIOMS, providers, issuers, head=HEAD)
     judge_natively(bed, subjects, _asked(), residual=0.75)
 
 
@@ -164,11 +160,8 @@ def test_what_a_glob_begins_and_ends_with_may_share_characters(
     bed: Bed, providers: tuple[Provider, ...], issuers: Issuers
 ) -> None:
     """As in OPA, `/admin/**/` matches `/admin/`, also where a value of the request stands in the glob."""
-    subjects = []
-    for glob in GLOBS:
-        source = "package p\nimport input.attributes.request.http\nclaims := input.identity.claims\n"
-        policy = rego.compile({"p.rego": f"{source}\nallow if {{ {glob} }}"})
-        subjects.append(subject_of(policy, providers, issuers))
+    source = "package p\nimport input.attributes.request.http\nclaims := input.identity.claims\n"
+    subjects = allowing(GLOBS, providers, issuers, head=source)
     asked = [
         Request(target=path, headers=(("x-id", one),), token=Token("corp", {"id": one}))
         for path in ("/admin/", "/admin", "/admin/x/", "/ad/in", "/ad/x/in", "/ad", "/add", "/a/in", "/a//in")

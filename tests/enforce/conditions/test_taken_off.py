@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from lowered import judge_natively, subject_of
+from lowered import allowing, judge_natively
 
-from palisade import rego
 from palisade.policy.providers import Provider
 from palisade.testing.equivalence import Bed, Issuers, Request, Token
 
@@ -103,8 +102,5 @@ def test_what_is_taken_off_is_native_and_exact(
     bed: Bed, providers: tuple[Provider, ...], issuers: Issuers, part: int
 ) -> None:
     """Also of texts with space that is none in ASCII, and of characters that are several bytes."""
-    subjects = []
-    for idiom in IDIOMS[part::2]:
-        policy = rego.compile({"p.rego": f"{HEAD}allow if {{ {idiom} }}"})
-        subjects.append(subject_of(policy, providers, issuers))
+    subjects = allowing(IDIOMS[part::2], providers, issuers, head=HEAD)
     judge_natively(bed, subjects, _asked(), residual=0.4)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from lowered import judge_natively, subject_of
+from lowered import allowing, judge_natively, subject_of
 from policies_by_hand import REQUESTS
 
 from palisade import rego
@@ -164,10 +164,7 @@ ASKED = (
 @pytest.mark.parametrize("providers", [1], ids=("one",), indirect=True)
 def test_idioms_are_native_and_exact(bed: Bed, providers: tuple[Provider, ...], issuers: Issuers) -> None:
     """Each is asked of what it takes, what it nearly takes, and what only some readers take for the same."""
-    subjects = []
-    for idiom in IDIOMS:
-        policy = rego.compile({"p.rego": f"{HEAD}allow if {{ {idiom} }}"})
-        subjects.append(subject_of(policy, providers, issuers))
+    subjects = allowing(IDIOMS, providers, issuers, head=HEAD)
     judge_natively(bed, subjects, ASKED, residual=0.1)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from agreement import judged, outcome_of
+from spelled_digits import SPELLED
 
 DATA: dict[str, Any] = {
     "ids": {"0": "z", "1": "a", "-3": "d", "1.5": "c", "x": "y", "007": "q", "true": "t", "1e3": "e"},
@@ -43,31 +44,8 @@ RULES = (
     "r := data.ids[count(input.ks)]",
 )
 KEYS: tuple[Any, ...] = (
-    *(
-        0,
-        1,
-        2,
-        3,
-        7,
-        8,
-        -3,
-        1.5,
-        1000,
-        119,
-        120,
-        True,
-        None,
-        "0",
-        "1",
-        "-1",
-        "-0",
-        "+1",
-        "01",
-        "1.0",
-        ".",
-        "+",
-    ),
-    *("", "1\n", "x", "X", "0" * 18 + "1", "0" * 19 + "1", "8", "119", "007", "1e3", "u0", "u1"),
+    *(0, 1, 2, 3, 7, 8, -3, 1.5, 1000, 119, 120, True, None, *SPELLED),
+    *("X", "119", "u0", "u1"),
 )
 DOCUMENTS = [{"k": key, "l": other, "ks": [key, 1]} for key in KEYS for other in (8, "8", 3, "3")]
 
