@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from palisade.enforce.envoy.compile import RESIDUAL_SECONDS
+from palisade.enforce.envoy.compile import RESIDUAL_CLUSTER, RESIDUAL_SECONDS
 from palisade.enforce.envoy.matchers import dealing
 from palisade.enforce.envoy.matchers.dealing import PARTS, part_of
 from palisade.enforce.envoy.parts import name_of
@@ -22,9 +23,11 @@ from palisade.testing.equivalence import (
     Token,
     compare,
     compare_many,
+    listeners,
     verify,
 )
 from palisade.testing.equivalence.callers import Caller
+from palisade_sidecar.engine_cluster import residual_cluster
 
 ALICE = Token("corp", {"sub": "alice"})
 
@@ -149,6 +152,14 @@ def test_an_engine_that_is_late_decides_all_the_same(
     monkeypatch.setattr(Subject, "evaluate", property(lambda _: late))
     bed.load(subject)
     assert [(each.status, each.asked) for each in bed.ask([Request()]) if each] == [(200, True)]
+
+
+def test_envoy_asks_the_engine_as_sidecars_ask_it(tmp_path: Path) -> None:
+    """The witness too: by gRPC of HTTP/2 each of a run's requests took three times as long."""
+    resources = listeners.start(tmp_path)["static_resources"]
+    asked = {each["name"]: each["typed_extension_protocol_options"] for each in resources["clusters"]}
+    of_sidecars = residual_cluster(listeners.settings())["typed_extension_protocol_options"]
+    assert asked[RESIDUAL_CLUSTER] == asked[listeners.WITNESS] == of_sidecars
 
 
 def test_several_policies_at_once(bed: Bed, make_subject: Callable[..., Subject]) -> None:

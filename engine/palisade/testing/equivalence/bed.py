@@ -28,15 +28,12 @@ from typing import Any, TypeVar
 import uvloop
 from envoy.config.listener.v3.listener_pb2 import Listener
 from envoy.service.auth.v3.external_auth_pb2 import CheckRequest, CheckResponse
-from envoy.service.auth.v3.external_auth_pb2_grpc import (
-    AuthorizationServicer,
-    add_AuthorizationServicer_to_server,
-)
 from grpc import aio
 
+from palisade.decide.http1 import Answerer, Checks
 from palisade.decide.input import InputError, to_input
 from palisade.decide.log import DecisionLog
-from palisade.decide.question import Evaluation
+from palisade.decide.question import Asker, Evaluation
 from palisade.decide.service import Authorization
 from palisade.decide.sink import StreamSink
 from palisade.enforce.envoy.compile import RESIDUAL_CLUSTER
@@ -81,16 +78,17 @@ class Seen:
     decided: tuple[str, ...] = ()
 
 
-class _Witness(AuthorizationServicer):  # type: ignore[misc]  # generated code has no types
+class _Witness:
     """Lets every request pass, and keeps what Envoy told of it by the id that Envoy gave it."""
 
     def __init__(self) -> None:
         self.checks: defaultdict[str, list[CheckRequest]] = defaultdict(list)
         self._passes = CheckResponse(status={"code": 0}, ok_response={})
 
-    async def Check(self, request: CheckRequest, context: object) -> CheckResponse:  # noqa: N802 -- the API's name
+    def answer(self, request: CheckRequest, proven: str | None, patience: float | None, asker: Asker) -> None:
+        """As `palisade.decide.http1` asks for it."""
         self.checks[request.attributes.request.http.headers["x-request-id"]].append(request)
-        return self._passes
+        asker.take(self._passes)
 
 
 class Bed:
@@ -104,7 +102,8 @@ class Bed:
         self._witness = _Witness()
         self._cache = SnapshotCache()
         self._events: asyncio.Queue[NodeEvent] = asyncio.Queue()
-        self._servers: list[aio.Server] = []
+        self._control: aio.Server | None = None
+        self._services: list[tuple[asyncio.AbstractServer, Checks]] = []
         self._process: subprocess.Popen[bytes] | None = None
         self._subjects: tuple[Subject, ...] = ()
         self._asked: set[str] = set()
@@ -176,25 +175,26 @@ class Bed:
     # In the event loop ----------------------------------------------------------------------------------
 
     async def _serve(self) -> None:
-        decisions = DecisionLog(StreamSink(io.BytesIO()), size=0)
-        for name in (listeners.CONTROL, listeners.WITNESS, RESIDUAL_CLUSTER):
-            server = aio.server(options=server_options())
-            if name == listeners.CONTROL:
-                XdsServer(self._cache, authorizer=allow_all).register(server)
-            elif name == listeners.WITNESS:
-                add_AuthorizationServicer_to_server(self._witness, server)
-            else:
-                Authorization(self._evaluate, decisions, budget=10.0).add_to(server)
-            server.add_insecure_port(f"unix:{listeners.socket_of(self._root, name)}")
-            await server.start()
-            self._servers.append(server)
+        self._control = aio.server(options=server_options())
+        XdsServer(self._cache, authorizer=allow_all).register(self._control)
+        self._control.add_insecure_port(f"unix:{listeners.socket_of(self._root, listeners.CONTROL)}")
+        await self._control.start()
+        engine = Authorization(self._evaluate, DecisionLog(StreamSink(io.BytesIO()), size=0), budget=10.0)
+        services: dict[str, Answerer] = {listeners.WITNESS: self._witness, RESIDUAL_CLUSTER: engine}
+        for name, service in services.items():
+            checks, path = Checks(service), listeners.socket_of(self._root, name)
+            listening = await self._loop.create_unix_server(checks.connection, str(path))
+            self._services.append((listening, checks))
         self._cache.add_listener(self._events.put_nowait)
 
     async def _stop(self) -> None:
         if self._client is not None:
             self._client.close()
-        for server in self._servers:
-            await server.stop(0)
+        for listening, checks in self._services:
+            listening.close()
+            await checks.close(patience=1.0)
+        if self._control is not None:
+            await self._control.stop(0)
 
     def _evaluate(self, _: str, document: Any) -> Evaluation:
         """What the engine answers. The sidecar's certificate would tell the function's name."""

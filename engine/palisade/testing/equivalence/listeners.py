@@ -44,6 +44,7 @@ from palisade.testing.equivalence.callers import Certificates
 from palisade.testing.equivalence.subject import Subject, follow_proxy
 from palisade_sidecar.bootstrap import SLOTS, bootstrap
 from palisade_sidecar.downstream_tls import transport_socket
+from palisade_sidecar.engine_cluster import residual_cluster
 from palisade_sidecar.late import late_in_parts, part
 from palisade_sidecar.settings import Address as SidecarAddress
 from palisade_sidecar.settings import Settings, Tls
@@ -89,7 +90,12 @@ def start(folder: Path) -> dict[str, Any]:
             },
             "lds_config": {"ads": {}, "resource_api_version": "V3"},
         },
-        "static_resources": {"clusters": [_cluster(name, socket_of(folder, name)) for name in services]},
+        "static_resources": {
+            "clusters": [
+                _cluster(name, socket_of(folder, name), _over_http2() if name == CONTROL else _as_asked())
+                for name in services
+            ]
+        },
         "layered_runtime": bootstrap(settings())["layered_runtime"],
     }
 
@@ -99,18 +105,28 @@ def socket_of(folder: Path, name: str) -> Path:
     return folder / f"{name}.sock"
 
 
-def _cluster(name: str, path: Path) -> dict[str, Any]:
+def _over_http2() -> dict[str, Any]:
     options = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+    return {
+        options: {
+            "@type": f"type.googleapis.com/{options}",
+            "explicit_http_config": {"http2_protocol_options": {}},
+        }
+    }
+
+
+def _as_asked() -> dict[str, Any]:
+    """The protocol by which sidecars ask the engine."""
+    options: dict[str, Any] = residual_cluster(settings())["typed_extension_protocol_options"]
+    return options
+
+
+def _cluster(name: str, path: Path, protocol: dict[str, Any]) -> dict[str, Any]:
     endpoint = {"endpoint": {"address": {"pipe": {"path": str(path)}}}}
     return {
         "name": name,
         "type": "STATIC",
-        "typed_extension_protocol_options": {
-            options: {
-                "@type": f"type.googleapis.com/{options}",
-                "explicit_http_config": {"http2_protocol_options": {}},
-            }
-        },
+        "typed_extension_protocol_options": protocol,
         "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": [endpoint]}]},
     }
 
