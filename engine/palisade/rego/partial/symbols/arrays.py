@@ -196,8 +196,11 @@ def greatest(run: Members, name: str, left: Symbol, right: Symbol) -> Formula | 
         case _:
             return None
     builder = run.builder
+    ranked = run.ranked(whole) if isinstance(right, Known) else None
 
     def some(relation: str) -> Formula:
+        if ranked is not None and isinstance(right, Known):
+            return ranked.some(relation, right.value)
         return builder.any(
             run.some(part, _related(run, relation, part.item, right)) for part, _ in run.members(whole)
         )
@@ -205,9 +208,9 @@ def greatest(run: Members, name: str, left: Symbol, right: Symbol) -> Formula | 
     beyond, least = ("gt", "gte") if which == "max" else ("lt", "lte")
     if name in (beyond, least):
         return some(name)
-    filled = builder.any(run.some(part, TRUE) for part, _ in run.members(whole))
     if name == "equal":
         return builder.both(some("equal"), builder.negate(some(beyond)))
+    filled = builder.any(run.some(part, TRUE) for part, _ in run.members(whole))
     return builder.both(filled, builder.negate(some(beyond if name in ("lte", "gte") else least)))
 
 

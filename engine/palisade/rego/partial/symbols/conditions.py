@@ -178,6 +178,8 @@ class Conditions:
 
     def fresh(self, part: Part) -> Part:
         """The part with loops of its own, so that two uses of it do not choose the same members."""
+        if not part.over:
+            return part
         condition, item, over = part.condition, part.item, list[tuple[Term, int]]()
         pending = list(part.over)
         while pending:

@@ -27,6 +27,7 @@ from palisade.rego.partial.symbols import arrays, scores
 from palisade.rego.partial.symbols.conditions import Conditions
 from palisade.rego.partial.symbols.construct import items_of, pairs_of
 from palisade.rego.partial.symbols.objects import OBJECT, left_of
+from palisade.rego.partial.symbols.ranked import Ranked
 from palisade.rego.partial.symbols.worlds import Unsupported
 from palisade.rego.values import Set
 
@@ -36,6 +37,10 @@ Member = tuple[Part, Symbol]
 
 class Members(Conditions):
     """Takes collections apart."""
+
+    def __init__(self, before: Members | None = None) -> None:
+        super().__init__(before)
+        self._ranked: dict[Symbol, Ranked | None] = {}
 
     def members(self, source: Symbol) -> list[Member]:
         """What an unknown collection holds, in its order where it is `ordered`. Raises Unsupported."""
@@ -65,6 +70,12 @@ class Members(Conditions):
             return [(Part(each.condition, each.over, value), name)]
         loop = self.new_loop()
         return [(Part(TRUE, ((source, loop),), Element(source, loop)), Element(source, loop, of_keys=True))]
+
+    def ranked(self, whole: Symbol) -> Ranked | None:
+        """The constants that are gathered in their order; None where members are not known."""
+        if whole not in self._ranked:
+            self._ranked[whole] = Ranked.of(self.builder, whole)
+        return self._ranked[whole]
 
     def equal(self, a: Symbol, b: Symbol) -> Formula:
         """The condition under which two defined symbols denote equal values."""
