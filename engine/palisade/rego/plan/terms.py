@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from palisade.rego import ast, ir
 from palisade.rego.plan.scope import INPUT, TERMS, Scope, term
+from palisade.rego.printer import print_term
 from palisade.rego.text import dumps
 
 _INT64 = 1 << 63
@@ -62,12 +63,25 @@ def _set(scope: Scope, node: ast.Set) -> ir.Operand:
 
 
 def _object(scope: Scope, node: ast.Object) -> ir.Operand:
-    items = [(term(scope, key), term(scope, value)) for key, value in node.items]
+    items = [(key, term(scope, key), term(scope, value)) for key, value in node.items]
     target = scope.local()
     scope.add(ir.MakeObjectStmt(target, **scope.at))
-    for key, value in items:
+    for _, key, value in sorted(items, key=lambda item: _place(item[0])):
         scope.add(ir.ObjectInsertStmt(key, value, target, **scope.at))
     return ir.Local(target)
+
+
+_PLACES = {ast.Scalar: 0, ast.Var: 1, ast.Call: 2, ast.TemplateString: 2, ast.Ref: 3}
+
+
+def _place(key: ast.Term) -> tuple[int, str]:
+    """Where a key stands among those of an object: of keys that turn out to be equal the last one counts.
+
+    OPA puts them in by their order as terms, wherever they stand in the policy: constants before what a
+    request says, and calls, which are variables by then, before references.
+    """
+    place = _PLACES.get(type(key), 4)
+    return place, print_term(key) if place else ""
 
 
 TERMS[ast.Scalar] = _scalar
