@@ -27,9 +27,10 @@ def of_regex(pattern: str) -> str | None:
 def of_glob(pattern: str, delimiters: Value) -> str | None:
     """A text that the glob matches, None where none was thought of."""
     try:
-        return of_regex(pattern_of(pattern, delimiters))
+        found = pattern_of(pattern, delimiters)
     except BuiltinError:
         return None
+    return None if found is None else of_regex(found)
 
 
 class _UnreadError(Exception):

@@ -15,13 +15,14 @@ from palisade.enforce.envoy.matchers import cel
 from palisade.enforce.envoy.matchers.bounds import ALWAYS, NEVER, Bounds, both, either, exactly, inverse
 from palisade.enforce.envoy.matchers.predicate import (
     NO,
+    Predicate,
     Prefixed,
     any_of,
     text_check,
 )
 from palisade.enforce.envoy.regex import paths, patterns
 from palisade.enforce.envoy.regex.paths import FURTHEST
-from palisade.enforce.envoy.regex.strings import text_matcher
+from palisade.enforce.envoy.regex.strings import is_for_ascii, text_matcher
 from palisade.enforce.envoy.values.claims import claim_kind, claim_matches, text_test
 from palisade.enforce.envoy.values.sources import (
     ADDRESS_TEXT,
@@ -288,10 +289,24 @@ class Calls(Orders):
         if found_here is None:
             return self._uncalled(term)
         source = self._source(subject)
-        if not isinstance(source, ClaimSource) or source.indexed or not matcher.HasField("safe_regex"):
+        # Of claims Envoy reads bytes, of those in arrays and of texts that are made it reads characters.
+        bytewise = isinstance(source, ClaimSource) and not source.indexed
+        if not matcher.HasField("safe_regex") or not (bytewise or is_for_ascii(term)):
             return found_here
-        other = claim_matches(source, patterns.regex(patterns.BEYOND_ASCII))
+        other = self._beyond_ascii(subject)
         return self._unless(found_here, other or NO, f"{subject} has letters beyond ASCII")
+
+    def _beyond_ascii(self, term: Symbol) -> Predicate | None:
+        """The term is a text with letters beyond ASCII; None where it is none that can have them unseen."""
+        matcher = patterns.regex(patterns.BEYOND_ASCII)
+        match self._source(term):
+            case ClaimSource() as claim:
+                return claim_matches(claim, matcher)
+            case None:
+                made = self._view(term)
+                test = None if made is None else text_test(made.expr, matcher)
+                return None if test is None else cel.check(test)
+        return None
 
     def _between_texts(self, term: Apply) -> Bounds:
         """A test of one text of the request against another."""

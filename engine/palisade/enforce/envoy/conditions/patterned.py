@@ -7,21 +7,27 @@ which a pattern may become large, long ones and those that are patterns themselv
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import TypeVar
 
 from palisade.enforce.envoy.conditions.calls import Calls
 from palisade.enforce.envoy.conditions.views import View
 from palisade.enforce.envoy.matchers import cel
 from palisade.enforce.envoy.matchers.bounds import Bounds, exactly
-from palisade.enforce.envoy.matchers.predicate import Predicate, all_of, any_of, negate, text_check
+from palisade.enforce.envoy.matchers.predicate import NO, Predicate, all_of, any_of, negate, text_check
 from palisade.enforce.envoy.regex import patterns
 from palisade.enforce.envoy.values.claims import claim_defined, claim_matches
 from palisade.enforce.envoy.values.sources import ClaimSource, TextSource
-from palisade.rego.builtins.globs import ends_of, pattern_of
+from palisade.rego.builtins.globs import ends_of, expression_of, pattern_of
 from palisade.rego.errors import BuiltinError
+from palisade.rego.globs.tree import Choice, Listed, Mark, Part, Parts, Ranged, Star, Stars, Text, read
 from palisade.rego.partial.formulas.terms import Apply, ArrayOf, Known, Symbol
+from palisade.rego.values import Value
+
+_Part = TypeVar("_Part")
 
 LONG = "a value in a pattern is long, or has other characters than letters, digits and `_@:/ -`"
+BEYOND_ASCII = "a text that is matched has letters beyond ASCII"
 _LENGTHS = (64, 48, 40, 36, 32, 24)
 """How long, at most, a value may be: the first that the pattern has room for."""
 _DOTS = 2
@@ -46,6 +52,8 @@ class Patterned(Calls):
                 parts = _translated(patterns.parts(made), delimiters)
                 put = None if parts is None else _together(parts)
                 found = self._matched(parts, None if put is None else self._view(put), text, 0)
+                if found is not None and _is_for_ascii(patterns.parts(made), delimiters):
+                    found = self._unless(found, self._beyond_ascii(text) or NO, BEYOND_ASCII)
         return found or super()._between_texts(term)
 
     def _matched(
@@ -102,17 +110,16 @@ def _room(parts: Sequence[str | Symbol], dots: int) -> int | None:
     return None
 
 
-def _translated(parts: Sequence[str | Symbol] | None, delimiters: object) -> list[str | Symbol] | None:
+def _translated(parts: Sequence[str | Symbol] | None, delimiters: Value) -> list[str | Symbol] | None:
     """The parts of the regular expression that a glob is; None where that depends on its values."""
     if parts is None or any(isinstance(part, str) and _STAND_IN in part for part in parts):
         return None
-    glob = "".join(part if isinstance(part, str) else _STAND_IN for part in parts)
-    values = [part for part in parts if not isinstance(part, str)]
-    if _may_overlap(glob, delimiters):
-        return None
+    glob, values = _stood_in(parts), [part for part in parts if not isinstance(part, str)]
     try:
-        whole = pattern_of(glob, delimiters)
+        whole = None if _depends(glob, delimiters) else pattern_of(glob, delimiters)
     except BuiltinError:
+        return None
+    if whole is None:
         return None
     chunks = whole.split(_STAND_IN)
     if len(chunks) != len(values) + 1:
@@ -123,15 +130,44 @@ def _translated(parts: Sequence[str | Symbol] | None, delimiters: object) -> lis
     return [*found, "$"]
 
 
-def _may_overlap(glob: str, delimiters: object) -> bool:
-    """Whether what strings end with may share characters of a value with what they begin with."""
-    ends = ends_of(glob, "" if delimiters is None else "/")
+def _stood_in(parts: Sequence[str | Symbol]) -> str:
+    return "".join(part if isinstance(part, str) else _STAND_IN for part in parts)
+
+
+def _is_for_ascii(parts: Sequence[str | Symbol] | None, delimiters: Value) -> bool:
+    """Whether the glob may cut characters of several bytes: with braces that depends on its values."""
+    glob = _stood_in(parts or ())
+    found = expression_of(glob, delimiters)
+    return found is None or found.in_ascii or "{" in glob
+
+
+def _depends(glob: str, delimiters: Value) -> bool:
+    """Whether what a glob matches depends on its values in other ways than that they stand in it.
+
+    It depends on how long they are, among alternatives with wildcards, and on what they begin or end with,
+    where what strings end with may share characters of a value with what they begin with.
+    """
+    for part in read(glob).items:
+        if isinstance(part, Choice) and any(_STAND_IN in each.text for each in _within(part, Text)):
+            several = delimiters is not None and len(delimiters) > 1
+            if several or any(_within(part, Star, Stars, Mark, Listed, Ranged)):
+                return True
+    ends = ends_of(glob, delimiters)
     if ends is None:
         return False
     begin, end = ends
     in_begin, in_end = _STAND_IN in begin, _STAND_IN in end
     behind, before = begin.rpartition(_STAND_IN)[2], end.partition(_STAND_IN)[0]
     return (in_begin and (in_end or behind in end[1:])) or (in_end and before in begin[:-1])
+
+
+def _within(part: Part, *kinds: type[_Part]) -> Iterator[_Part]:
+    """The parts of some kinds in a part."""
+    if isinstance(part, kinds):
+        yield part
+    if isinstance(part, Parts | Choice):
+        for each in part.items:
+            yield from _within(each, *kinds)
 
 
 def _together(parts: Sequence[str | Symbol]) -> Symbol:

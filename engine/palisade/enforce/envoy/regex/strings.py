@@ -6,7 +6,7 @@ import re2
 from xds.type.matcher.v3.string_pb2 import StringMatcher
 
 from palisade.enforce.envoy.regex import patterns
-from palisade.rego.builtins.globs import pattern_of
+from palisade.rego.builtins.globs import expression_of, pattern_of
 from palisade.rego.errors import BuiltinError
 from palisade.rego.partial.formulas.terms import Apply, Known, Symbol
 from palisade.rego.re2_options import QUIET
@@ -36,10 +36,23 @@ def text_matcher(term: Apply) -> tuple[Symbol, StringMatcher | None] | None:
         case Apply("glob.match", (Known(str(pattern)), Known(delimiters), subject)):
             try:
                 translated = pattern_of(pattern, delimiters)
-            except BuiltinError:
-                return subject, None  # the call is undefined
-            return _regex(subject, translated, translated)
+            except BuiltinError as error:
+                return None if error.fatal else (subject, None)  # the call is undefined
+            return None if translated is None else _regex(subject, translated, translated)
     return None
+
+
+def is_for_ascii(term: Apply) -> bool:
+    """Whether the matcher that `text_matcher` gives means what the test does for texts of ASCII only, even if
+    it reads characters and not bytes: OPA's globs cut characters of several bytes."""
+    match term:
+        case Apply("glob.match", (Known(str(pattern)), Known(delimiters), _)):
+            try:
+                found = expression_of(pattern, delimiters)
+            except BuiltinError:
+                return False
+            return found is not None and found.in_ascii
+    return False
 
 
 def _affix(kind: str, text: str) -> StringMatcher:
