@@ -111,6 +111,16 @@ def test_claims_of_a_provider_of_another_name(tmp_path: Path) -> None:
     assert all("there are corp; or call one so in data.palisade" in text for _, _, text in found)
 
 
+def test_claims_where_no_issuer_is_named(tmp_path: Path) -> None:
+    """A newcomer's first policy asks for claims, and no token counts yet: all was denied, and nothing said so.
+    It is said once in each module."""
+    source = 'package a\n\nclaims := input.identity.claims\n\nallow if input.identity.claims.sub == "a"\n'
+    ((file, row, text),) = warned(tmp_path, a=source)
+    assert (file, row) == ("p/a.rego", 3)
+    assert "there are no providers; name the issuers whose tokens count in data.palisade.identity" in text
+    assert warned(tmp_path, p=PROVIDERS) == []
+
+
 def test_inputs_of_any_shape_where_rules_give_them(tmp_path: Path) -> None:
     """An application's own policy, asked with what the request tells; and rules that are asked of events."""
     own = 'package app\n\nallow if input.method == "GET"\n'

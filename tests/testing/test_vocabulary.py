@@ -103,3 +103,17 @@ def test_variants_change_one_part_and_are_the_same_for_a_seed() -> None:
         assert made == varying.variants(request, seed, 8)
         for each in made:
             assert sum(getattr(each, name) != getattr(request, name) for name in parts) <= 1
+
+
+def test_a_message_of_grpc_is_not_called_json_where_the_policy_reads_no_body() -> None:
+    """`palisade verify` told of a difference for policies that answer in JSON: by their own words a message
+    became JSON that is none, of which no input can be made, and no sidecar looks at it."""
+    kind = "application/grpc"
+    request = Request("POST", "/a", (("content-type", kind), ("te", "trailers")), None, "\0\0\0\0\0")
+    for bodies in (False, True):
+        varying = Varying(("application/json",), ("corp",), ("10.0.0.1",), http2=True, bodies=bodies)
+        made = [each for seed in range(60) for each in varying.variants(request, seed, 8)]
+        others = [each for each in made if ("content-type", "application/json") in each.headers]
+        assert others
+        assert any(each.body for each in others) is bodies
+        assert any(each.body for each in made)

@@ -61,6 +61,8 @@ _ASKED_BY_OPA: Final = {
 _METADATA: Final = ("attributes", "metadataContext", "filterMetadata")
 _JWT_AUTHN: Final = "envoy.filters.http.jwt_authn"
 
+_NO_PROVIDERS: Final = "name the issuers whose tokens count in data.palisade.identity.providers"
+
 _OTHER_INPUTS: Final = frozenset({("palisade", "isolation"), ("palisade", "detection")})
 """Packages whose rules are asked about more than requests: peers, images, events."""
 
@@ -184,11 +186,17 @@ def _input(
         problems = Problems(module.source, module.lines)
         others = replaced or module.package[:2] in _OTHER_INPUTS
         of_requests = not others and tuple(module.package) == deciding
+        unnamed = not others and not providers
         for rule in rules[id(module)]:
             for term in ast.walk(rule):
                 if isinstance(term, ast.Ref) and term.head == ast.Var("input"):
                     _look(term, problems, {} if others else MEANT, of_requests)
                     _look_at_metadata(term, problems, providers)
+                    if unnamed and term.path[0] == ast.Scalar("identity"):
+                        # Once in a module: what it says of one reference it says of all.
+                        unnamed = False
+                        message = "input.identity is undefined in all requests: there are no providers"
+                        problems.add(message, term.loc, UNKNOWN_INPUT, _NO_PROVIDERS)
         yield from problems.found
 
 

@@ -64,7 +64,7 @@ def batches(
     """So many requests, each with so many variants of itself behind it; with `http2` over that as well."""
     made = _Requests(vocabulary, subject)
     signers = sorted({*subject.issuers, *subject.signers})
-    varying = Varying(made.words, signers, made.sources, made.callers, http2=http2)
+    varying = Varying(made.words, signers, made.sources, made.callers, http2=http2, bodies=vocabulary.body)
 
     def spread(request: Request, seed: int) -> list[Request]:
         first = varying.protocol(request, seed)

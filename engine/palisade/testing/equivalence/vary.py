@@ -13,7 +13,7 @@ from palisade.rego.text import dumps, loads
 from palisade.testing.equivalence import near
 from palisade.testing.equivalence.callers import Caller
 from palisade.testing.equivalence.protocols import as_grpc, over_http1, over_http2
-from palisade.testing.equivalence.requests import Request, Token
+from palisade.testing.equivalence.requests import Request, Token, is_grpc
 from palisade.testing.equivalence.tokens import NAMES
 
 MOST_HEADERS = 6
@@ -33,9 +33,11 @@ class Varying:
         callers: Sequence[Caller] = (),
         *,
         http2: bool = False,
+        bodies: bool = True,
     ) -> None:
-        """`http2`: whether requests are sent over HTTP/2 too."""
+        """`http2`: whether requests are sent over HTTP/2 too. `bodies`: whether the policy reads bodies."""
         self._http2 = http2
+        self._bodies = bodies
         self._words = tuple(words) or ("a",)
         self._hosts = [each for each in self._words if _HOST.fullmatch(each)]
         self._providers = tuple(providers)
@@ -80,8 +82,15 @@ class Varying:
         found = []
         for _ in range(count):
             change = self._chooser.choice([*changes, self._method])
-            found.append(change(request))
+            found.append(self._read(change(request)))
         return found
+
+    def _read(self, request: Request) -> Request:
+        """The request without a body that only an engine would look at: the policy reads none, so a sidecar
+        does not, and a message of gRPC that is said to be JSON would seem to be decided otherwise."""
+        kinds = [value for name, value in request.headers if name.lower() == "content-type"]
+        whole = self._bodies or (kinds and all(map(is_grpc, kinds)))
+        return request if whole else replace(request, body="")
 
     def _framing(self, request: Request) -> Request:
         return replace(over_http1(request), chunked=not request.chunked)
