@@ -112,8 +112,8 @@ def test_claims_of_a_provider_of_another_name(tmp_path: Path) -> None:
 
 
 def test_claims_where_no_issuer_is_named(tmp_path: Path) -> None:
-    """A newcomer's first policy asks for claims, and no token counts yet: all was denied, and nothing said so.
-    It is said once in each module."""
+    """A first policy asks for claims, and no token counts yet: all was denied, and nothing said so. Each
+    module is told of once."""
     source = 'package a\n\nclaims := input.identity.claims\n\nallow if input.identity.claims.sub == "a"\n'
     ((file, row, text),) = warned(tmp_path, a=source)
     assert (file, row) == ("p/a.rego", 3)

@@ -22,6 +22,8 @@ allow := {
 	"allowed": true,
 	"headers": {
 		"x-id": sprintf("<%d>", [claims.id]),
+		"x-digits": format_int(claims.id, 10),
+		"x-joined": concat("-", ["u", format_int(claims.id, 10), claims.sub]),
 		"x-all": sprintf("%s has %d of %d%%", [claims.sub, claims["a:b"].n, 7]),
 	},
 	"response_headers_to_add": {"x-level": sprintf("=%d=", [claims.id])},
@@ -39,8 +41,8 @@ OTHERS = (2**53, 2**53 + 1, -1, 1.5, 1e21, "7", None, True, [7], {"n": 7})
 
 @pytest.mark.parametrize("providers", [1], ids=("one",), indirect=True)
 def test_numbers_are_put_into_answers(bed: Bed, providers: tuple[Provider, ...], issuers: Issuers) -> None:
-    """In decimal digits, as `%d` writes them. Numbers below nought, large ones and what is none are the
-    engine's."""
+    """In decimal digits, as `%d` and `format_int` write them. Numbers below nought, large ones and
+    what is none are the engine's."""
     subject = subject_of(rego.compile({"p.rego": POLICY}), providers, issuers)
     bed.load(subject)
 

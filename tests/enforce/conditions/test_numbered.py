@@ -24,8 +24,17 @@ IDIOMS = tuple(
         'startswith(http.headers["x-id"], sprintf("%d:%s", [claims.id, "7"]))',
         'sprintf("u-%d-%%", [claims.id]) in claims.list',
         'sprintf("%d of %d", [claims.id, 7]) == claims.text',
+        'format_int(claims.id, 10) == http.headers["x-id"]',
+        "input.parsed_path[1] == format_int(claims.id, 10)",
+        'http.path == concat("/", ["", "u", format_int(claims.id, 10)])',
+        'startswith(http.path, sprintf("/u/%s/", [format_int(claims.id, 10)]))',
+        'format_int(claims.id, 10) in {"7", "12", "07", "-7", "1.0", "9007199254740993"}',
+        'data.owners[format_int(claims.id, 10)] == "b"',
+        '{"7": "a", "12": "b"}[format_int(claims.id, 10)]',
+        "format_int(claims.id, 10)",
     )
 )
+DATA = {"owners": {"7": "b", "12": "a", "123456789012345": "b"}}
 NUMBERS = (0, 1, 7, 12, 10**6, 123_456_789_012_345, 2**53 - 1, 2**53, -7, 7.5, 1e21, "7", None, True, [7])
 
 
@@ -45,7 +54,7 @@ def _asked() -> list[Request]:
 def test_texts_with_numbers(bed: Bed, providers: tuple[Provider, ...], issuers: Issuers) -> None:
     """Of whole numbers; of others `sprintf` writes something else, which the engine does."""
     subjects = [
-        subject_of(rego.compile({"p.rego": f"{HEAD}allow if {{ {idiom} }}"}), providers, issuers)
+        subject_of(rego.compile({"p.rego": f"{HEAD}allow if {{ {idiom} }}"}, DATA), providers, issuers)
         for idiom in IDIOMS
     ]
     judge_natively(bed, subjects, _asked(), residual=0.65)

@@ -168,6 +168,13 @@ FOLLOWED = (
     'p if h & {"z", "dev"} == set()',
     'p if count([r | some v in input.x; v == "alice"; r := 1]) > 0',
     'p if "dev" in union({{r | some v in input.x; some r in data.roles[v]}, {input.y}})',
+    'p if "dev" in union({{r | some r in data.roles[v]} | some v in input.x})',
+    'p if not "dev" in union({{r | some r in data.roles[v]} | some v in input.x; v != input.y})',
+    "p if count(union({{r | some r in data.roles[v]; r != input.y} | some v in input.x})) == 1",
+    "p if { some r in union({{w | some w in v.x; w != input.y} | some v in input.x}); r }",
+    "p if 1 in union({{n} | some v in input.x; n := data.table[v]})",
+    "s contains {v} if some v in input.x\np if union(s) & {input.y} != set()",
+    "s contains {1, v} if some v in input.x\ns contains {input.y} if input.y\np if 2 in union(s)",
     'p if count(intersection({{v | some v in input.x}, {"a", "b"}})) > 0',
     'p if count(intersection({{v | some v in input.x}, {"a", "b"}, {"b"}})) > 0',
     # Arrays of which some members are the request's.

@@ -5,18 +5,22 @@ No expression of Envoy's writes a number, but one reads it: what stands in its p
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+
 from palisade.enforce.envoy.conditions.patterned import Patterned
 from palisade.enforce.envoy.matchers import cel
-from palisade.enforce.envoy.matchers.bounds import Bounds, exactly
+from palisade.enforce.envoy.matchers.bounds import NEVER, Bounds, exactly
 from palisade.enforce.envoy.matchers.predicate import all_of, negate
 from palisade.enforce.envoy.regex import patterns
-from palisade.enforce.envoy.values.claims import claim_defined
+from palisade.enforce.envoy.values.claims import claim_defined, claim_kind
 from palisade.enforce.envoy.values.numerals import Numeral
 from palisade.enforce.envoy.values.sources import ClaimSource
 from palisade.rego.partial.formulas.formula import Same
 from palisade.rego.partial.formulas.terms import Apply, Symbol
 
 _DIGITS = "(0|[1-9][0-9]{0,15})"
+_NUMERAL = re.compile(_DIGITS)
 
 
 class Numbered(Patterned):
@@ -35,6 +39,28 @@ class Numbered(Patterned):
             case Apply("startswith", (text, made)):
                 found = self._with_number(text, made, "")
         return found or super()._between_texts(term)
+
+    def _takes(self, term: Apply) -> Bounds:
+        number = patterns.digits_of(term)
+        source = None if number is None else self._source(number)
+        if isinstance(source, ClaimSource):
+            return exactly(claim_kind(source, "number"))
+        return super()._takes(term)
+
+    def _call_is(self, term: Apply, values: Sequence[object]) -> Bounds:
+        number = patterns.digits_of(term)
+        source = None if number is None else self._source(number)
+        if type(source) is not ClaimSource:
+            return super()._call_is(term, values)
+        numbers: list[object] = [
+            int(each) for each in values if isinstance(each, str) and _NUMERAL.fullmatch(each)
+        ]
+        found = self._equals(source, numbers) if numbers else NEVER
+        plain = Numeral(source).plain
+        other = all_of((claim_kind(source, "number"), negate(plain)))
+        if found is None:
+            return super()._call_is(term, values)
+        return self._unless(found, other, f"{number} is no whole number, or a large one")
 
     def _with_number(self, text: Symbol, made: Symbol, end: str) -> Bounds | None:
         """The text is what `sprintf` makes of one number and constants, or begins so."""

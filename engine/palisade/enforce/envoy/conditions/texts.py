@@ -32,7 +32,7 @@ from palisade.rego.partial.formulas.terms import (
     Symbol,
     last_of,
 )
-from palisade.rego.partial.symbols.kinds import is_no_text
+from palisade.rego.partial.symbols.kinds import is_no_text, is_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +116,10 @@ class Texts(Cutting):
                 return self._is(value)
             case Apply("concat", (Known(str()), ArrayOf(items))):
                 return both(map(self._is_text, items))
+            case Apply("concat", (Known(str()), Gathered(parts=parts))) if all(
+                is_text(part.item) for part in parts
+            ):
+                return ALWAYS  # of whichever of these texts there are
         return super()._takes(term)
 
     def _is(self, term: Symbol) -> Bounds:

@@ -42,6 +42,8 @@ SLASHED = "what is put into a text has a backslash"
 _ASCII = "[\\x00-\\x7f]"
 _SPACED = f"^{patterns.SPACE}[^\\x00-\\x7f]|[^\\x00-\\x7f]{patterns.SPACE}$"
 """Of texts that begin so, or end so, Rego may take off more."""
+_CAPITAL, _SMALL = "[A-Z]|[^\\x00-\\x7f]", "[a-z]|[^\\x00-\\x7f]"
+_UNFOLDED = "has letters to be folded, or beyond ASCII"
 _STEP = 2
 """So many marks an expression reads at once, where it would be too large for all."""
 MOST_PUT_TOGETHER = 6
@@ -94,6 +96,8 @@ def view(term: Symbol, source: Callable[[Symbol], Source | None]) -> View | None
     searched = patterns.found_in(term)
     if searched is not None:
         return _found(*searched, source)
+    if term.name in ("lower", "upper"):
+        return _folded(term, source)
     if term.name in ("trim_space", "substring"):
         found = _ends_off(term, source)
         if found is not None:
@@ -182,6 +186,19 @@ def _replaced(term: Apply, source: Callable[[Symbol], Source | None]) -> View | 
     # Text that is no UTF-8 is an error of the expression, where Rego's is a text.
     unsure = any_of((inner.unsure, _RAW))
     return View(cel.call("_?_:_", found, made, inner.expr), unsure, inner.when or RAW)
+
+
+def _folded(term: Apply, source: Callable[[Symbol], Source | None]) -> View | None:
+    """A text whose letters are small, or capital ones, already: no expression makes them so."""
+    inner = view(term.args[0], source)
+    if inner is None:
+        return None
+    # What is no text has none of this: taking all of it is an error then, as for what is not there.
+    whole = cel.captured(inner.expr, "(?s)^(.*)$")
+    other = cel.matches(inner.expr, _CAPITAL if term.name == "lower" else _SMALL)
+    if whole is None or other is None:
+        return None
+    return View(whole, any_of((inner.unsure, cel.check(other))), f"{term.args[0]} {_UNFOLDED}")
 
 
 def _ends_off(term: Apply, source: Callable[[Symbol], Source | None]) -> View | None:

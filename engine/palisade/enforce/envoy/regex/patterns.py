@@ -210,8 +210,16 @@ def parts(made: Symbol) -> list[str | Symbol] | None:
 
 def with_verbs(made: Symbol) -> list[tuple[str, str | Symbol]] | None:
     """The same of `sprintf`, each with the verb that writes it, constants with none: `%s` or `%v`, both of
-    which make a string itself, or `%d` for numbers. None for other texts, and for other verbs."""
+    which make a string itself, or `%d` for numbers. None for other texts, and for other verbs.
+
+    `format_int(x, 10)` writes whole numbers as `%d` does, also among what another text is put together of."""
+    number = digits_of(made)
+    if number is not None:
+        return [("", ""), ("d", number), ("", "")]
     match made:
+        case Apply("concat", (Known(str(glue)), ArrayOf(items))) if any(map(digits_of, items)):
+            joined = _interleaved(["", *[glue] * (len(items) - 1), ""], items)
+            return None if joined is None else [_written("", part) for part in joined]
         case Apply("sprintf", (Known(str(form)), ArrayOf(items))) if "\0" not in form:
             chunks = _VERB.split(form.replace("%%", "\0"))
         case _:
@@ -221,13 +229,26 @@ def with_verbs(made: Symbol) -> list[tuple[str, str | Symbol]] | None:
     found: list[tuple[str, str | Symbol]] = [("", chunks[0].replace("\0", "%"))]
     for verb, chunk, item in zip(chunks[1::2], chunks[2::2], items, strict=True):
         if not isinstance(item, Known):
-            found.append((verb, item))
+            found.append(_written(verb, item))
         elif isinstance(item.value, str) if verb != "d" else type(item.value) is int:
             found.append(("", str(item.value)))
         else:
             return None
         found.append(("", chunk.replace("\0", "%")))
     return found
+
+
+def digits_of(term: Symbol) -> Symbol | None:
+    """The number whose digits a text is: `format_int(x, 10)`; None for other texts."""
+    match term:
+        case Apply("format_int", (number, Known(10))) if not isinstance(number, Known):
+            return number
+    return None
+
+
+def _written(verb: str, part: str | Symbol) -> tuple[str, str | Symbol]:
+    number = None if isinstance(part, str) or verb == "d" else digits_of(part)
+    return (verb, part) if number is None else ("d", number)
 
 
 def _interleaved(chunks: list[str], items: tuple[Symbol, ...]) -> list[str | Symbol] | None:

@@ -12,7 +12,16 @@ from palisade.rego.builtins.operands import integer
 from palisade.rego.check.signatures import builtin_signatures
 from palisade.rego.check.types import ANY, NUMBER, STRING, Any, Array, Simple, Type
 from palisade.rego.errors import BuiltinError
-from palisade.rego.partial.formulas.terms import Apply, ArrayOf, Gathered, Known, ObjectOf, SetOf, Symbol
+from palisade.rego.partial.formulas.terms import (
+    Apply,
+    ArrayOf,
+    Element,
+    Gathered,
+    Known,
+    ObjectOf,
+    SetOf,
+    Symbol,
+)
 from palisade.rego.values import type_name
 
 _OF_ANY_KIND = frozenset(
@@ -30,7 +39,12 @@ def is_no_text(symbol: Symbol) -> bool:
 
 
 def is_text(symbol: Symbol) -> bool:
-    """Whether a value, where it is there, is surely a text, as what `concat` makes is."""
+    """Whether a value, where it is there, is surely a text, as what `concat` makes is, or a piece of one."""
+    match symbol:
+        case Known(value):
+            return isinstance(value, str)
+        case Element(Apply("split"), _, False, ()):
+            return True
     return isinstance(symbol, Apply) and _type_of(symbol) == STRING
 
 

@@ -118,11 +118,19 @@ def _kept_members(run: Members, members: Symbol, other: Symbol, *, among: bool) 
 
 
 def union_of(run: Members, args: Sequence[Symbol]) -> Cases | None:
-    """`union({xs, ys, ...})`"""
+    """`union({xs, ys, ...})`, also of sets that a loop gathers: `union({grants[r] | some r in roles})`"""
     sets = parts_of(args[0])
-    if sets is None or sets[0] != "set" or any(part.condition is not TRUE or part.over for part in sets[1]):
+    if sets is None or sets[0] != "set":
         return None
-    return union(run, [part.item for part in sets[1]])
+    parts: list[Part] = []
+    for outer in sets[1]:
+        inside = parts_of(outer.item)
+        if inside is None or inside[0] != "set":
+            return None
+        for part in inside[1]:
+            condition = run.builder.both(outer.condition, part.condition)
+            parts.append(run.fresh(Part(condition, (*outer.over, *part.over), part.item)))
+    return [(TRUE, Gathered("set", tuple(parts)))]
 
 
 def intersection_of(run: Members, args: Sequence[Symbol]) -> Cases | None:
