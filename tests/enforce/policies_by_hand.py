@@ -39,6 +39,13 @@ _BODIES = (
     # Texts of the request in a claim of either of two issuers: lowering these once ended in a KeyError.
     'allow if concat(":", [lower(http.method), http.method]) in claims.roles',
     'allow if sprintf("%s:%s", [http.method, input.parsed_path[0]]) in claims.roles',
+    # Objects of the rows of a table, each there under a condition.
+    "needed := {r.path: r.scopes | some r in data.routes; r.method == http.method}\n"
+    'allow if needed[http.path][_] in split(claims.scope, " ")',
+    "mine[r.path] := r.method if { some r in data.routes; some scope in r.scopes; scope in claims.roles }\n"
+    "allow if mine[http.path] == http.method\nallow if count(mine) > 2",
+    "allow if { named := {r.path: 1 | some r in data.routes; http.path == r.path; not claims[r.scopes[0]]}; "
+    "every path, _ in named { path != claims.sub }; count(named) == 1 }",
     # Claims of every type.
     'allow if claims.aud == "orders"',
     'allow if "orders" in claims.aud',

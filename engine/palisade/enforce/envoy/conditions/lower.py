@@ -48,8 +48,8 @@ from palisade.rego.partial.formulas.formula import (
 from palisade.rego.partial.formulas.rewriting import parts_first, symbols
 from palisade.rego.partial.formulas.shared import Shared
 from palisade.rego.partial.formulas.terms import Apply, Input, subterms
-from palisade.rego.partial.symbols.builtins import AS_PATH
 from palisade.rego.partial.symbols.chosen import FIRST
+from palisade.rego.partial.symbols.named import AS_PATH
 from palisade.rego.values import unkey
 
 UNVERIFIED = "a token is there that Envoy does not take, or not as the policy does"

@@ -46,7 +46,7 @@ class Blocks(Loops):
 
     def _block(self, block: ir.Block, env: Env, live: frozenset[int]) -> Result:
         """Runs the statements of one block. Its steps are disjoint and differ from the rest in effect."""
-        leaving = Leaving(self.builder, live, env)
+        leaving = Leaving(self.builder, live, env, self._gathering)
         worlds: list[World] = [((), env)]
         ahead: dict[int, list[World]] = {}
         loops = any(type(stmt) is ir.ScanStmt for stmt in block.stmts)  # of ten thousand rules most have none

@@ -41,6 +41,8 @@ class Collecting(Walks):
         self._strings: dict[int, Known] = {}
         self._making: frozenset[int] = frozenset()
         """The locals that stand before the loops that are followed now: what they add to is not complete."""
+        self._gathering: frozenset[int] = frozenset()
+        """Those of them whose entries under conditions are so many parts of one object, not states."""
 
     def _symbol(self, operand: ir.Operand, env: Env) -> Symbol | None:
         if isinstance(operand, ir.Local):
@@ -171,6 +173,9 @@ class Collecting(Walks):
 
     def _is_one_each(self, made: Symbol) -> Formula:
         """Each key of the object has one value."""
+        named = self.named(made)
+        if named is not None:
+            return named.one_each()
         entries = entries_of(made)
         if entries is None or (len(entries) == 1 and not entries[0].over):
             return TRUE

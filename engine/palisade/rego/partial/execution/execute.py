@@ -170,11 +170,12 @@ class Executor(Unfollowed):
         env = dict(zip(func.params, args, strict=True))
         outer, self._final = self._final, self._failing.final(func)
         making, self._making = self._making, frozenset()
+        gathering, self._gathering = self._gathering, frozenset()
         try:
             live = frozenset((func.result, *func.params))
             return self._in_turn((func.name, *args), func.blocks, env, live, func.result)
         finally:
-            self._final, self._making = outer, making
+            self._final, self._making, self._gathering = outer, making, gathering
 
     def _call_function(self, func: ir.Func, args: tuple[Symbol, ...], target: int, env: Env) -> list[Step]:
         known = self._kept.get((func.name, args))

@@ -18,7 +18,11 @@ Guard: TypeAlias = tuple[Formula, ...]
 class Leaving:
     """Collects the states in which a block is left, by what of them is live behind it."""
 
-    def __init__(self, builder: Builder, live: frozenset[int], env: Env) -> None:
+    def __init__(
+        self, builder: Builder, live: frozenset[int], env: Env, gathering: frozenset[int] = frozenset()
+    ) -> None:
+        """`gathering` is as for `grown`."""
+        self._gathering = gathering
         self._builder = builder
         self._live = live
         self._start = self._kept(env)
@@ -64,8 +68,20 @@ class Leaving:
     def _gather(self, steps: list[Step], completed: Formula) -> Result:
         """Where a step only adds to sets and arrays, the members stand under its condition, not the state."""
         rest = self._start
-        if len(steps) == 1 and steps[0].signal == NEXT:
-            more = grown(rest, steps[0].env, self._builder, steps[0].condition)
+        if len(steps) == 1 or self._gathering:
+            start, more = rest, rest if steps else None
+            for step in steps:
+                if more is not None and step.signal == NEXT:
+                    more = grown(
+                        start,
+                        step.env,
+                        self._builder,
+                        step.condition,
+                        onto=more,
+                        gathering=self._gathering,
+                    )
+                else:
+                    more = None
             if more is not None:
                 return Result([], more, completed)
         return Result(steps, rest, completed)

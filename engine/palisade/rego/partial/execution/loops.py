@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from itertools import combinations
+from typing import TypeAlias
 
 from palisade.rego import ir
 from palisade.rego.errors import NOWHERE
+from palisade.rego.partial.execution import gathering
 from palisade.rego.partial.execution.flow import Liveness, all_stmts, changed, written
+from palisade.rego.partial.execution.gathering import ManyStatesError, adds_named, makes_objects
 from palisade.rego.partial.execution.statements import FIRST_PLACE, Statements, answered
 from palisade.rego.partial.execution.tables import TableLoop, rounds
 from palisade.rego.partial.formulas.formula import FALSE, TRUE, Formula
@@ -18,6 +22,9 @@ from palisade.rego.partial.symbols.chosen import chosen_of, has_several
 from palisade.rego.partial.symbols.construct import grown, in_order, is_grown, pairs_of
 from palisade.rego.partial.symbols.worlds import ERROR, NEXT, Env, Result, Step, Unsupported, Worlds, env_key
 from palisade.rego.stored import also
+
+Round: TypeAlias = tuple[Formula, Symbol, Symbol]
+"""Under which condition there is a round of a loop; the key of a member, and itself."""
 
 _MOST_VALUES = 16
 """So many values, known each, that rounds of a loop may give a rule are compared with one another."""
@@ -44,7 +51,11 @@ class Loops(Statements):
             unordered = isinstance(source, SetOf) and len(pairs) > 1
             every = ((TRUE, name, item) for name, item in pairs)
             in_turn = len(pairs) < 2 or _is_array(source)
-            return self._unrolled(stmt, env, live, every, unordered=unordered, in_turn=in_turn).disjoint()
+            return self._unrolled(stmt, env, live, list(every), unordered=unordered, in_turn=in_turn)
+        named = self.named(source)
+        if named is not None:
+            entries = [(part.condition, name, part.item) for part, name in named.members()]
+            return self._unrolled(stmt, env, live, entries, unordered=False, in_turn=False)
         live, told, env = self._at_outset(stmt, env, live)
         worlds = Worlds(env, self.builder)
         start = env
@@ -85,16 +96,55 @@ class Loops(Statements):
         stmt: ir.ScanStmt,
         env: Env,
         live: frozenset[int],
-        rounds: Iterable[tuple[Formula, Symbol, Symbol]],
+        rounds: Sequence[Round],
         *,
         unordered: bool,
         in_turn: bool,
-    ) -> Worlds:
-        """One round in turn for each of these members, its own key before it, where its condition holds.
+    ) -> list[Step]:
+        """Where one round in turn leads for each of these members, where its condition holds.
 
         `in_turn`: whether the evaluator takes them in this turn also where it ends the loop.
         """
         live, told, env = self._at_outset(stmt, env, live)
+        try:
+            return self._in_states(
+                stmt,
+                env,
+                told,
+                live,
+                rounds,
+                unordered=unordered,
+                in_turn=in_turn,
+                most=gathering.MOST_STATES,
+            )
+        except ManyStatesError:
+            pass
+        outer, making = self._gathering, self._making
+        self._gathering, self._making = outer | env.keys(), making | env.keys()
+        try:
+            found = self._in_states(stmt, env, told, live, rounds, unordered=unordered, in_turn=in_turn)
+        except Unsupported:
+            found = None
+        finally:
+            self._gathering, self._making = outer, making
+        if found is None:  # what else is done to the object may need to know all of it
+            return self._in_states(stmt, env, told, live, rounds, unordered=unordered, in_turn=in_turn)
+        return self._checked(found, env)
+
+    def _in_states(
+        self,
+        stmt: ir.ScanStmt,
+        env: Env,
+        told: Env,
+        live: frozenset[int],
+        rounds: Sequence[Round],
+        *,
+        unordered: bool,
+        in_turn: bool,
+        most: int = 0,
+    ) -> list[Step]:
+        """The same, following each state that there is behind a round. Raises ManyStatesError where these
+        are more than `most`, and objects are made in them that could have their entries under conditions."""
         worlds = Worlds(env, self.builder)
         ends = set[str]()
         for when, name, item in rounds:
@@ -109,9 +159,11 @@ class Loops(Statements):
                 return found if when is TRUE else self._where_holds(when, current, found)
 
             _advance(worlds, run, env, in_turn=in_turn)
+            if most and len(worlds.states) > most and makes_objects(env, worlds, self._gathering):
+                raise ManyStatesError
         if _first_decides(ends, in_turn=in_turn):
             raise Unsupported(ORDER_OF_MEMBERS)
-        return worlds
+        return worlds.disjoint()
 
     def _where_holds(self, when: Formula, env: Env, found: Result) -> Result:
         """What a block leads to where it runs under a condition only."""
@@ -133,7 +185,8 @@ class Loops(Statements):
         for step in steps:
             if rest is not None:
                 going = step.signal == NEXT
-                rest = grown(env, step.env, self.builder, step.condition, onto=rest) if going else None
+                more = partial(grown, env, step.env, self.builder, step.condition, gathering=self._gathering)
+                rest = more(onto=rest) if going else None
         # Members that are added under a condition are so many parts of one state, not states.
         return Result(steps, env, TRUE) if rest is None else Result([], rest, TRUE)
 
@@ -145,13 +198,13 @@ class Loops(Statements):
         if found is None or part is None:
             return None
         at = also if loop.first.stored else list
-        members = ((self.is_one_of(part, at(keys)), own, item) for keys, own, item in found.members)
+        members = [(self.is_one_of(part, at(keys)), own, item) for keys, own, item in found.members]
         try:
-            worlds = self._unrolled(loop.loop, env, live, members, unordered=True, in_turn=False)
+            steps = self._unrolled(loop.loop, env, live, members, unordered=True, in_turn=False)
         except Unsupported:
             return None  # entry by entry it may be followed
         # Where a round did something the key is one of the table's; where none did, it may be no key at all.
-        *steps, rest = worlds.disjoint()
+        *steps, rest = steps
         there = self.builder.both(self.is_one_of(part, at(found.keys)), rest.condition)
         return [*steps, Step(there, rest.env, rest.signal)]
 
@@ -196,7 +249,7 @@ class Loops(Statements):
         happening: list[Step] = []
         for step in sorted(steps, key=lambda step: step.signal != ERROR):
             more = None
-            if step.signal == NEXT:
+            if step.signal == NEXT and not adds_named(self, env, step.env, part):
                 condition = self.builder.both(part.condition, step.condition)
                 more = grown(
                     env, step.env, self.builder, condition, part.over, onto=rest, ordered=ordered, apart=apart

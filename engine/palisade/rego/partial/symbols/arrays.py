@@ -24,7 +24,7 @@ from palisade.rego.partial.formulas.terms import (
     Term,
     Unknown,
 )
-from palisade.rego.partial.symbols import scores
+from palisade.rego.partial.symbols import named, scores
 from palisade.rego.partial.symbols.construct import parts_of
 from palisade.rego.partial.symbols.objects import left_of
 from palisade.rego.values import Set, unkey
@@ -96,6 +96,9 @@ def keys(run: Members, args: Sequence[Symbol]) -> _Cases | None:
     (whole,) = args
     if isinstance(whole, ObjectOf):
         return [(TRUE, Known(Set.of(unkey(form) for form, _ in whole.items)))]
+    entries = run.named(whole)
+    if entries is not None:
+        return [(TRUE, entries.keys())]
     if not isinstance(whole, _TERMS):
         return None
     if left_of(whole) is not None:
@@ -159,6 +162,8 @@ def count(run: Members, args: Sequence[Symbol]) -> _Cases | None:
             return [(TRUE, Apply("count", (whole,)))]
         case Apply() as made if left_of(made) is not None:
             return [(TRUE, Apply("count", (_left_keys(run, made),)))]
+        case Apply() as made if run.named(made) is not None:
+            return named.count(run, made)
         case Apply("array.concat", (left, right)):
             return [(TRUE, Apply("plus", (_count_of(left), _count_of(right))))]
     return None

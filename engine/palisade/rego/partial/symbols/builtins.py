@@ -27,6 +27,7 @@ from palisade.rego.partial.formulas.terms import (
 from palisade.rego.partial.symbols import arrays, graphs, scores, shaped
 from palisade.rego.partial.symbols.construct import lookup
 from palisade.rego.partial.symbols.kinds import is_text
+from palisade.rego.partial.symbols.named import AS_PATH
 from palisade.rego.partial.symbols.sets import (
     KNOWN_FALSE,
     KNOWN_TRUE,
@@ -77,6 +78,9 @@ def object_get(run: Members, args: Sequence[Symbol]) -> Cases | None:
     """`object.get(obj, key, default)`: a constant key, or a constant array of them, or constants at a key
     of the request."""
     source, path, default = args
+    named = run.named(source)
+    if named is not None:
+        return named.get(path, default)
     if isinstance(source, Known) and isinstance(path, (Input, Element, Apply)):
         return _table_get(run, source.value, path, default)
     if isinstance(source, Known) and isinstance(path, ArrayOf):
@@ -245,8 +249,6 @@ def _minus(run: Members, args: Sequence[Symbol]) -> Cases | None:
 
 
 MAX_CASES = 16
-AS_PATH = "looks up an array of the request as a path"
-"""Why only the evaluator knows a value: said under the condition that a key is an array."""
 
 
 def template(run: Members, args: Sequence[Symbol]) -> Cases | None:

@@ -43,6 +43,7 @@ def grown(
     onto: Mapping[int, Symbol] | None = None,
     ordered: bool = True,
     apart: bool = True,
+    gathering: frozenset[int] = frozenset(),
 ) -> Mapping[int, Symbol] | None:
     """The environment of a request of which it is not known whether it went from `before` to `after`.
 
@@ -51,7 +52,8 @@ def grown(
     added to what another way from `before` has made, which arrays, whose members are in order, cannot be.
     Where it is not known in which order they come, arrays are no longer `ordered`: nor where each round of a
     loop adds more than one, as the rounds' members then take turns. Where members that are alike have
-    one round, they are no longer `apart`.
+    one round, they are no longer `apart`. An object with known keys has more entries only as a local
+    that is `gathering`.
     """
     if before.keys() != after.keys():
         return None
@@ -60,7 +62,7 @@ def grown(
         old = before[local]
         if old == now:
             continue
-        made = is_made(now)
+        made = is_made(now) or (local in gathering and entries_of(now) is not None)
         start, end = _held(old, made=made), _held(now, made=made)
         if start is None or end is None or start[0] != end[0]:
             return None

@@ -26,7 +26,8 @@ from palisade.rego.partial.formulas.terms import (
 from palisade.rego.partial.symbols import arrays, scores
 from palisade.rego.partial.symbols.conditions import Conditions
 from palisade.rego.partial.symbols.construct import items_of, pairs_of
-from palisade.rego.partial.symbols.objects import OBJECT, left_of
+from palisade.rego.partial.symbols.named import Named
+from palisade.rego.partial.symbols.objects import OBJECT, is_made, left_of
 from palisade.rego.partial.symbols.ranked import Ranked
 from palisade.rego.partial.symbols.worlds import Unsupported
 from palisade.rego.values import Set
@@ -41,6 +42,7 @@ class Members(Conditions):
     def __init__(self, before: Members | None = None) -> None:
         super().__init__(before)
         self._ranked: dict[Symbol, Ranked | None] = {}
+        self._named: dict[Symbol, Named | None] = {}
 
     def members(self, source: Symbol) -> list[Member]:
         """What an unknown collection holds, in its order where it is `ordered`. Raises Unsupported."""
@@ -63,6 +65,9 @@ class Members(Conditions):
                 whole, Input | Element | Apply
             ):
                 return self._cut(self.members(whole), start, end)
+        named = self.named(source)
+        if named is not None:
+            return named.members()
         some_left = left_of(source)
         if some_left is not None:
             each = self.fresh(some_left)
@@ -77,6 +82,14 @@ class Members(Conditions):
             self._ranked[whole] = Ranked.of(self.builder, whole)
         return self._ranked[whole]
 
+    def named(self, whole: Symbol) -> Named | None:
+        """An object with known keys that are there under conditions; None for any other value."""
+        if not is_made(whole):
+            return None
+        if whole not in self._named:
+            self._named[whole] = Named.of(self, whole)
+        return self._named[whole]
+
     def equal(self, a: Symbol, b: Symbol) -> Formula:
         """The condition under which two defined symbols denote equal values."""
         if type(b) is Known and (type(a) is Input or type(a) is Element):  # as in most rules there are
@@ -88,6 +101,10 @@ class Members(Conditions):
             found = arrays.greatest(self, "equal", a, b)
             if found is not None:
                 return found
+        for one, other in ((a, b), (b, a)):
+            named = self.named(one) if isinstance(other, Known) else None
+            if named is not None and isinstance(other, Known):
+                return named.equals(other.value) if isinstance(other.value, dict) else FALSE
         return super().equal(a, b)
 
     def _nowhere(self) -> Symbol:

@@ -83,6 +83,9 @@ class Walks(Members):
                     return self.dot(whole, Apply("minus", (Apply("count", (whole,)), Known(at + 1))))
                 case Apply("sort", (whole,)), Known(0):
                     return arrays.extreme("min")(self, (whole,)) or []
+            named = self.named(source) if isinstance(part, Known | Input | Element | Apply) else None
+            if named is not None:
+                return named.at(part)
             found = self._dot_entries(source, part)
             if found is not None:
                 return found
