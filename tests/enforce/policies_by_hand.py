@@ -79,6 +79,12 @@ _BODIES = (
     'allow if not object.get(input.parsed_path, 0, "none")',
     'allow if object.get(claims, ["org", "plan"], "none") == "none"',
     'allow if claims["http://example.com/role"] == "admin"',
+    "m := [r | some r in data.routes; r.path == http.path; r.scopes[_] == claims.sub][0]\n"
+    "allow if m.method == http.method",
+    'm := [n | some n in ["admin", "dev", "viewer"]; n in claims.roles][0]\n'
+    "allow if m in data.methods[http.method]",
+    "allow if { some p in union({{g.path | some g in data.grants[r]} | some r in claims.roles}); p == "
+    "input.parsed_path[0] }",
     'allow if { roles := {r | some r in claims.roles}; count(roles & {"admin", "dev"}) > 0 }',
     'allow if { claims.iss == "https://corp.example"; claims.sub }',
     # Paths.

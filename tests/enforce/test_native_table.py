@@ -30,6 +30,7 @@ DATA = {
     "keys": {"k1": "alice", "k2": "bob"},
     "blocked": ["mallory", "eve"],
     "networks": ["10.0.0.0/8", "fd00::/8"],
+    "routes": [{"prefix": "/admin/", "role": "admin"}, {"prefix": "/", "role": "user"}],
     "secret": "not that secret",
     "digest": "00",
     "issuers": {"https://a.example": dumps(jwk(RSA)), "https://b.example": dumps(jwk(EC))},

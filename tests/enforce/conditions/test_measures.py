@@ -107,6 +107,9 @@ VERSIONS = (
     "2.10.0",
     "10.0.0",
     "v2.4.0",
+    "vv2.4.1",
+    "vvv2.4.1",
+    "v2.4.0-rc1",
     "2.4",
     "2.4.0-rc1",
     "2.4.0+x",
@@ -155,6 +158,16 @@ IDIOMS = (
         for test in ("== 1", "< 0", "<= 0", "!= -1")
     ),
     'not semver.compare(http.headers["x-n"], "2.4.0") >= 0',
+    *(
+        f'{no}semver.compare({taken}, "2.4.0") {sign} 0'
+        for no, sign in (("", ">="), ("", "=="), ("not ", ">"))
+        for text in TEXTS[:2]
+        for taken in (
+            f'trim_prefix({text}, "v")',
+            f'trim_left({text}, "v")',
+            f'trim_prefix(split({text}, "-")[0], "v")',
+        )
+    ),
     *(
         f'count(split({text}, "{mark}")) {sign} {number}'
         for text in ('http.headers["x-n"]', "claims.n", "http.path")

@@ -167,6 +167,14 @@ FOLLOWED = (
     'h contains r if { some v in input.x; some r in data.roles[v] }\nh contains "z" if input.y\n'
     'p if h & {"z", "dev"} == set()',
     'p if count([r | some v in input.x; v == "alice"; r := 1]) > 0',
+    # The first of the constants that are listed under conditions.
+    'm := [w | some r, w in data.words; r == input.x]\np if m[0] == ["a"]',
+    "m := [n | some k, n in data.table; k != input.x; not input.y == n]\np := m[0]",
+    "m := [n | some n in data.numbers; n != input.x]\np if not m[0] == 1",
+    "m := [n | some n in data.numbers; some v in input.x; v != input.y; n > 1]\np if m[0] == 2",
+    "m := [n | some n in [3, 1, 2]; n in input.x]\np := m[0]",
+    "m := array.concat([n | some n in [3, 1, 2]; n in input.x], [9])\np := m[0]",
+    'm := [w.v | some w in [{"k": "a", "v": 1}, {"k": "b", "v": 2}]; w.k != input.x][0]\np := m',
     'p if "dev" in union({{r | some v in input.x; some r in data.roles[v]}, {input.y}})',
     'p if "dev" in union({{r | some r in data.roles[v]} | some v in input.x})',
     'p if not "dev" in union({{r | some r in data.roles[v]} | some v in input.x; v != input.y})',

@@ -223,6 +223,12 @@ class Measures(Joined):
 
     def _numeral(self, text: Symbol, pattern: str) -> Bounds | None:
         """The value is there, a string, and matches the pattern, one of digits and points."""
+        match text:
+            # A version may have one more of these letters in front, then.
+            case Apply("trim_prefix", (whole, Known("v"))) if "v?" in pattern:
+                return self._numeral(whole, pattern.replace("v?", "v{0,2}", 1))
+            case Apply("trim_left", (whole, Known("v"))) if "v?" in pattern:
+                return self._numeral(whole, pattern.replace("v?", "v*", 1))
         match self._source(text):
             case TextSource() as source:
                 return exactly(text_check(source.text, patterns.regex(pattern)))

@@ -38,6 +38,9 @@ from palisade.rego.values import UNDEFINED, Set, Value, key, unkey
 _MOST_WRITTEN = 64
 """In longer arrays of data the engine looks up what may be a text: an expression tells the digits of each."""
 
+_MOST_IN_LINE = 64
+"""The engine says which is the first of more rows: of each it is asked whether one before it is there."""
+
 
 class Walks(Members):
     """Looks up. Parts of the input that are `given`, by their paths, are known."""
@@ -121,7 +124,11 @@ class Walks(Members):
         return self._dot_known(source, part, stored=True)
 
     def _first(self, array: Gathered, at: Symbol) -> symbolic.Cases:
-        """The first member of an array, which is known where all that it has are the same."""
+        """The first member of an array, which is known where all that it has are the same; of constants it is
+        the one before which no other is there."""
+        few = at == Known(0) and array.ordered and len(array.parts) <= _MOST_IN_LINE
+        if few and all(isinstance(part.item, Known) for part in array.parts):
+            return self._first_constant(array.parts)
         chosen = chosen_of(self.builder, array.parts) if at == Known(0) else None
         if chosen is None:
             raise Unsupported("counts members of an array that depends on the request")
@@ -129,6 +136,15 @@ class Walks(Members):
         both, there, several = self.builder.both, self.nonempty(array), has_several(self.builder, chosen)
         other = self.unknown(FIRST, NOWHERE)
         return [(both(there, self.builder.negate(several)), chosen), (both(there, several), other)]
+
+    def _first_constant(self, parts: Iterable[Part]) -> symbolic.Cases:
+        cases: symbolic.Cases = []
+        none_before = TRUE
+        for part in parts:
+            here = self.some(self.fresh(part), TRUE)
+            cases.append((self.builder.both(none_before, here), part.item))
+            none_before = self.builder.both(none_before, self.builder.negate(here))
+        return cases
 
     def _walk(self, term: Input | Element) -> symbolic.Cases:
         if isinstance(term, Input) and term.path in self._given:
