@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import random
 import re
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from opa_answers import OpaAnswers
 
+from palisade.rego.builtins import BUILTINS
 from palisade.rego.builtins.globs import ends_of, matcher
 from palisade.rego.builtins.globs_match import intersects
+from palisade.rego.errors import BuiltinError
 
 
 @pytest.mark.parametrize(
@@ -33,6 +37,25 @@ from palisade.rego.builtins.globs_match import intersects
         ("regex.replace", ("aab", "^a", "x"), "xab"),
         ("regex.replace", ("abc", "x*", "-"), "-a-b-c-"),
         ("regex.replace", ("ab", "(?P<first>a)", "${first}1$first$$$9$"), "a1a$$b"),
+        ("regex.is_valid", (r"\C",), False),
+        ("regex.is_valid", (r"\\C\Q\C\E",), True),
+        ("regex.is_valid", (r"\p{ASCII}",), True),
+        ("regex.is_valid", (r"(?P<é>a)",), False),
+        ("regex.is_valid", (r"\pL{1000}",), True),
+        (
+            "regex.match",
+            (
+                r"^\p{Letter}\P{uppercase letter}\p{^P}\p{punct}$",
+                "Aéa.",
+            ),
+            True,
+        ),
+        ("regex.match", (r"\B", "aéb"), False),
+        ("regex.match", (r"\B", "aé"), True),
+        ("regex.find_n", (r"\B", "aaé", -1), ["", ""]),
+        ("regex.split", (r"\B", "aaé"), ["a", "aé"]),
+        ("regex.replace", ("aéa", r"\B", "x"), "aéa"),
+        ("regex.replace", ("ab", "(a)", "<$01${01}${1}$²>"), "<a>b"),
         ("regex.template_match", ("urn:foo:{.*}", "urn:foo:bar", "{", "}"), True),
         ("regex.template_match", ("a.c<[0-9]+>", "abc1", "<", ">"), False),
         ("glob.quote_meta", ("*.a[x]{y}?\\",), "\\*.a\\[x\\]\\{y\\}\\?\\\\"),
@@ -135,16 +158,30 @@ def test_globs_mean_what_they_say(glob: str, delimiters: str, value: str) -> Non
     assert matcher(glob, delimiters)(value) is wanted
 
 
-@settings(deadline=None)  # a busy machine is no failure
-@given(
-    st.text("ab", max_size=4),
-    st.lists(st.sampled_from(["a", "b", ".", "[ab]", "a*", "b+", ".*"]), max_size=4),
+TOKENS = (
+    *("a", "b", "c", ".", "-", "a*", "b+", "c*", ".*", ".+", "a+", "[a-c]", "[ab]", "[ab]+", "[abc]*"),
+    *("[]", "[a\\-c]", "[[a]", "\\.", "\\*", "^", "é", "/", "/.*"),
 )
-def test_a_common_string_is_found(text: str, tokens: list[str]) -> None:
-    """A glob meets a text when it matches it as a regular expression; an empty text meets an empty glob."""
-    glob = "".join(tokens)
-    assert intersects(glob, text) is (glob == "" if text == "" else bool(re.fullmatch(glob, text)))
-    assert intersects(text, glob) is intersects(glob, text)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_globs_meet_that_meet_in_opa(opa: OpaAnswers, seed: int) -> None:
+    """OPA's library finds nothing where one glob ends before the other: `/a/.*` does not meet `/a/`."""
+    draw = random.Random(seed)
+    asked = [
+        tuple("".join(draw.choices(TOKENS, k=draw.choice((0, 1, 2, 2, 3, 4)))) for _ in range(2))
+        for _ in range(3000)
+    ]
+    source = "package p\nr := [regex.globs_match(x[0], x[1]) | some x in input]"
+    ((theirs,),) = opa.ask(source, asked, ["r"])
+    assert [intersects(*pair) for pair in asked] == theirs
+
+
+def test_globs_that_take_too_long_to_compare_end_the_evaluation() -> None:
+    for first, second in ((".*a" * 60, ".*b" * 60), (".*" + "a" * 3000 + "b.*", ".*" + "a" * 3000 + "c.*")):
+        with pytest.raises(BuiltinError) as raised:
+            intersects(first, second)
+        assert raised.value.fatal
 
 
 @pytest.mark.parametrize(
@@ -153,7 +190,12 @@ def test_a_common_string_is_found(text: str, tokens: list[str]) -> None:
         ("a.a.[0-9]+z", ".b.b2359825792*594823z", True),
         ("[a-z]+", "[0-9]*", False),
         ("a*", "b*", False),
-        ("a*", "a+b*", True),
+        ("a*", "a+b*", False),
+        ("a+b*", "a*", False),
+        ("/users/.*", "/users/", False),
+        ("/users/.*", "/users/a", True),
+        ("a*", "b*a*", False),
+        ("b*a*", "a*", True),
     ],
 )
 def test_globs_meet(call: Any, first: str, second: str, meet: bool) -> None:
@@ -187,6 +229,101 @@ def test_globs_meet(call: Any, first: str, second: str, meet: bool) -> None:
 )
 def test_refuses(fails: Any, name: str, operands: tuple[Any, ...], message: str) -> None:
     assert message in fails(name, *operands)
+
+
+@pytest.mark.parametrize("pattern", [r"\pL{1000}", r"\p{ASCII}", r"\P{Cased_Letter}"])
+def test_patterns_that_go_takes_and_re2_does_not_end_the_evaluation(pattern: str) -> None:
+    """As undefined, `not regex.match(...)` would allow."""
+    with pytest.raises(BuiltinError) as raised:
+        BUILTINS["regex.match"].function(pattern, "a")
+    assert raised.value.fatal
+
+
+REGEXES = (
+    *(
+        "a",
+        "b",
+        "K",
+        "é",
+        ".",
+        "*",
+        "+",
+        "?",
+        "|",
+        "(",
+        ")",
+        "(?:",
+        "(?i)",
+        "(?P<n>",
+        "^",
+        "$",
+        "\\z",
+        "\\b",
+        "\\B",
+    ),
+    *(
+        "\\d",
+        "\\W",
+        "\\pL",
+        "\\p{Lu}",
+        "\\p{^Lu}",
+        "\\p{Letter}",
+        "\\P{digit}",
+        "\\C",
+        "\\Q",
+        "\\E",
+        "\\x{e9}",
+        "\\1",
+    ),
+    *(
+        "\\Z",
+        "{2}",
+        "{,2}",
+        "{0}",
+        "[^a]",
+        "[]a]",
+        "[a-\\d]",
+        "[[:alpha:]]",
+        "[\\pL]",
+        "(a|b)",
+        "(a*)",
+        "(|a)",
+    ),
+)
+FOUND_IN = ("a", "b", "k", "K", "é", "É", "1", "_", "-", "\n", "", "α")
+PUT = ("x", "$1", "$n", "${1}x", "$1x", "$$", "$", "${", "$0", "${n", "$01", "$1_")
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_regular_expressions_are_those_of_opa(opa: OpaAnswers, seed: int) -> None:
+    draw = random.Random(seed)
+    asked = [
+        [
+            "".join(draw.choices(REGEXES, k=draw.choice((1, 2, 3, 4)))),
+            "".join(draw.choices(FOUND_IN, k=4)),
+            put,
+        ]
+        for put in PUT * 150
+    ]
+    source = "package p\nr := [regex.is_valid(x[0]) | some x in input]"
+    ((valid,),) = opa.ask(source, asked, ["r"])
+    assert [call_of("regex.is_valid", pattern) for pattern, _, _ in asked] == valid
+    asked = [case for case, is_valid in zip(asked, valid, strict=True) if is_valid]
+    source = """package p
+        r := [[regex.match(x[0], x[1]), regex.find_all_string_submatch_n(x[0], x[1], -1),
+               regex.split(x[0], x[1]), regex.replace(x[1], x[0], x[2])] | some x in input]"""
+    ((theirs,),) = opa.ask(source, asked, ["r"])
+    for (pattern, text, put), wanted in zip(asked, theirs, strict=True):
+        assert [
+            call_of("regex.match", pattern, text),
+            call_of("regex.find_all_string_submatch_n", pattern, text, -1),
+            call_of("regex.split", pattern, text),
+            call_of("regex.replace", text, pattern, put),
+        ] == wanted, (pattern, text, put)
+
+
+def call_of(name: str, *operands: Any) -> Any:
+    return BUILTINS[name].function(*operands)
 
 
 def test_hostile_patterns_take_linear_time(call: Any) -> None:

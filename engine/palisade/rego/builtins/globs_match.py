@@ -1,28 +1,39 @@
-"""Whether two globs of `regex.globs_match` have a string in common.
+"""Whether two globs of `regex.globs_match` have a string in common, as OPA finds it.
 
 A glob is a row of characters, `.` for any character and `[a-z]` for one of some, each alone or with `*` or
-`+` behind it; a backslash takes the next character as it is. Both globs are walked at once, as automata
-that advance on the same character: the globs meet where both can end.
+`+` behind it; a backslash takes the next character as it is.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeAlias
 
-from palisade.rego.errors import BuiltinError
+from palisade.rego.errors import EVAL_CANCEL_ERROR, BuiltinError
 
-_LAST = 0x10FFFF
+_Ranges: TypeAlias = tuple[tuple[int, int], ...]
+
+_ANY = ((0, 0x10FFFF),)
+"""What `.` is: it meets a set of nothing, too."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Token:
     """Ranges of code points, first and last; `optional` and `repeated` are what `*` and `+` allow."""
 
-    ranges: tuple[tuple[int, int], ...]
+    ranges: _Ranges
     optional: bool = False
     repeated: bool = False
 
+    is_set: bool = False
+
+    def same_as(self, other: _Token) -> bool:
+        """Whether both take the same characters, and are written in the same way."""
+        return self.is_set is other.is_set and _joined(self.ranges) == _joined(other.ranges)
+
     def meets(self, other: _Token) -> bool:
+        if any(each.ranges == _ANY and not each.is_set for each in (self, other)):
+            return True
         return any(
             low <= other_high and other_low <= high
             for low, high in self.ranges
@@ -30,41 +41,131 @@ class _Token:
         )
 
 
+def _merged(tokens: list[_Token]) -> list[_Token]:
+    """Tokens with flags made one where the library holds them for the same: it takes `a+a+` for `a+`."""
+    found: list[_Token] = []
+    for token in tokens:
+        last = found[-1] if found else None
+        if last and last.repeated and token.repeated and last.same_as(token):
+            found[-1] = replace(last, optional=last.optional and token.optional)
+        else:
+            found.append(token)
+    return found
+
+
+_MOST_STEPS = 1_000_000
+_MOST_FLAGS = 100
+"""Tokens with `*` or `+` in both globs together: each may look for its end in one call more."""
+
+
+def _joined(ranges: _Ranges) -> list[tuple[int, int]]:
+    """The ranges in order, those that touch made one."""
+    found: list[tuple[int, int]] = []
+    for low, high in sorted(ranges):
+        if found and low <= found[-1][1] + 1:
+            found[-1] = found[-1][0], max(high, found[-1][1])
+        else:
+            found.append((low, high))
+    return found
+
+
 def intersects(first: str, second: str) -> bool:
-    """Whether both match one string that is not empty, or both are empty. BuiltinError for a bad glob."""
-    left, right = _tokenize(first), _tokenize(second)
-    if not left and not right:
-        return True
-    seen: set[tuple[int, int]] = set()
-    frontier = [(i, j) for i in _skip(left, 0) for j in _skip(right, 0)]
-    while frontier:
-        i, j = frontier.pop()
-        if i == len(left) or j == len(right) or (i, j) in seen:
-            continue
-        seen.add((i, j))
-        if not left[i].meets(right[j]):
-            continue
-        for after_i in _after(left, i):
-            for after_j in _after(right, j):
-                if after_i == len(left) and after_j == len(right):
-                    return True
-                frontier.append((after_i, after_j))
-    return False
+    """Whether OPA finds that the globs meet. Raises BuiltinError for a bad glob, a fatal one where to find
+    out would take too long."""
+    left, right = _merged(_tokenize(first)), _merged(_tokenize(second))
+    if sum(token.repeated for token in (*left, *right)) > _MOST_FLAGS:
+        raise _too_long()
+    return _Meeting(left, right).found()
 
 
-def _skip(tokens: list[_Token], at: int) -> list[int]:
-    """Where one may stand without having read a character: behind tokens that may be left out."""
-    places = [at]
-    while at < len(tokens) and tokens[at].optional:
-        at += 1
-        places.append(at)
-    return places
+class _Meeting:
+    """The search of OPA's library, https://github.com/yashtewari/glob-intersection, with its answers kept.
+
+    A token with a flag takes as much of the other glob as it can, where a token with a flag counts for one.
+    Nothing is found where one glob ends before the other, whatever that has left: `/a/.*` does not meet
+    `/a/`, nor `a*b*` an `a`. What is found may depend on which glob is the first.
+    """
+
+    def __init__(self, left: list[_Token], right: list[_Token]) -> None:
+        self._globs = left, right
+        self._known: dict[tuple[int, int, int], bool] = {}
+        self._steps = _MOST_STEPS
+
+    def found(self) -> bool:
+        left, right = self._globs
+        begin = 0
+        while begin < min(len(left), len(right)) and self._is_plain(left[begin], right[begin]):
+            if not self._meets(left[begin], right[begin]):
+                return False
+            begin += 1
+        begin = max(begin - 1, 0)
+        behind = 0
+        while behind < min(len(left), len(right)) - begin:
+            one, other = left[-1 - behind], right[-1 - behind]
+            if not self._is_plain(one, other):
+                break
+            if not self._meets(one, other):
+                return False
+            behind += 1
+        behind = max(behind - 1, 0)
+        self._globs = left[begin : len(left) - behind], right[begin : len(right) - behind]
+        return self._from(0, 0, 0)
+
+    @staticmethod
+    def _is_plain(one: _Token, other: _Token) -> bool:
+        return not one.repeated and not other.repeated
+
+    def _meets(self, one: _Token, other: _Token) -> bool:
+        self._steps -= 1
+        if self._steps < 0:
+            raise _too_long()
+        return one.meets(other)
+
+    def _from(self, which: int, at: int, other_at: int) -> bool:
+        """Whether what is left of a glob, the first or the second, meets what is left of the other."""
+        one, other = self._globs[which], self._globs[1 - which]
+        while at < len(one) and other_at < len(other):
+            if one[at].repeated:
+                return self._flagged(which, at, other_at)
+            if other[other_at].repeated:
+                return self._flagged(1 - which, other_at, at)
+            if not self._meets(one[at], other[other_at]):
+                return False
+            at += 1
+            other_at += 1
+        return at == len(one) and other_at == len(other)
+
+    def _flagged(self, which: int, at: int, other_at: int) -> bool:
+        """The same where what is left of the glob begins with a token that has a flag."""
+        one, other = self._globs[which][at], self._globs[1 - which][other_at]
+        if one.optional:
+            return self._starred(which, at, other_at)
+        if not self._meets(one, other):
+            return False
+        if self._starred(which, at, other_at + 1):
+            return True
+        return other.repeated and self._from(which, at + 1, other_at)
+
+    def _starred(self, which: int, at: int, other_at: int) -> bool:
+        key = which, at, other_at
+        if key not in self._known:
+            self._known[key] = self._taking(which, at, other_at)
+        return self._known[key]
+
+    def _taking(self, which: int, at: int, other_at: int) -> bool:
+        one, other = self._globs[which], self._globs[1 - which]
+        following = one[at + 1] if at + 1 < len(one) else None
+        for place in range(other_at, len(other)):
+            token = other[place]
+            if following and self._meets(token, following) and self._from(which, at + 1, place):
+                return True
+            if not self._meets(token, one[at]):
+                return False
+        return following is None
 
 
-def _after(tokens: list[_Token], at: int) -> list[int]:
-    """Where one may stand after the token at `at` has read a character."""
-    behind = _skip(tokens, at + 1)
-    return [at, *behind] if tokens[at].repeated else behind
+def _too_long() -> BuiltinError:
+    return BuiltinError("the globs are too large to be compared", EVAL_CANCEL_ERROR, fatal=True)
 
 
 def _tokenize(glob: str) -> list[_Token]:
@@ -76,14 +177,14 @@ def _tokenize(glob: str) -> list[_Token]:
         if not escaped and char in "*+":
             if flagged:
                 raise _invalid(glob, at, f"flag '{char}' must be preceded by a non-flag")
-            tokens[-1] = _Token(tokens[-1].ranges, optional=char == "*", repeated=True)
+            tokens[-1] = replace(tokens[-1], optional=char == "*", repeated=True)
             flagged = True
             continue
         flagged = False
         if escaped or char not in ".[]":
             tokens.append(_Token(((ord(char), ord(char)),)))
         elif char == ".":
-            tokens.append(_Token(((0, _LAST),)))
+            tokens.append(_Token(_ANY))
         elif char == "]":
             raise _invalid(glob, at, "set-close ']' with no preceding '['")
         else:
@@ -98,7 +199,7 @@ def _set(glob: str, at: int) -> tuple[_Token, int]:
     while at < len(glob):
         char, escaped, at = _character(glob, at)
         if not escaped and char == "]":
-            return _Token(tuple(ranges)), at
+            return _Token(tuple(ranges), is_set=True), at
         if escaped or char != "-":
             previous = ord(char)
             ranges.append((previous, previous))

@@ -26,13 +26,60 @@ _Pattern: TypeAlias = Any  # re2 ships no type information
 _Span: TypeAlias = tuple[int, int]
 
 
+_CATEGORIES = """
+C other, Cc control cntrl, Cf format, Co privateuse, Cs surrogate,
+L letter, Ll lowercaseletter, Lm modifierletter, Lo otherletter, Lt titlecaseletter, Lu uppercaseletter,
+M mark combiningmark, Mc spacingmark, Me enclosingmark, Mn nonspacingmark,
+N number, Nd decimalnumber digit, Nl letternumber, No othernumber,
+P punctuation punct, Pc connectorpunctuation, Pd dashpunctuation, Pe closepunctuation,
+Pf finalpunctuation, Pi initialpunctuation, Po otherpunctuation, Ps openpunctuation,
+S symbol, Sc currencysymbol, Sk modifiersymbol, Sm mathsymbol, So othersymbol,
+Z separator, Zl lineseparator, Zp paragraphseparator, Zs spaceseparator, Any
+"""
+_SHORT = {name.lower(): names.split()[0] for names in _CATEGORIES.split(",") for name in names.split()}
+"""The categories as RE2 has them, by their names without marks between words, in small letters."""
+_UNKNOWN_TO_RE2 = frozenset(("ascii", "assigned", "cn", "unassigned", "lc", "casedletter"))
+_NAMED = re.compile(
+    r"\\Q.*?(?:\\E|\Z)|\\[pP]\{\^?(?P<name>[^{}]*)\}|\(\?P?<(?P<group>\w+)>|\\(?P<byte>C)|\\.",
+    re.DOTALL,
+)
+
+
+@lru_cache(maxsize=1024)
+def as_re2(pattern: str) -> str:
+    """The pattern as RE2 has it, where Go has other names of classes, and none for a byte; names of groups
+    are of ASCII there.
+
+    Raises BuiltinError for what Go does not take, a fatal one for classes that RE2 does not know.
+    """
+    return _NAMED.sub(_as_re2, pattern) if re.search(r"\\(?:[pP]\{|C)|\(\?P?<", pattern) else pattern
+
+
+def _as_re2(found: re.Match[str]) -> str:
+    if found["byte"]:
+        raise BuiltinError("error parsing regexp: invalid escape sequence: `\\C`")
+    if found["group"] and not found["group"].isascii():
+        raise BuiltinError(f"error parsing regexp: invalid named capture: `{found[0]}`")
+    if found["name"] is None:
+        return found[0]
+    name = re.sub("[ _-]", "", found["name"]).lower()
+    if name in _UNKNOWN_TO_RE2:
+        raise BuiltinError(f"pattern has a class that is not known here: {found[0]}", fatal=True)
+    begin = found[0][: found.start("name") - found.start()]
+    script = found["name"].capitalize() if found["name"].isalpha() else found["name"]
+    return f"{begin}{_SHORT.get(name, script)}}}"
+
+
 @lru_cache(maxsize=1024)
 def compile_pattern(pattern: str) -> _Pattern:
-    """A compiled pattern that takes bytes. Raises BuiltinError with the words of Go's `regexp`."""
+    """A compiled pattern that takes bytes. Raises BuiltinError with the words of Go's `regexp`, a fatal one
+    for a pattern that Go takes and RE2 does not, as it has no answer."""
     try:
-        return re2.compile(to_bytes(pattern), QUIET)
+        return re2.compile(to_bytes(as_re2(pattern)), QUIET)
     except re2.error as error:
         reason = error.args[0].decode("utf-8", "replace") if error.args else "invalid pattern"
+        if reason.startswith("pattern too large"):
+            raise BuiltinError(f"error compiling regexp: {reason}", fatal=True) from error
         what, separator, where = reason.partition(": ")
         shown = f"{what}: `{where}`" if separator else what
         raise BuiltinError(f"error parsing regexp: {shown}") from error
@@ -45,8 +92,8 @@ def regex_is_valid(pattern: Value) -> bool:
         return False
     try:
         compile_pattern(pattern)
-    except BuiltinError:
-        return False
+    except BuiltinError as error:
+        return error.fatal  # Go takes it
     return True
 
 
@@ -55,7 +102,10 @@ def regex_is_valid(pattern: Value) -> bool:
 def regex_match(pattern: Value, value: Value) -> bool:
     """Whether the pattern matches anywhere in the string."""
     if type(pattern) is str and type(value) is str:
-        return compile_pattern(pattern).search(to_bytes(value)) is not None
+        compiled, text = compile_pattern(pattern), to_bytes(value)
+        if "\\B" in pattern and not text.isascii():
+            return next(_matches(compiled, text, 1), None) is not None
+        return compiled.search(text) is not None
     string(pattern, 1)
     string(value, 2)
     return False
@@ -121,7 +171,7 @@ def regex_replace(value: Value, pattern: Value, replacement: Value) -> str:
             if isinstance(piece, bytes):
                 out.append(piece)
                 continue
-            group = int(piece) if piece.isdigit() else names.get(piece, -1)
+            group = int(piece) if _NUMBER.fullmatch(piece) else names.get(piece, -1)
             if 0 <= group < len(spans) and spans[group][0] >= 0:
                 out.append(text[slice(*spans[group])])
         last = spans[0][1]
@@ -129,6 +179,7 @@ def regex_replace(value: Value, pattern: Value, replacement: Value) -> str:
     return from_bytes(b"".join(out))
 
 
+_NUMBER = re.compile("0|[1-9][0-9]{0,7}")
 _REFERENCE = re.compile(r"\$(?:\$|(\w+)|\{(\w+)\})")
 
 
@@ -154,6 +205,9 @@ def _matches(compiled: _Pattern, text: bytes, limit: int) -> Iterator[list[_Span
         if match is None:
             return
         start, end = match.span()
+        if _is_within(text, start):  # `\B`, to RE2, is between bytes
+            at = start + 1
+            continue
         accept = end > start or start != previous
         if end > at:
             at = end
@@ -165,6 +219,17 @@ def _matches(compiled: _Pattern, text: bytes, limit: int) -> Iterator[list[_Span
         if accept:
             limit -= 1
             yield [match.span(group) for group in range(compiled.groups + 1)]
+
+
+def _is_within(text: bytes, at: int) -> bool:
+    """Whether a place is within a character."""
+    if not 0 < at < len(text) or text[at] & 0xC0 != 0x80:
+        return False
+    begin = next((each for each in range(at - 1, max(at - 4, -1), -1) if text[each] & 0xC0 != 0x80), 0)
+    try:
+        return len(text[begin : at + 1].decode()) != len(text[begin : at + 1])
+    except UnicodeDecodeError as error:
+        return error.reason == "unexpected end of data"
 
 
 @builtin("regex.globs_match", pure=True)

@@ -36,6 +36,8 @@ _STAND_IN = "kkINPUTkk"
 """In the place of a value in a glob."""
 _OPEN = re.compile(r"\\[pPx]?\{?[0-9A-Fa-f]*$|\\Q|\{[^}]*$|\[[^\]]*$|\(\?[^):]*$")
 """What ends within an escape, a count, a class or flags: there a short value may stand for much."""
+_OTHERWISE = re.compile(r"\\[BCpP]")
+"""What RE2 does not take for what Go does, or may not."""
 _CODE = re.compile(r"\\x[0-9A-Fa-f]{2}")
 """An escape that is whole."""
 
@@ -94,6 +96,8 @@ class Patterned(Calls):
 
 def _room(parts: Sequence[str | Symbol], dots: int) -> int | None:
     """How long the values may be at which Envoy compiles the pattern; None where that is too little."""
+    if any(isinstance(part, str) and _OTHERWISE.search(part) for part in parts):
+        return None
     before = ""
     for part in parts:
         if isinstance(part, str):

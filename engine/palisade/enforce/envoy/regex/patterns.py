@@ -12,8 +12,9 @@ import re2
 from xds.type.matcher.v3.regex_pb2 import RegexMatcher
 from xds.type.matcher.v3.string_pb2 import StringMatcher
 
+from palisade.rego.builtins.regexes import as_re2, compile_pattern
+from palisade.rego.errors import BuiltinError
 from palisade.rego.partial.formulas.terms import Apply, ArrayOf, Known, SetOf, Symbol
-from palisade.rego.re2_options import QUIET
 
 NOTHING = r"[^\x00-\xff]"
 """Matches no text."""
@@ -49,10 +50,10 @@ def in_ascii(pattern: str) -> bool:
 
 
 def groups(pattern: str) -> int:
-    """How many groups the pattern has; -1 for one that RE2 does not take."""
+    """How many groups the pattern has; -1 for one that RE2 does not take, or takes for another than Go."""
     try:
-        return int(re2.compile(pattern, QUIET).groups)
-    except re2.error:
+        return int(compile_pattern(pattern).groups) if as_re2(pattern) == pattern else -1
+    except BuiltinError:
         return -1
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re2
 from xds.type.matcher.v3.string_pb2 import StringMatcher
 
 from palisade.enforce.envoy.regex import patterns
 from palisade.rego.builtins.globs import expression_of, pattern_of
+from palisade.rego.builtins.regexes import as_re2, compile_pattern
 from palisade.rego.errors import BuiltinError
 from palisade.rego.partial.formulas.terms import Apply, Known, Symbol
-from palisade.rego.re2_options import QUIET
 
 
 def text_matcher(term: Apply) -> tuple[Symbol, StringMatcher | None] | None:
@@ -44,7 +43,8 @@ def text_matcher(term: Apply) -> tuple[Symbol, StringMatcher | None] | None:
 
 def is_for_ascii(term: Apply) -> bool:
     """Whether the matcher that `text_matcher` gives means what the test does for texts of ASCII only, even if
-    it reads characters and not bytes: OPA's globs cut characters of several bytes."""
+    it reads characters and not bytes: OPA's globs cut characters of several bytes, RE2's `\\B` is between
+    any two bytes of them."""
     match term:
         case Apply("glob.match", (Known(str(pattern)), Known(delimiters), _)):
             try:
@@ -52,6 +52,8 @@ def is_for_ascii(term: Apply) -> bool:
             except BuiltinError:
                 return False
             return found is not None and found.in_ascii
+        case Apply("regex.match" | "re_match", (Known(str(pattern)), _)):
+            return "\\B" in pattern
     return False
 
 
@@ -64,7 +66,10 @@ def _regex(subject: Symbol, whole: str, pattern: str) -> tuple[Symbol, StringMat
     if len(whole) > patterns.MAX_PATTERN:
         return None
     try:
-        re2.compile(pattern, QUIET)
-    except re2.error:
-        return subject, None  # the builtin refuses the pattern, and the call is undefined
+        compile_pattern(pattern)
+    except BuiltinError as error:
+        # The builtin refuses the pattern, and the call is undefined; or RE2 does, and it has no answer.
+        return None if error.fatal else (subject, None)
+    if as_re2(pattern) != pattern:
+        return None
     return (subject, patterns.regex(whole)) if patterns.in_ascii(whole) else None
