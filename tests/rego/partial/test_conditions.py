@@ -185,6 +185,18 @@ FOLLOWED = (
     "s contains {1, v} if some v in input.x\ns contains {input.y} if input.y\np if 2 in union(s)",
     'p if count(intersection({{v | some v in input.x}, {"a", "b"}})) > 0',
     'p if count(intersection({{v | some v in input.x}, {"a", "b"}, {"b"}})) > 0',
+    # Templates that are filled.
+    'p := replace("/u/{i}/x", "{i}", input.x)',
+    'p if replace("{i}{i}", "{i}", input.x) == "aa"',
+    'p if not replace("<{i}>", "{i}", input.x) == "<a>"',
+    'p := replace("{i}", "{j}", input.x)',
+    'p := replace("", "", input.x)',
+    'p := replace("/u/", "{i}", input.x)',
+    'p if "/a" in {replace(t, "{i}", input.x) | some t in ["/{i}", "/b"]}',
+    'p := strings.replace_n({"<a>": input.x, "<b>": input.y}, "/<b>/<a>/<b>")',
+    'p := strings.replace_n({"<a>": input.x, "<b>": input.y}, "/<a>/")',
+    'p := strings.replace_n({"aa": input.x, "ab": input.y}, "aab aa")',
+    'p := strings.replace_n({"a": input.x, "ab": input.y}, "ab a")',
     # Arrays of which some members are the request's.
     "p if input.x == [input.y]",
     "p if input.x == [input.x]",

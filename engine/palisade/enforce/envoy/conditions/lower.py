@@ -49,11 +49,17 @@ from palisade.rego.partial.formulas.rewriting import parts_first, symbols
 from palisade.rego.partial.formulas.shared import Shared
 from palisade.rego.partial.formulas.terms import Apply, Input, subterms
 from palisade.rego.partial.symbols.chosen import FIRST
+from palisade.rego.partial.symbols.filled import TWICE
 from palisade.rego.partial.symbols.named import AS_PATH
 from palisade.rego.values import unkey
 
 UNVERIFIED = "a token is there that Envoy does not take, or not as the policy does"
 OTHERS = "a token is there that is for another issuer"
+_IN_WORDS = {
+    AS_PATH: "a key that is looked up is an array",
+    TWICE: "what a template is filled with has the sign of a place to fill",
+}
+"""What only the engine knows where a condition beside it holds: for which requests."""
 
 
 class _Lowered:
@@ -273,10 +279,8 @@ class Lowering(Counted):
     def _opaque(self, atom: Opaque) -> Bounds:
         if atom.reason == FIRST:
             return Bounds(NO, YES)  # of which requests that is so, the condition beside it says
-        if atom.reason == AS_PATH:
-            return self._unless(
-                NEVER, YES, "a key that is looked up is an array"
-            )  # as the one beside it says
+        if atom.reason in _IN_WORDS:
+            return self._unless(NEVER, YES, _IN_WORDS[atom.reason])  # as the one beside it says
         return self._unknown(atom.reason, atom.location, hints.of_unfollowed(atom.reason))
 
     def _in(self, atom: In) -> Bounds:

@@ -24,7 +24,7 @@ from palisade.rego.partial.formulas.terms import (
     Symbol,
     below,
 )
-from palisade.rego.partial.symbols import arrays, graphs, scores, shaped
+from palisade.rego.partial.symbols import arrays, filled, graphs, scores, shaped
 from palisade.rego.partial.symbols.construct import lookup
 from palisade.rego.partial.symbols.kinds import is_text
 from palisade.rego.partial.symbols.named import AS_PATH
@@ -309,6 +309,8 @@ SPECIAL: dict[str, Callable[[Members, Sequence[Symbol]], Cases | None]] = {
     "lt": _less_than,
     "lte": arrays.of_order("lte"),
     "graph.reachable": graphs.reachable,
+    "replace": filled.replaced,
+    "strings.replace_n": filled.replaced_at_once,
     **arrays.SPECIAL,
     **shaped.SPECIAL,
 }
