@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 from envoy.config.cluster.v3 import cluster_pb2
-from envoy.config.core.v3 import grpc_service_pb2
+from envoy.config.core.v3 import extension_pb2, grpc_service_pb2
 from envoy.config.listener.v3 import listener_pb2
 from envoy.config.route.v3 import route_pb2, scoped_route_pb2
 from envoy.extensions.filters.http.ext_authz.v3 import ext_authz_pb2
 from envoy.extensions.filters.http.jwt_authn.v3 import config_pb2 as jwt_pb2
 from envoy.extensions.filters.network.tcp_proxy.v3 import tcp_proxy_pb2
 from envoy.extensions.transport_sockets.tls.v3 import tls_pb2
+from envoy.type.matcher.v3 import http_inputs_pb2
 from google.protobuf.message import Message
 from google.protobuf.wrappers_pb2 import StringValue
 from hypothesis import given
@@ -150,6 +151,14 @@ def test_references_of_an_extension_configuration(make: Any) -> None:
     jwt = jwt_pb2.JwtAuthentication()
     jwt.providers["p"].remote_jwks.http_uri.cluster = "issuer"
     assert refers(make.extension("jwt", jwt)) == {(CLUSTER, "issuer", False)}
+
+
+def test_what_can_hold_no_reference_is_not_unpacked(make: Any) -> None:
+    """A decision has an input packed for each of its comparisons, which were parsed one by one."""
+    extension: extension_pb2.TypedExtensionConfig = make.extension("e", make.secret("any"))
+    extension.typed_config.Pack(http_inputs_pb2.HttpRequestHeaderMatchInput(header_name="x"))
+    extension.typed_config.value = b"\xff"
+    assert refers(extension) == set()
 
 
 def test_references_of_listeners_and_scopes(make: Any) -> None:

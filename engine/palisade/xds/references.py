@@ -35,39 +35,60 @@ def references(resource: Message) -> frozenset[Reference]:
     An extension whose generated code is not imported into this process cannot be looked into: Envoy
     knows it, this process does not, and it counts as having no references.
     """
-    return frozenset(_walk(resource))
+    found: set[Reference] = set()
+    _walk(resource, found)
+    return frozenset(found)
 
 
-def _walk(message: Message) -> Iterator[Reference]:
-    descriptor = message.DESCRIPTOR
-    read = _READERS.get(descriptor.full_name)
-    if read is not None:
-        yield from read(message)
-    if descriptor.full_name == _ANY:
+def _walk(message: Message, found: set[Reference]) -> None:
+    way = _way(message.DESCRIPTOR)
+    if way.read is not None:
+        found.update(way.read(message))
+    if way.fields:
+        for field, value in message.ListFields():
+            if field.name not in way.fields:
+                continue
+            if isinstance(value, Message):
+                _walk(value, found)
+            else:
+                for child in value.values() if field.name in way.maps else value:
+                    _walk(child, found)
+    if way.packs:
         packed = _unpack(message)
         if packed is not None:
-            yield from _walk(packed)
-        return
-    for field, value in message.ListFields():
-        if not _holds_messages(field) or not _may_refer(field.message_type):
-            continue
-        for child in _children(field, value):
-            yield from _walk(child)
+            _walk(packed, found)
 
 
-def _children(field: Any, value: Any) -> Iterator[Message]:
-    if field.message_type.GetOptions().map_entry:
-        yield from value.values()
-    elif isinstance(value, Message):
-        yield value
-    else:
-        yield from value
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """How references are found in messages of one type: most of its fields can lead to none, and a decision
+    of many rules has many messages. `fields` can, and of these `maps` are maps."""
+
+    read: Callable[[Any], Iterator[Reference]] | None
+    packs: bool
+    fields: frozenset[str]
+    maps: frozenset[str]
+
+
+@cache
+def _way(descriptor: Any) -> _Way:
+    fields = {each.name: each for each in descriptor.fields if _holds_messages(each)}
+    fields = {name: each for name, each in fields.items() if _may_refer(each.message_type)}
+    return _Way(
+        read=_READERS.get(descriptor.full_name),
+        packs=descriptor.full_name == _ANY,
+        fields=frozenset(fields),
+        maps=frozenset(n for n, each in fields.items() if each.message_type.GetOptions().map_entry),
+    )
 
 
 def _unpack(packed: Any) -> Message | None:
+    """The message that is packed; None where its type is not known here, or can hold no reference."""
     try:
         descriptor = descriptor_pool.Default().FindMessageTypeByName(packed.TypeName())
     except KeyError:
+        return None
+    if not _may_refer(descriptor):
         return None
     message: Message = message_factory.GetMessageClass(descriptor)()
     message.ParseFromString(packed.value)

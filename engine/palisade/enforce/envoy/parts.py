@@ -40,8 +40,8 @@ from palisade.enforce.envoy.matchers.predicate import (
     custom_check,
     negate,
     one_of,
-    to_proto,
     typed,
+    write,
 )
 from palisade.enforce.envoy.matchers.tree import Tree, build
 from palisade.enforce.envoy.values.sources import state_text
@@ -333,7 +333,7 @@ def _among(text: Text, low: int, high: int) -> Matcher.OnMatch:
     check = custom_check(text.input(), typed("palisade.hash", hashed))
     found = Matcher.OnMatch()
     item = found.matcher.matcher_list.matchers.add()
-    item.predicate.CopyFrom(to_proto(check))
+    write(check, item.predicate)
     item.on_match.CopyFrom(_among(text, middle, high))
     found.matcher.on_no_match.CopyFrom(_among(text, low, middle))
     return found
@@ -350,7 +350,7 @@ def _action(asking: Entry) -> Matcher.OnMatch:
 def _unless(unless: Predicate, then: Matcher.OnMatch, otherwise: Matcher) -> Matcher:
     found = Matcher()
     item = found.matcher_list.matchers.add()
-    item.predicate.CopyFrom(to_proto(unless))
+    write(unless, item.predicate)
     item.on_match.CopyFrom(then)
     found.on_no_match.matcher.CopyFrom(otherwise)
     return found

@@ -50,8 +50,8 @@ from palisade.enforce.envoy.matchers.predicate import (
     custom_check,
     negate,
     text_check,
-    to_proto,
     typed,
+    write,
 )
 from palisade.enforce.envoy.regex import patterns
 from palisade.enforce.envoy.values.sources import BODY_METADATA, FIELDS, field_name, header_text
@@ -171,7 +171,7 @@ def _slot(when: Predicate, name: str, config: Message) -> ExtensionWithMatcher:
     action.typed_config.name = name
     action.typed_config.typed_config.Pack(config, deterministic=True)
     item = slot.xds_matcher.matcher_list.matchers.add()
-    item.predicate.CopyFrom(to_proto(when))
+    write(when, item.predicate)
     item.on_match.CopyFrom(Matcher.OnMatch(action=typed(name, action)))
     return slot
 

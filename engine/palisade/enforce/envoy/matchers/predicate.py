@@ -307,27 +307,39 @@ def laid_texts(predicates: Iterable[Predicate]) -> Iterator[Text]:
 
 def to_proto(predicate: Predicate) -> Proto:
     """The predicate as Envoy's. Raises ValueError for constants, which are for the caller to resolve."""
+    found = Proto()
+    write(predicate, found)
+    return found
+
+
+def write(predicate: Predicate, into: Proto) -> None:
+    """As `to_proto`, into an empty one: what was made by itself is copied once for each around it."""
     if isinstance(predicate, Check):
-        return Proto(single_predicate=Single.FromString(predicate.single))
-    if isinstance(predicate, OneOf):
+        into.single_predicate.MergeFromString(predicate.single)
+    elif isinstance(predicate, OneOf):
         if len(predicate.values) > FEW:
-            return _one(map(predicate.text.matches, expressions(predicate.values)))
-        return _one(predicate.text.equals(value) for value in sorted(predicate.values))
-    if isinstance(predicate, Prefixed):
+            _write_one(map(predicate.text.matches, expressions(predicate.values)), into)
+        else:
+            _write_one((predicate.text.equals(value) for value in sorted(predicate.values)), into)
+    elif isinstance(predicate, Prefixed):
         source = predicate.text.input()
-        return _one(
+        singles = (
             Single(input=source, value_match=StringMatcher(prefix=value))
             for value in sorted(predicate.values)
         )
-    if isinstance(predicate, Within):
-        return Proto(single_predicate=_within(predicate))
-    if isinstance(predicate, Not):
-        return Proto(not_matcher=to_proto(predicate.part))
-    if isinstance(predicate, All):
-        return Proto(and_matcher=Proto.PredicateList(predicate=map(to_proto, predicate.parts)))
-    if isinstance(predicate, AnyOf):
-        return Proto(or_matcher=Proto.PredicateList(predicate=map(to_proto, predicate.parts)))
-    raise ValueError("a constant has no matcher")
+        _write_one(singles, into)
+    elif isinstance(predicate, Within):
+        into.single_predicate.CopyFrom(_within(predicate))
+    elif isinstance(predicate, Not):
+        write(predicate.part, into.not_matcher)
+    elif isinstance(predicate, All):
+        for part in predicate.parts:
+            write(part, into.and_matcher.predicate.add())
+    elif isinstance(predicate, AnyOf):
+        for part in predicate.parts:
+            write(part, into.or_matcher.predicate.add())
+    else:
+        raise ValueError("a constant has no matcher")
 
 
 def expressions(values: Iterable[str]) -> Iterator[str]:
@@ -353,10 +365,14 @@ def _escaped(values: Sequence[str]) -> Sequence[str]:
     return str(re2.escape(together)).split("\\\n")
 
 
-def _one(singles: Iterable[Single]) -> Proto:
+def _write_one(singles: Iterable[Single], into: Proto) -> None:
     """One of the comparisons holds."""
-    found = [Proto(single_predicate=single) for single in singles]
-    return found[0] if len(found) == 1 else Proto(or_matcher=Proto.PredicateList(predicate=found))
+    first, *others = singles
+    if not others:
+        into.single_predicate.CopyFrom(first)
+        return
+    for single in (first, *others):
+        into.or_matcher.predicate.add().single_predicate.CopyFrom(single)
 
 
 def _within(predicate: Within) -> Single:

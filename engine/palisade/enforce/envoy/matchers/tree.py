@@ -39,8 +39,8 @@ from palisade.enforce.envoy.matchers.predicate import (
     Text,
     all_of,
     laid_texts,
-    to_proto,
     typed,
+    write,
 )
 from palisade.enforce.envoy.matchers.together import Joining, gates
 from palisade.rego.records import record
@@ -315,7 +315,7 @@ class _Building:
                 continue
             for entry in stage:
                 item = into.matcher_list.matchers.add()
-                item.predicate.CopyFrom(self._written(entry.predicate))
+                self._write(entry.predicate, item.predicate)
                 if isinstance(entry, _Gate):
                     self._chain(entry.stages, None, item.on_match.matcher)
                 else:
@@ -323,10 +323,10 @@ class _Building:
         if end is not None:
             into.on_no_match.CopyFrom(end)
 
-    def _written(self, predicate: Predicate) -> Proto:
+    def _write(self, predicate: Predicate, into: Proto) -> None:
         joined = self._joining.of(predicate)
         # Joined it may turn out to hold never, or always, which Envoy has no matcher for.
-        return to_proto(predicate if isinstance(joined, Constant) else joined)
+        write(predicate if isinstance(joined, Constant) else joined, into)
 
     def _look_up(self, stage: _Lookup, into: Matcher) -> None:
         if stage.text.guard:
