@@ -26,6 +26,9 @@ DATA: dict[str, Any] = {
         "true": "t",
         "null": "n",
         "1e3": "e",
+        "9007199254740993": "f",
+        "-1234567890123456789": "g",
+        "123456789012345678901234567890": "h",
     },
     "list": ["zero", "one", {"5": "in"}, ["n0", "n1"]],
     "deep": {"7": {"8": {"ok": True}}, "x": {"8": [1, 2]}},
@@ -61,7 +64,9 @@ n12 := x if x := data.deep.x.y[input.k] with data.deep as {"x": {"y": ["put"]}}
 n13 := x if x := data.list["1"] with data.list as ["put", "two"]
 """
 NAMES = [line.split(" ")[0] for line in RULES.splitlines() if line[0] in "rn" and line[1].isdigit()]
-KEYS: tuple[Any, ...] = (*(0, 1, 2, 3, 7, 8, -3, -1, 1.5, 1000, True, None, ["x"], {"x": 1}), *SPELLED)
+LARGE = (9007199254740991, 9007199254740992, 9007199254740993, -1234567890123456789, int("1234567890" * 3))
+"""Identifiers of 64 bits, as services give them out, and beyond."""
+KEYS: tuple[Any, ...] = (0, 1, 2, 3, 7, 8, -3, -1, 1.5, 1000, True, None, ["x"], {"x": 1}, *SPELLED, *LARGE)
 
 
 @pytest.mark.parametrize("key", KEYS, ids=repr)
@@ -102,4 +107,4 @@ def test_numbers_are_told_from_texts_only_where_they_are_written_so() -> None:
         "9007199254740993",
         "0.1000000000000000055511",
     ]
-    assert also(list(keys)) == [*keys, 1, 1.5, -3]
+    assert also(list(keys)) == [*keys, 1, 1.5, -3, 9007199254740993]

@@ -17,15 +17,17 @@ _LONGEST = 19
 """So many characters of an index OPA reads, beside its sign."""
 _INDEX = re.compile(rf"(?=[+-]?.{{1,{_LONGEST}}}\Z)[+-]?(?:([0-9]+)(?:\.0*)?|\.0*)")
 _LARGEST = 1 << 53
-"""Greater numbers find no texts: how they are written, as 1e20 or in digits, is not kept."""
-_NUMBER = re.compile(r"0|-?[1-9][0-9]{0,15}|-?(?:0|[1-9][0-9]*)\.[0-9]*[1-9]")
+"""Greater fractions find no texts: a double is not written as they are."""
+_MOST_DIGITS = 100
+"""Whole numbers of more find no texts."""
+_NUMBER = re.compile(rf"0|-?[1-9][0-9]{{0,{_MOST_DIGITS - 1}}}|-?(?:0|[1-9][0-9]*)\.[0-9]*[1-9]")
 
 
 def at_other_kind(collection: Value, name: Value) -> Value:
     """What stands in a base document at a key of the other kind, UNDEFINED where there is none."""
     kind = type(name)
     if type(collection) is dict and (kind is int or kind is float):
-        text = repr(name) if -_LARGEST < name < _LARGEST else ""
+        text = repr(name) if _is_written_plainly(name) else ""
         return collection.get(text, UNDEFINED) if _NUMBER.fullmatch(text) else UNDEFINED
     if type(collection) is list and kind is str:
         digits = _INDEX.fullmatch(name)
@@ -41,9 +43,15 @@ def also(keys: list[Value]) -> list[Value]:
     for key in keys:
         if isinstance(key, str) and _NUMBER.fullmatch(key):
             number = int(key) if "." not in key else float(key)
-            if -_LARGEST < number < _LARGEST and repr(number) == key:
+            if _is_written_plainly(number) and repr(number) == key:
                 found.append(number)
     return found
+
+
+def _is_written_plainly(number: int | float) -> bool:
+    """Whether its digits are taken for how it was written, which is not kept: 1e20 is in digits, too."""
+    most = 10**_MOST_DIGITS if type(number) is int else _LARGEST
+    return -most < number < most
 
 
 def spelled(indices: Iterable[int]) -> tuple[str, str]:

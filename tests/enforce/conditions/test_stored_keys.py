@@ -26,6 +26,8 @@ DATA: dict[str, Any] = {
         "x": "f",
         "007": "g",
         "9007199254740993": "h",
+        "9007199254740992": "i",
+        "1152921504606846976": "j",
     },
     "zones": ["zero", "one", {"5": "in"}, ["n0", "n1"]],
     "many": {str(each): [f"r{each % 3}"] for each in range(150)} | {"x": ["r0"]},
@@ -49,7 +51,8 @@ IDIOMS = (
     "data.zones[3][claims.id]",
 )
 IDS: tuple[Any, ...] = (
-    *(0, 1, 2, 3, 42, 1.5, -3, 5, 149, 150, True, None, [1], {"x": 1}, 9007199254740992, 1e300, 0.1),
+    *(0, 1, 2, 3, 42, 1.5, -3, 5, 149, 150, True, None, [1], {"x": 1}),
+    *(9007199254740992, 9007199254740993, 1 << 60, 1e300, 0.1),
     *(each for each in SPELLED if each.isascii() and each == each.strip()),
     "149",
 )
