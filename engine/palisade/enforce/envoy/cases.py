@@ -17,6 +17,7 @@ from palisade.enforce.envoy.answers.filters import Answers
 from palisade.enforce.envoy.conditions.context import NOTHING, Notes
 from palisade.enforce.envoy.conditions.lower import Lowering
 from palisade.enforce.envoy.matchers.bounds import Bounds, Reason
+from palisade.enforce.envoy.matchers.doubtful import in_doubt
 from palisade.enforce.envoy.matchers.entry import Entry, Verdict
 from palisade.enforce.envoy.matchers.factors import Factoring
 from palisade.enforce.envoy.matchers.predicate import NO, YES, Predicate
@@ -252,7 +253,9 @@ class Cases:
         lowered = self.condition(case.condition)
         bounds = lowered.bounds
         sure = bounds.exact and end.only == YES
-        unsure = None if sure else Entry(bounds.possibly, Verdict.RESIDUAL, RESIDUAL)
+        # Behind all that surely hold and end alike. One with an answer may ask for more to hold surely.
+        open_ = in_doubt(bounds) if end.only == YES else bounds.possibly
+        unsure = None if sure else Entry(open_, Verdict.RESIDUAL, RESIDUAL)
         comes = bounds.possibly != NO
         reasons = (*end.reasons, *_placed(lowered.notes.reasons, case.label)) if comes else ()
         covered = RuleCoverage(case.label, end.verdict, not reasons, reasons)
