@@ -77,6 +77,12 @@ IDIOMS = (
         for segments in ("path", "array.slice(path, 1, count(path))")
     ),
     'not glob.match("users/**", ["/"], concat("/", path))',
+    *(
+        f'{no}strings.any_{kind}_match({text}, ["al", "us", "ice", "dev"])'
+        for no in ("", "not ")
+        for kind in ("prefix", "suffix")
+        for text in ("claims.sub", "claims.tier", "path[0]", "input.parsed_query.user[0]")
+    ),
     'lower(concat("/", path)) == "users/alice"',
     *(
         'path[count(path) - 1] == "alice"',

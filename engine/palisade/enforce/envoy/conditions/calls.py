@@ -333,9 +333,13 @@ class Calls(Orders):
         texts = [value] if isinstance(value, str) else list(value) if isinstance(value, list) else None
         if texts is None or not all(isinstance(each, str) for each in texts):
             return self._uncalled(term)
-        if not isinstance(self._source(subject), TextSource):
-            return self._uncalled(term)  # a claim may be an array of texts
-        return either(self._test(Test(Apply(kind, (subject, Known(text))))) for text in texts)
+        source = self._source(subject)
+        if not isinstance(source, TextSource | ClaimSource | Segment | Parameter):
+            return self._uncalled(term)
+        found = either(self._test(Test(Apply(kind, (subject, Known(text))))) for text in texts)
+        if not isinstance(source, ClaimSource):
+            return found
+        return self._unless(found, claim_kind(source, "array"), f"{subject} is an array")
 
 
 _KINDS = ("string", "number", "boolean", "null", "array", "object", "set")

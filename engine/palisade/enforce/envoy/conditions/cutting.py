@@ -9,11 +9,11 @@ from xds.type.matcher.v3.string_pb2 import StringMatcher
 from palisade.enforce.envoy.conditions.numbered import Numbered
 from palisade.enforce.envoy.matchers.bounds import NEVER, Bounds
 from palisade.enforce.envoy.matchers.predicate import NO
-from palisade.enforce.envoy.regex import addresses, patterns
+from palisade.enforce.envoy.regex import addresses, paths, patterns
 from palisade.enforce.envoy.regex.among import among
 from palisade.enforce.envoy.regex.cuts import cut_of
 from palisade.enforce.envoy.values.claims import claim_matches
-from palisade.enforce.envoy.values.sources import Address, ClaimSource, TextSource
+from palisade.enforce.envoy.values.sources import Address, ClaimSource, Parameter, Segment, TextSource
 from palisade.rego.partial.formulas.formula import Test
 from palisade.rego.partial.formulas.terms import Apply, Known, Symbol
 
@@ -74,6 +74,24 @@ class Cutting(Numbered):
             return None
         pattern = cut.has(kind, getattr(matcher, kind))
         return None if pattern is None else self._plainly(cut.base, pattern)
+
+    def _string_is(self, term: Symbol, matcher: StringMatcher) -> Bounds | None:
+        found = super()._string_is(term, matcher)
+        pattern = patterns.of_plain(matcher.safe_regex.regex) if found is None else None
+        if pattern is None:
+            return found
+        # It is too large for an expression on the text itself. Such texts stand as they are in what they are
+        # cut out of, as nothing in them is escaped or could end them.
+        source = self._source(term)
+        match source:
+            case Parameter(name):
+                return self._query(paths.first_parameter_matching(name, pattern))
+            case Segment(index):
+                return self._path(paths.segment_matched(index, pattern))
+        cut = cut_of(term)
+        if source is not None or cut.base == term or cut.fold or cut.apart or not cut.takes(patterns.PLAIN):
+            return None
+        return self._plainly(cut.base, cut.around(pattern))
 
     def _plainly(self, term: Symbol, pattern: str) -> Bounds | None:
         """The term is a text that the pattern matches, one whose characters are counted or classed: of texts

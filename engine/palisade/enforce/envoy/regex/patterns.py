@@ -115,6 +115,26 @@ def search(pattern: str) -> str:
 _SEARCHED = ("(?s:.*)(?:", ")(?s:.*)")
 
 
+PLAIN = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
+_OF_PLAIN = re.compile(
+    r"(?:[A-Za-z0-9_~-]|\\[.dw-]"
+    r"|\[-?(?:[a-z]-[a-z]|[A-Z]-[A-Z]|[0-9]-[0-9]|(?:[A-Za-z0-9._~]|\\[dw.])(?!-[^\]]))*-?\]"
+    r"|[*+?()|]|\{[0-9]+(?:,[0-9]*)?\})+"
+)
+
+
+def of_plain(whole: str) -> str | None:
+    """The expression of a matcher without its anchors, if it takes none but texts of `PLAIN` characters, one
+    at least; None for others."""
+    pattern = unanchored(whole)
+    if pattern is None or ".*" in pattern or not whole.startswith(_SEARCHED[0]):
+        return None
+    core = pattern.removeprefix("(?:").removesuffix(")")
+    if not _OF_PLAIN.fullmatch(core) or "(?" in core.replace("(?:", "("):
+        return None
+    return None if compile_pattern(pattern).fullmatch(b"") else pattern
+
+
 def unanchored(whole: str) -> str | None:
     """The expression of a matcher, so that it means the same behind other text; None where that is not known.
 
