@@ -48,6 +48,8 @@ have to get into the log afterwards."""
 FIRST, LATER = 1_000, 100
 """So many of them come at the full rate, by when there was a kill, and then so many a second."""
 KILLS = 4
+BETWEEN = 200
+"""At least so many of them are answered before the next kill."""
 PIPED = "piped.jsonl"
 
 
@@ -71,6 +73,12 @@ class Load:
     def go_on(self) -> None:
         """Lets MOST further requests begin."""
         self.bound = self.asked + MOST
+
+    async def answered(self, more: int) -> None:
+        """Returns when so many further ones are answered, however long a busy machine takes."""
+        wanted = len(self.statuses) + more
+        while len(self.statuses) < wanted:  # noqa: ASYNC110 -- they come by the hundred
+            await asyncio.sleep(0.01)
 
     async def run(self) -> None:
         self.due = time.perf_counter()
@@ -197,7 +205,8 @@ def test_no_decision_is_lost_with_an_engine_that_is_killed(project: Path, kind: 
                     group.create_task(load.run())
                     for _ in range(KILLS):
                         load.go_on()
-                        await asyncio.sleep(chance.uniform(0.3, 1.2))
+                        await load.answered(BETWEEN)
+                        await asyncio.sleep(chance.uniform(0.1, 0.9))
                         os.kill(process.pid, signal.SIGKILL)
                         process = await asyncio.to_thread(start)
                     load.go_on()
@@ -281,7 +290,8 @@ def test_a_sidecar_that_is_killed_loses_what_envoy_had_not_written(project: Path
                 process = start()
                 running = asyncio.create_task(load.run())
                 for _ in range(3):
-                    await asyncio.sleep(chance.uniform(0.5, 1.2))
+                    await load.answered(BETWEEN)
+                    await asyncio.sleep(chance.uniform(0.2, 0.9))
                     envoy = child_of(process.pid)
                     os.kill(envoy if victim == "envoy" else process.pid, signal.SIGKILL)
                     kills.append(time.monotonic())

@@ -86,7 +86,8 @@ def test_a_function_knows_another_by_its_sidecars_certificate(project: Project) 
                 assert await status_of(sidecars, client_context(bundle, project.root)) == 0
 
     run(session())
-    allowed = [each for each in sink.entries if each["result"] is True]
+    # Of what a busy machine had asked before there was a revision there is no result.
+    allowed = [each for each in sink.entries if each.get("result") is True]
     assert allowed
     for each in allowed:
         assert each["palisade"]["decider"] == "native"
