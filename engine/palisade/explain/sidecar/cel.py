@@ -8,6 +8,7 @@ https://www.envoyproxy.io/docs/envoy/v1.40.0/intro/arch_overview/advanced/attrib
 from __future__ import annotations
 
 import operator
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -188,7 +189,22 @@ def _extract(text: Any, pattern: str, rewrite: str) -> str:
     found = re2.search(pattern, text) if isinstance(text, str) else None
     if found is None:
         raise _Error
-    return str(found.expand(rewrite))
+    written = ""
+    for part in _WRITTEN.findall(rewrite):
+        if part[0] != "\\":
+            written += part
+        elif part == "\\\\":
+            written += "\\"
+        elif part[1:] in _DIGITS and int(part[1:]) <= found.re.groups:
+            written += str(found[int(part[1:])] or "")
+        else:
+            raise _Error
+    return written
+
+
+_DIGITS = frozenset("0123456789")
+_WRITTEN = re.compile(r"\\.?|[^\\]+", re.DOTALL)
+"""What RE2 writes of what it finds: a group has one digit."""
 
 
 def _int(value: Any) -> int:
