@@ -25,13 +25,13 @@ from palisade.enforce.envoy.conditions import (
 )
 from palisade.enforce.envoy.matchers import bounds, cel, predicate, tree
 from palisade.enforce.envoy.matchers.bounds import Bounds
-from palisade.enforce.envoy.matchers.predicate import Single, Text, text_check
+from palisade.enforce.envoy.matchers.predicate import Single, Text, header_text, text_check
 from palisade.enforce.envoy.regex import paths, patterns
 from palisade.enforce.envoy.regex.patterns import quote
 from palisade.enforce.envoy.tokens import identity
 from palisade.enforce.envoy.tokens import keys as token_keys
 from palisade.enforce.envoy.values import walks, zones
-from palisade.enforce.envoy.values.sources import ClaimSource, claim_text, header_text
+from palisade.enforce.envoy.values.sources import ClaimSource, claim_text
 from palisade.rego.partial.formulas.formula import FALSE
 from palisade.rego.partial.symbols import members as partial_members
 

@@ -23,11 +23,12 @@ from palisade.enforce.envoy.matchers.predicate import (
     Text,
     all_of,
     any_of,
+    header_text,
     negate,
     one_of,
 )
 from palisade.enforce.envoy.parts import NATIVE, Rules, in_parts
-from palisade.enforce.envoy.values.sources import PATH_TEXT, claim_text, header_text
+from palisade.enforce.envoy.values.sources import PATH_TEXT, claim_text
 
 METHOD, SUBJECT = header_text(":method"), claim_text(("corp", "sub"))
 DENY = Entry(YES, Verdict.DENY, "default")

@@ -30,6 +30,7 @@ from palisade.enforce.envoy.matchers.predicate import (
     Prefixed,
     all_of,
     any_of,
+    header_text,
     negate,
     text_check,
 )
@@ -42,7 +43,6 @@ from palisade.enforce.envoy.matchers.sizes import (
     size_of,
 )
 from palisade.enforce.envoy.matchers.tree import build
-from palisade.enforce.envoy.values.sources import header_text
 from palisade.explain.sidecar.matchers import action_of
 from palisade.explain.sidecar.request import Sight
 from palisade.testing.equivalence import Bed, Issuers, Request, Tally, compare

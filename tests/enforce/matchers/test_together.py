@@ -22,6 +22,7 @@ from palisade.enforce.envoy.matchers.predicate import (
     Within,
     all_of,
     any_of,
+    header_text,
     negate,
     text_check,
     to_proto,
@@ -31,13 +32,7 @@ from palisade.enforce.envoy.matchers.tree import build
 from palisade.enforce.envoy.regex import patterns
 from palisade.enforce.envoy.regex.patterns import regex, search
 from palisade.enforce.envoy.values.claims import claim_matches
-from palisade.enforce.envoy.values.sources import (
-    ADDRESS_TEXT,
-    JWT_AUTHN,
-    ClaimSource,
-    header_text,
-    state_text,
-)
+from palisade.enforce.envoy.values.sources import ADDRESS_TEXT, JWT_AUTHN, ClaimSource, state_text
 from palisade.explain.sidecar.matchers import action_of, holds
 from palisade.explain.sidecar.request import Sight
 

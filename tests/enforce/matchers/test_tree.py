@@ -20,13 +20,14 @@ from palisade.enforce.envoy.matchers.predicate import (
     all_of,
     any_of,
     expressions,
+    header_text,
     negate,
     one_of,
     text_check,
     to_proto,
 )
 from palisade.enforce.envoy.matchers.tree import build
-from palisade.enforce.envoy.values.sources import ADDRESS_TEXT, PATH_TEXT, claim_text, header_text
+from palisade.enforce.envoy.values.sources import ADDRESS_TEXT, PATH_TEXT, claim_text
 
 METHOD = header_text(":method")
 DENY = Entry(YES, Verdict.DENY, "default")

@@ -38,11 +38,11 @@ from palisade.enforce.envoy.decision import Decision, decide
 from palisade.enforce.envoy.matchers.bounds import Reason
 from palisade.enforce.envoy.matchers.choices import MAX_LINEAR
 from palisade.enforce.envoy.matchers.entry import Entry, Verdict
-from palisade.enforce.envoy.matchers.predicate import Predicate, Text, Within, all_of, one_of
+from palisade.enforce.envoy.matchers.predicate import Predicate, Text, Within, all_of, header_text, one_of
 from palisade.enforce.envoy.parts import LAYOUT_STATE, Behind, Parts, Rules, Watched, in_parts
 from palisade.enforce.envoy.tokens.identity import authentication, settings_of, unseen
 from palisade.enforce.envoy.values.entries import makes_objects
-from palisade.enforce.envoy.values.sources import ADDRESS_TEXT, JWT_AUTHN, PATH_STATE, header_text
+from palisade.enforce.envoy.values.sources import ADDRESS_TEXT, JWT_AUTHN, PATH_STATE
 from palisade.enforce.envoy.whole import REVISION_STATE, SHADOW_STATE, Place, pair_of, whole
 from palisade.policy.handing import ALLOWED
 from palisade.policy.inventory import Function

@@ -48,13 +48,14 @@ from palisade.enforce.envoy.matchers.predicate import (
     all_of,
     any_of,
     custom_check,
+    header_text,
     negate,
     text_check,
     typed,
     write,
 )
 from palisade.enforce.envoy.regex import patterns
-from palisade.enforce.envoy.values.sources import BODY_METADATA, FIELDS, field_name, header_text
+from palisade.enforce.envoy.values.sources import BODY_METADATA, FIELDS, field_name
 from palisade_sidecar.chunks import CHUNKS_HEADER
 
 MAX_FIELDS = 128

@@ -15,6 +15,7 @@ from cel.expr.syntax_pb2 import Constant, Expr, ParsedExpr
 from xds.type.matcher.v3.cel_pb2 import CelMatcher
 from xds.type.matcher.v3.http_inputs_pb2 import HttpAttributesCelMatchInput
 
+from palisade.enforce.envoy.matchers.implied import implied
 from palisade.enforce.envoy.matchers.predicate import Check, custom_check, typed
 from palisade.rego.re2_options import QUIET
 from palisade.rego.values import Value
@@ -216,7 +217,7 @@ def check(expr: Expr) -> Check:
         reduce(_in_a_list, range(3), numbered)
     matcher = CelMatcher()
     matcher.expr_match.cel_expr_parsed.CopyFrom(ParsedExpr(expr=numbered))
-    return custom_check(_INPUT, typed("palisade.cel", matcher))
+    return custom_check(_INPUT, typed("palisade.cel", matcher), implied(expr))
 
 
 def _number(expr: Expr, first: int) -> int:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field
 from enum import Enum
 
-from palisade.enforce.envoy.matchers.choices import MAX_LINEAR, choices
-from palisade.enforce.envoy.matchers.predicate import OneOf, Predicate
+from palisade.enforce.envoy.matchers.choices import MANY, MAX_LINEAR, choices
+from palisade.enforce.envoy.matchers.predicate import All, AnyOf, OneOf, Predicate, all_of, any_of
 from palisade.enforce.envoy.matchers.together import joined
 from palisade.rego.records import record
 
@@ -67,6 +68,41 @@ def merged(entries: list[Entry]) -> list[Entry]:
     return list(found.values())
 
 
+def set_apart(entries: list[Entry]) -> list[Entry]:
+    """The rules, which do the same, of which what many under one name have for an alternative is a rule of
+    its own: that a token has no text somewhere is for the engine, whichever of a thousand rules asks for it.
+    """
+    named = Counter(entry.name for entry in entries)
+    if max(named.values(), default=0) < MANY:
+        return entries
+    asked = [_ways(entry.predicate) if named[entry.name] >= MANY else ((), {}) for entry in entries]
+    often = Counter(
+        (entry.name, each) for entry, (_, ways) in zip(entries, asked, strict=True) for each in ways
+    )
+    found: dict[object, Entry] = {}
+    for at, (entry, (others, ways)) in enumerate(zip(entries, asked, strict=True)):
+        common = [each for each in ways if often[entry.name, each] >= MANY]
+        for each in common:
+            found.setdefault((entry.name, each), entry.under(each))
+        if not common:
+            found[at] = entry
+        elif len(common) < len(ways):
+            left = any_of(way for each, way in ways.items() if each not in common)
+            found[at] = entry.under(all_of((*others, left)))
+    return list(found.values())
+
+
+def _ways(predicate: Predicate) -> tuple[Sequence[Predicate], Mapping[Predicate, Predicate]]:
+    """What a predicate asks besides its first part of alternatives; and these, by what the predicate is with
+    each of them alone."""
+    parts = predicate.parts if isinstance(predicate, All) else (predicate,)
+    several = next((part for part in parts if isinstance(part, AnyOf)), None)
+    if several is None:
+        return (), {predicate: predicate}
+    others = [part for part in parts if part is not several]
+    return others, {all_of((*others, each)): each for each in several.parts}
+
+
 def joined_entries(entries: list[Entry]) -> list[Entry]:
     """Rules that do the same under one name, of which those that ask one text are one."""
     named: dict[str, list[Entry]] = {}
@@ -76,3 +112,16 @@ def joined_entries(entries: list[Entry]) -> list[Entry]:
     for own in named.values():
         found += map(own[0].under, joined([entry.predicate for entry in own]))
     return found
+
+
+def with_shorter(table: dict[str, list[Entry]]) -> dict[str, list[Entry]]:
+    """The table with what shorter prefixes lead to below the longer ones too, as Envoy takes the longest."""
+    whole: dict[str, list[Entry]] = {}
+    open_prefixes: list[str] = []
+    for prefix in sorted(table):
+        while open_prefixes and not prefix.startswith(open_prefixes[-1]):
+            open_prefixes.pop()
+        inherited = whole[open_prefixes[-1]] if open_prefixes else []
+        whole[prefix] = [*table[prefix], *inherited]
+        open_prefixes.append(prefix)
+    return whole

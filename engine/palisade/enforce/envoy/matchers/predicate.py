@@ -13,6 +13,7 @@ from typing import TypeAlias
 import re2
 from envoy.extensions.matching.input_matchers.ip.v3.ip_pb2 import Ip
 from envoy.extensions.matching.input_matchers.metadata.v3.metadata_pb2 import Metadata
+from envoy.type.matcher.v3.http_inputs_pb2 import HttpRequestHeaderMatchInput
 from envoy.type.matcher.v3.value_pb2 import ValueMatcher
 from google.protobuf.message import Message
 from xds.core.v3.extension_pb2 import TypedExtensionConfig
@@ -107,6 +108,11 @@ class Text:
         return Single(input=source, custom_match=typed("palisade.value", Metadata(value=matcher)))
 
 
+def header_text(name: str) -> Text:
+    """A request header, repeated ones joined by commas, as the CheckRequest has them."""
+    return Text.of(f"header {name}", HttpRequestHeaderMatchInput(header_name=name))
+
+
 # Predicates of predicates share parts. What is asked of the whole is kept with it: found out anew, it would
 # take as long as if each part were written out wherever it stands. `size` says how many matchers it has where
 # each is written as often as it stands in it: as Envoy gets it. Large ones count for several.
@@ -149,10 +155,12 @@ class Within(_Compared):
 
 @record()
 class Check:
-    """One SinglePredicate, serialized. `reads` is the text in it that must be laid down, if any."""
+    """One SinglePredicate, serialized. `reads` is the text in it that must be laid down, if any; `implied`
+    holds wherever the check does, and is cheaper to ask."""
 
     single: bytes
     reads: Text | None = field(default=None, compare=False)
+    implied: Predicate | None = field(default=None, compare=False, repr=False)
     size: int = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -280,10 +288,12 @@ def text_check(text: Text, matcher: StringMatcher) -> Check:
     return Check(single.SerializeToString(deterministic=True), text if text.laid else None)
 
 
-def custom_check(source: TypedExtensionConfig, matcher: TypedExtensionConfig) -> Check:
-    """A custom matcher takes what the input gives."""
+def custom_check(
+    source: TypedExtensionConfig, matcher: TypedExtensionConfig, implied: Predicate | None = None
+) -> Check:
+    """A custom matcher takes what the input gives; wherever it does `implied` holds."""
     single = Single(input=source, custom_match=matcher)
-    return Check(single.SerializeToString(deterministic=True))
+    return Check(single.SerializeToString(deterministic=True), implied=implied)
 
 
 def laid_texts(predicates: Iterable[Predicate]) -> Iterator[Text]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
 
@@ -43,6 +43,9 @@ from palisade.rego.records import record
 
 MOST = 8_000
 """Characters of one expression, beyond which RE2 may not keep the states of all its alternatives."""
+
+NARROWER = 8
+"""So many times shorter are the expressions that are asked behind one that holds."""
 
 MANY = 32
 """From so many conditions of different rules on what they ask of one text is asked first for all of them."""
@@ -86,40 +89,51 @@ def joined(parts: Sequence[Predicate]) -> list[Predicate]:
     return [found[at] for at in sorted(found)]
 
 
-def gates(parts: Sequence[Predicate]) -> Iterator[tuple[Predicate | None, list[int]]]:
+def gates(parts: Sequence[Predicate], most: int = MOST) -> Iterator[tuple[Predicate | None, list[int]]]:
     """Many conditions, by their places, in groups of which a request meets none where it does not meet the
-    predicate: what each asks of one text, as one expression. Last those that stand by themselves."""
-    if len(parts) < MANY:
-        yield None, list(range(len(parts)))
-        return
-    asked = [_first_asked(part) for part in parts]
+    predicate: what each asks of one text, as one expression of so many characters at `most`. Last those that
+    stand by themselves."""
+    least = MANY if most == MOST else FEW + 1
+    asked = _telling(parts) if len(parts) >= least else {}
     groups: dict[bytes, list[int]] = {}
-    for at, own in enumerate(asked):
-        if own is not None and own.within is None:
-            groups.setdefault(own.source, []).append(at)
+    for at, own in asked.items():
+        groups.setdefault(own.source, []).append(at)
     alone = set(range(len(parts)))
     for places in groups.values():
-        for some in _of_size(places, asked) if len(places) >= MANY else ():
-            together = _together([own for at in some if (own := asked[at]) is not None])
-            if together is not None and len(some) > FEW:
+        for some in _of_size(places, asked, most) if len(places) >= least else ():
+            together = _together([asked[at] for at in some]) if len(some) > FEW else None
+            if together is not None:
                 alone.difference_update(some)
                 yield together, some
     if alone:
         yield None, sorted(alone)
 
 
-def _first_asked(predicate: Predicate) -> _Asked | None:
-    return next((asked for each in _conjuncts(predicate) if (asked := _asked(each)) is not None), None)
+def _telling(parts: Sequence[Predicate]) -> dict[int, _Asked]:
+    """What each condition asks of a text, by its place: of the text of which all of them ask the most
+    different things, what the fewest ask."""
+    asked: dict[int, list[_Asked]] = {}
+    often: dict[bytes, Counter[tuple[str, ...]]] = {}
+    for at, part in enumerate(parts):
+        for each in map(_asked, _conjuncts(part)):
+            if each is not None and each.within is None:
+                asked.setdefault(at, []).append(each)
+                often.setdefault(each.source, Counter())[each.patterns] += 1
+
+    def telling(own: _Asked) -> tuple[int, int]:
+        known = often[own.source]
+        return len(known), -known[own.patterns]
+
+    return {at: max(own, key=telling) for at, own in asked.items()}
 
 
-def _of_size(places: Iterable[int], asked: Sequence[_Asked | None]) -> Iterator[list[int]]:
+def _of_size(places: Iterable[int], asked: Mapping[int, _Asked], most: int) -> Iterator[list[int]]:
     """The places in groups whose patterns are one expression each."""
     some: list[int] = []
     size = 0
     for at in places:
-        own = asked[at]
-        longer = sum(len(each) + 5 for each in own.patterns) if own is not None else 0
-        if some and size + longer > MOST:
+        longer = sum(len(each) + 5 for each in asked[at].patterns)
+        if some and size + longer > most:
             yield some
             some, size = [], 0
         some.append(at)

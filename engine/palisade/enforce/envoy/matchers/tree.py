@@ -23,8 +23,17 @@ from palisade.enforce.envoy.matchers.choices import (
     without,
 )
 from palisade.enforce.envoy.matchers.cofactors import HEAVY, Parting
-from palisade.enforce.envoy.matchers.entry import Entry, Verdict, alternatives, joined_entries, merged
+from palisade.enforce.envoy.matchers.entry import (
+    Entry,
+    Verdict,
+    alternatives,
+    joined_entries,
+    merged,
+    set_apart,
+    with_shorter,
+)
 from palisade.enforce.envoy.matchers.exceptions import excepted
+from palisade.enforce.envoy.matchers.implied import Guarded
 from palisade.enforce.envoy.matchers.predicate import (
     FEW,
     MAX_EXPRESSION,
@@ -42,7 +51,7 @@ from palisade.enforce.envoy.matchers.predicate import (
     typed,
     write,
 )
-from palisade.enforce.envoy.matchers.together import Joining, gates
+from palisade.enforce.envoy.matchers.together import MOST, NARROWER, Joining, gates
 from palisade.rego.records import record
 
 MAX_STAGES = 16
@@ -113,6 +122,8 @@ class _Building:
         self._left = copied
 
     def tree(self, entries: Sequence[Entry], last: Entry) -> Tree:
+        guarded = Guarded()
+        entries = [entry.under(guarded.of(entry.predicate)) for entry in entries]
         self._texts.update(dict.fromkeys(laid_texts(entry.predicate for entry in entries)))
         stages = self._stages(entries)
         while len(stages) > MAX_STAGES:
@@ -149,7 +160,7 @@ class _Building:
                 if grown > 2 * entry.predicate.size and entry.copies * grown > self._room:
                     several = [entry]
             found += several
-        return found
+        return set_apart(found)
 
     def _split(self, entries: list[Entry], *, below: bool = False) -> list[_Stage]:
         """The look-ups and lists of rules that do the same; `below` an entry of a map."""
@@ -178,7 +189,7 @@ class _Building:
                     if here.predicate != NO:
                         table.setdefault(value, []).append(here)
             if table:
-                stages.append(_Lookup(text, prefixes, _with_shorter(table) if prefixes else table))
+                stages.append(_Lookup(text, prefixes, with_shorter(table) if prefixes else table))
             else:  # Envoy takes no empty map: these hold nowhere, and are compared
                 stages.append(told)
             rest = others
@@ -363,25 +374,12 @@ class _Building:
         self._chain(stages, None, into.matcher)
 
 
-def _with_shorter(table: dict[str, list[Entry]]) -> dict[str, list[Entry]]:
-    """The table with what shorter prefixes lead to below the longer ones too, as Envoy takes the longest."""
-    whole: dict[str, list[Entry]] = {}
-    open_prefixes: list[str] = []
-    for prefix in sorted(table):
-        while open_prefixes and not prefix.startswith(open_prefixes[-1]):
-            open_prefixes.pop()
-        inherited = whole[open_prefixes[-1]] if open_prefixes else []
-        whole[prefix] = [*table[prefix], *inherited]
-        open_prefixes.append(prefix)
-    return whole
-
-
-def _gated(entries: Sequence[Entry]) -> Sequence[Entry | _Gate]:
-    """Rules that do the same, of which many are behind a gate."""
+def _gated(entries: Sequence[Entry], most: int = MOST) -> Sequence[Entry | _Gate]:
+    """Rules that do the same, of which many are behind a gate, and behind that behind narrower ones."""
     found: list[Entry | _Gate] = []
-    for gate, places in gates([entry.predicate for entry in entries]):
+    for gate, places in gates([entry.predicate for entry in entries], most):
         own = [entries[at] for at in places]
-        found += own if gate is None else [_Gate(gate, [own])]
+        found += own if gate is None else [_Gate(gate, [_gated(own, most // NARROWER)])]
     return found
 
 

@@ -15,12 +15,20 @@ from xds.type.matcher.v3.string_pb2 import StringMatcher
 
 from palisade.decide import verified
 from palisade.enforce.envoy.matchers import cel
-from palisade.enforce.envoy.matchers.predicate import NO, Predicate, all_of, any_of, negate, text_check
+from palisade.enforce.envoy.matchers.predicate import (
+    NO,
+    Predicate,
+    all_of,
+    any_of,
+    header_text,
+    negate,
+    text_check,
+)
 from palisade.enforce.envoy.regex import patterns
 from palisade.enforce.envoy.tokens.calls import by_issuer
 from palisade.enforce.envoy.tokens.token import Token
 from palisade.enforce.envoy.values.claims import claim_defined
-from palisade.enforce.envoy.values.sources import JWT_AUTHN, TARGET_TEXT, ClaimSource, header_text
+from palisade.enforce.envoy.values.sources import JWT_AUTHN, TARGET_TEXT, ClaimSource
 from palisade.policy.providers import Cookie, Header, Provider, Query, TokenSource
 
 CACHED_TOKENS = 1000

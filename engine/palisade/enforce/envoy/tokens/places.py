@@ -11,9 +11,16 @@ from abc import abstractmethod
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from palisade.enforce.envoy.matchers.predicate import Predicate, all_of, any_of, negate, text_check
+from palisade.enforce.envoy.matchers.predicate import (
+    Predicate,
+    all_of,
+    any_of,
+    header_text,
+    negate,
+    text_check,
+)
 from palisade.enforce.envoy.regex import paths, patterns
-from palisade.enforce.envoy.values.sources import TARGET_TEXT, header_text
+from palisade.enforce.envoy.values.sources import TARGET_TEXT
 from palisade.policy.providers import Cookie, Header, Query, TokenSource
 
 _PART = r"[A-Za-z0-9_-]+"

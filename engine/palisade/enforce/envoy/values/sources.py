@@ -15,12 +15,11 @@ from envoy.extensions.matching.common_inputs.network.v3.network_inputs_pb2 impor
     FilterStateInput,
 )
 from envoy.extensions.matching.input_matchers.metadata.v3.metadata_pb2 import Metadata
-from envoy.type.matcher.v3.http_inputs_pb2 import HttpRequestHeaderMatchInput
 from envoy.type.matcher.v3.value_pb2 import ValueMatcher
 from xds.core.v3.extension_pb2 import TypedExtensionConfig
 
 from palisade.enforce.envoy.matchers import cel
-from palisade.enforce.envoy.matchers.predicate import Check, Text, custom_check, typed
+from palisade.enforce.envoy.matchers.predicate import Check, Text, custom_check, header_text, typed
 from palisade.rego.records import record
 from palisade_sidecar import peer
 
@@ -270,11 +269,6 @@ Source: TypeAlias = (
     | Decoded
     | Verified
 )
-
-
-def header_text(name: str) -> Text:
-    """A request header, repeated ones joined by commas, as the CheckRequest has them."""
-    return Text.of(f"header {name}", HttpRequestHeaderMatchInput(header_name=name))
 
 
 def state_text(key: str) -> Text:

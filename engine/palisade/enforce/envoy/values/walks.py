@@ -13,6 +13,7 @@ from typing import Any
 from palisade.decide.input import FUNCTION
 from palisade.decide.verified import provider_of
 from palisade.enforce.envoy.matchers import cel
+from palisade.enforce.envoy.matchers.predicate import header_text
 from palisade.enforce.envoy.regex.paths import FURTHEST, is_plain_parameter
 from palisade.enforce.envoy.values.sources import (
     JWT_AUTHN,
@@ -35,7 +36,6 @@ from palisade.enforce.envoy.values.sources import (
     Source,
     TextSource,
     Unspelled,
-    header_text,
 )
 from palisade.policy.request_schema import KEYS, SCHEMA
 from palisade.rego.partial.formulas.terms import Apply, Element, Input, Unknown, last_of

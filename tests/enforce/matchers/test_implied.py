@@ -1,0 +1,241 @@
+"""What is asked before an expression holds wherever that does, and tells many of them apart."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from cel.expr.syntax_pb2 import Expr
+from hypothesis import event, given, settings
+from hypothesis import strategies as st
+from xds.type.matcher.v3.string_pb2 import StringMatcher
+
+from palisade.enforce.envoy.matchers import cel, entry
+from palisade.enforce.envoy.matchers.entry import Entry, Verdict
+from palisade.enforce.envoy.matchers.implied import Guarded
+from palisade.enforce.envoy.matchers.predicate import (
+    YES,
+    Check,
+    Predicate,
+    Prefixed,
+    all_of,
+    any_of,
+    header_text,
+    negate,
+    text_check,
+    to_proto,
+)
+from palisade.enforce.envoy.matchers.tree import build
+from palisade.enforce.envoy.regex import patterns
+from palisade.enforce.envoy.values.sources import JWT_AUTHN
+from palisade.explain.sidecar import matchers
+from palisade.explain.sidecar.matchers import action_of, holds
+from palisade.explain.sidecar.request import Sight
+
+PATH, OTHER = cel.header(":path"), cel.header("x-other")
+CLAIM = cel.metadata(JWT_AUTHN, "main", "sub")
+
+CAPTURES = (
+    "(?s)^(.*)$",
+    "(?s)^(.*?)(?:/)?$",
+    "(?s)^(?:/a)?(.*)$",
+    "(?s)^(?:[^/]*/){1}([^/]*)(?:/.*)?$",
+    "(?s)^(?:.*?//)*(.*)$",
+    "(?s)^[\\x{2f}]*(.*?)[\\x{2f}]*$",
+    "^/(?:[!-.0->@-~]*/){1}([!-.0->@-~]*)(?:[/?](?s:.*))?$",
+    "(?s)^(?:.*?/|.{0,2})(.*)$",
+    "(?s)^(?:x(.*)|.*)$",
+    "(?s)^(?:(.)/)*.*$",
+    "^([^/])/.*$",
+    "(.*)/b",
+)
+"""Those of `conditions.views`, and others of which less is known."""
+OPEN = (
+    ("^/a/", "$"),
+    ("^/a", "(/.*)?$"),
+    ("^(?s)(?:\\x2fa\\x2f", "\\x2f[^\\x2f]*)$"),
+    ("^/a/", "+b"),
+    ("^/a?", "|b"),
+    ("(?i)^/A/", "/b"),
+    ("^/ü*", "$"),
+    ("^(/a)?/", "{2}$"),
+    ("^/[^/]/", ""),
+    ("/a/", "/b"),
+    ("^a.b/", "$|^c"),
+)
+_words = st.sampled_from(("", "/", "/a/", "a", "ü", "\\", "1", "/b"))
+_values = st.sampled_from(("", "a", "b", "a-b", "ü", "\n", "/"))
+_taken = st.recursive(
+    st.just(PATH), lambda inner: st.builds(cel.captured, inner, st.sampled_from(CAPTURES)), max_leaves=2
+)
+_paths = st.sampled_from(("{}", "{}", "{}/", "/a{}", "x/{}/y", "//{}", "{}?x", "/{}/b", "a{}{}", "{}\n", ""))
+
+
+def _sight(path: str, other: str, claim: str) -> Sight:
+    return Sight({":path": path, "x-other": other}, {JWT_AUTHN: {"main": {"sub": claim}}}, {}, "10.0.0.1", 0)
+
+
+@st.composite
+def _asked(draw: st.DrawFn) -> tuple[Expr, Sight]:
+    """An expression on the path, and a request of which it may hold."""
+    before, middle, behind = (draw(_words) for _ in range(3))
+    first, second = draw(_values), draw(_values)
+    taken = draw(_taken)
+    kind = draw(st.sampled_from(("constant", "one", "two", "pattern")))
+    if kind == "pattern":
+        begin, end = draw(st.sampled_from(OPEN))
+        text = draw(st.sampled_from(("/a/{}/b", "/a/{}/", "/{}/", "/A/{}/b", "a.b/{}", "/ü/{}"))).format(
+            first
+        )
+        expr = cel.method(taken, "matches", cel.around(begin, OTHER, end))
+    else:
+        if kind == "constant":
+            written, text = cel.text(before), before
+        elif kind == "one":
+            inner = cel.around(middle, OTHER, "")
+            written, text = cel.around(before, inner, behind), before + middle + first + behind
+        else:  # values, and what stands between them, have no backslash there
+            middle = middle.replace("\\", "")
+            written = cel.between(before, cel.put_before(OTHER, middle, CLAIM), behind)
+            text = before + first + middle + second + behind
+        expr = draw(
+            st.sampled_from(
+                (
+                    cel.equal(taken, written),
+                    cel.equal(written, taken),
+                    cel.call("@in", taken, cel.texts((before, text))),
+                    cel.method(taken, "startsWith", written),
+                    cel.method(taken, "endsWith", written),
+                    cel.method(taken, "contains", written),
+                    cel.method(written, "startsWith", taken),
+                )
+            )
+        )
+    return expr, _sight(draw(_paths).format(text, draw(_values)), first, second)
+
+
+@settings(max_examples=1000, deadline=None)
+@given(_asked())
+def test_what_is_implied_holds_where_the_expression_does(asked: tuple[Expr, Sight]) -> None:
+    """A request that met a rule and not what is asked before it would be decided as if there were no rule."""
+    expr, seen = asked
+    check = cel.check(cel.conjunction(cel.has_type(CLAIM, "string"), expr))
+    found = holds(to_proto(check), seen)
+    event(f"{'holds' if found else 'does not hold'}, {'some' if check.implied else 'nothing'} is known")
+    assert not found or check.implied is None or holds(to_proto(check.implied), seen)
+
+
+def _captured(pattern: str) -> Expr:
+    found = cel.captured(PATH, pattern)
+    assert found is not None
+    return found
+
+
+def _compared(text: Expr, before: str, value: Expr, behind: str) -> Check:
+    return cel.check(cel.equal(text, cel.around(before, value, behind)))
+
+
+@pytest.mark.parametrize(
+    ("expression", "prefix", "pattern"),
+    [
+        (cel.equal(PATH, cel.around("/users/", CLAIM, "")), "/users/", None),
+        (cel.equal(cel.around("/users/", CLAIM, "/all"), PATH), "/users/", r"\/users\/.*\/all"),
+        (cel.equal(PATH, cel.put_before(CLAIM, "/of/", CLAIM)), None, r".*\/of\/.*"),
+        (cel.method(PATH, "startsWith", cel.around("/a/", CLAIM, "/b/")), "/a/", r"\/a\/.*\/b\/.*"),
+        (
+            cel.equal(cel.call("re.capture", PATH, cel.text(CAPTURES[1])), cel.text("/a")),
+            "/a",
+            r"(?:\/a)(?:/)?",
+        ),
+        (
+            cel.method(PATH, "matches", cel.around("^/users/", CLAIM, "/res1(/.*)?$")),
+            "/users/",
+            "/users/.*/res1(/.*)?",
+        ),
+        (cel.equal(PATH, CLAIM), None, None),
+        (cel.equal(CLAIM, cel.text("/a")), None, None),
+    ],
+)
+def test_what_is_implied(expression: Expr, prefix: str | None, pattern: str | None) -> None:
+    """Prefixes are for maps, patterns for what RE2 takes together: less would be compared one by one."""
+    text = header_text(":path")
+    expected: list[Predicate] = []
+    if prefix is not None:
+        expected.append(Prefixed(text, frozenset((prefix,))))
+    if pattern is not None:
+        expected.append(text_check(text, patterns.regex(f"(?s){pattern}")))
+    assert cel.check(expression).implied == (all_of(expected) if expected else None)
+
+
+def test_it_is_asked_wherever_the_expression_is() -> None:
+    check = _compared(PATH, "/users/", CLAIM, "")
+    assert check.implied is not None
+    whole = all_of((check.implied, check))
+    other = text_check(header_text("x-other"), StringMatcher(exact="a"))
+    assert Guarded().of(any_of((all_of((other, check)), negate(check)))) == any_of(
+        (all_of((other, whole)), negate(whole))
+    )
+    assert Guarded().of(negate(other)) == negate(other)
+
+
+RULES: dict[str, Callable[[int], Predicate]] = {
+    "owner of a kind": lambda n: _compared(PATH, "/users/", CLAIM, f"/kind{n}"),
+    "owner at a service": lambda n: _compared(PATH, f"/service{n}/users/", CLAIM, ""),
+    "pattern": lambda n: cel.check(
+        cel.method(PATH, "matches", cel.around("^/users/", CLAIM, f"/kind{n}(/.*)?$"))
+    ),
+    "slash at the end": lambda n: cel.check(cel.equal(_captured(CAPTURES[1]), cel.text(f"/kind{n}"))),
+    "or a token with no text": lambda n: any_of((_compared(PATH, "/users/", CLAIM, f"/kind{n}"), NO_TEXT)),
+}
+NO_TEXT = negate(cel.check(cel.has_type(CLAIM, "string")))
+
+
+@pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
+@pytest.mark.parametrize(
+    "path", ["/users/bob/kind700", "/service700/users/bob", "/kind700/", "/", "/users/bob/"]
+)
+def test_a_thousand_rules_cost_a_request_what_ten_do(
+    monkeypatch: pytest.MonkeyPatch, rule: Callable[[int], Predicate], path: str
+) -> None:
+    """Each was an expression, and a request that met the last of them waited for all: milliseconds."""
+    asked = Counter[str]()
+    single = matchers._single
+
+    def counted(predicate: Any, seen: Sight) -> bool:
+        asked["expressions" if "CelMatcher" in str(predicate) else "others"] += 1
+        return single(predicate, seen)
+
+    monkeypatch.setattr(matchers, "_single", counted)
+    entries = [Entry(rule(n), Verdict.RESIDUAL, "residual") for n in range(1000)]
+    matcher = build(entries, Entry(YES, Verdict.DENY, "")).matcher
+    action_of(matcher, _sight(path, "", "bob"))
+    assert asked["expressions"] <= 2
+    assert asked["others"] <= 60
+
+
+OTHERS = [text_check(header_text("x-other"), StringMatcher(exact=each)) for each in "abcd"]
+_alternatives = st.lists(st.lists(st.sampled_from(OTHERS), min_size=1), min_size=3, max_size=8)
+
+
+@given(_alternatives, st.sampled_from("abcde"))
+def test_what_is_set_apart_leads_to_the_same(alternatives: list[list[Predicate]], said: str) -> None:
+    """What many rules share is asked once; each must still hold where it did."""
+    path = text_check(header_text(":path"), StringMatcher(prefix="/"))
+    rules = [
+        Entry(all_of((path, any_of(each))), Verdict.ALLOW, f"rule {len(each) % 2}") for each in alternatives
+    ]
+    kept = entry.MANY  # type: ignore[attr-defined]
+    entry.MANY = 2  # type: ignore[attr-defined]
+    try:
+        found = entry.set_apart(rules)
+    finally:
+        entry.MANY = kept  # type: ignore[attr-defined]
+    event("some set apart" if found != rules else "none")
+    seen = _sight("/", said, "")
+    assert _names(found, seen) == _names(rules, seen)
+
+
+def _names(rules: list[Entry], seen: Sight) -> set[str]:
+    return {each.name for each in rules if holds(to_proto(each.predicate), seen)}
