@@ -112,6 +112,11 @@ def test_allowed_requests_are_denied_by_one_change() -> None:
     assert values(found.flips[0]) == {"http.method": "POST"}
 
 
+def test_a_method_in_small_letters_is_turned_by_another_method() -> None:
+    """Envoy refuses what is no method: another text was proposed, and nothing found."""
+    assert values(flip('allow if lower(http.method) == "get"', request())) == {"http.method": "POST"}
+
+
 def test_what_no_request_can_be_is_not_proposed() -> None:
     """Paths that Envoy would make others of, headers in capitals, tokens of other issuers, the function."""
     for rules in (

@@ -76,8 +76,9 @@ class Aims:
             for value in sorted(values, key=lambda each: (_far(now, each), str(each)))[:MOST_VALUES]:
                 yield from self.assign(term, value)
             return
-        if isinstance(term, Input) and walked(term.path) == (*HTTP, "method"):
-            yield from (self._change(term, each) for each in METHODS if each not in values)
+        inner = term.args[0] if isinstance(term, Apply) and term.name in ("lower", "upper") else term
+        if isinstance(inner, Input) and walked(inner.path) == (*HTTP, "method"):
+            yield from (self._change(inner, each) for each in METHODS if each not in values)
             return
         yield from self.assign(term, UNDEFINED)
         yield from self.assign(term, _other(values))
