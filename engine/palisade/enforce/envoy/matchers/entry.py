@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import field
 from enum import Enum
 
-from palisade.enforce.envoy.matchers.choices import MANY, MAX_LINEAR, choices
-from palisade.enforce.envoy.matchers.predicate import All, AnyOf, OneOf, Predicate, all_of, any_of
-from palisade.enforce.envoy.matchers.together import joined
+from palisade.enforce.envoy.matchers.choices import MAX_LINEAR, choices
+from palisade.enforce.envoy.matchers.predicate import OneOf, Predicate
+from palisade.enforce.envoy.matchers.together import common_apart, joined
 from palisade.rego.records import record
 
 
@@ -70,37 +69,16 @@ def merged(entries: list[Entry]) -> list[Entry]:
 
 def set_apart(entries: list[Entry]) -> list[Entry]:
     """The rules, which do the same, of which what many under one name have for an alternative is a rule of
-    its own: that a token has no text somewhere is for the engine, whichever of a thousand rules asks for it.
+    its own.
     """
-    named = Counter(entry.name for entry in entries)
-    if max(named.values(), default=0) < MANY:
-        return entries
-    asked = [_ways(entry.predicate) if named[entry.name] >= MANY else ((), {}) for entry in entries]
-    often = Counter(
-        (entry.name, each) for entry, (_, ways) in zip(entries, asked, strict=True) for each in ways
-    )
-    found: dict[object, Entry] = {}
-    for at, (entry, (others, ways)) in enumerate(zip(entries, asked, strict=True)):
-        common = [each for each in ways if often[entry.name, each] >= MANY]
-        for each in common:
-            found.setdefault((entry.name, each), entry.under(each))
-        if not common:
-            found[at] = entry
-        elif len(common) < len(ways):
-            left = any_of(way for each, way in ways.items() if each not in common)
-            found[at] = entry.under(all_of((*others, left)))
-    return list(found.values())
-
-
-def _ways(predicate: Predicate) -> tuple[Sequence[Predicate], Mapping[Predicate, Predicate]]:
-    """What a predicate asks besides its first part of alternatives; and these, by what the predicate is with
-    each of them alone."""
-    parts = predicate.parts if isinstance(predicate, All) else (predicate,)
-    several = next((part for part in parts if isinstance(part, AnyOf)), None)
-    if several is None:
-        return (), {predicate: predicate}
-    others = [part for part in parts if part is not several]
-    return others, {all_of((*others, each)): each for each in several.parts}
+    named: dict[str, list[Entry]] = {}
+    for entry in entries:
+        named.setdefault(entry.name, []).append(entry)
+    found: list[Entry] = []
+    for own in named.values():
+        apart = common_apart([entry.predicate for entry in own])
+        found += own if apart is None else map(own[0].under, apart)
+    return found
 
 
 def joined_entries(entries: list[Entry]) -> list[Entry]:

@@ -31,6 +31,7 @@ from palisade.enforce.envoy.matchers.predicate import (
     text_check,
 )
 from palisade.enforce.envoy.matchers.rewriting import Rewriting
+from palisade.enforce.envoy.matchers.together import common_apart
 from palisade.enforce.envoy.regex import patterns
 
 _REPEATED = ("*", "+", "?", "{")
@@ -87,7 +88,7 @@ class Guarded(Rewriting):
         return predicate if same else super()._of(predicate)
 
     def _alternatives(self, parts: Sequence[Predicate]) -> Iterable[Predicate]:
-        return map(self.of, parts)
+        return map(self.of, common_apart(parts) or parts)
 
 
 def _implied(expr: Expr) -> Predicate:

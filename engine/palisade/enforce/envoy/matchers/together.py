@@ -141,6 +141,38 @@ def _of_size(places: Iterable[int], asked: Mapping[int, _Asked], most: int) -> I
     yield some
 
 
+def common_apart(parts: Sequence[Predicate]) -> list[Predicate] | None:
+    """The alternatives, of which what many have for an alternative of theirs is one by itself: that a token
+    has no text somewhere is for the engine, whichever of a thousand rules asks for it. None where many have
+    none."""
+    if len(parts) < MANY:
+        return None
+    asked = list(map(_ways, parts))
+    often = Counter(chain.from_iterable(ways for _, ways in asked))
+    common = {each: None for each, times in often.items() if times >= MANY}
+    if not common:
+        return None
+    found: dict[Predicate, None] = {}
+    for part, (others, ways) in zip(parts, asked, strict=True):
+        left = [way for each, way in ways.items() if each not in common]
+        if len(left) == len(ways):
+            found[part] = None
+        elif left:
+            found[all_of((*others, any_of(left)))] = None
+    return [*common, *found]
+
+
+def _ways(predicate: Predicate) -> tuple[Sequence[Predicate], Mapping[Predicate, Predicate]]:
+    """What a predicate asks besides its first part of alternatives; and these, by what the predicate is with
+    each of them alone."""
+    parts = predicate.parts if isinstance(predicate, All) else (predicate,)
+    several = next((part for part in parts if isinstance(part, AnyOf)), None)
+    if several is None:
+        return (), {predicate: predicate}
+    others = [part for part in parts if part is not several]
+    return others, {all_of((*others, each)): each for each in several.parts}
+
+
 class Joining(Rewriting):
     """Joins alternatives wherever they stand within predicates: the same, by fewer comparisons."""
 

@@ -76,11 +76,13 @@ def build(entries: Sequence[Entry], default: Entry, *, linear: int = MAX_LINEAR,
     It is one of so many as `share` says, which have the room for copies together.
     """
     live: list[Entry] = []
+    guarded = Guarded()
     for entry in entries:
-        if entry.predicate == NO:
+        predicate = guarded.of(entry.predicate)
+        if predicate == NO:
             continue
-        live.append(entry)
-        if entry.predicate == YES:
+        live.append(entry.under(predicate))
+        if predicate == YES:
             break
     last = default
     if live and live[-1].predicate == YES:
@@ -122,8 +124,6 @@ class _Building:
         self._left = copied
 
     def tree(self, entries: Sequence[Entry], last: Entry) -> Tree:
-        guarded = Guarded()
-        entries = [entry.under(guarded.of(entry.predicate)) for entry in entries]
         self._texts.update(dict.fromkeys(laid_texts(entry.predicate for entry in entries)))
         stages = self._stages(entries)
         while len(stages) > MAX_STAGES:
