@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from cel.expr.syntax_pb2 import Expr
+from envoy.config.rbac.v3.rbac_pb2 import Action
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 from xds.type.matcher.v3.string_pb2 import StringMatcher
@@ -16,6 +17,7 @@ from palisade.enforce.envoy.matchers import cel, entry, together
 from palisade.enforce.envoy.matchers.entry import Entry, Verdict
 from palisade.enforce.envoy.matchers.implied import Guarded
 from palisade.enforce.envoy.matchers.predicate import (
+    NO,
     YES,
     Check,
     Predicate,
@@ -218,6 +220,39 @@ def test_a_thousand_rules_cost_a_request_what_ten_do(
     action_of(matcher, _sight(path, "a", "bob"))
     assert asked["expressions"] <= 2
     assert asked["others"] <= 60
+
+
+def test_a_rule_that_is_found_to_hold_always_or_never_is_none_to_write() -> None:
+    """Envoy has no matcher for such: with what is asked before an expression, a policy did not load."""
+    check = _compared(PATH, "/users/", CLAIM, "")
+    assert check.implied is not None
+    last = Entry(YES, Verdict.DENY, "")
+    always = any_of((all_of((check.implied, check)), negate(check)))
+    never = all_of((negate(check.implied), check))
+    seen = _sight("/", "", "")
+    for predicate, allowed in ((always, True), (never, False)):
+        assert predicate not in (YES, NO)
+        rules = [Entry(predicate, Verdict.ALLOW, "rule"), Entry(NO_TEXT, Verdict.RESIDUAL, "residual")]
+        found = action_of(build(rules, last).matcher, seen)
+        action = Action()
+        assert found is not None
+        assert found.typed_config.Unpack(action)
+        assert action.name == ("rule" if allowed else "")
+
+
+def test_what_the_rest_of_a_rule_excludes_is_not_set_apart() -> None:
+    """Of many rules one way may hold never, which Envoy has no matcher for: the policy did not load."""
+    other = OTHERS[0]
+    rules = [
+        Entry(
+            all_of((negate(other), RULES["owner of a kind"](n), any_of((other, OTHERS[1], NO_TEXT)))),
+            Verdict.ALLOW,
+            "rule",
+        )
+        for n in range(40)
+    ]
+    assert all(rule.predicate != NO for rule in entry.set_apart(rules))
+    assert build(rules, Entry(YES, Verdict.DENY, "")).matcher.IsInitialized()
 
 
 _alternatives = st.lists(st.lists(st.sampled_from(OTHERS), min_size=1), min_size=3, max_size=8)

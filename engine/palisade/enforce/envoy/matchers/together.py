@@ -22,6 +22,7 @@ from xds.type.matcher.v3.string_pb2 import StringMatcher
 
 from palisade.enforce.envoy.matchers.predicate import (
     FEW,
+    NO,
     All,
     AnyOf,
     Check,
@@ -159,7 +160,8 @@ def common_apart(parts: Sequence[Predicate]) -> list[Predicate] | None:
             found[part] = None
         elif left:
             found[all_of((*others, any_of(left)))] = None
-    return [*common, *found]
+    # What a rule asks besides may rule an alternative out; of what holds never Envoy has no matcher.
+    return [each for each in (*common, *found) if each != NO]
 
 
 def _ways(predicate: Predicate) -> tuple[Sequence[Predicate], Mapping[Predicate, Predicate]]:
