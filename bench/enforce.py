@@ -29,6 +29,7 @@ from bench.harness import (
 from bench.report import Figure, Report
 
 FEW, MANY, FILES = 10, 10_000, 1_000
+OWNERS = 1_000
 ROUNDS, EACH, WARMUP = 40, 100, 200
 LOAD_ROUNDS, LOAD_SECONDS = 5, 2
 EDITS = 10
@@ -59,6 +60,8 @@ async def _requests() -> Report:
         "few": ({**providers, **rulesets.rules(FEW)}, f"/things/{NUMBER}"),
         "many": ({**providers, **rulesets.rules(MANY)}, f"/things/{NUMBER}"),
         "subjects": ({**providers, **rulesets.subjects(MANY)}, f"/things/{NUMBER}/0"),
+        "few owners": ({**providers, **rulesets.owners(FEW)}, f"/users/user{NUMBER}/things/{NUMBER}"),
+        "owners": ({**providers, **rulesets.owners(OWNERS)}, f"/users/user{NUMBER}/things/{OWNERS - 1}"),
     }
     with workspace() as folder:
         async with contextlib.AsyncExitStack() as stack:
@@ -73,9 +76,10 @@ async def _requests() -> Report:
             places = {"plain": (running["few"].plain, "/things/0")}
             places |= {name: (each.ports["bench"], sets[name][1]) for name, each in running.items()}
             found = await ask(_spec(places, headers))
-            rates: dict[str, list[float]] = {name: [] for name in places}
+            rates: dict[str, list[float]] = {name: [] for name in ("plain", "few", "many", "subjects")}
             for _ in range(LOAD_ROUNDS):
-                for name, (port, path) in places.items():
+                for name in rates:
+                    port, path = places[name]
                     rates[name].append(await load.throughput(port, path, headers, LOAD_SECONDS))
 
     def latency(label: str, name: str, baseline: str | None, goal: str) -> Figure:
@@ -100,6 +104,8 @@ async def _requests() -> Report:
             latency(f"latency, {FEW} rules", "few", "plain", "at most 1.05"),
             latency(f"latency, {MANY:,} rules", "many", "few", "at most 1.05"),
             latency(f"latency, {MANY:,} subjects in data", "subjects", "few", "at most 1.05"),
+            latency(f"latency, {FEW} rules on paths with the subject", "few owners", "plain", ""),
+            latency(f"latency, {OWNERS:,} rules on paths with the subject", "owners", "few owners", ""),
             rate("throughput without a policy", "plain", None, ""),
             rate(f"throughput, {FEW} rules", "few", "plain", "at least 0.95"),
             rate(f"throughput, {MANY:,} rules", "many", "plain", "at least 0.95"),

@@ -1,4 +1,5 @@
-"""Policy sets of any size, for measurements: rules on method, path and role; a table of subjects in data."""
+"""Policy sets of any size, for measurements: rules on method, path and role, on paths of the subject's own;
+a table of subjects in data."""
 
 from __future__ import annotations
 
@@ -37,6 +38,16 @@ def module(numbers: range, *, default: bool = False, changed: int = -1) -> str:
     """The rules of one file; the path of the one that is `changed` is `/changed`."""
     found = (rule(number, "/changed" if number == changed else "") for number in numbers)
     return _HEAD + (_DEFAULT if default else "") + "\n".join(found)
+
+
+def owners(count: int) -> dict[str, str]:
+    """So many rules on paths with the token's subject in them."""
+    found = (
+        f'allow if input.attributes.request.http.path == sprintf("/users/%s/things/{number}", '
+        "[input.identity.claims.sub])\n"
+        for number in range(count)
+    )
+    return {"allow.rego": _HEAD + _DEFAULT + "\n".join(found)}
 
 
 SUBJECTS_RULE = (
