@@ -24,6 +24,8 @@ TESTS = {
     "globs": 'glob.match(sprintf("/users/%s/k{n}/*", [claims.sub]), ["/"], http.path)',
     "without a slash": 'trim_suffix(http.path, "/") == "/k{n}"; claims.sub',
     "headers": 'http.headers["x-owner"] == sprintf("%s:k{n}", [claims.sub])',
+    "permissions": 'glob.match("GET:k{n}*", [":"], concat(":", [http.method, input.parsed_path[0]]))',
+    "claims": 'claims.sub == sprintf("%s/k{n}", [trim_prefix(http.headers["x-owner"], "bob:k")])',
     "segments": 'input.parsed_path[1] == claims.sub; input.parsed_path[2] == "k{n}"',
     "pieces": 'split(http.headers["x-owner"], ":")[1] == "k{n}"; startswith(http.path, $"/{claims.sub}/")',
 }

@@ -19,7 +19,9 @@ from palisade.enforce.envoy.matchers.implied import Guarded
 from palisade.enforce.envoy.matchers.predicate import (
     NO,
     YES,
+    All,
     Check,
+    OneOf,
     Predicate,
     Prefixed,
     all_of,
@@ -67,6 +69,19 @@ OPEN = (
     ("/a/", "/b"),
     ("^a.b/", "$|^c"),
 )
+OF_METHOD = (
+    *(
+        "^GET:/a",
+        "^(?:(?s)(?:GET\\x3aa[^\\x3a]*))$",
+        "^GET",
+        "^G",
+        "^POST:",
+        "^GET:?/a",
+        "^GET/a:b$",
+        "^GETa",
+    ),
+    *("^GET::", "^GET:(a|/a)", "^(GET|POST):a", "GET:a", "^$"),
+)
 _words = st.sampled_from(("", "/", "/a/", "a", "ü", "\\", "1", "/b"))
 _values = st.sampled_from(("", "a", "b", "a-b", "ü", "\n", "/"))
 _taken = st.recursive(
@@ -76,7 +91,13 @@ _paths = st.sampled_from(("{}", "{}", "{}/", "/a{}", "x/{}/y", "//{}", "{}?x", "
 
 
 def _sight(path: str, other: str, claim: str) -> Sight:
-    return Sight({":path": path, "x-other": other}, {JWT_AUTHN: {"main": {"sub": claim}}}, {}, "10.0.0.1", 0)
+    return Sight(
+        {":method": "GET", ":path": path, "x-other": other},
+        {JWT_AUTHN: {"main": {"sub": claim}}},
+        {},
+        "10.0.0.1",
+        0,
+    )
 
 
 @st.composite
@@ -85,8 +106,12 @@ def _asked(draw: st.DrawFn) -> tuple[Expr, Sight]:
     before, middle, behind = (draw(_words) for _ in range(3))
     first, second = draw(_values), draw(_values)
     taken = draw(_taken)
-    kind = draw(st.sampled_from(("constant", "one", "two", "pattern")))
-    if kind == "pattern":
+    kind = draw(st.sampled_from(("constant", "one", "two", "pattern", "method")))
+    if kind == "method":
+        text = draw(st.sampled_from(("a", "/a", "a:b", "")))
+        asked = cel.put_before(cel.header(":method"), draw(st.sampled_from((":", "/", "::", ""))), taken)
+        expr = cel.method(asked, "matches", cel.text(draw(st.sampled_from(OF_METHOD))))
+    elif kind == "pattern":
         begin, end = draw(st.sampled_from(OPEN))
         text = draw(st.sampled_from(("/a/{}/b", "/a/{}/", "/{}/", "/A/{}/b", "a.b/{}", "/ü/{}"))).format(
             first
@@ -157,7 +182,6 @@ def _compared(text: Expr, before: str, value: Expr, behind: str) -> Check:
             "/users/.*/res1(/.*)?",
         ),
         (cel.equal(PATH, CLAIM), None, None),
-        (cel.equal(CLAIM, cel.text("/a")), None, None),
     ],
 )
 def test_what_is_implied(expression: Expr, prefix: str | None, pattern: str | None) -> None:
@@ -169,6 +193,27 @@ def test_what_is_implied(expression: Expr, prefix: str | None, pattern: str | No
     if pattern is not None:
         expected.append(text_check(text, patterns.regex(f"(?s){pattern}")))
     assert cel.check(expression).implied == (all_of(expected) if expected else None)
+
+
+def test_what_is_implied_of_other_texts() -> None:
+    """Fields of bodies are compared with texts as well; permissions are made of a method and a segment."""
+    named = cel.check(cel.equal(CLAIM, cel.around("", OTHER, "-k7"))).implied
+    assert isinstance(named, Check)
+    assert [holds(to_proto(named), _sight("", "", each)) for each in ("a-k7", "a-k77", "-k7")] == [
+        True,
+        False,
+        True,
+    ]
+    segment = cel.captured(PATH, CAPTURES[6])
+    assert segment is not None
+    asked = cel.put_before(cel.header(":method"), ":", segment)
+    found = cel.check(cel.method(asked, "matches", cel.text("^GET:orders[^:]*$"))).implied
+    assert isinstance(found, All)
+    assert OneOf(header_text(":method"), frozenset(("GET",))) in found.parts
+    seen = {
+        path: holds(to_proto(found), _sight(path, "", "")) for path in ("/a/orders7", "/orders", "/a/order")
+    }
+    assert seen == {"/a/orders7": True, "/orders": False, "/a/order": False}
 
 
 def test_it_is_asked_wherever_the_expression_is() -> None:
@@ -265,11 +310,12 @@ def test_what_is_set_apart_leads_to_the_same(alternatives: list[list[Predicate]]
     rules = [
         Entry(all_of((path, any_of(each))), Verdict.ALLOW, f"rule {len(each) % 2}") for each in alternatives
     ]
-    kept, together.MANY = together.MANY, 2
+    kept = together.MANY, together.COMMON
+    together.MANY = together.COMMON = 2
     try:
         found = entry.set_apart(rules)
     finally:
-        together.MANY = kept
+        together.MANY, together.COMMON = kept
     event("some set apart" if found != rules else "none")
     seen = _sight("/", said, "")
     assert _names(found, seen) == _names(rules, seen)

@@ -1,4 +1,4 @@
-"""What an expression of CEL implies of one header, to be asked before it.
+"""What an expression of CEL implies of one text, to be asked before it.
 
 `path == sprintf("/users/%s/orders", [claims.sub])` holds of no path that does not begin with `/users/` and
 end with `/orders`. An expression takes Envoy some ten microseconds, a prefix or a pattern a small part of
@@ -14,8 +14,12 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
+from typing import TypeAlias
 
 from cel.expr.syntax_pb2 import Expr
+from envoy.extensions.matching.common_inputs.network.v3.network_inputs_pb2 import DynamicMetadataInput
+from envoy.extensions.matching.input_matchers.metadata.v3.metadata_pb2 import Metadata
+from envoy.type.matcher.v3.value_pb2 import ValueMatcher
 
 from palisade.enforce.envoy.matchers.predicate import (
     YES,
@@ -23,12 +27,15 @@ from palisade.enforce.envoy.matchers.predicate import (
     AnyOf,
     Check,
     Not,
+    OneOf,
     Predicate,
     Prefixed,
     all_of,
     any_of,
+    custom_check,
     header_text,
     text_check,
+    typed,
 )
 from palisade.enforce.envoy.matchers.rewriting import Rewriting
 from palisade.enforce.envoy.matchers.together import common_apart
@@ -63,6 +70,10 @@ class _Form:
 
     pattern: str
     prefix: str = ""
+
+
+Piece: TypeAlias = str | Expr
+"""A part of a text: a constant, or what is not known of it; an empty expression may be any text."""
 
 
 def implied(expr: Expr) -> Predicate | None:
@@ -103,56 +114,59 @@ def _implied(expr: Expr) -> Predicate:
             items = call.args[1].list_expr.elements
             return any_of(_asked(call.args[0], _form(_pieces(item))) for item in items) if items else YES
         case "startsWith", 1:
-            return _asked(call.target, _form([*_pieces(call.args[0]), None]))
+            return _asked(call.target, _form([*_pieces(call.args[0]), Expr()]))
         case "endsWith", 1:
-            return _asked(call.target, _form([None, *_pieces(call.args[0])]))
+            return _asked(call.target, _form([Expr(), *_pieces(call.args[0])]))
         case "matches", 1:
-            return _asked(call.target, _of_pattern(_pieces(call.args[0])))
+            form = _of_pattern(_pieces(call.args[0]))
+            if form is None:
+                return YES
+            return all_of((_asked(call.target, form), _beginning(_pieces(call.target), form.prefix)))
     return YES
 
 
-def _pieces(expr: Expr) -> list[str | None]:
-    """The constants of a text, None for what may stand between them."""
+def _pieces(expr: Expr) -> list[Piece]:
+    """The constants of a text, and what may stand between them."""
     if expr.const_expr.WhichOneof("constant_kind") == "string_value":
         return [expr.const_expr.string_value]
     call = expr.call_expr
     if call.function != "re.extract" or call.args[1].const_expr.string_value != _WHOLE:
-        return [None]
-    found: list[str | None] = []
+        return [expr]
+    found: list[Piece] = []
     for piece in _pieces(call.args[2]):
-        if piece is None:
-            found.append(None)
+        if not isinstance(piece, str):
+            found.append(piece)
             continue
         parts = _WRITTEN.findall(piece)
         if "".join(parts) != piece:  # a backslash before what is not known
-            return [None]
+            return [expr]
         for part in parts:
             found += _pieces(call.args[0]) if part == "\\1" else ["\\" if part == "\\\\" else part]
     return _joined(found)
 
 
-def _joined(pieces: Iterable[str | None]) -> list[str | None]:
+def _joined(pieces: Iterable[Piece]) -> list[Piece]:
     """Constants next to each other are one."""
-    found: list[str | None] = []
+    found: list[Piece] = []
     for piece in pieces:
         last = found[-1] if found else None
-        if piece is None or last is None:
-            found.append(piece)
-        else:
+        if isinstance(piece, str) and isinstance(last, str):
             found[-1] = last + piece
+        else:
+            found.append(piece)
     return found
 
 
-def _form(pieces: Sequence[str | None]) -> _Form | None:
+def _form(pieces: Sequence[Piece]) -> _Form | None:
     """What begins with the first constant and ends with the last, or else has the longest in it: of patterns
     in which more may be any text, RE2 would need too many states together. None without constants."""
     texts: list[str] = [""]
     """Constants, with any text between each and the next."""
     for piece in pieces:
-        if piece is None:
-            texts.append("")
-        else:
+        if isinstance(piece, str):
             texts[-1] += piece
+        else:
+            texts.append("")
     if len(texts) == 1:
         return _Form(patterns.quote(texts[0]), texts[0])
     if not any(texts):
@@ -162,15 +176,13 @@ def _form(pieces: Sequence[str | None]) -> _Form | None:
     return _Form(f"{patterns.quote(texts[0])}{middle}{patterns.quote(texts[-1])}", texts[0])
 
 
-def _of_pattern(pieces: Sequence[str | None]) -> _Form | None:
+def _of_pattern(pieces: Sequence[Piece]) -> _Form | None:
     """What a pattern matches, whatever stands in its open parts; None where it may begin anywhere."""
-    tokens = _TOKEN.findall("".join(_ANY if piece is None else piece for piece in pieces))
+    tokens = _all_dots(_TOKEN.findall("".join(piece if isinstance(piece, str) else _ANY for piece in pieces)))
     if tokens[:1] != ["^"]:
         return None
     ends = tokens[-1] == "$"
     inner = tokens[1 : len(tokens) - ends]
-    if "".join(inner[:4]) == "(?s)":
-        del inner[:4]
     if not _is_one_way(inner):
         return None
     core = inner
@@ -182,7 +194,7 @@ def _of_pattern(pieces: Sequence[str | None]) -> _Form | None:
 def _around(pattern: str, form: _Form) -> _Form | None:
     """What a text is, of which the one group of the pattern takes something of the form; None where that is
     not known."""
-    tokens = _TOKEN.findall(pattern.removeprefix("(?s)").replace("(?s:.*)", _ANY))
+    tokens = _all_dots(_TOKEN.findall(pattern))
     if len(tokens) < 2 or (tokens[0], tokens[-1]) != ("^", "$"):
         return None
     inner = tokens[1:-1]
@@ -199,6 +211,18 @@ def _around(pattern: str, form: _Form) -> _Form | None:
     return _Form(
         f"{''.join(before)}(?:{form.pattern}){''.join(behind)}", begin + form.prefix if are_all else begin
     )
+
+
+def _all_dots(tokens: Sequence[str]) -> list[str]:
+    """The pattern without what has dots stand for line feeds too, as they do in all patterns here."""
+    found: list[str] = []
+    for each in tokens:
+        found.append(each)
+        if found[-4:] == ["(", "?", "s", ")"]:
+            del found[-4:]
+        elif found[-4:] == ["(", "?", "s", ":"]:
+            found[-4:] = ["(?:"]
+    return found
 
 
 def _is_one_way(tokens: Sequence[str]) -> bool:
@@ -232,27 +256,78 @@ def _begin(tokens: Sequence[str]) -> tuple[str, bool]:
     return found, True
 
 
+def _beginning(pieces: Sequence[Piece], prefix: str) -> Predicate:
+    """What is known of the parts of a text that begins so, as of a method and a segment of `GET:orders`."""
+    known: list[Predicate] = []
+    for at, piece in enumerate(pieces):
+        following = pieces[at + 1] if at + 1 < len(pieces) else ""
+        if isinstance(piece, str):
+            if not prefix.startswith(piece):
+                break
+            prefix = prefix.removeprefix(piece)
+        elif not following:
+            known.append(_asked(piece, _Form(patterns.quote(prefix) + _ANY, prefix)))
+        elif _place(piece) == _METHOD and isinstance(following, str) and following[0] in _OF_NO_METHOD:
+            method, mark, _ = prefix.partition(following[0])
+            if not mark:
+                break
+            known.append(OneOf(header_text(":method"), frozenset((method,))))
+            prefix = prefix.removeprefix(method)
+        else:
+            break
+    return all_of(known)
+
+
+_OF_NO_METHOD = "/:@ "
+_METHOD = ("request", "headers", ":method")
+
+
 def _asked(expr: Expr, form: _Form | None) -> Predicate:
-    """What is known of a header where the text that is made of it has the form."""
+    """What is known of a header, or of a text in the metadata, where the text made of it has the form."""
     if form is None:
         return YES
     call = expr.call_expr
     if call.function == "re.capture":
         return _asked(call.args[0], _around(call.args[1].const_expr.string_value, form))
-    headers = call.args[0].select_expr if call.function == "_[_]" else None
-    if headers is None or (headers.operand.ident_expr.name, headers.field) != ("request", "headers"):
+    place = _place(expr)
+    if place is None or len(place) < 3:
         return YES
-    text = header_text(call.args[1].const_expr.string_value)
-    parts: list[Predicate] = []
-    if len(form.prefix) > 1:  # all paths begin with a slash
-        parts.append(Prefixed(text, frozenset((form.prefix,))))
     told = form.pattern == patterns.quote(form.prefix) + _ANY
-    if not told and len(form.pattern) <= LONGEST and _is_of_bytes(form.pattern):
-        try:
-            parts.append(text_check(text, patterns.regex(f"(?s){form.pattern}")))
-        except ValueError:  # as where an open part is repeated: less is asked then
-            return all_of(parts)
-    return all_of(parts)
+    begins = len(form.prefix) > 1  # all paths begin with a slash
+    whole = form.pattern if len(form.pattern) <= LONGEST and _is_of_bytes(form.pattern) else ""
+    try:
+        matcher = patterns.regex(f"(?s){whole}") if whole and not told else None
+    except ValueError:  # as where an open part is repeated: less is asked then
+        matcher = None
+    if place[:2] == ("request", "headers"):
+        text = header_text(place[2])
+        prefixed = Prefixed(text, frozenset((form.prefix,))) if begins else YES
+        return all_of((prefixed, YES if matcher is None else text_check(text, matcher)))
+    if place[:2] != ("metadata", "filter_metadata") or not (begins or matcher):
+        return YES
+    value = ValueMatcher()
+    if matcher is not None:
+        value.string_match.safe_regex.regex = matcher.safe_regex.regex
+    else:
+        value.string_match.prefix = form.prefix
+    source = DynamicMetadataInput(filter=place[2])
+    for key in place[3:]:
+        source.path.add(key=key)
+    return custom_check(typed("palisade.text", source), typed("palisade.value", Metadata(value=value)))
+
+
+def _place(expr: Expr) -> tuple[str, ...] | None:
+    """The names by which a value is reached; None where one of them is no name."""
+    kind = expr.WhichOneof("expr_kind")
+    if kind == "ident_expr":
+        return (expr.ident_expr.name,)
+    if kind == "select_expr":
+        before, name = _place(expr.select_expr.operand), expr.select_expr.field
+    elif expr.call_expr.function == "_[_]":
+        before, name = _place(expr.call_expr.args[0]), expr.call_expr.args[1].const_expr.string_value
+    else:
+        return None
+    return (*before, name) if before and name else None
 
 
 def _is_of_bytes(pattern: str) -> bool:

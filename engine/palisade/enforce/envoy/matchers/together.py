@@ -48,6 +48,9 @@ MOST = 8_000
 NARROWER = 8
 """So many times shorter are the expressions that are asked behind one that holds."""
 
+COMMON = 8
+"""An alternative that so many of many conditions have is one by itself."""
+
 MANY = 32
 """From so many conditions of different rules on what they ask of one text is asked first for all of them."""
 
@@ -150,7 +153,7 @@ def common_apart(parts: Sequence[Predicate]) -> list[Predicate] | None:
         return None
     asked = list(map(_ways, parts))
     often = Counter(chain.from_iterable(ways for _, ways in asked))
-    common = {each: None for each, times in often.items() if times >= MANY}
+    common = {each: None for each, times in often.items() if times >= COMMON}
     if not common:
         return None
     found: dict[Predicate, None] = {}
