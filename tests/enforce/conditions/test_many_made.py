@@ -25,6 +25,7 @@ TESTS = {
     "without a slash": 'trim_suffix(http.path, "/") == "/k{n}"; claims.sub',
     "headers": 'http.headers["x-owner"] == sprintf("%s:k{n}", [claims.sub])',
     "permissions": 'glob.match("GET:k{n}*", [":"], concat(":", [http.method, input.parsed_path[0]]))',
+    "permissions found": 'regex.match("^GET:k{n}", concat(":", [http.method, input.parsed_path[0]]))',
     "claims": 'claims.sub == sprintf("%s/k{n}", [trim_prefix(http.headers["x-owner"], "bob:k")])',
     "segments": 'input.parsed_path[1] == claims.sub; input.parsed_path[2] == "k{n}"',
     "pieces": 'split(http.headers["x-owner"], ":")[1] == "k{n}"; startswith(http.path, $"/{claims.sub}/")',
@@ -67,6 +68,14 @@ ASKED = [
     Request("GET", path, headers=(("x-owner", OWNERS[(at + more) % len(OWNERS)]),), token=token)
     for at, path in enumerate(PATHS)
     for more, token in enumerate(TOKENS)
+]
+
+
+ASKED += [
+    Request(method, target, token=TOKENS[1], http2=http2)
+    for method in ("GET:k7", "GET:", "GET/k7", "get", "G@T")
+    for target in ("/x", "/k7")
+    for http2 in (False, True)
 ]
 
 
