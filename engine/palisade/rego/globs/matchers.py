@@ -7,6 +7,7 @@ the library believes a matcher to need: all three matter, as does that places co
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -26,7 +27,7 @@ Found: TypeAlias = tuple[int, Sequence[int]] | None
 """Where a matcher can begin, and how many bytes it may take from there."""
 
 
-class Matcher:
+class Matcher(ABC):
     """See the module. Without a length here: the library knows of none."""
 
     @property
@@ -34,13 +35,13 @@ class Matcher:
         """How many characters the library believes it to need; None for any number."""
         return None
 
+    @abstractmethod
     def takes(self, text: bytes, steps: Steps) -> bool:
         """Whether it matches the whole text."""
-        raise NotImplementedError
 
+    @abstractmethod
     def first(self, text: bytes, steps: Steps) -> Found:
         """Where it begins first, and how many bytes it may take there."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, slots=True)
