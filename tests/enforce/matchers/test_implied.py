@@ -11,6 +11,7 @@ from cel.expr.syntax_pb2 import Expr
 from envoy.config.rbac.v3.rbac_pb2 import Action
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
+from xds.type.matcher.v3.matcher_pb2 import Matcher
 from xds.type.matcher.v3.string_pb2 import StringMatcher
 
 from palisade.enforce.envoy.matchers import cel, entry, together
@@ -318,6 +319,24 @@ def test_what_the_rest_of_a_rule_excludes_is_not_set_apart() -> None:
     ]
     assert all(rule.predicate != NO for rule in entry.set_apart(rules))
     assert build(rules, Entry(YES, Verdict.DENY, "")).matcher.IsInitialized()
+
+
+@pytest.mark.parametrize("count", [40, 300])
+def test_no_gate_asks_what_the_one_before_it_asked(count: int) -> None:
+    """Few enough for one short expression, they were behind it twice."""
+    rules = [text_check(header_text(":path"), patterns.regex(f"/a{n}/[^/]*/b")) for n in range(count)]
+    entries = [Entry(each, Verdict.ALLOW, f"rule {n}") for n, each in enumerate(rules)]
+
+    def asked(matcher: Matcher, before: frozenset[str]) -> None:
+        for item in matcher.matcher_list.matchers:
+            own = str(item.predicate)
+            assert own not in before
+            if item.on_match.HasField("matcher"):
+                asked(item.on_match.matcher, before | {own})
+
+    matcher = build(entries, Entry(YES, Verdict.DENY, "")).matcher
+    assert len(matcher.matcher_list.matchers) < 10
+    asked(matcher, frozenset())
 
 
 _alternatives = st.lists(st.lists(st.sampled_from(OTHERS), min_size=1), min_size=3, max_size=8)

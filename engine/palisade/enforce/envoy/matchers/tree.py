@@ -378,6 +378,8 @@ def _gated(entries: Sequence[Entry], most: int = MOST) -> Sequence[Entry | _Gate
     """Rules that do the same, of which many are behind a gate, and behind that behind narrower ones."""
     found: list[Entry | _Gate] = []
     for gate, places in gates([entry.predicate for entry in entries], most):
+        if gate is not None and most < MOST and len(places) == len(entries):
+            return _gated(entries, most // NARROWER)  # the gate before these asks the same
         own = [entries[at] for at in places]
         found += own if gate is None else [_Gate(gate, [_gated(own, most // NARROWER)])]
     return found
