@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from drawn_predicates import CHECKS, DENIED, TEXTS, VALUES, State, holds, some_predicates, states
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
@@ -16,6 +18,7 @@ from palisade.enforce.envoy.matchers.predicate import (
     OneOf,
     Predicate,
     Prefixed,
+    Text,
     all_of,
     any_of,
     negate,
@@ -54,6 +57,41 @@ def test_told_apart_it_holds_of_the_same_requests(parts: list[Predicate], states
             value = state[text.name]
             left = table.get(value, NO) if isinstance(value, str) else NO
             assert holds(left, state) is holds(whole, state)
+
+
+@settings(max_examples=1000, deadline=None)
+@given(some_predicates)
+def test_what_a_text_decides_is_asked_of_every_text_that_may(predicate: Predicate) -> None:
+    """Of others no table is made: left out without reason, a policy that is one look-up would be compared."""
+    parting = Parting()
+    asked = parting.asked(predicate)
+    for text in TEXTS:
+        _, other = parting.split(text).of(predicate)
+        event(f"without it: {other if other in (YES, NO) else 'open'}")
+        assert other != NO or predicate == NO or text in asked.needed
+        assert other != YES or predicate == YES or text in asked.excluded
+
+
+class _Counting(Parting):
+    """Keeps the texts of which tables are made."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.made: list[Text] = []
+
+    def split(self, text: Text) -> Any:
+        self.made.append(text)
+        return super().split(text)
+
+
+def test_no_tables_are_made_of_texts_that_alternatives_hold_without() -> None:
+    """Of a thousand headers, each in a rule of its own, each made a table as large as all rules."""
+    some, others = (
+        any_of(OneOf(Text(f"{name}{n}", b""), frozenset("a")) for n in range(100)) for name in "xy"
+    )
+    counting = _Counting()
+    assert counting.parted(all_of((some, others))) is None
+    assert counting.made == []
 
 
 def _routes(count: int) -> Predicate:

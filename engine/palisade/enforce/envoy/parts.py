@@ -20,8 +20,6 @@ from dataclasses import dataclass, replace
 from itertools import chain
 
 from envoy.config.core.v3.extension_pb2 import TypedExtensionConfig
-from envoy.config.rbac.v3.rbac_pb2 import RBAC as RULES
-from envoy.config.rbac.v3.rbac_pb2 import Action
 from envoy.extensions.filters.http.rbac.v3.rbac_pb2 import RBAC
 from envoy.extensions.matching.input_matchers.consistent_hashing.v3.consistent_hashing_pb2 import (
     ConsistentHashing,
@@ -29,6 +27,7 @@ from envoy.extensions.matching.input_matchers.consistent_hashing.v3.consistent_h
 from xds.type.matcher.v3.matcher_pb2 import Matcher
 
 from palisade.enforce.envoy.answers.ends import PART, PICKED, RESIDUAL
+from palisade.enforce.envoy.matchers.branches import action, branch
 from palisade.enforce.envoy.matchers.dealing import PARTS, Dealt, deal, deal_by
 from palisade.enforce.envoy.matchers.entry import Entry, Verdict
 from palisade.enforce.envoy.matchers.predicate import (
@@ -269,7 +268,7 @@ class _Making:
 
     def _content(self, number: int, unless: Predicate, field: str) -> bytes:
         asking = self.naming.of(_ASKING, number) if self.naming.shadow else _ASKING
-        matcher = _unless(unless, _action(asking), self._tree(number).matcher)
+        matcher = branch(unless, action(asking), self._tree(number).matcher)
         content: bytes = RBAC(**{field: matcher}).SerializeToString(deterministic=True)
         return content
 
@@ -321,13 +320,13 @@ def _form(text: Text, texts: Iterable[Text], *, told: bool) -> str:
 def _picking(text: Text, stale: Predicate) -> RBAC:
     """What names the part of a request by the hash of the text; the first where there is none. Behind it the
     sidecar has, never replaced, what takes the filter of that number."""
-    return RBAC(matcher=_unless(stale, _action(_ASKING), _among(text, 0, PARTS).matcher))
+    return RBAC(matcher=branch(stale, action(_ASKING), _among(text, 0, PARTS).matcher))
 
 
 def _among(text: Text, low: int, high: int) -> Matcher.OnMatch:
     """Halves the parts until one is left."""
     if high - low == 1:
-        return _action(Entry(YES, Verdict.RESIDUAL, f"{PICKED}{low:02}"))
+        return action(Entry(YES, Verdict.RESIDUAL, f"{PICKED}{low:02}"))
     middle = (low + high) // 2
     hashed = ConsistentHashing(threshold=middle, modulo=PARTS)
     check = custom_check(text.input(), typed("palisade.hash", hashed))
@@ -340,17 +339,3 @@ def _among(text: Text, low: int, high: int) -> Matcher.OnMatch:
 
 
 _ASKING = Entry(YES, Verdict.RESIDUAL, RESIDUAL)
-
-
-def _action(asking: Entry) -> Matcher.OnMatch:
-    action = Action(name=asking.name, action=RULES.Action.ALLOW)
-    return Matcher.OnMatch(action=typed("palisade.action", action))
-
-
-def _unless(unless: Predicate, then: Matcher.OnMatch, otherwise: Matcher) -> Matcher:
-    found = Matcher()
-    item = found.matcher_list.matchers.add()
-    write(unless, item.predicate)
-    item.on_match.CopyFrom(then)
-    found.on_no_match.matcher.CopyFrom(otherwise)
-    return found

@@ -9,6 +9,7 @@ from envoy.extensions.filters.http.rbac.v3.rbac_pb2 import RBAC
 from palisade.enforce.envoy.answers.ends import RESIDUAL
 from palisade.enforce.envoy.bodies.documents import Field
 from palisade.enforce.envoy.decision import Decision
+from palisade.enforce.envoy.matchers.branches import action, branch
 from palisade.enforce.envoy.matchers.entry import Entry, Verdict
 from palisade.enforce.envoy.matchers.predicate import NO, Predicate, Text, negate, one_of
 from palisade.enforce.envoy.matchers.tree import Tree, build
@@ -59,12 +60,13 @@ def whole(
 
 def _tree(decision: Decision, state: str, revision: str, linear: int, *, residual: str = RESIDUAL) -> Tree:
     tree = build(decision.entries, decision.default, linear=linear)
-    if tree.attributes:
-        # The two filters are changed one after the other: a request between them is for the engine.
-        stale = negate(one_of(state_text(state), (revision,)))
-        entries = (Entry(stale, Verdict.RESIDUAL, residual), *decision.entries)
-        tree = build(entries, decision.default, linear=linear)
-    return tree
+    if not tree.attributes:
+        return tree
+    # The two filters are changed one after the other: a request between them is for the engine. This
+    # stands before what is built: which texts are laid down is known only then.
+    stale = negate(one_of(state_text(state), (revision,)))
+    asking = action(Entry(stale, Verdict.RESIDUAL, residual))
+    return Tree(branch(stale, asking, tree.matcher), tree.attributes)
 
 
 def _beside(rbac: RBAC, decision: Decision, shadow: str, pair: str, linear: int) -> tuple[Text, ...]:

@@ -7,7 +7,7 @@ the path's entry in a map only those of that path are left.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TypeAlias
 
 from palisade.enforce.envoy.matchers.predicate import (
@@ -23,6 +23,7 @@ from palisade.enforce.envoy.matchers.predicate import (
     any_of,
     negate,
 )
+from palisade.rego.records import record
 
 HEAVY = 64
 """From so many matchers on a predicate is told apart by a text that it compares deep within."""
@@ -41,7 +42,7 @@ class Parting:
     """Tells predicates apart. What is found out of the parts that they share is remembered."""
 
     def __init__(self) -> None:
-        self._texts: dict[int, tuple[Predicate, frozenset[Text]]] = {}
+        self._asked: dict[int, tuple[Predicate, _Asked]] = {}
         """By identity: predicates of predicates share parts."""
         self._splitting: dict[Text, _Splitting] = {}
 
@@ -53,7 +54,7 @@ class Parting:
         if predicate.size < HEAVY:
             return None
         found: list[tuple[int, str, Text, Mapping[str, Predicate]]] = []
-        for text in self._compared(predicate):
+        for text in self.asked(predicate).needed:
             try:
                 table, other = self.split(text).of(predicate)
             except _TooManyError:
@@ -71,7 +72,7 @@ class Parting:
 
     def at(self, predicate: Predicate, text: Text, value: str) -> Predicate:
         """What is left of the predicate where the text is that; the whole where that is not found out."""
-        if text not in self._compared(predicate):
+        if text not in self.asked(predicate).compared:
             return predicate
         if isinstance(predicate, Not):
             return negate(self.at(predicate.part, text, value))
@@ -85,38 +86,82 @@ class Parting:
 
     def compares(self, predicate: Predicate, text: Text) -> bool:
         """Whether it compares the text with constants, somewhere."""
-        return text in self._compared(predicate)
+        return text in self.asked(predicate).compared
 
     def split(self, text: Text) -> _Splitting:
         """What tells predicates apart by that text."""
-        return self._splitting.setdefault(text, _Splitting(text))
+        return self._splitting.setdefault(text, _Splitting(text, self))
 
-    def _compared(self, predicate: Predicate) -> frozenset[Text]:
-        """The texts that it compares with constants, somewhere."""
-        known = self._texts.get(id(predicate))
-        if known is not None:
-            return known[1]
+    def asked(self, predicate: Predicate) -> _Asked:
+        """Which texts it compares, and which of them it may be decided without."""
+        known = self._asked.get(id(predicate))
+        if known is None:
+            known = self._asked[id(predicate)] = predicate, self._ask(predicate)
+        return known[1]
+
+    def _ask(self, predicate: Predicate) -> _Asked:
         if isinstance(predicate, OneOf):
-            found = frozenset((predicate.text,))
-        elif isinstance(predicate, Not):
-            found = self._compared(predicate.part)
-        elif isinstance(predicate, All | AnyOf):
-            found = frozenset[Text]().union(*map(self._compared, predicate.parts))
-        else:
-            found = frozenset()
-        self._texts[id(predicate)] = predicate, found
-        return found
+            own = frozenset((predicate.text,))
+            return _Asked(own, own, _NONE, negates=False)
+        if isinstance(predicate, Not):
+            part = self.asked(predicate.part)
+            return _Asked(part.compared, part.excluded, part.needed, negates=True)
+        if not isinstance(predicate, All | AnyOf):
+            return _Asked(_NONE, _NONE, _NONE, negates=False)
+        parts = [self.asked(part) for part in predicate.parts]
+        compared = _NONE.union(*(part.compared for part in parts))
+        negates = any(part.negates for part in parts)
+        # Beside its negation, any part of the whole may turn out to be what excludes it.
+        more = compared if negates else _NONE
+        if isinstance(predicate, All):
+            needed = more.union(*(part.needed for part in parts))
+            return _Asked(compared, needed, _common(part.excluded for part in parts), negates)
+        excluded = more.union(*(part.excluded for part in parts))
+        return _Asked(compared, _common(part.needed for part in parts), excluded, negates)
+
+
+_NONE: frozenset[Text] = frozenset()
+
+
+@record()
+class _Asked:
+    """Of a predicate: the texts that it `compared` with constants, somewhere.
+
+    Only where a text is among the `needed` may nothing hold at none of the constants that it is compared
+    with; only where it is among the `excluded` may all. A table says whether it is so, and takes as long to
+    make as the predicate is large: of a thousand texts, each in a rule of its own, none is worth one.
+    """
+
+    compared: frozenset[Text]
+    needed: frozenset[Text]
+    excluded: frozenset[Text]
+    negates: bool
+    """Whether a negation stands somewhere in it."""
+
+
+def _common(sets: Iterable[frozenset[Text]]) -> frozenset[Text]:
+    """What is in each of some sets."""
+    each = iter(sets)
+    found = next(each, _NONE)
+    for more in each:
+        if not found:
+            break
+        found &= more
+    return found
 
 
 class _Splitting:
     """What is left of predicates by what one text is."""
 
-    def __init__(self, text: Text) -> None:
+    def __init__(self, text: Text, parting: Parting) -> None:
         self._text = text
+        self._parting = parting
         self._known: dict[int, tuple[Predicate, Cofactors | None]] = {}
 
     def of(self, predicate: Predicate) -> Cofactors:
         """Raises _TooManyError."""
+        if not self._parting.compares(predicate, self._text):
+            return {}, predicate
         known = self._known.get(id(predicate))
         if known is None:
             try:
