@@ -1,10 +1,8 @@
-"""Policies as people write them, and requests that meet them or nearly do."""
+"""Policies as people write them; `requests_by_hand` has requests that meet them or nearly do."""
 
 from __future__ import annotations
 
 from typing import Any
-
-from palisade.testing.equivalence import Request, Token
 
 DATA: dict[str, Any] = {
     "roles": {"alice": ["admin", "dev"], "bob": ["viewer"]},
@@ -29,8 +27,7 @@ DATA: dict[str, Any] = {
 
 _HEAD = "import input.attributes.request.http\nclaims := input.identity.claims\n"
 
-_BODIES = (
-    # Role tables.
+_TABLES = (
     "default allow := false\nallow if { some r in data.roles[claims.sub]; some g in data.grants[r]; "
     'g.method in {http.method, "*"}; g.path == input.parsed_path[0] }',
     "allow if { some role in claims.roles; role in data.methods[http.method] }",
@@ -46,7 +43,8 @@ _BODIES = (
     "allow if mine[http.path] == http.method\nallow if count(mine) > 2",
     "allow if { named := {r.path: 1 | some r in data.routes; http.path == r.path; not claims[r.scopes[0]]}; "
     "every path, _ in named { path != claims.sub }; count(named) == 1 }",
-    # Claims of every type.
+)
+_CLAIMS = (
     'allow if claims.aud == "orders"',
     'allow if "orders" in claims.aud',
     'allow if { some aud in claims.aud; aud == "orders" }\nallow if claims.aud == "orders"',
@@ -87,7 +85,8 @@ _BODIES = (
     "input.parsed_path[0] }",
     'allow if { roles := {r | some r in claims.roles}; count(roles & {"admin", "dev"}) > 0 }',
     'allow if { claims.iss == "https://corp.example"; claims.sub }',
-    # Paths.
+)
+_PATHS = (
     'allow if http.path == "/public"',
     "allow if http.path in data.public",
     'allow if startswith(http.path, "/public")',
@@ -114,7 +113,8 @@ _BODIES = (
     'allow if { parts := split(http.path, "/"); parts[1] == "users"; parts[2] == claims.sub }',
     'allow if input.parsed_query.role[0] == "admin"',
     'allow if "admin" in input.parsed_query.role',
-    # Methods and headers.
+)
+_METHODS_AND_HEADERS = (
     'allow if http.method in {"GET", "HEAD"}',
     'allow if { http.method == "GET" } else := false',
     'default allow := true\nallow := false if http.method == "DELETE"',
@@ -136,7 +136,8 @@ _BODIES = (
     'allow if http.headers["content-type"] == "application/json"',
     'allow if object.get(data.methods, http.method, ["admin"]) == []',
     'allow if object.get(data.tenants, http.headers["x-user"], {"plan": "none"}).plan == "gold"',
-    # Denial lists and helpers.
+)
+_HELPERS = (
     'deny contains "banned" if claims.sub in data.banned\ndeny contains "delete" if http.method == "DELETE"\n'
     "allow if count(deny) == 0",
     "blocked if claims.sub in data.banned\nallow if not blocked",
@@ -150,13 +151,16 @@ _BODIES = (
     'kind := "a" if claims.tier == 1\nkind := "b" if claims.sub == "alice"\nallow if kind == "a"',
     'allow := true if claims.sub == "alice"\nallow := false if claims.tier == 1',
     'allowed[m] if { some m in ["GET", "POST"]; claims.sub }\nallow if allowed[http.method]',
-    # Keys that the request brings.
+)
+_KEYS = (
     "allow if http.headers[claims.tenant]",
     "allow if not http.headers[claims.tenant]",
     'allow if input.identity[http.headers["x-user"]]',
     'allow if not input.identity[http.headers["x-user"]]',
     'allow if not http[http.headers["x-user"]]',
     "allow if not input.parsed_query[claims.tenant]",
+)
+_MIXED = (
     "allow if { input.identity }",
     "allow if not input.identity",
     'allow if input.identity.provider == "corp"',
@@ -227,178 +231,9 @@ _DEEP_BODIES = (
     'allow := {"allowed": false, "http_status": 402} if { data.needs[http.path]; not met }',
 )
 
-POLICIES = tuple(_HEAD + body for body in _BODIES)
+_ALL = (*_TABLES, *_CLAIMS, *_PATHS, *_METHODS_AND_HEADERS, *_HELPERS, *_KEYS, *_MIXED)
+POLICIES = tuple(_HEAD + body for body in _ALL)
 DEEP = tuple(_HEAD + body for body in _DEEP_BODIES)
 """Conditions whose constants stand deep within."""
 MESH = tuple(_HEAD + body for body in _MESH)
 """Rules on what Envoy's filters left, as policies for a mesh read it; some can never hold."""
-
-
-def _user(
-    method: str = "GET", target: str = "/", headers: tuple[tuple[str, str], ...] = (), **claims: Any
-) -> Request:
-    return Request(method, target, headers, Token("corp", claims))
-
-
-_CLAIMS: tuple[dict[str, Any], ...] = (
-    {
-        "sub": "alice",
-        "roles": ["admin", "dev"],
-        "aud": "orders",
-        "scope": "read write",
-        "tier": 2,
-        "admin": True,
-    },
-    {"sub": "bob", "roles": ["viewer"], "aud": ["orders", "x"], "scope": "write", "tier": 1, "admin": False},
-    {"sub": "mallory", "roles": [], "aud": [], "scope": "", "tier": 0, "admin": "true"},
-    {"sub": "Alice", "roles": "admin", "aud": {"a": "orders"}, "scope": ["read"], "tier": "2", "admin": 1},
-    {"sub": 1, "roles": {"a": "admin"}, "aud": None, "scope": None, "tier": None, "admin": None},
-    {"sub": None, "roles": None, "scope": "reading", "tier": 1.5, "admin": {}},
-    {"sub": ["alice"], "roles": ["admin", 1, None, True], "scope": "read", "tier": 1e300, "admin": []},
-    {"sub": "", "roles": [["admin"]], "tier": -1, "tenant": "acme"},
-    {"sub": "ünï", "roles": ["Admin"], "org": {"id": 7, "plan": "gold", "tags": ["blue", "red"]}},
-    {
-        "sub": "alice",
-        "tenant": "acme",
-        "org": {"id": "7", "plan": "free", "tags": "blue"},
-        "groups": [{"name": "ops"}],
-    },
-    {
-        "sub": "alice",
-        "tenant": 5,
-        "org": [7],
-        "groups": [{"name": "ops", "level": 2}, "x"],
-        "roles": ["blocked"],
-    },
-    {
-        "sub": "alice",
-        "tier": 1,
-        "groups": {"a": {"name": "ops"}},
-        "http://example.com/role": "admin",
-        "org": None,
-    },
-)
-_TARGETS = (
-    *("/", "/public", "/public/", "/public/x", "/publicx", "/Public", "//public", "/public?x=1", "/public#x"),
-    *(
-        "/users",
-        "/users/",
-        "/users/alice",
-        "/users/alice/",
-        "/users/alice/orders",
-        "/users/bob",
-        "/users/Alice",
-    ),
-    *(
-        "/users//alice",
-        "/./users/alice",
-        "/x/../users/alice",
-        "/users/%61lice",
-        "/users/alice%20",
-        "/users%2Falice",
-    ),
-    *(
-        "/users/%zz",
-        "/users/alice%",
-        "/users/alice?role=admin",
-        "/users/123",
-        "/users/123?x",
-        "/%75sers/alice",
-    ),
-    *("/orders", "/orders/1.json", "/orders?role=x&role=admin", "/orders?role=admin", "/orders?role=%61dmin"),
-    *(
-        "/health",
-        "/%61",
-        "/a",
-        "/admin/x",
-        "/x/admin",
-        "/users/ünï",
-        "/users/%C3%BCn%C3%AF",
-        "/users;a/alice",
-        "/*",
-    ),
-    *(
-        "/users/1",
-        "/users/null",
-        "/users/%5B%22alice%22%5D",
-        "/a%00b",
-        "/users/alice%2520",
-        "/users/a+b",
-        "*",
-    ),
-)
-_HEADERS: tuple[tuple[tuple[str, str], ...], ...] = (
-    (("x-user", "alice"),),
-    (("X-User", "Alice"),),
-    (("x-user", ""),),
-    (("x-user", "a"), ("x-user", "b")),
-    (("x-user", "a,b"),),
-    (("x-user", " a "),),
-    (("x_user", "alice"),),
-    (("x-tenant", "acme"),),
-    (("x-tenant", "ACME"),),
-    (("x-tenant", "evil"), ("x-tenant", "acme")),
-    (("host", "orders.example"),),
-    (("host", "orders.example:8080"),),
-    (("host", "ORDERS.example."),),
-    (("content-type", "application/json"),),
-    (("content-type", "application/json; charset=utf-8"),),
-    (("authorization", "Bearer x"),),
-    (("authorization", "Basic YTpi"),),
-)
-_KEYS = ("claims", "provider", "method", "headers", "nothing")
-
-_ASKED_DEEP = (
-    *(
-        _user(method, f"/r/{n}", sub="u1", scope=scope)
-        for method in ("GET", "POST", "PUT")
-        for n in (0, 3, 7, 99)
-        for scope in ("s0", "s0 s1 s2", "s1 s3 s4", "")
-    ),
-    *(
-        _user(method, path, sub="u1")
-        for method in ("GET", "PUT")
-        for path in ("/r/3/a", "/r/31/a/b", "/r/", "/r/3x")
-    ),
-    *(
-        _user("PUT", "/x", (("x-real-ip", address),), sub="u1")
-        for address in (
-            "10.3.0.1",
-            "10.3.255.255",
-            "10.10.0.1",
-            "10.3.0.256",
-            "10.03.0.1",
-            "::ffff:10.3.0.1",
-            "",
-        )
-    ),
-    *(
-        _user(method, f"/{n}{k}", (("host", f"h{host}"),), sub=f"u{user}")
-        for method in ("GET", "PUT")
-        for n, k in ((0, 0), (1, 3), (2, 1), (2, 9))
-        for host, user in ((0, 0), (0, 3), (5, 1), (11, 2), (12, 0), (1, 9))
-    ),
-)
-"""For `DEEP`."""
-
-REQUESTS = (
-    *_ASKED_DEEP,
-    *(Request("GET", target, (), None) for target in _TARGETS),
-    *(_user("GET", target, **_CLAIMS[0]) for target in _TARGETS),
-    *(_user("DELETE", "/orders", **claims) for claims in _CLAIMS),
-    *(_user("GET", "/users/alice", **claims) for claims in _CLAIMS),
-    *(Request("GET", "/users/alice", (), Token("partner", claims)) for claims in _CLAIMS),
-    *(Request("GET", "/users", headers, None) for headers in _HEADERS),
-    *(
-        _user("POST", "/users", headers, **_CLAIMS[9])
-        for headers in _HEADERS
-        if headers[0][0] != "authorization"
-    ),
-    *(_user("GET", "/users?role=x", (("x-user", name),), sub="alice", tenant="x-user") for name in _KEYS),
-    *(_user("GET", "/users?role=x", (("x-user", name),), sub="alice", tenant="role") for name in _KEYS),
-    *(
-        Request(method, "/users", (), None)
-        for method in ("GET", "get", "HEAD", "POST", "DELETE", "OPTIONS", "PURGE")
-    ),
-    Request("GET", "/", (), Token("corp", {"sub": "alice"}, spoiled=True)),
-)

@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 from lowered import judge, subject_of
 from policies_by_hand import DATA as HAND_DATA
-from policies_by_hand import DEEP, MESH, POLICIES, REQUESTS
+from policies_by_hand import DEEP, MESH, POLICIES
+from requests_by_hand import REQUESTS
 from signed_tokens import EC, jwk, signed
 
 from palisade import rego

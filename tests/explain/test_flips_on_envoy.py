@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 from lowered import subject_of
-from policies_by_hand import DATA, POLICIES, REQUESTS
+from policies_by_hand import DATA, POLICIES
+from requests_by_hand import REQUESTS
 
 from palisade import rego
 from palisade.decide.response import ANSWER

@@ -18,7 +18,8 @@ from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 from lowered import PROVIDERS, subject_of
 from policies_by_hand import DATA as HAND_DATA
-from policies_by_hand import POLICIES, REQUESTS
+from policies_by_hand import POLICIES
+from requests_by_hand import REQUESTS
 
 from palisade import rego
 from palisade.enforce.envoy.compile import BODY

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from lowered import allowing, judge_natively, subject_of
-from policies_by_hand import REQUESTS
+from requests_by_hand import REQUESTS
 
 from palisade import rego
 from palisade.policy.providers import Provider
