@@ -9,8 +9,19 @@ import gc
 import sys
 import time
 import weakref
+from collections.abc import Iterator
+
+import pytest
 
 from palisade.rego.collector import FullCollections, collector_paused
+
+
+@pytest.fixture(autouse=True)
+def as_programs_start() -> Iterator[None]:
+    """Nothing is frozen, as in a program of one's own; while tests run, what was collected is."""
+    gc.unfreeze()
+    yield
+    gc.freeze()
 
 
 def _is_old(made: list[object]) -> bool:

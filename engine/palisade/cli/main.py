@@ -9,6 +9,9 @@ import sys
 INTERRUPTED = 130
 """128 and the number of SIGINT, as shells have it."""
 
+_FROZEN_BY_PYTHON = 1_000
+"""More than Python 3.12 starts with."""
+
 
 def main() -> None:
     """Runs the command that the arguments name; never returns but to end."""
@@ -22,7 +25,8 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     finally:
-        gc.freeze()
-        gc.unfreeze()  # into the oldest generation, without a look at it
+        if gc.get_freeze_count() < _FROZEN_BY_PYTHON:  # else somebody froze a program's own, to stay so
+            gc.freeze()
+            gc.unfreeze()  # into the oldest generation, without a look at it
         gc.enable()
     run()
