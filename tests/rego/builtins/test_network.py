@@ -16,7 +16,7 @@ from palisade.rego.errors import BuiltinError
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Echoes a request as JSON; `/away` leads elsewhere, `/slow` takes its time, `/yaml` speaks YAML."""
+    """Echoes a request as JSON; `/away` leads elsewhere, `/slow` answers nobody, `/yaml` speaks YAML."""
 
     count = 0
 
@@ -35,6 +35,7 @@ class Handler(BaseHTTPRequestHandler):
             return
         if self.path == "/slow":
             time.sleep(1)
+            return  # whoever asked has given up: to answer fails, and is told in what another test captures
         text = "a: [1]" if self.path == "/yaml" else json.dumps(
             {"method": self.command, "body": body, "x": self.headers.get("x-test"), "count": type(self).count}
         )  # fmt: skip
