@@ -13,13 +13,15 @@ from collections.abc import Iterator
 
 import pytest
 
+from palisade.rego import collector
 from palisade.rego.collector import FullCollections, collector_paused
 
 
 @pytest.fixture(autouse=True)
-def as_programs_start() -> Iterator[None]:
+def as_programs_start(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Nothing is frozen, as in a program of one's own; while tests run, what was collected is."""
     gc.unfreeze()
+    monkeypatch.setattr(collector._Left, "frozen", False)
     yield
     gc.freeze()
 
@@ -45,6 +47,21 @@ def test_what_a_program_has_frozen_stays_so() -> None:
         with collector_paused():
             time.sleep(0.02)
         assert gc.get_freeze_count() > frozen // 2
+    finally:
+        gc.unfreeze()
+
+
+def test_what_is_frozen_is_counted_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For half a million objects that takes longer than most edits do to compile."""
+    gc.freeze()
+    try:
+        counted: list[int] = []
+        count = gc.get_freeze_count
+        monkeypatch.setattr(gc, "get_freeze_count", lambda: counted.append(count()) or counted[-1])
+        for _ in range(3):
+            with collector_paused():
+                time.sleep(0.02)
+        assert len(counted) == 1
     finally:
         gc.unfreeze()
 

@@ -22,9 +22,13 @@ _SHARE = 4
 
 
 class _Left:
-    """How many blocks of memory more there are for all large blocks of code that have ended."""
+    """What large blocks of code that have ended have left behind."""
 
     blocks = 0
+    """How many blocks of memory more there are for all of them."""
+    frozen = False
+    """Whether somebody was found to have frozen what a program has loaded. To count them takes the longer the
+    more there are, 50 ms for half a million, so that it is done until there are many, and not again."""
 
 
 @contextmanager
@@ -46,13 +50,18 @@ def collector_paused() -> Iterator[None]:
         yield
     finally:
         large = time.perf_counter() - started > _LONG or gc.get_count()[0] > _MANY
-        if large and gc.get_freeze_count() < _FROZEN_BY_PYTHON:
+        if large and not _frozen_by_others():
             # Freezing and unfreezing moves everything into the oldest generation, without a look at it.
             gc.freeze()
             gc.unfreeze()
         if large:
             _Left.blocks += sys.getallocatedblocks() - before
         gc.enable()
+
+
+def _frozen_by_others() -> bool:
+    _Left.frozen = _Left.frozen or gc.get_freeze_count() >= _FROZEN_BY_PYTHON
+    return _Left.frozen
 
 
 class FullCollections:
