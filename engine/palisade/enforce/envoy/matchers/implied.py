@@ -21,6 +21,7 @@ from envoy.extensions.matching.common_inputs.network.v3.network_inputs_pb2 impor
 from envoy.extensions.matching.input_matchers.metadata.v3.metadata_pb2 import Metadata
 from envoy.type.matcher.v3.value_pb2 import ValueMatcher
 
+from palisade.enforce.envoy.matchers.alike import behind_alike
 from palisade.enforce.envoy.matchers.predicate import (
     YES,
     All,
@@ -100,7 +101,7 @@ class Guarded(Rewriting):
         return predicate if same else super()._of(predicate)
 
     def _alternatives(self, parts: Sequence[Predicate]) -> Iterable[Predicate]:
-        return map(self.of, common_apart(parts) or parts)
+        return behind_alike(list(map(self.of, common_apart(parts) or parts)))
 
 
 def _implied(expr: Expr) -> Predicate:
@@ -287,13 +288,15 @@ _OF_NO_METHOD = "/:@ "
 
 
 def _asked(expr: Expr, form: _Form | None) -> Predicate:
-    """What is known of a header, or of a text in the metadata, where the text made of it has the form."""
+    """What is known of a header, or of a text in the metadata, where the text made of it has the form; of a
+    member of a list there, that some member is so."""
     if form is None:
         return YES
     call = expr.call_expr
     if call.function == "re.capture":
         return _asked(call.args[0], _around(call.args[1].const_expr.string_value, form))
-    place = _place(expr)
+    is_member = call.function == "_[_]" and _is_number(call.args[1])
+    place = _place(call.args[0] if is_member else expr)
     if place is None or len(place) < 3:
         return YES
     told = form.pattern == patterns.quote(form.prefix) + _ANY
@@ -303,21 +306,27 @@ def _asked(expr: Expr, form: _Form | None) -> Predicate:
         matcher = patterns.regex(f"(?s){whole}") if whole and not told else None
     except ValueError:  # as where an open part is repeated: less is asked then
         matcher = None
-    if place[:2] == ("request", "headers"):
+    if place[:2] == ("request", "headers") and not is_member:
         text = header_text(place[2])
         prefixed = Prefixed(text, frozenset((form.prefix,))) if begins else YES
         return all_of((prefixed, YES if matcher is None else text_check(text, matcher)))
     if place[:2] != ("metadata", "filter_metadata") or not (begins or matcher):
         return YES
     value = ValueMatcher()
+    found = value.list_match.one_of.string_match if is_member else value.string_match
     if matcher is not None:
-        value.string_match.safe_regex.regex = matcher.safe_regex.regex
+        found.safe_regex.regex = matcher.safe_regex.regex
     else:
-        value.string_match.prefix = form.prefix
+        found.prefix = form.prefix
     source = DynamicMetadataInput(filter=place[2])
     for key in place[3:]:
         source.path.add(key=key)
     return custom_check(typed("palisade.text", source), typed("palisade.value", Metadata(value=value)))
+
+
+def _is_number(expr: Expr) -> bool:
+    kind: str | None = expr.const_expr.WhichOneof("constant_kind")
+    return kind == "int64_value"
 
 
 def _place(expr: Expr) -> tuple[str, ...] | None:

@@ -164,8 +164,13 @@ class Check:
     size: int = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        evaluated = EXPRESSION if _CEL in self.single else 1
+        evaluated = EXPRESSION if self.evaluates else 1
         object.__setattr__(self, "size", evaluated + len(self.single) // CHARACTERS)
+
+    @property
+    def evaluates(self) -> bool:
+        """Whether it is an expression in CEL."""
+        return _CEL in self.single
 
 
 @record()

@@ -76,7 +76,7 @@ def joined(parts: Sequence[Predicate]) -> list[Predicate]:
     groups: dict[object, list[tuple[int, _Asked, tuple[Predicate, ...]]]] = {}
     for at, own in enumerate(conjuncts):
         for each in sorted(own, key=often.__getitem__):
-            asked = _asked(each)
+            asked = asked_of(each)
             if asked is not None:
                 rest = tuple(other for other in own if other is not each)
                 groups.setdefault((asked.source, asked.within, frozenset(rest)), []).append((at, asked, rest))
@@ -119,7 +119,7 @@ def _telling(parts: Sequence[Predicate]) -> dict[int, _Asked]:
     asked: dict[int, list[_Asked]] = {}
     often: dict[bytes, Counter[tuple[str, ...]]] = {}
     for at, part in enumerate(parts):
-        for each in map(_asked, _conjuncts(part)):
+        for each in map(asked_of, _conjuncts(part)):
             if each is not None and each.within is None:
                 asked.setdefault(at, []).append(each)
                 often.setdefault(each.source, Counter())[each.patterns] += 1
@@ -199,10 +199,10 @@ def _conjuncts(predicate: Predicate) -> Iterator[Predicate]:
         yield predicate
 
 
-def _asked(predicate: Predicate) -> _Asked | None:
+def asked_of(predicate: Predicate) -> _Asked | None:
     """What is asked of a text; None for what asks something else, or is better left alone."""
     if isinstance(predicate, AnyOf):
-        parts = [_asked(part) for part in predicate.parts]
+        parts = [asked_of(part) for part in predicate.parts]
         known = [part for part in parts if part is not None]
         if len(known) < len(parts) or len({part.source for part in known}) > 1:
             return None
