@@ -8,7 +8,7 @@ from typing import NamedTuple, NoReturn
 from palisade.rego import ast
 from palisade.rego.errors import PARSE_ERROR, Diagnostic, Location
 from palisade.rego.lexer import FUTURE_KEYWORDS, KEYWORDS, NO_GAP, Token, tokenize
-from palisade.rego.places import Places, line_starts
+from palisade.rego.places import LineStarts, Places, line_starts
 
 # Terms may stand within terms this deep, and the tree of a rule be this high. Every later stage walks the
 # tree by recursion, which Python ends at a thousand calls; people write no policy that comes near.
@@ -52,6 +52,7 @@ class Cursor:
         self.source = source
         self.file = file
         self.keywords = keywords
+        self.lines: list[int] | LineStarts
         if part is None:
             lexed, self.lines = tokenize(source, keywords), line_starts(source)
         else:
