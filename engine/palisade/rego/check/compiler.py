@@ -109,7 +109,7 @@ def _check(
     groups = in_order(graph)
     types = RuleTypes(function_types(known), schemas)
     if check_recursion(groups, every, single, graph, report):
-        failed = {id(rule.checked) for each in scoped.values() for rule in each.new if rule.failed}
+        failed = {id(rule.checked) for each in scoped.values() for rule in each.new.values() if rule.failed}
         same = before if before is not None and before.types.schemas.same(schemas) else None
         _check_types(types, groups, by_path, failed, graph, same, problems)
     errors = [error for each in found for error in each.found]
@@ -176,28 +176,27 @@ def _type_rule(types: RuleTypes, rule: CheckedRule, failed: bool, problems: Prob
 
 def _annotate(modules: Sequence[ast.Module], scoped: Iterable[ScopedModule]) -> None:
     """Gives the rules their annotations, and what `rego.metadata` says of them."""
-    scoped = tuple(scoped)
-    if not annotated(modules) and not any(rule.asks_for_metadata for module in scoped for rule in module.new):
+    new = [rule for module in scoped for rule in module.new.values()]
+    if not annotated(modules) and not any(rule.asks_for_metadata for rule in new):
         return
     annotations = Annotations(modules)
-    for module in scoped:
-        for rule in module.new:
-            checked = rule.checked
-            chain = annotations.chain(checked.rule, checked.path, checked.package)
-            new = with_metadata(checked.rule, chain) if rule.asks_for_metadata else checked.rule
-            found = tuple(link.annotation for link in chain if link.annotation is not None)
-            if found or new is not checked.rule:
-                rule.checked = replace(checked, rule=new, annotations=found)
+    for rule in new:
+        checked = rule.checked
+        chain = annotations.chain(checked.rule, checked.path, checked.package)
+        told = with_metadata(checked.rule, chain) if rule.asks_for_metadata else checked.rule
+        found = tuple(link.annotation for link in chain if link.annotation is not None)
+        if found or told is not checked.rule:
+            rule.checked = replace(checked, rule=told, annotations=found)
 
 
 def _finish(scoped: ScopedModule, calls: Calls) -> ModuleResult:
     """The module's rules with their calls checked and their statements in order."""
-    for rule in scoped.new:
+    results: dict[int, RuleResult] = {}
+    for at, rule in scoped.new.items():
         rule.checked = _finish_rule(rule, calls, scoped.problems, scoped.module.version)
-    rules = tuple(
-        _result(rule, calls.arity) if isinstance(rule, ScopedRule) else rule for rule in scoped.rules
-    )
-    return ModuleResult.of(scoped.module, rules)
+        results[at] = _result(rule, calls.arity)
+    rules = (results[at] if known is None else known for at, known in enumerate(scoped.known))
+    return ModuleResult.of(scoped.module, tuple(rules))
 
 
 def _result(scoped: ScopedRule, arity: Callable[[ast.Call], int | None]) -> RuleResult:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import field
+from itertools import chain
+from operator import attrgetter
 from typing import TypeAlias
 
 from palisade.rego import ast
@@ -52,10 +54,11 @@ class ModuleResult:
     @classmethod
     def of(cls, module: ast.Module, rules: tuple[RuleResult, ...]) -> ModuleResult:
         # Operators are the same object mostly, and take long to hash.
-        seen: dict[int, Callee] = {id(each[0].operator): each for rule in rules for each in rule.callees}
+        called = chain.from_iterable(map(attrgetter("callees"), rules))
+        seen: dict[int, Callee] = {id(each[0].operator): each for each in called}
         callees = {call.operator: (call, given) for call, given in seen.values()}
-        mentioned = frozenset().union(*(rule.mentioned for rule in rules))
-        replaces_data = any(rule.replaces_data for rule in rules)
+        mentioned = frozenset().union(*map(attrgetter("mentioned"), rules))
+        replaces_data = any(map(attrgetter("replaces_data"), rules))
         return cls(module, rules, mentioned, tuple(callees.values()), replaces_data)
 
     def still_holds(self, arity: Callable[[ast.Call], int | None]) -> bool:

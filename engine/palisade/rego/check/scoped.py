@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from palisade.rego import ast
@@ -40,12 +40,15 @@ class ScopedModule:
 
     module: ast.Module
     problems: Problems
-    rules: tuple[ScopedRule | RuleResult, ...]
+    known: tuple[RuleResult | None, ...]
+    """What is known from before of each of its rules."""
+    new: Mapping[int, ScopedRule]
+    """The rules of which nothing is, by their number in the module."""
 
     @property
-    def new(self) -> tuple[ScopedRule, ...]:
-        """The rules that are not known from before."""
-        return tuple(rule for rule in self.rules if isinstance(rule, ScopedRule))
+    def rules(self) -> Iterator[ScopedRule | RuleResult]:
+        """All of them in turn."""
+        return (self.new[at] if known is None else known for at, known in enumerate(self.known))
 
 
 def scope_module(
@@ -58,14 +61,16 @@ def scope_module(
 
     `results` are those of rules of which some may be in the module: they stand.
     """
-    known = {id(each.rule): each for each in results}
+    by_rule = {id(each.rule): each for each in results}
     problems = Problems(module.source, module.lines)
     names = module_names(module.imports, own)
-    rules = tuple(
-        known.get(id(rule)) or _scope_rule(rule, module, Scope(names, builtins, problems))
-        for rule in module.rules
-    )
-    return ScopedModule(module, problems, rules)
+    known = tuple(map(by_rule.get, map(id, module.rules)))
+    new = {
+        at: _scope_rule(rule, module, Scope(names, builtins, problems))
+        for at, rule in enumerate(module.rules)
+        if known[at] is None
+    }
+    return ScopedModule(module, problems, known, new)
 
 
 def _scope_rule(rule: ast.Rule, module: ast.Module, scope: Scope) -> ScopedRule:

@@ -59,15 +59,13 @@ class RuleTree:
         self.root = Node()
         self._found: dict[tuple[Key | None, ...], frozenset[Path]] = {}
         self._places: list[Node] = []
-        # Of most documents there are many rules, and most are named by plain strings.
-        named: dict[Path, Node] = {}
+        # Of most documents there are many rules in turn, and most are named by plain strings.
+        last, node = None, self.root
         for rule in rules:
-            plain = not rule.rule.head.path
-            node = named.get(rule.path) if plain else None
-            if node is None:
+            plain = None if rule.rule.head.path else rule.path
+            if plain is None or plain != last:
                 node = self._node(ground(rule))
-                if plain:
-                    named[rule.path] = node
+            last = plain
             node.rules.append(rule)
             self._places.append(node)
 
