@@ -9,7 +9,7 @@ evaluator can decide, with the reason and the place. So the outcome is never wro
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 from functools import partial
 from itertools import chain
@@ -81,6 +81,7 @@ class Executor(Unfollowed):
         self._before = before._followed if before is not None else {}
         self._followed: dict[object, Followed] = {}
         self._known_cases: dict[Formula, Case] = before._known_cases if before is not None else {}
+        self._plain: Set[Formula] = frozenset() if before is None else before._plain
         self._settling: Settling = Settling(self.builder) if before is None else before._settling
         self._runs_before: dict[object, Run] = before._runs if before is not None else {}
         self._runs: dict[object, Run] = {}
@@ -125,12 +126,12 @@ class Executor(Unfollowed):
         cases: list[Case] = []
         errors: list[Formula] = []
         above: list[Formula] = []
-        search = Search()
+        search = Search(plain=self._plain)
         for state in worlds.states:
             reached = state.reached(builder)
             if self._chose:
                 reached = [(self._settling.settled(each), place) for each, place in reached]
-            reached = [reason for reason in reached if search.possible(reason[0])]
+            reached = search.among(reached)
             here = [condition for condition, _ in reached]
             if state.signal == ERROR:
                 errors.append(builder.both(builder.any(here), builder.negate(builder.any(above))))
@@ -141,6 +142,7 @@ class Executor(Unfollowed):
                 self._add_cases(cases, reached, value)
             above += here
         self._known_cases = {case.condition: case for case in cases}
+        self._plain = search.plain
         return Outcome(tuple(cases), builder.any(errors), builder, self)
 
     def _run_plan(self, path: Sequence[str]) -> Worlds:

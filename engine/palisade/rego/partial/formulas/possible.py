@@ -7,8 +7,9 @@ each whether it does.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import TypeAlias
+from collections.abc import Iterable, Sequence, Set
+from operator import itemgetter
+from typing import TypeAlias, TypeVar
 
 from palisade.rego.partial.formulas.facts import Facts
 from palisade.rego.partial.formulas.formula import Formula, nodes
@@ -20,6 +21,7 @@ MOST_WAYS, MOST_WAYS_OF_ONE = 4_000, 1_000
 """So many alternatives are tried in all for one decision, and for one condition; one that is not found out by
 then is taken for possible. Each takes some 0.2 ms."""
 
+T = TypeVar("T")
 _Clause: TypeAlias = tuple[bool, Sequence[Formula]]
 """Some of the parts holds, or does not."""
 
@@ -27,14 +29,38 @@ _Clause: TypeAlias = tuple[bool, Sequence[Formula]]
 class Search:
     """Tells impossible conditions from others, until it has tried so many alternatives as it may."""
 
-    def __init__(self, most: int = MOST_WAYS, most_of_one: int = MOST_WAYS_OF_ONE) -> None:
+    def __init__(
+        self,
+        most: int = MOST_WAYS,
+        most_of_one: int = MOST_WAYS_OF_ONE,
+        *,
+        plain: Set[Formula] = frozenset(),
+    ) -> None:
+        """`plain` are conditions that an earlier search has found to be so."""
         self._in_all = self._left = most
         self._most_of_one = most_of_one
+        self._were_plain = plain
+        self.plain: set[Formula] = set()
+        """Those asked for that have no alternatives, as most of ten thousand rules: they are possible."""
+
+    def among(self, conditions: list[tuple[Formula, T]]) -> list[tuple[Formula, T]]:
+        """Those that are possible, with what they are of."""
+        asked = list(map(itemgetter(0), conditions))
+        if all(map(self._were_plain.__contains__, asked)):
+            self.plain.update(asked)
+            return conditions
+        return [each for each in conditions if self.possible(each[0])]
 
     def possible(self, condition: Formula) -> bool:
         """Whether the condition may hold of some request; True also where that was not found out."""
-        if condition.kind != "and" or self._in_all <= 0 or not _has_choices(condition):
+        if condition in self._were_plain:
+            self.plain.add(condition)
+            return True
+        if condition.kind != "and" or self._in_all <= 0:
             return condition.kind != "false"
+        if not _has_choices(condition):
+            self.plain.add(condition)
+            return True
         if any(count == MOST_NODES for count, _ in enumerate(nodes(condition, bodies=False))):
             return True
         self._left = given = min(self._in_all, self._most_of_one)
