@@ -56,7 +56,8 @@ class Snapshot:
 
     `version` names the content: two snapshots of one version are taken for the same. The messages are
     packed when the snapshot is made; a change of one afterwards changes nothing here. What has the content
-    that it has in the `previous` one is taken from there, packed and hashed.
+    that it has in the `previous` one is taken from there, packed and hashed. What is, as an object, among the
+    `resources` of that one is not even looked at: nobody changes what a snapshot has.
     """
 
     version: str
@@ -140,6 +141,8 @@ def _copy(message: Message) -> Message:
 
 
 def _pack(url: str, name: str, message: Message, known: Resource | None) -> Resource:
+    if known is not None and known.source is message:
+        return known
     body = message.SerializeToString(deterministic=True)
     if known is not None and known.body.type_url == type_url(message) and known.body.value == body:
         return known

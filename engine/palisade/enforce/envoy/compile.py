@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gc
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from envoy.config.core.v3.extension_pb2 import TypedExtensionConfig
@@ -49,8 +47,9 @@ from palisade.policy.inventory import Function
 from palisade.policy.providers import Header, Provider
 from palisade.policy.revisions import Revision
 from palisade.rego import ir
+from palisade.rego.collector import collector_paused
 from palisade.rego.partial import Outcome, evaluate
-from palisade.xds import Snapshot
+from palisade.xds import Snapshot, type_url
 from palisade_sidecar.asking import ASK_HEADER
 
 IDENTITY, ATTRIBUTES, NATIVE, BODY, TOLD, ASK = (
@@ -129,7 +128,7 @@ def compile_sidecar(
     which the bootstrap has places. Raises rego.CompileError where the decision's path is none.
     """
     watching: Work | None = None
-    with _uncollected():
+    with collector_paused():
         providers, settings = revision.providers, settings_of(revision.providers, keys)
         before = previous.work if previous else None
         work = _work(revision, function, _plan(revision), providers, settings, before)
@@ -166,9 +165,9 @@ def compile_sidecar(
         TOLD: teller,
         ASK: gate(_ask(function, body=body), _answers(decision, told.decision if told else None)),
     }
-    slots = [*(parts.filters if parts else ()), *(_slot(slot, config) for slot, config in filters.items())]
+    slots = (_slot(slot, config) for slot, config in filters.items())
     last = previous.snapshot if previous is not None else None
-    snapshot = Snapshot.of(_version(revision, keys, shadow), slots, last)
+    snapshot = Snapshot.of(_version(revision, keys, shadow), [*_parted(parts, previous), *slots], last)
     shown = told.decision if told else decision
     residual = head.decision.residual
     return Enforcement(
@@ -220,6 +219,19 @@ def _parts(
     )
 
 
+def _parted(parts: Parts | None, previous: Enforcement | None) -> Iterator[Message]:
+    """The filters of the parts. One that is as before is not looked at again: they are megabytes."""
+    if parts is None:
+        return
+    before = previous.parts.filters if previous is not None and previous.parts is not None else ()
+    same = set(map(id, before))
+    for each in parts.filters:
+        if previous is not None and id(each) in same:
+            yield previous.snapshot.resources[type_url(each)][each.name]
+        else:
+            yield each
+
+
 def _rules(decision: Decision) -> Rules:
     return Rules(decision.entries, decision.default)
 
@@ -252,19 +264,6 @@ def _version(revision: Revision, keys: Mapping[str, str], shadow: Revision | Non
         *([revision.marked] if numbered else []),
     )
     return f"{revision.id}-{hashlib.sha256(repr(parts).encode()).hexdigest()[:6]}"
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Without garbage collection: all that is made lives to the end, and looking at it again and again is
-    a third of the work for ten thousand rules."""
-    running = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if running:
-            gc.enable()
 
 
 def _plan(revision: Revision) -> ir.Policy:

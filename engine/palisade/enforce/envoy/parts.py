@@ -18,6 +18,7 @@ import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
+from operator import is_
 
 from envoy.config.core.v3.extension_pb2 import TypedExtensionConfig
 from envoy.extensions.filters.http.rbac.v3.rbac_pb2 import RBAC
@@ -196,7 +197,7 @@ def in_parts(
     unsure = any_of((stale, others))
     unread = any_of((unsure, negate(told.read))) if told is not None else unsure
     halves = dealing.halves({NATIVE: unsure, WATCHED: unsure, TOLD: unread, WATCHED_TOLD: unread})
-    return Parts(halves, layout, tuple(_filters(halves)), _picking(dealt.text, stale), texts)
+    return Parts(halves, layout, tuple(_filters(halves, before)), _picking(dealt.text, stale), texts)
 
 
 class _Dealing:
@@ -287,18 +288,31 @@ class _Making:
         return self._trees[number]
 
 
-def _filters(halves: Mapping[str, Half]) -> Iterator[TypedExtensionConfig]:
-    """The filters of all parts: of each what is in force, and what a shadow decides at the same place."""
-    for name_, own, beside in ((name_of, NATIVE, WATCHED), (told_name_of, TOLD, WATCHED_TOLD)):
-        if own not in halves:
+def _filters(halves: Mapping[str, Half], before: Parts | None) -> Iterator[TypedExtensionConfig]:
+    """The filters of all parts: of each what is in force, and what a shadow decides at the same place. One
+    that is as it was before is the same."""
+    known = _contents(before.halves) if before is not None else {}
+    made = {each.name: each for each in before.filters} if before is not None else {}
+    for name, contents in _contents(halves).items():
+        if name in known and all(map(is_, known[name], contents)):
+            yield made[name]
             continue
-        shadow = halves[beside].contents if beside in halves else [b""] * PARTS
-        for number, (content, more) in enumerate(zip(halves[own].contents, shadow, strict=True)):
-            found = TypedExtensionConfig(name=name_(number))
-            found.typed_config.type_url = f"type.googleapis.com/{RBAC.DESCRIPTOR.full_name}"
-            # Messages of other fields, one behind the other, are one of all.
-            found.typed_config.value = content + more
-            yield found
+        found = TypedExtensionConfig(name=name)
+        found.typed_config.type_url = f"type.googleapis.com/{RBAC.DESCRIPTOR.full_name}"
+        # Messages of other fields, one behind the other, are one of all.
+        found.typed_config.value = b"".join(contents)
+        yield found
+
+
+def _contents(halves: Mapping[str, Half]) -> dict[str, tuple[bytes, bytes]]:
+    """What the filter of each part, by its name, is made of."""
+    found: dict[str, tuple[bytes, bytes]] = {}
+    for name_, own, beside in ((name_of, NATIVE, WATCHED), (told_name_of, TOLD, WATCHED_TOLD)):
+        if own in halves:
+            shadow = halves[beside].contents if beside in halves else (b"",) * PARTS
+            both = zip(halves[own].contents, shadow, strict=True)
+            found |= {name_(number): each for number, each in enumerate(both)}
+    return found
 
 
 def _laid(text: Text, read: Iterable[Iterable[Text]]) -> tuple[Text, ...]:
