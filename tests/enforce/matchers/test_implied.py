@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -41,7 +41,8 @@ from palisade.explain.sidecar.request import Sight
 from palisade.explain.sidecar.values import takes_text
 
 PATH, OTHER = cel.header(":path"), cel.header("x-other")
-CLAIM = cel.metadata(JWT_AUTHN, "main", "sub")
+CLAIM, ROLES = cel.metadata(JWT_AUTHN, "main", "sub"), cel.metadata(JWT_AUTHN, "main", "roles")
+METHOD = cel.header(":method")
 
 CAPTURES = (
     "(?s)^(.*)$",
@@ -98,10 +99,10 @@ _taken = st.recursive(
 _paths = st.sampled_from(("{}", "{}", "{}/", "/a{}", "x/{}/y", "//{}", "{}?x", "/{}/b", "a{}{}", "{}\n", ""))
 
 
-def _sight(path: str, other: str, claim: str) -> Sight:
+def _sight(path: str, other: str, claim: str, roles: object = ("a", "GET:kind700")) -> Sight:
     return Sight(
         {":method": "GET", ":path": path, "x-other": other},
-        {JWT_AUTHN: {"main": {"sub": claim}}},
+        {JWT_AUTHN: {"main": {"sub": claim, "roles": list(roles) if isinstance(roles, tuple) else roles}}},
         {},
         "10.0.0.1",
         0,
@@ -174,6 +175,34 @@ def test_what_is_implied_holds_where_the_expression_does(asked: tuple[Expr, Sigh
             assert holds(to_proto(check.implied), seen)
 
 
+def _is_member(text: Expr, *kinds: str) -> Check:
+    """It is among the roles; and they are of each of the kinds."""
+    typed = (cel.has_type(ROLES, kind) for kind in kinds)
+    return cel.check(cel.conjunction(*typed, cel.call("@in", text, ROLES)))
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    _words,
+    _values,
+    _words,
+    st.sampled_from(((), ("list",), ("map",), ("list", "list"))),
+    st.sampled_from(("{0}{1}{2}", "{1}", "{0}x{2}", "x{2}", "{2}")),
+    st.sampled_from((list, dict.fromkeys, str)),
+)
+def test_what_is_implied_of_lists_holds_where_a_text_is_a_member(
+    before: str, value: str, behind: str, kinds: Sequence[str], member: str, among: Callable[[Any], object]
+) -> None:
+    """Of objects `in` asks for a key, which no matcher of lists finds: without the type nothing is known."""
+    check = _is_member(cel.around(before, OTHER, behind), *kinds)
+    assert check.implied is None or "list" in kinds
+    seen = _sight("/", value, "", among(["b", member.format(before, value, behind)]))
+    found = holds(to_proto(check), seen)
+    event(f"{'holds' if found else 'does not hold'}, {'some' if check.implied else 'nothing'} is known")
+    if found and check.implied is not None:
+        assert holds(to_proto(check.implied), seen)
+
+
 def _captured(pattern: str) -> Expr:
     found = cel.captured(PATH, pattern)
     assert found is not None
@@ -185,11 +214,14 @@ def _compared(text: Expr, before: str, value: Expr, behind: str) -> Check:
 
 
 @pytest.mark.parametrize(
-    ("expression", "prefix", "pattern"),
+    ("expression", "prefix", "taken"),
     [
         (cel.equal(PATH, cel.around("/users/", CLAIM, "")), "/users/", None),
         (cel.equal(cel.around("/users/", CLAIM, "/all"), PATH), "/users/", r"\/users\/.*\/all"),
-        (cel.equal(PATH, cel.put_before(CLAIM, "/of/", CLAIM)), None, r".*\/of\/.*"),
+        (cel.equal(PATH, cel.put_before(CLAIM, "/of/", CLAIM)), None, StringMatcher(contains="/of/")),
+        (cel.equal(PATH, cel.around("", CLAIM, "/all")), None, StringMatcher(suffix="/all")),
+        (cel.method(PATH, "endsWith", cel.around("/a/", CLAIM, "/b")), None, StringMatcher(suffix="/b")),
+        (cel.method(PATH, "contains", cel.around("/", CLAIM, "/b/")), None, StringMatcher(contains="/b/")),
         (cel.method(PATH, "startsWith", cel.around("/a/", CLAIM, "/b/")), "/a/", r"\/a\/.*\/b\/.*"),
         (
             cel.equal(cel.call("re.capture", PATH, cel.text(CAPTURES[1])), cel.text("/a")),
@@ -205,14 +237,16 @@ def _compared(text: Expr, before: str, value: Expr, behind: str) -> Check:
         (cel.equal(PATH, CLAIM), None, None),
     ],
 )
-def test_what_is_implied(expression: Expr, prefix: str | None, pattern: str | None) -> None:
-    """Prefixes are for maps, patterns for what RE2 takes together: less would be compared one by one."""
+def test_what_is_implied(expression: Expr, prefix: str | None, taken: str | StringMatcher | None) -> None:
+    """Prefixes are for maps, endings, parts and patterns that begin where the text does for what RE2 takes
+    together: less would be compared one by one."""
     text = header_text(":path")
     expected: list[Predicate] = []
     if prefix is not None:
         expected.append(Prefixed(text, frozenset((prefix,))))
-    if pattern is not None:
-        expected.append(text_check(text, patterns.regex(f"(?s){pattern}")))
+    if taken is not None:
+        matcher = patterns.regex(f"(?s){taken}") if isinstance(taken, str) else taken
+        expected.append(text_check(text, matcher))
     assert cel.check(expression).implied == (all_of(expected) if expected else None)
 
 
@@ -220,11 +254,8 @@ def test_what_is_implied_of_other_texts() -> None:
     """Fields of bodies are compared with texts as well; permissions are made of a method and a segment."""
     named = cel.check(cel.equal(CLAIM, cel.around("", OTHER, "-k7"))).implied
     assert isinstance(named, Check)
-    assert [holds(to_proto(named), _sight("", "", each)) for each in ("a-k7", "a-k77", "-k7")] == [
-        True,
-        False,
-        True,
-    ]
+    seen = {each: holds(to_proto(named), _sight("", "", each)) for each in ("a-k7", "a-k77", "-k7")}
+    assert seen == {"a-k7": True, "a-k77": False, "-k7": True}
     segment = cel.captured(PATH, CAPTURES[6])
     assert segment is not None
     asked = cel.put_before(cel.header(":method"), ":", segment)
@@ -256,6 +287,9 @@ RULES: dict[str, Callable[[int], Predicate]] = {
         cel.method(PATH, "matches", cel.around("^/users/", CLAIM, f"/kind{n}(/.*)?$"))
     ),
     "slash at the end": lambda n: cel.check(cel.equal(_captured(CAPTURES[1]), cel.text(f"/kind{n}"))),
+    "end": lambda n: cel.check(cel.method(PATH, "endsWith", cel.around("/", CLAIM, f"/kind{n}"))),
+    "part": lambda n: cel.check(cel.method(PATH, "contains", cel.around("/", CLAIM, f"/kind{n}/"))),
+    "permission of a method": lambda n: _is_member(cel.around("", METHOD, f":kind{n}"), "list"),
     "or a token with no text": lambda n: any_of((_compared(PATH, "/users/", CLAIM, f"/kind{n}"), NO_TEXT)),
 }
 NO_TEXT = negate(cel.check(cel.has_type(CLAIM, "string")))

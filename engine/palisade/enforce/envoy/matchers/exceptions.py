@@ -1,7 +1,7 @@
 """What the last rules of a list except is decided before them: `allow if { not denied; ... }` over a table.
 
 Within a rule, a negation of thousands of alternatives is compared with each of them. As a rule of its own,
-before those that need it, it is looked up as any other is.
+before those that need it, it is looked up, or found behind gates, as any other is.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from palisade.enforce.envoy.matchers.choices import compares
 from palisade.enforce.envoy.matchers.cofactors import HEAVY
 from palisade.enforce.envoy.matchers.entry import Entry
 from palisade.enforce.envoy.matchers.predicate import YES, All, AnyOf, Not, Predicate, all_of, any_of
-from palisade.enforce.envoy.matchers.together import joined
+from palisade.enforce.envoy.matchers.together import gates, joined
 
 
 def excepted(entries: Sequence[Entry], last: Entry) -> tuple[list[Entry], Entry]:
@@ -60,11 +60,12 @@ def _negated(predicate: Predicate) -> Iterator[Predicate]:
 
 
 def _is_looked_up(predicate: Predicate) -> bool:
-    """Whether it is alternatives that maps tell apart, and no expression takes together."""
-    if not isinstance(predicate, AnyOf):
+    """Whether it is alternatives that maps tell apart, or gates, and no expression takes together."""
+    if not isinstance(predicate, AnyOf) or 2 * len(joined(predicate.parts)) <= HEAVY:
         return False
-    told = sum(map(compares, predicate.parts))
-    return 2 * told > len(predicate.parts) and 2 * len(joined(predicate.parts)) > HEAVY
+    parts = predicate.parts
+    told = sum(map(compares, parts))
+    return 2 * told > len(parts) or 2 * sum(len(some) for gate, some in gates(parts) if gate) > len(parts)
 
 
 def _parted(entries: Sequence[Entry], exception: Predicate) -> tuple[list[Entry], list[Entry]]:

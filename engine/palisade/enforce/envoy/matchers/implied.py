@@ -4,24 +4,29 @@
 end with `/orders`. An expression takes Envoy some ten microseconds, a prefix or a pattern a small part of
 one. Maps tell prefixes apart, and of many patterns RE2 tells in one go whether any matches: so it costs the
 same whether there are ten such conditions or thousands.
-
-Envoy matches headers byte by byte, and CEL reads UTF-8: what is implied must hold of all bytes.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from itertools import zip_longest
-from typing import TypeAlias
+from collections.abc import Iterable, Iterator, Sequence
 
 from cel.expr.syntax_pb2 import Expr
 from envoy.extensions.matching.common_inputs.network.v3.network_inputs_pb2 import DynamicMetadataInput
 from envoy.extensions.matching.input_matchers.metadata.v3.metadata_pb2 import Metadata
+from envoy.type.matcher.v3.string_pb2 import StringMatcher
 from envoy.type.matcher.v3.value_pb2 import ValueMatcher
 
 from palisade.enforce.envoy.matchers.alike import behind_alike
+from palisade.enforce.envoy.matchers.forms import (
+    ANY,
+    Form,
+    Piece,
+    around,
+    form_of,
+    of_pattern,
+    pieces_of,
+    taken_by,
+)
 from palisade.enforce.envoy.matchers.predicate import (
     YES,
     All,
@@ -42,45 +47,10 @@ from palisade.enforce.envoy.matchers.rewriting import Rewriting
 from palisade.enforce.envoy.matchers.together import common_apart
 from palisade.enforce.envoy.regex import patterns
 
-_REPEATED = ("*", "+", "?", "{")
-LONGEST = 400
-"""Characters of a pattern that is asked before an expression."""
-
-_WHOLE = "(?s)^(.*)$"
-"""What puts constants around a text: see `cel.around`."""
-_WRITTEN = re.compile(r"\\[\\1]|[^\\]+")
-"""What is written of it: its group, a backslash, or what stands there."""
-_ANY = ".*"
-_TOKEN = re.compile(
-    r"\\x\{[0-9A-Fa-f]+\}|\\x[0-9A-Fa-f]{2}|\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\(\?:|.", re.DOTALL
-)
-"""An escape, a class, what opens a group that takes nothing, or one character."""
-_PLAIN = re.compile(
-    r"\\x\{?0*(?P<code>[0-7]?[0-9A-Fa-f])\}?|\\(?P<escaped>[^\w])|(?P<itself>[^\\.+*?()|\[\]{}^$])", re.DOTALL
-)
-"""A character of a pattern that is nothing but itself."""
-_BEYOND = r"\\x\{?0*(?:[89A-Fa-f][0-9A-Fa-f]|[0-9A-Fa-f]{3,})"
-_OTHER_IN_BYTES = re.compile(
-    rf"\\[pPbBCQEAzZDWS0-9]|{_BEYOND}\}}?|\[.*(?:[^\x00-\x7f]|\\[pPDWS0-9]|\[:\^|{_BEYOND}).*\]", re.DOTALL
-)
-"""Parts of patterns that mean one thing in characters and another in bytes."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Form:
-    """A pattern of whole texts, in which dots are any character, and what all of them begin with."""
-
-    pattern: str
-    prefix: str = ""
-
-
-Piece: TypeAlias = str | Expr
-"""A part of a text: a constant, or what is not known of it; an empty expression may be any text."""
-
 
 def implied(expr: Expr) -> Predicate | None:
     """What holds wherever the expression is true; None where nothing is known."""
-    found = _implied(expr)
+    found = _implied(expr, ())
     return None if found == YES else found
 
 
@@ -104,158 +74,53 @@ class Guarded(Rewriting):
         return behind_alike(list(map(self.of, common_apart(parts) or parts)))
 
 
-def _implied(expr: Expr) -> Predicate:
+def _implied(expr: Expr, lists: Sequence[Expr]) -> Predicate:
+    """The same, where each of the values in `lists` is a list."""
     call = expr.call_expr
     match call.function, len(call.args):
         case "_&&_", 2:
-            return all_of(map(_implied, call.args))
+            parts = list(_conjuncts(expr))
+            lists = [each for part in parts for each in _is_list(part)]
+            return all_of(_implied(part, lists) for part in parts)
         case "_==_", 2:
             left, right = call.args
-            return all_of((_asked(left, _form(_pieces(right))), _asked(right, _form(_pieces(left)))))
+            return all_of((_asked(left, form_of(pieces_of(right))), _asked(right, form_of(pieces_of(left)))))
         case "@in", 2:
-            items = call.args[1].list_expr.elements
-            return any_of(_asked(call.args[0], _form(_pieces(item))) for item in items) if items else YES
+            member, among = call.args
+            if among in lists:
+                return _asked_of_member(among, form_of(pieces_of(member)))
+            items = among.list_expr.elements
+            return any_of(_asked(member, form_of(pieces_of(item))) for item in items) if items else YES
         case "startsWith", 1:
-            return _asked(call.target, _form([*_pieces(call.args[0]), Expr()]))
+            return _asked(call.target, form_of([*pieces_of(call.args[0]), Expr()]))
         case "endsWith", 1:
-            return _asked(call.target, _form([Expr(), *_pieces(call.args[0])]))
+            return _asked(call.target, form_of([Expr(), *pieces_of(call.args[0])]))
+        case "contains", 1:
+            return _asked(call.target, form_of([Expr(), *pieces_of(call.args[0]), Expr()]))
         case "matches", 1:
-            form = _of_pattern(_pieces(call.args[0]))
+            form = of_pattern(pieces_of(call.args[0]))
             if form is None:
                 return YES
-            return all_of((_asked(call.target, form), _beginning(_pieces(call.target), form.prefix)))
+            return all_of((_asked(call.target, form), _beginning(pieces_of(call.target), form.prefix)))
     return YES
 
 
-def _pieces(expr: Expr) -> list[Piece]:
-    """The constants of a text, and what may stand between them."""
-    if expr.const_expr.WhichOneof("constant_kind") == "string_value":
-        return [expr.const_expr.string_value]
+def _conjuncts(expr: Expr) -> Iterator[Expr]:
+    if expr.call_expr.function == "_&&_":
+        for arg in expr.call_expr.args:
+            yield from _conjuncts(arg)
+    else:
+        yield expr
+
+
+def _is_list(expr: Expr) -> Iterator[Expr]:
+    """What is a list wherever the expression is true."""
     call = expr.call_expr
-    if call.function != "re.extract" or call.args[1].const_expr.string_value != _WHOLE:
-        return [expr]
-    found: list[Piece] = []
-    for piece in _pieces(call.args[2]):
-        if not isinstance(piece, str):
-            found.append(piece)
-            continue
-        parts = _WRITTEN.findall(piece)
-        if "".join(parts) != piece:  # a backslash before what is not known
-            return [expr]
-        for part in parts:
-            found += _pieces(call.args[0]) if part == "\\1" else ["\\" if part == "\\\\" else part]
-    return _joined(found)
-
-
-def _joined(pieces: Iterable[Piece]) -> list[Piece]:
-    """Constants next to each other are one."""
-    found: list[Piece] = []
-    for piece in pieces:
-        last = found[-1] if found else None
-        if isinstance(piece, str) and isinstance(last, str):
-            found[-1] = last + piece
-        else:
-            found.append(piece)
-    return found
-
-
-def _form(pieces: Sequence[Piece]) -> _Form | None:
-    """What begins with the first constant and ends with the last, or else has the longest in it: of patterns
-    in which more may be any text, RE2 would need too many states together. None without constants."""
-    texts: list[str] = [""]
-    """Constants, with any text between each and the next."""
-    for piece in pieces:
-        if isinstance(piece, str):
-            texts[-1] += piece
-        else:
-            texts.append("")
-    if len(texts) == 1:
-        return _Form(patterns.quote(texts[0]), texts[0])
-    if not any(texts):
-        return None
-    inner = "" if texts[-1] else max(texts[1:-1], key=len, default="")
-    middle = f"{_ANY}{patterns.quote(inner)}{_ANY}" if inner else _ANY
-    return _Form(f"{patterns.quote(texts[0])}{middle}{patterns.quote(texts[-1])}", texts[0])
-
-
-def _of_pattern(pieces: Sequence[Piece]) -> _Form | None:
-    """What a pattern matches, whatever stands in its open parts; None where it may begin anywhere."""
-    tokens = _all_dots(_TOKEN.findall("".join(piece if isinstance(piece, str) else _ANY for piece in pieces)))
-    if tokens[:1] != ["^"]:
-        return None
-    ends = tokens[-1] == "$"
-    inner = tokens[1 : len(tokens) - ends]
-    if not _is_one_way(inner):
-        return None
-    core = inner
-    while core and core[0] == "(?:" and _closing(core, 0) == len(core) - 1:
-        core = core[1:-1]
-    return _Form("".join(inner) + ("" if ends else _ANY), _begin(core)[0] if _is_one_way(core) else "")
-
-
-def _around(pattern: str, form: _Form) -> _Form | None:
-    """What a text is, of which the one group of the pattern takes something of the form; None where that is
-    not known."""
-    tokens = _all_dots(_TOKEN.findall(pattern))
-    if len(tokens) < 2 or (tokens[0], tokens[-1]) != ("^", "$"):
-        return None
-    inner = tokens[1:-1]
-    if not _is_one_way(inner) or inner.count("(") != 1:
-        return None
-    start = inner.index("(")
-    end = _closing(inner, start)
-    before, behind = inner[:start], inner[end + 1 :]
-    # Of a group within others, or of one that is repeated, not all that it matches is what it takes.
-    within = sum(each.startswith("(") for each in before) > before.count(")")
-    if within or (behind and behind[0] in _REPEATED):
-        return None
-    begin, are_all = _begin(before)
-    return _Form(
-        f"{''.join(before)}(?:{form.pattern}){''.join(behind)}", begin + form.prefix if are_all else begin
-    )
-
-
-def _all_dots(tokens: Sequence[str]) -> list[str]:
-    """The pattern without what has dots stand for line feeds too, as they do in all patterns here."""
-    found: list[str] = []
-    for each in tokens:
-        found.append(each)
-        if found[-4:] == ["(", "?", "s", ")"]:
-            del found[-4:]
-        elif found[-4:] == ["(", "?", "s", ":"]:
-            found[-4:] = ["(?:"]
-    return found
-
-
-def _is_one_way(tokens: Sequence[str]) -> bool:
-    """Whether a pattern has no anchors, and no alternatives but within groups."""
-    depth = 0
-    for each in tokens:
-        depth += each.startswith("(") - (each == ")")
-        if each in ("^", "$") or (each == "|" and not depth):
-            return False
-    return True
-
-
-def _closing(tokens: Sequence[str], start: int) -> int:
-    """Where the group ends that begins there."""
-    depth = 0
-    for at in range(start, len(tokens)):
-        depth += tokens[at].startswith("(") - (tokens[at] == ")")
-        if not depth:
-            return at
-    return len(tokens)
-
-
-def _begin(tokens: Sequence[str]) -> tuple[str, bool]:
-    """The characters that a pattern begins with, and whether it is nothing else."""
-    found = ""
-    for token in tokens:
-        plain = _PLAIN.fullmatch(token)
-        if plain is None:
-            return (found[:-1] if token in ("*", "?", "{") else found), False
-        found += chr(int(plain["code"], 16)) if plain["code"] else plain["escaped"] or plain["itself"]
-    return found, True
+    if call.function != "_==_" or call.args[1].ident_expr.name != "list":
+        return
+    kind = call.args[0].call_expr
+    if kind.function == "type":
+        yield kind.args[0]
 
 
 def _beginning(pieces: Sequence[Piece], prefix: str) -> Predicate:
@@ -270,7 +135,7 @@ def _beginning(pieces: Sequence[Piece], prefix: str) -> Predicate:
         elif not prefix:
             break
         elif not following:
-            known.append(_asked(piece, _Form(patterns.quote(prefix) + _ANY, prefix)))
+            known.append(_asked(piece, Form(patterns.quote(prefix) + ANY, prefix)))
         elif _place(piece) == _METHOD and isinstance(following, str) and following[0] in _OF_NO_METHOD:
             method, mark, _ = prefix.partition(following[0])
             if not mark:
@@ -287,37 +152,55 @@ _OF_NO_METHOD = "/:@ "
 """Characters that no method has: Envoy refuses such requests over either protocol (tried on 1.40)."""
 
 
-def _asked(expr: Expr, form: _Form | None) -> Predicate:
+_SLASH = 1
+"""Characters of a prefix that tells nothing: all paths begin with a slash."""
+
+
+def _asked(expr: Expr, form: Form | None) -> Predicate:
     """What is known of a header, or of a text in the metadata, where the text made of it has the form; of a
     member of a list there, that some member is so."""
     if form is None:
         return YES
     call = expr.call_expr
     if call.function == "re.capture":
-        return _asked(call.args[0], _around(call.args[1].const_expr.string_value, form))
-    is_member = call.function == "_[_]" and _is_number(call.args[1])
-    place = _place(call.args[0] if is_member else expr)
+        return _asked(call.args[0], around(call.args[1].const_expr.string_value, form))
+    if call.function == "_[_]" and _is_number(call.args[1]):
+        return _asked_of_member(call.args[0], form)
+    place = _place(expr)
     if place is None or len(place) < 3:
         return YES
-    told = form.pattern == patterns.quote(form.prefix) + _ANY
-    begins = len(form.prefix) > 1  # all paths begin with a slash
-    whole = form.pattern if len(form.pattern) <= LONGEST and _is_of_bytes(form.pattern) else ""
-    try:
-        matcher = patterns.regex(f"(?s){whole}") if whole and not told else None
-    except ValueError:  # as where an open part is repeated: less is asked then
-        matcher = None
-    if place[:2] == ("request", "headers") and not is_member:
+    matcher = taken_by(form)
+    if place[:2] == ("request", "headers"):
         text = header_text(place[2])
-        prefixed = Prefixed(text, frozenset((form.prefix,))) if begins else YES
+        prefixed = Prefixed(text, frozenset((form.prefix,))) if len(form.prefix) > _SLASH else YES
         return all_of((prefixed, YES if matcher is None else text_check(text, matcher)))
-    if place[:2] != ("metadata", "filter_metadata") or not (begins or matcher):
+    value = ValueMatcher()
+    return _asked_of_metadata(place, form, value, value.string_match)
+
+
+def _asked_of_member(among: Expr, form: Form | None) -> Predicate:
+    """What is known of a list where some member has the form."""
+    place = _place(among)
+    if form is None or place is None:
         return YES
     value = ValueMatcher()
-    found = value.list_match.one_of.string_match if is_member else value.string_match
-    if matcher is not None:
+    return _asked_of_metadata(place, form, value, value.list_match.one_of.string_match)
+
+
+def _asked_of_metadata(
+    place: Sequence[str], form: Form, value: ValueMatcher, found: StringMatcher
+) -> Predicate:
+    """The value at that place is taken by the matcher, of which `found` is a part, to be set to the form."""
+    matcher = taken_by(form)
+    begins = len(form.prefix) > _SLASH
+    if len(place) < 3 or place[:2] != ("metadata", "filter_metadata") or not (begins or matcher):
+        return YES
+    if matcher is None:
+        found.prefix = form.prefix
+    elif matcher.HasField("safe_regex"):
         found.safe_regex.regex = matcher.safe_regex.regex
     else:
-        found.prefix = form.prefix
+        found.MergeFromString(matcher.SerializeToString())
     source = DynamicMetadataInput(filter=place[2])
     for key in place[3:]:
         source.path.add(key=key)
@@ -341,15 +224,3 @@ def _place(expr: Expr) -> tuple[str, ...] | None:
     else:
         return None
     return (*before, name) if before and name else None
-
-
-def _is_of_bytes(pattern: str) -> bool:
-    """Whether the pattern matches the bytes of each text that it matches."""
-    tokens = _TOKEN.findall(pattern)
-    for each, following in zip_longest(tokens, tokens[1:], fillvalue=""):
-        if _OTHER_IN_BYTES.fullmatch(each) or (each, following) == ("(", "?"):
-            return False
-        several = each == "." or each.startswith("[^")  # one character, which may be several bytes
-        if (several and following not in ("*", "+")) or (not each.isascii() and following in _REPEATED):
-            return False
-    return True
