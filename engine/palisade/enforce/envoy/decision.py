@@ -254,7 +254,12 @@ def _loop(node: Formula) -> tuple[Formula, ...]:
 
 def _often(looped: Mapping[Formula, Iterable[Formula]]) -> frozenset[tuple[object, ...]]:
     """The claims over whose members many conditions loop: that one is an object is said once for all."""
-    counts = Counter(map(attrgetter("atom.source.path"), set(chain.from_iterable(looped.values()))))
+    # Ten thousand rules loop over one claim, which is one object.
+    sources = list(map(attrgetter("atom.source"), set(chain.from_iterable(looped.values()))))
+    by_identity = dict(zip(map(id, sources), sources, strict=True))
+    counts: Counter[tuple[object, ...]] = Counter()
+    for at, count in Counter(map(id, sources)).items():
+        counts[by_identity[at].path] += count
     return frozenset(path for path, count in counts.items() if count > MAX_LINEAR)
 
 
