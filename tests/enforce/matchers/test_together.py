@@ -39,7 +39,19 @@ from palisade.explain.sidecar.request import Sight
 TEXTS = (header_text("x-one"), header_text("x-two"), state_text("three"))
 CLAIM = ClaimSource(("main", "name"))
 WORDS = ("a", "b", "ab", "ba", "a.", "(a", "a|b", "ü", "aü", "a\\", "[", "a\nb", "")
-WHOLE = ("a", "ab?", "a|b", "[ab]+c", "(?i)a", "(?s)a.b", "(?s)(?:a[^b]*)", ".*a", "(?s).*b", "(?:a|ab)b*")
+WHOLE = (
+    "a",
+    "ab?",
+    "a|b",
+    "[ab]+c",
+    "(?i)a",
+    "(?s)a.b",
+    "(?s)(?:a[^b]*)",
+    "(?:(?s)a.b)",
+    ".*a",
+    "(?s).*b",
+    "(?:a|ab)b*",
+)
 FOUND = (
     "^a",
     "a$",
@@ -151,6 +163,7 @@ def _comparisons(matcher: Matcher) -> int:
     [
         lambda n: text_check(TEXTS[0], regex(f"(?s)(?:/a{n}/[^/]*/b)")),
         lambda n: text_check(TEXTS[0], regex(search(f"^/a{n}/[0-9]+$"))),
+        lambda n: text_check(TEXTS[0], regex(rf"(?:(?s)(?:[^\x{{2e}}]*\.svc{n}\.example))")),
         lambda n: text_check(TEXTS[0], StringMatcher(contains=f"w{n}x")),
         lambda n: all_of((text_check(TEXTS[0], StringMatcher(suffix=f".e{n}")), negate(TEXT_IS_A))),
         lambda n: _member(StringMatcher(prefix=f"p{n}-")),

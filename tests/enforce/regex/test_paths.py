@@ -77,6 +77,7 @@ _anchored = st.lists(
             "/",
             "|",
             "(?:",
+            "(?s)",
             "(",
             ")",
             "[^/]",
@@ -110,7 +111,17 @@ def test_patterns_without_their_anchors(pattern: str, texts: list[str]) -> None:
 
 def test_which_patterns_are_asked_of_the_end_of_a_path() -> None:
     """What people write is; an anchor that holds of one way only, or within, is not."""
-    for pattern in ("^api/v[0-9]+/", "users$", "^a/[^/]+$", "b|c", "^(?:a|b)/", r"^a\.b$", "[$]", "a[^b]$"):
+    for pattern in (
+        "^api/v[0-9]+/",
+        "users$",
+        "^a/[^/]+$",
+        "b|c",
+        "^(?:a|b)/",
+        r"^a\.b$",
+        "[$]",
+        "a[^b]$",
+        "(?:(?s)a.b)$",
+    ):
         assert patterns.unanchored(patterns.search(pattern)), pattern
     odd = ("^+", "^*a", "^?a", r"\bin\b", "(?i)a", r"\Aa", "[[:alpha:]]")
     for pattern in ("^a|b", "a|b$", "(^a)", "a$b", *odd):

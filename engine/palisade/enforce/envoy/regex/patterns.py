@@ -143,7 +143,7 @@ def unanchored(whole: str) -> str | None:
     """
     searched = whole.startswith(_SEARCHED[0]) and whole.endswith(_SEARCHED[1])
     pattern = whole[len(_SEARCHED[0]) : -len(_SEARCHED[1])] if searched else whole.removeprefix("(?s)")
-    if re.search(r"\\[ABbzQE]|\(\?[^:]|\[:", pattern):
+    if re.search(r"\\[ABbzQE]|\(\?(?!:|s\))|\[:", pattern):
         return None
     bare = re.sub(r"\[\^?\]?[^\]]*\]", "c", re.sub(r"\\.", "c", pattern))
     first, last = bare.startswith("^"), bare.endswith("$")
