@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from palisade import rego
+from palisade.decide.input import known_of
 from palisade.enforce.envoy.decision import Decision, decide
 from palisade.explain.sidecar import UnreadError, decided, sight
 from palisade.policy.providers import InlineKeys, Provider
@@ -35,7 +36,7 @@ PROVIDERS = tuple(
 def compile_policy(policy: Any, path: str, providers: Sequence[Provider]) -> Decision:
     """The decision at a dotted path below data."""
     plan = policy.plan([f"data.{path}"])
-    outcome = evaluate(plan, tuple(path.split(".")), policy.data, {("function",): FUNCTION})
+    outcome = evaluate(plan, tuple(path.split(".")), policy.data, known_of(FUNCTION))
     return decide(outcome, [provider.name for provider in providers])
 
 

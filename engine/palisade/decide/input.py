@@ -62,7 +62,7 @@ def to_input(request: CheckRequest, function: str) -> Value:
         "parsed_query": parsed_query,
         "parsed_body": parsed_body,
         "truncated_body": truncated,
-        "version": _VERSION,
+        "version": VERSION,
         "function": function,
     }
     identity = identity_of(shown.get("metadataContext", {}).get("filterMetadata", {}))
@@ -82,7 +82,13 @@ def outline(attributes: AttributeContext, function: str) -> Value:
     return document
 
 
-_VERSION = {"ext_authz": "v3", "encoding": "protojson"}
+VERSION: dict[Value, Value] = {"ext_authz": "v3", "encoding": "protojson"}
+"""`input.version`, the same in every request: by which policies tell inputs of OPA-Envoy apart."""
+
+
+def known_of(function: str) -> dict[tuple[str, ...], Value]:
+    """What is known beforehand of the input of every request to a function, by the paths below `input`."""
+    return {("function",): function, ("version",): VERSION}
 
 
 def _attributes(attributes: AttributeContext, headers: Mapping[str, str]) -> Value:

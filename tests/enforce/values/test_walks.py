@@ -72,6 +72,34 @@ def test_what_no_input_has_is_undefined_natively(
     judge_natively(bed, subjects, asked, residual=0.01)
 
 
+VERSIONS = (
+    'input.version.ext_authz == "v3"',
+    'input.version.encoding == "protojson"',
+    'input.version == {"ext_authz": "v3", "encoding": "protojson"}',
+    "not input.version.ext_authz",
+    'input.version.ext_authz != "v2"',
+    'input.version.envoy == "1.40"',
+    'input.version.ext_authz == http.headers["x-a"]',
+    'input.version[http.headers["x-a"]] == "protojson"',
+    'some name, value in input.version; name == http.headers["x-a"]; value == "v3"',
+    'startswith(input.version.ext_authz, "v"); count(input.version) == 2',
+    'input.version.ext_authz == "v2" with input.version as {"ext_authz": "v2"}',
+    'input.version.ext_authz == "v2" with input.version.ext_authz as "v2"',
+)
+
+
+def test_the_version_of_the_input_is_known_beforehand(
+    bed: Bed, providers: tuple[Provider, ...], issuers: Issuers
+) -> None:
+    """Policies written for several versions of OPA-Envoy ask of each request what is the same in all."""
+    asked = [Request("GET", "/a", (("x-a", each),)) for each in ("v3", "v2", "encoding", "ext_authz", "")]
+    subjects = [
+        subject_of(rego.compile({"p.rego": f"{HEAD}allow if {{ {each} }}"}), providers, issuers)
+        for each in VERSIONS
+    ]
+    judge_natively(bed, subjects, [*asked, Request("GET", "/a")], residual=0.01)
+
+
 @pytest.mark.parametrize(
     "path",
     [

@@ -15,6 +15,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 
 from palisade.decide.body import BODY_BYTES
+from palisade.decide.input import known_of
 from palisade.decide.verified import name_of
 from palisade.enforce.envoy.answers.ends import RESIDUAL
 from palisade.enforce.envoy.answers.filters import Answer, gate
@@ -281,10 +282,10 @@ def _work(
     """The decision where tokens are those that the providers have signed."""
     path = revision.inventory.decision_path
     outcome, decision = (before.outcome, before.decision) if before is not None else (None, None)
-    given: dict[tuple[str, ...], str] = {("function",): function.name}
     # An OPA that decides what is left shows settings of its own.
     answers = {} if revision.inventory.backend else {"opa.runtime": revision.policy.runtime}
-    outcome = evaluate(plan, path, revision.policy.data, given, outcome, told_by=ALLOWED, answers=answers)
+    known = known_of(function.name)
+    outcome = evaluate(plan, path, revision.policy.data, known, outcome, told_by=ALLOWED, answers=answers)
     bearers = [name_of(each.name, settings) for each in providers if each.tokens == (Header(),)]
     names = [name_of(provider.name, settings) for provider in providers]
     mentioned = mentions(plan, before.mentions if before is not None else None)
