@@ -13,7 +13,8 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from palisade import rego
-from palisade.rego import codegen, text
+from palisade.rego import codegen
+from palisade.rego.builtins.terms import show
 from palisade.testing.interpreter import Interpreter
 from palisade.testing.policies import documents, policies
 
@@ -52,7 +53,7 @@ def _outcome(call: Any, *args: Any, **options: Any) -> Any:
 
 
 def _shown(outcome: Any) -> str:
-    return outcome if isinstance(outcome, str) else text.dumps(outcome)
+    return outcome if isinstance(outcome, str) else show(outcome)
 
 
 # Where Python has limits of its own --------------------------------------------------------------------

@@ -6,7 +6,7 @@ import itertools
 from typing import Any
 
 from palisade import rego
-from palisade.rego import text
+from palisade.rego.builtins.terms import show
 from palisade.rego.partial import Outcome, evaluate
 from palisade.rego.values import UNDEFINED
 from palisade.testing.formulas import ErrorOutcome, Unsure, answer
@@ -88,5 +88,5 @@ def reference(policy: rego.Policy, path: str, document: Any) -> str:
 
 
 def shown(value: Any) -> str:
-    """As text: true is 1 to Python, and not to Rego."""
-    return "undefined" if value is UNDEFINED else text.dumps(value)
+    """As Rego's text: true is 1 to Python, and not to Rego; `[]` and `set()` are one key in JSON."""
+    return "undefined" if value is UNDEFINED else show(value)

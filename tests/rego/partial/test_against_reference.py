@@ -6,12 +6,13 @@ import os
 import re
 from typing import Any
 
-from agreement import reference, said
+from agreement import reference, said, shown
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from palisade import rego
 from palisade.rego.partial import evaluate
+from palisade.rego.values import Set, key
 from palisade.testing.formulas import Unsure
 from palisade.testing.policies import documents, policies
 
@@ -35,6 +36,15 @@ def test_generated_policies_mean_the_same(
             except Unsure:
                 continue
             assert mine == reference(policy, f"data.p.{rule}", document), (rule, document, outcome)
+
+
+def test_objects_are_compared_by_their_keys_and_not_by_what_json_makes_of_these() -> None:
+    """The keys `[]` and `set()` are one in JSON, where the last that was put in counts: equal objects seemed
+    to differ, and others to be equal."""
+    one, other = key([]), key(Set())
+    assert shown({one: 1, other: 2}) == shown({other: 2, one: 1})
+    assert shown({one: 1}) != shown({other: 1})
+    assert shown({one: 2, other: 1}) != shown({one: 1, other: 1})
 
 
 def _compiled(source: str, data: dict[str, Any]) -> rego.Policy:
