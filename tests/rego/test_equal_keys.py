@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from opa_answers import OpaAnswers
 
 from palisade import rego
+from palisade.rego import plan
 
 INPUT = {"c": "a", "d": "a", "n": {"c": "a"}, "list": ["a"], "x": 1}
 
@@ -37,3 +39,94 @@ def test_the_key_that_counts_is_the_one_of_opa(opa: OpaAnswers, literal: str) ->
     policy = rego.compile({"p.rego": source})
     found = [policy.query(f"x = data.p.{name}", json.loads(json.dumps(INPUT))) for name in ("r", "l")]
     assert [json.loads(rego.text.dumps([each["x"] for each in rows])) for rows in found] == theirs
+
+
+OBJECT = '{input.c: 1, "a": 2, input.d: 3}'
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        f"r := {OBJECT}.a",
+        f"r := {OBJECT}[input.d]",
+        f"r := x if {{ o := {OBJECT}; x := o.a }}",
+        f"r := x if {{ o := {OBJECT}; q := o; x := q.a }}",
+        f"r := x if {{ o := [{OBJECT}]; x := o[0].a }}",
+        f'r := x if {{ o := {{"x": {OBJECT}}}; x := o.x.a }}',
+        f"r := [o.a | some o in [{OBJECT}]]",
+        f"r := [o.a, o.a] if o := {OBJECT}",
+        f"r if {{ not {OBJECT}.a == 3 }}",
+        f"o := {OBJECT}\nr := o.a",
+        f"o := {OBJECT}\nr := x if {{ q := o; x := q[input.c] }}",
+        f"o := {OBJECT}\nr := data.p.o.a",
+        f"o.x := {OBJECT}\nr := o.x[input.c]",
+        f'o := {{"below": n}}\nn := {OBJECT}\nr := o.below.a',
+        f"o := {OBJECT} if input.never\nelse := {OBJECT}\nr := o.a",
+        f"f(x) := {OBJECT}\nr := f(1).a",
+        f"f(x) := {OBJECT}\nr := x if {{ y := f(1); x := y.a }}",
+        f"f(x) := x.a\nr := f({OBJECT})",
+        f"f(x) := [x.a, x.a]\nr := f(o) if o := {OBJECT}",
+        f"r if {{ {OBJECT}[_] == 3 }}",
+        f"r if {{ some k; {OBJECT}[k] == 2 }}",
+    ],
+)
+def test_where_it_is_looked_up_the_first_one_counts(
+    opa: OpaAnswers, rules: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`{claims.role: true, "admin": false}.admin` is false for an admin: OPA goes through the entries."""
+    assert _found(rules) == _theirs(opa, rules)
+    monkeypatch.setattr(plan, "taken_whole", lambda *_: _All())
+    assert _found(rules) != _theirs(opa, rules)
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        f"r := {OBJECT}",
+        f"o := {OBJECT}\nr := o",
+        f'o := {OBJECT}\nr := {{"allowed": true, "headers": o}}',
+        f"o := {OBJECT}\nr := object.get(o, `a`, 0)",
+        f"r := x if {{ o := {OBJECT}; x := object.get(o, `a`, 0) }}",
+        f"r := json.marshal({OBJECT})",
+        f"r := [v | v := {OBJECT}][0].a",
+        f"o contains {OBJECT}\nr := [x.a | some x in o]",
+        f"r if 3 in {OBJECT}",
+        f"r := x if {{ o := object.union({OBJECT}, {{}}); x := o.a }}",
+        f"f(x) := {OBJECT}\nr := json.filter(f(1), [`a`])",
+    ],
+)
+def test_where_it_is_taken_whole_the_last_one_counts(
+    opa: OpaAnswers, rules: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """OPA puts the object together then, entry by entry."""
+    assert _found(rules) == _theirs(opa, rules)
+    monkeypatch.setattr(plan, "taken_whole", lambda *_: ())
+    assert _found(rules) != _theirs(opa, rules)
+
+
+def test_an_edit_elsewhere_decides_which_one_counts() -> None:
+    """What one rule says of its value depends on what others do with it."""
+    rule, asked = f"package p\n\no := {OBJECT}\n", "package p\n\nr := o.a\n"
+    whole = rego.compile({"a.rego": rule, "b.rego": "package p\n"})
+    looked_up = rego.compile({"a.rego": rule, "b.rego": asked}, previous=whole)
+    again = rego.compile({"a.rego": rule, "b.rego": "package p\n"}, previous=looked_up)
+    found = []
+    for policy in (whole, looked_up, again):
+        policy.plan(["data.p.o"])  # which the next one starts from
+        found.append(policy.evaluate("data.p.o", INPUT))
+    assert found == [{"a": 3}, {"a": 2}, {"a": 3}]
+
+
+class _All:
+    def __contains__(self, place: object) -> bool:
+        return True
+
+
+def _theirs(opa: OpaAnswers, rules: str) -> list[Any]:
+    (found,) = opa.ask(f"package p\n\n{rules}\n", INPUT, ["r"], {})
+    return found
+
+
+def _found(rules: str) -> list[Any]:
+    policy = rego.compile({"p.rego": f"package p\n\n{rules}\n"})
+    return [json.loads(rego.text.dumps(each["x"])) for each in policy.query("x = data.p.r", INPUT)]

@@ -21,6 +21,7 @@ from palisade.rego.plan.memory import Memory
 from palisade.rego.plan.program import PlanError, Program
 from palisade.rego.plan.scope import Scope, term
 from palisade.rego.plan.search import body
+from palisade.rego.plan.taken_whole import taken_whole
 
 __all__ = ["Entrypoint", "PlanError", "Planner", "plan", "rule_entrypoint"]
 
@@ -61,8 +62,10 @@ class Planner:
         `print` is erased unless `prints` is set. With the `memory` of plans of earlier sets, what is as it
         was there is the same object again. Raises `PlanError` for what no plan exists for.
         """
+        entrypoints = tuple(entrypoints)
         with collector_paused(), memory.lock if memory is not None else nullcontext():
             program = Program(self._root, self._checked.builtins, prints)
+            program.find_whole = lambda: taken_whole(self._checked, (each.body for each in entrypoints))
             if memory is not None:
                 memory.begin(self._root, prints, id(self._checked.builtins))
                 program.memory, program.tables = memory, memory.tables

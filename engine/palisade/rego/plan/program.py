@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TypedDict
@@ -53,6 +53,11 @@ class Program:
     memory: Memory | None = None
     asked: list[tuple[Node, Overlay]] = field(default_factory=list)
     """What functions were asked for by rules so far, and under which overlays."""
+    find_whole: Callable[[], Container[Location]] = frozenset
+    """Finds where objects stand that are only taken whole."""
+    looked_around: bool = False
+    """Whether what was planned depends on what other rules do with it."""
+    _whole: Container[Location] | None = None
     _names: dict[tuple[int, Overlay], str] = field(default_factory=dict)
     _generations: dict[Overlay, str] = field(default_factory=lambda: {overlay.NONE: "g0"})
 
@@ -72,6 +77,13 @@ class Program:
         if index is None:
             index = files[name] = len(files)
         return {"file": index, "row": location.row, "col": location.col}
+
+    def is_taken_whole(self, place: Location) -> bool:
+        """Whether the object that is written there is only taken whole: see `taken_whole`."""
+        self.looked_around = True
+        if self._whole is None:
+            self._whole = self.find_whole()
+        return place in self._whole
 
     def generation(self, of: Overlay) -> str:
         """The first part of the paths of the functions planned under the overlay."""
@@ -106,10 +118,10 @@ class Program:
     def noting(self, rule: ast.Rule, section: Section, blocks: list[ir.Block]) -> Iterator[None]:
         """While a rule is planned into the blocks: what comes of it is remembered, where that may be."""
         used, builtins, asked = self.used, self.builtins, self.asked
-        self.used, self.builtins, self.asked = set(), set(), []
+        self.used, self.builtins, self.asked, self.looked_around = set(), set(), [], False
         yield
         # Functions under an overlay are named by the order in which a plan comes to need overlays.
-        alone = all(under == overlay.NONE for _, under in self.asked)
+        alone = not self.looked_around and all(under == overlay.NONE for _, under in self.asked)
         if alone:
             documents = tuple(dict.fromkeys(node.path for node, _ in self.asked if node.members))
             found = Planned(rule, tuple(blocks), frozenset(self.used), frozenset(self.builtins), documents)

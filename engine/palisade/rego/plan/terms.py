@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from palisade.rego import ast, ir
 from palisade.rego.plan.scope import INPUT, TERMS, Scope, term
+from palisade.rego.plan.taken_whole import may_collide
 from palisade.rego.printer import print_term
 from palisade.rego.text import dumps
 
@@ -66,7 +67,10 @@ def _object(scope: Scope, node: ast.Object) -> ir.Operand:
     items = [(key, term(scope, key), term(scope, value)) for key, value in node.items]
     target = scope.local()
     scope.add(ir.MakeObjectStmt(target, **scope.at))
-    for _, key, value in sorted(items, key=lambda item: _place(item[0])):
+    items.sort(key=lambda item: _place(item[0]))
+    if may_collide(node) and not scope.program.is_taken_whole(node.loc):
+        items.reverse()  # so that the first one counts
+    for _, key, value in items:
         scope.add(ir.ObjectInsertStmt(key, value, target, **scope.at))
     return ir.Local(target)
 
@@ -75,7 +79,8 @@ _PLACES = {ast.Scalar: 0, ast.Var: 1, ast.Call: 2, ast.TemplateString: 2, ast.Re
 
 
 def _place(key: ast.Term) -> tuple[int, str]:
-    """Where a key stands among those of an object: of keys that turn out to be equal the last one counts.
+    """Where a key stands among those of an object: of keys that turn out to be equal the last one counts, or
+    the first one where the object is looked up.
 
     OPA puts them in by their order as terms, wherever they stand in the policy: constants before what a
     request says, and calls, which are variables by then, before references.
