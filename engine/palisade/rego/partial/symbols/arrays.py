@@ -26,6 +26,7 @@ from palisade.rego.partial.formulas.terms import (
 )
 from palisade.rego.partial.symbols import named, scores
 from palisade.rego.partial.symbols.construct import parts_of
+from palisade.rego.partial.symbols.listed import listed
 from palisade.rego.partial.symbols.objects import left_of
 from palisade.rego.values import Set, unkey
 
@@ -156,6 +157,8 @@ def count(run: Members, args: Sequence[Symbol]) -> _Cases | None:
     """`count(xs)` of what is made here, and of what rules or comprehensions gather, which is a collection
     whatever is in it."""
     match args[0]:
+        case Gathered() as whole if (pieces := listed(run, whole)) is not None:
+            return pieces.count(run)
         case Gathered() as whole:
             return _count_of_keys(run, whole) or [(TRUE, Apply("count", (whole,)))]
         case Apply("array.reverse" | "sort", (whole,)):

@@ -26,6 +26,7 @@ from palisade.rego.partial.formulas.terms import (
 from palisade.rego.partial.symbols import arrays, scores
 from palisade.rego.partial.symbols.conditions import Conditions
 from palisade.rego.partial.symbols.construct import items_of, pairs_of
+from palisade.rego.partial.symbols.listed import is_array, listed
 from palisade.rego.partial.symbols.named import Named
 from palisade.rego.partial.symbols.objects import OBJECT, is_made, left_of
 from palisade.rego.partial.symbols.ranked import Ranked
@@ -105,6 +106,10 @@ class Members(Conditions):
             named = self.named(one) if isinstance(other, Known) else None
             if named is not None and isinstance(other, Known):
                 return named.equals(other.value) if isinstance(other.value, dict) else FALSE
+            if isinstance(one, Gathered) and is_array(other):
+                pieces = listed(self, one)
+                if pieces is not None:
+                    return pieces.equals(self, other)
         return super().equal(a, b)
 
     def _nowhere(self) -> Symbol:

@@ -29,6 +29,7 @@ from palisade.rego.partial.symbols import builtins as symbolic
 from palisade.rego.partial.symbols.chosen import FIRST, chosen_of, has_several
 from palisade.rego.partial.symbols.construct import lookup
 from palisade.rego.partial.symbols.kinds import is_no_text, is_text
+from palisade.rego.partial.symbols.listed import listed
 from palisade.rego.partial.symbols.members import Members
 from palisade.rego.partial.symbols.objects import entries_of, left_of
 from palisade.rego.partial.symbols.worlds import Unsupported
@@ -126,6 +127,11 @@ class Walks(Members):
     def _first(self, array: Gathered, at: Symbol) -> symbolic.Cases:
         """The first member of an array, which is known where all that it has are the same; of constants it is
         the one before which no other is there."""
+        if isinstance(at, Known) and type(at.value) is int and at.value < 0:
+            return []
+        pieces = listed(self, array)
+        if pieces is not None and pieces.tells(at):
+            return pieces.at(self, at)
         few = at == Known(0) and array.ordered and len(array.parts) <= _MOST_IN_LINE
         if few and all(isinstance(part.item, Known) for part in array.parts):
             return self._first_constant(array.parts)

@@ -1,0 +1,78 @@
+"""Lists made of the pieces of a text, whose members are looked up, counted and compared: native, and as the
+evaluator decides."""
+
+from __future__ import annotations
+
+import pytest
+from lowered import allowing, judge_natively
+
+from palisade.policy.providers import Provider
+from palisade.testing.equivalence import Bed, Issuers, Request, Token
+
+HEAD = """package p
+import input.attributes.request.http
+claims := input.identity.claims
+h := http.headers["x-t"]
+xs := [trim_space(x) | some x in split(h, ",")]
+cs := [lower(x) | some x in split(claims.t, " ")]
+ps := [x | x := split(http.path, "/")[_]]
+"""
+IDIOMS = (
+    *(
+        asked.replace("LIST", name)
+        for name in ("xs", "cs", "ps")
+        for asked in (
+            'LIST[0] == "a"',
+            'LIST[1] in {"a", "b", ""}',
+            'LIST[1] != "a"',
+            'not LIST[1] == "a"',
+            "not LIST[2]",
+            'startswith(LIST[1], "a")',
+            'LIST[count(LIST) - 1] == "b"',
+            'not LIST[count(LIST) - 1] in {"a", ""}',
+            "count(LIST) == 0",
+            "count(LIST) > 0",
+            "count(LIST) == 2",
+            "count(LIST) < 3",
+            "not count(LIST) > 1",
+            'LIST == ["a", "b"]',
+            'LIST != [""]',
+            "LIST == []",
+            '[one, other] := LIST; one == "a"; other in {"b", "c"}',
+            '"a" in LIST',
+            'LIST[0] == "a"; not "b" in LIST',
+        )
+    ),
+    'xs[1] == http.headers["x-u"]',
+    'xs == ["a", http.headers["x-u"]]',
+    'ps[1] == http.headers["x-u"]; count(ps) == 2',
+    "hops := [x | some x in split(h, `,`)]; hops[count(hops) - 1] == claims.t",
+    "hops := [trim(x, ` `) | some x in split(h, `,`)]; net.cidr_contains(`10.0.0.0/8`, hops[0])",
+    "net.cidr_contains(`10.0.0.0/8`, xs[count(xs) - 1])",
+    # What is no list of all pieces, or depends on where a piece stands.
+    'few := [x | some x in split(h, ","); x in {"a", "b"}]; count(few) > 0',
+    'rest := [x | some i; x := split(h, ",")[i]; i > 0]; rest == []',
+)
+TEXTS = (
+    *("", " ", ",", "a", "a,b", "a, b", " a , b ", "b,a", "a,,b", ",a", "a,", "a,b,c", "A,B", "a,\tb", "/"),
+    *("10.1.2.3", "10.1.2.3, 11.0.0.1", "11.0.0.1 , 10.0.0.9", "a,b\u00fc", "a\u00a0,b"),
+    "a," * 70,
+)
+
+
+@pytest.mark.parametrize("providers", [1], ids=("one",), indirect=True)
+def test_lists_of_pieces_are_asked_natively(
+    bed: Bed, providers: tuple[Provider, ...], issuers: Issuers
+) -> None:
+    """Also where there is nothing to be split, and the list is empty."""
+    asked = [Request("GET", "/"), Request("GET", "/", (("x-u", "a"),), Token("corp", {}))]
+    for text in TEXTS:
+        spaced = text.replace(",", " ")
+        path = "/" + text.replace(",", "/").replace(" ", "").replace("\t", "")
+        asked += [
+            Request("GET", path, (("x-t", text), ("x-u", "b")), Token("corp", {"t": spaced})),
+            Request("GET", path, (("x-u", "a"),), Token("corp", {"t": text})),
+        ]
+    for other in (7, None, ["a"], {"a": 1}):
+        asked.append(Request("GET", "/", (("x-u", "a"),), Token("corp", {"t": other})))
+    judge_natively(bed, allowing(IDIOMS, providers, issuers, head=HEAD), asked, residual=0.1)
