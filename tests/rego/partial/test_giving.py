@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from agreement import judged, outcome_of
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from palisade.rego.partial.execution import execute, giving
@@ -171,3 +171,92 @@ def test_conditions_are_apart_only_where_no_text_meets_both(one: str, other: str
     found = together([known[one], known[other]], [0, 1], [0, 1])
     assert found == ([set(), set()] if apart else [{1}, {0}])
     assert together([known[one], known[other]], [0, 1], [0, 0]) == [set(), set()]  # of one rule
+
+
+_row = st.fixed_dictionaries(
+    {"t": _text},
+    optional={
+        "v": st.sampled_from(("v1", "v2", 3, 3.0, 1, True, None, ["a"], {"a": "/a"})),
+        "u": st.lists(_text, max_size=2),
+        "f": st.booleans(),
+    },
+)
+_found = st.sampled_from(
+    (
+        "row.t == input.x",
+        "startswith(input.x, row.t)",
+        "not startswith(input.x, row.t)",
+        'glob.match(concat("", [row.t, "*"]), ["/"], input.x)',
+        "row.t in input.y",
+        "some u in row.u; u == input.x",
+        "row.f; row.t == input.x",
+        "not row.f; row.t == input.x",
+        "true",
+        "f(row.t)",
+    )
+)
+_give = st.sampled_from(
+    (
+        "v := row.v",
+        "v := [row.v, input.y]",
+        'v := concat("-", [row.t, input.x])',
+        "v := input.y",
+        "v := {row.t | row.t != input.y}",
+        'v := "v1"; row.t != "b"',
+        "v := to_number(input.y)",
+    )
+)
+
+
+@st.composite
+def _lookups(draw: st.DrawFn) -> tuple[str, Any]:
+    """A policy that gives a document what rows of a table say, and that table."""
+    body = f"{draw(_found)}; {draw(_give)}"
+    rows: Any = draw(st.lists(_row, min_size=3, max_size=8))
+    if draw(st.integers(0, 3)) == 0:
+        rows = {f"k{n}": row for n, row in enumerate(rows)}
+    over = draw(
+        st.sampled_from(("some row in data.rows; ", "row := data.rows[_]; ", "some n, row in data.rows; "))
+    )
+    other = draw(st.sampled_from(("", f"s := {draw(_rule)}\n", 'default s := "v1"\n')))
+    given_to = draw(
+        st.sampled_from(
+            (f"s := v if {{ {over}{body} }}\n", f"g(w) := v if {{ {over}{body}; w }}\ns := g(true)\n")
+        )
+    )
+    any_type = "s := input.w if input.w\n"
+    return f"{_HELPER}{any_type}{other}{given_to}{draw(st.sampled_from(_USES))}", {"rows": rows}
+
+
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(policy=_lookups(), inputs=st.lists(INPUTS, min_size=8, max_size=8))
+def test_rows_give_what_they_give_the_evaluator(
+    policy: tuple[str, Any], inputs: list[dict[str, Any]]
+) -> None:
+    """Two rows that are found and give different values are an error, whichever comes first."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(giving, "FEWEST_ROUNDS", 2)
+        compiled, outcome = outcome_of(*policy)
+    for document in inputs:
+        event(judged(compiled, outcome, document))
+
+
+def test_thousands_of_rows_are_looked_up() -> None:
+    """One by one, each row was compared with what all before it gave: a thousand were left to the engine."""
+    rows = [{"tenant": f"t{n}", "plan": ("gold", "silver")[n % 2]} for n in range(1500)]
+    rule = "s := plan if { some row in data.rows; row.tenant == input.x; plan := row.plan }"
+    compiled, outcome = outcome_of(f'{rule}\nr if s == "gold"\n', {"rows": rows})
+    assert outcome.error.kind == "false"
+    assert not any(case.condition.opaque for case in outcome.cases)
+    assert sum(case.condition.size for case in outcome.cases) < 4 * 1500
+    assert [judged(compiled, outcome, {"x": each}) for each in ("t8", "t9", "t", 1)] == [
+        "defined",
+        *["undefined"] * 3,
+    ]
+    twice = [*rows, {"tenant": "t8", "plan": "silver"}]
+    compiled, outcome = outcome_of(f'{rule}\nr if s == "gold"\n', {"rows": twice})
+    assert [judged(compiled, outcome, {"x": each}) for each in ("t8", "t10", "t9")] == [
+        "error",
+        "defined",
+        "undefined",
+    ]

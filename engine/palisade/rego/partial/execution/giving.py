@@ -2,7 +2,8 @@
 
 One after the other each would be run from the state that every rule before left, only to find that it
 conflicts there: a minute for a thousand rules. None of them asks for the value, so each is run once, without
-one. Two that hold at once and give different values are an error, whichever comes first.
+one. Two that hold at once and give different values are an error, whichever comes first. So it is with the
+rounds of a loop that give it: a plan is looked up in a list of thousands of tenants.
 """
 
 from __future__ import annotations
@@ -27,12 +28,16 @@ from palisade.rego.partial.symbols.worlds import (
     Result,
     State,
     Unsupported,
+    Worlds,
     env_key,
 )
 from palisade.rego.records import record
 
 FEWEST = 6
 """Fewer rules are run one after the other."""
+
+FEWEST_ROUNDS = 32
+"""So are fewer rounds of a loop."""
 
 _ONE_BY_ONE, _MOST_ONE_BY_ONE = 4_000, 40_000
 """So many pairs of rules that may hold at once are looked at one by one: of constants, and of values that
@@ -59,6 +64,35 @@ def giving(run: Run, target: int) -> int:
     live = run.live[0]
     paired = zip(run.blocks, run.live, strict=True)
     return sum(1 for _ in takewhile(lambda each: each[1] == live and _only_gives(each[0], target), paired))
+
+
+def given_in(block: ir.Block, env: Env) -> int | None:
+    """The one local that the rounds of a loop give a value, without asking whether it has one; None where
+    there is none, or it has one before."""
+    found = {stmt.target for stmt in all_stmts(block) if isinstance(stmt, ir.AssignVarOnceStmt)}
+    target = found.pop() if len(found) == 1 else None
+    return target if target is not None and target not in env and _only_gives(block, target) else None
+
+
+def behind_rounds(
+    results: Sequence[Result], target: int, env: Env, equal: Equal, builder: Builder
+) -> Worlds | None:
+    """Behind rounds of a loop that only give a value, by their results from one state without it. None where
+    the rounds are to be run in turn."""
+    if any(env_key(result.rest) != env_key(env) for result in results):
+        return None  # each adds something
+    values = (step.env.get(target) for result in results for step in result.steps)
+    if any(isinstance(value, Known) and isinstance(value.value, bool) for value in values):
+        return None
+    try:
+        states = states_of([(each, NOWHERE) for each in results], target, env, equal, builder)
+    except Unsupported:
+        return None
+    if states is None:
+        return None
+    worlds = Worlds(env, builder)
+    worlds.states = states
+    return worlds
 
 
 def _only_gives(block: ir.Block, target: int) -> bool:

@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from palisade.rego import ir
 from palisade.rego.errors import NOWHERE
-from palisade.rego.partial.execution import gathering
+from palisade.rego.partial.execution import gathering, giving
 from palisade.rego.partial.execution.flow import Liveness, all_stmts, changed, written
 from palisade.rego.partial.execution.gathering import ManyStatesError, adds_named, makes_objects
 from palisade.rego.partial.execution.statements import FIRST_PLACE, Statements, answered
@@ -147,6 +147,7 @@ class Loops(Statements):
         are more than `most`, and objects are made in them that could have their entries under conditions."""
         worlds = Worlds(env, self.builder)
         ends = set[str]()
+        runs: list[Callable[[Env], Result]] = []
         for when, name, item in rounds:
 
             def run(current: Env, when: Formula = when, name: Symbol = name, item: Symbol = item) -> Result:
@@ -158,7 +159,16 @@ class Loops(Statements):
                 ends.update(_ends(current, found))
                 return found if when is TRUE else self._where_holds(when, current, found)
 
-            _advance(worlds, run, env, in_turn=in_turn)
+            runs.append(run)
+        target = giving.given_in(stmt.block, env) if len(runs) >= giving.FEWEST_ROUNDS else None
+        if target is not None:
+            found = [each(env) for each in runs]
+            given = giving.behind_rounds(found, target, env, self.equal, self.builder)
+            if given is not None and not ends - {"fail"}:
+                return given.disjoint()
+            ends.clear()
+        for each in runs:
+            _advance(worlds, each, env, in_turn=in_turn)
             if most and len(worlds.states) > most and makes_objects(env, worlds, self._gathering):
                 raise ManyStatesError
         if _first_decides(ends, in_turn=in_turn):
