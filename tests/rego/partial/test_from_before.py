@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from typing import Any
 
@@ -230,3 +231,106 @@ def test_rules_that_come_go_and_move_come_to_what_they_would_by_themselves(steps
         ]
         for document in ({"x": "a"}, {"x": "b", "y": 1}, {"x": "b", "z": 1}, {"z": 2}, {}):
             assert said(outcome, document) == said(fresh, document)
+
+
+def _many(data: Any, previous: rego.Policy | None = None) -> rego.Policy:
+    """Rules that read nothing of the data, or by a rule or a function, and one that looks a list up."""
+    own = "\n".join(f'allow if {{ input.path == "/{n}"; "role{n}" in input.roles }}' for n in range(20))
+    rest = (
+        "allow if { input.org in data.orgs; input.x }\n"
+        "allow if banned\nbanned if input.sub in data.banned\n"
+        "allow if { input.y; within(input.z) }\nwithin(z) if z in data.deep.zones\n"
+    )
+    return rego.compile({"a.rego": f"package authz\n\n{own}\n{rest}"}, data, previous=previous)
+
+
+_DATA: dict[str, Any] = {"orgs": ["a"], "banned": ["b"], "deep": {"zones": ["c"]}, "unused": 1}
+_ASKED = [{"org": "a", "x": 1}, {"org": "n", "x": 1}, {"sub": "b"}, {"sub": "n"}]
+_ASKED += [{"y": 1, "z": "c"}, {"y": 1, "z": "n"}, {"path": "/3", "roles": ["role3"]}]
+
+
+@pytest.mark.parametrize(
+    ("edited", "others"),
+    [({"orgs": ["n"]}, 1), ({"banned": ["b", "n"]}, 1), ({"deep": {"zones": []}}, 1), ({"unused": 2}, 0)],
+)
+def test_an_edit_of_data_has_only_the_rules_that_read_it_followed_again(
+    edited: dict[str, Any], others: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An entry of a list had ten thousand rules evaluated anew that do not look it up."""
+    first = _many(_DATA)
+    before = _outcome(first)
+    second = _many(_DATA | edited, first)
+    followed: list[object] = []
+    follow = execute.Executor._block
+
+    def counted(self: execute.Executor, block: Any, *args: Any, **more: Any) -> Any:
+        followed.append(block)
+        return follow(self, block, *args, **more)
+
+    monkeypatch.setattr(execute.Executor, "_block", counted)
+    after = _outcome(second, before)
+    assert len(followed) <= 4 * others
+    assert sum(a is not b for a, b in zip(before.cases, after.cases, strict=False)) <= others
+    fresh = _outcome(_many(_DATA | edited))
+    for document in _ASKED:
+        assert said(after, document) == said(fresh, document)
+        assert said(after, document) == reference(second, "data.authz.allow", document)
+
+
+_READS = [
+    "allow if input.a in data.one",
+    "allow if data.deep[input.k][0] == input.a",
+    "allow if { x := data.two; input.a in x }",
+    'allow if { input.a == "p" with data.one as ["q"]; input.b }',
+    "allow if { helps with data.one as [input.a] }",
+    'allow if { helps with data.one as ["q"] }',
+    "allow if helps",
+    "allow if given(data.deep)",
+    "allow if given(data.two)",
+    "allow if { some n in data.deep[input.k]; n == input.b }",
+    'allow if data.deep.three["x"] == input.b',
+    "allow if { data.behind[input.k] }",
+    "allow if { count(data.two) == 2; input.c }",
+    "allow if { not input.a in data.two; input.c }",
+    'allow if input.a == "lone"',
+]
+_HELPERS = "helps if input.b in data.one\ngiven(x) if input.b in x.one\ngiven(x) if input.b in x\n"
+_BEHIND = "package behind\none if input.a in data.one\ntwo if input.a in data.two\n"
+_SOME_DATA: list[Any] = [
+    {"one": ["p"], "two": ["q"], "deep": {"three": {"x": "p"}}},
+    {"one": ["p"], "two": ["q", "p"], "deep": {"three": {"x": "p"}}},
+    {"one": ["q"], "two": ["q"], "deep": {"three": {"x": "q"}}},
+    {"one": {"p": "p"}, "deep": {}},
+    {"one": ["p"], "two": ["q"], "deep": {"three": {"x": "p"}, "one": ["z", "p"]}, "more": ["p"]},
+    {"unused": 1},
+]
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    st.lists(st.sampled_from(_READS), min_size=2, max_size=6, unique=True),
+    st.lists(st.sampled_from(_SOME_DATA), min_size=2, max_size=5),
+)
+def test_edits_of_data_come_to_what_they_would_by_themselves(rules: list[str], steps: list[Any]) -> None:
+    """However rules reach the data: by a name, by one of the request, whole, handed on, or replaced."""
+    text = "package authz\ndefault allow := false\n" + "\n".join([*rules, _HELPERS])
+    policy, outcome = None, None
+    for data in steps:
+        modules = {"a.rego": text, "b.rego": _BEHIND}
+        policy = rego.compile(modules, data, previous=policy)
+        outcome = _outcome(policy, outcome)
+        fresh = _outcome(rego.compile(modules, data))
+        assert [(each.value, each.label) for each in outcome.cases] == [
+            (each.value, each.label) for each in fresh.cases
+        ]
+        for a, b in itertools.product("pqz", repeat=2):
+            for key in ("one", "two", "helps"):
+                document = {"a": a, "b": b, "k": key, "c": 1}
+                try:
+                    known = said(fresh, document)
+                except Unsure:
+                    with pytest.raises(Unsure):
+                        said(outcome, document)
+                    continue
+                assert said(outcome, document) == known
+                assert known == reference(policy, "data.authz.allow", document)

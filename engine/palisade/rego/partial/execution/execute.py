@@ -21,16 +21,13 @@ from palisade.rego.partial.execution.blocks import MAX_OF_RULE, MAX_STATEMENTS
 from palisade.rego.partial.execution.flow import RESULT, Liveness, all_stmts
 from palisade.rego.partial.execution.giving import FEWEST, giving, states_of
 from palisade.rego.partial.execution.opaque import Failing
+from palisade.rego.partial.execution.others import Others
 from palisade.rego.partial.execution.outcome import Case, Outcome
 from palisade.rego.partial.execution.runs import Followed, Run
 from palisade.rego.partial.execution.unfollowed import Unfollowed
 from palisade.rego.partial.formulas.formula import TRUE, Formula
 from palisade.rego.partial.formulas.possible import Search
-from palisade.rego.partial.formulas.terms import (
-    Input,
-    Known,
-    Symbol,
-)
+from palisade.rego.partial.formulas.terms import Input, Known, Symbol
 from palisade.rego.partial.symbols.chosen import Settling
 from palisade.rego.partial.symbols.large import bounded
 from palisade.rego.partial.symbols.worlds import (
@@ -70,38 +67,47 @@ class Executor(Unfollowed):
         What the run `before`, of an earlier revision, has found out of blocks that are in this one too is
         taken from there.
         """
-        known = Known(data)
         self._answers = answers or {}
-        if before is not None and (before._answers != self._answers or not before.serves(known, given or {})):
+        if before is not None and (before._answers != self._answers or not before.serves(given or {})):
             before = None
         super().__init__(policy, given or {}, before)
-        self._data: Known = known if before is None else before._data
         self._flow: Liveness = Liveness(before._flow if before is not None else None)
         self._failing: Failing = Failing(policy, before._failing if before is not None else None)
-        self._before = before._followed if before is not None else {}
+        self._data = Known(data)
+        self._before: dict[object, Followed] = {}
         self._followed: dict[object, Followed] = {}
         self._known_cases: dict[Formula, Case] = before._known_cases if before is not None else {}
         self._plain: Set[Formula] = frozenset() if before is None else before._plain
         self._settling: Settling = Settling(self.builder) if before is None else before._settling
-        self._runs_before: dict[object, Run] = before._runs if before is not None else {}
+        self._runs_before: dict[object, Run] = {}
         self._runs: dict[object, Run] = {}
-        self._envs: dict[object, Env] = {} if before is None else before._envs
+        self._envs: dict[object, Env] = {}
+        self._start_from(before)
         self._kept: dict[object, tuple[list[Step], frozenset[ir.Func | None], Worlds]] = {}
         self._rules = frozenset(func.name for func in policy.funcs if len(func.params) == _OF_RULES)
         self._branching: ir.BlockStmt | None = None
         self._branches: Worlds | None = None
-        """What the branches of the rule that is followed now came to, where it has any."""
+        """What those of the rule that is followed now came to, where it has any."""
         self._table_loops = {}
         self._statements, self._bound, self._levels = 0, MAX_STATEMENTS, 0
         self._first_size: int = 0 if before is None else before._first_size
         """How many formulas at least are of the present: those that one run has found out."""
         self._size_at_start = 0 if before is None else self.builder.size
 
-    def serves(self, data: Known, given: Mapping[tuple[str, ...], Value]) -> bool:
-        """Whether what this run has found out holds with these data too, and is not mostly of the past."""
-        same = self._given == {path: Known(value) for path, value in given.items()} or not self.used_given
-        alike = same and equal(self._data.value, data.value)  # digests look at all, whatever differs
-        return alike and self.builder.size <= 2 * self._first_size + _SPARE
+    def serves(self, given: Mapping[tuple[str, ...], Value]) -> bool:
+        """Whether what this run has found out holds with these parts too, and is not mostly of the past."""
+        same = not self.used_given or self._given == {path: Known(each) for path, each in given.items()}
+        return same and self.builder.size <= 2 * self._first_size + _SPARE
+
+    def _start_from(self, before: Executor | None) -> None:
+        """Takes over what blocks came to before, as far as the data that they read are what they were."""
+        if before is not None and equal(before._data.value, self._data.value):
+            self._data, self._envs = before._data, before._envs
+            self._before, self._runs_before = before._followed, before._runs
+        elif before is not None:
+            others = Others(before._policy, before._functions, self._flow, before._data, self._data)
+            self._before, self._runs_before = others.followed(before._followed), others.runs(before._runs)
+            self._envs = others.envs
 
     def rule(self, path: Sequence[str], told_by: str = "") -> Outcome:
         """The outcome of the document at a path below data; `told_by` is as for `evaluate`. Raises KeyError
@@ -305,9 +311,7 @@ class Executor(Unfollowed):
         """What the block came to before."""
         at = id(block), env_key(env), live, self._final
         known = self._before.get(at)
-        if known is None:
-            return None
-        if known.called and not self._calls_again(known):
+        if known is None or (known.called and not self._calls_again(known)):
             return None
         self._followed[at] = known
         return known
