@@ -15,12 +15,15 @@ claims := input.identity.claims
 h := http.headers["x-t"]
 xs := [trim_space(x) | some x in split(h, ",")]
 cs := [lower(x) | some x in split(claims.t, " ")]
+fs := [lower(x) | some x in split(h, ","); x != ""]
+qs := [x | some x in split(split(http.path, "?")[0], "/"); x != ""]
+gs := [x | some x in split(claims.t, " "); count(x) > 0]
 ps := [x | x := split(http.path, "/")[_]]
 """
 IDIOMS = (
     *(
         asked.replace("LIST", name)
-        for name in ("xs", "cs", "ps")
+        for name in ("xs", "cs", "ps", "fs", "qs", "gs")
         for asked in (
             'LIST[0] == "a"',
             'LIST[1] in {"a", "b", ""}',
@@ -49,12 +52,26 @@ IDIOMS = (
     "hops := [x | some x in split(h, `,`)]; hops[count(hops) - 1] == claims.t",
     "hops := [trim(x, ` `) | some x in split(h, `,`)]; net.cidr_contains(`10.0.0.0/8`, hops[0])",
     "net.cidr_contains(`10.0.0.0/8`, xs[count(xs) - 1])",
+    "net.cidr_contains(`10.0.0.0/8`, fs[0])",
+    'fs[1] == http.headers["x-u"]',
+    "qs[count(qs) - 1] == claims.t",
+    'qs == ["a", http.headers["x-u"]]',
+    '["a", id] = qs; id == http.headers["x-u"]',
+    "regex.match(`^[a-c]$`, qs[1])",
+    "ends := [x | some x in split(trim_suffix(lower(http.path), `/`), `/`); x != ``]; ends[1] in {`b`, `c`}",
+    # The same, written by hand: of a text without any piece the first is empty.
+    'split(trim(regex.replace(http.path, "[/]+", "/"), "/"), "/")[0] == ""',
+    'not split(trim(regex.replace(http.path, "[/]+", "/"), "/"), "/")[0] == "a"',
+    'split(trim(regex.replace(h, "[,]+", ","), ","), ",")[1] in {"a", "b"}',
+    'hs := split(trim(regex.replace(h, "[,]+", ","), ","), ","); hs[count(hs) - 1] in {"", "b"}',
+    'count(split(trim(regex.replace(h, "[,]+", ","), ","), ",")) == 1',
     # What is no list of all pieces, or depends on where a piece stands.
     'few := [x | some x in split(h, ","); x in {"a", "b"}]; count(few) > 0',
     'rest := [x | some i; x := split(h, ",")[i]; i > 0]; rest == []',
 )
 TEXTS = (
     *("", " ", ",", "a", "a,b", "a, b", " a , b ", "b,a", "a,,b", ",a", "a,", "a,b,c", "A,B", "a,\tb", "/"),
+    *(",,", ",,a,,b", "a,,b,", ",,,a", "?a,b", "a?,b", "a,b?c,d", ",?,a"),
     *("10.1.2.3", "10.1.2.3, 11.0.0.1", "11.0.0.1 , 10.0.0.9", "a,b\u00fc", "a\u00a0,b"),
     "a," * 70,
 )

@@ -89,7 +89,14 @@ class Cutting(Numbered):
             case Segment(index):
                 return self._path(paths.segment_matched(index, pattern))
         cut = cut_of(term)
-        if source is not None or cut.base == term or cut.fold or cut.apart or not cut.takes(patterns.PLAIN):
+        if (
+            cut.filled
+            or source is not None
+            or cut.base == term
+            or cut.fold
+            or cut.apart
+            or not cut.takes(patterns.PLAIN)
+        ):
             return None
         return self._plainly(cut.base, cut.around(pattern))
 

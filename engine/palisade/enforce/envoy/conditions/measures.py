@@ -38,6 +38,7 @@ from palisade.enforce.envoy.values.sources import (
 )
 from palisade.rego.partial.formulas.formula import Atom, Defined, Formula, In
 from palisade.rego.partial.formulas.terms import Apply, Element, Known, Symbol, last_of
+from palisade.rego.partial.symbols.listed import filled_in
 from palisade.rego.values import unkey
 
 _MOST_WAYS = 256
@@ -81,9 +82,9 @@ class Measures(Joined):
             case Apply("semver.compare", (_, _)):
                 numbers = [each for each in values if type(each) in (int, float, Decimal)]  # false is not 0
                 found = self._version(term, {int(each) for each in numbers if each in (-1, 0, 1)})
-            case Apply(".", (Apply("split", (text, Known(str(mark)))), last)) if _is_mark(
-                mark
-            ) and last == last_of(term.args[0]):
+            case Apply(".", (Apply("split", (text, Known(str(mark)))) as pieces, last)) if (
+                _is_mark(mark) and last == last_of(pieces) and filled_in(pieces) is None
+            ):
                 ends = [each for each in values if isinstance(each, str) and mark not in each]
                 pattern = f"(?s)(?:.*{patterns.quote(mark)})?{patterns.alternatives(ends)}"
                 found = self._matches(text, pattern) if ends else NEVER
@@ -113,6 +114,9 @@ class Measures(Joined):
         return found or super()._compared(term)
 
     def _count(self, argument: Symbol, relation: str, numbers: Sequence[int]) -> Bounds | None:
+        parts = filled_in(argument)
+        if parts is not None:
+            return self._filled_counted(*parts, relation, numbers)
         match argument:
             case Apply("replace", (text, Known(str(old)), Known(""))) if _is_mark(old):
                 return self._others_counted(text, old, relation, numbers)
@@ -138,6 +142,19 @@ class Measures(Joined):
 
         def at_least(count: int) -> Bounds:
             return self._matches(text, mark.at_least(count)) if count > 1 else ALWAYS
+
+        return self._counted_by(text, at_least, relation, numbers)
+
+    def _filled_counted(
+        self, text: Symbol, mark: str, relation: str, numbers: Sequence[int]
+    ) -> Bounds | None:
+        """How many pieces that are not empty there are, or one where there is none, compared with numbers."""
+        other, sign = f"[^{patterns.quote(mark)}]+", patterns.quote(mark)
+
+        def at_least(count: int) -> Bounds:
+            if count <= 1:
+                return ALWAYS
+            return self._matches(text, f"(?s){sign}*(?:{other}{sign}+){{{count - 1}}}{other}.*")
 
         return self._counted_by(text, at_least, relation, numbers)
 
@@ -248,7 +265,7 @@ class Measures(Joined):
             return self._string_is(text, patterns.regex(pattern))
         # Of what is in plain digits nothing is taken off, and no piece ends within. Of what only may be a
         # number the pattern takes any ends, and more than it has to.
-        if cut.fold or cut.apart or not cut.takes(numerals.characters_of(pattern)):
+        if cut.fold or cut.apart or cut.filled or not cut.takes(numerals.characters_of(pattern)):
             return None
         found = self._plainly(cut.base, cut.around(pattern.removeprefix("(?s)")))
         return found or self._string_is(text, patterns.regex(pattern))

@@ -12,6 +12,7 @@ from palisade.enforce.envoy.matchers.bounds import NEVER, Bounds
 from palisade.enforce.envoy.regex.cuts import Pieces, pieces_of
 from palisade.enforce.envoy.regex.preimages import anchored, preimage, stripped
 from palisade.rego.partial.formulas.terms import Apply, Known, Symbol
+from palisade.rego.partial.symbols.listed import PLAIN_MARKS
 
 
 class Replaced(Cookies):
@@ -21,7 +22,7 @@ class Replaced(Cookies):
     def _takes(self, term: Apply) -> Bounds:
         match term:
             case Apply("regex.replace", (text, Known(str(pattern)), Known(str(new)))):
-                if anchored(pattern, new) is not None:
+                if anchored(pattern, new) is not None or (new in PLAIN_MARKS and pattern == f"[{new}]+"):
                     return self._is_text(text)
             case Apply("urlquery.encode", (text,)):
                 return self._is_text(text)

@@ -30,6 +30,7 @@ from palisade.enforce.envoy.values.sources import (
     TextSource,
 )
 from palisade.rego.partial.formulas.terms import Apply, Known, Symbol, last_of
+from palisade.rego.partial.symbols.listed import filled_in
 
 _TARGET = cel.header(":path")
 _CLEAN = "[!-.0->@-~]"
@@ -102,6 +103,9 @@ def view(term: Symbol, source: Callable[[Symbol], Source | None]) -> View | None
         found = _ends_off(term, source)
         if found is not None:
             return found
+    parts = filled_in(term.args[0]) if term.name == "." else None
+    if parts is not None:
+        return _filled_piece(*parts, term, source)
     pattern = _taken(term)
     if pattern is None:
         return None
@@ -112,6 +116,27 @@ def view(term: Symbol, source: Callable[[Symbol], Source | None]) -> View | None
     if inner is None:
         return None
     taken = cel.captured(inner.expr, pattern) or _far_piece(term, inner.expr)
+    return None if taken is None else View(taken, inner.unsure, inner.when)
+
+
+def _filled_piece(
+    text: Symbol, mark: str, term: Apply, source: Callable[[Symbol], Source | None]
+) -> View | None:
+    """One of the pieces that are not empty; of a text without any the first and the last one is empty."""
+    inner, (pieces, at) = view(text, source), term.args
+    if inner is None:
+        return None
+    other, sign = f"[^{_class(mark)}]", _class(mark)
+    match at:
+        case Known(0):
+            pattern = f"(?s)^{sign}*({other}*)(?:{sign}.*)?$"
+        case Known(int(number)) if type(number) is int and number > 0:
+            pattern = f"(?s)^{sign}*(?:{other}+{sign}+){{{number}}}({other}+)(?:{sign}.*)?$"
+        case last if last == last_of(pieces):
+            pattern = f"(?s)^(?:(?:.*{sign})?({other}+))?{sign}*$"
+        case _:
+            return None
+    taken = cel.captured(inner.expr, pattern)
     return None if taken is None else View(taken, inner.unsure, inner.when)
 
 

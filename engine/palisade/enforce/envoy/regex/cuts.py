@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from palisade.enforce.envoy.regex import patterns
 from palisade.enforce.envoy.regex.paths import FURTHEST
 from palisade.rego.partial.formulas.terms import Apply, Known, Symbol, last_of
+from palisade.rego.partial.symbols.listed import filled_in
 
 _SPACE = "\t\n\v\f\r "
 _ANY = frozenset[str]()
@@ -37,6 +38,8 @@ class Cut:
     """`lower` or `upper`, where letters are folded before anything is cut."""
     trimmed: bool = False
     """Whether no text that is cut out begins or ends so, as that is taken off last."""
+    filled: bool = False
+    """Whether it is a piece that is not empty, of which a pattern may speak that takes no empty text."""
     apart: str = ""
     """Two characters that it does not have one behind the other, where it was split at these."""
 
@@ -69,7 +72,7 @@ class Cut:
                 continue
             if self.apart and self.apart in text:
                 continue
-            if not text and (self.firsts or self.lasts):
+            if not text and (self.firsts or self.lasts or self.filled):
                 return None
             if text and (text[0] in self.firsts or text[-1] in self.lasts):
                 if self.trimmed:
@@ -170,6 +173,9 @@ def cut_of(term: Symbol) -> Cut:
 
 def _cut(term: Apply) -> Cut | None:
     match term:
+        case Apply(".", (pieces, at)) if (parts := filled_in(pieces)) is not None:
+            last = at == last_of(pieces)
+            return _filled_piece(cut_of(parts[0]), parts[1], -1 if last else getattr(at, "value", None))
         case Apply(".", (Apply("split", (text, Known(str(mark)))) as pieces, at)) if _is_mark(mark):
             cut = cut_of(text)
             if at == last_of(pieces):
@@ -212,6 +218,27 @@ def _piece(cut: Cut, mark: str, at: int) -> Cut | None:
     )
 
 
+def _filled_piece(cut: Cut, mark: str, at: object) -> Cut | None:
+    """One of the pieces that are not empty; with -1 the last."""
+    if type(at) is not int or not -1 <= at <= FURTHEST or not _parts(cut, mark) or cut.filled:
+        return None
+    if not cut.one or (cut.firsts | cut.lasts) - {mark}:
+        return None
+    other, sign = f"[^{_class(cut.without | {mark})}]+", f"{patterns.quote(mark)}"
+    if at < 0:
+        before, behind = f"(?:{cut.any}{sign})?", f"{sign}*"
+    else:
+        before, behind = f"{sign}*(?:{other}{sign}+){{{at}}}", f"(?:{sign}{cut.any})?"
+    return Cut(
+        cut.base,
+        cut.before + before,
+        behind + cut.behind,
+        without=cut.without | {mark},
+        fold=cut.fold,
+        filled=True,
+    )
+
+
 def _last_piece(cut: Cut, mark: str) -> Cut | None:
     if not _parts(cut, mark) or cut.firsts:
         return None
@@ -221,7 +248,7 @@ def _last_piece(cut: Cut, mark: str) -> Cut | None:
 
 def _parts(cut: Cut, mark: str) -> bool:
     """Whether a mark can stand in what is cut out, wherever, and is no part of what stands around."""
-    return not _is_letter(cut, mark) and mark not in cut.without and mark not in cut.apart
+    return not cut.filled and not _is_letter(cut, mark) and mark not in cut.without and mark not in cut.apart
 
 
 def _piece_apart(text: Symbol, mark: str, at: object) -> Cut | None:
@@ -251,7 +278,7 @@ def _trimmed(cut: Cut, cutset: str, side: str) -> Cut | None:
 
 
 def _without_affix(cut: Cut, name: str, affix: str) -> Cut | None:
-    if {*affix} & cut.without or _is_letter(cut, affix) or not cut.one:
+    if {*affix} & cut.without or _is_letter(cut, affix) or not cut.one or cut.filled:
         return None
     optional = f"(?:{patterns.quote(affix)})?"
     single = len(affix) == 1
