@@ -24,6 +24,13 @@ from palisade.rego.partial import Outcome, evaluate
 HEAD = "package authz\n\ndefault allow := false\n\n"
 KEPT = HEAD + 'allow if input.attributes.request.http.path == "/kept"\n'
 
+_TOLD_OF_A_LOOP = """allow if {
+	some one in union({group | some group in input.parsed_body.groups})
+	one == input.parsed_path[1]
+}
+"""
+"""Why this is the engine's is said in words that name a member of the loop."""
+
 EDITS: dict[str, tuple[str, str]] = {
     "a constant": (
         'package authz\n\nallow if input.parsed_path == ["a"]\n',
@@ -42,6 +49,11 @@ EDITS: dict[str, tuple[str, str]] = {
         + "".join(f'allow if "r{at}" in input.identity.claims.roles\n' for at in range(6)),
         "package authz\n\n"
         + "".join(f'allow if "r{at}" in input.identity.claims.roles\n' for at in range(3)),
+    ),
+    "a loop before one that is told of": (
+        "package authz\n\nallow if { some x in input.identity.claims.groups; x == input.parsed_path[0] }\n\n"
+        + _TOLD_OF_A_LOOP,
+        "package authz\n\n" + _TOLD_OF_A_LOOP,
     ),
     "an answer": (
         'package authz\n\nallow := {"allowed": false, "http_status": 418} if input.parsed_path[0] == "tea"\n',
