@@ -231,6 +231,34 @@ class TestForms:
         assert "few headers and no body" in out
         assert "parsed_query/token" in out
 
+    @pytest.mark.parametrize(
+        ("decider", "place", "told"),
+        [
+            (None, "in the sidecar", True),
+            ("native", "in the sidecar", False),
+            ("residual", "by the engine, which the sidecar asks", True),
+            ("of another program", "in the sidecar", True),
+        ],
+    )
+    def test_a_header_whose_bytes_the_log_does_not_tell(
+        self, run: Run, project: Path, decider: str | None, place: str, told: bool
+    ) -> None:
+        """It has "!" where the header had a byte that is no UTF-8, for which the sidecar asks: that it
+        decides by itself was said of requests of which the same entry says that the engine did."""
+        rule = '\nallow if startswith(input.attributes.request.http.headers["x-name"], "bob")\n'
+        (project / "policies" / "allow.rego").write_text(ALLOW + rule)
+
+        def explained(name: str) -> str:
+            headers = {"x-name": name, "x-other": "!"}
+            asked = {"attributes": {"request": {"http": {"method": "GET", "path": "/", "headers": headers}}}}
+            entry = {"input": asked, "palisade": {"function": "hello", "decider": decider}}
+            return run("explain", "-", stdin=json.dumps(entry)).out
+
+        out = explained("bob!")
+        assert f"decided  {place}" in out
+        assert ('where a "!" in a header stands for a byte that is no UTF-8' in out) is told
+        assert "no UTF-8" not in explained("bob")  # no rule asks for the other header
+
     def test_an_entry_that_the_explanation_differs_from_says_so(self, run: Run, project: Path) -> None:
         """What is masked counts as missing, so another rule may decide: that looked like what happened."""
         (project / "policies" / "allow.rego").write_text(

@@ -92,7 +92,9 @@ def explain(
         if asked.document is None:
             found = explainer.refuse(asked.problem)
         else:
-            found = explainer.explain(asked.document, Budget(SECONDS), problem=asked.problem)
+            found = explainer.explain(
+                asked.document, Budget(SECONDS), problem=asked.problem, decider=asked.decider
+            )
     told = explained.unlike(asked.logged, found, revision.id)
     found = replace(found, notes=(*asked.notes, *told, *found.notes))
     shown = explained.Shown(found, explainer, _given(file, decision, v0=v0))

@@ -12,6 +12,7 @@ from functools import cached_property
 
 from palisade import rego
 from palisade.decide.decision import Decision, denied, from_value
+from palisade.decide.event import Decider
 from palisade.decide.service import INVALID_REQUEST
 from palisade.enforce.envoy import Enforcement, Reason, RuleCoverage, compile_sidecar
 from palisade.explain.compiled import keys_of
@@ -22,7 +23,7 @@ from palisade.explain.flips import Budget, Flip, Search
 from palisade.explain.normal import ESCAPED_SLASH
 from palisade.explain.places import place_among, place_of
 from palisade.explain.rules import Branch, RuleIndex, Rules, branches
-from palisade.explain.sidecar import UnreadError, decided, sight
+from palisade.explain.sidecar import UnreadError, decided, sight, with_bytes
 from palisade.explain.trace import Account, Tracer
 from palisade.explain.verdicts import Verdicts
 from palisade.policy.inventory import Function
@@ -44,6 +45,7 @@ REFUSAL = 400
 _NOBODY = (
     "the sidecar of {} asks nobody for a certificate, so no caller is known there: see tls in palisade.yaml"
 )
+_BYTES = 'where a "!" in a header stands for a byte that is no UTF-8, the sidecar asks the engine'
 _REFUSED = "Envoy refuses a path with %2F or %5C: see escaped_slashes in palisade.yaml"
 
 
@@ -103,15 +105,22 @@ class Explainer:
             return UNDEFINED, denied(error.code, f"the evaluation ends in an error: {error}")
         return value, from_value(value)
 
-    def explain(self, document: Value, budget: Budget | None = None, *, problem: str = "") -> Explanation:
+    def explain(
+        self,
+        document: Value,
+        budget: Budget | None = None,
+        *,
+        problem: str = "",
+        decider: Decider | None = None,
+    ) -> Explanation:
         """What becomes of a request, where, and why. `document` is the input of the policy.
 
         `problem` says why the engine can make no input of the request and denies it if it is asked; the
-        document is then what the sidecar sees of it.
+        document is then what the sidecar sees of it. `decider` is who decided, where the decision log tells.
         """
         budget = budget or Budget()
         value, decision = self.decision(document)
-        where, notes = self._where(document, decision)
+        where, notes = self._where(document, decision, decider)
         if problem and where is Where.RESIDUAL:
             value, decision = UNDEFINED, denied(INVALID_REQUEST, problem)
         elif problem:
@@ -195,7 +204,7 @@ class Explainer:
 
     # Where ------------------------------------------------------------------------------------------------
 
-    def _where(self, document: Value, decision: Decision) -> tuple[Where, list[str]]:
+    def _where(self, document: Value, decision: Decision, decider: Decider | None) -> tuple[Where, list[str]]:
         """Where it is decided, and what is to be said of that."""
         target = look_up(document, (*HTTP, "path"))
         path = target.partition("?")[0] if isinstance(target, str) else ""
@@ -204,14 +213,21 @@ class Explainer:
         snapshot = self.enforcement.snapshot
         try:
             verdict = decided(snapshot, sight(snapshot, document))
+            notes = [] if verdict.asks or decider is Decider.NATIVE else self._of_bytes(document)
         except UnreadError as error:
             return Where.UNKNOWN, [f"where it is decided cannot be told: {error} is not read here"]
-        if verdict.asks:
-            return Where.RESIDUAL, []
+        if verdict.asks or (notes and decider is Decider.RESIDUAL):
+            return Where.RESIDUAL, notes
         if verdict.allowed is decision.allowed:
-            return Where.NATIVE, []
+            return Where.NATIVE, notes
         did = "allows" if verdict.allowed else "denies"
         return Where.NATIVE, [f"the sidecar {did} it, which is a fault of Palisade's: please report it"]
+
+    def _of_bytes(self, document: Value) -> list[str]:
+        """What is to be said of a request whose headers may have had bytes that are no UTF-8, of which the
+        input does not tell. Raises UnreadError."""
+        read, snapshot = with_bytes(document), self.enforcement.snapshot
+        return [_BYTES] if read is not None and decided(snapshot, sight(snapshot, read)).asks else []
 
     def _residues(self, document: Value) -> Iterator[Residue]:
         """Why the sidecar cannot tell: what it has no matcher for in rules that might hold."""

@@ -8,6 +8,7 @@ from palisade.cli.exit_codes import CommandError
 from palisade.cli.requests.added import added
 from palisade.cli.requests.given import Asked, Logged, Options
 from palisade.cli.requests.interface import header
+from palisade.decide.event import Decider
 from palisade.explain.edits import HTTP, PEER, PRINCIPAL, ImpossibleError, look_up, put
 from palisade.policy.providers import Provider
 from palisade.rego.values import UNDEFINED, Value
@@ -24,12 +25,14 @@ def read(name: str, document: Any, options: Options, providers: tuple[Provider, 
     notes: list[str] = []
     logged = ""
     outcome: Logged | None = None
+    decider: Decider | None = None
     if isinstance(document, dict) and isinstance(document.get("input"), dict):
         entry, document = document, document["input"]
         told = entry.get("palisade", {})
         logged = told.get("function", "")
         outcome = _outcome(told, entry.get("error"))
-        if told.get("decider") == "native":
+        decider = _decider(told)
+        if decider is Decider.NATIVE:
             notes.append(_NATIVE)
         given = tuple(f"/headers/{header(each, '--header')[0]}" for each in options.headers)
         hidden = [
@@ -50,7 +53,14 @@ def read(name: str, document: Any, options: Options, providers: tuple[Provider, 
     except ImpossibleError:
         raise CommandError(f"{name}: attributes.source, which names the caller, is a JSON object") from None
     document = added(document, options, providers)
-    return Asked(title, called, {"function": called, **document}, tuple(notes), logged=outcome)
+    return Asked(
+        title, called, {"function": called, **document}, tuple(notes), logged=outcome, decider=decider
+    )
+
+
+def _decider(told: Any) -> Decider | None:
+    """Who decided, by what stands under `palisade`; None for a word that is none of ours."""
+    return next((each for each in Decider if each == told.get("decider")), None)
 
 
 def _outcome(told: Any, error: Any) -> Logged | None:

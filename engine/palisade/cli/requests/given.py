@@ -17,6 +17,7 @@ from google.protobuf import json_format
 
 from palisade.cli.exit_codes import CommandError
 from palisade.cli.requests.interface import Sent, split_url
+from palisade.decide.event import Decider
 from palisade.decide.input import JWT_METADATA, InputError, to_input
 from palisade.explain.normal import ESCAPED_SLASH, normalized
 from palisade.policy.inventory import EscapedSlashes
@@ -58,7 +59,8 @@ class Asked:
     """A request, as a policy sees it. `problem` says why no input can be made of it, if none can.
 
     `document` is then the input without the body, or None where even that is none. `title` is the request in
-    short, `notes` what should be said beside the answer; `logged` what became of it by the decision log.
+    short, `notes` what should be said beside the answer; `logged` what became of it by the decision log, and
+    `decider` who decided, both None where that is not told.
     """
 
     title: str
@@ -67,6 +69,7 @@ class Asked:
     notes: tuple[str, ...] = ()
     problem: str = ""
     logged: Logged | None = None
+    decider: Decider | None = None
 
 
 def asked(sent: Sent, options: Options, providers: Iterable[Provider]) -> Asked:

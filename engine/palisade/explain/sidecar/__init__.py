@@ -8,6 +8,6 @@ here; a test holds it to a real Envoy.
 """
 
 from palisade.explain.sidecar.decide import Verdict, decided
-from palisade.explain.sidecar.request import Sight, UnreadError, sight
+from palisade.explain.sidecar.request import Sight, UnreadError, sight, with_bytes
 
-__all__ = ["Sight", "UnreadError", "Verdict", "decided", "sight"]
+__all__ = ["Sight", "UnreadError", "Verdict", "decided", "sight", "with_bytes"]

@@ -104,6 +104,25 @@ def sight(snapshot: Snapshot, document: Value) -> Sight:
     )
 
 
+def with_bytes(document: Value) -> Value | None:
+    """The input as Envoy may have seen it: it tells of "!" where a header has a byte that is no UTF-8.
+
+    None where no header has a "!".
+    """
+    attributes = document.get("attributes", {})
+    http = attributes.get("request", {}).get("http", {})
+    headers = http.get("headers", {})
+    if not any("!" in str(value) for value in headers.values()):
+        return None
+    seen = {name: str(value).replace("!", _BYTE) for name, value in headers.items()}
+    request = {**attributes["request"], "http": {**http, "headers": seen}}
+    return {**document, "attributes": {**attributes, "request": request}}
+
+
+_BYTE = "\xff"
+"""Matchers of headers read each byte as the character of Latin-1, of which this is one beyond ASCII."""
+
+
 def filters(snapshot: Snapshot, kind: Callable[[], Message]) -> list[Any]:
     """The filters of a type, in the order of their slots."""
     found = []

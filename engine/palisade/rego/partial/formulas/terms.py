@@ -128,8 +128,8 @@ class Element(Made):
         object.__setattr__(self, "unknown", unknown)
 
     def __str__(self) -> str:
-        # Reasons are told in these words: the number of the loop is not for them, as it depends on which loops
-        # were met before, and an edited set meets other ones than the same set by itself.
+        # Reasons are told in these words. The loop's number is not for them: it depends on which loops were
+        # met before, and an edited set meets other ones than the same set by itself.
         member = "[key]" if self.of_keys else "[_]"
         return _show(self.source) + member + "".join(map(_step, self.path))
 
