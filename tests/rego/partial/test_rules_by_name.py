@@ -81,3 +81,22 @@ def test_many_rules_are_left_open() -> None:
     )
     outcome = evaluate(policy.plan(["data.t.p"]), ("t", "p"), policy.data)
     assert judged(policy, outcome, {"y": "r1"}, "data.t.p") == "unsure"
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "p if data.named[input.y]",
+        "p if not data.named[input.y]",
+        'p if { some name in ["f", "g", "sometimes"]; data.named[name] }',
+        'p if { some name in ["f", "g"]; not data.named[name]; input.x == 1 }',
+    ],
+)
+def test_a_function_of_the_package_is_at_no_name(rule: str) -> None:
+    """One that is called elsewhere stands in the plan: compiling ended in a fault of the program."""
+    functions = "f(x) if x == 1\ng(_) := true\n"
+    called = "q if data.named.f(input.x)\nq if data.named.g(input.x)\n"
+    policy = rego.compile({"p.rego": f"package t\n{rule}\n{called}", "n.rego": NAMED + functions}, {})
+    outcome = evaluate(policy.plan(["data.t.p", "data.t.q"]), ("t", "p"), policy.data)
+    documents = (*DOCUMENTS, *({"x": x, "y": y} for x in (1, 2) for y in ("f", "g")))
+    assert "unsure" not in {judged(policy, outcome, document, "data.t.p") for document in documents}

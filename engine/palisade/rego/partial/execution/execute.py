@@ -24,6 +24,7 @@ from palisade.rego.partial.execution.opaque import Failing
 from palisade.rego.partial.execution.others import Others
 from palisade.rego.partial.execution.outcome import Case, Outcome
 from palisade.rego.partial.execution.runs import Followed, Run
+from palisade.rego.partial.execution.statements import OF_RULES
 from palisade.rego.partial.execution.unfollowed import Unfollowed
 from palisade.rego.partial.formulas.formula import TRUE, Formula
 from palisade.rego.partial.formulas.possible import Search
@@ -46,9 +47,6 @@ from palisade.rego.values import Value, equal
 
 _SPARE = 10_000
 """So many formulas of the past, beside as many as there were at first, are kept before all is begun anew."""
-
-_OF_RULES = 2
-"""Rules take the input and the data; functions have parameters of their own beside."""
 
 
 class Executor(Unfollowed):
@@ -84,7 +82,7 @@ class Executor(Unfollowed):
         self._envs: dict[object, Env] = {}
         self._start_from(before)
         self._kept: dict[object, tuple[list[Step], frozenset[ir.Func | None], Worlds]] = {}
-        self._rules = frozenset(func.name for func in policy.funcs if len(func.params) == _OF_RULES)
+        self._rules = frozenset(func.name for func in policy.funcs if len(func.params) == OF_RULES)
         self._branching: ir.BlockStmt | None = None
         self._branches: Worlds | None = None
         """What those of the rule that is followed now came to, where it has any."""

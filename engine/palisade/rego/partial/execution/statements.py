@@ -36,6 +36,9 @@ _BY_NAME = "chooses one of many rules by a name that depends on the request"
 _MOST_CALLED = 64
 """Of so many rules one is chosen by a name of the request; each is followed for every such choice."""
 
+OF_RULES = 2
+"""Rules take the input and the data; functions have parameters of their own beside."""
+
 _MOST_DOTTED = 10_000
 """So many look-ups of names in environments are remembered."""
 
@@ -71,7 +74,9 @@ class Statements(Collecting):
         self._final: int | None = None
         """The local that ends the running function when it is set."""
         self._functions = {func.name: func for func in policy.funcs}
-        self._by_path: dict[tuple[object, ...], ir.Func] = {func.path: func for func in policy.funcs}
+        rules = [func for func in policy.funcs if len(func.params) == OF_RULES]
+        self._by_path: dict[tuple[object, ...], ir.Func] = {func.path: func for func in rules}
+        """The rules by their paths: functions are at none, for whoever chooses by a name of the request."""
         self._below: dict[tuple[int, int], dict[tuple[object, ...], list[ir.Func]]] = {}
         """The functions by so many first names, those at paths of one length together."""
         # Functions of the class: bound methods would leave the run, and all it holds, to the collector.
