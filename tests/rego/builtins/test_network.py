@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import time
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 from shared_helpers import serving
 
-from palisade.rego.builtins import BUILTINS, Context, Network
+from palisade.rego.builtins import BUILTINS, Context, Network, opa
 from palisade.rego.errors import BuiltinError
 
 
@@ -176,3 +177,10 @@ def test_runtime_shows_what_it_was_given(call: Any) -> None:
         call("opa.runtime", ctx=ctx).items() >= {"env": {"A": "1"}, "config": {"labels": {"id": "x"}}}.items()
     )
     assert call("opa.runtime")["env"] == {}
+
+
+def test_the_version_is_looked_up_once(call: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each set that is compiled for a sidecar asks for `opa.runtime`, and Python reads a file for it."""
+    release = call("opa.runtime")["version"]
+    monkeypatch.setattr(opa, "version", None)
+    assert call("opa.runtime")["version"] == release == importlib.metadata.version("palisade")
