@@ -6,16 +6,31 @@ from functools import partial
 
 from palisade.rego import ir
 from palisade.rego.partial.execution.blocks import Blocks, restored
+from palisade.rego.partial.execution.flow import all_stmts
 from palisade.rego.partial.execution.opaque import Failing, opaque_values
 from palisade.rego.partial.formulas.formula import TRUE, Formula
 from palisade.rego.partial.formulas.terms import Unknown
 from palisade.rego.partial.symbols.worlds import ERROR, NEXT, RETURN, Env, KeptEnv, Result, Step, Unsupported
+
+_LEAVING = (ir.BreakStmt, ir.ReturnLocalStmt)
 
 
 class Unfollowed(Blocks):
     """Makes blocks opaque."""
 
     _failing: Failing
+
+    def _ScanStmt(self, stmt: ir.ScanStmt, env: Env, live: frozenset[int]) -> list[Step]:  # noqa: N802
+        """A loop over what only the evaluator knows may do what its rounds do. Where other values are looped
+        over, that is followed beside it."""
+        source = env.get(stmt.source)
+        if not isinstance(source, Unknown) or any(
+            isinstance(each, _LEAVING) for each in all_stmts(stmt.block)
+        ):
+            return super()._ScanStmt(stmt, env, live)
+        trouble = Unsupported(source.reason, source.location)
+        found = self._opaque_block(ir.Block((stmt,)), env, live, trouble)
+        return [*found.steps, Step(found.completed, found.rest)]
 
     def _opaque_block(self, block: ir.Block, env: Env, live: frozenset[int], trouble: Unsupported) -> Result:
         """The block's effect where only the evaluator knows which of its effects take place."""
