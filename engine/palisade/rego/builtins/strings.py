@@ -182,7 +182,10 @@ def replace(x: Value, old: Value, new: Value) -> str:
 
 @builtin("strings.replace_n", pure=True)
 def replace_n(patterns: Value, value: Value) -> str:
-    """Replaces in one pass, from left to right; of patterns that match at one place the first wins."""
+    """Replaces in one pass, from left to right; of patterns that match at one place the first wins.
+
+    The empty text matches once at each place, before what else does there.
+    """
     table = object_(patterns, 1)
     text = string(value, 2)
     pairs: list[tuple[str, str]] = []
@@ -195,11 +198,15 @@ def replace_n(patterns: Value, value: Value) -> str:
     if not pairs:
         return text
     new = dict(pairs)
-    check_size(len(text) * max(1, *map(len, new.values())))
-    return "".join(
-        new[part] if index % 2 else part
-        for index, part in enumerate(_alternatives(tuple(new)).split(text))  # the odd parts are what matched
-    )
+    places = 2 * len(text) + 1 if "" in new else len(text)
+    check_size(places * max(1, *map(len, new.values())))
+    between = new.pop("", None)
+    parts = _alternatives(tuple(new)).split(text) if new else [text]
+    if between is None:
+        return "".join(new[part] if index % 2 else part for index, part in enumerate(parts))
+    # The odd parts are what matched; of the others each character is a place of its own.
+    steps = (step for index, part in enumerate(parts) for step in ([new[part]] if index % 2 else part))
+    return between + "".join(step + between for step in steps)
 
 
 @lru_cache(maxsize=256)
