@@ -24,7 +24,9 @@ from bench.harness import (
     palisade,
     pin_envoys,
     pinned,
+    served,
     workspace,
+    write,
 )
 from bench.report import Figure, Report
 
@@ -185,14 +187,10 @@ class _Sidecar:
         """With a policy that allows nothing."""
         signer = Signer()
         nothing = "package palisade.identity\n\nallow := false\n"
+        policies = {"providers.rego": signer.rego(), "allow.rego": nothing}
         with workspace() as folder:
-            async with (
-                function() as upstream,
-                palisade(
-                    folder, {"providers.rego": signer.rego(), "allow.rego": nothing}, upstream
-                ) as running,
-            ):
-                yield cls(folder / "policies", running.ports["bench"], signer)
+            async with function() as upstream, served(folder, policies, upstream) as port:
+                yield cls(folder / "policies", port, signer)
 
     async def all_of(self, label: str, policies: Mapping[str, str]) -> Figure:
         """How long a whole set takes that has nothing in common with what was there before."""
@@ -220,18 +218,9 @@ class _Sidecar:
         token = self.signer.token(sub=f"user{number}", roles=[f"role{number}"])
         async with load.Asking(self.port, path, {"authorization": f"Bearer {token}"}) as connection:
             started = time.perf_counter()
-            self._save(files)
+            write(self.policies, files)
             while await connection.ask() != status:
                 if time.perf_counter() - started > PATIENCE:
                     raise SystemExit(f"{path} was not answered with {status} within {PATIENCE} seconds")
                 await asyncio.sleep(0.002)
             return time.perf_counter() - started
-
-    def _save(self, files: Mapping[str, str]) -> None:
-        for name, text in files.items():
-            file = self.policies / name
-            file.parent.mkdir(exist_ok=True)
-            if text:
-                file.write_text(text)
-            else:
-                file.unlink()

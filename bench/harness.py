@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
 
@@ -106,10 +107,7 @@ async def palisade(
     With `baseline` the Envoy of the one function there then is has listeners without a policy too: what is
     compared runs in the same process, on the same threads.
     """
-    for name, source in policies.items():
-        file = folder / "policies" / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(source)
+    write(folder / "policies", policies)
     lines = [f"policies: {folder / 'policies'}", "functions:"]
     lines += [f"  {name}: {{upstream: 127.0.0.1:{upstream}, listen: 127.0.0.1:0}}" for name in functions]
     lines.append(f"engine: {{listen: 127.0.0.1:0, admin: 127.0.0.1:0, state: {folder / 'state'}}}")
@@ -124,6 +122,69 @@ async def palisade(
         ports = {name: status.listen.port for name, status in sidecars.statuses.items() if status.listen}
         await _in_force(engine, functions)
         yield Running(engine, ports, sidecars, plain, bare)
+
+
+@contextlib.asynccontextmanager
+async def served(folder: Path, policies: Mapping[str, str], upstream: int) -> AsyncIterator[int]:
+    """An engine and a sidecar as people run them, by `palisade serve` and `palisade sidecar`; the port of the
+    sidecar, once it denies by the policies, as they must.
+
+    An engine that shares its interpreter with the requests that wait for an edit is held up by each of them.
+    """
+    port, listen, admin = free_ports(3)
+    write(folder / "policies", policies)
+    inventory = folder / "palisade.yaml"
+    inventory.write_text(
+        f"policies: {folder / 'policies'}\n"
+        f"functions:\n  bench: {{upstream: 127.0.0.1:{upstream}, listen: 127.0.0.1:{port}}}\n"
+        f"engine: {{listen: 127.0.0.1:{listen}, admin: 127.0.0.1:{admin}, state: {folder / 'state'}}}\n"
+        f"decision_log: {{path: {folder / 'decisions.jsonl'}}}\n"
+    )
+    async with contextlib.AsyncExitStack() as stack:
+        await stack.enter_async_context(_command("serve", "-f", inventory))
+        await _answers(admin, "/healthz", 200)
+        await stack.enter_async_context(_command("sidecar", "--function", "bench", "-f", inventory))
+        await _answers(port, "/", 403)
+        yield port
+
+
+def write(policies: Path, files: Mapping[str, str]) -> None:
+    """Writes a policy set; the file of an empty text is removed."""
+    for name, text in files.items():
+        file = policies / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        if text:
+            file.write_text(text)
+        else:
+            file.unlink()
+
+
+@contextlib.asynccontextmanager
+async def _command(*arguments: object) -> AsyncIterator[None]:
+    """A command of palisade's, until the end."""
+    process = await asyncio.create_subprocess_exec(
+        Path(sys.executable).with_name("palisade"),
+        *map(str, arguments),
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        yield
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await process.wait()
+
+
+async def _answers(port: int, path: str, status: int) -> None:
+    """Waits until a path is answered with the status."""
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+        for _ in range(1000):
+            with contextlib.suppress(httpx.TransportError):
+                if (await client.get(path)).status_code == status:
+                    return
+            await asyncio.sleep(0.02)
+    raise SystemExit(f"{path} on port {port} was not answered with {status} within 20 seconds")
 
 
 @contextlib.contextmanager
