@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from palisade.enforce.envoy.regex.cuts import cut_of, pieces_of
 from palisade.rego.partial.formulas.terms import Apply, Input, Known, Symbol
 from palisade.rego.partial.reading import Reading
+from palisade.rego.partial.symbols.listed import filled_pieces
 from palisade.rego.values import UNDEFINED
 
 TEXT = Input(("t",))
@@ -26,18 +27,29 @@ _few = st.text("aB/, \t", max_size=7) | st.lists(
 """Texts, in which marks stand more often than chance puts two characters behind each other."""
 _many = st.lists(_few, min_size=20, max_size=20)
 _constant = st.text("aAbB/, ", min_size=1, max_size=3)
+_at = st.integers(-3, 2)
 
 
 def _piece(text: Symbol, mark: str, at: int) -> Symbol:
     pieces = Apply("split", (text, Known(mark)))
-    last = Apply("minus", (Apply("count", (pieces,)), Known(1)))
-    return Apply(".", (pieces, last if at < 0 else Known(at)))
+    return Apply(".", (pieces, _place(pieces, at)))
+
+
+def _place(pieces: Symbol, at: int) -> Symbol:
+    """That place, from -1 on counted from the end."""
+    return Apply("minus", (Apply("count", (pieces,)), Known(-at))) if at < 0 else Known(at)
+
+
+def _filled(text: Symbol, mark: str, at: int) -> Symbol:
+    pieces = filled_pieces(text, mark)
+    return Apply(".", (pieces, _place(pieces, at)))
 
 
 def _deeper(inner: st.SearchStrategy[Symbol]) -> st.SearchStrategy[Symbol]:
     affixes = st.sampled_from(("trim", "trim_left", "trim_right", "trim_prefix", "trim_suffix"))
     return (
-        st.builds(_piece, inner, st.sampled_from(("/", ",", " ", "a", ", ", " /", "/,")), st.integers(-1, 2))
+        st.builds(_piece, inner, st.sampled_from(("/", ",", " ", "a", ", ", " /", "/,")), _at)
+        | st.builds(_filled, inner, st.sampled_from(("/", ",", " ")), _at)
         | st.builds(
             lambda name, text, what: Apply(name, (text, Known(what))),
             affixes,
@@ -50,7 +62,6 @@ def _deeper(inner: st.SearchStrategy[Symbol]) -> st.SearchStrategy[Symbol]:
     )
 
 
-_at = st.integers(-1, 2)
 _pieces = st.builds(_piece, st.just(TEXT), st.sampled_from((", ", " /", "/,")), _at)
 _cuts = (
     st.recursive(st.just(TEXT), _deeper, max_leaves=4)
@@ -67,6 +78,10 @@ def cut_out(term: Symbol, text: str) -> Any:
 @example(_piece(_piece(TEXT, ", ", 0), "/", -1), ["a"], ["B, B/a"])
 @example(_piece(_piece(TEXT, ", ", -1), "/", 0), ["a"], ["a/, B"])
 @example(_piece(_piece(TEXT, ", ", 0), ",", 2), [" "], ["a,B, ,"])
+@example(_piece(TEXT, "/", -2), ["a"], ["a/", "/a/B", "a", "a/B/a"])
+@example(_piece(_piece(TEXT, ",", 0), "/", -2), ["a"], ["a/,B", "/a/B", "a,/", "a/B/a"])
+@example(_filled(TEXT, "/", -2), ["a"], ["a/", "//a//B/", "a//", "a/B//a"])
+@example(_filled(Apply("trim_space", (TEXT,)), "/", -3), ["a"], [" a/B/B ", "/a//B/a/B"])
 @given(_cuts, st.lists(_constant | st.just(""), max_size=3), _many)
 def test_a_pattern_of_what_is_cut_out_is_one_of_the_text(
     term: Symbol, wanted: list[str], texts: list[str]
@@ -96,20 +111,28 @@ def test_a_part_of_what_is_cut_out_is_one_of_the_text(
 
 def _joined(text: Symbol, mark: str, start: int, end: int | None) -> Symbol:
     pieces = Apply("split", (text, Known(mark)))
-    count = Apply("count", (pieces,))
-    last = Apply("minus", (count, Known(1)))
-    until = count if end is None else last if end < 0 else Known(end)
-    return Apply("concat", (Known(mark), Apply("array.slice", (pieces, Known(start), until))))
+    until = Apply("count", (pieces,)) if end is None else _place(pieces, end)
+    return Apply("concat", (Known(mark), Apply("array.slice", (pieces, _place(pieces, start), until))))
 
 
-_ends = st.none() | st.integers(-1, 3)
+_ends = st.none() | st.integers(-3, 3)
+_spans = st.tuples(st.integers(0, 2), _ends) | st.tuples(st.integers(-3, -1), st.none())
 
 
 @example(_joined(TEXT, "/", 1, -1), ["a"], ["B/a/", "B/a"])
 @example(_joined(Apply("trim", (TEXT, Known("/"))), "/", 1, 2), ["B"], ["//a/B//", "/a/B/a", "//B", "a//B"])
 @example(_joined(_piece(TEXT, ",", 0), "/", 1, None), ["a/B"], ["/a/B,/a", "/a/B/,"])
+@example(_joined(TEXT, "/", 0, -2), ["a", "a/"], ["a//B", "a/B", "a///", "//"])
+@example(_joined(Apply("trim", (TEXT, Known("/"))), "/", 0, -2), ["a"], ["a//B", "/a/B/a/", "a/B"])
+@example(_joined(TEXT, "/", -2, None), ["a/B", "a", "B/a/B"], ["a", "a/B", "/a/B", "B/a/B", "a/B/"])
+@example(_joined(Apply("trim", (TEXT, Known("/"))), "/", -2, None), ["a/B"], ["/a/B/", "//a/B", "B/a/B//"])
 @given(
-    st.builds(_joined, _cuts, st.sampled_from(("/", ",", " ", "a")), st.integers(0, 2), _ends),
+    st.builds(
+        lambda text, mark, span: _joined(text, mark, *span),
+        _cuts,
+        st.sampled_from(("/", ",", " ", "a")),
+        _spans,
+    ),
     st.lists(_constant | st.just(""), max_size=3),
     _many,
 )

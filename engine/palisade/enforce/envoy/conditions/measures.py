@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 from itertools import islice
 
-from palisade.enforce.envoy.conditions.joined import Joined
+from palisade.enforce.envoy.conditions.ends import Ends
 from palisade.enforce.envoy.conditions.orders import MIRRORED
-from palisade.enforce.envoy.matchers.bounds import ALWAYS, NEVER, Bounds, both, either, exactly, inverse
+from palisade.enforce.envoy.matchers.bounds import ALWAYS, Bounds, both, either, exactly, inverse
 from palisade.enforce.envoy.matchers.predicate import Predicate, all_of, any_of, negate, text_check
 from palisade.enforce.envoy.regex import numerals, paths, patterns
 from palisade.enforce.envoy.regex.cased import cased_piece
@@ -37,7 +37,7 @@ from palisade.enforce.envoy.values.sources import (
     TextSource,
 )
 from palisade.rego.partial.formulas.formula import Atom, Defined, Formula, In
-from palisade.rego.partial.formulas.terms import Apply, Element, Known, Symbol, last_of
+from palisade.rego.partial.formulas.terms import Apply, Element, Known, Symbol
 from palisade.rego.partial.symbols.listed import filled_in
 from palisade.rego.values import unkey
 
@@ -55,7 +55,7 @@ _ORDER: dict[str, Callable[[int, int], bool]] = {
 }
 
 
-class Measures(Joined):
+class Measures(Ends):
     """Lowers what is asked of numbers in texts, of texts made of several, and of the pieces of one."""
 
     def _takes(self, term: Apply) -> Bounds:
@@ -65,8 +65,6 @@ class Measures(Joined):
                 found = self._number(text, numerals.NUMBER, claim=_is_number)
             case Apply("semver.compare", (_, _)) if (asked := _versions(term)) is not None:
                 found = self._written(asked[0], numerals.VERSION, numerals.VERSION, numerals.MAY_BE_VERSION)
-            case Apply("minus", (Apply("count", (Apply("split", (text, Known(str(mark)))),)), Known(1))):
-                found = self._is_text(text) if _is_mark(mark) else None
         return found or super()._takes(term)
 
     def _call_is(self, term: Apply, values: Sequence[object]) -> Bounds:
@@ -82,12 +80,6 @@ class Measures(Joined):
             case Apply("semver.compare", (_, _)):
                 numbers = [each for each in values if type(each) in (int, float, Decimal)]  # false is not 0
                 found = self._version(term, {int(each) for each in numbers if each in (-1, 0, 1)})
-            case Apply(".", (Apply("split", (text, Known(str(mark)))) as pieces, last)) if (
-                _is_mark(mark) and last == last_of(pieces) and filled_in(pieces) is None
-            ):
-                ends = [each for each in values if isinstance(each, str) and mark not in each]
-                pattern = f"(?s)(?:.*{patterns.quote(mark)})?{patterns.alternatives(ends)}"
-                found = self._matches(text, pattern) if ends else NEVER
             case Apply("split", (text, Known(str(mark)))) if mark:
                 found = either(self._is_one(text, each) for each in _joined_at(mark, values))
             case Apply("sprintf" | "concat" | "internal.template_string"):

@@ -29,7 +29,7 @@ from palisade.enforce.envoy.values.sources import (
     Source,
     TextSource,
 )
-from palisade.rego.partial.formulas.terms import Apply, Known, Symbol, last_of
+from palisade.rego.partial.formulas.terms import Apply, Known, Symbol, back_from, last_of
 from palisade.rego.partial.symbols.listed import filled_in
 
 _TARGET = cel.header(":path")
@@ -134,6 +134,8 @@ def _filled_piece(
             pattern = f"(?s)^{sign}*(?:{other}+{sign}+){{{number}}}({other}+)(?:{sign}.*)?$"
         case last if last == last_of(pieces):
             pattern = f"(?s)^(?:(?:.*{sign})?({other}+))?{sign}*$"
+        case place if back := back_from(pieces, place):
+            pattern = f"(?s)^(?:.*{sign})?({other}+)(?:{sign}+{other}+){{{back - 1}}}{sign}*$"
         case _:
             return None
     taken = cel.captured(inner.expr, pattern)
@@ -300,10 +302,12 @@ def _taken(term: Apply) -> str | None:
             mark
         ) > 1 and last == last_of(whole):
             return f"(?s)^(?:.*?{patterns.quote(mark)})*(.*)$"
-        case Apply(".", (Apply("split", (_, Known(str(mark)))) as whole, last)) if len(
-            mark
-        ) == 1 and last == last_of(whole):
-            return f"(?s)^(?:.*{_class(mark)})?([^{_class(mark)}]*)$"
+        case Apply(".", (Apply("split", (_, Known(str(mark)))) as whole, place)) if len(mark) == 1 and (
+            back := back_from(whole, place)
+        ):
+            other = f"[^{_class(mark)}]*"
+            further = f"(?:{_class(mark)}{other}){{{back - 1}}}" if back > 1 else ""
+            return f"(?s)^(?:.*{_class(mark)})?({other}){further}$"
         case Apply("trim_prefix", (_, Known(str(text)))):
             return f"(?s)^(?:{patterns.quote(text)})?(.*)$"
         case Apply("trim_suffix", (_, Known(str(text)))):

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from palisade.enforce.envoy.regex import patterns
 from palisade.enforce.envoy.regex.paths import FURTHEST
-from palisade.rego.partial.formulas.terms import Apply, Known, Symbol, last_of
+from palisade.rego.partial.formulas.terms import Apply, Known, Symbol, back_from
 from palisade.rego.partial.symbols.listed import filled_in
 
 _SPACE = "\t\n\v\f\r "
@@ -105,7 +105,8 @@ class Cut:
 @dataclass(frozen=True, slots=True)
 class Pieces:
     """Pieces of a text joined by the mark at which it was split: those from one on, up to another that is not
-    among them, up to the end, or with an `end` of -1 up to the last."""
+    among them, up to the end, or with an `end` of -1 up to the last. A `start` of -2 is the last but one, or
+    the first where there are fewer."""
 
     text: Symbol
     mark: str
@@ -129,10 +130,18 @@ class Pieces:
         if {*wanted} & cut.without or (cut.fold and _folded(cut.fold, wanted) != wanted):
             return cut.around(patterns.NOTHING)
         sign, other = patterns.quote(mark), cut.any_but(mark)
+        if self.start < 0:
+            if (cut.firsts or cut.lasts) and not ends:
+                return None
+            more = wanted.count(mark) + 1 + self.start
+            if more > 0:
+                return cut.around(patterns.NOTHING)
+            return cut.around(f"{'' if more else f'(?:{cut.any}{sign})?'}{cut._constant(wanted)}")
         some = f"{other[:-1]}+" if ends else other
         behind = ""
         if self.end is not None and self.end < 0:
-            behind = f"{sign}{some}"
+            behind = f"(?:{sign}{other}){{{-self.end - 1}}}" if self.end < -1 else ""
+            behind += f"{sign}{some}"
         elif self.end is not None:
             left = self.end - self.start - wanted.count(mark) - 1
             if left < 0:
@@ -153,13 +162,17 @@ def pieces_of(term: Symbol) -> Pieces | None:
             return None
     if mark != Known(glue) or not _is_mark(glue):
         return None
+    count = Apply("count", (whole,))
+    back = _back(whole, start)
+    if back:
+        return Pieces(text, glue, -back, None) if end == count else None
     if not isinstance(start, Known) or type(start.value) is not int or not 0 <= start.value <= FURTHEST:
         return None
-    count = Apply("count", (whole,))
     if end == count:
         return Pieces(text, glue, start.value, None)
-    if end == last_of(whole):
-        return Pieces(text, glue, start.value, -1)
+    back = _back(whole, end)
+    if back:
+        return Pieces(text, glue, start.value, -back)
     if isinstance(end, Known) and type(end.value) is int and end.value >= 0:
         return Pieces(text, glue, start.value, end.value)
     return None
@@ -174,18 +187,18 @@ def cut_of(term: Symbol) -> Cut:
 def _cut(term: Apply) -> Cut | None:
     match term:
         case Apply(".", (pieces, at)) if (parts := filled_in(pieces)) is not None:
-            last = at == last_of(pieces)
-            return _filled_piece(cut_of(parts[0]), parts[1], -1 if last else getattr(at, "value", None))
+            back = _back(pieces, at)
+            return _filled_piece(cut_of(parts[0]), parts[1], -back if back else getattr(at, "value", None))
         case Apply(".", (Apply("split", (text, Known(str(mark)))) as pieces, at)) if _is_mark(mark):
             cut = cut_of(text)
-            if at == last_of(pieces):
-                return _last_piece(cut, mark)
+            if back := _back(pieces, at):
+                return _last_piece(cut, mark, back)
             if isinstance(at, Known) and type(at.value) is int and 0 <= at.value <= FURTHEST:
                 return _piece(cut, mark, at.value)
         case Apply(".", (Apply("split", (text, Known(str(mark)))) as pieces, at)) if patterns.is_pair(mark):
             if cut_of(text).base != text:
                 return None
-            last = at == last_of(pieces)
+            last = back_from(pieces, at) == 1
             return _piece_apart(text, mark, -1 if last else getattr(at, "value", None))
         case Apply("trim_space", (text,)):
             return _trimmed(cut_of(text), _SPACE, "both")
@@ -219,14 +232,15 @@ def _piece(cut: Cut, mark: str, at: int) -> Cut | None:
 
 
 def _filled_piece(cut: Cut, mark: str, at: object) -> Cut | None:
-    """One of the pieces that are not empty; with -1 the last."""
-    if type(at) is not int or not -1 <= at <= FURTHEST or not _parts(cut, mark) or cut.filled:
+    """One of the pieces that are not empty; with -1 the last, with -2 the one before."""
+    if type(at) is not int or not -FURTHEST <= at <= FURTHEST or not _parts(cut, mark) or cut.filled:
         return None
     if not cut.one or (cut.firsts | cut.lasts) - {mark}:
         return None
     other, sign = f"[^{_class(cut.without | {mark})}]+", f"{patterns.quote(mark)}"
     if at < 0:
-        before, behind = f"(?:{cut.any}{sign})?", f"{sign}*"
+        further = f"(?:{sign}+{other}){{{-at - 1}}}" if at < -1 else ""
+        before, behind = f"(?:{cut.any}{sign})?", f"{further}{sign}*"
     else:
         before, behind = f"{sign}*(?:{other}{sign}+){{{at}}}", f"(?:{sign}{cut.any})?"
     return Cut(
@@ -239,11 +253,22 @@ def _filled_piece(cut: Cut, mark: str, at: object) -> Cut | None:
     )
 
 
-def _last_piece(cut: Cut, mark: str) -> Cut | None:
-    if not _parts(cut, mark) or cut.firsts:
+def _last_piece(cut: Cut, mark: str, back: int) -> Cut | None:
+    """The last piece; with a `back` of 2 the one before."""
+    if not _parts(cut, mark) or cut.firsts or (cut.lasts and back > 1):
         return None
-    before = f"{cut.before}(?:{cut.any}{patterns.quote(mark)})?"
-    return replace(cut, before=before, without=cut.without | {mark}, trimmed=False)
+    sign = patterns.quote(mark)
+    before = f"{cut.before}(?:{cut.any}{sign})?"
+    further = f"(?:{sign}{cut.any_but(mark)}){{{back - 1}}}" if back > 1 else ""
+    return replace(
+        cut, before=before, behind=further + cut.behind, without=cut.without | {mark}, trimmed=False
+    )
+
+
+def _back(pieces: Symbol, place: Symbol) -> int | None:
+    """How far from the end a place is, where that is not too far for an expression; None for others."""
+    back = back_from(pieces, place)
+    return None if back is None or back > FURTHEST else back
 
 
 def _parts(cut: Cut, mark: str) -> bool:

@@ -299,6 +299,15 @@ def last_of(collection: Symbol) -> Apply:
     return Apply("minus", (Apply("count", (collection,)), Known(1)))
 
 
+def back_from(collection: Symbol, place: Symbol) -> int | None:
+    """How far from the end of a collection a place is that is counted from there, `count(collection) - 2`: 1
+    for that of the last member. None for other places."""
+    match place:
+        case Apply("minus", (Apply("count", (counted,)), Known(int(back)))):
+            return back if counted == collection and type(back) is int and back > 0 else None
+    return None
+
+
 def subterms(symbol: Symbol, whole: Callable[[Symbol], bool] | None = None) -> Iterator[Symbol]:
     """The symbol and all that it is made of; into those that are `whole` it does not look."""
     yield symbol

@@ -1,0 +1,55 @@
+"""Pieces of a text counted from its end, `xs[count(xs) - 2]`, as conditions on the text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from palisade.enforce.envoy.conditions.joined import Joined
+from palisade.enforce.envoy.matchers.bounds import NEVER, Bounds, both
+from palisade.enforce.envoy.regex import patterns
+from palisade.enforce.envoy.regex.marks import Mark
+from palisade.enforce.envoy.regex.paths import FURTHEST
+from palisade.rego.partial.formulas.terms import Apply, Known, Symbol, back_from
+from palisade.rego.partial.symbols.listed import filled_in
+
+
+class Ends(Joined):
+    """Lowers what is asked of the last pieces of a text that is split at one character."""
+
+    def _takes(self, term: Apply) -> Bounds:
+        match term:
+            case Apply("minus", (Apply("count", (Apply("split", (text, Known(str(mark)))),)), Known(int()))):
+                if _is_mark(mark):
+                    return self._is_text(text)
+        match _from_end(term):
+            case text, mark, back if back > 1:
+                return both((self._is_text(text), self._matches(text, Mark(mark).at_least(back))))
+        return super()._takes(term)
+
+    def _call_is(self, term: Apply, values: Sequence[object]) -> Bounds:
+        match _from_end(term):
+            case text, mark, back:
+                ends = [each for each in values if isinstance(each, str) and mark not in each]
+                return self._matches(text, _ending(mark, back, ends)) if ends else NEVER
+        return super()._call_is(term, values)
+
+
+def _from_end(term: Apply) -> tuple[Symbol, str, int] | None:
+    """The text, the mark and how far from the end a piece is; None for others."""
+    match term:
+        case Apply(".", (Apply("split", (text, Known(str(mark)))) as pieces, place)) if _is_mark(mark):
+            back = back_from(pieces, place)
+            if back is not None and back <= FURTHEST and filled_in(pieces) is None:
+                return text, mark, back
+    return None
+
+
+def _ending(mark: str, back: int, ends: Sequence[str]) -> str:
+    """The piece that is so far from the end is one of those."""
+    sign, other = patterns.quote(mark), f"[^{patterns.in_class(mark)}]*"
+    further = f"(?:{sign}{other}){{{back - 1}}}" if back > 1 else ""
+    return f"(?s)(?:.*{sign})?{patterns.alternatives(ends)}{further}"
+
+
+def _is_mark(text: str) -> bool:
+    return len(text) == 1 and text.isascii()
