@@ -19,11 +19,15 @@ fs := [lower(x) | some x in split(h, ","); x != ""]
 qs := [x | some x in split(split(http.path, "?")[0], "/"); x != ""]
 gs := [x | some x in split(claims.t, " "); count(x) > 0]
 ps := [x | x := split(http.path, "/")[_]]
+ss := [x | some i, x in split(http.path, "/"); i > 0]
+bs := [x | some x in split(http.path, "/"); trim_space(x) != ""]
+ts := [t | some x in split(h, ","); t := trim_space(x); t != ""]
+us := [x | some i, x in split(claims.t, " "); i >= 2]
 """
 IDIOMS = (
     *(
         asked.replace("LIST", name)
-        for name in ("xs", "cs", "ps", "fs", "qs", "gs")
+        for name in ("xs", "cs", "ps", "fs", "qs", "gs", "ss", "bs", "ts", "us")
         for asked in (
             'LIST[0] == "a"',
             'LIST[1] in {"a", "b", ""}',
@@ -58,6 +62,12 @@ IDIOMS = (
     "net.cidr_contains(`10.0.0.0/8`, fs[0])",
     "net.cidr_contains(`10.0.0.0/8`, xs[count(xs) - 2])",
     "qs[count(qs) - 2] == claims.t",
+    'concat("/", ss) in {"a/b", "b/a"}',
+    'concat(" ", us) != "a b"',
+    'concat("/", ps) == "/a/b"',
+    "count(ss) - 1 > 0",
+    "ss[0] == claims.t; count(ss) == 2",
+    'bs[1] == http.headers["x-u"]',
     "ps[count(ps) - 2] == claims.t",
     'startswith(fs[count(fs) - 2], "a")',
     'split(claims.t, " ")[count(split(claims.t, " ")) - 2] != "a"',
@@ -85,6 +95,7 @@ TEXTS = (
     *("", " ", ",", "a", "a,b", "a, b", " a , b ", "b,a", "a,,b", ",a", "a,", "a,b,c", "A,B", "a,\tb", "/"),
     *(",,", ",,a,,b", "a,,b,", ",,,a", "?a,b", "a?,b", "a,b?c,d", ",?,a"),
     *("10.1.2.3", "10.1.2.3, 11.0.0.1", "11.0.0.1 , 10.0.0.9", "a,b\u00fc", "a\u00a0,b"),
+    *("a, ,b", " ,\t,a", "a,\u00a0,b", "\u00fc,b"),
     "a," * 70,
 )
 

@@ -21,17 +21,41 @@ class Ends(Joined):
             case Apply("minus", (Apply("count", (Apply("split", (text, Known(str(mark)))),)), Known(int()))):
                 if _is_mark(mark):
                     return self._is_text(text)
+            case Apply("minus", (fewer, Known(int()))) if (counted := _counted(fewer)) is not None:
+                return self._takes(counted[0])
         match _from_end(term):
             case text, mark, back if back > 1:
                 return both((self._is_text(text), self._matches(text, Mark(mark).at_least(back))))
         return super()._takes(term)
 
+    def _compared(self, term: Apply) -> Bounds:
+        left, right = map(_counted, term.args)
+        if left is not None and isinstance(term.args[1], Known) and type(term.args[1].value) is int:
+            return self._compared(Apply(term.name, (left[0], Known(term.args[1].value + left[1]))))
+        if right is not None and isinstance(term.args[0], Known) and type(term.args[0].value) is int:
+            return self._compared(Apply(term.name, (Known(term.args[0].value + right[1]), right[0])))
+        return super()._compared(term)
+
     def _call_is(self, term: Apply, values: Sequence[object]) -> Bounds:
+        counted = _counted(term)
+        numbers = [each for each in values if type(each) is int]
+        if counted is not None and len(numbers) == len(values):
+            return self._call_is(counted[0], [each + counted[1] for each in numbers])
         match _from_end(term):
             case text, mark, back:
                 ends = [each for each in values if isinstance(each, str) and mark not in each]
                 return self._matches(text, _ending(mark, back, ends)) if ends else NEVER
         return super()._call_is(term, values)
+
+
+def _counted(term: Symbol) -> tuple[Apply, int] | None:
+    """How many pieces there are, and how many fewer a term is; None for others."""
+    match term:
+        case Apply("minus", (Apply("count", (Apply("split"),)) as count, Known(int(less)))):
+            return (count, less) if type(less) is int else None
+        case Apply("minus", (fewer, Known(int(less)))) if type(less) is int and (found := _counted(fewer)):
+            return found[0], found[1] + less
+    return None
 
 
 def _from_end(term: Apply) -> tuple[Symbol, str, int] | None:

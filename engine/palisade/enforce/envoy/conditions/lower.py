@@ -50,6 +50,7 @@ from palisade.rego.partial.formulas.shared import Shared
 from palisade.rego.partial.formulas.terms import Apply, Input, subterms
 from palisade.rego.partial.symbols.chosen import FIRST
 from palisade.rego.partial.symbols.filled import TWICE
+from palisade.rego.partial.symbols.listed import BLANK
 from palisade.rego.partial.symbols.named import AS_PATH
 from palisade.rego.values import unkey
 
@@ -57,6 +58,7 @@ UNVERIFIED = "a token is there that Envoy does not take, or not as the policy do
 OTHERS = "a token is there that is for another issuer"
 _IN_WORDS = {
     AS_PATH: "a key that is looked up is an array",
+    BLANK: "a text that is split has a piece of space alone, or of letters beyond ASCII",
     TWICE: "what a template is filled with has the sign of a place to fill",
 }
 """What only the engine knows where a condition beside it holds: for which requests."""

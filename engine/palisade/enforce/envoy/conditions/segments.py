@@ -8,8 +8,7 @@ from cel.expr.syntax_pb2 import Expr
 
 from palisade.enforce.envoy.matchers import cel
 from palisade.enforce.envoy.values.sources import Path, Source
-from palisade.rego.partial.formulas.terms import Apply, Known, Symbol
-from palisade.rego.partial.symbols.arrays import ENDLESS
+from palisade.rego.partial.formulas.terms import ENDLESS, Apply, Known, Symbol
 
 _TARGET = cel.header(":path")
 _CLEAN = "[!-.0->@-~]"

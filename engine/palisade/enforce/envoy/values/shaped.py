@@ -17,8 +17,7 @@ from palisade.enforce.envoy.regex import patterns
 from palisade.enforce.envoy.regex.origins import CHANGES, PRINTED, Step, Wanted, origin
 from palisade.enforce.envoy.values.claims import claim_matches
 from palisade.enforce.envoy.values.sources import PATH_TEXT, ClaimSource, Segment, Source, TextSource
-from palisade.rego.partial.formulas.terms import Apply, Input, Known, Symbol, last_of
-from palisade.rego.partial.symbols.arrays import ENDLESS
+from palisade.rego.partial.formulas.terms import ENDLESS, Apply, Input, Known, Symbol, last_of
 from palisade.rego.records import record
 
 _PLAIN = frozenset(string.ascii_letters + string.digits + "-._~!$&'()*+,=:@/")

@@ -294,6 +294,10 @@ def below(term: Input | Element, part: object) -> Input | Element:
     return Element(term.source, term.loop, term.of_keys, (*term.path, part))
 
 
+ENDLESS = 1 << 31
+"""No array of a request has so many members."""
+
+
 def last_of(collection: Symbol) -> Apply:
     """The place of the last member, as it is asked for: `count(collection) - 1`."""
     return Apply("minus", (Apply("count", (collection,)), Known(1)))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from palisade.rego.builtins import BUILTINS
 from palisade.rego.partial.formulas.formula import FALSE, TRUE, Formula, Test
 from palisade.rego.partial.formulas.terms import (
+    ENDLESS,
     Apply,
     ArrayOf,
     Element,
@@ -32,9 +33,6 @@ from palisade.rego.values import Set, unkey
 
 if TYPE_CHECKING:
     from palisade.rego.partial.symbols.members import Members
-
-ENDLESS = 1 << 31
-"""No array of a request has so many members."""
 
 _Cases = list[tuple[Formula, Symbol]]
 _TERMS = (Input, Element, Apply)
@@ -59,6 +57,14 @@ def _joined(run: Members, args: Sequence[Symbol]) -> Symbol | None:
         return Gathered("array", tuple(parts), ordered, apart)
     if all(side is not None for side in sides):
         return ArrayOf(tuple(part.item for side in sides if side is not None for part in side[1]))
+    return None
+
+
+def joined(run: Members, args: Sequence[Symbol]) -> _Cases | None:
+    """`concat("/", xs)` of the pieces of a text, which it is again, or what is left of it."""
+    match args:
+        case (Known(str(glue)), Gathered() as whole) if (pieces := listed(run, whole)) is not None:
+            return pieces.joined(run, glue)
     return None
 
 
@@ -264,6 +270,7 @@ SPECIAL: dict[str, Callable[[Members, Sequence[Symbol]], _Cases | None]] = {
     "array.concat": concat,
     "array.reverse": reversed_,
     "array.slice": cut,
+    "concat": joined,
     "count": count,
     "max": extreme("max"),
     "min": extreme("min"),

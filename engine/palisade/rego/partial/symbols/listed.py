@@ -2,16 +2,20 @@
 
 Such a list has a member for each piece, in their order, so that its members are looked up, counted and
 compared as the pieces are. Where empty pieces are left out, `s != ""`, the others are the pieces of the text
-with one mark in place of several beside each other, and none at its ends.
+with one mark in place of several beside each other, and none at its ends. Where those of space alone are,
+`trim_space(s) != ""`, that is so of texts without any. Where the first ones are, `i > 0`, the others have
+their places behind these.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeGuard
 
-from palisade.rego.partial.formulas.formula import TRUE, Defined, Formula, In, Test
+from palisade.rego.errors import NOWHERE
+from palisade.rego.partial.formulas.formula import FALSE, TRUE, Defined, Formula, In, Test
 from palisade.rego.partial.formulas.placing import filled
 from palisade.rego.partial.formulas.terms import (
+    ENDLESS,
     Apply,
     ArrayOf,
     Element,
@@ -38,6 +42,8 @@ _OF_TEXTS = {
 _Cases = list[tuple[Formula, Symbol]]
 
 
+BLANK = "leaves out pieces of a text that are space alone"
+
 PLAIN_MARKS = frozenset("/,;:|&=. ")
 """Marks that stand for themselves in a class of a pattern, and in what is put in the place of one."""
 
@@ -63,44 +69,93 @@ class Listed:
     """What `item`, with a piece for the member of a loop, is for each of them, where `there` holds: elsewhere
     the list is empty.
 
-    With `some` the pieces are those that are not empty, where that holds: elsewhere there are none."""
+    With `some` the pieces are those that are not empty, where that holds: elsewhere there are none. Where
+    `odd` holds only the evaluator knows them. The first `skipped` ones are no members."""
 
     pieces: Apply
     loop: int
     item: Symbol
     there: Formula
     some: Formula
+    odd: Formula = FALSE
+    skipped: int = 0
 
     def tells(self, place: Symbol) -> TypeGuard[Known | Apply]:
         """Whether what stands at a place is known: at a constant one, or counted from the end."""
         match place:
             case Known(int(at)):
                 return type(at) is int and at >= 0
-            case Apply("minus", (Apply("count", (whole,)), Known(int(left)))):
-                return whole == self.pieces and type(left) is int and left > 0
+            case Apply("minus", (counted, Known(int(left)))):
+                return counted == self._count and type(left) is int and left > 0
         return False
 
     def at(self, run: Members, place: Known | Apply) -> _Cases:
         """What stands at a place that `tells`."""
-        piece = Apply(".", (self.pieces, place))
         further = isinstance(place, Known) and place.value > 0  # where there is none, nor is there a first
-        there = (self.there, TRUE if further else self.some, run.builder.atom(Defined(piece)))
-        return [(run.builder.all(there), filled(self.item, self.loop, piece, place))]
+        there = [self.there, run.builder.negate(self.odd), TRUE if further else self.some]
+        match place:
+            case Known(at):
+                place = Known(at + self.skipped)
+            case Apply(_, (_, Known(left))) if self.skipped:
+                there.append(self._reaches(run, left + self.skipped))
+                place = Apply("minus", (Apply("count", (self.pieces,)), Known(left)))
+        piece = Apply(".", (self.pieces, place))
+        there.append(run.builder.atom(Defined(piece)))
+        found = [(run.builder.all(there), filled(self.item, self.loop, piece, place))]
+        return [*found, *self._unsure(run)]
 
     def count(self, run: Members) -> _Cases:
-        there = run.builder.both(self.there, self.some)
-        return [(there, Apply("count", (self.pieces,))), (run.builder.negate(there), Known(0))]
+        return [(self._any(run), self._count), (self._none(run), Known(0)), *self._unsure(run)]
 
     def equals(self, run: Members, other: Known | ArrayOf) -> Formula:
         """The list has those members."""
         items = [Known(each) for each in other.value] if isinstance(other, Known) else other.items
+        unsure = (there for there, _ in self._unsure(run))
         if not items:
-            return run.builder.negate(run.builder.both(self.there, self.some))
-        found = [self.there, run.builder.is_in(Apply("count", (self.pieces,)), (len(items),))]
+            return run.builder.any((self._none(run), *unsure))
+        found = [self.there, run.builder.is_in(Apply("count", (self.pieces,)), (len(items) + self.skipped,))]
         for at, wanted in enumerate(items):
-            ((there, item),) = self.at(run, Known(at))
+            there, item = self.at(run, Known(at))[0]
             found += (there, run.equal(item, wanted))
-        return run.builder.all(found)
+        return run.builder.any((run.builder.all(found), *unsure))
+
+    def joined(self, run: Members, glue: str) -> _Cases | None:
+        """`concat(glue, list)`; None where that is no part of the text."""
+        text, mark = self.pieces.args
+        whole = self.some is TRUE and self.odd is FALSE
+        if mark != Known(glue) or not whole or self.item != Element(self.pieces, self.loop):
+            return None
+        if self.skipped:
+            rest = Apply("array.slice", (self.pieces, Known(self.skipped), Known(ENDLESS)))
+            text = Apply("concat", (Known(glue), rest))
+        there = self._any(run)
+        return [(there, text), (run.builder.negate(there), Known(""))]
+
+    @property
+    def _count(self) -> Apply:
+        """How many members there are, where there are any."""
+        whole = Apply("count", (self.pieces,))
+        return Apply("minus", (whole, Known(self.skipped))) if self.skipped else whole
+
+    def _any(self, run: Members) -> Formula:
+        """There are members, as is known."""
+        reached = self._reaches(run, self.skipped + 1) if self.skipped else TRUE
+        return run.builder.all((self.there, run.builder.negate(self.odd), self.some, reached))
+
+    def _none(self, run: Members) -> Formula:
+        """There are none, as is known."""
+        return run.builder.negate(run.builder.any((self._any(run), run.builder.both(self.there, self.odd))))
+
+    def _reaches(self, run: Members, count: int) -> Formula:
+        """There are so many pieces."""
+        return run.builder.atom(Defined(Apply(".", (self.pieces, Known(count - 1)))))
+
+    def _unsure(self, run: Members) -> _Cases:
+        """What only the evaluator knows."""
+        if self.odd is FALSE:
+            return []
+        odd = run.builder.all((self.there, self.odd, run.opaque(BLANK, NOWHERE)))
+        return [(odd, run.unknown(BLANK, NOWHERE))]
 
 
 def listed(run: Members, array: Gathered) -> Listed | None:
@@ -116,18 +171,26 @@ def listed(run: Members, array: Gathered) -> Listed | None:
     asked = condition.args if condition.kind == "and" else (condition,)
     outside = [each for each in asked if loop not in each.loops]
     inside = [each for each in asked if loop in each.loops and not _is_sure(each, element)]
-    is_filled = bool(inside) and all(_is_filled(each, element) for each in inside)
-    if inside and (not is_filled or mark not in PLAIN_MARKS):
-        return None
     if not isinstance(item, Element | Apply) or loops(item) - {loop}:
         return None
     there = run.builder.all((run.builder.atom(Defined(pieces)), *outside))
+    skipped = [_skipped(each, Element(pieces, loop, of_keys=True)) for each in inside]
+    if inside and None not in skipped:
+        most = max(each for each in skipped if each is not None)
+        return Listed(pieces, loop, item, there, TRUE, skipped=most)
+    asked_of = (element, Apply("trim_space", (element,)))
+    is_filled = bool(inside) and all(any(_is_filled(each, one) for one in asked_of) for each in inside)
+    if inside and (not is_filled or mark not in PLAIN_MARKS):
+        return None
     if is_filled and any(isinstance(each, Element) and each.of_keys for each in subterms(item)):
         return None  # a piece has another place among those that are left
     if not is_filled:
         return Listed(pieces, loop, item, there, TRUE)
     some = run.builder.atom(Test(Apply("regex.match", (Known(f"[^{mark}]"), text))))
-    return Listed(filled_pieces(text, mark), loop, item, there, some)
+    odd = FALSE
+    if not all(_is_filled(each, element) for each in inside):
+        odd = run.builder.atom(Test(Apply("regex.match", (Known(_blank(mark)), text))))
+    return Listed(filled_pieces(text, mark), loop, item, there, some, odd)
 
 
 def is_array(symbol: Symbol) -> TypeGuard[Known | ArrayOf]:
@@ -140,11 +203,27 @@ def _is_sure(formula: Formula, element: Element) -> bool:
     return isinstance(formula.atom, Defined) and _is_text(formula.atom.term, element)
 
 
-def _is_filled(formula: Formula, element: Element) -> bool:
-    """Whether it holds for each piece that is not empty, and for no other."""
+def _blank(mark: str) -> str:
+    """The pattern of texts with a piece, not an empty one, that may be space alone: all characters that are
+    space are others than those from `!` to `~`."""
+    return f"(?s)^(?:.*[{mark}])?[^!-~{mark}]+(?:[{mark}].*)?$"
+
+
+def _is_filled(formula: Formula, text: Element | Apply) -> bool:
+    """Whether it holds where a text that is there is not empty, and nowhere else."""
     if formula.kind == "not":
-        return formula.args[0].atom in (In(element, _EMPTY), In(Apply("count", (element,)), _NONE))
-    return formula.atom == Test(Apply("gt", (Apply("count", (element,)), Known(0))))
+        return formula.args[0].atom in (In(text, _EMPTY), In(Apply("count", (text,)), _NONE))
+    return formula.atom == Test(Apply("gt", (Apply("count", (text,)), Known(0))))
+
+
+def _skipped(formula: Formula, place: Element) -> int | None:
+    """How many pieces there are before the first for which it holds, as for all behind; None for others."""
+    if formula.kind == "not":
+        return 1 if formula.args[0].atom == In(place, _NONE) else None
+    match formula.atom:
+        case Test(Apply("gt" | "gte" as name, (asked, Known(int(least))))) if asked == place:
+            return None if type(least) is not int else max(least + (name == "gt"), 0)
+    return None
 
 
 _EMPTY, _NONE = frozenset((key(""),)), frozenset((key(0),))

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from palisade.rego.errors import NOWHERE
 from palisade.rego.partial.formulas.formula import FALSE, TRUE, Formula, IsKind, Test
 from palisade.rego.partial.formulas.terms import (
+    ENDLESS,
     Apply,
     ArrayOf,
     Element,
@@ -124,7 +125,7 @@ class Members(Conditions):
         return self.builder.atom(Test(Apply("gte", (place, Known(start)))))
 
     def _up_to(self, place: Symbol, end: int) -> Formula:
-        if end >= arrays.ENDLESS:
+        if end >= ENDLESS:
             return TRUE
         return self.builder.negate(self._from(place, end))
 
