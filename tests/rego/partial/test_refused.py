@@ -14,7 +14,7 @@ from palisade.rego.check.types import Any as AnyType
 from palisade.rego.errors import BuiltinError
 from palisade.rego.partial.formulas.terms import Apply, ArrayOf, Input, Known, Symbol
 from palisade.rego.partial.symbols.kinds import is_no_text, refuses
-from palisade.rego.values import UNDEFINED, Set, type_name
+from palisade.rego.values import UNDEFINED, Set, Value, type_name
 
 OF_ANY_KIND = (
     *("base64.is_valid", "json.is_valid", "net.cidr_is_valid", "regex.is_valid", "uri.is_valid"),
@@ -66,6 +66,28 @@ def test_others_are_refused_where_builtins_take_texts_or_numbers(name: str, at: 
 def _with(name: str, at: int, term: Symbol) -> list[Symbol]:
     count = len(builtin_signatures()[name].args)
     return [term if place == at else Input(("x",)) for place in range(count)]
+
+
+@pytest.mark.parametrize("left", [*OTHERS, Set(("a",))])
+@pytest.mark.parametrize("right", [*OTHERS, Set(("a",))])
+def test_minus_takes_two_numbers_or_two_sets(left: Value, right: Value) -> None:
+    """A flag in `data` for a number was taken for 1, and what OPA leaves undefined was allowed."""
+    try:
+        BUILTINS["minus"].function(left, right)
+    except BuiltinError:
+        refused = True
+    else:
+        refused = False
+    assert refuses("minus", [Known(left), Known(right)]) == refused
+
+
+@pytest.mark.parametrize("other", [True, None, "a", [], {}, Set()])
+def test_a_count_less_what_is_no_number_is_undefined(other: Value) -> None:
+    count = Apply("count", (Input(("x",)),))
+    assert refuses("minus", [count, Known(other)])
+    assert refuses("minus", [Known(other), count])
+    assert not refuses("minus", [count, Input(("y",))])
+    assert not refuses("minus", [count, Known(2)])
 
 
 @pytest.mark.parametrize("name", OF_ANY_KIND)

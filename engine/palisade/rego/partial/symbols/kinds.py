@@ -50,13 +50,30 @@ def is_text(symbol: Symbol) -> bool:
 
 def refuses(name: str, args: Sequence[Symbol]) -> bool:
     """Whether a builtin surely takes no such operands: others than texts where it takes texts, and others
-    than numbers where it takes numbers, or than whole ones. Python takes a boolean for 0 or 1."""
+    than numbers where it takes numbers, or than whole ones; and a number and a set where it takes two of one
+    kind. Python takes a boolean for 0 or 1."""
     for at, kind in _simple_of(name):
         if at < len(args) and _is_none(args[at], kind):
             return True
     if any(_is_no_integer(args[at]) for at in _INTEGERS.get(name, ()) if at < len(args)):
         return True
+    if name == "minus":
+        kinds = {_kind_of(each) for each in args} - {""}
+        return len(kinds) > 1 or not kinds <= {"number", "set"}
     return name == "concat" and any(map(is_no_text, _items(args[1])))
+
+
+def _kind_of(symbol: Symbol) -> str:
+    """OPA's name of the kind that a value surely has where it is there, "" where it may have others."""
+    match symbol:
+        case Known(value):
+            return type_name(value)
+        case ArrayOf() | SetOf() | ObjectOf():
+            return {ArrayOf: "array", SetOf: "set", ObjectOf: "object"}[type(symbol)]
+        case Gathered():
+            return symbol.kind
+    made = _type_of(symbol)
+    return made.name if isinstance(made, Simple) else ""
 
 
 _INTEGERS = {
