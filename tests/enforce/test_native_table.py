@@ -24,6 +24,7 @@ PROVIDERS = (Provider("corp", "https://corp.example", ("orders",), InlineKeys("{
 DATA = {
     "grants": {"reader": ["GET"], "clerk": ["GET", "POST"]},
     "users": {f"user{n}": {"roles": ["clerk", "reader"][: n % 3]} for n in range(200)},
+    "limits": {"reader": 1, "clerk": 20},
     "inherits": {"boss": ["clerk"], "clerk": ["reader"], "reader": []},
     "owners": {"orders": "alice", "carts": "bob"},
     "tenants": {"42": "active", "43": "closed"},

@@ -49,7 +49,7 @@ def grown(
 
     Only where all that differs are sets, arrays and objects that `after` has more members of: those then
     stand under the condition, for every member of the loops in `over`. None elsewhere. With `onto` they are
-    added to what another way from `before` has made, which arrays, whose members are in order, cannot be.
+    added to what another way from `before` has made: to arrays only in a loop, and no longer in order.
     Where it is not known in which order they come, arrays are no longer `ordered`: nor where each round of a
     loop adds more than one, as the rounds' members then take turns. Where members that are alike have
     one round, they are no longer `apart`. An object with known keys has more entries only as a local
@@ -73,12 +73,16 @@ def grown(
             return None
         added = end[1][len(start[1]) :] if first is None else [p for p in end[1] if p not in first]
         held = _held(merged[local], made=made)
-        if held is None or (first is None and held[1] != start[1]):
+        if held is None:
+            return None
+        others = held[1][len(start[1]) :] if first is None else [p for p in held[1] if p not in first]
+        if first is None and others and not over:
             return None
         parts = [Part(builder.both(condition, p.condition), (*over, *p.over), p.item) for p in added]
-        if first is not None:
-            others = [] if onto is None else [p for p in held[1] if p not in first]
-            parts = _together(builder, [*others, *parts]) if len(others) + len(parts) > 1 else parts
+        if onto is not None:
+            parts = [*others, *parts]
+        if first is not None and len(parts) > 1:
+            parts = _together(builder, parts)
         known = ordered and getattr(old, "ordered", True) and getattr(now, "ordered", True)
         known = known and not (over and len(parts) > 1)
         if start[0] == "object":
@@ -117,10 +121,13 @@ def in_order(builder: Builder, parts: Sequence[Part]) -> list[Part] | None:
 
 def _together(builder: Builder, parts: Iterable[Part]) -> list[Part]:
     """The parts of a set, those of the same member and loops as one."""
-    conditions: dict[tuple[Symbol, tuple[tuple[Term, int], ...]], list[Formula]] = {}
+    alike: dict[tuple[Symbol, tuple[tuple[Term, int], ...]], list[Part]] = {}
     for part in parts:
-        conditions.setdefault((part.item, part.over), []).append(part.condition)
-    return [Part(builder.any(found), over, item) for (item, over), found in conditions.items()]
+        alike.setdefault((part.item, part.over), []).append(part)
+    return [
+        found[0] if len(found) == 1 else Part(builder.any(each.condition for each in found), over, item)
+        for (item, over), found in alike.items()
+    ]
 
 
 def insert_into(obj: Symbol | None, form: object, value: Symbol) -> tuple[Symbol, Symbol | None]:

@@ -1,0 +1,72 @@
+"""Arrays for which each member of a loop brings one of several values: what a role's limit is, by a table."""
+
+from __future__ import annotations
+
+import pytest
+from agreement import INPUTS, judged, outcome_of
+
+DATA = {
+    "limits": {"a": 1, "b": 9, "alice": 3, "bob": 9, "1": 4},
+    "names": {"a": "x", "b": "y", "alice": "x"},
+    "grants": {"a": ["read"], "b": ["read", "write"], "alice": []},
+    "rows": [{"of": "a", "n": 2}, {"of": "b", "n": 5}, {"of": "a", "n": 7}],
+}
+KNOWN = (
+    "[data.limits[r] | some r in input.x]",
+    "[n | some r in input.x; n := data.limits[r]; n < 9]",
+    "[data.limits[r] | some r in {r | some r in input.x}]",
+    "[data.names[r] | some r in input.x; input.y]",
+    '[data.limits[r] | some r in split(input.x, ",")]',
+    '[n | some r in input.x; n := {"a": 1, "b": input.y}[r]]',
+    "[n | some r in input.x; n := of(r)]",
+)
+"""Of one value for each member at most."""
+SEVERAL = (
+    "[n | some r in input.x; some n in data.grants[r]]",
+    "[row.n | some r in input.x; some row in data.rows; row.of == r]",
+    "[n | some r in input.x; some n in [1, data.limits[r]]]",
+    "array.concat([9], [data.limits[r] | some r in input.x])",
+    "[n | some r in [input.x, input.y]; n := data.limits[r]]",
+)
+ASKED = (
+    "r if max(xs) >= 5",
+    "r if min(xs) < 2",
+    "r if max(xs) >= input.y",
+    'r if max(xs) == "x"',
+    "r := max(xs)",
+    "r := count(xs)",
+    "r if count(xs) > 1",
+    "r if sum(xs) == 10",
+    "r if 9 in xs",
+    'r if not "read" in xs',
+    "r if every x in xs { x > 1 }",
+    "r := xs[0]",
+    "r if xs[1] == 9",
+    "r if xs[count(xs) - 1] == 1",
+    "r := i if some i, 9 in xs",
+    "r if xs == [9, 1]",
+    "r if xs != []",
+    "r := sort(xs)",
+    'r := concat(",", xs)',
+    "r := [x | some x in xs; x != 1]",
+    "r := {x | some x in xs}",
+    "r := array.slice(xs, 1, 2)",
+)
+FUNCTION = 'of(x) := 1 if x == "a"\nof(x) := input.y if x == "b"\nof(x) := 9 if x in {"alice", "bob"}\n'
+MANY = (["b", "a"], ["a", "a", "b"], ["bob", "a", "b"], {"k": "b", "l": "a"}, "b,a", "b,b,alice", ["1", 1])
+DOCUMENTS = (
+    *INPUTS,
+    *({"x": x, "y": y} for x in MANY for y in (1, 9, "a", False)),
+    *({"x": x} for x in MANY),
+)
+
+
+@pytest.mark.parametrize("made", KNOWN + SEVERAL)
+def test_arrays_of_several_values_are_as_the_evaluator_has_them(made: str) -> None:
+    """Whatever is asked of them. Where one of several values comes of each member, no other member of the
+    array need be known for what is asked of all."""
+    for rule in ASKED:
+        policy, outcome = outcome_of(f"xs := {made}\n{FUNCTION}{rule}", DATA)
+        told = {judged(policy, outcome, document) for document in DOCUMENTS}
+        if made in KNOWN and rule in ASKED[:3]:
+            assert "unsure" not in told, rule
