@@ -9,7 +9,7 @@ import pytest
 
 from palisade import rego
 from palisade.rego.partial import evaluate
-from palisade.rego.partial.execution import blocks, outcome
+from palisade.rego.partial.execution import blocks, execute, outcome
 from palisade.rego.partial.formulas.builder import Builder
 from palisade.rego.partial.formulas.formula import FALSE, Formula
 
@@ -23,6 +23,17 @@ def test_a_rule_that_loops_long_is_left_to_the_evaluator_and_costs_no_other() ->
     long, short = (case for case in outcome.cases if case.value is not None)
     assert "too much work" in str(long.condition)
     assert not short.condition.opaque
+
+
+def test_the_rows_of_a_table_are_followed_once_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They were followed twice, first as if each gave a value of its own: with ten thousand of them that was
+    too much, and every request was the engine's."""
+    monkeypatch.setattr(execute, "MAX_OF_RULE", 2_500)
+    rows = [{"path": f"/{at}", "role": f"r{at}"} for at in range(200)]
+    rule = "p if {\n\tsome row in data.rows\n\trow.path == input.path\n\trow.role in input.roles\n}"
+    policy = rego.compile({"p.rego": f"package p\n\n{rule}\n"}, {"rows": rows})
+    outcome = evaluate(policy.plan(["data.p.p"]), ("p", "p"), policy.data)
+    assert not any(case.condition.opaque for case in outcome.cases)
 
 
 @pytest.mark.parametrize(

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import combinations
 from typing import TypeAlias
 
 from palisade.rego import ir
-from palisade.rego.errors import NOWHERE
 from palisade.rego.partial.execution import gathering, giving
 from palisade.rego.partial.execution.flow import Liveness, all_stmts, changed, written
 from palisade.rego.partial.execution.gathering import ManyStatesError, adds_named, makes_objects
 from palisade.rego.partial.execution.statements import FIRST_PLACE, Statements, answered
 from palisade.rego.partial.execution.tables import TableLoop, rounds
+from palisade.rego.partial.execution.turns import First, advance, effects, first_decides, once
 from palisade.rego.partial.formulas.formula import FALSE, TRUE, Formula
 from palisade.rego.partial.formulas.terms import ArrayOf, Gathered, Known, Part, SetOf, Symbol, loops
 from palisade.rego.partial.symbols.arrays import comes_apart, comes_in_order
@@ -75,11 +75,11 @@ class Loops(Statements):
                 found = self._rounds(
                     stmt, current, part=part, element=element, live=live, ordered=ordered, apart=apart
                 )
-                ends.update(_ends(current, found))
+                ends.update(effects(current, found))
                 return found
 
-            _advance(worlds, run, env, in_turn=in_turn)
-        if len(members) > 1 and _first_decides(ends, in_turn=in_turn):
+            advance(worlds, run, env, in_turn=in_turn)
+        if len(members) > 1 and first_decides(ends, in_turn=in_turn):
             raise Unsupported(ORDER_OF_MEMBERS)
         return self._checked(worlds.disjoint(), start)
 
@@ -156,22 +156,29 @@ class Loops(Statements):
                     is_grown(current, found.rest) or any(is_grown(current, each.env) for each in found.steps)
                 ):
                     raise Unsupported("lists a set whose order depends on the request")
-                ends.update(_ends(current, found))
+                ends.update(effects(current, found))
                 return found if when is TRUE else self._where_holds(when, current, found)
 
             runs.append(run)
         target = giving.given_in(stmt.block, env) if len(runs) >= giving.FEWEST_ROUNDS else None
         if target is not None:
-            found = [each(env) for each in runs]
-            given = giving.behind_rounds(found, target, env, self.equal, self.builder)
-            if given is not None and not ends - {"fail"}:
+            first: list[First] = []
+            for each in runs:
+                ends.clear()
+                result = each(env)
+                first.append((result, frozenset(ends)))
+            given = giving.behind_rounds(
+                [result for result, _ in first], target, env, self.equal, self.builder
+            )
+            if given is not None and all(does <= {"fail"} for _, does in first):
                 return given.disjoint()
             ends.clear()
+            runs = [once(each, env, known, ends) for each, known in zip(runs, first, strict=True)]
         for each in runs:
-            _advance(worlds, each, env, in_turn=in_turn)
+            advance(worlds, each, env, in_turn=in_turn)
             if most and len(worlds.states) > most and makes_objects(env, worlds, self._gathering):
                 raise ManyStatesError
-        if _first_decides(ends, in_turn=in_turn):
+        if first_decides(ends, in_turn=in_turn):
             raise Unsupported(ORDER_OF_MEMBERS)
         return worlds.disjoint()
 
@@ -356,34 +363,6 @@ class Loops(Statements):
             done.append(Step(taken, {**env, target: value}))
             above.append(there)
         return Result([*done, Step(failing, env, ERROR)], env, TRUE)
-
-
-def _ends(env: Env, found: Result) -> set[str]:
-    """What a round may do to those behind it: `fail`, `leave` the loop, or `settle` what is asked, as in
-    `every`, behind which the evaluator runs no more rounds."""
-    ends = {_END.get(step.signal, "leave") for step in found.steps} - {""}
-    after = [found.rest, *(step.env for step in found.steps if step.signal == NEXT)]
-    for each in after:
-        changed = [value for local, value in each.items() if env.get(local) != value]
-        if changed and all(isinstance(value, Known) and isinstance(value.value, bool) for value in changed):
-            ends.add("settle")
-    return ends
-
-
-_END = {NEXT: "", ERROR: "fail"}
-
-
-def _advance(worlds: Worlds, run: Callable[[Env], Result], outset: Env, *, in_turn: bool) -> None:
-    """Takes all that goes on through a round. One that nothing comes to may be the evaluator's first."""
-    if not in_turn and all(state.signal != NEXT for state in worlds.states):
-        run(outset)
-    else:
-        worlds.advance(run, NOWHERE)
-
-
-def _first_decides(ends: Collection[str], *, in_turn: bool) -> bool:
-    """Whether one round ends the loop and another the evaluation, and it is not told which comes first."""
-    return "fail" in ends and ("settle" in ends or ("leave" in ends and not in_turn))
 
 
 def _is_array(source: Symbol) -> bool:
