@@ -117,6 +117,46 @@ def test_where_it_is_taken_whole_the_last_one_counts(
     assert _found(rules) != _theirs(opa, rules)
 
 
+@pytest.mark.parametrize("keys", ["{input.c: 1, `a`: 2}", "{`a`: 2, input.c: 2}", "{input.c: 1, input.d: 1}"])
+@pytest.mark.parametrize("other", ["{`a`: 1}", "{`a`: 2}", "input.one", "input.two"])
+@pytest.mark.parametrize(
+    "rules",
+    [
+        "r if L == R",
+        "r if L = R",
+        "r if R == L",
+        "r if L != R",
+        "r if not L == R",
+        "r if not L != R",
+        "r if L == input.more",
+        "r if input.more == L",
+        "r if L != input.more",
+        "r if not L == input.more",
+        "r if [1, L] == [1, R]",
+        "r if [1, L] != [1, R]",
+        "r if {`k`: L} == {`k`: R}",
+        "r if [[L], 1] == input.nested",
+        "r := [x | x := L == R]",
+        "r := [x | x := L != R]",
+        "f(x) if x != R\nr if f(L)",
+        "o := L\nr if o != R",
+        "r if { x := L; x != R }",
+        "r if { some x in [L]; x != R }",
+        "r := [k | some k in [`a`, `b`]; {k: 2, `a`: 2} == R]",
+        "r := [k | some k in [`a`, `b`]; {`a`: 1, k: 2} == input.more]",
+        "r := [x, y] if {input.d: x, input.c: y} = input.more",
+    ],
+)
+def test_what_has_equal_keys_is_compared_as_by_opa(
+    opa: OpaAnswers, rules: str, other: str, keys: str
+) -> None:
+    """`{claims.role: 1, "admin": 2} == {"admin": 2}` holds for no admin: two entries are never one."""
+    given = INPUT | {"one": {"a": 1}, "two": {"a": 2}, "more": {"a": 2, "b": 2}, "nested": [[{"a": 2}], 1]}
+    rules = rules.replace("L", keys).replace("R", other)
+    (theirs,) = opa.ask(f"package p\n\n{rules}\n", given, ["r"], {})
+    assert _found(rules, given) == theirs
+
+
 def test_an_edit_elsewhere_decides_which_one_counts() -> None:
     """What one rule says of its value depends on what others do with it."""
     rule, asked = f"package p\n\no := {OBJECT}\n", "package p\n\nr := o.a\n"
@@ -140,6 +180,6 @@ def _theirs(opa: OpaAnswers, rules: str) -> list[Any]:
     return found
 
 
-def _found(rules: str) -> list[Any]:
+def _found(rules: str, given: dict[str, Any] = INPUT) -> list[Any]:
     policy = rego.compile({"p.rego": f"package p\n\n{rules}\n"})
-    return [json.loads(rego.text.dumps(each["x"])) for each in policy.query("x = data.p.r", INPUT)]
+    return [json.loads(rego.text.dumps(each["x"])) for each in policy.query("x = data.p.r", given)]

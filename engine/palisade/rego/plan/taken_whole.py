@@ -6,6 +6,9 @@ a decision is at last. Where it is looked up, it goes through the entries as the
 first. Palisade puts an object together once, so it must know before what will be done with it. (OPA looks up
 the value of a rule so the first time alone, and then in what it has put together. That no plan can follow;
 here the first entry counts each time.)
+
+Where it is compared as it is written, OPA counts its entries: see `unify`. Of one that comes to `==` by a
+variable, a rule or a function nothing of that is left here: it is compared by its first entries.
 """
 
 from __future__ import annotations
@@ -20,8 +23,8 @@ from palisade.rego.check.model import CheckedRule, CheckedSet, Path
 from palisade.rego.check.tree import RuleTree
 from palisade.rego.errors import Location
 
-_COMPARING = frozenset(("assign", "eq", "equal", "neq"))
-"""The builtins that OPA gives an object as it is written, or that it has other ways for."""
+_COMPARING = frozenset(("assign", "eq", "equal"))
+"""The statements that OPA has other ways for than a call with an object put together."""
 
 _Holder: TypeAlias = Path | tuple[int, str] | tuple[Path, int]
 """What has a value: the rules of a path, a variable of a rule, by the number of that, or a function's
@@ -133,6 +136,9 @@ class _Uses:
                 case ast.SomeIn(value=ast.Var() as value, collection=ast.Array() as among):
                     for item in among.items:
                         self._take(item, _Use(holder=(self._rule, value.name)))
+                case ast.Expression(term=ast.Call(name=name, args=args)) if name in _COMPARING:
+                    for argument in args:
+                        self._take(argument, _ANYHOW)
                 case _:
                     for node in statement.children():
                         if not isinstance(node, ast.With):
@@ -213,7 +219,7 @@ class _Uses:
                 self._take(each, _Use(holder=(path, number)))
         if not rules:
             for each in node.args:
-                self._take(each, _ANYHOW if node.name in _COMPARING else _WHOLE)
+                self._take(each, _WHOLE)
 
     @_take.register
     def _(self, node: ast.Ref, use: _Use) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from palisade.rego import ast, ir
 from palisade.rego.plan.scope import Scope, has_unbound, is_unbound, term
+from palisade.rego.plan.taken_whole import may_collide
 
 _CLOSURES = (ast.ArrayComprehension, ast.SetComprehension, ast.ObjectComprehension, ast.TemplateString)
 
@@ -31,6 +32,9 @@ def _step(scope: Scope, left: ast.Term, right: ast.Term) -> list[tuple[ast.Term,
             return pairs
     if is_unbound(scope, left) or (has_unbound(scope, left) and not has_unbound(scope, right)):
         left, right = right, left
+    elif _may_collide(left) and not has_unbound(scope, right):
+        # Equal to nothing if it has equal keys. As a pattern it has as many entries as are written.
+        left, right = right, left
     elif isinstance(left, ast.Scalar) and not has_unbound(scope, right):
         # The constant goes to the right, where rule indexing looks for it.
         left, right = right, left
@@ -44,6 +48,15 @@ def _step(scope: Scope, left: ast.Term, right: ast.Term) -> list[tuple[ast.Term,
         raise scope.error("cannot unify two variables that have no value", left)
     match(scope, term(scope, left), right)
     return []
+
+
+def _may_collide(node: ast.Term) -> bool:
+    """Whether it is an object that may have equal keys, or has one in it."""
+    if isinstance(node, ast.Array):
+        return any(map(_may_collide, node.items))
+    if isinstance(node, ast.Object):
+        return may_collide(node) or any(_may_collide(value) for _, value in node.items)
+    return False
 
 
 def _by_key(scope: Scope, left: ast.Object, right: ast.Object) -> list[tuple[ast.Term, ast.Term]] | None:
@@ -81,8 +94,14 @@ def _match_array(scope: Scope, value: ir.Operand, pattern: ast.Array) -> None:
 def _match_object(scope: Scope, value: ir.Operand, pattern: ast.Object) -> None:
     scope.add(ir.IsObjectStmt(value, **scope.at))
     _match_length(scope, value, len(pattern.items))
+    before: list[tuple[ast.Term, ir.Operand]] = []
     for key, item in pattern.items:
-        match(scope, scope.dot(value, term(scope, key)), item)
+        operand = term(scope, key)
+        for other, earlier in before:
+            if not (isinstance(key, ast.Scalar) and isinstance(other, ast.Scalar)):
+                scope.add(ir.NotEqualStmt(earlier, operand, **scope.at))  # else one entry would count twice
+        before.append((key, operand))
+        match(scope, scope.dot(value, operand), item)
 
 
 def _match_length(scope: Scope, value: ir.Operand, length: int) -> None:
