@@ -23,6 +23,7 @@ from palisade.rego.partial.execution.giving import FEWEST, giving, states_of
 from palisade.rego.partial.execution.opaque import Failing
 from palisade.rego.partial.execution.others import Others
 from palisade.rego.partial.execution.outcome import Case, Outcome
+from palisade.rego.partial.execution.remembered import Remembered
 from palisade.rego.partial.execution.runs import Followed, Run
 from palisade.rego.partial.execution.statements import OF_RULES
 from palisade.rego.partial.execution.unfollowed import Unfollowed
@@ -87,6 +88,7 @@ class Executor(Unfollowed):
         self._branches: Worlds | None = None
         """What those of the rule that is followed now came to, where it has any."""
         self._table_loops = {}
+        self._remembered = Remembered(self._flow, self._functions, getattr(before, "_remembered", None))
         self._statements, self._bound, self._levels = 0, MAX_STATEMENTS, 0
         self._first_size: int = 0 if before is None else before._first_size
         """How many formulas at least are of the present: those that one run has found out."""

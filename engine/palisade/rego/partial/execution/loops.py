@@ -12,6 +12,7 @@ from palisade.rego import ir
 from palisade.rego.partial.execution import gathering, giving
 from palisade.rego.partial.execution.flow import Liveness, all_stmts, changed, written
 from palisade.rego.partial.execution.gathering import ManyStatesError, adds_named, makes_objects
+from palisade.rego.partial.execution.remembered import Remembered
 from palisade.rego.partial.execution.statements import FIRST_PLACE, Statements, answered
 from palisade.rego.partial.execution.tables import TableLoop, rounds
 from palisade.rego.partial.execution.turns import First, advance, effects, first_decides, once
@@ -37,6 +38,8 @@ class Loops(Statements):
     """Carries out `ScanStmt`."""
 
     _flow: Liveness
+    _remembered: Remembered
+    _final: int | None
 
     @abstractmethod
     def _block(self, block: ir.Block, env: Env, live: frozenset[int]) -> Result:
@@ -163,10 +166,20 @@ class Loops(Statements):
         target = giving.given_in(stmt.block, env) if len(runs) >= giving.FEWEST_ROUNDS else None
         if target is not None:
             first: list[First] = []
-            for each in runs:
+            around = live, self._final, frozenset(self._making), frozenset(self._gathering)
+            memory = self._remembered.of(stmt.block, env, around)
+            for each, (when, name, item) in zip(runs, rounds, strict=True):
+                known = memory.recall(name, item) if memory is not None and when is TRUE else None
+                if known is not None:
+                    self._spend(known[1])
+                    first.append(known[0])
+                    continue
                 ends.clear()
+                spent = self._statements
                 result = each(env)
                 first.append((result, frozenset(ends)))
+                if memory is not None and when is TRUE:
+                    memory.note(name, item, first[-1], self._statements - spent)
             given = giving.behind_rounds(
                 [result for result, _ in first], target, env, self.equal, self.builder
             )
