@@ -18,10 +18,14 @@ class Ends(Joined):
 
     def _takes(self, term: Apply) -> Bounds:
         match term:
-            case Apply("minus", (Apply("count", (Apply("split", (text, Known(str(mark)))),)), Known(int()))):
-                if _is_mark(mark):
+            case Apply(
+                "minus", (Apply("count", (Apply("split", (text, Known(str(mark)))),)), Known(int(less)))
+            ):
+                if _is_mark(mark) and type(less) is int:
                     return self._is_text(text)
-            case Apply("minus", (fewer, Known(int()))) if (counted := _counted(fewer)) is not None:
+            case Apply("minus", (fewer, Known(int(less)))) if (
+                type(less) is int and (counted := _counted(fewer)) is not None
+            ):
                 return self._takes(counted[0])
         match _from_end(term):
             case text, mark, back if back > 1:
