@@ -157,6 +157,20 @@ def test_what_has_equal_keys_is_compared_as_by_opa(
     assert _found(rules, given) == theirs
 
 
+@pytest.mark.parametrize(
+    "literal", ["{input.c: 1, input.c: 2}", "{`a`: input.x, `a`: 2}", "{`a`: input.no, `a`: 2}"]
+)
+@pytest.mark.parametrize(
+    "rules", ["r := L", "r := L.a", "r if L == input.two", "r if input.two == L", "r if not L == input.two"]
+)
+def test_a_key_that_is_written_twice_has_the_last_value(opa: OpaAnswers, rules: str, literal: str) -> None:
+    """`not {claims.role: 1, claims.role: 2} == input.limits` let pass what OPA stops."""
+    given = INPUT | {"two": {"a": 2}}
+    rules = rules.replace("L", literal)
+    (theirs,) = opa.ask(f"package p\n\n{rules}\n", given, ["r"], {})
+    assert _found(rules, given) == theirs
+
+
 def test_an_edit_elsewhere_decides_which_one_counts() -> None:
     """What one rule says of its value depends on what others do with it."""
     rule, asked = f"package p\n\no := {OBJECT}\n", "package p\n\nr := o.a\n"

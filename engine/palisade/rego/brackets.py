@@ -110,7 +110,8 @@ class CollectionParser(Cursor, ABC):
             self.expect(":", 'expected ":"')
             items.append((key, self.term(pair=False)))
         self.leave("}")
-        return ast.Object(tuple(items), loc=self.since(start))
+        # A key that is written twice has the last value, as in OPA, which never asks what the first one is.
+        return ast.Object(tuple(dict(items).items()), loc=self.since(start))
 
     def comprehension_body(self, end: str) -> ast.Body | None:
         """The body behind a bar; None where the bar turns out to be the operator of a collection's item."""
