@@ -359,12 +359,14 @@ def palisade(*arguments: str, **more: Any) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=60, **more)
 
 
-def test_a_reader_that_has_seen_enough_is_no_error(project: Path) -> None:
-    command = f"{Path(sys.executable).with_name('palisade')} eval 'numbers.range(1, 200000)' | head -1"
+@pytest.mark.parametrize("command", ["eval 'numbers.range(1, 200000)'", "compile policies"])
+def test_a_reader_that_has_seen_enough_is_no_error(project: Path, command: str) -> None:
+    """`palisade compile policies | head` in a script that stops at errors: it ended with 1."""
+    written = f"{Path(sys.executable).with_name('palisade')} {command} | (read line; echo seen)"
     ended = subprocess.run(
-        ["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, timeout=60
+        ["bash", "-o", "pipefail", "-c", written], capture_output=True, text=True, timeout=60, cwd=project
     )
-    assert (ended.stdout, ended.stderr) == ("{\n", "")
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "seen\n", "")
 
 
 def test_colours_are_for_terminals_that_want_them(project: Path) -> None:

@@ -107,11 +107,17 @@ def run() -> None:
     # A service manager may start this with its outputs closed: then there is no one to tell anything.
     sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - for as long as this runs
     sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    output = sys.stdout
     try:
         try:
             app()
         finally:
             sys.stdout.flush()
+    except SystemExit:
+        # Typer takes a closed pipe for a failure, and puts an output in its place that does not complain.
+        if sys.stdout is not output:
+            sys.exit(Exit.OK)
+        raise
     except CommandError as error:
         err().print(f"palisade: {error}", style="bold red" if err().is_terminal else None)
         if error.hint:
