@@ -56,6 +56,7 @@ def _rows(body):
         ("p if { count(input.a[i].b[u.v], n) }", ["u"]),
         ("p if { x = input.y with input as x }", ["x"]),
         ("p := input.xs[i] if j == 1", ["j"]),
+        ("f(x) := x\np := {y | y := f([1]) with f as cuont}", ["cuont", "y"]),
         ("p := $'{input.xs[i]}' if i > 1".replace("'", '"'), ["i"]),
     ],
 )
@@ -103,6 +104,11 @@ def test_unsafe_variables_are_refused_by_name(refused, source, unsafe):
         "p := {input.xs[i]: x | x = i + 1}",
         "p if input.a else := input.xs[i] if i == 1",
         "f(x) := input.xs[i] if i == x",
+        # A builtin function in another's place is no variable, also in a scope of its own.
+        "f(x) := x\np := {y | y := f([1]) with f as count}",
+        "f(x) := x\np if { every x in [1] { f([x]) == 1 with f as count } }",
+        "f(x) := x\np := [y | not f([1]) == 2 with f as object.keys; y := 1]",
+        "p := [y | y := [z | z := count([1]) with count as sum]]",
         # OPA refuses this one, where a bound key could match.
         'p if { k = "a"; {k: x} = {"a": 1}; x }',
     ],

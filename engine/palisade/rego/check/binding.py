@@ -12,7 +12,7 @@ from typing import Any
 
 from palisade.rego import ast
 from palisade.rego.check.resolve import ROOTS
-from palisade.rego.check.variables import variables
+from palisade.rego.check.variables import is_function_value, variables
 
 
 class Binder:
@@ -178,7 +178,7 @@ class Binder:
     def missing(self, node: ast.Node) -> Iterable[str]:
         """The variables of scopes around a comprehension or the like that it needs to be bound before."""
         new = self._trail[self._begin :]
-        for name in variables(node):
+        for name in variables(node, self.builtins):
             if name[0] == "$" or self.depths.get(name, 0) > self.depth:
                 continue
             if not self.knows(name) or name in new:
@@ -226,17 +226,6 @@ class Binder:
         if isinstance(term, ast.Object):
             return all(self.value(key) and self.pattern(value) for key, value in term.items)
         return self.value(term)
-
-
-def is_function_value(each: ast.With, builtins: Container[str]) -> bool:
-    """Whether the modifier puts a builtin function in a function's place: its name is no variable then."""
-    head = each.target.head if isinstance(each.target, ast.Ref) else each.target
-    return (
-        isinstance(each.value, (ast.Var, ast.Ref))
-        and isinstance(head, ast.Var)
-        and head.name != "input"
-        and ast.dotted(each.value) in builtins
-    )
 
 
 _VALUES: dict[type, Callable[[Binder, Any], bool]] = {

@@ -11,8 +11,7 @@ from collections.abc import Callable, Container
 from typing import Any
 
 from palisade.rego import ast
-from palisade.rego.check.binding import is_function_value
-from palisade.rego.check.variables import COMPREHENSIONS
+from palisade.rego.check.variables import COMPREHENSIONS, is_function_value
 
 
 class Expander:

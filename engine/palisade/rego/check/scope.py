@@ -12,11 +12,10 @@ from collections.abc import Callable, Container
 from typing import Any
 
 from palisade.rego import ast
-from palisade.rego.check.binding import is_function_value
 from palisade.rego.check.levels import ARGUMENT, ASSIGNED, DECLARED, SEEN, TAKEN, Level, Locals
 from palisade.rego.check.problems import Problems
 from palisade.rego.check.resolve import ROOTS, Names
-from palisade.rego.check.variables import declared, pattern_variables, variables
+from palisade.rego.check.variables import declared, is_function_value, pattern_variables, variables
 from palisade.rego.kinds import kind_of
 
 

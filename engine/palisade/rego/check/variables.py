@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 
 from palisade.rego import ast
 
 COMPREHENSIONS = (ast.ArrayComprehension, ast.SetComprehension, ast.ObjectComprehension)
 
 
-def variables(node: ast.Node) -> Iterator[str]:
-    """Every variable of the node, also those inside of comprehensions and `every`; callees are none."""
+def variables(node: ast.Node, builtins: Container[str] = ()) -> Iterator[str]:
+    """Every variable of the node, also those inside of comprehensions and `every`; callees are none, nor are
+    the builtin functions that `with` puts in a function's place."""
     stack: list[ast.Node] = [node]
     while stack:
         each = stack.pop()
@@ -19,9 +20,21 @@ def variables(node: ast.Node) -> Iterator[str]:
         elif isinstance(each, ast.Call):
             stack.extend(each.args)
         elif isinstance(each, ast.With):
-            stack.append(each.value)
+            if not is_function_value(each, builtins):
+                stack.append(each.value)
         elif not isinstance(each, ast.Scalar):
             stack.extend(each.children())
+
+
+def is_function_value(each: ast.With, builtins: Container[str]) -> bool:
+    """Whether the modifier puts a builtin function in a function's place: its name is no variable then."""
+    head = each.target.head if isinstance(each.target, ast.Ref) else each.target
+    return (
+        isinstance(each.value, (ast.Var, ast.Ref))
+        and isinstance(head, ast.Var)
+        and head.name != "input"
+        and ast.dotted(each.value) in builtins
+    )
 
 
 def level_variables(nodes: Iterable[ast.Node]) -> Iterator[str]:
