@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import sys
 from collections.abc import Callable
 from importlib.metadata import version
@@ -101,23 +102,29 @@ for _panel, _commands in _COMMANDS.items():
         app.command(_name, help=_help(_command), epilog=_epilog, rich_help_panel=_panel)(_command)
 app.add_typer(history.app, name="history", rich_help_panel="Change what is in force")
 
+_CLOSED = 128 + signal.SIGPIPE
+"""As shells have it of what a closed pipe ends: not 0, which `palisade verify policies | head` would say in a
+script that looks at it, whatever was found; and not 1, as nothing may have been."""
+
 
 def run() -> None:
     """Runs a command. What a user did wrong ends as a message and an exit code, never as a traceback."""
     # A service manager may start this with its outputs closed: then there is no one to tell anything.
     sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - for as long as this runs
     sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
-    output = sys.stdout
+    output, code = sys.stdout, _CLOSED
     try:
         try:
             app()
+        except SystemExit as ended:
+            # Typer takes a closed pipe for an error that a command has found, and puts an output in its place
+            # that does not complain. What the command would have found is not known then.
+            if sys.stdout is not output:
+                sys.exit(_CLOSED)
+            code = int(ended.code or 0)
+            raise
         finally:
             sys.stdout.flush()
-    except SystemExit:
-        # Typer takes a closed pipe for a failure, and puts an output in its place that does not complain.
-        if sys.stdout is not output:
-            sys.exit(Exit.OK)
-        raise
     except CommandError as error:
         err().print(f"palisade: {error}", style="bold red" if err().is_terminal else None)
         if error.hint:
@@ -129,7 +136,7 @@ def run() -> None:
     except BrokenPipeError:
         # Whoever read the output has seen enough. Python would complain once more when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(Exit.OK)
+        sys.exit(code)
     except OSError as error:
         if error.filename is not None:
             err().print(f"palisade: {error.filename}: {error.strerror}")
