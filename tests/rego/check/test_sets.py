@@ -110,6 +110,15 @@ def test_rules_and_data_cannot_share_a_path():
             ("compile", 2, "with keyword replacing built-in function: target must not be a void function"),
         ),
         ("p if { count(1) with count as f }\nf(x, y) := 1", ("type", 2, "count: arity mismatch")),
+        # It was found when the policy was put in force, after `check` had said that nothing is wrong.
+        (
+            "p if q with data.test.q as count\nq := 1",
+            ("type", 2, "with keyword cannot put the function count in the place of data.test.q, which is none"),
+        ),
+        (
+            "p := {x | x := data.x with data.x as object.keys}",
+            ("type", 2, "with keyword cannot put the function object.keys in the place of data.x, which is none"),
+        ),
     ],
 )
 def test_calls_and_with(refused, source, error):
@@ -124,6 +133,8 @@ def test_calls_and_with(refused, source, error):
         "p if f(input.x) with f as count\nf(x) := 1",
         "p if f(input.x) with f as io.jwt.decode\nf(x) := 1",
         "p if q with data.test.q as 1\nq := 2",
+        "p if { count := 1; q == 1 with data.test.q as count }\nq := 2",
+        "p if q with data.test.q as count\nq := 2\ncount := 1",
         "p if data.x.y with data.x as {}",
         "p if input.x with input as {} with data.y as 1",
         "p if { count([1], 1) }",

@@ -138,6 +138,19 @@ class Calls:
         arities = {rule.arity for rule in node.rules}
         return self._check_arity(each, arities.pop(), problems) if len(arities) == 1 else True
 
+    def check_given(self, each: ast.With, problems: Problems) -> bool:
+        """Whether the modifier, whose value is a builtin function, replaces one; reports it where not."""
+        target = each.target
+        if ast.dotted(target) in self.builtins or any(rule.arity for rule in self.tree.exact(target)):
+            return True
+        problems.add(
+            f"with keyword cannot put the function {ref_text(each.value)} in the place of {ref_text(target)},"
+            " which is none",
+            each.value.loc,
+            TYPE_ERROR,
+        )
+        return False
+
     def _check_arity(self, each: ast.With, arity: int, problems: Problems) -> bool:
         """A function in the place of another takes as many arguments; a value may stand for any."""
         value = each.value

@@ -231,6 +231,9 @@ def _finish_rule(scoped: ScopedRule, calls: Calls, problems: Problems, version: 
     for each in scope.withs:
         if not calls.check_with(each, problems):
             scoped.failed = True
+    for each in scope.functions_given:
+        if not calls.check_given(each, problems):
+            scoped.failed = True
     if scoped.failed or not (scope.locals_seen or scope.negated):
         return checked
     safety = Safety(scope.locals, calls.arity, calls.builtins, problems, scope.globals)
@@ -271,6 +274,8 @@ def check_query(
             fine &= calls.check(call, statement, problems, 1)
         for each in scope.withs:
             fine &= calls.check_with(each, problems)
+        for each in scope.functions_given:
+            fine &= calls.check_given(each, problems)
         if fine:
             safety = Safety(scope.locals, calls.arity, checked.builtins, problems, scope.globals)
             scoped, _ = safety.body(scoped, (), loc)

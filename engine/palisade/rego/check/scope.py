@@ -24,7 +24,8 @@ class Scope:
 
     `locals_seen`: whether there are local variables at all. `negated`: whether a statement is.
     `globals_seen`: the references into `data`. `calls`: the calls, each with whether it is a statement.
-    `withs`: the `with` modifiers in force somewhere. `mentioned`: the names that are global, or would be if
+    `withs`: the `with` modifiers in force somewhere; `functions_given`: those whose value is a builtin
+    function. `mentioned`: the names that are global, or would be if
     there were such a global name.
     """
 
@@ -41,6 +42,7 @@ class Scope:
         self.globals_seen: list[ast.Var | ast.Ref] = []
         self.calls: list[tuple[ast.Call, bool]] = []
         self.withs: list[ast.With] = []
+        self.functions_given: list[ast.With] = []
 
     # Scopes ---------------------------------------------------------------------------------------------
 
@@ -120,6 +122,9 @@ class Scope:
             ast.With(self._target(each.target), self._replacement(each), loc=each.loc) for each in withs
         )
         self.withs.extend(rewritten)
+        self.functions_given += (
+            new for each, new in zip(withs, rewritten, strict=True) if self._is_builtin(each)
+        )
         return rewritten
 
     def _target(self, target: ast.Var | ast.Ref) -> ast.Var | ast.Ref:
@@ -133,14 +138,18 @@ class Scope:
 
     def _replacement(self, each: ast.With) -> ast.Term:
         """The modifier's value; the name of a builtin function is no variable there."""
-        value = each.value
-        if is_function_value(each, self.builtins):
-            name = _head_name(value)  # type: ignore[arg-type]  # function values are variables or references
-            self.mentioned.add(name)
-            if name not in self.globals and not any(name in level.names for level in self.levels):
-                return value
-        new: ast.Term = self.term(value)
+        if self._is_builtin(each):
+            return each.value
+        new: ast.Term = self.term(each.value)
         return new
+
+    def _is_builtin(self, each: ast.With) -> bool:
+        """Whether the modifier's value is a builtin function, and no variable or rule of that name."""
+        if not is_function_value(each, self.builtins):
+            return False
+        name = _head_name(each.value)  # type: ignore[arg-type]  # function values are variables or references
+        self.mentioned.add(name)
+        return name not in self.globals and not any(name in level.names for level in self.levels)
 
     def _expression(self, node: ast.Expression) -> ast.Statement:
         if node.negated:

@@ -112,8 +112,6 @@ def _variables(node: ast.Node) -> Iterator[str]:
     elif isinstance(node, ast.Call):
         for arg in node.args:
             yield from _variables(arg)
-    elif isinstance(node, ast.With):
-        yield from _variables(node.value)
-    elif not isinstance(node, _CLOSURES):
+    elif not isinstance(node, (ast.With, *_CLOSURES)):  # `with` binds nothing, and may name a function
         for child in node.children():
             yield from _variables(child)
