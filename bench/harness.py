@@ -16,7 +16,7 @@ import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import httpx
 import jwt
@@ -141,10 +141,11 @@ async def served(folder: Path, policies: Mapping[str, str], upstream: int) -> As
         f"decision_log: {{path: {folder / 'decisions.jsonl'}}}\n"
     )
     async with contextlib.AsyncExitStack() as stack:
-        await stack.enter_async_context(_command("serve", "-f", inventory))
-        await _answers(admin, "/healthz", 200)
-        await stack.enter_async_context(_command("sidecar", "--function", "bench", "-f", inventory))
-        await _answers(port, "/", 403)
+        log = stack.enter_context((folder / "log").open("w+"))
+        await stack.enter_async_context(_command(log, "serve", "-f", inventory))
+        await _answers(admin, "/healthz", 200, log)
+        await stack.enter_async_context(_command(log, "sidecar", "--function", "bench", "-f", inventory))
+        await _answers(port, "/", 403, log)
         yield port
 
 
@@ -160,13 +161,13 @@ def write(policies: Path, files: Mapping[str, str]) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _command(*arguments: object) -> AsyncIterator[None]:
-    """A command of palisade's, until the end."""
+async def _command(log: TextIO, *arguments: object) -> AsyncIterator[None]:
+    """A command of palisade's, until the end; what it tells goes to a file."""
     process = await asyncio.create_subprocess_exec(
         Path(sys.executable).with_name("palisade"),
         *map(str, arguments),
         stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
+        stderr=log,
     )
     try:
         yield
@@ -176,15 +177,16 @@ async def _command(*arguments: object) -> AsyncIterator[None]:
         await process.wait()
 
 
-async def _answers(port: int, path: str, status: int) -> None:
-    """Waits until a path is answered with the status."""
+async def _answers(port: int, path: str, status: int, log: TextIO) -> None:
+    """Waits until a path is answered with the status; else says what the commands told."""
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
         for _ in range(1000):
             with contextlib.suppress(httpx.TransportError):
                 if (await client.get(path)).status_code == status:
                     return
             await asyncio.sleep(0.02)
-    raise SystemExit(f"{path} on port {port} was not answered with {status} within 20 seconds")
+    log.seek(0)
+    raise SystemExit(f"{path} on port {port} was not answered with {status} within 20 seconds\n{log.read()}")
 
 
 @contextlib.contextmanager
