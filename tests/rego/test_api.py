@@ -71,6 +71,11 @@ def test_query_can_stand_in_a_package(policy: rego.Policy) -> None:
     assert policy.query("x := double(4)", package=("authz",)) == [{"x": 8}]
 
 
+def test_a_query_may_put_a_builtin_function_in_the_place_of_another(policy: rego.Policy) -> None:
+    """Its name is no variable of the query, which has a value there."""
+    assert policy.query("x := data.authz.double(-3) with data.authz.double as abs") == [{"x": 3}]
+
+
 def test_builtin_errors_are_undefined_unless_strict(policy: rego.Policy) -> None:
     assert policy.query("data.authz.ratio = x", {"by": 0}) == []
     with pytest.raises(rego.EvalError) as raised:
