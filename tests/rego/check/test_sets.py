@@ -113,11 +113,19 @@ def test_rules_and_data_cannot_share_a_path():
         # It was found when the policy was put in force, after `check` had said that nothing is wrong.
         (
             "p if q with data.test.q as count\nq := 1",
-            ("type", 2, "with keyword cannot put the function count in the place of data.test.q, which is none"),
+            (
+                "type",
+                2,
+                "with keyword cannot put the function count in the place of data.test.q, which is none",
+            ),
         ),
         (
             "p := {x | x := data.x with data.x as object.keys}",
-            ("type", 2, "with keyword cannot put the function object.keys in the place of data.x, which is none"),
+            (
+                "type",
+                2,
+                "with keyword cannot put the function object.keys in the place of data.x, which is none",
+            ),
         ),
     ],
 )

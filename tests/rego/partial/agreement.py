@@ -5,9 +5,12 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
+import pytest
+
 from palisade import rego
 from palisade.rego.builtins.terms import show
 from palisade.rego.partial import Outcome, evaluate
+from palisade.rego.partial.execution import execute
 from palisade.rego.values import UNDEFINED
 from palisade.testing.formulas import ErrorOutcome, Unsure, answer
 
@@ -90,3 +93,16 @@ def reference(policy: rego.Policy, path: str, document: Any) -> str:
 def shown(value: Any) -> str:
     """As Rego's text: true is 1 to Python, and not to Rego; `[]` and `set()` are one key in JSON."""
     return "undefined" if value is UNDEFINED else show(value)
+
+
+def blocks_followed(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """A list that grows by each block that is followed from here on."""
+    followed: list[object] = []
+    follow = execute.Executor._block
+
+    def counted(self: execute.Executor, block: Any, *args: Any, **more: Any) -> Any:
+        followed.append(block)
+        return follow(self, block, *args, **more)
+
+    monkeypatch.setattr(execute.Executor, "_block", counted)
+    return followed

@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 import pytest
-from agreement import reference, said
+from agreement import blocks_followed, reference, said
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
@@ -260,14 +260,7 @@ def test_an_edit_of_data_has_only_the_rules_that_read_it_followed_again(
     first = _many(_DATA)
     before = _outcome(first)
     second = _many(_DATA | edited, first)
-    followed: list[object] = []
-    follow = execute.Executor._block
-
-    def counted(self: execute.Executor, block: Any, *args: Any, **more: Any) -> Any:
-        followed.append(block)
-        return follow(self, block, *args, **more)
-
-    monkeypatch.setattr(execute.Executor, "_block", counted)
+    followed = blocks_followed(monkeypatch)
     after = _outcome(second, before)
     assert len(followed) <= 4 * others
     assert sum(a is not b for a, b in zip(before.cases, after.cases, strict=False)) <= others

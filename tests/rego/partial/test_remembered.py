@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from agreement import reference, said
+from agreement import blocks_followed, reference, said
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from palisade import rego
 from palisade.rego.partial import Outcome, evaluate
-from palisade.rego.partial.execution import execute, giving
+from palisade.rego.partial.execution import giving
 from palisade.testing.formulas import Unsure
 
 _HEAD = "package authz\n\ndefault allow := false\n\n"
@@ -36,14 +36,7 @@ def test_only_the_rows_that_changed_are_followed_again(monkeypatch: pytest.Monke
     between = rego.compile(other, {"rows": _rows()}, previous=first)
     before = _outcome(between, outcome)
     second = rego.compile(other, {"rows": _rows(7)}, previous=between)
-    followed: list[object] = []
-    follow = execute.Executor._block
-
-    def counted(self: execute.Executor, block: Any, *args: Any, **more: Any) -> Any:
-        followed.append(block)
-        return follow(self, block, *args, **more)
-
-    monkeypatch.setattr(execute.Executor, "_block", counted)
+    followed = blocks_followed(monkeypatch)
     after = _outcome(second, before)
     assert len(followed) < 10
     was, now = ({id(part) for case in each.cases for part in case.condition.args} for each in (before, after))

@@ -174,7 +174,9 @@ class Calls(Orders):
                 kinds = (self._kind_of(self._source(argument), each) for each in strings if each in _KINDS)
                 found = list(kinds)
                 return either(each for each in found if each) if None not in found else self._uncalled(term)
-            case Apply(".", (Apply("split", (text, Known(str(mark)))), Known(int(at)))) if _one_char(mark):
+            case Apply(".", (Apply("split", (text, Known(str(mark)))), Known(int(at)))) if patterns.is_one(
+                mark
+            ):
                 chosen = [value for value in strings if mark not in value]
                 if not chosen or at < 0:
                     return NEVER
@@ -197,7 +199,7 @@ class Calls(Orders):
                     if any(max(start, 0) + n >= FURTHEST for n in numbers):
                         return None
                     return either(self._segments_between(max(start, 0), end, n) for n in numbers)
-            case Apply("split", (text, Known(str(mark)))) if _one_char(mark) and relation == "_==_":
+            case Apply("split", (text, Known(str(mark)))) if patterns.is_one(mark) and relation == "_==_":
                 if any(n >= FURTHEST for n in numbers):
                     return None
                 some = [n for n in numbers if n > 0]
@@ -344,7 +346,3 @@ class Calls(Orders):
 
 _KINDS = ("string", "number", "boolean", "null", "array", "object", "set")
 _IS = frozenset(f"is_{kind}" for kind in _KINDS)
-
-
-def _one_char(mark: str) -> bool:
-    return len(mark) == 1 and mark.isascii()

@@ -17,16 +17,9 @@ class Ends(Joined):
     """Lowers what is asked of the last pieces of a text that is split at one character."""
 
     def _takes(self, term: Apply) -> Bounds:
-        match term:
-            case Apply(
-                "minus", (Apply("count", (Apply("split", (text, Known(str(mark)))),)), Known(int(less)))
-            ):
-                if _is_mark(mark) and type(less) is int:
-                    return self._is_text(text)
-            case Apply("minus", (fewer, Known(int(less)))) if (
-                type(less) is int and (counted := _counted(fewer)) is not None
-            ):
-                return self._takes(counted[0])
+        counted = _counted(term)
+        if counted is not None:
+            return self._takes(counted[0])
         match _from_end(term):
             case text, mark, back if back > 1:
                 return both((self._is_text(text), self._matches(text, Mark(mark).at_least(back))))
@@ -65,7 +58,7 @@ def _counted(term: Symbol) -> tuple[Apply, int] | None:
 def _from_end(term: Apply) -> tuple[Symbol, str, int] | None:
     """The text, the mark and how far from the end a piece is; None for others."""
     match term:
-        case Apply(".", (Apply("split", (text, Known(str(mark)))) as pieces, place)) if _is_mark(mark):
+        case Apply(".", (Apply("split", (text, Known(str(mark)))) as pieces, place)) if patterns.is_one(mark):
             back = back_from(pieces, place)
             if back is not None and back <= FURTHEST and filled_in(pieces) is None:
                 return text, mark, back
@@ -77,7 +70,3 @@ def _ending(mark: str, back: int, ends: Sequence[str]) -> str:
     sign, other = patterns.quote(mark), f"[^{patterns.in_class(mark)}]*"
     further = f"(?:{sign}{other}){{{back - 1}}}" if back > 1 else ""
     return f"(?s)(?:.*{sign})?{patterns.alternatives(ends)}{further}"
-
-
-def _is_mark(text: str) -> bool:
-    return len(text) == 1 and text.isascii()

@@ -110,11 +110,11 @@ class Measures(Ends):
         if parts is not None:
             return self._filled_counted(*parts, relation, numbers)
         match argument:
-            case Apply("replace", (text, Known(str(old)), Known(""))) if _is_mark(old):
+            case Apply("replace", (text, Known(str(old)), Known(""))) if patterns.is_one(old):
                 return self._others_counted(text, old, relation, numbers)
             case Apply("split", (text, Known(str(mark)))) if len(mark) > 1 and is_mark(mark):
                 return self._pieces_counted(text, Mark(mark), relation, numbers)
-            case Apply("split", (text, Known(str(mark)))) if _is_mark(mark) and relation != "_==_":
+            case Apply("split", (text, Known(str(mark)))) if patterns.is_one(mark) and relation != "_==_":
                 least = [number + (relation in ("_>_", "_<=_")) for number in numbers]
                 if any(abs(number) > FURTHEST for number in least) or self._encoded(text) is not None:
                     return None
@@ -355,10 +355,6 @@ def _ways(parts: Sequence[str | Symbol], text: str) -> Iterator[tuple[str, ...]]
 
 def _is_surely_text(term: Symbol) -> bool:
     return isinstance(term, Apply) and term.name in _SURELY_TEXTS
-
-
-def _is_mark(text: str) -> bool:
-    return len(text) == 1 and text.isascii()
 
 
 def _joined_at(mark: str, values: Sequence[object]) -> Iterator[str]:

@@ -79,11 +79,11 @@ class Texts(Cutting):
             case Apply("base64.decode" | "base64url.decode") if (there := self._encoded(term)) is not None:
                 return self._plain(there, encoded.anything())
             case Apply(".", (Apply("split", (whole, Known(str(mark)))), Known(0))) if (
-                _is_mark(mark) and (there := self._encoded(whole)) is not None
+                patterns.is_one(mark) and (there := self._encoded(whole)) is not None
             ):
                 return self._plain(there, encoded.anything())
             case Apply(".", (Apply("split", (whole, Known(str(mark)))), Known(1))) if (
-                _is_mark(mark) and (there := self._encoded(whole)) is not None
+                patterns.is_one(mark) and (there := self._encoded(whole)) is not None
             ):
                 return self._has_mark(there, mark)
             case Apply(".", (Apply("split", (text, Known(str(mark)))), Known(0))) if mark:
@@ -159,7 +159,7 @@ class Texts(Cutting):
                 return None if None in parts else either(part for part in parts if part)
             case Apply("indexof", (text, Known(str(part)))) if part and len(values) == 1:
                 return self._found_at(text, part, values[0])
-            case Apply(".", (Apply("split", (whole, Known(str(mark)))), Known(0))) if _is_mark(mark):
+            case Apply(".", (Apply("split", (whole, Known(str(mark)))), Known(0))) if patterns.is_one(mark):
                 return self._user_is(whole, mark, texts)
             case Apply("base64.decode" | "base64url.decode") if (there := self._encoded(term)) is not None:
                 return self._text_is(there, texts)
@@ -291,7 +291,7 @@ class Texts(Cutting):
             and ":" not in matcher.prefix[:-1]
         ):
             return self._plain(there, encoded.beginning(matcher.prefix))
-        if there is not None and _is_mark(matcher.contains):
+        if there is not None and patterns.is_one(matcher.contains):
             return self._has_mark(there, matcher.contains)
         match term:
             case Apply("lower" | "upper" as name, (text,)):
@@ -317,7 +317,7 @@ class Texts(Cutting):
 
     def _count(self, argument: Symbol, relation: str, numbers: Sequence[int]) -> Bounds | None:
         match argument:
-            case Apply("split", (whole, Known(str(mark)))) if _is_mark(mark) and {*numbers} <= {1, 2}:
+            case Apply("split", (whole, Known(str(mark)))) if patterns.is_one(mark) and {*numbers} <= {1, 2}:
                 there = self._encoded(whole)
                 if there is not None and relation == "_==_":
                     ways = {1: encoded.anything(encoded.other_than(mark)), 2: encoded.once(mark)}
@@ -366,10 +366,6 @@ class Texts(Cutting):
         if start == 0 and size > 1 and not texts[0]:
             return NEVER  # a path begins with one slash
         return self._path(paths.segments_are(start, texts, all_of_them=size < most))
-
-
-def _is_mark(text: str) -> bool:
-    return len(text) == 1 and text.isascii()
 
 
 def _is_place(number: object) -> bool:

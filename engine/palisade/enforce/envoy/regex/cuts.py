@@ -160,7 +160,7 @@ def pieces_of(term: Symbol) -> Pieces | None:
             text, mark = whole.args
         case _:
             return None
-    if mark != Known(glue) or not _is_mark(glue):
+    if mark != Known(glue) or not patterns.is_one(glue):
         return None
     count = Apply("count", (whole,))
     back = _back(whole, start)
@@ -189,7 +189,7 @@ def _cut(term: Apply) -> Cut | None:
         case Apply(".", (pieces, at)) if (parts := filled_in(pieces)) is not None:
             back = _back(pieces, at)
             return _filled_piece(cut_of(parts[0]), parts[1], -back if back else getattr(at, "value", None))
-        case Apply(".", (Apply("split", (text, Known(str(mark)))) as pieces, at)) if _is_mark(mark):
+        case Apply(".", (Apply("split", (text, Known(str(mark)))) as pieces, at)) if patterns.is_one(mark):
             cut = cut_of(text)
             if back := _back(pieces, at):
                 return _last_piece(cut, mark, back)
@@ -325,10 +325,6 @@ def _is_letter(cut: Cut, text: str) -> bool:
 
 def _folded(name: str, text: str) -> str:
     return text.lower() if name == "lower" else text.upper()
-
-
-def _is_mark(text: str) -> bool:
-    return len(text) == 1 and text.isascii()
 
 
 def _class(characters: Iterable[str]) -> str:

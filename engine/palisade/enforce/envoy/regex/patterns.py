@@ -86,6 +86,11 @@ def pieces_are(delimiter: str, counts: Iterable[int]) -> str:
     return f"(?s){other}*(?:{ways})"
 
 
+def is_one(text: str) -> bool:
+    """Whether it is one character of ASCII, at which texts are split."""
+    return len(text) == 1 and text.isascii()
+
+
 def is_pair(text: str) -> bool:
     """Whether it is two characters that are not alike, nor of addresses: a mark as in `a, b`."""
     return (

@@ -88,7 +88,8 @@ class Executor(Unfollowed):
         self._branches: Worlds | None = None
         """What those of the rule that is followed now came to, where it has any."""
         self._table_loops = {}
-        self._remembered = Remembered(self._flow, self._functions, getattr(before, "_remembered", None))
+        rounds = before._remembered if before is not None else None
+        self._remembered: Remembered = Remembered(self._flow, self._functions, rounds)
         self._statements, self._bound, self._levels = 0, MAX_STATEMENTS, 0
         self._first_size: int = 0 if before is None else before._first_size
         """How many formulas at least are of the present: those that one run has found out."""
