@@ -10,6 +10,7 @@ from opa_answers import OpaAnswers
 
 from palisade import rego
 from palisade.rego import plan
+from palisade.rego.errors import EvalError
 
 INPUT = {"c": "a", "d": "a", "n": {"c": "a"}, "list": ["a"], "x": 1}
 
@@ -197,3 +198,80 @@ def _theirs(opa: OpaAnswers, rules: str) -> list[Any]:
 def _found(rules: str, given: dict[str, Any] = INPUT) -> list[Any]:
     policy = rego.compile({"p.rego": f"package p\n\n{rules}\n"})
     return [json.loads(rego.text.dumps(each["x"])) for each in policy.query("x = data.p.r", given)]
+
+
+COMPARED = "{input.c: 1, `a`: 2}"
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        "r if { x := L; x == R }",
+        "r if { x := L; not x == R }",
+        "r if { x := L; q := x; q = R }",
+        "r if { x := [L]; x == [R] }",
+        "r if { x := [L]; x[_] == R }",
+        "r if { x := {`k`: L}; x.k == R }",
+        "r if { some x in [L]; x == R }",
+        "r if { xs := [L]; some x in xs; x == R }",
+        "r if { xs := [L]; some R in xs }",
+        "r if { every x in [L] { x == R } }",
+        "r if { [x] = [L]; x == R }",
+        "r if { not L == L }",
+        "r if { not L == {input.c: 1, `a`: 3} }",
+        "r if { not L == {`a`: input.x, `b`: 9} }",
+        "r if { x := {`a`: 2, `b`: 9}; not L == x }",
+        "o := L\nr if o == R",
+        "o := L\nr if not o == R",
+        "o := L\nr if { x := o; x == R }",
+        "o := [L]\nr if o == [R]",
+        "o.x := L\nr if o.x == R",
+        "o := {} if input.never\nelse := L\nr if o == R",
+        "f(_) := L\nr if f(1) == R",
+        "f(_) := L\nr if { y := f(1); y == R }",
+        "f(_) := L\nr if f(1, R)",
+        "f(x) := x\nr if f(L) == R",
+        "f(x) if x == R\nr if { y := [L]; f(y[0]) }",
+        "f({`z`: 1, `a`: 2})\nr if { y := [L]; f(y[0]) }",
+    ],
+)
+@pytest.mark.parametrize("other", ["{`a`: 1}", "{`a`: 2}", "{`z`: 1, `a`: 2}", "input.one"])
+def test_equal_keys_of_what_is_compared_elsewhere_are_an_error(
+    opa: OpaAnswers, rules: str, other: str
+) -> None:
+    """`limits := {claims.role: 1, "admin": 2}; limits == {"admin": 1}` let an admin pass.
+
+    OPA counts the entries of one that it has not put together yet, so that no value is the right one.
+    """
+    given = INPUT | {"one": {"a": 1}}
+    rules = rules.replace("L", COMPARED).replace("R", other)
+    (theirs,) = opa.ask(f"package p\n\n{rules}\n", given | {"c": "z"}, ["r"], {})
+    assert _found(rules, given | {"c": "z"}) == theirs
+    with pytest.raises(EvalError, match="unique"):
+        _found(rules, given)
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        "r := x if { x := L; x.a == 1 }",
+        "r if { x := L; x.a in [1, 2]; input.one == input.one }",
+        "r if { x := L; x != input.one }",
+        "r if { x := L; json.marshal(x) == `{}` }",
+        "r if { x := [1, L]; x[0] == 1 }",
+        "r := x if { [x, 1] = [L, 1] }",
+        "r := y if { f(1) = [_, y] }\nf(_) := [1, L]",
+        "r := x if { some x in {`k`: L} }",
+        "r := x if { x := L; y := input.one; y == {`a`: 1} }",
+        "o := L\nr if o.a == 1",
+        "o := L\nr := o",
+        "o contains L\nr if { some x in o; x == {`a`: 1} }",
+        "o[k] := L if k := input.c\nr if o.a == {`a`: 1}",
+    ],
+)
+def test_equal_keys_of_what_is_not_compared_are_none(opa: OpaAnswers, rules: str) -> None:
+    """A table with a role of the request beside others is looked up, and no error is made of that."""
+    given = INPUT | {"one": {"a": 1}}
+    rules = rules.replace("L", COMPARED)
+    (theirs,) = opa.ask(f"package p\n\n{rules}\n", given, ["r"], {})
+    assert _found(rules, given) == theirs

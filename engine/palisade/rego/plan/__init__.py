@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import cache
 
 from palisade.rego import ast, ir
 from palisade.rego.check.model import CheckedSet
@@ -21,7 +22,7 @@ from palisade.rego.plan.memory import Memory
 from palisade.rego.plan.program import PlanError, Program
 from palisade.rego.plan.scope import Scope, term
 from palisade.rego.plan.search import body
-from palisade.rego.plan.taken_whole import taken_whole
+from palisade.rego.plan.taken_whole import Uses, compared, taken_whole
 
 __all__ = ["Entrypoint", "PlanError", "Planner", "plan", "rule_entrypoint"]
 
@@ -65,7 +66,8 @@ class Planner:
         entrypoints = tuple(entrypoints)
         with collector_paused(), memory.lock if memory is not None else nullcontext():
             program = Program(self._root, self._checked.builtins, prints)
-            program.find_whole = lambda: taken_whole(self._checked, (each.body for each in entrypoints))
+            uses = cache(lambda: Uses(self._checked, (each.body for each in entrypoints)))
+            program.find_whole, program.find_compared = lambda: taken_whole(uses()), lambda: compared(uses())
             if memory is not None:
                 memory.begin(self._root, prints, id(self._checked.builtins))
                 program.memory, program.tables = memory, memory.tables

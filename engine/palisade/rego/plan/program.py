@@ -55,9 +55,12 @@ class Program:
     """What functions were asked for by rules so far, and under which overlays."""
     find_whole: Callable[[], Container[Location]] = frozenset
     """Finds where objects stand that are only taken whole."""
+    find_compared: Callable[[], Container[Location]] = frozenset
+    """Finds where objects stand that may be compared by other ways than as they are written."""
     looked_around: bool = False
     """Whether what was planned depends on what other rules do with it."""
     _whole: Container[Location] | None = None
+    _compared: Container[Location] | None = None
     _names: dict[tuple[int, Overlay], str] = field(default_factory=dict)
     _generations: dict[Overlay, str] = field(default_factory=lambda: {overlay.NONE: "g0"})
 
@@ -84,6 +87,13 @@ class Program:
         if self._whole is None:
             self._whole = self.find_whole()
         return place in self._whole
+
+    def may_be_compared(self, place: Location) -> bool:
+        """Whether the object that is written there may be compared elsewhere: see `taken_whole`."""
+        self.looked_around = True
+        if self._compared is None:
+            self._compared = self.find_compared()
+        return place in self._compared
 
     def generation(self, of: Overlay) -> str:
         """The first part of the paths of the functions planned under the overlay."""

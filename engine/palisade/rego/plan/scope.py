@@ -6,7 +6,7 @@ that is being filled until the body it belongs to ends; `mark` and `close` are t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 from palisade.rego import ast, ir
@@ -187,6 +187,13 @@ class Scope:
             self.add(ir.EqualStmt(a, b, **self.at))
         else:
             self.fail()
+
+    def told_apart(self, keys: Sequence[ir.Operand]) -> None:
+        """Goes on where no two of the keys are equal; it is an error if they are."""
+        target = self.local()
+        self.add(ir.MakeObjectStmt(target, **self.at))
+        for number, key in enumerate(keys):
+            self.add(ir.ObjectInsertOnceStmt(key, self.integer(number), target, **self.at))
 
     def fail(self) -> None:
         """Ends the block: what follows is never reached."""

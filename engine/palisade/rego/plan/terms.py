@@ -68,8 +68,11 @@ def _object(scope: Scope, node: ast.Object) -> ir.Operand:
     target = scope.local()
     scope.add(ir.MakeObjectStmt(target, **scope.at))
     items.sort(key=lambda item: _place(item[0]))
-    if may_collide(node) and not scope.program.is_taken_whole(node.loc):
-        items.reverse()  # so that the first one counts
+    if may_collide(node):
+        if not scope.program.is_taken_whole(node.loc):
+            items.reverse()  # so that the first one counts
+        if scope.program.may_be_compared(node.loc):
+            scope.told_apart([key for _, key, _ in items])
     for _, key, value in items:
         scope.add(ir.ObjectInsertStmt(key, value, target, **scope.at))
     return ir.Local(target)

@@ -94,6 +94,12 @@ def _match_array(scope: Scope, value: ir.Operand, pattern: ast.Array) -> None:
 def _match_object(scope: Scope, value: ir.Operand, pattern: ast.Object) -> None:
     scope.add(ir.IsObjectStmt(value, **scope.at))
     _match_length(scope, value, len(pattern.items))
+    if may_collide(pattern) and scope.program.may_be_compared(pattern.loc):
+        keys = [(key, term(scope, key)) for key, _ in pattern.items]
+        scope.told_apart([operand for _, operand in keys])
+        for (_, operand), (_, item) in zip(keys, pattern.items, strict=True):
+            match(scope, scope.dot(value, operand), item)
+        return
     before: list[tuple[ast.Term, ir.Operand]] = []
     for key, item in pattern.items:
         operand = term(scope, key)
