@@ -234,7 +234,10 @@ class Bed:
                 raise BedError(f"Envoy refuses what was compiled: {event.detail}")
             if event.kind is EventKind.ACCEPTED and event.revision == revision:
                 return
-        raise BedError(f"Envoy did not take the configuration:\n{self._log()}")
+        raise BedError(
+            f"Envoy neither took nor refused the configuration in {_START_SECONDS:g} seconds: where other"
+            f" work keeps the machine busy, try again after it. It told:\n{self._log()}"
+        )
 
     async def _ask(self, wires: Sequence[Wire]) -> list[Seen | None]:
         if self._client is None:
