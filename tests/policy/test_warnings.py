@@ -10,6 +10,7 @@ from palisade.policy import revisions, sets, warnings
 
 HTTP = "input.attributes.request.http"
 METADATA = "input.attributes.metadataContext.filterMetadata"
+JWT_AUTHN = "envoy.filters.http.jwt_authn"
 PROVIDERS = """package palisade.identity
 
 providers := {"corp": {"issuer": "https://corp.example", "any_audience": true, "jwks_uri": "https://corp.example/keys"}}
@@ -82,6 +83,82 @@ def test_slips(tmp_path: Path, body: str, message: str) -> None:
     ((file, row, text),) = warned(tmp_path, a=source)
     assert (file, row) == ("p/a.rego", 5)
     assert message in text
+
+
+@pytest.mark.parametrize(
+    ("read", "row", "message"),
+    [
+        ('allow if http.headers["X-Tenant"] == "a"', 5, 'write headers["x-tenant"]'),
+        ('allow if below.headers["X-Tenant"] == "a"', 5, 'write headers["x-tenant"]'),
+        ('allow if {\n\ths := http.headers\n\ths["X-Tenant"] == "a"\n}', 7, 'write headers["x-tenant"]'),
+        (
+            'allow if {\n\this = input\n\this.http.method == "GET"\n}',
+            7,
+            "a request has input.attributes.request.http",
+        ),
+        ('allow if object.get(http.headers, "X-Tenant", "") == "a"', 5, 'write headers["x-tenant"]'),
+        (
+            'allow if object.get(input, ["attributes", "request", "http", "headers", "X-Tenant"], "") == "a"',
+            5,
+            'write headers["x-tenant"]',
+        ),
+        (
+            'allow if object.get(object.get(http, "headers", {}), "X-Tenant", null) == "a"',
+            5,
+            'write headers["x-tenant"]',
+        ),
+        ('allow if object.get(http, "headers", {})["X-Tenant"] == "a"', 5, 'write headers["x-tenant"]'),
+        (
+            'allow if object.get(input, ["attributes", "requst", "http"], null) == "a"',
+            5,
+            "input.attributes.requst is undefined in all requests; did you mean request?",
+        ),
+        (
+            'allow if object.get(http, "header", {}).x == "a"',
+            5,
+            "input.attributes.request.http.header is undefined in all requests; did you mean headers?",
+        ),
+        (
+            f'allow if {{\n\tjwt := {METADATA}["jwt"]\n\tjwt.iss == "a"\n\tjwt.sub == "b"\n}}',
+            6,
+            'filterMetadata["jwt"] is undefined in all requests',
+        ),
+        (
+            'allow if object.get(input.attributes, ["metadataContext", "filterMetadata", "jwt"], {}).sub',
+            5,
+            'filterMetadata["jwt"] is undefined in all requests',
+        ),
+    ],
+)
+def test_slips_below_a_name_and_by_object_get(tmp_path: Path, read: str, row: int, message: str) -> None:
+    """So most policies read requests: none of it was seen, and each slip is told once, where it stands."""
+    source = f"package a\n\nhttp := {HTTP}\nbelow := http\n{read}\n"
+    ((file, at, text),) = warned(tmp_path, a=source)
+    assert (file, at) == ("p/a.rego", row)
+    assert message in text
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        # What stands in place of a missing key is read as well.
+        f'allow if object.get({HTTP}, "headers", {{"X-Tenant": "a"}})["X-Tenant"] == "a"',
+        # Of two rules either may be meant.
+        f'of := {HTTP}.headers if {HTTP}.method == "GET"\n\nof := data.a.table\n\nallow if of["X-Tenant"]',
+        f'default of := {{}}\n\nof := {HTTP}.headers if {HTTP}.method == "GET"\n\nallow if of["X-Tenant"]',
+        f'of := {HTTP}.headers if {HTTP}.method == "GET" else := data.a.table\n\nallow if of["X-Tenant"]',
+        f'of(x) := {HTTP}.headers if x\n\nallow if of(1)["x-tenant"]',
+        # Another rule of the name of a variable.
+        f'allow if {{\n\ttable := {HTTP}.headers\n\ttable.x == "a"\n}}\n\nother if table["X-Tenant"]',
+        f'allow if object.get({HTTP}.headers, "x-tenant", "") == "a"',
+        f'allow if object.get({HTTP}.headers, lower("X-Tenant"), "") == "a"',
+        'allow if object.get(input.parsed_body, ["Attributes", "X"], "") == "a"',
+        f'allow if object.get({METADATA}, ["{JWT_AUTHN}", "corp"], 0)',
+    ],
+)
+def test_names_that_may_stand_for_something_else(tmp_path: Path, source: str) -> None:
+    table = 'table := {"X-Tenant": 1}'
+    assert warned(tmp_path, a=f"package a\n\n{table}\n\n{source}\n", p=PROVIDERS) == []
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from difflib import get_close_matches
 from typing import Any, Final
 
 from palisade import rego
-from palisade.policy import library, revisions
+from palisade.policy import input_reads, library, revisions
 from palisade.policy.data import FILE_NAMES
 from palisade.policy.request_schema import KEYS, MEANT, SCHEMA
 from palisade.policy.sets import PolicySet
@@ -182,73 +182,87 @@ def _input(
         for rule in each
         for term in ast.walk(rule)
     )
+    named = input_reads.names((module.package, rule) for module in modules for rule in rules[id(module)])
     for module in modules:
         problems = Problems(module.source, module.lines)
         others = replaced or module.package[:2] in _OTHER_INPUTS
         of_requests = not others and tuple(module.package) == deciding
         unnamed = not others and not providers
+
+        def missing(
+            keys: input_reads.Keys, meant: Mapping[str, str] = {} if others else MEANT, of: bool = of_requests
+        ) -> tuple[str, str] | None:
+            return _missing(keys, meant, of) or _missing_metadata(keys, providers)
+
         for rule in rules[id(module)]:
-            for term in ast.walk(rule):
-                if isinstance(term, ast.Ref) and term.head == ast.Var("input"):
-                    _look(term, problems, {} if others else MEANT, of_requests)
-                    _look_at_metadata(term, problems, providers)
-                    if unnamed and term.path[0] == ast.Scalar("identity"):
-                        # Once in a module: what it says of one reference it says of all.
-                        unnamed = False
-                        message = "input.identity is undefined in all requests: there are no providers"
-                        problems.add(message, term.loc, UNKNOWN_INPUT, _NO_PROVIDERS)
+            for read in input_reads.reads(rule, named):
+                told = missing(read.keys) or _misspelt(read)
+                # What a name stands for is told where it is named.
+                if told is not None and not (read.named and missing(read.keys[: read.named])):
+                    problems.add(told[0], read.loc, UNKNOWN_INPUT, told[1])
+                if unnamed and read.keys[:1] == ("identity",):
+                    # Once in a module: what it says of one reference it says of all.
+                    unnamed = False
+                    message = "input.identity is undefined in all requests: there are no providers"
+                    problems.add(message, read.loc, UNKNOWN_INPUT, _NO_PROVIDERS)
         yield from problems.found
 
 
-def _look(term: ast.Ref, problems: Problems, meant: Mapping[str, str], of_requests: bool) -> None:
-    """`meant` are keys at the top that no request has, and what is likely meant by each."""
-    keys = [part.value if isinstance(part, ast.Scalar) else None for part in term.path]
+def _missing(keys: input_reads.Keys, meant: Mapping[str, str], of_requests: bool) -> tuple[str, str] | None:
+    """What to say of a path that no request has, and what to do; None of one that a request may have.
+
+    `meant` are keys at the top that no request has, and what is likely meant by each."""
     first, header = keys[0], keys[4] if len(keys) > 4 else None
-    if tuple(keys[:2]) == ("request", "http") and meant:
-        message = "input.request.http is undefined in all requests"
-        problems.add(message, term.loc, UNKNOWN_INPUT, f"write {meant['http']}")
-    elif isinstance(first, str) and first in meant:
+    if keys[:2] == ("request", "http") and meant:
+        return "input.request.http is undefined in all requests", f"write {meant['http']}"
+    if isinstance(first, str) and first in meant:
+        return f"input.{first} is undefined in all requests", f"a request has {meant[first]}"
+    if isinstance(first, str) and first not in KEYS:
         message = f"input.{first} is undefined in all requests"
-        problems.add(message, term.loc, UNKNOWN_INPUT, f"a request has {meant[first]}")
-    elif isinstance(first, str) and first not in KEYS and (near := get_close_matches(first, KEYS, 1, _ALIKE)):
-        message = f"input.{first} is undefined in all requests"
-        problems.add(message, term.loc, UNKNOWN_INPUT, f"did you mean input.{near[0]}?")
-    elif isinstance(first, str) and first not in KEYS and of_requests:
-        message = f"input.{first} is undefined in all requests"
-        problems.add(message, term.loc, UNKNOWN_INPUT, f"a request has {', '.join(sorted(KEYS))}")
-    elif (
-        tuple(keys[:4]) == _HEADERS
-        and isinstance(header, str)
-        and header != header.lower()
-        and (*_HEADERS, header.lower()) not in _NEVER
-    ):
+        if near := get_close_matches(first, KEYS, 1, _ALIKE):
+            return message, f"did you mean input.{near[0]}?"
+        return (message, f"a request has {', '.join(sorted(KEYS))}") if of_requests else None
+    lower = header.lower() if isinstance(header, str) else None
+    if keys[:4] == _HEADERS and lower is not None and header != lower and (*_HEADERS, lower) not in _NEVER:
         message = f'headers["{header}"] is undefined in all requests: names of headers are in lower case'
-        problems.add(message, term.loc, UNKNOWN_INPUT, f'write headers["{header.lower()}"]')
-    else:
-        lower = [*keys[:4], header.lower() if isinstance(header, str) else None]
-        never = next((each for each in _NEVER if tuple(lower[: len(each)]) == each), None)
-        if never is not None:
-            why, hint = _NEVER[never]
-            shown = f'headers["{never[-1]}"]' if never[:4] == _HEADERS else f"input.{'.'.join(never)}"
-            problems.add(f"{shown} is undefined in all requests: {why}", term.loc, UNKNOWN_INPUT, hint)
+        return message, f'write headers["{lower}"]'
+    folded = (*keys[:4], lower)
+    never = next((each for each in _NEVER if folded[: len(each)] == each), None)
+    if never is None:
+        return None
+    why, hint = _NEVER[never]
+    shown = f'headers["{never[-1]}"]' if never[:4] == _HEADERS else f"input.{'.'.join(never)}"
+    return f"{shown} is undefined in all requests: {why}", hint
 
 
-def _look_at_metadata(term: ast.Ref, problems: Problems, providers: Sequence[str]) -> None:
+def _misspelt(read: input_reads.Read) -> tuple[str, str] | None:
+    """A key that no request has, where `object.get` reaches for it: types say so of all others."""
+    schema: Any = SCHEMA
+    for at, key in enumerate(read.keys):
+        properties = schema.get("properties", {})
+        if schema.get("additionalProperties") is False and isinstance(key, str) and key not in properties:
+            if at < read.typed:
+                return None
+            near = get_close_matches(key, properties, 1, 0.6)
+            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(properties)}"
+            return f"input.{'.'.join(map(str, read.keys[: at + 1]))} is undefined in all requests", hint
+        schema = properties.get(key, {}) if isinstance(key, str) else {}
+    return None
+
+
+def _missing_metadata(keys: input_reads.Keys, providers: Sequence[str]) -> tuple[str, str] | None:
     """Claims that a mesh leaves under names of its own are there only of a provider that is called so."""
-    keys = [part.value if isinstance(part, ast.Scalar) else None for part in term.path]
     of, name = (*keys[3:5], None, None)[:2]
-    if tuple(keys[:3]) != _METADATA or not isinstance(of, str):
-        return
+    if keys[:3] != _METADATA or not isinstance(of, str):
+        return None
     shown = f'filterMetadata["{of}"]'
     if of != _JWT_AUTHN:
         message = f"{shown} is undefined in all requests: no filter of a sidecar leaves any there"
-        hint = f'claims of tokens are in filterMetadata["{_JWT_AUTHN}"], by provider'
-    elif isinstance(name, str) and name not in providers:
+        return message, f'claims of tokens are in filterMetadata["{_JWT_AUTHN}"], by provider'
+    if isinstance(name, str) and name not in providers:
         message = f"{shown}.{name} is undefined in all requests: no provider is called so"
         there = (
             f"there are {', '.join(providers)}; or call one so" if providers else "there are none: name one"
         )
-        hint = f"{there} in data.palisade.identity.providers"
-    else:
-        return
-    problems.add(message, term.loc, UNKNOWN_INPUT, hint)
+        return message, f"{there} in data.palisade.identity.providers"
+    return None
