@@ -122,6 +122,8 @@ def test_quotients_that_are_rounded_are_not_multiplied_out(divisor: float) -> No
 HEAD = """package p
 claims := input.identity.claims
 now := time.now_ns() / 1000000000
+whole := floor(now)
+rounded := round(time.now_ns() / 1e9)
 """
 _CLOCK = "[h, m, s] := time.clock(time.now_ns()); "
 IDIOMS = (
@@ -135,11 +137,23 @@ IDIOMS = (
             ("claims.t * 1000000000", "time.now_ns()"),
             ("time.now_ns() - 300000000000", "claims.t * 1000000000"),
             ("(claims.t + 60) - now", "-240"),
+            ("claims.t", "whole"),
+            ("rounded", "claims.t"),
+            ("claims.t + 20", "rounded"),
+            ("whole - claims.t", "300"),
+            ("floor(time.now_ns() / 1000000)", "claims.t"),
+            ("rounded - 1700000000", "0"),
         )
         for sign in ("<", "<=", ">", ">=")
     ),
     "not now - claims.t < 300",
     "not claims.t + 300 > now",
+    "not whole - claims.t < 300",
+    "not claims.t > rounded",
+    "object.get(claims, `t`, 0) <= whole",
+    "count([1 | claims.t >= rounded]) == 1",
+    "whole > 1700000000",
+    "floor(time.now_ns() / 1000000) < 1700000000000",
     "age := now - claims.t; age >= 0; age < 300",
     "now - 1700000000 > 0",
     "2000000000 - now < 0",
@@ -169,8 +183,9 @@ CANCELLED = (
 def _asked() -> list[Request]:
     now = int(time.time())
     values = (
-        *(now - age for age in (0, 100, 270, 330, 3600, -100, -3600)),
-        *(now - 100.5, now - 1000.25, 0, -5, 1e300, 2**53),
+        *(now - age for age in (40, 100, 270, 330, 3600, -100, -3600)),
+        *(now - 100.5, now - 1000.25, 0, -5, 1e300, 2**53, 1e-300),
+        *(1000 * now - 40000, 1000 * now + 40999.5, 1000 * (now + 330)),
         *("300", str(now), None, True, [now], {"t": now}),
     )
     return [Request(), *(Request(token=Token("corp", {"t": value})) for value in values)]
@@ -190,3 +205,31 @@ def test_sums_are_native_and_exact(bed: Bed, providers: tuple[Provider, ...], is
     assert all(r.native or r.conditional for each in native for r in each.enforcement.coverage)
     asked = len(CANCELLED) * len(_asked())
     assert tally.residual < 0.02 * tally.pairs + asked, tally
+
+
+NEVER = (
+    "whole <= claims.t; now >= claims.t + 1",
+    "whole > claims.t; now < claims.t + 1",
+    "whole - claims.t >= 1; floor(time.now_ns() / 1000000) - claims.ms < 1000",
+    "rounded - claims.t >= 1; floor(time.now_ns() / 1000000) - claims.ms < 500",
+    "rounded <= claims.t; floor(time.now_ns() / 1000000) >= claims.ms + 500",
+    "claims.ms > floor(time.now_ns() / 1000000); whole > claims.t",
+)
+"""What cannot be, whatever the time is. The evaluator reads its clock later than the sidecar does."""
+
+
+@pytest.mark.parametrize("providers", [1], ids=("one",), indirect=True)
+def test_whole_seconds_are_those_of_the_clock(
+    bed: Bed, providers: tuple[Provider, ...], issuers: Issuers
+) -> None:
+    """Just before, in and behind the second of which a claim speaks, they are told as the time itself is."""
+    subjects = [
+        subject_of(rego.compile({"p.rego": f"{HEAD}allow if {{ {idiom} }}"}), providers, issuers)
+        for idiom in NEVER
+    ]
+    bed.load(*subjects, reporting=True)
+    now = int(time.time())
+    tokens = [Token("corp", {"t": now + ahead, "ms": 1000 * (now + ahead)}) for ahead in range(-1, 5)]
+    asked = [Request(token=token) for _ in range(40) for token in tokens]
+    for difference in compare_many(bed, subjects, asked, Tally()):
+        raise AssertionError("\n".join((summary(difference), difference.subject.name, *lines(difference))))

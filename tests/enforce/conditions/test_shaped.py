@@ -31,6 +31,12 @@ IDIOMS = (
     'object.subset(claims, {"org": {}})',
     'object.remove(input.parsed_query, ["a", "b"]) == {}',
     'count(object.remove(http.headers, ["x-a"])) > 3',
+    'object.filter(claims.org, ["a", "b"]) == {"a": "x"}',
+    'json.filter(claims.org, ["a", "/b"]) != {"a": "x", "b": null}',
+    'json.remove(claims.org, ["c"]) == {"a": "x", "b": "x"}',
+    'not json.remove(claims.org, ["a"]).b == "x"',
+    'not object.remove(claims.org, ["c"]) == {"a": {"b": 1}}',
+    'object.get(object.get(input, ["identity", "none"], {}), "a", http.headers["x-b"]) == "x"',
     'object.union({"a": "x"}, {"b": http.headers["x-b"]})[claims.key] == "x"',
 )
 VALUES = ("x", "", 1, None, False, ["x"], {}, {"b": 1}, {"a": "x", "b": "x"})

@@ -33,6 +33,10 @@ IDIOMS = (
             ("stamp + 300000", "time.now_ns() / 1000000"),
             ('to_number(trim_prefix(split(http.headers["x-u"], ",")[0], "t="))', "now - 300"),
             ("to_number(input.parsed_query.expires[0])", "now"),
+            ("floor(now) - stamp", "300"),
+            ("stamp + 300", "round(now)"),
+            ("abs(floor(now) - stamp)", "300"),
+            ("floor(time.now_ns() / 1000000) - stamp", "300000"),
         )
         for sign in ("<", "<=", ">", ">=")
     ),
@@ -40,6 +44,8 @@ IDIOMS = (
     "not abs(now - stamp) >= 300",
     "age := now - stamp; age > -30; age < 300",
     "count({age | age := now - stamp}) == 0",
+    "age := floor(now) - stamp; age >= 0; age <= 300",
+    "not abs(round(now) - stamp) >= 300",
 )
 OTHERS = (
     "time.now_ns() - stamp < 5",
@@ -47,6 +53,10 @@ OTHERS = (
     "abs(now - stamp) < -1",
     "now - stamp < 300.5",
     "now - stamp - to_number(http.headers.other) < 5",
+    "floor(now) - round(now) - stamp < 5",
+    "floor(now) / 60 - stamp < 5",
+    "round(time.now_ns() / 1000000) - stamp < 300000",
+    "floor(time.now_ns() / 1000) - stamp < 300000",
 )
 """What no whole number of seconds or milliseconds tells is the engine's, and the same."""
 

@@ -47,6 +47,7 @@ from palisade.enforce.envoy.values.times import (
 from palisade.rego.partial.formulas.formula import Test
 from palisade.rego.partial.formulas.terms import Apply, Known, Symbol
 from palisade.rego.partial.symbols.kinds import is_no_text, is_text
+from palisade.rego.values import Set
 
 _METHODS = {"startswith": "startsWith", "endswith": "endsWith", "contains": "contains"}
 _OPERATE = {
@@ -332,7 +333,7 @@ class Calls(Orders):
         if not isinstance(bases, Known) or isinstance(subject, Known):
             return self._uncalled(term)
         value = bases.value
-        texts = [value] if isinstance(value, str) else list(value) if isinstance(value, list) else None
+        texts = [value] if isinstance(value, str) else list(value) if isinstance(value, list | Set) else None
         if texts is None or not all(isinstance(each, str) for each in texts):
             return self._uncalled(term)
         source = self._source(subject)

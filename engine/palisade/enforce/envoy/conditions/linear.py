@@ -92,12 +92,20 @@ def sum_of(term: Symbol) -> Sum | None:
             return None if one is None or other is None else one.over(other)
     moment = moment_of(term)
     if isinstance(moment, Now):
+        if moment.whole:
+            return Sum({moment: Fraction(1)}, Fraction(0))
         return Sum({NOW: Fraction(1, moment.divisor)}, Fraction(0))
     if isinstance(moment, TimePart):
         return Sum({TimePart(moment.getter, zone=moment.zone): Fraction(1)}, Fraction(moment.offset))
     if moment is None and isinstance(term, Input | Element | Apply):
         return Sum({term: Fraction(1)}, Fraction(0))
     return None
+
+
+def now_in(total: Sum | None) -> Now | None:
+    """The time in a sum, whole seconds or milliseconds of it maybe; None where it has none, or several."""
+    found = [each for each in total.factors if isinstance(each, Now)] if total is not None else []
+    return found[0] if len(found) == 1 else None
 
 
 def is_calculated(term: Symbol) -> bool:

@@ -10,7 +10,7 @@ from math import lcm
 
 from palisade.enforce.envoy import hints
 from palisade.enforce.envoy.conditions.atoms import Atoms
-from palisade.enforce.envoy.conditions.linear import NOW, SECOND, is_calculated, sum_of
+from palisade.enforce.envoy.conditions.linear import SECOND, is_calculated, now_in, sum_of
 from palisade.enforce.envoy.matchers.bounds import ALWAYS, NEVER, Bounds, Reason, exactly
 from palisade.enforce.envoy.matchers.predicate import NO, Predicate, Within, all_of
 from palisade.enforce.envoy.values import zones
@@ -123,14 +123,9 @@ class Orders(Atoms):
             return None
         found = compared_with_claim(now, name, claim, later=later, calculated=calculated)
         if found is not None and not found.exact:
-            self._reasons.add(
-                Reason(
-                    f"is for the engine where {term} is in the running second",
-                    NOWHERE,
-                    hints.of_doubt("running second"),
-                    always=False,
-                )
-            )
+            why = f"{term} {'is no whole number' if now.whole else 'is in the running second'}"
+            hint = hints.of_doubt("running second")
+            self._reasons.add(Reason(f"is for the engine where {why}", NOWHERE, hint, always=False))
         return found
 
     def _sum_compared(self, left: Symbol, name: str, right: Symbol) -> Bounds | None:
@@ -144,15 +139,22 @@ class Orders(Atoms):
         parts = {each: factor for each, factor in total.factors.items() if isinstance(each, TimePart)}
         if parts and len(parts) == len(total.factors):
             return self._while_known(_parts_compared(parts, name, -total.constant), parts)
-        now = total.factors.get(NOW)
-        if now is None or len(total.factors) > 2 or name not in MIRRORED:
+        time = now_in(total)
+        if time is None or len(total.factors) > 2 or name not in MIRRORED:
             return None
+        now = total.factors[time]
         name = name if now > 0 else MIRRORED[name]
         if len(total.factors) == 1:
             limit = -total.constant / now
-            return compared(NOW, name, int(limit)) if limit.denominator == 1 else None
-        ((claim, factor),) = (each for each in total.factors.items() if each[0] != NOW)
+            return compared(time, name, int(limit)) if limit.denominator == 1 else None
+        ((claim, factor),) = (each for each in total.factors.items() if each[0] != time)
         unit = -factor / now
+        if time.whole:
+            later = total.constant / now
+            if isinstance(claim, Moment) or unit != 1 or total.rounded or not _is_small(later):
+                return None
+            calculated = claim not in (left, right)
+            return self._claim_compared(time, name, claim, later=int(later), calculated=calculated)
         later = total.constant / (now * unit)
         if isinstance(claim, Moment) or unit not in (SECOND, MILLISECOND) or not _is_small(later):
             return None

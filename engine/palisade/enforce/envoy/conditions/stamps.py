@@ -1,7 +1,8 @@
 """Times that a header tells in digits, compared with the sidecar's clock: how old is what somebody signed.
 
 `time.now_ns() / 1000000000 - to_number(http.headers["x-timestamp"]) < 300` says that the whole seconds up to
-now are less than another whole number. Only whether they are more, the fraction of the running second tells.
+now are less than another whole number. Only whether they are more, the fraction of the running second tells,
+but where the policy takes whole ones, `floor(time.now_ns() / 1000000000)`.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from cel.expr.syntax_pb2 import Expr
 
 from palisade.enforce.envoy import hints
-from palisade.enforce.envoy.conditions.linear import NOW, SECOND, sum_of
+from palisade.enforce.envoy.conditions.linear import SECOND, now_in, sum_of
 from palisade.enforce.envoy.conditions.measures import Measures
 from palisade.enforce.envoy.conditions.orders import MIRRORED, ORDER
 from palisade.enforce.envoy.matchers import cel
@@ -23,6 +24,7 @@ from palisade.rego.partial.formulas.terms import Apply, Known, Symbol
 
 _TOLD = {"lt": ("lt", "gte"), "gte": ("gte", "lt"), "lte": ("lt", "gt"), "gt": ("gt", "lt")}
 """What is asked of the whole seconds where a comparison holds, and where it surely does not."""
+_OTHERWISE = {"lt": "gte", "gte": "lt", "lte": "gt", "gt": "lte"}
 
 
 class Stamps(Measures):
@@ -53,8 +55,9 @@ class Stamps(Measures):
 
     def _calculated(self, term: Symbol) -> Bounds | None:
         total = sum_of(term)
-        stamps = [] if total is None else [each for each in total.factors if each != NOW]
-        if total is not None and NOW in total.factors and stamps:
+        now = now_in(total)
+        stamps = [] if total is None else [each for each in total.factors if each != now]
+        if now is not None and stamps:
             there = [self._is_stamp(each) for each in stamps]
             if None not in there:
                 return both(each for each in there if each)
@@ -83,9 +86,12 @@ class Stamps(Measures):
             expr: Expr = cel.call(ORDER[relation], moment, stamp)
             return all_of((there, cel.check(expr)))
 
-        holds, fails = map(told, _TOLD[name])
+        if now.whole:
+            holds, fails = told(name), told(_OTHERWISE[name])
+        else:
+            holds, fails = map(told, _TOLD[name])
         self._unless(NEVER, perhaps, f"{text} is written otherwise than in plain digits")  # said of it
-        if name in ("lte", "gt"):
+        if name in ("lte", "gt") and not now.whole:
             hint = hints.of_doubt("running second")
             why = f"is for the engine where {text} is in the running second"
             self._reasons.add(Reason(why, NOWHERE, hint, always=False))
@@ -95,4 +101,4 @@ class Stamps(Measures):
 def _is_of_time(term: Symbol) -> bool:
     """Whether it is calculated of the time, and of something else."""
     total = sum_of(term)
-    return total is not None and NOW in total.factors and len(total.factors) > 1
+    return total is not None and now_in(total) is not None and len(total.factors) > 1

@@ -35,9 +35,11 @@ _NO_PART = 1 << 40
 
 @dataclass(frozen=True, slots=True)
 class Now:
-    """`time.now_ns()`, divided by a constant: 1,000,000,000 makes seconds of it."""
+    """`time.now_ns()`, divided by a constant: 1,000,000,000 makes seconds of it. `whole` names the builtin
+    that makes a whole number of these, `floor` or `round`; with none it has a fraction."""
 
     divisor: int
+    whole: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +126,8 @@ def moment_of(term: Symbol) -> Moment | None:
             10**9,
         ):
             return Now(divisor)
+        case Apply("floor" | "round" as name, (of,)):
+            return _whole(name, moment_of(of))
         case Apply("time.clock" | "time.date" as name, (of,)) if (zone := _zone(of)) is not None:
             first, second, third = (TimePart(getter, offset, zone) for getter, offset in _GETTERS[name])
             return TimeParts((first, second, third))
@@ -134,6 +138,15 @@ def moment_of(term: Symbol) -> Moment | None:
         case Apply(".", (Apply() as whole, Known(int(at)))) if type(at) is int and 0 <= at < 3:
             parts = moment_of(whole)
             return parts.parts[at] if isinstance(parts, TimeParts) else None
+    return None
+
+
+def _whole(name: str, now: Moment | None) -> Now | None:
+    """So many whole seconds or milliseconds. Thousandths are as fine as Envoy tells, so only seconds can be
+    rounded."""
+    match now:
+        case Now(divisor, "") if divisor == _SECOND or (divisor == MILLISECOND and name == "floor"):
+            return Now(divisor, name)
     return None
 
 
@@ -210,6 +223,10 @@ def compared(moment: Moment, name: str, limit: object) -> Bounds | None:
         return exactly(cel.check(cel.call(_OPERATORS[name], moment.expr, number)))
     if not isinstance(moment, Now):
         return None
+    if moment.whole:
+        if limit != int(limit) or abs(limit) >= 1 << 62:
+            return None
+        return exactly(cel.check(cel.call(_OPERATORS[name], units(moment), cel.integer(int(limit)))))
     nanoseconds = Fraction(limit) * moment.divisor
     if nanoseconds.denominator != 1:
         return None
@@ -231,12 +248,14 @@ def _timestamp(nanoseconds: int) -> Expr | None:
 
 
 def units(now: Now) -> Expr:
-    """How many seconds, or milliseconds, there were up to now: the whole ones."""
-    seconds = cel.call("int", _TIME)
+    """How many seconds, or milliseconds, there were up to now: the whole ones, or as they are rounded."""
+    seconds, thousandths = cel.call("int", _TIME), cel.method(_TIME, "getMilliseconds")
+    if now.whole == "round":
+        half = cel.call("_>=_", thousandths, cel.integer(500))
+        return cel.call("_+_", seconds, cel.choice(half, cel.integer(1), cel.integer(0)))
     if now.divisor == _SECOND:
         return seconds
-    thousands = cel.call("_*_", seconds, cel.integer(1000))
-    return cel.call("_+_", thousands, cel.method(_TIME, "getMilliseconds"))
+    return cel.call("_+_", cel.call("_*_", seconds, cel.integer(1000)), thousandths)
 
 
 def compared_with_claim(
@@ -247,6 +266,8 @@ def compared_with_claim(
     A claim with a fraction may lie within the running second: then only the engine knows. One that is
     `calculated` with is a number.
     """
+    if now.whole:
+        return _whole_compared(now, name, claim, later=later, calculated=calculated)
     if now.divisor != _SECOND:
         return None
     number = claim_kind(claim, "number")
@@ -262,9 +283,7 @@ def compared_with_claim(
         )
     )
     between = all_of((number, negate(ahead), negate(earlier)))
-    # A number is less than any text, array or object, and greater than null and booleans.
-    kinds = ("string", "array", "object") if name in ("lt", "lte") else ("null", "boolean")
-    others = [] if calculated else [claim_kind(claim, kind) for kind in kinds]
+    others = [] if calculated else [claim_kind(claim, kind) for kind in _KINDS_BESIDE[name]]
     if name == "lt":
         return Bounds(any_of((ahead, *others)), any_of((ahead, between, *others)))
     if name == "gte":
@@ -275,6 +294,27 @@ def compared_with_claim(
         return Bounds(any_of((ahead, *others)), any_of((ahead, between, start, *others)))
     strictly = all_of((earlier, negate(start)))
     return Bounds(any_of((strictly, *others)), any_of((earlier, between, *others)))
+
+
+_KINDS_BESIDE = {
+    **dict.fromkeys(("lt", "lte"), ("string", "array", "object")),
+    **dict.fromkeys(("gt", "gte"), ("null", "boolean")),
+}
+"""A number is less than any text, array or object, and greater than null and booleans."""
+
+
+def _whole_compared(now: Now, name: str, claim: ClaimSource, *, later: int, calculated: bool) -> Bounds:
+    """The same of whole seconds or milliseconds, which doubles hold as they are. Of a claim with a fraction
+    that is `calculated` with, Rego may round what it makes."""
+    moment = cel.call("_+_", units(now), cel.integer(later)) if later else units(now)
+    told = cel.call(_OPERATORS[name], cel.call("double", moment), claim.expr)
+    found = all_of((claim_kind(claim, "number"), cel.check(told)))
+    if not calculated:
+        others = [claim_kind(claim, kind) for kind in _KINDS_BESIDE[name]]
+        return exactly(any_of((found, *others)))
+    entire = cel.check(cel.equal(cel.call("double", cel.call("int", claim.expr)), claim.expr))
+    broken = all_of((claim_kind(claim, "number"), negate(entire)))
+    return Bounds(all_of((found, entire)), any_of((found, broken)))
 
 
 def _before(claim: ClaimSource, second: Expr) -> Expr:

@@ -24,7 +24,7 @@ from palisade.rego.partial.formulas.terms import (
     Symbol,
     below,
 )
-from palisade.rego.partial.symbols import arrays, filled, graphs, scores, shaped
+from palisade.rego.partial.symbols import arrays, filled, graphs, matching, scores, shaped
 from palisade.rego.partial.symbols.construct import lookup
 from palisade.rego.partial.symbols.kinds import is_text
 from palisade.rego.partial.symbols.named import AS_PATH
@@ -89,6 +89,8 @@ def object_get(run: Members, args: Sequence[Symbol]) -> Cases | None:
         return _get_at(run, source, path, default)
     if not isinstance(path, Known):
         return None
+    if isinstance(source, Known):
+        return _constant_get(source.value, path, default)
     steps = path.value if isinstance(path.value, list) else [path.value]
     found = _stored(source, steps) if steps else None
     if found is None:
@@ -112,6 +114,14 @@ def object_get(run: Members, args: Sequence[Symbol]) -> Cases | None:
             cases = [(builder.both(an_object, condition), each) for condition, each in cases]
         return [*cases, (builder.both(an_object, builder.negate(there)), default)]
     return None
+
+
+def _constant_get(whole: Value, path: Known, default: Symbol) -> Cases:
+    """Constants at a constant key or path, where the default is the request's."""
+    if not isinstance(whole, dict):
+        return []
+    found = BUILTINS["object.get"].function(whole, path.value, UNDEFINED)
+    return [(TRUE, default if found is UNDEFINED else Known(found))]
 
 
 def _get_at(run: Members, source: Input, name: Input | Element | Apply, default: Symbol) -> Cases:
@@ -312,6 +322,7 @@ SPECIAL: dict[str, Callable[[Members, Sequence[Symbol]], Cases | None]] = {
     "replace": filled.replaced,
     "strings.replace_n": filled.replaced_at_once,
     **arrays.SPECIAL,
+    **matching.SPECIAL,
     **shaped.SPECIAL,
 }
 

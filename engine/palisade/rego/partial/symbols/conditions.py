@@ -34,9 +34,10 @@ from palisade.rego.partial.formulas.terms import (
     below,
     unknown_in,
 )
+from palisade.rego.partial.symbols.construct import items_of
 from palisade.rego.partial.symbols.objects import entries_of, left_of
 from palisade.rego.partial.symbols.worlds import Unsupported
-from palisade.rego.values import Set, Value, key
+from palisade.rego.values import Set, Value, key, unkey
 
 
 class Conditions:
@@ -88,6 +89,8 @@ class Conditions:
                 raise Unsupported("compares a collection whose members depend on the request")
             if left_of(one) is not None and other == Known({}):
                 return self.builder.negate(self._has_entries(one))
+            if left_of(one) is not None and isinstance(other, Known):
+                return self._equal_left(one, other.value)
             counted = isinstance(one, Apply) and one.name == "count" and one.args[0]
             if isinstance(counted, Gathered) and other == Known(0):
                 return self.builder.negate(self.nonempty(counted))
@@ -111,6 +114,26 @@ class Conditions:
         ]
         missing = [negate(self.has(collection, Known(each))) for each in members]
         return negate(self.builder.any((*others, *missing)))
+
+    def _equal_left(self, made: Symbol, wanted: Value) -> Formula:
+        """What is left of an object of the request has the wanted entries, and no others."""
+        left = left_of(made)
+        if left is None or not isinstance(wanted, dict):
+            return FALSE
+
+        def entry_of() -> tuple[Part, Symbol, Symbol]:
+            part = self.fresh(left)
+            name, value = items_of(part.item)
+            return part, name, value
+
+        found: list[Formula] = []
+        for form, item in wanted.items():
+            part, name, value = entry_of()
+            here = self.builder.both(self.is_one_of(name, [unkey(form)]), self.equal(value, Known(item)))
+            found.append(self.some(part, here))
+        part, name, _ = entry_of()
+        other = self.some(part, self.builder.negate(self.is_one_of(name, map(unkey, wanted))))
+        return self.builder.all((*found, self.builder.negate(other)))
 
     def _equal_composite(self, a: Symbol, b: Symbol) -> Formula:
         if isinstance(a, ArrayOf):

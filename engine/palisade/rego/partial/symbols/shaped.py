@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from palisade.rego.builtins.json_paths import parse_path
+from palisade.rego.errors import BuiltinError
 from palisade.rego.partial.formulas.formula import TRUE, Formula
 from palisade.rego.partial.formulas.placing import at_key
 from palisade.rego.partial.formulas.terms import (
@@ -42,6 +44,29 @@ def remove(run: Members, args: Sequence[Symbol]) -> Cases | None:
 def filter_(run: Members, args: Sequence[Symbol]) -> Cases | None:
     """`object.filter(x, ["a", "b"])`"""
     return _left(run, args, among=True)
+
+
+def json_remove(run: Members, args: Sequence[Symbol]) -> Cases | None:
+    """`json.remove(x, ["a", "/b"])` of whole entries, as `object.remove` takes them off."""
+    return _by_paths(run, args, among=False)
+
+
+def json_filter(run: Members, args: Sequence[Symbol]) -> Cases | None:
+    """`json.filter(x, ["a", "/b"])` of whole entries"""
+    return _by_paths(run, args, among=True)
+
+
+def _by_paths(run: Members, args: Sequence[Symbol], *, among: bool) -> Cases | None:
+    source, paths = args
+    if not isinstance(paths, Known) or not isinstance(paths.value, list | Set):
+        return None
+    try:
+        steps = [parse_path(each) for each in paths.value]
+    except BuiltinError:
+        return []
+    if not steps or any(len(each) != 1 or not isinstance(each[0], str) for each in steps):
+        return None
+    return _left(run, (source, Known([each[0] for each in steps])), among=among)
 
 
 def _left(run: Members, args: Sequence[Symbol], *, among: bool) -> Cases | None:
@@ -156,6 +181,8 @@ def _within(run: Members, whole: Input | Element | Apply, part: Mapping[object, 
 
 
 SPECIAL = {
+    "json.filter": json_filter,
+    "json.remove": json_remove,
     "object.filter": filter_,
     "object.remove": remove,
     "object.subset": subset,
