@@ -21,6 +21,17 @@ def reason(error: BaseException) -> str:
     return re.sub(r"^\[Errno -?\d+\] ", "", str(error))
 
 
+def missing(path: Path) -> bool:
+    """Whether nothing is there. False where that may not be seen, for which `Path.exists` raises an error."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False
+
+
 def write_atomic(path: Path, content: bytes, *, mode: int) -> None:
     """Write a file so that a reader, or a crash, sees the old content or the new one."""
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")

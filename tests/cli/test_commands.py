@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from cli_helpers import ALLOW, SETTINGS, Run
+from shared_helpers import plain_user
 
 COMMANDS = ["check", "compile", "eval", "explain", "fmt", "serve", "sidecar", "up", "status", "demo"]
 COMMANDS += ["test", "verify", "history", "rollback", "shadow", "diff", "promote"]
@@ -315,6 +316,12 @@ class TestFmt:
         ended = run("fmt", "-w", "bad.rego")
         assert (ended.code, "rego_parse_error" in ended.err) == (1, True)
         assert run("fmt", "gone.rego").code == 2
+
+    def test_a_folder_that_cannot_be_read_is_not_taken_for_a_formatted_one(self, run: Run) -> None:
+        with plain_user() as folder:
+            (folder / "inner").mkdir(mode=0)
+            ended = run("fmt", "--fail", str(folder))
+        assert (ended.code, "inner:1:1: load_error: the folder cannot be read" in ended.err) == (1, True)
 
 
 class TestRunning:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from shared_helpers import plain_user
 
 from palisade.policy.inventory import Address, Failure, Function, InventoryError, UnknownFunctionError
 from palisade.policy.inventory_file import load, parse
@@ -188,6 +189,16 @@ def test_a_missing_folder_of_policies_is_named_where_it_is_written(tmp_path: Pat
     [(row, col, message, _)] = errors_of(functions("{upstream: 127.0.0.1:1, listen: 127.0.0.1:2}"), tmp_path)
     assert (row, col) == (1, 11)
     assert "does not exist" in message
+
+
+def test_a_folder_that_may_not_be_reached_is_not_called_missing() -> None:
+    with plain_user() as folder:
+        (folder / "closed").mkdir(mode=0)
+        text = functions("{upstream: 127.0.0.1:1, listen: 127.0.0.1:2}")
+        [(row, col, message, _)] = errors_of(text.replace("./policies", "./closed/policies"), folder)
+        with pytest.raises(InventoryError, match=r"yaml:1:1: config_error: cannot be read: Perm"):
+            load(folder / "closed" / "palisade.yaml")
+    assert (row, col, "no permission" in message) == (1, 11, True)
 
 
 def test_hosts_that_policies_may_reach_are_read(folder: Path) -> None:

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from shared_helpers import plain_user
 
+from palisade import rego
 from palisade.policy import data, source
 from palisade.policy.sets import PolicySetError, load
 from palisade.rego import text as rego_text
@@ -87,6 +89,8 @@ def test_merging_changes_no_document_that_was_read_before(tmp_path: Path) -> Non
         ("data.json", '{"a": 1,\n "b": }', ":2:7: load_error: not JSON"),
         ("data.json", '{"a": NaN}', "load_error: not JSON: NaN"),
         ("data.json", "[" * 100_000, "load_error"),
+        ("data.json", '{"a": ' + "[" * 900 + "]" * 900 + "}", "load_error: nested too deep to be read"),
+        ("data.json", '{"a":' * 450 + "1" + "}" * 450, "load_error: nested too deep to be read"),
         ("data.yaml", "a: [1\nb: 2", ":2:"),
         ("data.yaml", "a: 1\na: 2", ":2:1: load_error: duplicate key 'a'"),
         ("data.yaml", "- 1", ":1:1: load_error: the document at the top must be an object"),
@@ -113,6 +117,21 @@ def test_all_unreadable_files_are_reported_at_once(tmp_path: Path) -> None:
     assert "no regular file" in errors[2]
     assert "leads back to a folder above it" in errors[3]
     assert "cannot be followed" in errors[4]
+
+
+def test_many_levels_of_a_document_are_read_and_used(tmp_path: Path) -> None:
+    """As deep as is read, it can be compiled: what cannot must be refused at its file."""
+    write(tmp_path, {"data.json": '{"d": ' + "[" * 399 + "]" * 399 + "}"})
+    loaded = load(tmp_path)
+    policy = rego.compile({"a.rego": "package a\n\nx := json.marshal(data.d)"}, data=loaded.data)
+    assert policy.query("count(data.a.x) = n") == [{"n": 798}]
+
+
+def test_what_may_not_be_reached_is_not_called_missing() -> None:
+    with plain_user() as folder:
+        (folder / "closed").mkdir(mode=0)
+        [error] = errors_of(folder / "closed" / "policies")
+    assert error == "p:1:1: load_error: the policy set cannot be read: Permission denied"
 
 
 def test_a_configmap_is_read_once_through_its_links(tmp_path: Path) -> None:

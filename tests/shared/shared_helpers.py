@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import random
+import shutil
 import socket
 import ssl
+import tempfile
 import threading
 import traceback
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
@@ -47,6 +50,25 @@ class Lines:
 
     def close(self) -> None:
         """Nothing is open."""
+
+
+@contextmanager
+def plain_user() -> Iterator[Path]:
+    """A folder of a user whom the modes of files bind, as they do not bind root; as whom the test goes on."""
+    user = os.geteuid()
+    folder = Path(tempfile.mkdtemp())
+    if user == 0:
+        user = 65534
+        os.chown(folder, user, -1)
+        folder.parent.chmod(0o711)  # it is of this run alone, and closed to others
+    "".encode("utf-8-sig")  # Python may be installed where that user cannot read: it loads codecs late
+    os.seteuid(user)
+    try:
+        yield folder
+    finally:
+        if os.getuid() != user:
+            os.seteuid(os.getuid())
+        shutil.rmtree(folder)
 
 
 async def eventually(holds: Callable[[], object], seconds: float = 30.0) -> None:

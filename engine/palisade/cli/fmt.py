@@ -14,7 +14,7 @@ import typer
 from palisade.cli.exit_codes import CommandError, Exit
 from palisade.cli.output import err, print_diagnostics
 from palisade.policy.source import LOAD_ERROR, read_text
-from palisade.rego.errors import CompileError, Diagnostic
+from palisade.rego.errors import CompileError, Diagnostic, Location
 from palisade.rego.format import format_source
 
 EPILOG = "Examples: palisade fmt --write policies; palisade fmt --list --fail policies"
@@ -64,13 +64,22 @@ def _sources(names: list[str], errors: list[Diagnostic]) -> Iterator[tuple[str, 
         path = Path(name)
         if not path.exists():
             raise CommandError(f"{name}: no such file or folder")
-        files = sorted(path.rglob("*.rego")) if path.is_dir() else [path]
+        files = _below(path, errors) if path.is_dir() else [path]
         for file in files:
             text = read_text(file, str(file), LOAD_ERROR)
             if isinstance(text, Diagnostic):
                 errors.append(text)
             else:
                 yield str(file), text
+
+
+def _below(folder: Path, errors: list[Diagnostic]) -> list[Path]:
+    def refused(error: OSError) -> None:
+        message = f"the folder cannot be read: {error.strerror or error}"
+        errors.append(Diagnostic(LOAD_ERROR, message, Location(str(error.filename), 1, 1)))
+
+    walk = os.walk(folder, onerror=refused)
+    return sorted(Path(at, name) for at, _, names in walk for name in names if name.endswith(".rego"))
 
 
 def _diff(name: str, before: str, after: str) -> Iterator[str]:

@@ -18,6 +18,9 @@ from palisade.rego.values import Value, number, type_name
 
 FILE_NAMES = frozenset({"data.json", "data.yaml", "data.yml"})
 
+# What is read goes through much that calls itself for each level, which Python ends at a thousand calls.
+_MOST_DEPTH = 400
+
 
 @dataclass(frozen=True, slots=True)
 class Document:
@@ -45,7 +48,8 @@ def read_json(name: str, text: str) -> Value | Diagnostic:
     """The value of a JSON text, whatever its file is called, or what is wrong with it."""
     source = Source(name, text, LOAD_ERROR)
     try:
-        return rego_text.loads(text)
+        value = rego_text.loads(text)
+        return _too_deep(name) if _deeper(value, text) else value
     except RecursionError:
         return _too_deep(name)
     except json.JSONDecodeError as error:
@@ -56,14 +60,32 @@ def read_json(name: str, text: str) -> Value | Diagnostic:
         return Diagnostic(LOAD_ERROR, f"not JSON: {what}", Location(name, 1, 1))
 
 
+def _deeper(value: Value, text: str) -> bool:
+    """Whether a value has more levels than are followed."""
+    if text.count("[") + text.count("{") <= _MOST_DEPTH:
+        return False
+    level = [value]
+    for _ in range(_MOST_DEPTH):
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if type(outer) is dict else outer)
+            if type(inner) is dict or type(inner) is list
+        ]
+        if not level:
+            return False
+    return True
+
+
 def _too_deep(name: str) -> Diagnostic:
-    return Diagnostic(LOAD_ERROR, "nested too deep to be read", Location(name, 1, 1))
+    hint = f"at most {_MOST_DEPTH} levels, one in another, are read"
+    return Diagnostic(LOAD_ERROR, "nested too deep to be read", Location(name, 1, 1), hint=hint)
 
 
 def _yaml(name: str, text: str) -> Value | Diagnostic:
     source = Source(name, text, LOAD_ERROR)
     # OPA reads YAML with a parser of version 1.1, where `yes` and `on` are booleans.
-    tree = source.parse(version=(1, 1))
+    tree = source.parse(version=(1, 1))  # at most 200 levels
     return tree if isinstance(tree, Diagnostic) else _value(tree)
 
 

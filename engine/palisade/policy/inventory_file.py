@@ -10,6 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TypeVar
 
+from palisade.files import missing
 from palisade.policy.addresses import EXAMPLE, AddressError, collide, parse_address, parse_host_pattern
 from palisade.policy.inventory import (
     DEFAULT_DECISION,
@@ -68,7 +69,7 @@ def load(file: Path | str) -> Inventory:
     path = Path(os.path.abspath(file))
     text = read_text(path, os.fspath(file))
     if isinstance(text, Diagnostic):
-        raise InventoryError([text if path.exists() else replace(text, hint=_NO_FILE)])
+        raise InventoryError([replace(text, hint=_NO_FILE) if missing(path) else text])
     return parse(text, path, shown=os.fspath(file))
 
 
@@ -230,10 +231,13 @@ class _Reader(SettingsReader):
 
     def _folder(self, tree: Tree, name: str) -> Path:
         path = self.path_of(tree, name)
-        if isinstance(tree, Scalar) and isinstance(tree.value, str) and tree.value and not path.is_dir():
-            what = "is not a folder" if path.exists() else "does not exist"
+        if isinstance(tree, Scalar) and isinstance(tree.value, str) and tree.value:
             hint = f"make it, or name the folder that holds your .rego files (looked for {path})"
-            self.error(tree.at, f"{name}: {tree.value} {what}", hint)
+            if missing(path):
+                self.error(tree.at, f"{name}: {tree.value} does not exist", hint)
+            elif not os.path.isdir(path):
+                what = "is not a folder" if os.path.exists(path) else "cannot be reached: no permission"
+                self.error(tree.at, f"{name}: {tree.value} {what}", hint)
         return path
 
     def _log_path(self, tree: Tree, name: str) -> Path | None:

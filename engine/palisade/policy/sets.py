@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from operator import attrgetter
@@ -21,6 +22,8 @@ from palisade.rego.errors import Diagnostic, Location
 from palisade.rego.values import Value
 
 TEST_SUFFIX = "_test.rego"
+
+_NAME_ONE = "name the folder that holds your .rego files"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,17 +96,22 @@ class _Reading:
         self.errors: list[Diagnostic] = []
 
     def read(self) -> None:
-        if self._root.is_file():
+        try:
+            mode = os.stat(self._root).st_mode
+        except (FileNotFoundError, NotADirectoryError):
+            self._unfit("does not exist", _NAME_ONE)
+            return
+        except OSError as error:
+            self._unfit(f"cannot be read: {error.strerror or error}")
+            return
+        if stat.S_ISREG(mode):
             self._file(os.fspath(self._root), (), self._shown, linked=self._root.is_symlink())
-        elif self._root.is_dir():
+        elif stat.S_ISDIR(mode):
             for file, mount in self._walk(self._root, (), ()):
                 shown = os.path.join(self._shown, *mount, file.name)
                 self._file(file.path, mount, shown, linked=file.is_symlink())
         else:
-            what = "is neither a folder nor a file" if self._root.exists() else "does not exist"
-            message = f"the policy set {what}"
-            hint = "name the folder that holds your .rego files"
-            self.errors.append(Diagnostic(LOAD_ERROR, message, Location(self._shown, 1, 1), hint=hint))
+            self._unfit("is neither a folder nor a file", _NAME_ONE)
 
     def _walk(
         self, folder: Path, mount: tuple[str, ...], above: tuple[tuple[int, int], ...]
@@ -163,6 +171,10 @@ class _Reading:
     @staticmethod
     def _belongs(name: str) -> bool:
         return name.endswith(".rego") or name in data.FILE_NAMES
+
+    def _unfit(self, what: str, hint: str = "") -> None:
+        message = f"the policy set {what}"
+        self.errors.append(Diagnostic(LOAD_ERROR, message, Location(self._shown, 1, 1), hint=hint))
 
     def _refuse(self, mount: tuple[str, ...], name: str, message: str, hint: str = "") -> None:
         shown = os.path.join(self._shown, *mount, name).rstrip("/")

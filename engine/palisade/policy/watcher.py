@@ -14,11 +14,13 @@ from __future__ import annotations
 import asyncio
 import importlib
 import os
+import stat
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from watchdog import events as fs
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
@@ -67,7 +69,7 @@ class Watcher:
     def __init__(self, *, quiet: float = QUIET, patience: float = PATIENCE) -> None:
         self._quiet = quiet
         self._patience = patience
-        self._observer: BaseObserver = Observer()
+        self._observer: BaseObserver = _observer()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._places: dict[_Place, ObservedWatch] = {}
         self._plan = _Plan()
@@ -79,6 +81,8 @@ class Watcher:
         """Files that were written to and not closed yet."""
         self._unsettled: set[str] = set()
         """What appeared, vanished or changed its mode: something may follow, such as a file's return."""
+        self._opened: set[_Place] = set()
+        """Places with a folder in them that had no watch for its mode, and may be given one now."""
         self._git: tuple[Path, ...] = ()
 
     @property
@@ -102,15 +106,17 @@ class Watcher:
     def watch(self, paths: Iterable[Path], folders: Iterable[Path] = ()) -> None:
         """Watches `paths`, folders with all below them, and the further `folders` they lead to by links.
 
-        Replaces what was watched before. Raises OSError where the system refuses, such as beyond its limit of
-        watches (fs.inotify.max_user_watches).
+        Replaces what was watched before; what may not be read is watched from the folder above it alone.
+        Raises OSError where the system refuses, such as beyond its limit of watches
+        (fs.inotify.max_user_watches).
         """
         paths = [Path(os.path.abspath(path)) for path in paths]
         self._git = tuple({lock for path in paths if (lock := _git_lock(path)) is not None})
         self._plan = _Plan.of(paths, folders)
         wanted = self._plan.places
-        for place in self._places.keys() - wanted:
+        for place in self._places.keys() - (wanted - self._opened):
             self._forget(self._places.pop(place))
+        self._opened.clear()
         added = wanted - self._places.keys()
         for place in sorted(added, key=lambda each: each.folder):
             try:
@@ -120,8 +126,8 @@ class Watcher:
                     recursive=place.recursive,
                     event_filter=_EVENTS if place.whole else _EVENTS_OF_NAMES,
                 )
-            except FileNotFoundError:
-                continue  # gone since it was planned; a folder above it is watched too and tells of it
+            except (FileNotFoundError, PermissionError):
+                continue  # gone since it was planned, or closed; a folder above it is watched and tells more
         if added:
             # What changed between the reading and this moment raised no event.
             self._touch()
@@ -174,6 +180,8 @@ class Watcher:
             self._unsettled.add(source)
             if kind == "deleted":
                 self._writing.discard(source)
+            elif kind == "created" and _belongs(source) and _is_empty(source):
+                self._writing.add(source)  # whoever made it has something to write
         self._touch()
 
     def _forget(self, watch: ObservedWatch) -> None:
@@ -190,6 +198,8 @@ class Watcher:
         if not any(self._matters(place, event, path) for path in (source, target) if path):
             return
         try:
+            if place.recursive and event.is_directory and event.event_type == "attrib":
+                loop.call_soon_threadsafe(self._opened.add, place)
             loop.call_soon_threadsafe(self._note, event.event_type, source, target)
         except RuntimeError:
             return  # the loop ended between the check and the call
@@ -214,6 +224,14 @@ class Watcher:
 def _belongs(path: str) -> bool:
     """Whether a file is part of a policy set, by its name."""
     return path.endswith(".rego") or os.path.basename(path) in FILE_NAMES
+
+
+def _is_empty(path: str) -> bool:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return False
+    return stat.S_ISREG(status.st_mode) and status.st_size == 0
 
 
 class _Handler(FileSystemEventHandler):
@@ -247,11 +265,17 @@ class _Plan:
                 continue
             with suppress(OSError):  # gone by now: then a folder above it is watched, and tells
                 status = os.stat(folder)
+                if not _readable(folder):
+                    continue  # there is no watch for it; when its mode changes, a folder above it tells
                 inode = (status.st_dev, status.st_ino)
                 places.add(_Place(folder, folder in recursive, folder in whole, inode))
         return cls(
             frozenset(places), {key: frozenset(value) for key, value in names.items()}, frozenset(whole)
         )
+
+
+def _readable(folder: str) -> bool:
+    return os.access(folder, os.R_OK, effective_ids=os.access in os.supports_effective_ids)
 
 
 def _below(folder: str, roots: Iterable[str]) -> bool:
@@ -294,15 +318,31 @@ def _git_lock(path: Path) -> Path | None:
     """The file that exists while git changes the working tree that `path` stands in."""
     for folder in (path, *path.parents):
         git = folder / ".git"
-        if git.is_dir():
+        # Not by methods of Path, which raise where a folder may not be looked into.
+        if os.path.isdir(git):
             return git / "index.lock"
-        if git.is_file():  # a worktree or submodule: the file says where the directory is
+        if os.path.isfile(git):  # a worktree or submodule: the file says where the directory is
             try:
                 word, _, target = git.read_text().strip().partition(": ")
             except (OSError, UnicodeDecodeError):
                 return None
             return folder / target / "index.lock" if word == "gitdir" else None
     return None
+
+
+def _observer() -> BaseObserver:
+    """An observer that hears of changed modes, also where it need not hear of what is written."""
+    observer = Observer()
+    with suppress(ImportError, AttributeError):  # not Linux
+        inotify = importlib.import_module("watchdog.observers.inotify")
+        attributes = importlib.import_module("watchdog.observers.inotify_c").InotifyConstants.IN_ATTRIB
+
+        class Emitter(inotify.InotifyEmitter):  # type: ignore[name-defined,misc]
+            def get_event_mask_from_filter(self) -> Any:
+                return type(attributes)(super().get_event_mask_from_filter() | attributes)
+
+        observer._emitter_class = Emitter
+    return observer
 
 
 def _shorten_pairing_of_moves() -> None:
