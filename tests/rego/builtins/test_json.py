@@ -166,6 +166,10 @@ def test_yaml_reads_back(value: Value) -> None:
     [
         ("a: yes\nb: off\nc: ~\nd: 'no'", {"a": True, "b": False, "c": None, "d": "no"}),
         ("[0x1F, 0b11, 0o17, 017, 1_000, 1.5e3, .5]", [31, 3, 15, 15, 1000, 1500, 0.5]),
+        ("[0X1F, 0B11, 0O17, 089]", [31, 3, 15, 89]),
+        ("[18446744073709551615, 12345678901234567890123]", [2**64 - 1, 12345678901234568000000]),
+        ("[1e400, 1e-400, 123e5678901234567890123]", ["1e400", 0, "123e5678901234567890123"]),
+        ("[0.12345678901234567890, 0x10000000000000000]", [0.12345678901234568, "0x10000000000000000"]),
         ("2020-01-01", "2020-01-01"),
         ("1: a\ntrue: b", {"1": "a", "true": "b"}),
         ("base: &b {x: 1}\nderived:\n  <<: *b\n  z: 2", {"base": {"x": 1}, "derived": {"x": 1, "z": 2}}),
@@ -181,7 +185,7 @@ def test_yaml_means_what_it_means_to_opa(call: Any, text: str, value: Any) -> No
 
 
 @pytest.mark.parametrize(
-    "text", ["a: b: c", "[", "x: *y", "&a [*a]", "? [a]: b", "{? {a: 1}: 2}", ".inf", "!!int x"]
+    "text", ["a: b: c", "[", "x: *y", "&a [*a]", "? [a]: b", "{? {a: 1}: 2}", ".inf", "!!int x", r'"\ud800"']
 )
 def test_yaml_refuses(call: Any, text: str) -> None:
     assert call("yaml.is_valid", text) is False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from decimal import Decimal
 
@@ -13,7 +14,7 @@ _CONSTANTS: dict[str, Value] = {
     **dict.fromkeys(("n", "N", "no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF"), False),
 }
 _NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
-_BASED = re.compile(r"[-+]?0(?:x[0-9a-fA-F]+|b[01]+|o?[0-7]+)")
+_BASED = re.compile(r"[-+]?0(?:[xX][0-9a-fA-F]+|[bB][01]+|[oO]?[0-7]+)")
 _INTEGER = re.compile(r"[-+]?[0-9]+")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
 _BASES = {"x": 16, "b": 2, "o": 8}
@@ -32,18 +33,23 @@ def resolve(text: str) -> Value:
     if _NOT_FINITE.fullmatch(text):
         raise NotFiniteError(f"json: unsupported value: {text}")
     digits = text.replace("_", "")
+    integer = None
     if _BASED.fullmatch(digits):
-        return _based(digits)
-    if _INTEGER.fullmatch(digits):
-        return int(digits)
-    return canonical(Decimal(digits)) if _FLOAT.fullmatch(digits) else text
+        integer = _based(digits)
+    elif _INTEGER.fullmatch(digits):
+        integer = int(digits)
+    if integer is not None and -(1 << 63) <= integer < 1 << 64:
+        return integer
+    # All else is a float of 64 bits to that parser, or a text where it is too large to be one.
+    number = float(digits) if _FLOAT.fullmatch(digits) else math.inf
+    return canonical(Decimal(repr(number))) if math.isfinite(number) else text
 
 
 def _based(digits: str) -> int:
     sign = -1 if digits[0] == "-" else 1
     rest = digits.lstrip("+-")[1:]
-    base = _BASES.get(rest[0], 8)
-    return sign * int(rest[1:] if rest[0] in _BASES else rest, base)
+    letter = rest[0].lower()
+    return sign * int(rest[1:] if letter in _BASES else rest, _BASES.get(letter, 8))
 
 
 def is_string(text: str) -> bool:

@@ -145,6 +145,8 @@ def _key(value: Value) -> str:
 
 def _scalar(event: ScalarEvent) -> Value:
     text: str = event.value
+    if any("\ud800" <= char <= "\udfff" for char in text):
+        raise ValueError("found invalid Unicode character escape code")
     if _is_plain(event):
         return resolve(text)
     kind = str(event.tag or "!").removeprefix(_TAG).removeprefix("!!")
