@@ -270,6 +270,26 @@ def test_the_admin_endpoint_tells_state_and_metrics(project: Project) -> None:
     run(session())
 
 
+@pytest.mark.parametrize(
+    "sent", [b"GET / HTTP/1.1\r\nauthorization: Bearer s3cret" + b"a" * 9_000, b"\0" * 9_000]
+)
+def test_what_is_no_http_is_refused_and_not_logged(
+    project: Project, sent: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever may connect could fill the disk by it, and what he sends may be secret."""
+
+    async def session() -> bytes:
+        async with Engine(project.file) as engine, admin.serve(engine) as address:
+            reader, writer = await asyncio.open_connection(address.host, address.port)
+            writer.write(sent)
+            answer = await reader.read()
+            writer.close()
+        return answer
+
+    assert run(session()).startswith(b"HTTP/1.0 400 ")
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
 def test_the_metrics_are_those_of_the_page(project: Project) -> None:
     """With the duration of the last reading, once there was one."""
 

@@ -76,6 +76,23 @@ def test_a_node_gets_its_own_resources_and_no_others(tmp_path: Path, make: Any, 
     asyncio.run(test())
 
 
+@pytest.mark.parametrize("node", ["x" * 100_000, "hello\n21:00:00 ERROR all is lost"], ids=["long", "lines"])
+def test_what_a_client_names_is_cut_to_size_where_it_is_refused(tmp_path: Path, node: str) -> None:
+    """The refusal reaches it, which a header of any length does not; and it writes no lines of the log."""
+
+    async def test() -> None:
+        authority = Authority.open(tmp_path)
+        async with serving(authority, SnapshotCache(), "palisade.local") as port:
+            with pytest.raises(aio.AioRpcError) as error:
+                await ask(port, authority.issue_function("hello"), node, incremental=True)
+        assert error.value.code() == grpc.StatusCode.PERMISSION_DENIED
+        told = error.value.details() or ""
+        assert told.startswith("the client certificate is for spiffe://palisade.local/function/hello")
+        assert (len(told) < 2_000, "\n" in told) == (True, False)
+
+    asyncio.run(test())
+
+
 def test_another_trust_domain_is_another_world(tmp_path: Path, make: Any) -> None:
     async def test() -> None:
         authority = Authority.open(tmp_path)

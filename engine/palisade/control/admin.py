@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
-from palisade.control import announced, local, metrics
+from palisade.control import announced, faults, local, metrics
 from palisade.control.engine import Engine
 from palisade.control.errors import unheard
 from palisade.control.status import problems, status
@@ -43,7 +43,9 @@ async def serve(engine: Engine) -> AsyncIterator[Address]:
             web.get("/metrics", show_metrics),
         ]
     )
-    runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
+    runner = web.AppRunner(
+        app, access_log=None, logger=faults.log, handle_signals=False, shutdown_timeout=1.0
+    )
     await runner.setup()
     wanted = engine.inventory.engine.admin
     try:

@@ -21,7 +21,7 @@ from typing import Any
 
 from aiohttp import web
 
-from palisade.control import announced
+from palisade.control import announced, faults
 from palisade.control.engine import Engine
 from palisade.control.errors import EngineError
 from palisade.control.releases import SET_SHADOW, Release, ReleaseError
@@ -51,7 +51,9 @@ async def serve(engine: Engine) -> AsyncIterator[Path]:
         listening = _listen(path)
     except OSError as error:
         raise EngineError(f"the control socket cannot be made: {reason(error)}") from None
-    runner = web.AppRunner(_app(engine), access_log=None, handle_signals=False, shutdown_timeout=1.0)
+    runner = web.AppRunner(
+        _app(engine), access_log=None, logger=faults.log, handle_signals=False, shutdown_timeout=1.0
+    )
     await runner.setup()
     try:
         await web.SockSite(runner, listening).start()
