@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
+import resource
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
 import pytest
-from control_helpers import ALLOW, SETTINGS, Following, Project, document, version
+from control_helpers import ALLOW, NEXT, SETTINGS, Following, Project, document, version
 from shared_helpers import run
 
 from palisade.cli.status import show
@@ -76,6 +80,43 @@ def test_a_broken_edit_is_reported_and_changes_nothing(project: Project) -> None
             await following.until(lambda each: not each.errors)
             assert version(engine) == before
             assert problems(engine) == []
+
+    run(session())
+
+
+@contextmanager
+def no_more_files() -> Iterator[None]:
+    """Whoever opens one is refused, as in a flood of connections."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    opened: list[int] = []
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(before[0], 512), before[1]))
+    try:
+        with suppress(OSError):
+            while True:
+                opened.append(os.open(os.devnull, os.O_RDONLY))
+        yield
+    finally:
+        for each in opened:
+            os.close(each)
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def test_an_edit_that_could_not_be_read_for_want_of_files_is_in_force_later(project: Project) -> None:
+    """Nobody saves it once more, and the system tells of nothing: what it forbids would go on."""
+
+    async def session() -> None:
+        async with Engine(project.file) as engine:
+            following = Following(engine)
+            before = version(engine)
+            edited = project.root / "edited"
+            edited.write_text(NEXT)
+            with no_more_files():
+                edited.replace(project.allow)
+                reload = await following.until(lambda each: bool(each.errors))
+                assert "cannot be read: Too many open files" in reload.errors[0].message
+                assert version(engine) == before
+            await following.until(lambda each: not each.errors)
+            assert version(engine) != before
 
     run(session())
 

@@ -9,10 +9,14 @@ from pathlib import Path
 from palisade.control.loading import Candidate, Known, Reading, read
 from palisade.files import reason
 from palisade.policy.revisions import Revision
+from palisade.policy.source import PassingError
 from palisade.policy.watcher import Watcher
 
 _MOST_DISCARDED = 3
 """Readings in a row that may be dropped since files changed meanwhile; then one counts all the same."""
+
+_PASSING = 1.0
+"""Seconds after which is looked again at what could not be read for something that passes."""
 
 
 class Files:
@@ -42,6 +46,9 @@ class Files:
         """Watches what a reading has led to. Raises OSError, saying what to do."""
         self._paths, self._folders = reading.paths, reading.folders
         self._watch()
+        found = reading.errors + (reading.candidate.errors if reading.candidate else ())
+        if any(isinstance(error, PassingError) for error in found):
+            self._watcher.look_again(_PASSING)
 
     def watch_too(self, candidate: Candidate) -> None:
         """Watches the folder of a shadow beside all else. Raises OSError, saying what to do."""

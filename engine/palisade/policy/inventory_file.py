@@ -236,7 +236,7 @@ class _Reader(SettingsReader):
             if missing(path):
                 self.error(tree.at, f"{name}: {tree.value} does not exist", hint)
             elif not os.path.isdir(path):
-                what = "is not a folder" if os.path.exists(path) else "cannot be reached: no permission"
+                what = "is not a folder" if os.path.exists(path) else "cannot be reached"
                 self.error(tree.at, f"{name}: {tree.value} {what}", hint)
         return path
 

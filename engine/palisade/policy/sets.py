@@ -17,13 +17,11 @@ from pathlib import Path
 from types import MappingProxyType
 
 from palisade.policy import data
-from palisade.policy.source import LOAD_ERROR, SourceError, read_text
+from palisade.policy.source import LOAD_ERROR, SourceError, read_text, unreadable
 from palisade.rego.errors import Diagnostic, Location
 from palisade.rego.values import Value
 
 TEST_SUFFIX = "_test.rego"
-
-_NAME_ONE = "name the folder that holds your .rego files"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +97,10 @@ class _Reading:
         try:
             mode = os.stat(self._root).st_mode
         except (FileNotFoundError, NotADirectoryError):
-            self._unfit("does not exist", _NAME_ONE)
+            self._unfit("does not exist")
             return
         except OSError as error:
-            self._unfit(f"cannot be read: {error.strerror or error}")
+            self.errors.append(unreadable(LOAD_ERROR, "the policy set cannot be read", error, self._shown))
             return
         if stat.S_ISREG(mode):
             self._file(os.fspath(self._root), (), self._shown, linked=self._root.is_symlink())
@@ -111,7 +109,7 @@ class _Reading:
                 shown = os.path.join(self._shown, *mount, file.name)
                 self._file(file.path, mount, shown, linked=file.is_symlink())
         else:
-            self._unfit("is neither a folder nor a file", _NAME_ONE)
+            self._unfit("is neither a folder nor a file")
 
     def _walk(
         self, folder: Path, mount: tuple[str, ...], above: tuple[tuple[int, int], ...]
@@ -122,7 +120,8 @@ class _Reading:
             with os.scandir(folder) as found:
                 entries = sorted(found, key=attrgetter("name"))
         except OSError as error:
-            self._refuse(mount, "", f"the folder cannot be read: {error.strerror or error}")
+            shown = os.path.join(self._shown, *mount)
+            self.errors.append(unreadable(LOAD_ERROR, "the folder cannot be read", error, shown))
             return
         identity = (status.st_dev, status.st_ino)
         if identity in above:
@@ -172,7 +171,8 @@ class _Reading:
     def _belongs(name: str) -> bool:
         return name.endswith(".rego") or name in data.FILE_NAMES
 
-    def _unfit(self, what: str, hint: str = "") -> None:
+    def _unfit(self, what: str) -> None:
+        hint = "name the folder that holds your .rego files"
         message = f"the policy set {what}"
         self.errors.append(Diagnostic(LOAD_ERROR, message, Location(self._shown, 1, 1), hint=hint))
 

@@ -5,6 +5,7 @@ ruamel.yaml parses; this module keeps what its plain loaders drop: the line and 
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -27,6 +28,23 @@ _MOST_DEPTH = 200
 _MOST_BYTES = 256 << 20
 
 _TAG = "tag:yaml.org,2002:"
+
+
+_PASSING = frozenset(
+    {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ENOTCONN}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PassingError(Diagnostic):
+    """What may be well again though no file changes: files that could be opened, were there not too many
+    open, or on a disk of the network that is away. Nothing tells of its end."""
+
+
+def unreadable(code: str, what: str, error: OSError, name: str) -> Diagnostic:
+    """That a file or folder cannot be read: `what` says which, `name` is how errors call it."""
+    kind = PassingError if error.errno in _PASSING else Diagnostic
+    return kind(code, f"{what}: {error.strerror or error}", Location(name, 1, 1))
 
 
 class SourceError(Exception):
@@ -242,7 +260,7 @@ def read_text(path: Path | str, name: str, code: str = CONFIG_ERROR) -> str | Di
     except IsADirectoryError:
         return Diagnostic(code, "is a folder", Location(name, 1, 1), hint="name a file in it")
     except OSError as error:
-        return Diagnostic(code, f"cannot be read: {error.strerror or error}", Location(name, 1, 1))
+        return unreadable(code, "cannot be read", error, name)
     if len(raw) > _MOST_BYTES:
         message = f"too large: more than {_MOST_BYTES >> 20} MiB"
         return Diagnostic(code, message, Location(name, 1, 1), hint="is it the file you mean?")

@@ -132,6 +132,11 @@ class Watcher:
             # What changed between the reading and this moment raised no event.
             self._touch()
 
+    def look_again(self, seconds: float) -> None:
+        """Lets `changed` return after so long, too: what could not be read tells of no change."""
+        if self._loop is not None:
+            self._loop.call_later(seconds, self._touch)
+
     async def changed(self) -> bool:
         """Returns after the next change, once all is quiet.
 
@@ -153,8 +158,8 @@ class Watcher:
         self._touched.clear()
         self._writing.clear()
         self._unsettled.clear()
-        if self._count - count > _BURST and self._loop is not None:
-            self._loop.call_later(_BURST_RECHECK, self._touch)
+        if self._count - count > _BURST:
+            self.look_again(_BURST_RECHECK)
         return heard
 
     def _touch(self) -> None:
