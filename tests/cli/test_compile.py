@@ -244,3 +244,18 @@ def test_yaml_reads_back_as_what_was_written(value: Any) -> None:
     stream = StringIO()
     yaml_text.dump(value, stream.write)
     assert read(stream.getvalue()) == [value]
+
+
+def test_what_an_engine_would_ask_ahead_is_told(run: Run, project: Path) -> None:
+    """Nobody is asked here, and the coverage of such rules is that of an engine that gets no answer."""
+    asks = (
+        '\nallow if http.send({"method": "GET", "url": "https://a.example/open", "force_cache": true,'
+        ' "force_cache_duration_seconds": %d}).body.open\n'
+    )
+    (project / "policies" / "allow.rego").write_text(ALLOW + asks % 60)
+    told = "the engine asks https://a.example/open ahead"
+    assert told in run("compile").err
+    assert told in run("compile", "--coverage").err
+    assert any(told in note for note in run("compile", "-o", "json").json["notes"])
+    (project / "policies" / "allow.rego").write_text(ALLOW + asks % 5)
+    assert told not in run("compile", "--coverage").err

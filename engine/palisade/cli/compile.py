@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -79,7 +79,7 @@ def compile_(
     if output is Form.PROTOBUF and coverage:
         raise CommandError("a coverage report is no protobuf message", hint="use --output text or json")
     # Envoy's protocol takes half a second to import, which commands that do without it need not wait for.
-    from palisade.explain.compiled import compiled
+    from palisade.explain.compiled import compiled, missing_answers
 
     with working("reading the policies") as step:
         path = policies or file or subject.DEFAULT_FILE
@@ -97,6 +97,7 @@ def compile_(
             _print_json(revision, found, resources=not coverage and folder is None)
         elif coverage:
             shown.show_coverages(found, out())
+            _note(missing_answers(found))
         else:
             step("printing")
             _print_text(revision, found, resources=folder is None)
@@ -137,7 +138,7 @@ def _print_protobuf(compiled: Sequence[Compiled]) -> None:
 
 
 def _print_json(revision: Revision, compiled: Sequence[Compiled], *, resources: bool) -> None:
-    from palisade.explain.compiled import missing_keys
+    from palisade.explain.compiled import missing_answers, missing_keys
     from palisade.explain.printed import plain
 
     functions: dict[str, Any] = {}
@@ -150,16 +151,16 @@ def _print_json(revision: Revision, compiled: Sequence[Compiled], *, resources: 
             "revision": revision.id,
             "decision": revision.inventory.decision,
             "functions": functions,
-            "notes": missing_keys(revision),
+            "notes": [*missing_keys(revision), *missing_answers(compiled)],
         }
     )
 
 
 def _print_text(revision: Revision, compiled: Sequence[Compiled], *, resources: bool) -> None:
-    from palisade.explain.compiled import missing_keys
+    from palisade.explain.compiled import missing_answers, missing_keys
     from palisade.explain.printed import plain
 
-    notes = missing_keys(revision)
+    notes = [*missing_keys(revision), *missing_answers(compiled)]
     for each in compiled if resources else ():
         sys.stdout.write(f"---\n# What the sidecar of {each.function} gets.\n")
         sys.stdout.writelines(f"# {note}\n" for note in notes)
@@ -168,6 +169,10 @@ def _print_text(revision: Revision, compiled: Sequence[Compiled], *, resources: 
     for each in compiled:
         shown.show_sizes(each, err())
     shown.show_coverages(compiled, err(), most=_MOST_SHOWN)
+    _note(notes)
+
+
+def _note(notes: Iterable[str]) -> None:
     for note in notes:
         err().print(f"note: {note}", style="yellow")
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from types import MappingProxyType
@@ -23,6 +23,7 @@ from palisade.policy.sets import PolicySet
 from palisade.policy.source import SourceError
 from palisade.rego.collector import collector_paused
 from palisade.rego.errors import CompileError, Diagnostic, Location
+from palisade.rego.values import Key, Value, equal
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +39,13 @@ class Deployment:
     enforcements: Mapping[str, Enforcement]
     shadow: Revision | None = None
     """What is decided beside it in each sidecar, and only reported."""
+    sent: Mapping[Key, Value] = field(default_factory=dict)
+    """Answers of other hosts that it rests on, by the requests of `http.send`."""
+
+    @property
+    def asks(self) -> frozenset[Key]:
+        """The requests of `http.send` that more is native with the answers of."""
+        return frozenset().union(*(each.asks for each in self.enforcements.values()))
 
     @property
     def id(self) -> str:
@@ -221,8 +229,10 @@ def lower(
     *,
     functions: Collection[str] | None = None,
     shadow: Revision | None = None,
+    sent: Mapping[Key, Value] = MappingProxyType({}),
 ) -> Deployment:
     """The revision lowered for these functions, or all; what is as in the previous one is taken from there.
+    `sent` are answers of `http.send` that stand, by their requests.
 
     Raises CompileError where the decision is none.
     """
@@ -232,6 +242,7 @@ def lower(
         and (previous.revision.marked, previous.keys) == (revision.marked, keys)
         and set(previous.enforcements) == set(names)
         and (previous.shadow and previous.shadow.marked) == (shadow and shadow.marked)
+        and same_answers(previous.sent, sent)
     ):
         return replace(previous, revision=revision, shadow=shadow)
     before = previous.enforcements if previous is not None else {}
@@ -242,6 +253,11 @@ def lower(
             like = before.get(name) or next(iter(enforcements.values()), None)
             function = revision.inventory.functions[name]
             enforcements[name] = compile_sidecar(
-                revision, function, keys, shadow, previous=like, divisible=True
+                revision, function, keys, shadow, previous=like, divisible=True, sent=sent
             )
-    return Deployment(revision, keys, MappingProxyType(enforcements), shadow)
+    return Deployment(revision, keys, MappingProxyType(enforcements), shadow, sent)
+
+
+def same_answers(some: Mapping[Key, Value], others: Mapping[Key, Value]) -> bool:
+    """Whether these are the same answers to the same requests."""
+    return some.keys() == others.keys() and all(equal(some[request], others[request]) for request in some)

@@ -1,14 +1,15 @@
-"""Putting a plan into the sidecars: keys fetched, lowered, published to the backend, offered."""
+"""Putting a plan into the sidecars: keys and answers fetched, lowered, published to the backend, offered."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass, replace
 
+from palisade.control.answers import AnswerStore, Ask
 from palisade.control.keys import KeyStore
-from palisade.control.loading import Deployment, lower
+from palisade.control.loading import Deployment, lower, same_answers
 from palisade.control.rollout import Rollout
 from palisade.control.shadowing import Shadowing
 from palisade.decide.backends.interface import Backend
@@ -16,8 +17,12 @@ from palisade.policy.inventory import Inventory
 from palisade.policy.numbering import Numberings
 from palisade.policy.providers import Provider
 from palisade.policy.revisions import Revision
+from palisade.rego.values import Key, Value
 
 log = logging.getLogger(__name__)
+
+_IN_TURN = 4
+"""So often an answer may name what is to be asked next, as a discovery document does the keys."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +43,7 @@ class Placing:
         self,
         rollout: Rollout,
         keys: KeyStore,
+        answers: AnswerStore,
         backend: Backend,
         shadowing: Shadowing,
         numberings: Numberings,
@@ -47,6 +53,7 @@ class Placing:
         self.plan: Plan | None = None
         self._rollout = rollout
         self._keys = keys
+        self._answers = answers
         self._backend = backend
         self._shadowing = shadowing
         self._numberings = numberings
@@ -63,14 +70,14 @@ class Placing:
         try:
             await self._keys.use(_providers(plan) | (_providers(before) if before else {}))
             try:
-                base, canary = await asyncio.to_thread(self._lower, plan)
+                base, canary = await self._lowered(plan)
             except Exception as error:
                 if plan.shadow is None:
                     raise
                 log.warning("shadow %s cannot be lowered", plan.shadow.id, exc_info=True)
                 problem = f"it cannot be lowered: {error}"
                 plan = replace(plan, shadow=None)
-                base, canary = await asyncio.to_thread(self._lower, plan)
+                base, canary = await self._lowered(plan)
             for each in (plan.revision, plan.canary):
                 if each is not None:
                     await self._backend.publish(each)
@@ -84,16 +91,50 @@ class Placing:
         finally:
             if self.plan is not None:
                 await self._keys.use(_providers(self.plan))
+            await self._answers.use(_asks(self._rollout.deployment, self._rollout.canary))
         return problem
 
-    def _lower(self, plan: Plan) -> tuple[Deployment, Deployment | None]:
+    async def _lowered(self, plan: Plan) -> tuple[Deployment, Deployment | None]:
+        """The plan lowered with the answers of other hosts that it asks for, as far as they come."""
+        base, canary = await asyncio.to_thread(
+            self._lower, plan, self._rollout.deployment, self._rollout.canary
+        )
+        for _ in range(_IN_TURN):
+            await self._answers.use(_asks(base, canary, self._rollout.deployment, self._rollout.canary))
+            if all(same_answers(each.sent, self._sent(each)) for each in (base, canary) if each is not None):
+                break
+            base, canary = await asyncio.to_thread(self._lower, plan, base, canary)
+        return base, canary
+
+    def _sent(self, deployment: Deployment | None) -> dict[Key, Value]:
+        """The answers that stand of what the deployment asks other hosts."""
+        if deployment is None:
+            return {}
+        known = self._answers.of(deployment.revision.inventory.network)
+        return {request: known[request] for request in _asked(deployment) & known.keys()}
+
+    def _lower(
+        self, plan: Plan, last: Deployment | None, last_canary: Deployment | None
+    ) -> tuple[Deployment, Deployment | None]:
         at_base = plan.revision.inventory.functions.keys() - plan.functions
-        keys = self._keys.of(plan.revision.providers)
-        base = lower(plan.revision, keys, self._rollout.deployment, functions=at_base, shadow=plan.shadow)
+        keys, sent = self._keys.of(plan.revision.providers), self._sent(last)
+        base = lower(plan.revision, keys, last, functions=at_base, shadow=plan.shadow, sent=sent)
         if plan.canary is None:
             return base, None
-        keys = self._keys.of(plan.canary.providers)
-        return base, lower(plan.canary, keys, self._rollout.canary, functions=plan.functions)
+        keys, sent = self._keys.of(plan.canary.providers), self._sent(last_canary)
+        return base, lower(plan.canary, keys, last_canary, functions=plan.functions, sent=sent)
+
+
+def _asks(*deployments: Deployment | None) -> Iterator[Ask]:
+    for deployment in deployments:
+        if deployment is not None:
+            network = deployment.revision.inventory.network
+            yield from (Ask(network, request) for request in _asked(deployment))
+
+
+def _asked(deployment: Deployment) -> Set[Key]:
+    """The requests whose answers it is lowered with; none where an OPA decides the rest: it asks itself."""
+    return frozenset() if deployment.revision.inventory.backend else deployment.asks
 
 
 def _providers(plan: Plan) -> dict[Provider, None]:

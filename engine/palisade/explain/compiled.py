@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from palisade.enforce.envoy import compile_sidecar
@@ -23,6 +24,8 @@ class Compiled:
     snapshot: Snapshot
     sizes: Sizes
     coverage: CoverageReport
+    asks: tuple[str, ...] = ()
+    """The URLs that an engine asks ahead for its policies' `http.send`."""
 
 
 def compiled(revision: Revision, function: Function) -> Compiled:
@@ -32,7 +35,8 @@ def compiled(revision: Revision, function: Function) -> Compiled:
     """
     enforcement = compile_sidecar(revision, function, keys_of(revision))
     found = report(revision.policy, revision.inventory.decision, enforcement)
-    return Compiled(function.name, enforcement.snapshot, sizes(enforcement.snapshot), found)
+    asks = tuple(sorted({str(request.value["url"]) for request in enforcement.asks}))
+    return Compiled(function.name, enforcement.snapshot, sizes(enforcement.snapshot), found, asks)
 
 
 def keys_of(revision: Revision) -> dict[str, str]:
@@ -49,4 +53,13 @@ def missing_keys(revision: Revision) -> list[str]:
         f"the engine fetches the keys of provider {each.name} by {each.keys.url}; here the set is empty"
         for each in revision.providers
         if not isinstance(each.keys, InlineKeys)
+    ]
+
+
+def missing_answers(compiled: Iterable[Compiled]) -> list[str]:
+    """A sentence for each URL whose answer is not known here, and would be to an engine."""
+    return [
+        f"the engine asks {url} ahead, where network.hosts lists its host, and sidecars know the answer; here"
+        " nothing is known of it: rules that need it are shown as if nobody had asked"
+        for url in sorted({url for each in compiled for url in each.asks})
     ]

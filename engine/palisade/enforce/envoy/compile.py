@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 from envoy.config.core.v3.extension_pb2 import TypedExtensionConfig
 from envoy.config.core.v3.grpc_service_pb2 import GrpcService
@@ -48,8 +49,10 @@ from palisade.policy.inventory import Function
 from palisade.policy.providers import Header, Provider
 from palisade.policy.revisions import Revision
 from palisade.rego import ir
+from palisade.rego.builtins.encoding import marshal
 from palisade.rego.collector import collector_paused
 from palisade.rego.partial import Outcome, evaluate
+from palisade.rego.values import Key, Value
 from palisade.xds import Snapshot, type_url
 from palisade_sidecar.asking import ASK_HEADER
 
@@ -95,6 +98,12 @@ class Enforcement:
     settings: str = ""
     """By which settings of providers it takes tokens for verified (`palisade.decide.verified`)."""
 
+    @property
+    def asks(self) -> frozenset[Key]:
+        """The requests of `http.send` that more is native with the answers of: see `compile_sidecar`."""
+        works = [each for each in (self.work, self.shadow) if each is not None]
+        return frozenset().union(*(each.outcome.asks for each in works))
+
 
 @dataclass(frozen=True, slots=True)
 class Work:
@@ -119,6 +128,7 @@ def compile_sidecar(
     linear: int = MAX_LINEAR,
     previous: Enforcement | None = None,
     divisible: bool = False,
+    sent: Mapping[Key, Value] = MappingProxyType({}),
 ) -> Enforcement:
     """Compiles a revision for the sidecar of a function.
 
@@ -126,16 +136,17 @@ def compile_sidecar(
     verifies no token. A `shadow` is decided beside it, on the same input, and only reported. `linear` is up
     to how many constants are compared one by one. `previous` is what the sidecar got of the revision before:
     what is as it was there is taken over. Where it is `divisible`, a large decision goes in parts, for
-    which the bootstrap has places. Raises rego.CompileError where the decision's path is none.
+    which the bootstrap has places. `sent` are answers of `http.send` that stand, by their requests. Raises
+    rego.CompileError where the decision's path is none.
     """
     watching: Work | None = None
     with collector_paused():
         providers, settings = revision.providers, settings_of(revision.providers, keys)
         before = previous.work if previous else None
-        work = _work(revision, function, _plan(revision), providers, settings, before)
+        work = _work(revision, function, _plan(revision), providers, settings, before, sent)
         if shadow is not None:
             before = previous.shadow if previous else None
-            watching = _work(shadow, function, _plan(shadow), providers, settings, before)
+            watching = _work(shadow, function, _plan(shadow), providers, settings, before, sent)
         asked = tuple(_asked(revision))
         entries = (*asked, *work.decision.entries)
         others = unseen(providers, keys, settings)
@@ -168,7 +179,7 @@ def compile_sidecar(
     }
     slots = (_slot(slot, config) for slot, config in filters.items())
     last = previous.snapshot if previous is not None else None
-    snapshot = Snapshot.of(_version(revision, keys, shadow), [*_parted(parts, previous), *slots], last)
+    snapshot = Snapshot.of(_version(revision, keys, shadow, sent), [*_parted(parts, previous), *slots], last)
     shown = told.decision if told else decision
     residual = head.decision.residual
     return Enforcement(
@@ -253,14 +264,17 @@ def _asked(revision: Revision) -> Iterator[Entry]:
         yield Entry(all_of((asks, Within(ADDRESS_TEXT, frozenset(trusted)))), Verdict.RESIDUAL, RESIDUAL)
 
 
-def _version(revision: Revision, keys: Mapping[str, str], shadow: Revision | None) -> str:
-    """The revision, and a hash of what else a snapshot is made of: its providers' keys, its shadow, and how
-    lines are numbered in it."""
+def _version(
+    revision: Revision, keys: Mapping[str, str], shadow: Revision | None, sent: Mapping[Key, Value]
+) -> str:
+    """The revision, and a hash of what else a snapshot is made of: its providers' keys, its shadow, how
+    lines are numbered in it, and answers of other hosts."""
     numbered = revision.marked != revision.id
-    if not keys and shadow is None and not numbered:
+    if not keys and shadow is None and not numbered and not sent:
         return revision.id
     parts = (
         sorted(keys.items()),
+        *sorted(f"{marshal(request.value)} {marshal(answer)}" for request, answer in sent.items()),
         *([shadow.marked] if shadow else []),
         *([revision.marked] if numbered else []),
     )
@@ -278,12 +292,17 @@ def _work(
     providers: Sequence[Provider],
     settings: str,
     before: Work | None,
+    sent: Mapping[Key, Value],
 ) -> Work:
     """The decision where tokens are those that the providers have signed."""
     path = revision.inventory.decision_path
     outcome, decision = (before.outcome, before.decision) if before is not None else (None, None)
-    # An OPA that decides what is left shows settings of its own.
-    answers = {} if revision.inventory.backend else {"opa.runtime": revision.policy.runtime}
+    # An OPA that decides what is left shows settings of its own, and fetches for itself.
+    answers: dict[object, Value] = {}
+    if not revision.inventory.backend:
+        answers = {"opa.runtime": revision.policy.runtime}
+        for request, answer in sent.items():
+            answers[request] = answer
     known = known_of(function.name)
     outcome = evaluate(plan, path, revision.policy.data, known, outcome, told_by=ALLOWED, answers=answers)
     bearers = [name_of(each.name, settings) for each in providers if each.tokens == (Header(),)]

@@ -33,6 +33,10 @@ _TIMES = (
     "time.date and time.weekday in UTC or a time zone, and sums of these, with constants"
 )
 _FETCH = "fetch it outside of the decision, and put the answer into data"
+_SEND = (
+    "ask by GET, with force_cache for 30 seconds or more, what is constant: then the engine asks ahead, and"
+    " the sidecars know the answer; or put it into data"
+)
 _VERIFY = (
     "verify the bearer token with io.jwt.decode_verify and constant keys, or name the issuer in providers: "
     "then Envoy verifies it"
@@ -69,7 +73,7 @@ _ENTRIES = (
 _FAMILIES = (
     ("time.now_ns", _TIMES),
     ("time.", _TIMES),
-    ("http.send", _FETCH),
+    ("http.send", _SEND),
     ("net.lookup_ip_addr", _FETCH),
     ("net.", _NETWORK),
     ("rand.", _CHANCE),

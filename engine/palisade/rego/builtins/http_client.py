@@ -61,6 +61,20 @@ def send(ctx: Context, operand: Value) -> Object:
     return {"status_code": 0, "error": {"code": code, "message": cached.message}}
 
 
+def fetched(ctx: Context, request: Object, most: int) -> Object:
+    """The response of a request that says `force_cache`, whatever was fetched before.
+
+    Raises BuiltinError, also for one that is not to be kept and for a body of more than `most` bytes.
+    """
+    check_parameters(request)
+    kept, answer = keeping(request), _retry(ctx, request, lambda: _exchange(ctx, request))
+    if kept is None or kept.until(answer, ctx.now_ns) is None:
+        raise BuiltinError(f"{_text(request, 'url')} answers with {answer.code} {answer.phrase}")
+    if len(answer.body) > most:
+        raise BuiltinError(f"{_text(request, 'url')} answers with more than {most} bytes")
+    return _response(request, answer)
+
+
 def _answer(ctx: Context, request: Object, kept: Keeping | None) -> Answer:
     """The answer, one of an earlier query where the request allows it and it is not too old."""
     if kept is None:

@@ -44,7 +44,7 @@ from palisade.rego.partial.symbols.worlds import (
     env_key,
 )
 from palisade.rego.printer import print_ref
-from palisade.rego.values import Value, equal
+from palisade.rego.values import Key, Value, equal
 
 _SPARE = 10_000
 """So many formulas of the past, beside as many as there were at first, are kept before all is begun anew."""
@@ -59,7 +59,7 @@ class Executor(Unfollowed):
         data: Value,
         given: Mapping[tuple[str, ...], Value] | None = None,
         before: Executor | None = None,
-        answers: Mapping[str, Value] | None = None,
+        answers: Mapping[object, Key] | None = None,
     ) -> None:
         """`given` are parts of the input that are known after all, by their paths; `answers` of builtins.
 

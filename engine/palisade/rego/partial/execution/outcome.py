@@ -14,6 +14,7 @@ from palisade.rego.records import record
 
 if TYPE_CHECKING:
     from palisade.rego.partial.execution.execute import Executor
+    from palisade.rego.values import Key
 
 
 @record()
@@ -37,6 +38,11 @@ class Outcome:
     builder: Builder
     run: Executor
     """What the evaluation of the next revision starts from."""
+
+    @property
+    def asks(self) -> frozenset[Key]:
+        """The requests of `http.send` of which an answer that is known ahead would be taken, or was."""
+        return frozenset(self.run.asks)
 
 
 MOST_PARTS = 2_000_000

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from palisade.rego import ir
 from palisade.rego.builtins import BUILTINS
+from palisade.rego.builtins.http_ahead import lasts
 from palisade.rego.errors import BuiltinError, Location
 from palisade.rego.partial.execution.collecting import Collecting
 from palisade.rego.partial.execution.flow import RESULT
@@ -29,7 +30,7 @@ from palisade.rego.partial.symbols import builtins as symbolic
 from palisade.rego.partial.symbols.kinds import refuses
 from palisade.rego.partial.symbols.large import bounded
 from palisade.rego.partial.symbols.worlds import ERROR, NEXT, RETURN, Env, Step, Unsupported
-from palisade.rego.values import UNDEFINED, Set, Value, number
+from palisade.rego.values import UNDEFINED, Key, Set, Value, number
 
 _BY_NAME = "chooses one of many rules by a name that depends on the request"
 
@@ -54,8 +55,11 @@ def answered(env: Env) -> dict[int, Symbol]:
 class Statements(Collecting):
     """One method a statement of the IR: from an environment to the steps that the statement takes."""
 
-    _answers: Mapping[str, Value]
-    """What builtins without operands answer, by their names: of those whose answer is known beforehand."""
+    _answers: Mapping[object, Key]
+    """What builtins answer that is known beforehand: by their names where they have no operands, and by the
+    request of `http.send`."""
+    asks: set[Key]
+    """The requests of `http.send` that an answer could be known of beforehand."""
 
     def __init__(
         self,
@@ -64,6 +68,9 @@ class Statements(Collecting):
         before: Statements | None = None,
     ) -> None:
         super().__init__(policy, given, before)
+        # What a run has found out before is not found out again; what no rule asks for any more is forgotten.
+        asking = before is not None and "http.send" in policy.builtins
+        self.asks = set(before.asks) if before is not None and asking else set()
         self._dotted: dict[tuple[int, int, int, int], tuple[Env, list[Step]]] = {}
         """Where constant names lead in the input, by the identity of the environment, which is kept for that.
         Rules begin in the same one, and most look up the same names first."""
@@ -332,7 +339,12 @@ class Statements(Collecting):
             # One moment for the whole decision: a term like others.
             return [(TRUE, Apply(name, ()))]
         if name in self._answers and not values:
-            return [(TRUE, self._made(Known(self._answers[name])))]
+            return [(TRUE, self._made(Known(self._answers[name].value)))]
+        if name == "http.send" and lasts(values[0]):
+            request = Key(values[0])
+            self.asks.add(request)
+            if request in self._answers:
+                return [(TRUE, self._made(Known(self._answers[request].value)))]
         if name == "io.jwt.decode_verify" and not _may_be_token(values[0]):
             return []  # undefined at any time
         if entry is None or not entry.pure:
