@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 import pytest
 from lowered import allowing, judge_natively
 
@@ -55,3 +57,30 @@ def test_two_folded_texts(bed: Bed, providers: tuple[Provider, ...], issuers: Is
     already, and others are the engine's. What is no text has no letters."""
     subjects = allowing(IDIOMS, providers, issuers, head=HEAD)
     judge_natively(bed, subjects, _asked(), residual=0.7)
+
+
+MATCHED = (
+    'regex.match("^s$", lower(trim_prefix(claims.t, "x")))',
+    'regex.match("^k$", lower(trim_prefix(claims.t, "x")))',
+    'not regex.match("^s$", lower(split(claims.t, ":")[1]))',
+    'not regex.match("^s$", lower(trim_space(claims.t)))',
+    'some t in claims.list; regex.match("^s$", lower(t))',
+    'some t in split(claims.t, ":"); regex.match("^s$", lower(t))',
+    'every t in claims.list { not regex.match("^[r-t]$", lower(t)) }',
+    'regex.match("^s$", lower(claims.list[0]))',
+    'regex.match("s$", lower(http.path))',
+    'regex.match("^s$", lower(segment))',
+)
+
+
+@pytest.mark.parametrize("providers", [1], ids=("one",), indirect=True)
+def test_letters_that_only_patterns_take_for_small_ones(
+    bed: Bed, providers: tuple[Provider, ...], issuers: Issuers
+) -> None:
+    """A pattern that Envoy matches in any case takes the long s for an `s`, which `lower` leaves as it is."""
+    texts = ("xs", "xS", "x\u017f", "s", "S", "\u017f", "a:\u017f", "a:S", "\u212a", "xK", "x\u212a", "t")
+    asked = [
+        Request("GET", f"/{quote(text)}", (), Token("corp", {"t": text, "list": [text[-1]]}))
+        for text in texts
+    ]
+    judge_natively(bed, allowing(MATCHED, providers, issuers, head=HEAD), asked, residual=0.6)

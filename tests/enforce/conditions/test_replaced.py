@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import product
 
 import pytest
 import re2
@@ -13,6 +14,7 @@ from lowered import judge, subject_of
 from palisade import rego
 from palisade.enforce.envoy.regex import patterns
 from palisade.enforce.envoy.regex.preimages import anchored, preimage, stripped
+from palisade.enforce.envoy.regex.spread import spread
 from palisade.policy.providers import Provider
 from palisade.rego.builtins import BUILTINS
 from palisade.testing.equivalence import Bed, Issuers, Request, Tally, Token
@@ -156,6 +158,84 @@ IDIOMS = (
     'regex.replace(http.headers["x-t"], "^[^-]*-", "") != "b"',
     f'regex.replace(http.headers["x-t"], "^{"(a?)" * 8}", "") == claims.t',
 )
+SPREAD = (
+    'regex.match("^[0-9]{3,5}$", replace(claims.t, " ", ""))',
+    'not regex.match("^[0-9]{3,5}$", replace(replace(claims.t, " ", ""), "-", ""))',
+    'regex.match("^[0-9]{3,5}$", replace(replace(http.headers["x-t"], " ", ""), "-", ""))',
+    'regex.match("^(?:ab|c+d){2}x?$", replace(http.headers["x-t"], "-", ""))',
+    'regex.match("a[b-d]", replace(http.headers["x-t"], " ", ""))',
+    'not regex.match("b$", replace(claims.t, "-", ""))',
+    'regex.match("^$", replace(claims.t, " ", ""))',
+    'regex.match("^[0-9]*$", replace(http.headers["x-t"], "-", ""))',
+    "regex.match(`^\\+[1-9]\\d+$`, replace(claims.t, ` `, ``))",
+    "regex.match(`^(a(b|-)?c)+$`, replace(claims.t, ` `, ``))",
+    'regex.match("^/v[0-9]+x", replace(http.path, "-", ""))',
+    "regex.match(`^[0-9]{3}$`, replace(trim_prefix(claims.t, `x`), ` `, ``))",
+)
+OTHERS = (
+    'regex.match("^[^0-9]+$", replace(claims.t, " ", ""))',
+    'regex.match("a b", replace(claims.t, " ", ""))',
+    'regex.match("^a.c$", replace(http.headers["x-t"], "-", ""))',
+    'regex.match("^[a-c -]+$", replace(http.headers["x-t"], "-", ""))',
+    'regex.match("^a|b$", replace(claims.t, "-", ""))',
+    "regex.match(`\\bab\\b`, replace(claims.t, `-`, ``))",
+    'regex.match("ab", replace(claims.t, "-", "x"))',
+    'regex.match("(?i)AB", replace(claims.t, "-", ""))',
+)
+"""Those that may not be spread are asked of what is left, or are the engine's."""
+_SPREAD = (
+    *("123", "1 2 3", " 123 ", "1-2-3", "12", "12 3456", "1 2 3 4 5", "123456", "x12 3", "x123", "--", "  "),
+    *("ab-ab", "abc-d", "a-b-c-c-d-x", "abx", "a b", "za d", "ac", "a\u00fc", "\u0661 23", "+4 9 12", "+0 1"),
+    *("a bc", "acabc", "a-c", "ab c a c", "1\u00a023", "", "a\n", "123\n", "AB", "A-b", "axb"),
+)
+
+
+@pytest.mark.parametrize("providers", [1], ids=("one",), indirect=True)
+def test_patterns_on_what_is_left(bed: Bed, providers: tuple[Provider, ...], issuers: Issuers) -> None:
+    """They are spread over the characters that are taken away, wherever these stand, and none of them is one
+    that the pattern takes."""
+    subjects = [
+        subject_of(rego.compile({"p.rego": f"{HEAD}allow if {{ {idiom} }}"}), providers, issuers)
+        for idiom in (*SPREAD, *OTHERS)
+    ]
+    asked = [Request("GET", path) for path in ("/v1x", "/-v-1-2x/y", "/v/1x", "/v12", "-/v1x")]
+    for text in _SPREAD:
+        headers = (("x-t", text),) if text == text.strip() else ()
+        asked.append(Request("GET", "/", headers, Token("corp", {"t": text})))
+    asked += [Request(headers=(("x-t", "b"),), token=Token("corp", {"t": t})) for t in (7, None, ["123"])]
+    judge(bed, subjects, asked, Tally())
+    native = subjects[: len(SPREAD)]
+    assert all(r.native or r.conditional for each in native for r in each.enforcement.coverage)
+
+
+@pytest.mark.parametrize("removed", [" ", "-", " -", "a"])
+def test_patterns_are_spread_only_where_that_is_known(removed: str) -> None:
+    """What is made matches a text just where the pattern is found in what is left of it."""
+    made = 0
+    for pattern in (
+        "^ab?$",
+        "a+[bc]{2}",
+        "^(?:a|b-){1,2}$",
+        "[^a]",
+        ".",
+        "a|b",
+        r"^\w\d$",
+        r"\.b",
+        "^a$b",
+        "x*?",
+    ):
+        spaced = spread(pattern, removed)
+        if spaced is None:
+            continue
+        made += 1
+        for size in range(5):
+            for letters in product(f"ab-. 1{removed}", repeat=size):
+                text = "".join(letters)
+                left = "".join(each for each in text if each not in removed)
+                assert bool(re2.search(spaced, text)) == bool(re2.search(pattern, left)), (pattern, text)
+    assert made
+
+
 _PATHS = (
     *("/orders", "/v1/orders", "/v1/v1/orders", "/v12/orders", "/orders/v1", "/v/v11/orders", "/v1", "/"),
     *("/v1/orders/7", "/v1orders", "/V1/orders", "/v1/orders?x", "/orders///", "//", "/v1/order", "/a/v1/b"),

@@ -60,10 +60,40 @@ OTHERS = (
     'r if object.remove(input.x, ["z"]) == data.odd',
     "r if json.filter(input.x, data.odd) == {}",
 )
-RULES = (*TEXTS, *NETWORKS, *OTHERS)
-SEVERAL = ("_match(input.x", "_matches(")
-"""Several texts, or addresses, may be asked at once there, which only the evaluator follows."""
+VERSIONS = (
+    "r := semver.is_valid(input.x)",
+    "r if not semver.is_valid(trim_space(input.x))",
+    'r := semver.is_valid(concat(".", [input.x, "1-a.b", ""]))',
+    "r := semver.is_valid(split(input.x, ` `)[1])",
+)
+SETS = (
+    "s(x) := {x} if is_string(x)\ns(x) := {y | some y in x} if is_array(x)\nr if `a` in s(input.x)",
+    "s(x) := {x} if is_string(x)\ns(x) := {y | some y in x}\nr if `a` in s(input.x)",
+    "s := {input.x}\ns := {y | some y in input.y}\nr if count(s) == 1",
+    "s := {input.x, `a`}\ns := {y | some y in input.y; y != 1}\nr if `a` in s",
+    "r if {y | some y in input.y} == {input.x}",
+    "r if {y | some y in input.y} != {input.x, `a`}",
+    "r if count([input.x, input.x]) == 2",
+    "r if count({input.x}) == 1",
+    "r if { is_string(input.x); some y in input.x }",
+    "r if { is_number(input.x); not is_boolean(input.x) }",
+    "r if { some y in input.x; is_object(input.x) }",
+)
+RULES = (*TEXTS, *NETWORKS, *OTHERS, *VERSIONS)
+SEVERAL = ("_match(input.x", "_matches(", "semver")
+"""Several texts, or addresses, may be asked at once there, which only the evaluator follows; and numbers of
+versions may be too large."""
 VALUES: tuple[Any, ...] = (
+    *("1.2.3", "v1.02.3-a.b+c", "1.2.3-", "1.2", "1.2.3\n", " 1.2.3+", f"1.{'9' * 18}.3", f"1.2.{'9' * 19}"),
+    *(
+        f"{'0' * 30}.1.1",
+        "1.2.3-a..b",
+        "1.2.3+\u00e4",
+        "a 1.2.3",
+        "1.2.",
+        "V1.2.3",
+        "1.2.9223372036854775807",
+    ),
     *("alice", "Bob", "a", "", "x,bob", "10.1.2.3", "10.2.0.0/16", "11.0.0.1", " 10.1.1.1 ", "::1", "1.2.3"),
     *(1, None, False, [], ["a"], ["al", "b"], ["al", 1], [["a"]], ["10.1.2.3"], {}, {"a": "al"}, {"a": 1}),
     *({"a": "a", "b": "b"}, {"a": ["al"], "b": 1}, {"a/b": 1}, {"b": "b"}, {"a": 1, "b": 1}, {"x": ["a"]}),
@@ -71,12 +101,12 @@ VALUES: tuple[Any, ...] = (
 DOCUMENTS: tuple[dict[str, Any], ...] = (
     {},
     *({"x": x} for x in VALUES),
-    *({"x": x, "y": y} for x in VALUES[:12] for y in VALUES),
-    *({"x": x, "y": "al"} for x in VALUES[12:]),
+    *({"x": x, "y": y} for x in VALUES[12:27] for y in VALUES),
+    *({"x": x, "y": "al"} for x in VALUES),
 )
 
 
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("rule", [*RULES, *SETS])
 def test_what_is_asked_of_several_is_asked_of_each(rule: str) -> None:
     """Also of values that the builtins refuse: no text, no address, a prefix that is none."""
     policy, outcome = outcome_of(rule, DATA)

@@ -51,6 +51,7 @@ from palisade.rego.partial.formulas.terms import Apply, Input, subterms
 from palisade.rego.partial.symbols.chosen import FIRST
 from palisade.rego.partial.symbols.filled import TWICE
 from palisade.rego.partial.symbols.listed import BLANK
+from palisade.rego.partial.symbols.matching import ADDRESSES, LARGE, TEXTS
 from palisade.rego.partial.symbols.named import AS_PATH
 from palisade.rego.values import unkey
 
@@ -59,6 +60,9 @@ OTHERS = "a token is there that is for another issuer"
 _IN_WORDS = {
     AS_PATH: "a key that is looked up is an array",
     BLANK: "a text that is split has a piece of space alone, or of letters beyond ASCII",
+    ADDRESSES: "several addresses are asked for at once",
+    LARGE: "a version has a number of nineteen digits or more",
+    TEXTS: "several texts are asked for at once",
     TWICE: "what a template is filled with has the sign of a place to fill",
 }
 """What only the engine knows where a condition beside it holds: for which requests."""

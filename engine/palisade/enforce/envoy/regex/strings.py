@@ -5,6 +5,7 @@ from __future__ import annotations
 from xds.type.matcher.v3.string_pb2 import StringMatcher
 
 from palisade.enforce.envoy.regex import patterns
+from palisade.enforce.envoy.regex.spread import bared, spread
 from palisade.rego.builtins.globs import expression_of, pattern_of
 from palisade.rego.builtins.regexes import as_re2, compile_pattern
 from palisade.rego.errors import BuiltinError
@@ -30,6 +31,13 @@ def text_matcher(term: Apply) -> tuple[Symbol, StringMatcher | None] | None:
             other := patterns.unfolded(pattern)
         ) is not None:
             return _regex(subject, patterns.search(other), other)
+        case Apply("regex.match" | "re_match", (Known(str(pattern)), Apply("replace") as made)) if (
+            patterns.groups(pattern) >= 0
+        ):
+            subject, removed = bared(made)
+            spaced = spread(pattern, removed) if removed else None
+            other = pattern if spaced is None else spaced
+            return _regex(made if spaced is None else subject, patterns.search(other), other)
         case Apply("regex.match" | "re_match", (Known(str(pattern)), subject)):
             return _regex(subject, patterns.search(pattern), pattern)
         case Apply("glob.match", (Known(str(pattern)), Known(delimiters), subject)):
@@ -44,8 +52,12 @@ def text_matcher(term: Apply) -> tuple[Symbol, StringMatcher | None] | None:
 def is_for_ascii(term: Apply) -> bool:
     """Whether the matcher that `text_matcher` gives means what the test does for texts of ASCII only, even if
     it reads characters and not bytes: OPA's globs cut characters of several bytes, RE2's `\\B` is between
-    any two bytes of them."""
+    any two bytes of them, and a pattern without case takes the long s for an `s`, which `lower` leaves."""
     match term:
+        case Apply("regex.match" | "re_match", (Known(str(pattern)), Apply("lower"))) if (
+            patterns.unfolded(pattern) is not None
+        ):
+            return True
         case Apply("glob.match", (Known(str(pattern)), Known(delimiters), _)):
             try:
                 found = expression_of(pattern, delimiters)

@@ -83,7 +83,7 @@ class Builder:
             return FALSE
         if len(flat) > 1:
             flat = self._merge_in(flat)
-            if FALSE in flat:
+            if FALSE in flat or _of_no_kind(flat):
                 return FALSE
             flat = _drop_implied(flat)
         return self._collect("and", flat, neutral=TRUE, absorbing=FALSE)
@@ -177,6 +177,18 @@ class Builder:
                 done.add(part.atom.term)
                 result.append(self.is_in(part.atom.term, union[part.atom.term]))
         return result
+
+
+def _of_no_kind(flat: list[Formula]) -> bool:
+    """Whether a term would have to be of several kinds at once."""
+    told: dict[Term, frozenset[str]] = {}
+    for part in flat:
+        if part.kinds is not None:
+            term, kinds = part.kinds
+            left = told[term] = kinds & told.get(term, kinds)
+            if not left:
+                return True
+    return False
 
 
 _atom_of = attrgetter("atom")

@@ -18,6 +18,7 @@ from palisade.rego.partial.formulas.terms import (
     Symbol,
     Term,
     loops,
+    unknown_in,
 )
 from palisade.rego.records import record
 
@@ -84,6 +85,10 @@ class Opaque:
 Atom: TypeAlias = In | Defined | Same | Test | IsKind | Exists | Opaque
 
 
+_COLLECTIONS = frozenset(("array", "object", "set"))
+_IS_KIND = frozenset(f"is_{kind}" for kind in (*_COLLECTIONS, "boolean", "null", "number", "string"))
+
+
 class Formula:
     """A node of the formula graph. Compared by identity: `Builder` makes each only once."""
 
@@ -100,6 +105,20 @@ class Formula:
         if self.atom is not None:
             return _atom_loops(self.atom)
         return frozenset().union(*(arg.loops for arg in self.args))
+
+    @cached_property
+    def kinds(self) -> tuple[Term, frozenset[str]] | None:
+        """The kinds of which a term is wherever it holds; None for what says nothing of kinds."""
+        match self.atom:
+            case IsKind(term, kind):
+                told = term, frozenset((kind,))
+            case Exists(term):
+                told = term, _COLLECTIONS
+            case Test(Apply(name, (Input() | Element() | Apply() as term,))) if name in _IS_KIND:
+                told = term, frozenset((name.removeprefix("is_"),))
+            case _:
+                return None
+        return told if unknown_in(told[0]) is None else None
 
     @cached_property
     def implies(self) -> frozenset[Term]:

@@ -167,6 +167,10 @@ def count(run: Members, args: Sequence[Symbol]) -> _Cases | None:
             return pieces.count(run)
         case Gathered() as whole:
             return _count_of_keys(run, whole) or [(TRUE, Apply("count", (whole,)))]
+        case ArrayOf(items):
+            return [(TRUE, Known(len(items)))]
+        case SetOf((_,)):
+            return [(TRUE, Known(1))]
         case Apply("array.reverse" | "sort", (whole,)):
             return [(TRUE, Apply("count", (whole,)))]
         case Apply() as made if left_of(made) is not None:

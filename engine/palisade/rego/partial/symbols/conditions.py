@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from palisade.rego.errors import Location
 from palisade.rego.partial.formulas.builder import Builder
@@ -86,6 +86,10 @@ class Conditions:
                     return self.builder.negate(self.nonempty(one))
                 if isinstance(other, Known) and one.kind == "set":
                     return self._equal_set(one, other.value)
+                if _KINDS.get(type(other), one.kind) != one.kind:
+                    return FALSE
+                if isinstance(other, SetOf):
+                    return self._equal_members(one, other.items)
                 raise Unsupported("compares a collection whose members depend on the request")
             if left_of(one) is not None and other == Known({}):
                 return self.builder.negate(self._has_entries(one))
@@ -106,13 +110,21 @@ class Conditions:
         """The set has the wanted members, and no others."""
         if not isinstance(wanted, Set):
             return FALSE
-        members = list(wanted)
+        return self._equal_members(collection, [Known(each) for each in wanted])
+
+    def _equal_members(self, collection: Gathered, wanted: Sequence[Symbol]) -> Formula:
+        """The set has those members, which are there, and no others."""
         negate = self.builder.negate
-        others = [
-            self.some(part, negate(self.is_one_of(part.item, members)))
-            for part in map(self.fresh, collection.parts)
-        ]
-        missing = [negate(self.has(collection, Known(each))) for each in members]
+        known = [each.value for each in wanted if isinstance(each, Known)]
+        terms = [each for each in wanted if not isinstance(each, Known)]
+
+        def among(item: Symbol) -> Formula:
+            return self.builder.any(
+                (self.is_one_of(item, known), *(self.equal(item, each) for each in terms))
+            )
+
+        others = [self.some(part, negate(among(part.item))) for part in map(self.fresh, collection.parts)]
+        missing = [negate(self.has(collection, each)) for each in wanted]
         return negate(self.builder.any((*others, *missing)))
 
     def _equal_left(self, made: Symbol, wanted: Value) -> Formula:
@@ -244,6 +256,9 @@ class Conditions:
         if isinstance(source, (Known, ArrayOf, ObjectOf, SetOf, Gathered, Overlay)):
             raise Unsupported("iterates over a collection that is known in part")
         return some_member(builder, source, loop, self._afresh(body) if body.opaque else body)
+
+
+_KINDS: dict[type, str] = {ArrayOf: "array", ObjectOf: "object", SetOf: "set"}
 
 
 def _as_term(symbol: Symbol) -> Term:

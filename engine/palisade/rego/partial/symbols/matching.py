@@ -32,6 +32,7 @@ _TERMS = (Input, Element, Apply)
 
 TEXTS = "asks how several texts of the request begin or end"
 ADDRESSES = "asks which networks several addresses lie in"
+LARGE = "asks whether large numbers are those of a version"
 """Why only the evaluator knows it."""
 
 
@@ -151,8 +152,32 @@ def _named(networks: Value) -> list[tuple[Value, str]] | None:
     return found
 
 
+def is_version(run: Members, args: Sequence[Symbol]) -> Cases | None:
+    """`semver.is_valid(x)`, by what versions look like; of long numbers only the evaluator says whether they
+    are too large."""
+    (version,) = args
+    if not isinstance(version, _TERMS):
+        return None
+    builder = run.builder
+    alike, long = (
+        builder.atom(Test(Apply("regex.match", (Known(each), version)))) for each in (_VERSION, _LONG)
+    )
+    doubt = builder.both(alike, long)
+    return [
+        (builder.both(alike, builder.negate(long)), KNOWN_TRUE),
+        (builder.both(builder.atom(Defined(version)), builder.negate(alike)), KNOWN_FALSE),
+        *_unfollowed(run, doubt, LARGE),
+    ]
+
+
+_NAMES = "[0-9A-Za-z-]+(?:[.][0-9A-Za-z-]+)*"
+_VERSION = f"^v?[0-9]+[.][0-9]+[.][0-9]+(?:-(?:{_NAMES})?)?(?:[+](?:{_NAMES})?)?$"
+_LONG = "[0-9]{19}"
+
+
 SPECIAL: dict[str, Callable[[Members, Sequence[Symbol]], Cases | None]] = {
     "net.cidr_contains_matches": networks_of,
+    "semver.is_valid": is_version,
     "strings.any_prefix_match": any_affix("startswith"),
     "strings.any_suffix_match": any_affix("endswith"),
 }

@@ -1,0 +1,61 @@
+"""Patterns on texts of which `replace` takes some characters away, as patterns on the whole texts.
+
+`regex.match("^[0-9]{16}$", replace(card, " ", ""))` holds just where the whole text matches the pattern with
+these characters allowed before and behind each of its own.
+"""
+
+from __future__ import annotations
+
+import re
+
+import re2
+
+from palisade.enforce.envoy.regex import patterns
+from palisade.rego.partial.formulas.terms import Apply, Known, Symbol
+
+_ESCAPED = r"\\[dw]|\\[^A-Za-z0-9\s]"
+_TOKEN = re.compile(
+    rf"(?P<atom>[A-Za-z0-9_@:/#,;=~<>!%&'\"` -]|{_ESCAPED}|\[(?!\^)\]?(?:[^\\\]\[]|{_ESCAPED})*\])"
+    r"|(?P<open>\((?:\?:)?)|(?P<or>\|)|(?P<close>\))"
+)
+_COUNT = re.compile(r"[*+?](?![*+?])|\{[0-9]+(?:,[0-9]*)?\}(?![*+?])")
+
+
+def bared(text: Symbol) -> tuple[Symbol, str]:
+    """The text of which `replace` takes away single characters, and which: none where it does not."""
+    removed = ""
+    while True:
+        match text:
+            case Apply("replace", (whole, Known(str(old)), Known(""))) if patterns.is_one(old):
+                text, removed = whole, removed + old
+            case _:
+                return text, removed
+
+
+def spread(pattern: str, removed: str) -> str | None:
+    """The pattern of the texts which, without those characters of ASCII, the given one is found in; None
+    where that is not known."""
+    first, last = pattern.startswith("^"), pattern.endswith("$") and not pattern.endswith("\\$")
+    inner = pattern[first : len(pattern) - last]
+    between = f"[{patterns.in_class(dict.fromkeys(removed))}]*"
+    made, at, depth = [between], 0, 0
+    while at < len(inner):
+        token = _TOKEN.match(inner, at)
+        if token is None:
+            return None
+        at = token.end()
+        count = _COUNT.match(inner, at)
+        if token["atom"]:
+            if any(re2.fullmatch(token["atom"], each) for each in removed):
+                return None
+            piece = f"{token['atom']}{between}"
+            made.append(f"(?:{piece}){count[0]}" if count else piece)
+        else:
+            depth += (token["open"] is not None) - (token["close"] is not None)
+            if depth < 0 or (token["or"] and not depth) or (count and not token["close"]):
+                return None
+            made.append(f"{token[0]}{count[0] if count else ''}")
+        at = count.end() if count else at
+    if depth:
+        return None
+    return f"{'^' * first}{''.join(made)}{'$' * last}"
