@@ -137,7 +137,17 @@ _METHODS_AND_HEADERS = (
     'allow if object.get(data.methods, http.method, ["admin"]) == []',
     'allow if object.get(data.tenants, http.headers["x-user"], {"plan": "none"}).plan == "gold"',
 )
+_ON_A_PATH = [
+    f'{{ http.path == "/items/{n}"; http.method in {{"GET", "{"PUT" if n % 2 else "POST"}"}}; '
+    f'"{("admin", "dev", "viewer")[n % 3]}" in claims.roles'
+    for n in range(40)
+]
 _HELPERS = (
+    # So many that what they ask alike is asked before them: of one rule, and of each of several.
+    "\n".join(f"ok if {each} }}" for each in _ON_A_PATH) + "\nallow if { ok; not claims.sub in data.banned }",
+    "\n".join(f"allow if {each}; not blocked }}" for each in _ON_A_PATH)
+    + '\nblocked if claims.sub in data.banned\nblocked if http.headers["x-user"] == "bob"\n'
+    + "\n".join(f'allow if {{ http.path == "/open/{n}"; claims.tier == {n} }}' for n in range(3)),
     'deny contains "banned" if claims.sub in data.banned\ndeny contains "delete" if http.method == "DELETE"\n'
     "allow if count(deny) == 0",
     "blocked if claims.sub in data.banned\nallow if not blocked",

@@ -172,10 +172,13 @@ def test_what_no_table_tells_is_asked_before_it():
 
 def test_many_rules_have_the_room_for_copies_together():
     """Of 10,000 rules on twenty paths and three headers each had the room for one: a million matchers."""
-    beside = [text_check(TEXTS["x-b"], StringMatcher(suffix=f"-{at}")) for at in range(3)]
+
+    def beside(rule: int) -> list[Predicate]:  # what all ask alike would be asked once
+        return [text_check(TEXTS["x-b"], StringMatcher(suffix=f"-{rule}-{at}")) for at in range(3)]
+
     rules = [
         Entry(
-            all_of((OneOf(TEXTS["x-a"], frozenset(f"{at}/{n}" for n in range(20))), *beside)),
+            all_of((OneOf(TEXTS["x-a"], frozenset(f"{at}/{n}" for n in range(20))), *beside(at))),
             Verdict.ALLOW,
             f"r{at}",
         )
@@ -216,8 +219,8 @@ def test_large_matchers_count_for_several():
     assert Prefixed(TEXTS["x-a"], frozenset(map(str, range(1000)))).size > 40
 
 
-def _users(count: int) -> OneOf:
-    return OneOf(TEXTS["x-a"], frozenset(f"user-{at:06}" for at in range(count)))
+def _users(count: int, name: str = "user") -> OneOf:
+    return OneOf(TEXTS["x-a"], frozenset(f"{name}-{at:06}" for at in range(count)))
 
 
 def test_constants_take_room_as_often_as_they_are_written():
@@ -255,7 +258,11 @@ def test_more_users_than_there_is_room_for_are_the_engines(monkeypatch):
 def test_few_users_of_each_of_many_paths_are_an_expression_each():
     """Each entry of a map takes Envoy as much as four of an expression: of 50,000 users it was 40 MB."""
     entries = [
-        Entry(all_of((OneOf(TEXTS["x-b"], frozenset((f"/{path}",))), _users(20))), Verdict.ALLOW, "r")
+        Entry(
+            all_of((OneOf(TEXTS["x-b"], frozenset((f"/{path}",))), _users(20, f"of-{path}"))),
+            Verdict.ALLOW,
+            "r",
+        )
         for path in range(100)
     ]
     built = build(entries, DENY).matcher

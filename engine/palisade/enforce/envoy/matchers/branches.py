@@ -5,13 +5,14 @@ from __future__ import annotations
 from envoy.config.rbac.v3.rbac_pb2 import RBAC, Action
 from xds.type.matcher.v3.matcher_pb2 import Matcher
 
-from palisade.enforce.envoy.matchers.entry import Entry
+from palisade.enforce.envoy.matchers.entry import Entry, Verdict
 from palisade.enforce.envoy.matchers.predicate import Predicate, typed, write
 
 
-def action(asking: Entry) -> Matcher.OnMatch:
-    """What leaves a request to another filter, under the entry's name."""
-    named = Action(name=asking.name, action=RBAC.Action.ALLOW)
+def action(entry: Entry) -> Matcher.OnMatch:
+    """What becomes of a request, under the entry's name: one that is left to another filter goes on there."""
+    allowed = entry.verdict is not Verdict.DENY or bool(entry.answer)
+    named = Action(name=entry.name, action=RBAC.Action.ALLOW if allowed else RBAC.Action.DENY)
     return Matcher.OnMatch(action=typed("palisade.action", named))
 
 

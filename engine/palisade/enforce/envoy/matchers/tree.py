@@ -12,16 +12,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import TypeAlias
 
-from envoy.config.rbac.v3.rbac_pb2 import RBAC, Action
 from xds.type.matcher.v3.matcher_pb2 import Matcher
 
-from palisade.enforce.envoy.matchers.choices import (
-    MANY,
-    MAX_LINEAR,
-    Comparison,
-    comparisons,
-    without,
-)
+from palisade.enforce.envoy.matchers.apart import asked_apart
+from palisade.enforce.envoy.matchers.branches import action
+from palisade.enforce.envoy.matchers.choices import MANY, MAX_LINEAR, Comparison, comparisons, without
 from palisade.enforce.envoy.matchers.cofactors import HEAVY, Parting
 from palisade.enforce.envoy.matchers.entry import (
     Entry,
@@ -48,7 +43,6 @@ from palisade.enforce.envoy.matchers.predicate import (
     Text,
     all_of,
     laid_texts,
-    typed,
     write,
 )
 from palisade.enforce.envoy.matchers.together import MOST, NARROWER, Joining, gates
@@ -56,6 +50,9 @@ from palisade.rego.records import record
 
 MAX_STAGES = 16
 """So many look-ups and lists in turn: each is nested in the one before, and protobuf reads 100 levels."""
+
+MAX_BEHIND = 8
+"""So many of them stand in turn behind what rules ask alike."""
 
 MOST_COPIED, MOST_COPIED_OF_ONE, SOME_COPIED = 100_000, 20_000, 100
 """So many matchers may be written out anew below the constants of maps: of all rules, of one, and of each
@@ -131,24 +128,37 @@ class _Building:
             self._linear = max(MAX_LINEAR, self._linear * 4)
             stages = self._stages(entries)
         matcher = Matcher()
-        self._chain(stages, _action(last), matcher)
+        self._chain(stages, action(last), matcher)
         return Tree(matcher, tuple(sorted(self._texts, key=lambda text: text.name)))
 
     def _stages(self, entries: Sequence[Entry]) -> list[_Stage]:
         """The look-ups and lists of all runs in turn; lists next to each other are one."""
         stages: list[_Stage] = []
-        runs = [self._alternatives(run) for _, run in groupby(entries, key=lambda entry: entry.outcome)]
-        each = self._copied_in_all // max(1, sum(map(len, runs)))
+        groups = [
+            (asked, self._alternatives(own))
+            for _, run in groupby(entries, key=lambda entry: entry.outcome)
+            for asked, own in asked_apart(list(run))
+        ]
+        each = self._copied_in_all // max(1, sum(len(own) for _, own in groups))
         self._room = max(SOME_COPIED, min(MOST_COPIED_OF_ONE, each))
         self._left = self._copied_in_all
-        for run in runs:
-            for stage in self._split(run):
+        for asked, own in groups:
+            for stage in self._behind(asked, own):
                 before = stages[-1] if stages else None
                 if isinstance(stage, Sequence) and isinstance(before, Sequence):
                     stages[-1] = [*before, *stage]
                 else:
                     stages.append(stage)
         return stages
+
+    def _behind(self, asked: Predicate | None, entries: list[Entry]) -> list[_Stage]:
+        """The look-ups and lists of rules that do the same and of which all ask that besides."""
+        stages = self._split(entries)
+        if asked is None or not stages:
+            return stages
+        if len(stages) > MAX_BEHIND:
+            return self._split([each.under(all_of((each.predicate, asked))) for each in entries])
+        return [[_Gate(asked, stages)]]
 
     def _alternatives(self, entries: Iterable[Entry]) -> list[Entry]:
         """The rules of alternatives as several, where there is room for what stands beside these in each."""
@@ -330,7 +340,7 @@ class _Building:
                 if isinstance(entry, _Gate):
                     self._chain(entry.stages, None, item.on_match.matcher)
                 else:
-                    item.on_match.CopyFrom(_action(entry))
+                    item.on_match.CopyFrom(action(entry))
         if end is not None:
             into.on_no_match.CopyFrom(end)
 
@@ -362,7 +372,7 @@ class _Building:
             if entry.predicate == YES:
                 rest = entries[:at]
                 if not rest or all(each.outcome == entry.outcome for each in rest):
-                    into.CopyFrom(_action(entry))
+                    into.CopyFrom(action(entry))
                     return
         found = self._alternatives(entries)
         times = len(found) // len(entries)
@@ -383,9 +393,3 @@ def _gated(entries: Sequence[Entry], most: int = MOST) -> Sequence[Entry | _Gate
         own = [entries[at] for at in places]
         found += own if gate is None else [_Gate(gate, [_gated(own, most // NARROWER)])]
     return found
-
-
-def _action(entry: Entry) -> Matcher.OnMatch:
-    allowed = entry.verdict is not Verdict.DENY or bool(entry.answer)
-    action = Action(name=entry.name, action=RBAC.Action.ALLOW if allowed else RBAC.Action.DENY)
-    return Matcher.OnMatch(action=typed("palisade.action", action))
