@@ -119,3 +119,15 @@ def _spaced(space: str) -> str:
 def test_what_looks_like_a_token_is_scrubbed(text: str, left: str) -> None:
     assert scrub(text) == left
     assert scrub_line(text.encode()) == left.encode()
+
+
+PIECES = st.sampled_from(
+    [JWT, "Bearer abcdefgh", "basic YWxpY2U6czNjcjN0", "ey", "ew0", "eyA", "ü", "\0", " ", "\n"]
+)
+
+
+@given(st.lists(PIECES | st.text(max_size=3), max_size=8).map("".join))
+def test_a_line_is_scrubbed_as_its_text_is(text: str) -> None:
+    """Whether there is anything to find in it is asked in another way."""
+    line = text.encode("utf-8", "replace")
+    assert scrub_line(line) == scrub(line.decode()).encode()

@@ -44,9 +44,7 @@ def to_input(request: CheckRequest, function: str) -> Value:
     if not attributes.request.HasField("http"):
         raise InputError("the check has no HTTP request")
     http = attributes.request.http
-    # HTTP/2 carries space around a value, which is none of it (RFC 9110, section 5.5): the function would not
-    # see it, where a policy that compares does.
-    headers = {name: value.strip(" \t") for name, value in http.headers.items()}
+    headers = _headers(http)
     headers.pop(ASK_HEADER, None)  # who asks why is decided about like all others
     headers.pop(CHUNKS_HEADER, None)  # the sidecar's own
     content = http.raw_body or http.body.encode()
@@ -73,9 +71,16 @@ def to_input(request: CheckRequest, function: str) -> Value:
     return document
 
 
+def _headers(http: AttributeContext.HttpRequest) -> dict[str, str]:
+    # HTTP/2 carries space around a value, which is none of it (RFC 9110, section 5.5): the function would not
+    # see it, where a policy that compares does. To ask for each by its name takes two thirds of `items`.
+    headers = http.headers
+    return {name: headers[name].strip(" \t") for name in headers}
+
+
 def outline(attributes: AttributeContext, function: str) -> Value:
     """What is known of a request that no input can be made of: for the log, and no policy sees it."""
-    headers = {name: value.strip(" \t") for name, value in attributes.request.http.headers.items()}
+    headers = _headers(attributes.request.http)
     document: dict[Value, Value] = {"attributes": _attributes(attributes, headers)}
     if function:
         document["function"] = function

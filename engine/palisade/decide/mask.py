@@ -7,9 +7,11 @@ by its JSON pointer.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeGuard
+
+import re2
 
 from palisade.decide.event import Event
 
@@ -74,7 +76,8 @@ _TOKEN = re.compile(
 )
 _SIGNS = ("eyJ", "earer ", "asic ", "eyA", "ewo", "ew0")
 """One of these stands in each text that has something to replace: to find none costs less than to search."""
-_BYTES = tuple(sign.encode() for sign in _SIGNS)
+_SIGN = re2.compile("|".join(_SIGNS).encode())
+"""In a line of some kilobytes RE2, which looks for all at once, finds none in half the time."""
 _PAIR = re.compile(r"(?<=[?&])([^=&#]*)=([^&#]*)")
 
 
@@ -106,7 +109,7 @@ def scrub(text: str) -> str:
 
 def scrub_line(line: bytes) -> bytes:
     """What `scrub` does, for UTF-8; the line itself where there is nothing to replace."""
-    if any(sign in line for sign in _BYTES):
+    if _SIGN.search(line) is not None:
         return scrub(line.decode()).encode()
     return line
 
@@ -137,7 +140,13 @@ class _Masking:
             query = self._query(document["parsed_query"])
             if query is not document["parsed_query"]:
                 document = {**document, "parsed_query": query}
-        return _replace(document, ("attributes", "request", "http"), self._http)
+        attributes = document.get("attributes")
+        if not _is_object(attributes) or not _is_object(request := attributes.get("request")):
+            return document
+        http = request.get("http")
+        if not _is_object(http) or (shown := self._http(http)) is http:
+            return document
+        return {**document, "attributes": {**attributes, "request": {**request, "http": shown}}}
 
     def _http(self, http: Mapping[str, Any]) -> Mapping[str, Any]:
         place = "/input/attributes/request/http"
@@ -220,20 +229,6 @@ class _Masking:
 
     def _pair(self, match: re.Match[str]) -> str:
         return f"{match[1]}={REDACTED}" if match[1].lower() in self.mask.parameters else match[0]
-
-
-def _replace(
-    document: Mapping[str, Any],
-    path: tuple[str, ...],
-    change: Callable[[Mapping[str, Any]], Mapping[str, Any]],
-) -> Mapping[str, Any]:
-    """The document with the object at `path`, if there is one, changed; itself where nothing is."""
-    head, *rest = path
-    inner = document.get(head)
-    if not _is_object(inner):
-        return document
-    changed = change(inner) if not rest else _replace(inner, tuple(rest), change)
-    return document if changed is inner else {**document, head: changed}
 
 
 def _is_object(value: Any) -> TypeGuard[Mapping[str, Any]]:

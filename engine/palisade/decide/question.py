@@ -58,6 +58,10 @@ class Question:
     asked: int
     started: int
     id: str = ""
+    request_id: str = ""
+    """Its `x-request-id`."""
+    direct: str = ""
+    """The address of who sent the request."""
     function: str = ""
     input: Value | None = None
     evaluating: int = 0
@@ -96,8 +100,8 @@ def record_of(
         rule=evaluation.rule,
         revision=evaluation.revision,
         backend_id=evaluation.backend_id,
-        requested_by=_address(question.attributes),
-        request_id=question.attributes.request.http.headers.get("x-request-id", ""),
+        requested_by=question.direct,
+        request_id=question.request_id,
         status=0 if decision.allowed else decision.status,
         code=decision.code,
         message=decision.reason,
@@ -114,14 +118,18 @@ def _outline(question: Question) -> Value | None:
         return None
 
 
-def decision_id(question: Question) -> str:
-    """The id by which the sidecar's access log would name this decision too."""
+def identify(question: Question) -> None:
+    """Finds out of a check what names it in the log: with the id by which the sidecar's access log would name
+    this decision too."""
     request = question.attributes.request
-    if not request.HasField("time"):
-        return new_id()
-    start = request.time.seconds * 1_000_000_000 + request.time.nanos
-    request_id = request.http.headers.get("x-request-id", "")
-    return id_of(question.function, start, request_id, _address(question.attributes))
+    question.request_id = request.http.headers.get("x-request-id", "")
+    question.direct = _address(question.attributes)
+    if request.HasField("time"):
+        moment = request.time
+        start = moment.seconds * 1_000_000_000 + moment.nanos
+        question.id = id_of(question.function, start, question.request_id, question.direct)
+    else:
+        question.id = new_id()
 
 
 def function_asked(proven: str | None, attributes: AttributeContext) -> str:

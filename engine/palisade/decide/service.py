@@ -31,8 +31,8 @@ from palisade.decide.question import (
     Evaluation,
     Question,
     UnknownSidecarError,
-    decision_id,
     function_asked,
+    identify,
     record_of,
 )
 from palisade.decide.response import to_response
@@ -203,7 +203,7 @@ class Authorization(AuthorizationServicer):  # type: ignore[misc]  # generated c
 
     def _finish(self, question: Question, evaluation: Evaluation, decision: Decision) -> None:
         now = time.perf_counter_ns()
-        question.id = decision_id(question)
+        identify(question)
         record = record_of(
             question,
             evaluation,
