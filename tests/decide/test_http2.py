@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -16,7 +15,6 @@ from shared_helpers import Lines
 
 from palisade.decide.calls import MAX_BYTES, METHOD
 from palisade.decide.checks import Checks
-from palisade.decide.http2_answers import Answers
 from palisade.decide.http2_frames import CALLS
 from palisade.decide.question import Evaluation
 
@@ -345,37 +343,3 @@ def test_what_fails_to_be_answered_fails_alone(caplog: pytest.LogCaptureFixture)
 
     session(talk)
     assert "a fault of ours" in caplog.text
-
-
-def test_a_setting_changes_the_room_of_answers_that_wait() -> None:
-    """By the difference to the setting before (RFC 9113, section 6.9.2), which may leave less than none."""
-
-    class Sent:
-        data = b""
-
-        def write(self, data: bytes) -> None:
-            self.data += data
-
-    @dataclass
-    class Asked:
-        stream: int = 1
-        credit: int = 0
-        there: bool = True
-
-    def windows(size: int) -> bytes:
-        return b"\0\4" + size.to_bytes(4, "big")
-
-    async def main() -> None:
-        sent, done = Sent(), list[object]()
-        answers = Answers(sent, done.append)  # type: ignore[arg-type]  # as much of a transport as it needs
-        answers.set(windows(10))
-        answers.success(Asked(), b"~" * 25)
-        seen = []
-        for size in (10, 5, 12, 30):
-            answers.set(windows(size))
-            answers.flush()
-            seen.append(sent.data.count(b"~"))
-            assert bool(done) == (size == 30)
-        assert seen == [10, 10, 12, 25]
-
-    asyncio.run(main())
