@@ -34,6 +34,27 @@ def test_rules_that_conflict(refused, source, message):
 
 
 @pytest.mark.parametrize(
+    ("source", "hint"),
+    [
+        ("p := 1\np contains 2", "a value here, a set at 0.rego:3"),
+        ("p contains 1\np := 2 if input.x", "a set here, a value at 0.rego:3"),
+        ("f(x) := 1\nf(x, y) := 2", "a function of 1 argument here, a function of 2 arguments at 0.rego:3"),
+        ("p contains 1\np[x] := 2 if x := 3", "a set here, an object at 0.rego:3"),
+        ("p.q := 1\np := 2", "below it: 0.rego:2"),
+        ("p := 1\np.q := 1\np.r := 1\np.s := 1\np.t := 1", "below it: 0.rego:3, 0.rego:4, 0.rego:5, .."),
+        ("q if input.x\np if q()", "it is a rule and no function: leave its arguments and brackets out"),
+        ("q if input.x\np if q(1)", "it is a rule and no function: leave its arguments and brackets out"),
+        ("f(x) if x\np if f", "have: (any) => boolean, a function: call it"),
+    ],
+)
+def test_what_an_error_is_about_is_told(source, hint):
+    """The other rule may stand in another file, and a rule looks like a function to many."""
+    with pytest.raises(CompileError) as caught:
+        check([parse_module(f"package test\n{source}", "0.rego")])
+    assert [each.hint for each in caught.value.errors] == [hint]
+
+
+@pytest.mark.parametrize(
     "source",
     [
         "p.q := 1\np.r := 2",

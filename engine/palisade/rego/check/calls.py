@@ -22,6 +22,7 @@ DEPRECATED = frozenset(
 
 _MOST_HINTS = 50
 """So many names are compared with all builtins' in one check; no one reads on."""
+_NO_FUNCTION = "it is a rule and no function: leave its arguments and brackets out"
 _ALIKE = 0.75  # of 1, as difflib compares texts
 
 _NOT_REPLACED = frozenset(("eq", "rego.metadata.chain", "rego.metadata.rule"))
@@ -53,7 +54,9 @@ class Calls:
             return statement
         arity = self.arity(call)
         if arity is None:
-            problems.add(f"undefined function {name}", call.loc, TYPE_ERROR, self._near(name, call.loc.file))
+            is_rule = bool(self.tree.exact(call.operator))
+            hint = _NO_FUNCTION if is_rule else self._near(name, call.loc.file)
+            problems.add(f"undefined function {name}", call.loc, TYPE_ERROR, hint)
             return False
         given = len(call.args)
         if given != arity and not (statement and given == arity + 1):

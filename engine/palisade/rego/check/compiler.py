@@ -94,8 +94,8 @@ def _check(
     ]
     problems = {module.loc.file: each for module, each in zip(modules, found, strict=True)}
 
-    def report(message: str, loc: Location, code: str) -> None:
-        problems[loc.file].add(message, loc, code)
+    def report(message: str, loc: Location, code: str, hint: str = "") -> None:
+        problems[loc.file].add(message, loc, code, hint)
 
     check_rules(tree, modules, report)
     if data is not None:

@@ -303,6 +303,8 @@ class TypeChecker(Matcher):
         self, term: ast.Ref, index: int, have: Type | None, want: Type | None, inside: Type | None = None
     ) -> None:
         detail = f"have: {_text(have)}"
+        if isinstance(have, t.Function):
+            detail += ", a function: call it"
         choices = [key[1] for key, _ in inside.static] if isinstance(inside, t.Object) else []
         if choices:
             detail += f", want (one of): {choices}"

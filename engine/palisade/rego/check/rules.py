@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol
 
 from palisade.rego import ast
 from palisade.rego.check.model import CheckedRule
@@ -11,7 +12,14 @@ from palisade.rego.check.tree import Node, RuleTree, ground
 from palisade.rego.errors import COMPILE_ERROR, TYPE_ERROR, Location
 from palisade.rego.values import UNDEFINED, Value
 
-Report = Callable[[str, Location, str], None]
+
+class Report(Protocol):
+    """Takes an error: its message, place and code, and what may help."""
+
+    def __call__(self, message: str, loc: Location, code: str, hint: str = "") -> None: ...
+
+
+_MOST_PLACES = 3
 
 
 def check_rules(tree: RuleTree, modules: Sequence[ast.Module], report: Report) -> None:
@@ -59,15 +67,21 @@ def _check_path(node: Node, modules: Sequence[ast.Module], report: Report) -> No
         return
     first = rules[0].rule.loc
     if node.children and any(_is_ground(rule.rule.head) for rule in rules):
-        inner = " ".join(_inner_paths(node))
-        report(f"rule {full_text(rules[-1])} conflicts with [{inner}]", first, TYPE_ERROR)
+        below = _inner_rules(node)
+        inner = " ".join(sorted(map(full_text, below)))
+        at = ", ".join(_shown(each.rule.loc, modules) for each in below[:_MOST_PLACES])
+        hint = f"below it: {at}{', ..' if len(below) > _MOST_PLACES else ''}"
+        report(f"rule {full_text(rules[-1])} conflicts with [{inner}]", first, TYPE_ERROR, hint)
         return
     heads = [rule.rule.head for rule in rules]
     kinds = {head.key is not None for head in heads}
     arities = {len(head.args or ()) for head in heads}
     complete = {head.key is None and (not head.path or _is_ground(head)) for head in heads}
     if len(kinds) > 1 or len(arities) > 1 or len(complete) > 1:
-        report(f"conflicting rules {full_text(rules[-1])} found", first, TYPE_ERROR)
+        kind = _kind(heads[0])
+        other = next((rule for rule in rules if _kind(rule.rule.head) != kind), rules[-1])
+        hint = f"{kind} here, {_kind(other.rule.head)} at {_shown(other.rule.loc, modules)}"
+        report(f"conflicting rules {full_text(rules[-1])} found", first, TYPE_ERROR, hint)
         return
     defaults = [rule.rule.loc for rule in rules if rule.rule.default]
     if len(defaults) > 1:
@@ -76,17 +90,26 @@ def _check_path(node: Node, modules: Sequence[ast.Module], report: Report) -> No
         report(f"multiple default rules {name} found at {places}", defaults[1], TYPE_ERROR)
 
 
-def _inner_paths(node: Node) -> list[str]:
-    """The paths of the rules below the node; those below another of them are left out."""
-    found: list[str] = []
+def _kind(head: ast.Head) -> str:
+    """What a rule with the head makes of its path."""
+    if head.args:
+        return f"a function of {len(head.args)} argument{'s' if len(head.args) > 1 else ''}"
+    if head.key is not None:
+        return "a set"
+    return "a value" if not head.path or _is_ground(head) else "an object"
+
+
+def _inner_rules(node: Node) -> list[CheckedRule]:
+    """A rule of each path below the node; those below another of them are left out."""
+    found: list[CheckedRule] = []
     stack = list(reversed(node.children.values()))
     while stack:
         each = stack.pop()
         if each.rules:
-            found.append(full_text(each.rules[0]))
+            found.append(each.rules[0])
         else:
             stack.extend(reversed(each.children.values()))
-    return sorted(found)
+    return found
 
 
 def _shown(place: Location, modules: Iterable[ast.Module]) -> str:
