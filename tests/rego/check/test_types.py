@@ -88,6 +88,12 @@ def test_what_can_never_hold(refused, source, message):
         # As OPA: a member whose key has a type that the other's keys have not is no objection.
         'p := {0: 1, "a": "b"}\nq := strings.replace_n(p, "x")',
         'p[x] := 1 if { some x in ["a"] }\nq if p == {0: "s"}',
+        'p if { {"a": 2, input.c: 1} == {"c": 2} }',
+        'p if { x := {"a": 2}; x == {"a": 2, input.c: 1, "b": 3} }',
+        'p if { {"a": "x", input.c: 1} == {"c": 2} }',
+        'p if { {"a": {input.c: 1, "b": 2}} == {"a": {"c": 1}} }',
+        "p if { {input.s: input.one, input.r: [1]}.b == 1 }",
+        "p if { {input.r: [1], input.s: 2}.b == 2 }",
     ],
 )
 def test_what_may_hold(checked, source):

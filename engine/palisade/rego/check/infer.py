@@ -162,7 +162,9 @@ class TypeChecker(Matcher):
             elif isinstance(key, ast.Scalar):
                 static.append((t.constant(key.value), value_type))
             else:
-                dynamic = (key_type, value_type)
+                # OPA has that of one of them, by names that it gives them: what it takes is not refused.
+                keys, values = dynamic or (None, None)
+                dynamic = (t.union(keys, key_type) or ANY, t.union(values, value_type) or ANY)
         if unknown:
             return None
         return t.bounded(t.Object(tuple(static), dynamic)) if static or dynamic else t.ANY_OBJECT

@@ -345,9 +345,9 @@ def _objects_unify(first: Object, second: Object) -> bool:
     others = [each for each in second.static if each[0] not in compared]
     for static, b in ((first.static, second), (others, first)):
         for key, each in static:
-            # As in OPA: a key of a type that the other's have not is none of its members, and no objection.
+            # As in OPA: a key that the other has not may be one of those that are not known.
             below = select(b, key)
-            if below is None and b.dynamic is not None:
+            if below is None and not (first.dynamic is None and second.dynamic is None):
                 continue
             if not unifies(each, below):
                 return False
