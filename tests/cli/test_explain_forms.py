@@ -177,3 +177,16 @@ def test_wrong_usage(run: Run, project: Path, arguments: list[str], message: str
     ended = run("explain", *arguments)
     assert ended.code == 2
     assert message in ended.err
+
+
+def test_where_no_issuer_is_named_no_token_is_made_up(run: Run, project: Path) -> None:
+    """It was advised to send a claim, with which the sidecar's denial was called a fault of Palisade's."""
+    rule = 'default allow := false\n\nallow if input.identity.claims.sub == "a"\n'
+    (project / "policies" / "allow.rego").write_text(f"package palisade.identity\n\n{rule}")
+    assert "--claim" not in run("explain", "GET /x").out
+    ended = run("explain", "GET /x", "--claim", "sub=a")
+    assert (ended.code, "the policies name no provider" in ended.err) == (2, True)
+    document = {"function": "hello", "identity": {"provider": "p", "claims": {"sub": "a"}}}
+    (project / "input.json").write_text(json.dumps({**document, "parsed_path": ["x"]}))
+    out = run("explain", "input.json").out
+    assert ("data.palisade.identity.providers names nobody" in out, "a fault" in out) == (True, False)

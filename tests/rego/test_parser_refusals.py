@@ -196,6 +196,10 @@ def test_operators_of_other_languages_get_rego_s_own_named(source: str, hint: st
     ("source", "hint"),
     [
         ("p if {\n\tinput.x == [1, 2\n", "close the '[' of line 3"),
+        ("p if {\n\tinput.x == data.y[1\n}", "close the '[' of line 3"),
+        ("p if {\n\t(input.x == 1\n}", "close the '(' of line 3"),
+        ("p if {\n\tinput.x == f(1, [2)\n}", "close the '[' of line 3"),
+        ('p := {"a": }', ""),
         ('p if {\n\tinput.x == {"a": $"b {input.y} c"}\n\n', "close the '{' of line 2"),
         ("q if f(1)\n\np if {\n\tinput.x == 1", "close the '{' of line 4"),
         ("p if {\n\tinput.x\n\nq if {\n\tinput.y\n}\n", "is the '{' of line 2 closed before the next rule?"),
@@ -210,6 +214,13 @@ def test_a_bracket_that_is_not_closed_is_named(source: str, hint: str) -> None:
     with pytest.raises(CompileError) as raised:
         parse_module(f"package a\n{source}")
     assert raised.value.errors[0].hint == hint
+
+
+@pytest.mark.parametrize("quoted", ["“a”", "„a“", "‘a’", "«a»"])
+def test_quotes_of_word_processors_are_told(quoted: str) -> None:
+    with pytest.raises(CompileError) as raised:
+        parse_module(f"package a\np := {quoted}")
+    assert "double quotes that are straight" in raised.value.errors[0].hint
 
 
 def test_other_versions_do_not_exist() -> None:

@@ -278,7 +278,7 @@ def _is_larger_than_all(value: Value) -> bool:
 def _fresh(providers: Sequence[Provider]) -> Value:
     """The identity of a token of the first provider, with no more claims than it must have."""
     if not providers:
-        return {"provider": "given", "claims": {}}
+        raise ImpossibleError  # no token counts
     first = providers[0]
     audience = {"aud": first.audiences[0]} if first.audiences else {}
     return {"provider": first.name, "claims": {"iss": first.issuer, **audience}}

@@ -46,6 +46,7 @@ _NOBODY = (
     "the sidecar of {} asks nobody for a certificate, so no caller is known there: see tls in palisade.yaml"
 )
 _BYTES = 'where a "!" in a header stands for a byte that is no UTF-8, the sidecar asks the engine'
+_NO_TOKENS = "no request comes with an identity, as data.palisade.identity.providers names nobody"
 _REFUSED = "Envoy refuses a path with %2F or %5C: see escaped_slashes in palisade.yaml"
 
 
@@ -220,6 +221,8 @@ class Explainer:
             return Where.RESIDUAL, notes
         if verdict.allowed is decision.allowed:
             return Where.NATIVE, notes
+        if look_up(document, ("identity",)) is not UNDEFINED and not self.revision.providers:
+            return Where.NATIVE, [_NO_TOKENS]
         did = "allows" if verdict.allowed else "denies"
         return Where.NATIVE, [f"the sidecar {did} it, which is a fault of Palisade's: please report it"]
 

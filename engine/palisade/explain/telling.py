@@ -129,7 +129,7 @@ def command(document: Value, function: str, discreet: Discreet, given: Sequence[
             words += ["-H", f"{name}: {value}"]
     identity = document.get("identity")
     if isinstance(identity, dict):
-        if identity.get("provider") not in (None, "given"):
+        if identity.get("provider") is not None:
             words += ["--provider", identity["provider"]]
         for name, claim in identity.get("claims", {}).items():
             words += ["--claim", f"{name}={dumps(claim)}"]

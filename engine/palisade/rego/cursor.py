@@ -16,7 +16,7 @@ MAX_NESTING = 100
 MAX_HEIGHT = 200
 _MOST_OF_LINE = 100_000
 _OPENING = {"(", "[", "{", "template"}  # a template string's text ends where an expression opens
-_CLOSING = {")", "]", "}"}
+_CLOSING = {")": "(", "]": "[", "}": "{"}
 TOO_DEEP = "max parsing recursion depth exceeded"
 
 # Python's constructor of a named tuple takes twice as long, and every node has a place.
@@ -196,7 +196,7 @@ class Cursor:
         """Fails at the next token, in OPA's words."""
         if self.token.kind == "illegal":
             self.fail("illegal token")
-        if self.token.kind == "eof" and not hint:
+        if not hint and (self.token.kind == "eof" or self.token.kind in _CLOSING):
             hint = self.unclosed("close {}")
         hint = hint or self._of_other_languages()
         self.fail(f"unexpected {self.token.title}{': ' if note else ''}{note}", hint=hint)
@@ -210,8 +210,8 @@ class Cursor:
         return OPERATORS_ELSEWHERE.get(before.kind + token.kind, "") if before.end == token.start else ""
 
     def unclosed(self, advice: str) -> str:
-        """Advice on the bracket that is open at this place, which stands for `{}`; empty where none is. That
-        line is in need of mending, not the one where it shows."""
+        """Advice on the bracket that is open at this place, which stands for `{}`; empty where none is, or
+        the next token closes it. That line is in need of mending, not the one where it shows."""
         closed = 0
         for index in range(self.index - 1, -1, -1):
             token = self.tokens[index]
@@ -220,6 +220,8 @@ class Cursor:
             elif token.kind in _OPENING and closed:
                 closed -= 1
             elif token.kind in _OPENING:
+                if token.kind == _CLOSING.get(self.token.kind):
+                    return ""
                 # A template string is told of by the lexer.
                 row = self.at(token).row
                 return "" if token.kind == "template" else advice.format(f"the '{token.kind}' of line {row}")

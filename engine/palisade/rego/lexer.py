@@ -114,7 +114,11 @@ _FORBIDDEN = re.compile("[\0\ufeff\ud800-\udfff]")
 _MOST_FORBIDDEN = _MOST_ILLEGAL = 100
 """So many are told of: what has more is no source."""
 _SINGLE_QUOTED = re.compile(r"'[^'\n]*'")
-_HINTS = {"'": "a string stands in double quotes", "!": "write `not` before an expression"}
+_HINTS = {
+    "'": "a string stands in double quotes",
+    "!": "write `not` before an expression",
+    **dict.fromkeys("“”„‘’«»", 'a string stands in double quotes that are straight: "'),
+}
 _FORBIDDEN_NAMES = {"\0": "illegal null character", "\ufeff": "illegal byte-order mark"}
 
 

@@ -231,7 +231,7 @@ class TermParser(CollectionParser, ABC):
         self.enter()
         term = self.term()
         if self.token.kind != ")":
-            self.fail("non-terminated expression")
+            self.fail("non-terminated expression", hint=self.unclosed("close {}"))
         self.leave(")")
         return term
 

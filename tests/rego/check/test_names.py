@@ -62,6 +62,23 @@ def test_a_function_that_is_not_there_is_told_with_what_is_near():
     ]
 
 
+def test_an_import_that_is_missing_is_told():
+    """Its name alone says nothing to the reader of another file, from which the rule was copied."""
+    with pytest.raises(CompileError) as caught:
+        check(
+            [
+                parse_module("package a\np if claims.has(1)\nq if claims.roles.x\nr if twice.x", "a.rego"),
+                parse_module("package palisade.lib.claims\nhas(x) if x\nroles := input.roles", "b.rego"),
+                parse_module("package b.twice\nx := 1", "c.rego"),
+                parse_module("package c.twice\nx := 1", "d.rego"),
+            ]
+        )
+    advice = "write `import data.palisade.lib.claims`"
+    hints = [each.hint for each in sorted(caught.value.errors, key=lambda each: each.row)]
+    assert hints[:2] == [advice, advice]
+    assert "nothing gives it a value" in hints[2]
+
+
 def test_a_variable_that_hides_a_family_of_builtins_is_named():
     """`some net in data.networks` hides `net.cidr_contains`, of which the error alone says nothing."""
     with pytest.raises(CompileError) as caught:

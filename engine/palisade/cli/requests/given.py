@@ -182,13 +182,16 @@ def _claims(
 
 
 def provider_of(name: str, providers: tuple[Provider, ...]) -> str:
-    """The provider that is named, or else the first one. Raises CommandError for one that is not there."""
+    """The provider that is named, or else the first one. Raises CommandError where there is no such one."""
     known = [each.name for each in providers]
-    if name and name not in known:
+    if not known:
         raise CommandError(
-            f"--provider: no provider '{name}'", hint=f"known here: {', '.join(known) or 'none'}"
+            "a token counts nowhere: the policies name no provider",
+            hint="name the issuers whose tokens count in data.palisade.identity.providers",
         )
-    return name or (known[0] if known else "given")
+    if name and name not in known:
+        raise CommandError(f"--provider: no provider '{name}'", hint=f"known here: {', '.join(known)}")
+    return name or known[0]
 
 
 def _tokens(provider: Provider, headers: Mapping[str, str]) -> Iterable[str]:

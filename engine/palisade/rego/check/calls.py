@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from difflib import get_close_matches
+from functools import cached_property
 
 from palisade.rego import ast
 from palisade.rego.check.problems import Problems
@@ -24,6 +26,9 @@ _MOST_HINTS = 50
 """So many names are compared with all builtins' in one check; no one reads on."""
 _NO_FUNCTION = "it is a rule and no function: leave its arguments and brackets out"
 _ALIKE = 0.75  # of 1, as difflib compares texts
+
+_PLAIN = re.compile(r"[A-Za-z_]\w*", re.ASCII)
+"""What can stand in a path without quotes."""
 
 _NOT_REPLACED = frozenset(("eq", "rego.metadata.chain", "rego.metadata.rule"))
 
@@ -74,8 +79,24 @@ class Calls:
             if len(self._hints) >= _MOST_HINTS:
                 return ""
             near = get_close_matches(name, [*self._functions(file), *self.builtins], 1, _ALIKE)
-            self._hints[name, file] = f"did you mean {near[0]}?" if near else ""
+            missing = self.to_import(name.partition(".")[0]) if "." in name else ""
+            self._hints[name, file] = missing or (f"did you mean {near[0]}?" if near else "")
         return self._hints[name, file]
+
+    def to_import(self, name: str) -> str:
+        """The import that would give the name: of the one package of the set that ends with it, if any."""
+        paths = self._packages.get(name, ())
+        return f"write `import {'.'.join(('data', *paths[0]))}`" if len(paths) == 1 else ""
+
+    @cached_property
+    def _packages(self) -> dict[str, list[tuple[str, ...]]]:
+        """The packages of the set that an import can name, by their last names."""
+        found: dict[str, list[tuple[str, ...]]] = {}
+        rules = (rule for node in self.tree.root.below() for rule in node.rules)
+        for package in sorted({rule.package for rule in rules}):
+            if package and all(map(_PLAIN.fullmatch, package)):
+                found.setdefault(package[-1], []).append(package)
+        return found
 
     def _functions(self, file: str) -> set[str]:
         """The functions of the set by their full paths, and those of the file's package by their names."""

@@ -236,7 +236,7 @@ def _finish_rule(scoped: ScopedRule, calls: Calls, problems: Problems, version: 
             scoped.failed = True
     if scoped.failed or not (scope.locals_seen or scope.negated):
         return checked
-    safety = Safety(scope.locals, calls.arity, calls.builtins, problems, scope.globals)
+    safety = Safety(scope.locals, calls.arity, calls.builtins, problems, scope.globals, calls.to_import)
     try:
         ordered = safety.rule(checked.rule)
     except RecursionError:

@@ -41,9 +41,11 @@ class Safety:
         builtins: Container[str],
         problems: Problems,
         known: Collection[str] = (),
+        to_import: Callable[[str], str] = lambda _: "",
     ) -> None:
         self.locals = names
         self.globals = known
+        self.to_import = to_import
         self.builtins = builtins
         self.problems = problems
         self.binder = binder = Binder(arity, builtins, names.depths)
@@ -313,7 +315,7 @@ class Safety:
             return _NO_LOOP
         bound = [name for each, name in self.locals.authors().items() if self.binder.knows(each)]
         near = get_close_matches(written, [*self.globals, *bound], 1, _ALIKE)
-        return f"did you mean {near[0]}?" if near else _UNBOUND
+        return self.to_import(written) or (f"did you mean {near[0]}?" if near else _UNBOUND)
 
 
 def _pairs(node: ast.Unify) -> list[ast.Statement]:
