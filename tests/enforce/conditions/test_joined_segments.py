@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 import pytest
 from lowered import judge_natively, subject_of
 
@@ -23,6 +25,8 @@ SLICES = (
     "array.slice(path, 2, count(path))",
     "array.slice(path, 0, count(path) - 1)",
     "array.slice(path, 1, count(path) - 2)",
+    "[p | some i, p in path; i < 2]",
+    "[p | some i, p in path; i > 0; i <= 2]",
 )
 TESTS = (
     "concat(`/`, {}) == u",
@@ -55,3 +59,66 @@ def test_joined_segments(bed: Bed, providers: tuple[Provider, ...], issuers: Iss
     ]
     asked += [Request("GET", "/a/b", (), Token("corp", {"t": t, "list": t})) for t in (7, None, ["b"])]
     judge_natively(bed, subjects, asked, residual=0.3)
+
+
+PIECES = (
+    *((".", "path[0]"), (".", 'split(http.path, "/")[1]'), (".", "u"), (".", "claims.t")),
+    *((".", "input.parsed_query.q[0]"), (":", 'trim_prefix(u, "x")')),
+)
+CUTS = (
+    "array.slice(xs, 0, count(xs) - 1)",
+    "array.slice(xs, 1, count(xs))",
+    "array.slice(xs, 1, count(xs) - 2)",
+    "array.slice(xs, 0, 2)",
+    "array.slice(xs, 1, 3)",
+    "array.slice(xs, 2, 3)",
+)
+COMPARED = (
+    'joined == http.headers["x-v"]',
+    "not joined == claims.other",
+    "joined in {`a.b`, `a`, ``, `b:c`}",
+    "not joined in {`a.b`, `b`}",
+    "startswith(joined, claims.other)",
+    'sprintf("%s/%s", [joined, split(http.path, "/")[1]]) == claims.other',
+)
+
+
+@pytest.mark.parametrize("providers", [1], ids=("one",), indirect=True)
+@pytest.mark.parametrize("part", range(2))
+def test_joined_pieces(bed: Bed, providers: tuple[Provider, ...], issuers: Issuers, part: int) -> None:
+    """Of texts with as many pieces, with fewer and with empty ones."""
+    subjects = []
+    for at, (mark, text) in enumerate(PIECES):
+        for number, cut in enumerate(CUTS):
+            for asked in COMPARED[(at + number + part) % 2 :: 2]:
+                body = f'xs := split({text}, "{mark}"); joined := concat("{mark}", {cut}); {asked}'
+                subjects.append(
+                    subject_of(rego.compile({"p.rego": f"{HEAD}allow if {{ {body} }}"}), providers, issuers)
+                )
+    texts = (
+        "a.b.c",
+        "a.b",
+        "a",
+        "",
+        ".",
+        "a..b",
+        ".a.b",
+        "x.b:c:d",
+        "a.b.c.d.e",
+        "\u00e9.b",
+        "a.\u00e9.c",
+        "a%2Eb.c",
+    )
+    requests = [
+        Request(
+            "GET",
+            f"/{quote(text, safe='%.:')}/m?q={quote(text, safe='%.:')}",
+            (("x-u", text), ("x-v", other)),
+            Token("corp", {"t": text, "other": other}),
+        )
+        for text in texts
+        for other in ("a.b", "b.c", "", "a", "b:c")
+    ]
+    requests += [Request("GET", "/a.b", (), Token("corp", {"t": t, "other": t})) for t in (7, None, ["a.b"])]
+    requests.append(Request("GET", "/"))
+    judge_natively(bed, subjects, requests, residual=0.4)

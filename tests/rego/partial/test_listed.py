@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from agreement import INPUTS, judged, outcome_of
 
@@ -66,3 +68,38 @@ def test_lists_of_pieces_are_as_the_evaluator_has_them(made: str) -> None:
     assert {"defined", "undefined"} <= {*told}
     if made in LISTS[:8]:
         assert "unsure" not in told
+
+
+PARTS = (
+    'r := concat("/", [x | some i, x in input.x; i < 2])',
+    'r := concat("/", [x | some i, x in input.x; i > 0])',
+    'r := concat(",", [x | some i; x := input.x[i]; i >= 1; i <= 1])',
+    'r := concat(",", [x | some i, x in input.x; i == 0])',
+    'r := concat(",", [x | some i, x in input.x; i != 0; i < 9])',
+    'r := concat(",", [x | some i, x in input.x; i > 2; i < 2])',
+    'r := concat(",", [x | some i, x in input.x; i < 1; input.y])',
+)
+WHOLE: tuple[dict[str, Any], ...] = (
+    *INPUTS,
+    *(
+        {"x": x, "y": y}
+        for x in (["a", "b", "c"], ["", ""], ["a", 1], [1, "b"], ["a/b"])
+        for y in (True, False)
+    ),
+    *({"x": x} for x in ({"a": "b", "c": "d"}, {"a": 1}, {}, "ab", 7)),
+)
+
+
+@pytest.mark.parametrize("rule", PARTS)
+def test_members_at_some_places_are_joined_as_the_evaluator_joins_them(rule: str) -> None:
+    """Of what is no array, too: the keys of an object are greater than any number, and others have no members
+    that could be joined."""
+    policy, outcome = outcome_of(rule, {})
+    found = {judged(policy, outcome, document) for document in WHOLE}
+    assert "defined" in found
+
+
+def test_members_at_some_places_are_known() -> None:
+    policy, outcome = outcome_of(PARTS[0], {})
+    listed = [each for each in WHOLE if isinstance(each.get("x"), list)]
+    assert "unsure" not in {judged(policy, outcome, each) for each in listed}

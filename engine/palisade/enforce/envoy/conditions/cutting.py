@@ -109,6 +109,8 @@ class Cutting(Numbered):
         match self._source(term):
             case TextSource():
                 return found  # such headers are in doubt as a whole
+            case Segment() | Parameter():
+                return found  # so are such paths and queries
             case ClaimSource() as claim if found is not None:
                 other = claim_matches(claim, patterns.regex(patterns.BEYOND_ASCII))
                 return self._unless(found, other or NO, f"{term} has letters beyond ASCII")

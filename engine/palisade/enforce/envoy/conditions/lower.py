@@ -48,6 +48,7 @@ from palisade.rego.partial.formulas.formula import (
 from palisade.rego.partial.formulas.rewriting import parts_first, symbols
 from palisade.rego.partial.formulas.shared import Shared
 from palisade.rego.partial.formulas.terms import Apply, Input, subterms
+from palisade.rego.partial.symbols.arrays import OF_OBJECT
 from palisade.rego.partial.symbols.chosen import FIRST
 from palisade.rego.partial.symbols.filled import TWICE
 from palisade.rego.partial.symbols.listed import BLANK
@@ -62,6 +63,7 @@ _IN_WORDS = {
     BLANK: "a text that is split has a piece of space alone, or of letters beyond ASCII",
     ADDRESSES: "several addresses are asked for at once",
     LARGE: "a version has a number of nineteen digits or more",
+    OF_OBJECT: "entries of an object are asked for by their places",
     TEXTS: "several texts are asked for at once",
     TWICE: "what a template is filled with has the sign of a place to fill",
 }

@@ -18,6 +18,8 @@ from palisade.enforce.envoy.conditions.segments import joined_segments
 from palisade.enforce.envoy.matchers import cel
 from palisade.enforce.envoy.matchers.predicate import NO, Predicate, all_of, any_of, negate, text_check
 from palisade.enforce.envoy.regex import paths, patterns
+from palisade.enforce.envoy.regex.cuts import Pieces, pieces_of
+from palisade.enforce.envoy.regex.paths import FURTHEST
 from palisade.enforce.envoy.regex.preimages import anchored
 from palisade.enforce.envoy.values.claims import claim_defined, claim_kind
 from palisade.enforce.envoy.values.sources import (
@@ -29,7 +31,7 @@ from palisade.enforce.envoy.values.sources import (
     Source,
     TextSource,
 )
-from palisade.rego.partial.formulas.terms import Apply, Known, Symbol, back_from, last_of
+from palisade.rego.partial.formulas.terms import ENDLESS, Apply, Known, Symbol, back_from, last_of
 from palisade.rego.partial.symbols.listed import filled_in
 
 _TARGET = cel.header(":path")
@@ -89,6 +91,9 @@ def view(term: Symbol, source: Callable[[Symbol], Source | None]) -> View | None
     if joined is not None:
         escaped = text_check(PATH_TEXT, StringMatcher(contains="%"))
         return View(joined, any_of((escaped, _RAW)), ESCAPED)
+    pieces = pieces_of(term)
+    if pieces is not None:
+        return _joined_pieces(pieces, source)
     made = patterns.parts(term)
     if made is not None:
         return _made(made, term.name, source)
@@ -140,6 +145,25 @@ def _filled_piece(
             return None
     taken = cel.captured(inner.expr, pattern)
     return None if taken is None else View(taken, inner.unsure, inner.when)
+
+
+def _joined_pieces(pieces: Pieces, source: Callable[[Symbol], Source | None]) -> View | None:
+    """Pieces of a text as they stand in it, from one on; of texts with too few that is the empty text."""
+    inner, start, end = view(pieces.text, source), pieces.start, pieces.end
+    if inner is None or start < 0:
+        return None
+    sign, other = _class(pieces.mark), f"[^{_class(pieces.mark)}]*"
+    lead = f"(?:{other}{sign}){{{start}}}" if start else ""
+    if end is None or end >= ENDLESS:
+        taken = f"{lead}(.*)"
+    elif end < 0:
+        taken = f"{lead}(.*)(?:{sign}{other}){{{-end}}}"
+    elif start < end <= FURTHEST:
+        taken = f"{lead}({other}(?:{sign}{other}){{0,{end - start - 1}}})(?:{sign}.*)?"
+    else:
+        return None
+    made = cel.captured(inner.expr, f"(?s)^(?:{taken}|.*)$")
+    return None if made is None else View(made, inner.unsure, inner.when)
 
 
 def _far_piece(term: Apply, text: Expr) -> Expr | None:

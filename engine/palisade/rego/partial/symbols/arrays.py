@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from palisade.rego.builtins import BUILTINS
-from palisade.rego.partial.formulas.formula import FALSE, TRUE, Formula, Test
+from palisade.rego.errors import NOWHERE
+from palisade.rego.partial.formulas.formula import FALSE, TRUE, Defined, Formula, Test
 from palisade.rego.partial.formulas.terms import (
     ENDLESS,
     Apply,
@@ -27,7 +28,7 @@ from palisade.rego.partial.formulas.terms import (
 )
 from palisade.rego.partial.symbols import named, scores
 from palisade.rego.partial.symbols.construct import parts_of
-from palisade.rego.partial.symbols.listed import listed
+from palisade.rego.partial.symbols.listed import between, listed
 from palisade.rego.partial.symbols.objects import left_of
 from palisade.rego.values import Set, unkey
 
@@ -36,6 +37,10 @@ if TYPE_CHECKING:
 
 _Cases = list[tuple[Formula, Symbol]]
 _TERMS = (Input, Element, Apply)
+
+
+OF_OBJECT = "asks where entries of an object stand"
+"""Why only the evaluator knows it."""
 
 
 def concat(run: Members, args: Sequence[Symbol]) -> _Cases:
@@ -65,7 +70,28 @@ def joined(run: Members, args: Sequence[Symbol]) -> _Cases | None:
     match args:
         case (Known(str(glue)), Gathered() as whole) if (pieces := listed(run, whole)) is not None:
             return pieces.joined(run, glue)
+        case (
+            Known(str(glue)),
+            Gathered(
+                "array", (Part(condition, ((Input() as source, loop),), item),), ordered=True, apart=True
+            ),
+        ) if item == Element(source, loop):
+            part = between(condition, Element(source, loop, of_keys=True))
+            return None if part is None else _part_joined(run, glue, source, part)
     return None
+
+
+def _part_joined(run: Members, glue: str, source: Input, part: tuple[int, int]) -> _Cases:
+    """Members of an array from one place up to another, joined. What is none has no members; the keys of an
+    object may be greater than any number, which is left to the evaluator."""
+    builder = run.builder
+    an_array, an_object = run.is_kind(source, "array"), run.is_kind(source, "object")
+    made = Apply("concat", (Known(glue), Apply("array.slice", (source, *map(Known, part)))))
+    return [
+        (builder.all((an_array, builder.atom(Defined(made)))), made),
+        (builder.negate(builder.any((an_array, an_object))), Known("")),
+        (builder.both(an_object, run.opaque(OF_OBJECT, NOWHERE)), run.unknown(OF_OBJECT, NOWHERE)),
+    ]
 
 
 def cut(run: Members, args: Sequence[Symbol]) -> _Cases | None:

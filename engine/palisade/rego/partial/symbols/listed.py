@@ -216,6 +216,28 @@ def _is_filled(formula: Formula, text: Element | Apply) -> bool:
     return formula.atom == Test(Apply("gt", (Apply("count", (text,)), Known(0))))
 
 
+def between(condition: Formula, place: Element) -> tuple[int, int] | None:
+    """From which place up to which other one a condition holds of the places in an array, and asks of nothing
+    else. None for others."""
+    start, end = 0, ENDLESS
+    for asked in condition.args if condition.kind == "and" else (condition,):
+        skipped = _skipped(asked, place)
+        match asked.atom:
+            case Defined(source) if source == place.source:
+                pass  # as of each place
+            case _ if skipped is not None:
+                start = max(start, skipped)
+            case Test(Apply("lt" | "lte" as name, (one, Known(int(most))))) if one == place:
+                if type(most) is not int:
+                    return None
+                end = min(end, most + (name == "lte"))
+            case In(one, values) if one == place and values == _NONE:
+                end = min(end, 1)
+            case _:
+                return None
+    return (start, end) if start < end else None
+
+
 def _skipped(formula: Formula, place: Element) -> int | None:
     """How many pieces there are before the first for which it holds, as for all behind; None for others."""
     if formula.kind == "not":
