@@ -44,19 +44,16 @@ def engine_cluster(settings: Settings) -> Json:
 
 
 def residual_cluster(settings: Settings) -> Json:
-    """The cluster `palisade_residual`: gRPC's calls over HTTP/2, to the engine's own server for them.
+    """The cluster `palisade_residual`: gRPC's calls over HTTP/1.1, with the status in the trailers.
 
-    docs/decisions/residual-over-http2.md says why.
+    docs/decisions/residual-over-http1.md says why.
     """
-    # A call has two seconds. An engine that answers no ping for four has answered none, and one that is back
-    # at the same address is found on a new connection.
-    pings = {"connection_keepalive": {"interval": "2s", "timeout": "4s"}}
     options = {
-        "explicit_http_config": {"http2_protocol_options": pings},
+        "explicit_http_config": {"http_protocol_options": {"enable_trailers": True}},
         "common_http_protocol_options": {"idle_timeout": "300s"},
     }
     return {
-        # Each worker of Envoy has a connection, and one more for every 128 calls under way.
+        # Each request under way has a connection of its own; more of them would not be answered faster.
         **_cluster(settings, RESIDUAL, _RESIDUAL_NAME, max_connections=128),
         **_protocol(options),
         # What lies between may forget connections that say nothing for long.

@@ -19,8 +19,7 @@ from envoy.service.auth.v3.external_auth_pb2 import CheckRequest
 from envoy.service.auth.v3.external_auth_pb2_grpc import AuthorizationStub
 
 from palisade.control.listener import RESIDUAL_NAME, Listener
-from palisade.decide.calls import METHOD
-from palisade.decide.checks import Checks
+from palisade.decide.http1 import METHOD, Checks
 from palisade.decide.log import DecisionLog
 from palisade.decide.question import Evaluation
 from palisade.decide.service import Authorization

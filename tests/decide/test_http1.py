@@ -11,8 +11,7 @@ import pytest
 from envoy.service.auth.v3.external_auth_pb2 import CheckRequest, CheckResponse
 from shared_helpers import Lines
 
-from palisade.decide.calls import MAX_BYTES, METHOD
-from palisade.decide.checks import Checks
+from palisade.decide.http1 import MAX_BYTES, METHOD, Checks
 from palisade.decide.log import DecisionLog
 from palisade.decide.question import Evaluation
 from palisade.decide.service import Authorization, Evaluator

@@ -27,7 +27,7 @@ from shared_helpers import NO_TLS, Lines, free_port
 
 from palisade.control.listener import Listener
 from palisade.decide.access import AccessLog
-from palisade.decide.checks import Checks
+from palisade.decide.http1 import Checks
 from palisade.decide.log import DecisionLog
 from palisade.decide.question import Evaluation
 from palisade.decide.service import Authorization, Evaluator

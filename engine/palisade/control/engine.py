@@ -38,7 +38,7 @@ from palisade.control.telling import Telling
 from palisade.decide.access import AccessLog
 from palisade.decide.backends import backend_of
 from palisade.decide.backends.interface import BackendSetupError
-from palisade.decide.checks import Checks
+from palisade.decide.http1 import Checks
 from palisade.decide.log import DecisionLog
 from palisade.decide.mask import Mask
 from palisade.decide.service import Authorization

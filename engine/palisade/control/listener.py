@@ -1,9 +1,9 @@
-"""The port of the engine: gRPC, and beside it residual decisions, which a server of our own takes.
+"""The port of the engine: gRPC, and beside it residual decisions, which come by HTTP/1.1.
 
 Both are TLS with certificates on both sides. Which one a client wants, it says by the server name of its
 ClientHello: so that a sidecar needs one address only, and a firewall one rule. gRPC listens on a Unix socket
 and ends its TLS there, since it can take no connection that another accepted.
-docs/decisions/residual-over-http2.md
+docs/decisions/residual-over-http1.md
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from urllib.parse import quote
 import grpc.aio
 
 from palisade.control.tasks import Tasks
-from palisade.decide.checks import Checks
+from palisade.decide.http1 import Checks
 from palisade.pki import IdentitySource, ServerContexts, server_credentials
 from palisade.policy.inventory import Address
 

@@ -30,8 +30,7 @@ from envoy.config.listener.v3.listener_pb2 import Listener
 from envoy.service.auth.v3.external_auth_pb2 import CheckRequest, CheckResponse
 from grpc import aio
 
-from palisade.decide.calls import Answerer
-from palisade.decide.checks import Checks
+from palisade.decide.http1 import Answerer, Checks
 from palisade.decide.input import InputError, to_input
 from palisade.decide.log import DecisionLog
 from palisade.decide.question import Asker, Evaluation
@@ -87,7 +86,7 @@ class _Witness:
         self._passes = CheckResponse(status={"code": 0}, ok_response={})
 
     def answer(self, request: CheckRequest, proven: str | None, patience: float | None, asker: Asker) -> None:
-        """As `palisade.decide.checks` asks for it."""
+        """As `palisade.decide.http1` asks for it."""
         self.checks[request.attributes.request.http.headers["x-request-id"]].append(request)
         asker.take(self._passes)
 
