@@ -97,8 +97,10 @@ def test_an_answer_whose_time_is_over_stands_no_longer_and_comes_back() -> None:
         await eventually(lambda: bodies(store) == [])
         assert store.changes == 1
         issuer.answers["/keys"] = content
+        assert len(store.problems) == 1
         await eventually(lambda: bodies(store) == ["one"])
         assert store.changes == 2
+        assert store.problems == []
 
     session(body)
 
@@ -111,6 +113,9 @@ def test_what_is_not_to_be_kept_is_no_answer(content: str | None, caplog: pytest
         await store.use([ask(issuer)])
         assert bodies(store) == []
         assert f"http.send of {issuer.url}/keys cannot be answered ahead" in caplog.text
+        assert [each.split(": ")[0] for each in store.problems] == [
+            f"http.send of {issuer.url}/keys cannot be answered ahead"
+        ]
         assert "Traceback" not in caplog.text
 
     session(body)

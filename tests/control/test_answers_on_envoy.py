@@ -18,6 +18,7 @@ from issuer_helpers import Issuer, serving
 from shared_helpers import Lines, eventually, run
 
 from palisade.control.engine import Engine
+from palisade.control.status import problems
 from palisade.rego.builtins import http_ahead
 
 FIRST, SECOND = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
@@ -134,9 +135,11 @@ def test_keys_whose_time_is_over_decide_nothing(project: Project) -> None:
                 answers, issuer.answers = issuer.answers, {}
                 await until_so(lambda: client.get("/", headers=bearer(FIRST, "one")), 403)
                 await eventually(lambda: counts(engine) == (0, 1))
+                assert any(f"http.send of {issuer.url}/" in each for each in problems(engine))
                 issuer.answers = answers
                 await until_so(lambda: client.get("/", headers=bearer(FIRST, "one")), 200)
                 await eventually(lambda: counts(engine) == (1, 0))
+                assert problems(engine) == []
 
     run(session())
 

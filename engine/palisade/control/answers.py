@@ -54,6 +54,10 @@ class _Source:
     first: asyncio.Event = field(default_factory=asyncio.Event)
     task: asyncio.Task[None] | None = None
 
+    @property
+    def told(self) -> str:
+        return f"http.send of {self.ask.url} cannot be answered ahead: {self.problem}"
+
 
 class AnswerStore:
     """The answers to what `use` names. Belongs to one event loop; `close` ends its work."""
@@ -72,6 +76,11 @@ class AnswerStore:
                 if ask.network == network and source.answer is not None
             }
         )
+
+    @property
+    def problems(self) -> list[str]:
+        """What keeps answers from being known ahead, in sentences that name the URL."""
+        return [source.told for source in self._sources.values() if source.problem]
 
     async def use(self, asks: Iterable[Ask], *, patience: float = 2.0) -> None:
         """Asks these from now on; waits up to `patience` seconds for the first answers of new ones."""
@@ -142,8 +151,8 @@ class AnswerStore:
         self._note(source, f"{told}; {follows}")
 
     def _note(self, source: _Source, problem: str) -> None:
-        if problem and problem != source.problem:
-            log.warning("http.send of %s cannot be answered ahead: %s", source.ask.url, problem)
-        elif source.problem and not problem:
+        before, source.problem = source.problem, problem
+        if problem and problem != before:
+            log.warning("%s", source.told)
+        elif before and not problem:
             log.warning("http.send of %s can be answered ahead again", source.ask.url)
-        source.problem = problem

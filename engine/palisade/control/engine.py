@@ -123,11 +123,11 @@ class Engine:
         self.keys = KeyStore(
             self.inventory.engine.state / "keys", lambda: self._tasks.spawn(self.releases.renew())
         )
-        self._answers = AnswerStore(lambda: self._tasks.spawn(self.releases.renew()))
+        self.answers = AnswerStore(lambda: self._tasks.spawn(self.releases.renew()))
         self.shadowing = Shadowing(self.rollout.runs)
         numberings = Numberings(state / "lines")
         placing = Placing(
-            self.rollout, self.keys, self._answers, self.backend, self.shadowing, numberings, self._taken
+            self.rollout, self.keys, self.answers, self.backend, self.shadowing, numberings, self._taken
         )
         self.releases = Releases(self.inventory, placing, self.rollout)
         self._files = Files(file)
@@ -162,7 +162,7 @@ class Engine:
         stack.callback(self.cache.add_listener(self._node_event))
         stack.push_async_callback(self._tasks.end)
         stack.push_async_callback(self.keys.close)
-        stack.push_async_callback(self._answers.close)
+        stack.push_async_callback(self.answers.close)
         # First the revision, then the port: a sidecar that connects finds what it came for.
         with usable(self.inventory, "engine.state", self.inventory.engine.state):
             await self.releases.open()

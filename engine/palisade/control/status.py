@@ -91,6 +91,7 @@ def problems(engine: Engine) -> list[str]:
         found.append(f"the shadow is not compared: {shadow.problem}")
     found += engine.warnings
     found += engine.keys.problems
+    found += engine.answers.problems
     found += engine.releases.journal.lost
     if engine.releases.journal.problem:
         found.append(engine.releases.journal.problem)
