@@ -38,7 +38,8 @@ def test_the_authority_survives_a_restart(project: Project) -> None:
     assert Credentials(load(project.file)).engine.current.bundle == before
 
 
-def test_what_is_due_is_renewed(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("hours", [-11, 1], ids=["it expires soon", "it is not valid yet"])
+def test_what_is_due_is_renewed(project: Project, monkeypatch: pytest.MonkeyPatch, hours: int) -> None:
     monkeypatch.setattr(module, "_CHECK_SECONDS", 0.01)
 
     async def session() -> None:
@@ -46,7 +47,8 @@ def test_what_is_due_is_renewed(project: Project, monkeypatch: pytest.MonkeyPatc
         credentials.write(["hello", "orders"])
         known = credentials._functions
         now, hour = datetime.now(UTC), timedelta(hours=1)
-        known["hello"] = replace(known["hello"], not_before=now - 11 * hour, not_after=now + hour)
+        begin = now + hours * hour
+        known["hello"] = replace(known["hello"], not_before=begin, not_after=begin + 12 * hour)
         before = {name: Identity.load(credentials.folder(name)).certificate for name in known}
         task = asyncio.create_task(credentials.keep_fresh())
         await asyncio.sleep(0.3)

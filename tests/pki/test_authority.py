@@ -106,6 +106,20 @@ def test_a_rotation_locks_nobody_out(tmp_path: Path) -> None:
     assert len(signers) == 2, "the new key has taken over"
 
 
+def test_a_clock_that_was_ahead_and_is_put_right_locks_nobody_out(tmp_path: Path) -> None:
+    """Machines start with a wrong clock. What was made then is not valid yet, for as long as it was ahead."""
+    ahead = NOW + 1_000 * HOUR
+    authority = Authority.open(tmp_path, now=ahead)
+    assert authority.issue_function("hello", now=ahead).is_due(NOW)
+    mended, other = (authority.issue_function(name, now=NOW) for name in ("hello", "other"))
+    assert not mended.is_due(NOW)
+    assert trusts(mended.bundle, other, NOW)
+    assert trusts(other.bundle, mended, NOW)
+    assert len(x509.load_pem_x509_certificates(mended.bundle)) == 2, "one new key is enough for both"
+    again = authority.issue_function("hello", now=NOW + HOUR)
+    assert trusts(mended.bundle, again, NOW + HOUR)
+
+
 def test_it_rotates_by_itself_before_it_expires(tmp_path: Path) -> None:
     authority = Authority.open(tmp_path, now=NOW)
     assert not authority.rotate_if_due(now=NOW + AUTHORITY_LIFETIME / 2)

@@ -44,6 +44,15 @@ def test_it_is_renewed_when_two_thirds_are_over(tmp_path: Path) -> None:
     assert source.current.not_after > first.not_after
 
 
+def test_it_is_renewed_where_the_clock_was_put_back_before_it_is_valid(tmp_path: Path) -> None:
+    authority = Authority.open(tmp_path)
+    clock = Clock()
+    source = IdentitySource(lambda: authority.issue_function("hello", now=clock.now), clock=clock)
+    first = source.current
+    clock.now -= timedelta(days=30)
+    assert source.current.not_before <= clock.now < first.not_before
+
+
 def test_a_renewal_that_fails_is_tried_again_while_the_old_one_lives(tmp_path: Path) -> None:
     authority = Authority.open(tmp_path, identity_lifetime=timedelta(hours=3))
     clock = Clock()

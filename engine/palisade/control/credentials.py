@@ -50,7 +50,7 @@ class Credentials:
         while True:
             await asyncio.sleep(_CHECK_SECONDS)
             for name, identity in tuple(self._functions.items()):
-                if datetime.now(UTC) >= identity.renew_at:
+                if identity.is_due(datetime.now(UTC)):
                     try:
                         self._renew(name)
                     except Exception:

@@ -66,6 +66,9 @@ class _Signer:
     def expires(self) -> datetime:
         return self.certificate.not_valid_after_utc
 
+    def is_valid(self, now: datetime) -> bool:
+        return self.certificate.not_valid_before_utc <= now < self.expires
+
 
 class Authority:
     """A trust domain's authority. Several processes may have the same folder open."""
@@ -109,11 +112,16 @@ class Authority:
             self._make(self._signers()[-1].number + 1, now)
 
     def rotate_if_due(self, *, now: datetime | None = None) -> bool:
-        """Rotate in the last third of the newest key's life, as every issue does. Returns whether it did."""
+        """Rotate in the last third of the newest key's life, as every issue does. Returns whether it did.
+
+        Also where no key is valid: the clock was ahead when they were made, and was put right.
+        """
         now = now or datetime.now(UTC)
         with self._locked():
-            newest = self._signers()[-1]
-            if now < newest.made + (newest.expires - newest.made) * 2 / 3:
+            signers = self._signers()
+            newest = signers[-1]
+            usable = any(each.is_valid(now) for each in signers)
+            if usable and now < newest.made + (newest.expires - newest.made) * 2 / 3:
                 return False
             self._make(newest.number + 1, now)
             return True
@@ -184,7 +192,7 @@ class Authority:
 
     def _signer(self, now: datetime) -> _Signer:
         """The newest key that everyone who holds a living certificate has in the bundle."""
-        living = [each for each in self._signers() if each.expires > now]
+        living = [each for each in self._signers() if each.is_valid(now)]
         known = [each for each in living if each.made + self._lifetime <= now]
         return known[-1] if known else living[0]
 

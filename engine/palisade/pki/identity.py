@@ -67,6 +67,10 @@ class Identity:
         lifetime: timedelta = self.not_after - self.not_before
         return self.not_before + lifetime * _RENEW_AFTER
 
+    def is_due(self, now: datetime) -> bool:
+        """Whether to ask for the next: in time, and where it is not valid yet as a clock was put back."""
+        return not self.not_before <= now < self.renew_at
+
     def save(self, folder: Path) -> None:
         """Write `key.pem`, `certificate.pem`, `bundle.pem` at one instant, readable for the owner only."""
         files = {KEY_FILE: self.key, CERTIFICATE_FILE: self.certificate, BUNDLE_FILE: self.bundle}

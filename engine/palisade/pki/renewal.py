@@ -36,16 +36,16 @@ class IdentitySource:
     def current(self) -> Identity:
         """The identity. A renewal that fails leaves the old one for as long as it is valid.
 
-        Raises what the renewal raised once the old one has expired.
+        Raises what the renewal raised where the old one is not valid now.
         """
         with self._lock:
             now = self._clock()
-            if now < self._current.renew_at:
+            if not self._current.is_due(now):
                 return self._current
             try:
                 self._current = self._issue()
             except Exception:
-                if now >= self._current.not_after:
+                if not self._current.not_before <= now < self._current.not_after:
                     raise
                 log.exception("could not renew the identity %s", self._current.spiffe_id)
             return self._current
