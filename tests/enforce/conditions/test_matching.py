@@ -19,6 +19,7 @@ DATA = {
     "open": ["/a", "/b/"],
     "odd": ["/a", 7],
     "none": [],
+    "limits": {"all": {"most": 1}, "/a": {"most": 2}, "/": {"least": 0}},
     "zones": {"home": ["127.0.0.0/8", "10.0.0.0/8"], "other": ["192.0.2.0/24"]},
 }
 IDIOMS = (
@@ -30,6 +31,10 @@ IDIOMS = (
     "not strings.any_prefix_match(path, data.none)",
     'strings.any_suffix_match(trim_suffix(path, "/"), {".css", "b"})',
     "strings.any_suffix_match(lower(claims.t), [`@a.example`, `b`])",
+    'strings.count(http.path, "/") == 1',
+    'not strings.count(claims.t, "/") > 1',
+    'strings.count(path, "/") < 3',
+    "object.union_n([data.limits.all, object.get(data.limits, claims.t, {})]).most > 1",
     "strings.any_prefix_match(path, claims.t)",
     "strings.any_prefix_match(http.path, claims.t)",
     "not strings.any_prefix_match(http.path, claims.t)",

@@ -171,6 +171,14 @@ SPREAD = (
     "regex.match(`^(a(b|-)?c)+$`, replace(claims.t, ` `, ``))",
     'regex.match("^/v[0-9]+x", replace(http.path, "-", ""))',
     "regex.match(`^[0-9]{3}$`, replace(trim_prefix(claims.t, `x`), ` `, ``))",
+    'regex.match("^[A-C]{2}[0-9]*$", upper(replace(claims.t, " ", "")))',
+    'not regex.match("^[a-c]+$", lower(replace(replace(claims.t, "-", ""), " ", "")))',
+    'regex.match("^[a-d]{3}$", replace(lower(http.headers["x-t"]), "-", ""))',
+    'regex.match("^[A-C]{2,3}$", upper(http.headers["x-t"]))',
+    'regex.match("^S$", upper(claims.t)) == false',
+    'not regex.match("^K$", upper(trim_prefix(claims.t, "x")))',
+    "is_string(claims.t) == false",
+    "is_array(claims.t) == true",
 )
 OTHERS = (
     'regex.match("^[^0-9]+$", replace(claims.t, " ", ""))',
@@ -186,7 +194,22 @@ OTHERS = (
 _SPREAD = (
     *("123", "1 2 3", " 123 ", "1-2-3", "12", "12 3456", "1 2 3 4 5", "123456", "x12 3", "x123", "--", "  "),
     *("ab-ab", "abc-d", "a-b-c-c-d-x", "abx", "a b", "za d", "ac", "a\u00fc", "\u0661 23", "+4 9 12", "+0 1"),
-    *("a bc", "acabc", "a-c", "ab c a c", "1\u00a023", "", "a\n", "123\n", "AB", "A-b", "axb"),
+    *(
+        "a bc",
+        "acabc",
+        "a-c",
+        "ab c a c",
+        "1\u00a023",
+        "",
+        "a\n",
+        "123\n",
+        "AB",
+        "A-b",
+        "axb",
+        "\u017f",
+        "x\u212a",
+        "xk",
+    ),
 )
 
 
@@ -208,8 +231,10 @@ def test_patterns_on_what_is_left(bed: Bed, providers: tuple[Provider, ...], iss
     assert all(r.native or r.conditional for each in native for r in each.enforcement.coverage)
 
 
-@pytest.mark.parametrize("removed", [" ", "-", " -", "a"])
-def test_patterns_are_spread_only_where_that_is_known(removed: str) -> None:
+@pytest.mark.parametrize(
+    ("removed", "fold"), [*product((" ", "-", " -", ""), ("", "lower", "upper")), ("a", "")]
+)
+def test_patterns_are_spread_only_where_that_is_known(removed: str, fold: str) -> None:
     """What is made matches a text just where the pattern is found in what is left of it."""
     made = 0
     for pattern in (
@@ -224,14 +249,15 @@ def test_patterns_are_spread_only_where_that_is_known(removed: str) -> None:
         "^a$b",
         "x*?",
     ):
-        spaced = spread(pattern, removed)
+        spaced = spread(pattern, removed, fold)
         if spaced is None:
             continue
         made += 1
         for size in range(5):
-            for letters in product(f"ab-. 1{removed}", repeat=size):
+            for letters in product("aB-. 1", repeat=size):
                 text = "".join(letters)
-                left = "".join(each for each in text if each not in removed)
+                folded = getattr(text, fold)() if fold else text
+                left = "".join(each for each in folded if each not in removed)
                 assert bool(re2.search(spaced, text)) == bool(re2.search(pattern, left)), (pattern, text)
     assert made
 

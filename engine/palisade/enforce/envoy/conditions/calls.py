@@ -274,7 +274,7 @@ class Calls(Orders):
             return self._equals(verified, [True]) or self._uncalled(term)
         if term.name in ORDER:
             return self._compared(term)
-        if term.name in _IS:
+        if term.name in IS_KIND:
             kind = term.name.removeprefix("is_")
             return self._kind_of(self._source(term.args[0]), kind) or self._uncalled(term)
         if term.name == "net.cidr_contains" and isinstance(self._source(term.args[1]), Address):
@@ -346,4 +346,4 @@ class Calls(Orders):
 
 
 _KINDS = ("string", "number", "boolean", "null", "array", "object", "set")
-_IS = frozenset(f"is_{kind}" for kind in _KINDS)
+IS_KIND = frozenset(f"is_{kind}" for kind in _KINDS)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from xds.type.matcher.v3.string_pb2 import StringMatcher
 
 from palisade.enforce.envoy import hints
+from palisade.enforce.envoy.conditions.calls import IS_KIND
 from palisade.enforce.envoy.conditions.cutting import Cutting
 from palisade.enforce.envoy.conditions.orders import MIRRORED
 from palisade.enforce.envoy.conditions.views import behind, up_to
@@ -113,6 +114,8 @@ class Texts(Cutting):
             ) if patterns.groups(pattern) >= 0:
                 return self._is_text(text)
             case Apply("json.marshal", (value,)):
+                return self._is(value)
+            case Apply(name, (value,)) if name in IS_KIND:
                 return self._is(value)
             case Apply("concat", (Known(str()), ArrayOf(items))):
                 return both(map(self._is_text, items))

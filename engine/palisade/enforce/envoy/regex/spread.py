@@ -7,6 +7,7 @@ these characters allowed before and behind each of its own.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 import re2
 
@@ -21,23 +22,31 @@ _TOKEN = re.compile(
 _COUNT = re.compile(r"[*+?](?![*+?])|\{[0-9]+(?:,[0-9]*)?\}(?![*+?])")
 
 
-def bared(text: Symbol) -> tuple[Symbol, str]:
-    """The text of which `replace` takes away single characters, and which: none where it does not."""
-    removed = ""
-    while True:
-        match text:
+def bared(text: Symbol) -> tuple[Symbol, str, str]:
+    """The text of which `replace` takes away single characters, which these are, and how its letters are
+    folded, before or afterwards: by `lower`, `upper` or not at all."""
+    found, removed, fold = text, "", ""
+    while isinstance(found, Apply):
+        match found:
             case Apply("replace", (whole, Known(str(old)), Known(""))) if patterns.is_one(old):
-                text, removed = whole, removed + old
+                removed += old
+            case Apply("lower" | "upper" as name, (whole,)) if not fold:
+                fold = name
             case _:
-                return text, removed
+                break
+        found = whole
+    if fold and any(map(str.isalpha, removed)):
+        return text, "", ""
+    return found, removed, fold
 
 
-def spread(pattern: str, removed: str) -> str | None:
+def spread(pattern: str, removed: str, fold: str = "") -> str | None:
     """The pattern of the texts which, without those characters of ASCII, the given one is found in; None
-    where that is not known."""
+    where that is not known. With a `fold`, `lower` or `upper`, their letters are made such, and it is one of
+    texts of ASCII."""
     first, last = pattern.startswith("^"), pattern.endswith("$") and not pattern.endswith("\\$")
     inner = pattern[first : len(pattern) - last]
-    between = f"[{patterns.in_class(dict.fromkeys(removed))}]*"
+    between = f"[{patterns.in_class(dict.fromkeys(removed))}]*" if removed else ""
     made, at, depth = [between], 0, 0
     while at < len(inner):
         token = _TOKEN.match(inner, at)
@@ -48,7 +57,10 @@ def spread(pattern: str, removed: str) -> str | None:
         if token["atom"]:
             if any(re2.fullmatch(token["atom"], each) for each in removed):
                 return None
-            piece = f"{token['atom']}{between}"
+            char = _unfolded(token["atom"], fold) if fold else token["atom"]
+            if char is None:
+                return None
+            piece = f"{char}{between}"
             made.append(f"(?:{piece}){count[0]}" if count else piece)
         else:
             depth += (token["open"] is not None) - (token["close"] is not None)
@@ -59,3 +71,11 @@ def spread(pattern: str, removed: str) -> str | None:
     if depth:
         return None
     return f"{'^' * first}{''.join(made)}{'$' * last}"
+
+
+@lru_cache(1024)
+def _unfolded(atom: str, fold: str) -> str | None:
+    """The characters that are among those of a pattern once they are folded; None where none is."""
+    change = str.lower if fold == "lower" else str.upper
+    found = [char for char in map(chr, range(128)) if re2.fullmatch(atom, change(char))]
+    return f"[{patterns.in_class(found)}]" if found else None

@@ -27,17 +27,14 @@ def text_matcher(term: Apply) -> tuple[Symbol, StringMatcher | None] | None:
             return subject, _affix("contains", base)
         case Apply("startswith" | "endswith" | "contains", (subject, Known())):
             return subject, None
+        case Apply("regex.match" | "re_match", (Known(str(pattern)), Apply() as made)) if (
+            spaced := _spread(pattern, made)
+        ) is not None:
+            return _regex(bared(made)[0], patterns.search(spaced), spaced)
         case Apply("regex.match" | "re_match", (Known(str(pattern)), Apply("lower", (subject,)))) if (
             other := patterns.unfolded(pattern)
         ) is not None:
             return _regex(subject, patterns.search(other), other)
-        case Apply("regex.match" | "re_match", (Known(str(pattern)), Apply("replace") as made)) if (
-            patterns.groups(pattern) >= 0
-        ):
-            subject, removed = bared(made)
-            spaced = spread(pattern, removed) if removed else None
-            other = pattern if spaced is None else spaced
-            return _regex(made if spaced is None else subject, patterns.search(other), other)
         case Apply("regex.match" | "re_match", (Known(str(pattern)), subject)):
             return _regex(subject, patterns.search(pattern), pattern)
         case Apply("glob.match", (Known(str(pattern)), Known(delimiters), subject)):
@@ -49,15 +46,24 @@ def text_matcher(term: Apply) -> tuple[Symbol, StringMatcher | None] | None:
     return None
 
 
+def _spread(pattern: str, made: Apply) -> str | None:
+    """The pattern, as one of the text that another was made of. None where it was made in another way, or has
+    its letters made small alone."""
+    _, removed, fold = bared(made)
+    if not removed and fold != "upper":
+        return None
+    return spread(pattern, removed, fold) if patterns.groups(pattern) >= 0 else None
+
+
 def is_for_ascii(term: Apply) -> bool:
     """Whether the matcher that `text_matcher` gives means what the test does for texts of ASCII only, even if
     it reads characters and not bytes: OPA's globs cut characters of several bytes, RE2's `\\B` is between
     any two bytes of them, and a pattern without case takes the long s for an `s`, which `lower` leaves."""
     match term:
-        case Apply("regex.match" | "re_match", (Known(str(pattern)), Apply("lower"))) if (
-            patterns.unfolded(pattern) is not None
+        case Apply(
+            "regex.match" | "re_match", (Known(str(pattern)), Apply("lower" | "upper" | "replace") as made)
         ):
-            return True
+            return "\\B" in pattern or bool(bared(made)[2])
         case Apply("glob.match", (Known(str(pattern)), Known(delimiters), _)):
             try:
                 found = expression_of(pattern, delimiters)

@@ -175,9 +175,21 @@ _VERSION = f"^v?[0-9]+[.][0-9]+[.][0-9]+(?:-(?:{_NAMES})?)?(?:[+](?:{_NAMES})?)?
 _LONG = "[0-9]{19}"
 
 
+def marks(run: Members, args: Sequence[Symbol]) -> Cases | None:
+    """`strings.count(text, "/")` of one character: one fewer than the text has pieces between them."""
+    text, mark = args
+    if not isinstance(text, _TERMS) or not isinstance(mark, Known):
+        return None
+    if not isinstance(mark.value, str) or len(mark.value) != 1:
+        return None
+    pieces = Apply("split", (text, mark))
+    return [(run.builder.atom(Defined(pieces)), Apply("minus", (Apply("count", (pieces,)), Known(1))))]
+
+
 SPECIAL: dict[str, Callable[[Members, Sequence[Symbol]], Cases | None]] = {
     "net.cidr_contains_matches": networks_of,
     "semver.is_valid": is_version,
     "strings.any_prefix_match": any_affix("startswith"),
     "strings.any_suffix_match": any_affix("endswith"),
+    "strings.count": marks,
 }

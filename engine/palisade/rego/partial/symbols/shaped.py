@@ -24,6 +24,7 @@ from palisade.rego.partial.formulas.terms import (
     Part,
     SetOf,
     Symbol,
+    Unknown,
 )
 from palisade.rego.partial.symbols.construct import parts_of
 from palisade.rego.partial.symbols.objects import entry, object_of
@@ -98,7 +99,11 @@ def union_n(run: Members, args: Sequence[Symbol]) -> Cases | None:
     listed = parts_of(args[0])
     if listed is None or any(part.condition is not TRUE or part.over for part in listed[1]):
         return None
-    return _united([part.item for part in listed[1]]) if listed[0] == "array" else None
+    objects = [part.item for part in listed[1]]
+    for each in objects:
+        if isinstance(each, Unknown):
+            return [(run.opaque(each.reason, each.location), run.unknown(each.reason, each.location))]
+    return _united(objects) if listed[0] == "array" else None
 
 
 def _united(objects: Sequence[Symbol]) -> Cases | None:
