@@ -50,6 +50,19 @@ r10 := [x | some key in [input.k, 1]; x := data.ids[key]]
 r11 := 1 if data.ids[input.k] == "a"
 r12 := data.ids[1]
 r13 := data.list["01"]
+by[id] := w if some id, w in data.ids
+has contains id if some id, _ in data.ids
+sets[id] contains w if some id, w in data.ids
+two[i][j] := w if w := data.deep[i][j]
+with_more[id] := w if { some id, w in data.ids; data.list; input.ids[w] != input.k }
+r14 := by[input.k]
+r15 := 1 if not by[input.k]
+r16 := has[input.k]
+r17 := sets[input.k]
+r18 := two[input.k]
+r19 := two[7][input.k]
+r20 := 1 if not with_more[input.k]
+r21 := 1 if input.k in has
 n1 := x[input.k] if x := data.ids
 n2 := object.get(data.ids, input.k, "none")
 n3 := mine[input.k]
@@ -61,6 +74,12 @@ n9 := x if x := data.ids[input.k] with data.ids as {"1": "put"}
 n10 := x if x := data.list[input.k] with data.list as ["put", "two"]
 n11 := x if x := r3 with data.list as ["put", "two"]
 n12 := x if x := data.deep.x.y[input.k] with data.deep as {"x": {"y": ["put"]}}
+other[k] := w if { some id, w in data.ids; k := id }
+mixed[id] := w if some id, w in data.ids
+mixed["77"] := 1 if input.k
+n14 := other[input.k]
+n15 := x[input.k] if x := by
+n16 := mixed[77]
 n13 := x if x := data.list["1"] with data.list as ["put", "two"]
 """
 NAMES = [line.split(" ")[0] for line in RULES.splitlines() if line[0] in "rn" and line[1].isdigit()]

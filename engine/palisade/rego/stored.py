@@ -2,8 +2,8 @@
 
 OPA reads base documents from its store by a path of texts. So a number finds the entry of an object whose key
 is its digits, as keys of JSON can be nothing but texts, and a text of digits the member of an array. That is
-so of a reference that begins with `data` alone: not of what a variable holds, a rule makes or `with` puts
-there, nor in `object.get`.
+so of a reference that begins with `data` alone: not of what a variable holds or `with` puts there, nor in
+`object.get`; and of what a rule makes only where it has its keys of base documents, see `plan.base_keys`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from palisade.rego.values import UNDEFINED, Value
+from palisade.rego.values import UNDEFINED, Set, Value
 
 _LONGEST = 19
 """So many characters of an index OPA reads, beside its sign."""
@@ -29,12 +29,23 @@ def at_other_kind(collection: Value, name: Value) -> Value:
     if type(collection) is dict and (kind is int or kind is float):
         text = repr(name) if _is_written_plainly(name) else ""
         return collection.get(text, UNDEFINED) if _NUMBER.fullmatch(text) else UNDEFINED
+    if type(collection) is Set and (kind is int or kind is float):
+        return name if _is_written_plainly(name) and _is_text_in(collection, repr(name)) else UNDEFINED
     if type(collection) is list and kind is str:
         digits = _INDEX.fullmatch(name)
         at = int(digits[1] or "0") if digits else len(collection)
         if at < len(collection) and (not at or name[0] != "-"):
             return collection[at]
     return UNDEFINED
+
+
+def _is_text_in(members: Set, text: str) -> bool:
+    return text in members.forms and is_number(text)
+
+
+def is_number(text: str) -> bool:
+    """Whether it is how a number is written that finds it in place of the text."""
+    return _NUMBER.fullmatch(text) is not None
 
 
 def also(keys: list[Value]) -> list[Value]:

@@ -42,6 +42,13 @@ RULES = (
     'r := x if x := data.list[input.k] with data.list as ["put", "two"]',
     "r := data.ids[lower(input.k)]",
     "r := data.ids[count(input.ks)]",
+    "by[id] := w if some id, w in data.ids\nr := by[input.k]",
+    "by[id] := w if some id, w in data.ids\nr if not by[input.k]",
+    "has contains id if { some id, _ in data.ids; input.l == 8 }\nr if has[input.k]",
+    "has contains id if { some id, _ in data.ids; input.l == 8 }\nr if not has[input.k]",
+    "has contains id if some id, _ in data.ids\nr if not has[input.k]",
+    "has contains id if some id, _ in data.rows\nr if has[input.k]",
+    'row[id] contains x if { some id; some x in data.rows[id] }\nr if row[input.k]["r1"]',
 )
 KEYS: tuple[Any, ...] = (
     *(0, 1, 2, 3, 7, 8, -3, 1.5, 1000, 119, 120, True, None, *SPELLED),

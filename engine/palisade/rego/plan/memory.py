@@ -14,6 +14,7 @@ from operator import attrgetter, is_
 from typing import TypeAlias, TypeVar
 
 from palisade.rego import ast, ir
+from palisade.rego.plan.base_keys import base_keys
 from palisade.rego.plan.tree import Node, Path
 from palisade.rego.records import record
 from palisade.rego.same import same_at_ends
@@ -196,6 +197,8 @@ def shape(root: Node) -> Shape:
     while stack:
         node = stack.pop()
         head = node.members[0].rule.head if node.members else None
-        found.append((node.path, node.arity, node.is_object, head is not None and head.is_set, node.keys))
+        is_set = head is not None and head.is_set
+        of_base = base_keys(root, node) if is_set or node.is_object else frozenset()
+        found.append((node.path, node.arity, node.is_object, is_set, node.keys, of_base))
         stack.extend(node.children.values())
     return tuple(found)

@@ -8,6 +8,8 @@ what follows it belongs in each: `Fork` is raised for the statement to be planne
 
 from __future__ import annotations
 
+from collections.abc import Container
+
 from palisade.rego import ast, ir
 from palisade.rego.plan.scope import DATA, TERMS, Scope, has_unbound, term
 from palisade.rego.plan.tree import Node
@@ -25,10 +27,14 @@ def _ref(scope: Scope, node: ast.Ref) -> ir.Operand:
     return steps(scope, term(scope, head), node.path)
 
 
-def steps(scope: Scope, value: ir.Operand, path: tuple[ast.Term, ...]) -> ir.Operand:
-    """Walks into a value; a step with unbound variables is a loop over its keys."""
-    stored = value == DATA and not _is_put(scope, path)
-    for key in path:
+def steps(
+    scope: Scope, value: ir.Operand, path: tuple[ast.Term, ...], of_base: Container[int] = ()
+) -> ir.Operand:
+    """Walks into a value; a step with unbound variables is a loop over its keys. `of_base` are the steps
+    whose keys are those of base documents."""
+    from_store = value == DATA and not _is_put(scope, path)
+    for place, key in enumerate(path):
+        stored = from_store or place in of_base
         if has_unbound(scope, key):
             found, value = scope.scan(value)
             match(scope, found, key)
@@ -96,7 +102,8 @@ def _data(scope: Scope, ref: ast.Ref) -> ir.Operand:
             return _choose(scope, node, ref, index)
         node = scope.child(node, known)
         if node is not None and node.is_document:
-            return steps(scope, scope.call_document(node), ref.path[index + 1 :])
+            value = scope.call_document(node)
+            return steps(scope, value, ref.path[index + 1 :], scope.base_keys(node))
     else:
         if node is not None:
             return _extent(scope, node, ref.path)

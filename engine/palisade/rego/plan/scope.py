@@ -208,6 +208,10 @@ class Scope:
             return None
         return found
 
+    def base_keys(self, node: Node) -> frozenset[int]:
+        """At which places behind a document's path its keys are those of base documents."""
+        return frozenset() if self.overlay.hidden else self.program.base_keys(node)
+
     def keys(self, node: Node) -> tuple[str, ...]:
         hidden = self.overlay.hidden
         if not hidden:

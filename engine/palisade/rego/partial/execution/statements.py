@@ -178,8 +178,8 @@ class Statements(Collecting):
                     Step(found, {**env, stmt.target: bounded(value), place: value}) for found, value in cases
                 ]
             return self._cases(env, stmt.target, cases)
-        if isinstance(source, Known) and stmt.stored:
-            return self._cases(env, stmt.target, self.dot_stored(source, part))
+        if stmt.stored:
+            return self._cases(env, stmt.target, self.dot_of_base(source, part))
         return self._cases(env, stmt.target, self.dot(source, part))
 
     def _place(self, question: object, of: object = None) -> int:

@@ -124,6 +124,26 @@ class Walks(Members):
             raise Unsupported("looks up in a long array what may be a text of digits")
         return self._dot_known(source, part, stored=True)
 
+    def dot_of_base(self, source: Symbol, part: Symbol) -> symbolic.Cases:
+        """The same in what rules make with keys of base documents. Raises Unsupported."""
+        if isinstance(source, Known):
+            return self.dot_stored(source, part)
+        if is_text(part):
+            return self.dot(source, part)
+        if isinstance(source, ObjectOf):
+            return [(self._at_either(unkey(form), part), value) for form, value in source.items]
+        if isinstance(source, Gathered) and source.kind == "set":
+            items = [(each.condition, each.item) for each in source.parts if not each.over]
+            known = [(here, item.value) for here, item in items if isinstance(item, Known)]
+            if len(known) == len(source.parts):
+                there = (self.builder.both(here, self._at_either(item, part)) for here, item in known)
+                return [(self.builder.any(there), part)]
+        raise Unsupported("looks up in what a rule makes what may be a number, in place of a text")
+
+    def _at_either(self, name: Value, part: Symbol) -> Formula:
+        """The part is the name, or the number that finds it."""
+        return self.builder.any(self.equal(Known(each), part) for each in also([name]))
+
     def _first(self, array: Gathered, at: Symbol) -> symbolic.Cases:
         """The first member of an array, which is known where all that it has are the same; of constants it is
         the one before which no other is there."""
@@ -220,7 +240,8 @@ class Walks(Members):
                 return []
             return [(self.equal(part, Known(unkey(form))), Known(item)) for form, item in value.items()]
         if isinstance(value, Set):
-            return [(self.is_one_of(part, list(value)), part)]
+            members = list(value)
+            return [(self.is_one_of(part, also(members) if stored and not is_text(part) else members), part)]
         if isinstance(value, dict):
             pairs: Iterable[tuple[Any, Any]] = ((unkey(form), item) for form, item in value.items())
         elif isinstance(value, list):
