@@ -97,7 +97,8 @@ def test_a_part_decides_as_the_whole(entries: list[Entry], requests: list[dict[T
     whole = [*rules(100), *entries]
     for text in (PATH_TEXT, METHOD, SUBJECT):
         with pytest.MonkeyPatch.context() as patched:
-            for limit, value in {"WORTH": 1, "_MOST_COPIES": 10**9, "_MOST_IN_ONE": 10**9}.items():
+            limits = {"WORTH": 1, "_MOST_COPIES": 10**9, "_MOST_IN_ONE": 10**9, "MANY": 2}
+            for limit, value in limits.items():
                 patched.setattr(dealing, limit, value)
             dealt = deal_by(text, whole)
         if dealt is None:
@@ -175,6 +176,29 @@ def test_a_rule_on_a_very_large_set_is_dealt_out() -> None:
     assert dealt is not None
     assert dealt.text == SUBJECT
     assert all(len(part) == 1 for part in dealt.parts)
+
+
+def beside(*, banned: int, changed: int = -1) -> list[Entry]:
+    """`allow if { ok; not banned }` with 2,000 rules for `ok`."""
+    ok = any_of(each.predicate for each in rules(2000, changed))
+    return [Entry(all_of((ok, negate(one_of(SUBJECT, map(str, range(banned)))))), Verdict.ALLOW, "r")]
+
+
+def test_alternatives_beside_a_denial_list_are_dealt_out() -> None:
+    """One of ten thousand rules of a helper was all of them for Envoy to read again."""
+    first = in_parts(Rules(beside(banned=100), DENY), "r1", linear=4)
+    assert first is not None
+    assert first.halves[NATIVE].dealt.text == PATH_TEXT
+    again = in_parts(Rules(beside(banned=100, changed=7), DENY), "r2", linear=4, before=first)
+    assert again is not None
+    changed = {number for number in range(PARTS) if again.filters[number] != first.filters[number]}
+    assert changed == {part_of("/7"), part_of("/changed")}
+
+
+def test_a_denial_list_that_would_stand_in_each_part_is_left_once() -> None:
+    """Of 20,000 users in each of 64 parts Envoy has a million."""
+    assert deal(beside(banned=100)) is not None
+    assert deal(beside(banned=20_000)) is None
 
 
 def test_one_changed_rule_changes_the_parts_of_its_values() -> None:

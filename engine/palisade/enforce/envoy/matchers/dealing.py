@@ -8,12 +8,15 @@ Within a part, rules keep their order.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 
 import xxhash
 
+from palisade.enforce.envoy.matchers.apart import MANY
+from palisade.enforce.envoy.matchers.choices import choices
 from palisade.enforce.envoy.matchers.entry import Entry, alternatives
-from palisade.enforce.envoy.matchers.predicate import All, OneOf, Predicate, Text, all_of
+from palisade.enforce.envoy.matchers.predicate import All, AnyOf, OneOf, Predicate, Text, all_of, any_of
 from palisade.rego.records import record
 
 PARTS = 64
@@ -82,9 +85,9 @@ def _telling(entries: Iterable[Entry]) -> list[Text]:
     rules: Counter[Text] = Counter()
     values: dict[Text, set[str]] = {}
     for entry in entries:
-        for choice in alternatives(entry):
+        for choice in _choices(entry):
             weight = _weight(choice)
-            for test in _comparisons(choice.predicate):
+            for test in _comparisons(choice):
                 rules[test.text] += weight
                 values.setdefault(test.text, set()).update(test.values)
     worth = [text for text, found in values.items() if rules[text] >= WORTH and len(found) >= PARTS]
@@ -117,39 +120,100 @@ def deal_by(text: Text, entries: Sequence[Entry], before: Dealt | None = None) -
     return Dealt(text, tuple(map(tuple, parts)), places)
 
 
+def _choices(entry: Entry) -> Iterator[Predicate]:
+    """What tells the rules apart that one comes to."""
+    large = _many(entry.predicate)
+    if large is not None:
+        yield from chain.from_iterable(map(choices, large.parts))
+    else:
+        yield from choices(entry.predicate)
+
+
+def _many(predicate: Predicate) -> AnyOf | None:
+    """Many alternatives that stand beside something else, which is not to be multiplied by them."""
+    parts = predicate.parts if isinstance(predicate, All) else ()
+    found = [part for part in parts if isinstance(part, AnyOf)]
+    large = max(found, key=lambda part: len(part.parts), default=None)
+    return large if large is not None and len(large.parts) >= MANY else None
+
+
+def _of_many(text: Text, entry: Entry, large: AnyOf) -> _Places | None:
+    """A rule of many alternatives in its parts: in each those for its values, and what stands beside them
+    once. None where not the alternatives compare the text."""
+    besides = [part for part in _conjuncts(entry.predicate) if part is not large]
+    if any(isinstance(part, OneOf) and part.text == text for part in besides):
+        return None
+    own: list[dict[Predicate, None]] = [{} for _ in range(PARTS)]
+    weights = [0] * PARTS
+    total, told = 0, False
+    for choice in chain.from_iterable(map(choices, large.parts)):
+        shares = _shares(text, choice)
+        if shares is None:
+            shares = dict.fromkeys(range(PARTS), choice)
+        else:
+            told = True
+        total += _weight(choice)
+        for number, share in shares.items():
+            own[number][share] = None
+            weights[number] += _weight(share)
+    if not told:
+        return None
+    more = _weight(all_of(besides))
+    found = [
+        (number, entry.under(all_of((any_of(own[number]), *besides))), weights[number] + more)
+        for number in range(PARTS)
+        if own[number]
+    ]
+    return _Places(entry, tuple(found), total + more)
+
+
+def _shares(text: Text, predicate: Predicate) -> dict[int, Predicate] | None:
+    """What it is for the values of each part that it has some of; None where it does not compare the text."""
+    test = next((test for test in _comparisons(predicate) if test.text == text), None)
+    if test is None:
+        return None
+    values: dict[int, set[str]] = {}
+    for value in test.values:
+        values.setdefault(part_of(value), set()).add(value)
+    return {
+        number: predicate if len(own) == len(test.values) else _with_values(predicate, test, frozenset(own))
+        for number, own in sorted(values.items())
+    }
+
+
 def _places(text: Text, entry: Entry) -> _Places:
+    large = _many(entry.predicate)
+    places = _of_many(text, entry, large) if large is not None else None
+    if places is not None:
+        return places
     found: list[tuple[int, Entry, int]] = []
     total = 0
     for choice in alternatives(entry):
-        test = next((test for test in _comparisons(choice.predicate) if test.text == text), None)
-        if test is None:
-            return _Places(entry, None, sum(map(_weight, alternatives(entry))))
-        weight = _weight(choice)
-        total += weight
-        values: dict[int, set[str]] = {}
-        for value in test.values:
-            values.setdefault(part_of(value), set()).add(value)
-        for number, own in sorted(values.items()):
-            if len(own) == len(test.values):
-                there = choice
-            else:
-                there = choice.under(_with_values(choice.predicate, test, frozenset(own)))
-            found.append((number, there, weight if there is choice else _weight(there)))
+        shares = _shares(text, choice.predicate)
+        if shares is None:
+            return _Places(entry, None, sum(map(_weight, choices(entry.predicate))))
+        total += _weight(choice.predicate)
+        for number, share in shares.items():
+            there = choice if share is choice.predicate else choice.under(share)
+            found.append((number, there, _weight(share)))
     return _Places(entry, tuple(found), total)
 
 
-def _weight(choice: Entry) -> int:
+def _weight(choice: Predicate) -> int:
     """How many rules it is as much as."""
-    tests = list(_comparisons(choice.predicate))
-    others = choice.predicate.size - sum(test.size for test in tests)
+    tests = list(_comparisons(choice))
+    others = choice.size - sum(test.size for test in tests)
     return 1 + sum(len(test.values) for test in tests) // _CONSTANTS + others // _MATCHERS
 
 
 def _comparisons(predicate: Predicate) -> Iterable[OneOf]:
-    parts = predicate.parts if isinstance(predicate, All) else (predicate,)
-    return (part for part in parts if isinstance(part, OneOf))
+    return (part for part in _conjuncts(predicate) if isinstance(part, OneOf))
 
 
 def _with_values(predicate: Predicate, test: OneOf, values: frozenset[str]) -> Predicate:
-    parts = predicate.parts if isinstance(predicate, All) else (predicate,)
+    parts = _conjuncts(predicate)
     return all_of(OneOf(test.text, values) if part is test else part for part in parts)
+
+
+def _conjuncts(predicate: Predicate) -> tuple[Predicate, ...]:
+    return predicate.parts if isinstance(predicate, All) else (predicate,)
