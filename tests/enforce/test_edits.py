@@ -13,13 +13,16 @@ from hypothesis import strategies as st
 
 from palisade import rego
 from palisade.enforce.envoy import cases
+from palisade.enforce.envoy.conditions import lower
+from palisade.enforce.envoy.conditions.lower import Lowering
 from palisade.enforce.envoy.decision import Decision, decide
-from palisade.enforce.envoy.matchers.bounds import Reason
+from palisade.enforce.envoy.matchers.bounds import Bounds, Reason
 from palisade.enforce.envoy.matchers.entry import Entry
 from palisade.policy.numbering import Numbering
 from palisade.rego.errors import Diagnostic, Location
 from palisade.rego.lines import ROWS
 from palisade.rego.partial import Outcome, evaluate
+from palisade.rego.partial.formulas.formula import Formula
 
 HEAD = "package authz\n\ndefault allow := false\n\n"
 KEPT = HEAD + 'allow if input.attributes.request.http.path == "/kept"\n'
@@ -202,6 +205,46 @@ def test_rules_before_and_behind_an_edit_are_taken_over_together() -> None:
             known = set(map(id, before[2].lowered.known.stretches))
             assert len(known & set(map(id, stretches))) >= len(stretches) - 4
         assert _shown(made) == _shown(_decided({"a.rego": HEAD + "\n".join(rules)}, None, ["one"]))
+
+
+def _beside_a_list(last: int, banned: int) -> Mapping[str, str]:
+    """`allow if { ok; not banned }` with 300 rules for `ok`, of which the last is on that path."""
+    path, roles = "input.attributes.request.http.path", "input.identity.claims.roles"
+    ok = (f'ok if {{ {path} == "/{at}"; "role{at}" in {roles} }}' for at in (*range(299), last))
+    names = ", ".join(f'"user{at}"' for at in range(banned))
+    allow = f"allow if {{ ok; not input.identity.claims.sub in {{{names}}} }}"
+    return {"a.rego": HEAD + "\n".join((*ok, allow))}
+
+
+def test_of_many_alternatives_only_those_that_changed_are_lowered_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """All ten thousand rules of a helper were, as they are one condition with the list beside them."""
+    lowered = list[object]()
+    combine = Lowering._combine
+
+    def counted(self: Lowering, node: Formula) -> Bounds:
+        lowered.append(node)
+        return combine(self, node)
+
+    monkeypatch.setattr(Lowering, "_combine", counted)
+    made = None
+    for last, banned in ((299, 5), (299, 6), (1000, 6), (1001, 5)):
+        lowered.clear()
+        before, made = made, _decided(_beside_a_list(last, banned), made, ["one"])
+        assert (len(lowered) < 20) is (before is not None)
+        assert _shown(made) == _shown(_decided(_beside_a_list(last, banned), None, ["one"]))
+
+
+def test_what_was_lowered_long_ago_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An engine that runs for a year would else hold the rules of a year."""
+    monkeypatch.setattr(lower, "_SPARE", 0)
+    made, known = None, list[Lowering]()
+    for turn in range(200):
+        made = _decided(_beside_a_list(1000 + turn, 5), made, ["one"])
+        assert made[2].lowered is not None
+        known.append(made[2].lowered.lowering)
+    assert 1 < len(set(map(id, known))) < 20
 
 
 def _errors(modules: Mapping[str, str], previous: rego.Policy | None) -> Sequence[Diagnostic]:

@@ -88,6 +88,7 @@ class Lowered:
     fields: frozenset[tuple[object, ...]]
     one_of_several: bool
     known: Known
+    lowering: Lowering
 
 
 def decide(
@@ -128,7 +129,9 @@ def decide(
         before = None
     known = before.known if before is not None else Known()
     answers = Answers()
-    whole = Lowering(providers, hoisted, tokens, fields, one_of_several=one_of_several)
+    whole = before.lowering if before is not None else None
+    if whole is None or not whole.serves():
+        whole = Lowering(providers, hoisted, tokens, fields, one_of_several=one_of_several)
     lowering, entries, coverage = _within_room(whole, known, error, cases, answers)
     default = Entry(YES, Verdict.DENY, "default")
     doubts = dict.fromkeys(lowering.notes.doubts)
@@ -156,7 +159,7 @@ def decide(
     )
     told = _doubts(lowering.notes, lowering.condition(error).notes.reasons)
     lowered = Lowered(
-        tuple(providers), hoisted, looped, calls, tokens, fields, one_of_several, lowering.known
+        tuple(providers), hoisted, looped, calls, tokens, fields, one_of_several, lowering.known, whole
     )
     return Decision(
         tuple(entries), default, tuple(coverage.values()), answers.given, told, tokens.all, fields, lowered

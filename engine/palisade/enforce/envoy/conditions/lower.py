@@ -70,12 +70,21 @@ _IN_WORDS = {
 """What only the engine knows where a condition beside it holds: for which requests."""
 
 
+_SPARE = 10_000
+"""So many formulas of the past, beside as many as there were at first, are kept before all begins anew."""
+
+
 class _Lowered:
     """What is known of the formulas lowered so far, for the tokens of one provider, or of any."""
 
     def __init__(self) -> None:
         self.done: dict[Formula, Bounds] = {}
         self.noted: dict[Formula, Notes] = {}
+        self.begin()
+
+    def begin(self) -> None:
+        """Begins another revision: what is said of a condition comes in the order of its own parts, whatever
+        came before."""
         self.said = Shared(partial(_own, self.noted), bodies=False)
         self.why = Shared(partial(_own_where_possible, self.noted, self.done), bodies=False)
         self.together: dict[tuple[Formula, ...], Notes] = {}
@@ -101,6 +110,7 @@ class Lowering(Counted):
         self._one_of_several = one_of_several
         self._doubted: dict[Token, Predicate] = {}
         self._here = _Lowered()
+        self._first_size = 0
         # Functions of the class: bound methods would leave this, and all it holds, to the collector.
         cls = type(self)
         self._atoms: dict[type, Callable[..., Bounds]] = {
@@ -112,6 +122,17 @@ class Lowering(Counted):
             Exists: cls._exists,
             Opaque: cls._opaque,
         }
+
+    def serves(self) -> bool:
+        """Begins another revision; whether what is known is not mostly of those before.
+
+        Of a condition with thousands of parts an edit changes one: the others are not lowered again.
+        """
+        self._take_notes()
+        self._here.begin()
+        size = len(self._here.done)
+        self._first_size = self._first_size or size
+        return size <= 2 * self._first_size + _SPARE
 
     def bounds(self, formula: Formula) -> Bounds:
         """The formula between two predicates. Parts that formulas share are lowered once."""
