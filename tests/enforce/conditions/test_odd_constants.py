@@ -125,6 +125,25 @@ OF_SEGMENTS = tuple(
     if not (no and each.startswith("some"))
 )
 """No piece of a text has the mark in it at which that is split; the first and the last may be empty."""
+BYTES = 'base64.decode("/w==")'
+OF_BYTES = tuple(
+    f"{no}{each}"
+    for each in (
+        *(
+            f"{text} == {BYTES}"
+            for text in ("http.path", 'http.headers["x-a"]', "claims.c", "claims.list[0]")
+        ),
+        *(f"{text} in {{{BYTES}, 1, 2, 3, 4, 5}}" for text in ('http.headers["x-a"]', "claims.list[0]")),
+        *(f"startswith({text}, {BYTES})" for text in ("http.path", 'http.headers["x-a"]', "claims.c")),
+        *(f"contains(claims.c, {BYTES})", f'trim_prefix(http.headers["x-a"], {BYTES}) == "a"'),
+        *(f"{BYTES} in claims.list", f"claims.list == [1, {BYTES}]", f"claims == {{{BYTES}: 1}}"),
+        *(f"claims[{BYTES}] == 1", f'http.headers[{BYTES}] == "a"'),
+        f'sprintf("%s:%s", [{BYTES}, claims.c]) == http.path',
+        'concat(":", [base64url.decode(http.method), http.method]) in claims.list',
+    )
+    for no in ("", "not ")
+)
+"""What is decoded may be no UTF-8, in which Envoy is told of constants."""
 WITH_MARKS = [
     Request("GET", path, (("x-a", text),), Token("corp", {"c": text}))
     for path in (
@@ -158,17 +177,17 @@ WITH_NUMBERS = [
     ("rules", "asked"),
     [
         *((OF_BOOLEANS, ASKED), (OF_PLACES, ASKED), (OF_TIMES, ASKED), (OF_NUMBERS, WITH_NUMBERS)),
-        (OF_SEGMENTS, WITH_MARKS),
+        *((OF_SEGMENTS, WITH_MARKS), (OF_BYTES, ASKED)),
     ],
-    ids=("booleans", "places", "times", "numbers", "segments"),
+    ids=("booleans", "places", "times", "numbers", "segments", "bytes"),
 )
 def test_constants_that_no_author_means(
     bed: Bed, providers: tuple[Provider, ...], issuers: Issuers, rules: tuple[str, ...], asked: list[Request]
 ) -> None:
     """An index that was a boolean was that number to the sidecar, which allowed what Rego does not; so was
     one before the beginning of a part of the path what stands there in the whole. Times
-    beside a number of more than 64 bits ended compiling in an error. A claim was 1e23 where it is the whole
-    number next to that."""
+    beside a number of more than 64 bits ended compiling in an error, and so did bytes that are no text. A
+    claim was 1e23 where it is the whole number next to that."""
     subjects = [
         subject_of(rego.compile({"p.rego": f"{HEAD}allow if {{ {rule} }}"}, DATA), providers, issuers)
         for rule in rules

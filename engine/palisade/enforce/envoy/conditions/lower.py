@@ -58,6 +58,7 @@ from palisade.rego.values import unkey
 
 UNVERIFIED = "a token is there that Envoy does not take, or not as the policy does"
 OTHERS = "a token is there that is for another issuer"
+NO_TEXT = "compares with bytes that are no UTF-8, as base64.decode may give them"
 _IN_WORDS = {
     AS_PATH: "a key that is looked up is an array",
     BLANK: "a text that is split has a piece of space alone, or of letters beyond ASCII",
@@ -193,7 +194,7 @@ class Lowering(Counted):
             match self._find(term.path) if isinstance(term, Input) else None:
                 case TextSource() as text if not text.pseudo:
                     yield self._present(text)
-                case ClaimSource() as claim:
+                case ClaimSource() as claim if all(map(_is_in_utf_8, claim.path)):
                     yield claim_defined(claim)
                 case Missing():
                     yield NO
@@ -295,6 +296,8 @@ class Lowering(Counted):
             return self._atoms[type(atom)](self, atom)
         except DecodeError:  # protobuf's word for a message that nests deeper than Envoy would read
             return self._unknown("is nested too deep")
+        except UnicodeEncodeError:  # protobuf's for a text that has no UTF-8
+            return self._unknown(NO_TEXT)
 
     def _shared_by(self, atom: Atom) -> tuple[Token, ...]:
         """The tokens one of which the atom decodes."""
@@ -314,6 +317,8 @@ class Lowering(Counted):
 
     def _in(self, atom: In) -> Bounds:
         values = [unkey(form) for form in atom.values]
+        if not all(map(_is_in_utf_8, values)):  # maps of texts are made later
+            return self._unknown(NO_TEXT)
         source = self._source(atom.term)
         if isinstance(atom.term, Apply) and source is None:
             return self._call_is(atom.term, values)
@@ -330,6 +335,16 @@ class Lowering(Counted):
         if moment is not None:
             return ALWAYS if kind_of(moment) == atom.kind else NEVER
         return self._is_kind(atom)
+
+
+def _is_in_utf_8(value: object) -> bool:
+    if not isinstance(value, str) or value.isascii():
+        return True
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _on_claims(atom: Atom) -> bool:
