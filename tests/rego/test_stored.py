@@ -62,6 +62,11 @@ r17 := sets[input.k]
 r18 := two[input.k]
 r19 := two[7][input.k]
 r20 := 1 if not with_more[input.k]
+r22 := x if some input.k, x in data.ids
+r23 := x if some 1, x in data.ids
+r24 := x if some "1", x in data.list
+r25 := x if some input.k, x in by
+r26 := count([1 | some input.k, "a" in data.ids])
 r21 := 1 if input.k in has
 n1 := x[input.k] if x := data.ids
 n2 := object.get(data.ids, input.k, "none")

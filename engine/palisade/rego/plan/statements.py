@@ -8,6 +8,8 @@ from palisade.rego.plan.scope import TRUE, Scope, term
 from palisade.rego.plan.search import STATEMENTS, body
 from palisade.rego.plan.unify import match, unify
 
+_DATA = ast.Var("data")
+
 
 def _expression(scope: Scope, node: ast.Expression) -> None:
     value = node.term
@@ -24,7 +26,12 @@ def _unify(scope: Scope, node: ast.Unify | ast.Assign) -> None:
 
 
 def _some_in(scope: Scope, node: ast.SomeIn) -> None:
-    collection = term(scope, node.collection)
+    among = node.collection
+    if isinstance(node.key, ast.Scalar | ast.Ref) and isinstance(among, ast.Ref) and among.head == _DATA:
+        # `data.ids[key]` to OPA, too, which finds base documents by more keys than they have.
+        match(scope, term(scope, ast.Ref(among.head, (*among.path, node.key), loc=among.loc)), node.value)
+        return
+    collection = term(scope, among)
     if isinstance(node.key, ast.Scalar):
         match(scope, scope.dot(collection, term(scope, node.key)), node.value)
         return
