@@ -65,6 +65,7 @@ def explain(
     """Explain what becomes of a request under the policies on disk. Exits 1 if it is denied."""
     # Envoy's protocol takes half a second to import, which commands that do without it need not wait for.
     from palisade.cli import explained, requests
+    from palisade.explain.answers import standing
     from palisade.explain.explainer import Explainer
     from palisade.explain.flips import Budget
 
@@ -87,7 +88,11 @@ def explain(
             names = ", ".join(sorted(revision.inventory.functions))
             raise CommandError("which function is called?", hint=f"add --function with one of {names}")
         step("compiling")
-        explainer = Explainer.of(revision, _function(revision, asked.function))
+        called_function = _function(revision, asked.function)
+        if revision.inventory.network.hosts:
+            step("asking other hosts what the engine asks ahead")
+        sent = standing(revision, called_function)
+        explainer = Explainer.of(revision, called_function, sent=sent)
         step("looking for the reasons")
         if asked.document is None:
             found = explainer.refuse(asked.problem)

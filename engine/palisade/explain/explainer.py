@@ -6,9 +6,10 @@ found = explainer.explain(document)
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 
 from palisade import rego
 from palisade.decide.decision import Decision, denied, from_value
@@ -33,7 +34,7 @@ from palisade.rego.errors import NOWHERE, Location
 from palisade.rego.partial import Outcome
 from palisade.rego.partial.formulas.formula import Atom, Formula
 from palisade.rego.partial.reading import Bindings, Reading
-from palisade.rego.values import UNDEFINED, Value, to_json
+from palisade.rego.values import UNDEFINED, Key, Value, to_json
 
 MOST_TRACED = 50
 """So many rules are asked one by one where formulas cannot tell which of them holds."""
@@ -52,7 +53,8 @@ _REFUSED = "Envoy refuses a path with %2F or %5C: see escaped_slashes in palisad
 
 @dataclass(frozen=True)
 class Explainer:
-    """What explanations are made of. It asks no other hosts: a policy that does is explained without."""
+    """What explanations are made of. It asks no other hosts: a policy that does is explained by what is known
+    of their answers."""
 
     revision: Revision
     function: Function
@@ -62,15 +64,23 @@ class Explainer:
     outcome: Outcome
 
     @classmethod
-    def of(cls, revision: Revision, function: Function, previous: Enforcement | None = None) -> Explainer:
-        """An explainer of a revision; `previous` is what the function's sidecar gets of it, if that is known.
+    def of(
+        cls,
+        revision: Revision,
+        function: Function,
+        previous: Enforcement | None = None,
+        sent: Mapping[Key, Value] = MappingProxyType({}),
+    ) -> Explainer:
+        """An explainer of a revision; `previous` is what the function's sidecar gets of it, if that is known,
+        and `sent` are answers of `http.send` that stand, by their requests.
 
         Raises CompileError where the decision is none.
         """
         policy = revision.policy
         if revision.inventory.network.hosts:
-            policy = compile_set(revision.policy_set, previous=policy)
-        enforcement = compile_sidecar(revision, function, keys_of(revision), previous=previous)
+            network = rego.Network(known=sent)
+            policy = compile_set(revision.policy_set, network=network, previous=policy)
+        enforcement = compile_sidecar(revision, function, keys_of(revision), previous=previous, sent=sent)
         if enforcement.work is None:
             raise ValueError("what a sidecar gets was compiled without its conditions")
         return cls(revision, function, policy, enforcement, enforcement.work.outcome)

@@ -25,9 +25,11 @@ Function: TypeAlias = Callable[..., Value]
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """What builtins may reach: hosts, `*.name` for those below; nothing by default."""
+    """What builtins may reach: hosts, `*.name` for those below; nothing by default. `known` are answers of
+    `http.send` that are taken as they are, by the Key of the request, whoever may be reached."""
 
     hosts: tuple[str, ...] = ()
+    known: Mapping[Any, Value] = field(default_factory=dict, compare=False)
 
 
 @dataclass(slots=True)
