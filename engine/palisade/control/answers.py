@@ -25,7 +25,7 @@ MOST = 16
 """So many requests are asked ahead; of more, those that come first in the order of their URLs."""
 
 _EARLY = 0.8
-"""Of its time an answer is fetched anew, so that it is there before the time is over."""
+"""Of the time that an answer still stands when it comes: then it is fetched anew."""
 
 _FIRST_RETRY, _LAST_RETRY = 0.5, 10.0
 
@@ -122,8 +122,8 @@ class AnswerStore:
                 pause, retry = retry, min(retry * 2, _LAST_RETRY)
             else:
                 self._note(source, "")
-                pause, retry = life * _EARLY, _FIRST_RETRY
                 source.ends = started + life
+                pause, retry = max((source.ends - time.monotonic()) * _EARLY, _FIRST_RETRY), _FIRST_RETRY
                 self._take(source, answer)
             source.first.set()
             await self._pause(source, pause)

@@ -310,6 +310,10 @@ _UNFOLLOWED = (
     ("merges documents", "refer to the rules one by one"),
     ("composite key", "compare the parts of the key one by one"),
     ("looks up a boolean", "look it up by a number or a text"),
+    (
+        "a number, in place of a text",
+        "look it up in the document itself, data.blocked[x], in place of what a rule makes of it",
+    ),
     ("a text of digits", "let data hold an object with those texts as keys, in place of the array"),
     ("a replaced part of the input", "refer to it by constant names below `with`"),
     ("`with`", "replace all of the input, input.x or data by constants only; or make the rule a function"),
