@@ -7,91 +7,16 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from shared_helpers import beside, eventually, plain_user
+from shared_helpers import beside, eventually
+from watcher_helpers import NEW, OLD, Watch, run
 
 from palisade.policy import sets
 from palisade.policy.watcher import Watcher
-
-OLD = 'package a\n\nversion := "old"\n'
-NEW = 'package a\n\nversion := "new"\n'
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    folder = tmp_path / "policies"
-    (folder / "identity").mkdir(parents=True)
-    (folder / "identity" / "a.rego").write_text(OLD)
-    (tmp_path / "palisade.yaml").write_text("policies: ./policies\n")
-    return folder
-
-
-class Watch:
-    """A watcher as the engine uses it: after each change the set is read again."""
-
-    def __init__(self, root: Path, **options: float) -> None:
-        self.root = root
-        self.watcher = Watcher(**options)
-        self.seen: list[dict[str, str] | None] = []
-
-    async def __aenter__(self) -> Watch:
-        self.watcher.start()
-        self._look()
-        await asyncio.wait_for(self.watcher.changed(), 30)
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self.watcher.close()
-
-    def _read(self) -> tuple[dict[str, str] | None, frozenset[Path]]:
-        try:
-            loaded = sets.load(self.root, shown="p")
-        except sets.PolicySetError:
-            return None, frozenset()
-        return dict(loaded.modules), loaded.folders
-
-    def _look(self) -> None:
-        modules, folders = self._read()
-        self.watcher.watch([self.root, self.root.parent / "palisade.yaml"], folders)
-        if not self.seen or self.seen[-1] != modules:
-            self.seen.append(modules)
-
-    async def follow(self, seconds: float) -> None:
-        """Reads after each change until nothing comes for so long."""
-        while True:
-            try:
-                await asyncio.wait_for(self.watcher.changed(), seconds)
-            except TimeoutError:
-                return
-            self._look()
-
-    async def catch_up(self) -> None:
-        """Reads after each change until it has read what stands there. A busy machine tells late."""
-        while self._read()[0] != self.seen[-1]:
-            await asyncio.wait_for(self.watcher.changed(), 30)
-            self._look()
-
-    async def until(self, count: int) -> None:
-        """For those who act: waits until so many states were read."""
-        await eventually(lambda: len(self.seen) >= count)
-
-
-def run(root: Path, act: Callable[[Watch], Awaitable[None]], **options: float) -> list[dict[str, str] | None]:
-    async def session() -> list[dict[str, str] | None]:
-        async with Watch(root, **options) as watch:
-            acting = asyncio.ensure_future(act(watch))
-            while not acting.done():
-                await watch.follow(0.3)
-            await acting
-            await watch.catch_up()
-            await watch.follow(0.6)  # nothing more comes
-            return watch.seen
-
-    return asyncio.run(session())
 
 
 def in_steps(path: Path) -> None:
@@ -246,100 +171,6 @@ def test_files_behind_links_are_watched_where_they_are(root: Path, tmp_path: Pat
     last = run(root, act)[-1]
     assert last is not None
     assert last["p/shared/s.rego"] == last["p/identity/t.rego"] == NEW
-
-
-def test_the_whole_folder_may_vanish_and_come_back(root: Path) -> None:
-    async def act(watch: Watch) -> None:
-        shutil.rmtree(root)
-        await watch.until(2)
-        (root / "identity").mkdir(parents=True)
-        (root / "identity" / "a.rego").write_text(NEW)
-        await watch.until(3)
-        (root / "identity" / "b.rego").write_text(NEW)
-
-    assert run(root, act)[1:] == [
-        None,
-        {"p/identity/a.rego": NEW},
-        {"p/identity/a.rego": NEW, "p/identity/b.rego": NEW},
-    ]
-
-
-def test_even_with_all_folders_above_it(root: Path) -> None:
-    project = root.parent
-
-    async def act(watch: Watch) -> None:
-        shutil.rmtree(project)
-        await watch.until(2)
-        (root / "identity").mkdir(parents=True)
-        (root / "identity" / "a.rego").write_text(NEW)
-
-    assert run(root, act)[1:] == [None, {"p/identity/a.rego": NEW}]
-
-
-@pytest.mark.parametrize("closed", ["policies", "policies/identity"])
-@pytest.mark.parametrize("from_the_start", [True, False])
-def test_a_folder_that_may_be_read_again_is_followed_again(closed: str, from_the_start: bool) -> None:
-    """Of a folder whose mode forbids reading the system tells nothing, and to ask for it is no fault."""
-
-    async def session(root: Path) -> None:
-        folder = root.parent / closed
-        if from_the_start:
-            folder.chmod(0)
-        async with Watch(root) as watch:
-            if not from_the_start:
-                folder.chmod(0)
-                await asyncio.wait_for(watch.watcher.changed(), 30)
-                watch._look()
-            assert watch.seen[-1] is None
-            folder.chmod(0o755)
-            await watch.catch_up()
-            await watch.follow(0.3)
-            (root / "identity" / "a.rego").write_text(NEW)
-            await watch.catch_up()
-            assert watch.seen[-1] == {"p/identity/a.rego": NEW}
-
-    with plain_user() as folder:
-        (folder / "policies" / "identity").mkdir(parents=True)
-        (folder / "policies" / "identity" / "a.rego").write_text(OLD)
-        (folder / "palisade.yaml").write_text("policies: ./policies\n")
-        asyncio.run(session(folder / "policies"))
-
-
-def test_a_new_mode_of_the_settings_is_told(root: Path) -> None:
-    """They may have been unreadable; to save them once more would be no way to find out."""
-
-    async def session() -> None:
-        async with Watch(root) as watch:
-            (root.parent / "palisade.yaml").chmod(0o600)
-            assert await asyncio.wait_for(watch.watcher.changed(), 30)
-
-    asyncio.run(session())
-
-
-@pytest.mark.parametrize("name", ["b.rego", "data.json"])
-def test_a_new_file_is_told_when_something_stands_in_it(root: Path, name: str) -> None:
-    """Who makes a large one may take a while until the first of it is written."""
-
-    async def act(watch: Watch) -> None:
-        with (root / name).open("w") as file:
-            await asyncio.sleep(0.3)
-            file.write(NEW if name == "b.rego" else "{}")
-
-    assert all(seen and all(seen.values()) for seen in run(root, act))
-
-
-def test_the_folder_may_be_replaced_by_another(root: Path) -> None:
-    successor = root.parent / "successor"
-    successor.mkdir()
-    (successor / "a.rego").write_text(OLD)
-
-    async def act(watch: Watch) -> None:
-        os.rename(root, root.parent / "before")
-        os.rename(successor, root)
-        await watch.until(2)
-        (root / "a.rego").write_text(NEW)
-
-    assert run(root, act)[1:] == [{"p/a.rego": OLD}, {"p/a.rego": NEW}]
 
 
 def test_new_folders_and_documents_count(root: Path) -> None:
