@@ -47,24 +47,25 @@ def _serve() -> None:
     from opa_bindings import OpaEngine
     from opa_bindings.engine import OpaError
 
+    engine, refused, last = OpaEngine(), "", None
     for line in sys.stdin:
         source, asked, rules, data = json.loads(line)
-        with OpaEngine() as engine:
-            answers: list[list[Any]] | str
+        if last != (source, json.dumps(data)):  # to compile takes far longer than to ask
+            engine.close()
+            engine, refused, last = OpaEngine(), "", (source, json.dumps(data))
             try:
                 engine.add_policy("p.rego", source)
                 engine.add_data(data or {})
                 engine.eval_query("true", asked)
             except OpaError as error:
-                answers = str(error)
-            else:
-                answers = []
-                for rule in rules:
-                    try:
-                        answers.append([engine.eval_document(f"p.{rule}", asked)])
-                    except OpaError:
-                        answers.append([])
-            print(json.dumps(answers), flush=True)
+                refused = str(error)
+        answers: list[list[Any]] = []
+        for rule in () if refused else rules:
+            try:
+                answers.append([engine.eval_document(f"p.{rule}", asked)])
+            except OpaError:
+                answers.append([])
+        print(json.dumps(refused or answers), flush=True)
 
 
 if __name__ == "__main__":
