@@ -12,6 +12,13 @@ sys.path.insert(0, str(Path(__file__).parent))
 from control_helpers import ALLOW, SETTINGS, Project
 
 from palisade.enforce.envoy import compile as compiling
+from palisade.rego.builtins import http_ahead
+
+
+@pytest.fixture
+def answers_for_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What policies fetch by `http.send` is asked ahead where it stands for seconds, too, and not minutes."""
+    monkeypatch.setattr(http_ahead, "LEAST_SECONDS", 1)
 
 
 @pytest.fixture(autouse=True)

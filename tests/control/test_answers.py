@@ -12,16 +12,11 @@ from shared_helpers import eventually, run
 
 from palisade.control.answers import AnswerStore, Ask
 from palisade.rego import Network
-from palisade.rego.builtins import http_ahead
 from palisade.rego.values import Key, Value
 
+pytestmark = pytest.mark.usefixtures("answers_for_seconds")
+
 LOCAL = Network(("127.0.0.1",))
-
-
-@pytest.fixture(autouse=True)
-def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Seconds in place of minutes."""
-    monkeypatch.setattr(http_ahead, "LEAST_SECONDS", 1)
 
 
 class Store(AnswerStore):

@@ -19,7 +19,8 @@ from shared_helpers import Lines, eventually, run
 
 from palisade.control.engine import Engine
 from palisade.control.status import problems
-from palisade.rego.builtins import http_ahead
+
+pytestmark = pytest.mark.usefixtures("answers_for_seconds")
 
 FIRST, SECOND = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
 
@@ -56,12 +57,6 @@ def bearer(signer: ec.EllipticCurvePrivateKey, name: str, role: str = "admin") -
     claims = {"iss": "https://a.example", "role": role, "exp": 4_000_000_000}
     signed = jwt.encode(claims, signer, algorithm="ES256", headers={"kid": name})
     return {"authorization": f"Bearer {signed}"}
-
-
-@pytest.fixture(autouse=True)
-def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Seconds in place of minutes."""
-    monkeypatch.setattr(http_ahead, "LEAST_SECONDS", 1)
 
 
 @asynccontextmanager

@@ -108,6 +108,7 @@ def test_slips(tmp_path: Path, body: str, message: str) -> None:
             'write headers["x-tenant"]',
         ),
         ('allow if object.get(http, "headers", {})["X-Tenant"] == "a"', 5, 'write headers["x-tenant"]'),
+        ('allow if object.get(http.headers, "X-Tenant", "", "a")', 5, 'write headers["x-tenant"]'),
         (
             'allow if object.get(input, ["attributes", "requst", "http"], null) == "a"',
             5,

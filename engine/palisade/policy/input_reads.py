@@ -98,7 +98,7 @@ def _keys(term: ast.Term, named: Named) -> Keys | None:
     if isinstance(term, ast.Var):
         return () if term.name == "input" else named.get(term.name)
     if isinstance(term, ast.Call) and term.name == "object.get":
-        of, below, other = term.args
+        of, below, other = term.args[:3]  # as a statement it may have one more, which its value is
         # What it gives in place of a missing key is read below, too, where there is anything in it.
         above = _keys(of, named) if isinstance(other, ast.Scalar) or other in _EMPTY else None
         if above is None:

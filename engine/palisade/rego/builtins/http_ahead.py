@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 
-from palisade.rego.builtins import http_client
 from palisade.rego.builtins.http_kept import keeping
 from palisade.rego.builtins.http_requests import check_parameters
 from palisade.rego.builtins.operands import Object
@@ -46,5 +45,7 @@ def ask(network: Network, request: Object) -> Object:
     Raises BuiltinError for one that would not be kept (a status such as 500), that is larger than 1 MiB, and
     for what keeps it from coming.
     """
+    from palisade.rego.builtins import http_client  # which takes a while to load
+
     context = Context(time.time_ns(), network, deadline=time.monotonic() + _LONGEST)
     return http_client.fetched(context, request, _MOST_BYTES)
