@@ -130,8 +130,10 @@ def decide(
     known = before.known if before is not None else Known()
     answers = Answers()
     whole = before.lowering if before is not None else None
-    if whole is None or not whole.serves():
+    if whole is None or whole.is_worn:
         whole = Lowering(providers, hoisted, tokens, fields, one_of_several=one_of_several)
+    else:
+        whole.begin_revision()
     lowering, entries, coverage = _within_room(whole, known, error, cases, answers)
     default = Entry(YES, Verdict.DENY, "default")
     doubts = dict.fromkeys(lowering.notes.doubts)

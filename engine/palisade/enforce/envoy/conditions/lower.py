@@ -124,16 +124,17 @@ class Lowering(Counted):
             Opaque: cls._opaque,
         }
 
-    def serves(self) -> bool:
-        """Begins another revision; whether what is known is not mostly of those before.
-
-        Of a condition with thousands of parts an edit changes one: the others are not lowered again.
-        """
+    def begin_revision(self) -> None:
+        """Begins another revision. Of a condition with thousands of parts an edit changes one: the others are
+        not lowered again."""
         self._take_notes()
         self._here.begin()
-        size = len(self._here.done)
-        self._first_size = self._first_size or size
-        return size <= 2 * self._first_size + _SPARE
+        self._first_size = self._first_size or len(self._here.done)
+
+    @property
+    def is_worn(self) -> bool:
+        """Most of what is known is of revisions before: it is better to begin anew, with another."""
+        return bool(self._first_size) and len(self._here.done) > 2 * self._first_size + _SPARE
 
     def bounds(self, formula: Formula) -> Bounds:
         """The formula between two predicates. Parts that formulas share are lowered once."""
