@@ -48,25 +48,6 @@ def test_a_rotated_key_arrives_without_a_restart(tmp_path: Path) -> None:
     run(session())
 
 
-def test_keys_can_be_asked_for_but_not_in_a_flood(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_SOONEST", 0.3)
-
-    async def session() -> None:
-        async with serving() as issuer:
-            issuer.publish(key("one"))
-            store = Store(tmp_path)
-            await store.use([issuer.provider(keys=RemoteKeys(f"{issuer.url}/keys"))])
-            issuer.publish(key("two"))
-            for _ in range(50):
-                store.refresh("corp")
-                await asyncio.sleep(0.01)
-            await store.until(lambda: store.kids() == ["two"])
-            assert issuer.asked <= 4
-            await store.close()
-
-    run(session())
-
-
 def test_an_issuer_that_is_down_changes_nothing_even_over_a_restart(tmp_path: Path) -> None:
     async def session() -> None:
         async with serving() as issuer:

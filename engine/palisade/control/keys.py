@@ -11,7 +11,6 @@ import json
 import logging
 import os
 import ssl
-import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -34,9 +33,6 @@ _LONGEST = 20.0
 _MOST_BYTES = 1 << 20
 _MOST_REDIRECTS = 3
 _FIRST_RETRY, _LAST_RETRY = 0.5, 10.0
-_SOONEST = 2.0
-"""Seconds between two fetches of one provider, whoever asks for them: a flood of bad tokens must not become
-a flood of requests to the issuer."""
 
 
 class KeysError(Exception):
@@ -57,7 +53,6 @@ class _Source:
     """Why the keys are not on disk; empty where they are."""
     announce: bool = False
     """Nobody waits for the first keys any more, so that a change of them must be told."""
-    wake: asyncio.Event = field(default_factory=asyncio.Event)
     first: asyncio.Event = field(default_factory=asyncio.Event)
     task: asyncio.Task[None] | None = None
 
@@ -118,12 +113,6 @@ class KeyStore:
         for source in new:
             source.announce = True
 
-    def refresh(self, name: str = "") -> None:
-        """Fetch the keys of a provider soon, or of all: a token came that no known key has signed."""
-        for source in self._sources.values():
-            if name in ("", source.provider.name):
-                source.wake.set()
-
     async def close(self) -> None:
         """Ends all fetching."""
         for provider in tuple(self._sources):
@@ -139,7 +128,6 @@ class KeyStore:
         longest, retry = float(source.provider.cache_seconds), _FIRST_RETRY
         async with client_of_issuers() as client:
             while True:
-                source.wake.clear()
                 pause = longest
                 try:
                     keys = await fetch(source.provider, client)
@@ -152,7 +140,7 @@ class KeyStore:
                     retry = _FIRST_RETRY
                     await self._take(source, keys)
                 source.first.set()
-                await _pause(source.wake, pause)
+                await asyncio.sleep(pause)
 
     def _failed(self, source: _Source, error: Exception) -> None:
         follows = "those fetched before stay in use" if source.keys else "its tokens count as none"
@@ -224,20 +212,6 @@ def _origin(provider: Provider) -> tuple[str, str, Keys]:
 def _named(keys: str) -> str:
     named = [ascii(each.get("kid", "")) for each in json.loads(keys)["keys"]] if keys else []
     return ", ".join(named) or "none"
-
-
-async def _pause(wake: asyncio.Event, seconds: float) -> None:
-    """Waits for so long, or until woken, but never less than a moment."""
-    soonest = min(_SOONEST, seconds)
-    started = time.monotonic()
-    try:
-        async with asyncio.timeout(seconds):
-            await wake.wait()
-    except TimeoutError:
-        return
-    rest = soonest - (time.monotonic() - started)
-    if rest > 0:
-        await asyncio.sleep(rest)
 
 
 def client_of_issuers() -> httpx.AsyncClient:

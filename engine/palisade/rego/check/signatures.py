@@ -35,7 +35,6 @@ class Signature:
     result: Type | None = ANY
     variadic: Type | None = None
     relation: bool = False
-    nondeterministic: bool = False
 
     @property
     def arity(self) -> int:
@@ -71,7 +70,6 @@ def builtin_signatures() -> Mapping[str, Signature]:
             from_json(each["result"]) if "result" in each else None,
             from_json(each["variadic"]) if "variadic" in each else None,
             each.get("relation", False),
-            each.get("nondeterministic", False),
         )
     for each in _LATER:
         found.setdefault(each.name, each)

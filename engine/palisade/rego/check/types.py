@@ -121,7 +121,6 @@ STRING = Simple("string")
 ANY = Any()
 ANY_ARRAY = Array((), ANY)
 ANY_OBJECT = Object((), (ANY, ANY))
-ANY_SET = SetOf(ANY)
 
 
 def bounded(of: Type) -> Type:

@@ -267,10 +267,9 @@ class Context:
     def _present(self, source: TextSource) -> Predicate:
         return YES if source.always else text_check(source.text, patterns.regex("(?s).*"))
 
-    def _identified(self, providers: Iterable[str] | None = None) -> Predicate:
+    def _identified(self) -> Predicate:
         """A token was verified."""
-        chosen = self._providers if providers is None else providers
-        return any_of(claim_defined(ClaimSource((each,))) for each in chosen)
+        return any_of(claim_defined(ClaimSource((each,))) for each in self._providers)
 
     def _invisible(self, term: Symbol) -> Bounds:
         return self._unknown(f"needs {term}, which Envoy does not see", hint=hints.of_invisible(term))
