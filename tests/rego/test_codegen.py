@@ -9,14 +9,14 @@ import weakref
 from typing import Any
 
 import pytest
+from any_policies import documents, policies
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
+from plan_interpreter import Interpreter
 
 from palisade import rego
 from palisade.rego import codegen
 from palisade.rego.builtins.terms import show
-from palisade.testing.interpreter import Interpreter
-from palisade.testing.policies import documents, policies
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from typing import Any
 
+import any_asts
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -15,7 +16,6 @@ from palisade.rego.format import format_source
 from palisade.rego.lexer import tokenize
 from palisade.rego.parser import parse_module
 from palisade.rego.printer import print_module
-from palisade.testing import rego_asts
 
 
 def assert_same(source: str) -> str:
@@ -168,7 +168,7 @@ def test_v0_keeps_its_forms() -> None:
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(rego_asts.modules(), st.randoms(use_true_random=False))
+@given(any_asts.modules(), st.randoms(use_true_random=False))
 def test_any_layout_of_any_module(module: ast.Module, chance: random.Random) -> None:
     """Line ends and comments may stand wherever a gap is: strew them in, and the module must survive."""
     source = print_module(module)

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+import any_asts
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 
 from palisade.rego import ast
 from palisade.rego.parser import parse_module, parse_query, parse_term
 from palisade.rego.printer import print_body, print_module, print_rule, print_term
-from palisade.testing import rego_asts
 
 relaxed = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @relaxed
-@given(rego_asts.terms())
+@given(any_asts.terms())
 @example(ast.Set((ast.Call(ast.Var("or"), (ast.Var("a"), ast.Var("b"))),)))
 @example(ast.Scalar("\ufeff"))
 @example(ast.TemplateString(("{", ast.Var("x"), "`"), raw=True))
@@ -26,19 +26,19 @@ def test_terms_survive_printing(term: ast.Term) -> None:
 
 
 @relaxed
-@given(rego_asts.bodies())
+@given(any_asts.bodies())
 def test_bodies_survive_printing(body: ast.Body) -> None:
     assert parse_query(print_body(body)) == body
 
 
 @relaxed
-@given(rego_asts.modules())
+@given(any_asts.modules())
 def test_modules_survive_printing(module: ast.Module) -> None:
     assert parse_module(print_module(module)) == module
 
 
 @relaxed
-@given(rego_asts.modules(wildcards=True, max_rules=2))
+@given(any_asts.modules(wildcards=True, max_rules=2))
 def test_wildcards_are_numbered_the_same_way_again(module: ast.Module) -> None:
     """Attempts that the parser gives up must not use up the names of wildcards."""
     parsed = parse_module(print_module(module))

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from any_asts import with_places
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from palisade.rego import ast
 from palisade.rego.errors import CompileError
 from palisade.rego.parser import parse_module
-from palisade.testing.rego_asts import with_places
 
 RULES = [
     "default allow := false",

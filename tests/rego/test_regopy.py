@@ -22,12 +22,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from any_policies import documents, policies
 from hypothesis import HealthCheck, assume, example, given, settings
+from second_opinion import SecondOpinion
 
 from palisade import rego
 from palisade.rego import text
-from palisade.testing.policies import documents, policies
-from palisade.testing.second_opinion import SecondOpinion
 
 pytest.importorskip("regopy")
 

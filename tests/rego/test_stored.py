@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 from opa_answers import OpaAnswers
+from plan_interpreter import Interpreter
 from spelled_digits import SPELLED
 
 from palisade import rego
 from palisade.rego import text
 from palisade.rego.stored import also
 from palisade.rego.values import UNDEFINED
-from palisade.testing.interpreter import Interpreter
 
 DATA: dict[str, Any] = {
     "ids": {

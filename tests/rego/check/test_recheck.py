@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from any_asts import with_places
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from palisade.rego.check import check
 from palisade.rego.errors import CompileError
 from palisade.rego.parser import parse_module
-from palisade.testing.rego_asts import with_places
 
 # Each of these changes what the others may take for granted: names, arity, types, annotations, conflicts.
 _VARIANTS = {

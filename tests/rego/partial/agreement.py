@@ -6,13 +6,13 @@ import itertools
 from typing import Any
 
 import pytest
+from outcome_answers import ErrorOutcome, Unsure, answer
 
 from palisade import rego
 from palisade.rego.builtins.terms import show
 from palisade.rego.partial import Outcome, evaluate
 from palisade.rego.partial.execution import execute
 from palisade.rego.values import UNDEFINED
-from palisade.testing.formulas import ErrorOutcome, Unsure, answer
 
 DATA: dict[str, Any] = {
     "roles": {"alice": ["admin", "dev"], "bob": [], "1": ["x"]},

@@ -7,14 +7,14 @@ import re
 from typing import Any
 
 from agreement import reference, said, shown
+from any_policies import documents, policies
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
+from outcome_answers import Unsure
 
 from palisade import rego
 from palisade.rego.partial import evaluate
 from palisade.rego.values import Set, key
-from palisade.testing.formulas import Unsure
-from palisade.testing.policies import documents, policies
 
 EXAMPLES = int(os.environ.get("PALISADE_EXAMPLES", "120"))
 

@@ -6,11 +6,11 @@ from itertools import product
 from typing import Any
 
 import pytest
+from outcome_answers import ErrorOutcome, answer
 
 from palisade import rego
 from palisade.rego.partial import evaluate
 from palisade.rego.values import UNDEFINED
-from palisade.testing.formulas import ErrorOutcome, answer
 
 USERS = {
     "ann": {"active": True, "roles": ["a", "b"], "places": ["x"], "level": 3},

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 from agreement import DATA, INPUTS, reference, said
+from outcome_answers import ErrorOutcome, answer
 
 from palisade import rego
 from palisade.rego.partial import evaluate
 from palisade.rego.values import UNDEFINED
-from palisade.testing.formulas import ErrorOutcome, answer
 
 FOLLOWED = (
     # Comparison, definedness, negation.

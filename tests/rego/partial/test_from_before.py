@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 from agreement import blocks_followed, reference, said
+from any_policies import documents, policies
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
+from outcome_answers import Unsure, answer
 
 from palisade import rego
 from palisade.rego.lines import ROWS
@@ -17,8 +19,6 @@ from palisade.rego.partial import Outcome, evaluate
 from palisade.rego.partial.execution import execute
 from palisade.rego.plan import memory
 from palisade.rego.values import UNDEFINED
-from palisade.testing.formulas import Unsure, answer
-from palisade.testing.policies import documents, policies
 
 RULES = """package authz
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from outcome_answers import ErrorOutcome, answer
 
 from palisade import rego
 from palisade.rego.partial import evaluate
 from palisade.rego.values import UNDEFINED
-from palisade.testing.formulas import ErrorOutcome, answer
 
 RULES = (
     'r := {k: v | some p in input.xs; [k, v] := split(p, "=")}.a',

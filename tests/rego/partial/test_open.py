@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 from agreement import DATA, INPUTS, reference, said
+from outcome_answers import Unsure
 
 from palisade import rego
 from palisade.rego.partial import evaluate
-from palisade.testing.formulas import Unsure
 
 OPEN = (
     *(

@@ -8,11 +8,11 @@ import pytest
 from agreement import blocks_followed, reference, said
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from outcome_answers import Unsure
 
 from palisade import rego
 from palisade.rego.partial import Outcome, evaluate
 from palisade.rego.partial.execution import giving
-from palisade.testing.formulas import Unsure
 
 _HEAD = "package authz\n\ndefault allow := false\n\n"
 _ASKS = "row.path == input.path\n\trow.role in input.roles"
