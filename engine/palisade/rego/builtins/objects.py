@@ -98,12 +98,9 @@ def object_subset(super_: Value, sub: Value) -> bool:
 
     An array is part of another where it stands in it in one piece.
     """
-    if type(super_) is dict and type(sub) is dict:
-        return _object_in(super_, sub)
-    if type(super_) is Set and type(sub) is Set:
-        return sub.forms <= super_.forms
-    if type(super_) is list and type(sub) is list:
-        return _array_in(super_, sub)
+    found = _part_of(super_, sub)
+    if found is not None:
+        return found
     if type(super_) is list and type(sub) is Set:
         return _set_in_array(super_, sub)
     raise BuiltinError(
@@ -122,13 +119,19 @@ def _object_in(super_: Object, sub: Object) -> bool:
 
 
 def _value_in(super_: Value, sub: Value) -> bool:
+    found = _part_of(super_, sub)
+    return equal(super_, sub) if found is None else found
+
+
+def _part_of(super_: Value, sub: Value) -> bool | None:
+    """Whether a collection has all of another of its kind; None where they are no two of one kind."""
     if type(super_) is dict and type(sub) is dict:
         return _object_in(super_, sub)
     if type(super_) is Set and type(sub) is Set:
         return sub.forms <= super_.forms
     if type(super_) is list and type(sub) is list:
         return _array_in(super_, sub)
-    return equal(super_, sub)
+    return None
 
 
 def _array_in(super_: list[Value], sub: list[Value]) -> bool:

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeAlias
 
+from palisade.enforce.envoy.matchers.alike import evaluates
 from palisade.enforce.envoy.matchers.choices import MAX_LINEAR, compares
 from palisade.enforce.envoy.matchers.cofactors import HEAVY, Parting
 from palisade.enforce.envoy.matchers.entry import Entry
@@ -18,7 +19,6 @@ from palisade.enforce.envoy.matchers.predicate import (
     YES,
     All,
     AnyOf,
-    Check,
     Not,
     OneOf,
     Predicate,
@@ -69,7 +69,7 @@ def _of_alternatives(entry: Entry) -> Group | None:
     if 2 * sum(map(compares, large.parts)) < len(large.parts):
         return None
     others = [part for part in parts if part is not large]
-    if any(map(_evaluates, others)) or _tells_apart(others, large.parts):
+    if any(map(evaluates, others)) or _tells_apart(others, large.parts):
         return None
     return all_of(others), list(map(entry.under, large.parts))
 
@@ -77,14 +77,14 @@ def _of_alternatives(entry: Entry) -> Group | None:
 def _alike(entries: Sequence[Entry], least: int) -> tuple[Group, list[Entry]] | None:
     """The rules that ask what most of them ask, where these are so many at `least`; and the others."""
     often = Counter(part for entry in entries for part in _roomy(entry.predicate))
-    shared = (part for part, times in often.most_common() if times >= least and not _evaluates(part))
+    shared = (part for part, times in often.most_common() if times >= least and not evaluates(part))
     most = next(shared, None)
     if most is None:
         return None
     own = [(at, each) for at, each in enumerate(entries) if most in _parts(each.predicate)]
     common = frozenset(_parts(own[0][1].predicate)).intersection(*(_parts(each.predicate) for _, each in own))
     first = next(each for _, each in own if isinstance(each.predicate, All))
-    asked = [part for part in _roomy(first.predicate) if part in common and not _evaluates(part)]
+    asked = [part for part in _roomy(first.predicate) if part in common and not evaluates(part)]
     left = {at: all_of(part for part in _parts(each.predicate) if part not in asked) for at, each in own}
     # One that asks no more is none of those behind it: there is no matcher of what always holds.
     behind = {at: each.under(left[at]) for at, each in own if left[at] != YES}
@@ -100,15 +100,6 @@ def _roomy(predicate: Predicate) -> Iterator[Predicate]:
         for part in predicate.parts:
             if not isinstance(part, OneOf | Prefixed) or len(part.values) > MAX_LINEAR:
                 yield part
-
-
-def _evaluates(predicate: Predicate) -> bool:
-    """Whether an expression of CEL stands in it, which is better asked of few requests."""
-    if isinstance(predicate, Check):
-        return predicate.evaluates
-    if isinstance(predicate, Not):
-        return _evaluates(predicate.part)
-    return isinstance(predicate, All | AnyOf) and any(map(_evaluates, predicate.parts))
 
 
 def _tells_apart(asked: Iterable[Predicate], rest: Sequence[Predicate]) -> bool:
