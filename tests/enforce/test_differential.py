@@ -26,8 +26,6 @@ from palisade.testing.equivalence.telling import lines, summary
 EXAMPLES = int(os.environ.get("PALISADE_EXAMPLES", "40"))
 """How many batches of policies and requests are drawn; thousands for a long run."""
 
-"""So many policies are decided at once."""
-
 RELAXED = settings(
     max_examples=EXAMPLES,
     deadline=None,
