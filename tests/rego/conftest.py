@@ -1,4 +1,4 @@
-"""OPA's conformance cases as parameters: a test that takes `conformance_case` runs once for each.
+"""OPA's conformance cases as parameters: a test that takes `conformance_cases` runs for each file of them.
 
 They are in the folder PALISADE_CONFORMANCE, or ../shared/conformance beside the repository. Which may fail,
 and why, is in `conformance_exceptions.json` by the test's name and the case's note; one that is listed there
@@ -16,37 +16,28 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conformance import cases
+from conformance import ConformanceCases, cases_by_file
 from opa_answers import OpaAnswers
 
 _EXCEPTIONS = Path(__file__).parent / "conformance_exceptions.json"
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "conformance_case" not in metafunc.fixturenames:
+    if "conformance_cases" not in metafunc.fixturenames:
         return
-    if not cases():
+    files = cases_by_file()
+    if not files:
         skip = pytest.mark.skip(reason="no conformance cases: set PALISADE_CONFORMANCE to their folder")
-        metafunc.parametrize("conformance_case", [pytest.param({}, marks=skip)])
+        metafunc.parametrize("conformance_cases", [pytest.param(ConformanceCases((), ()), marks=skip)])
         return
     allowed: dict[str, str] = json.loads(_EXCEPTIONS.read_text(encoding="utf-8")).get(
         metafunc.function.__name__, {}
     )
-    unknown = allowed.keys() - {case["note"] for case in cases()}
+    unknown = allowed.keys() - {case["note"] for each in files.values() for case in each}
     if unknown:
         raise ValueError(f"conformance_exceptions.json names cases that do not exist: {sorted(unknown)}")
     metafunc.parametrize(
-        "conformance_case",
-        [
-            pytest.param(
-                case,
-                id=case["note"],
-                marks=[pytest.mark.xfail(strict=True, reason=allowed[case["note"]])]
-                if case["note"] in allowed
-                else [],
-            )
-            for case in cases()
-        ],
+        "conformance_cases", [ConformanceCases(each, allowed.keys()) for each in files.values()], ids=files
     )
 
 

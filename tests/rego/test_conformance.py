@@ -5,21 +5,29 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from conformance import Case, ConformanceCases
 
 from palisade import rego
 from palisade.rego import text
 
 pytestmark = pytest.mark.conformance
 
-Case = dict[str, Any]
 NO_RULES = rego.compile({})
 LOCAL = rego.Network(("localhost",))
 """One case looks up localhost."""
 
 
-def test_sources(conformance_case: Case) -> None:
+def test_sources(conformance_cases: ConformanceCases) -> None:
     """Sources, data and input give OPA's result, or its error."""
-    case = conformance_case
+    conformance_cases.hold(_sources_agree)
+
+
+def test_plans(conformance_cases: ConformanceCases) -> None:
+    """A plan that OPA made runs with the result it has in OPA."""
+    conformance_cases.hold(_plan_agrees)
+
+
+def _sources_agree(case: Case) -> None:
     for strict in _modes(case):
         outcome = _evaluate(case, strict)
         if isinstance(outcome, Exception):
@@ -30,9 +38,7 @@ def test_sources(conformance_case: Case) -> None:
             assert _shown(outcome, case) == _shown(case["want_result"], case)
 
 
-def test_plans(conformance_case: Case) -> None:
-    """A plan that OPA made runs with the result it has in OPA."""
-    case = conformance_case
+def _plan_agrees(case: Case) -> None:
     policy = rego.load_plan(case["plan"], case.get("data"), network=LOCAL)
     wanted = case["want_plan_result"]
     # A plan knows nothing of strict errors: where a case has both, the plan's result is the lenient one.

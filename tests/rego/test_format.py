@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import random
-from typing import Any
 
 import any_asts
 import pytest
+from conformance import Case, ConformanceCases
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -190,6 +190,9 @@ def test_any_layout_of_any_module(module: ast.Module, chance: random.Random) -> 
 
 
 @pytest.mark.conformance
-def test_conformance_cases_keep_their_trees(conformance_case: dict[str, Any]) -> None:
-    for source in conformance_case["modules"]:
-        assert_same(source)
+def test_conformance_cases_keep_their_trees(conformance_cases: ConformanceCases) -> None:
+    def check(case: Case) -> None:
+        for source in case["modules"]:
+            assert_same(source)
+
+    conformance_cases.hold(check)

@@ -11,13 +11,15 @@ import json
 import math
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from random import Random
 from typing import Any
+
+import pytest
 
 from palisade.rego import text
 
@@ -41,15 +43,47 @@ _ODD = (None, True, False, 0, 1, -1, 1.5, "", "a", "foo", "1", "é")
 _ODD += ([], {}, ["a"], [1, 2], {"a": 1}, {"a": {"b": 1}})
 
 
-@cache
 def cases() -> tuple[Case, ...]:
     """All of them; none where they are not on this machine. Raises FileNotFoundError for that in CI."""
+    return tuple(case for each in cases_by_file().values() for case in each)
+
+
+@cache
+def cases_by_file() -> Mapping[str, Sequence[Case]]:
+    """As `cases`, by the names of their files."""
     named = os.environ.get("PALISADE_CONFORMANCE")
     folder = Path(named) if named else _ROOT.parent / "shared" / "conformance"
     files = sorted((folder / "cases").glob("*.json"))
     if not files and os.environ.get("CI") == "true":
         raise FileNotFoundError(f"the conformance cases are not at {folder}")
-    return tuple(case for file in files for case in text.loads(file.read_text(encoding="utf-8"))["cases"])
+    return {file.stem: text.loads(file.read_text(encoding="utf-8"))["cases"] for file in files}
+
+
+@dataclass(frozen=True)
+class ConformanceCases:
+    """Some of OPA's cases, and the notes of those that may fail. To run each as a test of its own would take
+    pytest longer than what is tested."""
+
+    cases: Sequence[Case]
+    allowed: Collection[str]
+
+    def hold(self, check: Callable[[Case], None]) -> None:
+        """Checks each. Raises a group of what those came to that fail, each with its case's note, and of an
+        error for each that may fail and does not."""
+        failed: list[BaseException] = []
+        for case in self.cases:
+            note = case["note"]
+            try:
+                check(case)
+            except (Exception, pytest.fail.Exception) as error:
+                if note not in self.allowed:
+                    error.add_note(f"in the case {note}")
+                    failed.append(error)
+            else:
+                if note in self.allowed:
+                    failed.append(AssertionError(f"the case {note} is listed as one that fails, and passes"))
+        if failed:
+            raise BaseExceptionGroup(f"{len(failed)} of {len(self.cases)} cases", failed)
 
 
 @dataclass(frozen=True)

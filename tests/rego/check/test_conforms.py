@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
+from conformance import Case, ConformanceCases
 
 from palisade.rego import ast
 from palisade.rego.check import CheckedSet, Signature, builtin_signatures, check, check_query
@@ -19,16 +19,20 @@ pytestmark = pytest.mark.conformance
 _BUILTINS = {**builtin_signatures(), "test.sleep": Signature("test.sleep", (STRING,), ANY)}
 
 
-def test_check_conformance(conformance_case: dict[str, Any]) -> None:
-    code = conformance_case.get("want_error_code") or ""
-    sources = conformance_case.get("modules") or []
+def test_check_conformance(conformance_cases: ConformanceCases) -> None:
+    conformance_cases.hold(_check)
+
+
+def _check(case: Case) -> None:
+    code = case.get("want_error_code") or ""
+    sources = case.get("modules") or []
     modules = [parse_module(source, f"module-{index}.rego") for index, source in enumerate(sources)]
-    query = parse_query(conformance_case["query"])
+    query = parse_query(case["query"])
     if code.startswith("rego_"):
         with pytest.raises(CompileError) as refused:
             check_query(query, check(modules, builtins=_BUILTINS))
         assert code in {each.code for each in refused.value.errors}
-        assert conformance_case.get("want_error", "") in str(refused.value)
+        assert case.get("want_error", "") in str(refused.value)
         return
     checked = check(modules, builtins=_BUILTINS)
     query = check_query(query, checked)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from conformance import Case, ConformanceCases
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -79,16 +80,20 @@ def test_what_may_be_there_is_not_told(body: str) -> None:
     assert found(source, {"table": {"list": [{}]}}, lib=LIB, empty=empty) == []
 
 
-def test_of_what_the_cases_of_opa_refer_to(conformance_case: dict[str, Any]) -> None:
+def test_of_what_the_cases_of_opa_refer_to(conformance_cases: ConformanceCases) -> None:
     """Whatever is told to be undefined is, in policies of all kinds."""
-    modules = {f"{number}.rego": source for number, source in enumerate(conformance_case["modules"])}
-    try:
-        policy = rego.compile(modules, conformance_case.get("data"))
-    except rego.CompileError:
-        return  # what is wrong is for other tests
-    for each in unresolved.find(policy.checked, policy.data, modules=policy.checked.modules):
-        path = each.message.partition(" is undefined")[0]
-        assert policy.evaluate(path, conformance_case.get("input", UNDEFINED)) is UNDEFINED
+
+    def check(case: Case) -> None:
+        modules = {f"{number}.rego": source for number, source in enumerate(case["modules"])}
+        try:
+            policy = rego.compile(modules, case.get("data"))
+        except rego.CompileError:
+            return  # what is wrong is for other tests
+        for each in unresolved.find(policy.checked, policy.data, modules=policy.checked.modules):
+            path = each.message.partition(" is undefined")[0]
+            assert policy.evaluate(path, case.get("input", UNDEFINED)) is UNDEFINED
+
+    conformance_cases.hold(check)
 
 
 def test_rules_that_stood_before_are_passed_over() -> None:
