@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from mypy import api
 
-from palisade.rego.records import record
+from palisade.rego.records import kept_property, record
 
 
 @record()
@@ -70,6 +70,23 @@ def test_records_are_copied_and_sent_to_other_processes() -> None:
     """As the process that explains is sent them."""
     assert pickle.loads(pickle.dumps(Point(1, 2, "here"))).note == "here"
     assert copy.deepcopy(Named("a", (1,))) == Named("a", (1,))
+
+
+class Counted:
+    asked = 0
+
+    @kept_property
+    def found(self) -> int:
+        """Found out."""
+        self.asked += 1
+        return self.asked
+
+
+def test_a_kept_property_is_found_out_once_for_each_object() -> None:
+    """Formulas are asked thousands of times which terms they imply."""
+    one, other = Counted(), Counted()
+    assert (one.found, one.found, one.asked, other.asked) == (1, 1, 1, 0)
+    assert other.found == 1
 
 
 def test_the_type_checker_refuses_to_write_to_a_record(tmp_path: Path) -> None:

@@ -10,8 +10,9 @@ from typing import TypeAlias
 from palisade.rego import ir
 from palisade.rego.errors import NOWHERE
 from palisade.rego.partial.execution.flow import NESTING
-from palisade.rego.partial.execution.leaving import Guard, Leaving, outside
+from palisade.rego.partial.execution.leaving import Guard, Leaving, Start, outside
 from palisade.rego.partial.execution.loops import Loops
+from palisade.rego.partial.execution.statements import Dotted
 from palisade.rego.partial.execution.tables import TableLoop, table_loop
 from palisade.rego.partial.formulas.formula import FALSE, TRUE, Formula
 from palisade.rego.partial.formulas.terms import Input, Known, Overlay, Symbol
@@ -39,6 +40,8 @@ class Blocks(Loops):
 
     _table_loops: dict[tuple[int, int], tuple[ir.Block, TableLoop | None]]
     """By the identity of the block, which is kept for that, and the place in it."""
+    _last_start: Start | None = None
+    """Of ten thousand rules nearly all begin in one state, of which the same is live behind them."""
 
     @abstractmethod
     def _sequence(self, blocks: Sequence[ir.Block], env: Env, outside: frozenset[int]) -> Worlds:
@@ -46,7 +49,10 @@ class Blocks(Loops):
 
     def _block(self, block: ir.Block, env: Env, live: frozenset[int]) -> Result:
         """Runs the statements of one block. Its steps are disjoint and differ from the rest in effect."""
-        leaving = Leaving(self.builder, live, env, self._gathering)
+        start = self._last_start
+        if start is None or start.env is not env or start.live is not live:
+            start = self._last_start = Start(env, live)
+        leaving = Leaving(self.builder, start, self._gathering)
         worlds: list[World] = [((), env)]
         ahead: dict[int, list[World]] = {}
         loops = any(type(stmt) is ir.ScanStmt for stmt in block.stmts)  # of ten thousand rules most have none
@@ -54,6 +60,12 @@ class Blocks(Loops):
             kind = type(stmt)
             if ahead:
                 worlds += ahead.pop(index, ())
+            if type(stmt) is ir.DotStmt and len(worlds) == 1 and not loops:
+                known = self._known_dot(stmt, worlds[0][1])
+                if known is not None:
+                    self._statements += 1
+                    worlds = [self._behind_dot(known, *worlds[0], leaving)]
+                    continue
             handler = self._handlers[kind]
             if kind in NESTING:
                 handler = partial(handler, live=live | self._flow.behind(block, index))
@@ -74,7 +86,7 @@ class Blocks(Loops):
             worlds = following
             if not worlds and not ahead:
                 break
-            if len(worlds) > 1:
+            if len(worlds) > 1 and not _is_tested(block, index):
                 worlds = self._consistent(worlds, stmt)
         worlds += ahead.pop(len(block.stmts), ())
         ends = [(self.builder.all(guard), current) for guard, current in worlds]
@@ -128,16 +140,25 @@ class Blocks(Loops):
             return
         if not (steps and steps[0].condition is TRUE):
             leaving.undefined(guard, steps, env)
-        if len(steps) > 1 and len(guard) > 1:
+        if len(steps) > 2 and len(guard) > 1:
             guard = (self.builder.all(guard),)  # once for all of them
         for step in steps:
             if step.condition is FALSE:
                 continue
-            reached = guard if step.condition is TRUE else (*guard, step.condition)
+            reached = guard if step.condition is TRUE else _under(guard, step.condition)
             if step.signal == NEXT:
                 following.append((reached, step.env))
             else:
                 leaving.add(self.builder.all(reached), step.env, outside(step.signal))
+
+    def _behind_dot(self, known: Dotted, guard: Guard, env: Env, leaving: Leaving) -> World:
+        """Where a look-up leads of which it is known that it leads to one state."""
+        condition, above = known.condition, known.above
+        if condition is TRUE:
+            return guard, known.to
+        leaving.undefined(guard, known.steps, env)
+        # Where a value is, what it is a part of is too.
+        return (*guard[:-1], condition) if guard and guard[-1] is above else (*guard, condition), known.to
 
     def _BlockStmt(self, stmt: ir.BlockStmt, env: Env, live: frozenset[int]) -> list[Step]:  # noqa: N802
         return self._sequence(stmt.blocks, env, live).disjoint()
@@ -179,6 +200,20 @@ class Blocks(Loops):
         if ended is not FALSE:
             steps.append(Step(ended, restored(result.rest, stmt.local, base)))
         return steps
+
+
+def _is_tested(block: ir.Block, index: int) -> bool:
+    """Whether the next statement is a test, which leaves one of two answers: that a call answers false is not
+    put together with all that led to the call, only to be dropped."""
+    behind = index + 1
+    return behind < len(block.stmts) and type(block.stmts[behind]) is ir.NotEqualStmt
+
+
+def _under(guard: Guard, condition: Formula) -> Guard:
+    """The guard and one more condition. That there is a value need not be said before what is asked of it."""
+    if guard and guard[-1].defined is not None and guard[-1].defined in condition.beside:
+        return (*guard[:-1], condition)
+    return (*guard, condition)
 
 
 def restored(env: Env, local: int, base: Symbol | None) -> Mapping[int, Symbol]:

@@ -15,38 +15,46 @@ Guard: TypeAlias = tuple[Formula, ...]
 """Conditions that all hold: put together only when it is asked for, as most blocks have one way through."""
 
 
+class Start:
+    """The state in which a block begins, and what of it is live behind the block."""
+
+    __slots__ = ("env", "kept", "key", "live", "values")
+
+    def __init__(self, env: Env, live: frozenset[int]) -> None:
+        self.env = env
+        self.live = live
+        self.kept = self.kept_of(env)
+        self.values = [(local, env.get(local)) for local in live]
+        self.key = env_key(self.kept)
+
+    def kept_of(self, env: Env) -> Env:
+        """What of an environment is live."""
+        return KeptEnv({local: env[local] for local in self.live if local in env})
+
+
 class Leaving:
     """Collects the states in which a block is left, by what of them is live behind it."""
 
-    def __init__(
-        self, builder: Builder, live: frozenset[int], env: Env, gathering: frozenset[int] = frozenset()
-    ) -> None:
+    def __init__(self, builder: Builder, start: Start, gathering: frozenset[int] = frozenset()) -> None:
         """`gathering` is as for `grown`."""
         self._gathering = gathering
         self._builder = builder
-        self._live = live
-        self._start = self._kept(env)
-        self._unchanged = [(local, env.get(local)) for local in live]
-        self._start_key = env_key(self._start)
+        self._begun = start
         self._groups: dict[object, tuple[Env, int, list[Formula]]] = {}
-
-    def _kept(self, env: Env) -> Env:
-        live = self._live
-        return KeptEnv((local, value) for local, value in env.items() if local in live)
 
     def add(self, condition: Formula, env: Env, signal: int) -> None:
         """The block is left with a signal; NEXT goes on behind it."""
-        kept = self._kept(env)
+        kept = self._begun.kept_of(env)
         self._groups.setdefault((_alike(kept), signal), (kept, signal, []))[2].append(condition)
 
     def undefined(self, guard: Guard, covered: Sequence[Step], env: Env) -> None:
         """A statement was undefined. Where nothing live has changed yet, this is the rest anyway."""
-        for local, value in self._unchanged:
+        for local, value in self._begun.values:
             if env.get(local) is not value:
                 break
         else:
             return
-        if env_key(self._kept(env)) == self._start_key:
+        if env_key(self._begun.kept_of(env)) == self._begun.key:
             return
         missed = self._builder.negate(self._builder.any(step.condition for step in covered))
         condition = self._builder.all((*guard, missed))
@@ -56,7 +64,7 @@ class Leaving:
     def result(self, completed: Formula) -> Result:
         steps: list[Step] = []
         for kept, signal, conditions in self._groups.values():
-            if signal == NEXT and env_key(kept) == self._start_key:
+            if signal == NEXT and env_key(kept) == self._begun.key:
                 continue
             condition = self._builder.any(conditions)
             if condition is TRUE and signal == NEXT:
@@ -67,7 +75,7 @@ class Leaving:
 
     def _gather(self, steps: list[Step], completed: Formula) -> Result:
         """Where a step only adds to sets and arrays, the members stand under its condition, not the state."""
-        rest = self._start
+        rest = self._begun.kept
         if len(steps) == 1 or self._gathering:
             start, more = rest, rest if steps else None
             for step in steps:

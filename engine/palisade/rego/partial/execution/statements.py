@@ -12,7 +12,7 @@ from palisade.rego.builtins.http_ahead import lasts
 from palisade.rego.errors import BuiltinError, Location
 from palisade.rego.partial.execution.collecting import Collecting
 from palisade.rego.partial.execution.flow import RESULT
-from palisade.rego.partial.formulas.formula import FALSE, TRUE, Defined
+from palisade.rego.partial.formulas.formula import FALSE, TRUE, Defined, Formula
 from palisade.rego.partial.formulas.terms import (
     Apply,
     ArrayOf,
@@ -30,6 +30,7 @@ from palisade.rego.partial.symbols import builtins as symbolic
 from palisade.rego.partial.symbols.kinds import refuses
 from palisade.rego.partial.symbols.large import bounded
 from palisade.rego.partial.symbols.worlds import ERROR, NEXT, RETURN, Env, Step, Unsupported
+from palisade.rego.records import record
 from palisade.rego.values import UNDEFINED, Key, Set, Value, number
 
 _BY_NAME = "chooses one of many rules by a name that depends on the request"
@@ -52,6 +53,18 @@ def answered(env: Env) -> dict[int, Symbol]:
     return {place: value for place, value in env.items() if place <= FIRST_PLACE}
 
 
+@record()
+class Dotted:
+    """A look-up in the request that leads to one state. It is known by `env`, in which it is."""
+
+    env: Env
+    steps: list[Step]
+    condition: Formula
+    to: Env
+    above: Formula | None
+    """That there is what it looks in, which the condition implies."""
+
+
 class Statements(Collecting):
     """One method a statement of the IR: from an environment to the steps that the statement takes."""
 
@@ -71,7 +84,7 @@ class Statements(Collecting):
         # What a run has found out before is not found out again; what no rule asks for any more is forgotten.
         asking = before is not None and "http.send" in policy.builtins
         self.asks = set(before.asks) if before is not None and asking else set()
-        self._dotted: dict[tuple[int, int, int, int], tuple[Env, list[Step]]] = {}
+        self._dotted: dict[tuple[int, int, int, int], Dotted] = {}
         """Where constant names lead in the input, by the identity of the environment, which is kept for that.
         Rules begin in the same one, and most look up the same names first."""
         self._places: dict[object, tuple[int, object]] = {}
@@ -149,19 +162,25 @@ class Statements(Collecting):
     # Statements: lookups and tests --------------------------------------------------------------------
 
     def _DotStmt(self, stmt: ir.DotStmt, env: Env) -> list[Step]:  # noqa: N802
-        source_at, key_at = stmt.source, stmt.key
-        if type(source_at) is not ir.Local or type(key_at) is not ir.StringIndex:
-            return self._dot(stmt, env)
-        at = id(env), source_at.index, key_at.index, stmt.target
-        known = self._dotted.get(at)
+        known = self._known_dot(stmt, env)
         if known is not None:
-            return known[1]
-        steps = self._dot(stmt, env)
-        if type(env.get(source_at.index)) is Input:
+            return known.steps
+        steps, source = self._dot(stmt, env), self._symbol(stmt.source, env)
+        if type(source) is Input and type(stmt.source) is ir.Local and type(stmt.key) is ir.StringIndex:
             if len(self._dotted) >= _MOST_DOTTED:
                 self._dotted.clear()
-            self._dotted[at] = env, steps
+            if len(steps) == 1 and steps[0].signal == NEXT:
+                above = self.builder.atom(Defined(source)) if source.path else None
+                at = id(env), stmt.source.index, stmt.key.index, stmt.target
+                self._dotted[at] = Dotted(env, steps, steps[0].condition, steps[0].env, above)
         return steps
+
+    def _known_dot(self, stmt: ir.DotStmt, env: Env) -> Dotted | None:
+        """Where a look-up in the request leads from this very environment, if it led to one state before."""
+        source, part = stmt.source, stmt.key
+        if type(source) is not ir.Local or type(part) is not ir.StringIndex:
+            return None
+        return self._dotted.get((id(env), source.index, part.index, stmt.target))
 
     def _dot(self, stmt: ir.DotStmt, env: Env) -> list[Step]:
         source, part = self._symbol(stmt.source, env), self._symbol(stmt.key, env)

@@ -7,7 +7,7 @@ A formula is two-valued: it holds of a request or it does not. What Rego calls u
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import TypeAlias
 
 from palisade.rego.errors import Location
@@ -20,7 +20,7 @@ from palisade.rego.partial.formulas.terms import (
     loops,
     unknown_in,
 )
-from palisade.rego.records import record
+from palisade.rego.records import kept_property, record
 
 
 @record()
@@ -99,14 +99,14 @@ class Formula:
         self.args = args
         self.atom = atom
 
-    @cached_property
+    @kept_property
     def loops(self) -> frozenset[int]:
         """The loops whose elements the formula speaks of from outside of their `Exists`."""
         if self.atom is not None:
             return _atom_loops(self.atom)
         return frozenset().union(*(arg.loops for arg in self.args))
 
-    @cached_property
+    @kept_property
     def kinds(self) -> tuple[Term, frozenset[str]] | None:
         """The kinds of which a term is wherever it holds; None for what says nothing of kinds."""
         match self.atom:
@@ -120,12 +120,12 @@ class Formula:
                 return None
         return told if unknown_in(told[0]) is None else None
 
-    @cached_property
+    @kept_property
     def implies(self) -> frozenset[Term]:
         """The terms that are defined whenever it holds."""
         return _implied_by(self)
 
-    @cached_property
+    @kept_property
     def beside(self) -> frozenset[Term]:
         """As `implies`, without the term of which it says nothing but that it is defined."""
         if isinstance(self.atom, Defined):
@@ -143,13 +143,13 @@ class Formula:
         """Of a `Defined`, its term."""
         return self.atom.term if type(self.atom) is Defined else None
 
-    @cached_property
+    @kept_property
     def size(self) -> int:
         """How many parts it has where each is written as often as it stands in it."""
         body = self.atom.body.size if isinstance(self.atom, Exists) else 0
         return 1 + body + sum(arg.size for arg in self.args)
 
-    @cached_property
+    @kept_property
     def opaque(self) -> bool:
         """Whether any part of it can be decided by the evaluator only."""
         if isinstance(self.atom, Opaque):
