@@ -160,12 +160,15 @@ class _Lexer:
         keywords = self.keywords
         append = self.out.tokens.append
         gap = NO_GAP
+        end = position
         for found in _TOKEN.finditer(self.source, position, self.end):
-            space, group = found[1], found.lastindex or 0
-            if space:
-                gap = NEWLINE if "\n" in space else max(gap, SPACE)
-            text = found[group]
-            start, end = found.span(group)
+            group = found.lastindex or 0
+            text, behind, end = found[group], end, found.end()
+            start = end - len(text)
+            if start != behind:  # of most tokens nothing stands before them, which need not be asked for
+                space = found[1]
+                if space:
+                    gap = NEWLINE if "\n" in space else max(gap, SPACE)
             if group == _NAME:
                 append(_new(Token, (text if text in keywords else "name", text, start, end, gap, False)))
             elif group == _OPERATOR:
