@@ -43,12 +43,17 @@ def blocks_of(stmt: ir.AnyStmt) -> tuple[ir.Block, ...]:
     return ()
 
 
+_HOLDING = frozenset((ir.BlockStmt, ir.NotStmt, ir.ScanStmt, ir.WithStmt, TableStmt))
+"""The statements that hold blocks: few of those that there are."""
+
+
 def walk(blocks: Sequence[ir.Block]) -> Iterator[ir.AnyStmt]:
     """Every statement in the blocks, the enclosing one first."""
     for block in blocks:
         for stmt in block.stmts:
             yield stmt
-            yield from walk(blocks_of(stmt))
+            if type(stmt) in _HOLDING:
+                yield from walk(blocks_of(stmt))
 
 
 def operands(stmt: ir.AnyStmt) -> Iterator[ir.Operand]:
@@ -63,28 +68,39 @@ def operands(stmt: ir.AnyStmt) -> Iterator[ir.Operand]:
 
 def reads(stmt: ir.AnyStmt) -> Iterator[int]:
     """The locals whose values the statement itself uses (what it changes in place is not among them)."""
-    for operand in operands(stmt):
+    kind = type(stmt)
+    for name in _OPERANDS.get(kind, ()):
+        operand = getattr(stmt, name)
         if type(operand) is ir.Local:
             yield operand.index
-    for name in _READ_INTS.get(type(stmt), ()):
-        yield getattr(stmt, name)
-    if isinstance(stmt, ir.CallDynamicStmt):
+        elif type(operand) is tuple:
+            for each in operand:
+                if type(each) is ir.Local:
+                    yield each.index
+    if kind in _READ_INTS:
+        for name in _READ_INTS[kind]:
+            yield getattr(stmt, name)
+    elif isinstance(stmt, ir.CallDynamicStmt):
         yield from stmt.args
-    if isinstance(stmt, ir.WithStmt):
+    elif isinstance(stmt, ir.WithStmt):
         yield stmt.local
-    if isinstance(stmt, TableStmt):
+    elif isinstance(stmt, TableStmt):
         yield from stmt.keys
+
+
+_STORED: dict[type[Any], tuple[str, ...]] = {
+    ir.ScanStmt: ("key", "value"),
+    ir.CallStmt: ("result",),
+    ir.CallDynamicStmt: ("result",),
+    ir.WithStmt: ("local",),
+}
 
 
 def stores(stmt: ir.AnyStmt) -> tuple[int, ...]:
     """The locals that the statement itself sets."""
-    match stmt:
-        case ir.ScanStmt():
-            return (stmt.key, stmt.value)
-        case ir.CallStmt() | ir.CallDynamicStmt():
-            return (stmt.result,)
-        case ir.WithStmt():
-            return (stmt.local,)
+    names = _STORED.get(type(stmt))
+    if names is not None:
+        return tuple([getattr(stmt, name) for name in names])
     target = getattr(stmt, "target", None)
     return () if target is None else (target,)
 
@@ -99,10 +115,12 @@ def exposed(blocks: Sequence[ir.Block]) -> Iterator[int]:
     """The locals that the blocks use before they set them."""
     made: set[int] = set()
     for stmt in walk(blocks):
-        changed = mutates(stmt)
-        for local in (*reads(stmt), *(() if changed is None else (changed,))):
+        for local in reads(stmt):
             if local not in made:
                 yield local
+        changed = mutates(stmt)
+        if changed is not None and changed not in made:
+            yield changed
         made.update(stores(stmt))
 
 

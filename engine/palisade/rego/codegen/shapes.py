@@ -86,13 +86,13 @@ class Piece:
         if kind in _PLACED:
             parts += (stmt.file - self.file, stmt.row - self.row)
             self.columns.append(stmt.col)
-        if isinstance(stmt, CONSTANTS):
+        elif isinstance(stmt, CONSTANTS):
             self.constants.append(_bare(stmt))
-            return (*parts, self._local(stmt.target))
+            return (kind, self._local(stmt.target))
         for name, holds in FIELDS[kind]:
             value = getattr(stmt, name)
             if holds == "operand":
-                parts.append(self._operand(value))
+                parts.append(self._local(value.index) if type(value) is ir.Local else self._constant(value))
             elif holds == "local":
                 parts.append(self._local(value))
             elif holds == "operands":
@@ -107,14 +107,16 @@ class Piece:
                 parts.append(value)
         return tuple(parts)
 
-    def _local(self, index: int) -> Any:
+    def _local(self, index: int) -> int:
+        """What stands for a local: one of the piece's own has a number below zero."""
         if index in self._shared:
             return index
-        return ("own", self._numbers.setdefault(index, len(self._numbers)))
+        return ~self._numbers.setdefault(index, len(self._numbers))
 
     def _operand(self, operand: ir.Operand) -> Any:
-        if isinstance(operand, ir.Local):
-            return self._local(operand.index)
+        return self._local(operand.index) if type(operand) is ir.Local else self._constant(operand)
+
+    def _constant(self, operand: Any) -> Any:
         self.constants.append(self._same.setdefault(operand, operand))
         return type(operand)
 
