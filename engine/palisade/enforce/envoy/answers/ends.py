@@ -88,7 +88,8 @@ class End:
 
     def entry(self, predicate: Predicate) -> Entry:
         """The rule for Envoy by which the requests that the predicate holds of end so."""
-        return Entry(all_of((predicate, self.only)), self.verdict, self.name, self.answer)
+        asked = predicate if self.only is YES else all_of((predicate, self.only))
+        return Entry(asked, self.verdict, self.name, self.answer)
 
 
 def end_of(case: Case, answers: Answers, source: Callable[[Symbol], Source | None]) -> End:

@@ -153,6 +153,8 @@ class Lowering(Counted):
         if not found.reasons:
             return found
         # But for those of what never holds, whatever its parts say.
+        if _holds_possibly(formula, here.done):
+            return found
         why = here.why.of(formula)
         if why == said:
             return found
@@ -354,6 +356,13 @@ def _on_claims(atom: Atom) -> bool:
         for symbol in symbols(Formula("atom", atom=atom))
         for part in subterms(symbol)
     )
+
+
+def _holds_possibly(formula: Formula, done: Mapping[Formula, Bounds]) -> bool:
+    """Whether it can be told at once that no part of the formula is one that never holds."""
+    if formula.kind != "and" or done[formula].possibly == NO:
+        return False
+    return all(part.atom is not None for part in formula.args)
 
 
 def _own(noted: Mapping[Formula, Notes], node: Formula) -> tuple[Formula, ...]:

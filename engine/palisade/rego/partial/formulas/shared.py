@@ -33,6 +33,14 @@ class Shared(Generic[Found]):
 
     def of(self, formula: Formula) -> tuple[Found, ...]:
         """What is found in the formula, each once."""
+        whole = self._held.get(formula)
+        if whole is None:
+            self._look_through(formula)
+            whole = self._held[formula]
+        return self._list(whole) if isinstance(whole, int) else whole
+
+    def _look_through(self, formula: Formula) -> None:
+        """Finds out what the formula holds, and each of its parts of which that is not known."""
         held = self._held
         own: dict[Formula, tuple[Found, ...] | None] = {}
         stack = [formula]
@@ -41,24 +49,25 @@ class Shared(Generic[Found]):
             if node in held:
                 stack.pop()
                 continue
-            if node not in own:
-                own[node] = self._own(node)
-            told = own[node]
+            told = own[node] if node in own else self._own(node)
             below = () if told is None else self._below(node)
             missing = []
+            parts = []
             for part in below:
-                if part not in held:
+                known = held.get(part)
+                if known is None:
                     if part.args or isinstance(part.atom, Exists):
                         missing.append(part)
-                    else:  # most parts have none themselves
-                        found = self._own(part)
-                        held[part] = self._few_or_many(found) if found else ()
+                        continue
+                    # Most parts have none themselves.
+                    found = self._own(part)
+                    known = held[part] = self._few_or_many(found) if found else ()
+                parts.append(known)
             if missing:
+                own[node] = told
                 stack.extend(missing)
                 continue
-            held[node] = self._together(told or (), [held[part] for part in below])
-        whole = held[formula]
-        return self._list(whole) if isinstance(whole, int) else whole
+            held[node] = self._together(told or (), parts)
 
     def _own(self, node: Formula) -> tuple[Found, ...] | None:
         """What is found in the part itself."""
