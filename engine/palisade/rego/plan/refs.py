@@ -32,10 +32,10 @@ def steps(
 ) -> ir.Operand:
     """Walks into a value; a step with unbound variables is a loop over its keys. `of_base` are the steps
     whose keys are those of base documents."""
-    from_store = value == DATA and not _is_put(scope, path)
+    from_store = type(value) is ir.Local and value.index == ir.DATA and not _is_put(scope, path)
     for place, key in enumerate(path):
         stored = from_store or place in of_base
-        if has_unbound(scope, key):
+        if type(key) is not ast.Scalar and has_unbound(scope, key):
             found, value = scope.scan(value)
             match(scope, found, key)
         else:
