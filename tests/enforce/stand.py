@@ -347,7 +347,7 @@ def _undated(answer: bytes) -> bytes:
 def in_memory(modules: Mapping[str, str], data: Any = None, *, rego_version: int = 1) -> PolicySet:
     """A policy set without files."""
     digest = str(hash((tuple(sorted(modules.items())), json.dumps(data), rego_version)))
-    return PolicySet(Path(), modules, {}, data or {}, digest, rego_version)
+    return PolicySet(Path(), modules, {}, rego.from_python(data or {}), digest, rego_version)
 
 
 def _function() -> inventory.Function:

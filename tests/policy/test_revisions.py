@@ -39,6 +39,16 @@ def test_a_revision_holds_the_policy_and_its_providers(tmp_path: Path) -> None:
     assert [each.name for each in revision.providers] == ["corp"]
 
 
+def test_what_was_read_of_data_is_taken_as_it_is(tmp_path: Path) -> None:
+    """Data are not gone through once more at each edit of a rule beside them: that took half a second of a
+    processor for 11 MB."""
+    (tmp_path / "data.json").write_text('{"users": [{"name": "ann", "limit": 1.0}]}')
+    first = revisions.build(inventory(tmp_path), policy_set(tmp_path, a=ALLOW))
+    second = revisions.build(inventory(tmp_path), policy_set(tmp_path, a=ALLOW + "\n# x\n"), first)
+    assert second.policy.data["users"] is first.policy.data["users"]
+    assert first.policy.evaluate("data.users") == [{"name": "ann", "limit": 1}]
+
+
 def test_the_id_follows_content_and_inventory(tmp_path: Path) -> None:
     loaded = policy_set(tmp_path, a=ALLOW)
     one = revisions.revision_id(inventory(tmp_path), loaded)

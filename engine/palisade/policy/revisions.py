@@ -102,6 +102,7 @@ def compile_set(
         schemas=schemas,
         previous=previous,
         printed=printed,
+        plain=False,
     )
     library.check_references(policy, previous)
     return policy

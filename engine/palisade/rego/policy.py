@@ -322,10 +322,12 @@ def compile(
     printed: Callable[[str, Location], None] | None = None,
     schemas: Mapping[str, Any] | None = None,
     previous: Policy | None = None,
+    plain: bool = True,
 ) -> Policy:
     """The policy that the sources, by file name, make together.
 
-    `data` is what `data` holds beside the rules. `version` 0 reads Rego as it was before v1. `network` names
+    `data` is what `data` holds beside the rules; with `plain=False` it is a value already, as `values`
+    describes it, and is taken as it is. `version` 0 reads Rego as it was before v1. `network` names
     the hosts that `http.send` and `net.lookup_ip_addr` may reach, none by default; `env` and `config` are
     what `opa.runtime` shows; `printed` receives what `print` writes, which is dropped without it. `schemas`
     are JSON schemas that references are checked against: see `check.check`. Files that stand in `previous`,
@@ -334,7 +336,7 @@ def compile(
     Raises CompileError with every error of every file, SchemaError for a schema that is wrong, and TypeError
     for data that is no JSON object.
     """
-    base = guarded(from_python, {} if data is None else data)
+    base = {} if data is None else guarded(from_python, data) if plain else data
     if type(base) is not dict:
         raise TypeError("data is an object: the documents by name")
     sources = _Sources(MappingProxyType(dict(modules)), version, schemas)
