@@ -104,6 +104,38 @@ def test_an_edit_does_not_wait_for_long_for_its_code(
     run(session())
 
 
+def test_many_new_rules_are_offered_before_their_code_is_made(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Made first, or meanwhile, that of ten thousand kept them from sidecars for half a second. Nor does it
+    wait for sidecars that do not come."""
+    monkeypatch.setattr(rollout, "_MANY_NEW", 1)
+    monkeypatch.setattr(rollout, "_READY_SECONDS", 60)
+    monkeypatch.setattr(rollout, "_TAKEN_SECONDS", 0.05)
+    make, order, made = Policy.make_ready, list[str](), threading.Event()
+    offer = SnapshotCache.set_snapshot
+
+    async def offered(self: SnapshotCache, node: str, snapshot: Snapshot) -> None:
+        order.append("offered")
+        await offer(self, node, snapshot)
+
+    def noted(self: Policy, path: str) -> None:
+        order.append("made")
+        make(self, path)
+        made.set()
+
+    monkeypatch.setattr(SnapshotCache, "set_snapshot", offered)
+    monkeypatch.setattr(Policy, "make_ready", noted)
+    project.allow.write_text(ALLOW + SUM % 3)
+
+    async def session() -> None:
+        async with Engine(project.file):
+            assert await asyncio.to_thread(made.wait, 30)
+
+    run(session())
+    assert order[:2] == ["offered", "made"]
+
+
 def test_requests_that_began_before_a_key_was_gone_are_decided(project: Project) -> None:
     """The revision is the same, only its keys are others: such requests were answered with 503."""
 

@@ -25,7 +25,14 @@ log = logging.getLogger(__name__)
 
 _READY_SECONDS = 0.1
 """So many seconds sidecars wait for a revision until the engine can decide by it at once. An edit of one rule
-among ten thousand takes 20 ms of that. All of them take most of a second, but Envoy as long to read them."""
+among ten thousand takes 20 ms of that."""
+
+_MANY_NEW = 1_000
+"""So many new rules take longer, and sidecars do not wait. That they get them comes first: made meanwhile,
+the code of ten thousand held them up for half a second on a busy machine."""
+
+_TAKEN_SECONDS = 0.5
+"""So many seconds the code of many new rules waits until a sidecar has taken them. Who asks has it made."""
 
 _NAMES_DELAY = 0.3
 """So many seconds later the names of its rules are found out: what was pushed is to be read first."""
@@ -49,6 +56,8 @@ class Rollout:
         self._deployments: dict[str, Deployment] = {}
         self._attributions: dict[str, Attribution] = {}
         self._running: dict[str, str] = {}
+        self._to_take: dict[str, asyncio.Event] = {}
+        """By revisions whose code is yet to be made: a sidecar has taken it."""
         self._lingering: dict[str, Deployment] = {}
 
     @property
@@ -86,8 +95,10 @@ class Rollout:
     def node_event(self, event: NodeEvent) -> None:
         """Takes note of what a sidecar made of a revision."""
         if event.kind is EventKind.ACCEPTED:
-            before = self._of(event.node)
-            self._running[event.node] = revision_of(event.revision)
+            before, revision = self._of(event.node), revision_of(event.revision)
+            self._running[event.node] = revision
+            if revision in self._to_take:
+                self._to_take[revision].set()
             self._linger(event.node, before)
             self._forget_unused()
             log.info("%s runs revision %s", event.node, event.revision)
@@ -189,22 +200,39 @@ class Rollout:
 
     async def _get_ready(self, deployments: Iterable[Deployment]) -> None:
         """Has the backend prepare to decide by these, and the names of their rules found out later. The first
-        requests would wait for it otherwise, all at once; returns all the same where it takes long."""
+        requests would wait for it otherwise, all at once; returns all the same where it takes long, and at
+        once where it is sure to."""
         prepared = []
+        before = self.deployment.revision.policy if self.deployment is not None else None
         for each in deployments:
             residual = any(enforcement.residual for enforcement in each.enforcements.values())
-            if residual and each.id not in self._attributions:
-                prepared.append(asyncio.Event())
-                self._tasks.spawn(self._prepare(each, prepared[-1]))
+            if not residual or each.id in self._attributions:
+                continue
+            event = asyncio.Event()
+            if each.revision.policy.new_rules(before) < _MANY_NEW:
+                prepared.append(event)
+            else:
+                self._to_take[each.id] = asyncio.Event()
+            self._tasks.spawn(self._prepare(each, event))
         with suppress(TimeoutError):
             async with asyncio.timeout(_READY_SECONDS):
                 for event in prepared:
                     await event.wait()
 
+    async def _taken(self, revision: str) -> None:
+        """Waits until a sidecar has taken the revision, if its code is to wait for that."""
+        taken = self._to_take.get(revision)
+        if taken is not None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_TAKEN_SECONDS):
+                    await taken.wait()
+            self._to_take.pop(revision, None)
+
     async def _prepare(self, deployment: Deployment, prepared: asyncio.Event) -> None:
         revision = deployment.revision
         try:
             try:
+                await self._taken(deployment.id)
                 await self._backend.prepare(revision)
             finally:
                 prepared.set()

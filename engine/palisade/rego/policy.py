@@ -29,6 +29,7 @@ from palisade.rego.plan import Entrypoint, PlanError, Planner, rule_entrypoint
 from palisade.rego.plan.memory import Memory
 from palisade.rego.printer import print_ref
 from palisade.rego.runtime import Frame, Run, Setup
+from palisade.rego.same import same_at_ends
 from palisade.rego.values import UNDEFINED, Value, from_python, to_json
 
 Prepared = Callable[[Value], Value]
@@ -110,6 +111,13 @@ class Policy:
     def lines(self) -> Mapping[str, Lines]:
         """The lines of the files whose places name them by other numbers than their rows: edited ones."""
         return self._lines
+
+    def new_rules(self, before: Policy | None) -> int:
+        """How many of the rules are not, as objects, those of another policy, in the order in which they are
+        there: the code for these is made anew."""
+        known = before.checked.rules if before is not None else {}
+        rows = self.checked.rules.items()
+        return sum(len(rules) - sum(same_at_ends(rules, known.get(path, ()))) for path, rules in rows)
 
     def compact(self) -> None:
         """Drops the trees, which take many times the memory of the sources and the code.
