@@ -46,6 +46,21 @@ def test_only_the_rows_that_changed_are_followed_again(monkeypatch: pytest.Monke
         assert said(after, document) == reference(second, "data.authz.allow", document)
 
 
+def test_a_row_between_others_leaves_them_what_they_were(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those behind have other places then, for which no rule asks: of ten thousand all were followed anew."""
+    rules = f"{_HEAD}allow if {{\n\tsome row in data.rows\n\t{_ASKS}\n}}\n"
+    first = rego.compile({"a.rego": rules}, {"rows": _rows()})
+    before = _outcome(first)
+    rows = [*_rows()[:100], {"path": "/between", "role": "r1"}, *_rows()[100:]]
+    second = rego.compile({"a.rego": rules}, {"rows": rows}, previous=first)
+    followed = blocks_followed(monkeypatch)
+    after = _outcome(second, before)
+    assert len(followed) < 10
+    for path, role in (("/between", "r1"), ("/between", "r2"), ("/99", "r99"), ("/100", "r100")):
+        document = {"path": path, "roles": [role]}
+        assert said(after, document) == reference(second, "data.authz.allow", document)
+
+
 _LOOPS = [
     f"allow if {{ some row in data.rows; {_ASKS.replace(chr(10), ';')} }}",
     "allow if { some row in data.rows; row.path == input.path; not row.off }",

@@ -47,9 +47,10 @@ class Remembered:
         self._now: dict[int, dict[object, Memory]] = {}
         self._alone: dict[int, tuple[ir.Block, bool]] = {}
 
-    def of(self, block: ir.Block, env: Env, behind: object) -> Memory | None:
-        """What rounds with this block come to from the environment; None where they may read more than it and
+    def of(self, stmt: ir.ScanStmt, env: Env, behind: object) -> Memory | None:
+        """What rounds of the loop come to from the environment; None where they may read more than it and
         their row. `behind` is all else that they depend on."""
+        block = stmt.block
         if not self._is_alone(block):
             return None
         # The data stand in most environments, for rules behind.
@@ -58,7 +59,8 @@ class Remembered:
         now = self._now.setdefault(id(block), {})
         # Two runs of one loop have rounds of their own, too.
         last = self._before.get(id(block), {}).get(at) if at not in now else None
-        found = now[at] = Memory(block, env, last.rounds if last is not None else {})
+        keyed = stmt.key in self._flow.exposed(block)
+        found = now[at] = Memory(block, env, last.rounds if last is not None else {}, keyed=keyed)
         return found
 
     def _is_alone(self, block: ir.Block) -> bool:
@@ -79,9 +81,11 @@ class Remembered:
 class Memory:
     """The rounds of one loop by their rows."""
 
-    def __init__(self, block: ir.Block, env: Env, before: Mapping[object, Round]) -> None:
-        """`block` is kept so that its identity is its own."""
+    def __init__(self, block: ir.Block, env: Env, before: Mapping[object, Round], *, keyed: bool) -> None:
+        """`block` is kept so that its identity is its own. `keyed`: whether rounds ask for their rows' keys.
+        Where they do not, a row that comes or goes leaves those behind it what they were."""
         self.block = block
+        self._keyed = keyed
         self.rounds: dict[object, Round] = {}
         self._before = dict(before)  # each is taken out once
         self._env = KeptEnv(env)
@@ -90,7 +94,7 @@ class Memory:
     def recall(self, name: Symbol, item: Symbol) -> tuple[First, int] | None:
         """What the round of that key and member came to before, and in how many statements; but once in a
         run: two have loops of their own."""
-        at = _row(name, item)
+        at = self._row(name, item)
         found = self._before.pop(at, None) if at is not None else None
         if found is None:
             return None
@@ -101,7 +105,7 @@ class Memory:
     def note(self, name: Symbol, item: Symbol, first: First, statements: int) -> None:
         """Takes what a round came to, where that is the same in any run: it adds nothing but constants to the
         environment, has no places of its own, and nothing in it is for the evaluator."""
-        at = _row(name, item)
+        at = self._row(name, item)
         result, does = first
         if at is None or result.completed.opaque or env_key(result.rest) != env_key(self._env):
             return
@@ -117,19 +121,19 @@ class Memory:
             steps.append((step.condition, added, step.signal))
         self.rounds[at] = Round(tuple(steps), result.completed, does, statements)
 
+    def _row(self, name: Symbol, item: Symbol) -> tuple[object, ...] | None:
+        """What tells the row from others; None where the request has a part in it.
+
+        Numbers that are equal may be spelled differently, which shows where they are printed.
+        """
+        if not isinstance(name, Known) or not isinstance(item, Known):
+            return None
+        own = item, repr(item.value)
+        return (*own, name, repr(name.value)) if self._keyed else own
+
     def _with(self, added: tuple[tuple[int, Symbol], ...]) -> Env:
         at = tuple((local, repr(value)) for local, value in added)
         return self._envs.setdefault(at, KeptEnv({**self._env, **dict(added)}))
-
-
-def _row(name: Symbol, item: Symbol) -> tuple[object, ...] | None:
-    """What tells the row from others; None where the request has a part in it.
-
-    Numbers that are equal may be spelled differently, which shows where they are printed.
-    """
-    if not isinstance(name, Known) or not isinstance(item, Known):
-        return None
-    return name, item, repr(name.value), repr(item.value)
 
 
 def _spelled(env: Env) -> frozenset[tuple[int, str]]:
