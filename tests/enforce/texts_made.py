@@ -59,6 +59,13 @@ POLICIES = [
     "default allow := true\nallow := false if lower(body.a) == base64url.decode(claims.c)",
     'allow := {"allowed": false, "body": base64.decode(body.a)}',
     'allow := {"allowed": true, "headers": {"x-a": base64url.decode(claims.c)}}',
+    'allow if concat(",", body.list) in {"ann", "ann,Ann", ""}',
+    'allow if not concat("", {each | some each in body.list}) in {"annYW5u", "Ann", ""}',
+    'allow if startswith(concat("-", sort(decoded.c)), "YW")',
+    'allow if concat("", [each | some each in decoded.n]) == ""',
+    'allow if concat(" ", sort(body.list)) != base64.decode(body.a)',
+    'allow if count(concat("", body.list)) > 6',
+    'allow := {"allowed": false, "body": concat("|", {each | some each in body.list})}',
 ]
 
 

@@ -54,6 +54,31 @@ MAKES["base64url.decode"] = function(s) return plain(decoded_of_url(s)) end
 MAKES.lower = function(s) return plain(s):lower() end
 MAKES.upper = function(s) return plain(s):upper() end
 
+local function hexadecimal(digits)
+  return (gsub(digits, "%x%x", function(code) return char(tonumber(code, 16)) end))
+end
+
+-- The code says in which order members are joined, and in hexadecimal what stands between them: made.py.
+join = function(code, members)
+  local order, glue = match(code, "^join(%a)(%x*)$")
+  order, glue = order:lower(), hexadecimal(glue)
+  if order == "t" then
+    return concat(members, glue)
+  end
+  local sorted = {}
+  for at, each in ipairs(members) do
+    sorted[at] = each
+  end
+  table.sort(sorted)
+  local kept = {}
+  for _, each in ipairs(sorted) do
+    if order == "s" or each ~= kept[#kept] then
+      kept[#kept + 1] = each
+    end
+  end
+  return concat(kept, glue)
+end
+
 local CODINGS = {}
 
 function CODINGS.json(s, tree)
@@ -111,10 +136,6 @@ function CODINGS.token(s, tree)
 end
 
 local SPACED = "^[\t-\r ]*(.-)[\t-\r ]*$"
-
-local function hexadecimal(digits)
-  return (gsub(digits, "%x%x", function(code) return char(tonumber(code, 16)) end))
-end
 
 -- An object of the entries in a text, as of cookies; the coding says how they are taken out of it: entries.py.
 local function entries(s, tree, coding)

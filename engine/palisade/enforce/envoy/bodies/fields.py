@@ -19,7 +19,7 @@ from palisade.enforce.envoy.bodies.documents import (
     document_of,
     field_of,
 )
-from palisade.enforce.envoy.bodies.made import Origins, is_folded, made_of
+from palisade.enforce.envoy.bodies.made import Origins, is_folded, joined, made_of, may_be_array
 from palisade.enforce.envoy.regex.strings import text_matcher
 from palisade.rego.partial import Outcome
 from palisade.rego.partial.formulas.formula import TRUE, Exists, Formula, In, Same, Test, nodes
@@ -112,7 +112,7 @@ def _fields_in(found: Iterable[Symbol], origins: Origins, *, folded: bool = Fals
         for part in subterms(symbol, whole=lambda each: bool(read(each))):
             paths = read(part)
             if paths:
-                yield from ((each, None) for each in paths)
+                yield from ((each, None) for each in joined(part) or paths)
             elif part == headers.COUNTED:
                 yield (ALL_HEADERS, headers.COUNT), _OF_HEADERS
             elif isinstance(part, Element) and part.path and not isinstance(part.source, Element):
@@ -204,7 +204,7 @@ def _places(element: Element) -> tuple[Field, ...]:
         arrays, most = _places(element.source), NESTED
     else:
         whole = field_of(element.source)
-        arrays = (whole,) if whole is not None and _may_be_array(whole) else ()
+        arrays = (whole,) if whole is not None and may_be_array(whole) else ()
     if len(arrays) > MEMBERS:
         return ()  # of arrays in arrays in arrays: too many
     return tuple((*array, at, *element.path) for array in arrays for at in range(most))
@@ -215,9 +215,3 @@ def _group_of(element: Element) -> _Group:
     while isinstance(source, Element):
         source, nested = source.source, True
     return _OBJECTS if element.path and not nested else _OTHERS, field_of(source) or ()
-
-
-def _may_be_array(whole: Field) -> bool:
-    """Whether its members are told by their places: not those of entries, nor the parts of a token."""
-    root = whole[0]
-    return not isinstance(root, Document) or not (root.paired or (root.coding == "token" and len(whole) == 1))

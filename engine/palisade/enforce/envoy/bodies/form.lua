@@ -65,6 +65,7 @@ local function form(s, tree)
         leave()
       end
       lay(node, "array", list, #list)
+      joined(node, list, #list)
       for index, below in pairs(node.items or {}) do
         local content = list[index + 1]
         if content then

@@ -19,6 +19,7 @@ local ESCAPES = {
 }
 
 local MAKES = {} -- texts of texts, by the builtin; in body.lua
+local join -- the members of an array to one text, by a code; in body.lua
 
 local found, taken -- of the body at hand
 local value
@@ -189,8 +190,43 @@ local function lay(node, kind, content, count)
   end
   if node and node.made and kind == "string" then
     for builtin, below in pairs(node.made) do
-      local made = MAKES[builtin](content)
-      lay(below, "string", made, #made) -- of ASCII, so that bytes are characters
+      if MAKES[builtin] then
+        local made = MAKES[builtin](content)
+        lay(below, "string", made, #made) -- of ASCII, so that bytes are characters
+      end
+    end
+  end
+end
+
+-- Whether a text is joined of the members that a loop finds, which finds those of objects, too.
+local function of_loop(builtin)
+  return find(builtin, "^join%u")
+end
+
+-- The texts that the members of an array are joined to; there are none where a member is no text.
+local function joined(node, members, count)
+  for builtin, below in pairs(node and node.made or {}) do
+    if not MAKES[builtin] then
+      local texts = #members == count
+      for _, each in ipairs(members) do
+        texts = texts and type(each) == "string"
+      end
+      if texts then
+        local made = join(builtin, members)
+        take(#made)
+        local _, size = gsub(made, "[^\128-\191]", "")
+        lay(below, "string", made, size)
+      else
+        lay(below, "missing")
+      end
+    end
+  end
+end
+
+local function no_members_of(node)
+  for builtin in pairs(node and node.made or {}) do
+    if of_loop(builtin) then
+      leave()
     end
   end
 end
@@ -199,6 +235,7 @@ local function object(s, at, node, depth)
   local seen = node and {}
   local count = 0
   local mark
+  no_members_of(node)
   at, mark = visible(s, at + 1)
   if mark == 125 then
     lay(node, "object", nil, 0)
@@ -239,6 +276,7 @@ local function array(s, at, node, depth)
   at, mark = visible(s, at + 1)
   if mark == 93 then
     lay(node, "array", nil, 0)
+    joined(node, {}, 0)
     return at + 1
   end
   while true do
@@ -254,6 +292,7 @@ local function array(s, at, node, depth)
     at, mark = visible(s, at)
     if mark == 93 then
       lay(node, "array", members and #members > 0 and members or nil, count)
+      joined(node, members, count)
       return at + 1
     elseif mark ~= 44 then
       leave()
@@ -301,6 +340,11 @@ local function clear(node)
   for _, below in pairs({ node.keys or {}, node.items or {}, node.made or {} }) do
     for _, each in pairs(below) do
       clear(each)
+    end
+  end
+  for builtin, below in pairs(node.made or {}) do
+    if of_loop(builtin) then
+      lay(below, "string", "", 0) -- a loop over what is no collection finds nothing
     end
   end
 end

@@ -1,7 +1,8 @@
 """Texts that builtins make of others, which the reader of bodies makes: `lower(header) == lower(claim)`.
 
 Envoy's expressions can neither decode Base64 nor fold letters. Where a folded text is compared with constants
-patterns say it; where it is compared with another value of the request the reader lays the text down.
+patterns say it; where it is compared with another value of the request the reader lays the text down. Nor can
+they join the members of an array, as `concat(",", payload.roles)` does of what a policy decodes itself.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import TypeAlias
 from palisade.enforce.envoy.bodies.documents import CLAIMS, PLAIN, Document, Field, Made, field_of
 from palisade.enforce.envoy.tokens.calls import Tokens, part_of, taken
 from palisade.enforce.envoy.tokens.places import Place
+from palisade.enforce.envoy.values.joins import joining_of
 from palisade.enforce.envoy.values.sources import ClaimSource, FieldSource, TextSource
 from palisade.enforce.envoy.values.walks import METADATA, find, of_metadata
 from palisade.rego.partial.formulas.terms import Apply, Input, Symbol
@@ -27,12 +29,38 @@ Roots: TypeAlias = Callable[[Symbol], tuple[Field, ...]]
 
 def made_of(term: Symbol, roots: Roots) -> tuple[Field, ...]:
     """The fields that a term is which a builtin makes of a text; none where it is something else."""
+    if isinstance(term, Apply) and term.name == "concat":
+        return joined(term)[:1]
     if not isinstance(term, Apply) or term.name not in DECODES | FOLDS:
         return ()
     (inner,) = term.args
     field = field_of(inner)
     texts = made_of(inner, roots) or roots(inner) or (() if field is None else (field,))
     return tuple((*each, Made(term.name)) for each in texts if _can_be_made(each, term.name))
+
+
+def joined(term: Symbol) -> tuple[Field, ...]:
+    """The field that all members of an array of a document are when they are joined, and the array, of which
+    is asked whether it is there; none where it is something else."""
+    joining = joining_of(term)
+    whole = None if joining is None else field_of(joining.whole)
+    if joining is None or whole is None or not may_be_array(whole) or whole == ("truncated_body",):
+        return ()
+    way = _WAYS[joining.way]
+    code = f"join{way.upper() if joining.gathered else way}{joining.glue.encode().hex()}"
+    return (*whole, Made(code)), whole
+
+
+_WAYS = {"in_turn": "t", "sorted": "s", "once": "o"}
+"""By which letter the reader knows how it joins: a capital one where a loop finds the members."""
+
+
+def may_be_array(whole: Field) -> bool:
+    """Whether a field may be an array of JSON: not the entries of a header, nor the parts of a token."""
+    root = whole[0]
+    return not isinstance(root, Document) or not (
+        root.paired or root.coding == "text" or (root.coding == "token" and len(whole) == 1)
+    )
 
 
 def is_folded(path: Field) -> bool:

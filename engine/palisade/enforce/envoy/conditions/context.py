@@ -212,7 +212,7 @@ class Context:
         if path is None or path not in self._fields:
             return None
         self._reasons.add(_unread(path[0]))
-        if isinstance(path[-1], Made):
+        if isinstance(path[-1], Made) and path[-1].by in DECODES | FOLDS:
             self._reasons.add(_asked_where(UNMADE))
         return FieldSource(path)  # type: ignore[arg-type]  # strings and integers, and the document
 

@@ -8,27 +8,51 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from palisade.enforce.envoy.matchers import cel
 from palisade.enforce.envoy.matchers.predicate import Predicate, Text, all_of, text_check
 from palisade.enforce.envoy.regex import patterns
 from palisade.enforce.envoy.values.sources import JWT_AUTHN, ClaimSource, FieldSource, Source, state_text
-from palisade.rego.partial.formulas.formula import TRUE
-from palisade.rego.partial.formulas.terms import Apply, Element, Gathered, Input, Known, Part, Symbol
+from palisade.rego.partial.formulas.formula import TRUE, Defined, Formula
+from palisade.rego.partial.formulas.terms import (
+    Apply,
+    Element,
+    Gathered,
+    Input,
+    Known,
+    Part,
+    Symbol,
+    subterms,
+)
 from palisade.rego.records import record
 
 _PLAIN = '"' + r"[ !#-%'-;=?-\[\]-~]+" + '"'
 """A member that stands in JSON as it is, not empty, and that a header may hold."""
 
 
+Way: TypeAlias = Literal["in_turn", "sorted", "once"]
+"""In which order members are joined: in turn, `sorted`, or each `once` and sorted."""
+
+
+@record()
+class Joining:
+    """All members of `whole` with `glue` between them. `gathered` are those that a loop finds: none where it
+    is no collection."""
+
+    whole: Symbol
+    glue: str
+    way: Way
+    gathered: bool = False
+
+
 @record()
 class Join:
-    """The members of a claim with `glue` between them: in turn, `sorted`, or each `once` and sorted."""
+    """The members of a claim with `glue` between them."""
 
     claim: ClaimSource
     glue: str
-    way: Literal["in_turn", "sorted", "once"]
+    way: Way
 
     @property
     def name(self) -> str:
@@ -46,22 +70,36 @@ class Join:
         return all_of((cel.check(cel.has_type(self.claim.expr, "list")), listed))
 
 
-def join_of(symbol: Symbol, source: Callable[[Symbol], Source | None]) -> Join | None:
-    """The members of a claim that a text is joined of; None for other texts."""
+def joining_of(symbol: Symbol) -> Joining | None:
+    """How a text joins all members of a collection; None for other texts."""
     match symbol:
         case Apply("concat", (Known(str(glue)), members)) if glue.isascii() and glue.isprintable():
             pass
         case _:
             return None
-    way: Literal["in_turn", "sorted", "once"] = "in_turn"
     match members:
         case Gathered(kind, (Part(condition, ((whole, loop),), item),), True, True):
-            if condition is not TRUE or item != Element(whole, loop):
+            if item != Element(whole, loop) or not _is_sure(condition, whole):
                 return None
-            members, way = whole, "once" if kind == "set" else "in_turn"
+            return Joining(whole, glue, "once" if kind == "set" else "in_turn", gathered=True)
         case Apply("sort", (whole,)):
-            members, way = whole, "sorted"
-    claim = source(members) if isinstance(members, Input | Apply) else None
+            return Joining(whole, glue, "sorted")
+    return Joining(members, glue, "in_turn")
+
+
+def _is_sure(condition: Formula, whole: Symbol) -> bool:
+    """Whether it holds wherever a collection has a member: that it is there, or what it is taken out of."""
+    asked = condition.args if condition.kind == "and" else (condition,)
+    parts = {*subterms(whole)}
+    return all(each is TRUE or (isinstance(each.atom, Defined) and each.atom.term in parts) for each in asked)
+
+
+def join_of(symbol: Symbol, source: Callable[[Symbol], Source | None]) -> Join | None:
+    """The members of a claim that a text is joined of; None for other texts."""
+    joining = joining_of(symbol)
+    if joining is None or not isinstance(joining.whole, Input | Apply):
+        return None
+    claim = source(joining.whole)
     if not isinstance(claim, ClaimSource) or isinstance(claim, FieldSource) or claim.text is None:
         return None
-    return Join(claim, glue, way)
+    return Join(claim, joining.glue, joining.way)
