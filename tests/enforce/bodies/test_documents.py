@@ -335,5 +335,8 @@ def test_explain_reads_documents_as_the_sidecar_does(bed: Bed, issuers: Issuers,
     """Where a request is decided, and how, is what `palisade explain` says; of few it cannot tell."""
     document, make = WAYS[way]
     asked = [request for text in TEXTS if (request := make(text)) is not None]
-    subject = judge(bed, issuers, f'allow if {document}.a == "x"\nallow if {document}.a < 2', asked, Tally())
+    rules = f'allow if {document}.a == "x"\nallow if {document}.a < 2'
+    rules += f'\nallow if concat("-", {document}.a) == "x-x"'
+    rules += f'\nallow if concat("", {{each | some each in {document}.b}}) != ""'
+    subject = judge(bed, issuers, rules, asked, Tally())
     judge_reading(bed, subject, asked)

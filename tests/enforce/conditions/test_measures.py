@@ -143,11 +143,15 @@ IDIOMS = (
     *(f"limit := to_number({text}); limit > 0; limit <= 100" for text in TEXTS),
     *(
         *(
-        f'parts := [p | some p in split({text}, "{mark}"); p != ""]; to_number(parts[{at}]) {test}'
-        for text, mark, at in (("http.path", "/", 1), ('http.headers["x-n"]', ".", 0), ("claims.n", ".", 1))
-        for test in ("== 3", "in {2, 4, 99}", "> 3", "<= 99")
-    ),
-    "to_number(claims.n) == 1.5",
+            f'parts := [p | some p in split({text}, "{mark}"); p != ""]; to_number(parts[{at}]) {test}'
+            for text, mark, at in (
+                ("http.path", "/", 1),
+                ('http.headers["x-n"]', ".", 0),
+                ("claims.n", ".", 1),
+            )
+            for test in ("== 3", "in {2, 4, 99}", "> 3", "<= 99")
+        ),
+        "to_number(claims.n) == 1.5",
         'to_number(http.headers["x-n"]) > -1',
         'to_number(http.headers["x-n"]) in {3, 99}',
     ),

@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from envoy.extensions.filters.http.lua.v3.lua_pb2 import Lua
@@ -21,7 +22,7 @@ from palisade.enforce.envoy.bodies.documents import (
     Made,
 )
 from palisade.enforce.envoy.bodies.headers import COUNT, HIDDEN, passes
-from palisade.enforce.envoy.bodies.made import DECODES, FOLDS
+from palisade.enforce.envoy.bodies.made import DECODES, FOLDS, is_of_loop, join
 from palisade.enforce.envoy.tokens.places import Place
 from palisade.enforce.envoy.values.entries import GUARDED, NAME_TRIMMED, NAMED, REST, TRIMMED, TWO, mark_of
 from palisade.enforce.envoy.values.sources import field_name
@@ -40,9 +41,21 @@ _ALPHABETS = {
 }
 _SPACE = "\t\n\v\f\r "
 _STANDARD = str.maketrans("-_", "+/")
+_JOINS = re.compile(r'\["(join[A-Za-z][0-9a-f]*)"\] = \{name = "([0-9a-f]+)"')
 _NAMES = re.compile(r'name = "([0-9a-f]+)"')
 _MARK = re.compile(r'^local MARK = "([0-9a-f]+)"$', re.MULTILINE)
 _NUMBER = re.compile(r"(-?[0-9]+(?:\.[0-9]+)?)([eE].*)?", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """The names of the fields that are wanted, and the codes by which members are `joined`."""
+
+    all: frozenset[str]
+    joined: frozenset[str]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.all
 
 
 class _Number(str):
@@ -59,10 +72,13 @@ def laid_down(
     """
     script = reader.default_source_code.inline_string
     wanted, _, rest = script.partition("\n")
-    names, mark = frozenset(_NAMES.findall(wanted)), _MARK.search(rest)
+    joins, mark = _JOINS.findall(wanted), _MARK.search(rest)
+    names = _Names(frozenset(_NAMES.findall(wanted)), frozenset(code for code, _ in joins))
     if mark is None:
         raise UnreadError("a script that is not the reader of bodies")
-    laid: dict[str, Any] = {f"k{name}": "missing" for name in names}
+    laid: dict[str, Any] = {f"k{name}": "missing" for name in names.all}
+    for code, name in joins:
+        laid |= _named(name, "") if is_of_loop(code) else {}
     try:
         for token in map(_plain, _CLAIMS.findall(wanted)):
             laid |= _of_claims((Document(CLAIMS, Place(token, "")),), claims.get(token), names)
@@ -83,8 +99,7 @@ def laid_down(
             laid |= _of_json((Document("json"),), body, names)
         if "text" in kinds and body:
             _check(body)
-            name = field_name((Document("text"),))
-            laid |= {f"k{name}": "string", f"v{name}": body, f"n{name}": float(len(body))}
+            laid |= _named(field_name((Document("text"),)), body)
     except (ValueError, RecursionError, _LeftError):
         return None
     return laid | {"of": mark[1], "ktruncated": "boolean", "vtruncated": False}
@@ -105,7 +120,7 @@ def _of_headers(headers: Mapping[str, str], codes: Iterable[tuple[str, str]]) ->
     return found
 
 
-def _of_claims(root: tuple[object, ...], claims: Any, names: Collection[str]) -> dict[str, Any]:
+def _of_claims(root: tuple[object, ...], claims: Any, names: _Names) -> dict[str, Any]:
     """What is made of texts in the claims of a token. Raises _LeftError."""
     laid: dict[str, Any] = {}
     for path, part in _parts(claims, root):
@@ -114,7 +129,7 @@ def _of_claims(root: tuple[object, ...], claims: Any, names: Collection[str]) ->
     return laid
 
 
-def _made(path: tuple[object, ...], text: str, names: Collection[str]) -> dict[str, Any]:
+def _made(path: tuple[object, ...], text: str, names: _Names) -> dict[str, Any]:
     """What builtins make of a text, and of what they made. Raises _LeftError."""
     laid: dict[str, Any] = {}
     for builtin in (*DECODES, *FOLDS):
@@ -122,8 +137,27 @@ def _made(path: tuple[object, ...], text: str, names: Collection[str]) -> dict[s
         name = field_name(below)
         if name in names:
             made = _make(builtin, text)
-            laid |= {f"k{name}": "string", f"v{name}": made, f"n{name}": float(len(made))}
+            laid |= _named(name, made)
             laid |= _made(below, made, names)
+    return laid
+
+
+def _named(name: str, text: str) -> dict[str, Any]:
+    return {f"k{name}": "string", f"v{name}": text, f"n{name}": float(len(text))}
+
+
+def _joined(path: tuple[object, ...], value: Any, names: _Names) -> dict[str, Any]:
+    """The texts that the members of a value are joined to. Raises _LeftError."""
+    laid: dict[str, Any] = {}
+    for code in names.joined:
+        name = field_name((*path, Made(code)))
+        if name not in names or not isinstance(value, list | dict):
+            continue
+        if isinstance(value, list):
+            texts = all(isinstance(each, str) and not isinstance(each, _Number) for each in value)
+            laid |= _named(name, join(code, value)) if texts else {f"k{name}": "missing"}
+        elif is_of_loop(code):
+            raise _LeftError
     return laid
 
 
@@ -142,7 +176,7 @@ def _plain(written: str) -> str:
     return re.sub(r"\\(\d{3})", lambda found: chr(int(found[1])), written)
 
 
-def _of_text(document: Document, text: str, names: Collection[str]) -> dict[str, Any]:
+def _of_text(document: Document, text: str, names: _Names) -> dict[str, Any]:
     """What is laid down of what stands in a header."""
     prefix = document.place.prefix if document.place is not None else ""
     if not text.startswith(prefix) or (prefix and not _PLAIN.fullmatch(text, len(prefix))):
@@ -173,7 +207,7 @@ def _of_text(document: Document, text: str, names: Collection[str]) -> dict[str,
     return laid | ({f"k{name}": "array", f"n{name}": 3.0} if name in names else {})
 
 
-def _of_entries(document: Document, text: str | None, names: Collection[str]) -> dict[str, Any]:
+def _of_entries(document: Document, text: str | None, names: _Names) -> dict[str, Any]:
     """What is laid down of entries in a header. Raises _LeftError."""
     found: dict[str, str] = {}
     how = document.coding.partition("x")[2]
@@ -204,7 +238,7 @@ def _unbased(text: str, coding: str) -> str:
     return base64.b64decode(letters.translate(_STANDARD) + "=" * (-len(letters) % 4)).decode()
 
 
-def _of_json(root: tuple[object, ...], text: str, names: Collection[str]) -> dict[str, Any]:
+def _of_json(root: tuple[object, ...], text: str, names: _Names) -> dict[str, Any]:
     """What is laid down of a text that must be JSON. Raises ValueError and _LeftError."""
     return _of_value(root, _json(text), names)
 
@@ -236,7 +270,7 @@ def _parsed(kind: str, body: str) -> Any:
     return values
 
 
-def _of_value(root: tuple[object, ...], value: Any, names: Collection[str]) -> dict[str, Any]:
+def _of_value(root: tuple[object, ...], value: Any, names: _Names) -> dict[str, Any]:
     """What is laid down of a value. Raises _LeftError."""
     laid: dict[str, Any] = {}
     for path, part in _parts(value, root):
@@ -247,6 +281,7 @@ def _of_value(root: tuple[object, ...], value: Any, names: Collection[str]) -> d
         if name in names:
             laid |= {f"{kind}{name}": each for kind, each in found.items() if each is not None}
             laid |= _made(path, part, names) if found["k"] == "string" else {}
+            laid |= _joined(path, part, names)
     return laid
 
 

@@ -7,7 +7,7 @@ they join the members of an array, as `concat(",", payload.roles)` does of what 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import chain
 from typing import TypeAlias
@@ -47,12 +47,26 @@ def joined(term: Symbol) -> tuple[Field, ...]:
     if joining is None or whole is None or not may_be_array(whole) or whole == ("truncated_body",):
         return ()
     way = _WAYS[joining.way]
-    code = f"join{way.upper() if joining.gathered else way}{joining.glue.encode().hex()}"
+    code = f"{_JOIN}{way.upper() if joining.gathered else way}{joining.glue.encode().hex()}"
     return (*whole, Made(code)), whole
 
 
+_JOIN = "join"
 _WAYS = {"in_turn": "t", "sorted": "s", "once": "o"}
 """By which letter the reader knows how it joins: a capital one where a loop finds the members."""
+
+
+def is_of_loop(code: str) -> bool:
+    """Whether the members that are joined by a code are those that a loop finds."""
+    return code[len(_JOIN)].isupper()
+
+
+def join(code: str, members: Iterable[str]) -> str:
+    """What the reader joins texts to by a code."""
+    way, glue = code[len(_JOIN)].lower(), bytes.fromhex(code[len(_JOIN) + 1 :]).decode()
+    if way == _WAYS["in_turn"]:
+        return glue.join(members)
+    return glue.join(sorted(members if way == _WAYS["sorted"] else {*members}))
 
 
 def may_be_array(whole: Field) -> bool:

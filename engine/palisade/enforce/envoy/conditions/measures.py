@@ -256,7 +256,7 @@ class Measures(Ends):
         if cut.base == text:
             return self._string_is(text, patterns.regex(pattern))
         # Of what is in plain digits nothing is taken off, and no piece ends within. Of what only may be a
-        # number the pattern takes any ends, and more than it has to. None of the patterns takes an empty text.
+        # number the pattern takes any ends, and more than it has to. None of them takes an empty text.
         if cut.fold or cut.apart or not cut.takes(numerals.characters_of(pattern)):
             return None
         found = self._plainly(cut.base, cut.around(pattern.removeprefix("(?s)")))
