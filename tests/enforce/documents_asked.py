@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from palisade.testing.equivalence import Request
+from lowered import subject_of
+
+from palisade import rego
+from palisade.testing.equivalence import Bed, Issuers, Request, Subject, Tally, compare
+from palisade.testing.equivalence.telling import lines, summary
 
 HEAD = "package p\nimport input.attributes.request.http\n"
 BEARER = "authorization"
@@ -64,3 +68,12 @@ WAYS: dict[str, Way] = {
     "token": ('io.jwt.decode(split(http.headers.authorization, " ")[1])[1]', token_of),
 }
 """How a policy takes a document out of a request, and how a client puts it in."""
+
+
+def judge(bed: Bed, issuers: Issuers, rules: str, asked: Sequence[Request], tally: Tally) -> Subject:
+    """Raises AssertionError with the first request that is decided otherwise than the policy says."""
+    subject = subject_of(rego.compile({"p.rego": HEAD + rules}), (), issuers)
+    bed.load(subject)
+    for difference in compare(bed, subject, asked, tally):
+        raise AssertionError("\n".join((summary(difference), rules, *lines(difference))))
+    return subject

@@ -4,29 +4,17 @@ from __future__ import annotations
 
 import base64
 import os
-from collections.abc import Sequence
 
 import pytest
-from documents_asked import BEARER, HEAD, WAYS, in_body, in_header, raw, url
+from documents_asked import BEARER, WAYS, in_body, in_header, judge, raw, url
 from drawn_bodies import BROKEN, NUMBERS, bodies
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from lowered import judge_reading, subject_of
+from lowered import judge_reading
 
-from palisade import rego
-from palisade.testing.equivalence import Bed, Issuers, Request, Subject, Tally, compare
-from palisade.testing.equivalence.telling import lines, summary
+from palisade.testing.equivalence import Bed, Issuers, Request, Tally
 
 EXAMPLES = int(os.environ.get("PALISADE_EXAMPLES", "30"))
-
-
-def judge(bed: Bed, issuers: Issuers, rules: str, asked: Sequence[Request], tally: Tally) -> Subject:
-    """Raises AssertionError with the first request that is decided otherwise than the policy says."""
-    subject = subject_of(rego.compile({"p.rego": HEAD + rules}), (), issuers)
-    bed.load(subject)
-    for difference in compare(bed, subject, asked, tally):
-        raise AssertionError("\n".join((summary(difference), rules, *lines(difference))))
-    return subject
 
 
 def conditions(document: str) -> list[str]:

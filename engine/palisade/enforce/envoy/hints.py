@@ -246,6 +246,7 @@ def of_invisible(term: Symbol) -> str:
 
 
 _DOUBTS = (
+    ("no text of at most", "JSON, forms and other texts that say their length are decided natively"),
     (
         "a token is there",
         "requests with a token that is signed as it must be, with a forged one or with none "

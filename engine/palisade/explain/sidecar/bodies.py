@@ -18,6 +18,7 @@ from palisade.enforce.envoy.bodies.documents import (
     PARSED_BODY,
     PLAIN,
     SECOND,
+    TEXT,
     Document,
     Made,
 )
@@ -99,7 +100,9 @@ def laid_down(
             laid |= _of_json((Document("json"),), body, names)
         if "text" in kinds and body:
             _check(body)
-            laid |= _named(field_name((Document("text"),)), body)
+            if "\0" in body:
+                raise _LeftError
+            laid |= _named(field_name((TEXT,)), body)
     except (ValueError, RecursionError, _LeftError):
         return None
     return laid | {"of": mark[1], "ktruncated": "boolean", "vtruncated": False}

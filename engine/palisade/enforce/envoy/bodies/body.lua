@@ -322,8 +322,7 @@ local function read_body(s, reader)
     clear(WANTED.text)
     if s ~= "" then
       take(#s)
-      local _, count = gsub(s, "[^\128-\191]", "")
-      lay(WANTED.text, "string", s, count)
+      lay(WANTED.text, "string", find(s, "%z") and leave() or s, characters(s))
     end
   end
 end
@@ -342,7 +341,7 @@ function envoy_on_request(handle)
   if WANTED.parsed or WANTED.json then
     reader = reader_of(handle:headers():get("content-type") or "")
     s = ""
-    if reader or WANTED.json then
+    if reader or WANTED.json or WANTED.text then
       local body = handle:body()
       s = body and body:getBytes(0, body:length()) or ""
       local length = handle:headers():get("content-length")

@@ -50,7 +50,7 @@ class Document:
     def unread(self) -> str:
         """Of which requests the sidecar does not read it, in words."""
         if self.place is None:
-            return UNREAD_BODY
+            return UNREAD_TEXT if self == TEXT else UNREAD_BODY
         if self == ALL_HEADERS:
             return "a header has letters beyond ASCII"
         if self.coding in (CLAIMS, PLAIN):
@@ -63,10 +63,15 @@ class Document:
 
 CLAIMS, PLAIN = "claims", "plain"
 
+TEXT = Document("text")
+"""The body as it is."""
+
 ALL_HEADERS = Document("headers", Place("", ""))
 """What is asked of the names and values of all headers: the reader finds it out for each code (`headers`)."""
 
 UNREAD_BODY = "the body is no plain JSON of at most 199,999 bytes or form of at most 29,999"
+
+UNREAD_TEXT = "the body is no text of at most 29,999 bytes, or a multipart form"
 
 UNMADE = "a text that is decoded or folded has letters beyond ASCII, or is no plain Base64"
 
@@ -121,7 +126,7 @@ def document_of(term: Symbol) -> Document | None:
 def field_of(term: Symbol) -> Field | None:
     """The field that a term is; None where it is something else."""
     if term == BODY:
-        return (Document("text"),)
+        return (TEXT,)
     if isinstance(term, Input):
         return term.path if _is_field(term.path) else None
     steps: list[object] = []

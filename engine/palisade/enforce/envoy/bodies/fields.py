@@ -13,7 +13,6 @@ from palisade.enforce.envoy.bodies.documents import (
     ALL_HEADERS,
     MEMBERS,
     NESTED,
-    Document,
     Field,
     are_steps,
     document_of,
@@ -65,9 +64,6 @@ def fields_of(outcome: Outcome, origins: Origins, most: int, before: Fields | No
     ]
     spoken = frozenset(_fields_in(values, origins)).union(*set(asked.values()))
     left_out = {document_of(call) for call in origins.tokens.verified}
-    if all(path[0] != Document("json") for path, _ in spoken):
-        # The text alone is not read: where the same body is read as JSON, it is known to be text.
-        left_out.add(Document("text"))
     kept = [each for each in spoken if each[0][0] not in left_out]
     return Fields(_with_room(kept, most), asked, origins)
 

@@ -33,6 +33,7 @@ from palisade.enforce.envoy.bodies.documents import (
     CLAIMS,
     PARSED_BODY,
     PLAIN,
+    TEXT,
     Document,
     Field,
     Made,
@@ -113,8 +114,10 @@ def _readable(fields: Iterable[Field]) -> Predicate:
     roots = {path[0] for path in fields}
     if not reads_body(fields):
         return YES
-    if any(isinstance(root, Document) and root.place is None for root in roots):
+    if Document("json") in roots:
         return all_of((any_of((_IS_JSON, negate(PARSED))), _AT_HAND))
+    if TEXT in roots:
+        return all_of((any_of((_IS_READ, negate(PARSED))), _AT_HAND))
     parsed = all_of((_IS_READ, _AT_HAND))
     # The body of other types is null, and native already unless a header is to be read too.
     return any_of((parsed, negate(PARSED))) if any(isinstance(root, Document) for root in roots) else parsed
@@ -228,7 +231,8 @@ def _wanted(fields: Iterable[Field]) -> str:
             texts.append(f"{{{start}, tree = {_table(tree)}}}")
         elif isinstance(root, Document):
             parts.append(f"{root.coding} = {_table(tree)}")
-    if not all(isinstance(root, Document) for root in roots):
+    # A body that is not of its type is denied: of one whose text is wanted that is found out, too.
+    if TEXT in roots or not all(isinstance(root, Document) for root in roots):
         parts.append(f"parsed = {_table(roots.get(PARSED_BODY, {}))}")
     parts.append(f"texts = {{{', '.join(texts)}}}")
     if claims:
