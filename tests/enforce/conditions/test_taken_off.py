@@ -1,4 +1,5 @@
-"""Texts without space around and parts of texts, counted, compared and read as numbers: native and exact."""
+"""Texts without space around or escapes and parts of texts, counted, compared and read as numbers: native and
+exact."""
 
 from __future__ import annotations
 
@@ -39,12 +40,23 @@ COUNTED = (
     "count({}) == 2",
     "not count({}) > 2",
 )
+UNESCAPED = (
+    'regex.match("^[a-z0-9 ]+$", urlquery.decode({}))',
+    "contains(urlquery.decode({}), ` `)",
+    'not startswith(lower(urlquery.decode({})), "a")',
+    "urlquery.decode({}) in [`a`, `12`, `a b`, `a/b`]",
+    "not urlquery.decode({}) == `a`",
+    "urlquery.decode({})",
+    "count(split(urlquery.decode({}), ` `)) == 2",
+)
 IDIOMS = (
     *(each.format(text) for text in TEXTS for each in PARTS),
     *(each.format(text) for text in TEXTS[:2] for each in (*TRIMMED[:-1], *COUNTED)),
     *(each.format("q") for each in COUNTED[-2:]),
+    *(each.format(text) for text in ("h", "claims.t", "http.path") for each in UNESCAPED),
 )
 VALUES = (
+    *("a%20b", "a+b", "a%2fb", "a%zz", "%61", "+"),
     *(
         "",
         " ",

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from xds.type.matcher.v3.string_pb2 import StringMatcher
 
-from palisade.enforce.envoy.conditions.cookies import Cookies
+from palisade.enforce.envoy.conditions.unescaped import Unescaped
 from palisade.enforce.envoy.matchers.bounds import NEVER, Bounds
 from palisade.enforce.envoy.regex.cuts import Pieces, pieces_of
 from palisade.enforce.envoy.regex.preimages import anchored, preimage, stripped
@@ -15,7 +15,7 @@ from palisade.rego.partial.formulas.terms import Apply, Known, Symbol
 from palisade.rego.partial.symbols.listed import PLAIN_MARKS
 
 
-class Replaced(Cookies):
+class Replaced(Unescaped):
     """Lowers what is asked of `replace` and `regex.replace` with constants, and of some pieces of a text,
     `concat(".", array.slice(split(http.host, "."), 1, 4))`."""
 
