@@ -45,6 +45,16 @@ def _plain(text: str) -> Request | None:
     return in_header("x-json", text) if text.isprintable() and text.isascii() else None
 
 
+def _in_query(claims: str) -> Request:
+    token = token_of(claims).headers[0][1].removeprefix("Bearer ")
+    return Request("GET", f"/?page=%31&token={token}&token=x", (("x-a", "x"),))
+
+
+def _in_cookie(claims: str) -> Request:
+    token = token_of(claims).headers[0][1].removeprefix("Bearer ")
+    return Request("GET", "/", (("cookie", f"a=b=1; said={token}; theme=d"), ("x-a", "x")))
+
+
 WAYS: dict[str, Way] = {
     "body": ("json.unmarshal(http.body)", in_body),
     "untyped body": ("json.unmarshal(http.body)", lambda text: in_body(text, "")),
@@ -66,6 +76,11 @@ WAYS: dict[str, Way] = {
         token_of,
     ),
     "token": ('io.jwt.decode(split(http.headers.authorization, " ")[1])[1]', token_of),
+    "token in a parameter": ("io.jwt.decode(input.parsed_query.token[0])[1]", _in_query),
+    "token in a cookie": (
+        'io.jwt.decode(split(split(http.headers.cookie, "said=")[1], ";")[0])[1]',
+        _in_cookie,
+    ),
 }
 """How a policy takes a document out of a request, and how a client puts it in."""
 

@@ -27,11 +27,14 @@ from palisade.enforce.envoy.bodies.made import DECODES, FOLDS, is_of_loop, join
 from palisade.enforce.envoy.tokens.places import Place
 from palisade.enforce.envoy.values.entries import GUARDED, NAME_TRIMMED, NAMED, REST, TRIMMED, TWO, mark_of
 from palisade.enforce.envoy.values.sources import field_name
+from palisade.explain.sidecar.held import held_in
 from palisade.explain.sidecar.request import UnreadError
 
 _DEPTH, _DIGITS, _LONGEST, _EXPONENT, _LARGEST = 64, 15, 300, 4, 16384
 _MEMBERS, _PAIRS, _TAKEN = 256, 1000, 29_999
-_TEXTS = re.compile(r'\{coding = "([a-z0-9]+)", header = "([^"]*)", prefix = "([^"]*)"')
+_TEXTS = re.compile(
+    r'\{coding = "([a-z0-9]+)", (?:header = "([^"]*)", prefix = "([^"]*)"|(cookie|parameter) = "([^"]*)")'
+)
 _CLAIMS = re.compile(r'\{token = "([^"]*)"')
 _CODES = re.compile(r'\["(count|h(?:_[nv][lx][epsc][yn][0-9a-fz]*)*)"\] = \{name = "([0-9a-f]+)"')
 _PLAIN = re.compile(r"[A-Za-z0-9_.+/=-]+")
@@ -83,14 +86,18 @@ def laid_down(
     try:
         for token in map(_plain, _CLAIMS.findall(wanted)):
             laid |= _of_claims((Document(CLAIMS, Place(token, "")),), claims.get(token), names)
-        for coding, header, prefix in _TEXTS.findall(wanted):
+        for coding, header, prefix, kind, name in _TEXTS.findall(wanted):
+            if kind:
+                held = held_in(kind, _plain(name), headers)
+                laid |= {} if held is None else _of_text(Document(coding, held[0]), held[1], names)
+                continue
             document = Document(coding, Place(_plain(header), _plain(prefix)))
             if document == ALL_HEADERS:
                 laid |= _of_headers(headers, _CODES.findall(wanted))
             elif document.paired:
                 laid |= _of_entries(document, headers.get(_plain(header)), names)
-            elif document.place is not None and document.place.header in headers:
-                laid |= _of_text(document, headers[document.place.header], names)
+            elif _plain(header) in headers:
+                laid |= _of_text(document, headers[_plain(header)], names)
         kinds = [each for each in ("parsed", "json", "text") if f"{each} = {{" in wanted]
         if kinds and body is None:
             raise UnreadError("a body that is not at hand")
@@ -181,7 +188,7 @@ def _plain(written: str) -> str:
 
 def _of_text(document: Document, text: str, names: _Names) -> dict[str, Any]:
     """What is laid down of what stands in a header."""
-    prefix = document.place.prefix if document.place is not None else ""
+    prefix = document.place.prefix if isinstance(document.place, Place) else ""
     if not text.startswith(prefix) or (prefix and not _PLAIN.fullmatch(text, len(prefix))):
         raise _LeftError
     text = text[len(prefix) :]

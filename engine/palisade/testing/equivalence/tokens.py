@@ -13,7 +13,7 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.utils import base64url_decode, base64url_encode
 
-from palisade.enforce.envoy.tokens.places import Place
+from palisade.enforce.envoy.tokens.places import TokenPlace
 from palisade.enforce.envoy.tokens.token import MARK
 from palisade.enforce.envoy.tokens.token import Token as PolicyToken
 from palisade.policy.providers import Cookie, Header, InlineKeys, Provider, Query
@@ -150,7 +150,7 @@ DECODED = f"{MARK}decoded "
 
 
 def signers_of(
-    tokens: Iterable[PolicyToken], own: OwnKeys, decoded: Iterable[Place] = ()
+    tokens: Iterable[PolicyToken], own: OwnKeys, decoded: Iterable[TokenPlace] = ()
 ) -> Mapping[str, SecretIssuer | KeyIssuer]:
     """Issuers for the tokens that a policy verifies itself: by a secret that it holds, or by a key of ours.
 
@@ -159,7 +159,7 @@ def signers_of(
     """
     found: dict[str, SecretIssuer | KeyIssuer] = {}
     for place in decoded:
-        name = f"{DECODED}{place.header}"
+        name = f"{DECODED}{place.words}"
         found[name] = SecretIssuer(PolicyToken(name, place), b"a secret that nobody asks for")
     used = []
     for token in tokens:

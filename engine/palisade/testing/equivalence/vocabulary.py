@@ -20,6 +20,7 @@ from palisade.enforce.envoy.bodies import headers
 from palisade.enforce.envoy.bodies.documents import PARSED_BODY, Document, field_of
 from palisade.enforce.envoy.bodies.made import DECODES, FOLDS
 from palisade.enforce.envoy.tokens.calls import claim_of
+from palisade.enforce.envoy.tokens.places import Place as HeaderPlace
 from palisade.enforce.envoy.values.walks import METADATA
 from palisade.rego import ir
 from palisade.rego.partial import evaluate
@@ -211,6 +212,8 @@ def _in_document(term: Apply) -> Place | None:
         return None
     if document.place is None:
         return (PARSED_BODY, *steps)  # a body that says that it is JSON is both
+    if not isinstance(document.place, HeaderPlace):
+        return None
     return (WRITTEN, document.place.header, document.place.prefix, document.coding, *steps)
 
 

@@ -252,11 +252,65 @@ local function names(headers, wanted)
   end
 end
 
+-- The value of a cookie where all are `name=value` in plain ASCII and its name stands there once, so that all
+-- ways to take it out agree; nothing where the name stands nowhere.
+local function cookie(s, name)
+  if not s or not find(s, name, 1, true) then
+    return nil
+  end
+  local first = find(s, name .. "=", 1, true)
+  if #s > LARGEST or not first or find(s, name .. "=", first + 1, true) then
+    leave()
+  end
+  local found, from = nil, 1
+  while from do
+    local at, last = find(s, "; ", from, true)
+    local key, content = match(sub(s, from, at and at - 1), "^([!-+%-./0-9:<>-~]+)=([!-+%-./0-9:<-~]*)$")
+    if key == name then
+      found = match(content, "^[%w_.+/-]+$")
+    elseif not key then
+      leave()
+    end
+    from = last and last + 1
+  end
+  return found or leave()
+end
+
+-- The first value of a parameter where no name is escaped and it stands there as it is; nothing without the name.
+local function parameter(target, name)
+  local query = target and match(target, "%?(.*)$")
+  if not query then
+    return nil
+  end
+  if #query > LARGEST or find(query, "[^!-~]") or find(query, "[;#]") then
+    leave()
+  end
+  local found
+  for pair in gmatch(query, "[^&]+") do
+    local key, content = match(pair, "^([^=]*)=?(.*)$")
+    if find(key, "[%%+]") or find(gsub(content, "%%%x%x", ""), "%", 1, true) then
+      leave()
+    elseif key == name and not found then
+      found = match(content, "^[%w_.-]+$") or leave()
+    end
+  end
+  return found
+end
+
+local function text_of(headers, wanted)
+  if wanted.cookie then
+    return cookie(headers:get("cookie"), wanted.cookie)
+  elseif wanted.parameter then
+    return parameter(headers:get(":path"), wanted.parameter)
+  end
+  return wanted.header ~= "" and headers:get(wanted.header)
+end
+
 local function read_headers(headers)
   for _, wanted in ipairs(WANTED.texts) do
     clear(wanted.tree)
     taken = 0
-    local s = wanted.header ~= "" and headers:get(wanted.header)
+    local s = text_of(headers, wanted)
     if wanted.hidden then
       names(headers, wanted)
     elseif not CODINGS[wanted.coding] then
@@ -266,7 +320,7 @@ local function read_headers(headers)
         lay(wanted.tree, "object", nil, 0)
       end
     elseif s then
-      if wanted.prefix ~= "" then
+      if (wanted.prefix or "") ~= "" then
         -- What follows has no space, so that all ways to take it out of the header agree.
         local size = #wanted.prefix
         s = sub(s, 1, size) == wanted.prefix and match(s, "^[%w_.+/=-]+$", size + 1) or leave()

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from palisade.enforce.envoy.tokens.places import Place
-from palisade.enforce.envoy.tokens.taking import HEADERS, header_of
+from palisade.enforce.envoy.tokens.places import Place, TokenPlace
+from palisade.enforce.envoy.tokens.taking import HEADERS, header_of, place_of
 from palisade.enforce.envoy.values.entries import entries_of
 from palisade.rego.partial.formulas.formula import Formula
 from palisade.rego.partial.formulas.terms import Apply, Input, Known, Symbol
@@ -28,7 +28,8 @@ SECOND = "second"
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """What a policy makes of one text of the request. `place` is the header; None for the body.
+    """What a policy makes of one text of the request. `place` is the header, the cookie or the parameter;
+    None for the body.
 
     `coding` is `text` for the text itself, `json` for JSON, `base64` or `base64url` for JSON in Base64,
     `secondbase64` or `secondbase64url` for that between the first and the second dot, where a token has its
@@ -39,7 +40,7 @@ class Document:
     """
 
     coding: str
-    place: Place | None = None
+    place: TokenPlace | None = None
 
     @property
     def paired(self) -> bool:
@@ -56,9 +57,9 @@ class Document:
         if self.coding in (CLAIMS, PLAIN):
             return UNMADE
         if self.paired:
-            return f"the header {self.place.header} has letters beyond ASCII, or two values for one name"
+            return f"{self.place.words} has letters beyond ASCII, or two values for one name"
         what = "token" if self.coding == "token" or self.coding.startswith(SECOND) else "JSON"
-        return f"the header {self.place.header} holds no plain {what}"
+        return f"{self.place.words} holds no plain {what}"
 
 
 CLAIMS, PLAIN = "claims", "plain"
@@ -106,16 +107,16 @@ def document_of(term: Symbol) -> Document | None:
                 ),
             ),
         ):
-            place = header_of(inner)
+            place = place_of(inner)
             return None if place is None else Document(SECOND + _CODINGS[name], place)
         case Apply("json.unmarshal", (Apply("base64.decode" | "base64url.decode" as name, (inner,)),)):
-            place = header_of(inner)
+            place = place_of(inner)
             return None if place is None else Document(_CODINGS[name], place)
         case Apply("json.unmarshal", (Input() as inner,)):
             place = header_of(inner)
             return None if place is None else Document("json", place)
         case Apply("io.jwt.decode", (inner,)):
-            place = header_of(inner)
+            place = place_of(inner)
             return None if place is None else Document("token", place)
         case Apply(name) if name == OBJECT and (found := entries_of(term)) is not None:
             place = header_of(found[0])

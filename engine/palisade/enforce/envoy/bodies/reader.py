@@ -56,6 +56,7 @@ from palisade.enforce.envoy.matchers.predicate import (
     write,
 )
 from palisade.enforce.envoy.regex import patterns
+from palisade.enforce.envoy.tokens.places import CookiePlace, Place, TokenPlace
 from palisade.enforce.envoy.values.sources import BODY_METADATA, FIELDS, field_name
 from palisade_sidecar.chunks import CHUNKS_HEADER
 
@@ -220,11 +221,10 @@ def _wanted(fields: Iterable[Field]) -> str:
     texts: list[str] = []
     claims: list[str] = []
     for root, tree in roots.items():
-        if isinstance(root, Document) and root.place is not None and root.coding == CLAIMS:
+        if isinstance(root, Document) and isinstance(root.place, Place) and root.coding == CLAIMS:
             claims.append(f"{{token = {_text(root.place.header)}, tree = {_table(tree)}}}")
         elif isinstance(root, Document) and root.place is not None:
-            header, prefix = _text(root.place.header), _text(root.place.prefix)
-            start = f"coding = {_text(root.coding)}, header = {header}, prefix = {prefix}"
+            start = f"coding = {_text(root.coding)}, {_place(root.place)}"
             if root == ALL_HEADERS:
                 hidden = ", ".join(f"[{_text(each)}] = true" for each in HIDDEN)
                 start += f", hidden = {{{hidden}}}"
@@ -238,6 +238,12 @@ def _wanted(fields: Iterable[Field]) -> str:
     if claims:
         parts.append(f"claims = {{{', '.join(claims)}}}")
     return f"{{{', '.join(parts)}}}"
+
+
+def _place(place: TokenPlace) -> str:
+    if isinstance(place, Place):
+        return f"header = {_text(place.header)}, prefix = {_text(place.prefix)}"
+    return f"{'cookie' if isinstance(place, CookiePlace) else 'parameter'} = {_text(place.name)}"
 
 
 def _checked(fields: Iterable[Field]) -> Iterator[Field]:

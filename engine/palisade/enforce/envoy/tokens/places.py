@@ -85,6 +85,11 @@ class Place(_Shaped):
         return Header(self.header, self.prefix)
 
     @property
+    def words(self) -> str:
+        """What the place is called."""
+        return f"the header {self.header}"
+
+    @property
     def filled(self) -> Predicate:
         """There may be something that a policy takes for the token."""
         return text_check(header_text(self.header), patterns.regex("(?s).*"))
@@ -110,6 +115,10 @@ class ParameterPlace(_Shaped):
     def source(self) -> TokenSource:
         """See `Place`, as of all that follows."""
         return Query(self.name)
+
+    @property
+    def words(self) -> str:
+        return f"the parameter {self.name}"
 
     @property
     def filled(self) -> Predicate:
@@ -138,6 +147,10 @@ class CookiePlace(_Shaped):
     def source(self) -> TokenSource:
         """See `Place`, as of all that follows."""
         return Cookie(self.name)
+
+    @property
+    def words(self) -> str:
+        return f"the cookie {self.name}"
 
     @property
     def filled(self) -> Predicate:
