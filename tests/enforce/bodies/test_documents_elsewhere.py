@@ -36,6 +36,9 @@ TERMS = (
     "io.jwt.decode(cookies.said)[1]",
     'json.unmarshal(base64url.decode(split(cookies.said, ".")[1]))',
     "io.jwt.decode(regex.find_all_string_submatch_n(`(?:^|; )said=([^;]+)`, all, 1)[0][1])[1]",
+    "io.jwt.decode(looped)[1]",
+    'json.unmarshal(base64url.decode(split(trimmed, ".")[1]))',
+    "io.jwt.decode(named)[1]",
 )
 QUERIES = (f"t={TOKEN}", f"b=1&t={TOKEN}&c=%41", f"t={OTHER}&t={TOKEN}", f"t={TOKEN}&t=")
 ODD_QUERIES = (
@@ -44,7 +47,28 @@ ODD_QUERIES = (
     *("", "a=1", f"a=1?t={TOKEN}", f"t={TOKEN}#x", f"t={TOKEN}=", f"t={TOKEN.replace('.', '%2e')}"),
     *(f"a=%zz&t={TOKEN}", f"t={TOKEN}\u00e9", "t=x.y.z", f"a%20b=1&t={TOKEN}"),
 )
-HEAD = 'all := http.headers.cookie\ncookies := {k: v | some part in split(http.headers.cookie, "; "); [k, v] := split(part, "=")}\n'
+HEAD = """all := http.headers.cookie
+
+cookies := {k: v | some part in split(all, "; "); [k, v] := split(part, "=")}
+
+looped := value if {
+	some part in split(all, "; ")
+	startswith(part, "said=")
+	value := substring(part, count("said="), -1)
+}
+
+trimmed := trim_prefix(trim_space(part), "said=") if {
+	some part in split(all, ";")
+	startswith(trim_space(part), "said=")
+}
+
+named := value if {
+	some part in split(all, "; ")
+	[name, value] := split(part, "=")
+	name == "said"
+}
+
+"""
 
 
 @pytest.mark.parametrize("term", TERMS)

@@ -19,8 +19,10 @@ from palisade.enforce.envoy.bodies.documents import (
     field_of,
 )
 from palisade.enforce.envoy.bodies.made import Origins, is_folded, joined, made_of, may_be_array
+from palisade.enforce.envoy.conditions.crumbs import one_cookie
 from palisade.enforce.envoy.regex.strings import text_matcher
 from palisade.rego.partial import Outcome
+from palisade.rego.partial.formulas.builder import Builder
 from palisade.rego.partial.formulas.formula import TRUE, Exists, Formula, In, Same, Test, nodes
 from palisade.rego.partial.formulas.rewriting import own_symbols, symbols
 from palisade.rego.partial.formulas.shared import Shared
@@ -84,6 +86,9 @@ def _asked_of(origins: Origins, node: Formula) -> Iterator[_Asked]:
     # Of what is compared with constants the text itself is read: any letters may stand in that.
     yield from _fields_in(own_symbols(node), origins, folded=isinstance(node.atom, Same))
     if isinstance(node.atom, Exists):
+        cookie = one_cookie(Builder(), node.atom)
+        for part in nodes(cookie[1]) if cookie is not None else ():
+            yield from _asked_of(origins, part)
         yield from _allowed_in(node.atom)
         if _places(Element(node.atom.source, node.atom.loop)) and not _is_asked_at_once(node.atom):
             yield from _of_members(node.atom.body, node.atom.loop, origins)

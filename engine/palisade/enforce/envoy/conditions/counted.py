@@ -13,11 +13,13 @@ from math import comb
 
 from palisade.enforce.envoy import hints
 from palisade.enforce.envoy.bodies.documents import MEMBERS
+from palisade.enforce.envoy.conditions.crumbs import one_cookie
 from palisade.enforce.envoy.conditions.members import Members
 from palisade.enforce.envoy.matchers.bounds import ALWAYS, NEVER, Bounds, both, either, exactly, inverse
 from palisade.enforce.envoy.matchers.predicate import Predicate, all_of
 from palisade.enforce.envoy.regex.marks import is_mark
 from palisade.enforce.envoy.regex.pieces import piece_of
+from palisade.enforce.envoy.tokens.places import CookiePlace
 from palisade.enforce.envoy.values.claims import claim_kind
 from palisade.enforce.envoy.values.sources import ClaimSource, Path
 from palisade.rego.partial.formulas.formula import Exists, Formula, In, Test
@@ -80,10 +82,20 @@ class Counted(Members, ABC):
         found = self._two_pieces(gathered)
         if found is None:
             found = self._gathered(Gathered("array", gathered.parts), "_>_", (1,))
+        if found is None and (alone := self._alone(gathered)) is not None:
+            return self._unless_plain_cookie(NEVER, alone)
         if found is None:
             return self._unknown("takes one of several members", hint=hints.ONE_OF_SEVERAL)
         sources = ", ".join(dict.fromkeys(str(source) for part in gathered.parts for source, _ in part.over))
         return self._unless(NEVER, found.possibly, f"several members of {sources} are such")
+
+    def _alone(self, gathered: Gathered) -> CookiePlace | None:
+        """The cookie that is looked for, which is there once."""
+        match gathered.parts:
+            case (Part(condition, ((source, loop),), _),):
+                found = one_cookie(self._builder, Exists(source, loop, condition))
+                return None if found is None else found[0]
+        return None
 
     def _two_pieces(self, gathered: Gathered) -> Bounds | None:
         """Two pieces of a split text are among what is gathered."""

@@ -14,14 +14,16 @@ from palisade.enforce.envoy import hints
 from palisade.enforce.envoy.bodies import headers
 from palisade.enforce.envoy.bodies.beside import allowed_by, has_beside
 from palisade.enforce.envoy.bodies.documents import ALL_HEADERS, MEMBERS, NESTED, Field
+from palisade.enforce.envoy.conditions.crumbs import one_cookie
 from palisade.enforce.envoy.conditions.parted import Parted
 from palisade.enforce.envoy.matchers import cel
 from palisade.enforce.envoy.matchers.bounds import ALWAYS, NEVER, Bounds, both, either, exactly
-from palisade.enforce.envoy.matchers.predicate import NO, Check, Predicate, all_of, any_of
+from palisade.enforce.envoy.matchers.predicate import NO, Check, Predicate, all_of, any_of, negate
 from palisade.enforce.envoy.regex import paths, patterns
 from palisade.enforce.envoy.regex.marks import Mark, is_mark
 from palisade.enforce.envoy.regex.strings import text_matcher
 from palisade.enforce.envoy.tokens.calls import Tokens
+from palisade.enforce.envoy.tokens.places import CookiePlace
 from palisade.enforce.envoy.values.claims import claim_has, claim_has_matching, claim_kind
 from palisade.enforce.envoy.values.sources import (
     Address,
@@ -92,8 +94,22 @@ class Members(Parted, ABC):
         match atom.source:
             case Apply("split", (text, Known(str(mark)))) if is_mark(mark):
                 found = self._some_piece(text, mark, atom) or self._pieces_one_by_one(atom)
-                return found or self._iterates(atom)
+                return found or self._one_cookie(atom) or self._iterates(atom)
         return self._iterates(atom)
+
+    def _one_cookie(self, atom: Exists) -> Bounds | None:
+        """The cookie that a loop looks for is so."""
+        found = one_cookie(self._builder, atom)
+        if found is None:
+            return None
+        place, asked = found
+        there = both((exactly(place.plain), self.bounds(asked)))
+        self._note(self.notes(asked))
+        return self._unless_plain_cookie(there, place)
+
+    def _unless_plain_cookie(self, bounds: Bounds, place: CookiePlace) -> Bounds:
+        odd = all_of((place.filled, negate(place.plain)))
+        return self._unless(bounds, odd, f"{place.words} is there twice, or cookies are written otherwise")
 
     def _some_header(self, atom: Exists) -> Bounds:
         """Some header is so: its name or its value, or both."""

@@ -161,6 +161,12 @@ class CookiePlace(_Shaped):
         few = text_check(_COOKIES, patterns.regex(r"(?s)[^.]*(?:\.[^.]*)?"))
         return any_of((few, self._is(rf"{_UNDOTTED}*(?:\.{_UNDOTTED}*)?|{_UNSIGNED}")))
 
+    @property
+    def plain(self) -> Predicate:
+        """All cookies are written as usual, and the name stands there once, before a value without a sign of
+        equality."""
+        return self._is(_VALUE)
+
     def _is(self, token: str) -> Predicate:
         name = patterns.quote(self.name)
         pattern = f"(?:{_OTHER}; )*{name}=(?:{token})(?:; {_OTHER})*"
@@ -175,6 +181,7 @@ _COOKIES = header_text("cookie")
 _UNDOTTED = r"[!-+\-/-:<-~]"
 """What the value of a cookie is written with that no policy takes for its end, but for dots."""
 _OTHER = r"[!-+\--:<>-~]+=[!-+\--:<-~]*"
+_VALUE = r"[!-+\--:<>-~]*"
 _NAME = re.compile(r"[A-Za-z0-9_.-]+")
 
 

@@ -16,7 +16,8 @@ _PREFIX = re.compile(r"[A-Za-z0-9_-]+[ :=][A-Za-z0-9_:= -]*")
 _TAKING_AWAY = re.compile(r"(?P<fold>\(\?i\))?\^?(?P<scheme>[Bb]earer)(?: |\\s| \+|\\s\+)")
 _FINDING = re.compile(rf"{_TAKING_AWAY.pattern}\((?:\.\+|\.\*|\\S\+|\\S\*|\[\^ \]\+)\)\$?")
 """Regular expressions that find the whole token behind its scheme: all that follows, or all but space."""
-_COOKIES = Input((*HEADERS, "cookie"))
+COOKIES = Input((*HEADERS, "cookie"))
+"""All cookies, as they are sent."""
 _FINDING_COOKIE = re.compile(
     r"(?:\^?\.\*|\((?P<plain>\?:)?\^\|;(?: |\\s)[*+?]?\)(?P<led>))?(?P<name>[A-Za-z0-9_-]+)="
     r"\((?:\[\^;\]|\[\^; \]|\[\^;\\s\])[*+]\)(?:;\?|\(\?:;\|\$\)|\.\*\$?)?"
@@ -35,7 +36,7 @@ def place_of(term: Symbol) -> TokenPlace | None:
         case Apply("trim_space", (inner,)) | Apply("trim", (inner, Known(" "))):
             return place_of(inner)
         case Apply(".", (Apply() as whole, Known(str(name)))) if (entries := entries_of(whole)) is not None:
-            return cookie(name) if entries[0] == _COOKIES and _cut_as_usual(entries[1]) else None
+            return cookie(name) if entries[0] == COOKIES and _cut_as_usual(entries[1]) else None
     return None
 
 
@@ -113,10 +114,10 @@ def _cookie_of(term: Symbol) -> TokenPlace | None:
                 ),
                 Known(0),
             ),
-        ) if whole == _COOKIES and named.endswith("="):
+        ) if whole == COOKIES and named.endswith("="):
             return cookie(named[:-1])
     searched = patterns.found_in(term)
-    if searched is None or searched[1] != _COOKIES:
+    if searched is None or searched[1] != COOKIES:
         return None
     found = _FINDING_COOKIE.fullmatch(searched[0])
     if found is None:
