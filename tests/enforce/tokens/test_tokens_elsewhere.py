@@ -31,6 +31,12 @@ trimmed := {{k: v |
 	v := substring(trim_space(part), sign + 1, -1)
 }}
 
+looped := value if {{
+	some part in split(http.headers.cookie, "; ")
+	startswith(part, "token=")
+	value := substring(part, 6, -1)
+}}
+
 payload := found if {{
 	[valid, _, found] := io.jwt.decode_verify({taken}, {{"secret": {secret}}})
 	valid
@@ -195,6 +201,17 @@ def test_a_token_in_a_cookie_is_the_one_that_the_policy_finds(stand: Stand, take
         for method in ("GET", "PUT")
     ]
     _ask(stand, taken, asked)
+
+
+def test_a_token_in_a_cookie_that_a_loop_looks_for(stand: Stand) -> None:
+    """The same of a rule that loops over all cookies, but that what is no valid token is the engine's."""
+    asked = [
+        (Sent(method, f"/{at}", tuple(("cookie", value) for value in values)), known)
+        for at, (values, usual) in enumerate(_cookies())
+        for known in [usual and (GOOD in str(values) or OTHER in str(values) or "token" not in str(values))]
+        for method in ("GET", "PUT")
+    ]
+    _ask(stand, "looped", asked)
 
 
 SEVERAL = """package envoy.authz

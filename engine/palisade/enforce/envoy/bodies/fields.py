@@ -19,8 +19,8 @@ from palisade.enforce.envoy.bodies.documents import (
     field_of,
 )
 from palisade.enforce.envoy.bodies.made import Origins, is_folded, joined, made_of, may_be_array
-from palisade.enforce.envoy.conditions.crumbs import one_cookie
 from palisade.enforce.envoy.regex.strings import text_matcher
+from palisade.enforce.envoy.tokens.crumbs import one_cookie
 from palisade.rego.partial import Outcome
 from palisade.rego.partial.formulas.builder import Builder
 from palisade.rego.partial.formulas.formula import TRUE, Exists, Formula, In, Same, Test, nodes

@@ -13,12 +13,12 @@ from math import comb
 
 from palisade.enforce.envoy import hints
 from palisade.enforce.envoy.bodies.documents import MEMBERS
-from palisade.enforce.envoy.conditions.crumbs import one_cookie
 from palisade.enforce.envoy.conditions.members import Members
 from palisade.enforce.envoy.matchers.bounds import ALWAYS, NEVER, Bounds, both, either, exactly, inverse
 from palisade.enforce.envoy.matchers.predicate import Predicate, all_of
 from palisade.enforce.envoy.regex.marks import is_mark
 from palisade.enforce.envoy.regex.pieces import piece_of
+from palisade.enforce.envoy.tokens.crumbs import one_cookie
 from palisade.enforce.envoy.tokens.places import CookiePlace
 from palisade.enforce.envoy.values.claims import claim_kind
 from palisade.enforce.envoy.values.sources import ClaimSource, Path

@@ -14,7 +14,6 @@ from palisade.enforce.envoy import hints
 from palisade.enforce.envoy.bodies import headers
 from palisade.enforce.envoy.bodies.beside import allowed_by, has_beside
 from palisade.enforce.envoy.bodies.documents import ALL_HEADERS, MEMBERS, NESTED, Field
-from palisade.enforce.envoy.conditions.crumbs import one_cookie
 from palisade.enforce.envoy.conditions.parted import Parted
 from palisade.enforce.envoy.matchers import cel
 from palisade.enforce.envoy.matchers.bounds import ALWAYS, NEVER, Bounds, both, either, exactly
@@ -23,6 +22,7 @@ from palisade.enforce.envoy.regex import paths, patterns
 from palisade.enforce.envoy.regex.marks import Mark, is_mark
 from palisade.enforce.envoy.regex.strings import text_matcher
 from palisade.enforce.envoy.tokens.calls import Tokens
+from palisade.enforce.envoy.tokens.crumbs import one_cookie
 from palisade.enforce.envoy.tokens.places import CookiePlace
 from palisade.enforce.envoy.values.claims import claim_has, claim_has_matching, claim_kind
 from palisade.enforce.envoy.values.sources import (

@@ -8,17 +8,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from palisade.enforce.envoy.matchers.predicate import Predicate, all_of, any_of, negate
+from palisade.enforce.envoy.tokens.crumbs import one_cookie
 from palisade.enforce.envoy.tokens.keys import key_set, key_witness, salted, secret_set
 from palisade.enforce.envoy.tokens.places import Place, TokenPlace
 from palisade.enforce.envoy.tokens.taking import place_of
 from palisade.enforce.envoy.tokens.token import MARK, Token
 from palisade.enforce.envoy.values.sources import Decoded, Missing, Source, TokenClaim, Verified
+from palisade.rego.partial.formulas.builder import Builder
 from palisade.rego.partial.formulas.formula import (
     Atom,
     Exists,
     Formula,
     Opaque,
     Same,
+    nodes,
 )
 from palisade.rego.partial.formulas.terms import Apply, Input, Known, Symbol, subterms
 
@@ -238,7 +241,11 @@ class Tokens:
 
 
 def calls_on_tokens(node: Formula) -> Iterable[Apply]:
-    """The calls of `io.jwt.*` in the atom that a part of a formula is."""
+    """The calls of `io.jwt.*` in the atom that a part of a formula is; of a loop that looks for a cookie by
+    its name those on that cookie."""
+    cookie = one_cookie(Builder(), node.atom) if isinstance(node.atom, Exists) else None
+    for part in nodes(cookie[1]) if cookie is not None else ():
+        yield from calls_on_tokens(part)
     for symbol in _asked(node.atom):
         if not isinstance(symbol, Input):
             yield from _token_calls(symbol)
