@@ -126,6 +126,23 @@ def test_an_answer_that_has_no_body_over_http1_is_no_difference(
     assert [each.body for each in bed.ask(asked) if each is not None] == [b"", b"log in", b"preflight"]
 
 
+def test_headers_of_one_connection_are_in_no_answer(bed: Bed, make_subject: Callable[..., Subject]) -> None:
+    """Envoy takes them off, whoever decides: that they are missing is no difference, and others are."""
+    subject = make_subject(
+        'allow := {"allowed": false, "http_status": 426, "body": "TLS",'
+        ' "headers": {"upgrade": "TLS/1.3", "connection": "Upgrade", "x-a": "1"}}'
+    )
+    bed.load(subject)
+    asked = [Request("GET"), http2()]
+    tally = Tally()
+    assert not compare(bed, subject, asked, tally)
+    assert tally.pairs == 2
+    seen = [each for each in bed.ask(asked) if each is not None]
+    assert [(each.status, "upgrade" in each.headers, each.headers.get("x-a")) for each in seen] == [
+        (426, False, "1")
+    ] * 2
+
+
 def test_calls_of_grpc_are_denied_by_a_status_of_grpc(bed: Bed, make_subject: Callable[..., Subject]) -> None:
     """And by a message; what the policy says of the answer is compared all the same."""
     subject = make_subject(

@@ -240,8 +240,16 @@ def _unlike(wanted: Decision, seen: Seen) -> str:
     return f"leaves the header {left[0]} to the function" if left else ""
 
 
+_OF_ONE_CONNECTION = frozenset(
+    ("connection", "upgrade", "keep-alive", "proxy-connection", "transfer-encoding")
+)
+"""Headers of one connection (RFC 9110, section 7.6.1), which Envoy takes off every response."""
+
+
 def _missing(headers: Sequence[tuple[str, str]], seen: Seen) -> str:
     for name, value in headers:
+        if name.lower() in _OF_ONE_CONNECTION:
+            continue
         values = seen.headers.get(name.lower())
         if values is None or value.strip() not in values:
             return f"{name}: {value}"
