@@ -1,4 +1,5 @@
-"""Objects that policies make of the entries in a header, as of cookies, are read in the sidecar."""
+"""Objects that policies make of the entries in a header, as of cookies, or in the query, are read in the
+sidecar."""
 
 from __future__ import annotations
 
@@ -112,6 +113,54 @@ def test_an_object_of_cookies(bed: Bed, issuers: Issuers, way: str) -> None:
         if (at + len(way)) % 3:
             continue
         one = subject(issuers, way, asked)
+        bed.load(one)
+        for difference in compare(bed, one, requests, tally):
+            raise AssertionError("\n".join((summary(difference), way, asked, *lines(difference))))
+        assert all(each.native or each.conditional for each in one.enforcement.coverage), asked
+    assert tally.residual < 0.4 * tally.pairs, tally
+
+
+OF_QUERIES = (
+    'c := {k: v | some p in split(split(http.path, "?")[1], "&"); [k, v] := split(p, "=")}',
+    """q := split(http.path, "?")[1]
+c[kv[0]] := kv[1] if { some p in split(q, "&"); kv := split(p, "="); count(kv) == 2 }""",
+)
+QUERIES = (
+    "",
+    "?",
+    "?a=x",
+    "?a=x&b=y",
+    "?b=y&a=x",
+    "?a=%78",
+    "?a=x?a=y",
+    "?a=x?b=1&c",
+    "?a=x&a=x",
+    "?a=x&a=y",
+)
+QUERIES += (
+    "?a",
+    "?a=",
+    "?a=x=",
+    "?=x",
+    "?&a=x&",
+    "?a=x;b=y",
+    "?a+b=1&a=x",
+    "?c=1&c=2",
+    "??a=x",
+    "?a=x#y",
+    "?A=x",
+)
+ODD = ("?a=x&b=\u00fc", "?a=x ", "? a=x", "?a=x\t", "?a=\u00fc")
+
+
+@pytest.mark.parametrize("way", OF_QUERIES)
+def test_an_object_of_the_query(bed: Bed, issuers: Issuers, way: str) -> None:
+    """Taken apart by hand, so that nothing is decoded: the same of what stands behind the question mark."""
+    requests = [Request(target=f"/a{each}") for each in QUERIES]
+    requests += [Request(target=f"/a{each}", http2=True) for each in (*QUERIES, *ODD)]
+    tally = Tally()
+    for asked in (*ASKED[:6], 'c.a == http.headers["x-a"]', "count(c) == 1", "c == {}"):
+        one = subject(issuers, f"{way}\n", asked)
         bed.load(one)
         for difference in compare(bed, one, requests, tally):
             raise AssertionError("\n".join((summary(difference), way, asked, *lines(difference))))

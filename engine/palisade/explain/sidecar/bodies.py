@@ -17,6 +17,7 @@ from palisade.enforce.envoy.bodies.documents import (
     CLAIMS,
     PARSED_BODY,
     PLAIN,
+    QUERY,
     SECOND,
     TEXT,
     Document,
@@ -221,6 +222,11 @@ def _of_entries(document: Document, text: str | None, names: _Names) -> dict[str
     """What is laid down of entries in a header. Raises _LeftError."""
     found: dict[str, str] = {}
     how = document.coding.partition("x")[2]
+    if document.place == QUERY:
+        pieces = (text or "").split("?")
+        text = pieces[1] if len(pieces) > 1 else None
+        if text is not None and {" ", "\t"} & {*text}:
+            raise _LeftError
     text = None if text is None else text.strip(" \t")
     if text is not None and (len(text) > _LARGEST or not text.isascii()):
         raise _LeftError

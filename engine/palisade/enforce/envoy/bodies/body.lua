@@ -314,6 +314,10 @@ local function read_headers(headers)
     if wanted.hidden then
       names(headers, wanted)
     elseif not CODINGS[wanted.coding] then
+      if s and wanted.prefix == "?" then
+        s = match(s, "^[^?]*%?([^?]*)")
+        s = s and find(s, "[ \t]") and leave() or s
+      end
       if s then
         entries(s, wanted.tree, wanted.coding)
       else

@@ -20,6 +20,10 @@ from palisade.rego.partial.symbols.objects import OBJECT
 PARSED_BODY = "parsed_body"
 BODY = Input((*HEADERS[:-1], "body"))
 
+_TARGET = Input((*HEADERS[:-1], "path"))
+QUERY = Place(":path", "?")
+"""What is behind the first question mark of the path, of which a policy takes the entries by hand."""
+
 _CODINGS = {"base64.decode": "base64", "base64url.decode": "base64url"}
 
 SECOND = "second"
@@ -119,6 +123,8 @@ def document_of(term: Symbol) -> Document | None:
             place = place_of(inner)
             return None if place is None else Document("token", place)
         case Apply(name) if name == OBJECT and (found := entries_of(term)) is not None:
+            if found[2]:
+                return Document(found[1], QUERY) if found[0] == _TARGET else None
             place = header_of(found[0])
             return None if place is None else Document(found[1], place)
     return None

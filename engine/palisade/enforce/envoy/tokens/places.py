@@ -87,7 +87,7 @@ class Place(_Shaped):
     @property
     def words(self) -> str:
         """What the place is called."""
-        return f"the header {self.header}"
+        return "the query" if self.header == ":path" else f"the header {self.header}"
 
     @property
     def filled(self) -> Predicate:

@@ -1,6 +1,7 @@
-"""Objects that a policy makes of a header, as of cookies: `{k: v | some part in split(cookie, "; "); ...}`.
+"""Objects that a policy makes of the query or of a header, as of cookies:
+`{k: v | some part in split(cookie, "; "); ...}`.
 
-The sidecar's reader reads such a header as one document. Its coding says how: `pairs`, the mark at which the
+The sidecar's reader reads such a text as one document. Its coding says how: `pairs`, the mark at which the
 text is split, in hexadecimal, and by a letter each how a piece is taken apart.
 """
 
@@ -9,7 +10,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from palisade.rego.partial.formulas.formula import Defined, Formula, In, IsKind, Test, nodes
-from palisade.rego.partial.formulas.terms import Apply, ArrayOf, Element, Gathered, Input, Known, Part, Symbol
+from palisade.rego.partial.formulas.terms import (
+    Apply,
+    ArrayOf,
+    Element,
+    Gathered,
+    Input,
+    Known,
+    Part,
+    Symbol,
+    subterms,
+)
 from palisade.rego.partial.symbols.objects import OBJECT
 from palisade.rego.values import unkey
 
@@ -20,8 +31,9 @@ _FILLED = "filled"
 """A piece is not empty, as none is that has a sign of equality."""
 
 
-def entries_of(term: Symbol) -> tuple[Input, str] | None:
-    """The text and the coding of an object of the entries that stand in a text; None for what is none."""
+def entries_of(term: Symbol) -> tuple[Input, str, bool] | None:
+    """The text and the coding of an object of the entries that stand in a text, and whether that is what is
+    behind a question mark in it; None for what is none."""
     match term:
         case Apply(name, (Gathered("set", (part,)),)) if name == OBJECT:
             return _read(part)
@@ -47,20 +59,32 @@ def trims(coding: str) -> bool:
     return TRIMMED in flags or NAME_TRIMMED in flags
 
 
-def _read(part: Part) -> tuple[Input, str] | None:
+def _read(part: Part) -> tuple[Input, str, bool] | None:
+    behind: Symbol
     match part:
-        case Part(condition, ((Apply("split", (Input() as text, Known(str(mark)))) as whole, loop),), item):
-            pass
+        case Part(condition, ((Apply("split", (Input() as behind, Known(str(mark)))) as whole, loop),), item):
+            text = behind
+        case Part(condition, ((Apply("split", (Apply() as behind, Known(str(mark)))) as whole, loop),), item):
+            match behind:
+                case Apply(".", (Apply("split", (Input() as text, Known("?"))), Known(1))):
+                    pass
+                case _:
+                    return None
         case _:
             return None
     if not mark or not mark.isascii() or "=" in mark:
         return None
     element = Element(whole, loop)
     for piece, trimmed in ((element, ""), (Apply("trim_space", (element,)), TRIMMED)):
-        flags = _flags(piece, item, _parts(condition))
+        flags = _flags(piece, item, [each for each in _parts(condition) if not _is_there(each, behind)])
         if flags is not None:
-            return text, f"pairs{mark.encode().hex()}x{trimmed}{flags}"
+            return text, f"pairs{mark.encode().hex()}x{trimmed}{flags}", behind != text
     return None
+
+
+def _is_there(condition: Formula, text: Symbol) -> bool:
+    """Whether it says that the text is there, as it is where there are pieces of it."""
+    return isinstance(condition.atom, Defined) and condition.atom.term in {*subterms(text)}
 
 
 def _parts(condition: Formula) -> tuple[Formula, ...]:
