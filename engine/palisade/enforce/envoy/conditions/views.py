@@ -77,7 +77,8 @@ def view(term: Symbol, source: Callable[[Symbol], Source | None]) -> View | None
             lead, behind = (
                 (f"(?:{_CLEAN}*/){{{index}}}", "[/?]") if index >= 0 else ("(?:[!->@-~]*/)?", "[?]")
             )
-            found = cel.captured(_TARGET, f"^/{lead}({_CLEAN}*)(?:{behind}(?s:.*))?$")
+            further = f"(?:/{_CLEAN}*){{{-index - 1}}}" if index < -1 else ""
+            found = cel.captured(_TARGET, f"^/{lead}({_CLEAN}*){further}(?:{behind}(?s:.*))?$")
             escaped = text_check(PATH_TEXT, patterns.regex(paths.segment_escaped(index)))
             # CEL makes nothing of a text that is no UTF-8, as a query may be over HTTP/2.
             return None if found is None else View(found, any_of((escaped, _RAW)), ESCAPED)

@@ -67,22 +67,29 @@ def _any_of(texts: Iterable[str]) -> str:
 
 def _lead(index: int) -> str:
     if index < 0:
-        return "/(?:.*/)?"  # the last
+        return "/(?:.*/)?"
     return f"/(?:[^/]*/){{{index}}}" if index else "/"
+
+
+def _tail(index: int) -> str:
+    """What stands behind segment `index`: of those that are counted from the end all that are further on."""
+    if index >= 0:
+        return "(?:/.*)?"
+    return f"(?:/[^/]*){{{-index - 1}}}" if index < -1 else ""
 
 
 def segment_is(index: int, values: Iterable[str]) -> str:
     """Segment `index` is one of the values."""
-    return f"{_lead(index)}{_any_of(values)}{'' if index < 0 else '(?:/.*)?'}"
+    return f"{_lead(index)}{_any_of(values)}{_tail(index)}"
 
 
 def segment_exists(index: int) -> str:
-    return f"{_lead(index)}.*"
+    return f"{_lead(index if index >= 0 else -index - 1)}.*"
 
 
 def segment_escaped(index: int) -> str:
     """Segment `index` has an escape, so that its text is not the segment itself."""
-    return f"{_lead(index)}[^/]*%{'.*' if index >= 0 else '[^/]*'}"
+    return f"{_lead(index)}[^/]*%{'.*' if index >= 0 else f'[^/]*{_tail(index)}'}"
 
 
 def some_segment_is(values: Iterable[str]) -> str:
@@ -121,9 +128,7 @@ def segment_matching(index: int, matcher: StringMatcher) -> str | None:
     if "/" in text:
         return patterns.NOTHING  # no segment has one
     before = "" if kind == "prefix" else _UNITS
-    behind = "(?:/.*)?" if kind == "suffix" else ".*"
-    if index < 0:
-        behind = "" if kind == "suffix" else "[^/]*"
+    behind = _tail(index) if kind == "suffix" else ".*" if index >= 0 else f"[^/]*{_tail(index)}"
     return f"{_lead(index)}{before}{spelled(text)}{behind}"
 
 
@@ -158,7 +163,7 @@ def some_segment_matching(matcher: StringMatcher) -> str | None:
 
 def segment_matched(index: int, pattern: str) -> str:
     """The pattern, one of plain characters, matches segment `index`."""
-    return f"{_lead(index)}(?:{_within(pattern, '/')}){'' if index < 0 else '(?:/.*)?'}"
+    return f"{_lead(index)}(?:{_within(pattern, '/')}){_tail(index)}"
 
 
 def _within(pattern: str, end: str) -> str:

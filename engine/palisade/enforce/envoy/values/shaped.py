@@ -68,6 +68,8 @@ def shaped(symbol: Symbol, source: Callable[[Symbol], Source | None]) -> Shaped 
     while True:
         found = source(term) if isinstance(term, Input | Apply) else None
         if isinstance(found, Segment):
+            if found.index < -1:
+                return None
             at = found.index + 1 if found.index >= 0 else -1
             steps.append(("piece", "/", at))
         if isinstance(found, ClaimSource | TextSource | Segment):

@@ -193,7 +193,7 @@ class Path:
 
 @record()
 class Segment:
-    """`input.parsed_path[index]`; with -1 the last."""
+    """`input.parsed_path[index]`; with -1 the last, with -2 the one before it."""
 
     index: int
 

@@ -38,7 +38,7 @@ from palisade.enforce.envoy.values.sources import (
     Unspelled,
 )
 from palisade.policy.request_schema import KEYS, SCHEMA
-from palisade.rego.partial.formulas.terms import Apply, Element, Input, Unknown, last_of
+from palisade.rego.partial.formulas.terms import Apply, Element, Input, Unknown, back_from
 from palisade_sidecar.asking import ASK_HEADER
 from palisade_sidecar.chunks import CHUNKS_HEADER
 
@@ -46,7 +46,7 @@ METADATA = ("attributes", "metadataContext", "filterMetadata", JWT_AUTHN)
 """Where the input has what Envoy's JWT filter leaves: the claims of each verified token, by its provider."""
 
 _HTTP = ("attributes", "request", "http")
-_LAST = ("parsed_path", last_of(Input(("parsed_path",))))
+_SEGMENTS = Input(("parsed_path",))
 _SOURCE, _DESTINATION = ("attributes", "source"), ("attributes", "destination")
 _EXTENSIONS = ("attributes", "contextExtensions")
 _UNTOLD = (
@@ -66,8 +66,9 @@ def find(path: Sequence[object], providers: Sequence[str]) -> Source | None:
     A claim is given for the single provider there is: with several the caller asks for each in turn.
     """
     parts = tuple(path)
-    if parts == _LAST:
-        return Segment(-1)
+    back = _back(parts)
+    if back is not None:
+        return Segment(-back) if back < FURTHEST else None
     if any(isinstance(part, Input | Element | Apply | Unknown) for part in parts):
         return None  # which walk it is depends on the request
     if leads_nowhere(parts):
@@ -95,6 +96,14 @@ def find(path: Sequence[object], providers: Sequence[str]) -> Source | None:
         return Missing()  # the sidecar's filter has no others
     if parts[0] == "attributes" and _ADDRESS[: len(parts)] == parts:
         return Address() if parts == _ADDRESS else Given()
+    return None
+
+
+def _back(parts: Sequence[object]) -> int | None:
+    """How far from the end of the path the segment is that a walk asks for; None for other walks."""
+    match parts:
+        case ("parsed_path", Apply() as place):
+            return back_from(_SEGMENTS, place)
     return None
 
 
