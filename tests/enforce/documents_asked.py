@@ -71,6 +71,10 @@ WAYS: dict[str, Way] = {
         'json.unmarshal(base64.decode(split(http.headers["x-json"], ".")[1]))',
         lambda text: in_header("x-json", f"e30.{base64.b64encode(raw(text)).decode()}"),
     ),
+    "first part": (
+        'json.unmarshal(base64url.decode(split(http.headers["x-json"], ".")[0]))',
+        lambda text: in_header("x-json", f"{url(text)}.e30"),
+    ),
     "claims by hand": (
         'json.unmarshal(base64url.decode(split(substring(http.headers.authorization, 7, -1), ".")[1]))',
         token_of,

@@ -15,6 +15,7 @@ from palisade.decide.urls import parse_query
 from palisade.enforce.envoy.bodies.documents import (
     ALL_HEADERS,
     CLAIMS,
+    FIRST,
     PARSED_BODY,
     PLAIN,
     QUERY,
@@ -199,6 +200,9 @@ def _of_text(document: Document, text: str, names: _Names) -> dict[str, Any]:
         if len(text) > _LARGEST or not text.isascii():
             raise _LeftError
         return _of_json((document,), text, names)
+    if document.coding.startswith(FIRST):
+        coding = document.coding.removeprefix(FIRST)
+        return _of_json((document,), _unbased(text.partition(".")[0], coding), names)
     if document.coding.startswith(SECOND):
         _, dot, rest = text.partition(".")
         coding = document.coding.removeprefix(SECOND)

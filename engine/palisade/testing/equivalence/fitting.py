@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
-from palisade.enforce.envoy.bodies.documents import SECOND
+from palisade.enforce.envoy.bodies.documents import FIRST, SECOND
 from palisade.enforce.envoy.values.entries import mark_of
 from palisade.enforce.envoy.values.walks import METADATA
 from palisade.policy.providers import Header, Query, TokenSource
@@ -138,6 +138,8 @@ def _is_texts(value: Any) -> bool:
 def as_header(document: Any, prefix: str, coding: str) -> str:
     """A document as a header holds it, in the coding of `documents.Document`."""
     text = dumps(document)
+    if coding.startswith(FIRST):
+        return f"{prefix}{as_header(document, '', coding.removeprefix(FIRST))}.e30"
     if coding.startswith(SECOND):
         return f"{prefix}e30.{as_header(document, '', coding.removeprefix(SECOND))}.e30"
     if coding.startswith("pairs"):

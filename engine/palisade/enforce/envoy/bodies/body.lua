@@ -101,6 +101,15 @@ function CODINGS.base64url(s, tree)
   whole(decoded_of_url(s), tree)
 end
 
+-- What stands before the first dot, if there is one.
+function CODINGS.firstbase64(s, tree)
+  CODINGS.base64(match(s, "^[^.]*"), tree)
+end
+
+function CODINGS.firstbase64url(s, tree)
+  CODINGS.base64url(match(s, "^[^.]*"), tree)
+end
+
 -- What stands between the first dot and the next, if there is a dot: else it is undefined.
 local function second(s, coding, tree)
   local piece = match(s, "^[^.]*%.([^.]*)")

@@ -26,8 +26,8 @@ QUERY = Place(":path", "?")
 
 _CODINGS = {"base64.decode": "base64", "base64url.decode": "base64url"}
 
-SECOND = "second"
-"""What the codings begin with of a text that is cut at its dots, whose second part is in Base64."""
+FIRST, SECOND = "first", "second"
+"""What the codings begin with of a text that is cut at its dots, whose first or second part is in Base64."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +36,11 @@ class Document:
     None for the body.
 
     `coding` is `text` for the text itself, `json` for JSON, `base64` or `base64url` for JSON in Base64,
-    `secondbase64` or `secondbase64url` for that between the first and the second dot, where a token has its
-    claims, and `token` for a token that is decoded and not verified: an array of its header, its claims, and
-    more. Those of entries are told in `entries`. `claims` are those of a token that Envoy verifies, by whose
-    name in the place of a header, and `plain` is a header itself: both are read for what is made of them
-    alone.
+    `firstbase64` and the like for that before the first dot, `secondbase64` for that behind it, where a token
+    has its claims, and `token` for a token that is decoded and not verified: an array of its header, its
+    claims, and more. Those of entries are told in `entries`. `claims` are those of a token that Envoy
+    verifies, by whose name in the place of a header, and `plain` is a header itself: both are read for what
+    is made of them alone.
     """
 
     coding: str
@@ -62,7 +62,7 @@ class Document:
             return UNMADE
         if self.paired:
             return f"{self.place.words} has letters beyond ASCII, or two values for one name"
-        what = "token" if self.coding == "token" or self.coding.startswith(SECOND) else "JSON"
+        what = "token" if self.coding == "token" or self.coding.startswith((FIRST, SECOND)) else "JSON"
         return f"{self.place.words} holds no plain {what}"
 
 
@@ -107,12 +107,12 @@ def document_of(term: Symbol) -> Document | None:
             (
                 Apply(
                     "base64.decode" | "base64url.decode" as name,
-                    (Apply(".", (Apply("split", (inner, Known("."))), Known(1))),),
+                    (Apply(".", (Apply("split", (inner, Known("."))), Known(0 | 1 as at))),),
                 ),
             ),
-        ):
+        ) if type(at) is int:
             place = place_of(inner)
-            return None if place is None else Document(SECOND + _CODINGS[name], place)
+            return None if place is None else Document((FIRST, SECOND)[at] + _CODINGS[name], place)
         case Apply("json.unmarshal", (Apply("base64.decode" | "base64url.decode" as name, (inner,)),)):
             place = place_of(inner)
             return None if place is None else Document(_CODINGS[name], place)
