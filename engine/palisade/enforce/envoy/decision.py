@@ -26,7 +26,7 @@ from palisade.enforce.envoy.matchers.sizes import given_up
 from palisade.enforce.envoy.regex import paths, patterns
 from palisade.enforce.envoy.tokens.calls import Tokens, calls_on_tokens
 from palisade.enforce.envoy.tokens.constraints import open_calls, settled_case, settled_formula
-from palisade.enforce.envoy.tokens.refused import refusal
+from palisade.enforce.envoy.tokens.refused import Refusal, refusal
 from palisade.enforce.envoy.tokens.token import Token
 from palisade.enforce.envoy.values.claims import claim_defined
 from palisade.enforce.envoy.values.sources import PATH_TEXT
@@ -63,7 +63,7 @@ class Decision:
     @property
     def calls(self) -> Tokens:
         """The calls that take tokens apart, and which of these Envoy verifies."""
-        return Tokens() if self.lowered is None else self.lowered.tokens
+        return Tokens() if self.lowered is None else self.lowered.settings.tokens
 
     @property
     def residual(self) -> bool:
@@ -77,16 +77,28 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True)
-class Lowered:
-    """What lowering the cases of one revision came to, for the next one to start from."""
+class _Settings:
+    """By what conditions are lowered: where it is as before, so is what they come to."""
 
     providers: tuple[str, ...]
     hoisted: frozenset[tuple[object, ...]]
-    looped: Mapping[Formula, tuple[Formula, ...]]
-    calls: Mapping[Formula, tuple[Apply, ...]]
     tokens: Tokens
     fields: frozenset[tuple[object, ...]]
     one_of_several: bool
+
+    def lowering(self) -> Lowering:
+        return Lowering(
+            self.providers, self.hoisted, self.tokens, self.fields, one_of_several=self.one_of_several
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Lowered:
+    """What lowering the cases of one revision came to, for the next one to start from."""
+
+    settings: _Settings
+    looped: Mapping[Formula, tuple[Formula, ...]]
+    calls: Mapping[Formula, tuple[Apply, ...]]
     known: Known
     lowering: Lowering
 
@@ -121,38 +133,27 @@ def decide(
     tokens = Tokens(chain.from_iterable(calls.values()), bearers)
     then = refusal(outcome.builder, error, cases, tokens)
     one_of_several = tokens.exclusive and then is not None and then.whole
-    tokens = tokens if one_of_several else tokens.apart()
-    if before is not None and (
-        (before.providers, before.hoisted, before.tokens, before.fields, before.one_of_several)
-        != (tuple(providers), hoisted, tokens, fields, one_of_several)
-    ):
-        before = None
-    known = before.known if before is not None else Known()
+    settings = _Settings(
+        tuple(providers), hoisted, tokens if one_of_several else tokens.apart(), fields, one_of_several
+    )
+    tokens = settings.tokens
+    same = before if before is not None and before.settings == settings else None
     answers = Answers()
-    whole = before.lowering if before is not None else None
-    if whole is None or whole.is_worn:
-        whole = Lowering(providers, hoisted, tokens, fields, one_of_several=one_of_several)
+    if same is None or same.lowering.is_worn:
+        whole = settings.lowering()
     else:
+        whole = same.lowering
         whole.begin_revision()
+    known = same.known if same is not None else Known()
     lowering, entries, coverage = _within_room(whole, known, error, cases, answers)
     default = Entry(YES, Verdict.DENY, "default")
     doubts = dict.fromkeys(lowering.notes.doubts)
     refusals: list[Entry] = []
     if then is not None:
         plain = Lowering(providers, hoisted, Tokens(), fields)
-        others, own, _ = _within_room(plain, Known(), then.error, then.cases, answers)
-        found = [*own, default]
-        found[:0] = (unread(found, RESIDUAL),) if body else ()
-        refusals = [each.under(all_of((each.predicate, then.when))) for each in found]
-        doubts.update(dict.fromkeys(others.notes.doubts))
-    # What is asked of all tokens comes last: one that is refused is in doubt, too.
-    for token in tokens.all:
-        doubt = tokens.unsettled(token) if one_of_several else token.doubt
-        if doubt in doubts or one_of_several:
-            doubts.pop(doubt, None)
-            refusals.append(_asked(doubt))
-    if one_of_several:
-        refusals += map(_asked, _two_at_once(tokens.all))
+        refusals, more = _where_refused(then, plain, answers, default, body=body)
+        doubts.update(dict.fromkeys(more))
+    refusals += _of_tokens_in_doubt(tokens, doubts, one_of_several=one_of_several)
     entries[:0] = (
         *_doubtful(lowering.notes),
         *map(_asked, doubts),
@@ -160,12 +161,34 @@ def decide(
         *((unread(entries, RESIDUAL),) if body else ()),
     )
     told = _doubts(lowering.notes, lowering.condition(error).notes.reasons)
-    lowered = Lowered(
-        tuple(providers), hoisted, looped, calls, tokens, fields, one_of_several, lowering.known, whole
-    )
+    lowered = Lowered(settings, looped, calls, lowering.known, whole)
     return Decision(
         tuple(entries), default, tuple(coverage.values()), answers.given, told, tokens.all, fields, lowered
     )
+
+
+def _where_refused(
+    then: Refusal, plain: Lowering, answers: Answers, default: Entry, *, body: bool
+) -> tuple[list[Entry], Iterable[Predicate]]:
+    """The rules for requests with none of the tokens that the policy takes, and which are in doubt."""
+    others, own, _ = _within_room(plain, Known(), then.error, then.cases, answers)
+    found = [*own, default]
+    found[:0] = (unread(found, RESIDUAL),) if body else ()
+    return [each.under(all_of((each.predicate, then.when))) for each in found], others.notes.doubts
+
+
+def _of_tokens_in_doubt(
+    tokens: Tokens, doubts: dict[Predicate, None], *, one_of_several: bool
+) -> Iterable[Entry]:
+    """What is asked of all tokens, behind all rules for those that are refused, which are in doubt, too. What
+    is asked so is taken out of `doubts`."""
+    for token in tokens.all:
+        doubt = tokens.unsettled(token) if one_of_several else token.doubt
+        if doubt in doubts or one_of_several:
+            doubts.pop(doubt, None)
+            yield _asked(doubt)
+    if one_of_several:
+        yield from map(_asked, _two_at_once(tokens.all))
 
 
 def _two_at_once(tokens: Sequence[Token]) -> Iterable[Predicate]:
