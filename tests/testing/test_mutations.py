@@ -14,7 +14,7 @@ from palisade.enforce.envoy.conditions import context
 from palisade.enforce.envoy.matchers.choices import MAX_LINEAR
 from palisade.policy.inventory import Tls
 from palisade.policy.providers import Provider
-from palisade.testing.equivalence import Bed, Subject, verify
+from palisade.testing.equivalence import Bed, Subject, run, verify
 from palisade.testing.equivalence.telling import summary
 
 EXAMPLES = int(os.environ.get("PALISADE_EXAMPLES", "0")) * 10 or 4_000
@@ -278,3 +278,22 @@ def test_a_fault_is_found(
     report = verify(bed, broken, examples=EXAMPLES, start=1)
     assert report.difference is not None
     assert len(report.difference.request.headers) <= 2
+
+
+def test_no_more_is_drawn_once_a_fault_is_found(
+    bed: Bed, make_subject: Callable[..., Subject], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To draw the rest of two thousand requests takes longer than to find most faults."""
+    drawn: list[object] = []
+    batches = run.batches
+
+    def counted(*given: Any, **more: Any) -> Any:
+        return batches(*given, **more).map(lambda batch: drawn.append(batch) or batch)
+
+    monkeypatch.setattr(run, "batches", counted)
+    with monkeypatch.context() as patched:
+        MUTATIONS[0].patch(patched)
+        broken = make_subject(MUTATIONS[0].rules)
+    report = verify(bed, broken, start=1)
+    assert report.difference is not None
+    assert len(drawn) < 2 * report.tally.pairs / run.BATCH + 4
