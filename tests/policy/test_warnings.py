@@ -232,6 +232,20 @@ def test_what_opa_would_ask_about_itself(tmp_path: Path) -> None:
     assert "data.system.authz" in text
 
 
+def test_defaults_that_are_passed_over(tmp_path: Path) -> None:
+    """As in OPA, and hardly meant: a limit that stands in for all others stands in for none."""
+    rules = "default limits.max := 5\n\nlimits[tier] := 7 if some tier in data.tiers\n"
+    (tmp_path / "data.json").write_text('{"tiers": []}')
+    assert warned(tmp_path, a=f"package a\n\n{rules}", b="package b\n\ndefault limits.max := 5\n") == [
+        (
+            "p/a.rego",
+            3,
+            "default data.a.limits.max is passed over: data.a.limits[tier] has a variable in its path;"
+            " give one of them another path",
+        )
+    ]
+
+
 def test_where_documents_are_read_from(tmp_path: Path) -> None:
     """A file of another name is not read, which nothing else says."""
     (tmp_path / "grants.json").write_text("{}")

@@ -18,7 +18,7 @@ from palisade.policy.data import FILE_NAMES
 from palisade.policy.request_schema import KEYS, MEANT, SCHEMA
 from palisade.policy.sets import PolicySet
 from palisade.rego import ast
-from palisade.rego.check import unresolved, unused
+from palisade.rego.check import passed_over, unresolved, unused
 from palisade.rego.check.problems import Problems
 from palisade.rego.errors import Diagnostic
 
@@ -92,6 +92,7 @@ def find(
     supplied += unresolved.replaced(tested.checked, tests)
     found += unresolved.find(tested.checked, tested.data, modules=tests, supplied=supplied)
     found += _unasked(rules)
+    found += passed_over.find(served.checked, rules)
     if not schemas or not {"schema", "input"} & schemas.keys():
         found += _unlike_requests(served, policy_set)
         providers = [each.name for each in revisions.read_providers(served, policy_set)]

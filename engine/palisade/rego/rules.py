@@ -191,7 +191,7 @@ class RuleParser(StatementParser):
             except ParseError as failure:
                 self.rewind(mark)
                 return self.collection_statement(failure)
-            if not self.continues_term():
+            if self.token.kind == "with" or not self.continues_term():
                 return body
         self.rewind(mark)
         return (self.statement(),)
@@ -225,7 +225,7 @@ class RuleParser(StatementParser):
 
     def orelse(self, head: ast.Head) -> tuple[ast.Else, ...]:
         """Any number of `else := value if { .. }`, value and body both optional, but not at once."""
-        if any(map(_has_variable, head.path)):
+        if not all(isinstance(part, ast.Scalar) for part in head.path):
             self.fail("else keyword cannot be used on rules with variables in head")
         if head.key is not None:
             self.fail("else keyword cannot be used on multi-value rules")
@@ -289,6 +289,10 @@ class RuleParser(StatementParser):
         loc = self.since(start)
         if written.one_part or written.key is not None:
             self.complain("illegal default rule (must have a value)", loc)
+        for part in written.path:
+            if not isinstance(part, ast.Scalar) and not _has_variable(part):
+                # OPA takes it, and has the value elsewhere or not at all.
+                self.complain(f"illegal default rule (path cannot contain {kind_of(part)})", loc)
         for term in _evaluated(written.value):
             self.complain(f"illegal default rule (value cannot contain {kind_of(term)})", loc)
         seen: set[str] = set()

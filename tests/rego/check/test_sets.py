@@ -26,6 +26,10 @@ from palisade.rego.parser import parse_module
             "default p := 1\ndefault p := 2",
             "multiple default rules data.test.p found at 0.rego:2, 0.rego:3",
         ),
+        (
+            "f.a(x) := 1\nf[k] := 2 if some k in input",
+            "function data.test.f.a conflicts with data.test.f[k] at 0.rego:3",
+        ),
     ],
 )
 def test_rules_that_conflict(refused, source, message):
@@ -63,10 +67,21 @@ def test_what_an_error_is_about_is_told(source, hint):
         "p.q[x] := 1 if x := 2\np[x].r := 3 if x := 4",
         "default f(_) := 0\nf(x) := x",
         "p[1] := 1\np[2] := 2",
+        "p.a := 1 if input.b else := 2\np.c[x] := 3 if x := input.x",
     ],
 )
 def test_rules_that_go_together(checked, source):
     assert checked(source)
+
+
+@pytest.mark.parametrize("other", ["p[x].q", "p[x]", "p[x] contains"])
+def test_else_beside_a_variable_in_a_path_is_refused(refused, other):
+    """OPA passes over it or not, by what its index of the rules knows: it could allow more here."""
+    source = f"p.a := 1 if input.b else := 2\n{other} {'' if 'contains' in other else ':='} 3 if x := input.x"
+    ((code, row, message),) = refused(source)
+    assert (code, row) == ("compile", 2)
+    assert message.startswith("else cannot be used beside data.test.p[x]")
+    assert message.endswith(" at 0.rego:3, which has a variable in its path")
 
 
 def test_a_package_cannot_be_a_rule_too(refused):

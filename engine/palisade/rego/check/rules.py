@@ -20,6 +20,7 @@ class Report(Protocol):
 
 
 _MOST_PLACES = 3
+_NO_ELSE = "OPA passes over what follows: write a rule for each branch, or give one of the two another path"
 
 
 def check_rules(tree: RuleTree, modules: Sequence[ast.Module], report: Report) -> None:
@@ -66,7 +67,9 @@ def _check_path(node: Node, modules: Sequence[ast.Module], report: Report) -> No
     if len(rules) == 1 and not node.children:
         return
     first = rules[0].rule.loc
-    if node.children and any(_is_ground(rule.rule.head) for rule in rules):
+    if node.children and not any(_is_ground(rule.rule.head) for rule in rules):
+        _check_folded(node, modules, report)
+    elif node.children:
         below = _inner_rules(node)
         inner = " ".join(sorted(map(full_text, below)))
         at = ", ".join(_shown(each.rule.loc, modules) for each in below[:_MOST_PLACES])
@@ -88,6 +91,24 @@ def _check_path(node: Node, modules: Sequence[ast.Module], report: Report) -> No
         places = ", ".join(_shown(loc, modules) for loc in defaults)
         name = full_text(rules[-1])
         report(f"multiple default rules {name} found at {places}", defaults[1], TYPE_ERROR)
+
+
+def _check_folded(node: Node, modules: Sequence[ast.Module], report: Report) -> None:
+    """Rules below one with a variable in its path are parts of the same object.
+
+    A function cannot be one, and of `else` OPA takes what its index of the rules leaves: whether a branch
+    counts hangs on which expressions that index knows. So none may stand there. See also `passed_over`.
+    """
+    upper = node.rules[0]
+    at = f"{full_text(upper)} at {_shown(upper.rule.loc, modules)}"
+    for below in node.below():
+        for rule in below.rules if below is not node else ():
+            if rule.rule.head.args:
+                message = f"function {full_text(rule)} conflicts with {at}"
+                report(message, rule.rule.loc, TYPE_ERROR, "give one of them a path of its own")
+            elif rule.rule.orelse:
+                message = f"else cannot be used beside {at}, which has a variable in its path"
+                report(message, rule.rule.loc, COMPILE_ERROR, _NO_ELSE)
 
 
 def _kind(head: ast.Head) -> str:

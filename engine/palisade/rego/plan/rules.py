@@ -14,7 +14,7 @@ from palisade.rego.plan.overlay import NONE
 from palisade.rego.plan.program import Program, Task
 from palisade.rego.plan.scope import Scope, term
 from palisade.rego.plan.search import body
-from palisade.rego.plan.tree import Member
+from palisade.rego.plan.tree import Member, is_passed_over
 from palisade.rego.plan.unify import match
 
 Terms: TypeAlias = tuple[ast.Term, ...]
@@ -38,7 +38,7 @@ def plan(program: Program, task: Task) -> ir.Func:
     first = members[0]
     function.planned(first, function.start, "start")
     function.constant_paths(members)
-    defaults = [member for member in members if member.rule.default]
+    defaults = [each for each in members if each.rule.default and not is_passed_over(each.below, members)]
     function.rules(member for member in members if not member.rule.default)
     for member in defaults:
         function.planned(member, function.default, "rule")

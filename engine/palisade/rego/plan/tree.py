@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import repeat
+from itertools import repeat, takewhile
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -93,6 +93,23 @@ def _plain(terms: Iterable[ast.Term]) -> Path:
             break
         parts.append(term.value)
     return tuple(parts)
+
+
+def is_passed_over(below: tuple[ast.Term, ...], members: Iterable[Member]) -> bool:
+    """Whether OPA passes over a default at that place of a document, `default limits.max := 5`, as a rule of
+    it has a variable above the place in its path, `limits[tier] := 7`."""
+    place = _constants(below)
+    for each in members:
+        above = _constants(each.below)
+        if len(above) < min(len(each.below), len(place)) and place[: len(above)] == above:
+            return True
+    return False
+
+
+def _constants(path: Iterable[ast.Term]) -> list[tuple[type, object]]:
+    """The constants that the path starts with; 1 and true are two."""
+    constants = takewhile(lambda term: isinstance(term, ast.Scalar), path)
+    return [(type(term.value), term.value) for term in constants if isinstance(term, ast.Scalar)]
 
 
 def _reach(root: Node, path: Path) -> Node:
