@@ -159,8 +159,8 @@ def test_calls_of_eq_are_unification(checked):
 
 
 def test_references_in_arguments_are_looked_up_in_the_body(checked):
-    rule = _only(checked("f([input.x, y]) := y"), ("test", "f")).rule
-    (arg,) = rule.head.args
+    rule = _only(checked("f(x, [x.a, y]) := y"), ("test", "f")).rule
+    _, arg = rule.head.args
     assert isinstance(arg, ast.Var)
     assert isinstance(rule.body[0], ast.Unify)
     assert rule.body[0].left == arg

@@ -156,7 +156,7 @@ class Binder:
         for each in term.path:
             kind = type(each)
             if kind is ast.Var:
-                self.bind(each.name)  # type: ignore[union-attr]  # the class was just looked at
+                self.pattern(each)
             elif kind is not ast.Scalar and not self.pattern(each):
                 return False
         return True

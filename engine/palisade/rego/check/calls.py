@@ -140,7 +140,7 @@ class Calls:
         if what:
             problems.add(f"with keyword replacing built-in function: {what}", target.loc, COMPILE_ERROR)
             return False
-        return self._check_arity(each, declared.arity, problems)
+        return True
 
     def _check_data(self, each: ast.With, problems: Problems) -> bool:
         if not isinstance(each.target, ast.Ref):
@@ -159,8 +159,7 @@ class Calls:
             if child is None:
                 return True
             node = child
-        arities = {rule.arity for rule in node.rules}
-        return self._check_arity(each, arities.pop(), problems) if len(arities) == 1 else True
+        return True
 
     def check_given(self, each: ast.With, problems: Problems) -> bool:
         """Whether the modifier, whose value is a builtin function, replaces one; reports it where not."""
@@ -174,17 +173,3 @@ class Calls:
             TYPE_ERROR,
         )
         return False
-
-    def _check_arity(self, each: ast.With, arity: int, problems: Problems) -> bool:
-        """A function in the place of another takes as many arguments; a value may stand for any."""
-        value = each.value
-        given: int | None = None
-        if isinstance(value, (ast.Var, ast.Ref)):
-            declared = self.builtins.get(ast.dotted(value))
-            rules = self.tree.exact(value)
-            given = declared.arity if declared is not None else rules[0].arity if rules else None
-        if arity and given and given != arity:
-            name = ref_text(each.target)
-            problems.add(f"{name}: arity mismatch", each.loc, TYPE_ERROR)
-            return False
-        return True

@@ -13,6 +13,9 @@ from typing import Any
 from palisade.rego import ast
 from palisade.rego.check.variables import COMPREHENSIONS, is_function_value
 
+_INPUT = ast.Var("input")
+"""It may be undefined, as a reference may be."""
+
 
 class Expander:
     """Takes statements of one body apart; `fresh` names the variables for the parts."""
@@ -108,14 +111,14 @@ class Expander:
         if isinstance(term, ast.Ref):
             path = tuple(map(self._looked_up, term.path))
             return term if _all_same(path, term.path) else ast.Ref(term.head, path, loc=term.loc)
-        if isinstance(term, COMPREHENSIONS):
+        if isinstance(term, COMPREHENSIONS) or term == _INPUT:
             return term
         return self._looked_up(term)
 
     def _looked_up(self, term: ast.Term) -> ast.Term:
         if isinstance(term, ast.Ref):
             return self._part(self._inside(term))
-        if isinstance(term, (ast.TemplateString, *COMPREHENSIONS)):
+        if isinstance(term, (ast.TemplateString, *COMPREHENSIONS)) or term == _INPUT:
             return self._part(term)
         return _rebuilt(term, self._looked_up)
 

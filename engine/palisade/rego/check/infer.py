@@ -57,10 +57,19 @@ class TypeChecker(Matcher):
     def body(self, body: ast.Body) -> None:
         for each in body:
             for modifier in each.withs:
-                if isinstance(modifier.value, (ast.Var, ast.Ref)):
-                    continue  # May name a function; what else it names is bound already.
-                self.type_of(modifier.value)
+                self._with(modifier)
             _STATEMENTS[type(each)](self, each)
+
+    def _with(self, node: ast.With) -> None:
+        """A function stands in the place of one that takes what it takes, and of no part of the input."""
+        value = node.value
+        given = self._function(value) if isinstance(value, (ast.Var, ast.Ref)) else None
+        function = self._function(node.target)
+        if given is None or _is_input(node.target):
+            self.type_of(value)
+        elif function is not None and not t.unifies(function, given):
+            detail = f"have: {given}, want: {function}"
+            self._error(f"{ref_text(node.target)}: arity mismatch", node.loc, detail, always=True)
 
     def _expression(self, node: ast.Expression) -> None:
         term = node.term
@@ -200,7 +209,7 @@ class TypeChecker(Matcher):
         before = self.failed
         self.failed = False
         known = [self.type_of(each) for each in term.args]
-        function = self._function(term)
+        function = self._function(term.operator)
         if function is None or self.failed:
             self.failed = self.failed or before
             return ANY if function is None else function.result
@@ -216,11 +225,13 @@ class TypeChecker(Matcher):
         self.failed = self.failed or before
         return function.result
 
-    def _function(self, term: ast.Call) -> t.Function | None:
-        name = term.name
-        found: Type | None = self.builtins.get(name)
-        if found is None and isinstance(term.operator, ast.Ref):
-            parts = [part.value if isinstance(part, ast.Scalar) else None for part in term.operator.path]
+    def _function(self, named: ast.Var | ast.Ref) -> t.Function | None:
+        """The function of that name; None for what names none, or a variable."""
+        if isinstance(named, ast.Var) and named.name in self.vars:
+            return None
+        found: Type | None = self.builtins.get(ast.dotted(named))
+        if found is None and isinstance(named, ast.Ref):
+            parts = [part.value if isinstance(part, ast.Scalar) else None for part in named.path]
             found = self.documents.lookup([t.constant(part) for part in parts])
         return found if isinstance(found, t.Function) else None
 
@@ -335,6 +346,11 @@ class TypeChecker(Matcher):
         if isinstance(term, ast.Var):
             return self.names.get(term.name, shown(term.name))
         return self.problems.text(term, ref_text(term))
+
+
+def _is_input(target: ast.Var | ast.Ref) -> bool:
+    head = target.head if isinstance(target, ast.Ref) else target
+    return isinstance(head, ast.Var) and head.name == "input"
 
 
 def _text(found: Type | None) -> str:

@@ -286,10 +286,13 @@ class Scope:
                 if name == "data":
                     self.globals_seen.append(term)
                 return term
-            unique = None if name[0] == "$" else self._local(name)
-            if unique is None and name[0] != "$":
+            if name[0] == "$":  # nothing binds it: for the check of safety to refuse
+                self.locals_seen = True
+                return term if path is term.path else ast.Ref(head, path, loc=term.loc)
+            unique = self._local(name)
+            if unique is None:
                 return self._global(name, path, term)
-            if unique is not None and unique != name:
+            if unique != name:
                 return ast.Ref(ast.Var(unique, loc=head.loc), path, loc=term.loc)
             return term if path is term.path else ast.Ref(head, path, loc=term.loc)
         new = self.term(head)

@@ -9,15 +9,16 @@ from palisade.rego import ast
 from palisade.rego.check.levels import NOTHING
 from palisade.rego.check.metadata import CALLS
 from palisade.rego.check.model import CheckedRule, rule_path
-from palisade.rego.check.problems import Problems
+from palisade.rego.check.problems import Problems, shown
 from palisade.rego.check.recheck import RuleResult
-from palisade.rego.check.resolve import check_reserved, module_names
+from palisade.rego.check.resolve import ROOTS, check_reserved, module_names
 from palisade.rego.check.scope import Scope
 from palisade.rego.check.variables import COMPREHENSIONS, declared
-from palisade.rego.errors import Location
+from palisade.rego.errors import UNSAFE_VAR_ERROR, Location
 from palisade.rego.records import record
 
 TOO_DEEP = "the rule is nested too deeply"
+_NOT_LOOKED_UP = "an argument is matched, not looked up: take a variable, and compare it in the body"
 
 
 @dataclass(slots=True)
@@ -103,7 +104,10 @@ class _RuleScope:
         kinds: dict[str, int] = {}
         if args:
             level = scope.open(args, NOTHING)
+            # As in OPA, where no name in an argument means a rule or an import.
+            names, scope.globals = scope.globals, {}
             args = tuple(map(self._argument, args))
+            scope.globals = names
             known, kinds = level.names, level.kinds
             scope.levels.pop()
         values = (*head.path, *(() if head.key is None else (head.key,)), head.value)
@@ -165,5 +169,17 @@ class _RuleScope:
             self.scope.failed = True
             self.scope.problems.add("rule arguments cannot contain calls", term.loc)
             return term
+        if isinstance(term, ast.Ref) and isinstance(term.head, ast.Var):
+            return self._behind_argument(term, term.head)
         new: ast.Term = self.scope.term(term)
         return new
+
+    def _behind_argument(self, term: ast.Ref, head: ast.Var) -> ast.Term:
+        """A reference, which starts at a variable even where a rule or a document has that name."""
+        if head.is_wildcard or head.name in ROOTS:
+            self.scope.failed = True
+            message = f"var {shown(head.name)} is unsafe"
+            self.scope.problems.add(message, term.loc, UNSAFE_VAR_ERROR, _NOT_LOOKED_UP)
+            return term
+        path: list[ast.Term] = [self.scope.term(each) for each in term.path]
+        return ast.Ref(ast.Var(self.scope.argument(head.name), loc=head.loc), tuple(path), loc=term.loc)

@@ -85,6 +85,10 @@ def show(scope: Scope, node: ast.Call) -> None:
     scope.call(PRINT, (_list(scope, parts),))
 
 
+_INPUT = ast.Var("input")
+"""The one variable that may be undefined."""
+
+
 def maybe(scope: Scope, node: ast.Term) -> ir.Operand:
     """A set that holds the term's value, or nothing where the term is undefined."""
     target = scope.local()
@@ -94,7 +98,7 @@ def maybe(scope: Scope, node: ast.Term) -> ir.Operand:
     def add() -> None:
         scope.add(ir.SetAddStmt(term(scope, value), target, **scope.at))
 
-    if statements:
+    if statements or node == _INPUT:
         _search(scope, statements, add)
     else:
         add()

@@ -1,0 +1,70 @@
+"""Modules that OPA's own engine refuses are refused here, too."""
+
+from __future__ import annotations
+
+import pytest
+from opa_answers import OpaAnswers
+
+from palisade import rego
+
+
+@pytest.mark.parametrize(
+    ("rules", "message"),
+    [
+        # No name in an argument means a document or a rule: the value is matched against it.
+        ("f(input.x) := 1", "var input is unsafe"),
+        ("f([data.a.b]) := 1", "var data is unsafe"),
+        ('f({"a": input.x}) := 1', "var input is unsafe"),
+        ('f(q.a) := 1\nq := {"a": 1}', "var q is unsafe"),
+        ('f({q.a: 1}) := 1\nq := {"a": 1}', "var q is unsafe"),
+        ("f([y | y := q]) := 1\nq := 1", "var q is unsafe"),
+        # Nothing binds `_` where a reference starts: it was found when the policy was put in force.
+        ("p if _.a", "var _ is unsafe"),
+        ("p if input[_.a]", "var _ is unsafe"),
+        ("p contains _.a", "var _ is unsafe"),
+        # What `with` puts somewhere: a function in no part of the input, and for one that takes the same.
+        ("p if { input with input as f }\nf(x) := x", "undefined ref: data.p.f"),
+        ("p if { input.y with input.y as f }\nf(x) := x", "undefined ref: data.p.f"),
+        ("p if { count([1]) with count as time.now_ns }", "count: arity mismatch"),
+        ("p if { count([1]) with count as print }", "count: arity mismatch"),
+        ("p if { time.now_ns() with time.now_ns as count }", "time.now_ns: arity mismatch"),
+        ("p if { time.now_ns() with time.now_ns as f }\nf(x) := x", "time.now_ns: arity mismatch"),
+        ('p if { lower("A") with lower as abs }', "lower: arity mismatch"),
+        ('p if { concat("", ["a"]) with concat as split }', "concat: arity mismatch"),
+        ("p if { f(1) with f as g }\nf(x) := x\ng(x, y) := x", "data.p.f: arity mismatch"),
+        ("p if {1} with input as 1", "unexpected with keyword"),
+        ("f.a(x) := 1\nf[k] := 2 if some k in input", "function data.p.f.a conflicts with data.p.f[k] at"),
+        ('p[$"a"] := 1 if false else := 2', "else keyword cannot be used on rules with variables in head"),
+        ("p[input.x] := 1 if false else := 2", "else keyword cannot be used on"),
+    ],
+)
+def test_what_opa_refuses_is_refused(opa: OpaAnswers, rules: str, message: str) -> None:
+    """Each was taken: a policy that was written for another engine, or that nobody else can check."""
+    with pytest.raises(ValueError, match="error"):
+        opa.ask(f"package p\n\n{rules}\n", None, ["p"])
+    with pytest.raises(rego.CompileError) as refused:
+        rego.compile({"p.rego": f"package p\n\n{rules}\n"})
+    assert any(each.message.startswith(message) for each in refused.value.errors), refused.value
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        "f(x, x.y) := x",
+        "f(x.y, x) := x",
+        'f(y.a) if y = {"a": 1}',
+        "f({input.x: y}) := y",
+        'f($"{input.x}") := 1',
+        "f(q) if q\nq := 1",
+        'p if { lower("A") with lower as upper }',
+        'p if { lower("A") with lower as is_array }',
+        'p if { concat("", ["a"]) with concat as f }\nf("", _) := "b"',
+        "p if { time.now_ns() with time.now_ns as opa.runtime }",
+        "p if { data.z with data.z as f }\nf(x) := x",
+        "p if {1} == {1} with input as 1",
+        "f.a(x) := 1\nf.b := 2",
+    ],
+)
+def test_what_is_close_to_it_is_taken(opa: OpaAnswers, rules: str) -> None:
+    opa.ask(f"package p\n\n{rules}\n", None, ["p"])
+    rego.compile({"p.rego": f"package p\n\n{rules}\n"})
