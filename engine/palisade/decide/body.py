@@ -6,11 +6,9 @@ https://www.openpolicyagent.org/docs/latest/envoy-primer/#example-input
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
-from email.message import Message
-from typing import Any
 
+from palisade.decide import multipart
 from palisade.decide.urls import parse_query
 from palisade.rego.text import loads
 from palisade.rego.values import Value
@@ -74,57 +72,21 @@ def _form(_: str, body: bytes) -> Value:
     return values
 
 
-_WORD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
-_MEDIA_TYPE = re.compile(
-    rf"\s*{_WORD}(/{_WORD})?\s*(;\s*{_WORD}\s*=\s*({_WORD}|\"([^\"\\\r\n]|\\.)*\")\s*)*;?\s*", re.ASCII
-)
-
-
 def _multipart(content_type: str, body: bytes) -> Value:
-    if not _MEDIA_TYPE.fullmatch(content_type):
-        raise BodyError("the body is no multipart form: its content type is no media type (RFC 2045)")
-    header = Message()
-    header["content-type"] = content_type
-    boundary = header.get_boundary()
-    if boundary is None:
-        return None
     values: dict[Value, Value] = {}
-    for part in _parts(body, b"--" + boundary.encode()):
-        name, kind, content = part
-        if not name:
-            continue
-        item = _json(kind, content) if "application/json" in kind else content.decode("utf-8", "replace")
-        values.setdefault(name, []).append(item)
+    try:
+        _, parameters = multipart.media_type(content_type)
+        if parameters is None:
+            raise multipart.FormError("its content type is no media type (RFC 2045)")
+        if "boundary" not in parameters:
+            return None
+        for name, kind, content in multipart.parts(parameters["boundary"], body):
+            if name:
+                item = _json(kind, content) if _JSON_TYPE in kind else content.decode("utf-8", "replace")
+                values.setdefault(name, []).append(item)
+    except multipart.FormError as error:
+        raise BodyError(f"the body is no multipart form: {error}") from error
     return values
-
-
-def _parts(body: bytes, delimiter: bytes) -> list[tuple[str, str, bytes]]:
-    """Name, content type and content of each part (RFC 2046, 5.1.1; RFC 7578)."""
-    pieces = (b"\r\n" + body).split(b"\r\n" + delimiter)
-    parts: list[tuple[str, str, bytes]] = []
-    for piece in pieces[1:]:
-        if piece.startswith(b"--"):
-            return parts
-        line, newline, rest = piece.partition(b"\r\n")
-        if not newline or line.strip(b" \t"):
-            break
-        head, blank, content = (b"\r\n" + rest).partition(b"\r\n\r\n")
-        if not blank:
-            break
-        parts.append((*_part_headers(head), content))
-    raise BodyError("the body is no multipart form: it has no closing boundary, or a part without headers")
-
-
-def _part_headers(head: bytes) -> tuple[str, str]:
-    header = Message()
-    for line in head.decode("utf-8", "replace").split("\r\n"):
-        name, _, value = line.partition(":")
-        if name:
-            header[name] = value.strip()
-    found: Any = header.get_param("name", "", "content-disposition")
-    name = found[2] if isinstance(found, tuple) else found
-    is_form = header.get_content_disposition() == "form-data"
-    return (name if is_form else ""), header.get("content-type", "")
 
 
 _JSON_TYPE = "application/json"
