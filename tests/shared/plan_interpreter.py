@@ -11,7 +11,8 @@ from typing import Any
 
 from palisade.rego import ir
 from palisade.rego.builtins.registry import BUILTINS, Context
-from palisade.rego.errors import EVAL_CONFLICT_ERROR, BuiltinError, EvalError
+from palisade.rego.errors import EVAL_CONFLICT_ERROR, EVAL_TYPE_ERROR, BuiltinError, EvalError
+from palisade.rego.runtime import IN_DOUBT
 from palisade.rego.stored import at_other_kind
 from palisade.rego.values import UNDEFINED, Set, Value, equal, key, number, sorted_keys, sorted_values
 
@@ -206,9 +207,12 @@ def _entries(source: Value) -> list[tuple[Value, Value]]:
     return [(each, each) for each in sorted_values(source)] if type(source) is Set else []
 
 
-def _dot(source: Value, name: Value, *, stored: bool) -> Value:
+def _dot(source: Value, name: Value, *, stored: ir.Stored) -> Value:
     found = next((value for each, value in _entries(source) if equal(each, name)), UNDEFINED)
-    return at_other_kind(source, name) if stored and found is UNDEFINED else found
+    other = at_other_kind(source, name) if stored and found is UNDEFINED else found
+    if stored is ir.Stored.IN_DOUBT and found is not other:
+        raise EvalError(EVAL_TYPE_ERROR, IN_DOUBT)
+    return other
 
 
 def _merge(a: Value, b: Value) -> Value:

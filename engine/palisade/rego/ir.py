@@ -8,6 +8,7 @@ Locals are numbered per function; 0 is `input` and 1 is `data`.
 from __future__ import annotations
 
 from dataclasses import field
+from enum import IntEnum
 from typing import TypeAlias
 
 from palisade.rego.records import record
@@ -109,13 +110,25 @@ class CallStmt(Stmt):
     result: int
 
 
+class Stored(IntEnum):
+    """What a value is looked up in: see `stored`."""
+
+    NO = 0
+    BASE = 1
+    "A base document of a reference."
+    OF_BASE = 2
+    "What rules make, with keys of base documents."
+    IN_DOUBT = 3
+    "What rules make, with keys that may be those of base documents: to find one by another kind is an error."
+
+
 @record()
 class DotStmt(Stmt):
     source: Operand
     key: Operand
     target: int
-    stored: bool = False
-    """Whether the source is a base document of a reference: see `stored`. OPA's plans do not tell."""
+    stored: Stored = Stored.NO
+    """OPA's plans do not tell."""
 
 
 @record()

@@ -13,6 +13,7 @@ from palisade.rego.errors import (
     EVAL_CANCEL_ERROR,
     EVAL_CONFLICT_ERROR,
     EVAL_INTERNAL_ERROR,
+    EVAL_TYPE_ERROR,
     BuiltinError,
     EvalError,
     Location,
@@ -203,6 +204,20 @@ def dot_stored(source: Value, operand: Value) -> Value:
     """The same in a base document: see `stored`."""
     found = dot(source, operand)
     return at_other_kind(source, operand) if found is UNDEFINED else found
+
+
+def dot_in_doubt(source: Value, operand: Value) -> Value:
+    """The same where it is not known what OPA finds at a key of the other kind. Raises EvalError there."""
+    found = dot(source, operand)
+    if found is UNDEFINED and at_other_kind(source, operand) is not UNDEFINED:
+        raise EvalError(EVAL_TYPE_ERROR, IN_DOUBT)
+    return found
+
+
+IN_DOUBT = (
+    "a number finds what stands at its digits in a document, and here a rule asks more of that key: "
+    "look it up by a text, as format_int(id, 10)"
+)
 
 
 def dynamic(

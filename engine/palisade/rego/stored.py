@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from palisade.rego.values import UNDEFINED, Set, Value
+from palisade.rego.values import UNDEFINED, Set, Value, key
 
 _LONGEST = 19
 """So many characters of an index OPA reads, beside its sign."""
@@ -31,12 +31,23 @@ def at_other_kind(collection: Value, name: Value) -> Value:
         return collection.get(text, UNDEFINED) if _NUMBER.fullmatch(text) else UNDEFINED
     if type(collection) is Set and (kind is int or kind is float):
         return name if _is_written_plainly(name) and _is_text_in(collection, repr(name)) else UNDEFINED
-    if type(collection) is list and kind is str:
-        digits = _INDEX.fullmatch(name)
-        at = int(digits[1] or "0") if digits else len(collection)
-        if at < len(collection) and (not at or name[0] != "-"):
-            return collection[at]
+    if kind is str and type(collection) in (list, dict, Set):
+        at = _index(name)
+        if at is None:
+            return UNDEFINED
+        if type(collection) is list:
+            return collection[at] if at < len(collection) else UNDEFINED
+        if type(collection) is dict:
+            return collection.get(key(at), UNDEFINED)
+        return name if key(at) in collection.forms else UNDEFINED
     return UNDEFINED
+
+
+def _index(text: str) -> int | None:
+    """The index that the text says, as OPA reads one."""
+    digits = _INDEX.fullmatch(text)
+    at = int(digits[1] or "0") if digits else 0
+    return at if digits and (not at or text[0] != "-") else None
 
 
 def _is_text_in(members: Set, text: str) -> bool:
@@ -51,10 +62,10 @@ def is_number(text: str) -> bool:
 def also(keys: list[Value]) -> list[Value]:
     """The keys of an object, and the numbers that find some of them."""
     found = list(keys)
-    for key in keys:
-        if isinstance(key, str) and _NUMBER.fullmatch(key):
-            number = int(key) if "." not in key else float(key)
-            if _is_written_plainly(number) and repr(number) == key:
+    for text in keys:
+        if isinstance(text, str) and _NUMBER.fullmatch(text):
+            number = int(text) if "." not in text else float(text)
+            if _is_written_plainly(number) and repr(number) == text:
                 found.append(number)
     return found
 

@@ -49,6 +49,21 @@ RULES = (
     "has contains id if some id, _ in data.ids\nr if not has[input.k]",
     "has contains id if some id, _ in data.rows\nr if has[input.k]",
     'row[id] contains x if { some id; some x in data.rows[id] }\nr if row[input.k]["r1"]',
+    "by[i] := x if some i, x in data.list\nr := by[input.k]",
+    "by[i] := x if some i, x in data.list\nr if not by[input.k]",
+    "has contains i if { some i, _ in data.list; input.l == 8 }\nr if not has[input.k]",
+)
+DOUBTFUL = (
+    'by[id] := w if { some id, w in data.ids; id != "x" }\nr := by[input.k]',
+    'by[id] := w if { some id, w in data.ids; id != "x" }\nr if not by[input.k]',
+    'has contains id if { some id, _ in data.ids; id != "x"; input.l == 8 }\nr if has[input.k]',
+    'has contains id if { some id, _ in data.ids; id != "x"; input.l == 8 }\nr if not has[input.k]',
+    'row[id] contains x if { some id; id != "x"; some x in data.rows[id] }\nr if row[input.k]["r1"]',
+    'row[id] contains x if { some id; id != "x"; some x in data.rows[id] }\nr if "r1" in row[input.k]',
+    'row[id] contains x if { some id; id != "x"; some x in data.rows[id] }\n'
+    'r if { some x in row[input.k]; x == "r1" }',
+    "by[i] := x if { some i, x in data.list; i != 9 }\nr := by[input.k]",
+    "by[i] := x if { some i, x in data.list; i != 9 }\nr if not by[input.k]",
 )
 KEYS: tuple[Any, ...] = (
     *(0, 1, 2, 3, 7, 8, -3, 1.5, 1000, 119, 120, True, None, *SPELLED),
@@ -63,6 +78,15 @@ def test_the_condition_is_what_the_evaluator_says(rules: str) -> None:
     policy, outcome = outcome_of(rules, DATA)
     told = [judged(policy, outcome, document) for document in DOCUMENTS]
     assert told.count("unsure") == 0
+
+
+@pytest.mark.parametrize("rules", DOUBTFUL)
+def test_what_is_in_doubt_is_left_to_the_engine(rules: str) -> None:
+    """It ends in an error there, where a key finds one of another kind; nothing else is left to it."""
+    policy, outcome = outcome_of(rules, DATA)
+    told = {repr(each): judged(policy, outcome, each) for each in DOCUMENTS}
+    assert "unsure" in told.values()
+    assert told[repr({"k": "X", "l": 8, "ks": ["X", 1]})] != "unsure"
 
 
 def test_long_arrays_are_looked_up_by_the_engine() -> None:

@@ -40,6 +40,7 @@ _RUNTIME: dict[str, Any] = {
     "conflict": runtime.conflict,
     "dot": runtime.dot,
     "dot_stored": runtime.dot_stored,
+    "dot_in_doubt": runtime.dot_in_doubt,
     "dynamic": runtime.dynamic,
     "equal": equal,
     "failed": runtime.failed,

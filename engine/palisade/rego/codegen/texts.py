@@ -58,15 +58,25 @@ def _exact(a: Arg, b: Arg) -> bool:
     return "str" in (a.kind, b.kind) or a.kind == b.kind == "int"
 
 
-def below(source: Arg, name: Arg, *, stored: bool = False) -> str:
-    """The lookup of a name in a value, UNDEFINED where there is none. `stored`: in a base document."""
-    slow = f"{'dot_stored' if stored else 'dot'}({source.text}, {name.text})"
+_LOOKUPS = {
+    ir.Stored.NO: "dot",
+    ir.Stored.BASE: "dot_stored",
+    ir.Stored.OF_BASE: "dot_stored",
+    ir.Stored.IN_DOUBT: "dot_in_doubt",
+}
+
+
+def below(source: Arg, name: Arg, *, stored: ir.Stored = ir.Stored.NO) -> str:
+    """The lookup of a name in a value, UNDEFINED where there is none."""
+    slow = f"{_LOOKUPS[stored]}({source.text}, {name.text})"
     if name.kind == "int" and source.kind in ("", "list"):
         if not name.text.isdigit():
             return slow
         tests = [*source.is_a("list"), f"len({source.text}) > {name.text}"]
         return f"{source.text}[{name.text}] if {' and '.join(tests)} else {slow}"
-    if name.kind in ("", "str") and source.kind in ("", "dict"):
+    # Objects of base documents have texts for keys, those of rules may have numbers, too.
+    by_text = stored < ir.Stored.OF_BASE
+    if by_text and name.kind in ("", "str") and source.kind in ("", "dict"):
         tests = [*source.is_a("dict"), *name.is_a("str")]
         got = f"{source.text}.get({name.text}, U)"
         return f"{got} if {' and '.join(tests)} else {slow}" if tests else got

@@ -5,38 +5,61 @@ by it, from its store: the number 42 finds the entry "42" there, see `palisade.r
 the whole document first, so the step into it has to find what the step into the base document would have.
 
 That is so of keys that are used for nothing else. Where a rule asks more of one, `id != "1"`, or gives it as
-its value, what OPA asks that of is the number.
+its value, what OPA asks that of is the number. What comes of it is not known where the whole document is made
+first: such a key is in doubt, and to look a number up that it spells is an error.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import takewhile
+from typing import NamedTuple
 
 from palisade.rego import ast
-from palisade.rego.plan.tree import Member, Node
+from palisade.rego.plan.tree import Member, Node, Path
 from palisade.rego.stored import is_number
 
 
-def base_keys(root: Node, node: Node) -> frozenset[int]:
-    """At which places behind the document's path a key is one of base documents, in all of its rules."""
+class BaseKeys(NamedTuple):
+    """At which places behind a document's path a key is one of base documents."""
+
+    surely: frozenset[int] = frozenset()
+    """In all of its rules, which do nothing else with it."""
+    in_doubt: frozenset[int] = frozenset()
+    """In some of its rules, or in rules that ask more of it."""
+    read: frozenset[Path] = frozenset()
+    """The base documents that are read by such keys."""
+
+    def unless(self, hidden: frozenset[Path]) -> BaseKeys:
+        """The same where `with` puts something at these paths: what it puts there is found as it stands."""
+        put = any(each[: len(path)] == path[: len(each)] for path in hidden for each in self.read)
+        return NONE if put else self
+
+
+NONE = BaseKeys()
+
+
+def base_keys(root: Node, node: Node) -> BaseKeys:
+    """Where the document of the node has keys of base documents."""
     if node.is_function or not (node.is_object or any(each.rule.head.is_set for each in node.members[:1])):
-        return frozenset()
+        return NONE
     found: set[int] = set()
+    asked_more: set[int] = set()
     others: set[int] = set()
+    read: set[Path] = set()
     shortest = min(len(_keys(each)) for each in node.members)
     for member in node.members:
         for place, key in enumerate(_keys(member)[:shortest]):
-            if place in others:
-                continue
-            if isinstance(key, ast.Var) and _reads(root, member, key.name):
-                found.add(place)
+            paths = _paths(root, member, key.name) if isinstance(key, ast.Var) else frozenset()
+            if paths:
+                read |= paths
+                (found if _only_reads(root, member, key) else asked_more).add(place)
             elif not (
                 isinstance(key, ast.Scalar) and isinstance(key.value, str) and not is_number(key.value)
             ):
                 others.add(place)
-        if len(others) == shortest:
-            break
-    return frozenset(found - others)
+    surely = found - others - asked_more
+    return BaseKeys(frozenset(surely), frozenset((found | asked_more) - surely), frozenset(read))
 
 
 def _keys(member: Member) -> tuple[ast.Term, ...]:
@@ -44,32 +67,43 @@ def _keys(member: Member) -> tuple[ast.Term, ...]:
     return member.below if key is None else (*member.below, key)
 
 
-def _reads(root: Node, member: Member, name: str) -> bool:
+def _only_reads(root: Node, member: Member, key: ast.Term) -> bool:
     """Whether the rule does nothing with the variable but read base documents by it."""
     rule = member.rule
     if rule.orelse or any(each.withs for each in rule.body):
         return False
-    wanted = ast.Var(name)
-    if sum(key == wanted for key in _keys(member)) != 1:
+    if sum(each == key for each in _keys(member)) != 1:
         return False
     terms = (*rule.body, rule.head.value)
-    uses = sum(1 for each in terms for node in ast.walk(each) if node == wanted)
-    reads = sum(1 for each in terms for key in _read(root, each) if key == wanted)
-    return 0 < uses == reads
+    uses = sum(1 for each in terms for node in ast.walk(each) if node == key)
+    return uses == sum(1 for each in terms for _, read in _read(root, each) if read == key)
 
 
-def _read(root: Node, term: ast.Node) -> Iterator[ast.Term]:
-    """The keys by which base documents are read in the term."""
+def _paths(root: Node, member: Member, name: str) -> frozenset[Path]:
+    """The base documents that the rule reads by the variable, as far as their paths are constant."""
+    wanted = ast.Var(name)
+    terms = (*member.rule.body, member.rule.head.value)
+    return frozenset(_path(ref) for each in terms for ref, key in _read(root, each) if key == wanted)
+
+
+def _path(ref: ast.Ref) -> Path:
+    constants = takewhile(lambda key: isinstance(key, ast.Scalar) and isinstance(key.value, str), ref.path)
+    return tuple(str(key.value) for key in constants if isinstance(key, ast.Scalar))
+
+
+def _read(root: Node, term: ast.Node) -> Iterator[tuple[ast.Ref, ast.Term]]:
+    """The references to base documents in the term, each with each of the keys that are looked up in it."""
     for each in ast.walk(term):
-        if isinstance(each, ast.Ref):
-            yield from each.path if _is_base(root, each) else ()
-        elif isinstance(each, ast.SomeIn) and each.key is not None:
-            yield from (each.key,) if _is_base(root, each.collection) else ()
+        ref, keys = each, each.path if isinstance(each, ast.Ref) else ()
+        if isinstance(each, ast.SomeIn) and each.key is not None:
+            ref, keys = each.collection, (each.key,)
+        if keys and isinstance(ref, ast.Ref) and _is_base(root, ref):
+            yield from ((ref, key) for key in keys)
 
 
-def _is_base(root: Node, ref: ast.Term) -> bool:
+def _is_base(root: Node, ref: ast.Ref) -> bool:
     """Whether it is a reference that leads past all rules into base documents."""
-    if not isinstance(ref, ast.Ref) or not isinstance(ref.head, ast.Var) or ref.head.name != "data":
+    if not isinstance(ref.head, ast.Var) or ref.head.name != "data":
         return False
     node = root
     for key in ref.path:

@@ -14,7 +14,7 @@ from operator import attrgetter, is_
 from typing import TypeAlias, TypeVar
 
 from palisade.rego import ast, ir
-from palisade.rego.plan.base_keys import base_keys
+from palisade.rego.plan.base_keys import NONE, base_keys
 from palisade.rego.plan.tree import Node, Path
 from palisade.rego.records import record
 from palisade.rego.same import same_at_ends
@@ -198,7 +198,7 @@ def shape(root: Node) -> Shape:
         node = stack.pop()
         head = node.members[0].rule.head if node.members else None
         is_set = head is not None and head.is_set
-        of_base = base_keys(root, node) if is_set or node.is_object else frozenset()
+        of_base = base_keys(root, node) if is_set or node.is_object else NONE
         found.append((node.path, node.arity, node.is_object, is_set, node.keys, of_base))
         stack.extend(node.children.values())
     return tuple(found)

@@ -12,7 +12,7 @@ from palisade.rego import ast, ir
 from palisade.rego.check.signatures import Signature
 from palisade.rego.errors import Location
 from palisade.rego.plan import overlay
-from palisade.rego.plan.base_keys import base_keys
+from palisade.rego.plan.base_keys import BaseKeys, base_keys
 from palisade.rego.plan.memory import Memory, Planned, Section, Tables
 from palisade.rego.plan.overlay import Overlay
 from palisade.rego.plan.tree import Node, Path, spelled
@@ -62,7 +62,7 @@ class Program:
     """Whether what was planned depends on what other rules do with it."""
     _whole: Container[Location] | None = None
     _compared: Container[Location] | None = None
-    _base_keys: dict[int, frozenset[int]] = field(default_factory=dict)
+    _base_keys: dict[int, BaseKeys] = field(default_factory=dict)
     _names: dict[tuple[int, Overlay], str] = field(default_factory=dict)
     _generations: dict[Overlay, str] = field(default_factory=lambda: {overlay.NONE: "g0"})
 
@@ -97,8 +97,8 @@ class Program:
             self._compared = self.find_compared()
         return place in self._compared
 
-    def base_keys(self, node: Node) -> frozenset[int]:
-        """At which places behind the document's path its keys are those of base documents."""
+    def base_keys(self, node: Node) -> BaseKeys:
+        """Where the document of the node has keys of base documents."""
         found = self._base_keys.get(id(node))
         if found is None:
             found = self._base_keys[id(node)] = base_keys(self.root, node)

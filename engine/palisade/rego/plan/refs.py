@@ -8,9 +8,8 @@ what follows it belongs in each: `Fork` is raised for the statement to be planne
 
 from __future__ import annotations
 
-from collections.abc import Container
-
 from palisade.rego import ast, ir
+from palisade.rego.plan.base_keys import NONE, BaseKeys
 from palisade.rego.plan.scope import DATA, TERMS, Scope, has_unbound, term
 from palisade.rego.plan.tree import Node
 from palisade.rego.plan.unify import match
@@ -28,13 +27,18 @@ def _ref(scope: Scope, node: ast.Ref) -> ir.Operand:
 
 
 def steps(
-    scope: Scope, value: ir.Operand, path: tuple[ast.Term, ...], of_base: Container[int] = ()
+    scope: Scope, value: ir.Operand, path: tuple[ast.Term, ...], of_base: BaseKeys = NONE
 ) -> ir.Operand:
     """Walks into a value; a step with unbound variables is a loop over its keys. `of_base` are the steps
     whose keys are those of base documents."""
-    from_store = type(value) is ir.Local and value.index == ir.DATA and not _is_put(scope, path)
+    is_base = type(value) is ir.Local and value.index == ir.DATA and not _is_put(scope, path)
+    from_store = ir.Stored.BASE if is_base else ir.Stored.NO
     for place, key in enumerate(path):
-        stored = from_store or place in of_base
+        stored = from_store
+        if place in of_base.surely:
+            stored = ir.Stored.OF_BASE
+        elif place in of_base.in_doubt:
+            stored = ir.Stored.IN_DOUBT
         if type(key) is not ast.Scalar and has_unbound(scope, key):
             found, value = scope.scan(value)
             match(scope, found, key)
@@ -196,7 +200,7 @@ def _call_by_path(scope: Scope, path: tuple[ast.Term, ...], depth: int) -> ir.Op
     with scope.block(ways):
         value: ir.Operand = DATA
         for key in keys:
-            value = scope.dot(value, key, stored=True)
+            value = scope.dot(value, key, stored=ir.Stored.BASE)
         scope.add(ir.AssignVarStmt(value, target, **scope.at))
     # Where there is no such function, the statement ends its block; where its result is undefined, two more.
     inner = ir.Block((ir.BlockStmt(tuple(ways), **scope.at),))

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from palisade.rego import ast, ir
 from palisade.rego.errors import Location
+from palisade.rego.plan.base_keys import BaseKeys
 from palisade.rego.plan.overlay import NONE, Overlay
 from palisade.rego.plan.program import Place, PlanError, Program
 from palisade.rego.plan.tree import Node
@@ -154,7 +155,7 @@ class Scope:
         self.add(ir.MakeNumberIntStmt(value, target, **self.at))
         return ir.Local(target)
 
-    def dot(self, source: ir.Operand, key: ir.Operand, *, stored: bool = False) -> ir.Local:
+    def dot(self, source: ir.Operand, key: ir.Operand, *, stored: ir.Stored = ir.Stored.NO) -> ir.Local:
         target = self.local()
         self.add(ir.DotStmt(source, key, target, stored, **self.at))
         return ir.Local(target)
@@ -208,9 +209,9 @@ class Scope:
             return None
         return found
 
-    def base_keys(self, node: Node) -> frozenset[int]:
-        """At which places behind a document's path its keys are those of base documents."""
-        return frozenset() if self.overlay.hidden else self.program.base_keys(node)
+    def base_keys(self, node: Node) -> BaseKeys:
+        """Where the document of the node has keys of base documents."""
+        return self.program.base_keys(node).unless(self.overlay.hidden)
 
     def keys(self, node: Node) -> tuple[str, ...]:
         hidden = self.overlay.hidden

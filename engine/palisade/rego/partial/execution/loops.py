@@ -21,6 +21,7 @@ from palisade.rego.partial.formulas.terms import ArrayOf, Gathered, Known, Part,
 from palisade.rego.partial.symbols.arrays import comes_apart, comes_in_order
 from palisade.rego.partial.symbols.chosen import chosen_of, has_several
 from palisade.rego.partial.symbols.construct import grown, in_order, is_grown, pairs_of
+from palisade.rego.partial.symbols.other_kinds import are_found_by_others, is_index
 from palisade.rego.partial.symbols.worlds import ERROR, NEXT, Env, Result, Step, Unsupported, Worlds, env_key
 from palisade.rego.stored import also
 
@@ -227,6 +228,11 @@ class Loops(Statements):
         found = rounds(loop, self._symbol(loop.first.source, env), part, keyed=keyed)
         if found is None or part is None:
             return None
+        if loop.first.stored > ir.Stored.BASE:
+            doubtful = loop.first.stored is ir.Stored.IN_DOUBT
+            names = found.keys if doubtful else list(filter(is_index, found.keys))
+            if are_found_by_others(names, part):
+                return None  # it may be an error, or a text that finds an index
         at = also if loop.first.stored else list
         members = [(self.is_one_of(part, at(keys)), own, item) for keys, own, item in found.members]
         try:

@@ -190,16 +190,21 @@ class Statements(Collecting):
             place = self._place((id(source.value), part, stmt.stored), source.value)
             if place in env:
                 return self._set(env, stmt.target, env[place])
-            found_at = self.dot_stored(source, part) if stmt.stored else self.dot(source, part)
+            found_at = self._looked_up(stmt.stored, source, part)
             cases = [case for case in found_at if case[0] is not FALSE]
             if len(cases) > 1:
                 return [
                     Step(found, {**env, stmt.target: bounded(value), place: value}) for found, value in cases
                 ]
             return self._cases(env, stmt.target, cases)
-        if stmt.stored:
-            return self._cases(env, stmt.target, self.dot_of_base(source, part))
-        return self._cases(env, stmt.target, self.dot(source, part))
+        return self._cases(env, stmt.target, self._looked_up(stmt.stored, source, part))
+
+    def _looked_up(self, stored: ir.Stored, source: Symbol, part: Symbol) -> symbolic.Cases:
+        if stored is ir.Stored.NO:
+            return self.dot(source, part)
+        if stored is ir.Stored.IN_DOUBT:
+            return self.dot_in_doubt(source, part)
+        return self.dot_of_base(source, part)
 
     def _place(self, question: object, of: object = None) -> int:
         """Where environments keep the answer to a question that has several, each under a condition. `of` is

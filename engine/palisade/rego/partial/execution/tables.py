@@ -26,8 +26,8 @@ class TableLoop:
     """A look-up, others by names below it, and the loop over what they lead to, one behind the other."""
 
     first: ir.DotStmt
-    names: tuple[tuple[str, bool], ...]
-    """Each with whether it is looked up in a base document (`palisade.rego.stored`)."""
+    names: tuple[tuple[str, ir.Stored], ...]
+    """Each with what it is looked up in."""
     passed: frozenset[int]
     """The locals of what is looked up on the way."""
     loop: ir.ScanStmt
@@ -51,7 +51,7 @@ def table_loop(policy: ir.Policy, block: ir.Block, index: int, flow: Liveness) -
     first = block.stmts[index]
     if not isinstance(first, ir.DotStmt):
         return None
-    names, passed = list[tuple[str, bool]](), [first.target]
+    names, passed = list[tuple[str, ir.Stored]](), [first.target]
     for at in range(index + 1, len(block.stmts)):
         stmt = block.stmts[at]
         if isinstance(stmt, ir.ScanStmt) and stmt.source == passed[-1]:
@@ -60,7 +60,7 @@ def table_loop(policy: ir.Policy, block: ir.Block, index: int, flow: Liveness) -
             return TableLoop(first, tuple(names), frozenset(passed), stmt, at) if free else None
         if not isinstance(stmt, ir.DotStmt) or stmt.source != ir.Local(passed[-1]):
             return None
-        if not isinstance(stmt.key, ir.StringIndex):
+        if not isinstance(stmt.key, ir.StringIndex) or stmt.stored is ir.Stored.IN_DOUBT:
             return None
         names.append((policy.strings[stmt.key.index], stmt.stored))
         passed.append(stmt.target)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from palisade.rego.errors import NOWHERE
-from palisade.rego.partial.formulas.formula import TRUE, Defined, Formula, Test
+from palisade.rego.partial.formulas.formula import FALSE, TRUE, Defined, Formula, Test
 from palisade.rego.partial.formulas.placing import at_key
 from palisade.rego.partial.formulas.rewriting import put_in
 from palisade.rego.partial.formulas.terms import (
@@ -27,17 +27,20 @@ from palisade.rego.partial.formulas.terms import (
 from palisade.rego.partial.symbols import arrays
 from palisade.rego.partial.symbols import builtins as symbolic
 from palisade.rego.partial.symbols.chosen import FIRST, chosen_of, has_several
-from palisade.rego.partial.symbols.construct import lookup
+from palisade.rego.partial.symbols.construct import lookup, pairs_of
 from palisade.rego.partial.symbols.kinds import is_no_text, is_text
 from palisade.rego.partial.symbols.listed import listed
 from palisade.rego.partial.symbols.members import Members
 from palisade.rego.partial.symbols.objects import entries_of, left_of
+from palisade.rego.partial.symbols.other_kinds import (
+    OTHER_KIND,
+    are_found_by_others,
+    has_many_indices,
+    is_index,
+)
 from palisade.rego.partial.symbols.worlds import Unsupported
 from palisade.rego.stored import also, at_other_kind, spelled
 from palisade.rego.values import UNDEFINED, Set, Value, key, unkey
-
-_MOST_WRITTEN = 64
-"""In longer arrays of data the engine looks up what may be a text: an expression tells the digits of each."""
 
 _MOST_IN_LINE = 64
 """The engine says which is the first of more rows: of each it is asked whether one before it is there."""
@@ -120,7 +123,7 @@ class Walks(Members):
             return self.dot(source, part) or ([] if other is UNDEFINED else [(TRUE, Known(other))])
         if not isinstance(part, Input | Element | Apply):
             return self.dot(source, part)
-        if isinstance(value, list) and len(value) > _MOST_WRITTEN and not is_no_text(part):
+        if not is_no_text(part) and has_many_indices(value):
             raise Unsupported("looks up in a long array what may be a text of digits")
         return self._dot_known(source, part, stored=True)
 
@@ -128,21 +131,42 @@ class Walks(Members):
         """The same in what rules make with keys of base documents. Raises Unsupported."""
         if isinstance(source, Known):
             return self.dot_stored(source, part)
-        if is_text(part):
-            return self.dot(source, part)
         if isinstance(source, ObjectOf):
-            return [(self._at_either(unkey(form), part), value) for form, value in source.items]
+            return [(self._is_at_any(part, [unkey(form)]), value) for form, value in source.items]
         if isinstance(source, Gathered) and source.kind == "set":
             items = [(each.condition, each.item) for each in source.parts if not each.over]
             known = [(here, item.value) for here, item in items if isinstance(item, Known)]
             if len(known) == len(source.parts):
-                there = (self.builder.both(here, self._at_either(item, part)) for here, item in known)
+                there = (self.builder.both(here, self._is_at_any(part, [item])) for here, item in known)
                 return [(self.builder.any(there), part)]
-        raise Unsupported("looks up in what a rule makes what may be a number, in place of a text")
+        if is_text(part):
+            return self.dot(source, part)
+        raise Unsupported(OTHER_KIND)
 
-    def _at_either(self, name: Value, part: Symbol) -> Formula:
-        """The part is the name, or the number that finds it."""
-        return self.builder.any(self.equal(Known(each), part) for each in also([name]))
+    def dot_in_doubt(self, source: Symbol, part: Symbol) -> symbolic.Cases:
+        """The same where keys may be those of base documents: to find one by another kind of key is an error,
+        which the evaluator tells. Raises Unsupported."""
+        found = self.dot(source, part)
+        if isinstance(source, Known) and isinstance(part, Known):
+            wrong = not found and at_other_kind(source.value, part.value) is not UNDEFINED
+            return [(self.opaque(OTHER_KIND, NOWHERE), self.unknown(OTHER_KIND, NOWHERE))] if wrong else found
+        if isinstance(source, Known):
+            names = [own.value for own, _ in pairs_of(source) or () if isinstance(own, Known)]
+        elif isinstance(source, ObjectOf):
+            names = [unkey(form) for form, _ in source.items]
+        elif isinstance(source, Gathered) and all(isinstance(each.item, Known) for each in source.parts):
+            names = [each.item.value for each in source.parts if isinstance(each.item, Known)]
+        elif is_text(part):
+            return found
+        else:
+            raise Unsupported(OTHER_KIND)
+        other = self.builder.both(
+            self._is_at_any(part, names), self.builder.negate(self.is_one_of(part, names))
+        )
+        if other is FALSE or not are_found_by_others(names, part):
+            return found
+        opaque = self.builder.both(other, self.opaque(OTHER_KIND, NOWHERE))
+        return [*found, (opaque, self.unknown(OTHER_KIND, NOWHERE))]
 
     def _first(self, array: Gathered, at: Symbol) -> symbolic.Cases:
         """The first member of an array, which is known where all that it has are the same; of constants it is
@@ -241,7 +265,7 @@ class Walks(Members):
             return [(self.equal(part, Known(unkey(form))), Known(item)) for form, item in value.items()]
         if isinstance(value, Set):
             members = list(value)
-            return [(self.is_one_of(part, also(members) if stored and not is_text(part) else members), part)]
+            return [((self._is_at_any if stored else self.is_one_of)(part, members), part)]
         if isinstance(value, dict):
             pairs: Iterable[tuple[Any, Any]] = ((unkey(form), item) for form, item in value.items())
         elif isinstance(value, list):
@@ -251,13 +275,14 @@ class Walks(Members):
         groups: dict[object, list[Any]] = {}
         for name, item in pairs:
             groups.setdefault(key(item), []).append(name)
-        if stored and isinstance(value, dict) and not is_text(part):
-            groups = {form: also(names) for form, names in groups.items()}
-        found = {form: self.is_one_of(part, names) for form, names in groups.items()}
-        if stored and isinstance(value, list) and not is_no_text(part):
-            written = {form: self._is_written(part, names) for form, names in groups.items()}
-            found = {form: self.builder.any((found[form], written[form])) for form in found}
-        return [(condition, Known(unkey(form))) for form, condition in found.items()]
+        one_of = self._is_at_any if stored else self.is_one_of
+        return [(one_of(part, names), Known(unkey(form))) for form, names in groups.items()]
+
+    def _is_at_any(self, part: Symbol, names: Sequence[Value]) -> Formula:
+        """The part is one of the names, or of what finds one in base documents."""
+        found = self.is_one_of(part, names if is_text(part) else also(list(names)))
+        indices = [] if is_no_text(part) else [each for each in names if is_index(each)]
+        return self.builder.any((found, self._is_written(part, indices))) if indices else found
 
     def _is_written(self, part: Symbol, indices: Iterable[int]) -> Formula:
         """A text that says one of the indices."""
