@@ -79,3 +79,11 @@ def test_an_exponent_that_no_decimal_has_is_refused(number: str) -> None:
     """A client may send it in a body, where an error of the decimal module ended the decision."""
     with pytest.raises(ValueError, match="out of range"):
         text.loads(f'{{"a": {number}}}')
+
+
+@pytest.mark.parametrize(
+    ("exact", "written"),
+    [("6.6666666666666666666E-7", "6.6666666666666666666e-07"), ("1E-400", "1e-400"), ("1E+400", "1e400")],
+)
+def test_exponents_are_written_as_opa_writes_them(exact: str, written: str) -> None:
+    assert text.dumps([Decimal(exact)]) == f"[{written}]"

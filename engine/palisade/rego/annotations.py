@@ -58,21 +58,23 @@ class Block:
 
     @property
     def text(self) -> str:
-        return "\n".join(comment.text.removeprefix(" ") for comment in self.comments[1:])
+        return "".join(f"{comment.text.removeprefix(' ')}\n" for comment in self.comments[1:])
 
 
 def blocks(comments: Sequence[ast.Comment]) -> list[Block]:
-    """The metadata blocks of a file: comments in the first column, on lines that follow each other."""
+    """The metadata blocks of a file: comments in the first column, on lines that follow each other. Each that
+    says METADATA begins one."""
     found: list[Block] = []
     current: list[ast.Comment] = []
     for comment in comments:
         at = comment.loc
-        if current and at.row == current[-1].loc.row + 1 and at.col == 1:
+        begins = comment.text.strip().startswith("METADATA")
+        if current and not begins and at.row == current[-1].loc.row + 1 and at.col == 1:
             current.append(comment)
             continue
         if current:
             found.append(Block(tuple(current)))
-        current = [comment] if comment.text.strip().startswith("METADATA") else []
+        current = [comment] if begins else []
     if current:
         found.append(Block(tuple(current)))
     return found

@@ -41,7 +41,7 @@ def _pieces(value: Any, step: str | None, line: str) -> Iterator[str]:
         opened, closed = "[]"
         items = (("", item) for item in value)
     else:
-        yield str(value) if isinstance(value, Decimal) else json.dumps(value, ensure_ascii=False)
+        yield digits(value) if isinstance(value, Decimal) else json.dumps(value, ensure_ascii=False)
         return
     if not value:
         yield opened + closed
@@ -52,6 +52,11 @@ def _pieces(value: Any, step: str | None, line: str) -> Iterator[str]:
         yield name if step is None else inner + name
         yield from _pieces(item, step, inner)
     yield closed if step is None else line + closed
+
+
+def digits(exact: Decimal) -> str:
+    """The number's digits; an exponent as Go writes it, or without its plus sign as Rego's authors do."""
+    return str(exact).replace("E+", "e").replace("E-", "e-0" if exact.adjusted() > -10 else "e-")
 
 
 def loads(text: str | bytes) -> Value:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from palisade import rego
 from palisade.rego import ast
 
 _SOURCE = """# METADATA
@@ -56,3 +57,12 @@ def test_metadata_calls_are_constants(checked):
         for each in rules
         for node in ast.walk(each.rule)
     )
+
+
+def test_each_line_that_says_metadata_begins_an_annotation():
+    """As in OPA, where `rule()` is the first of several and the chain begins with the last."""
+    blocks = "# METADATA\n# title: a\n# METADATA\n# description: |\n#   b"
+    source = f"package a\n\n{blocks}\np := [rego.metadata.rule(), rego.metadata.chain()]"
+    rule, chain = rego.to_json(rego.compile({"a.rego": source}).evaluate("data.a.p"))
+    assert rule == {"title": "a", "scope": "rule"}
+    assert [each["annotations"] for each in chain] == [{"description": "b\n", "scope": "rule"}, rule]

@@ -99,6 +99,9 @@ def test_rules_and_data_cannot_share_a_path():
     (error,) = caught.value.errors
     assert error.message == "conflicting rule for data path a/b/q found"
     assert error.row == 3
+    with pytest.raises(CompileError) as caught:
+        check([module], data={"a": [1, 2]})
+    assert [each.row for each in caught.value.errors] == [2, 3]
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,8 @@ from palisade.rego.errors import CompileError
         ('q := "a"\np := q.b', "undefined ref: data.test.q.b"),
         ('q[x] contains 1 if { x := "a" }\np := q[true]', "undefined ref: data.test.q[true]"),
         ("q contains 1\np := q[true]", "undefined ref: data.test.q[true]"),
+        # What is found in a set is what it was looked up by.
+        ("q contains input.x\np := q.a.b", "undefined ref: data.test.q.a.b"),
         ("q := [1]\np := q.a", "undefined ref: data.test.q.a"),
         ("p if { x := [1]; x.a }", "undefined ref: x.a"),
         ("p if { x := 1; x[_] }", "undefined ref: x[_]"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from palisade.rego.extents import extent
+from palisade.rego.text import digits
 from palisade.rego.values import Set, Value, key, sorted_keys, sorted_values
 
 _ESCAPES = {
@@ -50,10 +51,8 @@ def show_plain(value: Value) -> str:
 
 
 def show_number(value: int | float | Decimal) -> str:
-    """The number's digits; an exponent without its plus sign, as Rego's authors write it."""
-    if type(value) is Decimal:
-        return str(value).replace("E+", "e").replace("E", "e")
-    return repr(value)
+    """The number's digits, as `text.digits` has them."""
+    return digits(value) if type(value) is Decimal else repr(value)
 
 
 def quote(text: str) -> str:

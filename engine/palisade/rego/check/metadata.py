@@ -77,9 +77,11 @@ class Annotations:
 
 
 def with_metadata(rule: ast.Rule, chain: Sequence[Link]) -> ast.Rule:
-    """The rule with the calls of `rego.metadata` replaced by what they yield."""
+    """The rule with the calls of `rego.metadata` replaced by what they yield: of several annotations of the
+    rule `rule()` is the first that was written, which in the chain is the last."""
     own = next(
-        (each.annotation for each in chain if each.annotation and each.annotation.scope == "rule"), None
+        (each.annotation for each in reversed(chain) if each.annotation and each.annotation.scope == "rule"),
+        None,
     )
     values: dict[str, Any] = {
         CHAIN: [_link_value(each) for each in chain],

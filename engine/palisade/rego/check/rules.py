@@ -38,7 +38,8 @@ def check_data(tree: RuleTree, data: Mapping[str, Value], report: Report) -> Non
             continue
         value: Value = data
         for key in node.path:
-            value = value.get(key, UNDEFINED) if isinstance(value, Mapping) else UNDEFINED
+            # Below what is no object nothing can stand.
+            value = value.get(key, UNDEFINED) if isinstance(value, Mapping) else value
         if value is not UNDEFINED:
             path = "/".join(map(str, node.path))
             report(f"conflicting rule for data path {path} found", node.rules[0].rule.loc, COMPILE_ERROR)

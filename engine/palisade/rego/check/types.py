@@ -290,7 +290,7 @@ def select(of: Type | None, key: Constant) -> Type | None:
             return None
         return of.static[int(value)] if value < len(of.static) else of.dynamic
     if isinstance(of, SetOf):
-        return of.of if unifies(of.of, constant_type(key)) else None
+        return constant_type(key) if unifies(of.of, constant_type(key)) else None
     if isinstance(of, Object):
         for known, below in of.static:
             if known == key:
