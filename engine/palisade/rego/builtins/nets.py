@@ -99,9 +99,12 @@ def cidr_expand(cidr: Value) -> Set:
     return Set(map(str, network))
 
 
+_MAPPED = IPv6Network("::ffff:0:0/96")
+
+
 @builtin("net.cidr_merge", pure=True)
 def cidr_merge(addrs: Value) -> Set:
-    """The fewest networks that cover the given ones and no more."""
+    """The fewest networks that cover the given ones and no more. To Go, addresses of IPv4 are some of IPv6."""
     if type(addrs) is Set:
         addrs = sorted_values(addrs)
     elif type(addrs) is not list:
@@ -110,7 +113,8 @@ def cidr_merge(addrs: Value) -> Set:
     four = [network for network, _ in given if isinstance(network, IPv4Network)]
     six = [network for network, _ in given if isinstance(network, IPv6Network)]
     result: list[str] = []
-    networks: list[_Network] = [*collapse_addresses(four), *collapse_addresses(six)]
+    wide = [each for each in collapse_addresses(six) if _MAPPED.subnet_of(each)]
+    networks: list[_Network] = [*(() if wide else collapse_addresses(four)), *collapse_addresses(six)]
     for merged in networks:
         sources = [shown for network, shown in given if _is_subnet(network, merged)]
         result.append(sources[0] if len(sources) == 1 else str(merged))
