@@ -34,6 +34,7 @@ from palisade import rego
         ("p if { f(1) with f as g }\nf(x) := x\ng(x, y) := x", "data.p.f: arity mismatch"),
         ("p if {1} with input as 1", "unexpected with keyword"),
         ("f.a(x) := 1\nf[k] := 2 if some k in input", "function data.p.f.a conflicts with data.p.f[k] at"),
+        ("p if { every x in [1] { x == 1; count([z | z := 1; z.a]) > 0 } }", "undefined ref: z.a"),
         ('p[$"a"] := 1 if false else := 2', "else keyword cannot be used on rules with variables in head"),
         ("p[input.x] := 1 if false else := 2", "else keyword cannot be used on"),
     ],
@@ -63,6 +64,11 @@ def test_what_opa_refuses_is_refused(opa: OpaAnswers, rules: str, message: str) 
         "p if { data.z with data.z as f }\nf(x) := x",
         "p if {1} == {1} with input as 1",
         "f.a(x) := 1\nf.b := 2",
+        # Of a body of `every` OPA looks at references to documents alone.
+        "p if { every x in [1] { v := 0; x != 2; not v.c } }",
+        "p if { data.d == 1 with data.d as input.l[_] }",
+        "p contains [i, x] if { some i; x := data.d.a with data.d.a as input.l[i] }",
+        "p contains x if { x := q with q as input.l[_] }\nq := 1",
     ],
 )
 def test_what_is_close_to_it_is_taken(opa: OpaAnswers, rules: str) -> None:

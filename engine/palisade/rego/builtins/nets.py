@@ -104,7 +104,7 @@ _MAPPED = IPv6Network("::ffff:0:0/96")
 
 @builtin("net.cidr_merge", pure=True)
 def cidr_merge(addrs: Value) -> Set:
-    """The fewest networks that cover the given ones and no more. To Go, addresses of IPv4 are some of IPv6."""
+    """The fewest networks that cover the given ones and no more. To Go, those of IPv4 are some of IPv6."""
     if type(addrs) is Set:
         addrs = sorted_values(addrs)
     elif type(addrs) is not list:

@@ -85,8 +85,8 @@ class Expander:
         value = each.value
         if isinstance(value, (ast.Var, ast.Scalar)) or is_function_value(each, self.builtins):
             return each
-        if isinstance(each.target, ast.Ref) and not _is_input(each.target) and isinstance(value, ast.Ref):
-            # May name a function to put in a function's place, which is no value to look up.
+        if isinstance(each.target, ast.Ref) and not _is_input(each.target) and _may_be_function(value):
+            # It would be put in a function's place, and is no value to look up.
             return each
         return ast.With(each.target, self._part(self._without_calls(value)), loc=each.loc)
 
@@ -121,6 +121,14 @@ class Expander:
         if isinstance(term, (ast.TemplateString, *COMPREHENSIONS)) or term == _INPUT:
             return self._part(term)
         return _rebuilt(term, self._looked_up)
+
+
+def _may_be_function(value: ast.Term) -> bool:
+    return (
+        isinstance(value, ast.Ref)
+        and not _is_input(value)
+        and all(isinstance(key, ast.Scalar) for key in value.path)
+    )
 
 
 def _is_input(target: ast.Ref) -> bool:

@@ -20,6 +20,7 @@ from palisade.rego.check.schemas import overridden
 from palisade.rego.check.signatures import Signature
 from palisade.rego.check.type_tree import TypeNode
 from palisade.rego.check.types import ANY, Type
+from palisade.rego.check.variables import level_variables
 from palisade.rego.errors import TYPE_ERROR, Location
 
 
@@ -122,7 +123,9 @@ class TypeChecker(Matcher):
         for each in (node.key, node.value):
             if each is not None:
                 self.vars[each.name] = ANY
-        # OPA looks at references only here.
+        # OPA looks at references only here, and does not follow what the body's own variables are.
+        for name in level_variables(node.body):
+            self.vars.setdefault(name, ANY)
         before, self._quiet = self._quiet, True
         self.body(node.body)
         self._quiet = before
