@@ -99,7 +99,7 @@ def cidr_expand(cidr: Value) -> Set:
     return Set(map(str, network))
 
 
-_MAPPED = IPv6Network("::ffff:0:0/96")
+_OF_IPV4 = IPv6Network("::ffff:0:0/96")
 
 
 @builtin("net.cidr_merge", pure=True)
@@ -113,7 +113,7 @@ def cidr_merge(addrs: Value) -> Set:
     four = [network for network, _ in given if isinstance(network, IPv4Network)]
     six = [network for network, _ in given if isinstance(network, IPv6Network)]
     result: list[str] = []
-    wide = [each for each in collapse_addresses(six) if _MAPPED.subnet_of(each)]
+    wide = [each for each in six if _OF_IPV4.subnet_of(each)]
     networks: list[_Network] = [*(() if wide else collapse_addresses(four)), *collapse_addresses(six)]
     for merged in networks:
         sources = [shown for network, shown in given if _is_subnet(network, merged)]
