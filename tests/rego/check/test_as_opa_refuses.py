@@ -32,6 +32,7 @@ from palisade import rego
         ('p if { lower("A") with lower as abs }', "lower: arity mismatch"),
         ('p if { concat("", ["a"]) with concat as split }', "concat: arity mismatch"),
         ("p if { f(1) with f as g }\nf(x) := x\ng(x, y) := x", "data.p.f: arity mismatch"),
+        ("p if { min(input) with input.x as 1 }", "min: invalid argument(s)"),
         ("p if {1} with input as 1", "unexpected with keyword"),
         ("f.a(x) := 1\nf[k] := 2 if some k in input", "function data.p.f.a conflicts with data.p.f[k] at"),
         ("p if { every x in [1] { x == 1; count([z | z := 1; z.a]) > 0 } }", "undefined ref: z.a"),
@@ -64,6 +65,10 @@ def test_what_opa_refuses_is_refused(opa: OpaAnswers, rules: str, message: str) 
         "p if { data.z with data.z as f }\nf(x) := x",
         "p if {1} == {1} with input as 1",
         "f.a(x) := 1\nf.b := 2",
+        # What `with` puts in a rule's place is of another type, as tests put it.
+        'p if { limits.gold == 5 with limits as {"gold": 5} }\nlimits := {"silver": 1}',
+        'p if { count(limits) == 1 with limits as ["a"] }\nlimits := 5',
+        "p if { some x in limits with limits as [1]; x == 1 }\nlimits := 5",
         # Of a body of `every` OPA looks at references to documents alone.
         "p if { every x in [1] { v := 0; x != 2; not v.c } }",
         "p if { data.d == 1 with data.d as input.l[_] }",

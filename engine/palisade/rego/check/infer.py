@@ -57,9 +57,13 @@ class TypeChecker(Matcher):
 
     def body(self, body: ast.Body) -> None:
         for each in body:
+            before = self.inputs, self._data
             for modifier in each.withs:
                 self._with(modifier)
+            for modifier in each.withs:
+                self._replaced(modifier.target)
             _STATEMENTS[type(each)](self, each)
+            self.inputs, self._data = before
 
     def _with(self, node: ast.With) -> None:
         """A function stands in the place of one that takes what it takes, and of no part of the input."""
@@ -71,6 +75,15 @@ class TypeChecker(Matcher):
         elif function is not None and not t.unifies(function, given):
             detail = f"have: {given}, want: {function}"
             self._error(f"{ref_text(node.target)}: arity mismatch", node.loc, detail, always=True)
+
+    def _replaced(self, target: ast.Var | ast.Ref) -> None:
+        """What `with` puts somewhere may be anything."""
+        path = target.path if isinstance(target, ast.Ref) else ()
+        keys = tuple(str(key.value) for key in path if isinstance(key, ast.Scalar))
+        if _is_input(target):
+            self.inputs = overridden(self.inputs, keys, ANY)
+        elif keys and self._function(target) is None:
+            self._data = [(keys, ANY), *self._data]
 
     def _expression(self, node: ast.Expression) -> None:
         term = node.term
