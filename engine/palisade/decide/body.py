@@ -6,6 +6,7 @@ https://www.openpolicyagent.org/docs/latest/envoy-primer/#example-input
 from __future__ import annotations
 
 import json
+from codecs import BOM_UTF8
 from collections.abc import Mapping
 
 from palisade.decide import multipart
@@ -37,6 +38,9 @@ def parse_body(headers: Mapping[str, str], body: bytes) -> tuple[Value, bool]:
         return None, False
     if _truncated(headers, len(body)):
         return None, True
+    if kind == _JSON_TYPE:
+        # OPA passes over a mark of the byte order before a document, and over none elsewhere.
+        body = body.removeprefix(BOM_UTF8)
     return _PARSERS[kind](content_type, body), False
 
 
