@@ -67,6 +67,13 @@ ASKED = (
     "count(http.headers) != 7",
     "count(object.keys(http.headers)) > 20",
     'every _, v in http.headers { v != "" }',
+    "some n, v in http.headers; count(v) > 20",
+    "every v in http.headers { count(v) <= 14 }",
+    'some n, v in http.headers; startswith(n, "x-a-"); count(v) < 2',
+    'some n, v in http.headers; startswith(n, "x-a-"); not count(v) >= 3; v != "a"',
+    "some n, _ in http.headers; count(n) > 27",
+    'count({sprintf("%s is long", [n]) | some n, v in http.headers; count(v) > 14}) == 0',
+    'count({concat("", ["-", n]) | some n, v in http.headers; n != "x-b"; endswith(v, "b")}) == 0',
 )
 
 

@@ -38,7 +38,7 @@ _TEXTS = re.compile(
     r'\{coding = "([a-z0-9]+)", (?:header = "([^"]*)", prefix = "([^"]*)"|(cookie|parameter) = "([^"]*)")'
 )
 _CLAIMS = re.compile(r'\{token = "([^"]*)"')
-_CODES = re.compile(r'\["(count|h(?:_[nv][lx][epsc][yn][0-9a-fz]*)*)"\] = \{name = "([0-9a-f]+)"')
+_CODES = re.compile(r'\["(count|h(?:_[nv][lx][epscm][yn][0-9a-fz]*)*)"\] = \{name = "([0-9a-f]+)"')
 _PLAIN = re.compile(r"[A-Za-z0-9_.+/=-]+")
 _TOKEN = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]*)")
 _ALPHABETS = {

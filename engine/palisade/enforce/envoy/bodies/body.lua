@@ -201,6 +201,7 @@ local ASKS = {
   p = function(s, text) return sub(s, 1, #text) == text end,
   s = function(s, text) return #s >= #text and sub(s, #s - #text + 1) == text end,
   c = function(s, text) return find(s, text, 1, true) ~= nil end,
+  m = function(s, text) return #s > tonumber(text) end,
 }
 
 -- The tests of a code: headers.py.

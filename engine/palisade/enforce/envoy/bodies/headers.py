@@ -16,7 +16,7 @@ from math import prod
 from palisade.enforce.envoy.tokens.taking import HEADERS
 from palisade.enforce.envoy.values.sources import PARTIAL_BODY
 from palisade.rego.partial.formulas.formula import Defined, Exists, Formula, In, Test
-from palisade.rego.partial.formulas.terms import Apply, Element, Input, Known, Symbol
+from palisade.rego.partial.formulas.terms import Apply, ArrayOf, Element, Input, Known, Symbol
 from palisade.rego.values import Set, unkey
 from palisade_sidecar.asking import ASK_HEADER
 from palisade_sidecar.chunks import CHUNKS_HEADER
@@ -41,7 +41,7 @@ _SEVERAL = {"strings.any_prefix_match": "p", "strings.any_suffix_match": "s"}
 
 _Test = tuple[str, str, str, tuple[str, ...], bool]
 """Of the name or value (n, v), in small letters or not (l, x), that it is, begins with, ends with or holds
-(e, p, s, c) one of the texts; and whether that is to be so."""
+(e, p, s, c) one of the texts, or has more characters than one says (m); and whether that is to be so."""
 
 
 def codes_of(atom: Exists) -> tuple[str, ...] | None:
@@ -75,6 +75,7 @@ def _passes(way: Iterable[_Test], name: str, value: str) -> bool:
         "p": str.startswith,
         "s": str.endswith,
         "c": operator.contains,
+        "m": lambda said, text: len(said) > int(text),
     }
     for of, fold, kind, texts, asked in way:
         said = name if of == "n" else value
@@ -101,7 +102,7 @@ def _ways(body: Formula, atom: Exists, *, holds: bool = True) -> list[list[_Test
     test = _test(body, atom)
     if isinstance(test, bool):
         return [[]] if test == holds else []
-    return None if test is None else [[(*test[:4], holds)]]
+    return None if test is None else [[(*test[:4], holds == test[4])]]
 
 
 def _test(part: Formula, atom: Exists) -> _Test | bool | None:
@@ -111,6 +112,10 @@ def _test(part: Formula, atom: Exists) -> _Test | bool | None:
             return True if _always(term, atom) else None
         case In(term, values):
             return _asked(term, "e", [text for text in map(unkey, values) if isinstance(text, str)], atom)
+        case Test(Apply("gt" | "gte" | "lt" | "lte" as name, (Apply("count", (term,)), Known(int(limit))))):
+            most = limit - (name in ("gte", "lt"))
+            found = _asked(term, "m", [str(most)], atom) if most >= 0 else None
+            return (*found[:4], name in ("gt", "gte")) if isinstance(found, tuple) else found
         case Test(Apply(name, (term, Known(str(text))))) if name in _KINDS:
             return _asked(term, _KINDS[name], [text], atom)
         case Test(Apply(name, (term, Known(texts)))) if name in _SEVERAL:
@@ -139,8 +144,15 @@ def _always(term: Symbol, atom: Exists) -> bool:
     match term:
         case Element():
             return (term.source, term.loop, term.path) == (ALL, atom.loop, ())
-        case Apply("lower", (inner,)):
+        case Apply("lower" | "count", (inner,)):
             return _always(inner, atom)
         case Apply(name, (inner, Known(str()))) if name in _KINDS:
             return _always(inner, atom)
+        case Apply("sprintf", (Known(str()), ArrayOf(items))):
+            return all(_always(each, atom) for each in items if not isinstance(each, Known))
+        case Apply("concat", (Known(str()), ArrayOf(items))):
+            return all(
+                isinstance(each.value, str) if isinstance(each, Known) else _always(each, atom)
+                for each in items
+            )
     return False
