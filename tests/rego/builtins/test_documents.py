@@ -114,6 +114,12 @@ def test_of_alternatives_the_best_is_explained(call: Any) -> None:
         ('{"type":', "invalid JSON string"),
         (1, "wrong type, expected string or object"),
         ({"pattern": "(?=a)"}, "error parsing regexp"),  # RE2 looks neither ahead nor behind
+        ({"items": {"id": ["a"]}}, "Invalid type. Expected: string, given: id"),
+        ({"not": {"$ref": "#/definitions/a~1b"}, "definitions": {}}, "Object has no key 'a/b'"),
+        ({"not": {"$ref": "#/anyOf/7"}, "anyOf": [{}]}, "Out of bound array[0,1] index '7'"),
+        ({"not": {"$ref": "#/anyOf/a"}, "anyOf": [{}]}, "Invalid array index 'a'"),
+        ({"not": {"$ref": "#/title/a"}, "title": "b"}, "Invalid token reference 'a'"),
+        ({"not": {"$ref": "#/title"}, "title": "b"}, "Valid Schema must be of type object"),
     ],
 )
 def test_schemas_are_checked(call: Any, schema: Any, message: str) -> None:
@@ -121,6 +127,19 @@ def test_schemas_are_checked(call: Any, schema: Any, message: str) -> None:
     assert valid is False
     assert error.startswith("jsonschema: ")
     assert message in error
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"properties": {"a": {"$ref": "#/properties/b%20c"}, "b c": {}}},
+        {"properties": {"a": {"$ref": "#"}, "id": {"type": "number"}, "$ref": {}}},
+        {"enum": [{"id": 1, "$ref": "#/nothing"}]},
+        {"items": [{"$ref": "#/items/1"}, True]},
+    ],
+)
+def test_schemas_whose_references_lead_somewhere(call: Any, schema: Any) -> None:
+    assert call("json.verify_schema", schema) == [True, None]
 
 
 def test_a_schema_fetches_nothing(fails: Any) -> None:

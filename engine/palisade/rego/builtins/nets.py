@@ -26,7 +26,7 @@ _Address: TypeAlias = IPv4Address | IPv6Address
 _Network: TypeAlias = IPv4Network | IPv6Network
 
 _PREFIX = re.compile(r"[0-9]{1,3}")
-_MAPPED = ip_network("::ffff:0:0/96")
+_MAPPED = IPv6Network("::ffff:0:0/96")
 
 
 @builtin("net.cidr_is_valid", pure=True)
@@ -99,9 +99,6 @@ def cidr_expand(cidr: Value) -> Set:
     return Set(map(str, network))
 
 
-_OF_IPV4 = IPv6Network("::ffff:0:0/96")
-
-
 @builtin("net.cidr_merge", pure=True)
 def cidr_merge(addrs: Value) -> Set:
     """The fewest networks that cover the given ones and no more. To Go, those of IPv4 are some of IPv6."""
@@ -113,7 +110,7 @@ def cidr_merge(addrs: Value) -> Set:
     four = [network for network, _ in given if isinstance(network, IPv4Network)]
     six = [network for network, _ in given if isinstance(network, IPv6Network)]
     result: list[str] = []
-    wide = [each for each in six if _OF_IPV4.subnet_of(each)]
+    wide = [each for each in six if _MAPPED.subnet_of(each)]
     networks: list[_Network] = [*(() if wide else collapse_addresses(four)), *collapse_addresses(six)]
     for merged in networks:
         sources = [shown for network, shown in given if _is_subnet(network, merged)]

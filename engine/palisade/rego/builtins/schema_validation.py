@@ -20,6 +20,7 @@ from referencing import Registry
 from referencing.exceptions import Unresolvable
 from referencing.jsonschema import EMPTY_REGISTRY
 
+from palisade.rego.builtins import schema_checks
 from palisade.rego.builtins.operands import to_bytes
 from palisade.rego.builtins.regexes import compile_pattern
 from palisade.rego.errors import BuiltinError
@@ -38,6 +39,7 @@ def validator(text: str) -> Validator:
         kind.check_schema(schema)
         for pattern in _patterns(schema):
             compile_pattern(pattern)
+        schema_checks.check(schema)
     except SchemaError as error:
         raise BuiltinError(_schema_error(error)) from error
     except RecursionError as error:
