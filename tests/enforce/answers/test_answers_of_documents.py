@@ -80,3 +80,48 @@ def test_what_only_the_body_of_an_answer_has_is_not_logged(stand: Stand) -> None
     told = {place(each)[0]: str(each) for each in found}
     assert "classified" not in told["/body?0"]
     assert "classified" in told["/ticket?0"]
+
+
+OF_COOKIES = """package p
+
+import input.attributes.request.http
+
+session := value if {
+	some part in split(http.headers.cookie, "; ")
+	startswith(part, "sid=")
+	value := substring(part, 4, -1)
+}
+
+user := json.unmarshal(base64url.decode(split(substring(part, 4, -1), ".")[1])).sub if {
+	some part in split(http.headers.cookie, "; ")
+	startswith(part, "sid=")
+}
+
+claims := io.jwt.decode(session)[1]
+
+default allow := {"allowed": false, "body": "no"}
+
+allow := {
+	"allowed": true,
+	"headers": {"x-user": claims.sub, "x-also": user, "x-roles": concat(",", claims.roles)},
+} if "a" in claims.roles
+
+allow := {"allowed": false, "body": sprintf("no role for %s", [claims.sub])} if claims.roles == []
+"""
+
+
+def test_claims_in_a_cookie_that_a_loop_looks_for(stand: Stand) -> None:
+    """They are put in where the cookie stands there once, among usual ones; what is odd is the engine's."""
+
+    def cookie(sub: str, roles: list[str]) -> str:
+        return f"sid={jwt.encode({'sub': sub, 'roles': roles}, 's' * 64, algorithm='HS256')}"
+
+    alice, bob, none = cookie("alice", ["a", "b"]), cookie("bob", ["a"]), cookie("eve", [])
+    usual = (alice, f"theme=d; {bob}", f"{none}; lang=en", "theme=d", cookie("bob", ["x"]))
+    odd = (f"x{alice}; {bob}", f"{alice}; {bob}", f"{alice};{bob}", f"a; {alice}", f"{alice}; x{bob}")
+    odd += (f"{alice}; {alice}", f"sid={alice}", f"{alice}=", "sid=", f" {alice}", f"x{alice}")
+    asked = [Sent("GET", f"/{at}", (("cookie", each),)) for at, each in enumerate((*usual, *odd))]
+    found = compared(stand, OF_COOKIES, [*asked, Sent("GET", "/without")])
+    deciders = {place(each)[0]: decider(each) for each in found}
+    assert [deciders[f"/{at}"] for at in range(len(usual))] == ["native"] * len(usual)
+    assert deciders["/without"] == "native"

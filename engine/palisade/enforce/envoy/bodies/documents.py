@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from palisade.enforce.envoy.tokens.crumbs import without_loop
 from palisade.enforce.envoy.tokens.places import Place, TokenPlace
 from palisade.enforce.envoy.tokens.taking import HEADERS, header_of, place_of
 from palisade.enforce.envoy.values.entries import entries_of
@@ -111,16 +112,16 @@ def document_of(term: Symbol) -> Document | None:
                 ),
             ),
         ) if type(at) is int:
-            place = place_of(inner)
+            place = place_of(without_loop(inner))
             return None if place is None else Document((FIRST, SECOND)[at] + _CODINGS[name], place)
         case Apply("json.unmarshal", (Apply("base64.decode" | "base64url.decode" as name, (inner,)),)):
-            place = place_of(inner)
+            place = place_of(without_loop(inner))
             return None if place is None else Document(_CODINGS[name], place)
         case Apply("json.unmarshal", (Input() as inner,)):
             place = header_of(inner)
             return None if place is None else Document("json", place)
         case Apply("io.jwt.decode", (inner,)):
-            place = place_of(inner)
+            place = place_of(without_loop(inner))
             return None if place is None else Document("token", place)
         case Apply(name) if name == OBJECT and (found := entries_of(term)) is not None:
             if found[2]:
@@ -132,6 +133,7 @@ def document_of(term: Symbol) -> Document | None:
 
 def field_of(term: Symbol) -> Field | None:
     """The field that a term is; None where it is something else."""
+    term = without_loop(term)
     if term == BODY:
         return (TEXT,)
     if isinstance(term, Input):

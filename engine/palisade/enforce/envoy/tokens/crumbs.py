@@ -23,9 +23,11 @@ from palisade.rego.partial.formulas.terms import (
     Input,
     Known,
     ObjectOf,
+    Part,
     SetOf,
     Symbol,
 )
+from palisade.rego.partial.symbols.chosen import CHOSEN
 from palisade.rego.values import unkey
 
 
@@ -45,6 +47,19 @@ def one_cookie(builder: Builder, atom: Exists) -> tuple[CookiePlace, Formula] | 
         if atom.loop not in asked.loops:
             return place, asked
     return None
+
+
+def without_loop(term: Symbol) -> Symbol:
+    """What a rule gives that loops over cookies for one by its name, as what is taken of that cookie; the
+    term itself where it is something else."""
+    match term:
+        case Apply(name, (Gathered(_, (Part(condition, ((source, loop),), item),)),)) if name == CHOSEN:
+            for place, piece, _ in _named(Exists(source, loop, condition)):
+                try:
+                    return _Taken(place.name, piece, loop).put_into(item)
+                except _OtherError:
+                    continue
+    return term
 
 
 def _parts(body: Formula) -> tuple[Formula, ...]:
