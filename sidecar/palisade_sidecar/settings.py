@@ -22,6 +22,10 @@ class SettingsError(ValueError):
     """A setting that cannot work: what it was and what would be right."""
 
 
+class CredentialsError(SettingsError):
+    """The folder of credentials lacks a file, or it may not be read."""
+
+
 @dataclass(frozen=True, slots=True)
 class Address:
     """Where something listens. Port 0, for a listener, lets the kernel choose."""

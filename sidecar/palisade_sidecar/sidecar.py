@@ -22,7 +22,15 @@ from palisade_sidecar.envoy import LOG_FLUSH_MS, EnvoyError, EnvoyProcess, find_
 from palisade_sidecar.handover import SOCKET, Handover
 from palisade_sidecar.logs import EnvoyLog, Named
 from palisade_sidecar.overload import end_connections, ends_connections
-from palisade_sidecar.settings import CERTIFICATE, PRIVATE_KEY, TRUSTED_CA, Address, Settings, SettingsError
+from palisade_sidecar.settings import (
+    CERTIFICATE,
+    PRIVATE_KEY,
+    TRUSTED_CA,
+    Address,
+    CredentialsError,
+    Settings,
+    SettingsError,
+)
 from palisade_sidecar.tls_files import problems
 from palisade_sidecar.tls_rotation import Rotation
 from palisade_sidecar.unix_http import MAX_PATH
@@ -149,7 +157,7 @@ class Sidecar:
         for name in (CERTIFICATE, PRIVATE_KEY, TRUSTED_CA):
             file = settings.credentials / name
             if not os.access(file, os.R_OK):
-                raise SettingsError(
+                raise CredentialsError(
                     f"the credentials lack {file}: the engine issues them for each function of its inventory"
                 )
         if any(len(os.fsencode(settings.run_dir / name)) > MAX_PATH for name in ("admin.sock", SOCKET)):

@@ -246,6 +246,17 @@ def test_defaults_that_are_passed_over(tmp_path: Path) -> None:
     ]
 
 
+def test_a_package_spelt_nearly_as_one_that_the_engine_asks(tmp_path: Path) -> None:
+    """All of it is dead then, and the engine denies everything, or has no rule that decides."""
+    source = "package {}\n\nallow := true\n"
+    ((file, row, text),) = warned(tmp_path, a=source.format("palisade.identiy"))
+    assert (file, row) == ("p/a.rego", 1)
+    assert "nothing asks about data.palisade.identiy; did you mean palisade.identity?" in text
+    assert not warned(tmp_path, decision=("palisade", "identiy", "allow"))
+    assert not warned(tmp_path, a=source.format("palisade.identity_tables"))
+    assert not warned(tmp_path, a=source.format("palisade.identiy"), b=source.format("palisade.identity"))
+
+
 def test_where_documents_are_read_from(tmp_path: Path) -> None:
     """A file of another name is not read, which nothing else says."""
     (tmp_path / "grants.json").write_text("{}")

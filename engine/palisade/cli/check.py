@@ -21,9 +21,10 @@ from palisade.cli.output import (
     print_diagnostics,
     print_json,
 )
+from palisade.cli.places import is_there
 from palisade.cli.subject import DEFAULT_FILE
 from palisade.policy import inventory_file, library, revisions, schemas, sets, warnings
-from palisade.policy.inventory import Inventory
+from palisade.policy.inventory import DEFAULT_DECISION, Inventory
 from palisade.policy.sets import PolicySet
 from palisade.policy.source import SourceError
 from palisade.rego.errors import PARSE_ERROR, Diagnostic
@@ -60,7 +61,7 @@ def check(
 
     Warnings tell of references that nothing defines, so that they are undefined for every request.
     """
-    if not path.exists():
+    if not is_there(path):
         raise CommandError(f"{path} does not exist", hint="name the folder that holds your .rego files")
     if v0 and not _is_set(path):
         raise CommandError(f"{path} says itself in which Rego", hint="leave --v0-compatible to policy sets")
@@ -79,6 +80,8 @@ def check(
         hint_at_older_rego(errors, err())
         if not errors:
             out().print(f"{count(found.modules, 'module')} in {path}: no errors")
+        if found.undecided and not is_there(DEFAULT_FILE):
+            err().print(found.undecided)
     raise typer.Exit(Exit.FOUND if errors else Exit.OK)
 
 
@@ -93,6 +96,8 @@ class Found:
     modules: int
     errors: tuple[Diagnostic, ...]
     warnings: tuple[Diagnostic, ...] = ()
+    undecided: str = ""
+    """Of a set alone without the rule that decides where no inventory names another: what to name."""
 
 
 def find(
@@ -117,7 +122,17 @@ def find(
     if errors or compiled is None:
         return Found(modules, errors)
     warned = warnings.find(*compiled, policy_set, schemas=known, strict=strict, decision=decision)
-    return Found(modules, warned) if strict else Found(modules, (), warned)
+    undecided = _undecided(compiled[0]) if _is_set(path) else ""
+    return Found(modules, warned, (), undecided) if strict else Found(modules, (), warned, undecided)
+
+
+def _undecided(served: rego.Policy) -> str:
+    rules = [path for path in served.checked.rules if not library.is_own(served.checked.rules[path][0].file)]
+    if tuple(DEFAULT_DECISION.split("/")) in rules:
+        return ""
+    named = sorted("/".join(path) for path in rules if path[-1] == "allow") or ["PACKAGE/RULE"]
+    asked = " or ".join(f"decision: {each}" for each in named)
+    return f"No rule here is {DEFAULT_DECISION}: palisade.yaml has to name the one that decides, by {asked}"
 
 
 def _errors(

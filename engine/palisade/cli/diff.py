@@ -14,6 +14,7 @@ from palisade.cli import local, watching
 from palisade.cli.exit_codes import CommandError, Exit
 from palisade.cli.local import StateFolder
 from palisade.cli.output import Output, count, err, out, print_diagnostics, print_json
+from palisade.cli.places import is_there
 from palisade.cli.searching import need_hypothesis, progress
 from palisade.policy import inventory_file, revisions, sets
 from palisade.policy.history import History, UnknownRevisionError, find
@@ -98,7 +99,7 @@ def diff(
 
 def _inventory(file: Path | None, decision: str, names: Sequence[str], *, v0: bool) -> Inventory:
     """The inventory that both sets are read for; one of a single function where there is none."""
-    if file is not None or _FILE.exists():
+    if file is not None or is_there(_FILE):
         inventory = inventory_file.load(file or _FILE)
     else:
         known = {name: Function(name, _NOWHERE, _NOWHERE) for name in names or ("function",)}
@@ -114,7 +115,7 @@ def _inventory(file: Path | None, decision: str, names: Sequence[str], *, v0: bo
 def _revision(named: str, inventory: Inventory, state: Path | None) -> Revision:
     """The revision of a folder, or one that is kept. It reaches no other host."""
     folder = Path(named)
-    if folder.exists():
+    if is_there(folder):
         apart = replace(inventory, network=Network(), policies=folder.absolute())
         policy_set = sets.load(folder, rego_version=inventory.rego_version)
         return revisions.build(apart, policy_set)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import os
 import sys
@@ -13,6 +14,7 @@ import typer
 
 from palisade.cli.exit_codes import CommandError, Exit
 from palisade.cli.output import err, print_diagnostics
+from palisade.cli.places import is_there
 from palisade.policy.source import LOAD_ERROR, read_text
 from palisade.rego.errors import CompileError, Diagnostic, Location
 from palisade.rego.format import format_source
@@ -62,7 +64,7 @@ def _sources(names: list[str], errors: list[Diagnostic]) -> Iterator[tuple[str, 
             yield "<stdin>", sys.stdin.read()
             continue
         path = Path(name)
-        if not path.exists():
+        if not is_there(path):
             raise CommandError(f"{name}: no such file or folder")
         files = _below(path, errors) if path.is_dir() else [path]
         for file in files:
@@ -96,5 +98,6 @@ def _replace(path: Path, text: str) -> None:
         aside.chmod(target.stat().st_mode)
         aside.replace(target)
     except OSError as error:
-        aside.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # on a disk that is read-only even of what is not there
+            aside.unlink(missing_ok=True)
         raise CommandError(f"{path}: cannot be written: {error.strerror or error}", Exit.FAILED) from None

@@ -13,6 +13,7 @@ import typer
 from palisade.cli.exit_codes import CommandError, Exit
 from palisade.cli.options import Verbose
 from palisade.cli.output import err
+from palisade.cli.places import is_there
 from palisade.policy import inventory_file
 from palisade.policy.addresses import AddressError, parse_address
 from palisade.policy.inventory import Address, Function, UnknownFunctionError
@@ -68,7 +69,7 @@ def _plan(name: str, engine: str, file: Path, upstream: str, listen: str, creden
     from palisade.control import announced, tls
     from palisade.control.credentials import credentials_folder
 
-    if upstream and listen and engine and credentials and not file.exists():
+    if upstream and listen and engine and credentials and not is_there(file):
         function = Function(name, _address("--upstream", upstream), _address("--listen", listen, 0))
         return _Plan(function, _address("--engine", engine), credentials.absolute(), None)
     inventory = inventory_file.load(file)
@@ -97,7 +98,7 @@ async def _run(plan: _Plan, drain: float) -> None:
     from palisade.control.sidecars import settings_of
     from palisade_sidecar.envoy import EnvoyError
     from palisade_sidecar.run_folder import RunFolder
-    from palisade_sidecar.settings import SettingsError
+    from palisade_sidecar.settings import CredentialsError, SettingsError
     from palisade_sidecar.sidecar import Sidecar
 
     function = plan.function
@@ -109,8 +110,13 @@ async def _run(plan: _Plan, drain: float) -> None:
             )
             running = Sidecar(settings, drain=drain)
             await running.start()
+        except CredentialsError as error:
+            if plan.state is None or announced.ask(plan.state, announced.ENGINE):
+                raise CommandError(str(error)) from None
+            hint = "start the engine first: palisade serve -f palisade.yaml"
+            raise CommandError(str(error), Exit.UNREACHABLE, hint) from None
         except SettingsError as error:
-            raise CommandError(str(error), Exit.USAGE) from None
+            raise CommandError(str(error)) from None
         except EnvoyError as error:
             raise CommandError(str(error), Exit.FAILED) from None
         address = running.status.listen

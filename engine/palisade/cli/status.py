@@ -14,6 +14,7 @@ from palisade.cli.exit_codes import CommandError, Exit
 from palisade.cli.local import diagnostic
 from palisade.cli.options import InventoryFile
 from palisade.cli.output import Output, out, print_diagnostics, print_json, rule_counts
+from palisade.cli.places import is_there
 from palisade.files import reason
 from palisade.policy import inventory_file
 from palisade.policy.addresses import AddressError, parse_address
@@ -52,7 +53,7 @@ def _admin_of(file: Path) -> str:
     """The admin address of the engine of an inventory, found out where the port was left to the system."""
     from palisade.control import announced
 
-    if not file.exists():
+    if not is_there(file):
         hint = "name it with -f FILE, or the engine with --admin HOST:PORT"
         demo = Path(".palisade", "demo", "palisade.yaml")
         if demo.exists():

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from palisade.cli.exit_codes import CommandError
+from palisade.cli.places import is_folder
 from palisade.policy import inventory_file, library, revisions, sets
 from palisade.policy.inventory import DEFAULT_DECISION, Address, Function, Inventory
 from palisade.policy.revisions import DocumentError, Revision
@@ -25,7 +26,7 @@ def load(path: Path, *, function: str = "", decision: str = "", v0: bool = False
     """
     from palisade.control import loading
 
-    if not path.is_dir() and path.suffix != ".rego":
+    if not is_folder(path) and path.suffix != ".rego":
         if decision or v0:
             raise CommandError(
                 f"{path} says itself which rule decides, and in which Rego",

@@ -24,6 +24,7 @@ from palisade.cli.output import (
     print_json,
     working,
 )
+from palisade.cli.places import is_there
 from palisade.policy import sets
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def run_tests(
     Of one that fails it shows which expressions did, and the values in them.
     Exits 1 if one fails or none is there.
     """
-    if not folder.exists():
+    if not is_there(folder):
         raise CommandError(f"{folder} does not exist", hint="name the folder that holds your .rego files")
     wanted = _pattern(run)
     with working("reading the policies") as step:

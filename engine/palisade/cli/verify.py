@@ -10,6 +10,7 @@ import typer
 
 from palisade.cli.exit_codes import CommandError, Exit
 from palisade.cli.output import Output, count, out, print_json
+from palisade.cli.places import is_there
 from palisade.cli.searching import need_hypothesis, progress
 from palisade.policy.inventory import DEFAULT_DECISION, UnknownFunctionError
 
@@ -110,20 +111,20 @@ def _revision(
     from palisade.testing.equivalence import from_folder, from_inventory
 
     for each in data:
-        if not each.exists():
+        if not is_there(each):
             raise CommandError(f"--data: {each} does not exist")
     if policies is not None and file is not None:
         raise CommandError(
             "name a policy folder or an inventory, not both", hint="leave out POLICIES or --file"
         )
-    if policies is not None and policies.is_file() and policies.suffix != ".rego":
+    if policies is not None and is_there(policies) and policies.is_file() and policies.suffix != ".rego":
         policies, file = None, policies
     if policies is None:
         inventory = file or Path("palisade.yaml")
-        if file is None and not inventory.exists():
+        if file is None and not is_there(inventory):
             raise CommandError("which policies?", hint="name a folder: palisade verify policies")
         return from_inventory(inventory, decision=decision, data=data)
-    if not policies.exists():
+    if not is_there(policies):
         raise CommandError(f"{policies} does not exist", hint="name the folder that holds your .rego files")
     if len(names) > 1:
         raise CommandError(

@@ -29,7 +29,7 @@ def load(path: Path) -> dict[str, Value]:
     errors: list[Diagnostic] = []
     found: dict[str, Value] = {}
     origins: dict[str, Path] = {}
-    if not path.is_dir():
+    if not os.path.isdir(path):  # Path.is_dir ends in an error where that may not be seen
         schema = _read(path)
         if isinstance(schema, Diagnostic):
             raise SourceError([schema])

@@ -58,6 +58,9 @@ _ASKED_BY_OPA: Final = {
 }
 """The packages below `system` that OPA asks about itself, and what is in their place."""
 
+_ASKED: Final = ("palisade.identity", "palisade.isolation", "palisade.detection")
+"""The packages that the engine asks where palisade.yaml names no other."""
+
 _METADATA: Final = ("attributes", "metadataContext", "filterMetadata")
 _JWT_AUTHN: Final = "envoy.filters.http.jwt_authn"
 
@@ -67,6 +70,7 @@ _OTHER_INPUTS: Final = frozenset({("palisade", "isolation"), ("palisade", "detec
 """Packages whose rules are asked about more than requests: peers, images, events."""
 
 _ALIKE = 0.75  # of 1, as difflib compares texts
+_ALIKE_PACKAGES = 0.85  # of 1: the part that all have in common is long
 
 
 def find(
@@ -93,6 +97,7 @@ def find(
     found += unresolved.find(tested.checked, tested.data, modules=tests, supplied=supplied)
     found += _unasked(rules)
     found += passed_over.find(served.checked, rules)
+    found += _misspelt_packages(rules, tuple(decision[:-1]))
     if not schemas or not {"schema", "input"} & schemas.keys():
         found += _unlike_requests(served, policy_set)
         providers = [each.name for each in revisions.read_providers(served, policy_set)]
@@ -132,6 +137,21 @@ def _unasked(modules: Iterable[ast.Module]) -> Iterator[Diagnostic]:
             problems = Problems(module.source, module.lines)
             message = f"nothing asks about data.{'.'.join(module.package)} here, as OPA does"
             problems.add(message, module.loc, UNASKED_PACKAGE, instead)
+            yield from problems.found
+
+
+def _misspelt_packages(modules: Sequence[ast.Module], deciding: tuple[str, ...]) -> Iterator[Diagnostic]:
+    """Packages spelt nearly as one that the engine asks about, where the set has none that is spelt so.
+
+    One that goes on behind the name, such as palisade.identity_tables, is another on purpose."""
+    there = {".".join(each.package) for each in modules}
+    for module in modules:
+        package = ".".join(module.package)
+        near = get_close_matches(package, set(_ASKED) - there, 1, _ALIKE_PACKAGES)
+        if near and not package.startswith(near[0]) and tuple(module.package) != deciding:
+            problems = Problems(module.source, module.lines)
+            message = f"nothing asks about data.{package}"
+            problems.add(message, module.loc, UNASKED_PACKAGE, f"did you mean {near[0]}?")
             yield from problems.found
 
 
