@@ -9,26 +9,41 @@ from hypothesis import strategies as st
 
 from palisade.rego.partial.formulas.builder import Builder
 from palisade.rego.partial.formulas.facts import Facts
-from palisade.rego.partial.formulas.formula import Defined, Formula, In
-from palisade.rego.partial.formulas.terms import Input
+from palisade.rego.partial.formulas.formula import FALSE, Defined, Formula, In
+from palisade.rego.partial.formulas.formula import Test as Asked
+from palisade.rego.partial.formulas.terms import Apply, Input, Known
 
 BUILDER = Builder()
 TERMS = Input(("x",)), Input(("y",))
-WORLDS = tuple(product((None, "a", "b", "c"), repeat=2))
+WORLDS = tuple(product((None, "a", "b", "ba", "bc", 7), repeat=2))
 """What the terms may be; None where one is not there."""
+
+
+def _begins(term: Input, prefix: str) -> Formula:
+    return BUILDER.atom(Asked(Apply("startswith", (term, Known(prefix)))))
+
+
 ATOMS = [
     *map(BUILDER.atom, map(Defined, TERMS)),
-    *(BUILDER.is_in(term, values) for term in TERMS for values in (("a",), ("b",), ("a", "b"), ("b", "c"))),
+    *(
+        BUILDER.is_in(term, values)
+        for term in TERMS
+        for values in (("a",), ("b",), ("a", "b"), ("ba", "bc"), ("b", 7))
+    ),
+    *(_begins(term, prefix) for term in TERMS for prefix in ("", "a", "b", "ba", "bc")),
 ]
 NOTED = st.lists(st.tuples(st.sampled_from(ATOMS), st.booleans()), max_size=4)
 
 
-def _holds(atom: Formula, world: tuple[str | None, str | None]) -> bool:
+def _holds(atom: Formula, world: tuple[str | int | None, ...]) -> bool:
     match atom.atom:
         case Defined(term):
             return world[TERMS.index(term)] is not None
         case In(term, values):
             return world[TERMS.index(term)] in values
+        case Asked(Apply(_, (Input() as term, Known(prefix)))):
+            text = world[TERMS.index(term)]
+            return isinstance(text, str) and text.startswith(prefix)
     raise TypeError(atom)
 
 
@@ -42,6 +57,14 @@ def test_it_is_never_wrong(noted: list[tuple[Formula, bool]]) -> None:
     for asked in ATOMS:
         found = facts.value(asked)
         assert found is None or all(_holds(asked, world) is found for world in possible)
+
+
+@given(st.lists(st.sampled_from(ATOMS), max_size=4))
+def test_what_is_put_together_is_possible_where_it_was(parts: list[Formula]) -> None:
+    """Of parts that contradict each other nothing is left, and of no others."""
+    whole = BUILDER.all(parts)
+    if any(all(_holds(part, world) for part in parts) for world in WORLDS):
+        assert whole is not FALSE
 
 
 @given(NOTED, st.sampled_from(ATOMS), st.booleans())
@@ -68,3 +91,21 @@ def test_what_it_tells() -> None:
     assert facts.value(BUILDER.atom(Defined(x))) is True
     facts.take(BUILDER.atom(Defined(TERMS[1])), holds=False)
     assert facts.value(BUILDER.is_in(TERMS[1], ("a",))) is False
+
+
+def test_what_it_tells_of_how_texts_begin() -> None:
+    """Schemes of a header exclude each other, so what each is for never meets."""
+    x = TERMS[0]
+    facts = Facts()
+    facts.take(_begins(x, "Bearer "), holds=True)
+    assert facts.value(_begins(x, "Bear")) is True
+    assert facts.value(_begins(x, "Basic ")) is False
+    assert facts.value(_begins(x, "Bearer a")) is None
+    assert facts.value(BUILDER.is_in(x, ("Basic a", 7))) is False
+    facts.take(_begins(x, "Bearer a"), holds=False)
+    assert facts.value(_begins(x, "Bearer ab")) is False
+    assert facts.value(BUILDER.is_in(x, ("Bearer ab",))) is False
+    among = Facts()
+    among.take(BUILDER.is_in(x, ("ab", "ac")), holds=True)
+    assert [among.value(_begins(x, each)) for each in ("a", "ab", "b")] == [True, None, False]
+    assert BUILDER.all((_begins(x, "Bearer "), _begins(x, "Basic "))) is FALSE

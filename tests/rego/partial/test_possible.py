@@ -20,7 +20,7 @@ from palisade.rego.partial.formulas.terms import Apply, Input, Known
 
 BUILDER = Builder()
 X, Y = Input(("x",)), Input(("y",))
-CALL = Apply("startswith", (X, Known("a")))
+CALL = Apply("contains", (X, Known("a")))
 VALUES = (None, "a", "b", "c", "ab")
 """What a term may be; None where it is not there."""
 
@@ -145,3 +145,23 @@ def test_what_has_no_alternatives_is_looked_through_once(monkeypatch: pytest.Mon
     assert later.among(asked) == asked[:2]
     assert looked == [either]
     assert later.plain == set(plain)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        '"t" in input.scopes',
+        "input.tool in input.scopes",
+        'some each in input.scopes; startswith(each, "t"); each != input.tool',
+        'input.scopes.t == input.tool; "t" in object.keys(input.scopes)',
+    ],
+)
+def test_what_one_rule_asks_of_members_and_another_excludes(asked: str) -> None:
+    """Each asks in a loop of its own, and both are one condition: no value conflicts with the other."""
+    rules = f"asked if {{ {asked} }}\nr := 1 if {{ {asked} }}\nr := 2 if not asked\nr := 3 if not asked"
+    policy, outcome = outcome_of(rules.replace("r := 3 if not asked", ""), {})
+    assert outcome.error is FALSE
+    assert outcome_of(rules, {})[1].error is not FALSE
+    for scopes in ([], ["t"], ["u", "tu"], {"t": "tu"}, {"x": "t"}, "t", None):
+        for tool in ("t", "tu"):
+            judged(policy, outcome, {"tool": tool, "scopes": scopes})

@@ -22,6 +22,8 @@ class Builder:
         """Conjunctions of few parts: what rules give is put together with the same again and again."""
         self.parts = 0
         """How many parts all formulas that were made have together, those that share one each for itself."""
+        self.alike: dict[object, Formula] = {}
+        """Loops, by their collection and what their bodies say of a member: the first of those alike."""
         self.chooses = False
         """Whether terms may be the only member of what is gathered (`chosen`)."""
 
@@ -83,7 +85,7 @@ class Builder:
             return FALSE
         if len(flat) > 1:
             flat = self._merge_in(flat)
-            if FALSE in flat or _of_no_kind(flat):
+            if FALSE in flat or _of_no_kind(flat) or _begins_otherwise(flat):
                 return FALSE
             flat = _drop_implied(flat)
         return self._collect("and", flat, neutral=TRUE, absorbing=FALSE)
@@ -188,6 +190,19 @@ def _of_no_kind(flat: list[Formula]) -> bool:
             left = told[term] = kinds & told.get(term, kinds)
             if not left:
                 return True
+    return False
+
+
+def _begins_otherwise(flat: list[Formula]) -> bool:
+    """Whether a text would have to begin in two ways that do not go together."""
+    told: dict[Term, list[str]] = {}
+    for part in flat:
+        if part.begins is not None:
+            term, prefix = part.begins
+            known = told.setdefault(term, [])
+            if not all(prefix.startswith(each) or each.startswith(prefix) for each in known):
+                return True
+            known.append(prefix)
     return False
 
 

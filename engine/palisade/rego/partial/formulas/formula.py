@@ -15,6 +15,7 @@ from palisade.rego.partial.formulas.terms import (
     Apply,
     Element,
     Input,
+    Known,
     Symbol,
     Term,
     loops,
@@ -137,6 +138,14 @@ class Formula:
         """Of an `In`, its term and values."""
         atom = self.atom
         return (atom.term, atom.values) if type(atom) is In else None
+
+    @kept_property
+    def begins(self) -> tuple[Term, str] | None:
+        """Of a `startswith` of a constant, the text that it asks of and how that has to begin."""
+        match self.atom:
+            case Test(Apply("startswith", (Input() | Element() | Apply() as text, Known(str(prefix))))):
+                return text, prefix
+        return None
 
     @property
     def defined(self) -> Term | None:

@@ -202,7 +202,35 @@ def some_member(builder: Builder, source: Place, loop: int, body: Formula) -> Fo
         inside = [part for part in body.args if loop in part.loops]
         if outside:
             return builder.all((*outside, some_member(builder, source, loop, builder.all(inside))))
-    return builder.atom(Exists(source, loop, body))
+    return _first_alike(builder, source, loop, body)
+
+
+_NO_LOOP = -1  # the loop that bodies are compared in
+_MOST_ALIKE = 24  # so many parts of a body are compared
+
+
+def _first_alike(builder: Builder, source: Place, loop: int, body: Formula) -> Formula:
+    """The loop, or one that was made before and says the same: each time a rule asks for a member it is
+    another loop, and what one rule asks for and another excludes would not be seen to be one thing."""
+    written: object
+    match body.atom:
+        case In(Element(of, number, of_keys, path), values) if number == loop:
+            written = source, of, of_keys, path, values  # as of most, without making it anew
+        case _ if body.loops != {loop} or body.size > _MOST_ALIKE or body.opaque or not _plain(body):
+            return builder.atom(Exists(source, loop, body))
+        case _:
+            written = source, renamed_in(builder, body, loop, _NO_LOOP)
+    found = builder.alike.get(written)
+    if found is None:
+        found = builder.alike[written] = builder.atom(Exists(source, loop, body))
+    return found
+
+
+def _plain(body: Formula) -> bool:
+    """Whether no loop is within, and nothing that is gathered."""
+    return not any(
+        isinstance(part, Gathered) for symbol in symbols(body) for part in subterms(symbol)
+    ) and not any(isinstance(node.atom, Exists) for node in nodes(body))
 
 
 def symbols(formula: Formula) -> Iterator[Symbol]:
