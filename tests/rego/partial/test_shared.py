@@ -69,3 +69,22 @@ def test_few_and_many_are_told_alike_whichever_they_are_made_of() -> None:
         assert {*shared.of(few)} == {*own}
         assert shared.of(builder.any((few, builder.negate(builder.any(above))))).count(own[0]) == 1
         assert {*shared.of(builder.any((few, builder.negate(builder.any(above)))))} == {*above}
+
+
+def test_another_run_looks_again_only_at_what_is_new() -> None:
+    """Of a condition with thousands of parts an edit changes one: all were looked through again. What is
+    found comes in the order of its own parts, whatever the run before asked for."""
+    builder, looked_at = Builder(), list[Formula]()
+    atoms = [builder.atom(Asked(Apply("is_string", (Input((f"x{at}",)),)))) for at in range(202)]
+    pairs = [builder.all(atoms[at : at + 2]) for at in range(0, 202, 2)]
+
+    def told(node: Formula) -> list[Formula]:
+        looked_at.append(node)
+        return [node] if node.atom is not None else []
+
+    shared = Shared(told)
+    shared.of(builder.any(reversed(pairs[:100])))
+    looked_at.clear()
+    shared.begin()
+    assert shared.of(builder.any(pairs[1:])) == tuple(atoms[2:])
+    assert len(looked_at) <= 4

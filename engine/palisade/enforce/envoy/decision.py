@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, combinations
 from operator import attrgetter
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from xds.type.matcher.v3.string_pb2 import StringMatcher
 
@@ -36,6 +36,7 @@ from palisade.rego.partial.formulas.formula import Exists, Formula
 from palisade.rego.partial.formulas.shared import Shared
 from palisade.rego.partial.formulas.terms import Apply, Input
 
+T = TypeVar("T")
 _At: TypeAlias = tuple[Location, Verdict]
 
 ERROR = "error"
@@ -101,6 +102,21 @@ class Lowered:
     calls: Mapping[Formula, tuple[Apply, ...]]
     known: Known
     lowering: Lowering
+    walks: _Walks
+
+
+class _Walks:
+    """What is looked for in conditions before they are lowered. Of one with thousands of parts an edit
+    changes one, and the others are not looked through again."""
+
+    def __init__(self) -> None:
+        self.loops = Shared(_loop, bodies=False)
+        self.calls = Shared(calls_on_tokens)
+
+    def begin_revision(self) -> None:
+        """Begins another revision."""
+        self.loops.begin()
+        self.calls.begin()
 
 
 def decide(
@@ -121,14 +137,17 @@ def decide(
     cases = settled(outcome)
     error = outcome.error
     before = previous.lowered if previous is not None else None
-    calls = _calls((error, *(case.condition for case in cases)), before.calls if before is not None else {})
+    walks = before.walks if before is not None and not before.lowering.is_worn else _Walks()
+    walks.begin_revision()
+    conditions = (error, *(case.condition for case in cases))
+    calls = _found_in(conditions, before.calls if before is not None else {}, walks.calls)
     if any(map(open_calls, filter(None, calls.values()))):
         builder, looked_up = outcome.builder, calls
         error = settled_formula(builder, error)
         cases = [settled_case(builder, each) if open_calls(calls[each.condition]) else each for each in cases]
-        calls = _calls((error, *(case.condition for case in cases)), looked_up)
-    conditions = (error, *(case.condition for case in cases))
-    looped = _loops(conditions, before.looped if before is not None else {})
+        conditions = (error, *(case.condition for case in cases))
+        calls = _found_in(conditions, looked_up, walks.calls)
+    looped = _found_in(conditions, before.looped if before is not None else {}, walks.loops)
     hoisted = _often(looped)
     tokens = Tokens(chain.from_iterable(calls.values()), bearers)
     then = refusal(outcome.builder, error, cases, tokens)
@@ -161,7 +180,7 @@ def decide(
         *((unread(entries, RESIDUAL),) if body else ()),
     )
     told = _doubts(lowering.notes, lowering.condition(error).notes.reasons)
-    lowered = Lowered(settings, looped, calls, lowering.known, whole)
+    lowered = Lowered(settings, looped, calls, lowering.known, whole, walks)
     return Decision(
         tuple(entries), default, tuple(coverage.values()), answers.given, told, tokens.all, fields, lowered
     )
@@ -260,23 +279,16 @@ def _cover(coverage: dict[_At, RuleCoverage], at: _At, own: RuleCoverage) -> Non
         coverage[at] = known.and_of(own)
 
 
-def _loops(
-    conditions: Iterable[Formula], before: Mapping[Formula, tuple[Formula, ...]]
-) -> dict[Formula, tuple[Formula, ...]]:
-    """The loops over members of claims in each condition, those within loops aside."""
-    known, shared = before.get, Shared(_loop, bodies=False)
-    return {each: shared.of(each) if (found := known(each)) is None else found for each in conditions}
-
-
-def _calls(
-    conditions: Iterable[Formula], before: Mapping[Formula, tuple[Apply, ...]]
-) -> dict[Formula, tuple[Apply, ...]]:
-    """The calls on tokens in each condition."""
-    known, shared = before.get, Shared(calls_on_tokens)
-    return {each: shared.of(each) if (found := known(each)) is None else found for each in conditions}
+def _found_in(
+    conditions: Iterable[Formula], before: Mapping[Formula, tuple[T, ...]], walk: Shared[T]
+) -> dict[Formula, tuple[T, ...]]:
+    """What the walk finds in each condition; of some that is known from before."""
+    known = before.get
+    return {each: walk.of(each) if (found := known(each)) is None else found for each in conditions}
 
 
 def _loop(node: Formula) -> tuple[Formula, ...]:
+    """A loop over members of a claim."""
     return (node,) if isinstance(node.atom, Exists) and isinstance(node.atom.source, Input) else ()
 
 

@@ -81,14 +81,16 @@ class _Lowered:
     def __init__(self) -> None:
         self.done: dict[Formula, Bounds] = {}
         self.noted: dict[Formula, Notes] = {}
-        self.begin()
+        self.said = Shared(partial(_own, self.noted), bodies=False)
+        self.why = Shared(partial(_own_where_possible, self.noted, self.done), bodies=False)
+        self.together: dict[tuple[Formula, ...], Notes] = {}
 
     def begin(self) -> None:
         """Begins another revision: what is said of a condition comes in the order of its own parts, whatever
         came before."""
-        self.said = Shared(partial(_own, self.noted), bodies=False)
-        self.why = Shared(partial(_own_where_possible, self.noted, self.done), bodies=False)
-        self.together: dict[tuple[Formula, ...], Notes] = {}
+        self.said.begin()
+        self.why.begin()
+        self.together = {}
 
 
 class Lowering(Counted):

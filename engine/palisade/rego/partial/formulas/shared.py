@@ -26,27 +26,45 @@ class Shared(Generic[Found]):
         """Where `told` gives None the part is left out, with all that is below."""
         self._told = told
         self._bodies = bodies
+        self._few: dict[Formula, tuple[Found, ...]] = {}
+        """What parts hold that hold few."""
+        self.begin()
+
+    def begin(self) -> None:
+        """Begins another run, in which what is found comes in the order of what is asked in it. What parts
+        hold that hold few is known from before: that is in the order of their own parts."""
         self._bits: dict[Found, int] = {}
         self._found: list[Found] = []
-        self._held: dict[Formula, _Held[Found]] = {}
+        self._masks: dict[Formula, int] = {}
         self._listed: dict[int, tuple[Found, ...]] = {}
 
     def of(self, formula: Formula) -> tuple[Found, ...]:
         """What is found in the formula, each once."""
-        whole = self._held.get(formula)
+        whole = self._known(formula)
         if whole is None:
-            self._look_through(formula)
-            whole = self._held[formula]
+            whole = self._look_through(formula)
         return self._list(whole) if isinstance(whole, int) else whole
 
-    def _look_through(self, formula: Formula) -> None:
+    def _known(self, formula: Formula) -> _Held[Found] | None:
+        few = self._few.get(formula)
+        return self._masks.get(formula) if few is None else few
+
+    def _keep(self, formula: Formula, held: _Held[Found]) -> _Held[Found]:
+        if isinstance(held, int):
+            self._masks[formula] = held
+        else:
+            self._few[formula] = held
+        return held
+
+    def _look_through(self, formula: Formula) -> _Held[Found]:
         """Finds out what the formula holds, and each of its parts of which that is not known."""
-        held = self._held
+        few, masks = self._few, self._masks
+        whole: _Held[Found] = ()
         own: dict[Formula, tuple[Found, ...] | None] = {}
         stack = [formula]
         while stack:
             node = stack[-1]
-            if node in held:
+            if node in few or node in masks:
                 stack.pop()
                 continue
             told = own[node] if node in own else self._own(node)
@@ -54,20 +72,23 @@ class Shared(Generic[Found]):
             missing = []
             parts = []
             for part in below:
-                known = held.get(part)
+                known: _Held[Found] | None = few.get(part)
+                if known is None:
+                    known = masks.get(part)
                 if known is None:
                     if part.args or isinstance(part.atom, Exists):
                         missing.append(part)
                         continue
                     # Most parts have none themselves.
                     found = self._own(part)
-                    known = held[part] = self._few_or_many(found) if found else ()
+                    known = self._keep(part, self._few_or_many(found) if found else ())
                 parts.append(known)
             if missing:
                 own[node] = told
                 stack.extend(missing)
                 continue
-            held[node] = self._together(told or (), parts)
+            whole = self._keep(node, self._together(told or (), parts))
+        return whole
 
     def _own(self, node: Formula) -> tuple[Found, ...] | None:
         """What is found in the part itself."""
