@@ -32,6 +32,8 @@ MAX_STATEMENTS = 4_000_000
 """What is followed in one run, some fifteen seconds of work: then all that is left is the evaluator's."""
 MAX_OF_RULE = 400_000
 """What of it one rule may take, so that one which loops long does not make all others residual."""
+_MOST_STARTS = 1_000
+"""So many states in which blocks begin are remembered."""
 World: TypeAlias = tuple[Guard, Env]
 
 
@@ -40,8 +42,9 @@ class Blocks(Loops):
 
     _table_loops: dict[tuple[int, int], tuple[ir.Block, TableLoop | None]]
     """By the identity of the block, which is kept for that, and the place in it."""
-    _last_start: Start | None = None
-    """Of ten thousand rules nearly all begin in one state, of which the same is live behind them."""
+    _starts: dict[tuple[int, frozenset[int]], Start]
+    """Of ten thousand rules nearly all begin in one state, of which the same is live behind them: by the
+    identity of the state, and what is live."""
 
     @abstractmethod
     def _sequence(self, blocks: Sequence[ir.Block], env: Env, outside: frozenset[int]) -> Worlds:
@@ -49,9 +52,11 @@ class Blocks(Loops):
 
     def _block(self, block: ir.Block, env: Env, live: frozenset[int]) -> Result:
         """Runs the statements of one block. Its steps are disjoint and differ from the rest in effect."""
-        start = self._last_start
-        if start is None or start.env is not env or start.live is not live:
-            start = self._last_start = Start(env, live)
+        start = self._starts.get((id(env), live))
+        if start is None:
+            if len(self._starts) >= _MOST_STARTS:
+                self._starts.clear()
+            start = self._starts[id(env), live] = Start(env, live)
         leaving = Leaving(self.builder, start, self._gathering)
         worlds: list[World] = [((), env)]
         ahead: dict[int, list[World]] = {}

@@ -87,7 +87,7 @@ class Executor(Unfollowed):
         self._branching: ir.BlockStmt | None = None
         self._branches: Worlds | None = None
         """What those of the rule that is followed now came to, where it has any."""
-        self._table_loops = {}
+        self._table_loops, self._starts = {}, {}
         rounds = before._remembered if before is not None else None
         self._remembered: Remembered = Remembered(self._flow, self._functions, rounds)
         self._statements, self._bound, self._levels = 0, MAX_STATEMENTS, 0
@@ -170,7 +170,7 @@ class Executor(Unfollowed):
 
     def _settle(self) -> None:
         """Lets go of what earlier runs knew and this one did not need."""
-        self._before, self._runs_before, self._dotted = {}, {}, {}
+        self._before, self._runs_before, self._dotted, self._starts = {}, {}, {}, {}
         self._flow.settle()
         self._failing.settle()
         self._first_size = max(self._first_size, self.builder.size - self._size_at_start)

@@ -50,6 +50,8 @@ def touched(stmt: ir.AnyStmt) -> int | None:
 
 def read(stmt: ir.AnyStmt) -> list[int]:
     """The locals that the statement itself needs, without those of blocks in it."""
+    if type(stmt) is ir.DotStmt:  # as most are
+        return [each.index for each in (stmt.source, stmt.key) if type(each) is ir.Local]
     found: list[int] = []
     for name in _READ.get(type(stmt), ()):
         value = getattr(stmt, name)
