@@ -180,6 +180,8 @@ def decide(
         *((unread(entries, RESIDUAL),) if body else ()),
     )
     told = _doubts(lowering.notes, lowering.condition(error).notes.reasons)
+    # With other settings the lowering is another: so are the walks, then, which have no age of their own.
+    walks = walks if before is None or same is not None else _Walks()
     lowered = Lowered(settings, looped, calls, lowering.known, whole, walks)
     return Decision(
         tuple(entries), default, tuple(coverage.values()), answers.given, told, tokens.all, fields, lowered
