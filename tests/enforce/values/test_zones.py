@@ -93,6 +93,20 @@ def test_parts_of_the_time_as_text(form: str, builtin: str, zone: str, data: st.
     assert held == (said in values)
 
 
+def test_many_dates_are_built_of_few_expressions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One for each year, month and day that there is in them, and not three for each date: the clock of a
+    zone is a large expression."""
+    made: list[object] = []
+    check = cel.check
+    monkeypatch.setattr(cel, "check", lambda each: made.append(each) or check(each))
+    date = Apply("time.date", (ArrayOf((NOW, Known("Europe/Berlin"))),))
+    moment = times.moment_of(Apply("sprintf", (Known("%d-%02d-%02d"), date)))
+    assert moment is not None
+    dates = [f"{year}-{month:02d}-{day:02d}" for year in (2027, 2028) for month in (1, 5) for day in (1, 9)]
+    assert times.is_one_of(moment, dates) is not None
+    assert len(made) == 2 + 2 + 2
+
+
 @pytest.mark.parametrize("second", [zones.FIRST - 1, zones.FIRST, zones.LAST - 1, zones.LAST])
 def test_what_lies_beyond_is_for_the_engine(second: int) -> None:
     beyond = to_proto(zones.unknown("Europe/Berlin"))
@@ -108,13 +122,16 @@ def test_zones_that_nobody_knows_are_for_the_engine(name: str) -> None:
 
 @pytest.mark.parametrize("providers", [0], ids=("none",), indirect=True)
 def test_envoy_reads_the_same_clocks(bed: Bed, providers: tuple[Provider, ...], issuers: Issuers) -> None:
-    """At this moment; which hour that is differs from zone to zone, so each limit is met in some."""
-    limits = ((0, "<", range(0, 25, 3)), (0, "==", range(24)), (1, ">=", (0, 15, 30, 45)))
+    """At this moment; which hour that is differs from zone to zone, so each limit is met in some. Of its five
+    binary digits each is asked for by itself, and so it is known which hour Envoy has."""
+    limits = ((0, "<", range(0, 25, 3)), (0, "==", (0, 9, 17)), (1, ">=", (0, 15, 30, 45)))
+    digits = [{hour for hour in range(24) if hour >> place & 1} for place in range(5)]
     rules = []
     for name in CHOSEN:
         shown = f'time.now_ns(), "{name}"'
         for place, sign, numbers in limits:
             rules += [f"time.clock([{shown}])[{place}] {sign} {number}" for number in numbers]
+        rules += [f"time.clock([{shown}])[0] in {hours}" for hours in digits]
         rules += [f'time.weekday([{shown}]) == "{day}"' for day in ("Monday", "Thursday", "Friday")]
         rules.append(f"[y, m, d] := time.date([{shown}]); y > 2024; m in numbers.range(1, 12); d < 16")
         rules.append(f"[h, m, _] := time.clock([{shown}]); h * 60 + m >= 540; h + (m / 60) < 17.5")

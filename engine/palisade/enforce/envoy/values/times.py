@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
-from functools import reduce
+from functools import cache, reduce
 
 from cel.expr.syntax_pb2 import Expr
 
@@ -184,6 +184,11 @@ def kind_of(moment: Moment) -> str:
 
 def is_one_of(moment: Moment, values: Iterable[object]) -> Bounds | None:
     """Whether the value is one of those; None where that cannot be told."""
+
+    @cache  # a zone's clock is a large expression, and hundreds of holidays are thirty days of twelve months
+    def part_is(part: TimePart, number: int) -> Bounds | None:
+        return is_one_of(part, [number])
+
     found: list[Bounds] = []
     for value in values:
         match moment:
@@ -197,7 +202,7 @@ def is_one_of(moment: Moment, values: Iterable[object]) -> Bounds | None:
                     found.append(exactly(cel.check(cel.equal(moment.expr, cel.integer(value - offset)))))
             case TimeText(_, parts):
                 numbers = moment.numbers_in(value) if isinstance(value, str) else None
-                each = [is_one_of(part, [number]) for part, number in zip(parts, numbers or (), strict=False)]
+                each = [part_is(part, number) for part, number in zip(parts, numbers or (), strict=False)]
                 found += [both(one for one in each if one)] if each else []
             case TimeParts():
                 if isinstance(value, list):
