@@ -48,7 +48,6 @@ from palisade.policy.handing import ALLOWED
 from palisade.policy.inventory import Function
 from palisade.policy.providers import Header, Provider
 from palisade.policy.revisions import Revision
-from palisade.rego import ir
 from palisade.rego.builtins.encoding import marshal
 from palisade.rego.collector import collector_paused
 from palisade.rego.partial import Outcome, evaluate
@@ -143,10 +142,10 @@ def compile_sidecar(
     with collector_paused():
         providers, settings = revision.providers, settings_of(revision.providers, keys)
         before = previous.work if previous else None
-        work = _work(revision, function, _plan(revision), providers, settings, before, sent)
+        work = _work(revision, function, providers, settings, before, sent)
         if shadow is not None:
             before = previous.shadow if previous else None
-            watching = _work(shadow, function, _plan(shadow), providers, settings, before, sent)
+            watching = _work(shadow, function, providers, settings, before, sent)
         asked = tuple(_asked(revision))
         entries = (*asked, *work.decision.entries)
         others = unseen(providers, keys, settings)
@@ -281,20 +280,16 @@ def _version(
     return f"{revision.id}-{hashlib.sha256(repr(parts).encode()).hexdigest()[:6]}"
 
 
-def _plan(revision: Revision) -> ir.Policy:
-    return revision.policy.plan([revision.inventory.decision_document])
-
-
 def _work(
     revision: Revision,
     function: Function,
-    plan: ir.Policy,
     providers: Sequence[Provider],
     settings: str,
     before: Work | None,
     sent: Mapping[Key, Value],
 ) -> Work:
     """The decision where tokens are those that the providers have signed."""
+    plan = revision.policy.plan([revision.inventory.decision_document])
     path = revision.inventory.decision_path
     outcome, decision = (before.outcome, before.decision) if before is not None else (None, None)
     # An OPA that decides what is left shows settings of its own, and fetches for itself.
