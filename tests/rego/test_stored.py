@@ -148,6 +148,23 @@ def test_what_is_in_doubt_is_an_error(opa: OpaAnswers, key: Any) -> None:
             assert ([] if mine is UNDEFINED else [json.loads(text.dumps(mine))]) == theirs, name
 
 
+def test_an_edit_that_asks_more_of_a_key_counts_where_it_is_looked_up() -> None:
+    """What looks it up stands as it is, and was taken as it was planned before."""
+    looking = "package q\n\nr := data.p.by[input.k]\n"
+    sources = {"p.rego": "package p\n\nby[id] := w if some id, w in data.ids\n", "q.rego": looking}
+    before = rego.compile(sources, DATA)
+    assert before.plan(["data.q.r"])
+    assert before.evaluate("data.q.r", {"k": 1}) == "a"
+    asking = sources["p.rego"].replace("some id, w in data.ids", '{ some id, w in data.ids; id != "x" }')
+    after = rego.compile({**sources, "p.rego": asking}, DATA, previous=before)
+    assert after.plan(["data.q.r"])
+    with pytest.raises(rego.EvalError, match="look it up by a text"):
+        after.evaluate("data.q.r", {"k": 1})
+    again = rego.compile(sources, DATA, previous=after)
+    assert again.plan(["data.q.r"])
+    assert again.evaluate("data.q.r", {"k": 1}) == "a"
+
+
 def test_a_plan_is_read_plainly_the_same() -> None:
     """By the interpreter that generated code is tested against."""
     policy = rego.compile({"p.rego": RULES}, DATA)

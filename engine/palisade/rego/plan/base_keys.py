@@ -19,6 +19,9 @@ from palisade.rego import ast
 from palisade.rego.plan.tree import Member, Node, Path
 from palisade.rego.stored import is_number
 
+_MOST = 64
+"""Of a document with more rules, of which some of the first have other keys, the rest are not looked at."""
+
 
 class BaseKeys(NamedTuple):
     """At which places behind a document's path a key is one of base documents."""
@@ -48,7 +51,9 @@ def base_keys(root: Node, node: Node) -> BaseKeys:
     others: set[int] = set()
     read: set[Path] = set()
     shortest = min(len(_keys(each)) for each in node.members)
-    for member in node.members:
+    for number, member in enumerate(node.members):
+        if number >= _MOST and len(others) == shortest:
+            break
         for place, key in enumerate(_keys(member)[:shortest]):
             paths = _paths(root, member, key.name) if isinstance(key, ast.Var) else frozenset()
             if paths:

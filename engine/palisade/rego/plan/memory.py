@@ -14,7 +14,7 @@ from operator import attrgetter, is_
 from typing import TypeAlias, TypeVar
 
 from palisade.rego import ast, ir
-from palisade.rego.plan.base_keys import NONE, base_keys
+from palisade.rego.plan.base_keys import BaseKeys, base_keys
 from palisade.rego.plan.tree import Node, Path
 from palisade.rego.records import record
 from palisade.rego.same import same_at_ends
@@ -145,14 +145,27 @@ class Memory:
         self._older: dict[_Key, Kept] = {}
         self._funcs: dict[str, tuple[ir.Func, ...]] = {}
         self._sections: dict[_Key, Section] = {}
+        self._base_keys: dict[Path, BaseKeys] = {}
 
     def begin(self, root: Node, *settings: object) -> None:
         """Forgets everything where documents have another shape, or plans other settings, than before."""
         wanted = shape(root), settings
-        if wanted != self._for:
+        if wanted != self._for or self._asks_other_keys(root):
             self._for, self.tables = wanted, Tables()
-            self._rules, self._older, self._funcs = {}, {}, {}
+            self._rules, self._older, self._funcs, self._base_keys = {}, {}, {}, {}
         self._sections = {}
+
+    def _asks_other_keys(self, root: Node) -> bool:
+        """Whether a document that was looked up has other keys of base documents than before."""
+        for path, known in self._base_keys.items():
+            node = root.at(path)
+            if node is None or base_keys(root, node) != known:
+                return True
+        return False
+
+    def note(self, path: Path, keys: BaseKeys) -> None:
+        """What was planned rests on these keys of the document."""
+        self._base_keys[path] = keys
 
     def section(self, path: Path, what: str) -> Section:
         """What came of the rules of the document at the path."""
@@ -198,7 +211,6 @@ def shape(root: Node) -> Shape:
         node = stack.pop()
         head = node.members[0].rule.head if node.members else None
         is_set = head is not None and head.is_set
-        of_base = base_keys(root, node) if is_set or node.is_object else NONE
-        found.append((node.path, node.arity, node.is_object, is_set, node.keys, of_base))
+        found.append((node.path, node.arity, node.is_object, is_set, node.keys))
         stack.extend(node.children.values())
     return tuple(found)

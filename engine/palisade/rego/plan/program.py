@@ -102,6 +102,8 @@ class Program:
         found = self._base_keys.get(id(node))
         if found is None:
             found = self._base_keys[id(node)] = base_keys(self.root, node)
+            if self.memory is not None:
+                self.memory.note(node.path, found)
         return found
 
     def generation(self, of: Overlay) -> str:

@@ -107,7 +107,8 @@ def _data(scope: Scope, ref: ast.Ref) -> ir.Operand:
         node = scope.child(node, known)
         if node is not None and node.is_document:
             value = scope.call_document(node)
-            return steps(scope, value, ref.path[index + 1 :], scope.base_keys(node))
+            rest = ref.path[index + 1 :]
+            return steps(scope, value, rest, scope.base_keys(node) if rest else NONE)
     else:
         if node is not None:
             return _extent(scope, node, ref.path)
