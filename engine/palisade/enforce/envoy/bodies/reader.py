@@ -201,7 +201,9 @@ def _metadata(namespace: str, path: Iterable[str], wanted: EnvoyString) -> Check
 @lru_cache(1)
 def _script() -> str:
     folder = files("palisade.enforce.envoy.bodies")
-    return "\n".join(folder.joinpath(name).read_text() for name in ("json.lua", "form.lua", "body.lua"))
+    return "\n".join(
+        folder.joinpath(name).read_text() for name in ("json.lua", "form.lua", "headers.lua", "body.lua")
+    )
 
 
 def _mark(wanted: str) -> str:
