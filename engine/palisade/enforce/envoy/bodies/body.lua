@@ -85,7 +85,7 @@ function CODINGS.json(s, tree)
 end
 
 function CODINGS.plain(s, tree)
-  local content = plain(match(s, "^[ \t]*(.-)[ \t]*$"))
+  local content = plain(trimmed(s, UNSPACED_HEADER))
   lay(tree, "string", content, #content)
 end
 
@@ -140,8 +140,6 @@ function CODINGS.token(s, tree)
   end
 end
 
-local SPACED = "^[\t-\r ]*(.-)[\t-\r ]*$"
-
 -- An object of the entries in a text, as of cookies; the coding says how they are taken out of it: entries.py.
 local function entries(s, tree, coding)
   local digits, how = match(coding, "^pairs(%x+)x(%l*)$")
@@ -149,7 +147,7 @@ local function entries(s, tree, coding)
   local function is(flag)
     return find(how, flag, 1, true) ~= nil
   end
-  s = match(s, "^[ \t]*(.-)[ \t]*$")
+  s = trimmed(s, UNSPACED_HEADER)
   if #s > LARGEST or find(s, "[\128-\255]") then
     leave()
   end
@@ -160,7 +158,7 @@ local function entries(s, tree, coding)
     local piece = sub(s, from, at and at - 1 or -1)
     from = last and last + 1
     if is("t") then
-      piece = match(piece, SPACED)
+      piece = trimmed(piece, UNSPACED)
     end
     local sign = find(piece, "=", 1, true)
     local unlike = is("d") and (not sign or find(piece, "=", sign + 1, true))
@@ -171,7 +169,7 @@ local function entries(s, tree, coding)
         content = match(content, "^[^=]*")
       end
       if is("k") then
-        name = match(name, SPACED)
+        name = trimmed(name, UNSPACED)
       end
       if not values[name] then
         count = count + 1
