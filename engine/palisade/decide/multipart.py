@@ -17,14 +17,15 @@ _SPACE = (
 _SPECIAL = r'()<>@,;:\\"/\[\]?='
 _TYPE = re.compile(rf"{_WORD}(/{_WORD})?")
 # A backslash stands for itself, but where it stands before one of the special characters.
+# What has been read is not read again (`*+`): two parts that may share a run of spaces would try each way.
 _PARAMETER = re.compile(
-    rf"[{_SPACE}]*;[{_SPACE}]*({_WORD})[{_SPACE}]*=[{_SPACE}]*"
+    rf"[{_SPACE}]*+;[{_SPACE}]*+({_WORD})[{_SPACE}]*+=[{_SPACE}]*+"
     rf'(?:({_WORD})|"((?:[^"\\\r\n]|\\[{_SPECIAL}]|\\(?![{_SPECIAL}]))*)")'
 )
-_END = re.compile(rf"[{_SPACE}]*;?[{_SPACE}]*")
+_END = re.compile(rf"[{_SPACE}]*+;?[{_SPACE}]*+")
 _ESCAPED = re.compile(rf"\\([{_SPECIAL}])")
 
-_FOLD = re.compile(rb"[ \t]*\r\n[ \t]+")
+_FOLD = re.compile(rb"\r\n[ \t]+")
 _HEADER = re.compile(rf"({_WORD}):[ \t]*([\t -~\x80-\U0010ffff]*)")
 
 
@@ -82,7 +83,9 @@ def parts(boundary: str, body: bytes) -> Iterator[Part]:
 
 def _part(head: bytes, content: bytes) -> Part:
     headers: dict[str, str] = {}
-    lines = _FOLD.sub(b" ", head).decode("utf-8", "replace").split("\r\n") if head else []
+    *folded, last = _FOLD.split(head)
+    unfolded = b" ".join((*(each.rstrip(b" \t") for each in folded), last))
+    lines = unfolded.decode("utf-8", "replace").split("\r\n") if head else []
     for line in lines:
         header = _HEADER.fullmatch(line)
         if header is None:
