@@ -213,7 +213,7 @@ def sorted_keys(obj: dict[KeyForm, Value]) -> list[Value]:
     return sorted_values(unkey(form) for form in obj)
 
 
-_NUMBER = re.compile(r"-?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_NUMBER = re.compile(r"-?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 
 
 def number(text: str) -> int | float | Decimal:

@@ -34,6 +34,12 @@ def test_units(call: Any, text: str, amount: float) -> None:
     assert call("units.parse", text) == amount
 
 
+@pytest.mark.parametrize("name", ["units.parse", "units.parse_bytes"])
+def test_many_digits_hold_nothing_up(fails: Any, name: str) -> None:
+    """What is no number only at its end was read again from each of its digits: for hours."""
+    assert "to a number" in fails(name, "9" * 1_000_000 + ".1.1")
+
+
 @pytest.mark.parametrize(
     ("text", "amount"),
     [
@@ -89,10 +95,20 @@ def test_versions_are_ordered(a: int, b: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["1", "1.0", "a.b.c", "1.0.0-_", "1.0.0.0", "", "1.0.0 ", "9223372036854775808.0.0"]
+    "text",
+    ["1", "1.0", "a.b.c", "1.0.0-_", "1.0.0.0", "", "1.0.0 ", "9223372036854775808.0.0", "9" * 5000 + ".0.0"],
 )
 def test_no_versions(call: Any, text: str) -> None:
     assert call("semver.is_valid", text) is False
+
+
+def test_numbers_in_versions_may_be_of_any_length(call: Any) -> None:
+    """Python converts 4,300 digits at most, and a longer one was an error that nobody caught."""
+    long, longer = f"1.0.0-{'9' * 5000}", f"1.0.0-1{'0' * 5000}"
+    assert call("semver.is_valid", long) is True
+    assert call("semver.compare", long, longer) == -1
+    assert call("semver.compare", longer, "1.0.0-00012") == 1
+    assert call("semver.compare", "1.0.0-0012", "1.0.0-12") == 0
 
 
 def test_versions_name_the_wrong_operand(fails: Any) -> None:

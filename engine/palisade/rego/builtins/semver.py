@@ -13,7 +13,15 @@ from palisade.rego.values import Value
 _IDENTIFIERS = r"[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*"
 # More than the specification allows, as OPA: a leading v, leading zeros, and nothing behind `-` or `+`.
 _VERSION = re.compile(rf"v?([0-9]+)\.([0-9]+)\.([0-9]+)(?:-({_IDENTIFIERS})?)?(?:\+(?:{_IDENTIFIERS})?)?")
-_MAX = (1 << 63) - 1
+
+
+def _by_size(digits: str) -> tuple[int, str]:
+    """What orders numbers as their values do, without converting them: Python takes at most 4,300 digits."""
+    digits = digits.lstrip("0")
+    return len(digits), digits
+
+
+_MAX = _by_size(str((1 << 63) - 1))
 
 
 @builtin("semver.is_valid", pure=True)
@@ -42,11 +50,11 @@ def _precedence(version: str) -> tuple[object, ...] | None:
     match = _VERSION.fullmatch(version)
     if match is None:
         return None
-    numbers = tuple(int(match.group(part)) for part in (1, 2, 3))
+    numbers = tuple(_by_size(match.group(part)) for part in (1, 2, 3))
     if max(numbers) > _MAX:
         return None
     pre = match.group(4) or ""
     identifiers = tuple(
-        (0, int(part), "") if part.isdigit() else (1, 0, part) for part in pre.split(".") if part
+        (0, *_by_size(part)) if part.isdigit() else (1, 0, part) for part in pre.split(".") if part
     )
     return (*numbers, not pre, identifiers)

@@ -20,7 +20,8 @@ for _name, _factor in {**_DECIMAL, **_BINARY}.items():
 
 _AMOUNT = re.compile(r"[0-9.+-]*(?:[eE][+-]?[0-9][0-9.+-]*)*")
 _EXPONENT = re.compile(r"[eE][+-]?([0-9]*)")
-_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+# Each run of digits can be read in one way only, or a header of 58 kB of them holds the engine up for good.
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _MAX_EXPONENT_DIGITS = 6
 # What the digits of the exponent allow is still more than memory: 10 to the millionth has a million digits.
 _MAX_EXPONENT = 4000
