@@ -85,6 +85,27 @@ def test_takes_pem_and_der_in_base64(call: Any) -> None:
         assert names == ["leaf", "root"]
 
 
+@pytest.mark.parametrize(
+    ("before", "count"),
+    [
+        ("-----BEGIN CERTIFICATE-----\n", 1),
+        ("-----BEGIN x\nx -----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n", 1),
+        ("-----BEGIN CERTIFICATE\n", 1),
+        ("-----BEGIN A-----\n-----END B-----\n", 1),
+        ("-----BEGIN A-----\n-----END A-----x\n", 1),
+        ("-----BEGIN CERTIFICATE-----\n-----END B-----\n", 1),
+        ("-----BEGIN " * 50_000 + "-----\n", 1),
+        ("-----BEGIN A-----\n" * 50_000, 1),
+        ("-----BEGIN A-----\na: b\n", 1),
+        ("-----BEGIN CERTIFICATE-----\n:", 0),
+    ],
+)
+def test_what_begins_like_a_certificate(call: Any, before: str, count: int) -> None:
+    """As Go reads it, and in no more time than the text is long: each beginning was followed to the end."""
+    text = before + LEAF.pem
+    assert len(call("crypto.x509.parse_certificates", text)) == count
+
+
 def test_a_chain_holds(call: Any) -> None:
     text = ROOT.pem + MIDDLE.pem + LEAF.pem
     valid, chain = call("crypto.x509.parse_and_verify_certificates", text, ctx=NOW)
