@@ -58,7 +58,7 @@ class TestCheckWithSchemas:
             ("a.json", "{", "schemas/a.json:1:2: load_error: not JSON"),
             ("a.json", "[]", "schemas/a.json:1:1: load_error: a JSON schema is an object"),
             ("a.json", '{"type": "strin"}', "schemas/a.json:1:1: load_error: no JSON schema"),
-            ("a.json", '{"$ref": "#/definitions/x"}', "leads nowhere"),
+            ("a.json", '{"$ref": "#/definitions/x"}', "no JSON schema: Object has no key"),
             ("a.json", '{"anyOf": 5}', "schemas/a.json:1:1: load_error: no JSON schema"),
             ("a.v1.json", "{}", "rename the file"),
             (

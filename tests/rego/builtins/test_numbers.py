@@ -41,7 +41,7 @@ def _nearest(ratio: Fraction) -> Fraction:
         ("mul", "1.1", "1.1", "1.21"),
         ("div", "7.5", "-2.5", "-3"),
         ("div", "0", "7", "0"),
-        ("plus", "1e5000", "1", "1.0000000000000000000E+5000"),
+        ("plus", "1e5000", "1", "1.0000000000000000000e5000"),
     ],
 )
 def test_prints_what_opa_prints(call: Any, operator: str, a: str, b: str, digits: str) -> None:
