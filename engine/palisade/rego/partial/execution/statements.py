@@ -7,10 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 
 from palisade.rego import ir
-from palisade.rego.builtins import BUILTINS
-from palisade.rego.builtins.http_ahead import lasts
-from palisade.rego.errors import BuiltinError, Location
-from palisade.rego.partial.execution.collecting import Collecting
+from palisade.rego.partial.execution.builtin_calls import BuiltinCalls
 from palisade.rego.partial.execution.flow import RESULT
 from palisade.rego.partial.formulas.formula import FALSE, TRUE, Defined, Formula
 from palisade.rego.partial.formulas.terms import (
@@ -27,11 +24,10 @@ from palisade.rego.partial.formulas.terms import (
     Unknown,
 )
 from palisade.rego.partial.symbols import builtins as symbolic
-from palisade.rego.partial.symbols.kinds import refuses
 from palisade.rego.partial.symbols.large import bounded
 from palisade.rego.partial.symbols.worlds import ERROR, NEXT, RETURN, Env, Step, Unsupported
 from palisade.rego.records import record
-from palisade.rego.values import UNDEFINED, Key, Set, Value, number
+from palisade.rego.values import Set, Value, number
 
 _BY_NAME = "chooses one of many rules by a name that depends on the request"
 
@@ -65,14 +61,8 @@ class Dotted:
     """That there is what it looks in, which the condition implies."""
 
 
-class Statements(Collecting):
+class Statements(BuiltinCalls):
     """One method a statement of the IR: from an environment to the steps that the statement takes."""
-
-    _answers: Mapping[object, Key]
-    """What builtins answer that is known beforehand: by their names where they have no operands, and by the
-    request of `http.send`."""
-    asks: set[Key]
-    """The requests of `http.send` that an answer could be known of beforehand."""
 
     def __init__(
         self,
@@ -81,9 +71,6 @@ class Statements(Collecting):
         before: Statements | None = None,
     ) -> None:
         super().__init__(policy, given, before)
-        # What a run has found out before is not found out again; what no rule asks for any more is forgotten.
-        asking = before is not None and "http.send" in policy.builtins
-        self.asks = set(before.asks) if before is not None and asking else set()
         self._dotted: dict[tuple[int, int, int, int], Dotted] = {}
         """Where constant names lead in the input, by the identity of the environment, which is kept for that.
         Rules begin in the same one, and most look up the same names first."""
@@ -107,11 +94,6 @@ class Statements(Collecting):
     @abstractmethod
     def _call_function(self, func: ir.Func, args: tuple[Symbol, ...], target: int, env: Env) -> list[Step]:
         """The steps of a call of a planned function, whose result goes to the local `target`."""
-
-    def _where(self, stmt: ir.AnyStmt) -> Location:
-        files = self._policy.files
-        name = files[stmt.file] if stmt.file < len(files) else ""
-        return Location(name, stmt.row, stmt.col)
 
     # Statements: values -------------------------------------------------------------------------------
 
@@ -336,54 +318,6 @@ class Statements(Collecting):
             raise Unsupported(_BY_NAME)
         return found
 
-    def _builtin(self, name: str, args: tuple[Symbol, ...], stmt: ir.AnyStmt) -> symbolic.Cases:
-        if all(isinstance(arg, Known) for arg in args):
-            return self._known_builtin(name, [arg.value for arg in args if isinstance(arg, Known)], stmt)
-        for arg in args:
-            if isinstance(arg, Unknown):
-                condition = self.opaque(arg.reason, arg.location)
-                return [(condition, self.unknown(arg.reason, arg.location))]
-        if any(isinstance(arg, Overlay) for arg in args):
-            raise Unsupported(f"calls {name} on an input that `with` changed")
-        if refuses(name, args):
-            return []
-        special = symbolic.SPECIAL.get(name)
-        if special is not None:
-            cases = special(self, args)
-            if cases is not None:
-                return cases
-        if name in symbolic.PREDICATES:
-            return symbolic.predicate(self, name, args)
-        term = Apply(name, args)
-        return [(self.builder.atom(Defined(term)), term)]
-
-    def _known_builtin(self, name: str, values: list[Value], stmt: ir.AnyStmt) -> symbolic.Cases:
-        entry = BUILTINS.get(name)
-        if name == "time.now_ns":
-            # One moment for the whole decision: a term like others.
-            return [(TRUE, Apply(name, ()))]
-        if name in self._answers and not values:
-            return [(TRUE, self._made(Known(self._answers[name].value)))]
-        if name == "http.send" and lasts(values[0]):
-            request = Key(values[0])
-            self.asks.add(request)
-            if request in self._answers:
-                return [(TRUE, self._made(Known(self._answers[request].value)))]
-        if name == "io.jwt.decode_verify" and not _may_be_token(values[0]):
-            return []  # undefined at any time
-        if entry is None or not entry.pure:
-            # What the time, chance or the network answers is only known when a request is there.
-            where = self._where(stmt)
-            reason = f"calls {name}, whose answer is not known before the request"
-            return [(self.opaque(reason, where), self.unknown(reason, where))]
-        try:
-            result = entry.function(*values)
-        except BuiltinError as error:
-            if error.fatal:
-                raise Unsupported(f"calls {name}, which ends in an error: {error.message}") from error
-            return []
-        return [] if result is UNDEFINED else [(TRUE, self._made(Known(result)))]
-
     def _ReturnLocalStmt(self, stmt: ir.ReturnLocalStmt, env: Env) -> list[Step]:  # noqa: N802
         return [Step(TRUE, env, RETURN)]
 
@@ -397,7 +331,3 @@ class Statements(Collecting):
         if isinstance(result, Known):
             return self._set(env, RESULT, Known(result.value["result"]))
         raise Unsupported("makes a document in a way that cannot be followed")
-
-
-def _may_be_token(value: Value) -> bool:
-    return isinstance(value, str) and value.count(".") == 2
