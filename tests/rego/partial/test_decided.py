@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from itertools import product
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from palisade.rego.partial.formulas import builder as making
 from palisade.rego.partial.formulas.builder import Builder
-from palisade.rego.partial.formulas.decided import Beside
+from palisade.rego.partial.formulas.decided import Beside, simplified
 from palisade.rego.partial.formulas.formula import FALSE, TRUE, Defined, Formula, In
 from palisade.rego.partial.formulas.terms import Input
 
@@ -136,3 +138,20 @@ def test_what_stands_in_many_places_is_looked_at_once(monkeypatch):
     monkeypatch.setattr(Beside, "_of_parts", counted)
     assert Beside(True, ()).value(shared) is None
     assert len(looked) == len(set(looked)) > 16
+
+
+def test_the_same_parts_are_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rules that look at one another come to the same parts hundreds of times, which took half a minute."""
+    asked: list[tuple[str, ...]] = []
+
+    def counted(kind: str, flat: list[Formula], builder: Builder) -> list[Formula] | None:
+        asked.append((kind, *map(repr, flat)))
+        return simplified(kind, flat, builder)
+
+    monkeypatch.setattr(making, "simplified", counted)
+    builder = Builder()
+    one, two, three = (builder.is_in(Input((name,)), VALUES[:1]) for name in NAMES)
+    parts = [one, builder.all((two, three)), builder.all((one, two))]
+    found = {builder.any(list(parts)) for _ in range(3)}
+    assert found == {builder.any((one, builder.all((two, three))))}
+    assert len(asked) == len(set(asked))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from operator import attrgetter
 
-from palisade.rego.partial.formulas.decided import simplified
+from palisade.rego.partial.formulas.decided import MAX_PARTS, simplified
 from palisade.rego.partial.formulas.formula import FALSE, TRUE, Atom, Defined, Exists, Formula, In
 from palisade.rego.partial.formulas.terms import Term
 
@@ -20,6 +20,9 @@ class Builder:
         self._nodes: dict[object, Formula] = {}
         self._together: dict[tuple[Formula, ...], Formula] = {}
         """Conjunctions of few parts: what rules give is put together with the same again and again."""
+        self._left: dict[tuple[object, ...], list[Formula] | None] = {}
+        """What is left of parts beside each other, by the kind of formula and the parts: rules that look at
+        one another come to the same parts hundreds of times."""
         self.parts = 0
         """How many parts all formulas that were made have together, those that share one each for itself."""
         self.alike: dict[object, Formula] = {}
@@ -124,7 +127,7 @@ class Builder:
                     if part.args[0] in present:
                         return absorbing
         if not plain and len(flat) > 1:
-            left = simplified(kind, flat, self)
+            left = self._simplified(kind, flat)
             if left is None:
                 return absorbing
             if left != flat:
@@ -134,6 +137,15 @@ class Builder:
         if len(flat) == 1:
             return flat[0]
         return self._node(kind, tuple(flat))
+
+    def _simplified(self, kind: str, flat: list[Formula]) -> list[Formula] | None:
+        """As `simplified`, which is asked once of the same parts."""
+        if len(flat) > MAX_PARTS:
+            return flat
+        asked = (kind, *flat)
+        if asked not in self._left:
+            self._left[asked] = simplified(kind, flat, self)
+        return self._left[asked]
 
     def _merge_in(self, flat: list[Formula]) -> list[Formula]:
         """`t in A and t in B` is `t in A & B`; `t in A and not (t in B)` is `t in A - B`."""

@@ -17,9 +17,10 @@ from palisade.rego.partial.formulas.formula import Formula, nodes
 MOST_NODES = 600
 """Conditions of more parts, each counted once, are taken for possible: to look through one takes 1 ms."""
 
-MOST_WAYS, MOST_WAYS_OF_ONE = 4_000, 1_000
-"""So many alternatives are tried in all for one decision, and for one condition; one that is not found out by
-then is taken for possible. Each takes some 0.2 ms."""
+MOST_LOOKED, MOST_LOOKED_OF_ONE = 400_000, 100_000
+"""So many parts are looked at in all for one decision, and for one condition, each as often as an
+alternative is tried; a condition that is not found out by then is taken for possible. Each takes 1 us. Most
+decisions take some hundreds; of alternatives, which may be large, some thousand took ten seconds."""
 
 T = TypeVar("T")
 _Clause: TypeAlias = tuple[bool, Sequence[Formula]]
@@ -27,12 +28,12 @@ _Clause: TypeAlias = tuple[bool, Sequence[Formula]]
 
 
 class Search:
-    """Tells impossible conditions from others, until it has tried so many alternatives as it may."""
+    """Tells impossible conditions from others, until it has looked at so many parts as it may."""
 
     def __init__(
         self,
-        most: int = MOST_WAYS,
-        most_of_one: int = MOST_WAYS_OF_ONE,
+        most: int = MOST_LOOKED,
+        most_of_one: int = MOST_LOOKED_OF_ONE,
         *,
         plain: Set[Formula] = frozenset(),
     ) -> None:
@@ -65,27 +66,32 @@ class Search:
             return True
         self._left = given = min(self._in_all, self._most_of_one)
         assumed = _Assumed()
-        found = assumed.take(condition, True) and self._goes(assumed)
+        found = self._take(assumed, condition, True) and self._goes(assumed)
         self._in_all -= given - self._left
         return found
 
     def _goes(self, assumed: _Assumed) -> bool:
         """Whether an alternative of each clause goes together with what is assumed."""
         clauses = assumed.open()
+        self._left -= assumed.looked()
         if not clauses:
             return clauses is not None
         # The largest first: much of the others follows from it. The shortest took a hundred times as many.
         holds, parts = max(clauses, key=lambda clause: sum(part.size for part in clause[1]))
         for part in parts:
-            self._left -= 1
             if self._left <= 0:
                 return True
             tried = assumed.copy(clauses)
-            if tried.take(part, holds) and self._goes(tried):
+            if self._take(tried, part, holds) and self._goes(tried):
                 return True
-            if not assumed.take(part, not holds):
+            if not self._take(assumed, part, not holds):
                 return False
         return False
+
+    def _take(self, assumed: _Assumed, part: Formula, holds: bool) -> bool:
+        taken = assumed.take(part, holds)
+        self._left -= assumed.looked()
+        return taken
 
 
 def _has_choices(condition: Formula) -> bool:
@@ -100,6 +106,12 @@ class _Assumed:
         self._known: dict[Formula, bool] = {}
         self._facts = Facts()
         self._clauses: list[_Clause] = []
+        self._looked = 0
+
+    def looked(self) -> int:
+        """At how many parts was looked since this was asked last."""
+        looked, self._looked = self._looked, 0
+        return looked
 
     def copy(self, clauses: list[_Clause]) -> _Assumed:
         """The same, with what is left of the clauses, to assume more."""
@@ -151,6 +163,7 @@ class _Assumed:
         found = self._known.get(node)
         if found is not None or node in memory:
             return found if found is not None else memory[node]
+        self._looked += 1
         if node.kind == "not":
             inner = self._value(node.args[0], memory)
             value = None if inner is None else not inner
