@@ -249,7 +249,14 @@ class Cases:
                 self._stretches.append(found)
 
     def _rule(self, case: Case, answers: Answers) -> Rule:
-        end = end_of(case, answers, self._lowering.source)
+        own: dict[Reason, None] = {}
+
+        def bounds_of(formula: Formula) -> Bounds:
+            found = self.condition(formula)
+            own.update(dict.fromkeys(found.notes.reasons))
+            return found.bounds
+
+        end = end_of(case, answers, self._lowering.source, bounds_of)
         lowered = self.condition(case.condition)
         bounds = lowered.bounds
         sure = bounds.exact and end.only == YES
@@ -257,7 +264,8 @@ class Cases:
         open_ = in_doubt(bounds) if end.only == YES else bounds.possibly
         unsure = None if sure else Entry(open_, Verdict.RESIDUAL, RESIDUAL)
         comes = bounds.possibly != NO
-        reasons = (*end.reasons, *_placed(lowered.notes.reasons, case.label)) if comes else ()
+        noted = lowered.notes.reasons | own.keys()
+        reasons = (*end.reasons, *_placed(noted, case.label)) if comes else ()
         covered = RuleCoverage(case.label, end.verdict, not reasons, reasons)
         ends = end.verdict, end.answer
         rule = Rule(case, end.entry(bounds.surely), unsure, covered, lowered, ends, (case.label, end.verdict))

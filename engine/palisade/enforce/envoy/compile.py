@@ -244,7 +244,8 @@ def _parted(parts: Parts | None, previous: Enforcement | None) -> Iterator[Messa
 
 
 def _rules(decision: Decision) -> Rules:
-    return Rules(decision.entries, decision.default)
+    texts = tuple(text for each in decision.answers for text in each.texts)
+    return Rules(decision.entries, decision.default, texts)
 
 
 def _answers(*decisions: Decision | None) -> tuple[Answer, ...]:

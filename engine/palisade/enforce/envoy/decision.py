@@ -35,6 +35,7 @@ from palisade.rego.partial import Case, Outcome
 from palisade.rego.partial.formulas.formula import Exists, Formula
 from palisade.rego.partial.formulas.shared import Shared
 from palisade.rego.partial.formulas.terms import Apply, Input
+from palisade.rego.partial.symbols.messages import conditions_in
 
 T = TypeVar("T")
 _At: TypeAlias = tuple[Location, Verdict]
@@ -139,13 +140,16 @@ def decide(
     before = previous.lowered if previous is not None else None
     walks = before.walks if before is not None and not before.lowering.is_worn else _Walks()
     walks.begin_revision()
-    conditions = (error, *(case.condition for case in cases))
+    conditions = (error, *chain.from_iterable(map(_conditions, cases)))
     calls = _found_in(conditions, before.calls if before is not None else {}, walks.calls)
     if any(map(open_calls, filter(None, calls.values()))):
         builder, looked_up = outcome.builder, calls
         error = settled_formula(builder, error)
-        cases = [settled_case(builder, each) if open_calls(calls[each.condition]) else each for each in cases]
-        conditions = (error, *(case.condition for case in cases))
+        cases = [
+            settled_case(builder, each) if any(open_calls(calls[own]) for own in _conditions(each)) else each
+            for each in cases
+        ]
+        conditions = (error, *chain.from_iterable(map(_conditions, cases)))
         calls = _found_in(conditions, looked_up, walks.calls)
     looped = _found_in(conditions, before.looped if before is not None else {}, walks.loops)
     hoisted = _often(looped)
@@ -186,6 +190,10 @@ def decide(
     return Decision(
         tuple(entries), default, tuple(coverage.values()), answers.given, told, tokens.all, fields, lowered
     )
+
+
+def _conditions(case: Case) -> Iterable[Formula]:
+    return (case.condition, *conditions_in(case.value))
 
 
 def _where_refused(

@@ -136,6 +136,8 @@ class Rules:
 
     entries: Sequence[Entry]
     default: Entry
+    texts: tuple[Text, ...] = ()
+    """What its answers want laid down."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +189,8 @@ def in_parts(
     if not behind:
         dealing.drop(TOLD)
     dealing.take(NATIVE, dealt, native.default, Naming(told=behind))
-    texts = _laid(dealt.text, dealing.read)
+    answered = (native.texts, told.rules.texts if told is not None else ())
+    texts = _laid(dealt.text, (*dealing.read, *answered))
     form = _form(dealt.text, texts, told=behind)
     again = again or (before is not None and behind and not before.told)
     layout = Layout(form, f"{revision}-{secrets.token_hex(4)}" if again else revision)

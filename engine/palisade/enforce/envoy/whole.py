@@ -60,13 +60,14 @@ def whole(
 
 def _tree(decision: Decision, state: str, revision: str, linear: int, *, residual: str = RESIDUAL) -> Tree:
     tree = build(decision.entries, decision.default, linear=linear)
-    if not tree.attributes:
+    texts = dict.fromkeys((*tree.attributes, *(text for each in decision.answers for text in each.texts)))
+    if not texts:
         return tree
     # The two filters are changed one after the other: a request between them is for the engine. This
     # stands before what is built: which texts are laid down is known only then.
     stale = negate(one_of(state_text(state), (revision,)))
     asking = action(Entry(stale, Verdict.RESIDUAL, residual))
-    return Tree(branch(stale, asking, tree.matcher), tree.attributes)
+    return Tree(branch(stale, asking, tree.matcher), tuple(texts))
 
 
 def _beside(rbac: RBAC, decision: Decision, shadow: str, pair: str, linear: int) -> tuple[Text, ...]:
@@ -79,6 +80,7 @@ def _beside(rbac: RBAC, decision: Decision, shadow: str, pair: str, linear: int)
         decision,
         entries=tuple(replace(each, name=f"{shadow} {each.name}") for each in decision.entries),
         default=replace(decision.default, name=f"{shadow} {decision.default.name}"),
+        answers=(),  # nobody gets what a shadow would answer
     )
     tree = _tree(named, SHADOW_STATE, pair, linear, residual=f"{shadow} {RESIDUAL}")
     rbac.shadow_matcher.CopyFrom(tree.matcher)

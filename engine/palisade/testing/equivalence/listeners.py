@@ -7,7 +7,7 @@ pass, a PROXY header by which requests come from any address, and an answer in p
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -188,22 +188,15 @@ def _config(subject: Subject, name: str) -> AnyMessage:
     """What the subject's sidecar gets for a filter of this name."""
     config = subject.slot(name)
     if name == ASK:
-        return _patient(config)
-    return _following(config) if name.startswith((NATIVE, TOLD)) and subject.follows_proxy else config
+        config = _patient(config)
+    return _following(config) if name.startswith((NATIVE, TOLD, ASK)) and subject.follows_proxy else config
 
 
 def _patient(config: AnyMessage) -> AnyMessage:
     """The question to the engine, behind its gate or not, with time to answer: a busy machine that is late
     decides nothing."""
     if config.Is(ExtensionWithMatcher.DESCRIPTOR):
-        composite = ExtensionWithMatcher()
-        config.Unpack(composite)
-        for outcome in _outcomes(composite.xds_matcher):
-            action = ExecuteFilterAction()
-            if outcome.action.typed_config.Unpack(action):
-                action.typed_config.typed_config.CopyFrom(_patient(action.typed_config.typed_config))
-                outcome.action.typed_config.Pack(action, deterministic=True)
-        return _packed(composite)
+        return _each_taken(config, _patient)
     question = ExtAuthz()
     if not config.Unpack(question):
         return config
@@ -252,17 +245,30 @@ def _together(subjects: Sequence[Subject]) -> SetFilterState:
     return joined
 
 
+def _each_taken(config: AnyMessage, change: Callable[[AnyMessage], AnyMessage]) -> AnyMessage:
+    """A composite filter with each filter changed that it may take, alone or in a chain."""
+    composite = ExtensionWithMatcher()
+    config.Unpack(composite)
+    _change_taken(composite.xds_matcher, change)
+    return _packed(composite)
+
+
+def _change_taken(matcher: Matcher, change: Callable[[AnyMessage], AnyMessage]) -> None:
+    for outcome in _outcomes(matcher):
+        action = ExecuteFilterAction()
+        if outcome.HasField("matcher"):
+            _change_taken(outcome.matcher, change)
+        elif outcome.action.typed_config.Unpack(action):
+            for each in (action.typed_config, *action.filter_chain.typed_config):
+                if each.HasField("typed_config"):
+                    each.typed_config.CopyFrom(change(each.typed_config))
+            outcome.action.typed_config.Pack(action, deterministic=True)
+
+
 def _following(config: AnyMessage) -> AnyMessage:
     """The decision as for addresses that the PROXY header names, also where a composite filter runs it."""
     if config.Is(ExtensionWithMatcher.DESCRIPTOR):
-        composite = ExtensionWithMatcher()
-        config.Unpack(composite)
-        for item in composite.xds_matcher.matcher_list.matchers:
-            action = ExecuteFilterAction()
-            if item.on_match.action.typed_config.Unpack(action):
-                action.typed_config.typed_config.CopyFrom(_following(action.typed_config.typed_config))
-                item.on_match.action.typed_config.Pack(action, deterministic=True)
-        return _packed(composite)
+        return _each_taken(config, _following)
     if not config.Is(RBAC.DESCRIPTOR):
         return config
     rbac = RBAC()

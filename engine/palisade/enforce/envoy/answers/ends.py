@@ -7,19 +7,21 @@ from collections.abc import Callable
 from palisade.enforce.envoy import hints
 from palisade.enforce.envoy.answers.filters import Answers
 from palisade.enforce.envoy.answers.templates import template
-from palisade.enforce.envoy.matchers.bounds import Reason
+from palisade.enforce.envoy.matchers.bounds import Bounds, Reason
 from palisade.enforce.envoy.matchers.entry import Entry, Verdict
 from palisade.enforce.envoy.matchers.predicate import YES, Predicate, all_of
 from palisade.enforce.envoy.values.joins import Join
+from palisade.enforce.envoy.values.messages import Messages
 from palisade.enforce.envoy.values.shaped import Shaped
 from palisade.enforce.envoy.values.sources import Source
 from palisade.policy.numbering import spelled
 from palisade.rego.errors import NOWHERE
 from palisade.rego.partial import Case, Outcome
-from palisade.rego.partial.formulas.formula import IsKind
+from palisade.rego.partial.formulas.formula import Formula, IsKind
 from palisade.rego.partial.formulas.reachable import reachable
 from palisade.rego.partial.formulas.terms import Apply, Element, Input, Known, ObjectOf, Symbol
 from palisade.rego.partial.symbols.finite import by_values, combinations
+from palisade.rego.partial.symbols.messages import none_or_some
 from palisade.rego.records import record
 from palisade.rego.values import Key
 
@@ -43,6 +45,8 @@ def settled(outcome: Outcome) -> list[Case]:
             continue
         if case.value is not None and isinstance(case.value, ObjectOf):
             found = combinations(builder, case.condition, case.value)
+            if found == [(case.condition, case.value)]:
+                found = none_or_some(builder, case.condition, case.value)
             cases.extend(
                 Case(*each, case.label)
                 for condition, value in found
@@ -92,8 +96,14 @@ class End:
         return Entry(asked, self.verdict, self.name, self.answer)
 
 
-def end_of(case: Case, answers: Answers, source: Callable[[Symbol], Source | None]) -> End:
-    """A boolean ends in the native filter; what says more, as a status, is an answer, or the engine's."""
+def end_of(
+    case: Case,
+    answers: Answers,
+    source: Callable[[Symbol], Source | None],
+    bounds: Callable[[Formula], Bounds],
+) -> End:
+    """A boolean ends in the native filter; what says more, as a status, is an answer, or the engine's.
+    `bounds` lowers the conditions of messages."""
     if case.value is None:
         return End(Verdict.DENY, _rule(case))
     value = case.value.value if isinstance(case.value, Known) else None
@@ -103,7 +113,7 @@ def end_of(case: Case, answers: Answers, source: Callable[[Symbol], Source | Non
         return End(Verdict.ALLOW, _rule(case, passing=True))
     if isinstance(case.value, Known) and not isinstance(value, dict):
         return End(Verdict.DENY, _rule(case))
-    made = template(case.value, source)
+    made = template(case.value, source, bounds)
     if made is None:
         claims = "input.identity.claims" in str(case.value)
         hint = hints.CONSTANTS + hints.OF_PROVIDERS * claims
@@ -117,6 +127,9 @@ def end_of(case: Case, answers: Answers, source: Callable[[Symbol], Source | Non
     told += [(_UNPLAIN, hints.HEADERS)] * bool(made.headers)
     told += [(_UNJOINED, hints.JOINED)] * any(isinstance(each, Join) for each in made.made.values())
     told += [(_UNSHAPED, hints.SHAPED)] * any(isinstance(each, Shaped) for each in made.made.values())
+    told += [(_UNSAID, hints.SAID)] * any(
+        isinstance(each, Messages) and each.puts for each in made.made.values()
+    )
     told += [(_ESCAPED, hints.IN_JSON)] * bool(made.quoted)
     reasons = tuple(Reason(why, case.label, hint, always=False) for why, hint in told)
     return End(verdict, found.name(_rule(case)), found.prefix, reasons, made.fillable)
@@ -129,6 +142,7 @@ _UNPLAIN = (
 )
 _UNJOINED = "is for the engine where what it joins is no array of plain texts, or an empty one"
 _UNSHAPED = "is for the engine where a text of which it makes an answer has other than plain letters of ASCII"
+_UNSAID = "is for the engine where what it puts into a message is no plain text"
 _ESCAPED = "is for the engine where a text that it puts into JSON is written otherwise there"
 _UNPRINTABLE = "is for the engine where who calls, with which it answers, has control characters in the name"
 

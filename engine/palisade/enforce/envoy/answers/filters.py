@@ -39,14 +39,15 @@ from xds.type.matcher.v3.matcher_pb2 import Matcher
 
 from palisade.decide.decision import INVALID_DECISION, Decision, Headers, from_value
 from palisade.decide.response import ANSWER, ANSWER_METADATA, EXT_AUTHZ, FIELD, METADATA, joined
-from palisade.enforce.envoy.answers.scripts import making, noted_fields
+from palisade.enforce.envoy.answers.scripts import HOLDS, RBAC_METADATA, making, noted_fields, said
 from palisade.enforce.envoy.answers.templates import Template, has_mark
-from palisade.enforce.envoy.matchers.predicate import typed
+from palisade.enforce.envoy.matchers.entry import Entry, Verdict
+from palisade.enforce.envoy.matchers.predicate import YES, Predicate, Text, typed
+from palisade.enforce.envoy.matchers.tree import build
 from palisade.rego.values import Value, key, to_json
 
-RBAC_METADATA = "envoy.filters.http.rbac"
 DECIDED = "enforced_effective_policy_id"
-"""Where the native filter leaves the name under which it decided. No client can set metadata."""
+"""Where the native filter leaves the name under which it decided."""
 
 MAX_ANSWERS = 64
 """So many different answers of one decision Envoy tells apart; further ones are the engine's to give."""
@@ -63,6 +64,8 @@ class Answer:
     allowed: bool
     filters: tuple[bytes, ...]
     """Serialized TypedExtensionConfigs, in the order in which a request passes them."""
+    texts: tuple[Text, ...] = ()
+    """What of these the attributes' filter must lay down."""
 
     def name(self, rule: str) -> str:
         """The name of the answer where this rule gave it."""
@@ -115,6 +118,8 @@ def answer(template: Template) -> Answer | str:
         given = metadata.metadata.add(metadata_namespace=EXT_AUTHZ, allow_overwrite=True)
         given.value.update(decision.dynamic_metadata)
     filters: list[tuple[str, Message]] = [("set_metadata", metadata)]
+    asked = [_asked(number, each) for number, each in enumerate(template.asked)]
+    filters += [("rbac", config) for config, _ in asked]
     if template.headers:
         filters.append(("header_to_metadata", _noted_headers(template.headers)))
     if fields:
@@ -128,7 +133,15 @@ def answer(template: Template) -> Answer | str:
     chain = tuple(_filter(name, config) for name, config in filters)
     # Filters change one after the other: the name holds all of the answer, so that no two can be mixed up.
     mark = hashlib.sha256(b"".join(chain)).hexdigest()[:16]
-    return Answer(f"{ANSWER}{'allow' if decision.allowed else 'deny'}/{mark}/", decision.allowed, chain)
+    prefix = f"{ANSWER}{'allow' if decision.allowed else 'deny'}/{mark}/"
+    laid = dict.fromkeys(text for _, own in asked for text in own)
+    return Answer(prefix, decision.allowed, chain, tuple(laid))
+
+
+def _asked(number: int, condition: Predicate) -> tuple[RBAC, tuple[Text, ...]]:
+    """A filter that notes whether a condition holds, and denies nobody; and what it wants laid down."""
+    tree = build([Entry(condition, Verdict.ALLOW, HOLDS)], Entry(YES, Verdict.DENY, "holds not"))
+    return RBAC(shadow_matcher=tree.matcher, shadow_rules_stat_prefix=said(number)), tree.attributes
 
 
 def gate(ask: ExtAuthz, answers: Sequence[Answer]) -> ExtensionWithMatcher:

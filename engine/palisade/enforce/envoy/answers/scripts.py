@@ -5,13 +5,14 @@ of all that."""
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from envoy.extensions.filters.http.lua.v3.lua_pb2 import Lua
 
 from palisade.decide.response import ANSWER_METADATA, FIELD
 from palisade.enforce.envoy.regex.origins import Step
 from palisade.enforce.envoy.values.joins import Join
+from palisade.enforce.envoy.values.messages import Messages, Put
 from palisade.enforce.envoy.values.numerals import Numeral
 from palisade.enforce.envoy.values.shaped import Shaped
 from palisade.enforce.envoy.values.sources import (
@@ -27,6 +28,17 @@ from palisade.enforce.envoy.values.sources import (
 
 MADE_METADATA = "palisade.made"
 """Where in Envoy's dynamic metadata joined texts and those made of others are, by their names."""
+
+RBAC_METADATA = "envoy.filters.http.rbac"
+"""Where RBAC filters leave what they have found. No client can set metadata."""
+
+HOLDS = "holds"
+"""What is noted there of a condition that holds, behind what is `said` of its number."""
+
+
+def said(condition: int) -> str:
+    """What begins the names under which it is noted whether the condition of this number holds."""
+    return f"palisade_said_{condition}_"
 
 
 def noted_fields(names: Iterable[str]) -> Lua:
@@ -49,27 +61,53 @@ end
 """
 
 
-def making(made: Iterable[Join | Shaped | Numeral], noted: Iterable[str]) -> Lua:
-    """Joins the members of claims, and makes texts of others; those of the names in `noted` are for the
-    decision log, too."""
+def making(made: Iterable[Join | Shaped | Numeral | Messages], noted: Iterable[str]) -> Lua:
+    """Joins the members of claims, and messages, and makes texts of others; those of the names in `noted` are
+    for the decision log, too."""
     kept = frozenset(noted)
     each_once = sorted({each.name: each for each in made}.values(), key=lambda each: each.name)
-    lines = [_SHAPING] if any(isinstance(each, Shaped) for each in each_once) else []
+    messages = [one for each in each_once if isinstance(each, Messages) for one in each.members]
+    parts = [part for each in messages for part in each.parts]
+    lines = [_SHAPING] if any(isinstance(each, Shaped) for each in (*each_once, *parts)) else []
     lines.append(_BEGIN)
     for each in each_once:
-        if isinstance(each, Join):
-            text = f"table.concat({each.way}({_claim(each.claim)}), {_quoted(each.glue)})"
-        elif isinstance(each, Numeral):
-            text = f'string.format("%d", {_claim(each.base)} + 0)'
+        if isinstance(each, Messages):
+            lines += _joined(each)
         else:
-            text = _whole(each.base)
-            for step in each.steps:
-                text = _made(text, step)
-        lines.append(f"  local text = {text}")
+            lines.append(f"  local text = {_text(each)}")
         lines.append(f'  metadata:set("{MADE_METADATA}", "{each.name}", text)')
         if each.name in kept:
             lines.append(f'  metadata:set("{ANSWER_METADATA}", "{FIELD}{each.name}", text)')
     return _script("\n".join([*lines, "end\n"]))
+
+
+def _joined(messages: Messages) -> Iterator[str]:
+    """Joins the messages of which filters before this one have noted that their conditions hold."""
+    yield f'  local noted, found = metadata:get("{RBAC_METADATA}"), {{}}'
+    for each in messages.members:
+        if not each.parts:
+            continue
+        text = " .. ".join(_literal(part) if isinstance(part, str) else _text(part) for part in each.parts)
+        yield f'  if noted["{said(each.condition)}shadow_effective_policy_id"] == "{HOLDS}" then'
+        yield f"    found[#found + 1] = {text}"
+        yield "  end"
+    begin, glue, end = map(_literal, (messages.begin, messages.glue, messages.end))
+    yield f"  local text = {begin} .. table.concat(found, {glue}) .. {end}"
+
+
+def _text(put: Put) -> str:
+    """What is put into an answer, as the script makes it."""
+    match put:
+        case Join():
+            return f"table.concat({put.way}({_claim(put.claim)}), {_quoted(put.glue)})"
+        case Numeral():
+            return f'string.format("%d", {_claim(put.base)} + 0)'
+        case Shaped():
+            text = _whole(put.base)
+            for step in put.steps:
+                text = _made(text, step)
+            return text
+    return _whole(put)
 
 
 def _whole(base: ClaimSource | TextSource | Segment) -> str:
@@ -210,6 +248,12 @@ function envoy_on_request(handle)
 def _quoted(text: str) -> str:
     """A printable text of ASCII as a literal of Lua."""
     return json.dumps(text)
+
+
+def _literal(text: str) -> str:
+    """Any text as a literal of Lua, byte by byte but for what is plain."""
+    plain = frozenset(b" !#$%&'()*+,-./0123456789:;<=>?@[]^_`{|}~") | {*range(65, 91), *range(97, 123)}
+    return '"' + "".join(chr(x) if x in plain else f"\\{x:03}" for x in text.encode()) + '"'
 
 
 def _script(code: str) -> Lua:

@@ -5,15 +5,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from palisade.decide.decision import FIELDS_OF_DECISIONS
 from palisade.enforce.envoy.answers.scripts import MADE_METADATA
-from palisade.enforce.envoy.matchers.predicate import NO, YES, Predicate, all_of, text_check
+from palisade.enforce.envoy.matchers.bounds import Bounds
+from palisade.enforce.envoy.matchers.predicate import NO, YES, Predicate, all_of, any_of, negate, text_check
 from palisade.enforce.envoy.regex import patterns
 from palisade.enforce.envoy.values.claims import claim_matches
 from palisade.enforce.envoy.values.joins import Join, join_of
+from palisade.enforce.envoy.values.messages import Message, Messages, Put
 from palisade.enforce.envoy.values.numerals import Numeral
 from palisade.enforce.envoy.values.shaped import UNESCAPED, Shaped, shaped
 from palisade.enforce.envoy.values.sources import (
@@ -29,10 +31,21 @@ from palisade.enforce.envoy.values.sources import (
     field_name,
 )
 from palisade.rego.builtins import BUILTINS
-from palisade.rego.partial.formulas.terms import Apply, ArrayOf, Input, Known, ObjectOf, Symbol
+from palisade.rego.partial.formulas.formula import Formula
+from palisade.rego.partial.formulas.terms import (
+    Apply,
+    ArrayOf,
+    Gathered,
+    Input,
+    Known,
+    ObjectOf,
+    Part,
+    Symbol,
+)
 from palisade.rego.values import Value
 
 _OPEN, _CLOSE = "\ue000", "\ue001"  # for private use: constants that have them are left alone
+_MARK = re.compile(f"({_OPEN}[0-9]+{_CLOSE})")
 _TEXT = r"[^\x00-\x08\x0a-\x1f\x7f]+"
 _NAME = r"[^\x00-\x1f\x7f]+"  # what the decision log shows of who calls has no control character
 _PRINTED = r"[!-~](?:[ -~]*[!-~])?"
@@ -52,10 +65,13 @@ _HEADER = re.compile(
 )
 """Other headers that can be put in: those that Envoy itself does not change on the way."""
 
+MOST_MESSAGES = 32
+"""So many messages a text may be joined of: each has a filter of its own."""
+
 _CALLERS = (PEER, PRINCIPAL)
 _MARSHAL = BUILTINS["json.marshal"].function
 
-_Source: TypeAlias = ClaimSource | TextSource | Join | Shaped | Numeral
+_Source: TypeAlias = Put | Messages
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +83,10 @@ class Template:
     """By the mark."""
     quoted: frozenset[str] = frozenset()
     """The marks of those that stand in JSON."""
+    asked: tuple[Predicate, ...] = ()
+    """Where each of the conditions under which messages stand holds, by their numbers."""
+    told: Predicate = YES
+    """Of each of these Envoy can tell whether it holds, and what it puts into a message where it does."""
 
     @property
     def fillable(self) -> Predicate:
@@ -74,7 +94,7 @@ class Template:
         another."""
         texts = [_is_filled(source) for source in self.sources.values()]
         texts += [_matches(self.sources[mark], _UNESCAPED) for mark in sorted(self.quoted)]
-        return all_of(NO if each is None else each for each in texts)
+        return all_of((*(NO if each is None else each for each in texts), self.told))
 
     @property
     def formats(self) -> dict[str, str]:
@@ -100,12 +120,12 @@ class Template:
         }
 
     @property
-    def made(self) -> dict[str, Join | Shaped | Numeral]:
+    def made(self) -> dict[str, Join | Shaped | Numeral | Messages]:
         """The texts that a script joins, or makes of others."""
         return {
             mark: source
             for mark, source in self.sources.items()
-            if isinstance(source, Join | Shaped | Numeral)
+            if isinstance(source, Join | Shaped | Numeral | Messages)
         }
 
     @property
@@ -140,6 +160,8 @@ def has_mark(value: object, mark: str) -> bool:
 
 
 def _is_filled(source: _Source) -> Predicate | None:
+    if isinstance(source, Messages):
+        return YES  # `Template.told` says of all of them
     if isinstance(source, Join | Shaped | Numeral):
         return source.plain
     if isinstance(source, TextSource):
@@ -150,6 +172,8 @@ def _is_filled(source: _Source) -> Predicate | None:
 
 
 def _matches(source: _Source, pattern: str) -> Predicate | None:
+    if isinstance(source, Messages):
+        return NO  # only members of their own are written into JSON
     if isinstance(source, Join):
         return YES if _PLAIN_GLUE.fullmatch(source.glue) else NO  # its members are plain already
     if isinstance(source, Shaped):
@@ -167,22 +191,27 @@ def _format(source: _Source) -> str:
         if source in _CALLERS:
             return source.text.format
         return f"%REQ({source.text.name.removeprefix('header ').upper()})%"
-    if isinstance(source, Join | Shaped | Numeral):
+    if isinstance(source, Join | Shaped | Numeral | Messages):
         return f"%DYNAMIC_METADATA({MADE_METADATA}:{source.name})%"
     if isinstance(source, FieldSource):
         return f"%DYNAMIC_METADATA({BODY_METADATA}:{FIELDS}:v{field_name(source.path)})%"
     return f"%DYNAMIC_METADATA({JWT_AUTHN}:{':'.join(map(str, source.path))})%"
 
 
-def template(symbol: Symbol, source: Callable[[Symbol], Source | None]) -> Template | None:
+def template(
+    symbol: Symbol,
+    source: Callable[[Symbol], Source | None],
+    bounds: Callable[[Formula], Bounds] | None = None,
+) -> Template | None:
     """The template of a value with claims, fields, who calls or the path in headers or the body; None for
-    others."""
-    making = _Making(source)
+    others. `bounds` lowers the conditions of messages."""
+    making = _Making(source, bounds)
     try:
         value = making.value(symbol, ())
     except _OtherError:
         return None
-    return Template(value, making.sources, frozenset(making.quoted))
+    quoted = frozenset(making.quoted)
+    return Template(value, making.sources, quoted, tuple(making.asked), all_of(making.told))
 
 
 class _OtherError(Exception):
@@ -192,9 +221,14 @@ class _OtherError(Exception):
 @dataclass(slots=True)
 class _Making:
     source: Callable[[Symbol], Source | None]
+    bounds: Callable[[Formula], Bounds] | None = None
     sources: dict[str, _Source] = field(default_factory=dict)
     quoted: set[str] = field(default_factory=set)
     """The marks of texts that stand in JSON."""
+    asked: dict[Predicate, int] = field(default_factory=dict)
+    """The conditions of messages, by where they surely hold, with their numbers."""
+    told: list[Predicate] = field(default_factory=list)
+    in_header: bool = False
 
     def value(self, symbol: Symbol, path: tuple[object, ...]) -> Value:
         match symbol:
@@ -207,6 +241,7 @@ class _Making:
             case ArrayOf(items):
                 return [self.value(item, (*path, at)) for at, item in enumerate(items)]
             case Input() | Apply() if _may_be_filled(path):
+                self.in_header = path != ("body",)
                 return self._text(symbol)
         raise _OtherError
 
@@ -214,6 +249,10 @@ class _Making:
         match symbol:
             case Apply("json.marshal", (value,)):
                 return self._json(value)
+            case Apply("concat", (Known(str(glue)), Gathered("array", under, True, True))) if not any(
+                each.over for each in under
+            ):
+                return self._messages(under, Messages((), glue))
         joined = join_of(symbol, self.source)
         if joined is not None:
             return self._marked(joined)
@@ -248,11 +287,58 @@ class _Making:
                 return "{" + ",".join(f"{_MARSHAL(name)}:{self._json(item)}" for name, item in entries) + "}"
             case ArrayOf(items):
                 return "[" + ",".join(map(self._json, items)) + "]"
+            case Gathered("array", parts, True, True):
+                return self._messages(parts, Messages((), ",", "[", "]"))
             case Input() | Apply():
                 text = self._text(symbol)
                 self.quoted.update(mark for mark in self.sources if mark in text)
                 return str(_MARSHAL(text))  # which leaves marks as they are
         raise _OtherError
+
+    def _messages(self, parts: Sequence[Part], whole: Messages) -> str:
+        """Those of which the conditions hold: in JSON where the `whole` has an end."""
+        if self.bounds is None or len(parts) > MOST_MESSAGES:
+            raise _OtherError
+        holding: list[Predicate] = []
+        members: list[Message] = []
+        for each in parts:
+            bounds = self.bounds(each.condition)
+            try:
+                filled, own = self._message(each, in_json=bool(whole.end))
+            except _OtherError:
+                filled, own = NO, ()  # where it holds, the engine tells
+            if not bounds.exact or filled != YES:
+                self.told.append(any_of((negate(bounds.possibly), all_of((bounds.surely, filled)))))
+            members.append(Message(self.asked.setdefault(bounds.surely, len(self.asked)), own))
+            holding.append(bounds.surely)
+        if not whole.end:
+            self.told.append(any_of(holding))  # an empty text is the engine's to put in
+        return self._marked(replace(whole, members=tuple(members)))
+
+    def _message(self, part: Part, *, in_json: bool) -> tuple[Predicate, tuple[str | Put, ...]]:
+        """The parts of a message, and where those can be put in that the request brings. Raises _OtherError
+        where Envoy cannot write it."""
+        if part.over:
+            raise _OtherError
+        own = _Making(self.source)
+        match part.item:
+            case Known(str(text)) if not in_json:
+                written = text
+            case Input() | Apply() if not in_json:
+                written = own._text(part.item)
+            case _ if in_json:
+                written = own._json(part.item)
+            case _:
+                raise _OtherError
+        pieces: list[str | Put] = []
+        for piece in filter(None, _MARK.split(written)):
+            put = own.sources.get(piece, piece)
+            if isinstance(put, Messages) or put in _CALLERS:
+                raise _OtherError  # the script does not see who calls
+            if self.in_header and isinstance(put, str) and not (put.isascii() and put.isprintable()):
+                raise _OtherError
+            pieces.append(put)
+        return Template(written, own.sources, frozenset(own.quoted)).fillable, tuple(pieces)
 
     def _mark(self, part: Symbol) -> str:
         source = self.source(part)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 
 from palisade.rego.partial import Case
 from palisade.rego.partial.formulas.builder import Builder
@@ -24,6 +25,7 @@ from palisade.rego.partial.formulas.terms import (
     Symbol,
     subterms,
 )
+from palisade.rego.partial.symbols.messages import with_conditions
 
 _VERIFY = "io.jwt.decode_verify"
 _NOW = Apply("time.now_ns", ())
@@ -40,6 +42,7 @@ def settled_case(builder: Builder, case: Case) -> Case:
     value = case.value
     if value is not None and not isinstance(value, Known):
         value = _replaced(value, _known_in(condition.args if condition.kind == "and" else (condition,)))
+        value = with_conditions(value, partial(settled_formula, builder))
     return replace(case, condition=condition, value=value)
 
 

@@ -41,6 +41,7 @@ from palisade.rego.partial.formulas.terms import (
     subterms,
 )
 from palisade.rego.partial.symbols.construct import lookup
+from palisade.rego.partial.symbols.messages import with_conditions
 from palisade.rego.values import UNDEFINED, Value, type_name
 
 MAX_CASES = 200
@@ -88,7 +89,8 @@ def _where(known: _Refused, error: Formula, cases: Sequence[Case]) -> tuple[Form
                 continue
             if case.value is not None and known.mentions(case.value):
                 return None
-            found.append(replace(case, condition=condition))
+            value = case.value if case.value is None else with_conditions(case.value, known.formula)
+            found.append(replace(case, condition=condition, value=value))
         return known.formula(error), found
     except _MixedError:
         return None

@@ -28,6 +28,7 @@ from palisade.rego.partial.formulas.terms import (
 )
 from palisade.rego.partial.symbols import named, scores
 from palisade.rego.partial.symbols.construct import parts_of
+from palisade.rego.partial.symbols.kinds import is_text
 from palisade.rego.partial.symbols.listed import between, listed
 from palisade.rego.partial.symbols.objects import left_of
 from palisade.rego.values import Set, unkey
@@ -66,7 +67,8 @@ def _joined(run: Members, args: Sequence[Symbol]) -> Symbol | None:
 
 
 def joined(run: Members, args: Sequence[Symbol]) -> _Cases | None:
-    """`concat("/", xs)` of the pieces of a text, which it is again, or what is left of it."""
+    """`concat("/", xs)` of the pieces of a text, which it is again, or what is left of it; and of texts, of
+    which there always is one."""
     match args:
         case (Known(str(glue)), Gathered() as whole) if (pieces := listed(run, whole)) is not None:
             return pieces.joined(run, glue)
@@ -78,6 +80,8 @@ def joined(run: Members, args: Sequence[Symbol]) -> _Cases | None:
         ) if item == Element(source, loop):
             part = between(condition, Element(source, loop, of_keys=True))
             return None if part is None else _part_joined(run, glue, source, part)
+        case (Known(str()), Gathered(parts=parts)) if all(is_text(each.item) for each in parts):
+            return [(TRUE, Apply("concat", tuple(args)))]
     return None
 
 

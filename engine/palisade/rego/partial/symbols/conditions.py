@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from palisade.rego.errors import Location
 from palisade.rego.partial.formulas.builder import Builder
-from palisade.rego.partial.formulas.differing import differ
+from palisade.rego.partial.formulas.differing import beginning, differ
 from palisade.rego.partial.formulas.formula import (
     FALSE,
     TRUE,
@@ -35,6 +35,7 @@ from palisade.rego.partial.formulas.terms import (
     unknown_in,
 )
 from palisade.rego.partial.symbols.construct import items_of
+from palisade.rego.partial.symbols.kinds import is_text
 from palisade.rego.partial.symbols.objects import entries_of, left_of
 from palisade.rego.partial.symbols.worlds import Unsupported
 from palisade.rego.values import Set, Value, key, unkey
@@ -98,6 +99,9 @@ class Conditions:
             counted = isinstance(one, Apply) and one.name == "count" and one.args[0]
             if isinstance(counted, Gathered) and other == Known(0):
                 return self.builder.negate(self.nonempty(counted))
+            texts = joined_texts(one)
+            if texts is not None and other == Known(""):
+                return self.builder.negate(self.nonempty(texts))
         if isinstance(a, (ArrayOf, ObjectOf, SetOf)):
             return self._equal_composite(a, b)
         if isinstance(b, (ArrayOf, ObjectOf, SetOf)):
@@ -256,6 +260,15 @@ class Conditions:
         if isinstance(source, (Known, ArrayOf, ObjectOf, SetOf, Gathered, Overlay)):
             raise Unsupported("iterates over a collection that is known in part")
         return some_member(builder, source, loop, self._afresh(body) if body.opaque else body)
+
+
+def joined_texts(symbol: Symbol) -> Gathered | None:
+    """The texts that one is joined of, none of which is empty: so it is empty only where there are none."""
+    match symbol:
+        case Apply("concat", (Known(str()), Gathered(parts=parts) as texts)):
+            if all(is_text(each.item) and beginning(each.item)[0] for each in parts):
+                return texts
+    return None
 
 
 _KINDS: dict[type, str] = {ArrayOf: "array", ObjectOf: "object", SetOf: "set"}

@@ -72,9 +72,9 @@ def combinations(builder: Builder, condition: Formula, value: Symbol) -> list[tu
         chosen = dict(zip(asked, held, strict=True))
         mine = builder.all(each if holds else builder.negate(each) for each, holds in chosen.items())
         try:
-            here = builder.both(with_terms(builder, condition, partial(_known, chosen)), mine)
-            made = _known(chosen, value)
-        except _UndefinedError:
+            here = builder.both(with_terms(builder, condition, partial(known_where, chosen)), mine)
+            made = known_where(chosen, value)
+        except UndefinedError:
             return as_it_is
         if here is not FALSE and not _contradicts_itself(here):
             found.append((here, made))
@@ -97,7 +97,7 @@ def by_values(
         forms = sorted(values, key=repr)
         try:
             known = [_put(part, Known(unkey(form)), value) for form in forms]
-        except _UndefinedError:
+        except UndefinedError:
             return [(condition, value)]
         if any(part in subterms(made) for made in known):
             continue  # it stands where it is not put in, as among what is gathered
@@ -167,11 +167,11 @@ def _compares(formula: Formula) -> bool:
     return False
 
 
-class _UndefinedError(Exception):
-    pass
+class UndefinedError(Exception):
+    """A value is not there under these conditions."""
 
 
-def _known(chosen: Mapping[Formula, bool], symbol: Symbol) -> Symbol:
+def known_where(chosen: Mapping[Formula, bool], symbol: Symbol) -> Symbol:
     """The symbol where those conditions hold and the others do not."""
     match symbol:
         case Gathered(kind, parts, True, apart) if all(
@@ -191,14 +191,14 @@ def _known(chosen: Mapping[Formula, bool], symbol: Symbol) -> Symbol:
                 return ArrayOf(tuple(items))
             return Gathered(kind, tuple(Part(TRUE, (), item) for item in dict.fromkeys(items)))
         case Apply(name, args):
-            known = tuple(_known(chosen, each) for each in args)
+            known = tuple(known_where(chosen, each) for each in args)
             return _called(name, known) if known != args else symbol
         case ObjectOf(items):
-            entries = [(form, _known(chosen, each)) for form, each in items]
+            entries = [(form, known_where(chosen, each)) for form, each in items]
             values = {form: each.value for form, each in entries if isinstance(each, Known)}
             return Known(values) if len(values) == len(entries) else ObjectOf(tuple(entries))
         case ArrayOf(items):
-            inner = [_known(chosen, each) for each in items]
+            inner = [known_where(chosen, each) for each in items]
             all_known = [each.value for each in inner if isinstance(each, Known)]
             return Known(all_known) if len(all_known) == len(inner) else ArrayOf(tuple(inner))
     return symbol
@@ -252,7 +252,7 @@ def _called(name: str, args: tuple[Symbol, ...]) -> Symbol:
         try:
             result = BUILTINS[name].function(*values)
         except BuiltinError:
-            raise _UndefinedError from None
+            raise UndefinedError from None
     if result is UNDEFINED:
-        raise _UndefinedError
+        raise UndefinedError
     return Known(result)

@@ -1,0 +1,166 @@
+"""Values that hold what is gathered under more conditions than all combinations could be tried of.
+
+Of `{"body": concat(", ", violations)}` with eight violations two cases are left: the request has none of
+them, and the text is known; or it has some, and whoever decides joins those whose conditions hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from itertools import combinations
+
+from palisade.rego.partial.formulas.builder import Builder
+from palisade.rego.partial.formulas.differing import beginning
+from palisade.rego.partial.formulas.formula import FALSE, TRUE, Atom, Defined, Formula
+from palisade.rego.partial.formulas.rewriting import substitute, symbols, with_terms
+from palisade.rego.partial.formulas.terms import (
+    Apply,
+    ArrayOf,
+    Gathered,
+    Input,
+    Known,
+    ObjectOf,
+    Part,
+    Symbol,
+    subterms,
+)
+from palisade.rego.partial.symbols.finite import UndefinedError, known_where
+from palisade.rego.partial.symbols.kinds import is_text
+from palisade.rego.values import Set, sorted_values
+
+
+def none_or_some(builder: Builder, condition: Formula, value: Symbol) -> list[tuple[Formula, Symbol]]:
+    """The value where none of the conditions holds under which its sets and arrays have members, and where
+    one does: there they stand in Rego's order, each once, still under their conditions.
+
+    As it is where they do not stand under conditions alone, or not in an order that is known.
+    """
+    as_it_is = [(condition, value)]
+    gathered = {each for each in subterms(value) if isinstance(each, Gathered)}
+    asked = list(dict.fromkeys(part.condition for each in gathered for part in each.parts))
+    put = {each: turn for each in gathered if (turn := _in_turn(builder, each)) is not None}
+    if not asked or len(put) < len(gathered):
+        return as_it_is
+    holds = builder.any(asked)
+    try:
+        some = substitute(builder, condition, partial(_with_some, builder))
+        found = [(builder.both(some, holds), _filled(put, value))]
+        if holds is not TRUE:
+            never = partial(known_where, dict.fromkeys(asked, False))
+            none = with_terms(builder, condition, never)
+            found.append((builder.both(none, builder.negate(holds)), never(value)))
+    except (UndefinedError, _OtherError):
+        return as_it_is
+    return [each for each in found if each[0] is not FALSE]
+
+
+def conditions_in(value: Symbol | None) -> Iterator[Formula]:
+    """The conditions under which a value has messages."""
+    if isinstance(value, ObjectOf):
+        for each in subterms(value):
+            if isinstance(each, Gathered):
+                yield from (part.condition for part in each.parts)
+
+
+def with_conditions(value: Symbol, change: Callable[[Formula], Formula]) -> Symbol:
+    """The value with these conditions changed, and without messages that then never stand there."""
+    put: dict[Gathered, Gathered] = {}
+    for each in subterms(value):
+        if isinstance(each, Gathered):
+            parts = (replace(part, condition=change(part.condition)) for part in each.parts)
+            put[each] = replace(each, parts=tuple(part for part in parts if part.condition is not FALSE))
+    return _filled(put, value) if put else value
+
+
+class _OtherError(Exception):
+    """A condition asks something else of what is gathered."""
+
+
+def _in_turn(builder: Builder, gathered: Gathered) -> Gathered | None:
+    """The members in the order in which they stand; None where it is not known."""
+    parts = gathered.parts
+    if not gathered.ordered or not gathered.apart or not parts:
+        return None
+    if any(part.over or part.condition.loops or _gathers(part.item) for part in parts):
+        return None
+    if gathered.kind == "array":
+        return gathered
+    under: dict[Symbol, list[Formula]] = {}
+    for part in parts:
+        under.setdefault(part.item, []).append(part.condition)
+    conditions = {item: builder.any(own) for item, own in under.items()}
+    ordered = _ordered(builder, conditions)
+    if ordered is None:
+        return None
+    return Gathered("array", tuple(Part(conditions[item], (), item) for item in ordered))
+
+
+def _gathers(symbol: Symbol) -> bool:
+    return any(isinstance(each, Gathered) for each in subterms(symbol))
+
+
+def _ordered(builder: Builder, conditions: Mapping[Symbol, Formula]) -> Sequence[Symbol] | None:
+    """The members of a set in Rego's order, where what they begin with tells it of any two that may stand
+    there both; else None."""
+    known = [item.value for item in conditions if isinstance(item, Known)]
+    if len(known) == len(conditions):
+        return [Known(each) for each in sorted_values(Set.of(known))]
+    begin = {item: beginning(item) for item in conditions}
+    ordered = sorted(conditions, key=lambda item: begin[item][0])
+    for one, other in combinations(ordered, 2):
+        (before, whole), (behind, _) = begin[one], begin[other]
+        told = not behind.startswith(before) or (whole and len(before) < len(behind))
+        if not told and builder.both(conditions[one], conditions[other]) is not FALSE:
+            return None
+    return ordered
+
+
+def _with_some(builder: Builder, atom: Atom) -> Formula:
+    """What an atom says where each of what is gathered has a member."""
+    match atom:
+        case Defined(term) if _gathers(term):
+            return _there(builder, term)
+    found = builder.atom(atom)
+    if any(map(_gathers, symbols(found))):
+        raise _OtherError
+    return found
+
+
+def _there(builder: Builder, symbol: Symbol) -> Formula:
+    """That a value is there which is made of what is gathered."""
+    match symbol:
+        case Known() | Gathered():
+            return TRUE  # a member is there where its condition holds
+        case ObjectOf(entries):
+            return builder.all(_there(builder, each) for _, each in entries)
+        case ArrayOf(items):
+            return builder.all(_there(builder, each) for each in items)
+        case Apply(
+            "concat", (Known(str()), Gathered(parts=parts) | Apply("sort", (Gathered("set", parts),)))
+        ) if all(is_text(each.item) for each in parts):
+            return TRUE
+        case Apply("concat", (Known(str()), ArrayOf(items))) if all(map(is_text, items)):
+            return builder.all(_there(builder, each) for each in items)
+        case Apply("sprintf", (Known(str()), values)) | Apply("json.marshal", (values,)):
+            return _there(builder, values)
+        case Input() | Apply() if not _gathers(symbol):
+            return builder.atom(Defined(symbol))
+    raise _OtherError
+
+
+def _filled(put: Mapping[Gathered, Gathered], value: Symbol) -> Symbol:
+    """The value with what is gathered put in."""
+    match value:
+        case Gathered() if value in put:
+            return put[value]
+        case Apply("sort", (Gathered("set") as members,)) if members in put:
+            return put[members]
+        case Apply(name, args):
+            return Apply(name, tuple(_filled(put, each) for each in args))
+        case ObjectOf(items):
+            return ObjectOf(tuple((form, _filled(put, each)) for form, each in items))
+        case ArrayOf(items):
+            return ArrayOf(tuple(_filled(put, each) for each in items))
+    return value

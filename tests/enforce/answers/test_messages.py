@@ -1,0 +1,143 @@
+"""Answers that tell of many messages which ones a request gets are what the engine would answer."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import product
+from pathlib import Path
+
+import jwt
+import pytest
+from answering import compared, decider, place
+from stand import Sent, Stand, in_memory
+
+from palisade.enforce.envoy.answers.filters import Answer, Answers
+from palisade.enforce.envoy.answers.templates import Template
+from palisade.enforce.envoy.decision import Decision
+from palisade.enforce.envoy.matchers import dealing
+from palisade.enforce.envoy.matchers.entry import Entry, Verdict
+from palisade.enforce.envoy.matchers.predicate import NO, YES, Text, one_of
+from palisade.enforce.envoy.parts import Rules, in_parts
+from palisade.enforce.envoy.values.sources import PATH_TEXT, state_text
+from palisade.enforce.envoy.whole import Place, whole
+from palisade.policy.inventory import Address, Function, Inventory
+from palisade.policy.revisions import build
+
+BEARER = 'split(http.headers.authorization, " ")[1]'
+VERIFIED = f'token := t if [true, _, t] = io.jwt.decode_verify({BEARER}, {{"secret": "{"s" * 64}"}})'
+POLICY = f"""package p
+
+import input.attributes.request.http
+
+h := http.headers
+
+{VERIFIED}
+
+deny contains "no token" if not token
+
+deny contains "a \\"quoted\\" \\\\ one" if h["x-a"]
+
+deny contains "método <&> 100% %REQ(x-a)%\\n" if h["x-b"]
+
+deny contains sprintf("role %s may not %v", [token.role, http.method]) if token.role != "admin"
+
+deny contains sprintf("size %d", [token.size]) if token.size > 9
+
+deny contains $"path {{http.path}}" if h["x-c"]
+
+deny contains "twice" if h["x-d"]
+
+deny contains "twice" if h["x-e"]
+
+deny contains concat("", ["domain ", split(h["x-mail"], "@")[1]]) if h["x-mail"]
+
+plain contains text if {{
+	some text in ["a", "b", "c", "d", "e", "f"]
+	h[sprintf("x-%s", [text])]
+}}
+
+default allow := {{"allowed": true}}
+
+allow := {{"allowed": false, "body": reason, "headers": {{"x-n": "n"}}}} if {{
+	startswith(http.path, "/text")
+	reason := concat("; ", deny)
+	reason != ""
+}}
+
+allow := {{
+	"allowed": count(deny) == 0,
+	"http_status": 422,
+	"body": json.marshal({{"errors": deny, "of": [http.method], "z": 1}}),
+}} if startswith(http.path, "/json")
+
+errors contains {{"field": name, "why": "missing"}} if {{
+	some name in ["x-a", "x-b", "x-c", "x-d", "x-e", "x-f"]
+	not h[name]
+}}
+
+allow := {{
+	"allowed": false,
+	"headers": {{"x-why": concat(", ", plain), "x-first": sprintf("<%s>", [concat("|", sort(plain))])}},
+	"body": json.marshal(errors),
+}} if startswith(http.path, "/head")
+"""
+NAMES = ("x-a", "x-b", "x-c", "x-d", "x-e")
+
+
+def _asked() -> list[Sent]:
+    tokens: list[dict[str, object] | None] = [
+        {"role": "admin"},
+        {"role": "clerk", "size": 7},
+        {"role": "clerk", "size": 10},
+        {"role": 'a"b'},
+        {"role": "ü"},
+        {"role": ["a"]},
+        None,
+    ]
+    sent: list[Sent] = []
+    for at, held in enumerate(product((False, True), repeat=len(NAMES))):
+        headers = [(name, "1") for name, holds in zip(NAMES, held, strict=True) if holds]
+        token = tokens[at % len(tokens)]
+        if token is not None:
+            signed = jwt.encode(token, "s" * 64, algorithm="HS256")
+            headers.append(("authorization", f"Bearer {signed}"))
+        if at % 4 < 2:
+            headers.append(("x-mail", ("a@b.example", "odd")[at % 2]))
+        sent += [Sent("GET", f"/{way}/{at}", tuple(headers)) for way in ("text", "json", "head")]
+    return sent
+
+
+def test_each_set_of_messages_is_told_as_the_engine_tells_it(stand: Stand) -> None:
+    """As text, in JSON and in headers, with what is escaped there, values of the request and messages that
+    stand under two conditions; nearly all by the sidecar. A value that is no plain text is the engine's."""
+    found = compared(stand, POLICY, _asked())
+    deciders = Counter((place(each)[0].split("/")[1], decider(each)) for each in found)
+    # Without any of the conditions a header would be empty. Of seven tokens three make the engine tell, and
+    # in JSON four; where there are no messages at all, the default allows.
+    assert deciders["head", "native"] == 31
+    assert deciders["text", "native"] == 23
+    assert deciders["json", "native"] == 14
+
+
+def test_what_only_messages_read_is_laid_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rule need not read it. That the attributes are those of its own revision it asks even so, and in
+    parts of its own layout, as filters change one after the other."""
+    for limit, value in {"WORTH": 60, "_MOST_IN_ONE": 10**9, "_MOST_COPIES": 10**9}.items():
+        monkeypatch.setattr(dealing, limit, value)
+    read = Text("read", state_text("palisade.read").config, "palisade.read", "%REQ(x-read)%")
+    told = Template({"allowed": False, "body": "?"}, {}, asked=(one_of(read, ("a",)),))
+    answer = Answers().to(told)
+    assert isinstance(answer, Answer)
+    assert answer.texts == (read,)
+    rules = [Entry(one_of(PATH_TEXT, (f"/{at}",)), Verdict.ALLOW, f"p.rego:{at}") for at in range(70)]
+    last = Entry(YES, Verdict.DENY, answer.name("p.rego:99"), answer.prefix)
+    function = Function("orders", Address("127.0.0.1", 1), Address("127.0.0.1", 1))
+    inventory = Inventory(Path("/palisade.yaml"), Path("/"), {"orders": function}, "p/allow")
+    revision = build(inventory, in_memory({"p.rego": "package p\n\nallow := true"}))
+    place = Place(Decision(tuple(rules), last, (), (answer,)), None, NO)
+    rbac, texts, _ = whole(place, revision, None, 8)
+    assert texts == (read,)
+    assert b"palisade.revision" in rbac.SerializeToString()
+    found = [in_parts(Rules(rules, last, own), "r", linear=8) for own in ((), answer.texts)]
+    assert [each and each.texts for each in found] == [(), (read,)]
+    assert len({each and each.layout.form for each in found}) == 2
