@@ -82,6 +82,49 @@ def test_a_websocket_is_decided_once_and_passed_through(rig: Any, make_revision:
     run(scenario())
 
 
+@pytest.mark.parametrize("rule", ["allow", "residual"])
+def test_a_body_that_no_rule_saw_reaches_no_function_that_does_not_switch(
+    rig: Any, make_revision: Any, until: Any, rule: str
+) -> None:
+    """What follows the head of an upgrade is no body, so rules are not asked of it. A function that knows no
+    WebSockets would take it for one: a JSON that policies deny, with two headers more."""
+    got: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n")
+        await writer.drain()
+        got.append(head + await reader.read())  # until Envoy has ended the connection
+        writer.close()
+
+    async def scenario() -> None:
+        upstream = await asyncio.start_server(serve, "127.0.0.1", 0)
+        await rig.engine(make_revision("r1", {"/socket": rule}))
+        port = upstream.sockets[0].getsockname()[1]
+        async with rig.sidecar(upstream=Address("127.0.0.1", port)) as (sidecar, client):
+            await until(lambda: _in_force(client))
+            address = sidecar.status.listen
+            reader, writer = await asyncio.open_connection(address.host, address.port)
+            writer.write(
+                b"POST /socket HTTP/1.1\r\nhost: a\r\nupgrade: websocket\r\nconnection: upgrade\r\n"
+                b'content-type: application/json\r\ncontent-length: 14\r\n\r\n{"op": "DROP"}'
+            )
+            answer = await asyncio.wait_for(reader.read(), 30)
+            assert answer.startswith(b"HTTP/1.1 200 ")
+            writer.close()
+            await until(lambda: _answered(got))
+        upstream.close()
+
+    run(scenario())
+    [request] = got
+    assert b"content-length: 14\r\n" in request
+    assert request.endswith(b"\r\n\r\n")
+
+
+async def _answered(got: list[bytes]) -> bool:
+    return bool(got)
+
+
 async def pipelined(address: Address, paths: list[str]) -> list[int]:
     """The statuses of requests that are sent at once over one connection, as far as they are answered."""
     reader, writer = await asyncio.open_connection(address.host, address.port)
