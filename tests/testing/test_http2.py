@@ -72,6 +72,10 @@ SEEN = {
     "no headers with underscores": (http2(("x_a", "1")), {"headers": {"x_a": None}}),
     "the scheme of the connection": (http2((":scheme", "https")), {"scheme": "http"}),
     "the protocol": (http2(), {"protocol": "HTTP/2"}),
+    "a websocket as over HTTP/1.1": (
+        http2((":protocol", "websocket"), method="CONNECT"),
+        {"method": "GET", "headers": {"upgrade": "websocket"}},
+    ),
 }
 
 
