@@ -102,7 +102,7 @@ def policies(draw: st.DrawFn, *, rich: bool = True) -> str:
             *(("object", "messages") if rich else ("plain",)),
         ),
     )
-    for number in range(draw(st.integers(1, 4))):
+    for number in range(draw(st.integers(1, 8 if shape == "messages" else 4))):
         body = draw(_body(earlier, rich=rich))
         if shape == "else":
             other = draw(_body(earlier, rich=rich))
@@ -114,7 +114,8 @@ def policies(draw: st.DrawFn, *, rich: bool = True) -> str:
         elif shape == "deny":
             lines.append(f"deny contains {number} if {{ {body} }}")
         elif shape == "messages":
-            lines.append(f'deny contains "m{number % 3}" if {{ {body} }}')
+            message = pick(draw, (f'"m{number % 7}"', f'sprintf("m{number % 7} %v", [{pick(draw, _GIVEN)}])'))
+            lines.append(f"deny contains message if {{ {body}; message := {message} }}")
         elif shape == "object":
             given = pick(draw, _GIVEN)
             headers = f'"headers": {{"x-is": {given}}}, "response_headers_to_add": {{"x-was": {given}}}'

@@ -6,8 +6,10 @@ from dataclasses import replace
 
 import pytest
 from lowered import PROVIDERS, subject_of
+from signed_tokens import EC, jwk
 
 from palisade import rego
+from palisade.rego.text import dumps
 from palisade.testing.equivalence import Bed, Issuers, Request, Tally, Token, compare
 from palisade.testing.equivalence.telling import summary
 
@@ -299,6 +301,44 @@ def test_what_was_found_is_mended(bed: Bed, issuers: Issuers, name: str, linear:
     tally = Tally()
     for difference in compare(bed, subject, asked, tally):
         raise AssertionError(f"{summary(difference)}: {difference.request}")
+    assert tally.pairs == len(asked)
+
+
+def test_what_is_gathered_of_no_token_is_there_and_empty(bed: Bed, issuers: Issuers) -> None:
+    """Of a request without any of the tokens that the policy takes, too: what is made of it is a text."""
+    [issuer] = issuers.of(PROVIDERS[:1])
+    sets = {issuer.provider.issuer: issuer.jwks, "https://b.example": dumps({"keys": [jwk(EC, kid="other")]})}
+    policy = f"""package p
+import input.attributes.request.http
+
+claims := said if io.jwt.verify_es256(bearer, sets[said.iss])
+
+said := io.jwt.decode(bearer)[1]
+
+sets := {dumps(sets)}
+
+bearer := t if {{
+	startswith(http.headers.authorization, "Bearer ")
+	t := substring(http.headers.authorization, 7, -1)
+}}
+
+deny contains message if {{
+	http.method == "GET"
+	message := sprintf("m0 %v", [concat("|", {{r | some r in claims.roles}})])
+}}
+
+allow := {{
+	"allowed": count(deny) == 0,
+	"http_status": 409,
+	"body": concat(",", deny),
+	"headers": {{"x-all": json.marshal({{"all": deny}})}},
+}}
+"""
+    subject = subject_of(rego.compile({"p.rego": policy}), (), issuers)
+    bed.load(subject)
+    tally = Tally()
+    asked = [Request(), Request("PUT")]
+    assert [summary(each) for each in compare(bed, subject, asked, tally)] == []
     assert tally.pairs == len(asked)
 
 

@@ -47,7 +47,7 @@ from palisade.rego.partial.formulas.formula import (
 )
 from palisade.rego.partial.formulas.rewriting import parts_first, symbols
 from palisade.rego.partial.formulas.shared import Shared
-from palisade.rego.partial.formulas.terms import Apply, Input, subterms
+from palisade.rego.partial.formulas.terms import Apply, Gathered, Input, Symbol, subterms
 from palisade.rego.partial.symbols.arrays import OF_OBJECT
 from palisade.rego.partial.symbols.chosen import FIRST
 from palisade.rego.partial.symbols.filled import TWICE
@@ -239,7 +239,8 @@ class Lowering(Counted):
         self.doubts[doubt] = None
 
     def _of_several(self, atom: Atom, tokens: Sequence[Token]) -> Bounds:
-        """An atom on what is decoded: it is the one token that is taken, and without that nothing."""
+        """An atom on what is decoded: it is the one token that is taken, and without that nothing, but for
+        what is gathered of it: that is there, be it empty."""
         kept, cases = self._here, []
         for token in tokens:
             self._settle(token)
@@ -247,6 +248,9 @@ class Lowering(Counted):
             bounds = self._of_one(atom)
             cases.append(both((exactly(claim_defined(token.claims)), bounds)))
         self._here, self._decoded = kept, None
+        if not self._shared_by(atom, outside=True):
+            none = all_of(negate(claim_defined(token.claims)) for token in tokens)
+            cases.append(Bounds(NO, none))
         return either(cases)
 
     def _atom(self, atom: Atom) -> Bounds:
@@ -304,11 +308,12 @@ class Lowering(Counted):
         except UnicodeEncodeError:  # protobuf's for a text that has no UTF-8
             return self._unknown(NO_TEXT)
 
-    def _shared_by(self, atom: Atom) -> tuple[Token, ...]:
-        """The tokens one of which the atom decodes."""
+    def _shared_by(self, atom: Atom, *, outside: bool = False) -> tuple[Token, ...]:
+        """The tokens one of which the atom decodes; of what is gathered, too, where not only `outside`."""
         if not self._one_of_several:
             return ()
-        parts = (part for symbol in symbols(Formula("atom", atom=atom)) for part in subterms(symbol))
+        whole = _is_gathered if outside else None
+        parts = (part for symbol in symbols(Formula("atom", atom=atom)) for part in subterms(symbol, whole))
         return next(
             (found for each in parts if isinstance(each, Apply) and (found := self._tokens.any_of(each))), ()
         )
@@ -340,6 +345,10 @@ class Lowering(Counted):
         if moment is not None:
             return ALWAYS if kind_of(moment) == atom.kind else NEVER
         return self._is_kind(atom)
+
+
+def _is_gathered(part: Symbol) -> bool:
+    return isinstance(part, Gathered)
 
 
 def _is_in_utf_8(value: object) -> bool:
