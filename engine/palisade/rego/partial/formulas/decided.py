@@ -48,6 +48,19 @@ def simplified(kind: str, flat: list[Formula], builder: Builder) -> list[Formula
     return None if truth and _contradictory(left) else left
 
 
+def trouble(condition: Formula) -> int:
+    """How much there is to look at in a conjunction: each part that is asked, beside all alternatives. With
+    what is then made of it each takes some 2 us.
+
+    It says nothing of what is remembered, so that it is the same at an edit as where all is followed anew.
+    """
+    parts = condition.args
+    asked = sum(map(_composite, parts)) if condition.kind == "and" and len(parts) <= MAX_PARTS else 0
+    if not 0 < asked <= _MAX_ASKED:
+        return 0
+    return asked * sum(max(1, len((part.args[0] if part.kind == "not" else part).args)) for part in parts)
+
+
 def implies(formula: Formula, other: Formula) -> bool:
     """Whether the other one holds wherever the first does, as far as that is cheap to see."""
     return Beside(True, (formula,)).value(other) is True
