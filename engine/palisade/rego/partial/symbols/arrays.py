@@ -258,8 +258,7 @@ def greatest(run: Members, name: str, left: Symbol, right: Symbol) -> Formula | 
         return some(name)
     if name == "equal":
         return builder.both(some("equal"), builder.negate(some(beyond)))
-    filled = builder.any(run.some(part, TRUE) for part, _ in run.members(whole))
-    return builder.both(filled, builder.negate(some(beyond if name in ("lte", "gte") else least)))
+    return builder.both(run.filled(whole), builder.negate(some(beyond if name in ("lte", "gte") else least)))
 
 
 _MIRRORED = {"lt": "gt", "lte": "gte", "gt": "lt", "gte": "lte", "equal": "equal"}
@@ -294,8 +293,7 @@ def extreme(name: str) -> Callable[[Members, Sequence[Symbol]], _Cases | None]:
 
     def made(run: Members, args: Sequence[Symbol]) -> _Cases | None:
         (whole,) = args
-        filled = run.builder.any(run.some(part, TRUE) for part, _ in run.members(whole))
-        return [(run.builder.both(_is_listed(run, whole), filled), Apply(name, (whole,)))]
+        return [(run.builder.both(_is_listed(run, whole), run.filled(whole)), Apply(name, (whole,)))]
 
     return made
 

@@ -45,6 +45,7 @@ class Members(Conditions):
         super().__init__(before)
         self._ranked: dict[Symbol, Ranked | None] = {}
         self._named: dict[Symbol, Named | None] = {}
+        self._filled: dict[Symbol, Formula] = {}
 
     def members(self, source: Symbol) -> list[Member]:
         """What an unknown collection holds, in its order where it is `ordered`. Raises Unsupported."""
@@ -83,6 +84,16 @@ class Members(Conditions):
         if whole not in self._ranked:
             self._ranked[whole] = Ranked.of(self.builder, whole)
         return self._ranked[whole]
+
+    def filled(self, whole: Symbol) -> Formula:
+        """The condition under which it has a member."""
+        found = self._filled.get(whole)
+        if found is None:
+            found = self.builder.any(self.some(part, TRUE) for part, _ in self.members(whole))
+            # Each row of a table may ask for the greatest of all rows. A loop is another one each time.
+            if isinstance(whole, Gathered) and not any(p.over or p.condition.loops for p in whole.parts):
+                self._filled[whole] = found
+        return found
 
     def named(self, whole: Symbol) -> Named | None:
         """An object with known keys that are there under conditions; None for any other value."""
