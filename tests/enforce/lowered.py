@@ -85,7 +85,7 @@ def judge_natively(
         for each in subjects
         if not all(rule.native or rule.conditional for rule in each.enforcement.coverage)
     ]
-    assert not left
+    assert not left, left
     assert tally.residual < residual * tally.pairs, tally
 
 

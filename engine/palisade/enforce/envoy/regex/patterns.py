@@ -117,7 +117,8 @@ def search(pattern: str) -> str:
     return pattern.join(_SEARCHED)
 
 
-_SEARCHED = ("(?s:.*)(?:", ")(?s:.*)")
+_ANYTHING = "(?s:.*)"
+_SEARCHED = (f"{_ANYTHING}(?:", f"){_ANYTHING}")
 
 
 PLAIN = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
@@ -147,7 +148,10 @@ def unanchored(whole: str) -> str | None:
     stand at its ends.
     """
     searched = whole.startswith(_SEARCHED[0]) and whole.endswith(_SEARCHED[1])
-    pattern = whole[len(_SEARCHED[0]) : -len(_SEARCHED[1])] if searched else whole.removeprefix("(?s)")
+    if searched:
+        pattern = whole[len(_SEARCHED[0]) : -len(_SEARCHED[1])]
+    else:  # as this here or `regex` may have made it of one that was searched
+        pattern = whole.removeprefix("(?s)").removeprefix(_ANYTHING).removesuffix(_ANYTHING)
     if re.search(r"\\[ABbzQE]|\(\?(?!:|s\))|\[:", pattern):
         return None
     bare = re.sub(r"\[\^?\]?[^\]]*\]", "c", re.sub(r"\\.", "c", pattern))
@@ -160,7 +164,7 @@ def unanchored(whole: str) -> str | None:
     if (first or last) and "|" in re.sub(r"\([^()]*\)", "c", inside):
         return None  # of several ways one alone may be anchored
     core = f"(?:{pattern[first : len(pattern) - last]})"
-    return f"{'' if first else '(?s:.*)'}{core}{'' if last else '(?s:.*)'}"
+    return f"{'' if first else _ANYTHING}{core}{'' if last else _ANYTHING}"
 
 
 def regex(pattern: str) -> StringMatcher:
