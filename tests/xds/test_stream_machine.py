@@ -58,6 +58,8 @@ class Model:
         self.reported: dict[str, dict[str, str]] = {CLUSTER: {}, ENDPOINTS: {}}
         self.nonces: dict[str, str] = {}
         self.versions: dict[str, str] = {}
+        self.asked: set[str] = set()
+        """The types that were asked for in this stream."""
         self.requests: deque[Any] = deque()
         self.responses: deque[Any] = deque()
 
@@ -65,6 +67,7 @@ class Model:
         self.requests.clear()
         self.responses.clear()
         self.nonces.clear()
+        self.asked.clear()
         for url, names in self.wanted.items():
             if self.incremental:
                 self._send(
@@ -134,6 +137,9 @@ class Model:
         return messages
 
     def _send(self, url: str, *, answer: bool = False, error: str = "", **fields: Any) -> None:
+        if not self.wanted[url] and url not in self.asked:
+            return  # a first request for nothing would be one for everything
+        self.asked.add(url)
         if self.incremental:
             request = discovery_pb2.DeltaDiscoveryRequest(type_url=url, **fields)
             request.response_nonce = self.nonces[url] if answer else ""
@@ -208,8 +214,7 @@ class Agreement(RuleBasedStateMachine):
     def want(self, url: str, names: set[str], wildcard: bool) -> None:
         if url == CLUSTER and wildcard:
             names = names | {"*"}
-        if names or url in self.client.wanted:  # nothing at all, at first, would mean everything
-            self.client.want(url, names)
+        self.client.want(url, names)
 
     @rule(steps=st.lists(st.sampled_from(["request", "write", "response"]), min_size=1, max_size=8))
     def messages_travel(self, steps: list[str]) -> None:
