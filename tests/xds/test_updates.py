@@ -254,9 +254,9 @@ def test_a_revision_counts_when_all_streams_of_the_node_have_it(serving: Any, ma
             await cache.set_snapshot("hello", Snapshot.of("r1", [make.cluster("c")]))
             await one.subscribe(CLUSTER)
             await two.subscribe(CLUSTER)
+            await eventually(lambda: cache.status()["hello"].streams == 2)
             await accept(one, 1)
             assert await one.silent()
-            assert cache.status()["hello"].streams == 2
             assert cache.status()["hello"].running is None
             await accept(two, 1)
             await eventually(lambda: cache.status()["hello"].running == "r1")
