@@ -119,6 +119,17 @@ def test_each_set_of_messages_is_told_as_the_engine_tells_it(stand: Stand) -> No
     assert deciders["json", "native"] == 14
 
 
+def test_a_message_without_a_letter_stands_between_the_others(stand: Stand) -> None:
+    """The script left it out, and one separator with it: the engine tells it."""
+    messages = {**dict(enumerate("abcdef")), "none": ""}
+    rules = "".join(f'deny contains "{text}" if http.headers["x-{at}"]\n\n' for at, text in messages.items())
+    answer = 'allow := {"allowed": false, "body": concat(",", deny)}\n'
+    policy = f"package p\nimport input.attributes.request.http\n\n{rules}{answer}"
+    held = (("x-1", "1"), ("x-4", "1"))
+    found = compared(stand, policy, [Sent(headers=held), Sent(headers=(*held, ("x-none", "1")))])
+    assert sorted(map(decider, found)) == ["native", "residual"]
+
+
 def test_what_only_messages_read_is_laid_down(monkeypatch: pytest.MonkeyPatch) -> None:
     """The rule need not read it. That the attributes are those of its own revision it asks even so, and in
     parts of its own layout, as filters change one after the other."""

@@ -338,6 +338,8 @@ class _Making:
             if self.in_header and isinstance(put, str) and not (put.isascii() and put.isprintable()):
                 raise _OtherError
             pieces.append(put)
+        if not pieces:
+            raise _OtherError  # an empty text is the engine's to put in
         return Template(written, own.sources, frozenset(own.quoted)).fillable, tuple(pieces)
 
     def _mark(self, part: Symbol) -> str:
