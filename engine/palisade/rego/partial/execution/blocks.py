@@ -14,7 +14,7 @@ from palisade.rego.partial.execution.leaving import Guard, Leaving, Start, outsi
 from palisade.rego.partial.execution.loops import Loops
 from palisade.rego.partial.execution.statements import Dotted
 from palisade.rego.partial.execution.tables import TableLoop, table_loop
-from palisade.rego.partial.formulas.decided import trouble
+from palisade.rego.partial.formulas.decided import effort
 from palisade.rego.partial.formulas.formula import FALSE, TRUE, Formula
 from palisade.rego.partial.formulas.terms import Input, Known, Overlay, Symbol
 from palisade.rego.partial.symbols.construct import put
@@ -116,7 +116,7 @@ class Blocks(Loops):
         left: list[World] = [((condition,), env) for condition, env in made if condition is not FALSE]
         if len(left) > MAX_STATES:
             raise Unsupported("has too many different outcomes", self._where(stmt))
-        self._spend(sum(trouble(condition) for (condition,), _ in left))
+        self._spend(sum(effort(condition) for (condition,), _ in left))
         return left
 
     def _step(

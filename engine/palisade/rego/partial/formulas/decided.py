@@ -48,9 +48,9 @@ def simplified(kind: str, flat: list[Formula], builder: Builder) -> list[Formula
     return None if truth and _contradictory(left) else left
 
 
-def trouble(condition: Formula) -> int:
-    """How much there is to look at in a conjunction: each part that is asked, beside all alternatives. With
-    what is then made of it each takes some 2 us.
+def effort(condition: Formula) -> int:
+    """How much there is to look at in a conjunction, to be counted as work: each part that is asked, beside
+    all alternatives. With what is then made of it each takes some 2 us.
 
     It says nothing of what is remembered, so that it is the same at an edit as where all is followed anew.
     """
