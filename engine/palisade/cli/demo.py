@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from palisade.cli.exit_codes import CommandError, Exit
@@ -19,6 +19,9 @@ from palisade.cli.output import err, out
 
 if TYPE_CHECKING:
     from palisade.demo.tour import Row
+
+WIDTH = 80
+"""The columns of the tour's table where its output is no terminal: it is read in the log of a CI."""
 
 EPILOG = "Examples: palisade demo; palisade demo --tour; palisade demo --tour --output json"
 
@@ -75,16 +78,19 @@ def _tour(output: str) -> None:
     if output == "json":
         print(json.dumps({"ok": ok, "rows": [{**asdict(row), "ok": row.ok} for row in rows]}, indent=2))
     else:
-        out().print(_table(rows))
+        show_rows(rows)
         out().print("all as expected" if ok else "not as expected", style="green" if ok else "bold red")
     if not ok:
         raise typer.Exit(Exit.FOUND)
 
 
-def _table(rows: Sequence[Row]) -> Table:
-    table = Table("", "step", "request", "expected", "seen", "", box=None, pad_edge=False)
+def show_rows(rows: Sequence[Row]) -> None:
+    """Prints the table of a tour: as wide as the terminal, and `WIDTH` columns at most elsewhere."""
+    whole = (Column(name, no_wrap=True) for name in ("", "step", "request", "answer"))
+    table = Table(*whole, "", box=None, pad_edge=False)
     for row in rows:
         mark = Text("ok", "green") if row.ok else Text("NO", "bold red")
-        note = Text(row.note, "dim")
-        table.add_row(mark, row.step, row.request, str(row.expected), str(row.seen), note)
-    return table
+        answer = str(row.seen) if row.ok else f"{row.seen}, not {row.expected}"
+        table.add_row(mark, row.step, row.request, answer, Text(row.note, "dim"))
+    console = out()
+    console.print(table, width=console.width if console.is_terminal else WIDTH)

@@ -85,7 +85,7 @@ class _Tour:
         await self._row("a reader writes", "POST", "orders", "/orders", reader, DENIED)
         clerk = await self._token("carl")
         await self._row("a clerk writes orders", "POST", "orders", "/orders", clerk, ALLOWED)
-        await self._row("a clerk calls another function", "GET", "hello", "/", clerk, DENIED)
+        await self._row("a clerk at another function", "GET", "hello", "/", clerk, DENIED)
 
     async def _expired(self, token: str) -> None:
         expires = jwt.decode(token, options={"verify_signature": False})["exp"]
@@ -103,14 +103,14 @@ class _Tour:
         seen, waited = await self._until(ask, lambda seen: seen == ALLOWED)
         self._add(
             Row(
-                "a token of a key that rotated in",
+                "a key that rotated in",
                 "GET orders/orders/7",
                 ALLOWED,
                 seen,
-                f"after {waited:.1f} s",
+                f"in {waited:.1f} s",
             )
         )
-        await self._row("a token of the key that is gone", "GET", "orders", "/orders/7", before, DENIED)
+        await self._row("the key that is gone", "GET", "orders", "/orders/7", before, DENIED)
 
     async def _edit(self) -> None:
         clerk = await self._token("carl")
@@ -122,8 +122,8 @@ class _Tour:
         )
         ask = partial(self._ask, "DELETE", "orders", "/orders/7", clerk)
         seen, waited = await self._until(ask, lambda seen: seen == ALLOWED)
-        note = f"{waited * 1000:.0f} ms after the save"
-        self._add(Row("the same after an edit that allows it", "DELETE orders/orders/7", ALLOWED, seen, note))
+        note = f"in {waited * 1000:.0f} ms"
+        self._add(Row("after an edit that allows it", "DELETE orders/orders/7", ALLOWED, seen, note))
 
     async def _broken_edit(self) -> None:
         engine, reloaded = self._stage.engine, asyncio.Event()
@@ -145,13 +145,11 @@ class _Tour:
             self._ok, note = False, "no error told"
         else:
             self._ok &= engine.deployment is not None and engine.deployment.id == before
-            note = f"{told[0].location.row}:{told[0].location.col} {told[0].code}"
+            note = f"error at {told[0].location.row}:{told[0].location.col}"
         finally:
             end()
         clerk = await self._token("carl")
-        await self._row(
-            "the same after an edit with an error", "DELETE", "orders", "/orders/7", clerk, ALLOWED, note
-        )
+        await self._row("after an edit with an error", "DELETE", "orders", "/orders/7", clerk, ALLOWED, note)
 
     async def _first_revision(self) -> None:
         """Waits until each sidecar has what the engine serves; until then they answer 503."""
