@@ -6,17 +6,28 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test verify lint types demo bench clean
+.PHONY: help setup test verify lint types demo bench clean FORCE
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: $(STAMP) ## put everything into .venv
+# A Python that is named, and is not the one of .venv, makes it anew.
+ifneq ($(origin PYTHON),file)
+WHICH := -c 'import sys; print(sys.version)'
+ifneq ($(shell $(PYTHON) $(WHICH)),$(shell $(BIN)/python $(WHICH) 2>&1))
+CLEAR := --clear
+$(STAMP): FORCE
+endif
+endif
+
+FORCE:
+
+setup: $(STAMP) ## put everything into .venv; of another Python: make setup PYTHON=python3.12
 
 $(STAMP): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Palisade needs Python 3.11 or newer; name one: make setup PYTHON=python3.12" >&2; exit 2; }
-	$(PYTHON) -m venv $(VENV)
+	$(PYTHON) -m venv $(CLEAR) $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@# OPA's engine as a library, for tests. It asks for Python 3.14, but needs only 3.11.
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --ignore-requires-python --no-deps \
