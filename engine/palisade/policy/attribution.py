@@ -16,12 +16,15 @@ from palisade.policy.handing import decision_rules, targets, telling
 from palisade.policy.revisions import rule_path
 from palisade.rego import ast
 from palisade.rego.check.model import Path
-from palisade.rego.errors import EvalError, Location
+from palisade.rego.errors import EVAL_CANCEL_ERROR, EvalError, Location
 from palisade.rego.places import Places
 from palisade.rego.values import UNDEFINED, Set, Value
 
 MOST_RULES = 2_000
 """Decisions of more rules are not attributed: all their bodies are tried for each, which takes too long."""
+
+_MOST_PAUSES = 100
+"""So many thousand steps at most, some 10 ms: other requests wait meanwhile."""
 
 _RULES = "palisade_deciding_rules"
 _REGO_V1 = ast.Ref(ast.Var("rego"), (ast.Scalar("v1"),))
@@ -40,11 +43,12 @@ class Attribution:
     _start: Path
 
     def rule(self, document: Value) -> str:
-        """`FILE:ROW` of the deciding rule; empty where none gave a value, or where that cannot be told."""
+        """`FILE:ROW` of the deciding rule; empty where none gave a value, or that cannot be told soon."""
         held: set[str] = set()
+        patience = _Patience()
         for path in self._sets:
             try:
-                found = self._policy.evaluate(path, document)
+                found = self._policy.evaluate(path, document, patience.pause)
             except EvalError:
                 return ""
             if found is not UNDEFINED and isinstance(found, Set):
@@ -58,6 +62,19 @@ class Attribution:
                 if found:  # without one, the value that is handed on is undefined
                     return found
         return self._defaults.get(path, "")
+
+
+@dataclass(slots=True)
+class _Patience:
+    """Ends what takes long."""
+
+    pauses: int = 0
+
+    def pause(self) -> None:
+        """Raises EvalError where there were too many."""
+        self.pauses += 1
+        if self.pauses > _MOST_PAUSES:
+            raise EvalError(EVAL_CANCEL_ERROR, "it takes too long to tell which rule decided")
 
 
 def attribute(policy: rego.Policy, decision: str) -> Attribution:

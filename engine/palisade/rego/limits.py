@@ -9,9 +9,10 @@ from dataclasses import dataclass
 class Limits:
     """The budget of one query.
 
-    `steps` counts the entries that loops visit; `seconds` is wall-clock time; `memory` is how many bytes the
-    process may grow by while one evaluation runs (looked at where the system tells it, as Linux does). What
-    a single call of a builtin may build is bounded beside these.
+    `steps` counts the entries that loops visit, and a call of a builtin that takes long as eight; `seconds`
+    is wall-clock time; `memory` is how many bytes the process may grow by while one evaluation runs (looked
+    at where the system tells it, as Linux does). What a single call of a builtin may build is bounded beside
+    these.
     """
 
     steps: int = 20_000_000

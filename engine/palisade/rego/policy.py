@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
 from types import MappingProxyType
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 from palisade.rego import ast, codegen, ir
 from palisade.rego.builtins.opa import opa_runtime
@@ -28,11 +28,17 @@ from palisade.rego.parser import parse_module, parse_query
 from palisade.rego.plan import Entrypoint, PlanError, Planner, rule_entrypoint
 from palisade.rego.plan.memory import Memory
 from palisade.rego.printer import print_ref
-from palisade.rego.runtime import Frame, Run, Setup
+from palisade.rego.runtime import Frame, Pause, Run, Setup
 from palisade.rego.same import same_at_ends
 from palisade.rego.values import UNDEFINED, Value, from_python, to_json
 
-Prepared = Callable[[Value], Value]
+
+class Prepared(Protocol):
+    """From an input to the value of a document. `pause` is as in `Policy.evaluate`."""
+
+    def __call__(self, input: Value = UNDEFINED, pause: Pause | None = None) -> Value: ...
+
+
 K = TypeVar("K")
 V = TypeVar("V")
 
@@ -138,18 +144,19 @@ class Policy:
         """The base documents, as a value: see `values`."""
         return self._data
 
-    def evaluate(self, path: str, input: Value = UNDEFINED) -> Value:
+    def evaluate(self, path: str, input: Value = UNDEFINED, pause: Pause | None = None) -> Value:
         """The document at a path such as `data.authz.allow`, UNDEFINED where there is none.
 
         `input` is a JSON value as `json.loads` returns it, or UNDEFINED for none. The result is a value as
-        `values` describes it; `to_json` makes plain JSON of it. Builtin errors are undefined. Raises
-        CompileError for a path that is none, and EvalError.
+        `values` describes it; `to_json` makes plain JSON of it. Builtin errors are undefined. `pause` is
+        called each thousand steps of a long evaluation, and may raise, which ends it. Raises CompileError
+        for a path that is none, and EvalError.
         """
         prepared = self._prepared.get(path)
         if prepared is None:
             prepared = self.prepare(path)
             _keep(self._prepared, path, prepared)
-        return prepared(input)
+        return prepared(input, pause)
 
     def is_ready(self, path: str) -> bool:
         """Whether `evaluate` has the code for the path. To make it takes a second where rules are many."""
@@ -170,17 +177,17 @@ class Policy:
         if function is not None:
             rule = function
 
-            def call(input: Value = UNDEFINED) -> Value:
+            def call(input: Value = UNDEFINED, pause: Pause | None = None) -> Value:
                 try:
-                    return rule(input, data, Frame(Run(setup), static))
+                    return rule(input, data, Frame(Run(setup, pause), static))
                 except (RecursionError, MemoryError) as error:
                     return guarded(_again, error)
 
             return _owning(call, program)
         results = program.plans[path]
 
-        def ask(input: Value = UNDEFINED) -> Value:
-            found = guarded(results, input, data, [], Frame(Run(setup), static))
+        def ask(input: Value = UNDEFINED, pause: Pause | None = None) -> Value:
+            found = guarded(results, input, data, [], Frame(Run(setup, pause), static))
             return found[0]["result"] if found else UNDEFINED
 
         return _owning(ask, program)

@@ -37,8 +37,14 @@ MISSING: Final[Any] = object()
 """No entry in a memo, where UNDEFINED is one."""
 
 _CHUNK = 16_384
-"""So many entries of loops may pass between two looks at the clock."""
+"""So many steps may pass between two looks at the clock and at the memory."""
+_PAUSE_CHUNK = 1_024
+"""The same between two pauses, where somebody wants any: some 0.1 ms."""
+CALL = 8
+"""The steps that a call of a builtin counts for which is not written inline: it may take far longer."""
 
+Pause = Callable[[], None]
+"""What a long evaluation calls again and again, so that others may go on before it does; it may raise."""
 Place = tuple[int, int, int]
 T = TypeVar("T")
 
@@ -62,13 +68,17 @@ class Setup:
 class Run:
     """One query: what its builtins may use and what is left of its budget."""
 
-    __slots__ = ("_context", "_deadline", "_memory", "_spent", "left", "setup")
+    __slots__ = ("_chunk", "_context", "_deadline", "_look", "_memory", "_pause", "_spent", "left", "setup")
 
-    def __init__(self, setup: Setup) -> None:
+    def __init__(self, setup: Setup, pause: Pause | None = None) -> None:
         self.setup = setup
         limits = setup.limits
         self._deadline = time.monotonic() + limits.seconds
-        self.left = self._spent = min(_CHUNK, limits.steps)
+        self._pause = pause
+        self._chunk = _CHUNK if pause is None else _PAUSE_CHUNK
+        self._look = 0
+        """The steps from which on the clock and the memory are looked at."""
+        self.left = self._spent = min(self._chunk, limits.steps)
         """`left`: the steps until the budget is looked at; generated code counts it down."""
         self._context: Context | None = None
         self._memory: int | None = None
@@ -101,6 +111,16 @@ class Run:
         used = self._spent - self.left
         if used > limits.steps:
             raise _spent(f"took more than {limits.steps} steps", "steps")
+        if self._pause is not None:
+            self._pause()
+        if used >= self._look or self._pause is None:
+            self._look_around()
+            self._look = used + _CHUNK
+        self.left = max(min(self._chunk, limits.steps - used), 1)
+        self._spent = used + self.left
+
+    def _look_around(self) -> None:
+        limits = self.setup.limits
         if time.monotonic() > self._deadline:
             raise _spent(f"took longer than {limits.seconds} s", "seconds")
         memory = resident()
@@ -108,8 +128,6 @@ class Run:
             self._memory = memory
         elif memory - self._memory > limits.memory:
             raise _spent(f"needed more than {limits.memory} bytes of memory", "memory")
-        self.left = max(min(_CHUNK, limits.steps - used), 1)
-        self._spent = used + self.left
 
     def location(self, place: Place) -> Location:
         file, row, col = place

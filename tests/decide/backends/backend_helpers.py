@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import inspect
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -43,7 +43,7 @@ class Set:
 
 async def decide(backend: Backend, revision: Revision, given: Any) -> Any:
     value = backend.evaluate(revision, "hello", given)
-    found = await value if asyncio.iscoroutine(value) else value
+    found = await value if inspect.isawaitable(value) else value
     return found.value if isinstance(found, Logged) else found
 
 

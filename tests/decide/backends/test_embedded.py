@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from dataclasses import replace
 
@@ -39,6 +40,38 @@ def test_what_may_wait_for_others_holds_up_no_one() -> None:
         assert await decide(backend, revision, {}) is False
 
     run(session())
+
+
+def test_what_takes_long_holds_up_no_one() -> None:
+    """One request may make a policy look at each of its values beside each other. The others' answers come
+    in between, and it ends where it stands when its sidecar waits no longer."""
+    pairs = "allow if { some a in input.xs; some b in input.xs; a + b == input.sum }"
+    revision = Set(pairs).revision()
+
+    async def session() -> None:
+        backend, many = EmbeddedBackend(), list(range(1000))
+        long = backend.evaluate(revision, "hello", {"xs": many, "sum": 1998})
+        assert inspect.isawaitable(long)
+        task = asyncio.ensure_future(long)
+        for _ in range(3):
+            await asyncio.sleep(0)
+            assert backend.evaluate(revision, "hello", {"xs": [1], "sum": 2}) is True
+        assert not task.done()
+        assert await task is True
+        waited = decide(backend, revision, {"xs": many, "sum": -1})
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(waited, 0.01)
+
+    run(session())
+
+
+def test_calls_of_builtins_count_as_work() -> None:
+    """They may take longer than what a loop does beside them: a few of them do not hold up anybody either."""
+    slow = "allow if { some x in input.xs; regex.match(x, input.text) }"
+    revision = Set(slow).revision()
+    patterns = [f"[a-z ]+{number}" for number in range(500)]
+    found = EmbeddedBackend().evaluate(revision, "hello", {"xs": patterns, "text": "word " * 10_000})
+    assert inspect.isawaitable(found)
 
 
 def test_the_decision_may_have_any_name() -> None:

@@ -19,6 +19,7 @@ from palisade.rego.codegen.names import Names
 from palisade.rego.codegen.rows import LiteralStmt, Row, Slot
 from palisade.rego.codegen.texts import Arg, below, differ, kind_of, same, sides
 from palisade.rego.codegen.tree import Cond, Jump, Line, Node, Return, Use
+from palisade.rego.runtime import CALL
 from palisade.rego.values import number, unkey
 
 
@@ -182,7 +183,9 @@ class Statements(Flow):
             expression = self._builtin(stmt, args)
             if stmt.func in TOTAL:
                 return self._set(stmt.result, expression)
-            nodes = []
+            nodes = (
+                [] if stmt.func in FORMS else [Line(f"r = m.run; r.left -= {CALL}\nif r.left < 0: r.check()")]
+            )
             if stmt.func in facts.SPEAKING:
                 nodes.append(Line(f"m.run.context.location = m.run.location({self._place(stmt)})"))
             nodes += [
