@@ -78,7 +78,8 @@ class Store(KeyStore):
         self.used: tuple[Provider, ...] = ()
         super().__init__(folder, self.changed.set)
 
-    async def use(self, providers: Iterable[Provider], *, patience: float = 2.0) -> None:
+    async def use(self, providers: Iterable[Provider], *, patience: float = 30.0) -> None:
+        """Patient: a busy machine takes longer for an answer than an engine waits for it."""
         self.used = tuple(providers)
         await super().use(self.used, patience=patience)
 

@@ -55,10 +55,7 @@ def test_an_issuer_that_is_down_changes_nothing_even_over_a_restart(tmp_path: Pa
             store = Store(tmp_path)
             await store.use([issuer.provider(cache_seconds=1)])
             issuer.answers.clear()
-            for _ in range(100):
-                if store.problems:
-                    break
-                await asyncio.sleep(0.05)
+            await eventually(lambda: store.problems)
             assert "503" in store.problems[0]
             assert "those fetched before stay in use" in store.problems[0]
             assert store.kids() == ["one"]
