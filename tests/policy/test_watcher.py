@@ -53,12 +53,19 @@ def from_elsewhere(path: Path) -> None:
     shutil.move(elsewhere, path)
 
 
-@pytest.mark.parametrize("save", [in_steps, aside_and_rename, as_vim, as_sed, from_elsewhere])
-def test_a_save_is_told_once_and_complete(root: Path, save: Callable[[Path], None]) -> None:
+@pytest.mark.parametrize(
+    ("save", "quiet"),
+    [(in_steps, 0.03), (aside_and_rename, 0.03), (as_vim, 0.4), (as_sed, 0.03), (from_elsewhere, 0.03)],
+)
+def test_a_save_is_told_once_and_complete(root: Path, save: Callable[[Path], None], quiet: float) -> None:
     async def act(watch: Watch) -> None:
         await asyncio.to_thread(save, root / "identity" / "a.rego")
 
-    assert run(root, act) == [{"p/identity/a.rego": OLD}, {"p/identity/a.rego": NEW}]
+    # A busy machine may take longer than the quiet time for what vim does, and than the watcher has patience.
+    assert run(root, act, quiet=quiet, patience=60.0) == [
+        {"p/identity/a.rego": OLD},
+        {"p/identity/a.rego": NEW},
+    ]
 
 
 @pytest.mark.parametrize("save", [aside_and_rename, as_vim, as_sed])
@@ -234,6 +241,7 @@ def test_a_log_beside_the_settings_wakes_no_thread_with_each_line(
     async def session() -> None:
         async with Watch(root) as watch:
             with (root.parent / "decisions.jsonl").open("a") as file:
+                await eventually(lambda: "created" in heard)
                 await asyncio.sleep(0.2)
                 heard.clear()
                 for _ in range(100):

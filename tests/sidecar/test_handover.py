@@ -8,6 +8,7 @@ import logging
 from pathlib import Path
 
 import pytest
+from shared_helpers import eventually
 
 from palisade_sidecar.access_log import FILE
 from palisade_sidecar.admin import AdminError
@@ -55,6 +56,7 @@ def test_a_spool_that_cannot_be_read_is_told_once(tmp_path: Path, caplog: pytest
 
     async def scenario() -> None:
         running = asyncio.create_task(Handover(tmp_path, reopen, LOG).run())
+        await eventually(lambda: caplog.records)
         await asyncio.sleep(0.5)
         running.cancel()
         with contextlib.suppress(asyncio.CancelledError):
