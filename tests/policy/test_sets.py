@@ -196,6 +196,17 @@ def test_json_is_yaml_that_means_the_same(value: object) -> None:
         assert data.read("data.yaml", text) == data.read("data.json", text) == value
 
 
+def test_aliases_make_no_huge_document_of_a_small_file() -> None:
+    """Such a file took half a minute to be refused, in which no edit was in force. OPA refuses it, too."""
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{at}: &a{at} [{', '.join([f'*a{at - 1}'] * 10)}]" for at in range(1, 9)]
+    refused = data.read("data.yaml", "\n".join(lines))
+    assert isinstance(refused, Diagnostic)
+    assert refused.message == "document contains excessive aliasing"
+    merged = data.read("data.yaml", "x: &x {k: 1}\na: {<<: *x, j: 2}\nb: [*x, *x]\n")
+    assert merged == {"x": {"k": 1}, "a": {"k": 1, "j": 2}, "b": [{"k": 1}, {"k": 1}]}
+
+
 def test_a_file_without_end_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(source, "_MOST_BYTES", 1 << 20)
     found = source.read_text(Path("/dev/zero"), "zero")

@@ -17,11 +17,12 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from palisade.rego.errors import Diagnostic, Location
+from palisade.rego.yaml_aliases import EXCESSIVE, Aliases
 
 CONFIG_ERROR = "config_error"
 LOAD_ERROR = "load_error"
 
-# Aliases make a small text a huge tree ("billion laughs"). No file that people keep comes near these.
+# No file that people keep comes near these.
 _MOST_VALUES = 2_000_000
 _MOST_DEPTH = 200
 
@@ -139,12 +140,26 @@ class _Builder:
 
     def __init__(self, source: Source) -> None:
         self._source = source
-        self._count = 0
+        self._aliases = Aliases()
+        self._seen: set[int] = set()
+        self._copying = False
 
     def build(self, node: Node, depth: int) -> Tree:
-        self._count += 1
+        # An alias stands for the very node that it names.
+        if self._copying or id(node) not in self._seen:
+            self._seen.add(id(node))
+            return self._build(node, depth)
+        self._copying = True
+        try:
+            return self._build(node, depth)
+        finally:
+            self._copying = False
+
+    def _build(self, node: Node, depth: int) -> Tree:
         at = self._source._at(node.start_mark)
-        if self._count > _MOST_VALUES or depth > _MOST_DEPTH:
+        if self._aliases.add(1, aliased=self._copying):
+            raise _RefusedError(self._source.error(at, EXCESSIVE, "write out what the aliases stand for"))
+        if self._aliases.count > _MOST_VALUES or depth > _MOST_DEPTH:
             raise _RefusedError(self._source.error(at, "nested too deep or too large to be read"))
         if isinstance(node, MappingNode):
             return Mapping(tuple(self._entries(node, depth)), at)

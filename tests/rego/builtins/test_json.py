@@ -191,6 +191,13 @@ def test_yaml_refuses(call: Any, text: str) -> None:
     assert call("yaml.is_valid", text) is False
 
 
+@pytest.mark.parametrize(("times", "valid"), [(199, True), (200, False)])
+def test_so_much_of_yaml_may_come_of_aliases(call: Any, times: int, valid: bool) -> None:
+    """As many as in OPA, to one: of more its error makes a rule undefined that had a value here."""
+    text = f"a: &a [{', '.join(['x'] * 200)}]\nz: [{', '.join(['*a'] * times)}]\n"
+    assert call("yaml.is_valid", text) is valid
+
+
 def test_yaml_aliases_cannot_explode(fails: Any) -> None:
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{at}: &a{at} [{', '.join([f'*a{at - 1}'] * 10)}]" for at in range(1, 9)]

@@ -31,6 +31,7 @@ from palisade.rego.builtins.yaml_scalars import NotFiniteError, is_string, resol
 from palisade.rego.errors import BuiltinError
 from palisade.rego.text import dumps
 from palisade.rego.values import Value, to_json
+from palisade.rego.yaml_aliases import EXCESSIVE, Aliases
 
 _TAG = "tag:yaml.org,2002:"
 _MERGE: Any = object()
@@ -58,9 +59,10 @@ class _Loader:
         self._events = events
         self._anchors: dict[str, tuple[Value, int]] = {}
         self._open: set[str] = set()
-        self._count = 0
+        self._aliases = Aliases()
 
     def document(self) -> Value:
+        self._add(1)
         for event in self._events:
             if isinstance(event, (StreamStartEvent, DocumentStartEvent)):
                 continue
@@ -76,7 +78,8 @@ class _Loader:
         anchor = getattr(event, "anchor", None)
         if anchor:
             self._open.add(anchor)
-        before = self._count
+        before = self._aliases.count
+        self._add(1)
         value: Value
         if isinstance(event, ScalarEvent):
             value = _scalar(event)
@@ -84,17 +87,16 @@ class _Loader:
             value = self._sequence()
         else:
             value = self._mapping()
-        self._add(1)
-        size = self._count - before
+        size = self._aliases.count - before
         if anchor:
             self._open.discard(anchor)
             self._anchors[anchor] = (value, size)
         return value, size
 
-    def _add(self, size: int) -> None:
-        self._count += size
-        if self._count > _MAX_NODES:
-            raise BuiltinError("error converting YAML to JSON: yaml: document contains excessive aliasing")
+    def _add(self, size: int, *, aliased: bool = False) -> None:
+        excessive = self._aliases.add(size, aliased=aliased)
+        if excessive or self._aliases.count > _MAX_NODES:
+            raise BuiltinError(f"error converting YAML to JSON: yaml: {EXCESSIVE}")
 
     def _alias(self, anchor: str) -> tuple[Value, int]:
         if anchor in self._open:
@@ -102,7 +104,8 @@ class _Loader:
         if anchor not in self._anchors:
             raise ValueError(f"unknown anchor '{anchor}' referenced")
         value, size = self._anchors[anchor]
-        self._add(size)
+        self._add(1)  # the alias itself is one of what go-yaml counts
+        self._add(size, aliased=True)
         return value, size
 
     def _sequence(self) -> list[Value]:
