@@ -93,8 +93,50 @@ OF_PROVIDERS = [
 ]
 
 
+_DECODED = 'base64.decode(split(http.headers.authorization, " ")[1])'
+_OF_URL = 'base64url.decode(substring(http.headers.authorization, count("Basic "), -1))'
+CREDENTIALS = [
+    f"""allow if {{ [user, _] := split({_DECODED}, ":"); user == input.parsed_path[0] }}""",
+    f"""allow if not split({_DECODED}, ":")[0] == input.parsed_path[0]""",
+    f"""allow if split({_DECODED}, ":")[1] == http.headers["x-other"]""",
+    f"""allow if {{ [user, _] := split({_OF_URL}, ":"); http.path == concat("/", ["", user]) }}""",
+    f"""allow if {{ user := split({_OF_URL}, ":")[0]; startswith(http.path, sprintf("/%s/", [user])) }}""",
+    f"""allow if lower({_DECODED}) == lower(http.headers["x-other"])""",
+    'allow if base64.decode(trim_prefix(http.headers.authorization, "Basic ")) == http.headers["x-other"]',
+    """allow if base64.decode(http.headers.authorization) == input.parsed_path[0]""",
+    f"""allow := {{"allowed": true, "headers": {{"x-user": split({_DECODED}, ":")[0]}}}}""",
+    f"""allow := {{"allowed": false, "body": sprintf("%s is it", [split({_DECODED}, ":")[0]])}}""",
+]
+"""What a header encodes, and what stands in it, against other values of the request, and in answers."""
+
+
 def base64_of(text: str) -> str:
     return base64.b64encode(text.encode()).decode()
+
+
+USERS = ["ann:pw", "ann", "ann:pw:x", ":pw", "Ann:", "änn:pw", "ann\x00:pw", "?>~:pw", " ann:pw"]
+_SENT = [
+    *map(base64_of, USERS),
+    base64_of("ann:p").rstrip("="),
+    "",
+    "YW5u\tOnB3",
+    "a.b.c",
+    "YR==",
+    "_-8",
+    "Pz5+",
+    "é",
+]
+AUTHORIZATIONS = [f"Basic {each}" for each in _SENT]
+AUTHORIZATIONS += [
+    "",
+    "Basic",
+    f"basic {_SENT[0]}",
+    f"Basic  {_SENT[0]}",
+    f"Basic {_SENT[0]} x",
+    "Bearer a.b.c",
+]
+AUTHORIZATIONS += [f"Basic \t{_SENT[0]}", f"Basic:{_SENT[0]}", *_SENT[:2], f"x Basic {_SENT[0]}"]
+"""Credentials, what is none, and other schemes."""
 
 
 TEXTS = ["ann", "Ann", "ANN", "a:b", "ÄNN", "", "a\x00b", "k\u212a", "?>~", "anna"]

@@ -11,9 +11,12 @@ from hypothesis import strategies as st
 from lowered import PROVIDERS, subject_of
 from signed_tokens import SECRET, signed
 from texts_made import (
+    AUTHORIZATIONS,
+    CREDENTIALS,
     HEAD,
     OF_PROVIDERS,
     POLICIES,
+    base64_of,
     of_providers,
     requests,
 )
@@ -119,3 +122,41 @@ def test_a_claim_of_a_token_that_is_verified_apart(bed: Bed, issuers: Issuers, p
     ]
     assert not compare(bed, subject, asked, tally)
     assert (tally.native, tally.residual, tally.allowed) == (len(asked), 0, 2)
+
+
+@pytest.mark.parametrize("rule", CREDENTIALS)
+def test_the_user_of_http_basic_against_other_values(bed: Bed, issuers: Issuers, rule: str) -> None:
+    """OPA's own tutorial has `user == path[1]`. Whatever stands in the header, the decision is Rego's; and of
+    what programs send, and of no credentials at all, it is the sidecar's."""
+    subject = subject_of(rego.compile({"p.rego": HEAD + rule}), (), issuers)
+    bed.load(subject)
+    targets = ("/ann", "/ann/", "/Ann", "/", "/pw", "/ann:pw")
+    sent = [(("authorization", each),) for each in AUTHORIZATIONS]
+    others = [("x-other", each) for each in ("pw", "ann:pw", "ann")]
+    asked = [
+        Request("GET", target, (*headers, other), None)
+        for headers in (*sent, (), (*sent[0], *sent[1]))
+        for target, other in zip(targets, (*others, *others), strict=True)
+    ]
+    assert not compare(bed, subject, asked, Tally())
+    usual = [(), *((("authorization", f"Basic {base64_of(each)}"),) for each in ("ann:pw", "bob:x"))]
+    tally = Tally()
+    assert not compare(bed, subject, [Request("GET", "/ann", each, None) for each in usual], tally)
+    assert tally.residual == 0
+
+
+def test_a_password_stands_in_no_configuration(issuers: Issuers) -> None:
+    """It is in the request's metadata beside the user, and still not compared with a constant there."""
+    decoded = 'split(base64.decode(split(http.headers.authorization, " ")[1]), ":")'
+    rules = (
+        f"allow if {decoded}[0] == input.parsed_path[0]",
+        f'allow if {decoded}[1] == "hunter2"',
+        f'allow if {decoded} == ["ann", "hunter2"]',
+    )
+    subject = subject_of(rego.compile({"p.rego": HEAD + "\n\n".join(rules)}), (), issuers)
+    sent = [
+        each.SerializeToString()
+        for named in subject.enforcement.snapshot.resources.values()
+        for each in named.values()
+    ]
+    assert not [each for each in sent if b"hunter2" in each]

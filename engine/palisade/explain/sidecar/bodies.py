@@ -21,6 +21,7 @@ from palisade.enforce.envoy.bodies.documents import (
     QUERY,
     SECOND,
     TEXT,
+    WORD,
     Document,
     Made,
 )
@@ -45,6 +46,7 @@ _ALPHABETS = {
     "base64": re.compile(r"[A-Za-z0-9+/]+={0,2}"),
     "base64url": re.compile(r"[A-Za-z0-9_-]+={0,2}"),
 }
+_NO_BASE64 = re.compile(r"[^A-Za-z0-9+/=_\r\n-]")
 _SPACE = "\t\n\v\f\r "
 _STANDARD = str.maketrans("-_", "+/")
 _JOINS = re.compile(r'\["(join[A-Za-z][0-9a-f]*)"\] = \{name = "([0-9a-f]+)"')
@@ -149,8 +151,9 @@ def _made(path: tuple[object, ...], text: str, names: _Names) -> dict[str, Any]:
         name = field_name(below)
         if name in names:
             made = _make(builtin, text)
-            laid |= _named(name, made)
-            laid |= _made(below, made, names)
+            if made is not None:
+                laid |= _named(name, made)
+                laid |= _made(below, made, names)
     return laid
 
 
@@ -173,8 +176,10 @@ def _joined(path: tuple[object, ...], value: Any, names: _Names) -> dict[str, An
     return laid
 
 
-def _make(builtin: str, text: str) -> str:
+def _make(builtin: str, text: str) -> str | None:
     if builtin in DECODES:
+        if _NO_BASE64.search(text):
+            return None
         made = _unbased(text, builtin.removesuffix(".decode"))
     else:
         made = text.lower() if builtin == "lower" else text.upper()
@@ -194,8 +199,11 @@ def _of_text(document: Document, text: str, names: _Names) -> dict[str, Any]:
     if not text.startswith(prefix) or (prefix and not _PLAIN.fullmatch(text, len(prefix))):
         raise _LeftError
     text = text[len(prefix) :]
-    if document.coding == PLAIN:
-        return _made((document,), text.strip(" \t"), names)
+    if document.coding in (PLAIN, WORD):
+        words = [text.strip(" \t")] if document.coding == PLAIN else text.strip(" \t").split(" ")[1:2]
+        if not all(map(str.isascii, words)):
+            raise _LeftError
+        return _made((document,), words[0], names) if words else {}
     if document.coding == "json":
         if len(text) > _LARGEST or not text.isascii():
             raise _LeftError

@@ -36,6 +36,9 @@ local function plain(s)
   return find(s, "[%z\128-\255]") and leave() or s
 end
 
+-- Beside letters, digits and these no character is one of Base64, but for ends of lines: then it stands for nothing.
+local NO_BASE64 = "[^%w+/=_\r\n-]"
+
 local function decoded(s)
   local letters = #s % 4 == 0 and match(s, "^([%w+/]+)=?=?$") or leave()
   return unbased(letters)
@@ -49,8 +52,8 @@ local function decoded_of_url(s)
   return unbased(letters)
 end
 
-MAKES["base64.decode"] = function(s) return plain(decoded(s)) end
-MAKES["base64url.decode"] = function(s) return plain(decoded_of_url(s)) end
+MAKES["base64.decode"] = function(s) return not find(s, NO_BASE64) and plain(decoded(s)) end
+MAKES["base64url.decode"] = function(s) return not find(s, NO_BASE64) and plain(decoded_of_url(s)) end
 MAKES.lower = function(s) return plain(s):lower() end
 MAKES.upper = function(s) return plain(s):upper() end
 
@@ -87,6 +90,14 @@ end
 function CODINGS.plain(s, tree)
   local content = plain(trimmed(s, UNSPACED_HEADER))
   lay(tree, "string", content, #content)
+end
+
+-- What stands behind the first space, up to the next: nothing where there is none.
+function CODINGS.word(s, tree)
+  local piece = match(trimmed(s, UNSPACED_HEADER), "^[^ ]* ([^ ]*)")
+  if piece then
+    lay(tree, "string", plain(piece), #piece)
+  end
 end
 
 function CODINGS.base64(s, tree)

@@ -40,8 +40,8 @@ class Document:
     `firstbase64` and the like for that before the first dot, `secondbase64` for that behind it, where a token
     has its claims, and `token` for a token that is decoded and not verified: an array of its header, its
     claims, and more. Those of entries are told in `entries`. `claims` are those of a token that Envoy
-    verifies, by whose name in the place of a header, and `plain` is a header itself: both are read for what
-    is made of them alone.
+    verifies, by whose name in the place of a header, `plain` is a header itself, and `word` what stands
+    behind its first space, up to the next: these are read for what is made of them alone.
     """
 
     coding: str
@@ -59,7 +59,7 @@ class Document:
             return UNREAD_TEXT if self == TEXT else UNREAD_BODY
         if self == ALL_HEADERS:
             return "a header has letters beyond ASCII"
-        if self.coding in (CLAIMS, PLAIN):
+        if self.coding in FOR_OTHERS:
             return UNMADE
         if self.paired:
             return f"{self.place.words} has letters beyond ASCII, or two values for one name"
@@ -67,7 +67,9 @@ class Document:
         return f"{self.place.words} holds no plain {what}"
 
 
-CLAIMS, PLAIN = "claims", "plain"
+CLAIMS, PLAIN, WORD = "claims", "plain", "word"
+FOR_OTHERS = frozenset((CLAIMS, PLAIN, WORD))
+"""Of these documents nothing is laid down but what is made of them."""
 
 TEXT = Document("text")
 """The body as it is."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeAlias
@@ -18,7 +18,15 @@ from palisade.enforce.envoy.bodies.documents import (
     document_of,
     field_of,
 )
-from palisade.enforce.envoy.bodies.made import Origins, is_folded, joined, made_of, may_be_array
+from palisade.enforce.envoy.bodies.made import (
+    Origins,
+    compares,
+    is_compared,
+    is_folded,
+    joined,
+    made_of,
+    may_be_array,
+)
 from palisade.enforce.envoy.regex.strings import text_matcher
 from palisade.enforce.envoy.tokens.crumbs import one_cookie
 from palisade.rego.partial import Outcome
@@ -64,7 +72,7 @@ def fields_of(outcome: Outcome, origins: Origins, most: int, before: Fields | No
     values = [
         each.value for each in outcome.cases if each.value is not None and type(each.value) is not Known
     ]
-    spoken = frozenset(_fields_in(values, origins)).union(*set(asked.values()))
+    spoken = frozenset(_fields_in(values, origins, is_folded)).union(*set(asked.values()))
     left_out = {document_of(call) for call in origins.tokens.verified}
     kept = [each for each in spoken if each[0][0] not in left_out]
     return Fields(_with_room(kept, most), asked, origins)
@@ -83,8 +91,9 @@ def _with_room(asked: Iterable[_Asked], most: int) -> frozenset[Field]:
 
 def _asked_of(origins: Origins, node: Formula) -> Iterator[_Asked]:
     """The fields that the atom of a part of a formula speaks of."""
-    # Of what is compared with constants the text itself is read: any letters may stand in that.
-    yield from _fields_in(own_symbols(node), origins, folded=isinstance(node.atom, Same))
+    # Of what is compared with constants the text itself is looked at: any letters may stand in that.
+    left_out = _nothing if compares(node.atom) else is_compared
+    yield from _fields_in(own_symbols(node), origins, left_out)
     if isinstance(node.atom, Exists):
         cookie = one_cookie(Builder(), node.atom)
         for part in nodes(cookie[1]) if cookie is not None else ():
@@ -103,9 +112,15 @@ def _allowed_in(atom: Exists) -> Iterator[_Asked]:
         yield from (((*whole, name), (_OBJECTS, whole)) for name in allowed[0])
 
 
-def _fields_in(found: Iterable[Symbol], origins: Origins, *, folded: bool = False) -> Iterator[_Asked]:
+def _nothing(path: Field) -> bool:
+    return False
+
+
+def _fields_in(
+    found: Iterable[Symbol], origins: Origins, left_out: Callable[[Field], bool] = is_compared
+) -> Iterator[_Asked]:
     def read(term: Symbol) -> tuple[Field, ...]:
-        made = [each for each in made_of(term, origins.roots) if folded or not is_folded(each)]
+        made = [each for each in made_of(term, origins.roots) if not left_out(each)]
         path = None if made else field_of(term)
         return tuple(made) if path is None else (path,)
 
@@ -174,13 +189,13 @@ def _of_members(body: Formula, loop: int, origins: Origins) -> Iterator[_Asked]:
         return _places(term) if isinstance(term, Element) else origins.roots(term)
 
     for node in nodes(body):
-        folded = isinstance(node.atom, Same)
+        left_out = _nothing if compares(node.atom) else is_compared
         for part in (part for symbol in own_symbols(node) for part in subterms(symbol)):
             if isinstance(part, Element) and part.loop == loop:
                 yield from _of_member(part)
             elif isinstance(part, Apply) and (member := _first_of(part)) and member.loop == loop:
                 group, made = _group_of(member), made_of(part, roots)
-                yield from ((each, group) for each in made if folded or not is_folded(each))
+                yield from ((each, group) for each in made if not left_out(each))
 
 
 def _first_of(call: Apply) -> Element | None:

@@ -192,7 +192,9 @@ local function lay(node, kind, content, count)
     for builtin, below in pairs(node.made) do
       if MAKES[builtin] then
         local made = MAKES[builtin](content)
-        lay(below, "string", made, #made) -- of ASCII, so that bytes are characters
+        if made then
+          lay(below, "string", made, #made) -- of ASCII, so that bytes are characters
+        end
       end
     end
   end

@@ -1,8 +1,9 @@
 """Texts that builtins make of others, which the reader of bodies makes: `lower(header) == lower(claim)`.
 
-Envoy's expressions can neither decode Base64 nor fold letters. Where a folded text is compared with constants
-patterns say it; where it is compared with another value of the request the reader lays the text down. Nor can
-they join the members of an array, as `concat(",", payload.roles)` does of what a policy decodes itself.
+Envoy's expressions can neither decode Base64 nor fold letters. Where a folded text, or what a header encodes,
+is compared with constants patterns say it; where it is compared with another value of the request the reader
+lays the text down. Nor can they join the members of an array, as `concat(",", payload.roles)` does of what a
+policy decodes itself.
 """
 
 from __future__ import annotations
@@ -12,13 +13,23 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import TypeAlias
 
-from palisade.enforce.envoy.bodies.documents import CLAIMS, PLAIN, Document, Field, Made, field_of
+from palisade.enforce.envoy.bodies.documents import (
+    CLAIMS,
+    PLAIN,
+    WORD,
+    Document,
+    Field,
+    Made,
+    field_of,
+)
 from palisade.enforce.envoy.tokens.calls import Tokens, part_of, taken
 from palisade.enforce.envoy.tokens.places import Place
+from palisade.enforce.envoy.tokens.taking import behind_scheme
 from palisade.enforce.envoy.values.joins import joining_of
 from palisade.enforce.envoy.values.sources import ClaimSource, FieldSource, TextSource
 from palisade.enforce.envoy.values.walks import METADATA, find, of_metadata
-from palisade.rego.partial.formulas.terms import Apply, Input, Symbol
+from palisade.rego.partial.formulas.formula import Atom, Same, Test
+from palisade.rego.partial.formulas.terms import Apply, Input, Known, Symbol
 
 DECODES = frozenset(("base64.decode", "base64url.decode"))
 FOLDS = frozenset(("lower", "upper"))
@@ -36,7 +47,18 @@ def made_of(term: Symbol, roots: Roots) -> tuple[Field, ...]:
     (inner,) = term.args
     field = field_of(inner)
     texts = made_of(inner, roots) or roots(inner) or (() if field is None else (field,))
-    return tuple((*each, Made(term.name)) for each in texts if _can_be_made(each, term.name))
+    if not texts and term.name in DECODES:
+        texts = _credentials(inner)
+    return tuple((*each, Made(term.name)) for each in texts if _can_be_made(each))
+
+
+def _credentials(term: Symbol) -> tuple[Field, ...]:
+    """What stands in a header behind a scheme: the user and the password of HTTP Basic."""
+    found = behind_scheme(term)
+    if found is None:
+        return ()
+    header, scheme = found
+    return ((Document(PLAIN, Place(header, scheme)) if scheme else Document(WORD, Place(header, "")),),)
 
 
 def joined(term: Symbol) -> tuple[Field, ...]:
@@ -77,17 +99,40 @@ def may_be_array(whole: Field) -> bool:
     )
 
 
+def is_compared(path: Field) -> bool:
+    """Whether the field is laid down only where it is compared with another value of the request: of
+    constants patterns tell more, and the password of HTTP Basic is to stand in no configuration."""
+    return is_folded(path) or is_encoded(path)
+
+
 def is_folded(path: Field) -> bool:
     """Whether it takes small or capital letters to make the field."""
     return any(isinstance(step, Made) and step.by in FOLDS for step in path)
 
 
-def _can_be_made(text: Field, builtin: str) -> bool:
+def compares(atom: Atom | None) -> bool:
+    """Whether it compares values of the request with each other."""
+    match atom:
+        case Same():
+            return True
+        case Test(Apply(_, args)):
+            return sum(not isinstance(each, Known) for each in args) > 1
+    return False
+
+
+def is_encoded(path: Field) -> bool:
+    """Whether the field is what a header encodes."""
+    root = path[0]
+    return (
+        isinstance(root, Document)
+        and root.coding in (PLAIN, WORD)
+        and any(isinstance(step, Made) and step.by in DECODES for step in path)
+    )
+
+
+def _can_be_made(text: Field) -> bool:
     root = text[0]
-    if not isinstance(root, Document):
-        return text != ("truncated_body",)
-    # Of what a header encodes patterns tell more: the user of HTTP Basic.
-    return root.coding != "text" and (root.coding != PLAIN or builtin in FOLDS)
+    return root.coding != "text" if isinstance(root, Document) else text != ("truncated_body",)
 
 
 def root_of(source: object) -> tuple[Field, ...]:

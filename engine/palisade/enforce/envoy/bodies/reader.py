@@ -31,8 +31,8 @@ from palisade.decide.body import PARSED_TYPES
 from palisade.enforce.envoy.bodies.documents import (
     ALL_HEADERS,
     CLAIMS,
+    FOR_OTHERS,
     PARSED_BODY,
-    PLAIN,
     TEXT,
     Document,
     Field,
@@ -263,7 +263,7 @@ def _checked(fields: Iterable[Field]) -> Iterator[Field]:
 
 def _is_read_for_others(root: object) -> bool:
     """Whether nothing of a document is laid down but what is made of it."""
-    return isinstance(root, Document) and root.coding in (CLAIMS, PLAIN)
+    return isinstance(root, Document) and root.coding in FOR_OTHERS
 
 
 _NAME = "\x00name"

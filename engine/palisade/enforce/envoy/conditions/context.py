@@ -10,7 +10,7 @@ from envoy.type.matcher.v3.value_pb2 import ValueMatcher
 
 from palisade.enforce.envoy import hints
 from palisade.enforce.envoy.bodies.documents import UNMADE, UNREAD_BODY, Document, Field, Made, field_of
-from palisade.enforce.envoy.bodies.made import DECODES, FOLDS, made_of, root_of
+from palisade.enforce.envoy.bodies.made import DECODES, FOLDS, is_encoded, made_of, root_of
 from palisade.enforce.envoy.matchers.bounds import Bounds, Reason, either, exactly
 from palisade.enforce.envoy.matchers.predicate import (
     NO,
@@ -125,6 +125,8 @@ class Context:
         self._touched: dict[Token, None] = {}
         self._decoded: Token | None = None
         """The one of several tokens that is taken for what the request brings."""
+        self._compares = True
+        """Not where a value is compared with constants: see `made.is_compared`."""
         self._everyone = tuple(sorted(providers))
         self._providers = self._everyone
         self._found_before: dict[tuple[tuple[object, ...], tuple[str, ...]], Source | None] = {}
@@ -209,7 +211,7 @@ class Context:
             return None
         made = made_of(term, self._roots)
         path = made[0] if made else field_of(term)
-        if path is None or path not in self._fields:
+        if path is None or path not in self._fields or (is_encoded(path) and not self._compares):
             return None
         self._reasons.add(_unread(path[0]))
         if isinstance(path[-1], Made) and path[-1].by in DECODES | FOLDS:

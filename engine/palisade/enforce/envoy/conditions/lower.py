@@ -18,6 +18,7 @@ from google.protobuf.message import DecodeError
 
 from palisade.enforce.envoy import hints
 from palisade.enforce.envoy.bodies.documents import Field, of_body_text, of_parsed_body
+from palisade.enforce.envoy.bodies.made import compares
 from palisade.enforce.envoy.bodies.reader import FILLED, PARSED
 from palisade.enforce.envoy.conditions.context import NOTHING, Notes
 from palisade.enforce.envoy.conditions.counted import Counted
@@ -301,12 +302,15 @@ class Lowering(Counted):
 
     def _of_one(self, atom: Atom) -> Bounds:
         """An atom where at most one token counts."""
+        outer, self._compares = self._compares, compares(atom)
         try:
             return self._atoms[type(atom)](self, atom)
         except DecodeError:  # protobuf's word for a message that nests deeper than Envoy would read
             return self._unknown("is nested too deep")
         except UnicodeEncodeError:  # protobuf's for a text that has no UTF-8
             return self._unknown(NO_TEXT)
+        finally:
+            self._compares = outer
 
     def _shared_by(self, atom: Atom, *, outside: bool = False) -> tuple[Token, ...]:
         """The tokens one of which the atom decodes; of what is gathered, too, where not only `outside`."""

@@ -10,7 +10,7 @@ from palisade.enforce.envoy.values.entries import entries_of, mark_of, trims
 from palisade.rego.partial.formulas.terms import Apply, Input, Known, Symbol
 
 HEADERS = ("attributes", "request", "http", "headers")
-_BEARER = "Bearer "
+_BEARER, _BASIC = "Bearer ", "Basic "
 _PREFIX = re.compile(r"[A-Za-z0-9_-]+[ :=][A-Za-z0-9_:= -]*")
 """What cannot stand in a token: with that in it a prefix is there once, and once only."""
 _TAKING_AWAY = re.compile(r"(?P<fold>\(\?i\))?\^?(?P<scheme>[Bb]earer)(?: |\\s| \+|\\s\+)")
@@ -62,6 +62,24 @@ def header_of(term: Symbol) -> Place | None:
         case Input():
             return _header(term, "")
     return _by_pattern(term)
+
+
+def behind_scheme(term: Symbol) -> tuple[str, str] | None:
+    """The header of which a term is what follows the scheme of HTTP Basic, and that scheme with its space; no
+    scheme where it is what stands behind the first space, up to the next. None for others."""
+    match term:
+        case Apply(".", (Apply("split", (whole, Known(" "))), Known(1))):
+            place, scheme = _header(whole, ""), ""
+        case (
+            Apply("substring", (whole, Known(6), Known(-1)))
+            | Apply("trim_prefix", (whole, Known("Basic ")))
+            | Apply("replace", (whole, Known("Basic "), Known("")))
+            | Apply(".", (Apply("split", (whole, Known("Basic "))), Known(1)))
+        ):
+            place, scheme = _header(whole, ""), _BASIC
+        case _:
+            return None
+    return None if place is None else (place.header, scheme)
 
 
 def _by_pattern(term: Symbol) -> Place | None:
