@@ -39,6 +39,7 @@ WAYS = (
     """c := {k: v | some i; p := split(h, "; ")[i]; contains(p, "="); k := split(p, "=")[0]
 	v := substring(p, indexof(p, "=") + 1, -1) }""",
     'c := {k: v | some p in split(h, ";"); p != ""; [k, v] := split(trim_space(p), "=")}',
+    'c := {k: v | some p in split(h, ";"); [k, v] := split(trim(p, " "), "=")}',
     """c := {k: v | some p in split(h, "; "); i := indexof(p, "="); i != -1; k := substring(p, 0, i)
 	v := substring(p, i + 1, -1) }""",
 )

@@ -28,7 +28,16 @@ from palisade.enforce.envoy.bodies.documents import (
 from palisade.enforce.envoy.bodies.headers import COUNT, HIDDEN, passes
 from palisade.enforce.envoy.bodies.made import DECODES, FOLDS, is_of_loop, join
 from palisade.enforce.envoy.tokens.places import Place
-from palisade.enforce.envoy.values.entries import GUARDED, NAME_TRIMMED, NAMED, REST, TRIMMED, TWO, mark_of
+from palisade.enforce.envoy.values.entries import (
+    GUARDED,
+    NAME_TRIMMED,
+    NAMED,
+    REST,
+    TRIMMED,
+    TWO,
+    UNSPACED,
+    mark_of,
+)
 from palisade.enforce.envoy.values.sources import field_name
 from palisade.explain.sidecar.held import held_in
 from palisade.explain.sidecar.request import UnreadError
@@ -243,7 +252,7 @@ def _of_entries(document: Document, text: str | None, names: _Names) -> dict[str
     if text is not None and (len(text) > _LARGEST or not text.isascii()):
         raise _LeftError
     for each in () if text is None else text.split(mark_of(document.coding)):
-        piece = each.strip(_SPACE) if TRIMMED in how else each
+        piece = each.strip(_SPACE) if TRIMMED in how else each.strip(" ") if UNSPACED in how else each
         name, sign, value = piece.partition("=")
         if (TWO in how and piece.count("=") != 1) or (GUARDED in how and not sign):
             continue

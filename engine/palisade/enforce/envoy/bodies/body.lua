@@ -170,6 +170,8 @@ local function entries(s, tree, coding)
     from = last and last + 1
     if is("t") then
       piece = trimmed(piece, UNSPACED)
+    elseif is("s") then
+      piece = trimmed(piece, "[^ ]")
     end
     local sign = find(piece, "=", 1, true)
     local unlike = is("d") and (not sign or find(piece, "=", sign + 1, true))

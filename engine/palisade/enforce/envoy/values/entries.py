@@ -24,9 +24,9 @@ from palisade.rego.partial.formulas.terms import (
 from palisade.rego.partial.symbols.objects import OBJECT
 from palisade.rego.values import unkey
 
-TRIMMED, NAME_TRIMMED, TWO, REST, GUARDED, NAMED = "tkdrgn"
-"""Space is taken off a piece, or off its name; it has one sign of equality; the value is all behind the
-first; there is such a sign; and something before it."""
+TRIMMED, UNSPACED, NAME_TRIMMED, TWO, REST, GUARDED, NAMED = "tskdrgn"
+"""Space of any kind is taken off a piece, or only that of the space bar, or any off its name; it has one sign
+of equality; the value is all behind the first; there is such a sign; and something before it."""
 _FILLED = "filled"
 """A piece is not empty, as none is that has a sign of equality."""
 
@@ -56,7 +56,7 @@ def mark_of(coding: str) -> str:
 def trims(coding: str) -> bool:
     """Whether space is taken off the names in a coding of entries."""
     flags = coding.partition("x")[2]
-    return TRIMMED in flags or NAME_TRIMMED in flags
+    return not {TRIMMED, UNSPACED, NAME_TRIMMED}.isdisjoint(flags)
 
 
 def _read(part: Part) -> tuple[Input, str, bool] | None:
@@ -75,7 +75,12 @@ def _read(part: Part) -> tuple[Input, str, bool] | None:
     if not mark or not mark.isascii() or "=" in mark:
         return None
     element = Element(whole, loop)
-    for piece, trimmed in ((element, ""), (Apply("trim_space", (element,)), TRIMMED)):
+    trimming = (
+        (element, ""),
+        (Apply("trim_space", (element,)), TRIMMED),
+        (Apply("trim", (element, Known(" "))), UNSPACED),
+    )
+    for piece, trimmed in trimming:
         flags = _flags(piece, item, [each for each in _parts(condition) if not _is_there(each, behind)])
         if flags is not None:
             return text, f"pairs{mark.encode().hex()}x{trimmed}{flags}", behind != text
@@ -134,6 +139,11 @@ def _flags(piece: Symbol, item: Symbol, conditions: Iterable[Formula]) -> str | 
     return "".join(each for each in (NAME_TRIMMED, TWO, REST, GUARDED, NAMED) if each in flags)
 
 
+def _untrimmed(piece: Symbol) -> tuple[Symbol, ...]:
+    """What space is taken off to make a piece."""
+    return piece.args[:1] if isinstance(piece, Apply) else ()
+
+
 def _of_condition(
     part: Formula, halves: Apply, sign: Apply, piece: Symbol, known: set[Symbol]
 ) -> set[str] | None:
@@ -146,7 +156,7 @@ def _of_condition(
             return set()
         case In(Apply("count", (term,)), values) if term == halves and not negated:
             return {TWO} if {*map(unkey, values)} == {2} else None
-        case In(term, values) if negated and (term == piece or Apply("trim_space", (term,)) == piece):
+        case In(term, values) if negated and term in (piece, *_untrimmed(piece)):
             return {_FILLED} if {*map(unkey, values)} == {""} else None
         case In(term, values) if term == sign and negated:
             asked = {*map(unkey, values)}
