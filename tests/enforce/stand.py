@@ -128,13 +128,18 @@ class Stand:
         rego_version: int = 1,
         keys: Mapping[str, str] | None = None,
         ask: bool = False,
+        instead: Sequence[TypedExtensionConfig] = (),
     ) -> Enforcement:
-        """Puts a policy set in force. With `ask` nothing is native: the engine decides on every request."""
+        """Puts a policy set in force. With `ask` nothing is native: the engine decides on every request. What
+        stands `instead` takes the place of the slots of its names."""
         functions = {FUNCTION: _function()}
         settings = Inventory(self._folder / "palisade.yaml", self._folder, functions, decision, rego_version)
         revision = build(settings, policy_set)
         enforcement = compile_sidecar(revision, functions[FUNCTION], keys or {})
         snapshot = _asking(enforcement.snapshot) if ask else enforcement.snapshot
+        if instead:
+            slots = {**snapshot.resources[EXTENSION], **{each.name: each for each in instead}}
+            snapshot = Snapshot.of(f"{snapshot.version}-instead", slots.values())
         self._revision = revision
         self._access.path = decision
         self._run(self._push(snapshot))

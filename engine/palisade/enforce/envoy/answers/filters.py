@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import quote
 
 from envoy.config.common.mutation_rules.v3.mutation_rules_pb2 import HeaderMutation as Mutation
@@ -39,7 +40,14 @@ from xds.type.matcher.v3.matcher_pb2 import Matcher
 
 from palisade.decide.decision import INVALID_DECISION, Decision, Headers, from_value
 from palisade.decide.response import ANSWER, ANSWER_METADATA, EXT_AUTHZ, FIELD, METADATA, joined
-from palisade.enforce.envoy.answers.scripts import HOLDS, RBAC_METADATA, making, noted_fields, said
+from palisade.enforce.envoy.answers.scripts import (
+    HOLDS,
+    RBAC_METADATA,
+    making,
+    noted_fields,
+    said,
+    setting,
+)
 from palisade.enforce.envoy.answers.templates import Template, has_mark
 from palisade.enforce.envoy.matchers.entry import Entry, Verdict
 from palisade.enforce.envoy.matchers.predicate import YES, Predicate, Text, typed
@@ -114,9 +122,10 @@ def answer(template: Template) -> Answer | str:
     metadata = SetMetadata()
     noted = metadata.metadata.add(metadata_namespace=ANSWER_METADATA)
     noted.value.update(log)
-    if decision.dynamic_metadata:
+    filled, known = _filled_and_known(decision.dynamic_metadata, template)
+    if known:
         given = metadata.metadata.add(metadata_namespace=EXT_AUTHZ, allow_overwrite=True)
-        given.value.update(decision.dynamic_metadata)
+        given.value.update(known)
     filters: list[tuple[str, Message]] = [("set_metadata", metadata)]
     asked = [_asked(number, each) for number, each in enumerate(template.asked)]
     filters += [("rbac", config) for config, _ in asked]
@@ -126,6 +135,11 @@ def answer(template: Template) -> Answer | str:
         filters.append(("lua", noted_fields(fields.values())))
     if template.made:
         filters.append(("lua", making(template.made.values(), made.values())))
+    if filled:
+        script = setting(filled, template.sources)
+        if script is None:
+            return "has null or an empty value in the metadata beside what the request brings"
+        filters.append(("lua", script))
     if not decision.allowed:
         filters += [("custom_response", _reply(decision, template.formats)), ("rbac", _DENIAL)]
     elif (mutation := _mutation(decision, template.formats)) is not None:
@@ -136,6 +150,16 @@ def answer(template: Template) -> Answer | str:
     prefix = f"{ANSWER}{'allow' if decision.allowed else 'deny'}/{mark}/"
     laid = dict.fromkeys(text for _, own in asked for text in own)
     return Answer(prefix, decision.allowed, chain, tuple(laid))
+
+
+def _filled_and_known(values: Mapping[str, Any], template: Template) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The metadata with what the request brings, and those without."""
+    filled = {
+        name: value
+        for name, value in values.items()
+        if any(has_mark(value, mark) for mark in template.sources)
+    }
+    return filled, {name: value for name, value in values.items() if name not in filled}
 
 
 def _asked(number: int, condition: Predicate) -> tuple[RBAC, tuple[Text, ...]]:

@@ -5,11 +5,12 @@ of all that."""
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Mapping
 
 from envoy.extensions.filters.http.lua.v3.lua_pb2 import Lua
 
-from palisade.decide.response import ANSWER_METADATA, FIELD
+from palisade.decide.response import ANSWER_METADATA, EXT_AUTHZ, FIELD
 from palisade.enforce.envoy.regex.origins import Step
 from palisade.enforce.envoy.values.joins import Join
 from palisade.enforce.envoy.values.messages import Messages, Put
@@ -81,6 +82,49 @@ def making(made: Iterable[Join | Shaped | Numeral | Messages], noted: Iterable[s
     return _script("\n".join([*lines, "end\n"]))
 
 
+def setting(values: Mapping[str, object], sources: Mapping[str, Put | Messages]) -> Lua | None:
+    """Lays down, for filters behind, values in which marks stand for what a request brings; what is made of
+    that stands in the metadata by then. None where a value has what Lua's tables cannot say."""
+    lines = ["function envoy_on_request(handle)", "  local metadata = handle:streamInfo():dynamicMetadata()"]
+    lines.append(f'  local tokens = metadata:get("{JWT_AUTHN}")')
+    for key, value in values.items():
+        written = _table(value, sources)
+        if written is None:
+            return None
+        lines.append(f'  metadata:set("{EXT_AUTHZ}", {_literal(key)}, {written})')
+    return _script("\n".join([*lines, "end\n"]))
+
+
+def _table(value: object, sources: Mapping[str, Put | Messages]) -> str | None:
+    """A value as an expression of Lua; None for null and what is empty, which Lua has in no table or in one
+    like another."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int | float):
+        return repr(float(value))
+    if isinstance(value, str):
+        parts = re.split(f"({'|'.join(map(re.escape, sources))})", value)
+        return " .. ".join(_put(sources[part]) if part in sources else _literal(part) for part in parts)
+    entries: list[str | None] = []
+    if isinstance(value, dict):
+        entries = [
+            None if (written := _table(each, sources)) is None else f"[{_literal(name)}] = {written}"
+            for name, each in value.items()
+        ]
+    elif isinstance(value, list):
+        entries = [_table(each, sources) for each in value]
+    if not entries or None in entries:
+        return None
+    return f"{{{', '.join(map(str, entries))}}}"
+
+
+def _put(source: Put | Messages) -> str:
+    """What is put in for a mark, as a script reaches it behind the one that makes texts."""
+    if isinstance(source, Join | Shaped | Numeral | Messages):
+        return f'metadata:get("{MADE_METADATA}")["{source.name}"]'
+    return _whole(source)
+
+
 def _joined(messages: Messages) -> Iterator[str]:
     """Joins the messages of which filters before this one have noted that their conditions hold."""
     yield f'  local noted, found = metadata:get("{RBAC_METADATA}"), {{}}'
@@ -117,6 +161,8 @@ def _whole(base: ClaimSource | TextSource | Segment) -> str:
             return f'metadata:get("{BODY_METADATA}")["{FIELDS}"]["v{field_name(path)}"]'
         case ClaimSource():
             return _claim(base)
+        case TextSource(text) if text.state:
+            return f"handle:streamInfo():filterState():get({_quoted(text.state)})"
         case TextSource(text):
             return f"handle:headers():get({_quoted(text.name.removeprefix('header '))})"
     return 'string.match(handle:headers():get(":path"), "^[^?]*")'

@@ -53,6 +53,7 @@ _UNESCAPED = r"[ !#-%'-;=?-\[\]-~]+"
 """The same characters as an expression."""
 _PLAIN_GLUE = re.compile(f"(?:{_UNESCAPED})?")
 _HEADERS = ("headers", "response_headers_to_add")
+_METADATA = "dynamic_metadata"
 _SINGLE = r"[!-+\--~](?:[ -+\--~]{0,998}[!-+\--~])?"
 """A header that is there once: Envoy joins several by commas, and its formatter takes the first. Much longer
 ones it does not lay down for the log."""
@@ -333,8 +334,8 @@ class _Making:
         pieces: list[str | Put] = []
         for piece in filter(None, _MARK.split(written)):
             put = own.sources.get(piece, piece)
-            if isinstance(put, Messages) or put in _CALLERS:
-                raise _OtherError  # the script does not see who calls
+            if isinstance(put, Messages):
+                raise _OtherError
             if self.in_header and isinstance(put, str) and not (put.isascii() and put.isprintable()):
                 raise _OtherError
             pieces.append(put)
@@ -345,7 +346,9 @@ class _Making:
     def _mark(self, part: Symbol) -> str:
         source = self.source(part)
         made = shaped(part, self.source)
-        if made is not None and (not isinstance(made.base, TextSource) or _can_be_shown(made.base)):
+        if made is not None and (
+            not isinstance(made.base, TextSource) or made.base in _CALLERS or _can_be_shown(made.base)
+        ):
             return self._marked(made)
         if isinstance(source, TextSource) and source not in _CALLERS and not _can_be_shown(source):
             raise _OtherError
@@ -366,9 +369,12 @@ class _Making:
 
 
 def _may_be_filled(path: Sequence[object]) -> bool:
-    """Whether the place is the body, the value of a header, or only logged: not a name, nor a status."""
+    """Whether the place is the body, the value of a header or in the metadata, or only logged: not a name,
+    nor a status."""
     if not path or path[0] not in FIELDS_OF_DECISIONS:
         return bool(path)
+    if path[0] == _METADATA:
+        return len(path) > 1
     return tuple(path) == ("body",) or (len(path) in (2, 3) and path[0] in _HEADERS)
 
 
