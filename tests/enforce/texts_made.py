@@ -66,6 +66,7 @@ POLICIES = [
     'allow if concat(" ", sort(body.list)) != base64.decode(body.a)',
     'allow if count(concat("", body.list)) > 6',
     'allow := {"allowed": false, "body": concat("|", {each | some each in body.list})}',
+    'allow if lower(body.list[count(body.list) - 1]) == "ann"',
 ]
 
 
@@ -195,3 +196,15 @@ def of_providers(draw: st.DrawFn) -> Request:
         provider = pick(draw, ("corp", "corp", "partner"))
         token = Token(provider, claims, spoiled=not draw(st.integers(0, 5)))
     return Request("POST" if body else "GET", target, tuple(headers), token, body)
+
+
+def with_credentials() -> list[Request]:
+    """Every header, twice or not at all, on paths and beside headers that go with some."""
+    sent = [(("authorization", each),) for each in AUTHORIZATIONS]
+    targets = ("/ann", "/ann/", "/Ann", "/", "/pw", "/ann:pw")
+    others = [("x-other", each) for each in ("pw", "ann:pw", "ann")]
+    return [
+        Request("GET", target, (*headers, other), None)
+        for headers in (*sent, (), (*sent[0], *sent[1]))
+        for target, other in zip(targets, (*others, *others), strict=True)
+    ]

@@ -266,7 +266,9 @@ def test_texts_that_are_made_of_others(
 ) -> None:
     """What builtins make of headers, claims and fields is read as the script makes it."""
     tally: Counter[str] = Counter()
-    for rules, asked in ((texts_made.POLICIES, own), (texts_made.OF_PROVIDERS, others)):
+    basic = texts_made.with_credentials()[::2]
+    drawn = ((texts_made.POLICIES, own), (texts_made.OF_PROVIDERS, others), (texts_made.CREDENTIALS, basic))
+    for rules, asked in drawn:
         said = "said := input.identity.claims\n\n"
         found = [rego.compile({"p.rego": f"{texts_made.HEAD}{said}{rule}"}) for rule in rules]
         tally += compare(bed, found, asked, PROVIDERS, issuers)

@@ -104,7 +104,7 @@ def test_generated_bodies(bed: Bed, issuers: Issuers, data: st.DataObject) -> No
 
 
 FORM = "application/x-www-form-urlencoded"
-_FORM_FIELDS = (".a", ".a[0]", ".a[1]", ".b", '["b.c"][0]', '[""]', "")
+_FORM_FIELDS = (".a", ".a[0]", ".a[1]", ".b", '["b.c"][0]', '[""]', "", ".a[count(input.parsed_body.a) - 1]")
 
 
 def _form_conditions(at: int, field: str) -> list[str]:

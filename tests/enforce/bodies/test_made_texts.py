@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from lowered import PROVIDERS, subject_of
 from signed_tokens import SECRET, signed
 from texts_made import (
-    AUTHORIZATIONS,
     CREDENTIALS,
     HEAD,
     OF_PROVIDERS,
@@ -19,6 +18,7 @@ from texts_made import (
     base64_of,
     of_providers,
     requests,
+    with_credentials,
 )
 
 from palisade import rego
@@ -130,15 +130,7 @@ def test_the_user_of_http_basic_against_other_values(bed: Bed, issuers: Issuers,
     what programs send, and of no credentials at all, it is the sidecar's."""
     subject = subject_of(rego.compile({"p.rego": HEAD + rule}), (), issuers)
     bed.load(subject)
-    targets = ("/ann", "/ann/", "/Ann", "/", "/pw", "/ann:pw")
-    sent = [(("authorization", each),) for each in AUTHORIZATIONS]
-    others = [("x-other", each) for each in ("pw", "ann:pw", "ann")]
-    asked = [
-        Request("GET", target, (*headers, other), None)
-        for headers in (*sent, (), (*sent[0], *sent[1]))
-        for target, other in zip(targets, (*others, *others), strict=True)
-    ]
-    assert not compare(bed, subject, asked, Tally())
+    assert not compare(bed, subject, with_credentials(), Tally())
     usual = [(), *((("authorization", f"Basic {base64_of(each)}"),) for each in ("ann:pw", "bob:x"))]
     tally = Tally()
     assert not compare(bed, subject, [Request("GET", "/ann", each, None) for each in usual], tally)

@@ -55,6 +55,14 @@ CONDITIONS = (
     'some m in {d}.a; data.grants[m][_] == "b"',
     "some i, m in {d}.a; i > 0; m != {d}.a[0]",
     "some i, _ in {d}.a; i > 2",
+    '{d}.a[count({d}.a) - 1] == "x"',
+    '{d}.a[count({d}.a) - 1] in {{"x", "y", 1}}',
+    '{d}.a[count({d}.a) - 1] != "x"',
+    "not {d}.a[count({d}.a) - 2] == {d}.s",
+    'regex.match("^/org/", {d}.a[count({d}.a) - 1])',
+    """last := {d}.a[count({d}.a) - 1]; told(last) == "x" """,
+    'last := {d}.a[count({d}.a) - 1]; some t in last.t; t == "x"',
+    "is_null({d}.a[count({d}.a) - 4])",
 )
 
 ARRAYS: tuple[Any, ...] = (
@@ -67,7 +75,17 @@ ARRAYS: tuple[Any, ...] = (
 )
 OTHER: tuple[dict[str, Any], ...] = ({}, {"s": "x"}, {"b": ["q", "x"], "s": "/org/x"}, {"b": "x", "s": None})
 
-FORBIDDEN = 'forbidden(xs) if {\n\tsome x in xs\n\tnot startswith(x, "/")\n}\n'
+FORBIDDEN = """forbidden(xs) if {
+	some x in xs
+	not startswith(x, "/")
+}
+
+told(x) := x if is_string(x)
+
+told(x) := x[0] if is_array(x)
+
+told(x) := x.k if is_object(x)
+"""
 
 
 def subject(rules: str, issuers: Issuers) -> Subject:

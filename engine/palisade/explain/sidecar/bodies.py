@@ -16,12 +16,14 @@ from palisade.enforce.envoy.bodies.documents import (
     ALL_HEADERS,
     CLAIMS,
     FIRST,
+    MOST_BACK,
     PARSED_BODY,
     PLAIN,
     QUERY,
     SECOND,
     TEXT,
     WORD,
+    Back,
     Document,
     Made,
 )
@@ -344,11 +346,16 @@ def _check(text: str) -> None:
         raise UnreadError("a body with characters of which it matters how they are written")
 
 
-def _parts(value: Any, path: tuple[object, ...]) -> Iterator[tuple[tuple[object, ...], Any]]:
+def _parts(
+    value: Any, path: tuple[object, ...], *, back: bool = False
+) -> Iterator[tuple[tuple[object, ...], Any]]:
     yield path, value
-    steps = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for step, part in steps:
-        yield from _parts(part, (*path, step))
+    if isinstance(value, dict | list):
+        for step, part in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _parts(part, (*path, step), back=back)
+    if isinstance(value, list) and not back:
+        for number, part in enumerate(value[: -MOST_BACK - 1 : -1], 1):
+            yield from _parts(part, (*path, Back(number)), back=True)
 
 
 def _laid(value: Any, *, wanted: bool) -> dict[str, Any]:

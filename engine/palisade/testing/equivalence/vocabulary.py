@@ -17,7 +17,7 @@ from typing import Any
 
 from palisade.decide.input import known_of
 from palisade.enforce.envoy.bodies import headers
-from palisade.enforce.envoy.bodies.documents import PARSED_BODY, Document, field_of
+from palisade.enforce.envoy.bodies.documents import PARSED_BODY, Back, Document, field_of
 from palisade.enforce.envoy.bodies.made import DECODES, FOLDS
 from palisade.enforce.envoy.tokens.calls import claim_of
 from palisade.enforce.envoy.tokens.places import Place as HeaderPlace
@@ -180,6 +180,8 @@ def place_of(term: object) -> Place | None:
     """Where in the input a term walks to; None for one that is no walk, or whose steps are not all known."""
     if isinstance(term, Input):
         steps = term.path
+        if any(isinstance(step, Apply) for step in steps):
+            return _in_document(term)
         if steps[: len(METADATA)] == METADATA and len(steps) > len(METADATA):
             steps = ("identity", "claims", *steps[len(METADATA) + 1 :])  # of the provider who signs
     elif isinstance(term, Element) and not term.of_keys:
@@ -205,9 +207,12 @@ def _in_token(term: Apply) -> Place | None:
     return (OWN_CLAIMS, *claim)
 
 
-def _in_document(term: Apply) -> Place | None:
+def _in_document(term: Input | Apply) -> Place | None:
     """Where in JSON that the policy decodes, out of the body or a header, a term walks to."""
     document, *steps = field_of(term) or (None,)
+    steps = [0 if isinstance(step, Back) else step for step in steps]
+    if document == PARSED_BODY:
+        return (PARSED_BODY, *steps)
     if not isinstance(document, Document) or document.coding == "token":
         return None
     if document.place is None:

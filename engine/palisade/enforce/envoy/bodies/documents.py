@@ -15,7 +15,7 @@ from palisade.enforce.envoy.tokens.places import Place, TokenPlace
 from palisade.enforce.envoy.tokens.taking import HEADERS, header_of, place_of
 from palisade.enforce.envoy.values.entries import entries_of
 from palisade.rego.partial.formulas.formula import Formula
-from palisade.rego.partial.formulas.terms import Apply, Input, Known, Symbol
+from palisade.rego.partial.formulas.terms import Apply, Input, Known, Symbol, back_from
 from palisade.rego.partial.symbols.objects import OBJECT
 
 PARSED_BODY = "parsed_body"
@@ -88,6 +88,17 @@ Field = tuple[object, ...]
 
 
 @dataclass(frozen=True, slots=True)
+class Back:
+    """A step to a member of an array, counted from its end: 1 is the last one. A path has one at most."""
+
+    number: int
+
+
+MOST_BACK = 4
+"""So far from the end are members read."""
+
+
+@dataclass(frozen=True, slots=True)
 class Made:
     """The last step to a text that a builtin makes of the one before, by which name the reader makes it."""
 
@@ -139,11 +150,12 @@ def field_of(term: Symbol) -> Field | None:
     if term == BODY:
         return (TEXT,)
     if isinstance(term, Input):
-        return term.path if _is_field(term.path) else None
+        path = _counted_back(term.path)
+        return path if _is_field(path) else None
     steps: list[object] = []
-    while isinstance(term, Apply) and term.name == "." and isinstance(term.args[1], Known):
-        steps.append(term.args[1].value)
-        term = term.args[0]
+    while isinstance(term, Apply) and term.name == ".":
+        (term, place) = term.args
+        steps.append(place.value if isinstance(place, Known) else _back(term, place))
     document = document_of(term)
     path = tuple(reversed(steps))
     if document is None or not are_steps(path):
@@ -155,12 +167,29 @@ def field_of(term: Symbol) -> Field | None:
     return (document, *path)
 
 
+def _counted_back(path: Field) -> Field:
+    """The same path, where `xs[count(xs) - 1]` is a step in it."""
+    if not any(isinstance(step, Apply) for step in path):
+        return path
+    return tuple(
+        _back(Input(path[:at]), step) if isinstance(step, Apply) else step for at, step in enumerate(path)
+    )
+
+
+def _back(collection: Symbol, place: Symbol) -> Back | None:
+    back = back_from(collection, place)
+    return None if back is None or back > MOST_BACK else Back(back)
+
+
 def _is_field(path: Field) -> bool:
     return path == ("truncated_body",) or (path[:1] == (PARSED_BODY,) and are_steps(path))
 
 
-def are_steps(path: Iterable[object]) -> bool:
-    return all(type(step) is str or (type(step) is int and step >= 0) for step in path)
+def are_steps(path: Field) -> bool:
+    """Whether these are steps that the reader takes: keys, places, and one place from an end."""
+    return sum(isinstance(step, Back) for step in path) < 2 and all(
+        type(step) is str or (type(step) is int and step >= 0) or isinstance(step, Back) for step in path
+    )
 
 
 def documents_in(fields: Iterable[Field]) -> Iterator[Document]:

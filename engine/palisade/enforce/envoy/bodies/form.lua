@@ -34,6 +34,12 @@ local function unescaped(s)
   return s
 end
 
+local function texts(node, content)
+  if content then
+    lay(node, "string", content, characters(content))
+  end
+end
+
 -- A form is an object of arrays of texts. Whole characters only: halves in bytes and in escapes of one character
 -- are read in several ways.
 local function form(s, tree)
@@ -67,10 +73,10 @@ local function form(s, tree)
       lay(node, "array", list, #list)
       joined(node, list, #list)
       for index, below in pairs(node.items or {}) do
-        local content = list[index + 1]
-        if content then
-          lay(below, "string", content, characters(content))
-        end
+        texts(below, list[index + 1])
+      end
+      for back, below in pairs(node.back or {}) do
+        texts(below, list[#list + 1 - back])
       end
     end
   end

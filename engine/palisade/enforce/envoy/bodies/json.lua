@@ -273,6 +273,7 @@ end
 
 local function array(s, at, node, depth)
   local members = node and node.name and {}
+  local starts = node and node.back and {}
   local count = 0
   local mark
   at, mark = visible(s, at + 1)
@@ -283,6 +284,9 @@ local function array(s, at, node, depth)
   end
   while true do
     local member
+    if starts then
+      starts[count + 1] = at
+    end
     at, member = value(s, at, node and node.items and node.items[count], depth, members)
     if members and member ~= nil then
       if #members == MEMBERS then
@@ -295,6 +299,11 @@ local function array(s, at, node, depth)
     if mark == 93 then
       lay(node, "array", members and #members > 0 and members or nil, count)
       joined(node, members, count)
+      for back, below in pairs(starts and node.back or {}) do
+        if starts[count + 1 - back] then
+          value(s, starts[count + 1 - back], below, depth)
+        end
+      end
       return at + 1
     elseif mark ~= 44 then
       leave()
@@ -339,7 +348,7 @@ local function clear(node)
   if node.name then
     found["k" .. node.name] = "missing"
   end
-  for _, below in pairs({ node.keys or {}, node.items or {}, node.made or {} }) do
+  for _, below in pairs({ node.keys or {}, node.items or {}, node.back or {}, node.made or {} }) do
     for _, each in pairs(below) do
       clear(each)
     end

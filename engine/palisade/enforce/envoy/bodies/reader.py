@@ -34,6 +34,7 @@ from palisade.enforce.envoy.bodies.documents import (
     FOR_OTHERS,
     PARSED_BODY,
     TEXT,
+    Back,
     Document,
     Field,
     Made,
@@ -272,7 +273,7 @@ _NAME = "\x00name"
 
 def _table(node: Mapping[object, Any]) -> str:
     parts = [f"name = {_text(node[_NAME])}"] if _NAME in node else []
-    for name, kind in (("keys", str), ("items", int), ("made", Made)):
+    for name, kind in (("keys", str), ("items", int), ("back", Back), ("made", Made)):
         below = sorted((step for step in node if type(step) is kind and step != _NAME), key=str)
         if below:
             entries = ", ".join(f"[{_key(step)}] = {_table(node[step])}" for step in below)
@@ -281,7 +282,9 @@ def _table(node: Mapping[object, Any]) -> str:
 
 
 def _key(step: object) -> str:
-    return str(step) if isinstance(step, int) else _text(step.by if isinstance(step, Made) else str(step))
+    if isinstance(step, int | Back):
+        return str(step.number if isinstance(step, Back) else step)
+    return _text(step.by if isinstance(step, Made) else str(step))
 
 
 def _text(value: str) -> str:
