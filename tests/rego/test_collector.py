@@ -66,6 +66,16 @@ def test_what_is_frozen_is_counted_once(monkeypatch: pytest.MonkeyPatch) -> None
         gc.unfreeze()
 
 
+def test_no_memory_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there is much of it that takes longer than most of what is compiled."""
+    counted: list[int] = []
+    monkeypatch.setattr(sys, "getallocatedblocks", lambda: counted.append(1) or 1)
+    for long in (0.0, 0.02):
+        with collector_paused():
+            time.sleep(long)
+    assert not counted
+
+
 def test_what_took_no_time_is_left_to_the_collector() -> None:
     """It would not find the cycles in it before it looks at everything."""
     with collector_paused():

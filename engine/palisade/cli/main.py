@@ -18,6 +18,7 @@ def main() -> None:
     # What is read now stays. Python would look through it for what nothing uses, again and again as it grows
     # and once more at the end: a quarter of what a short command takes.
     atexit.register(gc.freeze)
+    first = "palisade.cli.app" not in sys.modules
     gc.disable()
     try:
         # Takes up to a second, in which a Ctrl-C is no fault to show a traceback of.
@@ -25,7 +26,8 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     finally:
-        if gc.get_freeze_count() < _FROZEN_BY_PYTHON:  # else somebody froze a program's own, to stay so
+        # Where many are frozen, somebody did that to a program's own, to stay so; to count them takes long.
+        if first and gc.get_freeze_count() < _FROZEN_BY_PYTHON:
             gc.freeze()
             gc.unfreeze()  # into the oldest generation, without a look at it
         gc.enable()
