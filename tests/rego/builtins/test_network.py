@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import ssl
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
@@ -12,8 +13,9 @@ from typing import Any
 import pytest
 from shared_helpers import serving
 
-from palisade.rego.builtins import BUILTINS, Context, Network, opa
+from palisade.rego.builtins import BUILTINS, Context, Network, http_client, opa
 from palisade.rego.errors import BuiltinError
+from palisade.testing.certificates import TestAuthority
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -102,6 +104,25 @@ def test_the_same_request_is_sent_once(call: Any, server: str) -> None:
     other = call("http.send", {**request, "headers": {"x-other": "2"}}, ctx=ctx)
     assert first == again
     assert other["body"]["count"] > first["body"]["count"]
+
+
+def test_the_machines_authorities_are_read_once(
+    call: Any, server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That takes twenty times as long as all else of a request. One with authorities of its own beside them
+    has a context of its own: what it trusts must not be trusted by others."""
+    contexts: list[ssl.SSLContext] = []
+    create = ssl.create_default_context
+    monkeypatch.setattr(ssl, "create_default_context", lambda: contexts.append(create()) or contexts[-1])
+    http_client._trusting_the_machines.cache_clear()
+    own = TestAuthority().pem.decode()
+    others = [{"tls_ca_cert": own, "tls_use_system_certs": True}, {"tls_insecure_skip_verify": True}]
+    for tls in ({}, {}, *others, {}):
+        call("http.send", {"method": "get", "url": f"{server}/echo"} | tls, ctx=_allowed())
+    assert len(contexts) == 3
+    shared, more, unverified = contexts
+    assert len(more.get_ca_certs()) == len(shared.get_ca_certs()) + 1
+    assert (shared.verify_mode, unverified.verify_mode) == (ssl.CERT_REQUIRED, ssl.CERT_NONE)
 
 
 def test_decodes_by_type_or_by_force(call: Any, server: str) -> None:
