@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from palisade.rego.builtins import Context
+from palisade.rego.builtins import Context, private_keys
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 END = START + timedelta(days=10)
@@ -195,6 +195,20 @@ def test_pairs_must_belong_together(call: Any, fails: Any) -> None:
     pair = call("crypto.x509.parse_keypair", LEAF.pem, key)
     assert base64.b64decode(pair["Certificate"][0]) == LEAF.certificate.public_bytes(Encoding.DER)
     assert "private key does not match public key" in fails("crypto.x509.parse_keypair", ROOT.pem, key)
+
+
+def test_the_numbers_of_a_key_are_checked_once(call: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That is slow where they are large, as RSA has them, and a policy has the same key for each request."""
+    checked: list[bytes] = []
+    load = private_keys.load_der_private_key
+    monkeypatch.setattr(
+        private_keys, "load_der_private_key", lambda der, password: checked.append(der) or load(der, password)
+    )
+    for _ in range(2):
+        key = ec.generate_private_key(ec.SECP256R1())
+        text = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+        assert call("crypto.parse_private_keys", text) == call("crypto.parse_private_keys", text)
+    assert len(checked) == 2
 
 
 @pytest.mark.parametrize(
