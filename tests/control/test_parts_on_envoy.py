@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 
 import httpx
+import pytest
 from control_helpers import Project
 from envoy_helpers import eventually, running, settled, until
 from shared_helpers import Lines, beside, run
@@ -14,7 +15,9 @@ from palisade.enforce.envoy.matchers.dealing import PARTS
 from palisade.enforce.envoy.parts import name_of
 from palisade.xds.resources import EXTENSION
 
-COUNT = 1_500
+pytestmark = pytest.mark.usefixtures("parts_of_few")
+
+COUNT = 600
 HEAD = "package palisade.identity\n\ndefault allow := false\n\n"
 
 

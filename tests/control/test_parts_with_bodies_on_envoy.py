@@ -8,6 +8,7 @@ import random
 from collections.abc import AsyncIterator
 
 import httpx
+import pytest
 from control_helpers import Project
 from envoy_helpers import eventually, running, settled, until_so
 from shared_helpers import Lines, beside, run
@@ -17,7 +18,9 @@ from palisade.enforce.envoy.matchers.dealing import PARTS, part_of
 from palisade.enforce.envoy.parts import name_of, told_name_of
 from palisade.xds.resources import EXTENSION
 
-COUNT = 1_500
+pytestmark = pytest.mark.usefixtures("parts_of_few")
+
+COUNT = 600
 HEAD = "package palisade.identity\n\ndefault allow := false\n\n"
 
 
