@@ -64,6 +64,12 @@ DOUBTFUL = (
     'r if { some x in row[input.k]; x == "r1" }',
     "by[i] := x if { some i, x in data.list; i != 9 }\nr := by[input.k]",
     "by[i] := x if { some i, x in data.list; i != 9 }\nr if not by[input.k]",
+    'by[id] := w if { some id, w in data.ids; id != "1" }\nr := by[input.k]',
+    'by[id] := w if { some id, w in data.ids; not id in {"1", "0", "1.5", "-3"} }\nr if not by[input.k]',
+    'has contains id if { some id, _ in data.ids; id != "1"; input.l == 8 }\nr if not has[input.k]',
+    'has contains j if { some i, j; data.deep[i][j]; j != "8" }\nr if not has[input.k]',
+    "by[i] := x if { some i, x in data.list; i != 1 }\nr if not by[input.k]",
+    'to[id] := w if { some id, w in data.ids; id != "1" }\nby[id] := w if some id, w in to\nr := by[input.k]',
 )
 KEYS: tuple[Any, ...] = (
     *(0, 1, 2, 3, 7, 8, -3, 1.5, 1000, 119, 120, True, None, *SPELLED),
@@ -81,12 +87,13 @@ def test_the_condition_is_what_the_evaluator_says(rules: str) -> None:
 
 
 @pytest.mark.parametrize("rules", DOUBTFUL)
-def test_what_is_in_doubt_is_left_to_the_engine(rules: str) -> None:
-    """It ends in an error there, where a key finds one of another kind; nothing else is left to it."""
+def test_what_is_in_doubt_is_an_error(rules: str) -> None:
+    """Where a key finds one of another kind; nothing else is, and nothing is left to the engine."""
     policy, outcome = outcome_of(rules, DATA)
     told = {repr(each): judged(policy, outcome, each) for each in DOCUMENTS}
-    assert "unsure" in told.values()
-    assert told[repr({"k": "X", "l": 8, "ks": ["X", 1]})] != "unsure"
+    assert "error" in told.values()
+    assert "unsure" not in told.values()
+    assert told[repr({"k": "X", "l": 8, "ks": ["X", 1]})] != "error"
 
 
 def test_long_arrays_are_looked_up_by_the_engine() -> None:

@@ -12,7 +12,6 @@ first: such a key is in doubt, and to look a number up that it spells is an erro
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import takewhile
 from typing import NamedTuple
 
 from palisade.rego import ast
@@ -22,6 +21,9 @@ from palisade.rego.stored import is_number
 _MOST = 64
 """Of a document with more rules, of which some of the first have other keys, the rest are not looked at."""
 
+_Place = tuple[str | None, ...]
+"""Where base documents are read by a key: the path below `data` that leads there, None for any name."""
+
 
 class BaseKeys(NamedTuple):
     """At which places behind a document's path a key is one of base documents."""
@@ -30,35 +32,50 @@ class BaseKeys(NamedTuple):
     """In all of its rules, which do nothing else with it."""
     in_doubt: frozenset[int] = frozenset()
     """In some of its rules, or in rules that ask more of it."""
-    read: frozenset[Path] = frozenset()
-    """The base documents that are read by such keys."""
+    read: frozenset[tuple[int, _Place]] = frozenset()
+    """The base documents that are read by such keys, each with the place of the key."""
 
     def unless(self, hidden: frozenset[Path]) -> BaseKeys:
         """The same where `with` puts something at these paths: what it puts there is found as it stands."""
-        put = any(each[: len(path)] == path[: len(each)] for path in hidden for each in self.read)
+        put = any(_meet(path, each) for path in hidden for _, each in self.read)
         return NONE if put else self
+
+    def read_at(self, place: int) -> list[_Place]:
+        """The base documents that are read by the key at a place."""
+        return sorted((each for at, each in self.read if at == place), key=repr)
 
 
 NONE = BaseKeys()
 
 
-def base_keys(root: Node, node: Node) -> BaseKeys:
-    """Where the document of the node has keys of base documents."""
+def base_keys(root: Node, node: Node, known: dict[int, BaseKeys] | None = None) -> BaseKeys:
+    """Where the document of the node has keys of base documents. `known` are those of others, by the node's
+    identity, and those of this one from then on."""
+    known = {} if known is None else known
+    if id(node) not in known:
+        known[id(node)] = _base_keys(root, node, known)
+    return known[id(node)]
+
+
+def _base_keys(root: Node, node: Node, known: dict[int, BaseKeys]) -> BaseKeys:
     if node.is_function or not (node.is_object or any(each.rule.head.is_set for each in node.members[:1])):
         return NONE
     found: set[int] = set()
     asked_more: set[int] = set()
     others: set[int] = set()
-    read: set[Path] = set()
+    read: set[tuple[int, _Place]] = set()
     shortest = min(len(_keys(each)) for each in node.members)
     for number, member in enumerate(node.members):
         if number >= _MOST and len(others) == shortest:
+            rest = (_keys(each)[:shortest] for each in node.members[number:])
+            asked_more |= {at for keys in rest for at, key in enumerate(keys) if isinstance(key, ast.Var)}
             break
         for place, key in enumerate(_keys(member)[:shortest]):
-            paths = _paths(root, member, key.name) if isinstance(key, ast.Var) else frozenset()
-            if paths:
-                read |= paths
-                (found if _only_reads(root, member, key) else asked_more).add(place)
+            reads = list(_reads(root, member, key, known)) if isinstance(key, ast.Var) else []
+            if reads:
+                read |= {(place, path) for each in reads for path in each.paths}
+                plain = _only_reads(member, key, len(reads)) and not any(each.in_doubt for each in reads)
+                (found if plain else asked_more).add(place)
             elif not (
                 isinstance(key, ast.Scalar) and isinstance(key.value, str) and not is_number(key.value)
             ):
@@ -67,55 +84,70 @@ def base_keys(root: Node, node: Node) -> BaseKeys:
     return BaseKeys(frozenset(surely), frozenset((found | asked_more) - surely), frozenset(read))
 
 
+def _meet(path: Path, place: _Place) -> bool:
+    """Whether one leads to what is below the other, or may."""
+    return all(name is None or name == part for part, name in zip(path, place, strict=False))
+
+
 def _keys(member: Member) -> tuple[ast.Term, ...]:
     key = member.rule.head.key
     return member.below if key is None else (*member.below, key)
 
 
-def _only_reads(root: Node, member: Member, key: ast.Term) -> bool:
+def _only_reads(member: Member, key: ast.Term, reads: int) -> bool:
     """Whether the rule does nothing with the variable but read base documents by it."""
     rule = member.rule
     if rule.orelse or any(each.withs for each in rule.body):
         return False
     if sum(each == key for each in _keys(member)) != 1:
         return False
-    terms = (*rule.body, rule.head.value)
-    uses = sum(1 for each in terms for node in ast.walk(each) if node == key)
-    return uses == sum(1 for each in terms for _, read in _read(root, each) if read == key)
+    return reads == sum(1 for each in _terms(member) for node in ast.walk(each) if node == key)
 
 
-def _paths(root: Node, member: Member, name: str) -> frozenset[Path]:
-    """The base documents that the rule reads by the variable, as far as their paths are constant."""
-    wanted = ast.Var(name)
-    terms = (*member.rule.body, member.rule.head.value)
-    return frozenset(_path(ref) for each in terms for ref, key in _read(root, each) if key == wanted)
+def _terms(member: Member) -> tuple[ast.Node, ...]:
+    return (*member.rule.body, member.rule.head.value)
 
 
-def _path(ref: ast.Ref) -> Path:
-    constants = takewhile(lambda key: isinstance(key, ast.Scalar) and isinstance(key.value, str), ref.path)
-    return tuple(str(key.value) for key in constants if isinstance(key, ast.Scalar))
+class _Read(NamedTuple):
+    """A place at which a rule reads base documents by a key, or what rules make with keys of these."""
+
+    paths: frozenset[_Place]
+    in_doubt: bool
 
 
-def _read(root: Node, term: ast.Node) -> Iterator[tuple[ast.Ref, ast.Term]]:
-    """The references to base documents in the term, each with each of the keys that are looked up in it."""
-    for each in ast.walk(term):
-        ref, keys = each, each.path if isinstance(each, ast.Ref) else ()
-        if isinstance(each, ast.SomeIn) and each.key is not None:
-            ref, keys = each.collection, (each.key,)
-        if keys and isinstance(ref, ast.Ref) and _is_base(root, ref):
-            yield from ((ref, key) for key in keys)
+def _reads(root: Node, member: Member, wanted: ast.Var, known: dict[int, BaseKeys]) -> Iterator[_Read]:
+    """Each place at which the rule reads by the variable what has keys of base documents."""
+    for term in _terms(member):
+        for each in ast.walk(term):
+            if isinstance(each, ast.Ref):
+                places = [(each, at) for at, key in enumerate(each.path) if key == wanted]
+            elif isinstance(each, ast.SomeIn) and each.key == wanted and isinstance(each.collection, ast.Ref):
+                places = [(each.collection, len(each.collection.path))]
+            else:
+                continue
+            found = (_read(root, ref, at, known) for ref, at in places)
+            yield from (one for one in found if one is not None)
 
 
-def _is_base(root: Node, ref: ast.Ref) -> bool:
-    """Whether it is a reference that leads past all rules into base documents."""
+def _read(root: Node, ref: ast.Ref, at: int, known: dict[int, BaseKeys]) -> _Read | None:
+    """What the key at this place of a reference is one of, None where it is no key of base documents."""
     if not isinstance(ref.head, ast.Var) or ref.head.name != "data":
-        return False
+        return None
     node = root
-    for key in ref.path:
-        if node.members or not isinstance(key, ast.Scalar) or not isinstance(key.value, str):
-            return False
+    for depth, key in enumerate(ref.path[:at]):
+        if not isinstance(key, ast.Scalar) or not isinstance(key.value, str):
+            return None
         below = node.children.get(key.value)
         if below is None:
-            return True
+            return _Read(frozenset({tuple(_name(each) for each in ref.path[:at])}), in_doubt=False)
         node = below
-    return False
+        if node.members:
+            keys, place = base_keys(root, node, known), at - depth - 1
+            if place not in keys.surely | keys.in_doubt:
+                return None
+            return _Read(frozenset(keys.read_at(place)), place in keys.in_doubt)
+    return None
+
+
+def _name(key: ast.Term) -> str | None:
+    return key.value if isinstance(key, ast.Scalar) and isinstance(key.value, str) else None

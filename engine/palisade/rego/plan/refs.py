@@ -33,6 +33,7 @@ def steps(
     whose keys are those of base documents."""
     is_base = type(value) is ir.Local and value.index == ir.DATA and not _is_put(scope, path)
     from_store = ir.Stored.BASE if is_base else ir.Stored.NO
+    looked_up = _look_into(scope, path, of_base) if of_base.in_doubt else {}
     for place, key in enumerate(path):
         stored = from_store
         if place in of_base.surely:
@@ -43,8 +44,32 @@ def steps(
             found, value = scope.scan(value)
             match(scope, found, key)
         else:
-            value = scope.dot(value, term(scope, key), stored=stored)
+            name = looked_up[place] if place in looked_up else term(scope, key)
+            value = scope.dot(value, name, stored=stored)
     return value
+
+
+def _look_into(scope: Scope, path: tuple[ast.Term, ...], of_base: BaseKeys) -> dict[int, ir.Operand]:
+    """Looks keys up in base documents, only for the error where one finds another of another kind: what a
+    rule leaves out of what it makes, `id != "42"`, OPA does not where it gives the rule the number 42.
+
+    Returns the keys by their places, of those that have a value before the first step.
+    """
+    names: dict[int, ir.Operand] = {}
+    blocks: list[ir.Block] = []
+    for place in sorted(of_base.in_doubt):
+        if place >= len(path) or has_unbound(scope, path[place]):
+            continue
+        names[place] = term(scope, path[place])
+        for read in of_base.read_at(place):
+            with scope.block(blocks):
+                value: ir.Operand = DATA
+                for name in read:
+                    value = scope.scan(value)[1] if name is None else scope.dot(value, scope.string(name))
+                scope.dot(value, names[place], stored=ir.Stored.IN_DOUBT)
+    if blocks:
+        scope.add_blocks(blocks)
+    return names
 
 
 def _is_put(scope: Scope, path: tuple[ast.Term, ...]) -> bool:

@@ -168,6 +168,13 @@ class Statements(BuiltinCalls):
         source, part = self._symbol(stmt.source, env), self._symbol(stmt.key, env)
         if source is None or part is None:
             return []
+        if stmt.stored is ir.Stored.IN_DOUBT:
+            wrong = self.is_doubtful(source, part)
+            errors = [Step(wrong, env, ERROR)] if wrong is not FALSE else []
+            return [*errors, *self._found(stmt, source, part, env)]
+        return self._found(stmt, source, part, env)
+
+    def _found(self, stmt: ir.DotStmt, source: Symbol, part: Symbol, env: Env) -> list[Step]:
         if isinstance(source, Known) and not isinstance(part, Known):
             place = self._place((id(source.value), part, stmt.stored), source.value)
             if place in env:
@@ -182,11 +189,8 @@ class Statements(BuiltinCalls):
         return self._cases(env, stmt.target, self._looked_up(stmt.stored, source, part))
 
     def _looked_up(self, stored: ir.Stored, source: Symbol, part: Symbol) -> symbolic.Cases:
-        if stored is ir.Stored.NO:
-            return self.dot(source, part)
-        if stored is ir.Stored.IN_DOUBT:
-            return self.dot_in_doubt(source, part)
-        return self.dot_of_base(source, part)
+        of_base = stored in (ir.Stored.BASE, ir.Stored.OF_BASE)
+        return self.dot_of_base(source, part) if of_base else self.dot(source, part)
 
     def _place(self, question: object, of: object = None) -> int:
         """Where environments keep the answer to a question that has several, each under a condition. `of` is

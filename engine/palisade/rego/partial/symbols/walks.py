@@ -143,13 +143,14 @@ class Walks(Members):
             return self.dot(source, part)
         raise Unsupported(OTHER_KIND)
 
-    def dot_in_doubt(self, source: Symbol, part: Symbol) -> symbolic.Cases:
-        """The same where keys may be those of base documents: to find one by another kind of key is an error,
-        which the evaluator tells. Raises Unsupported."""
-        found = self.dot(source, part)
+    def is_doubtful(self, source: Symbol, part: Symbol) -> Formula:
+        """Where a key finds one of another kind, which is an error where keys may be those of base documents.
+        Raises Unsupported."""
+        if isinstance(source, Unknown) or isinstance(part, Unknown):
+            return FALSE  # what is found there is the engine's
         if isinstance(source, Known) and isinstance(part, Known):
-            wrong = not found and at_other_kind(source.value, part.value) is not UNDEFINED
-            return [(self.opaque(OTHER_KIND, NOWHERE), self.unknown(OTHER_KIND, NOWHERE))] if wrong else found
+            found = self.dot(source, part) or at_other_kind(source.value, part.value) is UNDEFINED
+            return FALSE if found else TRUE
         if isinstance(source, Known):
             names = [own.value for own, _ in pairs_of(source) or () if isinstance(own, Known)]
         elif isinstance(source, ObjectOf):
@@ -157,16 +158,14 @@ class Walks(Members):
         elif isinstance(source, Gathered) and all(isinstance(each.item, Known) for each in source.parts):
             names = [each.item.value for each in source.parts if isinstance(each.item, Known)]
         elif is_text(part):
-            return found
+            return FALSE
         else:
             raise Unsupported(OTHER_KIND)
-        other = self.builder.both(
+        if not are_found_by_others(names, part):
+            return FALSE
+        return self.builder.both(
             self._is_at_any(part, names), self.builder.negate(self.is_one_of(part, names))
         )
-        if other is FALSE or not are_found_by_others(names, part):
-            return found
-        opaque = self.builder.both(other, self.opaque(OTHER_KIND, NOWHERE))
-        return [*found, (opaque, self.unknown(OTHER_KIND, NOWHERE))]
 
     def _first(self, array: Gathered, at: Symbol) -> symbolic.Cases:
         """The first member of an array, which is known where all that it has are the same; of constants it is
