@@ -13,18 +13,18 @@ from typing import Any as AnyNode
 
 from palisade.rego import ast
 from palisade.rego.check import types as t
-from palisade.rego.check.matching import Matcher
-from palisade.rego.check.problems import Problems, shown
+from palisade.rego.check.problems import Problems
+from palisade.rego.check.references import References, text_of
 from palisade.rego.check.resolve import ref_text
 from palisade.rego.check.schemas import overridden
 from palisade.rego.check.signatures import Signature
 from palisade.rego.check.type_tree import TypeNode
 from palisade.rego.check.types import ANY, Type
 from palisade.rego.check.variables import level_variables
-from palisade.rego.errors import TYPE_ERROR, Location
+from palisade.rego.errors import Location
 
 
-class TypeChecker(Matcher):
+class TypeChecker(References):
     """Checks bodies against the types of documents and builtins. One instance a rule or query."""
 
     def __init__(
@@ -34,24 +34,10 @@ class TypeChecker(Matcher):
         names: Mapping[str, str],
         problems: Problems,
     ) -> None:
-        super().__init__()
-        self.documents = documents
-        self.inputs: Type = ANY
-        self._data: list[tuple[tuple[str, ...], Type]] = []
+        super().__init__(documents, names, problems)
         self.builtins = builtins
-        self.names = names
-        self.problems = problems
         # In rules OPA takes `==` for `=`, in queries it does not: there it may well be false.
         self.matches_equal = True
-        self.failed = False
-        self._quiet = False
-
-    def override(self, path: tuple[str, ...], found: Type) -> None:
-        """Takes a schema's word for the document at a path that starts at input or data."""
-        if path[0] == "input":
-            self.inputs = overridden(self.inputs, path[1:], found)
-        else:
-            self._data.insert(0, (path[1:], found))
 
     # Statements -----------------------------------------------------------------------------------------
 
@@ -102,7 +88,7 @@ class TypeChecker(Matcher):
         self.failed = False
         first, second = self.type_of(left), self.type_of(right)
         if not self.failed and not self.both(left, first, right, second):
-            detail = f"left: {_text(self.type_of(left))}, right: {_text(self.type_of(right))}"
+            detail = f"left: {text_of(self.type_of(left))}, right: {text_of(self.type_of(right))}"
             self._error("match error", loc, detail)
         self.failed = self.failed or before
 
@@ -129,7 +115,7 @@ class TypeChecker(Matcher):
         known = self.type_of(term)
         fits = self.fits(term, found) if known is None else t.unifies(known, found)
         if not fits:
-            self._error("match error", loc, f"left: {_text(known)}, right: {found}")
+            self._error("match error", loc, f"left: {text_of(known)}, right: {found}")
 
     def _every(self, node: ast.Every) -> None:
         self.type_of(node.domain)
@@ -233,7 +219,7 @@ class TypeChecker(Matcher):
         for arg, found, want in zip(term.args, known, wanted, strict=False):
             fits = self.fits(arg, want) if found is None else self.accepts(arg, found, want)
             if not fits:
-                have = ", ".join(_text(self.type_of(each)) for each in term.args)
+                have = ", ".join(text_of(self.type_of(each)) for each in term.args)
                 want_text = ", ".join(map(str, function.args))
                 detail = f"have: ({have}), want: ({want_text})"
                 self._error(f"{ref_text(term.operator)}: invalid argument(s)", loc, detail)
@@ -251,126 +237,10 @@ class TypeChecker(Matcher):
             found = self.documents.lookup([t.constant(part) for part in parts])
         return found if isinstance(found, t.Function) else None
 
-    # References -----------------------------------------------------------------------------------------
-
-    def _ref(self, term: ast.Ref) -> Type | None:
-        head = term.head
-        if isinstance(head, ast.Var):
-            if head.name == "data":
-                return self._document(term)
-            if head.name == "input":
-                start: Type | None = self.inputs
-            else:
-                start = self.vars.setdefault(head.name, ANY)
-        else:
-            start = self.type_of(head) or ANY
-        return self._behind(start, term, 0)
-
-    def _document(self, term: ast.Ref) -> Type | None:
-        for path, override in self._data:
-            if tuple(part.value for part in term.path[: len(path)] if isinstance(part, ast.Scalar)) == path:
-                return self._behind(override, term, len(path))
-        node = self.documents
-        for index, part in enumerate(term.path):
-            if node.type is not None:
-                found = self._behind(node.type, term, index)
-                return self._declared(term) if found is not None else None
-            if isinstance(part, ast.Scalar):
-                if index < 2 and not isinstance(part.value, str):
-                    self._undefined(term, index, t.scalar_type(part.value), t.STRING)
-                    return None
-                child = node.children.get(t.constant(part.value))
-                if child is None:
-                    return self._behind(ANY, term, index)
-                node = child
-            else:
-                extent = node.extent()
-                if not self._key(term, part, index, t.keys(extent) or ANY):
-                    return None
-                self._behind(ANY, term, index + 1)
-                return self._declared(term)
-        found = node.extent()
-        if isinstance(found, t.Function):
-            self._undefined(term, len(term.path) - 1, found, None)
-            return None
-        return found
-
-    def _declared(self, term: ast.Ref) -> Type | None:
-        """The type at the path of a reference that was checked."""
-        path = [t.constant(part.value) if isinstance(part, ast.Scalar) else None for part in term.path]
-        return self.documents.lookup(path) or ANY
-
-    def _behind(self, found: Type | None, term: ast.Ref, index: int) -> Type | None:
-        """The type behind the path from `index` on; checks each key against what may stand there."""
-        for at in range(index, len(term.path)):
-            part = term.path[at]
-            keys = t.keys(found)
-            if keys is None:
-                self._undefined(term, at, found, None)
-                return None
-            if isinstance(part, ast.Scalar):
-                below = t.select(found, t.constant(part.value))
-                if below is None:
-                    self._undefined(term, at, t.scalar_type(part.value), keys, found)
-                    return None
-                found = below
-            else:
-                if not self._key(term, part, at, keys):
-                    return None
-                found = t.values(found)
-        return found
-
-    def _key(self, term: ast.Ref, part: ast.Term, index: int, keys: Type) -> bool:
-        """Whether the term may be a key there; a new variable gets the keys' type."""
-        known = self.type_of(part)
-        fits = self.fits(part, keys) if known is None else self.accepts(part, known, keys)
-        if not fits:
-            self._undefined(term, index, known, keys)
-        return fits
-
-    def _undefined(
-        self, term: ast.Ref, index: int, have: Type | None, want: Type | None, inside: Type | None = None
-    ) -> None:
-        detail = f"have: {_text(have)}"
-        if isinstance(have, t.Function):
-            detail += ", a function: call it"
-        choices = [key[1] for key, _ in inside.static] if isinstance(inside, t.Object) else []
-        if choices:
-            detail += f", want (one of): {choices}"
-        elif want is not None:
-            detail += f", want (type): {want}"
-        self._error(f"undefined ref: {self._shown(term)}", term.loc, detail, always=True)
-
-    # Errors ---------------------------------------------------------------------------------------------
-
-    def _error(self, message: str, loc: Location, detail: str, *, always: bool = False) -> None:
-        if self._quiet and not always:
-            return
-        self.failed = True
-        self.problems.add(message, loc, TYPE_ERROR, detail)
-
-    def _shown(self, term: ast.Term) -> str:
-        if isinstance(term, ast.Ref):
-            path = tuple(
-                ast.Var(self.names.get(part.name, shown(part.name))) if isinstance(part, ast.Var) else part
-                for part in term.path
-            )
-            head = term.head
-            if isinstance(head, ast.Var):
-                head = ast.Var(self.names.get(head.name, head.name))
-            return ref_text(ast.Ref(head, path))
-        if isinstance(term, ast.Var):
-            return self.names.get(term.name, shown(term.name))
-        return self.problems.text(term, ref_text(term))
-
 
 def _is_input(target: ast.Var | ast.Ref) -> bool:
     head = target.head if isinstance(target, ast.Ref) else target
     return isinstance(head, ast.Var) and head.name == "input"
-
-
-def _text(found: Type | None) -> str:
-    return "???" if found is None else str(found)
 
 
 def function_types(builtins: Mapping[str, Signature]) -> dict[str, t.Function]:
