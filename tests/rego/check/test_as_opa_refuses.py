@@ -38,6 +38,19 @@ from palisade import rego
         ("p if { every x in [1] { x == 1; count([z | z := 1; z.a]) > 0 } }", "undefined ref: z.a"),
         ('p[$"a"] := 1 if false else := 2', "else keyword cannot be used on rules with variables in head"),
         ("p[input.x] := 1 if false else := 2", "else keyword cannot be used on"),
+        # What `with` replaces may be that or what it was; what is above it is an object with texts as keys.
+        ("p if input[0] with input.x as 1", "undefined ref: input[0]"),
+        ("p if input.a[0] with input.a.b as 1", "undefined ref: input.a[0]"),
+        ("p if data.a[0] with data.a.b as 1", "undefined ref: data.a[0]"),
+        ("p if { limits[0].x with limits as 5 }\nlimits := [1]", "undefined ref: data.p.limits[0].x"),
+        ('p if { limits.b with limits as {"c": 1} }\nlimits := {"a": 1}', "undefined ref: data.p.limits.b"),
+        ('p if { limits == "a" with limits as [1] }\nlimits := 5', "match error"),
+        ("p if { count(limits) == 1 with limits as 7 }\nlimits := 5", "count: invalid argument(s)"),
+        # Keys that are constant collections; and what builtins yield in newer versions of OPA.
+        ('p if {{}: 1} = {"a": 1}', "match error"),
+        ('p if { y := {[1]: 1}; z := {"a": 1}; y == z }', "match error"),
+        ("p := - object.union_n(input)", "minus: invalid argument(s)"),
+        ("p := abs(json.filter(input, []))", "abs: invalid argument(s)"),
     ],
 )
 def test_what_opa_refuses_is_refused(opa: OpaAnswers, rules: str, message: str) -> None:
@@ -69,6 +82,13 @@ def test_what_opa_refuses_is_refused(opa: OpaAnswers, rules: str, message: str) 
         'p if { limits.gold == 5 with limits as {"gold": 5} }\nlimits := {"silver": 1}',
         'p if { count(limits) == 1 with limits as ["a"] }\nlimits := 5',
         "p if { some x in limits with limits as [1]; x == 1 }\nlimits := 5",
+        'p if { limits.b with limits as {"b": 1} }\nlimits := {"a": 1}',
+        "p if { limits[0].x with limits as input.y }\nlimits := [1]",
+        "p if { limits.x.y with limits as 5 with limits as {} }\nlimits := [1]",
+        "p if input[0] with input.x as {} with input as 5",
+        "p if { input.y with input.x as 1; input[0] }",
+        "p if {{1}: 1} = {[1]: 1}",
+        "p if {[input.x]: 1} = {{}: 1}",
         # Of a body of `every` OPA looks at references to documents alone.
         "p if { every x in [1] { v := 0; x != 2; not v.c } }",
         "p if { data.d == 1 with data.d as input.l[_] }",

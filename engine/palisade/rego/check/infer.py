@@ -8,7 +8,8 @@ function has the type that its first use asks for.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any as AnyNode
 
 from palisade.rego import ast
@@ -18,7 +19,7 @@ from palisade.rego.check.references import References, text_of
 from palisade.rego.check.resolve import ref_text
 from palisade.rego.check.schemas import overridden
 from palisade.rego.check.signatures import Signature
-from palisade.rego.check.type_tree import TypeNode
+from palisade.rego.check.type_tree import TypeNode, select_path
 from palisade.rego.check.types import ANY, Type
 from palisade.rego.check.variables import level_variables
 from palisade.rego.errors import Location
@@ -43,33 +44,39 @@ class TypeChecker(References):
 
     def body(self, body: ast.Body) -> None:
         for each in body:
-            before = self.inputs, self._data
-            for modifier in each.withs:
-                self._with(modifier)
-            for modifier in each.withs:
-                self._replaced(modifier.target)
+            before = self.inputs, self._put
+            self._put_in(tuple(found for modifier in each.withs if (found := self._with(modifier))))
             _STATEMENTS[type(each)](self, each)
-            self.inputs, self._data = before
+            self.inputs, self._put = before
 
-    def _with(self, node: ast.With) -> None:
-        """A function stands in the place of one that takes what it takes, and of no part of the input."""
+    def _with(self, node: ast.With) -> tuple[ast.Var | ast.Ref, Type] | None:
+        """What `with` puts somewhere; None for a function, which stands in the place of one that takes what
+        it takes, and of no part of the input."""
         value = node.value
         given = self._function(value) if isinstance(value, (ast.Var, ast.Ref)) else None
         function = self._function(node.target)
-        if given is None or _is_input(node.target):
-            self.type_of(value)
-        elif function is not None and not t.unifies(function, given):
-            detail = f"have: {given}, want: {function}"
-            self._error(f"{ref_text(node.target)}: arity mismatch", node.loc, detail, always=True)
+        if given is not None and not _is_input(node.target):
+            if function is not None and not t.unifies(function, given):
+                detail = f"have: {given}, want: {function}"
+                self._error(f"{ref_text(node.target)}: arity mismatch", node.loc, detail, always=True)
+            return None
+        found = self.type_of(value) or ANY
+        return None if function is not None else (node.target, found)
 
-    def _replaced(self, target: ast.Var | ast.Ref) -> None:
-        """What `with` puts somewhere may be anything."""
-        path = target.path if isinstance(target, ast.Ref) else ()
-        keys = tuple(str(key.value) for key in path if isinstance(key, ast.Scalar))
-        if _is_input(target):
-            self.inputs = overridden(self.inputs, keys, ANY)
-        elif keys and self._function(target) is None:
-            self._data = [(keys, ANY), *self._data]
+    def _put_in(self, puts: Sequence[tuple[ast.Var | ast.Ref, Type]]) -> None:
+        """A document in whose place something is put may be that, or what it was: so it is to OPA."""
+        tree, inputs = TypeNode(), self.inputs
+        # What is put above another counts: it is all that OPA knows of what is below.
+        for target, found in sorted(puts, key=lambda put: -len(_keys(put[0]))):
+            keys = _keys(target)
+            if _is_input(target):
+                known = select_path(inputs, [t.constant(key) for key in keys]) or ANY
+                either = t.union(known, found) or ANY
+                self.inputs = overridden(self.inputs, keys, either, others=t.STRING)
+            elif keys:
+                tree.insert([t.constant(key) for key in keys], t.union(self.known_of(target), found) or ANY)
+        if tree.children:
+            self._put = (tree, *self._put)
 
     def _expression(self, node: ast.Expression) -> None:
         term = node.term
@@ -172,6 +179,9 @@ class TypeChecker(References):
                 unknown = True
             elif isinstance(key, ast.Scalar):
                 static.append((t.constant(key.value), value_type))
+            elif (whole := _constant(key)) is not _NONE:
+                text = json.dumps(whole, sort_keys=True, default=str)
+                static.append((("any", t.Whole(text, key_type)), value_type))
             else:
                 # OPA has that of one of them, by names that it gives them: what it takes is not refused.
                 keys, values = dynamic or (None, None)
@@ -236,6 +246,29 @@ class TypeChecker(References):
             parts = [part.value if isinstance(part, ast.Scalar) else None for part in named.path]
             found = self.documents.lookup([t.constant(part) for part in parts])
         return found if isinstance(found, t.Function) else None
+
+
+_NONE = object()
+
+
+def _constant(term: ast.Term) -> AnyNode:
+    """The value of a term without variables as JSON, sets as lists; `_NONE` of another, or in another."""
+    if isinstance(term, ast.Scalar):
+        return term.value
+    if isinstance(term, (ast.Array, ast.Set)):
+        found = [_constant(each) for each in term.items]
+        if isinstance(term, ast.Set):
+            found.sort(key=repr)
+        return _NONE if _NONE in found else found
+    if isinstance(term, ast.Object):
+        pairs = [[_constant(key), _constant(value)] for key, value in term.items]
+        return _NONE if any(_NONE in pair for pair in pairs) else {"pairs": sorted(pairs, key=repr)}
+    return _NONE
+
+
+def _keys(target: ast.Var | ast.Ref) -> tuple[str, ...]:
+    path = target.path if isinstance(target, ast.Ref) else ()
+    return tuple(str(key.value) for key in path if isinstance(key, ast.Scalar))
 
 
 def _is_input(target: ast.Var | ast.Ref) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from palisade.rego import ast
 from palisade.rego.check import types as t
@@ -10,7 +10,7 @@ from palisade.rego.check.matching import Matcher
 from palisade.rego.check.problems import Problems, shown
 from palisade.rego.check.resolve import ref_text
 from palisade.rego.check.schemas import overridden
-from palisade.rego.check.type_tree import TypeNode
+from palisade.rego.check.type_tree import TypeNode, select_path
 from palisade.rego.check.types import ANY, Type
 from palisade.rego.errors import TYPE_ERROR, Location
 
@@ -23,6 +23,8 @@ class References(Matcher):
         self.documents = documents
         self.inputs: Type = ANY
         self._data: list[tuple[tuple[str, ...], Type]] = []
+        self._put: tuple[TypeNode, ...] = ()
+        """What `with` puts below data, of the innermost statement first."""
         self.names = names
         self.problems = problems
         self.failed = False
@@ -48,7 +50,32 @@ class References(Matcher):
             start = self.type_of(head) or ANY
         return self._behind(start, term, 0)
 
+    def known_of(self, target: ast.Var | ast.Ref) -> Type | None:
+        """The type of the document that a target of `with` names, None where nothing can be there."""
+        path = target.path if isinstance(target, ast.Ref) else ()
+        keys = [t.constant(part.value) for part in path if isinstance(part, ast.Scalar)]
+        put = self._put_there(path)
+        return self.documents.lookup(keys) if put is None else select_path(put[0], keys[put[1] :])
+
+    def _put_there(self, path: Sequence[ast.Term]) -> tuple[Type, int] | None:
+        """The type of what `with` puts on the way of a path, and after how many steps; None where none is."""
+        for tree in self._put:
+            node, at = tree, 0
+            while node.type is None and at < len(path):
+                part = path[at]
+                below = node.children.get(t.constant(part.value)) if isinstance(part, ast.Scalar) else None
+                if below is None:
+                    break
+                node, at = below, at + 1
+            goes_on = at < len(path) and node.type is None
+            if not goes_on or (at and not _is_text(path[at])):
+                return node.extent(), at
+        return None
+
     def _document(self, term: ast.Ref) -> Type | None:
+        put = self._put_there(term.path)
+        if put is not None:
+            return self._behind(put[0], term, put[1])
         for path, override in self._data:
             if tuple(part.value for part in term.path[: len(path)] if isinstance(part, ast.Scalar)) == path:
                 return self._behind(override, term, len(path))
@@ -144,6 +171,10 @@ class References(Matcher):
         if isinstance(term, ast.Var):
             return self.names.get(term.name, shown(term.name))
         return self.problems.text(term, ref_text(term))
+
+
+def _is_text(key: ast.Term) -> bool:
+    return isinstance(key, ast.Scalar) and isinstance(key.value, str)
 
 
 def text_of(found: Type | None) -> str:

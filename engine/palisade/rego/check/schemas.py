@@ -166,13 +166,14 @@ class SchemaSet:
         return found
 
 
-def overridden(known: Type, path: tuple[str, ...], found: Type) -> Type:
-    """A type in which what stands at the path has another."""
+def overridden(known: Type, path: tuple[str, ...], found: Type, others: Type = ANY) -> Type:
+    """A type in which what stands at the path has another; where nothing was known of the values on the way,
+    these have `others` for keys."""
     if not path:
         return found
     key = t.constant(path[0])
     if not isinstance(known, t.Object):
-        return t.Object(((key, overridden(ANY, path[1:], found)),), (ANY, ANY))
+        return t.Object(((key, overridden(ANY, path[1:], found, others)),), (others, ANY))
     below = dict(known.static)
-    below[key] = overridden(below.get(key, ANY), path[1:], found)
+    below[key] = overridden(below.get(key, ANY), path[1:], found, others)
     return t.Object(tuple(below.items()), known.dynamic)

@@ -1,7 +1,7 @@
 """The declared types of the builtin functions.
 
 They come from OPA's capabilities.json (v1.9.0, Apache License 2.0), kept beside this module and reduced to
-names and types. https://www.openpolicyagent.org/docs/latest/deployments/#capabilities
+names and types; its note says which are newer. https://www.openpolicyagent.org/docs/latest/deployments/#capabilities
 """
 
 from __future__ import annotations

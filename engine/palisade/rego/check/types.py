@@ -69,7 +69,19 @@ class Array:
 
 
 Constant: TypeAlias = "tuple[str, AnyJson]"
-"""A constant key: the name of its simple type and its value, so that 1 and true are two keys."""
+"""A constant key: the name of its simple type and its value, so that 1 and true are two keys; of a collection
+"any" and what `Whole` says."""
+
+
+@record()
+class Whole:
+    """A constant collection: its JSON, in which sets are lists, by which OPA tells keys apart; its type."""
+
+    text: str
+    type: Type = field(compare=False)
+
+    def __str__(self) -> str:
+        return self.text
 
 
 @record()
@@ -142,8 +154,8 @@ def constant(value: object) -> Constant:
     return ("number", value)
 
 
-def constant_type(key: Constant) -> Simple:
-    return _SIMPLE[key[0]]
+def constant_type(key: Constant) -> Type:
+    return key[1].type if isinstance(key[1], Whole) else _SIMPLE[key[0]]
 
 
 def scalar_type(value: object) -> Simple:
@@ -178,7 +190,7 @@ def _text(of: Type, levels: int) -> str:
 
 def _constant_text(key: Constant) -> str:
     value = key[1]
-    return str(value) if isinstance(value, (str, Decimal)) else json.dumps(value)
+    return str(value) if isinstance(value, (str, Decimal, Whole)) else json.dumps(value)
 
 
 def from_json(declared: Mapping[str, AnyJson]) -> Type:
