@@ -203,7 +203,7 @@ class _Printer:
 
 def _type(argument: Argument) -> str:
     if type(argument) is int:
-        return "int" if argument in _INT64 else "*big.Int"
+        return "int64" if argument in _INT64 else "*big.Int"
     return "float64" if type(argument) is float else "string"
 
 
@@ -221,7 +221,10 @@ def _format(verb: str, spec: _Spec, argument: Argument) -> str:
         text = _float(verb, spec, argument)
     else:
         text = _integer(verb, spec, int(argument))
-    return text if text is not None else f"%!{verb}({_type(argument).lstrip('*')}={_default(argument)})"
+    if text is None:
+        # What is wrong is written as it is by default, with the width and the flags that were asked for.
+        text = f"%!{verb}({_type(argument).lstrip('*')}={_format('v', spec, argument)})"
+    return text
 
 
 def _string(verb: str, spec: _Spec, text: str) -> str | None:
