@@ -125,6 +125,23 @@ def test_a_shadow_is_set_again_after_a_restart(project: Project, following: Path
     run(session())
 
 
+def test_a_shadow_in_another_folder_is_not_the_one_before(project: Project, following: Path) -> None:
+    """Which was being read meanwhile: until the next reading it would be compared, and could be promoted."""
+    other = shutil.copytree(following, project.root / "other")
+    write(other, ALLOW.replace("/open", "/other"))
+
+    async def session() -> None:
+        async with Engine(project.file, watch=False) as engine:
+            await engine.set_shadow(following)
+            reading = loading.read(project.file, engine.releases.known)
+            await engine.set_shadow(other)
+            wanted = status(engine)["shadow"]["revision"]
+            await engine.releases.follow(reading)
+            assert status(engine)["shadow"]["revision"] == wanted
+
+    run(session())
+
+
 def test_a_shadow_that_cannot_be_lowered_leaves_what_is_in_force_alone(
     project: Project, following: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -39,7 +39,10 @@ class Shadow:
         return None if self.read is None or self.read.id == self.refused else self.read
 
     def read_anew(self, candidate: Candidate) -> Shadow:
-        """The shadow after another reading of its folder."""
+        """The shadow after another reading of its folder; of another folder's it is none: the shadow was set
+        while that was read."""
+        if candidate.folder != self.folder:
+            return self
         revision = candidate.revision
         if revision is None:
             return replace(self, errors=candidate.errors)
