@@ -189,6 +189,8 @@ class Sidecar:
             raise EnvoyError(f"Envoy cannot be started: {error.strerror or error}") from error
         self._process = process
         try:
+            if self._stopping.is_set():  # who stops it may have seen none, or the one before
+                raise EnvoyError("Envoy is not started: the sidecar ends")
             async with asyncio.timeout(_START):
                 await self._until_live(process)
                 self._change(listen=await self._admin.listener(LISTENER))
@@ -244,7 +246,8 @@ class Sidecar:
                 await self._launch()
             except EnvoyError as error:
                 delay = min(delay * 2, _LAST_DELAY)
-                self._log.error("%s; trying again in %.1f s", error, delay)
+                if not self._stopping.is_set():
+                    self._log.error("%s; trying again in %.1f s", error, delay)
             else:
                 self._change(state=State.LIVE)
                 return

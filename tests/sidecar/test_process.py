@@ -165,6 +165,36 @@ def test_stopping_lets_a_request_under_way_finish_and_takes_no_other(
     asyncio.run(scenario())
 
 
+def test_a_sidecar_that_is_stopped_while_envoy_is_started_again_ends(
+    rig: Any, until: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It waited for the end of an Envoy that nobody was to end any more."""
+
+    async def scenario() -> None:
+        async with rig.sidecar() as (sidecar, _):
+            begun, go_on = asyncio.Event(), asyncio.Event()
+            begin_anew = sidecar._handover.begin_anew
+
+            async def slowly() -> None:
+                begun.set()
+                await go_on.wait()
+                await begin_anew()
+
+            monkeypatch.setattr(sidecar._handover, "begin_anew", slowly)
+            [envoy] = _envoys(rig.folder)
+            os.kill(envoy, signal.SIGKILL)
+            await begun.wait()
+            stopping = asyncio.create_task(sidecar.stop())
+            await until(lambda: sidecar._handing.done())
+            go_on.set()
+            async with asyncio.timeout(30):
+                await stopping
+            assert sidecar.status.state is State.STOPPED
+            assert _envoys(rig.folder) == []
+
+    asyncio.run(scenario())
+
+
 async def _allowed(client: httpx.AsyncClient) -> bool:
     return (await client.get("/slow")).status_code == 200
 
