@@ -24,6 +24,7 @@ from palisade.control.engine import Engine
 from palisade.control.metrics import render
 from palisade.control.sidecars import Sidecars
 from palisade.control.status import problems, status
+from palisade.policy.inventory import Function
 from palisade.xds import Snapshot
 from palisade_sidecar.envoy import EnvoyError
 
@@ -168,6 +169,60 @@ def test_sidecars_come_and_go_with_the_inventory(project: Project) -> None:
             with pytest.raises(httpx.ConnectError):
                 async with httpx.AsyncClient(trust_env=False) as late:
                     await late.get(f"http://{before}/open")
+
+    run(session())
+
+
+def test_functions_that_come_while_others_start_have_sidecars(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody saves the inventory once more, and for as long the function could not be reached."""
+    start = Sidecars._start
+
+    async def session() -> None:
+        async with function() as upstream:
+            project.file.write_text(settings(upstream, 0, "hello"))
+            async with Engine(project.file, sink=Lines()) as engine:
+
+                async def meanwhile(self: Sidecars, started: Function) -> None:
+                    if started.name == "hello":
+                        project.set_up(settings(upstream, 0, "hello", "orders"))
+                        await eventually(lambda: "orders" in engine.inventory.functions)
+                        await eventually(lambda: engine.reloads == 2)
+                    await start(self, started)
+
+                monkeypatch.setattr(Sidecars, "_start", meanwhile)
+                async with Sidecars(engine) as sidecars:
+                    await eventually(lambda: "orders" in sidecars.statuses)
+
+    run(session())
+
+
+def test_a_function_that_goes_while_its_sidecar_is_started_anew_has_none(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the two it has none either, and so its end was no news."""
+    stop, going = Sidecars._stop, asyncio.Event()
+
+    async def session() -> None:
+        async with running(project, "hello", "orders") as (engine, sidecars, _, upstream):
+
+            async def slowly(self: Sidecars, name: str) -> None:
+                await stop(self, name)
+                if name == "orders" and not going.is_set():
+                    told = engine.reloads
+                    project.set_up(both.replace(of_orders, ""))
+                    await eventually(lambda: list(engine.inventory.functions) == ["hello"])
+                    await eventually(lambda: engine.reloads > told)
+                    going.set()
+
+            both = settings(upstream, 0, "hello", "orders")
+            of_orders = f"  orders: {{upstream: '{upstream}', listen: '127.0.0.1:0'}}\n"
+            monkeypatch.setattr(Sidecars, "_stop", slowly)
+            project.set_up(both.replace(of_orders, of_orders.replace("}", ", protocol: http1}")))
+            await eventually(going.is_set)
+            await eventually(lambda: not sidecars._following)
+            assert list(sidecars.statuses) == ["hello"]
 
     run(session())
 

@@ -76,7 +76,8 @@ class Sidecars:
             await asyncio.gather(*starting, return_exceptions=True)
             await self._stop_all()
             raise
-        self._end_listening = self._engine.on_reload(self._follow)
+        self._end_listening = self._engine.on_reload(self._followed)
+        self._follow()  # what the inventory became while they started
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -89,9 +90,14 @@ class Sidecars:
     async def _stop_all(self) -> None:
         await asyncio.gather(*map(self._stop, tuple(self._running)))
 
-    def _follow(self, reload: Reload) -> None:
+    def _followed(self, reload: Reload) -> None:
+        if not reload.errors:
+            self._follow()
+
+    def _follow(self) -> None:
         wanted = self._engine.inventory.functions
-        if not reload.errors and wanted != {name: function for name, (function, _) in self._running.items()}:
+        # While they are adjusted, what runs is not what will.
+        if self._following or wanted != {name: function for name, (function, _) in self._running.items()}:
             task = asyncio.create_task(self._adjust())
             self._following.add(task)
             task.add_done_callback(self._following.discard)
