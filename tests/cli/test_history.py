@@ -36,7 +36,7 @@ def served(project: Path) -> Callable[[Callable[[], Any]], Any]:
                 assert first is not None
                 engine.on_reload(reloads.put_nowait)
                 (project / "policies" / "allow.rego").write_text(MORE)
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(60):
                     while (await reloads.get()).revision == first.id:
                         pass
                     return await asyncio.to_thread(commands)

@@ -75,7 +75,7 @@ def status(project: Path) -> dict[str, Any]:
     """What the engine tells of itself; empty where none runs, also where its port is another's by now."""
     try:
         address = (project / ".palisade" / "addresses" / "engine-admin").read_text().strip()
-        return httpx.get(f"http://{address}/status", verify=NO_TLS, trust_env=False).json()
+        return httpx.get(f"http://{address}/status", verify=NO_TLS, trust_env=False, timeout=30).json()
     except (OSError, ValueError, httpx.HTTPError):
         return {}
 
@@ -239,7 +239,7 @@ def test_a_sidecar_serves_https_where_the_inventory_says_so(project: Path) -> No
             cafile=str(project / ".palisade" / "credentials" / "hello" / "bundle.pem")
         )
         context.check_hostname = False
-        response = httpx.get(f"https://{address}/open", verify=context, trust_env=False)
+        response = httpx.get(f"https://{address}/open", verify=context, trust_env=False, timeout=30)
         assert response.status_code == 200
         shown = subprocess.run([PALISADE, "status"], cwd=project, capture_output=True, text=True)
         assert f"https://{address}" in shown.stdout.replace("\n", "")

@@ -27,7 +27,7 @@ def test_a_canary_decides_at_its_functions_and_is_undone(project: Project) -> No
             [where] = done.functions
 
             async def answers(path: str) -> dict[str, int]:
-                async with httpx.AsyncClient(trust_env=False) as each:
+                async with httpx.AsyncClient(trust_env=False, timeout=60) as each:
                     return {
                         name: (await each.get(f"http://{sidecars.statuses[name].listen}{path}")).status_code
                         for name in names
@@ -77,7 +77,7 @@ def test_a_canary_that_a_sidecar_refuses_is_ended(project: Project, monkeypatch:
             assert {each["running"] for each in shown["functions"].values()} == {base}
             assert shown["canary"] is None
             assert "ended the canary of" in shown["revision"]["note"]
-            async with httpx.AsyncClient(trust_env=False) as each:
+            async with httpx.AsyncClient(trust_env=False, timeout=60) as each:
                 for name in names:
                     address = sidecars.statuses[name].listen
                     assert (await each.get(f"http://{address}/open")).status_code == 200

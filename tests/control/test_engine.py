@@ -173,7 +173,7 @@ def test_a_set_that_is_broken_at_the_start_closes_the_sidecars_until_it_is_mende
         async with (
             Engine(project.file) as engine,
             admin.serve(engine) as address,
-            httpx.AsyncClient(base_url=f"http://{address}") as client,
+            httpx.AsyncClient(base_url=f"http://{address}", timeout=60) as client,
         ):
             assert (await client.get("/healthz")).status_code == 503
             assert version(engine) is None

@@ -44,7 +44,7 @@ def test_the_admin_endpoint_tells_state_and_metrics(project: Project) -> None:
     async def session() -> None:
         async with Engine(project.file) as engine, admin.serve(engine) as address:
             assert announced.ask(engine.inventory.engine.state, announced.ADMIN) == str(address)
-            async with httpx.AsyncClient(base_url=f"http://{address}") as client:
+            async with httpx.AsyncClient(base_url=f"http://{address}", timeout=60) as client:
                 shown = (await client.get("/status")).json()
                 # The files may be read once more, just after they began to be watched.
                 assert shown | {"reload": None} == status(engine) | {"reload": None}

@@ -82,7 +82,7 @@ class Engine:
             options=[("grpc.ssl_target_name_override", "engine.palisade.local")],
         ) as channel:
             check = CheckRequest(attributes={"request": {"http": {"path": "/"}}})
-            answer = await AuthorizationStub(channel).Check(check, timeout=5)
+            answer = await AuthorizationStub(channel).Check(check, timeout=30)
         code: int = answer.status.code
         return code
 
@@ -101,7 +101,7 @@ def run(request: pytest.FixtureRequest) -> Run:
 
     def on_loop(work: Coroutine[Any, Any, None]) -> None:
         async def bounded() -> None:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 await work
 
         with asyncio.Runner(loop_factory=request.param) as runner:

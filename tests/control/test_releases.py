@@ -265,7 +265,7 @@ def gone(path: Path) -> bool:
 
 def client(state: Path) -> httpx.AsyncClient:
     transport = httpx.AsyncHTTPTransport(uds=announced.ask(state, announced.CONTROL))
-    return httpx.AsyncClient(transport=transport, base_url="http://engine", timeout=10)
+    return httpx.AsyncClient(transport=transport, base_url="http://engine", timeout=60)
 
 
 def test_what_changes_the_engine_is_on_a_socket_for_its_user_alone(project: Project) -> None:
@@ -276,7 +276,7 @@ def test_what_changes_the_engine_is_on_a_socket_for_its_user_alone(project: Proj
             state = engine.inventory.engine.state
             path = Path(announced.ask(state, announced.CONTROL))
             assert (mode(path), mode(path.parent)) == (0o600, 0o700)
-            async with httpx.AsyncClient(base_url=f"http://{address}") as tcp:
+            async with httpx.AsyncClient(base_url=f"http://{address}", timeout=60) as tcp:
                 for action in ("rollback", "resume"):
                     assert (await tcp.post(f"/{action}", json={})).status_code == 404
             async with client(state) as local:

@@ -11,7 +11,7 @@ import jwt.algorithms
 import pytest
 from control_helpers import ALLOW, NEXT, SUM, Project, put
 from cryptography.hazmat.primitives.asymmetric import ec
-from envoy_helpers import eventually, function, running, settings, settled, spoiled, until
+from envoy_helpers import client_for, eventually, function, running, settings, settled, spoiled, until
 from shared_helpers import Lines, beside, run
 
 from palisade.control import admin, announced
@@ -216,7 +216,7 @@ def test_differences_are_streamed_as_they_happen(project: Project) -> None:
                 Engine(project.file, sink=Lines()) as engine,
                 admin.serve(engine),
                 Sidecars(engine) as sidecars,
-                httpx.AsyncClient(base_url=f"http://{sidecars.statuses['hello'].listen}") as client,
+                client_for(sidecars, "hello") as client,
             ):
                 await until(client, "/open", 200)
                 await engine.set_shadow(put(project, NEXT))
@@ -224,8 +224,8 @@ def test_differences_are_streamed_as_they_happen(project: Project) -> None:
                 path = announced.ask(engine.inventory.engine.state, announced.CONTROL)
                 transport = httpx.AsyncHTTPTransport(uds=path)
                 async with (
-                    httpx.AsyncClient(transport=transport, base_url="http://engine") as local,
-                    local.stream("GET", "/differences", timeout=10) as stream,
+                    httpx.AsyncClient(transport=transport, base_url="http://engine", timeout=60) as local,
+                    local.stream("GET", "/differences") as stream,
                 ):
                     for asked in ("/closed", "/opened", "/open"):
                         await client.get(asked)

@@ -51,7 +51,7 @@ async def status_of(sidecars: Sidecars, context: ssl.SSLContext, path: str = "/"
     sidecar = sidecars.statuses.get("hello")
     if sidecar is None:
         return 0  # it is being started anew
-    async with httpx.AsyncClient(verify=context, trust_env=False) as client:
+    async with httpx.AsyncClient(verify=context, trust_env=False, timeout=60) as client:
         try:
             return (await client.get(f"https://{sidecar.listen}{path}")).status_code
         except (httpx.TransportError, ssl.SSLError):  # TLS 1.3 refuses a client after its handshake

@@ -88,7 +88,7 @@ def session(sink: Sink, talk: Callable[[Append], Awaitable[None]], **settings: A
                 call = channel.unary_unary("/palisade.DecisionLog/Append")
 
                 async def append(*given: Any) -> bytes:
-                    answer: bytes = await call(lines(*given), timeout=10)
+                    answer: bytes = await call(lines(*given), timeout=30)
                     return answer
 
                 await talk(append)

@@ -47,7 +47,7 @@ def ask(
             await server.start()
             async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
                 stub = AuthorizationStub(channel)
-                answers = await asyncio.gather(*(stub.Check(each, timeout=5) for each in requests))
+                answers = await asyncio.gather(*(stub.Check(each, timeout=30) for each in requests))
             await server.stop(None)
         return list(answers)
 
@@ -206,7 +206,7 @@ def test_a_certificate_decides_who_asks(
                 channel_credentials(client),
                 options=[("grpc.ssl_target_name_override", "engine.palisade.local")],
             ) as channel:
-                answer = await AuthorizationStub(channel).Check(request(function=claimed), timeout=5)
+                answer = await AuthorizationStub(channel).Check(request(function=claimed), timeout=30)
             await server.stop(None)
             return answer
 

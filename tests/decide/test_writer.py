@@ -234,7 +234,7 @@ def test_a_mark_is_done_when_all_before_it_is_written() -> None:
             await asyncio.sleep(0.1)
             assert not mark.done()
             sink.gate.set()
-            await asyncio.wait_for(mark, 5)
+            await asyncio.wait_for(mark, 30)
             assert ids(sink.content)[:300] == list(range(300))
 
     asyncio.run(main())

@@ -112,7 +112,7 @@ async def serving(source: IdentitySource) -> AsyncIterator[int]:
 
 async def ask(port: int, credentials: grpc.ChannelCredentials) -> bytes:
     async with aio.secure_channel(f"127.0.0.1:{port}", credentials) as channel:
-        answer: bytes = await channel.unary_unary("/test.Test/Who")(b"", timeout=3)
+        answer: bytes = await channel.unary_unary("/test.Test/Who")(b"", timeout=30)
         return answer
 
 

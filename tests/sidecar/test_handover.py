@@ -21,7 +21,7 @@ LOG = logging.getLogger("palisade_sidecar.test")
 async def run_until(handover: Handover, done: asyncio.Event) -> None:
     running = asyncio.create_task(handover.run())
     waiting = asyncio.create_task(done.wait())
-    await asyncio.wait((running, waiting), timeout=10, return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait((running, waiting), timeout=30, return_when=asyncio.FIRST_COMPLETED)
     assert done.is_set(), running
     for task in (running, waiting):
         task.cancel()

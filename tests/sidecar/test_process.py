@@ -78,7 +78,7 @@ def _wait(condition: Any, seconds: float = 30) -> None:
 def test_a_signal_ends_the_sidecar_and_its_envoy(rig: Any, number: signal.Signals) -> None:
     process = _in_process(rig)
     address = _until_live(process)
-    assert httpx.get(f"http://{address}/").status_code == 503
+    assert httpx.get(f"http://{address}/", timeout=30).status_code == 503
     process.send_signal(number)
     assert process.wait(30) == STOPPED
     assert _envoys(rig.folder) == []

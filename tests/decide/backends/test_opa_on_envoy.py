@@ -59,7 +59,7 @@ backend: {{opa: '{opa.url}'}}
 """)
     async with Engine(folder / "palisade.yaml", sink=sink) as engine, Sidecars(engine) as sidecars:
         url = f"http://{sidecars.statuses['hello'].listen}"
-        async with httpx.AsyncClient(base_url=url, trust_env=False) as client:
+        async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=60) as client:
             yield engine, client
     await runner.cleanup()
 
