@@ -78,9 +78,14 @@ def test_no_memory_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_what_took_no_time_is_left_to_the_collector() -> None:
     """It would not find the cycles in it before it looks at everything."""
-    with collector_paused():
-        made: list[object] = [[]]
-    assert not _is_old(made)
+
+    def old() -> bool:
+        with collector_paused():
+            made: list[object] = [[]]
+        return _is_old(made)
+
+    # Others may have a busy machine for a while, and then it takes time.
+    assert not all(old() for _ in range(5))
     assert gc.isenabled()
 
 
