@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 
@@ -35,14 +35,15 @@ class Signature:
     result: Type | None = ANY
     variadic: Type | None = None
     relation: bool = False
+    type: Function = field(init=False, repr=False, compare=False)
+    """Made once: each check of a module asks for those of all builtins."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "type", Function(self.args, self.result, self.variadic))
 
     @property
     def arity(self) -> int:
         return len(self.args)
-
-    @property
-    def type(self) -> Function:
-        return Function(self.args, self.result, self.variadic)
 
 
 _LATER = (
