@@ -174,6 +174,17 @@ def test_v0_hints_at_imports(source: str, hint: str) -> None:
     assert raised.value.errors[0].hint == hint
 
 
+_LOOP = "`some x in xs` for any of them, `every x in xs { .. }` for all"
+_BRACES = "can stand; a body of several expressions stands in braces"
+
+
+@pytest.mark.parametrize("name", ["a/b", "a-b"])
+def test_a_package_name_that_is_none_is_told_how_to_be_written(name: str) -> None:
+    with pytest.raises(CompileError) as raised:
+        parse_module(f"package {name}")
+    assert raised.value.errors[0].hint.startswith("a name has letters, digits and `_`")
+
+
 @pytest.mark.parametrize(
     ("source", "hint"),
     [
@@ -187,6 +198,36 @@ def test_v0_hints_at_imports(source: str, hint: str) -> None:
         ("p if !input.a", "write `not` before an expression"),
         ("p if input.a == 'x y'", "a string stands in double quotes"),
         ("p if input.a & & input.b", ""),
+        ("p if input.a !== 1", "`!=` compares two values"),
+        ("p := input.a ? 1 : 2", "write a rule for each of the two cases, or `else := ..`"),
+        ("p := input.xs.0", "a member of an array is written in brackets: `xs[0]`"),
+        ("// x\np := 1", "a comment begins with `#`"),
+        ("p := 1 // x", "a comment begins with `#`"),
+        ("/* x */\np := 1", "a comment begins with `#`"),
+        ("p if {\n\tfor x in input.xs {\n\t\tx\n\t}\n}", f"write {_LOOP}"),
+        ("p if {\n\tsome x := input.xs\n}", "write `some x in xs` for a member, or `x := ..` alone"),
+        ("p if not some x in input.xs", "write `not x in xs`, or `not` before a rule of its own that loops"),
+        ("p if every x in input.xs x", "write `every x in xs { .. }`"),
+        ("f(x) := y if {\n\treturn x\n}", "a function's value stands in its head: `f(x) := y if { .. }`"),
+        ("def f(x)", "a function's value stands in its head: `f(x) := y if { .. }`"),
+        ("p if input.a == 1:", "a body of several expressions stands in braces: `p if { .. }`"),
+        ("p if\n\tinput.a == 1\n\tinput.b == 2", f"outside of rules only `package` and `import` {_BRACES}"),
+        ("<<<<<<< HEAD\np := 1", "a merge has left this: keep one of its two sides"),
+        ("p := 1\n=======\nq := 1", "a merge has left this: keep one of its two sides"),
+        ("p if { input.a }}", "it closes nothing: each bracket before it is closed already"),
+        (
+            "p if {\n\u00a0input.a\n}",
+            "U+00A0 looks like a space or like nothing: type a space, or take it out",
+        ),
+        (
+            'p := "\\d"',
+            "a backslash is written twice, or the string, a regular expression say, in backquotes",
+        ),
+        (
+            'p := "x',
+            "a string ends in the line in which it begins; one of several lines stands in backquotes",
+        ),
+        ("p := `x", "no backquote ends it"),
     ],
 )
 def test_operators_of_other_languages_get_rego_s_own_named(source: str, hint: str) -> None:

@@ -6,6 +6,7 @@ from bisect import bisect_right
 from typing import NamedTuple, NoReturn
 
 from palisade.rego import ast
+from palisade.rego.advice import OPERATORS_ELSEWHERE, of_line
 from palisade.rego.errors import PARSE_ERROR, Diagnostic, Location
 from palisade.rego.lexer import FUTURE_KEYWORDS, KEYWORDS, NO_GAP, Token, tokenize
 from palisade.rego.places import LineStarts, Places, line_starts
@@ -18,13 +19,10 @@ _MOST_OF_LINE = 100_000
 _OPENING = {"(", "[", "{", "template"}  # a template string's text ends where an expression opens
 _CLOSING = {")": "(", "]": "[", "}": "{"}
 TOO_DEEP = "max parsing recursion depth exceeded"
+_UNOPENED = "it closes nothing: each bracket before it is closed already"
 
 # Python's constructor of a named tuple takes twice as long, and every node has a place.
 _new = tuple.__new__
-
-_AND = "for both, write one expression a line, or `;` between them"
-_OR = "for either of two, write two rules of the same name"
-OPERATORS_ELSEWHERE = {"&&": _AND, "and": _AND, "||": _OR, "or": _OR, "===": "`==` compares two values"}
 
 
 class ParseError(Exception):
@@ -197,16 +195,17 @@ class Cursor:
         if self.token.kind == "illegal":
             self.fail("illegal token")
         if not hint and (self.token.kind == "eof" or self.token.kind in _CLOSING):
-            hint = self.unclosed("close {}")
-        hint = hint or self._of_other_languages()
+            hint = self.unclosed("close {}") or ("" if self.depth or self.token.kind == "eof" else _UNOPENED)
+        hint = hint or self._of_other_languages() or of_line(self.line(self.at(self.token).row))
         self.fail(f"unexpected {self.token.title}{': ' if note else ''}{note}", hint=hint)
 
     def _of_other_languages(self) -> str:
         """What to write in place of an operator of other languages; empty where none stands here."""
         token = self.token
-        if token.kind == "name":
-            return OPERATORS_ELSEWHERE.get(token.text, "")
         before = self.tokens[self.index - 1] if self.index else token
+        if token.kind == "name":
+            # In `for x in xs` and `return x` what cannot stand here is the word behind.
+            return OPERATORS_ELSEWHERE.get(token.text, "") or OPERATORS_ELSEWHERE.get(before.text, "")
         return OPERATORS_ELSEWHERE.get(before.kind + token.kind, "") if before.end == token.start else ""
 
     def unclosed(self, advice: str) -> str:

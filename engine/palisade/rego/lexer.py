@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import NamedTuple
 
+from palisade.rego import advice
+
 NO_GAP = 0
 SPACE = 1
 NEWLINE = 2
@@ -114,11 +116,8 @@ _FORBIDDEN = re.compile("[\0\ufeff\ud800-\udfff]")
 _MOST_FORBIDDEN = _MOST_ILLEGAL = 100
 """So many are told of: what has more is no source."""
 _SINGLE_QUOTED = re.compile(r"'[^'\n]*'")
-_HINTS = {
-    "'": "a string stands in double quotes",
-    "!": "write `not` before an expression",
-    **dict.fromkeys("“”„‘’«»", 'a string stands in double quotes that are straight: "'),
-}
+_BAD_ESCAPE = ("illegal escape sequence", advice.ESCAPE)
+_NO_END = ("non-terminated string", advice.UNENDED)
 _FORBIDDEN_NAMES = {"\0": "illegal null character", "\ufeff": "illegal byte-order mark"}
 
 
@@ -228,9 +227,9 @@ class _Lexer:
         elif following == ("`" if raw else '"'):
             self.out.tokens.append(Token("template-end", text, start, end + 1, gap, raw))
         elif following == "\\":
-            self.refuse("illegal escape sequence", start, end + 1, gap)
+            self.refuse(_BAD_ESCAPE[0], start, end + 1, gap, _BAD_ESCAPE[1])
         else:
-            self.refuse("non-terminated string", start, end, gap)
+            self.refuse(_NO_END[0], start, end, gap, _NO_END[1])
             return end
         return end + 1
 
@@ -238,20 +237,20 @@ class _Lexer:
         """Names what no token starts with, and tells where to go on."""
         char = self.source[start]
         end = start + 1
-        message = "illegal token"
+        message, hint = "illegal token", ""
         if char == '"':
             loose = _LOOSE_STRING.match(self.source, start, self.end)
             if loose is not None:
                 end = loose.end()
-                message = "illegal escape sequence" if loose[1] else "non-terminated string"
+                message, hint = _BAD_ESCAPE if loose[1] else _NO_END
         elif char == "`":
             end = self.end
-            message = "non-terminated string"
+            message, hint = "non-terminated string", advice.UNENDED_RAW
         elif char in "!$":
             message = f"illegal {char} character"
         elif char == "'" and (quoted := _SINGLE_QUOTED.match(self.source, start, self.end)):
             end = quoted.end()
-        self.refuse(message, start, end, gap, _HINTS.get(char, ""))
+        self.refuse(message, start, end, gap, hint or advice.of_character(char))
         self.illegals += 1
         if self.illegals == _MOST_ILLEGAL:
             end = self.end

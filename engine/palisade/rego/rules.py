@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import NamedTuple, NoReturn
 
 from palisade.rego import ast
-from palisade.rego.cursor import OPERATORS_ELSEWHERE, ParseError, Part
+from palisade.rego.advice import OPERATORS_ELSEWHERE, of_line
+from palisade.rego.cursor import ParseError, Part
 from palisade.rego.errors import Diagnostic, Location
 from palisade.rego.kinds import kind_of
 from palisade.rego.lexer import NEWLINE, NO_GAP
@@ -18,6 +19,9 @@ from palisade.rego.terms import INFIX
 _CONTINUING = frozenset((*INFIX, "=", ":=", "in", "with"))
 _TRUE = ast.Scalar(True)
 _V0_HINT = "write `if` before the brace, or read the module as Rego v0"
+_NO_RULE = (
+    "outside of rules only `package` and `import` can stand; a body of several expressions stands in braces"
+)
 _V1_HINT = "write `if` before the brace: `import rego.v1` asks for it"
 _NO_BODY = "a rule needs a value or a body, as in `p := 1` or `p if { .. }`"
 _COMPREHENSIONS = (ast.ArrayComprehension, ast.SetComprehension, ast.ObjectComprehension)
@@ -327,7 +331,8 @@ class RuleParser(StatementParser):
         hint = _NO_BODY
         if token.text in ("if", "contains") and token.kind == "name" and token.gap != NEWLINE:
             hint = f"for `{token.text}`, `import rego.v1` or `import future.keywords.{token.text}`"
-        hint = OPERATORS_ELSEWHERE.get(written.name.name, hint)
+        name = written.name
+        hint = OPERATORS_ELSEWHERE.get(name.name) or of_line(self.line(name.loc.row)) or hint
         self.fail("var cannot be used for rule name", self.span(written.name), hint)
 
     def refuse_statement(self, statement: ast.Statement) -> NoReturn:
@@ -348,7 +353,8 @@ class RuleParser(StatementParser):
             message = f"{kind_of(statement.term)} cannot be used for rule name"
         else:
             message = "expression cannot be used for rule head"
-        self.fail(message, self.span(statement), "outside of rules only `package` and `import` can stand")
+        hint = of_line(self.line(statement.loc.row)) or _NO_RULE
+        self.fail(message, self.span(statement), hint)
 
 
 def _is_builtin(name: str) -> bool:

@@ -47,7 +47,9 @@ class StatementParser(TermParser):
             kind = self.token.kind
         if kind in ("some", "every"):
             if negated:
-                self.unexpected(f"illegal negation of '{kind}'")
+                # What is negated has to be a value, or a rule that is undefined.
+                hint = "write `not x in xs`, or `not` before a rule of its own that loops"
+                self.unexpected(f"illegal negation of '{kind}'", hint)
             return self.some() if kind == "some" else self.every()
         return self.expression(start, negated=negated)
 
@@ -139,7 +141,7 @@ class StatementParser(TermParser):
         if not isinstance(value, ast.Var):
             self.unexpected("expected value to be a variable")
         if self.token.kind != "{":
-            self.unexpected("missing body")
+            self.unexpected("missing body", "write `every x in xs { .. }`")
         body = self.braced_body()
         withs = self.withs()
         return ast.Every(key, value, domain, body, withs=withs, loc=self.since(start))

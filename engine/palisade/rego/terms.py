@@ -160,7 +160,8 @@ class TermParser(CollectionParser, ABC):
         """The name behind a dot, which may be a keyword."""
         token = self.token
         if token.gap != NO_GAP or (token.kind != "name" and token.kind not in self.keywords):
-            self.unexpected("expected identifier")
+            number = "a member of an array is written in brackets: `xs[0]`"
+            self.unexpected("expected identifier", number if token.kind == "number" else "")
         self.advance()
         return ast.Scalar(token.text, loc=self.at(token))
 

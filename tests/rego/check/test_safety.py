@@ -197,6 +197,9 @@ def test_a_loop_under_not_is_told_how_it_is_written():
     assert "under `not` write `not x in xs`, or ask for a rule" in error.hint
 
 
+NOTHING, ONE_BY_ONE = "nothing gives it a value", "to take the members one by one"
+
+
 @pytest.mark.parametrize(
     ("source", "hint"),
     [
@@ -206,6 +209,9 @@ def test_a_loop_under_not_is_told_how_it_is_written():
         ("p if { some role; role != 1; count(rolle) }", None),
         ("p if { some x in [1]; q := [x | some x in [2]; not y] }", None),
         ("p if http.method", None),
+        ("p if { x in input.roles; startswith(x, `a`) }", f"{NOTHING}: write `some x in ..` {ONE_BY_ONE}"),
+        ("p if input.a == True", "write true"),
+        ("p if input.a != None", "write null"),
     ],
 )
 def test_what_was_likely_meant_is_named_and_else_what_is_missing(source, hint):

@@ -191,6 +191,13 @@ def test_with_and_calls_that_are_right(checked, source):
     assert checked(source)
 
 
+def test_what_stands_in_for_a_deprecated_builtin_is_named():
+    """OPA says only that it is deprecated."""
+    with pytest.raises(CompileError) as raised:
+        check([parse_module('package test\np if re_match("a", input.x)\nq if any(input.xs)')])
+    assert [each.hint for each in raised.value.errors] == ["write regex.match", "write `true in xs`"]
+
+
 def test_v0_modules_may_call_deprecated_builtins(checked):
     assert checked('package test\np { re_match("a", "b") }', version=0)
 

@@ -22,6 +22,14 @@ DEPRECATED = frozenset(
 )
 """What v1 modules may not call: https://www.openpolicyagent.org/docs/v0-upgrade (deprecated built-ins)."""
 
+_INSTEAD = {
+    "all": "write `every x in xs { x }`",
+    "any": "write `true in xs`",
+    "net.cidr_overlap": "write net.cidr_contains",
+    "re_match": "write regex.match",
+    "set_diff": "write `a - b`",
+}
+
 _MOST_HINTS = 50
 """So many names are compared with all builtins' in one check; no one reads on."""
 _NO_FUNCTION = "it is a rule and no function: leave its arguments and brackets out"
@@ -69,7 +77,10 @@ class Calls:
             problems.add(f"function {name} has arity {arity}, got {given} {noun}", call.loc, TYPE_ERROR)
             return False
         if version == 1 and declared is not None and declared.name in DEPRECATED:
-            problems.add(f"deprecated built-in function calls in expression: {name}", call.loc, TYPE_ERROR)
+            hint = _INSTEAD.get(declared.name, "")
+            problems.add(
+                f"deprecated built-in function calls in expression: {name}", call.loc, TYPE_ERROR, hint
+            )
             return False
         return True
 

@@ -28,6 +28,8 @@ _NO_LOOP = (
     "nothing gives it a value: under `not` write `not x in xs`, or ask for a rule of its own that loops"
 )
 _UNBOUND = "nothing gives it a value: no import, no rule of this package, no expression that binds it"
+_MEMBER = "nothing gives it a value: write `some {0} in ..` to take the members one by one"
+_CONSTANTS = {"True": "true", "False": "false", "None": "null", "nil": "null", "undefined": "null"}
 _FUTURE = frozenset(("in", "every", "contains", "if"))
 
 
@@ -266,6 +268,7 @@ class Safety:
         self.failed = True
         before = len(self.problems.found)
         first: dict[str, Location] = {}
+        members: set[str] = set()
         for node in left:
             if self._undeclared(node):
                 continue
@@ -273,11 +276,13 @@ class Safety:
                 at = first.get(name)
                 if at is None or (node.loc.row, node.loc.col) < (at.row, at.col):
                     first[name] = node.loc
+                if _asks_for_member(node, name):
+                    members.add(name)
         reported = len(self.problems.found) > before
         for name, loc in first.items():
             if not name.startswith("term#"):
                 reported = True
-                self._report(name, loc)
+                self._report(name, loc, member=name in members)
         if not reported:
             for loc in sorted({each.loc for each in left}, key=lambda each: (each.row, each.col)):
                 self.problems.add("expression is unsafe", loc, UNSAFE_VAR_ERROR)
@@ -302,20 +307,36 @@ class Safety:
             self.problems.add(f"var {written} is undeclared", part.loc)
         return bool(found)
 
-    def _report(self, name: str, loc: Location) -> None:
+    def _report(self, name: str, loc: Location, *, member: bool = False) -> None:
         written = shown(self.locals.written.get(name, name))
         if written in _FUTURE:
             keyword = f" (hint: `import future.keywords.{written}` to import a future keyword)"
             self.problems.add(f"var {written} is unsafe{keyword}", loc, UNSAFE_VAR_ERROR)
             return
-        self.problems.add(f"var {written} is unsafe", loc, UNSAFE_VAR_ERROR, self._advice(written))
+        hint = self._advice(written)
+        if hint == _UNBOUND and member:
+            hint = _MEMBER.format(written)
+        self.problems.add(f"var {written} is unsafe", loc, UNSAFE_VAR_ERROR, hint)
 
     def _advice(self, written: str) -> str:
         if written == "_":
             return _NO_LOOP
+        if written in _CONSTANTS:
+            return f"write {_CONSTANTS[written]}"
         bound = [name for each, name in self.locals.authors().items() if self.binder.knows(each)]
         near = get_close_matches(written, [*self.globals, *bound], 1, _ALIKE)
         return self.to_import(written) or (f"did you mean {near[0]}?" if near else _UNBOUND)
+
+
+def _asks_for_member(node: ast.Statement, name: str) -> bool:
+    """Whether a statement is `x in xs`, which takes x for known, of a variable called so."""
+    term = node.term if isinstance(node, ast.Expression) and not node.negated else None
+    return (
+        isinstance(term, ast.Call)
+        and term.name == "internal.member_2"
+        and isinstance(term.args[0], ast.Var)
+        and term.args[0].name == name
+    )
 
 
 def _pairs(node: ast.Unify) -> list[ast.Statement]:
