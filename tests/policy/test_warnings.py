@@ -232,6 +232,15 @@ def test_what_opa_would_ask_about_itself(tmp_path: Path) -> None:
     assert "data.system.authz" in text
 
 
+def test_metadata_that_is_wrong_and_asked_for_by_nothing(tmp_path: Path) -> None:
+    """OPA-Envoy takes such a policy: OPA reads these comments only for rules that ask. So does the engine."""
+    wrong = "package a\n\n# METADATA\n# description: admins: all\nallow := true\n"
+    ((file, row, text),) = warned(tmp_path, a=wrong)
+    assert (file, row) == ("p/a.rego", 4)
+    assert "mapping values are not allowed" in text
+    assert "nothing of this METADATA block counts" in text
+
+
 def test_defaults_that_are_passed_over(tmp_path: Path) -> None:
     """As in OPA, and hardly meant: a limit that stands in for all others stands in for none."""
     rules = "default limits.max := 5\n\nlimits[tier] := 7 if some tier in data.tiers\n"

@@ -24,6 +24,7 @@ from palisade.rego.errors import Diagnostic
 
 UNKNOWN_INPUT: Final = "unknown_input"
 UNASKED_PACKAGE: Final = "unasked_package"
+UNREAD_METADATA: Final = "unread_metadata"
 
 _WHERE: Final = f"documents are read from {', '.join(sorted(FILE_NAMES))}, and stand where their folders are"
 
@@ -96,6 +97,7 @@ def find(
     supplied += unresolved.replaced(tested.checked, tests)
     found += unresolved.find(tested.checked, tested.data, modules=tests, supplied=supplied)
     found += _unasked(rules)
+    found += _unread_metadata((*rules, *tests))
     found += passed_over.find(served.checked, rules)
     found += _misspelt_packages(rules, tuple(decision[:-1]))
     if not schemas or not {"schema", "input"} & schemas.keys():
@@ -128,6 +130,12 @@ def _placed(found: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
     """In the order of files and places; where no name is near, with where documents are read from."""
     told = (each if each.hint else replace(each, hint=_WHERE) for each in found)
     return tuple(sorted(told, key=lambda each: (each.file, each.row, each.col)))
+
+
+def _unread_metadata(modules: Iterable[ast.Module]) -> Iterator[Diagnostic]:
+    """METADATA blocks that are wrong and left out, as no rule asks for them: schemas in them do not count."""
+    for fault in (fault for module in modules for fault in module.faults):
+        yield replace(fault, code=UNREAD_METADATA, hint="nothing of this METADATA block counts")
 
 
 def _unasked(modules: Iterable[ast.Module]) -> Iterator[Diagnostic]:

@@ -19,7 +19,7 @@ from dataclasses import field, fields
 from decimal import Decimal
 from typing import TypeAlias
 
-from palisade.rego.errors import NOWHERE, Location
+from palisade.rego.errors import NOWHERE, Diagnostic, Location
 from palisade.rego.lines import ROWS, Lines
 from palisade.rego.records import record
 
@@ -348,6 +348,8 @@ class Module(Node):
     source: str = field(default="", compare=False, repr=False)
     version: int = field(default=1, compare=False)
     lines: Lines = field(default=ROWS, compare=False, repr=False)
+    faults: tuple[Diagnostic, ...] = field(default=(), compare=False, repr=False)
+    """What is wrong with METADATA blocks that were left out: an error where a rule asks for annotations."""
 
 
 Modules: TypeAlias = Sequence[Module]

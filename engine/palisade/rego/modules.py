@@ -9,7 +9,7 @@ from __future__ import annotations
 from palisade.rego import ast
 from palisade.rego.annotations import AnnotationError, Target, annotation, blocks
 from palisade.rego.cursor import TOO_DEEP, ParseError, Part, keywords_of
-from palisade.rego.errors import COMPILE_ERROR, CompileError
+from palisade.rego.errors import COMPILE_ERROR, CompileError, Diagnostic
 from palisade.rego.kinds import kind_of
 from palisade.rego.lexer import FUTURE_KEYWORDS, NEWLINE
 from palisade.rego.rules import RuleParser
@@ -31,9 +31,11 @@ class ModuleParser(RuleParser):
         self.rules: list[ast.Rule] = []
         # Everything at the top level, in source order.
         self.targets: list[Target] = []
+        self.faults: list[Diagnostic] = []
 
-    def run(self) -> ast.Module:
-        """The module. Raises CompileError with every error found."""
+    def run(self, *, lenient: bool = False) -> ast.Module:
+        """The module; a `lenient` one is without its wrong METADATA blocks, of which `faults` tells. Raises
+        CompileError with every error found."""
         first = self.token
         if first.kind == "eof":
             self.report(ParseError("empty module", first, _PACKAGE_HINT))
@@ -54,8 +56,8 @@ class ModuleParser(RuleParser):
         self.errors += self.lexical_diagnostics()
         comments = self.comment_nodes()
         annotations = self.annotations(comments)
-        if self.errors:
-            raise CompileError(self.errors)
+        if self.errors or (self.faults and not lenient):
+            raise CompileError([*self.errors, *self.faults])
         return ast.Module(
             self.package or (),
             tuple(self.imports),
@@ -64,6 +66,7 @@ class ModuleParser(RuleParser):
             comments,
             self.source,
             self.version,
+            faults=tuple(self.faults),
             loc=self.location(first.start, self.token.end),
         )
 
@@ -81,7 +84,7 @@ class ModuleParser(RuleParser):
             try:
                 annotations.append(annotation(block, self.targets))
             except AnnotationError as error:
-                self.errors.append(self.diagnostic(error.message, error.location or block.loc))
+                self.faults.append(self.diagnostic(error.message, error.location or block.loc))
         return tuple(annotations)
 
     def report(self, failure: ParseError) -> None:

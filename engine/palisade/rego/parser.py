@@ -18,20 +18,26 @@ __all__ = ["parse_module", "parse_query", "parse_term"]
 
 
 def parse_module(
-    source: str, file: str = "", *, version: int = 1, previous: ast.Module | None = None
+    source: str,
+    file: str = "",
+    *,
+    version: int = 1,
+    previous: ast.Module | None = None,
+    lenient: bool = False,
 ) -> ast.Module:
     """The module in a source; `version` 0 reads Rego as it was before `if` and `contains`.
 
     `previous` is what the file held before an edit: the rules that the edit leaves alone are the very same
-    objects, and take no time where no line has moved. Raises CompileError with every syntax error in it, in
-    OPA's words. Time is linear in the source's length.
+    objects, and take no time where no line has moved. `lenient` leaves out METADATA blocks that are wrong and
+    tells of them in `faults`: OPA reads them only where a rule asks for them. Raises CompileError with every
+    syntax error in it, in OPA's words. Time is linear in the source's length.
     """
     with collector_paused():
         if previous is not None and previous.version == version and previous.loc.file == file:
             edited = read_on(source, previous)
             if edited is not None:
                 return edited
-        return ModuleParser(source, file, version).run()
+        return ModuleParser(source, file, version).run(lenient=lenient)
 
 
 def parse_query(source: str, file: str = "<query>", *, version: int = 1) -> ast.Body:

@@ -19,6 +19,7 @@ from palisade.rego import ast, codegen, ir
 from palisade.rego.builtins.opa import opa_runtime
 from palisade.rego.builtins.registry import Context, Network
 from palisade.rego.check import CheckedSet, check, check_query
+from palisade.rego.check.metadata import asks_for_annotations
 from palisade.rego.collector import collector_paused
 from palisade.rego.errors import COMPILE_ERROR, CompileError, Diagnostic, Location
 from palisade.rego.evaluation import guarded
@@ -68,9 +69,13 @@ class _Sources:
                 parsed.append(old)
                 continue
             try:
-                parsed.append(parse_module(source, file, version=self.version, previous=old))
+                new = parse_module(source, file, version=self.version, previous=old, lenient=True)
+                parsed.append(new)
             except CompileError as error:
                 errors += error.errors
+        faults = [fault for module in parsed for fault in module.faults]
+        if faults and asks_for_annotations(parsed):
+            errors += faults
         if errors:
             raise CompileError(errors)
         return check(parsed, data=data, schemas=self.schemas, previous=before)

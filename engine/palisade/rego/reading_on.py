@@ -38,7 +38,7 @@ def read_on(source: str, old: ast.Module) -> ast.Module | None:
 
 def _read_on(source: str, old: ast.Module) -> ast.Module | None:
     """The same, for an edit in one place."""
-    if old.annotations or not old.rules:
+    if old.annotations or old.faults or not old.rules:
         return None
     edit = _Edit.between(old.source, source)
     standing = _Standing(old, source, edit)

@@ -51,6 +51,7 @@ from palisade import rego
         ('p if { y := {[1]: 1}; z := {"a": 1}; y == z }', "match error"),
         ("p := - object.union_n(input)", "minus: invalid argument(s)"),
         ("p := abs(json.filter(input, []))", "abs: invalid argument(s)"),
+        ("# METADATA\n# title: a: b\np := rego.metadata.rule()", "yaml: line 1: mapping values"),
     ],
 )
 def test_what_opa_refuses_is_refused(opa: OpaAnswers, rules: str, message: str) -> None:
@@ -89,6 +90,10 @@ def test_what_opa_refuses_is_refused(opa: OpaAnswers, rules: str, message: str) 
         "p if { input.y with input.x as 1; input[0] }",
         "p if {{1}: 1} = {[1]: 1}",
         "p if {[input.x]: 1} = {{}: 1}",
+        # METADATA blocks are read where a rule asks for what they say.
+        "# METADATA\n# title: a: b\np := 1",
+        "# METADATA\n# schemas: 5\np := input.x",
+        "# METADATA\n# scope: package\np := 1",
         # Of a body of `every` OPA looks at references to documents alone.
         "p if { every x in [1] { v := 0; x != 2; not v.c } }",
         "p if { data.d == 1 with data.d as input.l[_] }",

@@ -40,7 +40,7 @@ def parse_module(filename: Value, rego: Value) -> Value:
 
     file, source = string(filename, 1), string(rego, 2)
     try:
-        return module_tree(parser.parse_module(source, file))
+        return module_tree(parser.parse_module(source, file, lenient=True))
     except CompileError as error:
         count = len(error.errors)
         listed = "\n".join(f"{each.file}:{each.row}: {each.code}: {each.message}" for each in error.errors)
