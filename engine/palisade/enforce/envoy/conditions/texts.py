@@ -94,7 +94,7 @@ class Texts(Cutting):
             ):
                 return self._is_text(text)
             case Apply("minus", (Apply("count", (whole,)), Known(number))) if type(number) is int:
-                if isinstance(self._source(whole), Path):
+                if isinstance(whole, Gathered) or isinstance(self._source(whole), Path):
                     return ALWAYS
             case Apply("sprintf", (Known(str(form)), ArrayOf(items))) if _PLAIN_VERBS.fullmatch(form):
                 return both(self._is(each) for each in items)

@@ -35,7 +35,7 @@ from palisade.rego.values import UNDEFINED, Set, Value
 CHOSEN, SEVERAL = "internal.only", "internal.several"
 """The only member of a set, and whether it has several. No builtins of Rego's: policies cannot call them."""
 
-FIRST = "takes the first of several members"
+FIRST = "takes the first or the last of several members"
 """Why only the evaluator knows a value: said under the condition that there are several."""
 
 

@@ -23,6 +23,7 @@ from palisade.rego.partial.formulas.terms import (
     Symbol,
     Unknown,
     below,
+    last_of,
 )
 from palisade.rego.partial.symbols import arrays
 from palisade.rego.partial.symbols import builtins as symbolic
@@ -168,8 +169,8 @@ class Walks(Members):
         )
 
     def _first(self, array: Gathered, at: Symbol) -> symbolic.Cases:
-        """The first member of an array, which is known where all that it has are the same; of constants it is
-        the one before which no other is there."""
+        """The first member of an array, or the last, which is known where all that it has are the same; of
+        constants the first is the one before which no other is there."""
         if isinstance(at, Known) and type(at.value) is int and at.value < 0:
             return []
         pieces = listed(self, array)
@@ -178,7 +179,8 @@ class Walks(Members):
         few = at == Known(0) and array.ordered and len(array.parts) <= _MOST_IN_LINE
         if few and all(isinstance(part.item, Known) for part in array.parts):
             return self._first_constant(array.parts)
-        chosen = chosen_of(self.builder, array.parts) if at == Known(0) else None
+        at_an_end = at in (Known(0), last_of(array))
+        chosen = chosen_of(self.builder, array.parts) if at_an_end else None
         if chosen is None:
             raise Unsupported("counts members of an array that depends on the request")
         self._chose = True
