@@ -68,6 +68,9 @@ class Walks(Members):
         for side in (source, part):
             if isinstance(side, Unknown):
                 return [(self.opaque(side.reason, side.location), side)]
+        if isinstance(part, Element) and part.of_keys and not part.path and part.source == source:
+            # What stands at the key of the member that a loop is at is that member: `xs[i].a; xs[i].b`.
+            return [(TRUE, Element(part.source, part.loop))]
         if isinstance(source, Known):
             if isinstance(part, Known):
                 found = lookup(source.value, part.value)
