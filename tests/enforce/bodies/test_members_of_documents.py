@@ -52,7 +52,7 @@ CONDITIONS = (
     'some m in {d}.a; some t in m.t; t.k == http.headers["x-a"]',
     'some m in {d}.a; m.k == "x"; every t in m.t {{ t != "y" }}',
     'some i; {d}.a[i].k == "x"; {d}.a[i].t[_].k == "x"',
-    'some i; {d}.a[i].t; some t in {d}.a[i].t; t == {d}.s',
+    "some i; {d}.a[i].t; some t in {d}.a[i].t; t == {d}.s",
     "some i, m in {d}.a; m.k == {d}.a[i].k; not {d}.a[i].t",
     'some m in {d}.a; some t in m; startswith(t, "x")',
     'some m in {d}.a; data.grants[m][_] == "b"',
