@@ -49,4 +49,4 @@ def test_a_table_has_what_stands_beside_it_once() -> None:
     assert short.exact
     assert short.surely.size < 9_000
     both = shortened(Bounds(whole, any_of((whole, CHECKS[0]))), Factoring())
-    assert both.surely.size < both.possibly.size < 9_000
+    assert max(both.surely.size, both.possibly.size) < 9_000

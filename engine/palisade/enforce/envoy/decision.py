@@ -20,6 +20,7 @@ from palisade.enforce.envoy.conditions.context import Notes
 from palisade.enforce.envoy.conditions.lower import Lowering
 from palisade.enforce.envoy.matchers.bounds import Reason
 from palisade.enforce.envoy.matchers.choices import MAX_LINEAR
+from palisade.enforce.envoy.matchers.doubtful import in_doubt
 from palisade.enforce.envoy.matchers.entry import Entry, Verdict
 from palisade.enforce.envoy.matchers.predicate import YES, Predicate, all_of, negate, text_check
 from palisade.enforce.envoy.matchers.sizes import given_up
@@ -258,7 +259,7 @@ def _entries(
     if error.kind != "false":
         bounds = lowering.condition(error).bounds
         entries.append(Entry(bounds.surely, Verdict.DENY, ERROR))
-        entries.append(Entry(all_of((bounds.possibly, negate(bounds.surely))), Verdict.RESIDUAL, RESIDUAL))
+        entries.append(Entry(in_doubt(bounds), Verdict.RESIDUAL, RESIDUAL))
     unsure: list[Entry] = []
     ends: tuple[Verdict, str] | None = None
     for rule in lowering.lowered(cases, answers):

@@ -12,6 +12,7 @@ from typing import TypeVar
 from palisade.enforce.envoy.matchers.bounds import Bounds
 from palisade.enforce.envoy.matchers.choices import choices
 from palisade.enforce.envoy.matchers.factors import Factoring
+from palisade.enforce.envoy.matchers.known import LARGE, without_known
 from palisade.enforce.envoy.matchers.predicate import (
     NO,
     YES,
@@ -43,9 +44,6 @@ CONSTANTS = 4
 """So many constants count there as one matcher: Envoy takes half a kB for one in an expression, and 1 kB for
 one that it looks up."""
 
-LARGE = 2_000
-"""From so many matchers on it is asked whether the alternatives of a condition say much alike."""
-
 TEXT = "takes more matchers in Envoy than one rule may have"
 TEXT_IN_ALL = (
     "is one of the largest of rules that together take more matchers and constants in Envoy than a decision "
@@ -57,11 +55,12 @@ _LEFT, _SHARE = 64, 8
 
 
 def shortened(bounds: Bounds, factoring: Factoring) -> Bounds:
-    """Bounds of the same condition; of a large one what its alternatives ask alike is asked once."""
+    """Bounds of the same condition; of a large one what its alternatives ask alike is asked once, and nothing
+    where it is known."""
     if size_of(bounds) <= LARGE:
         return bounds
-    surely = factoring.of(bounds.surely)
-    return Bounds(surely, surely if bounds.exact else factoring.of(bounds.possibly))
+    surely = without_known(factoring.of(bounds.surely))
+    return Bounds(surely, surely if bounds.exact else without_known(factoring.of(bounds.possibly)))
 
 
 def bounded(bounds: Bounds) -> Bounds:
