@@ -61,6 +61,26 @@ def test_rare_requests_are_conditions_of_a_native_rule(body: str, reason: str) -
     assert {each.location.row for each in rule.reasons} == {4}
 
 
+def test_roles_are_looked_up_in_what_a_request_needs_however_many_a_token_has() -> None:
+    """What is asked of the path stood within the loop over the roles, so each was a condition of its own for
+    each of the first eight members: 57 kB of configuration for two such roles, and 7 kB outside of it."""
+    decision = compiled(
+        """mine contains role if some role in claims.roles
+needed contains "admin" if startswith(http.path, "/admin/")
+needed contains role if {
+  some role
+  http.method in {"reader": ["GET"], "clerk": ["GET", "POST"]}[role]
+}
+allow if {
+  mine[role]
+  needed[role]
+}"""
+    )
+    (rule,) = decision.coverage
+    told = "is for the engine where input.identity.claims.roles is an object"
+    assert {each.text for each in rule.reasons} == {told}
+
+
 def test_reasons_have_the_place_of_the_rule() -> None:
     """A reader finds the line."""
     decision = compiled('allow if http.method == "GET"\nallow if {\n  rand.intn("a", 5) > 2\n}')

@@ -73,6 +73,10 @@ FOLLOWED = (
     'p if { some i, v in input.x; i == 0; v == "a" }',
     "p if { some v in input.x; v in data.roles.alice }",
     'p if { some o in input.x; o.k == "a"; o.v == 1 }',
+    "m contains v if some v in input.x\n"
+    'n contains k if { some k; data.roles[k][_] == input.y }\nn contains "x" if input.y\np if { m[k]; n[k] }',
+    "p if { some v in input.x; f(v); v.k }\n"
+    'f(v) if { v.k == "a"; input.y }\nf(v) if { v.v == 1; input.y == 2 }',
     'p if every v in input.x { v == "a" }',
     'p if every v in input.x { v in ["a", "b"] }',
     'p if not "a" in input.x',

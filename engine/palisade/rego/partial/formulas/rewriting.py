@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace as replace_term
 
 from palisade.rego.partial.formulas.builder import Builder
@@ -202,7 +202,30 @@ def some_member(builder: Builder, source: Place, loop: int, body: Formula) -> Fo
         inside = [part for part in body.args if loop in part.loops]
         if outside:
             return builder.all((*outside, some_member(builder, source, loop, builder.all(inside))))
+        told = _told_outside(builder, inside, loop)
+        if told is not None:
+            rest, ways = told
+            members = (some_member(builder, source, loop, builder.all((*rest, *own))) for own in ways)
+            return builder.any(map(builder.both, map(builder.any, ways.values()), members))
     return _first_alike(builder, source, loop, body)
+
+
+def _told_outside(
+    builder: Builder, parts: Sequence[Formula], loop: int
+) -> tuple[list[Formula], dict[tuple[Formula, ...], list[Formula]]] | None:
+    """Of the parts of a body those that are alternatives of which each asks more than of the member: by what
+    they ask of the member what they ask besides, and the other parts. None where there are none."""
+    several = next((part for part in parts if part.kind == "or"), None)
+    if several is None or sum(part.size for part in parts if part is not several) > _MOST_ALIKE:
+        return None
+    ways: dict[tuple[Formula, ...], list[Formula]] = {}
+    for way in several.args:
+        asked = way.args if way.kind == "and" else (way,)
+        own = tuple(part for part in asked if loop in part.loops)
+        if len(own) == len(asked):
+            return None
+        ways.setdefault(own, []).append(builder.all(part for part in asked if loop not in part.loops))
+    return [part for part in parts if part is not several], ways
 
 
 _NO_LOOP = -1  # the loop that bodies are compared in
