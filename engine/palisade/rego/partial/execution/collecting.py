@@ -89,7 +89,7 @@ class Collecting(Walks):
             longer = Known([*array.value, item.value], array_with(hash(array), hash(item)))
             return self._set(env, stmt.array, self._with_one_more(array, item, longer, copied=_ITEMS))
         if isinstance(array, Gathered):
-            return self._set(env, stmt.array, replace(array, parts=(*array.parts, Part(TRUE, (), item))))
+            return self._set(env, stmt.array, _with_item(array, item))
         return self._set(env, stmt.array, ArrayOf((*items_of(array), item)))
 
     def _SetAddStmt(self, stmt: ir.SetAddStmt, env: Env) -> list[Step]:  # noqa: N802
@@ -106,7 +106,7 @@ class Collecting(Walks):
             made = Known(larger, set_with(hash(collection), hash(item)))
             return self._set(env, stmt.set, self._with_one_more(collection, item, made, copied=_ENTRIES))
         if isinstance(collection, Gathered):
-            return self._set(env, stmt.set, Gathered("set", (*collection.parts, Part(TRUE, (), item))))
+            return self._set(env, stmt.set, _with_item(collection, item))
         members = items_of(collection)
         return self._set(env, stmt.set, SetOf(members if item in members else (*members, item)))
 
@@ -186,3 +186,9 @@ class Collecting(Walks):
         if not isinstance(a, Known) or not isinstance(b, Known):
             raise Unsupported("merges documents that depend on the request")
         return self._set(env, stmt.target, Known(merge(a.value, b.value)))
+
+
+def _with_item(gathered: Gathered, item: Symbol) -> Gathered:
+    """The same with one member more, whatever the request is."""
+    part = Part(TRUE, (), item)
+    return gathered.with_more((part,), ordered=gathered.ordered, apart=gathered.apart)

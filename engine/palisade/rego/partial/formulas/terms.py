@@ -8,7 +8,7 @@ the same value in one evaluation.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import field
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -244,9 +244,44 @@ class Gathered(Made):
     parts: tuple[Part, ...]
     ordered: bool = True
     apart: bool = True
+    digests: frozenset[int] = field(init=False, compare=False, repr=False)
+    """The hashes of the parts of a set, to tell whether one is among them."""
+    _folded: int = field(init=False, compare=False, repr=False)
+    """The hash of the parts in turn."""
 
     def __post_init__(self) -> None:
-        self._keep((self.kind, self.parts, self.ordered, self.apart), self.parts)
+        self._add(1, None, 0, frozenset(), self.parts)
+
+    def _add(
+        self, size: int, unknown: Unknown | None, folded: int, digests: frozenset[int], more: Sequence[Part]
+    ) -> None:
+        """Keeps what is known of the other parts, and that of more behind them."""
+        for part in more:
+            size += part.size
+            unknown = unknown or part.unknown
+            folded = hash((folded, part.digest))
+        object.__setattr__(self, "size", size)
+        object.__setattr__(self, "unknown", unknown)
+        if self.kind == "set":
+            digests = digests.union([part.digest for part in more])
+        object.__setattr__(self, "digests", digests)
+        object.__setattr__(self, "_folded", folded)
+        object.__setattr__(self, "digest", hash((Gathered, self.kind, self.ordered, self.apart, folded)))
+
+    def with_more(self, more: Sequence[Part], *, ordered: bool, apart: bool) -> Gathered:
+        """The same and more parts behind its own, at which nobody looks again: a loop adds one in each of
+        thousands of rounds."""
+        found = object.__new__(Gathered)
+        object.__setattr__(found, "kind", self.kind)
+        object.__setattr__(found, "parts", (*self.parts, *more))
+        object.__setattr__(found, "ordered", ordered)
+        object.__setattr__(found, "apart", apart)
+        found._add(self.size, self.unknown, self._folded, self.digests, more)
+        return found
+
+    def has(self, part: Part) -> bool:
+        """Whether that is one of the parts of a set."""
+        return part.digest in self.digests and part in self.parts
 
     def __str__(self) -> str:
         return f"<{self.kind} of {', '.join(_show(p.item) for p in self.parts)}>"

@@ -66,32 +66,53 @@ def grown(
         start, end = _held(old, made=made), _held(now, made=made)
         if start is None or end is None or start[0] != end[0]:
             return None
-        first = set(start[1]) if start[0] != "array" else None
-        if first is None and end[1][: len(start[1])] != start[1]:
+        in_turn = start[0] == "array"
+        added, held = _behind(start[1], end[1], old, in_turn=in_turn), _held(merged[local], made=made)
+        if added is None or held is None:
             return None
-        if first is not None and not first <= set(end[1]):
-            return None
-        added = end[1][len(start[1]) :] if first is None else [p for p in end[1] if p not in first]
-        held = _held(merged[local], made=made)
-        if held is None:
-            return None
-        others = held[1][len(start[1]) :] if first is None else [p for p in held[1] if p not in first]
-        if first is None and others and not over:
-            return None
-        parts = [Part(builder.both(condition, p.condition), (*over, *p.over), p.item) for p in added]
+        others: Sequence[Part] = ()
         if onto is not None:
-            parts = [*others, *parts]
-        if first is not None and len(parts) > 1:
+            others = held[1][len(start[1]) :] if in_turn else _besides(start[1], held[1], old)
+        if in_turn and others and not over:
+            return None
+        more = [Part(builder.both(condition, p.condition), (*over, *p.over), p.item) for p in added]
+        parts = [*others, *more]
+        if not in_turn and len(parts) > 1:
             parts = _together(builder, parts)
         known = ordered and getattr(old, "ordered", True) and getattr(now, "ordered", True)
         known = known and not (over and len(parts) > 1)
         if start[0] == "object":
             merged[local] = object_of((*start[1], *parts))
+            continue
+        is_set = start[0] == "set"
+        alone = apart and getattr(old, "apart", True) and getattr(now, "apart", True)
+        known, alone = known or is_set, alone or is_set
+        if not others and isinstance(old, Gathered):
+            merged[local] = old.with_more(parts, ordered=known, apart=alone)
         else:
-            is_set = start[0] == "set"
-            alone = apart and getattr(old, "apart", True) and getattr(now, "apart", True)
-            merged[local] = Gathered(start[0], (*start[1], *parts), known or is_set, alone or is_set)
+            merged[local] = Gathered(start[0], (*start[1], *parts), known, alone)
     return merged
+
+
+def _behind(
+    start: tuple[Part, ...], end: tuple[Part, ...], old: Symbol, *, in_turn: bool
+) -> Sequence[Part] | None:
+    """The parts at the end that were none at the start; None where some of these are gone, or stand
+    otherwise where they are `in_turn`. `old` is what has the parts that were there at the start."""
+    if end[: len(start)] == start:  # mostly the very same objects
+        more = end[len(start) :]
+        return more if in_turn else _besides(start, more, old)
+    if in_turn or not set(start) <= set(end):
+        return None
+    return _besides(start, end, old)
+
+
+def _besides(start: tuple[Part, ...], parts: Iterable[Part], old: Symbol) -> list[Part]:
+    """Those of the parts that were none at the start."""
+    if isinstance(old, Gathered) and old.kind == "set":
+        return [part for part in parts if not old.has(part)]
+    first = set(start)
+    return [part for part in parts if part not in first]
 
 
 def _held(symbol: Symbol, *, made: bool) -> tuple[str, tuple[Part, ...]] | None:
