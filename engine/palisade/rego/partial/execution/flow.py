@@ -151,7 +151,7 @@ class Liveness:
             before._scanned if before is not None else None
         )
         self._assigned: ByBlock[frozenset[int]] = ByBlock()
-        self._behind: dict[tuple[int, int], tuple[ir.Block, frozenset[int], ir.Block]] = {}
+        self._behind: dict[int, tuple[ir.Block, list[frozenset[int]]]] = {}
 
     def settle(self) -> None:
         """Forgets what was known before and not asked for since."""
@@ -178,9 +178,7 @@ class Liveness:
                 if local not in gone:
                     needs.add(local)
             if type(stmt) in NESTING:
-                for inner in stmts_below(stmt):
-                    own = {stmt.key, stmt.value} if isinstance(stmt, ir.ScanStmt) else set[int]()
-                    needs.update(self.exposed(inner) - gone - own)
+                needs.update(self._needed_below(stmt) - gone)
             new = written(stmt)
             if new is not None and new not in needs:
                 gone.add(new)
@@ -216,11 +214,30 @@ class Liveness:
 
     def behind(self, block: ir.Block, index: int) -> frozenset[int]:
         """Locals that the statements behind the one at `index` need from before them."""
-        found = self._behind.get((id(block), index))
+        found = self._behind.get(id(block))
         if found is None:
-            tail = ir.Block(block.stmts[index + 1 :])
-            found = self._behind[(id(block), index)] = (block, self._scan(tail)[0], tail)
-        return found[1]
+            found = self._behind[id(block)] = (block, self._behind_each(block))
+        return found[1][index]
+
+    def _behind_each(self, block: ir.Block) -> list[frozenset[int]]:
+        """The same for each of the statements: a rule may have thousands."""
+        needed: frozenset[int] = frozenset()
+        found: list[frozenset[int]] = []
+        for stmt in reversed(block.stmts):
+            found.append(needed)
+            new = written(stmt)
+            if new is not None:
+                needed -= {new}
+            needed = needed.union(read(stmt), self._needed_below(stmt))
+        found.reverse()
+        return found
+
+    def _needed_below(self, stmt: ir.AnyStmt) -> frozenset[int]:
+        """Locals that the blocks in the statement need from before it."""
+        if type(stmt) not in NESTING:
+            return frozenset()
+        own = {stmt.key, stmt.value} if isinstance(stmt, ir.ScanStmt) else set[int]()
+        return frozenset().union(*map(self.exposed, stmts_below(stmt))) - own
 
     def assigned(self, block: ir.Block) -> frozenset[int]:
         """Locals that the block or one in it may change."""
