@@ -4,8 +4,8 @@ Each of a thousand globs, networks or endings takes Envoy a tenth of a microseco
 Joined, they cost what the text is long, as RE2 follows all of them at once.
 
 Only such are joined as RE2 follows without trouble whatever the text is: constants that are looked for
-anywhere, and expressions that begin where the text does. Of others it could need more states than it keeps,
-and would then match them slower than one by one.
+anywhere, with letters of either case too, and expressions that begin where the text does. Of others it could
+need more states than it keeps, and would then match them slower than one by one.
 """
 
 from __future__ import annotations
@@ -53,6 +53,16 @@ COMMON = 8
 
 MANY = 32
 """From so many conditions of different rules on what they ask of one text is asked first for all of them."""
+
+
+_OPEN = "(?s:.*)"
+"""Any text before or behind what a pattern is about."""
+
+_ONE = r"(?:\\[^\w]|\\x\{[0-9A-Fa-f]+\}|[^\\.+*?()|\[\]{}^$])"
+_FOLDED = re.compile(
+    rf"\(\?s\)\.\*(?P<text>(?:{_ONE}|\(\?:{_ONE}(?:\|{_ONE})*\))+)(?P<more>\.\*)?", re.DOTALL
+)
+"""A text that is looked for whatever the case of its letters is: each in both cases, a constant else."""
 
 
 @record()
@@ -208,7 +218,7 @@ def asked_of(predicate: Predicate) -> _Asked | None:
             return None
         return replace(known[0], patterns=tuple(chain.from_iterable(part.patterns for part in known)))
     if isinstance(predicate, Prefixed):
-        return _of_text(predicate.text, (f"{patterns.quote(value)}(?s:.*)" for value in predicate.values))
+        return _of_text(predicate.text, (f"{patterns.quote(value)}{_OPEN}" for value in predicate.values))
     if isinstance(predicate, OneOf) and not predicate.text.claim:
         return _of_text(predicate.text, map(patterns.quote, predicate.values))
     if isinstance(predicate, Within):
@@ -246,12 +256,15 @@ def _pattern(matcher: StringMatcher | EnvoyString) -> str | None:
     kind = matcher.WhichOneof("match_pattern")
     if kind == "safe_regex":
         whole = str(matcher.safe_regex.regex)
+        folded = _FOLDED.fullmatch(whole)
+        if folded is not None and len(whole) <= MOST // 2:
+            return f"{_OPEN}{folded['text']}{_OPEN if folded['more'] else ''}"
         bare = patterns.unanchored(whole)
         begins = bare is not None and not re.match(r"(?:\((?:\?s?[:)])?)*\.[*+]", bare)
         return whole if begins and len(whole) <= MOST // 2 else None
     text = patterns.quote(getattr(matcher, kind)) if kind in ("exact", "prefix", "suffix", "contains") else ""
-    before = "(?s:.*)" if kind in ("suffix", "contains") else ""
-    behind = "(?s:.*)" if kind in ("prefix", "contains") else ""
+    before = _OPEN if kind in ("suffix", "contains") else ""
+    behind = _OPEN if kind in ("prefix", "contains") else ""
     return f"{before}{text}{behind}" if text else None
 
 
@@ -292,12 +305,35 @@ def _together(asked: Sequence[_Asked]) -> Predicate | None:
 
 
 def _expressions(found: Iterable[str]) -> Iterator[str]:
+    """Expressions, one of which matches where one of the patterns does. What may be anywhere in a text is
+    looked for by one open beginning and one open end for all: with its own for each, RE2 needs a state for
+    every set of those that were found, and takes a second for a text with a thousand of them."""
+    begin: list[str] = []
+    ends: list[str] = []
+    anywhere: list[str] = []
+    for each in found:
+        if not each.startswith(_OPEN):
+            begin.append(f"(?:{each})")
+        elif each.endswith(_OPEN):
+            anywhere.append(each.removeprefix(_OPEN).removesuffix(_OPEN))
+        else:
+            ends.append(each.removeprefix(_OPEN))
+    yield from _of_length(begin)
+    for some in _of_length(anywhere):
+        yield f"{_OPEN}(?:{some}){_OPEN}"
+    for some in _of_length(ends):
+        yield f"{_OPEN}(?:{some})"
+
+
+def _of_length(found: Iterable[str]) -> Iterator[str]:
+    """The patterns as alternatives, in as many expressions as RE2 keeps with ease."""
     whole: list[str] = []
     size = 0
     for each in found:
         if whole and size + len(each) > MOST:
             yield "|".join(whole)
             whole, size = [], 0
-        whole.append(f"(?:{each})")
-        size += len(each) + 5
-    yield "|".join(whole)
+        whole.append(each)
+        size += len(each) + 1
+    if whole:
+        yield "|".join(whole)
