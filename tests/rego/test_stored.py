@@ -129,6 +129,10 @@ d16 := 1 if not but_deep.x[input.k]
 d17 := 1 if not but_one[1]
 of_one[id] := w if some id, w in but_one
 d18 := 1 if not of_one[input.k]
+either_of[id] := w if some id, w in data.ids
+either_of[id] := w if some id, w in data.deep.x
+d19 := x if x := either_of[input.k] with data.deep as {}
+d20 := 1 if { not either_of[input.k] with data.deep as {} }
 mixed[id] := w if some id, w in data.ids
 mixed["77"] := 1 if input.k
 d10 := mixed[77]

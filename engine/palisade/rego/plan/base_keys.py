@@ -36,9 +36,12 @@ class BaseKeys(NamedTuple):
     """The base documents that are read by such keys, each with the place of the key."""
 
     def unless(self, hidden: frozenset[Path]) -> BaseKeys:
-        """The same where `with` puts something at these paths: what it puts there is found as it stands."""
-        put = any(_meet(path, each) for path in hidden for _, each in self.read)
-        return NONE if put else self
+        """The same where `with` puts something at these paths: what it puts there is found as it stands.
+        Where a key reads other base documents, too, it is not known which of them an entry is of."""
+        left = frozenset(each for each in self.read if not any(_meet(path, each[1]) for path in hidden))
+        put = frozenset(at for at, _ in self.read - left)
+        doubtful = (self.in_doubt - put) | (put & {at for at, _ in left})
+        return BaseKeys(self.surely - put, doubtful, left)
 
     def read_at(self, place: int) -> list[_Place]:
         """The base documents that are read by the key at a place."""
