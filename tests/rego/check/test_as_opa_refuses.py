@@ -90,6 +90,9 @@ def test_what_opa_refuses_is_refused(opa: OpaAnswers, rules: str, message: str) 
         "p if { input.y with input.x as 1; input[0] }",
         "p if {{1}: 1} = {[1]: 1}",
         "p if {[input.x]: 1} = {{}: 1}",
+        "p if { x := {{1}: input.w}; x[[input.x]] }",
+        'p if {"b": 1, [input.x]: "s"} = {"a": [1], []: [1], null: 1}',
+        'p if q = {["a"]: 1, []: [1]}\nq[[1]] := 3\nq.a := "s"',
         # METADATA blocks are read where a rule asks for what they say.
         "# METADATA\n# title: a: b\np := 1",
         "# METADATA\n# schemas: 5\np := input.x",

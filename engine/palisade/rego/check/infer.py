@@ -181,7 +181,7 @@ class TypeChecker(References):
                 static.append((t.constant(key.value), value_type))
             elif (whole := _constant(key)) is not _NONE:
                 text = json.dumps(whole, sort_keys=True, default=str)
-                static.append((("any", t.Whole(text, key_type)), value_type))
+                static.append((("any", t.Whole(text, t.listed(key_type))), value_type))
             else:
                 # OPA has that of one of them, by names that it gives them: what it takes is not refused.
                 keys, values = dynamic or (None, None)
