@@ -168,8 +168,9 @@ def _peer_address(settings: Settings) -> Json:
     scheme = {} if settings.trusted_hops else {"scheme_header_transformation": {"scheme_to_overwrite": used}}
     return {
         **scheme,
-        # The client's address is the connection's, and no client may set x-envoy-* headers or choose its
-        # request id. That needs `internal_address_config` absent: an empty one makes Envoy trust loopback.
+        # The client's address is the connection's, and no client may choose its request id or set x-envoy-*
+        # headers that Envoy acts on. That needs `internal_address_config` absent: an empty one makes Envoy
+        # trust loopback.
         # A client's x-forwarded-client-cert is removed unless `forward_client_cert_details` says otherwise.
         # Setting it instead would not do: Envoy quotes no names, so one may read as two.
         "use_remote_address": True,

@@ -169,6 +169,7 @@ def test_a_har_file(run: Run, project: Path) -> None:
         (["GET /x", "--source", "here"], "'here' is no IP address"),
         (["GET /x", "--entry", "1"], "only a HAR file has entries"),
         (["gone.json"], "no such file"),
+        ([""], "the request is empty"),
         # As Python reads bytes that are no UTF-8, or any but ASCII under LC_ALL=C.
         (["GET /\udcf6"], "cannot be read as text"),
     ],

@@ -59,6 +59,8 @@ def run_tests(
         suite = _suite(folder, rego_version=0 if v0 else 1)
         chosen = [each for each in suite.tests if wanted.search(each.name)]
         if not chosen:
+            if output is Output.JSON:
+                print_json([])
             raise _nothing(folder, run, suite.tests)
         ended = []
         for each in chosen:

@@ -25,6 +25,8 @@ _HINT = (
 
 def read(request: str, options: Options, providers: Iterable[Provider]) -> Asked:
     """The request that the argument of the command and its options spell. Raises CommandError."""
+    if not request.strip():
+        raise CommandError("the request is empty", hint=_HINT)
     sent = line.read(request) or curl.read(request)
     if sent is None:
         text = sys.stdin.read() if request == "-" else read_text(Path(request), request)
