@@ -6,6 +6,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from itertools import count
@@ -21,7 +23,7 @@ from shared_helpers import Lines, eventually, run
 from palisade.control import explaining
 from palisade.control.engine import Engine
 from palisade.control.explaining import Explanations
-from palisade.control.explaining_process import frame
+from palisade.control.explaining_process import COMMAND, frame
 from palisade.control.sidecars import Sidecars
 from palisade.control.status import status
 from palisade.decide.event import Event
@@ -275,3 +277,18 @@ def test_a_revision_that_is_gone_is_said_to_be() -> None:
     told: list[Any] = []
     Explanations("denied", lambda name: None).explain(event(1), told.append)
     assert told == [explaining.UNKNOWN]
+
+
+def test_the_process_reads_its_modules_without_a_look_for_unused_objects() -> None:
+    """And looks for them from then on: it lives as long as the engine."""
+    told = f"""import gc
+looks = []
+gc.callbacks.append(lambda *_: looks.append(1))
+{COMMAND}
+import sys
+print(len(looks), gc.isenabled(), file=sys.stderr)"""
+    ended = subprocess.run(
+        [sys.executable, "-c", told], stdin=subprocess.DEVNULL, capture_output=True, check=True
+    )
+    looks, enabled = ended.stderr.decode().split()
+    assert (int(looks) < 20, enabled) == (True, "True")
