@@ -160,7 +160,7 @@ IDIOMS = (
     *(f"{_CLOCK} (h * 60) + m {sign} {limit}" for sign in ("<", ">=", "==") for limit in (0, 540, 1440)),
     f"{_CLOCK} h + (m / 60) >= 9.5",
     f"{_CLOCK} h / 2 + m / 4 < 20",
-    f"{_CLOCK} (h / 3) / 2 + s / 8 <= 4.5",
+    f"{_CLOCK} (h / 3) / 2 + s / 8 <= 12",  # in every second, as both sides look at their own clocks
     f"{_CLOCK} not m / 0.5 - h / -4 > 30",
     f"{_CLOCK} 3600 * h + 60 * m + s < 86400",
     f"{_CLOCK} h - m <= 7",
