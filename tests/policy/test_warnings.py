@@ -280,6 +280,15 @@ def test_what_tests_put_in_its_place_is_no_warning_in_tests(tmp_path: Path) -> N
     assert [(file, row) for file, row, _ in found] == [("p/a.rego", 3), ("p/a_test.rego", 5)]
 
 
+def test_patterns_that_are_none_are_told(tmp_path: Path) -> None:
+    """With `not` before it such a line lets through what it was to deny."""
+    rules = 'package a\n\ndeny if regex.match("(/admin", input.attributes.request.http.path)\n'
+    [(_, row, told)] = warned(tmp_path, a=rules)
+    assert row == 3
+    assert told.startswith('regex.match fails on "(/admin": ')
+    assert told.endswith("holds with not before it: correct it")
+
+
 def test_what_is_unused_only_where_it_is_asked_for(tmp_path: Path) -> None:
     source = "package a\n\nimport data.palisade.lib.claims\n\nallow if {\n\tx := input.function\n}\n"
     assert warned(tmp_path, a=source) == []

@@ -18,7 +18,7 @@ from palisade.policy.data import FILE_NAMES
 from palisade.policy.request_schema import KEYS, MEANT, SCHEMA
 from palisade.policy.sets import PolicySet
 from palisade.rego import ast
-from palisade.rego.check import passed_over, unresolved, unused
+from palisade.rego.check import failing, passed_over, unresolved, unused
 from palisade.rego.check.problems import Problems
 from palisade.rego.errors import Diagnostic
 
@@ -99,6 +99,7 @@ def find(
     found += _unasked(rules)
     found += _unread_metadata((*rules, *tests))
     found += passed_over.find(served.checked, rules)
+    found += failing.find(served.checked, served.data, rules)
     found += _misspelt_packages(rules, tuple(decision[:-1]))
     if not schemas or not {"schema", "input"} & schemas.keys():
         found += _unlike_requests(served, policy_set)
