@@ -86,6 +86,8 @@ def test_each_builtin_is_asked_about_its_own_operand(call: str, operand: str) ->
         'regex.match(concat("", ["(", input.x]), input.x)',
         "regex.match(asked, input.x)",
         "regex.match(several, input.x)",
+        "at := 0; regex.match(listed[at], input.x)",
+        "regex.match(listed[input.at], input.x)",
         'regex.is_valid("(b")',
         'regex.match(input.p, "(b")',
         'regex.replace("(b", "b", "(")',

@@ -111,7 +111,7 @@ class _Texts:
                 yield from self._of(self._assigned[name], deepest - 1)
             case ast.Var(name) if name in self._members:
                 yield from self._in(self._members[name], deepest - 1)
-            case ast.Ref(_, (*_, ast.Var())):
+            case ast.Ref(_, (*_, ast.Var(name))) if name not in self._assigned:
                 yield from self._in(ast.Ref(term.head, term.path[:-1]), deepest - 1)
             case ast.Ref():
                 given, document = self._found(term)
