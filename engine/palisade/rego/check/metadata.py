@@ -13,15 +13,13 @@ from palisade.rego.check.model import Path, rule_path
 from palisade.rego.errors import Location
 
 CHAIN, RULE = "rego.metadata.chain", "rego.metadata.rule"
+CALLS = frozenset((CHAIN, RULE))
 
 
 def asks_for_annotations(modules: Iterable[ast.Module]) -> bool:
     """Whether a rule of one of them asks what METADATA blocks say."""
     nodes = (node for module in modules for rule in module.rules for node in ast.walk(rule))
-    return any(isinstance(node, ast.Call) and node.name in (CHAIN, RULE) for node in nodes)
-
-
-CALLS = frozenset((CHAIN, RULE))
+    return any(isinstance(node, ast.Call) and node.name in CALLS for node in nodes)
 
 
 class Link(NamedTuple):
