@@ -91,6 +91,24 @@ def test_a_rollback_stays_over_a_restart_and_ends_with_the_next_edit(project: Pr
     assert causes(project) == ["start", "edit", "rollback", "edit"]
 
 
+def test_a_rollback_that_the_engine_s_end_cuts_is_in_force_again_after_a_restart(project: Project) -> None:
+    """What was rolled back from must not come back where the sidecars have left it."""
+
+    async def session() -> None:
+        async with Engine(project.file) as engine:
+            first = version(engine)
+            await edited(project, Following(engine), "/b")
+            rollback = asyncio.create_task(engine.releases.rollback())
+            while version(engine) != first:
+                await asyncio.sleep(0)
+            rollback.cancel()
+        async with Engine(project.file) as engine:
+            assert version(engine) == first
+
+    run(session())
+    assert causes(project) == ["start", "edit", "rollback"]
+
+
 def test_a_rollback_stays_over_edits_with_errors_and_over_those_that_only_change_functions(
     project: Project,
 ) -> None:

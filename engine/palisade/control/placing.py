@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Awaitable, Callable, Iterator, Set
 from dataclasses import dataclass, replace
 
 from palisade.control.answers import AnswerStore, Ask
@@ -20,6 +20,9 @@ from palisade.policy.revisions import Revision
 from palisade.rego.values import Key, Value
 
 log = logging.getLogger(__name__)
+
+Ahead = Callable[[Deployment, Deployment | None], Awaitable[None]]
+"""Takes what is about to be in force, and the canary beside it."""
 
 _IN_TURN = 4
 """So often an answer may name what is to be asked next, as a discovery document does the keys."""
@@ -59,8 +62,9 @@ class Placing:
         self._numberings = numberings
         self._taken = taken
 
-    async def put(self, plan: Plan) -> str:
-        """Puts a plan in force. What is wrong with its shadow is returned, and then there is none.
+    async def put(self, plan: Plan, ahead: Ahead | None = None) -> str:
+        """Puts a plan in force. What is wrong with its shadow is returned, and then there is none. `ahead` is
+        waited for when nothing can go wrong any more, and before any sidecar is offered it.
 
         Raises CompileError where anything else cannot be lowered or the backend refuses it; then nothing
         changes.
@@ -85,6 +89,8 @@ class Placing:
                 if each is not None and each.numbering.id:
                     await asyncio.to_thread(self._numberings.keep, each.numbering)
             self._taken(plan.revision.inventory)
+            if ahead is not None:
+                await ahead(base, canary)
             await self._rollout.put(base, canary)
             self._shadowing.set(base)
             self.plan = plan

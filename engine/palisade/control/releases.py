@@ -14,8 +14,8 @@ from pathlib import Path
 
 from palisade.control import canary, shadows
 from palisade.control.journal import Journal, Why, entry_of
-from palisade.control.loading import Candidate, Known, Reading, build, read_candidate
-from palisade.control.placing import Placing, Plan
+from palisade.control.loading import Candidate, Deployment, Known, Reading, build, read_candidate
+from palisade.control.placing import Ahead, Placing, Plan
 from palisade.control.rollout import Rollout
 from palisade.control.shadows import Shadow
 from palisade.policy.history import Cause, Entry, UnknownRevisionError, before, deciding, find
@@ -101,7 +101,8 @@ class Releases:
         base, out = self.journal.entry, self.journal.canary
         if base is None or self._said() != deciding(revision.inventory, revision.policy_set):
             await self._put(revision)
-            await self._keep(revision, Why(Cause.EDIT if base else Cause.START, _ended(out)))
+            why = Why(Cause.EDIT if base else Cause.START, _ended(out))
+            await self._keep(await self._entry(revision, why, self._rollout.deployment))
         else:
             wanted = await self._revive_pinned(base, revision) if base.over else revision
             other = await self._revive_canary(revision)
@@ -110,8 +111,10 @@ class Releases:
                 cause = base.cause if base.over else Cause.EDIT
                 beside = None
                 if other is not None and out is not None:
-                    beside = await self._entry(other, Why(Cause.CANARY, _OTHER_FUNCTIONS, share=out.share))
-                await self._keep(wanted, Why(cause, _OTHER_FUNCTIONS, base.over, base.of), beside)
+                    why = Why(Cause.CANARY, _OTHER_FUNCTIONS, share=out.share)
+                    beside = await self._entry(other, why, self._rollout.canary)
+                why = Why(cause, _OTHER_FUNCTIONS, base.over, base.of)
+                await self._keep(await self._entry(wanted, why, self._rollout.deployment), beside)
         self._files, self._inventory = revision, revision.inventory
 
     async def restore(self) -> bool:
@@ -154,7 +157,6 @@ class Releases:
                 return
             if self.shadow is not None and self.shadow.read is not None and self.shadow.read.id == refused:
                 self.shadow = self.shadow.refuse(problem)
-            await self._put(plan.revision)
             why = Why(Cause.ROLLBACK, f"{_ended(out)}: {problem}", base.over, base.number)
             await self._release(plan.revision, why)
 
@@ -165,10 +167,8 @@ class Releases:
         async with self._lock:
             plan, base, out = self._placing.plan, self.journal.entry, self.journal.canary
             if not wanted and out is not None and base is not None and plan is not None:
-                await self._put_asked(plan.revision)
-                return await self._release(
-                    plan.revision, Why(Cause.ROLLBACK, _ended(out), base.over, base.number)
-                )
+                why = Why(Cause.ROLLBACK, _ended(out), base.over, base.number)
+                return await self._release(plan.revision, why)
             entries = await self.journal.entries()
             try:
                 target = find(entries, wanted) if wanted else before(entries)
@@ -180,7 +180,6 @@ class Releases:
             if plan is not None and plan.revision.id == revision.id and out is None:
                 raise ReleaseError(f"revision {revision.id} is in force already", _LIST)
             over = self._over(target.deciding)
-            await self._put_asked(revision)
             note = f"as of {target.at:%Y-%m-%d %H:%M:%S} UTC"
             if target.id != revision.id:
                 note += f", then {target.id}"
@@ -193,7 +192,6 @@ class Releases:
                 raise ReleaseError("the files are being followed already: nothing is pinned", _LIST)
             if self._files is None:
                 raise ReleaseError("the files on disk have errors", "palisade status shows them")
-            await self._put_asked(self._files)
             return await self._release(self._files, Why(Cause.RESUME))
 
     async def set_shadow(self, folder: Path | None) -> Candidate | None:
@@ -228,10 +226,8 @@ class Releases:
             said = deciding(revision.inventory, revision.policy_set)
             if share:
                 return await self._promote_some(revision, share)
-            over = self._over(said)
-            await self._put_asked(revision)
             note = f"from {revision.policy_set.root}"
-            done = await self._release(revision, Why(Cause.PROMOTE, note, over))
+            done = await self._release(revision, Why(Cause.PROMOTE, note, self._over(said)))
             shadow = self.shadow
             if shadow and shadow.read and deciding(shadow.read.inventory, shadow.read.policy_set) == said:
                 self.shadow = None
@@ -251,8 +247,8 @@ class Releases:
                 f"canary {revision.id} is in force at {', '.join(sorted(functions))} already",
                 "name a greater share, or promote it everywhere: palisade promote",
             )
-        await self._put_asked(plan.revision, revision, functions)
-        return await self._release(revision, Why(Cause.CANARY, f"{share} of the functions", share=share))
+        why = Why(Cause.CANARY, f"{share} of the functions", share=share)
+        return await self._release(plan.revision, why, revision, functions)
 
     def _candidate(self) -> Revision:
         """What can be promoted."""
@@ -284,7 +280,11 @@ class Releases:
         return "" if self._said() == said else self._said()
 
     async def _put(
-        self, revision: Revision, out: Revision | None = None, functions: frozenset[str] | None = None
+        self,
+        revision: Revision,
+        out: Revision | None = None,
+        functions: frozenset[str] | None = None,
+        ahead: Ahead | None = None,
     ) -> None:
         """Raises CompileError where it cannot be put in force; then nothing changes."""
         entry = self.journal.canary
@@ -294,7 +294,7 @@ class Releases:
         if shadow is not None and shadow.id == revision.id:
             shadow = None
         plan = Plan(revision, out, functions or frozenset(), shadow)
-        problem = await self._placing.put(plan)
+        problem = await self._placing.put(plan, ahead)
         if problem and self.shadow is not None:
             self.shadow = self.shadow.refuse(problem)
 
@@ -339,28 +339,39 @@ class Releases:
             errors = tuple(error.errors)
             raise ReleaseError(entry.outdated, entry.remedy, errors) from None
 
-    async def _put_asked(
-        self, revision: Revision, out: Revision | None = None, functions: frozenset[str] | None = None
-    ) -> None:
-        try:
-            await self._put(revision, out, functions)
-        except (SourceError, CompileError) as error:
-            errors = tuple(error.errors)
-            raise ReleaseError(f"revision {revision.id} cannot be put in force", errors=errors) from None
-
-    async def _keep(self, revision: Revision, why: Why, beside: Entry | None = None) -> Entry:
-        entry = await self._entry(revision, why)
+    async def _keep(self, entry: Entry, beside: Entry | None = None) -> None:
         await self.journal.keep(entry, keep=self._inventory.history.keep, canary=beside)
-        return entry
 
-    async def _entry(self, revision: Revision, why: Why) -> Entry:
-        deployment = self._rollout.canary if why.share else self._rollout.deployment
+    async def _entry(self, revision: Revision, why: Why, deployment: Deployment | None) -> Entry:
         # In a thread: the push of what was put in force goes first.
         return await asyncio.to_thread(entry_of, revision, deployment, why)
 
-    async def _release(self, revision: Revision, why: Why) -> Release:
-        entry = await self._keep(revision, why)
-        where = f"in force at {', '.join(entry.functions)}" if why.share else "in force"
+    async def _release(
+        self,
+        revision: Revision,
+        why: Why,
+        out: Revision | None = None,
+        functions: frozenset[str] | None = None,
+    ) -> Release:
+        """Puts in force what was asked for: a revision, or beside it a canary. Raises ReleaseError.
+
+        It is kept before any sidecar is offered it. An engine that ends meanwhile would begin with what was
+        rolled back from otherwise, at which its sidecars are not any more.
+        """
+        entry: Entry | None = None
+
+        async def ahead(base: Deployment, canary: Deployment | None) -> None:
+            nonlocal entry
+            entry = await self._entry(out or revision, why, canary if out else base)
+            await self._keep(entry)
+
+        try:
+            await self._put(revision, out, functions, ahead)
+        except (SourceError, CompileError) as error:
+            errors = tuple(error.errors)
+            raise ReleaseError(f"revision {revision.id} cannot be put in force", errors=errors) from None
+        assert entry is not None  # noqa: S101 - it was kept before it was put in force
+        where = f"in force at {', '.join(entry.functions)}" if out else "in force"
         log.warning("revision %s is %s: %s %s", entry.id, where, why.cause, why.note)
         kept = not self.journal.problem
         return Release(entry.id, entry.cause, entry.note, entry.over != "", kept, entry.functions)
