@@ -27,6 +27,7 @@ from palisade.control.status import problems, status
 from palisade.policy.inventory import Function
 from palisade.xds import Snapshot
 from palisade_sidecar.envoy import EnvoyError
+from palisade_sidecar.sidecar import State
 
 
 def test_edits_take_effect_under_traffic_and_no_request_fails(project: Project) -> None:
@@ -284,6 +285,24 @@ def test_where_one_sidecar_cannot_start_none_is_left_starting(project: Project) 
                     await sidecars.__aenter__()
                 assert not [task for task in asyncio.all_tasks() if "Sidecars._start" in repr(task)]
                 assert sidecars.statuses == {}
+
+    run(session())
+
+
+def test_a_sidecar_that_is_stopping_when_all_end_is_stopped_to_the_end(project: Project) -> None:
+    """Its Envoy was left half drained, and ran on."""
+    states: list[tuple[str, State]] = []
+
+    async def session() -> None:
+        async with function() as upstream:
+            project.file.write_text(settings(upstream, 0, "hello", "orders"))
+            async with Engine(project.file, sink=Lines()) as engine:
+                async with Sidecars(
+                    engine, on_change=lambda each: states.append((each.function, each.state))
+                ):
+                    project.set_up(settings(upstream, engine.listen.port, "hello"))
+                    await eventually(lambda: ("orders", State.DRAINING) in states)
+                assert {("orders", State.STOPPED), ("hello", State.STOPPED)} <= set(states)
 
     run(session())
 

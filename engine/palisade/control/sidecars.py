@@ -52,6 +52,7 @@ class Sidecars:
         self._folders: dict[str, RunFolder] = {}
         self._lock = asyncio.Lock()
         self._following: set[asyncio.Task[None]] = set()
+        self._stopping: set[asyncio.Task[None]] = set()
         self._end_listening: Callable[[], None] = lambda: None
 
     @property
@@ -88,7 +89,9 @@ class Sidecars:
         await self._stop_all()
 
     async def _stop_all(self) -> None:
-        await asyncio.gather(*map(self._stop, tuple(self._running)))
+        for name in tuple(self._running):
+            self._begin_stopping(name)
+        await asyncio.gather(*self._stopping)
 
     def _followed(self, reload: Reload) -> None:
         if not reload.errors:
@@ -154,7 +157,17 @@ class Sidecars:
             raise
 
     async def _stop(self, name: str) -> None:
+        await asyncio.shield(self._begin_stopping(name))
+
+    def _begin_stopping(self, name: str) -> asyncio.Task[None]:
+        """Goes on where who waits for it is cancelled: an Envoy that was half drained would cut its requests."""
         _, sidecar = self._running.pop(name)
+        task = asyncio.create_task(self._stopped(name, sidecar))
+        self._stopping.add(task)
+        task.add_done_callback(self._stopping.discard)
+        return task
+
+    async def _stopped(self, name: str, sidecar: Sidecar) -> None:
         await sidecar.stop()
         await asyncio.to_thread(self._folders.pop(name).__exit__)
         announced.forget(self._engine.inventory.engine.state, announced.sidecar(name))
