@@ -10,6 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import certifi
 import pytest
 from cli_helpers import ALLOW, SETTINGS, Ended, Run
 from rich.console import Console
@@ -114,7 +115,12 @@ def test_addresses_stay_whole_in_a_terminal_of_80_columns(
     assert orders.split()[:4] == ["orders", "https://127.0.0.1:28182", "127.0.0.1:28082", function["wanted"]]
 
 
-def test_rollback_goes_back_and_resume_forward(run: Run, project: Path, served: Any) -> None:
+def test_rollback_goes_back_and_resume_forward(
+    run: Run, project: Path, served: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And nothing here reads the authorities that the machine trusts, which takes longer than all else."""
+    monkeypatch.setattr(certifi, "where", lambda: pytest.fail("authorities are read"))
+
     def commands() -> tuple[Ended, Ended, Ended, Ended]:
         return run("rollback"), run("status"), run("rollback"), run("rollback", "--resume", "-o", "json")
 

@@ -11,7 +11,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from palisade.cli.exit_codes import CommandError, Exit
-from palisade.cli.local import diagnostic
+from palisade.cli.local import NO_TLS, diagnostic
 from palisade.cli.options import InventoryFile
 from palisade.cli.output import Output, out, print_diagnostics, print_json, rule_counts
 from palisade.cli.places import is_there
@@ -74,8 +74,8 @@ def fetch(address: str) -> dict[str, Any]:
         raise CommandError(f"--admin: {error}", Exit.USAGE, error.hint) from None
     url = f"http://{address}/status"
     try:
-        response = httpx.get(url, timeout=_SECONDS, trust_env=False).raise_for_status()
-        state: dict[str, Any] = response.json()
+        response = httpx.get(url, verify=NO_TLS, timeout=_SECONDS, trust_env=False)
+        state: dict[str, Any] = response.raise_for_status().json()
         return state
     except (httpx.HTTPError, ValueError) as error:
         raise CommandError(f"no engine answers at {url}: {reason(error)}", Exit.UNREACHABLE, hint) from None

@@ -160,7 +160,7 @@ class Sidecars:
         await asyncio.shield(self._begin_stopping(name))
 
     def _begin_stopping(self, name: str) -> asyncio.Task[None]:
-        """Goes on where who waits for it is cancelled: an Envoy that was half drained would cut its requests."""
+        """Goes on where who waits for it is cancelled: an Envoy that is half drained runs on."""
         _, sidecar = self._running.pop(name)
         task = asyncio.create_task(self._stopped(name, sidecar))
         self._stopping.add(task)
