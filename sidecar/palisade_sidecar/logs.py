@@ -22,9 +22,11 @@ _LEVELS = {
     "error": logging.ERROR,
     "critical": logging.CRITICAL,
 }
+_CLOSED = "gRPC config stream to palisade_engine closed"
+_TLS_ERROR = re.compile(r"TLS_error:(?P<what>.*?):?TLS_error_end")
 _LOWERED = (
     # What the sidecar itself reports, once and in its own words: an engine that is out of reach.
-    "gRPC config stream to palisade_engine closed",
+    _CLOSED,
     "gRPC config: initial fetch timed out",
     # What we asked for.
     "caught ENVOY_SIGTERM",
@@ -57,19 +59,22 @@ _KEPT = 20
 
 class EnvoyLog:
     """Takes Envoy's lines, of one run after the other. `tail` are the last that matter, for the report of a
-    start that failed; `crash` is where Envoy was when it ended by a signal."""
+    start that failed; `crash` is where Envoy was when it ended by a signal; `tls_error` is what was wrong
+    with the TLS of the last connection to the engine, as `certificate is not yet valid`, or nothing."""
 
     def __init__(self, logger: Log) -> None:
         self._logger = logger
         self._level = logging.WARNING
         self.tail: deque[str] = deque(maxlen=_KEPT)
         self.crash: list[str] = []
+        self.tls_error = ""
 
     def begin(self) -> None:
         """Envoy is started: what an earlier run said last is not why this one ends."""
         self._level = logging.WARNING
         self.tail.clear()
         self.crash.clear()
+        self.tls_error = ""
 
     def take(self, line: str) -> None:
         """One line of Envoy's standard error. One without a level belongs to the line before it."""
@@ -79,6 +84,9 @@ class EnvoyLog:
             if component == _CRASH:
                 self.crash.append(message)
             text = f"envoy {component}: {message}" if component else f"envoy: {message}"
+            if _CLOSED in text:
+                found = _TLS_ERROR.search(text)
+                self.tls_error = found["what"].rpartition(":")[2].replace("_", " ").strip() if found else ""
             lowered = component in _STACKS or any(part in text for part in _LOWERED)
             self._level = logging.DEBUG if lowered else _LEVELS[level]
             if self._level >= logging.WARNING:

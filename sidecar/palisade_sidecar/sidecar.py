@@ -11,13 +11,14 @@ import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 
 from palisade_sidecar.admin import AdminError, admin_of
 from palisade_sidecar.bootstrap import LISTENER, bootstrap
 from palisade_sidecar.downstream_tls import NOTICES, tls_secrets
-from palisade_sidecar.engine_cluster import secrets
+from palisade_sidecar.engine_cluster import ENGINE, secrets
 from palisade_sidecar.envoy import LOG_FLUSH_MS, EnvoyError, EnvoyProcess, find_envoy
 from palisade_sidecar.handover import SOCKET, Handover
 from palisade_sidecar.logs import EnvoyLog, Named
@@ -35,7 +36,9 @@ from palisade_sidecar.tls_files import problems
 from palisade_sidecar.tls_rotation import Rotation
 from palisade_sidecar.unix_http import MAX_PATH
 
-_CONNECTED = "control_plane.connected_state"
+# Envoy counts a stream as connected from its first attempt on, also where nobody answers that: a request
+# is under way only when TLS is done.
+_CONNECTED, _UNDER_WAY = "control_plane.connected_state", f"cluster.{ENGINE}.upstream_rq_active"
 _ACTIVE = "http.palisade.downstream_rq_active"
 
 _POLL = 0.02
@@ -254,21 +257,22 @@ class Sidecar:
 
     async def _watch(self) -> None:
         """Tell of the engine coming and going."""
-        told: bool | None = None
+        told: tuple[bool, str] | None = None
         while True:
             try:
-                stats = await self._admin.stats(_CONNECTED)
+                stats = await self._admin.stats(_CONNECTED, _UNDER_WAY)
             except AdminError as error:
                 self._log.debug("%s", error)
             else:
-                connected = stats.get(_CONNECTED, 0) == 1
-                if connected is not told:
-                    self._tell(connected, again=told is not None)
-                    told = connected
+                connected = stats.get(_CONNECTED, 0) == 1 and stats.get(_UNDER_WAY, 0) > 0
+                now = connected, "" if connected else self._envoy_log.tls_error
+                if now != told:
+                    self._tell(*now, again=told is not None)
+                    told = now
                 self._change(connected=connected, unlogged=self._handover.spool.given_up.count)
             await asyncio.sleep(_WATCH)
 
-    def _tell(self, connected: bool, *, again: bool) -> None:
+    def _tell(self, connected: bool, tls_error: str, *, again: bool) -> None:
         engine = self._settings.engine
         self._met = self._met or connected
         if connected and again:
@@ -276,19 +280,29 @@ class Sidecar:
             self._log.warning("the engine at %s is back", engine)
         elif connected:
             self._log.info("connected to the engine at %s", engine)
-        elif not self._met:
-            self._log.warning(
-                "the engine at %s is out of reach, and there is no revision yet: every request is answered "
-                "with %d. Is it running, and is its address right?",
-                engine,
-                self._settings.unready_status,
-            )
         else:
-            self._log.warning(
-                "the engine at %s is out of reach: native decisions go on with the last revision and are "
-                "logged when it is back, what needs the engine is denied",
-                engine,
-            )
+            lost = f"the engine at {engine} is out of reach"
+            if tls_error:
+                lost = f"TLS with the engine at {engine} fails: {tls_error}"
+            if not self._met:
+                self._log.warning(
+                    "%s, and there is no revision yet: every request is answered with %d. %s",
+                    *(lost, self._settings.unready_status, self._doubt(tls_error)),
+                )
+            else:
+                self._log.warning(
+                    "%s: native decisions go on with the last revision and are logged when it is back, what "
+                    "needs the engine is denied%s",
+                    *(lost, f". {self._doubt(tls_error)}" if tls_error else ""),
+                )
+
+    def _doubt(self, tls_error: str) -> str:
+        if not tls_error:
+            return "Is it running, and is its address right?"
+        if "not yet valid" in tls_error or "expired" in tls_error.lower():
+            now = datetime.now(UTC)
+            return f"Do the clocks of both machines agree? It is {now:%Y-%m-%d %H:%M} UTC here"
+        return f"Are the credentials in {self._settings.credentials} of this engine?"
 
     async def _drained(self) -> None:
         deadline = time.monotonic() + self._drain

@@ -10,12 +10,16 @@ import socket
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
 import pytest
 
+from palisade.pki import Authority
 from palisade_sidecar.admin import Admin, AdminError
 from palisade_sidecar.envoy import EnvoyError, find_envoy
 from palisade_sidecar.main import FAILED, STOPPED, USAGE, run
@@ -101,6 +105,44 @@ def test_ctrl_c_in_a_terminal_lets_requests_finish(rig: Any) -> None:
     assert os.getpgid(envoy) != os.getpgid(process.pid)
     process.terminate()
     process.wait(30)
+
+
+@pytest.mark.parametrize(
+    ("authority", "hours", "error", "doubt"),
+    [
+        ("authority", 1, "certificate is not yet valid", "Do the clocks of both machines agree? It is 2"),
+        ("other", 0, "unable to get local issuer certificate", "/credentials of this engine?"),
+    ],
+)
+def test_what_is_wrong_with_the_engine_s_certificate_is_told(
+    rig: Any, until: Any, caplog: pytest.LogCaptureFixture, authority: str, hours: int, error: str, doubt: str
+) -> None:
+    """It was out of reach, and nothing said that its clock was ahead."""
+    other = Authority.open(rig.folder / authority)
+    now = datetime.now(UTC) + timedelta(hours=hours)
+    rig.authority = SimpleNamespace(issue_engine=partial(other.issue_engine, now=now))
+
+    async def session() -> None:
+        await rig.engine()
+        async with rig.sidecar():
+            await until(lambda: f"fails: {error}, and there is no revision yet" in caplog.text)
+
+    asyncio.run(session())
+    assert doubt in caplog.text
+
+
+def test_an_engine_that_does_not_answer_is_out_of_reach(
+    rig: Any, until: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As behind a firewall that drops all: Envoy calls itself connected as soon as it tries."""
+
+    async def session() -> None:
+        with socket.create_server(("127.0.0.1", rig.engine_port)):
+            async with rig.sidecar() as (sidecar, _):
+                await until(lambda: "is out of reach" in caplog.text)
+                assert not sidecar.status.connected
+
+    asyncio.run(session())
 
 
 def test_a_crashed_envoy_is_started_again_on_the_same_port(
