@@ -61,6 +61,25 @@ def test_a_row_between_others_leaves_them_what_they_were(monkeypatch: pytest.Mon
         assert said(after, document) == reference(second, "data.authz.allow", document)
 
 
+def test_what_was_found_out_before_a_loop_counts() -> None:
+    """A loop that begins in two states told each other's rounds: behind an edit of another row a request for
+    which `kind` is 1 was given what rows of kind 2 say."""
+    rules = (
+        "package authz\n\nallow := row.out if {\n"
+        '\tkind := {"a": 1, "b": 2}\n\tkind[input.name] > 0\n'
+        "\tsome row in data.rows\n\trow.kind == kind[input.name]\n\trow.path == input.path\n}\n"
+    )
+    policy, outcome = None, None
+    for edited in (0, 1):
+        rows = [{**row, "kind": 1 + at % 2, "out": row["role"]} for at, row in enumerate(_rows(edited)[:40])]
+        policy = rego.compile({"a.rego": rules}, {"rows": rows}, previous=policy)
+        outcome = _outcome(policy, outcome)
+    for name in ("a", "b", "c"):
+        for path in ("/2", "/3"):
+            document = {"name": name, "path": path}
+            assert said(outcome, document) == reference(policy, "data.authz.allow", document)
+
+
 _LOOPS = [
     f"allow if {{ some row in data.rows; {_ASKS.replace(chr(10), ';')} }}",
     "allow if { some row in data.rows; row.path == input.path; not row.off }",
@@ -75,6 +94,7 @@ _LOOPS = [
     "allow if { some role in input.roles; given == role }",
     "allow if { some row in data.rows; may(row) }",
     "allow if plan == input.path",
+    "allow if named == input.path",
     "allow if not denied",
     "allow if { every row in data.rows { row.path != input.path; not row.role in input.roles } }",
     "allow if count([row | some row in data.rows; row.role in input.roles]) == 1",
@@ -84,6 +104,12 @@ _HELPERS = """
 may(row) if { row.path == input.path; data.least == 1 }
 given := row.role if { some row in data.rows; row.path == input.path }
 plan := row.path if { some row in data.rows; row.role in input.roles }
+named := row.path if {
+	names := {"/a": "x", "/b": "y"}
+	names[input.path] != ""
+	some row in data.rows
+	row.role == names[input.path]
+}
 denied if { some row in data.rows; row.role in input.roles; row.path == input.path }
 """
 _row = st.fixed_dictionaries(

@@ -168,7 +168,7 @@ class Loops(Statements):
         if target is not None:
             first: list[First] = []
             around = live, self._final, frozenset(self._making), frozenset(self._gathering)
-            memory = self._remembered.of(stmt, env, around)
+            memory = self._remembered.of(stmt, env, told, around)
             for each, (when, name, item) in zip(runs, rounds, strict=True):
                 known = memory.recall(name, item) if memory is not None and when is TRUE else None
                 if known is not None:

@@ -47,11 +47,12 @@ class Remembered:
         self._now: dict[int, dict[object, Memory]] = {}
         self._alone: dict[int, tuple[ir.Block, bool]] = {}
 
-    def of(self, stmt: ir.ScanStmt, env: Env, behind: object) -> Memory | None:
+    def of(self, stmt: ir.ScanStmt, env: Env, told: Env, behind: object) -> Memory | None:
         """What rounds of the loop come to from the environment; None where they may read more than it and
-        their row. `behind` is all else that they depend on."""
+        their row, as where they are `told` what was found out of the request before. `behind` is all else
+        that they depend on."""
         block = stmt.block
-        if not self._is_alone(block):
+        if told or not self._is_alone(block):
             return None
         # The data stand in most environments, for rules behind.
         others = {local: value for local, value in env.items() if local != ir.DATA}
