@@ -57,6 +57,11 @@ def test_rules_are_worth_what_opa_says(opa: OpaAnswers, seed: int) -> None:
         'r := $"<{input}>"',
         "r if not input == 1",
         "r := [1 | not input]",
+        # A rule that may be anything is called without arguments, too: what `with` puts there, it is not.
+        "r := q()\nq() := input.x",
+        "r if not q()\nq() := y if { y := input.x } else := input.y",
+        "r := y if { y := q() with input.x as 3 }\nq := input.x",
+        "r := y if { y := q() with data.p.q as 5 }\ndefault q() := 7\nq := input.x",
     ],
 )
 def test_rules_of_documents_are_worth_what_opa_says(opa: OpaAnswers, rules: str) -> None:

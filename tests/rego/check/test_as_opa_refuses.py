@@ -46,6 +46,11 @@ from palisade import rego
         ('p if { limits.b with limits as {"c": 1} }\nlimits := {"a": 1}', "undefined ref: data.p.limits.b"),
         ('p if { limits == "a" with limits as [1] }\nlimits := 5', "match error"),
         ("p if { count(limits) == 1 with limits as 7 }\nlimits := 5", "count: invalid argument(s)"),
+        # A rule is called like a function without arguments only where it may be anything.
+        ("p := q()\nq() := 1", "undefined function data.p.q"),
+        ("p := q()\nq() := [input]", "undefined function data.p.q"),
+        ("p := q()\nq contains input", "undefined function data.p.q"),
+        ("p := q(1)\nq() := input", "undefined function data.p.q"),
         # Keys that are constant collections; and what builtins yield in newer versions of OPA.
         ('p if {{}: 1} = {"a": 1}', "match error"),
         ('p if { y := {[1]: 1}; z := {"a": 1}; y == z }', "match error"),

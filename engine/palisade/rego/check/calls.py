@@ -32,7 +32,7 @@ _INSTEAD = {
 
 _MOST_HINTS = 50
 """So many names are compared with all builtins' in one check; no one reads on."""
-_NO_FUNCTION = "it is a rule and no function: leave its arguments and brackets out"
+NO_FUNCTION = "it is a rule and no function: leave its arguments and brackets out"
 _ALIKE = 0.75  # of 1, as difflib compares texts
 
 _PLAIN = re.compile(r"[A-Za-z_]\w*", re.ASCII)
@@ -50,12 +50,13 @@ class Calls:
         self._hints: dict[tuple[str, str], str] = {}
 
     def arity(self, call: ast.Call) -> int | None:
-        """How many arguments the callee takes; None where there is no such function."""
+        """How many arguments the callee takes; None where there is no such function. A rule is called without
+        any, as far as its type lets it (`TypeChecker`)."""
         declared = self.builtins.get(call.name)
         if declared is not None:
             return declared.arity
         rules = self.tree.exact(call.operator)
-        return rules[0].arity if rules and rules[0].arity else None
+        return rules[0].arity if rules and (rules[0].arity or not call.args) else None
 
     def check(self, call: ast.Call, statement: bool, problems: Problems, version: int) -> bool:
         """Whether the call is right; reports it where it is not."""
@@ -68,7 +69,7 @@ class Calls:
         arity = self.arity(call)
         if arity is None:
             is_rule = bool(self.tree.exact(call.operator))
-            hint = _NO_FUNCTION if is_rule else self._near(name, call.loc.file)
+            hint = NO_FUNCTION if is_rule else self._near(name, call.loc.file)
             problems.add(f"undefined function {name}", call.loc, TYPE_ERROR, hint)
             return False
         given = len(call.args)

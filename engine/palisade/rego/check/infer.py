@@ -14,6 +14,7 @@ from typing import Any as AnyNode
 
 from palisade.rego import ast
 from palisade.rego.check import types as t
+from palisade.rego.check.calls import NO_FUNCTION
 from palisade.rego.check.problems import Problems
 from palisade.rego.check.references import References, text_of
 from palisade.rego.check.resolve import ref_text
@@ -222,6 +223,9 @@ class TypeChecker(References):
         self.failed = False
         known = [self.type_of(each) for each in term.args]
         function = self._function(term.operator)
+        if function is None and not term.args and self._is_no_function(term.operator):
+            name = ref_text(term.operator)
+            self._error(f"undefined function {name}", term.loc, NO_FUNCTION, always=True)
         if function is None or self.failed:
             self.failed = self.failed or before
             return ANY if function is None else function.result
@@ -236,6 +240,11 @@ class TypeChecker(References):
                 break
         self.failed = self.failed or before
         return function.result
+
+    def _is_no_function(self, named: ast.Var | ast.Ref) -> bool:
+        """Whether it names a rule that is not called. One that may be anything is, without arguments: so OPA
+        has it."""
+        return isinstance(named, ast.Ref) and self.type_of(named) != ANY
 
     def _function(self, named: ast.Var | ast.Ref) -> t.Function | None:
         """The function of that name; None for what names none, or a variable."""
