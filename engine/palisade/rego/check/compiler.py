@@ -15,7 +15,7 @@ from palisade.rego.check.model import CheckedRule, CheckedSet, Path
 from palisade.rego.check.problems import Problems
 from palisade.rego.check.recheck import ModuleResult, RuleResult, Work, annotated
 from palisade.rego.check.recursion import check_recursion, dependencies, in_order
-from palisade.rego.check.resolve import exports, module_names
+from palisade.rego.check.resolve import exports, module_names, root_of
 from palisade.rego.check.rule_types import Found, RuleTypes
 from palisade.rego.check.rules import check_data, check_rules
 from palisade.rego.check.safety import Safety
@@ -213,13 +213,8 @@ def _result(scoped: ScopedRule, arity: Callable[[ast.Call], int | None]) -> Rule
         tuple(scope.globals_seen),
         frozenset(scope.mentioned),
         tuple(callees.values()),
-        any(_is_data(each.target) for each in scope.withs),
+        any(root_of(each.target) == "data" for each in scope.withs),
     )
-
-
-def _is_data(target: ast.Term) -> bool:
-    head = target.head if isinstance(target, ast.Ref) else target
-    return isinstance(head, ast.Var) and head.name == "data"
 
 
 def _finish_rule(scoped: ScopedRule, calls: Calls, problems: Problems, version: int) -> CheckedRule:

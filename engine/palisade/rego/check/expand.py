@@ -11,6 +11,7 @@ from collections.abc import Callable, Container
 from typing import Any
 
 from palisade.rego import ast
+from palisade.rego.check.resolve import root_of
 from palisade.rego.check.variables import COMPREHENSIONS, is_function_value
 
 _INPUT = ast.Var("input")
@@ -85,7 +86,7 @@ class Expander:
         value = each.value
         if isinstance(value, (ast.Var, ast.Scalar)) or is_function_value(each, self.builtins):
             return each
-        if isinstance(each.target, ast.Ref) and not _is_input(each.target) and _may_be_function(value):
+        if isinstance(each.target, ast.Ref) and root_of(each.target) != "input" and _may_be_function(value):
             # It would be put in a function's place, and is no value to look up.
             return each
         return ast.With(each.target, self._part(self._without_calls(value)), loc=each.loc)
@@ -126,13 +127,9 @@ class Expander:
 def _may_be_function(value: ast.Term) -> bool:
     return (
         isinstance(value, ast.Ref)
-        and not _is_input(value)
+        and root_of(value) != "input"
         and all(isinstance(key, ast.Scalar) for key in value.path)
     )
-
-
-def _is_input(target: ast.Ref) -> bool:
-    return isinstance(target.head, ast.Var) and target.head.name == "input"
 
 
 def _rebuilt(term: Any, part: Callable[[ast.Term], ast.Term]) -> ast.Term:

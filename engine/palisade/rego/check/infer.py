@@ -17,7 +17,7 @@ from palisade.rego.check import types as t
 from palisade.rego.check.calls import NO_FUNCTION
 from palisade.rego.check.problems import Problems
 from palisade.rego.check.references import References, text_of
-from palisade.rego.check.resolve import ref_text
+from palisade.rego.check.resolve import ref_text, root_of
 from palisade.rego.check.schemas import overridden
 from palisade.rego.check.signatures import Signature
 from palisade.rego.check.type_tree import TypeNode, select_path
@@ -56,7 +56,7 @@ class TypeChecker(References):
         value = node.value
         given = self._function(value) if isinstance(value, (ast.Var, ast.Ref)) else None
         function = self._function(node.target)
-        if given is not None and not _is_input(node.target):
+        if given is not None and root_of(node.target) != "input":
             if function is not None and not t.unifies(function, given):
                 detail = f"have: {given}, want: {function}"
                 self._error(f"{ref_text(node.target)}: arity mismatch", node.loc, detail, always=True)
@@ -70,7 +70,7 @@ class TypeChecker(References):
         # What is put above another counts: it is all that OPA knows of what is below.
         for target, found in sorted(puts, key=lambda put: -len(_keys(put[0]))):
             keys = _keys(target)
-            if _is_input(target):
+            if root_of(target) == "input":
                 known = select_path(inputs, [t.constant(key) for key in keys]) or ANY
                 either = t.union(known, found) or ANY
                 self.inputs = overridden(self.inputs, keys, either, others=t.STRING)
@@ -278,11 +278,6 @@ def _constant(term: ast.Term) -> AnyNode:
 def _keys(target: ast.Var | ast.Ref) -> tuple[str, ...]:
     path = target.path if isinstance(target, ast.Ref) else ()
     return tuple(str(key.value) for key in path if isinstance(key, ast.Scalar))
-
-
-def _is_input(target: ast.Var | ast.Ref) -> bool:
-    head = target.head if isinstance(target, ast.Ref) else target
-    return isinstance(head, ast.Var) and head.name == "input"
 
 
 def function_types(builtins: Mapping[str, Signature]) -> dict[str, t.Function]:

@@ -41,7 +41,7 @@ def module_names(imports: Iterable[ast.Import], own: Mapping[str, ast.Ref]) -> N
     """The global names of a module whose package exports `own`."""
     names: dict[str, ast.Var | ast.Ref] = dict(own)
     for each in imports:
-        if _root(each.path) not in _LANGUAGE:
+        if root_of(each.path) not in _LANGUAGE:
             names[each.name] = each.path
     return names
 
@@ -61,7 +61,8 @@ def check_reserved(rule: ast.Rule, problems: Problems) -> bool:
     return ok
 
 
-def _root(path: ast.Term) -> str:
+def root_of(path: ast.Term) -> str:
+    """The name of the variable that the term is, or starts at; "" of another."""
     head = path.head if isinstance(path, ast.Ref) else path
     return head.name if isinstance(head, ast.Var) else ""
 
