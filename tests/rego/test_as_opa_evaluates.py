@@ -73,6 +73,32 @@ def test_rules_of_documents_are_worth_what_opa_says(opa: OpaAnswers, rules: str)
         assert _answer(policy, "r", rego.UNDEFINED if asked is None else asked) == theirs
 
 
+@pytest.mark.parametrize(
+    "rules",
+    [
+        'r := [x | {"a": x, x: y} = input[_]]',
+        'r := [x | some {"a": x, x: y} in input]',
+        'r := [x | x = "b"; {"a": x, x: y} = input[_]]',
+        "r := [x | some y, {x: x} in input]",
+        "r := [x | [x, {x: y}] = [input[1].k, input[1]]]",
+        "r := [x | [x, {x: y}] = [input[1].k, input[1]][_]]",
+        "r := [y | {y: x} = {input[1].k: input[1]}[y]]",
+        "r := [x | {[x]: x} = input[_]]",
+        'r := f({"a": 1}, "a")\nf({y: z}, y) := z',
+        'r := f("a", {"a": 1})\nf(y, {y: z}) := z',
+        "r := f({2: 3})\nf({y: z}) := z if y = 2",
+        "r := f({2: 3})\nf({y: z}) := z\ny := 2",
+    ],
+)
+def test_keys_of_patterns_are_looked_up_before_their_values(opa: OpaAnswers, rules: str) -> None:
+    """A variable that has its value of the same object is no key that is found: rules held where OPA's do
+    not, or failed where they were planned."""
+    source = f"package p\n\n{rules}\n"
+    asked = [{"a": "b", "b": 3}, {"k": "k"}]
+    (theirs,) = opa.ask(source, asked, ["r"])
+    assert _answer(rego.compile({"p.rego": source}), "r", asked) == theirs
+
+
 def _answer(policy: rego.Policy, rule: str, asked: Any) -> list[Any] | None:
     """The value in a list, an empty one where it is undefined; None where the evaluation ends in an error."""
     try:

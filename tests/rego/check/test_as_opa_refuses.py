@@ -22,6 +22,22 @@ from palisade import rego
         ("p if _.a", "var _ is unsafe"),
         ("p if input[_.a]", "var _ is unsafe"),
         ("p contains _.a", "var _ is unsafe"),
+        # A statement gives its variables a value at once: what one part of it gives, no other part has.
+        ("p if data.a.b[x] = x[_]", "var _ is unsafe"),
+        ("p if [w | w := z] = data.c[z]", "var z is unsafe"),
+        ("p if data.c[x] == lower(x)", "var x is unsafe"),
+        ("p if startswith(data.c[x], lower(x))", "var x is unsafe"),
+        ('p if { some x; data.c[x] == $"{x}" }', "var x is un"),
+        ("p := z if [count(x), x] = [z, input]", "var z is unsafe"),
+        ("p := z if [[y | y := x], x] = [z, input]", "var x is unsafe"),
+        # Of objects that are written out what has the same key is matched, as the keys are written.
+        ('p if {{"a": 1}: y} = {"x": "y"}', "var y is unsafe"),
+        ('p := x if { k = "a"; {k: x} = {"a": 1} }', "var x is unsafe"),
+        ('p := x if [x, {x: y}] = ["b", {"b": 3}]', "var y is unsafe"),
+        # On the left of `:=` keys are no declared variables.
+        ('p := x if { k := "a"; {k: x} := q }\nq := {"a": 1}', "var k is unsafe"),
+        ('p := x if { some k in ["a"]; {k: x} := q }\nq := {"a": 1}', "var k is unsafe"),
+        ('f(k) := x if { {k: x} := q }\nq := {"a": 1}', "var k is unsafe"),
         # What `with` puts somewhere: a function in no part of the input, and for one that takes the same.
         ("p if { input with input as f }\nf(x) := x", "undefined ref: data.p.f"),
         ("p if { input.y with input.y as f }\nf(x) := x", "undefined ref: data.p.f"),
@@ -77,6 +93,14 @@ def test_what_opa_refuses_is_refused(opa: OpaAnswers, rules: str, message: str) 
         "f({input.x: y}) := y",
         'f($"{input.x}") := 1',
         "f(q) if q\nq := 1",
+        'p := x if { k = "a"; {k: x} := q }\nq := {"a": 1}',
+        # A statement gives all of its variables a value, keys among them.
+        "p if { some y, {x: x} in data.array }",
+        'p if { some {"a": x, x: y} in data.array }',
+        "p if { {x: y} = input[x] }",
+        "p if { data.c[x] = lower(x) }",
+        "p if { data.c[x][count(x)] }",
+        "p if { [y, x] = [x, input] }",
         'p if { lower("A") with lower as upper }',
         'p if { lower("A") with lower as is_array }',
         'p if { concat("", ["a"]) with concat as f }\nf("", _) := "b"',

@@ -110,7 +110,7 @@ def test_unsafe_variables_are_refused_by_name(refused, source, unsafe):
         "f(x) := x\np := [y | not f([1]) == 2 with f as object.keys; y := 1]",
         "p := [y | y := [z | z := count([1]) with count as sum]]",
         # OPA refuses this one, where a bound key could match.
-        'p if { k = "a"; {k: x} = {"a": 1}; x }',
+        'p if { k = "a"; o := {"a": 1}; {k: x} = o; x }',
     ],
 )
 def test_safe_bodies_are_accepted(checked, source):

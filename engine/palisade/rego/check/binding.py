@@ -11,8 +11,9 @@ from collections.abc import Callable, Container, Iterable, Mapping
 from typing import Any
 
 from palisade.rego import ast
+from palisade.rego.check.outputs import Outputs, referred, unknown
 from palisade.rego.check.resolve import ROOTS
-from palisade.rego.check.variables import is_function_value, variables
+from palisade.rego.check.variables import COMPREHENSIONS, is_function_value, variables
 
 
 class Binder:
@@ -31,12 +32,14 @@ class Binder:
         self.arity = arity
         self.builtins = builtins
         self.depths = depths
+        self.outputs = Outputs(arity, builtins)
         self.bound: set[str] = set()
         self.depth = 0
         self.closures = False
         self.turned = False
         self._trail: list[str] = []
         self._begin = 0
+        self._at: ast.Statement | None = None
 
     # Going forward and back -----------------------------------------------------------------------------
 
@@ -56,15 +59,41 @@ class Binder:
         """Starts a statement or the terms of a head: comprehensions in it see only what is bound by now."""
         self.closures = self.turned = False
         self._begin = len(self._trail)
+        self._at = None
 
     def attempt(self, statement: ast.Statement) -> bool:
         """Whether the statement can stand here; what it binds is bound afterwards, or nothing is."""
         self.begin()
+        self._at = statement
         mark = self.mark()
         if self.statement(statement):
-            return True
+            new = self._trail[mark:]
+            if not new or _stands_alone(statement, new) or not self.lacks(statement):
+                return True
         self.undo(mark)
         return False
+
+    def lacks(self, statement: ast.Statement) -> set[str]:
+        """The variables that OPA misses of a statement: those that it needs and does not give.
+
+        What comprehensions in it need has to be bound before, and what calls in it do, but for what
+        references in the same call run over. As seen from where the statement begins: what it binds by now
+        does not count.
+        """
+        new = frozenset(self._trail[self._begin :])
+
+        def knows(name: str) -> bool:
+            return self.knows(name) and name not in new
+
+        found = {
+            name
+            for each in closures(statement)
+            for name in variables(each, self.builtins)
+            if name[0] != "$" and self.depths.get(name, 0) <= self.depth and not knows(name)
+        }
+        for call in _calls_inside(statement):
+            found |= unknown(call.args, knows) - referred(call.args, knows)
+        return found | (unknown((statement,), knows, self.builtins) - self.outputs.of(statement, knows))
 
     # Statements -----------------------------------------------------------------------------------------
 
@@ -224,8 +253,92 @@ class Binder:
         if isinstance(term, ast.Array):
             return all(map(self.pattern, term.items))
         if isinstance(term, ast.Object):
-            return all(self.value(key) and self.pattern(value) for key, value in term.items)
+            return all(map(self._key, (key for key, _ in term.items))) and all(
+                self.pattern(value) for _, value in term.items
+            )
         return self.value(term)
+
+    def _key(self, term: ast.Term) -> bool:
+        """Whether the key of a pattern can be looked up, or is never found: a variable is not that has its
+        value of the same statement later, which OPA takes."""
+        if self.value(term):
+            return True
+        names = unknown((term,), self.knows)
+        if self._at is None:
+            return False
+        new = frozenset(self._trail[self._begin :])
+        given = self.outputs.of(self._at, lambda name: self.knows(name) and name not in new)
+        if not given.issuperset(names):
+            return False
+        for name in names:
+            self.bind(name)
+        return True
+
+
+def _stands_alone(node: ast.Statement, new: Iterable[str]) -> bool:
+    """Whether each variable that a statement binds stands in it once, and no object does: nothing in it can
+    need what another part of it gives."""
+    bound: tuple[ast.Term | None, ...] = ()
+    if isinstance(node, (ast.Unify, ast.Assign)):
+        bound = (node.left, node.right)
+    elif isinstance(node, ast.SomeIn):
+        bound = (node.key, node.value)
+    sides = [each.name for each in bound if type(each) is ast.Var]
+    if all(name in sides for name in new):
+        return True
+    waiting = set(new)
+    seen: set[str] = set()
+    stack: list[ast.Node] = [node]
+    while stack:
+        each = stack.pop()
+        kind = type(each)
+        if kind is ast.Var:
+            name = each.name  # type: ignore[attr-defined]  # the class was just looked at
+            if name in seen:
+                return False
+            if name in waiting:
+                seen.add(name)
+        elif kind is ast.Object:
+            return False
+        elif kind is not ast.Scalar:
+            stack.extend(each.args if kind is ast.Call else each.children())  # type: ignore[attr-defined]
+    return True
+
+
+def closures(node: ast.Node) -> Iterable[ast.Node]:
+    """The outermost comprehensions, template strings and bodies of `every` in a statement."""
+    stack: list[ast.Node] = [node]
+    while stack:
+        each = stack.pop()
+        if isinstance(each, (ast.TemplateString, *COMPREHENSIONS)):
+            yield each
+        elif isinstance(each, ast.Every):
+            yield from each.body
+            stack.append(each.domain)
+        else:
+            stack.extend(each.children())
+
+
+def _calls_inside(node: ast.Statement) -> Iterable[ast.Call]:
+    """The calls in a statement of which OPA makes statements of their own: what one side of it is, is not
+    among them, as the other side says what it has to be."""
+    if isinstance(node, (ast.Unify, ast.Assign)):
+        stack: list[ast.Node] = [*_within(node.left), *_within(node.right)]
+    elif isinstance(node, ast.Expression):
+        stack = list(_within(node.term))
+    else:
+        stack = list(node.children())
+    while stack:
+        each = stack.pop()
+        if isinstance(each, ast.Call):
+            yield each
+            stack.extend(each.args)
+        elif not isinstance(each, (ast.TemplateString, ast.Every, *COMPREHENSIONS)):
+            stack.extend(each.children())
+
+
+def _within(term: ast.Term) -> Iterable[ast.Node]:
+    return term.args if isinstance(term, ast.Call) else (term,)
 
 
 _VALUES: dict[type, Callable[[Binder, Any], bool]] = {

@@ -15,11 +15,11 @@ from palisade.rego.check.binding import Binder
 from palisade.rego.check.expand import Expander
 from palisade.rego.check.levels import Locals
 from palisade.rego.check.problems import Problems, shown
-from palisade.rego.check.unsafe import Unbound
 from palisade.rego.check.variables import (
     COMPREHENSIONS,
     level_variables,
     pattern_variables,
+    printed,
 )
 from palisade.rego.errors import UNSAFE_VAR_ERROR, Location
 
@@ -51,7 +51,6 @@ class Safety:
         self.builtins = builtins
         self.problems = problems
         self.binder = binder = Binder(arity, builtins, names.depths)
-        self.unbound = Unbound(binder)
         # Not a function of this one, which would be in a cycle then, with all the rules that it leads to.
         self.expander = Expander(lambda: names.fresh(binder.depth), builtins)
         self.failed = False
@@ -155,7 +154,7 @@ class Safety:
         placed: list[tuple[ast.Statement, frozenset[str] | None]] = []
         left = self._turns(body, placed, self._place)
         if left:
-            apart = [part for each in left for part in self._pieces(each)]
+            apart = [part for each in left for part in self.expander.calls(each)]
             left = self._turns(apart, placed, self._place_apart)
         return placed, left
 
@@ -189,21 +188,24 @@ class Safety:
         whole = self._place(node)
         if whole or node.negated:
             return whole
+        self.binder.begin()
+        if self.binder.lacks(node):
+            return []
+        pairs = _pairs(node) if isinstance(node, ast.Unify) else [node]
         mark = self.binder.mark()
         placed: list[tuple[ast.Statement, frozenset[str] | None]] = []
-        if not self._turns(self.expander.references(node), placed, self._place):
+        if not self._turns(pairs, placed, self._place_pair):
             return placed
         self.binder.undo(mark)
         return []
 
-    def _pieces(self, node: ast.Statement) -> list[ast.Statement]:
-        pieces: list[ast.Statement] = []
-        for each in self.expander.calls(node):
-            if isinstance(each, ast.Unify) and not each.negated:
-                pieces.extend(_pairs(each))
-            else:
-                pieces.append(each)
-        return pieces
+    def _place_pair(self, node: ast.Statement) -> list[tuple[ast.Statement, frozenset[str] | None]]:
+        mark = self.binder.mark()
+        placed = self._place(node)
+        if placed or not self._turns(self.expander.references(node), placed, self._place):
+            return placed
+        self.binder.undo(mark)
+        return []
 
     def _finish(self, placed: list[tuple[ast.Statement, frozenset[str] | None]]) -> ast.Body:
         """Orders what stands inside of the statements, and takes references out of negated ones."""
@@ -272,7 +274,8 @@ class Safety:
         for node in left:
             if self._undeclared(node):
                 continue
-            for name in self.unbound.of(node):
+            self.binder.begin()
+            for name in self.binder.lacks(node):
                 at = first.get(name)
                 if at is None or (node.loc.row, node.loc.col) < (at.row, at.col):
                     first[name] = node.loc
@@ -301,7 +304,12 @@ class Safety:
 
     def _undeclared(self, node: ast.Node) -> bool:
         """Whether what keeps the node from being evaluated stands in a template string or in `print`."""
-        found = list(self.unbound.printed(node))
+        found = [
+            (name, part)
+            for part in printed(node)
+            for name in dict.fromkeys(level_variables((part,)))
+            if not self.binder.knows(name)
+        ]
         for name, part in found:
             written = shown(self.locals.written.get(name, name))
             self.problems.add(f"var {written} is undeclared", part.loc)
@@ -340,7 +348,7 @@ def _asks_for_member(node: ast.Statement, name: str) -> bool:
 
 
 def _pairs(node: ast.Unify) -> list[ast.Statement]:
-    """`[x, 1] = [2, y]` as `x = 2` and `1 = y`: each may stand elsewhere. Others stay whole."""
+    """`[x, 1] = [2, y]` as `x = 2` and `1 = y`, in whatever order they can stand. Others stay whole."""
     left, right = node.left, node.right
     pairs: list[tuple[ast.Term, ast.Term]] = []
     if isinstance(left, ast.Array) and isinstance(right, ast.Array) and len(left.items) == len(right.items):

@@ -9,14 +9,20 @@ shares it with the body around.
 from __future__ import annotations
 
 from collections.abc import Callable, Container
+from operator import is_
 from typing import Any
 
 from palisade.rego import ast
 from palisade.rego.check.levels import ARGUMENT, ASSIGNED, DECLARED, SEEN, TAKEN, Level, Locals
-from palisade.rego.check.problems import Problems
-from palisade.rego.check.resolve import ROOTS, Names
+from palisade.rego.check.problems import Problems, shown
+from palisade.rego.check.resolve import ROOTS, Names, root_of
 from palisade.rego.check.variables import declared, is_function_value, pattern_variables, variables
+from palisade.rego.errors import COMPILE_ERROR, UNSAFE_VAR_ERROR
 from palisade.rego.kinds import kind_of
+
+_NO_KEY = (
+    "on the left of `:=` no key may be a declared variable: take the value by `{0}_value := object[{0}]`"
+)
 
 
 class Scope:
@@ -25,8 +31,7 @@ class Scope:
     `locals_seen`: whether there are local variables at all. `negated`: whether a statement is.
     `globals_seen`: the references into `data`. `calls`: the calls, each with whether it is a statement.
     `withs`: the `with` modifiers in force somewhere; `functions_given`: those whose value is a builtin
-    function. `mentioned`: the names that are global, or would be if
-    there were such a global name.
+    function. `mentioned`: the names that are global, or would be if there were such a global name.
     """
 
     def __init__(self, names: Names, builtins: Container[str], problems: Problems) -> None:
@@ -57,9 +62,9 @@ class Scope:
             for name, node in level.unused.items():
                 self._error(f"declared var {name} unused", node)
 
-    def _error(self, message: str, node: ast.Node, hint: str = "") -> None:
+    def _error(self, message: str, node: ast.Node, hint: str = "", code: str = COMPILE_ERROR) -> None:
         self.failed = True
-        self.problems.add(message, node.loc, hint=hint)
+        self.problems.add(message, node.loc, code, hint)
 
     def declare(self, name: str, kind: int, node: ast.Node) -> str:
         """Declares the name in the innermost scope and returns its unique name."""
@@ -128,7 +133,7 @@ class Scope:
         return rewritten
 
     def _target(self, target: ast.Var | ast.Ref) -> ast.Var | ast.Ref:
-        name = _head_name(target)
+        name = root_of(target)
         self.mentioned.add(name)
         if name in ROOTS or name in self.globals:
             found = self.term(target)
@@ -147,7 +152,7 @@ class Scope:
         """Whether the modifier's value is a builtin function, and no variable or rule of that name."""
         if not is_function_value(each, self.builtins):
             return False
-        name = _head_name(each.value)  # type: ignore[arg-type]  # function values are variables or references
+        name = root_of(each.value)
         self.mentioned.add(name)
         return name not in self.globals and not any(name in level.names for level in self.levels)
 
@@ -194,10 +199,20 @@ class Scope:
         if isinstance(term, ast.Array):
             return ast.Array(tuple(map(self._assigned, term.items)), loc=term.loc)
         if isinstance(term, ast.Object):
-            items = tuple((self.term(key), self._assigned(value)) for key, value in term.items)
-            return ast.Object(items, loc=term.loc)
+            values = [self._assigned(value) for _, value in term.items]
+            keys = [self._assigned_key(key) for key, _ in term.items]
+            return ast.Object(tuple(zip(keys, values, strict=True)), loc=term.loc)
         self._error(f"cannot assign to {kind_of(term)}", term)
         return term
+
+    def _assigned_key(self, term: ast.Term) -> ast.Term:
+        """To OPA a name there is none that is declared, though it may be a variable that nothing declares."""
+        for name in variables(term):
+            if any(level.kinds.get(name, SEEN) != SEEN for level in self.levels):
+                hint = _NO_KEY.format(name)
+                self._error(f"var {shown(name)} is unsafe", term, hint, UNSAFE_VAR_ERROR)
+        new: ast.Term = self.term(term)
+        return new
 
     def _some(self, node: ast.Some) -> None:
         for each in node.names:
@@ -302,15 +317,12 @@ class Scope:
 
     def _items(self, items: tuple[ast.Term, ...]) -> tuple[ast.Term, ...]:
         new = [each if type(each) is ast.Scalar else _TERMS[type(each)](self, each) for each in items]
-        return items if all(map(_same, new, items)) else tuple(new)
+        return items if all(map(is_, new, items)) else tuple(new)
 
-    def _array(self, term: ast.Array) -> ast.Term:
+    def _collection(self, term: Any) -> ast.Term:
         items = self._items(term.items)
-        return term if items is term.items else ast.Array(items, loc=term.loc)
-
-    def _set(self, term: ast.Set) -> ast.Term:
-        items = self._items(term.items)
-        return term if items is term.items else ast.Set(items, loc=term.loc)
+        new: ast.Term = term if items is term.items else type(term)(items, loc=term.loc)
+        return new
 
     def _object(self, term: ast.Object) -> ast.Term:
         items = tuple((self.term(key), self.term(value)) for key, value in term.items)
@@ -337,7 +349,7 @@ class Scope:
 
     def _operator(self, term: ast.Call) -> ast.Var | ast.Ref | None:
         operator = term.operator
-        name = _head_name(operator)
+        name = root_of(operator)
         if name in ROOTS:
             if isinstance(operator, ast.Ref):
                 self.globals_seen.append(operator)
@@ -359,29 +371,16 @@ class Scope:
         body = self.body(term.body) or (ast.Expression(ast.Scalar(True), loc=term.loc),)
         new = tuple(map(self.term, heads))
         self.close()
-        return _comprehension(kind, new, body, term)
-
-
-def _comprehension(kind: Any, heads: tuple[ast.Term, ...], body: ast.Body, term: ast.Node) -> ast.Term:
-    new: ast.Term = kind(*heads, body, loc=term.loc)
-    return new
-
-
-def _same(a: object, b: object) -> bool:
-    return a is b
-
-
-def _head_name(operator: ast.Var | ast.Ref) -> str:
-    head = operator.head if isinstance(operator, ast.Ref) else operator
-    return head.name if isinstance(head, ast.Var) else ""
+        rewritten: ast.Term = kind(*new, body, loc=term.loc)
+        return rewritten
 
 
 _TERMS: dict[type, Callable[[Scope, Any], ast.Term]] = {
     ast.Scalar: Scope._scalar,
     ast.Var: Scope._var,
     ast.Ref: Scope._ref,
-    ast.Array: Scope._array,
-    ast.Set: Scope._set,
+    ast.Array: Scope._collection,
+    ast.Set: Scope._collection,
     ast.Object: Scope._object,
     ast.TemplateString: Scope._template,
     ast.Call: Scope._call,

@@ -37,8 +37,9 @@ def is_function_value(each: ast.With, builtins: Container[str]) -> bool:
     )
 
 
-def level_variables(nodes: Iterable[ast.Node]) -> Iterator[str]:
-    """The variables of one scope: not those inside of comprehensions and bodies of `every`, nor callees."""
+def level_variables(nodes: Iterable[ast.Node], builtins: Container[str] = ()) -> Iterator[str]:
+    """The variables of one scope: not those inside of comprehensions and bodies of `every`, nor callees, nor
+    the builtin functions that `with` puts in a function's place."""
     stack: list[ast.Node] = list(nodes)
     while stack:
         node = stack.pop()
@@ -49,11 +50,12 @@ def level_variables(nodes: Iterable[ast.Node]) -> Iterator[str]:
             continue
         elif isinstance(node, ast.Every):
             stack.append(node.domain)
-            stack.extend(each.value for each in node.withs)
+            stack.extend(node.withs)
         elif isinstance(node, ast.Call):
             stack.extend(node.args)
         elif isinstance(node, ast.With):
-            stack.append(node.value)
+            if not is_function_value(node, builtins):
+                stack.append(node.value)
         else:
             stack.extend(node.children())
 
@@ -100,3 +102,19 @@ def declared(body: ast.Body) -> frozenset[str]:
             if each.key is not None:  # type: ignore[attr-defined]
                 names.update(variables(each.key))  # type: ignore[attr-defined]
     return frozenset(names)
+
+
+def printed(node: ast.Node) -> Iterator[ast.Node]:
+    """The terms in template strings and the arguments of `print`, of one scope.
+
+    Neither binds anything or may wait for it, so OPA has words of its own for what has no value there.
+    """
+    stack: list[ast.Node] = [node]
+    while stack:
+        each = stack.pop()
+        if isinstance(each, ast.TemplateString):
+            yield from (part for part in each.parts if not isinstance(part, str))
+        elif isinstance(each, ast.Call) and each.name == "print":
+            yield from each.args
+        elif not isinstance(each, (*COMPREHENSIONS, ast.Every)):
+            stack.extend(each.children())

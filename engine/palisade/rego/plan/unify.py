@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from palisade.rego import ast, ir
-from palisade.rego.plan.scope import Scope, has_unbound, is_unbound, term
+from palisade.rego.check.variables import level_variables
+from palisade.rego.plan.scope import FALSE, Scope, has_unbound, is_unbound, term
 from palisade.rego.plan.taken_whole import may_collide
 
 _CLOSURES = (ast.ArrayComprehension, ast.SetComprehension, ast.ObjectComprehension, ast.TemplateString)
@@ -94,6 +95,9 @@ def _match_array(scope: Scope, value: ir.Operand, pattern: ast.Array) -> None:
 def _match_object(scope: Scope, value: ir.Operand, pattern: ast.Object) -> None:
     scope.add(ir.IsObjectStmt(value, **scope.at))
     _match_length(scope, value, len(pattern.items))
+    if any(_is_open(scope, key) for key, _ in pattern.items):
+        _match_nothing(scope, pattern)
+        return
     if may_collide(pattern) and scope.program.may_be_compared(pattern.loc):
         keys = [(key, term(scope, key)) for key, _ in pattern.items]
         scope.told_apart([operand for _, operand in keys])
@@ -108,6 +112,23 @@ def _match_object(scope: Scope, value: ir.Operand, pattern: ast.Object) -> None:
                 scope.add(ir.NotEqualStmt(earlier, operand, **scope.at))  # else one entry would count twice
         before.append((key, operand))
         match(scope, scope.dot(value, operand), item)
+
+
+def _is_open(scope: Scope, key: ast.Term) -> bool:
+    """Whether the key has a variable without a value: OPA looks keys up before it matches the values."""
+    if isinstance(key, (ast.Array, ast.Set)):
+        return any(_is_open(scope, item) for item in key.items)
+    if isinstance(key, ast.Object):
+        return any(_is_open(scope, part) for pair in key.items for part in pair)
+    return is_unbound(scope, key)
+
+
+def _match_nothing(scope: Scope, pattern: ast.Object) -> None:
+    """Ends the block; what follows is planned with some value for the pattern's variables."""
+    scope.fail()
+    for name in level_variables((pattern,)):
+        if is_unbound(scope, ast.Var(name)):
+            scope.bind(name, FALSE)
 
 
 def _match_length(scope: Scope, value: ir.Operand, length: int) -> None:
