@@ -89,7 +89,7 @@ class Executor(Unfollowed):
         """What those of the rule that is followed now came to, where it has any."""
         self._table_loops, self._starts = {}, {}
         rounds = before._remembered if before is not None else None
-        self._remembered: Remembered = Remembered(self._flow, self._functions, rounds)
+        self._remembered: Remembered = Remembered(policy, self._functions, self._flow, self._data, rounds)
         self._statements, self._bound, self._levels = 0, MAX_STATEMENTS, 0
         self._first_size: int = 0 if before is None else before._first_size
         """How many formulas at least are of the present: those that one run has found out."""
@@ -191,14 +191,12 @@ class Executor(Unfollowed):
         if known is None:
             if self._levels == MAX_LEVELS:
                 raise Unsupported("calls rules and functions too many levels deep")
-            outer, self._called = self._called, {func}
             self._levels += 1
             try:
-                worlds = self._run_function(func, args)
+                worlds, below = self._noting_calls(partial(self._run_function, func, args))
             finally:
                 self._levels -= 1
-            known = self._kept[(func.name, args)] = worlds.disjoint(), frozenset(self._called), worlds
-            self._called = outer
+            known = self._kept[(func.name, args)] = worlds.disjoint(), frozenset((func, *below)), worlds
         kept, called, _ = known
         self._called |= called
         place = self._place((func.name, args))

@@ -172,15 +172,16 @@ class Loops(Statements):
             for each, (when, name, item) in zip(runs, rounds, strict=True):
                 known = memory.recall(name, item) if memory is not None and when is TRUE else None
                 if known is not None:
-                    self._spend(known[1])
+                    self._spend(known[1].statements)
+                    self._called.update(known[1].called)
                     first.append(known[0])
                     continue
                 ends.clear()
                 spent = self._statements
-                result = each(env)
+                result, called = self._noting_calls(partial(each, env))
                 first.append((result, frozenset(ends)))
                 if memory is not None and when is TRUE:
-                    memory.note(name, item, first[-1], self._statements - spent)
+                    memory.note(name, item, first[-1], self._statements - spent, called)
             given = giving.behind_rounds(
                 [result for result, _ in first], target, env, self.equal, self.builder
             )

@@ -6,7 +6,7 @@ What they read of `data` can be told from their statements: documents by constan
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from palisade.rego import ir
@@ -56,6 +56,48 @@ def _hands_on(stmt: ir.AnyStmt, functions: Mapping[str, ir.Func]) -> bool:
     return type(stmt) is ir.CallDynamicStmt and len(stmt.args) > 1 and stmt.args[1] == ir.DATA
 
 
+class Alike:
+    """Tells the blocks that ask nothing of what changed between two documents of base data."""
+
+    def __init__(
+        self,
+        policy: ir.Policy,
+        functions: Mapping[str, ir.Func],
+        flow: Liveness,
+        before: Known,
+        now: Known,
+    ) -> None:
+        """The blocks that are asked of are of the `policy`, with its `functions`."""
+        self._policy = policy
+        self._functions = functions
+        self._flow = flow
+        self._same = before is now
+        self._changed = frozenset[str]() if self._same else changed_names(before.value, now.value)
+        self._known: dict[int, bool] = {}
+
+    def holds(self, block: ir.Block, called: Iterable[ir.Func]) -> bool:
+        """Whether neither the block nor what it called reads what changed."""
+        return self.has(block) and self.holds_of(called)
+
+    def holds_of(self, called: Iterable[ir.Func]) -> bool:
+        """Whether the functions do not."""
+        return self._same or all(map(self._function, called))
+
+    def has(self, block: ir.Block) -> bool:
+        """Whether the block itself does not."""
+        if self._same or ir.DATA not in self._flow.exposed(block):
+            return True
+        names = names_read(block, self._policy, self._functions)
+        return names is not None and self._changed is not None and names.isdisjoint(self._changed)
+
+    def _function(self, func: ir.Func) -> bool:
+        # The policy holds the function: its identity is its own.
+        at = id(func)
+        if at not in self._known:
+            self._known[at] = all(map(self.has, func.blocks))
+        return self._known[at]
+
+
 class Others:
     """Takes over what holds with other data, too: as if it had been found out with these."""
 
@@ -68,12 +110,8 @@ class Others:
         now: Known,
     ) -> None:
         """`policy` is that of the run before, with its `functions`, on the data `before`."""
-        self._policy = policy
-        self._functions = functions
-        self._flow = flow
         self._before, self._now = before, now
-        self._changed = changed_names(before.value, now.value)
-        self._alike: dict[int, bool] = {}
+        self._alike = Alike(policy, functions, flow, before, now)
         self._envs: dict[int, tuple[Env, Env | None]] = {}
         self._keys: dict[object, object] = {}
         self._made: dict[int, tuple[Followed, Followed | None]] = {}
@@ -107,25 +145,9 @@ class Others:
     def _of(self, known: Followed) -> Followed | None:
         at = id(known)
         if at not in self._made:
-            self._made[at] = known, self._renewed(known) if self._holds(known) else None
+            holds = self._alike.holds(known.block, known.called)
+            self._made[at] = known, self._renewed(known) if holds else None
         return self._made[at][1]
-
-    def _holds(self, known: Followed) -> bool:
-        """Whether neither the block nor what it called reads what changed."""
-        return self._is_alike(known.block) and all(map(self._function_is_alike, known.called))
-
-    def _function_is_alike(self, func: ir.Func) -> bool:
-        # The program of the run before holds the function: its identity is its own.
-        at = id(func)
-        if at not in self._alike:
-            self._alike[at] = all(map(self._is_alike, func.blocks))
-        return self._alike[at]
-
-    def _is_alike(self, block: ir.Block) -> bool:
-        if ir.DATA not in self._flow.exposed(block):
-            return True
-        names = names_read(block, self._policy, self._functions)
-        return names is not None and self._changed is not None and names.isdisjoint(self._changed)
 
     def _renewed(self, known: Followed) -> Followed | None:
         steps = []

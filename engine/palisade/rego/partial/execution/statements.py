@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
 from palisade.rego import ir
 from palisade.rego.partial.execution.builtin_calls import BuiltinCalls
@@ -28,6 +29,8 @@ from palisade.rego.partial.symbols.large import bounded
 from palisade.rego.partial.symbols.worlds import ERROR, NEXT, RETURN, Env, Step, Unsupported
 from palisade.rego.records import record
 from palisade.rego.values import Set, Value, number
+
+T = TypeVar("T")
 
 _BY_NAME = "chooses one of many rules by a name that depends on the request"
 
@@ -263,6 +266,15 @@ class Statements(BuiltinCalls):
         if isinstance(symbol, (ArrayOf, ObjectOf)):
             return self._set(env, stmt.target, Known(len(symbol.items)))
         return self._cases(env, stmt.target, self._builtin("count", (symbol,), stmt))
+
+    def _noting_calls(self, run: Callable[[], T]) -> tuple[T, set[ir.Func | None]]:
+        """What it comes to, and the functions that were called for that, as in `_called`."""
+        outer, self._called = self._called, set()
+        try:
+            return run(), self._called
+        finally:
+            outer |= self._called
+            self._called = outer
 
     # Statements: calls --------------------------------------------------------------------------------
 
