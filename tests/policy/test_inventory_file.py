@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from ruamel.yaml import YAML
 from shared_helpers import plain_user
 
+from palisade.policy import source
 from palisade.policy.inventory import Address, Failure, Function, InventoryError, UnknownFunctionError
 from palisade.policy.inventory_file import load, parse
 
@@ -299,3 +301,30 @@ def test_a_home_of_nobody_is_an_error_like_any_other(folder: Path) -> None:
     text = functions("{upstream: h:1, listen: 127.0.0.1:0}") + "engine: {state: ~no-such-user/x}\n"
     ((row, _, message, _),) = errors_of(text, folder)
     assert (row, message) == (4, "engine.state: ~no-such-user is no user of this machine")
+
+
+def test_a_file_that_is_as_before_is_not_read_as_yaml_again(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is looked at with each edit of a policy, and that of two hundred functions took a tenth of a second
+    each time. What it names is looked at all the same: a folder may have gone."""
+    read = 0
+
+    class Counting(YAML):
+        def compose(self, text: str) -> object:  # type: ignore[override]
+            nonlocal read
+            read += 1
+            return super().compose(text)
+
+    monkeypatch.setattr(source, "YAML", Counting)
+    file = folder / "palisade.yaml"
+    file.write_text(GOOD + "# twice\n")
+    assert load(file).functions == load(file).functions
+    assert read == 1
+    file.write_text(GOOD + "# once more\n")
+    load(file)
+    assert read == 2
+    (folder / "policies").rmdir()
+    with pytest.raises(InventoryError, match="policies"):
+        load(file)
+    assert read == 2

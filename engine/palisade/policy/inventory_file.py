@@ -6,6 +6,7 @@ import ipaddress
 import os
 import re
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import TypeVar
@@ -79,7 +80,7 @@ def parse(text: str, path: Path, shown: str = "palisade.yaml") -> Inventory:
     Raises InventoryError with every error of the text.
     """
     source = Source(shown, text)
-    tree = source.parse()
+    tree = _tree(source)
     if isinstance(tree, Diagnostic):
         raise InventoryError([tree])
     reader = _Reader(source, path)
@@ -87,6 +88,13 @@ def parse(text: str, path: Path, shown: str = "palisade.yaml") -> Inventory:
     if reader.errors:
         raise InventoryError(reader.errors)
     return inventory
+
+
+@lru_cache(maxsize=1)
+def _tree(source: Source) -> Tree | Diagnostic:
+    """What the text says. It is read again with each edit of a policy, mostly as it was, and YAML of hundreds
+    of functions takes half a second."""
+    return source.parse()
 
 
 class _Reader(SettingsReader):
