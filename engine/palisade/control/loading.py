@@ -64,11 +64,12 @@ class Deployment:
     @property
     def rules(self) -> RuleCounts:
         """How many rules there are, each counted as at the function where it needs the engine most."""
-        if len(self.enforcements) == 1:
-            (only,) = self.enforcements.values()
+        different = {id(each): each for each in self.enforcements.values()}.values()
+        if len(different) == 1:
+            (only,) = different
             return counted(only.coverage, self.revision.policy)
         found: dict[tuple[Location, Verdict], RuleCoverage] = {}
-        for enforcement in self.enforcements.values():
+        for enforcement in different:
             for each in enforcement.coverage:
                 rule = each.location, each.verdict
                 known = found.get(rule)
@@ -247,14 +248,21 @@ def lower(
         return replace(previous, revision=revision, shadow=shadow)
     before = previous.enforcements if previous is not None else {}
     enforcements: dict[str, Enforcement] = {}
+    shared: dict[object, Enforcement] = {}
     with collector_paused():
         for name in names:
-            # A first one is much like that of another function: most policies do not ask which it is.
-            like = before.get(name) or next(iter(enforcements.values()), None)
-            function = revision.inventory.functions[name]
-            enforcements[name] = compile_sidecar(
-                revision, function, keys, shadow, previous=like, divisible=True, sent=sent
-            )
+            function, own = revision.inventory.functions[name], before.get(name)
+            # Most policies do not ask which function it is: then one is compiled for all of them.
+            alike = function.failure, own is not None, own and own.parts and own.parts.layout
+            found = shared.get(alike)
+            if found is None:
+                last = own or next(iter(enforcements.values()), None)
+                found = compile_sidecar(
+                    revision, function, keys, shadow, previous=last, divisible=True, sent=sent
+                )
+                if found.for_any_function:
+                    shared[alike] = found
+            enforcements[name] = found
     return Deployment(revision, keys, MappingProxyType(enforcements), shadow, sent)
 
 

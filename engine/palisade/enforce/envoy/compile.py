@@ -100,8 +100,17 @@ class Enforcement:
     @property
     def asks(self) -> frozenset[Key]:
         """The requests of `http.send` that more is native with the answers of: see `compile_sidecar`."""
-        works = [each for each in (self.work, self.shadow) if each is not None]
-        return frozenset().union(*(each.outcome.asks for each in works))
+        return frozenset().union(*(each.outcome.asks for each in self._works))
+
+    @property
+    def for_any_function(self) -> bool:
+        """Whether no policy asked which function it decides for: another one's sidecar would get the same,
+        where it was given the same before and fails in the same way."""
+        return not any(each.outcome.used_given for each in self._works)
+
+    @property
+    def _works(self) -> tuple[Work, ...]:
+        return tuple(each for each in (self.work, self.shadow) if each is not None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,11 @@ class Outcome:
     """What the evaluation of the next revision starts from."""
 
     @property
+    def used_given(self) -> bool:
+        """Whether it depends on the parts of the input that were given."""
+        return self.run.used_given
+
+    @property
     def asks(self) -> frozenset[Key]:
         """The requests of `http.send` of which an answer that is known ahead would be taken, or was."""
         return frozenset(self.run.asks)
