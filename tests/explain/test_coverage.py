@@ -211,6 +211,15 @@ def test_members_of_an_array_are_told_of_once_and_other_indices_stay(tmp_path: P
     assert told.endswith(".path)[3]")
 
 
+def test_calculations_are_told_as_people_write_them(tmp_path: Path) -> None:
+    """`minus(mul(x, plus(y, 1)), 2)` is nobody's Rego."""
+    spelled = "bits.lsh(to_number(http.path) * (count(http.host) + 1) - 2 - (3 - count(http.host)), 1)"
+    [rule] = covered(tmp_path, f"allow if {spelled} == yaml.unmarshal(http.path)[3]").rules
+    [told] = [each.reason for each in rule.residues if each.reason.startswith("compares")]
+    whole = spelled.replace("http.", "input.attributes.request.http.")
+    assert told.startswith(f"compares {whole} with")
+
+
 def test_what_differs_in_more_than_the_member_is_told_each() -> None:
     here, there = (Place(Location("allow.rego", row, 1), "", "") for row in (1, 2))
     residues = (

@@ -16,6 +16,7 @@ from palisade.rego.builtins.terms import brief
 from palisade.rego.errors import Location
 from palisade.rego.partial.formulas.digests import digest_of
 from palisade.rego.records import record
+from palisade.rego.terms import INFIX
 from palisade.rego.values import Value, equal, key, unkey
 
 if TYPE_CHECKING:
@@ -150,9 +151,13 @@ class Apply(Made):
             return _show(source) + _step(name.form if isinstance(name, Known) else name)
         if self.name.startswith(_KEYED):
             return f"{self.name}({_show(self.args[0])}, ...)"  # what follows may be a secret
+        if len(self.args) == 2 and (found := _SIGNS.get(self.name)):
+            sign, level = found
+            return f"{_operand(self.args[0], level)} {sign} {_operand(self.args[1], level + 1)}"
         return f"{self.name}({', '.join(_show(a) for a in self.args)})"
 
 
+_SIGNS = {infix.operator.name: (sign, infix.level) for sign, infix in INFIX.items()}
 _KEYED = ("io.jwt.decode_verify", "io.jwt.verify_", "crypto.hmac.")
 
 
@@ -320,6 +325,11 @@ def _show(symbol: object) -> str:
     if isinstance(symbol, Made | Unknown):
         return "..." if symbol.size > _MOST_SHOWN else str(symbol)
     return brief(symbol.value if isinstance(symbol, Known) else unkey(symbol), _MOST_SHOWN)
+
+
+def _operand(symbol: Symbol, level: int) -> str:
+    _, own = _SIGNS.get(symbol.name, ("", level)) if isinstance(symbol, Apply) else ("", level)
+    return f"({_show(symbol)})" if own < level else _show(symbol)
 
 
 def below(term: Input | Element, part: object) -> Input | Element:
