@@ -8,16 +8,20 @@ import resource
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
 
 import httpx
 import pytest
 from control_helpers import ALLOW, NEXT, SETTINGS, Following, Project, document, version
 from shared_helpers import run
 
-from palisade.control import admin, loading
+from palisade.control import admin, following, loading
 from palisade.control.engine import Engine, Reload
+from palisade.control.following import Files
+from palisade.control.loading import Known
 from palisade.control.status import problems
 from palisade.decide.question import Evaluation
+from palisade.policy.watcher import Watcher
 
 ORDERS = "{upstream: 127.0.0.1:9, listen: 127.0.0.1:0}"
 
@@ -93,6 +97,35 @@ def no_more_files() -> Iterator[None]:
         for each in opened:
             os.close(each)
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def test_what_is_wrong_with_a_file_that_somebody_is_just_writing_is_not_told(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Editors empty a file first. Word of that came after the reading, which told of an empty module."""
+    hear = Watcher._hear
+
+    def hear_late(*event: Any) -> None:
+        time.sleep(0.1)
+        hear(*event)
+
+    async def session() -> None:
+        files = Files(project.file)
+        files.start()
+        try:
+            files.watch(await files.read(Known()))
+            with project.allow.open("w") as file:
+                assert await files.reread(Known()) is None
+                file.write(ALLOW)
+            await files.changed()
+            assert (reading := await files.reread(Known())) is not None
+            assert reading.errors == ()
+        finally:
+            files.close()
+
+    monkeypatch.setattr(Watcher, "_hear", hear_late)
+    monkeypatch.setattr(following, "_SETTLING", 0.5)
+    run(session())
 
 
 def test_an_edit_that_could_not_be_read_for_want_of_files_is_in_force_later(project: Project) -> None:

@@ -11,9 +11,14 @@ from palisade.files import reason
 from palisade.policy.revisions import Revision
 from palisade.policy.source import PassingError
 from palisade.policy.watcher import Watcher
+from palisade.rego.errors import Diagnostic
 
 _MOST_DISCARDED = 3
 """Readings in a row that may be dropped since files changed meanwhile; then one counts all the same."""
+
+_SETTLING = 0.03
+"""Seconds that pass before errors are told: where somebody was just writing, as an editor that empties a file
+first, word of that comes after the reading that found it empty."""
 
 _PASSING = 1.0
 """Seconds after which is looked again at what could not be read for something that passes."""
@@ -46,8 +51,7 @@ class Files:
         """Watches what a reading has led to. Raises OSError, saying what to do."""
         self._paths, self._folders = reading.paths, reading.folders
         self._watch()
-        found = reading.errors + (reading.candidate.errors if reading.candidate else ())
-        if any(isinstance(error, PassingError) for error in found):
+        if any(isinstance(error, PassingError) for error in _errors(reading)):
             self._watcher.look_again(_PASSING)
 
     def watch_too(self, candidate: Candidate) -> None:
@@ -76,9 +80,15 @@ class Files:
         """
         generation = self._watcher.generation
         reading = await self.read(replace(known, revision=self._dropped or known.revision))
+        if _errors(reading):
+            await asyncio.sleep(_SETTLING)
         if self._watcher.generation != generation and self._discarded < _MOST_DISCARDED:
             self._discarded += 1
             self._dropped = reading.revision or self._dropped
             return None
         self._discarded, self._dropped = 0, None
         return reading
+
+
+def _errors(reading: Reading) -> tuple[Diagnostic, ...]:
+    return reading.errors + (reading.candidate.errors if reading.candidate else ())
