@@ -171,7 +171,7 @@ class Engine:
         if self.deployment is None and await self.releases.restore():
             self.last = replace(self.last, revision=self._revision) if self.last else None
         with usable(self.inventory, "engine.state", self.inventory.engine.state):
-            self.credentials.write(self.inventory.functions)
+            await self.credentials.write(self.inventory.functions)
         self._tasks.spawn(self.credentials.keep_fresh())
         # The first full collection looks at every object, 0.8 s for ten thousand rules: not while decisions
         # wait. Later ones come when there is a quarter more.
@@ -305,11 +305,11 @@ class Engine:
         for listener in tuple(self._listeners):
             listener(self.last)
 
-    def _taken(self, inventory: Inventory) -> None:
+    async def _taken(self, inventory: Inventory) -> None:
         """Follows an inventory that is about to be in force."""
         # What may fail comes first: then all stays as it was.
         with usable(inventory, "engine.state", self.inventory.engine.state):
-            self.credentials.write(inventory.functions)
+            await self.credentials.write(inventory.functions)
         self.inventory = inventory
         self.access.path = inventory.decision
         if inventory.explain.trusted:

@@ -50,9 +50,9 @@ class Placing:
         backend: Backend,
         shadowing: Shadowing,
         numberings: Numberings,
-        taken: Callable[[Inventory], None],
+        taken: Callable[[Inventory], Awaitable[None]],
     ) -> None:
-        """`taken` is told the inventory of what is about to be in force."""
+        """`taken` is told the inventory of what is about to be in force, and waited for."""
         self.plan: Plan | None = None
         self._rollout = rollout
         self._keys = keys
@@ -88,7 +88,7 @@ class Placing:
             for each in (plan.revision, plan.canary, plan.shadow):
                 if each is not None and each.numbering.id:
                     await asyncio.to_thread(self._numberings.keep, each.numbering)
-            self._taken(plan.revision.inventory)
+            await self._taken(plan.revision.inventory)
             if ahead is not None:
                 await ahead(base, canary)
             await self._rollout.put(base, canary)
