@@ -4,23 +4,9 @@ from __future__ import annotations
 
 from palisade.rego.partial.formulas.terms import Apply, Symbol
 from palisade.rego.partial.symbols.objects import OBJECT
+from palisade.rego.terms import INFIX
 
-_OPERATORS = {
-    "plus": "+",
-    "minus": "-",
-    "mul": "*",
-    "div": "/",
-    "rem": "%",
-    "and": "&",
-    "or": "|",
-    "gt": ">",
-    "gte": ">=",
-    "lt": "<",
-    "lte": "<=",
-    "eq": "==",
-    "equal": "==",
-    "neq": "!=",
-}
+_OPERATORS = {infix.operator.name: sign for sign, infix in INFIX.items()}
 _ORDER = frozenset((">", ">=", "<", "<="))
 
 _ARITHMETIC = "compare the value itself with a constant; or let the issuer put the result into a claim"
