@@ -16,7 +16,7 @@ from palisade.rego.statements import StatementParser
 from palisade.rego.terms import INFIX
 
 # Behind the closing brace of `if { .. }` these go on with a term: then the braces held a collection.
-_CONTINUING = frozenset((*INFIX, "=", ":=", "in", "with"))
+_CONTINUING = frozenset((*INFIX, "=", ":=", "in", "with", ","))
 _TRUE = ast.Scalar(True)
 _V0_HINT = "write `if` before the brace, or read the module as Rego v0"
 _NO_RULE = (

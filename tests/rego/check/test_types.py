@@ -43,7 +43,7 @@ from palisade.rego.errors import CompileError
         ('p if { some x in [1]; x == "a" }', "match error"),
         ("p if { some x in 1; x }", "undefined ref: 1[_]"),
         ('p := [x | x := 1; x == "a"]', "match error"),
-        ("p := data[1]", "undefined ref: data[1]"),
+        ("q := 1\np := data[1]", "undefined ref: data[1]"),
         ('p if { object.get(1, "a", 2) }', "object.get: invalid argument(s)"),
         ('p if { count("a", x); x == "b" }', "match error"),
     ],

@@ -8,13 +8,13 @@ function has the type that its first use asks for.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any as AnyNode
 
 from palisade.rego import ast
 from palisade.rego.check import types as t
 from palisade.rego.check.calls import NO_FUNCTION
+from palisade.rego.check.matching import constant_key
 from palisade.rego.check.problems import Problems
 from palisade.rego.check.references import References, text_of
 from palisade.rego.check.resolve import ref_text, root_of
@@ -176,17 +176,16 @@ class TypeChecker(References):
         unknown = False
         for key, value in term.items:
             key_type, value_type = self.type_of(key), self.type_of(value)
+            known = constant_key(key)
             if key_type is None or value_type is None:
                 unknown = True
-            elif isinstance(key, ast.Scalar):
-                static.append((t.constant(key.value), value_type))
-            elif (whole := _constant(key)) is not _NONE:
-                text = json.dumps(whole, sort_keys=True, default=str)
-                static.append((("any", t.Whole(text, t.listed(key_type))), value_type))
-            else:
+            elif known is not None:
+                static.append((known, value_type))
+            elif dynamic is None:
+                dynamic = key_type, value_type
+            elif dynamic != (key_type, value_type):
                 # OPA has that of one of them, by names that it gives them: what it takes is not refused.
-                keys, values = dynamic or (None, None)
-                dynamic = (t.union(keys, key_type) or ANY, t.union(values, value_type) or ANY)
+                dynamic = ANY, ANY
         if unknown:
             return None
         return t.bounded(t.Object(tuple(static), dynamic)) if static or dynamic else t.ANY_OBJECT
@@ -255,24 +254,6 @@ class TypeChecker(References):
             parts = [part.value if isinstance(part, ast.Scalar) else None for part in named.path]
             found = self.documents.lookup([t.constant(part) for part in parts])
         return found if isinstance(found, t.Function) else None
-
-
-_NONE = object()
-
-
-def _constant(term: ast.Term) -> AnyNode:
-    """The value of a term without variables as JSON, sets as lists; `_NONE` of another, or in another."""
-    if isinstance(term, ast.Scalar):
-        return term.value
-    if isinstance(term, (ast.Array, ast.Set)):
-        found = [_constant(each) for each in term.items]
-        if isinstance(term, ast.Set):
-            found.sort(key=repr)
-        return _NONE if _NONE in found else found
-    if isinstance(term, ast.Object):
-        pairs = [[_constant(key), _constant(value)] for key, value in term.items]
-        return _NONE if any(_NONE in pair for pair in pairs) else {"pairs": sorted(pairs, key=repr)}
-    return _NONE
 
 
 def _keys(target: ast.Var | ast.Ref) -> tuple[str, ...]:

@@ -19,15 +19,19 @@ NOTHING: frozenset[str] = frozenset()
 
 
 class Level:
-    """One scope: the variables known so far, and what the text of the scope mentions and declares at all."""
+    """One scope: the variables known so far, and what the text of the scope mentions and declares at all.
 
-    __slots__ = ("_mentioned", "_nodes", "declared", "kinds", "names", "unused")
+    `called` are the builtins without a dot in their names that it calls, each with a call.
+    """
+
+    __slots__ = ("_mentioned", "_nodes", "called", "declared", "kinds", "names", "unused")
 
     def __init__(self, nodes: tuple[ast.Node, ...], declares: frozenset[str]) -> None:
         self.names: dict[str, str] = {}
         self.kinds: dict[str, int] = {}
         self.declared = declares
         self.unused: dict[str, ast.Node] = {}
+        self.called: dict[str, ast.Call] = {}
         self._nodes = nodes
         self._mentioned: frozenset[str] | None = None
 

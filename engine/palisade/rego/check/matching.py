@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
+from decimal import Decimal
+from typing import Any as AnyJson
 
 from palisade.rego import ast
 from palisade.rego.check import types as t
@@ -20,10 +23,9 @@ class Matcher:
         raise NotImplementedError
 
     def accepts(self, term: ast.Term, found: Type, want: Type) -> bool:
-        """Whether a function that wants a type takes this term: literals are matched part by part."""
-        if isinstance(term, (ast.Array, ast.Object, ast.Set)):
-            return self.fits(term, want)
-        return t.unifies(found, want)
+        """Whether a function that wants a type takes this term: literals are matched part by part, too."""
+        literal = isinstance(term, (ast.Array, ast.Object, ast.Set))
+        return t.unifies(found, want) and (not literal or self.fits(term, want))
 
     def both(self, left: ast.Term, first: Type | None, right: ast.Term, second: Type | None) -> bool:
         """Whether two terms can be equal; variables without a type get the other side's."""
@@ -96,13 +98,42 @@ class Matcher:
         if len(term.items) != len(want.static) and want.dynamic is None:
             return False
         for key, value in term.items:
-            if isinstance(key, ast.Scalar):
-                below = t.select(want, t.constant(key.value))
+            known = constant_key(key)
+            if known is not None:
+                below = t.select(want, known)
                 if below is None or not self.fits(value, below, either):
                     return False
             else:
                 self.fits(value, ANY, either)
         return True
+
+
+def constant_key(term: ast.Term) -> t.Constant | None:
+    """The key that a term without variables is known by; None for another."""
+    if isinstance(term, ast.Scalar):
+        return t.constant(term.value)
+    value = _constant(term)
+    return None if value is _NONE else ("any", t.Whole(json.dumps(value, sort_keys=True), t.of_json(value)))
+
+
+_NONE = object()
+
+
+def _constant(term: ast.Term) -> AnyJson:
+    """The value of a term without variables as OPA writes it in JSON; `_NONE` of another."""
+    if isinstance(term, ast.Scalar):
+        return float(term.value) if isinstance(term.value, Decimal) else term.value
+    if isinstance(term, (ast.Array, ast.Set)):
+        found = [_constant(each) for each in term.items]
+        if isinstance(term, ast.Set):
+            found.sort(key=repr)
+        return _NONE if _NONE in found else found
+    if isinstance(term, ast.Object):
+        pairs = [(_constant(key), _constant(value)) for key, value in term.items]
+        if any(_NONE in pair for pair in pairs):
+            return _NONE
+        return {key if isinstance(key, str) else json.dumps(key): value for key, value in pairs}
+    return _NONE
 
 
 def _parts(term: ast.Array | ast.Object | ast.Set) -> Iterable[ast.Term]:

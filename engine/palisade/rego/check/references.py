@@ -85,7 +85,7 @@ class References(Matcher):
                 found = self._behind(node.type, term, index)
                 return self._declared(term) if found is not None else None
             if isinstance(part, ast.Scalar):
-                if index < 2 and not isinstance(part.value, str):
+                if index < 2 and not isinstance(part.value, str) and self.documents.children:
                     self._undefined(term, index, t.scalar_type(part.value), t.STRING)
                     return None
                 child = node.children.get(t.constant(part.value))
@@ -93,8 +93,9 @@ class References(Matcher):
                     return self._behind(ANY, term, index)
                 node = child
             else:
-                extent = node.extent()
-                if not self._key(term, part, index, t.keys(extent) or ANY):
+                # OPA follows a collection nowhere, and takes it.
+                collection = isinstance(part, (ast.Array, ast.Object, ast.Set))
+                if not collection and not self._key(term, part, index, t.keys(node.extent()) or ANY):
                     return None
                 self._behind(ANY, term, index + 1)
                 return self._declared(term)

@@ -18,7 +18,6 @@ from palisade.rego.check.problems import Problems, shown
 from palisade.rego.check.variables import (
     COMPREHENSIONS,
     level_variables,
-    pattern_variables,
     printed,
 )
 from palisade.rego.errors import UNSAFE_VAR_ERROR, Location
@@ -61,9 +60,8 @@ class Safety:
     def rule(self, rule: ast.Rule) -> ast.Rule:
         """The rule with its bodies in order, for `else` too."""
         head, binder = rule.head, self.binder
-        for arg in head.args or ():
-            for var in pattern_variables(arg):
-                binder.bind(var.name)
+        for name in level_variables(head.args or ()):
+            binder.bind(name)
         start = binder.mark()
         extra: list[ast.Statement] = []
         path = tuple(self._moved(each, extra) for each in head.path)

@@ -13,16 +13,14 @@ from operator import is_
 from typing import Any
 
 from palisade.rego import ast
-from palisade.rego.check.levels import ARGUMENT, ASSIGNED, DECLARED, SEEN, TAKEN, Level, Locals
-from palisade.rego.check.problems import Problems, shown
+from palisade.rego.check.assigned import assigned
+from palisade.rego.check.levels import ARGUMENT, DECLARED, SEEN, TAKEN, Level, Locals
+from palisade.rego.check.problems import Problems
 from palisade.rego.check.resolve import ROOTS, Names, root_of
 from palisade.rego.check.variables import declared, is_function_value, pattern_variables, variables
-from palisade.rego.errors import COMPILE_ERROR, UNSAFE_VAR_ERROR
-from palisade.rego.kinds import kind_of
+from palisade.rego.errors import COMPILE_ERROR, TYPE_ERROR
 
-_NO_KEY = (
-    "on the left of `:=` no key may be a declared variable: take the value by `{0}_value := object[{0}]`"
-)
+_SHADOWED = "a variable here is called {}: call it otherwise"
 
 
 class Scope:
@@ -58,11 +56,15 @@ class Scope:
 
     def close(self) -> None:
         level = self.levels.pop()
+        for name, call in level.called.items():
+            if any(name in each.names for each in (*self.levels, level)):
+                # To OPA a variable of that name, which need not be declared, is what is called.
+                self.error(f"undefined function {name}", call, _SHADOWED.format(name), TYPE_ERROR)
         if not self.failed:
             for name, node in level.unused.items():
-                self._error(f"declared var {name} unused", node)
+                self.error(f"declared var {name} unused", node)
 
-    def _error(self, message: str, node: ast.Node, hint: str = "", code: str = COMPILE_ERROR) -> None:
+    def error(self, message: str, node: ast.Node, hint: str = "", code: str = COMPILE_ERROR) -> None:
         self.failed = True
         self.problems.add(message, node.loc, code, hint)
 
@@ -71,9 +73,9 @@ class Scope:
         level = self.levels[-1]
         taken = level.kinds.get(name)
         if name in ROOTS:
-            self._error(f"variables must not shadow {name} (use a different variable name)", node)
+            self.error(f"variables must not shadow {name} (use a different variable name)", node)
         elif taken is not None:
-            self._error(TAKEN[taken].format(name), node)
+            self.error(TAKEN[taken].format(name), node)
         self.locals_seen = True
         unique = self.locals.add(name, len(self.levels) - 1)
         level.names[name] = unique
@@ -185,34 +187,10 @@ class Scope:
 
     def _assign(self, node: ast.Assign) -> ast.Statement:
         if node.negated:
-            self._error("cannot assign vars inside negated expression", node)
+            self.error("cannot assign vars inside negated expression", node)
         right = self.term(node.right)
         withs = self._withs(node.withs)
-        return ast.Assign(self._assigned(node.left), right, negated=node.negated, withs=withs, loc=node.loc)
-
-    def _assigned(self, term: ast.Term) -> ast.Term:
-        if isinstance(term, ast.Var):
-            if term.is_wildcard:
-                self.locals_seen = True
-                return term
-            return ast.Var(self.declare(term.name, ASSIGNED, term), loc=term.loc)
-        if isinstance(term, ast.Array):
-            return ast.Array(tuple(map(self._assigned, term.items)), loc=term.loc)
-        if isinstance(term, ast.Object):
-            values = [self._assigned(value) for _, value in term.items]
-            keys = [self._assigned_key(key) for key, _ in term.items]
-            return ast.Object(tuple(zip(keys, values, strict=True)), loc=term.loc)
-        self._error(f"cannot assign to {kind_of(term)}", term)
-        return term
-
-    def _assigned_key(self, term: ast.Term) -> ast.Term:
-        """To OPA a name there is none that is declared, though it may be a variable that nothing declares."""
-        for name in variables(term):
-            if any(level.kinds.get(name, SEEN) != SEEN for level in self.levels):
-                hint = _NO_KEY.format(name)
-                self._error(f"var {shown(name)} is unsafe", term, hint, UNSAFE_VAR_ERROR)
-        new: ast.Term = self.term(term)
-        return new
+        return ast.Assign(assigned(self, node.left), right, negated=node.negated, withs=withs, loc=node.loc)
 
     def _some(self, node: ast.Some) -> None:
         for each in node.names:
@@ -356,12 +334,14 @@ class Scope:
             return operator
         for level in self.levels:
             if level.kinds.get(name, SEEN) != SEEN:
-                hint = f"a variable here is called {name}: call it otherwise"
-                self._error(f"called function {ast.dotted(operator)} shadowed", term, hint)
+                message = f"called function {ast.dotted(operator)} shadowed"
+                self.error(message, term, _SHADOWED.format(name))
                 return None
         self.mentioned.add(name)
         if name in self.globals:
             return self._global(name, operator.path if isinstance(operator, ast.Ref) else (), operator)
+        if isinstance(operator, ast.Var):
+            self.levels[-1].called[name] = term
         return operator
 
     def _comprehension(self, term: Any) -> ast.Term:

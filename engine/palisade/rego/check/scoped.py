@@ -6,7 +6,7 @@ from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from palisade.rego import ast
-from palisade.rego.check.levels import NOTHING
+from palisade.rego.check.levels import ARGUMENT, NOTHING
 from palisade.rego.check.metadata import CALLS
 from palisade.rego.check.model import CheckedRule, rule_path
 from palisade.rego.check.problems import Problems, shown
@@ -108,7 +108,9 @@ class _RuleScope:
             names, scope.globals = scope.globals, {}
             args = tuple(map(self._argument, args))
             scope.globals = names
-            known, kinds = level.names, level.kinds
+            # What is a key alone is no argument: the body may declare a variable of that name.
+            known = level.names
+            kinds = {name: kind for name, kind in level.kinds.items() if kind == ARGUMENT}
             scope.levels.pop()
         values = (*head.path, *(() if head.key is None else (head.key,)), head.value)
         body, values = self._branch(rule.body, values, known, kinds, rule.loc)

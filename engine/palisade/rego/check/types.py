@@ -75,7 +75,7 @@ Constant: TypeAlias = "tuple[str, AnyJson]"
 
 @record()
 class Whole:
-    """A constant collection: its JSON, by which OPA tells keys apart, and its type there: sets are lists."""
+    """A constant collection: its JSON, by which OPA tells keys apart, and the type of that."""
 
     text: str
     type: Type = field(compare=False)
@@ -143,9 +143,13 @@ def bounded(of: Type) -> Type:
 _SIMPLE = {each.name: each for each in (NULL, BOOLEAN, NUMBER, STRING)}
 
 
-def listed(of: Type) -> Type:
-    """The type of the JSON of such values, on the outside: a set is a list there."""
-    return Array((), of.of) if isinstance(of, SetOf) else of
+def of_json(value: object) -> Type:
+    """The type of a JSON value, of an object by the keys that it has."""
+    if isinstance(value, list):
+        return Array(tuple(map(of_json, value)))
+    if isinstance(value, dict):
+        return Object(tuple((constant(key), of_json(each)) for key, each in value.items()))
+    return scalar_type(value)
 
 
 def constant(value: object) -> Constant:
@@ -313,10 +317,15 @@ def select(of: Type | None, key: Constant) -> Type | None:
             if known == key:
                 return below
         if of.dynamic is not None and isinstance(key[1], Whole):
-            return ANY  # OPA compares less of them than it could: what it takes is not refused
+            return of.dynamic[1] if _holds(of.dynamic[0], key[1].type) else None
         if of.dynamic is not None and unifies(of.dynamic[0], constant_type(key)):
             return of.dynamic[1]
     return None
+
+
+def _holds(of: Type, other: Type) -> bool:
+    """Whether the type is just the other one, or is one of several that are."""
+    return other in of.of or not of.of if isinstance(of, Any) else of == other
 
 
 def unifies(first: Type | None, second: Type | None) -> bool:
