@@ -1,4 +1,4 @@
-"""What long-running commands share: ending on a signal, and telling of reloads as they happen."""
+"""What long-running commands share: ending on a signal, and where their log goes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import signal
 import sys
 import threading
 from collections.abc import Coroutine
-from datetime import datetime
 from typing import Any
 
 import uvloop
@@ -18,8 +17,6 @@ from rich.console import Console
 from rich.logging import RichHandler
 
 from palisade.cli.exit_codes import CommandError, Exit
-from palisade.cli.output import count, err, hint_at_older_rego, print_diagnostics
-from palisade.control.engine import Engine, Reload
 from palisade.control.errors import EngineError
 
 _LEAVE_SECONDS = 1.0
@@ -79,32 +76,3 @@ def log_to(console: Console, *, verbose: bool) -> None:
     logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler], force=True)
     logging.getLogger("palisade").setLevel(logging.INFO if verbose else logging.WARNING)
     logging.getLogger("palisade_sidecar").setLevel(logging.INFO if verbose else logging.WARNING)
-
-
-def report_reloads(engine: Engine, console: Console | None = None) -> None:
-    """Tells of every reading of the files from now on, and of the one at the start."""
-    console = console or err()
-    revision, broken = "", False
-
-    def show(reload: Reload) -> None:
-        nonlocal revision, broken
-        moment = datetime.now().strftime("%X")
-        if reload.errors:
-            print_diagnostics(reload.errors, console)
-            hint_at_older_rego(reload.errors, console)
-            kept = (
-                f"revision {reload.revision} stays in force" if reload.revision else "no revision is in force"
-            )
-            console.print(f"{moment} {count(len(reload.errors), 'error')}: {kept}", style="bold red")
-        elif reload.revision != revision:
-            print_diagnostics(reload.warnings, console, style="yellow")
-            console.print(
-                f"{moment} revision {reload.revision} in {reload.seconds * 1000:.0f} ms", style="green"
-            )
-        elif broken:
-            console.print(f"{moment} no errors: revision {reload.revision} stays in force", style="green")
-        revision, broken = reload.revision, bool(reload.errors)
-
-    if engine.last is not None:
-        show(engine.last)
-    engine.on_reload(show)

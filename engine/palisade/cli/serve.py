@@ -24,7 +24,7 @@ def serve(file: InventoryFile = Path("palisade.yaml"), verbose: Verbose = False)
 
 
 async def _serve(file: Path) -> None:
-    from palisade.cli.running import report_reloads
+    from palisade.cli.reloads import report_reloads
     from palisade.control import admin
     from palisade.control.engine import Engine
 

@@ -47,7 +47,7 @@ def sidecar(
     verbose: Verbose = False,
 ) -> None:
     """Run the sidecar of one function: an Envoy that takes its policy from the engine. Ends with Ctrl-C."""
-    # Servers take half a second to import, which commands that serve nothing need not wait for.
+    # What runs an Envoy takes a while to import, which other commands need not wait for.
     from palisade.cli import running
 
     plan = _plan(function, engine, file, upstream, listen, credentials)
@@ -67,7 +67,7 @@ class _Plan:
 def _plan(name: str, engine: str, file: Path, upstream: str, listen: str, credentials: Path | None) -> _Plan:
     """What to run: as the command line says, and the inventory for the rest. Raises CommandError."""
     from palisade.control import announced, tls
-    from palisade.control.credentials import credentials_folder
+    from palisade.control.sidecar_settings import credentials_folder
 
     if upstream and listen and engine and credentials and not is_there(file):
         function = Function(name, _address("--upstream", upstream), _address("--listen", listen, 0))
@@ -95,7 +95,7 @@ def _plan(name: str, engine: str, file: Path, upstream: str, listen: str, creden
 
 async def _run(plan: _Plan, drain: float) -> None:
     from palisade.control import announced
-    from palisade.control.sidecars import settings_of
+    from palisade.control.sidecar_settings import settings_of
     from palisade_sidecar.envoy import EnvoyError
     from palisade_sidecar.run_folder import RunFolder
     from palisade_sidecar.settings import CredentialsError, SettingsError

@@ -24,7 +24,7 @@ def up(file: InventoryFile = Path("palisade.yaml"), verbose: Verbose = False) ->
 async def _up(file: Path) -> None:
     from palisade.cli.decisions import Ticker
     from palisade.cli.exit_codes import CommandError, Exit
-    from palisade.cli.running import report_reloads
+    from palisade.cli.reloads import report_reloads
     from palisade.control import admin
     from palisade.control.engine import Engine
     from palisade.control.sidecars import Sidecars

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
+from palisade.control.sidecar_settings import credentials_folder
 from palisade.pki import Authority, Identity, IdentitySource
 from palisade.policy.inventory import Inventory
 
@@ -70,8 +71,3 @@ class Credentials:
         identity = self._authority.issue_function(name)
         identity.save(self.folder(name))
         self._functions[name] = identity
-
-
-def credentials_folder(state: Path, function: str) -> Path:
-    """Where the engine keeps the certificate of a function's sidecar."""
-    return state / "credentials" / function

@@ -9,32 +9,15 @@ from pathlib import Path
 
 from palisade.control import announced
 from palisade.control.engine import Engine, Reload
-from palisade.control.tls import check, settings_of_tls
-from palisade.policy.inventory import Address, Function, InventoryError
-from palisade_sidecar import settings
+from palisade.control.sidecar_settings import settings_of
+from palisade.control.tls import check
+from palisade.policy.inventory import Function, InventoryError
 from palisade_sidecar.envoy import EnvoyError
 from palisade_sidecar.run_folder import RunFolder
-from palisade_sidecar.settings import Settings, SettingsError
+from palisade_sidecar.settings import SettingsError
 from palisade_sidecar.sidecar import Sidecar, Status
 
 log = logging.getLogger(__name__)
-
-
-def settings_of(function: Function, *, engine: Address, credentials: Path, run_dir: Path) -> Settings:
-    """What the sidecar of a function is told. Raises SettingsError."""
-    return Settings(
-        function=function.name,
-        engine=_address(engine),
-        upstream=_address(function.upstream),
-        listen=_address(function.listen),
-        credentials=credentials,
-        run_dir=run_dir,
-        trusted_hops=function.trusted_hops,
-        escaped_slashes=function.escaped_slashes,
-        upstream_protocol=function.protocol,
-        unready_status=function.failure.no_revision,
-        tls=settings_of_tls(function.tls),
-    )
 
 
 class Sidecars:
@@ -177,7 +160,3 @@ class Sidecars:
         announced.tell(state, announced.sidecar(status.function), status.listen)
         if self._on_change is not None:
             self._on_change(status)
-
-
-def _address(address: Address) -> settings.Address:
-    return settings.Address(address.host, address.port)

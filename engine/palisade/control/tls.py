@@ -5,20 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 
-from palisade.policy.inventory import Function, Inventory, InventoryError, Tls
+from palisade.control.sidecar_settings import settings_of_tls
+from palisade.policy.inventory import Function, Inventory, InventoryError
 from palisade.policy.source import CONFIG_ERROR
 from palisade.rego.errors import Diagnostic
-from palisade_sidecar import settings
 from palisade_sidecar.tls_files import Problem, problems, warnings
 
 log = logging.getLogger(__name__)
-
-
-def settings_of_tls(tls: Tls | None) -> settings.Tls | None:
-    """What a sidecar is told of TLS."""
-    if tls is None:
-        return None
-    return settings.Tls(tls.certificate, tls.key, tls.client_ca, tls.client_certificate)
 
 
 def check(inventory: Inventory, functions: Iterable[Function]) -> None:

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from palisade.cli.decisions import line
 from palisade.cli.output import out
-from palisade.cli.running import report_reloads
+from palisade.cli.reloads import report_reloads
 from palisade.demo.issuer import USERS
 from palisade.demo.stage import ISSUER_PORT, Stage, copy_policies, issuer, stage
 
