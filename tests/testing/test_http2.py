@@ -171,7 +171,7 @@ def test_a_call_of_grpc_by_head_or_with_space_in_its_type_is_no_difference(
     bed: Bed, make_subject: Callable[..., Subject]
 ) -> None:
     """Envoy gives HEAD no message, and takes space off a header of HTTP/1.1: whoever decides."""
-    subject = make_subject('allow := {"allowed": false, "http_status": 429, "body": "too many"}')
+    subject = make_subject('allow := {"allowed": false, "http_status": 429, "body": "too many "}')
     bed.load(subject)
     asked = [
         Request(method, "/", (("content-type", f"application/grpc{space}"),))
