@@ -80,8 +80,30 @@ allow := {{
 	"headers": {{"x-why": concat(", ", plain), "x-first": sprintf("<%s>", [concat("|", sort(plain))])}},
 	"body": json.marshal(errors),
 }} if startswith(http.path, "/head")
+
+faults contains {{"code": code, "why": why}} if {{
+	some name, [code, why] in {{"x-a": [400, "z"], "x-b": [401, "y"], "x-c": [402, "x"], "x-d": [404, "w"]}}
+	h[name]
+}}
+
+faults contains {{"code": 403, "why": sprintf("role %s", [token.role])}} if token.role != "admin"
+
+faults contains {{"code": 429, "why": "v"}} if {{ h["x-e"]; not h["x-d"] }}
+
+faults contains {{"code": 410, "why": "u"}} if h["x-mail"]
+
+allow := {{
+	"allowed": false,
+	"http_status": max([fault.code | some fault in faults]),
+	"headers": {{"x-least": format_int(min({{fault.code | some fault in faults}}), 10)}},
+	"body": concat("; ", [fault.why | some fault in faults]),
+}} if {{
+	startswith(http.path, "/worst")
+	count(faults) > 0
+}}
 """
 NAMES = ("x-a", "x-b", "x-c", "x-d", "x-e")
+WAYS = ("text", "json", "head", "worst")
 
 
 def _asked() -> list[Sent]:
@@ -103,13 +125,14 @@ def _asked() -> list[Sent]:
             headers.append(("authorization", f"Bearer {signed}"))
         if at % 4 < 2:
             headers.append(("x-mail", ("a@b.example", "odd")[at % 2]))
-        sent += [Sent("GET", f"/{way}/{at}", tuple(headers)) for way in ("text", "json", "head")]
+        sent += [Sent("GET", f"/{way}/{at}", tuple(headers)) for way in WAYS]
     return sent
 
 
 def test_each_set_of_messages_is_told_as_the_engine_tells_it(stand: Stand) -> None:
     """As text, in JSON and in headers, with what is escaped there, values of the request and messages that
-    stand under two conditions; nearly all by the sidecar. A value that is no plain text is the engine's."""
+    stand under two conditions, or in objects with the status of the worst of them; nearly all by the sidecar.
+    A value that is no plain text is the engine's."""
     found = compared(stand, POLICY, _asked())
     deciders = Counter((place(each)[0].split("/")[1], decider(each)) for each in found)
     # Without any of the conditions a header would be empty. Of seven tokens three make the engine tell, and
@@ -117,6 +140,7 @@ def test_each_set_of_messages_is_told_as_the_engine_tells_it(stand: Stand) -> No
     assert deciders["head", "native"] == 31
     assert deciders["text", "native"] == 23
     assert deciders["json", "native"] == 14
+    assert deciders["worst", "native"] == 28
 
 
 def test_a_message_without_a_letter_stands_between_the_others(stand: Stand) -> None:

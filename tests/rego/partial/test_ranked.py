@@ -7,7 +7,10 @@ from typing import Any
 import pytest
 from agreement import judged, outcome_of
 
+from palisade.rego.partial.reading import Reading
 from palisade.rego.partial.symbols.conditions import Conditions
+from palisade.rego.partial.symbols.finite import by_rank
+from palisade.rego.values import UNDEFINED
 
 DATA: dict[str, Any] = {
     "rows": [
@@ -71,3 +74,28 @@ def test_each_row_is_compared_with_the_greatest_in_few_steps(
     policy, outcome = outcome_of(rule, {"rows": rows})
     assert judged(policy, outcome, {"x": "r1", "y": True}) == "defined"
     assert steps < 10 * len(rows)
+
+
+@pytest.mark.parametrize("gathered", GATHERED)
+@pytest.mark.parametrize(
+    "rule",
+    [
+        '{"worst": max(all), "n": count(all)}',
+        '{"span": [min(all), max(all)], "of": [x | some x in all; x == max(all)]}',
+        '{"first": sort(all)[0]}',
+        '{"text": sprintf("%v", [max(all)])}',
+    ],
+)
+def test_a_value_with_the_greatest_in_it_is_known_for_each_that_it_may_be(gathered: str, rule: str) -> None:
+    """Eight members under conditions are 256 combinations, and seven values: a denial whose status was that of
+    the worst of several faults was the engine's."""
+    policy, outcome = outcome_of(f"all := {gathered}\nr := {rule}", DATA)
+    [case] = [each for each in outcome.cases if each.value is not None]
+    found = by_rank(outcome.builder, case.condition, case.value)
+    assert len(found) > 1
+    assert not any("max(" in str(value) or "min(" in str(value) for _, value in found)
+    for document in DOCUMENTS:
+        reading = Reading(document)
+        held = [reading.value(value) for condition, value in found if reading.holds(condition)]
+        wanted = policy.evaluate("data.p.r", document)
+        assert held == ([] if wanted is UNDEFINED else [wanted])

@@ -20,7 +20,7 @@ from palisade.rego.partial import Case, Outcome
 from palisade.rego.partial.formulas.formula import Formula, IsKind
 from palisade.rego.partial.formulas.reachable import reachable
 from palisade.rego.partial.formulas.terms import Apply, Element, Input, Known, ObjectOf, Symbol
-from palisade.rego.partial.symbols.finite import by_values, combinations
+from palisade.rego.partial.symbols.finite import by_rank, by_values, combinations
 from palisade.rego.partial.symbols.messages import none_or_some
 from palisade.rego.records import record
 from palisade.rego.values import Key
@@ -46,7 +46,8 @@ def settled(outcome: Outcome) -> list[Case]:
         if case.value is not None and isinstance(case.value, ObjectOf):
             found = combinations(builder, case.condition, case.value)
             if found == [(case.condition, case.value)]:
-                found = none_or_some(builder, case.condition, case.value)
+                ranked = by_rank(builder, case.condition, case.value)
+                found = [each for one in ranked for each in none_or_some(builder, *one)]
             cases.extend(
                 Case(*each, case.label)
                 for condition, value in found

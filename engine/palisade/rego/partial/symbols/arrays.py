@@ -80,7 +80,10 @@ def joined(run: Members, args: Sequence[Symbol]) -> _Cases | None:
         ) if item == Element(source, loop):
             part = between(condition, Element(source, loop, of_keys=True))
             return None if part is None else _part_joined(run, glue, source, part)
-        case (Known(str()), Gathered(parts=parts)) if all(is_text(each.item) for each in parts):
+        case (
+            Known(str()),
+            Gathered(parts=parts) | Apply("sort", (Gathered(parts=parts),)),
+        ) if all(is_text(each.item) for each in parts):
             return [(TRUE, Apply("concat", tuple(args)))]
     return None
 
@@ -118,8 +121,10 @@ def reversed_(run: Members, args: Sequence[Symbol]) -> _Cases | None:
 
 
 def sorted_(run: Members, args: Sequence[Symbol]) -> _Cases | None:
-    """`sort(xs)`"""
+    """`sort(xs)`; what is gathered is an array or a set."""
     (whole,) = args
+    if isinstance(whole, Gathered):
+        return [(TRUE, Apply("sort", (whole,)))]
     return [(_is_listed(run, whole), Apply("sort", (whole,)))] if isinstance(whole, _TERMS) else None
 
 

@@ -8,6 +8,7 @@ from palisade.rego.partial.formulas.builder import Builder
 from palisade.rego.partial.formulas.formula import TRUE, Formula
 from palisade.rego.partial.formulas.terms import ArrayOf, Gathered, Known, ObjectOf, Part, SetOf, Symbol, Term
 from palisade.rego.partial.symbols.objects import entries_of, is_made, object_of
+from palisade.rego.partial.symbols.turns import in_turn
 from palisade.rego.partial.symbols.worlds import Unsupported
 from palisade.rego.values import UNDEFINED, Set, Value, key, sorted_keys, sorted_values
 
@@ -131,13 +132,11 @@ def is_grown(before: Mapping[int, Symbol], after: Mapping[int, Symbol]) -> bool:
 
 def in_order(builder: Builder, parts: Sequence[Part]) -> list[Part] | None:
     """The parts of a set, each member once and in Rego's order; None where that is not known."""
-    if len(parts) == 1 and not parts[0].over:
-        return list(parts)
-    members = {part.item.form: part.item for part in parts if isinstance(part.item, Known)}
-    if len([part for part in parts if isinstance(part.item, Known) and not part.over]) < len(parts):
+    if any(part.over for part in parts):
         return None
     merged = {part.item: part for part in _together(builder, parts)}
-    return [merged[members[key(value)]] for value in sorted_values(each.value for each in members.values())]
+    members = in_turn(builder, {item: part.condition for item, part in merged.items()})
+    return None if members is None else [merged[item] for item in members]
 
 
 def _together(builder: Builder, parts: Iterable[Part]) -> list[Part]:

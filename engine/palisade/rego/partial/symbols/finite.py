@@ -6,13 +6,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
-from itertools import pairwise, product
+from functools import cmp_to_key, partial
+from itertools import combinations as pairs_of
+from itertools import product
 
 from palisade.rego.builtins import BUILTINS
 from palisade.rego.errors import BuiltinError
 from palisade.rego.partial.formulas.builder import Builder
-from palisade.rego.partial.formulas.differing import beginning
 from palisade.rego.partial.formulas.formula import (
     FALSE,
     TRUE,
@@ -38,6 +38,8 @@ from palisade.rego.partial.formulas.terms import (
 )
 from palisade.rego.partial.symbols.chosen import CHOSEN, SEVERAL, value_of
 from palisade.rego.partial.symbols.construct import lookup
+from palisade.rego.partial.symbols.ranked import Ranked
+from palisade.rego.partial.symbols.turns import stands_before
 from palisade.rego.values import UNDEFINED, Set, unkey
 
 MAX_CONDITIONS = 5
@@ -45,6 +47,8 @@ MAX_CONDITIONS = 5
 _MEMBERS = (Known, Input, Apply, Element)
 MAX_VALUES = 32
 """So many constants are tried in the place of terms."""
+MAX_RANKED = 64
+"""So many pairs of the greatest and the least: of eight constants that are gathered either may be any."""
 MAX_SIZE = 2000
 """What the conditions of all combinations may come to. Beyond it the configuration grows to tens of
 megabytes, which Envoy takes a minute to read."""
@@ -73,12 +77,61 @@ def combinations(builder: Builder, condition: Formula, value: Symbol) -> list[tu
         mine = builder.all(each if holds else builder.negate(each) for each, holds in chosen.items())
         try:
             here = builder.both(with_terms(builder, condition, partial(known_where, chosen)), mine)
-            made = known_where(chosen, value)
+            if here is FALSE or _contradicts_itself(here):
+                continue
+            found.append((here, known_where(chosen, value)))
         except UndefinedError:
             return as_it_is
-        if here is not FALSE and not _contradicts_itself(here):
-            found.append((here, made))
     return found
+
+
+def by_rank(
+    builder: Builder, condition: Formula, value: Symbol, most: int = MAX_RANKED
+) -> list[tuple[Formula, Symbol]]:
+    """The value with the `max` and `min` in it known of constants that are gathered under conditions, however
+    many: a case for each constant that it may be, `most` in all. As it is where there are none."""
+    as_it_is = [(condition, value)]
+    for part in subterms(value):
+        match part:
+            case Apply("max" | "min" as which, (whole,)):
+                ranked = Ranked.of(builder, whole)
+            case _:
+                continue
+        choices = list(ranked.each(which)) if ranked is not None else []
+        if ranked is None or not 0 < len(choices) <= most:
+            continue
+        if sum(condition.size + each.size for _, each in choices) > MAX_SIZE or _asks(condition, part):
+            return as_it_is
+        # The conditions say that there is one. Where that is not so the value is left to the evaluator.
+        none = builder.both(condition, builder.negate(ranked.filled()))
+        found = [(none, value)] if none is not FALSE else []
+        for constant, chosen in choices:
+            known = partial(_put, part, Known(constant))
+            try:
+                here, made = builder.both(with_terms(builder, condition, known), chosen), known(value)
+            except UndefinedError:
+                return as_it_is
+            if part in subterms(made):
+                return as_it_is  # it stands where it is not put in, as among what is gathered
+            if here is not FALSE:
+                found += by_rank(builder, here, made, most // len(choices))
+        return found
+    return as_it_is
+
+
+def _asks(formula: Formula, part: Symbol) -> bool:
+    """Whether the formula loops over the part, or over some of it, or compares it with what is not known."""
+    for node in nodes(formula):
+        match node.atom:
+            case Exists(source):
+                sides: tuple[Symbol, ...] = (source,)
+            case Same(left, right):
+                sides = (left, right)
+            case _:
+                continue
+        if any(part in subterms(side) for side in sides):
+            return True
+    return False
 
 
 def by_values(
@@ -218,22 +271,22 @@ def _listed(symbol: Symbol) -> Symbol:
 
 
 def _in_order(items: Sequence[Symbol]) -> tuple[Symbol, ...] | None:
-    """The members of a set of texts in Rego's order, where what they begin with tells it; else None."""
-    texts = {item: beginning(item) for item in items}
-    if len(texts) > 1 and any(not text for text, _ in texts.values()):
+    """The members of a set in Rego's order, where that is known; else None."""
+    if any(stands_before(one, other) is None for one, other in pairs_of(items, 2)):
         return None
-    ordered = sorted(texts, key=lambda item: texts[item][0])
-    for one, other in pairwise(ordered):
-        (before, whole), (behind, _) = texts[one], texts[other]
-        if behind.startswith(before) and not (whole and len(behind) > len(before)):
-            return None
-    return tuple(ordered)
+    return tuple(sorted(items, key=cmp_to_key(_turn)))
+
+
+def _turn(one: Symbol, other: Symbol) -> int:
+    return -1 if stands_before(one, other) else 1
 
 
 def _called(name: str, args: tuple[Symbol, ...]) -> Symbol:
     match name, args:
         case "concat", (glue, Gathered() as members):
             return Apply(name, (glue, _listed(members)))
+        case "sort", (Gathered("set") as members,) if isinstance(listed := _listed(members), ArrayOf):
+            return listed
         case "count", (Gathered() as members,):
             listed = _listed(members)
             return Known(len(listed.items)) if isinstance(listed, ArrayOf) else Apply(name, args)

@@ -6,13 +6,11 @@ them, and the text is known; or it has some, and whoever decides joins those who
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
-from itertools import combinations
 
 from palisade.rego.partial.formulas.builder import Builder
-from palisade.rego.partial.formulas.differing import beginning
 from palisade.rego.partial.formulas.formula import FALSE, TRUE, Atom, Defined, Formula
 from palisade.rego.partial.formulas.rewriting import substitute, symbols, with_terms
 from palisade.rego.partial.formulas.terms import (
@@ -28,7 +26,7 @@ from palisade.rego.partial.formulas.terms import (
 )
 from palisade.rego.partial.symbols.finite import UndefinedError, known_where
 from palisade.rego.partial.symbols.kinds import is_text
-from palisade.rego.values import Set, sorted_values
+from palisade.rego.partial.symbols.turns import in_turn
 
 
 def none_or_some(builder: Builder, condition: Formula, value: Symbol) -> list[tuple[Formula, Symbol]]:
@@ -91,7 +89,7 @@ def _in_turn(builder: Builder, gathered: Gathered) -> Gathered | None:
     for part in parts:
         under.setdefault(part.item, []).append(part.condition)
     conditions = {item: builder.any(own) for item, own in under.items()}
-    ordered = _ordered(builder, conditions)
+    ordered = in_turn(builder, conditions)
     if ordered is None:
         return None
     return Gathered("array", tuple(Part(conditions[item], (), item) for item in ordered))
@@ -99,22 +97,6 @@ def _in_turn(builder: Builder, gathered: Gathered) -> Gathered | None:
 
 def _gathers(symbol: Symbol) -> bool:
     return any(isinstance(each, Gathered) for each in subterms(symbol))
-
-
-def _ordered(builder: Builder, conditions: Mapping[Symbol, Formula]) -> Sequence[Symbol] | None:
-    """The members of a set in Rego's order, where what they begin with tells it of any two that may stand
-    there both; else None."""
-    known = [item.value for item in conditions if isinstance(item, Known)]
-    if len(known) == len(conditions):
-        return [Known(each) for each in sorted_values(Set.of(known))]
-    begin = {item: beginning(item) for item in conditions}
-    ordered = sorted(conditions, key=lambda item: begin[item][0])
-    for one, other in combinations(ordered, 2):
-        (before, whole), (behind, _) = begin[one], begin[other]
-        told = not behind.startswith(before) or (whole and len(before) < len(behind))
-        if not told and builder.both(conditions[one], conditions[other]) is not FALSE:
-            return None
-    return ordered
 
 
 def _with_some(builder: Builder, atom: Atom) -> Formula:

@@ -7,7 +7,7 @@ member by member that is a million comparisons for a thousand rows; in order, ea
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cmp_to_key
 
 from palisade.rego.partial.formulas.builder import Builder
@@ -29,6 +29,7 @@ class Ranked:
                 found.setdefault(part.item.form, (part.item.value, []))[1].append(part.condition)
         ordered = sorted(found.values(), key=lambda each: _in_order(each[0]))
         self._builder = builder
+        self._values = [value for value, _ in ordered]
         self._places = [_in_order(value) for value, _ in ordered]
         self._there = [builder.any(conditions) for _, conditions in ordered]
         self._above: list[Formula] = [FALSE]
@@ -55,6 +56,17 @@ class Ranked:
         if relation in ("gt", "gte"):
             return self._at_the_end(self._above, len(self._places) - (behind if relation == "gt" else at))
         return self._at_the_end(self._below, at if relation == "lt" else behind)
+
+    def each(self, which: str) -> Iterator[tuple[Value, Formula]]:
+        """What the `max` or the `min` may be, and where it is that: one of these is there and none beyond."""
+        builder, last = self._builder, len(self._values) - 1
+        for at, value in enumerate(self._values):
+            beyond = self._at_the_end(*((self._above, last - at) if which == "max" else (self._below, at)))
+            yield value, builder.both(self._there[at], builder.negate(beyond))
+
+    def filled(self) -> Formula:
+        """Whether a member is there."""
+        return self._builder.any(self._there)
 
     def _at_the_end(self, known: list[Formula], number: int) -> Formula:
         """One of so many from an end on, each found out of the one before."""
