@@ -138,13 +138,21 @@ def test_rollback_goes_back_and_resume_forward(
 
 
 def test_a_rollback_works_though_palisade_yaml_is_broken(run: Run, project: Path, served: Any) -> None:
-    def commands() -> tuple[Ended, Ended]:
-        (project / "palisade.yaml").write_text("policies: [")
-        return run("rollback"), run("rollback", "--state", ".palisade")
+    """Where something else than the engine's settings is wrong, as when a folder is being moved, it works as
+    ever, and so does the status, which tells what is wrong."""
 
-    refused, done = served(commands)
+    def commands() -> tuple[Ended, ...]:
+        file = project / "palisade.yaml"
+        file.write_text(file.read_text() + "functoins: x\n")
+        known = run("status"), run("rollback")
+        file.write_text("policies: [")
+        return *known, run("rollback"), run("rollback", "--state", ".palisade")
+
+    status, back, refused, done = served(commands)
+    assert (status.code, "revision  " in status.out) == (1, True)
+    assert back.code == 0
     assert refused.code == 2
-    assert done.code == 0
+    assert (done.code, "no revision was in force before" in done.err) == (1, True)
 
 
 def test_without_an_engine_there_is_nothing_to_roll_back(run: Run, project: Path) -> None:

@@ -38,7 +38,7 @@ StateFolder = Annotated[
 def state_folder(file: Path, state: Path | None) -> Path:
     """The state folder of the engine of an inventory. Raises InventoryError, and CommandError if it lacks."""
     if state is None:
-        return inventory_file.load(file).engine.state
+        return inventory_file.engine_of(file).state
     if not state.is_dir():
         raise CommandError(f"--state: {state} is no folder", hint="by default it is .palisade")
     return state

@@ -59,7 +59,7 @@ def _admin_of(file: Path) -> str:
         if demo.exists():
             hint = f"for the demo: palisade status -f {demo}"
         raise CommandError(f"{file}: no such file", Exit.USAGE, hint)
-    settings = inventory_file.load(file).engine
+    settings = inventory_file.engine_of(file)
     return str(settings.admin) if settings.admin.port else announced.ask(settings.state, announced.ADMIN)
 
 

@@ -68,10 +68,33 @@ def load(file: Path | str) -> Inventory:
     Raises InventoryError with every error of the file.
     """
     path = Path(os.path.abspath(file))
-    text = read_text(path, os.fspath(file))
+    return parse(_text_of(path, os.fspath(file)), path, shown=os.fspath(file))
+
+
+def engine_of(file: Path | str) -> EngineSettings:
+    """The engine's settings alone, whatever is wrong with others: who asks one that runs needs no more.
+
+    Raises InventoryError where the file cannot be read, or something is wrong with these.
+    """
+    path = Path(os.path.abspath(file))
+    source = Source(os.fspath(file), _text_of(path, os.fspath(file)))
+    tree = source.parse()
+    if isinstance(tree, Diagnostic):
+        raise InventoryError([tree])
+    reader = _Reader(source, path)
+    engine = reader.engine(
+        {str(key.value): value for key, value in tree} if isinstance(tree, Mapping) else {}
+    )
+    if reader.errors:
+        raise InventoryError(reader.errors)
+    return engine
+
+
+def _text_of(path: Path, shown: str) -> str:
+    text = read_text(path, shown)
     if isinstance(text, Diagnostic):
         raise InventoryError([replace(text, hint=_NO_FILE) if missing(path) else text])
-    return parse(text, path, shown=os.fspath(file))
+    return text
 
 
 def parse(text: str, path: Path, shown: str = "palisade.yaml") -> Inventory:
@@ -114,7 +137,7 @@ class _Reader(SettingsReader):
             functions=MappingProxyType(self.read(top, "functions", self._functions, {})),
             decision=self.read(top, "decision", self._decision, DEFAULT_DECISION),
             rego_version=self.read(top, "rego", self._rego_version, 1),
-            engine=self.read(top, "engine", self._engine, self._default_engine()),
+            engine=self.engine(top),
             decision_log=self.read(top, "decision_log", self._decision_log, DecisionLogSettings()),
             network=self.read(top, "network", self._network, Network()),
             explain=self.read(top, "explain", self._explain, ExplainSettings()),
@@ -129,6 +152,9 @@ class _Reader(SettingsReader):
         return inventory
 
     # Settings ---------------------------------------------------------------------------------------
+
+    def engine(self, top: dict[str, Tree]) -> EngineSettings:
+        return self.read(top, "engine", self._engine, self._default_engine())
 
     def _functions(self, tree: Tree, name: str) -> dict[str, Function]:
         if not isinstance(tree, Mapping):

@@ -87,8 +87,8 @@ def test_each_row_is_compared_with_the_greatest_in_few_steps(
     ],
 )
 def test_a_value_with_the_greatest_in_it_is_known_for_each_that_it_may_be(gathered: str, rule: str) -> None:
-    """Eight members under conditions are 256 combinations, and seven values: a denial whose status was that of
-    the worst of several faults was the engine's."""
+    """Eight members under conditions are 256 combinations, and seven values: a denial with the status of the
+    worst of several faults was the engine's."""
     policy, outcome = outcome_of(f"all := {gathered}\nr := {rule}", DATA)
     [case] = [each for each in outcome.cases if each.value is not None]
     found = by_rank(outcome.builder, case.condition, case.value)
