@@ -277,6 +277,23 @@ def _same(ours: list[Any], theirs: list[Any]) -> bool:
     return equal(from_python(json.loads(written)), from_python(read))
 
 
+def test_sprintf_writes_what_opas_does(opa: OpaAnswers) -> None:
+    """Each verb with each flag: signs, prefixes and zeros beyond the width, and what a verb does not take."""
+    templates = [
+        f"%{flags}{width}{verb}"
+        for flags in ("", "+", "-", "#", " ", "0", "+0", "#0", "+#")
+        for width in ("", "12", ".2")
+        for verb in "vdsfTqxegtcUboOXGEw"
+    ]
+    operands = [7, -7, 0, 7.5, 0.0625, 32, 55296, 1 << 70, -(1 << 63) - 1, "é`\n", True]
+    source = "package p\n\nr := [[sprintf(template, [x]) | some template in input] | some x in data.operands]"
+    ((theirs,),) = opa.ask(source, templates, ["r"], {"operands": operands})
+    ours = rego.compile({"p.rego": source}, {"operands": operands}).query("x = data.p.r", templates)[0]["x"]
+    for operand, texts, wanted in zip(operands, ours, theirs, strict=True):
+        for template, text_, as_opa in zip(templates, texts, wanted, strict=True):
+            assert text_ == as_opa, f"{template} of {operand}"
+
+
 def test_fractions_that_are_no_doubles_are_compared_as_the_binding_gives_them() -> None:
     assert _same([Decimal("9007201402224643.25")], [9007201402224644.0])
     assert not _same([9007201402224643], [9007201402224644])

@@ -12,8 +12,8 @@ from functools import lru_cache
 import re2
 
 from palisade.rego.builtins.budget import check_parts, check_size
-from palisade.rego.builtins.gofmt import Argument
 from palisade.rego.builtins.gofmt import sprintf as _sprintf
+from palisade.rego.builtins.gofmt_verbs import Argument
 from palisade.rego.builtins.operands import (
     array,
     integer,

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 from decimal import Decimal
 from urllib.parse import quote_plus
 
-from palisade.rego.builtins import gofmt
 from palisade.rego.builtins.budget import check_deadline
+from palisade.rego.builtins.gofmt import sprintf
+from palisade.rego.builtins.gofmt_verbs import Argument
 from palisade.rego.builtins.registry import Context
 from palisade.rego.builtins.template_parsing import (
     Action,
@@ -245,10 +246,10 @@ def _inner(value: Value) -> str:
 def _printf(template: Value, *values: Value) -> str:
     if type(template) is not str:
         raise _error("error calling printf: the first argument must be a string")
-    return gofmt.sprintf(template, [_argument(value) for value in values])
+    return sprintf(template, [_argument(value) for value in values])
 
 
-def _argument(value: Value) -> gofmt.Argument:
+def _argument(value: Value) -> Argument:
     if type(value) is Decimal:
         return float(value)
     return value if type(value) in (int, float, str) else _print(value)
