@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 
+from palisade_sidecar.access_log import FILE
 from palisade_sidecar.admin import AdminError, admin_of
 from palisade_sidecar.bootstrap import LISTENER, bootstrap
 from palisade_sidecar.downstream_tls import NOTICES, tls_secrets
@@ -39,10 +40,12 @@ from palisade_sidecar.unix_http import MAX_PATH
 # Envoy counts a stream as connected from its first attempt on, also where nobody answers that: a request
 # is under way only when TLS is done.
 _CONNECTED, _UNDER_WAY = "control_plane.connected_state", f"cluster.{ENGINE}.upstream_rq_active"
+_UNWRITTEN = "filesystem.write_failed"  # of lines of the access log, which Envoy drops then
 _ACTIVE = "http.palisade.downstream_rq_active"
 
 _POLL = 0.02
 _WATCH = 1.0
+_AGAIN = 60.0
 _STABLE = 60.0
 _FIRST_DELAY, _LAST_DELAY = 0.1, 10.0
 _START = 30.0
@@ -256,11 +259,12 @@ class Sidecar:
                 return
 
     async def _watch(self) -> None:
-        """Tell of the engine coming and going."""
+        """Tell of the engine coming and going, and of decisions that are lost."""
         told: tuple[bool, str] | None = None
+        unwritten, quiet_until = 0, 0.0
         while True:
             try:
-                stats = await self._admin.stats(_CONNECTED, _UNDER_WAY)
+                stats = await self._admin.stats(_CONNECTED, _UNDER_WAY, _UNWRITTEN)
             except AdminError as error:
                 self._log.debug("%s", error)
             else:
@@ -269,6 +273,11 @@ class Sidecar:
                 if now != told:
                     self._tell(*now, again=told is not None)
                     told = now
+                lost, unwritten = stats.get(_UNWRITTEN, 0) > unwritten, stats.get(_UNWRITTEN, 0)
+                if lost and time.monotonic() > quiet_until:
+                    file = self._settings.run_dir / FILE
+                    self._log.error("decisions are in no log: Envoy cannot write %s. Is its disk full?", file)
+                    quiet_until = time.monotonic() + _AGAIN
                 self._change(connected=connected, unlogged=self._handover.spool.given_up.count)
             await asyncio.sleep(_WATCH)
 

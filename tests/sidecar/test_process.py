@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import re
 import signal
@@ -143,6 +144,34 @@ def test_an_engine_that_does_not_answer_is_out_of_reach(
                 assert not sidecar.status.connected
 
     asyncio.run(session())
+
+
+def test_decisions_that_a_full_disk_takes_are_told(
+    rig: Any, until: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Envoy drops what it cannot write, and says nothing."""
+    small = rig.folder / "small"
+    small.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(small)]
+    if subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("no file system can be mounted here")
+
+    async def session() -> None:
+        async with rig.sidecar(run_dir=small) as (_, client):
+            with contextlib.suppress(OSError), (small / "filler").open("wb", buffering=0) as filler:
+                while True:
+                    filler.write(bytes(4096))
+
+            async def told() -> bool:
+                await client.get("/", headers={"x": "y" * 5000})  # a page may have some room yet
+                return "decisions are in no log" in caplog.text
+
+            await until(told)
+
+    try:
+        asyncio.run(session())
+    finally:
+        subprocess.run(["umount", str(small)], check=True)
 
 
 def test_a_crashed_envoy_is_started_again_on_the_same_port(

@@ -137,7 +137,8 @@ class AccessLog:
                 self._decisions.record(AccessRecord(line, function, path, self._comparison, self._rule_of))
         if unread:
             log.error(
-                "%d lines of the sidecar of %s cannot be read: is it of this version?", unread, function
+                "%d lines of the sidecar of %s cannot be read: is it of this version, and its disk not full?",
+                *(unread, function),
             )
         if again:
             log.info("%d decisions of the sidecar of %s stood in the log already", again, function)
