@@ -56,9 +56,12 @@ def test_who_decides_and_what_comes_of_it(bed: Bed, make_subject: Callable[..., 
 
 
 def test_requests_come_from_anywhere(bed: Bed, make_subject: Callable[..., Subject]) -> None:
-    """The PROXY header names the address that both Envoy's matchers and the engine's input see."""
+    """The PROXY header names the address that both Envoy's matchers and the engine's input see, and what
+    Envoy puts into an answer."""
     address = "input.attributes.source.address.socketAddress.address"
-    bed.load(make_subject(f'allow if net.cidr_contains("10.1.0.0/16", {address})'))
+    denial = f'{{"allowed": false, "body": {address}, "headers": {{"x-from": {address}}}}}'
+    inside = f'net.cidr_contains("10.1.0.0/16", {address})'
+    bed.load(make_subject(f"allow if {inside}\nallow := {denial} if not {inside}"))
     sources = ("10.1.2.3", "10.2.0.0", "::1", "127.0.0.1")
     answers = bed.ask([Request(source=each) for each in sources])
     assert [each.status for each in answers if each is not None] == [200, 403, 403, 403]
@@ -66,6 +69,8 @@ def test_requests_come_from_anywhere(bed: Bed, make_subject: Callable[..., Subje
         each.input["attributes"]["source"]["address"]["socketAddress"]["address"] for each in answers if each
     ]
     assert tuple(seen) == sources
+    told = [(each.headers.get("x-from"), each.body.decode()) for each in answers[1:] if each]
+    assert told == [(each, each) for each in sources[1:]]
 
 
 CALLERS = {

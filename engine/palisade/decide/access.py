@@ -261,6 +261,7 @@ def _answered(line: Line, name: str) -> _Verdict:
     result = line.noted.get("result", UNDEFINED)
     texts = {mark: _at(line.claims, path) for mark, path in line.noted.get("claims", {}).items()}
     texts |= dict.fromkeys(line.noted.get("callers", ()), line.principal)
+    texts |= dict.fromkeys(line.noted.get("addresses", ()), line.direct.rpartition(":")[0].strip("[]"))
     shown = {"path": line.path, "host": line.host, "method": line.method}
     shown |= {name: str(text) for name, text in line.noted.items() if name.startswith(_NOTED)}
     texts |= {mark: shown.get(name, "") for mark, name in line.noted.get("texts", {}).items()}

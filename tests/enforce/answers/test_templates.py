@@ -108,6 +108,58 @@ def test_the_path_and_the_host_are_put_into_answers(stand: Stand) -> None:
     assert len(left) == len(tails) * len(hosts)
 
 
+SEEN = """package p
+
+import input.attributes.request.http
+
+address := input.attributes.source.address.socketAddress.address
+
+allow := {
+	"allowed": false,
+	"body": sprintf("%s may not", [address]),
+	"headers": {"x-ip": address},
+	"why": address,
+} if http.path == "/other"
+
+allow := {
+	"allowed": true,
+	"headers": {"x-client-ip": address},
+	"response_headers_to_add": {"x-was": $"{address} {http.method}"},
+} if http.path == "/ticket"
+
+allow := {"allowed": false, "body": json.marshal({"ip": address, "of": http.method})} if http.path == "/json"
+
+allow := {"allowed": true, "dynamic_metadata": {"ip": address}} if http.path == "/metadata"
+
+allow := {"allowed": false, "body": concat(", ", said)} if http.path == "/many"
+
+said contains name if {
+	some name in ["x-a", "x-b", "x-c", "x-d", "x-e", "x-f"]
+	http.headers[name]
+}
+
+said contains sprintf("from %s", [address]) if http.headers["x-from"]
+"""
+
+
+def test_the_address_of_who_connects_is_put_into_answers(stand: Stand) -> None:
+    """As a client is told who it seems to be, and a function who asks. Scripts do not have it: metadata for
+    filters behind, and messages with it where they are told, are the engine's."""
+    named = (("x-b", "1"), ("x-e", "1"))
+    asked = [Sent("GET", path) for path in ("/ticket", "/json", "/other", "/metadata")]
+    asked += [
+        Sent("POST", "/ticket"),
+        Sent("GET", "/many", named),
+        Sent("HEAD", "/many", (*named, ("x-from", "1"))),
+    ]
+    found = compared(stand, SEEN, asked)
+    assert [place(each) for each in found if decider(each) == "residual"] == [
+        ("/many", "HEAD"),
+        ("/metadata", "GET"),
+    ]
+    assert [each["result"]["why"] for each in found if place(each)[0] == "/other"] == ["127.0.0.1"]
+
+
 COPIED = """package p
 
 import input.attributes.request.http

@@ -21,7 +21,9 @@ from envoy.config.route.v3.route_pb2 import RouteConfiguration
 from envoy.extensions.access_loggers.filters.cel.v3 import cel_pb2  # noqa: F401 - parsed from the bootstrap
 from envoy.extensions.common.matching.v3.extension_matcher_pb2 import ExtensionWithMatcher
 from envoy.extensions.filters.http.composite.v3.composite_pb2 import ExecuteFilterAction
+from envoy.extensions.filters.http.custom_response.v3.custom_response_pb2 import CustomResponse
 from envoy.extensions.filters.http.ext_authz.v3.ext_authz_pb2 import BufferSettings, ExtAuthz
+from envoy.extensions.filters.http.header_mutation.v3.header_mutation_pb2 import HeaderMutation
 from envoy.extensions.filters.http.rbac.v3.rbac_pb2 import RBAC
 from envoy.extensions.filters.http.router.v3.router_pb2 import Router
 from envoy.extensions.filters.http.set_filter_state.v3.set_filter_state_pb2 import Config as SetFilterState
@@ -269,12 +271,12 @@ def _following(config: AnyMessage) -> AnyMessage:
     """The decision as for addresses that the PROXY header names, also where a composite filter runs it."""
     if config.Is(ExtensionWithMatcher.DESCRIPTOR):
         return _each_taken(config, _following)
-    if not config.Is(RBAC.DESCRIPTOR):
-        return config
-    rbac = RBAC()
-    config.Unpack(rbac)
-    follow_proxy(rbac)
-    return _packed(rbac)
+    for kind in (RBAC, HeaderMutation, CustomResponse):
+        found = kind()
+        if config.Unpack(found):
+            follow_proxy(found)
+            return _packed(found)
+    return config
 
 
 def _witness(name: str = WITNESS) -> hcm.HttpFilter:

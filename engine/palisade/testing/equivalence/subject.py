@@ -10,6 +10,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from envoy.extensions.http.custom_response.local_response_policy.v3.local_response_policy_pb2 import (
+    LocalResponsePolicy,
+)
 from envoy.extensions.matching.common_inputs.network.v3.network_inputs_pb2 import (
     DirectSourceIPInput,
     SourceIPInput,
@@ -23,6 +26,7 @@ from palisade.enforce.envoy import Enforcement, compile_sidecar
 from palisade.enforce.envoy.bodies.documents import documents_in
 from palisade.enforce.envoy.matchers.choices import MAX_LINEAR
 from palisade.enforce.envoy.matchers.dealing import PARTS
+from palisade.enforce.envoy.values.sources import ADDRESS_FORMAT
 from palisade.policy.inventory import Address, Function, Inventory, Tls
 from palisade.policy.providers import Provider
 from palisade.policy.revisions import Revision
@@ -184,8 +188,11 @@ def revision_of(
     return Revision("verified", inventory, policy_set, policy, providers)
 
 
+_NAMED_BY_PROXY = ADDRESS_FORMAT.replace("_DIRECT", "")
+
+
 def follow_proxy(message: Message) -> None:
-    """Has matchers read the address that the PROXY header names in place of the connection's own.
+    """Has matchers and answers read the address that the PROXY header names in place of the connection's own.
 
     So requests can come from any address. The two are the same wherever there is no such header, as in a
     sidecar: https://www.envoyproxy.io/docs/envoy/v1.40.0/intro/arch_overview/advanced/matching/matching_api
@@ -193,8 +200,13 @@ def follow_proxy(message: Message) -> None:
     if isinstance(message, TypedExtensionConfig):
         if message.typed_config.Is(DirectSourceIPInput.DESCRIPTOR):
             message.typed_config.Pack(SourceIPInput())
+        elif message.typed_config.Unpack(policy := LocalResponsePolicy()):
+            follow_proxy(policy)
+            message.typed_config.Pack(policy, deterministic=True)
         return
     for descriptor, value in message.ListFields():
+        if isinstance(value, str) and ADDRESS_FORMAT in value:
+            setattr(message, descriptor.name, value.replace(ADDRESS_FORMAT, _NAMED_BY_PROXY))
         if descriptor.type != descriptor.TYPE_MESSAGE:
             continue
         if isinstance(value, Message):

@@ -52,6 +52,7 @@ from palisade.enforce.envoy.answers.templates import Template, has_mark
 from palisade.enforce.envoy.matchers.entry import Entry, Verdict
 from palisade.enforce.envoy.matchers.predicate import YES, Predicate, Text, typed
 from palisade.enforce.envoy.matchers.tree import build
+from palisade.enforce.envoy.values.sources import Address
 from palisade.rego.values import Value, key, to_json
 
 DECIDED = "enforced_effective_policy_id"
@@ -118,6 +119,7 @@ def answer(template: Template) -> Answer | str:
     made = {mark: each.name for mark, each in template.made.items() if has_mark(shown, mark)}
     texts = template.texts | {mark: f"{FIELD}{name}" for mark, name in (fields | made).items()}
     marks = {"claims": template.claims, "callers": template.callers, "texts": texts}
+    marks["addresses"] = template.addresses
     log |= {name: each for name, each in marks.items() if each}
     metadata = SetMetadata()
     noted = metadata.metadata.add(metadata_namespace=ANSWER_METADATA)
@@ -136,7 +138,10 @@ def answer(template: Template) -> Answer | str:
     if template.made:
         filters.append(("lua", making(template.made.values(), made.values())))
     if filled:
-        script = setting(filled, template.sources)
+        scripted = {mark: each for mark, each in template.sources.items() if not isinstance(each, Address)}
+        if any(has_mark(filled, mark) for mark in template.addresses):
+            return "has the address that connects in the metadata, which no script has"
+        script = setting(filled, scripted)
         if script is None:
             return "has null or an empty value in the metadata beside what the request brings"
         filters.append(("lua", script))

@@ -19,11 +19,13 @@ from palisade.enforce.envoy.values.messages import Message, Messages, Put
 from palisade.enforce.envoy.values.numerals import Numeral
 from palisade.enforce.envoy.values.shaped import UNESCAPED, Shaped, shaped
 from palisade.enforce.envoy.values.sources import (
+    ADDRESS_FORMAT,
     BODY_METADATA,
     FIELDS,
     JWT_AUTHN,
     PEER,
     PRINCIPAL,
+    Address,
     ClaimSource,
     FieldSource,
     Source,
@@ -72,7 +74,7 @@ MOST_MESSAGES = 32
 _CALLERS = (PEER, PRINCIPAL)
 _MARSHAL = BUILTINS["json.marshal"].function
 
-_Source: TypeAlias = Put | Messages
+_Source: TypeAlias = Put | Messages | Address
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +137,11 @@ class Template:
         return sorted(mark for mark, source in self.sources.items() if source in _CALLERS)
 
     @property
+    def addresses(self) -> list[str]:
+        """The marks of the address that the connection came from."""
+        return sorted(mark for mark, source in self.sources.items() if isinstance(source, Address))
+
+    @property
     def texts(self) -> dict[str, str]:
         """What the decision log calls each text of the request."""
         return {
@@ -182,9 +189,9 @@ def _matches(source: _Source, pattern: str) -> Predicate | None:
     if isinstance(source, Numeral):
         return YES  # digits, as they are
     matcher = patterns.regex(pattern)
-    return (
-        text_check(source.text, matcher) if isinstance(source, TextSource) else claim_matches(source, matcher)
-    )
+    if isinstance(source, TextSource | Address):
+        return text_check(source.text, matcher)
+    return claim_matches(source, matcher)
 
 
 def _format(source: _Source) -> str:
@@ -192,6 +199,8 @@ def _format(source: _Source) -> str:
         if source in _CALLERS:
             return source.text.format
         return f"%REQ({source.text.name.removeprefix('header ').upper()})%"
+    if isinstance(source, Address):
+        return ADDRESS_FORMAT
     if isinstance(source, Join | Shaped | Numeral | Messages):
         return f"%DYNAMIC_METADATA({MADE_METADATA}:{source.name})%"
     if isinstance(source, FieldSource):
@@ -334,7 +343,7 @@ class _Making:
         pieces: list[str | Put] = []
         for piece in filter(None, _MARK.split(written)):
             put = own.sources.get(piece, piece)
-            if isinstance(put, Messages):
+            if isinstance(put, Messages | Address):
                 raise _OtherError
             if self.in_header and isinstance(put, str) and not (put.isascii() and put.isprintable()):
                 raise _OtherError
@@ -346,18 +355,16 @@ class _Making:
     def _mark(self, part: Symbol) -> str:
         source = self.source(part)
         made = shaped(part, self.source)
-        if made is not None and (
-            not isinstance(made.base, TextSource) or made.base in _CALLERS or _can_be_shown(made.base)
-        ):
+        if made is not None and (not isinstance(made.base, TextSource) or _can_be_shown(made.base)):
             return self._marked(made)
-        if isinstance(source, TextSource) and source not in _CALLERS and not _can_be_shown(source):
+        if isinstance(source, TextSource) and not _can_be_shown(source):
             raise _OtherError
         if isinstance(source, ClaimSource) and not isinstance(source, FieldSource) and source.text is None:
             # No formatter can spell its name, `custom:tenant` or a URL.
             if not all(map(_is_printable, source.path)):
                 raise _OtherError
             return self._marked(Shaped(source, ()))
-        if not isinstance(source, TextSource | ClaimSource):
+        if not isinstance(source, TextSource | ClaimSource | Address):
             raise _OtherError
         return self._marked(source)
 
@@ -379,7 +386,8 @@ def _may_be_filled(path: Sequence[object]) -> bool:
 
 
 def _can_be_shown(source: TextSource) -> bool:
-    return source.text.name in _SHOWN or _HEADER.fullmatch(source.text.name) is not None
+    name = source.text.name
+    return source in _CALLERS or name in _SHOWN or _HEADER.fullmatch(name) is not None
 
 
 def _is_printable(key: object) -> bool:

@@ -223,6 +223,10 @@ class Parameter:
 class Address:
     """The address that the connection came from: `input.attributes.source.address.socketAddress.address`."""
 
+    @property
+    def text(self) -> Text:
+        return ADDRESS_TEXT
+
 
 @record()
 class Given:
@@ -300,3 +304,4 @@ PATH_TEXT = state_text(PATH_STATE)
 TARGET_TEXT = header_text(":path")
 HOST_TEXT = header_text(":authority")
 ADDRESS_TEXT = Text.of("address", DirectSourceIPInput())
+ADDRESS_FORMAT = "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT%"
