@@ -137,6 +137,7 @@ def test_a_wrong_setting_of_a_function_tells_what_is_right(
         ("decision_log: {mask: {headers: x}}", "must be a list of names", "[x-session]"),
         ("decision_log: {mask: {header: [x]}}", "unknown key 'header'", "headers"),
         ("decision: [a", "not YAML", "flow sequence"),
+        ("functions:\n\ta: 1", "not YAML", "indent by spaces"),
     ],
 )
 def test_a_wrong_setting_at_the_top_tells_what_is_right(

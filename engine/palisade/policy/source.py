@@ -115,7 +115,7 @@ class Source:
             mark = error.problem_mark or error.context_mark
             at = self._at(mark) if mark is not None else Location(self.name, 1, 1)
             what = error.problem or error.context or "cannot be read"
-            return self.error(at, f"not YAML: {what}", error.context or "")
+            return self.error(at, f"not YAML: {what}", _NO_TABS if "'\\t'" in what else error.context or "")
         except YAMLError as error:  # characters that YAML forbids; ruamel gives no mark for them
             return self.error(Location(self.name, 1, 1), f"not YAML: {error}".splitlines()[0])
         if node is None:
@@ -127,6 +127,9 @@ class Source:
 
     def _at(self, mark: Any) -> Location:
         return Location(self.name, mark.line + 1, mark.column + 1)
+
+
+_NO_TABS = "indent by spaces: YAML takes no tabs there"
 
 
 class _RefusedError(Exception):
