@@ -139,8 +139,9 @@ def test_a_providers_document_that_believes_too_much_is_refused_where_it_stands(
 
 def test_providers_that_cannot_be_evaluated_are_refused(tmp_path: Path) -> None:
     conflict = "package palisade.identity\nproviders := 1\nproviders := 2\n"
-    with pytest.raises(revisions.DocumentError, match="eval_conflict_error"):
+    with pytest.raises(revisions.DocumentError, match="eval_conflict_error") as raised:
         revisions.build(inventory(tmp_path), policy_set(tmp_path, a=ALLOW, p=conflict))
+    assert raised.value.errors[0].hint.startswith("rules of one name differ at once")
 
 
 def test_a_decision_that_takes_too_long_ends(tmp_path: Path) -> None:

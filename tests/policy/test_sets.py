@@ -88,6 +88,8 @@ def test_merging_changes_no_document_that_was_read_before(tmp_path: Path) -> Non
     [
         ("data.json", '{"a": 1,\n "b": }', ":2:7: load_error: not JSON"),
         ("data.json", '{"a": NaN}', "load_error: not JSON: NaN"),
+        ("data.json", '{"a": Infinity}', "write null, or leave it out"),
+        ("data.json", '{"a": 1' + "0" * 4400 + "}", "it has more than 4,300 digits: write it as a text"),
         ("data.json", "[" * 100_000, "load_error"),
         ("data.json", '{"a": ' + "[" * 900 + "]" * 900 + "}", "load_error: nested too deep to be read"),
         ("data.json", '{"a":' * 450 + "1" + "}" * 450, "load_error: nested too deep to be read"),

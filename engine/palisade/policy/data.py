@@ -18,6 +18,7 @@ from palisade.rego.values import Value, number, type_name
 
 FILE_NAMES = frozenset({"data.json", "data.yaml", "data.yml"})
 
+_MOST_DIGITS = 4_300  # so many Python reads of an integer
 # What is read goes through much that calls itself for each level, which Python ends at a thousand calls.
 _MOST_DEPTH = 400
 
@@ -56,8 +57,13 @@ def read_json(name: str, text: str) -> Value | Diagnostic:
         at = Location(name, error.lineno, error.colno)
         return source.error(at, f"not JSON: {error.msg[:1].lower()}{error.msg[1:]}")
     except ValueError as error:  # NaN, Infinity, and integers beyond Python's limit of digits
-        what = str(error) if "NaN" in str(error) or "Infinity" in str(error) else "a number is too big"
-        return Diagnostic(LOAD_ERROR, f"not JSON: {what}", Location(name, 1, 1))
+        what, hint = str(error), "write null, or leave it out"
+        if "NaN" not in what and "Infinity" not in what:
+            what, hint = (
+                "a number is too big",
+                f"it has more than {_MOST_DIGITS:,} digits: write it as a text",
+            )
+        return Diagnostic(LOAD_ERROR, f"not JSON: {what}", Location(name, 1, 1), hint=hint)
 
 
 def _deeper(value: Value, text: str) -> bool:

@@ -18,13 +18,14 @@ from palisade.policy.providers import Provider, ProvidersError
 from palisade.policy.sets import PolicySet
 from palisade.policy.source import SourceError, did_you_mean
 from palisade.rego import ast
-from palisade.rego.errors import Diagnostic, EvalError, Location
+from palisade.rego.errors import EVAL_CONFLICT_ERROR, Diagnostic, EvalError, Location
 from palisade.rego.values import UNDEFINED
 
 LIMITS = rego.Limits(seconds=1.0)
 """Who waits for a decision longer than this has given up; one that ends so is a denial."""
 
 DOCUMENT_ERROR = "document_error"
+_CONFLICT = "rules of one name differ at once: let their bodies exclude each other, or join them by `else`"
 
 _COMPILER = version("palisade")
 
@@ -146,7 +147,8 @@ def read_providers(policy: rego.Policy, policy_set: PolicySet) -> tuple[Provider
         raise DocumentError(Diagnostic(DOCUMENT_ERROR, each, at) for each in error.errors) from None
     except EvalError as error:
         message = f"providers cannot be evaluated: {error.code}: {error.message}"
-        raise DocumentError([Diagnostic(DOCUMENT_ERROR, message, error.location)]) from None
+        hint = _CONFLICT if error.code == EVAL_CONFLICT_ERROR else ""
+        raise DocumentError([Diagnostic(DOCUMENT_ERROR, message, error.location, hint=hint)]) from None
 
 
 def revision_id(inventory: Inventory, policy_set: PolicySet) -> str:

@@ -62,6 +62,18 @@ def test_a_function_that_is_not_there_is_told_with_what_is_near():
     ]
 
 
+def test_how_a_function_is_called_is_told():
+    """Of too few or too many arguments, and of a name that nothing is called like, no more was told."""
+    source = 'package a\np if startswith("a")\nq if f(1)\nf(x, [y]) := x + y\nr if foo(1)'
+    with pytest.raises(CompileError) as caught:
+        check([parse_module(source, "a.rego")])
+    assert [each.hint for each in caught.value.errors] == [
+        "it takes startswith(string, string)",
+        "a.rego has f(x, [y])",
+        "no builtin and no function of these policies is called so",
+    ]
+
+
 def test_an_import_that_is_missing_is_told():
     """Its name alone says nothing to the reader of another file, from which the rule was copied."""
     with pytest.raises(CompileError) as caught:

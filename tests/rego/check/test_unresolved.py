@@ -51,6 +51,13 @@ def test_a_document_that_is_mounted_in_another_place() -> None:
     ]
 
 
+def test_what_has_the_name_far_from_there_is_not_meant() -> None:
+    """Of `data.roles` each set was told of the library's rule for a token's roles."""
+    lib = "package deep.down.lib.claims\n\nroles := 1\n"
+    source = "package a\n\np if data.roles.x\n\nq if data.shop.roles\n"
+    assert found(source, {"shop": {}}, lib=lib) == [(3, "data.roles", ""), (5, "data.shop.roles", "")]
+
+
 def test_what_there_is_where_nothing_is_near_in_spelling() -> None:
     source = "package a\n\np if data.shop.zzz\n"
     assert found(source, {"shop": {"x": 1, "y": 2}}) == [(3, "data.shop.zzz", "data.shop has x, y")]

@@ -13,6 +13,7 @@ from palisade.rego.check.resolve import ref_text
 from palisade.rego.check.signatures import Signature
 from palisade.rego.check.tree import RuleTree, key_of
 from palisade.rego.errors import COMPILE_ERROR, TYPE_ERROR
+from palisade.rego.printer import print_term
 
 DEPRECATED = frozenset(
     (
@@ -33,7 +34,8 @@ _INSTEAD = {
 _MOST_HINTS = 50
 """So many names are compared with all builtins' in one check; no one reads on."""
 NO_FUNCTION = "it is a rule and no function: leave its arguments and brackets out"
-_ALIKE = 0.75  # of 1, as difflib compares texts
+_NOWHERE = "no builtin and no function of these policies is called so"
+_ALIKE = 0.76  # of 1, as difflib compares texts: foo is no floor
 
 _PLAIN = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 """What can stand in a path without quotes."""
@@ -75,7 +77,8 @@ class Calls:
         given = len(call.args)
         if given != arity and not (statement and given == arity + 1):
             noun = "argument" if given == 1 else "arguments"
-            problems.add(f"function {name} has arity {arity}, got {given} {noun}", call.loc, TYPE_ERROR)
+            message = f"function {name} has arity {arity}, got {given} {noun}"
+            problems.add(message, call.loc, TYPE_ERROR, self._takes(call, name))
             return False
         if version == 1 and declared is not None and declared.name in DEPRECATED:
             hint = _INSTEAD.get(declared.name, "")
@@ -85,6 +88,15 @@ class Calls:
             return False
         return True
 
+    def _takes(self, call: ast.Call, name: str) -> str:
+        """How the function is called: what types a builtin takes, and the head of a function of the set."""
+        declared = self.builtins.get(call.name)
+        if declared is not None:
+            return f"it takes {name}({', '.join(map(str, declared.args))})"
+        rule = self.tree.exact(call.operator)[0]
+        args = ", ".join(map(print_term, rule.rule.head.args or ()))
+        return f"{rule.file} has {rule.path[-1]}({args})"
+
     def _near(self, name: str, file: str) -> str:
         """Names the function that is spelled nearly so, if any: a builtin, or one of the file."""
         if (name, file) not in self._hints:
@@ -92,7 +104,7 @@ class Calls:
                 return ""
             near = get_close_matches(name, [*self._functions(file), *self.builtins], 1, _ALIKE)
             missing = self.to_import(name.partition(".")[0]) if "." in name else ""
-            self._hints[name, file] = missing or (f"did you mean {near[0]}?" if near else "")
+            self._hints[name, file] = missing or (f"did you mean {near[0]}?" if near else _NOWHERE)
         return self._hints[name, file]
 
     def to_import(self, name: str) -> str:

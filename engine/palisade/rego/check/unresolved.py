@@ -158,8 +158,9 @@ class _Search:
         names = sorted({*_names(node), *_keys(value)})
         if near := get_close_matches(key, names, 1, 0.6):
             return f"did you mean {_text((*above, ast.Scalar(near[0])))}?"
-        if others := sorted(self._elsewhere(key), key=lambda path: (len(path), path)):
-            return f"did you mean {_text(map(ast.Scalar, others[0]))}?"
+        others = [(len(other), other) for other in self._elsewhere(key) if _is_near(above, other)]
+        if others:
+            return f"did you mean {_text(map(ast.Scalar, min(others)[1]))}?"
         if above and 0 < len(names) <= 10:
             return f"{_text(above)} has {', '.join(names)}"
         return ""
@@ -173,6 +174,14 @@ class _Search:
         for _ in range(_DEPTH):
             level = [((*path, name), value[name]) for path, value in level for name in _keys(value)]
             yield from (path for path, _ in level if path[-1] == key)
+
+
+def _is_near(above: Terms, other: Path) -> bool:
+    """Whether another path with the same end may have been meant: one at most two names longer, with the name
+    before the last in it where there is one."""
+    last = above[-1] if above else None
+    named = last is None or (isinstance(last, ast.Scalar) and last.value in other)
+    return named and len(other) <= len(above) + 3
 
 
 def _begins(path: Terms, below: Path) -> bool:
