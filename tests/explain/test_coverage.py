@@ -127,7 +127,7 @@ def test_what_a_branch_answers_with_is_shown_at_the_branch(tmp_path: Path) -> No
     )
     [rule] = report.rules
     answers, queries = sorted(rule.residues, key=lambda each: each.reason)
-    assert answers.reason == "answers with values of the request"
+    assert answers.reason == "answers with input.attributes.request.http.scheme"
     assert str(answers.place.location) == "policies/allow.rego:8:3"
     assert "sprintf" in answers.place.line
     assert "query has escapes" in queries.reason

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from palisade.enforce.envoy import hints
 from palisade.enforce.envoy.answers.filters import Answers
-from palisade.enforce.envoy.answers.templates import template
+from palisade.enforce.envoy.answers.templates import UntoldError, template
 from palisade.enforce.envoy.matchers.bounds import Bounds, Reason
 from palisade.enforce.envoy.matchers.entry import Entry, Verdict
 from palisade.enforce.envoy.matchers.predicate import YES, Predicate, all_of
@@ -114,11 +114,12 @@ def end_of(
         return End(Verdict.ALLOW, _rule(case, passing=True))
     if isinstance(case.value, Known) and not isinstance(value, dict):
         return End(Verdict.DENY, _rule(case))
-    made = template(case.value, source, bounds)
-    if made is None:
+    try:
+        made = template(case.value, source, bounds)
+    except UntoldError as error:
         claims = "input.identity.claims" in str(case.value)
         hint = hints.CONSTANTS + hints.OF_PROVIDERS * claims
-        return _asked(case, "answers with values of the request", hint)
+        return _asked(case, f"answers with {error.what or 'values of the request'}", hint)
     found = answers.to(made)
     if isinstance(found, str):
         return _asked(case, f"answers with an object that {found}", hints.PLAIN)

@@ -212,20 +212,20 @@ def template(
     symbol: Symbol,
     source: Callable[[Symbol], Source | None],
     bounds: Callable[[Formula], Bounds] | None = None,
-) -> Template | None:
-    """The template of a value with claims, fields, who calls or the path in headers or the body; None for
-    others. `bounds` lowers the conditions of messages."""
+) -> Template:
+    """The template of a value with claims, fields, who calls or the path in headers or the body. `bounds`
+    lowers the conditions of messages. Raises UntoldError for others."""
     making = _Making(source, bounds)
-    try:
-        value = making.value(symbol, ())
-    except _OtherError:
-        return None
+    value = making.value(symbol, ())
     quoted = frozenset(making.quoted)
     return Template(value, making.sources, quoted, tuple(making.asked), all_of(making.told))
 
 
-class _OtherError(Exception):
-    pass
+class UntoldError(Exception):
+    """Envoy cannot put something into an answer: `what`, where it is that alone."""
+
+    def __init__(self, what: Symbol | None = None) -> None:
+        self.what = what
 
 
 @dataclass(slots=True)
@@ -244,7 +244,7 @@ class _Making:
         match symbol:
             case Known(value):
                 if _has_marks(value):
-                    raise _OtherError
+                    raise UntoldError
                 return value
             case ObjectOf(items):
                 return {form: self.value(item, (*path, form)) for form, item in items}
@@ -253,7 +253,7 @@ class _Making:
             case Input() | Apply() if _may_be_filled(path):
                 self.in_header = path != ("body",)
                 return self._text(symbol)
-        raise _OtherError
+        raise UntoldError(symbol)
 
     def _text(self, symbol: Symbol) -> str:
         match symbol:
@@ -278,14 +278,14 @@ class _Making:
         """A part of a text, written by a verb of `sprintf` or as it is."""
         if isinstance(part, str):
             if _has_marks(part):
-                raise _OtherError
+                raise UntoldError
             return part
         if verb != "d":
             return self._text(part)
         source = self.source(part)
         # Of what a policy takes apart itself, 3.0 is no whole number to `%d`, and 3 to Envoy.
         if type(source) is not ClaimSource or not all(map(_is_printable, source.path)):
-            raise _OtherError
+            raise UntoldError(part)
         return self._marked(Numeral(source))
 
     def _json(self, symbol: Symbol) -> str:
@@ -303,19 +303,19 @@ class _Making:
                 text = self._text(symbol)
                 self.quoted.update(mark for mark in self.sources if mark in text)
                 return str(_MARSHAL(text))  # which leaves marks as they are
-        raise _OtherError
+        raise UntoldError(symbol)
 
     def _messages(self, parts: Sequence[Part], whole: Messages) -> str:
         """Those of which the conditions hold: in JSON where the `whole` has an end."""
         if self.bounds is None or len(parts) > MOST_MESSAGES:
-            raise _OtherError
+            raise UntoldError
         holding: list[Predicate] = []
         members: list[Message] = []
         for each in parts:
             bounds = self.bounds(each.condition)
             try:
                 filled, own = self._message(each, in_json=bool(whole.end))
-            except _OtherError:
+            except UntoldError:
                 filled, own = NO, ()  # where it holds, the engine tells
             if not bounds.exact or filled != YES:
                 self.told.append(any_of((negate(bounds.possibly), all_of((bounds.surely, filled)))))
@@ -326,10 +326,10 @@ class _Making:
         return self._marked(replace(whole, members=tuple(members)))
 
     def _message(self, part: Part, *, in_json: bool) -> tuple[Predicate, tuple[str | Put, ...]]:
-        """The parts of a message, and where those can be put in that the request brings. Raises _OtherError
+        """The parts of a message, and where those can be put in that the request brings. Raises UntoldError
         where Envoy cannot write it."""
         if part.over:
-            raise _OtherError
+            raise UntoldError
         own = _Making(self.source)
         match part.item:
             case Known(str(text)) if not in_json:
@@ -339,17 +339,17 @@ class _Making:
             case _ if in_json:
                 written = own._json(part.item)
             case _:
-                raise _OtherError
+                raise UntoldError
         pieces: list[str | Put] = []
         for piece in filter(None, _MARK.split(written)):
             put = own.sources.get(piece, piece)
             if isinstance(put, Messages | Address):
-                raise _OtherError
+                raise UntoldError
             if self.in_header and isinstance(put, str) and not (put.isascii() and put.isprintable()):
-                raise _OtherError
+                raise UntoldError
             pieces.append(put)
         if not pieces:
-            raise _OtherError  # an empty text is the engine's to put in
+            raise UntoldError  # an empty text is the engine's to put in
         return Template(written, own.sources, frozenset(own.quoted)).fillable, tuple(pieces)
 
     def _mark(self, part: Symbol) -> str:
@@ -358,14 +358,14 @@ class _Making:
         if made is not None and (not isinstance(made.base, TextSource) or _can_be_shown(made.base)):
             return self._marked(made)
         if isinstance(source, TextSource) and not _can_be_shown(source):
-            raise _OtherError
+            raise UntoldError(part)
         if isinstance(source, ClaimSource) and not isinstance(source, FieldSource) and source.text is None:
             # No formatter can spell its name, `custom:tenant` or a URL.
             if not all(map(_is_printable, source.path)):
-                raise _OtherError
+                raise UntoldError(part)
             return self._marked(Shaped(source, ()))
         if not isinstance(source, TextSource | ClaimSource | Address):
-            raise _OtherError
+            raise UntoldError(part)
         return self._marked(source)
 
     def _marked(self, source: _Source) -> str:
