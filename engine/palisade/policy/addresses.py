@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
 
 from palisade.policy.inventory import Address
+
+T = TypeVar("T")
 
 EXAMPLE = "127.0.0.1:8081"
 
@@ -57,11 +61,20 @@ def parse_host_pattern(text: str) -> str:
     raise AddressError(f"'{text}' is no host", f"write the name or IP address alone, such as {right}")
 
 
-def collide(a: Address, b: Address) -> bool:
-    """Whether two listeners cannot stand side by side. Port 0 is never the same port twice."""
-    if not a.port or a.port != b.port:
-        return False
-    return a.host == b.host or any(ipaddress.ip_address(host).is_unspecified for host in (a.host, b.host))
+def collisions(bound: Iterable[tuple[T, Address]]) -> Iterator[tuple[T, T]]:
+    """Of listeners that are to be bound in this order those that cannot be, each with the first that has its
+    address. Port 0 is never the same port twice."""
+    taken: dict[int, list[tuple[T, Address]]] = {}
+    for what, address in bound:
+        others = taken.setdefault(address.port, []) if address.port else []
+        found = next((other for other, its in others if _collide(address.host, its.host)), None)
+        if found is not None:
+            yield what, found
+        others.append((what, address))
+
+
+def _collide(a: str, b: str) -> bool:
+    return a == b or any(ipaddress.ip_address(host).is_unspecified for host in (a, b))
 
 
 def _host(host: str, port: str) -> str:

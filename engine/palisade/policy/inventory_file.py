@@ -12,10 +12,9 @@ from types import MappingProxyType
 from typing import TypeVar
 
 from palisade.files import missing
-from palisade.policy.addresses import EXAMPLE, AddressError, collide, parse_address, parse_host_pattern
+from palisade.policy.addresses import EXAMPLE, AddressError, parse_host_pattern
 from palisade.policy.inventory import (
     DEFAULT_DECISION,
-    Address,
     DecisionLogSettings,
     EngineSettings,
     EscapedSlashes,
@@ -29,10 +28,10 @@ from palisade.policy.inventory import (
     OpaSettings,
     Protocol,
 )
+from palisade.policy.inventory_addresses import NO_ADDRESS, AddressReader
 from palisade.policy.inventory_backend import read_backend
 from palisade.policy.inventory_tls import read_tls
 from palisade.policy.places import Places
-from palisade.policy.settings import SettingsReader
 from palisade.policy.source import (
     Mapping,
     Scalar,
@@ -58,8 +57,6 @@ _PROTOCOLS: tuple[Protocol, ...] = ("auto", "http1", "http2")
 _ESCAPED_SLASHES: tuple[EscapedSlashes, ...] = ("reject", "keep", "unescape")
 
 _EXPLAIN: tuple[Explain, ...] = ("none", "denied", "all")
-
-_NO_ADDRESS = Address("", 0)
 
 
 def load(file: Path | str) -> Inventory:
@@ -120,12 +117,8 @@ def _tree(source: Source) -> Tree | Diagnostic:
     return source.parse()
 
 
-class _Reader(SettingsReader):
+class _Reader(AddressReader):
     """Reads each setting of a tree. A wrong one is noted in `errors` and read as its default."""
-
-    def __init__(self, source: Source, path: Path) -> None:
-        super().__init__(source, path)
-        self._bound: list[tuple[str, Address, Location]] = []
 
     def inventory(self, tree: Tree) -> Inventory:
         known = {"policies", "functions", "decision", "rego", "engine"}
@@ -146,9 +139,9 @@ class _Reader(SettingsReader):
             places=Places(self._source, MappingProxyType(self.places)),
         )
         if "engine" not in top:
-            self._bind("engine.listen", inventory.engine.listen, tree.at)
-            self._bind("engine.admin", inventory.engine.admin, tree.at)
-        self._check_addresses()
+            self.bind("engine.listen", inventory.engine.listen, tree.at)
+            self.bind("engine.admin", inventory.engine.admin, tree.at)
+        self.check_addresses()
         return inventory
 
     # Settings ---------------------------------------------------------------------------------------
@@ -177,8 +170,8 @@ class _Reader(SettingsReader):
         known |= {"tls"}
         what = f"functions.{name}"
         settings = self.settings(tree, what, known, required=_REQUIRED_OF_FUNCTION, at=at)
-        upstream = self.read(settings, "upstream", self._upstream, _NO_ADDRESS, within=what)
-        listen = self.read(settings, "listen", self._listen, _NO_ADDRESS, within=what)
+        upstream = self.read(settings, "upstream", self.upstream, NO_ADDRESS, within=what)
+        listen = self.read(settings, "listen", self.listen, NO_ADDRESS, within=what)
         if upstream.port and upstream == listen:
             hint = "the sidecar would call itself: give one of the two another port"
             self.error(settings["listen"].at, f"{what}.listen is its upstream, {listen}", hint)
@@ -223,10 +216,10 @@ class _Reader(SettingsReader):
         default = self._default_engine()
         for key in ("listen", "admin"):
             if key not in settings:
-                self._bind(f"{name}.{key}", getattr(default, key), tree.at)
+                self.bind(f"{name}.{key}", getattr(default, key), tree.at)
         return EngineSettings(
-            listen=self.read(settings, "listen", self._listen, default.listen, within=name),
-            admin=self.read(settings, "admin", self._listen, default.admin, within=name),
+            listen=self.read(settings, "listen", self.listen, default.listen, within=name),
+            admin=self.read(settings, "admin", self.listen, default.admin, within=name),
             state=self.read(settings, "state", self.path_of, default.state, within=name),
         )
 
@@ -347,51 +340,6 @@ class _Reader(SettingsReader):
         hint = "a request without a decision is never let through: write a status from 400 to 599"
         self.error(tree.at, f"{name}: {shown} is no HTTP status of a refusal", hint)
         return 503
-
-    def _upstream(self, tree: Tree, name: str) -> Address:
-        return self._address(tree, name, lowest_port=1)
-
-    def _listen(self, tree: Tree, name: str) -> Address:
-        address = self._address(tree, name, lowest_port=0)
-        if address.host == "localhost":
-            address = Address("127.0.0.1", address.port)
-        if address.host:
-            try:
-                ipaddress.ip_address(address.host)
-            except ValueError:
-                hint = f"127.0.0.1:{address.port} for this machine, 0.0.0.0:{address.port} for all interfaces"
-                self.error(tree.at, f"{name}: '{address.host}' is no IP address to listen on", hint)
-                return _NO_ADDRESS
-            self._bind(name, address, tree.at)
-        return address
-
-    def _address(self, tree: Tree, name: str, lowest_port: int) -> Address:
-        if isinstance(tree, Scalar) and isinstance(tree.value, int) and not isinstance(tree.value, bool):
-            hint = f"write host and port: 127.0.0.1:{tree.value}"
-            self.error(tree.at, f"{name} must be an address, not {tree.value}", hint)
-            return _NO_ADDRESS
-        text = self.text(tree, name, f"an address such as {EXAMPLE}")
-        if not text:
-            return _NO_ADDRESS
-        try:
-            return parse_address(text, lowest_port)
-        except AddressError as error:
-            self.error(tree.at, f"{name}: {error}", error.hint)
-            return _NO_ADDRESS
-
-    # Addresses that collide -------------------------------------------------------------------------
-
-    def _bind(self, name: str, address: Address, at: Location) -> None:
-        self._bound.append((name, address, at))
-
-    def _check_addresses(self) -> None:
-        bound = sorted(self._bound, key=lambda each: (each[2].row, each[2].col))
-        for index, (name, address, at) in enumerate(bound):
-            for other, taken, place in bound[:index]:
-                if collide(address, taken):
-                    hint = f"{other} in line {place.row} has it; choose another port, or 0 for a free one"
-                    self.error(at, f"{name}: {address} is taken", hint)
-                    break
 
 
 _HOPS = "the number of proxies before the sidecar"
