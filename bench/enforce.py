@@ -7,7 +7,7 @@ import contextlib
 import logging
 import statistics
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ from bench.harness import (
 from bench.report import Figure, Report
 
 FEW, MANY, FILES = 10, 10_000, 1_000
+SHARED, FUNCTIONS = 1_000, 200
 OWNERS = 1_000
 ROUNDS, EACH, WARMUP = 40, 100, 200
 LOAD_ROUNDS, LOAD_SECONDS = 5, 2
@@ -170,6 +171,16 @@ async def _in_force() -> Report:
             return {"data.json": rulesets.subjects(MANY, changed)["data.json"]}
 
         figures += await sidecar.edits("one subject of them", f"/things/{NUMBER}/0", change, NUMBER)
+    functions = ["bench", *(f"f{number}" for number in range(1, FUNCTIONS))]
+    shared: dict[str, Callable[[int], dict[str, str]]] = {
+        "for all": lambda changed: rulesets.rules(SHARED, changed=changed),
+        "each for one": lambda changed: rulesets.of_functions(SHARED, functions, changed),
+    }
+    for whose, of in shared.items():
+        async with _Sidecar.started(functions[1:]) as sidecar:
+            what = f"{SHARED:,} rules {whose} of {FUNCTIONS} functions"
+            figures.append(await sidecar.all_of(what, of(-1), 0))
+            figures += await sidecar.edits("one rule of them", "/things/0", of, 0)
     return Report("in force", "From saving to the first request decided by it", tuple(figures))
 
 
@@ -183,19 +194,19 @@ class _Sidecar:
 
     @classmethod
     @contextlib.asynccontextmanager
-    async def started(cls) -> AsyncIterator[_Sidecar]:
-        """With a policy that allows nothing."""
+    async def started(cls, others: Sequence[str] = ()) -> AsyncIterator[_Sidecar]:
+        """With a policy that allows nothing, among other functions."""
         signer = Signer()
         nothing = "package palisade.identity\n\nallow := false\n"
         policies = {"providers.rego": signer.rego(), "allow.rego": nothing}
         with workspace() as folder:
-            async with function() as upstream, served(folder, policies, upstream) as port:
+            async with function() as upstream, served(folder, policies, upstream, others) as port:
                 yield cls(folder / "policies", port, signer)
 
-    async def all_of(self, label: str, policies: Mapping[str, str]) -> Figure:
+    async def all_of(self, label: str, policies: Mapping[str, str], number: int = NUMBER) -> Figure:
         """How long a whole set takes that has nothing in common with what was there before."""
-        path = f"/things/{NUMBER}" if "data.json" not in policies else f"/things/{NUMBER}/0"
-        seconds = await self._until(200, path, NUMBER, {"allow.rego": "", **policies})
+        path = f"/things/{number}" if "data.json" not in policies else f"/things/{number}/0"
+        seconds = await self._until(200, path, number, {"allow.rego": "", **policies})
         return Figure(label, seconds, "s", target="under 5")
 
     async def edits(

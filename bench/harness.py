@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
@@ -125,9 +125,11 @@ async def palisade(
 
 
 @contextlib.asynccontextmanager
-async def served(folder: Path, policies: Mapping[str, str], upstream: int) -> AsyncIterator[int]:
+async def served(
+    folder: Path, policies: Mapping[str, str], upstream: int, others: Sequence[str] = ()
+) -> AsyncIterator[int]:
     """An engine and a sidecar as people run them, by `palisade serve` and `palisade sidecar`; the port of the
-    sidecar, once it denies by the policies, as they must.
+    sidecar, once it denies by the policies, as they must. Other functions the engine only knows.
 
     An engine that shares its interpreter with the requests that wait for an edit is held up by each of them.
     """
@@ -137,7 +139,8 @@ async def served(folder: Path, policies: Mapping[str, str], upstream: int) -> As
     inventory.write_text(
         f"policies: {folder / 'policies'}\n"
         f"functions:\n  bench: {{upstream: 127.0.0.1:{upstream}, listen: 127.0.0.1:{port}}}\n"
-        f"engine: {{listen: 127.0.0.1:{listen}, admin: 127.0.0.1:{admin}, state: {folder / 'state'}}}\n"
+        + "".join(f"  {each}: {{upstream: 127.0.0.1:{upstream}, listen: 127.0.0.1:0}}\n" for each in others)
+        + f"engine: {{listen: 127.0.0.1:{listen}, admin: 127.0.0.1:{admin}, state: {folder / 'state'}}}\n"
         f"decision_log: {{path: {folder / 'decisions.jsonl'}}}\n"
     )
     async with contextlib.AsyncExitStack() as stack:

@@ -4,6 +4,7 @@ a table of subjects in data."""
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 ROLES = 50
@@ -23,10 +24,13 @@ def rule(number: int, path: str = "") -> str:
     )
 
 
-def rules(count: int, files: int = 1) -> dict[str, str]:
-    """So many rules, over so many files."""
+def rules(count: int, files: int = 1, changed: int = -1) -> dict[str, str]:
+    """So many rules, over so many files; the path of the one that is `changed` is another."""
     each = count // files
-    return {name(at): module(range(at * each, (at + 1) * each), default=at == 0) for at in range(files)}
+    return {
+        name(at): module(range(at * each, (at + 1) * each), default=at == 0, changed=changed)
+        for at in range(files)
+    }
 
 
 def name(at: int) -> str:
@@ -38,6 +42,16 @@ def module(numbers: range, *, default: bool = False, changed: int = -1) -> str:
     """The rules of one file; the path of the one that is `changed` is `/changed`."""
     found = (rule(number, "/changed" if number == changed else "") for number in numbers)
     return _HEAD + (_DEFAULT if default else "") + "\n".join(found)
+
+
+def of_functions(count: int, functions: Sequence[str], changed: int = -1) -> dict[str, str]:
+    """So many rules, each for one of the functions in turn."""
+    found = []
+    for number in range(count):
+        text = rule(number, "/changed" if number == changed else "")
+        asked = f'\tinput.function == "{functions[number % len(functions)]}"\n'
+        found.append(text.replace("{\n", "{\n" + asked, 1))
+    return {name(0): _HEAD + _DEFAULT + "\n".join(found)}
 
 
 def owners(count: int) -> dict[str, str]:
