@@ -20,7 +20,7 @@ RULES = [
     for rule in (
         f'not lower(object.get({{"a": 1}}, http.method, {each}))',
         f'split(object.get(input, "z", {each}), ",") != ["x"]',
-        f'not concat(":", [object.get(input, "z", "d"), {each}]) == "x"',
+        f'not concat(":", [object.get(input, "z", "d"), object.get(input, "y", {each})]) == "x"',
         f'not replace(object.get(input, "z", {each}), "a", "b")',
         f'not json.is_valid(object.get(input, "z", {each}))',
     )
