@@ -10,15 +10,13 @@ evaluator can decide, with the reason and the place. So the outcome is never wro
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import replace
 from functools import partial
-from itertools import chain
 
 from palisade.rego import ast, ir
 from palisade.rego.errors import NOWHERE, Location
 from palisade.rego.partial.execution import origins
 from palisade.rego.partial.execution.blocks import MAX_OF_RULE, MAX_STATEMENTS
-from palisade.rego.partial.execution.flow import RESULT, Liveness, all_stmts
+from palisade.rego.partial.execution.flow import RESULT, Liveness
 from palisade.rego.partial.execution.giving import FEWEST, giving, states_of
 from palisade.rego.partial.execution.opaque import Failing
 from palisade.rego.partial.execution.others import Others
@@ -26,7 +24,7 @@ from palisade.rego.partial.execution.outcome import Case, Outcome
 from palisade.rego.partial.execution.remembered import Remembered
 from palisade.rego.partial.execution.runs import Followed, Run
 from palisade.rego.partial.execution.statements import OF_RULES
-from palisade.rego.partial.execution.unfollowed import Unfollowed
+from palisade.rego.partial.execution.telling import Telling
 from palisade.rego.partial.formulas.formula import TRUE, Formula
 from palisade.rego.partial.formulas.possible import Search
 from palisade.rego.partial.formulas.terms import Input, Known, Symbol
@@ -50,7 +48,7 @@ _SPARE = 10_000
 """So many formulas of the past, beside as many as there were at first, are kept before all is begun anew."""
 
 
-class Executor(Unfollowed):
+class Executor(Telling):
     """One policy's symbolic runs. Results of functions are kept, by their arguments."""
 
     def __init__(
@@ -86,7 +84,6 @@ class Executor(Unfollowed):
         self._rules = frozenset(func.name for func in policy.funcs if len(func.params) == OF_RULES)
         self._branching: ir.BlockStmt | None = None
         self._branches: Worlds | None = None
-        """What those of the rule that is followed now came to, where it has any."""
         self._table_loops, self._starts = {}, {}
         rounds = before._remembered if before is not None else None
         self._remembered: Remembered = Remembered(policy, self._functions, self._flow, self._data, rounds)
@@ -347,31 +344,6 @@ class Executor(Unfollowed):
         self._branches = worlds
         return worlds.disjoint()
 
-    def _placed(self, block: ir.Block, result: Result) -> Result:
-        """The result of a rule's block by the rules and branches that it comes from."""
-        if self._branches is not None and self._branching is not None:
-            steps = self._branches.disjoint(parted=True)
-            return origins.placed(result, steps, origins.of_branches(self._branching), self.builder)
-        handing = origins.handing(block, self._rules, self._functions)
-        if handing is None:
-            return result
-        steps, _ = self._origins(self._functions[handing.rule], self._label(block))
-        return origins.placed(result, steps, handing, self.builder) if steps else result
-
-    def _told_by(self, member: ir.Func, reached: list[Reason]) -> list[Reason]:
-        """What leads to an object that rules put together, by the rules of one of its members."""
-        steps, place = self._origins(member, self._label(member.blocks[0]))
-        return list(origins.of_member(reached, steps, place, self.builder))
-
-    def _origins(self, rule: ir.Func, place: Location) -> tuple[list[Step], Location]:
-        """What a rule that was called came to, in parts, and the place of what no rule gave: `place`, or that
-        of the default."""
-        known = self._kept.get((rule.name, (Input(()), self._data)))
-        default = origins.default_of(rule)
-        place = place if default is None else self._where(default)
-        steps = known[2].disjoint(parted=True) if known is not None else []
-        return [_instead(step, place) for step in steps], place
-
     def _with_known_envs(self, result: Result) -> Result:
         """The result with environments that are the same objects for all blocks that leave the same."""
 
@@ -381,18 +353,6 @@ class Executor(Unfollowed):
         steps = [Step(step.condition, known(step.env), step.signal, step.parts) for step in result.steps]
         return Result(steps, known(result.rest), result.completed)
 
-    def _label(self, block: ir.Block) -> Location:
-        """The place that stands for a block: the head of the rule, where its value is assigned."""
-        for stmt in chain(block.stmts, all_stmts(block)):
-            if type(stmt) is ir.AssignVarOnceStmt:
-                return self._where(stmt)
-        return self._where(block.stmts[0]) if block.stmts else NOWHERE
-
 
 def _given(result: Result, _: Env) -> Result:
     return result
-
-
-def _instead(step: Step, default: Location) -> Step:
-    """The step with the place of the default rule where it has none."""
-    return replace(step, parts=tuple((part, default if at is NOWHERE else at) for part, at in step.parts))
