@@ -23,6 +23,7 @@ from palisade.policy.sets import PolicySet
 from palisade.policy.source import SourceError
 from palisade.rego.collector import collector_paused
 from palisade.rego.errors import CompileError, Diagnostic, Location
+from palisade.rego.partial import Indexes
 from palisade.rego.values import Key, Value, equal
 
 log = logging.getLogger(__name__)
@@ -249,6 +250,7 @@ def lower(
     before = previous.enforcements if previous is not None else {}
     enforcements: dict[str, Enforcement] = {}
     shared: dict[object, Enforcement] = {}
+    indexes = Indexes()
     with collector_paused():
         for name in names:
             function, own = revision.inventory.functions[name], before.get(name)
@@ -258,7 +260,14 @@ def lower(
             if found is None:
                 last = own or next(iter(enforcements.values()), None)
                 found = compile_sidecar(
-                    revision, function, keys, shadow, previous=last, divisible=True, sent=sent
+                    revision,
+                    function,
+                    keys,
+                    shadow,
+                    previous=last,
+                    divisible=True,
+                    sent=sent,
+                    indexes=indexes,
                 )
                 if found.for_any_function:
                     shared[alike] = found

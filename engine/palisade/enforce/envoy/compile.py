@@ -50,7 +50,7 @@ from palisade.policy.providers import Header, Provider
 from palisade.policy.revisions import Revision
 from palisade.rego.builtins.encoding import marshal
 from palisade.rego.collector import collector_paused
-from palisade.rego.partial import Outcome, evaluate
+from palisade.rego.partial import Indexes, Outcome, evaluate
 from palisade.rego.values import Key, Value
 from palisade.xds import Snapshot, type_url
 from palisade_sidecar.asking import ASK_HEADER
@@ -137,6 +137,7 @@ def compile_sidecar(
     previous: Enforcement | None = None,
     divisible: bool = False,
     sent: Mapping[Key, Value] = MappingProxyType({}),
+    indexes: Indexes | None = None,
 ) -> Enforcement:
     """Compiles a revision for the sidecar of a function.
 
@@ -144,17 +145,17 @@ def compile_sidecar(
     verifies no token. A `shadow` is decided beside it, on the same input, and only reported. `linear` is up
     to how many constants are compared one by one. `previous` is what the sidecar got of the revision before:
     what is as it was there is taken over. Where it is `divisible`, a large decision goes in parts, for
-    which the bootstrap has places. `sent` are answers of `http.send` that stand, by their requests. Raises
-    rego.CompileError where the decision's path is none.
+    which the bootstrap has places. `sent` are answers of `http.send` that stand, by their requests. `indexes`
+    are those of other functions of the revision. Raises rego.CompileError where the decision's path is none.
     """
     watching: Work | None = None
     with collector_paused():
         providers, settings = revision.providers, settings_of(revision.providers, keys)
         before = previous.work if previous else None
-        work = _work(revision, function, providers, settings, before, sent)
+        work = _work(revision, function, providers, settings, before, sent, indexes)
         if shadow is not None:
             before = previous.shadow if previous else None
-            watching = _work(shadow, function, providers, settings, before, sent)
+            watching = _work(shadow, function, providers, settings, before, sent, indexes)
         asked = tuple(_asked(revision))
         entries = (*asked, *work.decision.entries)
         others = unseen(providers, keys, settings)
@@ -297,6 +298,7 @@ def _work(
     settings: str,
     before: Work | None,
     sent: Mapping[Key, Value],
+    indexes: Indexes | None,
 ) -> Work:
     """The decision where tokens are those that the providers have signed."""
     plan = revision.policy.plan([revision.inventory.decision_document])
@@ -309,7 +311,9 @@ def _work(
         for request, answer in sent.items():
             answers[request] = answer
     known = known_of(function.name)
-    outcome = evaluate(plan, path, revision.policy.data, known, outcome, told_by=ALLOWED, answers=answers)
+    outcome = evaluate(
+        plan, path, revision.policy.data, known, outcome, told_by=ALLOWED, answers=answers, indexes=indexes
+    )
     bearers = [name_of(each.name, settings) for each in providers if each.tokens == (Header(),)]
     names = [name_of(provider.name, settings) for provider in providers]
     mentioned = mentions(plan, before.mentions if before is not None else None)

@@ -18,6 +18,7 @@ from palisade.rego.partial.execution import origins
 from palisade.rego.partial.execution.blocks import MAX_OF_RULE, MAX_STATEMENTS
 from palisade.rego.partial.execution.flow import RESULT, Liveness
 from palisade.rego.partial.execution.giving import FEWEST, giving, states_of
+from palisade.rego.partial.execution.indexes import Indexes
 from palisade.rego.partial.execution.opaque import Failing
 from palisade.rego.partial.execution.others import Others
 from palisade.rego.partial.execution.outcome import Case, Outcome
@@ -58,8 +59,10 @@ class Executor(Telling):
         given: Mapping[tuple[str, ...], Value] | None = None,
         before: Executor | None = None,
         answers: Mapping[object, Key] | None = None,
+        indexes: Indexes | None = None,
     ) -> None:
-        """`given` are parts of the input that are known after all, by their paths; `answers` of builtins.
+        """`given` are parts of the input that are known after all, by their paths; `answers` of builtins;
+        `indexes` those of other runs on this policy and data.
 
         What the run `before`, of an earlier revision, has found out of blocks that are in this one too is
         taken from there.
@@ -70,7 +73,8 @@ class Executor(Telling):
         super().__init__(policy, given or {}, before)
         self._flow: Liveness = Liveness(before._flow if before is not None else None)
         self._failing: Failing = Failing(policy, before._failing if before is not None else None)
-        self._data = Known(data)
+        self._indexes = indexes or Indexes()
+        self._data = self._indexes.keep("data", data, partial(Known, data))
         self._before: dict[object, Followed] = {}
         self._followed: dict[object, Followed] = {}
         self._known_cases: dict[Formula, Case] = before._known_cases if before is not None else {}
@@ -168,6 +172,7 @@ class Executor(Telling):
     def _settle(self) -> None:
         """Lets go of what earlier runs knew and this one did not need."""
         self._before, self._runs_before, self._dotted, self._starts = {}, {}, {}, {}
+        self._indexes = Indexes()
         self._flow.settle()
         self._failing.settle()
         self._first_size = max(self._first_size, self.builder.size - self._size_at_start)
@@ -234,7 +239,7 @@ class Executor(Telling):
     ) -> Worlds:
         """Runs the rules of a document in turn, along what they came to before under the same name; one that
         cannot be followed becomes opaque by itself. `given` is as for Worlds."""
-        blocks = tuple(blocks)
+        blocks = self._asked_here(tuple(blocks), env)
         worlds = Worlds(env, self.builder, given)
         before = self._runs_before.get(name)
         if before is not None and before.final != self._final:
@@ -281,6 +286,14 @@ class Executor(Telling):
                     follow = partial(_given, result)
                 worlds.advance(follow, label)
         return worlds
+
+    def _asked_here(self, blocks: tuple[ir.Block, ...], env: Env) -> tuple[ir.Block, ...]:
+        """Without the rules that first ask for something else of the input than what is given."""
+        if env.get(ir.INPUT) != _ALL_OF_IT:
+            return blocks
+        found = self._indexes.rules_for(blocks, self._policy.strings, self._given)
+        self.used_given |= found is not None
+        return blocks if found is None else found
 
     def _at_once(self, worlds: Worlds, run: Run, given: int | None) -> int:
         """Takes the rules that only give the document a value through all at once; gives their number."""
@@ -352,6 +365,9 @@ class Executor(Telling):
 
         steps = [Step(step.condition, known(step.env), step.signal, step.parts) for step in result.steps]
         return Result(steps, known(result.rest), result.completed)
+
+
+_ALL_OF_IT = Input(())
 
 
 def _given(result: Result, _: Env) -> Result:

@@ -10,10 +10,11 @@ from palisade.rego import ir
 from palisade.rego.partial.execution import gathering, giving
 from palisade.rego.partial.execution.flow import Liveness
 from palisade.rego.partial.execution.gathering import ManyStatesError, makes_objects
+from palisade.rego.partial.execution.indexes import Indexes, Row, is_long, row_test
 from palisade.rego.partial.execution.remembered import Remembered
 from palisade.rego.partial.execution.repeating import ORDER_OF_MEMBERS, Repeating
 from palisade.rego.partial.execution.statements import answered
-from palisade.rego.partial.execution.tables import TableLoop, rounds
+from palisade.rego.partial.execution.tables import Names, TableLoop, is_large, rounds
 from palisade.rego.partial.execution.turns import First, advance, effects, first_decides, once
 from palisade.rego.partial.formulas.formula import FALSE, TRUE, Formula
 from palisade.rego.partial.formulas.terms import ArrayOf, Gathered, Known, Part, SetOf, Symbol
@@ -33,12 +34,13 @@ class Loops(Repeating):
     _flow: Liveness
     _remembered: Remembered
     _final: int | None
+    _indexes: Indexes
 
     def _ScanStmt(self, stmt: ir.ScanStmt, env: Env, live: frozenset[int]) -> list[Step]:  # noqa: N802
         source = env.get(stmt.source)
         if source is None:
             return []
-        pairs = pairs_of(source)
+        pairs = self._rows(stmt, env, source)
         if pairs is not None:
             unordered = isinstance(source, SetOf) and len(pairs) > 1
             every = ((TRUE, name, item) for name, item in pairs)
@@ -74,6 +76,33 @@ class Loops(Repeating):
         if len(members) > 1 and first_decides(ends, in_turn=in_turn):
             raise Unsupported(ORDER_OF_MEMBERS)
         return self._checked(worlds.disjoint(), start)
+
+    def _rows(self, stmt: ir.ScanStmt, env: Env, source: Symbol) -> Sequence[Row] | None:
+        """The keys and values of a collection of known shape for which a round may do something; None for an
+        unknown one."""
+        if not isinstance(source, Known) or not is_long(source.value):
+            return pairs_of(source)
+        asked = self._asked_of_rows(stmt, env)
+        return pairs_of(source) if asked is None else self._indexes.rows_with(source, *asked)
+
+    def _asked_of_rows(self, stmt: ir.ScanStmt, env: Env) -> tuple[Names, str] | None:
+        """Names, and the text that a member must have there, or its round does nothing. None where nothing of
+        the kind is known."""
+        test = self._indexes.keep("row test", stmt, partial(row_test, stmt, self._policy.strings))
+        if test is None:
+            return None
+        for each in test.before:
+            try:
+                steps = self._DotStmt(each, env)
+            except Unsupported:
+                return None
+            if len(steps) != 1 or steps[0].condition is not TRUE or steps[0].signal != NEXT:
+                return None
+            env = steps[0].env
+        other = self._symbol(test.other, env)
+        if not isinstance(other, Known) or type(other.value) is not str:
+            return None
+        return test.names, other.value
 
     def _at_outset(
         self, stmt: ir.ScanStmt, env: Env, live: frozenset[int]
@@ -213,17 +242,21 @@ class Loops(Repeating):
     def _through_table(self, loop: TableLoop, env: Env, live: frozenset[int]) -> list[Step] | None:
         """The steps through a loop over a large table, from before its first look-up; None if it is none."""
         part = self._symbol(loop.first.key, env)
-        keyed = loop.loop.key in self._flow.exposed(loop.loop.block)
-        found = rounds(loop, self._symbol(loop.first.source, env), part, keyed=keyed)
-        if found is None or part is None:
+        table = self._symbol(loop.first.source, env)
+        if part is None or not isinstance(table, Known) or not is_large(table, part):
             return None
+        keyed = loop.loop.key in self._flow.exposed(loop.loop.block)
+        made = partial(rounds, loop, table.value, keyed=keyed)
+        found = self._indexes.keep(("table", loop.names, keyed), table.value, made)
         if loop.first.stored > ir.Stored.BASE:
             doubtful = loop.first.stored is ir.Stored.IN_DOUBT
             names = found.keys if doubtful else list(filter(is_index, found.keys))
             if are_found_by_others(names, part):
                 return None  # it may be an error, or a text that finds an index
         at = also if loop.first.stored else list
-        members = [(self.is_one_of(part, at(keys)), own, item) for keys, own, item in found.members]
+        asked = self._asked_of_rows(loop.loop, env)
+        fitting = found.members if asked is None else self._indexes.members_with(found, *asked)
+        members = [(self.is_one_of(part, at(keys)), own, item) for keys, own, item in fitting]
         try:
             steps = self._unrolled(loop.loop, env, live, members, unordered=True, in_turn=False)
         except Unsupported:

@@ -8,6 +8,7 @@ whole table, each under the condition that the key is one of those at which the 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TypeAlias
 
 from palisade.rego import ir
 from palisade.rego.partial.execution.flow import Liveness
@@ -21,13 +22,17 @@ LARGE = 100
 """From so many entries on, a table is taken member by member."""
 
 
+Names: TypeAlias = tuple[tuple[str, ir.Stored], ...]
+"""Constant names, each with what it is looked up in."""
+Member: TypeAlias = tuple[list[Value], Symbol, Symbol]
+
+
 @record()
 class TableLoop:
     """A look-up, others by names below it, and the loop over what they lead to, one behind the other."""
 
     first: ir.DotStmt
-    names: tuple[tuple[str, ir.Stored], ...]
-    """Each with what it is looked up in."""
+    names: Names
     passed: frozenset[int]
     """The locals of what is looked up on the way."""
     loop: ir.ScanStmt
@@ -41,7 +46,7 @@ class Rounds:
 
     keys: list[Value]
     """At which there is a collection."""
-    members: list[tuple[list[Value], Symbol, Symbol]]
+    members: list[Member]
     """The keys at which a member stands; its own key, Known(None) where none is asked for; and itself."""
 
 
@@ -67,24 +72,21 @@ def table_loop(policy: ir.Policy, block: ir.Block, index: int, flow: Liveness) -
     return None
 
 
-def rounds(loop: TableLoop, table: Symbol | None, part: Symbol | None, *, keyed: bool) -> Rounds | None:
-    """What a large known table holds at an unknown key; None where it is no such.
-
-    `keyed`: whether the loop asks for the members' own keys, too.
-    """
+def is_large(table: Symbol | None, part: Symbol | None) -> bool:
+    """Whether it is a large known table that is looked up at an unknown key."""
     if not isinstance(table, Known) or not isinstance(part, Input | Element | Apply):
-        return None
-    entries = table.value
-    if not isinstance(entries, dict) or len(entries) < LARGE:
-        return None
+        return False
+    return isinstance(table.value, dict) and len(table.value) >= LARGE
+
+
+def rounds(loop: TableLoop, table: Value, *, keyed: bool) -> Rounds:
+    """What a table holds at any of its keys. `keyed`: whether the loop asks for its members' own keys."""
+    entries = table if isinstance(table, dict) else {}
     keys: list[Value] = []
-    found: dict[tuple[object, object], tuple[list[Value], Symbol, Symbol]] = {}
+    found: dict[tuple[object, object], Member] = {}
     texts: dict[str, Known] = {}
     for form, entry in entries.items():
-        whole = entry
-        for name, stored in loop.names:
-            inside = lookup(whole, name)
-            whole = at_other_kind(whole, name) if stored and inside is UNDEFINED else inside
+        whole = found_at(entry, loop.names)
         if whole is UNDEFINED:
             continue
         keys.append(unkey(form))
@@ -94,6 +96,14 @@ def rounds(loop: TableLoop, table: Symbol | None, part: Symbol | None, *, keyed:
                 at = found[own, item] = ([], own, item)
             at[0].append(keys[-1])
     return Rounds(keys, list(found.values()))
+
+
+def found_at(value: Value, names: Names) -> Value:
+    """What stands in a value at these names, one below the other, or UNDEFINED."""
+    for name, stored in names:
+        inside = lookup(value, name)
+        value = at_other_kind(value, name) if stored and inside is UNDEFINED else inside
+    return value
 
 
 def _members(whole: Value, texts: dict[str, Known]) -> Iterator[tuple[Symbol, Symbol]]:

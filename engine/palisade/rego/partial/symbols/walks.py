@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from palisade.rego.errors import NOWHERE
@@ -29,6 +30,7 @@ from palisade.rego.partial.symbols import arrays
 from palisade.rego.partial.symbols import builtins as symbolic
 from palisade.rego.partial.symbols.chosen import FIRST, chosen_of, has_several
 from palisade.rego.partial.symbols.construct import lookup, pairs_of
+from palisade.rego.partial.symbols.kept import Kept
 from palisade.rego.partial.symbols.kinds import is_no_text, is_text
 from palisade.rego.partial.symbols.listed import listed
 from palisade.rego.partial.symbols.members import Members
@@ -49,6 +51,8 @@ _MOST_IN_LINE = 64
 
 class Walks(Members):
     """Looks up. Parts of the input that are `given`, by their paths, are known."""
+
+    _indexes: Kept
 
     def __init__(self, given: Mapping[tuple[str, ...], Value], before: Walks | None = None) -> None:
         super().__init__(before)
@@ -270,17 +274,9 @@ class Walks(Members):
         if isinstance(value, Set):
             members = list(value)
             return [((self._is_at_any if stored else self.is_one_of)(part, members), part)]
-        if isinstance(value, dict):
-            pairs: Iterable[tuple[Any, Any]] = ((unkey(form), item) for form, item in value.items())
-        elif isinstance(value, list):
-            pairs = enumerate(value)
-        else:
-            return []
-        groups: dict[object, list[Any]] = {}
-        for name, item in pairs:
-            groups.setdefault(key(item), []).append(name)
         one_of = self._is_at_any if stored else self.is_one_of
-        return [(one_of(part, names), Known(unkey(form))) for form, names in groups.items()]
+        groups = self._indexes.keep("names by values", value, partial(_names_by_values, value))
+        return [(one_of(part, names), item) for item, names in groups]
 
     def _is_at_any(self, part: Symbol, names: Sequence[Value]) -> Formula:
         """The part is one of the names, or of what finds one in base documents."""
@@ -292,3 +288,15 @@ class Walks(Members):
         """A text that says one of the indices."""
         asked = (Apply("regex.match", (Known(f"^{each}$"), part)) for each in spelled(indices))
         return self.builder.all(self.builder.atom(Test(each)) for each in asked)
+
+
+def _names_by_values(value: Value) -> list[tuple[Known, list[Value]]]:
+    """The different values in a collection, each with the keys or indices at which it stands."""
+    if isinstance(value, dict):
+        pairs: Iterable[tuple[Any, Any]] = ((unkey(form), item) for form, item in value.items())
+    else:
+        pairs = enumerate(value) if isinstance(value, list) else ()
+    groups: dict[object, list[Value]] = {}
+    for name, item in pairs:
+        groups.setdefault(key(item), []).append(name)
+    return [(Known(unkey(form)), names) for form, names in groups.items()]
