@@ -147,7 +147,7 @@ class TermParser(CollectionParser, ABC):
                 path.append(self.dotted_name())
             elif kind == "[":
                 self.enter()
-                path.append(self.term())
+                path.append(self.key())
                 self.leave("]", "expected ]")
             elif kind == "(" and (path or isinstance(head, ast.Var)):
                 operator = ast.Ref(head, tuple(path), loc=self.since(start)) if path else head
@@ -155,6 +155,15 @@ class TermParser(CollectionParser, ABC):
             else:
                 break
         return ast.Ref(head, tuple(path), loc=self.since(start)) if path else head
+
+    def key(self) -> ast.Term:
+        """What stands between the brackets. To OPA 1.0 is no place in an array: such a number stays as it is
+        written."""
+        token = self.token
+        found = self.term()
+        if token.kind != "number" or not isinstance(found, ast.Scalar) or token.text.isdigit():
+            return found
+        return ast.Scalar(Decimal(token.text), loc=found.loc) if type(found.value) is int else found
 
     def dotted_name(self) -> ast.Scalar:
         """The name behind a dot, which may be a keyword."""

@@ -47,6 +47,24 @@ from palisade import rego
         ('p if f({input.x: 1})\nf({"a": b}) := lower(b)', "data.p.f: invalid argument(s)"),
         ('p := io.jwt.decode_verify("x", {[]: "a"})', "io.jwt.decode_verify: invalid argument(s)"),
         ("q := 1\np := data[0]", "undefined ref: data[0]"),
+        # Places in arrays are written as integers.
+        ("p := [1, 2][1.0]", "undefined ref: "),
+        ("p := q[1e0]\nq := [1, 2]", "undefined ref: data.p.q[1"),
+        ('p := split(input, ".")[0.0]', 'undefined ref: split(input, ".")[0.0]'),
+        # In a body of `every` comprehensions are looked at.
+        ("p if { every x in [1] { count([y | y := lower(1)]) == x } }", "lower: invalid argument(s)"),
+        ('p if { every x in [1] { [y | some y in lower("a")] == x } }', 'undefined ref: lower("a")[_]'),
+        ('p if { every x in [1] { count([y | y := 1; y == "a"]) == x } }', "match error"),
+        # What OPA takes for a reference behind `every`.
+        (
+            "p if { every x in [1] { x == 1 } with count as 3 }",
+            "function count used as reference, not called",
+        ),
+        (
+            'p if { every x in ["A"] { lower(x) == x } with lower as upper }',
+            "function lower used as reference",
+        ),
+        ("p if { every x in [1] { f(x) } with f as true }\nf(x) := x", "function data.p.f used as reference"),
         # What `with` puts somewhere: a function in no part of the input, and for one that takes the same.
         ("p if { input with input as f }\nf(x) := x", "undefined ref: data.p.f"),
         ("p if { input.y with input.y as f }\nf(x) := x", "undefined ref: data.p.f"),
@@ -107,6 +125,12 @@ def test_what_opa_refuses_is_refused(opa: OpaAnswers, rules: str, message: str) 
         "p if { some y, {x: x} in data.array }",
         'p if { some {"a": x, x: y} in data.array }',
         "p if { {x: y} = input[x] }",
+        "p if { every x in [1] { count([x]) == 3 with count as 3 } }",
+        "p if { every x in [1] { x == input.y } with input.y as 1 }",
+        'p if { every x in [1] { some y in "ab"; y == x } }',
+        'p if { every x in [1] { z := "ab"; count([y | some y in z]) == x } }',
+        "p := input.x[1.0]",
+        "p := {1: 2}[1.0]",
         "f({y: 1}) if y := 1",
         "f({y: z}) := z if not y",
         "p if { input[count] } else if { count([1]) > 0 }",

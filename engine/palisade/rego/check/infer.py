@@ -25,6 +25,8 @@ from palisade.rego.check.types import ANY, Type
 from palisade.rego.check.variables import level_variables
 from palisade.rego.errors import Location
 
+_WITHIN = "write `with` behind the expressions within the braces"
+
 
 class TypeChecker(References):
     """Checks bodies against the types of documents and builtins. One instance a rule or query."""
@@ -127,6 +129,10 @@ class TypeChecker(References):
 
     def _every(self, node: ast.Every) -> None:
         self.type_of(node.domain)
+        for modifier in node.withs:
+            if self._function(modifier.target) is not None:  # which OPA takes for a reference behind `every`
+                message = f"function {ref_text(modifier.target)} used as reference, not called"
+                self._error(message, modifier.loc, _WITHIN, always=True)
         for each in (node.key, node.value):
             if each is not None:
                 self.vars[each.name] = ANY
@@ -199,16 +205,22 @@ class TypeChecker(References):
             found = t.union(found, own)
         return None if unknown else t.bounded(t.SetOf(found or ANY))
 
+    def _within(self, body: ast.Body) -> None:
+        """The body of a comprehension; in that of an `every`, too, OPA looks at all of it."""
+        before, self._quiet = self._quiet, False
+        self.body(body)
+        self._quiet = before
+
     def _array_comprehension(self, term: ast.ArrayComprehension) -> Type:
-        self.body(term.body)
+        self._within(term.body)
         return t.Array((), self.type_of(term.term) or ANY)
 
     def _set_comprehension(self, term: ast.SetComprehension) -> Type:
-        self.body(term.body)
+        self._within(term.body)
         return t.SetOf(self.type_of(term.term) or ANY)
 
     def _object_comprehension(self, term: ast.ObjectComprehension) -> Type:
-        self.body(term.body)
+        self._within(term.body)
         return t.bounded(t.Object((), (self.type_of(term.key) or ANY, self.type_of(term.value) or ANY)))
 
     # Calls ----------------------------------------------------------------------------------------------

@@ -307,7 +307,7 @@ def select(of: Type | None, key: Constant) -> Type | None:
         return found
     if isinstance(of, Array):
         value = key[1]
-        if key[0] != "number" or value != int(value) or value < 0:
+        if type(value) is not int or value < 0:
             return None
         return of.static[int(value)] if value < len(of.static) else of.dynamic
     if isinstance(of, SetOf):
