@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import ssl
 import subprocess
 import sys
@@ -155,6 +156,19 @@ def test_a_sidecar_that_never_had_a_revision_says_what_it_answers(project: Path)
             told.read_text().split()
         )
         assert "native decisions go on" not in told.read_text()
+
+
+def test_who_looks_for_open_ports_is_no_news(project: Path) -> None:
+    """gRPC told of each, past the log."""
+    with started(project, "serve"):
+        eventually(lambda: status(project), "the engine's status")
+        host, _, port = (project / ".palisade" / "addresses" / "engine").read_text().strip().rpartition(":")
+        for hello in (b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01\x00\x05hello"):
+            with socket.create_connection((host, int(port)), timeout=30) as stranger:
+                stranger.sendall(hello)
+                while stranger.recv(1000):
+                    pass
+    assert "andshake" not in (project / "serve.out").read_text()
 
 
 def test_up_ends_everything_that_it_started(project: Path) -> None:
