@@ -250,7 +250,7 @@ def lower(
     before = previous.enforcements if previous is not None else {}
     enforcements: dict[str, Enforcement] = {}
     shared: dict[object, Enforcement] = {}
-    indexes = Indexes()
+    indexes = Indexes(shared=len(names) > 1)
     with collector_paused():
         for name in names:
             function, own = revision.inventory.functions[name], before.get(name)

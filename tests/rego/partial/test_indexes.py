@@ -101,7 +101,7 @@ def few_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
 def outcomes(rules: str, data: dict[str, Any]) -> tuple[rego.Policy, dict[str, Outcome]]:
     """The policy, and for each function the outcome of its rule `r`, with what all of them share."""
     policy = rego.compile({"p.rego": f"package p\n{rules}\n"}, data)
-    plan, shared = policy.plan(["data.p.r"]), Indexes()
+    plan, shared = policy.plan(["data.p.r"]), Indexes(shared=True)
     found: dict[str, Outcome] = {}
     for name in FUNCTIONS:
         known = {("function",): name, ("version",): {"v": 1}}
@@ -149,7 +149,7 @@ def test_what_is_for_others_is_not_looked_at(monkeypatch: pytest.MonkeyPatch) ->
     rules += "r if { some row in data.rows; row.of == input.function; row.do == input.y }"
     rows = [{"of": f"f{at % 10}", "do": str(at)} for at in range(100)]
     policy = rego.compile({"p.rego": f"package p\n{rules}\n"}, {"rows": rows})
-    plan, shared = policy.plan(["data.p.r"]), Indexes()
+    plan, shared = policy.plan(["data.p.r"]), Indexes(shared=True)
     for name, most in (("f3", 15), ("f50", 5), ("other", 5)):
         followed = blocks_followed(monkeypatch)
         outcome = evaluate(plan, ("p", "r"), policy.data, {("function",): name}, indexes=shared)

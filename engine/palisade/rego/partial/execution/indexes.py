@@ -43,15 +43,26 @@ class RowTest:
 class Indexes(Kept):
     """What the runs of one revision share, one for each function."""
 
+    def __init__(self, *, shared: bool = False) -> None:
+        """`shared`: whether there are several runs. For one alone rules are not dealt out: among ten thousand
+        it takes a third of an edit."""
+        super().__init__()
+        self._shared = shared
+
     def rules_for(
         self, blocks: tuple[ir.Block, ...], strings: Sequence[str], given: Mapping[tuple[object, ...], Symbol]
     ) -> tuple[ir.Block, ...] | None:
         """The blocks that do not first ask for something else than is given; None where none of them asks for
-        any of it, or they are few."""
-        if len(blocks) < FEWEST:
+        any of it, they are few, or this is the only run."""
+        if not self._shared or len(blocks) < FEWEST:
             return None
         names = tuple(str(path[0]) for path, symbol in given.items() if len(path) == 1 and _is_text(symbol))
-        asking = self.keep(("rules", names), blocks, lambda: _asking(blocks, strings, frozenset(names)))
+        spelled = self.keep(
+            ("spelled", names), strings, lambda: frozenset(filter(strings.__contains__, names))
+        )
+        if not spelled:
+            return None
+        asking = self.keep(("rules", names), blocks, lambda: _asking(blocks, strings, spelled))
         if not asking.by_name:
             return None
         numbers = list(asking.others)
