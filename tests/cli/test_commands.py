@@ -326,11 +326,11 @@ class TestFmt:
 
 class TestRunning:
     def test_a_wrong_inventory_is_wrong_usage_everywhere(self, run: Run, project: Path) -> None:
+        """But for what asks a running engine, as `status` and `rollback`: see the history's tests."""
         (project / "palisade.yaml").write_text("polices: x\n")
         for command in (
             ["serve"],
             ["up"],
-            ["status"],
             ["sidecar", "--function", "hello"],
             ["explain", "GET /"],
         ):
