@@ -133,6 +133,13 @@ def test_what_a_branch_answers_with_is_shown_at_the_branch(tmp_path: Path) -> No
     assert "query has escapes" in queries.reason
 
 
+def test_what_is_not_followed_is_no_value_of_an_answer(tmp_path: Path) -> None:
+    """It tells a reason of its own; as a value that was one in brackets."""
+    report = covered(tmp_path, 'allow := {"allowed": false, "body": format_int(rand.intn("x", 3), 10)}\n')
+    [rule] = report.rules
+    assert "answers with values of the request" in {each.reason for each in rule.residues}
+
+
 def test_odd_paths_are_a_doubt_of_policies_that_look_at_segments(tmp_path: Path) -> None:
     assert covered(tmp_path, 'allow if http.path == "/a"\n').doubts == ()
     [doubt] = covered(tmp_path, 'allow if input.parsed_path == ["a"]\n').doubts

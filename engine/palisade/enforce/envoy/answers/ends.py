@@ -19,7 +19,7 @@ from palisade.rego.errors import NOWHERE
 from palisade.rego.partial import Case, Outcome
 from palisade.rego.partial.formulas.formula import Formula, IsKind
 from palisade.rego.partial.formulas.reachable import reachable
-from palisade.rego.partial.formulas.terms import Apply, Element, Input, Known, ObjectOf, Symbol
+from palisade.rego.partial.formulas.terms import Apply, Element, Input, Known, ObjectOf, Symbol, Unknown
 from palisade.rego.partial.symbols.finite import by_rank, by_values, combinations
 from palisade.rego.partial.symbols.messages import none_or_some
 from palisade.rego.records import record
@@ -119,7 +119,8 @@ def end_of(
     except UntoldError as error:
         claims = "input.identity.claims" in str(case.value)
         hint = hints.CONSTANTS + hints.OF_PROVIDERS * claims
-        return _asked(case, f"answers with {error.what or 'values of the request'}", hint)
+        what = None if isinstance(error.what, Unknown) else error.what  # which tells a reason of its own
+        return _asked(case, f"answers with {what or 'values of the request'}", hint)
     found = answers.to(made)
     if isinstance(found, str):
         return _asked(case, f"answers with an object that {found}", hints.PLAIN)
