@@ -72,6 +72,7 @@ def test_some_orders_are_known() -> None:
     "rule",
     [
         "[each.why | some each in faults]",
+        "[each.why | some each in faults][0]",
         'concat("; ", [each.why | some each in faults])',
         "sort(faults)",
         'concat(",", sort({each.why | some each in faults}))',

@@ -177,15 +177,18 @@ class Walks(Members):
 
     def _first(self, array: Gathered, at: Symbol) -> symbolic.Cases:
         """The first member of an array, or the last, which is known where all that it has are the same; of
-        constants the first is the one before which no other is there."""
+        constants, and of what stands in no loop, the first is the one before which no other is there."""
         if isinstance(at, Known) and type(at.value) is int and at.value < 0:
             return []
         pieces = listed(self, array)
         if pieces is not None and pieces.tells(at):
             return pieces.at(self, at)
         few = at == Known(0) and array.ordered and len(array.parts) <= _MOST_IN_LINE
-        if few and all(isinstance(part.item, Known) for part in array.parts):
-            return self._first_constant(array.parts)
+        if few and all(
+            isinstance(part.item, Known) or (not part.over and isinstance(part.item, Input | Apply))
+            for part in array.parts
+        ):
+            return self._first_there(array.parts)
         at_an_end = at in (Known(0), last_of(array))
         chosen = chosen_of(self.builder, array.parts) if at_an_end else None
         if chosen is None:
@@ -195,11 +198,13 @@ class Walks(Members):
         other = self.unknown(FIRST, NOWHERE)
         return [(both(there, self.builder.negate(several)), chosen), (both(there, several), other)]
 
-    def _first_constant(self, parts: Iterable[Part]) -> symbolic.Cases:
+    def _first_there(self, parts: Iterable[Part]) -> symbolic.Cases:
         cases: symbolic.Cases = []
         none_before = TRUE
         for part in parts:
             here = self.some(self.fresh(part), TRUE)
+            if isinstance(part.item, Input | Apply):
+                here = self.builder.both(here, self.builder.atom(Defined(part.item)))
             cases.append((self.builder.both(none_before, here), part.item))
             none_before = self.builder.both(none_before, self.builder.negate(here))
         return cases
