@@ -14,6 +14,7 @@ from outcome_answers import Unsure
 from palisade import rego
 from palisade.rego.partial import Outcome, evaluate
 from palisade.rego.partial.execution import giving
+from palisade.rego.partial.execution.flow import Liveness
 
 _HEAD = "package authz\n\ndefault allow := false\n\n"
 _ASKS = "row.path == input.path\n\trow.role in input.roles"
@@ -99,6 +100,24 @@ def test_rows_that_call_a_function_are_followed_again_with_what_it_reads(
         assert least <= len(followed) < least * 5 + 20
         for document in documents:
             assert said(outcome, document) == reference(policy, "data.authz.allow", document)
+
+
+def test_what_statements_need_is_found_out_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a list that all rules read is edited, each is followed again; of its statements it was found out
+    again, too, which locals those behind need: a quarter of the time."""
+    rules = f'{_HEAD}allow if {{\n\tinput.path == "/"\n\tnot input.role in data.off\n}}\n'
+    first = rego.compile({"a.rego": rules}, {"off": ["a"]})
+    before = _outcome(first)
+    asked: list[object] = []
+    found_out = Liveness._behind_each
+    monkeypatch.setattr(
+        Liveness, "_behind_each", lambda run, block: asked.append(block) or found_out(run, block)
+    )
+    second = rego.compile({"a.rego": rules}, {"off": ["b"]}, previous=first)
+    after = _outcome(second, before)
+    assert not asked
+    document = {"path": "/", "role": "a"}
+    assert said(after, document) == reference(second, "data.authz.allow", document) == "true"
 
 
 def test_what_was_found_out_before_a_loop_counts() -> None:

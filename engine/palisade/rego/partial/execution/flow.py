@@ -151,11 +151,12 @@ class Liveness:
             before._scanned if before is not None else None
         )
         self._assigned: ByBlock[frozenset[int]] = ByBlock()
-        self._behind: dict[int, tuple[ir.Block, list[frozenset[int]]]] = {}
+        self._behind: ByBlock[list[frozenset[int]]] = ByBlock(before._behind if before is not None else None)
 
     def settle(self) -> None:
         """Forgets what was known before and not asked for since."""
         self._scanned.settle()
+        self._behind.settle()
 
     def exposed(self, block: ir.Block) -> frozenset[int]:
         """Locals that the block may read before it writes them."""
@@ -214,10 +215,10 @@ class Liveness:
 
     def behind(self, block: ir.Block, index: int) -> frozenset[int]:
         """Locals that the statements behind the one at `index` need from before them."""
-        found = self._behind.get(id(block))
+        found = self._behind.get(block)
         if found is None:
-            found = self._behind[id(block)] = (block, self._behind_each(block))
-        return found[1][index]
+            found = self._behind.set(block, self._behind_each(block))
+        return found[index]
 
     def _behind_each(self, block: ir.Block) -> list[frozenset[int]]:
         """The same for each of the statements: a rule may have thousands."""
