@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from palisade.rego import ir
+from palisade.rego.partial.execution.flow import read
 from palisade.rego.partial.execution.tables import Member, Names, Rounds, found_at
 from palisade.rego.partial.formulas.terms import Known, Symbol
 from palisade.rego.partial.symbols.construct import pairs_of
@@ -25,6 +26,8 @@ FEWEST = 8
 
 _HARMLESS = (ir.EqualStmt, ir.NotEqualStmt, ir.IsDefinedStmt, ir.IsUndefinedStmt)
 """Statements before a comparison that at most end the rule or the round, as the comparison does."""
+_GIVING = (ir.DotStmt, ir.AssignVarStmt)
+"""Those that beside that only give a local a value."""
 
 Row = tuple[Symbol, Symbol]
 """The key of a member of a collection, and itself."""
@@ -32,12 +35,17 @@ Row = tuple[Symbol, Symbol]
 
 @record()
 class RowTest:
-    """What a round of a loop compares first: what its member has at these names, with another operand, which
-    is the same in all rounds, once the statements `before` were carried out."""
+    """What a round of a loop compares first: what its member has at these names, or its key `of_key`, with
+    another operand, which is the same in all rounds, once the statements `before` were carried out."""
 
+    of_key: bool
     names: Names
     other: ir.Operand
-    before: tuple[ir.DotStmt, ...]
+    before: tuple[ir.DotStmt | ir.AssignVarStmt, ...]
+    asked: frozenset[int]
+    """The locals that this asks for, which no round may change."""
+    given: frozenset[int]
+    """The locals that rounds give a value up to there, which nobody else may need."""
 
 
 class Indexes(Kept):
@@ -72,19 +80,21 @@ class Indexes(Kept):
             numbers += by_value.get(str(symbol.value), ())
         return tuple(blocks[number] for number in sorted(numbers))
 
-    def rows_with(self, source: Known, names: Names, text: str) -> list[Row]:
-        """The members of a collection that have the text at these names, in their order."""
-        rows = self.keep(
-            ("rows", names), source.value, lambda: _by_text(pairs_of(source) or (), names, lambda row: row[1])
-        )
-        return rows.get(text, [])
+    def rows_with(self, source: Known, test: RowTest, value: Known) -> list[Row]:
+        """The members of a collection that have the value where the test looks, in their order."""
 
-    def members_with(self, table: Rounds, names: Names, text: str) -> list[Member]:
+        def dealt() -> dict[Known, list[Row]]:
+            return _by_value(pairs_of(source) or (), test, lambda row: row)
+
+        return self.keep(("rows", test.of_key, test.names), source.value, dealt).get(value, [])
+
+    def members_with(self, table: Rounds, test: RowTest, value: Known) -> list[Member]:
         """The same of what a table holds at any of its keys."""
-        members = self.keep(
-            ("members", names), table, lambda: _by_text(table.members, names, lambda member: member[2])
-        )
-        return members.get(text, [])
+
+        def dealt() -> dict[Known, list[Member]]:
+            return _by_value(table.members, test, lambda member: member[1:])
+
+        return self.keep(("members", test.of_key, test.names), table, dealt).get(value, [])
 
 
 @record()
@@ -138,47 +148,54 @@ def _asked(block: ir.Block, strings: Sequence[str], names: frozenset[str]) -> tu
 
 def row_test(stmt: ir.ScanStmt, strings: Sequence[str]) -> RowTest | None:
     """What the loop's rounds compare first, before they could do anything else than to end."""
-    paths: dict[int, Names] = {stmt.value: ()}
-    own = {stmt.key, stmt.value}
-    before: list[ir.DotStmt] = []
+    own: dict[int, tuple[bool, Names] | None] = {stmt.key: (True, ()), stmt.value: (False, ())}
+    """Where the locals stand that a member gives a value; None where that is at no constant names."""
+    before: list[ir.DotStmt | ir.AssignVarStmt] = []
+    given: set[int] = set()
+    asked: set[int] = set()
     for each in stmt.block.stmts:
-        if type(each) is ir.DotStmt:
-            if each.stored is ir.Stored.IN_DOUBT or each.target in own:
+        if isinstance(each, _GIVING):
+            if (type(each) is ir.DotStmt and each.stored is ir.Stored.IN_DOUBT) or each.target in own:
                 return None
-            source = each.source.index if type(each.source) is ir.Local else None
-            key = each.key.index if type(each.key) is ir.Local else None
-            if source in own or key in own:
-                if source not in paths or type(each.key) is not ir.StringIndex:
-                    return None
-                if each.stored not in (ir.Stored.NO, ir.Stored.BASE):
-                    return None
-                paths[each.target] = (*paths[source], (strings[each.key.index], each.stored))
-                own.add(each.target)
+            if not own.keys().isdisjoint(read(each)):
+                own[each.target] = _place(each, own, strings)
             else:
+                asked.update(local for local in read(each) if local not in given)
                 before.append(each)
+            given.add(each.target)
         elif type(each) is ir.EqualStmt:
             for one, other in ((each.a, each.b), (each.b, each.a)):
-                if type(one) is ir.Local and one.index in paths and not _is_own(other, own):
-                    return RowTest(paths[one.index], other, tuple(before))
-            if _is_own(each.a, own) or _is_own(each.b, own):
-                return None
-        else:
+                place = own.get(one.index) if type(one) is ir.Local else None
+                if place is not None and not (type(other) is ir.Local and other.index in own):
+                    asked.update(local for local in read(each) if local not in given and local not in own)
+                    return RowTest(*place, other, tuple(before), frozenset(asked), frozenset(given))
+        elif type(each) not in _HARMLESS:
             return None
     return None
 
 
-def _is_own(operand: ir.Operand, own: set[int]) -> bool:
-    return type(operand) is ir.Local and operand.index in own
+def _place(
+    stmt: ir.DotStmt | ir.AssignVarStmt, own: Mapping[int, tuple[bool, Names] | None], strings: Sequence[str]
+) -> tuple[bool, Names] | None:
+    """Where the local stands that the statement gives a value, by where others stand."""
+    place = own.get(stmt.source.index) if type(stmt.source) is ir.Local else None
+    if isinstance(stmt, ir.AssignVarStmt) or place is None:
+        return place
+    if type(stmt.key) is not ir.StringIndex or stmt.stored not in (ir.Stored.NO, ir.Stored.BASE):
+        return None
+    of_key, names = place
+    return of_key, (*names, (strings[stmt.key.index], stmt.stored))
 
 
-def _by_text(rows: Iterable[T], names: Names, item: Callable[[T], Symbol]) -> dict[str, list[T]]:
-    """Rows by the text that the item of each has at the names; without those that have none."""
-    found: dict[str, list[T]] = {}
+def _by_value(rows: Iterable[T], test: RowTest, pair: Callable[[T], Row]) -> dict[Known, list[T]]:
+    """Rows by what each has where the test looks; without those that have nothing there."""
+    found: dict[Known, list[T]] = {}
     for row in rows:
-        symbol = item(row)
-        text = found_at(symbol.value, names) if isinstance(symbol, Known) else UNDEFINED
-        if type(text) is str:
-            found.setdefault(text, []).append(row)
+        name, item = pair(row)
+        symbol = name if test.of_key else item
+        value = found_at(symbol.value, test.names) if isinstance(symbol, Known) else UNDEFINED
+        if value is not UNDEFINED:
+            found.setdefault(Known(value), []).append(row)
     return found
 
 

@@ -10,11 +10,11 @@ from palisade.rego import ir
 from palisade.rego.partial.execution import gathering, giving
 from palisade.rego.partial.execution.flow import Liveness
 from palisade.rego.partial.execution.gathering import ManyStatesError, makes_objects
-from palisade.rego.partial.execution.indexes import Indexes, Row, is_long, row_test
+from palisade.rego.partial.execution.indexes import Indexes, Row, RowTest, is_long, row_test
 from palisade.rego.partial.execution.remembered import Remembered
 from palisade.rego.partial.execution.repeating import ORDER_OF_MEMBERS, Repeating
 from palisade.rego.partial.execution.statements import answered
-from palisade.rego.partial.execution.tables import Names, TableLoop, is_large, rounds
+from palisade.rego.partial.execution.tables import TableLoop, is_large, rounds
 from palisade.rego.partial.execution.turns import First, advance, effects, first_decides, once
 from palisade.rego.partial.formulas.formula import FALSE, TRUE, Formula
 from palisade.rego.partial.formulas.terms import ArrayOf, Gathered, Known, Part, SetOf, Symbol
@@ -40,7 +40,7 @@ class Loops(Repeating):
         source = env.get(stmt.source)
         if source is None:
             return []
-        pairs = self._rows(stmt, env, source)
+        pairs = self._rows(stmt, env, source, live)
         if pairs is not None:
             unordered = isinstance(source, SetOf) and len(pairs) > 1
             every = ((TRUE, name, item) for name, item in pairs)
@@ -77,32 +77,36 @@ class Loops(Repeating):
             raise Unsupported(ORDER_OF_MEMBERS)
         return self._checked(worlds.disjoint(), start)
 
-    def _rows(self, stmt: ir.ScanStmt, env: Env, source: Symbol) -> Sequence[Row] | None:
+    def _rows(
+        self, stmt: ir.ScanStmt, env: Env, source: Symbol, live: frozenset[int]
+    ) -> Sequence[Row] | None:
         """The keys and values of a collection of known shape for which a round may do something; None for an
         unknown one."""
         if not isinstance(source, Known) or not is_long(source.value):
             return pairs_of(source)
-        asked = self._asked_of_rows(stmt, env)
+        asked = self._asked_of_rows(stmt, env, live)
         return pairs_of(source) if asked is None else self._indexes.rows_with(source, *asked)
 
-    def _asked_of_rows(self, stmt: ir.ScanStmt, env: Env) -> tuple[Names, str] | None:
-        """Names, and the text that a member must have there, or its round does nothing. None where nothing of
-        the kind is known."""
+    def _asked_of_rows(
+        self, stmt: ir.ScanStmt, env: Env, live: frozenset[int]
+    ) -> tuple[RowTest, Known] | None:
+        """What a member must have, and where, or its round does nothing. None where nothing of the kind is
+        known."""
         test = self._indexes.keep("row test", stmt, partial(row_test, stmt, self._policy.strings))
-        if test is None:
+        if test is None or not test.asked.isdisjoint(self._flow.assigned(stmt.block)):
+            return None
+        if not test.given.isdisjoint(live | self._flow.exposed(stmt.block)):
             return None
         for each in test.before:
             try:
-                steps = self._DotStmt(each, env)
+                steps = self._handlers[type(each)](self, each, env)
             except Unsupported:
                 return None
             if len(steps) != 1 or steps[0].condition is not TRUE or steps[0].signal != NEXT:
                 return None
             env = steps[0].env
         other = self._symbol(test.other, env)
-        if not isinstance(other, Known) or type(other.value) is not str:
-            return None
-        return test.names, other.value
+        return (test, other) if isinstance(other, Known) else None
 
     def _at_outset(
         self, stmt: ir.ScanStmt, env: Env, live: frozenset[int]
@@ -254,7 +258,7 @@ class Loops(Repeating):
             if are_found_by_others(names, part):
                 return None  # it may be an error, or a text that finds an index
         at = also if loop.first.stored else list
-        asked = self._asked_of_rows(loop.loop, env)
+        asked = self._asked_of_rows(loop.loop, env, live)
         fitting = found.members if asked is None else self._indexes.members_with(found, *asked)
         members = [(self.is_one_of(part, at(keys)), own, item) for keys, own, item in fitting]
         try:
