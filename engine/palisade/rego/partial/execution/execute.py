@@ -20,7 +20,7 @@ from palisade.rego.partial.execution.flow import RESULT, Liveness
 from palisade.rego.partial.execution.giving import FEWEST, giving, states_of
 from palisade.rego.partial.execution.indexes import Indexes
 from palisade.rego.partial.execution.opaque import Failing
-from palisade.rego.partial.execution.others import Others
+from palisade.rego.partial.execution.others import Alike, Others
 from palisade.rego.partial.execution.outcome import Case, Outcome
 from palisade.rego.partial.execution.remembered import Remembered
 from palisade.rego.partial.execution.runs import Followed, Run
@@ -107,7 +107,8 @@ class Executor(Telling):
             self._data, self._envs = before._data, before._envs
             self._before, self._runs_before = before._followed, before._runs
         elif before is not None:
-            others = Others(before._policy, before._functions, self._flow, before._data, self._data)
+            alike = Alike(before._policy, before._functions, self._flow, before._data, self._data)
+            others = Others(alike, before._data, self._data)
             self._before, self._runs_before = others.followed(before._followed), others.runs(before._runs)
             self._envs = others.envs
 

@@ -101,17 +101,10 @@ class Alike:
 class Others:
     """Takes over what holds with other data, too: as if it had been found out with these."""
 
-    def __init__(
-        self,
-        policy: ir.Policy,
-        functions: Mapping[str, ir.Func],
-        flow: Liveness,
-        before: Known,
-        now: Known,
-    ) -> None:
-        """`policy` is that of the run before, with its `functions`, on the data `before`."""
+    def __init__(self, alike: Alike, before: Known, now: Known) -> None:
+        """`alike` tells those of the blocks of the run before, on the data `before`."""
         self._before, self._now = before, now
-        self._alike = Alike(policy, functions, flow, before, now)
+        self._alike = alike
         self._envs: dict[int, tuple[Env, Env | None]] = {}
         self._keys: dict[object, object] = {}
         self._made: dict[int, tuple[Followed, Followed | None]] = {}

@@ -7,7 +7,6 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-
 _MOST = 10_000
 """So much is kept, then all is begun anew: what a run makes on its way would stay otherwise."""
 
