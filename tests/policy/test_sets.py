@@ -155,6 +155,24 @@ def test_a_missing_folder_is_an_error(tmp_path: Path) -> None:
     assert "does not exist" in errors_of(tmp_path / "gone")[0]
 
 
+def test_more_folders_than_any_set_has_are_told_and_not_walked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Twenty folders with two links to the next are a million to walk through, and `/` has as many. What is
+    named so by mistake is refused with what to name, without the errors of what lies about there."""
+    monkeypatch.setattr("palisade.policy.sets.MOST_FOLDERS", 1_000)
+    write(tmp_path, {"20/broken.rego": "not rego", "0/data.json": "not JSON"})
+    for number in range(20):
+        (tmp_path / f"{number}").mkdir(exist_ok=True)
+        for link in "ab":
+            (tmp_path / f"{number}" / link).symlink_to(tmp_path / f"{number + 1}")
+    (error,) = errors_of(tmp_path / "0")
+    assert error.splitlines() == [
+        "p:1:1: load_error: the policy set has more than 1,000 folders",
+        "    name the folder that holds your .rego files",
+    ]
+
+
 def test_the_digest_tells_what_is_served_and_nothing_else(tmp_path: Path) -> None:
     write(tmp_path / "one", {"a.rego": "package a", "a_test.rego": "package t", "x.txt": "1"})
     write(tmp_path / "two", {"a.rego": "package a"})

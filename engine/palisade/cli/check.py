@@ -20,6 +20,7 @@ from palisade.cli.output import (
     out,
     print_diagnostics,
     print_json,
+    working,
 )
 from palisade.cli.places import is_there
 from palisade.cli.subject import DEFAULT_FILE
@@ -66,7 +67,8 @@ def check(
     if v0 and not _is_set(path):
         raise CommandError(f"{path} says itself in which Rego", hint="leave --v0-compatible to policy sets")
     known = {} if schema is None else schemas.load(schema)
-    found = find(path, rego_version=0 if v0 else 1, known=known, strict=strict)
+    with working(f"checking {path}"):
+        found = find(path, rego_version=0 if v0 else 1, known=known, strict=strict)
     errors, warned = found.errors, found.warnings
     if output is Output.JSON:
         lists = {"errors": errors, "warnings": warned}

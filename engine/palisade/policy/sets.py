@@ -23,6 +23,9 @@ from palisade.rego.values import Value
 
 TEST_SUFFIX = "_test.rego"
 
+MOST_FOLDERS = 50_000
+"""More than any set has, and what some ten seconds walk through: `/`, or links that multiply each other."""
+
 
 @dataclass(frozen=True, slots=True)
 class PolicySet:
@@ -57,8 +60,14 @@ def load(root: Path | str, *, shown: str | None = None, rego_version: int = 1) -
 
     Raises PolicySetError with all that cannot be read.
     """
-    reading = _Reading(Path(root), os.fspath(root) if shown is None else shown)
-    reading.read()
+    named = os.fspath(root) if shown is None else shown
+    reading = _Reading(Path(root), named)
+    try:
+        reading.read()
+    except _TooManyFoldersError:
+        # What was found on the way is of several sets, or of none: its errors would help nobody.
+        reading = _Reading(Path(root), named)
+        reading.unfit(f"has more than {MOST_FOLDERS:,} folders")
     documents, conflicts = data.merge(reading.documents)
     digest = hashlib.sha256(f"rego v{rego_version}\n".encode())
     for relative, text in sorted(reading.served.items()):
@@ -73,11 +82,15 @@ def load(root: Path | str, *, shown: str | None = None, rego_version: int = 1) -
         digest=digest.hexdigest(),
         rego_version=rego_version,
         folders=frozenset(reading.folders),
-        shown=os.fspath(root) if shown is None else shown,
+        shown=named,
     )
     if reading.errors or conflicts:
         raise PolicySetError([*reading.errors, *conflicts], policy_set)
     return policy_set
+
+
+class _TooManyFoldersError(Exception):
+    """The walk has been through more folders than any policy set has."""
 
 
 class _Reading:
@@ -92,12 +105,13 @@ class _Reading:
         self.documents: list[data.Document] = []
         self.folders: set[Path] = set()
         self.errors: list[Diagnostic] = []
+        self._walked = 0
 
     def read(self) -> None:
         try:
             mode = os.stat(self._root).st_mode
         except (FileNotFoundError, NotADirectoryError):
-            self._unfit("does not exist")
+            self.unfit("does not exist")
             return
         except OSError as error:
             self.errors.append(unreadable(LOAD_ERROR, "the policy set cannot be read", error, self._shown))
@@ -109,7 +123,7 @@ class _Reading:
                 shown = os.path.join(self._shown, *mount, file.name)
                 self._file(file.path, mount, shown, linked=file.is_symlink())
         else:
-            self._unfit("is neither a folder nor a file")
+            self.unfit("is neither a folder nor a file")
 
     def _walk(
         self, folder: Path, mount: tuple[str, ...], above: tuple[tuple[int, int], ...]
@@ -127,6 +141,9 @@ class _Reading:
         if identity in above:
             self._refuse(mount, "", "a symbolic link leads back to a folder above it", "remove the link")
             return
+        self._walked += 1
+        if self._walked > MOST_FOLDERS:
+            raise _TooManyFoldersError
         self.folders.add(Path(os.path.realpath(folder)))
         for entry in entries:
             name = entry.name
@@ -171,7 +188,8 @@ class _Reading:
     def _belongs(name: str) -> bool:
         return name.endswith(".rego") or name in data.FILE_NAMES
 
-    def _unfit(self, what: str) -> None:
+    def unfit(self, what: str) -> None:
+        """Notes what keeps all of it from being a policy set."""
         hint = "name the folder that holds your .rego files"
         message = f"the policy set {what}"
         self.errors.append(Diagnostic(LOAD_ERROR, message, Location(self._shown, 1, 1), hint=hint))
