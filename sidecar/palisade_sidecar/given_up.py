@@ -36,30 +36,35 @@ class GivenUp:
         """Of how many of them the engine is known to know."""
         return self._read()[2]
 
-    def give_up(self, inode: int, lines: int) -> None:
+    def give_up(self, file: int, lines: int) -> None:
         """Counts the lines of a file that is to be removed. One that was counted before a kill, and is there
-        still, is not counted again."""
+        still, is not counted again: `file` tells it from all others, at most 20 digits."""
         name, count, told, last = self._read()
-        if inode != last:
-            self._write((name, count + lines, told, inode))
+        if file != last:
+            self._write((name, count + lines, told, file))
+
+    def unwritten(self, lines: int) -> None:
+        """Counts lines that no file has."""
+        name, count, told, file = self._read()
+        self._write((name, count + lines, told, file))
 
     def gone(self) -> None:
-        """The file was removed: another may get its inode."""
+        """The file was removed."""
         name, count, told, _ = self._read()
         self._write((name, count, told, 0))
 
     def tell(self, count: int) -> None:
         """The engine knows of so many."""
-        name, total, told, inode = self._read()
+        name, total, told, file = self._read()
         if count > told:
-            self._write((name, total, count, inode))
+            self._write((name, total, count, file))
 
     def _read(self) -> tuple[str, int, int, int]:
         if self._counts is None:
             try:
                 name, *numbers = self._note.read_text().split()
-                count, told, inode = map(int, numbers)
-                self._counts = name, count, told, inode
+                count, told, file = map(int, numbers)
+                self._counts = name, count, told, file
             except (FileNotFoundError, ValueError):  # none was given up yet, or a crash left half a note
                 self._counts = secrets.token_hex(8), 0, 0, 0
         return self._counts

@@ -39,6 +39,8 @@ class Handover:
 
     def __init__(self, run_dir: Path, reopen: Callable[[], Awaitable[None]], log: Log) -> None:
         self.spool = Spool(run_dir)
+        self.unwritten = 0
+        """How many lines Envoy could not write, that are still to be counted."""
         self._socket = run_dir / SOCKET
         self._reopen = reopen
         self._log = log
@@ -101,6 +103,11 @@ class Handover:
                     "%d decisions were given up: the engine was away for longer than the spool has room", lost
                 )
                 self._told = lost
+            if self.unwritten:
+                with contextlib.suppress(OSError):  # it stays counted for as long as the sidecar runs
+                    given_up.unwritten(self.unwritten)
+                self.unwritten, self._told = 0, given_up.count
+                lost = given_up.count
             if batch is None and lost == told:
                 return False
             # Where all that waited was given up, the engine learns of that without a line.

@@ -40,7 +40,8 @@ from palisade_sidecar.unix_http import MAX_PATH
 # Envoy counts a stream as connected from its first attempt on, also where nobody answers that: a request
 # is under way only when TLS is done.
 _CONNECTED, _UNDER_WAY = "control_plane.connected_state", f"cluster.{ENGINE}.upstream_rq_active"
-_UNWRITTEN = "filesystem.write_failed"  # of lines of the access log, which Envoy drops then
+_UNWRITTEN = "filesystem.write_failed"
+"""Of writes to the access log, each of a line at least, which Envoy drops then."""
 _ACTIVE = "http.palisade.downstream_rq_active"
 
 _POLL = 0.02
@@ -273,7 +274,8 @@ class Sidecar:
                 if now != told:
                     self._tell(*now, again=told is not None)
                     told = now
-                lost, unwritten = stats.get(_UNWRITTEN, 0) > unwritten, stats.get(_UNWRITTEN, 0)
+                lost, unwritten = stats.get(_UNWRITTEN, 0) - unwritten, stats.get(_UNWRITTEN, 0)
+                self._handover.unwritten += lost
                 if lost and time.monotonic() > quiet_until:
                     file = self._settings.run_dir / FILE
                     self._log.error("decisions are in no log: Envoy cannot write %s. Is its disk full?", file)

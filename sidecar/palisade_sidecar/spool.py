@@ -147,9 +147,11 @@ class Spool:
             lines = 0
             while data := file.read(1 << 20):
                 lines += data.count(b"\n")
-            inode = os.fstat(file.fileno()).st_ino
+            status = os.fstat(file.fileno())
+        # The next file may get an inode, should a kill come between removing this one and noting it.
+        told_by = status.st_ino ^ status.st_mtime_ns
         with suppress(OSError):  # on a full disk there is room for the note once the file is gone
-            self.given_up.give_up(inode, lines)
+            self.given_up.give_up(told_by, lines)
         self._forget(segment)
         self.given_up.gone()
 

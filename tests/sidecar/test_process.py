@@ -149,7 +149,7 @@ def test_an_engine_that_does_not_answer_is_out_of_reach(
 def test_decisions_that_a_full_disk_takes_are_told(
     rig: Any, until: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Envoy drops what it cannot write, and says nothing."""
+    """Envoy drops what it cannot write, and says nothing. The engine is to count them, too."""
     small = rig.folder / "small"
     small.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(small)]
@@ -157,6 +157,7 @@ def test_decisions_that_a_full_disk_takes_are_told(
         pytest.skip("no file system can be mounted here")
 
     async def session() -> None:
+        await rig.engine()
         async with rig.sidecar(run_dir=small) as (_, client):
             with contextlib.suppress(OSError), (small / "filler").open("wb", buffering=0) as filler:
                 while True:
@@ -167,6 +168,7 @@ def test_decisions_that_a_full_disk_takes_are_told(
                 return "decisions are in no log" in caplog.text
 
             await until(told)
+            await until(lambda: rig.access.unlogged["hello"])
 
     try:
         asyncio.run(session())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import tempfile
@@ -94,20 +95,34 @@ def test_what_does_not_fit_is_counted(steps: list[tuple[str, int]]) -> None:
     assert taken == [line for line in written if line in set(taken)]
 
 
+def killed_at(spool: Spool, of: object, name: str) -> None:
+    """Has the process end where it calls this method."""
+
+    def kill(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch, contextlib.suppress(KeyboardInterrupt):
+        patch.setattr(of, name, kill)
+        spool.grown()
+
+
 def test_what_was_given_up_is_counted_once_over_kills(tmp_path: Path) -> None:
-    """One that was killed amid it leaves the file, and another that has its inode is another."""
-    file = tmp_path / f"{FILE}.000000000001"
+    """One that was killed amid it leaves the file, or its inode to another, whose lines are others."""
+    file, same_inode = tmp_path / f"{FILE}.000000000001", tmp_path / "link"
     file.write_bytes(b"a\nb\n")
+    same_inode.hardlink_to(file)
     (tmp_path / FILE).write_bytes(b"c\n")
-    inode = file.stat().st_ino
     spool = Spool(tmp_path, spool_bytes=1)
-    spool.given_up.give_up(inode, 2)
+    killed_at(spool, Path, "unlink")
     next_one = Spool(tmp_path, spool_bytes=1)
-    next_one.grown()
+    killed_at(next_one, next_one.given_up, "gone")
     assert not file.exists()
     assert (next_one.given_up.count, next_one.given_up.name) == (2, spool.given_up.name)
-    next_one.given_up.give_up(inode, 3)
-    next_one.given_up.tell(4)
+    same_inode.rename(file)
+    file.write_bytes(b"d\ne\nf\n")
+    another = Spool(tmp_path, spool_bytes=1)
+    another.grown()
+    another.given_up.tell(4)
     last = Spool(tmp_path).given_up
     assert (last.count, last.told) == (5, 4)
 

@@ -93,7 +93,7 @@ class _EngineCollector(Collector):
         )
         unlogged = CounterMetricFamily(
             "palisade_decisions_unlogged",
-            "Decisions that sidecars gave up, as the engine was away for longer than they have room.",
+            "Decisions that sidecars gave up, for want of room; of a full disk at least so many.",
             labels=["function"],
         )
         for name in self._engine.inventory.functions:
