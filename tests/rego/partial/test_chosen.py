@@ -60,6 +60,7 @@ RULES = (
     'v := x if { some x in input.os; x.k }\nr if v.n.k == "x"',
     'v := k if some k, 1 in input.m\nr if v == "x"',
     'r if { v := [x | some x in input.xs; x != "a"]; v[0] == "x"; count(v) == 1 }',
+    f'{NAMED}r if name == "x"\nr if {{ name == "b" with input.z as 1; input.y == "b" }}',
     # Out of a loop over what came out of another, asked of in a third.
     "w := x if { some x in input.xs; x[0] }\nv := y if some y in w\ndefault inner := false\n"
     'inner if v == "x"\nr := inner if some _ in input.ys',
@@ -171,6 +172,13 @@ def test_no_condition_speaks_of_what_was_chosen() -> None:
         _, outcome = outcome_of(rules, DATA)
         for formula in (outcome.error, *(case.condition for case in outcome.cases)):
             assert not any(map(_is_chosen, _terms(symbols(formula)))), rules
+
+
+def test_what_is_chosen_twice_is_one_value() -> None:
+    """Each time it is another loop: whether there are several would be asked for each of them."""
+    once, again = f'{NAMED}r if name == "x"\n', 'r if name == "b" with input.z as 1'
+    _, outcome = outcome_of(once + again, DATA)
+    assert outcome.error.size == outcome_of(once, DATA)[1].error.size
 
 
 def _terms(found: Iterable[Symbol]) -> Iterator[Symbol]:

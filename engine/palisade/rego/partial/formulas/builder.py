@@ -7,7 +7,7 @@ from operator import attrgetter
 
 from palisade.rego.partial.formulas.decided import MAX_PARTS, simplified
 from palisade.rego.partial.formulas.formula import FALSE, TRUE, Atom, Defined, Exists, Formula, In
-from palisade.rego.partial.formulas.terms import Term
+from palisade.rego.partial.formulas.terms import Apply, Term
 
 _FEW = 4
 """Of so many parts it is kept what they come to together."""
@@ -27,6 +27,8 @@ class Builder:
         """How many parts all formulas that were made have together, those that share one each for itself."""
         self.alike: dict[object, Formula] = {}
         """Loops, by their collection and what their bodies say of a member: the first of those alike."""
+        self.chosen: dict[object, Apply] = {}
+        """What is chosen of members, by what that says whatever its loops are numbered: the first alike."""
         self.chooses = False
         """Whether terms may be the only member of what is gathered (`chosen`)."""
 

@@ -7,14 +7,21 @@ on some member, whichever that is. So in the end no condition has the term in it
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 
 from palisade.rego.errors import NOWHERE
 from palisade.rego.partial.formulas.builder import Builder
 from palisade.rego.partial.formulas.formula import TRUE, Atom, Exists, Formula, Opaque, Test
 from palisade.rego.partial.formulas.placing import at_key
-from palisade.rego.partial.formulas.rewriting import some_member, substitute, symbols, with_terms
+from palisade.rego.partial.formulas.rewriting import (
+    renamed_at,
+    renamed_in,
+    some_member,
+    substitute,
+    symbols,
+    with_terms,
+)
 from palisade.rego.partial.formulas.terms import (
     Apply,
     ArrayOf,
@@ -51,7 +58,27 @@ def chosen_of(builder: Builder, parts: Iterable[Part]) -> Apply | None:
         if part.condition.opaque or not isinstance(part.item, Input | Element | Apply):
             return None
     builder.chooses = True
-    return Apply(CHOSEN, (gathered,))
+    return builder.chosen.setdefault(_unnumbered(builder, gathered.parts), Apply(CHOSEN, (gathered,)))
+
+
+def _unnumbered(builder: Builder, parts: Sequence[Part]) -> object:
+    """What the parts say, whatever numbers their loops have: a rule that is asked twice has one value, though
+    a loop is another one each time."""
+    numbers = dict.fromkeys(loop for part in parts for _, loop in part.over)
+    own = {loop: -2 - at for at, loop in enumerate(numbers)}
+
+    def plain(symbol: Symbol) -> Symbol:
+        for loop, number in own.items():
+            symbol = renamed_at(builder, symbol, loop, number)
+        return symbol
+
+    def of_part(part: Part) -> object:
+        condition = part.condition
+        for loop, number in own.items():
+            condition = renamed_in(builder, condition, loop, number)
+        return condition, tuple((plain(source), own[loop]) for source, loop in part.over), plain(part.item)
+
+    return tuple(map(of_part, parts))
 
 
 def has_several(builder: Builder, chosen: Apply) -> Formula:
