@@ -20,7 +20,7 @@ from palisade_sidecar.chunks import CHUNKS_HEADER, mark_chunks
 from palisade_sidecar.downstream_tls import HANDSHAKE, transport_socket
 from palisade_sidecar.engine_cluster import ENGINE, engine_cluster, grpc_service, residual_cluster
 from palisade_sidecar.late import READ, UNDECIDED, late, late_in_parts, part
-from palisade_sidecar.overload import overload_manager
+from palisade_sidecar.overload import most_connections, overload_manager
 from palisade_sidecar.parts import discovery
 from palisade_sidecar.settings import Address, Settings, Upstream
 
@@ -71,7 +71,10 @@ def bootstrap(settings: Settings) -> Json:
             "cluster": "palisade",
             "metadata": {"palisade": {"function": settings.function}},
         },
-        "admin": {"address": {"pipe": {"path": str(settings.run_dir / "admin.sock"), "mode": 0o600}}},
+        "admin": {
+            "address": {"pipe": {"path": str(settings.run_dir / "admin.sock"), "mode": 0o600}},
+            "ignore_global_conn_limit": True,
+        },
         "dynamic_resources": _dynamic_resources(),
         "static_resources": {
             "listeners": [_listener(settings), _handover(settings.run_dir)],
@@ -127,6 +130,7 @@ def _listener(settings: Settings) -> Json:
         chain["transport_socket_connect_timeout"] = HANDSHAKE
     return {
         "name": LISTENER,
+        "stat_prefix": "palisade",
         "traffic_direction": "INBOUND",  # what is drained first: the way of the decision log stays open
         "address": _socket(settings.listen),
         "per_connection_buffer_limit_bytes": settings.limits.connection_buffer,
@@ -271,6 +275,7 @@ def _handover(run_dir: Path) -> Json:
     filters = [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]
     return {
         "name": "palisade_log",
+        "ignore_global_conn_limit": True,
         "address": {"pipe": {"path": str(run_dir / handover.SOCKET), "mode": 0o600}},
         "filter_chains": [{"filters": filters}],
     }
@@ -303,7 +308,8 @@ def _routes(protocol: Upstream) -> Json:
 
 def _upstream_clusters(settings: Settings) -> list[Json]:
     options = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
-    limits = {"max_connections": 10_000, "max_pending_requests": 10_000, "max_requests": 10_000}
+    most = min(10_000, most_connections(settings))
+    limits = {"max_connections": most, "max_pending_requests": 10_000, "max_requests": 10_000}
 
     def cluster(name: str, explicit: Json) -> Json:
         return {

@@ -10,6 +10,7 @@ https://www.envoyproxy.io/docs/envoy/v1.40.0/configuration/operations/overload_m
 from __future__ import annotations
 
 import os
+import resource
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,9 @@ _MONITORS = "envoy.resource_monitors."
 _ACTIONS = "envoy.overload_actions."
 _HEAP, _CONNECTIONS = f"{_MONITORS}fixed_heap", f"{_MONITORS}global_downstream_max_connections"
 _ENDING = f"{_MONITORS}injected_resource"
+
+_OWN_FILES = 512
+"""Open files that are not of callers' requests: 128 connections for residual decisions, and Envoy's own."""
 
 _FOLDER, _FILE = "ending", "pressure"
 
@@ -35,7 +39,7 @@ def overload_manager(settings: Settings) -> Json:
             _monitor(
                 _CONNECTIONS,
                 "downstream_connections.v3.DownstreamConnectionsConfig",
-                max_active_downstream_connections=limits.max_connections,
+                max_active_downstream_connections=most_connections(settings),
             ),
         ],
         "actions": [
@@ -56,6 +60,16 @@ def overload_manager(settings: Settings) -> Json:
             | {"typed_config": {"@type": timers, "timer_scale_factors": [idle]}},
         ]
     return found
+
+
+def most_connections(settings: Settings) -> int:
+    """How many connections there may be with callers, and as many with the function: fewer than in the
+    limits where the system gives less open files. An Envoy without one to spare can neither ask the function
+    nor the engine, and tries without end to accept what it cannot."""
+    _, files = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if files == resource.RLIM_INFINITY:
+        return settings.limits.max_connections
+    return min(settings.limits.max_connections, (files - min(_OWN_FILES, files // 2)) // 2)
 
 
 def ends_connections(settings: Settings) -> bool:

@@ -23,7 +23,7 @@ from palisade_sidecar.engine_cluster import ENGINE, secrets
 from palisade_sidecar.envoy import LOG_FLUSH_MS, EnvoyError, EnvoyProcess, find_envoy
 from palisade_sidecar.handover import SOCKET, Handover
 from palisade_sidecar.logs import EnvoyLog, Named
-from palisade_sidecar.overload import end_connections, ends_connections
+from palisade_sidecar.overload import end_connections, ends_connections, most_connections
 from palisade_sidecar.settings import (
     CERTIFICATE,
     PRIVATE_KEY,
@@ -42,6 +42,7 @@ from palisade_sidecar.unix_http import MAX_PATH
 _CONNECTED, _UNDER_WAY = "control_plane.connected_state", f"cluster.{ENGINE}.upstream_rq_active"
 _UNWRITTEN = "filesystem.write_failed"
 """Of writes to the access log, each of a line at least, which Envoy drops then."""
+_REFUSED = "listener.palisade.downstream_global_cx_overflow"
 _ACTIVE = "http.palisade.downstream_rq_active"
 
 _POLL = 0.02
@@ -260,12 +261,18 @@ class Sidecar:
                 return
 
     async def _watch(self) -> None:
-        """Tell of the engine coming and going, and of decisions that are lost."""
+        """Tell of the engine coming and going, decisions that are lost, connections that are refused."""
         told: tuple[bool, str] | None = None
-        unwritten, quiet_until = 0, 0.0
+        lost = {
+            _UNWRITTEN: f"decisions are in no log: Envoy cannot write {self._settings.run_dir / FILE}. "
+            "Is its disk full?",
+            _REFUSED: f"connections are refused: {most_connections(self._settings)} are open, as many as may "
+            "be. Is `ulimit -Hn` low, or does somebody hold them?",
+        }
+        before, quiet_until = dict.fromkeys(lost, 0), dict.fromkeys(lost, 0.0)
         while True:
             try:
-                stats = await self._admin.stats(_CONNECTED, _UNDER_WAY, _UNWRITTEN)
+                stats = await self._admin.stats(_CONNECTED, _UNDER_WAY, *lost)
             except AdminError as error:
                 self._log.debug("%s", error)
             else:
@@ -274,12 +281,13 @@ class Sidecar:
                 if now != told:
                     self._tell(*now, again=told is not None)
                     told = now
-                lost, unwritten = stats.get(_UNWRITTEN, 0) - unwritten, stats.get(_UNWRITTEN, 0)
-                self._handover.unwritten += lost
-                if lost and time.monotonic() > quiet_until:
-                    file = self._settings.run_dir / FILE
-                    self._log.error("decisions are in no log: Envoy cannot write %s. Is its disk full?", file)
-                    quiet_until = time.monotonic() + _AGAIN
+                more = {name: stats.get(name, 0) - before[name] for name in lost}
+                before = {name: stats.get(name, 0) for name in lost}
+                self._handover.unwritten += more[_UNWRITTEN]
+                for name in lost:
+                    if more[name] and time.monotonic() > quiet_until[name]:
+                        self._log.error("%s", lost[name])
+                        quiet_until[name] = time.monotonic() + _AGAIN
                 self._change(connected=connected, unlogged=self._handover.spool.given_up.count)
             await asyncio.sleep(_WATCH)
 

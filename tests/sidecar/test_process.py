@@ -6,11 +6,13 @@ import asyncio
 import contextlib
 import os
 import re
+import resource
 import signal
 import socket
 import subprocess
 import sys
 import time
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -21,6 +23,7 @@ import httpx
 import pytest
 
 from palisade.pki import Authority
+from palisade_sidecar import overload
 from palisade_sidecar.admin import Admin, AdminError
 from palisade_sidecar.envoy import EnvoyError, find_envoy
 from palisade_sidecar.main import FAILED, STOPPED, USAGE, run
@@ -174,6 +177,43 @@ def test_decisions_that_a_full_disk_takes_are_told(
         asyncio.run(session())
     finally:
         subprocess.run(["umount", str(small)], check=True)
+
+
+def test_connections_leave_open_files_for_the_function_and_the_engine(
+    rig: Any, until: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An Envoy that had given all of them to callers could ask neither, and nobody was told. What is too much
+    is refused, which is told; all others are answered, and the log is handed on."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (before[1] - 1, before[1]))
+    monkeypatch.setattr(overload.resource, "getrlimit", lambda _: (100, 100))
+
+    async def session() -> None:
+        await rig.engine()
+        async with rig.sidecar() as (_, client), contextlib.AsyncExitStack() as stack:
+            (envoy,) = _envoys(rig.folder)
+            assert resource.prlimit(envoy, resource.RLIMIT_NOFILE) == (before[1], before[1])
+            held = []
+            for _ in range(40):
+                reader, writer = await asyncio.open_connection(client.base_url.host, client.base_url.port)
+                stack.callback(writer.close)
+                held.append((reader, writer))
+
+            async def asked(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
+                with contextlib.suppress(ConnectionError):
+                    writer.write(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
+                    return await reader.read(12)
+                return b""
+
+            answers = Counter(await asyncio.gather(*(asked(*each) for each in held)))
+            assert answers == {b"HTTP/1.1 503": 25, b"": 15}
+            await until(lambda: "connections are refused: 25 are open" in caplog.text)
+            await until(lambda: len(rig.sink.entries) == 25)
+
+    try:
+        asyncio.run(session())
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 def test_a_crashed_envoy_is_started_again_on_the_same_port(
