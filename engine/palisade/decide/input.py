@@ -91,6 +91,10 @@ VERSION: dict[Value, Value] = {"ext_authz": "v3", "encoding": "protojson"}
 """`input.version`, the same in every request: by which policies tell inputs of OPA-Envoy apart."""
 
 
+FOLDED = (("attributes", "request", "http", "headers"),)
+"""The parts of the input whose keys Envoy writes in lower case, whatever a client sends."""
+
+
 def known_of(function: str) -> dict[tuple[str, ...], Value]:
     """What is known beforehand of the input of every request to a function, by the paths below `input`."""
     return {("function",): function, ("version",): VERSION}

@@ -73,6 +73,10 @@ ASKED = (
     'some n, v in http.headers; startswith(n, "x-a-"); not count(v) >= 3; v != "a"',
     "some n, _ in http.headers; count(n) > 27",
     'count({sprintf("%s is long", [n]) | some n, v in http.headers; count(v) > 14}) == 0',
+    '{lower(n): v | some n, v in http.headers}["x-a-b"] == "a"',
+    'h := {lower(n): lower(v) | some n; v := http.headers[n]}; object.get(h, "x-a-b", "b") == "b"',
+    'h := {n: v | some n, v in http.headers; v != "a"}; not h["X-A-B"]; not h["x-a-b"]',
+    'some n, v in http.headers; lower(n) == "x-b"; v != "a"',
     'count({concat("", ["-", n]) | some n, v in http.headers; n != "x-b"; endswith(v, "b")}) == 0',
 )
 

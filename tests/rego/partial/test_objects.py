@@ -30,6 +30,14 @@ RULES = (
     "r if { o := {k: v | some k, v in input.m}; some x, y in o; x == y }",
     "r if is_object({k: v | some k, v in input.m})",
     "r := type_name({k: v | some k, v in input.m})",
+    "r := {k: v | some k, v in input.m}.a",
+    "r := {k: upper(v) | some k, v in input.m}.a",
+    'r := {k: v | some k, v in input.m; v != "b"}[0]',
+    'r if not {k: v | some k, v in input.m; v != "b"}.a',
+    'r := object.get({k: upper(v) | some k, v in input.m}, "a", 7)',
+    'r := object.get({k: v | some k, v in input.m; v != "b"}, "c", input.a)',
+    'r if { o := {lower(k): v | some k, v in input.h}; o["x-a"] == object.get(o, "x-b", "y") }',
+    'r if { some k, v in input.h; lower(k) == "x-a"; v != "y" }',
 )
 DOCUMENTS: tuple[dict[str, Any], ...] = tuple(
     {"xs": xs, "m": m, **other}
@@ -44,7 +52,12 @@ DOCUMENTS: tuple[dict[str, Any], ...] = tuple(
         "a",
     )
     for m in ({}, {"a": "b"}, {"a": "b", "b": "b"}, {"a": "a", "c": "b"}, ["a", "b", "a"], {"a": False}, 1)
-    for other in ({}, {"a": "a", "b": "b"}, {"a": "a", "b": "a"}, {"a": 1, "b": ["a"]})
+    for other in (
+        {},
+        {"a": "a", "b": "b", "h": {"x-a": "y"}},
+        {"a": "a", "b": "a", "h": {"x-a": "y", "x-b": "z"}},
+        {"a": 1, "b": ["a"], "h": {"x-a": "z", "x-b": "z"}},
+    )
 )
 
 
@@ -52,7 +65,7 @@ DOCUMENTS: tuple[dict[str, Any], ...] = tuple(
 def test_objects_are_what_the_evaluator_makes(rule: str) -> None:
     """Nothing about them is left open: entries, missing ones, names with two values, each in an error."""
     policy = rego.compile({"p.rego": f"package p\n{rule}\n"})
-    outcome = evaluate(policy.plan(["data.p.r"]), ("p", "r"), policy.data)
+    outcome = evaluate(policy.plan(["data.p.r"]), ("p", "r"), policy.data, folded=[("h",)])
     errors = 0
     for document in DOCUMENTS:
         try:

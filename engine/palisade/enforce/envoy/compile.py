@@ -16,7 +16,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 
 from palisade.decide.body import BODY_BYTES
-from palisade.decide.input import known_of
+from palisade.decide.input import FOLDED, known_of
 from palisade.decide.verified import name_of
 from palisade.enforce.envoy.answers.ends import RESIDUAL
 from palisade.enforce.envoy.answers.filters import Answer, gate
@@ -312,7 +312,15 @@ def _work(
             answers[request] = answer
     known = known_of(function.name)
     outcome = evaluate(
-        plan, path, revision.policy.data, known, outcome, told_by=ALLOWED, answers=answers, indexes=indexes
+        plan,
+        path,
+        revision.policy.data,
+        known,
+        outcome,
+        told_by=ALLOWED,
+        answers=answers,
+        indexes=indexes,
+        folded=FOLDED,
     )
     bearers = [name_of(each.name, settings) for each in providers if each.tokens == (Header(),)]
     names = [name_of(provider.name, settings) for provider in providers]

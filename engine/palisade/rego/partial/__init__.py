@@ -7,7 +7,7 @@ gives the cases of a rule in order, each under a `Formula` over atoms such as "t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from palisade.rego import ir
 from palisade.rego.partial.execution.execute import Executor
@@ -28,6 +28,7 @@ def evaluate(
     told_by: str = "",
     answers: Mapping[object, Value] | None = None,
     indexes: Indexes | None = None,
+    folded: Iterable[tuple[str, ...]] = (),
 ) -> Outcome:
     """The outcome of the rule at a path below data, for every input; those parts of it in `given` are known.
 
@@ -35,11 +36,13 @@ def evaluate(
     `told_by`. `answers` are those of builtins that are the same for every input: without operands, such as
     `opa.runtime`, by their names; of `http.send` by the Key of the request, where they are known ahead. The
     requests that there may be answers to are `asks` of the outcome. `indexes` are shared by all that is
-    evaluated of this policy and data, as for one function after the other.
+    evaluated of this policy and data, as for one function after the other. `folded` are the paths of objects
+    in the input whose keys are texts in lower case, the same for outcome and `previous`.
 
     `policy` is a plan that holds the rule. Blocks of it that are, as objects, in the plan of the `previous`
     outcome too are not evaluated again. Raises KeyError where the plan does not hold the rule.
     """
     forms = {name: Key(value) for name, value in (answers or {}).items()}
     executor = Executor(policy, data, given, previous.run if previous is not None else None, forms, indexes)
+    executor.folded = frozenset(folded)
     return with_room(executor.rule(path, told_by), executor.opaque)

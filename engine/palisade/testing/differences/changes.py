@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from functools import cached_property
 
-from palisade.decide.input import known_of
+from palisade.decide.input import FOLDED, known_of
 from palisade.policy.inventory import Function
 from palisade.policy.revisions import Revision
 from palisade.rego.partial import evaluate
@@ -35,7 +35,7 @@ class _Conditions:
     def __init__(self, revision: Revision, function: Function) -> None:
         path = revision.inventory.decision_path
         plan = revision.policy.plan([revision.inventory.decision_document])
-        outcome = evaluate(plan, path, revision.policy.data, known_of(function.name))
+        outcome = evaluate(plan, path, revision.policy.data, known_of(function.name), folded=FOLDED)
         self._builder = outcome.builder
         self._said: dict[Formula, int] = {}
         self.cases = {

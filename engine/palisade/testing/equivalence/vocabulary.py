@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from palisade.decide.input import known_of
+from palisade.decide.input import FOLDED, known_of
 from palisade.enforce.envoy.bodies import headers
 from palisade.enforce.envoy.bodies.documents import PARSED_BODY, Back, Document, field_of
 from palisade.enforce.envoy.bodies.made import DECODES, FOLDS
@@ -83,7 +83,7 @@ def gather(subject: Subject, *, seed: int = 0) -> Vocabulary:
     path = subject.revision.inventory.decision.split("/")
     work = subject.enforcement.work
     if work is None:
-        outcome = evaluate(plan, path, policy.data, known_of(subject.function.name))
+        outcome = evaluate(plan, path, policy.data, known_of(subject.function.name), folded=FOLDED)
     else:
         outcome = work.outcome
     chooser = random.Random(seed)  # noqa: S311 -- what is drawn is test data

@@ -11,7 +11,7 @@ from palisade.rego.partial.formulas.formula import TRUE, Defined, Formula
 from palisade.rego.partial.formulas.terms import ArrayOf, Gathered, Known, Part, SetOf, Symbol, Unknown
 from palisade.rego.partial.symbols.construct import insert_into, items_of, merge
 from palisade.rego.partial.symbols.large import MOST_KNOWN, bounded, extent_of
-from palisade.rego.partial.symbols.objects import entries_of, is_made, with_entry
+from palisade.rego.partial.symbols.objects import entries_of, is_made, mapped_of, with_entry
 from palisade.rego.partial.symbols.walks import Walks
 from palisade.rego.partial.symbols.worlds import ERROR, Env, Step, Unsupported
 from palisade.rego.values import Set, Value, key
@@ -177,7 +177,7 @@ class Collecting(Walks):
         if named is not None:
             return named.one_each()
         entries = entries_of(made)
-        if entries is None or (len(entries) == 1 and not entries[0].over):
+        if entries is None or (len(entries) == 1 and not entries[0].over) or mapped_of(made) is not None:
             return TRUE
         return self.builder.atom(Defined(made))  # type: ignore[arg-type]  # what is made is a term
 

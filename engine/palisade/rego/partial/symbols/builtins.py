@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from palisade.rego.builtins import BUILTINS
 from palisade.rego.errors import NOWHERE
 from palisade.rego.partial.formulas.formula import FALSE, TRUE, Defined, Formula, IsKind, Test
+from palisade.rego.partial.formulas.placing import at_key
 from palisade.rego.partial.formulas.terms import (
     Apply,
     ArrayOf,
@@ -20,6 +21,7 @@ from palisade.rego.partial.formulas.terms import (
     Input,
     Known,
     ObjectOf,
+    Part,
     SetOf,
     Symbol,
     below,
@@ -28,6 +30,7 @@ from palisade.rego.partial.symbols import arrays, filled, graphs, matching, scor
 from palisade.rego.partial.symbols.construct import lookup
 from palisade.rego.partial.symbols.kinds import is_text
 from palisade.rego.partial.symbols.named import AS_PATH
+from palisade.rego.partial.symbols.objects import mapped_of
 from palisade.rego.partial.symbols.sets import (
     KNOWN_FALSE,
     KNOWN_TRUE,
@@ -89,6 +92,9 @@ def object_get(run: Members, args: Sequence[Symbol]) -> Cases | None:
         return _get_at(run, source, path, default)
     if not isinstance(path, Known):
         return None
+    entries = mapped_of(source)
+    if entries is not None and not isinstance(path.value, list):
+        return _mapped_get(run, entries, path, default)
     if isinstance(source, Known):
         return _constant_get(source.value, path, default)
     steps = path.value if isinstance(path.value, list) else [path.value]
@@ -122,6 +128,19 @@ def _constant_get(whole: Value, path: Known, default: Symbol) -> Cases:
         return []
     found = BUILTINS["object.get"].function(whole, path.value, UNDEFINED)
     return [(TRUE, default if found is UNDEFINED else Known(found))]
+
+
+def _mapped_get(run: Members, entries: Part, name: Known, default: Symbol) -> Cases | None:
+    """What stands at a constant key in an object that is made of one of the request, or the default."""
+
+    def found_in(source: Symbol, at: Known) -> Cases:
+        value = at_key(source, at)  # type: ignore[arg-type]  # what is looped over is a term
+        return [(run.builder.atom(Defined(value)), value)]
+
+    found = run.mapped(entries, name, found_in)
+    if found is None:
+        return None
+    return [*found, (run.builder.negate(run.builder.any(there for there, _ in found)), default)]
 
 
 def _get_at(run: Members, source: Input, name: Input | Element | Apply, default: Symbol) -> Cases:
@@ -235,6 +254,14 @@ def _by_value(collection: Value) -> dict[object, list[Value]]:
     return found
 
 
+def _lower(run: Members, args: Sequence[Symbol]) -> Cases | None:
+    """`lower(name)` of a key that is in lower case as it is."""
+    match args:
+        case (Element(Input(path), _, True, ()) as name,) if path in run.folded:
+            return [(run.builder.atom(Defined(name)), name)]
+    return None
+
+
 def _more_than(run: Members, args: Sequence[Symbol]) -> Cases | None:
     """`count(xs) > 0`"""
     return _counts(run, args[0], args[1]) or arrays.of_order("gt")(run, args)
@@ -318,6 +345,7 @@ SPECIAL: dict[str, Callable[[Members, Sequence[Symbol]], Cases | None]] = {
     "gte": arrays.of_order("gte"),
     "lt": _less_than,
     "lte": arrays.of_order("lte"),
+    "lower": _lower,
     "graph.reachable": graphs.reachable,
     "replace": filled.replaced,
     "strings.replace_n": filled.replaced_at_once,

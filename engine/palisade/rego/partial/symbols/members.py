@@ -5,10 +5,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from palisade.rego.errors import NOWHERE
 from palisade.rego.partial.formulas.formula import FALSE, TRUE, Formula, IsKind, Test
+from palisade.rego.partial.formulas.placing import at_key, filled
+from palisade.rego.partial.formulas.rewriting import put_in
 from palisade.rego.partial.formulas.terms import (
     ENDLESS,
     Apply,
@@ -23,6 +26,7 @@ from palisade.rego.partial.formulas.terms import (
     SetOf,
     Symbol,
     Unknown,
+    subterms,
 )
 from palisade.rego.partial.symbols import arrays, scores
 from palisade.rego.partial.symbols.conditions import Conditions
@@ -40,6 +44,9 @@ Member = tuple[Part, Symbol]
 
 class Members(Conditions):
     """Takes collections apart."""
+
+    folded: frozenset[tuple[object, ...]] = frozenset()
+    """The objects of the input, by their paths, whose keys are texts in lower case."""
 
     def __init__(self, before: Members | None = None) -> None:
         super().__init__(before)
@@ -93,6 +100,30 @@ class Members(Conditions):
             # Each row of a table may ask for the greatest of all rows. A loop is another one each time.
             if isinstance(whole, Gathered) and not any(p.over or p.condition.loops for p in whole.parts):
                 self._filled[whole] = found
+        return found
+
+    def mapped(
+        self, entries: Part, name: Known, dot: Callable[[Symbol, Known], list[tuple[Formula, Symbol]]]
+    ) -> list[tuple[Formula, Symbol]] | None:
+        """What stands at a key in an object that has these entries for those of one of the request, in which
+        `dot` looks up. None where what is gathered of an entry says whether it is there, or what it is."""
+        ((source, loop),) = entries.over
+        _, value = items_of(entries.item)
+        if isinstance(source, Unknown) or any(map(partial(_asks_otherwise, loop), subterms(value))):
+            return None
+        at = at_key(source, name)
+        kept = put_in(self.builder, entries.condition, loop, at, name)
+        if kept is None:
+            return None
+        found: list[tuple[Formula, Symbol]] = []
+        for condition, member in dot(source, name):
+            if value == Element(source, loop):
+                made: Symbol = member
+            elif member == at:
+                made = filled(value, loop, at, name)
+            else:
+                return None
+            found.append((self.builder.both(kept, condition), made))
         return found
 
     def named(self, whole: Symbol) -> Named | None:
@@ -175,6 +206,11 @@ class Members(Conditions):
             case Unknown():
                 return self.opaque(symbol.reason, symbol.location)
         return FALSE
+
+
+def _asks_otherwise(loop: int, part: Symbol) -> bool:
+    """Whether a value is made of the keys of a loop, or of what is gathered."""
+    return isinstance(part, Gathered) or (isinstance(part, Element) and part.loop == loop and part.of_keys)
 
 
 def _is_greatest(symbol: Symbol) -> bool:

@@ -71,6 +71,15 @@ def left_of(symbol: Symbol) -> Part | None:
     return None
 
 
+def mapped_of(symbol: Symbol) -> Part | None:
+    """The entries of an object that has at keys of an object of the request what it makes of the value there,
+    `{k: lower(v) | some k, v in input.m}`; None for what is made in another way."""
+    match symbol:
+        case Apply(name, (Gathered("set", (Part(_, (over,), ArrayOf((at, _))) as part,)),)) if name == OBJECT:
+            return part if at == Element(*over, of_keys=True) else None
+    return None
+
+
 def entry(source: Term, loop: int) -> ArrayOf:
     """An entry of an object of the request, in a loop over it."""
     return ArrayOf((Element(source, loop, of_keys=True), Element(source, loop)))

@@ -8,8 +8,6 @@ from typing import Any
 
 from palisade.rego.errors import NOWHERE
 from palisade.rego.partial.formulas.formula import FALSE, TRUE, Defined, Formula, Test
-from palisade.rego.partial.formulas.placing import at_key
-from palisade.rego.partial.formulas.rewriting import put_in
 from palisade.rego.partial.formulas.terms import (
     Apply,
     ArrayOf,
@@ -34,7 +32,7 @@ from palisade.rego.partial.symbols.kept import Kept
 from palisade.rego.partial.symbols.kinds import is_no_text, is_text
 from palisade.rego.partial.symbols.listed import listed
 from palisade.rego.partial.symbols.members import Members
-from palisade.rego.partial.symbols.objects import entries_of, left_of
+from palisade.rego.partial.symbols.objects import entries_of, mapped_of
 from palisade.rego.partial.symbols.other_kinds import (
     OTHER_KIND,
     are_found_by_others,
@@ -104,9 +102,9 @@ class Walks(Members):
             found = self._dot_entries(source, part)
             if found is not None:
                 return found
-            left = left_of(source)
-            if left is not None and isinstance(part, Known):
-                found = self._dot_left(left, part)
+            entries = mapped_of(source)
+            if entries is not None and isinstance(part, Known):
+                found = self._dot_mapped(entries, part)
                 if found is not None:
                     return found
             walked = Apply(".", (source, part))
@@ -236,17 +234,11 @@ class Walks(Members):
             raise Unsupported("replaces a part of what `with` put into the input")
         return Overlay(self._under(base.base, name), base.path[1:], base.value)
 
-    def _dot_left(self, entries: Part, name: Known) -> symbolic.Cases | None:
-        """What stands at a key in an object of which these entries are left. None where what is gathered of
-        an entry says whether it is."""
-        ((source, loop),) = entries.over
-        if isinstance(source, Unknown):
-            return self.dot(source, name)
-        at = at_key(source, name)
-        kept = put_in(self.builder, entries.condition, loop, at, name)
-        if kept is None:
-            return None
-        return [(self.builder.both(kept, condition), value) for condition, value in self.dot(source, name)]
+    def _dot_mapped(self, entries: Part, name: Known) -> symbolic.Cases | None:
+        """What stands at a key in an object that has these entries for those of one of the request. None
+        where what is gathered of an entry says whether it is there, or what it is."""
+        ((source, _),) = entries.over
+        return self.dot(source, name) if isinstance(source, Unknown) else self.mapped(entries, name, self.dot)
 
     def _dot_entries(self, source: Apply, part: Symbol) -> symbolic.Cases | None:
         """What stands at a key in an object that is put together of single entries. Of two with one key the
