@@ -23,6 +23,7 @@ _GIVEN = (
     'concat("", ["<", claims.org.id, ">"])',
     'concat(",", claims.roles)',
     'concat("|", {r | some r in claims.roles})',
+    "format_int(count(claims.roles), 10)",
 )
 _MEMBERS = st.one_of(constants, st.sampled_from(TEXTS))
 _BOOLEANS = st.sampled_from(("true", "false"))

@@ -101,9 +101,21 @@ allow := {{
 	startswith(http.path, "/worst")
 	count(faults) > 0
 }}
+
+allow := {{
+	"allowed": false,
+	"headers": {{"x-n": sprintf("%d", [count(plain)])}},
+	"body": concat(", ", sort([text | some text in plain])),
+}} if {{
+	startswith(http.path, "/many")
+}}
+
+allow := {{"allowed": false, "body": concat("; ", sort([text | some text in deny]))}} if {{
+	startswith(http.path, "/sorted")
+}}
 """
 NAMES = ("x-a", "x-b", "x-c", "x-d", "x-e")
-WAYS = ("text", "json", "head", "worst")
+WAYS = ("text", "json", "head", "worst", "many", "sorted")
 
 
 def _asked() -> list[Sent]:
@@ -141,6 +153,8 @@ def test_each_set_of_messages_is_told_as_the_engine_tells_it(stand: Stand) -> No
     assert deciders["text", "native"] == 23
     assert deciders["json", "native"] == 14
     assert deciders["worst", "native"] == 28
+    assert deciders["many", "native"] == 32
+    assert deciders["sorted", "native"] >= 23
 
 
 def test_a_message_without_a_letter_stands_between_the_others(stand: Stand) -> None:

@@ -80,7 +80,9 @@ def _made(messages: list[str], rule: str) -> tuple[Any, list[tuple[Any, Symbol]]
     return outcome.builder, none_or_some(outcome.builder, case.condition, case.value)
 
 
-@pytest.mark.parametrize("rule", ['{"why": deny}', '{"body": concat(", ", deny)}'])
+@pytest.mark.parametrize(
+    "rule", ['{"why": deny}', '{"body": concat(", ", deny)}', '{"why": sort([each | some each in deny])}']
+)
 def test_messages_are_put_in_order_once(rule: str) -> None:
     """So that whoever decides need not look at their texts: two cases are left, none of them and some."""
     _, found = _made(["no user", "b", "a", "no user"], rule)

@@ -127,6 +127,7 @@ JOINED = (
 SHAPED = "texts in printable ASCII of which a text without space around is made are answered natively"
 IN_JSON = "texts in ASCII without quotes, backslashes, <, > and & are answered natively"
 SAID = "messages with texts in ASCII are answered natively, in JSON those without quotes and the like"
+FEW = "requests with fewer are answered natively; nothing needs to be done"
 NAMES = "hardly any certificate has such a name; nothing needs to be done"
 PLAIN = "answer with a status, a body, and headers that are not the protocol's own"
 CLEAN = "Envoy normalizes paths, so clients hardly ever send one; nothing needs to be done"

@@ -20,6 +20,7 @@ from palisade.rego.partial import Case, Outcome
 from palisade.rego.partial.formulas.formula import Formula, IsKind
 from palisade.rego.partial.formulas.reachable import reachable
 from palisade.rego.partial.formulas.terms import Apply, Element, Input, Known, ObjectOf, Symbol, Unknown
+from palisade.rego.partial.symbols.counts import MOST, by_count, counted_in
 from palisade.rego.partial.symbols.finite import by_rank, by_values, combinations
 from palisade.rego.partial.symbols.messages import none_or_some
 from palisade.rego.records import record
@@ -47,7 +48,8 @@ def settled(outcome: Outcome) -> list[Case]:
             found = combinations(builder, case.condition, case.value)
             if found == [(case.condition, case.value)]:
                 ranked = by_rank(builder, case.condition, case.value)
-                found = [each for one in ranked for each in none_or_some(builder, *one)]
+                counted = [each for one in ranked for each in by_count(builder, *one)]
+                found = [each for one in counted for each in none_or_some(builder, *one)]
             cases.extend(
                 Case(*each, case.label)
                 for condition, value in found
@@ -120,6 +122,10 @@ def end_of(
         claims = "input.identity.claims" in str(case.value)
         hint = hints.CONSTANTS + hints.OF_PROVIDERS * claims
         what = None if isinstance(error.what, Unknown) else error.what  # which tells a reason of its own
+        if what is not None and what == counted_in(case.value):
+            many = f"is for the engine where it answers with {what}, and that is more than {MOST}"
+            reason = Reason(many, case.label, hints.FEW, always=False)
+            return End(Verdict.RESIDUAL, RESIDUAL, reasons=(reason,))
         return _asked(case, f"answers with {what or 'values of the request'}", hint)
     found = answers.to(made)
     if isinstance(found, str):

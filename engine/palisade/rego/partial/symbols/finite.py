@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import cmp_to_key, partial
 from itertools import combinations as pairs_of
 from itertools import product
@@ -100,13 +101,13 @@ def by_rank(
         choices = list(ranked.each(which)) if ranked is not None else []
         if ranked is None or not 0 < len(choices) <= most:
             continue
-        if sum(condition.size + each.size for _, each in choices) > MAX_SIZE or _asks(condition, part):
+        if sum(condition.size + each.size for _, each in choices) > MAX_SIZE or asks(condition, part):
             return as_it_is
         # The conditions say that there is one. Where that is not so the value is left to the evaluator.
         none = builder.both(condition, builder.negate(ranked.filled()))
         found = [(none, value)] if none is not FALSE else []
         for constant, chosen in choices:
-            known = partial(_put, part, Known(constant))
+            known = partial(put, part, Known(constant))
             try:
                 here, made = builder.both(with_terms(builder, condition, known), chosen), known(value)
             except UndefinedError:
@@ -119,7 +120,7 @@ def by_rank(
     return as_it_is
 
 
-def _asks(formula: Formula, part: Symbol) -> bool:
+def asks(formula: Formula, part: Symbol) -> bool:
     """Whether the formula loops over the part, or over some of it, or compares it with what is not known."""
     for node in nodes(formula):
         match node.atom:
@@ -149,7 +150,7 @@ def by_values(
             continue
         forms = sorted(values, key=repr)
         try:
-            known = [_put(part, Known(unkey(form)), value) for form in forms]
+            known = [put(part, Known(unkey(form)), value) for form in forms]
         except UndefinedError:
             return [(condition, value)]
         if any(part in subterms(made) for made in known):
@@ -176,19 +177,19 @@ def _values_of(formula: Formula, term: Symbol) -> frozenset[object] | None:
     return frozenset().union(*known) if len(known) == len(found) else None
 
 
-def _put(part: Symbol, known: Known, symbol: Symbol) -> Symbol:
+def put(part: Symbol, known: Known, symbol: Symbol) -> Symbol:
     """The symbol with a term in it known."""
     match symbol:
         case _ if symbol == part:
             return known
         case Apply(name, args):
-            return _called(name, tuple(_put(part, known, each) for each in args))
+            return _called(name, tuple(put(part, known, each) for each in args))
         case ObjectOf(items):
-            entries = [(form, _put(part, known, each)) for form, each in items]
+            entries = [(form, put(part, known, each)) for form, each in items]
             values = {form: each.value for form, each in entries if isinstance(each, Known)}
             return Known(values) if len(values) == len(entries) else ObjectOf(tuple(entries))
         case ArrayOf(items):
-            inner = [_put(part, known, each) for each in items]
+            inner = [put(part, known, each) for each in items]
             members = [each.value for each in inner if isinstance(each, Known)]
             return Known(members) if len(members) == len(inner) else ArrayOf(tuple(inner))
     return symbol
@@ -243,6 +244,8 @@ def known_where(chosen: Mapping[Formula, bool], symbol: Symbol) -> Symbol:
             if kind == "array":
                 return ArrayOf(tuple(items))
             return Gathered(kind, tuple(Part(TRUE, (), item) for item in dict.fromkeys(items)))
+        case Apply("sort", (Gathered("array", ordered=False) as whole,)):
+            return known_where(chosen, Apply("sort", (replace(whole, ordered=True),)))
         case Apply(name, args):
             known = tuple(known_where(chosen, each) for each in args)
             return _called(name, known) if known != args else symbol
@@ -287,6 +290,8 @@ def _called(name: str, args: tuple[Symbol, ...]) -> Symbol:
             return Apply(name, (glue, _listed(members)))
         case "sort", (Gathered("set") as members,) if isinstance(listed := _listed(members), ArrayOf):
             return listed
+        case "sort", (ArrayOf(items),) if (turns := _in_order(items)) is not None:
+            return ArrayOf(turns)
         case "count", (Gathered() as members,):
             listed = _listed(members)
             return Known(len(listed.items)) if isinstance(listed, ArrayOf) else Apply(name, args)

@@ -24,6 +24,7 @@ from palisade.rego.partial.formulas.terms import (
     Symbol,
     subterms,
 )
+from palisade.rego.partial.symbols.counts import asks_number
 from palisade.rego.partial.symbols.finite import UndefinedError, known_where
 from palisade.rego.partial.symbols.kinds import is_text
 from palisade.rego.partial.symbols.turns import in_turn
@@ -36,8 +37,8 @@ def none_or_some(builder: Builder, condition: Formula, value: Symbol) -> list[tu
     As it is where they do not stand under conditions alone, or not in an order that is known.
     """
     as_it_is = [(condition, value)]
-    gathered = {each for each in subterms(value) if isinstance(each, Gathered)}
-    asked = list(dict.fromkeys(part.condition for each in gathered for part in each.parts))
+    gathered = {each for each in subterms(value, whole=_is_listed) if _is_listed(each)}
+    asked = list(dict.fromkeys(part.condition for each in gathered for part in _whole(each).parts))
     put = {each: turn for each in gathered if (turn := _in_turn(builder, each)) is not None}
     if not asked or len(put) < len(gathered):
         return as_it_is
@@ -64,7 +65,7 @@ def conditions_in(value: Symbol | None) -> Iterator[Formula]:
 
 def with_conditions(value: Symbol, change: Callable[[Formula], Formula]) -> Symbol:
     """The value with these conditions changed, and without messages that then never stand there."""
-    put: dict[Gathered, Gathered] = {}
+    put: dict[Symbol, Gathered] = {}
     for each in subterms(value):
         if isinstance(each, Gathered):
             parts = (replace(part, condition=change(part.condition)) for part in each.parts)
@@ -76,15 +77,35 @@ class _OtherError(Exception):
     """A condition asks something else of what is gathered."""
 
 
-def _in_turn(builder: Builder, gathered: Gathered) -> Gathered | None:
+def _is_listed(symbol: Symbol) -> bool:
+    """Whether it is what is gathered, or that sorted."""
+    match symbol:
+        case Gathered() | Apply("sort", (Gathered(),)):
+            return True
+    return False
+
+
+def _whole(listed: Symbol) -> Gathered:
+    """What is gathered, of that or of it sorted."""
+    match listed:
+        case (Gathered() as whole) | Apply("sort", (Gathered() as whole,)):
+            return whole
+    raise TypeError(f"{listed} is not gathered")
+
+
+def _in_turn(builder: Builder, listed: Symbol) -> Gathered | None:
     """The members in the order in which they stand; None where it is not known."""
+    gathered, is_sorted = _whole(listed), isinstance(listed, Apply)
     parts = gathered.parts
-    if not gathered.ordered or not gathered.apart or not parts:
+    if not parts or not (is_sorted or (gathered.ordered and gathered.apart)):
         return None
     if any(part.over or part.condition.loops or _gathers(part.item) for part in parts):
         return None
     if gathered.kind == "array":
-        return gathered
+        if not is_sorted:
+            return gathered
+        if len({part.item for part in parts}) < len(parts):
+            return None  # an array has a member as often as it was added
     under: dict[Symbol, list[Formula]] = {}
     for part in parts:
         under.setdefault(part.item, []).append(part.condition)
@@ -105,7 +126,7 @@ def _with_some(builder: Builder, atom: Atom) -> Formula:
         case Defined(term) if _gathers(term):
             return _there(builder, term)
     found = builder.atom(atom)
-    if any(map(_gathers, symbols(found))):
+    if not asks_number(found) and any(map(_gathers, symbols(found))):
         raise _OtherError
     return found
 
@@ -120,7 +141,7 @@ def _there(builder: Builder, symbol: Symbol) -> Formula:
         case ArrayOf(items):
             return builder.all(_there(builder, each) for each in items)
         case Apply(
-            "concat", (Known(str()), Gathered(parts=parts) | Apply("sort", (Gathered("set", parts),)))
+            "concat", (Known(str()), Gathered(parts=parts) | Apply("sort", (Gathered(parts=parts),)))
         ) if all(is_text(each.item) for each in parts):
             return TRUE
         case Apply("concat", (Known(str()), ArrayOf(items))) if all(map(is_text, items)):
@@ -132,13 +153,11 @@ def _there(builder: Builder, symbol: Symbol) -> Formula:
     raise _OtherError
 
 
-def _filled(put: Mapping[Gathered, Gathered], value: Symbol) -> Symbol:
+def _filled(put: Mapping[Symbol, Gathered], value: Symbol) -> Symbol:
     """The value with what is gathered put in."""
     match value:
-        case Gathered() if value in put:
+        case Gathered() | Apply() if value in put:
             return put[value]
-        case Apply("sort", (Gathered("set") as members,)) if members in put:
-            return put[members]
         case Apply(name, args):
             return Apply(name, tuple(_filled(put, each) for each in args))
         case ObjectOf(items):
