@@ -40,13 +40,18 @@ allow := {
 } if startswith(http.path, "/more")
 
 allow := {
+	"allowed": true,
+	"headers": {"x-short": substring(token.mail, 0, 3), "x-inside": upper(substring(token.mail, 2, 100))},
+} if startswith(http.path, "/cut")
+
+allow := {
 	"allowed": false,
 	"http_status": 302,
 	"headers": {"location": concat("", ["/login?user=", urlquery.encode(token.mail)])},
 	"body": json.marshal({"domain": split(token.mail, "@")[1], "sub": token.sub}),
 } if startswith(http.path, "/refusal")
 """ % ("s" * 64)
-PATHS = ("/parts", "/more", "/refusal")
+PATHS = ("/parts", "/more", "/cut", "/refusal")
 PLAIN = (
     "ann@corp.example",
     "mailto:bob.x@a.b",

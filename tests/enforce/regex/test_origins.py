@@ -18,6 +18,7 @@ _STEPS = st.one_of(
     st.tuples(st.sampled_from(["trim_prefix", "trim_suffix", "trim", "trim_left", "trim_right"]), _PLAIN),
     st.tuples(st.just("replace"), _PLAIN, st.text("ab,@ -", max_size=2)),
     st.tuples(st.just("substring"), st.integers(0, 3)),
+    st.tuples(st.just("substring"), st.integers(0, 3), st.integers(1, 5)),
     st.tuples(st.just("piece"), _PLAIN, st.integers(-1, 3)),
     st.tuples(st.just("rest"), _PLAIN, st.integers(0, 2)),
 )
@@ -36,7 +37,7 @@ def made(text: str, steps: list[Step]) -> str | None:
             mark, at = others
             text = str(mark).join(text.split(str(mark))[int(at) :])
         else:
-            more = [*others, -1] if name == "substring" else others
+            more = [*others, -1] if name == "substring" and len(others) == 1 else others
             text = str(BUILTINS[str(name)].function(text, *more))
     return text
 
@@ -78,6 +79,8 @@ def test_what_matches_becomes_what_is_wanted(steps: list[Step], text: str, narro
         ([("replace", " ", ",")], "a b"),
         ([("replace", "role:", "")], "x role:a role:b"),
         ([("substring", 7)], "Bearer x"),
+        ([("substring", 0, 8)], "0a1b2c3d-4e5f"),
+        ([("substring", 2, 8)], "short"),
         ([("piece", "|", 1), ("upper",)], "a|b|c"),
     ],
 )

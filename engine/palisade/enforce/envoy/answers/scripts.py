@@ -252,8 +252,8 @@ local function replace(text, old, new)
   end
 end
 
-local function substring(text, start)
-  return string.sub(text, start + 1)
+local function substring(text, start, length)
+  return string.sub(text, start + 1, length and start + length)
 end
 
 local function encode(text)

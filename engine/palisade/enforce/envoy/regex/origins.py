@@ -24,7 +24,8 @@ _MOST = 100
 Step: TypeAlias = tuple[str | int, ...]
 """A builtin and its further arguments: `("trim_prefix", "org:")`, `("replace", OLD, NEW)`. Of `split` the
 piece, `("piece", "@", 1)`, with -1 the last, or `("rest", "/", 2)`: all from a piece on, joined again. Of
-`substring` where it begins: `("substring", 4)`."""
+`substring` where it begins, and of how many characters, where it does not go up to the end:
+`("substring", 4)` and `("substring", 0, 8)`."""
 
 CHANGES = ("lower", "upper", "urlquery.encode")
 """Builtins that turn each character of ASCII into others, whatever stands beside it."""
@@ -170,9 +171,13 @@ def _back(step: Step, way: _Way, among: _Class) -> list[_Way]:
             return [_trimmed(way.wanted, frozenset(cutset), str(name).removeprefix("trim_"), among)]
         case ("replace", str(old), str(new)) if old:
             return _replaced(way.wanted, old, new)
-        case ("substring", int(start)) if 0 <= start <= _MOST:
-            skipped = _Item(items=(_Item(among),), times=start)
-            return [_Way(way.wanted, (skipped,) if start else ())]
+        case ("substring", int(start), *more) if 0 <= start <= _MOST:
+            skipped = (_Item(items=(_Item(among),), times=start),) if start else ()
+            if not more:
+                return [_Way(way.wanted, skipped)]
+            # Where it is cut off, any character may come to stand at the end.
+            anywhere = way.wanted.first & way.wanted.middle & way.wanted.last
+            return [_Way(Wanted(anywhere, anywhere, anywhere), skipped)]
     return []
 
 

@@ -12,6 +12,7 @@ import re2
 from xds.type.matcher.v3.regex_pb2 import RegexMatcher
 from xds.type.matcher.v3.string_pb2 import StringMatcher
 
+from palisade.rego.builtins import BUILTINS
 from palisade.rego.builtins.regexes import as_re2, compile_pattern
 from palisade.rego.errors import BuiltinError
 from palisade.rego.partial.formulas.terms import Apply, ArrayOf, Known, SetOf, Symbol
@@ -263,12 +264,10 @@ def with_verbs(made: Symbol) -> list[tuple[str, str | Symbol]] | None:
         return None
     found: list[tuple[str, str | Symbol]] = [("", chunks[0].replace("\0", "%"))]
     for verb, chunk, item in zip(chunks[1::2], chunks[2::2], items, strict=True):
-        if not isinstance(item, Known):
-            found.append(_written(verb, item))
-        elif isinstance(item.value, str) if verb != "d" else type(item.value) is int:
-            found.append(("", str(item.value)))
+        if isinstance(item, Known):
+            found.append(("", BUILTINS["sprintf"].function(f"%{verb}", [item.value])))
         else:
-            return None
+            found.append(_written(verb, item))
         found.append(("", chunk.replace("\0", "%")))
     return found
 

@@ -96,8 +96,8 @@ def _step(term: Apply) -> tuple[Step, Symbol] | None:
             new, 0
         ):
             return ("replace", old, new), text
-        case Apply("substring", (text, Known(int(start)), Known(int(length)))) if start >= 0 > length:
-            return ("substring", start), text
+        case Apply("substring", (text, Known(int(start)), Known(int(length)))) if start >= 0 and length:
+            return ("substring", start, *([length] if length > 0 else ())), text
         case Apply(".", (Apply("split", (text, Known(str(mark)))) as pieces, at)) if _is_plain(mark):
             if at == last_of(pieces):
                 return ("piece", mark, -1), text
