@@ -32,11 +32,30 @@ class Document:
     value: Value
 
 
+class _Last:
+    """The last reading of a file. One of before would take nine times its size, for nobody."""
+
+    def __init__(self) -> None:
+        self.reading: tuple[str, Value | Diagnostic] | None = None
+
+
+@lru_cache(maxsize=10_000)
+def _last(name: str) -> _Last:
+    return _Last()
+
+
 # Reading YAML costs a millisecond for each kilobyte, and a reload may not: a file that did not change is not
 # read again. Values are never changed, so sharing them is safe.
-@lru_cache(maxsize=64)
 def read(name: str, text: str) -> Value | Diagnostic:
     """The value of a JSON or YAML text, or what is wrong with it."""
+    last = _last(name)
+    known = last.reading
+    if known is None or known[0] != text:
+        known = last.reading = (text, _read(name, text))
+    return known[1]
+
+
+def _read(name: str, text: str) -> Value | Diagnostic:
     if name.endswith(".json"):
         return read_json(name, text)
     try:
