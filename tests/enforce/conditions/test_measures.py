@@ -129,6 +129,7 @@ VERSIONS += (
     "",
     "x",
 )
+OTHERS = ("a", "a:b", "2,4", " 2, 40 ", "4,2", "a, 2", ",", "x\u00e4,2", "\ufb00")
 TEXTS_OF_TWO = ("a:b", "a:", ":b", "a:b:c", "GET:users", "GET:", "ab")
 
 IDIOMS = (
@@ -152,6 +153,7 @@ IDIOMS = (
             for test in ("== 3", "in {2, 4, 99}", "> 3", "<= 99")
         ),
         "to_number(claims.n) == 1.5",
+        "to_number(claims.l[0]) == 1.5",
         'to_number(http.headers["x-n"]) > -1',
         'to_number(http.headers["x-n"]) in {3, 99}',
     ),
@@ -230,9 +232,9 @@ IDIOMS = (
 
 def _asked() -> list[Request]:
     found = []
-    for value in (*NUMBERS, *VERSIONS, "a", "a:b", "2,4", " 2, 40 ", "4,2", "a, 2", ",", "x\u00e4,2"):
+    for value in (*NUMBERS, *VERSIONS, *OTHERS):
         found.append(Request("GET", "/", (("x-n", value), ("x-m", "0"))))
-        found.append(Request("GET", "/", (("x-n", value),), Token("corp", {"n": value})))
+        found.append(Request("GET", "/", (("x-n", value),), Token("corp", {"n": value, "l": [value]})))
         found.append(Request("GET", f"/users/{value}/x?n={value}".replace(" ", "%20")))
     found += [
         Request("GET", "/", (), Token("corp", {"n": n}))

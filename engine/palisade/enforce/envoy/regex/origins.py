@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
+from palisade.enforce.envoy.regex import patterns
 from palisade.rego.builtins import BUILTINS
 from palisade.rego.records import record
 
@@ -59,8 +60,8 @@ def origin(steps: Iterable[Step], wanted: Wanted, among: _Class = PRINTED) -> st
     for step in reversed([*steps]):
         ways = [each for way in ways for each in _back(step, way, among)]
     found = (way.all(lambda chars: chars & among) for way in ways)
-    patterns = [each.pattern for each in found if each is not None]
-    return "|".join(each for each in patterns if each is not None) or None
+    told = [each.pattern for each in found if each is not None]
+    return "|".join(each for each in told if each is not None) or None
 
 
 # What stands before and behind what is wanted ---------------------------------------------------------------
@@ -258,4 +259,4 @@ def _class(characters: Iterable[str]) -> str:
         else:
             spans.append([code, code])
     inside = "".join(f"\\x{{{a:x}}}" if a == b else f"\\x{{{a:x}}}-\\x{{{b:x}}}" for a, b in spans)
-    return f"[{inside}]" if inside else r"[^\x00-\xff]"
+    return f"[{inside}]" if inside else patterns.NOTHING

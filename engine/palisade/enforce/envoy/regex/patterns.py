@@ -17,8 +17,8 @@ from palisade.rego.builtins.regexes import as_re2, compile_pattern
 from palisade.rego.errors import BuiltinError
 from palisade.rego.partial.formulas.terms import Apply, ArrayOf, Known, SetOf, Symbol
 
-NOTHING = r"[^\x00-\xff]"
-"""Matches no text."""
+NOTHING = r"[^\s\S]"
+"""Matches no text, whether RE2 takes it for bytes, as in most of Envoy, or for characters, as in CEL."""
 BEYOND_ASCII = r"(?s).*[^\x00-\x7f].*"
 """Matches texts with any character beyond ASCII."""
 ODD_HEADER = r"(?s)[ \t].*|.*[ \t]|.*[^\x00-\x7f].*"
