@@ -42,10 +42,32 @@ def _nearest(ratio: Fraction) -> Fraction:
         ("div", "7.5", "-2.5", "-3"),
         ("div", "0", "7", "0"),
         ("plus", "1e5000", "1", "1.0000000000000000000e5000"),
+        ("div", "18446744073709551616", "6", "3074457345618258602.8"),
+        ("div", "36893488147419103235", "1", "36893488147419103236"),
     ],
 )
 def test_prints_what_opa_prints(call: Any, operator: str, a: str, b: str, digits: str) -> None:
     assert dumps(call(operator, number(a), number(b))) == digits
+
+
+@pytest.mark.parametrize(
+    ("name", "x", "digits"),
+    [
+        ("product", ["4.7", "100", "2.3"], "1081"),
+        ("product", ["1.166", "3.91", "-19"], "-86.62213999999999"),
+        ("product", ["1779.9102624954333994659008"], "1779.9102624954335"),
+        ("sum", ["18446744073709551616.5"], "18446744073709551616"),
+        ("abs", "-1180591620717411303425", "1180591620717411303400"),
+        ("round", "18446744073709551615", "18446744073709551616"),
+        ("ceil", "1.00000000000000000000001", "1"),
+        ("floor", "15427274525509159964474360", "15427274525509159964639232"),
+        ("format_int", "-18908388484285995000000.5", "-18908388484285994999808"),
+    ],
+)
+def test_results_have_no_more_bits_than_those_of_opa(call: Any, name: str, x: Any, digits: str) -> None:
+    """64, and products of collections 53: prices times amounts are compared with limits."""
+    given = [number(each) for each in x] if isinstance(x, list) else number(x)
+    assert str(call(name, given, *([10] if name == "format_int" else []))) == digits
 
 
 def test_integers_are_exact(call: Any) -> None:

@@ -26,7 +26,8 @@ def sum_(x: Value) -> Number:
     numbers = _numbers(x)
     if set(map(type, numbers)) <= {int}:
         return sum(numbers)
-    return reduce(bigfloat.add, sorted_values(numbers) if type(x) is Set else numbers)
+    nothing: Number = 0
+    return reduce(bigfloat.add, sorted_values(numbers) if type(x) is Set else numbers, nothing)
 
 
 @builtin("product", pure=True)
@@ -36,7 +37,7 @@ def product(x: Value) -> Number:
     if len(integers) == len(numbers):
         check_bits(sum(each.bit_length() for each in integers))
         return prod(integers)
-    return reduce(bigfloat.multiply, sorted_values(numbers) if type(x) is Set else numbers)
+    return bigfloat.product(sorted_values(numbers) if type(x) is Set else numbers)
 
 
 def _numbers(x: Value) -> list[Number]:

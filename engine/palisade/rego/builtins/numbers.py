@@ -1,12 +1,12 @@
 """Arithmetic, rounding, ranges and random numbers.
 
-Integers are exact whatever their size; other numbers are computed as OPA does (see `bigfloat`).
+Sums, differences and products of integers are exact whatever their size. All else is computed as OPA does
+(see `bigfloat`): what is divided or rounded has 64 bits.
 """
 
 from __future__ import annotations
 
 import random
-from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal
 
 from palisade.rego.builtins import bigfloat
 from palisade.rego.builtins.budget import check_bits, check_size
@@ -67,7 +67,8 @@ def div(a: Value, b: Value) -> Number:
     if divisor == 0:
         raise BuiltinError("divide by zero")
     if type(dividend) is int and type(divisor) is int and dividend % divisor == 0:
-        return dividend // divisor
+        quotient = dividend // divisor
+        return quotient if max(dividend, -dividend) < _SMALL else bigfloat.divide(dividend, divisor)
     return bigfloat.divide(dividend, divisor)
 
 
@@ -86,41 +87,39 @@ def rem(a: Value, b: Value) -> int:
 @builtin("abs", pure=True)
 def abs_(x: Value) -> Number:
     value = number(x, 1)
-    return -value if value < 0 else value
+    size = -value if value < 0 else value
+    return size if type(size) is int and size < _SMALL else bigfloat.shortest(size)
 
 
 @builtin("round", pure=True)
 def round_(x: Value) -> int:
-    """The nearest integer; halves away from zero."""
+    """The nearest integer; halves away from zero, as OPA does it: it adds one half and cuts the rest off."""
     value = number(x, 1)
-    return value if type(value) is int else int(_integral(value, ROUND_HALF_UP))
+    return _cut_off(value, more=1 if value >= 0 else -1)[0]
 
 
 @builtin("ceil", pure=True)
 def ceil(x: Value) -> int:
     """The next integer, but 1 for what lies between -1 and 0: OPA's truncation loses the sign there."""
-    value = number(x, 1)
-    if type(value) is int:
-        return value
-    whole = int(_integral(value, ROUND_DOWN))
-    return whole if whole < 0 or whole == value else whole + 1
+    whole, rest = _cut_off(number(x, 1))
+    return whole if whole < 0 or not rest else whole + 1
 
 
 @builtin("floor", pure=True)
 def floor(x: Value) -> int:
     """The integer below, but 0 for what lies between -1 and 0: OPA's truncation loses the sign there."""
-    value = number(x, 1)
-    if type(value) is int:
-        return value
-    whole = int(_integral(value, ROUND_DOWN))
-    return whole - 1 if whole < 0 and whole != value else whole
+    whole, rest = _cut_off(number(x, 1))
+    return whole - 1 if whole < 0 and rest else whole
 
 
-def _integral(value: Number, rounding: str) -> Decimal:
-    exact = bigfloat.exact(value)
-    if exact.adjusted() > 4000:
-        raise BuiltinError("number is too large to be made an integer")
-    return exact.to_integral_value(rounding)
+def _cut_off(value: Number, *, more: int = 0) -> tuple[int, bool]:
+    """The integer that is left of a number, with so many halves `more`, without its fraction; whether there
+    was one."""
+    if type(value) is int and -_SMALL < value < _SMALL:
+        return value, False
+    n, d = bigfloat.nearest(value, more=more)
+    whole, rest = divmod(abs(n), d)
+    return whole if n >= 0 else -whole, rest != 0
 
 
 @builtin("numbers.range", pure=True)
@@ -165,4 +164,4 @@ def format_int(x: Value, base: Value) -> str:
     form = _FORMATS.get(number(base, 2))
     if form is None:
         raise operand_error(2, "must be one of {2, 8, 10, 16}")
-    return format(value if type(value) is int else int(_integral(value, ROUND_DOWN)), form)
+    return format(value if type(value) is int else _cut_off(value)[0], form)
