@@ -54,6 +54,7 @@ class Blocks(Loops):
     def _block(self, block: ir.Block, env: Env, live: frozenset[int]) -> Result:
         """Runs the statements of one block. Its steps are disjoint and differ from the rest in effect."""
         start = self._starts.get((id(env), live))
+        recurs = start is not None
         if start is None:
             if len(self._starts) >= _MOST_STARTS:
                 self._starts.clear()
@@ -67,7 +68,7 @@ class Blocks(Loops):
             if ahead:
                 worlds += ahead.pop(index, ())
             if type(stmt) is ir.DotStmt and len(worlds) == 1 and not loops:
-                known = self._known_dot(stmt, worlds[0][1])
+                known = self._known_dot(stmt, worlds[0][1], recurs=recurs)
                 if known is not None:
                     self._statements += 1
                     worlds = [self._behind_dot(known, *worlds[0], leaving)]

@@ -172,7 +172,7 @@ class Executor(Telling):
 
     def _settle(self) -> None:
         """Lets go of what earlier runs knew and this one did not need."""
-        self._before, self._runs_before, self._dotted, self._starts = {}, {}, {}, {}
+        self._before, self._runs_before, self._dotted, self._at_names, self._starts = {}, {}, {}, {}, {}
         self._indexes = Indexes()
         self._flow.settle()
         self._failing.settle()

@@ -52,9 +52,15 @@ def answered(env: Env) -> dict[int, Symbol]:
     return {place: value for place, value in env.items() if place <= FIRST_PLACE}
 
 
+def _name_in_local(stmt: ir.DotStmt) -> tuple[int, int] | None:
+    """The local that a constant name is looked up in, and the name's number; None for other look-ups."""
+    source, key = stmt.source, stmt.key
+    return (source.index, key.index) if type(source) is ir.Local and type(key) is ir.StringIndex else None
+
+
 @record()
 class Dotted:
-    """A look-up in the request that leads to one state. It is known by `env`, in which it is."""
+    """A look-up in the request that leads from the state `env` to one other."""
 
     env: Env
     steps: list[Step]
@@ -62,6 +68,17 @@ class Dotted:
     to: Env
     above: Formula | None
     """That there is what it looks in, which the condition implies."""
+
+
+@record()
+class AtName:
+    """What stands at a constant name below `source`, a part of the request, where that is one value."""
+
+    source: Input
+    condition: Formula
+    value: Symbol
+    above: Formula | None
+    """As in `Dotted`."""
 
 
 class Statements(BuiltinCalls):
@@ -77,6 +94,9 @@ class Statements(BuiltinCalls):
         self._dotted: dict[tuple[int, int, int, int], Dotted] = {}
         """Where constant names lead in the input, by the identity of the environment, which is kept for that.
         Rules begin in the same one, and most look up the same names first."""
+        self._at_names: dict[tuple[int, int, ir.Stored], AtName] = {}
+        """The same from any environment, by the identity of what the name stands in, which is kept for that:
+        the rounds of a loop each begin in one of their own."""
         self._places: dict[object, tuple[int, object]] = {}
         """With what a question names by its identity, so that nothing else comes to have the same."""
         self._called: set[ir.Func | None] = set()
@@ -151,21 +171,39 @@ class Statements(BuiltinCalls):
         if known is not None:
             return known.steps
         steps, source = self._dot(stmt, env), self._symbol(stmt.source, env)
-        if type(source) is Input and type(stmt.source) is ir.Local and type(stmt.key) is ir.StringIndex:
-            if len(self._dotted) >= _MOST_DOTTED:
-                self._dotted.clear()
-            if len(steps) == 1 and steps[0].signal == NEXT:
+        if len(steps) == 1 and steps[0].signal == NEXT and type(source) is Input:
+            at = _name_in_local(stmt)
+            if at is not None:
                 above = self.builder.atom(Defined(source)) if source.path else None
-                at = id(env), stmt.source.index, stmt.key.index, stmt.target
-                self._dotted[at] = Dotted(env, steps, steps[0].condition, steps[0].env, above)
+                found = Dotted(env, steps, steps[0].condition, steps[0].env, above)
+                self._keep_dotted(*at, stmt.target, found)
+                named = AtName(source, found.condition, found.to[stmt.target], above)
+                self._at_names[id(source), at[1], stmt.stored] = named
         return steps
 
-    def _known_dot(self, stmt: ir.DotStmt, env: Env) -> Dotted | None:
-        """Where a look-up in the request leads from this very environment, if it led to one state before."""
-        source, part = stmt.source, stmt.key
-        if type(source) is not ir.Local or type(part) is not ir.StringIndex:
+    def _known_dot(self, stmt: ir.DotStmt, env: Env, *, recurs: bool = True) -> Dotted | None:
+        """Where a look-up in the request leads, if one of the same name led to one state before. `recurs`:
+        whether others may begin in this very environment, too."""
+        at = _name_in_local(stmt)
+        if at is None:
             return None
-        return self._dotted.get((id(env), source.index, part.index, stmt.target))
+        source, name = at
+        known = self._dotted.get((id(env), source, name, stmt.target))
+        if known is not None:
+            return known
+        named = self._at_names.get((id(env.get(source)), name, stmt.stored))
+        if named is None:
+            return None
+        to = {**env, stmt.target: named.value}
+        found = Dotted(env, [Step(named.condition, to)], named.condition, to, named.above)
+        if recurs:
+            self._keep_dotted(source, name, stmt.target, found)
+        return found
+
+    def _keep_dotted(self, source: int, name: int, target: int, found: Dotted) -> None:
+        if len(self._dotted) >= _MOST_DOTTED:
+            self._dotted.clear()
+        self._dotted[id(found.env), source, name, target] = found
 
     def _dot(self, stmt: ir.DotStmt, env: Env) -> list[Step]:
         source, part = self._symbol(stmt.source, env), self._symbol(stmt.key, env)
