@@ -108,8 +108,10 @@ def _behind(
     return _besides(start, end, old)
 
 
-def _besides(start: tuple[Part, ...], parts: Iterable[Part], old: Symbol) -> list[Part]:
+def _besides(start: tuple[Part, ...], parts: tuple[Part, ...], old: Symbol) -> list[Part]:
     """Those of the parts that were none at the start."""
+    if parts[: len(start)] == start:  # mostly: of thousands of members none but the last need be looked for
+        parts = parts[len(start) :]
     if isinstance(old, Gathered) and old.kind == "set":
         return [part for part in parts if not old.has(part)]
     first = set(start)
