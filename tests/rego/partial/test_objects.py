@@ -38,6 +38,11 @@ RULES = (
     'r := object.get({k: v | some k, v in input.m; v != "b"}, "c", input.a)',
     'r if { o := {lower(k): v | some k, v in input.h}; o["x-a"] == object.get(o, "x-b", "y") }',
     'r if { some k, v in input.h; lower(k) == "x-a"; v != "y" }',
+    'r := {k: v | some k, v in input.m; startswith(k, "a")}.a',
+    'r := {k: v | some k, v in input.m; not startswith(k, "a")}.a',
+    'r := object.get({k: v | some k, v in input.m; k != "b"; endswith(k, "b")}, "b", "none")',
+    'r := {k: concat(":", [k, v]) | some k, v in input.m}.a',
+    "r if not {k: v | some k, v in input.m; to_number(k) > 1}.a",
 )
 DOCUMENTS: tuple[dict[str, Any], ...] = tuple(
     {"xs": xs, "m": m, **other}

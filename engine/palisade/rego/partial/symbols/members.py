@@ -11,7 +11,7 @@ from functools import partial
 from palisade.rego.errors import NOWHERE
 from palisade.rego.partial.formulas.formula import FALSE, TRUE, Formula, IsKind, Test
 from palisade.rego.partial.formulas.placing import at_key, filled
-from palisade.rego.partial.formulas.rewriting import put_in
+from palisade.rego.partial.formulas.rewriting import put_in, with_terms
 from palisade.rego.partial.formulas.terms import (
     ENDLESS,
     Apply,
@@ -31,6 +31,7 @@ from palisade.rego.partial.formulas.terms import (
 from palisade.rego.partial.symbols import arrays, scores
 from palisade.rego.partial.symbols.conditions import Conditions
 from palisade.rego.partial.symbols.construct import items_of, pairs_of
+from palisade.rego.partial.symbols.finite import UndefinedError, put
 from palisade.rego.partial.symbols.listed import is_array, listed
 from palisade.rego.partial.symbols.named import Named
 from palisade.rego.partial.symbols.objects import OBJECT, is_made, left_of
@@ -108,11 +109,16 @@ class Members(Conditions):
         """What stands at a key in an object that has these entries for those of one of the request, in which
         `dot` looks up. None where what is gathered of an entry says whether it is there, or what it is."""
         ((source, loop),) = entries.over
-        _, value = items_of(entries.item)
+        named = partial(put, Element(source, loop, of_keys=True), name)
+        try:
+            condition = with_terms(self.builder, entries.condition, named)
+            value = named(items_of(entries.item)[1])
+        except UndefinedError:
+            return None  # where just a part of the condition is undefined, the entry may be there
         if isinstance(source, Unknown) or any(map(partial(_asks_otherwise, loop), subterms(value))):
             return None
         at = at_key(source, name)
-        kept = put_in(self.builder, entries.condition, loop, at, name)
+        kept = put_in(self.builder, condition, loop, at, name)
         if kept is None:
             return None
         found: list[tuple[Formula, Symbol]] = []
