@@ -80,7 +80,7 @@ def test_two_documents_for_one_value_are_an_error_that_names_both(tmp_path: Path
 def test_an_edited_document_is_kept_once(tmp_path: Path) -> None:
     """An engine whose data are synchronized each minute grew by nine times their size each time. What did
     not change is not read again, of many files either."""
-    files = {f"{number}/data.json": f'{{"n": [{number}]}}' for number in range(200)}
+    files = {f"{number}/data.json": f'{{"n": [{number}]}}' for number in range(100)}
     write(tmp_path, files)
     before = load(tmp_path, shown="once").data
     again = load(tmp_path, shown="once").data
@@ -89,7 +89,7 @@ def test_an_edited_document_is_kept_once(tmp_path: Path) -> None:
     assert all(before[number]["n"] is again[number]["n"] for number in before)
     tracemalloc.start()
     for edit in range(4):
-        document = {str(number): [edit, number] for number in range(10_000)}
+        document = {str(number): [edit, number] for number in range(3_000)}
         write(tmp_path, {"large/data.json": json.dumps(document)})
         load(tmp_path, shown="once")
         if edit == 0:
