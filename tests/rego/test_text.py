@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import sys
+import threading
+import time
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -87,3 +91,34 @@ def test_an_exponent_that_no_decimal_has_is_refused(number: str) -> None:
 )
 def test_exponents_are_written_as_opa_writes_them(exact: str, written: str) -> None:
     assert text.dumps([Decimal(exact)]) == f"[{written}]"
+
+
+def test_a_long_text_holds_up_no_other_thread() -> None:
+    """While the engine read 50 MB of data it answered nothing for seconds, and requests were denied."""
+    long = json.dumps([{"n": [number]} for number in range(60_000)])
+    done, beats = threading.Event(), [0.0]
+
+    def beat() -> None:
+        while not done.is_set():
+            beats.append(time.perf_counter())
+
+    def share() -> float:
+        """The longest time without a turn, of all that the reading took."""
+        begin = len(beats)
+        started = time.perf_counter()
+        text.loads(long)
+        ended = time.perf_counter()
+        turns = [started, *beats[begin:], ended]
+        return max(after - before for before, after in pairwise(turns)) / (ended - started)
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(0.0005)
+    beating = threading.Thread(target=beat)
+    beating.start()
+    try:
+        # A busy machine may take both threads' turns, but not each time.
+        assert any(share() < 0.5 for _ in range(5))
+    finally:
+        done.set()
+        beating.join()
+        sys.setswitchinterval(interval)

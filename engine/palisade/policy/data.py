@@ -13,6 +13,7 @@ from functools import lru_cache
 
 from palisade.policy.source import LOAD_ERROR, Mapping, Sequence, Source, Tree
 from palisade.rego import text as rego_text
+from palisade.rego.collector import collector_paused
 from palisade.rego.errors import Diagnostic, Location
 from palisade.rego.values import Value, number, type_name
 
@@ -51,7 +52,8 @@ def read(name: str, text: str) -> Value | Diagnostic:
     last = _last(name)
     known = last.reading
     if known is None or known[0] != text:
-        known = last.reading = (text, _read(name, text))
+        with collector_paused():
+            known = last.reading = (text, _read(name, text))
     return known[1]
 
 
