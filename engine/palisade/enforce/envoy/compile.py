@@ -16,41 +16,31 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 
 from palisade.decide.body import BODY_BYTES
-from palisade.decide.input import FOLDED, known_of
-from palisade.decide.verified import name_of
 from palisade.enforce.envoy.answers.ends import RESIDUAL
 from palisade.enforce.envoy.answers.filters import Answer, gate
-from palisade.enforce.envoy.bodies import headers
-from palisade.enforce.envoy.bodies.fields import Fields, fields_of
-from palisade.enforce.envoy.bodies.made import DECODES, FOLDS, Origins
-from palisade.enforce.envoy.bodies.mentions import Mentions, mentions
 from palisade.enforce.envoy.bodies.reader import (
-    MAX_FIELDS,
     nothing,
     read_alike,
     reading,
-    reads_body,
     telling,
     were_read,
 )
 from palisade.enforce.envoy.cases import RuleCoverage
-from palisade.enforce.envoy.decision import Decision, decide
+from palisade.enforce.envoy.decision import Decision
 from palisade.enforce.envoy.matchers.bounds import Reason
 from palisade.enforce.envoy.matchers.choices import MAX_LINEAR
 from palisade.enforce.envoy.matchers.entry import Entry, Verdict
 from palisade.enforce.envoy.matchers.predicate import Predicate, Text, Within, all_of, header_text, one_of
 from palisade.enforce.envoy.parts import LAYOUT_STATE, Behind, Parts, Rules, Watched, in_parts
 from palisade.enforce.envoy.tokens.identity import authentication, settings_of, unseen
-from palisade.enforce.envoy.values.entries import makes_objects
 from palisade.enforce.envoy.values.sources import ADDRESS_TEXT, JWT_AUTHN, PATH_STATE
 from palisade.enforce.envoy.whole import REVISION_STATE, SHADOW_STATE, Place, pair_of, whole
-from palisade.policy.handing import ALLOWED
+from palisade.enforce.envoy.work import Work, work_of
 from palisade.policy.inventory import Function
-from palisade.policy.providers import Header, Provider
 from palisade.policy.revisions import Revision
 from palisade.rego.builtins.encoding import marshal
 from palisade.rego.collector import collector_paused
-from palisade.rego.partial import Indexes, Outcome, evaluate
+from palisade.rego.partial import Indexes
 from palisade.rego.values import Key, Value
 from palisade.xds import Snapshot, type_url
 from palisade_sidecar.asking import ASK_HEADER
@@ -69,9 +59,6 @@ RESIDUAL_CLUSTER = "palisade_residual"
 
 RESIDUAL_SECONDS = 2
 """How long a request waits for the engine's answer before it is denied."""
-
-_MAKERS = DECODES | FOLDS | {"json.unmarshal", "io.jwt.decode"}
-"""The builtins that make documents, or other texts, of a request's texts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,20 +100,6 @@ class Enforcement:
         return tuple(each for each in (self.work, self.shadow) if each is not None)
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
-    """The conditions of a decision, and what they were lowered to."""
-
-    outcome: Outcome
-    decision: Decision
-    mentions: Mentions
-    """Where the policy names a part of the body."""
-    told: Decision | None = None
-    """The decision where documents were read: None where it reads none, or what of one Envoy cannot read."""
-    fields: Fields | None = None
-    """The fields of documents that the conditions speak of, where they may decide."""
-
-
 def compile_sidecar(
     revision: Revision,
     function: Function,
@@ -152,10 +125,10 @@ def compile_sidecar(
     with collector_paused():
         providers, settings = revision.providers, settings_of(revision.providers, keys)
         before = previous.work if previous else None
-        work = _work(revision, function, providers, settings, before, sent, indexes)
+        work = work_of(revision, function, providers, settings, before, sent, indexes)
         if shadow is not None:
             before = previous.shadow if previous else None
-            watching = _work(shadow, function, providers, settings, before, sent, indexes)
+            watching = work_of(shadow, function, providers, settings, before, sent, indexes)
         asked = tuple(_asked(revision))
         entries = (*asked, *work.decision.entries)
         others = unseen(providers, keys, settings)
@@ -289,56 +262,6 @@ def _version(
         *([revision.marked] if numbered else []),
     )
     return f"{revision.id}-{hashlib.sha256(repr(parts).encode()).hexdigest()[:6]}"
-
-
-def _work(
-    revision: Revision,
-    function: Function,
-    providers: Sequence[Provider],
-    settings: str,
-    before: Work | None,
-    sent: Mapping[Key, Value],
-    indexes: Indexes | None,
-) -> Work:
-    """The decision where tokens are those that the providers have signed."""
-    plan = revision.policy.plan([revision.inventory.decision_document])
-    path = revision.inventory.decision_path
-    outcome, decision = (before.outcome, before.decision) if before is not None else (None, None)
-    # An OPA that decides what is left shows settings of its own, and fetches for itself.
-    answers: dict[object, Value] = {}
-    if not revision.inventory.backend:
-        answers = {"opa.runtime": revision.policy.runtime}
-        for request, answer in sent.items():
-            answers[request] = answer
-    known = known_of(function.name)
-    outcome = evaluate(
-        plan,
-        path,
-        revision.policy.data,
-        known,
-        outcome,
-        told_by=ALLOWED,
-        answers=answers,
-        indexes=indexes,
-        folded=FOLDED,
-    )
-    bearers = [name_of(each.name, settings) for each in providers if each.tokens == (Header(),)]
-    names = [name_of(provider.name, settings) for provider in providers]
-    mentioned = mentions(plan, before.mentions if before is not None else None)
-    body = mentioned.body
-    found = decide(outcome, names, decision, bearers=bearers, body=body)
-    told = None
-    fields = None
-    decoding = body or not _MAKERS.isdisjoint(plan.builtins) or makes_objects(outcome.error)
-    if decoding or found.says(headers.LOOP, headers.COUNTING):
-        origins = Origins(found.calls, tuple(names))
-        fields = fields_of(outcome, origins, MAX_FIELDS, before.fields if before is not None else None)
-    if fields is not None and found.residual and 0 < len(fields.all) <= MAX_FIELDS:
-        last = before.told if before is not None else None
-        # A body that is not read may still be none of its type.
-        unknown = body and not reads_body(fields.all)
-        told = decide(outcome, names, last, bearers=bearers, body=unknown, fields=fields.all)
-    return Work(outcome, found, mentioned, told, fields)
 
 
 def _slot(name: str, config: Message) -> TypedExtensionConfig:
