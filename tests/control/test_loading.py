@@ -141,7 +141,8 @@ def test_a_rule_is_counted_as_at_the_function_where_it_needs_the_engine_most(pro
 def test_one_is_compiled_for_all_functions_that_get_the_same(project: Project) -> None:
     """An edit of a policy of a thousand rules, which ask for no function's name, took two hundred functions
     two seconds. Each gets what it gets where it is alone: by its own failure settings, and by its name as
-    soon as a rule, also one of a shadow, asks for that."""
+    soon as a rule, also one of a shadow, asks for that, and for as long: until an engine began anew, it was
+    compiled for each where a rule had once asked."""
     listed = "".join(
         f"  {name}: {{upstream: 127.0.0.1:9, listen: 127.0.0.1:0{more}}}\n"
         for name, more in (("a", ""), ("b", ""), ("c", ", failure: {no_engine: 429}"), ("d", ""))
@@ -176,6 +177,47 @@ def test_one_is_compiled_for_all_functions_that_get_the_same(project: Project) -
     shadow, before = None, None
     assert compiled_once(ALLOW) == [("a", "b", "d"), ("c",)]
     assert compiled_once(asking) == each
+    assert compiled_once(ALLOW) == [("a", "b", "d"), ("c",)]
+
+
+def test_an_edit_for_one_function_leaves_the_others_as_they_are(project: Project) -> None:
+    """Where each of two hundred has rules of its own, an edit of one made the same conditions and the same
+    tree again for all. Each gets what it gets where it is compiled alone, whatever else of the set or of
+    palisade.yaml changes with it."""
+    listed = "".join(f"  {name}: {{upstream: 127.0.0.1:9, listen: 127.0.0.1:0}}\n" for name in "ab")
+    issuer = 'providers := {"p": {"issuer": "https://i.test/", "any_audience": true}}'
+    trusted = "explain: {trusted: [192.0.2.1]}\n"
+    before: Deployment | None = None
+
+    def kept(at: int, more: str = "", settings: str = "", keys: dict[str, str] | None = None) -> set[str]:
+        """Of which functions conditions and tree are as before, after an edit of the rule of `b`."""
+        nonlocal before
+        rule = '\nallow if {\n\tinput.function == "%s"\n\tinput.attributes.request.http.path == "/%s"\n}\n'
+        project.allow.write_text(ALLOW + rule % ("a", "a") + rule % ("b", at) + more)
+        project.file.write_text(f"policies: ./policies\n{settings}functions:\n{listed}")
+        revision = read(project.file, Known(before.revision if before else None)).revision
+        assert revision is not None
+        last, before = before, lower(revision, keys or {}, before)
+        found: set[str] = set()
+        for name, each in before.enforcements.items():
+            function = revision.inventory.functions[name]
+            assert each.snapshot == compile_sidecar(revision, function, keys or {}, divisible=True).snapshot
+            own = last.enforcements[name] if last is not None else each
+            assert each.work is not None
+            assert own.work is not None
+            if each.work.decision is own.work.decision and each.built[0] is own.built[0]:
+                found.add(name)
+        return found
+
+    kept(1)
+    assert kept(2) == {"a"}
+    assert kept(3, settings=trusted) == set()
+    assert kept(4, settings=trusted) == {"a"}
+    assert kept(4, settings=trusted, more="\nallow if input.parsed_body.x\n") == set()
+    assert kept(5, settings=trusted, more="\nallow if input.parsed_body.x\n") == {"a"}
+    assert kept(6) == set()
+    assert kept(7, more=f"\n{issuer}\n") == set()
+    assert kept(7, more=f"\n{issuer}\n", keys={"p": '{"keys": []}'}) == set()
 
 
 MANY = "".join(

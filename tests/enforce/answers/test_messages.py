@@ -184,7 +184,7 @@ def test_what_only_messages_read_is_laid_down(monkeypatch: pytest.MonkeyPatch) -
     inventory = Inventory(Path("/palisade.yaml"), Path("/"), {"orders": function}, "p/allow")
     revision = build(inventory, in_memory({"p.rego": "package p\n\nallow := true"}))
     place = Place(Decision(tuple(rules), last, (), (answer,)), None, NO)
-    rbac, texts, _ = whole(place, revision, None, 8)
+    rbac, texts, *_ = whole(place, revision, None, 8)
     assert texts == (read,)
     assert b"palisade.revision" in rbac.SerializeToString()
     found = [in_parts(Rules(rules, last, own), "r", linear=8) for own in ((), answer.texts)]

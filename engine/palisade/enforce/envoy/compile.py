@@ -10,7 +10,6 @@ from types import MappingProxyType
 from envoy.config.core.v3.extension_pb2 import TypedExtensionConfig
 from envoy.config.core.v3.grpc_service_pb2 import GrpcService
 from envoy.extensions.filters.http.ext_authz.v3.ext_authz_pb2 import BufferSettings, ExtAuthz
-from envoy.extensions.filters.http.rbac.v3.rbac_pb2 import RBAC
 from envoy.extensions.filters.http.set_filter_state.v3.set_filter_state_pb2 import Config as SetFilterState
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
@@ -34,7 +33,15 @@ from palisade.enforce.envoy.matchers.predicate import Predicate, Text, Within, a
 from palisade.enforce.envoy.parts import LAYOUT_STATE, Behind, Parts, Rules, Watched, in_parts
 from palisade.enforce.envoy.tokens.identity import authentication, settings_of, unseen
 from palisade.enforce.envoy.values.sources import ADDRESS_TEXT, JWT_AUTHN, PATH_STATE
-from palisade.enforce.envoy.whole import REVISION_STATE, SHADOW_STATE, Place, pair_of, whole
+from palisade.enforce.envoy.whole import (
+    REVISION_STATE,
+    SHADOW_STATE,
+    Built,
+    Place,
+    Whole,
+    pair_of,
+    whole,
+)
 from palisade.enforce.envoy.work import Work, work_of
 from palisade.policy.inventory import Function
 from palisade.policy.revisions import Revision
@@ -83,6 +90,8 @@ class Enforcement:
     """The decision where it is in parts."""
     settings: str = ""
     """By which settings of providers it takes tokens for verified (`palisade.decide.verified`)."""
+    built: tuple[Built | None, Built | None] = field(default=(None, None), repr=False, compare=False)
+    """The trees of the rules, and of those where documents were read, as far as they are in no parts."""
 
     @property
     def asks(self) -> frozenset[Key]:
@@ -122,6 +131,7 @@ def compile_sidecar(
     are those of other functions of the revision. Raises rego.CompileError where the decision's path is none.
     """
     watching: Work | None = None
+    indexes = indexes or Indexes()
     with collector_paused():
         providers, settings = revision.providers, settings_of(revision.providers, keys)
         before = previous.work if previous else None
@@ -134,15 +144,20 @@ def compile_sidecar(
         others = unseen(providers, keys, settings)
         head = Place(replace(work.decision, entries=entries), watching.decision if watching else None, others)
         told = _where_read(asked, work, watching, others)
-        parts = _parts(head, told, revision, shadow, linear, previous) if divisible else None
-        rbac, texts, watched = (
-            whole(head, revision, shadow, linear) if parts is None else (RBAC(), parts.texts, ())
+        built, built_told = previous.built if previous is not None else (None, None)
+        parts = None
+        if divisible and not (built is not None and built.undivided and built.is_of(head.all_rules, linear)):
+            parts = _parts(head, told, revision, shadow, linear, previous)
+        native, texts, watched, built = (
+            whole(head, revision, shadow, linear, built, undivided=divisible and shadow is None)
+            if parts is None
+            else Whole(parts.picking, parts.texts)
         )
         reader, teller = nothing(), nothing()
         if told is not None:
             reader = reading(told.fields, RESIDUAL)
             if parts is None or not parts.told:
-                rest, more, too = whole(told, revision, shadow, linear)
+                rest, more, too, built_told = whole(told, revision, shadow, linear, built_told)
                 teller = telling(told.fields, rest)
                 texts, watched = (*texts, *more), (*watched, *too)
     decision = work.decision
@@ -154,7 +169,7 @@ def compile_sidecar(
         ATTRIBUTES: attributes(
             revision.marked, texts, watched, pair_of(revision, shadow), parts.layout.name if parts else ""
         ),
-        NATIVE: parts.picking if parts else rbac,
+        NATIVE: native,
         BODY: reader,
         TOLD: teller,
         ASK: gate(_ask(function, body=body), _answers(decision, told.decision if told else None)),
@@ -165,7 +180,17 @@ def compile_sidecar(
     shown = told.decision if told else decision
     residual = head.decision.residual
     return Enforcement(
-        snapshot, shown.coverage, residual, body, shown.doubts, work, watching, blind, parts, settings
+        snapshot,
+        shown.coverage,
+        residual,
+        body,
+        shown.doubts,
+        work,
+        watching,
+        blind,
+        parts,
+        settings,
+        (built, built_told),
     )
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from envoy.extensions.filters.http.rbac.v3.rbac_pb2 import RBAC
+from google.protobuf.message import Message
 
 from palisade.enforce.envoy.answers.ends import RESIDUAL
 from palisade.enforce.envoy.bodies.documents import Field
@@ -33,33 +35,71 @@ class Place:
     fields: frozenset[Field] = frozenset()
     """What was read of the request before."""
 
+    @property
+    def all_rules(self) -> Decision:
+        """The decision, behind what is the engine's before all else."""
+        if self.others == NO:
+            return self.decision
+        others = Entry(self.others, Verdict.RESIDUAL, RESIDUAL)
+        return replace(self.decision, entries=(others, *self.decision.entries))
+
 
 def pair_of(revision: Revision, shadow: Revision | None) -> str:
     """The name of both; empty without a shadow."""
     return f"{revision.id}-{shadow.id}" if shadow else ""
 
 
+class Whole(NamedTuple):
+    """The filter that decides what Envoy can decide by itself, and what it and the shadow want laid down."""
+
+    filter: Message
+    texts: tuple[Text, ...]
+    watched: tuple[Text, ...] = ()
+    built: Built | None = None
+    """What that of the next revision starts from; None of one in parts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """The tree of these rules."""
+
+    entries: tuple[Entry, ...]
+    default: Entry
+    linear: int
+    tree: Tree
+    undivided: bool
+    """Whether they are known to be no rules that are better in parts."""
+
+    def is_of(self, decision: Decision, linear: int) -> bool:
+        """Whether it is the tree of these rules: those that were so before are the same objects."""
+        return (self.linear, self.default, self.entries) == (linear, decision.default, decision.entries)
+
+
 def whole(
-    place: Place, revision: Revision, shadow: Revision | None, linear: int
-) -> tuple[RBAC, tuple[Text, ...], tuple[Text, ...]]:
-    """The filter that decides what Envoy can decide by itself, and what it and the shadow want laid down.
-
-    `linear` is up to how many constants are compared one by one.
-    """
-    decision = place.decision
-    if place.others != NO:
-        others = Entry(place.others, Verdict.RESIDUAL, RESIDUAL)
-        decision = replace(decision, entries=(others, *decision.entries))
-    tree = _tree(decision, REVISION_STATE, revision.marked, linear)
+    place: Place,
+    revision: Revision,
+    shadow: Revision | None,
+    linear: int,
+    before: Built | None = None,
+    *,
+    undivided: bool = False,
+) -> Whole:
+    """What decides at a place. `linear` is up to how many constants are compared one by one; the tree is the
+    one of `before` where the rules are the same. `undivided` tells that they are no rules for parts."""
+    decision = place.all_rules
+    if before is None or not before.is_of(decision, linear) or before.undivided != undivided:
+        tree = build(decision.entries, decision.default, linear=linear)
+        before = Built(decision.entries, decision.default, linear, tree, undivided)
+    tree = _behind_stale(before.tree, decision, REVISION_STATE, revision.marked, RESIDUAL)
     rbac = RBAC(matcher=tree.matcher)
-    if shadow is None or place.shadow is None:
-        return rbac, tree.attributes, ()
-    watched = _beside(rbac, place.shadow, shadow.marked, pair_of(revision, shadow), linear)
-    return rbac, tree.attributes, watched
+    watched: tuple[Text, ...] = ()
+    if shadow is not None and place.shadow is not None:
+        watched = _beside(rbac, place.shadow, shadow.marked, pair_of(revision, shadow), linear)
+    return Whole(rbac, tree.attributes, watched, before)
 
 
-def _tree(decision: Decision, state: str, revision: str, linear: int, *, residual: str = RESIDUAL) -> Tree:
-    tree = build(decision.entries, decision.default, linear=linear)
+def _behind_stale(tree: Tree, decision: Decision, state: str, revision: str, residual: str) -> Tree:
+    """The tree, behind a look for whether what it reads was laid down for this revision."""
     texts = dict.fromkeys((*tree.attributes, *(text for each in decision.answers for text in each.texts)))
     if not texts:
         return tree
@@ -82,6 +122,7 @@ def _beside(rbac: RBAC, decision: Decision, shadow: str, pair: str, linear: int)
         default=replace(decision.default, name=f"{shadow} {decision.default.name}"),
         answers=(),  # nobody gets what a shadow would answer
     )
-    tree = _tree(named, SHADOW_STATE, pair, linear, residual=f"{shadow} {RESIDUAL}")
+    tree = build(named.entries, named.default, linear=linear)
+    tree = _behind_stale(tree, named, SHADOW_STATE, pair, f"{shadow} {RESIDUAL}")
     rbac.shadow_matcher.CopyFrom(tree.matcher)
     return tree.attributes

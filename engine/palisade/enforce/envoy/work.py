@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from palisade.decide.input import FOLDED, known_of
 from palisade.decide.verified import name_of
@@ -37,6 +37,8 @@ class Work:
     """The decision where documents were read: None where it reads none, or what of one Envoy cannot read."""
     fields: Fields | None = None
     """The fields of documents that the conditions speak of, where they may decide."""
+    settings: tuple[object, ...] = ()
+    """What else than the conditions they were lowered by."""
 
 
 def work_of(
@@ -46,7 +48,7 @@ def work_of(
     settings: str,
     before: Work | None,
     sent: Mapping[Key, Value],
-    indexes: Indexes | None,
+    indexes: Indexes,
 ) -> Work:
     """The decision where tokens are those that the providers have signed."""
     plan = revision.policy.plan([revision.inventory.decision_document])
@@ -72,18 +74,24 @@ def work_of(
     )
     bearers = [name_of(each.name, settings) for each in providers if each.tokens == (Header(),)]
     names = [name_of(provider.name, settings) for provider in providers]
-    mentioned = mentions(plan, before.mentions if before is not None else None)
+    last = before.mentions if before is not None else None
+    mentioned = indexes.keep("mentions", plan, lambda: mentions(plan, last))
     body = mentioned.body
+    makes = not _MAKERS.isdisjoint(plan.builtins)
+    by = tuple(names), tuple(bearers), body, makes
+    if before is not None and before.settings == by and outcome.is_as(before.outcome):
+        # Of many functions an edit is for one, mostly: what all others had is not lowered again.
+        return replace(before, outcome=outcome, mentions=mentioned)
     found = decide(outcome, names, decision, bearers=bearers, body=body)
     told = None
     fields = None
-    decoding = body or not _MAKERS.isdisjoint(plan.builtins) or makes_objects(outcome.error)
+    decoding = body or makes or makes_objects(outcome.error)
     if decoding or found.says(headers.LOOP, headers.COUNTING):
         origins = Origins(found.calls, tuple(names))
         fields = fields_of(outcome, origins, MAX_FIELDS, before.fields if before is not None else None)
     if fields is not None and found.residual and 0 < len(fields.all) <= MAX_FIELDS:
-        last = before.told if before is not None else None
+        told_before = before.told if before is not None else None
         # A body that is not read may still be none of its type.
         unknown = body and not reads_body(fields.all)
-        told = decide(outcome, names, last, bearers=bearers, body=unknown, fields=fields.all)
-    return Work(outcome, found, mentioned, told, fields)
+        told = decide(outcome, names, told_before, bearers=bearers, body=unknown, fields=fields.all)
+    return Work(outcome, found, mentioned, told, fields, by)

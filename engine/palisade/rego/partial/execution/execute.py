@@ -68,12 +68,16 @@ class Executor(Telling):
         taken from there.
         """
         self._answers = answers or {}
+        self._indexes = indexes or Indexes()
+        self._spelled = self._indexes.spelled({str(path[0]) for path in given or ()}, policy.strings)
         if before is not None and (before._answers != self._answers or not before.serves(given or {})):
+            before = None
+        if before is not None and before.used_given and before._spelled and not self._spelled:
+            # What it has found out may depend on what is given, and what is found out now does not.
             before = None
         super().__init__(policy, given or {}, before)
         self._flow: Liveness = Liveness(before._flow if before is not None else None)
         self._failing: Failing = Failing(policy, before._failing if before is not None else None)
-        self._indexes = indexes or Indexes()
         self._data = self._indexes.keep("data", data, partial(Known, data))
         self._before: dict[object, Followed] = {}
         self._followed: dict[object, Followed] = {}

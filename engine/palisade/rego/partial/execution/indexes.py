@@ -64,13 +64,11 @@ class Indexes(Kept):
         any of it, they are few, or this is the only run."""
         if not self._shared or len(blocks) < FEWEST:
             return None
-        names = tuple(str(path[0]) for path, symbol in given.items() if len(path) == 1 and _is_text(symbol))
-        spelled = self.keep(
-            ("spelled", names), strings, lambda: frozenset(filter(strings.__contains__, names))
-        )
+        names = {str(path[0]) for path, symbol in given.items() if len(path) == 1 and _is_text(symbol)}
+        spelled = self.spelled(names, strings)
         if not spelled:
             return None
-        asking = self.keep(("rules", names), blocks, lambda: _asking(blocks, strings, spelled))
+        asking = self.keep(("rules", spelled), blocks, lambda: _asking(blocks, strings, spelled))
         if not asking.by_name:
             return None
         numbers = list(asking.others)
@@ -79,6 +77,11 @@ class Indexes(Kept):
             assert isinstance(symbol, Known)  # noqa: S101 - as the names were chosen
             numbers += by_value.get(str(symbol.value), ())
         return tuple(blocks[number] for number in sorted(numbers))
+
+    def spelled(self, names: Iterable[str], strings: Sequence[str]) -> frozenset[str]:
+        """Those of the names that are among a plan's strings."""
+        known = frozenset(names)
+        return self.keep(("spelled", known), strings, lambda: known & frozenset(strings))
 
     def rows_with(self, source: Known, test: RowTest, value: Known) -> list[Row]:
         """The members of a collection that have the value where the test looks, in their order."""

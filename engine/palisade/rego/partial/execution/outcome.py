@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from operator import is_
 from typing import TYPE_CHECKING
 
 from palisade.rego.errors import NOWHERE, Location
@@ -43,6 +44,15 @@ class Outcome:
     def used_given(self) -> bool:
         """Whether it depends on the parts of the input that were given."""
         return self.run.used_given
+
+    def is_as(self, other: Outcome) -> bool:
+        """Whether it is made of the same objects: what was made of the other holds of it, too."""
+        return (
+            self.builder is other.builder
+            and self.error is other.error
+            and len(self.cases) == len(other.cases)
+            and all(map(is_, self.cases, other.cases))
+        )
 
     @property
     def asks(self) -> frozenset[Key]:

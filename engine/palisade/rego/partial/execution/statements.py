@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import TypeVar
 
 from palisade.rego import ir
@@ -109,10 +110,7 @@ class Statements(BuiltinCalls):
         """The rules by their paths: functions are at none, for whoever chooses by a name of the request."""
         self._below: dict[tuple[int, int], dict[tuple[object, ...], list[ir.Func]]] = {}
         """The functions by so many first names, those at paths of one length together."""
-        # Functions of the class: bound methods would leave the run, and all it holds, to the collector.
-        self._handlers: dict[type, Callable[..., list[Step]]] = {
-            getattr(ir, name[1:]): getattr(type(self), name) for name in dir(self) if name.endswith("Stmt")
-        }
+        self._handlers = _handlers_of(type(self))  # type: ignore[arg-type]  # a class has the hash of classes
 
     @abstractmethod
     def _call_function(self, func: ir.Func, args: tuple[Symbol, ...], target: int, env: Env) -> list[Step]:
@@ -385,3 +383,10 @@ class Statements(BuiltinCalls):
         if isinstance(result, Known):
             return self._set(env, RESULT, Known(result.value["result"]))
         raise Unsupported("makes a document in a way that cannot be followed")
+
+
+@cache
+def _handlers_of(of: type) -> Mapping[type, Callable[..., list[Step]]]:
+    """What carries out each kind of statement: functions of the class, as bound methods would leave a run,
+    and all it holds, to the collector."""
+    return {getattr(ir, name[1:]): getattr(of, name) for name in dir(of) if name.endswith("Stmt")}
