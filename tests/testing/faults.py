@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from xds.type.matcher.v3.string_pb2 import StringMatcher
 
-from palisade.enforce.envoy import cases, compile, decision
+from palisade.enforce.envoy import cases, compile, decision, work
 from palisade.enforce.envoy.answers import filters as answers
 from palisade.enforce.envoy.bodies import mentions
 from palisade.enforce.envoy.bodies import reader as bodies
@@ -172,7 +172,7 @@ def order_swapped(monkeypatch: pytest.MonkeyPatch) -> None:
         return replace(found, entries=tuple(entries))
 
     own = decision.decide
-    monkeypatch.setattr(compile, "decide", decide)
+    monkeypatch.setattr(work, "decide", decide)
 
 
 def default_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -186,7 +186,7 @@ def conflicts_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     def decide(outcome: Any, *rest: Any, **settings: Any) -> Any:
         return own(replace(outcome, error=FALSE), *rest, **settings)
 
-    monkeypatch.setattr(compile, "decide", decide)
+    monkeypatch.setattr(work, "decide", decide)
 
 
 def path_with_its_query(monkeypatch: pytest.MonkeyPatch) -> None:
