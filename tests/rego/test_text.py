@@ -6,7 +6,9 @@ import json
 import sys
 import threading
 import time
+from collections.abc import Callable
 from decimal import Decimal
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -43,6 +45,14 @@ def test_decimals_change_nothing_but_their_own_digits(value: Any, indent: int | 
     assert mixed == text.dumps([value, 7], indent=indent)[: -len("7]" if indent is None else "7\n]")] + (
         f"{exact}]" if indent is None else f"{exact}\n]"
     )
+
+
+@given(plain, st.integers(1, 6))
+def test_what_is_written_in_pieces_is_the_same(value: Any, at_once: int) -> None:
+    """However many values are written in one step."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(text, "_AT_ONCE", at_once)
+        assert "".join(text.in_pieces(value)) == text.dumps(value)
 
 
 def test_strings_that_look_like_the_writers_own_marks_stay() -> None:
@@ -93,9 +103,17 @@ def test_exponents_are_written_as_opa_writes_them(exact: str, written: str) -> N
     assert text.dumps([Decimal(exact)]) == f"[{written}]"
 
 
-def test_a_long_text_holds_up_no_other_thread() -> None:
-    """While the engine read 50 MB of data it answered nothing for seconds, and requests were denied."""
-    long = json.dumps([{"n": [number]} for number in range(60_000)])
+@pytest.mark.parametrize(
+    "work",
+    [
+        partial(text.loads, json.dumps([{"n": [number]} for number in range(60_000)])),
+        lambda: "".join(text.in_pieces({"lines": ['"' * 400] * 40_000})),
+    ],
+    ids=["read", "written"],
+)
+def test_a_long_text_holds_up_no_other_thread(work: Callable[[], object]) -> None:
+    """While the engine read 50 MB of data, or kept them, it answered nothing for seconds, and requests were
+    denied."""
     done, beats = threading.Event(), [0.0]
 
     def beat() -> None:
@@ -103,10 +121,10 @@ def test_a_long_text_holds_up_no_other_thread() -> None:
             beats.append(time.perf_counter())
 
     def share() -> float:
-        """The longest time without a turn, of all that the reading took."""
+        """The longest time without a turn, of all that the work took."""
         begin = len(beats)
         started = time.perf_counter()
-        text.loads(long)
+        work()
         ended = time.perf_counter()
         turns = [started, *beats[begin:], ended]
         return max(after - before for before, after in pairwise(turns)) / (ended - started)

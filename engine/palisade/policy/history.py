@@ -25,6 +25,7 @@ from palisade.policy.inventory import Inventory
 from palisade.policy.sets import PolicySet
 from palisade.policy.source import did_you_mean
 from palisade.rego import Network, text
+from palisade.rego.collector import collector_paused
 from palisade.rego.values import Value
 
 log = logging.getLogger(__name__)
@@ -291,7 +292,8 @@ def _spell(entry: Entry) -> bytes:
             "data": policy_set.data,
         },
     }
-    body = text.dumps(content).encode("utf-8", "surrogateescape")
+    with collector_paused():
+        body = "".join(text.in_pieces(content)).encode("utf-8", "surrogateescape")
     return b"%s\n%s\n" % (hashlib.sha256(body).hexdigest().encode(), body)
 
 
@@ -300,7 +302,8 @@ def _read(path: Path) -> Entry:
     body = body.removesuffix(b"\n")
     if hashlib.sha256(body).hexdigest().encode() != digest:
         raise ValueError("it is damaged: its content does not have the hash in its first line")
-    content: Any = text.loads(body.decode("utf-8", "surrogateescape"))
+    with collector_paused():
+        content: Any = text.loads(body.decode("utf-8", "surrogateescape"))
     written = content.get("format", "without a number")
     if written != _FORMAT:
         raise ValueError(f"it has the format {written}, of another version of Palisade")
