@@ -18,7 +18,7 @@ from palisade.rego.partial.formulas.terms import Known, Symbol
 from palisade.rego.partial.symbols.worlds import Env, KeptEnv, Result, Step, env_key
 from palisade.rego.records import record
 
-_OTHERS = (ir.BlockStmt, ir.CallDynamicStmt, ir.ScanStmt, ir.WithStmt)
+_OTHERS = (ir.BlockStmt, ir.CallDynamicStmt, ir.WithStmt)
 _MOST = 64
 """The rounds of so many loops are kept where a run does not come to these, those that ran last."""
 
