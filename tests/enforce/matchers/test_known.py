@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from drawn_predicates import CHECKS, TEXTS, State, holds, some_predicates, states
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
@@ -34,6 +35,25 @@ def test_it_holds_where_it_did_and_is_no_larger(parts: list[Predicate], states: 
     assert found.size <= whole.size
     for state in states:
         assert holds(found, state) is holds(whole, state) is not holds(denied, state)
+
+
+_PLAIN = st.lists(
+    st.lists(st.sampled_from([*CHECKS, *map(negate, CHECKS)]), min_size=1, max_size=3).map(all_of),
+    min_size=2,
+    max_size=6,
+).map(any_of)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.one_of(_PLAIN, st.builds(lambda plain, other: any_of((plain, other)), _PLAIN, some_predicates)))
+def test_what_is_plainly_short_is_what_looking_comes_to(whole: Predicate) -> None:
+    """In rows of a table nothing is known of one another: ten thousand were looked through at each edit."""
+    found = without_known(whole)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(known, "_are_plain", lambda _: False)
+        looked = without_known(whole)
+    event("plain" if known._are_plain(whole) else "looked through")
+    assert found == looked
 
 
 def test_a_doubt_beside_conditions_is_not_asked_in_each_of_them() -> None:

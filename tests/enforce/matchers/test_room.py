@@ -15,6 +15,7 @@ from xds.type.matcher.v3.string_pb2 import StringMatcher
 from palisade import rego
 from palisade.enforce.envoy.matchers import cofactors, sizes, tree
 from palisade.enforce.envoy.matchers.bounds import Bounds, exactly, inverse
+from palisade.enforce.envoy.matchers.choices import choices
 from palisade.enforce.envoy.matchers.entry import Entry, Verdict
 from palisade.enforce.envoy.matchers.predicate import (
     EXPRESSION,
@@ -70,6 +71,27 @@ _rows = st.builds(
 _requests = st.fixed_dictionaries(
     {}, optional={name: st.sampled_from((*VALUES, "ab", "ba", "z", "")) for name in NAMES}
 )
+
+
+def _constants(predicate: Predicate) -> int:
+    match predicate:
+        case All(parts) | AnyOf(parts):
+            return sum(map(_constants, parts))
+        case Not(part):
+            return _constants(part)
+        case OneOf(_, values) | Prefixed(_, values):
+            return len(values)
+    return 0
+
+
+@given(_conditions)
+def test_room_is_what_is_written_and_every_alternative_counts(condition: Predicate) -> None:
+    """Of large conditions alternatives were counted one by one also where none is taken several times."""
+    own = condition.size + _constants(condition) // CONSTANTS
+    several = sum(each.size + _constants(each) // CONSTANTS for each in choices(condition))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sizes, "LARGE", 0)
+        assert room_of(exactly(condition)) == max(own, several)
 
 
 def _holds(predicate: Predicate, headers: Mapping[str, str]) -> bool:

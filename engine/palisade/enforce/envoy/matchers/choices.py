@@ -45,7 +45,10 @@ def choices(predicate: Predicate, linear: int = MAX_LINEAR, most: int = MOST) ->
             continue
         if part is predicate:
             for choice in part.parts:
-                yield from choices(choice, linear, most)
+                if isinstance(choice, All) and AnyOf not in map(type, choice.parts):
+                    yield choice  # as rows of tables mostly are
+                else:
+                    yield from choices(choice, linear, most)
             return
         if len(part.parts) <= most and (_are_look_ups(part, linear) or _are_for_many(part, parts)):
             others = [each for each in parts if each is not part]

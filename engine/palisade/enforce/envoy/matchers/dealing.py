@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import field
 from itertools import chain
 
 import xxhash
 
 from palisade.enforce.envoy.matchers.apart import MANY
 from palisade.enforce.envoy.matchers.choices import choices
-from palisade.enforce.envoy.matchers.entry import Entry, alternatives
+from palisade.enforce.envoy.matchers.entry import Entry
 from palisade.enforce.envoy.matchers.predicate import All, AnyOf, OneOf, Predicate, Text, all_of, any_of
 from palisade.rego.records import record
 
@@ -62,6 +63,22 @@ class _Places:
     """The number of each part, what is in it, and as how many rules that counts there."""
     weight: int
     """How many rules it comes to, its alternatives and constants counted."""
+    shared: Mapping[int, _Shared] = field(default_factory=dict)
+    """Where the alternatives of one that has many went, by their identity."""
+
+
+@record()
+class _Shared:
+    """An alternative in its parts: the numbers of these, what is in each, and as how many rules that counts
+    there; None where it does not compare the text. `predicate` is kept so that its identity is."""
+
+    predicate: Predicate
+    among: tuple[tuple[int, Predicate, int], ...] | None
+    weight: int
+    """As how many rules it counts."""
+    like: object = None
+    rules: tuple[tuple[int, Entry, int], ...] = ()
+    """The same as rules, which are `like` that: all but their predicates."""
 
 
 def deal(entries: Sequence[Entry], before: Dealt | None = None) -> Dealt | None:
@@ -97,13 +114,14 @@ def _telling(entries: Iterable[Entry]) -> list[Text]:
 def deal_by(text: Text, entries: Sequence[Entry], before: Dealt | None = None) -> Dealt | None:
     """The rules in parts by this text; None where they are few, or it does not part them evenly."""
     known = before.places if before is not None and before.text == text else {}
+    sharing = _Sharing(text, known.values())
     parts: list[list[Entry]] = [[] for _ in range(PARTS)]
     weights = [0] * PARTS
     places: dict[int, _Places] = {}
     told = everywhere = 0
     for entry in entries:
         at = id(entry)
-        places[at] = place = known.get(at) or _places(text, entry)
+        places[at] = place = known.get(at) or _places(text, entry, sharing)
         if place.among is None:
             everywhere += place.weight
             for part in parts:
@@ -137,7 +155,32 @@ def _many(predicate: Predicate) -> AnyOf | None:
     return large if large is not None and len(large.parts) >= MANY else None
 
 
-def _of_many(text: Text, entry: Entry, large: AnyOf) -> _Places | None:
+class _Sharing:
+    """Deals out alternatives: of a rule with thousands, an edit changes one or two."""
+
+    def __init__(self, text: Text, before: Iterable[_Places]) -> None:
+        """`before` is where rules went by the same text."""
+        self._text = text
+        self._before = before
+        self._known: dict[int, _Shared] | None = None
+
+    def of(self, predicate: Predicate) -> _Shared:
+        """Where one goes."""
+        if self._known is None:
+            self._known = {}
+            for place in self._before:
+                self._known.update(place.shared)
+        found = self._known.get(id(predicate))
+        if found is None:
+            shares = _shares(self._text, predicate)
+            among = None
+            if shares is not None:
+                among = tuple((number, each, _weight(each)) for number, each in shares.items())
+            found = self._known[id(predicate)] = _Shared(predicate, among, _weight(predicate))
+        return found
+
+
+def _of_many(text: Text, entry: Entry, large: AnyOf, sharing: _Sharing) -> _Places | None:
     """A rule of many alternatives in its parts: in each those for its values, and what stands beside them
     once. None where not the alternatives compare the text."""
     besides = [part for part in _conjuncts(entry.predicate) if part is not large]
@@ -146,16 +189,18 @@ def _of_many(text: Text, entry: Entry, large: AnyOf) -> _Places | None:
     own: list[dict[Predicate, None]] = [{} for _ in range(PARTS)]
     weights = [0] * PARTS
     total, told = 0, False
+    shared: dict[int, _Shared] = {}
     for choice in chain.from_iterable(map(choices, large.parts)):
-        shares = _shares(text, choice)
-        if shares is None:
-            shares = dict.fromkeys(range(PARTS), choice)
+        shares = shared[id(choice)] = sharing.of(choice)
+        among = shares.among
+        if among is None:
+            among = tuple((number, choice, shares.weight) for number in range(PARTS))
         else:
             told = True
-        total += _weight(choice)
-        for number, share in shares.items():
+        total += shares.weight
+        for number, share, weight in among:
             own[number][share] = None
-            weights[number] += _weight(share)
+            weights[number] += weight
     if not told:
         return None
     more = _weight(all_of(besides))
@@ -164,7 +209,7 @@ def _of_many(text: Text, entry: Entry, large: AnyOf) -> _Places | None:
         for number in range(PARTS)
         if own[number]
     ]
-    return _Places(entry, tuple(found), total + more)
+    return _Places(entry, tuple(found), total + more, shared)
 
 
 def _shares(text: Text, predicate: Predicate) -> dict[int, Predicate] | None:
@@ -181,22 +226,29 @@ def _shares(text: Text, predicate: Predicate) -> dict[int, Predicate] | None:
     }
 
 
-def _places(text: Text, entry: Entry) -> _Places:
+def _places(text: Text, entry: Entry, sharing: _Sharing) -> _Places:
     large = _many(entry.predicate)
-    places = _of_many(text, entry, large) if large is not None else None
+    places = _of_many(text, entry, large, sharing) if large is not None else None
     if places is not None:
         return places
     found: list[tuple[int, Entry, int]] = []
     total = 0
-    for choice in alternatives(entry):
-        shares = _shares(text, choice.predicate)
-        if shares is None:
+    shared: dict[int, _Shared] = {}
+    like = entry.outcome, entry.name, entry.copies
+    for choice in choices(entry.predicate):
+        shares = sharing.of(choice)
+        if shares.among is None:
             return _Places(entry, None, sum(map(_weight, choices(entry.predicate))))
-        total += _weight(choice.predicate)
-        for number, share in shares.items():
-            there = choice if share is choice.predicate else choice.under(share)
-            found.append((number, there, _weight(share)))
-    return _Places(entry, tuple(found), total)
+        if shares.like != like:
+            rules = tuple(
+                (number, entry if share is entry.predicate else entry.under(share), weight)
+                for number, share, weight in shares.among
+            )
+            shares = _Shared(choice, shares.among, shares.weight, like, rules)
+        shared[id(choice)] = shares
+        total += shares.weight
+        found += shares.rules
+    return _Places(entry, tuple(found), total, shared)
 
 
 def _weight(choice: Predicate) -> int:

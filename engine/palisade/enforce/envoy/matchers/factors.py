@@ -27,15 +27,23 @@ class Factoring(Rewriting):
 
 def _together(parts: Iterable[Predicate]) -> Iterable[Predicate]:
     """The alternatives, of which those that share all their large parts are one."""
-    groups: dict[object, list[tuple[Predicate, ...]]] = {}
+    groups: dict[object, list[Predicate]] = {}
     for part in parts:
-        conjuncts = part.parts if isinstance(part, All) else (part,)
-        large = frozenset(each for each in conjuncts if each.size >= ALIKE)
-        groups.setdefault(large or part, []).append(conjuncts)
+        groups.setdefault(_large_of(part) or part, []).append(part)
     for group in groups.values():
         if len(group) == 1:
-            yield all_of(group[0])
+            yield group[0]
             continue
-        alike = frozenset(group[0]).intersection(*group[1:])
-        rests = any_of(all_of(each for each in own if each not in alike) for own in group)
-        yield all_of((*(each for each in group[0] if each in alike), rests))
+        conjuncts = [part.parts if isinstance(part, All) else (part,) for part in group]
+        alike = frozenset(conjuncts[0]).intersection(*conjuncts[1:])
+        rests = any_of(all_of(each for each in own if each not in alike) for own in conjuncts)
+        yield all_of((*(each for each in conjuncts[0] if each in alike), rests))
+
+
+def _large_of(part: Predicate) -> frozenset[Predicate]:
+    """The large ones of the parts that all hold where it does."""
+    if not isinstance(part, All):
+        return frozenset((part,) if part.size >= ALIKE else ())
+    if part.size <= ALIKE:  # as rows of tables mostly are
+        return frozenset()
+    return frozenset([each for each in part.parts if each.size >= ALIKE])

@@ -35,11 +35,44 @@ MOST_LOOKED_AT = 100_000
 def without_known(predicate: Predicate, failing: Iterable[Predicate] = ()) -> Predicate:
     """The same predicate where none of the `failing` hold, of fewer matchers; as it is where there are none,
     or finding out takes long."""
+    failing = tuple(failing)
+    if not failing and _are_plain(predicate):
+        return predicate
     try:
         found = _Looking().whole(predicate, failing)
     except _TooManyError:
         return predicate
     return found if found.size < predicate.size else predicate
+
+
+def _are_plain(predicate: Predicate) -> bool:
+    """Whether it is alternatives, as of a table's rows, which ask nothing that is made of parts, and nothing
+    that is an alternative by itself: in none of them anything is known."""
+    if not isinstance(predicate, AnyOf):
+        return False
+    alone: set[Predicate] = set()
+    for part in predicate.parts:
+        if not isinstance(part, All):
+            alone.add(part.part if isinstance(part, Not) else part)
+    if not all(map(_is_plain, alone)):
+        return False
+    for part in predicate.parts:
+        if isinstance(part, All):
+            kinds = set(map(type, part.parts))
+            asked: Iterable[Predicate] = part.parts
+            if Not in kinds:
+                asked = [each.part if isinstance(each, Not) else each for each in part.parts]
+                kinds = set(map(type, asked))
+            if not kinds.isdisjoint(_MADE) or not alone.isdisjoint(asked):
+                return False
+    return True
+
+
+_MADE = (All, AnyOf, Not)
+
+
+def _is_plain(predicate: Predicate) -> bool:
+    return not isinstance(predicate, _MADE)
 
 
 class _TooManyError(Exception):

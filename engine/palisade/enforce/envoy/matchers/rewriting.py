@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
+from operator import is_
 
 from palisade.enforce.envoy.matchers.predicate import All, AnyOf, Not, Predicate, all_of, any_of, negate
 
@@ -30,7 +31,8 @@ class Rewriting(ABC):
         if isinstance(predicate, Not):
             return negate(self.of(predicate.part))
         if isinstance(predicate, All):
-            return all_of(map(self.of, predicate.parts))
+            parts = [self.of(part) for part in predicate.parts]
+            return predicate if all(map(is_, parts, predicate.parts)) else all_of(parts)
         return any_of(self._alternatives(predicate.parts))
 
     @abstractmethod

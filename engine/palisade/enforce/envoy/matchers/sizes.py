@@ -18,6 +18,7 @@ from palisade.enforce.envoy.matchers.predicate import (
     YES,
     All,
     AnyOf,
+    Check,
     Not,
     OneOf,
     Predicate,
@@ -65,10 +66,16 @@ def shortened(bounds: Bounds, factoring: Factoring) -> Bounds:
 
 def bounded(bounds: Bounds) -> Bounds:
     """Bounds of the same condition that are small enough; the same where they are."""
-    most = MOST
-    if size_of(bounds) > most:
-        most = max(MOST, OFTEN * _different(bounds))
-    return Bounds(NO, weakened(bounds.possibly, most)) if size_of(bounds) > most else bounds
+    size = size_of(bounds)
+    # Each alternative of one is another: of tables, with as many as they have rows, that is mostly enough.
+    if size <= max(MOST, OFTEN * max(_wide(bounds.surely), _wide(bounds.possibly))):
+        return bounds
+    most = max(MOST, OFTEN * _different(bounds))
+    return Bounds(NO, weakened(bounds.possibly, most)) if size > most else bounds
+
+
+def _wide(predicate: Predicate) -> int:
+    return len(predicate.parts) if isinstance(predicate, All | AnyOf) else 0
 
 
 def given_up(sizes: Mapping[T, int]) -> frozenset[T]:
@@ -106,43 +113,39 @@ def room_of(bounds: Bounds) -> int:
 
 def _room_of(predicate: Predicate) -> int:
     found = predicate.size + _constants_in(predicate) // CONSTANTS
-    if found <= LARGE:
+    if found <= LARGE or (isinstance(predicate, AnyOf) and not any(map(_holds_several, predicate.parts))):
         return found
     several = choices(predicate)
     return max(found, sum(each.size + _constants_in(each) // CONSTANTS for each in several))
 
 
+def _holds_several(predicate: Predicate) -> bool:
+    """Whether alternatives stand in it beside others, for which it may be taken several times."""
+    return isinstance(predicate, All) and AnyOf in map(type, predicate.parts)
+
+
 def _constants_in(predicate: Predicate) -> int:
     """How many constants it has where each part is written as often as it stands in it."""
-    found, stack = 0, [predicate]
-    while stack:
-        part = stack.pop()
-        if isinstance(part, _COMPARED):
-            found += len(part.values)
-        elif isinstance(part, All | AnyOf):
-            if part.size > LARGE:
-                return found + _of_shared(part, {}) + sum(map(_constants_in, stack))
-            stack += part.parts
-        elif isinstance(part, Not):
-            stack.append(part.part)
-    return found
+    return _counted(predicate, {})
+
+
+def _counted(predicate: Predicate, known: dict[Predicate, int]) -> int:
+    """The same, of large parts, which others may share, looked at once each."""
+    kind = type(predicate)
+    if kind is All or kind is AnyOf:
+        parts = predicate.parts  # type: ignore[union-attr]  # as its kind has
+        if predicate.size <= LARGE:
+            return sum([_counted(part, known) for part in parts if type(part) is not Check])
+        found = known.get(predicate)
+        if found is None:
+            found = known[predicate] = sum([_counted(part, known) for part in parts])
+        return found
+    if isinstance(predicate, Not):
+        return _counted(predicate.part, known)
+    return len(predicate.values) if isinstance(predicate, _COMPARED) else 0
 
 
 _COMPARED = (OneOf, Prefixed, Within)
-
-
-def _of_shared(predicate: Predicate, known: dict[Predicate, int]) -> int:
-    """The same of a large one, whose parts are looked at once each."""
-    if isinstance(predicate, _COMPARED):
-        return len(predicate.values)
-    if isinstance(predicate, Not):
-        return _of_shared(predicate.part, known)
-    if not isinstance(predicate, All | AnyOf):
-        return 0
-    found = known.get(predicate)
-    if found is None:
-        found = known[predicate] = sum(_of_shared(part, known) for part in predicate.parts)
-    return found
 
 
 def _different(bounds: Bounds) -> int:
