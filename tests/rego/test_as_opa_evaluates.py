@@ -99,6 +99,40 @@ def test_keys_of_patterns_are_looked_up_before_their_values(opa: OpaAnswers, rul
     assert _answer(rego.compile({"p.rego": source}), "r", asked) == theirs
 
 
+_NEAR = ("+1", "01", "1.0")
+"""Integers whose text is kept in `$"{n}"` alone. Here it is `1`."""
+
+
+@pytest.mark.parametrize(
+    "text", ["1", "+1", "01", "1.0", "1e0", "10e-1", "0_1", "0x1p0", "1" + "0" * 20, "0" * 20 + "1", "1e30"]
+)
+def test_numbers_of_texts_are_integers_where_they_are_in_opa(opa: OpaAnswers, text: str) -> None:
+    """By a number in another spelling than digits nothing is found in OPA, so a client that writes it so is
+    let pass by no such rule. It can be compared and counted with, and where its text is asked for, which is
+    not kept, the decision ends in an error."""
+    rules = [
+        *(
+            "[5, 6, 7][n] == 6",
+            "data.list[n] == 6",
+            'substring("abc", n, -1) == "bc"',
+            "n == 1",
+            "n - 1 == 0",
+        ),
+        *("array.slice([1, 2], n, 2) == [2]", "sum([n, 1]) == 2", "n % 2 == 1", 'format_int(n, 2) == "1"'),
+        *('{1: "a"}[n] == "a"', "n in {1}", "max([n, 0]) == n", "n, 6 in [5, 6]", "sum([n, 1]) > n"),
+    ]
+    texts = ['sprintf("%v", [n]) == "1"', 'sprintf("%d", [n]) == "1"', '$"{n}" == "1"'][: 3 - (text in _NEAR)]
+    names = [f"r{number}" for number in range(len(rules + texts))]
+    told = "\n".join(f"{name} if {rule}" for name, rule in zip(names, rules + texts, strict=True))
+    source, data = f"package p\n\nn := to_number(input)\n{told}\n", {"list": [5, 6, 7]}
+    policy = rego.compile({"p.rego": source}, data)
+    theirs = opa.ask(source, text, names, data)
+    ours = [_answer(policy, name, text) for name in names]
+    assert ours[: len(rules)] == theirs[: len(rules)]
+    for found, wanted in zip(ours[len(rules) :], theirs[len(rules) :], strict=True):
+        assert found in (None, wanted)
+
+
 def _answer(policy: rego.Policy, rule: str, asked: Any) -> list[Any] | None:
     """The value in a list, an empty one where it is undefined; None where the evaluation ends in an error."""
     try:

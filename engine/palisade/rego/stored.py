@@ -16,6 +16,7 @@ from palisade.rego.values import UNDEFINED, Set, Value, key
 _LONGEST = 19
 """So many characters of an index OPA reads, beside its sign."""
 _INDEX = re.compile(rf"(?=[+-]?.{{1,{_LONGEST}}}\Z)[+-]?(?:([0-9]+)(?:\.0*)?|\.0*)")
+_LONG = re.compile(r"[+-]?[1-9][0-9]*", re.ASCII)
 _LARGEST = 1 << 53
 """Greater fractions find no texts: a double is not written as they are."""
 _MOST_DIGITS = 100
@@ -48,6 +49,11 @@ def _index(text: str) -> int | None:
     digits = _INDEX.fullmatch(text)
     at = int(digits[1] or "0") if digits else 0
     return at if digits and (not at or text[0] != "-") else None
+
+
+def is_written_in_digits(text: str) -> bool:
+    """Whether OPA takes a number that is written so for an integer, as an index is."""
+    return bool(_INDEX.fullmatch(text) or _LONG.fullmatch(text))
 
 
 def _is_text_in(members: Set, text: str) -> bool:

@@ -4,11 +4,14 @@
 |---------|------------------------------------------------------------------------------------|
 | null    | None                                                                               |
 | boolean | bool                                                                               |
-| number  | int; float; Decimal where no float spells the same digits. Never NaN or infinite   |
+| number  | int; float; Decimal where no float spells the same digits, and see below          |
 | string  | str                                                                                |
 | array   | list                                                                               |
 | object  | dict, from the key form of each key to its value                                   |
 | set     | Set, of key forms                                                                  |
+
+Numbers are never NaN or infinite. A whole one of fewer digits than `LONG` is a Decimal only where `to_number`
+read a text that OPA takes for no integer: it equals the int, and is no index.
 
 What `json.loads` returns is a value as it stands, so an input costs nothing to take over. Values are
 never changed once another part of the program can see them: what builds one owns it until then.
@@ -213,6 +216,8 @@ def sorted_keys(obj: dict[KeyForm, Value]) -> list[Value]:
     return sorted_values(unkey(form) for form in obj)
 
 
+LONG = 308
+"""Integers that are written with an exponent, and have more digits than so many, are no int."""
 _NUMBER = re.compile(r"-?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 
 
@@ -239,7 +244,7 @@ def canonical(exact: Decimal) -> int | float | Decimal:
         raise ValueError("not a finite number")
     # An exponent in the thousands is legal JSON, but as an int it would fill the memory; what no float can
     # hold keeps the short text it was written in, as OPA shows it.
-    if exact == exact.to_integral_value() and (exact.as_tuple().exponent == 0 or exact.adjusted() < 308):
+    if exact == exact.to_integral_value() and (exact.as_tuple().exponent == 0 or exact.adjusted() < LONG):
         return int(exact)
     short = float(exact)
     return short if Decimal(repr(short)) == exact else exact

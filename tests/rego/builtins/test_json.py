@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from palisade.rego.builtins import BUILTINS
+from palisade.rego.builtins import BUILTINS, Context
 from palisade.rego.builtins.encoding import decode_base64
 from palisade.rego.errors import BuiltinError
 from palisade.rego.text import dumps
@@ -64,6 +64,17 @@ def test_filter_and_remove(call: Any, paths: Any, kept: Any, rest: Any) -> None:
 )
 def test_patch(call: Any, operations: Any, result: Any) -> None:
     assert call("json.patch", {"a": {"b": [1, 2]}}, operations) == result
+
+
+@pytest.mark.parametrize("last", [{"op": "remove", "path": ""}, {"op": "remove", "path": []}])
+def test_patch_that_leaves_nothing_is_an_error(last: Any) -> None:
+    """OPA crashes there, so that nobody passes; undefined, `not` before it would allow."""
+    patches = [{"op": "add", "path": "/b", "value": 1}, last]
+    with pytest.raises(BuiltinError) as raised:
+        BUILTINS["json.patch"].function(Context(0), {"a": 1}, patches)
+    assert raised.value.fatal
+    whole = [*patches, {"op": "add", "path": "", "value": 2}]
+    assert BUILTINS["json.patch"].function(Context(0), {"a": 1}, whole) == 2
 
 
 def test_patch_knows_sets(call: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from functools import reduce
 from math import prod
 
@@ -9,7 +10,7 @@ from palisade.rego.builtins import bigfloat
 from palisade.rego.builtins.budget import check_bits
 from palisade.rego.builtins.operands import Number, collection, element_error, is_number, type_error
 from palisade.rego.builtins.registry import builtin
-from palisade.rego.values import UNDEFINED, Set, Value, equal, key, sorted_values
+from palisade.rego.values import UNDEFINED, Set, Value, canonical, equal, key, sorted_values
 
 
 @builtin("count", pure=True)
@@ -45,7 +46,7 @@ def _numbers(x: Value) -> list[Number]:
     for member in members:
         if not is_number(member):
             raise element_error(1, x, member, "number")
-    return members
+    return [canonical(member) if type(member) is Decimal else member for member in members]
 
 
 @builtin("max", pure=True)

@@ -20,7 +20,8 @@ class _PatchError(Exception):
 
 @builtin("json.patch")
 def json_patch(ctx: Context, value: Value, operations: Value) -> Value:
-    """The value after all operations; undefined where one of them cannot be applied."""
+    """The value after all operations; undefined where one of them cannot be applied. Where nothing is left
+    OPA crashes, so that is an error."""
     patches = array(operations, 2)
     try:
         for operation in patches:
@@ -32,6 +33,8 @@ def json_patch(ctx: Context, value: Value, operations: Value) -> Value:
         return UNDEFINED
     except _PatchError:
         return UNDEFINED
+    if value is UNDEFINED:
+        raise BuiltinError("the whole document is removed", fatal=True)
     return value
 
 

@@ -7,6 +7,7 @@ Sums, differences and products of integers are exact whatever their size. All el
 from __future__ import annotations
 
 import random
+from decimal import Decimal
 
 from palisade.rego.builtins import bigfloat
 from palisade.rego.builtins.budget import check_bits, check_size
@@ -51,7 +52,7 @@ def minus(a: Value, b: Value) -> Number | Set:
         raise type_error(2, b, "set" if is_number(b) else "number")
     if not is_number(a):
         raise type_error(1, a, "number", "set")
-    return bigfloat.subtract(a, number(b, 2))
+    return bigfloat.subtract(number(a, 1), number(b, 2))
 
 
 @builtin("mul", pure=True)
@@ -161,7 +162,8 @@ _FORMATS: dict[Number, str] = {2: "b", 8: "o", 10: "d", 16: "x"}
 def format_int(x: Value, base: Value) -> str:
     """The digits of a number, its fraction cut off, to the base 2, 8, 10 or 16."""
     value = number(x, 1)
-    form = _FORMATS.get(number(base, 2))
-    if form is None:
+    number(base, 2)
+    form = _FORMATS.get(base)
+    if form is None or type(base) is Decimal:
         raise operand_error(2, "must be one of {2, 8, 10, 16}")
     return format(value if type(value) is int else _cut_off(value)[0], form)

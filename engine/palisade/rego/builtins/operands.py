@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import TypeAlias
 
 from palisade.rego.errors import EVAL_TYPE_ERROR, BuiltinError
-from palisade.rego.values import KeyForm, Set, Value, sorted_values, type_name
+from palisade.rego.values import KeyForm, Set, Value, canonical, sorted_values, type_name
 
 Number: TypeAlias = int | float | Decimal
 Object: TypeAlias = dict[KeyForm, Value]
@@ -49,15 +49,20 @@ def string(value: Value, position: int) -> str:
 
 
 def number(value: Value, position: int) -> Number:
+    """A number to calculate with, whole ones as int however they are written."""
     kind = type(value)
-    if kind is int or kind is float or kind is Decimal:
+    if kind is int or kind is float:
         return value  # type: ignore[no-any-return]  # just checked
+    if kind is Decimal:
+        return canonical(value)
     raise type_error(position, value, "number")
 
 
 def integer(value: Value, position: int) -> int:
-    """An integer of 64 bits; OPA takes greater ones for floating-point numbers."""
-    whole = _whole(number(value, position))
+    """An integer of 64 bits; OPA takes greater ones, and those that are not written in digits, for
+    floating-point numbers."""
+    exact = number(value, position)
+    whole = _whole(exact) if type(value) is not Decimal else None
     if whole is not None and -(2**63) <= whole < 2**63:
         return whole
     raise operand_error(position, "must be integer number but got floating-point number")

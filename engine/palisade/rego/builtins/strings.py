@@ -27,7 +27,7 @@ from palisade.rego.builtins.registry import builtin
 from palisade.rego.builtins.terms import show, show_number
 from palisade.rego.errors import BuiltinError
 from palisade.rego.re2_options import QUIET
-from palisade.rego.values import Set, Value, sorted_keys
+from palisade.rego.values import LONG, Set, Value, sorted_keys
 
 
 def _no_string(first: Value, second: Value) -> BuiltinError:
@@ -278,6 +278,7 @@ def _argument(value: Value) -> Argument:
     if kind is str or kind is int or kind is float:
         return value  # type: ignore[no-any-return]  # just checked
     if kind is Decimal:
+        _check_written(value)
         nearest = float(value)
         return nearest if abs(nearest) != float("inf") else show_number(value)
     check_parts(value)
@@ -302,7 +303,15 @@ def _part(part: Value) -> str:
             )
         part = next(iter(part), None) if len(part) else "<undefined>"
         check_parts(part)
+        if type(part) is Decimal:
+            _check_written(part)
         return part if type(part) is str else show(part)
     if type(part) is list or type(part) is dict:
         raise type_error(1, part, "set")
     return show(part)
+
+
+def _check_written(value: Decimal) -> None:
+    """OPA's text of `to_number("1_0")` is `1_0`, and not 10. It is not kept."""
+    if value == value.to_integral_value() and value.adjusted() < LONG:
+        raise BuiltinError("a number is written otherwise than in digits, which is not kept", fatal=True)

@@ -17,6 +17,7 @@ from palisade.rego.builtins.operands import (
 from palisade.rego.builtins.registry import builtin
 from palisade.rego.builtins.terms import quote
 from palisade.rego.errors import BuiltinError
+from palisade.rego.stored import is_written_in_digits
 from palisade.rego.values import Set, Value, canonical, sorted_values
 from palisade.rego.values import number as _parse
 from palisade.rego.values import type_name as _type_name
@@ -84,7 +85,8 @@ _EXACTLY = Context(prec=800, Emax=MAX_EMAX, Emin=MIN_EMIN)
 def to_number(x: Value) -> Number:
     """null and false are 0, true is 1, a string is the number that it spells.
 
-    As Go spells numbers: `1_000` is 1000 and `0x1p4` is 16.
+    As Go spells numbers: `1_000` is 1000 and `0x1p4` is 16. OPA keeps the text, and takes no number for an
+    integer, as an index is, that is written otherwise than in digits: such a one stays a Decimal.
     """
     if x is None or type(x) is bool:
         return int(x or False)
@@ -110,6 +112,8 @@ def to_number(x: Value) -> Number:
     # A float of 64 bits must be able to hold it, although its digits are kept.
     if exact.copy_abs() >= _TOO_LARGE:
         raise _out_of_range(x)
+    if exact == exact.to_integral_value() and not is_written_in_digits(x):
+        return exact
     return _parse(plain) if hexadecimal is None else canonical(exact)
 
 
