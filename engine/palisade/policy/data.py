@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 
+from palisade.policy.sharing import shared
 from palisade.policy.source import LOAD_ERROR, Mapping, Sequence, Source, Tree
 from palisade.rego import text as rego_text
 from palisade.rego.collector import collector_paused
@@ -38,6 +40,8 @@ class _Last:
 
     def __init__(self) -> None:
         self.reading: tuple[str, Value | Diagnostic] | None = None
+        self.value: Value = None
+        """That of the last reading without an error."""
 
 
 @lru_cache(maxsize=10_000)
@@ -53,7 +57,12 @@ def read(name: str, text: str) -> Value | Diagnostic:
     known = last.reading
     if known is None or known[0] != text:
         with collector_paused():
-            known = last.reading = (text, _read(name, text))
+            found = _read(name, text)
+            if not isinstance(found, Diagnostic):
+                with suppress(RecursionError):  # of as many levels as there may be it can be left
+                    found = shared(found, last.value)
+                last.value = found
+            known = last.reading = (text, found)
     return known[1]
 
 

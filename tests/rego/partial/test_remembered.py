@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from itertools import product
 from typing import Any
 
@@ -15,6 +16,8 @@ from palisade import rego
 from palisade.rego.partial import Outcome, evaluate
 from palisade.rego.partial.execution import giving
 from palisade.rego.partial.execution.flow import Liveness
+from palisade.rego.partial.execution.remembered import Memory
+from palisade.rego.partial.symbols.worlds import Worlds
 
 _HEAD = "package authz\n\ndefault allow := false\n\n"
 _ASKS = "row.path == input.path\n\trow.role in input.roles"
@@ -53,6 +56,28 @@ def test_only_the_rows_that_changed_are_followed_again(monkeypatch: pytest.Monke
     was, now = ({id(part) for case in each.cases for part in case.condition.args} for each in (before, after))
     assert len(now - was) < 5
     for path, role in (("/7", "r7"), ("/7/new", "r7"), ("/7/new", "r8"), ("/8", "r8"), ("/9", "r8")):
+        document = {"path": path, "roles": [role]}
+        assert said(after, document) == reference(second, "data.authz.allow", document)
+
+
+def test_rows_that_are_the_objects_they_were_are_not_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Told apart by what is in them, ten thousand rows took a fifth of what an edit of one cost; and they
+    were taken one after the other."""
+    rules = f"{_HEAD}allow if {{\n\tsome row in data.rows\n\t{_ASKS}\n}}\n"
+    rows = _rows()
+    first = rego.compile({"a.rego": rules}, {"rows": rows}, plain=False)
+    before = _outcome(first)
+    edited = [*rows[:100], {"path": "/between", "role": "r1"}, *rows[101:]]
+    second = rego.compile({"a.rego": rules}, {"rows": edited}, previous=first, plain=False)
+    compared: list[object] = []
+    content, advance = Memory._content, Worlds.advance
+    advanced: list[object] = []
+    monkeypatch.setattr(Memory, "_content", lambda run, *row: compared.append(row) or content(run, *row))
+    monkeypatch.setattr(Worlds, "advance", lambda run, *each: advanced.append(each) or advance(run, *each))
+    after = _outcome(second, before)
+    assert len(compared) < 5
+    assert len(advanced) < 20
+    for path, role in (("/between", "r1"), ("/100", "r100"), ("/99", "r99"), ("/101", "r101")):
         document = {"path": path, "roles": [role]}
         assert said(after, document) == reference(second, "data.authz.allow", document)
 
@@ -167,6 +192,7 @@ _LOOPS = [
     "allow if { some row in data.rows; row.n == data.least; may(row); within(row.roles) }",
     "allow if plan == input.path",
     "allow if named == input.path",
+    'allow if sprintf("%v", [counted]) == input.path',
     "allow if not denied",
     "allow if { every row in data.rows { row.path != input.path; not row.role in input.roles } }",
     "allow if count([row | some row in data.rows; row.role in input.roles]) == 1",
@@ -178,6 +204,7 @@ least := data.least
 within(roles) if { some role in roles; role in input.roles }
 given := row.role if { some row in data.rows; row.path == input.path }
 plan := row.path if { some row in data.rows; row.role in input.roles }
+counted := row.n if { some row in data.rows; row.role in input.roles }
 named := row.path if {
 	names := {"/a": "x", "/b": "y"}
 	names[input.path] != ""
@@ -201,15 +228,17 @@ _least = st.sampled_from((1, 1.0, 2))
 @st.composite
 def _edits(draw: st.DrawFn) -> list[tuple[dict[str, Any], bool]]:
     """Data of which a row changes, comes, goes, or stands twice, or what stands beside them; and with each
-    whether the functions are others."""
+    whether the functions are others. The other rows are the objects that they were, or all are others."""
     rows, least = draw(st.lists(_row, min_size=3, max_size=5)), 1
     steps: list[tuple[dict[str, Any], bool]] = [({"rows": rows, "least": least}, False)]
+    read_anew = draw(st.booleans())
     for _ in range(draw(st.integers(1, 3))):
         at = draw(st.integers(0, len(rows) - 1))
         new = draw(st.one_of(st.just([]), st.just([rows[at]] * 2), st.lists(_row, min_size=1, max_size=1)))
         rows = [*rows[:at], *new, *rows[at + 1 :]] or rows
         least = draw(st.one_of(st.just(least), _least))
-        steps.append(({"rows": rows, "least": least}, draw(st.booleans())))
+        data = {"rows": rows, "least": least}
+        steps.append((deepcopy(data) if read_anew else data, draw(st.booleans())))
     return steps
 
 
@@ -236,9 +265,9 @@ def test_edits_of_rows_come_to_what_they_would_by_themselves(
             _HELPERS.replace("row.path == input.path", "row.path != input.path", 1) if other else _HELPERS
         )
         text = _HEAD + "\n".join([*rules, helpers])
-        policy = rego.compile({"a.rego": text}, data, previous=policy)
+        policy = rego.compile({"a.rego": text}, data, previous=policy, plain=False)
         outcome = _outcome(policy, outcome)
-        fresh = _outcome(rego.compile({"a.rego": text}, data))
+        fresh = _outcome(rego.compile({"a.rego": text}, data, plain=False))
         assert [(each.value, each.label) for each in outcome.cases] == [
             (each.value, each.label) for each in fresh.cases
         ]

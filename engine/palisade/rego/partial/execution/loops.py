@@ -11,11 +11,11 @@ from palisade.rego.partial.execution import gathering, giving
 from palisade.rego.partial.execution.flow import Liveness
 from palisade.rego.partial.execution.gathering import ManyStatesError, makes_objects
 from palisade.rego.partial.execution.indexes import Indexes, Row, RowTest, is_long, row_test
-from palisade.rego.partial.execution.remembered import Remembered
+from palisade.rego.partial.execution.remembered import Firsts, Memory, Remembered
 from palisade.rego.partial.execution.repeating import ORDER_OF_MEMBERS, Repeating
 from palisade.rego.partial.execution.statements import answered
 from palisade.rego.partial.execution.tables import TableLoop, is_large, rounds
-from palisade.rego.partial.execution.turns import First, advance, effects, first_decides, once
+from palisade.rego.partial.execution.turns import advance, effects, first_decides, once
 from palisade.rego.partial.formulas.formula import FALSE, TRUE, Formula
 from palisade.rego.partial.formulas.terms import ArrayOf, Gathered, Known, Part, SetOf, Symbol
 from palisade.rego.partial.symbols.arrays import comes_apart, comes_in_order
@@ -186,37 +186,48 @@ class Loops(Repeating):
 
             runs.append(run)
         target = giving.given_in(stmt.block, env) if len(runs) >= giving.FEWEST_ROUNDS else None
+        first: Firsts | None = None
         if target is not None:
-            first: list[First] = []
             around = live, self._final, frozenset(self._making), frozenset(self._gathering)
-            memory = self._remembered.of(stmt, env, told, around)
-            for each, (when, name, item) in zip(runs, rounds, strict=True):
-                known = memory.recall(name, item) if memory is not None and when is TRUE else None
-                if known is not None:
-                    self._spend(known[1].statements)
-                    self._called.update(known[1].called)
-                    first.append(known[0])
-                    continue
-                ends.clear()
-                spent = self._statements
-                result, called = self._noting_calls(partial(each, env))
-                first.append((result, frozenset(ends)))
-                if memory is not None and when is TRUE:
-                    memory.note(name, item, first[-1], self._statements - spent, called)
-            given = giving.behind_rounds(
-                [result for result, _ in first], target, env, self.equal, self.builder
-            )
-            if given is not None and all(does <= {"fail"} for _, does in first):
+            first = self._at_first(rounds, runs, env, ends, self._remembered.of(stmt, env, told, around))
+            given = None
+            if not first.give_a_boolean(target):
+                given = giving.behind_rounds(first.results, target, env, self.equal, self.builder)
+            if given is not None and all(each <= {"fail"} for each in first.does):
                 return given.disjoint()
             ends.clear()
-            runs = [once(each, env, known, ends) for each, known in zip(runs, first, strict=True)]
-        for each in runs:
-            advance(worlds, each, env, in_turn=in_turn)
+            runs = [once(each, env, partial(first.of, at), ends) for at, each in enumerate(runs)]
+        at = 0
+        while at < len(runs):
+            along = first.along(at, worlds, env, ends) if first is not None else 0
+            if not along:
+                advance(worlds, runs[at], env, in_turn=in_turn)
+            at += along or 1
             if most and len(worlds.states) > most and makes_objects(env, worlds, self._gathering):
                 raise ManyStatesError
         if first_decides(ends, in_turn=in_turn):
             raise Unsupported(ORDER_OF_MEMBERS)
         return worlds.disjoint()
+
+    def _at_first(
+        self,
+        rounds: Sequence[Round],
+        runs: Sequence[Callable[[Env], Result]],
+        env: Env,
+        ends: set[str],
+        memory: Memory | None,
+    ) -> Firsts:
+        """Where each of the rounds leads from the outset: as it did before, or as `runs` tell, which leave in
+        `ends` what they may do to those behind them."""
+        found = Firsts(memory, rounds)
+        self._spend(found.statements)
+        self._called.update(found.called)
+        for at in found.missing:
+            ends.clear()
+            spent = self._statements
+            result, called = self._noting_calls(partial(runs[at], env))
+            found.take(at, (result, frozenset(ends)), self._statements - spent, called)
+        return found
 
     def _where_holds(self, when: Formula, env: Env, found: Result) -> Result:
         """What a block leads to where it runs under a condition only."""

@@ -35,15 +35,17 @@ def advance(worlds: Worlds, run: Callable[[Env], Result], outset: Env, *, in_tur
         worlds.advance(run, NOWHERE)
 
 
-def once(run: Callable[[Env], Result], outset: Env, first: First, ends: set[str]) -> Callable[[Env], Result]:
+def once(
+    run: Callable[[Env], Result], outset: Env, first: Callable[[], First], ends: set[str]
+) -> Callable[[Env], Result]:
     """The round, of which it is known where it leads from the outset: it is not run from there again. What it
     may do to those behind it is added to `ends`."""
     key = env_key(outset)
-    known, does = first
 
     def again(current: Env) -> Result:
         if current is not outset and env_key(current) != key:
             return run(current)
+        known, does = first()
         ends.update(does)
         return known
 
