@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import random
 import re
 from typing import Any
@@ -11,10 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from opa_answers import OpaAnswers
 
+from palisade import rego
 from palisade.rego.builtins import BUILTINS
 from palisade.rego.builtins.globs import ends_of, matcher
 from palisade.rego.builtins.globs_match import intersects
 from palisade.rego.errors import BuiltinError
+from palisade.rego.text import dumps
 
 
 @pytest.mark.parametrize(
@@ -320,6 +324,25 @@ def test_regular_expressions_are_those_of_opa(opa: OpaAnswers, seed: int) -> Non
             call_of("regex.split", pattern, text),
             call_of("regex.replace", text, pattern, put),
         ] == wanted, (pattern, text, put)
+
+
+def test_bytes_that_are_no_text_are_characters_to_patterns(opa: OpaAnswers) -> None:
+    """RE2 finds no character there, so that a rule that denies what matches `^.admin$` did not."""
+    pieces, draw = (b"\xff", b"\xe2\x82", b"\xc3", b"\xa9", "é".encode(), b"a", b""), random.Random(7)
+    patterns = (".", "^.a", "[^a]", "\\B", "\\b", "(?s)^.*$", "\\x{fffd}", "\\W", "", "a$", "(.)a", "\\x{ff}")
+    asked = [
+        [pattern, base64.b64encode(b"".join(draw.choices(pieces, k=4))).decode(), put]
+        for pattern in patterns
+        for put in ("", "<$0>", "$1") * 10
+    ]
+    source = """package p
+        r := [[regex.match(x[0], t), regex.find_n(x[0], t, -1), regex.split(x[0], t),
+               regex.replace(t, x[0], x[2]), regex.template_match(concat("", ["{", x[0], "}"]), t, "{", "}")]
+              | some x in input; t := base64.decode(x[1])]"""
+    ((theirs,),) = opa.ask(source, asked, ["r"])
+    ours = rego.compile({"p.rego": source}).evaluate("data.p.r", asked)
+    for case, found, wanted in zip(asked, ours, theirs, strict=True):
+        assert json.loads(re.sub("[\udc80-\udcff]", "\ufffd", dumps(found))) == wanted, case
 
 
 def call_of(name: str, *operands: Any) -> Any:

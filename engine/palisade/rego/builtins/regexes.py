@@ -7,7 +7,7 @@ Source: https://pkg.go.dev/regexp and https://github.com/google/re2/wiki/Syntax
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any, TypeAlias
 
@@ -102,7 +102,7 @@ def regex_is_valid(pattern: Value) -> bool:
 def regex_match(pattern: Value, value: Value) -> bool:
     """Whether the pattern matches anywhere in the string."""
     if type(pattern) is str and type(value) is str:
-        compiled, text = compile_pattern(pattern), to_bytes(value)
+        compiled, text = compile_pattern(pattern), _searched(value)
         if "\\B" in pattern and not text.isascii():
             return next(_matches(compiled, text, 1), None) is not None
         return compiled.search(text) is not None
@@ -115,31 +115,52 @@ def regex_match(pattern: Value, value: Value) -> bool:
 def regex_find_n(pattern: Value, value: Value, number: Value) -> list[str]:
     """The first `number` matches, all if it is negative."""
     text, compiled, limit = _search(pattern, value, number)
-    return [from_bytes(text[slice(*spans[0])]) for spans in _matches(compiled, text, limit)]
+    part = _parts_of(value, text)
+    return [part(*spans[0]) for spans in _matches(compiled, text, limit)]
 
 
 @builtin("regex.find_all_string_submatch_n", pure=True)
 def regex_find_all_string_submatch_n(pattern: Value, value: Value, number: Value) -> list[list[str]]:
     """The first `number` matches with what their groups caught, the empty string for those without."""
     text, compiled, limit = _search(pattern, value, number)
+    part = _parts_of(value, text)
     return [
-        ["" if start < 0 else from_bytes(text[start:end]) for start, end in spans]
+        ["" if start < 0 else part(start, end) for start, end in spans]
         for spans in _matches(compiled, text, limit)
     ]
 
 
 def _search(pattern: Value, value: Value, number: Value) -> tuple[bytes, _Pattern, int]:
     searched, text, limit = string(pattern, 1), string(value, 2), integer(number, 3)
-    return to_bytes(text), compile_pattern(searched), limit
+    return _searched(text), compile_pattern(searched), limit
+
+
+def _searched(value: str) -> bytes:
+    """The text in which is looked for matches. To Go a byte that is no UTF-8 is the character U+FFFD; to RE2
+    it is none."""
+    text = to_bytes(value)
+    return text if value.isascii() or not _ESCAPED.search(value) else to_bytes(_ESCAPED.sub("\ufffd", value))
+
+
+_ESCAPED = re.compile("[\udc80-\udcff]")
+
+
+def _parts_of(value: str, searched: bytes) -> Callable[[int, int], str]:
+    """What stands in the text from a byte of `searched` up to another."""
+    if value.isascii() or not _ESCAPED.search(value):
+        return lambda start, end: from_bytes(searched[start:end])
+    # Each character is one in both.
+    return lambda start, end: value[len(searched[:start].decode()) : len(searched[:end].decode())]
 
 
 @builtin("regex.split", pure=True)
 def regex_split(pattern: Value, value: Value) -> list[str]:
     """The parts between the matches."""
     searched, whole = string(pattern, 1), string(value, 2)
-    compiled, text = compile_pattern(searched), to_bytes(whole)
+    compiled, text = compile_pattern(searched), _searched(whole)
     if searched and not text:
         return [""]
+    part = _parts_of(whole, text)
     parts: list[str] = []
     begin = end = 0
     for spans in _matches(compiled, text, -1):
@@ -147,10 +168,10 @@ def regex_split(pattern: Value, value: Value) -> list[str]:
         if stop == 0:  # an empty match at the very start splits nothing off
             continue
         end = start
-        parts.append(from_bytes(text[begin:end]))
+        parts.append(part(begin, end))
         begin = stop
     if end != len(text):
-        parts.append(from_bytes(text[begin:]))
+        parts.append(part(begin, len(text)))
     return parts
 
 
@@ -158,25 +179,26 @@ def regex_split(pattern: Value, value: Value) -> list[str]:
 def regex_replace(value: Value, pattern: Value, replacement: Value) -> str:
     """Every match replaced; `$1`, `$name` and `${name}` stand for groups, `$$` for a dollar."""
     whole, searched, new = string(value, 1), string(pattern, 2), string(replacement, 3)
-    text, compiled = to_bytes(whole), compile_pattern(searched)
+    text, compiled = _searched(whole), compile_pattern(searched)
+    part = _parts_of(whole, text)
     names = {name.decode(): index for name, index in compiled.groupindex.items()}
     pieces = _expansion(new)
-    out: list[bytes] = []
+    out: list[str] = []
     last = size = 0
     for spans in _matches(compiled, text, -1):
         size += len(new)
         check_size(size)
-        out.append(text[last : spans[0][0]])
+        out.append(part(last, spans[0][0]))
         for piece in pieces:
             if isinstance(piece, bytes):
-                out.append(piece)
+                out.append(from_bytes(piece))
                 continue
             group = int(piece) if _NUMBER.fullmatch(piece) else names.get(piece, -1)
             if 0 <= group < len(spans) and spans[group][0] >= 0:
-                out.append(text[slice(*spans[group])])
+                out.append(part(*spans[group]))
         last = spans[0][1]
-    out.append(text[last:])
-    return from_bytes(b"".join(out))
+    out.append(part(last, len(text)))
+    return from_bytes(to_bytes("".join(out)))  # bytes that are no UTF-8 may have become a character
 
 
 _NUMBER = re.compile("0|[1-9][0-9]{0,7}")
@@ -249,7 +271,7 @@ def regex_template_match(template: Value, value: Value, start: Value, end: Value
             raise BuiltinError(
                 f"{which} delimiter has to be exactly one character long but is {len(to_bytes(opening))} long"
             )
-    return compile_pattern(_template(pattern, opening, closing)).search(to_bytes(text)) is not None
+    return compile_pattern(_template(pattern, opening, closing)).search(_searched(text)) is not None
 
 
 @lru_cache(maxsize=256)
