@@ -31,6 +31,7 @@ DATA = {
     "keys": {"k1": "alice", "k2": "bob"},
     "blocked": ["mallory", "eve"],
     "networks": ["10.0.0.0/8", "fd00::/8"],
+    "hours": {"monday": {"from": 8, "to": 17}, "friday": {"from": 9, "to": 12}},
     "routes": [{"prefix": "/admin/", "role": "admin"}, {"prefix": "/", "role": "user"}],
     "secret": "not that secret",
     "digest": "00",

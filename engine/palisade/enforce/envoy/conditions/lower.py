@@ -20,20 +20,17 @@ from palisade.enforce.envoy import hints
 from palisade.enforce.envoy.bodies.documents import Field, of_body_text, of_parsed_body
 from palisade.enforce.envoy.bodies.made import compares
 from palisade.enforce.envoy.bodies.reader import FILLED, PARSED
+from palisade.enforce.envoy.conditions.clocks import cases, timed
 from palisade.enforce.envoy.conditions.context import NOTHING, Notes
 from palisade.enforce.envoy.conditions.counted import Counted
-from palisade.enforce.envoy.conditions.methods import METHOD, OTHER, USUAL, speaks_of_method, with_method
+from palisade.enforce.envoy.conditions.methods import METHOD, OTHER, USUAL, speaks_of_method, with_value
 from palisade.enforce.envoy.matchers.bounds import ALWAYS, NEVER, Bounds, both, either, exactly, inverse
 from palisade.enforce.envoy.matchers.predicate import NO, YES, Predicate, all_of, any_of, negate
 from palisade.enforce.envoy.tokens.calls import Tokens
 from palisade.enforce.envoy.tokens.refused import where_refused
 from palisade.enforce.envoy.tokens.token import Token
 from palisade.enforce.envoy.values.claims import claim_defined
-from palisade.enforce.envoy.values.sources import (
-    ClaimSource,
-    Missing,
-    TextSource,
-)
+from palisade.enforce.envoy.values.sources import ClaimSource, Missing, TextSource
 from palisade.enforce.envoy.values.times import kind_of, moment_of
 from palisade.rego.partial.formulas.formula import (
     Atom,
@@ -55,7 +52,7 @@ from palisade.rego.partial.symbols.filled import TWICE
 from palisade.rego.partial.symbols.listed import BLANK
 from palisade.rego.partial.symbols.matching import ADDRESSES, LARGE, TEXTS
 from palisade.rego.partial.symbols.named import AS_PATH
-from palisade.rego.values import unkey
+from palisade.rego.values import Value, key, unkey
 
 UNVERIFIED = "a token is there that Envoy does not take, or not as the policy does"
 OTHERS = "a token is there that is for another issuer"
@@ -255,30 +252,41 @@ class Lowering(Counted):
         return either(cases)
 
     def _atom(self, atom: Atom) -> Bounds:
-        """The atom; one that no expression of Envoy's is, for each method where it is about that too."""
+        """The atom; one that no expression of Envoy's is, for each hour, day or method that it is about."""
         outer = self._take_notes()
         bounds = self._plain_atom(atom)
-        if self._reasons and any(each.always for each in self._reasons) and speaks_of_method(atom):
-            first = self._take_notes()
-            by_method = self._by_method(atom)
-            if by_method is None or any(each.always for each in self._reasons):
-                self._take_notes()
-                self._note(first)
-            else:
-                bounds = by_method
+        for one_by_one in (self._by_time, self._by_method):
+            if any(each.always for each in self._reasons):
+                first, found = self._take_notes(), one_by_one(atom)
+                if found is None or any(each.always for each in self._reasons):
+                    self._take_notes()
+                    self._note(first)
+                else:
+                    bounds = found
         self._note(outer)
         return bounds
 
+    def _by_time(self, atom: Atom) -> Bounds | None:
+        return None if (part := timed(atom)) is None else self._by_value(atom, part, cases(part))
+
     def _by_method(self, atom: Atom) -> Bounds | None:
-        cases: list[Bounds] = []
-        for method in USUAL:
-            there = with_method(self._builder, atom, method)
+        found = self._by_value(atom, METHOD, USUAL) if speaks_of_method(atom) else None
+        usual = self._in(In(METHOD, frozenset(USUAL)))
+        return None if found is None else self._unless(found, negate(usual.surely), OTHER)
+
+    def _by_value(self, atom: Atom, term: Input | Apply, values: Sequence[Value]) -> Bounds | None:
+        """The atom where the term is one of the values, of each what the atom is there."""
+        ways: dict[Formula, set[object]] = {}
+        for value in values:
+            there = with_value(self._builder, atom, term, value)
             if there is None:
                 return None
-            cases.append(both((self._in(In(METHOD, frozenset((method,)))), self.bounds(there))))
+            ways.setdefault(there, set()).add(key(value))
+        found: list[Bounds] = []
+        for there, those in ways.items():
+            found.append(both((self._in(In(term, frozenset(those))), self.bounds(there))))
             self._note(self.notes(there))  # another rule may have asked the same before
-        usual = self._in(In(METHOD, frozenset(USUAL)))
-        return self._unless(either(cases), negate(usual.surely), OTHER)
+        return either(found)
 
     def _plain_atom(self, atom: Atom) -> Bounds:
         several = self._shared_by(atom)

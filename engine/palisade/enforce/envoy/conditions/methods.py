@@ -13,7 +13,7 @@ from palisade.rego.partial.formulas.formula import Atom, Exists, Formula, Opaque
 from palisade.rego.partial.formulas.rewriting import symbols, with_terms
 from palisade.rego.partial.formulas.terms import Apply, ArrayOf, Element, Input, Known, Symbol, subterms
 from palisade.rego.partial.symbols.construct import lookup
-from palisade.rego.values import UNDEFINED
+from palisade.rego.values import UNDEFINED, Value
 
 METHOD = Input(("attributes", "request", "http", "method"))
 USUAL = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
@@ -26,41 +26,42 @@ def speaks_of_method(atom: Atom) -> bool:
         return False
     if isinstance(atom, Exists) and any(part == METHOD for part in subterms(atom.source)):
         return False
-    return _is_there(Formula("atom", atom=atom))
+    return _is_there(Formula("atom", atom=atom), METHOD)
 
 
-def _is_there(formula: Formula) -> bool:
-    return any(part == METHOD for symbol in symbols(formula) for part in subterms(symbol))
+def _is_there(formula: Formula, term: Symbol) -> bool:
+    return any(part == term for symbol in symbols(formula) for part in subterms(symbol))
 
 
-def with_method(builder: Builder, atom: Atom, method: str) -> Formula | None:
-    """The atom where the request has this method; None where that cannot be worked out."""
+def with_value(builder: Builder, atom: Atom, term: Symbol, value: Value) -> Formula | None:
+    """The atom where a term of it, such as the method, has this value; None where that cannot be worked
+    out."""
     try:
-        found = with_terms(builder, builder.atom(atom), lambda symbol: _put_in(symbol, Known(method)))
+        found = with_terms(builder, builder.atom(atom), lambda symbol: _put_in(symbol, term, Known(value)))
     except (_UndefinedError, TypeError):
         return None
-    return None if _is_there(found) else found
+    return None if _is_there(found, term) else found
 
 
 class _UndefinedError(Exception):
     pass
 
 
-def _put_in(symbol: Symbol, method: Known) -> Symbol:
-    if symbol == METHOD:
-        return method
+def _put_in(symbol: Symbol, term: Symbol, value: Known) -> Symbol:
+    if symbol == term:
+        return value
     match symbol:
         case Apply(name, args):
-            found = tuple(_put_in(each, method) for each in args)
+            found = tuple(_put_in(each, term, value) for each in args)
             return symbol if found == args else _called(name, found)
         case ArrayOf(items):
-            inner = tuple(_put_in(each, method) for each in items)
+            inner = tuple(_put_in(each, term, value) for each in items)
             known = [each.value for each in inner if isinstance(each, Known)]
             return Known(known) if len(known) == len(inner) else ArrayOf(inner)
         case Element(source, loop, of_keys, path):
-            inside = _put_in(source, method)
+            inside = _put_in(source, term, value)
             if inside != source:
-                raise TypeError("loops over what depends on the method are not known one by one")
+                raise TypeError("loops over what depends on the value are not known one by one")
             return Element(source, loop, of_keys, path)
     return symbol
 

@@ -26,7 +26,7 @@ from palisade.rego.partial.formulas.terms import Apply, ArrayOf, Known, Symbol
 
 _TIME = cel.field(cel.name("request"), "time")
 _OPERATORS = {"lt": "_<_", "lte": "_<=_", "gt": "_>_", "gte": "_>=_"}
-_DAYS = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
+DAYS = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
 _SECOND = 1_000_000_000
 MILLISECOND = 1_000_000
 _NO_PART = 1 << 40
@@ -190,16 +190,17 @@ def is_one_of(moment: Moment, values: Iterable[object]) -> Bounds | None:
         return is_one_of(part, [number])
 
     found: list[Bounds] = []
+    wanted: list[int] = []
     for value in values:
         match moment:
             case Weekday(zone):
-                if value in _DAYS:
-                    day = cel.integer(_DAYS.index(str(value)))
+                if value in DAYS:
+                    day = cel.integer(DAYS.index(str(value)))
                     shown = cel.method(_shown(zone), "getDayOfWeek")
                     found.append(exactly(cel.check(cel.equal(shown, day))))
             case TimePart(offset=offset):
                 if type(value) is int and abs(value) < _NO_PART:
-                    found.append(exactly(cel.check(cel.equal(moment.expr, cel.integer(value - offset)))))
+                    wanted.append(value - offset)
             case TimeText(_, parts):
                 numbers = moment.numbers_in(value) if isinstance(value, str) else None
                 each = [part_is(part, number) for part, number in zip(parts, numbers or (), strict=False)]
@@ -210,7 +211,27 @@ def is_one_of(moment: Moment, values: Iterable[object]) -> Bounds | None:
             case Now():
                 if isinstance(value, int | float) and not isinstance(value, bool):
                     return None
+    if isinstance(moment, TimePart):
+        found += [_between(moment, first, last) for first, last in _runs(wanted)]
     return either(found)
+
+
+def _runs(numbers: Iterable[int]) -> list[tuple[int, int]]:
+    """The first and the last of those that follow one another."""
+    found: list[tuple[int, int]] = []
+    for number in sorted(set(numbers)):
+        follows = bool(found) and found[-1][1] == number - 1
+        first = found.pop()[0] if follows else number
+        found.append((first, number))
+    return found
+
+
+def _between(part: TimePart, first: int, last: int) -> Bounds:
+    if first == last:
+        return exactly(cel.check(cel.equal(part.expr, cel.integer(first))))
+    least = cel.call("_>=_", part.expr, cel.integer(first))
+    most = cel.call("_<=_", part.expr, cel.integer(last))
+    return exactly(cel.check(cel.conjunction(least, most)))
 
 
 def compared(moment: Moment, name: str, limit: object) -> Bounds | None:
