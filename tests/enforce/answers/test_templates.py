@@ -77,12 +77,18 @@ allow := {
 } if startswith(http.path, "/ticket")
 
 allow := {"allowed": false, "body": http.headers["x-envoy-a"]} if startswith(http.path, "/header")
+
+allow := {
+	"allowed": false,
+	"headers": {"x-why": sprintf("%q: %d", [http.host, 7])},
+	"body": json.marshal({"why": sprintf("%s %q not for %q, %q", [http.method, http.path, http.host, `a"`])}),
+} if startswith(http.path, "/quoted")
 """
 
 
 def test_the_path_and_the_host_are_put_into_answers(stand: Stand) -> None:
     """As a redirect to a login page has it: byte for byte what the engine would answer, in the log too.
-    Headers that Envoy changes on the way are the engine's."""
+    Headers that Envoy changes on the way are the engine's, and what is escaped where it stands in quotes."""
     tails = (
         "",
         "?a=b&c=%20d",
@@ -95,7 +101,7 @@ def test_the_path_and_the_host_are_put_into_answers(stand: Stand) -> None:
     )
     hosts = ("orders.example", "Orders.example:8080", "[::1]:80", "a")
     asked = []
-    for path in ("/login", "/ticket", "/header", "/other"):
+    for path in ("/login", "/ticket", "/header", "/quoted", "/other"):
         for tail in tails:
             for host in hosts:
                 sent = f"{path}{len(asked)}{tail}"
@@ -104,8 +110,9 @@ def test_the_path_and_the_host_are_put_into_answers(stand: Stand) -> None:
     asked.append(Sent("POST", "/login?x", (("content-type", "application/grpc"), ("te", "trailers"))))
     found = compared(stand, ECHOED, asked)
     left = [place(each)[0] for each in found if decider(each) == "residual"]
-    assert {path[:7] for path in left} == {"/header"}
-    assert len(left) == len(tails) * len(hosts)
+    assert {path[:7] for path in left} == {"/header", "/quoted"}
+    assert len(left) == (len(tails) + 2) * len(hosts)
+    assert all("/header" in path or path.endswith(("%20d", "'<>")) for path in left), left
 
 
 SEEN = """package p

@@ -51,8 +51,7 @@ _MARK = re.compile(f"({_OPEN}[0-9]+{_CLOSE})")
 _TEXT = r"[^\x00-\x08\x0a-\x1f\x7f]+"
 _NAME = r"[^\x00-\x1f\x7f]+"  # what the decision log shows of who calls has no control character
 _PRINTED = r"[!-~](?:[ -~]*[!-~])?"
-_UNESCAPED = r"[ !#-%'-;=?-\[\]-~]+"
-"""The same characters as an expression."""
+_UNESCAPED = r"[ !#-%'-;=?-\[\]-~]+"  # as JSON has them
 _PLAIN_GLUE = re.compile(f"(?:{_UNESCAPED})?")
 _HEADERS = ("headers", "response_headers_to_add")
 _METADATA = "dynamic_metadata"
@@ -217,8 +216,7 @@ def template(
     lowers the conditions of messages. Raises UntoldError for others."""
     making = _Making(source, bounds)
     value = making.value(symbol, ())
-    quoted = frozenset(making.quoted)
-    return Template(value, making.sources, quoted, tuple(making.asked), all_of(making.told))
+    return Template(value, making.sources, frozenset(making.quoted), tuple(making.asked), all_of(making.told))
 
 
 class UntoldError(Exception):
@@ -280,8 +278,8 @@ class _Making:
             if _has_marks(part):
                 raise UntoldError
             return part
-        if verb != "d":
-            return self._text(part)
+        if verb != "d":  # `%q` leaves the characters as they are that JSON does
+            return self._quoted(part) if verb == "q" else self._text(part)
         source = self.source(part)
         # Of what a policy takes apart itself, 3.0 is no whole number to `%d`, and 3 to Envoy.
         if type(source) is not ClaimSource or not all(map(_is_printable, source.path)):
@@ -300,10 +298,13 @@ class _Making:
             case Gathered("array", parts, True, True):
                 return self._messages(parts, Messages((), ",", "[", "]"))
             case Input() | Apply():
-                text = self._text(symbol)
-                self.quoted.update(mark for mark in self.sources if mark in text)
-                return str(_MARSHAL(text))  # which leaves marks as they are
+                return self._quoted(symbol)
         raise UntoldError(symbol)
+
+    def _quoted(self, symbol: Symbol) -> str:
+        text = self._text(symbol)
+        self.quoted.update(mark for mark in self.sources if mark in text)
+        return str(_MARSHAL(text))  # which leaves marks as they are
 
     def _messages(self, parts: Sequence[Part], whole: Messages) -> str:
         """Those of which the conditions hold: in JSON where the `whole` has an end."""

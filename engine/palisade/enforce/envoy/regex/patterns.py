@@ -222,7 +222,7 @@ def unfolded(pattern: str) -> str | None:
     return f"(?i:{pattern})" if whole else None
 
 
-_VERB = re.compile("%([svd])")
+_VERB = re.compile("%([svdq])")
 
 
 def parts(made: Symbol) -> list[str | Symbol] | None:
@@ -233,7 +233,7 @@ def parts(made: Symbol) -> list[str | Symbol] | None:
     match made:
         case Apply("sprintf", _):
             found = with_verbs(made)
-            if found is None or any(verb == "d" for verb, _ in found):
+            if found is None or any(verb in ("d", "q") for verb, _ in found):
                 return None
             return [part for _, part in found]
         case Apply("concat", (Known(str(glue)), ArrayOf(items))):
@@ -246,7 +246,8 @@ def parts(made: Symbol) -> list[str | Symbol] | None:
 
 def with_verbs(made: Symbol) -> list[tuple[str, str | Symbol]] | None:
     """The same of `sprintf`, each with the verb that writes it, constants with none: `%s` or `%v`, both of
-    which make a string itself, or `%d` for numbers. None for other texts, and for other verbs.
+    which make a string itself, `%d` for numbers, or `%q` for a string in quotes. None for other texts and
+    verbs.
 
     `format_int(x, 10)` writes whole numbers as `%d` does, also among what another text is put together of."""
     number = digits_of(made)
