@@ -80,6 +80,7 @@ def cut_out(term: Symbol, text: str) -> Any:
 @example(_piece(_piece(TEXT, ", ", 0), ",", 2), [" "], ["a,B, ,"])
 @example(_piece(TEXT, "/", -2), ["a"], ["a/", "/a/B", "a", "a/B/a"])
 @example(_piece(_piece(TEXT, ",", 0), "/", -2), ["a"], ["a/,B", "/a/B", "a,/", "a/B/a"])
+@example(Apply("upper", (Apply("trim_prefix", (TEXT, Known("a"))),)), ["AB"], ["ab", "AB", "aab"])
 @example(_filled(TEXT, "/", -2), ["a"], ["a/", "//a//B/", "a//", "a/B//a"])
 @example(_filled(Apply("trim_space", (TEXT,)), "/", -3), ["a"], [" a/B/B ", "/a//B/a/B"])
 @given(_cuts, st.lists(_constant | st.just(""), max_size=3), _many)

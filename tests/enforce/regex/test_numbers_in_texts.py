@@ -56,6 +56,14 @@ def test_numbers_behind_and_before_other_text(text: str, limit: int) -> None:
         assert may_be or _number(part) is None
 
 
+def test_what_has_no_points_is_no_version() -> None:
+    """The first piece of `1.2.3` is `1`. As a pattern of the whole text that of a version takes all three."""
+    first = cut_of(Apply(".", (Apply("split", (TEXT, Known("."))), Known(0))))
+    assert first.takes(numerals.characters_of(numerals.NUMBER))
+    for pattern in (numerals.VERSION, numerals.MAY_BE_VERSION, numerals.version_at_least((1, 0, 0))):
+        assert not first.takes(numerals.characters_of(pattern))
+
+
 IDIOMS = (
     *(f"to_number(path[1]) {sign} claims.n" for sign in ("==", "!=", "<", "<=", ">", ">=")),
     *(f'to_number(http.headers["x-n"]) {sign} claims.n' for sign in ("==", "<", ">=")),

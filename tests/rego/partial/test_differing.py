@@ -42,11 +42,12 @@ MADE = (
     'json.marshal({1: input.x, "1": input.x})',
     'json.marshal("no")',
     '`{"a":"a"}`',
+    '`{"1":"a"}`',
     '`["a"]`',
 )
 DOCUMENTS: tuple[dict[str, Any], ...] = tuple(
     {"x": x, "y": y}
-    for x in ("a", "b", " here", "role for a", 1, 1.0, 2, "1", None, True, [], {"a": 1}, "<", "x: ", "\u00e9")
+    for x in ("a", "b", " here", "role for a", 1, 1.0, 2, "1", None, True, [], {"a": 1}, "<", "x", "\u00e9")
     for y in ("a", "", " role for a")
 )
 

@@ -174,6 +174,11 @@ ANSWERS = (
     'allow := {"b": concat("", [input.x[0], input.x[1]])} if { input.x[0] in {"a", "d"}; input.x[1] == "c" }',
     'allow := {"body": upper(input.x[0])} if input.x[0] in {"a", 1}',
     'allow := {"body": input.x[0]} if input.x[0] != "a"',
+    *(
+        f'late contains x if {{ some x in {{"b", "c"}}; input.x[1] == x }}\n'
+        f'allow := {{"body": sprintf("%s: %v", [input.x[0], {told}])}} if input.x[0] in {{"a", "b"}}'
+        for told in ('concat(",", late)', "count(late)", "late", '[each | some each in late; each != "b"]')
+    ),
 )
 TABLE = {"a": {"old": True, "name": "A"}, "b": {"old": False, "name": "B"}, "c": {"old": True, "name": "C"}}
 
@@ -200,7 +205,7 @@ def test_a_value_is_known_for_each_constant_that_a_term_may_be(rule: str) -> Non
                     known += isinstance(value, Known)
         wanted = policy.evaluate("data.p.allow", document)
         assert found is wanted if wanted is UNDEFINED else found == wanted, document
-    assert known or "!=" in rule or "upper" in rule
+    assert known or any(each in rule for each in ("!=", "upper", "late"))
 
 
 def test_too_many_constants_are_left_to_the_request() -> None:

@@ -42,6 +42,8 @@ RULES = (
     'r := {k: v | some k, v in input.m; not startswith(k, "a")}.a',
     'r := object.get({k: v | some k, v in input.m; k != "b"; endswith(k, "b")}, "b", "none")',
     'r := {k: concat(":", [k, v]) | some k, v in input.m}.a',
+    'r := {k: {"v": v} | some k, v in input.m}.a.v',
+    'r if {k: {"v": [v]} | some k, v in input.m}.a == {"v": ["b"]}',
     "r if not {k: v | some k, v in input.m; to_number(k) > 1}.a",
 )
 DOCUMENTS: tuple[dict[str, Any], ...] = tuple(
