@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -16,8 +17,11 @@ from palisade.enforce.envoy import cases
 from palisade.enforce.envoy.conditions import lower
 from palisade.enforce.envoy.conditions.lower import Lowering
 from palisade.enforce.envoy.decision import Decision, decide
+from palisade.enforce.envoy.matchers import sizes
 from palisade.enforce.envoy.matchers.bounds import Bounds, Reason
-from palisade.enforce.envoy.matchers.entry import Entry
+from palisade.enforce.envoy.matchers.coarse import asked_of_texts
+from palisade.enforce.envoy.matchers.entry import Entry, Verdict
+from palisade.enforce.envoy.matchers.predicate import YES, OneOf, header_text
 from palisade.policy.numbering import Numbering
 from palisade.rego.errors import Diagnostic, Location
 from palisade.rego.lines import ROWS
@@ -234,6 +238,35 @@ def test_of_many_alternatives_only_those_that_changed_are_lowered_again(
         before, made = made, _decided(_beside_a_list(last, banned), made, ["one"])
         assert (len(lowered) < 20) is (before is not None)
         assert _shown(made) == _shown(_decided(_beside_a_list(last, banned), None, ["one"]))
+
+
+@pytest.mark.parametrize("table", [True, False])
+def test_of_what_has_no_room_only_requests_for_its_paths_are_the_engines(
+    table: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A table, or rules, beyond the room that there is left each request to the engine that nothing else
+    decided; and all rules were lowered twice at each edit."""
+    monkeypatch.setattr(sizes, "MOST_IN_ALL", 900)
+    lowered = list[object]()
+    shorten = cases.shortened
+    monkeypatch.setattr(cases, "shortened", lambda *each: lowered.append(each) or shorten(*each))
+    made = None
+    for edited in ("/7", "/new", "/7"):
+        paths = [edited if at == 7 else f"/{at}" for at in range(400)]
+        asks = 'input.attributes.request.http.method == "GET"; input.attributes.request.http.host == "h"'
+        rules = [f'allow if {{ input.attributes.request.http.path == "{path}"; {asks} }}' for path in paths]
+        if table:
+            asked = "input.attributes.request.http.path == path; input.attributes.request.http.host == path"
+            rules = [f"allow if {{ some path in {json.dumps(paths)}; {asked}; {asks.split(';')[0]} }}"]
+        modules = {"a.rego": HEAD + "\n".join(rules)}
+        lowered.clear()
+        before, made = made, _decided(modules, made, ["one"])
+        assert (len(lowered) <= 2) or before is None
+        assert _shown(made) == _shown(_decided(modules, None, ["one"]))
+        residual = [each.predicate for each in made[2].entries if each.verdict is Verdict.RESIDUAL]
+        left = [each for each in residual if (OneOf, header_text(":path")) in asked_of_texts(each)]
+        assert len(left) == (1 if table else 234)
+        assert YES not in residual
 
 
 def test_what_was_lowered_long_ago_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:

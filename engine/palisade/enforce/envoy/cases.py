@@ -6,7 +6,7 @@ as a `Stretch`: so the others cost next to nothing.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from operator import attrgetter, is_
 from typing import TypeAlias
@@ -17,6 +17,7 @@ from palisade.enforce.envoy.answers.filters import Answers
 from palisade.enforce.envoy.conditions.context import NOTHING, Notes
 from palisade.enforce.envoy.conditions.lower import Lowering
 from palisade.enforce.envoy.matchers.bounds import Bounds, Reason
+from palisade.enforce.envoy.matchers.coarse import Coarse
 from palisade.enforce.envoy.matchers.doubtful import in_doubt
 from palisade.enforce.envoy.matchers.entry import Entry, Verdict
 from palisade.enforce.envoy.matchers.factors import Factoring
@@ -140,10 +141,41 @@ class Known:
     stretches: Sequence[Stretch] = ()
 
 
+class GivenUp:
+    """The conditions for which there is no room beside the others, by what all come to that is `known`."""
+
+    def __init__(self, known: Known, left: Mapping[Formula, int]) -> None:
+        """`left` says how much each may take."""
+        self.known = known
+        self._left = left
+        self._coarse = Coarse(known.conditions[each].bounds.possibly for each in left)
+
+    @property
+    def others(self) -> Known:
+        """What is known of all others."""
+        known, left = self.known, self._left
+        return Known(
+            {formula: each for formula, each in known.conditions.items() if formula not in left},
+            {formula: each for formula, each in known.rules.items() if formula not in left},
+            [each for each in known.stretches if left.keys().isdisjoint(each.conditions)],
+        )
+
+    def condition(self, formula: Formula) -> Condition | None:
+        """What is left of one of them; None for others."""
+        left = self._left.get(formula)
+        if left is None:
+            return None
+        whole = self.known.conditions[formula]
+        bounds = without_room(whole.bounds, left, self._coarse)
+        no_room = Reason(TEXT_IN_ALL, NOWHERE, hints.NO_ROOM)
+        notes = replace(whole.notes, reasons=whole.notes.reasons | {no_room})
+        return Condition(bounds, notes, room_of(bounds))
+
+
 class Cases:
     """Lowers case by case; what was known before is found by the condition."""
 
-    def __init__(self, lowering: Lowering, before: Known, given_up: Collection[Formula] = ()) -> None:
+    def __init__(self, lowering: Lowering, before: Known, given_up: GivenUp | None = None) -> None:
         """`given_up` are the conditions for which there is no room beside the others."""
         self._lowering = lowering
         self._before = before
@@ -161,8 +193,8 @@ class Cases:
     @property
     def known(self) -> Known:
         """What was lowered, for the next revision to start from."""
-        if self._given_up:
-            return Known()  # which have to go is found out anew
+        if self._given_up is not None:
+            return self._given_up.known  # which have to go is found out anew
         return Known(self._conditions, self._rules, tuple(self._stretches))
 
     @property
@@ -177,6 +209,8 @@ class Cases:
 
     def condition(self, formula: Formula) -> Condition:
         found = self._before.conditions.get(formula)
+        if found is None and self._given_up is not None:
+            found = self._given_up.condition(formula)
         if found is None:
             whole, notes = self._lowering.bounds(formula), self._lowering.notes(formula)
             whole = shortened(whole, self._factoring)
@@ -184,10 +218,6 @@ class Cases:
             if bounds is not whole:
                 too_large = Reason(TEXT, NOWHERE, hints.TOO_LARGE)
                 notes = replace(notes, reasons=notes.reasons | {too_large})
-            if formula in self._given_up:
-                bounds = without_room(bounds)
-                no_room = Reason(TEXT_IN_ALL, NOWHERE, hints.NO_ROOM)
-                notes = replace(notes, reasons=notes.reasons | {no_room})
             found = Condition(bounds, notes, room_of(bounds))
         self._take(formula, found)
         return found

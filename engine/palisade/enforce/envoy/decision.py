@@ -15,7 +15,7 @@ from palisade.enforce.envoy import hints
 from palisade.enforce.envoy.answers.ends import RESIDUAL, settled
 from palisade.enforce.envoy.answers.filters import Answer, Answers
 from palisade.enforce.envoy.bodies.reader import unread
-from palisade.enforce.envoy.cases import Cases, Known, RuleCoverage, Stretch
+from palisade.enforce.envoy.cases import Cases, GivenUp, Known, RuleCoverage, Stretch
 from palisade.enforce.envoy.conditions.context import Notes
 from palisade.enforce.envoy.conditions.lower import Lowering
 from palisade.enforce.envoy.matchers.bounds import Reason
@@ -242,7 +242,8 @@ def _within_room(
     largest = given_up(found.sizes)
     if largest:
         coverage = {}
-        found = Cases(lowering, Known(), largest)
+        without = GivenUp(found.known, largest)
+        found = Cases(lowering, without.others, without)
         entries = _entries(found, error, cases, answers, coverage)
     return found, entries, coverage
 

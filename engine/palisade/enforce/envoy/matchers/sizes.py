@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from palisade.enforce.envoy.matchers.bounds import Bounds
 from palisade.enforce.envoy.matchers.choices import choices
+from palisade.enforce.envoy.matchers.coarse import Coarse
 from palisade.enforce.envoy.matchers.factors import Factoring
 from palisade.enforce.envoy.matchers.known import LARGE, without_known
 from palisade.enforce.envoy.matchers.predicate import (
@@ -54,6 +55,12 @@ TEXT_IN_ALL = (
 _LEFT, _SHARE = 64, 8
 """Of a rule that is given up for the sum of all there are at most so many matchers left, and that share."""
 
+_LARGE_SHARE = 4
+"""The largest of those, as tables, have that share of all room together for what they ask of one text."""
+
+_LEAST = 3
+"""Of one that takes less nothing would be left out that takes room."""
+
 
 def shortened(bounds: Bounds, factoring: Factoring) -> Bounds:
     """Bounds of the same condition; of a large one what its alternatives ask alike is asked once, and nothing
@@ -78,26 +85,43 @@ def _wide(predicate: Predicate) -> int:
     return len(predicate.parts) if isinstance(predicate, All | AnyOf) else 0
 
 
-def given_up(sizes: Mapping[T, int]) -> frozenset[T]:
-    """The largest of the conditions that take so much room, as many as have to go to leave some for all."""
+def given_up(sizes: Mapping[T, int]) -> dict[T, int]:
+    """The largest of the conditions that take so much room, as many as have to go to leave some for all; and
+    how much each may still take."""
     over = sum(sizes.values()) - MOST_IN_ALL
-    found: list[T] = []
-    if over > 0:
-        for each in sorted(sizes, key=lambda each: -sizes[each]):
-            if over <= 0:
-                break
-            found.append(each)
-            over -= sizes[each] - _left(sizes[each])
-    return frozenset(found)
+    found: dict[T, int] = {}
+    if over <= 0:
+        return found
+    ordered = sorted(sizes, key=lambda each: -sizes[each])
+    large = MOST_IN_ALL // _LARGE_SHARE
+    for each in ordered:
+        if over <= 0:
+            return found
+        size = sizes[each]
+        left = size // _SHARE
+        if left > _LEFT:
+            left = max(_LEFT, min(left, large))
+            large -= left
+        elif size >= _LEAST:
+            left = max(left, 1 + 1 // CONSTANTS)
+        found[each] = left
+        over -= size - left
+    for each in ordered:
+        if over <= 0:
+            break
+        over -= found[each]
+        found[each] = 0
+    return found
 
 
-def without_room(bounds: Bounds) -> Bounds:
-    """What is left of the bounds of a condition that is `given_up`."""
-    return Bounds(NO, weakened(bounds.possibly, _left(size_of(bounds))))
-
-
-def _left(size: int) -> int:
-    return min(_LEFT, size // _SHARE)
+def without_room(bounds: Bounds, left: int, coarse: Coarse) -> Bounds:
+    """What is left of the bounds of a condition that is `given_up`, and may take so much room."""
+    told = coarse.of(bounds.possibly)
+    room = _room_of(told)
+    if told == YES or room > left:
+        return Bounds(NO, weakened(bounds.possibly, min(left, _LEFT)))
+    # Beside it, and what puts both together, what else there is room for.
+    return Bounds(NO, all_of((told, weakened(bounds.possibly, min(left, _LEFT) - room - 1))))
 
 
 def size_of(bounds: Bounds) -> int:
