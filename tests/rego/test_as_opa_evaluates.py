@@ -99,6 +99,48 @@ def test_keys_of_patterns_are_looked_up_before_their_values(opa: OpaAnswers, rul
     assert _answer(rego.compile({"p.rego": source}), "r", asked) == theirs
 
 
+@pytest.mark.parametrize(
+    "found",
+    [
+        *(
+            "data.t[input.x][c.a]",
+            "data.t.zz[c.a]",
+            "input.zz[c.a]",
+            "made[input.x][c.a]",
+            "data.p.made.zz[c.a]",
+        ),
+        *(
+            "data.t[input.x][lower(c.a)]",
+            "data.t[input.x][one(c.a)]",
+            "x := data.t[input.x][c.a]",
+            "none[c.a]",
+        ),
+        *("data.t[input.x][c[_]]", "some _ in data.t[input.x][c.a]", "[data.t[input.x][c.a]] == [1]"),
+        *("not not_found\nnot_found if data.t[input.x][c.a]", "{x | x := data.t[input.x][c.a]} == set()"),
+        *("data.t[x].zz[c.a]", "data.q[input.x].r[c.a]", "input.x == data.t[input.x][data.p.c.a]"),
+    ],
+)
+def test_keys_that_rules_make_are_evaluated_before_anything_is_looked_up(opa: OpaAnswers, found: str) -> None:
+    """A key whose evaluation ends in an error, as of two cookies with one name, denies in OPA also where
+    there is nothing to look it up in: undefined, a `not` before it would allow."""
+    first, _, more = found.partition("\n")
+    source = f"""package p
+        c := {{k: v | some [k, v] in input.pairs}}
+        made[x] := y if some x, y in {{"a": {{"b": 1}}}}
+        none := {{"a": 1}} if input.zz
+        one(x) := x
+        h if {{ {first} }}
+        {more}
+        allow if not h"""
+    data = {"t": {"a": {"b": 1}}, "q": {"a": {"r": {"b": 1}}}}
+    policy = rego.compile({"p.rego": source}, data)
+    for pairs in ([["a", "b"], ["a", "c"]], [["a", "b"]]):
+        for name in ("zz", "a"):
+            asked = {"pairs": pairs, "x": name}
+            (theirs,) = opa.ask(source, asked, ["allow"], data)
+            assert (_answer(policy, "allow", asked) or []) == theirs, asked
+
+
 _NEAR = ("+1", "01", "1.0")
 """Integers whose text is kept in `$"{n}"` alone. Here it is `1`."""
 
