@@ -52,10 +52,10 @@ class Gated:
         pass
 
 
-def lines(first: int, count: int, revision: str = "") -> bytes:
-    """What Envoy writes of so many requests that the sidecar allowed."""
+def lines(first: int, count: int, revision: str = "", **more: str) -> bytes:
+    """What Envoy writes of so many requests that the sidecar allowed; `more` replaces fields."""
     given = {"method": "GET", "path": "/", "result": "allowed", "rule": "a.rego:1", "status": "200"}
-    given["revision"] = revision
+    given = {**given, "revision": revision, **more}
     return b"".join(
         FIELD_SEPARATOR.join({**given, "start": str(number)}.get(name, "") for name in FIELDS).encode()
         + b"\n"
@@ -77,6 +77,26 @@ def test_a_line_is_logged_under_the_decision_of_its_revision() -> None:
     assert paths == ["envoy/authz/allow", "palisade/identity/allow", "palisade/identity/allow"]
 
 
+@pytest.mark.parametrize(
+    ("rule", "result", "logged"),
+    [
+        ("a.rego:1", "allowed", True),
+        ("a.rego:1{}", "allowed", {"allowed": True}),
+        ("a.rego:1{}", "denied", {"allowed": False}),
+    ],
+)
+def test_an_object_that_says_nothing_else_is_logged_as_the_engine_does(
+    rule: str, result: str, logged: Any
+) -> None:
+    async def talk(append: Append) -> None:
+        await append(1, 1, rule=rule, result=result)
+
+    sink = Gated()
+    session(sink, talk)
+    (entry,) = map(json.loads, sink.content.splitlines())
+    assert (entry["result"], entry["palisade"]["rule"]) == (logged, "a.rego:1")
+
+
 def session(sink: Sink, talk: Callable[[Append], Awaitable[None]], **settings: Any) -> None:
     async def main() -> None:
         async with DecisionLog(sink) as decisions:
@@ -87,8 +107,8 @@ def session(sink: Sink, talk: Callable[[Append], Awaitable[None]], **settings: A
             async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
                 call = channel.unary_unary("/palisade.DecisionLog/Append")
 
-                async def append(*given: Any) -> bytes:
-                    answer: bytes = await call(lines(*given), timeout=30)
+                async def append(*given: Any, **more: str) -> bytes:
+                    answer: bytes = await call(lines(*given, **more), timeout=30)
                     return answer
 
                 await talk(append)

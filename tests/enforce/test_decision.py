@@ -6,6 +6,7 @@ import pytest
 from lowered import compile_policy
 
 from palisade import rego
+from palisade.decide.response import OBJECT
 from palisade.enforce.envoy.decision import Decision
 from palisade.enforce.envoy.matchers.entry import Verdict
 from palisade.policy.providers import InlineKeys, Provider
@@ -132,9 +133,13 @@ allow := {"allowed": false, "http_status": status, "body": body} if not ok"""
 
 
 def test_an_object_that_only_allows_is_a_boolean() -> None:
-    """OPA-Envoy's shortest object needs no engine."""
+    """OPA-Envoy's shortest object needs no engine. Its name says that it is one, for the decision log."""
     decision = compiled('allow := {"allowed": true} if claims.sub\nelse := {"allowed": false}')
     assert [each.verdict for each in decision.coverage] == [Verdict.ALLOW, Verdict.DENY]
+    assert {each.verdict for each in decision.entries if each.name.endswith(OBJECT)} == {
+        Verdict.ALLOW,
+        Verdict.DENY,
+    }
     assert not decision.residual
 
 

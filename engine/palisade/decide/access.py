@@ -26,7 +26,7 @@ from palisade.decide.lines import Line
 from palisade.decide.log import DecisionLog
 from palisade.decide.peer import function_of
 from palisade.decide.repeats import Batches, GivenUp
-from palisade.decide.response import ANSWER, FIELD
+from palisade.decide.response import ANSWER, FIELD, OBJECT
 from palisade.decide.shadow import Comparison, Shadowed
 from palisade.decide.urls import PathError, parse_target
 from palisade.policy.numbering import unmarked
@@ -245,7 +245,9 @@ def _verdict(line: Line) -> _Verdict:
     elif rule.startswith(ANSWER):
         verdict = _answered(line, rule)
     else:
-        verdict = _Verdict(Decider.NATIVE, line.result == "allowed", rule)
+        allowed, name = line.result == "allowed", rule.removesuffix(OBJECT)
+        answer = UNDEFINED if name == rule else {"allowed": allowed}
+        verdict = _Verdict(Decider.NATIVE, allowed, name, answer=answer)
     return replace(verdict, shadow=_shadowed(line)) if line.shadow_rule else verdict
 
 
@@ -301,7 +303,8 @@ def _shadowed(line: Line) -> Shadowed:
         return Shadowed(revision, None)
     if rule.startswith(ANSWER):
         return Shadowed(revision, *_named(rule))
-    return Shadowed(revision, line.shadow_result == "allowed", "" if rule == _ERROR else rule)
+    name = "" if rule == _ERROR else rule.removesuffix(OBJECT)
+    return Shadowed(revision, line.shadow_result == "allowed", name)
 
 
 def _input(line: Line, function: str) -> Value:

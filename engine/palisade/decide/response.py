@@ -20,6 +20,10 @@ METADATA = "palisade"
 """The key in Envoy's ext_authz metadata under which the engine leaves the id of its decision: the access log
 hands it back, and so each decision is logged once."""
 
+OBJECT = "{}"
+"""Ends the name of a rule, as the native filter reports it, whose value is an object that says `allowed`
+alone."""
+
 ANSWER = "answer/"
 """What the name begins with under which the native filter reports that the sidecar itself gives such an
 answer: `answer/allow/HASH/RULE` or `answer/deny/HASH/RULE`, the rule percent-encoded. It has no colon, so

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from palisade.decide.response import OBJECT
 from palisade.enforce.envoy import hints
 from palisade.enforce.envoy.answers.filters import Answers
 from palisade.enforce.envoy.answers.templates import UntoldError, template
@@ -110,12 +111,14 @@ def end_of(
     if case.value is None:
         return End(Verdict.DENY, _rule(case))
     value = case.value.value if isinstance(case.value, Known) else None
+    kind = ""
     if isinstance(value, dict) and value.keys() == {"allowed"}:
         value = value["allowed"]
+        kind = OBJECT if isinstance(value, bool) else ""
     if value is True:
-        return End(Verdict.ALLOW, _rule(case, passing=True))
+        return End(Verdict.ALLOW, _rule(case, passing=True) + kind)
     if isinstance(case.value, Known) and not isinstance(value, dict):
-        return End(Verdict.DENY, _rule(case))
+        return End(Verdict.DENY, _rule(case) + kind)
     try:
         made = template(case.value, source, bounds)
     except UntoldError as error:
