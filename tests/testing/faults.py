@@ -23,7 +23,7 @@ from palisade.enforce.envoy.conditions import (
     ordered,
     views,
 )
-from palisade.enforce.envoy.matchers import bounds, cel, predicate, tree
+from palisade.enforce.envoy.matchers import bounds, cel, predicate, tree, writing
 from palisade.enforce.envoy.matchers.bounds import Bounds
 from palisade.enforce.envoy.matchers.predicate import Single, Text, header_text, text_check
 from palisade.enforce.envoy.regex import paths, patterns
@@ -137,8 +137,8 @@ def bit(change: int) -> Patch:
             changed = frozenset(f"{address}/{int(length) + change}" for address, _, length in ranges)
             return own(replace(asked, values=changed))
 
-        own = predicate._within
-        monkeypatch.setattr(predicate, "_within", within)
+        own = writing._within
+        monkeypatch.setattr(writing, "_within", within)
 
     return patch
 

@@ -26,9 +26,9 @@ from palisade.enforce.envoy.matchers.predicate import (
     header_text,
     negate,
     text_check,
-    to_proto,
 )
 from palisade.enforce.envoy.matchers.tree import build
+from palisade.enforce.envoy.matchers.writing import to_proto
 from palisade.enforce.envoy.values.sources import JWT_AUTHN
 from palisade.explain.sidecar import matchers
 from palisade.explain.sidecar.matchers import action_of, holds

@@ -15,16 +15,8 @@ from palisade import rego
 from palisade.enforce.envoy.matchers.bounds import Bounds, both, either, exactly, inverse
 from palisade.enforce.envoy.matchers.doubtful import in_doubt
 from palisade.enforce.envoy.matchers.entry import Verdict
-from palisade.enforce.envoy.matchers.predicate import (
-    NO,
-    Predicate,
-    Text,
-    all_of,
-    any_of,
-    negate,
-    text_check,
-    to_proto,
-)
+from palisade.enforce.envoy.matchers.predicate import NO, Predicate, Text, all_of, any_of, negate, text_check
+from palisade.enforce.envoy.matchers.writing import to_proto
 
 _TEXT = Text("x", b"")
 CHECKS = [text_check(_TEXT, StringMatcher(exact=name)) for name in "abcdef"]

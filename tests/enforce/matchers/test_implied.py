@@ -30,9 +30,9 @@ from palisade.enforce.envoy.matchers.predicate import (
     header_text,
     negate,
     text_check,
-    to_proto,
 )
 from palisade.enforce.envoy.matchers.tree import build
+from palisade.enforce.envoy.matchers.writing import to_proto
 from palisade.enforce.envoy.regex import patterns
 from palisade.enforce.envoy.values.sources import JWT_AUTHN
 from palisade.explain.sidecar import matchers

@@ -26,10 +26,10 @@ from palisade.enforce.envoy.matchers.predicate import (
     header_text,
     negate,
     text_check,
-    to_proto,
 )
 from palisade.enforce.envoy.matchers.together import Joining, joined
 from palisade.enforce.envoy.matchers.tree import build
+from palisade.enforce.envoy.matchers.writing import to_proto
 from palisade.enforce.envoy.regex import patterns
 from palisade.enforce.envoy.regex.patterns import regex, search
 from palisade.enforce.envoy.values.claims import claim_matches

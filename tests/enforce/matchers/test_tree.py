@@ -19,14 +19,13 @@ from palisade.enforce.envoy.matchers.predicate import (
     Within,
     all_of,
     any_of,
-    expressions,
     header_text,
     negate,
     one_of,
     text_check,
-    to_proto,
 )
 from palisade.enforce.envoy.matchers.tree import build
+from palisade.enforce.envoy.matchers.writing import expressions, to_proto
 from palisade.enforce.envoy.values.sources import ADDRESS_TEXT, PATH_TEXT, claim_text
 
 METHOD = header_text(":method")

@@ -11,7 +11,8 @@ from lowered import judge, subject_of
 
 from palisade import rego
 from palisade.enforce.envoy.matchers import cel
-from palisade.enforce.envoy.matchers.predicate import NO, to_proto
+from palisade.enforce.envoy.matchers.predicate import NO
+from palisade.enforce.envoy.matchers.writing import to_proto
 from palisade.enforce.envoy.values import times, zones
 from palisade.explain.sidecar import cel as reading
 from palisade.explain.sidecar import matchers

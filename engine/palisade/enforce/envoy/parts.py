@@ -41,9 +41,9 @@ from palisade.enforce.envoy.matchers.predicate import (
     negate,
     one_of,
     typed,
-    write,
 )
 from palisade.enforce.envoy.matchers.tree import Tree, build
+from palisade.enforce.envoy.matchers.writing import write
 from palisade.enforce.envoy.values.sources import state_text
 
 LAYOUT_STATE = "palisade.layout"

@@ -54,8 +54,8 @@ from palisade.enforce.envoy.matchers.predicate import (
     negate,
     text_check,
     typed,
-    write,
 )
+from palisade.enforce.envoy.matchers.writing import write
 from palisade.enforce.envoy.regex import patterns
 from palisade.enforce.envoy.tokens.places import CookiePlace, Place, TokenPlace
 from palisade.enforce.envoy.values.sources import BODY_METADATA, FIELDS, field_name

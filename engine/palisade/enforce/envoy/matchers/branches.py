@@ -6,7 +6,8 @@ from envoy.config.rbac.v3.rbac_pb2 import RBAC, Action
 from xds.type.matcher.v3.matcher_pb2 import Matcher
 
 from palisade.enforce.envoy.matchers.entry import Entry, Verdict
-from palisade.enforce.envoy.matchers.predicate import Predicate, typed, write
+from palisade.enforce.envoy.matchers.predicate import Predicate, typed
+from palisade.enforce.envoy.matchers.writing import write
 
 
 def action(entry: Entry) -> Matcher.OnMatch:

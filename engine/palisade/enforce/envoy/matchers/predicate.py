@@ -6,12 +6,10 @@ constants, which a tree can look up. Combinations simplify as they are built.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import field
 from typing import TypeAlias
 
-import re2
-from envoy.extensions.matching.input_matchers.ip.v3.ip_pb2 import Ip
 from envoy.extensions.matching.input_matchers.metadata.v3.metadata_pb2 import Metadata
 from envoy.type.matcher.v3.http_inputs_pb2 import HttpRequestHeaderMatchInput
 from envoy.type.matcher.v3.value_pb2 import ValueMatcher
@@ -318,81 +316,3 @@ def laid_texts(predicates: Iterable[Predicate]) -> Iterator[Text]:
         elif isinstance(predicate, _Together) and id(predicate) not in seen:
             seen.add(id(predicate))
             stack += predicate.parts
-
-
-def to_proto(predicate: Predicate) -> Proto:
-    """The predicate as Envoy's. Raises ValueError for constants, which are for the caller to resolve."""
-    found = Proto()
-    write(predicate, found)
-    return found
-
-
-def write(predicate: Predicate, into: Proto) -> None:
-    """As `to_proto`, into an empty one: what was made by itself is copied once for each around it."""
-    if isinstance(predicate, Check):
-        into.single_predicate.MergeFromString(predicate.single)
-    elif isinstance(predicate, OneOf):
-        if len(predicate.values) > FEW:
-            _write_one(map(predicate.text.matches, expressions(predicate.values)), into)
-        else:
-            _write_one((predicate.text.equals(value) for value in sorted(predicate.values)), into)
-    elif isinstance(predicate, Prefixed):
-        source = predicate.text.input()
-        singles = (
-            Single(input=source, value_match=StringMatcher(prefix=value))
-            for value in sorted(predicate.values)
-        )
-        _write_one(singles, into)
-    elif isinstance(predicate, Within):
-        into.single_predicate.CopyFrom(_within(predicate))
-    elif isinstance(predicate, Not):
-        write(predicate.part, into.not_matcher)
-    elif isinstance(predicate, All):
-        for part in predicate.parts:
-            write(part, into.and_matcher.predicate.add())
-    elif isinstance(predicate, AnyOf):
-        for part in predicate.parts:
-            write(part, into.or_matcher.predicate.add())
-    else:
-        raise ValueError("a constant has no matcher")
-
-
-def expressions(values: Iterable[str]) -> Iterator[str]:
-    """RE2 expressions, one of which matches exactly where a text is one of the values."""
-    quoted: list[str] = []
-    size = 0
-    for each in _escaped(sorted(values)):
-        if quoted and size + len(each) > MAX_EXPRESSION:
-            yield "|".join(quoted)
-            quoted, size = [], 0
-        quoted.append(each)
-        size += len(each) + 1
-    if quoted:
-        yield "|".join(quoted)
-
-
-def _escaped(values: Sequence[str]) -> Sequence[str]:
-    """The values as RE2 expressions. All in one call: data hold thousands, and most of it is the calling."""
-    together = "\n".join(values)
-    if together.count("\n") != len(values) - 1:
-        return [str(re2.escape(value)) for value in values]
-    # Characters are escaped one by one, so each line feed, and nothing else, has become this.
-    return str(re2.escape(together)).split("\\\n")
-
-
-def _write_one(singles: Iterable[Single], into: Proto) -> None:
-    """One of the comparisons holds."""
-    first, *others = singles
-    if not others:
-        into.single_predicate.CopyFrom(first)
-        return
-    for single in (first, *others):
-        into.or_matcher.predicate.add().single_predicate.CopyFrom(single)
-
-
-def _within(predicate: Within) -> Single:
-    matcher = Ip(stat_prefix="palisade")
-    for each in sorted(predicate.values):
-        address, _, length = each.partition("/")
-        matcher.cidr_ranges.add(address_prefix=address).prefix_len.value = int(length)
-    return Single(input=predicate.text.input(), custom_match=typed("palisade.ranges", matcher))

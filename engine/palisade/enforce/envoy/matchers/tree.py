@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
-from typing import TypeAlias
 
 from xds.type.matcher.v3.matcher_pb2 import Matcher
 
@@ -43,9 +42,10 @@ from palisade.enforce.envoy.matchers.predicate import (
     Text,
     all_of,
     laid_texts,
-    write,
 )
-from palisade.enforce.envoy.matchers.together import MOST, NARROWER, Joining, gates
+from palisade.enforce.envoy.matchers.stages import Gate, Lookup, Stage, gated
+from palisade.enforce.envoy.matchers.together import Joining
+from palisade.enforce.envoy.matchers.writing import write
 from palisade.rego.records import record
 
 MAX_STAGES = 16
@@ -89,27 +89,6 @@ def build(entries: Sequence[Entry], default: Entry, *, linear: int = MAX_LINEAR,
     return _Building(linear, MOST_COPIED // share).tree(*excepted(live, last))
 
 
-@record()
-class _Lookup:
-    """Rules by what a text is, or with `prefixes` by what it begins with."""
-
-    text: Text
-    prefixes: bool
-    table: dict[str, list[Entry]]
-
-
-@record()
-class _Gate:
-    """Rules of which a request meets none where it does not meet the predicate."""
-
-    predicate: Predicate
-    stages: Sequence[_Stage]
-
-
-_Stage: TypeAlias = _Lookup | Sequence[Entry | _Gate]
-"""A look-up by a text, or rules to try one by one."""
-
-
 class _Building:
     def __init__(self, linear: int, copied: int) -> None:
         self._linear = linear
@@ -131,9 +110,9 @@ class _Building:
         self._chain(stages, action(last), matcher)
         return Tree(matcher, tuple(sorted(self._texts, key=lambda text: text.name)))
 
-    def _stages(self, entries: Sequence[Entry]) -> list[_Stage]:
+    def _stages(self, entries: Sequence[Entry]) -> list[Stage]:
         """The look-ups and lists of all runs in turn; lists next to each other are one."""
-        stages: list[_Stage] = []
+        stages: list[Stage] = []
         groups = [
             (asked, self._alternatives(own))
             for _, run in groupby(entries, key=lambda entry: entry.outcome)
@@ -151,14 +130,14 @@ class _Building:
                     stages.append(stage)
         return stages
 
-    def _behind(self, asked: Predicate | None, entries: list[Entry]) -> list[_Stage]:
+    def _behind(self, asked: Predicate | None, entries: list[Entry]) -> list[Stage]:
         """The look-ups and lists of rules that do the same and of which all ask that besides."""
         stages = self._split(entries)
         if asked is None or not stages:
             return stages
         if len(stages) > MAX_BEHIND:
             return self._split([each.under(all_of((each.predicate, asked))) for each in entries])
-        return [[_Gate(asked, stages)]]
+        return [[Gate(asked, stages)]]
 
     def _alternatives(self, entries: Iterable[Entry]) -> list[Entry]:
         """The rules of alternatives as several, where there is room for what stands beside these in each."""
@@ -172,9 +151,9 @@ class _Building:
             found += several
         return set_apart(found)
 
-    def _split(self, entries: list[Entry], *, below: bool = False) -> list[_Stage]:
+    def _split(self, entries: list[Entry], *, below: bool = False) -> list[Stage]:
         """The look-ups and lists of rules that do the same; `below` an entry of a map."""
-        stages: list[_Stage] = []
+        stages: list[Stage] = []
         rest = merged(entries) if len(entries) > 1 else entries
         while True:
             chosen = self._most_telling(rest)
@@ -199,17 +178,17 @@ class _Building:
                     if here.predicate != NO:
                         table.setdefault(value, []).append(here)
             if table:
-                stages.append(_Lookup(text, prefixes, with_shorter(table) if prefixes else table))
+                stages.append(Lookup(text, prefixes, with_shorter(table) if prefixes else table))
             else:  # Envoy takes no empty map: these hold nowhere, and are compared
                 stages.append(told)
             rest = others
         return [*stages, *self._nested(rest)]
 
-    def _nested(self, entries: list[Entry]) -> list[_Stage]:
+    def _nested(self, entries: list[Entry]) -> list[Stage]:
         """Rules that compare texts deep within only; those that a text tells apart are looked up by it."""
         tables: dict[Text, dict[str, list[Entry]]] = {}
         others: list[Entry] = []
-        gates: list[_Gate] = []
+        gates: list[Gate] = []
         for entry in entries:
             found = self._parting.parted(entry.predicate)
             grown = entry.copies * sum(left.size for left in found[1].values()) if found else 0
@@ -230,11 +209,11 @@ class _Building:
             for value, left in found[1].items():
                 if left != NO:
                     table.setdefault(value, []).append(entry.under(left, times))
-        stages: list[_Stage] = [_Lookup(text, False, table) for text, table in tables.items()]
-        tried = [*gates, *_gated(joined_entries(others))]
+        stages: list[Stage] = [Lookup(text, False, table) for text, table in tables.items()]
+        tried = [*gates, *gated(joined_entries(others))]
         return [*stages, tried] if tried else stages
 
-    def _gate(self, entry: Entry) -> _Gate | None:
+    def _gate(self, entry: Entry) -> Gate | None:
         """A rule whose largest part a text tells apart, behind what else it asks: that is not written out
         below each value of the text."""
         if not isinstance(entry.predicate, All):
@@ -251,7 +230,7 @@ class _Building:
         if not others:
             return None
         own = entry.under(all_of(about))
-        return _Gate(all_of(others), self._split(self._alternatives([own])) or [[own]])
+        return Gate(all_of(others), self._split(self._alternatives([own])) or [[own]])
 
     def _at(self, entry: Entry, text: Text, value: str) -> Entry:
         """The rule where the text is that: what it says deep within of others is not written out there."""
@@ -322,7 +301,7 @@ class _Building:
         alone = below and all(isinstance(entry.predicate, OneOf) for entry in entries)
         return alone and all(len(test.values) > FEW for test in tests)
 
-    def _chain(self, stages: Sequence[_Stage], end: Matcher.OnMatch | None, into: Matcher) -> None:
+    def _chain(self, stages: Sequence[Stage], end: Matcher.OnMatch | None, into: Matcher) -> None:
         """The stages in turn, then `end`; without one, Envoy goes on behind the whole.
 
         All is built where it is to stand: what was built by itself would be copied once for each level.
@@ -331,13 +310,13 @@ class _Building:
             if at:
                 into.on_no_match.matcher.SetInParent()
                 into = into.on_no_match.matcher
-            if isinstance(stage, _Lookup):
+            if isinstance(stage, Lookup):
                 self._look_up(stage, into)
                 continue
             for entry in stage:
                 item = into.matcher_list.matchers.add()
                 self._write(entry.predicate, item.predicate)
-                if isinstance(entry, _Gate):
+                if isinstance(entry, Gate):
                     self._chain(entry.stages, None, item.on_match.matcher)
                 else:
                     item.on_match.CopyFrom(action(entry))
@@ -349,7 +328,7 @@ class _Building:
         # Joined it may turn out to hold never, or always, which Envoy has no matcher for.
         write(predicate if isinstance(joined, Constant) else joined, into)
 
-    def _look_up(self, stage: _Lookup, into: Matcher) -> None:
+    def _look_up(self, stage: Lookup, into: Matcher) -> None:
         if stage.text.guard:
             self._texts[stage.text] = None
             item = into.matcher_list.matchers.add()
@@ -382,14 +361,3 @@ class _Building:
         into.matcher.SetInParent()
         stages = stages or [entries]  # of which no alternative holds: Envoy takes no empty matcher either
         self._chain(stages, None, into.matcher)
-
-
-def _gated(entries: Sequence[Entry], most: int = MOST) -> Sequence[Entry | _Gate]:
-    """Rules that do the same, of which many are behind a gate, and behind that behind narrower ones."""
-    found: list[Entry | _Gate] = []
-    for gate, places in gates([entry.predicate for entry in entries], most):
-        if gate is not None and most < MOST and len(places) == len(entries):
-            return _gated(entries, most // NARROWER)  # the gate before these asks the same
-        own = [entries[at] for at in places]
-        found += own if gate is None else [_Gate(gate, [_gated(own, most // NARROWER)])]
-    return found

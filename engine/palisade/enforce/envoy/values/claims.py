@@ -25,10 +25,10 @@ from palisade.enforce.envoy.matchers.predicate import (
     Predicate,
     all_of,
     any_of,
-    expressions,
     negate,
     one_of,
 )
+from palisade.enforce.envoy.matchers.writing import expressions
 from palisade.enforce.envoy.values.sources import ROUNDED, ClaimSource, FieldSource, TokenClaim
 
 _LIMIT = sys.float_info.max
