@@ -6,6 +6,7 @@ import pytest
 from lowered import judge, subject_of
 
 from palisade import rego
+from palisade.enforce.envoy.compile import NATIVE
 from palisade.policy.providers import Provider
 from palisade.testing.equivalence import Bed, Issuers, Request, Tally, Token
 
@@ -39,6 +40,23 @@ IDIOMS = (
     'upper(b) == "B"; $"{a}%{b}" == claims.sub',
     'split($"{a}/{b}", "/")[1] == claims.sub',
     'trim_suffix(concat("/", [a, b]), "/") == claims.sub',
+)
+OF_ONE = (
+    'sprintf("read:%s", [segment]) in {"read:a", "read:1", "write:b"}',
+    'not sprintf("read:%s", [segment]) == "read:a"',
+    'concat(":", ["x", a]) in {"x:a", "y:a"}',
+    'not concat("", ["x", b, "y"]) in {"xay", "x1y", "xy", "x"}',
+    '$"<{http.method}>" == "<GET>"',
+    'sprintf("%v%%", [lower(a)]) == "a%"',
+    'concat("", ["x", claims.sub]) != "xa"',
+    'concat("-", [claims.sub, claims.sub, "x"]) == "a-a-x"',
+)
+"""Compared with constants, of which what stands around the value is taken off."""
+MAY_BE_NO_TEXT = (
+    'sprintf("%s!", [claims.sub]) in {"a!", "7!", "true!"}',
+    'sprintf("%v", [claims.sub]) in {"a", "7", "[\\"a\\"]"}',
+    'not sprintf("%s!", [claims.sub]) == "a!"',
+    '$"{claims.sub}" in {"<undefined>", "7", "a"}',
 )
 VALUES = ("a", "", "1", "\\1", "a\\", "a/b", "0", "ü", "$1", "%s", '"', " a", "<undefined>", "a\nb")
 
@@ -83,7 +101,7 @@ def test_texts_of_several_values(bed: Bed, providers: tuple[Provider, ...], issu
     """Backslashes are what the expressions themselves read: no text with one is taken for another."""
     subjects = [
         subject_of(rego.compile({"p.rego": f"{HEAD}allow if {{ true; {idiom} }}"}), providers, issuers)
-        for idiom in IDIOMS
+        for idiom in (*IDIOMS, *OF_ONE, *MAY_BE_NO_TEXT)
     ]
     judge(bed, subjects, _asked(), tally := Tally())
     engine = [
@@ -93,3 +111,15 @@ def test_texts_of_several_values(bed: Bed, providers: tuple[Provider, ...], issu
     ]
     assert engine == []
     assert tally.native > 0.6 * tally.pairs, tally
+
+
+@pytest.mark.parametrize("idiom", OF_ONE)
+@pytest.mark.parametrize("providers", [1], indirect=True)
+def test_no_expression_makes_what_is_compared_with_constants(
+    idiom: str, providers: tuple[Provider, ...], issuers: Issuers
+) -> None:
+    """One that makes a text compiles patterns for each request, which takes longer than all other rules."""
+    policy = rego.compile({"p.rego": f"{HEAD}allow if {{ true; {idiom} }}"})
+    native = subject_of(policy, providers, issuers).slot(NATIVE).value
+    assert b"re.extract" not in native
+    assert b"re.capture" not in native

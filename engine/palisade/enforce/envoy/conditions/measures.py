@@ -13,7 +13,7 @@ from itertools import islice
 
 from palisade.enforce.envoy.conditions.ends import Ends
 from palisade.enforce.envoy.conditions.orders import MIRRORED
-from palisade.enforce.envoy.matchers.bounds import ALWAYS, Bounds, both, either, exactly, inverse
+from palisade.enforce.envoy.matchers.bounds import ALWAYS, NEVER, Bounds, both, either, exactly, inverse
 from palisade.enforce.envoy.matchers.predicate import Predicate, all_of, any_of, negate, text_check
 from palisade.enforce.envoy.regex import numerals, paths, patterns
 from palisade.enforce.envoy.regex.cased import cased_piece
@@ -269,10 +269,9 @@ class Measures(Ends):
         ways in which it can have come about."""
         parts = patterns.parts(term) or []
         values = [part for part in parts if not isinstance(part, str)]
-        if len(values) < 2:
-            return None
-        ways = list(islice((way for text in texts for way in _ways(parts, text)), _MOST_WAYS + 1))
-        if len(ways) > _MOST_WAYS:
+        most = _MOST_WAYS if len(values) > 1 else len(texts)
+        ways = list(islice((way for text in texts for way in _ways(parts, text)), most + 1))
+        if not values or len(ways) > most:
             return None
         other: list[Predicate] = []
         if term.name != "concat":  # which takes nothing but strings
@@ -284,16 +283,32 @@ class Measures(Ends):
                     source, TextSource | Segment | Parameter | Address | ProviderName
                 ):
                     return None
-        found = either(
-            both(self._is_one(value, piece) for value, piece in zip(values, way, strict=True)) for way in ways
-        )
+        if len(values) == 1:
+            found = self._is_among(values[0], [way[0] for way in ways])
+            if found is None:
+                return None
+        else:
+            found = either(
+                both(self._is_one(value, piece) for value, piece in zip(values, way, strict=True))
+                for way in ways
+            )
         return self._unless(found, any_of(other), "a value that stands in a text is no string")
 
-    def _is_one(self, value: Symbol, text: str) -> Bounds:
+    def _is_among(self, value: Symbol, texts: Sequence[str]) -> Bounds | None:
+        """The value is one of the texts; None where only an expression on what is made of it can tell."""
+        outer = self._take_notes()
+        found = self._is_one(value, *texts) if texts else NEVER
+        told = not any(each.always for each in self._reasons)
+        if not told:
+            self._take_notes()
+        self._note(outer)
+        return found if told else None
+
+    def _is_one(self, value: Symbol, *texts: str) -> Bounds:
         source = self._source(value)
         if isinstance(value, Apply) and source is None:
-            return self._call_is(value, [text])
-        return self._equals(source, [text]) or self._invisible(value)
+            return self._call_is(value, texts)
+        return self._equals(source, list(texts)) or self._invisible(value)
 
     # Pieces ---------------------------------------------------------------------------------------------
 
