@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from palisade.rego.check.types import ANY, BOOLEAN, NUMBER, STRING, Array, Type
 from palisade.rego.check.types import Any as AnyType
 from palisade.rego.errors import BuiltinError
 from palisade.rego.partial.formulas.terms import Apply, ArrayOf, Input, Known, Symbol
-from palisade.rego.partial.symbols.kinds import is_no_text, refuses
+from palisade.rego.partial.symbols.kinds import is_another, is_no_text, refuses
 from palisade.rego.values import UNDEFINED, Set, Value, type_name
 
 OF_ANY_KIND = (
@@ -110,3 +111,26 @@ def test_what_is_joined_is_refused_where_an_item_is_no_text() -> None:
     assert not refuses("concat", [Known(","), ArrayOf((x, part))])
     assert not refuses("concat", [Known(","), x])
     assert not is_no_text(Apply(".", (Apply("json.unmarshal", (x,)), Known("a"))))
+
+
+def test_what_builtins_answer_is_of_the_kind_that_it_is_said_to_be() -> None:
+    """Of another kind it is said that no request brings it about."""
+    answered: dict[str, Value] = {}
+    for name, declared in builtin_signatures().items():
+        if name in BUILTINS and BUILTINS[name].pure:
+            with contextlib.suppress(BuiltinError):
+                answered[name] = BUILTINS[name].function(*map(_some, declared.args))
+    assert len(answered) > 100
+    for name, value in answered.items():
+        assert value is UNDEFINED or not is_another(Apply(name, (Input(("x",)),)), value), name
+
+
+def test_claims_that_a_builtin_verified_are_an_object() -> None:
+    """A rule that asks `not claims` does not conflict with one that needs a claim."""
+    verified = Apply("io.jwt.decode_verify", (Input(("x",)), Known({"secret": "s"})))
+    valid, _, claims = (Apply(".", (verified, Known(at))) for at in range(3))
+    assert is_another(claims, False)
+    assert not is_another(claims, {})
+    assert not is_another(valid, False)
+    assert not is_another(Apply(".", (claims, Known("sub"))), False)
+    assert not is_another(Apply(".", (verified, Input(("x",)))), False)

@@ -35,7 +35,7 @@ from palisade.rego.partial.formulas.terms import (
     unknown_in,
 )
 from palisade.rego.partial.symbols.construct import items_of
-from palisade.rego.partial.symbols.kinds import is_text
+from palisade.rego.partial.symbols.kinds import is_another, is_text
 from palisade.rego.partial.symbols.objects import entries_of, left_of
 from palisade.rego.partial.symbols.worlds import Unsupported
 from palisade.rego.values import Set, Value, key, unkey
@@ -107,7 +107,7 @@ class Conditions:
         if isinstance(b, (ArrayOf, ObjectOf, SetOf)):
             return self._equal_composite(b, a)
         if isinstance(b, Known):
-            return self.builder.is_in(_as_term(a), (b.form,))
+            return FALSE if is_another(a, b.value) else self.builder.is_in(_as_term(a), (b.form,))
         return self.builder.atom(Same(_as_term(a), b))
 
     def _equal_set(self, collection: Gathered, wanted: Value) -> Formula:

@@ -9,8 +9,9 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 
 from palisade.rego.builtins.operands import integer
+from palisade.rego.check import types
 from palisade.rego.check.signatures import builtin_signatures
-from palisade.rego.check.types import ANY, NUMBER, STRING, Any, Array, Simple, Type
+from palisade.rego.check.types import ANY, NUMBER, STRING, Any, Array, Object, Simple, Type
 from palisade.rego.errors import BuiltinError
 from palisade.rego.partial.formulas.terms import (
     Apply,
@@ -22,7 +23,7 @@ from palisade.rego.partial.formulas.terms import (
     SetOf,
     Symbol,
 )
-from palisade.rego.values import type_name
+from palisade.rego.values import Value, type_name
 
 _OF_ANY_KIND = frozenset(
     (
@@ -61,6 +62,16 @@ def refuses(name: str, args: Sequence[Symbol]) -> bool:
         kinds = {_kind_of(each) for each in args} - {""}
         return len(kinds) > 1 or not kinds <= {"number", "set"}
     return name == "concat" and any(map(is_no_text, _items(args[1])))
+
+
+def is_another(symbol: Symbol, value: Value) -> bool:
+    """Whether what a builtin answers is surely no such value: claims that it verified are never `false`."""
+    made = _type_of(symbol)
+    kind = made.name if isinstance(made, Simple) else _COLLECTIONS.get(type(made), "")
+    return bool(kind) and kind != type_name(value)
+
+
+_COLLECTIONS: dict[type[Type], str] = {Array: "array", Object: "object", types.SetOf: "set"}
 
 
 def _kind_of(symbol: Symbol) -> str:
@@ -133,7 +144,11 @@ def _type_of(symbol: Symbol) -> Type:
     if not isinstance(symbol, Apply):
         return ANY
     if symbol.name == ".":
-        whole = _type_of(symbol.args[0])
-        return whole.dynamic or ANY if isinstance(whole, Array) and not whole.static else ANY
+        whole, at = _type_of(symbol.args[0]), symbol.args[1]
+        if not isinstance(whole, Array):
+            return ANY
+        if isinstance(at, Known) and type(at.value) is int and 0 <= at.value < len(whole.static):
+            return whole.static[at.value]
+        return whole.dynamic or ANY if not whole.static else ANY
     declared = builtin_signatures().get(symbol.name)
     return ANY if declared is None or declared.result is None else declared.result
