@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from palisade.enforce.envoy.matchers import factors
 from palisade.enforce.envoy.matchers.bounds import Bounds, exactly
-from palisade.enforce.envoy.matchers.factors import Factoring
+from palisade.enforce.envoy.matchers.factors import Factoring, Sharing
 from palisade.enforce.envoy.matchers.predicate import Not, OneOf, Predicate, all_of, any_of, negate
 from palisade.enforce.envoy.matchers.sizes import shortened
 
@@ -28,6 +28,28 @@ def test_it_holds_where_it_did_and_is_no_larger(
     assert found.size <= whole.size
     for state in states:
         assert holds(found, state) is holds(whole, state) is not holds(denied, state)
+
+
+@settings(max_examples=500, deadline=None)
+@given(some_predicates, st.lists(some_predicates, min_size=2, max_size=4), st.lists(states, min_size=1))
+def test_what_few_alternatives_share_stands_before_them(
+    alike: Predicate, parts: list[Predicate], states: list[State]
+) -> None:
+    whole = all_of((parts[0], any_of(all_of((alike, each)) for each in parts)))
+    found, denied = map(Sharing().whole, (whole, negate(whole)))
+    event("smaller" if found.size < whole.size else "as it was")
+    assert found.size <= whole.size
+    for state in states:
+        assert holds(found, state) is holds(whole, state) is not holds(denied, state)
+
+
+def test_users_of_one_tenant_are_one_comparison_behind_what_all_need() -> None:
+    """Each had the five matchers of a token beside it. Of the whole, maps tell alternatives apart."""
+    users = [all_of((*CHECKS, OneOf(TEXTS[0], frozenset((name,))))) for name in "ab"]
+    beside = OneOf(TEXTS[1], frozenset("c"))
+    together = all_of((beside, *CHECKS, OneOf(TEXTS[0], frozenset("ab"))))
+    assert Sharing().whole(all_of((beside, any_of(users)))) == together
+    assert Sharing().whole(any_of(users)) == any_of(users)
 
 
 def _rows(count: int, beside: Predicate) -> Predicate:

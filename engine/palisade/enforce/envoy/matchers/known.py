@@ -22,6 +22,9 @@ from palisade.enforce.envoy.matchers.predicate import (
     negate,
 )
 
+SMALL = 8
+"""Up to so many matchers nothing is worth finding out."""
+
 LARGE = 2_000
 """From so many matchers on it is asked whether a condition can be said in fewer."""
 

@@ -12,8 +12,8 @@ from typing import TypeVar
 from palisade.enforce.envoy.matchers.bounds import Bounds
 from palisade.enforce.envoy.matchers.choices import choices
 from palisade.enforce.envoy.matchers.coarse import Coarse
-from palisade.enforce.envoy.matchers.factors import Factoring
-from palisade.enforce.envoy.matchers.known import LARGE, without_known
+from palisade.enforce.envoy.matchers.factors import Factoring, Sharing
+from palisade.enforce.envoy.matchers.known import LARGE, SMALL, without_known
 from palisade.enforce.envoy.matchers.predicate import (
     NO,
     YES,
@@ -63,12 +63,34 @@ _LEAST = 3
 
 
 def shortened(bounds: Bounds, factoring: Factoring) -> Bounds:
-    """Bounds of the same condition; of a large one what its alternatives ask alike is asked once, and nothing
-    where it is known."""
-    if size_of(bounds) <= LARGE:
+    """Bounds of the same condition. What alternatives ask alike is asked once, nothing where it is known."""
+    if size_of(bounds) <= SMALL:
         return bounds
-    surely = without_known(factoring.of(bounds.surely))
-    return Bounds(surely, surely if bounds.exact else without_known(factoring.of(bounds.possibly)))
+    surely = _shortened(bounds.surely, factoring)
+    return Bounds(surely, surely if bounds.exact else _shortened(bounds.possibly, factoring))
+
+
+def _shortened(predicate: Predicate, factoring: Factoring) -> Predicate:
+    if predicate.size <= LARGE and not _repeats(predicate):
+        return predicate
+    return without_known(Sharing().whole(factoring.of(predicate)))
+
+
+def _repeats(predicate: Predicate) -> bool:
+    """Whether something is asked in it more than once."""
+    seen: set[Predicate] = set()
+    stack = [predicate]
+    while stack:
+        part = stack.pop()
+        if isinstance(part, All | AnyOf):
+            stack += part.parts
+        elif isinstance(part, Not):
+            stack.append(part.part)
+        elif part in seen:
+            return True
+        else:
+            seen.add(part)
+    return False
 
 
 def bounded(bounds: Bounds) -> Bounds:
