@@ -6,7 +6,7 @@ https://www.envoyproxy.io/docs/envoy/v1.40.0/api-v3/xds/type/matcher/v3/matcher.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any, TypeAlias
 
@@ -70,24 +70,27 @@ def _followed(on_match: Matcher.OnMatch, seen: Sight) -> TypedExtensionConfig | 
     return on_match.action if on_match.HasField("action") else None
 
 
-def _candidates(node: Matcher, seen: Sight) -> list[Matcher.OnMatch]:
+def _candidates(node: Matcher, seen: Sight) -> Iterator[Matcher.OnMatch]:
     """What the request leads to, in order: Envoy goes on behind one that leads to no action."""
     if node.HasField("matcher_list"):
-        return [each.on_match for each in node.matcher_list.matchers if holds(each.predicate, seen)]
+        yield from (each.on_match for each in node.matcher_list.matchers if holds(each.predicate, seen))
     if not node.HasField("matcher_tree"):
-        return []
+        return
     tree = node.matcher_tree
     text = _text(tree.input, seen)
     if text is None:
-        return []
+        return
     if tree.HasField("exact_match_map"):
         table = tree.exact_match_map.map
-        return [table[text]] if text in table else []
-    if tree.HasField("prefix_match_map"):
+        if text in table:
+            yield table[text]
+    elif tree.HasField("prefix_match_map"):
         table = tree.prefix_match_map.map
         longest = next((text[:end] for end in range(len(text), -1, -1) if text[:end] in table), None)
-        return [] if longest is None else [table[longest]]
-    raise UnreadError("a matcher tree that is neither a map of texts nor of prefixes")
+        if longest is not None:
+            yield table[longest]
+    else:
+        raise UnreadError("a matcher tree that is neither a map of texts nor of prefixes")
 
 
 def holds(predicate: Predicate, seen: Sight) -> bool:
