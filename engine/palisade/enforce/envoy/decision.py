@@ -22,7 +22,7 @@ from palisade.enforce.envoy.matchers.bounds import Reason
 from palisade.enforce.envoy.matchers.choices import MAX_LINEAR
 from palisade.enforce.envoy.matchers.doubtful import in_doubt
 from palisade.enforce.envoy.matchers.entry import Entry, Verdict
-from palisade.enforce.envoy.matchers.predicate import YES, Predicate, all_of, negate, text_check
+from palisade.enforce.envoy.matchers.predicate import YES, Predicate, all_of, any_of, negate, text_check
 from palisade.enforce.envoy.matchers.sizes import given_up
 from palisade.enforce.envoy.regex import paths, patterns
 from palisade.enforce.envoy.tokens.calls import Tokens, calls_on_tokens
@@ -177,7 +177,13 @@ def decide(
         plain = Lowering(providers, hoisted, Tokens(), fields)
         refusals, more = _where_refused(then, plain, answers, default, body=body)
         doubts.update(dict.fromkeys(more))
-    refusals += _of_tokens_in_doubt(tokens, doubts, one_of_several=one_of_several)
+    unsettled = list(_of_tokens_in_doubt(tokens, doubts, one_of_several=one_of_several))
+    if refusals and unsettled and not one_of_several:
+        # Who is refused is in doubt, too: so most requests are asked about one doubt, and nothing else.
+        doubt = any_of(each.predicate for each in unsettled)
+        refusals = [replace(each, within=doubt) for each in refusals]
+        unsettled = [_asked(doubt)]
+    refusals += unsettled
     entries[:0] = (
         *_doubtful(lowering.notes),
         *map(_asked, doubts),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import field
 from enum import Enum
+from itertools import groupby
+from operator import attrgetter
 
 from palisade.enforce.envoy.matchers.choices import MAX_LINEAR, choices
-from palisade.enforce.envoy.matchers.predicate import OneOf, Predicate
+from palisade.enforce.envoy.matchers.predicate import YES, OneOf, Predicate
 from palisade.enforce.envoy.matchers.together import common_apart, joined
 from palisade.rego.records import record
 
@@ -34,6 +36,8 @@ class Entry:
     answer: str = ""
     copies: int = field(default=1, compare=False, repr=False)
     """So many times it is written out: below each constant of a map."""
+    within: Predicate = YES
+    """What holds wherever the predicate does. The rules that share it are asked only where it holds."""
 
     @property
     def outcome(self) -> tuple[Verdict, str]:
@@ -42,7 +46,20 @@ class Entry:
 
     def under(self, predicate: Predicate, times: int = 1) -> Entry:
         """The same under another predicate, so many times."""
-        return Entry(predicate, self.verdict, self.name, self.answer, self.copies * times)
+        return Entry(predicate, self.verdict, self.name, self.answer, self.copies * times, self.within)
+
+
+def blocks(entries: Sequence[Entry]) -> Iterator[tuple[Predicate, list[Entry], Entry | None]]:
+    """The rules in turn, those next to each other that are within the same, by that. With them comes the rule
+    behind them where it asks just that, which makes it what becomes of requests that meet none of them."""
+    end: Entry | None = None
+    rest = [(within, list(own)) for within, own in groupby(entries, key=attrgetter("within"))]
+    for at, (within, own) in enumerate(rest):
+        own = own[1:] if end is not None else own
+        following = rest[at + 1][1][0] if at + 1 < len(rest) else None
+        end = following if following is not None and following.predicate == within else None
+        if own:
+            yield within, own, end
 
 
 def alternatives(entry: Entry, linear: int = MAX_LINEAR) -> Iterator[Entry]:

@@ -26,6 +26,8 @@ class Gate:
 
     predicate: Predicate
     stages: Sequence[Stage]
+    end: Entry | None = None
+    """What becomes of requests that meet it and none of the rules; without it Envoy goes on behind."""
 
 
 Stage: TypeAlias = Lookup | Sequence[Entry | Gate]

@@ -9,11 +9,13 @@ goes on behind a map whose entry did not lead to an action, which makes this exa
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import groupby
 
 from xds.type.matcher.v3.matcher_pb2 import Matcher
 
 from palisade.enforce.envoy.matchers.apart import asked_apart
+from palisade.enforce.envoy.matchers.behind import behind_others
 from palisade.enforce.envoy.matchers.branches import action
 from palisade.enforce.envoy.matchers.choices import MANY, MAX_LINEAR, Comparison, comparisons, without
 from palisade.enforce.envoy.matchers.cofactors import HEAVY, Parting
@@ -21,6 +23,7 @@ from palisade.enforce.envoy.matchers.entry import (
     Entry,
     Verdict,
     alternatives,
+    blocks,
     joined_entries,
     merged,
     set_apart,
@@ -74,11 +77,11 @@ def build(entries: Sequence[Entry], default: Entry, *, linear: int = MAX_LINEAR,
     """
     live: list[Entry] = []
     guarded = Guarded()
-    for entry in entries:
+    for entry in behind_others(entries):
         predicate = guarded.of(entry.predicate)
         if predicate == NO:
             continue
-        live.append(entry.under(predicate))
+        live.append(replace(entry, predicate=predicate, within=guarded.of(entry.within)))
         if predicate == YES:
             break
     last = default
@@ -100,7 +103,8 @@ class _Building:
         self._left = copied
 
     def tree(self, entries: Sequence[Entry], last: Entry) -> Tree:
-        self._texts.update(dict.fromkeys(laid_texts(entry.predicate for entry in entries)))
+        asked = (each for entry in entries for each in (entry.predicate, entry.within))
+        self._texts.update(dict.fromkeys(laid_texts(asked)))
         stages = self._stages(entries)
         while len(stages) > MAX_STAGES:
             # Each stage is one level deeper: only look-ups of more constants are worth one.
@@ -113,6 +117,22 @@ class _Building:
     def _stages(self, entries: Sequence[Entry]) -> list[Stage]:
         """The look-ups and lists of all runs in turn; lists next to each other are one."""
         stages: list[Stage] = []
+        for within, own, end in blocks(entries):
+            found = self._of_runs(own)
+            if within != YES and len(found) <= MAX_BEHIND:
+                found = [[Gate(within, found, end)]]
+            elif end is not None:
+                found.append([end])
+            for stage in found:
+                before = stages[-1] if stages else None
+                if isinstance(stage, Sequence) and isinstance(before, Sequence):
+                    stages[-1] = [*before, *stage]
+                else:
+                    stages.append(stage)
+        return stages
+
+    def _of_runs(self, entries: Sequence[Entry]) -> list[Stage]:
+        """The look-ups and lists of rules of which none has something asked before it."""
         groups = [
             (asked, self._alternatives(own))
             for _, run in groupby(entries, key=lambda entry: entry.outcome)
@@ -121,14 +141,7 @@ class _Building:
         each = self._copied_in_all // max(1, sum(len(own) for _, own in groups))
         self._room = max(SOME_COPIED, min(MOST_COPIED_OF_ONE, each))
         self._left = self._copied_in_all
-        for asked, own in groups:
-            for stage in self._behind(asked, own):
-                before = stages[-1] if stages else None
-                if isinstance(stage, Sequence) and isinstance(before, Sequence):
-                    stages[-1] = [*before, *stage]
-                else:
-                    stages.append(stage)
-        return stages
+        return [stage for asked, own in groups for stage in self._behind(asked, own)]
 
     def _behind(self, asked: Predicate | None, entries: list[Entry]) -> list[Stage]:
         """The look-ups and lists of rules that do the same and of which all ask that besides."""
@@ -317,7 +330,8 @@ class _Building:
                 item = into.matcher_list.matchers.add()
                 self._write(entry.predicate, item.predicate)
                 if isinstance(entry, Gate):
-                    self._chain(entry.stages, None, item.on_match.matcher)
+                    own = None if entry.end is None else action(entry.end)
+                    self._chain(entry.stages, own, item.on_match.matcher)
                 else:
                     item.on_match.CopyFrom(action(entry))
         if end is not None:

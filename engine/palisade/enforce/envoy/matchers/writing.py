@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from operator import attrgetter
 
 import re2
 from envoy.extensions.matching.input_matchers.ip.v3.ip_pb2 import Ip
@@ -32,8 +33,15 @@ def to_proto(predicate: Predicate) -> Proto:
     return found
 
 
+_size = attrgetter("size")
+
+
 def write(predicate: Predicate, into: Proto) -> None:
-    """As `to_proto`, into an empty one: what was made by itself is copied once for each around it."""
+    """As `to_proto`, into an empty one: what was made by itself is copied once for each around it.
+
+    Envoy asks parts in turn until one decides. The smallest come first, expressions behind what is no more
+    than a look at a header.
+    """
     if isinstance(predicate, Check):
         into.single_predicate.MergeFromString(predicate.single)
     elif isinstance(predicate, OneOf):
@@ -53,10 +61,10 @@ def write(predicate: Predicate, into: Proto) -> None:
     elif isinstance(predicate, Not):
         write(predicate.part, into.not_matcher)
     elif isinstance(predicate, All):
-        for part in predicate.parts:
+        for part in sorted(predicate.parts, key=_size):
             write(part, into.and_matcher.predicate.add())
     elif isinstance(predicate, AnyOf):
-        for part in predicate.parts:
+        for part in sorted(predicate.parts, key=_size):
             write(part, into.or_matcher.predicate.add())
     else:
         raise ValueError("a constant has no matcher")

@@ -178,8 +178,8 @@ class Token:
     @staticmethod
     def _out_of_time(exp: ClaimSource, nbf: ClaimSource) -> Iterable[Predicate]:
         """`exp` is past, or `nbf` is not, to the second."""
-        yield cel.check(cel.call("_<=_", exp.expr, _SECOND))
-        yield cel.check(cel.call("_<=_", _NEXT_SECOND, nbf.expr))
+        yield all_of((claim_defined(exp), cel.check(cel.call("_<=_", exp.expr, _SECOND))))
+        yield all_of((claim_defined(nbf), cel.check(cel.call("_<=_", _NEXT_SECOND, nbf.expr))))
 
 
 _FORGED = ("Jwt verification fails", "Jwt ED25519 signature is wrong length")
