@@ -7,6 +7,7 @@ import logging
 from collections.abc import Iterable
 from typing import Any
 
+from bench import typical
 from bench.harness import Signer, ask, awake, function, median_ratio, palisade, pin_envoys, pinned, workspace
 from bench.report import Figure, Report
 
@@ -55,6 +56,7 @@ async def run() -> Report:
             for kind, name in KINDS
             for figure in _figures(name, await _measure(kind, sleeping=name != AWAKE))
         ]
+        figures += await _typical()
     logging.disable(logging.NOTSET)
     return Report(
         "latency",
@@ -99,6 +101,44 @@ async def _measure(kind: str, *, sleeping: bool) -> dict[str, Any]:
             ]
             with contextlib.nullcontext() if sleeping else awake():
                 return await ask({"rounds": ROUNDS, "each": EACH, "warmup": WARMUP, "targets": targets})
+
+
+async def _typical() -> Iterable[Figure]:
+    """What a whole policy costs that is no list of rules, decided in the sidecar."""
+    headers = {"authorization": f"Bearer {typical.token()}"}
+    with workspace() as folder:
+        async with (
+            function("ordinary") as upstream,
+            palisade(folder, typical.POLICIES, upstream, baseline=True) as running,
+        ):
+            pin_envoys()
+            asked = {
+                "plain": (running.plain, typical.ALLOWED, 200),
+                "allowed": (running.ports["bench"], typical.ALLOWED, 200),
+                "denied": (running.ports["bench"], typical.DENIED, 403),
+            }
+            targets = [
+                {
+                    "name": name,
+                    "port": port,
+                    "method": "GET",
+                    "path": path,
+                    "headers": headers,
+                    "status": status,
+                }
+                for name, (port, path, status) in asked.items()
+            ]
+            found = await ask({"rounds": ROUNDS, "each": EACH, "warmup": WARMUP, "targets": targets})
+    return [
+        Figure(
+            f"a policy of tenants and roles, {name}",
+            found[name]["median"] / 1000,
+            "us",
+            median_ratio(found[name], found["plain"]),
+            note="against the sidecar without a policy",
+        )
+        for name in ("allowed", "denied")
+    ]
 
 
 def _figures(name: str, found: dict[str, Any]) -> Iterable[Figure]:
