@@ -157,6 +157,51 @@ def test_each_set_of_messages_is_told_as_the_engine_tells_it(stand: Stand) -> No
     assert deciders["sorted", "native"] >= 23
 
 
+LOOPED = f"""package p
+
+import input.attributes.request.http
+
+{VERIFIED}
+
+deny contains "private" if {{ some segment in input.parsed_path; startswith(segment, "_") }}
+
+deny contains "banned" if {{ some role in token.roles; role in ["bad", "evil"] }}
+
+deny contains "twice" if {{ some i, j in input.parsed_path; some k, l in input.parsed_path; i < k; j == l }}
+
+deny contains "debug" if {{ some name, _ in http.headers; startswith(name, "x-debug") }}
+
+deny contains "debug" if input.parsed_query.debug
+
+default allow := {{"allowed": false}}
+
+allow := {{"allowed": true}} if count(deny) == 0
+
+allow := {{"allowed": false, "http_status": 400, "body": concat("; ", deny)}} if count(deny) > 0
+"""
+
+
+def test_constant_messages_stand_under_loops_over_the_request(stand: Stand) -> None:
+    """They were for the engine with their whole answer, though it is only asked whether some member is so."""
+    tokens = [
+        {"authorization": f"Bearer {jwt.encode({'roles': roles}, 's' * 64, algorithm='HS256')}"}
+        for roles in (["a"], ["a", "evil"], ["bad", "evil"], "evil", [])
+    ]
+    drawn = product(
+        ("/a/b?", "/_a/b?", "/a/_b?debug=1&", "/a/x/a?", "/_/_?", "/?debug&", "/_%61?"),
+        ({}, *tokens),
+        ({}, {"x-debug-all": "1"}),
+    )
+    sent = [
+        Sent("GET", f"{path}n={at}", tuple({**token, **extra}.items()))
+        for at, (path, token, extra) in enumerate(drawn)
+    ]
+    found = compared(stand, LOOPED, sent)
+    assert {each["result"]["allowed"] for each in found} == {True, False}
+    native = Counter(decider(each) for each in found)["native"]
+    assert native > 0.7 * len(sent), native
+
+
 def test_a_message_without_a_letter_stands_between_the_others(stand: Stand) -> None:
     """The script left it out, and one separator with it: the engine tells it."""
     messages = {**dict(enumerate("abcdef")), "none": ""}

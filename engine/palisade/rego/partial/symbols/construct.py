@@ -6,7 +6,18 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from palisade.rego.partial.formulas.builder import Builder
 from palisade.rego.partial.formulas.formula import TRUE, Formula
-from palisade.rego.partial.formulas.terms import ArrayOf, Gathered, Known, ObjectOf, Part, SetOf, Symbol, Term
+from palisade.rego.partial.formulas.rewriting import some_member
+from palisade.rego.partial.formulas.terms import (
+    ArrayOf,
+    Gathered,
+    Known,
+    ObjectOf,
+    Part,
+    SetOf,
+    Symbol,
+    Term,
+    Unknown,
+)
 from palisade.rego.partial.symbols.objects import entries_of, is_made, object_of
 from palisade.rego.partial.symbols.turns import in_turn
 from palisade.rego.partial.symbols.worlds import Unsupported
@@ -76,7 +87,7 @@ def grown(
             others = held[1][len(start[1]) :] if in_turn else _besides(start[1], held[1], old)
         if in_turn and others and not over:
             return None
-        more = [Part(builder.both(condition, p.condition), (*over, *p.over), p.item) for p in added]
+        more = [_within(builder, condition, over, each, once=start[0] == "set") for each in added]
         parts = [*others, *more]
         if not in_turn and len(parts) > 1:
             parts = _together(builder, parts)
@@ -93,6 +104,21 @@ def grown(
         else:
             merged[local] = Gathered(start[0], (*start[1], *parts), known, alone)
     return merged
+
+
+def _within(
+    builder: Builder, condition: Formula, over: tuple[tuple[Term, int], ...], part: Part, *, once: bool
+) -> Part:
+    """The part in these loops. A constant that a set has `once` is there where some member says so."""
+    found = Part(builder.both(condition, part.condition), (*over, *part.over), part.item)
+    if not once or not isinstance(part.item, Known) or found.condition.opaque:
+        return found
+    some = found.condition
+    for source, loop in reversed(found.over):
+        if isinstance(source, Unknown):
+            return found
+        some = some_member(builder, source, loop, some)
+    return Part(some, (), part.item)
 
 
 def _behind(
