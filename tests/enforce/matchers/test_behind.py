@@ -128,3 +128,15 @@ def test_a_request_without_the_doubt_is_asked_for_nothing_else() -> None:
     assert "bad" in str(gate.on_match.matcher)
     assert "residual" in str(gate.on_match.matcher.on_no_match.action)
     assert "x-said" in str(allow.predicate)
+
+
+def test_of_rules_that_never_hold_nothing_is_asked() -> None:
+    """Envoy takes no matcher without anything in it, and would refuse the whole revision."""
+    some, others = OneOf(SAID, frozenset("abc")), OneOf(SAID, frozenset("def"))
+    never = all_of((any_of((some, others)), negate(some), negate(others)))
+    refused = Entry(never, Verdict.DENY, "refused", within=_doubt)
+    allow, last = Entry(OneOf(SAID, frozenset("x")), Verdict.ALLOW, "allow"), Entry(NO, Verdict.DENY, "deny")
+    for behind in ([Entry(_doubt, Verdict.RESIDUAL, "residual"), allow], [allow]):
+        matchers = build([refused, *behind], last).matcher.matcher_list.matchers
+        assert len(matchers) == len(behind)
+        assert all(each.on_match.HasField("action") for each in matchers)

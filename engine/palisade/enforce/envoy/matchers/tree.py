@@ -119,7 +119,7 @@ class _Building:
         stages: list[Stage] = []
         for within, own, end in blocks(entries):
             found = self._of_runs(own)
-            if within != YES and len(found) <= MAX_BEHIND:
+            if within != YES and 0 < len(found) <= MAX_BEHIND:
                 found = [[Gate(within, found, end)]]
             elif end is not None:
                 found.append([end])
