@@ -66,12 +66,7 @@ def refuses(name: str, args: Sequence[Symbol]) -> bool:
 
 def is_another(symbol: Symbol, value: Value) -> bool:
     """Whether what a builtin answers is surely no such value: claims that it verified are never `false`."""
-    made = _type_of(symbol)
-    kind = made.name if isinstance(made, Simple) else _COLLECTIONS.get(type(made), "")
-    return bool(kind) and kind != type_name(value)
-
-
-_COLLECTIONS: dict[type[Type], str] = {Array: "array", Object: "object", types.SetOf: "set"}
+    return _kind_of(symbol) not in ("", type_name(value))
 
 
 def _kind_of(symbol: Symbol) -> str:
@@ -84,7 +79,10 @@ def _kind_of(symbol: Symbol) -> str:
         case Gathered():
             return symbol.kind
     made = _type_of(symbol)
-    return made.name if isinstance(made, Simple) else ""
+    return made.name if isinstance(made, Simple) else _COLLECTIONS.get(type(made), "")
+
+
+_COLLECTIONS: dict[type[Type], str] = {Array: "array", Object: "object", types.SetOf: "set"}
 
 
 _INTEGERS = {
