@@ -26,7 +26,7 @@ SMALL = 8
 """Up to so many matchers nothing is worth finding out."""
 
 LARGE = 2_000
-"""From so many matchers on it is asked whether a condition can be said in fewer."""
+"""Conditions of more matchers are large: in these it is not looked first whether anything stands twice."""
 
 MOST_DIFFERENT = 20_000
 """Predicates with more different parts stay as they are."""

@@ -39,6 +39,7 @@ from palisade.enforce.envoy.matchers.predicate import (
     typed,
 )
 from palisade.enforce.envoy.matchers.rewriting import Rewriting
+from palisade.enforce.envoy.matchers.writing import in_expressions
 from palisade.enforce.envoy.regex import patterns
 from palisade.rego.records import record
 
@@ -322,22 +323,8 @@ def _expressions(found: Iterable[str]) -> Iterator[str]:
             anywhere.append(each.removeprefix(_OPEN).removesuffix(_OPEN))
         else:
             ends.append(each.removeprefix(_OPEN))
-    yield from _of_length(begin, MOST)
-    for some in _of_length(anywhere, MOST_ANYWHERE):
+    yield from in_expressions(begin, MOST)
+    for some in in_expressions(anywhere, MOST_ANYWHERE):
         yield f"{_OPEN}(?:{some}){_OPEN}"
-    for some in _of_length(ends, MOST_ANYWHERE):
+    for some in in_expressions(ends, MOST_ANYWHERE):
         yield f"{_OPEN}(?:{some})"
-
-
-def _of_length(found: Iterable[str], most: int) -> Iterator[str]:
-    """The patterns as alternatives, in as many expressions as RE2 keeps with ease."""
-    whole: list[str] = []
-    size = 0
-    for each in found:
-        if whole and size + len(each) > most:
-            yield "|".join(whole)
-            whole, size = [], 0
-        whole.append(each)
-        size += len(each) + 1
-    if whole:
-        yield "|".join(whole)

@@ -72,16 +72,21 @@ def write(predicate: Predicate, into: Proto) -> None:
 
 def expressions(values: Iterable[str]) -> Iterator[str]:
     """RE2 expressions, one of which matches exactly where a text is one of the values."""
-    quoted: list[str] = []
+    return in_expressions(_escaped(sorted(values)), MAX_EXPRESSION)
+
+
+def in_expressions(patterns: Iterable[str], most: int) -> Iterator[str]:
+    """The patterns as alternatives, in as many expressions as RE2 keeps with ease: of so many characters."""
+    whole: list[str] = []
     size = 0
-    for each in _escaped(sorted(values)):
-        if quoted and size + len(each) > MAX_EXPRESSION:
-            yield "|".join(quoted)
-            quoted, size = [], 0
-        quoted.append(each)
+    for each in patterns:
+        if whole and size + len(each) > most:
+            yield "|".join(whole)
+            whole, size = [], 0
+        whole.append(each)
         size += len(each) + 1
-    if quoted:
-        yield "|".join(quoted)
+    if whole:
+        yield "|".join(whole)
 
 
 def _escaped(values: Sequence[str]) -> Sequence[str]:
