@@ -116,6 +116,20 @@ class TestCheck:
         assert "policies/b.rego:3:1: unused_import: import c unused" in strict.err
         assert "4 errors in policies" in strict.err
 
+    def test_a_folder_without_policies_is_told(self, run: Run, tmp_path: Path) -> None:
+        """Of a wrong folder CI heard only that there was no error in it."""
+        ended = run("check", str(tmp_path))
+        assert (ended.code, f"{tmp_path}:1:1: empty_set: no .rego file is there" in ended.err) == (0, True)
+        assert run("check", str(tmp_path), "--strict").code == 1
+
+    def test_an_inventory_may_be_named_as_elsewhere(self, run: Run, project: Path) -> None:
+        """By -f, as `up`, `compile` and `explain` take it."""
+        (project / "palisade.yaml").rename(project / "other.yaml")
+        ended = run("check", "-f", "other.yaml")
+        assert (ended.code, ended.out) == (0, "1 module in other.yaml: no errors\n")
+        both = run("check", "policies", "-f", "other.yaml")
+        assert (both.code, "leave one of the two out" in both.err) == (2, True)
+
     def test_a_folder_that_is_not_there_is_wrong_usage(self, run: Run, project: Path) -> None:
         ended = run("check", "nowhere")
         assert ended.code == 2

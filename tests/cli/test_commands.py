@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from http.server import BaseHTTPRequestHandler
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cli_helpers import Run
-from shared_helpers import plain_user
+from shared_helpers import plain_user, serving
 
 COMMANDS = ["check", "compile", "eval", "explain", "fmt", "serve", "sidecar", "up", "status", "demo"]
 COMMANDS += ["test", "verify", "history", "rollback", "shadow", "diff", "promote"]
@@ -217,6 +218,23 @@ class TestRunning:
         assert "palisade serve" in ended.err
         assert "Errno" not in ended.err
         assert run("status", "--admin", "nowhere").code == 2
+
+    @pytest.mark.parametrize("body", [b"hello", b"[1]", b'{"status": "UP"}'])
+    def test_another_program_at_the_admin_port_is_no_engine(self, run: Run, body: bytes) -> None:
+        """JSON of another program, as many have it at /status, ended in a traceback."""
+
+        class Other(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self.send_response(200)
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, format: str, *args: object) -> None:
+                """Says nothing: standard error is looked at by the tests."""
+
+        with serving(Other) as address:
+            ended = run("status", "--admin", address)
+        assert (ended.code, "but another program: 200 OK" in ended.err) == (3, True)
 
     def test_a_status_without_an_inventory_says_how_to_ask(self, run: Run, project: Path) -> None:
         (project / "palisade.yaml").rename(project / "other.yaml")

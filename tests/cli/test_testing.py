@@ -89,3 +89,19 @@ def test_a_set_with_errors_is_not_tested(run: Run, tested: Path) -> None:
     assert ended.code == 1
     assert "policies/b.rego:3:6" in ended.err
     assert "no test was run" in ended.err
+
+
+def test_an_inventory_stands_for_its_policies(run: Run, tested: Path) -> None:
+    """It was read as a document of no folder, and had no tests; and it says itself in which Rego they are."""
+    for arguments in ((), ("palisade.yaml",), ("-f", "palisade.yaml")):
+        assert run("test", *arguments, "--run", "open").out == "1 test: 1 passed\n"
+    assert run("test", "--v0-compatible").code == 2
+    assert run("test", "policies", "-f", "palisade.yaml").code == 2
+    (tested / "policies" / "allow.rego").write_text(
+        "package palisade.identity\n\nallow { input.parsed_path }\n"
+    )
+    (tested / "policies" / "allow_test.rego").write_text("package a\n\ntest_older { 1 == 1 }\n")
+    assert run("test").code == 1
+    settings = (tested / "palisade.yaml").read_text()
+    (tested / "palisade.yaml").write_text(f"{settings}rego: v0\n")
+    assert run("test").out == "1 test: 1 passed\n"

@@ -165,7 +165,7 @@ def test_a_difference_can_be_pasted(run: Run, policies: Path, monkeypatch: pytes
     [
         (["nowhere"], "nowhere does not exist"),
         ([], "which policies?"),
-        (["{policies}", "-f", "x.yaml"], "not both"),
+        (["{policies}", "-f", "x.yaml"], "leave one of the two out"),
         (["{policies}", "--decision", "p/alow"], "did you mean 'p/allow'?"),
         (["{policies}", "-d", "nowhere.json"], "nowhere.json does not exist"),
         (["{policies}", "--function", "a", "--function", "b"], "one function is called"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -109,6 +110,9 @@ def test_a_decision_that_no_rule_defines_is_an_error_and_not_a_denial_of_everyth
     with pytest.raises(revisions.DocumentError, match="no rule defines palisade/identity/allow") as raised:
         revisions.build(inventory(tmp_path), loaded)
     assert raised.value.errors[0].line.startswith("policies: ")
+    with pytest.raises(revisions.DocumentError) as raised:
+        revisions.build(inventory(tmp_path), replace(loaded, modules={}))
+    assert raised.value.errors[0].hint.startswith("no rule is there")
     with pytest.raises(revisions.DocumentError, match="no rule defines envoy/authz/helper"):
         revisions.build(inventory(tmp_path, "decision: envoy/authz/helper\n"), loaded)
 

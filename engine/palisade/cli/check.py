@@ -23,24 +23,30 @@ from palisade.cli.output import (
     working,
 )
 from palisade.cli.places import is_there
-from palisade.cli.subject import DEFAULT_FILE
+from palisade.cli.subject import DEFAULT_FILE, chosen, is_set
 from palisade.policy import inventory_file, library, revisions, schemas, sets, warnings
 from palisade.policy.inventory import DEFAULT_DECISION, Inventory
 from palisade.policy.sets import PolicySet
 from palisade.policy.source import SourceError
-from palisade.rego.errors import PARSE_ERROR, Diagnostic
+from palisade.rego.errors import PARSE_ERROR, Diagnostic, Location
 
-EPILOG = "Example: palisade check policies"
+EPILOG = "Examples: palisade check; palisade check policies --strict"
+
+_EMPTY_SET = "empty_set"
 
 
 def check(
     path: Annotated[
-        Path,
+        Path | None,
         typer.Argument(
             metavar="PATH",
-            help="A policy set: a folder, or one .rego file; or an inventory, with its policies.",
+            help="A policy set: a folder, or one .rego file; or an inventory, with its policies. "
+            "Default: palisade.yaml.",
         ),
-    ] = DEFAULT_FILE,
+    ] = None,
+    file: Annotated[
+        Path | None, typer.Option("--file", "-f", metavar="FILE", help="An inventory, in place of PATH.")
+    ] = None,
     v0: Annotated[bool, typer.Option("--v0-compatible", help="Read modules as Rego v0.")] = False,
     schema: Annotated[
         Path | None,
@@ -62,13 +68,16 @@ def check(
 
     Warnings tell of references that nothing defines, so that they are undefined for every request.
     """
-    if not is_there(path):
-        raise CommandError(f"{path} does not exist", hint="name the folder that holds your .rego files")
-    if v0 and not _is_set(path):
-        raise CommandError(f"{path} says itself in which Rego", hint="leave --v0-compatible to policy sets")
+    subject = chosen(path, file)
+    if not is_there(subject):
+        raise CommandError(f"{subject} does not exist", hint="name the folder that holds your .rego files")
+    if v0 and not is_set(subject):
+        raise CommandError(
+            f"{subject} says itself in which Rego", hint="leave --v0-compatible to policy sets"
+        )
     known = {} if schema is None else schemas.load(schema)
-    with working(f"checking {path}"):
-        found = find(path, rego_version=0 if v0 else 1, known=known, strict=strict)
+    with working(f"checking {subject}"):
+        found = find(subject, rego_version=0 if v0 else 1, known=known, strict=strict)
     errors, warned = found.errors, found.warnings
     if output is Output.JSON:
         lists = {"errors": errors, "warnings": warned}
@@ -78,17 +87,13 @@ def check(
         print_diagnostics(warned, err(), style="yellow")
         totals = [count(len(each), word) for each, word in ((errors, "error"), (warned, "warning")) if each]
         if totals:
-            err().print(f"\n{' and '.join(totals)} in {path}")
+            err().print(f"\n{' and '.join(totals)} in {subject}")
         hint_at_older_rego(errors, err())
         if not errors:
-            out().print(f"{count(found.modules, 'module')} in {path}: no errors")
+            out().print(f"{count(found.modules, 'module')} in {subject}: no errors")
         if found.undecided and not is_there(DEFAULT_FILE):
             err().print(found.undecided)
     raise typer.Exit(Exit.FOUND if errors else Exit.OK)
-
-
-def _is_set(path: Path) -> bool:
-    return path.is_dir() or path.suffix == ".rego"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +116,7 @@ def find(
     not looked for: one may come of the other.
     """
     decision: tuple[str, ...] = ()
-    if _is_set(path):
+    if is_set(path):
         errors, policy_set, compiled = _errors(lambda: sets.load(path, rego_version=rego_version), known)
     else:
         try:
@@ -124,7 +129,11 @@ def find(
     if errors or compiled is None:
         return Found(modules, errors)
     warned = warnings.find(*compiled, policy_set, schemas=known, strict=strict, decision=decision)
-    undecided = _undecided(compiled[0]) if _is_set(path) else ""
+    if not modules:
+        # Only of a set alone: an inventory lacks the rule that decides, which is an error.
+        hint = "name the folder that holds your .rego files"
+        warned = (Diagnostic(_EMPTY_SET, "no .rego file is there", Location(str(path), 1, 1), hint=hint),)
+    undecided = _undecided(compiled[0]) if is_set(path) and modules else ""
     return Found(modules, warned, (), undecided) if strict else Found(modules, (), warned, undecided)
 
 

@@ -74,15 +74,13 @@ def compile_(
     Secrets are masked in what is printed. --out writes the real thing, readable by its owner only. Exits 0
     whatever is for the engine, but 1 with --fail-on-residual or --fail-on-conditional if something is.
     """
-    if policies is not None and file is not None:
-        raise CommandError("a policy set and an inventory were given", hint="leave one of the two out")
+    path = subject.chosen(policies, file)
     if output is Form.PROTOBUF and coverage:
         raise CommandError("a coverage report is no protobuf message", hint="use --output text or json")
     # Envoy's protocol takes half a second to import, which commands that do without it need not wait for.
     from palisade.explain.compiled import compiled, missing_answers
 
     with working("reading the policies") as step:
-        path = policies or file or subject.DEFAULT_FILE
         revision = subject.load(path, function=function, decision=decision, v0=v0)
         found = []
         for each in subject.functions(revision, function):

@@ -24,7 +24,7 @@ EPILOG = "Examples: palisade fmt --write policies; palisade fmt --list --fail po
 
 def fmt(
     paths: Annotated[
-        list[str] | None, typer.Argument(metavar="[PATH]...", help="Files and folders; - for standard input.")
+        list[str] | None, typer.Argument(metavar="PATH", help="Files and folders; - for standard input.")
     ] = None,
     write: Annotated[bool, typer.Option("--write", "-w", help="Change the files.")] = False,
     list_: Annotated[bool, typer.Option("--list", "-l", help="Print the names of files to change.")] = False,

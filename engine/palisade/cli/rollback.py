@@ -18,7 +18,7 @@ EPILOG = "Example: palisade rollback"
 
 def rollback(
     revision: Annotated[
-        str, typer.Argument(metavar="[ID]", help="A revision of palisade history. Default: the one before.")
+        str, typer.Argument(metavar="ID", help="A revision of palisade history. Default: the one before.")
     ] = "",
     resume: Annotated[
         bool, typer.Option("--resume", help="End a rollback or promotion: put in force what the files say.")

@@ -75,10 +75,23 @@ def fetch(address: str) -> dict[str, Any]:
     url = f"http://{address}/status"
     try:
         response = httpx.get(url, verify=NO_TLS, timeout=_SECONDS, trust_env=False)
-        state: dict[str, Any] = response.raise_for_status().json()
-        return state
-    except (httpx.HTTPError, ValueError) as error:
+    except httpx.HTTPError as error:
         raise CommandError(f"no engine answers at {url}: {reason(error)}", Exit.UNREACHABLE, hint) from None
+    state = _state(response)
+    if state is None:
+        said = f"{response.status_code} {response.reason_phrase}"
+        hint = "engine.admin in palisade.yaml says where the engine is; --admin HOST:PORT names another place"
+        raise CommandError(f"no engine answers at {url}, but another program: {said}", Exit.UNREACHABLE, hint)
+    return state
+
+
+def _state(response: httpx.Response) -> dict[str, Any] | None:
+    """The status in an answer; None where it is of something else than an engine."""
+    try:
+        state = response.json()
+    except ValueError:
+        return None
+    return state if isinstance(state, dict) and isinstance(state.get("engine"), dict) else None
 
 
 def show(state: dict[str, Any]) -> None:

@@ -18,6 +18,22 @@ DEFAULT_FILE = Path("palisade.yaml")
 _NAMED = "function"
 
 
+def chosen(named: Path | None, file: Path | None) -> Path:
+    """What the command line names: a policy set or an inventory by its argument, or an inventory by --file;
+    else the palisade.yaml here. Raises CommandError where both are given."""
+    if named is not None and file is not None:
+        raise CommandError(
+            f"{named} and {file}: a command is about one policy set or inventory, not both",
+            hint="leave one of the two out",
+        )
+    return named or file or DEFAULT_FILE
+
+
+def is_set(path: Path) -> bool:
+    """Whether that is a policy set, and no inventory. Raises CommandError where it may not be seen."""
+    return path.suffix == ".rego" or is_folder(path)
+
+
 def load(path: Path, *, function: str = "", decision: str = "", v0: bool = False) -> Revision:
     """The revision of an inventory, or of a policy set: a folder or a .rego file.
 
@@ -26,7 +42,7 @@ def load(path: Path, *, function: str = "", decision: str = "", v0: bool = False
     """
     from palisade.control import loading
 
-    if not is_folder(path) and path.suffix != ".rego":
+    if not is_set(path):
         if decision or v0:
             raise CommandError(
                 f"{path} says itself which rule decides, and in which Rego",

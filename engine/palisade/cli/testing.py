@@ -25,19 +25,28 @@ from palisade.cli.output import (
     working,
 )
 from palisade.cli.places import is_there
-from palisade.policy import sets
+from palisade.cli.subject import chosen, is_set
+from palisade.policy import inventory_file, revisions, sets
 
 if TYPE_CHECKING:
     from palisade.explain.trace import Account, Expression
     from palisade.explain.unit_tests import Ended, Suite, Test
 
-EPILOG = "Example: palisade test policies --run reader"
+EPILOG = "Examples: palisade test; palisade test policies --run reader"
 
 
 def run_tests(
     folder: Annotated[
-        Path, typer.Argument(metavar="DIR", help="The policy set: a folder, or one _test.rego file.")
-    ],
+        Path | None,
+        typer.Argument(
+            metavar="DIR",
+            help="The policy set: a folder, or one _test.rego file; or an inventory, for its policies. "
+            "Default: palisade.yaml.",
+        ),
+    ] = None,
+    file: Annotated[
+        Path | None, typer.Option("--file", "-f", metavar="FILE", help="An inventory, in place of DIR.")
+    ] = None,
     run: Annotated[
         str, typer.Option("--run", "-r", metavar="REGEX", help="Only tests whose names match.")
     ] = "",
@@ -52,18 +61,21 @@ def run_tests(
     Of one that fails it shows which expressions did, and the values in them.
     Exits 1 if one fails or none is there.
     """
-    if not is_there(folder):
-        raise CommandError(f"{folder} does not exist", hint="name the folder that holds your .rego files")
+    path = chosen(folder, file)
+    if not is_there(path):
+        raise CommandError(f"{path} does not exist", hint="name the folder that holds your .rego files")
+    if v0 and not is_set(path):
+        raise CommandError(f"{path} says itself in which Rego", hint="leave --v0-compatible to policy sets")
     wanted = _pattern(run)
     with working("reading the policies") as step:
-        suite = _suite(folder, rego_version=0 if v0 else 1)
-        chosen = [each for each in suite.tests if wanted.search(each.name)]
-        if not chosen:
+        suite = _suite(path, rego_version=0 if v0 else 1)
+        picked = [each for each in suite.tests if wanted.search(each.name)]
+        if not picked:
             if output is Output.JSON:
                 print_json([])
-            raise _nothing(folder, run, suite.tests)
+            raise _nothing(path, run, suite.tests)
         ended = []
-        for each in chosen:
+        for each in picked:
             step(each.name)
             ended.append(suite.run(each))
     if output is Output.JSON:
@@ -82,24 +94,26 @@ def _pattern(run: str) -> re.Pattern[str]:
         ) from None
 
 
-def _suite(folder: Path, *, rego_version: int) -> Suite:
+def _suite(path: Path, *, rego_version: int) -> Suite:
     from palisade.explain.unit_tests import Suite
 
     try:
-        return Suite.of(sets.load(folder, rego_version=rego_version))
+        if is_set(path):
+            return Suite.of(sets.load(path, rego_version=rego_version))
+        return Suite.of(revisions.read_set(inventory_file.load(path)))
     except rego.CompileError as error:
         print_diagnostics(error.errors, err())
-        err().print(f"\n{count(len(error.errors), 'error')} in {folder}: no test was run")
+        err().print(f"\n{count(len(error.errors), 'error')} in {path}: no test was run")
         hint_at_older_rego(error.errors, err())
         raise typer.Exit(Exit.FOUND) from None
 
 
-def _nothing(folder: Path, run: str, tests: Sequence[Test]) -> CommandError:
+def _nothing(path: Path, run: str, tests: Sequence[Test]) -> CommandError:
     if not tests:
         hint = "a test is a rule whose name starts with test_, in a file whose name ends in _test.rego"
-        return CommandError(f"no tests in {folder}", Exit.FOUND, hint=hint)
+        return CommandError(f"no tests in {path}", Exit.FOUND, hint=hint)
     names = ", ".join(each.path[-1] for each in tests[:3])
-    message = f"--run: none of {count(len(tests), 'test')} in {folder} matches '{run}'"
+    message = f"--run: none of {count(len(tests), 'test')} in {path} matches '{run}'"
     return CommandError(message, Exit.FOUND, hint=f"there are {names}{' and more' if len(tests) > 3 else ''}")
 
 

@@ -12,6 +12,7 @@ from palisade.cli.exit_codes import CommandError, Exit
 from palisade.cli.output import Output, count, out, print_json
 from palisade.cli.places import is_there
 from palisade.cli.searching import need_hypothesis, progress
+from palisade.cli.subject import chosen, is_set
 from palisade.policy.inventory import DEFAULT_DECISION, UnknownFunctionError
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def verify(
     policies: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[POLICIES]",
+            metavar="POLICIES",
             help="A policy set: a folder, or one .rego file; or an inventory, with its policies.",
         ),
     ] = None,
@@ -113,25 +114,19 @@ def _revision(
     for each in data:
         if not is_there(each):
             raise CommandError(f"--data: {each} does not exist")
-    if policies is not None and file is not None:
-        raise CommandError(
-            "name a policy folder or an inventory, not both", hint="leave out POLICIES or --file"
-        )
-    if policies is not None and is_there(policies) and policies.is_file() and policies.suffix != ".rego":
-        policies, file = None, policies
-    if policies is None:
-        inventory = file or Path("palisade.yaml")
-        if file is None and not is_there(inventory):
-            raise CommandError("which policies?", hint="name a folder: palisade verify policies")
-        return from_inventory(inventory, decision=decision, data=data)
-    if not is_there(policies):
-        raise CommandError(f"{policies} does not exist", hint="name the folder that holds your .rego files")
+    path = chosen(policies, file)
+    if policies is None and file is None and not is_there(path):
+        raise CommandError("which policies?", hint="name a folder: palisade verify policies")
+    if file is None and not is_there(path):
+        raise CommandError(f"{path} does not exist", hint="name the folder that holds your .rego files")
+    if not is_set(path):
+        return from_inventory(path, decision=decision, data=data)
     if len(names) > 1:
         raise CommandError(
             "one function is called where there is no inventory", hint="leave out one --function"
         )
     return from_folder(
-        policies,
+        path,
         decision=decision or DEFAULT_DECISION,
         function=names[0] if names else "function",
         data=data,

@@ -28,6 +28,7 @@ DOCUMENT_ERROR = "document_error"
 _CONFLICT = "rules of one name differ at once: let their bodies exclude each other, or join them by `else`"
 
 _COMPILER = version("palisade")
+_NO_RULES = "no rule is there: write one into a file *.rego, or name the folder that holds your policies"
 
 
 class DocumentError(SourceError):
@@ -113,7 +114,7 @@ def check_decision(policy: rego.Policy, inventory: Inventory) -> None:
     """Raises DocumentError where no rule defines the decision: every request would be denied, by a slip."""
     if inventory.decision not in _documents(policy):
         message = f"decision: no rule defines {inventory.decision}"
-        hint = did_you_mean(inventory.decision, set(_documents(policy)))
+        hint = did_you_mean(inventory.decision, set(_documents(policy))) or _NO_RULES
         raise DocumentError([inventory.error(DOCUMENT_ERROR, message, hint, "decision", "policies")])
 
 
