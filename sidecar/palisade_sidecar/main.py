@@ -13,6 +13,7 @@ from palisade_sidecar.envoy import EnvoyError
 from palisade_sidecar.run_folder import RunFolder
 from palisade_sidecar.settings import Address, Settings, SettingsError, Tls
 from palisade_sidecar.sidecar import Sidecar, Status
+from palisade_sidecar.signals import ending
 from palisade_sidecar.tls_files import warnings
 
 STOPPED, FAILED, USAGE = 0, 1, 2
@@ -33,7 +34,7 @@ def run(
     tls: Tls | None = None,
     on_change: Callable[[Status], None] | None = None,
 ) -> int:
-    """Run the sidecar of `function` until SIGINT or SIGTERM; a second one ends it at once.
+    """Run the sidecar of `function` until SIGINT, SIGTERM or SIGHUP; a second one ends it at once.
 
     Addresses are HOST:PORT. `credentials` is a folder with certificate.pem, key.pem and bundle.pem. Without
     `run_dir` it has a folder among the temporary files. Returns the exit code: STOPPED, FAILED or USAGE. Must
@@ -71,7 +72,7 @@ async def _run(sidecar: Sidecar) -> int:
             sidecar.kill()
         asked.set()
 
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in ending():
         loop.add_signal_handler(number, end)
     loop.add_signal_handler(signal.SIGUSR1, sidecar.signal, signal.SIGUSR1)  # Envoy opens its log files anew
     starting = asyncio.ensure_future(sidecar.start())

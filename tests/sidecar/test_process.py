@@ -82,7 +82,7 @@ def _wait(condition: Any, seconds: float = 30) -> None:
         time.sleep(0.02)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_ends_the_sidecar_and_its_envoy(rig: Any, number: signal.Signals) -> None:
     process = _in_process(rig)
     address = _until_live(process)

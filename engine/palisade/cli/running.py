@@ -6,7 +6,6 @@ import asyncio
 import logging
 import os
 import resource
-import signal
 import sys
 import threading
 from collections.abc import Coroutine
@@ -18,6 +17,7 @@ from rich.logging import RichHandler
 
 from palisade.cli.exit_codes import CommandError, Exit
 from palisade.control.errors import EngineError
+from palisade_sidecar.signals import ending
 
 _LEAVE_SECONDS = 1.0
 
@@ -26,7 +26,7 @@ _SWITCH_SECONDS = 0.001
 
 
 def run(work: Coroutine[Any, Any, None]) -> None:
-    """Runs until it ends or a signal (interrupt, termination) ends it; then it is unwound in order.
+    """Runs until it ends or a signal (interrupt, termination, hangup) ends it; then it is unwound in order.
 
     What still runs in a thread after that, such as the compiling of a policy, is not waited for.
     """
@@ -34,7 +34,7 @@ def run(work: Coroutine[Any, Any, None]) -> None:
     async def guarded() -> None:
         task = asyncio.ensure_future(work)
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in ending():
             loop.add_signal_handler(number, task.cancel)
         try:
             await task
