@@ -55,6 +55,11 @@ class Slot:
 SLOTS: tuple[Slot, ...] = (
     Slot("palisade.identity", (f"{_HTTP_FILTERS}jwt_authn.v3.JwtAuthentication",)),
     Slot("palisade.attributes", (f"{_HTTP_FILTERS}set_filter_state.v3.Config",)),
+    Slot(
+        "palisade.captures",
+        (f"{_HTTP_FILTERS}header_to_metadata.v3.Config", f"{_HTTP_FILTERS}rbac.v3.RBAC"),
+        closed=False,
+    ),
     Slot("palisade.native", (f"{_HTTP_FILTERS}rbac.v3.RBAC",), parts="part/"),
     Slot("palisade.body", (f"{_HTTP_FILTERS}rbac.v3.RBAC",), closed=False),
     Slot("palisade.told", (f"{_HTTP_FILTERS}rbac.v3.RBAC",), closed=False, when=READ, parts="residual/"),

@@ -37,7 +37,7 @@ def test_yaml_is_what_the_engine_would_send(run: Run, project: Path) -> None:
     assert ended.code == 0
     [document] = read(ended.out)
     names = [each["name"] for each in document["resources"]]
-    slots = ("identity", "attributes", "native", "body", "told", "residual")
+    slots = ("identity", "attributes", "captures", "native", "body", "told", "residual")
     assert names == [f"palisade.{slot}" for slot in slots]
     assert ParseDict(document, DiscoveryResponse()) == ParseDict(
         run("compile", "-o", "json").json["functions"]["hello"]["resources"], DiscoveryResponse()
@@ -120,7 +120,7 @@ def _validate(filters: list[dict[str, Any]], folder: Path) -> subprocess.Complet
 def test_protobuf_is_one_response(run: Run, project: Path) -> None:
     command = [str(Path(sys.executable).with_name("palisade")), "compile", "-o", "protobuf"]
     ended = subprocess.run(command, capture_output=True, timeout=60, cwd=project, check=True)
-    assert len(DiscoveryResponse.FromString(ended.stdout).resources) == 6
+    assert len(DiscoveryResponse.FromString(ended.stdout).resources) == 7
     assert run("compile", "-o", "protobuf", "--coverage").code == 2
 
 

@@ -139,7 +139,8 @@ class Stand:
         snapshot = _asking(enforcement.snapshot) if ask else enforcement.snapshot
         if instead:
             slots = {**snapshot.resources[EXTENSION], **{each.name: each for each in instead}}
-            snapshot = Snapshot.of(f"{snapshot.version}-instead", slots.values())
+            said = b"".join(each.SerializeToString(deterministic=True) for each in instead)
+            snapshot = Snapshot.of(f"{snapshot.version}-{hash(said)}", slots.values())
         self._revision = revision
         self._access.path = decision
         self._run(self._push(snapshot))

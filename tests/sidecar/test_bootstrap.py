@@ -134,11 +134,13 @@ def test_each_part_has_a_place_behind_the_wait_too() -> None:
 
 
 def test_the_slots_stand_in_order_before_the_router_and_each_that_decides_is_closed_by_itself() -> None:
-    """The two in which bodies are read can only spare a question to the engine: they let pass what comes."""
+    """The two in which bodies are read can only spare a question to the engine, and what is captured before
+    only time: they let pass what comes."""
     *_, router = hcm(bootstrap(settings()))["http_filters"]
     assert [slot["name"] for slot in slots()] == [
         "palisade.identity",
         "palisade.attributes",
+        "palisade.captures",
         "palisade.native",
         "palisade.body",
         "palisade.told",
@@ -148,7 +150,7 @@ def test_the_slots_stand_in_order_before_the_router_and_each_that_decides_is_clo
     for slot in slots():
         discovery = discovered(slot)["config_discovery"]
         closed = {"http_status": 503, "percentage": {"numerator": 100}}
-        if slot["name"] in ("palisade.body", "palisade.told"):
+        if slot["name"] in ("palisade.captures", "palisade.body", "palisade.told"):
             assert discovery["default_config"].keys() == {"@type"}
         else:
             assert discovery["default_config"]["abort"] == closed

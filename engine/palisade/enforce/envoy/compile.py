@@ -27,6 +27,7 @@ from palisade.enforce.envoy.bodies.reader import (
 from palisade.enforce.envoy.cases import RuleCoverage
 from palisade.enforce.envoy.decision import Decision
 from palisade.enforce.envoy.matchers.bounds import Reason
+from palisade.enforce.envoy.matchers.captures import CAPTURES, capturing
 from palisade.enforce.envoy.matchers.choices import MAX_LINEAR
 from palisade.enforce.envoy.matchers.entry import Entry, Verdict
 from palisade.enforce.envoy.matchers.predicate import Predicate, Text, Within, all_of, header_text, one_of
@@ -169,6 +170,7 @@ def compile_sidecar(
         ATTRIBUTES: attributes(
             revision.marked, texts, watched, pair_of(revision, shadow), parts.layout.name if parts else ""
         ),
+        CAPTURES: capturing((*texts, *watched)),
         NATIVE: native,
         BODY: reader,
         TOLD: teller,
@@ -312,7 +314,7 @@ def attributes(
     states = {PATH_STATE: "%PATH(NQ:PATH)%", REVISION_STATE: revision}
     if layout:
         states[LAYOUT_STATE] = layout
-    texts, watched = tuple(texts), tuple(watched)
+    texts, watched = (tuple(each for each in asked if each.state) for asked in (texts, watched))
     states |= {each.state: each.format for each in texts}
     if watched:
         states |= {SHADOW_STATE: pair} | {each.state: each.format for each in watched}

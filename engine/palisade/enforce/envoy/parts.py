@@ -327,7 +327,7 @@ def _laid(text: Text, read: Iterable[Iterable[Text]]) -> tuple[Text, ...]:
 
 
 def _form(text: Text, texts: Iterable[Text], *, told: bool) -> str:
-    said = (PARTS, text.name, [(each.state, each.format) for each in texts], told)
+    said = (PARTS, text.name, [(each.state, each.format) for each in texts if each.state], told)
     return hashlib.sha256(repr(said).encode()).hexdigest()[:8]
 
 

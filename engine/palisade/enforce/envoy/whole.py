@@ -101,8 +101,8 @@ def whole(
 def _behind_stale(tree: Tree, decision: Decision, state: str, revision: str, residual: str) -> Tree:
     """The tree, behind a look for whether what it reads was laid down for this revision."""
     texts = dict.fromkeys((*tree.attributes, *(text for each in decision.answers for text in each.texts)))
-    if not texts:
-        return tree
+    if not any(each.state for each in texts):
+        return Tree(tree.matcher, tuple(texts))
     # The two filters are changed one after the other: a request between them is for the engine. This
     # stands before what is built: which texts are laid down is known only then.
     stale = negate(one_of(state_text(state), (revision,)))

@@ -179,7 +179,7 @@ def _size(value: Any) -> int:
 
 
 def _capture(text: Any, pattern: str) -> str:
-    found = re2.search(pattern, text) if isinstance(text, str) else None
+    found = re2.fullmatch(pattern, text) if isinstance(text, str) else None
     if found is None:
         raise _Error
     return str(found[1] or "")

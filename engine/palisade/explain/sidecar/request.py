@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import re2
+from envoy.extensions.filters.http.header_to_metadata.v3.header_to_metadata_pb2 import Config as Captures
 from envoy.extensions.filters.http.jwt_authn.v3.config_pb2 import JwtAuthentication
 from envoy.extensions.filters.http.set_filter_state.v3.set_filter_state_pb2 import Config as SetFilterState
 from google.protobuf.message import Message
@@ -16,6 +18,7 @@ from google.protobuf.message import Message
 from palisade.decide.input import JWT_METADATA
 from palisade.enforce.envoy.values.sources import PROTOCOL_FORMAT
 from palisade.explain.sidecar.tokens import left, verified
+from palisade.rego.re2_options import QUIET
 from palisade.rego.values import Value
 from palisade.xds import Snapshot
 from palisade_sidecar.chunks import CHUNKS_HEADER
@@ -48,7 +51,7 @@ class Sight:
 def sight(snapshot: Snapshot, document: Value) -> Sight:
     """What Envoy sees of the request that an input was made of. Raises UnreadError.
 
-    The attributes' filter of the snapshot says what is laid down in the filter state.
+    Filters of the snapshot say what is laid down in the filter state, and what is captured of headers.
     """
     http = document.get("attributes", {}).get("request", {}).get("http", {})
     headers = {str(name): str(value) for name, value in http.get("headers", {}).items()}
@@ -80,7 +83,7 @@ def sight(snapshot: Snapshot, document: Value) -> Sight:
     for message in filters(snapshot, JwtAuthentication):
         payloads = left(message, payloads)
         payloads |= verified(message, headers, payloads)
-    metadata = {JWT_METADATA: _doubles(payloads)}
+    metadata = {JWT_METADATA: _doubles(payloads), **_captured(snapshot, headers)}
     told = {PROTOCOL_FORMAT: protocol, PRINCIPAL: caller, OWN_PRINCIPAL: called}
     told[SPIFFE_ID] = caller if caller.startswith(SPIFFE) else ""
     state: dict[str, str] = {}
@@ -102,6 +105,25 @@ def sight(snapshot: Snapshot, document: Value) -> Sight:
         protocol,
         called,
     )
+
+
+_LONGEST = 8 * 1024
+"""Of what is captured no more bytes are written."""
+
+
+def _captured(snapshot: Snapshot, headers: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    """What header_to_metadata writes: https://www.envoyproxy.io/docs/envoy/v1.40.0/api-v3/extensions/filters/
+    http/header_to_metadata/v3/header_to_metadata.proto"""
+    found: dict[str, dict[str, str]] = {}
+    for message in filters(snapshot, Captures):
+        for rule in message.request_rules:
+            taken = rule.on_header_present
+            rewriting = taken.regex_value_rewrite
+            pattern = re2.compile(rewriting.pattern.regex, QUIET)
+            value = pattern.sub(rewriting.substitution, headers.get(rule.header, ""))
+            if 0 < len(value.encode("utf-8", "surrogateescape")) < _LONGEST:
+                found.setdefault(taken.metadata_namespace, {})[taken.key] = value
+    return found
 
 
 def with_bytes(document: Value) -> Value | None:

@@ -24,6 +24,7 @@ from envoy.extensions.filters.http.composite.v3.composite_pb2 import ExecuteFilt
 from envoy.extensions.filters.http.custom_response.v3.custom_response_pb2 import CustomResponse
 from envoy.extensions.filters.http.ext_authz.v3.ext_authz_pb2 import BufferSettings, ExtAuthz
 from envoy.extensions.filters.http.header_mutation.v3.header_mutation_pb2 import HeaderMutation
+from envoy.extensions.filters.http.header_to_metadata.v3.header_to_metadata_pb2 import Config as Captures
 from envoy.extensions.filters.http.rbac.v3.rbac_pb2 import RBAC
 from envoy.extensions.filters.http.router.v3.router_pb2 import Router
 from envoy.extensions.filters.http.set_filter_state.v3.set_filter_state_pb2 import Config as SetFilterState
@@ -42,6 +43,7 @@ from xds.type.matcher.v3.matcher_pb2 import Matcher
 from palisade.decide.body import BODY_BYTES
 from palisade.decide.input import JWT_METADATA
 from palisade.enforce.envoy.compile import ASK, ATTRIBUTES, NATIVE, RESIDUAL_CLUSTER, TOLD
+from palisade.enforce.envoy.matchers.captures import CAPTURES
 from palisade.testing.equivalence.callers import Certificates
 from palisade.testing.equivalence.subject import Subject, follow_proxy
 from palisade_sidecar.bootstrap import SLOTS, bootstrap
@@ -167,6 +169,8 @@ def reporting(subjects: Sequence[Subject], path: Path, name: str, certificates: 
         if slot.name == ATTRIBUTES:
             filters.append(_filter(slot.name, _together(subjects)))
             filters.append(_witness())
+        elif slot.name == CAPTURES:
+            filters.append(_filter(slot.name, _captured(subjects)))
         elif slot.name == NATIVE:
             for at, each in enumerate(subjects):
                 enforced = RBAC()
@@ -244,6 +248,16 @@ def _together(subjects: Sequence[Subject]) -> SetFilterState:
             if value.object_key not in known:
                 known.add(value.object_key)
                 joined.on_request_headers.add().CopyFrom(value)
+    return joined
+
+
+def _captured(subjects: Sequence[Subject]) -> Captures:
+    """One filter that captures what each of the subjects' filters does."""
+    joined = Captures()
+    for each in subjects:
+        config = Captures()
+        each.slot(CAPTURES).Unpack(config)
+        joined.request_rules.extend(rule for rule in config.request_rules if rule not in joined.request_rules)
     return joined
 
 

@@ -112,7 +112,7 @@ def equal(left: Expr, right: Expr) -> Expr:
 
 
 def captured(operand: Expr, pattern: str) -> Expr | None:
-    """What the one group of a pattern takes of a text that it matches; an error for others.
+    """What the one group of a pattern takes of a text all of which it matches; an error for others.
 
     None where the pattern is larger than Envoy compiles inside expressions.
     """

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import field
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from envoy.extensions.matching.input_matchers.metadata.v3.metadata_pb2 import Metadata
 from envoy.type.matcher.v3.http_inputs_pb2 import HttpRequestHeaderMatchInput
@@ -20,6 +20,9 @@ from xds.type.matcher.v3.matcher_pb2 import Matcher
 from xds.type.matcher.v3.string_pb2 import StringMatcher
 
 from palisade.rego.records import record
+
+if TYPE_CHECKING:
+    from palisade.enforce.envoy.matchers.captures import Capture
 
 FEW = 4
 """Up to so many constants are compared one by one; more are one expression, which RE2 matches in one go."""
@@ -57,7 +60,8 @@ class Text:
     `state` is one that the attributes' filter lays down under that key by a `format`, for maps to look up: it
     may be read only where `guard`, a serialized SinglePredicate, holds. Single comparisons do without, by
     `claim`, the serialized input of the claim. Without a `guard` it is laid down only where there is such a
-    text, and read from there by single comparisons too.
+    text, and read from there by single comparisons too. What patterns take of headers is a `capture`, which
+    another filter lays down; nothing depends on it.
     """
 
     name: str
@@ -66,6 +70,7 @@ class Text:
     format: str = ""
     guard: bytes = b""
     claim: bytes = b""
+    capture: Capture | None = None
 
     @classmethod
     def of(cls, name: str, message: Message) -> Text:

@@ -17,6 +17,7 @@ from xds.type.matcher.v3.matcher_pb2 import Matcher
 from palisade.enforce.envoy.matchers.apart import asked_apart
 from palisade.enforce.envoy.matchers.behind import behind_others
 from palisade.enforce.envoy.matchers.branches import action
+from palisade.enforce.envoy.matchers.captures import MOST_WRITTEN, Capturing
 from palisade.enforce.envoy.matchers.choices import MANY, MAX_LINEAR, Comparison, comparisons, without
 from palisade.enforce.envoy.matchers.cofactors import HEAVY, Parting
 from palisade.enforce.envoy.matchers.entry import (
@@ -89,16 +90,17 @@ def build(entries: Sequence[Entry], default: Entry, *, linear: int = MAX_LINEAR,
         last = live.pop()
     while live and live[-1].verdict is last.verdict is Verdict.RESIDUAL:
         live.pop()
-    return _Building(linear, MOST_COPIED // share).tree(*excepted(live, last))
+    return _Building(linear, MOST_COPIED // share, MOST_WRITTEN // share).tree(*excepted(live, last))
 
 
 class _Building:
-    def __init__(self, linear: int, copied: int) -> None:
+    def __init__(self, linear: int, copied: int, capturing: int) -> None:
         self._linear = linear
         self._copied_in_all = copied
         self._texts: dict[Text, None] = {}
         self._parting = Parting()
         self._joining = Joining()
+        self._capturing = Capturing(capturing)
         self._room = MOST_COPIED_OF_ONE
         self._left = copied
 
@@ -112,7 +114,8 @@ class _Building:
             stages = self._stages(entries)
         matcher = Matcher()
         self._chain(stages, action(last), matcher)
-        return Tree(matcher, tuple(sorted(self._texts, key=lambda text: text.name)))
+        texts = self._texts | self._capturing.texts
+        return Tree(matcher, tuple(sorted(texts, key=lambda text: text.name)))
 
     def _stages(self, entries: Sequence[Entry]) -> list[Stage]:
         """The look-ups and lists of all runs in turn; lists next to each other are one."""
@@ -340,7 +343,7 @@ class _Building:
     def _write(self, predicate: Predicate, into: Proto) -> None:
         joined = self._joining.of(predicate)
         # Joined it may turn out to hold never, or always, which Envoy has no matcher for.
-        write(predicate if isinstance(joined, Constant) else joined, into)
+        write(self._capturing.of(predicate if isinstance(joined, Constant) else joined), into)
 
     def _look_up(self, stage: Lookup, into: Matcher) -> None:
         if stage.text.guard:
