@@ -206,6 +206,8 @@ FOLLOWED = (
     "p if input.x == [input.x]",
     'p if input.x != ["a", input.y]',
     "h := input.x if is_array(input.x)\nh := [input.x] if is_string(input.x)\np if input.y in h",
+    'h := {v | some v in split(input.x, ",")} if is_string(input.x)\n'
+    "h := {v | some v in input.x} if is_array(input.x)\np if input.y in h",
     'p if object.get(data.nested, [input.x, "b"], 5) == {"c": true}',
     'p if object.get(data.nested, [input.x, "b", "c"], input.y) == true',
     "p if object.get(data.nested, [input.x, input.y], 3) == 3",
@@ -245,6 +247,9 @@ FOLLOWED = (
     'p if $"<{input.x}>" == "<a>"',
     'p if sprintf("%v", [input.x]) == "1"',
     "p if to_number(input.x) == 1",
+    "p if { n := to_number(input.x); is_number(n); not is_string(n); n == 1 }",
+    'p if { is_array(split(input.x, ",")); not is_set(split(input.x, ",")) }',
+    "p := is_null(count(input.x))",
     # Collections that are made, and whole ones.
     "p if { h := {k: v | some k, v in input.x}; h.a }",
     "p if count([v | some v in input.x; v == 1]) == 2",

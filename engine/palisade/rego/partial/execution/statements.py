@@ -159,7 +159,7 @@ class Statements(BuiltinCalls):
         if old is None:
             signal = RETURN if stmt.target == self._final else NEXT
             return [Step(TRUE, {**env, stmt.target: bounded(symbol)}, signal)]
-        same = self.equal(old, symbol)
+        same = self.told_equal(old, symbol, self._where(stmt))
         return [Step(same, env), Step(self.builder.negate(same), env, ERROR)]
 
     # Statements: lookups and tests --------------------------------------------------------------------

@@ -87,7 +87,8 @@ Atom: TypeAlias = In | Defined | Same | Test | IsKind | Exists | Opaque
 
 
 _COLLECTIONS = frozenset(("array", "object", "set"))
-_IS_KIND = frozenset(f"is_{kind}" for kind in (*_COLLECTIONS, "boolean", "null", "number", "string"))
+IS_KIND = frozenset(f"is_{kind}" for kind in (*_COLLECTIONS, "boolean", "null", "number", "string"))
+"""Builtins that ask of what kind a value is; each is named after the kind."""
 
 
 class Formula:
@@ -115,7 +116,7 @@ class Formula:
                 told = term, frozenset((kind,))
             case Exists(term):
                 told = term, _COLLECTIONS
-            case Test(Apply(name, (Input() | Element() | Apply() as term,))) if name in _IS_KIND:
+            case Test(Apply(name, (Input() | Element() | Apply() as term,))) if name in IS_KIND:
                 told = term, frozenset((name.removeprefix("is_"),))
             case _:
                 return None

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from palisade.rego.builtins import BUILTINS
 from palisade.rego.errors import NOWHERE
-from palisade.rego.partial.formulas.formula import FALSE, TRUE, Defined, Formula, IsKind, Test
+from palisade.rego.partial.formulas.formula import FALSE, IS_KIND, TRUE, Defined, Formula, IsKind, Test
 from palisade.rego.partial.formulas.placing import at_key
 from palisade.rego.partial.formulas.terms import (
     Apply,
@@ -28,7 +28,7 @@ from palisade.rego.partial.formulas.terms import (
 )
 from palisade.rego.partial.symbols import arrays, filled, graphs, matching, scores, shaped
 from palisade.rego.partial.symbols.construct import lookup
-from palisade.rego.partial.symbols.kinds import is_text
+from palisade.rego.partial.symbols.kinds import is_text, kind_of
 from palisade.rego.partial.symbols.named import AS_PATH
 from palisade.rego.partial.symbols.objects import mapped_of
 from palisade.rego.partial.symbols.sets import (
@@ -319,6 +319,9 @@ def _text(parts: tuple[Symbol, ...]) -> Symbol:
 def predicate(run: Members, name: str, args: Sequence[Symbol]) -> Cases:
     """A builtin that answers with a boolean: true, false, or undefined for operands it does not take."""
     builder = run.builder
+    kind = kind_of(args[0]) if name in IS_KIND else ""
+    if kind:
+        return [(TRUE, Known(name == f"is_{kind}"))]
     term = Apply(name, tuple(args))
     holds = builder.atom(Test(term))
     defined = TRUE if name in TOTAL else builder.atom(Defined(term))

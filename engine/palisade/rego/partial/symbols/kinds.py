@@ -59,17 +59,17 @@ def refuses(name: str, args: Sequence[Symbol]) -> bool:
     if any(_is_no_integer(args[at]) for at in _INTEGERS.get(name, ()) if at < len(args)):
         return True
     if name == "minus":
-        kinds = {_kind_of(each) for each in args} - {""}
+        kinds = {kind_of(each) for each in args} - {""}
         return len(kinds) > 1 or not kinds <= {"number", "set"}
     return name == "concat" and any(map(is_no_text, _items(args[1])))
 
 
 def is_another(symbol: Symbol, value: Value) -> bool:
     """Whether what a builtin answers is surely no such value: claims that it verified are never `false`."""
-    return _kind_of(symbol) not in ("", type_name(value))
+    return kind_of(symbol) not in ("", type_name(value))
 
 
-def _kind_of(symbol: Symbol) -> str:
+def kind_of(symbol: Symbol) -> str:
     """OPA's name of the kind that a value surely has where it is there, "" where it may have others."""
     match symbol:
         case Known(value):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from palisade.rego.errors import NOWHERE
+from palisade.rego.errors import NOWHERE, Location
 from palisade.rego.partial.formulas.formula import FALSE, TRUE, Formula, IsKind, Test
 from palisade.rego.partial.formulas.placing import at_key, filled
 from palisade.rego.partial.formulas.rewriting import put_in, with_terms
@@ -160,6 +160,14 @@ class Members(Conditions):
                 if pieces is not None:
                     return pieces.equals(self, other)
         return super().equal(a, b)
+
+    def told_equal(self, a: Symbol, b: Symbol, where: Location) -> Formula:
+        """As `equal`, and opaque where that cannot be told: beside conditions that exclude each other, as of
+        rules of which one is for a text and the other for an array, it need not be."""
+        try:
+            return self.equal(a, b)
+        except Unsupported as trouble:
+            return self.opaque(trouble.reason, where if trouble.location is NOWHERE else trouble.location)
 
     def _nowhere(self) -> Symbol:
         return self.unknown("the place of a member depends on the request", NOWHERE)
