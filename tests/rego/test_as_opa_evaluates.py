@@ -56,6 +56,7 @@ def test_rules_are_worth_what_opa_says(opa: OpaAnswers, seed: int) -> None:
         'r if not q[input]\nq := {"a": 1}',
         'r := $"<{input}>"',
         "r if not input == 1",
+        "r if not count([1]) == 1 with count as f\nf(_) := 5",
         "r := [1 | not input]",
         # A rule that may be anything is called without arguments, too: what `with` puts there, it is not.
         "r := q()\nq() := input.x",
@@ -118,6 +119,12 @@ def test_keys_of_patterns_are_looked_up_before_their_values(opa: OpaAnswers, rul
         *("data.t[input.x][c[_]]", "some _ in data.t[input.x][c.a]", "[data.t[input.x][c.a]] == [1]"),
         *("not not_found\nnot_found if data.t[input.x][c.a]", "{x | x := data.t[input.x][c.a]} == set()"),
         *("data.t[x].zz[c.a]", "data.q[input.x].r[c.a]", "input.x == data.t[input.x][data.p.c.a]"),
+        *("none == data.t[c.a]", "none != data.t[c.a]", 'input.zz == {"a": data.t[c.a]}', "none = one(c.a)"),
+        *("none == data.t[{x | x := c.a}]", "x := [none, one(c.a)]", "one(none) == one(c.a)", "[none][c.a]"),
+        *("input.x in {data.t[input.x], c.a}", 'x := {"b": none, "a": c.a}', 'x := {"a": none, "b": c.a}'),
+        *("count([data.t[input.x], c.a]) == 2", "data.t[input.x][input.zz][c.a]", "x := {none, c.a}"),
+        *("none.a == count([one(c.a)])", "none == one(1) with input.x as c.a"),
+        *("some x in {none[c.a]}", "every x in [none, one(c.a)] { x }"),
     ],
 )
 def test_keys_that_rules_make_are_evaluated_before_anything_is_looked_up(opa: OpaAnswers, found: str) -> None:

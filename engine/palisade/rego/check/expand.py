@@ -7,12 +7,13 @@ the negation: where `input.x` is undefined, `not f(input.x)` is undefined too, a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Sequence
 from typing import Any
 
 from palisade.rego import ast
 from palisade.rego.check.resolve import root_of
 from palisade.rego.check.variables import COMPREHENSIONS, is_function_value
+from palisade.rego.printer import print_term
 
 _INPUT = ast.Var("input")
 """It may be undefined, as a reference may be."""
@@ -38,6 +39,18 @@ class Expander:
         arguments of a function are looked up outside of the negation.
         """
         return self._apart(node, self._inside if node.negated else self._looked_up, self._looked_up)
+
+    def before(self, node: ast.Statement) -> list[ast.Statement]:
+        """The statement with all before it that OPA evaluates before it."""
+        named = isinstance(node, (ast.Unify, ast.Assign)) and (
+            isinstance(node.left, (ast.Var, ast.Scalar)) or isinstance(node.right, (ast.Var, ast.Scalar))
+        )
+        calls = self._apart(node, self._calls_within if named else self._without_calls, self._without_calls)
+        return [part for each in calls for part in self._apart(each, self._inside_or_args, self._looked_up)]
+
+    def _may_stand_before(self, term: ast.Term) -> bool:
+        """Whether a statement of its own may give a variable the term's value."""
+        return True
 
     def _apart(
         self,
@@ -76,8 +89,10 @@ class Expander:
             )
         return [*self._parts, node]
 
-    def _part(self, term: ast.Term) -> ast.Var:
-        """A variable for the term, which a statement of its own gives it."""
+    def _part(self, term: ast.Term) -> ast.Term:
+        """A variable for the term, which a statement of its own gives it, if it may."""
+        if not self._may_stand_before(term):
+            return term
         name = ast.Var(self.fresh(), loc=term.loc)
         self._parts.append(ast.Unify(name, term, withs=self._withs, loc=term.loc))
         return name
@@ -86,7 +101,7 @@ class Expander:
         value = each.value
         if isinstance(value, (ast.Var, ast.Scalar)) or is_function_value(each, self.builtins):
             return each
-        if isinstance(each.target, ast.Ref) and root_of(each.target) != "input" and _may_be_function(value):
+        if root_of(each.target) != "input" and _may_be_function(value):
             # It would be put in a function's place, and is no value to look up.
             return each
         return ast.With(each.target, self._part(self._without_calls(value)), loc=each.loc)
@@ -100,10 +115,19 @@ class Expander:
         if isinstance(term, ast.Ref):
             head = self._without_calls(term.head)
             path = tuple(map(self._without_calls, term.path))
+            if not isinstance(head, ast.Var) and not _is_constant(head):
+                head = self._part(head)
             if head is term.head and _all_same(path, term.path):
                 return term
             return ast.Ref(head, path, loc=term.loc)
         return _rebuilt(term, self._without_calls)
+
+    def _calls_within(self, term: ast.Term) -> ast.Term:
+        """A call itself stays: it gives what is on the other side its value."""
+        if not isinstance(term, ast.Call):
+            return self._without_calls(term)
+        args = tuple(map(self._without_calls, term.args))
+        return term if _all_same(args, term.args) else _call(term, args)
 
     # What stands inside: references and comprehensions -----------------------------------------------------
 
@@ -115,6 +139,12 @@ class Expander:
         if isinstance(term, COMPREHENSIONS) or term == _INPUT:
             return term
         return self._looked_up(term)
+
+    def _inside_or_args(self, term: ast.Term) -> ast.Term:
+        if not isinstance(term, ast.Call):
+            return self._inside(term)
+        args = tuple(map(self._looked_up, term.args))
+        return term if _all_same(args, term.args) else _call(term, args)
 
     def _looked_up(self, term: ast.Term) -> ast.Term:
         if isinstance(term, ast.Ref):
@@ -132,18 +162,54 @@ def _may_be_function(value: ast.Term) -> bool:
     )
 
 
+def _is_constant(term: ast.Term) -> bool:
+    return all(isinstance(each, (ast.Scalar, ast.Array, ast.Object, ast.Set)) for each in ast.walk(term))
+
+
 def _rebuilt(term: Any, part: Callable[[ast.Term], ast.Term]) -> ast.Term:
-    """The term with `part` applied to the terms that a collection is made of."""
+    """The term with `part` applied to the terms that a collection is made of, in the order of OPA."""
     if isinstance(term, (ast.Array, ast.Set)):
-        items = tuple(map(part, term.items))
+        order = range(len(term.items)) if isinstance(term, ast.Array) else _sorted(term.items)
+        new_items = {at: part(term.items[at]) for at in order}
+        items = tuple(new_items[at] for at in range(len(term.items)))
         return term if _all_same(items, term.items) else type(term)(items, loc=term.loc)
     if isinstance(term, ast.Object):
-        pairs = tuple((part(key), part(value)) for key, value in term.items)
+        new_pairs = {}
+        for at in _sorted([key for key, _ in term.items]):
+            key, value = term.items[at]
+            new_pairs[at] = part(key), part(value)
+        pairs = tuple(new_pairs[at] for at in range(len(term.items)))
         if all(a is c and b is d for (a, b), (c, d) in zip(pairs, term.items, strict=True)):
             return term
         return ast.Object(pairs, loc=term.loc)
     new: ast.Term = term
     return new
+
+
+def _sorted(terms: Sequence[ast.Term]) -> list[int]:
+    """The numbers of the terms in the order in which OPA has them in sets and as keys."""
+    return sorted(range(len(terms)), key=lambda at: _place(terms[at]))
+
+
+_KINDS = (
+    *(ast.Array, ast.Object, ast.Set, ast.ArrayComprehension, ast.ObjectComprehension),
+    *(ast.SetComprehension, ast.Call, ast.TemplateString),
+)
+"""Terms that are neither constants, variables nor references, in their order."""
+
+
+def _place(term: ast.Term) -> tuple[int, Any]:
+    if isinstance(term, ast.Scalar):
+        value = term.value
+        if value is None or isinstance(value, bool):
+            return int(value is not None), value or False
+        return (3, value) if isinstance(value, str) else (2, value)
+    if isinstance(term, ast.Var):
+        # OPA gives what a body declares names that come before `data` and `input`.
+        return 4, term.name if term.name in ("data", "input") else f"__{term.name}"
+    if isinstance(term, ast.Ref):
+        return 5, [_place(each) for each in (term.head, *term.path)]
+    return 6 + _KINDS.index(type(term)), print_term(term)
 
 
 def _call(term: ast.Call, args: tuple[ast.Term, ...]) -> ast.Call:

@@ -10,67 +10,12 @@ from __future__ import annotations
 
 from palisade.rego import ast, ir
 from palisade.rego.plan.base_keys import NONE, BaseKeys
-from palisade.rego.plan.scope import DATA, TERMS, Scope, has_unbound, is_unbound, term
+from palisade.rego.plan.scope import DATA, TERMS, Scope, has_unbound, term
 from palisade.rego.plan.tree import Node
 from palisade.rego.plan.unify import match
 
 
 def _ref(scope: Scope, node: ast.Ref) -> ir.Operand:
-    early = _with_keys_first(scope, node)
-    if early is node:
-        return _walked(scope, node)
-    try:
-        return _walked(scope, early)
-    except Fork as fork:  # the statement has the reference as it is written
-        raise Fork(node, fork.index, fork.keys) from None
-
-
-def _with_keys_first(scope: Scope, node: ast.Ref) -> ast.Ref:
-    """The reference with variables for those of its keys that rules make, which are given their values here.
-
-    OPA evaluates such keys before it walks anywhere. So where one ends in an error the decision does, whether
-    or not there is anything for it to be looked up in.
-    """
-    if len(node.path) == 1 and type(node.head) is ast.Var and node.head.name not in ("data", "input"):
-        return node
-    path = tuple(
-        _named(scope, term(scope, key)) if _is_of_rules(scope, key, node.path[:at]) else key
-        for at, key in enumerate(node.path)
-    )
-    return node if path == node.path else ast.Ref(node.head, path, loc=node.loc)
-
-
-def _is_of_rules(scope: Scope, key: ast.Term, before: tuple[ast.Term, ...]) -> bool:
-    """Whether rules are asked for a key, and it waits for no variable that gets its value elsewhere."""
-    if type(key) is not ast.Ref and type(key) is not ast.Call:
-        return False
-    parts = list(ast.walk(key))
-    if not any(isinstance(part, ast.Ref) and _leads_to_rules(scope, part) for part in parts):
-        return False
-    names = [part.operator for part in parts if isinstance(part, ast.Call)]
-    unbound = [
-        part for part in parts if isinstance(part, ast.Var) and is_unbound(scope, part) and part not in names
-    ]
-    if type(key) is ast.Call:
-        return not unbound
-    return not any(part in unbound for each in before for part in ast.walk(each))
-
-
-def _leads_to_rules(scope: Scope, ref: ast.Ref) -> bool:
-    if type(ref.head) is not ast.Var or ref.head.name != "data":
-        return False
-    node: Node | None = scope.program.root
-    for key in ref.path:
-        if node is None or node.members:
-            break
-        known = constant(scope, key)
-        if known is None:
-            return meets_rules(scope, node, key)
-        node = node.children.get(known)
-    return node is not None
-
-
-def _walked(scope: Scope, node: ast.Ref) -> ir.Operand:
     head = node.head
     if type(head) is not ast.Var:
         return steps(scope, term(scope, head), node.path)

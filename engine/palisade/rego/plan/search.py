@@ -8,6 +8,7 @@ from typing import Any
 
 from palisade.rego import ast, ir
 from palisade.rego.plan import forks, withs
+from palisade.rego.plan.early import apart
 from palisade.rego.plan.refs import Fork
 from palisade.rego.plan.scope import Scope
 
@@ -38,6 +39,10 @@ def _search(scope: Scope, statements: Statements, then: Callable[[], None]) -> N
     for index, each in enumerate(statements):
         if each.loc.row:
             scope.go_to(each.loc)
+        parts = apart(scope, each)
+        if len(parts) > 1:
+            _search(scope, (*parts, *statements[index + 1 :]), then)
+            return
         fork = _attempt(scope, each)
         if fork is not None:
             forks.plan(scope, fork, statements[index:], lambda rest: _search(scope, rest, then))
