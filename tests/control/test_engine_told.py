@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
+import time
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import httpx
 import pytest
 from control_helpers import Following, Project, version
-from shared_helpers import run
+from shared_helpers import run, serving
 
 from palisade.cli.status import show
 from palisade.control import admin, announced
@@ -95,6 +98,29 @@ def test_the_metrics_are_those_of_the_page(project: Project) -> None:
             assert f"\npalisade_reload_seconds {reload.seconds}\n" in metrics
 
     run(session())
+
+
+def test_the_duration_of_a_reading_is_until_sidecars_are_offered_it(project: Project) -> None:
+    """Only reading and compiling were counted: `revision .. in 845 ms` stood there after half a minute."""
+
+    class Slow(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            time.sleep(0.3)
+            self.send_error(503)
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Says nothing."""
+
+    async def session(keys: str) -> float:
+        issuer = {"issuer": "https://a.example", "audiences": ["a"], "jwks_uri": f"http://{keys}/"}
+        text = f"package palisade.identity\n\nproviders := {json.dumps({'a': issuer})}\n"
+        project.allow.with_name("providers.rego").write_text(text)
+        async with Engine(project.file) as engine:
+            assert engine.last is not None
+            return engine.last.seconds
+
+    with serving(Slow) as keys:
+        assert run(session(keys)) > 0.3
 
 
 def test_decisions_that_are_in_no_log_are_shown(project: Project, capsys: pytest.CaptureFixture[str]) -> None:

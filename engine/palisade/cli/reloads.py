@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime
 
 from rich.console import Console
 
 from palisade.cli.output import count, err, hint_at_older_rego, print_diagnostics
 from palisade.control.engine import Engine, Reload
+
+_SLOW_SECONDS = 2.0
+
+
+def told_where_slow(console: Console) -> asyncio.TimerHandle:
+    """Says in two seconds what an engine that starts is at; cancel it once the engine has started."""
+
+    def tell() -> None:
+        moment = datetime.now().strftime("%X")
+        console.print(f"{moment} compiling the policies: with much data it takes a while", style="dim")
+
+    return asyncio.get_running_loop().call_later(_SLOW_SECONDS, tell)
 
 
 def report_reloads(engine: Engine, console: Console | None = None) -> None:
@@ -27,9 +40,8 @@ def report_reloads(engine: Engine, console: Console | None = None) -> None:
             console.print(f"{moment} {count(len(reload.errors), 'error')}: {kept}", style="bold red")
         elif reload.revision != revision:
             print_diagnostics(reload.warnings, console, style="yellow")
-            console.print(
-                f"{moment} revision {reload.revision} in {reload.seconds * 1000:.0f} ms", style="green"
-            )
+            took = f"{reload.seconds * 1000:.0f} ms" if reload.seconds < 1 else f"{reload.seconds:.1f} s"
+            console.print(f"{moment} revision {reload.revision} in {took}", style="green")
         elif broken:
             console.print(f"{moment} no errors: revision {reload.revision} stays in force", style="green")
         revision, broken = reload.revision, bool(reload.errors)

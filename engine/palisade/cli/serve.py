@@ -24,12 +24,14 @@ def serve(file: InventoryFile = Path("palisade.yaml"), verbose: Verbose = False)
 
 
 async def _serve(file: Path) -> None:
-    from palisade.cli.reloads import report_reloads
+    from palisade.cli.reloads import report_reloads, told_where_slow
     from palisade.control import admin
     from palisade.control.engine import Engine
 
+    console = err()
+    slow = told_where_slow(console)
     async with Engine(file) as engine, admin.serve(engine) as address:
-        console = err()
+        slow.cancel()
         report_reloads(engine, console)
         console.print(f"engine  {engine.listen}  for sidecars")
         console.print(f"admin   http://{address}/status")

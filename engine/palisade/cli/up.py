@@ -24,7 +24,7 @@ def up(file: InventoryFile = Path("palisade.yaml"), verbose: Verbose = False) ->
 async def _up(file: Path) -> None:
     from palisade.cli.decisions import Ticker
     from palisade.cli.exit_codes import CommandError, Exit
-    from palisade.cli.reloads import report_reloads
+    from palisade.cli.reloads import report_reloads, told_where_slow
     from palisade.control import admin
     from palisade.control.engine import Engine
     from palisade.control.sidecars import Sidecars
@@ -34,7 +34,9 @@ async def _up(file: Path) -> None:
     console = err()
     # Standard output is for the decisions that people read; the log of record goes to a file here.
     engine = Engine(file, log_name="decisions.jsonl")
+    slow = told_where_slow(console)
     async with engine, admin.serve(engine) as address:
+        slow.cancel()
         report_reloads(engine, console)
         try:
             async with Sidecars(engine) as sidecars:

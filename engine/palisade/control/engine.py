@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -64,7 +65,8 @@ _MINUTE = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Reload:
-    """How the last reading went. `seconds` is what reading, compiling and lowering took."""
+    """How the last reading went. `seconds` is what all took until sidecars were offered it: reading,
+    compiling, lowering, and the keys of issuers that are new."""
 
     at: datetime
     seconds: float
@@ -290,7 +292,7 @@ class Engine:
         return new is not None and (known is None or (new.id, new.inventory) != (known.id, known.inventory))
 
     async def _apply(self, reading: Reading) -> None:
-        errors = reading.errors
+        errors, started = reading.errors, time.perf_counter()
         try:
             await self.releases.follow(reading)
         except (CompileError, SourceError) as error:
@@ -301,7 +303,8 @@ class Engine:
             errors = (internal_error(self.file, error),)
         self.reloads += 1
         self.failed_reloads += bool(errors)
-        self.last = Reload(datetime.now(UTC), reading.seconds, errors, self._revision, reading.warnings)
+        seconds = reading.seconds + time.perf_counter() - started
+        self.last = Reload(datetime.now(UTC), seconds, errors, self._revision, reading.warnings)
         for listener in tuple(self._listeners):
             listener(self.last)
 
