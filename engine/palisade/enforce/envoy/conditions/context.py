@@ -7,6 +7,7 @@ from functools import lru_cache
 from itertools import chain
 
 from envoy.type.matcher.v3.value_pb2 import ValueMatcher
+from xds.type.matcher.v3.string_pb2 import StringMatcher
 
 from palisade.enforce.envoy import hints
 from palisade.enforce.envoy.bodies.documents import UNMADE, UNREAD_BODY, Document, Field, Made, field_of
@@ -23,11 +24,13 @@ from palisade.enforce.envoy.matchers.predicate import (
     text_check,
 )
 from palisade.enforce.envoy.regex import patterns
+from palisade.enforce.envoy.regex.cuts import is_bare_path
 from palisade.enforce.envoy.regex.paths import CLEAN_NAMES, CLEAN_QUERY
 from palisade.enforce.envoy.tokens.calls import Tokens, part_of, taken
 from palisade.enforce.envoy.tokens.token import Token
 from palisade.enforce.envoy.values.claims import claim_defined
 from palisade.enforce.envoy.values.sources import (
+    BARE_PATH,
     HOST_TEXT,
     PATH_TEXT,
     TARGET_TEXT,
@@ -110,6 +113,10 @@ def _asked_where(when: str) -> Reason:
     return Reason(f"is for the engine where {when}", NOWHERE, hints.of_doubt(when), always=False)
 
 
+_NO_PATH = negate(text_check(PATH_TEXT, StringMatcher(prefix="/")))
+"""There is none, as with CONNECT, where what is laid down says "-"; or it is an asterisk."""
+
+
 class Context:
     """The state of one policy's lowering. `needs_clean_path` and `doubts` gather notes, as do reasons."""
 
@@ -165,8 +172,9 @@ class Context:
         self._reasons.add(_asked_where(when))
 
     def source(self, term: Symbol) -> Source | None:
-        """Where Envoy has what a term is; None where it has not, or not in one place."""
-        return self._source(term)
+        """Where Envoy has what a term is, for answers to be made of; None where it has not, or not in one
+        place."""
+        return None if is_bare_path(term) else self._source(term)
 
     def _find(self, path: tuple[object, ...]) -> Source | None:
         if path[: len(METADATA)] == METADATA:
@@ -193,6 +201,10 @@ class Context:
             return found
         if not isinstance(term, Apply):
             return None
+        if is_bare_path(term):
+            self.doubts[_NO_PATH] = None
+            self.doubts[_odd(TARGET_TEXT)] = None
+            return BARE_PATH
         if term.name in DECODES | FOLDS and isinstance(self._source(term.args[0]), Missing):
             return Missing()
         match term:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from xds.type.matcher.v3.string_pb2 import StringMatcher
 
@@ -16,6 +16,8 @@ from palisade.enforce.envoy.values.claims import claim_matches
 from palisade.enforce.envoy.values.sources import Address, ClaimSource, Parameter, Segment, TextSource
 from palisade.rego.partial.formulas.formula import Test
 from palisade.rego.partial.formulas.terms import Apply, Known, Symbol
+
+_TRIMS = ("trim", "trim_left", "trim_right")
 
 
 class Cutting(Numbered):
@@ -58,8 +60,13 @@ class Cutting(Numbered):
         found = among(term, [value for value in values if isinstance(value, str)])
         if found is not None and isinstance(self._source(found[0]), TextSource | ClaimSource):
             return self._matches(*found)
+        match term:
+            case Apply("trim_prefix" | "trim_suffix" as name, (text, Known(str(affix)))) if affix.isascii():
+                texts = [value for value in values if isinstance(value, str)]
+                return self._is_among(text, list(_with_affix(name, affix, texts)))
         cut, first = cut_of(term), term.args[0]
-        if (cut.base in (term, first) and not cut.apart) or (
+        trimmed = term.name in _TRIMS and isinstance(self._source(first), TextSource)
+        if (cut.base in (term, first) and not cut.apart and not trimmed) or (
             isinstance(first, Apply) and term.name == "." and cut.base in first.args and not cut.apart
         ):
             return None
@@ -115,3 +122,28 @@ class Cutting(Numbered):
                 other = claim_matches(claim, patterns.regex(patterns.BEYOND_ASCII))
                 return self._unless(found, other or NO, f"{term} has letters beyond ASCII")
         return None
+
+    def _is_among(self, value: Symbol, texts: Sequence[str]) -> Bounds | None:
+        """The value is one of the texts; None where only an expression on what is made of it can tell."""
+        outer = self._take_notes()
+        found = self._is_one(value, *texts) if texts else NEVER
+        told = not any(each.always for each in self._reasons)
+        if not told:
+            self._take_notes()
+        self._note(outer)
+        return found if told else None
+
+    def _is_one(self, value: Symbol, *texts: str) -> Bounds:
+        source = self._source(value)
+        if isinstance(value, Apply) and source is None:
+            return self._call_is(value, texts)
+        return self._equals(source, list(texts)) or self._invisible(value)
+
+
+def _with_affix(name: str, affix: str, texts: Iterable[str]) -> Iterator[str]:
+    """The texts of which `trim_prefix` or `trim_suffix`, which takes an affix off once, makes these."""
+    behind = name == "trim_suffix"
+    for text in texts:
+        yield text + affix if behind else affix + text
+        if not (text.endswith if behind else text.startswith)(affix):
+            yield text

@@ -13,7 +13,7 @@ from itertools import islice
 
 from palisade.enforce.envoy.conditions.ends import Ends
 from palisade.enforce.envoy.conditions.orders import MIRRORED
-from palisade.enforce.envoy.matchers.bounds import ALWAYS, NEVER, Bounds, both, either, exactly, inverse
+from palisade.enforce.envoy.matchers.bounds import ALWAYS, Bounds, both, either, exactly, inverse
 from palisade.enforce.envoy.matchers.predicate import Predicate, all_of, any_of, negate, text_check
 from palisade.enforce.envoy.regex import numerals, paths, patterns
 from palisade.enforce.envoy.regex.cased import cased_piece
@@ -293,22 +293,6 @@ class Measures(Ends):
                 for way in ways
             )
         return self._unless(found, any_of(other), "a value that stands in a text is no string")
-
-    def _is_among(self, value: Symbol, texts: Sequence[str]) -> Bounds | None:
-        """The value is one of the texts; None where only an expression on what is made of it can tell."""
-        outer = self._take_notes()
-        found = self._is_one(value, *texts) if texts else NEVER
-        told = not any(each.always for each in self._reasons)
-        if not told:
-            self._take_notes()
-        self._note(outer)
-        return found if told else None
-
-    def _is_one(self, value: Symbol, *texts: str) -> Bounds:
-        source = self._source(value)
-        if isinstance(value, Apply) and source is None:
-            return self._call_is(value, texts)
-        return self._equals(source, list(texts)) or self._invisible(value)
 
     # Pieces ---------------------------------------------------------------------------------------------
 

@@ -25,10 +25,7 @@ from xds.type.matcher.v3.cel_pb2 import CelMatcher
 
 from palisade.enforce.envoy.matchers import cel
 from palisade.enforce.envoy.matchers.predicate import (
-    All,
-    AnyOf,
     Check,
-    Not,
     Predicate,
     Single,
     Text,
@@ -110,7 +107,7 @@ class Capture:
 
 
 class Capturing:
-    """Rewrites predicates of one tree so that they read captures where these are laid down."""
+    """Has the expressions of one tree read captures where these are laid down."""
 
     def __init__(self, room: int) -> None:
         """Up to so many expressions read them."""
@@ -118,23 +115,10 @@ class Capturing:
         self.texts: dict[Text, None] = {}
         """What is read."""
 
-    def of(self, predicate: Predicate) -> Predicate:
-        """The same predicate, of which an expression asks nothing of a pattern that is laid down."""
-        if isinstance(predicate, Check):
-            return self._checked(predicate)
-        if isinstance(predicate, Not):
-            part = self.of(predicate.part)
-            return predicate if part is predicate.part else negate(part)
-        if isinstance(predicate, All | AnyOf):
-            parts = list(map(self.of, predicate.parts))
-            if all(new is old for new, old in zip(parts, predicate.parts, strict=True)):
-                return predicate
-            return all_of(parts) if isinstance(predicate, All) else any_of(parts)
-        return predicate
-
-    def _checked(self, check: Check) -> Predicate:
-        found = _read(check.single) if b"palisade.cel" in check.single else None
-        if found is None or not self._room:
+    def of(self, check: Check) -> Predicate:
+        """The same, of which an expression asks nothing of a pattern whose capture is laid down."""
+        found = _read(check.single) if self._room and check.evaluates else None
+        if found is None:
             return check
         self._room -= 1
         captures, reading = found

@@ -343,7 +343,7 @@ class _Building:
     def _write(self, predicate: Predicate, into: Proto) -> None:
         joined = self._joining.of(predicate)
         # Joined it may turn out to hold never, or always, which Envoy has no matcher for.
-        write(self._capturing.of(predicate if isinstance(joined, Constant) else joined), into)
+        write(predicate if isinstance(joined, Constant) else joined, into, self._capturing.of)
 
     def _look_up(self, stage: Lookup, into: Matcher) -> None:
         if stage.text.guard:

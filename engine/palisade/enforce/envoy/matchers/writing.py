@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from operator import attrgetter
 
 import re2
@@ -36,14 +36,22 @@ def to_proto(predicate: Predicate) -> Proto:
 _size = attrgetter("size")
 
 
-def write(predicate: Predicate, into: Proto) -> None:
+def _as_it_is(check: Check) -> Predicate:
+    return check
+
+
+def write(predicate: Predicate, into: Proto, reading: Callable[[Check], Predicate] = _as_it_is) -> None:
     """As `to_proto`, into an empty one: what was made by itself is copied once for each around it.
 
     Envoy asks parts in turn until one decides. The smallest come first, expressions behind what is no more
-    than a look at a header.
+    than a look at a header. In the place of each check stands what `reading` makes of it.
     """
     if isinstance(predicate, Check):
-        into.single_predicate.MergeFromString(predicate.single)
+        read = reading(predicate)
+        if read is predicate:
+            into.single_predicate.MergeFromString(predicate.single)
+        else:
+            write(read, into)
     elif isinstance(predicate, OneOf):
         if len(predicate.values) > FEW:
             _write_one(map(predicate.text.matches, expressions(predicate.values)), into)
@@ -59,13 +67,13 @@ def write(predicate: Predicate, into: Proto) -> None:
     elif isinstance(predicate, Within):
         into.single_predicate.CopyFrom(_within(predicate))
     elif isinstance(predicate, Not):
-        write(predicate.part, into.not_matcher)
+        write(predicate.part, into.not_matcher, reading)
     elif isinstance(predicate, All):
         for part in sorted(predicate.parts, key=_size):
-            write(part, into.and_matcher.predicate.add())
+            write(part, into.and_matcher.predicate.add(), reading)
     elif isinstance(predicate, AnyOf):
         for part in sorted(predicate.parts, key=_size):
-            write(part, into.or_matcher.predicate.add())
+            write(part, into.or_matcher.predicate.add(), reading)
     else:
         raise ValueError("a constant has no matcher")
 

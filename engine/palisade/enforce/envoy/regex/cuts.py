@@ -6,12 +6,13 @@ comma. A pattern of what is cut out becomes one of the text itself by what may s
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from palisade.enforce.envoy.regex import patterns
 from palisade.enforce.envoy.regex.paths import FURTHEST
-from palisade.rego.partial.formulas.terms import Apply, Known, Symbol, back_from
+from palisade.rego.partial.formulas.terms import Apply, Input, Known, Symbol, back_from
 from palisade.rego.partial.symbols.listed import filled_in
 
 _SPACE = "\t\n\v\f\r "
@@ -178,8 +179,25 @@ def pieces_of(term: Symbol) -> Pieces | None:
     return None
 
 
+def is_bare_path(term: Symbol) -> bool:
+    """Whether it is the path without its query, which Envoy has as a text of its own."""
+    match term:
+        case Apply(".", (Apply("split", (Input(path), Known("?"))), Known(int(at)))):
+            return path == _TARGET and type(at) is int and at == 0
+        case Apply("regex.replace", (Input(path), Known(str(pattern)), Known(""))):
+            return path == _TARGET and _QUERY.fullmatch(pattern) is not None
+    return False
+
+
+_TARGET = ("attributes", "request", "http", "path")
+_QUERY = re.compile(r"(?:\\\?|\[\\?\?\])(?:\.\*|\(\.\*\))\$?")
+"""The patterns of a query: `\\?.*$`, `[?].*`."""
+
+
 def cut_of(term: Symbol) -> Cut:
     """What a term cuts out of which text; of a term that cuts nothing, the whole."""
+    if is_bare_path(term):
+        return Cut(term, without=frozenset("?"))
     found = _cut(term) if isinstance(term, Apply) else None
     return Cut(term) if found is None else found
 

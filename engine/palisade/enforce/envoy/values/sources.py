@@ -301,6 +301,8 @@ PROTOCOL = TextSource(
 )
 """`HTTP/1.1` or `HTTP/2`."""
 PATH_TEXT = state_text(PATH_STATE)
+BARE_PATH = TextSource(PATH_TEXT, cel.field(cel.name("request"), "url_path"), always=True)
+"""The path without its query, of requests whose path begins with a slash."""
 TARGET_TEXT = header_text(":path")
 HOST_TEXT = header_text(":authority")
 ADDRESS_TEXT = Text.of("address", DirectSourceIPInput())
