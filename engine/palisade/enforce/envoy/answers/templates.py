@@ -6,25 +6,22 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeAlias
 
 from palisade.decide.decision import FIELDS_OF_DECISIONS
+from palisade.enforce.envoy.answers.filled import CALLERS, SHOWN, UNESCAPED_TEXT, Brought, is_filled, matches
 from palisade.enforce.envoy.answers.scripts import MADE_METADATA
 from palisade.enforce.envoy.matchers.bounds import Bounds
-from palisade.enforce.envoy.matchers.predicate import NO, YES, Predicate, all_of, any_of, negate, text_check
+from palisade.enforce.envoy.matchers.predicate import NO, YES, Predicate, all_of, any_of, negate
 from palisade.enforce.envoy.regex import patterns
-from palisade.enforce.envoy.values.claims import claim_matches
 from palisade.enforce.envoy.values.joins import Join, join_of
 from palisade.enforce.envoy.values.messages import Message, Messages, Put
 from palisade.enforce.envoy.values.numerals import Numeral
-from palisade.enforce.envoy.values.shaped import UNESCAPED, Shaped, shaped
+from palisade.enforce.envoy.values.shaped import Shaped, shaped
 from palisade.enforce.envoy.values.sources import (
     ADDRESS_FORMAT,
     BODY_METADATA,
     FIELDS,
     JWT_AUTHN,
-    PEER,
-    PRINCIPAL,
     Address,
     ClaimSource,
     FieldSource,
@@ -48,18 +45,8 @@ from palisade.rego.values import Value
 
 _OPEN, _CLOSE = "\ue000", "\ue001"  # for private use: constants that have them are left alone
 _MARK = re.compile(f"({_OPEN}[0-9]+{_CLOSE})")
-_TEXT = r"[^\x00-\x08\x0a-\x1f\x7f]+"
-_NAME = r"[^\x00-\x1f\x7f]+"  # what the decision log shows of who calls has no control character
-_PRINTED = r"[!-~](?:[ -~]*[!-~])?"
-_UNESCAPED = r"[ !#-%'-;=?-\[\]-~]+"  # as JSON has them
-_PLAIN_GLUE = re.compile(f"(?:{_UNESCAPED})?")
 _HEADERS = ("headers", "response_headers_to_add")
 _METADATA = "dynamic_metadata"
-_SINGLE = r"[!-+\--~](?:[ -+\--~]{0,998}[!-+\--~])?"
-"""A header that is there once: Envoy joins several by commas, and its formatter takes the first. Much longer
-ones it does not lay down for the log."""
-_SHOWN = {"header :path": "path", "header :authority": "host", "header :method": "method"}
-"""Texts of a request that can be put in, and what a line of the log calls them."""
 _HEADER = re.compile(
     r"header (?!x-envoy-|x-b3-|x-palisade-)"
     r"(?!(?:host|te|expect|grpc-timeout|traceparent|tracestate|connection|keep-alive|upgrade)$)"
@@ -70,10 +57,7 @@ _HEADER = re.compile(
 MOST_MESSAGES = 32
 """So many messages a text may be joined of: each has a filter of its own."""
 
-_CALLERS = (PEER, PRINCIPAL)
 _MARSHAL = BUILTINS["json.marshal"].function
-
-_Source: TypeAlias = Put | Messages | Address
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +65,7 @@ class Template:
     """A value of the decision in which marks stand for claims, for who calls and for texts of the request."""
 
     value: Value
-    sources: Mapping[str, _Source]
+    sources: Mapping[str, Brought]
     """By the mark."""
     quoted: frozenset[str] = frozenset()
     """The marks of those that stand in JSON."""
@@ -94,8 +78,8 @@ class Template:
     def fillable(self) -> Predicate:
         """All of them are texts that a header may hold, or JSON as they are: with others the decision is
         another."""
-        texts = [_is_filled(source) for source in self.sources.values()]
-        texts += [_matches(self.sources[mark], _UNESCAPED) for mark in sorted(self.quoted)]
+        texts = [is_filled(source) for source in self.sources.values()]
+        texts += [matches(self.sources[mark], UNESCAPED_TEXT) for mark in sorted(self.quoted)]
         return all_of((*(NO if each is None else each for each in texts), self.told))
 
     @property
@@ -133,7 +117,7 @@ class Template:
     @property
     def callers(self) -> list[str]:
         """The marks of the principal, or of the SPIFFE ID that it is."""
-        return sorted(mark for mark, source in self.sources.items() if source in _CALLERS)
+        return sorted(mark for mark, source in self.sources.items() if source in CALLERS)
 
     @property
     def addresses(self) -> list[str]:
@@ -144,9 +128,9 @@ class Template:
     def texts(self) -> dict[str, str]:
         """What the decision log calls each text of the request."""
         return {
-            mark: _SHOWN.get(source.text.name, source.text.name)
+            mark: SHOWN.get(source.text.name, source.text.name)
             for mark, source in self.sources.items()
-            if isinstance(source, TextSource) and source not in _CALLERS
+            if isinstance(source, TextSource) and source not in CALLERS
         }
 
     @property
@@ -166,36 +150,9 @@ def has_mark(value: object, mark: str) -> bool:
     return repr(mark)[1:-1] in repr(value)
 
 
-def _is_filled(source: _Source) -> Predicate | None:
-    if isinstance(source, Messages):
-        return YES  # `Template.told` says of all of them
-    if isinstance(source, Join | Shaped | Numeral):
-        return source.plain
+def _format(source: Brought) -> str:
     if isinstance(source, TextSource):
-        if source in _CALLERS:
-            return _matches(source, _NAME)
-        return _matches(source, _PRINTED if source.text.name in _SHOWN else _SINGLE)
-    return _matches(source, _TEXT)
-
-
-def _matches(source: _Source, pattern: str) -> Predicate | None:
-    if isinstance(source, Messages):
-        return NO  # only members of their own are written into JSON
-    if isinstance(source, Join):
-        return YES if _PLAIN_GLUE.fullmatch(source.glue) else NO  # its members are plain already
-    if isinstance(source, Shaped):
-        return source.made_of(UNESCAPED)
-    if isinstance(source, Numeral):
-        return YES  # digits, as they are
-    matcher = patterns.regex(pattern)
-    if isinstance(source, TextSource | Address):
-        return text_check(source.text, matcher)
-    return claim_matches(source, matcher)
-
-
-def _format(source: _Source) -> str:
-    if isinstance(source, TextSource):
-        if source in _CALLERS:
+        if source in CALLERS:
             return source.text.format
         return f"%REQ({source.text.name.removeprefix('header ').upper()})%"
     if isinstance(source, Address):
@@ -230,7 +187,7 @@ class UntoldError(Exception):
 class _Making:
     source: Callable[[Symbol], Source | None]
     bounds: Callable[[Formula], Bounds] | None = None
-    sources: dict[str, _Source] = field(default_factory=dict)
+    sources: dict[str, Brought] = field(default_factory=dict)
     quoted: set[str] = field(default_factory=set)
     """The marks of texts that stand in JSON."""
     asked: dict[Predicate, int] = field(default_factory=dict)
@@ -369,7 +326,7 @@ class _Making:
             raise UntoldError(part)
         return self._marked(source)
 
-    def _marked(self, source: _Source) -> str:
+    def _marked(self, source: Brought) -> str:
         known = next((mark for mark, each in self.sources.items() if each == source), None)
         mark = known or f"{_OPEN}{len(self.sources)}{_CLOSE}"
         self.sources[mark] = source
@@ -388,7 +345,7 @@ def _may_be_filled(path: Sequence[object]) -> bool:
 
 def _can_be_shown(source: TextSource) -> bool:
     name = source.text.name
-    return source in _CALLERS or name in _SHOWN or _HEADER.fullmatch(name) is not None
+    return source in CALLERS or name in SHOWN or _HEADER.fullmatch(name) is not None
 
 
 def _is_printable(key: object) -> bool:
