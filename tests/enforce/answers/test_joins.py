@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import jwt
 import pytest
 from answering import compared, decider, place
@@ -89,3 +91,46 @@ def test_joined_members_are_put_into_answers(stand: Stand, *, verified: bool) ->
     for at, roles in enumerate(OTHERS, len(PLAIN)):
         if isinstance(roles, list) and verified:
             assert deciders[f"/set?{at}", "GET"] == "residual", roles
+
+
+PICKED = (
+    'concat(",", [role | some role in token.roles; startswith(role, "app:")])',
+    'concat(" ", [trim_prefix(role, "app:") | some role in token.roles; startswith(role, "app:")])',
+    'concat(",", {upper(r) | some r in token.roles; not r in {"x", "%"}; not startswith(r, ":")})',
+    'concat("", [split(role, ":")[1] | some role in token.roles])',
+    'concat(",", [split(r, ":")[0] | some r in token.roles; endswith(r, "w"); not contains(r, "-")])',
+    'concat("|", sort({trim_space(substring(role, 2, -1)) | some role in token.roles; role != "app:"}))',
+    'concat("|", sort([replace(role, "a", "") | some role in token.roles; not endswith(role, "a")]))',
+    'concat(",", sort([role | some role in mine]))',
+    'json.marshal({"in": concat(";", [urlquery.encode(r) | some r in token.roles; contains(r, "a")])})',
+)
+ROLES = (
+    *("app:r", "app:", "app:w", "app:r:w", "x", "d-a", "d-app:w", ":", "a", "aa", " app:w ", "%", "Aw"),
+    *("ü", "", 7),
+)
+
+
+def test_members_that_are_picked_are_joined(stand: Stand) -> None:
+    """Those of which a loop asks something, and what it makes of each; where none is picked, or of all no
+    text is made, the engine answers."""
+    chance = random.Random(1)
+    for at in range(0, len(PICKED), 3):
+        rules = "\n".join(
+            f'allow := {{"allowed": {str(number % 2 == 0).lower()}, "headers": {{"x-made": {text}}}}} if '
+            f'startswith(http.path, "/{number}")'
+            for number, text in enumerate(PICKED[at : at + 3])
+        )
+        policy = f"""package p
+import input.attributes.request.http
+{VERIFIED}
+mine contains role if {{ some role in token.roles; not startswith(role, "d-") }}
+{rules}
+"""
+        asked: list[Sent] = []
+        for number in range(60):
+            roles = [chance.choice(ROLES[: 13 if number % 3 else None]) for _ in range(chance.randrange(7))]
+            token = jwt.encode({"roles": roles}, "s" * 64, algorithm="HS256")
+            path = f"/{number % 3}?{number}"
+            asked.append(Sent("GET", path, (("authorization", f"Bearer {token}"),)))
+        found = [(place(each)[0][1], decider(each)) for each in compared(stand, policy, asked)]
+        assert all(found.count((number, "native")) > 4 for number in "012"), PICKED[at : at + 3]

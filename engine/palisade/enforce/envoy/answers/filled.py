@@ -48,7 +48,8 @@ def matches(source: Brought, pattern: str) -> Predicate | None:
     if isinstance(source, Messages):
         return NO  # only members of their own are written into JSON
     if isinstance(source, Join):
-        return YES if _PLAIN_GLUE.fullmatch(source.glue) else NO  # its members are plain already
+        put = (source.glue, *(each for step in source.picks.steps for each in step if isinstance(each, str)))
+        return YES if all(map(_PLAIN_GLUE.fullmatch, put)) else NO  # its members are plain already
     if isinstance(source, Shaped):
         return source.made_of(UNESCAPED)
     if isinstance(source, Numeral):

@@ -15,6 +15,7 @@ from palisade.enforce.envoy.regex.origins import Step
 from palisade.enforce.envoy.values.joins import Join
 from palisade.enforce.envoy.values.messages import Messages, Put
 from palisade.enforce.envoy.values.numerals import Numeral
+from palisade.enforce.envoy.values.picks import Asked
 from palisade.enforce.envoy.values.shaped import Shaped
 from palisade.enforce.envoy.values.sources import (
     BODY_METADATA,
@@ -69,7 +70,8 @@ def making(made: Iterable[Join | Shaped | Numeral | Messages], noted: Iterable[s
     each_once = sorted({each.name: each for each in made}.values(), key=lambda each: each.name)
     messages = [one for each in each_once if isinstance(each, Messages) for one in each.members]
     parts = [part for each in messages for part in each.parts]
-    lines = [_SHAPING] if any(isinstance(each, Shaped) for each in (*each_once, *parts)) else []
+    shapes = any(isinstance(each, Shaped) or _picks(each) for each in (*each_once, *parts))
+    lines = [_SHAPING] if shapes else []
     lines.append(_BEGIN)
     for each in each_once:
         if isinstance(each, Messages):
@@ -80,6 +82,10 @@ def making(made: Iterable[Join | Shaped | Numeral | Messages], noted: Iterable[s
         if each.name in kept:
             lines.append(f'  metadata:set("{ANSWER_METADATA}", "{FIELD}{each.name}", text)')
     return _script("\n".join([*lines, "end\n"]))
+
+
+def _picks(put: object) -> bool:
+    return isinstance(put, Join) and bool(put.picks.asked or put.picks.steps)
 
 
 def setting(values: Mapping[str, object], sources: Mapping[str, Put | Messages]) -> Lua | None:
@@ -143,7 +149,7 @@ def _text(put: Put) -> str:
     """What is put into an answer, as the script makes it."""
     match put:
         case Join():
-            return f"table.concat({put.way}({_claim(put.claim)}), {_quoted(put.glue)})"
+            return f"table.concat({put.way}({_picked(put)}), {_quoted(put.glue)})"
         case Numeral():
             return f'string.format("%d", {_claim(put.base)} + 0)'
         case Shaped():
@@ -152,6 +158,38 @@ def _text(put: Put) -> str:
                 text = _made(text, step)
             return text
     return _whole(put)
+
+
+def _picked(join: Join) -> str:
+    """The members that are joined, as texts."""
+    members = _claim(join.claim)
+    if not join.picks.asked and not join.picks.steps:
+        return members
+    made = "each"
+    for step in join.picks.steps:
+        made = _made(made, step)
+    asked = " and ".join((*map(_asked, join.picks.asked), made))
+    return f"picked({members}, function(each) return {asked} end)"
+
+
+def _asked(asked: Asked) -> str:
+    """A condition on a member."""
+    name, holds, values = asked
+    text, *others = values or ("",)
+    constant = _literal(str(text))
+    length = len(str(text).encode())
+    match name:
+        case "startswith":
+            found = f"string.sub(each, 1, {length}) == {constant}"
+        case "endswith":
+            found = f"string.sub(each, {-length}) == {constant}" if length else "true"
+        case "contains":
+            found = f"string.find(each, {constant}, 1, true) ~= nil"
+        case "piece":
+            found = f"has_piece(each, {constant}, {others[0]})"
+        case _:
+            found = f"({{{', '.join(f'[{_literal(str(each))}] = true' for each in values)}}})[each] == true"
+    return found if holds else f"not ({found})"
 
 
 def _whole(base: ClaimSource | TextSource | Segment) -> str:
@@ -192,6 +230,26 @@ local function from(text, mark, at)
     begin, at = last + 1, at - 1
   end
   return begin
+end
+
+local function has_piece(text, mark, at)
+  local begin = 1
+  for _ = 1, at do
+    local _, last = string.find(text, mark, begin, true)
+    if not last then
+      return false
+    end
+    begin = last + 1
+  end
+  return true
+end
+
+local function picked(members, make)
+  local found = {}
+  for _, each in ipairs(members) do
+    found[#found + 1] = make(each) or nil
+  end
+  return found
 end
 
 local function rest(text, mark, at)

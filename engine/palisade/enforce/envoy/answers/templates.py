@@ -13,7 +13,7 @@ from palisade.enforce.envoy.answers.scripts import MADE_METADATA
 from palisade.enforce.envoy.matchers.bounds import Bounds
 from palisade.enforce.envoy.matchers.predicate import NO, YES, Predicate, all_of, any_of, negate
 from palisade.enforce.envoy.regex import patterns
-from palisade.enforce.envoy.values.joins import Join, join_of
+from palisade.enforce.envoy.values.joins import Join, join_of, joining_of
 from palisade.enforce.envoy.values.messages import Message, Messages, Put
 from palisade.enforce.envoy.values.numerals import Numeral
 from palisade.enforce.envoy.values.shaped import Shaped, shaped
@@ -220,6 +220,7 @@ class _Making:
                 return self._messages(under, Messages((), glue))
         joined = join_of(symbol, self.source)
         if joined is not None:
+            self._ask_some(symbol)
             return self._marked(joined)
         verbs = patterns.with_verbs(symbol)
         if verbs is None:
@@ -228,6 +229,15 @@ class _Making:
                 return self._mark(symbol)
             verbs = [("", part) for part in parts]
         return "".join(self._written(verb, part) for verb, part in verbs)
+
+    def _ask_some(self, joined: Symbol) -> None:
+        """Asks whether there is a text to join, where not all members are: an empty one is the engine's."""
+        joining = joining_of(joined)
+        some = None if joining is None else joining.some
+        if some is not None:
+            if self.bounds is None:
+                raise UntoldError(joined)
+            self.told.append(self.bounds(some).surely)
 
     def _written(self, verb: str, part: str | Symbol) -> str:
         """A part of a text, written by a verb of `sprintf` or as it is."""

@@ -66,10 +66,12 @@ def joined(term: Symbol) -> tuple[Field, ...]:
     is asked whether it is there; none where it is something else."""
     joining = joining_of(term)
     whole = None if joining is None else field_of(joining.whole)
-    if joining is None or whole is None or not may_be_array(whole) or whole == ("truncated_body",):
+    if joining is None or not joining.picks.all or whole is None:
+        return ()
+    if not may_be_array(whole) or whole == ("truncated_body",):
         return ()
     way = _WAYS[joining.way]
-    code = f"{_JOIN}{way.upper() if joining.gathered else way}{joining.glue.encode().hex()}"
+    code = f"{_JOIN}{way.upper() if joining.part else way}{joining.glue.encode().hex()}"
     return (*whole, Made(code)), whole
 
 

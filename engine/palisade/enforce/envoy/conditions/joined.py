@@ -32,7 +32,10 @@ class Joined(Texts):
         if join is None:
             return super()._takes(term)
         odd, listed = negate(join.plain), claim_kind(join.claim, "array")
-        if isinstance(term.args[1], Gathered):  # the claim of which it is gathered need not be there
+        whole = term.args[1]
+        if isinstance(whole, Apply) and whole.name == "sort":
+            (whole,) = whole.args
+        if isinstance(whole, Gathered):  # the claim of which it is gathered need not be there
             return self._unless(ALWAYS, odd, ODD_MEMBERS)
         return self._unless(exactly(listed), all_of((listed, odd)), ODD_MEMBERS)
 

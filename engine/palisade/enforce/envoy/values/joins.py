@@ -1,7 +1,8 @@
 """The members of a claim joined to one text, `concat(",", claims.roles)`, as headers of answers have them.
 
 No filter of Envoy's joins texts but a script's. That a claim is an array of plain texts is known before: the
-attributes' filter lays it down as JSON, which an expression matches.
+attributes' filter lays it down as JSON, which an expression matches. That one of them is picked, where not
+all are, is a condition as rules have them.
 """
 
 from __future__ import annotations
@@ -13,18 +14,10 @@ from typing import Literal, TypeAlias
 from palisade.enforce.envoy.matchers import cel
 from palisade.enforce.envoy.matchers.predicate import Predicate, Text, all_of, text_check
 from palisade.enforce.envoy.regex import patterns
+from palisade.enforce.envoy.values.picks import Picks, picks_of, some_picked
 from palisade.enforce.envoy.values.sources import JWT_AUTHN, ClaimSource, FieldSource, Source, state_text
-from palisade.rego.partial.formulas.formula import TRUE, Defined, Formula
-from palisade.rego.partial.formulas.terms import (
-    Apply,
-    Element,
-    Gathered,
-    Input,
-    Known,
-    Part,
-    Symbol,
-    subterms,
-)
+from palisade.rego.partial.formulas.formula import Formula
+from palisade.rego.partial.formulas.terms import Apply, Gathered, Input, Known, Part, Symbol
 from palisade.rego.records import record
 
 _PLAIN = '"' + r"[ !#-%'-;=?-\[\]-~]+" + '"'
@@ -37,27 +30,34 @@ Way: TypeAlias = Literal["in_turn", "sorted", "once"]
 
 @record()
 class Joining:
-    """All members of `whole` with `glue` between them. `gathered` are those that a loop finds: none where it
-    is no collection."""
+    """All members of `whole`, or those that are picked, with `glue` between them. Those that a loop finds are
+    a `part`: none where it is no collection."""
 
     whole: Symbol
     glue: str
     way: Way
-    gathered: bool = False
+    part: Part | None = None
+    picks: Picks = Picks()
+
+    @property
+    def some(self) -> Formula | None:
+        """Where not all members are picked, that there is a text to join."""
+        return None if self.part is None or self.picks.all else some_picked(self.part, self.picks)
 
 
 @record()
 class Join:
-    """The members of a claim with `glue` between them."""
+    """The members of a claim, or those that are picked, with `glue` between them."""
 
     claim: ClaimSource
     glue: str
     way: Way
+    picks: Picks = Picks()
 
     @property
     def name(self) -> str:
         """What the script calls the text."""
-        said = self.claim.path, self.glue, self.way
+        said = self.claim.path, self.glue, self.way, self.picks.asked, self.picks.steps
         return f"j{hashlib.sha256(repr(said).encode()).hexdigest()[:12]}"
 
     @property
@@ -78,20 +78,20 @@ def joining_of(symbol: Symbol) -> Joining | None:
         case _:
             return None
     match members:
-        case Gathered(kind, (Part(condition, ((whole, loop),), item),), True, True):
-            if item != Element(whole, loop) or not _is_sure(condition, whole):
-                return None
-            return Joining(whole, glue, "once" if kind == "set" else "in_turn", gathered=True)
+        case Gathered(kind, (part,), True, True):
+            return _of_loop(part, str(glue), "once" if kind == "set" else "in_turn")
+        case Apply("sort", (Gathered(kind, (part,), _, apart),)):
+            return _of_loop(part, str(glue), "sorted" if apart and kind == "array" else "once")
         case Apply("sort", (whole,)):
             return Joining(whole, glue, "sorted")
     return Joining(members, glue, "in_turn")
 
 
-def _is_sure(condition: Formula, whole: Symbol) -> bool:
-    """Whether it holds wherever a collection has a member: that it is there, or what it is taken out of."""
-    asked = condition.args if condition.kind == "and" else (condition,)
-    parts = {*subterms(whole)}
-    return all(each is TRUE or (isinstance(each.atom, Defined) and each.atom.term in parts) for each in asked)
+def _of_loop(part: Part, glue: str, way: Way) -> Joining | None:
+    if len(part.over) != 1:
+        return None
+    picks = picks_of(part)
+    return None if picks is None else Joining(part.over[0][0], glue, way, part, picks)
 
 
 def join_of(symbol: Symbol, source: Callable[[Symbol], Source | None]) -> Join | None:
@@ -102,4 +102,4 @@ def join_of(symbol: Symbol, source: Callable[[Symbol], Source | None]) -> Join |
     claim = source(joining.whole)
     if not isinstance(claim, ClaimSource) or isinstance(claim, FieldSource) or claim.text is None:
         return None
-    return Join(claim, joining.glue, joining.way)
+    return Join(claim, joining.glue, joining.way, joining.picks)

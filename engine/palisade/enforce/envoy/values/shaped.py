@@ -74,7 +74,7 @@ def shaped(symbol: Symbol, source: Callable[[Symbol], Source | None]) -> Shaped 
             steps.append(("piece", "/", at))
         if isinstance(found, ClaimSource | TextSource | Segment):
             break
-        step = _step(term) if isinstance(term, Apply) else None
+        step = step_of(term) if isinstance(term, Apply) else None
         if step is None:
             return None
         steps.append(step[0])
@@ -82,7 +82,7 @@ def shaped(symbol: Symbol, source: Callable[[Symbol], Source | None]) -> Shaped 
     return Shaped(found, tuple(reversed(steps))) if steps else None
 
 
-def _step(term: Apply) -> tuple[Step, Symbol] | None:
+def step_of(term: Apply) -> tuple[Step, Symbol] | None:
     """The builtin that makes a text, and of which one; None for others."""
     match term:
         case Apply(name, (text,)) if name in CHANGES or name == "trim_space":
