@@ -106,6 +106,18 @@ def test_what_is_settled_when_compiled_is_said_to_be(tmp_path: Path) -> None:
     assert [each.where for each in report.rules] == [Where.NATIVE, Where.SETTLED]
 
 
+def test_a_rule_that_prints_hands_on_too(tmp_path: Path) -> None:
+    """`print` is compiled into nothing, so that the rules behind decide: the one that printed was said to be
+    settled, and nothing of theirs."""
+    report = covered(
+        tmp_path,
+        'allow if {\n\tprint("asked", http.path)\n\tmay\n}\nmay if http.method == "GET"\n',
+    )
+    assert [(each.where, each.line) for each in report.rules] == [
+        (Where.NATIVE, 'may if http.method == "GET"')
+    ]
+
+
 def test_else_branches_are_reported_with_their_rule(tmp_path: Path) -> None:
     report = covered(
         tmp_path,

@@ -27,7 +27,7 @@ def handed_on(checked: CheckedSet, value: ast.Term, body: ast.Body) -> Path | No
         return _rules_at(checked, value)
     if value != ast.Scalar(True):
         return None
-    asked = [each for each in body if not _is_settled(each)]
+    asked = [each for each in body if not _is_settled(each) and not _prints(each)]
     if len(asked) != 1:
         return None
     only = asked[0]
@@ -79,6 +79,12 @@ def _is_complete(rule: CheckedRule) -> bool:
     """Whether a rule gives its path a value, and not a member, or an answer to arguments."""
     head = rule.rule.head
     return head.key is None and head.args is None and len(rule.path) == len(rule.package) + 1 + len(head.path)
+
+
+def _prints(statement: ast.Statement) -> bool:
+    """Whether a statement is left out of what is compiled, and asks nothing: `print`."""
+    term = statement.term if isinstance(statement, ast.Expression) else None
+    return isinstance(term, ast.Call) and term.name == "print"
 
 
 def _is_settled(statement: ast.Statement) -> bool:
