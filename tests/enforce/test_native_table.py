@@ -26,6 +26,8 @@ DATA = {
     "users": {f"user{n}": {"roles": ["clerk", "reader"][: n % 3]} for n in range(200)},
     "limits": {"reader": 1, "clerk": 20},
     "inherits": {"boss": ["clerk"], "clerk": ["reader"], "reader": []},
+    "roles": {"alice": "clerk", "bob": "reader"},
+    "rights": {"reader": {"a.example": ["GET"]}, "clerk": {"a.example": ["GET", "POST"]}},
     "owners": {"orders": "alice", "carts": "bob"},
     "tenants": {"42": "active", "43": "closed"},
     "keys": {"k1": "alice", "k2": "bob"},

@@ -135,6 +135,8 @@ class Walks(Members):
 
     def dot_of_base(self, source: Symbol, part: Symbol) -> symbolic.Cases:
         """The same in what rules make with keys of base documents. Raises Unsupported."""
+        if isinstance(source, Unknown):
+            return self.dot(source, part)
         if isinstance(source, Known):
             return self.dot_stored(source, part)
         if isinstance(source, ObjectOf):
