@@ -194,6 +194,8 @@ allow := {
 		"x-project": input.parsed_path[1],
 		"x-last": input.parsed_path[count(input.parsed_path) - 1],
 		"x-both": concat("-", [upper(input.parsed_path[1]), input.parsed_path[0]]),
+		"x-path": concat("/", input.parsed_path),
+		"x-rest": upper(concat("/", array.slice(input.parsed_path, 1, count(input.parsed_path)))),
 	},
 } if input.parsed_path[0] == "segments"
 

@@ -17,6 +17,7 @@ from palisade.enforce.envoy.regex import patterns
 from palisade.enforce.envoy.regex.origins import CHANGES, PRINTED, Step, Wanted, origin
 from palisade.enforce.envoy.values.claims import claim_matches
 from palisade.enforce.envoy.values.sources import PATH_TEXT, ClaimSource, Segment, Source, TextSource
+from palisade.enforce.envoy.values.walks import SEGMENTS
 from palisade.rego.partial.formulas.terms import ENDLESS, Apply, Input, Known, Symbol, last_of
 from palisade.rego.records import record
 
@@ -72,6 +73,10 @@ def shaped(symbol: Symbol, source: Callable[[Symbol], Source | None]) -> Shaped 
                 return None
             at = found.index + 1 if found.index >= 0 else -1
             steps.append(("piece", "/", at))
+        start = _rest_of_path(term)
+        if start is not None:
+            found = Segment(0)
+            steps.append(("rest", "/", start + 1))
         if isinstance(found, ClaimSource | TextSource | Segment):
             break
         step = step_of(term) if isinstance(term, Apply) else None
@@ -80,6 +85,19 @@ def shaped(symbol: Symbol, source: Callable[[Symbol], Source | None]) -> Shaped 
         steps.append(step[0])
         term = step[1]
     return Shaped(found, tuple(reversed(steps))) if steps else None
+
+
+def _rest_of_path(term: Symbol) -> int | None:
+    """From which segment on those of the path are joined again, `concat("/", input.parsed_path)`; None for
+    other texts."""
+    match term:
+        case Apply("concat", (Known("/"), whole)) if whole == SEGMENTS:
+            return 0
+        case Apply("concat", (Known("/"), Apply("array.slice", (whole, Known(int(start)), end)))) if (
+            whole == SEGMENTS and start >= 0 and _is_end(end, SEGMENTS)
+        ):
+            return start
+    return None
 
 
 def step_of(term: Apply) -> tuple[Step, Symbol] | None:

@@ -46,7 +46,8 @@ METADATA = ("attributes", "metadataContext", "filterMetadata", JWT_AUTHN)
 """Where the input has what Envoy's JWT filter leaves: the claims of each verified token, by its provider."""
 
 _HTTP = ("attributes", "request", "http")
-_SEGMENTS = Input(("parsed_path",))
+SEGMENTS = Input(("parsed_path",))
+"""All segments of the path."""
 _SOURCE, _DESTINATION = ("attributes", "source"), ("attributes", "destination")
 _EXTENSIONS = ("attributes", "contextExtensions")
 _UNTOLD = (
@@ -103,7 +104,7 @@ def _back(parts: Sequence[object]) -> int | None:
     """How far from the end of the path the segment is that a walk asks for; None for other walks."""
     match parts:
         case ("parsed_path", Apply() as place):
-            return back_from(_SEGMENTS, place)
+            return back_from(SEGMENTS, place)
     return None
 
 
