@@ -64,7 +64,35 @@ class _Parts(Expander):
 
 def _asks_rules(scope: Scope, node: ast.Statement) -> bool:
     """Whether rules make what OPA evaluates before the statement."""
+    if not node.withs and all(map(_is_flat, _sides(node))):
+        return False
     return any(not isinstance(each, _PLAIN) and _may_fail(scope, each) for each in _inside(node))
+
+
+def _sides(node: ast.Statement) -> tuple[ast.Term, ...]:
+    """The terms that a statement is of; of a call that is compared with what is known its arguments."""
+    if isinstance(node, ast.Unify | ast.Assign):
+        sides = node.left, node.right
+    elif isinstance(node, ast.Expression):
+        term = node.term
+        if not isinstance(term, ast.Call) or len(term.args) != 2 or term.name != _EQUAL:
+            return term.args if isinstance(term, ast.Call) else (term,)
+        sides = term.args[0], term.args[1]
+    elif isinstance(node, ast.SomeIn):
+        return (node.collection,)
+    else:
+        return (node.domain,) if isinstance(node, ast.Every) else ()
+    if not isinstance(sides[1], _PLAIN):
+        sides = sides[1], sides[0]
+    left, right = sides
+    return left.args if isinstance(left, ast.Call) and isinstance(right, _PLAIN) else sides
+
+
+def _is_flat(term: ast.Term) -> bool:
+    """Whether nothing is made before it: most statements are of such terms alone."""
+    if isinstance(term, ast.Ref):
+        return isinstance(term.head, ast.Var) and all(isinstance(key, _PLAIN) for key in term.path)
+    return isinstance(term, _PLAIN)
 
 
 def _inside(node: ast.Statement) -> Iterator[ast.Node]:
