@@ -8,13 +8,13 @@ from decimal import Decimal
 from palisade.decide.verified import provider_of
 from palisade.enforce.envoy import hints
 from palisade.enforce.envoy.conditions.context import DIRTY, DIRTY_QUERY, Context
+from palisade.enforce.envoy.conditions.leading import begins
 from palisade.enforce.envoy.conditions.views import View, view
 from palisade.enforce.envoy.matchers import cel
 from palisade.enforce.envoy.matchers.bounds import ALWAYS, NEVER, Bounds, either, exactly
 from palisade.enforce.envoy.matchers.predicate import (
     NO,
     Predicate,
-    Prefixed,
     all_of,
     any_of,
     negate,
@@ -204,11 +204,8 @@ class Atoms(Context):
             )
         if index or not all(value and paths.is_plain(value) for value in chosen):
             return self._path(paths.segment_is(index, chosen)) if chosen else NEVER
-        # The first segment is what the path is, or what it begins with: both can be looked up.
         self.needs_clean_path = True
-        whole = one_of(PATH_TEXT, (f"/{value}" for value in chosen))
-        start = frozenset(f"/{value}/" for value in chosen)
-        return exactly(any_of((whole, Prefixed(PATH_TEXT, start)))) if chosen else NEVER
+        return begins((value,) for value in chosen) if chosen else NEVER
 
     def _path_is(self, values: Iterable[object]) -> Bounds:
         """The segments are one of the arrays: mostly the path is their text, and Envoy looks it up."""

@@ -23,6 +23,7 @@ from palisade.enforce.envoy.bodies.reader import FILLED, PARSED
 from palisade.enforce.envoy.conditions.clocks import cases, timed
 from palisade.enforce.envoy.conditions.context import NOTHING, Notes
 from palisade.enforce.envoy.conditions.counted import Counted
+from palisade.enforce.envoy.conditions.leading import conjunction
 from palisade.enforce.envoy.conditions.methods import METHOD, OTHER, USUAL, speaks_of_method, with_value
 from palisade.enforce.envoy.matchers.bounds import ALWAYS, NEVER, Bounds, both, either, exactly, inverse
 from palisade.enforce.envoy.matchers.predicate import NO, YES, Predicate, all_of, any_of, negate
@@ -177,13 +178,12 @@ class Lowering(Counted):
                 self._here.noted[node] = Notes(reasons, own.doubts, own.clean)
             self._note(outer.and_of(own))
             return bounds
-        parts = [self._here.done[arg] for arg in node.args]
         if node.kind == "and":
-            return both(parts)
+            return conjunction(node.args, self._here.done)
         if node.kind == "or":
-            return either(parts)
+            return either(self._here.done[arg] for arg in node.args)
         if node.kind == "not":
-            return inverse(parts[0])
+            return inverse(self._here.done[node.args[0]])
         return ALWAYS if node.kind == "true" else NEVER
 
     def _needed(self, node: Formula) -> Iterable[Predicate]:

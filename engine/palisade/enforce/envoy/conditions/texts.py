@@ -15,13 +15,21 @@ from xds.type.matcher.v3.string_pb2 import StringMatcher
 from palisade.enforce.envoy import hints
 from palisade.enforce.envoy.conditions.calls import IS_KIND
 from palisade.enforce.envoy.conditions.cutting import Cutting
+from palisade.enforce.envoy.conditions.leading import begins
 from palisade.enforce.envoy.conditions.orders import MIRRORED
 from palisade.enforce.envoy.conditions.views import behind, up_to
 from palisade.enforce.envoy.matchers.bounds import ALWAYS, NEVER, Bounds, both, either, exactly, inverse
-from palisade.enforce.envoy.matchers.predicate import Predicate, all_of, any_of, negate, text_check
+from palisade.enforce.envoy.matchers.predicate import (
+    Predicate,
+    all_of,
+    any_of,
+    negate,
+    one_of,
+    text_check,
+)
 from palisade.enforce.envoy.regex import encoded, paths, patterns
 from palisade.enforce.envoy.regex.paths import FURTHEST
-from palisade.enforce.envoy.values.sources import Path, TextSource
+from palisade.enforce.envoy.values.sources import PATH_TEXT, Path, TextSource
 from palisade.rego.partial.formulas.formula import Test
 from palisade.rego.partial.formulas.terms import (
     Apply,
@@ -368,6 +376,10 @@ class Texts(Cutting):
             return None
         if start == 0 and size > 1 and not texts[0]:
             return NEVER  # a path begins with one slash
+        if start == 0 and all(each and paths.is_plain(each) for each in texts):
+            self.needs_clean_path = True
+            whole = exactly(one_of(PATH_TEXT, ["/" + "/".join(texts)]))
+            return whole if size < most else begins([texts])
         return self._path(paths.segments_are(start, texts, all_of_them=size < most))
 
 

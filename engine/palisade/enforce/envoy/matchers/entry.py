@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import field
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import field, replace
 from enum import Enum
-from itertools import groupby
+from itertools import chain, groupby
 from operator import attrgetter
 
 from palisade.enforce.envoy.matchers.choices import MAX_LINEAR, choices
-from palisade.enforce.envoy.matchers.predicate import YES, OneOf, Predicate
+from palisade.enforce.envoy.matchers.predicate import YES, All, Check, OneOf, Predicate, all_of
 from palisade.enforce.envoy.matchers.together import common_apart, joined
 from palisade.rego.records import record
 
@@ -120,3 +121,45 @@ def with_shorter(table: dict[str, list[Entry]]) -> dict[str, list[Entry]]:
         whole[prefix] = [*table[prefix], *inherited]
         open_prefixes.append(prefix)
     return whole
+
+
+def behind_beginnings(entries: Sequence[Entry]) -> list[Entry]:
+    """The rules behind how the texts begin of which they ask whether a pattern matches them: by that they are
+    looked up, `glob.match("/orders/*", ["/"], path)`, where one after the other would be asked.
+
+    Not so where several have one name: their patterns become one, of which RE2 asks all in one go.
+    """
+    names = Counter(map(attrgetter("name"), entries))
+    return [
+        replace(each, predicate=all_of((*_begun(each.predicate), each.predicate)))
+        if names[each.name] == 1
+        else each
+        for each in entries
+    ]
+
+
+def _begun(predicate: Predicate) -> Iterator[Predicate]:
+    for part in predicate.parts if isinstance(predicate, All) else (predicate,):
+        if isinstance(part, Check) and part.implied is not None and not part.evaluates:
+            yield part.implied
+
+
+MOST_INHERITED = 200
+"""So many rules may be written below longer prefixes for one that is shorter."""
+
+
+def too_short(prefixes: Iterable[frozenset[str]]) -> frozenset[str]:
+    """The prefixes than which so many are longer that what they lead to is better asked by itself: it would
+    be written out below each of these. Not where that leaves none of the rules, each of which has some."""
+    prefixes = list(prefixes)
+    asked = Counter(chain.from_iterable(prefixes))
+    longer = dict.fromkeys(asked, 0)
+    around: list[str] = []
+    for prefix in sorted(asked):
+        while around and not prefix.startswith(around[-1]):
+            around.pop()
+        for shorter in around:
+            longer[shorter] += 1
+        around.append(prefix)
+    found = frozenset(each for each, count in longer.items() if count * asked[each] > MOST_INHERITED)
+    return found if any(found.isdisjoint(own) for own in prefixes) else frozenset()

@@ -8,8 +8,9 @@ what is known must hold of all bytes.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import zip_longest
 from typing import TypeAlias
 
@@ -139,6 +140,37 @@ def of_pattern(pieces: Sequence[Piece]) -> Form | None:
     while core and core[0] == "(?:" and _closing(core, 0) == len(core) - 1:
         core = core[1:-1]
     return Form("".join(inner) + ("" if ends else ANY), _begin(core)[0] if _is_one_way(core) else "")
+
+
+@lru_cache(4096)
+def beginnings(pattern: str) -> frozenset[str]:
+    """What the texts begin with all of which the pattern matches: each with one of these, of more than one
+    character. None of them where that is not known."""
+    tokens = _all_dots(_TOKEN.findall(pattern))
+    found = frozenset(_begin(_opened(way))[0] for way in _ways(_opened(tokens)))
+    return found if all(len(each) > 1 and each.isascii() for each in found) else frozenset()
+
+
+def _opened(tokens: Sequence[str]) -> Sequence[str]:
+    """The pattern without groups that are all of it, or what it begins with, of one way and not repeated."""
+    while tokens and tokens[0] in ("(?:", "("):
+        end = _closing(tokens, 0)
+        inner, behind = tokens[1:end], tokens[end + 1 :]
+        if behind and (behind[0] in _REPEATED or len(list(_ways(inner))) > 1):
+            break
+        tokens = [*inner, *behind]
+    return tokens
+
+
+def _ways(tokens: Sequence[str]) -> Iterator[Sequence[str]]:
+    """The alternatives of a pattern."""
+    depth, start = 0, 0
+    for at, each in enumerate(tokens):
+        depth += each.startswith("(") - (each == ")")
+        if each == "|" and not depth:
+            yield tokens[start:at]
+            start = at + 1
+    yield tokens[start:]
 
 
 def around(pattern: str, form: Form) -> Form | None:

@@ -62,7 +62,9 @@ class Guarded(Rewriting):
 
     def of(self, predicate: Predicate) -> Predicate:
         if isinstance(predicate, Check):
-            return predicate if predicate.implied is None else all_of((predicate.implied, predicate))
+            if predicate.implied is None or not predicate.evaluates:
+                return predicate
+            return all_of((predicate.implied, predicate))
         return super().of(predicate)
 
     def _of(self, predicate: All | AnyOf | Not) -> Predicate:

@@ -19,6 +19,7 @@ from xds.type.matcher.v3.cel_pb2 import CelMatcher
 from xds.type.matcher.v3.matcher_pb2 import Matcher
 from xds.type.matcher.v3.string_pb2 import StringMatcher
 
+from palisade.enforce.envoy.matchers.forms import beginnings
 from palisade.rego.records import record
 
 if TYPE_CHECKING:
@@ -291,9 +292,11 @@ def one_of(text: Text, values: Iterable[str]) -> Predicate:
 
 
 def text_check(text: Text, matcher: StringMatcher) -> Check:
-    """The text is there and the matcher takes it."""
+    """The text is there and the matcher takes it. What such texts of a pattern begin with is implied."""
     single = Single(input=text.input(), value_match=matcher)
-    return Check(single.SerializeToString(deterministic=True), text if text.laid else None)
+    begin = beginnings(matcher.safe_regex.regex) if matcher.HasField("safe_regex") else None
+    implied = Prefixed(text, begin) if begin else None
+    return Check(single.SerializeToString(deterministic=True), text if text.laid else None, implied)
 
 
 def custom_check(

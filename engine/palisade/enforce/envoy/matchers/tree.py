@@ -24,10 +24,12 @@ from palisade.enforce.envoy.matchers.entry import (
     Entry,
     Verdict,
     alternatives,
+    behind_beginnings,
     blocks,
     joined_entries,
     merged,
     set_apart,
+    too_short,
     with_shorter,
 )
 from palisade.enforce.envoy.matchers.exceptions import excepted
@@ -90,7 +92,8 @@ def build(entries: Sequence[Entry], default: Entry, *, linear: int = MAX_LINEAR,
         last = live.pop()
     while live and live[-1].verdict is last.verdict is Verdict.RESIDUAL:
         live.pop()
-    return _Building(linear, MOST_COPIED // share, MOST_WRITTEN // share).tree(*excepted(live, last))
+    live, last = excepted(live, last)
+    return _Building(linear, MOST_COPIED // share, MOST_WRITTEN // share).tree(behind_beginnings(live), last)
 
 
 class _Building:
@@ -179,11 +182,12 @@ class _Building:
             table: dict[str, list[Entry]] = {}
             told: list[Entry] = []
             others: list[Entry] = []
+            kind = Prefixed if prefixes else OneOf
+            asked = (self._asked(entry, text, kind) for entry in rest) if prefixes else ()
+            apart = too_short(each.values for each in asked if each is not None)
             for entry in rest:
-                kind = Prefixed if prefixes else OneOf
-                tests = (each for each in self._roomy(entry) if type(each) is kind and each.text == text)
-                found = next(tests, None)
-                if found is None:
+                found = self._asked(entry, text, kind)
+                if found is None or not apart.isdisjoint(found.values):
                     others.append(entry)
                     continue
                 told.append(entry)
@@ -199,6 +203,11 @@ class _Building:
                 stages.append(told)
             rest = others
         return [*stages, *self._nested(rest)]
+
+    def _asked(self, entry: Entry, text: Text, kind: type[Comparison]) -> Comparison | None:
+        """The comparison of the text by which the rule is looked up, where there is room for that."""
+        tests = (each for each in self._roomy(entry) if type(each) is kind and each.text == text)
+        return next(tests, None)
 
     def _nested(self, entries: list[Entry]) -> list[Stage]:
         """Rules that compare texts deep within only; those that a text tells apart are looked up by it."""

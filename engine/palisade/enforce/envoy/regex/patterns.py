@@ -76,7 +76,8 @@ def piece_is(delimiter: str, index: int, values: Iterable[str]) -> str:
     """Piece `index` of a text split at a one-character delimiter is one of the values."""
     mark = quote(delimiter)
     other = f"[^{mark}]" if len(mark) == 1 or mark.startswith("\\") else mark
-    return f"(?s)(?:{other}*{mark}){{{index}}}{alternatives(values)}(?:{mark}.*)?"
+    before = f"(?:{other}*{mark}){{{index}}}" if index else ""
+    return f"(?s){before}{alternatives(values)}(?:{mark}.*)?"
 
 
 def pieces_are(delimiter: str, counts: Iterable[int]) -> str:
