@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from lowered import subject_of
+from lowered import PROVIDERS, subject_of
 
 from palisade import rego
+from palisade.decide.input import JWT_METADATA
 from palisade.explain.sidecar import decided, matchers, sight
 from palisade.testing.equivalence import Issuers
 
@@ -32,18 +34,22 @@ FORMS = (
 )
 
 
-def asked(monkeypatch: pytest.MonkeyPatch, issuers: Issuers, count: int, form: str, path: str) -> int:
-    """By how many of Envoy's matchers the sidecar tells that the last of so many rules holds."""
-    numbers = [str(1000 + number) for number in range(count)]
-    rules = "\n".join(
-        f'allow if {{ {form.format(number)}; http.method in {{"GET", "m{number}"}} }}' for number in numbers
-    )
+DENIALS = (
+    'http.path == "/things/{}"; not "r{}" in input.identity.claims.roles',
+    'startswith(http.path, "/things/{}"); not http.headers["x-key"] in {"a", "k{}"}; not http.headers.b',
+    'http.headers["x-key"] == "key{}"; not startswith(http.path, "/other/{}")',
+)
+
+
+def asked(monkeypatch: pytest.MonkeyPatch, issuers: Issuers, rules: Sequence[str], path: str) -> int:
+    """By how many of Envoy's matchers the sidecar tells what becomes of a request to the path of the last."""
     head = "package p\nimport input.attributes.request.http\n"
-    snapshot = subject_of(rego.compile({"p.rego": head + rules}), (), issuers).enforcement.snapshot
-    number = numbers[-1]
-    http = {"method": "GET", "path": path.format(number), "host": f"host{number}:80"}
-    http["headers"] = {":method": "GET", "x-key": f"key{number}"}
-    document = {"attributes": {"request": {"http": http}}}
+    policy = rego.compile({"p.rego": head + "\n".join(rules)})
+    snapshot = subject_of(policy, PROVIDERS[:1], issuers).enforcement.snapshot
+    http = {"method": "GET", "path": path.format(LAST), "host": f"host{LAST}:80"}
+    http["headers"] = {":method": "GET", "x-key": f"key{LAST}"}
+    metadata = {"filterMetadata": {JWT_METADATA: {"corp": {"roles": ["other"]}}}}
+    document = {"attributes": {"request": {"http": http}, "metadataContext": metadata}}
     found: list[Any] = []
     single = matchers._single
 
@@ -54,9 +60,13 @@ def asked(monkeypatch: pytest.MonkeyPatch, issuers: Issuers, count: int, form: s
     with monkeypatch.context() as patched:
         patched.setattr(matchers, "_single", counted)
         told = decided(snapshot, sight(snapshot, document))
-    assert told.allowed
     assert not told.asks
+    assert told.allowed == (DENYING not in rules)
     return len(found)
+
+
+LAST = 1999
+DENYING = "allow if not deny"
 
 
 @pytest.mark.parametrize(("form", "path"), FORMS)
@@ -64,5 +74,25 @@ def test_as_much_is_asked_of_many_rules(
     monkeypatch: pytest.MonkeyPatch, issuers: Issuers, form: str, path: str
 ) -> None:
     """A list of patterns took each of them 0.3 us, of expressions 20."""
-    few, many = (asked(monkeypatch, issuers, count, form, path) for count in (10, 100))
-    assert many <= few + 4
+    few, many = (
+        [
+            f'allow if {{ {form.format(number)}; http.method in {{"GET", "m{number}"}} }}'
+            for number in range(LAST, LAST - count, -1)
+        ]
+        for count in (10, 100)
+    )
+    limit = asked(monkeypatch, issuers, few, path) + 4
+    assert asked(monkeypatch, issuers, many, path) <= limit
+
+
+@pytest.mark.parametrize("form", DENIALS)
+def test_as_much_is_asked_of_many_denials(
+    monkeypatch: pytest.MonkeyPatch, issuers: Issuers, form: str
+) -> None:
+    """Each was compared in turn where all of them, which need a token, ask for it first."""
+    few, many = (
+        [DENYING, *(f"deny if {{ {form.replace('{}', str(LAST - at))} }}" for at in range(count))]
+        for count in (10, 100)
+    )
+    limit = asked(monkeypatch, issuers, few, "/things/{}") + 4
+    assert asked(monkeypatch, issuers, many, "/things/{}") <= limit

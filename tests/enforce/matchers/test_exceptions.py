@@ -35,13 +35,14 @@ _rows = st.lists(
     min_size=2,
     max_size=4,
 ).map(any_of)
+_conditions = st.one_of(_rows, st.builds(lambda *parts: all_of(parts), st.sampled_from(CHECKS), _rows))
 """Conditions that rules except: few, so that several rules except the same."""
 
 
 @st.composite
 def _lists(draw: st.DrawFn) -> tuple[list[Entry], Entry]:
     """Rules in runs, most of which except one of two conditions, in the ways in which rules come."""
-    conditions = draw(st.lists(_rows, min_size=1, max_size=2))
+    conditions = draw(st.lists(_conditions, min_size=1, max_size=2))
     entries = []
     for at in range(draw(st.integers(1, 6))):
         own = draw(st.one_of(some_predicates, st.just(YES)))

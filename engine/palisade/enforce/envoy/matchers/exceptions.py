@@ -60,7 +60,10 @@ def _negated(predicate: Predicate) -> Iterator[Predicate]:
 
 
 def _is_looked_up(predicate: Predicate) -> bool:
-    """Whether it is alternatives that maps tell apart, or gates, and no expression takes together."""
+    """Whether it is alternatives that maps tell apart, or gates, and no expression takes together, whatever
+    is asked beside them."""
+    if isinstance(predicate, All):
+        return any(map(_is_looked_up, predicate.parts))
     if not isinstance(predicate, AnyOf) or 2 * len(joined(predicate.parts)) <= HEAVY:
         return False
     parts = predicate.parts
