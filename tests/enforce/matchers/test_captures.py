@@ -58,11 +58,13 @@ def taken(pattern: str, text: str, group: int, *, whole: bool) -> str | None:
 def test_the_filter_writes_what_an_expression_captures(
     pattern: str, header: str, group: int, whole: bool
 ) -> None:
-    """Nothing where the pattern finds nothing: Envoy writes nothing that is empty, and does not replace what
-    does not match."""
+    """Or all of it where the pattern finds nothing, which is asked, too."""
     assume(group <= re2.compile(pattern, QUIET).groups)
-    rewriting = re2.compile(Capture(":path", pattern, group, whole).of_any, QUIET)
-    assert rewriting.sub(f"\\{group}", header) == (taken(pattern, header, group, whole=whole) or "")
+    capture = Capture(":path", pattern, group, whole)
+    rewriting = re2.compile(f"^(?:{capture.of_all})$", QUIET)
+    found = taken(pattern, header, group, whole=whole)
+    assert (re2.fullmatch(capture.of_all, header, QUIET) is None) == (found is None)
+    assert rewriting.sub(f"\\{group}", header) == (header if found is None else found)
 
 
 def path_is(call: str, *more: str) -> Check:
@@ -143,6 +145,7 @@ REQUESTS = [
     *(Sent(path=path, headers=(("x-user", ""),)) for path in ("/u/", "/u", "/of/x/", "/u//a")),
     *(Sent(path=path, headers=(("x-user", LONG),)) for path in (f"/u/{LONG}", f"/u/{LONG}y")),
     Sent(path=f"/of/x/{LONG}", headers=(("x-user", LONG),)),
+    *(Sent(path=path, headers=(("x-user", path),)) for path in ("/u", "/of/x", "/")),
     Sent(path="/u/%61lice", headers=(("x-user", "alice"),)),
     Sent(path="/u/a%20b", headers=(("x-user", "a b"),)),
 ]

@@ -71,16 +71,16 @@ class Capture:
         return hashlib.sha256(said.encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
     @property
-    def of_any(self) -> str:
-        """The pattern as one that matches any header, and of others takes nothing.
+    def of_all(self) -> str:
+        """The pattern as one of all of the header.
 
         The filter puts what the group takes in place of what the pattern matches, and leaves the rest.
         """
         found = f"(?:{self.pattern})"
-        if not self.whole:
-            anchored = self.pattern.startswith(("^", "(?s)^")) and "|" not in self.pattern
-            found = f"{'' if anchored else '(?s:.*?)'}{found}(?s:.*)"
-        return f"^(?:{found}|\\C*)$"
+        if self.whole:
+            return found
+        anchored = self.pattern.startswith(("^", "(?s)^")) and "|" not in self.pattern
+        return f"{'' if anchored else '(?s:.*?)'}{found}(?s:.*)"
 
     @property
     def text(self) -> Text:
@@ -90,10 +90,16 @@ class Capture:
 
     @property
     def laid(self) -> Predicate:
-        """It stands in the metadata, of a text that the filter, by Latin-1, reads as CEL does, by UTF-8."""
+        """It stands in the metadata.
+
+        Of a header that the pattern does not match the whole stands there, as the filter does not replace it.
+        And the filter reads Latin-1, and CEL UTF-8.
+        """
+        header = header_text(self.header)
+        odd = text_check(header, patterns.regex(patterns.BEYOND_ASCII))
+        matched = text_check(header, patterns.regex(self.of_all))
         matcher = typed("palisade.laid", Metadata(value=ValueMatcher(present_match=True)))
-        odd = text_check(header_text(self.header), patterns.regex(patterns.BEYOND_ASCII))
-        return all_of((custom_check(self.text.input(), matcher), negate(odd)))
+        return all_of((custom_check(self.text.input(), matcher), matched, negate(odd)))
 
     @property
     def _source(self) -> DynamicMetadataInput:
@@ -200,7 +206,7 @@ def _rule(capture: Capture) -> Message:
             metadata_namespace=CAPTURES,
             key=capture.key,
             regex_value_rewrite=RegexMatchAndSubstitute(
-                pattern=RegexMatcher(regex=capture.of_any), substitution=f"\\{capture.group}"
+                pattern=RegexMatcher(regex=f"^(?:{capture.of_all})$"), substitution=f"\\{capture.group}"
             ),
         ),
     )
