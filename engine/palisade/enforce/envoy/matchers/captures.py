@@ -3,8 +3,9 @@
 Envoy compiles the pattern of a `re.capture` or `re.extract` anew on every request: 10 us and more of the 20
 that such an expression takes. The filter header_to_metadata compiles it once and writes what it captures into
 the metadata, under a key made of the pattern. What stands under a key is so what the expression would have
-made of a header in ASCII, whichever revision laid it down; of others, and where nothing stands there, the
-expression is asked as it was. No decision depends on the filter: docs/decisions/captures-laid-down-once.md.
+made of a header in ASCII that the pattern matches, whichever revision laid it down; of others, and where
+nothing stands there, the expression is asked as it was. No decision depends on the filter:
+docs/decisions/captures-laid-down-once.md.
 """
 
 from __future__ import annotations

@@ -74,6 +74,7 @@ def some_picked(part: Part, picks: Picks) -> Formula:
     ((whole, loop),) = part.over
     body = part.condition
     if not all(name in CHANGES for name, *_ in picks.steps):
+        # What steps make of a member is a term, though items of other parts may be constants.
         empty = Formula("atom", atom=In(part.item, frozenset(("",))))  # type: ignore[arg-type]
         body = Formula("and", (*_parts(body), Formula("not", (empty,))))
     return Formula("atom", atom=Exists(whole, loop, body))
