@@ -134,5 +134,10 @@ def test_decisions_that_are_in_no_log_are_shown(project: Project, capsys: pytest
             show(found)
             assert "unlogged  3 given up by the sidecar of hello" in capsys.readouterr().out
             assert b'palisade_decisions_unlogged_total{function="hello"} 3.0' in render(engine)
+            # Of several sidecars of a function one was shown, as if it were the only one.
+            listen = found["functions"]["hello"]["listen"]
+            found["functions"]["hello"]["sidecars"] = 3
+            show(found)
+            assert f"{listen} and 2 more" in capsys.readouterr().out
 
     run(session())

@@ -187,7 +187,10 @@ def _width(state: dict[str, Any], column: str, terminal: int) -> int:
 
 
 def _sidecar(function: dict[str, Any]) -> str:
-    return f"https://{function['listen']}" if function["tls"] else str(function["listen"])
+    """Where the sidecar serves; of several, such as those of replicas, the last that connected."""
+    shown = f"https://{function['listen']}" if function["tls"] else str(function["listen"])
+    more = function["sidecars"] - 1
+    return f"{shown} and {more} more" if more > 0 else shown
 
 
 def _by(revision: dict[str, Any]) -> str:
