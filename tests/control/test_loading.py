@@ -321,3 +321,6 @@ def test_a_reading_tells_what_of_an_edit_nothing_defines(project: Project) -> No
     assert warned("\nallow if data.identity.grants.x\n") == []
     data.write_text('{"grants": {"y": 1}}')
     assert warned("\nallow if data.identity.grants.x\n") == ["data.identity.grants.x"]
+    data.write_text('{"grants": {"y": 1}, "grants": {"x": 1}}')
+    assert warned("\nallow if data.identity.grants.x\n") == ["duplicate"]
+    assert warned("\nallow if data.identity.grants.x == 1\n") == []

@@ -251,6 +251,20 @@ def test_aliases_make_no_huge_document_of_a_small_file() -> None:
     assert merged == {"x": {"k": 1}, "a": {"k": 1, "j": 2}, "b": [{"k": 1}, {"k": 1}]}
 
 
+def test_a_key_that_stands_twice_in_json_is_told_at_its_place(tmp_path: Path) -> None:
+    """The last counts, as in OPA: nothing else would say that a grant or a blocked user is lost."""
+    text = '{"a": {"x\\"{": [{"k": "}"}], "n": 1},\n "b": {"n": 2}, "A": 0,\n  "\\u0061" : {"n": 1, "n": 2}}'
+    (tmp_path / "data.json").write_text(text)
+    loaded = load(tmp_path, shown="p")
+    assert loaded.data == {"a": {"n": 2}, "b": {"n": 2}, "A": 0}
+    assert [f"{each.location} {each.message}; {each.hint[:27]}" for each in loaded.warnings] == [
+        'p/data.json:3:3 duplicate key "\\u0061"; it stands in line 1 already',
+        'p/data.json:3:23 duplicate key "n"; it stands in line 3 already',
+    ]
+    (tmp_path / "data.json").write_text('{"a": {"n": 1}, "b": [{"n": 1}, {"n": 1}], "n": 1}')
+    assert load(tmp_path).warnings == ()
+
+
 def test_a_file_without_end_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(source, "_MOST_BYTES", 1 << 20)
     found = source.read_text(Path("/dev/zero"), "zero")

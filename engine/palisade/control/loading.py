@@ -139,7 +139,7 @@ class Reading:
     candidate: Candidate | None = None
     """None where no shadow is set, or palisade.yaml has errors."""
     warnings: tuple[Diagnostic, ...] = ()
-    """What of the set, as far as it is not as before, nothing defines."""
+    """What of the set, as far as it is not as before, nothing defines, and keys that stand twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +173,8 @@ def read(file: Path, known: Known = Known()) -> Reading:
         folders = policy_set.folders
         revision = build(inventory, policy_set, previous)
         brought = warnings.brought(revision.policy, policy_set, previous.policy if previous else None)
+        known_before = previous.policy_set.warnings if previous else ()
+        brought += tuple(each for each in policy_set.warnings if each not in known_before)
     except sets.PolicySetError as error:
         folders, errors = error.rest.folders, error.errors
     except (SourceError, CompileError) as error:

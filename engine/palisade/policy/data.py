@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 
+from palisade.policy import repeated
 from palisade.policy.sharing import shared
 from palisade.policy.source import LOAD_ERROR, Mapping, Sequence, Source, Tree
 from palisade.rego import text as rego_text
@@ -42,6 +43,7 @@ class _Last:
         self.reading: tuple[str, Value | Diagnostic] | None = None
         self.value: Value = None
         """That of the last reading without an error."""
+        self.warnings: tuple[Diagnostic, ...] = ()
 
 
 @lru_cache(maxsize=10_000)
@@ -56,30 +58,40 @@ def read(name: str, text: str) -> Value | Diagnostic:
     last = _last(name)
     known = last.reading
     if known is None or known[0] != text:
+        objects = repeated.Objects()
         with collector_paused():
-            found = _read(name, text)
+            found = _read(name, text, objects)
             if not isinstance(found, Diagnostic):
                 with suppress(RecursionError):  # of as many levels as there may be it can be left
                     found = shared(found, last.value)
                 last.value = found
+                last.warnings = repeated.find(name, text) if objects.repeated else ()
             known = last.reading = (text, found)
     return known[1]
 
 
-def _read(name: str, text: str) -> Value | Diagnostic:
+def warnings(name: str) -> tuple[Diagnostic, ...]:
+    """What is no error of the text that was last read under this name, and still hardly meant."""
+    return _last(name).warnings
+
+
+def _read(name: str, text: str, objects: repeated.Objects) -> Value | Diagnostic:
     if name.endswith(".json"):
-        return read_json(name, text)
+        return read_json(name, text, objects)
     try:
         return _yaml(name, text)
     except RecursionError:
         return _too_deep(name)
 
 
-def read_json(name: str, text: str) -> Value | Diagnostic:
-    """The value of a JSON text, whatever its file is called, or what is wrong with it."""
+def read_json(name: str, text: str, objects: repeated.Objects | None = None) -> Value | Diagnostic:
+    """The value of a JSON text, whatever its file is called, or what is wrong with it.
+
+    `objects` notes whether a key stands twice in it.
+    """
     source = Source(name, text, LOAD_ERROR)
     try:
-        value = rego_text.loads(text)
+        value = rego_text.loads(text, objects)
         return _too_deep(name) if _deeper(value, text) else value
     except RecursionError:
         return _too_deep(name)

@@ -45,6 +45,8 @@ class PolicySet:
     """Real paths of all folders that something was read from, those behind symbolic links too."""
     shown: str = ""
     """How errors call the root: the names of modules begin with it."""
+    warnings: tuple[Diagnostic, ...] = ()
+    """What is no error of a document and still hardly meant."""
 
 
 class PolicySetError(SourceError):
@@ -83,6 +85,7 @@ def load(root: Path | str, *, shown: str | None = None, rego_version: int = 1) -
         rego_version=rego_version,
         folders=frozenset(reading.folders),
         shown=named,
+        warnings=tuple(reading.warnings),
     )
     if reading.errors or conflicts:
         raise PolicySetError([*reading.errors, *conflicts], policy_set)
@@ -105,6 +108,7 @@ class _Reading:
         self.documents: list[data.Document] = []
         self.folders: set[Path] = set()
         self.errors: list[Diagnostic] = []
+        self.warnings: list[Diagnostic] = []
         self._walked = 0
 
     def read(self) -> None:
@@ -183,6 +187,7 @@ class _Reading:
             self.errors.append(value)
         else:
             self.documents.append(data.Document(shown, mount, value))
+            self.warnings += data.warnings(shown)
 
     @staticmethod
     def _belongs(name: str) -> bool:

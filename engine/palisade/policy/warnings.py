@@ -1,7 +1,7 @@
 """What is no error of a policy set and still hardly meant: `palisade check` tells of it.
 
-All of it makes expressions undefined for every request. A decision that rests on one denies everything, or
-with `not` before it allows, and nothing else would say so.
+Most of it makes expressions undefined for every request. A decision that rests on one denies everything, or
+with `not` before it allows, and nothing else would say so. And of a key that stands twice one value is lost.
 """
 
 from __future__ import annotations
@@ -96,6 +96,7 @@ def find(
     found = unresolved.find(served.checked, served.data, modules=rules, supplied=supplied)
     supplied += unresolved.replaced(tested.checked, tests)
     found += unresolved.find(tested.checked, tested.data, modules=tests, supplied=supplied)
+    found += policy_set.warnings
     found += _unasked(rules)
     found += _unread_metadata((*rules, *tests))
     found += passed_over.find(served.checked, rules)

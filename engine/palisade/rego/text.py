@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
 from json.encoder import encode_basestring
 from typing import Any
@@ -117,12 +117,23 @@ def digits(exact: Decimal) -> str:
     return str(exact).replace("E+", "e").replace("E-", "e-0" if exact.adjusted() > -10 else "e-")
 
 
-def loads(text: str | bytes) -> Value:
-    """JSON text as a value, numbers exact. Raises ValueError (json.JSONDecodeError) with line and column."""
+def loads(
+    text: str | bytes, objects: Callable[[list[tuple[str, Any]]], dict[str, Any]] | None = None
+) -> Value:
+    """JSON text as a value, numbers exact. Raises ValueError (json.JSONDecodeError) with line and column.
+
+    `objects`, where it is given, makes each object of its members: there a key may stand twice.
+    """
     # Python's parser lets no other thread run until it is through, which takes tenths of a second for 10 MB.
     # Where it calls Python they get their turn.
     turns = _as_it_is if len(text) > _LONG else None
-    value = json.loads(text, parse_float=_exact, parse_constant=_refuse, object_hook=turns)
+    value = json.loads(
+        text,
+        parse_float=_exact,
+        parse_constant=_refuse,
+        object_hook=turns,
+        object_pairs_hook=objects,
+    )
     # "\ud800" is legal JSON and no Unicode string; Go, and so OPA, reads it as the replacement character.
     halves = _HALF.search(text) if isinstance(text, str) else _HALF_BYTES.search(text)
     return whole(value) if halves else value
