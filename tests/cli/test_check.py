@@ -130,6 +130,12 @@ class TestCheck:
         both = run("check", "policies", "-f", "other.yaml")
         assert (both.code, "leave one of the two out" in both.err) == (2, True)
 
+    def test_an_inventory_with_the_other_ending_is_named(self, run: Run, project: Path) -> None:
+        """It was not found, and folders of .rego files were asked for."""
+        (project / "palisade.yaml").rename(project / "palisade.yml")
+        ended = run("check")
+        assert (ended.code, "palisade.yml is there" in ended.err) == (2, True)
+
     def test_a_folder_that_is_not_there_is_wrong_usage(self, run: Run, project: Path) -> None:
         ended = run("check", "nowhere")
         assert ended.code == 2

@@ -130,7 +130,8 @@ def test_a_wrong_setting_of_a_function_tells_what_is_right(
         ("decision: data.envoy.authz.allow", "is no entry point", "envoy/authz/allow"),
         ("decision: data/envoy/authz/allow", "is no entry point", "envoy/authz/allow"),
         ("decision: allow", "is no entry point", "allow/allow"),
-        ("rego: v2", "no version 'v2'", "v0"),
+        ("rego: 1", "rego cannot be 1", "write one of v1, v0"),
+        ("rego:", "rego cannot be empty", "write one of v1, v0"),
         ("polices: ./policies", "unknown key 'polices'", "policies"),
         ("engine: {admin: nowhere}", "lacks a port", "nowhere:8081"),
         ("engine: {lisen: 127.0.0.1:1}", "unknown key 'lisen' in engine", "listen"),
@@ -272,7 +273,10 @@ def test_a_wrong_word_on_explaining_trusts_nobody(
 def test_a_missing_file_is_an_error_of_the_inventory(tmp_path: Path) -> None:
     with pytest.raises(InventoryError, match="no such file") as raised:
         load(tmp_path / "palisade.yaml")
-    assert "-f" in raised.value.errors[0].hint
+    assert "or write one" in raised.value.errors[0].hint
+    (tmp_path / "palisade.yml").write_text("")
+    with pytest.raises(InventoryError, match=r"palisade\.yml is there: name it with -f, or call it"):
+        load(tmp_path / "palisade.yaml")
 
 
 def test_an_unknown_function_is_answered_with_the_nearest(folder: Path) -> None:

@@ -70,7 +70,9 @@ def check(
     """
     subject = chosen(path, file)
     if not is_there(subject):
-        raise CommandError(f"{subject} does not exist", hint="name the folder that holds your .rego files")
+        hint = "name the folder that holds your .rego files"
+        hint = inventory_file.otherwise_called(subject) or hint
+        raise CommandError(f"{subject} does not exist", hint=hint)
     if v0 and not is_set(subject):
         raise CommandError(
             f"{subject} says itself in which Rego", hint="leave --v0-compatible to policy sets"

@@ -55,6 +55,7 @@ def _admin_of(file: Path) -> str:
 
     if not is_there(file):
         hint = "name it with -f FILE, or the engine with --admin HOST:PORT"
+        hint = inventory_file.otherwise_called(file) or hint
         demo = Path(".palisade", "demo", "palisade.yaml")
         if demo.exists():
             hint = f"for the demo: palisade status -f {demo}"

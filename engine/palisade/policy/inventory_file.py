@@ -90,8 +90,16 @@ def engine_of(file: Path | str) -> EngineSettings:
 def _text_of(path: Path, shown: str) -> str:
     text = read_text(path, shown)
     if isinstance(text, Diagnostic):
-        raise InventoryError([replace(text, hint=_NO_FILE) if missing(path) else text])
+        raise InventoryError(
+            [replace(text, hint=otherwise_called(path) or _NO_FILE) if missing(path) else text]
+        )
     return text
+
+
+def otherwise_called(path: Path) -> str:
+    """What to do where no inventory is at a path, and one has the other ending of YAML; else empty."""
+    other = path.with_suffix(".yml" if path.suffix == ".yaml" else ".yaml")
+    return "" if missing(other) else f"{other.name} is there: name it with -f, or call it {path.name}"
 
 
 def parse(text: str, path: Path, shown: str = "palisade.yaml") -> Inventory:
@@ -327,10 +335,7 @@ class _Reader(AddressReader):
         return DEFAULT_DECISION
 
     def _rego_version(self, tree: Tree, name: str) -> int:
-        text = self.text(tree, name, "v0 or v1")
-        if text not in ("v0", "v1", ""):
-            self.error(tree.at, f"{name}: no version '{text}' of Rego", "write v1, or v0 for old policies")
-        return 0 if text == "v0" else 1
+        return 0 if self.one_of(("v1", "v0"))(tree, name) == "v0" else 1
 
     def _status(self, tree: Tree, name: str) -> int:
         value = tree.value if isinstance(tree, Scalar) else None

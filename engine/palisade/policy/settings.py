@@ -35,6 +35,7 @@ class SettingsReader:
                 if isinstance(tree, Scalar) and tree.value == choice:
                     return choice
             shown = tree.value if isinstance(tree, Scalar) else "this"
+            shown = "empty" if shown is None else shown
             self.error(tree.at, f"{name} cannot be {shown}", f"write one of {', '.join(map(str, choices))}")
             return choices[0]
 
