@@ -270,8 +270,8 @@ _DOUBTS = (
         'tokens in which the claim is a string are decided natively; concat("", [x]) takes nothing else',
     ),
     (
-        "two claims are both",
-        "tokens in which the claims are strings, numbers or booleans are decided natively",
+        "two values are both",
+        "requests in which one is a string, a number or a boolean are decided natively",
     ),
 )
 
@@ -306,7 +306,10 @@ _UNFOLLOWED = (
     ("a text of digits", "let data hold an object with those texts as keys, in place of the array"),
     ("a replaced part of the input", "refer to it by constant names below `with`"),
     ("`with`", "replace all of the input, input.x or data by constants only; or make the rule a function"),
-    ("too many different outcomes", "split the rule, or give the values a table in data to look them up"),
+    (
+        "too many different outcomes",
+        "split the rule, or look its value up in data by a key of the request, and loop over no table",
+    ),
     ("too many levels", "call fewer rules and functions one from another"),
     ("too much work", "let data hold a table that is looked up by a key, in place of loops within loops"),
     ("a value that is too large", _LARGE),

@@ -260,7 +260,7 @@ class Atoms(Context):
         )
         none = all_of((claim_kind(left, "null"), claim_kind(right, "null")))
         found = self._unless(
-            exactly(any_of((same, none))), deep, "two claims are both arrays or both objects"
+            exactly(any_of((same, none))), deep, "two values are both arrays or both objects"
         )
         return self._unless(found, rounded(left, right), ROUNDED_IN_WORDS)
 

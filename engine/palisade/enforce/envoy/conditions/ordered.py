@@ -51,7 +51,7 @@ class Ordered(Stamps):
             elif name == "lte":
                 ways.append(same)
         found = self._unless(
-            exactly(any_of(ways)), any_of(deep), "two claims are both arrays or both objects"
+            exactly(any_of(ways)), any_of(deep), "two values are both arrays or both objects"
         )
         found = self._unless(found, any_of((one.rounded, other.rounded)), ROUNDED_IN_WORDS)
         return self._unless(found, any_of((one.unsure, other.unsure)), one.when or other.when)
