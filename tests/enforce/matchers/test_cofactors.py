@@ -8,7 +8,7 @@ from drawn_predicates import CHECKS, DENIED, TEXTS, VALUES, State, holds, some_p
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from palisade.enforce.envoy.matchers import cofactors, tree
+from palisade.enforce.envoy.matchers import cofactors, staging
 from palisade.enforce.envoy.matchers.cofactors import Parting
 from palisade.enforce.envoy.matchers.entry import Entry, Verdict
 from palisade.enforce.envoy.matchers.predicate import (
@@ -138,12 +138,12 @@ def test_what_is_said_of_other_values_is_not_written_below_each() -> None:
 @given(st.lists(some_predicates, min_size=1, max_size=4))
 def test_no_map_is_empty(parts: list[Predicate]) -> None:
     """Envoy refuses one, and all the revision with it: rules that hold nowhere are left without a map."""
-    heavy = cofactors.HEAVY, tree.HEAVY
-    cofactors.HEAVY = tree.HEAVY = 2
+    heavy = cofactors.HEAVY, staging.HEAVY
+    cofactors.HEAVY = staging.HEAVY = 2
     try:
         matcher = build([Entry(part, Verdict.ALLOW, "rule") for part in parts], DENIED, linear=0).matcher
     finally:
-        cofactors.HEAVY, tree.HEAVY = heavy
+        cofactors.HEAVY, staging.HEAVY = heavy
     found = [matcher]
     while found:
         each = found.pop()

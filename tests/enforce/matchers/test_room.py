@@ -13,7 +13,7 @@ from xds.type.matcher.v3.matcher_pb2 import Matcher
 from xds.type.matcher.v3.string_pb2 import StringMatcher
 
 from palisade import rego
-from palisade.enforce.envoy.matchers import cofactors, sizes, tree
+from palisade.enforce.envoy.matchers import cofactors, sizes, staging
 from palisade.enforce.envoy.matchers.bounds import Bounds, exactly, inverse
 from palisade.enforce.envoy.matchers.entry import Entry, Verdict
 from palisade.enforce.envoy.matchers.predicate import (
@@ -101,8 +101,8 @@ def _name(text: object) -> str:
 @given(
     st.lists(st.tuples(_conditions | _rows, st.sampled_from(Verdict)), min_size=1, max_size=6),
     st.lists(_requests, min_size=1, max_size=12),
-    st.sampled_from([0, 3, 20, tree.MOST_COPIED_OF_ONE]),
-    st.sampled_from([0, 10, tree.MOST_COPIED]),
+    st.sampled_from([0, 3, 20, staging.MOST_COPIED_OF_ONE]),
+    st.sampled_from([0, 10, staging.MOST_COPIED]),
     st.sampled_from([0, 4]),
     st.sampled_from([2, cofactors.HEAVY]),
 )
@@ -111,9 +111,9 @@ def test_rules_decide_the_same_however_little_room_there_is_for_maps(
 ):
     entries = [Entry(condition, verdict, verdict.value) for condition, verdict in rules]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tree, "MOST_COPIED_OF_ONE", room)
-        patch.setattr(tree, "SOME_COPIED", room)
-        patch.setattr(tree, "MOST_COPIED", in_all)
+        patch.setattr(staging, "MOST_COPIED_OF_ONE", room)
+        patch.setattr(staging, "SOME_COPIED", room)
+        patch.setattr(staging, "MOST_COPIED", in_all)
         patch.setattr(cofactors, "HEAVY", heavy)
         matcher = build(entries, DENY, linear=linear).matcher
     event("with maps" if b"exact_match" in str(matcher).encode() else "without")
@@ -185,7 +185,7 @@ def test_many_rules_have_the_room_for_copies_together():
         for at in range(1_000)
     ]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tree, "MOST_COPIED", 1_000)
+        patch.setattr(staging, "MOST_COPIED", 1_000)
         assert _matchers_in(build(rules, DENY).matcher) < 1_000 + sum(each.predicate.size for each in rules)
         whole, part = build(rules, DENY).matcher, build(rules, DENY, share=64).matcher
     assert _matchers_in(part) < _matchers_in(whole)
