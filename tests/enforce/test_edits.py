@@ -38,6 +38,14 @@ _TOLD_OF_A_LOOP = """allow if {
 """
 """Why this is the engine's is said in words that name a member of the loop."""
 
+_MESSAGES = (
+    'package authz\n\nallow := {"allowed": false, "body": concat(",", deny)} if count(deny) > 0\n\n'
+    + "".join(
+        f'deny contains "{each}" if input.attributes.request.http.headers.{each}\n' for each in "abcdef"
+    )
+)
+"""So many that each is a condition in the answer itself."""
+
 EDITS: dict[str, tuple[str, str]] = {
     "a constant": (
         'package authz\n\nallow if input.parsed_path == ["a"]\n',
@@ -65,6 +73,10 @@ EDITS: dict[str, tuple[str, str]] = {
     "an answer": (
         'package authz\n\nallow := {"allowed": false, "http_status": 418} if input.parsed_path[0] == "tea"\n',
         'package authz\n\nallow := {"allowed": false, "http_status": 451} if input.parsed_path[0] == "tea"\n',
+    ),
+    "the condition of a message": (
+        _MESSAGES + 'deny contains "g" if input.parsed_path[0] == "tea"\n',
+        _MESSAGES + 'deny contains "g" if input.parsed_path[0] == "coffee"\n',
     ),
     "lines move": (
         "package authz\n\nallow if input.identity.claims.a\n",

@@ -65,6 +65,13 @@ def asked(monkeypatch: pytest.MonkeyPatch, issuers: Issuers, rules: Sequence[str
     return len(found)
 
 
+ANSWERS = (
+    'http.path == "/things/{}"',
+    'http.path == "/things/{}"; http.method in {"GET", "m{}"}',
+    'split(http.host, ":")[0] == "host{}"; not http.headers.b',
+)
+
+
 LAST = 1999
 DENYING = "allow if not deny"
 
@@ -95,4 +102,18 @@ def test_as_much_is_asked_of_many_denials(
         for count in (10, 100)
     )
     limit = asked(monkeypatch, issuers, few, "/things/{}") + 4
+    assert asked(monkeypatch, issuers, many, "/things/{}") <= limit
+
+
+@pytest.mark.parametrize("form", ANSWERS)
+def test_as_much_is_asked_of_many_answers(
+    monkeypatch: pytest.MonkeyPatch, issuers: Issuers, form: str
+) -> None:
+    """Rules that answer each otherwise may not change places: one after the other was asked. Of the names of
+    answers the slot behind asks for some at each place."""
+    head = 'allow := {"allowed": true, "headers": {"x-number": "{}"}} if { '
+    few, many = (
+        [(head + form + " }").replace("{}", str(LAST - at)) for at in range(count)] for count in (10, 100)
+    )
+    limit = asked(monkeypatch, issuers, few, "/things/{}") + 16
     assert asked(monkeypatch, issuers, many, "/things/{}") <= limit

@@ -7,10 +7,12 @@ from itertools import groupby
 from typing import Any
 
 import pytest
+from answering import compared, decider
+from envoy.extensions.filters.http.ext_authz.v3.ext_authz_pb2 import ExtAuthz
 from stand import FUNCTION, Sent, Stand, in_memory
 
 from palisade import rego
-from palisade.enforce.envoy.answers.filters import MAX_ANSWERS, Answer, Answers, answer
+from palisade.enforce.envoy.answers.filters import MAX_ANSWERS, MAX_BYTES, Answer, Answers, answer, gate
 from palisade.enforce.envoy.answers.templates import Template
 from palisade.enforce.envoy.decision import decide
 from palisade.enforce.envoy.matchers.entry import Verdict
@@ -268,6 +270,54 @@ def test_what_the_sidecar_cannot_answer(value: Any, why: str) -> None:
     decision = _decided(f'allow := {dumps(value)} if http.method == "GET"')
     assert decision.residual
     assert [why in each.text for entry in decision.coverage for each in entry.reasons] == [True]
+
+
+def test_a_table_of_answers_is_the_sidecar_s(stand: Stand) -> None:
+    """Each row is an answer of its own; behind the 64th the engine was asked."""
+    rows = {f"/old/{at}": f"/new/{at}" for at in range(150)}
+    policy = f"""package p
+
+import input.attributes.request.http
+
+default allow := {{"allowed": true, "headers": {{"x-new": "no"}}}}
+
+allow := {{"allowed": false, "http_status": 308, "headers": {{"location": {dumps(rows)}[http.path]}}}}
+"""
+    asked = [Sent(path=path) for path in ("/old/0", "/old/77", "/old/149", "/old/150", "/old")]
+    found = compared(stand, policy, asked)
+    assert {decider(each) for each in found} == {"native"}
+    assert {each["result"].get("headers", {}).get("location") for each in found} == {
+        "/new/0",
+        "/new/77",
+        "/new/149",
+        None,
+    }
+
+
+def test_answers_are_found_by_what_their_names_begin_with() -> None:
+    """Of many at most a few are asked for in turn, at each place of the name."""
+    answers = Answers()
+    made = [answers.to(Template({"allowed": False, "body": str(at)}, {})) for at in range(400)]
+    slot = gate(ExtAuthz(), [each for each in made if isinstance(each, Answer)])
+    lists = [slot.xds_matcher.matcher_list.matchers[0].on_match.matcher]
+    found = 0
+    while lists:
+        own = lists.pop().matcher_list.matchers
+        found += sum(each.on_match.HasField("action") for each in own)
+        assert len(own) <= 16
+        lists += [each.on_match.matcher for each in own if each.on_match.HasField("matcher")]
+    assert found == 400
+
+
+def test_large_answers_have_less_room() -> None:
+    """An edit of any sends all of them again."""
+    answers = Answers()
+    many = 2 * MAX_BYTES // (1 << 14)
+    found = [answers.to(Template({"allowed": False, "body": f"{at:>15000}"}, {})) for at in range(many)]
+    given = [each for each in found if isinstance(each, Answer)]
+    assert MAX_BYTES // 2 < sum(len(part) for each in given for part in each.filters) <= MAX_BYTES
+    assert [isinstance(each, Answer) for each in found].index(False) == len(given)
+    assert "4 MiB together" in str(found[-1])
 
 
 def test_so_many_answers_and_no_more() -> None:

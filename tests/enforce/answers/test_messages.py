@@ -213,6 +213,26 @@ def test_a_message_without_a_letter_stands_between_the_others(stand: Stand) -> N
     assert sorted(map(decider, found)) == ["native", "residual"]
 
 
+def test_the_same_messages_under_other_conditions_are_another_answer(stand: Stand) -> None:
+    """Both were told by the conditions of the first: who came by the second got none of them."""
+    rules = "".join(
+        f'{name} contains "{each}" if http.headers["x-{each}"] == "{value}"\n'
+        for name, value in {"deny": 1, "warn": 2}.items()
+        for each in "abcdef"
+    )
+    rules += "".join(
+        f'allow := {{"allowed": false, "body": concat(",", {name})}} if http.path == "/{name}"\n'
+        for name in ("deny", "warn")
+    )
+    policy = f"package p\nimport input.attributes.request.http\n\n{rules}"
+    asked = [
+        Sent("GET", f"/{name}", (("x-a", value), ("x-d", value)))
+        for name, value in (("deny", "1"), ("warn", "2"))
+    ]
+    found = compared(stand, policy, asked)
+    assert [decider(each) for each in found] == ["native"] * 2
+
+
 def test_what_only_messages_read_is_laid_down(monkeypatch: pytest.MonkeyPatch) -> None:
     """The rule need not read it. That the attributes are those of its own revision it asks even so, and in
     parts of its own layout, as filters change one after the other."""

@@ -105,6 +105,7 @@ class Lowered:
     known: Known
     lowering: Lowering
     walks: _Walks
+    answers: Answers
 
 
 class _Walks:
@@ -162,7 +163,7 @@ def decide(
     )
     tokens = settings.tokens
     same = before if before is not None and before.settings == settings else None
-    answers = Answers()
+    answers = Answers(before.answers if before is not None else None)
     if same is None or same.lowering.is_worn:
         whole = settings.lowering()
     else:
@@ -193,7 +194,7 @@ def decide(
     told = _doubts(lowering.notes, lowering.condition(error).notes.reasons)
     # With other settings the lowering is another: so are the walks, then, which have no age of their own.
     walks = walks if before is None or same is not None else _Walks()
-    lowered = Lowered(settings, looped, calls, lowering.known, whole, walks)
+    lowered = Lowered(settings, looped, calls, lowering.known, whole, walks, answers)
     return Decision(
         tuple(entries), default, tuple(coverage.values()), answers.given, told, tokens.all, fields, lowered
     )

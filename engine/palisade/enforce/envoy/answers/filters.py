@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 from urllib.parse import quote
 
@@ -58,8 +59,12 @@ from palisade.rego.values import Value, key, to_json
 DECIDED = "enforced_effective_policy_id"
 """Where the native filter leaves the name under which it decided."""
 
-MAX_ANSWERS = 64
-"""So many different answers of one decision Envoy tells apart; further ones are the engine's to give."""
+MAX_ANSWERS, MAX_BYTES = 1_000, 4 << 20
+"""So many different answers of one decision, of so many bytes together, Envoy tells apart; further ones are
+the engine's to give. Each takes Envoy 10 kB of memory, and all are read anew for a change in one."""
+
+_MOST_IN_TURN = 8
+"""Of so many answers one after the other is asked for."""
 
 _MAX_BYTES = 1 << 14
 """What Envoy's configuration takes as the value of one header, and what a body may be here."""
@@ -82,26 +87,43 @@ class Answer:
 
 
 class Answers:
-    """The answers of one decision, each once."""
+    """The answers of one decision, each once. What the decision `before` it answers is not made again."""
 
-    def __init__(self) -> None:
-        self._known: dict[object, Answer | str] = {}
+    def __init__(self, before: Answers | None = None) -> None:
+        self._before: Mapping[object, Answer | str] = before._made if before is not None else {}
+        self._made: dict[object, Answer | str] = {}
+        self._given: dict[object, Answer] = {}
+        self._beyond: dict[object, str] = {}
+        self._bytes = 0
 
     @property
     def given(self) -> tuple[Answer, ...]:
         """Those that Envoy gives."""
-        return tuple(each for each in self._known.values() if isinstance(each, Answer))
+        return tuple(self._given.values())
 
     def to(self, template: Template) -> Answer | str:
         """The answer that a value of the decision is; or why Envoy cannot give it, in words."""
-        form = key(template.value), tuple(template.formats.items())
-        found = self._known.get(form)
-        if found is None:
-            found = answer(template)
-            if isinstance(found, Answer) and len(self.given) >= MAX_ANSWERS:
-                found = f"is one of more than {MAX_ANSWERS} different ones"
-            self._known[form] = found
+        # Two with the same messages may ask for them under other conditions.
+        form = key(template.value), tuple(template.formats.items()), template.asked
+        known = self._given.get(form) or self._beyond.get(form)
+        if known is not None:
+            return known
+        made = self._made[form] = self._before.get(form) or answer(template)
+        found = self._within_room(made) if isinstance(made, Answer) else made
+        if isinstance(found, Answer):
+            self._given[form] = found
+        else:
+            self._beyond[form] = found
         return found
+
+    def _within_room(self, made: Answer) -> Answer | str:
+        if len(self._given) >= MAX_ANSWERS:
+            return f"is one of more than {MAX_ANSWERS:,} different ones"
+        size = sum(map(len, made.filters))
+        if self._bytes + size > MAX_BYTES:
+            return f"is one of different ones of more than {MAX_BYTES >> 20} MiB together"
+        self._bytes += size
+        return made
 
 
 def answer(template: Template) -> Answer | str:
@@ -187,14 +209,29 @@ def gate(ask: ExtAuthz, answers: Sequence[Answer]) -> ExtensionWithMatcher:
     otherwise = asking
     if answers:
         known = Matcher(on_no_match=asking)
+        apart = {each.prefix: each for each in answers}
+        _add_answers(known, [apart[prefix] for prefix in sorted(apart)])
+        otherwise = Matcher.OnMatch(matcher=known)
+    _add(config.xds_matcher, ValueMatcher(string_match={"contains": ":"}), otherwise, negated=True)
+    return config
+
+
+def _add_answers(matcher: Matcher, answers: Sequence[Answer]) -> None:
+    """Takes the requests that get one of the answers, which are in order, and of which no two begin alike:
+    where they are many, by what these begin with. Envoy goes on behind a matcher in which nothing matches."""
+    if len(answers) <= _MOST_IN_TURN:
         for each in answers:
             action = ExecuteFilterAction()
             for part in each.filters:
                 action.filter_chain.typed_config.add().MergeFromString(part)
-            _add(known, ValueMatcher(string_match={"prefix": each.prefix}), _on_match(action))
-        otherwise = Matcher.OnMatch(matcher=known)
-    _add(config.xds_matcher, ValueMatcher(string_match={"contains": ":"}), otherwise, negated=True)
-    return config
+            _add(matcher, ValueMatcher(string_match={"prefix": each.prefix}), _on_match(action))
+        return
+    first, last = answers[0].prefix, answers[-1].prefix
+    alike = next(at for at, (one, other) in enumerate(zip(first, last, strict=False)) if one != other)
+    for begins, own in groupby(answers, key=lambda each: each.prefix[: alike + 1]):
+        on_match = Matcher.OnMatch()
+        _add_answers(on_match.matcher, list(own))
+        _add(matcher, ValueMatcher(string_match={"prefix": begins}), on_match)
 
 
 def _beyond(decision: Decision) -> str:

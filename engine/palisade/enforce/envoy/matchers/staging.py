@@ -7,7 +7,6 @@ of its rules compare with constants; what remains of the rules below each value 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import groupby
 
 from palisade.enforce.envoy.matchers.apart import asked_apart
 from palisade.enforce.envoy.matchers.choices import MANY, MAX_LINEAR, Comparison, comparisons, without
@@ -22,6 +21,7 @@ from palisade.enforce.envoy.matchers.entry import (
     too_short,
     with_shorter,
 )
+from palisade.enforce.envoy.matchers.outcomes import comparison, runs_of
 from palisade.enforce.envoy.matchers.predicate import (
     FEW,
     MAX_EXPRESSION,
@@ -69,34 +69,49 @@ class Staging:
                 found = [[Gate(within, found, end)]]
             elif end is not None:
                 found.append([end])
-            for stage in found:
-                before = stages[-1] if stages else None
-                if isinstance(stage, Sequence) and isinstance(before, Sequence):
-                    stages[-1] = [*before, *stage]
-                else:
-                    stages.append(stage)
-        return stages
+            stages += found
+        return _in_turn(stages)
 
     def _of_runs(self, entries: Sequence[Entry]) -> list[Stage]:
         """The look-ups and lists of rules of which none has something asked before it."""
-        groups = [
-            (asked, self._alternatives(own))
-            for _, run in groupby(entries, key=lambda entry: entry.outcome)
-            for asked, own in asked_apart(list(run))
-        ]
+        groups = self._groups(entries)
         each = self._copied_in_all // max(1, sum(len(own) for _, own in groups))
         self._room = max(SOME_COPIED, min(MOST_COPIED_OF_ONE, each))
         self._left = self._copied_in_all
         return [stage for asked, own in groups for stage in self._behind(asked, own)]
 
-    def _behind(self, asked: Predicate | None, entries: list[Entry]) -> list[Stage]:
-        """The look-ups and lists of rules that do the same and of which all ask that besides."""
+    def _groups(self, entries: Sequence[Entry]) -> list[tuple[Predicate | Text | None, list[Entry]]]:
+        """The rules in turn, in groups: of one outcome with what all ask besides, or by a text."""
+        groups: list[tuple[Predicate | Text | None, list[Entry]]] = []
+        for text, run in runs_of(entries, self._alternatives, self._linear):
+            if text is not None:
+                groups.append((text, run))
+            else:
+                groups += ((asked, self._alternatives(own)) for asked, own in asked_apart(run))
+        return groups
+
+    def _behind(self, asked: Predicate | Text | None, entries: list[Entry]) -> list[Stage]:
+        """The look-ups and lists of a group."""
+        if isinstance(asked, Text):
+            return self._by(asked, entries)
         stages = self._split(entries)
         if asked is None or not stages:
             return stages
         if len(stages) > MAX_BEHIND:
             return self._split([each.under(all_of((each.predicate, asked))) for each in entries])
         return [[Gate(asked, stages)]]
+
+    def _by(self, text: Text, entries: Iterable[Entry]) -> list[Stage]:
+        """The look-up of rules that do different things and all compare the text with constants."""
+        table: dict[str, list[Entry]] = {}
+        for entry in entries:
+            found = comparison(entry, text)
+            left = entry.under(without(entry.predicate, found), self._times(entry, found))
+            for value in found.values:
+                here = self._at(left, text, value)
+                if here.predicate != NO:
+                    table.setdefault(value, []).append(here)
+        return [Lookup(text, False, table)] if table else []
 
     def _alternatives(self, entries: Iterable[Entry]) -> list[Entry]:
         """The rules of alternatives as several, where there is room for what stands beside these in each."""
@@ -267,9 +282,25 @@ class Staging:
         return alone and all(len(test.values) > FEW for test in tests)
 
     def below(self, entries: list[Entry]) -> list[Stage]:
-        """Those of rules that do the same, below an entry of a map."""
+        """Those of rules below an entry of a map."""
+        if any(each.outcome != entries[0].outcome for each in entries):
+            groups = self._groups(entries)
+            stages = _in_turn(stage for asked, own in groups for stage in self._behind(asked, own))
+            return stages if len(stages) <= MAX_BEHIND else [entries]
         found = self._alternatives(entries)
         times = len(found) // len(entries)
         if times > 1:  # the room that there is for one rule is that of all its alternatives
             found = [each.under(each.predicate, times) for each in found]
         return self._split(found, below=True)
+
+
+def _in_turn(found: Iterable[Stage]) -> list[Stage]:
+    """The stages, lists next to each other as one."""
+    stages: list[Stage] = []
+    for stage in found:
+        before = stages[-1] if stages else None
+        if isinstance(stage, Sequence) and isinstance(before, Sequence):
+            stages[-1] = [*before, *stage]
+        else:
+            stages.append(stage)
+    return stages

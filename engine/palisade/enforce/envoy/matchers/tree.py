@@ -129,13 +129,15 @@ class _Building:
                 entries[value].CopyFrom(entries[first])
 
     def _below(self, entries: list[Entry], into: Matcher.OnMatch) -> None:
-        for at, entry in enumerate(entries):
-            if entry.predicate == YES:
-                rest = entries[:at]
-                if not rest or all(each.outcome == entry.outcome for each in rest):
-                    into.CopyFrom(action(entry))
-                    return
+        end = None
+        at = next((at for at, each in enumerate(entries) if each.predicate == YES), None)
+        if at is not None:
+            last = entries[at]
+            if all(each.outcome == last.outcome for each in entries[:at]):
+                into.CopyFrom(action(last))
+                return
+            entries, end = entries[:at], action(last)
         into.matcher.SetInParent()
         # Where no alternative of them holds they stay as they are: Envoy takes no empty matcher either.
         stages = self._staging.below(entries) or [entries]
-        self._chain(stages, None, into.matcher)
+        self._chain(stages, end, into.matcher)
