@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import re2
+from envoy.config.rbac.v3.rbac_pb2 import Action
 from hypothesis import given
 from hypothesis import strategies as st
 from xds.type.matcher.v3.string_pb2 import StringMatcher
@@ -98,9 +99,12 @@ def test_rules_of_other_verdicts_keep_their_place() -> None:
         rule(one_of(PATH_TEXT, ["/a"]), verdict=Verdict.DENY, name="no"),
         rule(one_of(PATH_TEXT, ["/a", "/b"]), name="yes"),
     ]
-    tree = build(rules, DENY, linear=0).matcher
-    assert set(tree.matcher_tree.exact_match_map.map) == {"/a"}
-    assert set(tree.on_no_match.matcher.matcher_tree.exact_match_map.map) == {"/a", "/b"}
+    matcher = build(rules, DENY, linear=0).matcher
+    for path, name in {"/a": "no", "/b": "yes", "/c": "default"}.items():
+        found, action = action_of(matcher, Sight({}, {}, {"palisade.path": path}, "", 0)), Action()
+        assert found is not None
+        assert found.typed_config.Unpack(action)
+        assert action.name == name
 
 
 def test_rules_behind_one_that_always_holds_are_left_out() -> None:

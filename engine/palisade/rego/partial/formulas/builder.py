@@ -8,6 +8,7 @@ from operator import attrgetter
 from palisade.rego.partial.formulas.decided import MAX_PARTS, simplified
 from palisade.rego.partial.formulas.formula import FALSE, TRUE, Atom, Defined, Exists, Formula, In
 from palisade.rego.partial.formulas.terms import Apply, Term
+from palisade.rego.partial.formulas.ways import Ways
 
 _FEW = 4
 """Of so many parts it is kept what they come to together."""
@@ -23,6 +24,7 @@ class Builder:
         self._left: dict[tuple[object, ...], list[Formula] | None] = {}
         """What is left of parts beside each other, by the kind of formula and the parts: rules that look at
         one another come to the same parts hundreds of times."""
+        self._ways: dict[tuple[Formula, Term], Ways] = {}
         self.parts = 0
         """How many parts all formulas that were made have together, those that share one each for itself."""
         self.alike: dict[object, Formula] = {}
@@ -53,6 +55,13 @@ class Builder:
         found = self._nodes.get(atom)
         if found is None:
             found = self._nodes[atom] = Formula("atom", atom=atom)
+        return found
+
+    def ways(self, formula: Formula, term: Term) -> Ways:
+        """The alternatives of a disjunction by what the term is."""
+        found = self._ways.get((formula, term))
+        if found is None:
+            found = self._ways[formula, term] = Ways(formula.args, term)
         return found
 
     def is_in(self, term: Term, values: Iterable[object]) -> Formula:

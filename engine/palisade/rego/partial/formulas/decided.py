@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from palisade.rego.partial.formulas.facts import Facts
+from palisade.rego.partial.formulas.ways import narrowed
 
 if TYPE_CHECKING:
     from palisade.rego.partial.formulas.builder import Builder
@@ -31,6 +32,10 @@ def simplified(kind: str, flat: list[Formula], builder: Builder) -> list[Formula
 
     None where they contradict each other, or of a disjunction where one of them always holds.
     """
+    if kind == "and":
+        left = narrowed(flat, builder)
+        if left != flat:
+            return left
     asked = [part for part in flat if _composite(part)] if len(flat) <= MAX_PARTS else []
     if not 0 < len(asked) <= _MAX_ASKED:
         return flat
