@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from palisade.rego.partial.formulas import builder as making
+from palisade.rego.partial.formulas import ways
 from palisade.rego.partial.formulas.builder import Builder
 from palisade.rego.partial.formulas.decided import Beside, simplified
 from palisade.rego.partial.formulas.formula import FALSE, TRUE, Defined, Formula, In
@@ -74,6 +75,29 @@ def test_what_is_left_holds_of_the_same_requests(tree):
     for request in REQUESTS:
         found = False if formula is FALSE else formula is TRUE or _holds(formula, request)
         assert found == _meant(tree, request), request
+
+
+@given(_TREES, st.integers(0, 3))
+def test_what_is_left_of_many_alternatives_holds_of_the_same_requests(tree, many):
+    """Those that a constant beside them rules out are left out."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(ways, "MANY", many)
+        test_what_is_left_holds_of_the_same_requests.hypothesis.inner_test(tree)
+
+
+def test_of_a_table_a_row_is_left_where_its_key_is_known():
+    """All rows in each of as many conditions were a million parts of a thousand."""
+    builder = Builder()
+    keys = [builder.is_in(Input(("a",)), {str(at)}) for at in range(100)]
+    rows = builder.any(
+        builder.both(key, builder.is_in(Input(("b",)), {str(at), "x"})) for at, key in enumerate(keys)
+    )
+    beside = builder.is_in(Input(("b",)), {"7", "x"})
+    assert builder.both(keys[7], builder.negate(rows)) is builder.both(keys[7], builder.negate(beside))
+    assert builder.both(keys[7], rows) is builder.both(keys[7], beside)
+    other = builder.is_in(Input(("a",)), {"other"})
+    assert builder.both(other, rows) is FALSE
+    assert builder.both(other, builder.negate(rows)) is other
 
 
 def _some(builder, *names):
