@@ -12,6 +12,7 @@ from palisade.rego.partial.formulas import builder as making
 from palisade.rego.partial.formulas import ways
 from palisade.rego.partial.formulas.builder import Builder
 from palisade.rego.partial.formulas.decided import Beside, simplified
+from palisade.rego.partial.formulas.factored import factored
 from palisade.rego.partial.formulas.formula import FALSE, TRUE, Defined, Formula, In
 from palisade.rego.partial.formulas.terms import Input
 
@@ -83,6 +84,27 @@ def test_what_is_left_of_many_alternatives_holds_of_the_same_requests(tree, many
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(ways, "MANY", many)
         test_what_is_left_holds_of_the_same_requests.hypothesis.inner_test(tree)
+
+
+@given(st.lists(_TREES, min_size=1, max_size=5))
+def test_factored_alternatives_hold_of_the_same_requests(trees):
+    builder = Builder()
+    parts = [_built(tree, builder) for tree in trees]
+    whole = factored(builder, parts)
+    for request in REQUESTS:
+        found = False if whole is FALSE else whole is TRUE or _holds(whole, request)
+        assert found == any(_meant(tree, request) for tree in trees), request
+
+
+def test_alternatives_that_differ_in_a_part_are_one():
+    """All combinations of what two claims may be came to one alternative each."""
+    builder = Builder()
+    some = {name: builder.is_in(Input((name,)), {"1", "2"}) for name in NAMES}
+    both = [(some[name], builder.negate(some[name])) for name in "bc"]
+    assert factored(builder, [builder.all((some["a"], *each)) for each in product(*both)]) is some["a"]
+    rest = [builder.both(some["a"], each) for each in (some["b"], some["c"])]
+    assert factored(builder, rest) is builder.both(some["a"], builder.any((some["b"], some["c"])))
+    assert factored(builder, ()) is FALSE
 
 
 def test_of_a_table_a_row_is_left_where_its_key_is_known():

@@ -14,6 +14,7 @@ from xds.type.matcher.v3.string_pb2 import StringMatcher
 from palisade.enforce.envoy import hints
 from palisade.enforce.envoy.answers.ends import RESIDUAL, settled
 from palisade.enforce.envoy.answers.filters import Answer, Answers
+from palisade.enforce.envoy.answers.untold import together
 from palisade.enforce.envoy.bodies.reader import unread
 from palisade.enforce.envoy.cases import Cases, GivenUp, Known, RuleCoverage, Stretch
 from palisade.enforce.envoy.conditions.context import Notes
@@ -170,6 +171,7 @@ def decide(
         whole = same.lowering
         whole.begin_revision()
     known = same.known if same is not None else Known()
+    cases = list(together(cases, whole.source, outcome.builder))
     lowering, entries, coverage = _within_room(whole, known, error, cases, answers)
     default = Entry(YES, Verdict.DENY, "default")
     doubts = dict.fromkeys(lowering.notes.doubts)
