@@ -65,6 +65,9 @@ def asked(monkeypatch: pytest.MonkeyPatch, issuers: Issuers, rules: Sequence[str
     return len(found)
 
 
+MESSAGES = 'allow := {"allowed": count(deny) == 0, "body": concat(", ", deny)}'
+
+
 ANSWERS = (
     'http.path == "/things/{}"',
     'http.path == "/things/{}"; http.method in {"GET", "m{}"}',
@@ -117,3 +120,10 @@ def test_as_much_is_asked_of_many_answers(
     )
     limit = asked(monkeypatch, issuers, few, "/things/{}") + 16
     assert asked(monkeypatch, issuers, many, "/things/{}") <= limit
+
+
+def test_as_much_is_asked_of_many_messages(monkeypatch: pytest.MonkeyPatch, issuers: Issuers) -> None:
+    """What is neither allowed nor denied was left open behind both, so each message's condition was asked."""
+    form = 'deny contains "no {}" if { http.path == "/things/{}"; not "r{}" in input.identity.claims.roles }'
+    few, many = ([MESSAGES, *(form.replace("{}", str(at)) for at in range(count))] for count in (10, 100))
+    assert asked(monkeypatch, issuers, many, "/other") <= asked(monkeypatch, issuers, few, "/other") + 4

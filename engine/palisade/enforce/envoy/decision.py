@@ -16,7 +16,7 @@ from palisade.enforce.envoy.answers.ends import RESIDUAL, settled
 from palisade.enforce.envoy.answers.filters import Answer, Answers
 from palisade.enforce.envoy.answers.untold import together
 from palisade.enforce.envoy.bodies.reader import unread
-from palisade.enforce.envoy.cases import Cases, GivenUp, Known, RuleCoverage, Stretch
+from palisade.enforce.envoy.cases import Cases, GivenUp, Known, Rule, RuleCoverage, Stretch
 from palisade.enforce.envoy.conditions.context import Notes
 from palisade.enforce.envoy.conditions.lower import Lowering
 from palisade.enforce.envoy.matchers.bounds import Reason
@@ -272,12 +272,14 @@ def _entries(
         entries.append(Entry(in_doubt(bounds), Verdict.RESIDUAL, RESIDUAL))
     unsure: list[Entry] = []
     ends: tuple[Verdict, str] | None = None
+    before = _Failing()
     for rule in lowering.lowered(cases, answers):
         if rule.ends != ends:
             # Where one rule of a run surely decides, it does not matter whether another might have too.
             entries.extend(unsure)
             unsure, ends = [], rule.ends
         if isinstance(rule, Stretch):
+            before.update(map(attrgetter("condition"), rule.cases))
             entries.extend(rule.entries)
             if coverage.keys().isdisjoint(rule.coverage):
                 coverage.update(rule.coverage)
@@ -285,13 +287,39 @@ def _entries(
                 for at, own in rule.coverage.items():
                     _cover(coverage, at, own)
             continue
-        entries.append(rule.sure)
+        entries.append(before.left(rule))
         if rule.unsure is not None:
             unsure.append(rule.unsure)
         if rule.told:
             _cover(coverage, rule.at, rule.coverage)
     entries.extend(unsure)
     return entries
+
+
+class _Failing:
+    """The conditions of the rules before, none of which holds of a request that comes further."""
+
+    def __init__(self) -> None:
+        self._conditions: set[Formula] = set()
+        self._negated: set[Formula] = set()
+
+    def update(self, conditions: Iterable[Formula]) -> None:
+        """Takes those of more rules."""
+        for each in conditions:
+            self._conditions.add(each)
+            if each.kind == "not":
+                self._negated.add(each.args[0])
+
+    def left(self, rule: Rule) -> Entry:
+        """What surely ends as the rule says: all requests, where the opposite was a condition before."""
+        condition = rule.case.condition
+        opposite = condition in self._negated or (
+            condition.kind == "not" and condition.args[0] in self._conditions
+        )
+        self.update((condition,))
+        if opposite and rule.sure.predicate == rule.condition.bounds.surely:  # an answer may ask for more
+            return rule.sure.under(YES)
+        return rule.sure
 
 
 def _cover(coverage: dict[_At, RuleCoverage], at: _At, own: RuleCoverage) -> None:
