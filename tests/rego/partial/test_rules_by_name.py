@@ -73,14 +73,15 @@ def test_names_of_the_request_are_followed(rule: str, stored: dict[str, Any]) ->
     assert "unsure" not in told
 
 
-def test_many_rules_are_left_open() -> None:
-    """Each would be followed for each place where one is chosen."""
-    rules = "\n\n".join(f"r{at} := {at}" for at in range(65))
+@pytest.mark.parametrize(("count", "left"), [(300, False), (513, True)])
+def test_very_many_rules_are_left_open(count: int, left: bool) -> None:
+    """Each is followed for each place where one is chosen, as the rows of a table in data are."""
+    rules = "\n\n".join(f"r{at} := {at}" for at in range(count))
     policy = rego.compile(
         {"p.rego": "package t\np if data.n[input.y] == 1", "n.rego": f"package n\n\n{rules}"}
     )
     outcome = evaluate(policy.plan(["data.t.p"]), ("t", "p"), policy.data)
-    assert judged(policy, outcome, {"y": "r1"}, "data.t.p") == "unsure"
+    assert (judged(policy, outcome, {"y": "r1"}, "data.t.p") == "unsure") == left
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ T = TypeVar("T")
 
 _BY_NAME = "chooses one of many rules by a name that depends on the request"
 
-_MOST_CALLED = 64
+_MOST_CALLED = 512
 """Of so many rules one is chosen by a name of the request; each is followed for every such choice."""
 
 OF_RULES = 2
