@@ -72,6 +72,7 @@ ANSWERS = (
     'http.path == "/things/{}"',
     'http.path == "/things/{}"; http.method in {"GET", "m{}"}',
     'split(http.host, ":")[0] == "host{}"; not http.headers.b',
+    'startswith(http.path, "/things/{}")',
 )
 
 

@@ -16,6 +16,7 @@ from palisade.enforce.envoy.matchers.predicate import (
     YES,
     OneOf,
     Predicate,
+    Prefixed,
     all_of,
     any_of,
     header_text,
@@ -65,6 +66,23 @@ def test_it_is_looked_up_by_what_leaves_the_fewest() -> None:
     assert set(build(rules, LAST).matcher.matcher_tree.exact_match_map.map) == {f"h{n}" for n in range(9)}
 
 
+def test_a_table_of_prefixes_is_one_map() -> None:
+    """Of routes each leads elsewhere; the first whose prefix a path has counts, not the longest."""
+    begins = ["/c/d/e", "/a", "/c", "/b", "/c/d", "/"]
+    matcher = build([answering(Prefixed(HOST, frozenset((n,))), n) for n in begins], LAST).matcher
+    assert set(matcher.matcher_tree.prefix_match_map.map) == set(begins)
+    wanted = {"/c/d/x": "/c", "/c/d/e/f": "/c/d/e", "/b/a": "/b", "/x": "/", "x": "default"}
+    assert {path: told(matcher, {"x-host": path}) for path in wanted} == wanted
+
+
+def test_prefixes_of_prefixes_are_asked_in_turn() -> None:
+    """Else all shorter ones would stand below each."""
+    begins = ["/" + "a" * at for at in range(60)]
+    matcher = build([answering(Prefixed(HOST, frozenset((n,))), n) for n in begins[::-1]], LAST).matcher
+    assert len(matcher.matcher_list.matchers) == 60
+    assert told(matcher, {"x-host": "/aaab"}) == "/aaa"
+
+
 def test_many_outcomes_below_one_constant_nest_no_deeper_than_protobuf_reads() -> None:
     """Each may be a look-up of its own, and each look-up stands in the one before."""
     sets = [one_of(header_text(f"x-{n}"), [f"{n}{at}" for at in range(8)]) for n in range(8 * MAX_BEHIND)]
@@ -77,11 +95,11 @@ def test_many_outcomes_below_one_constant_nest_no_deeper_than_protobuf_reads() -
 
 
 _some = {text: st.frozensets(st.sampled_from("abc"), min_size=1) for text in (HOST, METHOD, ROLE)}
-_tests = st.one_of(*(st.builds(OneOf, st.just(text), values) for text, values in _some.items()))
+_begun = st.builds(Prefixed, st.just(HOST), st.frozensets(st.sampled_from(("a", "ab", "b", "")), min_size=1))
+_tests = st.one_of(_begun, *(st.builds(OneOf, st.just(text), values) for text, values in _some.items()))
 _left = st.lists(_tests, max_size=2).map(all_of) | st.lists(_tests, min_size=1, max_size=3).map(any_of)
-_asked = st.tuples(st.builds(OneOf, st.just(HOST), _some[HOST]) | _tests, _left | _left.map(negate)).map(
-    all_of
-)
+_host = st.builds(OneOf, st.just(HOST), _some[HOST])
+_asked = st.tuples(_host | _begun | _tests, _left | _left.map(negate)).map(all_of)
 
 
 @settings(max_examples=300, deadline=None)
@@ -89,18 +107,23 @@ _asked = st.tuples(st.builds(OneOf, st.just(HOST), _some[HOST]) | _tests, _left 
     st.lists(st.tuples(_asked, st.sampled_from("ABCDEF"), st.booleans()), min_size=1, max_size=9),
     st.sampled_from([0, 1, 4]),
     st.sampled_from([0, 4, outcomes.MOST_WRITTEN]),
-    st.lists(st.tuples(*[st.sampled_from(["", "a", "b", "c", "d"])] * 3), min_size=1, max_size=9),
+    st.lists(
+        st.tuples(*[st.sampled_from(["", "a", "ab", "abc", "b", "c", "d"])] * 3), min_size=1, max_size=9
+    ),
+    st.sampled_from([0, 1, 8]),
 )
 def test_the_first_that_a_request_meets_decides(
     rules: list[tuple[Predicate, str, bool]],
     linear: int,
     written: int,
     requests: list[tuple[str, str, str]],
+    copies: int,
 ) -> None:
     """However many outcomes there are, and whatever is left below a constant."""
     entries = [answering(each, f"{name}{'!' if loud else ''}") for each, name, loud in rules]
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(outcomes, "MOST_WRITTEN", written)
+        patched.setattr(outcomes, "MOST_COPIES", copies)
         matcher = build(entries, LAST, linear=linear).matcher
     event("a map" if matcher.HasField("matcher_tree") else "a list")
     for values in requests:

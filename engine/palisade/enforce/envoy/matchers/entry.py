@@ -8,11 +8,14 @@ from dataclasses import field, replace
 from enum import Enum
 from itertools import chain, groupby
 from operator import attrgetter
+from typing import TypeVar
 
 from palisade.enforce.envoy.matchers.choices import MAX_LINEAR, choices
 from palisade.enforce.envoy.matchers.predicate import YES, All, Check, OneOf, Predicate, all_of
 from palisade.enforce.envoy.matchers.together import common_apart, joined
 from palisade.rego.records import record
+
+T = TypeVar("T")
 
 
 class Verdict(Enum):
@@ -110,9 +113,9 @@ def joined_entries(entries: list[Entry]) -> list[Entry]:
     return found
 
 
-def with_shorter(table: dict[str, list[Entry]]) -> dict[str, list[Entry]]:
+def with_shorter(table: dict[str, list[T]]) -> dict[str, list[T]]:
     """The table with what shorter prefixes lead to below the longer ones too, as Envoy takes the longest."""
-    whole: dict[str, list[Entry]] = {}
+    whole: dict[str, list[T]] = {}
     open_prefixes: list[str] = []
     for prefix in sorted(table):
         while open_prefixes and not prefix.startswith(open_prefixes[-1]):

@@ -21,7 +21,7 @@ from palisade.enforce.envoy.matchers.entry import (
     too_short,
     with_shorter,
 )
-from palisade.enforce.envoy.matchers.outcomes import comparison, runs_of
+from palisade.enforce.envoy.matchers.outcomes import By, runs_of, table_of
 from palisade.enforce.envoy.matchers.predicate import (
     FEW,
     MAX_EXPRESSION,
@@ -80,19 +80,19 @@ class Staging:
         self._left = self._copied_in_all
         return [stage for asked, own in groups for stage in self._behind(asked, own)]
 
-    def _groups(self, entries: Sequence[Entry]) -> list[tuple[Predicate | Text | None, list[Entry]]]:
+    def _groups(self, entries: Sequence[Entry]) -> list[tuple[Predicate | By | None, list[Entry]]]:
         """The rules in turn, in groups: of one outcome with what all ask besides, or by a text."""
-        groups: list[tuple[Predicate | Text | None, list[Entry]]] = []
-        for text, run in runs_of(entries, self._alternatives, self._linear):
-            if text is not None:
-                groups.append((text, run))
+        groups: list[tuple[Predicate | By | None, list[Entry]]] = []
+        for by, run in runs_of(entries, self._alternatives, self._linear):
+            if by is not None:
+                groups.append((by, run))
             else:
                 groups += ((asked, self._alternatives(own)) for asked, own in asked_apart(run))
         return groups
 
-    def _behind(self, asked: Predicate | Text | None, entries: list[Entry]) -> list[Stage]:
+    def _behind(self, asked: Predicate | By | None, entries: list[Entry]) -> list[Stage]:
         """The look-ups and lists of a group."""
-        if isinstance(asked, Text):
+        if isinstance(asked, tuple):
             return self._by(asked, entries)
         stages = self._split(entries)
         if asked is None or not stages:
@@ -101,17 +101,17 @@ class Staging:
             return self._split([each.under(all_of((each.predicate, asked))) for each in entries])
         return [[Gate(asked, stages)]]
 
-    def _by(self, text: Text, entries: Iterable[Entry]) -> list[Stage]:
-        """The look-up of rules that do different things and all compare the text with constants."""
-        table: dict[str, list[Entry]] = {}
-        for entry in entries:
-            found = comparison(entry, text)
-            left = entry.under(without(entry.predicate, found), self._times(entry, found))
-            for value in found.values:
-                here = self._at(left, text, value)
-                if here.predicate != NO:
-                    table.setdefault(value, []).append(here)
-        return [Lookup(text, False, table)] if table else []
+    def _by(self, by: By, entries: Sequence[Entry]) -> list[Stage]:
+        """The look-up of rules that do different things and all compare one text with constants."""
+
+        def below(entry: Entry, test: Comparison, value: str) -> Entry:
+            left = entry.under(without(entry.predicate, test), self._times(entry, test))
+            return left if isinstance(test, Prefixed) else self._at(left, test.text, value)
+
+        found = table_of(by, entries, below)
+        if found is None:
+            return [entries]
+        return [found] if found.table else []
 
     def _alternatives(self, entries: Iterable[Entry]) -> list[Entry]:
         """The rules of alternatives as several, where there is room for what stands beside these in each."""
