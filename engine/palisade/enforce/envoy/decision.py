@@ -19,6 +19,7 @@ from palisade.enforce.envoy.bodies.reader import unread
 from palisade.enforce.envoy.cases import Cases, GivenUp, Known, Rule, RuleCoverage, Stretch
 from palisade.enforce.envoy.conditions.context import Notes
 from palisade.enforce.envoy.conditions.lower import Lowering
+from palisade.enforce.envoy.failing import Failing, in_turn
 from palisade.enforce.envoy.matchers.bounds import Reason
 from palisade.enforce.envoy.matchers.choices import MAX_LINEAR
 from palisade.enforce.envoy.matchers.doubtful import in_doubt
@@ -34,7 +35,8 @@ from palisade.enforce.envoy.values.claims import claim_defined
 from palisade.enforce.envoy.values.sources import PATH_TEXT
 from palisade.rego.errors import NOWHERE, Location
 from palisade.rego.partial import Case, Outcome
-from palisade.rego.partial.formulas.formula import Exists, Formula
+from palisade.rego.partial.formulas.builder import Builder
+from palisade.rego.partial.formulas.formula import TRUE, Exists, Formula
 from palisade.rego.partial.formulas.shared import Shared
 from palisade.rego.partial.formulas.terms import Apply, Input
 from palisade.rego.partial.symbols.messages import conditions_in
@@ -171,14 +173,14 @@ def decide(
         whole = same.lowering
         whole.begin_revision()
     known = same.known if same is not None else Known()
-    cases = list(together(cases, whole.source, outcome.builder))
-    lowering, entries, coverage = _within_room(whole, known, error, cases, answers)
+    cases = list(together(in_turn(cases, outcome.builder), whole.source, outcome.builder))
+    lowering, entries, coverage = _within_room(whole, outcome.builder, known, error, cases, answers)
     default = Entry(YES, Verdict.DENY, "default")
     doubts = dict.fromkeys(lowering.notes.doubts)
     refusals: list[Entry] = []
     if then is not None:
         plain = Lowering(providers, hoisted, Tokens(), fields)
-        refusals, more = _where_refused(then, plain, answers, default, body=body)
+        refusals, more = _where_refused(then, outcome.builder, plain, answers, default, body=body)
         doubts.update(dict.fromkeys(more))
     unsettled = list(_of_tokens_in_doubt(tokens, doubts, one_of_several=one_of_several))
     if refusals and unsettled and not one_of_several:
@@ -207,10 +209,10 @@ def _conditions(case: Case) -> Iterable[Formula]:
 
 
 def _where_refused(
-    then: Refusal, plain: Lowering, answers: Answers, default: Entry, *, body: bool
+    then: Refusal, builder: Builder, plain: Lowering, answers: Answers, default: Entry, *, body: bool
 ) -> tuple[list[Entry], Iterable[Predicate]]:
     """The rules for requests with none of the tokens that the policy takes, and which are in doubt."""
-    others, own, _ = _within_room(plain, Known(), then.error, then.cases, answers)
+    others, own, _ = _within_room(plain, builder, Known(), then.error, then.cases, answers)
     found = [*own, default]
     found[:0] = (unread(found, RESIDUAL),) if body else ()
     return [each.under(all_of((each.predicate, then.when))) for each in found], others.notes.doubts
@@ -241,24 +243,30 @@ def _asked(doubt: Predicate) -> Entry:
 
 
 def _within_room(
-    lowering: Lowering, known: Known, error: Formula, cases: Sequence[Case], answers: Answers
+    lowering: Lowering,
+    builder: Builder,
+    known: Known,
+    error: Formula,
+    cases: Sequence[Case],
+    answers: Answers,
 ) -> tuple[Cases, list[Entry], dict[_At, RuleCoverage]]:
     """The rules for Envoy of a decision's cases, without the largest where there is no room for all, and
     where each is decided."""
     coverage: dict[_At, RuleCoverage] = {}
     found = Cases(lowering, known)
-    entries = _entries(found, error, cases, answers, coverage)
+    entries = _entries(found, builder, error, cases, answers, coverage)
     largest = given_up(found.sizes)
     if largest:
         coverage = {}
         without = GivenUp(found.known, largest)
         found = Cases(lowering, without.others, without)
-        entries = _entries(found, error, cases, answers, coverage)
+        entries = _entries(found, builder, error, cases, answers, coverage)
     return found, entries, coverage
 
 
 def _entries(
     lowering: Cases,
+    builder: Builder,
     error: Formula,
     cases: Sequence[Case],
     answers: Answers,
@@ -272,7 +280,7 @@ def _entries(
         entries.append(Entry(in_doubt(bounds), Verdict.RESIDUAL, RESIDUAL))
     unsure: list[Entry] = []
     ends: tuple[Verdict, str] | None = None
-    before = _Failing()
+    before = Failing(builder)
     for rule in lowering.lowered(cases, answers):
         if rule.ends != ends:
             # Where one rule of a run surely decides, it does not matter whether another might have too.
@@ -287,7 +295,7 @@ def _entries(
                 for at, own in rule.coverage.items():
                     _cover(coverage, at, own)
             continue
-        entries.append(before.left(rule))
+        entries.append(_left(rule, before))
         if rule.unsure is not None:
             unsure.append(rule.unsure)
         if rule.told:
@@ -296,30 +304,14 @@ def _entries(
     return entries
 
 
-class _Failing:
-    """The conditions of the rules before, none of which holds of a request that comes further."""
-
-    def __init__(self) -> None:
-        self._conditions: set[Formula] = set()
-        self._negated: set[Formula] = set()
-
-    def update(self, conditions: Iterable[Formula]) -> None:
-        """Takes those of more rules."""
-        for each in conditions:
-            self._conditions.add(each)
-            if each.kind == "not":
-                self._negated.add(each.args[0])
-
-    def left(self, rule: Rule) -> Entry:
-        """What surely ends as the rule says: all requests, where the opposite was a condition before."""
-        condition = rule.case.condition
-        opposite = condition in self._negated or (
-            condition.kind == "not" and condition.args[0] in self._conditions
-        )
-        self.update((condition,))
-        if opposite and rule.sure.predicate == rule.condition.bounds.surely:  # an answer may ask for more
-            return rule.sure.under(YES)
-        return rule.sure
+def _left(rule: Rule, before: Failing) -> Entry:
+    """What surely ends as the rule says: all requests, where those before leave it no others."""
+    condition = rule.case.condition
+    remains = before.without(condition) is TRUE
+    before.update((condition,))
+    if remains and rule.sure.predicate == rule.condition.bounds.surely:  # an answer may ask for more
+        return rule.sure.under(YES)
+    return rule.sure
 
 
 def _cover(coverage: dict[_At, RuleCoverage], at: _At, own: RuleCoverage) -> None:

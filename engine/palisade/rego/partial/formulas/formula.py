@@ -160,6 +160,11 @@ class Formula:
         return 1 + body + sum(arg.size for arg in self.args)
 
     @kept_property
+    def negates(self) -> bool:
+        """Whether any of its parts is a negation."""
+        return any(part.kind == "not" for part in self.args)
+
+    @kept_property
     def opaque(self) -> bool:
         """Whether any part of it can be decided by the evaluator only."""
         if isinstance(self.atom, Opaque):
