@@ -53,7 +53,7 @@ def test_the_first_case_that_holds_is_the_same(
         apart = map(builder.negate, before or others)
         left = builder.all((asked, *apart, builder.negate(builder.any((*others, *before)))))
         cases.append(Case(builder.negate(left) if opposite else left, Known(len(cases)), NOWHERE))
-    found = list(in_turn(cases, builder))
+    found = in_turn(cases, builder)
     event(
         "shorter" if any(one is not other for one, other in zip(cases, found, strict=True)) else "as it was"
     )

@@ -140,7 +140,7 @@ def decide(
     providers that take the bearer token, and no other, for theirs. `body` tells that the policy reads bodies
     that may be any; `fields` are those that were read before: a body among them is what its type says.
     """
-    cases = settled(outcome)
+    cases: Sequence[Case] = settled(outcome)
     error = outcome.error
     before = previous.lowered if previous is not None else None
     walks = before.walks if before is not None and not before.lowering.is_worn else _Walks()
@@ -173,7 +173,7 @@ def decide(
         whole = same.lowering
         whole.begin_revision()
     known = same.known if same is not None else Known()
-    cases = list(together(in_turn(cases, outcome.builder), whole.source, outcome.builder))
+    cases = together(in_turn(cases, outcome.builder), whole.source, outcome.builder)
     lowering, entries, coverage = _within_room(whole, outcome.builder, known, error, cases, answers)
     default = Entry(YES, Verdict.DENY, "default")
     doubts = dict.fromkeys(lowering.notes.doubts)
@@ -280,7 +280,7 @@ def _entries(
         entries.append(Entry(in_doubt(bounds), Verdict.RESIDUAL, RESIDUAL))
     unsure: list[Entry] = []
     ends: tuple[Verdict, str] | None = None
-    before = Failing(builder)
+    before = Failing(cases, builder)
     for rule in lowering.lowered(cases, answers):
         if rule.ends != ends:
             # Where one rule of a run surely decides, it does not matter whether another might have too.
