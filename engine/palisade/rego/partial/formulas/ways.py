@@ -38,6 +38,8 @@ class Ways:
 
     def left(self, values: Iterable[object]) -> list[Formula] | None:
         """Those that may hold where the term is one of the values, in order; None where they are many."""
+        if len(self._others) > MANY:  # which most rules ask in vain, beside what they ask alike
+            return None
         found = set(self._others)
         for value in values:
             found.update(self._at.get(value, ()))
