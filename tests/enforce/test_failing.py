@@ -21,8 +21,8 @@ NAMES = "abcdef"
 def _holds(formula: Formula, request: Mapping[str, bool]) -> bool:
     if formula in (TRUE, FALSE):
         return formula is TRUE
-    if isinstance(formula.atom, In):
-        return request[str(formula.atom.term.path[0])]  # type: ignore[union-attr]
+    if isinstance(formula.atom, In) and isinstance(formula.atom.term, Input):
+        return request[str(formula.atom.term.path[0])]
     if formula.kind == "not":
         return not _holds(formula.args[0], request)
     return (any if formula.kind == "or" else all)(_holds(arg, request) for arg in formula.args)
@@ -46,7 +46,7 @@ def test_the_first_case_that_holds_is_the_same(
     """Whatever a case excludes: conditions of cases before it, one by one or together, or of those behind."""
     builder = Builder()
     own = [builder.all(builder.is_in(Input((name,)), "1") for name in names) for names, *_ in drawn]
-    cases = []
+    cases: list[Case] = []
     for (_, excluded, together, opposite), asked in zip(drawn, own, strict=True):
         others = [own[each] for each in sorted(excluded) if each < len(own) and own[each] is not asked]
         before = [each.condition for each in cases] if together else []
