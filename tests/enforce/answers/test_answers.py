@@ -12,6 +12,7 @@ from envoy.extensions.filters.http.ext_authz.v3.ext_authz_pb2 import ExtAuthz
 from stand import FUNCTION, Sent, Stand, in_memory
 
 from palisade import rego
+from palisade.enforce.envoy.answers import filters
 from palisade.enforce.envoy.answers.filters import MAX_ANSWERS, MAX_BYTES, Answer, Answers, answer, gate
 from palisade.enforce.envoy.answers.templates import Template
 from palisade.enforce.envoy.decision import decide
@@ -307,6 +308,16 @@ def test_answers_are_found_by_what_their_names_begin_with() -> None:
         assert len(own) <= 16
         lists += [each.on_match.matcher for each in own if each.on_match.HasField("matcher")]
     assert found == 400
+
+
+def test_beyond_the_room_it_is_told_what_makes_one_answer_of_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was advised to use other headers, which is not what keeps Envoy from it."""
+    monkeypatch.setattr(filters, "MAX_ANSWERS", 2)
+    rules = [f'allow := {{"allowed": false, "body": "{n}"}} if http.path == "/{n}"' for n in range(3)]
+    decision = _decided("\n\n".join(rules))
+    [reason] = [each for entry in decision.coverage for each in entry.reasons]
+    assert "more than 2 different ones" in reason.text
+    assert "one answer for all" in reason.hint
 
 
 def test_large_answers_have_less_room() -> None:

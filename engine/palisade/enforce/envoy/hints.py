@@ -130,6 +130,10 @@ SAID = "messages with texts in ASCII are answered natively, in JSON those withou
 FEW = "requests with fewer are answered natively; nothing needs to be done"
 NAMES = "hardly any certificate has such a name; nothing needs to be done"
 PLAIN = "answer with a status, a body, and headers that are not the protocol's own"
+FEWER = (
+    "let the answers differ by what the request brings, a claim, a header or the path, which is one answer "
+    "for all; or give fewer different ones"
+)
 CLEAN = "Envoy normalizes paths, so clients hardly ever send one; nothing needs to be done"
 ERRORS = "give each rule one value, so that no two of them can conflict"
 MEMBERS = (

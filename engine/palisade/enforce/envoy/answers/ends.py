@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from palisade.decide.response import OBJECT
 from palisade.enforce.envoy import hints
-from palisade.enforce.envoy.answers.filters import Answers
+from palisade.enforce.envoy.answers.filters import ONE_OF, Answers
 from palisade.enforce.envoy.answers.templates import UntoldError, template
 from palisade.enforce.envoy.matchers.bounds import Bounds, Reason
 from palisade.enforce.envoy.matchers.entry import Entry, Verdict
@@ -132,7 +132,8 @@ def end_of(
         return _asked(case, f"answers with {what or 'values of the request'}", hint)
     found = answers.to(made)
     if isinstance(found, str):
-        return _asked(case, f"answers with an object that {found}", hints.PLAIN)
+        hint = hints.FEWER if found.startswith(ONE_OF) else hints.PLAIN
+        return _asked(case, f"answers with an object that {found}", hint)
     verdict = Verdict.ALLOW if found.allowed else Verdict.DENY
     told = [(_UNFILLED, hints.TEXTS)] * bool(made.claims) + [(_UNPRINTABLE, hints.NAMES)] * bool(made.callers)
     told += [(_UNTOLD, hints.FIELDS)] * bool(made.fields)

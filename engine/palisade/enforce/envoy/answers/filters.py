@@ -63,6 +63,9 @@ MAX_ANSWERS, MAX_BYTES = 1_000, 4 << 20
 """So many different answers of one decision, of so many bytes together, Envoy tells apart; further ones are
 the engine's to give. Each takes Envoy 10 kB of memory, and all are read anew for a change in one."""
 
+ONE_OF = "is one of"
+"""Begins why there is no room for an answer."""
+
 _MOST_IN_TURN = 8
 """Of so many answers one after the other is asked for."""
 
@@ -118,10 +121,10 @@ class Answers:
 
     def _within_room(self, made: Answer) -> Answer | str:
         if len(self._given) >= MAX_ANSWERS:
-            return f"is one of more than {MAX_ANSWERS:,} different ones"
+            return f"{ONE_OF} more than {MAX_ANSWERS:,} different ones"
         size = sum(map(len, made.filters))
         if self._bytes + size > MAX_BYTES:
-            return f"is one of different ones of more than {MAX_BYTES >> 20} MiB together"
+            return f"{ONE_OF} different ones of more than {MAX_BYTES >> 20} MiB together"
         self._bytes += size
         return made
 
