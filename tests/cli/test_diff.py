@@ -48,6 +48,30 @@ def test_programs_get_json(run: Run, following: Path) -> None:
     assert first["input"]["parsed_path"] == ["open"]
 
 
+def test_callers_show_certificates_where_no_inventory_says_otherwise(run: Run, following: Path) -> None:
+    """A change for one caller was no difference, as nobody showed any."""
+    for folder, caller in (("policies", "spiffe://a/b"), ("next", "spiffe://a/c")):
+        rule = f'package palisade.identity\n\nallow if input.peer == "{caller}"\n'
+        (following.parent / folder / "allow.rego").write_text(rule)
+    assert run("diff", "policies", "next", "--examples", "500").code == 0, "the function here has no tls"
+    (following.parent / "palisade.yaml").unlink()
+    ended = run("diff", "policies", "next", "--examples", "500")
+    assert ended.code == 1
+    callers = [line.split()[1] for line in ended.out.splitlines() if line.startswith("    caller")]
+    assert callers == ["spiffe://a/b", "spiffe://a/c"]
+    assert "explain 'GET /' --function function --caller spiffe://a/b\n" in ended.out
+
+
+def test_tokens_that_cannot_be_made_are_told(run: Run, following: Path) -> None:
+    for folder in ("policies", "next"):
+        call = "io.jwt.verify_rs256(input.parsed_query.t[0], input.function)"
+        rule = f"package palisade.identity\n\nallow if {call}\n"
+        (following.parent / folder / "allow.rego").write_text(rule)
+    ended = run("diff", "policies", "next", "--examples", "200")
+    assert ended.code == 0
+    assert ended.out.startswith("tokens: not made")
+
+
 def test_each_function_is_asked_about_where_rules_look_at_it(run: Run, following: Path) -> None:
     (following.parent / "palisade.yaml").write_text(
         SETTINGS.replace("}}", "}, orders: {upstream: 127.0.0.1:9, listen: 127.0.0.1:0}}")

@@ -26,7 +26,7 @@ from palisade.testing.equivalence import (
     listeners,
     verify,
 )
-from palisade.testing.equivalence.callers import Caller
+from palisade.testing.equivalence.callers import Caller, principal
 from palisade_sidecar.engine_cluster import residual_cluster
 
 ALICE = Token("corp", {"sub": "alice"})
@@ -90,10 +90,11 @@ def test_callers_show_certificates(bed: Bed, make_subject: Callable[..., Subject
     for http2 in (False, True):
         answers = bed.ask([Request(caller=each, http2=http2, source="10.1.2.3") for each in CALLERS])
         assert [each.status for each in answers if each is not None] == [403, 403, 200, 403, 403, 403]
-        for seen, (principal, peer) in zip(answers, CALLERS.values(), strict=True):
+        for seen, (caller, (known_as, peer)) in zip(answers, CALLERS.items(), strict=True):
             assert seen is not None
             assert not seen.asked
-            assert seen.input["attributes"]["source"].get("principal") == principal
+            assert seen.input["attributes"]["source"].get("principal") == known_as
+            assert caller is None or (principal(caller) or None) == known_as
             assert seen.input.get("peer") == peer
             assert seen.input["attributes"]["request"]["http"]["scheme"] == "https"
             address = seen.input["attributes"]["source"]["address"]["socketAddress"]["address"]

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from ipaddress import ip_address, ip_network
+from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from palisade import rego
+from palisade.policy.inventory import Tls
 from palisade.policy.providers import Provider
 from palisade.policy.revisions import Revision
 from palisade.rego.values import to_json
@@ -18,11 +22,19 @@ from palisade.testing.differences import Difference, lines, search
 from palisade.testing.differences.changes import changed
 from palisade.testing.differences.delivery import delivered, document, plain
 from palisade.testing.differences.small import small
-from palisade.testing.equivalence import Bed, Request, Subject, Token, revision_of
+from palisade.testing.differences.telling import as_json
+from palisade.testing.equivalence import Bed, Request, Subject, Token, from_folder, revision_of
+from palisade.testing.equivalence.callers import Caller
 from palisade.testing.equivalence.strategies import batches
 from palisade.testing.equivalence.vocabulary import gather
 
 HEAD = "package p\nimport input.attributes.request.http\nclaims := input.identity.claims\n"
+
+
+def pem() -> str:
+    """A public key that nobody has the private one of."""
+    public = ec.generate_private_key(ec.SECP256R1()).public_key()
+    return public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
 
 
 def revision(rules: str, providers: tuple[Provider, ...], data: Any = None) -> Revision:
@@ -163,6 +175,69 @@ def test_equal_seeds_find_the_same(corp: Provider) -> None:
     assert len(found(old, new, most=1, examples=200)) == 1
 
 
+def test_who_calls_is_part_of_a_request(corp: Provider) -> None:
+    """Where the function asks for certificates: a change for one caller was no difference."""
+    old = revision('allow if input.peer == "spiffe://a/b"', (corp,))
+    new = revision(
+        'allow if input.peer == "spiffe://a/b"\nallow if input.attributes.source.principal == "CN=root"',
+        (corp,),
+    )
+    assert found(old, new) == []
+    function = replace(new.inventory.functions["orders"], tls=Tls())
+    [difference] = search(old, new, function, examples=500).differences
+    assert difference.request == Request(caller=Caller(common_name="root"))
+    assert lines(difference)[1] == "    caller   CN=root"
+    assert lines(difference)[-1].endswith("explain 'GET /' --function orders --caller CN=root")
+    assert as_json(difference)["request"]["caller"] == "CN=root"
+
+    nobody = revision("allow if not input.peer", (corp,))
+    asking = replace(function, tls=Tls(client_certificate="required"))
+    [difference] = search(revision("allow if false", (corp,)), nobody, asking, examples=500).differences
+    assert difference.request.caller is not None, "a sidecar hears nobody without a certificate"
+
+
+def test_from_where_it_comes_is_part_of_the_command(corp: Provider) -> None:
+    inside = 'allow if net.cidr_contains("10.0.0.0/8", input.attributes.source.address.socketAddress.address)'
+    [difference] = found(revision(inside, (corp,)), revision("allow if false", (corp,)))
+    assert lines(difference)[-1].endswith(f"--function orders --source {difference.request.source}")
+
+
+SIGNED = """allow if {{
+	[valid, _, payload] := io.jwt.decode_verify(http.headers["x-token"], {{"{}": `{}`}})
+	valid
+	payload.sub == "{}"
+}}"""
+
+
+@pytest.mark.parametrize(("kind", "keys"), [("secret", ("one", "another")), ("cert", (pem(), pem()))])
+def test_tokens_that_the_policies_verify_themselves_are_made(
+    tmp_path: Path, kind: str, keys: tuple[str, str]
+) -> None:
+    """Valid for both, or where the key is another for one of them; and a token is told nowhere, as with the
+    policy's secret it would be valid elsewhere too."""
+    one, another = keys
+
+    def signed(*grants: tuple[str, str]) -> Revision:
+        rules = "\n".join(SIGNED.format(kind, key, sub) for key, sub in grants)
+        (tmp_path / "p.rego").write_text(HEAD + rules)
+        return from_folder(tmp_path, decision="p/allow", function="orders")
+
+    alice, both = signed((one, "alice")), signed((one, "alice"), (one, "bob"))
+    function = both.inventory.functions["orders"]
+    report = search(alice, both, function, examples=500)
+    assert report.tokens
+    [difference] = report.differences
+    assert (difference.claims, difference.signer[:11]) == ({"sub": "bob"}, "signed with")
+    assert difference.input["attributes"]["request"]["http"]["headers"]["x-token"] == "$TOKEN"
+    assert "explain" not in lines(difference)[-1]
+    assert as_json(difference)["explain"] is None
+
+    turned = search(alice, signed((another, "alice")), function, examples=500)
+    outcomes = {(each.old.decision.allowed, each.new.decision.allowed) for each in turned.differences}
+    assert outcomes == {(True, False), (False, True)}
+    assert {each.signer.endswith("(old)") for each in turned.differences} == {True, False}
+
+
 # What a sidecar delivers ------------------------------------------------------------------------------------
 
 
@@ -187,11 +262,15 @@ def test_only_what_envoy_delivers_as_it_is_spelled_counts(
     assert plain(request_) == delivered_as
 
 
-def test_the_input_is_what_a_real_sidecar_delivers(bed: Bed, make_subject: Callable[..., Subject]) -> None:
+@pytest.mark.parametrize("tls", [None, Tls()], ids=("plain", "tls"))
+def test_the_input_is_what_a_real_sidecar_delivers(
+    bed: Bed, make_subject: Callable[..., Subject], tls: Tls | None
+) -> None:
     """The two evaluators are asked with the input that the engine would get from Envoy."""
     subject = make_subject(
         'allow if { crypto.md5(http.path) == "x"; claims.sub == "alice"; input.parsed_body.a == "b"; '
-        'http.headers["x-user"] == "c" }'
+        'http.headers["x-user"] == "c"; input.attributes.source.principal in {"CN=a b", "spiffe://a/b"} }',
+        tls=tls,
     )
     bed.load(subject)
     body = (("content-type", "application/json"),)
@@ -217,16 +296,18 @@ def test_the_input_is_what_a_real_sidecar_delivers(bed: Bed, make_subject: Calla
 
     collect()
     signers = {name: issuer.provider for name, issuer in subject.issuers.items()}
-    compared = 0
+    compared, principals = 0, set()
     for request, seen in zip(asked, bed.ask(asked), strict=True):
         if seen is None or seen.refused:
             continue
-        message = delivered(request, "localhost", subject.issuers)
+        message = delivered(request, "localhost", subject.issuers, tls=tls is not None)
         signer = signers.get(request.token.provider) if request.token else None
         mine = document(message, "orders", request.token, signer, subject.revision.providers)
         assert _told(mine) == _told(seen.input), request
         compared += 1
+        principals.add(mine["attributes"]["source"].get("principal", "") if mine else "")
     assert compared > 100
+    assert {"CN=a b", "spiffe://a/b"} <= principals or tls is None
 
 
 def _told(given: Any) -> Any:
@@ -243,13 +324,14 @@ def _told(given: Any) -> Any:
     kept = {name: request.get(name) for name in ("method", "path", "host", "scheme", "body")}
     parsed = {
         name: whole.get(name)
-        for name in ("parsed_path", "parsed_query", "parsed_body", "truncated_body", "identity", "function")
+        for name in (
+            *("parsed_path", "parsed_query", "parsed_body", "truncated_body"),
+            *("identity", "function", "peer"),
+        )
     }
-    return {"headers": headers, "source": _address(whole), **kept, **parsed}
-
-
-def _address(whole: Any) -> Any:
-    return whole["attributes"]["source"]["address"]["socketAddress"]["address"]
+    source = whole["attributes"]["source"]
+    who = source["address"]["socketAddress"]["address"], source.get("principal")
+    return {"headers": headers, "source": who, **kept, **parsed}
 
 
 def test_what_must_be_the_same_in_two_places_is_made_plain_in_both() -> None:

@@ -27,7 +27,7 @@ from palisade.testing.equivalence import (
     verify,
     with_own_keys,
 )
-from palisade.testing.equivalence.substitutes import _certificate
+from palisade.testing.equivalence.substitutes import _certificate, all_with_own_keys
 from palisade.testing.equivalence.tokens import NAMES
 
 RSA, P256 = rsa.generate_private_key(65537, 2048), ec.generate_private_key(ec.SECP256R1())
@@ -190,3 +190,42 @@ def test_a_fault_that_only_a_signed_token_shows_is_found(
     report = verify(bed, broken, examples=4_000, start=1)
     assert report.difference is not None
     assert report.difference.request.token is not None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "`" + pem(RSA) + "`",
+        "`\n" + pem(P256) + "`",
+        "`" + _certificate(P384).public_bytes(Encoding.PEM).decode() + "`",
+        "`" + json.dumps({"keys": [jwk(P256, kid="a")]}, indent=4) + "`",
+        json.dumps(pem(ED)),
+    ],
+    ids=("rsa", "a feed before it", "certificate", "key set", "one line"),
+)
+def test_rules_stay_in_their_lines(tmp_path: Path, text: str) -> None:
+    """Keys of ours are of another length: all below them was told at lines that were not its own."""
+    source = f"package p\n\nkey := {text}\n\nallow if io.jwt.verify_es256(input.token, key)\n"
+    (tmp_path / "p.rego").write_text(source)
+    revision, own = with_own_keys(from_folder(tmp_path, decision="p/allow"))
+    (changed,) = revision.policy_set.modules.values()
+    assert own.keys
+    assert changed != source
+    assert changed.splitlines()[-1] == source.splitlines()[-1]
+    assert changed.count("\n") == source.count("\n")
+
+
+def test_a_key_of_two_policies_is_one_key_in_both(tmp_path: Path) -> None:
+    """So that a token is valid for both, or for one of them where it changed."""
+    revisions = []
+    for name, keys in (("a", (P256,)), ("b", (P384, P256))):
+        (tmp_path / name).mkdir()
+        rules = "".join(f"allow if io.jwt.verify_es256(input.t, {json.dumps(pem(each))})\n" for each in keys)
+        (tmp_path / name / "p.rego").write_text(f"package p\n\n{rules}")
+        revisions.append(from_folder(tmp_path / name, decision="p/allow"))
+    changed, own = all_with_own_keys(revisions)
+    assert len(own.keys) == 2
+    first, second = ("".join(each.policy_set.modules.values()) for each in changed)
+    held = [json.dumps(each.pem.decode()) for each in own.keys]
+    assert [each in first for each in held] == [True, False]
+    assert [each in second for each in held] == [True, True]

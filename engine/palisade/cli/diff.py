@@ -18,7 +18,14 @@ from palisade.cli.places import is_there
 from palisade.cli.searching import need_hypothesis, progress
 from palisade.policy import inventory_file, revisions, sets
 from palisade.policy.history import History, UnknownRevisionError, find
-from palisade.policy.inventory import DEFAULT_DECISION, Address, Function, Inventory, UnknownFunctionError
+from palisade.policy.inventory import (
+    DEFAULT_DECISION,
+    Address,
+    Function,
+    Inventory,
+    Tls,
+    UnknownFunctionError,
+)
 from palisade.policy.revisions import Revision
 from palisade.policy.source import SourceError
 from palisade.rego import Network
@@ -83,7 +90,7 @@ def diff(
     need_hypothesis("diff")
     inventory = _inventory(file, decision, function or [], v0=v0)
     before, after = (_revision(each, inventory, state) for each in (old, new))
-    chosen = _functions(before, after, function or [])
+    chosen = _functions(before, after, function or [], described=file is not None or is_there(_FILE))
     reports = [_search(before, after, each, examples, seconds, most, seed) for each in chosen]
     if output is Output.JSON:
         print_json(_as_json(reports, before, after, seed))
@@ -131,12 +138,17 @@ def _revision(named: str, inventory: Inventory, state: Path | None) -> Revision:
         raise CommandError(entry.outdated, hint=entry.remedy) from None
 
 
-def _functions(old: Revision, new: Revision, names: Sequence[str]) -> list[Function]:
-    """The functions to ask about: one where neither policy looks at which one is called."""
+def _functions(old: Revision, new: Revision, names: Sequence[str], *, described: bool) -> list[Function]:
+    """The functions to ask about: one where neither policy looks at which one is called. Those that no
+    inventory has described ask their callers for certificates where a policy asks who calls."""
+    from palisade.testing.equivalence.subject import asks_callers
+
     try:
         chosen = [new.inventory.function(name) for name in names or new.inventory.functions]
     except UnknownFunctionError as error:
         raise CommandError(str(error)) from None
+    if not described and any(asks_callers(each) for each in (old, new)):
+        chosen = [replace(each, tls=Tls()) for each in chosen]
     looks = any("function" in _plan(each) for each in (old, new))
     return chosen if looks or names else chosen[:1]
 
@@ -190,6 +202,8 @@ def _show(reports: list[Report], *, alike: bool) -> None:
         for line in rest:
             console.print(line)
         console.print()
+    for tokens in dict.fromkeys(words for each in reports for words in each.tokens):
+        console.print(tokens, style="dim" if tokens.startswith("tokens: made") else "yellow")
     requests, took = sum(each.requests for each in reports), sum(each.seconds for each in reports)
     kinds = count(len(found), "difference")
     console.print(f"{kinds if found else 'no difference'} in {requests:,} requests ({took:.1f} s)")
@@ -206,6 +220,7 @@ def _as_json(reports: list[Report], old: Revision, new: Revision, seed: int) -> 
             {
                 "function": each.function,
                 "requests": each.requests,
+                "tokens": list(each.tokens),
                 "seconds": round(each.seconds, 3),
                 "differences": [as_json(one) for one in each.differences],
             }

@@ -18,8 +18,9 @@ from palisade.enforce.envoy.regex.paths import CLEAN_PATH
 from palisade.policy.providers import Provider
 from palisade.rego.text import dumps
 from palisade.rego.values import Value
+from palisade.testing.equivalence.callers import named, principal
 from palisade.testing.equivalence.requests import Request, Token
-from palisade.testing.equivalence.tokens import EXPIRES, OF_ISSUERS, Issuer, carried
+from palisade.testing.equivalence.tokens import EXPIRES, OF_ISSUERS, Signer, carried
 
 _CLEAN = re.compile(CLEAN_PATH)
 _RESPELLED = re.compile(r"//|/\.{1,2}(?:/|$)")
@@ -27,13 +28,15 @@ _METHOD = re.compile(r"[A-Z]+")
 _OWN = re.compile(r".*_.*|x-envoy-.*|x-forwarded-.*|x-request-id|content-length|connection|te|upgrade")
 """Headers that Envoy drops or sets itself, whatever a client sends."""
 _TEXT = re.compile(r"[\t -~\x80-\ud7ff\ue000-\U0010ffff]*")
+_COMMON = re.compile(r"|[\w.:/@-]|[\w.:/@-][\w.:/@ -]*[\w.:/@-]", re.ASCII)
+"""Common names that a subject holds as they are: others it escapes (RFC 2253, section 2.4)."""
 _DOT = re.compile(r"\.(?=(?::[^.]*)?\Z)")
 """The dot behind a host's name, which Envoy takes away."""
-_SET = {"x-forwarded-proto": "http", "x-request-id": "00000000-0000-4000-8000-000000000000"}
+_ID = "00000000-0000-4000-8000-000000000000"
 
 
 def plain(request: Request) -> Request | None:
-    """The request without the headers that no policy sees; None for one that Envoy refuses or respells."""
+    """The request without what no policy sees; None for one that Envoy refuses or respells."""
     target = request.target
     path = target.partition("?")[0]
     if not _METHOD.fullmatch(request.method) or not _TEXT.fullmatch(target) or "#" in target:
@@ -48,7 +51,12 @@ def plain(request: Request) -> Request | None:
             headers.append((name.lower(), value.strip(" \t")))
     if request.token is not None and not _is_text(dumps(request.token.claims)):
         return None
-    return replace(request, headers=tuple(headers))
+    caller = request.caller
+    if caller is not None:
+        caller = named(principal(caller))
+        if not _COMMON.fullmatch(caller.common_name):
+            return None
+    return replace(request, headers=tuple(headers), caller=caller)
 
 
 def _is_text(text: str) -> bool:
@@ -59,8 +67,11 @@ def _is_text(text: str) -> bool:
     return True
 
 
-def delivered(request: Request, function: str, issuers: Mapping[str, Issuer]) -> CheckRequest:
-    """A plain request as the engine would be asked about it, but for who is believed to have sent it."""
+def delivered(
+    request: Request, function: str, issuers: Mapping[str, Signer], *, tls: bool = False
+) -> CheckRequest:
+    """A plain request as the engine would be asked about it, but for whose token is believed. With `tls` the
+    caller has shown a certificate."""
     target, carrying = carried(request, issuers)
     headers: dict[str, str] = {}
     for name, value in (*request.headers, *carrying):
@@ -69,9 +80,11 @@ def delivered(request: Request, function: str, issuers: Mapping[str, Issuer]) ->
     message = CheckRequest()
     http = message.attributes.request.http
     http.method, http.path, http.host = request.method, target, _DOT.sub("", headers.pop("host", function))
-    http.scheme, http.protocol = "http", "HTTP/2" if request.http2 else "HTTP/1.1"
-    http.headers.update(headers | _SET)
-    http.headers.update({":method": http.method, ":path": target, ":authority": http.host, ":scheme": "http"})
+    http.scheme = "https" if tls else "http"
+    http.protocol = "HTTP/2" if request.http2 else "HTTP/1.1"
+    http.headers.update({**headers, "x-forwarded-proto": http.scheme, "x-request-id": _ID})
+    http.headers.update({":method": http.method, ":path": target})
+    http.headers.update({":authority": http.host, ":scheme": http.scheme})
     if request.body:
         http.raw_body = request.body.encode("utf-8", "surrogateescape")
         http.size = len(http.raw_body)
@@ -80,6 +93,8 @@ def delivered(request: Request, function: str, issuers: Mapping[str, Issuer]) ->
     message.attributes.request.time.GetCurrentTime()
     place = message.attributes.source.address.socket_address
     place.address, place.port_value = request.source, 40_000
+    if tls and request.caller is not None:
+        message.attributes.source.principal = principal(request.caller)
     return message
 
 

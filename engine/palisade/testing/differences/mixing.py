@@ -11,7 +11,7 @@ from palisade.rego.values import to_json
 from palisade.testing.equivalence.fitting import fit
 from palisade.testing.equivalence.requests import Request
 from palisade.testing.equivalence.shape import sendable
-from palisade.testing.equivalence.subject import Subject
+from palisade.testing.equivalence.subject import Recipient
 from palisade.testing.equivalence.vocabulary import Vocabulary
 from palisade.testing.equivalence.walks import MEMBER, Place
 
@@ -19,7 +19,7 @@ from palisade.testing.equivalence.walks import MEMBER, Place
 class Mixing:
     """Puts parts of one request into another, and constants where a policy looks. Equal seeds mix alike."""
 
-    def __init__(self, vocabulary: Vocabulary, subject: Subject, seed: int) -> None:
+    def __init__(self, vocabulary: Vocabulary, subject: Recipient, seed: int) -> None:
         self._chooser = random.Random(seed)  # noqa: S311 -- what is drawn is test data
         self._places = [(place, values) for place, values in vocabulary.places.items() if values]
         self._subject = subject
@@ -33,11 +33,13 @@ class Mixing:
 
     def _crossed(self, request: Request, other: Request) -> Request:
         path, query = request.target.partition("?")[0], "".join(other.target.partition("?")[1:])
-        choices = (
+        choices: list[Request] = [
             replace(request, target=path + query),
             replace(request, headers=other.headers),
             replace(request, token=other.token),
-        )
+        ]
+        if self._subject.sees_callers:
+            choices.append(replace(request, caller=other.caller))
         return self._chooser.choice(choices)
 
     def _planted(self, request: Request) -> Request:

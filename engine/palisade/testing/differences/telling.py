@@ -9,7 +9,8 @@ from palisade.decide.decision import UNDEFINED_DECISION
 from palisade.rego.text import dumps
 from palisade.testing.differences.search import OLD, Difference
 from palisade.testing.differences.sides import Outcome
-from palisade.testing.equivalence.requests import LOOPBACK, Request
+from palisade.testing.equivalence.callers import principal
+from palisade.testing.equivalence.requests import LOOPBACK
 
 
 def lines(difference: Difference) -> list[str]:
@@ -22,29 +23,41 @@ def lines(difference: Difference) -> list[str]:
         state = ", its signature broken" if token.spoiled else ""
         state = ", for another audience" if token.foreign else state
         state += f", whose header names {token.named}" if token.named else ""
-        parts.append(("claims", f"{dumps(token.claims)}  (a token of {token.provider}{state})"))
+        whose = difference.signer or f"of {token.provider}"
+        parts.append(("claims", f"{dumps(token.claims)}  (a token {whose}{state})"))
+    if request.caller is not None:
+        parts.append(("caller", principal(request.caller)))
     if request.body:
         parts.append(("body", request.body))
     if request.source != LOOPBACK:
         parts.append(("from", request.source))
     parts += [("old", told(difference.old)), ("new", told(difference.new))]
     found += [f"    {name:<8} {text}" for name, text in parts]
-    if token is None or not (token.spoiled or token.foreign or token.named):
-        found.append(f"    {explain(request, difference.function)}")
+    command = explain(difference)
+    if command:
+        found.append(f"    {command}")
     return found
 
 
-def explain(request: Request, function: str) -> str:
-    """The command that explains the request."""
-    words = ["palisade", "explain", f"{request.method} {request.target}", "--function", function]
+def explain(difference: Difference) -> str:
+    """The command that explains the request; empty where none can: it makes valid tokens, of providers."""
+    request = difference.request
+    token = request.token
+    if token is not None and (difference.signer or token.spoiled or token.foreign or token.named):
+        return ""
+    words = ["palisade", "explain", f"{request.method} {request.target}", "--function", difference.function]
     for name, value in request.headers:
         words += ["-H", f"{name}: {value}"]
-    if request.token is not None:
-        words += ["--provider", request.token.provider.removesuffix(OLD)]
-        for name, claim in request.token.claims.items():
+    if token is not None:
+        words += ["--provider", token.provider.removesuffix(OLD)]
+        for name, claim in token.claims.items():
             words += ["--claim", f"{name}={dumps(claim)}"]
     if request.body:
         words += ["--body", request.body]
+    if request.source != LOOPBACK:
+        words += ["--source", request.source]
+    if request.caller is not None:
+        words += ["--caller", principal(request.caller)]
     return shlex.join(words)
 
 
@@ -75,11 +88,12 @@ def as_json(difference: Difference) -> dict[str, Any]:
             },
             "body": request.body,
             "source": request.source,
+            "caller": None if request.caller is None else principal(request.caller),
             "chunked": request.chunked,
         },
         "old": _outcome(difference.old),
         "new": _outcome(difference.new),
-        "explain": explain(request, difference.function),
+        "explain": explain(difference) or None,
         "input": difference.input,
     }
 

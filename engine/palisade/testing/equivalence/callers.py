@@ -51,6 +51,13 @@ class Caller:
         return ", ".join(parts) or "no name"
 
 
+def principal(caller: Caller) -> str:
+    """Who that is for a policy: the first of its names that Envoy's ext_authz filter looks at
+    (`palisade_sidecar.peer`). Empty where that is none."""
+    subject = f"{_COMMON}{caller.common_name}" if caller.common_name else ""
+    return next(iter((*caller.uris, *caller.hosts, subject)))
+
+
 def named(text: str) -> Caller:
     """A caller who is known as the text, as far as one can be."""
     if text.startswith(_COMMON):

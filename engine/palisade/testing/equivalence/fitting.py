@@ -19,7 +19,7 @@ from palisade.testing.equivalence.aim import ABSENT
 from palisade.testing.equivalence.callers import PLACES, named
 from palisade.testing.equivalence.requests import Request, Token
 from palisade.testing.equivalence.shape import put
-from palisade.testing.equivalence.subject import Subject
+from palisade.testing.equivalence.subject import Recipient
 from palisade.testing.equivalence.tokens import EXPIRES, Signer
 from palisade.testing.equivalence.walks import OWN_CLAIMS, WRITTEN, Place
 
@@ -27,7 +27,7 @@ FORM = "application/x-www-form-urlencoded"
 ADDRESS = ("attributes", "source", "address", "socketAddress", "address")
 
 
-def fit(request: Request, parts: Mapping[Place, Any], subject: Subject) -> Request:
+def fit(request: Request, parts: Mapping[Place, Any], subject: Recipient) -> Request:
     """The request with what is wanted of it put in."""
     claims: list[tuple[Place, Any]] = []
     own: list[tuple[Place, Any]] = []

@@ -26,7 +26,7 @@ from palisade.testing.equivalence.callers import PLACES, Caller, callers
 from palisade.testing.equivalence.fitting import ADDRESS, FORM, as_header, fit, is_address, is_sender
 from palisade.testing.equivalence.requests import LOOPBACK, Request, Token
 from palisade.testing.equivalence.shape import claims_of, sendable
-from palisade.testing.equivalence.subject import Subject
+from palisade.testing.equivalence.subject import Recipient
 from palisade.testing.equivalence.tokens import EXPIRES, NAMES
 from palisade.testing.equivalence.vary import Varying
 from palisade.testing.equivalence.vocabulary import Vocabulary
@@ -53,13 +53,13 @@ _TYPES = (
 )
 
 
-def requests(vocabulary: Vocabulary, subject: Subject) -> SearchStrategy[Request]:
+def requests(vocabulary: Vocabulary, subject: Recipient) -> SearchStrategy[Request]:
     """Requests to a subject. The first alternatives are the plain ones, to which examples shrink."""
     return _Requests(vocabulary, subject).strategy()
 
 
 def batches(
-    vocabulary: Vocabulary, subject: Subject, *, size: int, variants: int, http2: bool = False
+    vocabulary: Vocabulary, subject: Recipient, *, size: int, variants: int, http2: bool = False
 ) -> SearchStrategy[list[Request]]:
     """So many requests, each with so many variants of itself behind it; with `http2` over that as well."""
     made = _Requests(vocabulary, subject)
@@ -86,7 +86,7 @@ def _choice(items: Iterable[Any], fallback: Any = "a") -> SearchStrategy[Any]:
 class _Requests:
     """The strategies for the parts of one subject's requests."""
 
-    def __init__(self, vocabulary: Vocabulary, subject: Subject) -> None:
+    def __init__(self, vocabulary: Vocabulary, subject: Recipient) -> None:
         self._vocabulary = vocabulary
         self._subject = subject
         self.words = [each for each in vocabulary.words if len(each) < 400]

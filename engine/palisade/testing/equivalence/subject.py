@@ -8,7 +8,7 @@ from functools import cached_property
 from itertools import chain
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Protocol
 
 from envoy.extensions.http.custom_response.local_response_policy.v3.local_response_policy_pb2 import (
     LocalResponsePolicy,
@@ -38,6 +38,22 @@ from palisade.testing.equivalence.substitutes import VERIFYING, OwnKeys
 from palisade.testing.equivalence.tokens import DECODED, Issuer, Issuers, KeyIssuer, SecretIssuer, signers_of
 from palisade.testing.equivalence.walks import walks
 from palisade.xds.resources import EXTENSION
+
+
+class Recipient(Protocol):
+    """To whom requests are drawn."""
+
+    @property
+    def issuers(self) -> Mapping[str, Issuer]:
+        """Whose tokens are verified for the policy, by the names of providers."""
+
+    @property
+    def signers(self) -> Mapping[str, SecretIssuer | KeyIssuer]:
+        """Who signs the tokens that the policy takes apart itself."""
+
+    @property
+    def sees_callers(self) -> bool:
+        """Whether callers show certificates."""
 
 
 @dataclass(frozen=True, eq=False)

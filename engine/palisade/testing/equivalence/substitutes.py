@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import datetime
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any, TypeAlias
 
 from cryptography import x509
@@ -78,10 +79,22 @@ def with_own_keys(revision: Revision) -> tuple[Revision, OwnKeys]:
 
     Raises rego.CompileError and SourceError as `revisions.build` does.
     """
-    plan = revision.policy.plan([revision.inventory.decision_document])
-    if not any(name.startswith(VERIFYING) for name in plan.builtins):
-        return revision, OwnKeys()
+    (changed,), own = all_with_own_keys([revision])
+    return changed, own
+
+
+def all_with_own_keys(found: Sequence[Revision]) -> tuple[list[Revision], OwnKeys]:
+    """The same for several revisions: a key that stands in more than one is the same in all of them."""
     making = _Substituting()
+    return [_changed(each, making) if _verifies(each) else each for each in found], making.own
+
+
+def _verifies(revision: Revision) -> bool:
+    plan = revision.policy.plan([revision.inventory.decision_document])
+    return any(name.startswith(VERIFYING) for name in plan.builtins)
+
+
+def _changed(revision: Revision, making: _Substituting) -> Revision:
     policy_set = revision.policy_set
     for module in revision.policy.checked.modules:
         for node in ast.walk(module):
@@ -89,10 +102,24 @@ def with_own_keys(revision: Revision) -> tuple[Revision, OwnKeys]:
                 making.jwk(_flat(node))
     data = making.data(policy_set.data)
     modules = {name: making.source(text) for name, text in policy_set.modules.items()}
-    if not making.own.keys:
-        return revision, making.own
-    changed = replace(policy_set, modules=modules, data=data)
-    return revisions.build(revision.inventory, changed), making.own
+    if (modules, data) == (policy_set.modules, policy_set.data):
+        return revision
+    return revisions.build(revision.inventory, replace(policy_set, modules=modules, data=data))
+
+
+def _spanning(text: str, feeds: int) -> str:
+    """A key's text as a string of Rego with so many line feeds, so that what stands behind it stays in its
+    line; without any where it cannot have as many."""
+    if not feeds or "`" in text:
+        return dumps(text)
+    if not text.startswith("-----BEGIN"):
+        return "`" + text + "\n" * feeds + "`"  # JSON, written in one line
+    begin, *body, end = text.strip().splitlines()
+    packed, rows = "".join(body), feeds - 1
+    if not 0 < rows <= len(packed):
+        return dumps(text)
+    cuts = [len(packed) * at // rows for at in range(rows + 1)]
+    return "`" + "\n".join([begin, *(packed[a:b] for a, b in pairwise(cuts)), end]) + "`"
 
 
 def _flat(node: ast.Object) -> dict[str, str]:
@@ -158,7 +185,7 @@ class _Substituting:
             value = token.text[1:-1] if token.raw or token.text.startswith("`") else json.loads(token.text)
             made = self._text(value)
             if made != value:
-                parts += [text[end : token.start], dumps(made)]
+                parts += [text[end : token.start], _spanning(made, token.text.count("\n"))]
                 end = token.end
         return "".join([*parts, text[end:]])
 

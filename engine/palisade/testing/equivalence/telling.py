@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,7 @@ def lines(difference: Difference, data: Sequence[Path] = ()) -> list[str]:
         state = "for another audience" if token.foreign else state
         state += f"{' and' if state else ''} whose header names {token.named}" if token.named else ""
         claims = json.dumps(dict(token.claims), ensure_ascii=True)
-        signer = _signer(subject, token.provider)
+        signer = signed_by(subject.signers, token.provider)
         found.append(f"# TOKEN: one {signer} {state}".rstrip() + f", with the claims {claims}")
     beyond = beyond_curl(request)
     if beyond:
@@ -67,14 +67,15 @@ def failures(subject: Subject, tally: Tally, data: Sequence[Path] = ()) -> list[
     return found
 
 
-def _signer(subject: Subject, name: str) -> str:
+def signed_by(signers: Mapping[str, SecretIssuer | KeyIssuer], name: str) -> str:
+    """Whose token it is that has this name in place of a provider's."""
     if name.startswith(DECODED):
         return "with any signature, as the policy only decodes it"
-    match subject.signers.get(name):
+    match signers.get(name):
         case SecretIssuer():
             return "signed with the policy's secret"
         case KeyIssuer():
-            return "signed with a key in place of the policy's, which only `verify` takes for that"
+            return "signed with a key in place of the policy's, which only this run takes for that"
     return f"of provider {name}"
 
 

@@ -70,6 +70,8 @@ class SecretIssuer:
         self._own = {name: text for name, text in token.constraints if name in ("iss", "aud")}
         self._secret = secret
         self._algorithm = _named(token) or "HS256"
+        self.way = token.place, secret, self._algorithm, tuple(self._own.items())
+        """Where its tokens are, and by what they are signed and for whom."""
 
     def token(self, token: Token) -> str:
         """The token in its compact form, with the issuer and the audience that the policy asks for."""
@@ -98,6 +100,8 @@ class KeyIssuer:
         self._key = key
         usual = _ALGORITHMS.get(kind_of(key.public), "EdDSA")
         self._algorithm = asked.get("alg") or key.algorithm or algorithm or usual
+        self.way = place, key.pem, self._algorithm, tuple(self._own.items())
+        """Where its tokens are, and by what they are signed and for whom."""
         self._sign = lru_cache(_CACHED)(self._signed)
 
     def token(self, token: Token) -> str:
