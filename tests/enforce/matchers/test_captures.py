@@ -102,7 +102,7 @@ def test_others_stand_beside_what_reads_the_metadata(found: Check, whole: bool) 
     """What is laid down is asked first."""
     capture = Capture(":path", SEGMENT, 1, whole)
     reading = cel.check(cel.equal(capture.expr(), cel.header("x-user")))
-    expected = any_of((all_of((capture.laid, reading)), all_of((negate(capture.laid), found))))
+    expected = any_of((all_of((capture.laid(), reading)), all_of((negate(capture.laid()), found))))
 
     capturing_ = Capturing(9)
     assert capturing_.of(found) == expected

@@ -15,12 +15,10 @@ from palisade.enforce.envoy.matchers.choices import compares
 from palisade.enforce.envoy.matchers.predicate import (
     YES,
     All,
-    AnyOf,
-    Check,
-    Not,
     Predicate,
     all_of,
     any_of,
+    evaluates,
 )
 from palisade.enforce.envoy.matchers.together import asked_of
 
@@ -48,15 +46,6 @@ def behind_alike(parts: Sequence[Predicate]) -> Iterable[Predicate]:
     cheap = [each for each in before if not evaluates(each)]
     dear = [each for each in before if evaluates(each)]
     return (all_of((*cheap, told, *dear, any_of(map(all_of, left)))),)
-
-
-def evaluates(predicate: Predicate) -> bool:
-    """Whether Envoy evaluates an expression for it, which takes it as long as a hundred comparisons."""
-    if isinstance(predicate, Check):
-        return predicate.evaluates
-    if isinstance(predicate, Not):
-        return evaluates(predicate.part)
-    return isinstance(predicate, All | AnyOf) and any(map(evaluates, predicate.parts))
 
 
 def _told(asked: Sequence[Sequence[Predicate]]) -> Predicate:

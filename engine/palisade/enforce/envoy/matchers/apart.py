@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeAlias
 
-from palisade.enforce.envoy.matchers.alike import evaluates
 from palisade.enforce.envoy.matchers.choices import MAX_LINEAR, compares
 from palisade.enforce.envoy.matchers.cofactors import HEAVY, Parting
 from palisade.enforce.envoy.matchers.entry import Entry
@@ -25,6 +24,7 @@ from palisade.enforce.envoy.matchers.predicate import (
     Prefixed,
     all_of,
     any_of,
+    evaluates,
 )
 
 MANY = 32

@@ -11,7 +11,7 @@ docs/decisions/captures-laid-down-once.md.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 
 from cel.expr.syntax_pb2 import Expr
@@ -25,6 +25,7 @@ from google.protobuf.message import Message
 from xds.type.matcher.v3.cel_pb2 import CelMatcher
 
 from palisade.enforce.envoy.matchers import cel
+from palisade.enforce.envoy.matchers.framed import TARGET, framed
 from palisade.enforce.envoy.matchers.predicate import (
     Check,
     Predicate,
@@ -89,16 +90,15 @@ class Capture:
         source = typed(f"palisade.capture {self.key}", self._source)
         return Text(source.name, source.SerializeToString(deterministic=True), capture=self)
 
-    @property
-    def laid(self) -> Predicate:
-        """It stands in the metadata.
+    def laid(self, matching: str = "") -> Predicate:
+        """It stands in the metadata, for headers that this pattern matches; by default its own.
 
-        Of a header that the pattern does not match the whole stands there, as the filter does not replace it.
+        Of a header that its own does not match the whole stands there, as the filter does not replace it.
         And the filter reads Latin-1, and CEL UTF-8.
         """
         header = header_text(self.header)
         odd = text_check(header, patterns.regex(patterns.BEYOND_ASCII))
-        matched = text_check(header, patterns.regex(self.of_all))
+        matched = text_check(header, patterns.regex(matching or self.of_all))
         matcher = typed("palisade.laid", Metadata(value=ValueMatcher(present_match=True)))
         return all_of((custom_check(self.text.input(), matcher), matched, negate(odd)))
 
@@ -128,29 +128,42 @@ class Capturing:
         if found is None:
             return check
         self._room -= 1
-        captures, reading = found
-        self.texts.update((each.text, None) for each in captures)
-        laid = all_of(each.laid for each in captures)
-        return any_of((all_of((laid, reading)), all_of((negate(laid), check))))
+        self.texts.update((each.text, None) for each in found.captures)
+        laid = all_of(each.laid(matching) for each, matching in found.captures.items())
+        return any_of((all_of((laid, found.check)), all_of((negate(laid), check))))
+
+
+@record()
+class _Reading:
+    """An expression that reads what is captured in place of capturing it."""
+
+    captures: Mapping[Capture, str]
+    """Each with the pattern of the headers that it counts for; empty for those that its own matches."""
+    check: Check
 
 
 @lru_cache(4096)
-def _read(single: bytes) -> tuple[tuple[Capture, ...], Check] | None:
-    """What an expression captures, and the expression that reads it; None where it captures nothing."""
+def _read(single: bytes) -> _Reading | None:
+    """What asks the same as an expression; None where that captures nothing."""
     if not any(name in single for name in (b"re.capture", b"re.extract")):
         return None
     matcher = CelMatcher()
     Single.FromString(single).custom_match.typed_config.Unpack(matcher)
     expr = matcher.expr_match.cel_expr_parsed.expr
-    found: dict[Capture, None] = {}
+    captures: dict[Capture, str] = {}
+    compared = framed(expr)
+    if compared is not None:
+        between = Capture(TARGET, compared.capture, 1, whole=False)
+        captures[between] = compared.plain
+        expr = compared.told(between.expr(), expr)
     for each in _calls(expr):
         capture = _capture(each)
         if capture is not None:
-            found[capture] = None
+            captures.setdefault(capture, "")
             each.CopyFrom(capture.expr())
     while expr.WhichOneof("expr_kind") == "list_expr":  # what `cel.check` puts around deep ones
         expr = expr.list_expr.elements[0]
-    return (tuple(found), cel.check(expr)) if found else None
+    return _Reading(captures, cel.check(expr)) if captures else None
 
 
 def _calls(expr: Expr) -> Iterator[Expr]:

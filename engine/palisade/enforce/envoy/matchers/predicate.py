@@ -221,6 +221,15 @@ YES = Constant(True)
 NO = Constant(False)
 
 
+def evaluates(predicate: Predicate) -> bool:
+    """Whether Envoy evaluates an expression for it, which takes it as long as a hundred comparisons."""
+    if isinstance(predicate, Check):
+        return predicate.evaluates
+    if isinstance(predicate, Not):
+        return evaluates(predicate.part)
+    return isinstance(predicate, All | AnyOf) and any(map(evaluates, predicate.parts))
+
+
 def all_of(parts: Iterable[Predicate]) -> Predicate:
     """The conjunction."""
     flat: dict[Predicate, None] = {}

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from operator import attrgetter
 
 import re2
 from envoy.extensions.matching.input_matchers.ip.v3.ip_pb2 import Ip
 from xds.type.matcher.v3.string_pb2 import StringMatcher
 
 from palisade.enforce.envoy.matchers.predicate import (
+    EXPRESSION,
     FEW,
     MAX_EXPRESSION,
     All,
@@ -22,6 +22,7 @@ from palisade.enforce.envoy.matchers.predicate import (
     Proto,
     Single,
     Within,
+    evaluates,
     typed,
 )
 
@@ -33,7 +34,9 @@ def to_proto(predicate: Predicate) -> Proto:
     return found
 
 
-_size = attrgetter("size")
+def _dearness(predicate: Predicate) -> tuple[bool, int]:
+    size = predicate.size
+    return size >= EXPRESSION and evaluates(predicate), size
 
 
 def _as_it_is(check: Check) -> Predicate:
@@ -69,10 +72,10 @@ def write(predicate: Predicate, into: Proto, reading: Callable[[Check], Predicat
     elif isinstance(predicate, Not):
         write(predicate.part, into.not_matcher, reading)
     elif isinstance(predicate, All):
-        for part in sorted(predicate.parts, key=_size):
+        for part in sorted(predicate.parts, key=_dearness):
             write(part, into.and_matcher.predicate.add(), reading)
     elif isinstance(predicate, AnyOf):
-        for part in sorted(predicate.parts, key=_size):
+        for part in sorted(predicate.parts, key=_dearness):
             write(part, into.or_matcher.predicate.add(), reading)
     else:
         raise ValueError("a constant has no matcher")
