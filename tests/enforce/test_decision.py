@@ -187,3 +187,20 @@ def test_what_may_end_in_an_error_says_how_its_cause_becomes_native(
     [told] = [each for each in doubts if "two values may conflict" in each.text]
     assert reason in told.text
     assert hint in told.hint
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        'granted := split(claims.scope, " ") if is_string(claims.scope)',
+        'granted := split(claims.scope, " ")',
+        'granted := {each | some each in split(claims.scope, " ")} if is_string(claims.scope)',
+    ],
+)
+def test_a_text_and_its_absence_never_meet(first: str) -> None:
+    """Scopes stand in `scope` or, where there is none, in `scp`: no request comes to both, so none is asked
+    of the engine for fear of it."""
+    rules = f"{first}\ngranted := claims.scp if not claims.scope"
+    enforcement = compiled(f'{rules}\nallow if "orders" in granted')
+    assert not [each.text for each in enforcement.doubts if "may conflict" in each.text]
+    assert enforcement.coverage[-1].conditional

@@ -12,23 +12,38 @@ from palisade.rego.partial.formulas.facts import Facts
 from palisade.rego.partial.formulas.formula import FALSE, Defined, Formula, In
 from palisade.rego.partial.formulas.formula import Test as Asked
 from palisade.rego.partial.formulas.terms import Apply, Input, Known
+from palisade.rego.values import key
 
 BUILDER = Builder()
 TERMS = Input(("x",)), Input(("y",))
-WORLDS = tuple(product((None, "a", "b", "ba", "bc", 7), repeat=2))
+WORLDS = tuple(product((None, "a", "b", "ba", "bc", 7, False), repeat=2))
 """What the terms may be; None where one is not there."""
+KINDS = {str: "string", int: "number", bool: "boolean"}
+
+
+FALSEHOOD = (key(False),)
 
 
 def _begins(term: Input, prefix: str) -> Formula:
     return BUILDER.atom(Asked(Apply("startswith", (term, Known(prefix)))))
 
 
+def _is(term: Input, kind: str) -> Formula:
+    return BUILDER.atom(Asked(Apply(f"is_{kind}", (term,))))
+
+
+def _split(term: Input) -> Formula:
+    return BUILDER.atom(Defined(Apply("split", (term, Known(" ")))))
+
+
 ATOMS = [
     *map(BUILDER.atom, map(Defined, TERMS)),
+    *map(_split, TERMS),
+    *(_is(term, kind) for term in TERMS for kind in KINDS.values()),
     *(
         BUILDER.is_in(term, values)
         for term in TERMS
-        for values in (("a",), ("b",), ("a", "b"), ("ba", "bc"), ("b", 7))
+        for values in (("a",), ("b",), ("a", "b"), ("ba", "bc"), ("b", 7), FALSEHOOD)
     ),
     *(_begins(term, prefix) for term in TERMS for prefix in ("", "a", "b", "ba", "bc")),
 ]
@@ -37,10 +52,14 @@ NOTED = st.lists(st.tuples(st.sampled_from(ATOMS), st.booleans()), max_size=4)
 
 def _holds(atom: Formula, world: tuple[str | int | None, ...]) -> bool:
     match atom.atom:
+        case Defined(Apply("split", (Input() as term, _))):
+            return isinstance(world[TERMS.index(term)], str)
+        case Asked(Apply(str(name), (Input() as term,))):
+            return KINDS.get(type(world[TERMS.index(term)])) == name.removeprefix("is_")
         case Defined(term):
             return world[TERMS.index(term)] is not None
         case In(term, values):
-            return world[TERMS.index(term)] in values
+            return key(world[TERMS.index(term)]) in values
         case Asked(Apply(_, (Input() as term, Known(prefix)))):
             text = world[TERMS.index(term)]
             return isinstance(text, str) and text.startswith(prefix)
@@ -109,3 +128,19 @@ def test_what_it_tells_of_how_texts_begin() -> None:
     among.take(BUILDER.is_in(x, ("ab", "ac")), holds=True)
     assert [among.value(_begins(x, each)) for each in ("a", "ab", "b")] == [True, None, False]
     assert BUILDER.all((_begins(x, "Bearer "), _begins(x, "Basic "))) is FALSE
+
+
+def test_what_it_tells_of_kinds() -> None:
+    """`is_string(x)` or `split(x, " ")` in one rule, and `not x` in the other: they never meet."""
+    x = TERMS[0]
+    for asks in (_is(x, "string"), _split(x), _begins(x, "a")):
+        facts = Facts()
+        facts.take(asks, holds=True)
+        assert facts.value(BUILDER.is_in(x, FALSEHOOD)) is False
+        assert facts.value(_is(x, "number")) is False
+        assert facts.value(_is(x, "string")) is True
+        assert facts.value(BUILDER.is_in(x, ("a", 7))) is None
+        of_false = Facts()
+        of_false.take(BUILDER.is_in(x, FALSEHOOD), holds=True)
+        assert of_false.value(asks) is False
+        assert BUILDER.all((asks, BUILDER.is_in(x, FALSEHOOD))) is FALSE

@@ -208,8 +208,7 @@ def _of_no_kind(flat: list[Formula]) -> bool:
     """Whether a term would have to be of several kinds at once."""
     told: dict[Term, frozenset[str]] = {}
     for part in flat:
-        if part.kinds is not None:
-            term, kinds = part.kinds
+        for term, kinds in part.kinds:
             left = told[term] = kinds & told.get(term, kinds)
             if not left:
                 return True

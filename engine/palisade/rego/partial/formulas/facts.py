@@ -21,6 +21,7 @@ class Facts:
         self._undefined: set[Term] = set() if before is None else before._undefined.copy()
         self._begins: dict[Term, frozenset[str]] = {} if before is None else before._begins.copy()
         self._begins_not: dict[Term, frozenset[str]] = {} if before is None else before._begins_not.copy()
+        self._kinds: dict[Term, frozenset[str]] = {} if before is None else before._kinds.copy()
 
     def take(self, atom: Formula, holds: bool) -> None:
         """The atom holds, or does not."""
@@ -36,6 +37,8 @@ class Facts:
             said[term] = said.get(term, frozenset()) | {prefix}
         if holds:
             self._defined |= atom.implies
+            for term, kinds in atom.kinds:
+                self._kinds[term] = kinds & self._kinds.get(term, kinds)
         elif atom.defined is not None:
             self._undefined.add(atom.defined)
 
@@ -43,10 +46,15 @@ class Facts:
         """Whether the atom holds; None where that is open."""
         if self._undefined and not self._undefined.isdisjoint(atom.implies):
             return False
+        if self._kinds and any(self._kinds.get(term, kinds).isdisjoint(kinds) for term, kinds in atom.kinds):
+            return False
         if atom.among is not None:
             return self._is_among(*atom.among)
         if atom.begins is not None:
             return self._does_begin(*atom.begins)
+        if atom.of_kind is not None:
+            term, kinds = atom.of_kind
+            return True if term in self._kinds and self._kinds[term] <= kinds else None
         return True if atom.defined in self._defined else None
 
     def _is_among(self, term: Term, values: frozenset[object]) -> bool | None:

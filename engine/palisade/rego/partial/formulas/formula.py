@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import TypeAlias
 
 from palisade.rego.errors import Location
+from palisade.rego.partial.formulas.operands import simple_of
 from palisade.rego.partial.formulas.terms import (
     Apply,
     Element,
@@ -22,6 +23,7 @@ from palisade.rego.partial.formulas.terms import (
     unknown_in,
 )
 from palisade.rego.records import kept_property, record
+from palisade.rego.values import type_name, unkey
 
 
 @record()
@@ -91,6 +93,10 @@ IS_KIND = frozenset(f"is_{kind}" for kind in (*_COLLECTIONS, "boolean", "null", 
 """Builtins that ask of what kind a value is; each is named after the kind."""
 
 
+_FEW = 4
+"""Of at most so many values it is looked at of what kinds they are."""
+
+
 class Formula:
     """A node of the formula graph. Compared by identity: `Builder` makes each only once."""
 
@@ -109,18 +115,28 @@ class Formula:
         return frozenset().union(*(arg.loops for arg in self.args))
 
     @kept_property
-    def kinds(self) -> tuple[Term, frozenset[str]] | None:
-        """The kinds of which a term is wherever it holds; None for what says nothing of kinds."""
+    def kinds(self) -> tuple[tuple[Term, frozenset[str]], ...]:
+        """The kinds of which terms are wherever it holds: those that it asks for, and those without which a
+        builtin has no answer."""
+        told = [] if self.of_kind is None else [self.of_kind]
+        match self.atom:
+            case Exists(term):
+                told.append((term, _COLLECTIONS))
+            case In(term, values) if len(values) <= _FEW:
+                told.append((term, frozenset(type_name(unkey(form)) for form in values)))
+        if self.atom is not None:
+            told += [each for term in self.implies if isinstance(term, Apply) for each in _taken(term)]
+        return tuple((term, kinds) for term, kinds in told if unknown_in(term) is None)
+
+    @kept_property
+    def of_kind(self) -> tuple[Term, frozenset[str]] | None:
+        """Of what asks of a term nothing but its kind, both."""
         match self.atom:
             case IsKind(term, kind):
-                told = term, frozenset((kind,))
-            case Exists(term):
-                told = term, _COLLECTIONS
+                return term, frozenset((kind,))
             case Test(Apply(name, (Input() | Element() | Apply() as term,))) if name in IS_KIND:
-                told = term, frozenset((name.removeprefix("is_"),))
-            case _:
-                return None
-        return told if unknown_in(told[0]) is None else None
+                return term, frozenset((name.removeprefix("is_"),))
+        return None
 
     @kept_property
     def implies(self) -> frozenset[Term]:
@@ -226,6 +242,13 @@ def _implied_by(formula: Formula) -> frozenset[Term]:
     if isinstance(atom, Test):
         return _needed(atom.term)
     return frozenset()
+
+
+def _taken(call: Apply) -> Iterator[tuple[Term, frozenset[str]]]:
+    """The kinds of the operands without which a call has no answer."""
+    for at, kind in simple_of(call.name):
+        if at < len(call.args) and isinstance(operand := call.args[at], (Apply, Input, Element)):
+            yield operand, frozenset((kind.name,))
 
 
 def _needed(symbol: Symbol, *, strict: bool = False) -> frozenset[Term]:

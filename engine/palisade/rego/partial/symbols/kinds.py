@@ -6,13 +6,13 @@ A builtin takes no operand of another kind than its own, and its call is then un
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import cache
 
 from palisade.rego.builtins.operands import integer
 from palisade.rego.check import types
 from palisade.rego.check.signatures import builtin_signatures
-from palisade.rego.check.types import ANY, NUMBER, STRING, Any, Array, Object, Simple, Type
+from palisade.rego.check.types import ANY, STRING, Any, Array, Object, Simple, Type
 from palisade.rego.errors import BuiltinError
+from palisade.rego.partial.formulas.operands import simple_of
 from palisade.rego.partial.formulas.terms import (
     Apply,
     ArrayOf,
@@ -24,14 +24,6 @@ from palisade.rego.partial.formulas.terms import (
     Symbol,
 )
 from palisade.rego.values import Value, type_name
-
-_OF_ANY_KIND = frozenset(
-    (
-        *("base64.is_valid", "json.is_valid", "net.cidr_is_valid", "regex.is_valid", "uri.is_valid"),
-        *("uuid.rfc4122", "yaml.is_valid"),
-    )
-)
-"""Builtins that are declared for texts and answer for all else, too."""
 
 
 def is_no_text(symbol: Symbol) -> bool:
@@ -53,7 +45,7 @@ def refuses(name: str, args: Sequence[Symbol]) -> bool:
     """Whether a builtin surely takes no such operands: others than texts where it takes texts, and others
     than numbers where it takes numbers, or than whole ones; and a number and a set where it takes two of one
     kind. Python takes a boolean for 0 or 1."""
-    for at, kind in _simple_of(name):
+    for at, kind in simple_of(name):
         if at < len(args) and _is_none(args[at], kind):
             return True
     if any(_is_no_integer(args[at]) for at in _INTEGERS.get(name, ()) if at < len(args)):
@@ -108,17 +100,6 @@ def _is_no_integer(symbol: Symbol) -> bool:
 def _items(symbol: Symbol) -> Iterator[Symbol]:
     if isinstance(symbol, ArrayOf | SetOf):
         yield from symbol.items
-
-
-@cache
-def _simple_of(name: str) -> tuple[tuple[int, Simple], ...]:
-    """Which operands of a builtin must be texts or numbers."""
-    declared = builtin_signatures().get(name)
-    args = declared.args if declared and name not in _OF_ANY_KIND else ()
-    return tuple((at, each) for at, each in enumerate(args) if isinstance(each, Simple) and each in _SIMPLE)
-
-
-_SIMPLE = (NUMBER, STRING)
 
 
 def _is_none(symbol: Symbol, kind: Simple) -> bool:
