@@ -31,6 +31,7 @@ VALUES = (
     '{"body": concat(", ", deny), "some": count(deny) > 0}',
     '{"allowed": count(deny) == 0, "why": deny}',
     '{"body": json.marshal({"why": deny, "x": [deny, input.x]})}',
+    '{"body": json.marshal({"why": sort(deny)})}',
     '{"body": sprintf("<%s>", [concat("|", deny)])}',
     '{"body": concat(" ", sort(deny)), "sorted": sort(deny)}',
     '{"none": count(deny) == 0, "why": deny, "others": others}',

@@ -134,7 +134,7 @@ def _with_some(builder: Builder, atom: Atom) -> Formula:
 def _there(builder: Builder, symbol: Symbol) -> Formula:
     """That a value is there which is made of what is gathered."""
     match symbol:
-        case Known() | Gathered():
+        case Known() | Gathered() | Apply("sort", (Gathered(),)):
             return TRUE  # a member is there where its condition holds
         case ObjectOf(entries):
             return builder.all(_there(builder, each) for _, each in entries)
