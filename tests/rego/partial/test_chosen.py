@@ -66,6 +66,7 @@ RULES = (
     'inner if v == "x"\nr := inner if some _ in input.ys',
     'w := split(x, "y") if { some x in input.xs; startswith(x, "x") }\nv := y if { some y in w; y != "" }\n'
     'default inner := false\ninner if v == "x"\nr := inner if some _ in input.ys',
+    f"{NAMED}r if {{ every x in input.xs {{ x != name }} }}",
 )
 ARRAYS: tuple[Any, ...] = (
     [],
@@ -99,7 +100,6 @@ DOCUMENTS: tuple[dict[str, Any], ...] = tuple(
 )
 UNDECIDED = (
     'f(x) := y if { some y in input.ys; startswith(y, x) }\nr if { some x in input.xs; f(x) == "xy" }',
-    f"{NAMED}r if {{ every x in input.xs {{ x != name }} }}",
     'v := y if { some x in input.os; some y in x.n }\nr if v == "x"',
     'r := {"of": x} if { some x in input.xs; startswith(x, "x") }',
     # Without any name this counts none.

@@ -92,3 +92,46 @@ faults contains {"code": 2, "also": 1, "why": sprintf("d %s", [input.x])} if inp
     found = {judged(policy, outcome, {"x": x, **each}) for each in held for x in ("", "a", "z")}
     assert "defined" in found
     assert "unsure" not in found
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "every n in {1, 2} { n < level }",
+        "every n in [1, 2] { n != level }",
+        "every n in needed { n < level }",
+        "every n in input.x { n == level }",
+        "every n in input.x { n in {level, 3} }",
+        "some n in {1, 2}; n in {level}",
+        "not outdone",
+    ],
+)
+def test_what_all_rounds_fail_by_alike_has_no_order(rule: str) -> None:
+    """Whichever member comes first, the two values of `level` conflict: permissions that each had to be among
+    those granted by a cookie were the engine's, as a cookie may be there twice."""
+    rules = f"""
+level := 1 if input.a
+level := 3 if input.b
+needed contains 1 if input.c
+needed contains 2 if not input.a
+outdone if {{ some n in {{1, 2, 3}}; n > level }}
+r if {{ {rule} }}
+"""
+    policy, outcome = outcome_of(rules, {})
+    held = [{name: True for at, name in enumerate("abc") if number >> at & 1} for number in range(8)]
+    brought = ([], [1], [1, 2], [3], [3, 3], [2, 1], {"k": 3})
+    found = {judged(policy, outcome, {"x": x, **each}) for each in held for x in brought}
+    assert found == {"defined", "undefined", "error"}
+
+
+def test_what_one_round_fails_by_alone_has_one() -> None:
+    """A member that another rule gives another value, beside one that ends the loop."""
+    rules = """
+level(n) := 1
+level(n) := 2 if n == input.x
+r if not below
+below if { some n in {1, 2, 3}; level(n) > input.y }
+"""
+    policy, outcome = outcome_of(rules, {})
+    found = {judged(policy, outcome, {"x": x, "y": y}) for x in (1, 2, 3, 4) for y in (0, 1, 2)}
+    assert "unsure" in found

@@ -15,7 +15,7 @@ from palisade.rego.partial.execution.remembered import Firsts, Memory, Remembere
 from palisade.rego.partial.execution.repeating import ORDER_OF_MEMBERS, Repeating
 from palisade.rego.partial.execution.statements import answered
 from palisade.rego.partial.execution.tables import TableLoop, is_large, rounds
-from palisade.rego.partial.execution.turns import advance, effects, first_decides, once
+from palisade.rego.partial.execution.turns import Turns, advance, effects, first_decides, once
 from palisade.rego.partial.formulas.formula import FALSE, TRUE, Formula
 from palisade.rego.partial.formulas.terms import ArrayOf, Gathered, Known, Part, SetOf, Symbol
 from palisade.rego.partial.symbols.arrays import comes_apart, comes_in_order
@@ -59,21 +59,22 @@ class Loops(Repeating):
             ordered = parts is not None
             apart = ordered or apart
             source = Gathered("set", tuple(parts)) if parts is not None else source
-        ends = set[str]()
+        ends, turns = set[str](), Turns(self.builder)
         in_turn = ordered and not (isinstance(source, Gathered) and source.kind != "array")
         members = self.members(source)
-        for part, name in members:
+        for at, (part, name) in enumerate(members):
             element = {**told, stmt.key: name, stmt.value: part.item}
 
-            def run(current: Env, part: Part = part, element: Env = element) -> Result:
+            def run(current: Env, at: int = at, part: Part = part, element: Env = element) -> Result:
                 found = self._rounds(
                     stmt, current, part=part, element=element, live=live, ordered=ordered, apart=apart
                 )
                 ends.update(effects(current, found))
+                turns.take(at, current, found)
                 return found
 
             advance(worlds, run, env, in_turn=in_turn)
-        if len(members) > 1 and first_decides(ends, in_turn=in_turn):
+        if len(members) > 1 and first_decides(ends, in_turn=in_turn) and turns.matter():
             raise Unsupported(ORDER_OF_MEMBERS)
         return self._checked(worlds.disjoint(), start)
 
@@ -171,18 +172,23 @@ class Loops(Repeating):
         """The same, following each state that there is behind a round. Raises ManyStatesError where these
         are more than `most`, and objects are made in them that could have their entries under conditions."""
         worlds = Worlds(env, self.builder)
-        ends = set[str]()
+        ends, turns = set[str](), Turns(self.builder)
         runs: list[Callable[[Env], Result]] = []
-        for when, name, item in rounds:
+        for at, (when, name, item) in enumerate(rounds):
 
-            def run(current: Env, when: Formula = when, name: Symbol = name, item: Symbol = item) -> Result:
+            def run(
+                current: Env, at: int = at, when: Formula = when, name: Symbol = name, item: Symbol = item
+            ) -> Result:
                 found = self._block(stmt.block, {**told, **current, stmt.key: name, stmt.value: item}, live)
                 if unordered and (
                     is_grown(current, found.rest) or any(is_grown(current, each.env) for each in found.steps)
                 ):
                     raise Unsupported("lists a set whose order depends on the request")
                 ends.update(effects(current, found))
-                return found if when is TRUE else self._where_holds(when, current, found)
+                found = found if when is TRUE else self._where_holds(when, current, found)
+                if current is not env:
+                    turns.take(at, current, found)
+                return found
 
             runs.append(run)
         target = giving.given_in(stmt.block, env) if len(runs) >= giving.FEWEST_ROUNDS else None
@@ -206,7 +212,10 @@ class Loops(Repeating):
             if most and len(worlds.states) > most and makes_objects(env, worlds, self._gathering):
                 raise ManyStatesError
         if first_decides(ends, in_turn=in_turn):
-            raise Unsupported(ORDER_OF_MEMBERS)
+            for at, each in enumerate(runs):
+                turns.take(at, env, each(env))
+            if turns.matter():
+                raise Unsupported(ORDER_OF_MEMBERS)
         return worlds.disjoint()
 
     def _at_first(

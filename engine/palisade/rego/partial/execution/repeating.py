@@ -92,6 +92,9 @@ class Repeating(Statements):
         both, negate = self.builder.both, self.builder.negate
         done: list[Step] = []
         fails = FALSE
+        # An error that has nothing to do with the member comes with the first that there is, whichever it is.
+        errors = {each.condition for each in happening if each.signal == ERROR}
+        of_all = all(numbers.isdisjoint(each.loops) for each in errors)
         for step in happening:
             happens = self.some(part, step.condition)
             if step.signal == ERROR:
@@ -102,11 +105,15 @@ class Repeating(Statements):
             if step.signal == NEXT:
                 again = self._block(stmt.block, {**step.env, **element}, live)
                 if env_key(again.rest) != env_key(step.env) or any(
-                    each not in happening if each.signal == ERROR else env_key(each.env) != env_key(step.env)
+                    env_key(each.env) != env_key(step.env)
+                    if each.signal != ERROR
+                    else each.condition not in errors
+                    if of_all
+                    else each not in happening
                     for each in again.steps
                 ):
                     raise Unsupported("counts members of an unknown collection")
-            elif fails is not FALSE:
+            elif fails is not FALSE and not of_all:
                 # One member ends the loop and another the evaluation: the first of the two decides.
                 first = self.opaque(ORDER_OF_MEMBERS, self._where(stmt))
                 fails = both(fails, negate(both(happens, first)))

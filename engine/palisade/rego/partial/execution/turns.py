@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from itertools import product
 from typing import TypeAlias
 
 from palisade.rego.errors import NOWHERE
+from palisade.rego.partial.formulas.builder import Builder
+from palisade.rego.partial.formulas.formula import FALSE, Formula
 from palisade.rego.partial.formulas.terms import Known
 from palisade.rego.partial.symbols.worlds import ERROR, NEXT, Env, Result, Worlds, env_key
+
+_MOST_PAIRS = 1_000
+"""Of so many conditions to fail and to leave each pair is looked at."""
 
 First: TypeAlias = tuple[Result, frozenset[str]]
 """Where a round leads from the outset, and what it may do to those behind it."""
@@ -20,11 +26,12 @@ def effects(env: Env, found: Result) -> set[str]:
     `every`, behind which the evaluator runs no more rounds."""
     ends = {_END.get(step.signal, "leave") for step in found.steps} - {""}
     after = [found.rest, *(step.env for step in found.steps if step.signal == NEXT)]
-    for each in after:
-        changed = [value for local, value in each.items() if env.get(local) != value]
-        if changed and all(isinstance(value, Known) and isinstance(value.value, bool) for value in changed):
-            ends.add("settle")
-    return ends
+    return ends | {"settle"} if any(_settles(env, each) for each in after) else ends
+
+
+def _settles(env: Env, behind: Env) -> bool:
+    changed = [value for local, value in behind.items() if env.get(local) != value]
+    return bool(changed) and all(isinstance(each, Known) and isinstance(each.value, bool) for each in changed)
 
 
 def advance(worlds: Worlds, run: Callable[[Env], Result], outset: Env, *, in_turn: bool) -> None:
@@ -55,3 +62,34 @@ def once(
 def first_decides(ends: Collection[str], *, in_turn: bool) -> bool:
     """Whether one round ends the loop and another the evaluation, and it is not told which comes first."""
     return "fail" in ends and ("settle" in ends or ("leave" in ends and not in_turn))
+
+
+class Turns:
+    """Where rounds end the loop and where the evaluation: which comes first matters to no request of which
+    none does the one and another the other. What several rounds look at may fail, for all of them alike."""
+
+    def __init__(self, builder: Builder) -> None:
+        self._builder = builder
+        self._fails: dict[Formula, set[int]] = {}
+        self._leaves: dict[Formula, set[int]] = {}
+
+    def take(self, at: int, env: Env, found: Result) -> None:
+        """Where the round of this number leads."""
+        for step in found.steps:
+            if step.signal == ERROR:
+                self._fails.setdefault(step.condition, set()).add(at)
+            elif step.signal != NEXT or _settles(env, step.env):
+                self._leaves.setdefault(step.condition, set()).add(at)
+        if _settles(env, found.rest):
+            rest = self._builder.negate(self._builder.any(step.condition for step in found.steps))
+            self._leaves.setdefault(rest, set()).add(at)
+
+    def matter(self) -> bool:
+        """Whether some request may meet both, as far as is looked at."""
+        if len(self._fails) * len(self._leaves) > _MOST_PAIRS:
+            return True
+        pairs = product(self._fails.items(), self._leaves.items())
+        return any(
+            len(own | others) > 1 and self._builder.both(fails, leaves) is not FALSE
+            for (fails, own), (leaves, others) in pairs
+        )
