@@ -47,6 +47,26 @@ def test_a_default_whose_answer_is_the_engines_is_residual(tmp_path: Path) -> No
 def test_a_rule_that_always_holds_is_settled(tmp_path: Path) -> None:
     report = covered(tmp_path, 'default allow := false\nallow if http.method == "GET"\nallow if 1 == 1\n')
     assert [each.where for each in report.rules] == [Where.NATIVE, Where.SETTLED, Where.SETTLED]
+    assert [each.note for each in report.rules] == [
+        "",
+        "decides no request: another rule decides all of them",
+        "decides every request",
+    ]
+
+
+def test_a_rule_that_never_holds_is_said_to_decide_nothing(tmp_path: Path) -> None:
+    """`settled` alone may mean either. An array of data takes no `&`, and nothing else tells of that."""
+    (tmp_path / "data.json").write_text('{"needed": ["a"]}')
+    report = covered(
+        tmp_path,
+        'default allow := false\nallow if may\nmay if http.method == "GET"\n'
+        "allow if data.needed & {http.method} == data.needed\nallow if data.none\n",
+    )
+    noted = {each.line: each.note for each in report.rules if each.note}
+    assert noted == dict.fromkeys(
+        ("allow if data.needed & {http.method} == data.needed", "allow if data.none"),
+        "decides no request: none that this function can get meets it",
+    )
 
 
 def test_a_residual_rule_shows_the_expression_where_it_stands(tmp_path: Path) -> None:

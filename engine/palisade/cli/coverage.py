@@ -74,6 +74,8 @@ def _show_coverage(
     for rule in shown:
         head = Text(f"{rule.where:<12}", _STYLES[rule.where])
         console.print(Text.assemble(head, f"{rule.location!s:<{width}}  ", Text(rule.line.strip(), "dim")))
+        if rule.note:
+            console.print(f"    {rule.note}")
         before: Residue | None = None
         for residue in rule.residues:
             _show_residue(residue, console, before, again=residue.reason in told)
@@ -149,6 +151,7 @@ def _rule_as_json(rule: RuleReport) -> dict[str, Any]:
         "location": {"file": rule.location.file, "row": rule.location.row, "col": rule.location.col},
         "line": rule.line,
         "reasons": [_residue_as_json(each) for each in rule.residues],
+        **({"note": rule.note} if rule.note else {}),
     }
 
 

@@ -14,6 +14,7 @@ from palisade.explain.places import Place, place_among, place_of
 from palisade.explain.rules import RuleIndex, Rules, branches
 from palisade.rego.check.model import CheckedRule
 from palisade.rego.errors import Location
+from palisade.rego.partial.formulas.formula import TRUE
 
 
 class Where(StrEnum):
@@ -45,12 +46,14 @@ class Residue:
 
 @dataclass(frozen=True, slots=True)
 class RuleReport:
-    """One rule of the decision, or one of its `else` branches. `line` is the one it begins on."""
+    """One rule of the decision, or one of its `else` branches. `line` is the one it begins on; `note` says of
+    what is settled how."""
 
     location: Location
     line: str
     where: Where
     residues: tuple[Residue, ...] = ()
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +90,7 @@ def report(policy: rego.Policy, decision: str, enforcement: Enforcement) -> Cove
         covered.setdefault(_row(each.location), []).append(each)
     rules: list[RuleReport] = []
     defaults: list[CheckedRule] = []
+    decided: list[CheckedRule] = []
     own = index.of_path(path)
     for rule, by in _deciding(own, index, covered) if own else ((each, ()) for each in index.below(path)):
         # What is put together of rules below its path is decided as one.
@@ -95,6 +99,9 @@ def report(policy: rego.Policy, decision: str, enforcement: Enforcement) -> Cove
             defaults.append(rule)
             continue
         rules.append(_of_rule(rule, by, found, index))
+        decided.append(rule)
+    if own:
+        rules = _with_notes(rules, enforcement, decided)
     rules.extend(_of_default(rule, rules, index) for rule in defaults)
     deciding = own or tuple(index.below(path))
     doubts = (residue_of(each, place_among(each, deciding, index)) for each in enforcement.doubts)
@@ -169,6 +176,29 @@ def _of_rule(rule: CheckedRule, by: Rules, found: Sequence[RuleCoverage], index:
         key = each.text, None if place.location in heads else place.location
         residues.setdefault(key, residue_of(each, place))
     return RuleReport(rule.rule.loc, index.line(rule.rule.loc), where, of_any_member(residues.values()))
+
+
+def _with_notes(
+    reports: Iterable[RuleReport], enforcement: Enforcement, rules: Iterable[CheckedRule]
+) -> list[RuleReport]:
+    """The reports, of what is settled with how it is: a rule that never holds is hardly meant so."""
+    if enforcement.work is None:
+        return list(reports)
+    first = enforcement.work.outcome.cases[0]
+    own = {_row(branch.location): each.rule.loc for each in rules for branch in branches(each)}
+    every = own.get(_row(first.label)) if first.condition is TRUE else None
+
+    def note(location: Location) -> str:
+        return _NEVER if every is None else _EVERY if every == location else _UNASKED
+
+    return [
+        replace(each, note=note(each.location)) if each.where is Where.SETTLED else each for each in reports
+    ]
+
+
+_NEVER = "decides no request: none that this function can get meets it"
+_EVERY = "decides every request"
+_UNASKED = "decides no request: another rule decides all of them"
 
 
 def _of_default(rule: CheckedRule, others: Sequence[RuleReport], index: RuleIndex) -> RuleReport:
