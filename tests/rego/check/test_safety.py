@@ -197,6 +197,7 @@ def test_a_loop_under_not_is_told_how_it_is_written():
     assert "under `not` write `not x in xs`, or ask for a rule" in error.hint
 
 
+COMPARED = "`==` only compares: a text stands in quotes; `=` has it take what stands there"
 NOTHING, ONE_BY_ONE = "nothing gives it a value", "to take the members one by one"
 
 
@@ -209,6 +210,9 @@ NOTHING, ONE_BY_ONE = "nothing gives it a value", "to take the members one by on
         ("p if { some role; role != 1; count(rolle) }", None),
         ("p if { some x in [1]; q := [x | some x in [2]; not y] }", None),
         ("p if http.method", None),
+        ('p if { some x; input.path == ["a", x]; x != "b" }', f"{NOTHING}, {COMPARED}"),
+        ("p if { input.method == GET }", f"{NOTHING}, {COMPARED}"),
+        ("p if { not input.path == [x] }", None),
         ("p if { x in input.roles; startswith(x, `a`) }", f"{NOTHING}: write `some x in ..` {ONE_BY_ONE}"),
         ("p if input.a == True", "write true"),
         ("p if input.a != None", "write null"),

@@ -28,6 +28,9 @@ _NO_LOOP = (
 )
 _UNBOUND = "nothing gives it a value: no import, no rule of this package, no expression that binds it"
 _MEMBER = "nothing gives it a value: write `some {0} in ..` to take the members one by one"
+_COMPARED = (
+    "nothing gives it a value, `==` only compares: a text stands in quotes; `=` has it take what stands there"
+)
 _CONSTANTS = {"True": "true", "False": "false", "None": "null", "nil": "null", "undefined": "null"}
 _FUTURE = frozenset(("in", "every", "contains", "if"))
 
@@ -268,7 +271,7 @@ class Safety:
         self.failed = True
         before = len(self.problems.found)
         first: dict[str, Location] = {}
-        members: set[str] = set()
+        hints: dict[str, str] = {}
         for node in left:
             if self._undeclared(node):
                 continue
@@ -277,13 +280,13 @@ class Safety:
                 at = first.get(name)
                 if at is None or (node.loc.row, node.loc.col) < (at.row, at.col):
                     first[name] = node.loc
-                if _asks_for_member(node, name):
-                    members.add(name)
+                hint = _MEMBER if _asks_for_member(node, name) else _COMPARED if _compares(node, name) else ""
+                hints[name] = hints.get(name) or hint
         reported = len(self.problems.found) > before
         for name, loc in first.items():
             if not name.startswith("term#"):
                 reported = True
-                self._report(name, loc, member=name in members)
+                self._report(name, loc, hints[name])
         if not reported:
             for loc in sorted({each.loc for each in left}, key=lambda each: (each.row, each.col)):
                 self.problems.add("expression is unsafe", loc, UNSAFE_VAR_ERROR)
@@ -313,15 +316,15 @@ class Safety:
             self.problems.add(f"var {written} is undeclared", part.loc)
         return bool(found)
 
-    def _report(self, name: str, loc: Location, *, member: bool = False) -> None:
+    def _report(self, name: str, loc: Location, unbound: str = "") -> None:
         written = shown(self.locals.written.get(name, name))
         if written in _FUTURE:
             keyword = f" (hint: `import future.keywords.{written}` to import a future keyword)"
             self.problems.add(f"var {written} is unsafe{keyword}", loc, UNSAFE_VAR_ERROR)
             return
         hint = self._advice(written)
-        if hint == _UNBOUND and member:
-            hint = _MEMBER.format(written)
+        if hint == _UNBOUND and unbound:
+            hint = unbound.format(written)
         self.problems.add(f"var {written} is unsafe", loc, UNSAFE_VAR_ERROR, hint)
 
     def _advice(self, written: str) -> str:
@@ -332,6 +335,12 @@ class Safety:
         bound = [name for each, name in self.locals.authors().items() if self.binder.knows(each)]
         near = get_close_matches(written, [*self.globals, *bound], 1, _ALIKE)
         return self.to_import(written) or (f"did you mean {near[0]}?" if near else _UNBOUND)
+
+
+def _compares(node: ast.Statement, name: str) -> bool:
+    """Whether a statement compares by `==` with a variable called so, or with what has it in it."""
+    term = node.term if isinstance(node, ast.Expression) and not node.negated else None
+    return isinstance(term, ast.Call) and term.name == "equal" and name in level_variables(term.args)
 
 
 def _asks_for_member(node: ast.Statement, name: str) -> bool:
