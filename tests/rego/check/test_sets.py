@@ -98,6 +98,7 @@ def test_rules_and_data_cannot_share_a_path():
         check([module], data={"a": {"b": {"q": 1}}})
     (error,) = caught.value.errors
     assert error.message == "conflicting rule for data path a/b/q found"
+    assert "a document has a value there" in error.hint
     assert error.row == 3
     with pytest.raises(CompileError) as caught:
         check([module], data={"a": [1, 2]})
@@ -230,6 +231,27 @@ def test_recursion_is_refused(refused, source, messages):
         assert any(code == "recursion" for code, _, _ in refused(source.replace("; x", "")))
         return
     assert [message for code, _, message in refused(source) if code == "recursion"] == messages
+
+
+@pytest.mark.parametrize(
+    ("source", "hint"),
+    [
+        (
+            "package shop.authz\np if { some key in data.shop; key.open }",
+            "data.shop has the rules of package shop.authz",
+        ),
+        ("package shop.authz\np if data.shop[input.name]", "data.shop has the rules of package shop.authz"),
+        ("package shop.authz\np := p", ""),
+        ("package shop.authz\np if data.shop.authz.p", ""),
+    ],
+)
+def test_who_looks_through_documents_beside_the_own_package_is_told(source, hint):
+    """`data.shop` from shop/data.json, in package shop.authz: OPA says no more than that it is recursive."""
+    with pytest.raises(CompileError) as raised:
+        check([parse_module(source)])
+    (error,) = raised.value.errors
+    assert error.hint.startswith(hint)
+    assert bool(error.hint) is bool(hint)
 
 
 def test_references_beside_a_rule_are_no_recursion(checked):

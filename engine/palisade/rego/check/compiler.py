@@ -108,7 +108,7 @@ def _check(
     graph, single = dependencies(tree, every, references)
     groups = in_order(graph)
     types = RuleTypes(function_types(known), schemas)
-    if check_recursion(groups, every, single, graph, report):
+    if check_recursion(groups, every, references, single, graph, report):
         failed = {id(rule.checked) for each in scoped.values() for rule in each.new.values() if rule.failed}
         same = before if before is not None and before.types.schemas.same(schemas) else None
         _check_types(types, groups, by_path, failed, graph, same, problems)

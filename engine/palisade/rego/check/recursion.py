@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import takewhile
 
 from palisade.rego import ast
 from palisade.rego.check.model import CheckedRule, Path
@@ -10,7 +11,7 @@ from palisade.rego.check.rules import full_text
 from palisade.rego.check.tree import RuleTree
 from palisade.rego.errors import RECURSION_ERROR, Location
 
-Report = Callable[[str, Location, str], None]
+Report = Callable[[str, Location, str, str], None]
 Reference = ast.Var | ast.Ref
 
 
@@ -78,6 +79,7 @@ def in_order(graph: Mapping[Path, frozenset[Path]]) -> list[frozenset[Path]]:
 def check_recursion(
     groups: Sequence[frozenset[Path]],
     rules: Sequence[CheckedRule],
+    references: Sequence[Sequence[Reference]],
     single: Sequence[frozenset[Path]],
     graph: Mapping[Path, frozenset[Path]],
     report: Report,
@@ -89,7 +91,7 @@ def check_recursion(
     names: dict[Path, str] = {}
     for rule in rules:
         names.setdefault(rule.path, full_text(rule))
-    for rule, needs in zip(rules, single, strict=True):
+    for rule, found, needs in zip(rules, references, single, strict=True):
         group = loops.get(rule.path)
         if group is None:
             continue
@@ -97,8 +99,30 @@ def check_recursion(
         if way:
             own = full_text(rule)
             steps = [own, *(names[path] for path in way[:-1]), own]
-            report(f"rule {own} is recursive: {' -> '.join(steps)}", rule.rule.loc, RECURSION_ERROR)
+            message = f"rule {own} is recursive: {' -> '.join(steps)}"
+            report(message, rule.rule.loc, RECURSION_ERROR, _of_documents(rule, found))
     return False
+
+
+def _of_documents(rule: CheckedRule, references: Sequence[Reference]) -> str:
+    """What to do where a rule looks through documents that its own package stands among."""
+    for reference in references:
+        if not isinstance(reference, ast.Ref) or reference.head != ast.Var("data"):
+            continue
+        known = [
+            part.value for part in takewhile(_is_constant, reference.path) if isinstance(part, ast.Scalar)
+        ]
+        if tuple(known) == rule.package[: len(known)]:
+            whole, package = (".".join(map(str, path)) for path in (("data", *known), rule.package))
+            return (
+                f"{whole} has the rules of package {package} in it, too: "
+                "call the package, or the folder of the documents, otherwise"
+            )
+    return ""
+
+
+def _is_constant(term: ast.Term) -> bool:
+    return isinstance(term, ast.Scalar)
 
 
 def _way(

@@ -20,6 +20,7 @@ class Report(Protocol):
 
 
 _MOST_PLACES = 3
+_DOCUMENT = "a document has a value there: call the package, or the folder of the document, otherwise"
 _NO_ELSE = "OPA passes over what follows: write a rule for each branch, or give one of the two another path"
 
 
@@ -42,7 +43,8 @@ def check_data(tree: RuleTree, data: Mapping[str, Value], report: Report) -> Non
             value = value.get(key, UNDEFINED) if isinstance(value, Mapping) else value
         if value is not UNDEFINED:
             path = "/".join(map(str, node.path))
-            report(f"conflicting rule for data path {path} found", node.rules[0].rule.loc, COMPILE_ERROR)
+            message = f"conflicting rule for data path {path} found"
+            report(message, node.rules[0].rule.loc, COMPILE_ERROR, _DOCUMENT)
 
 
 def full_text(rule: CheckedRule) -> str:
