@@ -9,7 +9,9 @@ from typing import TypeAlias
 
 from palisade.rego import ir
 from palisade.rego.errors import NOWHERE
+from palisade.rego.partial.execution import gathering
 from palisade.rego.partial.execution.flow import NESTING
+from palisade.rego.partial.execution.gathering import ManyStatesError, documents
 from palisade.rego.partial.execution.leaving import Guard, Leaving, Start, outside
 from palisade.rego.partial.execution.loops import Loops
 from palisade.rego.partial.execution.statements import Dotted
@@ -53,6 +55,27 @@ class Blocks(Loops):
 
     def _block(self, block: ir.Block, env: Env, live: frozenset[int]) -> Result:
         """Runs the statements of one block. Its steps are disjoint and differ from the rest in effect."""
+        if len(block.stmts) <= gathering.FEWEST_RULES:
+            return self._through(block, env, live)
+        made = self._indexes.keep("documents", block, partial(documents, block)) - self._gathering
+        if not made:
+            return self._through(block, env, live)
+        try:
+            return self._through(block, env, live, gathering.MOST_STATES_OF_RULES)
+        except ManyStatesError:
+            outer, making = self._gathering, self._making
+        self._gathering, self._making = outer | made, making | made
+        try:
+            return self._through(block, env, live)
+        except Unsupported:
+            pass  # what else is done to the object may need to know all of it
+        finally:
+            self._gathering, self._making = outer, making
+        return self._through(block, env, live)
+
+    def _through(self, block: ir.Block, env: Env, live: frozenset[int], most: int = 0) -> Result:
+        """The same, statement by statement. Raises ManyStatesError where there are more states than `most`,
+        and Unsupported where there are more than can be followed."""
         start = self._starts.get((id(env), live))
         recurs = start is not None
         if start is None:
@@ -95,6 +118,8 @@ class Blocks(Loops):
                 break
             if len(worlds) > 1 and not _is_tested(block, index):
                 worlds = self._consistent(worlds, stmt)
+            if most and len(worlds) > most:
+                raise ManyStatesError
         worlds += ahead.pop(len(block.stmts), ())
         ends = [(self.builder.all(guard), current) for guard, current in worlds]
         for condition, current in ends:

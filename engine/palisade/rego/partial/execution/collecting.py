@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from palisade.rego import ir
+from palisade.rego.partial.execution import gathering
+from palisade.rego.partial.execution.gathering import ManyStatesError
 from palisade.rego.partial.formulas.digests import array_with, object_with, set_with
 from palisade.rego.partial.formulas.formula import TRUE, Defined, Formula
 from palisade.rego.partial.formulas.terms import ArrayOf, Gathered, Known, Part, SetOf, Symbol, Unknown
@@ -13,13 +15,15 @@ from palisade.rego.partial.symbols.construct import insert_into, items_of, merge
 from palisade.rego.partial.symbols.large import MOST_KNOWN, bounded, extent_of
 from palisade.rego.partial.symbols.objects import entries_of, is_made, mapped_of, with_entry
 from palisade.rego.partial.symbols.walks import Walks
-from palisade.rego.partial.symbols.worlds import ERROR, Env, Step, Unsupported
+from palisade.rego.partial.symbols.worlds import ERROR, Env, Result, Step, Unsupported, Worlds
 from palisade.rego.values import Set, Value, key
 
 _PARTS = 16
 """Hashing and comparing so many parts of a constant takes as long as following one statement."""
 _ITEMS, _ENTRIES = 2_000, 500
 """So does copying so many items of an array, and entries of an object or members of a set."""
+_LOOKED_AT = 2
+"""And looking whether so many entries of an object are at other keys, and have been put together before."""
 
 
 class Collecting(Walks):
@@ -40,7 +44,8 @@ class Collecting(Walks):
         self._policy = policy
         self._strings: dict[int, Known] = {}
         self._making: frozenset[int] = frozenset()
-        """The locals that stand before the loops that are followed now: what they add to is not complete."""
+        """The locals that stand before the loops that are followed now, or that rules add to: what these add
+        to is not complete."""
         self._gathering: frozenset[int] = frozenset()
         """Those of them whose entries under conditions are so many parts of one object, not states."""
 
@@ -148,11 +153,36 @@ class Collecting(Walks):
         *,
         once: bool,
     ) -> list[Step]:
-        built = with_entry(env.get(stmt.object), name, value)
+        obj = env.get(stmt.object)
+        built = with_entry(obj, name, value)
+        if not once:
+            self._spend(len(entries_of(obj) or ()) // _LOOKED_AT)
+            once = _has_none_at(obj, name)
         if built is None or not once or isinstance(name, Unknown):
             raise Unsupported("builds an object whose keys depend on the request")
         inserted = {**env, stmt.object: bounded(built)}
         return self._checked([Step(TRUE, inserted)], env)
+
+    def _object_of_rules(self, run: Callable[..., Worlds], name: tuple[object, ...], result: int) -> Worlds:
+        """What the rules of an object come to, which `run` follows: where it would be one of many, each entry
+        of the one that there is stands under its condition."""
+        try:
+            return run(name, most=gathering.MOST_STATES_OF_RULES)
+        except ManyStatesError:
+            self._gathering = self._making = frozenset((result,))
+        try:
+            return run((*name, "gathered"))
+        except Unsupported:  # what else is done to the object may need to know all of it
+            self._gathering = self._making = frozenset()
+            return run(name)
+
+    def _complete(self, env: Env) -> Result:
+        """What is made, where each key of the objects that rules were adding to has one value."""
+        before = {local: value for local, value in env.items() if local not in self._gathering}
+        making, self._making = self._making, frozenset()
+        steps = self._checked([Step(TRUE, env)], before)
+        self._making = making
+        return Result([each for each in steps if each.signal == ERROR], env, TRUE)
 
     def _checked(self, steps: list[Step], before: Env) -> list[Step]:
         """The steps, with those in an error apart: where an object that they make has two values for a key.
@@ -186,6 +216,12 @@ class Collecting(Walks):
         if not isinstance(a, Known) or not isinstance(b, Known):
             raise Unsupported("merges documents that depend on the request")
         return self._set(env, stmt.target, Known(merge(a.value, b.value)))
+
+
+def _has_none_at(obj: Symbol | None, name: Symbol) -> bool:
+    """Whether an object has surely nothing at a key, as a document has not at the name of its next rule."""
+    others = [items_of(part.item)[0] for part in entries_of(obj) or ()]
+    return isinstance(name, Known) and all(isinstance(each, Known) and each != name for each in others)
 
 
 def _with_item(gathered: Gathered, item: Symbol) -> Gathered:

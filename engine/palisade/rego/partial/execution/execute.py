@@ -17,6 +17,7 @@ from palisade.rego.errors import NOWHERE, Location
 from palisade.rego.partial.execution import origins
 from palisade.rego.partial.execution.blocks import MAX_OF_RULE, MAX_STATEMENTS
 from palisade.rego.partial.execution.flow import RESULT, Liveness
+from palisade.rego.partial.execution.gathering import ManyStatesError, is_of_rules
 from palisade.rego.partial.execution.giving import FEWEST, giving, states_of
 from palisade.rego.partial.execution.indexes import Indexes
 from palisade.rego.partial.execution.opaque import Failing
@@ -189,7 +190,9 @@ class Executor(Telling):
         gathering, self._gathering = self._gathering, frozenset()
         try:
             live = frozenset((func.result, *func.params))
-            return self._in_turn((func.name, *args), func.blocks, env, live, func.result)
+            run = partial(self._in_turn, blocks=func.blocks, env=env, outside=live, given=func.result)
+            name = (func.name, *args)
+            return self._object_of_rules(run, name, func.result) if is_of_rules(func) else run(name)
         finally:
             self._final, self._making, self._gathering = outer, making, gathering
 
@@ -241,9 +244,11 @@ class Executor(Telling):
         env: Env,
         outside: frozenset[int],
         given: int | None = None,
+        most: int = 0,
     ) -> Worlds:
         """Runs the rules of a document in turn, along what they came to before under the same name; one that
-        cannot be followed becomes opaque by itself. `given` is as for Worlds."""
+        cannot be followed becomes opaque by itself. `given` is as for Worlds. Raises ManyStatesError where
+        there are more states than `most`."""
         blocks = self._asked_here(tuple(blocks), env)
         worlds = Worlds(env, self.builder, given)
         before = self._runs_before.get(name)
@@ -256,6 +261,8 @@ class Executor(Telling):
         for number, (block, live) in enumerate(zip(blocks, run.live, strict=True)):
             if number < behind:
                 continue
+            if self._gathering and number == len(blocks) - 1:
+                worlds.advance(self._complete, NOWHERE)
             part = parts.get(number)
             if (
                 part is not None
@@ -290,6 +297,8 @@ class Executor(Telling):
                         continue
                     follow = partial(_given, result)
                 worlds.advance(follow, label)
+                if most and len(worlds.states) > most:
+                    raise ManyStatesError
         return worlds
 
     def _asked_here(self, blocks: tuple[ir.Block, ...], env: Env) -> tuple[ir.Block, ...]:
@@ -323,7 +332,7 @@ class Executor(Telling):
 
     def _recall(self, block: ir.Block, env: Env, live: frozenset[int]) -> Followed | None:
         """What the block came to before."""
-        at = id(block), env_key(env), live, self._final
+        at = id(block), env_key(env), live, (self._final, self._gathering)
         known = self._before.get(at)
         if known is None or (known.called and not self._calls_again(known)):
             return None
@@ -341,11 +350,13 @@ class Executor(Telling):
         try:
             result = self._placed(block, self._block(block, env, live))
         except Unsupported as trouble:
+            if self._gathering:
+                raise
             result = self._opaque_block(block, env, live, trouble)
         else:
             called = tuple(func for func in self._called if func is not None)
             if len(called) == len(self._called):
-                at = id(block), env_key(env), live, self._final
+                at = id(block), env_key(env), live, (self._final, self._gathering)
                 result = self._with_known_envs(result)
                 self._followed[at] = Followed(block, result, called, label)
         finally:

@@ -1,13 +1,16 @@
-"""When a loop over the rows of a table makes an object of entries under conditions, and not states.
+"""When a loop over the rows of a table, or rules, make an object of entries under conditions, and not states.
 
 With and without each of twenty entries there would be a million states. So once a loop has led to some, it is
-begun anew, and the objects that stand before it have each entry under its condition (`symbols.named`).
+begun anew, and the objects that stand before it have each entry under its condition (`symbols.named`). So are
+the rules of an object that lead to many.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection
 
+from palisade.rego import ir
 from palisade.rego.partial.formulas.terms import Known, ObjectOf, Part, loops
 from palisade.rego.partial.symbols.members import Members
 from palisade.rego.partial.symbols.objects import entries_of
@@ -16,9 +19,39 @@ from palisade.rego.partial.symbols.worlds import Env, Worlds
 MOST_STATES = 16
 """So many states a loop may lead to, of objects with these entries or those."""
 
+MOST_STATES_OF_RULES = 512
+"""So many the rules of an object may lead to: in each it is known as a whole, and may be the headers of an
+answer."""
+
+FEWEST_RULES = MOST_STATES_OF_RULES.bit_length()
+"""Fewer do not lead to more."""
+
 
 class ManyStatesError(Exception):
-    """A loop leads to so many states that it is to be followed otherwise."""
+    """A loop, or rules, lead to so many states that they are to be followed otherwise."""
+
+
+def is_of_rules(func: ir.Func) -> bool:
+    """Whether rules put entries into the object that the function answers with."""
+    match func.blocks:
+        case (ir.Block((ir.MakeObjectStmt() as first,)), _, *_, ir.Block((ir.ReturnLocalStmt() as last,))):
+            return first.target == func.result == last.source
+    return False
+
+
+def documents(block: ir.Block) -> frozenset[int]:
+    """The locals that hold documents of rules, each under a name of its own, which stand there or not."""
+    rules = Counter(filter(None, map(_document_with, block.stmts)))
+    made = {stmt.target for stmt in block.stmts if isinstance(stmt, ir.MakeObjectStmt)}
+    return frozenset(local for local in made if rules[local] >= FEWEST_RULES)
+
+
+def _document_with(stmt: ir.AnyStmt) -> int | None:
+    """The document to which a statement adds what a rule comes to, if that is all it does."""
+    match stmt:
+        case ir.BlockStmt((ir.Block((*_, ir.ObjectInsertStmt(ir.StringIndex(), _, document))),)):
+            return document
+    return None
 
 
 def makes_objects(env: Env, worlds: Worlds, gathering: Collection[int]) -> bool:

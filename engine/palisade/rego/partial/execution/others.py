@@ -112,13 +112,13 @@ class Others:
         """The environments of what is taken over, by what they hold: one object each."""
 
     def followed(self, known: Mapping[object, Followed]) -> dict[object, Followed]:
-        """What blocks came to, by the block, the key of the environment, what is live and what ends it."""
+        """What blocks came to, by block, key of the environment, what is live, and how it is followed."""
         found: dict[object, Followed] = {}
         for at, each in known.items():
             now = self._of(each)
             if now is not None and isinstance(at, tuple):
-                block, env, live, final = at
-                found[block, self._key(env), live, final] = now
+                block, env, live, how = at
+                found[block, self._key(env), live, how] = now
         return found
 
     def runs(self, known: Mapping[object, Run]) -> dict[object, Run]:
