@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import pytest
 import re2
-from hypothesis import given
+from hypothesis import event, example, given
 from hypothesis import strategies as st
 from lowered import allowing, judge, judge_natively
 
-from palisade.enforce.envoy.conditions.patterned import _room, _translated
+from palisade.enforce.envoy.conditions.patterned import _SIMPLE, _cut, _room, _translated
 from palisade.enforce.envoy.matchers import cel
 from palisade.policy.providers import Provider
 from palisade.rego.builtins.globs import matcher
 from palisade.rego.errors import BuiltinError
 from palisade.rego.partial.formulas.terms import Input
+from palisade.rego.re2_options import QUIET
 from palisade.testing.equivalence import Bed, Issuers, Request, Tally, Token
 
 VALUE = Input(("v",))
@@ -62,6 +63,57 @@ def test_there_is_room_for_any_plain_value(before: str, behind: str, value: str,
     except re2.error:
         return
     assert size < cel.MAX_PROGRAM, whole
+
+
+_BEHIND = (*"/ab.*+?|()$-", "(?:", "[ab/]", "[^/]", "\\x2f", "\\.", "{2}", "(?i)", "^")
+_behind = st.builds(
+    "{}{}{}".format,
+    st.sampled_from(("/", "/", "a", "\\x2f", "\\.", "[/]", "")),
+    st.lists(st.sampled_from(_BEHIND), max_size=4).map("".join),
+    st.sampled_from(("", "$", ")$")),
+)
+_before = st.builds(
+    "{}{}".format,
+    st.sampled_from(("^", "^", "^(?s)(?:", "", "^(?i)")),
+    st.lists(st.sampled_from((*"//aB", "\\x2f", "\\.", ".")), max_size=2).map("".join),
+)
+
+
+@example("^/", "/a|b", "a", "b")
+@example("^/", "/(?i)*", "", "/")
+@example("^(?s)(?:/", "/)*", "", "/")
+@example("^(?s)(?:\\x2f", "/a)|b", "a", "b")
+@example("^/", "/?a", "b", "/ba")
+@given(_before, _behind, st.text("ab/ B-", max_size=3), st.text("ab/.\nB", max_size=6))
+def test_what_stands_in_place_of_a_value_is_the_value(
+    before: str, behind: str, value: str, text: str
+) -> None:
+    """Where the pattern is of the kind that is cut: that is asked in place of the pattern with the value."""
+    cut = _cut([before, VALUE, behind])
+    if cut is None or cut.ends in value or not set(value) <= _SIMPLE | {"-"}:
+        return
+    try:
+        whole, around = (re2.compile(each, QUIET) for each in (f"{before}{value}{behind}", cut.around))
+    except re2.error:
+        return
+    event("cut")
+    for each in (text, f"/{value}/", f"/{value}/a", f"/{value}{text}", f"/aB{value}/a", f"{text}/{value}/a"):
+        taken = re2.search(cut.taking, each, QUIET)
+        said = bool(around.search(each)) and taken is not None and taken[1] == value
+        assert said == bool(whole.search(each)), each
+
+
+@pytest.mark.parametrize(
+    ("before", "behind"),
+    [
+        ("^/users/", "/.*$"),
+        ("^/users/", "/"),
+        (r"^(?s)(?:\x2fg\x2f", r"\x2f[^\x2f]*)$"),
+        ("^/", r"\.json(a|b)"),
+    ],
+)
+def test_usual_patterns_are_cut(before: str, behind: str) -> None:
+    assert _cut([before, VALUE, behind])
 
 
 HEAD = """package p

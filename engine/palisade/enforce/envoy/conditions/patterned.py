@@ -8,16 +8,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import TypeVar
 
 from palisade.enforce.envoy.conditions.calls import Calls
 from palisade.enforce.envoy.conditions.views import View
 from palisade.enforce.envoy.matchers import cel
 from palisade.enforce.envoy.matchers.bounds import Bounds, exactly
-from palisade.enforce.envoy.matchers.predicate import NO, Predicate, all_of, any_of, negate, text_check
+from palisade.enforce.envoy.matchers.predicate import (
+    NO,
+    Check,
+    Predicate,
+    all_of,
+    any_of,
+    negate,
+    text_check,
+)
 from palisade.enforce.envoy.regex import patterns
 from palisade.enforce.envoy.values.claims import claim_defined, claim_matches
-from palisade.enforce.envoy.values.sources import ClaimSource, TextSource
+from palisade.enforce.envoy.values.sources import TARGET_TEXT, ClaimSource, TextSource
 from palisade.rego.builtins.globs import ends_of, expression_of, pattern_of
 from palisade.rego.errors import BuiltinError
 from palisade.rego.globs.tree import Choice, Listed, Mark, Part, Parts, Ranged, Star, Stars, Text, read
@@ -38,6 +47,13 @@ _OPEN = re.compile(r"\\[pPx]?\{?[0-9A-Fa-f]*$|\\Q|\{[^}]*$|\[[^\]]*$|\(\?[^):]*$
 """What ends within an escape, a count, a class or flags: there a short value may stand for much."""
 _OTHERWISE = re.compile(r"\\[BCpP]")
 """What RE2 does not take for what Go does, or may not."""
+_ONE = r"[A-Za-z0-9_/:@~-]|\\x[2-7][0-9A-Fa-f]|\\[!-/:-@\[-`{-~]"
+"""A character in ASCII, as patterns have it."""
+_BEFORE = re.compile(rf"\^(?P<group>\(\?s\)\(\?:)?(?P<text>(?:{_ONE})*)")
+"""What begins a pattern: the group is that of globs."""
+_BEHIND = re.compile(rf"(?:{_ONE})(?![*+?{{])")
+_SIMPLE = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_@:/ ")
+"""What values are made of that stand for nothing else in a pattern; and hyphens."""
 _CODE = re.compile(r"\\x[0-9A-Fa-f]{2}")
 """An escape that is whole."""
 
@@ -69,9 +85,37 @@ class Patterned(Calls):
         plain = None if length is None else self._plain_values(parts, length, dots)
         if plain is None:
             return None
-        found = exactly(cel.check(cel.method(subject.expr, "matches", pattern.expr)))
+        whole = cel.check(cel.method(subject.expr, "matches", pattern.expr))
+        found = exactly(self._taken_out(parts, text, whole))
         found = self._unless(found, any_of((subject.unsure, pattern.unsure)), subject.when or pattern.when)
         return self._unless(found, plain, LONG)
+
+    def _taken_out(self, parts: Sequence[str | Symbol], text: Symbol, whole: Check) -> Predicate:
+        """The same as the `whole` test, for values that `_plain_values` leaves.
+
+        A pattern with a value in it is compiled on every request. Of most values it is enough to take what
+        stands in their place out of the target, by one pattern that is the same for all requests.
+        """
+        cut = _cut(parts)
+        source = self._source(text)
+        if cut is None or not isinstance(source, TextSource) or source.text != TARGET_TEXT:
+            return whole
+        value = self._source(cut.value)
+        simple = patterns.regex(f"[{''.join(sorted(_SIMPLE - {cut.ends}))}-]*")
+        taken = cel.extracted(source.expr, cut.taking, "\\1")
+        match value:
+            case ClaimSource() as claim:
+                usual = claim_matches(claim, simple)
+            case TextSource() as held:
+                usual = text_check(held.text, simple)
+            case _:
+                usual = None
+        if usual is None or taken is None or not isinstance(value, ClaimSource | TextSource):
+            return whole
+        fits = text_check(TARGET_TEXT, patterns.regex(patterns.search(cut.around)))
+        plain = all_of((usual, negate(text_check(TARGET_TEXT, patterns.regex(patterns.BEYOND_ASCII)))))
+        same = all_of((fits, cel.check(cel.equal(taken, value.expr))))
+        return any_of((all_of((plain, same)), all_of((negate(plain), whole))))
 
     def _plain_values(self, parts: Sequence[str | Symbol], length: int, dots: int) -> Predicate | None:
         """Some value is there that is no plain text; None where a value is none that can be asked."""
@@ -92,6 +136,55 @@ class Patterned(Calls):
                 case _:
                     return None
         return any_of(odd)
+
+
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    """A pattern that begins a text with a constant, a value and the character `ends`."""
+
+    value: Symbol
+    ends: str
+    taking: str
+    """A pattern whose group takes what is there in place of the value, up to that character."""
+    around: str
+    """The pattern itself, with any text without that character in place of the value."""
+
+
+def _cut(parts: Sequence[str | Symbol]) -> _Cut | None:
+    """The pattern taken apart; None for one that is not of this kind.
+
+    A value without that character stands there if and only if the pattern around it is found, and the group
+    takes the value: what comes before is constant, and the value ends where the character is first.
+    """
+    first, *others = parts
+    values = [each for each in others if not isinstance(each, str)]
+    if not isinstance(first, str) or len(values) != 1 or isinstance(others[0], str):
+        return None
+    rest = "".join(each for each in others if isinstance(each, str))
+    before, behind = _BEFORE.fullmatch(first), _BEHIND.match(rest)
+    closing = ")$" if before is not None and before["group"] else ""
+    inner = rest.removesuffix(closing)
+    if before is None or behind is None or inner + closing != rest or not _is_one_way(inner):
+        return None
+    ends = _character(behind[0])
+    inside = f"[^{patterns.in_class(ends)}]*"
+    return _Cut(values[0], ends, f"(?s)^{before['text']}({inside})", f"{first}{inside}{rest}")
+
+
+def _character(written: str) -> str:
+    return chr(int(written[2:], 16)) if _CODE.fullmatch(written) else written.removeprefix("\\")
+
+
+def _is_one_way(pattern: str) -> bool:
+    """Whether all of the pattern follows: it has no alternatives but within groups, and no flags, behind
+    which a repetition would be one of what stands before them."""
+    bare = re.sub(r"\[\^?\]?[^\]]*\]", "c", re.sub(r"\\.", "c", pattern, flags=re.DOTALL))
+    depth = 0
+    for each in bare:
+        depth += (each == "(") - (each == ")")
+        if depth < 0 or (each == "|" and not depth):
+            return False
+    return not depth and "(?" not in bare.replace("(?:", "(")
 
 
 def _room(parts: Sequence[str | Symbol], dots: int) -> int | None:
