@@ -60,7 +60,7 @@ def blocks(entries: Sequence[Entry]) -> Iterator[tuple[Predicate, list[Entry], E
     rest = [(within, list(own)) for within, own in groupby(entries, key=attrgetter("within"))]
     for at, (within, own) in enumerate(rest):
         own = own[1:] if end is not None else own
-        following = rest[at + 1][1][0] if at + 1 < len(rest) else None
+        following = rest[at + 1][1][0] if own and at + 1 < len(rest) else None
         end = following if following is not None and following.predicate == within else None
         if own:
             yield within, own, end
