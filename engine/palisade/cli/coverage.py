@@ -151,7 +151,7 @@ def _rule_as_json(rule: RuleReport) -> dict[str, Any]:
         "location": {"file": rule.location.file, "row": rule.location.row, "col": rule.location.col},
         "line": rule.line,
         "reasons": [_residue_as_json(each) for each in rule.residues],
-        **({"note": rule.note} if rule.note else {}),
+        "note": rule.note or None,
     }
 
 
