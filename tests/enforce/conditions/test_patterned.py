@@ -127,6 +127,8 @@ IDIOMS = (
         for pattern in (
             'sprintf("^/users/%s/.*$", [claims.sub])',
             'sprintf("^/users/%s(/.*)?$", [claims.sub])',
+            'sprintf("^/users/%s/é?x$", [claims.sub])',
+            r"sprintf(`^/users/%s/[\x{100}-\x{200}]?x$`, [claims.sub])",
             'concat("", ["^/users/", claims.sub, "$"])',
             '$"/users/{claims.sub}\\\\b"',
             'sprintf("^/%s/%v/", [http.headers["x-t"], claims.sub])',

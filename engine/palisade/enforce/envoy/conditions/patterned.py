@@ -100,6 +100,8 @@ class Patterned(Calls):
         source = self._source(text)
         if cut is None or not isinstance(source, TextSource) or source.text != TARGET_TEXT:
             return whole
+        if not patterns.in_ascii(cut.around):  # matchers read patterns byte by byte, and expressions do not
+            return whole
         value = self._source(cut.value)
         simple = patterns.regex(f"[{''.join(sorted(_SIMPLE - {cut.ends}))}-]*")
         taken = cel.extracted(source.expr, cut.taking, "\\1")
