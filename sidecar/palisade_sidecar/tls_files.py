@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import stat
 from collections.abc import Iterator
 from contextlib import suppress
@@ -20,6 +21,8 @@ from palisade_sidecar.settings import Tls
 _CURVES = (ec.SECP256R1, ec.SECP384R1, ec.SECP521R1)
 _SHORTEST_RSA = 2048
 _KINDS = "RSA of 2048 bits or more, or ECDSA on P-256, P-384 or P-521"
+
+_BEGIN = re.compile(rb"^-----BEGIN (?:X509 )?CERTIFICATE-----", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +84,13 @@ def _chain(setting: str, path: Path) -> list[x509.Certificate] | Problem:
     if isinstance(content, Problem):
         return content
     try:
-        return x509.load_pem_x509_certificates(content)
+        found = x509.load_pem_x509_certificates(content)
     except ValueError as error:
         return Problem(setting, f"{path} holds no certificate in PEM: {error}", "-----BEGIN CERTIFICATE-----")
+    # One without its end is passed over here. Envoy refuses the whole file, and goes on with that before.
+    if len(_BEGIN.findall(content)) > len(found):
+        return Problem(setting, f"a certificate in {path} breaks off", "is the file written to its end?")
+    return found
 
 
 def _key(path: Path) -> rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | Problem:

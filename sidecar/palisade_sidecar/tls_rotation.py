@@ -11,7 +11,7 @@ from palisade_sidecar.downstream_tls import NOTICES
 from palisade_sidecar.logs import Log
 from palisade_sidecar.overload import end_connections
 from palisade_sidecar.settings import Tls
-from palisade_sidecar.tls_files import authorities, problems, warnings
+from palisade_sidecar.tls_files import Problem, authorities, problems, warnings
 
 _POLL = 0.5
 """Seconds between two looks at the files, and how long they must have been as they are."""
@@ -35,7 +35,9 @@ class Rotation:
         self._run_dir = run_dir
         self._log = log
         self._files = [each for each in (tls.certificate, tls.key, tls.client_ca) if each is not None]
-        self._taken = self._state()
+        self._taken: tuple[object, ...] | None = self._state()
+        """What Envoy was last told of; None where what came since cannot serve, so that it is tried again."""
+        self._problems: list[Problem] = []
         self._authorities = authorities(tls)
         self._end_at: float | None = None
         """Until when connections end; None where they do not."""
@@ -48,8 +50,8 @@ class Rotation:
             before, seen = seen, await asyncio.to_thread(self._state)
             try:
                 if seen == before and seen != self._taken:
-                    await asyncio.to_thread(self._take)
-                    self._taken = seen
+                    # A certificate may only have to wait until it is valid: nobody would write it again then.
+                    self._taken = seen if await asyncio.to_thread(self._take) else None
                 if self._end_at is not None and time.monotonic() >= self._end_at:
                     await asyncio.to_thread(end_connections, self._run_dir, ending=False)
                     self._end_at = None
@@ -58,12 +60,14 @@ class Rotation:
                     self._log.error("new files for TLS cannot be taken, those before serve on: %s", error)
                 told = str(error)
 
-    def _take(self) -> None:
-        found = problems(self._tls)
-        if found:
-            for each in found:
+    def _take(self) -> bool:
+        """Has Envoy read the files, where they can serve; else tells once why they cannot."""
+        before, self._problems = self._problems, problems(self._tls)
+        for each in self._problems:
+            if each not in before:
                 self._log.error("the new files are not taken, those before serve on: %s", each)
-            return
+        if self._problems:
+            return False
         for each in warnings(self._tls):
             self._log.warning("%s", each)
         notice(self._run_dir / NOTICES)
@@ -75,6 +79,7 @@ class Rotation:
             self._end_at = time.monotonic() + _ENDING
             self._log.info("an authority was withdrawn: all connections end")
         self._authorities = now
+        return True
 
     def _state(self) -> tuple[object, ...]:
         """What tells one version of the files from the next; links are followed."""

@@ -116,6 +116,11 @@ def empty_ca(tls: Tls) -> None:
     tls.client_ca.write_bytes(b"\n")
 
 
+def cut_off_ca(tls: Tls) -> None:
+    assert tls.client_ca is not None
+    tls.client_ca.write_bytes(AUTHORITY.pem + TestAuthority().pem[:200])
+
+
 def expired_ca(tls: Tls) -> None:
     assert tls.client_ca is not None
     yesterday = datetime.now(UTC) - timedelta(days=1)
@@ -131,6 +136,7 @@ def expired_ca(tls: Tls) -> None:
         (without_key, "key", "there is no file"),
         (folder_for_key, "key", "cannot be read"),
         (empty_ca, "client_ca", "holds no certificate"),
+        (cut_off_ca, "client_ca", "breaks off"),
         (expired_ca, "client_ca", "expired on"),
     ],
 )
@@ -169,3 +175,24 @@ def test_new_files_that_cannot_be_passed_on_are_tried_until_they_can(
 
     asyncio.run(scenario())
     assert caplog.text.count("cannot be taken") == 1
+
+
+def test_a_certificate_that_is_not_valid_yet_is_taken_when_it_is(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whose issuer's clock is ahead: it was given up, and the one before served until it had expired."""
+    tls, notices = given_files(tmp_path), tmp_path / "tls"
+    notices.mkdir()
+
+    async def scenario() -> None:
+        following = asyncio.create_task(Rotation(tls, tmp_path, logging.getLogger("palisade_sidecar")).run())
+        start = datetime.now(UTC) + timedelta(seconds=4)
+        new = AUTHORITY.issue(dns=["a"], start=start, end=start + timedelta(days=1))
+        given_files(tmp_path, new.certificate, new.key)
+        await eventually(lambda: "is valid only from" in caplog.text)
+        assert not (notices / "changed").exists()
+        await eventually(lambda: (notices / "changed").exists())
+        following.cancel()
+
+    asyncio.run(scenario())
+    assert caplog.text.count("is valid only from") == 1
