@@ -2,7 +2,7 @@
 
 A sidecar that asks callers for certificates of a user's authorities can end what it has open. Envoy verifies
 a certificate when a connection is made and never again, and takes new authorities without a look at what is
-open. So they are made its pressure, by a file that it watches: idle connections then end at once, and others
+open. So they are made its pressure, by a file that it watches: idle connections then end soon, and others
 behind the answer that is under way. docs/decisions/peer-identity.md says what was tried.
 https://www.envoyproxy.io/docs/envoy/v1.40.0/configuration/operations/overload_manager/overload_manager
 """
@@ -25,6 +25,10 @@ _ENDING = f"{_MONITORS}injected_resource"
 
 _OWN_FILES = 512
 """Open files that are not of callers' requests: 128 connections for residual decisions, and Envoy's own."""
+
+_IDLE = "2s"
+"""How long a connection without a request is kept where connections end. Envoy counts from before the
+handshake: with a millisecond callers whom another authority vouches for could not connect meanwhile."""
 
 _FOLDER, _FILE = "ending", "pressure"
 
@@ -53,7 +57,7 @@ def overload_manager(settings: Settings) -> Json:
             _monitor(_ENDING, "injected_resource.v3.InjectedResourceConfig", filename=file)
         )
         timers = "type.googleapis.com/envoy.config.overload.v3.ScaleTimersOverloadActionConfig"
-        idle = {"timer": "HTTP_DOWNSTREAM_CONNECTION_IDLE", "min_timeout": "0.001s"}
+        idle = {"timer": "HTTP_DOWNSTREAM_CONNECTION_IDLE", "min_timeout": _IDLE}
         found["actions"] += [
             _action("disable_http_keepalive", _ENDING, 0.5),
             _action("reduce_timeouts", _ENDING, 0.5)

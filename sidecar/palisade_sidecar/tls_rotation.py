@@ -17,7 +17,7 @@ _POLL = 0.5
 """Seconds between two looks at the files, and how long they must have been as they are."""
 
 _ENDING = 10.0
-"""For so many seconds connections end: idle ones at once, others behind their answers."""
+"""For so many seconds connections end: idle ones after two (`overload`), others behind their answers."""
 
 
 class Rotation:

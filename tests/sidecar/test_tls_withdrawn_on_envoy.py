@@ -77,9 +77,9 @@ async def until_ended(streams: Http2Connection) -> None:
 def test_connections_end_with_the_authority_that_vouched_for_them(
     rig: Any, make_revision: Any, until: Any, known: Known, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Idle ones at once, others behind their answer; whom another authority vouches for connects again, and
+    """Idle ones soon, others behind their answer; whom another authority vouches for connects again, and
     stays connected once that is over."""
-    monkeypatch.setattr(tls_rotation, "_ENDING", 1.0)
+    monkeypatch.setattr(tls_rotation, "_ENDING", 4.0)
     other = TestAuthority("other")
     pair, theirs = (each.issue(uris=["spiffe://example.org/a"]) for each in (known.authority, other))
     tls = known.tls("required")
@@ -140,5 +140,41 @@ def test_connections_stay_where_authorities_come_or_certificates_change(
             await until(renewed)
             assert b"connection: close" not in await kept.ask()
             assert b" 200 " in await kept.ask()
+
+    play(rig, make_revision, known.tls("required"), scenario)
+
+
+async def from_afar(address: Address, context: ssl.SSLContext) -> bytes:
+    """The answer to a caller to whom each packet takes a while; empty where there is none."""
+    reader, writer = await asyncio.open_connection(address.host, address.port)
+    try:
+        await asyncio.sleep(0.03)
+        await writer.start_tls(context, server_hostname=NAME)
+        await asyncio.sleep(0.03)
+        writer.write(f"GET /ok HTTP/1.1\r\nhost: {NAME}\r\nconnection: close\r\n\r\n".encode())
+        return await asyncio.wait_for(reader.read(), 30)
+    except OSError:
+        return b""
+    finally:
+        writer.close()
+
+
+def test_others_connect_while_connections_end(
+    rig: Any, make_revision: Any, until: Any, known: Known, caplog: pytest.LogCaptureFixture
+) -> None:
+    """From another machine they could not for ten seconds: idle connections ended before any handshake."""
+    other = TestAuthority("other")
+    pair = known.authority.issue(uris=["spiffe://example.org/a"])
+
+    async def scenario(address: Address) -> None:
+        await ready(rig, address, known.caller(pair), until)
+        authorities = known.folder / "ca.pem"
+        authorities.write_bytes(known.authority.pem + other.pem)
+        await ready(rig, address, known.caller(other.issue(uris=["spiffe://example.org/b"])), until)
+        authorities.write_bytes(known.authority.pem)
+        await until(lambda: "all connections end" in caplog.text)
+        for _ in range(20):
+            answer = await from_afar(address, known.caller(pair))
+            assert answer.startswith(b"HTTP/1.1 200")
 
     play(rig, make_revision, known.tls("required"), scenario)
