@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from palisade import rego
 from palisade.rego.builtins import BUILTINS, Context, bigfloat
-from palisade.rego.errors import BuiltinError
+from palisade.rego.errors import BuiltinError, EvalError
 from palisade.rego.text import dumps
-from palisade.rego.values import number
+from palisade.rego.values import UNDEFINED, number
 
 DECIMALS = st.decimals(min_value=-(10**9), max_value=10**9, places=6).filter(lambda value: value != 0)
 
@@ -165,6 +166,33 @@ def test_ranges_count_both_ways(call: Any) -> None:
 )
 def test_what_would_fill_the_memory_ends_the_evaluation(fails: Any, name: str, operands: Any) -> None:
     assert fails(name, *operands).startswith("eval_cancel_error: ")
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        *("floor(x)", "ceil(x)", "round(x)", "count(format_int(x, 10))", "abs(bits.negate(x))", "x % 7 + 9"),
+        *("x + 1", "x - 1", "x * 2", "x / 2", "sum([x])", "product([x, 2])", "units.parse(http.unit)"),
+    ],
+)
+@pytest.mark.parametrize("written", ["1e308", "1e309", "1e4001", "1e5000", "1e99999", "1e1000001"])
+def test_no_number_is_too_large_to_be_denied(call: str, written: str) -> None:
+    """OPA calculates with each. Where it is too large here, the evaluation ends: it was undefined, so that a
+    rule that denies large amounts let the largest pass."""
+    source = f"package p\nx := input.x\nhttp := input\ndeny if {call} > 5\nallow if not deny"
+    policy = rego.compile({"p.rego": source})
+    asked = {"x": number(written), "unit": written if len(written) < 8 else "1e99999"}
+    try:
+        assert policy.evaluate("data.p.allow", asked) is UNDEFINED
+    except EvalError as error:
+        assert error.code in ("eval_cancel_error", "eval_builtin_error")  # noqa: PT017 -- it may end so, or not
+
+
+def test_a_large_number_is_what_its_digits_say(call: Any) -> None:
+    """Whatever double is next to it; and the remainder of one with an exponent was undefined."""
+    assert call("rem", number("1e308"), 7) == 10**308 % 7
+    assert call("rem", number("-1e400"), 7) == -(10**400 % 7)
+    assert call("bits.or", number("1e308"), 0) == 10**308
 
 
 @pytest.mark.parametrize("name", ["plus", "minus", "mul", "div"])

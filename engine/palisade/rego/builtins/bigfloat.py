@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from decimal import ROUND_HALF_EVEN, Context, Decimal, localcontext
 
 from palisade.rego.builtins.operands import Number
-from palisade.rego.errors import BuiltinError
+from palisade.rego.errors import EVAL_CANCEL_ERROR, BuiltinError
 from palisade.rego.values import canonical
 
 _BITS = 64
@@ -78,7 +78,8 @@ def nearest(value: Number, *, more: int = 0) -> tuple[int, int]:
         n, d = _round(_ratio(value))
         return _round((2 * n + more * d, 2 * d)) if more else (n, d)
     if exact(value).adjusted() > 0:
-        raise BuiltinError("number is too large to be made an integer")
+        # OPA makes one: were it undefined here, what denies large numbers would not deny these.
+        raise BuiltinError("number is too large to be made an integer", EVAL_CANCEL_ERROR, fatal=True)
     return (1 if value > 0 else -1), 1 << _FAR
 
 
@@ -97,7 +98,7 @@ def _decimal(operator: str, a: Number, b: Number) -> Number:
         try:
             result = left + right if operator == "+" else left * right if operator == "*" else left / right
         except ArithmeticError as error:
-            raise BuiltinError("number is too large or too small") from error
+            raise BuiltinError("number is too large or too small", EVAL_CANCEL_ERROR, fatal=True) from error
     return canonical(result)
 
 

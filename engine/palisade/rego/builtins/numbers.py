@@ -20,6 +20,7 @@ from palisade.rego.builtins.operands import (
     operand_error,
     string,
     type_error,
+    whole_of,
 )
 from palisade.rego.builtins.registry import Context, builtin
 from palisade.rego.errors import BuiltinError
@@ -76,8 +77,8 @@ def div(a: Value, b: Value) -> Number:
 @builtin("rem", pure=True)
 def rem(a: Value, b: Value) -> int:
     """The remainder with the sign of the dividend, as Go's `%`."""
-    dividend, divisor = number(a, 1), number(b, 2)
-    if type(dividend) is not int or type(divisor) is not int:
+    dividend, divisor = whole_of(number(a, 1)), whole_of(number(b, 2))
+    if dividend is None or divisor is None:
         raise BuiltinError("modulo on floating-point number")
     if divisor == 0:
         raise BuiltinError("modulo by zero")

@@ -10,7 +10,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TypeAlias
 
-from palisade.rego.errors import EVAL_TYPE_ERROR, BuiltinError
+from palisade.rego.errors import EVAL_CANCEL_ERROR, EVAL_TYPE_ERROR, BuiltinError
 from palisade.rego.values import KeyForm, Set, Value, canonical, sorted_values, type_name
 
 Number: TypeAlias = int | float | Decimal
@@ -62,7 +62,7 @@ def integer(value: Value, position: int) -> int:
     """An integer of 64 bits; OPA takes greater ones, and those that are not written in digits, for
     floating-point numbers."""
     exact = number(value, position)
-    whole = _whole(exact) if type(value) is not Decimal else None
+    whole = whole_of(exact) if type(value) is not Decimal else None
     if whole is not None and -(2**63) <= whole < 2**63:
         return whole
     raise operand_error(position, "must be integer number but got floating-point number")
@@ -72,20 +72,27 @@ def big_integer(value: Value, position: int) -> int:
     """As `integer`; OPA names the type differently for the builtins that take integers of any size."""
     if not is_number(value):
         raise type_error(position, value, "integer")
-    whole = _whole(value)
+    whole = whole_of(value)
     if whole is None:
         raise operand_error(position, "must be integer number but got floating-point number")
     return whole
 
 
-def _whole(value: Number) -> int | None:
-    """What `json.loads` makes of `3.0` is an integer, too."""
+def whole_of(value: Number) -> int | None:
+    """The integer that a number is; None where it is none. What `json.loads` makes of `3.0` is one, too.
+
+    Raises a fatal BuiltinError for one of too many digits, which OPA calculates with all the same.
+    """
     if type(value) is int:
         return value
     if type(value) is float:
-        return int(value) if value.is_integer() else None
+        # A float stands for its shortest text: 1e308 is ten to that power, and no other integer.
+        return int(Decimal(repr(value))) if value.is_integer() else None
     exact = Decimal(value)
-    return int(exact) if exact.adjusted() <= _DIGITS and exact == exact.to_integral_value() else None
+    if exact.adjusted() > _DIGITS:
+        message = f"the number has more than {_DIGITS} digits: bound what goes in"
+        raise BuiltinError(message, EVAL_CANCEL_ERROR, fatal=True)
+    return int(exact) if exact == exact.to_integral_value() else None
 
 
 def boolean(value: Value, position: int) -> bool:

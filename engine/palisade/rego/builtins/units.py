@@ -69,8 +69,8 @@ def _number(digits: str, what: str) -> Fraction:
     if not _NUMBER.fullmatch(digits):
         raise BuiltinError(f"could not parse {what} to a number")
     exact = Decimal(digits)
-    if exact and abs(exact.adjusted()) > _MAX_EXPONENT:
-        raise BuiltinError("exponent too large")
+    if exact and abs(exact.adjusted()) > _MAX_EXPONENT:  # but not more than OPA takes
+        raise BuiltinError("exponent too large", fatal=True)
     return Fraction(exact)
 
 
