@@ -113,9 +113,38 @@ allow := {{
 allow := {{"allowed": false, "body": concat("; ", sort([text | some text in deny]))}} if {{
 	startswith(http.path, "/sorted")
 }}
+
+allow := {{
+	"allowed": false,
+	"body": json.marshal({{"errors": {{fault.code: fault.why | some fault in faults}}, "z": [http.method]}}),
+}} if startswith(http.path, "/coded")
+
+named["x-a"] := "z" if h["x-a"]
+
+named["x-9"] := ["<9>", token.role] if h["x-b"]
+
+named["x-10"] := token.role if h["x-c"]
+
+named["é\\"x"] := {{"size": [9], "why": null}} if h["x-d"]
+
+named["x-a"] := "z" if {{ h["x-a"]; h["x-b"] }}
+
+named["x-a"] := "other" if {{ h["x-e"]; not h["x-a"] }}
+
+named[name] := at if {{ some at, name in ["never", "not", "none", "no"]; h[name] }}
+
+named.m := "m" if h["x-mail"]
+
+named.role := sprintf("may not %s", [http.method]) if token.role != "admin"
+
+named.n := [] if h["x-none"]
+
+named.o := {{}} if not h["x-a"]
+
+allow := {{"allowed": false, "body": json.marshal(named)}} if startswith(http.path, "/named")
 """
 NAMES = ("x-a", "x-b", "x-c", "x-d", "x-e")
-WAYS = ("text", "json", "head", "worst", "many", "sorted")
+WAYS = ("text", "json", "head", "worst", "many", "sorted", "coded", "named")
 
 
 def _asked() -> list[Sent]:
@@ -143,7 +172,8 @@ def _asked() -> list[Sent]:
 
 def test_each_set_of_messages_is_told_as_the_engine_tells_it(stand: Stand) -> None:
     """As text, in JSON and in headers, with what is escaped there, values of the request and messages that
-    stand under two conditions, or in objects with the status of the worst of them; nearly all by the sidecar.
+    stand under two conditions, or in objects with the status of the worst of them, and as objects with an
+    entry for each; nearly all by the sidecar.
     A value that is no plain text is the engine's."""
     found = compared(stand, POLICY, _asked())
     deciders = Counter((place(each)[0].split("/")[1], decider(each)) for each in found)
@@ -155,6 +185,8 @@ def test_each_set_of_messages_is_told_as_the_engine_tells_it(stand: Stand) -> No
     assert deciders["worst", "native"] == 28
     assert deciders["many", "native"] == 32
     assert deciders["sorted", "native"] >= 23
+    assert deciders["coded", "native"] == 19
+    assert deciders["named", "native"] == 23
 
 
 LOOPED = f"""package p

@@ -26,6 +26,8 @@ NAMED = "".join(f'o.m{at} := "v{at % 3}" if input.h{at}\n' for at in range(MANY)
 COMPUTED = "".join(
     f'o[k] := "v{at % 3}" if {{ k := concat("", ["m", "{at}"]); input.h{at} }}\n' for at in range(MANY)
 )
+MEMBERS = "".join(f'e contains {{"k": "m{at}", "v": "v{at % 3}"}} if input.h{at}\n' for at in range(MANY))
+GATHERED = MEMBERS + "o := {each.k: each.v | some each in e}\n"
 MADE = {
     "names": NAMED,
     "keys": COMPUTED,
@@ -35,6 +37,10 @@ MADE = {
     "several rules for a name": f'{NAMED}o.m1 := "v1" if input.y\n',
     "two values for a key": f"{COMPUTED}o[k] := input.y if {{ k := input.k; input.h2 }}\n"
     + 'o[k] := "v2" if { k := "m1"; input.h3 }\n',
+    "members": GATHERED,
+    "members for one key": GATHERED + 'e contains {"k": "m1", "v": input.y} if input.h2\n',
+    "members that are members": MEMBERS + "o := {each.k: each | some each in e}\n",
+    "members and rows": MEMBERS + 'o := {k: v | some each in e; some k, v in {each.k: each.v, "z": "v1"}}\n',
 }
 ASKED = (
     "r if count(o) == 0",
@@ -61,7 +67,7 @@ ASKED = (
 @pytest.mark.parametrize(
     "asked", ["r if count(o) == 0", "r if { some v in o; v == input.y }", "r if o[input.y]"]
 )
-@pytest.mark.parametrize("made", ["names", "keys"])
+@pytest.mark.parametrize("made", ["names", "keys", "members"])
 def test_many_rules_are_as_many_entries_of_one_object(made: str, asked: str) -> None:
     policy, outcome = outcome_of(f"{MADE[made]}{asked}", {})
     assert outcome.builder.size < 10_000
@@ -73,8 +79,9 @@ def test_objects_of_rules_are_what_the_evaluator_makes(made: str, monkeypatch: p
     """Also where two rules give a key other values, which ends in an error."""
     monkeypatch.setattr(gathering, "FEWEST_RULES", 1)
     monkeypatch.setattr(gathering, "MOST_STATES_OF_RULES", 4)
+    monkeypatch.setattr(gathering, "MOST_STATES_OF_MEMBERS", 4)
     for asked in ASKED:
-        if "o.x" in asked and made in ("keys", "two values for a key"):
+        if "o.x" in asked and (made in ("keys", "two values for a key") or "members" in made):
             continue  # nothing is below `o.x`, which the compiler knows
         policy, outcome = outcome_of(f"{MADE[made]}{asked}", {})
         for document in DOCUMENTS:

@@ -41,7 +41,8 @@ from palisade.rego.partial.formulas.terms import (
     Part,
     Symbol,
 )
-from palisade.rego.values import Value
+from palisade.rego.partial.symbols.objects import OBJECT
+from palisade.rego.values import Value, to_json
 
 _OPEN, _CLOSE = "\ue000", "\ue001"  # for private use: constants that have them are left alone
 _MARK = re.compile(f"({_OPEN}[0-9]+{_CLOSE})")
@@ -264,6 +265,8 @@ class _Making:
                 return "[" + ",".join(map(self._json, items)) + "]"
             case Gathered("array", parts, True, True):
                 return self._messages(parts, Messages((), ",", "[", "]"))
+            case Apply(name, (Gathered("array", parts),)) if name == OBJECT:
+                return self._messages(_by_name(parts), Messages((), ",", "{", "}"))
             case Input() | Apply():
                 return self._quoted(symbol)
         raise UntoldError(symbol)
@@ -282,7 +285,7 @@ class _Making:
         for each in parts:
             bounds = self.bounds(each.condition)
             try:
-                filled, own = self._message(each, in_json=bool(whole.end))
+                filled, own = self._message(each, whole)
             except UntoldError:
                 filled, own = NO, ()  # where it holds, the engine tells
             if not bounds.exact or filled != YES:
@@ -293,19 +296,21 @@ class _Making:
             self.told.append(any_of(holding))  # an empty text is the engine's to put in
         return self._marked(replace(whole, members=tuple(members)))
 
-    def _message(self, part: Part, *, in_json: bool) -> tuple[Predicate, tuple[str | Put, ...]]:
+    def _message(self, part: Part, whole: Messages) -> tuple[Predicate, tuple[str | Put, ...]]:
         """The parts of a message, and where those can be put in that the request brings. Raises UntoldError
         where Envoy cannot write it."""
         if part.over:
             raise UntoldError
         own = _Making(self.source)
         match part.item:
-            case Known(str(text)) if not in_json:
-                written = text
-            case Input() | Apply() if not in_json:
-                written = own._text(part.item)
-            case _ if in_json:
+            case ArrayOf((Known() as name, value)) if whole.end == "}":
+                written = f"{_MARSHAL(_name(name))}:{own._json(value)}"
+            case _ if whole.end:
                 written = own._json(part.item)
+            case Known(str(text)):
+                written = text
+            case Input() | Apply():
+                written = own._text(part.item)
             case _:
                 raise UntoldError
         pieces: list[str | Put] = []
@@ -341,6 +346,26 @@ class _Making:
         mark = known or f"{_OPEN}{len(self.sources)}{_CLOSE}"
         self.sources[mark] = source
         return mark
+
+
+def _by_name(entries: Sequence[Part]) -> list[Part]:
+    """The entries in the order of JSON. Raises UntoldError where two keys have one name, `1` and `"1"`."""
+    named: dict[str, list[Part]] = {}
+    keys: dict[str, Symbol] = {}
+    for each in entries:
+        match each.item:
+            case ArrayOf((Known() as at, _)):
+                name = _name(at)
+                named.setdefault(name, []).append(each)
+                if keys.setdefault(name, at) != at:
+                    raise UntoldError
+    return [each for name in sorted(named) for each in named[name]]
+
+
+def _name(at: Known) -> str:
+    """What JSON calls a key."""
+    (name,) = to_json({at.form: None})
+    return str(name)
 
 
 def _may_be_filled(path: Sequence[object]) -> bool:

@@ -19,6 +19,10 @@ from palisade.rego.partial.symbols.worlds import Env, Worlds
 MOST_STATES = 16
 """So many states a loop may lead to, of objects with these entries or those."""
 
+MOST_STATES_OF_MEMBERS = 64
+"""So many a loop may lead to over members that are there under conditions: each says what the others are not,
+and a thousand took a minute. In each the object is known as a whole, as with rules."""
+
 MOST_STATES_OF_RULES = 512
 """So many the rules of an object may lead to: in each it is known as a whole, and may be the headers of an
 answer."""

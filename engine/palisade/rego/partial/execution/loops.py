@@ -51,8 +51,15 @@ class Loops(Repeating):
             entries = [(part.condition, name, part.item) for part, name in named.members()]
             return self._unrolled(stmt, env, live, entries, unordered=False, in_turn=False)
         live, told, env = self._at_outset(stmt, env, live)
+        through = partial(self._through_parts, stmt, env, source, told, live)
+        return self._in_states_or_gathering(through, env, gathering.MOST_STATES_OF_MEMBERS)
+
+    def _through_parts(
+        self, stmt: ir.ScanStmt, env: Env, source: Symbol, told: Env, live: frozenset[int], most: int = 0
+    ) -> list[Step]:
+        """Where the rounds for members lead of which it is not known which there are. Raises ManyStatesError
+        as `_in_states` does."""
         worlds = Worlds(env, self.builder)
-        start = env
         ordered, apart = comes_in_order(source), comes_apart(source)
         if isinstance(source, Gathered) and source.kind == "set":
             parts = in_order(self.builder, source.parts)
@@ -74,9 +81,11 @@ class Loops(Repeating):
                 return found
 
             advance(worlds, run, env, in_turn=in_turn)
+            if most and len(worlds.states) > most and makes_objects(env, worlds, self._gathering):
+                raise ManyStatesError
         if len(members) > 1 and first_decides(ends, in_turn=in_turn) and turns.matter():
             raise Unsupported(ORDER_OF_MEMBERS)
-        return self._checked(worlds.disjoint(), start)
+        return self._checked(worlds.disjoint(), env)
 
     def _rows(
         self, stmt: ir.ScanStmt, env: Env, source: Symbol, live: frozenset[int]
@@ -132,29 +141,26 @@ class Loops(Repeating):
         `in_turn`: whether the evaluator takes them in this turn also where it ends the loop.
         """
         live, told, env = self._at_outset(stmt, env, live)
+        follow = partial(self._in_states, stmt, env, told, live, rounds, unordered=unordered, in_turn=in_turn)
+        return self._in_states_or_gathering(follow, env, gathering.MOST_STATES)
+
+    def _in_states_or_gathering(self, follow: Callable[..., list[Step]], env: Env, most: int) -> list[Step]:
+        """Where `follow` leads, which it is told how many states it may lead to: where objects are made in
+        more, with their entries under conditions."""
         try:
-            return self._in_states(
-                stmt,
-                env,
-                told,
-                live,
-                rounds,
-                unordered=unordered,
-                in_turn=in_turn,
-                most=gathering.MOST_STATES,
-            )
+            return follow(most=most)
         except ManyStatesError:
             pass
         outer, making = self._gathering, self._making
         self._gathering, self._making = outer | env.keys(), making | env.keys()
         try:
-            found = self._in_states(stmt, env, told, live, rounds, unordered=unordered, in_turn=in_turn)
+            found = follow()
         except Unsupported:
             found = None
         finally:
             self._gathering, self._making = outer, making
         if found is None:  # what else is done to the object may need to know all of it
-            return self._in_states(stmt, env, told, live, rounds, unordered=unordered, in_turn=in_turn)
+            return follow()
         return self._checked(found, env)
 
     def _in_states(

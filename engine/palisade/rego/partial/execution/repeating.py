@@ -69,12 +69,22 @@ class Repeating(Statements):
         if env_key(result.rest) != env_key(env):
             steps = [Step(TRUE, result.rest)]
         happening: list[Step] = []
+        # What each member adds alike is not added once for each.
+        gathering = self._gathering if not part.over else frozenset()
         for step in sorted(steps, key=lambda step: step.signal != ERROR):
             more = None
-            if step.signal == NEXT and not adds_named(self, env, step.env, part):
+            if step.signal == NEXT and (gathering or not adds_named(self, env, step.env, part)):
                 condition = self.builder.both(part.condition, step.condition)
                 more = grown(
-                    env, step.env, self.builder, condition, part.over, onto=rest, ordered=ordered, apart=apart
+                    env,
+                    step.env,
+                    self.builder,
+                    condition,
+                    part.over,
+                    onto=rest,
+                    ordered=ordered,
+                    apart=apart,
+                    gathering=gathering,
                 )
             if more is not None:
                 rest = more

@@ -32,13 +32,15 @@ class Ways:
             values = _values_of(way, term)
             if values is None:
                 self._others.append(at)
+                if len(self._others) > MANY:  # which most rules ask in vain, beside what they ask alike
+                    break
             else:
                 for value in values:
                     self._at.setdefault(value, []).append(at)
 
     def left(self, values: Iterable[object]) -> list[Formula] | None:
         """Those that may hold where the term is one of the values, in order; None where they are many."""
-        if len(self._others) > MANY:  # which most rules ask in vain, beside what they ask alike
+        if len(self._others) > MANY:
             return None
         found = set(self._others)
         for value in values:

@@ -39,6 +39,8 @@ from palisade.rego.partial.formulas.terms import (
 )
 from palisade.rego.partial.symbols.chosen import CHOSEN, SEVERAL, value_of
 from palisade.rego.partial.symbols.construct import lookup
+from palisade.rego.partial.symbols.objects import OBJECT
+from palisade.rego.partial.symbols.objects import value_of as of_entries
 from palisade.rego.partial.symbols.ranked import Ranked
 from palisade.rego.partial.symbols.turns import stands_before
 from palisade.rego.values import UNDEFINED, Set, unkey
@@ -302,6 +304,8 @@ def _called(name: str, args: tuple[Symbol, ...]) -> Symbol:
         return Apply(name, args)
     if name in (CHOSEN, SEVERAL):
         result = value_of(name, *values)
+    elif name == OBJECT:
+        result = of_entries(*values)
     elif name == ".":
         result = lookup(*values)
     elif name not in BUILTINS or not BUILTINS[name].pure:

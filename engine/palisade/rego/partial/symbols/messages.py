@@ -27,12 +27,13 @@ from palisade.rego.partial.formulas.terms import (
 from palisade.rego.partial.symbols.counts import asks_number
 from palisade.rego.partial.symbols.finite import UndefinedError, known_where
 from palisade.rego.partial.symbols.kinds import is_text
+from palisade.rego.partial.symbols.objects import OBJECT, is_made, with_known_keys
 from palisade.rego.partial.symbols.turns import in_turn
 
 
 def none_or_some(builder: Builder, condition: Formula, value: Symbol) -> list[tuple[Formula, Symbol]]:
-    """The value where none of the conditions holds under which its sets and arrays have members, and where
-    one does: there they stand in Rego's order, each once, still under their conditions.
+    """The value where none of the conditions holds under which its sets, arrays and objects have members, and
+    where one does: there they stand in Rego's order, each once, still under their conditions.
 
     As it is where they do not stand under conditions alone, or not in an order that is known.
     """
@@ -65,7 +66,7 @@ def conditions_in(value: Symbol | None) -> Iterator[Formula]:
 
 def with_conditions(value: Symbol, change: Callable[[Formula], Formula]) -> Symbol:
     """The value with these conditions changed, and without messages that then never stand there."""
-    put: dict[Symbol, Gathered] = {}
+    put: dict[Symbol, Symbol] = {}
     for each in subterms(value):
         if isinstance(each, Gathered):
             parts = (replace(part, condition=change(part.condition)) for part in each.parts)
@@ -78,22 +79,24 @@ class _OtherError(Exception):
 
 
 def _is_listed(symbol: Symbol) -> bool:
-    """Whether it is what is gathered, or that sorted."""
+    """Whether it is what is gathered, that sorted, or an object of it."""
     match symbol:
         case Gathered() | Apply("sort", (Gathered(),)):
             return True
+        case Apply(name, (Gathered(),)):
+            return name == OBJECT
     return False
 
 
 def _whole(listed: Symbol) -> Gathered:
-    """What is gathered, of that or of it sorted."""
+    """What is gathered, of that, of it sorted, or of an object of it."""
     match listed:
-        case (Gathered() as whole) | Apply("sort", (Gathered() as whole,)):
+        case (Gathered() as whole) | Apply(_, (Gathered() as whole,)):
             return whole
     raise TypeError(f"{listed} is not gathered")
 
 
-def _in_turn(builder: Builder, listed: Symbol) -> Gathered | None:
+def _in_turn(builder: Builder, listed: Symbol) -> Symbol | None:
     """The members in the order in which they stand; None where it is not known."""
     gathered, is_sorted = _whole(listed), isinstance(listed, Apply)
     parts = gathered.parts
@@ -101,6 +104,8 @@ def _in_turn(builder: Builder, listed: Symbol) -> Gathered | None:
         return None
     if any(part.over or part.condition.loops or _gathers(part.item) for part in parts):
         return None
+    if is_made(listed):
+        return with_known_keys(builder, listed)
     if gathered.kind == "array":
         if not is_sorted:
             return gathered
@@ -134,7 +139,7 @@ def _with_some(builder: Builder, atom: Atom) -> Formula:
 def _there(builder: Builder, symbol: Symbol) -> Formula:
     """That a value is there which is made of what is gathered."""
     match symbol:
-        case Known() | Gathered() | Apply("sort", (Gathered(),)):
+        case _ if isinstance(symbol, Known) or _is_listed(symbol):
             return TRUE  # a member is there where its condition holds
         case ObjectOf(entries):
             return builder.all(_there(builder, each) for _, each in entries)
@@ -153,7 +158,7 @@ def _there(builder: Builder, symbol: Symbol) -> Formula:
     raise _OtherError
 
 
-def _filled(put: Mapping[Symbol, Gathered], value: Symbol) -> Symbol:
+def _filled(put: Mapping[Symbol, Symbol], value: Symbol) -> Symbol:
     """The value with what is gathered put in."""
     match value:
         case Gathered() | Apply() if value in put:

@@ -6,7 +6,8 @@ where no key has two values: Rego ends in an error elsewhere, which is said once
 
 from __future__ import annotations
 
-from palisade.rego.partial.formulas.formula import TRUE
+from palisade.rego.partial.formulas.builder import Builder
+from palisade.rego.partial.formulas.formula import TRUE, Formula
 from palisade.rego.partial.formulas.terms import (
     Apply,
     ArrayOf,
@@ -83,6 +84,26 @@ def mapped_of(symbol: Symbol) -> Part | None:
 def entry(source: Term, loop: int) -> ArrayOf:
     """An entry of an object of the request, in a loop over it."""
     return ArrayOf((Element(source, loop, of_keys=True), Element(source, loop)))
+
+
+def with_known_keys(builder: Builder, made: Symbol) -> Apply | None:
+    """The object as an array of entries, no two of which stand there with one key; None where a key is not
+    known, or stands in a loop."""
+    under: dict[ArrayOf, list[Formula]] = {}
+    at: dict[object, list[Symbol]] = {}
+    for part in entries_of(made) or ():
+        match part:
+            case Part(condition, (), ArrayOf((Known() as name, value)) as item):
+                under.setdefault(item, []).append(condition)
+                if value not in at.setdefault(name.form, []):
+                    at[name.form].append(value)
+            case _:
+                return None
+    # Constants that differ are an error. Others may be the same, and the entry would stand there twice.
+    if any(len(values) > 1 and not all(isinstance(each, Known) for each in values) for values in at.values()):
+        return None
+    entries = tuple(Part(builder.any(conditions), (), item) for item, conditions in under.items())
+    return Apply(OBJECT, (Gathered("array", entries),))
 
 
 def value_of(entries: Value) -> Value:
