@@ -141,6 +141,24 @@ def test_a_providers_document_that_believes_too_much_is_refused_where_it_stands(
     assert "providers.corp.audiences: is missing" in error.message
 
 
+@pytest.mark.parametrize(
+    ("body", "named"),
+    [
+        ("time.now_ns() < 1893456000000000000", "time.now_ns"),
+        ("input.identity.provider", "input"),
+        ("open(input)", "input"),
+    ],
+)
+def test_providers_that_no_one_asks_for_anew_are_refused(tmp_path: Path, body: str, named: str) -> None:
+    """An issuer with a date would have been trusted beyond it, until the next edit."""
+    source = f"{PROVIDERS.strip()} if {{\n\t{body}\n}}\n\nopen(x) if count(x) == 0\n"
+    with pytest.raises(revisions.DocumentError) as caught:
+        revisions.build(inventory(tmp_path), policy_set(tmp_path, a=ALLOW, p=source))
+    (error,) = caught.value.errors
+    assert error.message.startswith(f"providers depend on {named}, but")
+    assert (error.file, error.row, error.col) == ("p/p.rego", 4, 2)
+
+
 def test_providers_that_cannot_be_evaluated_are_refused(tmp_path: Path) -> None:
     conflict = "package palisade.identity\nproviders := 1\nproviders := 2\n"
     with pytest.raises(revisions.DocumentError, match="eval_conflict_error") as raised:

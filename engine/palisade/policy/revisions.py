@@ -17,7 +17,8 @@ from palisade.policy.numbering import PLAIN, Numbering, marked
 from palisade.policy.providers import Provider, ProvidersError
 from palisade.policy.sets import PolicySet
 from palisade.policy.source import SourceError, did_you_mean
-from palisade.rego import ast
+from palisade.rego import ast, ir
+from palisade.rego.codegen import facts
 from palisade.rego.errors import EVAL_CONFLICT_ERROR, Diagnostic, EvalError, Location
 from palisade.rego.values import UNDEFINED
 
@@ -26,6 +27,8 @@ LIMITS = rego.Limits(seconds=1.0)
 
 DOCUMENT_ERROR = "document_error"
 _CONFLICT = "rules of one name differ at once: let their bodies exclude each other, or join them by `else`"
+
+_IN_RULES = "ask in the rules that decide, beside input.identity.provider, or edit the set when it is time"
 
 _COMPILER = version("palisade")
 _NO_RULES = "no rule is there: write one into a file *.rego, or name the folder that holds your policies"
@@ -140,6 +143,7 @@ def rule_path(module: ast.Module, rule: ast.Rule) -> tuple[str, ...] | None:
 
 def read_providers(policy: rego.Policy, policy_set: PolicySet) -> tuple[Provider, ...]:
     """The providers that the policy names; none where it has no such document. Raises DocumentError."""
+    _check_settled(policy)
     try:
         document = policy.evaluate(providers.DOCUMENT)
         return () if document is UNDEFINED else providers.read(document)
@@ -150,6 +154,22 @@ def read_providers(policy: rego.Policy, policy_set: PolicySet) -> tuple[Provider
         message = f"providers cannot be evaluated: {error.code}: {error.message}"
         hint = _CONFLICT if error.code == EVAL_CONFLICT_ERROR else ""
         raise DocumentError([Diagnostic(DOCUMENT_ERROR, message, error.location, hint=hint)]) from None
+
+
+def _check_settled(policy: rego.Policy) -> None:
+    """Raises DocumentError where the providers depend on a request or on the time: they are evaluated once,
+    so that an issuer would be trusted beyond its date, or no issuer ever."""
+    plan = policy.plan([providers.DOCUMENT])
+    for func in plan.funcs:
+        for stmt in facts.walk(func.blocks):
+            if isinstance(stmt, ir.CallStmt):
+                named = stmt.func if stmt.func == "time.now_ns" else None
+            else:
+                named = "input" if ir.INPUT in facts.reads(stmt) else None
+            if named is not None:
+                at = Location(plan.files[stmt.file], stmt.row, stmt.col)
+                message = f"providers depend on {named}, but are evaluated once, when the set is compiled"
+                raise DocumentError([Diagnostic(DOCUMENT_ERROR, message, at, hint=_IN_RULES)])
 
 
 def revision_id(inventory: Inventory, policy_set: PolicySet) -> str:
