@@ -15,7 +15,12 @@ MADE = (
     'sprintf("no role for %v", [input.x])',
     'sprintf("no %v here", [input.x])',
     'sprintf("%v", [input.x])',
+    'sprintf("%v has no role", [input.x])',
+    'sprintf("%v has no%v", [input.x, input.y])',
+    'sprintf("%v has no", [input.y])',
+    'sprintf("%v has %v", [input.x])',
     'concat(" ", ["no", input.y])',
+    'concat("", [input.y, " has no"])',
     '$"no{input.y}"',
     '"no role for a"',
     '"no"',
@@ -84,6 +89,15 @@ def test_rules_that_answer_with_other_texts_conflict_wherever_both_hold(
     assert judged(policy, outcome, {"x": "b", "y": 1}) in ("error", "defined")  # a text may be undefined
     assert not any(isinstance(each.atom, Same) for each in nodes(outcome.error))
     assert not any(each.among and isinstance(each.among[0], Apply) for each in nodes(outcome.error))
+
+
+def test_texts_that_begin_with_the_same_of_a_request_are_known_to_differ() -> None:
+    """By what stands behind it: of "x lacks role a" and "x lacks role b" each request was asked whether they
+    conflict."""
+    one, other = 'sprintf("%v has no role", [input.x])', 'sprintf("%v has no path", [input.x])'
+    policy, outcome = outcome_of(f"r := {one} if input.y == 1\nr := {other} if input.z", {})
+    assert judged(policy, outcome, {"x": "b", "y": 1, "z": True}) == "error"
+    assert not any(isinstance(each.atom, Same) for each in nodes(outcome.error))
 
 
 def test_what_is_written_differently_is_equal_to_nothing() -> None:

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 from agreement import judged, outcome_of
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from palisade.rego.partial.formulas.terms import Apply, ArrayOf, Input, Known, ObjectOf, Symbol
 from palisade.rego.partial.reading import Reading
 from palisade.rego.partial.symbols.turns import stands_before
-from palisade.rego.values import compare, key
+from palisade.rego.values import UNDEFINED, compare, key
 
 _texts = st.text("ab", max_size=2)
 _leaves = st.one_of(
@@ -21,6 +21,18 @@ _leaves = st.one_of(
     st.sampled_from("xy").map(lambda name: Input((name,))),
     st.builds(
         lambda text, name: Apply("sprintf", (Known(text + "%v"), ArrayOf((Input((name,)),)))),
+        _texts,
+        st.sampled_from("xy"),
+    ),
+    st.builds(
+        lambda form, text, name: Apply("sprintf", (Known(form), ArrayOf((Input((name,)), Known(text))))),
+        st.sampled_from(["%v-%v", "%v%s", "a%v%%%v", "%sb%d", "%v-%v%v", "%v%5s", "%v"]),
+        _texts,
+        st.sampled_from("xy"),
+    ),
+    st.builds(
+        lambda glue, text, name: Apply("concat", (Known(glue), ArrayOf((Input((name,)), Known(text))))),
+        st.sampled_from(["", "-", "a"]),
         _texts,
         st.sampled_from("xy"),
     ),
@@ -53,7 +65,9 @@ def test_what_stands_before_another_does_so_for_every_request(
     one: Symbol, other: Symbol, brought: list[Any]
 ) -> None:
     reading = Reading(dict(zip("xy", brought, strict=True)))
-    found = compare(reading.value(one), reading.value(other))
+    values = reading.value(one), reading.value(other)
+    assume(UNDEFINED not in values)
+    found = compare(*values)
     told = stands_before(one, other)
     assert told is None or found == (-1 if told else 1)
 
@@ -135,3 +149,19 @@ below if { some n in {1, 2, 3}; level(n) > input.y }
     policy, outcome = outcome_of(rules, {})
     found = {judged(policy, outcome, {"x": x, "y": y}) for x in (1, 2, 3, 4) for y in (0, 1, 2)}
     assert "unsure" in found
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ('sprintf("%s lacks %s", [input.x, "a"])', 'sprintf("%s lacks %s", [input.x, "b"])'),
+        ('sprintf("%s may", [input.x])', 'sprintf("%s may not", [input.x])'),
+        ('concat(" ", ["user", input.x, "b"])', 'concat(" ", ["user", input.x, "a", input.y])'),
+        ('sprintf("%d: %s", [2, input.x])', 'sprintf("%d: %s", [10, input.x])'),
+    ],
+)
+def test_texts_that_begin_with_the_same_of_a_request_stand_in_a_known_order(one: str, other: str) -> None:
+    rules = [f"ds contains {one} if input.one", f"ds contains {other} if input.other"]
+    policy, outcome = outcome_of("\n".join([*rules, "r := [d | some d in ds][0]"]), {})
+    for document in ({"x": "a", "y": "b", "one": True, "other": True}, {"x": "b", "y": "", "other": True}):
+        assert judged(policy, outcome, document) == "defined"

@@ -7,14 +7,32 @@ and `sprintf("no path: %s", y)` differ no request has to be asked for, nor wheth
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TypeGuard
 
 from palisade.rego.builtins import BUILTINS
 from palisade.rego.errors import BuiltinError
-from palisade.rego.partial.formulas.terms import Apply, ArrayOf, Known, ObjectOf, SetOf, Symbol
+from palisade.rego.partial.formulas.terms import (
+    Apply,
+    ArrayOf,
+    Input,
+    Known,
+    ObjectOf,
+    SetOf,
+    Symbol,
+    subterms,
+)
 from palisade.rego.values import unkey
 
-_MARSHAL, _UNMARSHAL = (BUILTINS[name].function for name in ("json.marshal", "json.unmarshal"))
+_MARSHAL, _UNMARSHAL, _SPRINTF = (
+    BUILTINS[name].function for name in ("json.marshal", "json.unmarshal", "sprintf")
+)
+
+_Filled = tuple[str, Symbol]
+"""What the request puts into a text, and how it is written there."""
+_OTHER: _Filled = ("other", Known(None))
+"""A part of a text of which nothing is known."""
 
 
 def beginning(item: Symbol) -> tuple[str, bool]:
@@ -33,6 +51,87 @@ def beginning(item: Symbol) -> tuple[str, bool]:
     return "", False
 
 
+def beginnings(one: Symbol, other: Symbol) -> tuple[tuple[str, bool], tuple[str, bool]]:
+    """What each of two texts begins with behind what they have in common, and whether that is all of it:
+    `sprintf("%s lacks a", [x])` and `sprintf("%s lacks b", [x])` have all in common but the last letter."""
+    mine, theirs = _joined(_parts(one)), _joined(_parts(other))
+    if len(mine) < 2 or len(theirs) < 2:
+        return beginning(one), beginning(other)
+    while mine and theirs and mine[0] == theirs[0] != _OTHER:
+        mine, theirs = mine[1:], theirs[1:]
+    return _first(mine), _first(theirs)
+
+
+def _first(parts: Sequence[str | _Filled]) -> tuple[str, bool]:
+    """What a text of those parts begins with, and whether that is all of it."""
+    match parts:
+        case []:
+            return "", True
+        case [str(text), *more]:
+            return text, not more
+    return "", False
+
+
+def _joined(parts: Iterator[str | _Filled]) -> list[str | _Filled]:
+    """The parts with constants beside each other in one."""
+    found: list[str | _Filled] = []
+    for part in parts:
+        last = found[-1] if found else None
+        if isinstance(part, str) and isinstance(last, str):
+            found[-1] = last + part
+        elif part:
+            found.append(part)
+    return found
+
+
+def _parts(item: Symbol) -> Iterator[str | _Filled]:
+    """What a text is put together of. Behind a part that is `_OTHER` nothing is told."""
+    match item:
+        case Known(str(text)):
+            yield text
+        case Apply("sprintf", (Known(str(form)), ArrayOf(items))):
+            yield from _formatted(form, items)
+        case Apply("concat", (Known(str(glue)), ArrayOf(items))):
+            for at, each in enumerate(items):
+                yield glue if at else ""
+                yield each.value if _is_text(each) else _filled("%s", each)
+        case Apply("internal.template_string", (ArrayOf(items),)):
+            yield from (each.value if _is_text(each) else _filled("{}", each) for each in items)
+        case _:
+            yield _OTHER
+
+
+def _formatted(form: str, items: Sequence[Symbol]) -> Iterator[str | _Filled]:
+    left = list(items)
+    pieces = _VERB.split(form)
+    if len(left) != sum(each in _VERBS for each in pieces[1::2]):
+        pieces = [*pieces[:1], "%"]  # more is written than the template says
+    for at, piece in enumerate(pieces):
+        if at % 2 == 0 or piece == "%%":
+            yield piece.replace("%%", "%") if at % 2 else piece
+        elif piece not in _VERBS:
+            yield _OTHER
+            return
+        else:
+            each = left.pop(0)
+            yield str(_SPRINTF(piece, [each.value])) if isinstance(each, Known) else _filled(piece, each)
+
+
+_VERB = re.compile("(%.?)", re.DOTALL)
+_VERBS = frozenset(("%d", "%s", "%v"))
+
+
+def _is_text(symbol: Symbol) -> TypeGuard[Known]:
+    return isinstance(symbol, Known) and isinstance(symbol.value, str)
+
+
+def _filled(how: str, symbol: Symbol) -> _Filled:
+    """What is the same wherever it is written so: not what a loop comes by, which is another each time."""
+    kinds = Input | Apply | Known | ArrayOf | SetOf
+    same = not isinstance(symbol, Known) and all(isinstance(each, kinds) for each in subterms(symbol))
+    return (how, symbol) if same else _OTHER
+
+
 def differ(one: Symbol, other: Symbol) -> bool:
     """Whether two texts that are there are surely not the same."""
     match one, other:
@@ -42,7 +141,7 @@ def differ(one: Symbol, other: Symbol) -> bool:
             read = _read(text)
             if read is not None:
                 return _written_otherwise(mine, read)
-    return _apart(beginning(one), beginning(other))
+    return _apart(*beginnings(one, other))
 
 
 def _read(text: str) -> Known | None:

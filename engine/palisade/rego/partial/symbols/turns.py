@@ -8,7 +8,7 @@ from graphlib import TopologicalSorter
 from itertools import combinations
 
 from palisade.rego.partial.formulas.builder import Builder
-from palisade.rego.partial.formulas.differing import beginning
+from palisade.rego.partial.formulas.differing import beginnings
 from palisade.rego.partial.formulas.formula import FALSE, Formula
 from palisade.rego.partial.formulas.terms import ArrayOf, Known, ObjectOf, Symbol
 from palisade.rego.values import Set, compare, sorted_keys, sorted_values
@@ -52,7 +52,7 @@ def _compared(one: Symbol, other: Symbol) -> int | None:
         mine, theirs = parts(one), parts(other)
         if mine is not None and theirs is not None:
             return _first_other(mine, theirs)
-    return _of_texts(beginning(one), beginning(other))
+    return _of_texts(*beginnings(one, other))
 
 
 def _first_other(mine: list[Symbol], theirs: list[Symbol]) -> int | None:
