@@ -23,11 +23,13 @@ ss := [x | some i, x in split(http.path, "/"); i > 0]
 bs := [x | some x in split(http.path, "/"); trim_space(x) != ""]
 ts := [t | some x in split(h, ","); t := trim_space(x); t != ""]
 us := [x | some i, x in split(claims.t, " "); i >= 2]
+rs := array.slice(split(http.path, "/"), 1, count(split(http.path, "/")))
+zs := array.slice(split(h, ","), 1, 3)
 """
 IDIOMS = (
     *(
         asked.replace("LIST", name)
-        for name in ("xs", "cs", "ps", "fs", "qs", "gs", "ss", "bs", "ts", "us")
+        for name in ("xs", "cs", "ps", "fs", "qs", "gs", "ss", "bs", "ts", "us", "rs")
         for asked in (
             'LIST[0] == "a"',
             'LIST[1] in {"a", "b", ""}',
@@ -63,6 +65,19 @@ IDIOMS = (
     "net.cidr_contains(`10.0.0.0/8`, xs[count(xs) - 2])",
     "qs[count(qs) - 2] == claims.t",
     'concat("/", ss) in {"a/b", "b/a"}',
+    'concat("/", rs) in {"a/b", "b/a"}',
+    "rs[0] == claims.t; count(rs) == 2",
+    'zs[0] == "a"',
+    'zs[1] == http.headers["x-u"]',
+    "not zs[2]",
+    'zs == ["a", http.headers["x-u"]]',
+    'zs != ["a"]',
+    'zs == ["a", "b", "c"]',
+    "count(zs) == 2",
+    "count(zs) < 2",
+    '"b" in zs',
+    'every x in rs { x != "b" }',
+    'rs == ["users", claims.t]',
     'concat(" ", us) != "a b"',
     'concat("/", ps) == "/a/b"',
     "count(ss) - 1 > 0",

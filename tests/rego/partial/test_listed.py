@@ -20,6 +20,12 @@ LISTS = (
     '[sprintf("%d%s", [i, p]) | some i, p in split(input.x, ","); p != ""]',
     '[p | some p in split(input.x, "a"); p != ""]',
     '[sprintf("%d%s", [i, trim_space(p)]) | some i, p in split(input.x, ","); i != 0]',
+    'array.slice(split(input.x, ","), 1, count(split(input.x, ",")))',
+    'array.slice(split(input.x, ","), 1, 3)',
+    'array.slice(split(input.x, ","), -1, 2)',
+    'array.slice(split(trim(input.x, " a"), "a"), 2, 9)',
+    '[upper(p) | some i, p in split(input.x, ","); i >= 1; i < 2]',
+    '[p | some i, p in split(input.x, ","); i < 2; input.y]',
     # Of texts with a piece of space alone only the evaluator knows them.
     '[p | some p in split(input.x, ","); trim_space(p) != ""]',
     '[lower(t) | some p in split(input.x, ","); t := trim_space(p); t != ""; p != ""]',
@@ -68,6 +74,36 @@ def test_lists_of_pieces_are_as_the_evaluator_has_them(made: str) -> None:
     assert {"defined", "undefined"} <= {*told}
     if made in LISTS[:8]:
         assert "unsure" not in told
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        'array.slice(split(input.x, ","), 1, count(split(input.x, ",")))',
+        'array.slice(split(input.x, ","), 1, 3)',
+        'array.slice(split(input.x, ","), 0, 2)',
+        '[p | some i, p in split(input.x, ","); i > 0]',
+        '[p | some p in split(input.x, ",")]',
+    ],
+)
+@pytest.mark.parametrize(
+    "rule",
+    ["r := [i | some i, p in xs; p == `a`][0]", "r if { some i; xs[i] == `a`; i > 0 }", "r if `a` in xs"],
+)
+def test_pieces_that_are_taken_are_looped_over_with_their_places(made: str, rule: str) -> None:
+    """The places are those among the ones taken."""
+    policy, outcome = outcome_of(f"xs := {made}\n{rule}", {})
+    told = {judged(policy, outcome, document) for document in (*DOCUMENTS, {"x": "b,b,a"})}
+    assert {"defined", "undefined"} <= told
+
+
+@pytest.mark.parametrize("made", [each for each in LISTS if each.startswith("array.slice")])
+def test_pieces_from_one_place_to_another_are_known(made: str) -> None:
+    """Wherever the evaluator was asked, it was for what `array.slice` makes of the pieces."""
+    for rule in ASKED[:10]:
+        policy, outcome = outcome_of(f"xs := {made}\n{rule}", {})
+        told = {judged(policy, outcome, document) for document in DOCUMENTS}
+        assert "unsure" not in told or "count(xs) -" in rule
 
 
 PARTS = (

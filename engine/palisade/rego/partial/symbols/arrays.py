@@ -109,7 +109,23 @@ def cut(run: Members, args: Sequence[Symbol]) -> _Cases | None:
     places = [each.value for each in (start, end) if isinstance(each, Known) and type(each.value) is int]
     if len(places) < 2 or not isinstance(whole, _TERMS):
         return None
+    match whole:
+        case Apply("split", (_, Known(str(mark)))) if mark and max(places[0], 0) < places[1]:
+            return [(run.is_kind(whole, "array"), _some_pieces(run, whole, max(places[0], 0), places[1]))]
     return [(run.is_kind(whole, "array"), Apply("array.slice", (whole, *map(Known, places))))]
+
+
+def _some_pieces(run: Members, whole: Apply, start: int, end: int) -> Gathered:
+    """The pieces of a text from one place up to another, as a loop over them gathers these."""
+    loop = run.new_loop()
+    place = Element(whole, loop, of_keys=True)
+    asked = [Apply("gte", (place, Known(start)))] if start else []
+    if end < ENDLESS:
+        asked.append(Apply("lt", (place, Known(end))))
+    condition = run.builder.all(run.builder.atom(Test(each)) for each in asked)
+    return Gathered(
+        "array", (Part(condition, ((whole, loop),), Element(whole, loop)),), ordered=True, apart=True
+    )
 
 
 def reversed_(run: Members, args: Sequence[Symbol]) -> _Cases | None:

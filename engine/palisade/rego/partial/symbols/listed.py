@@ -4,7 +4,7 @@ Such a list has a member for each piece, in their order, so that its members are
 compared as the pieces are. Where empty pieces are left out, `s != ""`, the others are the pieces of the text
 with one mark in place of several beside each other, and none at its ends. Where those of space alone are,
 `trim_space(s) != ""`, that is so of texts without any. Where the first ones are, `i > 0`, the others have
-their places behind these.
+their places behind these, up to a last one where there is such, `i < 3`.
 """
 
 from __future__ import annotations
@@ -70,7 +70,8 @@ class Listed:
     the list is empty.
 
     With `some` the pieces are those that are not empty, where that holds: elsewhere there are none. Where
-    `odd` holds only the evaluator knows them. The first `skipped` ones are no members."""
+    `odd` holds only the evaluator knows them. The first `skipped` ones are no members, nor are those from the
+    one at `end` on."""
 
     pieces: Apply
     loop: int
@@ -79,13 +80,14 @@ class Listed:
     some: Formula
     odd: Formula = FALSE
     skipped: int = 0
+    end: int = ENDLESS
 
     def tells(self, place: Symbol) -> TypeGuard[Known | Apply]:
         """Whether what stands at a place is known: at a constant one, or counted from the end."""
         match place:
             case Known(int(at)):
                 return type(at) is int and at >= 0
-            case Apply("minus", (counted, Known(int(left)))):
+            case Apply("minus", (counted, Known(int(left)))) if self.end == ENDLESS:
                 return counted == self._count and type(left) is int and left > 0
         return False
 
@@ -96,6 +98,8 @@ class Listed:
         match place:
             case Known(at):
                 place = Known(at + self.skipped)
+                if place.value >= self.end:
+                    return []
             case Apply(_, (_, Known(left))) if self.skipped:
                 there.append(self._reaches(run, left + self.skipped))
                 place = Apply("minus", (Apply("count", (self.pieces,)), Known(left)))
@@ -105,7 +109,13 @@ class Listed:
         return [*found, *self._unsure(run)]
 
     def count(self, run: Members) -> _Cases:
-        return [(self._any(run), self._count), (self._none(run), Known(0)), *self._unsure(run)]
+        told: _Cases = [(self._any(run), self._count), (self._none(run), Known(0)), *self._unsure(run)]
+        if self.end == ENDLESS:
+            return told
+        full = run.builder.both(self._any(run), self._reaches(run, self.end))
+        most = Known(self.end - self.skipped)
+        short = [(run.builder.both(there, run.builder.negate(full)), count) for there, count in told]
+        return [(full, most), *short]
 
     def equals(self, run: Members, other: Known | ArrayOf) -> Formula:
         """The list has those members."""
@@ -113,7 +123,12 @@ class Listed:
         unsure = (there for there, _ in self._unsure(run))
         if not items:
             return run.builder.any((self._none(run), *unsure))
-        found = [self.there, run.builder.is_in(Apply("count", (self.pieces,)), (len(items) + self.skipped,))]
+        size = len(items) + self.skipped
+        if size > self.end:
+            return FALSE
+        # Of those up to the last place there may be more behind it.
+        whole = TRUE if size == self.end else run.builder.is_in(Apply("count", (self.pieces,)), (size,))
+        found = [self.there, whole]
         for at, wanted in enumerate(items):
             there, item = self.at(run, Known(at))[0]
             found += (there, run.equal(item, wanted))
@@ -125,8 +140,8 @@ class Listed:
         whole = self.some is TRUE and self.odd is FALSE
         if mark != Known(glue) or not whole or self.item != Element(self.pieces, self.loop):
             return None
-        if self.skipped:
-            rest = Apply("array.slice", (self.pieces, Known(self.skipped), Known(ENDLESS)))
+        if self.skipped or self.end < ENDLESS:
+            rest = Apply("array.slice", (self.pieces, Known(self.skipped), Known(self.end)))
             text = Apply("concat", (Known(glue), rest))
         there = self._any(run)
         return [(there, text), (run.builder.negate(there), Known(""))]
@@ -174,10 +189,9 @@ def listed(run: Members, array: Gathered) -> Listed | None:
     if not isinstance(item, Element | Apply) or loops(item) - {loop}:
         return None
     there = run.builder.all((run.builder.atom(Defined(pieces)), *outside))
-    skipped = [_skipped(each, Element(pieces, loop, of_keys=True)) for each in inside]
-    if inside and None not in skipped:
-        most = max(each for each in skipped if each is not None)
-        return Listed(pieces, loop, item, there, TRUE, skipped=most)
+    places = between(run.builder.all(inside), Element(pieces, loop, of_keys=True)) if inside else None
+    if places is not None:
+        return Listed(pieces, loop, item, there, TRUE, skipped=places[0], end=places[1])
     asked_of = (element, Apply("trim_space", (element,)))
     is_filled = bool(inside) and all(any(_is_filled(each, one) for one in asked_of) for each in inside)
     if inside and (not is_filled or mark not in PLAIN_MARKS):

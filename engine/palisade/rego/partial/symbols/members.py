@@ -32,7 +32,7 @@ from palisade.rego.partial.symbols import arrays, scores
 from palisade.rego.partial.symbols.conditions import Conditions
 from palisade.rego.partial.symbols.construct import items_of, pairs_of
 from palisade.rego.partial.symbols.finite import UndefinedError, put
-from palisade.rego.partial.symbols.listed import is_array, listed
+from palisade.rego.partial.symbols.listed import between, is_array, listed
 from palisade.rego.partial.symbols.named import Named
 from palisade.rego.partial.symbols.objects import OBJECT, is_made, left_of
 from palisade.rego.partial.symbols.ranked import Ranked
@@ -62,6 +62,12 @@ class Members(Conditions):
                 raise Unsupported(source.reason, source.location)
             case Overlay():
                 raise Unsupported("iterates over a collection that is known in part")
+            case Gathered("array", (Part(condition, ((whole, loop),), _),), ordered=True, apart=True) if (
+                places := between(condition, Element(whole, loop, of_keys=True))
+            ) is not None:
+                (part,) = map(self.fresh, source.parts)
+                place: Symbol = Element(whole, part.over[0][1], of_keys=True)
+                return [(part, Apply("minus", (place, Known(places[0]))) if places[0] else place)]
             case Gathered():
                 parts = map(self.fresh, source.parts)
                 return [(each, each.item if source.kind == "set" else self._nowhere()) for each in parts]
