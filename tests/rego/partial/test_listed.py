@@ -97,6 +97,12 @@ def test_pieces_that_are_taken_are_looped_over_with_their_places(made: str, rule
     assert {"defined", "undefined"} <= told
 
 
+def test_keys_of_objects_are_no_places() -> None:
+    policy, outcome = outcome_of("xs := [p | some p in input.a]\nr := {i | some i, _ in xs}", {})
+    for document in ({"a": {"k": 1}}, {"a": ["b", "c"]}, {"a": []}, {}):
+        judged(policy, outcome, document)
+
+
 @pytest.mark.parametrize("made", [each for each in LISTS if each.startswith("array.slice")])
 def test_pieces_from_one_place_to_another_are_known(made: str) -> None:
     """Wherever the evaluator was asked, it was for what `array.slice` makes of the pieces."""

@@ -62,9 +62,10 @@ class Members(Conditions):
                 raise Unsupported(source.reason, source.location)
             case Overlay():
                 raise Unsupported("iterates over a collection that is known in part")
-            case Gathered("array", (Part(condition, ((whole, loop),), _),), ordered=True, apart=True) if (
-                places := between(condition, Element(whole, loop, of_keys=True))
-            ) is not None:
+            case Gathered(
+                "array", (Part(condition, ((Apply("split") as whole, loop),), _),), ordered=True, apart=True
+            ) if (places := between(condition, Element(whole, loop, of_keys=True))) is not None:
+                # Of what may be an object the keys are no places.
                 (part,) = map(self.fresh, source.parts)
                 place: Symbol = Element(whole, part.over[0][1], of_keys=True)
                 return [(part, Apply("minus", (place, Known(places[0]))) if places[0] else place)]
