@@ -16,7 +16,8 @@ _ORDERED = (
 )
 _TIMES = (
     "compare time.now_ns() with constants, its seconds with a claim and seconds more, or its time.clock, "
-    "time.date and time.weekday in UTC or a time zone, and sums of these, with constants"
+    "time.date and time.weekday in UTC or a time zone, and sums of these, with constants; or with "
+    "time.parse_rfc3339_ns of a header, a claim, a parameter or a field of JSON"
 )
 _FETCH = "fetch it outside of the decision, and put the answer into data"
 _SEND = (
@@ -273,6 +274,7 @@ _DOUBTS = (
         "is no string",
         'tokens in which the claim is a string are decided natively; concat("", [x]) takes nothing else',
     ),
+    ("is a time that is written", "times as programs write them, of 1970 to 2259, are decided natively"),
     (
         "two values are both",
         "requests in which one is a string, a number or a boolean are decided natively",

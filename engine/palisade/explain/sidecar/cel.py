@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import re2
@@ -42,6 +43,11 @@ class _Time:
 
 
 _SECOND = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Duration:
+    nanoseconds: int
 
 
 _TYPES: dict[type, str] = {
@@ -257,18 +263,34 @@ def _quotient(left: Any, right: Any) -> float:
 
 
 def _timestamp(text: Any) -> _Time:
-    """RFC 3339, in UTC; or seconds since the epoch."""
+    """RFC 3339; or seconds since the epoch."""
     if type(text) is int:
         return _Time(text * _SECOND)
-    if not isinstance(text, str) or not text.endswith("Z"):
+    found = _RFC3339.fullmatch(text) if isinstance(text, str) else None
+    if found is None:
         raise _Error
-    whole, _, rest = text[:-1].partition(".")
     try:
-        moment = datetime.fromisoformat(f"{whole}+00:00")
+        moment = datetime.fromisoformat(f"{found[1]}{found[3].replace('Z', '+00:00')}")
     except ValueError:
         raise _Error from None
     seconds = int((moment - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds())
-    return _Time(seconds * _SECOND + int(rest.ljust(9, "0")))
+    return _Time(seconds * _SECOND + int((found[2] or "").ljust(9, "0")))
+
+
+_RFC3339 = re.compile(r"([-0-9]+T[:0-9]+)(?:[.]([0-9]{1,9}))?(Z|[-+][:0-9]+)", re.ASCII)
+
+
+def _duration(text: Any) -> _Duration:
+    """Seconds, as Palisade writes them."""
+    if not isinstance(text, str) or not text.endswith("s"):
+        raise _Error
+    return _Duration(int(Decimal(text[:-1]) * _SECOND))
+
+
+def _sum(left: Any, right: Any) -> Any:
+    if isinstance(left, _Time) and isinstance(right, _Duration):
+        return _Time(left.nanoseconds + right.nanoseconds)
+    return _calculated(operator.add)(left, right)
 
 
 def _getter(get: Callable[[datetime], int]) -> Callable[[Any], int]:
@@ -301,8 +323,9 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "int": _int,
     "double": _double,
     "timestamp": _timestamp,
+    "duration": _duration,
     "-_": _negative,
-    "_+_": _calculated(operator.add),
+    "_+_": _sum,
     "_-_": _calculated(operator.sub),
     "_*_": _calculated(operator.mul),
     "_/_": _quotient,

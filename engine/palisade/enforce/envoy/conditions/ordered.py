@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from cel.expr.syntax_pb2 import Expr
 
+from palisade.enforce.envoy.conditions.dated import Dated
 from palisade.enforce.envoy.conditions.orders import MIRRORED, ORDER
-from palisade.enforce.envoy.conditions.stamps import Stamps
 from palisade.enforce.envoy.matchers import cel
 from palisade.enforce.envoy.matchers.bounds import Bounds, exactly
 from palisade.enforce.envoy.matchers.predicate import NO, YES, Predicate, all_of, any_of
@@ -20,7 +20,7 @@ KINDS = ("null", "boolean", "number", "string", "array", "object")
 """The types in Rego's order."""
 
 
-class Ordered(Stamps):
+class Ordered(Dated):
     """Lowers comparisons of values that may be of several types."""
 
     def _compared(self, term: Apply) -> Bounds:

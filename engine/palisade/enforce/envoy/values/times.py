@@ -24,8 +24,8 @@ from palisade.enforce.envoy.values.claims import claim_kind
 from palisade.enforce.envoy.values.sources import ClaimSource
 from palisade.rego.partial.formulas.terms import Apply, ArrayOf, Known, Symbol
 
-_TIME = cel.field(cel.name("request"), "time")
-_OPERATORS = {"lt": "_<_", "lte": "_<=_", "gt": "_>_", "gte": "_>=_"}
+TIME = cel.field(cel.name("request"), "time")
+OPERATORS = {"lt": "_<_", "lte": "_<=_", "gt": "_>_", "gte": "_>=_"}
 DAYS = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
 _SECOND = 1_000_000_000
 MILLISECOND = 1_000_000
@@ -102,7 +102,7 @@ _GETTERS = {
 def _shown(zone: str) -> Expr:
     """The time, or what a clock in the zone shows as if it were UTC."""
     known = zones.moves(zone) if zone else None
-    return _TIME if known is None else zones.clock(known)
+    return TIME if known is None else zones.clock(known)
 
 
 def zone_of(moment: Moment) -> str:
@@ -246,18 +246,18 @@ def compared(moment: Moment, name: str, limit: object) -> Bounds | None:
         if abs(limit) >= _NO_PART:
             return ALWAYS if (limit > 0) is (name in ("lt", "lte")) else NEVER
         number = cel.integer(int(limit) - moment.offset)
-        return exactly(cel.check(cel.call(_OPERATORS[name], moment.expr, number)))
+        return exactly(cel.check(cel.call(OPERATORS[name], moment.expr, number)))
     if not isinstance(moment, Now):
         return None
     if moment.whole:
         if limit != int(limit) or abs(limit) >= 1 << 62:
             return None
-        return exactly(cel.check(cel.call(_OPERATORS[name], units(moment), cel.integer(int(limit)))))
+        return exactly(cel.check(cel.call(OPERATORS[name], units(moment), cel.integer(int(limit)))))
     nanoseconds = Fraction(limit) * moment.divisor
     if nanoseconds.denominator != 1:
         return None
     stamp = _timestamp(int(nanoseconds))
-    return None if stamp is None else exactly(cel.check(cel.call(_OPERATORS[name], _TIME, stamp)))
+    return None if stamp is None else exactly(cel.check(cel.call(OPERATORS[name], TIME, stamp)))
 
 
 def _timestamp(nanoseconds: int) -> Expr | None:
@@ -275,7 +275,7 @@ def _timestamp(nanoseconds: int) -> Expr | None:
 
 def units(now: Now) -> Expr:
     """How many seconds, or milliseconds, there were up to now: the whole ones, or as they are rounded."""
-    seconds, thousandths = cel.call("int", _TIME), cel.method(_TIME, "getMilliseconds")
+    seconds, thousandths = cel.call("int", TIME), cel.method(TIME, "getMilliseconds")
     if now.whole == "round":
         half = cel.call("_>=_", thousandths, cel.integer(500))
         return cel.call("_+_", seconds, cel.choice(half, cel.integer(1), cel.integer(0)))
@@ -297,7 +297,7 @@ def compared_with_claim(
     if now.divisor != _SECOND:
         return None
     number = claim_kind(claim, "number")
-    second = cel.call("_+_", cel.call("int", _TIME), cel.integer(later)) if later else cel.call("int", _TIME)
+    second = cel.call("_+_", cel.call("int", TIME), cel.integer(later)) if later else cel.call("int", TIME)
     following = cel.call("double", cel.call("_+_", second, cel.integer(1)))
     # The claim is not before the next second; it is not behind the start of this one.
     ahead = cel.check(
@@ -333,7 +333,7 @@ def _whole_compared(now: Now, name: str, claim: ClaimSource, *, later: int, calc
     """The same of whole seconds or milliseconds, which doubles hold as they are. Of a claim with a fraction
     that is `calculated` with, Rego may round what it makes."""
     moment = cel.call("_+_", units(now), cel.integer(later)) if later else units(now)
-    told = cel.call(_OPERATORS[name], cel.call("double", moment), claim.expr)
+    told = cel.call(OPERATORS[name], cel.call("double", moment), claim.expr)
     found = all_of((claim_kind(claim, "number"), cel.check(told)))
     if not calculated:
         others = [claim_kind(claim, kind) for kind in _KINDS_BESIDE[name]]
@@ -352,5 +352,5 @@ def sum_compared(factors: Mapping[TimePart, int], name: str, limit: int) -> Boun
     """The parts of the time, each multiplied and then added, compared with a constant, by `eq` too."""
     parts = [cel.call("_*_", cel.integer(factor), part.expr) for part, factor in factors.items()]
     total = reduce(lambda left, right: cel.call("_+_", left, right), parts)
-    operator = "_==_" if name == "eq" else _OPERATORS[name]
+    operator = "_==_" if name == "eq" else OPERATORS[name]
     return exactly(cel.check(cel.call(operator, total, cel.integer(limit))))
