@@ -13,7 +13,7 @@ from google.protobuf.json_format import MessageToDict, ParseDict
 from hypothesis import given
 from hypothesis import strategies as st
 
-from palisade.decide.body import BODY_BYTES
+from palisade.decide.body import BODY_BYTES, parse_body
 from palisade.decide.input import InputError, to_input
 from palisade.decide.verified import OWN
 from palisade.enforce.envoy.values.walks import leads_nowhere
@@ -153,6 +153,11 @@ def _ports(attributes: Any) -> list[Any]:
         ("/?a=%zz&b=%41", [""], {"b": ["A"]}),
         ("/?=x&&", [""], {"": ["x"]}),
         ("*", ["*"], {}),
+        (
+            "/%fe/%FF?a=%FE&a=%ff&%E7%9D=\ufffd",
+            ["\udcfe", "\udcff"],
+            {"a": ["\udcfe", "\udcff"], "\udce7\udc9d": ["\ufffd"]},
+        ),
     ],
 )
 def test_paths_and_queries_are_read_as_go_does(target: str, path: list[str], query: dict[str, Any]) -> None:
@@ -197,6 +202,24 @@ PARTS = (
 def test_bodies(content_type: str, body: str, parsed: Any) -> None:
     made = to_input(http(headers={"content-type": content_type}, body=body), "hello")
     assert (made["parsed_body"], made["truncated_body"]) == (parsed, False)
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body", "parsed"),
+    [
+        ("application/json", b'{"a": "\xe7\x9d", "\xff": 1}', {"a": "\ufffd\ufffd", "\ufffd": 1}),
+        (
+            FORM,
+            b"a=\xfe&a=\xff&a=%FE&\xe7\x9d=%E7%9D",
+            {"a": ["\udcfe", "\udcff", "\udcfe"], "\udce7\udc9d": ["\udce7\udc9d"]},
+        ),
+        (MULTIPART, PARTS.encode().replace(b"1\r\n", b"\xfe\r\n"), {"a": ["\udcfe", {"b": [2]}]}),
+        (MULTIPART, PARTS.encode().replace(b'"a"', b'"\xfe"'), {"\udcfe": ["1", {"b": [2]}]}),
+    ],
+)
+def test_bytes_that_are_no_utf_8_are_told_apart(content_type: str, body: bytes, parsed: Any) -> None:
+    """All were U+FFFD, so that a form's `%FE` was what `%FF` is. Go keeps them, if not in JSON."""
+    assert parse_body({"content-type": content_type}, body) == (parsed, False)
 
 
 @pytest.mark.parametrize(

@@ -387,3 +387,14 @@ def test_an_explanation_that_cannot_be_spelled_is_counted_and_ends_nothing() -> 
     log = run(scenario, sink)
     assert [each["decision_id"] for each in sink.lines] == ["id-2"]
     assert log.stats.failed == 1
+
+
+def test_bytes_that_are_no_utf_8_are_logged_as_opa_does() -> None:
+    """Of a path such as `/%FE`; others than Python's readers of JSON take no half of a surrogate pair."""
+    sink = Memory()
+
+    async def scenario(decisions: DecisionLog) -> None:
+        decisions.record(record(input={"parsed_path": ["\udcfe"], "parsed_query": {"\udcff": [2**70]}}))
+
+    run(scenario, sink)
+    assert sink.lines[0]["input"] == {"parsed_path": ["\ufffd"], "parsed_query": {"\ufffd": [2**70]}}

@@ -138,7 +138,7 @@ def input_of(got: Got, protocol: str, *, reads_body: bool) -> Any:
     parsed = _parsed(headers.get("content-type", ""), got.body) if reads_body else None
     return {
         "attributes": {"request": {"http": http}},
-        "parsed_path": unquote(path).lstrip("/").split("/"),
+        "parsed_path": _unquoted(path).lstrip("/").split("/"),
         "parsed_query": _pairs(query, strict=False),
         "parsed_body": parsed,
         "truncated_body": False,
@@ -149,15 +149,19 @@ def input_of(got: Got, protocol: str, *, reads_body: bool) -> Any:
 def _parsed(kind: str, body: bytes) -> Any:
     if not body:
         return None
-    text = body.decode("utf-8", "replace")
+    text = body.decode("utf-8", "surrogateescape")
     if "application/json" in kind:
         try:
-            return loads(text)
+            return loads(re.sub("[\udc80-\udcff]", "\ufffd", text))
         except (ValueError, RecursionError) as error:
             raise NoInputError("JSON") from error
     if "application/grpc" not in kind and "application/x-www-form-urlencoded" in kind:
         return _pairs(text, strict=True)
     return None
+
+
+def _unquoted(text: str) -> str:
+    return unquote(text, errors="surrogateescape")
 
 
 def _pairs(text: str, *, strict: bool) -> dict[str, list[str]]:
@@ -168,5 +172,5 @@ def _pairs(text: str, *, strict: bool) -> dict[str, list[str]]:
                 raise NoInputError("form")
             continue
         name, _, value = pair.replace("+", " ").partition("=")
-        found.setdefault(unquote(name), []).append(unquote(value))
+        found.setdefault(_unquoted(name), []).append(_unquoted(value))
     return found

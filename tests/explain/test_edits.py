@@ -114,3 +114,10 @@ def test_who_calls_is_the_same_in_both_places() -> None:
     assert look_up(other, ("peer",)) is UNDEFINED
     assert changed(named, ("peer",), UNDEFINED) == changed(other, principal, UNDEFINED) == request()
     assert changed(request(), ("peer",), UNDEFINED) == request()
+
+
+def test_bytes_that_are_no_utf_8_stay_in_the_path() -> None:
+    document = changed(request(target="/%FE/b?c=%FF"), ("parsed_path", 1), "d", ())
+    assert look_up(document, (*HTTP, "path")) == "/%FE/d?c=%FF"
+    document = changed(document, ("parsed_query", "e"), ["f"], ())
+    assert look_up(document, (*HTTP, "path")) == "/%FE/d?c=%FF&e=f"

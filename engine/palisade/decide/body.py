@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 from palisade.decide import multipart
 from palisade.decide.urls import parse_query
+from palisade.rego.builtins.operands import characters, from_bytes
 from palisade.rego.text import loads
 from palisade.rego.values import Value
 
@@ -57,7 +58,8 @@ def _truncated(headers: Mapping[str, str], size: int) -> bool:
 
 def _json(_: str, body: bytes) -> Value:
     try:
-        return loads(body.decode("utf-8", "replace"))
+        # Go's decoder reads each byte that is no UTF-8 as U+FFFD.
+        return loads(characters(from_bytes(body)))
     except (ValueError, RecursionError) as error:
         raise BodyError(f"the body is no JSON: {_without_content(error)}") from error
 
@@ -70,7 +72,7 @@ def _without_content(error: Exception) -> str:
 
 
 def _form(_: str, body: bytes) -> Value:
-    values, error = parse_query(body.decode("utf-8", "replace"))
+    values, error = parse_query(from_bytes(body))
     if error:
         raise BodyError(f"the body is no URL-encoded form: {error}")
     return values
@@ -86,7 +88,7 @@ def _multipart(content_type: str, body: bytes) -> Value:
             return None
         for name, kind, content in multipart.parts(parameters["boundary"], body):
             if name:
-                item = _json(kind, content) if _JSON_TYPE in kind else content.decode("utf-8", "replace")
+                item = _json(kind, content) if _JSON_TYPE in kind else from_bytes(content)
                 values.setdefault(name, []).append(item)
     except multipart.FormError as error:
         raise BodyError(f"the body is no multipart form: {error}") from error

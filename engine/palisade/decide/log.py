@@ -32,6 +32,7 @@ from palisade.decide.pending import Pending
 from palisade.decide.repeats import Earlier, earlier, without_standing
 from palisade.decide.sink import Sink
 from palisade.decide.writer import Writer
+from palisade.rego.text import whole
 
 log = logging.getLogger(__name__)
 
@@ -359,5 +360,5 @@ def _encoded(event: Event) -> bytes:
     try:
         return orjson.dumps(event, default=_plain)
     except TypeError:
-        # Rego has numbers of more than 64 bits, and a string may have halves of surrogate pairs.
-        return _ENCODER.encode(event).encode()
+        # Rego has numbers of more than 64 bits, and a string may have bytes that are no UTF-8.
+        return _ENCODER.encode(whole(event)).encode()

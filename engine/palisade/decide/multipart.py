@@ -85,7 +85,7 @@ def _part(head: bytes, content: bytes) -> Part:
     headers: dict[str, str] = {}
     *folded, last = _FOLD.split(head)
     unfolded = b" ".join((*(each.rstrip(b" \t") for each in folded), last))
-    lines = unfolded.decode("utf-8", "replace").split("\r\n") if head else []
+    lines = unfolded.decode("utf-8", "surrogateescape").split("\r\n") if head else []
     for line in lines:
         header = _HEADER.fullmatch(line)
         if header is None:

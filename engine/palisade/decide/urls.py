@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import unquote
+from urllib.parse import unquote_to_bytes
 
+from palisade.rego.builtins.operands import from_bytes, to_bytes
 from palisade.rego.values import Value
 
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
@@ -27,7 +28,7 @@ def parse_target(target: str) -> tuple[list[Value], dict[Value, Value]]:
     path, _, query = target.partition("?")
     if _BAD_ESCAPE.search(path):
         raise PathError("the path has a % that starts no escape")
-    segments: list[Value] = (unquote(path) if "%" in path else path).lstrip("/").split("/")
+    segments: list[Value] = _decoded(path).lstrip("/").split("/")
     return segments, parse_query(query)[0] if query else {}
 
 
@@ -50,5 +51,9 @@ def parse_query(query: str) -> tuple[dict[Value, Value], str]:
 
 
 def _unescape(text: str) -> str:
-    text = text.replace("+", " ")
-    return unquote(text) if "%" in text else text
+    return _decoded(text.replace("+", " "))
+
+
+def _decoded(text: str) -> str:
+    # Bytes that are no UTF-8 stay what they are, as in Go: `%FE` is not `%FF`, and neither is U+FFFD.
+    return from_bytes(unquote_to_bytes(to_bytes(text))) if "%" in text else text

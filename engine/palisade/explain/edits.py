@@ -213,6 +213,10 @@ def _target(document: Value, target: str) -> Value:
     return _with_pseudo(put(document, ("parsed_query",), query), "path", target)
 
 
+_ERRORS = "surrogateescape"
+"""Bytes that are no UTF-8 stand in segments and parameters as they do in all texts."""
+
+
 def _segments(document: Value, path: Path, value: Value) -> Value:
     """Segments become the path; the query stays as it is."""
     segments = document.get("parsed_path", [])
@@ -227,7 +231,8 @@ def _segments(document: Value, path: Path, value: Value) -> Value:
     if len(segments) > 20 or any("/" in each for each in segments) or (len(segments) > 1 and not segments[0]):
         raise ImpossibleError
     _, mark, query = str(look_up(document, (*HTTP, "path"))).partition("?")
-    return _target(document, "/" + "/".join(quote(each, safe=_SEGMENT) for each in segments) + mark + query)
+    spelled = (quote(each, safe=_SEGMENT, errors=_ERRORS) for each in segments)
+    return _target(document, "/" + "/".join(spelled) + mark + query)
 
 
 def _query(document: Value, path: Path, value: Value) -> Value:
@@ -239,7 +244,9 @@ def _query(document: Value, path: Path, value: Value) -> Value:
     if not all(isinstance(text, str) for pair in pairs for text in pair):
         raise ImpossibleError
     plain = str(look_up(document, (*HTTP, "path"))).partition("?")[0]
-    return _target(document, f"{plain}?{urlencode(pairs, quote_via=quote)}" if pairs else plain)
+    return _target(
+        document, f"{plain}?{urlencode(pairs, errors=_ERRORS, quote_via=quote)}" if pairs else plain
+    )
 
 
 def _identity(document: Value, path: Path, value: Value, providers: Sequence[Provider]) -> Value:

@@ -12,7 +12,7 @@ from palisade.explain.edits import HTTP, PEER, PRINCIPAL, SOURCE, Change, look_u
 from palisade.explain.flips import Flip
 from palisade.explain.trace import Seen
 from palisade.rego import ast
-from palisade.rego.text import dumps
+from palisade.rego.text import dumps, whole
 from palisade.rego.values import UNDEFINED, Value
 
 MOST_CHARACTERS = 160
@@ -20,7 +20,7 @@ MOST_CHARACTERS = 160
 
 def shown(value: Value, discreet: Discreet, most: int = MOST_CHARACTERS) -> str:
     """A value as JSON on one line, cut where it is long."""
-    text = dumps(discreet.value(value))
+    text = dumps(whole(discreet.value(value)))
     return text if len(text) <= most else f"{text[: most - 4]} ..."
 
 

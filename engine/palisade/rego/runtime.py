@@ -330,7 +330,7 @@ def sorted_items(frame: Frame, source: Value) -> Iterable[tuple[Value, Value]]:
 
 def _in_order(source: dict[KeyForm, Value]) -> list[tuple[Value, Value]]:
     if set(map(type, source)) <= {str}:
-        return [(name, source[name]) for name in sorted(source)]
+        return [(name, source[name]) for name in sorted_values(source)]
     return [(name, source[key(name)]) for name in sorted_values(map(unkey, source))]
 
 

@@ -159,7 +159,10 @@ def compare(a: Value, b: Value) -> int:
     if kind is type(b) and kind is not list and kind is not dict and kind is not Set:
         if kind is type(None):
             return 0
-        # For strings OPA compares UTF-8 bytes, which is Python's order of code points.
+        # For strings OPA compares UTF-8 bytes, which is Python's order of code points, if not of the
+        # surrogates that stand for bytes that are no UTF-8.
+        if kind is str and not (a.isascii() or b.isascii()):
+            a, b = a.encode("utf-8", "surrogateescape"), b.encode("utf-8", "surrogateescape")
         return int(a > b) - int(a < b)
     rank, other = _RANK[kind], _RANK[type(b)]
     if rank != other:
@@ -204,7 +207,7 @@ def sorted_values(values: Iterable[Value]) -> list[Value]:
     """The values in Rego's order."""
     items = list(values)
     kinds = set(map(type, items))
-    if kinds <= {str} or kinds <= {int, float}:
+    if kinds <= {int, float} or (kinds <= {str} and all(map(str.isascii, items))):
         items.sort()
     else:
         items.sort(key=_Order)

@@ -159,7 +159,7 @@ class OpaServer:
         except TimeoutError:
             raise BackendError(TIMEOUT, f"{self.url} gives no answer in time") from None
         except UnicodeEncodeError:
-            message = "half of a surrogate pair cannot be sent to OPA"
+            message = "bytes that are no UTF-8 cannot be sent to OPA"
             raise EvalError(EVAL_INTERNAL_ERROR, message) from None
         except aiohttp.ContentTypeError as error:
             raise self._not_opa(error) from None
@@ -179,7 +179,7 @@ class OpaServer:
         try:
             yield
         except UnicodeEncodeError:
-            raise RefusedError("half of a surrogate pair cannot be sent to OPA") from None
+            raise RefusedError("bytes that are no UTF-8 cannot be sent to OPA") from None
         except RegoParseError as error:
             if error.errors or error.expression == _INVALID_PARAMETER:
                 errors = [each for each in error.errors if isinstance(each, dict)]

@@ -21,8 +21,8 @@ def neq(x: Value, y: Value) -> bool:
     return not _equal(x, y)
 
 
-# Numbers and strings of one Python type are in Python's order; `compare` decides all else.
-_ORDERED = frozenset((int, float, str))
+# Numbers of one Python type are in Python's order; `compare` decides all else.
+_ORDERED = frozenset((int, float))
 
 
 @builtin("lt", pure=True)

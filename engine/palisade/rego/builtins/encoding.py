@@ -6,7 +6,7 @@ import base64
 import re
 
 from palisade.rego.builtins.budget import check_parts
-from palisade.rego.builtins.operands import from_bytes, object_, operand_error, string, to_bytes
+from palisade.rego.builtins.operands import characters, from_bytes, object_, operand_error, string, to_bytes
 from palisade.rego.builtins.registry import builtin
 from palisade.rego.builtins.terms import quote, show
 from palisade.rego.errors import BuiltinError
@@ -154,15 +154,19 @@ def json_marshal_with_options(x: Value, opts: Value) -> str:
     return "\n".join(texts["prefix"] + line for line in lines)
 
 
-_HTML = str.maketrans(
-    {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
-)
+_ESCAPED = {
+    **str.maketrans(
+        {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
+    ),
+    **dict.fromkeys(range(0xDC80, 0xDD00), "\\ufffd"),
+}
 
 
 def marshal(value: Value, *, indent: str | None = None) -> str:
-    """JSON text as Go's encoder writes it, which escapes what would mean something in HTML."""
+    """JSON text as Go's encoder writes it, which escapes what would mean something in HTML, and
+    bytes that are no UTF-8, as U+FFFD."""
     check_parts(value)
-    return dumps(value, indent=indent).translate(_HTML)
+    return dumps(value, indent=indent).translate(_ESCAPED)
 
 
 @builtin("json.unmarshal", pure=True)
@@ -173,7 +177,7 @@ def json_unmarshal(x: Value) -> Value:
 def unmarshal(text: str | bytes) -> Value:
     """The value of a JSON text. Raises BuiltinError."""
     try:
-        return loads(text)
+        return loads(characters(text) if isinstance(text, str) else text)
     except ValueError as error:
         raise BuiltinError(f"invalid JSON: {error}") from error
     except RecursionError as error:

@@ -158,3 +158,17 @@ def to_bytes(text: str) -> bytes:
 def from_bytes(data: bytes) -> str:
     """The string of some bytes; those that are no UTF-8 become surrogates."""
     return data.decode("utf-8", "surrogateescape")
+
+
+def joined(text: str) -> str:
+    """A text that was put together: bytes that were none of UTF-8 apart may be a character now."""
+    return text if text.isascii() else from_bytes(to_bytes(text))
+
+
+_NO_CHARACTERS = dict.fromkeys(range(0xDC80, 0xDD00), "\ufffd")
+"""What Go's runes are of bytes that are no UTF-8."""
+
+
+def characters(text: str) -> str:
+    """The text as Go's runes have it: each byte that is no UTF-8 is U+FFFD."""
+    return text if text.isascii() else text.translate(_NO_CHARACTERS)

@@ -1,4 +1,5 @@
-"""Strings. Positions count characters (code points), not bytes.
+"""Strings. Positions count characters (code points), not bytes. What is looked for is looked for in the
+bytes, as OPA does: `startswith("é", urlquery.decode("%C3"))` holds.
 
 The builtins that policies call for every request look at their operands' types themselves, and leave to
 `string` only what is wrong: a call more would double their cost.
@@ -6,6 +7,7 @@ The builtins that policies call for every request look at their operands' types 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 from functools import lru_cache
 
@@ -16,11 +18,15 @@ from palisade.rego.builtins.gofmt import sprintf as _sprintf
 from palisade.rego.builtins.gofmt_verbs import Argument
 from palisade.rego.builtins.operands import (
     array,
+    characters,
+    from_bytes,
     integer,
+    joined,
     object_,
     operand_error,
     string,
     strings,
+    to_bytes,
     type_error,
 )
 from palisade.rego.builtins.registry import builtin
@@ -38,35 +44,37 @@ def _no_string(first: Value, second: Value) -> BuiltinError:
 @builtin("contains", pure=True)
 def contains(haystack: Value, needle: Value) -> bool:
     if type(haystack) is str and type(needle) is str:
-        return needle in haystack
+        return needle in haystack if needle.isascii() else to_bytes(needle) in to_bytes(haystack)
     raise _no_string(haystack, needle)
 
 
 @builtin("startswith", pure=True)
 def startswith(search: Value, base: Value) -> bool:
     if type(search) is str and type(base) is str:
-        return search.startswith(base)
+        return search.startswith(base) if base.isascii() else to_bytes(search).startswith(to_bytes(base))
     raise _no_string(search, base)
 
 
 @builtin("endswith", pure=True)
 def endswith(search: Value, base: Value) -> bool:
     if type(search) is str and type(base) is str:
-        return search.endswith(base)
+        return search.endswith(base) if base.isascii() else to_bytes(search).endswith(to_bytes(base))
     raise _no_string(search, base)
 
 
 @builtin("strings.any_prefix_match", pure=True)
 def any_prefix_match(search: Value, base: Value) -> bool:
     """Whether any of the strings starts with any of the prefixes."""
-    texts, prefixes = _one_or_many(search, 1), tuple(_one_or_many(base, 2))
-    return any(text.startswith(prefixes) for text in texts)
+    texts, prefixes = _one_or_many(search, 1), tuple(map(to_bytes, _one_or_many(base, 2)))
+    return any(to_bytes(text).startswith(prefixes) for text in texts)
 
 
 @builtin("strings.any_suffix_match", pure=True)
 def any_suffix_match(search: Value, base: Value) -> bool:
     """Whether any of the strings ends with any of the suffixes."""
     texts, suffixes = _one_or_many(search, 1), tuple(_one_or_many(base, 2))
+    if any(characters(each) != each for each in (*texts, *suffixes)):
+        raise _turned()
     return any(text.endswith(suffixes) for text in texts)
 
 
@@ -81,19 +89,19 @@ def concat(delimiter: Value, collection: Value) -> str:
     """The strings of an array, or of a set in Rego's order, with the delimiter between them."""
     mark, parts = string(delimiter, 1), strings(collection, 2, order=("set", "array"))
     check_size(len(mark) * len(parts) + sum(map(len, parts)))
-    return mark.join(parts)
+    return joined(mark.join(parts))
 
 
 @builtin("indexof", pure=True)
 def indexof(haystack: Value, needle: Value) -> int:
     """The position of the first match, -1 where there is none."""
-    return string(haystack, 1).find(_needle(needle))
+    return characters(string(haystack, 1)).find(_needle(needle))
 
 
 @builtin("indexof_n", pure=True)
 def indexof_n(haystack: Value, needle: Value) -> list[int]:
     """The positions of all matches, overlapping ones too."""
-    text, searched = string(haystack, 1), _needle(needle)
+    text, searched = characters(string(haystack, 1)), _needle(needle)
     found: list[int] = []
     at = text.find(searched)
     while at >= 0:
@@ -106,7 +114,7 @@ def _needle(value: Value) -> str:
     needle = string(value, 2)
     if not needle:
         raise BuiltinError("empty search character")
-    return needle
+    return characters(needle)
 
 
 @builtin("substring", pure=True)
@@ -115,17 +123,29 @@ def substring(value: Value, offset: Value, length: Value) -> str:
     text, start, size = string(value, 1), integer(offset, 2), integer(length, 3)
     if start < 0:
         raise BuiltinError("negative offset")
+    if start == 0 and size >= len(to_bytes(text)):
+        return text
+    text = characters(text)
     return text[start:] if size < 0 else text[start : start + size]
 
 
 @builtin("strings.count", pure=True)
 def strings_count(search: Value, part: Value) -> int:
-    return string(search, 1).count(string(part, 2))
+    text, counted = string(search, 1), string(part, 2)
+    return text.count(counted) if counted.isascii() else to_bytes(text).count(to_bytes(counted))
 
 
 @builtin("strings.reverse", pure=True)
 def strings_reverse(x: Value) -> str:
-    return string(x, 1)[::-1]
+    text = string(x, 1)
+    if characters(text) != text:
+        raise _turned()
+    return text[::-1]
+
+
+def _turned() -> BuiltinError:
+    """What OPA turns of bytes that are no UTF-8 it does not have room for: it crashes, or has others."""
+    return BuiltinError("a text with bytes that are no UTF-8 has no reverse", fatal=True)
 
 
 @builtin("lower", pure=True)
@@ -133,14 +153,14 @@ def lower(x: Value) -> str:
     # Go maps each character for itself; Python's special cases would make İ two characters and ς of a last Σ.
     if type(x) is str and x.isascii():
         return x.lower()
-    return "".join(map(_lower, string(x, 1)))
+    return "".join(map(_lower, characters(string(x, 1))))
 
 
 @builtin("upper", pure=True)
 def upper(x: Value) -> str:
     if type(x) is str and x.isascii():
         return x.upper()
-    return "".join(map(_upper, string(x, 1)))
+    return "".join(map(_upper, characters(string(x, 1))))
 
 
 def _lower(char: str) -> str:
@@ -157,7 +177,9 @@ def _upper(char: str) -> str:
 def split(x: Value, delimiter: Value) -> list[str]:
     """The parts between the delimiters; the characters where the delimiter is empty."""
     if type(x) is str and type(delimiter) is str and delimiter:
-        return x.split(delimiter)
+        if delimiter.isascii():
+            return x.split(delimiter)
+        return list(map(from_bytes, to_bytes(x).split(to_bytes(delimiter))))
     if type(x) is not str or type(delimiter) is not str:
         raise _no_string(x, delimiter)
     # Go finds the empty delimiter in an empty string too, and splits it into nothing.
@@ -175,16 +197,21 @@ def split_n(x: Value, delimiter: Value, n: Value) -> list[str]:
 @builtin("replace", pure=True)
 def replace(x: Value, old: Value, new: Value) -> str:
     text, gone, put = string(x, 1), string(old, 2), string(new, 3)
-    if len(put) > len(gone):
-        check_size(len(text) + text.count(gone) * (len(put) - len(gone)))
-    return text.replace(gone, put)
+    if text.isascii() and gone.isascii() and put.isascii():
+        if len(put) > len(gone):
+            check_size(len(text) + text.count(gone) * (len(put) - len(gone)))
+        return text.replace(gone, put)
+    whole, away, then = to_bytes(text), to_bytes(gone), to_bytes(put)
+    if len(then) > len(away):
+        check_size(len(whole) + whole.count(away) * (len(then) - len(away)))
+    return from_bytes(whole.replace(away, then))
 
 
 @builtin("strings.replace_n", pure=True)
 def replace_n(patterns: Value, value: Value) -> str:
     """Replaces in one pass, from left to right; of patterns that match at one place the first wins.
 
-    The empty text matches once at each place, before what else does there.
+    The empty text matches once at each place, before what else does there. Places are those of bytes.
     """
     table = object_(patterns, 1)
     text = string(value, 2)
@@ -197,6 +224,19 @@ def replace_n(patterns: Value, value: Value) -> str:
         pairs.append((old, table[old]))
     if not pairs:
         return text
+    if not (text.isascii() and all(old.isascii() and put.isascii() for old, put in pairs)):
+        # Each byte as a character, in which nothing else changes.
+        return from_bytes(
+            _replaced([(_octets(old), _octets(put)) for old, put in pairs], _octets(text)).encode("latin-1")
+        )
+    return _replaced(pairs, text)
+
+
+def _octets(text: str) -> str:
+    return to_bytes(text).decode("latin-1")
+
+
+def _replaced(pairs: Sequence[tuple[str, str]], text: str) -> str:
     new = dict(pairs)
     places = 2 * len(text) + 1 if "" in new else len(text)
     check_size(places * max(1, *map(len, new.values())))
@@ -218,6 +258,10 @@ def _alternatives(words: tuple[str, ...]) -> re2._Regexp:
         raise BuiltinError(f"{len(words)} texts to replace are too many", fatal=True) from error
 
 
+_NO_TEXT = "".join(map(chr, range(0xDC80, 0xDD00)))
+"""The bytes that are no UTF-8, all of which are U+FFFD among characters to cut off."""
+
+
 @builtin("trim", pure=True)
 def trim(value: Value, cutset: Value) -> str:
     return _cut(string(value, 1), string(cutset, 2), left=True, right=True)
@@ -236,18 +280,27 @@ def trim_right(value: Value, cutset: Value) -> str:
 def _cut(text: str, cutset: str, *, left: bool, right: bool) -> str:
     if not cutset:
         return text
+    cutset = characters(cutset)
+    if "\ufffd" in cutset:
+        cutset += _NO_TEXT
     text = text.lstrip(cutset) if left else text
     return text.rstrip(cutset) if right else text
 
 
 @builtin("trim_prefix", pure=True)
 def trim_prefix(value: Value, prefix: Value) -> str:
-    return string(value, 1).removeprefix(string(prefix, 2))
+    text, gone = string(value, 1), string(prefix, 2)
+    if gone.isascii():
+        return text.removeprefix(gone)
+    return from_bytes(to_bytes(text).removeprefix(to_bytes(gone)))
 
 
 @builtin("trim_suffix", pure=True)
 def trim_suffix(value: Value, suffix: Value) -> str:
-    return string(value, 1).removesuffix(string(suffix, 2))
+    text, gone = string(value, 1), string(suffix, 2)
+    if gone.isascii():
+        return text.removesuffix(gone)
+    return from_bytes(to_bytes(text).removesuffix(to_bytes(gone)))
 
 
 # Unicode's White_Space. Python's own notion has the separators U+001C to U+001F besides.
@@ -270,7 +323,7 @@ def sprintf(template: Value, values: Value) -> str:
     check_size(
         len(form) + sum(len(each) for each in arguments if type(each) is str) * max(1, form.count("["))
     )
-    return _sprintf(form, arguments)
+    return joined(_sprintf(form, arguments))
 
 
 def _argument(value: Value) -> Argument:
@@ -290,7 +343,7 @@ def template_string(parts: Value) -> str:
     """What the compiler makes of `$"..."`: an expression is the set of its values, empty where undefined."""
     texts = list(map(_part, array(parts, 1)))
     check_size(sum(map(len, texts)))
-    return "".join(texts)
+    return joined("".join(texts))
 
 
 def _part(part: Value) -> str:

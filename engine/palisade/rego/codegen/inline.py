@@ -23,8 +23,11 @@ def _comparison(operator: str) -> Form:
         kind = a.kind or b.kind
         if kind:
             tests = [*a.is_a(kind), *b.is_a(kind)]
+            if kind == "str":
+                # With one of them in ASCII the order is plain.
+                tests += a.is_ascii() and b.is_ascii()
         else:
-            tests = [f"type({a.text}) is type({b.text}) in (int, str, float)"]
+            tests = [f"type({a.text}) is type({b.text}) in (int, float)"]
         return _guarded(tests, f"{a.text} {operator} {b.text}", call)
 
     return form
@@ -45,12 +48,13 @@ def _arithmetic(operator: str) -> Form:
     return form
 
 
-def _strings(template: str, *more: str) -> Form:
-    """For builtins on strings alone; `template` has the operands as {0}, {1}; `more` are further tests."""
+def _strings(template: str, *more: str, ascii: int = 1) -> Form:
+    """For builtins on strings alone; `template` has the operands as {0}, {1}; `more` are further tests. The
+    operand numbered `ascii` has to be that."""
 
     def form(args: Sequence[Arg], call: str) -> str:
         texts = [arg.text for arg in args]
-        tests = [test for arg in args for test in arg.is_a("str")]
+        tests = [test for arg in args for test in arg.is_a("str")] + args[ascii].is_ascii()
         return _guarded([*tests, *(test.format(*texts) for test in more)], template.format(*texts), call)
 
     return form
@@ -93,7 +97,7 @@ FORMS: dict[str, Form] = {
     "gt": _comparison(">"),
     "gte": _comparison(">="),
     "internal.member_2": _member,
-    "lower": _strings("{0}.lower()", "{0}.isascii()"),
+    "lower": _strings("{0}.lower()", ascii=0),
     "lt": _comparison("<"),
     "lte": _comparison("<="),
     "minus": _arithmetic("-"),
@@ -105,7 +109,7 @@ FORMS: dict[str, Form] = {
     "startswith": _strings("{0}.startswith({1})"),
     "trim_prefix": _strings("{0}.removeprefix({1})"),
     "trim_suffix": _strings("{0}.removesuffix({1})"),
-    "upper": _strings("{0}.upper()", "{0}.isascii()"),
+    "upper": _strings("{0}.upper()", ascii=0),
 }
 
 TOTAL = frozenset(("equal", "gt", "gte", "lt", "lte", "neq"))

@@ -18,6 +18,12 @@ class Arg:
         """The test that the operand has the type; none where that is known."""
         return [] if self.kind == kind else [f"type({self.text}) is {kind}"]
 
+    def is_ascii(self) -> list[str]:
+        """The test that the operand, a string, is in ASCII; none where it is written so. What is not may have
+        surrogates in it, which stand for single bytes of a character."""
+        written = self.text[0] in "\"'" and self.text.isascii() and "\\" not in self.text
+        return [] if written else [f"{self.text}.isascii()"]
+
 
 def kind_of(text: str) -> str:
     """The Python type of a literal that is a string or a number, "" for all other text."""
