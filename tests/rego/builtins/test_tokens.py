@@ -9,6 +9,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from opa_answers import OpaAnswers
 
 from palisade.rego.builtins import Context
 from palisade.rego.builtins.jwk import ALGORITHMS
@@ -140,6 +141,18 @@ def test_unknown_critical_headers_are_refused(call: Any) -> None:
     assert call("io.jwt.decode_verify", token, {"secret": SECRET, "aud": "a"}, ctx=DURING) == [False, {}, {}]
 
 
+@pytest.mark.parametrize("members", [["kid", None], ["alg", {}], ["b", ["a"]], ["alg", 1, "a"]])
+def test_what_is_critical_ends_at_the_first_that_is_no_text(
+    call: Any, opa: OpaAnswers, members: list[Any]
+) -> None:
+    """As in OPA: what stood behind counted, and what has no hash ended in an error nobody knew of."""
+    key = json.dumps({"kty": "oct", "k": "aw"})
+    token = call("io.jwt.encode_sign_raw", json.dumps({"alg": "HS256", "crit": members, "a": 1}), "{}", key)
+    source = 'package p\n\nr := io.jwt.decode_verify(input, {"secret": "k"})\n'
+    found = call("io.jwt.decode_verify", token, {"secret": "k"}, ctx=DURING)
+    assert [[found]] == opa.ask(source, token, ["r"])
+
+
 def test_the_other_name_of_eddsa_is_taken(call: Any) -> None:
     """RFC 9864 calls it Ed25519. OPA takes a token that does, but looks at no key whose `alg` is that."""
     parts = (jwt.utils.base64url_encode(json.dumps(each).encode()) for each in ({"alg": "Ed25519"}, {"a": 1}))
@@ -159,6 +172,7 @@ def test_the_other_name_of_eddsa_is_taken(call: Any) -> None:
         ({"cty": 5}, "cty: must be a string"),
         ({"crit": "exp"}, "crit: must be a list"),
         ({"crit": []}, "crit: must be a nonempty list"),
+        ({"crit": [None, "kid"]}, "crit: must be a nonempty list"),
     ],
 )
 def test_a_header_that_is_none_verifies_nothing(fails: Any, header: dict[str, Any], message: str) -> None:

@@ -6,6 +6,7 @@ import base64
 import hmac
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import takewhile
 
 from palisade.rego.builtins import bigfloat, jws
 from palisade.rego.builtins.encoding import decode_base64url, marshal, unmarshal
@@ -230,16 +231,20 @@ def _is_valid(header: Object) -> bool:
     return bool(_text(header, "alg")) and not any(name in header and name not in known for name in critical)
 
 
-def _critical(header: Object) -> list[Value]:
-    """What the header marks as critical. Raises BuiltinError where a field of it is not of its type."""
+def _critical(header: Object) -> list[str]:
+    """What the header marks as critical: as in OPA the texts before the first that is none.
+
+    Raises BuiltinError where a field of it is not of its type.
+    """
     for name in ("alg", "kid", "typ", "cty"):
         _text(header, name)
     critical = header.get("crit", ["alg"])
     if type(critical) is not list:
         raise BuiltinError("crit: must be a list")
-    if not any(type(name) is str for name in critical):
+    named = list(takewhile(lambda name: type(name) is str, critical))
+    if not named:
         raise BuiltinError("crit: must be a nonempty list")
-    return critical
+    return named
 
 
 @builtin("io.jwt.encode_sign", pure=True)
