@@ -59,6 +59,23 @@ def test_bytes_that_are_no_text_are_replaced() -> None:
     assert to_response(decision, "id").SerializeToString()
 
 
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"headers": {"x-a": "a\udcff"}},
+        {"headers": {"\udcff": "a"}},
+        {"response_headers_to_add": {"x-a": ["a", "\udcc3"]}},
+        {"request_headers_to_remove": ["\udcff"]},
+        {"dynamic_metadata": {"a": [{"b": "\udcff"}]}},
+    ],
+)
+def test_what_is_allowed_tells_no_bytes_that_are_no_text(told: dict[str, Any]) -> None:
+    """A user `%FF` of the path was U+FFFD to the function, as others were; OPA-Envoy ends in an error."""
+    decision = from_value(from_python({"allowed": True, **told}))
+    assert (decision.allowed, decision.code) == (False, "invalid_decision")
+    assert from_value(from_python({"allowed": True, "why": "\udcff", "body": "\udcff"})).allowed
+
+
 @pytest.mark.parametrize("text", ["a b", "a&role=admin", "a#", "a\r\nhost: b", "a\t", "\x1f", "ü", "\0"])
 def test_no_value_of_a_parameter_is_another_parameter_or_another_request(text: str) -> None:
     """Envoy writes it into the path as it is."""

@@ -98,13 +98,19 @@ class _MalformedError(Exception):
 def _from_object(value: Value) -> Decision:
     if type(value) is not dict:
         raise _MalformedError(f"the decision is a {type_name(value)}, but must be a boolean or an object")
-    # Decoded Base64 may have bytes that are no UTF-8, and Envoy takes nothing else.
-    fields: dict[str, Any] = whole(to_json(value))
+    said: dict[str, Any] = to_json(value)
+    # Decoded Base64 and paths may have bytes that are no UTF-8, and Envoy takes nothing else.
+    fields: dict[str, Any] = whole(said)
     if "allowed" not in fields:
         raise _MalformedError('the decision is an object without the key "allowed"')
     allowed = fields["allowed"]
     if type(allowed) is not bool:
         raise _MalformedError(f'"allowed" is a {type_name(allowed)}, but must be a boolean')
+    if allowed:
+        # OPA-Envoy cannot answer so, and Envoy denies what it gets no answer to.
+        for name in _TOLD.intersection(said):
+            if fields[name] != said[name]:
+                raise _MalformedError(f'"{name}" has bytes that are no UTF-8, which Envoy does not take')
     metadata = fields.get("dynamic_metadata", {})
     if type(metadata) is not dict:
         raise _MalformedError(f'"dynamic_metadata" is a {type_name(metadata)}, but must be an object')
@@ -119,6 +125,19 @@ def _from_object(value: Value) -> Decision:
         query_parameters_to_remove=_strings(fields, "query_parameters_to_remove"),
         dynamic_metadata=_doubles(metadata),
     )
+
+
+_TOLD = frozenset(
+    (
+        "headers",
+        "response_headers_to_add",
+        "request_headers_to_remove",
+        "query_parameters_to_set",
+        "query_parameters_to_remove",
+        "dynamic_metadata",
+    )
+)
+"""What Envoy is told of a request that is allowed."""
 
 
 def _doubles(value: Any) -> Any:
