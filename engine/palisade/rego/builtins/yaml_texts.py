@@ -30,7 +30,7 @@ from palisade.rego.builtins.operands import from_bytes
 from palisade.rego.builtins.terms import show_number
 from palisade.rego.builtins.yaml_scalars import NotFiniteError, is_string, resolve
 from palisade.rego.errors import BuiltinError
-from palisade.rego.text import dumps
+from palisade.rego.text import dumps, whole
 from palisade.rego.values import Value, to_json
 from palisade.rego.yaml_aliases import EXCESSIVE, Aliases
 
@@ -197,7 +197,7 @@ def dump(value: Value) -> str:
     writer = YAML(pure=True)
     writer.default_flow_style = False
     writer.width = 1 << 30
-    writer.serialize(_node(to_json(value)), stream)
+    writer.serialize(_node(whole(to_json(value))), stream)
     text = stream.getvalue()
     return text.removesuffix("...\n")
 
