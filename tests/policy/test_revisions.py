@@ -117,6 +117,30 @@ def test_a_decision_that_no_rule_defines_is_an_error_and_not_a_denial_of_everyth
         revisions.build(inventory(tmp_path, "decision: envoy/authz/helper\n"), loaded)
 
 
+@pytest.mark.parametrize(
+    ("rules", "named"),
+    [
+        ('decision := {"allowed": ok}\n\nok if input.x\n', "envoy/authz/decision"),
+        ('response := {"allowed": true} if input.x\n\nelse := {"allowed": false}\n', "envoy/authz/response"),
+        ('result["allowed"] := true\n\nresult["body"] := "x"\n', "envoy/authz/result"),
+        ('ok := 1 if input.x\n\nelse := {"allowed": false}\n', "envoy/authz/ok"),
+        ("default allow := false\n\nallow if input.x\n\nhelper(x) := x\n", "envoy/authz/allow"),
+        ('allow if input.x\n\nanswer := {"allowed": allow}\n', "envoy/authz/answer"),
+        ('a := {"allowed": true}\n\nb := {"allowed": false}\n', ""),
+        ('f(x) := {"allowed": x}\n\ng contains {"allowed": 1}\n', ""),
+    ],
+)
+def test_an_error_names_the_rule_that_decides_under_another_name(
+    tmp_path: Path, rules: str, named: str
+) -> None:
+    """Where the settings do not name it: the list of all rules does not tell which one it is."""
+    loaded = policy_set(tmp_path, a=f"package envoy.authz\n\n{rules}")
+    with pytest.raises(revisions.DocumentError) as raised:
+        revisions.build(inventory(tmp_path), loaded)
+    told = raised.value.errors[0].hint
+    assert told == f"`decision: {named}` names the rule that decides here" if named else "names" not in told
+
+
 def test_a_decision_may_be_an_object_put_together_rule_by_rule(tmp_path: Path) -> None:
     """As OPA-Envoy's documentation writes it."""
     rules = 'result["allowed"] := true\n\nresult[name] := 1 if some name in input.x\n'

@@ -12,11 +12,12 @@ from typing import Any
 
 from palisade import rego
 from palisade.policy import library, providers, sets
+from palisade.policy.handing import ALLOWED
 from palisade.policy.inventory import Inventory
 from palisade.policy.numbering import PLAIN, Numbering, marked
 from palisade.policy.providers import Provider, ProvidersError
 from palisade.policy.sets import PolicySet
-from palisade.policy.source import SourceError, did_you_mean
+from palisade.policy.source import SourceError, did_you_mean, nearest
 from palisade.rego import ast, ir
 from palisade.rego.codegen import facts
 from palisade.rego.errors import EVAL_CONFLICT_ERROR, Diagnostic, EvalError, Location
@@ -117,8 +118,38 @@ def check_decision(policy: rego.Policy, inventory: Inventory) -> None:
     """Raises DocumentError where no rule defines the decision: every request would be denied, by a slip."""
     if inventory.decision not in _documents(policy):
         message = f"decision: no rule defines {inventory.decision}"
-        hint = did_you_mean(inventory.decision, set(_documents(policy))) or _NO_RULES
+        known = set(_documents(policy))
+        hint = "" if nearest(inventory.decision, known) else _named_otherwise(policy)
+        hint = hint or did_you_mean(inventory.decision, known) or _NO_RULES
         raise DocumentError([inventory.error(DOCUMENT_ERROR, message, hint, "decision", "policies")])
+
+
+def _named_otherwise(policy: rego.Policy) -> str:
+    """What to name as the decision: the only rule that is called so, or that says by a member of an object
+    what is allowed. Nothing where there are several."""
+    rules = [
+        ("/".join((*module.package, rule.head.name.name)), rule)
+        for module in policy.checked.modules
+        if not library.is_own(module.loc.file)
+        for rule in module.rules
+        if rule.head.args is None and not rule.head.is_set
+    ]
+    for asked in (_tells_what_is_allowed, _is_called_allow):
+        found = sorted({path for path, rule in rules if asked(rule)})
+        if len(found) == 1:
+            return f"`decision: {found[0]}` names the rule that decides here"
+    return ""
+
+
+def _tells_what_is_allowed(rule: ast.Rule) -> bool:
+    member = ast.Scalar(ALLOWED)
+    values = (rule.head.value, *(branch.value for branch in rule.orelse))
+    objects = [each for each in values if isinstance(each, ast.Object)]
+    return rule.head.path == (member,) or any(member == key for each in objects for key, _ in each.items)
+
+
+def _is_called_allow(rule: ast.Rule) -> bool:
+    return rule.head.name.name == "allow" and not rule.head.path
 
 
 def _documents(policy: rego.Policy) -> Iterator[str]:
