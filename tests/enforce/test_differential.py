@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import Any
 
 import pytest
 from drawn_policies import policies
 from drawn_requests import DATA, spelled
+from effort import examples_asked
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from lowered import judge, subject_of
@@ -24,7 +24,7 @@ from palisade.rego.text import dumps
 from palisade.testing.equivalence import Bed, Issuers, Request, Subject, Tally, compare
 from palisade.testing.equivalence.telling import lines, summary
 
-EXAMPLES = int(os.environ.get("PALISADE_EXAMPLES", "40"))
+EXAMPLES = examples_asked(40)
 """How many batches of policies and requests are drawn; thousands for a long run."""
 
 RELAXED = settings(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from effort import examples_asked
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from stand import in_memory
@@ -22,7 +22,7 @@ from palisade.policy.inventory import Address, Function, Inventory
 from palisade.policy.revisions import Revision, build
 from palisade.xds.resources import EXTENSION
 
-EXAMPLES = max(5, int(os.environ.get("PALISADE_EXAMPLES", "40")) // 8)
+EXAMPLES = max(5, examples_asked(40) // 8)
 """Each takes some seconds: six compiles of a set that is large enough to go in parts."""
 
 HEAD = "package authz\n\ndefault allow := false\n\nimport input.attributes.request.http\n\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from effort import examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from lowered import subject_of
@@ -42,7 +43,7 @@ def test_paths_are_as_envoy_makes_them(bed: Bed, issuers: Issuers) -> None:
     policy = rego.compile({"p.rego": "package p\n\nallow if input.parsed_path == []\n"})
     bed.load(subject_of(policy, (), issuers))
 
-    @settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=examples(20), deadline=None, suppress_health_check=list(HealthCheck))
     @given(st.lists(targets, min_size=20, max_size=20))
     def run(asked: list[str]) -> None:
         for target, seen in zip(asked, bed.ask([Request(target=each) for each in asked]), strict=True):

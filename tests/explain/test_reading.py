@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import os
 from collections import Counter
 from collections.abc import Sequence
 
@@ -13,6 +12,7 @@ import texts_made
 from calculations import CALCULATED, HEAD, SUMS
 from drawn_policies import policies
 from drawn_requests import DATA, requests
+from effort import examples_asked
 from envoy.extensions.common.matching.v3.extension_matcher_pb2 import ExtensionWithMatcher
 from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
@@ -28,7 +28,7 @@ from palisade.explain.sidecar import decided, sight
 from palisade.policy.providers import Provider
 from palisade.testing.equivalence import Bed, Issuers, Request, Subject, Token
 
-EXAMPLES = int(os.environ.get("PALISADE_EXAMPLES", "40"))
+EXAMPLES = examples_asked(40)
 TOGETHER = 24
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from any_policies import documents, policies
+from effort import examples
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from plan_interpreter import Interpreter
@@ -19,7 +20,7 @@ from palisade.rego import codegen
 from palisade.rego.builtins.terms import show
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(150), deadline=None, suppress_health_check=list(HealthCheck))
 @given(policies(), documents(), documents())
 def test_generated_policies_evaluate_as_the_plan_reads(
     source: str, asked: dict[str, Any], base: dict[str, Any]
@@ -184,7 +185,7 @@ _ALIKE = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 @given(st.lists(st.tuples(_ALIKE, _ALIKE), min_size=2, max_size=4))
 def test_code_made_of_what_was_kept_is_the_code_made_of_nothing(steps: list[tuple[list[str], ...]]) -> None:
     """Rules come, go and change among rules alike, in two files; tables, literals and text are the same."""

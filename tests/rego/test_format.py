@@ -7,6 +7,7 @@ import random
 import any_asts
 import pytest
 from conformance import Case, ConformanceCases
+from effort import examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -167,7 +168,7 @@ def test_v0_keeps_its_forms() -> None:
     assert parse_module(formatted, version=0) == parse_module(source, version=0)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(any_asts.modules(), st.randoms(use_true_random=False))
 def test_any_layout_of_any_module(module: ast.Module, chance: random.Random) -> None:
     """Line ends and comments may stand wherever a gap is: strew them in, and the module must survive."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import any_asts
 import pytest
 from conformance import Case, ConformanceCases
+from effort import examples
 from hypothesis import HealthCheck, example, given, settings
 
 from palisade.rego import ast
 from palisade.rego.parser import parse_module, parse_query, parse_term
 from palisade.rego.printer import print_body, print_module, print_rule, print_term
 
-relaxed = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+relaxed = settings(max_examples=examples(100), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @relaxed

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from any_asts import with_places
+from effort import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -103,7 +104,7 @@ def _edits(draw: st.DrawFn) -> list[str]:
     return found
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=examples(600), deadline=None)
 @given(_edits(), st.sampled_from([1, 1, 0]), st.integers(1, 3))
 def test_an_edited_module_is_what_it_would_be_by_itself(sources: list[str], version: int, jump: int) -> None:
     """Trees, each place in them, comments, annotations, errors; some edits are saved together."""

@@ -23,6 +23,7 @@ from typing import Any
 
 import pytest
 from any_policies import documents, policies
+from effort import examples
 from hypothesis import HealthCheck, assume, example, given, settings
 from second_opinion import SecondOpinion
 
@@ -45,7 +46,7 @@ def test_the_second_opinion_answers(second_opinion: SecondOpinion) -> None:
     assert second_opinion.ask(source, {"base": {"y": 2}}, {"x": 0}, paths) == {paths[0]: [], paths[1]: [2]}
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=list(HealthCheck))
 @given(source=policies(3, ("==", "!=")), asked=documents(), base=documents())
 @example('package p\n\nr0[data.base.user] := "a"\n', {}, {"user": {"user": "a", "role": "a"}})
 def test_generated_policies_mean_the_same(

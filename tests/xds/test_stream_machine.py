@@ -12,6 +12,7 @@ from collections import deque
 from contextlib import suppress
 from typing import Any
 
+from effort import examples
 from envoy.config.cluster.v3 import cluster_pb2
 from envoy.config.endpoint.v3 import endpoint_pb2
 from envoy.service.discovery.v3 import discovery_pb2
@@ -271,5 +272,5 @@ class Agreement(RuleBasedStateMachine):
             assert status.running != status.rejection.revision
 
 
-Agreement.TestCase.settings = settings(max_examples=200, stateful_step_count=15, deadline=None)
+Agreement.TestCase.settings = settings(max_examples=examples(200), stateful_step_count=15, deadline=None)
 TestAgreement = Agreement.TestCase

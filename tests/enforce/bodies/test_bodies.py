@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import replace
 from urllib.parse import quote_plus, unquote
 
 import pytest
 from drawn_bodies import BROKEN, BROKEN_FORMS, FORM_TEXTS, NUMBERS, bodies, forms
+from effort import examples_asked
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from lowered import judge_reading, subject_of
@@ -17,7 +17,7 @@ from palisade import rego
 from palisade.testing.equivalence import Bed, Issuers, Request, Subject, Tally, compare
 from palisade.testing.equivalence.telling import lines, summary
 
-EXAMPLES = int(os.environ.get("PALISADE_EXAMPLES", "40"))
+EXAMPLES = examples_asked(40)
 JSON = ("content-type", "application/json")
 
 _CONSTANTS = (

@@ -3,9 +3,8 @@ sidecar."""
 
 from __future__ import annotations
 
-import os
-
 import pytest
+from effort import examples_asked
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from lowered import subject_of
@@ -19,7 +18,7 @@ from palisade.rego.partial.symbols.objects import OBJECT
 from palisade.testing.equivalence import Bed, Issuers, Request, Subject, Tally, compare
 from palisade.testing.equivalence.telling import lines, summary
 
-EXAMPLES = int(os.environ.get("PALISADE_EXAMPLES", "40"))
+EXAMPLES = examples_asked(40)
 HEAD = """package p
 import input.attributes.request.http
 h := http.headers.cookie

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import base64
-import os
 
 import pytest
 from documents_asked import BEARER, WAYS, in_body, in_header, judge, raw, url
 from drawn_bodies import BROKEN, NUMBERS, bodies
+from effort import examples_asked
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from lowered import judge_reading
 
 from palisade.testing.equivalence import Bed, Issuers, Request, Tally
 
-EXAMPLES = int(os.environ.get("PALISADE_EXAMPLES", "30"))
+EXAMPLES = examples_asked(30)
 
 
 def conditions(document: str) -> list[str]:

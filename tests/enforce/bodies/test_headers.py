@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
+from effort import examples_asked
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from lowered import subject_of
@@ -14,7 +13,7 @@ from palisade.explain.sidecar import decided, sight
 from palisade.testing.equivalence import Bed, Issuers, Request, Subject, Tally, compare
 from palisade.testing.equivalence.telling import lines, summary
 
-EXAMPLES = int(os.environ.get("PALISADE_EXAMPLES", "40"))
+EXAMPLES = examples_asked(40)
 HEAD = """package p
 import input.attributes.request.http
 """

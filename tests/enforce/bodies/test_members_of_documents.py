@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from typing import Any
 
 import pytest
 from documents_asked import HEAD, WAYS, Way
 from drawn_members import GRANTS, documents, member_rules
+from effort import examples_asked
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from lowered import judge_reading, subject_of
@@ -21,7 +21,7 @@ from palisade.enforce.envoy.matchers.bounds import Reason
 from palisade.testing.equivalence import Bed, Issuers, Request, Subject, Tally, compare
 from palisade.testing.equivalence.telling import lines, summary
 
-EXAMPLES = int(os.environ.get("PALISADE_EXAMPLES", "15"))
+EXAMPLES = examples_asked(15)
 _PHASES = (Phase.explicit, Phase.reuse, Phase.generate)
 
 ASKED = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from effort import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lowered import judge, subject_of
@@ -63,7 +64,7 @@ def test_each_moment_is_told_as_rego_does(
     judge(bed, subjects, asked, tally := Tally())
     assert tally.residual == 0, tally
 
-    @settings(max_examples=120, deadline=None)
+    @settings(max_examples=examples(120), deadline=None)
     @given(st.integers(0, len(RULES) - 1), st.integers(zones.FIRST, zones.LAST - 1), st.sampled_from(ZONES))
     def at_a_moment(which: int, second: int, zone: str) -> None:
         document = {"attributes": {"request": {"http": {"method": "GET", "headers": {"x-zone": zone}}}}}

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import pytest
 from calculations import CALCULATED, HEAD, SIGNS, SUMS
+from effort import examples_asked
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from lowered import judge, subject_of
@@ -16,7 +16,7 @@ from palisade.policy.providers import Provider
 from palisade.testing.equivalence import Bed, Issuers, Request, Subject, Tally, Token, compare
 from palisade.testing.equivalence.telling import lines, summary
 
-EXAMPLES = int(os.environ.get("PALISADE_EXAMPLES", "40"))
+EXAMPLES = examples_asked(40)
 OF_SOME = (
     "sum([v | some v in claims.a; v > 2]) >= 6",
     "not sum([v | some v in claims.a; v > 2]) >= claims.b",

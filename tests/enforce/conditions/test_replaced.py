@@ -7,6 +7,7 @@ from itertools import product
 
 import pytest
 import re2
+from effort import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lowered import judge, subject_of
@@ -36,7 +37,7 @@ PLAIN = ("", "a", "/x")
 _put = (*PLAIN, *PLAIN, "$1", "${1}b", "$", "$$a", "\\1", "\\", "\u00fc")
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(st.text("ab/", min_size=1, max_size=3), _few, _few, _few, st.booleans())
 def test_texts_that_replace_turns_into_a_constant(
     old: str, new: str, wanted: str, text: str, prefix: bool
@@ -69,7 +70,7 @@ def test_texts_that_replace_turns_into_a_constant(
 _cased = st.text("aAb/", max_size=5)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(st.text("-:/", min_size=1), _cased, st.text("aAb/:-", max_size=8), st.booleans(), st.booleans())
 def test_texts_without_some_characters(
     removed: str, wanted: str, text: str, prefix: bool, fold: bool
@@ -85,7 +86,7 @@ def test_texts_without_some_characters(
         assert (re2.fullmatch(pattern, each) is not None) is expected, (each, pattern)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(
     st.text("aAb/", min_size=1, max_size=3),
     _cased,
@@ -116,7 +117,7 @@ def test_what_has_no_short_pattern_is_left() -> None:
     assert preimage("a", "b", "a") == f"(?s){patterns.NOTHING}"
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(st.sampled_from(_patterns), st.sampled_from(_put), st.text("ab/v1?\n", max_size=7))
 def test_what_an_anchored_pattern_leaves(pattern: str, new: str, text: str) -> None:
     """RE2 takes the same out of a text in one search as `regex.replace` does. What is put in its place may

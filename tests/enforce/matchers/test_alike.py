@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from effort import examples
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 from xds.type.matcher.v3.string_pb2 import StringMatcher
@@ -130,7 +131,7 @@ _checks = st.lists(st.sampled_from(_CHECKS + [negate(each) for each in _CHECKS])
 _names = st.sampled_from(("svc1:x", "svc1:admin1", "svc2:x", "svc1", "", "a", "svc1:\u00fc"))
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 @given(
     st.lists(_checks, min_size=2, max_size=6),
     st.lists(_checks, max_size=1),

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 from drawn_predicates import CHECKS, DENIED, TEXTS, State, holds, some_predicates, states
+from effort import examples
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 from xds.type.matcher.v3.matcher_pb2 import Matcher
@@ -59,7 +60,7 @@ def _allowed(rules: Sequence[Entry], state: State) -> bool:
     return any(holds(each.predicate, state) for each in rules)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(_rules(), st.lists(states, min_size=1, max_size=8))
 def test_each_request_is_decided_as_it_was(rules: list[Entry], states: list[State]) -> None:
     with pytest.MonkeyPatch.context() as patch:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from drawn_predicates import CHECKS, DENIED, TEXTS, State, holds, some_predicates, states
+from effort import examples
 from envoy.config.rbac.v3.rbac_pb2 import Action
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
@@ -32,7 +33,7 @@ def _decided(entries: Sequence[Entry], state: State) -> Entry:
     return next((entry for entry in entries if holds(entry.predicate, state)), DENIED)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(_rules, st.lists(states, min_size=1))
 def test_a_request_comes_to_the_rule_that_it_came_to(
     rules: list[tuple[object, Verdict]], states: list[State]
@@ -91,7 +92,7 @@ def _name(entries: Sequence[Entry], last: Entry, headers: dict[str, str]) -> str
     return str(action.name)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(
     st.lists(st.tuples(st.sampled_from("yz"), st.sampled_from("abc"), st.sampled_from(Verdict)), max_size=5),
     st.booleans(),

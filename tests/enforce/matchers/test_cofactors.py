@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from drawn_predicates import CHECKS, DENIED, TEXTS, VALUES, State, holds, some_predicates, states
+from effort import examples
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
@@ -26,7 +27,7 @@ from palisade.enforce.envoy.matchers.predicate import (
 from palisade.enforce.envoy.matchers.tree import build
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=examples(1000), deadline=None)
 @given(some_predicates, st.lists(states, min_size=1, max_size=8))
 def test_what_is_left_at_a_value_is_the_whole_there(predicate: Predicate, states: list[State]) -> None:
     for text in TEXTS:
@@ -39,7 +40,7 @@ def test_what_is_left_at_a_value_is_the_whole_there(predicate: Predicate, states
                 assert holds(Parting().at(predicate, text, value), state) is holds(predicate, state)
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=examples(1000), deadline=None)
 @given(st.lists(some_predicates, min_size=2, max_size=6), st.lists(states, min_size=1, max_size=8))
 def test_told_apart_it_holds_of_the_same_requests(parts: list[Predicate], states: list[State]) -> None:
     """Outside of the values of the map it never does: there nothing of it is left to be asked."""
@@ -59,7 +60,7 @@ def test_told_apart_it_holds_of_the_same_requests(parts: list[Predicate], states
             assert holds(left, state) is holds(whole, state)
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=examples(1000), deadline=None)
 @given(some_predicates)
 def test_what_a_text_decides_is_asked_of_every_text_that_may(predicate: Predicate) -> None:
     """Of others no table is made: left out without reason, a policy that is one look-up would be compared."""
@@ -134,7 +135,7 @@ def test_what_is_said_of_other_values_is_not_written_below_each() -> None:
     assert size(400) < 5 * size(100)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 @given(st.lists(some_predicates, min_size=1, max_size=4))
 def test_no_map_is_empty(parts: list[Predicate]) -> None:
     """Envoy refuses one, and all the revision with it: rules that hold nowhere are left without a map."""

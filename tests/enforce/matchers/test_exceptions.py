@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from drawn_predicates import CHECKS, DENIED, TEXTS, State, holds, some_predicates, states
+from effort import examples
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 from xds.type.matcher.v3.matcher_pb2 import Matcher
@@ -66,7 +67,7 @@ def _outcome(entries: Sequence[Entry], last: Entry, state: State) -> tuple[Verdi
     return next((each for each in entries if holds(each.predicate, state)), last).outcome
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(_lists(), st.lists(states, min_size=1, max_size=8))
 def test_each_request_is_decided_as_it_was(rules: tuple[list[Entry], Entry], states: list[State]) -> None:
     heavy, exceptions.HEAVY = exceptions.HEAVY, 2  # type: ignore[attr-defined]

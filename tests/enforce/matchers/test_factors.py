@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from drawn_predicates import CHECKS, TEXTS, State, holds, some_predicates, states
+from effort import examples
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
@@ -13,7 +14,7 @@ from palisade.enforce.envoy.matchers.predicate import Not, OneOf, Predicate, all
 from palisade.enforce.envoy.matchers.sizes import shortened
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=examples(1000), deadline=None)
 @given(some_predicates, st.lists(some_predicates, min_size=2, max_size=6), st.lists(states, min_size=1))
 def test_it_holds_where_it_did_and_is_no_larger(
     alike: Predicate, parts: list[Predicate], states: list[State]
@@ -30,7 +31,7 @@ def test_it_holds_where_it_did_and_is_no_larger(
         assert holds(found, state) is holds(whole, state) is not holds(denied, state)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 @given(some_predicates, st.lists(some_predicates, min_size=2, max_size=4), st.lists(states, min_size=1))
 def test_what_few_alternatives_share_stands_before_them(
     alike: Predicate, parts: list[Predicate], states: list[State]

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from cel.expr.syntax_pb2 import Expr
+from effort import examples
 from envoy.config.rbac.v3.rbac_pb2 import Action
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
@@ -161,7 +162,7 @@ def _takes_bytes(matcher: StringMatcher, text: str) -> bool:
     return takes_text(told, text)
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=examples(1000), deadline=None)
 @given(_asked())
 def test_what_is_implied_holds_where_the_expression_does(asked: tuple[Expr, Sight]) -> None:
     """A request that met a rule and not what is asked before it would be decided as if there were no rule."""
@@ -181,7 +182,7 @@ def _is_member(text: Expr, *kinds: str) -> Check:
     return cel.check(cel.conjunction(*typed, cel.call("@in", text, ROLES)))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(
     _words,
     _values,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from drawn_predicates import CHECKS, TEXTS, State, holds, some_predicates, states
+from effort import examples
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
@@ -26,7 +27,7 @@ def _nested(parts: list[Predicate]) -> Predicate:
     return found
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(_SEVERAL, st.lists(states, min_size=1))
 def test_it_holds_where_it_did_and_is_no_larger(parts: list[Predicate], states: list[State]) -> None:
     whole = _nested(parts)
@@ -44,7 +45,7 @@ _PLAIN = st.lists(
 ).map(any_of)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.one_of(_PLAIN, st.builds(lambda plain, other: any_of((plain, other)), _PLAIN, some_predicates)))
 def test_what_is_plainly_short_is_what_looking_comes_to(whole: Predicate) -> None:
     """In rows of a table nothing is known of one another: ten thousand were looked through at each edit."""

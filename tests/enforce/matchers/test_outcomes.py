@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import pytest
+from effort import examples
 from envoy.config.rbac.v3.rbac_pb2 import Action
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
@@ -102,7 +103,7 @@ _host = st.builds(OneOf, st.just(HOST), _some[HOST])
 _asked = st.tuples(_host | _begun | _tests, _left | _left.map(negate)).map(all_of)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(
     st.lists(st.tuples(_asked, st.sampled_from("ABCDEF"), st.booleans()), min_size=1, max_size=9),
     st.sampled_from([0, 1, 4]),

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import pytest
 from drawn_predicates import predicates
+from effort import examples
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 from lowered import PROVIDERS, compile_policy, subject_of
@@ -97,7 +98,7 @@ def _name(text: object) -> str:
     return next(name for name, each in TEXTS.items() if each == text)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(
     st.lists(st.tuples(_conditions | _rows, st.sampled_from(Verdict)), min_size=1, max_size=6),
     st.lists(_requests, min_size=1, max_size=12),

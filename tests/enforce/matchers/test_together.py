@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from effort import examples
 from envoy.config.rbac.v3.rbac_pb2 import Action
 from envoy.type.matcher.v3.value_pb2 import ListMatcher, ValueMatcher
 from hypothesis import event, given, settings
@@ -140,7 +141,7 @@ def _holds(predicate: Predicate, seen: Sight) -> bool:
     return predicate.value if isinstance(predicate, Constant) else holds(to_proto(predicate), seen)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(st.lists(_parts, min_size=FEW + 1, max_size=12), st.lists(_sights, min_size=1, max_size=4))
 def test_what_is_joined_holds_of_the_same_requests(parts: list[Predicate], seen: list[Sight]) -> None:
     """Joined wherever two are of one text, the whole must mean what it did; so within predicates."""
@@ -217,7 +218,7 @@ def test_an_expression_is_never_longer_than_re2_keeps() -> None:
 TEXT_IS_A = text_check(TEXTS[1], patterns.regex("a"))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(st.lists(_parts, min_size=3, max_size=12), st.lists(_sights, min_size=1, max_size=4))
 def test_rules_of_different_names_decide_as_in_turn(parts: list[Predicate], seen: list[Sight]) -> None:
     """A gate before many leads to those of them that hold, and else to what comes behind it."""

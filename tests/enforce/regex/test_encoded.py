@@ -6,6 +6,7 @@ import base64
 
 import pytest
 import re2
+from effort import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lowered import subject_of
@@ -19,7 +20,7 @@ TEXTS = st.text(st.sampled_from("alice:bob \x00\x7f~?>é"), max_size=9)
 BEGUN = st.tuples(st.sampled_from(("", "alice:", "al", "bob:")), TEXTS).map("".join)
 
 
-@settings(max_examples=3000, deadline=None)
+@settings(max_examples=examples(3000), deadline=None)
 @given(BEGUN)
 def test_expressions_match_the_encodings_of_what_they_say(text: str) -> None:
     """Of plain encodings; and no expression matches any other encoding."""

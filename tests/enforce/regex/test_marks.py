@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re2
+from effort import examples
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -82,7 +83,7 @@ _constants = st.lists(st.text("ab:/ns", max_size=3), min_size=1, max_size=3)
 )
 @example(_piece(_piece(TEXT, "://", 1), "/", 0), ["a"], ["s://a/:://", "s://a/x://y", "s://a:", "s://a"])
 @example(_piece(TEXT, "::", 1), ["a"], ["x::a:::", "x::a", "x:::a", "::a::"])
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(_terms, _constants, st.lists(_texts, min_size=20, max_size=20))
 def test_a_piece_is_among_constants_where_the_text_matches(
     term: Symbol, constants: list[str], texts: list[str]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import re2
+from effort import examples
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
@@ -46,7 +47,7 @@ def is_wanted(text: str | None, among: frozenset[str]) -> bool:
     return bool(text) and among.issuperset(text) and text == text.strip(" ")
 
 
-@settings(max_examples=1500)
+@settings(max_examples=examples(1500))
 @given(st.lists(_STEPS, max_size=4), st.text(_LETTERS, max_size=10), st.booleans())
 @example([("piece", "aa", 1)], "aaab", False)
 @example([("replace", "a", ""), ("trim_space",)], "a b", False)

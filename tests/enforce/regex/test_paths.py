@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import re2
+from effort import examples
 from hypothesis import assume, event, given, settings
 from hypothesis import strategies as st
 from xds.type.matcher.v3.string_pb2 import StringMatcher
@@ -28,7 +29,7 @@ def matches(pattern: str, text: str) -> bool:
     return re2.compile(pattern).fullmatch(text) is not None
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(_targets)
 def test_segments_of_clean_paths(target: str) -> None:
     """On a clean path each pattern holds exactly where the engine's `parsed_path` says so."""
@@ -96,7 +97,7 @@ _anchored = st.lists(
 _joined = st.text("ab/$^", max_size=6)
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=examples(600), deadline=None)
 @given(_anchored, st.lists(_joined, min_size=1, max_size=8))
 def test_patterns_without_their_anchors(pattern: str, texts: list[str]) -> None:
     """A pattern that is asked of the end of a path holds of that end as it does of a text of its own."""
@@ -164,7 +165,7 @@ _PAIRS = (
 _queries = st.lists(st.sampled_from(_PAIRS), max_size=8).map(lambda pieces: "/p?" + "".join(pieces))
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(_queries)
 def test_parameters_of_clean_queries(target: str) -> None:
     """On a clean query each pattern holds exactly where the engine's `parsed_query` says so."""
@@ -195,7 +196,7 @@ def test_the_first_of_a_name_is_found_inside_expressions() -> None:
 _NAMES = ("role", "ro", "x", "[^&=]*o[^&=]*", "r[^&=]*")
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(_queries, st.sampled_from(_NAMES), st.booleans(), st.sampled_from(("", "1", "ad[^&]*", "[^&]*=[^&]*")))
 def test_pairs_of_clean_queries(target: str, name: str, nameless: bool, value: str) -> None:
     """Which names there are, how many pairs have such a name, and whether a value of one is such a text."""

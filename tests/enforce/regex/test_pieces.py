@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from itertools import pairwise
 
 import pytest
 import re2
+from effort import examples_asked
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from lowered import judge, subject_of
@@ -21,7 +21,7 @@ from palisade.rego.partial.formulas.terms import Apply, Element, Known
 from palisade.rego.values import UNDEFINED
 from palisade.testing.equivalence import Bed, Issuers, Request, Tally, Token
 
-EXAMPLES = int(os.environ.get("PALISADE_EXAMPLES", "16"))
+EXAMPLES = examples_asked(16)
 MARKS = (";", "; ", " ", "=", "ab", ";;", "==", "sid", "a b", "asa")
 TEXTS = ("x", "trim_space(x)")
 CONDITIONS = (

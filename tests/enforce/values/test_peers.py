@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from effort import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from stand import FUNCTION, Sent, Stand, in_memory
@@ -152,7 +153,7 @@ def outcomes(stand: Stand, callers: list[Pair | None]) -> list[tuple[int, bytes 
     return [(each.status, each.reached) for each in found]
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(RULES, st.lists(CALLERS, min_size=4, max_size=8))
 def test_the_sidecar_decides_by_who_calls_as_the_engine_does(
     stand: Stand, rules: list[list[str]], callers: list[Pair | None]

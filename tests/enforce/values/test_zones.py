@@ -5,6 +5,7 @@ from __future__ import annotations
 from zoneinfo import available_timezones
 
 import pytest
+from effort import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lowered import judge, subject_of
@@ -46,7 +47,7 @@ def _near(name: str) -> st.SearchStrategy[int]:
     return st.integers(zones.FIRST, zones.LAST - 1) | moved.map(lambda each: each[0][0] + each[1])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.data())
 def test_a_clock_is_where_the_builtins_have_it(data: st.DataObject) -> None:
     """In any zone of the database, an hour and a second about each of its changes too."""
@@ -67,7 +68,7 @@ _form = st.lists(st.sampled_from(("%d", "%02d", "%04d", "-", "/", " of ", "T")),
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(_form, st.sampled_from(("time.date", "time.clock")), st.sampled_from(("", *CHOSEN)), st.data())
 def test_parts_of_the_time_as_text(form: str, builtin: str, zone: str, data: st.DataObject) -> None:
     """Whatever text is compared with, written as the parts are or nearly so; forms that run together, or that

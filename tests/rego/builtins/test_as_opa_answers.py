@@ -14,6 +14,7 @@ import re
 from decimal import Decimal
 from typing import Any
 
+from effort import examples
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from opa_answers import OpaAnswers
@@ -252,7 +253,7 @@ def test_opa_answers(opa: OpaAnswers) -> None:
 
 
 # The message says which call it is: to shrink the others away takes minutes.
-@settings(max_examples=60, phases=(Phase.reuse, Phase.generate))
+@settings(max_examples=examples(60), phases=(Phase.reuse, Phase.generate))
 @given(calls=st.lists(_calls(), min_size=15, max_size=25))
 def test_builtins_give_what_opas_do(opa: OpaAnswers, calls: list[tuple[str, list[Any]]]) -> None:
     rules = [f"r{number}" for number in range(len(calls))]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from any_asts import with_places
+from effort import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -56,7 +57,7 @@ def _outcome(modules, previous):
         return None, refused.errors
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=examples(150))
 @given(_steps)
 def test_edits_come_out_as_checks_from_scratch(steps):
     previous = None
@@ -117,7 +118,7 @@ _files = st.tuples(
 )
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=examples(300))
 @given(st.lists(_files, min_size=2, max_size=4))
 def test_edits_of_single_rules_come_out_as_checks_from_scratch(steps):
     """What other rules of the file may take for granted changes, or not; errors are those of all of them."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 from typing import Any
 
 from agreement import reference, said, shown
 from any_policies import documents, policies
+from effort import examples_asked
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from outcome_answers import Unsure
@@ -16,7 +16,7 @@ from palisade import rego
 from palisade.rego.partial import evaluate
 from palisade.rego.values import Set, key
 
-EXAMPLES = int(os.environ.get("PALISADE_EXAMPLES", "120"))
+EXAMPLES = examples_asked(120)
 
 
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))

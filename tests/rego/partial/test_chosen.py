@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from agreement import judged, outcome_of
+from effort import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -142,7 +143,7 @@ asked = st.sampled_from(
 
 
 @given(st.data())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 def test_drawn_values_out_of_loops(data: st.DataObject) -> None:
     """Any conditions on the members, any value of them, by one rule or two, and any question about it."""
     kind = data.draw(st.sampled_from(("rule", "rules", "function", "first", "nested")))

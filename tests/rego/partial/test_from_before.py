@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from agreement import blocks_followed, reference, said
 from any_policies import documents, policies
+from effort import examples
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from outcome_answers import Unsure, answer
@@ -141,7 +142,7 @@ def test_the_first_edit_after_many_new_rules_starts_from_them(monkeypatch: pytes
         assert answer(outcome, {"x0": str(number)}) is True
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(15), deadline=None, suppress_health_check=list(HealthCheck))
 @given(policies(), policies(), policies(), st.lists(documents(), min_size=1, max_size=3), documents())
 def test_generated_edits_mean_what_they_say(
     kept: str, old: str, new: str, asked: list[dict[str, Any]], base: dict[str, Any]
@@ -212,7 +213,7 @@ _ALIKE = [
 ]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.lists(st.lists(st.sampled_from(_ALIKE), min_size=4, max_size=7), min_size=2, max_size=5))
 def test_rules_that_come_go_and_move_come_to_what_they_would_by_themselves(steps: list[list[str]]) -> None:
     """Conditions, values, places and order: a run goes along the one before as far as that is the same."""
@@ -299,7 +300,7 @@ _SOME_DATA: list[Any] = [
 ]
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @given(
     st.lists(st.sampled_from(_READS), min_size=2, max_size=6, unique=True),
     st.lists(st.sampled_from(_SOME_DATA), min_size=2, max_size=5),

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from agreement import judged, outcome_of
+from effort import examples
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
@@ -69,7 +70,9 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     return str(request.param)
 
 
-@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    deadline=None, max_examples=examples(25), suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(policy=_policies(), inputs=st.lists(INPUTS, min_size=8, max_size=8))
 def test_many_values_are_given_as_the_evaluator_gives_them(policy: str, inputs: list[dict[str, Any]]) -> None:
     """What rules give, whichever hold at once, and that two values are an error."""
@@ -228,7 +231,9 @@ def _lookups(draw: st.DrawFn) -> tuple[str, Any]:
     return f"{_HELPER}{any_type}{other}{given_to}{draw(st.sampled_from(_USES))}", {"rows": rows}
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    deadline=None, max_examples=examples(60), suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(policy=_lookups(), inputs=st.lists(INPUTS, min_size=8, max_size=8))
 def test_rows_give_what_they_give_the_evaluator(
     policy: tuple[str, Any], inputs: list[dict[str, Any]]

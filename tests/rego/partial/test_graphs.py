@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from agreement import judged, outcome_of
+from effort import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -68,7 +69,7 @@ def test_what_is_reached_is_what_the_evaluator_reaches(rule: str) -> None:
     told: list[str] = []
 
     @given(documents)
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=examples(60), deadline=None)
     def compared(document: dict[str, Any]) -> None:
         told.append(judged(policy, outcome, document))
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from agreement import judged, outcome_of
+from effort import examples
 from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
 
@@ -83,7 +84,7 @@ f(v) := 3 if v == "ok"
 """
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(300), suppress_health_check=[HealthCheck.too_slow])
 @given(_lists() | _sets(), st.sampled_from(_ASKING), st.lists(_documents, min_size=8, max_size=8))
 def test_what_is_listed_is_what_the_evaluator_lists(
     made: str, asking: str, documents: list[dict[str, Any]]

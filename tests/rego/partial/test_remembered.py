@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from agreement import blocks_followed, reference, said
+from effort import examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from outcome_answers import Unsure
@@ -249,7 +250,9 @@ _DOCUMENTS: list[dict[str, Any]] = [
 ]
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(100), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(
     st.lists(st.sampled_from(_LOOPS), min_size=1, max_size=3, unique=True),
     _edits(),

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from agreement import judged, outcome_of
+from effort import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -70,7 +71,7 @@ def test_a_sum_is_what_the_evaluator_adds(rule: str) -> None:
     told: list[str] = []
 
     @given(documents)
-    @settings(max_examples=80, deadline=None)
+    @settings(max_examples=examples(80), deadline=None)
     def compared(document: dict[str, Any]) -> None:
         told.append(judged(policy, outcome, document))
 
@@ -81,7 +82,7 @@ def test_a_sum_is_what_the_evaluator_adds(rule: str) -> None:
 weights = st.lists(st.integers(-9, 30), min_size=1, max_size=9)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(weights, st.integers(-20, 90), st.sampled_from(("<", "<=", ">", ">=", "==", "!=")), st.data())
 def test_whatever_counts(numbers: list[int], limit: int, sign: str, data: st.DataObject) -> None:
     """Any weights, below nought too, and any limit."""

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from agreement import judged, outcome_of
+from effort import examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -138,7 +139,9 @@ loops = st.sampled_from(
 
 
 @given(st.data())
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(300), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 def test_drawn_loops_over_drawn_tables(data: st.DataObject) -> None:
     """Any table, any condition on its members, and anything done with them."""
     table = data.draw(st.dictionaries(st.sampled_from("uvwxab"), entries, min_size=1, max_size=5))

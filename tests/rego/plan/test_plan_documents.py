@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from effort import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -106,7 +107,7 @@ _STEPS = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(_PACKAGES, st.dictionaries(_KEYS, _VALUES, max_size=3), _STEPS, st.sampled_from(["a", "b", "p"]))
 def test_any_reference_finds_in_the_documents_what_it_finds_in_their_value(
     packages: dict[tuple[str, ...], dict[str, Any]], base: dict[str, Any], steps: list[str], k: str
