@@ -7,7 +7,7 @@ from collections.abc import Callable
 from palisade.decide.response import OBJECT
 from palisade.enforce.envoy import hints
 from palisade.enforce.envoy.answers.filters import ONE_OF, Answers
-from palisade.enforce.envoy.answers.templates import UntoldError, template
+from palisade.enforce.envoy.answers.writing import UntoldError, template
 from palisade.enforce.envoy.matchers.bounds import Bounds, Reason
 from palisade.enforce.envoy.matchers.entry import Entry, Verdict
 from palisade.enforce.envoy.matchers.predicate import YES, Predicate, all_of

@@ -4,19 +4,16 @@ marks where Envoy puts these in."""
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 
-from palisade.decide.decision import FIELDS_OF_DECISIONS
 from palisade.enforce.envoy.answers.filled import CALLERS, SHOWN, UNESCAPED_TEXT, Brought, is_filled, matches
 from palisade.enforce.envoy.answers.scripts import MADE_METADATA
-from palisade.enforce.envoy.matchers.bounds import Bounds
-from palisade.enforce.envoy.matchers.predicate import NO, YES, Predicate, all_of, any_of, negate
-from palisade.enforce.envoy.regex import patterns
-from palisade.enforce.envoy.values.joins import Join, join_of, joining_of
-from palisade.enforce.envoy.values.messages import Message, Messages, Put
+from palisade.enforce.envoy.matchers.predicate import NO, YES, Predicate, all_of
+from palisade.enforce.envoy.values.joins import Join
+from palisade.enforce.envoy.values.messages import Messages
 from palisade.enforce.envoy.values.numerals import Numeral
-from palisade.enforce.envoy.values.shaped import Shaped, shaped
+from palisade.enforce.envoy.values.shaped import Shaped
 from palisade.enforce.envoy.values.sources import (
     ADDRESS_FORMAT,
     BODY_METADATA,
@@ -25,40 +22,19 @@ from palisade.enforce.envoy.values.sources import (
     Address,
     ClaimSource,
     FieldSource,
-    Source,
     TextSource,
     field_name,
 )
-from palisade.rego.builtins import BUILTINS
-from palisade.rego.partial.formulas.formula import Formula
-from palisade.rego.partial.formulas.terms import (
-    Apply,
-    ArrayOf,
-    Gathered,
-    Input,
-    Known,
-    ObjectOf,
-    Part,
-    Symbol,
-)
-from palisade.rego.partial.symbols.objects import OBJECT
-from palisade.rego.values import Value, to_json
+from palisade.rego.values import Value
 
 _OPEN, _CLOSE = "\ue000", "\ue001"  # for private use: constants that have them are left alone
-_MARK = re.compile(f"({_OPEN}[0-9]+{_CLOSE})")
-_HEADERS = ("headers", "response_headers_to_add")
-_METADATA = "dynamic_metadata"
+MARK = re.compile(f"({_OPEN}[0-9]+{_CLOSE})")
 _HEADER = re.compile(
     r"header (?!x-envoy-|x-b3-|x-palisade-)"
     r"(?!(?:host|te|expect|grpc-timeout|traceparent|tracestate|connection|keep-alive|upgrade)$)"
     r"(?!(?:content-length|transfer-encoding)$)([a-z0-9_-]+)"
 )
 """Other headers that can be put in: those that Envoy itself does not change on the way."""
-
-MOST_MESSAGES = 32
-"""So many messages a text may be joined of: each has a filter of its own."""
-
-_MARSHAL = BUILTINS["json.marshal"].function
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,227 +141,17 @@ def _format(source: Brought) -> str:
     return f"%DYNAMIC_METADATA({JWT_AUTHN}:{':'.join(map(str, source.path))})%"
 
 
-def template(
-    symbol: Symbol,
-    source: Callable[[Symbol], Source | None],
-    bounds: Callable[[Formula], Bounds] | None = None,
-) -> Template:
-    """The template of a value with claims, fields, who calls or the path in headers or the body. `bounds`
-    lowers the conditions of messages. Raises UntoldError for others."""
-    making = _Making(source, bounds)
-    value = making.value(symbol, ())
-    return Template(value, making.sources, frozenset(making.quoted), tuple(making.asked), all_of(making.told))
+def mark_of(number: int) -> str:
+    """The mark of this number."""
+    return f"{_OPEN}{number}{_CLOSE}"
 
 
-class UntoldError(Exception):
-    """Envoy cannot put something into an answer: `what`, where it is that alone."""
-
-    def __init__(self, what: Symbol | None = None) -> None:
-        self.what = what
-
-
-@dataclass(slots=True)
-class _Making:
-    source: Callable[[Symbol], Source | None]
-    bounds: Callable[[Formula], Bounds] | None = None
-    sources: dict[str, Brought] = field(default_factory=dict)
-    quoted: set[str] = field(default_factory=set)
-    """The marks of texts that stand in JSON."""
-    asked: dict[Predicate, int] = field(default_factory=dict)
-    """The conditions of messages, by where they surely hold, with their numbers."""
-    told: list[Predicate] = field(default_factory=list)
-    in_header: bool = False
-
-    def value(self, symbol: Symbol, path: tuple[object, ...]) -> Value:
-        match symbol:
-            case Known(value):
-                if _has_marks(value):
-                    raise UntoldError
-                return value
-            case ObjectOf(items):
-                return {form: self.value(item, (*path, form)) for form, item in items}
-            case ArrayOf(items):
-                return [self.value(item, (*path, at)) for at, item in enumerate(items)]
-            case Input() | Apply() if _may_be_filled(path):
-                self.in_header = path != ("body",)
-                return self._text(symbol)
-        raise UntoldError(symbol)
-
-    def _text(self, symbol: Symbol) -> str:
-        match symbol:
-            case Apply("json.marshal", (value,)):
-                return self._json(value)
-            case Apply("concat", (Known(str(glue)), Gathered("array", under, True, True))) if not any(
-                each.over for each in under
-            ):
-                return self._messages(under, Messages((), glue))
-        joined = join_of(symbol, self.source)
-        if joined is not None:
-            self._ask_some(symbol)
-            return self._marked(joined)
-        verbs = patterns.with_verbs(symbol)
-        if verbs is None:
-            parts = patterns.parts(symbol)
-            if parts is None:
-                return self._mark(symbol)
-            verbs = [("", part) for part in parts]
-        return "".join(self._written(verb, part) for verb, part in verbs)
-
-    def _ask_some(self, joined: Symbol) -> None:
-        """Asks whether there is a text to join, where not all members are: an empty one is the engine's."""
-        joining = joining_of(joined)
-        some = None if joining is None else joining.some
-        if some is not None:
-            if self.bounds is None:
-                raise UntoldError(joined)
-            self.told.append(self.bounds(some).surely)
-
-    def _written(self, verb: str, part: str | Symbol) -> str:
-        """A part of a text, written by a verb of `sprintf` or as it is."""
-        if isinstance(part, str):
-            if _has_marks(part):
-                raise UntoldError
-            return part
-        if verb != "d":  # `%q` leaves the characters as they are that JSON does
-            return self._quoted(part) if verb == "q" else self._text(part)
-        source = self.source(part)
-        # Of what a policy takes apart itself, 3.0 is no whole number to `%d`, and 3 to Envoy.
-        if type(source) is not ClaimSource or not all(map(_is_printable, source.path)):
-            raise UntoldError(part)
-        return self._marked(Numeral(source))
-
-    def _json(self, symbol: Symbol) -> str:
-        match symbol:
-            case Known(value):
-                return str(_MARSHAL(value))
-            case ObjectOf(items) if all(isinstance(form, str) for form, _ in items):
-                entries = sorted((str(form), item) for form, item in items)
-                return "{" + ",".join(f"{_MARSHAL(name)}:{self._json(item)}" for name, item in entries) + "}"
-            case ArrayOf(items):
-                return "[" + ",".join(map(self._json, items)) + "]"
-            case Gathered("array", parts, True, True):
-                return self._messages(parts, Messages((), ",", "[", "]"))
-            case Apply(name, (Gathered("array", parts),)) if name == OBJECT:
-                return self._messages(_by_name(parts), Messages((), ",", "{", "}"))
-            case Input() | Apply():
-                return self._quoted(symbol)
-        raise UntoldError(symbol)
-
-    def _quoted(self, symbol: Symbol) -> str:
-        text = self._text(symbol)
-        self.quoted.update(mark for mark in self.sources if mark in text)
-        return str(_MARSHAL(text))  # which leaves marks as they are
-
-    def _messages(self, parts: Sequence[Part], whole: Messages) -> str:
-        """Those of which the conditions hold: in JSON where the `whole` has an end."""
-        if self.bounds is None or len(parts) > MOST_MESSAGES:
-            raise UntoldError
-        holding: list[Predicate] = []
-        members: list[Message] = []
-        for each in parts:
-            bounds = self.bounds(each.condition)
-            try:
-                filled, own = self._message(each, whole)
-            except UntoldError:
-                filled, own = NO, ()  # where it holds, the engine tells
-            if not bounds.exact or filled != YES:
-                self.told.append(any_of((negate(bounds.possibly), all_of((bounds.surely, filled)))))
-            members.append(Message(self.asked.setdefault(bounds.surely, len(self.asked)), own))
-            holding.append(bounds.surely)
-        if not whole.end:
-            self.told.append(any_of(holding))  # an empty text is the engine's to put in
-        return self._marked(replace(whole, members=tuple(members)))
-
-    def _message(self, part: Part, whole: Messages) -> tuple[Predicate, tuple[str | Put, ...]]:
-        """The parts of a message, and where those can be put in that the request brings. Raises UntoldError
-        where Envoy cannot write it."""
-        if part.over:
-            raise UntoldError
-        own = _Making(self.source)
-        match part.item:
-            case ArrayOf((Known() as name, value)) if whole.end == "}":
-                written = f"{_MARSHAL(_name(name))}:{own._json(value)}"
-            case _ if whole.end:
-                written = own._json(part.item)
-            case Known(str(text)):
-                written = text
-            case Input() | Apply():
-                written = own._text(part.item)
-            case _:
-                raise UntoldError
-        pieces: list[str | Put] = []
-        for piece in filter(None, _MARK.split(written)):
-            put = own.sources.get(piece, piece)
-            if isinstance(put, Messages | Address):
-                raise UntoldError
-            if self.in_header and isinstance(put, str) and not (put.isascii() and put.isprintable()):
-                raise UntoldError
-            pieces.append(put)
-        if not pieces:
-            raise UntoldError  # an empty text is the engine's to put in
-        return Template(written, own.sources, frozenset(own.quoted)).fillable, tuple(pieces)
-
-    def _mark(self, part: Symbol) -> str:
-        source = self.source(part)
-        made = shaped(part, self.source)
-        if made is not None and (not isinstance(made.base, TextSource) or _can_be_shown(made.base)):
-            return self._marked(made)
-        if isinstance(source, TextSource) and not _can_be_shown(source):
-            raise UntoldError(part)
-        if isinstance(source, ClaimSource) and not isinstance(source, FieldSource) and source.text is None:
-            # No formatter can spell its name, `custom:tenant` or a URL.
-            if not all(map(_is_printable, source.path)):
-                raise UntoldError(part)
-            return self._marked(Shaped(source, ()))
-        if not isinstance(source, TextSource | ClaimSource | Address):
-            raise UntoldError(part)
-        return self._marked(source)
-
-    def _marked(self, source: Brought) -> str:
-        known = next((mark for mark, each in self.sources.items() if each == source), None)
-        mark = known or f"{_OPEN}{len(self.sources)}{_CLOSE}"
-        self.sources[mark] = source
-        return mark
-
-
-def _by_name(entries: Sequence[Part]) -> list[Part]:
-    """The entries in the order of JSON. Raises UntoldError where two keys have one name, `1` and `"1"`."""
-    named: dict[str, list[Part]] = {}
-    keys: dict[str, Symbol] = {}
-    for each in entries:
-        match each.item:
-            case ArrayOf((Known() as at, _)):
-                name = _name(at)
-                named.setdefault(name, []).append(each)
-                if keys.setdefault(name, at) != at:
-                    raise UntoldError
-    return [each for name in sorted(named) for each in named[name]]
-
-
-def _name(at: Known) -> str:
-    """What JSON calls a key."""
-    (name,) = to_json({at.form: None})
-    return str(name)
-
-
-def _may_be_filled(path: Sequence[object]) -> bool:
-    """Whether the place is the body, the value of a header or in the metadata, or only logged: not a name,
-    nor a status."""
-    if not path or path[0] not in FIELDS_OF_DECISIONS:
-        return bool(path)
-    if path[0] == _METADATA:
-        return len(path) > 1
-    return tuple(path) == ("body",) or (len(path) in (2, 3) and path[0] in _HEADERS)
-
-
-def _can_be_shown(source: TextSource) -> bool:
+def can_be_shown(source: TextSource) -> bool:
+    """Whether Envoy can put the text in."""
     name = source.text.name
     return source in CALLERS or name in SHOWN or _HEADER.fullmatch(name) is not None
 
 
-def _is_printable(key: object) -> bool:
-    return not isinstance(key, str) or (key.isascii() and key.isprintable())
-
-
-def _has_marks(value: object) -> bool:
+def has_marks(value: object) -> bool:
+    """Whether anything like a mark stands in a value, so that it must be left alone."""
     return _OPEN in repr(value) or "\\ue000" in repr(value)

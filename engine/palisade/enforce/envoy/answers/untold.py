@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 
-from palisade.enforce.envoy.answers.templates import UntoldError, template
+from palisade.enforce.envoy.answers.writing import UntoldError, template
 from palisade.enforce.envoy.matchers.bounds import Bounds, exactly
 from palisade.enforce.envoy.matchers.predicate import YES
 from palisade.enforce.envoy.values.sources import Source
