@@ -126,6 +126,7 @@ JOINED = (
     "answered natively"
 )
 SHAPED = "texts in printable ASCII of which a text without space around is made are answered natively"
+CODED = "texts are encoded natively, in JSON those in ASCII without quotes and the like"
 IN_JSON = "texts in ASCII without quotes, backslashes, <, > and & are answered natively"
 SAID = "messages with texts in ASCII are answered natively, in JSON those without quotes and the like"
 FEW = "requests with fewer are answered natively; nothing needs to be done"

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from palisade.decide.response import OBJECT
 from palisade.enforce.envoy import hints
+from palisade.enforce.envoy.answers.filled import SHOWN
 from palisade.enforce.envoy.answers.filters import ONE_OF, Answers
 from palisade.enforce.envoy.answers.writing import UntoldError, template
 from palisade.enforce.envoy.matchers.bounds import Bounds, Reason
@@ -13,8 +14,9 @@ from palisade.enforce.envoy.matchers.entry import Entry, Verdict
 from palisade.enforce.envoy.matchers.predicate import YES, Predicate, all_of
 from palisade.enforce.envoy.values.joins import Join
 from palisade.enforce.envoy.values.messages import Messages
+from palisade.enforce.envoy.values.puts import Coded, Put
 from palisade.enforce.envoy.values.shaped import Shaped
-from palisade.enforce.envoy.values.sources import Source
+from palisade.enforce.envoy.values.sources import Source, TextSource
 from palisade.policy.numbering import spelled
 from palisade.rego.errors import NOWHERE
 from palisade.rego.partial import Case, Outcome
@@ -140,6 +142,10 @@ def end_of(
     told += [(_UNPLAIN, hints.HEADERS)] * bool(made.headers)
     told += [(_UNJOINED, hints.JOINED)] * any(isinstance(each, Join) for each in made.made.values())
     told += [(_UNSHAPED, hints.SHAPED)] * any(isinstance(each, Shaped) for each in made.made.values())
+    told += [(_UNCODED, hints.CODED)] * any(
+        isinstance(each, Coded) and not all(map(_is_of_each_request, each.parts))
+        for each in made.made.values()
+    )
     told += [(_UNSAID, hints.SAID)] * any(
         isinstance(each, Messages) and each.puts for each in made.made.values()
     )
@@ -155,9 +161,15 @@ _UNPLAIN = (
 )
 _UNJOINED = "is for the engine where what it joins is no array of plain texts, or an empty one"
 _UNSHAPED = "is for the engine where a text of which it makes an answer has other than plain letters of ASCII"
+_UNCODED = "is for the engine where what it encodes for an answer has others than plain texts in it"
 _UNSAID = "is for the engine where what it puts into a message is no plain text"
 _ESCAPED = "is for the engine where a text that it puts into JSON is written otherwise there"
 _UNPRINTABLE = "is for the engine where who calls, with which it answers, has control characters in the name"
+
+
+def _is_of_each_request(part: str | Put) -> bool:
+    """Whether it is there in every request, as a plain text."""
+    return isinstance(part, str) or (isinstance(part, TextSource) and part.text.name in SHOWN)
 
 
 def _asked(case: Case, reason: str, hint: str) -> End:

@@ -10,8 +10,9 @@ from palisade.enforce.envoy.matchers.predicate import NO, YES, Predicate, text_c
 from palisade.enforce.envoy.regex import patterns
 from palisade.enforce.envoy.values.claims import claim_matches
 from palisade.enforce.envoy.values.joins import Join
-from palisade.enforce.envoy.values.messages import Messages, Put
+from palisade.enforce.envoy.values.messages import Messages
 from palisade.enforce.envoy.values.numerals import Numeral
+from palisade.enforce.envoy.values.puts import Coded, Put
 from palisade.enforce.envoy.values.shaped import UNESCAPED, Shaped
 from palisade.enforce.envoy.values.sources import PEER, PRINCIPAL, Address, TextSource
 
@@ -32,7 +33,7 @@ Brought: TypeAlias = Put | Messages | Address
 
 def is_filled(source: Brought) -> Predicate | None:
     """Where it is a text that a header may hold; None where Envoy cannot tell."""
-    if isinstance(source, Messages):
+    if isinstance(source, Messages | Coded):
         return YES  # `Template.told` says of all of them
     if isinstance(source, Join | Shaped | Numeral):
         return source.plain
@@ -52,8 +53,8 @@ def matches(source: Brought, pattern: str) -> Predicate | None:
         return YES if all(map(_PLAIN_GLUE.fullmatch, put)) else NO  # its members are plain already
     if isinstance(source, Shaped):
         return source.made_of(UNESCAPED)
-    if isinstance(source, Numeral):
-        return YES  # digits, as they are
+    if isinstance(source, Numeral | Coded):
+        return YES  # digits and the like, as they are
     matcher = patterns.regex(pattern)
     if isinstance(source, TextSource | Address):
         return text_check(source.text, matcher)

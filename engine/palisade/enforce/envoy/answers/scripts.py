@@ -13,9 +13,10 @@ from envoy.extensions.filters.http.lua.v3.lua_pb2 import Lua
 from palisade.decide.response import ANSWER_METADATA, EXT_AUTHZ, FIELD
 from palisade.enforce.envoy.regex.origins import Step
 from palisade.enforce.envoy.values.joins import Join
-from palisade.enforce.envoy.values.messages import Messages, Put
+from palisade.enforce.envoy.values.messages import Made, Messages
 from palisade.enforce.envoy.values.numerals import Numeral
 from palisade.enforce.envoy.values.picks import Asked
+from palisade.enforce.envoy.values.puts import Coded, Put
 from palisade.enforce.envoy.values.shaped import Shaped
 from palisade.enforce.envoy.values.sources import (
     BODY_METADATA,
@@ -23,6 +24,7 @@ from palisade.enforce.envoy.values.sources import (
     JWT_AUTHN,
     ClaimSource,
     FieldSource,
+    Parameter,
     Segment,
     TextSource,
     field_name,
@@ -63,15 +65,12 @@ end
 """
 
 
-def making(made: Iterable[Join | Shaped | Numeral | Messages], noted: Iterable[str]) -> Lua:
+def making(made: Iterable[Made], noted: Iterable[str]) -> Lua:
     """Joins the members of claims, and messages, and makes texts of others; those of the names in `noted` are
     for the decision log, too."""
     kept = frozenset(noted)
     each_once = sorted({each.name: each for each in made}.values(), key=lambda each: each.name)
-    messages = [one for each in each_once if isinstance(each, Messages) for one in each.members]
-    parts = [part for each in messages for part in each.parts]
-    shapes = any(isinstance(each, Shaped) or _picks(each) for each in (*each_once, *parts))
-    lines = [_SHAPING] if shapes else []
+    lines = [_SHAPING] if any(map(_shapes, each_once)) else []
     lines.append(_BEGIN)
     for each in each_once:
         if isinstance(each, Messages):
@@ -84,8 +83,14 @@ def making(made: Iterable[Join | Shaped | Numeral | Messages], noted: Iterable[s
     return _script("\n".join([*lines, "end\n"]))
 
 
-def _picks(put: object) -> bool:
-    return isinstance(put, Join) and bool(put.picks.asked or put.picks.steps)
+def _shapes(put: str | Put | Messages) -> bool:
+    """Whether it is made by functions of `_SHAPING`."""
+    match put:
+        case Join():
+            return bool(put.picks.asked or put.picks.steps)
+        case Messages():
+            return any(_shapes(part) for each in put.members for part in each.parts)
+    return isinstance(put, Shaped | Coded)
 
 
 def setting(values: Mapping[str, object], sources: Mapping[str, Put | Messages]) -> Lua | None:
@@ -126,7 +131,7 @@ def _table(value: object, sources: Mapping[str, Put | Messages]) -> str | None:
 
 def _put(source: Put | Messages) -> str:
     """What is put in for a mark, as a script reaches it behind the one that makes texts."""
-    if isinstance(source, Join | Shaped | Numeral | Messages):
+    if isinstance(source, Made):
         return f'metadata:get("{MADE_METADATA}")["{source.name}"]'
     return _whole(source)
 
@@ -137,12 +142,16 @@ def _joined(messages: Messages) -> Iterator[str]:
     for each in messages.members:
         if not each.parts:
             continue
-        text = " .. ".join(_literal(part) if isinstance(part, str) else _text(part) for part in each.parts)
+        text = _one_behind_the_other(each.parts)
         yield f'  if noted["{said(each.condition)}shadow_effective_policy_id"] == "{HOLDS}" then'
         yield f"    found[#found + 1] = {text}"
         yield "  end"
     begin, glue, end = map(_literal, (messages.begin, messages.glue, messages.end))
     yield f"  local text = {begin} .. table.concat(found, {glue}) .. {end}"
+
+
+def _one_behind_the_other(parts: Iterable[str | Put]) -> str:
+    return " .. ".join(_literal(part) if isinstance(part, str) else _text(part) for part in parts)
 
 
 def _text(put: Put) -> str:
@@ -157,7 +166,19 @@ def _text(put: Put) -> str:
             for step in put.steps:
                 text = _made(text, step)
             return text
+        case Coded():
+            return _CODED[put.code].format(_one_behind_the_other(put.parts))
     return _whole(put)
+
+
+_CODED = {
+    "urlquery.encode": "encode({})",
+    "base64.encode": "handle:base64Escape({})",
+    "base64url.encode": "of_url(handle:base64Escape({}))",
+    "base64url.encode_no_pad": 'trim_right(of_url(handle:base64Escape({})), "=")',
+    "hex.encode": "hex({})",
+}
+"""How a script encodes a text."""
 
 
 def _picked(join: Join) -> str:
@@ -192,7 +213,7 @@ def _asked(asked: Asked) -> str:
     return found if holds else f"not ({found})"
 
 
-def _whole(base: ClaimSource | TextSource | Segment) -> str:
+def _whole(base: ClaimSource | TextSource | Segment | Parameter) -> str:
     """What a text is made of, as the script reaches it."""
     match base:
         case FieldSource(path):
@@ -203,6 +224,8 @@ def _whole(base: ClaimSource | TextSource | Segment) -> str:
             return f"handle:streamInfo():filterState():get({_quoted(text.state)})"
         case TextSource(text):
             return f"handle:headers():get({_quoted(text.name.removeprefix('header '))})"
+        case Parameter(name):
+            return f'parameter(handle:headers():get(":path"), {_quoted(name)})'
     return 'string.match(handle:headers():get(":path"), "^[^?]*")'
 
 
@@ -317,6 +340,24 @@ end
 local function encode(text)
   return (string.gsub(text, "[^A-Za-z0-9_.~-]", function(char)
     return char == " " and "+" or string.format("%%%02X", string.byte(char))
+  end))
+end
+
+local function parameter(target, name)
+  for pair in string.gmatch(string.match(target, "%?(.*)"), "[^&]+") do
+    if string.sub(pair, 1, #name + 1) == name .. "=" then
+      return string.sub(pair, #name + 2)
+    end
+  end
+end
+
+local function of_url(text)
+  return replace(replace(text, "+", "-"), "/", "_")
+end
+
+local function hex(text)
+  return (string.gsub(text, ".", function(char)
+    return string.format("%02x", string.byte(char))
   end))
 end
 """

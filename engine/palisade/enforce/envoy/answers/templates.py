@@ -10,10 +10,7 @@ from dataclasses import dataclass
 from palisade.enforce.envoy.answers.filled import CALLERS, SHOWN, UNESCAPED_TEXT, Brought, is_filled, matches
 from palisade.enforce.envoy.answers.scripts import MADE_METADATA
 from palisade.enforce.envoy.matchers.predicate import NO, YES, Predicate, all_of
-from palisade.enforce.envoy.values.joins import Join
-from palisade.enforce.envoy.values.messages import Messages
-from palisade.enforce.envoy.values.numerals import Numeral
-from palisade.enforce.envoy.values.shaped import Shaped
+from palisade.enforce.envoy.values.messages import Made
 from palisade.enforce.envoy.values.sources import (
     ADDRESS_FORMAT,
     BODY_METADATA,
@@ -83,13 +80,9 @@ class Template:
         }
 
     @property
-    def made(self) -> dict[str, Join | Shaped | Numeral | Messages]:
+    def made(self) -> dict[str, Made]:
         """The texts that a script joins, or makes of others."""
-        return {
-            mark: source
-            for mark, source in self.sources.items()
-            if isinstance(source, Join | Shaped | Numeral | Messages)
-        }
+        return {mark: source for mark, source in self.sources.items() if isinstance(source, Made)}
 
     @property
     def callers(self) -> list[str]:
@@ -134,7 +127,7 @@ def _format(source: Brought) -> str:
         return f"%REQ({source.text.name.removeprefix('header ').upper()})%"
     if isinstance(source, Address):
         return ADDRESS_FORMAT
-    if isinstance(source, Join | Shaped | Numeral | Messages):
+    if isinstance(source, Made):
         return f"%DYNAMIC_METADATA({MADE_METADATA}:{source.name})%"
     if isinstance(source, FieldSource):
         return f"%DYNAMIC_METADATA({BODY_METADATA}:{FIELDS}:v{field_name(source.path)})%"

@@ -12,8 +12,9 @@ from palisade.enforce.envoy.matchers.bounds import Bounds
 from palisade.enforce.envoy.matchers.predicate import NO, YES, Predicate, all_of, any_of, negate
 from palisade.enforce.envoy.regex import patterns
 from palisade.enforce.envoy.values.joins import join_of, joining_of
-from palisade.enforce.envoy.values.messages import Message, Messages, Put
+from palisade.enforce.envoy.values.messages import Message, Messages
 from palisade.enforce.envoy.values.numerals import Numeral
+from palisade.enforce.envoy.values.puts import CODES, Coded, Put
 from palisade.enforce.envoy.values.shaped import Shaped, shaped
 from palisade.enforce.envoy.values.sources import (
     Address,
@@ -43,6 +44,7 @@ MOST_MESSAGES = 32
 """So many messages a text may be joined of: each has a filter of its own."""
 
 _MARSHAL = BUILTINS["json.marshal"].function
+_QUERIED = BUILTINS["urlquery.encode"].function
 
 
 def template(
@@ -95,6 +97,8 @@ class _Making:
         match symbol:
             case Apply("json.marshal", (value,)):
                 return self._json(value)
+            case Apply("urlquery.encode_object", (ObjectOf(items),)):
+                return self._query(items)
             case Apply("concat", (Known(str(glue)), Gathered("array", under, True, True))) if not any(
                 each.over for each in under
             ):
@@ -126,8 +130,11 @@ class _Making:
             if has_marks(part):
                 raise UntoldError
             return part
-        if verb != "d":  # `%q` leaves the characters as they are that JSON does
-            return self._quoted(part) if verb == "q" else self._text(part)
+        if verb == "q":  # which leaves the characters as they are that JSON does, and others than that
+            pieces = MARK.split(self._unescaped(part))
+            return f'"{"".join(each if MARK.fullmatch(each) else _escaped(each) for each in pieces)}"'
+        if verb != "d":
+            return self._text(part)
         source = self.source(part)
         # Of what a policy takes apart itself, 3.0 is no whole number to `%d`, and 3 to Envoy.
         if type(source) is not ClaimSource or not all(map(_is_printable, source.path)):
@@ -151,10 +158,36 @@ class _Making:
                 return self._quoted(symbol)
         raise UntoldError(symbol)
 
+    def _query(self, items: Sequence[tuple[object, Symbol]]) -> str:
+        """The pairs of an object of texts, by their names."""
+        pairs = []
+        for name, value in sorted(items, key=lambda each: str(each[0])):
+            if not isinstance(name, str) or (isinstance(value, Known) and not isinstance(value.value, str)):
+                raise UntoldError(value)  # of a list of texts there is a pair for each
+            pairs.append(f"{_QUERIED(name)}={self._coded('urlquery.encode', value)}")
+        return "&".join(pairs)
+
+    def _coded(self, code: str, symbol: Symbol) -> str:
+        """A text that is encoded as a whole."""
+        if isinstance(symbol, Known):
+            return str(BUILTINS[code].function(symbol.value))
+        own = _Making(self.source, self.bounds)
+        text = own._text(symbol)
+        parts = tuple(own.sources.get(piece, piece) for piece in MARK.split(text) if piece)
+        puts = [each for each in parts if not isinstance(each, Messages | Address)]
+        if len(puts) < len(parts):
+            raise UntoldError(symbol)
+        self.told.append(Template(text, own.sources, frozenset(own.quoted), told=all_of(own.told)).fillable)
+        return self._marked(Coded(tuple(puts), code))
+
     def _quoted(self, symbol: Symbol) -> str:
+        return str(_MARSHAL(self._unescaped(symbol)))  # which leaves marks as they are
+
+    def _unescaped(self, symbol: Symbol) -> str:
+        """A text in which nothing that is put in needs to be escaped in JSON."""
         text = self._text(symbol)
         self.quoted.update(mark for mark in self.sources if mark in text)
-        return str(_MARSHAL(text))  # which leaves marks as they are
+        return text
 
     def _messages(self, parts: Sequence[Part], whole: Messages) -> str:
         """Those of which the conditions hold: in JSON where the `whole` has an end."""
@@ -203,9 +236,13 @@ class _Making:
             pieces.append(put)
         if not pieces:
             raise UntoldError  # an empty text is the engine's to put in
-        return Template(written, own.sources, frozenset(own.quoted)).fillable, tuple(pieces)
+        filled = Template(written, own.sources, frozenset(own.quoted), told=all_of(own.told)).fillable
+        return filled, tuple(pieces)
 
     def _mark(self, part: Symbol) -> str:
+        match part:
+            case Apply(code, (text,)) if code in CODES and shaped(text, self.source) is None:
+                return self._coded(code, text)
         source = self.source(part)
         made = shaped(part, self.source)
         if made is not None and (not isinstance(made.base, TextSource) or can_be_shown(made.base)):
@@ -226,6 +263,11 @@ class _Making:
         mark = known or mark_of(len(self.sources))
         self.sources[mark] = source
         return mark
+
+
+def _escaped(text: str) -> str:
+    """A constant as `%q` has it, without the quotes around."""
+    return str(BUILTINS["sprintf"].function("%q", [text]))[1:-1]
 
 
 def _by_name(entries: Sequence[Part]) -> list[Part]:

@@ -24,6 +24,7 @@ from palisade.enforce.envoy.regex import paths, patterns
 from palisade.enforce.envoy.regex.paths import FURTHEST
 from palisade.enforce.envoy.regex.strings import is_for_ascii, text_matcher
 from palisade.enforce.envoy.values.claims import claim_kind, claim_matches, text_test
+from palisade.enforce.envoy.values.puts import CODES
 from palisade.enforce.envoy.values.sources import (
     ADDRESS_TEXT,
     Address,
@@ -71,6 +72,7 @@ _STRINGS: dict[str, frozenset[int]] = {
     "trim_suffix": frozenset((0, 1)),
     "trim_space": frozenset((0,)),
     "replace": frozenset((0, 1, 2)),
+    **dict.fromkeys(CODES, frozenset((0,))),
     "regex.match": frozenset((0, 1)),
     "re_match": frozenset((0, 1)),
     "glob.match": frozenset((0, 2)),

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from xds.type.matcher.v3.string_pb2 import StringMatcher
 
 from palisade.enforce.envoy.conditions.unescaped import Unescaped
-from palisade.enforce.envoy.matchers.bounds import NEVER, Bounds
+from palisade.enforce.envoy.matchers.bounds import NEVER, Bounds, both
 from palisade.enforce.envoy.regex.cuts import Pieces, pieces_of
 from palisade.enforce.envoy.regex.preimages import anchored, preimage, stripped
-from palisade.rego.partial.formulas.terms import Apply, Known, Symbol
+from palisade.rego.partial.formulas.terms import Apply, Known, ObjectOf, Symbol
 from palisade.rego.partial.symbols.listed import PLAIN_MARKS
 
 
@@ -24,7 +24,11 @@ class Replaced(Unescaped):
             case Apply("regex.replace", (text, Known(str(pattern)), Known(str(new)))):
                 if anchored(pattern, new) is not None or (new in PLAIN_MARKS and pattern == f"[{new}]+"):
                     return self._is_text(text)
-            case Apply("urlquery.encode", (text,)):
+            case Apply("urlquery.encode_object", (ObjectOf(items),)):
+                # Of a list of texts it makes a pair for each.
+                texts, there = (both(map(each, [x for _, x in items])) for each in (self._is_text, self._is))
+                return Bounds(texts.surely, there.possibly)
+            case Apply("concat", (Known(str()), Apply("split", (text, Known(str()))))):
                 return self._is_text(text)
         pieces = pieces_of(term)
         return super()._takes(term) if pieces is None else self._is_text(pieces.text)

@@ -11,12 +11,9 @@ from typing import TypeAlias
 
 from palisade.enforce.envoy.values.joins import Join
 from palisade.enforce.envoy.values.numerals import Numeral
+from palisade.enforce.envoy.values.puts import Coded, Put, named
 from palisade.enforce.envoy.values.shaped import Shaped
-from palisade.enforce.envoy.values.sources import ClaimSource, TextSource
 from palisade.rego.records import record
-
-Put: TypeAlias = ClaimSource | TextSource | Join | Shaped | Numeral
-"""What is put into a message."""
 
 
 @record()
@@ -40,7 +37,7 @@ class Messages:
     @property
     def name(self) -> str:
         """What the script calls the text."""
-        said = [(each.condition, list(map(_named, each.parts))) for each in self.members]
+        said = [(each.condition, list(map(named, each.parts))) for each in self.members]
         whole = repr((said, self.glue, self.begin, self.end))
         return f"m{hashlib.sha256(whole.encode()).hexdigest()[:12]}"
 
@@ -51,12 +48,5 @@ class Messages:
         return not all(isinstance(part, str) for part in parts)
 
 
-def _named(part: str | Put) -> object:
-    match part:
-        case str():
-            return part
-        case TextSource(text):
-            return ["text", text.name]
-        case ClaimSource(path):
-            return [type(part).__name__, path]
-    return [part.name]
+Made: TypeAlias = Join | Shaped | Numeral | Coded | Messages
+"""What a script makes."""

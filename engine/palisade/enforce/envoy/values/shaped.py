@@ -13,16 +13,26 @@ from collections.abc import Callable
 from xds.type.matcher.v3.string_pb2 import StringMatcher
 
 from palisade.enforce.envoy.matchers.predicate import NO, Predicate, all_of, text_check
-from palisade.enforce.envoy.regex import patterns
+from palisade.enforce.envoy.regex import paths, patterns
 from palisade.enforce.envoy.regex.origins import CHANGES, PRINTED, Step, Wanted, origin
 from palisade.enforce.envoy.values.claims import claim_matches
-from palisade.enforce.envoy.values.sources import PATH_TEXT, ClaimSource, Segment, Source, TextSource
+from palisade.enforce.envoy.values.sources import (
+    PATH_TEXT,
+    TARGET_TEXT,
+    ClaimSource,
+    Parameter,
+    Segment,
+    Source,
+    TextSource,
+)
 from palisade.enforce.envoy.values.walks import SEGMENTS
 from palisade.rego.partial.formulas.terms import ENDLESS, Apply, Input, Known, Symbol, last_of
 from palisade.rego.records import record
 
 _PLAIN = frozenset(string.ascii_letters + string.digits + "-._~!$&'()*+,=:@/")
 """What stands in a path as it is in its segments, and the slash between these."""
+_VALUES = PRINTED - {*" %&+;#"}
+"""What stands in values of a clean query."""
 _ENDS = PRINTED - {" "}
 UNESCAPED = PRINTED - {*'"<>&\\'}
 """What stands in JSON as it is, of ASCII: not what is escaped there, nor in HTML."""
@@ -32,7 +42,7 @@ UNESCAPED = PRINTED - {*'"<>&\\'}
 class Shaped:
     """What the steps, one after the other, make of a text."""
 
-    base: ClaimSource | TextSource | Segment
+    base: ClaimSource | TextSource | Segment | Parameter
     steps: tuple[Step, ...]
 
     @property
@@ -50,8 +60,8 @@ class Shaped:
     def made_of(self, characters: frozenset[str]) -> Predicate:
         """The same, of these characters alone."""
         wanted = Wanted(characters & _ENDS, characters, characters & _ENDS)
-        of_path = isinstance(self.base, Segment)
-        pattern = origin(self.steps, wanted, _PLAIN) if of_path else origin(self.steps, wanted)
+        among = {Segment: _PLAIN, Parameter: _VALUES}.get(type(self.base), PRINTED)
+        pattern = origin(self.steps, wanted, among)
         if pattern is None or len(pattern) > patterns.MAX_PATTERN:
             return NO
         matcher = patterns.regex(pattern)
@@ -59,6 +69,10 @@ class Shaped:
             return claim_matches(self.base, matcher) or NO
         if isinstance(self.base, TextSource):
             return text_check(self.base.text, matcher)
+        if isinstance(self.base, Parameter):
+            found = patterns.regex(paths.first_parameter_matching(self.base.name, pattern))
+            clean = patterns.regex(paths.CLEAN_QUERY)
+            return all_of((text_check(TARGET_TEXT, clean), text_check(TARGET_TEXT, found)))
         return all_of((text_check(PATH_TEXT, StringMatcher(prefix="/")), text_check(PATH_TEXT, matcher)))
 
 
@@ -77,14 +91,14 @@ def shaped(symbol: Symbol, source: Callable[[Symbol], Source | None]) -> Shaped 
         if start is not None:
             found = Segment(0)
             steps.append(("rest", "/", start + 1))
-        if isinstance(found, ClaimSource | TextSource | Segment):
+        if isinstance(found, ClaimSource | TextSource | Segment | Parameter):
             break
         step = step_of(term) if isinstance(term, Apply) else None
         if step is None:
             return None
         steps.append(step[0])
         term = step[1]
-    return Shaped(found, tuple(reversed(steps))) if steps else None
+    return Shaped(found, tuple(reversed(steps))) if steps or isinstance(found, Parameter) else None
 
 
 def _rest_of_path(term: Symbol) -> int | None:
@@ -121,6 +135,10 @@ def step_of(term: Apply) -> tuple[Step, Symbol] | None:
                 return ("piece", mark, -1), text
             if isinstance(at, Known) and type(at.value) is int and at.value >= 0:
                 return ("piece", mark, at.value), text
+        case Apply("concat", (Known(str(glue)), Apply("split", (text, Known(str(mark)))))) if _is_plain(
+            mark
+        ) and _is_plain(glue, 0):
+            return ("replace", mark, glue), text
         case Apply(
             "concat",
             (
