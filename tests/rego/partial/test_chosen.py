@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from agreement import judged, outcome_of
 from effort import examples
-from hypothesis import given, settings
+from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
+from palisade import rego
 from palisade.rego.partial.formulas.rewriting import symbols
 from palisade.rego.partial.formulas.terms import Apply, Gathered, Symbol, subterms
 from palisade.rego.partial.symbols.chosen import CHOSEN
@@ -68,6 +69,22 @@ RULES = (
     'w := split(x, "y") if { some x in input.xs; startswith(x, "x") }\nv := y if { some y in w; y != "" }\n'
     'default inner := false\ninner if v == "x"\nr := inner if some _ in input.ys',
     f"{NAMED}r if {{ every x in input.xs {{ x != name }} }}",
+    # Put together of what came out of a loop.
+    'r := {"of": x} if { some x in input.xs; startswith(x, "x") }',
+    'r := {"of": x, "and": [x, {"m": input.m[x]}], "a": 1} if { some x in input.xs; x != "a" }',
+    'r := {"k": x.k, "n": x.n} if some x in input.os',
+    "r := [x.k, x] if some x in input.os",
+    'v := {"of": x} if { some x in input.xs; x == input.y }\nr if v.of == "x"',
+    'v := {"of": x} if { some x in input.xs; x != "a" }\nr if v == {"of": "x"}',
+    'v := [i, x] if { some i, x in input.xs; x != "a" }\nr if { some y in v; y == 1 }',
+    'v := {"of": {"m": m}} if { some k, m in input.m; k != "b" }\ndefault r := "no"\nr := v.of',
+    'default v := {"of": 0}\nv := {"of": x} if { some x in input.xs; x == "x" }\nr := object.get(v, "of", 1)',
+    'v := {"of": x} if { some x in input.xs; x == input.y } else := {"of": "y"}\nr := v.of',
+    'r := {"a": x, "b": sprintf("%v|%v", [x, input.y])} if { some x in input.xs; x == input.y }',
+    'r := {"b": [lower(x), input.m[x]]} if { some x in input.xs; x == input.y }',
+    'r := {"b": lower(x)} if { some x in input.xs; x != "a" }',
+    'r := {"k": x.k, "b": sprintf("%v", [x.k])} if { some x in input.os; x.k == input.y }',
+    "v := [x, x] if { some x in input.ys; x != input.y }\nr if count(v) == 2",
 )
 ARRAYS: tuple[Any, ...] = (
     [],
@@ -100,9 +117,10 @@ DOCUMENTS: tuple[dict[str, Any], ...] = tuple(
     )
 )
 UNDECIDED = (
+    "v := [x, y] if { some x in input.ys; some y in input.xs; x == y }\nr := v",
+    "r := {x, 1} if { some x in input.xs; x == input.y }",
     'f(x) := y if { some y in input.ys; startswith(y, x) }\nr if { some x in input.xs; f(x) == "xy" }',
     'v := y if { some x in input.os; some y in x.n }\nr if v == "x"',
-    'r := {"of": x} if { some x in input.xs; startswith(x, "x") }',
     # Without any name this counts none.
     f"{NAMED}r if {{ count([x | some x in input.xs; x == name]) > 1 }}",
 )
@@ -130,12 +148,30 @@ members = st.sampled_from(("a", "x", "xy", "b", "c", "d", 1, None))
 conditions = st.sampled_from(
     ('x != "a"', 'startswith(x, "x")', "x == input.y", "data.tiers[x]", "is_string(x)", 'not x == "b"', "x")
 )
-values = st.sampled_from(("x", "input.m[x]", "data.tiers[x]", "lower(x)", "data.users[x].name", '"one"'))
+values = st.sampled_from(
+    (
+        *("x", "input.m[x]", "data.tiers[x]", "lower(x)", "data.users[x].name", '"one"', "[x, input.m[x]]"),
+        *(
+            '{"v": x, "u": sprintf("%v!", [x])}',
+            '{"v": x}',
+            '{"v": lower(x), "w": {"n": x}}',
+            "[x]",
+            '{"v": data.users[x].name, "w": input.y}',
+        ),
+    )
+)
 asked = st.sampled_from(
     (
         *("r if v", "r if not v", 'r if v == "x"', 'r if v != "x"', "r := v", "default r := 9\nr := v"),
         *("r if v in input.ys", "r if v == input.y", "r := data.tiers[v]", 'r if startswith(v, "x")'),
         *('r := "y" if v else := "n"', "r if count(v) == 1", "r if { not v; input.y }", "r if data.users[v]"),
+        *('r if v.v == "x"', 'r if v == {"v": "x"}', 'r if v[0] == "x"', 'r if { some k in v; k == "x" }'),
+        *(
+            'r := object.get(v, ["w", "n"], 7)',
+            "r := {v, 1}",
+            "r := json.marshal(v)",
+            "r if { v.v; not v.w.n }",
+        ),
         'default inner := false\ninner if v == "x"\nr := inner if some _ in input.ys',
         "default inner := 1\ninner := 2 if not v == input.y\nr := inner if { some y in input.ys; y }",
     )
@@ -158,7 +194,10 @@ def test_drawn_values_out_of_loops(data: st.DataObject) -> None:
         "nested": f"w := xs if {{ some xs in input.of; xs[0] }}\n"
         f"v := {value} if {{ some x in w; {body} }}\n{question}",
     }[kind]
-    policy, outcome = outcome_of(rules, DATA)
+    try:
+        policy, outcome = outcome_of(rules, DATA)
+    except rego.CompileError:
+        reject()  # what the type checker knows to have no such member
     arrays = st.lists(members, max_size=4)
     for _ in range(6):
         document = {"xs": data.draw(arrays), "ys": data.draw(arrays), "m": {"x": "x", "a": 1, "b": "x"}}

@@ -261,7 +261,9 @@ def _too_late(decision: Decision, template: Template) -> str:
     groups = value.get("headers", {})
     for header in template.headers:
         # One header is changed after the other; those that the client gets are written at the end.
-        changed = [name for name, _ in decision.headers if name.lower() == header]
+        changed = [content for name, content in decision.headers if name.lower() == header]
+        if len(changed) == 1 and template.texts.get(changed[0]) == f"header {header}":
+            continue  # it stays what it is
         others = [
             {name: content for name, content in group.items() if str(name).lower() != header}
             for group in (groups if isinstance(groups, list) else [groups])

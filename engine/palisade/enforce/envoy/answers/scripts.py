@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from importlib.resources import files
 
 from envoy.extensions.filters.http.lua.v3.lua_pb2 import Lua
 
@@ -241,126 +242,7 @@ def _made(text: str, step: Step) -> str:
     return f"{name}({', '.join([text, *(_quoted(x) if isinstance(x, str) else str(x) for x in others)])})"
 
 
-_SHAPING = """local lower, upper = string.lower, string.upper
-
-local function from(text, mark, at)
-  local begin = 1
-  while at ~= 0 do
-    local first, last = string.find(text, mark, begin, true)
-    if not first then
-      break
-    end
-    begin, at = last + 1, at - 1
-  end
-  return begin
-end
-
-local function has_piece(text, mark, at)
-  local begin = 1
-  for _ = 1, at do
-    local _, last = string.find(text, mark, begin, true)
-    if not last then
-      return false
-    end
-    begin = last + 1
-  end
-  return true
-end
-
-local function picked(members, make)
-  local found = {}
-  for _, each in ipairs(members) do
-    found[#found + 1] = make(each) or nil
-  end
-  return found
-end
-
-local function rest(text, mark, at)
-  return string.sub(text, from(text, mark, at))
-end
-
-local function piece(text, mark, at)
-  local left = rest(text, mark, at)
-  local first = string.find(left, mark, 1, true)
-  return first and string.sub(left, 1, first - 1) or left
-end
-
-local function trim_prefix(text, affix)
-  return string.sub(text, 1, #affix) == affix and string.sub(text, #affix + 1) or text
-end
-
-local function trim_suffix(text, affix)
-  return string.sub(text, -#affix) == affix and string.sub(text, 1, -#affix - 1) or text
-end
-
-local function is_in(text, at, cutset)
-  return string.find(cutset, string.sub(text, at, at), 1, true)
-end
-
-local function trim_left(text, cutset)
-  local first = 1
-  while first <= #text and is_in(text, first, cutset) do
-    first = first + 1
-  end
-  return string.sub(text, first)
-end
-
-local function trim_right(text, cutset)
-  local last = #text
-  while last > 0 and is_in(text, last, cutset) do
-    last = last - 1
-  end
-  return string.sub(text, 1, last)
-end
-
-local function trim(text, cutset)
-  return trim_left(trim_right(text, cutset), cutset)
-end
-
-local function trim_space(text)
-  return trim(text, "\\t\\n\\v\\f\\r ")
-end
-
-local function replace(text, old, new)
-  local parts, begin = {}, 1
-  while true do
-    local first, last = string.find(text, old, begin, true)
-    parts[#parts + 1] = string.sub(text, begin, first and first - 1)
-    if not first then
-      return table.concat(parts, new)
-    end
-    begin = last + 1
-  end
-end
-
-local function substring(text, start, length)
-  return string.sub(text, start + 1, length and start + length)
-end
-
-local function encode(text)
-  return (string.gsub(text, "[^A-Za-z0-9_.~-]", function(char)
-    return char == " " and "+" or string.format("%%%02X", string.byte(char))
-  end))
-end
-
-local function parameter(target, name)
-  for pair in string.gmatch(string.match(target, "%?(.*)"), "[^&]+") do
-    if string.sub(pair, 1, #name + 1) == name .. "=" then
-      return string.sub(pair, #name + 2)
-    end
-  end
-end
-
-local function of_url(text)
-  return replace(replace(text, "+", "-"), "/", "_")
-end
-
-local function hex(text)
-  return (string.gsub(text, ".", function(char)
-    return string.format("%02x", string.byte(char))
-  end))
-end
-"""
+_SHAPING = files("palisade.enforce.envoy.answers").joinpath("texts.lua").read_text()
 
 _BEGIN = f"""local function in_turn(members)
   return members

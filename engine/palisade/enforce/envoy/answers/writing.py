@@ -35,6 +35,7 @@ from palisade.rego.partial.formulas.terms import (
     Part,
     Symbol,
 )
+from palisade.rego.partial.symbols.chosen import CHOSEN, same_as
 from palisade.rego.partial.symbols.objects import OBJECT
 from palisade.rego.values import Value, to_json
 
@@ -114,6 +115,15 @@ class _Making:
                 return self._mark(symbol)
             verbs = [("", part) for part in parts]
         return "".join(self._written(verb, part) for verb, part in verbs)
+
+    def _chosen(self, chosen: Symbol, gathered: Gathered) -> str:
+        """The only member of a set: the text that it equals, or all members joined."""
+        same = same_as(gathered)
+        members = Gathered("set", gathered.parts, True, True)
+        try:
+            return self._text(Apply("concat", (Known(""), members)) if same is None else same)
+        except UntoldError as error:
+            raise UntoldError(chosen) from error
 
     def _ask_some(self, joined: Symbol) -> None:
         """Asks whether there is a text to join, where not all members are: an empty one is the engine's."""
@@ -254,6 +264,9 @@ class _Making:
             if not all(map(_is_printable, source.path)):
                 raise UntoldError(part)
             return self._marked(Shaped(source, ()))
+        match part:
+            case Apply(name, (Gathered() as gathered,)) if name == CHOSEN and source is None:
+                return self._chosen(part, gathered)
         if not isinstance(source, TextSource | ClaimSource | Address):
             raise UntoldError(part)
         return self._marked(source)

@@ -57,7 +57,9 @@ def picks_of(part: Part) -> Picks | None:
     if len(asked) > 1 or (asked and steps[0][0] != "piece"):
         return None  # the piece is one of a text that is made
     for each in part.condition.args if part.condition.kind == "and" else (part.condition,):
-        if each is TRUE or (isinstance(each.atom, Defined) and each.atom.term in given):
+        if each is TRUE or (
+            isinstance(each.atom, Defined) and (each.atom.term in given or _is_made(each.atom.term, member))
+        ):
             continue
         if loop not in each.loops:
             sure = False  # where it does not hold there is no member: `some_picked` asks for one
@@ -85,6 +87,12 @@ def _parts(condition: Formula) -> Iterator[Formula]:
         yield from condition.args
     elif condition is not TRUE:
         yield condition
+
+
+def _is_made(term: Symbol, member: Element) -> bool:
+    """Whether something is made of the member, whatever text that is."""
+    made = _made_of(term, member)
+    return made is not None and all(name != "piece" or others[1] in (0, -1) for name, *others in made[0])
 
 
 def _made_of(item: Symbol, member: Element) -> tuple[tuple[Step, ...], set[Symbol]] | None:

@@ -12,7 +12,7 @@ from palisade.rego.partial.execution.gathering import adds_named
 from palisade.rego.partial.execution.statements import FIRST_PLACE, Statements
 from palisade.rego.partial.formulas.formula import FALSE, TRUE
 from palisade.rego.partial.formulas.terms import Part, Symbol, loops
-from palisade.rego.partial.symbols.chosen import chosen_of, has_several
+from palisade.rego.partial.symbols.chosen import chosen_of, chosen_within, has_several
 from palisade.rego.partial.symbols.construct import grown
 from palisade.rego.partial.symbols.worlds import ERROR, NEXT, Env, Result, Step, Unsupported, env_key
 
@@ -170,13 +170,16 @@ class Repeating(Statements):
             gathered = [
                 Part(builder.both(part.condition, end.condition), part.over, end.env[target]) for end in ends
             ]
-            chosen = chosen_of(builder, gathered)
-            if chosen is None:
+            found = chosen_within(builder, gathered[0]) if len(gathered) == 1 else None
+            if found is None:
+                chosen = chosen_of(builder, gathered)
+                found = None if chosen is None else (chosen, [chosen])
+            if found is None:
                 raise Unsupported("gives a value for each member of an unknown collection")
             self._chose = True
             happens = builder.any(self.some(part, end.condition) for end in ends)
-            values = [(happens, chosen)]
-            fails.append(builder.both(happens, has_several(builder, chosen)))
+            values = [(happens, found[0])]
+            fails += [builder.both(happens, has_several(builder, each)) for each in found[1]]
         failing = builder.any(fails)
         done: list[Step] = []
         above = [failing]

@@ -12,7 +12,7 @@ from functools import partial
 
 from palisade.rego.errors import NOWHERE
 from palisade.rego.partial.formulas.builder import Builder
-from palisade.rego.partial.formulas.formula import TRUE, Atom, Exists, Formula, Opaque, Test
+from palisade.rego.partial.formulas.formula import FALSE, TRUE, Atom, Exists, Formula, Opaque, Same, Test
 from palisade.rego.partial.formulas.placing import at_key
 from palisade.rego.partial.formulas.rewriting import (
     renamed_at,
@@ -81,9 +81,79 @@ def _unnumbered(builder: Builder, parts: Sequence[Part]) -> object:
     return tuple(map(of_part, parts))
 
 
+def chosen_within(builder: Builder, part: Part) -> tuple[Symbol, list[Apply]] | None:
+    """What the part gathers, where that has one value: of an object or an array each value within, and what
+    was chosen for these. None where one of them cannot be chosen.
+
+    Two objects differ where they do at some key.
+    """
+    chosen: list[Apply] = []
+    own = {loop for _, loop in part.over}
+
+    def of(symbol: Symbol) -> Symbol | None:
+        if own.isdisjoint(loops(symbol)):
+            return symbol
+        match symbol:
+            case ObjectOf(entries):
+                values = [of(value) for _, value in entries]
+                filled = [each for each in values if each is not None]
+                if len(filled) < len(values):
+                    return None
+                return ObjectOf(tuple((form, each) for (form, _), each in zip(entries, filled, strict=True)))
+            case ArrayOf(items):
+                filled = [each for each in map(of, items) if each is not None]
+                return ArrayOf(tuple(filled)) if len(filled) == len(items) else None
+            case Apply(name, args) if all(map(is_one, _members(symbol, own))):
+                filled = [each for each in map(of, args) if each is not None]
+                return Apply(name, tuple(filled)) if len(filled) == len(args) else None
+        found = chosen_of(builder, [Part(part.condition, part.over, symbol)])
+        if found is not None:
+            chosen.append(found)
+        return found
+
+    def is_one(member: Element) -> bool:
+        """Whether it is the same for all members, so that what is made of it is."""
+        return same_as(Gathered("set", (Part(part.condition, part.over, member),))) is not None
+
+    whole = of(part.item)
+    return None if whole is None else (whole, chosen)
+
+
+def _members(symbol: Symbol, own: set[int]) -> Iterator[Element]:
+    """What the symbol has of members that those loops are at."""
+
+    def is_own(each: Symbol) -> bool:
+        return isinstance(each, Element) and each.loop in own
+
+    return (each for each in subterms(symbol, is_own) if isinstance(each, Element) and is_own(each))
+
+
 def has_several(builder: Builder, chosen: Apply) -> Formula:
     """There are different ones."""
+    (gathered,) = chosen.args
+    assert isinstance(gathered, Gathered)  # noqa: S101 -- of which `chosen_of` makes it
+    if same_as(gathered) is not None:
+        return FALSE
     return builder.atom(Test(Apply(SEVERAL, chosen.args)))
+
+
+def same_as(gathered: Gathered) -> Symbol | None:
+    """What each member equals, though numbers may be written otherwise: `t` where `t == claims.tenant`. None
+    where there is nothing of the kind outside of the loops."""
+    found: dict[Symbol, int] = {}
+    for part in gathered.parts:
+        own = {loop for _, loop in part.over}
+        asked = part.condition.args if part.condition.kind == "and" else (part.condition,)
+        same = (each.atom for each in asked if isinstance(each.atom, Same))
+        others = {b if a == part.item else a for a, b in map(_sides, same) if part.item in (a, b)}
+        for other in others:
+            if own.isdisjoint(loops(other)):
+                found[other] = found.get(other, 0) + 1
+    return next((each for each, count in found.items() if count == len(gathered.parts)), None)
+
+
+def _sides(atom: Same) -> tuple[Symbol, Symbol]:
+    return atom.left, atom.right
 
 
 def value_of(name: str, members: Value) -> Value:
