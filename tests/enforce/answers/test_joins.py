@@ -103,6 +103,9 @@ PICKED = (
     'concat("|", sort([replace(role, "a", "") | some role in token.roles; not endswith(role, "a")]))',
     'concat(",", sort([role | some role in mine]))',
     'json.marshal({"in": concat(";", [urlquery.encode(r) | some r in token.roles; contains(r, "a")])})',
+    'concat(",", {sprintf("%s=%s\\"", ["role", r]) | some r in token.roles})',
+    'concat(",", [trim(concat("-", ["", lower(r), "-a"]), "-:a") | some r in token.roles])',
+    'concat("|", [sprintf("<%v>", [split(r, ":")[0]]) | some r in token.roles; r != "x"])',
 )
 ROLES = (
     *("app:r", "app:", "app:w", "app:r:w", "x", "d-a", "d-app:w", ":", "a", "aa", " app:w ", "%", "Aw"),

@@ -34,6 +34,10 @@ local function picked(members, make)
   return found
 end
 
+local function around(text, before, behind)
+  return before .. text .. behind
+end
+
 local function rest(text, mark, at)
   return string.sub(text, from(text, mark, at))
 end

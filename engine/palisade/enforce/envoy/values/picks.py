@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TypeAlias
 
-from palisade.enforce.envoy.regex.origins import CHANGES, Step
+from palisade.enforce.envoy.regex import patterns
+from palisade.enforce.envoy.regex.origins import CHANGES, PRINTED, Step
 from palisade.enforce.envoy.values.shaped import step_of
 from palisade.rego.partial.formulas.formula import TRUE, Defined, Exists, Formula, In, Test
 from palisade.rego.partial.formulas.terms import Apply, Element, Known, Part, Symbol, subterms
@@ -75,7 +76,8 @@ def some_picked(part: Part, picks: Picks) -> Formula:
     """Some member is picked, of which more than an empty text is made."""
     ((whole, loop),) = part.over
     body = part.condition
-    if not all(name in CHANGES for name, *_ in picks.steps):
+    cuts = [step for step in picks.steps if step[0] not in CHANGES]
+    if cuts and not (cuts[-1][0] == "around" and any(cuts[-1][1:])):
         # What steps make of a member is a term, though items of other parts may be constants.
         empty = Formula("atom", atom=In(part.item, frozenset(("",))))  # type: ignore[arg-type]
         body = Formula("and", (*_parts(body), Formula("not", (empty,))))
@@ -100,13 +102,24 @@ def _made_of(item: Symbol, member: Element) -> tuple[tuple[Step, ...], set[Symbo
     steps: list[Step] = []
     there: set[Symbol] = {member}
     while item != member:
-        found = step_of(item) if isinstance(item, Apply) else None
+        found = step_of(item) or _around(item) if isinstance(item, Apply) else None
         if found is None or found[0][0] == "rest":
             return None
         there |= {item, *(each for each in subterms(item) if isinstance(each, Apply))}
         steps.append(found[0])
         item = found[1]
     return tuple(reversed(steps)), there
+
+
+def _around(term: Apply) -> tuple[Step, Symbol] | None:
+    """The constants that a text is put between, and the text; None for others."""
+    parts = patterns.parts(term) or []
+    texts = [each for each in parts if not isinstance(each, str)]
+    if len(texts) != 1:
+        return None
+    at = parts.index(texts[0])
+    before, behind = ("".join(map(str, some)) for some in (parts[:at], parts[at + 1 :]))
+    return (("around", before, behind), texts[0]) if PRINTED.issuperset(before + behind) else None
 
 
 def _asked(condition: Formula, member: Element) -> Asked | None:
