@@ -74,3 +74,73 @@ def test_the_only_member_is_put_into_answers(stand: Stand) -> None:
     found = compared(stand, POLICY, asked)
     natively = {place(each)[0] for each in found if decider(each) == "native"}
     assert natively >= {f"{path}?{at}-0" for path in PATHS for at in range(len(PLAIN))}
+
+
+OF_COOKIES = """package p
+
+import input.attributes.request.http
+
+first := trim_prefix(c, "sid=") if { some c in split(http.headers.cookie, "; "); startswith(c, "sid=") }
+
+default allow := {"allowed": false}
+
+allow := {"allowed": true, "headers": {"x-sid": first}, "why": first} if startswith(http.path, "/prefix")
+
+allow := {"allowed": true, "headers": {"x-s": trim_prefix(c, "sid="), "x-l": lower(substring(c, 4, -1))}} if {
+	startswith(http.path, "/both")
+	some c in split(http.headers.cookie, "; ")
+	startswith(c, "sid=")
+}
+
+named := value if {
+	some c in split(http.headers.cookie, ";")
+	[name, value] := split(trim_space(c), "=")
+	name == "sid"
+}
+
+allow := {"allowed": false, "body": sprintf("<%s>", [named])} if startswith(http.path, "/named")
+
+listed := [trim_prefix(c, "sid=") | some c in split(http.headers.cookie, "; "); startswith(c, "sid=")]
+
+allow := {"allowed": false, "body": listed[0]} if startswith(http.path, "/listed")
+"""
+COOKIE_PATHS = ("/prefix", "/both", "/named", "/listed")
+COOKIES = ("sid=a1", "theme=d; sid=b.2_c", "sid=x; lang=en", "a=1; sid=y; b=2")
+ODD_COOKIES = (
+    *("sid=", "sid", "", "xsid=1", "xsid=1; sid=2", "sid=2; xsid=1", "sid=1; sid=2", "sid=1; sid=1", "SID=1"),
+    *(
+        "sid=a=b",
+        'sid="q"',
+        "a;sid=1",
+        "a; sid=1",
+        "sid=1;",
+        "sid=1;b=2",
+        " sid=1",
+        "sid= 1",
+        "sid =1",
+        "sid=a,b",
+    ),
+    *(
+        "a=sid=1; sid=2",
+        "sid=é",
+        "sid=%41",
+        "sid=1; x",
+        "; sid=1",
+        "sid=<x>",
+        "sid=1;  b=2",
+        "sid=sid=",
+        "b=;sid=1",
+    ),
+    *("; ".join([f"c{at}=1" for at in range(12)]) + "; sid=z", "sid=" + "x" * 2000),
+)
+
+
+def test_a_cookie_that_a_loop_looks_for_is_put_into_answers(stand: Stand) -> None:
+    """Whichever way a rule takes it; odd cookies are the engine's, those that are there twice among them."""
+    asked: list[Sent] = []
+    for at, each in enumerate((*COOKIES, *ODD_COOKIES)):
+        asked += [Sent("GET", f"{path}?{at}", (("cookie", each),)) for path in COOKIE_PATHS]
+    asked += [Sent("GET", f"{path}?two", (("cookie", "sid=1"), ("cookie", "a=2"))) for path in COOKIE_PATHS]
+    found = compared(stand, OF_COOKIES, asked)
+    natively = {place(each)[0] for each in found if decider(each) == "native"}
+    assert natively >= {f"{path}?{at}" for path in COOKIE_PATHS for at in range(len(COOKIES))}

@@ -11,6 +11,7 @@ from palisade.enforce.envoy.answers.templates import MARK, Template, can_be_show
 from palisade.enforce.envoy.matchers.bounds import Bounds
 from palisade.enforce.envoy.matchers.predicate import NO, YES, Predicate, all_of, any_of, negate
 from palisade.enforce.envoy.regex import patterns
+from palisade.enforce.envoy.tokens.crumbs import cookie_in
 from palisade.enforce.envoy.values.joins import join_of, joining_of
 from palisade.enforce.envoy.values.messages import Message, Messages
 from palisade.enforce.envoy.values.numerals import Numeral
@@ -117,8 +118,13 @@ class _Making:
         return "".join(self._written(verb, part) for verb, part in verbs)
 
     def _chosen(self, chosen: Symbol, gathered: Gathered) -> str:
-        """The only member of a set: the text that it equals, or all members joined."""
+        """The only member of a set: a cookie that a loop looks for, the text that it equals, or all members
+        joined."""
         same = same_as(gathered)
+        cookie = cookie_in(chosen)
+        if cookie is not None:
+            place, same = cookie
+            self.told.append(place.plain)  # only there it is the piece that the loop finds
         members = Gathered("set", gathered.parts, True, True)
         try:
             return self._text(Apply("concat", (Known(""), members)) if same is None else same)

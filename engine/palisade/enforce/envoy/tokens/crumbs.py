@@ -52,14 +52,21 @@ def one_cookie(builder: Builder, atom: Exists) -> tuple[CookiePlace, Formula] | 
 def without_loop(term: Symbol) -> Symbol:
     """What a rule gives that loops over cookies for one by its name, as what is taken of that cookie; the
     term itself where it is something else."""
+    found = cookie_in(term)
+    return term if found is None else found[1]
+
+
+def cookie_in(term: Symbol) -> tuple[CookiePlace, Symbol] | None:
+    """The cookie that a rule looks for in a loop, and what it takes of that where the cookies are plain; None
+    for other terms."""
     match term:
         case Apply(name, (Gathered(_, (Part(condition, ((source, loop),), item),)),)) if name == CHOSEN:
             for place, piece, _ in _named(Exists(source, loop, condition)):
                 try:
-                    return _Taken(place.name, piece, loop).put_into(item)
+                    return place, _Taken(place.name, piece, loop).put_into(item)
                 except _OtherError:
                     continue
-    return term
+    return None
 
 
 def _parts(body: Formula) -> tuple[Formula, ...]:
