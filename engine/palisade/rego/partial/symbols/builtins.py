@@ -26,7 +26,7 @@ from palisade.rego.partial.formulas.terms import (
     Symbol,
     below,
 )
-from palisade.rego.partial.symbols import arrays, filled, graphs, matching, scores, shaped
+from palisade.rego.partial.symbols import arrays, filled, graphs, matching, scores, searched, shaped
 from palisade.rego.partial.symbols.construct import lookup
 from palisade.rego.partial.symbols.kinds import is_text, kind_of
 from palisade.rego.partial.symbols.named import AS_PATH
@@ -354,6 +354,7 @@ SPECIAL: dict[str, Callable[[Members, Sequence[Symbol]], Cases | None]] = {
     "strings.replace_n": filled.replaced_at_once,
     **arrays.SPECIAL,
     **matching.SPECIAL,
+    **searched.SPECIAL,
     **shaped.SPECIAL,
 }
 

@@ -50,6 +50,8 @@ def replaced(run: Members, args: Sequence[Symbol]) -> Cases | None:
 def replaced_at_once(run: Members, args: Sequence[Symbol]) -> Cases | None:
     """`strings.replace_n({"{id}": x, "{org}": y}, template)`, where each stands in the template."""
     signs, template = args
+    if isinstance(signs, Known):
+        return _one_by_one(run, signs, template)
     if not isinstance(signs, ObjectOf) or not isinstance(template, Known):
         return None
     values = {unkey(form): value for form, value in signs.items}
@@ -64,6 +66,28 @@ def replaced_at_once(run: Members, args: Sequence[Symbol]) -> Cases | None:
     filled = _filled(template.value, {str(each): values[each] for each in olds})
     # A value without a place is asked to be a text as well.
     return _made(run, filled) if set(values.values()) <= set(filled) else None
+
+
+def _one_by_one(run: Members, signs: Known, text: Symbol) -> Cases | None:
+    """`strings.replace_n({"-": "", " ": ""}, text)` of characters, none of which is put in place of another:
+    one after the other they make the same."""
+    if not isinstance(signs.value, dict) or not isinstance(text, Input | Element | Apply):
+        return None
+    news = {unkey(form): new for form, new in signs.value.items()}
+    if not 0 < len(news) <= _MOST_SIGNS or not all(isinstance(each, str) for each in news.values()):
+        return None
+    if any(not isinstance(old, str) or len(old) != 1 or not old.isascii() for old in news):
+        return None
+    if any(old in new for old in news for new in news.values()):
+        return None
+    made = text
+    for old, new in news.items():
+        made = Apply("replace", (made, Known(old), Known(new)))
+    return [(run.builder.atom(Defined(made)), made)]
+
+
+_MOST_SIGNS = 8
+"""So many characters are replaced one after the other: what is made of a text is so deep."""
 
 
 def _pieces(template: Symbol) -> list[str | Symbol] | None:
