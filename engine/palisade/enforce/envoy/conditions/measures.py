@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 from itertools import islice
 
+from palisade.enforce.envoy.conditions.ends import Ends
 from palisade.enforce.envoy.conditions.orders import MIRRORED
-from palisade.enforce.envoy.conditions.searches import Searches
 from palisade.enforce.envoy.matchers.bounds import ALWAYS, Bounds, both, either, exactly, inverse
 from palisade.enforce.envoy.matchers.predicate import Predicate, all_of, any_of, negate, text_check
 from palisade.enforce.envoy.regex import numerals, paths, patterns
@@ -55,7 +55,7 @@ _ORDER: dict[str, Callable[[int, int], bool]] = {
 }
 
 
-class Measures(Searches):
+class Measures(Ends):
     """Lowers what is asked of numbers in texts, of texts made of several, and of the pieces of one."""
 
     def _takes(self, term: Apply) -> Bounds:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import operator
+import re
 from collections.abc import Callable, Sequence
 
-from palisade.enforce.envoy.conditions.ends import Ends
-from palisade.enforce.envoy.matchers.bounds import NEVER, Bounds, both, inverse
+from palisade.enforce.envoy.conditions.measures import Measures
+from palisade.enforce.envoy.matchers.bounds import ALWAYS, NEVER, Bounds, both, inverse
+from palisade.enforce.envoy.regex import patterns
 from palisade.rego.partial.formulas.formula import Test
 from palisade.rego.partial.formulas.terms import Apply, Known, Symbol
 
@@ -19,7 +21,7 @@ _RELATIONS: dict[str, Callable[[int, int], bool]] = {
 }
 
 
-class Searches(Ends):
+class Searches(Measures):
     """Lowers what is asked of how often something is found in a text."""
 
     def _takes(self, term: Apply) -> Bounds:
@@ -40,7 +42,7 @@ class Searches(Ends):
 
     def _found_so_often(self, term: Symbol, relation: str, numbers: Sequence[int]) -> Bounds | None:
         """How often something is found, compared with any of the numbers. None where it makes a difference
-        whether that is once or more often."""
+        whether that is once or more often, and no expression tells."""
         searched = _searched(term)
         if searched is None:
             return None
@@ -50,12 +52,44 @@ class Searches(Ends):
             for often in (0, 1, *(each for number in numbers for each in (number, number + 1) if each > 1))
         )
         if len({*some}) > 1:
-            return None
+            return self._characters_found(term, relation, numbers)
         text, test = searched
         if none and all(some):
             return self._is_text(text)
         match = self._test(test)
         return match if all(some) else both((self._is_text(text), inverse(match))) if none else NEVER
+
+    def _characters_found(self, term: Symbol, relation: str, numbers: Sequence[int]) -> Bounds | None:
+        """How many characters of a class there are, or runs of them, compared with any of the numbers."""
+        match term:
+            case Apply("regex.find_n", (Known(str(pattern)), text, Known(int(most)))) if most < 0:
+                if so_often(pattern, 1) is None:
+                    return None
+            case _:
+                return None
+
+        def at_least(count: int) -> Bounds:
+            often = so_often(pattern, count) if count > 0 else None
+            return ALWAYS if often is None else self._matches(text, often)
+
+        return self._counted_by(text, at_least, relation, numbers)
+
+
+_OF_A_CLASS = re.compile(
+    r"(\\d|\[(?:[a-z]-[a-z]|[A-Z]-[A-Z]|[0-9]-[0-9]|[A-Za-z0-9_.,;:/@#!?%&*$ ](?!-))+\])(\+?)"
+)
+"""A pattern of characters of ASCII that a class names, alone or one behind the other."""
+
+
+def so_often(pattern: str, count: int) -> str | None:
+    """An expression of the texts in which the pattern is found so often or more; None for patterns other than
+    a class of characters, alone or repeated."""
+    found = _OF_A_CLASS.fullmatch(pattern)
+    if found is None or patterns.groups(pattern) < 0:
+        return None
+    each, runs = found.groups()
+    behind = f"[^{each.removeprefix('[').removesuffix(']')}]" if runs else ""
+    return f"(?s)(?:.*?{each}{behind}){{{count - 1}}}.*?{each}.*"
 
 
 def _searched(term: Symbol) -> tuple[Symbol, Test] | None:

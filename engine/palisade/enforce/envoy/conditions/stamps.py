@@ -11,8 +11,8 @@ from cel.expr.syntax_pb2 import Expr
 
 from palisade.enforce.envoy import hints
 from palisade.enforce.envoy.conditions.linear import SECOND, now_in, sum_of
-from palisade.enforce.envoy.conditions.measures import Measures
 from palisade.enforce.envoy.conditions.orders import MIRRORED, ORDER
+from palisade.enforce.envoy.conditions.searches import Searches
 from palisade.enforce.envoy.matchers import cel
 from palisade.enforce.envoy.matchers.bounds import NEVER, Bounds, Reason, both, either
 from palisade.enforce.envoy.matchers.predicate import Predicate, all_of, any_of, negate
@@ -27,7 +27,7 @@ _TOLD = {"lt": ("lt", "gte"), "gte": ("gte", "lt"), "lte": ("lt", "gt"), "gt": (
 _OTHERWISE = {"lt": "gte", "gte": "lt", "lte": "gt", "gt": "lte"}
 
 
-class Stamps(Measures):
+class Stamps(Searches):
     """Lowers comparisons of the time with a number that stands in a text of the request."""
 
     def _claim_compared(
