@@ -135,6 +135,16 @@ def test_times_in_texts_are_native_and_exact(
     judge(bed, allowing(OTHERS, providers, issuers, head=HEAD), asked[::5], Tally())
 
 
+@pytest.mark.parametrize("providers", [2], ids=("two",), indirect=True)
+def test_requests_without_a_token_are_not_asked_about(
+    bed: Bed, providers: tuple[Provider, ...], issuers: Issuers
+) -> None:
+    """With several issuers, of which none is the request's, a claim is missing, and so is the time in it."""
+    bodies = ("now < time.parse_rfc3339_ns(claims.until)", "not now < time.parse_rfc3339_ns(claims.until)")
+    asked = [Request(), *(Request(token=Token(each.name, {"until": f"{MOMENT}Z"})) for each in providers)]
+    judge_natively(bed, allowing(bodies, providers, issuers, head=HEAD), asked, residual=0.01)
+
+
 def test_explanations_read_these_times(bed: Bed, issuers: Issuers) -> None:
     """What `palisade explain` makes of the sidecar's configuration is what its Envoy does."""
     for subject in allowing((IDIOMS[0], IDIOMS[2], IDIOMS[4], "told >= " + CONSTANT), (), issuers, head=HEAD):

@@ -19,7 +19,7 @@ from palisade.enforce.envoy.matchers.bounds import NEVER, Bounds, both, exactly
 from palisade.enforce.envoy.matchers.predicate import Predicate, all_of, any_of, negate, text_check
 from palisade.enforce.envoy.regex import dates, paths, patterns
 from palisade.enforce.envoy.values.claims import claim_matches
-from palisade.enforce.envoy.values.sources import ClaimSource, Parameter, TextSource
+from palisade.enforce.envoy.values.sources import ClaimSource, Missing, Parameter, TextSource
 from palisade.enforce.envoy.values.times import OPERATORS, TIME
 from palisade.rego.partial.formulas.terms import Apply, Known, Symbol
 from palisade.rego.records import record
@@ -96,6 +96,8 @@ class Dated(Stamps):
         if not isinstance(term, Apply) or not _is_date(term):
             return None
         text = term.args[-1]
+        if isinstance(self._source(text), Missing):  # as a claim is where there is no token
+            return _Date(cel.truth(), NEVER)
         pattern, behind = dates.LAYOUTS[_layout(term)]
         found, may_be = (self._written_as(text, each) for each in (pattern, dates.MAY_BE_DATE))
         view = self._view(text)
