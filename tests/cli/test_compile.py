@@ -167,7 +167,7 @@ def test_what_may_conflict_is_told_with_its_line(run: Run, project: Path) -> Non
     (project / "policies" / "allow.rego").write_text(
         "package palisade.identity\n\n"
         'globs := {"a": ["/a/*"], "b": ["/b/*"]}\n\n'
-        'allow := {"allowed": true, "headers": {"x-role": role}} if {\n'
+        'allow := {"allowed": true, "why": {role, "member"}} if {\n'
         "\tsome role in input.identity.claims.roles\n\tsome pattern in globs[role]\n"
         '\tglob.match(pattern, ["/"], input.attributes.request.http.path)\n}\n'
     )

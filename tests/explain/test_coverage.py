@@ -183,7 +183,7 @@ def test_what_may_conflict_is_shown_where_it_stands(tmp_path: Path) -> None:
     report = covered(
         tmp_path,
         'globs := {"a": ["/a/*"], "b": ["/b/*"]}\n\n'
-        'allow := {"allowed": true, "headers": {"x-role": role}} if {\n'
+        'allow := {"allowed": true, "why": {role, "member"}} if {\n'
         "\tsome role in input.identity.claims.roles\n\tsome pattern in globs[role]\n"
         '\tglob.match(pattern, ["/"], http.path)\n}\n',
     )
