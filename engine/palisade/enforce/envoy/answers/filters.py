@@ -263,7 +263,7 @@ def _too_late(decision: Decision, template: Template) -> str:
         # One header is changed after the other; those that the client gets are written at the end.
         changed = [content for name, content in decision.headers if name.lower() == header]
         if len(changed) == 1 and template.texts.get(changed[0]) == f"header {header}":
-            continue  # it stays what it is
+            changed = []  # it stays what it is
         others = [
             {name: content for name, content in group.items() if str(name).lower() != header}
             for group in (groups if isinstance(groups, list) else [groups])
