@@ -108,8 +108,8 @@ def _from_object(value: Value) -> Decision:
         raise _MalformedError(f'"allowed" is a {type_name(allowed)}, but must be a boolean')
     if allowed:
         # OPA-Envoy cannot answer so, and Envoy denies what it gets no answer to.
-        for name in _TOLD.intersection(said):
-            if fields[name] != said[name]:
+        for name in _TOLD:
+            if fields.get(name) != said.get(name):
                 raise _MalformedError(f'"{name}" has bytes that are no UTF-8, which Envoy does not take')
     metadata = fields.get("dynamic_metadata", {})
     if type(metadata) is not dict:
@@ -127,16 +127,7 @@ def _from_object(value: Value) -> Decision:
     )
 
 
-_TOLD = frozenset(
-    (
-        "headers",
-        "response_headers_to_add",
-        "request_headers_to_remove",
-        "query_parameters_to_set",
-        "query_parameters_to_remove",
-        "dynamic_metadata",
-    )
-)
+_TOLD = sorted(FIELDS_OF_DECISIONS - {"allowed", "http_status", "body"})
 """What Envoy is told of a request that is allowed."""
 
 
