@@ -51,7 +51,7 @@ from palisade.rego.partial.symbols.kinds import is_no_text, is_text
 from palisade.rego.values import Set
 
 _METHODS = {"startswith": "startsWith", "endswith": "endsWith", "contains": "contains"}
-_OPERATE = {
+OPERATE = {
     "_==_": operator.eq,
     "_<_": operator.lt,
     "_<=_": operator.le,
@@ -193,9 +193,9 @@ class Calls(Orders):
         """How many members or characters there are, compared with any of the numbers."""
         source = self._source(argument)
         if isinstance(source, Decoded):
-            return self._found(source) if any(_OPERATE[relation](3, n) for n in numbers) else NEVER
+            return self._found(source) if any(OPERATE[relation](3, n) for n in numbers) else NEVER
         if isinstance(moment_of(argument), TimeParts):
-            return ALWAYS if any(_OPERATE[relation](3, n) for n in numbers) else NEVER
+            return ALWAYS if any(OPERATE[relation](3, n) for n in numbers) else NEVER
         match argument:
             case Apply("array.slice", (whole, Known(int(start)), Known(int(end)))):
                 if isinstance(self._source(whole), Path) and relation == "_==_":

@@ -12,14 +12,13 @@ from fractions import Fraction
 from cel.expr.syntax_pb2 import Expr
 
 from palisade.enforce.envoy.conditions.linear import NOW, Sum, Summand, sum_of
-from palisade.enforce.envoy.conditions.orders import MIRRORED, ORDER
+from palisade.enforce.envoy.conditions.orders import MIRRORED, ORDER, OTHERWISE
 from palisade.enforce.envoy.conditions.stamps import Stamps
 from palisade.enforce.envoy.matchers import cel
-from palisade.enforce.envoy.matchers.bounds import NEVER, Bounds, both, exactly
-from palisade.enforce.envoy.matchers.predicate import Predicate, all_of, any_of, negate, text_check
-from palisade.enforce.envoy.regex import dates, paths, patterns
-from palisade.enforce.envoy.values.claims import claim_matches
-from palisade.enforce.envoy.values.sources import ClaimSource, Missing, Parameter, TextSource
+from palisade.enforce.envoy.matchers.bounds import NEVER, Bounds, both
+from palisade.enforce.envoy.matchers.predicate import Predicate, all_of, any_of, negate
+from palisade.enforce.envoy.regex import dates
+from palisade.enforce.envoy.values.sources import Missing
 from palisade.enforce.envoy.values.times import OPERATORS, TIME
 from palisade.rego.partial.formulas.terms import Apply, Known, Symbol
 from palisade.rego.records import record
@@ -29,7 +28,6 @@ _BEYOND = 1 << 62
 """So many nanoseconds and more lie between no two moments that a comparison asks about."""
 _ROUNDED = 1000
 """So many nanoseconds are more than what quotients are rounded by."""
-_OTHERWISE = {"lt": "gte", "gte": "lt", "lte": "gt", "gt": "lte"}
 
 
 @record()
@@ -89,7 +87,7 @@ class Dated(Stamps):
             later = cel.call("_+_", since, by) if moved else since
             return all_of((plain.surely, cel.check(cel.call(OPERATORS[relation], date.expr, later))))
 
-        return Bounds(told(name), all_of((plain.possibly, negate(told(_OTHERWISE[name])))))
+        return Bounds(told(name), all_of((plain.possibly, negate(told(OTHERWISE[name])))))
 
     def _date(self, term: object) -> _Date | None:
         """What a call that reads a time makes of a text of the request; None for others."""
@@ -109,18 +107,6 @@ class Dated(Stamps):
         self._unless(NEVER, other, f"{text} is a time that is written otherwise than 2030-01-31T12:00:00Z")
         expr = cel.call("timestamp", cel.between("", view.expr, behind))
         return _Date(expr, Bounds(plain, perhaps))
-
-    def _written_as(self, text: Symbol, pattern: str) -> Bounds | None:
-        """The value is there, a string, and matches the pattern."""
-        match self._source(text):
-            case TextSource() as source:
-                return exactly(text_check(source.text, patterns.regex(pattern)))
-            case ClaimSource() as claim:
-                matched = claim_matches(claim, patterns.regex(pattern))
-                return None if matched is None else exactly(matched)
-            case Parameter(name):
-                return self._query(paths.first_parameter_matching(name, pattern))
-        return None
 
 
 def _is_date(term: object) -> bool:

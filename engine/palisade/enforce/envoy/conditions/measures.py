@@ -239,6 +239,16 @@ class Measures(Ends):
             case Apply("trim_left", (whole, Known("v"))) if "v?" in pattern:
                 return self._numeral(whole, pattern.replace("v?", "v*", 1))
         match self._source(text):
+            case Segment(index):
+                return self._path(paths.segment_matched(index, pattern))
+            case TextSource() | ClaimSource() | Parameter():
+                return self._written_as(text, pattern)
+        return self._numeral_cut_out(text, pattern) if isinstance(text, Apply) else None
+
+    def _written_as(self, text: Symbol, pattern: str) -> Bounds | None:
+        """The value of a header, a claim or a parameter is there, a string, and matches the pattern, one of
+        plain characters. None for others, and where Envoy cannot tell."""
+        match self._source(text):
             case TextSource() as source:
                 return exactly(text_check(source.text, patterns.regex(pattern)))
             case ClaimSource() as claim:
@@ -246,9 +256,7 @@ class Measures(Ends):
                 return None if matched is None else exactly(matched)
             case Parameter(name):
                 return self._query(paths.first_parameter_matching(name, pattern))
-            case Segment(index):
-                return self._path(paths.segment_matched(index, pattern))
-        return self._numeral_cut_out(text, pattern) if isinstance(text, Apply) else None
+        return None
 
     def _numeral_cut_out(self, text: Apply, pattern: str) -> Bounds | None:
         """The same of a part of a text, such as the port behind a host."""

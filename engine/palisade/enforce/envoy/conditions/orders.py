@@ -41,6 +41,8 @@ from palisade.rego.partial.formulas.terms import Apply, Known, Symbol
 ORDER = {"lt": "_<_", "lte": "_<=_", "gt": "_>_", "gte": "_>=_"}
 """The builtins that compare by order, and what CEL calls them."""
 MIRRORED = {"lt": "gt", "lte": "gte", "gt": "lt", "gte": "lte"}
+OTHERWISE = {"lt": "gte", "gte": "lt", "lte": "gt", "gt": "lte"}
+"""What holds of two numbers where the relation does not."""
 
 
 class Orders(Atoms):

@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import operator
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
+from palisade.enforce.envoy.conditions.calls import OPERATE
 from palisade.enforce.envoy.conditions.measures import Measures
 from palisade.enforce.envoy.matchers.bounds import ALWAYS, NEVER, Bounds, both, inverse
 from palisade.enforce.envoy.regex import patterns
 from palisade.rego.partial.formulas.formula import Test
 from palisade.rego.partial.formulas.terms import Apply, Known, Symbol
-
-_RELATIONS: dict[str, Callable[[int, int], bool]] = {
-    "_==_": operator.eq,
-    "_<_": operator.lt,
-    "_<=_": operator.le,
-    "_>_": operator.gt,
-    "_>=_": operator.ge,
-}
 
 
 class Searches(Measures):
@@ -46,7 +38,7 @@ class Searches(Measures):
         searched = _searched(term)
         if searched is None:
             return None
-        meant = _RELATIONS[relation]
+        meant = OPERATE[relation]
         none, *some = (
             any(meant(often, number) for number in numbers)
             for often in (0, 1, *(each for number in numbers for each in (number, number + 1) if each > 1))

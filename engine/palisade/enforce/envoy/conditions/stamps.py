@@ -11,7 +11,7 @@ from cel.expr.syntax_pb2 import Expr
 
 from palisade.enforce.envoy import hints
 from palisade.enforce.envoy.conditions.linear import SECOND, now_in, sum_of
-from palisade.enforce.envoy.conditions.orders import MIRRORED, ORDER
+from palisade.enforce.envoy.conditions.orders import MIRRORED, ORDER, OTHERWISE
 from palisade.enforce.envoy.conditions.searches import Searches
 from palisade.enforce.envoy.matchers import cel
 from palisade.enforce.envoy.matchers.bounds import NEVER, Bounds, Reason, both, either
@@ -24,7 +24,6 @@ from palisade.rego.partial.formulas.terms import Apply, Known, Symbol
 
 _TOLD = {"lt": ("lt", "gte"), "gte": ("gte", "lt"), "lte": ("lt", "gt"), "gt": ("gt", "lt")}
 """What is asked of the whole seconds where a comparison holds, and where it surely does not."""
-_OTHERWISE = {"lt": "gte", "gte": "lt", "lte": "gt", "gt": "lte"}
 
 
 class Stamps(Searches):
@@ -87,7 +86,7 @@ class Stamps(Searches):
             return all_of((there, cel.check(expr)))
 
         if now.whole:
-            holds, fails = told(name), told(_OTHERWISE[name])
+            holds, fails = told(name), told(OTHERWISE[name])
         else:
             holds, fails = map(told, _TOLD[name])
         self._unless(NEVER, perhaps, f"{text} is written otherwise than in plain digits")  # said of it
