@@ -272,22 +272,25 @@ def _answered(line: Line, name: str) -> _Verdict:
     return _Verdict(Decider.NATIVE, allowed, rule, code, message, result)
 
 
-def _filled(value: Value, texts: Mapping[str, str]) -> Value:
+def _filled(value: Value, texts: Mapping[str, Value]) -> Value:
     """The answer with what Envoy put in place of marks: claims, who called, the path; `texts` is by mark."""
     if isinstance(value, dict):
         return {name: _filled(each, texts) for name, each in value.items()}
     if isinstance(value, list):
         return [_filled(each, texts) for each in value]
     if isinstance(value, str):
+        if value in texts:
+            return texts[value]
         for mark, text in texts.items():
-            value = value.replace(mark, text)
+            if isinstance(text, str):
+                value = value.replace(mark, text)
     return value
 
 
-def _at(claims: Any, path: Iterable[str]) -> str:
+def _at(claims: Any, path: Iterable[str]) -> Value:
     for key in path:
         claims = claims.get(key) if isinstance(claims, Mapping) else None
-    return claims if isinstance(claims, str) else ""
+    return "" if claims is None else claims
 
 
 def _named(answer: str) -> tuple[bool, str]:

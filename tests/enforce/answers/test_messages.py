@@ -186,7 +186,7 @@ def test_each_set_of_messages_is_told_as_the_engine_tells_it(stand: Stand) -> No
     assert deciders["many", "native"] == 32
     assert deciders["sorted", "native"] >= 23
     assert deciders["coded", "native"] == 19
-    assert deciders["named", "native"] == 23
+    assert deciders["named", "native"] == 29  # a claim that stands there by itself may be no text
 
 
 LOOPED = f"""package p

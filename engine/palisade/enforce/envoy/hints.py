@@ -126,6 +126,11 @@ JOINED = (
     "answered natively"
 )
 SHAPED = "texts in printable ASCII of which a text without space around is made are answered natively"
+WRITTEN = (
+    "claims with texts without quotes, backslashes, <, > and &, and with numbers of up to 15 digits, are "
+    "written natively"
+)
+KEPT = "claims without null, empty arrays and empty objects are put into the metadata natively"
 CODED = "texts are encoded natively, in JSON those in ASCII without quotes and the like"
 IN_JSON = "texts in ASCII without quotes, backslashes, <, > and & are answered natively"
 SAID = "messages with texts in ASCII are answered natively, in JSON those without quotes and the like"

@@ -17,6 +17,7 @@ from palisade.enforce.envoy.values.messages import Messages
 from palisade.enforce.envoy.values.puts import Coded, Put
 from palisade.enforce.envoy.values.shaped import Shaped
 from palisade.enforce.envoy.values.sources import Source, TextSource
+from palisade.enforce.envoy.values.written import Written
 from palisade.policy.numbering import spelled
 from palisade.rego.errors import NOWHERE
 from palisade.rego.partial import Case, Outcome
@@ -137,8 +138,11 @@ def end_of(
         hint = hints.FEWER if found.startswith(ONE_OF) else hints.PLAIN
         return _asked(case, f"answers with an object that {found}", hint)
     verdict = Verdict.ALLOW if found.allowed else Verdict.DENY
-    told = [(_UNFILLED, hints.TEXTS)] * bool(made.claims) + [(_UNPRINTABLE, hints.NAMES)] * bool(made.callers)
+    told = [(_UNFILLED, hints.TEXTS)] * (len(made.claims) > len(made.kept))
+    told += [(_UNPRINTABLE, hints.NAMES)] * bool(made.callers)
     told += [(_UNTOLD, hints.FIELDS)] * bool(made.fields)
+    told += [(_UNKEPT, hints.KEPT)] * bool(made.kept)
+    told += [(_UNWRITTEN, hints.WRITTEN)] * any(isinstance(each, Written) for each in made.made.values())
     told += [(_UNPLAIN, hints.HEADERS)] * bool(made.headers)
     told += [(_UNJOINED, hints.JOINED)] * any(isinstance(each, Join) for each in made.made.values())
     told += [(_UNSHAPED, hints.SHAPED)] * any(isinstance(each, Shaped) for each in made.made.values())
@@ -155,6 +159,12 @@ def end_of(
 
 
 _UNFILLED = "is for the engine where a claim that it answers with is no text, or an empty one"
+_UNWRITTEN = (
+    "is for the engine where a claim that it writes as JSON has odd letters, fractions or large numbers in it"
+)
+_UNKEPT = (
+    "is for the engine where a claim that it puts into the metadata has null, nothing or odd letters in it"
+)
 _UNTOLD = "is for the engine where what it answers with of a document is no text, or an empty one"
 _UNPLAIN = (
     "is for the engine where a header that it answers with is there twice, long, or has commas or odd letters"

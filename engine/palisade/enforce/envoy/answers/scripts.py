@@ -30,6 +30,7 @@ from palisade.enforce.envoy.values.sources import (
     TextSource,
     field_name,
 )
+from palisade.enforce.envoy.values.written import Kept, Written
 
 MADE_METADATA = "palisade.made"
 """Where in Envoy's dynamic metadata joined texts and those made of others are, by their names."""
@@ -91,10 +92,10 @@ def _shapes(put: str | Put | Messages) -> bool:
             return bool(put.picks.asked or put.picks.steps)
         case Messages():
             return any(_shapes(part) for each in put.members for part in each.parts)
-    return isinstance(put, Shaped | Coded)
+    return isinstance(put, Shaped | Coded | Written)
 
 
-def setting(values: Mapping[str, object], sources: Mapping[str, Put | Messages]) -> Lua | None:
+def setting(values: Mapping[str, object], sources: Mapping[str, Put | Messages | Kept]) -> Lua | None:
     """Lays down, for filters behind, values in which marks stand for what a request brings; what is made of
     that stands in the metadata by then. None where a value has what Lua's tables cannot say."""
     lines = ["function envoy_on_request(handle)", "  local metadata = handle:streamInfo():dynamicMetadata()"]
@@ -107,7 +108,7 @@ def setting(values: Mapping[str, object], sources: Mapping[str, Put | Messages])
     return _script("\n".join([*lines, "end\n"]))
 
 
-def _table(value: object, sources: Mapping[str, Put | Messages]) -> str | None:
+def _table(value: object, sources: Mapping[str, Put | Messages | Kept]) -> str | None:
     """A value as an expression of Lua; None for null and what is empty, which Lua has in no table or in one
     like another."""
     if isinstance(value, bool):
@@ -130,11 +131,11 @@ def _table(value: object, sources: Mapping[str, Put | Messages]) -> str | None:
     return f"{{{', '.join(map(str, entries))}}}"
 
 
-def _put(source: Put | Messages) -> str:
+def _put(source: Put | Messages | Kept) -> str:
     """What is put in for a mark, as a script reaches it behind the one that makes texts."""
     if isinstance(source, Made):
         return f'metadata:get("{MADE_METADATA}")["{source.name}"]'
-    return _whole(source)
+    return _claim(source.base) if isinstance(source, Kept) else _whole(source)
 
 
 def _joined(messages: Messages) -> Iterator[str]:
@@ -167,6 +168,11 @@ def _text(put: Put) -> str:
             for step in put.steps:
                 text = _made(text, step)
             return text
+        case Written(base, among, None):
+            return f"written({_claim(base)}, handle:streamInfo():filterState():get({_quoted(put.state)}))"
+        case Written(base, among, names):
+            listed = ", ".join(f"[{_literal(each)}] = true" for each in names or ())
+            return f"json({_claim(base)}, {{{listed}}}, {str(among).lower()})"
         case Coded():
             return _CODED[put.code].format(_one_behind_the_other(put.parts))
     return _whole(put)

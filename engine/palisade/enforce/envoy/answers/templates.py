@@ -22,6 +22,7 @@ from palisade.enforce.envoy.values.sources import (
     TextSource,
     field_name,
 )
+from palisade.enforce.envoy.values.written import Kept
 from palisade.rego.values import Value
 
 _OPEN, _CLOSE = "\ue000", "\ue001"  # for private use: constants that have them are left alone
@@ -62,11 +63,16 @@ class Template:
         return {mark: _format(source) for mark, source in self.sources.items()}
 
     @property
+    def kept(self) -> dict[str, ClaimSource]:
+        """The claims that stand in the metadata as the values that they are."""
+        return {mark: source.base for mark, source in self.sources.items() if isinstance(source, Kept)}
+
+    @property
     def claims(self) -> dict[str, list[str]]:
         """Where each claim stands in the metadata of the JWT filter."""
         return {
             mark: [str(key) for key in source.path]
-            for mark, source in self.sources.items()
+            for mark, source in (*self.sources.items(), *self.kept.items())
             if isinstance(source, ClaimSource) and not isinstance(source, FieldSource)
         }
 
@@ -131,7 +137,8 @@ def _format(source: Brought) -> str:
         return f"%DYNAMIC_METADATA({MADE_METADATA}:{source.name})%"
     if isinstance(source, FieldSource):
         return f"%DYNAMIC_METADATA({BODY_METADATA}:{FIELDS}:v{field_name(source.path)})%"
-    return f"%DYNAMIC_METADATA({JWT_AUTHN}:{':'.join(map(str, source.path))})%"
+    path = source.base.path if isinstance(source, Kept) else source.path
+    return f"%DYNAMIC_METADATA({JWT_AUTHN}:{':'.join(map(str, path))})%"
 
 
 def mark_of(number: int) -> str:

@@ -123,3 +123,33 @@ local function hex(text)
     return string.format("%02x", string.byte(char))
   end))
 end
+
+local function written(claim, laid)
+  return type(claim) == "string" and '"' .. claim .. '"' or laid
+end
+
+-- Of what has neither null nor anything empty, but the object itself may have no entry left.
+local function json(value, names, among)
+  if type(value) == "number" then
+    return string.format("%.15g", value)
+  elseif type(value) ~= "table" then
+    return type(value) == "string" and '"' .. value .. '"' or tostring(value)
+  end
+  local found, keys = {}, {}
+  for _, each in ipairs(value) do
+    found[#found + 1] = json(each)
+  end
+  if #found > 0 then
+    return "[" .. table.concat(found, ",") .. "]"
+  end
+  for key in pairs(value) do
+    if not names or (names[key] or false) == among then
+      keys[#keys + 1] = key
+    end
+  end
+  table.sort(keys)
+  for at, key in ipairs(keys) do
+    found[at] = '"' .. key .. '":' .. json(value[key])
+  end
+  return "{" .. table.concat(found, ",") .. "}"
+end

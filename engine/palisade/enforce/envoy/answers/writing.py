@@ -21,9 +21,11 @@ from palisade.enforce.envoy.values.sources import (
     Address,
     ClaimSource,
     FieldSource,
+    Identity,
     Source,
     TextSource,
 )
+from palisade.enforce.envoy.values.written import TEXTS, Kept, Written, entries_left, whole_claim
 from palisade.rego.builtins import BUILTINS
 from palisade.rego.partial.formulas.formula import Formula
 from palisade.rego.partial.formulas.terms import (
@@ -37,7 +39,7 @@ from palisade.rego.partial.formulas.terms import (
     Symbol,
 )
 from palisade.rego.partial.symbols.chosen import CHOSEN, same_as
-from palisade.rego.partial.symbols.objects import OBJECT
+from palisade.rego.partial.symbols.objects import OBJECT, left_of
 from palisade.rego.values import Value, to_json
 
 _HEADERS = ("headers", "response_headers_to_add")
@@ -45,6 +47,7 @@ _METADATA = "dynamic_metadata"
 MOST_MESSAGES = 32
 """So many messages a text may be joined of: each has a filter of its own."""
 
+_TEXTS = frozenset((name,) for name in TEXTS)
 _MARSHAL = BUILTINS["json.marshal"].function
 _QUERIED = BUILTINS["urlquery.encode"].function
 
@@ -91,6 +94,9 @@ class _Making:
             case ArrayOf(items):
                 return [self.value(item, (*path, at)) for at, item in enumerate(items)]
             case Input() | Apply() if _may_be_filled(path):
+                kept = self._claim(symbol) if path[0] == _METADATA else None
+                if kept is not None:
+                    return self._marked(Kept(kept))
                 self.in_header = path != ("body",)
                 return self._text(symbol)
         raise UntoldError(symbol)
@@ -171,8 +177,29 @@ class _Making:
             case Apply(name, (Gathered("array", parts),)) if name == OBJECT:
                 return self._messages(_by_name(parts), Messages((), ",", "{", "}"))
             case Input() | Apply():
-                return self._quoted(symbol)
+                written = self._written_claim(symbol)
+                return self._quoted(symbol) if written is None else self._marked(written)
         raise UntoldError(symbol)
+
+    def _written_claim(self, symbol: Symbol) -> Written | None:
+        """A claim of which the type is not known, or entries of one, as JSON; None for others."""
+        left = left_of(symbol)
+        if left is None:
+            claim = self._claim(symbol)
+            return None if claim is None or claim.path[1:2] in _TEXTS else Written(claim)
+        claim = self._claim(left.over[0][0])
+        found = None if claim is None else entries_left(left, claim)
+        if found is None or (found[1] and self.bounds is None):
+            raise UntoldError(symbol)
+        for each in found[1]:
+            assert self.bounds is not None  # noqa: S101 -- see above
+            self.told.append(self.bounds(each).surely)
+        return found[0]
+
+    def _claim(self, symbol: Symbol) -> ClaimSource | None:
+        """The claim of a verified token that a term is, or all of them."""
+        source = self.source(symbol) if isinstance(symbol, Input | Apply) else None
+        return whole_claim(source.claims if isinstance(source, Identity) else source)
 
     def _query(self, items: Sequence[tuple[object, Symbol]]) -> str:
         """The pairs of an object of texts, by their names."""
@@ -190,7 +217,7 @@ class _Making:
         own = _Making(self.source, self.bounds)
         text = own._text(symbol)
         parts = tuple(own.sources.get(piece, piece) for piece in MARK.split(text) if piece)
-        puts = [each for each in parts if not isinstance(each, Messages | Address)]
+        puts = [each for each in parts if not isinstance(each, Messages | Address | Kept)]
         if len(puts) < len(parts):
             raise UntoldError(symbol)
         self.told.append(Template(text, own.sources, frozenset(own.quoted), told=all_of(own.told)).fillable)
@@ -245,7 +272,7 @@ class _Making:
         pieces: list[str | Put] = []
         for piece in filter(None, MARK.split(written)):
             put = own.sources.get(piece, piece)
-            if isinstance(put, Messages | Address):
+            if isinstance(put, Messages | Address | Kept):
                 raise UntoldError
             if self.in_header and isinstance(put, str) and not (put.isascii() and put.isprintable()):
                 raise UntoldError

@@ -42,6 +42,7 @@ from palisade.rego.partial.formulas.terms import (
     last_of,
 )
 from palisade.rego.partial.symbols.kinds import is_no_text, is_text
+from palisade.rego.partial.symbols.objects import left_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +132,8 @@ class Texts(Cutting):
                 is_text(part.item) for part in parts
             ):
                 return ALWAYS  # of whichever of these texts there are
+        if left_of(term) is not None:
+            return ALWAYS  # whichever entries there are
         return super()._takes(term)
 
     def _is(self, term: Symbol) -> Bounds:

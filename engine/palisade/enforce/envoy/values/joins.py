@@ -12,10 +12,11 @@ from collections.abc import Callable
 from typing import Literal, TypeAlias
 
 from palisade.enforce.envoy.matchers import cel
-from palisade.enforce.envoy.matchers.predicate import Predicate, Text, all_of, text_check
+from palisade.enforce.envoy.matchers.predicate import Predicate, all_of, text_check
 from palisade.enforce.envoy.regex import patterns
 from palisade.enforce.envoy.values.picks import Picks, picks_of, some_picked
-from palisade.enforce.envoy.values.sources import JWT_AUTHN, ClaimSource, FieldSource, Source, state_text
+from palisade.enforce.envoy.values.sources import ClaimSource, FieldSource, Source
+from palisade.enforce.envoy.values.written import json_text
 from palisade.rego.partial.formulas.formula import Formula
 from palisade.rego.partial.formulas.terms import Apply, Gathered, Input, Known, Part, Symbol
 from palisade.rego.records import record
@@ -63,10 +64,7 @@ class Join:
     @property
     def plain(self) -> Predicate:
         """The claim is an array of such members, and has one."""
-        name = ":".join(map(str, self.claim.path))
-        key = f"palisade.list.{name}"
-        text = Text(f"list {name}", state_text(key).config, key, f"%DYNAMIC_METADATA({JWT_AUTHN}:{name})%")
-        listed = text_check(text, patterns.regex(rf"\[{_PLAIN}(?:,{_PLAIN})*\]"))
+        listed = text_check(json_text(self.claim.path), patterns.regex(rf"\[{_PLAIN}(?:,{_PLAIN})*\]"))
         return all_of((cel.check(cel.has_type(self.claim.expr, "list")), listed))
 
 

@@ -13,6 +13,7 @@ from palisade.enforce.envoy.values.joins import Join
 from palisade.enforce.envoy.values.numerals import Numeral
 from palisade.enforce.envoy.values.puts import Coded, Put, named
 from palisade.enforce.envoy.values.shaped import Shaped
+from palisade.enforce.envoy.values.written import Written
 from palisade.rego.records import record
 
 
@@ -48,5 +49,5 @@ class Messages:
         return not all(isinstance(part, str) for part in parts)
 
 
-Made: TypeAlias = Join | Shaped | Numeral | Coded | Messages
+Made: TypeAlias = Join | Shaped | Numeral | Written | Coded | Messages
 """What a script makes."""

@@ -178,7 +178,10 @@ def claim_text(path: tuple[str, ...]) -> Text:
 
 @record()
 class Identity:
-    """`input.identity` itself, or its `claims`: there whenever a token was verified."""
+    """`input.identity` itself, or its `claims`: there whenever a token was verified. All claims together
+    stand in one place where there is only one provider."""
+
+    claims: ClaimSource | None = None
 
 
 @record()

@@ -192,8 +192,10 @@ def _identity(parts: tuple[object, ...], providers: Sequence[str]) -> Source | N
     if not providers:
         return Missing()
     match parts:
-        case () | ("claims",):
+        case ():
             return Identity()
+        case ("claims",):
+            return Identity(ClaimSource((providers[0],)) if len(providers) == 1 else None)
         case ("provider",):
             return ProviderName()
         case ("claims", *below):
