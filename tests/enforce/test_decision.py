@@ -102,13 +102,15 @@ def test_responses_of_the_request_are_for_the_engine_and_say_so() -> None:
     assert rule.reasons[0].hint
 
 
-def test_claims_that_may_be_of_any_provider_are_not_answered_with() -> None:
-    """The account names the way: claims of one provider, as meshes have them, are put in by the sidecar."""
-    providers = [PROVIDER, Provider("shop", "https://shop.example", (), InlineKeys("{}"))]
+def test_claims_that_may_be_of_many_providers_are_not_answered_with() -> None:
+    """The account names the way: claims of one provider, as meshes have them, are put in by the sidecar. Of a
+    few providers each has an answer."""
+    others = [Provider(f"p{n}", f"https://p{n}.example", (), InlineKeys("{}")) for n in range(8)]
     of_one = 'input.attributes.metadataContext.filterMetadata["envoy.filters.http.jwt_authn"].corp.sub'
     rule = 'package p\n\nallow := {"allowed": true, "headers": {"x-user": '
 
-    def told(claim: str) -> tuple[bool, list[str]]:
+    def told(claim: str, most: int = 8) -> tuple[bool, list[str]]:
+        providers = [PROVIDER, *others[:most]]
         policy = rego.compile({"p.rego": f"{rule}{claim}}}}}\n"})
         (account,) = compile_policy(policy, "p.allow", providers).coverage
         return account.conditional, [each.hint for each in account.reasons if each.always]
@@ -117,6 +119,7 @@ def test_claims_that_may_be_of_any_provider_are_not_answered_with() -> None:
     assert not native
     assert of_one.replace("corp.sub", "NAME") in hints[0]
     assert told(of_one) == (True, [])
+    assert told("input.identity.claims.sub", 7) == (True, [])
 
 
 def test_parts_of_an_object_that_contradict_each_other_are_no_answers() -> None:

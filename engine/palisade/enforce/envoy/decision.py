@@ -14,6 +14,7 @@ from xds.type.matcher.v3.string_pb2 import StringMatcher
 from palisade.enforce.envoy import hints
 from palisade.enforce.envoy.answers.ends import RESIDUAL, settled
 from palisade.enforce.envoy.answers.filters import Answer, Answers
+from palisade.enforce.envoy.answers.providers import by_provider
 from palisade.enforce.envoy.answers.untold import together
 from palisade.enforce.envoy.bodies.reader import unread
 from palisade.enforce.envoy.cases import Cases, GivenUp, Known, Rule, RuleCoverage, Stretch
@@ -140,7 +141,7 @@ def decide(
     providers that take the bearer token, and no other, for theirs. `body` tells that the policy reads bodies
     that may be any; `fields` are those that were read before: a body among them is what its type says.
     """
-    cases: Sequence[Case] = settled(outcome)
+    cases = by_provider(settled(outcome), providers, outcome.builder)
     error = outcome.error
     before = previous.lowered if previous is not None else None
     walks = before.walks if before is not None and not before.lowering.is_worn else _Walks()

@@ -113,7 +113,7 @@ CONSTANTS = (
     " between constants"
 )
 OF_PROVIDERS = (
-    "; where there are several providers, with the claims of one, as"
+    "; where there are more than eight providers, with the claims of one, as"
     ' input.attributes.metadataContext.filterMetadata["envoy.filters.http.jwt_authn"].NAME has them'
 )
 TEXTS = "tokens in which the claim is a text are answered natively"

@@ -16,9 +16,9 @@ from palisade.enforce.envoy.matchers.predicate import all_of, negate, text_check
 from palisade.enforce.envoy.regex import paths, patterns
 from palisade.enforce.envoy.regex.paths import FURTHEST
 from palisade.enforce.envoy.values.claims import claim_kind
-from palisade.enforce.envoy.values.joins import join_of
-from palisade.enforce.envoy.values.sources import PATH_TEXT
-from palisade.rego.partial.formulas.terms import Apply, Gathered, Known, Symbol
+from palisade.enforce.envoy.values.joins import join_of, joining_of
+from palisade.enforce.envoy.values.sources import PATH_TEXT, Missing
+from palisade.rego.partial.formulas.terms import Apply, Gathered, Input, Known, Symbol
 
 ODD_MEMBERS = "what is joined has members other than plain texts"
 
@@ -30,7 +30,7 @@ class Joined(Texts):
     def _takes(self, term: Apply) -> Bounds:
         join = join_of(term, self._source)
         if join is None:
-            return super()._takes(term)
+            return ALWAYS if self._joins_nothing(term) else super()._takes(term)
         odd, listed = negate(join.plain), claim_kind(join.claim, "array")
         whole = term.args[1]
         if isinstance(whole, Apply) and whole.name == "sort":
@@ -38,6 +38,16 @@ class Joined(Texts):
         if isinstance(whole, Gathered):  # the claim of which it is gathered need not be there
             return self._unless(ALWAYS, odd, ODD_MEMBERS)
         return self._unless(exactly(listed), all_of((listed, odd)), ODD_MEMBERS)
+
+    def _joins_nothing(self, term: Apply) -> bool:
+        """Whether what is joined is gathered of what no such request has, as of claims without a token."""
+        joining = joining_of(term)
+        return (
+            joining is not None
+            and joining.part is not None
+            and isinstance(joining.whole, Input | Apply)
+            and isinstance(self._source(joining.whole), Missing)
+        )
 
     def _string_is(self, term: Symbol, matcher: StringMatcher) -> Bounds | None:
         match term:

@@ -26,10 +26,12 @@ from palisade.rego.values import unkey
 def renamed(symbol: Symbol, loop: int, to: int, within: Callable[[Gathered], Symbol]) -> Symbol:
     """The symbol with the elements of one loop taken from another; `within` does so in what is gathered."""
 
-    def other(element: Element) -> Symbol:
-        return Element(element.source, to, element.of_keys, element.path)
+    def other(place: Input | Element) -> Symbol:
+        if isinstance(place, Input) or place.loop != loop:
+            return place
+        return Element(place.source, to, place.of_keys, place.path)
 
-    return _replaced(symbol, loop, other, within)
+    return replaced(symbol, other, within)
 
 
 def member_of(source: Input | Apply, at: int) -> Input | Apply:
@@ -47,12 +49,14 @@ def at_key(source: Place, name: Known | Place) -> Place:
 def filled(symbol: Symbol, loop: int, member: Place, name: Known | Place) -> Symbol:
     """The symbol with the elements of one loop being one member of a collection, and that its key."""
 
-    def one(element: Element) -> Symbol:
-        if not element.of_keys:
-            return _further(member, element.path)
-        return Apply(".", (name, Known(0))) if element.path else name
+    def one(place: Input | Element) -> Symbol:
+        if isinstance(place, Input) or place.loop != loop:
+            return place
+        if not place.of_keys:
+            return _further(member, place.path)
+        return Apply(".", (name, Known(0))) if place.path else name
 
-    return _replaced(symbol, loop, one)
+    return replaced(symbol, one)
 
 
 def _further(term: Place, path: tuple[object, ...]) -> Place:
@@ -66,14 +70,16 @@ def _further(term: Place, path: tuple[object, ...]) -> Place:
     return term
 
 
-def _replaced(
+def replaced(
     symbol: Symbol,
-    loop: int,
-    by: Callable[[Element], Symbol],
+    by: Callable[[Input | Element], Symbol],
     within: Callable[[Gathered], Symbol] = lambda gathered: gathered,
 ) -> Symbol:
+    """The symbol with each place in the input, and each element, replaced; `within` does so in what is
+    gathered."""
+
     def inside(part: Symbol) -> Symbol:
-        return _replaced(part, loop, by, within)
+        return replaced(part, by, within)
 
     def step(part: object) -> object:
         if not isinstance(part, (Input, Element, Apply)):
@@ -83,10 +89,9 @@ def _replaced(
 
     if isinstance(symbol, Element):
         source, path = inside(symbol.source), tuple(map(step, symbol.path))
-        element = Element(source, symbol.loop, symbol.of_keys, path)  # type: ignore[arg-type]
-        return by(element) if symbol.loop == loop else element
+        return by(Element(source, symbol.loop, symbol.of_keys, path))  # type: ignore[arg-type]
     if isinstance(symbol, Input):
-        return Input(tuple(map(step, symbol.path)))
+        return by(Input(tuple(map(step, symbol.path))))
     if isinstance(symbol, Apply):
         return _calculated(symbol.name, tuple(map(inside, symbol.args)))
     if isinstance(symbol, (ArrayOf, SetOf)):

@@ -20,7 +20,7 @@ from palisade.rego.partial.formulas.formula import (
     Test,
     nodes,
 )
-from palisade.rego.partial.formulas.placing import at_key, filled, renamed
+from palisade.rego.partial.formulas.placing import at_key, filled, renamed, replaced
 from palisade.rego.partial.formulas.terms import (
     Apply,
     ArrayOf,
@@ -134,16 +134,47 @@ def renamed_in(builder: Builder, formula: Formula, loop: int, to: int) -> Formul
 def renamed_at(builder: Builder, symbol: Symbol, loop: int, to: int) -> Symbol:
     """The same of a symbol, and of what is gathered in it: in its conditions, and what it is gathered of."""
 
+    def condition(formula: Formula) -> Formula:
+        return renamed_in(builder, formula, loop, to)
+
+    def place(part: Symbol, within: Callable[[Gathered], Symbol]) -> Symbol:
+        return renamed(part, loop, to, within)
+
+    return _throughout(symbol, place, condition)
+
+
+def replaced_at(builder: Builder, symbol: Symbol, by: Callable[[Input], Symbol]) -> Symbol:
+    """The symbol, and what is gathered in it, with each place in the input replaced."""
+
+    def one(place: Input | Element) -> Symbol:
+        return by(place) if isinstance(place, Input) else place
+
+    def condition(formula: Formula) -> Formula:
+        return with_terms(builder, formula, lambda part: replaced_at(builder, part, by))
+
+    def place(part: Symbol, within: Callable[[Gathered], Symbol]) -> Symbol:
+        return replaced(part, one, within)
+
+    return _throughout(symbol, place, condition)
+
+
+def _throughout(
+    symbol: Symbol,
+    place: Callable[[Symbol, Callable[[Gathered], Symbol]], Symbol],
+    condition: Callable[[Formula], Formula],
+) -> Symbol:
+    """The symbol with its places replaced, also where something is gathered: in the conditions, and in what
+    it is gathered of."""
+
     def of_part(part: Part) -> Part:
-        condition, item = renamed_in(builder, part.condition, loop, to), inside(part.item)
         over = tuple((inside(source), number) for source, number in part.over)
-        return Part(condition, over, item)  # type: ignore[arg-type]  # a place stays a place
+        return Part(condition(part.condition), over, inside(part.item))  # type: ignore[arg-type]  # places stay such
 
     def within(gathered: Gathered) -> Symbol:
         return replace_term(gathered, parts=tuple(map(of_part, gathered.parts)))
 
     def inside(part: Symbol) -> Symbol:
-        return renamed(part, loop, to, within)
+        return place(part, within)
 
     return inside(symbol)
 
